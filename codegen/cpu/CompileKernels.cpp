@@ -1,4 +1,5 @@
 //===- CompileKernels.cpp - the interface of codegen/cpu --------*- C++ -*-===//
+#include "codegen/KernelListing.h"
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CompileModule.h"
 #include "codegen/cpu/KernelRegistry.h"
@@ -115,6 +116,45 @@ void forEach(size_t count, unsigned threads, const Work &work) {
   }
 }
 
+/// Describes all kernels, sorted by name and each once.
+Result<std::vector<Job>> describeAll(std::span<const KernelSpec> specs,
+                                     const IsaTraits &isa) {
+  std::vector<Job> jobs;
+  for (const KernelSpec &spec : specs) {
+    AIR_ASSIGN_OR_RETURN(Job job, describe(spec, isa));
+    jobs.push_back(std::move(job));
+  }
+  auto name = [](const Job &job) -> const std::string & {
+    return job.entry.name;
+  };
+  std::ranges::stable_sort(jobs, {}, name);
+  for (size_t i = 1; i < jobs.size(); ++i) {
+    if (name(jobs[i - 1]) == name(jobs[i]) &&
+        jobs[i - 1].spec != jobs[i].spec) {
+      return internalError("two different kernels have the name " +
+                           name(jobs[i]));
+    }
+  }
+  auto repeated = std::ranges::unique(jobs, {}, name);
+  jobs.erase(repeated.begin(), repeated.end());
+  return jobs;
+}
+
+/// Calls compile(job, index) for every job, on up to `threads` threads. Of
+/// several failures, the first in the order of the jobs is returned, so that it
+/// does not depend on which thread finished first.
+template <typename Compile>
+Status compileAll(const std::vector<Job> &jobs, unsigned threads,
+                  const Compile &compile) {
+  std::vector<Status> results(jobs.size());
+  forEach(jobs.size(), std::max(threads, 1U),
+          [&](size_t i) { results[i] = compile(jobs[i], i); });
+  for (const Status &result : results) {
+    AIR_RETURN_IF_ERROR(result);
+  }
+  return Status::ok();
+}
+
 } // namespace
 
 bool hasMClasses(KernelOp op) {
@@ -198,50 +238,48 @@ Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
                                       const MachineProfile &target,
                                       unsigned threads) {
   AIR_ASSIGN_OR_RETURN(CpuTarget cpu, makeCpuTarget(target));
-  std::vector<Job> jobs;
-  for (const KernelSpec &spec : specs) {
-    AIR_ASSIGN_OR_RETURN(Job job, describe(spec, cpu.isa));
-    jobs.push_back(std::move(job));
-  }
-  auto name = [](const Job &job) -> const std::string & {
-    return job.entry.name;
-  };
-  std::ranges::stable_sort(jobs, {}, name);
-  for (size_t i = 1; i < jobs.size(); ++i) {
-    if (name(jobs[i - 1]) == name(jobs[i]) &&
-        jobs[i - 1].spec != jobs[i].spec) {
-      return internalError("two different kernels have the name " +
-                           name(jobs[i]));
-    }
-  }
-  auto repeated = std::ranges::unique(jobs, {}, name);
-  jobs.erase(repeated.begin(), repeated.end());
-
-  std::vector<Status> failures(jobs.size());
+  AIR_ASSIGN_OR_RETURN(std::vector<Job> jobs, describeAll(specs, cpu.isa));
   std::vector<std::string> bitcodes(jobs.size());
-  forEach(jobs.size(), std::max(threads, 1U), [&](size_t i) {
-    const Job &job = jobs[i];
+  AIR_RETURN_IF_ERROR(compileAll(jobs, threads, [&](const Job &job, size_t i) {
     Result<std::string> bitcode =
         compileToBitcode(job.entry.name, cpu,
                          [&](KernelBuilder &b) { job.row->emit(b, job.spec); });
-    if (bitcode) {
-      bitcodes[i] = *std::move(bitcode);
-    } else {
-      failures[i] = bitcode.status();
+    if (!bitcode) {
+      return bitcode.status();
     }
-  });
-  // The jobs are sorted by kernel name, so the failure that is reported does
-  // not depend on which thread finished first.
-  for (const Status &failure : failures) {
-    AIR_RETURN_IF_ERROR(failure);
-  }
-
+    bitcodes[i] = *std::move(bitcode);
+    return Status::ok();
+  }));
   KernelArtifact artifact;
   AIR_ASSIGN_OR_RETURN(artifact.object, emitObject(bitcodes, cpu));
   for (Job &job : jobs) {
     artifact.entries.push_back(std::move(job.entry));
   }
   return artifact;
+}
+
+Result<std::vector<KernelListing>>
+listKernels(std::span<const KernelSpec> specs, const MachineProfile &target,
+            unsigned threads) {
+  AIR_ASSIGN_OR_RETURN(CpuTarget cpu, makeCpuTarget(target));
+  AIR_ASSIGN_OR_RETURN(std::vector<Job> jobs, describeAll(specs, cpu.isa));
+  std::vector<KernelListing> listings(jobs.size());
+  AIR_RETURN_IF_ERROR(
+      compileAll(jobs, threads, [&](const Job &job, size_t i) -> Status {
+        KernelListing &listing = listings[i];
+        listing.name = job.entry.name;
+        AIR_ASSIGN_OR_RETURN(
+            const std::string bitcode,
+            compileToBitcode(
+                job.entry.name, cpu,
+                [&](KernelBuilder &b) { job.row->emit(b, job.spec); },
+                &listing.mlir));
+        AIR_ASSIGN_OR_RETURN(listing.assembly,
+                             emitAssembly({&bitcode, 1}, cpu));
+        AIR_ASSIGN_OR_RETURN(listing.object, emitObject({&bitcode, 1}, cpu));
+        return Status::ok();
+      }));
+  return listings;
 }
 
 std::string codegenFingerprint() {

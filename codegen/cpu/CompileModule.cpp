@@ -237,7 +237,8 @@ Status checkSymbols(const std::string &object) {
 
 Result<std::string>
 compileToBitcode(const std::string &name, const CpuTarget &target,
-                 const std::function<void(KernelBuilder &)> &emit) {
+                 const std::function<void(KernelBuilder &)> &emit,
+                 std::string *mlir) {
   AIR_ASSIGN_OR_RETURN(auto machine, makeTargetMachine(target));
 
   mlir::DialectRegistry registry;
@@ -267,6 +268,10 @@ compileToBitcode(const std::string &name, const CpuTarget &target,
   builder.finish();
   if (failed(mlir::verify(*module))) {
     return failure("the generated function is invalid");
+  }
+  if (mlir != nullptr) {
+    llvm::raw_string_ostream stream(*mlir);
+    module->print(stream);
   }
   if (Status status = lower(*module); !status.isOk()) {
     return failure(status.message());

@@ -24,10 +24,12 @@
 namespace air::codegen {
 
 /// Calls `emit` to write the body of kernel `name`, then verifies, lowers and
-/// optimises the kernel. Returns LLVM bitcode.
+/// optimises the kernel. Returns LLVM bitcode. If `mlir` is not null, it
+/// receives the text of the kernel before it is lowered.
 Result<std::string>
 compileToBitcode(const std::string &name, const CpuTarget &target,
-                 const std::function<void(KernelBuilder &)> &emit);
+                 const std::function<void(KernelBuilder &)> &emit,
+                 std::string *mlir = nullptr);
 
 /// Links bitcodes, whose kernel names must be distinct, and returns a
 /// relocatable ELF object. The kernels are the only global symbols that the

@@ -3,11 +3,12 @@
 
 #include "codegen/cuda/DecodeMatMulText.h"
 #include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/Literals.h"
 #include "codegen/layout/T16.h"
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
-#include <cstdio>
 
 namespace air::codegen::cuda {
 namespace {
@@ -15,11 +16,26 @@ namespace {
 struct Sizes {
   T16Unit unit;
   ActivationForm form;
-  uint32_t tiles, units, partUnits, warpUnits, blocks;
+  uint32_t tileOutputs, tiles, units, partUnits, warpUnits, blocks;
   bool even;
   uint32_t slotBytes, barrierOffset, xOffset, xLow, xStride, sumOffset,
-      sumEntry, unitSumBytes, reduceOffset, flagOffset, sharedBytes;
+      sumEntry, unitSumBytes, reduceOffset, flagOffset, tokenScaleOffset,
+      headFlagOffset, sharedBytes;
 };
+
+bool isGlu(const DecodeMatMul &spec) {
+  return spec.output == MatMulOutput::SiluGlu ||
+         spec.output == MatMulOutput::GeluGlu;
+}
+
+bool isNormed(const DecodeMatMul &spec) {
+  return spec.input == MatMulInput::RmsNorm ||
+         spec.input == MatMulInput::LayerNorm;
+}
+
+uint32_t headCount(const HeadRows &heads) {
+  return heads.queryHeads + heads.keyHeads + heads.valueHeads;
+}
 
 uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
 uint32_t roundUp(uint32_t a, uint32_t b) { return divideUp(a, b) * b; }
@@ -31,7 +47,9 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   Sizes s{};
   AIR_ASSIGN_OR_RETURN(s.unit, t16Unit(spec.dtype));
   AIR_ASSIGN_OR_RETURN(s.form, activationForm(spec.dtype));
-  s.tiles = divideUp(spec.rows, kT16Rows);
+  s.form.split |= spec.splitActivations;
+  s.tileOutputs = isGlu(spec) ? kT16Rows / 2 : kT16Rows;
+  s.tiles = divideUp(spec.rows, s.tileOutputs);
   s.units = static_cast<uint32_t>(t16UnitsPerTile(s.unit, spec.columns));
   s.partUnits = divideUp(s.units, tiling.splits);
   s.warpUnits = divideUp(s.partUnits, tiling.warps);
@@ -70,13 +88,83 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   at += 2 * tiling.reduceTiles * tiling.warps * spec.tokens * 16 * 4;
   s.flagOffset = at;
   at += 16;
+  s.tokenScaleOffset = at;
+  if (spec.input != MatMulInput::Half) {
+    at += spec.tokens * (1 + tiling.warps) * 16;
+  }
+  s.headFlagOffset = at;
+  if (spec.output == MatMulOutput::Heads) {
+    // A group of tiles covers this number of whole heads, and parts of two.
+    at += roundUp((tiling.reduceTiles * kT16Rows /
+                       std::max(1U, spec.heads.pages.headDim) +
+                   2) *
+                      4,
+                  16);
+  }
   s.sharedBytes = at;
   return s;
+}
+
+Status checkHeads(const DecodeMatMul &spec, const std::string &where) {
+  const HeadRows &heads = spec.heads;
+  const KvPages &pages = heads.pages;
+  const uint32_t dim = pages.headDim;
+  if (dim < 1 || dim > kMaxHeadDim || headCount(heads) > 1U << 16 ||
+      spec.rows != headCount(heads) * dim) {
+    return unsupportedError(
+        where + " does not support " + std::to_string(headCount(heads)) +
+        " heads of " + std::to_string(dim) + " elements in " +
+        std::to_string(spec.rows) + " rows; a head must have 1 to " +
+        std::to_string(kMaxHeadDim) +
+        " elements, and the rows must be those of all heads");
+  }
+  if ((heads.rope == RopeKind::None) != (heads.ropeDim == 0) ||
+      heads.ropeDim % 2 != 0 || heads.ropeDim > dim) {
+    return unsupportedError(
+        where + " does not support RoPE on " + std::to_string(heads.ropeDim) +
+        " elements of heads of " + std::to_string(dim) +
+        "; the number must be even and at most a head's, and 0 only without "
+        "RoPE");
+  }
+  if ((heads.keyHeads != 0 && heads.keyHeads != pages.kvHeads) ||
+      (heads.valueHeads != 0 && heads.valueHeads != pages.kvHeads) ||
+      pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
+      pages.tablePages < 1) {
+    return unsupportedError(
+        where + " does not support a KV cache with pages of " +
+        std::to_string(pages.pageBytes) + " bytes for " +
+        std::to_string(pages.kvHeads) + " heads, " +
+        std::to_string(pages.tablePages) + " pages per sequence and " +
+        std::to_string(heads.keyHeads) + " and " +
+        std::to_string(heads.valueHeads) +
+        " heads of keys and values; pages must hold a layer's " +
+        std::to_string(kvLayerBytes(pages)) +
+        " bytes and be a multiple of 16 bytes apart, and either all heads of "
+        "keys or values are computed or none");
+  }
+  if (heads.tokensPerSequence < 1 ||
+      spec.tokens % heads.tokensPerSequence != 0) {
+    return unsupportedError(
+        where + " does not support " + std::to_string(heads.tokensPerSequence) +
+        " tokens per sequence in a batch of " + std::to_string(spec.tokens) +
+        "; the batch must consist of whole sequences");
+  }
+  return Status::ok();
 }
 
 Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
   const std::string where = "a decode matmul for " + std::string(target.name);
+  if (spec.output == MatMulOutput::Heads) {
+    AIR_RETURN_IF_ERROR(checkHeads(spec, where));
+  }
+  if (spec.splitActivations &&
+      (spec.dtype != DType::F16 || spec.input == MatMulInput::Half)) {
+    return unsupportedError(
+        where + " does not split activations with weights of dtype " +
+        std::string(info(spec.dtype).name) +
+        "; only float32 activations with F16 weights can be split");
+  }
   if (spec.rows == 0 || spec.columns == 0 || spec.columns % 8 != 0 ||
       spec.columns % info(spec.dtype).blockElements != 0 ||
       spec.rows > 1U << 24 || spec.columns > 1U << 20) {
@@ -126,22 +214,6 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
   return Status::ok();
 }
 
-void literal(std::string &text, const char *name, uint32_t value) {
-  text += std::string("constexpr u32 ") + name + " = " + std::to_string(value) +
-          ";\n";
-}
-
-void literal(std::string &text, const char *name, bool value) {
-  text += std::string("constexpr bool ") + name + " = " +
-          (value ? "true" : "false") + ";\n";
-}
-
-void literal(std::string &text, const char *name, float value) {
-  char digits[64];
-  std::snprintf(digits, sizeof digits, "%a", static_cast<double>(value));
-  text += std::string("constexpr float ") + name + " = " + digits + "f;\n";
-}
-
 std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   const DecodeTiling &tiling = spec.tiling;
   std::string text;
@@ -168,6 +240,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kReduceTiles", tiling.reduceTiles);
   literal(text, "kHalves", s.form.halves);
   literal(text, "kSplitActivations", s.form.split);
+  literal(text, "kBfloat", s.form.bfloat);
   literal(text, "kSumColumns", s.form.sumColumns);
   literal(text, "kSumDivisor", std::max(1U, s.form.sumColumns));
   literal(text, "kSumsAsHalves", s.form.sumsAsHalves);
@@ -181,9 +254,77 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kSumOffset", s.sumOffset);
   literal(text, "kReduceOffset", s.reduceOffset);
   literal(text, "kFlagOffset", s.flagOffset);
+  literal(text, "kTokenScaleOffset", s.tokenScaleOffset);
+  literal(text, "kNorm", isNormed(spec));
+  literal(text, "kLayerNorm", spec.input == MatMulInput::LayerNorm);
+  literal(text, "kEpsilon", spec.epsilon);
+  literal(text, "kTileOutputs", s.tileOutputs);
+  literal(text, "kPaired", isGlu(spec));
+  literal(text, "kGelu", spec.output == MatMulOutput::GeluGlu);
+  literal(text, "kBias", spec.hasBias);
+  literal(text, "kHeadCounters", spec.tiling.splits > 1 ? s.tiles : 0U);
+  if (spec.output == MatMulOutput::Heads) {
+    const HeadRows &heads = spec.heads;
+    literal(text, "kHeadFlagOffset", s.headFlagOffset);
+    literal(text, "kQueryHeads", heads.queryHeads);
+    literal(text, "kKeyHeads", heads.keyHeads);
+    literal(text, "kHeadDim", heads.pages.headDim);
+    literal(text, "kPaddedDim", paddedHeadDim(heads.pages.headDim));
+    literal(text, "kQkNorm", heads.qkNorm);
+    literal(text, "kQkEpsilon", heads.qkEpsilon);
+    literal(text, "kNeox", heads.rope == RopeKind::Neox);
+    literal(text, "kRopeDim", heads.ropeDim);
+    literal(text, "kTokensPerSequence", heads.tokensPerSequence);
+    literal(text, "kTablePages", heads.pages.tablePages);
+    literal(text, "kPageBytes", heads.pages.pageBytes);
+  }
   text += std::string("#define AP_DEPENDENT_LAUNCH ") +
           (spec.dependentLaunch ? "1" : "0") + "\n";
   return text;
+}
+
+struct Binding {
+  const char *name, *type, *member;
+  bool used;
+};
+
+/// The bindings that follow the first five.
+std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
+  const bool heads = spec.output == MatMulOutput::Heads;
+  const HeadRows &rows = spec.heads;
+  return {
+      {"norm_weight", "const float *", "normWeight", isNormed(spec)},
+      {"norm_bias", "const float *", "normBias",
+       spec.input == MatMulInput::LayerNorm},
+      {"bias", "const float *", "bias", spec.hasBias},
+      {"angles", "const float *", "angles",
+       heads && rows.rope != RopeKind::None},
+      {"q_norm", "const float *", "qNorm",
+       heads && rows.qkNorm && rows.queryHeads != 0},
+      {"k_norm", "const float *", "kNorm",
+       heads && rows.qkNorm && rows.keyHeads != 0},
+      {"positions", "const u32 *", "positions", heads},
+      {"block_tables", "const u32 *", "blockTables", heads},
+      {"kv_cache", "u8 *", "kvCache", heads},
+  };
+}
+
+/// The text of struct More, which holds those bindings, and of the parts of the
+/// kernel that declare and initialise it.
+std::string bindingsText(const std::vector<Binding> &bindings) {
+  std::string members;
+  std::string parameters;
+  std::string arguments;
+  for (const Binding &one : bindings) {
+    members += std::string("  ") + one.type + one.member + ";\n";
+    if (one.used) {
+      parameters += std::string(", ") + one.type + one.member;
+    }
+    arguments += std::string(arguments.empty() ? "" : ", ") +
+                 (one.used ? one.member : "nullptr");
+  }
+  return "struct More {\n" + members + "};\n#define AP_PARAMETERS " +
+         parameters + "\n#define AP_ARGUMENTS " + arguments + "\n";
 }
 
 } // namespace
@@ -269,6 +410,32 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
   if (spec.dependentLaunch) {
     name += "_d";
   }
+  const char *inputs[] = {"", "_f32", "_rms", "_layer"};
+  const char *outputs[] = {"", "_add", "_silu", "_gelu", "_heads"};
+  name += inputs[static_cast<size_t>(spec.input)];
+  if (isNormed(spec)) {
+    add("e", std::bit_cast<uint32_t>(spec.epsilon));
+  }
+  name += spec.splitActivations ? "_split" : "";
+  name += spec.hasBias ? "_bias" : "";
+  name += outputs[static_cast<size_t>(spec.output)];
+  if (spec.output == MatMulOutput::Heads) {
+    const HeadRows &heads = spec.heads;
+    name += std::to_string(heads.queryHeads);
+    add("", heads.keyHeads);
+    add("", heads.valueHeads);
+    add("of", heads.pages.headDim);
+    if (heads.qkNorm) {
+      add("e", std::bit_cast<uint32_t>(heads.qkEpsilon));
+    }
+    if (heads.rope != RopeKind::None) {
+      add(heads.rope == RopeKind::Norm ? "norm" : "neox", heads.ropeDim);
+    }
+    add("t", heads.tokensPerSequence);
+    add("kv", heads.pages.kvHeads);
+    add("x", heads.pages.tablePages);
+    name += "_y" + std::to_string(heads.pages.pageBytes);
+  }
   return name;
 }
 
@@ -293,8 +460,9 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                            std::to_string(target.sharedBytesPerMultiprocessor) +
                            " bytes; use fewer stages or more splits");
   }
-  AIR_ASSIGN_OR_RETURN(kernel.weightBytes,
-                       t16Bytes(spec.dtype, spec.rows, spec.columns));
+  AIR_ASSIGN_OR_RETURN(
+      kernel.weightBytes,
+      t16Bytes(spec.dtype, uint64_t{s.tiles} * kT16Rows, spec.columns));
   kernel.gridX = s.blocks;
   kernel.gridY = tiling.splits;
   kernel.threads = tiling.warps * 32;
@@ -304,11 +472,23 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
         uint64_t{4} * tiling.splits * spec.tokens * s.tiles * kT16Rows;
     kernel.counterBytes = uint64_t{4} * s.tiles;
   }
+  if (spec.output == MatMulOutput::Heads) {
+    kernel.counterBytes += uint64_t{4} * headCount(spec.heads);
+  }
+  kernel.bindings = {"weights", "x", "y", "partials", "counters"};
+  const std::vector<Binding> more = moreBindings(spec);
+  for (const Binding &one : more) {
+    if (one.used) {
+      kernel.bindings.emplace_back(one.name);
+    }
+  }
   kernel.text = std::string(commonText()) + literalsText(spec, s) +
                 "#define KERNEL_NAME " + kernel.name + "\n" +
-                std::string(intrinsics) + std::string(takeText(tiling.fetch)) +
-                unitText(spec.dtype) + ringText(tiling.fetch) +
-                std::string(activationText()) + std::string(kernelText());
+                bindingsText(more) + std::string(intrinsics) +
+                std::string(takeText(tiling.fetch)) + unitText(spec.dtype) +
+                ringText(tiling.fetch) + inputText(spec.input) +
+                std::string(activationText()) + outputText(spec.output) +
+                std::string(kernelText());
   return kernel;
 }
 

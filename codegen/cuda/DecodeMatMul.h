@@ -2,8 +2,17 @@
 //
 // The kernels compute y[token][row] = sum over columns of W[row][column] *
 // x[token][column], for up to 8 tokens. W is in layout T16
-// (codegen/layout/T16.h), x is float16 and y is float32; x and y are stored
-// token by token. Every size is a literal in the generated text.
+// (codegen/layout/T16.h), x is float16 or float32 and y is float32; x and y are
+// stored token by token. Every size is a literal in the generated text.
+//
+// A kernel can also do the work around the matmul: normalise x before it
+// (MatMulInput), and afterwards add a bias, add to a residual stream, apply a
+// gated activation, or finish the heads of q, k and v (MatMulOutput).
+//
+// float32 activations are converted to float16, after each token's activations
+// have been multiplied by the power of two that brings the largest of them
+// between 2^7 and 2^8. The sums are divided by the same power, so large
+// activations do not overflow and small ones keep their precision.
 //
 // A thread block multiplies consecutive tiles of 16 rows. Its warps divide the
 // columns among themselves and add their sums through shared memory. The tokens
@@ -26,10 +35,13 @@
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
 #define AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
 
+#include "codegen/KernelSpec.h"
 #include "codegen/cuda/CudaTarget.h"
+#include "codegen/cuda/KvPages.h"
 #include "formats/dtype/DType.h"
 
 #include <string>
+#include <vector>
 
 namespace air::codegen::cuda {
 
@@ -58,9 +70,63 @@ struct DecodeTiling {
   uint32_t reduceTiles = 1;
 };
 
+/// What x holds, and what happens to it before the matmul.
+enum class MatMulInput : uint8_t {
+  Half,  ///< float16, multiplied as it is
+  Float, ///< float32
+  /// float32, replaced by x / sqrt(mean(x^2) + epsilon) * weight; NaN where the
+  /// sum of squares overflows float32
+  RmsNorm,
+  /// float32, replaced by (x - mean(x)) / sqrt(variance(x) + epsilon) * weight
+  /// + normBias (Ba, Kiros, Hinton, "Layer Normalization", 2016)
+  LayerNorm,
+};
+
+/// What happens to the products.
+enum class MatMulOutput : uint8_t {
+  Store, ///< y = product
+  Add,   ///< y += product
+  /// y = silu(gate) * up. Each tile of 16 rows of the matrix holds 8 rows of
+  /// the gate and then the 8 rows of `up` with the same numbers (gluRow).
+  SiluGlu,
+  /// As SiluGlu, with the gate's activation x/2 * (1 + tanh(sqrt(2/pi) * (x +
+  /// 0.044715 x^3))) (Hendrycks and Gimpel, "Gaussian Error Linear Units",
+  /// 2016).
+  GeluGlu,
+  /// The rows are those of whole heads: of q, then of k, then of v. y =
+  /// product; then q and k are normalised and rotated, q in y, and k and v are
+  /// written to the KV cache (HeadRows).
+  Heads,
+};
+
+/// The heads that MatMulOutput::Heads finishes. A number of heads may be 0, so
+/// a model whose q, k and v differ in dtype can have a matmul for each dtype.
+/// An element that overflows float16 is stored as NaN.
+struct HeadRows {
+  uint32_t queryHeads = 0;
+  uint32_t keyHeads = 0;
+  uint32_t valueHeads = 0;
+  bool qkNorm = false; ///< RMS norm of each head of q and k, before RoPE
+  float qkEpsilon = 0;
+  RopeKind rope = RopeKind::None;
+  uint32_t ropeDim = 0; ///< number of rotated elements of a head; even
+  /// Tokens are grouped by sequence: the tokens s * tokensPerSequence and
+  /// following belong to sequence s of the block tables. Their positions
+  /// ascend.
+  uint32_t tokensPerSequence = 1;
+  KvPages pages;
+
+  bool operator==(const HeadRows &) const = default;
+};
+
+/// The row of the matrix of a GLU that holds row `row` of the gate or of `up`.
+constexpr uint64_t gluRow(uint64_t row, bool up) {
+  return row / 8 * 16 + row % 8 + (up ? 8 : 0);
+}
+
 struct DecodeMatMul {
   DType dtype = DType::Q4_K;
-  uint32_t rows = 0;
+  uint32_t rows = 0; ///< of the matrix, or of the gate if the output is a GLU
   uint32_t columns = 0; ///< a multiple of 8 and of the dtype's block size
   uint32_t tokens = 1;  ///< 1 to 8
   uint32_t multiprocessors = 0;
@@ -68,6 +134,15 @@ struct DecodeMatMul {
   /// and later). It then fetches weights before it waits for that kernel's
   /// results.
   bool dependentLaunch = false;
+  MatMulInput input = MatMulInput::Half;
+  float epsilon = 0; ///< of RmsNorm and LayerNorm
+  /// Whether an activation is multiplied as the sum of two float16, which have
+  /// 22 significant bits together. Only for F16, and not with input Half. With
+  /// BF16, every activation is the sum of two bfloat16.
+  bool splitActivations = false;
+  MatMulOutput output = MatMulOutput::Store;
+  bool hasBias = false; ///< a float32 per row; for a GLU, the gate's come first
+  HeadRows heads;       ///< used if the output is Heads
   DecodeTiling tiling;
 };
 
@@ -84,6 +159,8 @@ struct CudaKernel {
   /// The size of the scratch for counters. It must be zero before a launch, and
   /// is zero again after the launch.
   uint64_t counterBytes = 0;
+  /// The names of the kernel's arguments, which are all addresses.
+  std::vector<std::string> bindings;
 };
 
 /// Returns the default tiling, which depends on the arguments alone. Ignores
@@ -95,8 +172,12 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
 std::string decodeMatMulName(const DecodeMatMul &spec,
                              const CudaTarget &target);
 
-/// Generates the kernel. Its bindings are, in order: weights, x, y, partial
-/// sums, counters. `intrinsics` is deviceIntrinsicsText(), or the tests' text
+/// Generates the kernel. Its bindings are, in order: "weights", "x", "y",
+/// "partials" (partial sums), "counters", and those of the following that it
+/// uses: "norm_weight", "norm_bias", "bias", "angles" (as RopeAngles makes
+/// them, codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32
+/// [tokens]), "block_tables" (uint32 [sequences][pages.tablePages]),
+/// "kv_cache". `intrinsics` is deviceIntrinsicsText(), or the tests' text
 /// of the same functions for the host. Returns Unsupported when a size is out
 /// of range, the target lacks an instruction or T16 does not cover the dtype,
 /// and DoesNotFit when the kernel needs more shared memory than the target has.

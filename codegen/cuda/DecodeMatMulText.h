@@ -15,7 +15,8 @@ namespace air::codegen::cuda {
 /// The form in which a dtype's kernels need the activations.
 struct ActivationForm {
   bool halves = false;       ///< columns in the order "halves" (layout/T16.h)
-  bool split = false;        ///< each activation is split into two bfloat16
+  bool bfloat = false;       ///< activations are bfloat16 instead of float16
+  bool split = false;        ///< each activation is the sum of two numbers
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
   /// The factors that turn a sum of activations into the correction for the
@@ -37,10 +38,17 @@ std::string_view takeText(WeightFetch fetch);
 /// Returns the text of struct Ring, which prefetches a warp's units.
 std::string ringText(WeightFetch fetch);
 
+/// Returns the text of prepareActivations, readActivations and backScale, which
+/// read x and normalise it.
+std::string inputText(MatMulInput input);
+
 /// Returns the text of stageActivations.
 std::string_view activationText();
 /// Returns the text of the kernel and its reductions.
 std::string_view kernelText();
+
+/// Returns the text of storeOutput and finishHeads.
+std::string outputText(MatMulOutput output);
 
 } // namespace air::codegen::cuda
 

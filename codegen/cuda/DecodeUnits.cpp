@@ -35,6 +35,11 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
     const Word4 second = unit.words[2 * i + 1];
     ap_mma_f16(sums.all, first.x, second.x, first.y, second.y, b.x, b.y);
     ap_mma_f16(sums.all, first.z, second.z, first.w, second.w, b.z, b.w);
+    if (kSplitActivations) {
+      const Word4 low = *(const Word4 *)(x + kXLow + i * 64);
+      ap_mma_f16(sums.all, first.x, second.x, first.y, second.y, low.x, low.y);
+      ap_mma_f16(sums.all, first.z, second.z, first.w, second.w, low.z, low.w);
+    }
   }
 }
 )";
@@ -161,6 +166,28 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
 }
 )";
 
+constexpr const char *kFourBits = R"(
+AP_DEVICE u32 lowCodes(const Unit &, u32 word, u32, u32, u32 shift) {
+  return word >> shift & 0x000f000f;
+}
+AP_DEVICE u32 highCodes(const Unit &, u32 word, u32, u32, u32 shift) {
+  return word >> shift & 0x00f000f0;
+}
+)";
+
+constexpr const char *kFiveBits = R"(
+AP_DEVICE u32 upperBits(const Unit &unit, u32 pair, u32 index) {
+  const u32 words[4] = {unit.upper.x, unit.upper.y, unit.upper.z, unit.upper.w};
+  return words[pair] >> index;
+}
+AP_DEVICE u32 lowCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shift) {
+  return (word >> shift & 0x000f000f) | (upperBits(unit, pair, index) >> shift & 0x00100010);
+}
+AP_DEVICE u32 highCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shift) {
+  return (word >> shift & 0x00f000f0) | (upperBits(unit, pair, index) << shift & 0x01000100);
+}
+)";
+
 constexpr const char *kQ4_KLoad = R"(
 struct Unit { Word4 codes[4]; Word4 scales; u32 minima; Word2 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
@@ -171,12 +198,6 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales = take16(p + 2048 + lane / 4 * 16);
   unit.minima = take4(p + 2176 + lane * 4);
   unit.super = take8(p + 2304 + lane / 4 * 8);
-}
-AP_DEVICE u32 lowCodes(const Unit &, u32 word, u32, u32, u32 shift) {
-  return word >> shift & 0x000f000f;
-}
-AP_DEVICE u32 highCodes(const Unit &, u32 word, u32, u32, u32 shift) {
-  return word >> shift & 0x00f000f0;
 }
 )";
 
@@ -192,21 +213,12 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.minima = take4(p + 2688 + lane * 4);
   unit.super = take8(p + 2816 + lane / 4 * 8);
 }
-AP_DEVICE u32 upperBits(const Unit &unit, u32 pair, u32 index) {
-  const u32 words[4] = {unit.upper.x, unit.upper.y, unit.upper.z, unit.upper.w};
-  return words[pair] >> index;
-}
-AP_DEVICE u32 lowCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shift) {
-  return (word >> shift & 0x000f000f) | (upperBits(unit, pair, index) >> shift & 0x00100010);
-}
-AP_DEVICE u32 highCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shift) {
-  return (word >> shift & 0x00f000f0) | (upperBits(unit, pair, index) << shift & 0x01000100);
-}
 )";
 
 constexpr const char *kQ45_K = R"(
 // Returns scale * d, rounded once, where the scale is a byte ss of `word`. The
-// float 0x4b0000ss is 2^23 + ss, and adding `bias` in the fma subtracts 2^23 * d.
+// float 0x4b0000ss is 2^23 + ss, and adding `bias` in the fma subtracts 2^23 *
+// d.
 AP_DEVICE float scaleTimes(u32 word, u32 byte, float d, float bias) {
   return ap_fma(ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)), d, bias);
 }
@@ -215,9 +227,10 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
   const float d1 = ap_float_of_half(unit.super.y & 0xffff);
   const float bias0 = -8388608.0f * d0;
   const float bias1 = -8388608.0f * d1;
-  // One mma multiplies the minimum of each of 8 blocks by the mean of that block's
-  // 32 activations. Along the k dimension of the mma, elements 0 to 7 are the means
-  // rounded to float16, and elements 8 to 15 are the rounding errors.
+  // One mma multiplies the minimum of each of 8 blocks by the mean of that
+  // block's 32 activations. Along the k dimension of the mma, elements 0 to 7
+  // are the means rounded to float16, and elements 8 to 15 are the rounding
+  // errors.
   const Word2 means = *(const Word2 *)entries;
   const u32 m0 = ap_permute(unit.minima, 0, 0x4140);
   const u32 m1 = ap_permute(unit.minima, 0, 0x4342);
@@ -246,6 +259,195 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
                highCodes(unit, w.z, i, 2, 8), highCodes(unit, w.w, i, 3, 8), b.z, b.w);
     addScaled(sums.odd, odd, scaleTimes(scales0, 2 * i % 4 + 1, d0, bias0),
               scaleTimes(scales1, 2 * i % 4 + 1, d1, bias1));
+  }
+}
+)";
+
+constexpr const char *kQ4_1Load = R"(
+constexpr bool kMinima = true;
+struct Unit { Word4 codes[4]; Word4 scales[2]; Word2 minima; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  }
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    unit.scales[i] = take16(p + 2048 + lane / 4 * 32 + i * 16);
+  }
+  unit.minima = take8(p + 2304 + lane * 8);
+}
+)";
+
+constexpr const char *kQ5_0Load = R"(
+constexpr bool kMinima = false;
+struct Unit { Word4 codes[4]; Word4 upper; Word4 scales[2]; Word2 minima; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  }
+  unit.upper = take16(p + 2048 + lane * 16);
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    unit.scales[i] = take16(p + 2560 + lane / 4 * 32 + i * 16);
+  }
+}
+)";
+
+constexpr const char *kQ5_1Load = R"(
+constexpr bool kMinima = true;
+struct Unit { Word4 codes[4]; Word4 upper; Word4 scales[2]; Word2 minima; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  }
+  unit.upper = take16(p + 2048 + lane * 16);
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    unit.scales[i] = take16(p + 2560 + lane / 4 * 32 + i * 16);
+  }
+  unit.minima = take8(p + 2816 + lane * 8);
+}
+)";
+
+constexpr const char *kShortBlocks = R"(
+AP_DEVICE void beginBlock(float (&c)[4], const u8 *entries, u32 block) {
+  if (kMinima) {
+    c[0] = c[1] = c[2] = c[3] = 0;
+  } else {
+    beginSum(c, entries + block * kSumEntry);
+  }
+}
+AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
+  if (kMinima) {
+    // One mma multiplies the minima of 8 blocks by the means of the blocks'
+    // activations, as for Q4_K.
+    const Word2 means = *(const Word2 *)entries;
+    float c[4] = {0, 0, 0, 0};
+    ap_mma_f16(c, unit.minima.x, unit.minima.y, unit.minima.x, unit.minima.y, means.x, means.y);
+    addScaled(sums.even, c, 0x1p-19f, 0x1p-19f);
+  }
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    const Word4 w = unit.codes[i];
+    const u32 scales[4] = {unit.scales[i / 2].x, unit.scales[i / 2].y, unit.scales[i / 2].z,
+                           unit.scales[i / 2].w};
+    const u32 first = scales[2 * i % 4], second = scales[2 * i % 4 + 1];
+    float c[4];
+    Word4 b = *(const Word4 *)(x + i * 128);
+    beginBlock(c, entries, 2 * i);
+    ap_mma_f16(c, lowCodes(unit, w.x, i, 0, 0), lowCodes(unit, w.y, i, 1, 0),
+               lowCodes(unit, w.x, i, 0, 8), lowCodes(unit, w.y, i, 1, 8), b.x, b.y);
+    ap_mma_f16(c, lowCodes(unit, w.z, i, 2, 0), lowCodes(unit, w.w, i, 3, 0),
+               lowCodes(unit, w.z, i, 2, 8), lowCodes(unit, w.w, i, 3, 8), b.z, b.w);
+    addScaled(sums.even, c, ap_float_of_half(first & 0xffff), ap_float_of_half(first >> 16));
+    b = *(const Word4 *)(x + i * 128 + 64);
+    beginBlock(c, entries, 2 * i + 1);
+    ap_mma_f16(c, highCodes(unit, w.x, i, 0, 0), highCodes(unit, w.y, i, 1, 0),
+               highCodes(unit, w.x, i, 0, 8), highCodes(unit, w.y, i, 1, 8), b.x, b.y);
+    ap_mma_f16(c, highCodes(unit, w.z, i, 2, 0), highCodes(unit, w.w, i, 3, 0),
+               highCodes(unit, w.z, i, 2, 8), highCodes(unit, w.w, i, 3, 8), b.z, b.w);
+    addScaled(sums.odd, c, ap_float_of_half(second & 0xffff), ap_float_of_half(second >> 16));
+  }
+}
+)";
+
+constexpr const char *kIQ4 = R"(
+struct Sums { float all[4]; };
+AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    total[i] = sums.all[i] * 0x1p24f;
+  }
+}
+// Replaces the lower four nibbles of `word` by the bytes of IQ4_NL's table that
+// they name, plus 128: -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38,
+// 53, 69, 89, 113. Each half of the table is a look-up of three bits of a
+// nibble.
+AP_DEVICE u32 valuesOf(u32 word) {
+  const u32 low = ap_permute(0x3f2d1801, 0x766a5d4f, word & 0x7777);
+  const u32 high = ap_permute(0xa6998d81, 0xf1d9c5b5, word & 0x7777);
+  return ap_permute(low, high, 0x3210 | (word & 0x8888) >> 1);
+}
+AP_DEVICE u32 evenBytes(u32 word) { return word & 0x00ff00ff; }
+AP_DEVICE u32 oddBytes(u32 word) { return ap_permute(word, 0, 0x4341); }
+struct Scales { float even0, even1, odd0, odd1; };
+// Multiplies 64 columns, of which the first 32 have their codes in low nibbles.
+AP_DEVICE void multiplyPlane(float (&sum)[4], const Word4 &w, const u8 *x, const u8 *entries,
+                             const Scales &scales) {
+  const u32 words[4] = {w.x, w.y, w.z, w.w};
+  u32 first[4], second[4];
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    first[i] = valuesOf(words[i]);
+    second[i] = valuesOf(words[i] >> 16);
+  }
+  float c[4];
+  Word4 b = *(const Word4 *)x;
+  beginSum(c, entries);
+  ap_mma_f16(c, evenBytes(first[0]), evenBytes(first[1]), evenBytes(second[0]),
+             evenBytes(second[1]), b.x, b.y);
+  ap_mma_f16(c, evenBytes(first[2]), evenBytes(first[3]), evenBytes(second[2]),
+             evenBytes(second[3]), b.z, b.w);
+  addScaled(sum, c, scales.even0, scales.even1);
+  b = *(const Word4 *)(x + 64);
+  beginSum(c, entries + kSumEntry);
+  ap_mma_f16(c, oddBytes(first[0]), oddBytes(first[1]), oddBytes(second[0]),
+             oddBytes(second[1]), b.x, b.y);
+  ap_mma_f16(c, oddBytes(first[2]), oddBytes(first[3]), oddBytes(second[2]),
+             oddBytes(second[3]), b.z, b.w);
+  addScaled(sum, c, scales.odd0, scales.odd1);
+}
+)";
+
+constexpr const char *kIQ4_NL = R"(
+struct Unit { Word4 codes[2]; Word4 scales; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  }
+  unit.scales = take16(p + 1024 + lane / 4 * 16);
+}
+AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
+  const u32 scales[4] = {unit.scales.x, unit.scales.y, unit.scales.z, unit.scales.w};
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    const Scales four = {
+        ap_float_of_half(scales[2 * i] & 0xffff), ap_float_of_half(scales[2 * i] >> 16),
+        ap_float_of_half(scales[2 * i + 1] & 0xffff), ap_float_of_half(scales[2 * i + 1] >> 16)};
+    multiplyPlane(sums.all, unit.codes[i], x + i * 128, entries + 2 * i * kSumEntry, four);
+  }
+}
+)";
+
+constexpr const char *kIQ4_XS = R"(
+struct Unit { Word4 codes[4]; Word4 scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  }
+  unit.scales = take16(p + 2048 + lane / 4 * 16);
+  unit.super = take4(p + 2176 + lane / 4 * 4);
+}
+// The float 0x4b0000ss is 2^23 + ss, where the byte ss is the scale plus 32.
+AP_DEVICE float signedScale(u32 word, u32 byte) {
+  return ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)) - 8388640.0f;
+}
+AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
+  const float d0 = ap_float_of_half(unit.super & 0xffff);
+  const float d1 = ap_float_of_half(unit.super >> 16);
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    const u32 scales0 = i < 2 ? unit.scales.x : unit.scales.y;
+    const u32 scales1 = i < 2 ? unit.scales.z : unit.scales.w;
+    const Scales four = {
+        d0 * signedScale(scales0, 2 * i % 4), d1 * signedScale(scales1, 2 * i % 4),
+        d0 * signedScale(scales0, 2 * i % 4 + 1), d1 * signedScale(scales1, 2 * i % 4 + 1)};
+    multiplyPlane(sums.all, unit.codes[i], x + i * 128, entries + 2 * i * kSumEntry, four);
   }
 }
 )";
@@ -333,15 +535,15 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
     total[i] = sums.all[i] * 0x1p15f;
   }
 }
-// Returns 2^(e - 128), which is half of the block's scale. The results for e = 0
-// and e = 1 are subnormal.
+// Returns 2^(e - 128), which is half of the block's scale. The results for e =
+// 0 and e = 1 are subnormal.
 AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 e = word >> 8 * byte & 0xff;
   return ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
 }
-// Moves the sign and the other three bits of an e2m1 code in each half of `word`
-// to their places in a float16, which is then the code's value times 2^-14. The
-// codes start at bit 4 * nibble of each half.
+// Moves the sign and the other three bits of an e2m1 code in each half of
+// `word` to their places in a float16, which is then the code's value times
+// 2^-14. The codes start at bit 4 * nibble of each half.
 AP_DEVICE u32 elements(u32 word, u32 nibble) {
   const u32 sign = nibble == 3 ? word : word << (12 - 4 * nibble);
   const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);
@@ -375,6 +577,7 @@ Result<ActivationForm> activationForm(DType dtype) {
   case DType::MXFP4:
     return form;
   case DType::BF16:
+    form.bfloat = true;
     form.split = true;
     return form;
   case DType::Q4_0:
@@ -383,9 +586,18 @@ Result<ActivationForm> activationForm(DType dtype) {
     form.oddFactor = -8 * 16 * kSubnormal;
     return form;
   case DType::Q8_0:
+  case DType::IQ4_NL:
+  case DType::IQ4_XS:
     form.sumColumns = 32;
     form.evenFactor = form.oddFactor = -128 * kSubnormal;
     return form;
+  case DType::Q5_0:
+    form.sumColumns = 32;
+    form.evenFactor = -16 * kSubnormal;
+    form.oddFactor = -16 * 16 * kSubnormal;
+    return form;
+  case DType::Q4_1:
+  case DType::Q5_1:
   case DType::Q4_K:
   case DType::Q5_K:
     form.sumColumns = 32;
@@ -411,12 +623,25 @@ std::string unitText(DType dtype) {
     return std::string(kElements16) + kBF16;
   case DType::Q4_0:
     return std::string(kNibbleSums) + kScaled + kOffset + kQ4_0;
+  case DType::Q4_1:
+    return std::string(kNibbleSums) + kScaled + kOffset + kQ4_1Load +
+           kFourBits + kShortBlocks;
+  case DType::Q5_0:
+    return std::string(kNibbleSums) + kScaled + kOffset + kQ5_0Load +
+           kFiveBits + kShortBlocks;
+  case DType::Q5_1:
+    return std::string(kNibbleSums) + kScaled + kOffset + kQ5_1Load +
+           kFiveBits + kShortBlocks;
+  case DType::IQ4_NL:
+    return std::string(kScaled) + kOffset + kIQ4 + kIQ4_NL;
+  case DType::IQ4_XS:
+    return std::string(kScaled) + kOffset + kIQ4 + kIQ4_XS;
   case DType::Q8_0:
     return std::string(kScaled) + kOffset + kQ8_0;
   case DType::Q4_K:
-    return std::string(kNibbleSums) + kScaled + kQ4_KLoad + kQ45_K;
+    return std::string(kNibbleSums) + kScaled + kQ4_KLoad + kFourBits + kQ45_K;
   case DType::Q5_K:
-    return std::string(kNibbleSums) + kScaled + kQ5_KLoad + kQ45_K;
+    return std::string(kNibbleSums) + kScaled + kQ5_KLoad + kFiveBits + kQ45_K;
   case DType::Q6_K:
     return std::string(kScaled) + kOffset + kQ6_K;
   case DType::MXFP4:

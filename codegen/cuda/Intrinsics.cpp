@@ -35,6 +35,16 @@ AP_DEVICE u32 ap_shuffle_xor(u32 value, u32 mask) {
 AP_DEVICE float ap_float_of_bits(u32 bits) { return __int_as_float((int)bits); }
 AP_DEVICE u32 ap_bits_of_float(float value) { return (u32)__float_as_int(value); }
 AP_DEVICE float ap_fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+// The upper half of the product.
+AP_DEVICE u64 ap_multiply_high(u64 a, u64 b) { return __umul64hi(a, b); }
+AP_DEVICE float ap_abs(float value) { return fabsf(value); }
+AP_DEVICE float ap_max(float a, float b) { return fmaxf(a, b); }
+AP_DEVICE float ap_sqrt(float value) { return __fsqrt_rn(value); }
+AP_DEVICE float ap_exp2(float value) {
+  float power;
+  asm("ex2.approx.f32 %0, %1;" : "=f"(power) : "f"(value));
+  return power;
+}
 AP_DEVICE float ap_float_of_half(u32 bits) {
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"((u16)bits));
@@ -77,7 +87,13 @@ AP_DEVICE float ap_load_coherent(const float *p) {
   asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(p) : "memory");
   return v;
 }
+AP_DEVICE u64 ap_load_coherent64(const u64 *p) {
+  u64 v;
+  asm volatile("ld.global.cg.u64 %0, [%1];" : "=l"(v) : "l"(p) : "memory");
+  return v;
+}
 AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) { return atomicAdd(p, value); }
+AP_DEVICE void ap_atomic_add64(u64 *p, u64 value) { atomicAdd(p, value); }
 AP_DEVICE void ap_fence() { __threadfence(); }
 
 // D = A * B + D with m = 16, n = 8, k = 16. Lane 4g+t has rows g and g+8 of A
@@ -97,6 +113,13 @@ AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0,
       "{%4, %5}, {%6}, {%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a2), "r"(a3), "r"(b1));
 #endif
+}
+// Transposes a matrix of 8 x 8 float16. Lane 4g+t holds columns 2t and 2t+1 of
+// row g.
+AP_DEVICE u32 ap_transpose(u32 value) {
+  u32 result;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(result) : "r"(value));
+  return result;
 }
 #if __CUDA_ARCH__ >= 800
 AP_DEVICE void ap_mma_bf16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {

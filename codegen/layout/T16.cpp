@@ -17,13 +17,18 @@ struct Row {
   T16Unit unit;
 };
 
-constexpr std::array<Row, 8> kUnits = {{
+constexpr std::array<Row, 13> kUnits = {{
     {DType::F16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::Q4_0, {128, 1152, 2, 0, 1024, 0, 0}},
+    {DType::Q4_1, {256, 2560, 4, 0, 2048, 2304, 0}},
+    {DType::Q5_0, {256, 2816, 4, 2048, 2560, 0, 0}},
+    {DType::Q5_1, {256, 3072, 4, 2048, 2560, 2816, 0}},
     {DType::Q8_0, {128, 2176, 4, 0, 2048, 0, 0}},
     {DType::Q4_K, {256, 2368, 4, 0, 2048, 2176, 2304}},
     {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
     {DType::Q6_K, {256, 3360, 4, 2048, 3072, 0, 3328}},
+    {DType::IQ4_NL, {128, 1152, 2, 0, 1024, 0, 0}},
+    {DType::IQ4_XS, {256, 2208, 4, 0, 2048, 0, 2176}},
     {DType::BF16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::MXFP4, {128, 1088, 2, 0, 1024, 0, 0}},
 }};
@@ -62,9 +67,11 @@ Position positionOf(uint32_t row, uint32_t column, bool halves) {
 
 uint32_t byteOfFour(uint32_t four) { return (four & 1) * 2 + four / 2; }
 
-Place nibblePlace(uint32_t row, uint32_t column, bool halves) {
+Place nibblePlace(uint32_t row, uint32_t column, bool halves,
+                  bool straight = false) {
   const Position at = positionOf(row, column % 32, halves);
-  return {column / 64 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
+  return {column / 64 * 512 + at.lane * 16 + at.word * 4 +
+              (straight ? at.four : byteOfFour(at.four)),
           (column / 32) % 2 * 4, 4};
 }
 
@@ -74,7 +81,7 @@ Place bytePlace(uint32_t row, uint32_t column) {
           0, 8};
 }
 
-/// The place of a code's upper bits: 1 bit for Q5_K, 2 bits for Q6_K.
+/// The place of a code's upper bits: 2 bits for Q6_K, 1 bit for other dtypes.
 Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
                  uint32_t bits) {
   const Position at = positionOf(row, column % 32, bits == 2);
@@ -142,9 +149,15 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
       moveBits<Packing>(unit, nibblePlace(row, column, true), 0, code);
       moveBits<Packing>(unit, upperPlace(shape, row, column, 2), 4, code);
       break;
+    case DType::Q5_0:
+    case DType::Q5_1:
     case DType::Q5_K:
       moveBits<Packing>(unit, nibblePlace(row, column, false), 0, code);
       moveBits<Packing>(unit, upperPlace(shape, row, column, 1), 4, code);
+      break;
+    case DType::IQ4_NL:
+    case DType::IQ4_XS:
+      moveBits<Packing>(unit, nibblePlace(row, column, false, true), 0, code);
       break;
     default:
       moveBits<Packing>(unit, nibblePlace(row, column, false), 0, code);
@@ -161,11 +174,34 @@ void moveScales(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
   switch (dtype) {
   case DType::Q4_0:
   case DType::Q8_0:
+  case DType::IQ4_NL:
     for (uint32_t block = 0; block < 4; ++block) {
       moveHalf<Packing>(unit + shape.scaleOffset + g * 16 + block * 4 +
                             second * 2,
                         parts.d[block]);
     }
+    break;
+  case DType::Q4_1:
+  case DType::Q5_0:
+  case DType::Q5_1:
+    for (uint32_t block = 0; block < 8; ++block) {
+      moveHalf<Packing>(unit + shape.scaleOffset + g * 32 + block * 4 +
+                            second * 2,
+                        parts.d[block]);
+      if (shape.minimumOffset != 0) {
+        moveHalf<Packing>(unit + shape.minimumOffset + g * 32 + block / 2 * 8 +
+                              second * 4 + block % 2 * 2,
+                          parts.m[block]);
+      }
+    }
+    break;
+  case DType::IQ4_XS:
+    for (uint32_t block = 0; block < 8; ++block) {
+      moveByte<Packing>(unit + shape.scaleOffset + g * 16 + second * 8 + block,
+                        parts.scales[block]);
+    }
+    moveHalf<Packing>(unit + shape.superOffset + g * 4 + second * 2,
+                      parts.d[0]);
     break;
   case DType::MXFP4:
     for (uint32_t block = 0; block < 4; ++block) {

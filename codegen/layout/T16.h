@@ -24,24 +24,28 @@
 // of a lane's 16 bytes holds row g + 8*(i&1) and group number i/2.
 //
 // A unit begins with planes, each of which has 16 bytes per lane and therefore
-// 512 bytes per warp. There are five kinds of planes:
+// 512 bytes per warp. There are six kinds of planes:
 //   nibbles    64 columns of 4-bit codes. Low nibbles hold the first 32 columns
 //              and high nibbles the second 32.
+//   straight nibbles
+//              As nibbles, but the codes of a group's columns 0, 1, 2 and 3 are
+//              in bytes 0, 1, 2 and 3 of a word. The codes are indices of a
+//              table with 16 entries.
 //   bytes      32 columns of 8-bit codes.
 //   words      16-bit elements. Two planes hold 32 columns, the first for row g
 //              and the second for row g+8.
 //   bits, bit pairs
-//              The upper bits of the codes of Q5_K (one bit per code) and Q6_K
-//              (two bits per code), whose lower 4 bits are in nibbles. Each
-//              half of a word has four fields of 4 bits, which start at bits 4,
-//              8, 12 and 0. In this order they belong to columns 0-1 of groups
-//              in low nibbles, columns 0-1 in high nibbles, columns 2-3 in low
-//              nibbles, and columns 2-3 in high nibbles. In a plane of bits, a
-//              lane has one word per plane of nibbles, and bit i of a field
-//              belongs to word i of the lane's nibbles. In planes of bit pairs,
-//              a lane has two words per plane of nibbles, one per group of four
-//              columns; the lower two bits of a field belong to row g and the
-//              upper two to row g+8.
+//              The upper bits of the codes of Q5_0, Q5_1 and Q5_K (one bit per
+//              code) and Q6_K (two bits per code), whose lower 4 bits are in
+//              nibbles. Each half of a word has four fields of 4 bits, which
+//              start at bits 4, 8, 12 and 0. In this order they belong to
+//              columns 0-1 of groups in low nibbles, columns 0-1 in high
+//              nibbles, columns 2-3 in low nibbles, and columns 2-3 in high
+//              nibbles. In a plane of bits, a lane has one word per plane of
+//              nibbles, and bit i of a field belongs to word i of the lane's
+//              nibbles. In planes of bit pairs, a lane has two words per plane
+//              of nibbles, one per group of four columns; the lower two bits of
+//              a field belong to row g and the upper two to row g+8.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8. A last index of [8] or [16]
@@ -52,22 +56,31 @@
 //   Q4_0       128      2 of nibbles, octets                  1152
 //   Q8_0       128      4 of bytes, octets                    2176
 //   MXFP4      128      2 of nibbles, octets                  1088
+//   IQ4_NL     128      2 of straight nibbles, octets         1152
+//   Q4_1       256      4 of nibbles, octets                  2560
+//   Q5_0       256      4 of nibbles, 1 of bits, octets       2816
+//   Q5_1       256      4 of nibbles, 1 of bits, octets       3072
+//   IQ4_XS     256      4 of straight nibbles, octets         2208
 //   Q4_K       256      4 of nibbles, octets                  2368
 //   Q5_K       256      4 of nibbles, 1 of bits, octets       2880
 //   Q6_K       256      4 of nibbles, 2 of bit pairs, halves  3360
 //   F16, BF16   64      4 of words, octets                    2048
 //
 //   dtype        what follows the planes
-//   Q4_0, Q8_0   d [g][32s][row 2]
+//   Q4_0, Q8_0, IQ4_NL, Q5_0
+//                d [g][32s][row 2]
+//   Q4_1, Q5_1   d [g][32s][row 2], m [g][t][row 2][2]
 //   MXFP4        exponents [g][32s][row 2]
 //   Q4_K, Q5_K   scales [g][row 2][8], minima [g][t][row 2][2],
 //                (d, dmin) [g][row 2]
 //   Q6_K         scales + 128 [g][row 2][16], d [g][row 2]
+//   IQ4_XS       scales + 32 [g][row 2][8], d [g][row 2]
 //
-// Scales and minima of Q4_K and Q5_K take a byte each instead of the source's 6
-// bits, so Q4_K grows by 2.8 % and Q5_K by 2.3 %. Codes are stored as unsigned
-// integers; for example, the code of a Q8_0 element q is q + 128. Nothing is
-// rounded, so unpacking restores the source's bytes.
+// Scales and minima of Q4_K, Q5_K and IQ4_XS take a byte each instead of the
+// source's 6 bits, so Q4_K grows by 2.8 %, Q5_K by 2.3 % and IQ4_XS by 1.5 %.
+// Codes are stored as unsigned integers; for example, the code of a Q8_0
+// element q is q + 128. Nothing is rounded, so unpacking restores the source's
+// bytes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_LAYOUT_T16_H
@@ -90,7 +103,7 @@ struct T16Unit {
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales, or of d if the dtype has none.
   uint32_t scaleOffset;
-  uint32_t minimumOffset;
+  uint32_t minimumOffset; ///< of the minima or of m
   /// The offset of d, and of dmin if the dtype has it, in dtypes with
   /// 256-column blocks.
   uint32_t superOffset;

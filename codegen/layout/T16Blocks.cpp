@@ -39,6 +39,34 @@ void writeScales(const T16Parts &parts, uint8_t *b) {
   }
 }
 
+/// Reads a block of 32 codes: the low nibbles of 16 bytes, then the high ones.
+void readShortNibbles(const uint8_t *qs, uint16_t *codes) {
+  for (int i = 0; i < 16; ++i) {
+    codes[i] = qs[i] & 15;
+    codes[i + 16] = qs[i] >> 4;
+  }
+}
+
+void writeShortNibbles(const uint16_t *codes, uint8_t *qs) {
+  for (int i = 0; i < 16; ++i) {
+    qs[i] = static_cast<uint8_t>((codes[i] & 15) | (codes[i + 16] & 15) << 4);
+  }
+}
+
+/// Reads the fifth bits of 32 codes.
+void readFifthBits(const uint8_t *qh, uint16_t *codes) {
+  for (int i = 0; i < 32; ++i) {
+    codes[i] |= (qh[i / 8] >> (i % 8) & 1) << 4;
+  }
+}
+
+void writeFifthBits(const uint16_t *codes, uint8_t *qh) {
+  std::memset(qh, 0, 4);
+  for (int i = 0; i < 32; ++i) {
+    qh[i / 8] |= static_cast<uint8_t>((codes[i] >> 4 & 1) << (i % 8));
+  }
+}
+
 /// Reads four runs of 64 codes. A run takes 32 bytes: its first 32 codes are
 /// the low nibbles of these bytes, and its last 32 codes are the high nibbles.
 void readNibbles(const uint8_t *qs, uint16_t *codes) {
@@ -59,23 +87,45 @@ void writeNibbles(const uint16_t *codes, uint8_t *qs) {
 
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
                   T16Parts &parts) {
+  // The codes of a block of 32.
+  uint16_t *codes = parts.codes + (index < 8 ? index * 32 : 0);
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
     parts.codes[index] = half(block);
     break;
   case DType::Q4_0:
+  case DType::IQ4_NL:
     parts.d[index] = half(block);
-    for (int i = 0; i < 16; ++i) {
-      parts.codes[index * 32 + i] = block[2 + i] & 15;
-      parts.codes[index * 32 + i + 16] = block[2 + i] >> 4;
-    }
+    readShortNibbles(block + 2, codes);
+    break;
+  case DType::Q4_1:
+    parts.d[index] = half(block);
+    parts.m[index] = half(block + 2);
+    readShortNibbles(block + 4, codes);
+    break;
+  case DType::Q5_0:
+    parts.d[index] = half(block);
+    readShortNibbles(block + 6, codes);
+    readFifthBits(block + 2, codes);
+    break;
+  case DType::Q5_1:
+    parts.d[index] = half(block);
+    parts.m[index] = half(block + 2);
+    readShortNibbles(block + 8, codes);
+    readFifthBits(block + 4, codes);
     break;
   case DType::MXFP4:
     parts.scales[index] = block[0];
-    for (int i = 0; i < 16; ++i) {
-      parts.codes[index * 32 + i] = block[1 + i] & 15;
-      parts.codes[index * 32 + i + 16] = block[1 + i] >> 4;
+    readShortNibbles(block + 1, codes);
+    break;
+  case DType::IQ4_XS:
+    parts.d[0] = half(block);
+    for (int j = 0; j < 8; ++j) {
+      const int low = block[4 + j / 2] >> (j % 2 * 4) & 15;
+      const int high = half(block + 2) >> (2 * j) & 3;
+      parts.scales[j] = static_cast<uint8_t>(low | high << 4);
+      readShortNibbles(block + 8 + j * 16, parts.codes + j * 32);
     }
     break;
   case DType::Q8_0:
@@ -120,25 +170,50 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
 
 void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block) {
+  const uint16_t *codes = parts.codes + (index < 8 ? index * 32 : 0);
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
     putHalf(block, parts.codes[index]);
     break;
   case DType::Q4_0:
+  case DType::IQ4_NL:
     putHalf(block, parts.d[index]);
-    for (int i = 0; i < 16; ++i) {
-      block[2 + i] = static_cast<uint8_t>(
-          parts.codes[index * 32 + i] | parts.codes[index * 32 + i + 16] << 4);
-    }
+    writeShortNibbles(codes, block + 2);
+    break;
+  case DType::Q4_1:
+    putHalf(block, parts.d[index]);
+    putHalf(block + 2, parts.m[index]);
+    writeShortNibbles(codes, block + 4);
+    break;
+  case DType::Q5_0:
+    putHalf(block, parts.d[index]);
+    writeFifthBits(codes, block + 2);
+    writeShortNibbles(codes, block + 6);
+    break;
+  case DType::Q5_1:
+    putHalf(block, parts.d[index]);
+    putHalf(block + 2, parts.m[index]);
+    writeFifthBits(codes, block + 4);
+    writeShortNibbles(codes, block + 8);
     break;
   case DType::MXFP4:
     block[0] = parts.scales[index];
-    for (int i = 0; i < 16; ++i) {
-      block[1 + i] = static_cast<uint8_t>(
-          parts.codes[index * 32 + i] | parts.codes[index * 32 + i + 16] << 4);
-    }
+    writeShortNibbles(codes, block + 1);
     break;
+  case DType::IQ4_XS: {
+    putHalf(block, parts.d[0]);
+    uint16_t high = 0;
+    std::memset(block + 4, 0, 4);
+    for (int j = 0; j < 8; ++j) {
+      high |= static_cast<uint16_t>((parts.scales[j] >> 4 & 3) << (2 * j));
+      block[4 + j / 2] |=
+          static_cast<uint8_t>((parts.scales[j] & 15) << (j % 2 * 4));
+      writeShortNibbles(parts.codes + j * 32, block + 8 + j * 16);
+    }
+    putHalf(block + 2, high);
+    break;
+  }
   case DType::Q8_0:
     putHalf(block, parts.d[index]);
     for (int i = 0; i < 32; ++i) {

@@ -15,10 +15,12 @@ namespace air::codegen {
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
   uint16_t codes[256] = {}; ///< unsigned codes, or 16-bit elements
-  /// For Q6_K, each entry is a scale plus 128; for MXFP4, it is an exponent.
+  /// Q6_K: each scale plus 128. IQ4_XS: each scale plus 32. MXFP4: the
+  /// exponents.
   uint8_t scales[16] = {};
   uint8_t minima[8] = {};
-  uint16_t d[4] = {}; ///< the bits of each block's float16 scale d
+  uint16_t d[8] = {}; ///< the bits of each block's float16 scale d
+  uint16_t m[8] = {}; ///< Q4_1, Q5_1: the bits of each block's float16 minimum
   uint16_t dmin = 0;
 };
 

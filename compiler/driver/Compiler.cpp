@@ -24,6 +24,7 @@
 #include "mlir/Transforms/Passes.h"
 
 #include <map>
+#include <set>
 
 using namespace mlir;
 
@@ -326,6 +327,44 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
     list.push_back(std::move(use));
   }
   return list;
+}
+
+Result<std::vector<KernelFile>> Compiler::kernelFiles() {
+  AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
+  std::map<std::string, std::set<std::string>> steps;
+  std::vector<codegen::KernelSpec> specs;
+  Status status = Status::ok();
+  state->module->walk([&](ir::plan::DispatchOp dispatch) {
+    const std::string kernel = dispatch.getKernel().str();
+    Result<codegen::KernelSpec> spec =
+        ir::plan::kernelSpecFromAttr(dispatch.getSpec());
+    if (!spec) {
+      status = spec.status().withContext(kernel);
+      return;
+    }
+    if (!steps.contains(kernel)) {
+      specs.push_back(*spec);
+    }
+    steps[kernel].insert(
+        stringifyStepKind(
+            dispatch->getParentOfType<ir::plan::StepOp>().getKind())
+            .str());
+  });
+  AIR_RETURN_IF_ERROR(status);
+  AIR_ASSIGN_OR_RETURN(
+      std::vector<codegen::KernelListing> listings,
+      codegen::listKernels(specs, profile, state->options.threads));
+  std::vector<KernelFile> files;
+  for (codegen::KernelListing &listing : listings) {
+    KernelFile file;
+    for (const std::string &step : steps[listing.name]) {
+      file.name += (file.name.empty() ? "" : "+") + step;
+    }
+    file.name += "." + listing.name;
+    file.listing = std::move(listing);
+    files.push_back(std::move(file));
+  }
+  return files;
 }
 
 Result<ModelNeeds> Compiler::needs() {

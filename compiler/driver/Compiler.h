@@ -14,6 +14,7 @@
 #ifndef AIRPACK_COMPILER_DRIVER_COMPILER_H
 #define AIRPACK_COMPILER_DRIVER_COMPILER_H
 
+#include "codegen/KernelListing.h"
 #include "codegen/TileChoice.h"
 #include "compiler/emit/WritePlan.h"
 #include "compiler/planner/ModelNeeds.h"
@@ -82,6 +83,14 @@ struct CompileOptions {
   std::optional<std::vector<codegen::TileChoice>> tiles;
 };
 
+/// A kernel of the plan, and the kinds of the steps that use it.
+struct KernelFile {
+  /// "STEPS.KERNEL", where STEPS are the kinds in alphabetical order with '+'
+  /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
+  std::string name;
+  codegen::KernelListing listing;
+};
+
 /// Returns the names of the passes, in the order in which they run.
 std::vector<std::string> passNames();
 
@@ -110,6 +119,10 @@ public:
   /// Returns the matmul kernels of the plan, each once, sorted by name. The
   /// pass select-kernels must have run.
   Result<std::vector<codegen::KernelUse>> matmuls();
+
+  /// Compiles every kernel of the plan by itself, and returns them sorted by
+  /// the name of the kernel. The pass select-kernels must have run.
+  Result<std::vector<KernelFile>> kernelFiles();
 
   /// Returns what the plan needs on the target. The pass schedule-reads must
   /// have run.

@@ -16,8 +16,8 @@ double uniform(std::mt19937_64 &random, double low, double high) {
   return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
 }
 
-/// Fills `block` with random bits, except that scales (the float16 fields d and
-/// dmin, and the exponent of MXFP4) and the values of F16 and BF16 are of
+/// Fills `block` with random bits, except that scales (the float16 fields d,
+/// dmin and m, and the exponent of MXFP4) and the values of F16 and BF16 are of
 /// moderate size.
 void randomBlock(const DTypeInfo &type, uint8_t *block,
                  std::mt19937_64 &random) {
@@ -35,7 +35,7 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
   }
   for (const BlockField &field : type.fields) {
     const std::string_view name = field.name;
-    if ((name == "d" || name == "dmin") && field.unit == 2) {
+    if ((name == "d" || name == "dmin" || name == "m") && field.unit == 2) {
       const double value = uniform(random, 0.001, 0.002);
       put(field.offset,
           floatToHalf(static_cast<float>(random() & 1 ? value : -value)));

@@ -18,7 +18,7 @@ constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
 constexpr const char *kNotWithExplain[] = {
     "--codec",   "--output", "--emit",       "--stop-after",
     "--tune",    "--times",  "--weightless", "--reference",
-    "--threads", "--pin",    "--progress"};
+    "--threads", "--pin",    "--progress",   "--dump-kernels"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.

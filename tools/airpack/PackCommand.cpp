@@ -249,6 +249,36 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   return Status::ok();
 }
 
+/// Writes each kernel of the plan into `folder`, which is created if need be:
+/// as MLIR, as assembly, and as an object file.
+Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
+  AIR_ASSIGN_OR_RETURN(const std::vector<compiler::KernelFile> kernels,
+                       compiler.kernelFiles());
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    return ioError("--dump-kernels: the folder '" + folder +
+                   "' cannot be created: " + error.message());
+  }
+  const auto bytesOf = [](const std::string &text) {
+    return std::span(reinterpret_cast<const uint8_t *>(text.data()),
+                     text.size());
+  };
+  for (const compiler::KernelFile &kernel : kernels) {
+    const std::string path = (fs::path(folder) / kernel.name).string();
+    const std::pair<const char *, std::span<const uint8_t>> parts[] = {
+        {".mlir", bytesOf(kernel.listing.mlir)},
+        {".s", bytesOf(kernel.listing.assembly)},
+        {".o", kernel.listing.object}};
+    for (const auto &[extension, bytes] : parts) {
+      AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(path + extension));
+      AIR_RETURN_IF_ERROR(file.writeAt(0, bytes));
+      AIR_RETURN_IF_ERROR(file.commit(bytes.size()));
+    }
+  }
+  return Status::ok();
+}
+
 /// This machine's memory bandwidth in bytes/s. If it cannot be measured, prints
 /// a note and returns 0, because the plan is already written and only a line of
 /// its summary is missing.
@@ -410,6 +440,11 @@ cli::Command packCommand() {
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +
                      passes + "."),
+      makeOption("--dump-kernels", "", ValueKind::String, "DIR",
+                 "Also write every kernel of the plan into the folder DIR: as "
+                 "MLIR (.mlir), as the target's assembly (.s) and as an object "
+                 "file (.o). The files are named STEPS.KERNEL, after the steps "
+                 "that use the kernel."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
                  "JSON instead of text."),
@@ -456,6 +491,12 @@ Status runPack(const cli::Invocation &invocation) {
     return usageError("--output names the plan to write, but with --emit or "
                       "--stop-after no plan is written; leave out --output, or "
                       "leave out --emit and --stop-after");
+  }
+  const std::optional<std::string> dump = invocation.text("--dump-kernels");
+  if (!writes && dump) {
+    return usageError("--dump-kernels writes the kernels of a plan, but with "
+                      "--emit or --stop-after no plan is written; leave out "
+                      "--dump-kernels, or leave out --emit and --stop-after");
   }
   if (!writes && invocation.has("--times")) {
     return usageError(
@@ -525,6 +566,10 @@ Status runPack(const cli::Invocation &invocation) {
   }
   if (!writes) {
     return cli::writeOut(compiler.moduleText());
+  }
+  if (dump) {
+    AIR_RETURN_IF_ERROR(dumpKernels(compiler, *dump));
+    times.next();
   }
   {
     Progress progress("packing", invocation.has("--progress"));

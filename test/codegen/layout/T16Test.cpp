@@ -25,6 +25,12 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
+/// Whether T16 stores the scale, and the minimum if there is one, of every 32
+/// columns in a byte. The source stores them in 6 bits each.
+bool isWidened(DType dtype) {
+  return dtype == DType::Q4_K || dtype == DType::Q5_K || dtype == DType::IQ4_XS;
+}
+
 // Packs and unpacks matrices of random bits. The last tile and the last unit
 // may be incomplete.
 TEST(T16, UnpacksToTheSourcesBytes) {
@@ -59,8 +65,7 @@ TEST(T16, EveryBitOfAUnitIsTheSources) {
     ASSERT_EQ(*t16Bytes(dtype, 16, unit.columns), unit.bytes);
     packT16(dtype, 16, unit.columns, source, packed);
     for (uint64_t bit = 0; bit < unit.bytes * 8; bit += 3) {
-      const bool widened = unit.minimumOffset != 0 &&
-                           bit / 8 >= unit.scaleOffset &&
+      const bool widened = isWidened(dtype) && bit / 8 >= unit.scaleOffset &&
                            bit / 8 < unit.superOffset;
       Bytes flipped = packed;
       flipped[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
@@ -115,10 +120,10 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
     const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
-    // For these dtypes, T16 stores the scale and the minimum of every 32
-    // columns in one byte each. The source stores them in 6 bits each.
-    const bool widened = dtype == DType::Q4_K || dtype == DType::Q5_K;
-    EXPECT_EQ(unit.bytes, source + (widened ? 16 * 4 : 0)) << info(dtype).name;
+    const uint32_t bits = !isWidened(dtype)        ? 0
+                          : dtype == DType::IQ4_XS ? 8 * 2
+                                                   : 8 * 2 * 2;
+    EXPECT_EQ(unit.bytes, source + 16 * bits / 8) << info(dtype).name;
     EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";
   }
 }

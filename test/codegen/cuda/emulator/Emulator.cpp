@@ -28,6 +28,7 @@ enum class Wait : uint8_t {
   Block,
   WarpBarrier,
   Shuffle,
+  Transpose,
   MmaHalf,
   MmaBfloat,
   Transfer,
@@ -93,12 +94,18 @@ void fail(const std::string &what) {
 
 void fiberMain() {
   const EmulatedLaunch &launch = *machine->launch;
-  void *b[5] = {};
+  void *b[kMaxBindings] = {};
   for (size_t i = 0; i < launch.bindings.size(); ++i) {
     b[i] = launch.bindings[i];
   }
-  reinterpret_cast<void (*)(void *, void *, void *, void *, void *)>(
-      launch.function)(b[0], b[1], b[2], b[3], b[4]);
+  // With the calling conventions of x86-64 and AArch64, a function may be
+  // called with more arguments than it has parameters.
+  using Kernel =
+      void (*)(void *, void *, void *, void *, void *, void *, void *, void *,
+               void *, void *, void *, void *, void *, void *);
+  reinterpret_cast<Kernel>(launch.function)(b[0], b[1], b[2], b[3], b[4], b[5],
+                                            b[6], b[7], b[8], b[9], b[10],
+                                            b[11], b[12], b[13]);
   if (!self().open.empty() || !self().groups.empty()) {
     for (const auto &group : self().groups) {
       if (!group.empty()) {
@@ -171,6 +178,21 @@ bool finishCollective(uint32_t first) {
     }
     break;
   }
+  case Wait::Transpose: {
+    uint16_t matrix[8][8];
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      const uint32_t value = machine->fibers[first + lane].value;
+      matrix[lane / 4][lane % 4 * 2] = static_cast<uint16_t>(value);
+      matrix[lane / 4][lane % 4 * 2 + 1] = static_cast<uint16_t>(value >> 16);
+    }
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      const uint32_t row = lane % 4 * 2;
+      machine->fibers[first + lane].value =
+          matrix[row][lane / 4] |
+          static_cast<uint32_t>(matrix[row + 1][lane / 4]) << 16;
+    }
+    break;
+  }
   case Wait::MmaHalf:
     multiplyWarp(first, false);
     break;
@@ -235,6 +257,8 @@ const char *nameOf(Wait wait) {
     return "is at the warp's barrier";
   case Wait::Shuffle:
     return "is in a shuffle";
+  case Wait::Transpose:
+    return "is in a transposition";
   case Wait::MmaHalf:
   case Wait::MmaBfloat:
     return "is in an mma";
@@ -290,6 +314,12 @@ void runBlock() {
 } // namespace
 
 Status run(const EmulatedLaunch &launch) {
+  if (launch.bindings.size() > kMaxBindings) {
+    return verificationError("a kernel has " +
+                             std::to_string(launch.bindings.size()) +
+                             " bindings; at most " +
+                             std::to_string(kMaxBindings) + " are supported");
+  }
   Machine state;
   machine = &state;
   state.launch = &launch;
@@ -368,6 +398,7 @@ struct Workshop {
     for (size_t i = 0; i < texts.size(); ++i) {
       file << "#undef KERNEL_NAME\n#undef AP_DEPENDENT_LAUNCH\n"
               "#undef AP_DEVICE\n#undef AP_MEMBER\n#undef AP_KERNEL\n"
+              "#undef AP_PARAMETERS\n#undef AP_ARGUMENTS\n"
            << "namespace kernel" << i << " {\n"
            << texts[i] << "}\n";
     }
@@ -437,6 +468,12 @@ uint32_t air_emu_shuffle_xor(uint32_t value, uint32_t mask) {
   self().value = value;
   self().mask = mask;
   yieldFor(Wait::Shuffle);
+  return self().value;
+}
+
+uint32_t air_emu_transpose(uint32_t value) {
+  self().value = value;
+  yieldFor(Wait::Transpose);
   return self().value;
 }
 

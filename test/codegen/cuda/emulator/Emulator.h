@@ -51,6 +51,8 @@ private:
   void *handle = nullptr;
 };
 
+inline constexpr size_t kMaxBindings = 14;
+
 struct EmulatedLaunch {
   void *function = nullptr;
   uint32_t gridX = 1;
@@ -58,7 +60,7 @@ struct EmulatedLaunch {
   uint32_t threads = 32;
   uint32_t sharedBytes = 0;
   bool reversed = false;        ///< reverse the order of threads and blocks
-  std::vector<void *> bindings; ///< at most 5
+  std::vector<void *> bindings; ///< at most kMaxBindings
   /// The bytes that an earlier kernel writes. They hold NaN until a thread
   /// waits for that kernel. Empty for launches that do not depend on an earlier
   /// kernel.

@@ -9,6 +9,7 @@ u32 air_emu_block_y();
 void air_emu_barrier();
 void air_emu_warp_barrier();
 u32 air_emu_shuffle_xor(u32 value, u32 mask);
+u32 air_emu_transpose(u32 value);
 float air_emu_float_of_half(u32 bits);
 u32 air_emu_half_of_float(float value);
 void air_emu_mma(float *d, const u32 *a, const u32 *b, bool bfloat);
@@ -44,6 +45,14 @@ AP_DEVICE u32 ap_bits_of_float(float value) {
 AP_DEVICE float ap_fma(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }
+AP_DEVICE u64 ap_multiply_high(u64 a, u64 b) {
+  return (u64)((unsigned __int128)a * b >> 64);
+}
+AP_DEVICE float ap_abs(float value) { return __builtin_fabsf(value); }
+AP_DEVICE float ap_max(float a, float b) { return __builtin_fmaxf(a, b); }
+AP_DEVICE float ap_sqrt(float value) { return __builtin_sqrtf(value); }
+AP_DEVICE float ap_exp2(float value) { return __builtin_exp2f(value); }
+AP_DEVICE u32 ap_transpose(u32 value) { return air_emu_transpose(value); }
 AP_DEVICE float ap_float_of_half(u32 bits) {
   return air_emu_float_of_half(bits & 0xffff);
 }
@@ -70,6 +79,8 @@ AP_DEVICE float ap_load_coherent(const float *p) { return *p; }
 AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) {
   return air_emu_atomic_add(p, value);
 }
+AP_DEVICE u64 ap_load_coherent64(const u64 *p) { return *p; }
+AP_DEVICE void ap_atomic_add64(u64 *p, u64 value) { *p += value; }
 AP_DEVICE void ap_fence() {}
 AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0,
                           u32 b1) {

@@ -1,0 +1,338 @@
+//===- ChooseToken.cpp - sampling as CUDA text ----------------------------===//
+#include "codegen/cuda/ChooseToken.h"
+
+#include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/Literals.h"
+
+namespace air::codegen::cuda {
+namespace {
+
+constexpr const char *kCommon = R"(
+// Maps floats to integers that have the same order. NaN is the largest.
+AP_DEVICE u32 orderOf(float value) {
+  const u32 bits = ap_bits_of_float(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) {
+    return 0xffffffff;
+  }
+  return bits & 0x80000000 ? ~bits : bits | 0x80000000;
+}
+constexpr u32 kOrderOfInfinity = 0xff800000;
+constexpr u32 kOrderOfMinusInfinity = 0x007fffff;
+
+AP_DEVICE u64 shuffle64(u64 value, u32 mask) {
+  return ap_shuffle_xor((u32)value, mask) | (u64)ap_shuffle_xor((u32)(value >> 32), mask) << 32;
+}
+AP_DEVICE u64 largestOfWarp(u64 value) {
+#pragma unroll
+  for (u32 mask = 16; mask != 0; mask /= 2) {
+    const u64 other = shuffle64(value, mask);
+    value = other > value ? other : value;
+  }
+  return value;
+}
+
+// Orders tokens by their logits and, if these are equal, by descending id.
+AP_DEVICE u64 rankOf(float logit, u32 id) { return (u64)orderOf(logit) << 32 | (0xffffffff - id); }
+AP_DEVICE bool isValid(u64 rank) {
+  return rank >> 32 > kOrderOfMinusInfinity && rank >> 32 < kOrderOfInfinity;
+}
+AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
+
+// Returns the largest rank of the ids from `first` on, to all threads.
+AP_DEVICE u64 largestRank(u64 *ofWarps, const float *logits, u32 first, u32 stride, u32 thread) {
+  u64 best = 0;
+  for (u32 id = first; id < kVocabulary; id += stride) {
+    const u64 rank = rankOf(logits[id], id);
+    best = rank > best ? rank : best;
+  }
+  best = largestOfWarp(best);
+  if (thread % 32 == 0) {
+    ofWarps[thread / 32] = best;
+  }
+  ap_barrier();
+  best = ofWarps[0];
+  for (u32 warp = 1; warp < kWarps; ++warp) {
+    best = ofWarps[warp] > best ? ofWarps[warp] : best;
+  }
+  ap_barrier();
+  return best;
+}
+)";
+
+constexpr const char *kGreedy = R"(
+AP_KERNEL(KERNEL_NAME, kThreads, 1)
+(const float *logits, u32 *tokenIds, u64 *partials, u32 *counters AP_PARAMETERS) {
+  u64 *ofWarps = (u64 *)ap_shared();
+  const u32 thread = ap_thread();
+  const u32 block = ap_block_x();
+  const u32 token = ap_block_y();
+#if AP_DEPENDENT_LAUNCH
+  ap_launch_dependents();
+  ap_wait_for_previous();
+#endif
+  u64 best = largestRank(ofWarps, logits + token * kVocabulary, block * kThreads + thread,
+                         kBlocks * kThreads, thread);
+  if (thread == 0) {
+    partials[token * kBlocks + block] = best;
+    ap_fence();
+    if (ap_atomic_add(counters + token, 1) == kBlocks - 1) {
+      ap_fence();
+      for (u32 i = 0; i < kBlocks; ++i) {
+        const u64 other = ap_load_coherent64(partials + token * kBlocks + i);
+        best = other > best ? other : best;
+      }
+      tokenIds[token] = isValid(best) ? idOf(best) : 0xffffffff;
+      counters[token] = 0;
+      AP_ADVANCE
+    }
+  }
+}
+)";
+
+constexpr const char *kRandom = R"(
+struct alignas(8) Settings { float temperature, topP; u32 topK, draws; u64 seed; };
+
+// Returns the weight of a token relative to that of the best token, times 2^32.
+AP_DEVICE u64 weightOf(float logit, float best, float factor) {
+  return (u64)(ap_exp2((logit - best) * factor) * 4294967296.0f);
+}
+
+// Goes through the tokens that `accepts` names, from the largest key to the
+// smallest, until their amounts add up to `wanted`. Returns the last key, and
+// in `wanted` what the tokens with this key must contribute. The key's bytes
+// are found one by one, each with a histogram of the amounts.
+template <typename Accepts, typename Key, typename Amount>
+AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, Key keyOf,
+                      Amount amountOf) {
+  u64 *found = histogram + 256;
+  u32 key = 0;
+#pragma unroll 1
+  for (u32 shift = 32; shift != 0;) {
+    shift -= 8;
+    for (u32 i = thread; i < 256; i += kThreads) {
+      histogram[i] = 0;
+    }
+    ap_barrier();
+#pragma unroll 1
+    for (u32 id = thread; id < kVocabulary; id += kThreads) {
+      const u32 one = keyOf(id);
+      if (accepts(id) && (u64)one >> (shift + 8) == (u64)key >> (shift + 8)) {
+        ap_atomic_add64(histogram + (one >> shift & 255), amountOf(id));
+      }
+    }
+    ap_barrier();
+    if (thread == 0) {
+      u64 rest = wanted;
+      u32 byte = 255;
+      while (byte != 0 && histogram[byte] < rest) {
+        rest -= histogram[byte];
+        --byte;
+      }
+      found[0] = byte;
+      found[1] = rest;
+    }
+    ap_barrier();
+    key |= (u32)found[0] << shift;
+    wanted = found[1];
+    ap_barrier();
+  }
+  return key;
+}
+
+// Tokens are kept if their order is larger than `order`, or equal and their id
+// is at most `lastId`.
+struct Kept {
+  u32 order, lastId;
+  AP_MEMBER bool has(u32 one, u32 id) const {
+    return one > order || (one == order && id <= lastId);
+  }
+};
+
+// Keeps the best tokens of `before` until their amounts add up to `wanted`.
+template <typename Amount>
+AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
+                        u32 thread, Amount amountOf) {
+  Kept kept = {0, 0xffffffff};
+  kept.order = lastKey(
+      histogram, wanted, thread,
+      [&](u32 id) { return before.has(orderOf(logits[id]), id); },
+      [&](u32 id) { return orderOf(logits[id]); }, amountOf);
+  // Of the tokens with the same logit, those with the lowest ids are kept.
+  const u32 key = lastKey(
+      histogram, wanted, thread,
+      [&](u32 id) {
+        return orderOf(logits[id]) == kept.order && before.has(kept.order, id);
+      },
+      [&](u32 id) { return 0xffffffff - id; }, amountOf);
+  kept.lastId = 0xffffffff - key;
+  return kept;
+}
+
+// Returns the sum over the warp, and in `before` the sum of the lower lanes.
+AP_DEVICE u64 sumOfWarp(u64 value, u64 &before, u32 lane) {
+  before = 0;
+#pragma unroll
+  for (u32 mask = 1; mask < 32; mask *= 2) {
+    const u64 other = shuffle64(value, mask);
+    before += (lane & mask) != 0 ? other : 0;
+    value += other;
+  }
+  return value;
+}
+
+AP_KERNEL(KERNEL_NAME, kThreads, 1)
+(const float *allLogits, u32 *tokenIds, Settings *sampling AP_PARAMETERS) {
+  u64 *histogram = (u64 *)ap_shared(); // 256 entries, and 2 for lastKey
+  u64 *ofWarps = histogram + 258;      // kWarps entries
+  const u32 thread = ap_thread();
+  const u32 warp = thread / 32;
+  const u32 lane = thread % 32;
+  const u32 token = ap_block_x();
+#if AP_DEPENDENT_LAUNCH
+  ap_launch_dependents();
+  ap_wait_for_previous();
+#endif
+  const float *logits = allLogits + token * kVocabulary;
+  const Settings settings = sampling[token];
+  const u64 bestRank = largestRank(ofWarps, logits, thread, kThreads, thread);
+  const u32 bestId = idOf(bestRank);
+  if (!isValid(bestRank) || !(settings.temperature > 0)) {
+    if (thread == 0) {
+      tokenIds[token] = isValid(bestRank) ? bestId : 0xffffffff;
+      AP_ADVANCE
+    }
+    return;
+  }
+  const float best = logits[bestId];
+  constexpr float kLog2E = 0x1.715476p+0f;
+  Kept kept = {kOrderOfMinusInfinity + 1, 0xffffffff};
+  if (settings.topK != 0 && settings.topK < kVocabulary) {
+    kept = keepBest(histogram, logits, kept, settings.topK, thread, [](u32) { return (u64)1; });
+  }
+  // The sums over all tokens are computed in two steps, first within warps. A
+  // warp has consecutive ids.
+  constexpr u32 kShare = (kVocabulary + kThreads - 1) / kThreads * 32;
+  const u32 firstId = warp * kShare;
+  const u32 endId = firstId + kShare < kVocabulary ? firstId + kShare : kVocabulary;
+  auto sumOfAll = [&](float factor) {
+    u64 sum = 0, before;
+    for (u32 id = firstId + lane; id < endId; id += 32) {
+      sum += kept.has(orderOf(logits[id]), id) ? weightOf(logits[id], best, factor) : 0;
+    }
+    sum = sumOfWarp(sum, before, lane);
+    if (lane == 0) {
+      ofWarps[warp] = sum;
+    }
+    ap_barrier();
+    u64 all = 0;
+    for (u32 i = 0; i < kWarps; ++i) {
+      all += ofWarps[i];
+    }
+    return all;
+  };
+  if (settings.topP < 1) {
+    const u64 all = sumOfAll(kLog2E);
+    const u64 wanted = (u64)((double)settings.topP * (double)all);
+    kept = keepBest(histogram, logits, kept, wanted > 1 ? wanted : 1, thread,
+                    [&](u32 id) { return weightOf(logits[id], best, kLog2E); });
+  }
+  // The factor must be finite, also for a temperature near 0.
+  const float factor = kLog2E / ap_max(settings.temperature, 0x1p-100f);
+  const u64 all = sumOfAll(factor);
+  // SplitMix64 adds a constant to its state for each output, and mixes the
+  // state.
+  u64 mixed = settings.seed + ((u64)settings.draws + 1) * 0x9e3779b97f4a7c15ull;
+  mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9ull;
+  mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebull;
+  mixed ^= mixed >> 31;
+  u64 rest = ap_multiply_high(mixed, all);
+  u32 chosenWarp = 0;
+  while (chosenWarp + 1 < kWarps && rest >= ofWarps[chosenWarp]) {
+    rest -= ofWarps[chosenWarp];
+    ++chosenWarp;
+  }
+  if (warp == chosenWarp) {
+    for (u32 row = firstId; row < endId; row += 32) {
+      const u32 id = row + lane;
+      const bool in = id < endId && kept.has(orderOf(logits[id]), id);
+      const u64 weight = in ? weightOf(logits[id], best, factor) : 0;
+      u64 before;
+      const u64 sum = sumOfWarp(weight, before, lane);
+      if (rest >= before && rest < before + weight) {
+        tokenIds[token] = id;
+        sampling[token].draws = settings.draws + 1;
+        AP_ADVANCE
+      }
+      if (rest < sum) {
+        break;
+      }
+      rest -= sum;
+    }
+  }
+}
+)";
+
+} // namespace
+
+std::string chooseTokenName(const ChooseToken &spec, const CudaTarget &target) {
+  return std::string(spec.choice == Choice::Greedy ? "greedy" : "random") +
+         "_n" + std::to_string(spec.vocabulary) + "_m" +
+         std::to_string(spec.tokens) + "_" + std::string(target.name) + "_b" +
+         std::to_string(spec.blocks) + "_w" + std::to_string(spec.warps) +
+         (spec.advance ? "_next" : "") + (spec.dependentLaunch ? "_d" : "");
+}
+
+Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
+                                       const CudaTarget &target,
+                                       std::string_view intrinsics) {
+  const std::string where =
+      "a kernel for " + std::string(target.name) + " that chooses a token ";
+  const bool greedy = spec.choice == Choice::Greedy;
+  if (spec.vocabulary < 1 || spec.vocabulary > 1U << 24 || spec.tokens < 1 ||
+      spec.tokens > 8 || spec.blocks < 1 || spec.blocks > (greedy ? 1024 : 1) ||
+      spec.warps < 1 || spec.warps > (greedy ? 32 : 16)) {
+    return unsupportedError(
+        where + "does not support a vocabulary of " +
+        std::to_string(spec.vocabulary) + " (1 to 2^24), " +
+        std::to_string(spec.tokens) + " tokens (1 to 8), " +
+        std::to_string(spec.blocks) + " blocks per token (1 to " +
+        (greedy ? "1024" : "1") + ") and " + std::to_string(spec.warps) +
+        " warps (1 to " + (greedy ? "32)" : "16)"));
+  }
+  if (spec.dependentLaunch && !target.hasDependentLaunch) {
+    return unsupportedError(where + "does not support dependent launches");
+  }
+  CudaKernel kernel;
+  kernel.name = chooseTokenName(spec, target);
+  kernel.threads = spec.warps * 32;
+  if (greedy) {
+    kernel.gridX = spec.blocks;
+    kernel.gridY = spec.tokens;
+    kernel.sharedBytes = spec.warps * 8;
+    kernel.partialBytes = uint64_t{8} * spec.tokens * spec.blocks;
+    kernel.counterBytes = uint64_t{4} * spec.tokens;
+    kernel.bindings = {"logits", "token_ids", "partials", "counters"};
+  } else {
+    kernel.gridX = spec.tokens;
+    kernel.sharedBytes = (258 + spec.warps) * 8;
+    kernel.bindings = {"logits", "token_ids", "sampling"};
+  }
+  if (spec.advance) {
+    kernel.bindings.emplace_back("positions");
+  }
+  std::string &text = kernel.text;
+  text = std::string(commonText());
+  literal(text, "kThreads", kernel.threads);
+  literal(text, "kWarps", spec.warps);
+  literal(text, "kVocabulary", spec.vocabulary);
+  literal(text, "kBlocks", spec.blocks);
+  text += std::string("#define AP_DEPENDENT_LAUNCH ") +
+          (spec.dependentLaunch ? "1" : "0") + "\n#define AP_PARAMETERS " +
+          (spec.advance ? ", u32 *positions" : "") + "\n#define AP_ADVANCE " +
+          (spec.advance ? "positions[token] += 1;" : "") +
+          "\n#define KERNEL_NAME " + kernel.name + "\n" +
+          std::string(intrinsics) + kCommon + (greedy ? kGreedy : kRandom);
+  return kernel;
+}
+
+} // namespace air::codegen::cuda

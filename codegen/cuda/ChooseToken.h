@@ -1,0 +1,63 @@
+//===- ChooseToken.h - sampling as CUDA text --------------------*- C++ -*-===//
+//
+// Kernels that choose the next token of each sequence from its logits. They
+// write its id, and can also move the sequence to its next position, so that
+// the next decode step needs nothing from the host.
+//
+// `Greedy` chooses the largest logit. `Random` has the stages of the runtime's
+// sampler (runtime/text/Sampler.h) without penalties and min-p: top-k, then
+// top-p on the probabilities before temperature, then temperature and one draw.
+// Of tokens with equal logits, the one with the lowest id comes first.
+//
+// Weights are integers: 2^32 times the probability relative to the best
+// token's, rounded down. Their sums are therefore exact, and do not depend on
+// the order of threads. The random number of a draw is output number `draws` of
+// SplitMix64, counted from 0, divided by 2^64; the draw chooses the token in
+// whose interval it lies, where the intervals are in the order of ids.
+//
+// If a logit is NaN or +inf, or if all are -inf, the chosen id is 2^32 - 1.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CUDA_CHOOSETOKEN_H
+#define AIRPACK_CODEGEN_CUDA_CHOOSETOKEN_H
+
+#include "codegen/cuda/DecodeMatMul.h"
+
+namespace air::codegen::cuda {
+
+enum class Choice : uint8_t { Greedy, Random };
+
+/// The settings of one token's draw, in device memory.
+struct SamplingSettings {
+  float temperature = 1; ///< 0 or less: choose the best token
+  float topP = 1;        ///< 1 or more keeps all tokens
+  uint32_t topK = 0;     ///< 0 keeps all tokens
+  uint32_t draws = 0;    ///< number of draws before; incremented by each draw
+  uint64_t seed = 0;
+};
+static_assert(sizeof(SamplingSettings) == 24);
+
+struct ChooseToken {
+  Choice choice = Choice::Greedy;
+  uint32_t vocabulary = 0;
+  uint32_t tokens = 1;  ///< 1 to 8
+  uint32_t blocks = 1;  ///< thread blocks per token; 1 for Random
+  uint32_t warps = 8;   ///< 1 to 32, or 1 to 16 for Random
+  bool advance = false; ///< whether to add 1 to each token's position
+  bool dependentLaunch = false;
+};
+
+std::string chooseTokenName(const ChooseToken &spec, const CudaTarget &target);
+
+/// Generates the kernel. Its bindings are, in order: "logits" (float32
+/// [tokens][vocabulary]), "token_ids" (uint32 [tokens], written), for Greedy
+/// "partials" and "counters", for Random "sampling" (SamplingSettings
+/// [tokens]), and with `advance` "positions" (uint32 [tokens]). Errors are
+/// those of generateDecodeMatMul.
+Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
+                                       const CudaTarget &target,
+                                       std::string_view intrinsics);
+
+} // namespace air::codegen::cuda
+
+#endif // AIRPACK_CODEGEN_CUDA_CHOOSETOKEN_H

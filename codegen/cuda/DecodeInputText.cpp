@@ -1,0 +1,282 @@
+//===- DecodeInputText.cpp - norms and staging of activations -------------===//
+#include "codegen/cuda/DecodeMatMulText.h"
+
+namespace air::codegen::cuda {
+
+std::string inputText(MatMulInput input) {
+  constexpr const char *half = R"(
+typedef u16 Activation;
+AP_DEVICE void prepareActivations(u8 *, const Activation *, const More &, u32, u32) {}
+AP_DEVICE void readActivations(float (&f)[8], const u8 *, const Activation *x, const More &,
+                               u32 token, u32 column) {
+  const Word4 v = *(const Word4 *)(x + token * kColumns + column);
+  const u32 words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+  for (u32 i = 0; i < 8; ++i) {
+    f[i] = ap_float_of_half(words[i / 2] >> (16 * (i % 2)) & 0xffff);
+  }
+}
+AP_DEVICE float backScale(const u8 *, u32) { return 1; }
+)";
+  constexpr const char *floats = R"(
+typedef float Activation;
+// What a token's activations are multiplied by, and the factor for its sums,
+// which undoes the power of two.
+struct alignas(16) TokenScale { float mean, factor, biasFactor, back; };
+AP_DEVICE TokenScale *tokenScales(const u8 *shared) {
+  return (TokenScale *)(shared + kTokenScaleOffset);
+}
+AP_DEVICE float backScale(const u8 *shared, u32 token) { return tokenScales(shared)[token].back; }
+
+AP_DEVICE float sumOfWarp(float value) {
+#pragma unroll
+  for (u32 mask = 16; mask != 0; mask /= 2) {
+    value += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(value), mask));
+  }
+  return value;
+}
+AP_DEVICE float largestOfWarp(float value) {
+#pragma unroll
+  for (u32 mask = 16; mask != 0; mask /= 2) {
+    value = ap_max(value, ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(value), mask)));
+  }
+  return value;
+}
+AP_DEVICE void floatsOf(float (&f)[4], const float *p) {
+  const Word4 v = *(const Word4 *)p;
+  f[0] = ap_float_of_bits(v.x);
+  f[1] = ap_float_of_bits(v.y);
+  f[2] = ap_float_of_bits(v.z);
+  f[3] = ap_float_of_bits(v.w);
+}
+
+// Computes every token's TokenScale. All threads of the block share the work.
+AP_DEVICE void prepareActivations(u8 *shared, const float *x, const More &more, u32 warp,
+                                  u32 lane) {
+  const u32 thread = warp * 32 + lane;
+  float *ofWarps = (float *)(shared + kTokenScaleOffset + kTokens * 16);
+  TokenScale *scales = tokenScales(shared);
+  if (kLayerNorm) {
+    for (u32 token = 0; token < kTokens; ++token) {
+      float sum = 0;
+      for (u32 column = thread * 4; column < kColumns; column += kThreads * 4) {
+        float f[4];
+        floatsOf(f, x + token * kColumns + column);
+        sum += (f[0] + f[1]) + (f[2] + f[3]);
+      }
+      sum = sumOfWarp(sum);
+      if (lane == 0) {
+        ofWarps[token * kWarps + warp] = sum;
+      }
+    }
+    ap_barrier();
+    if (thread < kTokens) {
+      float sum = 0;
+      for (u32 i = 0; i < kWarps; ++i) {
+        sum += ofWarps[thread * kWarps + i];
+      }
+      scales[thread].mean = sum / kColumns;
+    }
+    ap_barrier();
+  }
+  for (u32 token = 0; token < kTokens; ++token) {
+    const float mean = kLayerNorm ? scales[token].mean : 0;
+    float squares = 0, largest = 0, largestBias = 0;
+    for (u32 column = thread * 4; column < kColumns; column += kThreads * 4) {
+      float f[4], w[4] = {1, 1, 1, 1}, b[4] = {0, 0, 0, 0};
+      floatsOf(f, x + token * kColumns + column);
+      if (kNorm) {
+        floatsOf(w, more.normWeight + column);
+      }
+      if (kLayerNorm) {
+        floatsOf(b, more.normBias + column);
+      }
+#pragma unroll
+      for (u32 i = 0; i < 4; ++i) {
+        const float centred = f[i] - mean;
+        squares = ap_fma(centred, centred, squares);
+        largest = ap_max(largest, ap_abs(centred * w[i]));
+        largestBias = ap_max(largestBias, ap_abs(b[i]));
+      }
+    }
+    squares = sumOfWarp(squares);
+    largest = largestOfWarp(largest);
+    largestBias = largestOfWarp(largestBias);
+    if (lane == 0) {
+      float *entry = ofWarps + (token * kWarps + warp) * 4;
+      entry[0] = squares;
+      entry[1] = largest;
+      entry[2] = largestBias;
+    }
+  }
+  ap_barrier();
+  if (thread < kTokens) {
+    float squares = 0, largest = 0, largestBias = 0;
+    for (u32 i = 0; i < kWarps; ++i) {
+      const float *entry = ofWarps + (thread * kWarps + i) * 4;
+      squares += entry[0];
+      largest = ap_max(largest, entry[1]);
+      largestBias = ap_max(largestBias, entry[2]);
+    }
+    float factor = 1;
+    if (kNorm) {
+      factor = 1 / ap_sqrt(squares / kColumns + kEpsilon);
+      if (ap_bits_of_float(squares) >= 0x7f800000) {
+        factor = ap_float_of_bits(0x7fffffff); // NaN
+      }
+    }
+    // The largest activation is below `bound`, whose exponent becomes that of
+    // 2^7. Exponents are clamped so that the power and its inverse are normal
+    // numbers.
+    const float bound = ap_fma(largest, factor, largestBias);
+    u32 exponent = ap_bits_of_float(bound) >> 23 & 0xff;
+    exponent = exponent < 8 ? 8 : exponent > 254 ? 254 : exponent;
+    const float power = ap_float_of_bits((261 - exponent) << 23);
+    scales[thread].factor = factor * power;
+    scales[thread].biasFactor = power;
+    scales[thread].back = ap_float_of_bits((exponent - 7) << 23);
+  }
+  ap_barrier();
+}
+
+// Reads 8 activations and normalises them.
+AP_DEVICE void readActivations(float (&f)[8], const u8 *shared, const float *x, const More &more,
+                               u32 token, u32 column) {
+  const TokenScale scale = tokenScales(shared)[token];
+#pragma unroll
+  for (u32 i = 0; i < 8; i += 4) {
+    float v[4], w[4] = {1, 1, 1, 1}, b[4] = {0, 0, 0, 0};
+    floatsOf(v, x + token * kColumns + column + i);
+    if (kNorm) {
+      floatsOf(w, more.normWeight + column + i);
+    }
+    if (kLayerNorm) {
+      floatsOf(b, more.normBias + column + i);
+    }
+#pragma unroll
+    for (u32 j = 0; j < 4; ++j) {
+      const float centred = kLayerNorm ? v[j] - scale.mean : v[j];
+      f[i + j] = centred * w[j] * scale.factor;
+      if (kLayerNorm) {
+        f[i + j] = ap_fma(b[j], scale.biasFactor, f[i + j]);
+      }
+    }
+  }
+}
+)";
+  return input == MatMulInput::Half ? half : floats;
+}
+
+std::string_view activationText() {
+  return R"(
+// Stores the sum of a group of activations in the form in which multiplyUnit
+// reads it.
+AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
+  if (kSumsAsHalves) {
+    // For every 256 columns, token and t in [0, 4), this stores four float16:
+    // the means of blocks 2t and 2t+1, and the rounding errors of the two
+    // means.
+    const float mean = sum * 0.03125f;
+    const u32 high = ap_half_of_float(mean);
+    const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
+    u16 *entry = (u16 *)(sums + ((group / 8) * kTokens + token) * 32 + (group % 8) / 2 * 8);
+    entry[group % 2] = (u16)high;
+    entry[group % 2 + 2] = (u16)low;
+  } else {
+    const bool odd = (group * kSumDivisor / 32) % 2 != 0;
+    const float value = sum * (odd ? kOddFactor : kEvenFactor);
+    float *entry = (float *)(sums + group * kSumEntry);
+    if (kTokens == 1) {
+      entry[0] = entry[1] = entry[2] = entry[3] = value;
+    } else {
+      // In the mma's accumulator, lane 4g+t holds columns 2t and 2t+1 of rows g
+      // and g+8.
+      for (u32 column = token; column < 8; column += kTokens) {
+        float *quad = entry + column / 2 * 4 + column % 2;
+        quad[0] = value;
+        quad[2] = value;
+      }
+    }
+  }
+}
+
+// Returns the byte offset, within the sums of activations, of those that lane
+// 4g+t reads for the columns that begin at `column`.
+AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
+  if (kSumColumns == 0) {
+    return 0;
+  }
+  return kSumsAsHalves ? (column / 256 * kTokens + token) * 32 + t * 8
+                       : column / kSumDivisor * kSumEntry + (kTokens == 1 ? 0 : t * 16);
+}
+
+AP_DEVICE u32 bfloatOfFloat(float value) {
+  const u32 bits = ap_bits_of_float(value);
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// Copies the activations of this block's columns to shared memory, as
+// [token][column], and stores the sums of their groups. A lane handles 8
+// columns of a token at a time.
+AP_DEVICE void stageActivations(u8 *shared, const Activation *x, const More &more, u32 part,
+                                u32 warp, u32 lane) {
+  constexpr u32 kPieces = kPartColumns / 8;
+  constexpr u32 kTotal = kTokens * kPieces;
+  prepareActivations(shared, x, more, warp, lane);
+  for (u32 first = warp * 32; first < kTotal; first += kThreads) {
+    const u32 piece = first + lane;
+    const bool inside = piece < kTotal;
+    const u32 token = inside ? piece / kPieces : 0;
+    const u32 at = piece - token * kPieces;
+    const u32 column = part * kPartColumns + at * 8;
+    float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    if (inside && column < kColumns) {
+      readActivations(f, shared, x, more, token, column);
+    }
+    u32 high[4] = {}, low[4] = {};
+    float sum = 0;
+#pragma unroll
+    for (u32 i = 0; i < 8; ++i) {
+      u32 h, l;
+      if (kBfloat) {
+        h = bfloatOfFloat(f[i]);
+        l = bfloatOfFloat(f[i] - ap_float_of_bits(h << 16));
+      } else {
+        h = ap_half_of_float(f[i]);
+        const float rounded = ap_float_of_half(h);
+        l = kSplitActivations ? ap_half_of_float(f[i] - rounded) : 0;
+        sum += rounded;
+      }
+      high[i / 2] |= h << (16 * (i % 2));
+      low[i / 2] |= l << (16 * (i % 2));
+    }
+    u8 *row = shared + kXOffset + token * kXStride;
+    if (kHalves) {
+      // In every 32 columns, lane 4g+t needs columns 4t to 4t+3 of the first 16
+      // and of the second 16, so these are stored next to each other.
+      u8 *to = row + (at / 4) * 64 + (at % 2) * 32 + (at % 4) / 2 * 8;
+      if (inside) {
+        *(Word2 *)to = Word2{high[0], high[1]};
+        *(Word2 *)(to + 16) = Word2{high[2], high[3]};
+      }
+    } else if (inside) {
+      *(Word4 *)(row + at * 16) = Word4{high[0], high[1], high[2], high[3]};
+      if (kSplitActivations) {
+        *(Word4 *)(row + kXLow + at * 16) = Word4{low[0], low[1], low[2], low[3]};
+      }
+    }
+    if (kSumColumns != 0) {
+      sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 1));
+      if (kSumColumns == 32) {
+        sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 2));
+      }
+      if (inside && at % (kSumColumns == 32 ? 4 : 2) == 0) {
+        storeSum(shared + kSumOffset, token, at * 8 / kSumDivisor, sum);
+      }
+    }
+  }
+}
+)";
+}
+
+} // namespace air::codegen::cuda

@@ -1,0 +1,316 @@
+//===- DecodeOutputText.cpp - main loop, reductions and outputs -----------===//
+#include "codegen/cuda/DecodeMatMulText.h"
+
+namespace air::codegen::cuda {
+
+std::string outputText(MatMulOutput output) {
+  constexpr const char *noHeads = R"(
+AP_DEVICE void finishHeads(u8 *, u32, u32, u32, u32, float *, u32 *, const More &) {}
+)";
+  constexpr const char *store = R"(
+AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float sum, float) {
+  y[token * kRows + row] = kBias ? sum + more.bias[row] : sum;
+}
+)";
+  constexpr const char *add = R"(
+AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float sum, float) {
+  y[token * kRows + row] += kBias ? sum + more.bias[row] : sum;
+}
+)";
+  constexpr const char *glu = R"(
+AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float gate, float up) {
+  if (kBias) {
+    gate += more.bias[row];
+    up += more.bias[kRows + row];
+  }
+  // Both activations are gate * sigmoid(z), where the sigmoid is computed with
+  // base 2, and tanh(z/2) = 2 * sigmoid(z) - 1.
+  const float z = kGelu ? gate * ap_fma(0.0713548162726f * gate, gate, 1.59576912161f) : gate;
+  y[token * kRows + row] = gate / (1 + ap_exp2(-1.44269504089f * z)) * up;
+}
+)";
+  constexpr const char *heads = R"(
+AP_DEVICE u16 cachedHalf(float value) {
+  const u32 bits = ap_half_of_float(value);
+  return (u16)((bits & 0x7fff) >= 0x7c00 ? 0x7fff : bits);
+}
+
+// A warp finishes one head of one token, whose elements are in `row`.
+AP_DEVICE void finishHead(u32 head, u32 token, float *row, u32 lane, const More &more) {
+  const bool isQuery = head < kQueryHeads;
+  const bool isKey = !isQuery && head < kQueryHeads + kKeyHeads;
+  const float *weight = isQuery ? more.qNorm : more.kNorm;
+  const bool normalised = kQkNorm && (isQuery || isKey);
+  float factor = 1;
+  if (normalised) {
+    float squares = 0;
+    for (u32 i = lane; i < kHeadDim; i += 32) {
+      const float value = ap_load_coherent(row + i);
+      squares = ap_fma(value, value, squares);
+    }
+#pragma unroll
+    for (u32 mask = 16; mask != 0; mask /= 2) {
+      squares += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(squares), mask));
+    }
+    factor = 1 / ap_sqrt(squares / kHeadDim + kQkEpsilon);
+    if (ap_bits_of_float(squares) >= 0x7f800000) {
+      factor = ap_float_of_bits(0x7fffffff); // NaN
+    }
+  }
+  const u32 position = more.positions[token];
+  const u32 page = more.blockTables[token / kTokensPerSequence * kTablePages + position / 64];
+  const u32 at = position % 64;
+  const u32 kvHead = isKey ? head - kQueryHeads : head - kQueryHeads - kKeyHeads;
+  u8 *cache = isQuery ? nullptr
+                      : more.kvCache + (u64)page * kPageBytes + (u64)kvHead * 256 * kPaddedDim;
+  auto get = [&](u32 i) {
+    const float value = ap_load_coherent(row + i);
+    return normalised ? value * factor * weight[i] : value;
+  };
+  auto put = [&](u32 i, float value) {
+    if (isQuery) {
+      row[i] = value;
+    } else if (isKey) {
+      const u32 tile = at / 16 * (kPaddedDim / 16) + i / 16;
+      const u32 to = tile * 512 + (at % 8 * 4 + i % 16 / 4) * 16 + at % 16 / 8 * 8 + i % 4 * 2;
+      *(u16 *)(cache + to) = cachedHalf(value);
+    } else {
+      const u32 tile = at / 16 * (kPaddedDim / 16) + i / 16;
+      const u32 to = tile * 512 + (i % 8 * 4 + at % 8 / 2) * 16 + i % 16 / 8 * 8 +
+                     at % 16 / 8 * 4 + at % 2 * 2;
+      *(u16 *)(cache + 128 * kPaddedDim + to) = cachedHalf(value);
+    }
+  };
+  constexpr u32 kPairs = kRopeDim / 2;
+  const u32 rotated = isQuery || isKey ? kRopeDim : 0;
+  for (u32 i = lane; i < rotated / 2; i += 32) {
+    const float cosine = more.angles[token * kRopeDim + i];
+    const float sine = more.angles[token * kRopeDim + kPairs + i];
+    const u32 first = kNeox ? i : 2 * i;
+    const u32 second = kNeox ? i + kPairs : 2 * i + 1;
+    const float a = get(first), b = get(second);
+    put(first, a * cosine - b * sine);
+    put(second, a * sine + b * cosine);
+  }
+  for (u32 i = rotated + lane; i < kHeadDim; i += 32) {
+    put(i, get(i));
+  }
+  // Attention multiplies keys up to the padded size.
+  for (u32 i = kHeadDim + lane; isKey && i < kPaddedDim; i += 32) {
+    put(i, 0);
+  }
+}
+
+// The thread block that computes the last tile of a head finishes the head.
+// Each head has a counter of its tiles.
+AP_DEVICE void finishHeads(u8 *shared, u32 firstTile, u32 tiles, u32 warp, u32 lane, float *y,
+                           u32 *counters, const More &more) {
+  u32 *complete = (u32 *)(shared + kHeadFlagOffset);
+  const u32 firstHead = firstTile * 16 / kHeadDim;
+  const u32 lastRow = (firstTile + tiles) * 16 < kRows ? (firstTile + tiles) * 16 - 1 : kRows - 1;
+  const u32 heads = lastRow / kHeadDim - firstHead + 1;
+  ap_fence();
+  ap_barrier();
+  for (u32 i = warp * 32 + lane; i < heads; i += kThreads) {
+    const u32 head = firstHead + i;
+    const u32 begin = head * kHeadDim / 16;
+    const u32 end = (head * kHeadDim + kHeadDim - 1) / 16 + 1;
+    const u32 from = begin > firstTile ? begin : firstTile;
+    const u32 to = end < firstTile + tiles ? end : firstTile + tiles;
+    complete[i] = ap_atomic_add(counters + head, to - from) + to - from == end - begin;
+  }
+  ap_barrier();
+  ap_fence();
+  for (u32 i = warp; i < heads * kTokens; i += kWarps) {
+    const u32 head = firstHead + i / kTokens;
+    const u32 token = i % kTokens;
+    if (complete[i / kTokens] != 0) {
+      finishHead(head, token, y + token * kRows + head * kHeadDim, lane, more);
+      if (token == 0 && lane == 0) {
+        counters[head] = 0;
+      }
+    }
+  }
+}
+)";
+  switch (output) {
+  case MatMulOutput::Store:
+    return std::string(store) + noHeads;
+  case MatMulOutput::Add:
+    return std::string(add) + noHeads;
+  case MatMulOutput::SiluGlu:
+  case MatMulOutput::GeluGlu:
+    return std::string(glu) + noHeads;
+  case MatMulOutput::Heads:
+    return std::string(store) + heads;
+  }
+  return {};
+}
+
+std::string_view kernelText() {
+  return R"(
+// Adds the sums that the warps computed for `tiles` tiles. Stores the results
+// or, if the columns are split, writes the sums to `partials`. The outputs of a
+// tile are its 16 rows, or 8 pairs of rows whose numbers differ by 8.
+AP_DEVICE void reduceTiles(const u8 *shared, const float *sums, u32 firstTile, u32 tiles, u32 part,
+                           u32 thread, float *y, float *partials, const More &more) {
+  for (u32 i = thread; i < tiles * kTokens * kTileOutputs; i += kThreads) {
+    const u32 tile = i / (kTokens * kTileOutputs);
+    const u32 token = i / kTileOutputs % kTokens;
+    const u32 at = i % kTileOutputs;
+    float total[2] = {0, 0};
+#pragma unroll
+    for (u32 warp = 0; warp < kWarps; ++warp) {
+      const float *from = sums + ((tile * kWarps + warp) * kTokens + token) * 16 + at;
+      total[0] += from[0];
+      total[1] += kPaired ? from[8] : 0;
+    }
+    const float back = backScale(shared, token);
+    total[0] *= back;
+    total[1] *= back;
+    const u32 row = (firstTile + tile) * kTileOutputs + at;
+    if (kSplits > 1) {
+      float *to = partials + (part * kTokens + token) * kTiles * 16 + (firstTile + tile) * 16 + at;
+      to[0] = total[0];
+      if (kPaired) {
+        to[8] = total[1];
+      }
+    } else if (row < kRows) {
+      storeOutput(y, more, token, row, total[0], total[1]);
+    }
+  }
+}
+
+// Several thread blocks each compute the same tiles for a part of the columns.
+// The last of these blocks to finish adds the sums of all, in a fixed order.
+// Returns whether this block is the last one.
+AP_DEVICE bool joinSplits(u32 *last, u32 firstTile, u32 tiles, u32 thread, float *y,
+                          const float *partials, u32 *counters, const More &more) {
+  ap_fence();
+  ap_barrier();
+  if (thread == 0) {
+    *last = ap_atomic_add(counters + firstTile, 1) == kSplits - 1;
+  }
+  ap_barrier();
+  if (*last == 0) {
+    return false;
+  }
+  ap_fence();
+  for (u32 i = thread; i < tiles * kTokens * kTileOutputs; i += kThreads) {
+    const u32 tile = firstTile + i / (kTokens * kTileOutputs);
+    const u32 token = i / kTileOutputs % kTokens;
+    const u32 at = i % kTileOutputs;
+    float total[2] = {0, 0};
+    for (u32 part = 0; part < kSplits; ++part) {
+      const float *from = partials + (part * kTokens + token) * kTiles * 16 + tile * 16 + at;
+      total[0] += ap_load_coherent(from);
+      total[1] += kPaired ? ap_load_coherent(from + 8) : 0;
+    }
+    const u32 row = tile * kTileOutputs + at;
+    if (row < kRows) {
+      storeOutput(y, more, token, row, total[0], total[1]);
+    }
+  }
+  if (thread == 0) {
+    counters[firstTile] = 0;
+  }
+  return true;
+}
+
+AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
+(const u8 *weights, const Activation *x, float *y, float *partials, u32 *counters AP_PARAMETERS) {
+  const More more = {AP_ARGUMENTS};
+  u8 *shared = ap_shared();
+  const u32 thread = ap_thread();
+  const u32 warp = thread / 32;
+  const u32 lane = thread % 32;
+  const u32 block = ap_block_x();
+  const u32 part = ap_block_y();
+
+  // Every thread block gets the same number of tiles, or one more. The warps of
+  // a thread block share out the weight units of its part of the columns.
+  constexpr u32 kSpare = kTiles % kBlocks;
+  const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
+  const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);
+  const u32 partEnd = (part + 1) * kPartUnits < kUnits ? (part + 1) * kPartUnits : kUnits;
+  const u32 firstUnit = part * kPartUnits + warp * kWarpUnits;
+  const u32 left = firstUnit < partEnd ? partEnd - firstUnit : 0;
+  const u32 units = kEven ? kWarpUnits : (left < kWarpUnits ? left : kWarpUnits);
+
+  Ring ring;
+  ring.start(shared, weights + ((u64)firstTile * kUnits + firstUnit) * kUnitBytes, tiles, units,
+             warp, lane);
+#if AP_DEPENDENT_LAUNCH
+  ap_launch_dependents();
+  ap_wait_for_previous();
+#endif
+  stageActivations(shared, x, more, part, warp, lane);
+  ap_barrier();
+
+  const u32 g = lane / 4;
+  const u32 t = lane % 4;
+  const u32 column = warp * kWarpUnits * kUnitColumns;
+  // The 8 columns of the mma are tokens. Columns beyond the last token repeat
+  // other tokens, and their results are not used.
+  const u8 *xLane = shared + kXOffset + (g % kTokens) * kXStride + t * 16 + column * 2;
+  const u8 *sumLane = shared + kSumOffset + sumLaneOffset(column, g % kTokens, t);
+  float *reduce = (float *)(shared + kReduceOffset);
+
+  u32 batch = 0, buffer = 0;
+  for (u32 tile = 0; tile < tiles; ++tile) {
+    Sums sums = {};
+#pragma unroll 1
+    for (u32 first = 0; first < units; first += kGroupUnits) {
+      ring.wait();
+#pragma unroll
+      for (u32 i = 0; i < kGroupUnits; ++i) {
+        if (kEven || first + i < units) {
+          Unit unit;
+          ring.take(unit, i, lane);
+          if (i == kGroupUnits - 1) {
+            ring.release(lane);
+          }
+          multiplyUnit(sums, unit, xLane + (first + i) * kUnitColumns * 2,
+                       sumLane + (first + i) * kUnitSumBytes);
+        } else if (i == kGroupUnits - 1) {
+          ring.release(lane);
+        }
+      }
+    }
+    float total[4];
+    totalOf(sums, total);
+    float *mine = reduce + ((buffer * kReduceTiles + batch) * kWarps + warp) * kTokens * 16;
+    if (2 * t < kTokens) {
+      mine[2 * t * 16 + g] = total[0];
+      mine[2 * t * 16 + g + 8] = total[2];
+    }
+    if (2 * t + 1 < kTokens) {
+      mine[(2 * t + 1) * 16 + g] = total[1];
+      mine[(2 * t + 1) * 16 + g + 8] = total[3];
+    }
+    ++batch;
+    if (batch == kReduceTiles || tile + 1 == tiles) {
+      // There are two buffers for the sums of the warps, so a warp that is
+      // ahead can fill the other buffer before it has to wait at the next
+      // barrier.
+      ap_barrier();
+      const u32 first = firstTile + tile + 1 - batch;
+      reduceTiles(shared, reduce + buffer * kReduceTiles * kWarps * kTokens * 16, first, batch,
+                  part, thread, y, partials, more);
+      bool stored = true;
+      if (kSplits > 1) {
+        stored = joinSplits((u32 *)(shared + kFlagOffset), first, batch, thread, y, partials,
+                            counters, more);
+      }
+      if (stored) {
+        finishHeads(shared, first, batch, warp, lane, y, counters + kHeadCounters, more);
+      }
+      buffer ^= 1;
+      batch = 0;
+    }
+  }
+}
+)";
+}
+
+} // namespace air::codegen::cuda

@@ -1,0 +1,190 @@
+//===- DecodeAttentionTest.cpp - attention on the emulated GPU ------------===//
+#include "codegen/cuda/DecodeAttention.h"
+#include "codegen/reference/Reference.h"
+#include "formats/dtype/Half.h"
+#include "test/codegen/cuda/KernelRun.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace air::codegen::cuda {
+namespace {
+
+using reference::Doubles;
+
+struct Case {
+  uint32_t heads, kvHeads, headDim, tokens, perSequence, splits, warps;
+  /// For each sequence, the position of its last token.
+  std::vector<uint32_t> last;
+};
+
+const std::vector<Case> kCases = {
+    {1, 1, 16, 1, 1, 1, 1, {0}},
+    {4, 4, 32, 1, 1, 1, 2, {63}},
+    {8, 2, 64, 1, 1, 3, 2, {200}},
+    {6, 2, 128, 3, 3, 2, 4, {130}},
+    {10, 2, 100, 2, 1, 2, 2, {5, 64}},
+    {32, 1, 6, 2, 2, 1, 3, {70}},
+    {12, 4, 80, 8, 2, 4, 2, {1, 127, 128, 300}},
+    {2, 1, 256, 1, 1, 2, 2, {77}},
+};
+
+TEST(DecodeAttention, EqualsTheFormulaInDoublePrecision) {
+  const CudaTarget target = *cudaTarget("sm_90a");
+  const Result<std::string> intrinsics = emulator::hostIntrinsicsText();
+  ASSERT_TRUE(intrinsics.isOk()) << intrinsics.status().message();
+  std::vector<DecodeAttention> specs;
+  std::vector<CudaKernel> kernels;
+  std::vector<std::string> texts;
+  for (const Case &one : kCases) {
+    DecodeAttention spec;
+    spec.queryHeads = one.heads;
+    spec.pages = {
+        .headDim = one.headDim, .kvHeads = one.kvHeads, .tablePages = 6};
+    spec.pages.pageBytes = kvLayerBytes(spec.pages) + 16;
+    spec.tokens = one.tokens;
+    spec.tokensPerSequence = one.perSequence;
+    spec.queryStride = one.heads * one.headDim + 12;
+    spec.scale = 1 / std::sqrt(static_cast<float>(one.headDim));
+    spec.splits = one.splits;
+    spec.warps = one.warps;
+    spec.dependentLaunch = true;
+    Result<CudaKernel> kernel =
+        generateDecodeAttention(spec, target, *intrinsics);
+    ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+    texts.push_back(kernel->text);
+    kernels.push_back(*std::move(kernel));
+    specs.push_back(spec);
+  }
+  const Result<emulator::Library> library = emulator::Library::compile(texts);
+  ASSERT_TRUE(library.isOk()) << library.status().message();
+  std::mt19937_64 random(6);
+  std::normal_distribution<float> normal;
+  for (size_t i = 0; i < kCases.size(); ++i) {
+    SCOPED_TRACE(kernels[i].name);
+    const Case &one = kCases[i];
+    const DecodeAttention &spec = specs[i];
+    const KvPages &pages = spec.pages;
+    const auto sequences = static_cast<uint32_t>(one.last.size());
+    const uint32_t width = one.kvHeads * one.headDim;
+    std::vector<float> q(uint64_t{one.tokens} * spec.queryStride);
+    for (float &value : q) {
+      value = 3 * normal(random);
+    }
+    // What no position uses is NaN.
+    std::vector<uint8_t> cache(pages.pageBytes * 6 * sequences, 0xff);
+    std::vector<uint32_t> tables;
+    std::vector<uint32_t> positions;
+    std::vector<Doubles> keys(sequences);
+    std::vector<Doubles> values(sequences);
+    for (uint32_t s = 0; s < sequences; ++s) {
+      for (uint32_t p = 0; p < pages.tablePages; ++p) {
+        tables.push_back(5 - p + s * 6);
+      }
+      for (uint32_t t = 0; t < one.perSequence; ++t) {
+        positions.push_back(one.last[s] + 1 + t - one.perSequence);
+      }
+      for (uint32_t p = 0; p <= one.last[s]; ++p) {
+        const uint64_t page = tables[s * 6 + p / 64] * pages.pageBytes;
+        for (uint32_t h = 0; h < one.kvHeads; ++h) {
+          for (uint32_t e = 0; e < paddedHeadDim(one.headDim); ++e) {
+            const bool inside = e < one.headDim;
+            const uint16_t k = inside ? floatToHalf(normal(random)) : 0;
+            const uint16_t v = floatToHalf(normal(random));
+            std::memcpy(&cache[page + keyOffset(pages, h, p % 64, e)], &k, 2);
+            if (inside) {
+              std::memcpy(&cache[page + valueOffset(pages, h, p % 64, e)], &v,
+                          2);
+              keys[s].push_back(halfToFloat(k));
+              values[s].push_back(halfToFloat(v));
+            }
+          }
+        }
+      }
+    }
+    emulator::Buffers buffers = {
+        {"q", emulator::bytesOf(q)},
+        {"positions", emulator::bytesOf(positions)},
+        {"block_tables", emulator::bytesOf(tables)},
+        {"kv_cache", cache},
+        {"out", emulator::unwrittenFloats(uint64_t{one.tokens} * one.heads *
+                                          one.headDim)},
+    };
+    const Status status =
+        emulator::launchBothWays(*library, kernels[i], buffers, "q");
+    ASSERT_TRUE(status.isOk()) << status.message();
+    const auto out = emulator::valuesOf<float>(buffers.at("out"));
+    KernelSpec formula;
+    formula.heads = one.heads;
+    formula.kvHeads = one.kvHeads;
+    formula.headDim = one.headDim;
+    formula.scale = spec.scale;
+    double worst = 0;
+    for (uint32_t m = 0; m < one.tokens; ++m) {
+      const uint32_t s = m / one.perSequence;
+      const auto row = std::span(q).subspan(uint64_t{m} * spec.queryStride,
+                                            one.heads * one.headDim);
+      ASSERT_GE(keys[s].size(), (positions[m] + 1) * width);
+      const Doubles expected =
+          reference::attention(formula, Doubles(row.begin(), row.end()),
+                               keys[s], values[s], positions[m] + 1);
+      for (size_t at = 0; at < expected.size(); ++at) {
+        const double error =
+            std::abs(out[m * expected.size() + at] - expected[at]);
+        worst = std::max(worst, std::isnan(error) ? 1e9 : error);
+      }
+    }
+    // Scores have magnitudes of up to about 30, and the terms of the weighted
+    // sums about 3.
+    EXPECT_LT(worst, 2e-5);
+  }
+}
+
+TEST(DecodeAttention, RefusesWhatCannotBe) {
+  const CudaTarget hopper = *cudaTarget("sm_90a");
+  DecodeAttention good;
+  good.queryHeads = 8;
+  good.pages = {.headDim = 64, .kvHeads = 2, .tablePages = 4};
+  good.pages.pageBytes = kvLayerBytes(good.pages);
+  good.queryStride = 768;
+  const auto codeOf = [&](const DecodeAttention &spec) {
+    return generateDecodeAttention(spec, hopper, "").status().code();
+  };
+  ASSERT_TRUE(generateDecodeAttention(good, hopper, "").isOk());
+  DecodeAttention spec = good;
+  spec.queryHeads = 7;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.pages.headDim = 320;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.pages.pageBytes -= 16;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.queryStride = 500;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.tokens = 3;
+  spec.tokensPerSequence = 2;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.splits = 65;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.dependentLaunch = true;
+  EXPECT_EQ(
+      generateDecodeAttention(spec, *cudaTarget("sm_80"), "").status().code(),
+      ErrorCode::Unsupported);
+  spec = good;
+  spec.pages.headDim = 256;
+  spec.pages.pageBytes = kvLayerBytes(spec.pages);
+  spec.queryStride = 2048;
+  spec.warps = 16;
+  EXPECT_EQ(
+      generateDecodeAttention(spec, *cudaTarget("sm_86"), "").status().code(),
+      ErrorCode::DoesNotFit);
+}
+
+} // namespace
+} // namespace air::codegen::cuda

@@ -1,0 +1,62 @@
+//===- EmulatedModel.h - decode steps of a model, emulated ------*- C++ -*-===//
+#ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATEDMODEL_H
+#define AIRPACK_TEST_CODEGEN_CUDA_EMULATEDMODEL_H
+
+#include "test/codegen/cuda/DenseModel.h"
+#include "test/codegen/cuda/KernelRun.h"
+
+#include <memory>
+
+namespace air::codegen {
+
+/// The shape of a batch.
+struct BatchShape {
+  uint32_t sequences = 1;
+  uint32_t tokensPerSequence = 1;
+  uint32_t contextPages = 2; ///< KV pages of a sequence
+  uint32_t tokens() const { return sequences * tokensPerSequence; }
+};
+
+/// The kernels of a decode step, generated for the emulator, and the memory
+/// that they use. Matrices have dtype F16.
+class EmulatedModel {
+public:
+  static Result<EmulatedModel> create(const DenseModel &model,
+                                      const BatchShape &shape);
+
+  /// Runs one step: begin, the layers, the head and the greedy choice. The new
+  /// token ids and positions are in the memory of the emulated device, as the
+  /// previous step left them, or as set() did.
+  Status step();
+
+  /// Sets the token ids and positions of the next step.
+  void set(const std::vector<uint32_t> &ids,
+           const std::vector<uint32_t> &positions);
+  std::vector<uint32_t> ids() const;
+  std::vector<float> logits() const; ///< [tokens][vocabulary]
+  /// The number in the KV cache, with the arguments of KvRounding.
+  double cached(uint32_t layer, uint32_t sequence, uint32_t position,
+                bool isValue, uint32_t element) const;
+
+private:
+  struct Launch {
+    cuda::CudaKernel kernel;
+    /// The buffers of the bindings whose names differ from their buffers'.
+    std::map<std::string, std::string> buffers;
+    std::string dependent;    ///< the binding that the previous kernel wrote
+    uint64_t cacheOffset = 0; ///< of the layer's part of a KV page
+  };
+  EmulatedModel() = default;
+  Status addLayer(const DenseModel &model, const BatchShape &shape,
+                  uint32_t index, const std::string &intrinsics);
+
+  std::vector<Launch> launches;
+  cuda::KvPages pages;
+  BatchShape batch;
+  emulator::Buffers memory;
+  std::unique_ptr<emulator::Library> library;
+};
+
+} // namespace air::codegen
+
+#endif // AIRPACK_TEST_CODEGEN_CUDA_EMULATEDMODEL_H

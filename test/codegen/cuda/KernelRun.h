@@ -1,0 +1,55 @@
+//===- KernelRun.h - launches CUDA kernels on the emulator ------*- C++ -*-===//
+#ifndef AIRPACK_TEST_CODEGEN_CUDA_KERNELRUN_H
+#define AIRPACK_TEST_CODEGEN_CUDA_KERNELRUN_H
+
+#include "codegen/cuda/DecodeMatMul.h"
+#include "test/codegen/cuda/emulator/Emulator.h"
+
+#include <cstring>
+#include <map>
+#include <span>
+
+namespace air::emulator {
+
+/// The contents of a kernel's bindings, by name. "partials" and "counters" are
+/// made by launch().
+using Buffers = std::map<std::string, std::vector<uint8_t>>;
+
+template <typename T>
+std::vector<uint8_t> bytesOf(const std::vector<T> &values) {
+  std::vector<uint8_t> bytes(values.size() * sizeof(T));
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+template <typename T>
+std::vector<T> valuesOf(const std::vector<uint8_t> &bytes) {
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+/// A buffer of `count` floats that are NaN.
+inline std::vector<uint8_t> unwrittenFloats(uint64_t count) {
+  return std::vector<uint8_t>(count * 4, 0xff);
+}
+
+/// The memory that a kernel's bindings address, by name.
+using Views = std::map<std::string, std::span<uint8_t>>;
+
+/// Runs a kernel on `views`, which it changes. If `dependent` names a buffer,
+/// its bytes are NaN until the kernel waits for the previous kernel. Fails if a
+/// buffer is missing or a counter is not 0 at the end.
+Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
+              const Views &views, const std::string &dependent = "",
+              bool reversed = false);
+
+/// Runs a kernel twice on equal buffers, with the threads in opposite orders.
+/// Fails if the results differ.
+Status launchBothWays(const Library &library,
+                      const codegen::cuda::CudaKernel &kernel, Buffers &buffers,
+                      const std::string &dependent = "");
+
+} // namespace air::emulator
+
+#endif // AIRPACK_TEST_CODEGEN_CUDA_KERNELRUN_H
