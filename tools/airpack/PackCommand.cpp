@@ -251,9 +251,10 @@ cli::Command packCommand() {
       "--codec", "", ValueKind::Choice, "CODEC",
       "How weights are stored, without loss: as they are (none); BF16 numbers "
       "with shortened exponents (planes); compressed with zstd (zstd), which "
-      "is smaller but decodes more slowly; or with planes where weights are "
-      "read from the disk in every pass, and that becomes faster because the "
-      "CPUs can decode them in the meantime (auto). Plans with coded weights "
+      "is smaller but decodes more slowly; or with planes (BF16) and zstd (all "
+      "others) where weights are read from the disk in every pass, and that "
+      "becomes faster because the CPUs can decode them in the meantime (auto). "
+      "Plans with coded weights "
       "run from memory of their own instead of the mapped file.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
