@@ -9,11 +9,11 @@
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/TargetAttr.h"
-#include "formats/codec/ChunkCodec.h"
 #include "formats/gguf/GgufReader.h"
 #include "formats/gguf/GgufSampling.h"
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Template.h"
@@ -96,14 +96,16 @@ void noteBadTemplates(const TokenizerData &tokenizer,
   }
 }
 
-/// Returns coded size / raw size with the codec planes, measured on the first
-/// chunk of some bfloat16 tensors, or 1 if the model has none of these.
-double planesRatio(const ModelSource &source) {
+/// The bytes of the coded form of weights divided by their own, found out on
+/// the first chunk of some matrices: of the matrices of bfloat16 numbers for
+/// the codec Planes, and of all others for Zstd; 1 if there are none.
+double codecRatio(const ModelSource &source, plan::Codec codec) {
   constexpr size_t kChunkBytes = size_t{256} << 10;
   constexpr size_t kSamples = 8;
   std::vector<const SourceTensor *> matrices; // sorted by name
   for (const auto &[name, tensor] : source.tensors) {
-    if (tensor.dtype == DType::BF16 && tensor.data.size() >= kChunkBytes) {
+    if ((tensor.dtype == DType::BF16) == (codec == plan::Codec::Planes) &&
+        tensor.data.size() >= kChunkBytes) {
       matrices.push_back(&tensor);
     }
   }
@@ -112,7 +114,7 @@ double planesRatio(const ModelSource &source) {
   const size_t step = std::max<size_t>(1, matrices.size() / kSamples);
   for (size_t i = 0; i < matrices.size(); i += step) {
     const auto chunk = matrices[i]->data.first(kChunkBytes);
-    if (const auto bytes = encodeChunk(ChunkCodec::Planes, chunk)) {
+    if (const auto bytes = encodedChunk(codec, chunk)) {
       raw += chunk.size();
       coded += bytes->size();
     }
@@ -152,7 +154,8 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   place.vocabularyBytes = compile.vocabularyBytes;
   place.codec = options.codec;
   if (options.codec == "auto" && !options.weightless && !options.reference) {
-    place.planesRatio = planesRatio(source);
+    place.planesRatio = codecRatio(source, plan::Codec::Planes);
+    place.zstdRatio = codecRatio(source, plan::Codec::Zstd);
   }
 
   std::vector<std::unique_ptr<Pass>> passes;

@@ -3,24 +3,28 @@
 
 namespace air::compiler {
 
-bool codecPays(const CodecQuestion &question) {
+bool codecsPay(const CodecQuestion &question) {
   if (question.diskBandwidth == 0 || question.memoryBandwidth == 0 ||
-      question.decodeRate == 0 || question.codedBytes == 0 ||
-      question.ratio >= 1) {
+      question.coded.empty()) {
     return false;
   }
-  const auto coded = static_cast<double>(question.codedBytes);
-  const double diskBytes = static_cast<double>(question.streamedBytes) -
-                           coded * (1 - question.ratio);
+  auto diskBytes = static_cast<double>(question.streamedBytes);
+  double decodeSeconds = 0; // of all cores
+  for (const CodedPart &part : question.coded) {
+    if (part.decodeRate == 0 || part.bytes == 0 ||
+        part.ratio > kWorthwhileRatio) {
+      return false;
+    }
+    const auto bytes = static_cast<double>(part.bytes);
+    diskBytes -= bytes * (1 - part.ratio);
+    decodeSeconds += bytes / static_cast<double>(part.decodeRate) /
+                     static_cast<double>(question.cores);
+  }
   const double diskSeconds =
       diskBytes / static_cast<double>(question.diskBandwidth);
   const double computeSeconds = static_cast<double>(question.weightBytes) /
                                 static_cast<double>(question.memoryBandwidth);
-  const double idleSeconds = diskSeconds - computeSeconds;
-  const double decodeSeconds = coded /
-                               static_cast<double>(question.decodeRate) /
-                               static_cast<double>(question.cores);
-  return decodeSeconds <= idleSeconds;
+  return decodeSeconds <= diskSeconds - computeSeconds;
 }
 
 } // namespace air::compiler

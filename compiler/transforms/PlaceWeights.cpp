@@ -130,8 +130,9 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return false;
   }
 
-  /// Codes the segments of bfloat16 numbers of which a pass reads bytes from
-  /// the disk, if that makes the pass faster.
+  /// Codes segments of which a pass reads bytes from the disk, if that makes
+  /// the pass faster: first those of bfloat16 numbers with planes, and then, in
+  /// the time that the cores have left, the others with zstd.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();
@@ -143,35 +144,47 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
         numbers[tensor.getSegmentAttr().getAttr()] += tensor.getBytes();
       }
     }
-    std::vector<uint64_t> streamed(placement.weights.size());
     CodecQuestion question;
+    question.diskBandwidth = profile.diskBandwidth;
+    question.memoryBandwidth = profile.memoryBandwidth;
+    question.cores = profile.cores;
+    std::vector<uint64_t> streamed(placement.weights.size());
     for (const StreamedRead &read : placement.reads) {
       streamed[read.segment] += read.bytes;
       question.streamedBytes += read.bytes;
     }
     const llvm::DenseSet<StringAttr> gathered = gatheredSegments();
-    const auto isCodable = [&](size_t index, SegmentOp segment) {
-      return !gathered.contains(segment.getSymNameAttr()) &&
-             streamed[index] != 0 &&
-             numbers.lookup(segment.getSymNameAttr()) >
-                 segment.getRawBytes() / 2;
+    const auto codecOf = [&](size_t index, SegmentOp segment) {
+      if (gathered.contains(segment.getSymNameAttr()) || streamed[index] == 0) {
+        return Codec::None;
+      }
+      return numbers.lookup(segment.getSymNameAttr()) >
+                     segment.getRawBytes() / 2
+                 ? Codec::Planes
+                 : Codec::Zstd;
     };
+    CodedPart planes{0, planesRatio, profile.cpu.planesDecode};
+    CodedPart zstd{0, zstdRatio, profile.cpu.zstdDecode};
     size_t index = 0;
     for (SegmentOp segment : module.getOps<SegmentOp>()) {
       if (segment.getKind() == SegmentKind::Weights) {
         question.weightBytes += segment.getRawBytes();
-        question.codedBytes +=
-            isCodable(index, segment) ? streamed[index] : uint64_t{0};
+        const Codec codec = codecOf(index, segment);
+        planes.bytes += codec == Codec::Planes ? streamed[index] : uint64_t{0};
+        zstd.bytes += codec == Codec::Zstd ? streamed[index] : uint64_t{0};
         ++index;
       }
     }
-    question.ratio = planesRatio;
-    question.diskBandwidth = profile.diskBandwidth;
-    question.memoryBandwidth = profile.memoryBandwidth;
-    question.decodeRate = kPlanesRate;
-    question.cores = profile.cores;
-    if (codecPays(question)) {
-      setCodecs(Codec::Planes, isCodable);
+    for (const auto &[codec, part] :
+         {std::pair(Codec::Planes, planes), std::pair(Codec::Zstd, zstd)}) {
+      question.coded.push_back(part);
+      if (codecsPay(question)) {
+        setCodecs(codec, [&, wanted = codec](size_t place, SegmentOp segment) {
+          return codecOf(place, segment) == wanted;
+        });
+      } else {
+        question.coded.pop_back();
+      }
     }
   }
 

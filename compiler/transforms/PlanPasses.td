@@ -135,7 +135,10 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
            "How weights are stored: none, planes, zstd, or auto">,
     Option<"planesRatio", "planes-ratio", "double", "1.0",
            "Coded bytes divided by uncoded bytes of BF16 weights with the codec "
-           "planes">];
+           "planes">,
+    Option<"zstdRatio", "zstd-ratio", "double", "1.0",
+           "Coded bytes divided by uncoded bytes of all other weights with the "
+           "codec zstd">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {

@@ -31,6 +31,8 @@ constexpr RateEntry kRateEntries[] = {
     {"l1d_bytes", &CpuRates::l1dBytes},
     {"l2_bytes", &CpuRates::l2Bytes},
     {"l3_bytes", &CpuRates::l3Bytes},
+    {"planes_decode", &CpuRates::planesDecode},
+    {"zstd_decode", &CpuRates::zstdDecode},
 };
 
 DictionaryAttr ratesAttr(Builder &builder, const CpuRates &rates) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 
 namespace air {
 
@@ -14,7 +15,7 @@ struct Number {
 };
 
 /// The keys with numbers that precede "streams" (kRates) and that follow it
-/// (kCosts), in the order in which they are written.
+/// (kCosts, then kDecodeRates), in the order in which they are written.
 constexpr Number kRates[] = {{"fma_f32", &CpuRates::fmaF32},
                              {"byte_dot", &CpuRates::byteDot},
                              {"byte_dot_mixed", &CpuRates::byteDotMixed},
@@ -25,6 +26,10 @@ constexpr Number kCosts[] = {{"tile_ns", &CpuRates::tileNs},
                              {"l1d_bytes", &CpuRates::l1dBytes},
                              {"l2_bytes", &CpuRates::l2Bytes},
                              {"l3_bytes", &CpuRates::l3Bytes}};
+/// Plans of minor version 1 do not have these. The fingerprint of their machine
+/// is a digest of its JSON, so a rate that is not known is not written.
+constexpr Number kDecodeRates[] = {{"planes_decode", &CpuRates::planesDecode},
+                                   {"zstd_decode", &CpuRates::zstdDecode}};
 
 Status readStream(const ProfileJson &object, const std::string &where,
                   const std::string &name, StreamRate &stream) {
@@ -127,17 +132,21 @@ Status readCpuRates(const ProfileJson &object, const std::string &where,
     keys.push_back(number.key);
   }
   keys.push_back("streams");
-  for (const Number &number : kCosts) {
-    keys.push_back(number.key);
+  for (const std::span<const Number> numbers :
+       {std::span<const Number>(kCosts),
+        std::span<const Number>(kDecodeRates)}) {
+    for (const Number &number : numbers) {
+      keys.push_back(number.key);
+    }
   }
   AIR_RETURN_IF_ERROR(fields.onlyKnows(keys, "the object"));
-  for (const Number &number : kRates) {
-    AIR_RETURN_IF_ERROR(fields.readNumber(number.key, 0, kMaxProfileNumber,
-                                          rates.*number.field));
-  }
-  for (const Number &number : kCosts) {
-    AIR_RETURN_IF_ERROR(fields.readNumber(number.key, 0, kMaxProfileNumber,
-                                          rates.*number.field));
+  for (const std::span<const Number> numbers :
+       {std::span<const Number>(kRates), std::span<const Number>(kCosts),
+        std::span<const Number>(kDecodeRates)}) {
+    for (const Number &number : numbers) {
+      AIR_RETURN_IF_ERROR(fields.readNumber(number.key, 0, kMaxProfileNumber,
+                                            rates.*number.field));
+    }
   }
   return readStreams(*it, fields, where, rates.streams);
 }
@@ -159,6 +168,11 @@ ProfileJson cpuRatesJson(const CpuRates &rates) {
   object["streams"] = std::move(streams);
   for (const Number &number : kCosts) {
     object[number.key] = rates.*number.field;
+  }
+  for (const Number &number : kDecodeRates) {
+    if (rates.*number.field != 0) {
+      object[number.key] = rates.*number.field;
+    }
   }
   return object;
 }

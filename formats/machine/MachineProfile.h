@@ -29,7 +29,8 @@
 //   cpu               an object with the keys that CpuRates.h names, all of
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
-//                     StreamRate. It is only written if a rate is known
+//                     StreamRate. It is only written if a rate is known, and
+//                     planes_decode and zstd_decode only if they are
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice. The table
 // Machine lacks the keys from memory_limit to disk, because they only matter on
@@ -130,8 +131,8 @@ std::vector<std::string_view> knownFeatures(std::string_view arch);
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where);
 /// Returns the profile as JSON. The text has a two-space indent, every key (but
-/// "cpu" only if a rate is known) and a final newline, so that equal profiles
-/// result in equal bytes.
+/// those that are only written if something is known) and a final newline, so
+/// that equal profiles result in equal bytes.
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the

@@ -195,78 +195,78 @@ template <typename Body> void forEachField(const Shape &shape, Body body) {
   }
 }
 
-void packGroup(const Shape &shape, const uint8_t *rows, uint8_t *packed) {
+/// Packing reads rows and writes their packed form; unpacking is the reverse.
+enum class Direction : uint8_t { Pack, Unpack };
+
+/// Converts between 16 rows and a block of 16 interleaved rows.
+template <Direction direction>
+void convertGroup(const Shape &shape, auto *rows, auto *packed) {
   forEachField(shape, [&](auto unit, uint64_t offset, uint64_t count,
                           uint64_t column, auto place) {
-    packField<decltype(unit)>(rows + offset, shape.rowBytes, count,
-                              packed + column, place);
+    if constexpr (direction == Direction::Pack) {
+      packField<decltype(unit)>(rows + offset, shape.rowBytes, count,
+                                packed + column, place);
+    } else {
+      unpackField<decltype(unit)>(packed + column, shape.rowBytes, count,
+                                  rows + offset, place);
+    }
   });
 }
 
-void unpackGroup(const Shape &shape, const uint8_t *packed, uint8_t *rows) {
-  forEachField(shape, [&](auto unit, uint64_t offset, uint64_t count,
-                          uint64_t column, auto place) {
-    unpackField<decltype(unit)>(packed + column, shape.rowBytes, count,
-                                rows + offset, place);
-  });
+/// Converts between rows and their packed form.
+template <Direction direction>
+void convertRows(DType dtype, Layout layout, uint64_t rowCount,
+                 uint64_t columns, auto rows, auto packed) {
+  const Shape shape = shapeOf(dtype, columns);
+  assert(rows.size() == rowCount * shape.rowBytes);
+  const auto copy = [](auto from, auto to) {
+    if (!from.empty()) {
+      std::memcpy(to.data(), from.data(), from.size());
+    }
+  };
+  if (layout == Layout::Rows) {
+    assert(packed.size() == rows.size());
+    if constexpr (direction == Direction::Pack) {
+      copy(rows, packed);
+    } else {
+      copy(packed, rows);
+    }
+    return;
+  }
+  const uint64_t groupBytes = shape.rowBytes * kX16Rows;
+  assert(packed.size() == ceilDiv(rowCount, kX16Rows) * groupBytes);
+  const uint64_t whole = rowCount / kX16Rows;
+  for (uint64_t group = 0; group < whole; ++group) {
+    convertGroup<direction>(shape, rows.data() + group * groupBytes,
+                            packed.data() + group * groupBytes);
+  }
+  if (whole * kX16Rows != rowCount) {
+    // The last rows, and as many rows of zeros as make 16.
+    std::vector<uint8_t> filled(groupBytes, 0);
+    const auto rest = rows.subspan(whole * groupBytes);
+    if constexpr (direction == Direction::Pack) {
+      copy(rest, std::span(filled));
+    }
+    convertGroup<direction>(shape, filled.data(),
+                            packed.data() + whole * groupBytes);
+    if constexpr (direction == Direction::Unpack) {
+      copy(std::span(filled).first(rest.size()), rest);
+    }
+  }
 }
 
 } // namespace
 
 void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
               std::span<const uint8_t> source, std::span<uint8_t> packed) {
-  const Shape shape = shapeOf(dtype, columns);
-  assert(source.size() == rowCount * shape.rowBytes);
-  if (layout == Layout::Rows) {
-    assert(packed.size() == source.size());
-    if (!source.empty()) {
-      std::memcpy(packed.data(), source.data(), source.size());
-    }
-    return;
-  }
-  const uint64_t groupBytes = shape.rowBytes * kX16Rows;
-  assert(packed.size() == ceilDiv(rowCount, kX16Rows) * groupBytes);
-  const uint64_t whole = rowCount / kX16Rows;
-  for (uint64_t group = 0; group < whole; ++group) {
-    packGroup(shape, source.data() + group * groupBytes,
-              packed.data() + group * groupBytes);
-  }
-  if (whole * kX16Rows != rowCount) {
-    std::vector<uint8_t> filled(groupBytes, 0);
-    const std::span<const uint8_t> rest = source.subspan(whole * groupBytes);
-    if (!rest.empty()) {
-      std::memcpy(filled.data(), rest.data(), rest.size());
-    }
-    packGroup(shape, filled.data(), packed.data() + whole * groupBytes);
-  }
+  convertRows<Direction::Pack>(dtype, layout, rowCount, columns, source,
+                               packed);
 }
 
 void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
                 std::span<const uint8_t> packed, std::span<uint8_t> source) {
-  const Shape shape = shapeOf(dtype, columns);
-  assert(source.size() == rowCount * shape.rowBytes);
-  if (layout == Layout::Rows) {
-    assert(packed.size() == source.size());
-    if (!source.empty()) {
-      std::memcpy(source.data(), packed.data(), source.size());
-    }
-    return;
-  }
-  const uint64_t groupBytes = shape.rowBytes * kX16Rows;
-  assert(packed.size() == ceilDiv(rowCount, kX16Rows) * groupBytes);
-  const uint64_t whole = rowCount / kX16Rows;
-  for (uint64_t group = 0; group < whole; ++group) {
-    unpackGroup(shape, packed.data() + group * groupBytes,
-                source.data() + group * groupBytes);
-  }
-  if (whole * kX16Rows != rowCount) {
-    std::vector<uint8_t> filled(groupBytes);
-    unpackGroup(shape, packed.data() + whole * groupBytes, filled.data());
-    const std::span<uint8_t> rest = source.subspan(whole * groupBytes);
-    if (!rest.empty()) {
-      std::memcpy(rest.data(), filled.data(), rest.size());
-    }
-  }
+  convertRows<Direction::Unpack>(dtype, layout, rowCount, columns, source,
+                                 packed);
 }
 
 } // namespace air

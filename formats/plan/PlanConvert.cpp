@@ -77,6 +77,8 @@ std::unique_ptr<plan::CpuRatesT> packRates(const CpuRates &rates) {
   record->l1d_bytes = rates.l1dBytes;
   record->l2_bytes = rates.l2Bytes;
   record->l3_bytes = rates.l3Bytes;
+  record->planes_decode = rates.planesDecode;
+  record->zstd_decode = rates.zstdDecode;
   return record;
 }
 
@@ -99,6 +101,8 @@ CpuRates unpackRates(const plan::CpuRates &record) {
   rates.l1dBytes = record.l1d_bytes();
   rates.l2Bytes = record.l2_bytes();
   rates.l3Bytes = record.l3_bytes();
+  rates.planesDecode = record.planes_decode();
+  rates.zstdDecode = record.zstd_decode();
   return rates;
 }
 

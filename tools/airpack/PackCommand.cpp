@@ -324,11 +324,11 @@ cli::Command packCommand() {
       "--codec", "", ValueKind::Choice, "CODEC",
       "How weights are stored, without loss: as they are (none); BF16 numbers "
       "with shortened exponents (planes); compressed with zstd (zstd), which "
-      "is smaller but decodes more slowly; or with planes, but only if weights "
-      "are read from the disk in every pass, and only if the CPUs can decode "
-      "them while they would wait for the disk (auto). Coded weights are "
-      "decoded into allocated memory, so airrun reads all of them before the "
-      "first token instead of mapping the file.",
+      "is smaller but decodes more slowly; or with planes (BF16) and zstd (all "
+      "others), but only if weights are read from the disk in every pass, and "
+      "only if the CPUs can decode them while they would wait for the disk "
+      "(auto). Coded weights are decoded into allocated memory, so airrun reads "
+      "all of them before the first token instead of mapping the file.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(

@@ -108,7 +108,8 @@ cli::Command probeCommand() {
       "Measure the rates by which airpack chooses between variants of kernels "
       "for this machine: the arithmetic of a core, ways of reading memory, and "
       "the cost of tiles and barriers; and how fast a model that does not fit "
-      "into memory can be read from the disk. Other programs that run at the "
+      "into memory can be read from the disk, and its weights be decoded. "
+      "Other programs that run at the "
       "same time disturb the measurement.";
   cli::Option save;
   save.name = "--save";

@@ -31,6 +31,12 @@ std::string rateRow(const char *name, uint64_t rate, uint64_t whole) {
                 share(rate, whole));
 }
 
+std::string decodeRow(const char *codec, uint64_t rate) {
+  return rate == 0 ? format("  %-22s %10s\n", codec, "-")
+                   : format("  %-22s %10.2f\n", codec,
+                            static_cast<double>(rate) / 1e9);
+}
+
 /// The bandwidth and the share of one stream, or dashes if the profile lacks
 /// the stream.
 std::string cell(const MachineProfile &profile, const StreamRate &wanted) {
@@ -152,6 +158,9 @@ std::string probeReport(const MachineProfile &profile,
   report += rateRow("byte_dot", cpu.byteDot, cpu.byteDot);
   report += rateRow("byte_dot_mixed", cpu.byteDotMixed, cpu.byteDot);
   report += rateRow("bf16_dot", cpu.bf16Dot, cpu.byteDot);
+  report += "\ndecoding weights of one core  GB/s\n";
+  report += decodeRow("planes", cpu.planesDecode);
+  report += decodeRow("zstd", cpu.zstdDecode);
   report += "\nreading memory                GB/s   share\n";
   report +=
       rateRow("all cores", profile.memoryBandwidth, profile.memoryBandwidth);

@@ -120,7 +120,9 @@ Status Compiler::classify() {
     all.push_back(&set);
   }
   bool hasEdge = std::ranges::any_of(syntax.nodes, [](const RegexNode &node) {
-    return node.kind == RegexNode::WordEdge;
+    return node.kind == RegexNode::Assertion &&
+           (node.assertion == RegexAssertion::WordEdge ||
+            node.assertion == RegexAssertion::NoWordEdge);
   });
   if (hasEdge) {
     all.push_back(&wordCharacters());
@@ -321,17 +323,12 @@ Compiler::PcOr Compiler::compile(uint32_t index, uint32_t next) {
                : compileRepeat(node, next);
   case RegexNode::LookAhead:
     return compileLook(node, next);
-  case RegexNode::WordEdge:
-  case RegexNode::TextStart:
-  case RegexNode::TextEnd:
+  case RegexNode::Assertion:
     break;
   }
   RegexInstruction made;
-  made.op = node.kind == RegexNode::WordEdge    ? Op::WordEdge
-            : node.kind == RegexNode::TextStart ? Op::TextStart
-                                                : Op::TextEnd;
-  made.negated = node.negated;
-  made.count = node.beforeLineFeed ? 1 : 0;
+  made.op = Op::Assertion;
+  made.assertion = node.assertion;
   made.next = next;
   return add(made, {facts[next].first, false, false});
 }

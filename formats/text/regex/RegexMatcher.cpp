@@ -76,6 +76,23 @@ bool RegexMatcher::isWordEdge(size_t position) const {
   return wasWord != isWordAt(position);
 }
 
+bool RegexMatcher::holds(RegexAssertion assertion, size_t position) const {
+  switch (assertion) {
+  case RegexAssertion::WordEdge:
+    return isWordEdge(position);
+  case RegexAssertion::NoWordEdge:
+    return !isWordEdge(position);
+  case RegexAssertion::TextStart:
+    return position == windowBegin;
+  case RegexAssertion::TextEnd:
+    return position == windowEnd;
+  case RegexAssertion::FinalLine:
+    return position == windowEnd ||
+           (position + 1 == windowEnd && text[position] == '\n');
+  }
+  return false;
+}
+
 size_t RegexMatcher::skip(const RegexRow &row, size_t position) const {
   for (;;) {
     while (position < windowEnd &&
@@ -319,16 +336,8 @@ bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
       goesOn = run(in.other, position, true, ignored) != in.negated;
       break;
     }
-    case Op::WordEdge:
-      goesOn = isWordEdge(position) != in.negated;
-      break;
-    case Op::TextStart:
-      goesOn = position == windowBegin;
-      break;
-    case Op::TextEnd:
-      goesOn = position == windowEnd ||
-               (in.count == 1 && position + 1 == windowEnd &&
-                text[position] == '\n');
+    case Op::Assertion:
+      goesOn = holds(in.assertion, position);
       break;
     }
     if (succeeds) {

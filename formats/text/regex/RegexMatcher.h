@@ -27,6 +27,7 @@ namespace air {
 
 struct RegexRow;
 struct RegexInstruction;
+enum class RegexAssertion : uint8_t;
 
 /// The bytes from `start` to `end` (exclusive) of a text.
 struct RegexMatch {
@@ -79,6 +80,7 @@ private:
   size_t before(size_t position, size_t lowest) const;
   bool isWordAt(size_t position) const;
   bool isWordEdge(size_t position) const;
+  bool holds(RegexAssertion assertion, size_t position) const;
   size_t skip(const RegexRow &row, size_t position) const;
   bool run(uint32_t pc, size_t position, bool inLook, size_t &end);
   bool repeat(uint32_t pc, const RegexInstruction &in, size_t &position,

@@ -294,8 +294,9 @@ Parser::NodeOr Parser::parseAtom() {
   case '$': {
     ++position;
     RegexNode node;
-    node.kind = c == '^' ? RegexNode::TextStart : RegexNode::TextEnd;
-    node.beforeLineFeed = c == '$';
+    node.kind = RegexNode::Assertion;
+    node.assertion =
+        c == '^' ? RegexAssertion::TextStart : RegexAssertion::FinalLine;
     return add(std::move(node));
   }
   case '*':
@@ -351,14 +352,17 @@ Parser::NodeOr Parser::parseEscape() {
   switch (c) {
   case 'b':
   case 'B':
-    node.kind = RegexNode::WordEdge;
-    node.negated = c == 'B';
+    node.kind = RegexNode::Assertion;
+    node.assertion =
+        c == 'b' ? RegexAssertion::WordEdge : RegexAssertion::NoWordEdge;
     break;
   case 'A':
-    node.kind = RegexNode::TextStart;
+    node.kind = RegexNode::Assertion;
+    node.assertion = RegexAssertion::TextStart;
     break;
   case 'z':
-    node.kind = RegexNode::TextEnd;
+    node.kind = RegexNode::Assertion;
+    node.assertion = RegexAssertion::TextEnd;
     break;
   default: {
     if (isDigit(c) && c != '0') {

@@ -39,16 +39,15 @@ struct RegexInstruction {
     /// `next`, or else `other`. `nextRow` and `otherRow` have the classes with
     /// which they may begin.
     Split,
-    LookSet,  ///< a character of `row` follows (or not, `negated`); then `next`
-    Look,     ///< `other` matches here (or not, `negated`); then `next`
-    WordEdge, ///< a word begins or ends here (or not, `negated`); then `next`
-    TextStart,
-    TextEnd, ///< the end; also before a final line feed, if `count` is 1
+    LookSet, ///< a character of `row` follows (or not, `negated`); then `next`
+    Look,    ///< `other` matches here (or not, `negated`); then `next`
+    Assertion, ///< `assertion` holds here; then `next`
   };
   /// The `memo` of an instruction for which nothing is remembered.
   static constexpr uint32_t kNoMemo = UINT32_MAX;
 
   Op op = Accept;
+  RegexAssertion assertion = RegexAssertion::WordEdge;
   bool negated = false;
   /// Split: `next` certainly matches if the class of the next character is in
   /// `nextRow`.
@@ -78,7 +77,7 @@ struct RegexProgram {
   /// For each class of the first character, the instruction with which a match
   /// begins. It comes after all choices that the class decides.
   std::array<uint32_t, 256> start{};
-  uint32_t wordRow = 0; ///< the word characters, for WordEdge
+  uint32_t wordRow = 0; ///< the word characters, for edges of words
   uint32_t memos = 0;
   /// The memos of instructions that are not in a look-ahead.
   std::vector<uint32_t> mainMemos;

@@ -9,6 +9,15 @@
 
 namespace air {
 
+/// A condition on a position in the text.
+enum class RegexAssertion : uint8_t {
+  WordEdge,   ///< \b: a word begins or ends here
+  NoWordEdge, ///< \B
+  TextStart,  ///< ^ and \A
+  TextEnd,    ///< \z
+  FinalLine,  ///< $: the end, or before a line feed at the end
+};
+
 /// A node of the syntax tree. Which fields have a meaning depends on `kind`.
 struct RegexNode {
   enum Kind : uint8_t {
@@ -18,11 +27,7 @@ struct RegexNode {
     Choice,    ///< the first child with which the whole expression matches
     Repeat,    ///< children[0], `least` to `most` times
     LookAhead, ///< the text that follows matches children[0], or not (`negated`)
-    WordEdge,  ///< \b, or \B (`negated`)
-    TextStart, ///< ^ and \A
-    /// \z; with `beforeLineFeed`, $, which also matches before a final line
-    /// feed.
-    TextEnd,
+    Assertion, ///< the empty text where `assertion` holds
   };
   enum Mode : uint8_t { Greedy, Lazy, Possessive };
   static constexpr uint32_t kUnlimited = UINT32_MAX;
@@ -30,7 +35,7 @@ struct RegexNode {
   Kind kind = Empty;
   Mode mode = Greedy;
   bool negated = false;
-  bool beforeLineFeed = false;
+  RegexAssertion assertion = RegexAssertion::WordEdge;
   uint32_t set = 0;
   uint32_t least = 0;
   uint32_t most = 0;

@@ -1,24 +1,17 @@
 //===- T16Test.cpp - packing for tensor cores, and unpacking --------------===//
 #include "codegen/layout/T16.h"
+
 #include "formats/dtype/Half.h"
+#include "test/formats/RandomBytes.h"
 
 #include <gtest/gtest.h>
-#include <random>
 #include <vector>
 
 namespace air::codegen {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-
-Bytes randomBytes(uint64_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  Bytes bytes(size);
-  for (uint8_t &byte : bytes) {
-    byte = static_cast<uint8_t>(random());
-  }
-  return bytes;
-}
+using test::randomBytes;
 
 uint32_t wordAt(const Bytes &bytes, uint64_t at) {
   return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 |

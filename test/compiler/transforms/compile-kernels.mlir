@@ -64,23 +64,23 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = 1 : i6
 // -----
 
 // expected-error @+1 {{plan.target has no valid 'cpu.tile_ns'}}
-module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = []}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 0 : i64, read_bandwidth = 0 : i64, streams = [], zstd_decode = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }
 
 // -----
 
 // expected-error @+1 {{plan.target has no valid 'cpu.streams'}}
-module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = [1 : i64], tile_ns = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 0 : i64, read_bandwidth = 0 : i64, streams = [1 : i64], tile_ns = 0 : i64, zstd_decode = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }
 
 // -----
 
 // expected-error @+1 {{plan.target has no valid 'cpu.streams.hint'}}
-module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = [{bandwidth = 1 : i64, distance_bytes = 0 : i64, hint = "t3", loads = "single"}], tile_ns = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 0 : i64, read_bandwidth = 0 : i64, streams = [{bandwidth = 1 : i64, distance_bytes = 0 : i64, hint = "t3", loads = "single"}], tile_ns = 0 : i64, zstd_decode = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }
 
 // -----
 
 // expected-error @+1 {{plan.target has no valid 'cpu.streams.distance_bytes'}}
-module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = [{bandwidth = 1 : i64, distance_bytes = 1048577 : i64, hint = "t0", loads = "single"}], tile_ns = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 0 : i64, read_bandwidth = 0 : i64, streams = [{bandwidth = 1 : i64, distance_bytes = 1048577 : i64, hint = "t0", loads = "single"}], tile_ns = 0 : i64, zstd_decode = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }

@@ -1,6 +1,7 @@
 //===- ChunkCodecTest.cpp - what is decoded is what was encoded -----------===//
 #include "formats/codec/ChunkCodec.h"
 #include "formats/codec/PlaneDecode.h"
+#include "test/formats/RandomBytes.h"
 
 #include <bit>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <random>
 
 using namespace air;
+using air::test::randomBytes;
 
 namespace {
 
@@ -23,15 +25,6 @@ Bytes normalNumbers(size_t bytes, uint32_t seed) {
     const auto bits = std::bit_cast<uint32_t>(normal(random));
     made[i] = static_cast<uint8_t>(bits >> 16U);
     made[i + 1] = static_cast<uint8_t>(bits >> 24U);
-  }
-  return made;
-}
-
-Bytes randomBytes(size_t bytes, uint32_t seed) {
-  std::mt19937 random(seed);
-  Bytes made(bytes);
-  for (uint8_t &byte : made) {
-    byte = static_cast<uint8_t>(random());
   }
   return made;
 }

@@ -35,7 +35,9 @@ TEST(CpuRates, JsonIsAsDocumented) {
                  .barrierNs = 8,
                  .l1dBytes = 9,
                  .l2Bytes = 10,
-                 .l3Bytes = 11};
+                 .l3Bytes = 11,
+                 .planesDecode = 12,
+                 .zstdDecode = 13};
   const std::string json = toJson(profile);
   EXPECT_THAT(json, HasSubstr("  \"measured\": false,\n"
                               "  \"cpu\": {\n"
@@ -56,12 +58,24 @@ TEST(CpuRates, JsonIsAsDocumented) {
                               "    \"barrier_ns\": 8,\n"
                               "    \"l1d_bytes\": 9,\n"
                               "    \"l2_bytes\": 10,\n"
-                              "    \"l3_bytes\": 11\n"
+                              "    \"l3_bytes\": 11,\n"
+                              "    \"planes_decode\": 12,\n"
+                              "    \"zstd_decode\": 13\n"
                               "  }\n"
                               "}\n"));
   Result<MachineProfile> back = parseProfile(json, "box.json");
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, profile);
+}
+
+TEST(CpuRates, AnUnknownRateOfDecodingIsNotWritten) {
+  MachineProfile profile;
+  profile.name = "box";
+  profile.arch = "x86_64";
+  profile.cpu.zstdDecode = 13;
+  const std::string json = toJson(profile);
+  EXPECT_THAT(json, HasSubstr("\"l3_bytes\": 0,\n    \"zstd_decode\": 13\n"));
+  EXPECT_EQ(*parseProfile(json, "box.json"), profile);
 }
 
 TEST(CpuRates, NothingKnownIsNotWritten) {
@@ -112,7 +126,8 @@ TEST(CpuRates, BadFilesNameTheField) {
       {withCpu(R"("fma_f23": 1)"),
        "field 'cpu.fma_f23' is not known; the object has fma_f32, byte_dot, "
        "byte_dot_mixed, bf16_dot, read_bandwidth, streams, tile_ns, "
-       "barrier_ns, l1d_bytes, l2_bytes and l3_bytes"},
+       "barrier_ns, l1d_bytes, l2_bytes, l3_bytes, planes_decode and "
+       "zstd_decode"},
       {withCpu(R"("byte_dot": -1)"), "field 'cpu.byte_dot' is -1"},
       {withCpu(R"("byte_dot": 1.5)"), "field 'cpu.byte_dot' is 1.5"},
       {withCpu(R"("l3_bytes": 9223372036854775808)"),

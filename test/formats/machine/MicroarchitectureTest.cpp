@@ -41,6 +41,8 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
     // operations in addition.
     EXPECT_LT(profile.cpu.byteDotMixed, profile.cpu.byteDot);
     EXPECT_GT(profile.cpu.fmaF32, 0u);
+    EXPECT_GT(profile.cpu.planesDecode, 0u);
+    EXPECT_GT(profile.cpu.zstdDecode, 0u);
     EXPECT_EQ(profile.cpu.bf16Dot != 0,
               std::ranges::any_of(known.features, [](const auto &feature) {
                 return feature == "bf16" || feature == "avx512bf16";
@@ -110,6 +112,10 @@ TEST(Microarchitecture, UnknownOnesAreSlowerThanAnyKnown) {
     EXPECT_GT(rates.fmaF32, 0u);
     EXPECT_LT(rates.byteDot, known.rates.byteDot);
     EXPECT_LT(rates.byteDotMixed, known.rates.byteDotMixed);
+    EXPECT_LT(rates.planesDecode, known.rates.planesDecode);
+    EXPECT_GT(rates.planesDecode, 0u);
+    EXPECT_LT(rates.zstdDecode, known.rates.zstdDecode);
+    EXPECT_GT(rates.zstdDecode, 0u);
     EXPECT_LE(rates.readBandwidth, known.rates.readBandwidth);
     EXPECT_TRUE(rates.streams.empty());
     EXPECT_EQ(nominalMemoryBandwidth({}, known.arch, known.features),

@@ -1,10 +1,11 @@
 //===- PackLayoutTest.cpp - layouts permute bytes and nothing else --------===//
 #include "formats/plan/PackLayout.h"
 
+#include "test/formats/RandomBytes.h"
+
 #include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
-#include <random>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -13,15 +14,7 @@ namespace air {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-
-Bytes randomBytes(uint64_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  Bytes bytes(size);
-  for (uint8_t &byte : bytes) {
-    byte = static_cast<uint8_t>(random());
-  }
-  return bytes;
-}
+using test::randomBytes;
 
 struct Units {
   std::string field;

@@ -295,6 +295,8 @@ void addHyperparameters(plan::PlanT &plan) {
   machine.memoryBytes = uint64_t{1} << 30;
   machine.memoryBandwidth = 1'000'000'000;
   machine.cpu.byteDot = 64'000'000'000;
+  machine.cpu.planesDecode = 4'000'000'000;
+  machine.cpu.zstdDecode = 1'000'000'000;
   machine.cpu.streams = {
       {StreamLoads::Single, StreamHint::None, 0, 900'000'000},
       {StreamLoads::Burst, StreamHint::T1, 4096, 1'000'000'000}};

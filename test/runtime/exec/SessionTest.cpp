@@ -489,38 +489,17 @@ TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
       << session.status().message();
 }
 
-/// Adds a second placement that reads the head's weights in every pass. With
-/// `onlyIt`, removes the first one.
-void streamTheHead(plan::PlanT &plan, bool onlyIt) {
-  auto streamed = std::make_unique<plan::PlacementT>(*plan.placements[0]);
-  streamed->resident[0] = 0;
-  streamed->ring_bytes = kPlanPageBytes;
-  auto read = std::make_unique<plan::StreamReadT>();
-  read->bytes = kPlanPageBytes;
-  read->before_step = 2;
-  read->after_step = -1;
-  streamed->reads.push_back(std::move(read));
-  for (const auto &item : streamed->items) {
-    if (item->name == "weights") {
-      item->bytes -= plan.segments[0]->raw_bytes;
-    }
-  }
-  auto item = std::make_unique<plan::BudgetItemT>();
-  item->name = "ring";
-  item->bytes = kPlanPageBytes;
-  streamed->items.push_back(std::move(item));
-  if (onlyIt) {
-    plan.placements.clear();
-  }
-  plan.placements.push_back(std::move(streamed));
+/// Makes the plan read the head's weights in every pass.
+void streamTheHead(plan::PlanT &plan) {
+  addStreamedPlacement(plan, kPlanPageBytes);
+  plan.placements.erase(plan.placements.begin());
 }
 
 TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
   for (IoMethod io : {IoMethod::Uring, IoMethod::Pread, IoMethod::Buffered}) {
     SessionOptions options;
     options.reading.method = io;
-    Result<Session> session =
-        open(options, [](plan::PlanT &plan) { streamTheHead(plan, true); });
+    Result<Session> session = open(options, streamTheHead);
     ASSERT_TRUE(session) << session.status().message();
     ASSERT_NE(session->streaming(), nullptr);
     EXPECT_EQ(session->streaming()->counters().bytesPerPass, kPlanPageBytes);
@@ -564,7 +543,7 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   uint64_t needed = 0;
   auto twoPlacements = [&](plan::PlanT &plan) {
     // Both placements stream; the first has a ring that is 64 KiB larger.
-    streamTheHead(plan, true);
+    streamTheHead(plan);
     auto larger = std::make_unique<plan::PlacementT>(*plan.placements[0]);
     for (const auto &item : larger->items) {
       needed += item->bytes;
@@ -622,8 +601,7 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
 }
 
 TEST_F(SessionTest, AFileThatIsTruncatedInMidRunEndsTheRequest) {
-  Result<Session> session =
-      open({}, [](plan::PlanT &plan) { streamTheHead(plan, true); });
+  Result<Session> session = open({}, streamTheHead);
   ASSERT_TRUE(session) << session.status().message();
   SequenceId sequence = *session->newSequence();
   ASSERT_TRUE(runRows(*session, {1}, {sequence}, {0}));

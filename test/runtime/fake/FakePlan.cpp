@@ -6,6 +6,7 @@
 #include "formats/plan/PlanConvert.h"
 
 #include <cmath>
+#include <cstdio>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
@@ -277,6 +278,46 @@ void writeFakePlan(const std::string &path, const FakeModel &model,
   }
   Status finished = writer->finish();
   ASSERT_TRUE(finished.isOk()) << finished.message();
+}
+
+void addStreamedPlacement(plan::PlanT &plan, uint64_t ringBytes) {
+  auto streamed = std::make_unique<plan::PlacementT>(*plan.placements[0]);
+  streamed->budgets.clear();
+  streamed->resident[0] = 0;
+  streamed->ring_bytes = ringBytes;
+  auto read = std::make_unique<plan::StreamReadT>();
+  read->bytes = kPlanPageBytes;
+  read->before_step = 2;
+  read->after_step = -1;
+  streamed->reads.push_back(std::move(read));
+  for (const auto &item : streamed->items) {
+    if (item->name == "weights") {
+      item->bytes -= plan.segments[0]->raw_bytes;
+    }
+  }
+  addItem(*streamed, "ring", ringBytes);
+  plan.placements.push_back(std::move(streamed));
+}
+
+FakePlanFile::FakePlanFile() : path(temporaryPath("plan.air")) {
+  writeFakePlan(path);
+}
+
+FakePlanFile::~FakePlanFile() { std::remove(path.c_str()); }
+
+PlanFile FakePlanFile::open() const {
+  Result<PlanFile> opened = PlanFile::open(path);
+  EXPECT_TRUE(opened) << opened.status().message();
+  return *std::move(opened);
+}
+
+void FakePlanFile::damage(uint64_t offset) const {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  char byte = 0;
+  file.get(byte);
+  file.seekp(static_cast<std::streamoff>(offset));
+  file.put(static_cast<char>(byte ^ 0x10));
 }
 
 std::vector<float> fakeLogits(const FakeModel &model,

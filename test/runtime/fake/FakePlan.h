@@ -53,6 +53,28 @@ struct FakeModel {
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 
+/// Adds a copy of the first placement that reads the only segment of weights in
+/// every pass, through a ring of `ringBytes`, and has no budgets.
+void addStreamedPlacement(plan::PlanT &plan, uint64_t ringBytes);
+
+/// A fake plan in a file of the test's temporary folder, which the destructor
+/// removes.
+class FakePlanFile {
+public:
+  FakePlanFile();
+  ~FakePlanFile();
+  FakePlanFile(const FakePlanFile &) = delete;
+  FakePlanFile &operator=(const FakePlanFile &) = delete;
+
+  /// Opens the plan. An error fails the test.
+  PlanFile open() const;
+  /// Changes one bit of the byte at `offset` of the file.
+  void damage(uint64_t offset) const;
+
+private:
+  std::string path;
+};
+
 /// The logits that the formula at the top of this file gives after the last of
 /// `ids`, for one sequence that starts at position 0.
 std::vector<float> fakeLogits(const FakeModel &model,

@@ -3,8 +3,6 @@
 
 #include "test/runtime/fake/FakePlan.h"
 
-#include <cstdio>
-#include <fstream>
 #include <gtest/gtest.h>
 
 using namespace air;
@@ -15,32 +13,11 @@ namespace {
 
 class PlanSourceWith : public testing::TestWithParam<uint32_t> {
 protected:
-  void SetUp() override {
-    path = temporaryPath("plan.air");
-    writeFakePlan(path);
-  }
-  void TearDown() override { std::remove(path.c_str()); }
-
-  PlanFile openPlan() {
-    Result<PlanFile> opened = PlanFile::open(path);
-    EXPECT_TRUE(opened) << opened.status().message();
-    return *std::move(opened);
-  }
-
-  void flipByte(uint64_t offset) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(static_cast<std::streamoff>(offset));
-    char byte = 0;
-    file.get(byte);
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.put(static_cast<char>(byte ^ 0x10));
-  }
-
-  std::string path;
+  FakePlanFile file;
 };
 
 TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
-  PlanFile plan = openPlan();
+  PlanFile plan = file.open();
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
@@ -61,7 +38,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
 }
 
 TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
-  PlanFile plan = openPlan();
+  PlanFile plan = file.open();
   // Node 0 exists on every machine, and node 999 on few machines.
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
@@ -73,7 +50,7 @@ TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
 }
 
 TEST_P(PlanSourceWith, KernelsAloneDoNotSettleIt) {
-  PlanFile plan = openPlan();
+  PlanFile plan = file.open();
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
@@ -84,10 +61,10 @@ TEST_P(PlanSourceWith, KernelsAloneDoNotSettleIt) {
 }
 
 TEST_P(PlanSourceWith, AChangedByteIsFoundWhereItMatters) {
-  PlanFile before = openPlan();
+  PlanFile before = file.open();
   uint64_t offset = before.plan().segments()->Get(0)->offset();
-  flipByte(offset + 5);
-  PlanFile plan = openPlan();
+  file.damage(offset + 5);
+  PlanFile plan = file.open();
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
@@ -105,7 +82,7 @@ TEST_P(PlanSourceWith, AChangedByteIsFoundWhereItMatters) {
 }
 
 TEST_P(PlanSourceWith, CanBeDroppedWhileItReads) {
-  PlanFile plan = openPlan();
+  PlanFile plan = file.open();
   for (int round = 0; round < 20; ++round) {
     Result<std::unique_ptr<PlanSource>> source =
         PlanSource::start(plan, GetParam(), {});

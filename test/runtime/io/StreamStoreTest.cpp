@@ -27,32 +27,9 @@ namespace {
 constexpr uint64_t kLargeRing = 64 * kPlanPageBytes;
 constexpr uint64_t kSmallRing = kPlanPageBytes;
 
-/// Adds a placement that reads the only segment of weights in every pass.
-void addStreamed(plan::PlanT &plan, uint64_t ringBytes) {
-  auto streamed = std::make_unique<plan::PlacementT>(*plan.placements[0]);
-  streamed->budgets.clear();
-  streamed->resident[0] = 0;
-  streamed->ring_bytes = ringBytes;
-  auto read = std::make_unique<plan::StreamReadT>();
-  read->bytes = kPlanPageBytes;
-  read->before_step = 2;
-  read->after_step = -1;
-  streamed->reads.push_back(std::move(read));
-  for (const auto &item : streamed->items) {
-    if (item->name == "weights") {
-      item->bytes -= plan.segments[0]->raw_bytes;
-    }
-  }
-  auto item = std::make_unique<plan::BudgetItemT>();
-  item->name = "ring";
-  item->bytes = ringBytes;
-  streamed->items.push_back(std::move(item));
-  plan.placements.push_back(std::move(streamed));
-}
-
 void threePlacements(plan::PlanT &plan) {
-  addStreamed(plan, kLargeRing);
-  addStreamed(plan, kSmallRing);
+  addStreamedPlacement(plan, kLargeRing);
+  addStreamedPlacement(plan, kSmallRing);
   // The first placement takes the most memory.
   for (const auto &item : plan.placements[0]->items) {
     item->bytes += item->name == "weights" ? 2 * kLargeRing : 0;

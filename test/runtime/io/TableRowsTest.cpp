@@ -3,8 +3,6 @@
 
 #include "test/runtime/fake/FakePlan.h"
 
-#include <cstdio>
-#include <fstream>
 #include <gtest/gtest.h>
 
 using namespace air;
@@ -18,21 +16,14 @@ constexpr uint32_t kTable = 2;
 
 class TableRowsTest : public testing::Test {
 protected:
-  void SetUp() override {
-    path = temporaryPath("plan.air");
-    writeFakePlan(path);
-  }
-  void TearDown() override { std::remove(path.c_str()); }
-
   PlanFile openPlan() {
-    Result<PlanFile> opened = PlanFile::open(path);
-    EXPECT_TRUE(opened) << opened.status().message();
-    EXPECT_EQ(opened->plan().segments()->Get(kTable)->kind(),
+    PlanFile plan = file.open();
+    EXPECT_EQ(plan.plan().segments()->Get(kTable)->kind(),
               plan::SegmentKind::Table);
-    return *std::move(opened);
+    return plan;
   }
 
-  std::string path;
+  FakePlanFile file;
 };
 
 TEST_F(TableRowsTest, EveryRowMayBeNeededAgainAndAgain) {
@@ -66,15 +57,7 @@ TEST_F(TableRowsTest, PagesAreDroppedOnceManyHaveBeenNeeded) {
 }
 
 TEST_F(TableRowsTest, AChangedRowIsFoundInEveryPass) {
-  uint64_t offset = openPlan().plan().segments()->Get(kTable)->offset();
-  {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(static_cast<std::streamoff>(offset + 9));
-    char byte = 0;
-    file.get(byte);
-    file.seekp(static_cast<std::streamoff>(offset + 9));
-    file.put(static_cast<char>(byte ^ 1));
-  }
+  file.damage(openPlan().plan().segments()->Get(kTable)->offset() + 9);
   PlanFile plan = openPlan();
   TableRows rows(plan);
   for (int pass = 0; pass < 2; ++pass) {

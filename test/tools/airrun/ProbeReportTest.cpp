@@ -23,7 +23,8 @@ TEST(ProbeReport, HasRatesAndShares) {
       .tileNs = 850,
       .barrierNs = 1200,
       .l1dBytes = 49152,
-      .l2Bytes = 2097152};
+      .l2Bytes = 2097152,
+      .planesDecode = 4'560'000'000};
   EXPECT_EQ(probeReport(profile, "a CPU\n"),
             "CPU        a CPU\\x0a, 2 cores\n"
             "caches     L1d 48.00 KiB, L2 2.00 MiB, L3 0 B\n"
@@ -34,6 +35,10 @@ TEST(ProbeReport, HasRatesAndShares) {
             "  byte_dot                    400.0    1.00\n"
             "  byte_dot_mixed              200.0    0.50\n"
             "  bf16_dot                        -       -\n"
+            "\n"
+            "decoding weights of one core  GB/s\n"
+            "  planes                       4.56\n"
+            "  zstd                            -\n"
             "\n"
             "reading memory                GB/s   share\n"
             "  all cores                    50.0    1.00\n"

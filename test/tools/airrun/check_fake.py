@@ -88,7 +88,7 @@ def probe(path):
     # that no machine of today reaches.
     assert 1e8 < got["memory_bandwidth"] < 1e14, got
     cpu = got["cpu"]
-    for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth"):
+    for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth", "planes_decode", "zstd_decode"):
         assert 1e7 < cpu[rate] < 1e13, cpu
     # Three orders of loads, each without a prefetch and with four hints.
     ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}

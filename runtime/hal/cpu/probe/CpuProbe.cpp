@@ -9,12 +9,14 @@
 #include "runtime/hal/cpu/probe/ArithmeticLoops.h"
 #include "runtime/hal/cpu/probe/ArithmeticRate.h"
 #include "runtime/hal/cpu/probe/BarrierCost.h"
+#include "runtime/hal/cpu/probe/DecodeRate.h"
 #include "runtime/hal/cpu/probe/Rounds.h"
 #include "runtime/hal/cpu/probe/StreamReaders.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -94,6 +96,7 @@ public:
 
 private:
   void addArithmetic(std::span<const std::string> features);
+  Status addDecoding();
   void addStreams();
   void addThreadCounts();
   void addTiles();
@@ -117,6 +120,8 @@ private:
 
   size_t arithmetic[kArithmetics.size()] = {};
   bool hasArithmetic[kArithmetics.size()] = {};
+  size_t planes = 0;
+  size_t zstd = 0;
   size_t alone = 0;
   size_t all = 0;
   size_t tiles = 0;
@@ -158,6 +163,22 @@ void Probe::addArithmetic(std::span<const std::string> features) {
         [this, rate = ArithmeticRate(device->threadPool(), loop)]() mutable
             -> Result<double> { return rate.sample() / threads; });
   }
+}
+
+Status Probe::addDecoding() {
+  for (const auto &[codec, index] : {std::pair(ChunkCodec::Planes, &planes),
+                                     std::pair(ChunkCodec::Zstd, &zstd)}) {
+    AIR_ASSIGN_OR_RETURN(
+        DecodeRate made,
+        DecodeRate::create(device->threadPool(), threads, codec));
+    // std::function requires that what it holds can be copied.
+    auto rate = std::make_shared<DecodeRate>(std::move(made));
+    *index = rounds.add([this, rate]() -> Result<double> {
+      AIR_ASSIGN_OR_RETURN(const double total, rate->sample());
+      return total / threads;
+    });
+  }
+  return Status::ok();
 }
 
 void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
@@ -273,6 +294,7 @@ void Probe::addTiles() {
 
 Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
   addArithmetic(options.features);
+  AIR_RETURN_IF_ERROR(addDecoding());
   rounds.add([this]() -> Result<double> {
     AIR_RETURN_IF_ERROR(barrier->sample());
     AIR_RETURN_IF_ERROR(barrier->sample());
@@ -295,6 +317,8 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
   for (size_t i = 0; i < kArithmetics.size(); ++i) {
     *fields[i] = hasArithmetic[i] ? whole(rounds.median(arithmetic[i])) : 0;
   }
+  rates.planesDecode = whole(rounds.median(planes));
+  rates.zstdDecode = whole(rounds.median(zstd));
   rates.readBandwidth = whole(rounds.median(alone));
   if (threads > 1) {
     result.memoryCurve.push_back({1, rates.readBandwidth});

@@ -24,6 +24,8 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
   EXPECT_TRUE(isRate(rates.fmaF32)) << rates.fmaF32;
   EXPECT_TRUE(isRate(rates.byteDot)) << rates.byteDot;
   EXPECT_TRUE(isRate(rates.byteDotMixed)) << rates.byteDotMixed;
+  EXPECT_TRUE(isRate(rates.planesDecode)) << rates.planesDecode;
+  EXPECT_TRUE(isRate(rates.zstdDecode)) << rates.zstdDecode;
   EXPECT_TRUE(isRate(rates.readBandwidth)) << rates.readBandwidth;
   EXPECT_TRUE(isRate(probed->memoryBandwidth)) << probed->memoryBandwidth;
   EXPECT_LT(rates.tileNs, 1'000'000u);
