@@ -5,6 +5,7 @@
 #include "tools/airrun/LogitsCommand.h"
 #include "tools/airrun/PerplexityCommand.h"
 #include "tools/airrun/ProbeCommand.h"
+#include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/TokenizeCommand.h"
 
 using namespace air;
@@ -18,9 +19,10 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {generateCommand, runGenerate}, {tokenizeCommand, runTokenize},
-    {logitsCommand, runLogits},     {perplexityCommand, runPerplexity},
-    {benchCommand, runBench},       {probeCommand, runProbe},
+    {generateCommand, runGenerate},     {tokenizeCommand, runTokenize},
+    {renderCommand, runRender},         {logitsCommand, runLogits},
+    {perplexityCommand, runPerplexity}, {benchCommand, runBench},
+    {probeCommand, runProbe},
 };
 
 cli::Tool describe() {
