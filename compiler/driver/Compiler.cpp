@@ -16,6 +16,7 @@
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
+#include "formats/text/jinja/Template.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -68,7 +69,28 @@ uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
       bytes += text.size() + sizeof(uint32_t); // the text, and its end offset
     }
   }
+  for (const auto &[name, source] : tokenizer.namedTemplates) {
+    bytes += name.size() + source.size() + 2 * sizeof(uint32_t);
+  }
   return bytes;
+}
+
+/// Adds a note for each chat template that cannot be used. The model can be
+/// packed nevertheless, because it can complete any text without a template.
+void noteBadTemplates(const TokenizerData &tokenizer,
+                      std::vector<std::string> &notes) {
+  auto check = [&](const std::string &what, const std::string &source) {
+    if (Result<jinja::Template> parsed = jinja::Template::parse(source);
+        !parsed) {
+      notes.push_back(what + " cannot be used: " + parsed.status().message() +
+                      "; airrun can render conversations only with another "
+                      "template, given as --chat-template FILE");
+    }
+  };
+  check("the model's chat template", tokenizer.chatTemplate);
+  for (const auto &[name, source] : tokenizer.namedTemplates) {
+    check("the model's chat template " + inQuotes(name), source);
+  }
 }
 
 /// How much smaller the codec planes makes the model's bfloat16 numbers, found
@@ -196,6 +218,7 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
   AIR_RETURN_IF_ERROR(checkTokenizer(state->tokenizer));
   state->notes = state->tokenizer.notes;
+  noteBadTemplates(state->tokenizer, state->notes);
   state->sampling = readGgufSampling(state->source, state->notes);
   AIR_ASSIGN_OR_RETURN(
       state->module, importModel(state->context, state->source, &state->notes));

@@ -68,6 +68,7 @@ private:
   Status readMerges();
   Status readSpecials();
   Status readFlags();
+  Status readTemplates();
 
   const ModelSource &source;
   TokenizerData data;
@@ -349,6 +350,31 @@ Status Reader::readFlags() {
   return Status::ok();
 }
 
+Status Reader::readTemplates() {
+  const std::string key = "tokenizer.chat_template";
+  AIR_RETURN_IF_ERROR(readText(key, data.chatTemplate));
+  const std::string prefix = key + ".";
+  for (auto at = source.metadata.lower_bound(prefix);
+       at != source.metadata.end() && at->first.starts_with(prefix); ++at) {
+    // A plan has no other names.
+    constexpr size_t kMaxName = 1024;
+    const std::string name = at->first.substr(prefix.size());
+    const bool isName =
+        !name.empty() && name.size() <= kMaxName &&
+        std::none_of(name.begin(), name.end(), [](char c) {
+          return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        });
+    if (!isName) {
+      data.notes.push_back("the chat template " + inQuotes(at->first) +
+                           " is left out, because its name is not 1 to 1024 "
+                           "bytes without control characters");
+      continue;
+    }
+    AIR_RETURN_IF_ERROR(readText(at->first, data.namedTemplates[name]));
+  }
+  return Status::ok();
+}
+
 Result<TokenizerData> Reader::run() {
   std::string model;
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.model", model));
@@ -375,7 +401,7 @@ Result<TokenizerData> Reader::run() {
   if (model == "gemma4") {
     data.pre = "gemma4"; // implied by the tokenizer model
   }
-  AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
+  AIR_RETURN_IF_ERROR(readTemplates());
   AIR_RETURN_IF_ERROR(readTokens());
   AIR_RETURN_IF_ERROR(readTypes());
   if (data.kind == TokenizerKind::Spm) {

@@ -8,6 +8,7 @@
 #define AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ struct TokenizerData {
   bool addSpacePrefix = true; ///< SPM: put a space before a text
   bool removeExtraWhitespaces = false;
   std::string chatTemplate; ///< tokenizer.chat_template
+  /// tokenizer.chat_template.NAME by name, such as "tool_use".
+  std::map<std::string, std::string> namedTemplates;
   /// One sentence for the user about each correction that the reader of the
   /// model file made. The notes are not part of a plan.
   std::vector<std::string> notes;

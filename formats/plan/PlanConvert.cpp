@@ -1,6 +1,7 @@
 //===- PlanConvert.cpp - plan records <-> the structs of formats/ ---------===//
 #include "formats/plan/PlanConvert.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace air {
@@ -125,6 +126,16 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
   record->add_space_prefix = data.addSpacePrefix;
   record->remove_extra_whitespaces = data.removeExtraWhitespaces;
   record->chat_template = data.chatTemplate;
+  if (!data.namedTemplates.empty()) {
+    std::vector<std::string> names;
+    std::vector<std::string> texts;
+    for (const auto &[name, source] : data.namedTemplates) {
+      names.push_back(name);
+      texts.push_back(source);
+    }
+    record->template_names = packStrings(names);
+    record->templates = packStrings(texts);
+  }
   return record;
 }
 
@@ -147,6 +158,11 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
   data.addSpacePrefix = record.add_space_prefix();
   data.removeExtraWhitespaces = record.remove_extra_whitespaces();
   data.chatTemplate = text(record.chat_template());
+  std::vector<std::string> names = unpackStrings(record.template_names());
+  std::vector<std::string> texts = unpackStrings(record.templates());
+  for (size_t i = 0; i < std::min(names.size(), texts.size()); ++i) {
+    data.namedTemplates[names[i]] = std::move(texts[i]);
+  }
   return data;
 }
 

@@ -21,7 +21,8 @@ uint64_t lowerBound(const plan::PlanT &plan) {
                    plan.codegen_fingerprint.size();
   if (plan.tokenizer) {
     const plan::TokenizerT &tokenizer = *plan.tokenizer;
-    for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
+    for (const auto *list :
+         {&tokenizer.tokens, &tokenizer.merges, &tokenizer.templates}) {
       if (*list) {
         bytes += (*list)->bytes.size() + 4 * (*list)->ends.size();
       }

@@ -92,6 +92,44 @@ static Status verifyStrings(const plan::StringList *list, const char *field) {
   return Status::ok();
 }
 
+static Status verifyTemplates(const plan::Tokenizer &tokenizer) {
+  const plan::StringList *names = tokenizer.template_names();
+  AIR_RETURN_IF_ERROR(verifyStrings(names, "template_names"));
+  AIR_RETURN_IF_ERROR(verifyStrings(tokenizer.templates(), "templates"));
+  const auto *ends = names == nullptr ? nullptr : names->ends();
+  const uint32_t count = sizeOf(ends);
+  const uint32_t texts = tokenizer.templates() == nullptr
+                             ? 0
+                             : sizeOf(tokenizer.templates()->ends());
+  if (count != texts) {
+    return broken("plan.tokenizer.templates", "tokenizer",
+                  "there are " + str(count) + " names for " + str(texts) +
+                      " templates");
+  }
+  // If the list has no blob, verifyStrings() has checked that all names are
+  // empty.
+  const std::string_view blob =
+      names == nullptr || names->bytes() == nullptr
+          ? std::string_view()
+          : std::string_view(
+                reinterpret_cast<const char *>(names->bytes()->data()),
+                names->bytes()->size());
+  std::string_view before;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t begin = i == 0 ? 0 : ends->Get(i - 1);
+    const std::string_view name = blob.substr(begin, ends->Get(i) - begin);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.tokenizer.templates", "template " + str(i), name));
+    if (name <= before) {
+      return broken("plan.tokenizer.templates", "template " + str(i),
+                    "names must be sorted and unique, but '" + shown(name) +
+                        "' follows '" + shown(before) + "'");
+    }
+    before = name;
+  }
+  return Status::ok();
+}
+
 static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
                              uint32_t tokens) {
   const struct {
@@ -138,6 +176,7 @@ Status verifyTokenizer(const plan::Plan &plan) {
                                 plan::EnumNameTokenizerKind(tokenizer.kind())));
   AIR_RETURN_IF_ERROR(verifyStrings(tokenizer.tokens(), "tokens"));
   AIR_RETURN_IF_ERROR(verifyStrings(tokenizer.merges(), "merges"));
+  AIR_RETURN_IF_ERROR(verifyTemplates(tokenizer));
   const uint32_t tokens =
       tokenizer.tokens() == nullptr ? 0 : sizeOf(tokenizer.tokens()->ends());
   const uint32_t scores = sizeOf(tokenizer.scores());

@@ -24,6 +24,20 @@ struct Tokenizer::State {
   bool addEos = false;
   bool addSpacePrefix = false;
   size_t longestPiece = 0;
+
+  /// Appends the ids of a text between special tokens.
+  void encodePlain(std::string_view plain, std::vector<int32_t> &ids) const {
+    if (plain.empty()) {
+      return;
+    }
+    if (spm) {
+      // Each part of the text between special tokens is encoded as a sentence
+      // of its own, so each gets a space prefix.
+      spm->encode(plain, addSpacePrefix, ids);
+    } else {
+      bpe->encode(plain, ids);
+    }
+  }
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
@@ -84,14 +98,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
       parseSpecial ? state->allSpecial : state->userDefined;
   for (size_t at = 0; at < text.size();) {
     SpecialMatcher::Match match = matcher.find(text, at);
-    std::string_view plain = text.substr(at, match.start - at);
-    if (!plain.empty() && state->spm) {
-      // Each part of the text between special tokens is encoded as a sentence
-      // of its own, so each gets a space prefix.
-      state->spm->encode(plain, state->addSpacePrefix, ids);
-    } else if (!plain.empty()) {
-      state->bpe->encode(plain, ids);
-    }
+    state->encodePlain(text.substr(at, match.start - at), ids);
     if (match.length != 0) {
       ids.push_back(match.id);
     }
@@ -99,6 +106,49 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   }
   if (addBos && state->addEos) {
     ids.push_back(state->eos);
+  }
+  return ids;
+}
+
+std::vector<int32_t>
+Tokenizer::encodeRendered(std::string_view text,
+                          std::span<const jinja::TaintedSpan> tainted) const {
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 3 + 8);
+  SpecialMatcher::Match userDefined = state->userDefined.find(text, 0);
+  size_t next = 0; // the first tainted range that does not end before `at`
+  for (size_t at = 0; at < text.size();) {
+    if (userDefined.start < at) {
+      userDefined = state->userDefined.find(text, at);
+    }
+    while (next < tainted.size() && tainted[next].end <= at) {
+      ++next;
+    }
+    // The first match from here on. Control tokens are looked for in each
+    // stretch of text between tainted ranges.
+    SpecialMatcher::Match match = userDefined;
+    size_t from = at;
+    for (size_t i = next; from < text.size() && from <= match.start; ++i) {
+      const bool isLast = i == tainted.size();
+      const size_t limit = isLast ? text.size() : tainted[i].begin;
+      if (from < limit) {
+        SpecialMatcher::Match found =
+            state->allSpecial.find(text.substr(0, limit), from);
+        if (found.length != 0) {
+          if (found.start < match.start ||
+              (found.start == match.start && found.length > match.length)) {
+            match = found;
+          }
+          break;
+        }
+      }
+      from = isLast ? text.size() : tainted[i].end;
+    }
+    state->encodePlain(text.substr(at, match.start - at), ids);
+    if (match.length != 0) {
+      ids.push_back(match.id);
+    }
+    at = match.start + match.length;
   }
   return ids;
 }

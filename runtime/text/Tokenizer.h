@@ -14,9 +14,11 @@
 
 #include "formats/model/TokenizerData.h"
 #include "formats/support/Status.h"
+#include "formats/text/jinja/Text.h"
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +48,17 @@ public:
   /// cases. At any position, the longest match is used.
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
+
+  /// The ids of a text that a chat template has rendered. As in encode() with
+  /// `parseSpecial`, the text of a control token becomes its id, but only if
+  /// none of its bytes lies in one of the ranges `tainted`, which are ascending
+  /// and disjoint and hold what the template was given. So nobody can write a
+  /// control token into a conversation. The ranges change nothing else: words
+  /// may extend over their ends. No BOS or EOS is added, because templates
+  /// contain them.
+  std::vector<int32_t>
+  encodeRendered(std::string_view text,
+                 std::span<const jinja::TaintedSpan> tainted) const;
 
   /// The bytes of token `id`, which need not be whole characters (see
   /// Detokenizer). They are empty for an id outside the vocabulary, and for

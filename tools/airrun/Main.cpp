@@ -7,6 +7,7 @@
 #include "tools/airrun/LogitsCommand.h"
 #include "tools/airrun/PerplexityCommand.h"
 #include "tools/airrun/ProbeCommand.h"
+#include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/TokenizeCommand.h"
 
 #include <optional>
@@ -29,6 +30,7 @@ struct Row {
 constexpr Row kRows[] = {
     {generateCommand, runGenerate, true, checkGenerate},
     {tokenizeCommand, runTokenize},
+    {renderCommand, runRender},
     {logitsCommand, runLogits, true},
     {perplexityCommand, runPerplexity, true},
     {benchCommand, runBench, true},

@@ -175,7 +175,7 @@ cli::Command tokenizeCommand() {
   return command;
 }
 
-Result<rt::Tokenizer> openTokenizer(const std::string &path) {
+Result<TokenizerData> readVocabulary(const std::string &path) {
   std::string_view magic;
   AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   magic = {reinterpret_cast<const char *>(file.bytes().data()),
@@ -197,6 +197,11 @@ Result<rt::Tokenizer> openTokenizer(const std::string &path) {
                         "' is neither a plan nor a GGUF file: it begins with "
                         "neither 'AIRPLAN' nor 'GGUF'");
   }
+  return data;
+}
+
+Result<rt::Tokenizer> openTokenizer(const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(TokenizerData data, readVocabulary(path));
   Result<rt::Tokenizer> tokenizer = rt::Tokenizer::create(std::move(data));
   if (!tokenizer.isOk()) {
     return tokenizer.status().withContext("'" + path + "'");

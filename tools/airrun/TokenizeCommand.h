@@ -20,7 +20,10 @@ cli::Command tokenizeCommand();
 /// strings), Io, and those of the readers.
 Status runTokenize(const cli::Invocation &invocation);
 
-/// The tokenizer of a plan or a GGUF file; the first bytes show which it is.
+/// The vocabulary of a plan or a GGUF file; the first bytes show which it is.
+/// Prints what the reader of a GGUF file corrected as notes.
+Result<TokenizerData> readVocabulary(const std::string &path);
+/// The tokenizer of a plan or a GGUF file.
 Result<rt::Tokenizer> openTokenizer(const std::string &path);
 
 } // namespace air

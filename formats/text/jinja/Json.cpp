@@ -1,6 +1,7 @@
 //===- Json.cpp - values as JSON and back -----------------------*- C++ -*-===//
 #include "formats/text/jinja/Json.h"
 
+#include "formats/text/jinja/Lexer.h"
 #include "formats/text/jinja/MergeSort.h"
 
 #include <algorithm>
@@ -170,7 +171,8 @@ private:
 
 class Reader final : public nlohmann::json_sax<nlohmann::json> {
 public:
-  explicit Reader(bool isTainted) : tainted(isTainted) {}
+  Reader(std::string_view json, bool isTainted)
+      : source(json), tainted(isTainted) {}
 
   bool null() override { return add(Value::none()); }
   bool boolean(bool value) override { return add(Value::boolean(value)); }
@@ -210,8 +212,10 @@ public:
   }
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
-    failure = "it is not valid JSON: the error is at byte " +
-              std::to_string(position);
+    // The position counts the bytes that were read, with the last byte of the
+    // token that cannot stand there.
+    failure = "it is not valid JSON: the error is at " +
+              placeName(placeAfter(source.substr(0, position - 1)));
     return false;
   }
 
@@ -251,6 +255,7 @@ private:
     return true;
   }
 
+  std::string_view source;
   bool tainted;
   std::vector<Level> levels;
 };
@@ -264,7 +269,7 @@ Result<Text> toJson(const Value &value, const JsonStyle &style) {
 }
 
 Result<Value> fromJson(std::string_view text, bool tainted) {
-  Reader reader(tainted);
+  Reader reader(text, tainted);
   if (!nlohmann::json::sax_parse(text, &reader)) {
     return corruptError(reader.failure);
   }

@@ -21,7 +21,8 @@ Result<Text> toJson(const Value &value, const JsonStyle &style);
 
 /// Reads JSON. Objects keep the order of their keys, integers are exact, and
 /// all strings, keys too, are tainted if `tainted`. A Corrupt error names the
-/// byte at which the text is no JSON; nesting beyond 200 levels is refused.
+/// line and column at which the text is no JSON; nesting beyond 200 levels is
+/// refused.
 Result<Value> fromJson(std::string_view text, bool tainted);
 
 } // namespace air::jinja

@@ -1,14 +1,27 @@
 //===- Lexer.cpp - a template as tokens -------------------------*- C++ -*-===//
 #include "formats/text/jinja/Lexer.h"
 
+#include "formats/support/Utf8.h"
+
 #include <algorithm>
 #include <charconv>
 
 namespace air::jinja {
 
-std::string atPlace(Place place, const std::string &message) {
+Place placeAfter(std::string_view before) {
+  Text text = toText(before);
+  size_t line = text.rfind(U'\n') + 1; // 0 if there is no line break
+  return {static_cast<uint32_t>(1 + std::count(text.begin(), text.end(), '\n')),
+          static_cast<uint32_t>(1 + text.size() - line)};
+}
+
+std::string placeName(Place place) {
   return "line " + std::to_string(place.line) + ", column " +
-         std::to_string(place.column) + ": " + message;
+         std::to_string(place.column);
+}
+
+std::string atPlace(Place place, const std::string &message) {
+  return placeName(place) + ": " + message;
 }
 
 namespace {
@@ -409,6 +422,18 @@ Status Lexer::lexNumber() {
 } // namespace
 
 Result<std::vector<Token>> tokenize(std::string_view source) {
+  for (size_t at = 0; at < source.size();) {
+    Utf8Step step = decodeUtf8(source.substr(at));
+    if (step.kind != Utf8Step::Whole) {
+      static constexpr char kHex[] = "0123456789abcdef";
+      auto byte = static_cast<unsigned char>(source[at]);
+      return corruptError(
+          "template " + atPlace(placeAfter(source.substr(0, at)),
+                                std::string("the byte 0x") + kHex[byte >> 4] +
+                                    kHex[byte & 15] + " is not part of UTF-8"));
+    }
+    at += step.length;
+  }
   return Lexer(source).run();
 }
 

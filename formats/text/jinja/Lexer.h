@@ -20,6 +20,10 @@ struct Place {
   uint32_t column = 1; ///< in characters, from 1
 };
 
+/// The place of the character that follows a text.
+Place placeAfter(std::string_view before);
+/// "line 3, column 7"
+std::string placeName(Place place);
 /// "line 3, column 7: MESSAGE"
 std::string atPlace(Place place, const std::string &message);
 
@@ -42,7 +46,7 @@ struct Token {
   Value value;      ///< of Data, a String or a Number
 };
 
-/// Errors: Corrupt, with line and column.
+/// Errors: Corrupt, with line and column, also for what is not UTF-8.
 Result<std::vector<Token>> tokenize(std::string_view source);
 
 } // namespace air::jinja

@@ -1,4 +1,5 @@
 //===- Methods.cpp - methods, global functions, arguments -------*- C++ -*-===//
+#include "formats/support/Printable.h"
 #include "formats/text/jinja/Interpreter.h"
 
 #include <algorithm>
@@ -195,12 +196,10 @@ Value callGlobal(Interpreter &in, const std::string &name,
   }
   if (name == "raise_exception") {
     Bound bound(in, name + "()", arguments, {"message"});
+    static constexpr size_t kShown = 1000;
     Text message = in.textOf(bound.need(0));
-    std::replace_if(
-        message.begin(), message.end(),
-        [](char32_t c) { return codeOf(c) < 0x20; }, U' ');
-    return in.fail("the template refuses these messages: " + toUtf8(message),
-                   ErrorCode::Usage);
+    return in.fail("the template refuses these messages: '" +
+                   printable(toUtf8(message), kShown, "'\\") + "'");
   }
   if (name == "strftime_now") {
     Bound bound(in, name + "()", arguments, {"format"});

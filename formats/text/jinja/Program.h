@@ -50,7 +50,8 @@ struct Expression {
   CallArguments call;
 };
 
-/// What is assigned to: a name, an attribute of a namespace, or several targets.
+/// What is assigned to: a name, an attribute of a namespace, or several
+/// targets.
 struct Target {
   Place place;
   std::string name;

@@ -39,10 +39,10 @@ public:
   ~Template();
 
   /// `context` is a dictionary with the variables. Without a date,
-  /// strftime_now is an error. Errors, with line and column: Usage if the
-  /// template refuses the messages or lacks the date, Corrupt if an operation
-  /// fails, Unsupported for what is not known here, DoesNotFit beyond the
-  /// limits of time, depth and size.
+  /// strftime_now is an error. Errors, with line and column: Corrupt if an
+  /// operation fails or the template refuses the messages, whose message is
+  /// then quoted; Usage if the template lacks the date, Unsupported for what is
+  /// not known here, DoesNotFit beyond the limits of time, depth and size.
   Result<Rendered> render(const Value &context,
                           const std::optional<Date> &date = {}) const;
 

@@ -1,6 +1,7 @@
 """Renders every template of a folder with jinja2, for JinjaTest to compare.
 
   python3 test/Inputs/templates/compare.py FOLDER CASES.json
+  cd test/Inputs/templates && python3 compare.py own own.json
 
 FOLDER holds *.jinja files, such as models/templates of llama.cpp's sources, or
 vendor/llama.cpp/models/templates of llama-cpp-python's source package. Needs
@@ -50,11 +51,11 @@ TALKS = {
     "turns": {"messages": [SYSTEM, user("1"), assistant("a"), user("2"), assistant(" b \n"), user("3")]},
     "tools": {"messages": [SYSTEM, user("Weather?")], "tools": TOOLS},
     "tool-call": {"messages": [user("Weather?"), assistant("", tool_calls=[CALL])], "tools": TOOLS},
-    "tool-result": {"messages": [user("Weather?"), assistant(None, tool_calls=[CALL]), RESULT], "tools": TOOLS},
+    "tool-result": {"messages": [user("Weather?"), assistant(None, tool_calls=[CALL]), RESULT]},
     "tool-text": {"messages": [user("Weather?"), assistant("Wait", tool_calls=[TEXT_CALL]), RESULT,
                                assistant("21.5"), user("Thanks")], "tools": TOOLS},
     "two-calls": {"messages": [user("Weather?"), assistant(None, tool_calls=[CALL, {**CALL, "id": "call99999"}]), RESULT,
-                               {**RESULT, "tool_call_id": "call99999"}], "tools": TOOLS},
+                               {**RESULT, "tool_call_id": "call99999"}]},
     "reasoning": {"messages": [user("Why?"), assistant("So.", reasoning_content="Hmm.\nYes."), user("And?")],
                   "enable_thinking": True},
     "thinking": {"messages": [user("Why?"), assistant("So.", thinking="Hm."), user("And?")], "enable_thinking": False},
@@ -74,17 +75,24 @@ TALKS = {
 def main():
     folder, out = sys.argv[1:3]
     env = environment()
+    contexts = {
+        talk: {"bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": True, **context}
+        for talk, context in TALKS.items()}
     cases = []
     for name in sorted(os.listdir(folder)):
         if not name.endswith(".jinja"):
             continue
         with open(os.path.join(folder, name), encoding="utf-8", newline="") as file:
             source = file.read()
-        for talk, context in TALKS.items():
-            context = {"bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": True, **context}
-            cases.append(case(env, name + ": " + talk, source, json.dumps(context)))
+        for talk, context in contexts.items():
+            made = case(env, source, json.dumps(context))
+            del made["source"]
+            cases.append({"template": name, "talk": talk, **made})
     with open(out, "w", encoding="utf-8") as file:
-        json.dump({"cases": cases}, file)
+        file.write(json.dumps({"contexts": contexts}, ensure_ascii=False)[:-1])
+        file.write(', "cases": [\n')
+        file.write(",\n".join(json.dumps(each, ensure_ascii=False) for each in cases))
+        file.write("\n]}\n")
     print(len(cases), "cases,", sum("output" in each for each in cases), "with output")
 
 

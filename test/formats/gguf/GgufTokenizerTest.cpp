@@ -82,7 +82,12 @@ TEST(GgufTokenizer, SpmEveryKey) {
       .value<bool>("tokenizer.ggml.add_space_prefix", false)
       .value<bool>("tokenizer.ggml.remove_extra_whitespaces", true)
       .text("tokenizer.ggml.pre", "default")
-      .text("tokenizer.chat_template", "{{ messages }}");
+      .text("tokenizer.chat_template", "{{ messages }}")
+      .text("tokenizer.chat_template.tool_use", "{{ tools }}")
+      .text("tokenizer.chat_template.rag", "{{ documents }}")
+      .text("tokenizer.chat_template.", "x")
+      .text("tokenizer.chat_template.a\nb", "x")
+      .texts("tokenizer.chat_templates", {"rag", "tool_use"});
   Result<TokenizerData> data = tokenizerOf(builder);
   ASSERT_TRUE(data.isOk()) << data.status().message();
   EXPECT_EQ(data->bos, 3);
@@ -99,6 +104,14 @@ TEST(GgufTokenizer, SpmEveryKey) {
   EXPECT_TRUE(data->removeExtraWhitespaces);
   EXPECT_EQ(data->pre, "default");
   EXPECT_EQ(data->chatTemplate, "{{ messages }}");
+  EXPECT_EQ(data->namedTemplates,
+            (std::map<std::string, std::string>{{"rag", "{{ documents }}"},
+                                                {"tool_use", "{{ tools }}"}}));
+  ASSERT_EQ(data->notes.size(), 2U);
+  EXPECT_EQ(data->notes[1],
+            "the chat template 'tokenizer.chat_template.a\\x0ab' is left out, "
+            "because its name is not 1 to 1024 bytes without control "
+            "characters");
 }
 
 TEST(GgufTokenizer, BpeDefaults) {

@@ -386,6 +386,7 @@ TEST(PlanConvert, TokenizersComeBack) {
   data.addSpacePrefix = false;
   data.removeExtraWhitespaces = true;
   data.chatTemplate = "{% if x %}";
+  data.namedTemplates = {{"a", "{{ a }}"}, {"b", ""}};
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(plan::Tokenizer::Pack(builder, toPlan(data).get()));
   const TokenizerData back = fromPlan(
@@ -407,6 +408,7 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_FALSE(back.addSpacePrefix);
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
+  EXPECT_EQ(back.namedTemplates, data.namedTemplates);
 }
 
 TEST(PlanConvert, MachinesComeBack) {

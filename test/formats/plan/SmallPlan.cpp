@@ -169,6 +169,7 @@ void addTokenizer(plan::PlanT &plan) {
   tokenizer.eos = 2;
   tokenizer.endOfGeneration = {2, 5};
   tokenizer.chatTemplate = "{{ messages }}";
+  tokenizer.namedTemplates = {{"rag", ""}, {"tool_use", "{{ tools }}"}};
   plan.tokenizer = toPlan(tokenizer);
   plan.sampling = toPlan(SamplingDefaults{.temperature = 0.5F,
                                           .topK = 3,

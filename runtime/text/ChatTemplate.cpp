@@ -1,0 +1,56 @@
+//===- ChatTemplate.cpp - a conversation as text ----------------*- C++ -*-===//
+#include "runtime/text/ChatTemplate.h"
+
+namespace air::rt {
+
+using jinja::DictObject;
+using jinja::Value;
+
+std::string_view chooseTemplate(const TokenizerData &data, bool hasTools) {
+  auto named = [&](const char *name) {
+    auto found = data.namedTemplates.find(name);
+    return found == data.namedTemplates.end() ? std::string_view()
+                                              : std::string_view(found->second);
+  };
+  if (hasTools && !named("tool_use").empty()) {
+    return named("tool_use");
+  }
+  return data.chatTemplate.empty() ? named("default") : data.chatTemplate;
+}
+
+Result<Value> templateVariables(const TokenizerData &data,
+                                const Conversation &conversation) {
+  auto dict = std::make_shared<DictObject>();
+  const std::pair<const char *, int32_t> tokens[] = {
+      {"bos_token", data.bos},
+      {"eos_token", data.eos},
+      {"unk_token", data.unknown},
+      {"pad_token", data.padding},
+  };
+  for (const auto &[name, id] : tokens) {
+    if (id >= 0 && static_cast<size_t>(id) < data.tokens.size()) {
+      dict->set(name, Value::string(data.tokens[static_cast<size_t>(id)]));
+    }
+  }
+  dict->set("documents", Value::none());
+  if (conversation.variables) {
+    for (const auto &[key, value] :
+         conversation.variables->as<DictObject>().entries) {
+      for (const char *name : {"messages", "tools", "add_generation_prompt"}) {
+        if (jinja::equalText(key.text(), name)) {
+          return usageError(std::string("'") + name +
+                            "' cannot be one of the further variables, because "
+                            "the conversation sets it");
+        }
+      }
+      dict->set(key, value);
+    }
+  }
+  dict->set("messages", conversation.messages);
+  dict->set("tools", conversation.tools.value_or(Value::none()));
+  dict->set("add_generation_prompt",
+            Value::boolean(conversation.addGenerationPrompt));
+  return Value::object(jinja::Kind::Dict, std::move(dict));
+}
+
+} // namespace air::rt

@@ -1,0 +1,43 @@
+//===- ChatTemplate.h - a conversation as text ------------------*- C++ -*-===//
+//
+// Chooses a model's chat template, and gives it the variables that
+// apply_chat_template of Hugging Face's transformers gives
+// (https://huggingface.co/docs/transformers/chat_templating).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_CHATTEMPLATE_H
+#define AIRPACK_RUNTIME_TEXT_CHATTEMPLATE_H
+
+#include "formats/model/TokenizerData.h"
+#include "formats/text/jinja/Template.h"
+
+#include <optional>
+#include <string_view>
+
+namespace air::rt {
+
+/// What a chat template renders. All strings in it should be tainted
+/// (jinja::fromJson).
+struct Conversation {
+  jinja::Value messages;             ///< a list of dictionaries
+  std::optional<jinja::Value> tools; ///< a list of dictionaries
+  /// A dictionary of further variables, such as "enable_thinking".
+  std::optional<jinja::Value> variables;
+  bool addGenerationPrompt = true; ///< end where the model's answer begins
+};
+
+/// The template "tool_use" if there are tools and the model has it, or else the
+/// model's unnamed template, or the one named "default"; "" if there is none.
+/// The view lies in `data`.
+std::string_view chooseTemplate(const TokenizerData &data, bool hasTools);
+
+/// The variables of a template: messages, tools, documents (none unless
+/// Conversation::variables has them), add_generation_prompt, and bos_token,
+/// eos_token, unk_token and pad_token where the vocabulary has them. Fails with
+/// Usage if Conversation::variables has a name that another field gives.
+Result<jinja::Value> templateVariables(const TokenizerData &data,
+                                       const Conversation &conversation);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_CHATTEMPLATE_H

@@ -1,0 +1,29 @@
+//===- RenderCommand.h - airrun render --------------------------*- C++ -*-===//
+//
+// Turns a conversation into the text that a model expects, by the chat template
+// of a plan, of a GGUF file, or of a file of its own. Reads no weights.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_RENDERCOMMAND_H
+#define AIRPACK_TOOLS_AIRRUN_RENDERCOMMAND_H
+
+#include "formats/text/jinja/Template.h"
+#include "tools/cli/CommandLine.h"
+
+namespace air {
+
+/// The command's entry in airrun's option table.
+cli::Command renderCommand();
+
+/// Runs the command and prints the text, or its token ids, to standard output.
+/// Errors: Usage, Corrupt (a file is not the JSON that is expected),
+/// Unsupported (there is no template), Io, and those of the readers and of the
+/// template.
+Status runRender(const cli::Invocation &invocation);
+
+/// Parses a date such as "2024-07-26". Fails with Usage.
+Result<jinja::Date> parseDate(const std::string &text);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_RENDERCOMMAND_H
