@@ -24,7 +24,7 @@ fi
 # These packages are needed for formats, runtime and airrun.
 runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
   libflatbuffers-dev libxxhash-dev libutf8proc-dev liburing-dev libzstd-dev
-  nlohmann-json3-dev python3)
+  libedit-dev nlohmann-json3-dev python3)
 # These packages are needed for codegen, compiler (coinor-libclp-dev solves linear
 # programs), airpack and air-bench (libbenchmark-dev). LLVM's CMake files need
 # libffi-dev, libxml2-dev, zlib1g-dev and libzstd-dev.

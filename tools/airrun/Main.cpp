@@ -2,6 +2,7 @@
 #include "formats/support/AtomicFile.h"
 #include "tools/airrun/BenchCommand.h"
 #include "tools/airrun/CacheCommand.h"
+#include "tools/airrun/ChatCommand.h"
 #include "tools/airrun/ChosenPlan.h"
 #include "tools/airrun/GenerateCommand.h"
 #include "tools/airrun/LogitsCommand.h"
@@ -29,6 +30,7 @@ struct Row {
 
 constexpr Row kRows[] = {
     {generateCommand, runGenerate, true, checkGenerate},
+    {chatCommand, runChat, true, checkChat},
     {tokenizeCommand, runTokenize},
     {renderCommand, runRender},
     {logitsCommand, runLogits, true},

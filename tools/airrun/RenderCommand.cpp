@@ -59,14 +59,14 @@ Result<Value> parseVariables(const std::string &text) {
   return value;
 }
 
+} // namespace
+
 jinja::Date today() {
   std::time_t now = std::time(nullptr);
   std::tm local = {};
   localtime_r(&now, &local);
   return {local.tm_year + 1900, local.tm_mon + 1, local.tm_mday};
 }
-
-} // namespace
 
 Result<jinja::Date> parseDate(const std::string &text) {
   int year = 0;

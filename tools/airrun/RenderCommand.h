@@ -21,6 +21,9 @@ cli::Command renderCommand();
 /// template.
 Status runRender(const cli::Invocation &invocation);
 
+/// The date of today, in the local time zone.
+jinja::Date today();
+
 /// Parses a date such as "2024-07-26". Fails with Usage.
 Result<jinja::Date> parseDate(const std::string &text);
 

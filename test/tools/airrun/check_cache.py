@@ -4,6 +4,7 @@
 airrun is copied beside a script called airpack, which records each call, so that the
 test sees how often models are packed, and then runs the real program.
 """
+import fcntl
 import json
 import os
 import pty
@@ -242,23 +243,20 @@ for context in (40, 41, 42):
 assert [e["options"] for e in entries()] == ["--ctx 42"], entries()
 assert "--reference" not in calls()[-1]
 
-# A plan in use is neither removed nor replaced.
-control, terminal = pty.openpty()
-user = subprocess.Popen([BIN / "airrun", "perplexity", MODEL, "--ctx", "42", "-f", "/dev/stdin"], stdin=terminal,
-                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-for _ in range(300):
-    if any(e["in_use"] for e in entries()):
-        break
-    time.sleep(0.05)
+# A plan in use is not removed, and who wants it waits as long as another process makes it.
 (used,) = entries()
-if used["in_use"]:  # perplexity may refuse a model without vocabulary at once
+with open(Path(used["plan"]).with_suffix(".lock")) as lock:
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    assert entries()[0]["in_use"]
     fails(8, "is in use", "cache", "rm", used["key"])
     assert "is in use and stays" in start("cache", "rm", "--all").stderr
     assert len(entries()) == 1
-user.kill()
-user.communicate()
-os.close(control)
-os.close(terminal)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    waiting = subprocess.Popen([BIN / "airrun", MODEL, *GREEDY, "--ctx", "42"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env=environment())
+    assert waiting.stderr.readline().startswith("note: waiting for another process"), waiting.communicate()
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    assert waiting.communicate()[0] == expected and waiting.returncode == 0
 
 # Split models.
 parts = gguf_parts.split(gguf_parts.Model(MODEL), WORK / "part", 3)

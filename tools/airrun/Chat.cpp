@@ -1,0 +1,122 @@
+//===- Chat.cpp - a conversation with a model -----------------------------===//
+#include "tools/airrun/Chat.h"
+
+#include "formats/support/MonotonicClock.h"
+#include "formats/text/jinja/Json.h"
+#include "runtime/text/ChatTemplate.h"
+#include "tools/airrun/Common.h"
+#include "tools/airrun/LoadingBar.h"
+
+#include <utility>
+
+namespace air {
+namespace {
+
+double rate(uint64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+/// Whether the text ends with <think>, apart from white space.
+bool endsWithThink(std::string_view text) {
+  const size_t end = text.find_last_not_of(" \t\r\n");
+  return end != std::string_view::npos &&
+         text.substr(0, end + 1).ends_with("<think>");
+}
+
+} // namespace
+
+std::string turnText(const Turn &turn) {
+  const uint64_t computed = turn.promptTokens - turn.reusedTokens;
+  const uint64_t passes = turn.tokens > 1 ? turn.tokens - 1 : 0;
+  return format(
+      "prompt: %llu tokens, %llu of them new, in %.3f s, %.1f tok/s; "
+      "answer: %llu tokens in %.3f s, %.1f tok/s; "
+      "context: %llu of %llu tokens",
+      static_cast<unsigned long long>(turn.promptTokens),
+      static_cast<unsigned long long>(computed), turn.promptSeconds,
+      rate(computed, turn.promptSeconds),
+      static_cast<unsigned long long>(turn.tokens), turn.decodeSeconds,
+      rate(passes, turn.decodeSeconds),
+      static_cast<unsigned long long>(turn.promptTokens + turn.tokens),
+      static_cast<unsigned long long>(turn.context));
+}
+
+Chat::Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
+           rt::Tokenizer made, rt::KeptSequence sequence)
+    : session(&owner), vocabulary(std::move(data)),
+      chatTemplate(std::move(parsed)), encoder(std::move(made)),
+      kept(std::move(sequence)) {}
+
+Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
+                          std::string_view source, const std::string &name,
+                          const jinja::Date &date) {
+  Result<jinja::Template> parsed = jinja::Template::parse(source);
+  if (!parsed) {
+    return parsed.status().withContext(name);
+  }
+  AIR_ASSIGN_OR_RETURN(rt::Tokenizer tokenizer,
+                       rt::Tokenizer::create(vocabulary));
+  AIR_ASSIGN_OR_RETURN(rt::KeptSequence kept,
+                       rt::KeptSequence::create(session));
+  Chat chat(session, std::move(vocabulary), *std::move(parsed),
+            std::move(tokenizer), std::move(kept));
+  chat.name = name;
+  chat.date = date;
+  return chat;
+}
+
+Result<jinja::Rendered> Chat::render(const ChatMessages &messages) const {
+  rt::Conversation conversation;
+  AIR_ASSIGN_OR_RETURN(conversation.messages,
+                       jinja::fromJson(messages.toJson(), true));
+  AIR_ASSIGN_OR_RETURN(const jinja::Value variables,
+                       rt::templateVariables(vocabulary, conversation));
+  Result<jinja::Rendered> rendered = chatTemplate.render(variables, date);
+  if (!rendered) {
+    return rendered.status().withContext(name);
+  }
+  return rendered;
+}
+
+Result<Turn> Chat::answer(const ChatMessages &messages,
+                          const rt::GenerateOptions &options, bool dims,
+                          const AnswerPrinter::Write &write) {
+  AIR_ASSIGN_OR_RETURN(const jinja::Rendered rendered, render(messages));
+  const std::vector<int32_t> tokens =
+      encoder->encodeRendered(rendered.text, rendered.tainted);
+  AIR_ASSIGN_OR_RETURN(
+      std::unique_ptr<rt::Generator> generator,
+      rt::Generator::create(*session, &*encoder, options, &kept));
+  Turn turn;
+  turn.promptTokens = tokens.size();
+  turn.context = session->context();
+  const double begin = monotonicSeconds();
+  {
+    LoadingBar bar(*session);
+    AIR_RETURN_IF_ERROR(generator->prompt(tokens));
+  }
+  const double first = monotonicSeconds();
+  turn.promptSeconds = first - begin;
+  turn.reusedTokens = generator->reusedTokens();
+  AnswerPrinter printer(write, dims, endsWithThink(rendered.text));
+  const auto show = [&](std::string_view text) {
+    turn.answer += text;
+    return printer.add(text);
+  };
+  while (true) {
+    AIR_ASSIGN_OR_RETURN(const std::optional<rt::GeneratedToken> token,
+                         generator->next());
+    if (!token) {
+      break;
+    }
+    ++turn.tokens;
+    turn.decodeSeconds = monotonicSeconds() - first;
+    AIR_RETURN_IF_ERROR(show(token->text));
+  }
+  AIR_RETURN_IF_ERROR(show(generator->finish()));
+  AIR_RETURN_IF_ERROR(printer.finish());
+  turn.reason = generator->reason();
+  return turn;
+}
+
+} // namespace air

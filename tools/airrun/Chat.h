@@ -1,0 +1,74 @@
+//===- Chat.h - a conversation with a model ---------------------*- C++ -*-===//
+//
+// Renders the messages with a chat template, lets the model answer, and keeps
+// the KV cache from turn to turn, so that a turn computes only the tokens that
+// the turn before did not have.
+//
+// Ownership: borrows the session, which must outlive it and must not be moved.
+// Thread-safety: one caller at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_CHAT_H
+#define AIRPACK_TOOLS_AIRRUN_CHAT_H
+
+#include "formats/text/jinja/Template.h"
+#include "runtime/exec/Generator.h"
+#include "tools/airrun/AnswerPrinter.h"
+#include "tools/airrun/ChatMessages.h"
+
+#include <optional>
+#include <string>
+
+namespace air {
+
+/// What a turn took. Times are in seconds.
+struct Turn {
+  std::string answer;
+  rt::FinishReason reason = rt::FinishReason::NotFinished;
+  uint64_t promptTokens = 0; ///< of the whole conversation
+  uint64_t reusedTokens = 0; ///< of these, those that were computed before
+  uint64_t tokens = 0;       ///< that were generated
+  uint64_t context = 0; ///< the number of tokens that the plan has room for
+  double promptSeconds = 0;
+  double decodeSeconds = 0; ///< from the first token to the last
+};
+
+/// The numbers of a turn as one line.
+std::string turnText(const Turn &turn);
+
+class Chat {
+public:
+  /// `name` is what messages call the template. Errors: those of
+  /// jinja::Template::parse and rt::Tokenizer::create.
+  static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
+                             std::string_view source, const std::string &name,
+                             const jinja::Date &date);
+
+  /// Answers the conversation; the answer is shown by `write`, and is not added
+  /// to `messages`. With `dims`, reasoning is dimmed. Errors: those of the
+  /// template; DoesNotFit, with both numbers, if the conversation is longer
+  /// than the context; those of Generator.
+  Result<Turn> answer(const ChatMessages &messages,
+                      const rt::GenerateOptions &options, bool dims,
+                      const AnswerPrinter::Write &write);
+
+  const rt::Tokenizer &tokenizer() const { return *encoder; }
+
+private:
+  Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
+       rt::Tokenizer made, rt::KeptSequence sequence);
+
+  Result<jinja::Rendered> render(const ChatMessages &messages) const;
+
+  rt::Session *session;
+  TokenizerData vocabulary;
+  jinja::Template chatTemplate;
+  std::string name;
+  jinja::Date date;
+  std::optional<rt::Tokenizer> encoder;
+  rt::KeptSequence kept;
+};
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_CHAT_H

@@ -1,0 +1,231 @@
+//===- ChatCommand.cpp - airrun chat --------------------------------------===//
+#include "tools/airrun/ChatCommand.h"
+
+#include "formats/plan/PlanConvert.h"
+#include "runtime/text/ChatTemplate.h"
+#include "tools/airrun/ChatLoop.h"
+#include "tools/airrun/Common.h"
+#include "tools/airrun/Interrupts.h"
+#include "tools/airrun/RenderCommand.h"
+#include "tools/airrun/SamplingOptions.h"
+
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace air {
+namespace {
+
+/// An answer without --max-tokens ends with the context at the latest.
+constexpr uint64_t kNoLimit = UINT64_MAX;
+
+/// The conversation so far: that of --load, with the message of
+/// --system-prompt.
+Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
+  ChatMessages messages;
+  if (const std::optional<std::string> path = invocation.text("--load")) {
+    AIR_ASSIGN_OR_RETURN(const std::string text,
+                         readTextFile(*path, textLimit()));
+    Result<ChatMessages> loaded = ChatMessages::parse(text);
+    if (!loaded) {
+      return loaded.status().withContext("'" + *path + "'");
+    }
+    messages = *std::move(loaded);
+  }
+  if (const auto system = invocation.text("--system-prompt")) {
+    messages.setSystem(validText(*system));
+  }
+  return messages;
+}
+
+Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session) {
+  const plan::Tokenizer *record = session.plan().tokenizer();
+  if (record == nullptr || record->kind() == plan::TokenizerKind::None) {
+    return unsupportedError("this plan has no vocabulary, so it cannot chat");
+  }
+  TokenizerData vocabulary = fromPlan(*record);
+  jinja::Date date = today();
+  if (const std::optional<std::string> given = invocation.text("--date")) {
+    AIR_ASSIGN_OR_RETURN(date, parseDate(*given));
+  }
+  std::string source;
+  std::string name = "the chat template";
+  if (const auto file = invocation.text("--chat-template")) {
+    AIR_ASSIGN_OR_RETURN(source, readTextFile(*file, textLimit()));
+    name = "'" + *file + "'";
+  } else {
+    source = rt::chooseTemplate(vocabulary, false);
+    if (source.empty()) {
+      return unsupportedError("the model has no chat template; give one with "
+                              "--chat-template FILE, as docs/chat.md shows");
+    }
+  }
+  return Chat::create(session, std::move(vocabulary), source, name, date);
+}
+
+/// The message that is answered without a terminal: that of --prompt, or what
+/// standard input contains.
+Result<std::string> onlyMessage(const cli::Invocation &invocation,
+                                const rt::Session &session,
+                                const rt::Tokenizer &tokenizer) {
+  if (const std::optional<std::string> text = invocation.text("--prompt")) {
+    return *text;
+  }
+  AIR_ASSIGN_OR_RETURN(std::string text,
+                       readStandardInput(promptLimit(session, tokenizer)));
+  if (text.ends_with('\n')) {
+    text.pop_back();
+  }
+  return text;
+}
+
+/// Answers one message.
+Status answerOnce(Chat &chat, ChatMessages messages, const std::string &text,
+                  const rt::GenerateOptions &options) {
+  messages.add("user", validText(text));
+  AIR_ASSIGN_OR_RETURN(const Turn turn, chat.answer(messages, options,
+                                                    dimsReasoning(), writeOut));
+  if (const int signal = firstSignal(); signal != 0) {
+    dieBy(signal);
+  }
+  if (turn.reason == rt::FinishReason::ContextFull) {
+    return doesNotFitError("the answer is incomplete: the conversation of " +
+                           std::to_string(turn.promptTokens) + " tokens and " +
+                           std::to_string(turn.tokens) +
+                           " tokens of the answer fill the context "
+                           "of " +
+                           std::to_string(turn.context) +
+                           " tokens; pack the model with a larger --ctx");
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+cli::Command chatCommand() {
+  cli::Command command;
+  command.name = "chat";
+  command.summary =
+      "Chat with a model. Without a terminal, the text on standard input is "
+      "answered once. Only what the model writes goes to standard output.";
+  command.positionals = {planPositional()};
+  command.options = {
+      {.name = "--prompt",
+       .shortName = "-p",
+       .kind = cli::ValueKind::String,
+       .valueName = "TEXT",
+       .help = "Answer this message and end."},
+      {.name = "--system-prompt",
+       .kind = cli::ValueKind::String,
+       .valueName = "TEXT",
+       .help = "The system message, which says how the model should behave."},
+      {.name = "--load",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "Go on with a conversation that /save has written, or any JSON "
+               "array of objects with \"role\" and \"content\"."},
+      {.name = "--chat-template",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "The template, in Jinja, that turns messages into text.",
+       .defaultText = "the model's own"},
+      {.name = "--date",
+       .kind = cli::ValueKind::String,
+       .valueName = "YYYY-MM-DD",
+       .help = "The date that strftime_now gives to the template.",
+       .defaultText = "today"},
+      {.name = "--max-tokens",
+       .shortName = "-n",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Maximum number of tokens of an answer.",
+       .defaultText = "what the context has room for",
+       .minimum = 1,
+       .maximum = 1e15}};
+  for (cli::Option &option : samplingOptions()) {
+    command.options.push_back(std::move(option));
+  }
+  const cli::Option more[] = {{.name = "--stop",
+                               .kind = cli::ValueKind::StringList,
+                               .valueName = "TEXT",
+                               .help = "End the answer before this text."},
+                              threadsOption(),
+                              ramOption(),
+                              ioOption(),
+                              ioLimitOption(),
+                              cli::sourceOption()};
+  command.options.insert(command.options.end(), std::begin(more),
+                         std::end(more));
+  command.examples = {
+      "airrun chat model.gguf",
+      "airrun chat model.gguf --system-prompt 'Answer in one sentence.'",
+      "git diff | airrun chat model.gguf --system-prompt 'Review this.'"};
+  return command;
+}
+
+Status checkChat(const cli::Invocation &invocation) {
+  if (const std::optional<std::string> date = invocation.text("--date")) {
+    AIR_RETURN_IF_ERROR(parseDate(*date).status());
+  }
+  // What a pipe contains can be read only once, by runChat().
+  std::error_code error;
+  const auto file = invocation.text("--chat-template");
+  if (file && std::filesystem::is_regular_file(*file, error)) {
+    AIR_ASSIGN_OR_RETURN(const std::string text,
+                         readTextFile(*file, textLimit()));
+    AIR_RETURN_IF_ERROR(
+        jinja::Template::parse(text).status().withContext("'" + *file + "'"));
+  }
+  const auto conversation = invocation.text("--load");
+  if (conversation && std::filesystem::is_regular_file(*conversation, error)) {
+    return firstMessages(invocation).status();
+  }
+  return Status::ok();
+}
+
+Status runChat(const cli::Invocation &invocation) {
+  AIR_ASSIGN_OR_RETURN(ChatMessages messages, firstMessages(invocation));
+  AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  AIR_ASSIGN_OR_RETURN(Chat chat, openChat(invocation, session));
+  const auto optionsFor =
+      [&](const cli::Invocation &settings) -> Result<rt::GenerateOptions> {
+    rt::GenerateOptions options;
+    const std::optional<int64_t> limit = settings.integer("--max-tokens");
+    options.maxTokens = limit ? static_cast<uint64_t>(*limit) : kNoLimit;
+    options.stops = settings.list("--stop");
+    AIR_ASSIGN_OR_RETURN(options.sampler,
+                         samplerOptions(settings,
+                                        fromPlan(session.plan().sampling()),
+                                        session.context()));
+    options.interrupted = &answerInterrupted();
+    return options;
+  };
+  if (invocation.has("--prompt") || isatty(STDIN_FILENO) == 0) {
+    AIR_ASSIGN_OR_RETURN(const std::string text,
+                         onlyMessage(invocation, session, chat.tokenizer()));
+    AIR_ASSIGN_OR_RETURN(const rt::GenerateOptions options,
+                         optionsFor(invocation));
+    catchInterrupts();
+    AIR_RETURN_IF_ERROR(answerOnce(chat, std::move(messages), text, options));
+    return session.checkPlanUnchanged();
+  }
+  Status status;
+  {
+    AIR_ASSIGN_OR_RETURN(LineEditor editor, LineEditor::open());
+    catchInterrupts();
+    editor.print("Chat with the model. /help lists the commands; Ctrl-D "
+                 "leaves.\n");
+    ChatLoop loop(chat, editor, std::move(messages), invocation, optionsFor);
+    status = loop.run();
+  }
+  // The editor has restored the terminal.
+  AIR_RETURN_IF_ERROR(status);
+  if (const int signal = firstSignal(); signal != 0) {
+    dieBy(signal);
+  }
+  return session.checkPlanUnchanged();
+}
+
+} // namespace air

@@ -1,0 +1,22 @@
+//===- ChatCommand.h - airrun chat ------------------------------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRRUN_CHATCOMMAND_H
+#define AIRPACK_TOOLS_AIRRUN_CHATCOMMAND_H
+
+#include "tools/cli/CommandLine.h"
+
+namespace air {
+
+/// The command's entry in airrun's option table.
+cli::Command chatCommand();
+
+/// Finds mistakes that can be seen without the plan (Usage, Io).
+Status checkChat(const cli::Invocation &invocation);
+
+/// Runs a conversation on the terminal, or answers one message that comes from
+/// --prompt or from a file or pipe on standard input. Errors: Usage,
+/// Unsupported (no vocabulary, or no chat template), those of Session and Chat.
+Status runChat(const cli::Invocation &invocation);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_CHATCOMMAND_H

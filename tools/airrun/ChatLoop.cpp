@@ -1,0 +1,359 @@
+//===- ChatLoop.cpp - a conversation on a terminal ------------------------===//
+#include "tools/airrun/ChatLoop.h"
+
+#include "runtime/text/Detokenizer.h"
+#include "tools/airrun/Common.h"
+#include "tools/airrun/Interrupts.h"
+#include "tools/airrun/SamplingOptions.h"
+#include "tools/cli/OutputFile.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <unistd.h>
+#include <utility>
+
+namespace air {
+
+struct ChatLoop::Command {
+  const char *name;
+  const char *argument; ///< "" if it takes none
+  const char *help;
+  Status (ChatLoop::*run)(const std::string &);
+  /// Whether the argument may be left out.
+  bool isOptional = false;
+};
+
+const std::vector<ChatLoop::Command> &ChatLoop::commands() {
+  static const std::vector<Command> table = {
+      {"/help", "", "List the commands.", &ChatLoop::help},
+      {"/exit", "", "Leave. Ctrl-D does the same.", &ChatLoop::leave},
+      {"/clear", "", "Forget all messages but the system message.",
+       &ChatLoop::clear},
+      {"/regen", "", "Answer the last message again.", &ChatLoop::regenerate},
+      {"/undo", "", "Take back the last message and its answer.",
+       &ChatLoop::undo},
+      {"/system", "TEXT", "Set the system message; without TEXT, remove it.",
+       &ChatLoop::setSystem, true},
+      {"/set", "NAME VALUE",
+       "Change an option of airrun chat, such as temp 0.5; without NAME, "
+       "list those that can be changed.",
+       &ChatLoop::set, true},
+      {"/show", "", "Show the conversation.", &ChatLoop::show},
+      {"/save", "FILE", "Write the conversation to FILE as JSON.",
+       &ChatLoop::save},
+      {"/load", "FILE", "Go on with the conversation in FILE.",
+       &ChatLoop::load},
+      {"/read", "FILE", "Send the text in FILE as a message.",
+       &ChatLoop::readFile},
+      {"/stats", "", "Show tokens and times of the last answer.",
+       &ChatLoop::stats},
+  };
+  return table;
+}
+
+bool dimsReasoning() {
+  const char *noColor = std::getenv("NO_COLOR");
+  return isatty(STDOUT_FILENO) == 1 && (noColor == nullptr || *noColor == '\0');
+}
+
+std::string validText(const std::string &text) {
+  std::string valid;
+  if (rt::appendValidUtf8(text, valid) != 0) {
+    valid += "\xEF\xBF\xBD";
+  }
+  if (valid != text) {
+    cli::printNotes({"the message is not valid UTF-8; the invalid parts are "
+                     "replaced by U+FFFD"});
+  }
+  return valid;
+}
+
+/// The options that /set can change.
+static std::vector<cli::Option> settingOptions() {
+  std::vector<cli::Option> options = samplingOptions();
+  options.push_back({.name = "--max-tokens",
+                     .kind = cli::ValueKind::Integer,
+                     .valueName = "N",
+                     .minimum = 1,
+                     .maximum = 1e15});
+  return options;
+}
+
+ChatLoop::ChatLoop(Chat &model, LineEditor &terminal, ChatMessages conversation,
+                   cli::Invocation chosen, OptionsFor options)
+    : chat(model), editor(terminal), messages(std::move(conversation)),
+      settings(std::move(chosen)), optionsFor(std::move(options)) {}
+
+Status ChatLoop::report(const Status &status) {
+  const bool isFatal = status.code() == ErrorCode::Internal ||
+                       status.code() == ErrorCode::VerificationFailed;
+  if (status.isOk() || isFatal) {
+    return status;
+  }
+  editor.print("airrun: " + cli::oneLine(status.message()) + "\n");
+  return Status::ok();
+}
+
+std::optional<std::string> ChatLoop::readMessage() {
+  constexpr std::string_view kQuotes = "\"\"\"";
+  std::string message;
+  bool isQuoted = false;
+  bool isFirst = true;
+  while (true) {
+    const Line line = editor.read(isFirst ? "> " : ". ");
+    if (line.end == LineEnd::Signal) {
+      const bool wasEmpty = isFirst && line.text.empty();
+      if (wasEmpty || firstSignal() != SIGINT) {
+        return std::nullopt;
+      }
+      // Ctrl-C drops what has been typed.
+      forgetSignal();
+      message.clear();
+      isQuoted = false;
+      isFirst = true;
+      continue;
+    }
+    if (line.end == LineEnd::EndOfInput) {
+      return std::nullopt;
+    }
+    std::string_view text = line.text;
+    if (!text.empty()) {
+      editor.remember(line.text);
+    }
+    if (isFirst && text.starts_with(kQuotes)) {
+      isQuoted = true;
+      text.remove_prefix(kQuotes.size());
+      if (text.empty()) {
+        isFirst = false;
+        continue;
+      }
+    }
+    isFirst = false;
+    if (isQuoted) {
+      const bool ends = text.ends_with(kQuotes);
+      if (ends) {
+        text.remove_suffix(kQuotes.size());
+      }
+      message += text;
+      if (!ends) {
+        message += '\n';
+        continue;
+      }
+      if (message.ends_with('\n')) {
+        message.pop_back();
+      }
+      return message;
+    }
+    if (text.ends_with('\\')) {
+      message += text.substr(0, text.size() - 1);
+      message += '\n';
+      continue;
+    }
+    message += text;
+    return message;
+  }
+}
+
+Status ChatLoop::run() {
+  while (!isLeaving) {
+    const std::optional<std::string> message = readMessage();
+    if (!message) {
+      break;
+    }
+    if (message->find_first_not_of(" \t\n") == std::string::npos) {
+      continue;
+    }
+    const Status status =
+        message->starts_with('/') ? runCommand(*message) : send(*message);
+    AIR_RETURN_IF_ERROR(report(status));
+    if (firstSignal() == SIGINT) {
+      forgetSignal();
+    } else if (firstSignal() != 0) {
+      break;
+    }
+  }
+  return Status::ok();
+}
+
+Status ChatLoop::runCommand(const std::string &line) {
+  const size_t space = std::min(line.find(' '), line.size());
+  const std::string name = line.substr(0, space);
+  const size_t begin =
+      std::min(line.find_first_not_of(' ', space), line.size());
+  const std::string argument = line.substr(begin);
+  for (const Command &command : commands()) {
+    if (name != command.name) {
+      continue;
+    }
+    if (*command.argument == '\0' && !argument.empty()) {
+      return usageError(name + " takes no argument");
+    }
+    if (*command.argument != '\0' && argument.empty() && !command.isOptional) {
+      return usageError(name + " needs an argument: " + name + " " +
+                        command.argument);
+    }
+    return (this->*command.run)(argument);
+  }
+  return usageError("there is no command '" + name +
+                    "'; /help lists the commands, and a message may begin "
+                    "with a space");
+}
+
+Status ChatLoop::send(const std::string &text) {
+  messages.add("user", validText(text));
+  repeats = 0;
+  Status status = answer();
+  if (!status.isOk()) {
+    messages.undo();
+  }
+  return status;
+}
+
+Status ChatLoop::answer() {
+  AIR_ASSIGN_OR_RETURN(rt::GenerateOptions options, optionsFor(settings));
+  options.sampler.seed += repeats;
+  AIR_ASSIGN_OR_RETURN(const Turn turn, chat.answer(messages, options,
+                                                    dimsReasoning(), writeOut));
+  last = turn;
+  if (turn.answer.empty() && turn.reason == rt::FinishReason::Interrupted) {
+    messages.undo();
+    editor.print("(stopped before the answer; the message is taken back)\n");
+    return Status::ok();
+  }
+  messages.add("assistant", turn.answer);
+  if (turn.reason == rt::FinishReason::ContextFull) {
+    editor.print("airrun: the answer is incomplete: the context of " +
+                 std::to_string(turn.context) +
+                 " tokens is full; /clear or /undo makes room\n");
+  } else if (turn.reason == rt::FinishReason::Length) {
+    editor.print("(stopped at the limit of " + std::to_string(turn.tokens) +
+                 " tokens)\n");
+  } else if (turn.reason == rt::FinishReason::Interrupted) {
+    editor.print("(stopped)\n");
+  }
+  return Status::ok();
+}
+
+Status ChatLoop::help(const std::string &) {
+  std::string text;
+  for (const Command &command : commands()) {
+    const std::string heading =
+        std::string(command.name) + " " + command.argument;
+    text += format("%-18s %s\n", heading.c_str(), command.help);
+  }
+  editor.print(text +
+               "Ctrl-C stops an answer; without one, it leaves. A message of "
+               "several lines\nstands between two lines with \"\"\", or has a "
+               "backslash at the end of each line\nbut the last.\n");
+  return Status::ok();
+}
+
+Status ChatLoop::leave(const std::string &) {
+  isLeaving = true;
+  return Status::ok();
+}
+
+Status ChatLoop::clear(const std::string &) {
+  messages.clear();
+  return Status::ok();
+}
+
+Status ChatLoop::regenerate(const std::string &) {
+  ChatMessages before = messages;
+  messages.dropLast("assistant");
+  if (messages.isEmpty() || messages.role(messages.size() - 1) != "user") {
+    messages = std::move(before);
+    return usageError("there is no message to answer again");
+  }
+  // Another seed gives another answer.
+  ++repeats;
+  Status status = answer();
+  if (!status.isOk()) {
+    messages = std::move(before);
+  }
+  return status;
+}
+
+Status ChatLoop::undo(const std::string &) {
+  const std::optional<std::string> text = messages.undo();
+  if (!text) {
+    return usageError("there is no message to take back");
+  }
+  editor.remember(*text);
+  return Status::ok();
+}
+
+Status ChatLoop::setSystem(const std::string &text) {
+  messages.setSystem(validText(text));
+  return Status::ok();
+}
+
+Status ChatLoop::set(const std::string &text) {
+  cli::Tool tool;
+  tool.name = "/set";
+  tool.commands.push_back({.options = settingOptions()});
+  if (text.empty()) {
+    std::string list;
+    for (const cli::Option &option : tool.commands.front().options) {
+      list += option.name.substr(2) + " " +
+              settings.text(option.name).value_or("(default)") + "\n";
+    }
+    editor.print(list);
+    return Status::ok();
+  }
+  const size_t space = text.find_first_of(" =");
+  if (space == std::string::npos) {
+    return usageError("/set needs a name and a value, as in /set temp 0.5");
+  }
+  const std::string name = "--" + text.substr(0, space);
+  const std::string value = text.substr(space + 1);
+  AIR_RETURN_IF_ERROR(cli::parse(tool, {name + "=" + value}).status());
+  settings.values[name] = {value};
+  return Status::ok();
+}
+
+Status ChatLoop::show(const std::string &) {
+  std::string text;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const std::string content = messages.content(i);
+    text += messages.role(i) + ": " + content +
+            (content.ends_with('\n') ? "" : "\n");
+  }
+  editor.print(text.empty() ? "(no messages)\n" : text);
+  return Status::ok();
+}
+
+Status ChatLoop::save(const std::string &path) {
+  const std::string text = messages.toJson();
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(path));
+  AIR_RETURN_IF_ERROR(file.writeAt(
+      0, {reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
+  return file.commit(text.size());
+}
+
+Status ChatLoop::load(const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(const std::string text, readTextFile(path, textLimit()));
+  Result<ChatMessages> loaded = ChatMessages::parse(text);
+  if (!loaded) {
+    return loaded.status().withContext("'" + path + "'");
+  }
+  messages = *std::move(loaded);
+  repeats = 0;
+  return Status::ok();
+}
+
+Status ChatLoop::readFile(const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(const std::string text, readTextFile(path, textLimit()));
+  return send(text);
+}
+
+Status ChatLoop::stats(const std::string &) {
+  if (!last) {
+    return usageError("there is no answer yet");
+  }
+  editor.print(turnText(*last) + "\n");
+  return Status::ok();
+}
+
+} // namespace air

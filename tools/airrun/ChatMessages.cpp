@@ -1,0 +1,101 @@
+//===- ChatMessages.cpp - a conversation as messages ----------------------===//
+#include "tools/airrun/ChatMessages.h"
+
+namespace air {
+
+using Json = nlohmann::ordered_json;
+
+static std::string textOf(const Json &object, const char *key) {
+  const auto field = object.find(key);
+  return field != object.end() && field->is_string() ? field->get<std::string>()
+                                                     : "";
+}
+
+Result<ChatMessages> ChatMessages::parse(std::string_view json) {
+  // The parser calls itself for each level, so deep nesting is refused before
+  // the stack is used up.
+  constexpr int kMostLevels = 100;
+  bool isTooDeep = false;
+  const auto limit = [&](int depth, Json::parse_event_t, Json &) {
+    isTooDeep = isTooDeep || depth > kMostLevels;
+    return !isTooDeep;
+  };
+  ChatMessages messages;
+  messages.list = Json::parse(json.begin(), json.end(), limit, false);
+  if (isTooDeep) {
+    return corruptError("the JSON is nested more than " +
+                        std::to_string(kMostLevels) + " levels deep");
+  }
+  if (!messages.list.is_array()) {
+    return corruptError("it is not a JSON array of messages");
+  }
+  for (size_t i = 0; i < messages.list.size(); ++i) {
+    const Json &message = messages.list[i];
+    if (!message.is_object() || textOf(message, "role").empty()) {
+      return corruptError("message " + std::to_string(i) +
+                          " is not an object with a \"role\"");
+    }
+  }
+  return messages;
+}
+
+std::string ChatMessages::toJson() const {
+  return list.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string ChatMessages::role(size_t index) const {
+  return textOf(list[index], "role");
+}
+
+std::string ChatMessages::content(size_t index) const {
+  return textOf(list[index], "content");
+}
+
+std::optional<std::string> ChatMessages::system() const {
+  if (list.empty() || role(0) != "system") {
+    return std::nullopt;
+  }
+  return content(0);
+}
+
+void ChatMessages::setSystem(const std::string &text) {
+  if (system()) {
+    list.erase(list.begin());
+  }
+  if (!text.empty()) {
+    list.insert(list.begin(), Json{{"role", "system"}, {"content", text}});
+  }
+}
+
+void ChatMessages::add(const char *role, const std::string &content) {
+  list.push_back(Json{{"role", role}, {"content", content}});
+}
+
+bool ChatMessages::dropLast(std::string_view wanted) {
+  if (list.empty() || role(list.size() - 1) != wanted) {
+    return false;
+  }
+  list.erase(list.size() - 1);
+  return true;
+}
+
+std::optional<std::string> ChatMessages::undo() {
+  for (size_t i = list.size(); i-- != 0;) {
+    if (role(i) == "user") {
+      std::string text = content(i);
+      while (list.size() > i) {
+        list.erase(list.size() - 1);
+      }
+      return text;
+    }
+  }
+  return std::nullopt;
+}
+
+void ChatMessages::clear() {
+  const std::string kept = system().value_or("");
+  list = Json::array();
+  setSystem(kept);
+}
+
+} // namespace air

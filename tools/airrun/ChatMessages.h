@@ -1,0 +1,62 @@
+//===- ChatMessages.h - a conversation as messages --------------*- C++ -*-===//
+//
+// A conversation is a JSON array of objects, as chat templates and the programs
+// that save conversations know it:
+//
+//   [{"role": "system", "content": "Be brief."},
+//    {"role": "user", "content": "Hello"},
+//    {"role": "assistant", "content": "Hello! How can I help?"}]
+//
+// Objects that were loaded keep further keys, such as "tool_calls".
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_CHATMESSAGES_H
+#define AIRPACK_TOOLS_AIRRUN_CHATMESSAGES_H
+
+#include "formats/support/Status.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace air {
+
+class ChatMessages {
+public:
+  ChatMessages() : list(nlohmann::ordered_json::array()) {}
+
+  /// Parses what toJson() returns. A Corrupt error says which message is wrong;
+  /// each must be an object with the text "role".
+  static Result<ChatMessages> parse(std::string_view json);
+  /// The messages, with two spaces of indent and a final newline.
+  std::string toJson() const;
+
+  bool isEmpty() const { return list.empty(); }
+  size_t size() const { return list.size(); }
+  /// The role of message `index`, which must be below size().
+  std::string role(size_t index) const;
+  /// The text of message `index`; "" if its content is not a text.
+  std::string content(size_t index) const;
+
+  /// The text of the system message, if the conversation begins with one.
+  std::optional<std::string> system() const;
+  /// Sets the system message, or removes it if `text` is empty.
+  void setSystem(const std::string &text);
+
+  void add(const char *role, const std::string &content);
+  /// Removes the last message if it has the role. Returns whether it had.
+  bool dropLast(std::string_view role);
+  /// Removes the last message of the user and all that follow it. Returns its
+  /// text, or nothing if there is none.
+  std::optional<std::string> undo();
+  /// Removes all but the system message.
+  void clear();
+
+private:
+  nlohmann::ordered_json list;
+};
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_CHATMESSAGES_H
