@@ -14,9 +14,9 @@ struct KernelListing {
   std::vector<uint8_t> object; ///< a relocatable ELF file of this kernel alone
 };
 
-/// Compiles each kernel by itself, and otherwise as compileKernels() does, which
-/// also describes arguments and errors. The listings are sorted by name; a spec
-/// that occurs several times is listed once.
+/// Compiles each kernel by itself, and otherwise as compileKernels() does,
+/// which also describes arguments and errors. The listings are sorted by name;
+/// a spec that occurs several times is listed once.
 Result<std::vector<KernelListing>>
 listKernels(std::span<const KernelSpec> specs, const MachineProfile &target,
             unsigned threads);

@@ -43,10 +43,10 @@ public:
 
   using PartSink = FunctionRef<void(std::string_view part, bool isFirst)>;
   using TokenSink = FunctionRef<void(int32_t id)>;
-  /// Divides `text` into tokens and the parts between them, which are not empty,
-  /// and calls the sinks in their order. `flags` has the match_flags of each id
-  /// or is empty. A match that its flags exclude is passed over as a whole, as
-  /// in the tokenizers library.
+  /// Divides `text` into tokens and the parts between them, which are not
+  /// empty, and calls the sinks in their order. `flags` has the match_flags of
+  /// each id or is empty. A match that its flags exclude is passed over as a
+  /// whole, as in the tokenizers library.
   void divide(std::string_view text, std::span<const uint8_t> flags,
               PartSink onPart, TokenSink onToken) const;
 

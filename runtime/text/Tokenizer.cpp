@@ -137,9 +137,9 @@ void Tokenizer::State::encode(std::string_view text, bool parseSpecial,
       [&](int32_t id) { ids.push_back(id); });
 }
 
-/// Encodes a part of a text, which lies between special tokens, as a text of its
-/// own: with SentencePiece's models, it gets a space prefix. `lateTokens` are
-/// looked for in the normalised part.
+/// Encodes a part of a text, which lies between special tokens, as a text of
+/// its own: with SentencePiece's models, it gets a space prefix. `lateTokens`
+/// are looked for in the normalised part.
 void Tokenizer::State::encodePart(std::string_view part, Place place,
                                   const SpecialMatcher &lateTokens,
                                   std::vector<int32_t> &ids) const {
@@ -218,7 +218,8 @@ Tokenizer::encodeRendered(std::string_view text,
   SpecialMatcher::divide(
       text, state->matching, find,
       [&](std::string_view part, bool isFirst) {
-        // In a normalised text it is not known which characters came from where.
+        // In a normalised text it is not known which characters came from
+        // where.
         state->encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
                           isTainted(part) ? state->userDefined[1]
                                           : state->allSpecial[1],

@@ -1,8 +1,8 @@
 //===- TokenizerFuzz.cpp - vocabularies from damaged files ------*- C++ -*-===//
 //
 // An input that begins with a brace is a tokenizer.json, and any other is a
-// tokenizer.model. Reading it must not crash. A vocabulary that is accepted must
-// encode any text to its own ids, and decode them to UTF-8.
+// tokenizer.model. Reading it must not crash. A vocabulary that is accepted
+// must encode any text to its own ids, and decode them to UTF-8.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/tokenizer/TokenizerFiles.h"
