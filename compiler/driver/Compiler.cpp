@@ -17,6 +17,7 @@
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Template.h"
+#include "formats/tokenizer/TokenizerFiles.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -194,6 +195,21 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   return Status::ok();
 }
 
+/// Reads the vocabulary that the options choose. If it is not that of the
+/// model's file, it replaces the list of tokens in the metadata of `source`, so
+/// that its size is compared with that of the model.
+Result<TokenizerData> readVocabulary(ModelSource &source,
+                                     const CompileOptions &options) {
+  if (options.tokenizer.empty()) {
+    AIR_RETURN_IF_ERROR(overridePreTokenizer(source, options.pre));
+    return readGgufTokenizer(source);
+  }
+  AIR_ASSIGN_OR_RETURN(TokenizerData data,
+                       readTokenizer(options.tokenizer, options.pre));
+  source.metadata["tokenizer.ggml.tokens"] = data.tokens;
+  return withGgufSpecials(source, std::move(data));
+}
+
 } // namespace
 
 std::vector<std::string> passNames() {
@@ -220,8 +236,8 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   state->kernels = std::make_unique<KernelBuild>(state->options.background,
                                                  state->options.kernelBytes);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
-  AIR_RETURN_IF_ERROR(overridePreTokenizer(state->source, state->options.pre));
-  AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
+  AIR_ASSIGN_OR_RETURN(state->tokenizer,
+                       readVocabulary(state->source, state->options));
   AIR_RETURN_IF_ERROR(checkTokenizer(state->tokenizer));
   state->notes = state->tokenizer.notes;
   noteBadTemplates(state->tokenizer, state->notes);

@@ -60,7 +60,10 @@ enum class Need : uint8_t { Yes, No };
 class Reader {
 public:
   explicit Reader(const ModelSource &model) : source(model) {}
+  Reader(const ModelSource &model, TokenizerData vocabulary)
+      : source(model), data(std::move(vocabulary)), isImported(true) {}
   Result<TokenizerData> run();
+  Result<TokenizerData> runSpecials();
 
 private:
   const MetadataValue *find(const std::string &key) const {
@@ -98,11 +101,13 @@ private:
   /// Reads what only some kinds of vocabularies have.
   Status readAlgorithm();
   Status readSpecials();
+  void setDefaultFlags();
   Status readFlags();
   Status readTemplates();
 
   const ModelSource &source;
   TokenizerData data;
+  bool isImported = false; ///< the vocabulary is not that of the file
 };
 
 Status Reader::readText(const std::string &key, std::string &text) const {
@@ -379,7 +384,9 @@ Status Reader::readSpecials() {
   auto orNone = [&](int32_t id) {
     return std::cmp_less(id, data.tokens.size()) ? id : TokenizerData::kNoToken;
   };
-  if (data.kind == TokenizerKind::Spm) {
+  if (isImported) {
+    // The defaults belong to vocabularies of GGUF files.
+  } else if (data.kind == TokenizerKind::Spm) {
     data.unknown = orNone(0);
     data.bos = orNone(1);
     data.eos = orNone(2);
@@ -394,7 +401,7 @@ Status Reader::readSpecials() {
   // The BOS id is needed if texts begin with BOS, and the ids that end an
   // answer are always needed. The unknown token is needed only if some byte has
   // no token, which checkTokenizer() checks.
-  bool addBos = addsBosByDefault(data);
+  bool addBos = isImported ? data.addBos : addsBosByDefault(data);
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
   if (data.kind == TokenizerKind::WordPiece) {
     // BERT's names of the tokens that begin and end a text.
@@ -418,13 +425,31 @@ Status Reader::readSpecials() {
   return Status::ok();
 }
 
-Status Reader::readFlags() {
+void Reader::setDefaultFlags() {
   data.addBos = addsBosByDefault(data) && data.bos != TokenizerData::kNoToken;
   data.addEos = (data.kind == TokenizerKind::Unigram ||
                  data.kind == TokenizerKind::WordPiece) &&
                 data.eos != TokenizerData::kNoToken;
   data.addSpacePrefix =
       data.kind == TokenizerKind::Spm || data.kind == TokenizerKind::Unigram;
+}
+
+Result<TokenizerData> Reader::runSpecials() {
+  AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
+  AIR_RETURN_IF_ERROR(readSpecials());
+  // Spaces are the concern of the vocabulary, whatever the file says of its own.
+  bool addSpacePrefix = data.addSpacePrefix;
+  bool removeExtraWhitespaces = data.removeExtraWhitespaces;
+  AIR_RETURN_IF_ERROR(readFlags());
+  data.addSpacePrefix = addSpacePrefix;
+  data.removeExtraWhitespaces = removeExtraWhitespaces;
+  return std::move(data);
+}
+
+Status Reader::readFlags() {
+  if (!isImported) {
+    setDefaultFlags();
+  }
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", data.addBos));
   AIR_RETURN_IF_ERROR(readFlag("add_eos_token", data.addEos));
   AIR_RETURN_IF_ERROR(readFlag("add_space_prefix", data.addSpacePrefix));
@@ -502,6 +527,11 @@ Result<TokenizerData> Reader::run() {
 }
 
 } // namespace
+
+Result<TokenizerData> withGgufSpecials(const ModelSource &source,
+                                       TokenizerData data) {
+  return Reader(source, std::move(data)).runSpecials();
+}
 
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source) {
   return Reader(source).run();

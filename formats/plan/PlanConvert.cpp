@@ -106,6 +106,9 @@ CpuRates unpackRates(const plan::CpuRates &record) {
   return rates;
 }
 
+/// A plan numbers the normalization forms from this one on; 0 means none.
+constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
+
 } // namespace
 
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
@@ -143,6 +146,19 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
   record->lowercase = data.lowercase;
   record->strip_accents = data.stripAccents;
   record->charsmap.assign(data.charsmap.begin(), data.charsmap.end());
+  record->matching = data.matching;
+  if (data.rules.isSet) {
+    record->rules = std::make_unique<plan::TextRulesT>();
+    plan::TextRulesT &rules = *record->rules;
+    rules.expressions = packStrings(data.rules.expressions);
+    rules.ignore_merges = data.rules.ignoreMerges;
+    rules.form = data.rules.form
+                     ? static_cast<plan::NormalForm>(
+                           static_cast<uint8_t>(*data.rules.form) + kFirstForm)
+                     : plan::NormalForm::None;
+    rules.spelling = static_cast<plan::TokenSpelling>(data.rules.spelling);
+    rules.prefix = static_cast<plan::SpacePrefix>(data.rules.prefix);
+  }
   return record;
 }
 
@@ -172,6 +188,18 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
   }
   data.lowercase = record.lowercase();
   data.stripAccents = record.strip_accents();
+  data.matching = numbers<uint8_t>(record.matching());
+  if (const plan::TextRules *rules = record.rules()) {
+    data.rules.isSet = true;
+    data.rules.expressions = unpackStrings(rules->expressions());
+    data.rules.ignoreMerges = rules->ignore_merges();
+    if (rules->form() != plan::NormalForm::None) {
+      data.rules.form = static_cast<NormalForm>(
+          static_cast<uint8_t>(rules->form()) - kFirstForm);
+    }
+    data.rules.spelling = static_cast<TokenSpelling>(rules->spelling());
+    data.rules.prefix = static_cast<SpacePrefix>(rules->prefix());
+  }
   if (record.charsmap() != nullptr) {
     data.charsmap.assign(record.charsmap()->begin(), record.charsmap()->end());
   }

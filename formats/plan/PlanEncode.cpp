@@ -30,7 +30,7 @@ uint64_t lowerBound(const plan::PlanT &plan) {
     bytes += 4 * tokenizer.scores.size() + tokenizer.types.size() +
              4 * tokenizer.end_of_generation.size() +
              tokenizer.chat_template.size() + tokenizer.pre.size() +
-             tokenizer.charsmap.size();
+             tokenizer.charsmap.size() + tokenizer.matching.size();
   }
   for (const auto &segment : plan.segments) {
     bytes += segment->digests.size();

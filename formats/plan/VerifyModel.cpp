@@ -185,6 +185,33 @@ static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
                   "lowercase or strip_accents is true, but the kind is " +
                       std::string(kind) + ", not WordPiece");
   }
+  const plan::TextRules *rules = tokenizer.rules();
+  if (rules == nullptr) {
+    return Status::ok();
+  }
+  if (tokenizer.kind() != plan::TokenizerKind::Bpe &&
+      tokenizer.kind() != plan::TokenizerKind::Unigram) {
+    return broken("plan.tokenizer.rules", "rules",
+                  "are present, but the kind is " + std::string(kind) +
+                      ", neither Bpe nor Unigram");
+  }
+  AIR_RETURN_IF_ERROR(verifyStrings(rules->expressions(), "expressions"));
+  const struct {
+    const char *field;
+    uint8_t value;
+    const char *name;
+  } enums[] = {
+      {"form", static_cast<uint8_t>(rules->form()),
+       plan::EnumNameNormalForm(rules->form())},
+      {"spelling", static_cast<uint8_t>(rules->spelling()),
+       plan::EnumNameTokenSpelling(rules->spelling())},
+      {"prefix", static_cast<uint8_t>(rules->prefix()),
+       plan::EnumNameSpacePrefix(rules->prefix())},
+  };
+  for (const auto &each : enums) {
+    AIR_RETURN_IF_ERROR(
+        checkEnum("tokenizer.rules", each.field, each.value, each.name));
+  }
   return Status::ok();
 }
 
@@ -242,6 +269,19 @@ Status verifyTokenizer(const plan::Plan &plan) {
     }
   }
   AIR_RETURN_IF_ERROR(verifyNormalisation(tokenizer));
+  const uint32_t matching = sizeOf(tokenizer.matching());
+  if (matching != 0 && matching != tokens) {
+    return broken("plan.tokenizer.matching", "tokenizer",
+                  "there are match flags for " + str(matching) + " of " +
+                      str(tokens) + " tokens");
+  }
+  for (uint32_t i = 0; i < matching; ++i) {
+    if (tokenizer.matching()->Get(i) > match_flags::kAll) {
+      return broken("plan.tokenizer.matching", "token " + str(i),
+                    "the match flags are " + str(tokenizer.matching()->Get(i)) +
+                        "; they must be 0 to " + str(match_flags::kAll));
+    }
+  }
   return verifyTokenIds(tokenizer, tokens);
 }
 

@@ -133,6 +133,7 @@ compileOptions(const cli::Invocation &invocation) {
   }
   options.target = *target;
   options.pre = invocation.text("--pre").value_or("");
+  options.tokenizer = invocation.text("--tokenizer").value_or("");
   options.kvType = invocation.text("--kv-type").value_or("");
   options.activations = invocation.text("--activations").value_or("");
   options.context =
@@ -419,6 +420,13 @@ cli::Command packCommand() {
       codec,
       pin,
       pre,
+      makeOption("--tokenizer", "", ValueKind::String, "PATH",
+                 "The vocabulary, in place of that of the model's file: a file "
+                 "tokenizer.json or tokenizer.model, or a folder with one of "
+                 "them or with vocab.json and merges.txt, for which --pre "
+                 "names the pre-tokenizer. It must have as many tokens as the "
+                 "model.",
+                 "the vocabulary of the model's file"),
       threads,
       tune,
       makeOption("--no-probe-cache", "", ValueKind::Flag, "",

@@ -147,9 +147,9 @@ cli::Command tokenizeCommand() {
       "Without --prompt and --strings the text is read from standard input.";
   command.positionals = {
       {"PLAN|MODEL",
-       "A plan or a GGUF file, whose vocabulary is used; or a file "
-       "tokenizer.json or tokenizer.model, if the name ends in .json or "
-       ".model, or a folder with such a file.",
+       "A plan or a GGUF file, whose vocabulary is used; or a vocabulary as "
+       "for airpack --tokenizer, if the name ends in .json or .model or is "
+       "that of a folder.",
        true}};
   command.options = {
       {.name = "--prompt",

@@ -387,6 +387,13 @@ TEST(PlanConvert, TokenizersComeBack) {
   data.removeExtraWhitespaces = true;
   data.chatTemplate = "{% if x %}";
   data.namedTemplates = {{"a", "{{ a }}"}, {"b", ""}};
+  data.rules = {.isSet = true,
+                .expressions = {"a|b", ""},
+                .ignoreMerges = true,
+                .form = NormalForm::KD,
+                .spelling = TokenSpelling::Text,
+                .prefix = SpacePrefix::EveryWord};
+  data.matching = {0, 1, 2, 4, 8};
   data.lowercase = true;
   data.charsmap = std::string("\4\0\xFF", 3);
   flatbuffers::FlatBufferBuilder builder;
@@ -411,6 +418,13 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
   EXPECT_EQ(back.namedTemplates, data.namedTemplates);
+  EXPECT_TRUE(back.rules.isSet);
+  EXPECT_EQ(back.rules.expressions, data.rules.expressions);
+  EXPECT_TRUE(back.rules.ignoreMerges);
+  EXPECT_EQ(back.rules.form, NormalForm::KD);
+  EXPECT_EQ(back.rules.spelling, TokenSpelling::Text);
+  EXPECT_EQ(back.rules.prefix, SpacePrefix::EveryWord);
+  EXPECT_EQ(back.matching, data.matching);
   EXPECT_TRUE(back.lowercase);
   EXPECT_FALSE(back.stripAccents);
   EXPECT_EQ(back.charsmap, data.charsmap);

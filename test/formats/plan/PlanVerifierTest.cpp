@@ -45,6 +45,15 @@ void addStaging(P &p, uint64_t bytes) {
   }
 }
 
+/// Makes the tokenizer one of the kind Bpe that has rules.
+void addRules(P &p) {
+  p.tokenizer->kind = plan::TokenizerKind::Bpe;
+  p.tokenizer->rules = std::make_unique<plan::TextRulesT>();
+  p.tokenizer->rules->expressions = std::make_unique<plan::StringListT>();
+  p.tokenizer->rules->expressions->bytes = {'a', 'b'};
+  p.tokenizer->rules->expressions->ends = {2};
+}
+
 std::vector<Case> factCases() {
   return {
       {"plan.present", in([](P &p) { p.model.reset(); })},
@@ -133,6 +142,31 @@ std::vector<Case> factCases() {
        })},
       {"plan.tokenizer.charsmap",
        in([](P &p) { p.tokenizer->charsmap = {4, 0, 0, 0}; })},
+      {"plan.tokenizer.rules", in([](P &p) {
+         p.tokenizer->rules = std::make_unique<plan::TextRulesT>();
+       })},
+      {"plan.enum", in([](P &p) {
+         addRules(p);
+         p.tokenizer->rules->form = static_cast<plan::NormalForm>(5);
+       })},
+      {"plan.enum", in([](P &p) {
+         addRules(p);
+         p.tokenizer->rules->spelling = static_cast<plan::TokenSpelling>(3);
+       })},
+      {"plan.enum", in([](P &p) {
+         addRules(p);
+         p.tokenizer->rules->prefix = static_cast<plan::SpacePrefix>(5);
+       })},
+      {"plan.tokenizer.strings", in([](P &p) {
+         addRules(p);
+         p.tokenizer->rules->expressions->ends = {3};
+       })},
+      {"plan.tokenizer.matching",
+       in([](P &p) { p.tokenizer->matching.assign(7, 0); })},
+      {"plan.tokenizer.matching", in([](P &p) {
+         p.tokenizer->matching.assign(8, 15);
+         p.tokenizer->matching[5] = 16;
+       })},
       {"plan.tokenizer.lowercase",
        in([](P &p) { p.tokenizer->lowercase = true; })},
       {"plan.tokenizer.lowercase",
@@ -691,6 +725,13 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       in([](P &p) {
         p.tokenizer->kind = plan::TokenizerKind::Unigram;
         p.tokenizer->charsmap = {4, 0, 0, 0};
+      }),
+      in([](P &p) {
+        addRules(p);
+        p.tokenizer->rules->form = plan::NormalForm::KC;
+        p.tokenizer->rules->spelling = plan::TokenSpelling::TextAndLines;
+        p.tokenizer->rules->prefix = plan::SpacePrefix::EveryWord;
+        p.tokenizer->matching.assign(8, 15);
       }),
       in([](P &p) {
         p.tokenizer->kind = plan::TokenizerKind::WordPiece;
