@@ -437,7 +437,8 @@ void Reader::setDefaultFlags() {
 Result<TokenizerData> Reader::runSpecials() {
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   AIR_RETURN_IF_ERROR(readSpecials());
-  // Spaces are the concern of the vocabulary, whatever the file says of its own.
+  // Spaces are the concern of the vocabulary, whatever the file says of its
+  // own.
   bool addSpacePrefix = data.addSpacePrefix;
   bool removeExtraWhitespaces = data.removeExtraWhitespaces;
   AIR_RETURN_IF_ERROR(readFlags());
