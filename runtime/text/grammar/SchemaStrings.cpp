@@ -222,14 +222,19 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
     }
     case RegexNode::LookAhead:
       return unsupportedError("look-ahead is not supported in a pattern");
-    case RegexNode::WordEdge:
-      return unsupportedError("\\b and \\B are not supported in a pattern");
-    case RegexNode::TextStart:
-      return unsupportedError("^ is only supported at the beginning of a "
-                              "pattern, or of one of its alternatives");
-    case RegexNode::TextEnd:
-      return unsupportedError("$ is only supported at the end of a pattern, "
-                              "or of one of its alternatives");
+    case RegexNode::Assertion:
+      switch (node.assertion) {
+      case RegexAssertion::WordEdge:
+      case RegexAssertion::NoWordEdge:
+        return unsupportedError("\\b and \\B are not supported in a pattern");
+      case RegexAssertion::TextStart:
+        return unsupportedError("^ is only supported at the beginning of a "
+                                "pattern, or of one of its alternatives");
+      case RegexAssertion::TextEnd:
+      case RegexAssertion::FinalLine:
+        return unsupportedError("$ is only supported at the end of a pattern, "
+                                "or of one of its alternatives");
+      }
     }
     return internalError("schema: a regular expression has an unknown part");
   };
@@ -244,13 +249,18 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
     if (syntax.nodes[alternative].kind == RegexNode::Sequence) {
       parts = syntax.nodes[alternative].children;
     }
-    auto kindOf = [&](uint32_t index) { return syntax.nodes[index].kind; };
+    auto asserts = [&](uint32_t index, RegexAssertion assertion) {
+      const RegexNode &node = syntax.nodes[index];
+      return node.kind == RegexNode::Assertion && node.assertion == assertion;
+    };
     bool fromStart =
-        !parts.empty() && kindOf(parts.front()) == RegexNode::TextStart;
+        !parts.empty() && asserts(parts.front(), RegexAssertion::TextStart);
     if (fromStart) {
       parts.erase(parts.begin());
     }
-    bool toEnd = !parts.empty() && kindOf(parts.back()) == RegexNode::TextEnd;
+    bool toEnd =
+        !parts.empty() && (asserts(parts.back(), RegexAssertion::TextEnd) ||
+                           asserts(parts.back(), RegexAssertion::FinalLine));
     if (toEnd) {
       parts.pop_back();
     }
