@@ -10,13 +10,13 @@ namespace air::codegen {
 struct KernelListing {
   std::string name;
   std::string mlir;            ///< as it is generated, before it is lowered
-  std::string assembly;        ///< for the target
+  std::string assembly;        ///< as text, for the target
   std::vector<uint8_t> object; ///< a relocatable ELF file of this kernel alone
 };
 
-/// Compiles each kernel by itself, and otherwise as compileKernels() does,
-/// which also describes arguments and errors. The listings are sorted by name;
-/// a spec that occurs several times is listed once.
+/// Compiles each kernel by itself. Arguments and errors are those of
+/// compileKernels(). The listings are sorted by name; a spec that occurs
+/// several times is listed once.
 Result<std::vector<KernelListing>>
 listKernels(std::span<const KernelSpec> specs, const MachineProfile &target,
             unsigned threads);

@@ -116,7 +116,7 @@ void forEach(size_t count, unsigned threads, const Work &work) {
   }
 }
 
-/// Describes all kernels, sorted by name and each once.
+/// Describes every kernel once. The jobs are sorted by name.
 Result<std::vector<Job>> describeAll(std::span<const KernelSpec> specs,
                                      const IsaTraits &isa) {
   std::vector<Job> jobs;

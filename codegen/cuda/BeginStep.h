@@ -14,7 +14,7 @@
 namespace air::codegen::cuda {
 
 struct BeginStep {
-  DType dtype = DType::Q4_K; ///< of the table, whose rows are as in a GGUF file
+  DType dtype = DType::Q4_K; ///< of the table; its rows are as in a GGUF file
   uint32_t vocabulary = 0;   ///< number of rows of the table
   uint32_t columns = 0;
   uint32_t tokens = 1;  ///< 1 to 8

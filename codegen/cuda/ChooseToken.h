@@ -7,13 +7,13 @@
 // `Greedy` chooses the largest logit. `Random` has the stages of the runtime's
 // sampler (runtime/text/Sampler.h) without penalties and min-p: top-k, then
 // top-p on the probabilities before temperature, then temperature and one draw.
-// Of tokens with equal logits, the one with the lowest id comes first.
+// If logits are equal, the token with the lowest id comes first.
 //
 // Weights are integers: 2^32 times the probability relative to the best
 // token's, rounded down. Their sums are therefore exact, and do not depend on
 // the order of threads. The random number of a draw is output number `draws` of
-// SplitMix64, counted from 0, divided by 2^64; the draw chooses the token in
-// whose interval it lies, where the intervals are in the order of ids.
+// SplitMix64, counted from 0, divided by 2^64. The probabilities, in the order
+// of ids, divide [0, 1) into intervals; the number's interval names the token.
 //
 // If a logit is NaN or +inf, or if all are -inf, the chosen id is 2^32 - 1.
 //
@@ -32,7 +32,7 @@ struct SamplingSettings {
   float temperature = 1; ///< 0 or less: choose the best token
   float topP = 1;        ///< 1 or more keeps all tokens
   uint32_t topK = 0;     ///< 0 keeps all tokens
-  uint32_t draws = 0;    ///< number of draws before; incremented by each draw
+  uint32_t draws = 0;    ///< number of draws so far; each draw adds 1
   uint64_t seed = 0;
 };
 static_assert(sizeof(SamplingSettings) == 24);

@@ -4,11 +4,11 @@
 // over positions p of softmax(scale * q . k[p]) v[p], where p runs from 0 to
 // the token's position. Query head h reads KV head h / (queryHeads / kvHeads).
 //
-// The 8 columns of an mma are queries of one KV head: the heads of its group,
-// times the tokens of a sequence. The keys and values of a sequence are read
-// once for every 8 such queries. The positions are divided into ranges of whole
-// pages, and each range has its own thread block, whose warps take turns with
-// the pages. The last block of a query to finish merges the ranges (Dao et al.,
+// The 8 columns of an mma are queries of heads that share a KV head, for the
+// tokens of one sequence. The keys and values of a sequence are read once for
+// every 8 such queries. The positions are divided into ranges of whole pages,
+// and each range has its own thread block, whose warps take turns with the
+// pages. The last block of a query to finish merges the ranges (Dao et al.,
 // "Flash-Decoding for long-context inference", 2023).
 //
 // Queries and the weights of the softmax are multiplied as the sum of two
@@ -27,7 +27,7 @@ struct DecodeAttention {
   uint32_t queryHeads = 0; ///< a multiple of pages.kvHeads
   KvPages pages;
   uint32_t tokens = 1; ///< 1 to 8
-  /// As in HeadRows. The positions of a sequence's tokens ascend.
+  /// Tokens are grouped by sequence as in HeadRows.
   uint32_t tokensPerSequence = 1;
   uint32_t queryStride = 0; ///< number of floats from one token's q to the next
   float scale = 1;

@@ -94,7 +94,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   }
   s.headFlagOffset = at;
   if (spec.output == MatMulOutput::Heads) {
-    // A group of tiles covers this number of whole heads, and parts of two.
+    // This is the largest number of heads that a group of tiles overlaps.
     at += roundUp((tiling.reduceTiles * kT16Rows /
                        std::max(1U, spec.heads.pages.headDim) +
                    2) *
@@ -309,8 +309,8 @@ std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
   };
 }
 
-/// The text of struct More, which holds those bindings, and of the parts of the
-/// kernel that declare and initialise it.
+/// Returns the text of struct More, which holds `bindings`, and of two macros:
+/// the kernel's parameters for them, and the initialiser of More.
 std::string bindingsText(const std::vector<Binding> &bindings) {
   std::string members;
   std::string parameters;

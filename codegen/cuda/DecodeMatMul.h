@@ -93,9 +93,9 @@ enum class MatMulOutput : uint8_t {
   /// 0.044715 x^3))) (Hendrycks and Gimpel, "Gaussian Error Linear Units",
   /// 2016).
   GeluGlu,
-  /// The rows are those of whole heads: of q, then of k, then of v. y =
-  /// product; then q and k are normalised and rotated, q in y, and k and v are
-  /// written to the KV cache (HeadRows).
+  /// The matrix has the heads of q, then of k, then of v. The products are
+  /// stored in y. Then q and k are normalised and rotated; q stays in y, and k
+  /// and v are written to the KV cache (HeadRows).
   Heads,
 };
 
@@ -110,9 +110,8 @@ struct HeadRows {
   float qkEpsilon = 0;
   RopeKind rope = RopeKind::None;
   uint32_t ropeDim = 0; ///< number of rotated elements of a head; even
-  /// Tokens are grouped by sequence: the tokens s * tokensPerSequence and
-  /// following belong to sequence s of the block tables. Their positions
-  /// ascend.
+  /// Tokens are grouped by sequence: sequence s of the block tables has the
+  /// tokens from s * tokensPerSequence on. Their positions ascend.
   uint32_t tokensPerSequence = 1;
   KvPages pages;
 
@@ -126,7 +125,7 @@ constexpr uint64_t gluRow(uint64_t row, bool up) {
 
 struct DecodeMatMul {
   DType dtype = DType::Q4_K;
-  uint32_t rows = 0; ///< of the matrix, or of the gate if the output is a GLU
+  uint32_t rows = 0;    ///< rows of the matrix; for a GLU, of the gate
   uint32_t columns = 0; ///< a multiple of 8 and of the dtype's block size
   uint32_t tokens = 1;  ///< 1 to 8
   uint32_t multiprocessors = 0;
@@ -137,11 +136,11 @@ struct DecodeMatMul {
   MatMulInput input = MatMulInput::Half;
   float epsilon = 0; ///< of RmsNorm and LayerNorm
   /// Whether an activation is multiplied as the sum of two float16, which have
-  /// 22 significant bits together. Only for F16, and not with input Half. With
-  /// BF16, every activation is the sum of two bfloat16.
+  /// 22 significant bits together. Only dtype F16 supports it, and input Half
+  /// does not. With BF16, every activation is the sum of two bfloat16.
   bool splitActivations = false;
   MatMulOutput output = MatMulOutput::Store;
-  bool hasBias = false; ///< a float32 per row; for a GLU, the gate's come first
+  bool hasBias = false; ///< a float32 per row; a GLU has the gate's rows first
   HeadRows heads;       ///< used if the output is Heads
   DecodeTiling tiling;
 };
@@ -173,14 +172,14 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
                              const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "weights", "x", "y",
-/// "partials" (partial sums), "counters", and those of the following that it
-/// uses: "norm_weight", "norm_bias", "bias", "angles" (as RopeAngles makes
-/// them, codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32
-/// [tokens]), "block_tables" (uint32 [sequences][pages.tablePages]),
-/// "kv_cache". `intrinsics` is deviceIntrinsicsText(), or the tests' text
-/// of the same functions for the host. Returns Unsupported when a size is out
-/// of range, the target lacks an instruction or T16 does not cover the dtype,
-/// and DoesNotFit when the kernel needs more shared memory than the target has.
+/// "partials" (partial sums), "counters", and then, if the kernel uses them,
+/// "norm_weight", "norm_bias", "bias", "angles" (as RopeAngles makes them,
+/// codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32 [tokens]),
+/// "block_tables" (uint32 [sequences][pages.tablePages]), "kv_cache".
+/// `intrinsics` is deviceIntrinsicsText(), or the tests' text of the same
+/// functions for the host. Returns Unsupported when a size is out of range, the
+/// target lacks an instruction or T16 does not cover the dtype, and DoesNotFit
+/// when the kernel needs more shared memory than the target has.
 Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);

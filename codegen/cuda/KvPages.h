@@ -4,8 +4,8 @@
 // keys and values of every layer; a kernel gets the address of its layer's part
 // of page 0, and the layer's part of page p begins p * pageBytes bytes later.
 // Position p of a sequence is in the page that entry p / 64 of the sequence's
-// block table names. This is the same as on the CPU, except for the order
-// within a page, which is that of the operands of mma.sync.m16n8k16.
+// block table names. This is the same as on the CPU, except that the order
+// within a page suits the operands of mma.sync.m16n8k16.
 //
 // A layer's part of a page has, for each KV head, a matrix of keys
 // [64 positions][headDim] and a transposed matrix of values
@@ -36,7 +36,7 @@ inline constexpr uint32_t kMaxHeadDim = 256;
 struct KvPages {
   uint32_t headDim = 0; ///< at most kMaxHeadDim
   uint32_t kvHeads = 0;
-  uint64_t pageBytes = 0;  ///< distance of two pages; a multiple of 16
+  uint64_t pageBytes = 0;  ///< from one page to the next; a multiple of 16
   uint32_t tablePages = 0; ///< number of entries of a sequence's block table
 
   bool operator==(const KvPages &) const = default;

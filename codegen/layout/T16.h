@@ -103,7 +103,7 @@ struct T16Unit {
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales, or of d if the dtype has none.
   uint32_t scaleOffset;
-  uint32_t minimumOffset; ///< of the minima or of m
+  uint32_t minimumOffset; ///< offset of the minima, or of m
   /// The offset of d, and of dmin if the dtype has it, in dtypes with
   /// 256-column blocks.
   uint32_t superOffset;

@@ -97,9 +97,9 @@ void noteBadTemplates(const TokenizerData &tokenizer,
   }
 }
 
-/// The bytes of the coded form of weights divided by their own, found out on
-/// the first chunk of some matrices: of the matrices of bfloat16 numbers for
-/// the codec Planes, and of all others for Zstd; 1 if there are none.
+/// Returns coded bytes / uncoded bytes of the first chunks of some matrices:
+/// matrices of bfloat16 numbers for the codec Planes, all others for Zstd.
+/// Returns 1 if there are none.
 double codecRatio(const ModelSource &source, plan::Codec codec) {
   constexpr size_t kChunkBytes = size_t{256} << 10;
   constexpr size_t kSamples = 8;
@@ -195,9 +195,9 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   return Status::ok();
 }
 
-/// Reads the vocabulary that the options choose. If it is not that of the
-/// model's file, it replaces the list of tokens in the metadata of `source`, so
-/// that its size is compared with that of the model.
+/// Reads the vocabulary that the options choose. Tokens from another file also
+/// replace those in the metadata of `source`, so that the size of the new
+/// vocabulary is compared with the model's.
 Result<TokenizerData> readVocabulary(ModelSource &source,
                                      const CompileOptions &options) {
   if (options.tokenizer.empty()) {

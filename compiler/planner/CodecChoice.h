@@ -1,9 +1,8 @@
 //===- CodecChoice.h - when coded weights make a pass faster ----*- C++ -*-===//
 //
 // Coded weights take fewer bytes on the disk, but cores must decode them. The
-// cores compute for as long as it takes to read the weights from memory, and
-// are idle while the disk needs longer. Codecs pay where the disk limits the
-// pass, if the cores can decode in that idle time.
+// cores compute as fast as the memory delivers the weights, and are idle if the
+// disk takes longer. Codecs pay if the cores can decode in that idle time.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -23,15 +22,15 @@ inline constexpr double kWorthwhileRatio = 0.95;
 
 /// Weights that would be stored with one codec.
 struct CodedPart {
-  uint64_t bytes = 0;      ///< that a pass reads from the disk, uncoded
+  uint64_t bytes = 0;      ///< uncoded bytes that a pass reads from disk
   double ratio = 1;        ///< bytes of the coded form / bytes uncoded
-  uint64_t decodeRate = 0; ///< of one core, in uncoded bytes/s; 0 = not known
+  uint64_t decodeRate = 0; ///< uncoded bytes/s of one core; 0 = not known
 };
 
 struct CodecQuestion {
-  uint64_t streamedBytes = 0;   ///< that a pass reads from the disk uncoded
-  std::vector<CodedPart> coded; ///< of these, those that would be coded
-  uint64_t weightBytes = 0;     ///< that a pass reads from memory
+  uint64_t streamedBytes = 0;   ///< uncoded bytes that a pass reads from disk
+  std::vector<CodedPart> coded; ///< parts of streamedBytes that would be coded
+  uint64_t weightBytes = 0;     ///< bytes that a pass reads from memory
   uint64_t diskBandwidth = 0;   ///< bytes/s; 0 = not known
   uint64_t memoryBandwidth = 0; ///< bytes/s; 0 = not known
   uint64_t cores = 1;

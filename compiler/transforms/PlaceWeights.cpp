@@ -130,9 +130,9 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return false;
   }
 
-  /// Codes segments of which a pass reads bytes from the disk, if that makes
-  /// the pass faster: first those of bfloat16 numbers with planes, and then, in
-  /// the time that the cores have left, the others with zstd.
+  /// Chooses codecs for segments that a pass reads from the disk, if they make
+  /// the pass faster. Segments of bfloat16 numbers get planes. The others get
+  /// zstd if the cores then still have enough time.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();

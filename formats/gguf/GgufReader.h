@@ -32,6 +32,13 @@ Result<ModelSource> readGguf(const std::string &path);
 Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
                               const std::string &name);
 
+/// Completes `data`, a vocabulary that comes from elsewhere, with what the
+/// model's file says besides the vocabulary: the chat template, the ids of
+/// special tokens, and whether BOS and EOS are added. What the file does not
+/// say stays as it is. Fails with Corrupt if an id is outside of `data`.
+Result<TokenizerData> withGgufSpecials(const ModelSource &source,
+                                       TokenizerData data);
+
 /// Converts the tokenizer.ggml.* keys to a TokenizerData, whose kind is None if
 /// the file has no tokenizer. Absent keys have the defaults of llama.cpp. An id
 /// of -1 or 2^32 - 1 means that there is no such token. Types that contradict
@@ -44,13 +51,6 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 /// appears twice, or an id that generation needs lies outside the vocabulary.
 /// Fails with Unsupported if the tokenizer model ("t5", ...) is not supported;
 /// the message names it and the supported ones.
-/// Completes `data`, a vocabulary that comes from elsewhere, with what the
-/// model's file says besides the vocabulary: the chat template, the ids of
-/// special tokens, and whether BOS and EOS are added. What the file does not
-/// say stays as it is. Fails with Corrupt if an id is outside of `data`.
-Result<TokenizerData> withGgufSpecials(const ModelSource &source,
-                                       TokenizerData data);
-
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 
 } // namespace air

@@ -107,7 +107,7 @@ private:
 
   const ModelSource &source;
   TokenizerData data;
-  bool isImported = false; ///< the vocabulary is not that of the file
+  bool isImported = false; ///< the vocabulary comes from another file
 };
 
 Status Reader::readText(const std::string &key, std::string &text) const {
@@ -385,7 +385,7 @@ Status Reader::readSpecials() {
     return std::cmp_less(id, data.tokens.size()) ? id : TokenizerData::kNoToken;
   };
   if (isImported) {
-    // The defaults belong to vocabularies of GGUF files.
+    // These default ids apply only to the vocabulary of a GGUF file.
   } else if (data.kind == TokenizerKind::Spm) {
     data.unknown = orNone(0);
     data.bos = orNone(1);
@@ -437,8 +437,8 @@ void Reader::setDefaultFlags() {
 Result<TokenizerData> Reader::runSpecials() {
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   AIR_RETURN_IF_ERROR(readSpecials());
-  // Spaces are the concern of the vocabulary, whatever the file says of its
-  // own.
+  // The imported vocabulary says how spaces are treated, so these flags of the
+  // model's file are ignored.
   bool addSpacePrefix = data.addSpacePrefix;
   bool removeExtraWhitespaces = data.removeExtraWhitespaces;
   AIR_RETURN_IF_ERROR(readFlags());
@@ -476,7 +476,7 @@ Status Reader::readTemplates() {
   const std::string prefix = key + ".";
   for (auto at = source.metadata.lower_bound(prefix);
        at != source.metadata.end() && at->first.starts_with(prefix); ++at) {
-    // A plan has no other names.
+    // Plans allow only names that meet these conditions.
     constexpr size_t kMaxName = 1024;
     const std::string name = at->first.substr(prefix.size());
     const bool isName =

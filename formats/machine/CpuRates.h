@@ -79,9 +79,8 @@ struct CpuRates {
   uint64_t l1dBytes = 0;  ///< l1d_bytes: L1 data cache of one core
   uint64_t l2Bytes = 0;   ///< l2_bytes: L2 cache of one core
   uint64_t l3Bytes = 0;   ///< l3_bytes: L3 cache that one core reaches
-  /// planes_decode, zstd_decode: bytes of weights per second that one core
-  /// decodes of each codec (ChunkCodec.h) while all cores decode, counted after
-  /// decoding.
+  /// planes_decode, zstd_decode: how fast one core decodes weights of this
+  /// codec (ChunkCodec.h) while all cores do, in decoded bytes per second.
   uint64_t planesDecode = 0;
   uint64_t zstdDecode = 0;
 

@@ -26,8 +26,8 @@ constexpr Number kCosts[] = {{"tile_ns", &CpuRates::tileNs},
                              {"l1d_bytes", &CpuRates::l1dBytes},
                              {"l2_bytes", &CpuRates::l2Bytes},
                              {"l3_bytes", &CpuRates::l3Bytes}};
-/// Plans of minor version 1 do not have these. The fingerprint of their machine
-/// is a digest of its JSON, so a rate that is not known is not written.
+/// These rates are not written if they are not known. Plans of minor version 1
+/// lack them, and the digest of their machine's JSON must not change.
 constexpr Number kDecodeRates[] = {{"planes_decode", &CpuRates::planesDecode},
                                    {"zstd_decode", &CpuRates::zstdDecode}};
 

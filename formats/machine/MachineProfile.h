@@ -29,8 +29,8 @@
 //   cpu               an object with the keys that CpuRates.h names, all of
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
-//                     StreamRate. It is only written if a rate is known, and
-//                     planes_decode and zstd_decode only if they are
+//                     StreamRate. It is only written if a rate is known.
+//                     planes_decode and zstd_decode are left out if not known
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice. The table
 // Machine lacks the keys from memory_limit to disk, because they only matter on

@@ -321,7 +321,7 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
 }
 
 /// The rates of a core that executes one vector instruction per cycle at 2 GHz.
-/// Without VNNI, eight byte dot products take 18 instructions. The rate of
+/// Without VNNI, 18 instructions do the work of 8 VNNI ones. The rate of
 /// byte_dot_mixed stays unknown, so that the cost model never chooses a less
 /// exact activation format for a CPU of which it knows nothing. Decoding is
 /// assumed to take twice as many cycles as on a known CPU.

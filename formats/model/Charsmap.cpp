@@ -11,7 +11,7 @@ constexpr uint32_t kIsValue = uint32_t{1} << 31;
 uint32_t offsetOf(uint32_t unit) {
   return (unit >> 10) << ((unit & 0x200) >> 6);
 }
-/// The label of a unit that has a value is no byte.
+/// The byte that leads to this unit, or a larger number if it holds a value.
 uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
 bool hasValue(uint32_t unit) { return (unit & 0x100) != 0; }
 
@@ -76,7 +76,7 @@ Charsmap::Rule Charsmap::find(std::string_view text) const {
   for (size_t i = 0; i < text.size(); ++i) {
     auto byte = static_cast<uint8_t>(text[i]);
     at ^= byte;
-    // A zero byte in a text would lead to the value of a unit.
+    // A zero byte would lead to the unit that holds a value.
     if (byte == 0 || at >= units.size() || labelOf(units[at]) != byte) {
       break;
     }

@@ -1,8 +1,8 @@
 //===- Charsmap.h - sentencepiece's normalisation rules ---------*- C++ -*-===//
 //
-// A model of sentencepiece has its rules as "precompiled_charsmap": strings,
-// and what each is replaced by. At each position of a text, the rule with the
-// longest string is applied.
+// A sentencepiece model stores its normalisation rules as the bytes
+// "precompiled_charsmap". Each rule replaces a string by another one. At each
+// position of a text, the rule with the longest string is applied.
 //
 // The bytes are: the number of bytes of a trie (32 bits); the trie; the
 // replacements, each ended by a zero byte. The trie is a double array of the
@@ -32,7 +32,7 @@ public:
     std::string_view replacement; ///< valid as long as the Charsmap
   };
 
-  /// Without rules.
+  /// A Charsmap without rules.
   Charsmap() = default;
 
   /// Empty bytes are a charsmap without rules. Errors: Corrupt if the trie does

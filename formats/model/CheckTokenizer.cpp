@@ -116,7 +116,7 @@ Status checkScores(const TokenizerData &data) {
                           std::to_string(id) +
                           " is NaN; scores must be numbers");
     }
-    // The unigram model adds scores, and infinite ones have no sum.
+    // The unigram model adds up scores, so they must be finite.
     if (data.kind == TokenizerKind::Unigram && std::isinf(data.scores[id])) {
       return corruptError("tokenizer: the score of token " +
                           std::to_string(id) +

@@ -18,8 +18,8 @@ namespace air {
 /// not finite), a byte token is not named like <0x0A>, a token of an RWKV
 /// vocabulary has an incomplete escape, a Charsmap is malformed, or some byte
 /// of ordinary text has no token and there is no unknown token. Fails with
-/// Unsupported if the pre-tokenizer of a BPE
-/// vocabulary is missing or unknown; the message lists the known ones.
+/// Unsupported if the pre-tokenizer of a BPE vocabulary is missing or unknown;
+/// the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 
 } // namespace air

@@ -46,12 +46,12 @@ std::string samplerNames(const std::vector<SamplerKind> &samplers);
 
 /// Reads names that are separated by semicolons or commas. Upper and lower case
 /// are the same, '_' may be written '-' or left out, and "temp", "typ" and
-/// "nucleus" are accepted, too. Errors: Usage, with the name that is not known
-/// and all that are.
+/// "nucleus" are accepted, too. Fails with Usage if a name is not known; the
+/// message lists the known ones.
 Result<std::vector<SamplerKind>> parseSamplerNames(std::string_view text);
 
-/// Reads a word that has one letter for each sampler, such as "kpt". Errors:
-/// Usage, with the letter that is not known and all that are.
+/// Reads a word that has one letter for each sampler, such as "kpt". Fails with
+/// Usage if a letter is not known; the message lists the known ones.
 Result<std::vector<SamplerKind>> parseSamplerLetters(std::string_view text);
 
 } // namespace air

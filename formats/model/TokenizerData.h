@@ -38,8 +38,8 @@ enum class TokenType : uint8_t {
   Byte = 6,
 };
 
-/// True if text is encoded to tokens of this type only where it is the token's
-/// text, and only before anything else is done to the text.
+/// True if tokens of this type are found only by a search for their text, which
+/// precedes all other steps of encoding.
 constexpr bool isSpecial(TokenType type) {
   return type == TokenType::Control || type == TokenType::UserDefined ||
          type == TokenType::Unknown;
@@ -54,24 +54,24 @@ enum class SpacePrefix : uint8_t {
   EveryWord = 4,      ///< before every word; white space is removed
 };
 
-/// How a text is prepared, as tokenizer.json says it. In other vocabularies,
-/// `TokenizerData::kind` and `pre` imply it.
+/// How tokenizer.json says that a text is prepared. In other vocabularies,
+/// `TokenizerData::kind` and `pre` decide this.
 struct TextRules {
   bool isSet = false;
   /// As PreTokenizerRules::expressions.
   std::vector<std::string> expressions;
   bool ignoreMerges = false;      ///< as in PreTokenizerRules
-  std::optional<NormalForm> form; ///< the text is first converted to it
+  std::optional<NormalForm> form; ///< text is first converted to it
   TokenSpelling spelling = TokenSpelling::Bytes;
   SpacePrefix prefix = SpacePrefix::None;
 };
 
-/// How a special token is found in text: fields of tokenizer.json, as bits.
+/// Bits for the fields of tokenizer.json that say how a special token matches.
 namespace match_flags {
-inline constexpr uint8_t kStripLeft = 1;  ///< with the white space before it
-inline constexpr uint8_t kStripRight = 2; ///< with the white space after it
-inline constexpr uint8_t kSingleWord = 4; ///< not beside word characters
-/// In text that has been normalised, and after all tokens without this flag.
+inline constexpr uint8_t kStripLeft = 1;  ///< removes white space before it
+inline constexpr uint8_t kStripRight = 2; ///< removes white space after it
+inline constexpr uint8_t kSingleWord = 4; ///< not within a longer word
+/// It is searched for in normalised text, after tokens without this flag.
 inline constexpr uint8_t kNormalized = 8;
 inline constexpr uint8_t kAll = 15;
 } // namespace match_flags

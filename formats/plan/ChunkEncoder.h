@@ -66,7 +66,7 @@ private:
   plan::Codec codec;
   Use use;
   size_t mostChunks;
-  std::deque<std::unique_ptr<Chunk>> chunks; ///< in order, not used yet
+  std::deque<std::unique_ptr<Chunk>> chunks; ///< not used yet, oldest first
   std::vector<Thread> workers;
   std::mutex mutex; ///< guards what follows
   std::condition_variable hasWork;

@@ -241,7 +241,7 @@ void convertRows(DType dtype, Layout layout, uint64_t rowCount,
                             packed.data() + group * groupBytes);
   }
   if (whole * kX16Rows != rowCount) {
-    // The last rows, and as many rows of zeros as make 16.
+    // The last rows, followed by zeros up to 16 rows.
     std::vector<uint8_t> filled(groupBytes, 0);
     const auto rest = rows.subspan(whole * groupBytes);
     if constexpr (direction == Direction::Pack) {

@@ -106,7 +106,7 @@ CpuRates unpackRates(const plan::CpuRates &record) {
   return rates;
 }
 
-/// A plan numbers the normalization forms from this one on; 0 means none.
+/// Plans add this to the number of a NormalForm, because their 0 means none.
 constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
 
 } // namespace

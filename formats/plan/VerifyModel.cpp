@@ -169,8 +169,8 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
   return Status::ok();
 }
 
-/// Checks that what changes a text before it is encoded belongs to the kind of
-/// vocabulary.
+/// Checks that only the fields for normalising text are set that the kind of
+/// vocabulary uses.
 static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
   const char *kind = plan::EnumNameTokenizerKind(tokenizer.kind());
   if (sizeOf(tokenizer.charsmap()) != 0 &&

@@ -12,8 +12,8 @@ namespace air {
 /// in which the value is at least 1.
 std::string byteText(uint64_t bytes);
 
-/// Like byteText(), but rounded up: for a size that is needed, so that as much
-/// as the text says suffices.
+/// Like byteText(), but rounds up, so that the text never says less than the
+/// size that is needed.
 std::string byteTextUp(uint64_t bytes);
 
 } // namespace air

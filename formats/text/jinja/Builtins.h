@@ -1,8 +1,7 @@
 //===- Builtins.h - filters, tests, methods, operators ----------*- C++ -*-===//
 //
-// The operations of values. Each does what Jinja 3.1 or Python does under the
-// same name. A failure is reported to the interpreter, and the result is then
-// undefined.
+// Each operation does what Jinja 3.1 or Python does under the same name. A
+// failure is reported to the interpreter, and the result then has no meaning.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_BUILTINS_H
@@ -29,7 +28,6 @@ bool isGlobal(std::string_view name);
 Value callGlobal(Interpreter &in, const std::string &name,
                  const Arguments &arguments);
 
-/// Whether values of the kind have a method, and its call.
 bool hasMethod(const Value &self, std::string_view name);
 Value callMethod(Interpreter &in, const Value &self, const std::string &name,
                  const Arguments &arguments);
@@ -37,8 +35,8 @@ Value callStringMethod(Interpreter &in, const Value &self,
                        const std::string &name, const Arguments &arguments);
 bool hasStringMethod(std::string_view name);
 
-// Text that is marked as HTML, as markupsafe has it: what is combined with it
-// is escaped first, unless it is marked, too.
+// Text can be marked as HTML, as in Python's markupsafe. Other text is escaped
+// before it is combined with marked text.
 
 Text escapeHtml(TextView text); ///< escapes & < > " '
 /// The text of a value, escaped unless it is marked.

@@ -158,7 +158,7 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
     if (bound.isIntegral()) {
       bounds[i] = bound.asInt();
     } else if (!bound.is(Kind::None)) {
-      // As in Jinja, what cannot be sliced is undefined.
+      // As in Jinja, a slice with such a bound is undefined.
       return Value::undefined("a slice needs integers, not a " +
                               std::string(typeName(bound)));
     }

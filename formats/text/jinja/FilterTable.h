@@ -16,14 +16,14 @@ struct FilterRow {
   FilterFunction apply;
 };
 
-std::span<const FilterRow> textFilters();     ///< of texts and numbers
-std::span<const FilterRow> sequenceFilters(); ///< of sequences
+std::span<const FilterRow> textFilters();     ///< for texts and numbers
+std::span<const FilterRow> sequenceFilters(); ///< for sequences
 
-/// The attribute of a value at a path such as "function.name" or "0", as the
-/// argument `attribute` of filters gives it.
+/// Returns what lies at a path such as "function.name" or "0" in a value.
+/// Filters have such paths as their argument `attribute`.
 Value atPath(Interpreter &in, const Value &value, const Value &path);
 
-/// A text that is equal for texts that differ only in case.
+/// Returns a text in lower case, and other values unchanged.
 Value foldCase(const Value &value);
 
 } // namespace air::jinja

@@ -167,7 +167,7 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // Markup converts texts to numbers, which plain formats refuse.
+    // In Python, formats marked as HTML convert texts to numbers.
     return in.fail("a format that is marked as HTML takes numbers here; use "
                    "the filter 'int' or 'float'",
                    ErrorCode::Unsupported);

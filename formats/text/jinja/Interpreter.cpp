@@ -247,7 +247,7 @@ Interpreter::Flow Interpreter::executeScope(const Statement &statement,
                                             Scope &scope) {
   Scope *inner = open(&scope);
   for (const auto &[target, expression] : statement.bindings) {
-    // Values of `with` cannot refer to its other names.
+    // A value cannot refer to other names of the same `with`.
     assign(target, evaluate(*expression, scope), *inner);
   }
   Flow flow = execute(statement.body, *inner);

@@ -32,17 +32,17 @@ struct MacroObject final : Object {
 
 struct FunctionObject final : Object {
   std::string name;
-  Value self;            ///< the object of a method
-  bool isMethod = false; ///< or a global function
+  Value self;            ///< the object whose method it is
+  bool isMethod = false; ///< false for a global function
 };
 
 struct LoopObject final : Object {
   std::vector<Value> items;
   size_t index = 0;
-  uint32_t level = 0; ///< of recursion, from 0
+  uint32_t level = 0; ///< depth of recursion, from 0
   const Statement *statement = nullptr;
-  Scope *scope = nullptr;                     ///< around the loop
-  std::optional<std::vector<Value>> lastSeen; ///< by changed()
+  Scope *scope = nullptr;                     ///< outside the loop
+  std::optional<std::vector<Value>> lastSeen; ///< arguments of changed()
 };
 
 class Interpreter {
@@ -70,11 +70,11 @@ public:
   Value call(const Value &callee, const Arguments &arguments);
   Value attribute(const Value &object, const std::string &name);
   Value item(const Value &object, const Value &key);
-  /// The items that a loop over the value visits.
+  /// Adds the items of a loop over the value. False after a failure.
   bool iterate(const Value &value, std::vector<Value> &items);
   /// The text of a value, with its cost counted.
   Text textOf(const Value &value);
-  /// A string, unless it is too long.
+  /// Makes a string, or fails if the text is too long.
   Value string(Text text, bool isMarkup = false);
   const std::optional<Date> &date() const { return today; }
   Value makeNamespace(const Arguments &arguments);
@@ -111,7 +111,7 @@ private:
   Value evaluateConcat(const Expression &node, Scope &scope);
   Value evaluateCompare(const Expression &node, Scope &scope);
   Value evaluateSign(const Expression &node, Scope &scope);
-  /// Applies filters, of which the innermost has no operand but `input`.
+  /// Applies filters. `input` is the operand of a chain that has none.
   Value evaluateFilter(const Expression &node, Scope &scope,
                        const Value *input);
   Arguments evaluateArguments(const CallArguments &call, Scope &scope);
@@ -134,7 +134,7 @@ private:
   Text output;
   std::vector<std::unique_ptr<Scope>> scopes;
   std::vector<Scope *> unused;
-  // These objects can refer to themselves, and are emptied in the end.
+  // These objects can refer to themselves, so the destructor empties them.
   std::vector<std::shared_ptr<NamespaceObject>> namespaces;
   std::vector<std::shared_ptr<LoopObject>> loops;
 };

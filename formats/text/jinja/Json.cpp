@@ -212,8 +212,8 @@ public:
   }
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
-    // The position counts the bytes that were read, with the last byte of the
-    // token that cannot stand there.
+    // `position` is the end of the token that is not allowed there. The
+    // message names the token's last byte.
     failure = "it is not valid JSON: the error is at " +
               placeName(placeAfter(source.substr(0, position - 1)));
     return false;
@@ -226,7 +226,7 @@ private:
   static constexpr size_t kDeepest = 200;
 
   struct Level {
-    std::shared_ptr<DictObject> dict; ///< absent in a list
+    std::shared_ptr<DictObject> dict; ///< null if this is a list
     std::vector<Value> items;
     Value key;
   };

@@ -9,7 +9,7 @@ namespace air::jinja {
 
 struct JsonStyle {
   bool ascii = false;                ///< escape what is not ASCII
-  std::optional<Text> indent;        ///< of each level; absent: all in one line
+  std::optional<Text> indent;        ///< of each level; without it, one line
   std::optional<Text> itemSeparator; ///< ", ", or "," with an indent
   Text keySeparator = U": ";
   bool sortKeys = false;
@@ -21,7 +21,7 @@ Result<Text> toJson(const Value &value, const JsonStyle &style);
 
 /// Reads JSON. Objects keep the order of their keys, integers are exact, and
 /// all strings, keys too, are tainted if `tainted`. A Corrupt error names the
-/// line and column at which the text is no JSON; nesting beyond 200 levels is
+/// line and column of what is not valid JSON; nesting beyond 200 levels is
 /// refused.
 Result<Value> fromJson(std::string_view text, bool tainted);
 

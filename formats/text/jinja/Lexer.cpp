@@ -74,7 +74,7 @@ private:
       ++at;
     }
   }
-  /// The place of a character; calls must ask for ascending positions.
+  /// The place of a character. Calls are fast if positions ascend.
   Place placeOf(size_t position);
   Status failAt(size_t position, const std::string &message) {
     return corruptError("template " + atPlace(placeOf(position), message));
@@ -84,9 +84,9 @@ private:
     tokens.push_back(
         {kind, placeOf(position), std::move(name), std::move(value)});
   }
-  /// Adds the text from `begin` up to the tag at `tag`, whose sign is known.
+  /// Adds the text before a tag. `sign` is the character after its "{%".
   void addData(size_t begin, size_t tag, char32_t sign, bool isOutput);
-  /// At the name of a tag: whether it is `name`, followed by the tag's end.
+  /// Whether `name` and the tag's end are at `from`, save for white space.
   bool isBareTag(size_t from, std::string_view name, size_t &end,
                  bool trims) const;
   /// The length of the tag's end `close` at the position, or 0.
@@ -322,7 +322,7 @@ Status Lexer::lexString() {
       out += c;
       continue;
     }
-    // These are the escapes of Python; others stand for themselves.
+    // These are the escapes of Python; any other backslash is kept.
     c = text[at++];
     static constexpr TextView kLetters = U"abfnrtv\\'\"";
     static constexpr TextView kMeanings = U"\a\b\f\n\r\t\v\\'\"";

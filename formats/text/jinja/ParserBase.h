@@ -21,7 +21,7 @@ protected:
   /// tag's end, a closing parenthesis, or the name `end`.
   ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,
                            bool parenthesised = false);
-  /// Filters with '|' between them, applied to an absent operand.
+  /// Parses filters with '|' between them. The first one has no operand.
   ExpressionPtr parseFilters();
   Target parseTarget(bool withAttributes, const char *end = nullptr);
   Target parseName();
