@@ -124,7 +124,7 @@ private:
     }
     data.tokens.push_back(std::move(text));
     data.scores.push_back(score);
-    // The numbers of the types are GGUF's, too.
+    // TokenType has the same numbers as the types in this file.
     data.types.push_back(static_cast<TokenType>(type));
     return Status::ok();
   }

@@ -25,12 +25,12 @@
 
 namespace air {
 
-/// Reads the vocabulary at `path`: a file of the first two kinds, or a folder
-/// with a file tokenizer.json, tokenizer.model, or both vocab.json and
-/// merges.txt; the first of these that is there is read. `pre` names the
-/// pre-tokenizer for vocab.json (PreTokenizerNames.h); it must be empty for the
-/// others, which say it themselves. Also fails with Io if the file cannot be
-/// read, and with Usage if `pre` is missing or superfluous.
+/// Reads the vocabulary at `path`, which is a tokenizer.json, a tokenizer.model
+/// or a folder. In a folder, it reads tokenizer.json, or else tokenizer.model,
+/// or else vocab.json and merges.txt. `pre` names the pre-tokenizer for
+/// vocab.json (PreTokenizerNames.h), and must be empty for the other files,
+/// which describe their own. Also fails with Io if the file cannot be read, and
+/// with Usage if `pre` is missing or superfluous.
 Result<TokenizerData> readTokenizer(const std::string &path,
                                     const std::string &pre);
 

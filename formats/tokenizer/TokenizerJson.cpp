@@ -74,7 +74,7 @@ private:
                              "WordPiece are");
   }
 
-  /// Puts a token at its id. `place` is that of the id in the file.
+  /// Gives the token `text` the id `idValue`, which is at `place` in the file.
   Status put(const std::string &place, const Json &idValue,
              const std::string &text) {
     const auto *id = idValue.get_ptr<const Json::number_unsigned_t *>();
@@ -315,7 +315,7 @@ private:
     }
   }
 
-  /// Takes the first and the last token of a text from 'post_processor'.
+  /// Reads from 'post_processor' which tokens begin and end a text.
   Status readTemplate() {
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> processor,
                          root.fields("post_processor"));
@@ -336,7 +336,7 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // it changes offsets, not ids
+      return Status::ok(); // ByteLevel changes offsets, not ids
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));
@@ -363,7 +363,7 @@ private:
     return Status::ok();
   }
 
-  /// Reads ["TEXT", ID].
+  /// Reads the id from the field `name`, which is ["TEXT", ID].
   Status readPair(const JsonFields &fields, const char *name,
                   int32_t &id) const {
     AIR_ASSIGN_OR_RETURN(const Json *pair, fields.array(name));
@@ -421,7 +421,7 @@ private:
 
   const JsonFields &root;
   TokenizerData data;
-  std::vector<bool> isPresent; ///< whether a token has the id
+  std::vector<bool> isPresent; ///< for each id, whether a token has it
   std::vector<Added> added;
   std::string unknownText;
   bool byteFallback = false;

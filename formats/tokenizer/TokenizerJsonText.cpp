@@ -10,7 +10,7 @@ namespace {
 using Json = JsonFields::Json;
 
 constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
-/// Components may contain lists of components, so deep.
+/// How deeply lists of components may be nested.
 constexpr int kDeepest = 8;
 
 /// The expression that ByteLevel uses, which is GPT-2's.
@@ -19,7 +19,7 @@ constexpr std::string_view kByteLevel =
     R"(|\s+(?!\S)|\s+)";
 /// The tokenizers library counts all of ASCII's symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
-/// A space begins a piece. Here U+2581 has been replaced with a space.
+/// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
 /// Returns an expression that matches `text` itself.
@@ -120,8 +120,8 @@ private:
     return Status::ok();
   }
 
-  /// Replace: of a BPE model, each space with U+2581; of a Unigram model,
-  /// several spaces with one.
+  /// Reads a Replace. For BPE, it may replace each space with U+2581; for
+  /// Unigram, several spaces with one.
   Status readReplace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,

@@ -7,8 +7,8 @@
 
 namespace air {
 
-/// Reads 'normalizer' and 'pre_tokenizer' of the whole file `root`, and sets
-/// what belongs to `data.kind`: `data.rules`, `data.charsmap` and the flags.
+/// Reads 'normalizer' and 'pre_tokenizer' of the file `root`. Sets
+/// `data.rules`, `data.charsmap` and the flags that `data.kind` uses.
 Status readTextRules(const JsonFields &root, TokenizerData &data);
 
 } // namespace air

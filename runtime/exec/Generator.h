@@ -41,8 +41,8 @@ struct GenerateOptions {
   /// even if it is a control token, whose text is never shown.
   std::vector<std::string> stops;
   SamplerOptions sampler;
-  /// If this is not null, it allows every token that is chosen, and accepts
-  /// those that are part of the answer. It must outlive the generator.
+  /// If this is not null, only tokens that it allows are chosen, and accept()
+  /// is called for those of the answer. It must outlive the generator.
   TokenFilter *filter = nullptr;
   /// If this is not null, the flag is checked between passes, and the
   /// generation ends once it is true. Any thread or signal handler may set it.

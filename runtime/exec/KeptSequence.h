@@ -1,11 +1,11 @@
 //===- KeptSequence.h - a sequence that outlives an answer ------*- C++ -*-===//
 //
-// A conversation grows from turn to turn, and most of its tokens are those of
-// the turn before. A KeptSequence remembers which tokens its sequence holds, so
-// that a Generator computes only those that are new.
+// Each turn of a conversation repeats the tokens of the turns before it. A
+// KeptSequence remembers which tokens its sequence holds, so that a Generator
+// computes only the new ones.
 //
 // Ownership: borrows the session, which must outlive it and must not be moved.
-// The destructor ends the sequence. Thread-safety: that of the session.
+// The destructor ends the sequence. Thread-safety: as Session.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_KEPTSEQUENCE_H
@@ -29,13 +29,13 @@ public:
   /// The tokens that the model has computed.
   std::span<const int32_t> tokens() const { return held; }
 
-  /// Drops the tokens after the longest common prefix with `wanted`, and at
-  /// least those from the last token of `wanted` on, because that one must be
-  /// computed for its logits. Returns the number of tokens that remain.
+  /// Drops the tokens after the longest common prefix with `wanted`. The last
+  /// token of `wanted` is never kept, because it must be computed for its
+  /// logits. Returns the number of tokens that remain.
   Result<uint64_t> keepPrefix(std::span<const int32_t> wanted);
 
-  /// Records tokens that were run. The sequence of the session may have fewer
-  /// if the run failed; what it does not have is left out.
+  /// Records tokens that were run. If the run failed, those that the session's
+  /// sequence does not hold are left out.
   void append(std::span<const int32_t> run);
 
 private:

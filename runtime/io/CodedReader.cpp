@@ -63,7 +63,7 @@ Status CodedReader::make(const BlockRequest &request, uint32_t thread) {
         .status();
   }
   // The staging memory of a thread has room for the stored bytes of a block,
-  // and for a chunk of which only a part is wanted.
+  // and then for one decoded chunk of which only a part is wanted.
   const std::span<uint8_t> memory = staging(thread);
   const StoredRange all = storedRange(segment, begin, request.bytes);
   if (all.bytes > largestBlock) {

@@ -1,12 +1,11 @@
 //===- CodedReader.h - blocks decoded from coded segments -------*- C++ -*-===//
 //
-// Reads weights that are stored with a codec. There are kCodedReads threads.
-// For each block, one of them reads the chunks that contain it from the plan,
-// and decodes them to where the block belongs. Segments without a codec are
-// read to their place directly.
+// Reads weights that are stored with a codec. One of kCodedReads threads reads
+// the chunks that contain a requested block from the plan, and decodes them to
+// the memory of the request. Other segments are read into it directly.
 //
-// The threads do not verify digests, which cover raw bytes; the user of the
-// reader does, as for plans without coded segments.
+// The reader does not verify digests. Its user does, as for plans without coded
+// segments.
 //
 // Ownership: borrows the PlanFile. Thread-safety and errors: as
 // RawWeightReader; a block fails with Corrupt if a chunk cannot be decoded.

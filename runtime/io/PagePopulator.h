@@ -38,7 +38,7 @@ public:
   PagePopulator(const PagePopulator &) = delete;
   PagePopulator &operator=(const PagePopulator &) = delete;
 
-  /// Waits until all ranges are populated or the system has refused it.
+  /// Waits until all ranges are populated, or the system has refused one.
   void wait();
 
 private:

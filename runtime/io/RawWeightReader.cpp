@@ -42,7 +42,7 @@ Status RawWeightReader::allocateStaging(uint64_t bytes) {
                            " bytes of memory for reading (" +
                            std::strerror(errno) + ")");
   }
-  // Only what is needed stays mapped, so that no huge page extends beyond it.
+  // Unmaps the rest, so that no huge page extends beyond `memory`.
   auto *first = static_cast<uint8_t *>(region);
   memory = reinterpret_cast<uint8_t *>(
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));

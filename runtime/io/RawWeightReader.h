@@ -1,12 +1,12 @@
 //===- RawWeightReader.h - a reader of raw bytes of weights -----*- C++ -*-===//
 //
-// The base of the readers for plans whose file does not contain the bytes of
-// the weights as kernels read them: CodedReader decodes them, and SourceReader
-// makes them from a model's file. To their user, the raw bytes of all segments
-// of weights form one file (rawOffsets() of StreamSchedule.h). Each of several
-// threads makes one block at a time: it reads what it needs into staging memory
-// of its own, and writes the result to the memory of the request. While some
-// threads compute, others wait for the disk.
+// Kernels read the raw bytes of weights, which some plans do not contain. This
+// is the base of the readers for such plans: CodedReader decodes the bytes, and
+// SourceReader makes them from a model's file. Their user requests blocks as if
+// one file contained the raw bytes of all segments of weights (rawOffsets() of
+// StreamSchedule.h). Each of several threads makes one block at a time: it
+// reads what it needs into its own staging memory, and writes the result to the
+// memory of the request. While some threads compute, others wait for the disk.
 //
 // Ownership: borrows the plan. Thread-safety and errors: as BlockReader.
 //
@@ -33,8 +33,8 @@ protected:
   /// must have been verified.
   RawWeightReader(const plan::Plan &plan, IoMethod method, uint32_t depth);
 
-  /// Allocates the staging memory: `bytes` for all threads together, in equal
-  /// parts of whole blocks of kBlockAlignment. Errors: DoesNotFit.
+  /// Allocates `bytes` of staging memory, and gives each thread an equal part
+  /// of whole blocks of kBlockAlignment. Errors: DoesNotFit.
   Status allocateStaging(uint64_t bytes);
   /// The part of the staging memory that belongs to a thread.
   std::span<uint8_t> staging(uint32_t thread) const {
@@ -64,12 +64,12 @@ protected:
   }
 
 private:
-  /// For each segment of weights, where it begins in the file of raw bytes, and
-  /// its index in the plan. Sorted by where they begin.
+  /// The offset of each segment of weights in the file of raw bytes, and its
+  /// index in the plan. Sorted by offset.
   std::vector<std::pair<uint64_t, uint32_t>> begins;
   uint8_t *memory = nullptr; ///< of all threads
   uint64_t memoryBytes = 0;
-  uint64_t partBytes = 0; ///< the memory of one thread
+  uint64_t partBytes = 0; ///< bytes of each thread's part
 };
 
 } // namespace air::rt

@@ -6,11 +6,11 @@
 // and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, so up to a block more is read
-// at each end. Row blocks that two requests share are read for both;
+// at each end. A row block that lies in two requests is read twice;
 // sizeOfBlock() avoids such requests.
 //
-// Ownership: borrows the plan, the sources and the ReferencedBytes, and opens
-// the files again. Thread-safety and errors: as RawWeightReader.
+// Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
+// the files itself. Thread-safety and errors: as RawWeightReader.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SOURCEREADER_H

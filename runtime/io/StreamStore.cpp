@@ -111,8 +111,8 @@ std::span<const uint8_t> StreamStore::table(uint32_t index) const {
   return file.segmentBytes(index);
 }
 
-/// Chooses the memory nodes of bytes that stay resident, and lets the system
-/// give them their pages while they are read.
+/// Chooses the memory nodes of the bytes that stay resident. The populator then
+/// provides their pages while the bytes are read.
 void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
   std::vector<std::span<uint8_t>> ranges;
   for (const ScheduledRead &read : schedule.reads) {

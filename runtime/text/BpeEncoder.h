@@ -56,7 +56,7 @@ private:
   const Vocabulary *vocabulary;
   PreTokenizer preTokenizer;
   PairTable pairs;
-  std::optional<NormalForm> form; ///< text is first converted to it
+  std::optional<NormalForm> form; ///< the form to which text is normalised
   SpacePrefix prefix = SpacePrefix::None;
   /// The symbol of each byte, or kAbsent if the byte alone is neither a token
   /// nor a part of a merge.

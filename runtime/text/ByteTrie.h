@@ -26,12 +26,11 @@ public:
     size_t length; ///< 0 if no piece begins the text
   };
   static constexpr uint32_t kRoot = 0;
-  static constexpr uint32_t kNoNode = 0; ///< the root is nobody's child
+  static constexpr uint32_t kNoNode = 0; ///< as kRoot, which is never a child
   static constexpr int32_t kNoPiece = -1;
 
   ByteTrie() = default;
-  /// Empty pieces are left out. Of equal pieces, the one with the lowest id is
-  /// found.
+  /// Empty pieces are left out. Equal pieces share the lowest of their ids.
   explicit ByteTrie(std::vector<Piece> pieces);
 
   /// Returns the node that `byte` leads to from `node`, or kNoNode.
@@ -55,7 +54,8 @@ public:
 
 private:
   struct Node {
-    uint32_t children; ///< the first of them; the next node has the end
+    /// The first child. The children end where those of the next node begin.
+    uint32_t children;
     int32_t id;
     uint8_t label;
   };

@@ -23,18 +23,20 @@ struct Conversation {
   std::optional<jinja::Value> tools; ///< a list of dictionaries
   /// A dictionary of further variables, such as "enable_thinking".
   std::optional<jinja::Value> variables;
-  bool addGenerationPrompt = true; ///< end where the model's answer begins
+  /// Whether to add the text that introduces the model's answer.
+  bool addGenerationPrompt = true;
 };
 
-/// The template "tool_use" if there are tools and the model has it, or else the
-/// model's unnamed template, or the one named "default"; "" if there is none.
-/// The view lies in `data`.
+/// Returns the template "tool_use" if there are tools and the model has it.
+/// Otherwise returns the model's unnamed template, or else the one named
+/// "default", or else "". The view lies in `data`.
 std::string_view chooseTemplate(const TokenizerData &data, bool hasTools);
 
-/// The variables of a template: messages, tools, documents (none unless
-/// Conversation::variables has them), add_generation_prompt, and bos_token,
-/// eos_token, unk_token and pad_token where the vocabulary has them. Fails with
-/// Usage if Conversation::variables has a name that another field gives.
+/// Returns the variables of a template: Conversation::variables, messages,
+/// tools, documents (none by default), add_generation_prompt, and those of
+/// bos_token, eos_token, unk_token and pad_token that the vocabulary has. Fails
+/// with Usage if Conversation::variables has messages, tools or
+/// add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);
 

@@ -35,7 +35,7 @@ public:
   /// not supported.
   static Result<PreTokenizer> create(const TextRules &own);
 
-  /// `expressions` and `name` are empty if the rules are not known by a name.
+  /// In rules made from TextRules, `expressions` and `name` are empty.
   const PreTokenizerRules &rules() const { return known; }
   Scratch makeScratch() const;
   /// Calls `ends` with the end of each piece of `text`, in order. The last end

@@ -4,17 +4,17 @@
 // SamplerOptions::samplers in their order, then one draw (or Mirostat or
 // adaptive-p, which choose in another way). Each works on the candidates that
 // the previous one kept. Top-p and min-p therefore use the probabilities before
-// temperature, as long as temperature comes after them. Of tokens with equal
-// logits, the one with the lowest id comes first.
+// temperature is applied, if temperature comes after them. Tokens with equal
+// logits are ordered by id.
 //
 // The random number of the n-th draw depends only on the seed and on n
 // (SplitMix64.h). Sums are computed in double precision and in a fixed order.
 //
 // Ownership: a sampler owns 16 bytes of scratch memory per entry of the
-// vocabulary, 4 more with penalties and 4 more with DRY, and 4 and 16 bytes per
-// token of their windows. It allocates only in create(), in copies, and when a
-// filter refuses a token for the first time. Thread-safety: use one object per
-// sequence, from one thread at a time.
+// vocabulary. Penalties add 4 bytes per entry, and 4 per token of their window.
+// DRY adds 4 bytes per entry, and 16 per token of its window. The sampler
+// allocates only in create(), in copies, and when a filter first refuses a
+// token. Thread-safety: use one object per sequence, from one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLER_H
@@ -49,12 +49,11 @@ public:
   Sampler &operator=(Sampler &&) noexcept = default;
 
   /// Chooses the next token. `logits` has vocabSize entries; -inf excludes a
-  /// token. If `filter` is not null, it allows the token: if it refuses the
-  /// first choice, its mask is applied, and the whole chain chooses again.
-  /// Errors: Usage if the number of logits is not vocabSize, or if the biases
-  /// exclude all tokens; Internal if a logit is NaN or +inf (the message states
-  /// the id of its token), if all logits are -inf, or if the filter allows none
-  /// of the tokens.
+  /// token. If `filter` is not null and refuses the first choice, its mask is
+  /// applied, and the whole chain chooses again. Errors: Usage if the number of
+  /// logits is not vocabSize, or if the biases exclude all tokens; Internal if
+  /// a logit is NaN or +inf (the message states the id of its token), if all
+  /// logits are -inf, or if the filter allows none of the tokens.
   Result<int32_t> sample(std::span<const float> logits,
                          TokenFilter *filter = nullptr);
 

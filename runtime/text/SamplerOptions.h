@@ -1,7 +1,7 @@
 //===- SamplerOptions.h - what a sampler is told to do ----------*- C++ -*-===//
 //
 // docs/sampling.md has the formula of each sampler. The defaults are those of
-// llama.cpp (common/common.h of October 2026), but for the seed.
+// llama.cpp (common/common.h of October 2026), except for the seed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLEROPTIONS_H
@@ -42,8 +42,8 @@ struct LogitBias {
 
 struct SamplerOptions {
   float temperature = 0.8F; ///< 0 or less: choose the best token
-  /// The temperature varies by this much around `temperature`, with the entropy
-  /// of the distribution. 0 keeps it fixed.
+  /// The actual temperature is at most this far from `temperature`, and rises
+  /// with the entropy of the distribution. 0 keeps it fixed.
   float dynatempRange = 0.0F;
   float dynatempExponent = 1.0F;
   int32_t topK = 40; ///< number of tokens to keep; 0 or less keeps all
@@ -59,8 +59,8 @@ struct SamplerOptions {
   /// Excludes the tokens whose logit is more than this number of standard
   /// deviations below the largest. 0 excludes none.
   float topNSigma = 0.0F;
-  /// The probability that, of the tokens that have at least the probability
-  /// xtcThreshold, all but the least probable are dropped. 0 drops none.
+  /// With this probability, all tokens whose probability is at least
+  /// xtcThreshold are dropped, except the least probable of them. 0 drops none.
   float xtcProbability = 0.0F;
   float xtcThreshold = 0.1F; ///< above 0.5 nothing is dropped
   /// The logits of recent tokens are divided by this number if they are
@@ -79,7 +79,7 @@ struct SamplerOptions {
   float dryBase = 1.75F;
   int32_t dryAllowedLength = 2;
   int32_t dryLastN = 64; ///< number of most recent tokens searched
-  /// Texts that no repetition contains. None may be empty.
+  /// DRY searches only after the last of these texts. None may be empty.
   std::vector<std::string> dryBreakers = {"\n", ":", "\"", "*"};
   /// 1 or 2: Mirostat of that version takes the place of all samplers but the
   /// temperature. 0: off.
@@ -95,7 +95,7 @@ struct SamplerOptions {
   uint64_t seed = 0;
 };
 
-/// True if DRY works and has breakers, and thus needs the text of tokens.
+/// True if DRY is on and searches the texts of tokens for breakers.
 bool needsTokenTexts(const SamplerOptions &options);
 
 /// Errors: Usage, with the name of the option that is out of range for a

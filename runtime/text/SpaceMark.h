@@ -23,8 +23,7 @@ bool hasInnerSpace(std::string_view piece);
 /// with a space.
 bool needsSpace(SpacePrefix prefix, Place place, std::string_view text);
 
-/// Returns the end of the first word of `text`: spaces, and the characters up
-/// to the next space.
+/// Returns the end of the first word of `text`, which may begin with spaces.
 size_t firstWordEnd(std::string_view text);
 
 } // namespace air::rt

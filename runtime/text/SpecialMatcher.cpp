@@ -117,7 +117,7 @@ void SpecialMatcher::divide(std::string_view text,
 void SpecialMatcher::divide(std::string_view text,
                             std::span<const uint8_t> flags, Finder find,
                             PartSink onPart, TokenSink onToken) {
-  size_t done = 0; // the text before it has been passed to a sink
+  size_t done = 0; // text[0, done) has been passed to the sinks
   auto part = [&](size_t end) {
     if (done < end) {
       onPart(text.substr(done, end - done), done == 0);

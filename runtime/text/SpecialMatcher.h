@@ -43,16 +43,16 @@ public:
 
   using PartSink = FunctionRef<void(std::string_view part, bool isFirst)>;
   using TokenSink = FunctionRef<void(int32_t id)>;
-  /// Divides `text` into tokens and the parts between them, which are not
-  /// empty, and calls the sinks in their order. `flags` has the match_flags of
-  /// each id or is empty. A match that its flags exclude is passed over as a
-  /// whole, as in the tokenizers library.
+  /// Divides `text` into tokens and the nonempty parts between them, and passes
+  /// these to the sinks in order. `flags` has the match_flags of each id, or is
+  /// empty. If the flags exclude a match, the search goes on after its end, as
+  /// in the tokenizers library.
   void divide(std::string_view text, std::span<const uint8_t> flags,
               PartSink onPart, TokenSink onToken) const;
 
   /// Returns the next match at or after a position, as find() does.
   using Finder = FunctionRef<Match(size_t from)>;
-  /// As above, with the matches that `find` returns.
+  /// Divides `text` in the same way, at the matches that `find` returns.
   static void divide(std::string_view text, std::span<const uint8_t> flags,
                      Finder find, PartSink onPart, TokenSink onToken);
 

@@ -17,8 +17,7 @@ namespace air::rt {
 struct Tokenizer::State {
   Vocabulary vocabulary;
   std::unique_ptr<Encoder> encoder;
-  /// First the tokens that are found in the text itself, then those that are
-  /// found in normalised text.
+  /// [0] finds tokens in the text itself, [1] in normalised text.
   std::array<SpecialMatcher, 2> userDefined;
   std::array<SpecialMatcher, 2> allSpecial;
   bool hasLateTokens = false;
@@ -43,8 +42,7 @@ Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-/// Makes the encoder of a vocabulary, and fills `vocabulary`, to which it
-/// refers.
+/// Fills `vocabulary`, and makes the encoder, which refers to it.
 static Result<std::unique_ptr<Encoder>> makeEncoder(const TokenizerData &data,
                                                     Vocabulary &vocabulary) {
   auto own = [](auto &&encoder) -> std::unique_ptr<Encoder> {
@@ -137,9 +135,8 @@ void Tokenizer::State::encode(std::string_view text, bool parseSpecial,
       [&](int32_t id) { ids.push_back(id); });
 }
 
-/// Encodes a part of a text, which lies between special tokens, as a text of
-/// its own: with SentencePiece's models, it gets a space prefix. `lateTokens`
-/// are looked for in the normalised part.
+/// Encodes a part between special tokens as a text of its own, which may thus
+/// get a space prefix. `lateTokens` are looked for in the normalised part.
 void Tokenizer::State::encodePart(std::string_view part, Place place,
                                   const SpecialMatcher &lateTokens,
                                   std::vector<int32_t> &ids) const {
@@ -187,8 +184,8 @@ Tokenizer::encodeRendered(std::string_view text,
     while (next < tainted.size() && tainted[next].end <= at) {
       ++next;
     }
-    // The first match from here on. Control tokens are looked for in each
-    // stretch of text between tainted ranges.
+    // The first match from `at` on. Control tokens are only looked for between
+    // tainted ranges.
     SpecialMatcher::Match match = userDefined;
     size_t from = at;
     for (size_t i = next; from < text.size() && from <= match.start; ++i) {
@@ -218,8 +215,8 @@ Tokenizer::encodeRendered(std::string_view text,
   SpecialMatcher::divide(
       text, state->matching, find,
       [&](std::string_view part, bool isFirst) {
-        // In a normalised text it is not known which characters came from
-        // where.
+        // Normalised text carries no taint, so control tokens are looked for
+        // only in parts without taint.
         state->encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
                           isTainted(part) ? state->userDefined[1]
                                           : state->allSpecial[1],

@@ -37,10 +37,10 @@ public:
 
   /// The ids of `text`, which may contain any bytes. A byte that is not valid
   /// UTF-8 becomes a byte token (SPM, RWKV) or U+FFFD (BPE, Unigram), or is
-  /// left out (WordPiece). A byte for which a BPE
-  /// vocabulary has no token and no unknown token is left out; checkTokenizer()
-  /// allows this only for bytes that do not occur in ordinary text. An empty
-  /// text yields no ids other than those that `addBos` adds.
+  /// left out (WordPiece). A byte for which a BPE vocabulary has neither a
+  /// token nor an unknown token is left out; checkTokenizer() allows this only
+  /// for bytes that do not occur in ordinary text. An empty text yields no ids
+  /// other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
   /// them. With `parseSpecial`, the text of a control token becomes its id;
@@ -51,11 +51,10 @@ public:
 
   /// The ids of a text that a chat template has rendered. As in encode() with
   /// `parseSpecial`, the text of a control token becomes its id, but only if
-  /// none of its bytes lies in one of the ranges `tainted`, which are ascending
-  /// and disjoint and hold what the template was given. So nobody can write a
-  /// control token into a conversation. The ranges change nothing else: words
-  /// may extend over their ends. No BOS or EOS is added, because templates
-  /// contain them.
+  /// none of its bytes lies in the ranges `tainted`. These are ascending and
+  /// disjoint, and hold the data that the template was given, so data cannot
+  /// become a control token. The ranges change nothing else: words may extend
+  /// over their ends. No BOS or EOS is added, because templates contain them.
   std::vector<int32_t>
   encodeRendered(std::string_view text,
                  std::span<const jinja::TaintedSpan> tainted) const;
@@ -77,12 +76,11 @@ public:
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;
-  /// The largest number of bytes of text that one token can represent. This is
-  /// up to three times longestPiece(), because normalisation may shrink text to
-  /// a third of its size. This does not hold for runs of spaces that the
-  /// vocabulary collapses, or of characters that it does not know or that its
-  /// normalisation removes: one token may represent such a run, however long it
-  /// is.
+  /// The largest number of bytes of text that one token can represent. It is at
+  /// most three times longestPiece(), because normalisation may shrink text to
+  /// a third of its size. It excludes runs of spaces that the vocabulary
+  /// collapses, and of characters that are unknown or removed: one token may
+  /// represent a whole run.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

@@ -93,8 +93,8 @@ std::string UnigramEncoder::mapped(std::string_view text) const {
   return out;
 }
 
-/// Puts a space before each word of `text`, unless it begins with U+2581, and
-/// removes all white space.
+/// Removes all white space from `text`, and puts a space before each word that
+/// does not begin with U+2581.
 static std::string spacedWords(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 1);
@@ -143,7 +143,7 @@ std::string UnigramEncoder::normalised(std::string_view text,
     return spaced;
   }
   if (removeExtraSpaces) {
-    // As in sentencepiece, U+2581 at the end counts as a space.
+    // As in sentencepiece, U+2581 at the end is removed like a space.
     spaced.resize(spaced.find_last_not_of(' ') + 1);
   } else if (needsSpace(prefix, place, spaced)) {
     spaced.insert(0, " ");
@@ -195,7 +195,7 @@ void UnigramEncoder::encodeRun(std::string_view run, std::vector<Node> &nodes,
     }
     start += character;
   }
-  // The path is followed from its end, and its links are turned around.
+  // Turns the links of the best path around, so that they lead to its end.
   size_t next = run.size();
   for (size_t at = run.size(); at > 0;) {
     size_t start = nodes[at].start;

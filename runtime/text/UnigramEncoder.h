@@ -1,11 +1,10 @@
 //===- UnigramEncoder.h - sentencepiece's unigram model ---------*- C++ -*-===//
 //
-// Of all ways to divide a text into pieces, the one with the largest sum of
-// scores is used (Kudo 2018, https://arxiv.org/abs/1804.10959), which the
-// algorithm of Viterbi finds. A character that is not a piece has a score that
-// is 10 below the lowest of all pieces. It is encoded as the tokens of its
-// bytes if the vocabulary has byte tokens. Otherwise it becomes the unknown
-// token, one for adjacent ones.
+// A text is divided into the pieces with the largest sum of scores (Kudo 2018,
+// https://arxiv.org/abs/1804.10959). The Viterbi algorithm finds them. A
+// character that is not a piece has a score 10 below the lowest score of a
+// piece. It is encoded as the tokens of its bytes if the vocabulary has byte
+// tokens. Otherwise, adjacent ones together become one unknown token.
 //
 // Before that, the rules of the model's Charsmap are applied to the text,
 // spaces are collapsed if the vocabulary says so, and a space is put before the

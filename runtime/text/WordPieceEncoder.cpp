@@ -68,7 +68,7 @@ bool isAscii(std::string_view text) {
   return true;
 }
 
-/// Returns `text` without the characters that are removed.
+/// Returns `text` without ill-formed bytes and the characters of isRemoved().
 std::string cleaned(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -101,8 +101,8 @@ WordPieceEncoder WordPieceEncoder::create(const TokenizerData &data,
     } else {
       vocabulary.table.add(token);
     }
-    // User-defined tokens are found before a text is encoded. If a file spells
-    // one with U+2581, it can be found only as a piece.
+    // User-defined tokens are found before a text is encoded, except those that
+    // a file spells with U+2581. These are found as pieces.
     if (isText && (data.types[i] != TokenType::UserDefined ||
                    data.tokens[i].starts_with(kSpaceMark))) {
       found.push_back(static_cast<int32_t>(i));
@@ -166,7 +166,6 @@ void WordPieceEncoder::encode(std::string_view text, Place,
   flush();
 }
 
-/// Encodes a word that has a space before it.
 void WordPieceEncoder::encodeWord(std::string_view spacedWord,
                                   size_t characters,
                                   std::vector<int32_t> &ids) const {
@@ -174,7 +173,7 @@ void WordPieceEncoder::encodeWord(std::string_view spacedWord,
   bool fits = characters <= kLongestWord;
   for (size_t at = 0; fits && at < spacedWord.size();) {
     ByteTrie::Match match = pieces.longest(spacedWord.substr(at));
-    // A piece that begins a word is more than the space before it.
+    // The space before a word does not count as a piece.
     fits = match.length > (at == 0 ? 1 : 0);
     ids.push_back(match.id);
     at += match.length;

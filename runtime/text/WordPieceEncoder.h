@@ -42,7 +42,7 @@ private:
                   std::vector<int32_t> &ids) const;
 
   const Vocabulary *vocabulary;
-  ByteTrie pieces; ///< those that begin a word begin with a space
+  ByteTrie pieces; ///< with a space before each that begins a word
   bool lowercase = false;
   bool stripAccents = false;
 };

@@ -61,7 +61,7 @@ protected:
 
   Status failure;
   uint32_t nesting = 0;
-  uint32_t conditional = 0; ///< how many `if` enclose the current token
+  uint32_t conditional = 0; ///< the number of `if` around the current token
   /// The names that were read since the innermost macro began.
   std::vector<std::string> mentioned;
 

@@ -6,27 +6,28 @@
 
 namespace air::jinja {
 
+/// What each kind makes of the fields of Expression.
 enum class Op : uint8_t {
-  Constant,  ///< constant
-  Name,      ///< name
-  List,      ///< operands
-  Tuple,     ///< operands
-  Dict,      ///< operands: key, value, key, value, ...
+  Constant,  ///< the value `constant`
+  Name,      ///< the variable `name`
+  List,      ///< a list of `operands`
+  Tuple,     ///< a tuple of `operands`
+  Dict,      ///< a dictionary; `operands` has key, value, key, value, ...
   Attribute, ///< operands[0].name
   Item,      ///< operands[0][operands[1]]
-  Slice,     ///< start, stop, step, each of which may be absent
+  Slice,     ///< operands: start, stop and step; each may be absent
   Call,      ///< operands[0](call)
   Filter,    ///< operands[0] | name(call); in blocks, operands[0] is absent
   Test,      ///< operands[0] is name(call)
-  If,        ///< operands[1] if operands[0] else operands[2], may be absent
+  If,        ///< operands[1] if operands[0] [else operands[2]]
   And,
   Or,
   Not,
   Negate,
   Plus,
-  Concat,  ///< all operands, as text
+  Concat,  ///< the texts of all operands, joined
   Binary,  ///< operands[0] name operands[1]; name is +, -, *, /, //, %, **
-  Compare, ///< operands, with `names` between them: ==, <, in, not in, ...
+  Compare, ///< operands with the operators `names` between them
 };
 
 struct Expression;
@@ -42,7 +43,7 @@ struct CallArguments {
 struct Expression {
   Op op = Op::Constant;
   Place place;
-  uint32_t depth = 1; ///< of the tree below
+  uint32_t depth = 1; ///< the height of the tree; 1 for a leaf
   std::string name;
   Value constant;
   std::vector<ExpressionPtr> operands;
@@ -68,24 +69,25 @@ struct Parameter {
 struct Signature {
   std::string name; ///< "caller" for the body of a call block
   std::vector<Parameter> parameters;
-  // Whether the body mentions these names, which makes the macro accept more.
+  // The macro accepts `varargs`, `kwargs` or a `caller` if its body mentions
+  // them.
   bool usesVarargs = false;
   bool usesKwargs = false;
   bool usesCaller = false;
 };
 
 enum class Act : uint8_t {
-  Data,     ///< data
-  Output,   ///< value
-  If,       ///< branches: conditions, the last of which may be absent
+  Data,     ///< writes `data`
+  Output,   ///< writes `value`
+  If,       ///< runs the first of `branches` whose condition is true or absent
   For,      ///< target in value [if condition] [recursive]; body; otherwise
   Set,      ///< target = value
   SetBlock, ///< target = body, through the filters of `value` if present
-  Macro,    ///< signature, body
-  Call,     ///< value with the body as `caller`
-  Filter,   ///< body through the filters of `value`
-  With,     ///< targets and values; body
-  Scope,    ///< body in a scope of its own
+  Macro,    ///< defines the macro `signature` with `body`
+  Call,     ///< writes the result of the call `value`; `body` is its `caller`
+  Filter,   ///< writes the body, passed through the filters of `value`
+  With,     ///< runs the body in a scope with the variables `bindings`
+  Scope,    ///< runs the body in a scope of its own
   Break,
   Continue,
 };
@@ -110,7 +112,8 @@ struct Statement {
   Body body;
   Body otherwise;
   std::vector<Branch> branches;
-  std::vector<std::pair<Target, ExpressionPtr>> bindings; ///< of With
+  /// The variables that With sets.
+  std::vector<std::pair<Target, ExpressionPtr>> bindings;
 };
 
 } // namespace air::jinja

@@ -50,16 +50,16 @@ Value generator(Items items) {
   return Value::sequence(Kind::Generator, std::move(items));
 }
 
-/// What a filter compares: the item or one of its attributes, without regard
-/// to case unless `caseSensitive`.
+/// Returns what a filter compares: the item, or its attribute at `path`. Case
+/// matters only if `caseSensitive` is true.
 Value sortKey(Interpreter &in, const Value &item, const Value &path,
               bool caseSensitive) {
   Value key = path.is(Kind::None) ? item : atPath(in, item, path);
   return caseSensitive ? key : foldCase(key);
 }
 
-/// Sorts a permutation of the keys. Python's sort is stable, and a failure to
-/// compare two keys ends it.
+/// Returns the indices of the keys in sorted order. The sort is stable, as in
+/// Python, and ends early if two keys cannot be compared.
 std::vector<size_t> sorted(Interpreter &in,
                            const std::vector<std::vector<Value>> &keys,
                            bool reverse) {
@@ -419,7 +419,7 @@ Value groupBy(Interpreter &in, const Value &value, const Arguments &given) {
   return list(std::move(result));
 }
 
-/// The rest of the arguments, which belong to a filter or test by name.
+/// Returns all arguments except the first `used`, for another filter or test.
 Arguments rest(const Arguments &given, size_t used) {
   Arguments result;
   result.named = given.named;
@@ -433,7 +433,7 @@ Arguments rest(const Arguments &given, size_t used) {
 
 Value mapFilter(Interpreter &in, const Value &value, const Arguments &given) {
   Items items;
-  // What is false, such as none, counts as empty here and in `choose`.
+  // A false value, such as none, counts as an empty list here and in `choose`.
   if (isTrue(value) && !in.iterate(value, items)) {
     return {};
   }

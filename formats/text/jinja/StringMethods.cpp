@@ -309,7 +309,7 @@ Value rpartition(Interpreter &in, const Text &self, const Arguments &given) {
 
 // --- search
 
-/// A part of the string by optional bounds, as Python clamps them.
+/// The part of a string between two optional bounds, clamped as in Python.
 struct Range {
   size_t begin;
   size_t end;
@@ -510,7 +510,7 @@ Value justify(Interpreter &in, const Text &self, const Arguments &given,
   }
   bool hasSign = how == '0' && !self.empty() &&
                  (codeOf(self[0]) == U'-' || codeOf(self[0]) == U'+');
-  // Python gives the odd character to the left if the width is odd.
+  // An odd character goes to the left only if `width` is odd, as in Python.
   size_t before = how == 'l'   ? 0
                   : how == 'c' ? missing / 2 + (missing & width & 1)
                                : missing;

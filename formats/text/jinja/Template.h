@@ -30,19 +30,19 @@ struct Rendered {
 
 class Template {
 public:
-  /// Errors, with line and column: Corrupt if it is no template of Jinja,
-  /// Unsupported if it uses what is not known here.
+  /// Errors, with line and column: Corrupt if `source` is not a Jinja template,
+  /// Unsupported if it uses a feature that is not implemented.
   static Result<Template> parse(std::string_view source);
 
   Template(Template &&) noexcept;
   Template &operator=(Template &&) noexcept;
   ~Template();
 
-  /// `context` is a dictionary with the variables. Without a date,
-  /// strftime_now is an error. Errors, with line and column: Corrupt if an
-  /// operation fails or the template refuses the messages, whose message is
-  /// then quoted; Usage if the template lacks the date, Unsupported for what is
-  /// not known here, DoesNotFit beyond the limits of time, depth and size.
+  /// `context` is a dictionary of the variables. Errors, with line and column:
+  /// Corrupt if an operation fails, or if the template raises an exception,
+  /// whose message is quoted; Usage if strftime_now is called without a date;
+  /// Unsupported for a feature that is not implemented; DoesNotFit if a limit
+  /// of time, depth or size is exceeded.
   Result<Rendered> render(const Value &context,
                           const std::optional<Date> &date = {}) const;
 

@@ -63,7 +63,7 @@ std::optional<bool> plainTest(Interpreter *in, std::string_view name,
     return isIterable(value);
   }
   if (name == "sequence") {
-    // In Jinja, what has a length and items is a sequence, as dictionaries are.
+    // In Jinja, whatever has a length and items is a sequence.
     return kind == Kind::Undefined || kind == Kind::String ||
            kind == Kind::List || kind == Kind::Tuple || kind == Kind::Dict ||
            (kind == Kind::View &&

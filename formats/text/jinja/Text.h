@@ -53,8 +53,8 @@ bool isNumeric(char32_t c); ///< categories Nd, Nl and No
 bool isUpper(char32_t c);
 bool isLower(char32_t c);
 bool isPrintable(char32_t c);
-/// Appends the upper, lower or title case of a character. Of the characters
-/// that become several, only U+00DF does here.
+/// Appends the upper, lower or title case of a character. U+00DF is the only
+/// one that becomes two characters here.
 void appendUpper(char32_t c, Text &out);
 void appendLower(char32_t c, Text &out);
 void appendTitle(char32_t c, Text &out);

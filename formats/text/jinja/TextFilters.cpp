@@ -18,7 +18,7 @@ Value softString(Interpreter &in, const Value &value) {
   return value.is(Kind::String) ? value : in.string(in.textOf(value));
 }
 
-/// Filters that are methods of strings: the value becomes a string first.
+/// Calls a string method as a filter: the value is converted to a string first.
 Value byMethod(Interpreter &in, const Value &value, const char *name,
                const Arguments &arguments) {
   Value text = softString(in, value);
@@ -400,8 +400,7 @@ Value toJsonFilter(Interpreter &in, const Value &value,
   Bound bound(in, "filter 'tojson'", given,
               {"ensure_ascii", "indent", "separators", "sort_keys"});
   JsonStyle style;
-  // The filter that chat templates are written for takes the arguments in
-  // this order; they are nearly always named.
+  // The tojson of transformers takes the arguments in this order.
   style.ascii = bound.flag(0, false);
   Value indent = bound.get(1, Value::none());
   if (indent.is(Kind::String)) {

@@ -249,8 +249,8 @@ const char *typeName(const Value &value) {
   return "";
 }
 
-// Python writes the shortest digits that read back as the same number, and an
-// exponent below 1e-4 and from 1e16.
+// Python writes the fewest digits that read back as the same number. Numbers
+// below 1e-4 or from 1e16 on get an exponent.
 std::string floatRepr(double value) {
   if (std::isnan(value) || std::isinf(value)) {
     return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";

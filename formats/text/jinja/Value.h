@@ -43,7 +43,7 @@ enum class Kind : uint8_t {
 
 /// Lists, tuples and dictionaries may be nested to this depth.
 inline constexpr uint32_t kMaxNesting = 400;
-/// The greatest weight of a value, where a character and an item weigh 1.
+/// The greatest weight of a value, where each character and each item weighs 1.
 inline constexpr uint64_t kMaxWeight = uint64_t{1} << 24;
 
 struct Object {
@@ -84,13 +84,13 @@ public:
   }
   bool isIntegral() const { return type == Kind::Bool || type == Kind::Int; }
   bool isSequence() const { return type >= Kind::List && type <= Kind::View; }
-  int64_t asInt() const { return whole; } ///< of a Bool or an Int
+  int64_t asInt() const { return whole; } ///< the value of a Bool or Int
   double asDouble() const {
     return type == Kind::Float ? number : static_cast<double>(whole);
   }
-  const Text &text() const;                ///< of a String or a BigInt
+  const Text &text() const;                ///< the text of a String or BigInt
   bool isMarkup() const;                   ///< whether it is marked as HTML
-  const std::vector<Value> &items() const; ///< of a sequence or a generator
+  const std::vector<Value> &items() const; ///< items of a sequence or generator
   template <typename T> T &as() const { return static_cast<T &>(*held); }
   const Object *identity() const { return held.get(); }
 
@@ -121,20 +121,20 @@ struct UndefinedObject final : Object {
 
 struct SequenceObject final : Object {
   std::vector<Value> items;
-  std::string label; ///< of a View
+  std::string label; ///< the repr of a View
   uint32_t depth = 1;
   uint64_t weight = 1;
-  size_t next = 0; ///< of a Generator: the first item that was not read
+  size_t next = 0; ///< in a Generator, the first unread item
 };
 
 /// Keeps the order of insertion.
 struct DictObject final : Object {
   std::vector<std::pair<Value, Value>> entries;
-  std::map<Text, size_t> index; ///< by keyOf
+  std::map<Text, size_t> index; ///< finds keyOf(key) in `entries`
   uint32_t depth = 1;
   uint64_t weight = 1;
 
-  /// False if the key cannot be a key.
+  /// Returns false if `key` cannot be the key of a dictionary.
   bool set(const Value &key, const Value &value);
   void set(std::string_view key, const Value &value) {
     set(Value::string(key), value);
@@ -149,7 +149,6 @@ struct NamespaceObject final : Object {
   std::map<std::string, Value> values;
 };
 
-/// Positional and named arguments of a call.
 struct Arguments {
   std::vector<Value> positional;
   std::vector<std::pair<std::string, Value>> named;
@@ -157,8 +156,8 @@ struct Arguments {
 
 /// How deeply the value is nested: 0 if it is no container.
 uint32_t depthOf(const Value &value);
-/// The number of characters and items in the value. What occurs several times
-/// is counted as often, because it is also printed as often.
+/// The number of characters and items in the value. A part that occurs several
+/// times is counted each time, because it is printed each time.
 uint64_t weightOf(const Value &value);
 
 /// A text that is the same for equal keys, or nothing for a value that cannot

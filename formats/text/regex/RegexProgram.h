@@ -77,7 +77,7 @@ struct RegexProgram {
   /// For each class of the first character, the instruction with which a match
   /// begins. It comes after all choices that the class decides.
   std::array<uint32_t, 256> start{};
-  uint32_t wordRow = 0; ///< the word characters, for edges of words
+  uint32_t wordRow = 0; ///< the row of the word characters; \b needs it
   uint32_t memos = 0;
   /// The memos of instructions that are not in a look-ahead.
   std::vector<uint32_t> mainMemos;

@@ -15,7 +15,7 @@ enum class RegexAssertion : uint8_t {
   NoWordEdge, ///< \B
   TextStart,  ///< ^ and \A
   TextEnd,    ///< \z
-  FinalLine,  ///< $: the end, or before a line feed at the end
+  FinalLine,  ///< $: at the end, or before a line feed that ends the text
 };
 
 /// A node of the syntax tree. Which fields have a meaning depends on `kind`.

@@ -18,16 +18,16 @@ struct ClassRun {
   uint8_t combiningClass;
 };
 
-// kDecompositions is a sequence of numbers. A number is written in digits of 5
-// bits, from the lowest to the highest; base64 has the characters of the
-// digits, and 32 is added to all digits of a number but the last.
+// kDecompositions is a sequence of numbers in base 32, each of which begins
+// with its lowest digit. 32 is added to each digit but the last one of a
+// number. The results are written as characters of base64.
 //
 // Each decomposition consists of the distance from the previous decomposed code
-// point, of 4 times the number of parts plus the kind, and of the parts. The
+// point, then 4 times the number of parts plus the kind, then the parts. The
 // kind is 0 if the parts are composed again, 1 if they are excluded from
 // composition, and 2 for a compatibility decomposition. Part i is stored as its
-// difference d from part i of an earlier decomposition, namely the last one
-// with so many parts: as 2d if d is not negative, and as -2d - 1 otherwise.
+// difference d from part i of the last decomposition that has a part i: as 2d
+// if d is not negative, and as -2d - 1 otherwise.
 #include "formats/text/unicode/NormalizationTables.inc"
 
 /// The arithmetic of Hangul syllables (Unicode 16, section 3.12).
@@ -35,7 +35,7 @@ namespace hangul {
 constexpr uint32_t kSyllables = 0xac00;
 constexpr uint32_t kLeads = 0x1100;
 constexpr uint32_t kVowels = 0x1161;
-constexpr uint32_t kTails = 0x11a7; ///< one before the first tail
+constexpr uint32_t kTails = 0x11a7; ///< the code point before the first tail
 constexpr uint32_t kLeadCount = 19;
 constexpr uint32_t kVowelCount = 21;
 constexpr uint32_t kTailCount = 28;
@@ -83,10 +83,10 @@ private:
 /// What is known about one code point.
 struct Point {
   uint8_t combiningClass = 0;
-  bool composesWithPrevious = false; ///< it may be the second of a pair
+  bool composesWithPrevious = false; ///< it is the second code point of a Pair
   uint8_t canonicalCount = 0;
   uint8_t compatibleCount = 0;
-  /// The full decompositions are parts of Tables::parts.
+  /// Where the full decompositions begin in Tables::parts.
   uint16_t canonical = 0;
   uint16_t compatible = 0;
 };
@@ -216,7 +216,7 @@ private:
 
 /// Collects the decomposed characters of a stretch of text, and then sorts and
 /// composes them. A stretch begins with a character that composes with nothing
-/// before it and is not sorted before anything.
+/// before it and stays in its place.
 class Stretch {
 public:
   Stretch(NormalForm form, std::string &result)
@@ -259,7 +259,7 @@ public:
 private:
   struct Character {
     uint32_t codePoint;
-    uint32_t position; ///< the number of characters before it
+    uint32_t position; ///< its index before sorting
     uint8_t combiningClass;
   };
 
@@ -290,7 +290,7 @@ private:
   }
 
   /// Canonical composition: a character is composed with the last starter
-  /// before it, unless another one of its class, or a starter, is in between.
+  /// before it, unless one of the same or a higher class is in between.
   void compose() {
     size_t starter = SIZE_MAX;
     size_t end = 0;
@@ -322,9 +322,9 @@ private:
   std::vector<Character> characters;
 };
 
-/// True for characters that begin a stretch and that the form leaves unchanged
-/// on their own: those below the first character with a decomposition or a
-/// combining class, and CJK ideographs.
+/// True if `c` begins a stretch and only changes when another character is
+/// composed with it. This holds below the first character with a decomposition
+/// or a combining class, and for CJK ideographs.
 bool isInert(uint32_t c, NormalForm form) {
   constexpr std::array<uint32_t, 4> kFirst = {0xc0, 0x300, 0xa0, 0xa0};
   return c < kFirst[static_cast<size_t>(form)] || (c >= 0x4e00 && c <= 0x9fff);
@@ -342,7 +342,8 @@ std::string normalized(std::string_view text, NormalForm form) {
   std::string out;
   out.reserve(text.size());
   Stretch stretch(form, out);
-  // The text from `start` on is copied as it is if no combining mark follows.
+  // Inert characters are copied. If others follow, the last inert one is
+  // normalized together with them.
   size_t at = 0;
   while (at < text.size()) {
     size_t start = at;
@@ -357,7 +358,6 @@ std::string normalized(std::string_view text, NormalForm form) {
       at += step.length;
     }
     if (at < text.size() && at > start) {
-      // The last inert character may be composed with what follows it.
       Utf8Step inert = decodeUtf8(text.substr(last));
       if (inert.kind == Utf8Step::Whole) {
         out += text.substr(start, last - start);

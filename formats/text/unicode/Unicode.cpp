@@ -16,8 +16,8 @@ struct CaseRun {
   uint32_t distance;
 };
 
-/// The code points first, first + step, ... (`count` of them) have the lower
-/// case that is `distance` after them.
+/// `count` code points: first, first + step, and so on. The lower case of each
+/// is the code point `distance` after it.
 struct LowerRun {
   uint32_t first;
   uint32_t count;

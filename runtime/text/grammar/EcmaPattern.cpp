@@ -8,7 +8,7 @@
 namespace air::rt {
 namespace {
 
-/// The classes of ECMA-262 as the contents of a set.
+/// The characters of a class of ECMA-262, in the syntax of a set.
 const char *contentsOf(char letter) {
   switch (letter) {
   case 'd':
@@ -19,7 +19,6 @@ const char *contentsOf(char letter) {
     return "A-Za-z0-9_";
   case 's':
   case 'S':
-    // White space and line ends.
     return "\\t\\n\\x0b\\x0c\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029"
            "\\u202f\\u205f\\u3000\\ufeff";
   default:
@@ -69,7 +68,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
     }
     if (inSet) {
       inSet = c != ']';
-      // In a set, these characters mean themselves.
+      // ECMA-262 takes these characters of a set literally.
       ours += c == '[' || c == '&' || c == '~' ? "\\" : "";
       ours += c;
       continue;

@@ -1,9 +1,9 @@
 //===- EcmaPattern.h - expressions as JavaScript reads them -----*- C++ -*-===//
 //
-// The `pattern` of a JSON schema is an expression of ECMA-262. Where our own
-// regular expressions (formats/text/regex) read the same text in another way,
-// it is rewritten: \d \w \s . and sets. What ECMA-262 does not have, or reads
-// in a way that cannot be written, is refused.
+// The `pattern` of a JSON schema is an expression of ECMA-262. What our own
+// regular expressions (formats/text/regex) read in another way is rewritten,
+// namely \d \w \s . and sets. An expression is refused if it contains what
+// ECMA-262 does not have, or what cannot be rewritten.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_ECMAPATTERN_H

@@ -36,15 +36,16 @@ private:
     uint32_t line = 1;
     uint32_t column = 1;
   };
-  /// What is open: a rule or a group in it.
+  /// A rule or group whose end has not been read.
   struct Frame {
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    GrammarSequence item; ///< the last part of `now`, which may be repeated
+    /// The last part. It joins `now` once its repetitions have been read.
+    GrammarSequence item;
     bool hasItem = false;
-    uint64_t counts = 1;     ///< the counts of `item`, multiplied
-    uint64_t mostCounts = 1; ///< the most of all parts
+    uint64_t counts = 1;     ///< the product of the counts of `item`
+    uint64_t mostCounts = 1; ///< the largest `counts` of a part
   };
   struct Name {
     uint32_t rule;

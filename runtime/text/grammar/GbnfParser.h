@@ -3,17 +3,17 @@
 // The dialect of grammars/README.md of llama.cpp in October 2026:
 //   name ::= X            a rule; names consist of letters, digits and -
 //   X Y   X | Y           X, then Y; X or Y
-//   ( X )                 a group; in it, and after ::= and |, lines may end
+//   ( X )                 a group; a line may end in it and after ::= and |
 //   X* X+ X? X{m} X{m,} X{m,n}
 //   "text"                the characters of a text
-//   [a-z_]  [^"\\]  .     one character of a set, of those not in it, any one
+//   [a-z_]  [^"\\]  .     one character in a set, one not in a set, or any
 //   <[42]>  <think>       the token with this id, or with this text
-//   !<[42]> !<think>      any token but that
+//   !<[42]> !<think>      any token except this one
 //   # ...                 a comment
 // Escapes in texts and sets: \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH.
 //
 // The text must match the rule `root`. A rule must not be left-recursive. The
-// dialect limits the smallest number of repetitions to 2000.
+// dialect limits m, the smallest number of repetitions, to 2000.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_GBNFPARSER_H

@@ -8,8 +8,8 @@
 namespace air::rt {
 namespace {
 
-/// The mixing function of SplitMix64, which makes independent numbers of
-/// consecutive ones.
+/// The mixing function of SplitMix64. It turns consecutive numbers into
+/// independent ones.
 uint64_t mixed(uint64_t number) {
   number += 0x9e3779b97f4a7c15;
   number = (number ^ (number >> 30)) * 0xbf58476d1ce4e5b9;
@@ -17,15 +17,14 @@ uint64_t mixed(uint64_t number) {
   return number ^ (number >> 31);
 }
 
-/// Identifies the sets that contain a code point: the exclusive or of two
-/// numbers of each set. With 128 bits, different collections of sets have
-/// different signatures.
+/// Identifies the sets that contain a code point: the exclusive or of their
+/// numbers. Each set has a pseudorandom number of 128 bits.
 using Signature = std::pair<uint64_t, uint64_t>;
 
 } // namespace
 
 CharacterClasses::CharacterClasses(std::span<const CodePointSet> sets) {
-  // At each code point where a range begins or ends: how the signature changes.
+  // How the signature changes at the code points where a range begins or ends.
   std::map<uint32_t, Signature> changes = {{0, {}}};
   for (size_t i = 0; i < sets.size(); ++i) {
     Signature own(mixed(2 * i), mixed(2 * i + 1));

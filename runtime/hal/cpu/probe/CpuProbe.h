@@ -1,13 +1,13 @@
 //===- CpuProbe.h - measures the rates of this CPU --------------*- C++ -*-===//
 //
 // Measures everything in CpuRates.h: arithmetic in registers, decoding of
-// weights, ways of reading memory, the cost of a tile and of a barrier. The
+// weights, reading of memory, and the costs of a tile and of a barrier. The
 // measurements take turns (Rounds.h), and the results are medians, with two
 // exceptions: the memory bandwidth is the best sample, because it serves as an
 // upper bound, and the cost of a barrier is computed from the fastest samples
 // (BarrierCost.h).
 //
-// Streams read a buffer that is too large for any cache, and every sample
+// Memory is read in a buffer that is too large for any cache, and each sample
 // continues where the previous one ended. The cost of a tile is measured with
 // tiles of 32 KiB, about as much as the weights of the smallest tiles of a
 // matmul.

@@ -16,12 +16,12 @@ constexpr uint64_t kChunks = 16;
 /// The least duration of a sample. It is long compared with the time that
 /// threads take to wake up, and short enough for many samples.
 constexpr double kSampleSeconds = 2e-3;
-/// A sample is not made longer than this even if it takes no time at all.
+/// A sample has at most this number of turns, however short they are.
 constexpr uint64_t kMostTurns = 1024;
 
-/// Makes a chunk of numbers. The sum of twelve numbers of a uniform
-/// distribution has nearly a normal one, and unlike std::normal_distribution it
-/// is the same with every standard library.
+/// Makes a chunk of nearly normally distributed numbers. Each is a sum of
+/// twelve uniform ones. Unlike std::normal_distribution, this gives the same
+/// numbers with every standard library.
 std::vector<uint8_t> numbers(std::mt19937 &random) {
   std::vector<uint8_t> bytes(kChunkBytes);
   for (uint64_t i = 0; i < kChunkBytes; i += 2) {

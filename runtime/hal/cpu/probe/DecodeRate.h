@@ -1,9 +1,9 @@
 //===- DecodeRate.h - how fast all cores decode weights ---------*- C++ -*-===//
 //
 // Decodes chunks of weights (ChunkCodec.h) on all threads of a pool. The
-// weights are bfloat16 numbers of a normal distribution, as those of a model
-// nearly are, and always the same. Each thread decodes 16 chunks of 256 KiB,
-// one after the other, to the same place.
+// weights are bfloat16 numbers with a normal distribution, as in most models,
+// and are the same in every run. Each thread decodes 16 chunks of 256 KiB, one
+// after the other, to the same place.
 //
 // Ownership: the pool must outlive the object. Thread-safety: one caller at a
 // time.
@@ -44,7 +44,7 @@ private:
 
   ThreadPool *pool;
   ChunkCodec codec;
-  std::vector<std::vector<uint8_t>> chunks; ///< coded
+  std::vector<std::vector<uint8_t>> chunks; ///< in coded form
   std::vector<Slot> slots;                  ///< one for each thread
   uint64_t turns = 1; ///< how often a sample decodes all chunks
 };
