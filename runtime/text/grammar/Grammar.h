@@ -27,9 +27,9 @@ struct GrammarElement {
   enum Kind : uint8_t {
     End,      ///< the end of an alternative
     Set,      ///< one character of a set
-    Rule,     ///< a text of another rule
+    Rule,     ///< a text of the rule with the index `value`
     Token,    ///< the token with the id `value`
-    NotToken, ///< any token but that with the id `value`
+    NotToken, ///< any token except the one with the id `value`
   };
 
   Kind kind = End;
@@ -41,17 +41,16 @@ struct GrammarElement {
 struct GrammarRule {
   uint32_t firstAlternative = 0; ///< index into Grammar::alternatives
   uint32_t alternatives = 0;
-  /// A rule has a lower rank than the rules with which its texts may begin.
+  /// Lower than the ranks of all rules with which this rule's texts may begin.
   uint32_t rank = 0;
-  bool isNullable = false; ///< whether the empty text is a text of the rule
+  bool isNullable = false; ///< whether the rule matches the empty text
 };
 
-/// The classes of the characters of a grammar.
 class CharacterClasses {
 public:
   CharacterClasses() = default;
-  /// Divides all code points, so that those of one class are in the same of
-  /// `sets`.
+  /// Divides all code points into classes. All code points of a class are in
+  /// the same `sets`.
   explicit CharacterClasses(std::span<const CodePointSet> sets);
 
   uint32_t count() const { return static_cast<uint32_t>(members.size()); }
@@ -66,21 +65,21 @@ public:
 private:
   uint32_t search(uint32_t codePoint) const;
 
-  std::vector<uint32_t> firsts;  ///< the first code points of all intervals
+  std::vector<uint32_t> firsts;  ///< where each interval of one class begins
   std::vector<uint32_t> classes; ///< the class of each interval
-  std::vector<uint32_t> members; ///< per class
+  std::vector<uint32_t> members; ///< one code point of each class
   std::array<uint32_t, 128> ascii{};
 };
 
 struct Grammar {
-  /// All alternatives, one after the other, each with an End. A position in a
-  /// grammar is an index into this list.
+  /// All alternatives, one after the other, each followed by an End. A position
+  /// in a grammar is an index into this list.
   std::vector<GrammarElement> elements;
   std::vector<uint32_t> alternatives; ///< positions of their first elements
   std::vector<GrammarRule> rules;
   std::vector<CodePointSet> sets;
   CharacterClasses classes;
-  std::vector<std::vector<bool>> setHasClass; ///< by set and class
+  std::vector<std::vector<bool>> setHasClass; ///< [set][class]
   uint32_t root = 0;
   bool hasTokens = false; ///< whether an element is a Token or a NotToken
 };

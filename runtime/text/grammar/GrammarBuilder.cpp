@@ -8,7 +8,7 @@
 namespace air::rt {
 namespace {
 
-/// Limits the memory of a whole grammar, together with kMostSymbols.
+/// The most bits of Grammar::setHasClass.
 constexpr uint64_t kMostSetBits = 64'000'000;
 
 bool isSelfRepetition(const GrammarSequence &alternative, uint32_t rule) {
@@ -118,8 +118,8 @@ Status GrammarBuilder::fail(uint32_t rule, const std::string &what) const {
 
 std::vector<bool> GrammarBuilder::closure(const std::vector<bool> &setHas,
                                           bool tokensHave) const {
-  // The uses of each rule, and how many symbols of each alternative are still
-  // not known to have the property.
+  // `uses` lists the alternatives in which each rule occurs. `unknown` counts
+  // symbols that are not known to have the property.
   struct Alternative {
     uint32_t rule;
     uint32_t unknown;
@@ -179,9 +179,8 @@ void GrammarBuilder::leaveOutEmpty(const std::vector<bool> &isProductive) {
 
 Result<std::vector<uint32_t>>
 GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
-  // A depth-first search along the edges from each rule to the rules with which
-  // its texts may begin. The reversed order in which it leaves the rules is a
-  // topological order.
+  // A depth-first search from each rule to the rules with which its texts may
+  // begin. The search leaves the rules in reverse topological order.
   struct Visit {
     uint32_t rule;
     size_t next = 0;
@@ -194,8 +193,8 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
         if (symbol.kind != GrammarElement::Rule) {
           break;
         }
-        // After an empty repetition, a repetition may begin again. That leads
-        // to no other texts, so it is not followed.
+        // If its part is empty, a repetition calls itself at the same position.
+        // That leads to no other texts, so this edge is ignored.
         bool isOwn = symbol.value == index &&
                      isSelfRepetition(alternative, index) &&
                      &symbol == &alternative[1];
@@ -265,7 +264,7 @@ GrammarBuilder::finish(uint32_t root) && {
   }
   setHas.assign(sets.size(), false);
   std::vector<bool> nullable = closure(setHas, false);
-  // Left recursion is an error also where no text exists.
+  // Left recursion is an error even in an alternative that matches no text.
   AIR_ASSIGN_OR_RETURN(std::vector<uint32_t> rank, ranks(nullable));
   leaveOutEmpty(isProductive);
 

@@ -3,8 +3,8 @@
 // The parts of a grammar are sequences of symbols. Choices and repetitions
 // become rules without a name, so that a sequence has no inner structure.
 //
-// Ownership: finish() moves everything into the grammar. Thread-safety: that of
-// a value type.
+// Ownership: finish() moves everything into the grammar. Thread-safety: use one
+// object from one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARBUILDER_H
@@ -21,7 +21,7 @@
 
 namespace air::rt {
 
-using GrammarSymbol = GrammarElement; ///< never an End
+using GrammarSymbol = GrammarElement; ///< any kind but End
 using GrammarSequence = std::vector<GrammarSymbol>;
 
 class GrammarBuilder {
@@ -51,8 +51,9 @@ public:
   /// `text` is valid UTF-8.
   GrammarSequence text(std::string_view text);
   GrammarSymbol choice(std::vector<GrammarSequence> alternatives);
-  /// `part`, `least` to `most` times. Both numbers are at most kMostRepeats, or
-  /// `most` is kUnlimited. The result is empty once the grammar is too large.
+  /// Repeats `part` `least` to `most` times. Both numbers are at most
+  /// kMostRepeats, or `most` is kUnlimited. The result is empty once the
+  /// grammar is too large.
   GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
 
   /// Checks and orders the rules. Alternatives without texts are left out.
@@ -67,7 +68,8 @@ private:
     bool isDefined = false;
     std::vector<GrammarSequence> alternatives;
   };
-  /// Whether the rule has an alternative of which all symbols have `property`.
+  /// For each rule, whether all symbols of one of its alternatives have a
+  /// property. The arguments say which sets, and whether tokens, have it.
   std::vector<bool> closure(const std::vector<bool> &setHas,
                             bool tokensHave) const;
   void leaveOutEmpty(const std::vector<bool> &isProductive);
@@ -78,7 +80,7 @@ private:
   std::vector<std::string> origins = {"the grammar"};
   uint32_t origin = 0;
   std::vector<CodePointSet> sets;
-  /// The index of each set, found by its ranges.
+  /// Maps the bounds of a set's ranges to its index.
   std::map<std::vector<uint32_t>, uint32_t> setIndex;
   uint64_t size = 0; ///< the number of symbols of all rules
 };

@@ -33,8 +33,8 @@ GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar,
 void GrammarMatcher::prepareTrie() {
   const CharacterClasses &classes = states.grammar().classes;
   const std::vector<TokenTrie::Node> &nodes = trie.nodes();
-  // Incomplete characters that can become characters of the same classes are of
-  // one kind.
+  // Incomplete characters are of the same kind if they can become characters of
+  // the same classes.
   std::map<std::vector<uint32_t>, uint32_t> kinds;
   for (const PartialCharacter &each : trie.partials()) {
     std::vector<uint32_t> possible = classes.inRange(each.completions);
@@ -52,7 +52,7 @@ void GrammarMatcher::prepareTrie() {
                                              : classes.of(nodes[i].symbol);
     uses[nodeClasses[i].edge] += nodes[i].isPartial ? 0 : 1;
   }
-  // The classes of most characters get bits of their own.
+  // The most common classes get bits of their own; all others share one.
   std::vector<uint32_t> byUse(classes.count());
   std::iota(byUse.begin(), byUse.end(), 0);
   std::ranges::sort(byUse, [&](uint32_t a, uint32_t b) {
@@ -84,8 +84,8 @@ void GrammarMatcher::prepareTrie() {
 }
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
-  // Follows the most common class through states that are not known yet. The
-  // longest subtrees that are worth leaving out have about this height.
+  // Follows the most common class through states whose absorption is not known.
+  // The highest subtrees worth adding whole have about this height.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   State at = state;
@@ -101,8 +101,8 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the chain had to be cut, the lengths near its end are too small, so they
-  // are only used for those before them.
+  // If the chain was cut, the lengths of its last states are too small. They
+  // serve to compute the lengths before them, and are then forgotten.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;
@@ -305,8 +305,8 @@ GrammarMatcher::Next GrammarMatcher::follow(int32_t id) {
   if (piece.empty()) {
     return next;
   }
-  // The current state is not inside a character, so only the other one can
-  // continue with the rest of a character.
+  // `current` is not inside a character, so only `cut` can continue with the
+  // rest of one.
   bool continues = (static_cast<uint8_t>(piece[0]) & 0xc0U) == 0x80;
   if (continues && cut != GrammarStates::kDead) {
     next.asText = after(cut, pending + std::string(piece), next.rest);

@@ -4,9 +4,8 @@
 // text may be cut inside a character.
 //
 // The tokens that a state allows are found by a walk through the trie of the
-// vocabulary, and kept for the next time. The walk leaves out subtrees whose
-// characters all lead back to the same state, as those inside a string do, and
-// subtrees of characters that are not allowed.
+// vocabulary, and kept for the next time. The walk adds whole subtrees if all
+// their characters lead back to the same state, for example inside a string.
 //
 // Ownership: refers to the trie, which must outlive it. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -80,22 +79,24 @@ private:
   static constexpr size_t kMostMasks = 512;
   static constexpr uint32_t kAnyLength = UINT16_MAX;
   static constexpr uint32_t kUnknownLength = UINT32_MAX;
-  /// Classes have a bit each; those above share the last one.
+  /// The most common classes have a bit each; all others share this one.
   static constexpr uint32_t kSharedBit = 63;
 
   /// What the grammar says about a node of the trie.
   struct NodeClasses {
-    uint32_t edge;      ///< the class of its character
+    /// The class of its character, or the kind of its partial character.
+    uint32_t edge;
     uint64_t usedBelow; ///< the classes of the characters below it
   };
-  /// From a state, all texts of up to `length` characters of the classes
-  /// `classes` can be continued.
+  /// In a state, every text of up to `length` characters is allowed if the
+  /// classes of all its characters are in `classes`.
   struct Absorption {
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
   };
 
-  /// Where a token leads as a token of the grammar, and as text.
+  /// The states to which a token leads: as a token that the grammar names, and
+  /// as text.
   struct Next {
     State asToken = GrammarStates::kDead;
     State asText = GrammarStates::kDead;
@@ -129,23 +130,24 @@ private:
   const TokenTrie &trie;
   std::vector<int32_t> endTokens;
   State current;
-  /// A text that ended inside a character is also at `cut`, and `pending` has
-  /// the bytes of the character.
+  /// The state before an incomplete character at the end of the text; `pending`
+  /// has the character's bytes. It is kDead if there is none.
   State cut = GrammarStates::kDead;
   std::string pending;
 
-  std::vector<NodeClasses> nodeClasses; ///< by node of the trie
-  std::vector<uint8_t> classBit;        ///< by class
+  std::vector<NodeClasses> nodeClasses; ///< one per node of the trie
+  std::vector<uint8_t> classBit;        ///< per class: its bit in usedBelow
   uint32_t commonClass = 0; ///< the class of most characters of the trie
   /// Per kind of partial character, the classes that it can become.
   std::vector<std::vector<uint32_t>> partialClasses;
-  std::vector<uint32_t> partialKind; ///< by index of the trie's partials
+  std::vector<uint32_t> partialKind; ///< one per partial character of the trie
 
   std::vector<Absorption> absorptions; ///< by state
   std::unordered_map<State, TokenMask> masks;
   TokenMask united;
-  std::vector<State> path; ///< of walk(): the state at each depth
-  std::vector<std::pair<uint32_t, uint32_t>> ranges; ///< ranks that are allowed
+  std::vector<State> path; ///< walk(): the state at each depth of the trie
+  /// The ranges [first, end) of the ranks that walk() allows.
+  std::vector<std::pair<uint32_t, uint32_t>> ranges;
 };
 
 } // namespace air::rt

@@ -156,8 +156,8 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
 }
 
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // Follows all ends of rules, and steps over rules that may be empty. The
-  // list grows while it is gone through.
+  // Follows all ends of rules, and steps over rules that may be empty. The loop
+  // appends to the list that it goes through.
   std::vector<Item> seen = items;
   std::ranges::sort(seen);
   auto add = [&](Item item) {
@@ -192,8 +192,8 @@ void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
 }
 
 void GrammarStates::call(uint32_t rule, uint32_t after, uint32_t parents) {
-  // A call at the end of a rule returns to where that rule returns to, so that
-  // right recursion needs no stack.
+  // A call at the end of a rule returns directly to the callers of this rule,
+  // so right recursion needs no stack.
   bool isLast =
       after == 0 || source->elements[after].kind == GrammarElement::End;
   uint32_t returns = isLast ? parents : setOfOne(nodeOf(after, parents));
@@ -230,7 +230,7 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
           terminals.push_back({at, parents});
           break;
         }
-        // A repetition that calls itself after an empty part.
+        // A repetition that calls itself after an empty part adds no texts.
         if (element.value == rule) {
           break;
         }
@@ -419,7 +419,7 @@ bool GrammarStates::compact(std::span<State> kept) {
   for (State &state : kept) {
     state = newSet[state];
   }
-  // Most of the room must be left for new states.
+  // At least half of the room must be left for new states.
   tooLarge = bytes() > limits.bytes / 2;
   return true;
 }

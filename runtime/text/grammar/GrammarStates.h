@@ -33,9 +33,10 @@ public:
   static constexpr State kDead = 0;
 
   struct Limits {
-    /// The most positions and returns in one set.
+    /// The most nodes in one set.
     size_t setSize = 4096;
-    /// The most bytes of one state, with everything to which it leads back.
+    /// Beyond this, states that are not needed are forgotten. The others may
+    /// take at most half of it.
     size_t bytes = size_t{64} << 20;
   };
 
@@ -57,8 +58,8 @@ public:
   /// Whether the text may end.
   bool isComplete(State state) const;
 
-  /// The tokens that may follow as tokens: for each, its id, and whether all
-  /// others may follow instead.
+  /// A token that the grammar names and that may follow. If `others` is true,
+  /// all tokens except `id` may follow instead.
   struct TokenChoice {
     int32_t id;
     bool others;
@@ -68,18 +69,19 @@ public:
   /// Errors: DoesNotFit once a limit was exceeded. All results are kDead then.
   Status status() const;
 
-  /// Forgets all states but `kept`, if they have become too many, and returns
-  /// whether it did. `kept` are then the new names of the same states.
+  /// If all states together take too much memory, forgets all but `kept` and
+  /// returns true. `kept` then has the states' new numbers.
   bool compact(std::span<State> kept);
 
 private:
   static constexpr uint32_t kUnknown = UINT32_MAX;
   static constexpr uint32_t kNoRow = UINT32_MAX;
-  static constexpr uint32_t kBottom = 0; ///< the node below the root rule
+  /// The node to which the root rule returns.
+  static constexpr uint32_t kBottom = 0;
 
   struct Node {
     uint32_t position;
-    uint32_t parents; ///< set
+    uint32_t parents; ///< index into `sets`
   };
   struct Set {
     uint32_t first; ///< index into `members`
@@ -104,7 +106,7 @@ private:
   uint32_t setOf(std::vector<uint32_t> &nodes); ///< `nodes` are ascending
   uint32_t setOfOne(uint32_t node);
   uint32_t uniteSets(uint32_t a, uint32_t b);
-  /// The state of the positions `items` after all returns and calls.
+  /// The state of `items` after following all ends and calls of rules.
   State close(std::vector<Item> items);
   void returnFrom(std::vector<Item> &items, bool &ends);
   void call(uint32_t rule, uint32_t position, uint32_t parents);
@@ -123,8 +125,8 @@ private:
   std::vector<State> rows; ///< per state in use: the state after each class
   std::vector<uint32_t> nodeTable; ///< hash tables, with open addressing
   std::vector<uint32_t> setTable;
-  /// The order in which nodes and sets were made: twice the index, and 1 more
-  /// for a set.
+  /// Nodes and sets in the order in which they were made: 2 * index for a node,
+  /// 2 * index + 1 for a set.
   std::vector<uint32_t> made;
   std::vector<uint32_t> callers;  ///< per rule: where its callers continue
   std::vector<uint32_t> toExpand; ///< a heap of called rules

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMostRules = 200'000;
 
-/// The largest integer below which a double has no fraction lost.
+/// 2^53. All integers up to it are exact as doubles.
 constexpr double kMostExactInteger = 9007199254740992.0;
 
 void append(GrammarSequence &to, const GrammarSequence &more) {
@@ -48,7 +48,7 @@ private:
   GrammarSequence arrayOf(const SchemaShape &shape);
   GrammarSequence objectOf(const SchemaShape &shape);
   GrammarSymbol space();
-  /// `text`, and space after it.
+  /// `text`, followed by optional space.
   GrammarSequence mark(const char *text);
   GrammarSequence comma() { return mark(","); }
   GrammarSequence inBrackets(const char *open, GrammarSequence inner,
@@ -57,7 +57,7 @@ private:
   const SchemaDocument &document;
   GrammarBuilder builder;
   SchemaStrings strings;
-  /// The rule of each list of schemas that hold together.
+  /// The rule of each list of schemas that must all hold.
   std::map<SchemaList, uint32_t> rules;
   std::vector<std::pair<uint32_t, SchemaList>> open; ///< not defined yet
   std::optional<GrammarSymbol> spaceSymbol;
@@ -124,8 +124,8 @@ Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
                                        "minLength or maxLength with it");
   }
   std::string text = first.get<std::string>();
-  // A format's name is not an expression that anyone would write as a pattern
-  // of its own, but which of the two it is shows in its place.
+  // `first` is the value of `pattern` or of `format`. Its place in the document
+  // tells which.
   bool isFormat = document.placeOf(first).ends_with("/format'");
   const char *known = isFormat ? SchemaStrings::patternOfFormat(text) : nullptr;
   Result<GrammarSequence> made =
@@ -135,7 +135,7 @@ Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
 }
 
 GrammarSequence Compiler::arrayOf(const SchemaShape &shape) {
-  // The items that have schemas of their own, or must be there.
+  // How many items are written one by one, and not by a repetition.
   size_t fixed = 0;
   for (const SchemaShape::Items &items : shape.items) {
     if (items.prefix != nullptr) {
@@ -143,7 +143,7 @@ GrammarSequence Compiler::arrayOf(const SchemaShape &shape) {
     }
   }
   fixed = std::min<size_t>(std::max<size_t>(fixed, 1), shape.maxItems);
-  // From the end to the beginning: what follows the first `fixed` items.
+  // `rest` is what follows the first `fixed` items.
   auto count = static_cast<uint32_t>(fixed);
   GrammarSequence next = comma();
   next.push_back(valueOf(schemasOfItem(shape, fixed)));
@@ -189,8 +189,8 @@ GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
   bool closed = std::ranges::any_of(others, [](const SchemaJson *schema) {
     return schema->is_boolean() && !schema->get<bool>();
   });
-  // What may follow when there are no more named properties: after the opening
-  // brace, and after another property.
+  // What may follow after the opening brace, and after another property. The
+  // loop below adds the named properties to both.
   GrammarSequence afterOther;
   GrammarSequence first = {builder.choice({})};
   if (!closed) {
@@ -220,7 +220,7 @@ GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
       later = builder.repeat(std::move(later), 0, 1);
     }
     append(later, afterOther);
-    // One symbol, so that the sequences do not grow.
+    // One symbol, so that `afterOther` does not grow.
     afterOther = {builder.choice({std::move(later)})};
   }
   return inBrackets("{", std::move(first), shape.required.empty(), "}");

@@ -39,7 +39,7 @@ public:
   /// then text that the grammar does not allow.
   bool allows(int32_t id) override;
 
-  /// A text that exceeds a limit of GrammarMatcher masks nothing; accept() then
+  /// Masks nothing if the text exceeds a limit of GrammarMatcher; accept() then
   /// returns the error.
   void mask(std::span<float> logits) override;
 
@@ -47,15 +47,15 @@ public:
   Status accept(int32_t id) override;
 
 private:
-  /// The end of the text from the first trigger on, if it were followed by a
-  /// token; empty if there is no trigger.
+  /// The text from the first trigger on, with `id` at its end; empty if there
+  /// is no trigger.
   std::string triggered(int32_t id) const;
 
   GrammarMatcher matcher;
   const TokenTrie &trie;
   GrammarTriggers triggers;
   bool active;
-  size_t longest = 0; ///< of the texts
+  size_t longest = 0; ///< bytes of the longest trigger text
   std::string recent; ///< the end of the text, which may begin a trigger
   Status failure;
 };

@@ -54,7 +54,7 @@ std::string plusOne(std::string digits) {
   return "1" + digits;
 }
 
-/// `digits` are not "0".
+/// `digits` must not be "0".
 std::string minusOne(std::string digits) {
   for (size_t i = digits.size(); i-- > 0;) {
     if (digits[i] != '0') {
@@ -66,8 +66,7 @@ std::string minusOne(std::string digits) {
   return digits.size() > 1 && digits[0] == '0' ? digits.substr(1) : digits;
 }
 
-/// Writes the rules for numbers that are not negative. In these, a bound has no
-/// sign.
+/// Writes the rules for numbers without a sign. It ignores the signs of bounds.
 class Writer {
 public:
   explicit Writer(GrammarBuilder &made) : builder(made) {}
@@ -100,8 +99,8 @@ private:
   bool mayEnd(size_t at, bool hasLeast, bool hasMost) const;
 
   GrammarBuilder &builder;
-  NumberBound low;  ///< of fraction()
-  NumberBound high; ///< of fraction()
+  NumberBound low;  ///< the lower bound of fraction()
+  NumberBound high; ///< the upper bound of fraction()
   std::map<std::tuple<size_t, bool, bool>, uint32_t> rests;
 };
 
@@ -205,7 +204,7 @@ bool Writer::mayEnd(size_t at, bool hasLeast, bool hasMost) const {
 
 void Writer::fractionDigits(size_t at, bool hasLeast, bool hasMost,
                             std::vector<GrammarSequence> &found) {
-  // `hasLeast` means that all digits so far are those of `low`.
+  // `hasLeast` is true while all digits so far are equal to those of `low`.
   char from = '0';
   if (hasLeast && at < low.fraction.size()) {
     from = low.fraction[at];
@@ -376,8 +375,8 @@ GrammarSymbol numbersBetween(GrammarBuilder &builder, bool integers,
     return bound;
   };
   if (!least || least->negative) {
-    // Of the negative numbers, those whose amount is above 0 and that of
-    // `most`.
+    // The amount of a negative number is above 0, and not below the amount of a
+    // negative `most`.
     NumberBound zero;
     zero.exclusive = true;
     bool mostIsNegative = most && most->negative;

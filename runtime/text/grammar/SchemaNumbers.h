@@ -9,8 +9,7 @@
 
 namespace air::rt {
 
-/// A bound on a number: a decimal number, and whether the number itself is
-/// outside.
+/// A bound on a number. An exclusive bound does not allow the number itself.
 struct NumberBound {
   bool negative = false;
   std::string integer = "0"; ///< without leading zeros
@@ -23,18 +22,18 @@ NumberBound boundOf(double value, bool exclusive);
 NumberBound boundOf(int64_t value, bool exclusive);
 NumberBound boundOf(uint64_t value, bool exclusive);
 
-/// Less than 0 if a number that fulfils `a` as its smallest value can be
-/// smaller than with `b`, greater than 0 if not, 0 if the bounds are equal.
+/// Compares two lower bounds: less than 0 if `a` allows smaller numbers than
+/// `b`, greater than 0 if `b` does.
 int compareLeast(const NumberBound &a, const NumberBound &b);
-/// The same for largest values.
+/// Compares two upper bounds: less than 0 if `b` allows larger numbers than
+/// `a`.
 int compareMost(const NumberBound &a, const NumberBound &b);
 
 /// Whether no number fulfils both bounds.
 bool isBelow(const NumberBound &most, const NumberBound &least);
 
-/// The numbers from `least` to `most` as JSON writes them: integers without
-/// fraction and exponent, or decimal numbers. A number without bounds may have
-/// an exponent.
+/// The numbers from `least` to `most` as JSON texts: integers or decimal
+/// numbers. Only decimal numbers without bounds may have an exponent.
 GrammarSymbol numbersBetween(GrammarBuilder &builder, bool integers,
                              const std::optional<NumberBound> &least,
                              const std::optional<NumberBound> &most);

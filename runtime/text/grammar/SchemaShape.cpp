@@ -94,9 +94,9 @@ public:
   explicit Reader(const SchemaDocument &source) : document(source) {}
   Result<std::vector<SchemaShape>> read(const SchemaList &schemas);
 
-  int depth = 0; ///< of nested proofs that schemas exclude each other
+  int depth = 0; ///< how deeply calls of exclude() are nested
   int ownProofs = 0;
-  int *proofs = &ownProofs; ///< how many there were
+  int *proofs = &ownProofs; ///< counts the calls of exclude()
 
 private:
   Status readSchema(const SchemaJson &schema, Part &part,
@@ -338,7 +338,7 @@ Status Reader::readSchema(const SchemaJson &schema, Part &part,
 }
 
 Status Reader::checkLoops(const SchemaJson &start) {
-  // A depth-first search along the keywords that hold for the same value.
+  // A depth-first search along keywords whose schemas apply to the same value.
   struct Visit {
     const SchemaJson *schema;
     SchemaList next;
@@ -482,7 +482,7 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
         shapes.push_back(std::move(part.shape));
       }
     }
-    // Every choice multiplies the parts.
+    // Makes one part for each combination of options.
     std::vector<Part> made;
     if (!choices.empty()) {
       made.push_back(std::move(part));
@@ -546,7 +546,7 @@ Result<bool> Reader::exclude(const SchemaList &a, const SchemaList &b) {
 Result<bool> Reader::exclude(const SchemaShape &a, const SchemaShape &b) {
   uint8_t common = a.types & b.types;
   if (a.values || b.values) {
-    // No value of one is allowed by the other.
+    // `other` must allow none of the listed values.
     const SchemaShape &listed = a.values ? a : b;
     const SchemaShape &other = a.values ? b : a;
     for (const SchemaJson *value : *listed.values) {

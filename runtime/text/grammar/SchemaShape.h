@@ -1,9 +1,10 @@
 //===- SchemaShape.h - what a schema says about a value ---------*- C++ -*-===//
 //
-// A list of schemas that hold together is a list of shapes, of which at least
-// one holds. A shape is a conjunction of keywords; anyOf, oneOf and types have
-// become several shapes, and $ref and allOf are resolved. The schemas of
-// properties and items stay references, so that recursive schemas are finite.
+// A list of schemas that must all hold becomes a list of shapes, of which at
+// least one must hold. A shape is a set of keywords that must all hold; anyOf,
+// oneOf and types become several shapes, and $ref and allOf are resolved. The
+// schemas of properties and items stay references, so that recursive schemas
+// are finite.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASHAPE_H
@@ -44,7 +45,7 @@ struct SchemaShape {
 
   uint8_t types = Null | Boolean | Number | String | Array | Object;
   bool integers = false; ///< numbers are integers
-  /// If set, the value is one of these, all of which fulfil the rest.
+  /// If set, the value is one of these, which fulfil all other keywords.
   std::optional<SchemaList> values;
   std::optional<NumberBound> least;
   std::optional<NumberBound> most;
@@ -58,14 +59,15 @@ struct SchemaShape {
   std::vector<std::string> required;
 };
 
-/// The shapes of `schemas` together. Shapes that no value has are left out.
-/// Errors: as for grammarOfSchema().
+/// The shapes of values for which all `schemas` hold. Shapes that no value has
+/// are left out. Errors: as for grammarOfSchema().
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
                                           const SchemaList &schemas);
 
-/// The schemas of the item with an index.
+/// The schemas that hold for the item at `index`.
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index);
-/// The schemas of a property; of one that is not named if `name` is null.
+/// The schemas that hold for the property `name`. Null stands for a property
+/// that is not named.
 SchemaList schemasOfProperty(const SchemaShape &shape, const std::string *name);
 
 } // namespace air::rt

@@ -183,7 +183,7 @@ GrammarSymbol SchemaStrings::otherThan(const std::vector<std::string> &texts) {
 Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
   AIR_ASSIGN_OR_RETURN(RegexSyntax syntax, parseEcmaPattern(pattern));
   CodePointSet all({{0, kLastCodePoint}});
-  // Writes the nodes that have no anchors.
+  // Writes a part of an alternative. Anchors inside it are errors.
   auto write = [&](auto &&self, uint32_t index) -> Result<GrammarSequence> {
     const RegexNode &node = syntax.nodes[index];
     switch (node.kind) {
@@ -286,8 +286,8 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
 }
 
 const char *SchemaStrings::patternOfFormat(std::string_view name) {
-  // RFC 3339, without leap seconds. 29 February exists where the year is
-  // divisible by 4, but not by 100, or by 400.
+  // RFC 3339, without leap seconds. 29 February exists in years that are
+  // divisible by 400, or by 4 but not by 100.
 #define AIR_DATE                                                               \
   "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"               \
   "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"                                     \

@@ -1,8 +1,8 @@
 //===- SchemaStrings.h - texts of JSON strings ------------------*- C++ -*-===//
 //
-// Two ways to write a character: in any way that JSON has, and in the one way
-// of compact JSON. The latter is used where some texts must be left out, so
-// that they cannot be written in another way.
+// A character is written in any way that JSON allows, or only as compact JSON
+// writes it. Where some texts must be left out, only compact JSON is used, so
+// that they cannot be written with other escapes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASTRINGS_H
@@ -24,17 +24,17 @@ public:
   GrammarSequence ofLength(uint32_t least, uint32_t most);
   /// A string other than `texts`, with its quotes.
   GrammarSymbol otherThan(const std::vector<std::string> &texts);
-  /// A string with a match of a regular expression of ECMA-262. Errors:
+  /// A string in which a regular expression of ECMA-262 matches. Errors:
   /// Corrupt or Unsupported, with the position in the expression.
   Result<GrammarSequence> matching(std::string_view pattern);
 
-  /// The expression of a `format`, or null if the format is not known.
+  /// The regular expression of a `format`, or null if the format is not known.
   static const char *patternOfFormat(std::string_view name);
 
 private:
-  /// One character of a set, in the one way of compact JSON.
+  /// One character of a set, written as compact JSON writes it.
   GrammarSymbol compact(CodePointSet characters);
-  /// Any character, in any way.
+  /// Any character, written in any way that JSON allows.
   GrammarSymbol any();
 
   GrammarBuilder &builder;

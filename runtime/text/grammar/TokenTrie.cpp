@@ -88,7 +88,8 @@ TokenTrie::TokenTrie(int32_t tokens,
   };
 
   tree.push_back({0, 0, 0, 0, 0, false});
-  std::vector<uint32_t> path = {0}; ///< the nodes that are not closed yet
+  // The nodes whose subtrees are not finished.
+  std::vector<uint32_t> path = {0};
   std::vector<Symbol> symbols;
   auto close = [&](size_t keep) {
     while (path.size() > keep) {

@@ -26,7 +26,7 @@ struct PartialCharacter {
   CodePointRange completions; ///< the characters that it can become
 };
 
-/// What `bytes`, which begin a character, can become.
+/// The characters whose UTF-8 text begins with `bytes`.
 CodePointRange completionsOf(std::string_view bytes);
 
 class TokenTrie {
@@ -43,7 +43,7 @@ public:
   };
 
   /// `pieceOf` returns the bytes of each of the tokens 0 to `tokens` - 1. A
-  /// token whose bytes are empty is in no text.
+  /// token without bytes matches no text.
   TokenTrie(int32_t tokens,
             const std::function<std::string_view(int32_t)> &pieceOf);
 
@@ -57,7 +57,7 @@ public:
   /// The tokens by rank, which is their order in the trie. Tokens of the same
   /// node have consecutive ranks.
   const std::vector<int32_t> &idsByRank() const { return ranked; }
-  /// The tokens of node i have the ranks from its firstRank up to this one.
+  /// The end of the ranks of a node's own tokens, which begin at its firstRank.
   uint32_t endOfOwnRanks(size_t node) const {
     return node + 1 < tree.size() ? tree[node + 1].firstRank
                                   : static_cast<uint32_t>(ranked.size());

@@ -47,7 +47,7 @@ public:
   }
 
   void accept(int32_t id) override {
-    // Only a token that was chosen here tells something about the choices.
+    // Tokens that apply() did not choose say nothing about its choices.
     if (id == chosenId) {
       sum = probability + decay * sum;
       weight = 1 + decay * weight;
@@ -61,7 +61,7 @@ public:
   }
 
 private:
-  /// Makes the moving average what an endless past at the target would be.
+  /// Sets the moving average as if all past probabilities had been `target`.
   void forget() {
     sum = target / (1 - decay);
     weight = 1 / (1 - decay);
@@ -72,10 +72,10 @@ private:
   double decay;
   uint64_t seed;
   SplitMix64 random;
-  double sum = 0;    ///< of past probabilities, each weighted by its age
+  double sum = 0;    ///< of past probabilities; older ones weigh less
   double weight = 0; ///< the sum of these weights
   int32_t chosenId = -1;
-  double probability = 0; ///< that the chosen token had
+  double probability = 0; ///< of the chosen token
 };
 
 } // namespace

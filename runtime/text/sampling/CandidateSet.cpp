@@ -22,7 +22,8 @@ Status CandidateSet::load(std::span<const float> logits) {
   sortedFirst = 0;
   logitScale = 1;
   weightsAreKnown = false;
-  // A comparison with NaN is false.
+  // `isValid` becomes false for NaN too, because comparisons with NaN are
+  // false.
   bool isValid = true;
   float most = -HUGE_VALF;
   for (size_t i = 0; i < count; ++i) {
@@ -174,7 +175,7 @@ double CandidateSet::meanDistance(double total) {
   constexpr size_t kSums = 8;
   double sums[kSums] = {};
   for (size_t i = 0; i < count; ++i) {
-    // The distance may be infinite where the weight is 0.
+    // A distance may be infinite where the weight is 0, and the product NaN.
     const double product = weightOf[i] * ((items[i].logit - best) * logitScale);
     sums[i % kSums] += weightOf[i] > 0 ? product : 0;
   }

@@ -4,9 +4,8 @@
 // need only the best few of 150,000 candidates, so the set is sorted only as
 // far as somebody asks for.
 //
-// A temperature does not change the logits. It changes `scale`, by which they
-// are understood to be multiplied, because the product with a rounded logit
-// would be less exact.
+// A temperature does not change the logits, because storing rounded products
+// would be less exact. It changes `scale`, a factor of all logits.
 //
 // Ownership: the set owns 16 bytes per entry of the vocabulary and allocates
 // only in its constructor.
@@ -74,8 +73,8 @@ public:
   /// Puts the best `first` candidates in order at the beginning.
   void sortBest(size_t first);
 
-  /// Drops all but the `most` candidates with the largest logits, and keeps the
-  /// order of these. Of equal logits, the first ones in this order are kept.
+  /// Keeps only the `most` candidates with the largest logits, in their present
+  /// order. Of equal logits, the earlier ones are kept.
   void keepBest(size_t most);
 
   /// Drops all candidates from index `most` on.
@@ -109,18 +108,18 @@ public:
   /// one of these is changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
-  /// Returns the weights for the caller to set them, or for other numbers.
+  /// Returns the memory of the weights for the caller to write to.
   std::span<double> editWeights() {
     weightsAreKnown = false;
     return {weightOf.data(), count};
   }
 
-  /// The mean of (scaled logit - largest scaled logit), by probability.
-  /// `total`, which is not 0, is the sum of the weights.
+  /// The mean of (scaled logit - largest scaled logit), weighted by
+  /// probability. `total`, which is not 0, is the sum of the weights.
   double meanDistance(double total);
 
-  /// Chooses a candidate by its weight, with `unit` in [0, 1). Weights that are
-  /// 0 are never chosen. `total` is the sum of the weights.
+  /// Chooses a candidate with a probability in proportion to its weight. `unit`
+  /// is a random number in [0, 1), and `total` the sum of the weights.
   void choose(double total, double unit);
 
   /// The index of the candidate that the last sampler of a chain chose.
@@ -134,8 +133,8 @@ private:
   double logitScale = 1;
   size_t sortedFirst = 0; ///< number of best candidates that are in order
   bool whole = true;
-  float largest = 0;       ///< logit; see largestIsKnown
-  double weightsTotal = 0; ///< see weightsAreKnown
+  float largest = 0;       ///< valid if largestIsKnown
+  double weightsTotal = 0; ///< valid if weightsAreKnown
   bool largestIsKnown = false;
   bool weightsAreKnown = false;
 };

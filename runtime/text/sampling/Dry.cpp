@@ -29,8 +29,7 @@ public:
     if (longest == 0) {
       return;
     }
-    // The end of what came before is too short for a breaker, so each that is
-    // found ends in the new token.
+    // `text` keeps the end of the earlier text, as a breaker may begin there.
     text += tokenizer->piece(id, true);
     if (containsBreaker(text)) {
       tokens = 0;
@@ -158,7 +157,7 @@ private:
     }
     const double power = std::pow(base, static_cast<double>(length) -
                                             static_cast<double>(allowedLength));
-    // The smallest float keeps the token behind all others, but possible.
+    // The logit stays finite, so the token can still be chosen.
     candidate.logit = static_cast<float>(std::max<double>(
         candidate.logit - std::min<double>(multiplier * power, FLT_MAX),
         -FLT_MAX));
@@ -169,8 +168,9 @@ private:
   size_t allowedLength;
   RecentTokens recent;
   BreakerSearch breaker;
-  std::vector<size_t> repeated;    ///< by distance from the last token
-  std::vector<int32_t> longest;    ///< by id
+  /// For each distance from the last token, how many tokens repeat there.
+  std::vector<size_t> repeated;
+  std::vector<int32_t> longest;    ///< see findRepetitions()
   std::vector<int32_t> continuing; ///< the ids whose `longest` is set
 };
 

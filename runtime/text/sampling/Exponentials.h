@@ -8,14 +8,14 @@
 
 namespace air::rt {
 
-/// Sets weights[i] to exp((logit i - largest) * scale), where no logit is
-/// above `largest`, which is finite. The relative error of the exponential
-/// function is below 1e-15. Exponents below -700 give 0.
+/// Sets weights[i] to exp((logit i - largest) * scale). `largest` is finite,
+/// and no logit is above it. The relative error of the exponential function is
+/// below 1e-15. Exponents below -700 give 0.
 void computeExponentials(std::span<const Candidate> candidates, double largest,
                          double scale, std::span<double> weights);
 
-/// The sum of `values`, which is more exact than one from left to right, as it
-/// adds up eight sums of every eighth value.
+/// Sums up every eighth value and then the eight sums, which is more exact than
+/// one running sum.
 double sumOf(std::span<const double> values);
 
 } // namespace air::rt

@@ -69,8 +69,8 @@ bool keepsTheBest(SamplerKind kind) {
          kind == SamplerKind::TopP || kind == SamplerKind::MinP;
 }
 
-/// Without the samplers whose work is lost because a temperature of 0 follows
-/// at once and leaves only the best token.
+/// Leaves out the samplers whose work is lost because a temperature of 0
+/// follows at once and leaves only the best token.
 std::vector<SamplerKind> usefulSamplers(const SamplerOptions &options) {
   std::vector<SamplerKind> useful;
   for (SamplerKind kind : options.samplers) {

@@ -15,7 +15,6 @@
 namespace air::rt {
 namespace {
 
-/// The part that both versions have in common.
 class MirostatState {
 public:
   explicit MirostatState(const SamplerOptions &options)
@@ -24,7 +23,6 @@ public:
 
   double mu() const { return bound; }
 
-  /// Chooses one of the candidates.
   Status choose(CandidateSet &set) {
     const double total = set.computeWeights();
     if (total == 0) {
@@ -79,7 +77,7 @@ public:
 private:
   /// The number of tokens that the estimate of the exponent is based on.
   static constexpr size_t kEstimateFrom = 100;
-  /// An exponent this near to 1 is taken as 1, where the formula is 0 / 0.
+  /// Exponents this near to 1 count as 1, where the formula would give 0 / 0.
   static constexpr double kNearOne = 1e-9;
 
   size_t countBelow(CandidateSet &set) const {

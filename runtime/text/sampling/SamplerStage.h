@@ -1,11 +1,11 @@
 //===- SamplerStage.h - one sampler of a chain ------------------*- C++ -*-===//
 //
 // A stage changes the logits of candidates or drops candidates; the last stage
-// of a chain chooses one. What a stage has to remember from one token to the
-// next is its own. docs/sampling.md has the formula of each and its source.
+// of a chain chooses one. Each stage itself remembers what it needs of earlier
+// tokens. docs/sampling.md has the formula of each stage and its source.
 //
-// Thread-safety: that of a value type. Errors of apply(): Internal, if no
-// candidate can be chosen or a logit becomes infinite.
+// Thread-safety: use one object from one thread at a time. Errors of apply():
+// Internal, if no candidate can be chosen or a logit becomes infinite.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLING_SAMPLERSTAGE_H
@@ -29,14 +29,11 @@ public:
   /// Records a token of the prompt or a chosen one. `id` is in the vocabulary.
   virtual void accept(int32_t id) { (void)id; }
 
-  /// Returns to the state after construction.
   virtual void reset() {}
 
-  /// Returns a copy with the same state.
   virtual std::unique_ptr<SamplerStage> clone() const = 0;
 };
 
-/// Base of a stage that is copied by its copy constructor.
 template <typename Stage> class CopyableStage : public SamplerStage {
 public:
   std::unique_ptr<SamplerStage> clone() const override {
@@ -46,7 +43,7 @@ public:
 
 using StagePtr = std::unique_ptr<SamplerStage>;
 
-/// The set must be whole (CandidateSet::isWhole).
+/// The stage needs a set that is whole (CandidateSet::isWhole).
 StagePtr makeLogitBias(const std::vector<LogitBias> &biases);
 StagePtr makePenalties(const SamplerOptions &options, int32_t vocabSize);
 /// `tokenizer` may be null if there are no breakers. Otherwise it must outlive

@@ -24,7 +24,7 @@ public:
     const double wanted = total * mass;
     if (!set.isSorted()) {
       // All tokens below this weight together have less than half of the
-      // probability that may be missing, so none of them is needed.
+      // probability that may be left out, so none of them is needed.
       const double least =
           (total - wanted) / (2 * static_cast<double>(set.size()));
       std::span<const double> weights = set.weights();

@@ -20,9 +20,9 @@ public:
     if (total == 0) {
       return Status::ok();
     }
-    // With x the scaled distance of a logit from the largest, a token's
-    // surprise is log(total) - x, and the entropy is the mean surprise, so the
-    // difference of the two does not depend on log(total).
+    // A token's surprise is log(total) - x, where x is the scaled distance of
+    // its logit from the largest. The entropy is the mean surprise, so
+    // log(total) cancels out.
     const double mean = set.meanDistance(total);
     auto deviation = [&](const Candidate &candidate) {
       return std::abs((candidate.logit - best) * set.scale() - mean);

@@ -9,7 +9,8 @@ class XtcStage : public CopyableStage<XtcStage> {
 public:
   XtcStage(float probability, float threshold, uint64_t seed)
       : probability(probability), threshold(threshold),
-        // The final draw uses the numbers that follow from the seed itself.
+        // The final draw uses `seed` itself, and must not draw the same
+        // numbers.
         ownSeed(SplitMix64(seed).next()), random(ownSeed) {}
 
   Status apply(CandidateSet &set) override {

@@ -15,7 +15,7 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
 
 
 def unescape(text):
-    # Bytes given in hexadecimal are UTF-8.
+    # Escapes such as \xc3 stand for the bytes of UTF-8.
     plain = re.sub(r"\\(x)([0-9a-fA-F]{2})|\\(.)",
                    lambda m: chr(0xdc00 + int(m[2], 16)) if m[1] else ESCAPES.get(m[3], m[3]), text)
     raw = b"".join(bytes([ord(c) - 0xdc00]) if 0xdc00 <= ord(c) < 0xdd00 else c.encode() for c in plain)
@@ -95,7 +95,7 @@ def main():
         print(f"{len(cases)} of {file}")
     parser = (tests / "test-grammar-parser.cpp").read_text()
     errors = [plain(a[0]) for a in calls(parser, "verify_failure") if a]
-    # The grammars that an assertion on test_build_grammar_fails names.
+    # The grammars for which test_build_grammar_fails() expects an error.
     for match in re.finditer(r"const std::string (\w+) = (R\"\"\"\(.*?\)\"\"\");", integration, re.S):
         if f"test_build_grammar_fails({match[1]})" in integration[match.end():match.end() + 400]:
             errors.append(LITERAL.match(match[2])[2])

@@ -133,7 +133,7 @@ def in_order(schema, value):
 
 def main():
     checker = jsonschema.FormatChecker(["date", "uuid"])
-    # The package checks these two formats only with further packages.
+    # jsonschema needs more packages to check "time" and "date-time".
     from datetime import datetime
     def is_time(text):
         datetime.strptime(text.replace("Z", "+00:00"), "%H:%M:%S.%f%z" if "." in text else "%H:%M:%S%z")

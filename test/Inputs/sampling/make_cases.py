@@ -106,7 +106,7 @@ class Chain:
         text = self.history[-last:]
         limit = len(text)
         for breaker in o["dryBreakers"]:
-            # Whole tokens after the last occurrence of the breaker.
+            # Counts the whole tokens after the last occurrence of the breaker.
             whole = "".join(piece(t) for t in self.history)
             at = whole.rfind(breaker)
             if at >= 0:
@@ -121,7 +121,8 @@ class Chain:
             return cs
         longest = {}
         for end in range(1, len(text)):
-            # How many tokens before `end` are also the last ones of the text.
+            # Counts the tokens before `end` that equal the last ones of the
+            # text.
             n = 0
             while n < end and text[end - 1 - n] == text[len(text) - 1 - n]:
                 n += 1
@@ -538,8 +539,8 @@ with_xtc = distribution_of(logits, xtcThreshold=0.1, xtcProbability=1.0)
 share = f32(0.3)
 add_draws("XTC with a probability of 0.3", logits,
           [(1 - share, without), (share, with_xtc)], seed=3, **xtc)
-# A filter that refuses a free choice has the chain choose again with a mask. Both
-# tries are made with top-k 8, which keeps other tokens behind the mask.
+# If the filter refuses a token, the chain chooses again from masked logits.
+# Top-k 8 then keeps other tokens.
 allowed = list(range(0, 20, 2))
 top_k = dict(topK=8)
 free = distribution_of(logits, **top_k)

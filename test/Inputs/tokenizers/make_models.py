@@ -44,7 +44,7 @@ ATOMS = WORDS + list(string.printable) + ["  ", "\t", "\n\n", "\u00a0", "\u2003"
     "e\u0301", "\u00e9", "\u00c5", "\u0130", "\u1e9e", "\u03a3", "\uff21", "\u2460", "\ufb01", "\u212b", "\u4e00",
     "\u3400", "\uf900", "\U00020000", "\U0001f600", "\U0001f468\u200d\U0001f469", "\u3002", "\u00bf", "\u0e2a\u0e27",
     "\u093f", "\u0301", "\ufffd", "\u0085", "\u2028", "\x7f", "x" * 99, "y" * 101]
-# With these rules, several strings begin with one another, and one disappears.
+# One key is a prefix of another, and one is replaced by an empty text.
 RULES = {"\uff21": "A", "\u2460": "1", "\ufb01": "fi", "\u212b": "\u00c5", "e\u0301": "\u00e9",
          "e\u0301\u0323": "E", "\u00ad": "", "\u00a0": " ", "\u2003": " ", "\t": " ", "\n": " ", "\u1e9e": "SS"}
 
@@ -196,8 +196,8 @@ def published(folder):
     proto.trainer_spec.bos_piece, proto.trainer_spec.eos_piece, proto.trainer_spec.pad_piece = "<s>", "</s>", "<pad>"
     proto.normalizer_spec.precompiled_charsmap = bytes(have["tokenizer.ggml.precompiled_charsmap"].contents())
     processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
-    # sentencepiece adds scores in single precision, so with many equal pieces its
-    # rounding decides between divisions of the same score.
+    # sentencepiece adds float32 scores, so rounding decides between divisions
+    # into many equal pieces.
     write_cases("nomic-bert-moe", [t for t in texts(150, 7) if "x" * 20 not in t and "y" * 20 not in t],
                 processor.encode)
 

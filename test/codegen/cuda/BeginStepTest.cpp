@@ -70,7 +70,8 @@ TEST(BeginStep, DequantisesRowsOfEveryDType) {
       for (uint32_t e = 0; e < 512; ++e) {
         const float got = x[token * 512 + e];
         const float expected = 1.5F * row[e];
-        // The minima of Q4_K and Q5_K may be subtracted with another rounding.
+        // The kernel may round the subtraction of the minima of Q4_K and Q5_K
+        // differently.
         EXPECT_TRUE(got == expected ||
                     std::abs(got - expected) <= 0x1p-20F * std::abs(expected) ||
                     (std::isnan(got) && std::isnan(expected)))
@@ -124,8 +125,8 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
   const reference::Doubles expected =
       reference::ropeAngles(frequencies, positions, 1.25);
   for (size_t i = 0; i < expected.size(); ++i) {
-    // Half a unit in the last place of a float32 below 2, and the rounding
-    // error of an angle of up to 2^22 in double precision.
+    // The terms bound the rounding of a float32 below 2, and of an angle of up
+    // to 2^22 in double precision.
     EXPECT_NEAR(double{angles[i]}, expected[i], 0x1p-24 + 0x1p-30) << i;
   }
 }

@@ -150,7 +150,8 @@ TEST(ChooseToken, RandomDrawsFromTheTokensThatAreKept) {
   uint32_t compared = 0;
   for (uint32_t round = 0; round < 6; ++round) {
     std::vector<float> logits = randomLogits(20 + round, 8 * 301);
-    // Many equal logits, so that the limits of top-k and top-p fall among them.
+    // Many logits are equal, so that the limits of top-k and top-p fall among
+    // them.
     for (uint32_t i = 0; i < 4 * 301; ++i) {
       logits[i] = std::round(logits[i]);
     }

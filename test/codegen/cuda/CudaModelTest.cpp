@@ -67,7 +67,7 @@ double difference(const Left *left, const Right *right, size_t count) {
 }
 
 /// Reads the keys and values of a sequence's position from the emulated cache,
-/// and checks that they are rounded.
+/// and checks that they are nearly exact.
 KvRounding cacheOf(const EmulatedModel &device, uint32_t sequence,
                    uint32_t position) {
   return [&device, sequence, position](uint32_t layer, bool isValue,

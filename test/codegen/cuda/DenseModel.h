@@ -47,7 +47,7 @@ Result<DenseModel> readDenseModel(const std::string &path, bool half);
 using KvRounding = std::function<double(uint32_t layer, bool isValue,
                                         uint32_t element, double exact)>;
 
-/// One sequence, whose keys and values it holds.
+/// One sequence of tokens, with its keys and values.
 class DenseSequence {
 public:
   /// The model must outlive the sequence.
@@ -61,7 +61,7 @@ public:
 private:
   const DenseModel &model;
   uint32_t position = 0;
-  std::vector<Doubles> keys, values; ///< of each layer
+  std::vector<Doubles> keys, values; ///< one per layer
 };
 
 } // namespace air::codegen

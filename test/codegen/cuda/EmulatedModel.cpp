@@ -187,7 +187,7 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   make("logits", model.vocabulary);
   device.memory["table"] = emulator::bytesOf(model.embeddings);
   device.memory["inverse_frequency"] = emulator::bytesOf(model.frequencies);
-  // The pages of the sequences alternate.
+  // Consecutive pages belong to different sequences, in turn.
   std::vector<uint32_t> tables;
   for (uint32_t s = 0; s < shape.sequences; ++s) {
     for (uint32_t p = 0; p < shape.contextPages; ++p) {
@@ -286,7 +286,6 @@ double EmulatedModel::cached(uint32_t layer, uint32_t sequence,
                              uint32_t element) const {
   const uint32_t head = element / pages.headDim;
   const uint32_t at = element % pages.headDim;
-  // The pages of the sequences alternate.
   const uint64_t page = position / kKvPageTokens * batch.sequences + sequence;
   const uint64_t place =
       page * pages.pageBytes + layer * kvLayerBytes(pages) +

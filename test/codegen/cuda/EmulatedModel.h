@@ -9,7 +9,6 @@
 
 namespace air::codegen {
 
-/// The shape of a batch.
 struct BatchShape {
   uint32_t sequences = 1;
   uint32_t tokensPerSequence = 1;
@@ -29,22 +28,21 @@ public:
   /// previous step left them, or as set() did.
   Status step();
 
-  /// Sets the token ids and positions of the next step.
   void set(const std::vector<uint32_t> &ids,
            const std::vector<uint32_t> &positions);
   std::vector<uint32_t> ids() const;
   std::vector<float> logits() const; ///< [tokens][vocabulary]
-  /// The number in the KV cache, with the arguments of KvRounding.
+  /// Reads a number from the KV cache; `element` is as in KvRounding.
   double cached(uint32_t layer, uint32_t sequence, uint32_t position,
                 bool isValue, uint32_t element) const;
 
 private:
   struct Launch {
     cuda::CudaKernel kernel;
-    /// The buffers of the bindings whose names differ from their buffers'.
+    /// For each binding whose buffer has another name, that name.
     std::map<std::string, std::string> buffers;
     std::string dependent;    ///< the binding that the previous kernel wrote
-    uint64_t cacheOffset = 0; ///< of the layer's part of a KV page
+    uint64_t cacheOffset = 0; ///< where the layer begins in a KV page
   };
   EmulatedModel() = default;
   Status addLayer(const DenseModel &model, const BatchShape &shape,

@@ -75,8 +75,7 @@ double geluTanh(double x) {
          (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
 }
 
-/// The expected results of a kernel and the largest error that rounding may
-/// cause in each of them. `unit` is the relative error of an activation.
+/// The expected results of a kernel and the largest errors from rounding.
 struct Expected {
   Doubles y;
   Doubles allowed;
@@ -85,7 +84,7 @@ struct Expected {
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before) {
-  // Activations are rounded to float16, or twice to float16 or bfloat16. Sums
+  // Activations are sums of two float16 or two bfloat16, or one float16. Sums
   // are float32.
   const double unit = spec.splitActivations       ? 0x1p-18
                       : spec.dtype == DType::BF16 ? 0x1p-15
@@ -116,7 +115,7 @@ Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
         const double gate = spec.output == MatMulOutput::SiluGlu
                                 ? reference::silu(first)
                                 : geluTanh(first);
-        // The slope of either activation is at most 1.2.
+        // The slopes of SiLU and GELU are at most 1.2.
         error = unit * (1.2 * size * std::abs(up) + std::abs(gate) * otherSize +
                         1.2 * size * otherSize * unit) +
                 0x1p-18 * std::abs(gate * up);
@@ -259,7 +258,7 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
   }
 }
 
-/// A batch of tokens whose heads a matmul finishes.
+/// A matmul that normalises and rotates heads and stores keys and values.
 struct HeadCase {
   uint32_t queryHeads, keyHeads, valueHeads, headDim, tokens, perSequence;
   RopeKind rope;
@@ -318,7 +317,7 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // Another layer's part follows this layer's part of a page.
+    // Another layer's part follows in the page.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.rows = (one.queryHeads + one.keyHeads + one.valueHeads) * one.headDim;
     Result<CudaKernel> kernel = generateDecodeMatMul(spec, target, *intrinsics);
@@ -388,7 +387,7 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
       for (uint32_t h = 0; h < spec.rows / d; ++h) {
         const bool query = h < heads.queryHeads;
         const bool key = !query && h < heads.queryHeads + heads.keyHeads;
-        // A head is a row with one query head and no KV heads.
+        // The reference computes each head as a row with one query head.
         KernelSpec row;
         row.heads = 1;
         row.headDim = d;
