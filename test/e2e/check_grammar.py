@@ -47,7 +47,7 @@ for seed in range(8):
         if why.endswith("the model ended its text"):
             check_person(json.loads(text))
             complete += 1
-# The digits of a number may go on up to the limit of 200 tokens.
+# A number may have digits up to the limit of 200 tokens, which cuts the answer.
 t.expect(complete >= 10, f"only {complete} of 16 answers are complete")
 print(f"{complete} of 16 answers are complete JSON of the schema")
 
@@ -56,7 +56,7 @@ for temperature in (0, 1):
     t.expect(re.fullmatch(r' "(yes|no)"[!?]{3}', text), f"{text!r} does not match")
     t.expect(why.endswith("the model ended its text"), why)
 
-# With a trigger, the text before it is free.
+# The grammar applies only from the trigger on.
 text, why = generate("--grammar", 'root ::= " was" " <" [0-9]{2} ">"', "--grammar-trigger", " was", "--temp", 0)
 t.expect(re.fullmatch(r"((?! was).)* was <[0-9]{2}>", text, re.S), f"{text!r} does not match")
 t.expect(len(text) > len(" was <00>"), f"{text!r} begins with the trigger")

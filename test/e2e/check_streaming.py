@@ -64,9 +64,9 @@ def refusal(*command):
     return done.stderr
 
 
-# The message for too little memory states how much is needed. That much is not
-# enough without the disk, but it is enough with it, as the first plan below
-# shows. A little less is not enough.
+# The message for too little memory states the least that is enough. It is
+# enough only if weights may be read from the disk, and 32 KiB less are not
+# enough.
 least = t.least_ram(model, work / "none.air", "--ctx", 128)
 for too_little in ((least, "--disk", 0), (least - 2**15,)):
     refusal(t.AIRPACK, model, "--target", "host", "--ctx", 128, "-o", work / "none.air", "--ram", *too_little)

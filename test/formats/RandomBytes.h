@@ -8,7 +8,7 @@
 
 namespace air::test {
 
-/// The same bytes for the same seed, with every standard library.
+/// Random bytes that depend on `seed` alone, not on the standard library.
 inline std::vector<uint8_t> randomBytes(uint64_t size, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<uint8_t> bytes(size);

@@ -1,9 +1,9 @@
 //===- GrammarFuzz.cpp - any grammar or schema on any text ------*- C++ -*-===//
 //
 // The input is a grammar or, if its first byte is '{', a JSON schema; a zero
-// byte separates it from a text. Both must be read or refused in one line. For
-// each byte of the text, a mask must say what accept() says, and after a
-// refused byte the text must still be where it was.
+// byte separates it from a text. An error must be one line. Before each byte of
+// the text, the mask must agree with allows(), and what is allowed must be
+// accepted.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/GbnfParser.h"
@@ -28,7 +28,6 @@ void require(bool holds, const char *what) {
 }
 
 const TokenTrie &vocabulary() {
-  // Single bytes, and some longer pieces.
   static const std::vector<std::string> pieces = [] {
     std::vector<std::string> all;
     for (int i = 0; i < 256; ++i) {

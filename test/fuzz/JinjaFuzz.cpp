@@ -1,8 +1,8 @@
 //===- JinjaFuzz.cpp - any template on any context --------------*- C++ -*-===//
 //
 // The first line of the input is the context as JSON, and the rest is the
-// template. The template must be refused in one line, or render well-formed
-// text whose tainted ranges are ascending, the same each time.
+// template. The template must be refused in one line, or render the same UTF-8
+// text each time. The tainted ranges of the text must be ascending.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"

@@ -2,7 +2,7 @@
 //
 // An input that begins with a brace is a tokenizer.json, and any other is a
 // tokenizer.model. Reading it must not crash. A vocabulary that is accepted
-// must encode any text to its own ids, and decode them to UTF-8.
+// must encode any text to ids below its size, and decode these to UTF-8.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/tokenizer/TokenizerFiles.h"

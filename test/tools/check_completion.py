@@ -52,7 +52,7 @@ assert "--max-tokens" not in includes("airrun tokenize --", "--strings", "--help
 expect("airrun --completion ", "bash fish zsh")
 includes("airrun cache ", "list", "path", "rm")
 expect("airrun cache l", "list")
-# A command is only a command as the first word.
+# The name of a command is completed only as the first word.
 expect("airrun story.air tok", "")
 expect("airpack story.air --kv-type ", "f16 f32")
 expect("airpack insp", "inspect")

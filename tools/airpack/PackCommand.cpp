@@ -207,7 +207,7 @@ private:
   std::string stage;
   bool lines;
   cli::ProgressBar bar;
-  std::string printed; ///< the last line
+  std::string printed; ///< the line that was printed last
 };
 
 /// Measures how long the stages of packing take, for --times.

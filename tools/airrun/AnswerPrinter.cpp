@@ -51,7 +51,7 @@ Status AnswerPrinter::add(std::string_view text) {
       held.erase(0, end + kEnd.size());
       state = State::Answer;
     } else {
-      // What may be the beginning of </think> waits for the next part.
+      // An end that may begin </think> waits for the next part.
       size_t keep = std::min(held.size(), kEnd.size() - 1);
       while (!std::string_view(held).ends_with(kEnd.substr(0, keep))) {
         --keep;

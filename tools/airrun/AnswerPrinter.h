@@ -26,14 +26,14 @@ public:
 
   /// Takes the next part of the answer, which may be empty.
   Status add(std::string_view text);
-  /// Ends the answer, and the line if it has not ended.
+  /// Writes the rest, and a newline unless the answer ends with one.
   Status finish();
 
 private:
   enum class State : uint8_t {
-    Start,    ///< nothing but white space and the beginning of <think>
+    Start,    ///< only white space and a part of <think> so far
     Thinking, ///< after <think>
-    Answer,   ///< the rest, in which the marks mean nothing
+    Answer,   ///< after that, where the marks are plain text
   };
 
   Status emit(std::string_view text);

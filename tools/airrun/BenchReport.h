@@ -2,17 +2,17 @@
 //
 // Decode reads over one or two links: from memory, and, if the plan does not
 // keep all weights there, also from the disk. The limit of a link is its
-// measured bandwidth in bytes per second. The minimal bytes of a link are those
-// that a token cannot do without: of memory, the weights and the KV cache; of
-// the disk, the weights that the plan's placement does not keep in memory.
+// measured bandwidth in bytes per second. The minimal bytes are those that each
+// token must read over the link: the weights and the KV cache from memory, and
+// the weights that the plan's placement does not keep there from the disk.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links: 1
 //                    if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
-//   predicted_tok_s  what the plan predicts at the measured rates. Each token
-//                    takes the cores overlappedTime() (CpuRates.h), and the
-//                    cores and the disk together passTime()
+//   predicted_tok_s  what the plan predicts at the measured rates.
+//                    overlappedTime() (CpuRates.h) is the time of the cores
+//                    for a token, and passTime() adds the disk
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kPerSecond = 1000000000;
 
-/// The digits of a key that the list shows.
+/// The list shows this many digits of a key.
 constexpr size_t kShownDigits = 12;
 
 std::string timeText(int64_t nanoseconds) {

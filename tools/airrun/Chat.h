@@ -21,13 +21,13 @@
 
 namespace air {
 
-/// What a turn took. Times are in seconds.
+/// An answer, and what it took. Times are in seconds.
 struct Turn {
   std::string answer;
   rt::FinishReason reason = rt::FinishReason::NotFinished;
-  uint64_t promptTokens = 0; ///< of the whole conversation
-  uint64_t reusedTokens = 0; ///< of these, those that were computed before
-  uint64_t tokens = 0;       ///< that were generated
+  uint64_t promptTokens = 0; ///< in the whole conversation
+  uint64_t reusedTokens = 0; ///< those that an earlier turn computed
+  uint64_t tokens = 0;       ///< in the answer
   uint64_t context = 0; ///< the number of tokens that the plan has room for
   double promptSeconds = 0;
   double decodeSeconds = 0; ///< from the first token to the last
@@ -38,16 +38,16 @@ std::string turnText(const Turn &turn);
 
 class Chat {
 public:
-  /// `name` is what messages call the template. Errors: those of
-  /// jinja::Template::parse and rt::Tokenizer::create.
+  /// Messages call the template `name`. Errors: those of jinja::Template::parse
+  /// and rt::Tokenizer::create.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
                              std::string_view source, const std::string &name,
                              const jinja::Date &date);
 
-  /// Answers the conversation; the answer is shown by `write`, and is not added
-  /// to `messages`. With `dims`, reasoning is dimmed. Errors: those of the
-  /// template; DoesNotFit, with both numbers, if the conversation is longer
-  /// than the context; those of Generator.
+  /// Answers the conversation. `write` shows the answer, which is not added to
+  /// `messages`. With `dims`, reasoning is dimmed. Errors: those of the
+  /// template; DoesNotFit if the conversation is longer than the context, with
+  /// both lengths; those of Generator.
   Result<Turn> answer(const ChatMessages &messages,
                       const rt::GenerateOptions &options, bool dims,
                       const AnswerPrinter::Write &write);

@@ -18,11 +18,11 @@
 namespace air {
 namespace {
 
-/// An answer without --max-tokens ends with the context at the latest.
+/// Without --max-tokens, an answer may go on until the context is full.
 constexpr uint64_t kNoLimit = UINT64_MAX;
 
-/// The conversation so far: that of --load, with the message of
-/// --system-prompt.
+/// The conversation of --load, or an empty one. --system-prompt sets its system
+/// message.
 Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
   ChatMessages messages;
   if (const std::optional<std::string> path = invocation.text("--load")) {
@@ -65,8 +65,8 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session) {
   return Chat::create(session, std::move(vocabulary), source, name, date);
 }
 
-/// The message that is answered without a terminal: that of --prompt, or what
-/// standard input contains.
+/// The message that is answered without a terminal: the text of --prompt, or
+/// else standard input.
 Result<std::string> onlyMessage(const cli::Invocation &invocation,
                                 const rt::Session &session,
                                 const rt::Tokenizer &tokenizer) {
@@ -169,7 +169,7 @@ Status checkChat(const cli::Invocation &invocation) {
   if (const std::optional<std::string> date = invocation.text("--date")) {
     AIR_RETURN_IF_ERROR(parseDate(*date).status());
   }
-  // What a pipe contains can be read only once, by runChat().
+  // A pipe can be read only once, and runChat() does that.
   std::error_code error;
   const auto file = invocation.text("--chat-template");
   if (file && std::filesystem::is_regular_file(*file, error)) {
@@ -220,7 +220,7 @@ Status runChat(const cli::Invocation &invocation) {
     ChatLoop loop(chat, editor, std::move(messages), invocation, optionsFor);
     status = loop.run();
   }
-  // The editor has restored the terminal.
+  // The editor's destructor has restored the terminal.
   AIR_RETURN_IF_ERROR(status);
   if (const int signal = firstSignal(); signal != 0) {
     dieBy(signal);

@@ -266,7 +266,7 @@ Status ChatLoop::regenerate(const std::string &) {
     messages = std::move(before);
     return usageError("there is no message to answer again");
   }
-  // Another seed gives another answer.
+  // This changes the seed, and so the answer.
   ++repeats;
   Status status = answer();
   if (!status.isOk()) {

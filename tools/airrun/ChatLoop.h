@@ -69,7 +69,7 @@ private:
 /// NO_COLOR is not set (https://no-color.org).
 bool dimsReasoning();
 
-/// The text with U+FFFD in place of what is not UTF-8; a note says so.
+/// Replaces what is not UTF-8 by U+FFFD, and prints a note if it does so.
 std::string validText(const std::string &text);
 
 } // namespace air

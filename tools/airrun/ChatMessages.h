@@ -1,13 +1,13 @@
 //===- ChatMessages.h - a conversation as messages --------------*- C++ -*-===//
 //
-// A conversation is a JSON array of objects, as chat templates and the programs
-// that save conversations know it:
+// A conversation is a JSON array of objects, the form that chat templates and
+// other chat programs use:
 //
 //   [{"role": "system", "content": "Be brief."},
 //    {"role": "user", "content": "Hello"},
 //    {"role": "assistant", "content": "Hello! How can I help?"}]
 //
-// Objects that were loaded keep further keys, such as "tool_calls".
+// Other keys of objects that were loaded, such as "tool_calls", are kept.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_CHATMESSAGES_H
@@ -26,8 +26,8 @@ class ChatMessages {
 public:
   ChatMessages() : list(nlohmann::ordered_json::array()) {}
 
-  /// Parses what toJson() returns. A Corrupt error says which message is wrong;
-  /// each must be an object with the text "role".
+  /// Parses an array such as toJson() returns. Each message must have a text as
+  /// "role". A Corrupt error says which one is wrong.
   static Result<ChatMessages> parse(std::string_view json);
   /// The messages, with two spaces of indent and a final newline.
   std::string toJson() const;
@@ -47,8 +47,8 @@ public:
   void add(const char *role, const std::string &content);
   /// Removes the last message if it has the role. Returns whether it had.
   bool dropLast(std::string_view role);
-  /// Removes the last message of the user and all that follow it. Returns its
-  /// text, or nothing if there is none.
+  /// Removes the last message of the user and all that follow it. Returns the
+  /// text of that message, if there is one.
   std::optional<std::string> undo();
   /// Removes all but the system message.
   void clear();

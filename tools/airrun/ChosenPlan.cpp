@@ -167,7 +167,8 @@ Result<EntryLock> lockEntry(const PlanCache &cache, const std::string &key,
 /// Makes the plan. The caller holds an exclusive lock on its entry.
 Status makePlan(const PlanCache &cache, const Request &request) {
   AIR_ASSIGN_OR_RETURN(const uint64_t limit, limitOf(cache));
-  // A plan with its weights is about as large as the model.
+  // A plan with its weights is about as large as the model. If that is over the
+  // limit, the plan refers to the model's file.
   const bool isReference = request.bytes > limit;
   AIR_RETURN_IF_ERROR(cache.makeRoom(isReference ? 0 : request.bytes, limit));
   std::vector<std::string> arguments = {request.model,
@@ -260,7 +261,7 @@ std::vector<std::string> modelFiles(const std::string &path) {
     std::string file =
         stem + cli::format("-%05lu-of-%s.gguf", part, count.c_str());
     std::error_code error;
-    // airpack says which parts are missing.
+    // airpack reports the missing parts.
     if (fs::exists(file, error)) {
       files.push_back(std::move(file));
     }

@@ -5,8 +5,8 @@
 //
 // The key of a plan in the cache is a digest of
 //
-//   - the contents of the model's files, and of a split model also their names
-//   - the target host, with what a saved probe has measured
+//   - the contents of the model's files, and their names if there are several
+//   - the profile of this machine, with the rates that a saved probe measured
 //   - the options that choose how the model is packed
 //   - the contents of the program airpack, and the version of the plan format
 //
@@ -27,7 +27,7 @@
 namespace air {
 
 /// The options that choose how a model is packed: --ctx, --kv-type, --slots.
-/// --ram belongs to them, too, but every command that runs a plan has it.
+/// --ram is left out, because every command that runs a plan has it.
 std::vector<cli::Option> packOptions();
 
 /// Whether the file begins as a GGUF file does.
@@ -43,14 +43,14 @@ struct CachedPlan {
   EntryLock lock;
   std::string key;
   std::string path;
-  /// The value of --source, with which the plan runs; "" if it needs none.
+  /// The value of --source for running the plan, or "" if it needs none.
   std::string source;
 };
 
-/// The plan that `invocation` needs. Nothing if it names a plan. Errors: Usage
-/// for an option that does not apply, or if there is no folder for the cache;
-/// Unsupported if the plan must be made and there is no airpack; those of
-/// airpack; Io.
+/// The plan of the model in `invocation`, or nothing if that names a plan.
+/// Errors: Usage for an option that does not apply, or if there is no folder
+/// for the cache; Unsupported if the plan must be made and there is no airpack;
+/// those of airpack; Io.
 Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation);
 
 /// The folder of the cache. A Usage error says which variable to set.

@@ -17,7 +17,7 @@
 namespace air {
 namespace {
 
-/// The largest size of the memory in bytes: some 150 bytes for each file.
+/// A larger JSON file is ignored. It has some 150 bytes for each file.
 constexpr uint64_t kMostBytes = uint64_t{1} << 20;
 constexpr size_t kBlockBytes = size_t{1} << 20;
 

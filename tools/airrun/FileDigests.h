@@ -1,13 +1,13 @@
 //===- FileDigests.h - digests of files, remembered -------------*- C++ -*-===//
 //
-// Reading a model of many gigabytes only to name its contents takes as long as
+// Reading a model of many gigabytes only to compute its digest takes as long as
 // loading it. The digest of a file is therefore kept, together with the file's
 // device, inode, size, and times of last modification and last change. As long
 // as these stay the same, the file is taken to be unchanged.
 //
-// The memory is a JSON file. One that is missing or damaged counts as empty.
-// Two processes that save at the same time do not damage it, but what one of
-// them has added may be lost, and is then computed again.
+// The digests are in a JSON file, which counts as empty if it is missing or
+// damaged. Two processes that save at the same time do not damage it, but what
+// one of them has added may be lost, and is then computed again.
 //
 // Thread-safety: one caller at a time. Errors: Io if a file cannot be read or
 // changes while it is read; those of AtomicFile for save().
@@ -32,10 +32,10 @@ public:
   /// forgotten first.
   static constexpr size_t kMostFiles = 1000;
   /// A file that was changed less than this many seconds ago is not remembered,
-  /// because the next change might not move its times.
+  /// because another change might leave its times the same.
   static constexpr int64_t kSettledSeconds = 2;
 
-  /// Reads the memory at `path`.
+  /// Reads the JSON file at `path`.
   static FileDigests open(std::string path);
 
   /// The digest of the bytes of `file`. If they must be read, `progress` is
@@ -43,7 +43,7 @@ public:
   Result<Digest> digestOf(const std::string &file,
                           const std::function<void(uint64_t)> &progress);
 
-  /// Writes the memory, if anything was added to it.
+  /// Writes the JSON file if a digest was added.
   Status save();
 
 private:

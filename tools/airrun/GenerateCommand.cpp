@@ -209,7 +209,7 @@ cli::Command generateCommand() {
       ioOption(),
       ioLimitOption(),
       cli::sourceOption()};
-  // The options of samplers and grammars come before --stop.
+  // The options of samplers and grammars are listed before --stop.
   std::vector<cli::Option> choosing = samplingOptions();
   std::ranges::move(grammarOptions(), std::back_inserter(choosing));
   command.options.insert(
@@ -231,8 +231,8 @@ Status runGenerate(const cli::Invocation &invocation) {
                                       fromPlan(session.plan().sampling()),
                                       session.context()));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are both read and printed, neither --stop nor
-  // a grammar is given, and no sampler looks at texts.
+  // No tokenizer is needed if ids are read and printed, neither --stop nor a
+  // grammar is given, and no sampler looks at texts.
   std::optional<rt::Tokenizer> tokenizer;
   if (!ids || !invocation.has("--tokens") || invocation.has("--stop") ||
       hasGrammar(invocation) || rt::needsTokenTexts(options.sampler)) {

@@ -1,8 +1,8 @@
 //===- Interrupts.h - Ctrl-C during an answer -------------------*- C++ -*-===//
 //
 // The first SIGINT or SIGTERM ends the answer that is being generated; a second
-// one ends the process immediately. A signal that the parent process has let
-// this process ignore stays ignored.
+// one ends the process immediately. A signal that the process ignored at its
+// start stays ignored.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_INTERRUPTS_H

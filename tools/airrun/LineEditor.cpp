@@ -21,8 +21,8 @@ constexpr wchar_t kReplacement = 0xFFFD;
 /// Reads one byte. Returns 1, 0 at the end of the input, or -1 if a signal came
 /// or reading failed.
 int readByte(unsigned char &byte) {
-  // A signal that comes between the check and the call of poll() is noticed
-  // after this time.
+  // A signal that comes between the check and poll() is noticed after this
+  // time.
   constexpr int kMilliseconds = 100;
   while (firstSignal() == 0) {
     struct pollfd terminal = {STDIN_FILENO, POLLIN, 0};
@@ -137,7 +137,8 @@ LineEditor::LineEditor(LineEditor &&) noexcept = default;
 LineEditor::~LineEditor() = default;
 
 Result<LineEditor> LineEditor::open() {
-  // libedit shows a character only if the locale has it.
+  // libedit shows only characters of the locale, so UTF-8 replaces a
+  // single-byte locale.
   if (const char *locale = std::setlocale(LC_CTYPE, "");
       locale == nullptr || MB_CUR_MAX == 1) {
     (void)std::setlocale(LC_CTYPE, "C.UTF-8");

@@ -24,8 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The code with which a child ends that could not run the program, which is
-/// the code that a shell uses.
+/// The exit code of a child that could not run the program. Shells use the
+/// same.
 constexpr int kCannotRun = 127;
 
 bool isProgram(const std::string &path) {
@@ -34,7 +34,7 @@ bool isProgram(const std::string &path) {
          access(path.c_str(), X_OK) == 0;
 }
 
-/// What becomes of the lines that airpack prints to standard error.
+/// Handles the lines that airpack prints to standard error.
 class Messages {
 public:
   void take(std::string_view line) {
@@ -83,7 +83,7 @@ private:
 
   std::optional<cli::ProgressBar> bar;
   std::string shown; ///< the stage that the bar shows
-  std::string last;  ///< the last message of an error
+  std::string last;  ///< the last error message
 };
 
 /// Reads lines until the other end of the pipe has been closed.
@@ -145,7 +145,8 @@ std::string findAirpack() {
   std::string_view rest = path == nullptr ? "" : path;
   while (!rest.empty()) {
     const size_t colon = std::min(rest.find(':'), rest.size());
-    // An empty part means the current folder, from which nothing is run here.
+    // An empty part of PATH means the current folder. No program is run from
+    // it.
     const std::string candidate =
         std::string(rest.substr(0, colon)) + "/airpack";
     if (colon != 0 && isProgram(candidate)) {

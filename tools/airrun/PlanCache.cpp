@@ -66,8 +66,8 @@ Result<Description> readDescription(const std::string &path) {
   return description;
 }
 
-/// The digest of the header of a plan, which contains the digest of the
-/// metadata, which contain the digests of everything else.
+/// The digest of the header identifies a plan, because the header contains the
+/// digest of the metadata, and these contain all other digests.
 std::string identityOf(const PlanFile &plan) {
   const auto *header = reinterpret_cast<const uint8_t *>(&plan.header());
   return toHex(digestOf({header, sizeof(PlanHeader)}));
@@ -134,8 +134,8 @@ Result<EntryLock> PlanCache::lock(const std::string &key, LockKind kind,
     if (failed != 0) {
       return ioError("cannot lock '" + path + "': " + std::strerror(errno));
     }
-    // Whoever held the lock before may have removed the file. A lock on a file
-    // without a name keeps nobody out.
+    // The file may have been removed while this process waited. Other processes
+    // would then lock a new file of that name.
     struct stat locked = {};
     struct stat named = {};
     if (fstat(file, &locked) == 0 && stat(path.c_str(), &named) == 0 &&
@@ -179,7 +179,7 @@ Status PlanCache::describe(const std::string &key,
 }
 
 void PlanCache::touch(const std::string &key) const {
-  // Without the time, the entry is only removed earlier than it should be.
+  // If this fails, the entry is only removed earlier than it should be.
   (void)utimensat(AT_FDCWD, filePath(key, ".lock").c_str(), nullptr, 0);
 }
 

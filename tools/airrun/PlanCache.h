@@ -31,7 +31,7 @@ namespace air {
 struct PlanOrigin {
   std::string model;   ///< the path that the model had
   std::string options; ///< such as "--ctx 512", or ""
-  /// Identifies everything that the key stands for but the version of airpack.
+  /// Identifies all that the plan was made from, except the program airpack.
   std::string request;
 };
 
@@ -76,10 +76,10 @@ public:
   Result<EntryLock> lock(const std::string &key, LockKind kind,
                          bool waits) const;
 
-  /// Returns Ok if the plan of the entry can be used: if it is a plan whose
-  /// header and metadata are intact, and the one for which KEY.json was
-  /// written. Usage if the entry has no files yet; otherwise the message says
-  /// what is wrong with it. The caller holds a lock on the entry.
+  /// Returns Ok if the plan of the entry can be used: its header and metadata
+  /// are intact, and KEY.json was written for it. Fails with Usage if neither
+  /// file exists; other errors say what is wrong. The caller holds a lock on
+  /// the entry.
   Status check(const std::string &key) const;
 
   /// Writes KEY.json for the plan at planPath(). The caller holds an exclusive
@@ -89,7 +89,7 @@ public:
   /// Notes that the entry is used now. The caller holds a lock on it.
   void touch(const std::string &key) const;
 
-  /// The entries, those that were used last first.
+  /// The entries. The one that was used last comes first.
   std::vector<CacheEntry> entries() const;
 
   /// Removes the files of an entry. Returns false if it is in use.
@@ -102,9 +102,8 @@ public:
   /// out to be damaged. Other processes that run it are not disturbed.
   void discard(const std::string &key) const;
 
-  /// Removes entries that are not in use, those that were used longest ago
-  /// first, until the plans that remain have at most `most` bytes together with
-  /// `needed` more.
+  /// Removes plans that are not in use until all plans and `needed` more bytes
+  /// fit into `most` bytes. Those that were used longest ago go first.
   Status makeRoom(uint64_t needed, uint64_t most) const;
 
   /// The most bytes that the plans may have if the user sets no limit: half of

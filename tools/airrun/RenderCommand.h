@@ -1,7 +1,7 @@
 //===- RenderCommand.h - airrun render --------------------------*- C++ -*-===//
 //
-// Turns a conversation into the text that a model expects, by the chat template
-// of a plan, of a GGUF file, or of a file of its own. Reads no weights.
+// Turns a conversation into the text that a model expects. The chat template is
+// that of a plan or of a GGUF file, or a file by itself. Reads no weights.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_RENDERCOMMAND_H

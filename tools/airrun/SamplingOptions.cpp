@@ -133,7 +133,7 @@ Result<rt::LogitBias> parseBias(const std::string &text) {
   return bias;
 }
 
-/// Sets what the options say that are neither numbers nor whole numbers.
+/// Sets the options whose values are not single numbers.
 Status readLists(const cli::Invocation &invocation,
                  rt::SamplerOptions &options) {
   for (const std::string &text : invocation.list("--logit-bias")) {
@@ -170,7 +170,7 @@ Status readLists(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The defaults of the runtime, where the model recommends nothing else.
+/// What the model recommends, or else the defaults of the runtime.
 rt::SamplerOptions recommended(const SamplingDefaults &model,
                                uint64_t context) {
   rt::SamplerOptions options;

@@ -20,8 +20,8 @@ cli::Command tokenizeCommand();
 /// strings), Io, and those of the readers.
 Status runTokenize(const cli::Invocation &invocation);
 
-/// The vocabulary of a plan or a GGUF file; the first bytes show which it is.
-/// Prints what the reader of a GGUF file corrected as notes.
+/// Reads the vocabulary of a plan or of a GGUF file; the first bytes show which
+/// it is. Prints a note for each correction that the GGUF reader made.
 Result<TokenizerData> readVocabulary(const std::string &path);
 /// The tokenizer of a plan or a GGUF file.
 Result<rt::Tokenizer> openTokenizer(const std::string &path);

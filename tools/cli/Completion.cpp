@@ -77,7 +77,7 @@ std::string functionName(const Tool &tool) {
 
 // ---- bash -------------------------------------------------------------------
 
-/// The lines that complete the value of one kind of option.
+/// The case of the script that completes the value of an option in `label`.
 std::string bashValue(const std::string &label, const std::string &reply) {
   return "      " + label + ")\n        " + reply + "\n        return ;;\n";
 }
@@ -182,7 +182,7 @@ std::string bashScript(const Tool &tool) {
 
 // ---- zsh --------------------------------------------------------------------
 
-/// A text for one of the fields of _arguments, which end at ']' and ':'.
+/// Escapes a text for zsh's _arguments, in which ']' and ':' end a field.
 std::string zshField(const std::string &text) {
   std::string out;
   for (char c : text) {
@@ -206,7 +206,7 @@ std::string zshSpecification(const Option &option) {
   const std::string help =
       "[" + zshField(firstSentence(option.help)) + "]" + value;
   const std::string star = option.kind == ValueKind::StringList ? "*" : "";
-  // After "=-" only the same word may hold the value, after "=" also the next.
+  // After "=-", the value is in the same word; after "=", it may be the next.
   const std::string sign = option.kind == ValueKind::Flag ? ""
                            : option.impliedValue          ? "=-"
                                                           : "=";

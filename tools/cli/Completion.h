@@ -1,7 +1,7 @@
 //===- Completion.h - the table as a shell's completions --------*- C++ -*-===//
 //
 // The scripts complete the names of commands and options, the values of options
-// that have a choice, and file names where an option or an argument takes a
+// with fixed choices, and file names where an option or an argument takes a
 // file.
 //
 //===----------------------------------------------------------------------===//

@@ -14,10 +14,10 @@
 
 namespace air::cli {
 
-/// The folder in which the programs keep what they can make again:
+/// The folder for files that the programs can make again:
 /// $XDG_CACHE_HOME/airpack, or $HOME/.cache/airpack if XDG_CACHE_HOME is unset,
-/// empty or relative (XDG Base Directory Specification). Empty if neither
-/// variable can be used.
+/// empty or relative (XDG Base Directory Specification). The result is empty if
+/// neither variable can be used.
 std::string cacheFolder();
 
 /// The path of the file; empty if cacheFolder() is empty.

@@ -18,8 +18,8 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
-/// Whether T16 stores the scale, and the minimum if there is one, of every 32
-/// columns in a byte. The source stores them in 6 bits each.
+/// Whether T16 gives the scale of every 32 columns a whole byte, and the
+/// minimum, if there is one, another. The source uses 6 bits for each.
 bool isWidened(DType dtype) {
   return dtype == DType::Q4_K || dtype == DType::Q5_K || dtype == DType::IQ4_XS;
 }

@@ -45,9 +45,10 @@ TEST(CodecChoice, AFastDiskLeavesNoTime) {
 
 TEST(CodecChoice, ASecondCodecHasTheTimeThatIsLeft) {
   CodecQuestion asked = question();
-  // Another 0.2 GB become 0.18 GB, so the disk needs 2.88 s and memory 0.4 s.
-  // The first codec takes 0.9 s of each core, which leaves 1.58 s: enough for
-  // 0.2 GB at 64 MB/s (1.5625 s), but not at 63 MB/s (1.587 s).
+  // A second codec saves 0.02 GB, so the disk takes 2.88 s and memory 0.4 s.
+  // The first codec takes 0.9 s of each core, which leaves 1.58 s. In this
+  // time, 2 cores decode 0.2 GB at 64 MB/s (1.5625 s), but not at 63 MB/s
+  // (1.587 s).
   asked.coded.push_back({200'000'000, 0.9, 64'000'000});
   EXPECT_TRUE(codecsPay(asked));
   asked.coded[1].decodeRate = 63'000'000;

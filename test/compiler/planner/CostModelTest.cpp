@@ -7,8 +7,8 @@ namespace air::compiler {
 namespace {
 
 TEST(CostModel, TheSlowestLinkLimits) {
-  // Reading 8 GB at 80 GB/s takes 100 ms, and reading 0.7 GB at 3.5 GB/s takes
-  // 200 ms, which hide all but 20 ms of it.
+  // Reading takes 100 ms from memory and 200 ms from the disk. A fifth of the
+  // shorter time is added to the longer one.
   PassPrediction prediction =
       predictPass({{"dram", 8'000'000'000, 80'000'000'000},
                    {"disk", 700'000'000, 3'500'000'000}});
@@ -26,8 +26,8 @@ TEST(CostModel, ArithmeticOverlapsReadingInPart) {
   PassPrediction prediction = predictPass({reading, arithmetic});
   EXPECT_EQ(prediction.nanoseconds, 130'000'000U);
   EXPECT_EQ(prediction.limit, "dram");
-  // The disk works at the same time as the cores, so only a fifth of 120 ms of
-  // disk reads is added.
+  // The cores take 130 ms. Of the disk's shorter time of 120 ms, only a fifth
+  // is added.
   EXPECT_EQ(
       predictPass({reading, arithmetic, {"disk", 120, 1'000}}).nanoseconds,
       154'000'000U);

@@ -115,7 +115,8 @@ TEST(Explain, SomeOnTheDisk) {
   EXPECT_LE(some.total.ram, 6 * kGB);
   EXPECT_GT(some.total.ram, 6 * kGB - 2 * kMiB);
   EXPECT_EQ(some.limitedBy, "disk");
-  // The CPU reads all 9 GB at 60 GB/s. The disk hides four fifths of this time.
+  // The CPU reads all 9 GB at 60 GB/s. A fifth of this time is added to the
+  // disk's.
   const double cores = 0.2 * 9e9 / 60e9;
   const auto rate = [&](double bytes) { return 1 / (bytes / 3e9 + cores); };
   EXPECT_NEAR(*some.decode,

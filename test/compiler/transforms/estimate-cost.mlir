@@ -2,8 +2,8 @@
 
 // A decode pass reads the weights of the program for one token from memory.
 // Reading 1000 + 24 bytes at 2 GB/s takes 512 ns. In the second placement, the
-// pass also reads 8192 bytes from the disk, which takes 8192 ns at 1 GB/s and hides
-// four fifths of the 512 ns.
+// pass also reads 8192 bytes from the disk, which takes 8192 ns at 1 GB/s. A
+// fifth of the shorter time is added to the longer one.
 
 // CHECK: plan.placement resident [1000] ring 0 {
 // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>] nanoseconds 512 limit "dram"

@@ -1,9 +1,9 @@
 // RUN: air-opt %s --split-input-file --place-weights="planes-ratio=0.7 zstd-ratio=0.8" | FileCheck %s
 // RUN: air-opt %s --split-input-file --place-weights="planes-ratio=0.7 zstd-ratio=0.98" | FileCheck %s --check-prefix=SMALL
 
-// Half of the 128 MiB of weights is read from the disk in each pass. It is
-// slow, so the cores can decode meanwhile: bfloat16 numbers with planes, and
-// the others with zstd, if zstd makes them enough smaller.
+// Each pass reads half of the 128 MiB of weights from the disk, which is so
+// slow that the cores have time to decode. The bfloat16 weights get the codec
+// planes. The others get zstd if it makes them small enough.
 
 // CHECK: plan.segment @a weights codec planes bytes 67108864
 // CHECK: plan.segment @b weights codec zstd bytes 67108864
@@ -33,8 +33,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 2 : i64, cpu = {barri
 
 // -----
 
-// It is not known how fast this machine decodes zstd, and planes take the cores
-// longer than the disk takes without a codec.
+// The rate at which this machine decodes zstd is not known. Decoding planes
+// would take longer than reading the weights without a codec.
 
 // CHECK: plan.segment @a weights codec none bytes 67108864
 // CHECK: plan.segment @b weights codec none bytes 67108864

@@ -1,7 +1,7 @@
 //===- CharsmapTest.cpp - sentencepiece's normalisation rules ---*- C++ -*-===//
 //
-// What the rules do is tested by test/runtime/text/ModelVectorsTest.cpp, with
-// rules that sentencepiece has compiled.
+// test/runtime/text/ModelVectorsTest.cpp tests the effect of rules that
+// sentencepiece has compiled.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/Charsmap.h"
@@ -29,8 +29,8 @@ std::string charsmap(const std::vector<uint32_t> &units,
   return bytes + replacements;
 }
 
-/// "a" becomes "xy". The root has the offset 0, so "a" leads to unit 0x61,
-/// which has the label "a", bit 8, and the offset 2. Its value is in unit 0x63.
+/// Replaces "a" by "xy". The root has the offset 0, so "a" leads to unit 0x61.
+/// Bit 8 says that it has a value, which its offset 2 puts into unit 0x61 ^ 2.
 std::vector<uint32_t> oneRule() {
   std::vector<uint32_t> units(0x64);
   units[0x61] = (2U << 10) | 0x100 | 'a';
@@ -91,7 +91,8 @@ TEST(CharsmapTest, RandomUnitsAreHarmless) {
   for (int round = 0; round < 2000; ++round) {
     std::vector<uint32_t> units(1 + random() % 300);
     for (uint32_t &unit : units) {
-      // Most units have small offsets and values, so that many are accepted.
+      // The offsets and values are small, so that many of the maps are
+      // accepted.
       unit = (random() % 64) << 10 | random() % 256;
       unit |= random() % 50 == 0 ? 0x100 : 0;
     }

@@ -45,7 +45,6 @@ void addStaging(P &p, uint64_t bytes) {
   }
 }
 
-/// Makes the tokenizer one of the kind Bpe that has rules.
 void addRules(P &p) {
   p.tokenizer->kind = plan::TokenizerKind::Bpe;
   p.tokenizer->rules = std::make_unique<plan::TextRulesT>();

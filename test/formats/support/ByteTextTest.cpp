@@ -16,7 +16,6 @@ TEST(ByteText, TwoDecimalsOfTheLargestUnit) {
 TEST(ByteText, RoundedUp) {
   EXPECT_EQ(byteTextUp(1023), "1023 B");
   EXPECT_EQ(byteTextUp(uint64_t{3} << 29), "1.50 GiB");
-  // One byte more than 1.5 MiB, and one less.
   EXPECT_EQ(byteTextUp((uint64_t{3} << 19) + 1), "1.51 MiB");
   EXPECT_EQ(byteTextUp((uint64_t{3} << 19) - 1), "1.50 MiB");
 }

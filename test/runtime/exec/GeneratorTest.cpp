@@ -347,7 +347,7 @@ TEST_F(GeneratorTest, TheSameSeedDrawsTheSame) {
   EXPECT_NE(first.ids, answer(options).ids);
 }
 
-/// The logits after the last of `tokens`, which are run in `kept`.
+/// Runs `tokens` in `kept`, and returns the logits after the last one.
 std::vector<float> runIn(Session &session, KeptSequence &kept,
                          std::span<const int32_t> tokens) {
   const std::vector<SequenceId> sequences(tokens.size(), kept.id());
@@ -411,12 +411,12 @@ TEST_F(GeneratorTest, ComputesOnlyWhatAKeptSequenceLacks) {
            std::to_string((*generator)->promptTokens());
   };
   EXPECT_EQ(ask({50, kFakeBos}), "Once upatim 0+2");
-  // All tokens of the answer were run but the one that ended it.
+  // All tokens except the one that ended the answer were run.
   EXPECT_EQ(kept->tokens().size(), 2U + 11U);
   std::vector<int32_t> next(kept->tokens().begin(), kept->tokens().end());
   next.insert(next.end(), {60, kFakeBos});
   EXPECT_EQ(ask(next), "Once upatim 13+2");
-  // A conversation that fills the context fits, whatever is held.
+  // A prompt as long as the context fits, whatever tokens the sequence holds.
   std::vector<int32_t> full(session->context(), 70);
   EXPECT_EQ(ask(full).substr(1), " 0+150");
   full.push_back(70);

@@ -53,12 +53,12 @@ struct FakeModel {
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 
-/// Adds a copy of the first placement that reads the only segment of weights in
-/// every pass, through a ring of `ringBytes`, and has no budgets.
+/// Adds a copy of the first placement. The copy reads the only segment of
+/// weights in every pass, through a ring of `ringBytes`, and has no budgets.
 void addStreamedPlacement(plan::PlanT &plan, uint64_t ringBytes);
 
-/// A fake plan in a file of the test's temporary folder, which the destructor
-/// removes.
+/// A file with a fake plan in the test's temporary folder. The destructor
+/// removes the file.
 class FakePlanFile {
 public:
   FakePlanFile();

@@ -20,7 +20,6 @@ jinja::Value json(const char *text) {
   return value.isOk() ? *value : jinja::Value();
 }
 
-/// What a template makes of a conversation.
 Result<jinja::Rendered> render(const TokenizerData &data,
                                const Conversation &conversation,
                                const char *source) {
@@ -47,8 +46,8 @@ TEST(ChatTemplate, ToolsChooseTheirTemplate) {
   EXPECT_EQ(chooseTemplate(data, true), "t");
 }
 
-// transformers passes tools and documents always, as None if there are none,
-// and only those special tokens that the tokenizer has.
+// transformers, in Python, always passes tools and documents, as None if there
+// are none, and only those special tokens that the tokenizer has.
 TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
   TokenizerData data;
   data.tokens = {"<unk>", "<s>", "</s>"};
@@ -63,7 +62,7 @@ TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
   Result<jinja::Rendered> got = render(data, conversation, source);
   ASSERT_TRUE(got.isOk()) << got.status().message();
   EXPECT_EQ(got->text, "<s>|<unk>|False|False|None|None|True|<s>|");
-  // Only the message is tainted, the special tokens are not.
+  // Only the text of the message is tainted. The special tokens are not.
   ASSERT_EQ(got->tainted.size(), 1U);
   EXPECT_EQ(got->tainted[0], (TaintedSpan{37, 40}));
 
@@ -86,8 +85,7 @@ TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
             "conversation sets it");
 }
 
-/// A vocabulary with control and user-defined tokens, some of which begin with
-/// others.
+/// Adds control and user-defined tokens, some of which are prefixes of others.
 TokenizerData withSpecials(TokenizerData data) {
   appendToken(data, "<|im_start|>", TokenType::Control);
   appendToken(data, "<|im_end|>", TokenType::Control);
@@ -129,7 +127,8 @@ TEST(EncodeRendered, AUserCannotWriteControlTokens) {
   EXPECT_EQ(ids.front(), start);
   EXPECT_EQ(ids[ids.size() - 2], end);
   EXPECT_EQ(textOf(tokenizer, ids), got->text);
-  // Without the marks, the user would end the message and begin another.
+  // Without the tainted ranges, the user would end the message and begin
+  // another.
   const Ids naive = tokenizer.encode(got->text, false, true);
   EXPECT_EQ(countOf(naive, start), 2U);
   EXPECT_EQ(countOf(naive, end), 3U);
@@ -141,8 +140,7 @@ TEST(EncodeRendered, NoControlTokenExtendsIntoTaintedText) {
   const int32_t end = tokenizer.specialToken("<|im_end|>");
   const int32_t longer = tokenizer.specialToken(text);
   EXPECT_EQ(tokenizer.encodeRendered(text, {}), Ids{longer});
-  // Only the last character comes from the user, and the shorter token ends
-  // before it.
+  // Only the "!" comes from the user, so the token that ends before it is used.
   const TaintedSpan last[] = {{10, 11}};
   EXPECT_EQ(tokenizer.encodeRendered(text, last).front(), end);
   EXPECT_EQ(tokenizer.encodeRendered(text, last).size(), 2U);
@@ -159,8 +157,8 @@ TEST(EncodeRendered, WordsExtendOverTheEndsOfRanges) {
   EXPECT_EQ(tokenizer.encodeRendered("abc", middle).size(), 1U);
 }
 
-/// The same by the definition: at each position, the longest special token that
-/// is allowed there.
+/// Encodes by the definition: takes the longest special token that is allowed
+/// at each position.
 Ids slowly(const Tokenizer &tokenizer, const TokenizerData &data,
            const std::string &text, const std::vector<TaintedSpan> &tainted) {
   Ids ids;

@@ -249,7 +249,8 @@ std::string piece(const std::string &text, float score, uint64_t type) {
                         number(3, type));
 }
 
-/// The bytes that sentencepiece's proto describes, for the vocabulary `data`.
+/// The bytes of a sentencepiece model, a protobuf message, with the vocabulary
+/// `data`.
 std::string modelOf(const TokenizerData &data, uint64_t type,
                     const std::string &more = "") {
   std::string bytes;

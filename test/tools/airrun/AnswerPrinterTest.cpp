@@ -8,7 +8,7 @@ using namespace air;
 
 namespace {
 
-/// What is written for an answer that comes in two parts, or byte by byte.
+/// What is written for an answer that comes in these parts.
 std::string printed(std::vector<std::string> parts, bool dims,
                     bool isThinking = false) {
   std::string out;

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 namespace {
 
-/// A file that has not changed for a while, as the inputs of tests.
+/// A file that was not changed in the last seconds.
 const std::string kOldFile = AIR_TEST_INPUTS "/models/tiny/llama2.gguf";
 
 class FileDigestsTest : public testing::Test {

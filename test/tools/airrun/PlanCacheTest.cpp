@@ -33,7 +33,7 @@ protected:
 
   static std::string key(char digit) { return std::string(32, digit); }
 
-  /// Makes an entry that was last used `seconds` after some time.
+  /// Makes an entry that was last used `seconds` after a fixed time.
   void add(char digit, size_t bytes, int64_t seconds) {
     std::ofstream(cache->planPath(key(digit))) << std::string(bytes, 'x');
     const std::string lock = (folder / (key(digit) + ".lock")).string();
@@ -42,7 +42,7 @@ protected:
                                       {1700000000 + seconds, 0}};
     ASSERT_EQ(utimensat(AT_FDCWD, lock.c_str(), times, 0), 0);
   }
-  /// The first digits of the keys in the order of the list.
+  /// The first digits of the keys, in the order of entries().
   std::string left() {
     std::string digits;
     for (const CacheEntry &entry : cache->entries()) {

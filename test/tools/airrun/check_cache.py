@@ -26,7 +26,8 @@ for folder in (BIN, LONELY):
     folder.mkdir(parents=True)
     shutil.copy(AIRRUN, folder / "airrun")
 LOG = WORK / "log"
-# The same call makes the same plan, so the second time it is copied, unless AIR_TEST_REAL is set.
+# The script in place of airpack copies the plan of an earlier equal call,
+# unless AIR_TEST_REAL is set.
 KEPT = WORK / "kept"
 KEPT.mkdir()
 (BIN / "airpack").write_text(f"""#!/bin/sh
@@ -87,7 +88,7 @@ def entries():
     return json.loads(start("cache", "list", "--json").stdout)
 
 
-# The first start makes the plan; its text is that of a plan made by hand.
+# The first start makes the plan. It gives the same text as a plan made by hand.
 subprocess.run([AIRPACK, MODEL, "--target", "host", "-o", WORK / "by-hand.air"], check=True, capture_output=True)
 expected = start(WORK / "by-hand.air", *GREEDY).stdout
 first = packs(1, lambda: start(MODEL, *GREEDY))
@@ -99,7 +100,8 @@ assert entry["model"] == str(MODEL) and entry["options"] == "" and not entry["in
 assert Path(entry["plan"]).read_bytes() == (WORK / "by-hand.air").read_bytes()
 assert entry["bytes"] == os.path.getsize(entry["plan"]) and abs(entry["last_used"] - time.time()) < 600, entry
 
-# The contents count, not the name. The other commands find the same plan.
+# The contents of the model count, not its name. Other commands use the same
+# plan.
 MODEL.rename(WORK / "renamed.gguf")
 assert packs(0, lambda: start(WORK / "renamed.gguf", *GREEDY)).stdout == expected
 (WORK / "renamed.gguf").rename(MODEL)
@@ -107,7 +109,7 @@ packs(0, lambda: start("logits", MODEL, "--tokens", "1,2", "-o", WORK / "logits.
 packs(0, lambda: start("bench", MODEL, "-p", 1, "-n", 1, "--rounds", 1))
 assert os.path.getsize(WORK / "logits.f32") > 0
 
-# Each choice has its own plan, however it is written.
+# Each choice has one plan, in whatever form it is written.
 ram = 1 << 30
 for options in (("--ctx", "40"), ("--kv-type", "f32"), ("--slots", "2"), ("--ram", "1GiB")):
     packs(1, lambda: start(MODEL, *GREEDY, *options))
@@ -119,7 +121,7 @@ fails(2, "--ctx is decided when a model is packed", WORK / "by-hand.air", *GREED
 fails(2, "is a model itself; leave out --source", MODEL, *GREEDY, "--source", WORK)
 fails(2, "--ram", MODEL, *GREEDY, "--ram", "much")
 
-# The list, the folder, and removing.
+# The commands of airrun cache.
 assert start("cache", "path").stdout == f"{PLANS}\n"
 text = start("cache", "list").stdout.splitlines()
 assert len(text) == 6 and text[-1].startswith("5 plans, ") and entry["key"][:12] in "".join(text), text
@@ -143,7 +145,7 @@ for child in together:
     assert child.returncode == 0 and out == expected, (out, errors)
 assert len(calls()) - before == 1, calls()[before:]
 
-# Damaged and foreign plans are made again.
+# Plans that are damaged or of another model are made again.
 (entry,) = entries()
 plan = Path(entry["plan"])
 good = plan.read_bytes()
@@ -189,7 +191,7 @@ replace(plan, good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
 fails(6, "is made again at the next start", MODEL, *GREEDY)
 assert packs(1, lambda: start(MODEL, *GREEDY)).stdout == expected
 
-# The memory of digests is used: with another digest there, another plan is wanted.
+# Another digest in digests.json leads to another plan.
 time.sleep(2.1)
 start(MODEL, *GREEDY)
 memory = PLANS / "digests.json"
@@ -200,7 +202,8 @@ memory.write_text(json.dumps(changed))
 packs(1, lambda: start(MODEL, *GREEDY))
 memory.write_text("damaged")
 packs(0, lambda: start(MODEL, *GREEDY))
-# A model that was changed has another plan, even if its size and time stay the same.
+# A model with other bytes has another plan, even if its size and time stay the
+# same.
 facts = os.stat(MODEL)
 data = MODEL.read_bytes()
 MODEL.write_bytes(data[:-4] + bytes([data[-4] ^ 1]) + data[-3:])
@@ -216,7 +219,7 @@ fails(4, "install airpack", MODEL, *GREEDY, "--ctx", 41, folder=LONELY, env=nowh
 # airpack is also found in PATH.
 packs(0, lambda: start(MODEL, *GREEDY, folder=LONELY, env=environment(PATH=f"{BIN}:{os.environ['PATH']}")))
 
-# The folder.
+# XDG_CACHE_HOME or HOME gives the folder.
 fails(2, "neither is set", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=None, HOME=None))
 home = environment(XDG_CACHE_HOME=None, HOME=str(WORK / "home"))
 packs(1, lambda: start(MODEL, *GREEDY, env=home))
@@ -225,7 +228,8 @@ assert (WORK / "home/.cache/airpack/plans").is_dir()
 (WORK / "blocked").write_text("")
 fails(8, "cannot create the folder", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=str(WORK / "blocked")))
 
-# The limit. A model that is larger leaves its weights in its own file.
+# AIR_CACHE_MAX limits the cache. The plan of a larger model leaves the weights
+# in the model's file.
 fails(2, "AIR_CACHE_MAX: ", MODEL, *GREEDY, "--ctx", 42, env=environment(AIR_CACHE_MAX="many"))
 start("cache", "rm", "--all")
 small = environment(AIR_CACHE_MAX="1000")
@@ -243,7 +247,8 @@ for context in (40, 41, 42):
 assert [e["options"] for e in entries()] == ["--ctx 42"], entries()
 assert "--reference" not in calls()[-1]
 
-# A plan in use is not removed, and who wants it waits as long as another process makes it.
+# A plan in use is not removed. A start that needs a plan waits while another
+# process makes it.
 (used,) = entries()
 with open(Path(used["plan"]).with_suffix(".lock")) as lock:
     fcntl.flock(lock, fcntl.LOCK_SH)
@@ -271,7 +276,7 @@ assert packs(0, lambda: start(Path(parts[0]).name, *GREEDY)).stdout == expected
 os.chdir(here)
 fails(2, "part", parts[1], *GREEDY)
 
-# An error of airpack is airrun's, and leaves nothing behind.
+# airrun reports an error of airpack as its own, and keeps no plan.
 start("cache", "rm", "--all")
 (WORK / "short.gguf").write_bytes(data[: len(data) // 2])
 message = fails(3, "short.gguf", WORK / "short.gguf", *GREEDY)
@@ -299,7 +304,7 @@ else:
     sys.exit(f"airpack ({packer}) still runs")
 assert packs(1, lambda: start(MODEL, *GREEDY)).stdout == expected
 
-# A terminal shows how far airpack has come, and keeps nothing of it.
+# A terminal shows how far airpack has come. In the end this is erased.
 start("cache", "rm", "--all")
 control, terminal = pty.openpty()
 child = subprocess.Popen([BIN / "airrun", MODEL, *GREEDY], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -141,7 +141,7 @@ assert run(PLAN, "--temp", 0, "-p", "x", "--chat-template", WORK / "date.jinja",
 out, _ = run(PLAN, "--temp", 0, "-p", "<s>", "-n", 1, "--chat-template", WORK / "last.jinja")
 assert out == "?\n", out  # the byte after '>'
 
-# A conversation that does not fit is refused, with both numbers.
+# A conversation that does not fit is refused with its length and the limit.
 message = "x" * 40
 got = re.search(r"prompt: (\d+) tokens, but the plan's context has room for 30", run(
     SMALL, "--chat-template", TEMPLATE, "-p", message, code=5)[1])
@@ -213,15 +213,16 @@ assert saved(terminal) == []
 terminal.say("/exit", "\n")
 terminal.end()
 
-# A conversation goes on with --load, and what was computed is not computed again: of the second turn, only what
-# follows the first message is new.
+# --load continues a conversation. The second turn computes only what follows
+# the first message.
 terminal = Terminal(*HOLA, "--load", WORK / "other.json")
 terminal.say("hi", "Hola!")
 before = re.search(r"prompt: (\d+) tokens, (\d+) of them new", terminal.say("/stats", "tok/s"))
 assert int(before[1]) == int(before[2]), before[0]
 terminal.say("ho", "Hola!")
 after = re.search(r"prompt: (\d+) tokens, (\d+) of them new", terminal.say("/stats", "tok/s"))
-# The token <s> of the first turn is followed by the answer; in the second it is "a:" that follows.
+# The first prompt ends with <s>, where the second has "a:". So this token is
+# not reused.
 assert int(after[1]) - int(after[2]) == int(before[1]) - 1, (before[0], after[0])
 terminal.prompt()
 terminal.type(b"\x04")
@@ -249,7 +250,7 @@ terminal.say(" /show", "Hola!")
 users = [content for role, content in saved(terminal) if role == "user"]
 assert users == ["\u00e9i!", "\u00e9i!?", "one\ntwo", "three\nfour", " /show"], users
 
-# At the prompt, Ctrl-C drops a line, and leaves if there is none.
+# At the prompt, Ctrl-C drops what was typed, or else ends the program.
 terminal.prompt()
 terminal.type(b"never")
 terminal.until("never")
@@ -274,7 +275,7 @@ terminal.say("/exit", "\n")
 terminal.end()
 assert run(*THINK, "-p", "hi")[0] == "?@A\n"
 
-# Ctrl-C stops an answer; the conversation goes on with what there is of it.
+# Ctrl-C stops an answer. The conversation keeps the part that was written.
 STORY = WORK / "story.air"
 subprocess.run([AIRPACK, STORYTELLER, "--target", "host", "-o", STORY], check=True, capture_output=True)
 (WORK / "story.jinja").write_text("{{ bos_token }}{{ messages[-1].content }}")
@@ -287,7 +288,7 @@ assert [m[0] for m in conversation] == ["user", "assistant"] and conversation[1]
 terminal.say("/exit", "\n")
 terminal.end()
 
-# A pipe: the signal ends the program after the text that it has.
+# In a pipe, the signal ends the program after it has written its text.
 child = subprocess.Popen([AIRRUN, "chat", STORY, "--chat-template", WORK / "story.jinja", "-p", "Once upon a time",
                           "--temp", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=ENVIRONMENT,
                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

@@ -79,7 +79,7 @@ own, best, share = script.best_pin(rows)
 assert own["tok_s"] == 1.9 and best["pin"] == 40, (own, best)
 near(share, 0.95)
 
-# Plain threads read a file, with less and with more memory than the file is long.
+# Threads read a file of 5 MiB, and keep none, a part, or all of it in memory.
 with tempfile.NamedTemporaryFile() as file:
     file.write(os.urandom(5 << 20))
     file.flush()

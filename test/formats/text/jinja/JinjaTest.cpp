@@ -1,8 +1,8 @@
 //===- JinjaTest.cpp - templates against jinja2 -----------------*- C++ -*-===//
 //
-// The expected outputs in test/Inputs/templates/ were made by jinja2 3.1.6
-// (make_cases.py, compare.py). If AIR_TEMPLATES names a folder of published
-// templates, they are rendered by jinja2, too, and compared.
+// jinja2 3.1.6 made the expected outputs in test/Inputs/templates/
+// (make_cases.py). If AIR_TEMPLATES names a folder of published templates,
+// jinja2 renders them, too (compare.py), and the outputs are compared.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/text/jinja/Json.h"
@@ -305,8 +305,8 @@ TEST(JinjaTest, MalformedJsonIsRefused) {
        {"", "{", "[1,]", "{\"a\":}", "nul", "1 2", "\"\xff\"", "{1:2}"}) {
     EXPECT_EQ(fromJson(text, true).status().exitCode(), 3) << text;
   }
-  // The places are those that Python's json module reports, except that a word
-  // is reported at its end.
+  // Python's json module reports the same places, but a wrong word at its
+  // beginning.
   const std::pair<const char *, const char *> places[] = {
       {"[1,]", "line 1, column 4"},
       {"{\"a\":}", "line 1, column 6"},

@@ -89,8 +89,8 @@ TEST(LowerCaseTest, EveryCodePoint) {
       EXPECT_EQ(lowerCase(c), expected[c]) << c;
     } else if (lowerCase(c) != c) {
       ++newer;
-      // These lower case letters are of Unicode 16 (Latin, Garay), or have no
-      // counterpart of one character in full mappings.
+      // Unicode 14 has no lower case of one character for these: U+0130, and
+      // letters of Unicode 16 (Latin, Garay).
       EXPECT_TRUE(c == kCapitalIWithDot || (c >= 0xa7cb && c <= 0xa7dc) ||
                   c == 0x1c89 || (c >= 0x10d50 && c <= 0x10d65))
           << c;
@@ -105,7 +105,7 @@ TEST(NormalizeTest, IllFormedBytesStay) {
     EXPECT_EQ(normalized("\x80\xc3(\xff\xe2\x84", form),
               "\x80\xc3(\xff\xe2\x84");
   }
-  // A byte that is no character keeps the accent apart from the letter.
+  // The invalid byte between the letter and the accent keeps them apart.
   EXPECT_EQ(normalized("e\xff\xcc\x81", NormalForm::C), "e\xff\xcc\x81");
   EXPECT_EQ(normalized("\xff"
                        "e\xcc\x81\xff",

@@ -30,7 +30,7 @@ TEST(FilteredSamplerTest, ChoosesTheBestOfTheAllowed) {
   auto id = sampler->sample(logits, &filter);
   ASSERT_TRUE(id.isOk()) << id.status().message();
   EXPECT_EQ(*id, 'b');
-  // The text is complete, so the only token is the one that ends it.
+  // The text is complete, so only token 0, which ends it, is allowed.
   ASSERT_TRUE(filter.accept('b').isOk());
   id = sampler->sample(logits, &filter);
   ASSERT_TRUE(id.isOk()) << id.status().message();
@@ -50,8 +50,8 @@ TEST(FilteredSamplerTest, AllowsEachOfTheTextsSometimes) {
     ASSERT_TRUE(id.isOk());
     ++counts[static_cast<size_t>(*id)];
   }
-  // Each of the three has a chance of 1/3; fewer than 50 of 300 are seen once
-  // in 10^10 tests.
+  // Each of the three has a chance of 1/3. One in 5 * 10^9 tests has a count of
+  // at most 50.
   EXPECT_GT(std::min({counts['x'], counts['y'], counts['z']}), 50);
   EXPECT_EQ(counts['x'] + counts['y'] + counts['z'], 300);
 }

@@ -1,7 +1,7 @@
 //===- GbnfParserTest.cpp - grammars, and what is wrong with them ---------===//
 //
-// gbnf.json has grammars with texts, judged by hand from the description of the
-// dialect. The published cases of llama.cpp are read from AIR_GRAMMARS
+// gbnf.json has grammars, and texts judged by the description of the dialect.
+// The published cases of llama.cpp are read from the folder AIR_GRAMMARS
 // (CONTRIBUTING.md).
 //
 //===----------------------------------------------------------------------===//
@@ -25,9 +25,8 @@ GbnfVocabulary vocabulary() {
           }};
 }
 
-/// A text is a string, or a list of strings and ids of tokens. As in the tests
-/// of llama.cpp, a character is a token with an id that no grammar uses, here
-/// 0.
+/// `text` is a string, or a list of strings and token ids. As in the tests of
+/// llama.cpp, each byte may also be a token that no grammar names, here 0.
 bool acceptsCase(const std::shared_ptr<const Grammar> &grammar,
                  const json &text) {
   if (text.is_string()) {

@@ -1,8 +1,8 @@
 //===- GrammarMatcherTest.cpp - the tokens that a grammar allows ----------===//
 //
-// The mask of a state is compared with what accept() says about every token,
-// which uses neither the trie nor what is left out of a walk through it. The
-// vocabularies have random pieces, which may begin and end inside a character.
+// Compares the mask of allowed tokens with what accept() says about each token
+// without using the trie. The vocabularies have random pieces, which may begin
+// and end inside a character.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/GbnfParser.h"
@@ -27,14 +27,16 @@ std::shared_ptr<const Grammar> grammarOf(const std::string &text) {
   return *grammar;
 }
 
-/// Pieces of up to six parts, among them bytes of characters of 2 to 4 bytes.
+/// Random pieces of up to six parts. Some parts are incomplete UTF-8
+/// characters.
 std::vector<std::string> randomPieces(std::mt19937 &random) {
   const std::vector<std::string> parts = {
       "a",    "b",        "c",        "x",    "1",        "2",        "\"",
       "\\",   "{",        "}",        "[",    "]",        ",",        ":",
       " ",    "\n",       "\xc3",     "\xa9", "\xc3\xa9", "\xe2\x82", "\xac",
       "\xe2", "\xf0\x9f", "\x98\x80", "\xed", "\x9f\xbf", "\xff"};
-  std::vector<std::string> pieces(2); // 0 has no text, 1 ends a text
+  // Token 0 has no text, and token 1 ends a text.
+  std::vector<std::string> pieces(2);
   for (int i = 2; i < 700; ++i) {
     std::string piece;
     for (size_t n = random() % 6 + 1; n > 0; --n) {
@@ -153,7 +155,8 @@ TEST(GrammarMatcherTest, TooDeepNestingIsAnError) {
 }
 
 TEST(GrammarMatcherTest, TooManyReadingsAreAnError) {
-  // After n letters, any number of them up to n may still be open.
+  // Each letter may add a `root` to match or complete one, so there are many
+  // ways to read the text.
   auto grammar = grammarOf("root ::= \"a\" root root | \"a\"");
   GrammarMatcher matcher(grammar, byteTrie(), {}, {100, 64 << 20});
   Status status = Status::ok();

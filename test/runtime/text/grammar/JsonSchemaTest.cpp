@@ -1,7 +1,7 @@
 //===- JsonSchemaTest.cpp - schemas, and the JSON that they allow ---------===//
 //
-// schemas.json has schemas with values and the judgement of the jsonschema
-// package (make_schema_cases.py). The grammar of a schema must accept the
+// schemas.json has schemas, and values that the Python package jsonschema has
+// judged (make_schema_cases.py). The grammar of a schema must accept the
 // compact text of a value exactly if the package calls the value valid.
 //
 //===----------------------------------------------------------------------===//
@@ -87,7 +87,7 @@ TEST(JsonSchemaTest, DeepNestingIsRefused) {
 
 /// Whether llama.cpp rejects a text that the schema allows: it limits the
 /// digits of numbers, forbids additional properties unless a schema allows
-/// them, and takes "minItems" for "type": "array".
+/// them, and takes every schema with "minItems" for an array.
 bool isValidAllTheSame(const json &each, const std::string &text) {
   const std::string schema = each["schema"];
   auto has = [&](const char *what) {
@@ -106,8 +106,8 @@ TEST(JsonSchemaTest, PublishedCases) {
   int refused = 0;
   for (const json &each : readJson(std::string(folder) + "/schemas.json")) {
     auto grammar = grammarOfSchema(each["schema"].get<std::string>());
-    // One schema has a list as items, which the draft of 2020 does not have;
-    // llama.cpp ignores the uniqueItems of another.
+    // One schema has a list as "items", which JSON Schema of 2020 does not
+    // allow. Another has "uniqueItems", which llama.cpp ignores.
     const std::string why = grammar.status().message();
     if (why.find("write prefixItems") != std::string::npos ||
         why.find("'uniqueItems' is not supported") != std::string::npos) {

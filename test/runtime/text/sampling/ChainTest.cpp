@@ -168,7 +168,8 @@ TEST(SamplerChain, ThePromptDoesNotTeachAdaptiveSamplers) {
   const std::vector<float> logits = randomLogits(random, 40);
   for (const SamplerOptions &options : chainsWithState()) {
     if (options.repeatPenalty != 1) {
-      continue; // penalties do count the tokens of the prompt
+      // Unlike the other samplers, penalties count the tokens of the prompt.
+      continue;
     }
     EXPECT_EQ(distribution(options, logits, {1, 2, 3, 4, 5}),
               distribution(options, logits));
@@ -191,7 +192,7 @@ TEST(LogitBias, AddsAndExcludes) {
   EXPECT_THAT(id.status().message(), HasSubstr("biases exclude all tokens"));
 }
 
-/// Allows one token, and counts the calls.
+/// Allows only one token, and counts the calls.
 class OnlyFilter : public TokenFilter {
 public:
   explicit OnlyFilter(int32_t only) : only(only) {}
@@ -231,9 +232,8 @@ TEST(TokenFilter, IsAskedForItsMaskOnlyIfItRefusesTheChoice) {
 }
 
 TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
-  // With two tokens of equal probability, the surprise of a free choice is 1
-  // bit, that of the only allowed token 0. If the refused choice counted,
-  // Mirostat's bound would change twice.
+  // A free choice of two equal tokens has a surprise of 1 bit, and the only
+  // allowed token has 0. The refused choice must not change Mirostat's bound.
   SamplerOptions options = plainSampling();
   options.mirostat = 2;
   options.mirostatTau = 0.25F;
@@ -246,8 +246,8 @@ TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
   OnlyFilter filter(1);
   ASSERT_EQ(*filtered.sample(logits, &filter), 1);
   filtered.accept(1);
-  // The bound is now 0.5 - (0 - 0.25) = 0.75, and after one more 1: from then
-  // on both tokens are possible.
+  // Each token with a surprise of 0 raises the bound by 0.25, here to 0.75 and
+  // then to 1. After that, both tokens are possible.
   ASSERT_EQ(*filtered.sample(logits), 0);
   filtered.accept(0);
   bool sawBoth = false;
@@ -263,7 +263,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   const std::vector<float> logits(8, 0.0F);
   const std::vector<int32_t> repeats = {0, 1, 2, 3, 0, 1};
   EXPECT_LT(distribution(options, logits, repeats).at(2), 0.1);
-  // Tokens 3 and 0 are '$' and '!'. Only one token follows the breaker.
+  // Tokens 3 and 0 are '$' and '!'. The one token after this breaker is too
+  // short a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
   // The text of token 256 is "$!".
@@ -277,8 +278,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
     for (int32_t id : history) {
       sampler->accept(id);
     }
-    // After 4, 1, a repetition would go on with history[2], which is penalised
-    // by 1 unless it contains a breaker.
+    // The history begins and ends with 4, 1, so history[2] would repeat it. It
+    // is penalised by 1 unless it contains a breaker.
     std::vector<float> two(257, -HUGE_VALF);
     two[static_cast<size_t>(history[2])] = 0.5F;
     two[7] = 0;

@@ -14,7 +14,7 @@ TEST(Exponentials, AreAsExactAsTheirArgument) {
   std::mt19937 random(9);
   std::uniform_real_distribution<float> uniform(-30, 12);
   for (double scale : {1.0, 0.3, 7.0, 16.0}) {
-    // Every remainder of the vector width occurs.
+    // These counts leave each remainder for vectors of 4 elements.
     for (size_t count : {1, 2, 3, 5, 1000, 1001}) {
       std::vector<Candidate> candidates(count);
       for (Candidate &candidate : candidates) {

@@ -1,8 +1,8 @@
 //===- PublishedTest.cpp - the numbers of llama.cpp's own test ------------===//
 //
-// The probabilities are those of tests/test-sampling.cpp of llama.cpp, as of
-// October 2026. It gives probabilities before and after each sampler, rounded
-// to six digits. Some of its results are not normalised; they are here.
+// The probabilities are from tests/test-sampling.cpp of llama.cpp, as of
+// October 2026, which gives those before and after each sampler, rounded to six
+// digits. Some of its results do not add up to 1. Here they do.
 //
 //===----------------------------------------------------------------------===//
 #include "SamplingCases.h"
@@ -15,7 +15,7 @@ using namespace air::rt;
 
 namespace {
 
-/// Maps each id with a probability other than 0 to it.
+/// The probabilities by id, without those that are 0.
 using Probabilities = std::map<int32_t, double>;
 
 void check(const SamplerOptions &options, const std::vector<float> &before,
@@ -164,9 +164,8 @@ TEST(PublishedSampling, TopNSigma) {
   check(with(&SamplerOptions::topNSigma, 3.0F), kRising, kAllRising);
 }
 
-/// The logits are log(0), log(1), ..., log(9999), so that token i has a
-/// probability in proportion to i, and what is kept is a range of tokens that
-/// ends with the last one.
+/// Token i has the logit log(i), and so a probability in proportion to i. The
+/// samplers keep a range of tokens that ends with the last one.
 TEST(PublishedSampling, QueuesOfThree) {
   std::vector<float> logits;
   for (int i = 0; i < 10000; ++i) {
@@ -187,7 +186,7 @@ TEST(PublishedSampling, QueuesOfThree) {
   EXPECT_EQ(kept("k", 1, 1, 0), 1U);
   EXPECT_EQ(kept("k", 100, 1, 0), 100U);
   EXPECT_EQ(kept("p", 0, 0, 0), 1U);
-  // 9999 + 9998 is more than 0.0003 of the sum of all, 49995000.
+  // The sum of all i is 49995000. Token 9999 alone has less than 0.0003 of it.
   EXPECT_EQ(kept("p", 0, 0.0003F, 0), 2U);
   EXPECT_EQ(kept("m", 0, 1, 1), 1U);
   EXPECT_EQ(kept("m", 0, 1, 0.1F), 9000U);

@@ -25,11 +25,11 @@ SamplerOptions plainSampling();
 /// 33 + i of ASCII.
 const Tokenizer &letterTokenizer();
 
-/// The probabilities with which the last stage of a chain chose, by id, without
+/// The probabilities from which the last stage of a chain draws, by id, without
 /// those that are 0.
 std::map<int32_t, double> probabilitiesOf(const CandidateSet &set);
 
-/// The distribution from which a new sampler draws after `history`.
+/// The probabilities of the token that a new sampler draws after `history`.
 std::map<int32_t, double>
 distribution(const SamplerOptions &options, const std::vector<float> &logits,
              const std::vector<int32_t> &history = {});
