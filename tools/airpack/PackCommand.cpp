@@ -328,7 +328,8 @@ cli::Command packCommand() {
       "is smaller but decodes more slowly; or with planes (BF16) and zstd (all "
       "others), but only if weights are read from the disk in every pass, and "
       "only if the CPUs can decode them while they would wait for the disk "
-      "(auto). Coded weights are decoded into allocated memory, so airrun reads "
+      "(auto). Coded weights are decoded into allocated memory, so airrun "
+      "reads "
       "all of them before the first token instead of mapping the file.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};

@@ -4,6 +4,7 @@
 #include "formats/support/Printable.h"
 
 #include <string>
+#include <utility>
 
 namespace air::rt {
 namespace {
@@ -31,6 +32,7 @@ const char *contentsOf(char letter) {
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
   std::string ours;
   bool inSet = false;
+  bool afterCount = false; // the last part of `ours` is *, +, ?, or {...}
   auto refuse = [&](std::string_view what, size_t at) {
     return unsupportedError(inQuotes(what) + " at byte " + std::to_string(at) +
                             " of the expression is not supported");
@@ -38,6 +40,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
   for (size_t i = 0; i < pattern.size(); ++i) {
     char c = pattern[i];
     std::string_view rest = pattern.substr(i);
+    const bool wasCount = std::exchange(afterCount, false);
     if (c == '\\' && rest.size() > 1) {
       char letter = rest[1];
       ++i;
@@ -61,6 +64,14 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
         bool inOurs = needless && !(inSet && letter == '&');
         ours += inOurs ? "" : "\\";
         ours += letter;
+        // The braces of \p{L} and \u{1f600} are part of the escape.
+        const size_t close = rest.find('}');
+        if (std::string_view("pPu").find(letter) != std::string_view::npos &&
+            rest.substr(2).starts_with('{') &&
+            close != std::string_view::npos) {
+          ours += rest.substr(2, close - 1);
+          i += close - 1;
+        }
       } else {
         return refuse(rest.substr(0, 2), i - 1);
       }
@@ -87,14 +98,12 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
     } else if (c == '(' && rest.starts_with("(?") && !rest.starts_with("(?:") &&
                !rest.starts_with("(?=") && !rest.starts_with("(?!")) {
       return refuse(rest.substr(0, 3), i);
-    } else if (c == '+' && i > 0 && !ours.empty() &&
-               (ours.back() == '*' || ours.back() == '+' ||
-                ours.back() == '?' || ours.back() == '}') &&
-               pattern[i - 1] != '\\' && (i < 2 || pattern[i - 2] != '\\')) {
+    } else if (c == '+' && wasCount) {
       // A possessive count, which ECMA-262 does not have.
       return refuse(rest.substr(0, 1), i);
     } else {
       ours += c;
+      afterCount = c == '*' || c == '+' || c == '?' || c == '}';
     }
   }
   return parseRegex(ours);

@@ -30,8 +30,9 @@ public:
       return;
     }
     // `text` keeps the end of the earlier text, as a breaker may begin there.
+    const size_t before = text.size();
     text += tokenizer->piece(id, true);
-    if (containsBreaker(text)) {
+    if (endsAfter(before)) {
       tokens = 0;
     }
     text.erase(0, text.size() - std::min(text.size(), longest - 1));
@@ -49,6 +50,14 @@ public:
   }
 
 private:
+  /// True if a breaker ends behind the first `before` bytes of `text`.
+  bool endsAfter(size_t before) const {
+    return std::ranges::any_of(breakers, [&](const std::string &breaker) {
+      const size_t first = before - std::min(before, breaker.size() - 1);
+      return text.find(breaker, first) != std::string::npos;
+    });
+  }
+
   bool containsBreaker(std::string_view piece) const {
     return std::ranges::any_of(breakers, [&](const std::string &breaker) {
       return piece.find(breaker) != std::string_view::npos;

@@ -525,7 +525,7 @@ TEST(Placement, TheVerifierFindsMistakes) {
       {"covered", [](auto &p) { p.reads[7].bytes -= kPage; }},
       {"covered", [](auto &p) { p.reads[7].bytes += kPage; }},
       {"covered", [](auto &p) { p.reads.pop_back(); }},
-      {"the order", [](auto &p) { std::swap(p.reads[7], p.reads[8]); }},
+      {"out of order", [](auto &p) { std::swap(p.reads[7], p.reads[8]); }},
       {"does not exist", [](auto &p) { p.reads[31].segment = 4; }},
       {"does not continue", [](auto &p) { p.reads.push_back(p.reads.back()); }},
       {"the ring has", [](auto &p) { p.ringBytes = 0; }},

@@ -105,7 +105,7 @@ TEST_F(Measure, AWrongKernelIsSaidToBe) {
 }
 
 TEST_F(Measure, AKernelThatFailsIsAnErrorWithItsName) {
-  prepare("  stageActivations(shared, x, part, warp, lane);",
+  prepare("  stageActivations(shared, x, more, part, warp, lane);",
           "  if (thread == 3) ap_barrier();");
   const Result<Report> report = measure(*driver, folder, checks());
   ASSERT_FALSE(report.isOk());

@@ -267,6 +267,11 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // short a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
+  // A breaker counts once, although a longer one makes its bytes stay in the
+  // text that is searched. The two tokens after '!' are a repetition.
+  options.dryBreakers = {"!", "abcdef"};
+  const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
+  EXPECT_LT(distribution(options, logits, after).at(3), 0.1);
   // The text of token 256 is "$!".
   const Tokenizer merged = tokenizerOf(smallBpe({"$ !"}));
   options.dryBreakers = {"!"};
