@@ -63,12 +63,13 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
                         std::string_view::npos;
         bool inOurs = needless && !(inSet && letter == '&');
         ours += inOurs ? "" : "\\";
-        ours += letter;
+        const bool hasBraces = rest.substr(2).starts_with('{');
+        // Our syntax spells \u{1f600} as \x{1f600}.
+        ours += letter == 'u' && hasBraces ? 'x' : letter;
         // The braces of \p{L} and \u{1f600} are part of the escape.
         const size_t close = rest.find('}');
         if (std::string_view("pPu").find(letter) != std::string_view::npos &&
-            rest.substr(2).starts_with('{') &&
-            close != std::string_view::npos) {
+            hasBraces && close != std::string_view::npos) {
           ours += rest.substr(2, close - 1);
           i += close - 1;
         }
