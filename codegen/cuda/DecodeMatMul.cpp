@@ -122,9 +122,9 @@ Status checkHeads(const DecodeMatMul &spec, const std::string &where) {
       heads.ropeDim % 2 != 0 || heads.ropeDim > dim) {
     return unsupportedError(
         where + " does not support RoPE on " + std::to_string(heads.ropeDim) +
-        " elements of heads of " + std::to_string(dim) +
-        "; the number must be even and at most a head's, and 0 only without "
-        "RoPE");
+        " of the " + std::to_string(dim) +
+        " elements of a head; the number must be even and at most " +
+        std::to_string(dim) + ", and it is 0 exactly if there is no RoPE");
   }
   if ((heads.keyHeads != 0 && heads.keyHeads != pages.kvHeads) ||
       (heads.valueHeads != 0 && heads.valueHeads != pages.kvHeads) ||

@@ -10,8 +10,8 @@
 // A layer's part of a page has, for each KV head, a matrix of keys
 // [64 positions][headDim] and a transposed matrix of values
 // [headDim][64 positions], both float16, with headDim rounded up to a multiple
-// of 16. A matrix is cut into tiles of 16 x 16 elements of 512 bytes. Lane 4g+t
-// of a warp reads 16 contiguous bytes of a tile:
+// of 16. A matrix is cut into tiles of 16 x 16 elements (512 bytes each). Lane
+// 4g+t of a warp reads 16 contiguous bytes of a tile:
 //
 //   keys    elements 4t to 4t+3 of position g, then those of position g+8
 //   values  element g of positions 2t, 2t+1, 2t+8 and 2t+9, then element g+8 of

@@ -56,7 +56,7 @@ Status SourceTables::reserve(uint32_t segment) {
   if (region == MAP_FAILED) {
     return doesNotFitError(
         "table '" + record.name()->str() + "': the system refuses " +
-        std::to_string(table.bytes) + " bytes of addresses (" +
+        std::to_string(table.bytes) + " bytes of address space (" +
         std::strerror(errno) + ")");
   }
   table.memory = static_cast<uint8_t *>(region);

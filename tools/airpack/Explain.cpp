@@ -116,6 +116,9 @@ Status runExplain(const cli::Invocation &invocation,
   // Even if the machine has a GPU, the compiler plans for its CPU: a GPU needs
   // the same matrices, KV cache and activations.
   options.machine = machine;
+  // The choice of codecs would read samples of the weights, but only the header
+  // of the model is read here.
+  options.codec = "none";
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(std::move(options)));
   cli::printNotes(compiler.notes());

@@ -41,7 +41,7 @@ private:
   Write write;
   bool dims;
   State state;
-  std::string held; ///< text that may begin a mark
+  std::string held; ///< text that may be the beginning of <think>
   bool isDimmed = false;
   bool endsLine = true;
 };

@@ -114,8 +114,8 @@ cli::Command renderCommand() {
        .defaultText = "the model's own; with --tools, the one for tools if the "
                       "model has one"},
       {.name = "--no-generation-prompt",
-       .help = "End with the last message, and not where the answer of the "
-               "model would begin."},
+       .help = "Leave out the text with which the template opens the model's "
+               "answer; end after the last message."},
       {.name = "--kwargs",
        .kind = cli::ValueKind::String,
        .valueName = "JSON",

@@ -303,7 +303,7 @@ std::vector<cli::Option> samplingOptions() {
       {.name = "--sampler-seq",
        .kind = ValueKind::String,
        .valueName = "LETTERS",
-       .help = "The same list with one letter for each sampler: e (penalties), "
+       .help = "As --samplers, with one letter for each: e (penalties), "
                "d (dry), s (top_n_sigma), k (top_k), y (typ_p), p (top_p), m "
                "(min_p), x (xtc), t (temperature), a (adaptive_p).",
        .defaultText = "edskypmxt"},

@@ -349,7 +349,7 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Makes all values tiny in every other row that has no marked value, except
+  // Makes all values tiny in every second row without a marked value, except
   // that some of these rows get one value that is larger.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
