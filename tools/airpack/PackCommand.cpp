@@ -134,6 +134,11 @@ compileOptions(const cli::Invocation &invocation) {
   options.target = *target;
   options.pre = invocation.text("--pre").value_or("");
   options.tokenizer = invocation.text("--tokenizer").value_or("");
+  if (invocation.has("--tokenizer") && options.tokenizer.empty()) {
+    return usageError(
+        "--tokenizer: the path is empty; give a file or a folder, "
+        "or leave the option out");
+  }
   options.kvType = invocation.text("--kv-type").value_or("");
   options.activations = invocation.text("--activations").value_or("");
   options.context =

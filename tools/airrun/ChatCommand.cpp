@@ -169,17 +169,23 @@ Status checkChat(const cli::Invocation &invocation) {
   if (const std::optional<std::string> date = invocation.text("--date")) {
     AIR_RETURN_IF_ERROR(parseDate(*date).status());
   }
+  AIR_RETURN_IF_ERROR(
+      samplerOptions(invocation, SamplingDefaults(), 1).status());
   // A pipe can be read only once, and runChat() does that.
   std::error_code error;
+  const auto isReadHere = [&](const std::optional<std::string> &path) {
+    return path && (std::filesystem::is_regular_file(*path, error) ||
+                    !std::filesystem::exists(*path, error));
+  };
   const auto file = invocation.text("--chat-template");
-  if (file && std::filesystem::is_regular_file(*file, error)) {
+  if (isReadHere(file)) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
                          readTextFile(*file, textLimit()));
     AIR_RETURN_IF_ERROR(
         jinja::Template::parse(text).status().withContext("'" + *file + "'"));
   }
   const auto conversation = invocation.text("--load");
-  if (conversation && std::filesystem::is_regular_file(*conversation, error)) {
+  if (isReadHere(conversation)) {
     return firstMessages(invocation).status();
   }
   return Status::ok();

@@ -1,6 +1,7 @@
 //===- ChatLoop.cpp - a conversation on a terminal ------------------------===//
 #include "tools/airrun/ChatLoop.h"
 
+#include "formats/support/Printable.h"
 #include "runtime/text/Detokenizer.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/Interrupts.h"
@@ -316,9 +317,15 @@ Status ChatLoop::set(const std::string &text) {
 Status ChatLoop::show(const std::string &) {
   std::string text;
   for (size_t i = 0; i < messages.size(); ++i) {
+    // A conversation may come from somebody else, so control characters must
+    // not reach the terminal.
     const std::string content = messages.content(i);
-    text += messages.role(i) + ": " + content +
-            (content.ends_with('\n') ? "" : "\n");
+    text += printable(messages.role(i)) + ": ";
+    for (size_t begin = 0; begin <= content.size();) {
+      const size_t end = std::min(content.find('\n', begin), content.size());
+      text += printable(content.substr(begin, end - begin)) + "\n";
+      begin = end + 1 < content.size() ? end + 1 : content.size() + 1;
+    }
   }
   editor.print(text.empty() ? "(no messages)\n" : text);
   return Status::ok();

@@ -12,7 +12,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 #include <unistd.h>
 
 namespace air {
@@ -62,6 +64,13 @@ Status checkGenerate(const cli::Invocation &invocation) {
     return usageError("no prompt: give -p TEXT, -f FILE or --tokens IDS, or "
                       "text on standard input");
   }
+  std::error_code error;
+  const std::optional<std::string> file = invocation.text("--file");
+  if (file && !std::filesystem::exists(*file, error)) {
+    return readTextFile(*file, textLimit()).status();
+  }
+  AIR_RETURN_IF_ERROR(
+      samplerOptions(invocation, SamplingDefaults(), 1).status());
   return checkGrammarOptions(invocation);
 }
 

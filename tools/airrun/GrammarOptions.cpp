@@ -110,18 +110,17 @@ grammarOfAnswer(const cli::Invocation &invocation,
       invocation.has("--json-schema") || invocation.has("--json-schema-file");
   std::string text =
       invocation.text(isSchema ? "--json-schema" : "--grammar").value_or("");
-  std::string path =
-      invocation.text(isSchema ? "--json-schema-file" : "--grammar-file")
-          .value_or("");
-  if (!path.empty()) {
-    AIR_ASSIGN_OR_RETURN(text, readTextFile(path, textLimit()));
+  const std::optional<std::string> path =
+      invocation.text(isSchema ? "--json-schema-file" : "--grammar-file");
+  if (path) {
+    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, textLimit()));
   }
   rt::GbnfVocabulary vocabulary = vocabularyOf(*tokenizer);
   Result<std::shared_ptr<const rt::Grammar>> grammar =
       isSchema ? rt::grammarOfSchema(text) : rt::parseGbnf(text, &vocabulary);
   if (!grammar.isOk()) {
-    return path.empty() ? grammar.status()
-                        : grammar.status().withContext("'" + path + "'");
+    return path ? grammar.status().withContext("'" + *path + "'")
+                : grammar.status();
   }
   std::vector<int32_t> ends;
   for (int32_t id = 0; id < tokenizer->vocabSize(); ++id) {
@@ -142,8 +141,10 @@ grammarOfAnswer(const cli::Invocation &invocation,
       triggers.texts.push_back(std::move(trigger));
     }
   }
-  return std::make_unique<GrammarOfAnswer>(
+  auto answer = std::make_unique<GrammarOfAnswer>(
       *std::move(grammar), *tokenizer, std::move(ends), std::move(triggers));
+  AIR_RETURN_IF_ERROR(answer->filter.checkTriggers());
+  return answer;
 }
 
 } // namespace air

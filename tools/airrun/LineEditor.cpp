@@ -204,7 +204,7 @@ void LineEditor::remember(const std::string &line) {
 }
 
 void LineEditor::print(const std::string &text) {
-  std::fputs(text.c_str(), state->terminal);
+  std::fwrite(text.data(), 1, text.size(), state->terminal);
   std::fflush(state->terminal);
 }
 

@@ -95,11 +95,32 @@ EntryLock::~EntryLock() {
 }
 
 Result<PlanCache> PlanCache::open(std::string folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    return ioError("cannot create the folder '" + folder +
-                   "' for plans: " + error.message());
+  // Plans contain machine code, so nobody else may write to the folder,
+  // whatever the umask is.
+  constexpr mode_t kOnlyOwner = 0700;
+  for (size_t end = folder.find('/', 1);; end = folder.find('/', end + 1)) {
+    const std::string part = folder.substr(0, end);
+    if (mkdir(part.c_str(), kOnlyOwner) != 0 && errno != EEXIST) {
+      return ioError("cannot create the folder '" + folder +
+                     "' for plans: " + std::strerror(errno) +
+                     "; name another place with XDG_CACHE_HOME");
+    }
+    if (end == std::string::npos) {
+      break;
+    }
+  }
+  struct stat status = {};
+  if (stat(folder.c_str(), &status) != 0) {
+    return ioError("cannot open the folder '" + folder +
+                   "' for plans: " + std::strerror(errno));
+  }
+  constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
+  if ((status.st_uid != geteuid() && status.st_uid != 0) ||
+      (status.st_mode & kOthersWrite) != 0) {
+    return ioError("other users may write to the folder '" + folder +
+                   "' for plans, which contain machine code; its owner must be "
+                   "its only writer (chmod go-w), or name another place with "
+                   "XDG_CACHE_HOME");
   }
   return PlanCache(std::move(folder));
 }
@@ -118,7 +139,7 @@ Result<EntryLock> PlanCache::lock(const std::string &key, LockKind kind,
   const std::string path = filePath(key, ".lock");
   const int operation =
       (kind == LockKind::Shared ? LOCK_SH : LOCK_EX) | (waits ? 0 : LOCK_NB);
-  constexpr mode_t kMode = 0666;
+  constexpr mode_t kMode = 0600;
   while (true) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode);
     if (file < 0) {

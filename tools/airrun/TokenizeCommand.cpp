@@ -162,6 +162,11 @@ cli::Command tokenizeCommand() {
        .valueName = "FILE",
        .help = "A file with a JSON array of strings to tokenize. Prints a JSON "
                "array that holds an array of ids for each of them."},
+      {.name = "--pre",
+       .kind = cli::ValueKind::String,
+       .valueName = "NAME",
+       .help = "The pre-tokenizer of a folder with vocab.json and merges.txt, "
+               "which do not name it."},
       {.name = "--no-bos",
        .help =
            "Do not add the BOS and EOS tokens that the vocabulary specifies."},
@@ -181,12 +186,17 @@ cli::Command tokenizeCommand() {
   return command;
 }
 
-Result<TokenizerData> readVocabulary(const std::string &path) {
+Result<TokenizerData> readVocabulary(const std::string &path,
+                                     const std::string &pre) {
   if (isTokenizerPath(path)) {
-    AIR_ASSIGN_OR_RETURN(TokenizerData data, readTokenizer(path, ""));
+    AIR_ASSIGN_OR_RETURN(TokenizerData data, readTokenizer(path, pre));
     AIR_RETURN_IF_ERROR(checkTokenizer(data));
     cli::printNotes(data.notes);
     return data;
+  }
+  if (!pre.empty()) {
+    return usageError("--pre is only for a folder with vocab.json and "
+                      "merges.txt, which do not say how text is split");
   }
   std::string_view magic;
   AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
@@ -212,8 +222,9 @@ Result<TokenizerData> readVocabulary(const std::string &path) {
   return data;
 }
 
-Result<rt::Tokenizer> openTokenizer(const std::string &path) {
-  AIR_ASSIGN_OR_RETURN(TokenizerData data, readVocabulary(path));
+Result<rt::Tokenizer> openTokenizer(const std::string &path,
+                                    const std::string &pre) {
+  AIR_ASSIGN_OR_RETURN(TokenizerData data, readVocabulary(path, pre));
   Result<rt::Tokenizer> tokenizer = rt::Tokenizer::create(std::move(data));
   if (!tokenizer.isOk()) {
     return tokenizer.status().withContext("'" + path + "'");
@@ -234,7 +245,8 @@ Status runTokenize(const cli::Invocation &invocation) {
                       "given with it");
   }
   AIR_ASSIGN_OR_RETURN(rt::Tokenizer tokenizer,
-                       openTokenizer(invocation.positionals.at(0)));
+                       openTokenizer(invocation.positionals.at(0),
+                                     invocation.text("--pre").value_or("")));
   std::vector<std::string> texts;
   if (stringsPath) {
     AIR_ASSIGN_OR_RETURN(texts, readStrings(*stringsPath));

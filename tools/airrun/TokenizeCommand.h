@@ -21,10 +21,13 @@ cli::Command tokenizeCommand();
 Status runTokenize(const cli::Invocation &invocation);
 
 /// Reads the vocabulary of a plan or of a GGUF file; the first bytes show which
-/// it is. Prints a note for each correction that the GGUF reader made.
-Result<TokenizerData> readVocabulary(const std::string &path);
+/// it is. `pre` names the pre-tokenizer of a folder with vocab.json and
+/// merges.txt. Prints a note for each correction that a reader made.
+Result<TokenizerData> readVocabulary(const std::string &path,
+                                     const std::string &pre = "");
 /// The tokenizer of a plan or a GGUF file.
-Result<rt::Tokenizer> openTokenizer(const std::string &path);
+Result<rt::Tokenizer> openTokenizer(const std::string &path,
+                                    const std::string &pre = "");
 
 } // namespace air
 

@@ -1,6 +1,8 @@
 //===- LazyGrammar.cpp - a grammar that begins at a trigger -----*- C++ -*-===//
 #include "runtime/text/grammar/LazyGrammar.h"
 
+#include "formats/support/Printable.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -23,6 +25,17 @@ std::string LazyGrammar::triggered(int32_t id) const {
     first = std::min(first, text.find(trigger));
   }
   return first == std::string::npos ? std::string() : text.substr(first);
+}
+
+Status LazyGrammar::checkTriggers() {
+  for (const std::string &trigger : triggers.texts) {
+    if (!matcher.allowsText(trigger)) {
+      return usageError("grammar: no text of the grammar begins with the "
+                        "trigger " +
+                        inQuotes(trigger));
+    }
+  }
+  return Status::ok();
 }
 
 bool LazyGrammar::allows(int32_t id) {

@@ -35,6 +35,10 @@ public:
 
   bool isActive() const { return active; }
 
+  /// Fails with Usage if a text of the triggers cannot begin a text of the
+  /// grammar, because no token could then end the trigger.
+  Status checkTriggers();
+
   /// Before the trigger, a token is only refused if it contains the trigger and
   /// then text that the grammar does not allow.
   bool allows(int32_t id) override;
