@@ -225,6 +225,13 @@ home = environment(XDG_CACHE_HOME=None, HOME=str(WORK / "home"))
 packs(1, lambda: start(MODEL, *GREEDY, env=home))
 packs(0, lambda: start(MODEL, *GREEDY, env=home))
 assert (WORK / "home/.cache/airpack/plans").is_dir()
+# The folder is its owner's alone, whatever the umask is. Where others may write,
+# no plan is run.
+plans = WORK / "home/.cache/airpack/plans"
+assert plans.stat().st_mode & 0o777 == 0o700, oct(plans.stat().st_mode)
+plans.chmod(0o770)
+fails(8, "other users may write to the folder", MODEL, *GREEDY, env=home)
+plans.chmod(0o700)
 (WORK / "blocked").write_text("")
 fails(8, "cannot create the folder", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=str(WORK / "blocked")))
 

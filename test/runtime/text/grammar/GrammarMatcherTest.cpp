@@ -237,6 +237,13 @@ TEST_F(LazyGrammarTest, HoldsFromATextOn) {
   EXPECT_TRUE(grammar.allows(255));
 }
 
+TEST_F(LazyGrammarTest, ATriggerMustBeginATextOfTheGrammar) {
+  EXPECT_TRUE(lazy({{"<t>", "<"}, {7}}).checkTriggers().isOk());
+  const Status status = lazy({{"<t>", " <t>"}, {}}).checkTriggers();
+  EXPECT_EQ(status.code(), ErrorCode::Usage);
+  EXPECT_NE(status.message().find("' <t>'"), std::string::npos);
+}
+
 TEST_F(LazyGrammarTest, HoldsFromATokenOn) {
   LazyGrammar grammar = lazy({{}, {7}});
   feed(grammar, "<t>x");
