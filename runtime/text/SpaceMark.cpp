@@ -14,6 +14,22 @@ void appendWithSpaces(std::string_view text, std::string &out) {
   }
 }
 
+void appendCollapsed(std::string_view text, bool startsWithSpace,
+                     std::string &out) {
+  bool wantSpace = startsWithSpace;
+  for (char c : text) {
+    if (c == ' ') {
+      wantSpace |= !out.empty();
+      continue;
+    }
+    if (wantSpace) {
+      out += ' ';
+    }
+    wantSpace = false;
+    out += c;
+  }
+}
+
 bool hasInnerSpace(std::string_view piece) {
   size_t firstOther = piece.find_first_not_of(' ');
   return firstOther != std::string_view::npos &&

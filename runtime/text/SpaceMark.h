@@ -16,6 +16,12 @@ inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 /// Appends `text` to `out`, with a space in place of every U+2581.
 void appendWithSpaces(std::string_view text, std::string &out);
 
+/// Appends `text` to `out`, with one space in place of each run of spaces
+/// between two words, and none before the first word (unless `startsWithSpace`)
+/// or after the last. `out` must be empty.
+void appendCollapsed(std::string_view text, bool startsWithSpace,
+                     std::string &out);
+
 /// True if `piece` has a space after a character other than a space.
 bool hasInnerSpace(std::string_view piece);
 

@@ -100,18 +100,7 @@ std::string SpmEncoder::normalized(std::string_view text, bool addSpace) const {
   std::string plain;
   plain.reserve(text.size());
   appendWithSpaces(text, plain);
-  bool wantSpace = addSpace;
-  for (char c : plain) {
-    if (c == ' ') {
-      wantSpace |= !spaced.empty();
-      continue;
-    }
-    if (wantSpace) {
-      spaced += ' ';
-    }
-    wantSpace = false;
-    spaced += c;
-  }
+  appendCollapsed(plain, addSpace, spaced);
   return spaced;
 }
 

@@ -122,18 +122,7 @@ std::string UnigramEncoder::normalised(std::string_view text,
   } else if (removeExtraSpaces) {
     std::string collapsed;
     collapsed.reserve(out.size() + 1);
-    bool wantSpace = needsSpace(prefix, place, "");
-    for (char c : out) {
-      if (c == ' ') {
-        wantSpace |= !collapsed.empty();
-        continue;
-      }
-      if (wantSpace) {
-        collapsed += ' ';
-      }
-      wantSpace = false;
-      collapsed += c;
-    }
+    appendCollapsed(out, needsSpace(prefix, place, ""), collapsed);
     out = std::move(collapsed);
   }
   std::string spaced;
