@@ -64,8 +64,9 @@ Status checkHeads(const KernelSpec &spec) {
 Status checkRanges(const KernelSpec &spec) {
   return spec.ranges >= 1 && spec.ranges <= kMaxAttentionRanges
              ? Status::ok()
-             : internalError("ranges is " + std::to_string(spec.ranges) +
-                             "; it must be 1 to " +
+             : internalError("attention divides the KV cache into " +
+                             std::to_string(spec.ranges) +
+                             " ranges; there must be 1 to " +
                              std::to_string(kMaxAttentionRanges));
 }
 

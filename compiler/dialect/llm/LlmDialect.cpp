@@ -74,7 +74,8 @@ FailureOr<air::DType> air::ir::llm::parseDTypeName(AsmParser &parser) {
   std::optional<air::DType> dtype =
       air::dtypeFromName(std::string_view(name.data(), name.size()));
   if (!dtype) {
-    parser.emitError(where) << "'" << name << "' is not a dtype";
+    parser.emitError(where)
+        << "'" << name << "' is not a dtype; name one such as F32 or Q4_K";
     return failure();
   }
   return *dtype;

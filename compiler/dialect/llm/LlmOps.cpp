@@ -144,7 +144,7 @@ LogicalResult EmbedOp::verify() {
   }
   if (!table.getScale().empty()) {
     return emitOpError() << "table '" << table.getName()
-                         << "' has a scale; only the weight of a linear may "
+                         << "' has a scale; only the weight of llm.linear may "
                             "have one";
   }
   return checkColumns(*this, "result", getResult(), table.getColumns());
