@@ -287,7 +287,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{'Q9_9' is not a dtype}}
+  // expected-error @+1 {{'Q9_9' is not a dtype; name one such as F32 or Q4_K}}
   %y = llm.embed %ids <"t", Q9_9, 8x8> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -422,7 +422,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
-  // expected-error @+1 {{table 't' has a scale; only the weight of a linear may have one}}
+  // expected-error @+1 {{table 't' has a scale; only the weight of llm.linear may have one}}
   %x = llm.embed %ids <"t", F32, 8x8, scale "s"> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
