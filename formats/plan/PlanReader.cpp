@@ -66,7 +66,8 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
     return unsupportedError("header.page: the plan has pages of 2^" +
                             std::to_string(header.pageLog2) +
                             " bytes, but this version reads pages of 2^" +
-                            std::to_string(kPlanPageLog2));
+                            std::to_string(kPlanPageLog2) +
+                            " bytes; pack the model again");
   }
   if (header.headerBytes != kPlanPageBytes) {
     return verificationError(
@@ -163,8 +164,9 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   const Digest claimed = digestIn(file.head.targetFingerprint);
   if (claimed != fingerprint) {
     return verificationError(
-               "header.target_fingerprint: the header has " + toHex(claimed) +
-               ", but the machine record gives " + toHex(fingerprint))
+               "header.target_fingerprint: the target's fingerprint is " +
+               toHex(claimed) + " in the header, but " + toHex(fingerprint) +
+               " according to the machine record")
         .withContext(where);
   }
   return file;
@@ -207,9 +209,9 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
   if (const uint64_t expected = chunkBytes(index, chunk);
       bytes.size() != expected) {
     return verificationError("segment.digest: " + what + " has " +
-                             std::to_string(expected) + " bytes, but " +
-                             std::to_string(bytes.size()) +
-                             " bytes were to be verified")
+                             std::to_string(expected) +
+                             " bytes, but the bytes to verify are " +
+                             std::to_string(bytes.size()))
         .withContext("'" + fileName + "'");
   }
   Digest recorded;
@@ -235,7 +237,7 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   if (isReferenced(index)) {
     return internalError("segment " + std::to_string(index) +
-                         " of a reference plan was to be verified without the "
+                         " of a reference plan cannot be verified without the "
                          "files that hold its weights");
   }
   if (isCoded(segment)) {
