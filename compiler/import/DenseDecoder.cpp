@@ -56,11 +56,10 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
   if (width.value_or(0) != 0 && *width != shape.width) {
-    return unsupportedError("key '" + reader.fullKey("embedding_length_out") +
-                            "' is " + std::to_string(*width) +
-                            ", but the embeddings have " +
-                            std::to_string(shape.width) +
-                            " elements; only equal widths are supported");
+    return unsupportedError(
+        "key '" + reader.fullKey("embedding_length_out") + "' is " +
+        std::to_string(*width) + ", but the embeddings have " +
+        std::to_string(shape.width) + " elements; the two must be equal");
   }
   AIR_ASSIGN_OR_RETURN(auto scale, reader.optionalNumber("attention.scale"));
   const double usual = 1.0 / std::sqrt(static_cast<double>(shape.headDim));

@@ -68,7 +68,7 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
     return doesNotFitError(
         "the working memory of the kernels, " + std::to_string(demand.threads) +
         " threads x " + std::to_string(demand.scratchPerThread) +
-        " bytes, is larger than 2^64 bytes; choose fewer --threads");
+        " bytes, is larger than 2^64 bytes; choose a target with fewer cores");
   }
   Ledger ledger;
   ledger.kv = *kv;

@@ -115,9 +115,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (segment.getKind() < last) {
         return verificationError("segment '" + name + "' of kind " +
                                  stringifySegmentKind(segment.getKind()).str() +
-                                 " comes after one of kind " +
-                                 stringifySegmentKind(last).str() +
-                                 "; it must come before it");
+                                 " must come before the segments of kind " +
+                                 stringifySegmentKind(last).str());
       }
       last = segment.getKind();
       if (segment.getKind() == SegmentKind::Table) {

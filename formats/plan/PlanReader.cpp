@@ -91,9 +91,9 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   }
   if (header.metadataOffset != kPlanPageBytes) {
     return verificationError("header.metadata_offset: the header places the "
-                             "metadata at " +
+                             "metadata at byte " +
                              std::to_string(header.metadataOffset) +
-                             "; it must start at " +
+                             "; it must start at byte " +
                              std::to_string(kPlanPageBytes));
   }
   const auto padded = checkedAlignUp(header.metadataBytes, kPlanPageBytes);
@@ -102,9 +102,9 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
     return verificationError(
         "header.metadata_bytes: the header states " +
         std::to_string(header.metadataBytes) +
-        " bytes of metadata; it must state 1 to " +
+        " bytes of metadata; there must be 1 to " +
         std::to_string(kMaxMetadataBytes) +
-        ", and in whole pages they must fit in the file of " + size + " bytes");
+        ", and their whole pages must fit in the file of " + size + " bytes");
   }
   return Status::ok();
 }
@@ -153,9 +153,9 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   // either.
   const uint64_t first = file.root->segments()->Get(0)->offset();
   if (first != kPlanPageBytes + padded) {
-    return verificationError("metadata.gap: the first segment starts at " +
+    return verificationError("metadata.gap: the first segment starts at byte " +
                              std::to_string(first) +
-                             ", but the metadata ends at " +
+                             ", but the metadata ends at byte " +
                              std::to_string(kPlanPageBytes + padded) +
                              "; there must be no gap")
         .withContext(where);

@@ -176,7 +176,7 @@ Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
     const auto sum = checkedAdd(sums[item.tier()], item.bytes());
     if (!sum) {
       return broken("plan.budget.sum", where,
-                    "the sum of the items overflows 64 bits");
+                    "the items up to this one sum to 2^64 bytes or more");
     }
     sums[item.tier()] = *sum;
   }

@@ -97,7 +97,8 @@ private:
     if (dispatch.executable() >= executables) {
       return broken("plan.dispatch.entry", where,
                     "refers to executable " + str(dispatch.executable()) +
-                        ", but there are only " + str(executables));
+                        ", but there are only " + str(executables) +
+                        " executables");
     }
     const uint32_t entries =
         plan.executables()->Get(dispatch.executable())->entries()->size();
@@ -105,7 +106,7 @@ private:
       return broken("plan.dispatch.entry", where,
                     "refers to entry " + str(dispatch.entry()) +
                         " of executable " + str(dispatch.executable()) +
-                        ", which has only " + str(entries));
+                        ", which has only " + str(entries) + " entries");
     }
     return Status::ok();
   }
@@ -126,8 +127,8 @@ private:
     const uint64_t groups = per == 0 ? 1 : rows / per + (rows % per != 0);
     if (!checkedMul(grid->base_tiles(), groups)) {
       return broken("plan.dispatch.grid", where,
-                    str(grid->base_tiles()) + " x " + str(groups) +
-                        " tiles do not fit in 64 bits");
+                    "the number of its tiles, " + str(grid->base_tiles()) +
+                        " x " + str(groups) + ", is 2^64 or more");
     }
     const bool isInside = grid->tiles() == 0
                               ? grid->first_tile() == 0

@@ -245,9 +245,9 @@ LogicalResult HyperparametersAttr::verify(
     }
   }
   if (heads % kvHeads != 0) {
-    return emitError() << "the model's " << heads << " heads cannot share "
-                       << kvHeads
-                       << " kv_heads; heads must be a multiple of kv_heads";
+    return emitError()
+           << "the model's " << heads << " heads cannot share " << kvHeads
+           << " kv_heads; the number of heads must be a multiple of kv_heads";
   }
   return success();
 }

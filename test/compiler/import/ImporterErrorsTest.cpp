@@ -183,7 +183,7 @@ const Case kCases[] = {
     {"OutputWidth", "llama", set("llama.embedding_length_out", uint64_t{4}),
      kUnsupported,
      "key 'llama.embedding_length_out' is 4, but the embeddings have 8 "
-     "elements; only equal widths are supported"},
+     "elements; the two must be equal"},
     {"Experts", "llama", set("llama.expert_count", uint64_t{8}), kUnsupported,
      "key 'llama.expert_count' is 8, so the model has a mixture of experts; "
      "only "

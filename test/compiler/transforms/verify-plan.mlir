@@ -72,7 +72,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{segment 'late' of kind weights comes after one of kind kernels; it must come before it}}
+// expected-error @+1 {{segment 'late' of kind weights must come before the segments of kind kernels}}
 module {
   plan.segment @k kernels codec none bytes 1
   plan.segment @late weights codec none bytes 96
@@ -80,7 +80,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{segment 'k' of kind kernels comes after one of kind table; it must come before it}}
+// expected-error @+1 {{segment 'k' of kind kernels must come before the segments of kind table}}
 module {
   plan.segment @t table codec none bytes 96
   plan.segment @k kernels codec none bytes 1

@@ -148,7 +148,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{3 heads cannot share 2 kv_heads; heads must be a multiple of kv_heads}}
+  // expected-error @+1 {{3 heads cannot share 2 kv_heads; the number of heads must be a multiple of kv_heads}}
   %y = plan.attn %x layer 0 heads 3 kv_heads 2 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
