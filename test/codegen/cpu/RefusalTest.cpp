@@ -113,11 +113,11 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
       {"angles of no width", row(KernelOp::RopeAngles), ErrorCode::Internal,
        "elements of a head, is 0"},
       {"norm of no width", row(KernelOp::RmsNorm), ErrorCode::Internal,
-       "width k is 0"},
+       "the width k of the rows to normalise is 0"},
       {"sum of no width", row(KernelOp::Add), ErrorCode::Internal,
-       "width k is 0"},
+       "the width k of the rows to add is 0"},
       {"product of no width", row(KernelOp::SiluMul), ErrorCode::Internal,
-       "width k is 0"},
+       "the width k of the rows of gate and up is 0"},
       {"half a block of activations",
        with(row(KernelOp::PackActivations),
             [](KernelSpec &s) {
@@ -196,8 +196,8 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.prefetchHint = StreamHint::Nta; }),
        ErrorCode::Internal,
-       "tiles.prefetchHint is nta and tiles.prefetchBytes is 0; this hint "
-       "needs a distance"},
+       "tiles.prefetchHint is nta and tiles.prefetchBytes is 0; with "
+       "this hint, tiles.prefetchBytes must be at least 1"},
       {"a distance of panels",
        with(wideMatMul(),
             [](KernelSpec &s) {
@@ -262,10 +262,10 @@ TEST(Refusal, Bf16NeedsBf16) {
        {Case{"x86-64-v4-vnni", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"aarch64-i8mm", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"x86-64-v4-bf16", with(spec, few), ErrorCode::Unsupported,
-             "only for BF16 weights and 9 or more"},
+             "only with BF16 weights and for batches of 9 or more"},
         // Converting an F16 weight to bfloat16 would lose three of its bits.
         Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
-             "only for BF16 weights and 9 or more"},
+             "only with BF16 weights and for batches of 9 or more"},
         Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,
              "tiles.panelColumns is 256, but this kernel does not use it"}}) {
     const MachineProfile target = *resolveProfile(test.target);

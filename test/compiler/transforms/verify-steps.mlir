@@ -136,7 +136,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  // expected-error @+1 {{has 4 heads and 1 kv_heads of 4 elements, but its attn_in has 2 and 2 of 4}}
+  // expected-error @+1 {{has 4 heads and 1 kv_heads of 4 elements, but its attn_in has 2 heads and 2 kv_heads of 4 elements}}
   %a = plan.attn %q layer 0 heads 4 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x16xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
