@@ -67,7 +67,7 @@ Status Executor::check(const Batch &batch) const {
           "batch: output " + std::to_string(output) +
           " is out of order, or not less than the number of tokens, " +
           std::to_string(batch.tokens.size()) +
-          "; outputs must be ascending token indices");
+          "; outputs must be indices of tokens in ascending order");
     }
     next = uint64_t{output} + 1;
   }

@@ -237,8 +237,8 @@ Status Session::Parts::open(const SessionOptions &options) {
   if (plan.reference()) {
     AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
   } else if (!options.source.empty()) {
-    return usageError("the plan contains its weights, so no file with them can "
-                      "be named; leave out --source");
+    return usageError("--source names the file with the weights of a plan, but "
+                      "this plan contains its weights; leave out --source");
   }
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_ASSIGN_OR_RETURN(

@@ -172,7 +172,7 @@ Status StreamStore::adaptToMemory() {
     if (next == placements.size()) {
       return doesNotFitError(
           "memory: the limit is now " + std::to_string(room->smallest) +
-          " bytes, but the smallest placement of the plan needs " +
+          " bytes, but the plan needs at least " +
           std::to_string(ramOf(*placements.Get(next - 1))) +
           "; raise the limit, or pack the model for less memory with --ram");
     }

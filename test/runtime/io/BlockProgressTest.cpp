@@ -120,7 +120,7 @@ TEST_F(BlockProgressTest, ATruncatedFileIsAnError) {
   const BlockDone done = outcome(progress, kPage);
   EXPECT_EQ(done.status.code(), ErrorCode::Io);
   EXPECT_THAT(done.status.message(),
-              HasSubstr("0 bytes at offset 32768, 100 expected"));
+              HasSubstr("only 0 of 100 bytes could be read at offset 32768"));
 }
 
 TEST_F(BlockProgressTest, AFileSystemThatStopsReadingIsAnError) {
@@ -128,7 +128,7 @@ TEST_F(BlockProgressTest, AFileSystemThatStopsReadingIsAnError) {
   EXPECT_TRUE(progress.take(0));
   const BlockDone done = outcome(progress, 2 * kPage);
   EXPECT_EQ(done.status.code(), ErrorCode::Io);
-  EXPECT_THAT(done.status.message(), HasSubstr("only in part: 0 bytes"));
+  EXPECT_THAT(done.status.message(), HasSubstr("incompletely: only 0 of"));
 }
 
 TEST_F(BlockProgressTest, LargeBlocksAreReadInParts) {
