@@ -138,8 +138,9 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
       rt::Session session,
       rt::Session::open(invocation.positionals.at(0), options));
   if (session.sources() != nullptr && invocation.text("--io") == "uring") {
-    return usageError("--io uring: the rows of a reference plan are read by "
-                      "threads; give pread or buffered, or leave out --io");
+    return usageError("--io uring is not supported for plans that were made "
+                      "with --reference; give pread or buffered, or leave out "
+                      "--io");
   }
   if (rt::StreamStore *store = session.streaming();
       store != nullptr && !store->note().empty()) {
@@ -170,16 +171,16 @@ TextLimit promptLimit(const rt::Session &session,
   if (!bytes || *bytes > kLongestText) {
     return textLimit();
   }
-  return {*bytes,
-          "but the plan's context holds only " +
-              std::to_string(session.context()) + " tokens of at most " +
-              std::to_string(each) +
-              " bytes; shorten the text or pack the model with a larger --ctx"};
+  return {*bytes, "but the plan's context holds only " +
+                      std::to_string(session.context()) +
+                      " tokens of at most " + std::to_string(each) +
+                      " bytes each; shorten the text or pack the model with a "
+                      "larger --ctx"};
 }
 
 TextLimit textLimit() {
   return {kLongestText, "but at most " + std::to_string(kLongestText) +
-                            " can be processed at once; split the text"};
+                            " bytes can be processed at once; split the text"};
 }
 
 static Status tooLong(const std::string &name, const std::string &size,

@@ -103,8 +103,8 @@ grammarOfAnswer(const cli::Invocation &invocation,
     return std::unique_ptr<GrammarOfAnswer>();
   }
   if (!tokenizer) {
-    return unsupportedError("this plan has no vocabulary, which a grammar "
-                            "needs");
+    return unsupportedError("a grammar needs a vocabulary, but this plan has "
+                            "none");
   }
   bool isSchema =
       invocation.has("--json-schema") || invocation.has("--json-schema-file");
@@ -129,8 +129,8 @@ grammarOfAnswer(const cli::Invocation &invocation,
     }
   }
   if (ends.empty()) {
-    return unsupportedError("no token of the vocabulary ends a text, which a "
-                            "grammar needs");
+    return unsupportedError("a grammar needs a token that ends a text, but the "
+                            "vocabulary of this plan has none");
   }
   rt::GrammarTriggers triggers;
   for (std::string &trigger : invocation.list("--grammar-trigger")) {
