@@ -226,8 +226,8 @@ private:
     AIR_ASSIGN_OR_RETURN(bool prefix, fields.flag("add_prefix_space", true));
     AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("use_regex", true));
     if (prefix && !data.rules.expressions.empty()) {
-      return fields.unsupported("has add_prefix_space, but follows another "
-                                "pre-tokenizer, which is not supported");
+      return fields.unsupported("has add_prefix_space, which is only supported "
+                                "in the first pre-tokenizer");
     }
     data.rules.prefix = prefix ? SpacePrefix::Missing : SpacePrefix::None;
     if (splits) {
@@ -372,11 +372,11 @@ private:
       if (stripsEnd != data.removeExtraWhitespaces) {
         return missing(
             stripsEnd ? "spaces at the end of a text are stripped, but several "
-                        "spaces are not replaced with one; this is only "
-                        "supported together"
+                        "spaces are not replaced with one; only both "
+                        "together are supported"
                       : "several spaces are replaced with one, but spaces at "
-                        "the end of a text are not stripped; this is only "
-                        "supported together");
+                        "the end of a text are not stripped; only both "
+                        "together are supported");
       }
       if ((splitsWords || stripsEnd) && !isPrefixed) {
         return missing("removing white space is only supported if 'Metaspace' "

@@ -60,10 +60,11 @@ Status checkSupported(const plan::Plan &plan) {
                             "the model again without --weightless");
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
-    return unsupportedError(
-        "max_tokens is " + std::to_string(plan.max_tokens()) +
-        ", but a batch has at most " + std::to_string(kMaxBatchTokens) +
-        " tokens; pack the model again");
+    return unsupportedError("the plan allows batches of " +
+                            std::to_string(plan.max_tokens()) +
+                            " tokens, but this version supports at most " +
+                            std::to_string(kMaxBatchTokens) +
+                            "; pack the model again with this version");
   }
   return Status::ok();
 }

@@ -87,7 +87,8 @@ Result<OpenedReader> StreamStore::openReader() {
                           std::max(options.depth, StreamOptions::kLeastDepth));
   }
   if (options.sources == nullptr) {
-    return internalError("a reference plan was to be read without its sources");
+    return internalError(
+        "a reference plan cannot be read without the files of its model");
   }
   referenced.emplace(file.plan());
   AIR_ASSIGN_OR_RETURN(

@@ -340,8 +340,8 @@ cli::Command packCommand() {
   cli::Option pre = makeOption(
       "--pre", "", ValueKind::Choice, "NAME",
       "The pre-tokenizer of a byte-level BPE vocabulary, in place of the one "
-      "that the model's file names. A wrong choice gives other tokens than the "
-      "model was trained with, without an error.",
+      "that the model's file names. A wrong choice gives no error, but other "
+      "tokens than the model was trained with.",
       "the file's 'tokenizer.ggml.pre'");
   for (const PreTokenizerName &known : preTokenizerNames()) {
     pre.choices.emplace_back(known.name);

@@ -238,7 +238,7 @@ std::string planText(const BenchMeasurement &measured,
   std::string out;
   if (report.predictedRate != 0) {
     out += format("plan     %.2f tok/s predicted at the rates measured just "
-                  "now (%+.1f %%)\n",
+                  "now, %+.1f %% from the decode speed\n",
                   report.predictedRate,
                   100 * (report.predictedRate / report.decodeRate - 1));
   }

@@ -44,8 +44,8 @@ cli::Option ramOption() {
           .kind = cli::ValueKind::String,
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
-                  "GiB. The plan has placements for several sizes of memory; "
-                  "the largest that fits is used.",
+                  "GiB. A plan can be run with several sizes of memory; the "
+                  "largest that fits is used.",
           .defaultText = "what the machine and the memory cgroup allow"};
 }
 
@@ -62,14 +62,16 @@ cli::Option ioOption() {
 }
 
 cli::Option ioLimitOption() {
-  return {.name = "--io-limit",
-          .kind = cli::ValueKind::String,
-          .valueName = "RATE",
-          .help = "Read weights from the disk with at most RATE bytes per "
-                  "second, which leaves the rest of its bandwidth to others. "
-                  "RATE may have one of the units KiB, MiB and GiB, as in "
-                  "500MiB.",
-          .defaultText = "no limit"};
+  return {
+      .name = "--io-limit",
+      .kind = cli::ValueKind::String,
+      .valueName = "RATE",
+      .help =
+          "Read weights from the disk with at most RATE bytes per "
+          "second, which leaves the rest of the disk's bandwidth to others. "
+          "RATE may have one of the units KiB, MiB and GiB, as in "
+          "500MiB.",
+      .defaultText = "no limit"};
 }
 
 cli::Option jsonOption() {

@@ -49,9 +49,10 @@ std::vector<cli::Option> grammarOptions() {
           {.name = "--grammar-trigger",
            .kind = ValueKind::StringList,
            .valueName = "TEXT",
-           .help = "Generate freely until this text appears; it is the "
-                   "beginning of what must match the grammar. If TEXT is the "
-                   "text of a control token, that token is meant."}};
+           .help = "Generate freely until this text appears. The grammar must "
+                   "match the output from the beginning of this text on. If "
+                   "TEXT is the text of a control token, that token is "
+                   "meant."}};
 }
 
 bool hasGrammar(const cli::Invocation &invocation) {

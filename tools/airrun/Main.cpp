@@ -108,8 +108,8 @@ cli::Tool describe() {
       "first start takes long. The environment variable AIR_CACHE_MAX sets the "
       "most that all plans may take, in bytes or with KiB, MiB or GiB; by "
       "default it is half of what the disk would have free without them. "
-      "Beyond that, the plans that were used longest ago are removed. The plan "
-      "of a model that is larger than this leaves the weights in the model's "
+      "Beyond that, the plans that were used longest ago are removed. If a "
+      "model is larger than that, its plan leaves the weights in the model's "
       "file."};
   return tool;
 }

@@ -172,14 +172,15 @@ Value first(Interpreter &in, const Value &value, const Arguments &given) {
     auto &source = value.as<SequenceObject>();
     return source.next < source.items.size()
                ? source.items[source.next++]
-               : Value::undefined("there is no first item");
+               : Value::undefined("an empty sequence has no first item");
   }
   if (value.is(Kind::String) && !value.text().empty()) {
     return Value::string(value.text().substr(0, 1));
   }
   Items items;
   in.iterate(value, items);
-  return items.empty() ? Value::undefined("there is no first item") : items[0];
+  return items.empty() ? Value::undefined("an empty sequence has no first item")
+                       : items[0];
 }
 
 Value last(Interpreter &in, const Value &value, const Arguments &given) {
@@ -192,7 +193,7 @@ Value last(Interpreter &in, const Value &value, const Arguments &given) {
   }
   Items items;
   in.iterate(value, items);
-  return items.empty() ? Value::undefined("there is no last item")
+  return items.empty() ? Value::undefined("an empty sequence has no last item")
                        : items.back();
 }
 

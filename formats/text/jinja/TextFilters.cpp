@@ -322,7 +322,7 @@ Value intFilter(Interpreter &in, const Value &value, const Arguments &given) {
   int64_t base = bound.integer(1, 10);
   if (base < 2 || base > 36) {
     return in.fail("filter 'int': the base is " + std::to_string(base) +
-                   ", not 2 to 36");
+                   "; it must be 2 to 36");
   }
   if (value.isIntegral()) {
     return Value::integer(value.asInt());

@@ -200,7 +200,7 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   ++position;
   if (peek() == ',' && isDigit(peek(1))) {
     return notSupported(start,
-                        "a count must have a lower bound, such as {0,3}");
+                        "a count must have a lower bound, such as 0 in {0,3}");
   }
   if (!isDigit(peek())) {
     position = start;

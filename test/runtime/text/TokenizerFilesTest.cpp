@@ -152,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "\"(?<=a)b\""},
         Refusal{"'pre_tokenizer.pretokenizers' is not an array", "llama3",
                 kCorrupt, "/pre_tokenizer/pretokenizers", "{}"},
-        Refusal{"has add_prefix_space, but follows another pre-tokenizer",
+        Refusal{"has add_prefix_space, which is only supported in the first",
                 "llama3", kUnsupported,
                 "/pre_tokenizer/pretokenizers/1/add_prefix_space", "true"},
         Refusal{"replaces spaces with '_'", "first", kUnsupported,

@@ -113,7 +113,7 @@ const Refused kRefused[] = {
     {"a{1,99999999999999999999}", ErrorCode::Unsupported,
      "at character 2: a count is above the largest, 1000"},
     {"a{,3}", ErrorCode::Unsupported,
-     "at character 2: a count must have a lower bound, such as {0,3}"},
+     "at character 2: a count must have a lower bound, such as 0 in {0,3}"},
     {"\\p{Klingon}", ErrorCode::Unsupported,
      "at character 1: the property 'Klingon' is not known; known: L, Lu, *"},
     {"\\p{Script=Han}", ErrorCode::Unsupported,
