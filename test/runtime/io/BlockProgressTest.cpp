@@ -112,8 +112,8 @@ TEST_F(BlockProgressTest, ATruncatedFileIsAnError) {
   EXPECT_FALSE(progress.take(kPage + 7));
   EXPECT_TRUE(progress.take(7));
   EXPECT_EQ(outcome(progress, 2 * kPage + 7).status.message(),
-            "'m.air' is truncated: 4103 bytes at offset 4096, 16384 expected; "
-            "restore the file");
+            "'m.air' is truncated: only 4103 of 16384 bytes could be read at "
+            "offset 4096; restore the file");
   // Here the file ends before the block begins.
   progress = ask(8 * kPage, 100);
   EXPECT_TRUE(progress.take(0));
