@@ -351,10 +351,10 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
   const WeightPlacement placement = placed(problem, room);
   problem.weights[0].unitBytes = 3 * kPage;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("no multiple of its unit of 12288"));
+              HasSubstr("the number must be a multiple of 12288"));
   problem.weights[0].unitBytes = 32 * kMiB;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("does not end at a unit"));
+              HasSubstr("must end at the end of a unit"));
 }
 
 /// The most pages that can stay in RAM, found by trying many shares and all
@@ -571,7 +571,7 @@ TEST(Placement, TheVerifierFindsMistakes) {
   withTable.tables = {100};
   WeightPlacement part = good;
   EXPECT_THAT(verifyWeights(withTable, part, room).message(),
-              HasSubstr("another number of segments"));
+              HasSubstr("the number of segments in the placement differs"));
   part.tables = {50};
   EXPECT_THAT(verifyWeights(withTable, part, room).message(),
               HasSubstr("part of table"));

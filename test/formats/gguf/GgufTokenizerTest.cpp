@@ -110,7 +110,7 @@ TEST(GgufTokenizer, SpmEveryKey) {
   ASSERT_EQ(data->notes.size(), 2U);
   EXPECT_EQ(data->notes[1],
             "the chat template 'tokenizer.chat_template.a\\x0ab' is left out, "
-            "because its name is not 1 to 1024 bytes without control "
+            "because its name must have 1 to 1024 bytes and no control "
             "characters");
 }
 
