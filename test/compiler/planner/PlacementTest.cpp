@@ -351,7 +351,7 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
   const WeightPlacement placement = placed(problem, room);
   problem.weights[0].unitBytes = 3 * kPage;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("a multiple of 12288, the size of its units"));
+              HasSubstr("the number must be a multiple of 12288"));
   problem.weights[0].unitBytes = 32 * kMiB;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
               HasSubstr("must end at the end of a unit"));

@@ -197,7 +197,7 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
       {"a\n  {{ x | nofilter }}", 4,
        "template line 2, column 10: the filter 'nofilter' is not supported"},
       {"{% frob %}", 4,
-       "template line 1, column 4: there is no tag 'frob' here"},
+       "template line 1, column 4: the tag 'frob' is not supported"},
       {"{{ 1 is frob }}", 4,
        "template line 1, column 9: the test 'frob' is not supported"},
       {"{{ ('a' | safe).unescape() }}", 4,
