@@ -58,6 +58,7 @@ Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
   chat.date = date;
   chat.tools = std::move(tools);
   chat.syntax = rt::syntaxOf(source);
+  chat.syntax.hasTools = chat.tools.list.has_value();
   chat.markTokens = rt::markTokens(chat.syntax, *chat.encoder);
   if (const std::optional<int32_t> end =
           rt::turnEnd(chat.chatTemplate, chat.vocabulary, *chat.encoder,

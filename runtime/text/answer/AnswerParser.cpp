@@ -1,6 +1,8 @@
 //===- AnswerParser.cpp - an answer as reasoning, text and calls ----------===//
 #include "runtime/text/answer/AnswerParser.h"
 
+#include "runtime/text/answer/Words.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -8,8 +10,6 @@ namespace air::rt {
 namespace {
 
 using Kind = AnswerEventKind;
-
-bool isSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 // The notation of OpenAI's gpt-oss models
 // (https://cookbook.openai.com/articles/openai-harmony).
@@ -144,7 +144,7 @@ void AnswerParser::findMarks() {
   if (isReasoning && span != nullptr) {
     add(span->end, Mark::ReasoningEnd, span);
   }
-  if (!isReasoning || family.callsEndReasoning) {
+  if (syntax.hasTools && (!isReasoning || family.callsEndReasoning)) {
     add(family.callBegin, Mark::CallBegin);
     add(family.sectionBegin, Mark::SectionBegin);
   }
@@ -243,8 +243,8 @@ bool AnswerParser::mayBeginBareCall(char c) const {
     // Several JSON objects may follow each other.
     return c == '{' && (isBare || family.style == CallStyle::Json);
   }
-  return c == '{' && family.hasBareCalls && isAtStart && kind == Kind::Answer &&
-         !schemas.isEmpty();
+  return c == '{' && syntax.hasTools && family.hasBareCalls && isAtStart &&
+         kind == Kind::Answer && !schemas.isEmpty();
 }
 
 void AnswerParser::onText(char c) {
@@ -372,6 +372,10 @@ void AnswerParser::endHeader() {
   }
   marksAreOld = true;
   if (!recipient.empty() && recipient != "assistant" && recipient != "user") {
+    if (!syntax.hasTools) {
+      giveUp();
+      return;
+    }
     constexpr std::string_view kFunctions = "functions.";
     if (recipient.starts_with(kFunctions)) {
       recipient.erase(0, kFunctions.size());

@@ -1,6 +1,8 @@
 //===- AnswerSyntax.cpp - the notation of answers -------------------------===//
 #include "runtime/text/answer/AnswerSyntax.h"
 
+#include "runtime/text/answer/Words.h"
+
 #include <algorithm>
 #include <array>
 
@@ -8,16 +10,6 @@ namespace air::rt {
 namespace {
 
 using Texts = std::span<const std::string_view>;
-
-constexpr std::string_view kSpaces = " \t\r\n";
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
-}
 
 /// Cuts `text` after the first `mark`, and returns what precedes the mark.
 /// Returns false, and changes nothing, if there is none.

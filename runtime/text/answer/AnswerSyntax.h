@@ -92,6 +92,8 @@ struct AnswerFamily {
 struct AnswerSyntax {
   const AnswerFamily *family = nullptr; ///< never null after syntaxOf()
   std::vector<ReasoningMarks> reasoning;
+  /// Whether the model may call tools. If not, what looks like a call is text.
+  bool hasTools = true;
 };
 
 /// What the source of a chat template implies. A template that contains no

@@ -3,6 +3,7 @@
 
 #include "runtime/text/answer/JsonScanner.h"
 #include "runtime/text/answer/LiteralCalls.h"
+#include "runtime/text/answer/Words.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,11 +11,8 @@
 namespace air::rt {
 namespace {
 
-constexpr std::string_view kSpaces = " \t\r\n";
 /// What stands between marks, such as a name or a key, is shorter.
 constexpr size_t kLongestName = 256;
-
-bool isSpace(char c) { return kSpaces.find(c) != std::string_view::npos; }
 
 /// Calls whose arguments are a JSON object behind a header.
 class HeaderReader final : public CallReader {
@@ -157,8 +155,7 @@ private:
     if (tags.keyBegin.ends_with('"')) {
       text.erase(std::min(text.find('"'), text.size()));
     }
-    text.erase(text.find_last_not_of(kSpaces) + 1);
-    key = text.substr(std::min(text.find_first_not_of(kSpaces), text.size()));
+    key = trimmed(text);
     start(tags.valueBegin.empty() ? Part::Value : Part::BeforeValue);
     return key.empty() ? CallProgress::Bad : CallProgress::More;
   }

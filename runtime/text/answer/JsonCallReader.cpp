@@ -1,6 +1,7 @@
 //===- JsonCallReader.cpp - calls that are JSON objects -------------------===//
 #include "runtime/text/answer/CallReader.h"
 #include "runtime/text/answer/JsonScanner.h"
+#include "runtime/text/answer/Words.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -51,7 +52,7 @@ std::optional<std::string> objectOf(const std::string &json) {
   }
   std::optional<std::string> inner = stringOf(json);
   if (!inner || !isJson(*inner) ||
-      inner->find('{') != inner->find_first_not_of(" \t\r\n")) {
+      inner->find('{') != inner->find_first_not_of(kSpaces)) {
     return std::nullopt;
   }
   return inner;
@@ -109,8 +110,7 @@ CallProgress JsonCallReader::outside(char c) {
     scanner.push(c);
     return CallProgress::More;
   }
-  if (c == ' ' || c == '\t' || c == '\n' || c == '\r' ||
-      (c == ',' && isList && hasCall)) {
+  if (isSpace(c) || (c == ',' && isList && hasCall)) {
     return CallProgress::More;
   }
   if (isList) {
@@ -162,7 +162,7 @@ bool JsonCallReader::endValue() {
   if (std::exchange(isStreaming, false)) {
     return true;
   }
-  value.erase(value.find_last_not_of(" \t\r\n") + 1);
+  value.erase(value.find_last_not_of(kSpaces) + 1);
   if (field == Field::Arguments) {
     arguments = value;
     return objectOf(value).has_value();

@@ -1,12 +1,12 @@
 //===- JsonScanner.cpp - JSON that arrives byte by byte -------------------===//
 #include "runtime/text/answer/JsonScanner.h"
 
+#include "runtime/text/answer/Words.h"
+
 #include <nlohmann/json.hpp>
 
 namespace air::rt {
 namespace {
-
-bool isSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 

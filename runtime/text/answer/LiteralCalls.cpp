@@ -4,6 +4,7 @@
 #include "formats/support/Utf8.h"
 #include "runtime/text/answer/CallReader.h"
 #include "runtime/text/answer/JsonScanner.h"
+#include "runtime/text/answer/Words.h"
 
 namespace air::rt {
 namespace {
@@ -72,7 +73,7 @@ public:
 
 private:
   void skipSpaces() {
-    const size_t at = text.find_first_not_of(" \t\r\n");
+    const size_t at = text.find_first_not_of(kSpaces);
     text.remove_prefix(at == std::string_view::npos ? text.size() : at);
   }
 
@@ -119,10 +120,7 @@ private:
 
   bool word(std::string &json) {
     std::string_view name = takeUntil(",:{}[]() \t\r\n");
-    for (const auto &[python, plain] :
-         {std::pair("True", "true"), {"False", "false"}, {"None", "null"}}) {
-      name = quote.empty() && name == python ? plain : name;
-    }
+    name = quote.empty() ? plainWord(name) : name;
     json += name;
     return isJson(name);
   }

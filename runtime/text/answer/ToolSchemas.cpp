@@ -2,6 +2,7 @@
 #include "runtime/text/answer/ToolSchemas.h"
 
 #include "runtime/text/answer/JsonScanner.h"
+#include "runtime/text/answer/Words.h"
 
 #include <nlohmann/json.hpp>
 
@@ -67,15 +68,6 @@ uint8_t typesOf(const Json &schema, int levels) {
     return all;
   }
   return kAny;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
 /// The type of a JSON text by its first character.
@@ -154,11 +146,8 @@ std::string ToolSchemas::toJson(std::string_view tool,
     }
   }
   if ((types & kString) == 0) {
-    for (const auto &[python, plain] :
-         {std::pair("True", "true"), {"False", "false"}, {"None", "null"}}) {
-      if (value == python) {
-        return plain;
-      }
+    if (const std::string_view word = plainWord(value); word != value) {
+      return std::string(word);
     }
   }
   return jsonString(text);

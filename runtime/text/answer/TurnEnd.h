@@ -15,7 +15,9 @@ namespace air::rt {
 /// the template ends its answers with this token, even if the model's file does
 /// not list it among the tokens that end generation. Returns nothing if no
 /// control token follows, if it is a mark of the syntax, or if the template
-/// refuses the conversation.
+/// refuses the conversation. A token that the template also writes after
+/// reasoning, or before the tool calls of the same answer, does not end it. A
+/// piece that formats/model/KnownPieces.h knows is left to that file.
 std::optional<int32_t> turnEnd(const jinja::Template &chatTemplate,
                                const TokenizerData &vocabulary,
                                const Tokenizer &tokenizer,

@@ -115,6 +115,22 @@ TEST(AnswerSyntaxTest, TheDocumentationHasEveryFamily) {
   }
 }
 
+TEST(AnswerParserTest, WithoutToolsACallIsText) {
+  for (const auto &[family, text] :
+       {std::pair("hermes", "<tool_call>{\"name\": \"f\"}</tool_call>"),
+        {"glm", "So.<tool_call>f</tool_call>"},
+        {"deepseek",
+         "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}"},
+        {"harmony", "<|channel|>commentary to=functions.f<|message|>{}"},
+        {"generic", "{\"name\": \"f\"}"}}) {
+    AnswerSyntax syntax = syntaxNamed(family);
+    syntax.hasTools = false;
+    const AnswerMessage got =
+        parseEveryWay(syntax, ToolSchemas(), nullptr, text);
+    EXPECT_EQ(got, (AnswerMessage{"", text, {}}));
+  }
+}
+
 // What has been reported of a call cannot be taken back, so an event says that
 // it is none.
 TEST(AnswerParserTest, ABrokenCallIsReported) {
