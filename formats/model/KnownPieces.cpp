@@ -123,6 +123,10 @@ std::optional<uint8_t> byteOfPiece(std::string_view piece) {
   return static_cast<uint8_t>(value);
 }
 
+bool isKnownEndPiece(std::string_view piece) {
+  return std::ranges::find(kEndPieces, piece) != std::end(kEndPieces);
+}
+
 void markBytePieces(TokenizerData &data) {
   std::array<bool, 256> known{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
@@ -154,7 +158,7 @@ void markEndPieces(TokenizerData &data) {
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     const std::string &piece = data.tokens[id];
     TokenType &type = data.types[id];
-    if (std::ranges::find(kEndPieces, piece) != std::end(kEndPieces)) {
+    if (isKnownEndPiece(piece)) {
       if (isNoEnd(data, piece) ||
           (type != TokenType::Control && isMadeByMerge(data, piece))) {
         continue;

@@ -20,6 +20,10 @@ namespace air {
 /// does not have this form.
 std::optional<uint8_t> byteOfPiece(std::string_view piece);
 
+/// Whether markEndPieces() knows the piece. It then has decided, by the whole
+/// vocabulary, whether the piece ends generation.
+bool isKnownEndPiece(std::string_view piece);
+
 /// Turns the pieces of an SPM vocabulary that are named like bytes but have the
 /// type Normal or Undefined into byte tokens, unless their byte already has a
 /// byte token. Adds one note for all of them.

@@ -43,6 +43,9 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
     made->endOfTextTokens.assign(vocabulary->end_of_generation()->begin(),
                                  vocabulary->end_of_generation()->end());
   }
+  const std::vector<int32_t> &more = made->options.endTokens;
+  made->endOfTextTokens.insert(made->endOfTextTokens.end(), more.begin(),
+                               more.end());
   if (tokenizer != nullptr) {
     for (const std::string &stop : made->options.stops) {
       if (int32_t id = tokenizer->specialToken(stop);
@@ -50,7 +53,9 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
         made->stopTokens.push_back(id);
       }
     }
-    made->detokenizer.emplace(*tokenizer, DetokenizerOptions{});
+    made->detokenizer.emplace(
+        *tokenizer,
+        DetokenizerOptions{.shownTokens = made->options.shownTokens});
     size_t room = longest + 2 * tokenizer->longestPiece() + 16;
     made->held.reserve(room);
     made->shown.reserve(room);
@@ -109,8 +114,8 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     return doesNotFitError("prompt: " + std::to_string(tokens.size()) +
                            " tokens, but the plan's context has room for " +
                            std::to_string(room) +
-                           "; shorten the prompt, or pack the model with a "
-                           "larger --ctx");
+                           "; shorten the prompt, or give a larger --ctx to "
+                           "airpack, or to airrun with a model");
   }
   for (int32_t token : tokens) {
     if (token >= 0 && static_cast<uint64_t>(token) < session.vocabulary()) {

@@ -3,6 +3,9 @@
 
 #include "formats/support/Utf8.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace air::rt {
 
 size_t appendValidUtf8(std::string_view bytes, std::string &out) {
@@ -19,8 +22,8 @@ size_t appendValidUtf8(std::string_view bytes, std::string &out) {
 }
 
 Detokenizer::Detokenizer(const Tokenizer &vocabulary, DetokenizerOptions chosen)
-    : tokenizer(vocabulary), options(chosen),
-      dropSpace(chosen.atTextStart && vocabulary.addsSpacePrefix()) {
+    : tokenizer(vocabulary), options(std::move(chosen)),
+      dropSpace(options.atTextStart && vocabulary.addsSpacePrefix()) {
   // Each byte may be replaced by U+FFFD, which has three bytes. With these
   // capacities, feed() does not allocate.
   pending.reserve(vocabulary.longestPiece() + 4);
@@ -29,7 +32,9 @@ Detokenizer::Detokenizer(const Tokenizer &vocabulary, DetokenizerOptions chosen)
 
 std::string_view Detokenizer::feed(int32_t id) {
   output.clear();
-  std::string_view piece = tokenizer.piece(id, options.renderSpecial);
+  const bool isShown = options.renderSpecial ||
+                       std::ranges::binary_search(options.shownTokens, id);
+  std::string_view piece = tokenizer.piece(id, isShown);
   if (dropSpace && !piece.empty()) {
     dropSpace = false;
     piece.remove_prefix(piece[0] == ' ' ? 1 : 0);

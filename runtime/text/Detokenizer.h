@@ -16,6 +16,8 @@
 
 #include "runtime/text/Tokenizer.h"
 
+#include <vector>
+
 namespace air::rt {
 
 struct DetokenizerOptions {
@@ -26,6 +28,8 @@ struct DetokenizerOptions {
   /// If true, control and unknown tokens are rendered as their text. Otherwise
   /// they are rendered as nothing.
   bool renderSpecial = false;
+  /// Control tokens that are rendered in any case, in ascending order.
+  std::vector<int32_t> shownTokens = {};
 };
 
 class Detokenizer {

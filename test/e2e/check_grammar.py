@@ -62,6 +62,10 @@ t.expect(re.fullmatch(r"((?! was).)* was <[0-9]{2}>", text, re.S), f"{text!r} do
 t.expect(len(text) > len(" was <00>"), f"{text!r} begins with the trigger")
 free, _ = generate("--temp", 0)
 t.expect(free.startswith(text[:text.index(" was")]), "a grammar with a trigger changed the text before it")
+# Editors on Windows begin a file with a byte order mark.
+(work / "mark.gbnf").write_bytes(b'\xef\xbb\xbfroot ::= " yes"')
+text, _ = generate("--grammar-file", work / "mark.gbnf")
+t.expect(text == " yes", f"{text!r} does not match")
 print("grammars hold")
 
 

@@ -1,17 +1,19 @@
 //===- AnswerPrinter.h - an answer as it appears ----------------*- C++ -*-===//
 //
-// Writes an answer to standard output, piece by piece. On a terminal, what the
-// model thinks before it answers, from <think> to </think>, is dimmed; in a
-// file or a pipe it is text like any other.
+// Writes an answer to standard output, event by event. On a terminal, what the
+// model thinks before it answers is dimmed. In a file or a pipe, it stands
+// between <think> and </think>, whatever the model's own marks are. A tool call
+// is a line <tool_call>{"name": ..., "arguments": ...}</tool_call>.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_ANSWERPRINTER_H
 #define AIRPACK_TOOLS_AIRRUN_ANSWERPRINTER_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/answer/AnswerParser.h"
 
 #include <functional>
-#include <string>
+#include <span>
 #include <string_view>
 
 namespace air {
@@ -20,29 +22,23 @@ class AnswerPrinter {
 public:
   using Write = std::function<Status(std::string_view)>;
 
-  /// `dims` says whether reasoning is dimmed, `isThinking` whether the answer
-  /// begins within it, because the prompt ends with <think>.
-  AnswerPrinter(Write output, bool dims, bool isThinking);
+  /// `dims` says whether reasoning is dimmed.
+  AnswerPrinter(Write output, bool dims);
 
-  /// Takes the next part of the answer, which may be empty.
-  Status add(std::string_view text);
-  /// Writes the rest, and a newline unless the answer ends with one.
+  Status add(std::span<const rt::AnswerEvent> events);
+  /// Ends the answer, with a newline unless there is one.
   Status finish();
 
 private:
-  enum class State : uint8_t {
-    Start,    ///< only white space and a part of <think> so far
-    Thinking, ///< after <think>
-    Answer,   ///< after that, where the marks are plain text
-  };
-
-  Status emit(std::string_view text);
+  Status add(const rt::AnswerEvent &event);
+  Status put(std::string_view text);
+  Status endLine();
+  Status beginReasoning();
+  Status endReasoning();
 
   Write write;
   bool dims;
-  State state;
-  std::string held; ///< text that may be the beginning of <think>
-  bool isDimmed = false;
+  bool isReasoning = false;
   bool endsLine = true;
 };
 

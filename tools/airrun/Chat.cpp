@@ -4,6 +4,7 @@
 #include "formats/support/MonotonicClock.h"
 #include "formats/text/jinja/Json.h"
 #include "runtime/text/ChatTemplate.h"
+#include "runtime/text/answer/TurnEnd.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/LoadingBar.h"
 
@@ -14,13 +15,6 @@ namespace {
 
 double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
-
-/// Whether the text ends with <think>, apart from white space.
-bool endsWithThink(std::string_view text) {
-  const size_t end = text.find_last_not_of(" \t\r\n");
-  return end != std::string_view::npos &&
-         text.substr(0, end + 1).ends_with("<think>");
 }
 
 } // namespace
@@ -49,7 +43,7 @@ Chat::Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
 
 Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
                           std::string_view source, const std::string &name,
-                          const jinja::Date &date) {
+                          const jinja::Date &date, ChatTools tools) {
   Result<jinja::Template> parsed = jinja::Template::parse(source);
   if (!parsed) {
     return parsed.status().withContext(name);
@@ -62,6 +56,15 @@ Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
             std::move(tokenizer), std::move(kept));
   chat.name = name;
   chat.date = date;
+  chat.tools = std::move(tools);
+  chat.syntax = rt::syntaxOf(source);
+  chat.syntax.hasTools = chat.tools.list.has_value();
+  chat.markTokens = rt::markTokens(chat.syntax, *chat.encoder);
+  if (const std::optional<int32_t> end =
+          rt::turnEnd(chat.chatTemplate, chat.vocabulary, *chat.encoder,
+                      chat.syntax, date)) {
+    chat.endTokens.push_back(*end);
+  }
   return chat;
 }
 
@@ -69,6 +72,7 @@ Result<jinja::Rendered> Chat::render(const ChatMessages &messages) const {
   rt::Conversation conversation;
   AIR_ASSIGN_OR_RETURN(conversation.messages,
                        jinja::fromJson(messages.toJson(), true));
+  conversation.tools = tools.list;
   AIR_ASSIGN_OR_RETURN(const jinja::Value variables,
                        rt::templateVariables(vocabulary, conversation));
   Result<jinja::Rendered> rendered = chatTemplate.render(variables, date);
@@ -79,14 +83,16 @@ Result<jinja::Rendered> Chat::render(const ChatMessages &messages) const {
 }
 
 Result<Turn> Chat::answer(const ChatMessages &messages,
-                          const rt::GenerateOptions &options, bool dims,
+                          rt::GenerateOptions options, bool dims,
                           const AnswerPrinter::Write &write) {
   AIR_ASSIGN_OR_RETURN(const jinja::Rendered rendered, render(messages));
   const std::vector<int32_t> tokens =
       encoder->encodeRendered(rendered.text, rendered.tainted);
+  options.shownTokens = markTokens;
+  options.endTokens = endTokens;
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<rt::Generator> generator,
-      rt::Generator::create(*session, &*encoder, options, &kept));
+      rt::Generator::create(*session, &*encoder, std::move(options), &kept));
   Turn turn;
   turn.promptTokens = tokens.size();
   turn.context = session->context();
@@ -98,10 +104,13 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
   const double first = monotonicSeconds();
   turn.promptSeconds = first - begin;
   turn.reusedTokens = generator->reusedTokens();
-  AnswerPrinter printer(write, dims, endsWithThink(rendered.text));
-  const auto show = [&](std::string_view text) {
-    turn.answer += text;
-    return printer.add(text);
+  rt::AnswerParser parser(
+      syntax, tools.schemas,
+      rt::openReasoning(syntax, rendered.text, rendered.tainted));
+  AnswerPrinter printer(write, dims);
+  const auto show = [&](const std::vector<rt::AnswerEvent> &events) {
+    turn.answer.add(events);
+    return printer.add(events);
   };
   while (true) {
     AIR_ASSIGN_OR_RETURN(const std::optional<rt::GeneratedToken> token,
@@ -111,9 +120,10 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
     }
     ++turn.tokens;
     turn.decodeSeconds = monotonicSeconds() - first;
-    AIR_RETURN_IF_ERROR(show(token->text));
+    AIR_RETURN_IF_ERROR(show(parser.feed(token->text)));
   }
-  AIR_RETURN_IF_ERROR(show(generator->finish()));
+  AIR_RETURN_IF_ERROR(show(parser.feed(generator->finish())));
+  AIR_RETURN_IF_ERROR(show(parser.finish()));
   AIR_RETURN_IF_ERROR(printer.finish());
   turn.reason = generator->reason();
   return turn;

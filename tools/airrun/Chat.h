@@ -13,6 +13,8 @@
 
 #include "formats/text/jinja/Template.h"
 #include "runtime/exec/Generator.h"
+#include "runtime/text/answer/AnswerMessage.h"
+#include "runtime/text/answer/AnswerSyntax.h"
 #include "tools/airrun/AnswerPrinter.h"
 #include "tools/airrun/ChatMessages.h"
 
@@ -23,7 +25,7 @@ namespace air {
 
 /// An answer, and what it took. Times are in seconds.
 struct Turn {
-  std::string answer;
+  rt::AnswerMessage answer;
   rt::FinishReason reason = rt::FinishReason::NotFinished;
   uint64_t promptTokens = 0; ///< in the whole conversation
   uint64_t reusedTokens = 0; ///< those that an earlier turn computed
@@ -36,23 +38,30 @@ struct Turn {
 /// The numbers of a turn as one line.
 std::string turnText(const Turn &turn);
 
+/// The tools that a model may call.
+struct ChatTools {
+  std::optional<jinja::Value> list; ///< for the template
+  rt::ToolSchemas schemas;
+};
+
 class Chat {
 public:
   /// Messages call the template `name`. Errors: those of jinja::Template::parse
   /// and rt::Tokenizer::create.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
                              std::string_view source, const std::string &name,
-                             const jinja::Date &date);
+                             const jinja::Date &date, ChatTools tools);
 
   /// Answers the conversation. `write` shows the answer, which is not added to
-  /// `messages`. With `dims`, reasoning is dimmed. Errors: those of the
+  /// `messages`. With `dims`, reasoning is dimmed. The chat sets the tokens of
+  /// `options` that end the answer and that are shown. Errors: those of the
   /// template; DoesNotFit if the conversation is longer than the context, with
   /// both lengths; those of Generator.
-  Result<Turn> answer(const ChatMessages &messages,
-                      const rt::GenerateOptions &options, bool dims,
-                      const AnswerPrinter::Write &write);
+  Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
+                      bool dims, const AnswerPrinter::Write &write);
 
   const rt::Tokenizer &tokenizer() const { return *encoder; }
+  const rt::AnswerSyntax &answerSyntax() const { return syntax; }
 
 private:
   Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
@@ -65,6 +74,10 @@ private:
   jinja::Template chatTemplate;
   std::string name;
   jinja::Date date;
+  ChatTools tools;
+  rt::AnswerSyntax syntax;
+  std::vector<int32_t> markTokens; ///< control tokens that the parser needs
+  std::vector<int32_t> endTokens;  ///< that the template implies
   std::optional<rt::Tokenizer> encoder;
   rt::KeptSequence kept;
 };

@@ -40,7 +40,25 @@ Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
   return messages;
 }
 
-Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session) {
+/// The tools of --tools, or none.
+Result<ChatTools> readTools(const cli::Invocation &invocation) {
+  ChatTools tools;
+  if (const std::optional<std::string> path = invocation.text("--tools")) {
+    AIR_ASSIGN_OR_RETURN(const std::string text,
+                         readTextFile(*path, textLimit()));
+    const std::string place = "tools file '" + *path + "'";
+    AIR_ASSIGN_OR_RETURN(tools.list, parseObjects(text, place));
+    Result<rt::ToolSchemas> schemas = rt::ToolSchemas::parse(text);
+    if (!schemas) {
+      return schemas.status().withContext(place);
+    }
+    tools.schemas = *std::move(schemas);
+  }
+  return tools;
+}
+
+Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
+                      ChatTools tools) {
   const plan::Tokenizer *record = session.plan().tokenizer();
   if (record == nullptr || record->kind() == plan::TokenizerKind::None) {
     return unsupportedError("this plan has no vocabulary, so it cannot chat");
@@ -56,13 +74,14 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session) {
     AIR_ASSIGN_OR_RETURN(source, readTextFile(*file, textLimit()));
     name = "'" + *file + "'";
   } else {
-    source = rt::chooseTemplate(vocabulary, false);
+    source = rt::chooseTemplate(vocabulary, tools.list.has_value());
     if (source.empty()) {
       return unsupportedError("the model has no chat template; give one with "
                               "--chat-template FILE, as docs/chat.md shows");
     }
   }
-  return Chat::create(session, std::move(vocabulary), source, name, date);
+  return Chat::create(session, std::move(vocabulary), source, name, date,
+                      std::move(tools));
 }
 
 /// The message that is answered without a terminal: the text of --prompt, or
@@ -97,7 +116,13 @@ Status answerOnce(Chat &chat, ChatMessages messages, const std::string &text,
                            " tokens of the answer fill the context "
                            "of " +
                            std::to_string(turn.context) +
-                           " tokens; pack the model with a larger --ctx");
+                           " tokens; give a larger --ctx to airpack, or to "
+                           "airrun with a model");
+  }
+  if (turn.reason == rt::FinishReason::Length) {
+    cli::printNotes({"the answer is incomplete: it has reached the limit of " +
+                     std::to_string(turn.tokens) +
+                     " tokens; give a larger --max-tokens"});
   }
   return Status::ok();
 }
@@ -126,6 +151,11 @@ cli::Command chatCommand() {
        .valueName = "FILE",
        .help = "Go on with a conversation that /save has written, or any JSON "
                "array of objects with \"role\" and \"content\"."},
+      {.name = "--tools",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "The tools that the model may call, as a JSON array of objects. "
+               "A call is shown, and /result gives the model its result."},
       {.name = "--chat-template",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
@@ -184,8 +214,10 @@ Status checkChat(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(
         jinja::Template::parse(text).status().withContext("'" + *file + "'"));
   }
-  const auto conversation = invocation.text("--load");
-  if (isReadHere(conversation)) {
+  if (isReadHere(invocation.text("--tools"))) {
+    AIR_RETURN_IF_ERROR(readTools(invocation).status());
+  }
+  if (isReadHere(invocation.text("--load"))) {
     return firstMessages(invocation).status();
   }
   return Status::ok();
@@ -193,8 +225,10 @@ Status checkChat(const cli::Invocation &invocation) {
 
 Status runChat(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(ChatMessages messages, firstMessages(invocation));
+  AIR_ASSIGN_OR_RETURN(ChatTools tools, readTools(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
-  AIR_ASSIGN_OR_RETURN(Chat chat, openChat(invocation, session));
+  AIR_ASSIGN_OR_RETURN(Chat chat,
+                       openChat(invocation, session, std::move(tools)));
   const auto optionsFor =
       [&](const cli::Invocation &settings) -> Result<rt::GenerateOptions> {
     rt::GenerateOptions options;

@@ -37,8 +37,8 @@ const std::vector<ChatLoop::Command> &ChatLoop::commands() {
       {"/system", "TEXT", "Set the system message; without TEXT, remove it.",
        &ChatLoop::setSystem, true},
       {"/set", "NAME VALUE",
-       "Change an option of airrun chat, such as temp 0.5; without NAME, "
-       "list those that can be changed.",
+       "Change an option of airrun chat, such as temp 0.5; the VALUE default "
+       "takes it back. Without NAME, list those that can be changed.",
        &ChatLoop::set, true},
       {"/show", "", "Show the conversation.", &ChatLoop::show},
       {"/save", "FILE", "Write the conversation to FILE as JSON.",
@@ -47,6 +47,8 @@ const std::vector<ChatLoop::Command> &ChatLoop::commands() {
        &ChatLoop::load},
       {"/read", "FILE", "Send the text in FILE as a message.",
        &ChatLoop::readFile},
+      {"/result", "TEXT", "Give the model the result of a tool that it calls.",
+       &ChatLoop::giveResult},
       {"/stats", "", "Show tokens and times of the last answer.",
        &ChatLoop::stats},
   };
@@ -81,6 +83,15 @@ static std::vector<cli::Option> settingOptions() {
   return options;
 }
 
+/// /set names options without the dashes that they have on a command line.
+static Status withoutDashes(const Status &status) {
+  std::string text = status.message();
+  for (size_t at = 0; (at = text.find("--", at)) != std::string::npos;) {
+    text.erase(at, 2);
+  }
+  return status.isOk() ? status : Status(status.code(), text);
+}
+
 ChatLoop::ChatLoop(Chat &model, LineEditor &terminal, ChatMessages conversation,
                    cli::Invocation chosen, OptionsFor options)
     : chat(model), editor(terminal), messages(std::move(conversation)),
@@ -104,7 +115,7 @@ std::optional<std::string> ChatLoop::readMessage() {
   while (true) {
     const Line line = editor.read(isFirst ? "> " : ". ");
     if (line.end == LineEnd::Signal) {
-      const bool wasEmpty = isFirst && line.text.empty();
+      const bool wasEmpty = isFirst && line.text.empty() && !line.droppedText;
       if (wasEmpty || firstSignal() != SIGINT) {
         return std::nullopt;
       }
@@ -217,12 +228,17 @@ Status ChatLoop::answer() {
   AIR_ASSIGN_OR_RETURN(const Turn turn, chat.answer(messages, options,
                                                     dimsReasoning(), writeOut));
   last = turn;
-  if (turn.answer.empty() && turn.reason == rt::FinishReason::Interrupted) {
+  if (turn.answer == rt::AnswerMessage() &&
+      turn.reason == rt::FinishReason::Interrupted) {
     messages.undo();
     editor.print("(stopped before the answer; the message is taken back)\n");
     return Status::ok();
   }
-  messages.add("assistant", turn.answer);
+  messages.addAnswer(turn.answer, chat.answerSyntax().family->reasoningKey);
+  if (!turn.answer.calls.empty()) {
+    editor.print("(/result TEXT gives the result of " +
+                 printable(turn.answer.calls.front().name) + ")\n");
+  }
   if (turn.reason == rt::FinishReason::ContextFull) {
     editor.print("airrun: the answer is incomplete: the context of " +
                  std::to_string(turn.context) +
@@ -264,7 +280,9 @@ Status ChatLoop::clear(const std::string &) {
 Status ChatLoop::regenerate(const std::string &) {
   ChatMessages before = messages;
   messages.dropLast("assistant");
-  if (messages.isEmpty() || messages.role(messages.size() - 1) != "user") {
+  const std::string role =
+      messages.isEmpty() ? "" : messages.role(messages.size() - 1);
+  if ((role != "user" && role != "tool") || messages.openCalls() != 0) {
     messages = std::move(before);
     return usageError("there is no message to answer again");
   }
@@ -310,8 +328,19 @@ Status ChatLoop::set(const std::string &text) {
   }
   const std::string name = "--" + text.substr(0, space);
   const std::string value = text.substr(space + 1);
-  AIR_RETURN_IF_ERROR(cli::parse(tool, {name + "=" + value}).status());
-  settings.values[name] = {value};
+  cli::Invocation changed = settings;
+  const std::vector<cli::Option> &options = tool.commands.front().options;
+  if (value == "default" &&
+      std::ranges::find(options, name, &cli::Option::name) != options.end()) {
+    changed.values.erase(name);
+  } else {
+    const Status status = cli::parse(tool, {name + "=" + value}).status();
+    AIR_RETURN_IF_ERROR(withoutDashes(status));
+    changed.values[name] = {value};
+  }
+  // Options that contradict each other are refused here, too.
+  AIR_RETURN_IF_ERROR(withoutDashes(optionsFor(changed).status()));
+  settings = std::move(changed);
   return Status::ok();
 }
 
@@ -334,7 +363,17 @@ Status ChatLoop::show(const std::string &) {
 
 Status ChatLoop::save(const std::string &path) {
   const std::string text = messages.toJson();
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(path));
+  Result<AtomicFile> opened = cli::openOutput(path);
+  if (!opened) {
+    // The advice is for command lines.
+    std::string why = opened.status().message();
+    constexpr std::string_view kOption = " with -o";
+    if (why.ends_with(kOption)) {
+      why.erase(why.size() - kOption.size());
+    }
+    return {opened.status().code(), why};
+  }
+  AtomicFile file = *std::move(opened);
   AIR_RETURN_IF_ERROR(file.writeAt(
       0, {reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
   return file.commit(text.size());
@@ -354,6 +393,25 @@ Status ChatLoop::load(const std::string &path) {
 Status ChatLoop::readFile(const std::string &path) {
   AIR_ASSIGN_OR_RETURN(const std::string text, readTextFile(path, textLimit()));
   return send(text);
+}
+
+Status ChatLoop::giveResult(const std::string &text) {
+  if (messages.openCalls() == 0) {
+    return usageError("the model calls no tool that lacks a result");
+  }
+  ChatMessages before = messages;
+  messages.addResult(validText(text));
+  repeats = 0;
+  if (const size_t open = messages.openCalls(); open != 0) {
+    editor.print("(" + std::to_string(open) +
+                 " more results are needed before the model goes on)\n");
+    return Status::ok();
+  }
+  Status status = answer();
+  if (!status.isOk()) {
+    messages = std::move(before);
+  }
+  return status;
 }
 
 Status ChatLoop::stats(const std::string &) {

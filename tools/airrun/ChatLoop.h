@@ -54,6 +54,7 @@ private:
   Status load(const std::string &path);
   Status readFile(const std::string &path);
   Status stats(const std::string &);
+  Status giveResult(const std::string &text);
 
   Chat &chat;
   LineEditor &editor;

@@ -1,6 +1,9 @@
 //===- ChatMessages.cpp - a conversation as messages ----------------------===//
 #include "tools/airrun/ChatMessages.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace air {
 
 using Json = nlohmann::ordered_json;
@@ -9,6 +12,25 @@ static std::string textOf(const Json &object, const char *key) {
   const auto field = object.find(key);
   return field != object.end() && field->is_string() ? field->get<std::string>()
                                                      : "";
+}
+
+Json assistantMessage(const rt::AnswerMessage &answer,
+                      const char *reasoningKey) {
+  Json message = {{"role", "assistant"}, {"content", answer.content}};
+  if (!answer.reasoning.empty()) {
+    message[reasoningKey] = answer.reasoning;
+  }
+  for (const rt::AnswerCall &call : answer.calls) {
+    Json entry = {{"type", "function"}};
+    if (!call.id.empty()) {
+      entry["id"] = call.id;
+    }
+    entry["function"] = {
+        {"name", call.name},
+        {"arguments", Json::parse(call.arguments, nullptr, false)}};
+    message["tool_calls"].push_back(std::move(entry));
+  }
+  return message;
 }
 
 Result<ChatMessages> ChatMessages::parse(std::string_view json) {
@@ -34,6 +56,10 @@ Result<ChatMessages> ChatMessages::parse(std::string_view json) {
     if (!message.is_object() || textOf(message, "role").empty()) {
       return corruptError("message " + std::to_string(i) +
                           " is not an object with a \"role\"");
+    }
+    if (!message.contains("content") && !message.contains("tool_calls")) {
+      return corruptError("message " + std::to_string(i) +
+                          " has neither \"content\" nor \"tool_calls\"");
     }
   }
   return messages;
@@ -69,6 +95,44 @@ void ChatMessages::setSystem(const std::string &text) {
 
 void ChatMessages::add(const char *role, const std::string &content) {
   list.push_back(Json{{"role", role}, {"content", content}});
+}
+
+void ChatMessages::addAnswer(const rt::AnswerMessage &answer,
+                             const char *reasoningKey) {
+  list.push_back(assistantMessage(answer, reasoningKey));
+}
+
+size_t ChatMessages::lastTurn() const {
+  size_t last = list.size();
+  while (last != 0 && role(last - 1) == "tool") {
+    --last;
+  }
+  return last - 1;
+}
+
+size_t ChatMessages::openCalls() const {
+  const size_t turn = lastTurn();
+  if (turn >= list.size() || !list[turn].contains("tool_calls") ||
+      !list[turn]["tool_calls"].is_array()) {
+    return 0;
+  }
+  const size_t calls = list[turn]["tool_calls"].size();
+  const size_t results = list.size() - turn - 1;
+  return calls - std::min(calls, results);
+}
+
+void ChatMessages::addResult(const std::string &content) {
+  const size_t turn = lastTurn();
+  const Json &call = list[turn]["tool_calls"][list.size() - turn - 1];
+  Json message = {{"role", "tool"}, {"content", content}};
+  if (call.is_object() && call.contains("function") &&
+      call["function"].is_object()) {
+    message["name"] = textOf(call["function"], "name");
+  }
+  if (call.is_object() && call.contains("id")) {
+    message["tool_call_id"] = call["id"];
+  }
+  list.push_back(std::move(message));
 }
 
 bool ChatMessages::dropLast(std::string_view wanted) {

@@ -14,6 +14,7 @@
 #define AIRPACK_TOOLS_AIRRUN_CHATMESSAGES_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/answer/AnswerMessage.h"
 
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,12 +23,19 @@
 
 namespace air {
 
+/// The message of the assistant that an answer is. `reasoningKey` is
+/// AnswerFamily::reasoningKey. Arguments of calls are objects, as templates
+/// expect them.
+nlohmann::ordered_json assistantMessage(const rt::AnswerMessage &answer,
+                                        const char *reasoningKey);
+
 class ChatMessages {
 public:
   ChatMessages() : list(nlohmann::ordered_json::array()) {}
 
   /// Parses an array such as toJson() returns. Each message must have a text as
-  /// "role". A Corrupt error says which one is wrong.
+  /// "role", and "content" or "tool_calls". A Corrupt error says which one is
+  /// wrong.
   static Result<ChatMessages> parse(std::string_view json);
   /// The messages, with two spaces of indent and a final newline.
   std::string toJson() const;
@@ -45,6 +53,11 @@ public:
   void setSystem(const std::string &text);
 
   void add(const char *role, const std::string &content);
+  void addAnswer(const rt::AnswerMessage &answer, const char *reasoningKey);
+  /// The calls of the last answer for which no result has been added.
+  size_t openCalls() const;
+  /// Adds the result of the first of them; there must be one.
+  void addResult(const std::string &content);
   /// Removes the last message if it has the role. Returns whether it had.
   bool dropLast(std::string_view role);
   /// Removes the last message of the user and all that follow it. Returns the
@@ -54,6 +67,9 @@ public:
   void clear();
 
 private:
+  /// The index of the last message that is no result of a tool.
+  size_t lastTurn() const;
+
   nlohmann::ordered_json list;
 };
 

@@ -173,11 +173,12 @@ TextLimit promptLimit(const rt::Session &session,
   if (!bytes || *bytes > kLongestText) {
     return textLimit();
   }
-  return {*bytes, "but the plan's context holds only " +
-                      std::to_string(session.context()) +
-                      " tokens of at most " + std::to_string(each) +
-                      " bytes each; shorten the text or pack the model with a "
-                      "larger --ctx"};
+  return {
+      *bytes,
+      "but the plan's context holds only " + std::to_string(session.context()) +
+          " tokens of at most " + std::to_string(each) +
+          " bytes each; shorten the text, or give a larger --ctx to airpack, "
+          "or to airrun with a model"};
 }
 
 TextLimit textLimit() {

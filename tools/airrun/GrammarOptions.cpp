@@ -115,6 +115,11 @@ grammarOfAnswer(const cli::Invocation &invocation,
       invocation.text(isSchema ? "--json-schema-file" : "--grammar-file");
   if (path) {
     AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, textLimit()));
+    // Editors on Windows write a byte order mark, which is no part of the text.
+    if (constexpr std::string_view kMark = "\xEF\xBB\xBF";
+        text.starts_with(kMark)) {
+      text.erase(0, kMark.size());
+    }
   }
   rt::GbnfVocabulary vocabulary = vocabularyOf(*tokenizer);
   Result<std::shared_ptr<const rt::Grammar>> grammar =

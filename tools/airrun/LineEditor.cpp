@@ -10,6 +10,8 @@
 #include <cwchar>
 #include <histedit.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 #include <utility>
 
@@ -39,6 +41,16 @@ int readByte(unsigned char &byte) {
     }
   }
   return -1;
+}
+
+/// Drops what has been typed and not been read. Returns whether there was any.
+bool dropWaitingText() {
+  int bytes = 0;
+  if (ioctl(STDIN_FILENO, FIONREAD, &bytes) != 0 || bytes == 0) {
+    return false;
+  }
+  tcflush(STDIN_FILENO, TCIFLUSH);
+  return true;
 }
 
 /// Reads a character of UTF-8 for libedit, whatever the locale is.
@@ -166,6 +178,9 @@ Result<LineEditor> LineEditor::open() {
   el_wset(state->editor, EL_SIGNAL, 0);
   el_wset(state->editor, EL_HIST, history_w, state->history);
   el_wset(state->editor, EL_GETCFN, readCharacter);
+  // Otherwise Ctrl-C would drop text that has not been read, and the line would
+  // look empty.
+  el_wset(state->editor, EL_SETTY, L"-d", L"+noflsh", nullptr);
   return LineEditor(std::move(state));
 }
 
@@ -180,6 +195,7 @@ Line LineEditor::read(const std::string &prompt) {
       appendUtf8(*at, line.text);
     }
     line.end = LineEnd::Signal;
+    line.droppedText = dropWaitingText();
     print("\n");
     return line;
   }

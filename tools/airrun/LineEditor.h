@@ -28,6 +28,8 @@ enum class LineEnd : uint8_t {
 struct Line {
   std::string text; ///< UTF-8, without the newline
   LineEnd end = LineEnd::Entered;
+  /// Whether text that was typed before the signal has been dropped.
+  bool droppedText = false;
 };
 
 class LineEditor {

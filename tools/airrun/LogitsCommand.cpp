@@ -59,7 +59,8 @@ Status runLogits(const cli::Invocation &invocation) {
         "--tokens: " + std::to_string(tokens.size()) +
         " tokens exceed the plan's context of " +
         std::to_string(session.context()) +
-        "; give fewer tokens or pack the model with a larger --ctx");
+        "; give fewer tokens, or a larger --ctx to airpack, or to airrun with "
+        "a model");
   }
   uint64_t rowBytes = session.vocabulary() * sizeof(float);
   std::optional<uint64_t> bytes = checkedMul(tokens.size(), rowBytes);

@@ -80,7 +80,8 @@ Status runPerplexity(const cli::Invocation &invocation) {
         "--window: " + std::to_string(window) +
         " tokens exceed the plan's context of " +
         std::to_string(session.context()) +
-        "; give a smaller --window or pack the model with a larger --ctx");
+        "; give a smaller --window, or a larger --ctx to airpack, or to "
+        "airrun with a model");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
                        textTokens(*tokenizer, invocation));

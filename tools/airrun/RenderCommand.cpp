@@ -4,6 +4,8 @@
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Json.h"
 #include "runtime/text/ChatTemplate.h"
+#include "runtime/text/answer/TurnEnd.h"
+#include "tools/airrun/ChatMessages.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/TokenizeCommand.h"
 
@@ -16,36 +18,6 @@ namespace {
 
 using jinja::Kind;
 using jinja::Value;
-
-/// Reads a file with a JSON array of objects.
-Result<Value> readObjects(const std::string &path, const std::string &what) {
-  AIR_ASSIGN_OR_RETURN(std::string text, readTextFile(path, textLimit()));
-  Result<Value> value = jinja::fromJson(text, true);
-  const std::string file = what + " file '" + path + "'";
-  if (!value) {
-    return value.status().withContext(file);
-  }
-  auto kindOf = [](const Value &each) {
-    return each.is(Kind::Dict)     ? "an object"
-           : each.is(Kind::List)   ? "an array"
-           : each.is(Kind::String) ? "a string"
-           : each.is(Kind::Bool)   ? "a boolean"
-           : each.is(Kind::None)   ? "null"
-                                   : "a number";
-  };
-  if (!value->is(Kind::List)) {
-    return corruptError(file + ": it is " + kindOf(*value) +
-                        ", not an array of objects");
-  }
-  const std::vector<Value> &items = value->items();
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (!items[i].is(Kind::Dict)) {
-      return corruptError(file + ": entry " + std::to_string(i) + " is " +
-                          kindOf(items[i]) + ", not an object");
-    }
-  }
-  return value;
-}
 
 Result<Value> parseVariables(const std::string &text) {
   Result<Value> value = jinja::fromJson(text, true);
@@ -60,6 +32,33 @@ Result<Value> parseVariables(const std::string &text) {
 }
 
 } // namespace
+
+Result<Value> parseObjects(std::string_view json, const std::string &place) {
+  Result<Value> value = jinja::fromJson(json, true);
+  if (!value) {
+    return value.status().withContext(place);
+  }
+  auto kindOf = [](const Value &each) {
+    return each.is(Kind::Dict)     ? "an object"
+           : each.is(Kind::List)   ? "an array"
+           : each.is(Kind::String) ? "a string"
+           : each.is(Kind::Bool)   ? "a boolean"
+           : each.is(Kind::None)   ? "null"
+                                   : "a number";
+  };
+  if (!value->is(Kind::List)) {
+    return corruptError(place + ": it is " + kindOf(*value) +
+                        ", not an array of objects");
+  }
+  const std::vector<Value> &items = value->items();
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].is(Kind::Dict)) {
+      return corruptError(place + ": entry " + std::to_string(i) + " is " +
+                          kindOf(items[i]) + ", not an object");
+    }
+  }
+  return value;
+}
 
 jinja::Date today() {
   std::time_t now = std::time(nullptr);
@@ -129,20 +128,121 @@ cli::Command renderCommand() {
        .defaultText = "today"},
       {.name = "--tokens",
        .help = "Print the ids of the tokens, with commas between them. Text of "
-               "the messages never becomes a control token."}};
+               "the messages never becomes a control token."},
+      {.name = "--syntax",
+       .help = "Print what the template implies about answers instead: how "
+               "the model marks reasoning and tool calls, and which tokens end "
+               "an answer."},
+      {.name = "--parse",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "Print the answer in FILE instead, as a message with its "
+               "reasoning, content and tool calls. The types of arguments are "
+               "those of --tools."}};
   command.examples = {
       "airrun render model.air --messages chat.json",
       "airrun render model.gguf --messages chat.json --tools tools.json "
-      "--kwargs '{\"enable_thinking\": false}' --tokens"};
+      "--kwargs '{\"enable_thinking\": false}' --tokens",
+      "airrun render model.gguf --syntax",
+      "airrun render model.gguf --tools tools.json --parse answer.txt"};
   return command;
 }
 
-Status runRender(const cli::Invocation &invocation) {
-  const std::string &model = invocation.positionals.at(0);
-  std::optional<std::string> messages = invocation.text("--messages");
-  if (!messages) {
+namespace {
+
+/// A file, read with `what` in the messages about it.
+Result<Value> readObjects(const std::string &text, const std::string &path,
+                          const char *what) {
+  return parseObjects(text, std::string(what) + " file '" + path + "'");
+}
+
+std::string quotedTokens(const rt::Tokenizer &tokenizer,
+                         const std::vector<int32_t> &ids) {
+  std::string text;
+  for (int32_t id : ids) {
+    text += (text.empty() ? "" : ", ") + printable(tokenizer.piece(id, true)) +
+            " (" + std::to_string(id) + ")";
+  }
+  return text.empty() ? "none" : text;
+}
+
+/// What --syntax prints.
+std::string syntaxText(const rt::AnswerSyntax &syntax,
+                       const rt::ReasoningMarks *open,
+                       const rt::Tokenizer &tokenizer,
+                       std::optional<int32_t> turnEnd) {
+  std::string text = std::string("family: ") + syntax.family->name + "\n";
+  for (const rt::ReasoningMarks &marks : syntax.reasoning) {
+    text += "reasoning: " + std::string(marks.begin) + " ... " +
+            std::string(marks.end) + "\n";
+  }
+  if (syntax.family->hasChannels) {
+    text += "reasoning: <|channel|>analysis<|message|> ... <|end|>\n";
+  }
+  text +=
+      "an answer begins: " +
+      (open == nullptr ? std::string("with its text")
+                       : "in reasoning, after " + std::string(open->begin)) +
+      "\ntool call: " + syntax.family->example + "\n";
+  std::vector<int32_t> ends;
+  for (int32_t id = 0; id < tokenizer.vocabSize(); ++id) {
+    if (tokenizer.isEndOfGeneration(id) || id == turnEnd) {
+      ends.push_back(id);
+    }
+  }
+  return text + "an answer ends: " + quotedTokens(tokenizer, ends) + "\n";
+}
+
+/// What --parse prints.
+Result<std::string> parsedText(const cli::Invocation &invocation,
+                               const rt::AnswerSyntax &syntax,
+                               const rt::ReasoningMarks *open,
+                               const std::string &tools) {
+  AIR_ASSIGN_OR_RETURN(std::string answer,
+                       readTextFile(*invocation.text("--parse"), textLimit()));
+  if (answer.ends_with('\n')) {
+    answer.pop_back();
+  }
+  rt::ToolSchemas schemas;
+  if (!tools.empty()) {
+    Result<rt::ToolSchemas> parsed = rt::ToolSchemas::parse(tools);
+    if (!parsed) {
+      return parsed.status().withContext("tools file '" +
+                                         *invocation.text("--tools") + "'");
+    }
+    schemas = *std::move(parsed);
+  }
+  rt::AnswerParser parser(syntax, schemas, open);
+  rt::AnswerMessage message;
+  message.add(parser.feed(answer));
+  message.add(parser.finish());
+  using Json = nlohmann::ordered_json;
+  return assistantMessage(message, syntax.family->reasoningKey)
+             .dump(2, ' ', false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+Status checkCombination(const cli::Invocation &invocation) {
+  const bool parses = invocation.has("--parse");
+  const bool explains = invocation.has("--syntax");
+  const bool ids = invocation.has("--tokens");
+  if (static_cast<int>(parses) + static_cast<int>(explains) +
+          static_cast<int>(ids) >
+      1) {
+    return usageError("--parse, --syntax and --tokens each print something "
+                      "else; give only one of them");
+  }
+  if (!parses && !explains && !invocation.has("--messages")) {
     return usageError("--messages is missing; give a file with the messages");
   }
+  return Status::ok();
+}
+
+} // namespace
+
+Status runRender(const cli::Invocation &invocation) {
+  AIR_RETURN_IF_ERROR(checkCombination(invocation));
+  const std::string &model = invocation.positionals.at(0);
   jinja::Date date = today();
   if (std::optional<std::string> given = invocation.text("--date")) {
     AIR_ASSIGN_OR_RETURN(date, parseDate(*given));
@@ -152,10 +252,18 @@ Status runRender(const cli::Invocation &invocation) {
   if (std::optional<std::string> text = invocation.text("--kwargs")) {
     AIR_ASSIGN_OR_RETURN(conversation.variables, parseVariables(*text));
   }
+  std::string messages = R"([{"role": "user", "content": "Hello"}])";
+  const std::string messagesPath = invocation.text("--messages").value_or("");
+  if (!messagesPath.empty()) {
+    AIR_ASSIGN_OR_RETURN(messages, readTextFile(messagesPath, textLimit()));
+  }
   AIR_ASSIGN_OR_RETURN(conversation.messages,
-                       readObjects(*messages, "messages"));
-  if (std::optional<std::string> tools = invocation.text("--tools")) {
-    AIR_ASSIGN_OR_RETURN(conversation.tools, readObjects(*tools, "tools"));
+                       readObjects(messages, messagesPath, "messages"));
+  std::string tools;
+  if (std::optional<std::string> path = invocation.text("--tools")) {
+    AIR_ASSIGN_OR_RETURN(tools, readTextFile(*path, textLimit()));
+    AIR_ASSIGN_OR_RETURN(conversation.tools,
+                         readObjects(tools, *path, "tools"));
   }
   AIR_ASSIGN_OR_RETURN(TokenizerData vocabulary, readVocabulary(model));
   std::optional<std::string> file = invocation.text("--chat-template");
@@ -183,13 +291,25 @@ Status runRender(const cli::Invocation &invocation) {
   if (!rendered) {
     return rendered.status().withContext(place);
   }
-  if (!invocation.has("--tokens")) {
+  const rt::AnswerSyntax syntax = rt::syntaxOf(source);
+  const rt::ReasoningMarks *open =
+      rt::openReasoning(syntax, rendered->text, rendered->tainted);
+  if (invocation.has("--parse")) {
+    AIR_ASSIGN_OR_RETURN(const std::string text,
+                         parsedText(invocation, syntax, open, tools));
+    return writeOut(text);
+  }
+  if (!invocation.has("--tokens") && !invocation.has("--syntax")) {
     return writeOut(rendered->text);
   }
-  Result<rt::Tokenizer> tokenizer =
-      rt::Tokenizer::create(std::move(vocabulary));
+  Result<rt::Tokenizer> tokenizer = rt::Tokenizer::create(vocabulary);
   if (!tokenizer) {
     return tokenizer.status().withContext("'" + model + "'");
+  }
+  if (invocation.has("--syntax")) {
+    return writeOut(
+        syntaxText(syntax, open, *tokenizer,
+                   rt::turnEnd(*parsed, vocabulary, *tokenizer, syntax, date)));
   }
   std::string ids;
   for (int32_t id :

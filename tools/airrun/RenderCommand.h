@@ -21,6 +21,11 @@ cli::Command renderCommand();
 /// template.
 Status runRender(const cli::Invocation &invocation);
 
+/// Parses a JSON array of objects, which `place` names in messages. All strings
+/// are tainted. Fails with Corrupt.
+Result<jinja::Value> parseObjects(std::string_view json,
+                                  const std::string &place);
+
 /// The date of today, in the local time zone.
 jinja::Date today();
 

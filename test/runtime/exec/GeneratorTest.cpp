@@ -236,6 +236,26 @@ TEST_F(GeneratorTest, AControlTokensTextStopsAtTheToken) {
   EXPECT_EQ(got.reason, FinishReason::StopToken);
 }
 
+TEST_F(GeneratorTest, MoreTokensEndTheAnswer) {
+  open("abc");
+  GenerateOptions options = greedy();
+  // The byte 'b' has the id 3 + 'b'.
+  options.endTokens = {3 + 'b'};
+  Answer got = answer(options);
+  EXPECT_EQ(got.text, "a");
+  EXPECT_EQ(got.reason, FinishReason::EndOfText);
+}
+
+TEST_F(GeneratorTest, AControlTokenIsShownIfItShouldBe) {
+  open("ab");
+  GenerateOptions options = greedy();
+  options.ignoreEndOfText = true;
+  options.maxTokens = 3;
+  EXPECT_EQ(answer(options).text, "ab");
+  options.shownTokens = {kFakeEos};
+  EXPECT_EQ(answer(options).text, "ab</s>");
+}
+
 TEST_F(GeneratorTest, AnInterruptionEndsItBetweenTokens) {
   open("abcdef");
   std::atomic<bool> interrupted{false};

@@ -1,73 +1,73 @@
-//===- AnswerPrinterTest.cpp - reasoning is dimmed on terminals -----------===//
+//===- AnswerPrinterTest.cpp - answers on terminals and in files ----------===//
 #include "tools/airrun/AnswerPrinter.h"
 
 #include <gtest/gtest.h>
 #include <vector>
 
 using namespace air;
+using rt::AnswerEvent;
+using Kind = rt::AnswerEventKind;
 
 namespace {
 
-/// What is written for an answer that comes in these parts.
-std::string printed(std::vector<std::string> parts, bool dims,
-                    bool isThinking = false) {
+std::string printed(const std::vector<AnswerEvent> &events, bool dims) {
   std::string out;
   AnswerPrinter printer(
       [&](std::string_view text) {
         out += text;
         return Status::ok();
       },
-      dims, isThinking);
-  for (const std::string &part : parts) {
-    EXPECT_TRUE(printer.add(part).isOk());
+      dims);
+  for (const AnswerEvent &event : events) {
+    EXPECT_TRUE(printer.add({&event, 1}).isOk());
   }
   EXPECT_TRUE(printer.finish().isOk());
   return out;
 }
 
-/// Prints `text` cut at every position, and byte by byte.
-void expectPrinted(const std::string &text, const std::string &wanted,
-                   bool isThinking = false) {
-  std::vector<std::string> bytes;
-  for (size_t i = 0; i <= text.size(); ++i) {
-    EXPECT_EQ(printed({text.substr(0, i), text.substr(i)}, true, isThinking),
-              wanted)
-        << "cut at " << i;
-    EXPECT_EQ(printed({text.substr(0, i), text.substr(i)}, false, isThinking),
-              text + (text.ends_with('\n') ? "" : "\n"));
-    bytes.push_back(text.substr(i, 1));
-  }
-  EXPECT_EQ(printed(bytes, true, isThinking), wanted);
+TEST(AnswerPrinterTest, ReasoningIsDimmedOnATerminalAndMarkedElsewhere) {
+  const std::vector<AnswerEvent> events = {{Kind::Reasoning, "a <", {}, {}},
+                                           {Kind::Reasoning, " b", {}, {}},
+                                           {Kind::Answer, "Yes", {}, {}},
+                                           {Kind::Answer, ".", {}, {}}};
+  EXPECT_EQ(printed(events, true), "\033[2ma < b\033[0m\n\nYes.\n");
+  EXPECT_EQ(printed(events, false), "<think>\na < b\n</think>\n\nYes.\n");
 }
 
-TEST(AnswerPrinterTest, ReasoningIsDimmed) {
-  expectPrinted("<think>a < b</think>\nYes.",
-                "\033[2m<think>a < b</think>\033[0m\nYes.\n");
-  expectPrinted("\n <think></thin</think>x\n",
-                "\033[2m\n <think></thin</think>\033[0mx\n");
-  expectPrinted("so</think>Yes.", "\033[2mso</think>\033[0mYes.\n", true);
+TEST(AnswerPrinterTest, UnfinishedReasoning) {
+  const std::vector<AnswerEvent> events = {{Kind::Reasoning, "a", {}, {}}};
+  EXPECT_EQ(printed(events, true), "\033[2ma\033[0m\n");
+  EXPECT_EQ(printed(events, false), "<think>\na\n");
 }
 
-TEST(AnswerPrinterTest, OnlyTheBeginningIsReasoning) {
-  expectPrinted("Yes <think>no</think>", "Yes <think>no</think>\n");
-  expectPrinted("<thin ice>", "<thin ice>\n");
-  expectPrinted("<thi", "<thi\n");
+TEST(AnswerPrinterTest, TextEndsWithOneNewline) {
   EXPECT_EQ(printed({}, true), "");
-  expectPrinted("  \n", "  \n");
+  EXPECT_EQ(printed({{Kind::Answer, "a\n", {}, {}}}, true), "a\n");
+  EXPECT_EQ(printed({{Kind::Answer, "a\n\n", {}, {}}}, false), "a\n\n");
 }
 
-// A mark that comes a second time is text, and reasoning that never ends is
-// dimmed to its end.
-TEST(AnswerPrinterTest, UnfinishedAndRepeatedMarks) {
-  expectPrinted("<think>a</thi", "\033[2m<think>a</thi\033[0m\n");
-  expectPrinted("<think>a</think><think>b</think>",
-                "\033[2m<think>a</think>\033[0m<think>b</think>\n");
+TEST(AnswerPrinterTest, CallsAreLinesOfJson) {
+  const std::vector<AnswerEvent> events = {
+      {Kind::Answer, "I look.", {}, {}},
+      {Kind::CallBegin, {}, "f\"", "1"},
+      {Kind::CallArguments, "{\"a\":", {}, {}},
+      {Kind::CallArguments, "1}", {}, {}},
+      {Kind::CallEnd, {}, {}, "1"},
+      {Kind::CallBegin, {}, "g", {}},
+      {Kind::CallArguments, "{", {}, {}},
+      {Kind::CallBroken, {}, {}, {}},
+      {Kind::Answer, "g{", {}, {}}};
+  EXPECT_EQ(printed(events, false),
+            "I look.\n"
+            "<tool_call>{\"name\": \"f\\\"\", \"arguments\": {\"a\":1}}"
+            "</tool_call>\n"
+            "<tool_call>{\"name\": \"g\", \"arguments\": {\ng{\n");
 }
 
 TEST(AnswerPrinterTest, ErrorsOfTheOutputAreReturned) {
-  AnswerPrinter printer([](std::string_view) { return ioError("full"); }, true,
-                        false);
-  EXPECT_EQ(printer.add("text").code(), ErrorCode::Io);
+  AnswerPrinter printer([](std::string_view) { return ioError("full"); }, true);
+  const AnswerEvent event = {Kind::Answer, "text", {}, {}};
+  EXPECT_EQ(printer.add({&event, 1}).code(), ErrorCode::Io);
 }
 
 } // namespace

@@ -66,6 +66,37 @@ TEST(ChatMessagesTest, JsonIsReadAndWritten) {
   EXPECT_EQ(messages->content(1), "");
 }
 
+// The keys are those of OpenAI's chat completions, with the arguments as an
+// object, as Hugging Face's templates expect them.
+TEST(ChatMessagesTest, CallsAndTheirResults) {
+  ChatMessages messages;
+  EXPECT_EQ(messages.openCalls(), 0U);
+  messages.add("user", "When?");
+  EXPECT_EQ(messages.openCalls(), 0U);
+  messages.addAnswer({"hm", "", {{"now", "", "{}"}, {"f", "7", "{\"a\":1}"}}},
+                     "reasoning_content");
+  EXPECT_EQ(messages.openCalls(), 2U);
+  messages.addResult("noon");
+  EXPECT_EQ(messages.openCalls(), 1U);
+  messages.addResult("1");
+  EXPECT_EQ(messages.openCalls(), 0U);
+  EXPECT_EQ(nlohmann::json::parse(messages.toJson()), nlohmann::json::parse(R"([
+    {"role": "user", "content": "When?"},
+    {"role": "assistant", "content": "", "reasoning_content": "hm",
+     "tool_calls": [
+       {"type": "function", "function": {"name": "now", "arguments": {}}},
+       {"type": "function", "id": "7",
+        "function": {"name": "f", "arguments": {"a": 1}}}]},
+    {"role": "tool", "content": "noon", "name": "now"},
+    {"role": "tool", "content": "1", "name": "f", "tool_call_id": "7"}])"));
+  EXPECT_EQ(messages.undo(), "When?");
+  EXPECT_TRUE(messages.isEmpty());
+  messages.addAnswer({"", "Hi", {}}, "thinking");
+  EXPECT_EQ(
+      nlohmann::json::parse(messages.toJson()),
+      nlohmann::json::parse(R"([{"role": "assistant", "content": "Hi"}])"));
+}
+
 TEST(ChatMessagesTest, WhatIsNoConversationIsRefused) {
   const auto refusal = [](const std::string &json) {
     Result<ChatMessages> messages = ChatMessages::parse(json);
@@ -74,9 +105,12 @@ TEST(ChatMessagesTest, WhatIsNoConversationIsRefused) {
   };
   EXPECT_THAT(refusal(""), HasSubstr("not a JSON array"));
   EXPECT_THAT(refusal("{}"), HasSubstr("not a JSON array"));
-  EXPECT_THAT(refusal("[{\"role\": \"user\"}, {\"role\": 1}]"),
-              HasSubstr("message 1 is not"));
+  EXPECT_THAT(
+      refusal("[{\"role\": \"user\", \"content\": \"\"}, {\"role\": 1}]"),
+      HasSubstr("message 1 is not"));
   EXPECT_THAT(refusal("[[]]"), HasSubstr("message 0 is not"));
+  EXPECT_THAT(refusal("[{\"role\": \"user\"}]"),
+              HasSubstr("message 0 has neither \"content\""));
   EXPECT_THAT(refusal(std::string(200000, '[')), HasSubstr("nested"));
 }
 

@@ -117,7 +117,8 @@ assert run(*HOLA, text=b"hi\n") == ("Hola!\n", "")
 assert run(*HOLA, "-p", "hi") == ("Hola!\n", "")
 out, errors = run(*HOLA, text=b"a\xff\xfeb")
 assert out == "Hola!\n" and errors.startswith("note: ") and "U+FFFD" in errors and errors.count("\n") == 1, errors
-assert run(*HOLA, "--max-tokens", 2, "-p", "hi") == ("Ho\n", "")
+out, errors = run(*HOLA, "--max-tokens", 2, "-p", "hi")
+assert out == "Ho\n" and errors.startswith("note: the answer is incomplete") and "limit of 2 tokens" in errors, errors
 assert run(*HOLA, "--stop", "a", "-p", "hi") == ("Hol\n", "")
 
 
@@ -182,7 +183,8 @@ terminal.say("/regen", "no message to answer")
 terminal.say("/undo", "no message to take back")
 terminal.say("hi", "Hola!")
 assert saved(terminal) == [("system", "Be brief."), ("user", "hi"), ("assistant", "Hola!")]
-terminal.say("/regen", "Hola!")
+shown = terminal.say("/regen", "Hola!")
+assert "loading" not in shown, shown  # everything has been read before
 terminal.say(f"/read {WORK}/text", "Hola!")
 assert saved(terminal)[3:] == [("user", "from a file\n"), ("assistant", "Hola!")]
 terminal.say("/undo", "\n")
@@ -197,6 +199,8 @@ assert saved(terminal) == [("user", "old"), ("assistant", "ja")]
 assert json.loads((WORK / "saved.json").read_text())[0]["x"] == 1
 terminal.say(f"/load {WORK}/text", "not a JSON array")
 terminal.say(f"/load {WORK}/none", "cannot open")
+(WORK / "empty.json").write_text('[{"role": "user"}]')
+terminal.say(f"/load {WORK}/empty.json", 'message 0 has neither "content"')
 terminal.say("/save", "/save needs an argument")
 terminal.say(f"/save {WORK}/none/x", "airrun: ")
 terminal.say("/show me", "takes no argument")
@@ -206,8 +210,19 @@ terminal.say("/set max-tokens 3", "\n")
 terminal.say("hi", "Hol")
 terminal.until("limit of 3 tokens")
 terminal.say("/set top-p 7", "is not a number from 0 to 1")
-terminal.say("/set colour red", "unknown option '--colour'")
+terminal.say("/set colour red", "unknown option 'colour'")
+terminal.say("/set colour default", "unknown option 'colour'")
 assert "max-tokens 3" in terminal.say("/set", "max-tokens 3")
+terminal.say("/set max-tokens default", "\n")
+assert "max-tokens (default)" in terminal.say("/set", "max-tokens (default)")
+# Options that contradict each other are refused at once, and change nothing.
+terminal.say("/set top-k 5", "\n")
+terminal.say("/set samplers temperature", "airrun: top-k")
+assert "samplers (default)" in terminal.say("/set", "samplers (default)")
+terminal.say("/set top-k default", "\n")
+shown = terminal.say(f"/save {WORK}", "name a file")
+terminal.prompt("\n> ")
+terminal.shown = "> "
 terminal.say("/clear", "\n")
 assert saved(terminal) == []
 terminal.say("/exit", "\n")
@@ -257,6 +272,10 @@ terminal.until("never")
 terminal.type(b"\x03")
 assert len([m for m in saved(terminal) if m[0] == "user"]) == 5
 terminal.prompt()
+# Text and Ctrl-C that come at once are no empty line either.
+terminal.type(b"at once\x03")
+assert len([m for m in saved(terminal) if m[0] == "user"]) == 5
+terminal.prompt()
 time.sleep(0.3)
 terminal.type(b"\x03")
 terminal.end(-signal.SIGINT)
@@ -266,14 +285,42 @@ terminal.end(-signal.SIGINT)
 THINK = (PLAN, "--chat-template", WORK / "think.jinja", "--temp", "0", "-n", "3")
 terminal = Terminal(*THINK)
 assert "\x1b[2m?@A\x1b[0m" in terminal.say("hi", "limit of 3 tokens"), terminal.shown
+terminal.say(f"/save {WORK}/think.json", "> ")
+terminal.shown = "> " + terminal.shown
+assert json.loads((WORK / "think.json").read_text())[1] == {
+    "role": "assistant", "content": "", "reasoning_content": "?@A"}
 terminal.say("/exit", "\n")
 terminal.end()
 terminal = Terminal(*THINK, NO_COLOR="1")
 shown = terminal.say("hi", "limit of 3 tokens")
-assert "?@A" in shown and "\x1b[2m" not in shown, shown
+assert "<think>\r\n?@A" in shown and "\x1b[2m" not in shown, shown
 terminal.say("/exit", "\n")
 terminal.end()
-assert run(*THINK, "-p", "hi")[0] == "?@A\n"
+assert run(*THINK, "-p", "hi")[0] == "<think>\n?@A\n"
+
+# Tools reach the template, and /result answers the calls of the last answer.
+(WORK / "tools.json").write_text('[{"type": "function", "function": {"name": "now"}}]')
+(WORK / "tools.jinja").write_text("{% if tools %}{{ tools[0].function.name }};{% endif %}"
+                                  "{% for m in messages %}{{ m.role }};{% endfor %}{{ bos_token }}")
+call = {"type": "function", "id": "7", "function": {"name": "now", "arguments": {}}}
+(WORK / "calls.json").write_text(json.dumps([
+    {"role": "user", "content": "When?"}, {"role": "assistant", "content": "", "tool_calls": [call, call]}]))
+TOOLS = (PLAN, "--chat-template", WORK / "tools.jinja", "--temp", "0", "--tools", WORK / "tools.json")
+terminal = Terminal(*TOOLS, "--load", WORK / "calls.json")
+terminal.say("/result noon", "1 more results are needed")
+terminal.say("/result 12:00", "Hola!")
+shown = terminal.say("/stats", "tok/s")
+assert f"prompt: {len('now;user;assistant;tool;tool;') + 1} tokens" in shown, shown
+terminal.say("/result again", "calls no tool that lacks a result")
+terminal.say("/regen", "Hola!")
+terminal.say(f"/save {WORK}/results.json", "> ")
+terminal.type(b"/exit\n")
+terminal.end()
+assert json.loads((WORK / "results.json").read_text())[2:] == [
+    {"role": "tool", "content": "noon", "name": "now", "tool_call_id": "7"},
+    {"role": "tool", "content": "12:00", "name": "now", "tool_call_id": "7"}, {"role": "assistant", "content": "Hola!"}]
+(WORK / "tools.json").write_text("[{}]")
+fails(3, "tool 0 is not an object with a \"name\"", *TOOLS, "-p", "hi")
 
 # Ctrl-C stops an answer. The conversation keeps the part that was written.
 STORY = WORK / "story.air"

@@ -1,0 +1,134 @@
+//===- AnswerParser.h - an answer as reasoning, text and calls --*- C++ -*-===//
+//
+// Takes the text of an answer in parts of any size, and returns what it says as
+// a sequence of events. The marks of the notation are in no event. The events
+// do not depend on where the text was cut, except that a text may come as
+// several events. At most a mark, a call that is not reported before its end,
+// and white space are held back.
+//
+// What only looked like a call is text of the span in which it stands: nothing
+// is lost but marks, and white space beside them.
+//
+// Ownership: copies the syntax; the schemas must outlive the parser.
+// Thread-safety: one caller at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_ANSWERPARSER_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_ANSWERPARSER_H
+
+#include "runtime/text/answer/AnswerSyntax.h"
+#include "runtime/text/answer/CallReader.h"
+#include "runtime/text/answer/ToolSchemas.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air::rt {
+
+enum class AnswerEventKind : uint8_t {
+  Reasoning,     ///< text that the model writes before it answers
+  Answer,        ///< text of the answer
+  CallBegin,     ///< a call of the tool `name`
+  CallArguments, ///< a part of its arguments, which are a JSON object
+  CallEnd,       ///< the call is complete
+  /// The call that has begun is none, so it must be forgotten. What the model
+  /// wrote for it follows as text.
+  CallBroken,
+};
+
+struct AnswerEvent {
+  AnswerEventKind kind;
+  std::string text; ///< of Reasoning, Answer and CallArguments
+  std::string name; ///< of CallBegin
+  /// Of CallBegin, if the model gives an id before the arguments, and of
+  /// CallEnd, if it gives any.
+  std::string id;
+  bool operator==(const AnswerEvent &) const = default;
+};
+
+class AnswerParser final : private CallSink {
+public:
+  /// `open` is the span of reasoning in which the prompt ends, or null
+  /// (openReasoning()). The schemas give the types of arguments; a call that
+  /// nothing marks must name one of the tools.
+  AnswerParser(AnswerSyntax syntax, const ToolSchemas &schemas,
+               const ReasoningMarks *open);
+
+  /// Takes the next part of the answer, and returns what it completes.
+  std::vector<AnswerEvent> feed(std::string_view text);
+  /// Ends the answer, and returns the rest.
+  std::vector<AnswerEvent> finish();
+
+private:
+  enum class State : uint8_t {
+    Text,      ///< reasoning or answer, as `kind` says
+    Section,   ///< after the mark of a section, before its first call
+    Call,      ///< after the mark of a call
+    AfterCall, ///< after a call, where only marks are expected
+    Header,    ///< from <|channel|> to <|message|>
+  };
+  enum class Mark : uint8_t {
+    ReasoningBegin,
+    ReasoningEnd,
+    Dropped,
+    SectionBegin,
+    CallBegin,
+    CallOrSectionEnd,
+    HeaderBegin,
+    MessageEnd,
+  };
+  struct ActiveMark {
+    std::string_view text;
+    Mark kind;
+    const ReasoningMarks *span = nullptr;
+  };
+
+  void step(char c);
+  /// Resolves the bytes in `held`. At the end of the answer no mark can become
+  /// longer.
+  void resolve(bool isEnd);
+  void findMarks();
+  void onMark(const ActiveMark &mark);
+  void onText(char c);
+  void stepHeader(char c);
+  void endHeader();
+  void stepCall(char c);
+  void takeProgress(CallProgress progress);
+  void giveUp();
+  bool mayBeginBareCall(char c) const;
+  std::unique_ptr<CallReader> readerFor(char first) const;
+  void emit(AnswerEventKind kind, std::string_view text);
+
+  void beginCall(const std::string &name, const std::string &id) override;
+  void addArguments(std::string_view json) override;
+  void endCall(const std::string &id) override;
+
+  AnswerSyntax syntax;
+  const AnswerFamily &family;
+  const ToolSchemas &schemas;
+  State state = State::Text;
+  AnswerEventKind kind = AnswerEventKind::Answer;
+  const ReasoningMarks *span = nullptr; ///< that is open
+  std::vector<ActiveMark> marks;        ///< in the current state
+  std::string held;                     ///< may begin a mark
+  std::string spaces;       ///< white space that counts if text follows
+  bool dropsSpaces = false; ///< white space counts only after other text
+  bool isAtStart = true;    ///< no answer text since the start or reasoning
+  bool hasReasoned = false;
+  bool wrote[2] = {};      ///< whether there was reasoning, and answer text
+  bool marksAreOld = true; ///< findMarks() must be called
+
+  std::string raw; ///< what is answer text if this is no call
+  std::string header;
+  std::unique_ptr<CallReader> reader;
+  bool isBare = false;     ///< nothing marked the call
+  bool isReported = false; ///< a CallBegin has no CallEnd yet
+  bool hasFence = false;
+  std::vector<AnswerEvent> events;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_ANSWERPARSER_H

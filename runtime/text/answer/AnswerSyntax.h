@@ -1,0 +1,120 @@
+//===- AnswerSyntax.h - the notation of answers -----------------*- C++ -*-===//
+//
+// A chat template implies more than the text of a prompt. The model answers in
+// the notation in which the template writes earlier answers: it may think
+// before it answers, and it calls tools in the notation of its family. A family
+// is recognised by texts that its templates contain (docs/answers.md).
+//
+// Ownership: all views lie in static tables. Thread-safety: immutable.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_ANSWERSYNTAX_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_ANSWERSYNTAX_H
+
+#include "formats/text/jinja/Text.h"
+#include "runtime/text/Tokenizer.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air::rt {
+
+/// The texts around a span of reasoning.
+struct ReasoningMarks {
+  std::string_view begin;
+  std::string_view end;
+  /// Whether such a span may begin anywhere in an answer. Otherwise it may only
+  /// stand at the beginning.
+  bool isAnywhere = false;
+};
+
+enum class CallStyle : uint8_t {
+  Json,      ///< {"name": "f", "arguments": {"a": 1}}, or an array of these
+  KeyedJson, ///< {"f": {"a": 1}}, or an array of these
+  Header,    ///< the name between marks, and then {"a": 1}
+  Tagged,    ///< the name, and each argument between marks of its own
+  Python,    ///< f(a=1), or [f(a=1), g()]
+  Braces,    ///< call:f{a:1}, with marks instead of quotes
+};
+
+/// The marks of CallStyle::Tagged. The name ends at `nameEnd` or, if that is
+/// empty, at white space or at the next mark.
+struct ArgumentTags {
+  std::string_view nameEnd;
+  std::string_view keyBegin;
+  std::string_view keyEnd;
+  std::string_view valueBegin; ///< "" if the value follows the key at once
+  std::string_view valueEnd;
+};
+
+/// What a call in CallStyle::Header has before its arguments.
+struct CallHeader {
+  std::string name;
+  std::string id;            ///< "" if the notation has none
+  bool hasCodeFence = false; ///< ``` follows the arguments
+};
+
+/// Reads all text between the mark that begins a call and the brace that begins
+/// its arguments. Returns false if it is no header.
+using ReadHeader = bool (*)(std::string_view text, CallHeader &header);
+
+struct AnswerFamily {
+  const char *name;
+  /// A template of the family contains all of these texts.
+  std::span<const std::string_view> markers;
+  const char *example; ///< a call as the model writes it
+  CallStyle style = CallStyle::Json;
+  std::string_view callBegin; ///< "" if nothing marks calls
+  std::string_view callEnd;   ///< "" if calls end with their arguments
+  /// Marks around all calls, or "".
+  std::string_view sectionBegin = {};
+  std::string_view sectionEnd = {};
+  /// Whether an answer that begins with a JSON object may be a call.
+  bool hasBareCalls = false;
+  /// Whether a call that begins within reasoning ends it. Otherwise it is a
+  /// part of the reasoning.
+  bool callsEndReasoning = false;
+  ArgumentTags tags = {};          ///< of CallStyle::Tagged
+  ReadHeader readHeader = nullptr; ///< of CallStyle::Header
+  std::string_view quote = {};     ///< of CallStyle::Braces
+  /// Marks that are no part of what the model says, and other control tokens
+  /// of the notation.
+  std::span<const std::string_view> dropped = {};
+  std::span<const std::string_view> inner = {};
+  /// Whether an answer consists of messages in channels (OpenAI's harmony).
+  bool hasChannels = false;
+  /// The key of a message in which the template expects reasoning.
+  const char *reasoningKey = "reasoning_content";
+};
+
+struct AnswerSyntax {
+  const AnswerFamily *family = nullptr; ///< never null after syntaxOf()
+  std::vector<ReasoningMarks> reasoning;
+  /// Whether the model may call tools. If not, what looks like a call is text.
+  bool hasTools = true;
+};
+
+/// What the source of a chat template implies. A template that contains no
+/// known text gets the family "generic".
+AnswerSyntax syntaxOf(std::string_view chatTemplate);
+
+/// All families, in the order in which their markers are tried.
+std::span<const AnswerFamily> answerFamilies();
+
+/// The span in which the answer begins, because the prompt, which a template
+/// has rendered, ends with the mark that opens it. Returns null if there is
+/// none. A mark that a user wrote opens nothing.
+const ReasoningMarks *
+openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
+              std::span<const jinja::TaintedSpan> tainted);
+
+/// The control tokens whose text must be a part of the answer that is parsed,
+/// in ascending order: those that occur in a mark.
+std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
+                                const Tokenizer &tokenizer);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_ANSWERSYNTAX_H

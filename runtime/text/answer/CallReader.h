@@ -1,0 +1,67 @@
+//===- CallReader.h - reads a tool call byte by byte ------------*- C++ -*-===//
+//
+// A reader takes what follows the mark that begins a call. It reports a call as
+// soon as its name is known, and the arguments as they come where they are
+// JSON already.
+//
+// Ownership: a reader refers to the tables and schemas that it was made with.
+// Thread-safety: one caller at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_CALLREADER_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_CALLREADER_H
+
+#include "runtime/text/answer/AnswerSyntax.h"
+#include "runtime/text/answer/ToolSchemas.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace air::rt {
+
+/// Whether a text can be the name of a tool.
+bool isCallName(std::string_view text);
+
+class CallSink {
+public:
+  virtual ~CallSink() = default;
+  virtual void beginCall(const std::string &name, const std::string &id) = 0;
+  /// The next part of the arguments. All parts of a call are a JSON object.
+  virtual void addArguments(std::string_view json) = 0;
+  /// `id` is that of the call, even if it came after the arguments.
+  virtual void endCall(const std::string &id) = 0;
+};
+
+enum class CallProgress : uint8_t {
+  More, ///< the next byte belongs to the reader
+  Done, ///< all calls that the mark began are complete
+  Bad,  ///< what follows the mark is no call
+};
+
+class CallReader {
+public:
+  virtual ~CallReader() = default;
+  virtual CallProgress push(char c, CallSink &sink) = 0;
+  /// Ends the input. Returns Done or Bad.
+  virtual CallProgress finish(CallSink &sink) = 0;
+  /// Whether a code fence was opened that may be closed after the call.
+  virtual bool hasCodeFence() const { return false; }
+};
+
+/// Reads a JSON object or an array of objects. With `tools`, nothing marks the
+/// call, so it must name one of them, and may have no keys but those of calls.
+std::unique_ptr<CallReader> makeJsonReader(bool isKeyed,
+                                           const ToolSchemas *tools);
+std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);
+/// Reads the arguments of a call whose name is known.
+std::unique_ptr<CallReader> makeArgumentsReader(std::string name);
+std::unique_ptr<CallReader> makeTaggedReader(const AnswerFamily &family,
+                                             const ToolSchemas &schemas);
+/// Reads calls in Python's notation or, if that is the style of the family, in
+/// braces. They end with the family's mark or, if it has none, with the answer.
+std::unique_ptr<CallReader> makeWholeReader(const AnswerFamily &family);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_CALLREADER_H

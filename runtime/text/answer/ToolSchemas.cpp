@@ -1,0 +1,156 @@
+//===- ToolSchemas.cpp - the types of arguments ---------------------------===//
+#include "runtime/text/answer/ToolSchemas.h"
+
+#include "runtime/text/answer/JsonScanner.h"
+#include "runtime/text/answer/Words.h"
+
+#include <nlohmann/json.hpp>
+
+namespace air::rt {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr uint8_t kString = 1;
+constexpr uint8_t kNumber = 2;
+constexpr uint8_t kBoolean = 4;
+constexpr uint8_t kNull = 8;
+constexpr uint8_t kArray = 16;
+constexpr uint8_t kObject = 32;
+constexpr uint8_t kAny = 63;
+
+uint8_t typeNamed(const Json &name) {
+  static const std::map<std::string, uint8_t> types = {
+      {"string", kString},   {"number", kNumber}, {"integer", kNumber},
+      {"boolean", kBoolean}, {"null", kNull},     {"array", kArray},
+      {"object", kObject}};
+  const auto found =
+      name.is_string() ? types.find(name.get<std::string>()) : types.end();
+  return found == types.end() ? kAny : found->second;
+}
+
+uint8_t typeOf(const Json &value) {
+  return value.is_string()    ? kString
+         : value.is_number()  ? kNumber
+         : value.is_boolean() ? kBoolean
+         : value.is_null()    ? kNull
+         : value.is_array()   ? kArray
+                              : kObject;
+}
+
+/// The types that a schema allows. `levels` bounds the depth of the search.
+uint8_t typesOf(const Json &schema, int levels) {
+  if (!schema.is_object() || levels == 0) {
+    return kAny;
+  }
+  if (const auto type = schema.find("type"); type != schema.end()) {
+    if (!type->is_array()) {
+      return typeNamed(*type);
+    }
+    uint8_t all = 0;
+    for (const Json &each : *type) {
+      all |= typeNamed(each);
+    }
+    return all;
+  }
+  if (const auto value = schema.find("const"); value != schema.end()) {
+    return typeOf(*value);
+  }
+  for (const char *key : {"enum", "anyOf", "oneOf"}) {
+    const auto list = schema.find(key);
+    if (list == schema.end() || !list->is_array() || list->empty()) {
+      continue;
+    }
+    uint8_t all = 0;
+    for (const Json &each : *list) {
+      all |= key[0] == 'e' ? typeOf(each) : typesOf(each, levels - 1);
+    }
+    return all;
+  }
+  return kAny;
+}
+
+/// The type of a JSON text by its first character.
+uint8_t typeOfText(std::string_view json) {
+  switch (json.front()) {
+  case '"':
+    return kString;
+  case '{':
+    return kObject;
+  case '[':
+    return kArray;
+  case 't':
+  case 'f':
+    return kBoolean;
+  case 'n':
+    return kNull;
+  default:
+    return kNumber;
+  }
+}
+
+} // namespace
+
+Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
+  // nlohmann's parser needs stack for each level, so the depth is checked.
+  if (!isJson(json)) {
+    return corruptError("the tools are not JSON with at most " +
+                        std::to_string(JsonScanner::kMostLevels) +
+                        " levels of nesting");
+  }
+  const Json list = Json::parse(json, nullptr, false);
+  if (!list.is_array()) {
+    return corruptError("the tools are not a JSON array of objects");
+  }
+  constexpr int kLevels = 8;
+  ToolSchemas schemas;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Json *tool = &list[i];
+    if (tool->is_object() && tool->contains("function")) {
+      tool = &tool->at("function");
+    }
+    if (!tool->is_object() || !tool->contains("name") ||
+        !tool->at("name").is_string()) {
+      return corruptError("tool " + std::to_string(i) +
+                          " is not an object with a \"name\"");
+    }
+    auto &arguments = schemas.tools[tool->at("name").get<std::string>()];
+    const auto parameters = tool->find("parameters");
+    if (parameters == tool->end() || !parameters->is_object() ||
+        !parameters->contains("properties") ||
+        !parameters->at("properties").is_object()) {
+      continue;
+    }
+    for (const auto &[name, schema] : parameters->at("properties").items()) {
+      arguments[name] = typesOf(schema, kLevels);
+    }
+  }
+  return schemas;
+}
+
+std::string ToolSchemas::toJson(std::string_view tool,
+                                std::string_view argument,
+                                std::string_view text) const {
+  Types types = kAny;
+  if (const auto known = tools.find(tool); known != tools.end()) {
+    if (const auto found = known->second.find(argument);
+        found != known->second.end()) {
+      types = found->second;
+    }
+  }
+  const std::string_view value = trimmed(text);
+  if (types != kString && isJson(value)) {
+    const uint8_t type = typeOfText(value);
+    if ((types & kString) == 0 || (type != kString && (types & type) != 0)) {
+      return std::string(value);
+    }
+  }
+  if ((types & kString) == 0) {
+    if (const std::string_view word = plainWord(value); word != value) {
+      return std::string(word);
+    }
+  }
+  return jsonString(text);
+}
+
+} // namespace air::rt

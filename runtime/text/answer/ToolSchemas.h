@@ -1,0 +1,50 @@
+//===- ToolSchemas.h - the types of arguments -------------------*- C++ -*-===//
+//
+// Some families write arguments as plain text, so that only the schema of the
+// tool says whether 42 is a number or a string.
+//
+// Thread-safety: immutable.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_TOOLSCHEMAS_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_TOOLSCHEMAS_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace air::rt {
+
+class ToolSchemas {
+public:
+  ToolSchemas() = default; ///< no tools
+
+  /// Reads a JSON array of tools: {"type": "function", "function": TOOL} or
+  /// TOOL, which is {"name": ..., "parameters": SCHEMA}. The schemas are read
+  /// leniently: what they do not say may have any type. Fails with Corrupt if
+  /// the text is not an array of objects that have names.
+  static Result<ToolSchemas> parse(std::string_view json);
+
+  bool isEmpty() const { return tools.empty(); }
+  bool has(std::string_view tool) const { return tools.contains(tool); }
+
+  /// The argument as JSON. If the tool allows a string here, this is `text` as
+  /// a string, unless `text` is JSON of another type that is allowed, too. If
+  /// not, it is `text` itself, where True, False and None, as Python writes
+  /// them, become true, false and null; text that is no JSON is a string even
+  /// then. An argument without a known type may have any.
+  std::string toJson(std::string_view tool, std::string_view argument,
+                     std::string_view text) const;
+
+private:
+  using Types = uint8_t; ///< a set of the types of JSON, as bits
+  std::map<std::string, std::map<std::string, Types, std::less<>>, std::less<>>
+      tools;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_TOOLSCHEMAS_H

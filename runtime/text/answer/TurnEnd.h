@@ -1,0 +1,29 @@
+//===- TurnEnd.h - the token with which a template ends a turn --*- C++ -*-===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_TURNEND_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_TURNEND_H
+
+#include "formats/text/jinja/Template.h"
+#include "runtime/text/Tokenizer.h"
+#include "runtime/text/answer/AnswerSyntax.h"
+
+#include <optional>
+
+namespace air::rt {
+
+/// The control token that the template writes after an answer, found by
+/// rendering one that another message follows. A model that was trained with
+/// the template ends its answers with this token, even if the model's file does
+/// not list it among the tokens that end generation. Returns nothing if no
+/// control token follows, if it is a mark of the syntax, or if the template
+/// refuses the conversation. A token that the template also writes after
+/// reasoning, or before the tool calls of the same answer, does not end it. A
+/// piece that formats/model/KnownPieces.h knows is left to that file.
+std::optional<int32_t> turnEnd(const jinja::Template &chatTemplate,
+                               const TokenizerData &vocabulary,
+                               const Tokenizer &tokenizer,
+                               const AnswerSyntax &syntax,
+                               const jinja::Date &date);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_TURNEND_H

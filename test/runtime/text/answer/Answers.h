@@ -1,0 +1,77 @@
+//===- Answers.h - parsed answers as messages -------------------*- C++ -*-===//
+#ifndef AIRPACK_TEST_RUNTIME_TEXT_ANSWER_ANSWERS_H
+#define AIRPACK_TEST_RUNTIME_TEXT_ANSWER_ANSWERS_H
+
+#include "runtime/text/answer/AnswerMessage.h"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace air::rt {
+
+inline void PrintTo(const AnswerMessage &answer, std::ostream *out) {
+  *out << "reasoning: '" << answer.reasoning << "', content: '"
+       << answer.content << "'";
+  for (const AnswerCall &call : answer.calls) {
+    *out << ", call: " << call.name << " " << call.id << " " << call.arguments;
+  }
+}
+
+inline void append(std::vector<AnswerEvent> &all,
+                   const std::vector<AnswerEvent> &more) {
+  for (const AnswerEvent &event : more) {
+    const bool isText = event.kind == AnswerEventKind::Reasoning ||
+                        event.kind == AnswerEventKind::Answer ||
+                        event.kind == AnswerEventKind::CallArguments;
+    if (isText && !all.empty() && all.back().kind == event.kind) {
+      all.back().text += event.text;
+    } else {
+      all.push_back(event);
+    }
+  }
+}
+
+/// The events of an answer that comes in two parts, cut at `cut`, or byte by
+/// byte. Texts that follow each other are joined.
+inline std::vector<AnswerEvent> eventsOf(const AnswerSyntax &syntax,
+                                         const ToolSchemas &schemas,
+                                         const ReasoningMarks *open,
+                                         std::string_view answer, size_t cut,
+                                         bool isByteByByte = false) {
+  AnswerParser parser(syntax, schemas, open);
+  std::vector<AnswerEvent> events;
+  if (isByteByByte) {
+    for (size_t i = 0; i < answer.size(); ++i) {
+      append(events, parser.feed(answer.substr(i, 1)));
+    }
+  } else {
+    append(events, parser.feed(answer.substr(0, cut)));
+    append(events, parser.feed(answer.substr(cut)));
+  }
+  append(events, parser.finish());
+  return events;
+}
+
+/// Parses an answer at once, cut at every byte, and byte by byte, which must
+/// all give the same events.
+inline AnswerMessage parseEveryWay(const AnswerSyntax &syntax,
+                                   const ToolSchemas &schemas,
+                                   const ReasoningMarks *open,
+                                   std::string_view answer) {
+  const std::vector<AnswerEvent> whole =
+      eventsOf(syntax, schemas, open, answer, 0);
+  for (size_t cut = 1; cut < answer.size(); ++cut) {
+    EXPECT_EQ(eventsOf(syntax, schemas, open, answer, cut) == whole, true)
+        << "cut at " << cut << " of " << answer;
+  }
+  EXPECT_EQ(eventsOf(syntax, schemas, open, answer, 0, true) == whole, true)
+      << "byte by byte: " << answer;
+  AnswerMessage message;
+  message.add(whole);
+  return message;
+}
+
+} // namespace air::rt
+
+#endif // AIRPACK_TEST_RUNTIME_TEXT_ANSWER_ANSWERS_H
