@@ -4,27 +4,64 @@
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
 
+#include <algorithm>
+
 namespace air::rt {
 
 namespace {
 
+constexpr size_t kLastBit = 31;
+/// Which expressions may have a match in a piece is found out for pieces of at
+/// most so many bytes. Longer ones have most kinds of characters.
+constexpr size_t kShortPiece = 64;
+
+uint32_t bitOf(size_t index) {
+  return uint32_t{1} << std::min(index, kLastBit);
+}
+
+/// Returns the bits of the expressions that may have a match in `piece`.
+uint32_t candidates(const PreTokenizer::Scratch &scratch,
+                    std::string_view piece) {
+  uint32_t bits = 0;
+  bool followsSpace = false;
+  for (char c : piece) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte >= 0x80) {
+      return UINT32_MAX;
+    }
+    bits |= followsSpace ? scratch.beginsAtSpace[byte] : 0;
+    followsSpace = c == ' ';
+    bits |= followsSpace ? 0 : scratch.begins[byte];
+  }
+  bits |= followsSpace ? scratch.beginsAtSpace.back() : 0;
+  return bits;
+}
+
 /// Splits the bytes from `begin` to `end` by the expressions from `index` on.
-void splitBy(PreTokenizer::Scratch &matchers, size_t index,
+void splitBy(PreTokenizer::Scratch &scratch, size_t index,
              std::string_view text, size_t begin, size_t end, PieceSink ends) {
-  if (index == matchers.size()) {
+  const size_t count = scratch.matchers.size();
+  const uint32_t possible =
+      index < count && end - begin <= kShortPiece
+          ? candidates(scratch, text.substr(begin, end - begin))
+          : UINT32_MAX;
+  while (index < count && (possible & bitOf(index)) == 0) {
+    ++index;
+  }
+  if (index == count) {
     ends(end);
     return;
   }
-  RegexMatcher &matcher = matchers[index];
+  RegexMatcher &matcher = scratch.matchers[index];
   matcher.setWindow(begin, end);
   size_t from = begin;
   size_t last = begin;
   for (RegexMatch match{}; from < end && matcher.find(from, match);) {
     if (match.start > last) {
-      splitBy(matchers, index + 1, text, last, match.start, ends);
+      splitBy(scratch, index + 1, text, last, match.start, ends);
     }
     if (match.end > match.start) {
-      splitBy(matchers, index + 1, text, match.start, match.end, ends);
+      splitBy(scratch, index + 1, text, match.start, match.end, ends);
       from = match.end;
     } else {
       // A piece ends at an empty match. The search goes on one character later.
@@ -34,7 +71,7 @@ void splitBy(PreTokenizer::Scratch &matchers, size_t index,
     last = match.end;
   }
   if (last < end) {
-    splitBy(matchers, index + 1, text, last, end, ends);
+    splitBy(scratch, index + 1, text, last, end, ends);
   }
 }
 
@@ -67,12 +104,27 @@ Result<PreTokenizer> PreTokenizer::create(const TextRules &own) {
 }
 
 PreTokenizer::Scratch PreTokenizer::makeScratch() const {
-  return {regexes.begin(), regexes.end()};
+  Scratch scratch;
+  for (size_t i = 0; i < regexes.size(); ++i) {
+    scratch.matchers.emplace_back(regexes[i]);
+    for (size_t c = 0; c < scratch.begins.size(); ++c) {
+      if (scratch.matchers[i].mayBeginWith(static_cast<char>(c))) {
+        scratch.begins[c] |= bitOf(i);
+      }
+      if (scratch.matchers[i].mayBeginWith(' ', static_cast<int>(c))) {
+        scratch.beginsAtSpace[c] |= bitOf(i);
+      }
+    }
+    if (scratch.matchers[i].mayBeginWith(' ', RegexMatcher::kEnd)) {
+      scratch.beginsAtSpace.back() |= bitOf(i);
+    }
+  }
+  return scratch;
 }
 
 void PreTokenizer::split(std::string_view text, Scratch &scratch,
                          PieceSink ends) const {
-  for (RegexMatcher &matcher : scratch) {
+  for (RegexMatcher &matcher : scratch.matchers) {
     matcher.setText(text);
   }
   if (!text.empty()) {

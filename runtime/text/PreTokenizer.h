@@ -13,6 +13,7 @@
 #include "formats/text/regex/RegexMatcher.h"
 #include "runtime/exec/FunctionRef.h"
 
+#include <array>
 #include <vector>
 
 namespace air::rt {
@@ -24,7 +25,15 @@ using PieceSink = FunctionRef<void(size_t)>;
 class PreTokenizer {
 public:
   /// The memory of one call of split(). It can be used again.
-  using Scratch = std::vector<RegexMatcher>;
+  struct Scratch {
+    std::vector<RegexMatcher> matchers;
+    /// For each ASCII character: bit i is set if matchers[i] may begin a match
+    /// with it. All matchers from 31 on share a bit.
+    std::array<uint32_t, 128> begins{};
+    /// The same for a space that precedes this character. The last entry is for
+    /// a space at the end.
+    std::array<uint32_t, 129> beginsAtSpace{};
+  };
 
   /// Compiles the expressions of the pre-tokenizer that `pre` names. A
   /// pre-tokenizer may have several names (PreTokenizerNames.h). Errors:
