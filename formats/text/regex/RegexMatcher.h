@@ -59,10 +59,10 @@ public:
     return begins[static_cast<uint8_t>(c) & 127];
   }
 
-  /// Returns false only if no match begins with the ASCII character `c` followed
-  /// by the ASCII character `next`, or by the end of the text if that is kEnd,
-  /// and none is empty. This takes about as long as a match, so the result is
-  /// best kept.
+  /// Returns false only if no match begins with the ASCII character `c` where
+  /// `next` follows it, and none is empty. `next` is an ASCII character, or
+  /// kEnd for the end of the text. This takes about as long as a match, so the
+  /// result is best kept.
   bool mayBeginWith(char c, int next) const;
   static constexpr int kEnd = -1;
 
