@@ -19,9 +19,10 @@ uint32_t bitOf(size_t index) {
   return uint32_t{1} << std::min(index, kLastBit);
 }
 
+} // namespace
+
 /// Returns the bits of the expressions that may have a match in `piece`.
-uint32_t candidates(const PreTokenizer::Scratch &scratch,
-                    std::string_view piece) {
+uint32_t PreTokenizer::candidates(std::string_view piece) const {
   uint32_t bits = 0;
   bool followsSpace = false;
   for (char c : piece) {
@@ -29,22 +30,22 @@ uint32_t candidates(const PreTokenizer::Scratch &scratch,
     if (byte >= 0x80) {
       return UINT32_MAX;
     }
-    bits |= followsSpace ? scratch.beginsAtSpace[byte] : 0;
+    bits |= followsSpace ? beginsAtSpace[byte] : 0;
     followsSpace = c == ' ';
-    bits |= followsSpace ? 0 : scratch.begins[byte];
+    bits |= followsSpace ? 0 : begins[byte];
   }
-  bits |= followsSpace ? scratch.beginsAtSpace.back() : 0;
+  bits |= followsSpace ? beginsAtSpace.back() : 0;
   return bits;
 }
 
 /// Splits the bytes from `begin` to `end` by the expressions from `index` on.
-void splitBy(PreTokenizer::Scratch &scratch, size_t index,
-             std::string_view text, size_t begin, size_t end, PieceSink ends) {
-  const size_t count = scratch.matchers.size();
-  const uint32_t possible =
-      index < count && end - begin <= kShortPiece
-          ? candidates(scratch, text.substr(begin, end - begin))
-          : UINT32_MAX;
+void PreTokenizer::splitBy(Scratch &matchers, size_t index,
+                           std::string_view text, size_t begin, size_t end,
+                           PieceSink ends) const {
+  const size_t count = matchers.size();
+  const uint32_t possible = index < count && end - begin <= kShortPiece
+                                ? candidates(text.substr(begin, end - begin))
+                                : UINT32_MAX;
   while (index < count && (possible & bitOf(index)) == 0) {
     ++index;
   }
@@ -52,16 +53,16 @@ void splitBy(PreTokenizer::Scratch &scratch, size_t index,
     ends(end);
     return;
   }
-  RegexMatcher &matcher = scratch.matchers[index];
+  RegexMatcher &matcher = matchers[index];
   matcher.setWindow(begin, end);
   size_t from = begin;
   size_t last = begin;
   for (RegexMatch match{}; from < end && matcher.find(from, match);) {
     if (match.start > last) {
-      splitBy(scratch, index + 1, text, last, match.start, ends);
+      splitBy(matchers, index + 1, text, last, match.start, ends);
     }
     if (match.end > match.start) {
-      splitBy(scratch, index + 1, text, match.start, match.end, ends);
+      splitBy(matchers, index + 1, text, match.start, match.end, ends);
       from = match.end;
     } else {
       // A piece ends at an empty match. The search goes on one character later.
@@ -71,11 +72,9 @@ void splitBy(PreTokenizer::Scratch &scratch, size_t index,
     last = match.end;
   }
   if (last < end) {
-    splitBy(scratch, index + 1, text, last, end, ends);
+    splitBy(matchers, index + 1, text, last, end, ends);
   }
 }
-
-} // namespace
 
 Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
   const PreTokenizerRules *found = preTokenizerRules(pre);
@@ -85,8 +84,7 @@ Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
   }
   PreTokenizer made(*found);
   for (std::string_view expression : found->expressions) {
-    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
-    made.regexes.push_back(std::move(regex));
+    AIR_RETURN_IF_ERROR(made.add(expression));
   }
   return made;
 }
@@ -97,38 +95,38 @@ Result<PreTokenizer> PreTokenizer::create(const TextRules &own) {
   rules.spelling = own.spelling;
   PreTokenizer made(rules);
   for (const std::string &expression : own.expressions) {
-    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
-    made.regexes.push_back(std::move(regex));
+    AIR_RETURN_IF_ERROR(made.add(expression));
   }
   return made;
 }
 
-PreTokenizer::Scratch PreTokenizer::makeScratch() const {
-  Scratch scratch;
-  for (size_t i = 0; i < regexes.size(); ++i) {
-    scratch.matchers.emplace_back(regexes[i]);
-    for (size_t c = 0; c < scratch.begins.size(); ++c) {
-      if (scratch.matchers[i].mayBeginWith(static_cast<char>(c))) {
-        scratch.begins[c] |= bitOf(i);
-      }
-      if (scratch.matchers[i].mayBeginWith(' ', static_cast<int>(c))) {
-        scratch.beginsAtSpace[c] |= bitOf(i);
-      }
-    }
-    if (scratch.matchers[i].mayBeginWith(' ', RegexMatcher::kEnd)) {
-      scratch.beginsAtSpace.back() |= bitOf(i);
-    }
+Status PreTokenizer::add(std::string_view expression) {
+  AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
+  const RegexMatcher matcher(regex);
+  const uint32_t bit = bitOf(regexes.size());
+  for (size_t c = 0; c < begins.size(); ++c) {
+    const bool may = matcher.mayBeginWith(static_cast<char>(c));
+    const bool mayAtSpace = matcher.mayBeginWith(' ', static_cast<int>(c));
+    begins[c] |= may ? bit : 0;
+    beginsAtSpace[c] |= mayAtSpace ? bit : 0;
   }
-  return scratch;
+  const bool mayAtEnd = matcher.mayBeginWith(' ', RegexMatcher::kEnd);
+  beginsAtSpace.back() |= mayAtEnd ? bit : 0;
+  regexes.push_back(std::move(regex));
+  return Status::ok();
 }
 
-void PreTokenizer::split(std::string_view text, Scratch &scratch,
+PreTokenizer::Scratch PreTokenizer::makeScratch() const {
+  return {regexes.begin(), regexes.end()};
+}
+
+void PreTokenizer::split(std::string_view text, Scratch &matchers,
                          PieceSink ends) const {
-  for (RegexMatcher &matcher : scratch.matchers) {
+  for (RegexMatcher &matcher : matchers) {
     matcher.setText(text);
   }
   if (!text.empty()) {
-    splitBy(scratch, 0, text, 0, text.size(), ends);
+    splitBy(matchers, 0, text, 0, text.size(), ends);
   }
 }
 

@@ -175,7 +175,7 @@ double stepsPerByte(const PreTokenizer &splitter, const std::string &text) {
   PreTokenizer::Scratch scratch = splitter.makeScratch();
   splitter.split(text, scratch, [](size_t) {});
   uint64_t steps = 0;
-  for (const air::RegexMatcher &matcher : scratch.matchers) {
+  for (const air::RegexMatcher &matcher : scratch) {
     steps += matcher.steps();
   }
   return static_cast<double>(steps) / static_cast<double>(text.size());
