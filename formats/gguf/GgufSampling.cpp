@@ -25,18 +25,12 @@ public:
     defaults.repeatPenalty =
         real("penalty_repeat", std::numeric_limits<float>::min(), kLargest);
     defaults.repeatLastN = integer("penalty_last_n", -1, kMaxRepeatLastN);
-    // A value of 0 turns the xtc or mirostat sampler off, and then its other
-    // keys have no effect.
-    if (number("xtc_probability").value_or(0) != 0) {
-      ignore("xtc_probability",
-             "plans do not record it; use airrun --xtc-probability");
-    }
-    if (number("mirostat").value_or(0) != 0) {
-      ignore("mirostat", "plans do not record it; use airrun --mirostat");
-    }
-    if (source.metadata.contains(fullKey("sequence"))) {
-      ignore("sequence", "plans do not record it; use airrun --samplers");
-    }
+    defaults.xtcProbability = real("xtc_probability", 0, 1);
+    defaults.xtcThreshold = real("xtc_threshold", 0, 1);
+    defaults.mirostat = integer("mirostat", 0, 2);
+    defaults.mirostatTau = real("mirostat_tau", 0, kLargest);
+    defaults.mirostatEta = real("mirostat_eta", 0, kLargest);
+    defaults.samplers = sequence();
     return defaults;
   }
 
@@ -106,6 +100,26 @@ private:
       return std::nullopt;
     }
     return static_cast<int32_t>(*value);
+  }
+
+  /// The names of samplers, separated by semicolons, as in the option
+  /// --samplers of llama.cpp.
+  std::vector<SamplerKind> sequence() {
+    auto found = source.metadata.find(fullKey("sequence"));
+    if (found == source.metadata.end()) {
+      return {};
+    }
+    const auto *text = std::get_if<std::string>(&found->second);
+    if (text == nullptr) {
+      ignore("sequence", "it is not a string");
+      return {};
+    }
+    Result<std::vector<SamplerKind>> samplers = parseSamplerNames(*text);
+    if (!samplers) {
+      ignore("sequence", samplers.status().message());
+      return {};
+    }
+    return *std::move(samplers);
   }
 
   const ModelSource &source;

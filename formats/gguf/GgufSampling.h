@@ -2,8 +2,7 @@
 //
 // The names of the keys are those in gguf/constants.py of gguf 0.19 on PyPI
 // (Keys.General). The keys are recommendations. A value that is out of range,
-// or one that plans do not record (xtc, mirostat, order of the samplers),
-// results in a note, not an error.
+// or an order that names an unknown sampler, results in a note, not an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFSAMPLING_H

@@ -13,7 +13,8 @@ uint32_t offsetOf(uint32_t unit) {
 }
 /// The byte that leads to this unit, or a larger number if it holds a value.
 uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
-bool hasValue(uint32_t unit) { return (unit & 0x100) != 0; }
+/// Whether a rule ends here; the unit at this one's offset then has its value.
+bool endsRule(uint32_t unit) { return (unit & 0x100) != 0; }
 
 Status broken(const std::string &what) {
   return corruptError("tokenizer: the normalisation rules "
@@ -49,7 +50,7 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes) {
   }
   for (size_t i = 0; i < made.units.size(); ++i) {
     uint32_t unit = made.units[i];
-    if ((unit & kIsValue) != 0 || !hasValue(unit)) {
+    if ((unit & kIsValue) != 0 || !endsRule(unit)) {
       continue;
     }
     size_t at = i ^ offsetOf(unit);
@@ -85,7 +86,7 @@ Charsmap::Rule Charsmap::find(std::string_view text) const {
     }
     uint32_t unit = units[at];
     at ^= offsetOf(unit);
-    if (hasValue(unit)) {
+    if (endsRule(unit)) {
       best = {i + 1, replacements.c_str() + (units[at] & ~kIsValue)};
     }
   }

@@ -61,9 +61,12 @@ constexpr Expressions kQwen35 = {CONTRACTION
 constexpr Expressions kBailing = {
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N})"
     R"(| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
+// The published words are (?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+, which has the same
+// matches but takes several steps for each letter.
 constexpr Expressions kExaoneMoe = {
-    CONTRACTION R"(|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+)"
-                R"(|\p{N}|)" SYMBOLS R"([\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)"};
+    CONTRACTION
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}[\p{L}\p{M}]*(?: \p{L}[\p{L}\p{M}]*)*)"
+    R"(|\p{N}|)" SYMBOLS R"([\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)"};
 constexpr Expressions kGpt4o = {GPT4O};
 constexpr Expressions kTinyAya = {R"(\d{1,3}(?=(?:\d{3})*\b))", GPT4O};
 constexpr Expressions kTekken = {CASED_WORD "|" CAPITALS R"(|\p{N}|)" SYMBOLS

@@ -8,8 +8,11 @@
 #ifndef AIRPACK_FORMATS_MODEL_SAMPLINGDEFAULTS_H
 #define AIRPACK_FORMATS_MODEL_SAMPLINGDEFAULTS_H
 
+#include "formats/model/SamplerKind.h"
+
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace air {
 
@@ -17,12 +20,18 @@ namespace air {
 /// Meanings and ranges are those of the options of the same name
 /// (runtime/text/Sampler.h).
 struct SamplingDefaults {
-  std::optional<float> temperature;   ///< at least 0
-  std::optional<int32_t> topK;        ///< 0 or less keeps all tokens
-  std::optional<float> topP;          ///< 0 to 1
-  std::optional<float> minP;          ///< 0 to 1
-  std::optional<float> repeatPenalty; ///< above 0
-  std::optional<int32_t> repeatLastN; ///< in tokens; -1: the whole context
+  std::optional<float> temperature;    ///< at least 0
+  std::optional<int32_t> topK;         ///< 0 or less keeps all tokens
+  std::optional<float> topP;           ///< 0 to 1
+  std::optional<float> minP;           ///< 0 to 1
+  std::optional<float> repeatPenalty;  ///< above 0
+  std::optional<int32_t> repeatLastN;  ///< in tokens; -1: the whole context
+  std::optional<float> xtcProbability; ///< 0 to 1
+  std::optional<float> xtcThreshold;   ///< 0 to 1
+  std::optional<int32_t> mirostat;     ///< version: 0 (off), 1 or 2
+  std::optional<float> mirostatTau;    ///< at least 0
+  std::optional<float> mirostatEta;    ///< at least 0
+  std::vector<SamplerKind> samplers;   ///< empty: the default order
 
   bool operator==(const SamplingDefaults &) const = default;
 };

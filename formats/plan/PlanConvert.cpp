@@ -222,6 +222,15 @@ std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults) {
   set(record->min_p, defaults.minP);
   set(record->repeat_penalty, defaults.repeatPenalty);
   set(record->repeat_last_n, defaults.repeatLastN);
+  set(record->xtc_probability, defaults.xtcProbability);
+  set(record->xtc_threshold, defaults.xtcThreshold);
+  set(record->mirostat, defaults.mirostat);
+  set(record->mirostat_tau, defaults.mirostatTau);
+  set(record->mirostat_eta, defaults.mirostatEta);
+  for (SamplerKind kind : defaults.samplers) {
+    record->samplers.push_back(
+        static_cast<plan::SamplerKind>(static_cast<uint8_t>(kind)));
+  }
   return record;
 }
 
@@ -241,6 +250,12 @@ SamplingDefaults fromPlan(const plan::Sampling *record) {
   set(defaults.minP, record->min_p());
   set(defaults.repeatPenalty, record->repeat_penalty());
   set(defaults.repeatLastN, record->repeat_last_n());
+  set(defaults.xtcProbability, record->xtc_probability());
+  set(defaults.xtcThreshold, record->xtc_threshold());
+  set(defaults.mirostat, record->mirostat());
+  set(defaults.mirostatTau, record->mirostat_tau());
+  set(defaults.mirostatEta, record->mirostat_eta());
+  defaults.samplers = numbers<SamplerKind>(record->samplers());
   return defaults;
 }
 

@@ -390,6 +390,10 @@ Status verifySampling(const plan::Plan &plan) {
       {"top_p", sampling->top_p(), 0, 1},
       {"min_p", sampling->min_p(), 0, 1},
       {"repeat_penalty", sampling->repeat_penalty(), least, most},
+      {"xtc_probability", sampling->xtc_probability(), 0, 1},
+      {"xtc_threshold", sampling->xtc_threshold(), 0, 1},
+      {"mirostat_tau", sampling->mirostat_tau(), 0, most},
+      {"mirostat_eta", sampling->mirostat_eta(), 0, most},
   };
   for (const auto &number : numbers) {
     // The comparison is negated so that NaN is refused.
@@ -406,6 +410,19 @@ Status verifySampling(const plan::Plan &plan) {
     return broken("plan.sampling", "repeat_last_n",
                   "is " + std::to_string(*lastN) + "; it must be -1 to " +
                       std::to_string(kMaxRepeatLastN));
+  }
+  const flatbuffers::Optional<int32_t> mirostat = sampling->mirostat();
+  if (mirostat.has_value() && (*mirostat < 0 || *mirostat > 2)) {
+    return broken("plan.sampling", "mirostat",
+                  "is " + std::to_string(*mirostat) + "; it must be 0 to 2");
+  }
+  for (uint32_t i = 0; i < sizeOf(sampling->samplers()); ++i) {
+    const auto kind = static_cast<uint32_t>(sampling->samplers()->Get(i));
+    if (kind >= kSamplerKinds) {
+      return broken("plan.sampling", "samplers",
+                    "entry " + str(i) + " is " + str(kind) +
+                        "; it must be below " + str(kSamplerKinds));
+    }
   }
   return Status::ok();
 }

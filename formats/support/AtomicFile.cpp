@@ -386,6 +386,12 @@ Status AtomicFile::commit(uint64_t size) {
   return Status::ok();
 }
 
+RemovedOnSignal::RemovedOnSignal(std::string file) : path(std::move(file)) {
+  registerTemporary(path);
+}
+
+RemovedOnSignal::~RemovedOnSignal() { forgetTemporary(path); }
+
 void removeTemporariesOnSignal() {
   for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU}) {
     struct sigaction before{};

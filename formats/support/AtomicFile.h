@@ -88,6 +88,19 @@ private:
 /// Only main() may call it.
 void removeTemporariesOnSignal();
 
+/// As long as the object exists, the handlers of removeTemporariesOnSignal()
+/// also delete the file `path`.
+class RemovedOnSignal {
+public:
+  explicit RemovedOnSignal(std::string path);
+  RemovedOnSignal(const RemovedOnSignal &) = delete;
+  RemovedOnSignal &operator=(const RemovedOnSignal &) = delete;
+  ~RemovedOnSignal();
+
+private:
+  std::string path;
+};
+
 /// Deletes open temporary files. Signal handlers that end the process call it.
 void removeTemporaries();
 

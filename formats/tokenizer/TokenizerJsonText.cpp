@@ -3,6 +3,7 @@
 
 #include "formats/support/Printable.h"
 #include "formats/text/regex/Regex.h"
+#include "formats/text/regex/RegexCoverage.h"
 
 namespace air {
 namespace {
@@ -21,6 +22,30 @@ constexpr std::string_view kByteLevel =
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 /// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
+
+/// Returns an expression whose matches, and the text between them, are the
+/// pieces that tokenizers makes of the matches of `regex` and the text between
+/// them. "Removed" has none.
+std::optional<std::string> withBehavior(const std::string &regex,
+                                        const std::string &behavior,
+                                        bool inverts) {
+  const std::string match = "(?:" + regex + ")";
+  // The text up to the next match. It is not empty.
+  const std::string gap = "(?:(?!" + regex + ")[\\s\\S])+";
+  if (behavior == "Isolated") {
+    return regex;
+  }
+  if (behavior == "Contiguous") {
+    return match + "+";
+  }
+  // With `invert`, the text between matches joins one of its neighbours.
+  const bool joinsBefore = behavior == "MergedWithPrevious";
+  if (joinsBefore || behavior == "MergedWithNext") {
+    return joinsBefore != inverts ? "(?:" + gap + ")?" + match
+                                  : match + "(?:" + gap + ")?";
+  }
+  return std::nullopt;
+}
 
 /// Returns an expression that matches `text` itself.
 std::string literal(std::string_view text) {
@@ -239,10 +264,7 @@ private:
 
   Status readSplit(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string behavior, fields.text("behavior"));
-    if (behavior != "Isolated") {
-      return fields.unsupported("has the behavior " + inQuotes(behavior) +
-                                "; only 'Isolated' is supported");
-    }
+    AIR_ASSIGN_OR_RETURN(bool inverts, fields.flag("invert", false));
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
                          fields.fields("pattern"));
     if (!pattern) {
@@ -254,28 +276,46 @@ private:
       return pattern->unsupported("must have either a 'Regex' or a 'String', "
                                   "and not both");
     }
+    if (replacesSpaces && text == " " && !inverts) {
+      return Status::ok(); // There is no space any more (Gemma).
+    }
     if (regex.empty()) {
       regex = literal(text);
     }
-    if (Status status = Regex::compile(regex).status(); !status.isOk()) {
-      return status.withContext("tokenizer: '" + fields.placeOf("pattern") +
-                                "'");
+    return addSplit(fields, regex, behavior, inverts);
+  }
+
+  Status addSplit(const JsonFields &fields, const std::string &regex,
+                  const std::string &behavior, bool inverts) {
+    Result<Regex> compiled = Regex::compile(regex);
+    std::optional<std::string> expression =
+        withBehavior(regex, behavior, inverts);
+    if (compiled && expression) {
+      compiled = Regex::compile(*expression);
     }
-    data.rules.expressions.push_back(std::move(regex));
+    if (!compiled) {
+      return compiled.status().withContext("tokenizer: '" +
+                                           fields.placeOf("pattern") + "'");
+    }
+    if (behavior == "Removed" && inverts && matchesAllText(*compiled)) {
+      expression = regex; // Nothing is left to be removed.
+    }
+    if (!expression) {
+      return fields.unsupported(
+          "has the behavior " + inQuotes(behavior) +
+          (behavior == "Removed"
+               ? ", which is supported only with 'invert' and a pattern that "
+                 "leaves no text out"
+               : ", which is not supported"));
+    }
+    data.rules.expressions.push_back(*std::move(expression));
     return Status::ok();
   }
 
   Status readPunctuation(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string behavior,
                          fields.text("behavior", "Isolated"));
-    if (behavior != "Isolated" && behavior != "Contiguous") {
-      return fields.unsupported("has the behavior " + inQuotes(behavior) +
-                                "; only 'Isolated' and 'Contiguous' are "
-                                "supported");
-    }
-    data.rules.expressions.push_back(std::string(kPunctuation) +
-                                     (behavior == "Contiguous" ? "+" : ""));
-    return Status::ok();
+    return addSplit(fields, std::string(kPunctuation), behavior, false);
   }
 
   Status readMetaspace(const JsonFields &fields) {

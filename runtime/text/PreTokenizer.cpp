@@ -4,14 +4,52 @@
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
 
+#include <algorithm>
+
 namespace air::rt {
 
 namespace {
 
+constexpr size_t kLastBit = 31;
+/// Which expressions may have a match in a piece is found out for pieces of at
+/// most so many bytes. Longer ones have most kinds of characters.
+constexpr size_t kShortPiece = 64;
+
+uint32_t bitOf(size_t index) {
+  return uint32_t{1} << std::min(index, kLastBit);
+}
+
+} // namespace
+
+/// Returns the bits of the expressions that may have a match in `piece`.
+uint32_t PreTokenizer::candidates(std::string_view piece) const {
+  uint32_t bits = 0;
+  bool followsSpace = false;
+  for (char c : piece) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte >= 0x80) {
+      return UINT32_MAX;
+    }
+    bits |= followsSpace ? beginsAtSpace[byte] : 0;
+    followsSpace = c == ' ';
+    bits |= followsSpace ? 0 : begins[byte];
+  }
+  bits |= followsSpace ? beginsAtSpace.back() : 0;
+  return bits;
+}
+
 /// Splits the bytes from `begin` to `end` by the expressions from `index` on.
-void splitBy(PreTokenizer::Scratch &matchers, size_t index,
-             std::string_view text, size_t begin, size_t end, PieceSink ends) {
-  if (index == matchers.size()) {
+void PreTokenizer::splitBy(Scratch &matchers, size_t index,
+                           std::string_view text, size_t begin, size_t end,
+                           PieceSink ends) const {
+  const size_t count = matchers.size();
+  const uint32_t possible = index < count && end - begin <= kShortPiece
+                                ? candidates(text.substr(begin, end - begin))
+                                : UINT32_MAX;
+  while (index < count && (possible & bitOf(index)) == 0) {
+    ++index;
+  }
+  if (index == count) {
     ends(end);
     return;
   }
@@ -38,8 +76,6 @@ void splitBy(PreTokenizer::Scratch &matchers, size_t index,
   }
 }
 
-} // namespace
-
 Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
   const PreTokenizerRules *found = preTokenizerRules(pre);
   if (found == nullptr) {
@@ -48,8 +84,7 @@ Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
   }
   PreTokenizer made(*found);
   for (std::string_view expression : found->expressions) {
-    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
-    made.regexes.push_back(std::move(regex));
+    AIR_RETURN_IF_ERROR(made.add(expression));
   }
   return made;
 }
@@ -60,23 +95,38 @@ Result<PreTokenizer> PreTokenizer::create(const TextRules &own) {
   rules.spelling = own.spelling;
   PreTokenizer made(rules);
   for (const std::string &expression : own.expressions) {
-    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
-    made.regexes.push_back(std::move(regex));
+    AIR_RETURN_IF_ERROR(made.add(expression));
   }
   return made;
+}
+
+Status PreTokenizer::add(std::string_view expression) {
+  AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
+  const RegexMatcher matcher(regex);
+  const uint32_t bit = bitOf(regexes.size());
+  for (size_t c = 0; c < begins.size(); ++c) {
+    const bool may = matcher.mayBeginWith(static_cast<char>(c));
+    const bool mayAtSpace = matcher.mayBeginWith(' ', static_cast<int>(c));
+    begins[c] |= may ? bit : 0;
+    beginsAtSpace[c] |= mayAtSpace ? bit : 0;
+  }
+  const bool mayAtEnd = matcher.mayBeginWith(' ', RegexMatcher::kEnd);
+  beginsAtSpace.back() |= mayAtEnd ? bit : 0;
+  regexes.push_back(std::move(regex));
+  return Status::ok();
 }
 
 PreTokenizer::Scratch PreTokenizer::makeScratch() const {
   return {regexes.begin(), regexes.end()};
 }
 
-void PreTokenizer::split(std::string_view text, Scratch &scratch,
+void PreTokenizer::split(std::string_view text, Scratch &matchers,
                          PieceSink ends) const {
-  for (RegexMatcher &matcher : scratch) {
+  for (RegexMatcher &matcher : matchers) {
     matcher.setText(text);
   }
   if (!text.empty()) {
-    splitBy(scratch, 0, text, 0, text.size(), ends);
+    splitBy(matchers, 0, text, 0, text.size(), ends);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "formats/text/regex/RegexMatcher.h"
 #include "runtime/exec/FunctionRef.h"
 
+#include <array>
 #include <vector>
 
 namespace air::rt {
@@ -40,12 +41,23 @@ public:
   Scratch makeScratch() const;
   /// Calls `ends` with the end of each piece of `text`, in order. The last end
   /// is the size of `text`. `text` must be valid UTF-8.
-  void split(std::string_view text, Scratch &scratch, PieceSink ends) const;
+  void split(std::string_view text, Scratch &matchers, PieceSink ends) const;
 
 private:
   explicit PreTokenizer(const PreTokenizerRules &found) : known(found) {}
+  Status add(std::string_view expression);
+  uint32_t candidates(std::string_view piece) const;
+  void splitBy(Scratch &matchers, size_t index, std::string_view text,
+               size_t begin, size_t end, PieceSink ends) const;
+
   PreTokenizerRules known;
   std::vector<Regex> regexes;
+  /// For each ASCII character: bit i is set if a match of regexes[i] may begin
+  /// with it. All expressions from the 32nd on share a bit.
+  std::array<uint32_t, 128> begins{};
+  /// The same for a space that precedes this character. The last entry is for a
+  /// space at the end.
+  std::array<uint32_t, 129> beginsAtSpace{};
 };
 
 } // namespace air::rt

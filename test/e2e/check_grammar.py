@@ -83,7 +83,7 @@ refused(3, f"airrun: '{work / 'bad.gbnf'}': grammar: line 3, column 7: the text 
 refused(3, "grammar: line 1, column 10: rule 'x' is not defined", "--grammar", "root ::= x")
 refused(3, "grammar: line 1, column 10: '<nope>' is not the text of a single token", "--grammar", "root ::= <nope>")
 refused(4, "the schema at '/items/not': the keyword 'not' is not supported", "-j", '{"items": {"not": {}}}')
-refused(3, "the schema is not valid JSON", "--json-schema", "{")
+refused(3, "the schema: it is not valid JSON: the error is at line 1, column 2", "--json-schema", "{")
 refused(8, "none.gbnf", "--grammar-file", work / "none.gbnf")
 refused(2, "2 of --grammar, --grammar-file, --json-schema and --json-schema-file are given", "--grammar", "root ::= x", "-j", "{}")
 refused(2, "--grammar-trigger is given without a grammar", "--grammar-trigger", "x")

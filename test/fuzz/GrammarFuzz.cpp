@@ -3,7 +3,7 @@
 // The input is a grammar or, if its first byte is '{', a JSON schema; a zero
 // byte separates it from a text. An error must be one line. Before each byte of
 // the text, the mask must agree with allows(), and what is allowed must be
-// accepted.
+// accepted. What is refused must leave the state as it was.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/GbnfParser.h"
@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 using namespace air;
 using namespace air::rt;
@@ -47,6 +48,16 @@ const TokenTrie &vocabulary() {
   return trie;
 }
 
+/// For each token, whether it may follow; and whether the text may end.
+std::vector<bool> allowedBy(GrammarMatcher &matcher) {
+  std::vector<bool> all;
+  for (int32_t id = 0; id < vocabulary().size(); ++id) {
+    all.push_back(matcher.allows(id));
+  }
+  all.push_back(matcher.isComplete());
+  return all;
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -77,7 +88,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
               "the mask agrees with what is allowed");
     }
     bool isAllowed = matcher.allows(id);
+    const std::vector<bool> before = allowedBy(matcher);
     Status status = matcher.accept(id);
+    require(isAllowed || allowedBy(matcher) == before,
+            "a token that is refused changes nothing");
     require(status.isOk() == isAllowed ||
                 status.code() == ErrorCode::DoesNotFit,
             "what is allowed is accepted");

@@ -52,6 +52,13 @@ assert "--max-tokens" not in includes("airrun tokenize --", "--strings", "--help
 expect("airrun --completion ", "bash fish zsh")
 includes("airrun cache ", "list", "path", "rm")
 expect("airrun cache l", "list")
+expect("airrun cache --json ", "list path rm")
+expect("airrun cache rm ", "")
+expect("airrun cache rm st", "")
+expect("airrun hel", "help")
+expect("airrun help tok", "tokenize")
+expect("airrun help tokenize ", "")
+expect("airrun help st", "")
 # The name of a command is completed only as the first word.
 expect("airrun story.air tok", "")
 expect("airpack story.air --kv-type ", "f16 f32")

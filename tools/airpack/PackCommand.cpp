@@ -16,10 +16,13 @@
 #include "tools/tune/Tuner.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 namespace air {
@@ -255,6 +258,41 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   return Status::ok();
 }
 
+Status noDumpFolder(const std::string &folder, std::error_code error) {
+  return ioError("--dump-kernels: the folder '" + folder +
+                 "' cannot be created: " + error.message());
+}
+
+/// Finds out, before any work is done, whether kernels can be written into
+/// `folder`. Changes nothing.
+Status checkDumpFolder(const std::string &folder, const std::string &output) {
+  std::error_code error;
+  const fs::path place = fs::weakly_canonical(fs::absolute(folder), error);
+  if (error) {
+    return noDumpFolder(folder, error);
+  }
+  const fs::path plan = fs::weakly_canonical(fs::absolute(output), error);
+  fs::path existing = place;
+  bool isUnderPlan = false;
+  while (!fs::exists(existing, error) && existing.has_relative_path()) {
+    isUnderPlan = isUnderPlan || existing == plan;
+    existing = existing.parent_path();
+  }
+  if (isUnderPlan || existing == plan) {
+    return usageError("--dump-kernels: '" + folder +
+                      "' is the plan itself or lies below it; name another "
+                      "folder");
+  }
+  if (!fs::is_directory(existing, error)) {
+    return noDumpFolder(folder,
+                        std::make_error_code(std::errc::not_a_directory));
+  }
+  if (access(existing.c_str(), W_OK | X_OK) != 0) {
+    return noDumpFolder(folder, {errno, std::generic_category()});
+  }
+  return Status::ok();
+}
+
 /// Writes each kernel of the plan into `folder`, which is created if need be:
 /// as MLIR, as assembly, and as an object file.
 Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
@@ -263,8 +301,7 @@ Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
-    return ioError("--dump-kernels: the folder '" + folder +
-                   "' cannot be created: " + error.message());
+    return noDumpFolder(folder, error);
   }
   const auto bytesOf = [](const std::string &text) {
     return std::span(reinterpret_cast<const uint8_t *>(text.data()),
@@ -538,6 +575,9 @@ Status runPack(const cli::Invocation &invocation) {
   }
   // An output that cannot be written is refused now, not after minutes of
   // packing.
+  if (dump) {
+    AIR_RETURN_IF_ERROR(checkDumpFolder(*dump, output));
+  }
   AtomicFile file;
   if (writes) {
     AIR_ASSIGN_OR_RETURN(file, cli::openOutput(output));
@@ -595,7 +635,9 @@ Status runPack(const cli::Invocation &invocation) {
     }
   }
   const double writeSeconds = times.next();
-  if (options.reference) {
+  // Whoever asks for JSON learns the names of the files from it; airrun, which
+  // does so for its cache, finds them by itself.
+  if (options.reference && !invocation.has("--json")) {
     notePlaceOfSource(output, compiler.source());
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));

@@ -260,6 +260,15 @@ std::string samplingLine(const plan::Plan &plan) {
   add("--min-p", defaults.minP);
   add("--repeat-penalty", defaults.repeatPenalty);
   add("--repeat-last-n", defaults.repeatLastN);
+  add("--xtc-probability", defaults.xtcProbability);
+  add("--xtc-threshold", defaults.xtcThreshold);
+  add("--mirostat", defaults.mirostat);
+  add("--mirostat-ent", defaults.mirostatTau);
+  add("--mirostat-lr", defaults.mirostatEta);
+  if (!defaults.samplers.empty()) {
+    list += std::string(list.empty() ? "" : " ") + "--samplers '" +
+            samplerNames(defaults.samplers) + "'";
+  }
   return list.empty()
              ? ""
              : "sampling   " + list + " (recommended by the model's file)\n";

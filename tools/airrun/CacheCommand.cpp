@@ -72,8 +72,17 @@ Status removeEntries(const PlanCache &cache, const std::string &wanted) {
                       "begins with '" +
                       wanted + "'; airrun cache list shows the keys");
   }
+  Status first = Status::ok();
   for (const std::string &key : found) {
-    AIR_ASSIGN_OR_RETURN(const bool isRemoved, cache.remove(key));
+    const Result<bool> removed = cache.remove(key);
+    if (!removed) {
+      // The others are removed all the same.
+      if (first.isOk()) {
+        first = removed.status();
+      }
+      continue;
+    }
+    const bool isRemoved = *removed;
     if (!isRemoved && !wanted.empty()) {
       return ioError("cache rm: the plan '" + wanted +
                      "' is in use; end the program that runs it first");
@@ -83,7 +92,7 @@ Status removeEntries(const PlanCache &cache, const std::string &wanted) {
                        " is in use, so it is not removed"});
     }
   }
-  return Status::ok();
+  return first;
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 //===- ChatCommand.cpp - airrun chat --------------------------------------===//
 #include "tools/airrun/ChatCommand.h"
 
+#include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
 #include "runtime/text/ChatTemplate.h"
 #include "tools/airrun/ChatLoop.h"
@@ -9,9 +10,7 @@
 #include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/SamplingOptions.h"
 
-#include <filesystem>
 #include <iterator>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -57,6 +56,19 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   return tools;
 }
 
+/// What messages call the template of the model.
+constexpr const char *kOwnTemplate = "the chat template";
+
+Result<std::string> ownTemplate(const TokenizerData &vocabulary,
+                                bool withTools) {
+  std::string text(rt::chooseTemplate(vocabulary, withTools));
+  if (text.empty()) {
+    return unsupportedError("the model has no chat template; give one with "
+                            "--chat-template FILE, as docs/chat.md shows");
+  }
+  return text;
+}
+
 Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
                       ChatTools tools) {
   const plan::Tokenizer *record = session.plan().tokenizer();
@@ -69,16 +81,13 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
     AIR_ASSIGN_OR_RETURN(date, parseDate(*given));
   }
   std::string source;
-  std::string name = "the chat template";
+  std::string name = kOwnTemplate;
   if (const auto file = invocation.text("--chat-template")) {
     AIR_ASSIGN_OR_RETURN(source, readTextFile(*file, textLimit()));
     name = "'" + *file + "'";
   } else {
-    source = rt::chooseTemplate(vocabulary, tools.list.has_value());
-    if (source.empty()) {
-      return unsupportedError("the model has no chat template; give one with "
-                              "--chat-template FILE, as docs/chat.md shows");
-    }
+    AIR_ASSIGN_OR_RETURN(source,
+                         ownTemplate(vocabulary, tools.list.has_value()));
   }
   return Chat::create(session, std::move(vocabulary), source, name, date,
                       std::move(tools));
@@ -199,28 +208,36 @@ Status checkChat(const cli::Invocation &invocation) {
   if (const std::optional<std::string> date = invocation.text("--date")) {
     AIR_RETURN_IF_ERROR(parseDate(*date).status());
   }
-  AIR_RETURN_IF_ERROR(
-      samplerOptions(invocation, SamplingDefaults(), 1).status());
-  // A pipe can be read only once, and runChat() does that.
-  std::error_code error;
-  const auto isReadHere = [&](const std::optional<std::string> &path) {
-    return path && (std::filesystem::is_regular_file(*path, error) ||
-                    !std::filesystem::exists(*path, error));
-  };
+  AIR_RETURN_IF_ERROR(checkSamplingOptions(invocation));
   const auto file = invocation.text("--chat-template");
-  if (isReadHere(file)) {
+  if (file && isReadTwice(*file)) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
                          readTextFile(*file, textLimit()));
     AIR_RETURN_IF_ERROR(
         jinja::Template::parse(text).status().withContext("'" + *file + "'"));
   }
-  if (isReadHere(invocation.text("--tools"))) {
+  if (const auto tools = invocation.text("--tools");
+      tools && isReadTwice(*tools)) {
     AIR_RETURN_IF_ERROR(readTools(invocation).status());
   }
-  if (isReadHere(invocation.text("--load"))) {
+  if (const auto conversation = invocation.text("--load");
+      conversation && isReadTwice(*conversation)) {
     return firstMessages(invocation).status();
   }
   return Status::ok();
+}
+
+Status checkChatModel(const cli::Invocation &invocation,
+                      const ModelSource &source) {
+  AIR_RETURN_IF_ERROR(checkSamplingOfModel(invocation, source));
+  if (invocation.has("--chat-template")) {
+    return Status::ok();
+  }
+  AIR_ASSIGN_OR_RETURN(const TokenizerData vocabulary,
+                       readGgufTokenizer(source));
+  AIR_ASSIGN_OR_RETURN(const std::string text,
+                       ownTemplate(vocabulary, invocation.has("--tools")));
+  return jinja::Template::parse(text).status().withContext(kOwnTemplate);
 }
 
 Status runChat(const cli::Invocation &invocation) {

@@ -2,6 +2,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_CHATCOMMAND_H
 #define AIRPACK_TOOLS_AIRRUN_CHATCOMMAND_H
 
+#include "formats/model/ModelSource.h"
 #include "tools/cli/CommandLine.h"
 
 namespace air {
@@ -11,6 +12,11 @@ cli::Command chatCommand();
 
 /// Finds mistakes that can be seen without the plan (Usage, Io).
 Status checkChat(const cli::Invocation &invocation);
+
+/// Finds mistakes that depend on the model: those of checkSamplingOfModel();
+/// Unsupported if it has no chat template; Corrupt if that has a mistake.
+Status checkChatModel(const cli::Invocation &invocation,
+                      const ModelSource &source);
 
 /// Runs a conversation on the terminal, or answers one message that comes from
 /// --prompt or from a file or pipe on standard input. Errors: Usage,

@@ -1,6 +1,8 @@
 //===- ChatMessages.cpp - a conversation as messages ----------------------===//
 #include "tools/airrun/ChatMessages.h"
 
+#include "formats/text/jinja/Json.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -34,20 +36,11 @@ Json assistantMessage(const rt::AnswerMessage &answer,
 }
 
 Result<ChatMessages> ChatMessages::parse(std::string_view json) {
-  // The parser calls itself for each level, so deep nesting is refused before
-  // the stack is used up.
-  constexpr int kMostLevels = 100;
-  bool isTooDeep = false;
-  const auto limit = [&](int depth, Json::parse_event_t, Json &) {
-    isTooDeep = isTooDeep || depth > kMostLevels;
-    return !isTooDeep;
-  };
+  // The templates read the messages with the same function, so its limits
+  // hold. Its messages name the place of a mistake.
+  AIR_RETURN_IF_ERROR(jinja::fromJson(json, true).status());
   ChatMessages messages;
-  messages.list = Json::parse(json.begin(), json.end(), limit, false);
-  if (isTooDeep) {
-    return corruptError("the JSON is nested more than " +
-                        std::to_string(kMostLevels) + " levels deep");
-  }
+  messages.list = Json::parse(json.begin(), json.end(), nullptr, false);
   if (!messages.list.is_array()) {
     return corruptError("it is not a JSON array of messages");
   }

@@ -1,8 +1,11 @@
 //===- ChosenPlan.cpp - the plan for what the user names ------------------===//
 #include "tools/airrun/ChosenPlan.h"
 
+#include "formats/gguf/GgufReader.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/plan/PlanFile.h"
+#include "formats/support/AtomicFile.h"
+#include "formats/support/ByteText.h"
 #include "formats/support/Digest.h"
 #include "tools/airrun/FileDigests.h"
 #include "tools/airrun/PackProcess.h"
@@ -184,7 +187,26 @@ Status makePlan(const PlanCache &cache, const Request &request) {
   }
   AIR_RETURN_IF_ERROR(runAirpack(request.airpack, arguments));
   AIR_RETURN_IF_ERROR(cache.describe(request.key, request.origin));
-  return cache.makeRoom(0, limit);
+  AIR_RETURN_IF_ERROR(cache.makeRoom(0, limit));
+  if (const uint64_t bytes = cache.bytes(); bytes > limit) {
+    cli::printNotes({"the cache has plans of " + byteText(bytes) +
+                     ", more than its limit of " + byteText(limit) +
+                     ", because this plan and others in use stay; allow more "
+                     "with AIR_CACHE_MAX"});
+  }
+  return Status::ok();
+}
+
+/// Makes the plan of a model in which `check` finds no mistake.
+Status checkAndMakePlan(const PlanCache &cache, const Request &request,
+                        const cli::Invocation &invocation, ModelCheck check) {
+  // Ctrl-C while a model is packed leaves no file.
+  const RemovedOnSignal lockFile(cache.lockPath(request.key));
+  if (check != nullptr) {
+    AIR_ASSIGN_OR_RETURN(const ModelSource source, readGguf(request.model));
+    AIR_RETURN_IF_ERROR(check(invocation, source));
+  }
+  return makePlan(cache, request);
 }
 
 /// The value of --source for a plan of the model.
@@ -279,7 +301,8 @@ Result<std::string> planFolder() {
   return folder + "/plans";
 }
 
-Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation) {
+Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
+                                          ModelCheck check) {
   const std::string &named = invocation.positionals.front();
   if (!isGguf(named)) {
     for (const char *name : kPackOptions) {
@@ -332,7 +355,8 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation) {
                        state.message()});
       cache.discard(request.key);
     }
-    if (Status made = makePlan(cache, request); !made.isOk()) {
+    if (Status made = checkAndMakePlan(cache, request, invocation, check);
+        !made.isOk()) {
       (void)cache.removeLocked(request.key);
       return made;
     }

@@ -17,6 +17,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H
 #define AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H
 
+#include "formats/model/ModelSource.h"
 #include "tools/airrun/PlanCache.h"
 #include "tools/cli/CommandLine.h"
 
@@ -47,11 +48,16 @@ struct CachedPlan {
   std::string source;
 };
 
+/// Finds mistakes in the command line that depend on the model.
+using ModelCheck = Status (*)(const cli::Invocation &, const ModelSource &);
+
 /// The plan of the model in `invocation`, or nothing if that names a plan.
-/// Errors: Usage for an option that does not apply, or if there is no folder
-/// for the cache; Unsupported if the plan must be made and there is no airpack;
-/// those of airpack; Io.
-Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation);
+/// `check`, unless it is null, is called before a plan is made, which may take
+/// minutes. Errors: those of `check`; Usage for an option that does not apply,
+/// or if there is no folder for the cache; Unsupported if the plan must be made
+/// and there is no airpack; those of airpack; Io.
+Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
+                                          ModelCheck check);
 
 /// The folder of the cache. A Usage error says which variable to set.
 Result<std::string> planFolder();

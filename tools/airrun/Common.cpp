@@ -14,7 +14,9 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <sys/stat.h>
+#include <system_error>
 
 namespace air {
 
@@ -234,6 +236,36 @@ Result<std::string> readTextFile(const std::string &path,
 
 Result<std::string> readStandardInput(const TextLimit &limit) {
   return readAll(stdin, "standard input", limit);
+}
+
+bool isReadTwice(const std::string &path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) ||
+         !std::filesystem::exists(path, error);
+}
+
+uint64_t tokensOfModel(const ModelSource &source) {
+  const SourceTensor *table = source.find("token_embd.weight");
+  return table == nullptr || table->shape.empty() ? 0 : table->shape[0];
+}
+
+Status checkTokensOption(const cli::Invocation &invocation,
+                         const ModelSource &source) {
+  const std::optional<std::string> text = invocation.text("--tokens");
+  const uint64_t count = tokensOfModel(source);
+  if (!text || count == 0) {
+    return Status::ok();
+  }
+  AIR_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, parseTokens(*text));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (static_cast<uint64_t>(ids[i]) >= count) {
+      return usageError("--tokens: token " + std::to_string(ids[i]) +
+                        " at index " + std::to_string(i) +
+                        " is outside the vocabulary of " +
+                        std::to_string(count) + " tokens");
+    }
+  }
+  return Status::ok();
 }
 
 void noteDoubledBos(const rt::Tokenizer &tokenizer,

@@ -2,6 +2,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_COMMON_H
 #define AIRPACK_TOOLS_AIRRUN_COMMON_H
 
+#include "formats/model/ModelSource.h"
 #include "runtime/exec/Session.h"
 #include "runtime/text/Tokenizer.h"
 #include "tools/cli/CommandLine.h"
@@ -59,6 +60,18 @@ TextLimit textLimit();
 Result<std::string> readTextFile(const std::string &path,
                                  const TextLimit &limit);
 Result<std::string> readStandardInput(const TextLimit &limit);
+
+/// Whether reading the file twice gives the same text, or the same error. A
+/// pipe can be read only once.
+bool isReadTwice(const std::string &path);
+
+/// Finds mistakes in --tokens before a plan is made of the model: Usage for a
+/// token that the model does not have.
+Status checkTokensOption(const cli::Invocation &invocation,
+                         const ModelSource &source);
+
+/// The number of tokens of the model, or 0 if it has no table of them.
+uint64_t tokensOfModel(const ModelSource &source);
 
 /// Prints a note if a prompt begins with BOS and the vocabulary adds another.
 void noteDoubledBos(const rt::Tokenizer &tokenizer,

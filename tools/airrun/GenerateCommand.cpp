@@ -1,6 +1,7 @@
 //===- GenerateCommand.cpp - generates text and streams it ------*- C++ -*-===//
 #include "tools/airrun/GenerateCommand.h"
 
+#include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
@@ -69,9 +70,33 @@ Status checkGenerate(const cli::Invocation &invocation) {
   if (file && !std::filesystem::exists(*file, error)) {
     return readTextFile(*file, textLimit()).status();
   }
-  AIR_RETURN_IF_ERROR(
-      samplerOptions(invocation, SamplingDefaults(), 1).status());
+  AIR_RETURN_IF_ERROR(checkSamplingOptions(invocation));
+  for (const std::string &stop : invocation.list("--stop")) {
+    if (stop.empty()) {
+      return usageError("--stop: an empty stop string would end every answer "
+                        "at once; leave the option out");
+    }
+  }
+  if (const std::optional<std::string> ids = invocation.text("--tokens")) {
+    AIR_RETURN_IF_ERROR(parseTokens(*ids).status());
+  }
   return checkGrammarOptions(invocation);
+}
+
+Status checkGenerateModel(const cli::Invocation &invocation,
+                          const ModelSource &source) {
+  AIR_RETURN_IF_ERROR(checkTokensOption(invocation, source));
+  AIR_RETURN_IF_ERROR(checkSamplingOfModel(invocation, source));
+  if (!hasGrammar(invocation) || !canReadGrammarTwice(invocation)) {
+    return Status::ok();
+  }
+  AIR_ASSIGN_OR_RETURN(TokenizerData vocabulary, readGgufTokenizer(source));
+  std::optional<rt::Tokenizer> tokenizer;
+  if (!vocabulary.tokens.empty()) {
+    AIR_ASSIGN_OR_RETURN(tokenizer,
+                         rt::Tokenizer::create(std::move(vocabulary)));
+  }
+  return grammarOfAnswer(invocation, tokenizer).status();
 }
 
 namespace {

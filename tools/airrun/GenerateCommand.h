@@ -2,6 +2,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_GENERATECOMMAND_H
 #define AIRPACK_TOOLS_AIRRUN_GENERATECOMMAND_H
 
+#include "formats/model/ModelSource.h"
 #include "tools/cli/CommandLine.h"
 
 namespace air {
@@ -11,6 +12,11 @@ cli::Command generateCommand();
 
 /// Finds mistakes that can be seen without the plan (Usage).
 Status checkGenerate(const cli::Invocation &invocation);
+
+/// Finds mistakes that depend on the model: those of checkTokensOption(),
+/// checkSamplerOptions() and grammarOfAnswer().
+Status checkGenerateModel(const cli::Invocation &invocation,
+                          const ModelSource &source);
 
 /// Streams the generated text or ids to standard output and writes timings to
 /// standard error. checkGenerate() has accepted the invocation. Errors: Usage,

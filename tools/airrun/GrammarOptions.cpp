@@ -87,6 +87,13 @@ Status checkGrammarOptions(const cli::Invocation &invocation) {
   return Status::ok();
 }
 
+bool canReadGrammarTwice(const cli::Invocation &invocation) {
+  return std::ranges::all_of(kSources, [&](const std::string &name) {
+    return !name.ends_with("-file") || !invocation.has(name.c_str()) ||
+           isReadTwice(*invocation.text(name.c_str()));
+  });
+}
+
 GrammarOfAnswer::GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,
                                  const rt::Tokenizer &tokenizer,
                                  std::vector<int32_t> endOfGeneration,

@@ -21,6 +21,9 @@ bool hasGrammar(const cli::Invocation &invocation);
 /// Errors: Usage if options contradict each other.
 Status checkGrammarOptions(const cli::Invocation &invocation);
 
+/// Whether the grammar does not come from a pipe.
+bool canReadGrammarTwice(const cli::Invocation &invocation);
+
 /// A filter, and the vocabulary that it refers to.
 struct GrammarOfAnswer {
   GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,

@@ -4,6 +4,7 @@
 #include "tools/airrun/CacheCommand.h"
 #include "tools/airrun/ChatCommand.h"
 #include "tools/airrun/ChosenPlan.h"
+#include "tools/airrun/Common.h"
 #include "tools/airrun/GenerateCommand.h"
 #include "tools/airrun/LogitsCommand.h"
 #include "tools/airrun/PerplexityCommand.h"
@@ -26,14 +27,15 @@ struct Row {
   bool runsPlan = false;
   /// Finds mistakes before a plan is made, which may take minutes.
   Status (*check)(const cli::Invocation &) = nullptr;
+  ModelCheck checkModel = nullptr;
 };
 
 constexpr Row kRows[] = {
-    {generateCommand, runGenerate, true, checkGenerate},
-    {chatCommand, runChat, true, checkChat},
+    {generateCommand, runGenerate, true, checkGenerate, checkGenerateModel},
+    {chatCommand, runChat, true, checkChat, checkChatModel},
     {tokenizeCommand, runTokenize},
     {renderCommand, runRender},
-    {logitsCommand, runLogits, true},
+    {logitsCommand, runLogits, true, nullptr, checkTokensOption},
     {perplexityCommand, runPerplexity, true},
     {benchCommand, runBench, true},
     {probeCommand, runProbe},
@@ -56,7 +58,8 @@ Status runWithPlan(const Row &row, const cli::Invocation &given) {
   if (row.check != nullptr) {
     AIR_RETURN_IF_ERROR(row.check(given));
   }
-  AIR_ASSIGN_OR_RETURN(const std::optional<CachedPlan> cached, planFor(given));
+  AIR_ASSIGN_OR_RETURN(const std::optional<CachedPlan> cached,
+                       planFor(given, row.checkModel));
   if (!cached) {
     return row.run(given);
   }

@@ -137,9 +137,13 @@ std::string PlanCache::planPath(const std::string &key) const {
   return filePath(key, ".air");
 }
 
+std::string PlanCache::lockPath(const std::string &key) const {
+  return filePath(key, ".lock");
+}
+
 Result<EntryLock> PlanCache::lock(const std::string &key, LockKind kind,
                                   bool waits) const {
-  const std::string path = filePath(key, ".lock");
+  const std::string path = lockPath(key);
   const int operation =
       (kind == LockKind::Shared ? LOCK_SH : LOCK_EX) | (waits ? 0 : LOCK_NB);
   constexpr mode_t kMode = 0600;
@@ -214,8 +218,10 @@ std::vector<CacheEntry> PlanCache::entries() const {
        at.increment(error)) {
     const fs::path &path = at->path();
     const std::string ending = path.extension().string();
+    std::error_code unknown;
     if (isKey(path.stem().string()) &&
-        (ending == ".air" || ending == ".json")) {
+        (ending == ".air" || ending == ".json") &&
+        at->is_regular_file(unknown)) {
       keys.insert(path.stem().string());
     }
   }
@@ -224,11 +230,11 @@ std::vector<CacheEntry> PlanCache::entries() const {
     CacheEntry entry;
     entry.key = key;
     struct stat facts = {};
-    if (stat(planPath(key).c_str(), &facts) == 0) {
+    if (stat(planPath(key).c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
       entry.bytes = static_cast<uint64_t>(facts.st_size);
       entry.lastUsed = nanosecondsOf(facts.st_mtim);
     }
-    if (stat(filePath(key, ".lock").c_str(), &facts) == 0) {
+    if (stat(lockPath(key).c_str(), &facts) == 0) {
       entry.lastUsed = nanosecondsOf(facts.st_mtim);
       const Result<EntryLock> free = lock(key, LockKind::Exclusive, false);
       entry.isInUse = !free || !*free;
@@ -289,16 +295,20 @@ Status PlanCache::makeRoom(uint64_t needed, uint64_t most) const {
   return Status::ok();
 }
 
+uint64_t PlanCache::bytes() const {
+  uint64_t total = 0;
+  for (const CacheEntry &entry : entries()) {
+    total += entry.bytes;
+  }
+  return total;
+}
+
 uint64_t PlanCache::usualLimit() const {
   struct statvfs facts = {};
   if (statvfs(folder.c_str(), &facts) != 0) {
     return UINT64_MAX;
   }
-  uint64_t bytes = static_cast<uint64_t>(facts.f_bavail) * facts.f_frsize;
-  for (const CacheEntry &entry : entries()) {
-    bytes += entry.bytes;
-  }
-  return bytes / 2;
+  return (static_cast<uint64_t>(facts.f_bavail) * facts.f_frsize + bytes()) / 2;
 }
 
 } // namespace air

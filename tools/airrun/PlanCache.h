@@ -71,6 +71,9 @@ public:
   /// The path of the plan of the entry `key`, whether or not it exists.
   std::string planPath(const std::string &key) const;
 
+  /// The path of the file whose lock is that of the entry `key`.
+  std::string lockPath(const std::string &key) const;
+
   /// Locks an entry, which need not exist yet. Returns no lock if another
   /// process holds one that excludes it; with `waits` it waits instead.
   Result<EntryLock> lock(const std::string &key, LockKind kind,
@@ -105,6 +108,9 @@ public:
   /// Removes plans that are not in use until all plans and `needed` more bytes
   /// fit into `most` bytes. Those that were used longest ago go first.
   Status makeRoom(uint64_t needed, uint64_t most) const;
+
+  /// The number of bytes of all plans.
+  uint64_t bytes() const;
 
   /// The most bytes that the plans may have if the user sets no limit: half of
   /// what the disk would have free if the cache were empty.

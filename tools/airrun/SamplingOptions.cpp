@@ -1,7 +1,9 @@
 //===- SamplingOptions.cpp - the options of the samplers ------------------===//
 #include "tools/airrun/SamplingOptions.h"
 
+#include "formats/gguf/GgufSampling.h"
 #include "formats/support/Printable.h"
+#include "tools/airrun/Common.h"
 
 #include <algorithm>
 #include <charconv>
@@ -63,39 +65,120 @@ constexpr struct {
     {"--adaptive-decay", SamplerKind::AdaptiveP},
 };
 
-/// Refuses an option that was given although nothing would read it.
-Status checkEffects(const cli::Invocation &invocation,
-                    const rt::SamplerOptions &options) {
-  const bool typedList =
-      invocation.has("--samplers") || invocation.has("--sampler-seq");
-  if (options.mirostat != 0) {
-    const std::string why =
-        invocation.has("--mirostat")
-            ? " has no effect with --mirostat, which takes the place of all "
-              "samplers but the temperature; leave one of the two out"
-            : " has no effect with Mirostat, which the model's file "
-              "recommends; add --mirostat 0";
-    if (typedList) {
-      return usageError(
-          (invocation.has("--samplers") ? "--samplers" : "--sampler-seq") +
-          why);
+/// Options that a sampler reads only while another option turns it on.
+constexpr struct {
+  const char *option;
+  const char *turnsOn;
+  float rt::SamplerOptions::*value; ///< 0: the sampler is off
+} kDependents[] = {
+    {"--dynatemp-exp", "--dynatemp-range", &rt::SamplerOptions::dynatempRange},
+    {"--xtc-threshold", "--xtc-probability",
+     &rt::SamplerOptions::xtcProbability},
+    {"--dry-base", "--dry-multiplier", &rt::SamplerOptions::dryMultiplier},
+    {"--dry-allowed-length", "--dry-multiplier",
+     &rt::SamplerOptions::dryMultiplier},
+    {"--dry-penalty-last-n", "--dry-multiplier",
+     &rt::SamplerOptions::dryMultiplier},
+    {"--dry-sequence-breaker", "--dry-multiplier",
+     &rt::SamplerOptions::dryMultiplier},
+};
+
+/// The settings that the options are checked against.
+struct Effects {
+  const cli::Invocation &invocation;
+  const rt::SamplerOptions &options;
+  /// False before the model is read, whose recommendations may turn samplers
+  /// on.
+  bool modelIsKnown;
+
+  /// True if nothing but the command line and the known defaults can decide the
+  /// value of `option`, which a model may recommend.
+  bool isDecided(const char *option) const {
+    return modelIsKnown || invocation.has(option);
+  }
+  /// The option that gives the list of samplers, or nullptr.
+  const char *listOption() const {
+    return invocation.has("--samplers")      ? "--samplers"
+           : invocation.has("--sampler-seq") ? "--sampler-seq"
+                                             : nullptr;
+  }
+};
+
+/// Refuses what Mirostat takes the place of.
+Status checkWithMirostat(const Effects &effects) {
+  const std::string why =
+      effects.invocation.has("--mirostat")
+          ? " has no effect with --mirostat, which takes the place of all "
+            "samplers but the temperature; leave one of the two out"
+          : " has no effect with Mirostat, which the model's file "
+            "recommends; add --mirostat 0";
+  if (effects.listOption() != nullptr) {
+    return usageError(effects.listOption() + why);
+  }
+  for (const auto &owner : kOwners) {
+    if (effects.invocation.has(owner.option) &&
+        std::string_view(owner.option) != "--temp") {
+      return usageError(owner.option + why);
     }
-    for (const auto &owner : kOwners) {
-      if (invocation.has(owner.option) &&
-          std::string_view(owner.option) != "--temp") {
-        return usageError(owner.option + why);
-      }
+  }
+  return Status::ok();
+}
+
+/// Refuses options of samplers that are in the chain, but turned off.
+Status checkSwitches(const Effects &effects) {
+  const cli::Invocation &invocation = effects.invocation;
+  const rt::SamplerOptions &options = effects.options;
+  for (const auto &dependent : kDependents) {
+    const bool isDecided =
+        std::string_view(dependent.turnsOn) != "--xtc-probability" ||
+        effects.isDecided(dependent.turnsOn);
+    if (invocation.has(dependent.option) && isDecided &&
+        options.*dependent.value == 0) {
+      return usageError(std::string(dependent.option) +
+                        " has no effect without " + dependent.turnsOn +
+                        " above 0");
     }
+  }
+  if (invocation.has("--repeat-last-n") &&
+      effects.isDecided("--repeat-penalty") && options.repeatPenalty == 1 &&
+      options.presencePenalty == 0 && options.frequencyPenalty == 0) {
+    return usageError("--repeat-last-n has no effect without one of "
+                      "--repeat-penalty, --presence-penalty and "
+                      "--frequency-penalty");
+  }
+  if (options.adaptiveTarget >= 0) {
     return Status::ok();
   }
+  if (invocation.has("--adaptive-decay")) {
+    return usageError("--adaptive-decay has no effect without "
+                      "--adaptive-target");
+  }
+  if (const char *list = effects.listOption();
+      list != nullptr &&
+      std::ranges::find(options.samplers, SamplerKind::AdaptiveP) !=
+          options.samplers.end()) {
+    return usageError(std::string(list) +
+                      ": adaptive_p has no effect without --adaptive-target");
+  }
+  return Status::ok();
+}
+
+/// Refuses an option that was given although nothing would read it.
+Status checkEffects(const Effects &effects) {
+  const cli::Invocation &invocation = effects.invocation;
+  const rt::SamplerOptions &options = effects.options;
+  if (options.mirostat != 0) {
+    return checkWithMirostat(effects);
+  }
   for (const char *option : {"--mirostat-ent", "--mirostat-lr"}) {
-    if (invocation.has(option)) {
+    if (invocation.has(option) && effects.isDecided("--mirostat")) {
       return usageError(std::string(option) +
                         " has no effect without --mirostat 1 or 2");
     }
   }
   for (const auto &owner : kOwners) {
-    if (invocation.has(owner.option) &&
+    if ((effects.modelIsKnown || effects.listOption() != nullptr) &&
+        invocation.has(owner.option) &&
         std::ranges::find(options.samplers, owner.sampler) ==
             options.samplers.end()) {
       return usageError(std::string(owner.option) + " has no effect, because " +
@@ -105,7 +188,7 @@ Status checkEffects(const cli::Invocation &invocation,
                         "; add it to --samplers");
     }
   }
-  return Status::ok();
+  return checkSwitches(effects);
 }
 
 Result<rt::LogitBias> parseBias(const std::string &text) {
@@ -189,6 +272,19 @@ rt::SamplerOptions recommended(const SamplingDefaults &model,
     options.repeatLastN =
         static_cast<int32_t>(std::min<uint64_t>(context, kMaxRepeatLastN));
   }
+  options.xtcProbability =
+      model.xtcProbability.value_or(options.xtcProbability);
+  options.xtcThreshold = model.xtcThreshold.value_or(options.xtcThreshold);
+  options.mirostat = model.mirostat.value_or(options.mirostat);
+  options.mirostatTau =
+      std::min(model.mirostatTau.value_or(options.mirostatTau),
+               static_cast<float>(rt::kMaxMirostatTau));
+  options.mirostatEta =
+      std::min(model.mirostatEta.value_or(options.mirostatEta),
+               static_cast<float>(rt::kMaxMirostatEta));
+  if (!model.samplers.empty()) {
+    options.samplers = model.samplers;
+  }
   return options;
 }
 
@@ -197,7 +293,8 @@ rt::SamplerOptions recommended(const SamplingDefaults &model,
 std::vector<cli::Option> samplingOptions() {
   return {
       number("--temp",
-             "Sampling temperature; 0 always takes the most likely token.",
+             "Sampling temperature; 0 always takes the most likely token, "
+             "unless --dynatemp-range varies it.",
              "the model's recommended value, or 0.8", 0, rt::kMaxTemperature),
       number("--dynatemp-range",
              "Vary the temperature by up to X in both directions: it is low "
@@ -230,11 +327,11 @@ std::vector<cli::Option> samplingOptions() {
       number("--xtc-probability",
              "With probability X, leave out all but the least likely of the "
              "tokens that reach --xtc-threshold; 0 turns this off.",
-             "0", 0, 1),
+             "the model's recommended value, or 0", 0, 1),
       number("--xtc-threshold",
              "The probability that a token must have for XTC to leave it out; "
              "above 0.5, XTC leaves out none.",
-             "0.1", 0, 1),
+             "the model's recommended value, or 0.1", 0, 1),
       number("--repeat-penalty",
              "Divide positive logits of recent tokens by X and multiply "
              "negative ones by it. Above 1 this makes repetition less likely; "
@@ -277,12 +374,12 @@ std::vector<cli::Option> samplingOptions() {
               "Use Mirostat, version 1 or 2, in place of all samplers but the "
               "temperature. It keeps the surprise of the tokens even; 0 turns "
               "it off.",
-              "0", 2),
+              "the model's recommended value, or 0", 2),
       number("--mirostat-ent",
-             "The surprise that Mirostat aims at (tau), in bits.", "5", 0,
-             rt::kMaxMirostatTau),
-      number("--mirostat-lr", "The learning rate of Mirostat (eta).", "0.1", 0,
-             rt::kMaxMirostatEta),
+             "The surprise that Mirostat aims at (tau), in bits.",
+             "the model's recommended value, or 5", 0, rt::kMaxMirostatTau),
+      number("--mirostat-lr", "The learning rate of Mirostat (eta).",
+             "the model's recommended value, or 0.1", 0, rt::kMaxMirostatEta),
       number("--adaptive-target",
              "Choose tokens near the probability X. This needs the sampler "
              "adaptive_p in --samplers.",
@@ -301,23 +398,25 @@ std::vector<cli::Option> samplingOptions() {
        .valueName = "NAMES",
        .help = "The samplers to use, in this order, separated by semicolons or "
                "commas. Apart from the default ones there is adaptive_p.",
-       .defaultText = samplerNames(defaultSamplers())},
+       .defaultText = "the model's recommended list, or " +
+                      samplerNames(defaultSamplers())},
       {.name = "--sampler-seq",
        .kind = ValueKind::String,
        .valueName = "LETTERS",
        .help = "Like --samplers, with one letter for each: e (penalties), "
                "d (dry), s (top_n_sigma), k (top_k), y (typ_p), p (top_p), m "
                "(min_p), x (xtc), t (temperature), a (adaptive_p).",
-       .defaultText = "edskypmxt"},
+       .defaultText = "the model's recommended list, or edskypmxt"},
       integer("--seed", "Seed of the random number generator.", "0",
               9007199254740992.0),
   };
 }
 
-Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
-                                          const SamplingDefaults &model,
-                                          uint64_t context) {
-  rt::SamplerOptions options = recommended(model, context);
+namespace {
+
+/// Sets the options that were given.
+Status readOptions(const cli::Invocation &invocation,
+                   rt::SamplerOptions &options) {
   auto set = [&](float &field, const char *name) {
     field = static_cast<float>(invocation.number(name).value_or(field));
   };
@@ -349,9 +448,38 @@ Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
   set(options.adaptiveDecay, "--adaptive-decay");
   options.seed =
       static_cast<uint64_t>(invocation.integer("--seed").value_or(0));
-  AIR_RETURN_IF_ERROR(readLists(invocation, options));
-  AIR_RETURN_IF_ERROR(checkEffects(invocation, options));
+  return readLists(invocation, options);
+}
+
+} // namespace
+
+Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
+                                          const SamplingDefaults &model,
+                                          uint64_t context) {
+  rt::SamplerOptions options = recommended(model, context);
+  AIR_RETURN_IF_ERROR(readOptions(invocation, options));
+  AIR_RETURN_IF_ERROR(checkEffects({invocation, options, true}));
   return options;
+}
+
+Status checkSamplingOptions(const cli::Invocation &invocation) {
+  rt::SamplerOptions options;
+  AIR_RETURN_IF_ERROR(readOptions(invocation, options));
+  return checkEffects({invocation, options, false});
+}
+
+Status checkSamplingOfModel(const cli::Invocation &invocation,
+                            const ModelSource &source) {
+  const uint64_t tokens = tokensOfModel(source);
+  if (tokens == 0 || tokens > INT32_MAX) {
+    // airpack says what is wrong with such a model.
+    return Status::ok();
+  }
+  std::vector<std::string> ignored;
+  AIR_ASSIGN_OR_RETURN(
+      const rt::SamplerOptions options,
+      samplerOptions(invocation, readGgufSampling(source, ignored), 1));
+  return rt::checkSamplerOptions(options, static_cast<int32_t>(tokens));
 }
 
 } // namespace air

@@ -6,6 +6,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_SAMPLINGOPTIONS_H
 #define AIRPACK_TOOLS_AIRRUN_SAMPLINGOPTIONS_H
 
+#include "formats/model/ModelSource.h"
 #include "formats/model/SamplingDefaults.h"
 #include "runtime/text/SamplerOptions.h"
 #include "tools/cli/CommandLine.h"
@@ -20,10 +21,18 @@ std::vector<cli::Option> samplingOptions();
 /// otherwise the defaults of the runtime. A recommended penalty of the whole
 /// context counts `context` tokens. Errors: Usage if a value is malformed, or
 /// if an option that was given would have no effect, because its sampler is not
-/// in the chain.
+/// in the chain or is turned off.
 Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           const SamplingDefaults &model,
                                           uint64_t context);
+
+/// Returns the error that samplerOptions() returns for every model, if there is
+/// one. It serves to find mistakes before the model is read.
+Status checkSamplingOptions(const cli::Invocation &invocation);
+/// Finds the mistakes that depend on the model before a plan is made of it:
+/// the errors of samplerOptions() and of rt::checkSamplerOptions().
+Status checkSamplingOfModel(const cli::Invocation &invocation,
+                            const ModelSource &source);
 
 } // namespace air
 

@@ -47,6 +47,13 @@ bool isFileName(const std::string &valueName) {
   return false;
 }
 
+/// Whether one of the arguments that are no options may be a file.
+bool takesFiles(const Command &command) {
+  return std::ranges::any_of(command.positionals, [](const Positional &each) {
+    return each.choices.empty() && isFileName(each.name);
+  });
+}
+
 /// Whether the word after the option is its value.
 bool takesWord(const Option &option) {
   return option.kind != ValueKind::Flag && !option.impliedValue;
@@ -117,13 +124,17 @@ void appendBashCommand(std::string &out, const Command &command) {
   }
   out += "  " + quoted(command.name) + ")\n";
   out += "    names=" + quoted(joined(names, " ")) + "\n";
-  std::vector<std::string> words;
-  for (const Positional &positional : command.positionals) {
-    words.insert(words.end(), positional.choices.begin(),
-                 positional.choices.end());
+  if (!takesFiles(command) && !command.name.empty()) {
+    out += "    files=''\n";
   }
-  if (!words.empty()) {
-    out += "    words=" + quoted(joined(words, " ")) + "\n";
+  size_t before = command.name.empty() ? 0 : 1;
+  for (const Positional &positional : command.positionals) {
+    if (!positional.choices.empty()) {
+      out += "    if ((before == " + std::to_string(before) +
+             ")); then words=" + quoted(joined(positional.choices, " ")) +
+             "; fi\n";
+    }
+    ++before;
   }
   out += "    case $prev in\n" + cases + "    esac ;;\n";
 }
@@ -137,7 +148,11 @@ std::string bashScript(const Tool &tool) {
                     tool.name + "\n";
   out += function + "() {\n";
   out += "  local cur=${COMP_WORDS[COMP_CWORD]} command='' names='' words=''\n"
-         "  local prev=''\n"
+         "  local prev='' files=1 before=0 word\n"
+         "  # How many words before this one are no options.\n"
+         "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+         "    if [[ $word != -* ]]; then before=$((before + 1)); fi\n"
+         "  done\n"
          "  if ((COMP_CWORD > 0)); then prev=${COMP_WORDS[COMP_CWORD-1]}; fi\n"
          "  # bash divides --name=value into three words.\n"
          "  if [[ $cur == = ]]; then\n"
@@ -173,9 +188,11 @@ std::string bashScript(const Tool &tool) {
          "    COMPREPLY=($(compgen -W \"$names\" -- \"$cur\"))\n"
          "    return\n"
          "  fi\n"
-         "  compopt -o filenames 2>/dev/null\n"
-         "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")\n"
-         "    $(compgen -f -- \"$cur\"))\n"
+         "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+         "  if [[ -n $files ]]; then\n"
+         "    compopt -o filenames 2>/dev/null\n"
+         "    COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
+         "  fi\n"
          "}\n";
   return out + "complete -F " + function + " " + tool.name + "\n";
 }
@@ -342,8 +359,15 @@ const std::vector<std::string> &completionShells() {
   return shells;
 }
 
-Result<std::string> completionScript(const Tool &tool,
+Result<std::string> completionScript(const Tool &described,
                                      const std::string &shell) {
+  Tool tool = described;
+  if (std::vector<std::string> names = commandNames(tool); !names.empty()) {
+    tool.commands.push_back(
+        {.name = "help",
+         .summary = "Describe a command.",
+         .positionals = {{"COMMAND", "", false, std::move(names)}}});
+  }
   if (shell == "bash") {
     return bashScript(tool);
   }

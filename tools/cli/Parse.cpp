@@ -38,6 +38,15 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   return error == std::errc() ? std::optional<T>(value) : std::nullopt;
 }
 
+/// Whether there is a number, and it is in the option's range. Integers are
+/// not compared as doubles, which have fewer digits.
+template <typename T>
+bool isWithin(std::optional<T> number, const Option &option) {
+  return number &&
+         !(option.minimum && *number < static_cast<T>(*option.minimum)) &&
+         !(option.maximum && *number > static_cast<T>(*option.maximum));
+}
+
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
@@ -172,14 +181,10 @@ Status Parser::checkValue(const Option &option,
   if (!isNumeric(option)) {
     return Status::ok();
   }
-  std::optional<double> number;
-  if (option.kind == ValueKind::Number) {
-    number = wholeNumber<double>(value);
-  } else if (std::optional<int64_t> whole = wholeNumber<int64_t>(value)) {
-    number = static_cast<double>(*whole);
-  }
-  if (number && !(option.minimum && *number < *option.minimum) &&
-      !(option.maximum && *number > *option.maximum)) {
+  const bool isInRange = option.kind == ValueKind::Number
+                             ? isWithin(wholeNumber<double>(value), option)
+                             : isWithin(wholeNumber<int64_t>(value), option);
+  if (isInRange) {
     return Status::ok();
   }
   std::string kind =

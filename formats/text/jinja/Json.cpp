@@ -224,8 +224,6 @@ public:
   std::string failure;
 
 private:
-  static constexpr size_t kDeepest = 200;
-
   struct Level {
     std::shared_ptr<DictObject> dict; ///< null if this is a list
     std::vector<Value> items;
@@ -233,9 +231,9 @@ private:
   };
 
   bool open(bool isDict) {
-    if (levels.size() == kDeepest) {
-      failure =
-          "it is nested deeper than " + std::to_string(kDeepest) + " levels";
+    if (levels.size() == kMostJsonLevels) {
+      failure = "it is nested deeper than " + std::to_string(kMostJsonLevels) +
+                " levels";
       return false;
     }
     levels.emplace_back();

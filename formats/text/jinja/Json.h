@@ -19,10 +19,13 @@ struct JsonStyle {
 /// type of a value that JSON does not have.
 Result<Text> toJson(const Value &value, const JsonStyle &style);
 
+/// How deeply the lists and objects of JSON may be nested.
+inline constexpr int kMostJsonLevels = 200;
+
 /// Reads JSON. Objects keep the order of their keys, integers are exact, and
 /// all strings, keys too, are tainted if `tainted`. A Corrupt error names the
-/// line and column of what is not valid JSON; nesting beyond 200 levels is
-/// refused.
+/// line and column of what is not valid JSON; nesting beyond
+/// kMostJsonLevels is refused.
 Result<Value> fromJson(std::string_view text, bool tainted);
 
 } // namespace air::jinja

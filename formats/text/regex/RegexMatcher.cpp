@@ -5,6 +5,7 @@
 #include "formats/text/regex/RegexProgram.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace air {
 
@@ -20,7 +21,14 @@ constexpr size_t kPageWords = 64;
 RegexMatcher::RegexMatcher(const Regex &compiled)
     : regex(compiled), program(&regex.program()),
       asciiClasses(program->classes.data() + size_t{program->pages[0]} * 128),
-      pageOf(1, kNoPage) {}
+      pageOf(1, kNoPage) {
+  bool mayBeEmpty =
+      program->start[RegexProgram::kEndClass] != RegexProgram::kNowhere;
+  for (size_t c = 0; c < begins.size(); ++c) {
+    begins[c] =
+        mayBeEmpty || program->start[asciiClasses[c]] != RegexProgram::kNowhere;
+  }
+}
 
 void RegexMatcher::setText(std::string_view newText) {
   releasePagesBefore(text.size() + kPagePositions);
@@ -181,8 +189,93 @@ bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
   return false;
 }
 
+bool RegexMatcher::mayBeginWith(char c, int next) const {
+  const uint8_t classes[] = {asciiClasses[static_cast<uint8_t>(c) & 127],
+                             next == kEnd ? RegexProgram::kEndClass
+                                          : asciiClasses[next & 127]};
+  const bool areLineEnds[] = {c == '\n', next == '\n'};
+  if (program->start[RegexProgram::kEndClass] != RegexProgram::kNowhere) {
+    return true;
+  }
+  const auto has = [&](const RegexInstruction &in, size_t character) {
+    return program->rows[in.row].byClass[classes[character]] != 0;
+  };
+  // An instruction, and how many of the two characters are consumed before it.
+  std::vector<std::pair<uint32_t, size_t>> open;
+  std::vector<bool> seen(program->code.size() * 2);
+  const auto enter = [&](uint32_t pc, size_t consumed) {
+    if (!seen[pc * 2 + consumed]) {
+      seen[pc * 2 + consumed] = true;
+      open.emplace_back(pc, consumed);
+    }
+  };
+  if (const uint32_t start = program->start[classes[0]];
+      start != RegexProgram::kNowhere) {
+    enter(start, 0);
+  }
+  while (!open.empty()) {
+    const auto [pc, consumed] = open.back();
+    open.pop_back();
+    const RegexInstruction &in = program->code[pc];
+    switch (in.op) {
+    case Op::Accept:
+      return true;
+    case Op::Characters:
+      if (has(in, consumed) &&
+          (consumed == 1 || (in.count > 1 && has(in, 1)))) {
+        return true;
+      }
+      if (has(in, consumed) && in.count == 1) {
+        enter(in.next, 1);
+      }
+      break;
+    case Op::Run:
+    case Op::Loop:
+      if (has(in, consumed) && (consumed == 1 || has(in, 1))) {
+        return true;
+      }
+      if (has(in, consumed)) {
+        enter(in.next, 1);
+      }
+      if (!has(in, consumed) || in.op == Op::Loop) {
+        enter(in.next, consumed);
+      }
+      break;
+    case Op::Split:
+      enter(in.next, consumed);
+      enter(in.other, consumed);
+      break;
+    case Op::LookSet:
+      if (has(in, consumed) != in.negated) {
+        enter(in.next, consumed);
+      }
+      break;
+    case Op::Assertion: {
+      const bool isAtEnd = classes[consumed] == RegexProgram::kEndClass;
+      const bool fails =
+          (in.assertion == RegexAssertion::TextEnd && !isAtEnd) ||
+          (in.assertion == RegexAssertion::FinalLine && !isAtEnd &&
+           !areLineEnds[consumed]);
+      if (!fails) {
+        enter(in.next, consumed);
+      }
+      break;
+    }
+    case Op::Look:
+      enter(in.next, consumed);
+      break;
+    }
+  }
+  return false;
+}
+
 bool RegexMatcher::find(size_t from, RegexMatch &match) {
   for (size_t start = from;;) {
+    while (start < windowEnd && static_cast<uint8_t>(text[start]) < 0x80 &&
+           !begins[static_cast<uint8_t>(text[start])]) {
+      ++start;
+      ++stepsTaken;
+    }
     Character c = at(start);
     ++stepsTaken;
     uint32_t pc = program->start[c.cls];

@@ -19,6 +19,7 @@
 
 #include "formats/text/regex/Regex.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -51,6 +52,19 @@ public:
   /// `from` must not decrease, nor lie before the end of an earlier match.
   /// Returns false if there is none.
   bool find(size_t from, RegexMatch &match);
+
+  /// Returns true if a match may begin with the ASCII character `c`. A match
+  /// that may be empty may begin with any character.
+  bool mayBeginWith(char c) const {
+    return begins[static_cast<uint8_t>(c) & 127];
+  }
+
+  /// Returns false only if no match begins with the ASCII character `c` where
+  /// `next` follows it, and none is empty. `next` is an ASCII character, or
+  /// kEnd for the end of the text. This takes about as long as a match, so the
+  /// result is best kept.
+  bool mayBeginWith(char c, int next) const;
+  static constexpr int kEnd = -1;
 
   /// The number of steps so far. The time that the matcher has taken is
   /// proportional to it.
@@ -99,6 +113,7 @@ private:
   Regex regex;
   const RegexProgram *program;
   const uint8_t *asciiClasses;
+  std::array<bool, 128> begins{}; ///< mayBeginWith()
   std::string_view text;
   size_t windowBegin = 0;
   size_t windowEnd = 0;

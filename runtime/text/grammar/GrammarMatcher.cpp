@@ -26,7 +26,11 @@ GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar,
                                GrammarStates::Limits limits)
     : states(std::move(grammar), limits), trie(vocabulary),
       endTokens(std::move(endOfGeneration)), current(states.start()),
-      united(vocabulary.size()), path(vocabulary.depth() + size_t{1}) {
+      everyText(vocabulary.size()), united(vocabulary.size()),
+      path(vocabulary.depth() + size_t{1}) {
+  for (int32_t id : vocabulary.idsByRank()) {
+    everyText.add(id);
+  }
   prepareTrie();
 }
 
@@ -190,11 +194,31 @@ void GrammarMatcher::walk(State from, TokenMask &mask) {
     ++i;
   }
   const std::vector<int32_t> &ids = trie.idsByRank();
+  size_t count = 0;
   for (auto [first, last] : ranges) {
-    for (uint32_t rank = first; rank < last; ++rank) {
-      mask.add(ids[rank]);
-    }
+    count += last - first;
   }
+  if (count <= ids.size() / 2) {
+    for (auto [first, last] : ranges) {
+      for (uint32_t rank = first; rank < last; ++rank) {
+        mask.add(ids[rank]);
+      }
+    }
+    return;
+  }
+  // It is faster to remove the few tokens that are not allowed.
+  mask = everyText;
+  const auto remove = [&](size_t first, size_t last) {
+    for (size_t rank = first; rank < last; ++rank) {
+      mask.remove(ids[rank]);
+    }
+  };
+  size_t begin = 0;
+  for (auto [first, last] : ranges) {
+    remove(begin, first);
+    begin = last;
+  }
+  remove(begin, ids.size());
 }
 
 const TokenMask &GrammarMatcher::maskOf(State state) {

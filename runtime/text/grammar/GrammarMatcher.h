@@ -137,6 +137,7 @@ private:
 
   std::vector<NodeClasses> nodeClasses; ///< one per node of the trie
   std::vector<uint8_t> classBit;        ///< per class: its bit in usedBelow
+  TokenMask everyText;                  ///< the tokens of the trie
   uint32_t commonClass = 0; ///< the class of most characters of the trie
   /// Per kind of partial character, the classes that it can become.
   std::vector<std::vector<uint32_t>> partialClasses;

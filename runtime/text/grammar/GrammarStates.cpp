@@ -8,6 +8,9 @@ namespace air::rt {
 namespace {
 
 constexpr uint32_t kEmptySlot = UINT32_MAX;
+/// In a state with more nodes, comparing two classes of characters takes longer
+/// than computing the state after a class.
+constexpr uint32_t kFewNodes = 16;
 
 uint64_t mix(uint64_t hash, uint64_t value) {
   hash = (hash ^ value) * 0x9e3779b97f4a7c15;
@@ -41,7 +44,8 @@ void GrammarStates::reset() {
   nodes = {{0, 0}};
   sets = {{0, 0}};
   members.clear();
-  rows.clear();
+  rowBlocks.clear();
+  rowCount = 0;
   made.clear();
   nodeTable.assign(1024, kEmptySlot);
   setTable.assign(1024, kEmptySlot);
@@ -61,11 +65,13 @@ Status GrammarStates::status() const {
   return Status::ok();
 }
 
-size_t GrammarStates::addRow(State state) {
-  size_t row = rows.size();
-  sets[state].row = static_cast<uint32_t>(row);
-  rows.resize(row + source->classes.count(), kUnknown);
-  return row;
+GrammarStates::State *GrammarStates::addRow(State state) {
+  const size_t classes = source->classes.count();
+  if (rowCount % kRowsOfBlock == 0) {
+    rowBlocks.emplace_back(kRowsOfBlock * classes, kUnknown);
+  }
+  sets[state].row = static_cast<uint32_t>(rowCount++);
+  return rowAt(sets[state].row);
 }
 
 uint32_t GrammarStates::nodeOf(uint32_t position, uint32_t parents) {
@@ -295,7 +301,26 @@ GrammarStates::State GrammarStates::computeStep(State from,
     }
   }
   State to = items.empty() ? kDead : close(std::move(items));
-  rows[rowOf(from) + characterClass] = to;
+  State *row = rowOf(from);
+  row[characterClass] = to;
+  if (sets[from].size > kFewNodes) {
+    return to;
+  }
+  // Classes that belong to the same sets lead to the same state.
+  for (uint32_t other = 0; other < source->classes.count(); ++other) {
+    if (row[other] == kUnknown &&
+        std::ranges::all_of(membersOf(from), [&](uint32_t index) {
+          const GrammarElement &element =
+              source->elements[nodes[index].position];
+          if (index == kBottom || element.kind != GrammarElement::Set) {
+            return true;
+          }
+          const std::vector<bool> &has = source->setHasClass[element.value];
+          return has[other] == has[characterClass];
+        })) {
+      row[other] = to;
+    }
+  }
   return to;
 }
 
@@ -358,8 +383,8 @@ GrammarStates::tokenChoices(State state) const {
 
 size_t GrammarStates::bytes() const {
   return nodes.size() * sizeof(Node) + sets.size() * sizeof(Set) +
-         (members.size() + rows.size() + nodeTable.size() + setTable.size() +
-          made.size()) *
+         (members.size() + rowCount * source->classes.count() +
+          nodeTable.size() + setTable.size() + made.size()) *
              sizeof(uint32_t);
 }
 

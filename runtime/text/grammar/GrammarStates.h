@@ -47,7 +47,7 @@ public:
 
   /// The state after a character of a class.
   State step(State from, uint32_t characterClass) {
-    State known = rows[rowOf(from) + characterClass];
+    State known = rowOf(from)[characterClass];
     return known != kUnknown ? known : computeStep(from, characterClass);
   }
   /// The state after a token, if the grammar has tokens at `from`.
@@ -76,6 +76,7 @@ public:
 private:
   static constexpr uint32_t kUnknown = UINT32_MAX;
   static constexpr uint32_t kNoRow = UINT32_MAX;
+  static constexpr size_t kRowsOfBlock = 64;
   /// The node to which the root rule returns.
   static constexpr uint32_t kBottom = 0;
 
@@ -94,10 +95,15 @@ private:
     auto operator<=>(const Item &) const = default;
   };
 
-  size_t rowOf(State state) {
-    return sets[state].row != kNoRow ? sets[state].row : addRow(state);
+  State *rowOf(State state) {
+    const size_t row = sets[state].row;
+    return row != kNoRow ? rowAt(row) : addRow(state);
   }
-  size_t addRow(State state);
+  State *rowAt(size_t row) {
+    return rowBlocks[row / kRowsOfBlock].data() +
+           row % kRowsOfBlock * source->classes.count();
+  }
+  State *addRow(State state);
   State computeStep(State from, uint32_t characterClass);
   std::span<const uint32_t> membersOf(uint32_t set) const {
     return {members.data() + sets[set].first, sets[set].size};
@@ -122,7 +128,11 @@ private:
   std::vector<Node> nodes;
   std::vector<Set> sets;
   std::vector<uint32_t> members;
-  std::vector<State> rows; ///< per state in use: the state after each class
+  /// Per state in use, a row with the state after each class. The rows are in
+  /// blocks of equal size, because one large vector would be copied while it
+  /// grows, which takes milliseconds.
+  std::vector<std::vector<State>> rowBlocks;
+  size_t rowCount = 0;
   std::vector<uint32_t> nodeTable; ///< hash tables, with open addressing
   std::vector<uint32_t> setTable;
   /// Nodes and sets in the order in which they were made: 2 * index for a node,

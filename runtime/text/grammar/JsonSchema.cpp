@@ -61,6 +61,7 @@ private:
   std::map<SchemaList, uint32_t> rules;
   std::vector<std::pair<uint32_t, SchemaList>> open; ///< not defined yet
   std::optional<GrammarSymbol> spaceSymbol;
+  std::string contradiction; ///< why some schema allows no value
 };
 
 GrammarSymbol Compiler::space() {
@@ -262,7 +263,7 @@ Status Compiler::define(uint32_t rule, const SchemaList &schemas) {
   builder.setOrigin(schemas.empty() ? "any value"
                                     : document.placeOf(*schemas[0]));
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> shapes,
-                       shapesOf(document, schemas));
+                       shapesOf(document, schemas, contradiction));
   Options options;
   for (const SchemaShape &shape : shapes) {
     AIR_RETURN_IF_ERROR(addShape(shape, options));
@@ -286,7 +287,11 @@ Result<std::shared_ptr<const Grammar>> Compiler::compile() {
                                " combinations of schemas");
     }
   }
-  return std::move(builder).finish(root);
+  Result<std::shared_ptr<const Grammar>> made = std::move(builder).finish(root);
+  if (made.status().code() == ErrorCode::Corrupt && !contradiction.empty()) {
+    return corruptError(contradiction + "; so the whole schema has no texts");
+  }
+  return made;
 }
 
 } // namespace

@@ -2,14 +2,13 @@
 #include "runtime/text/grammar/SchemaDocument.h"
 
 #include "formats/support/Printable.h"
+#include "formats/text/jinja/Json.h"
 
 #include <set>
 #include <vector>
 
 namespace air::rt {
 namespace {
-
-constexpr int kMostNested = 200;
 
 std::string escaped(const std::string &key) {
   std::string text;
@@ -45,16 +44,15 @@ bool unescape(std::string_view text, std::string &plain) {
 } // namespace
 
 Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
-  std::vector<std::set<std::string>> keys(kMostNested + 2);
+  // This reader names the place of a mistake, and limits the nesting.
+  if (Status valid = jinja::fromJson(text, false).status(); !valid.isOk()) {
+    return valid.withContext("the schema");
+  }
+  std::vector<std::set<std::string>> keys(jinja::kMostJsonLevels + 2);
   std::string repeated;
-  bool tooDeep = false;
   auto onEvent = [&](int depth, SchemaJson::parse_event_t event,
                      SchemaJson &parsed) {
     using Event = SchemaJson::parse_event_t;
-    if (depth > kMostNested) {
-      tooDeep = true;
-      return false;
-    }
     if (event == Event::object_start) {
       keys[static_cast<size_t>(depth) + 1].clear();
     } else if (event == Event::key) {
@@ -68,12 +66,8 @@ Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
   SchemaDocument document;
   document.json = std::make_unique<SchemaJson>(
       SchemaJson::parse(text, onEvent, /*allow_exceptions=*/false));
-  if (tooDeep) {
-    return corruptError("the schema is nested more than " +
-                        std::to_string(kMostNested) + " deep");
-  }
   if (document.json->is_discarded()) {
-    return corruptError("the schema is not valid JSON");
+    return corruptError("the schema has a number that is too large");
   }
   if (!repeated.empty()) {
     return corruptError("the schema has an object with the key " +

@@ -82,6 +82,11 @@ NumberBound boundOfJson(const SchemaJson &value, bool exclusive) {
                                    : boundOf(value.get<double>(), exclusive);
 }
 
+std::string textOf(const NumberBound &bound) {
+  return (bound.negative ? "-" : "") + bound.integer +
+         (bound.fraction.empty() ? "" : "." + bound.fraction);
+}
+
 /// A shape that is not finished.
 struct Part {
   SchemaShape shape;
@@ -96,7 +101,8 @@ public:
 
   int depth = 0; ///< how deeply calls of exclude() are nested
   int ownProofs = 0;
-  int *proofs = &ownProofs; ///< counts the calls of exclude()
+  int *proofs = &ownProofs;  ///< counts the calls of exclude()
+  std::string contradiction; ///< why a shape was left out, if one was
 
 private:
   Status readSchema(const SchemaJson &schema, Part &part,
@@ -441,7 +447,18 @@ Result<bool> Reader::fulfils(const SchemaJson &value,
 }
 
 Status Reader::finish(SchemaShape &shape) {
+  const auto exclude = [&](uint8_t types, const std::string &why) {
+    const bool wasPossible = shape.types != 0;
+    shape.types &= ~types;
+    if (wasPossible && shape.types == 0 && contradiction.empty()) {
+      contradiction = why;
+    }
+  };
+  if (shape.types == 0 && contradiction.empty()) {
+    contradiction = "no type of value is allowed";
+  }
   if (shape.values) {
+    const bool hasValues = !shape.values->empty();
     SchemaList fulfilling;
     for (const SchemaJson *value : *shape.values) {
       AIR_ASSIGN_OR_RETURN(bool isOne, fulfils(*value, shape));
@@ -450,13 +467,29 @@ Status Reader::finish(SchemaShape &shape) {
       }
     }
     shape.values = std::move(fulfilling);
-    shape.types = shape.values->empty() ? 0 : shape.types;
+    if (shape.values->empty()) {
+      exclude(UINT8_MAX, hasValues ? "the other keywords allow no value of "
+                                     "enum or const"
+                                   : "enum and const leave no value");
+    }
   }
   if (shape.minLength > shape.maxLength) {
-    shape.types &= ~SchemaShape::String;
+    exclude(SchemaShape::String,
+            "minLength " + std::to_string(shape.minLength) +
+                " is above maxLength " + std::to_string(shape.maxLength));
   }
   if (shape.minItems > shape.maxItems) {
-    shape.types &= ~SchemaShape::Array;
+    exclude(SchemaShape::Array, "minItems " + std::to_string(shape.minItems) +
+                                    " is above maxItems " +
+                                    std::to_string(shape.maxItems));
+  }
+  if (shape.least && shape.most && isBelow(*shape.most, *shape.least)) {
+    exclude(SchemaShape::Number,
+            std::string("no number is ") +
+                (shape.least->exclusive ? "above " : "at least ") +
+                textOf(*shape.least) + " and " +
+                (shape.most->exclusive ? "below " : "at most ") +
+                textOf(*shape.most));
   }
   return Status::ok();
 }
@@ -606,8 +639,14 @@ Result<bool> Reader::exclude(const SchemaShape &a, const SchemaShape &b) {
 } // namespace
 
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
-                                          const SchemaList &schemas) {
-  return Reader(document).read(schemas);
+                                          const SchemaList &schemas,
+                                          std::string &contradiction) {
+  Reader reader(document);
+  Result<std::vector<SchemaShape>> shapes = reader.read(schemas);
+  if (contradiction.empty() && !reader.contradiction.empty()) {
+    contradiction = document.placeOf(*schemas[0]) + ": " + reader.contradiction;
+  }
+  return shapes;
 }
 
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index) {

@@ -60,9 +60,11 @@ struct SchemaShape {
 };
 
 /// The shapes of values for which all `schemas` hold. Shapes that no value has
-/// are left out. Errors: as for grammarOfSchema().
+/// are left out; `contradiction`, unless it is already set, says why one was.
+/// Errors: as for grammarOfSchema().
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
-                                          const SchemaList &schemas);
+                                          const SchemaList &schemas,
+                                          std::string &contradiction);
 
 /// The schemas that hold for the item at `index`.
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index);

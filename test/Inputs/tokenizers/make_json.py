@@ -137,6 +137,16 @@ def main():
     text_bpe("prepend", normalizers.Sequence([
         normalizers.Prepend(MARK), normalizers.Replace(" ", MARK)]), None, 4)
     text_bpe("first", None, pre_tokenizers.Metaspace(prepend_scheme="first"), 5)
+    byte_level("split", None, pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(r"[aeiou]"), "merged_with_previous"),
+        pre_tokenizers.Split(Regex(r"[tl]|ng"), "merged_with_next"),
+        pre_tokenizers.Split("r", "contiguous"),
+        pre_tokenizers.Split(Regex(r"[nd]"), "merged_with_previous", invert=True),
+        pre_tokenizers.Split("s", "merged_with_next", invert=True),
+        pre_tokenizers.Punctuation("merged_with_next"),
+        pre_tokenizers.Split(Regex(LLAMA3), "removed", invert=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]), ADDED, None, None, 8)
+    text_bpe("spaces", normalizers.Replace(" ", MARK), pre_tokenizers.Split(" ", "merged_with_previous"), 9)
     unigram(6)
     wordpiece(7)
 

@@ -21,7 +21,7 @@ SamplingDefaults read(const std::map<std::string, MetadataValue> &keys,
 
 // The keys and their types are those that GGUFWriter.add_sampling_* of gguf-py
 // writes.
-TEST(GgufSampling, EveryKeyThatPlansRecord) {
+TEST(GgufSampling, EveryKey) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", 0.0},
                   {"top_k", int64_t{20}},
@@ -33,14 +33,22 @@ TEST(GgufSampling, EveryKeyThatPlansRecord) {
                   {"xtc_threshold", 0.1},
                   {"mirostat", int64_t{0}},
                   {"mirostat_tau", 5.0},
-                  {"mirostat_eta", 0.1}},
+                  {"mirostat_eta", 0.1},
+                  {"sequence", std::string("top_k;temp")}},
                  &notes),
-            (SamplingDefaults{.temperature = 0.0F,
-                              .topK = 20,
-                              .topP = 0.8F,
-                              .minP = 0.0F,
-                              .repeatPenalty = 1.05F,
-                              .repeatLastN = -1}));
+            (SamplingDefaults{
+                .temperature = 0.0F,
+                .topK = 20,
+                .topP = 0.8F,
+                .minP = 0.0F,
+                .repeatPenalty = 1.05F,
+                .repeatLastN = -1,
+                .xtcProbability = 0.0F,
+                .xtcThreshold = 0.1F,
+                .mirostat = 0,
+                .mirostatTau = 5.0F,
+                .mirostatEta = 0.1F,
+                .samplers = {SamplerKind::TopK, SamplerKind::Temperature}}));
   EXPECT_TRUE(notes.empty());
 }
 
@@ -53,7 +61,7 @@ TEST(GgufSampling, NumbersAreNumbers) {
             (SamplingDefaults{.temperature = 1.0F, .topK = 40}));
 }
 
-TEST(GgufSampling, WhatMakesNoSenseOrIsNotRecordedIsANote) {
+TEST(GgufSampling, WhatMakesNoSenseOrIsNotThereIsANote) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", -1.0},
                   {"top_k", 1.5},
@@ -61,8 +69,8 @@ TEST(GgufSampling, WhatMakesNoSenseOrIsNotRecordedIsANote) {
                   {"min_p", std::string("low")},
                   {"penalty_repeat", 0.0},
                   {"penalty_last_n", int64_t{-2}},
-                  {"xtc_probability", 0.5},
-                  {"mirostat", int64_t{2}},
+                  {"xtc_probability", 1.5},
+                  {"mirostat", int64_t{3}},
                   {"sequence", std::string("kpm")}},
                  &notes),
             SamplingDefaults());
@@ -79,12 +87,18 @@ TEST(GgufSampling, WhatMakesNoSenseOrIsNotRecordedIsANote) {
           "range from 1.175494351e-38 to 3.402823466e+38",
           "key 'general.sampling.penalty_last_n' is ignored: -2 is not in the "
           "range from -1 to 16777216",
-          "key 'general.sampling.xtc_probability' is ignored: plans do not "
-          "record it; use airrun --xtc-probability",
-          "key 'general.sampling.mirostat' is ignored: plans do not record it; "
-          "use airrun --mirostat",
-          "key 'general.sampling.sequence' is ignored: plans do not record it; "
-          "use airrun --samplers"));
+          "key 'general.sampling.xtc_probability' is ignored: 1.5 is not in "
+          "the range from 0 to 1",
+          "key 'general.sampling.mirostat' is ignored: 3 is not in the range "
+          "from 0 to 2",
+          "key 'general.sampling.sequence' is ignored: entry 1 is 'kpm', which "
+          "is no sampler; the samplers are penalties, dry, top_n_sigma, top_k, "
+          "typ_p, top_p, min_p, xtc, temperature, adaptive_p"));
+  notes.clear();
+  EXPECT_EQ(read({{"sequence", 1.5}}, &notes), SamplingDefaults());
+  EXPECT_THAT(notes, ::testing::ElementsAre(
+                         "key 'general.sampling.sequence' is ignored: it is "
+                         "not a string"));
 }
 
 } // namespace

@@ -186,6 +186,15 @@ std::vector<Case> factCases() {
       {"plan.sampling", in([](P &p) { p.sampling->repeat_last_n = -2; })},
       {"plan.sampling",
        in([](P &p) { p.sampling->repeat_last_n = (1 << 24) + 1; })},
+      {"plan.sampling", in([](P &p) { p.sampling->xtc_probability = 1.5F; })},
+      {"plan.sampling", in([](P &p) { p.sampling->xtc_threshold = -0.5F; })},
+      {"plan.sampling", in([](P &p) { p.sampling->mirostat = 3; })},
+      {"plan.sampling", in([](P &p) { p.sampling->mirostat = -1; })},
+      {"plan.sampling", in([](P &p) { p.sampling->mirostat_tau = -1.0F; })},
+      {"plan.sampling", in([](P &p) { p.sampling->mirostat_eta = NAN; })},
+      {"plan.sampling", in([](P &p) {
+         p.sampling->samplers[1] = static_cast<plan::SamplerKind>(10);
+       })},
       {"plan.machine.name", in([](P &p) { p.machine->name.clear(); })},
       {"plan.machine.arch", in([](P &p) { p.machine->arch = "z80"; })},
       {"plan.machine.cores", in([](P &p) { p.machine->cores = 0; })},

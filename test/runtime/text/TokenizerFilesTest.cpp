@@ -53,7 +53,8 @@ TEST_P(TokenizerJsonTest, AgreesWithTheLibrary) {
 
 INSTANTIATE_TEST_SUITE_P(All, TokenizerJsonTest,
                          testing::Values("llama3", "nfc", "prefix", "prepend",
-                                         "first", "unigram", "wordpiece"),
+                                         "first", "split", "spaces", "unigram",
+                                         "wordpiece"),
                          [](const auto &info) { return info.param; });
 
 struct Refusal {
@@ -144,9 +145,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "'UnicodeScripts'",
                 "llama3", kUnsupported, "/pre_tokenizer/pretokenizers/0/type",
                 "\"UnicodeScripts\""},
-        Refusal{"'pre_tokenizer.pretokenizers[0]' has the behavior 'Removed'",
+        Refusal{"'pre_tokenizer.pretokenizers[0]' has the behavior 'Removed', "
+                "which is supported only with 'invert' and a pattern that "
+                "leaves no text out",
                 "llama3", kUnsupported,
                 "/pre_tokenizer/pretokenizers/0/behavior", "\"Removed\""},
+        Refusal{"'pre_tokenizer.pretokenizers[6]' has the behavior 'Removed'",
+                "split", kUnsupported,
+                "/pre_tokenizer/pretokenizers/6/pattern/Regex", "\"a|[^ab]\""},
+        Refusal{"'pre_tokenizer.pretokenizers[0]' has the behavior 'Other', "
+                "which is not supported",
+                "split", kUnsupported,
+                "/pre_tokenizer/pretokenizers/0/behavior", "\"Other\""},
         Refusal{"'pre_tokenizer.pretokenizers[0].pattern'", "llama3",
                 kUnsupported, "/pre_tokenizer/pretokenizers/0/pattern/Regex",
                 "\"(?<=a)b\""},

@@ -103,7 +103,8 @@ TEST(ChatMessagesTest, WhatIsNoConversationIsRefused) {
     EXPECT_EQ(messages.status().code(), ErrorCode::Corrupt) << json;
     return messages.status().message();
   };
-  EXPECT_THAT(refusal(""), HasSubstr("not a JSON array"));
+  EXPECT_EQ(refusal("[\n{]"),
+            "it is not valid JSON: the error is at line 2, column 2");
   EXPECT_THAT(refusal("{}"), HasSubstr("not a JSON array"));
   EXPECT_THAT(
       refusal("[{\"role\": \"user\", \"content\": \"\"}, {\"role\": 1}]"),
@@ -111,6 +112,12 @@ TEST(ChatMessagesTest, WhatIsNoConversationIsRefused) {
   EXPECT_THAT(refusal("[[]]"), HasSubstr("message 0 is not"));
   EXPECT_THAT(refusal("[{\"role\": \"user\"}]"),
               HasSubstr("message 0 has neither \"content\""));
+  const auto nested = [](size_t levels) {
+    return "[{\"role\": \"user\", \"x\": " + std::string(levels - 2, '[') +
+           std::string(levels - 2, ']') + "}]";
+  };
+  EXPECT_TRUE(ChatMessages::parse(nested(200)));
+  EXPECT_EQ(refusal(nested(201)), "it is nested deeper than 200 levels");
   EXPECT_THAT(refusal(std::string(200000, '[')), HasSubstr("nested"));
 }
 

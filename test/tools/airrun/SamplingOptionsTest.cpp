@@ -9,8 +9,7 @@ using testing::HasSubstr;
 
 namespace {
 
-Result<rt::SamplerOptions> read(const std::vector<std::string> &args,
-                                const SamplingDefaults &model = {}) {
+Result<cli::Invocation> parsed(const std::vector<std::string> &args) {
   static const cli::Tool tool = [] {
     cli::Command command;
     command.options = samplingOptions();
@@ -19,7 +18,12 @@ Result<rt::SamplerOptions> read(const std::vector<std::string> &args,
     made.commands = {command};
     return made;
   }();
-  AIR_ASSIGN_OR_RETURN(cli::Invocation invocation, cli::parse(tool, args));
+  return cli::parse(tool, args);
+}
+
+Result<rt::SamplerOptions> read(const std::vector<std::string> &args,
+                                const SamplingDefaults &model = {}) {
+  AIR_ASSIGN_OR_RETURN(cli::Invocation invocation, parsed(args));
   return samplerOptions(invocation, model, 4096);
 }
 
@@ -36,13 +40,11 @@ TEST(SamplingOptions, EveryNumberReachesItsField) {
   const std::vector<std::pair<const char *, float O::*>> numbers = {
       {"--temp", &O::temperature},
       {"--dynatemp-range", &O::dynatempRange},
-      {"--dynatemp-exp", &O::dynatempExponent},
       {"--top-p", &O::topP},
       {"--min-p", &O::minP},
       {"--typical-p", &O::typicalP},
       {"--top-n-sigma", &O::topNSigma},
       {"--xtc-probability", &O::xtcProbability},
-      {"--xtc-threshold", &O::xtcThreshold},
       {"--repeat-penalty", &O::repeatPenalty},
       {"--presence-penalty", &O::presencePenalty},
       {"--frequency-penalty", &O::frequencyPenalty},
@@ -56,9 +58,6 @@ TEST(SamplingOptions, EveryNumberReachesItsField) {
   }
   const std::vector<std::pair<const char *, int32_t O::*>> wholes = {
       {"--top-k", &O::topK},
-      {"--repeat-last-n", &O::repeatLastN},
-      {"--dry-allowed-length", &O::dryAllowedLength},
-      {"--dry-penalty-last-n", &O::dryLastN},
       {"--mirostat", &O::mirostat},
   };
   for (const auto &[name, field] : wholes) {
@@ -73,7 +72,19 @@ TEST(SamplingOptions, EveryNumberReachesItsField) {
   EXPECT_EQ(rest->adaptiveTarget, 0.5F);
   EXPECT_EQ(rest->adaptiveDecay, 0.25F);
   EXPECT_EQ(rest->seed, 9U);
-  EXPECT_EQ(read({"--dry-base", "3"})->dryBase, 3);
+  Result<O> more =
+      read({"--dry-multiplier",     "0.5", "--dry-base",           "3",
+            "--dry-allowed-length", "1",   "--dry-penalty-last-n", "5",
+            "--repeat-penalty",     "1.5", "--repeat-last-n",      "7",
+            "--xtc-probability",    "0.5", "--xtc-threshold",      "0.25",
+            "--dynatemp-range",     "0.5", "--dynatemp-exp",       "2"});
+  ASSERT_TRUE(more) << more.status().message();
+  EXPECT_EQ(more->dryBase, 3);
+  EXPECT_EQ(more->dryAllowedLength, 1);
+  EXPECT_EQ(more->dryLastN, 5);
+  EXPECT_EQ(more->repeatLastN, 7);
+  EXPECT_EQ(more->xtcThreshold, 0.25F);
+  EXPECT_EQ(more->dynatempExponent, 2);
   Result<O> mirostat =
       read({"--mirostat", "2", "--mirostat-ent", "3", "--mirostat-lr", "0.5"});
   ASSERT_TRUE(mirostat) << mirostat.status().message();
@@ -95,10 +106,12 @@ TEST(SamplingOptions, BothFormsOfTheListOfSamplers) {
 }
 
 TEST(SamplingOptions, BreakersAndBiases) {
-  EXPECT_EQ(read({"--dry-sequence-breaker", "a", "--dry-sequence-breaker", "b"})
+  EXPECT_EQ(read({"--dry-multiplier", "1", "--dry-sequence-breaker", "a",
+                  "--dry-sequence-breaker", "b"})
                 ->dryBreakers,
             (std::vector<std::string>{"a", "b"}));
-  EXPECT_TRUE(read({"--dry-sequence-breaker", "none"})->dryBreakers.empty());
+  EXPECT_TRUE(read({"--dry-multiplier", "1", "--dry-sequence-breaker", "none"})
+                  ->dryBreakers.empty());
   EXPECT_THAT(refusal({"--dry-sequence-breaker", "a", "--dry-sequence-breaker",
                        "none"}),
               HasSubstr("cannot be combined"));
@@ -137,12 +150,88 @@ TEST(SamplingOptions, WhatHasNoEffectIsRefused) {
                     "--seed", "3"}));
 }
 
+TEST(SamplingOptions, OptionsOfASamplerThatIsOffAreRefused) {
+  EXPECT_EQ(refusal({"--dry-base", "2"}),
+            "--dry-base has no effect without --dry-multiplier above 0");
+  for (const char *option : {"--dry-allowed-length", "--dry-penalty-last-n",
+                             "--dry-sequence-breaker"}) {
+    EXPECT_EQ(refusal({option, "3"}),
+              option + std::string(
+                           " has no effect without --dry-multiplier above 0"));
+  }
+  EXPECT_EQ(refusal({"--xtc-threshold", "0.2"}),
+            "--xtc-threshold has no effect without --xtc-probability above 0");
+  EXPECT_EQ(refusal({"--dynatemp-exp", "2"}),
+            "--dynatemp-exp has no effect without --dynatemp-range above 0");
+  EXPECT_EQ(refusal({"--repeat-last-n", "5"}),
+            "--repeat-last-n has no effect without one of --repeat-penalty, "
+            "--presence-penalty and --frequency-penalty");
+  EXPECT_TRUE(read({"--repeat-last-n", "5", "--presence-penalty", "1"}));
+  EXPECT_EQ(refusal({"--samplers", "top_k;adaptive_p"}),
+            "--samplers: adaptive_p has no effect without --adaptive-target");
+  EXPECT_EQ(refusal({"--sampler-seq", "ka"}),
+            "--sampler-seq: adaptive_p has no effect without "
+            "--adaptive-target");
+  EXPECT_EQ(refusal({"--samplers", "adaptive_p", "--adaptive-decay", "0.5"}),
+            "--adaptive-decay has no effect without --adaptive-target");
+}
+
+TEST(SamplingOptions, OnlyWhatNoModelAllowsIsRefusedBeforeTheModelIsRead) {
+  const std::vector<std::string> dependOnTheModel[] = {
+      {"--xtc-threshold", "0.2"},
+      {"--repeat-last-n", "5"},
+      {"--mirostat-lr", "0.5"},
+      {"--adaptive-target", "0.5"}};
+  for (const std::vector<std::string> &args : dependOnTheModel) {
+    EXPECT_TRUE(checkSamplingOptions(*parsed(args)).isOk()) << args[0];
+    refusal(args);
+  }
+  const std::vector<std::string> neverAllowed[] = {
+      {"--xtc-threshold", "0.2", "--xtc-probability", "0"},
+      {"--mirostat-lr", "0.5", "--mirostat", "0"},
+      {"--adaptive-target", "0.5", "--samplers", "top_k"},
+      {"--mirostat", "1", "--top-k", "3"},
+      {"--dry-base", "2"},
+      {"--samplers", "adaptive_p"},
+      {"--logit-bias", "x"}};
+  for (const std::vector<std::string> &args : neverAllowed) {
+    EXPECT_EQ(checkSamplingOptions(*parsed(args)).message(), refusal(args));
+  }
+}
+
 TEST(SamplingOptions, TheModelRecommendsAndTheCommandLineDecides) {
   const SamplingDefaults model = {.temperature = 0.25F, .repeatLastN = -1};
   EXPECT_EQ(read({}, model)->temperature, 0.25F);
   EXPECT_EQ(read({}, model)->repeatLastN, 4096);
   EXPECT_EQ(read({"--temp", "2"}, model)->temperature, 2);
-  EXPECT_EQ(read({"--repeat-last-n", "5"}, model)->repeatLastN, 5);
+  EXPECT_EQ(read({"--repeat-last-n", "5", "--repeat-penalty", "2"}, model)
+                ->repeatLastN,
+            5);
+  EXPECT_EQ(
+      read({"--repeat-last-n", "5"}, {.repeatPenalty = 1.1F})->repeatLastN, 5);
+  const SamplingDefaults more = {
+      .xtcProbability = 0.5F,
+      .xtcThreshold = 0.25F,
+      .samplers = {SamplerKind::Xtc, SamplerKind::TopK}};
+  Result<rt::SamplerOptions> options = read({}, more);
+  ASSERT_TRUE(options) << options.status().message();
+  EXPECT_EQ(options->xtcProbability, 0.5F);
+  EXPECT_EQ(options->xtcThreshold, 0.25F);
+  EXPECT_EQ(options->samplers, more.samplers);
+  EXPECT_EQ(read({"--sampler-seq", "k"}, more)->samplers,
+            std::vector<SamplerKind>{SamplerKind::TopK});
+  EXPECT_THAT(refusal({"--temp", "0"}, more),
+              HasSubstr("temperature is not among the samplers xtc;top_k"));
+  const SamplingDefaults mirostat = {
+      .mirostat = 1, .mirostatTau = 3.0F, .mirostatEta = 1e9F};
+  options = read({}, mirostat);
+  ASSERT_TRUE(options) << options.status().message();
+  EXPECT_EQ(options->mirostat, 1);
+  EXPECT_EQ(options->mirostatTau, 3);
+  EXPECT_EQ(options->mirostatEta, 100);
+  EXPECT_THAT(refusal({"--top-k", "5"}, mirostat),
+              HasSubstr("which the model's file recommends; add --mirostat 0"));
+  EXPECT_EQ(read({"--top-k", "5", "--mirostat", "0"}, mirostat)->topK, 5);
 }
 
 } // namespace

@@ -51,6 +51,7 @@ PLANS = CACHE / "airpack" / "plans"
 MODEL = WORK / "model.gguf"
 shutil.copy(INPUTS / "models/tiny/yarn.gguf", MODEL)
 OTHER = INPUTS / "models/tiny/nvfp4.gguf"
+STORY = INPUTS.parent.parent / "examples/models/storyteller.gguf"
 GREEDY = ("--tokens", "1,2,3", "-n", "8", "--temp", "0", "--ignore-eos", "--output-tokens")
 
 
@@ -254,6 +255,30 @@ for context in (40, 41, 42):
 assert [e["options"] for e in entries()] == ["--ctx 42"], entries()
 assert "--reference" not in calls()[-1]
 
+# A plan is made even if it alone is over the limit. A note says so.
+start("cache", "rm", "--all")
+done = packs(1, lambda: start(MODEL, *GREEDY, env=small))
+notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+assert len(notes) == 1 and "more than its limit of 1000 B" in notes[0] and "AIR_CACHE_MAX" in notes[0], done.stderr
+assert "--source" not in done.stderr, done.stderr
+start("cache", "rm", "--all")
+packs(1, lambda: start(MODEL, *GREEDY, "--ctx", 42))
+
+# A folder is no plan. What cannot be removed does not keep the others.
+strange = PLANS / ("0" * 32 + ".air")
+strange.mkdir()
+assert len(entries()) == 1
+stuck = PLANS / ("1" * 32 + ".json")
+stuck.write_text("{}")
+stuck.with_suffix(".lock").mkdir()
+(PLANS / ("f" * 32 + ".json")).write_text("{}")
+fails(8, "1" * 32, "cache", "rm", "--all")
+assert [e["key"] for e in entries()] == ["1" * 32], entries()
+strange.rmdir()
+stuck.with_suffix(".lock").rmdir()
+stuck.unlink()
+packs(1, lambda: start(MODEL, *GREEDY, "--ctx", 42))
+
 # A plan in use is not removed. A start that needs a plan waits while another
 # process makes it.
 (used,) = entries()
@@ -288,6 +313,30 @@ start("cache", "rm", "--all")
 (WORK / "short.gguf").write_bytes(data[: len(data) // 2])
 message = fails(3, "short.gguf", WORK / "short.gguf", *GREEDY)
 assert message.startswith("airrun: ") and "airpack" not in message, message
+assert [p.name for p in PLANS.iterdir() if p.name != "digests.json"] == [], list(PLANS.iterdir())
+
+# Mistakes that depend on the model are found before it is packed.
+for code, text, *command in (
+    (2, "--tokens: token 999999 at index 1 is outside the vocabulary of", MODEL, "--tokens", "1,999999"),
+    (2, "--tokens: token 999999 at index 0", "logits", MODEL, "--tokens", "999999", "-o", WORK / "logits.f32"),
+    (2, "logit bias of token 999999, but the vocabulary has the tokens 0 to", MODEL, *GREEDY, "--logit-bias", "999999+1"),
+    (2, "--stop: an empty stop string", MODEL, *GREEDY, "--stop", ""),
+    (2, "entry 1 is 'x'", MODEL, "--tokens", "1,x"),
+    (3, "grammar: line 1, column 10: rule 'x' is not defined", STORY, "-p", "a", "--grammar", "root ::= x"),
+    (3, "the schema: it is not valid JSON", STORY, "-p", "a", "--json-schema", "{"),
+    (4, "the model has no chat template", "chat", STORY, "-p", "a"),
+):
+    packs(0, lambda: fails(code, text, *command))
+assert [p.name for p in PLANS.iterdir() if p.name != "digests.json"] == [], list(PLANS.iterdir())
+
+# Ctrl-C while a model is packed leaves no file.
+child = subprocess.Popen([BIN / "airrun", MODEL, *GREEDY], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         env=environment(AIR_TEST_SLEEP="600"))
+before = len(calls())
+while len(calls()) == before:
+    time.sleep(0.02)
+child.send_signal(signal.SIGINT)
+assert child.wait() == -signal.SIGINT
 assert [p.name for p in PLANS.iterdir() if p.name != "digests.json"] == [], list(PLANS.iterdir())
 
 # If airrun is killed, airpack ends, too, and the next start makes the plan.

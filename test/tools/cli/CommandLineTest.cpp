@@ -117,6 +117,21 @@ TEST_F(CommandLineTest, ListsRepeatAndOthersDoNot) {
   EXPECT_THAT(bad({"a", "-p", "", "-p", "x"}), HasSubstr("--prompt"));
 }
 
+// 2^53 + 1 is no double; the nearest one is 2^53.
+TEST(CommandLineRangeTest, LargeIntegersAreCompared) {
+  Tool tool;
+  tool.name = "t";
+  tool.commands.push_back({.options = {{.name = "--seed",
+                                        .kind = ValueKind::Integer,
+                                        .valueName = "N",
+                                        .minimum = 0,
+                                        .maximum = 9007199254740992.0}}});
+  EXPECT_TRUE(parse(tool, {"--seed", "9007199254740992"}));
+  EXPECT_EQ(parse(tool, {"--seed", "9007199254740993"}).status().message(),
+            "option --seed: '9007199254740993' is not a whole number from 0 to "
+            "9007199254740992");
+}
+
 TEST_F(CommandLineTest, RangesAreInclusive) {
   EXPECT_EQ(good({"a", "-n", "4096"}).integer("--count"), 4096);
   EXPECT_EQ(bad({"a", "-n", "4097"}),

@@ -41,8 +41,9 @@ TEST(CompletionTest, Fish) {
   const std::string text = script("fish");
   EXPECT_THAT(text, HasSubstr("-n '__fish_is_first_token' -a tokenize "
                               "-d 'Print token ids'\n"));
-  EXPECT_THAT(text, HasSubstr("-n 'not __fish_seen_subcommand_from tokenize' "
-                              "-l prompt -s p -x -d 'The prompt'\n"));
+  EXPECT_THAT(text,
+              HasSubstr("-n 'not __fish_seen_subcommand_from tokenize help' "
+                        "-l prompt -s p -x -d 'The prompt'\n"));
   EXPECT_THAT(text, HasSubstr("-l kv-type -x -a 'f16 f32' -d 'KV numbers'\n"));
   EXPECT_THAT(text, HasSubstr("-n '__fish_seen_subcommand_from tokenize' "
                               "-l no-bos -d 'Add no BOS token'\n"));

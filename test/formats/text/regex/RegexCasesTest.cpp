@@ -31,6 +31,14 @@ std::vector<size_t> matchesOf(const Regex &regex, const std::string &text) {
   matcher.setText(text);
   RegexMatch match{};
   for (size_t at = 0; matcher.find(at, match);) {
+    const auto first = static_cast<uint8_t>(text[match.start]);
+    const bool isLast = match.start + 1 >= text.size();
+    const auto next = isLast ? RegexMatcher::kEnd
+                             : static_cast<uint8_t>(text[match.start + 1]);
+    if (match.end > match.start && first < 0x80 && next < 0x80) {
+      EXPECT_TRUE(matcher.mayBeginWith(text[match.start]));
+      EXPECT_TRUE(matcher.mayBeginWith(text[match.start], next));
+    }
     spans.push_back(characterAt[match.start]);
     spans.push_back(characterAt[match.end]);
     at = match.end;
@@ -42,6 +50,30 @@ std::vector<size_t> matchesOf(const Regex &regex, const std::string &text) {
     }
   }
   return spans;
+}
+
+TEST(RegexCasesTest, HowMatchesMayBegin) {
+  constexpr int kEnd = RegexMatcher::kEnd;
+  const struct {
+    const char *pattern;
+    char first;
+    int next;
+    bool may;
+  } cases[] = {
+      {R"(\s?[A-Z]+)", ' ', 'a', false},  {R"(\s?[A-Z]+)", ' ', 'A', true},
+      {R"(\s?[A-Z]+)", ' ', kEnd, false}, {R"(\s+$)", ' ', 'a', false},
+      {R"(\s+$)", ' ', ' ', true},        {R"(\s+$)", ' ', '\n', true},
+      {R"(\s+$)", ' ', kEnd, true},       {R"(\s+(?!\S))", ' ', 'a', false},
+      {R"(\s+(?!\S))", ' ', kEnd, true},  {R"(ab{2}c| x)", ' ', 'a', false},
+      {R"(ab{2}c| x)", 'a', 'b', true},   {R"((?=.x)..)", ' ', 'a', true},
+      {R"(\d*)", ' ', 'a', true}};
+  for (const auto &each : cases) {
+    Result<Regex> regex = Regex::compile(each.pattern);
+    ASSERT_TRUE(regex) << each.pattern;
+    EXPECT_EQ(RegexMatcher(*regex).mayBeginWith(each.first, each.next),
+              each.may)
+        << each.pattern << " " << each.first << " " << each.next;
+  }
 }
 
 TEST(RegexCasesTest, AgreesWithPython) {

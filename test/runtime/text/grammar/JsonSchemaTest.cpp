@@ -75,6 +75,37 @@ TEST(JsonSchemaTest, RefusalsNameThePlace) {
   }
 }
 
+TEST(JsonSchemaTest, ContradictionsAreNamed) {
+  const std::pair<const char *, const char *> cases[] = {
+      {R"({"enum": []})", "the schema: enum and const leave no value"},
+      {R"({"enum": [1, "a"], "type": "null"})",
+       "the schema: the other keywords allow no value of enum or const"},
+      {R"({"type": "string", "minLength": 5, "maxLength": 3})",
+       "the schema: minLength 5 is above maxLength 3"},
+      {R"({"type": "array", "minItems": 2, "maxItems": 1})",
+       "the schema: minItems 2 is above maxItems 1"},
+      {R"({"type": "integer", "minimum": 7, "maximum": -2.5})",
+       "the schema: no number is at least 7 and at most -2.5"},
+      {R"({"type": "number", "exclusiveMinimum": 7, "exclusiveMaximum": 7})",
+       "the schema: no number is above 7 and below 7"},
+      {R"({"required": ["a"], "properties": {"a": false}, "type": "object"})",
+       "the schema at '/properties/a': no type of value is allowed"},
+      {R"({"allOf": [{"type": "null"}, {"type": "string"}]})",
+       "the schema: no type of value is allowed"}};
+  for (const auto &[schema, why] : cases) {
+    auto grammar = grammarOfSchema(schema);
+    EXPECT_EQ(grammar.status().code(), ErrorCode::Corrupt) << schema;
+    EXPECT_EQ(grammar.status().message(),
+              why + std::string("; so the whole schema has no texts"));
+  }
+}
+
+TEST(JsonSchemaTest, MistakesInJsonHaveAPlace) {
+  EXPECT_EQ(grammarOfSchema("{\n  \"type\": x}").status().message(),
+            "the schema: it is not valid JSON: the error is at line 2, column "
+            "11");
+}
+
 TEST(JsonSchemaTest, DeepNestingIsRefused) {
   std::string deep;
   for (int i = 0; i < 100'000; ++i) {
@@ -82,7 +113,8 @@ TEST(JsonSchemaTest, DeepNestingIsRefused) {
   }
   auto grammar = grammarOfSchema(deep);
   ASSERT_FALSE(grammar.isOk());
-  EXPECT_THAT(grammar.status().message(), HasSubstr("nested more than 200"));
+  EXPECT_THAT(grammar.status().message(),
+              HasSubstr("nested deeper than 200 levels"));
 }
 
 /// Whether llama.cpp rejects a text that the schema allows: it limits the

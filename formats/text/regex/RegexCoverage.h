@@ -1,0 +1,17 @@
+//===- RegexCoverage.h - whether matches leave text out ---------*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXCOVERAGE_H
+#define AIRPACK_FORMATS_TEXT_REGEX_REGEXCOVERAGE_H
+
+#include "formats/text/regex/Regex.h"
+
+namespace air {
+
+/// Whether every text is a sequence of matches without gaps. This is tried with
+/// all texts of up to three classes of characters that the expression
+/// distinguishes. False also for an expression with a look-ahead at more than
+/// one character, or with more than 48 classes.
+bool matchesAllText(const Regex &regex);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_REGEX_REGEXCOVERAGE_H

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""check_tokenizers.py [--airrun PROGRAM] [--seconds N] [--seed N] [FILE ...]: ids of random texts, compared with other libraries.
+
+    pip install tokenizers==0.23.3 sentencepiece==0.2.3 pcre2==0.7.1
+    python3 tools/check_tokenizers.py                            # the tokenizers of the tests, and trained ones
+    python3 tools/check_tokenizers.py --seconds 600 --seed 7     # more texts
+    python3 tools/check_tokenizers.py .../tokenizer.json         # also tokenizer.model
+
+A text has characters of all of Unicode, words, numbers and white space. The ids of a tokenizer.json are those of
+Hugging Face's tokenizers, the ids of a tokenizer.model those of sentencepiece. Published expressions, which split text,
+are also compared with PCRE2. The first difference of each comparison is printed, and the exit code is 1.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import unicodedata
+from pathlib import Path
+
+import pcre2
+import sentencepiece
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+HERE = Path(__file__).resolve().parent
+JSON = HERE.parent / "test/Inputs/tokenizers/json"
+# Those of unigram.json and wordpiece.json are known to differ: docs/tokenizers.md says how.
+OURS = ["llama3", "nfc", "prefix", "prepend", "first", "split", "spaces"]
+CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+EXPRESSIONS = {
+    "GPT-2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "Llama 3": CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + REST,
+    "Qwen 2": CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + REST,
+    "GPT-4o": rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+{CONTRACTION}?|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*{CONTRACTION}?"
+              r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+}
+# The libraries know different versions of Unicode, so only characters that Python knows are used. U+0085 is white space
+# for Unicode, but not for PCRE2.
+CHARACTERS = [chr(c) for c in range(0x110000)
+              if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co") and c != 0x85]
+WORDS = "the time I'll don't HELLO World's caf\u00e9 na\u00efve \u4e16\u754c \u043f\u0440\u0438\u0432\u0435\u0442 \u0645\u0631\u062d\u0628\u0627 12 3456 3.14 a_b x+=1 ... --".split()
+SPACES = [" ", " ", " ", "  ", "     ", "\n", "\r\n", "\n\n", "\t", " \n ", "\u00a0", "\u3000", ""]
+
+
+def random_text(draw):
+    parts = []
+    for _ in range(draw.randrange(12)):
+        kind = draw.random()
+        if kind < 0.35:
+            parts.append(draw.choice(WORDS))
+        elif kind < 0.5:  # neighbours in Unicode, as in a word of some script
+            at = draw.randrange(len(CHARACTERS))
+            parts.append("".join(draw.choice(CHARACTERS[at:at + 60]) for _ in range(draw.randrange(1, 7))))
+        elif kind < 0.7:
+            parts.append("".join(draw.choices(CHARACTERS, k=draw.randrange(1, 5))))
+        else:
+            parts.append(chr(draw.randrange(32, 127)) * draw.choice([1, 1, 2, 9]))
+        parts.append(draw.choice(SPACES))
+    return "".join(parts)
+
+
+class Checker:
+    def __init__(self, airrun, seconds, seed, folder):
+        self.airrun, self.seconds, self.draw, self.folder, self.failed = airrun, seconds, random.Random(seed), folder, 0
+
+    def ours(self, file, texts):
+        strings = self.folder / "texts.json"
+        strings.write_text(json.dumps(texts))
+        done = subprocess.run([self.airrun, "tokenize", file, "--no-bos", "--strings", strings],
+                              capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{file}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def compare(self, name, file, oracle, same=lambda got, wanted: got == wanted):
+        end, count = time.monotonic() + self.seconds, 0
+        while True:
+            texts = [random_text(self.draw) for _ in range(2000)]
+            for text, got in zip(texts, self.ours(file, texts)):
+                wanted = oracle(text)
+                if not same(got, wanted):
+                    print(f"{name}: {text!r}\n  got    {got}\n  wanted {wanted}")
+                    self.failed += 1
+                    return
+            count += len(texts)
+            if time.monotonic() > end:
+                print(f"{name}: {count} texts agree")
+                return
+
+    def corpus(self):
+        return [random_text(self.draw) for _ in range(4000)]
+
+    def file(self, path):
+        if path.suffix == ".model":
+            model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+            # Of several divisions with the same sum of scores, any is right. sentencepiece adds in single precision.
+
+            def same(got, wanted):
+                def of(ids):
+                    return model.decode(ids), round(sum(map(model.get_score, ids)), 2)
+                return got == wanted or of(got) == of(wanted)
+            self.compare(f"{path.name}, sentencepiece", path, model.encode, same)
+        else:
+            library = Tokenizer.from_file(str(path))
+            self.compare(f"{path.name}, tokenizers", path,
+                         lambda text: library.encode(text, add_special_tokens=False).ids)
+
+    def expressions(self):
+        # The merges reach across the places at which an expression splits text, so other places give other ids.
+        whole = Tokenizer(models.BPE())
+        whole.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        whole.train_from_iterator(self.corpus(), trainers.BpeTrainer(
+            vocab_size=4000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        for name, expression in EXPRESSIONS.items():
+            split = Tokenizer.from_str(whole.to_str())
+            split.pre_tokenizer = pre_tokenizers.Sequence([
+                pre_tokenizers.Split(Regex(expression), "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+            file = self.folder / "split.json"
+            split.save(str(file))
+            self.compare(f"{name}, tokenizers", file, lambda text: split.encode(text, add_special_tokens=False).ids)
+            pattern = pcre2.compile(expression)
+
+            def by_pcre2(text):
+                ids, at = [], 0
+                for match in pattern.finditer(text):
+                    for piece in (text[at:match.start()], match.group()):
+                        ids += whole.encode(piece).ids if piece else []
+                    at = match.end()
+                return ids + (whole.encode(text[at:]).ids if text[at:] else [])
+            self.compare(f"{name}, PCRE2", file, by_pcre2)
+
+    def sentencepiece(self):
+        corpus = self.folder / "corpus.txt"
+        corpus.write_text("\n".join(" ".join(self.draw.choices(WORDS, k=8)) for _ in range(4000)))
+        for kind in ("bpe", "unigram"):
+            prefix = self.folder / kind
+            sentencepiece.SentencePieceTrainer.train(
+                input=str(corpus), model_prefix=str(prefix), model_type=kind, vocab_size=500, byte_fallback=True,
+                normalization_rule_name="identity", remove_extra_whitespaces=False,
+                hard_vocab_limit=False, minloglevel=2)
+            self.file(prefix.with_suffix(".model"))
+
+
+def main():
+    options = argparse.ArgumentParser(usage=__doc__)
+    options.add_argument("--airrun", default=os.environ.get("AIRRUN", str(HERE.parent / "build/dev/bin/airrun")))
+    options.add_argument("--seconds", type=float, default=2, help="for each comparison")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("files", nargs="*", type=Path)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        checker = Checker(given.airrun, given.seconds, given.seed, Path(folder))
+        for file in given.files or [JSON / f"{name}.json" for name in OURS]:
+            checker.file(file)
+        if not given.files:
+            checker.expressions()
+            checker.sentencepiece()
+    sys.exit(1 if checker.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
