@@ -32,8 +32,9 @@
 //                  rowsFrom is Outputs, row r of x and y belongs to output r.
 //   GluMatMul    x, wGate, wUp, [gateScale, upScale,] h
 //                  h = silu(wGate x) * (wUp x). Both matrices are [n, k] and
-//                  have the same dtype and layout; their rows are scaled as
-//                  those of MatMul's w are. A row of h has n floats.
+//                  have the same dtype and layout. gateScale and upScale scale
+//                  their rows, as rowScale does in MatMul. A row of h has n
+//                  floats.
 //   RopeAngles   inverseFrequency, angles
 //                  For each token, scale * cos(position * inverseFrequency[i])
 //                  for i in [0, ropeDim/2), followed by the same with sin.
@@ -49,19 +50,18 @@
 //                  One tile per 4 tokens.
 //   Attention    qkv, kv, out
 //                  Causal attention; out[m] has heads*headDim floats. Query
-//                  head h reads KV head h / (heads/kvHeads). The largest weight
-//                  of the softmax is 1 before the weights are normalised, and
-//                  weights below 2^-126 count as 0. If `ranges` is
-//                  not 1, the positions that a token attends to are divided
-//                  into that many ranges of whole KV pages, some of which may
-//                  be empty, and out holds the state of each range: first
-//                  float32 [ranges][heads][headDim], the sums of weight * v,
-//                  where a position's weight is 2^(score * log2(e) - largest);
-//                  then float32 [ranges][heads][2]: `largest`, which is the
-//                  largest score * log2(e) in the range, and the sum of the
-//                  weights. In an empty range, both sums are 0 and `largest` is
-//                  finite.
-//                  One tile per token, KV head and range.
+//                  head h reads KV head h / (heads/kvHeads). Before they are
+//                  normalised, the largest weight of the softmax is 1, and
+//                  weights below 2^-126 count as 0. If `ranges` is not 1, the
+//                  positions that a token attends to are divided into that many
+//                  ranges of whole KV pages, some of which may be empty, and
+//                  out holds the state of each range: first float32
+//                  [ranges][heads][headDim], the sums of weight * v, where a
+//                  position's weight is 2^(score * log2(e) - largest); then
+//                  float32 [ranges][heads][2]: `largest`, which is the largest
+//                  score * log2(e) in the range, and the sum of the weights. In
+//                  an empty range, both sums are 0 and `largest` is finite. One
+//                  tile per token, KV head and range.
 //   AttentionMerge
 //                states, out
 //                  Computes the out[m] of Attention from the states of `ranges`
@@ -100,16 +100,16 @@
 // dot products flush subnormal operands and results to zero; without the
 // factor, such a row could cause subnormal operands or results. Columns past k
 // are zero. Only BF16 matrices are multiplied in this format: the instruction
-// takes both operands as bfloat16, which would cost F16 weights three of their
-// eleven significant bits and F32 weights 16 of their 24.
+// takes bfloat16 operands, which have 8 significant bits, but F16 weights have
+// 11 and F32 weights have 24.
 //
 // I8 stores one token tile after another. A token tile has one ActivationTile
 // per block of columns. Let m be the largest |x| in a token's block. The result
 // of every operation is rounded to float32:
 //   scale = max(m / 127, 2^-126)
 //   q = x * min(127 / m, 2^126), rounded to nearest, ties to even
-// scale * q represents x with an error of at most scale / 2, which is 1/254 of
-// m, or 2^-127 where m is below 2^-119.
+// scale * q represents x with an error of at most scale / 2. This is 1/254 of
+// m, or 2^-127 if that is larger.
 //
 // I8Grid has the same tiles as I8, but its scales are cheaper to apply
 // (codegen/cpu/matmul/Int8Panel.h). A scale is the smallest number of the form
@@ -205,34 +205,34 @@ struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
   float scale;
-  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If every stored
-  /// weight of these columns is its value plus 2^n (a bias of -2^n), adding 2^n
-  /// times the negated sum corrects their dot product.
+  /// The negated sums of q over columns 0-15, 16-31 and 0-31. Where weights are
+  /// stored as their values plus 2^n, kernels add 2^n times a negated sum to
+  /// the dot product of its columns to correct it.
   int32_t negatedSums[3];
   float sums[3]; ///< the sums of q over columns 0-15, 16-31 and 0-31
   uint32_t zero;
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
-inline constexpr int64_t kGridSteps = 4; ///< scales per power of two in I8Grid
+inline constexpr int64_t kGridSteps = 4; ///< I8Grid scales in [2^n, 2^(n+1))
 /// A scale of I8Grid is on the grid if its exponent lies in [kGridBaseExponent,
 /// kGridBaseExponent + kGridExponents).
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
-/// The bits of the float 1.5 * 2^23. If an integer of a magnitude below 2^22 is
-/// added to them, they become the bits of the sum of the float and the integer.
-/// The int8 dot product of one block, with its bias, is such an integer.
+/// The bits of the float 1.5 * 2^23. For an integer i of a magnitude below
+/// 2^22, such as the int8 dot product of one block with its bias,
+/// kConversionBits + i are the bits of the float 1.5 * 2^23 + i.
 inline constexpr int32_t kConversionBits = 0x4B400000;
-/// The bits kGridConversionBits are those of the float 1.5 * 2^(23 -
-/// kConversionShift), the element of ActivationTile::conversions for the
-/// exponent kGridBaseExponent.
+/// kGridConversionBits are the bits of the float 1.5 * 2^(23 -
+/// kConversionShift). ActivationTile::conversions holds them for scales with
+/// the exponent kGridBaseExponent.
 inline constexpr int kConversionShift = 40;
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
 inline constexpr int64_t kGridVectorBytes =
     64; ///< the size of 16 float32 scales, one for each row
-/// The divisor of ActivationTile::scaledSums. It keeps the sum over a block's
-/// 32 columns finite whenever the columns themselves are finite.
+/// ActivationTile::scaledSums holds sums divided by this number, so that the
+/// sum of 32 finite activations is always finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
 
 /// One block of columns of 16 tokens in I8 or I8Grid, 64-byte aligned.
@@ -249,14 +249,13 @@ struct ActivationTile {
 
   /// In I8, each element is kConversionBits + biasSums[2].
   ///
-  /// In I8Grid, each element is kGridConversionBits + (exponent -
-  /// kGridBaseExponent) * 2^23, modulo 2^32. If the scale is on the grid, these
-  /// are the bits of the float c = 1.5 * 2^(23 - kConversionShift + exponent -
-  /// kGridBaseExponent). Adding a dot product to these bits, and then
-  /// subtracting the float c, yields the product of the dot product and
-  /// 2^(exponent - kGridBaseExponent - kConversionShift) without rounding. The
-  /// exponent counts as kGridBaseExponent for a NaN scale and for a block of
-  /// zeros. Padding tokens, too, have elements on the grid.
+  /// In I8Grid, each element is kGridConversionBits + e * 2^23, modulo 2^32,
+  /// where e is the scale's exponent minus kGridBaseExponent. For a scale on
+  /// the grid, these are the bits of the float c = 1.5 * 2^(23 -
+  /// kConversionShift + e). Kernels add a dot product to these bits, read the
+  /// sum as a float and subtract c. The result is exactly the dot product times
+  /// 2^(e - kConversionShift). For a NaN scale and for a block of zeros, e is
+  /// 0. The elements of padding tokens are on the grid, too.
   int32_t conversions[kActivationTokens];
   /// In I8Grid, each element is step * kGridVectorBytes, the byte offset of the
   /// step's vector of weight scales in an int8 panel. The step kGridSteps marks
@@ -327,10 +326,10 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
 /// The activation format that provides `precision` with weights of `dtype`.
-/// With up to eight tokens, matmuls with BF16 weights are limited by memory
-/// bandwidth, so float32 activations cost no time. Dtypes with 256-column
-/// blocks use I8Grid. Its larger error matters less with them, because they
-/// round weights more coarsely than other dtypes with the same number of bits.
+/// With BF16 weights and up to eight tokens, Int8 is replaced by float32
+/// activations, which cost no time: memory bandwidth is the limit. Dtypes with
+/// 256-column blocks use I8Grid. Its larger error matters less there, because
+/// these dtypes round weights more coarsely than others with as many bits.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -349,15 +348,15 @@ inline Activation activationFor(Precision precision, MClass mClass,
 }
 
 /// The tile sizes of MatMul and GluMatMul, and how their kernels prefetch
-/// weights. If a size is 0 or the hint is not set, the cost model
-/// (codegen/cpu/matmul/MatMulTiling.h) chooses it. No choice ever changes a
+/// weights. The cost model (codegen/cpu/matmul/MatMulTiling.h) chooses every
+/// size that is 0, and prefetchHint if it is not set. No choice ever changes a
 /// result.
 ///
 /// Only weights in layout x16 are prefetched. Most large-M kernels decode
 /// weights into panels (codegen/cpu/matmul/WeightPanel.h), and prefetch the
-/// weights of the next panels while the current ones are multiplied. The specs
-/// of such kernels have no prefetch distance. For other kernels, a hint other
-/// than None needs a distance.
+/// weights of the next panels while the current ones are multiplied. For these
+/// kernels, prefetchBytes is 0. For other kernels, any hint but None requires
+/// prefetchBytes.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
@@ -440,15 +439,17 @@ inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 
 /// The largest supported number of ranges of positions (KernelSpec::ranges).
 inline constexpr uint64_t kMaxAttentionRanges = 64;
-/// A range has at least this number of KV pages, unless the whole sequence has
-/// fewer. Reading so many pages takes several times as long as starting a tile.
+/// A range that is not empty has at least this number of KV pages, unless the
+/// whole sequence has fewer. Reading it thus takes several times as long as
+/// starting its tile.
 inline constexpr uint64_t kAttentionRangePages = 16;
 
-/// The number of ranges of positions into which attention with one token should
-/// be divided, where sequences have up to `context` positions. There are enough
-/// ranges for about kMaxAttentionRanges tiles, so that many cores share the
-/// work of a few KV heads. The number depends on the shape alone, and not on
-/// the number of cores, because it affects the last bits of the result.
+/// Returns the number of ranges into which attention with one token should
+/// divide the positions of a sequence, if sequences have up to `context`
+/// positions. There are enough ranges for about kMaxAttentionRanges tiles, so
+/// that many cores share the work of a few KV heads. The number depends on the
+/// shape alone, and not on the number of cores, because it affects the last
+/// bits of the result.
 constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
   const uint64_t wanted = (kMaxAttentionRanges + kvHeads - 1) / kvHeads;
   const uint64_t most = context / AIR_KV_PAGE_TOKENS / kAttentionRangePages;
@@ -469,20 +470,20 @@ std::string kernelName(const KernelSpec &spec);
 
 struct KernelEntry {
   std::string name;
-  // The grid, as in plan.fbs: tiles = baseTiles * ceil(rows / tokensPerTile),
-  // where rows is the number of tokens or outputs (rowsFrom) of the batch. When
-  // tokensPerTile is 0, the second factor is 1.
+  // A dispatch has baseTiles * ceil(rows / tokensPerTile) tiles, where `rows`
+  // is the batch's number of tokens or outputs (rowsFrom). If tokensPerTile is
+  // 0, it has baseTiles tiles.
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
-  /// If it is not 0, tile t computes rowsPerTile of the kernel's n results
-  /// (fewer at the end), beginning with result t % baseTiles * rowsPerTile. To
-  /// compute result i, it reads only row i of each weight matrix. If it is 0, a
-  /// tile may read anything.
+  /// If this is not 0, tile t computes up to rowsPerTile of the kernel's n
+  /// results, beginning with result (t % baseTiles) * rowsPerTile. For result
+  /// i, it reads only row i of each weight matrix. If this is 0, a tile may
+  /// read any row.
   uint64_t rowsPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< scratch memory that each thread needs
-  /// The bytes of weights that a dispatch reads, counting each byte once. For
-  /// EmbedRows, the bytes of one row of the table.
+  /// The number of bytes of weights that a dispatch reads, each counted once.
+  /// For EmbedRows, this is the size of one row of the table.
   uint64_t weightBytes = 0;
   uint64_t flopsPerRow = 0;
 };
@@ -508,16 +509,16 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
 
 /// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles,
 /// in which the cost model has chosen everything that the spec leaves open.
-/// Sizes that the kernel does not use are 0. The hint is set only for weights
-/// in layout x16.
+/// Sizes that the kernel does not use are 0. prefetchHint is set only for
+/// weights in layout x16.
 MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
 
 /// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.
 /// There is one list, possibly empty, for each member of MatMulTiles that the
-/// kernel uses. The entries of a list differ from spec.tiles in that member
-/// only, except that an entry that changes the prefetch distance also sets the
-/// hint, and an entry that changes the hint also sets the distance. The result
-/// is empty for any other op and for specs that describeKernel rejects.
+/// kernel uses. The entries of a list differ from spec.tiles in this member
+/// alone, except that an entry that changes prefetchBytes or prefetchHint sets
+/// both. The result is empty for any other op and for specs that describeKernel
+/// rejects.
 std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);
 

@@ -56,13 +56,13 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 }
 
 /// Whether a matmul is faster with spec.activation, a packed format, than with
-/// float32 activations, as measured with air-bench (on aarch64: as estimated
-/// from instruction counts). Where vpmaddubsw multiplies the bytes (MulAdd256
-/// and MulAdd512), dot products with 8-bit weights or with one scale per 16
-/// columns take twice as long as others. With these weights, I8x2 is mostly
-/// slower than float32, because it needs two dot products per activation. With
-/// I8x2, large-M kernels also decode the weights again for every four tokens,
-/// which takes too long for dtypes with codebooks.
+/// float32 activations. The answers were measured with air-bench, and for
+/// aarch64 estimated from instruction counts. MulAdd256 and MulAdd512 multiply
+/// bytes with vpmaddubsw. There, dot products with 8-bit weights or with one
+/// scale per 16 columns take twice as long as others. With these weights, I8x2
+/// is mostly slower than float32, because it needs two dot products per
+/// activation. With I8x2, large-M kernels also decode the weights again for
+/// every four tokens, which takes too long for dtypes with codebooks.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;
@@ -194,8 +194,8 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
   }
   Result<CpuTarget> cpu = makeCpuTarget(target);
   // With a single token, memory bandwidth is nearly always the limit, so 15
-  // bits per activation are as fast as 8. If affordsI8x2() predicts that they
-  // are slower, 8 bits are used.
+  // bits per activation are as fast as 8. affordsI8x2() predicts whether this
+  // holds.
   if (cpu && precision == Precision::Int8 && spec.mClass == MClass::One &&
       affordsI8x2(spec, cpu->isa)) {
     precision = Precision::Int15;

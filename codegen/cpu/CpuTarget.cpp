@@ -11,13 +11,14 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
                                                           "fma"};
-// A target counts as an AVX-512 target only if it has all of these features. F
-// alone, for instance, has no 8- and 16-bit lanes (they need BW) and no masks
-// on shorter vectors (they need VL).
+// A target counts as an AVX-512 target only if it has all of these features.
+// For instance, 8- and 16-bit lanes need avx512bw, and masks on vectors of less
+// than 512 bits need avx512vl.
 constexpr std::array<std::string_view, 5> kX86Avx512 = {
     "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
-// Features that are passed to LLVM if the profile lists them. In LLVM, AVX2
-// already implies some of them; the others improve the instruction selection.
+// Features that are passed to LLVM if the profile lists them, because they
+// improve the instruction selection. In LLVM, avx2 already implies sse4.1 and
+// ssse3.
 constexpr std::array<std::string_view, 8> kX86Optional = {
     "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
 constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};
@@ -90,8 +91,8 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // hasAmxBf16 and hasAmxInt8 also require the vector instructions for the
-    // same type, because some matmuls cannot use tile registers.
+    // Some matmuls cannot use tile registers. hasAmxBf16 and hasAmxInt8
+    // therefore also require the vector dot products of bfloat16 and of int8.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&
@@ -139,11 +140,11 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Whether attention should prefetch into L2. Compares streams that are read in
-/// bursts of loads, with and without such prefetches. Attention gains more from
-/// prefetches than these streams do: it has more arithmetic between its loads,
-/// so fewer loads are in flight. Prefetches are therefore ruled out only if
-/// they are clearly slower.
+/// Whether attention should prefetch into L2. Attention gains more from
+/// prefetches than the measured streams of bursts of loads do: it has more
+/// arithmetic between its loads, so fewer loads are in flight. It therefore
+/// prefetches unless such streams are clearly slower with prefetches than
+/// without.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

@@ -32,9 +32,9 @@ struct KernelRow {
   /// Whether the code of the op's kernels depends on MClass.
   bool hasMClasses;
   /// Checks the spec's shape and fills in the grid and the resources of the
-  /// entry; the caller sets its name. An error names the field of the spec that
-  /// is invalid. It is Internal for an impossible shape and Unsupported
-  /// otherwise.
+  /// entry; the caller sets its name. An error names the invalid field of the
+  /// spec. It is Internal if the shape is impossible, and otherwise
+  /// Unsupported.
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
   /// Emits the body of a kernel whose spec `describe` accepted.
   void (*emit)(KernelBuilder &, const KernelSpec &);

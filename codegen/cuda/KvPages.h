@@ -13,12 +13,12 @@
 // of 16. A matrix is cut into tiles of 16 x 16 elements (512 bytes each). Lane
 // 4g+t of a warp reads 16 contiguous bytes of a tile:
 //
-//   keys    elements 4t to 4t+3 of position g, then those of position g+8
+//   keys    elements 4t to 4t+3 of position g, then of position g+8
 //   values  element g of positions 2t, 2t+1, 2t+8 and 2t+9, then element g+8 of
 //           the same positions
 //
-// Tile (i, j) of a matrix has number i * headDim/16 + j, where i is the tile's
-// place along the positions and j is that along the elements of the head.
+// Tile (i, j) of a matrix has number i * headDim/16 + j, where i counts tiles
+// along the positions and j along the elements of the head.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_KVPAGES_H
@@ -29,14 +29,14 @@
 namespace air::codegen::cuda {
 
 inline constexpr uint32_t kKvPageTokens = 64;
-/// The largest supported headDim: attention keeps the sums of 8 query heads in
-/// registers.
+/// The largest supported headDim. It is limited because attention keeps headDim
+/// sums for each of 8 queries in registers.
 inline constexpr uint32_t kMaxHeadDim = 256;
 
 struct KvPages {
   uint32_t headDim = 0; ///< at most kMaxHeadDim
   uint32_t kvHeads = 0;
-  uint64_t pageBytes = 0;  ///< from one page to the next; a multiple of 16
+  uint64_t pageBytes = 0;  ///< distance between pages; a multiple of 16
   uint32_t tablePages = 0; ///< number of entries of a sequence's block table
 
   bool operator==(const KvPages &) const = default;

@@ -53,8 +53,8 @@ struct Place {
 /// tile and to one of the 32 columns of a group.
 struct Position {
   uint32_t lane;
-  /// The index among the lane's 4 words. Bit 0 is set for rows 8 to 15 of the
-  /// tile, and bit 1 for the second of the lane's two groups of four columns.
+  /// The index of one of the lane's 4 words. Its bit 0 is set for rows 8 to 15
+  /// of the tile, and its bit 1 for the lane's second group of four columns.
   uint32_t word;
   uint32_t four; ///< the column's index in its group of four
 };
@@ -88,8 +88,8 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
   const uint32_t high = (column / 32) % 2;
   const uint32_t first = at.four / 2 == 0 ? 4 + 4 * high : 12 - 12 * high;
   const uint32_t pair = column / 64;
-  // The upper bits of 64 columns take one word of a lane if there is one bit
-  // per code, and two words if there are two bits.
+  // For 64 columns, a lane has one word of upper bits if each code has one
+  // upper bit, and two words if each has two.
   const uint32_t word = bits == 1 ? pair : pair * 2 + at.word / 2;
   const uint32_t above = bits == 1 ? at.word : at.word % 2 * 2;
   const uint32_t bit = (at.four & 1) * 16 + first + above;

@@ -28,9 +28,9 @@
 //   nibbles    64 columns of 4-bit codes. Low nibbles hold the first 32 columns
 //              and high nibbles the second 32.
 //   straight nibbles
-//              As nibbles, but the codes of a group's columns 0, 1, 2 and 3 are
-//              in bytes 0, 1, 2 and 3 of a word. The codes are indices of a
-//              table with 16 entries.
+//              Like nibbles, but the codes of columns 0, 1, 2 and 3 of a
+//              group are in bytes 0, 1, 2 and 3 of a word. The codes are
+//              indices of a table with 16 entries.
 //   bytes      32 columns of 8-bit codes.
 //   words      16-bit elements. Two planes hold 32 columns, the first for row g
 //              and the second for row g+8.
@@ -101,9 +101,9 @@ struct T16Unit {
   uint32_t bytes;       ///< size of a unit, a multiple of 16
   uint32_t planes;      ///< number of planes of nibbles, bytes or words
   uint32_t upperOffset; ///< offset of the upper bits of the codes
-  /// The offset of the quantised scales, or of d if the dtype has none.
+  /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;
-  uint32_t minimumOffset; ///< offset of the minima, or of m
+  uint32_t minimumOffset; ///< offset of the minima (Q4_1, Q5_1: of m)
   /// The offset of d, and of dmin if the dtype has it, in dtypes with
   /// 256-column blocks.
   uint32_t superOffset;

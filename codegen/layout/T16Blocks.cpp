@@ -87,7 +87,7 @@ void writeNibbles(const uint16_t *codes, uint8_t *qs) {
 
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
                   T16Parts &parts) {
-  // The codes of this block, for dtypes with blocks of 32.
+  // Where this block's codes begin, if the dtype has blocks of 32.
   uint16_t *codes = parts.codes + (index < 8 ? index * 32 : 0);
   switch (dtype) {
   case DType::F16:

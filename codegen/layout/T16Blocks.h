@@ -15,8 +15,8 @@ namespace air::codegen {
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
   uint16_t codes[256] = {}; ///< unsigned codes, or 16-bit elements
-  /// Q6_K: each scale plus 128. IQ4_XS: each scale plus 32. MXFP4: the
-  /// exponents.
+  /// The quantised scales, plus 128 in Q6_K and plus 32 in IQ4_XS; in MXFP4,
+  /// the exponents.
   uint8_t scales[16] = {};
   uint8_t minima[8] = {};
   uint16_t d[8] = {}; ///< the bits of each block's float16 scale d

@@ -116,7 +116,7 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
 /// Rows of activations in BF16x32. A row may have any number of columns.
 struct Bf16Rows {
   std::vector<Bf16Tile> tiles;
-  std::vector<float> factors; ///< each token's scale; 1 for padding tokens
+  std::vector<float> factors; ///< one per token; 1 for padding tokens
 };
 Bf16Rows roundToBf16(std::span<const float> x, uint64_t k);
 

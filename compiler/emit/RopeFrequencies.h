@@ -41,9 +41,9 @@ struct YarnShape {
   /// Pairs that make fewer rotations than this over the original context have
   /// their frequency divided by `factor`.
   double betaSlow = 1;
-  /// A factor of `keep`, the weight of the unscaled frequency in the formula
-  /// for YaRN at the top of this file. If it is 0, the frequency of every pair
-  /// is divided by `factor`.
+  /// Multiplies `keep`, the weight of the unscaled frequency in the formula for
+  /// YaRN at the top of this file. If it is 0, the frequency of every pair is
+  /// divided by `factor`.
   double mix = 1;
 };
 

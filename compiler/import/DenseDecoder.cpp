@@ -50,8 +50,8 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
   return Status::ok();
 }
 
-/// Checks the keys whose values follow from other keys. A different value is
-/// refused, except 0, which means that the key is unset.
+/// Some keys are supported only with the value that follows from other keys.
+/// Refuses any other value except 0, which means that the key is unset.
 Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));

@@ -29,12 +29,12 @@ private:
   void writeRunsFrom(Value kvHead, Value token, Value range);
 };
 
-// The batch is divided into `parts` parts of shape.tokensPerTile tokens. Each
-// range of each KV head has one tile per part: tile t belongs to range
-// t / parts % ranges of KV head t / parts / ranges. A thread takes consecutive
-// tiles, so most of them read the pages of the same head. The consecutive tiles
-// of a range take parts alternately from the front and the back of the batch,
-// so that every thread gets tokens with short and with long histories.
+// The batch is divided into parts of shape.tokensPerTile tokens. Each range of
+// each KV head has one tile per part. Tiles are numbered head by head, and
+// within a head range by range. A thread takes consecutive tiles, so most of
+// its tiles read the pages of the same head. Within a range, tiles take parts
+// alternately from the front and the back of the batch, so that every thread
+// gets tokens with short and with long histories.
 void TileWriter::write() {
   b.tileLoop([&](Value tile) {
     const int64_t step = shape.tokensPerTile;

@@ -5,9 +5,9 @@
 // are two small matmuls:
 //   scores[key][row]     = sum over i of K[i][key] * query[i][row]
 //   weighted[i][row]    += sum over keys of V[key][i] * weights[key][row]
-// In both, a register tile multiplies panelColumns elements of K or V, each
-// broadcast to all lanes, by the lanes of one panel. The softmax between the
-// two matmuls therefore works on whole vectors: each lane holds the largest
+// In both, a register tile broadcasts each of panelColumns elements of K or V
+// to all lanes and multiplies it by the lanes of one panel. The softmax between
+// the two matmuls therefore works on whole vectors: each lane holds the largest
 // score of one row or the sum of its weights, and there are no horizontal
 // reductions. The elements of the KV cache are widened to f32 once per run of
 // tokens (AttentionParts.h). While a page is multiplied, the next page is
@@ -221,9 +221,9 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
       });
 }
 
-// Widens the K and V of a page to f32 in scratch.
-// V is widened only for the first `valid` keys of the page, but K for all 64:
-// the keys past `valid` may hold any bits, and their scores are masked later.
+// Widens a page to f32 in scratch: the K of all 64 keys, and the V of the first
+// `valid` keys. The other keys may hold any bits; their scores are masked
+// later.
 PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
                                          Value valid) {
   const Value keys = pageKeys(run, page);
@@ -260,11 +260,11 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
   return wide;
 }
 
-// Prefetches into L2 the share of the next page that belongs to one register
-// tile of scores: the tile whose first key is `key`. The prefetches are spread
-// over the multiplication, which takes much longer than widening a page does.
-// If they were spread over the widening instead, nearly all lines would wait
-// for memory at the same time.
+// Each register tile of scores prefetches a share of the next page into L2.
+// This function does so for the tile whose first key is `key`. The prefetches
+// are spread over the multiplication, which takes much longer than widening a
+// page does. If they were spread over the widening instead, nearly all lines
+// would wait for memory at the same time.
 void PanelsWriter::prefetchShare(const Page &page, const Place &place,
                                  Value key) {
   const Value tile =

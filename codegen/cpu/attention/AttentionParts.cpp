@@ -75,12 +75,12 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       lanes(isa.vectorBytes / 4), ranges(static_cast<int64_t>(spec.ranges)),
       tokensPerTile(spec.mClass == MClass::Large ? 8 : 1),
       blockTokens(blockTokensOf(spec.mClass, group)),
-      // kRowsTogether accumulators of this many floats fill half of the vector
-      // registers.
+      // kRowsTogether accumulators of rowLanes floats each take half of the
+      // vector registers.
       rowLanes(isa.vectorBytes == 64 ? 64 : 16),
       prefetches(isa.prefetchesStreams) {
-  // The number of accumulators in a register tile is panelColumns times the
-  // number of registers that panelRows floats take.
+  // The accumulators of a register tile, panelRows times panelColumns floats,
+  // take half of the vector registers.
   panelRows = 16;
   panelColumns = 4;
   if (isa.vectorBytes == 64) {
@@ -179,10 +179,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // The output of a head has as many elements as a token's V in the KV cache,
-    // so a vector in the output is aligned to the same number of elements as a
-    // vector in V. valueAlignment() states the alignment in bytes of V. Here it
-    // is converted to bytes of the output, whose elements have 4 bytes.
+    // A head's output has as many elements as its V has per token, so vectors
+    // in both are aligned to the same number of elements. valueAlignment() is
+    // in bytes of V, but elements of the output have 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

@@ -45,8 +45,8 @@ private:
   struct Rows {
     Value first; // the set's first row, counted from the start of the run
     int64_t count = 0;
-    // `sets` sets of a token share the work of prefetching, and this set has
-    // the index `set` among them. If `sets` is 0, this set prefetches nothing.
+    // The `sets` sets of a token share the work of prefetching, and `set` is
+    // the index of this one. If `sets` is 0, it prefetches nothing.
     int64_t set = 0;
     int64_t sets = 1;
     bool isFirst() const { return set == 0 && sets != 0; }
@@ -193,11 +193,11 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Divides `half`, which is the K or the V of the next page, into many equal
-// shares and prefetches one of them into L2. Every step of every loop over the
-// K or the V of the current page calls this function and gets another share.
-// This call comes from step `step` of `steps`, in loop `pass` of the `passes`
-// loops of the set `rows`. If rows.sets is 0, nothing is prefetched.
+// Prefetches one of many equal shares of `half`, the K or the V of the next
+// page, into L2. Each step of each loop over the current page's K or V calls
+// this function for a different share. The caller is step `step` of `steps`, in
+// loop `pass` of the `passes` loops of the set `rows`. If rows.sets is 0,
+// nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (!shape.prefetches || rows.sets == 0) {
@@ -218,13 +218,12 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
   }
 }
 
-// Prefetches into L1 for row `row` of `half`, which is the K or the V of a
-// page. The first loop over `half` calls this function before it loads the
-// first `loaded` of the row's `rowBytes` bytes. If shape.prefetches is false,
-// the rest of the row is prefetched. If it is true, the `rowBytes` bytes that
-// begin nearBytes after the row are prefetched, as if `next` followed `half`.
-// In both cases, cache lines are first requested in the order of their
-// addresses.
+// The first loop over `half`, the K or the V of a page, calls this function
+// before it loads the first `loaded` of the `rowBytes` bytes of row `row`. If
+// shape.prefetches is false, prefetches the rest of the row into L1. If it is
+// true, prefetches the `rowBytes` bytes that begin nearBytes after the start of
+// the row, as if `next` followed `half`. In both cases, cache lines are first
+// requested in the order of their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
                             int64_t loaded) {
   const Value offset = b.mul(row, b.i64(rowBytes));

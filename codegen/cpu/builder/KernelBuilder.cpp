@@ -22,8 +22,8 @@ KernelBuilder::KernelBuilder(ModuleOp parent, const std::string &name,
   builder.setInsertionPointToEnd(module.getBody());
   auto type = builder.getFunctionType({ptr(), i64(), i64(), ptr()}, {});
   function = func::FuncOp::create(builder, location, name, type);
-  // Argument 0 is the dispatch record and argument 3 the scratch memory. No
-  // other pointer that a kernel uses points into either of them.
+  // Arguments 0 (the dispatch record) and 3 (the scratch memory) are noalias:
+  // no other pointer that a kernel uses points into them.
   for (unsigned argument : {0U, 3U}) {
     function.setArgAttr(argument, "llvm.noalias", builder.getUnitAttr());
   }
@@ -304,9 +304,8 @@ void KernelBuilder::prefetch(Value pointer, StreamHint hint) {
   if (hint == StreamHint::None) {
     return;
   }
-  // The operands after the pointer are: read (0) rather than write, the
-  // temporal locality from 3 (high) to 0 (none), and data (1) rather than
-  // instructions.
+  // The operands after the pointer are 0 for a read, the temporal locality from
+  // 3 (high) to 0 (none), and 1 for data.
   const uint32_t locality = hint == StreamHint::T0   ? 3
                             : hint == StreamHint::T1 ? 2
                             : hint == StreamHint::T2 ? 1

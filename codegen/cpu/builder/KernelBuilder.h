@@ -16,8 +16,8 @@
 //   - Only fma() fuses a multiplication and an addition. Results are thus the
 //     same on all machines with the same vector width.
 //   - Every load and store states its alignment in bytes, which must hold.
-//     Bindings and scratch are aligned to 64 bytes, rows inside them only to
-//     their elements.
+//     Bindings and scratch are aligned to 64 bytes, but rows inside them only
+//     to the size of an element.
 //   - Bindings and batch fields are available anywhere in the function. Each is
 //     loaded once, on entry.
 //

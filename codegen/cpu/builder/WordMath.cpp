@@ -43,8 +43,8 @@ Value WordMath::apart(Value word, int64_t step, int64_t bits) {
 
 Value WordMath::eightBits(Value word, const std::array<int64_t, 4> &firstBits) {
   const Value bytes = b.recast(word, b.i8());
-  // vpmultishiftqb selects bits from lanes of 64 bits, cyclically. A lane holds
-  // two words, so the bit numbers of the second word are 32 larger.
+  // vpmultishiftqb numbers the bits of a lane of 64 bits. A lane holds two
+  // words, so the bit numbers of the second word are 32 larger.
   std::array<int8_t, 64> places;
   for (size_t at = 0; at < places.size(); ++at) {
     const int64_t lane = at % 8 < 4 ? 0 : 32;
@@ -82,8 +82,8 @@ Value WordMath::withSign(Value magnitude, Value signs, int64_t bit) {
 }
 
 WordMath::Four WordMath::byteFields(Value word) {
-  // Moves byte j alone to the top of its lane. That is one shuffle on x86,
-  // whereas a shift would also move the bytes below it and need a mask.
+  // Moves byte j to the top of its lane and clears the other bytes. On x86 this
+  // takes one shuffle, whereas a shift would also need a mask.
   const Value bytes = b.recast(word, b.i8());
   const Value zeros = b.zero(bytes.getType());
   const int64_t count =
@@ -125,9 +125,9 @@ WordMath::Four WordMath::signedBytes(Value word) {
 WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                                     int bias) {
   if (looksUp(bits)) {
-    // Element i of the table is the field in the lowest bits of i, as a float,
-    // plus the bias. lookUp() uses only the low four bits of an index, so the
-    // bits above them need no mask.
+    // Element i of the table is the number in the low `bits` bits of i plus the
+    // bias, as a float. lookUp() uses only the low four bits of an index, so
+    // indices need no mask.
     std::array<float, 16> table;
     for (int i = 0; i < 16; ++i) {
       table[i] = static_cast<float>((i & ((1 << bits) - 1)) + bias);

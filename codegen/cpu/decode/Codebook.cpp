@@ -35,8 +35,8 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kCodeBytes = 2;
-/// The numbers of 16-bit codes and of bytes among which one permutation
-/// selects.
+/// One permutation selects among kWordsPermuted 16-bit codes or among
+/// kBytesPermuted bytes.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
 /// The largest number of codes for which permutations are faster than a gather.
@@ -266,9 +266,9 @@ Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
   WordMath math(b);
   const int64_t step = choice.isOneForAll ? 0 : 1;
   if (b.isa().hasVbmi) {
-    // The index into the table is the value index with the element's bit of
-    // `choice` above it. The table repeats its first 8 or 16 elements up to 64,
-    // so the bits above that bit do not matter.
+    // An index into the table consists of the value index and, above it, the
+    // element's bit of `choice`. The bits above that do not matter, because the
+    // 64 elements of the table repeat its first 8 or 16.
     const int64_t first = choice.first - valueIndexBits;
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});

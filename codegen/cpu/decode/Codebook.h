@@ -6,12 +6,12 @@
 // value. A vector becomes a 16-bit code, and the table of codes is small enough
 // for registers and L1.
 //
-// A two-register AVX-512 permutation looks up 32 codes among 64 or, with
-// isa().hasVbmi, 64 bytes among 128, each of which is half of a code. Covering
-// the whole codebook with such permutations, and selecting between their
-// results by the upper index bits, is several times faster than gathering.
-// Gathers are used on other instruction sets and, where there are no byte
-// permutations, for large codebooks.
+// A two-register AVX-512 permutation looks up 32 codes in a table of 64. With
+// isa().hasVbmi, it can look up 64 half codes (bytes) in a table of 128.
+// Covering the whole codebook with such permutations, and selecting between
+// their results by the upper index bits, is several times faster than
+// gathering. Gathers are used on other instruction sets and, where there are no
+// byte permutations, for large codebooks.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -65,8 +65,8 @@ public:
   /// The value indices of elements 4 * part to 4 * part + 3 of entry `entry` (0
   /// to 3), one per byte. `part` is 0 for entries of four elements.
   Value valueIndices(const Codes &codes, int64_t entry, int64_t part) const;
-  /// Maps the elements that valueIndices() selects through the table `set` if
-  /// the element's bit of `choice` is set, and through `clear` if it is not.
+  /// Looks up each value index that valueIndices() returns: in the table `set`
+  /// if the element's bit of `choice` is set, and otherwise in `clear`.
   Value numbers(const Codes &codes, int64_t entry, int64_t part,
                 const Choice &choice, const Table &clear,
                 const Table &set) const;

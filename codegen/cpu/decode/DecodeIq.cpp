@@ -36,7 +36,8 @@ Value eightSigns(KernelBuilder &b, Value sevens) {
 /// Emits elements of a codebook entry, with their signs applied.
 class SignedEmitter {
 public:
-  /// Every value divided by `divisor` must be below 2^(fieldBits - 1).
+  /// The sink gets value / divisor in fields of `fieldBits` bits. The magnitude
+  /// of the quotient must be below 2^(fieldBits - 1).
   SignedEmitter(const Codebook &numbers, DecodeSink &to,
                 std::span<const int8_t> values, int divisor, int64_t fieldBits)
       : book(numbers), sink(to), bits(fieldBits) {
@@ -230,7 +231,7 @@ void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
   const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
   Value d = block.half("d");
   sink.repeat(4, 64, [&](Value pair) {
-    // For each 32 columns, `high` holds 16 bits: three upper bits of the index
+    // For every 32 columns, `high` holds 16 bits: three upper bits of the index
     // of each of four codebook entries, three bits of the scale, and the sign
     // of the delta.
     Value high = block.word("qh", 0, pair);
@@ -275,7 +276,7 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
   d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
   sink.repeat(4, 64, [&](Value pair) {
-    // For each 32 columns, `high` holds four nibbles, one for each codebook
+    // For every 32 columns, `high` holds four nibbles, one for each codebook
     // entry. A nibble has three bits of the entry's index and the sign of its
     // delta.
     Value high = block.word("qh", 0, pair);

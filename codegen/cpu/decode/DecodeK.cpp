@@ -12,7 +12,7 @@ int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
 /// The scales and minima of Q4_K and Q5_K, four bytes per word.
 struct ScaleMins {
-  std::array<Value, 2> scales; ///< of sub-blocks 0-3 and 4-7
+  std::array<Value, 2> scales; ///< one word for sub-blocks 0-3, one for 4-7
   std::array<Value, 2> mins;
 };
 
@@ -158,8 +158,8 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
             Value low =
                 b.andBits(b.shiftRight(lows[i], 2 * plane), everyByte(3));
             // 4 is subtracted from an element if its bit in "hmask" is clear.
-            // Here 4 is always subtracted (the bias), and the bit, as bit 2 of
-            // the field, adds 4 if it is set.
+            // Here, the bias subtracts 4 from every element, and bit 2 of the
+            // field, a copy of that bit, adds 4 again if it is set.
             Value top = plane < 2 ? b.shiftLeft(highs[i], 2 - plane)
                                   : b.shiftRight(highs[i], plane - 2);
             Value q = b.orBits(low, b.andBits(top, everyByte(4)));

@@ -1,8 +1,8 @@
 //===- DecodeLegacy.cpp - blocks of 32 with one scale -----------*- C++ -*-===//
 //
-// In the dtypes with four or five bits per element, byte j of "qs" holds the
-// low four bits of element j in its low nibble and those of element j + 16 in
-// its high nibble.
+// In the dtypes with four or five bits per element, the low nibble of byte j of
+// "qs" holds the low four bits of element j, and the high nibble holds the low
+// four bits of element j + 16.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/builder/WordMath.h"

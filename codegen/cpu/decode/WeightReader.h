@@ -84,11 +84,11 @@ public:
   RowBlockReader(KernelBuilder &builder, DType dtype, Layout layout, int64_t n,
                  int64_t k, Value matrix, Value rowBlock);
 
-  /// Block column `index` (i64); for a dtype without blocks, column `index`.
-  /// With a prefetch distance (in bytes; only for layout x16), the loads of the
+  /// Returns block column `index` (i64) or, for a dtype without blocks, column
+  /// `index`. If `prefetchAhead` is not 0 (layout x16 only), the loads of the
   /// BlockReader also prefetch the bytes at this distance, each cache line
-  /// once. Prefetches that are spread over the loads do not delay them as a
-  /// burst of prefetches would.
+  /// once. Prefetches that are spread over the loads delay them less than a
+  /// burst would.
   BlockReader block(Value index, int64_t prefetchAhead = 0) const;
   KernelBuilder &builder() const { return b; }
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in

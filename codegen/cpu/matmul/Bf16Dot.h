@@ -44,9 +44,9 @@ void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one Bf16Tile per block
 /// of columns. The panels are multiplied with one token tile after another;
-/// `tile` is the index of the tile at `x`. The tokens are multiplied in turns
-/// of `microTokens`, up to the turn with the last token that exists
-/// (PanelPrefetch::tokens).
+/// `tile` is the index of the tile at `x`. The tokens are multiplied
+/// `microTokens` at a time, until all that exist (PanelPrefetch::tokens) have
+/// been multiplied.
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   int64_t microTokens, mlir::Value x, mlir::Value tile,
                   mlir::Value sums, mlir::Value columns,

@@ -109,8 +109,9 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
       return sums;
     }
   }
-  // The bias must count only once per group, so the group's first sums start
-  // from its contribution. The sums for other shifts start from 0.
+  // A group has separate sums for every shift. Only the first of them start
+  // from the contribution of the bias, which must count once; the others start
+  // from 0.
   const bool isFirst = sumsOfBytes.empty();
   Sums &sums = sumsOfBytes.emplace_back(Sums{shift, {}});
   Value zero = b.zero(b.vec(b.i32(), kRowLanes));

@@ -41,9 +41,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
     layout.columns /= 2;
   }
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // In I8, the product of a scale and 1.5 * 2^23 must be exact, but it
-  // overflows for the largest scales of MXFP4, up to 2^126. The scales of the
-  // other dtypes are short: float16 numbers, or numbers of eight bits (NVFP4).
+  // In I8, the product of a short scale and 1.5 * 2^23 must be exact. It is for
+  // scales that are float16 or eight-bit numbers (NVFP4), but it overflows for
+  // the largest scales of MXFP4, up to 2^126.
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }
@@ -118,8 +118,8 @@ Value TokenScales::sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
   return splatAt(b, ofColumns, field, more, element);
 }
 
-/// The number of bits by which kernels shift the correction for a bias of -128
-/// right, so that it becomes the correction for layout.bias.
+/// A right shift by this number of bits turns the correction for a bias of -128
+/// into the correction for layout.bias.
 static int64_t biasShift(const Int8PanelLayout &layout) {
   return 7 - std::countr_zero(static_cast<unsigned>(-layout.bias));
 }
@@ -132,8 +132,9 @@ static bool startsAtConversion(const Int8PanelLayout &layout) {
                              layout.columns == kColumns;
 }
 
-/// Computes dotStart(), in any number of lanes. `conversion` and `biasSums` are
-/// elements of the ActivationTile, for the columns of the scale group.
+/// Computes dotStart() in any number of lanes. `conversion` is from
+/// ActivationTile::conversions. `biasSums` is from ActivationTile::biasSums,
+/// for the columns of the scale group.
 static Value startOf(KernelBuilder &b, const Int8PanelLayout &layout,
                      Value conversion, Value biasSums, Scales scales) {
   Value start =
@@ -144,8 +145,7 @@ static Value startOf(KernelBuilder &b, const Int8PanelLayout &layout,
   if (layout.bias == 0) {
     return start;
   }
-  // The activations store the correction for a bias of -128. A right shift
-  // turns it into the correction for a bias of smaller magnitude.
+  // The activations store the correction for a bias of -128.
   return b.add(b.shiftRightSigned(biasSums, biasShift(layout)), start);
 }
 
@@ -207,9 +207,9 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
     if (which == Scales::OnGrid) {
       dot = b.sub(b.bitcast(sum, b.f32()), conversion(b.f32()));
     } else {
-      // Off the grid, the power of two is split between the dot product and the
-      // scale. This keeps both from overflowing and underflowing, unless the
-      // block holds an infinity or a NaN.
+      // For scales off the grid, the power of two is split between the dot
+      // product and the scale, so that neither overflows or underflows unless
+      // the block holds an infinity or a NaN.
       Value powers = powersOf(b, conversion(b.i32()));
       Value power =
           b.sub(b.shiftRightSigned(powers, 23),

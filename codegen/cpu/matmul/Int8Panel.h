@@ -11,12 +11,12 @@
 // their bits at the end are those of the float c + dot * 2^(n - 23)
 // (kConversionBits in codegen/KernelSpec.h). Scaling also removes c:
 //
-//   I8Grid  The power of two of the token's scale is in n. A subtraction of c
-//           therefore yields the dot product times that power of two, without
-//           rounding. A panel holds each weight scale s once for each step of
-//           the activations' scales, as s * 2^-24 * (1 + step / 4), and NaN for
-//           the step that marks a NaN scale. One FMA multiplies by the scales
-//           for the token's step and adds to the total.
+//   I8Grid  n depends on the exponent of the token's scale. Subtracting c
+//           yields the dot product times 2^(exponent + 24), without rounding. A
+//           panel holds each weight scale s once for each step of the
+//           activations' scales, as s * 2^-24 * (1 + step / 4), and NaN for the
+//           step that marks a NaN scale. One FMA multiplies by the scales for
+//           the token's step and adds to the total.
 //   I8      c is 1.5 * 2^23. A panel holds each weight scale s, and -c * s. One
 //           FMA yields s * dot, and another one multiplies it by the token's
 //           scale and adds to the total. -c * s must be exact, so s must have
@@ -24,8 +24,8 @@
 //           other scales (MXFP4), dot products start from 0 and are converted.
 //
 // The grid has a limited range. If any token's scale in the columns of a panel
-// is off the grid, slower code runs that is correct for all scales; on the grid
-// both produce the same bits.
+// is off the grid, slower code runs that is correct for all scales. For scales
+// on the grid it produces the same bits.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -101,8 +101,8 @@ struct TokenScales {
   /// offset of a field that has one number per token yields the address of the
   /// token's number in this field.
   mlir::Value once;
-  /// `once` plus the byte offset, within biasSums, of the numbers for the scale
-  /// group's columns. The offset within scaledSums is the same.
+  /// `once` plus the byte offset that the numbers for the scale group's columns
+  /// have in biasSums, and equally in scaledSums.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.
@@ -140,10 +140,10 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
 /// block of columns. The panels are multiplied with one token tile after
 /// another; `tile` is the index of the tile at `x`, and the next one is
-/// `tileBytes` further on. The tokens are multiplied in turns of `microTokens`,
-/// up to the turn with the last token that exists (PanelPrefetch::tokens).
-/// `starts` is the address of int8StartBytes() bytes of scratch, which are
-/// 64-byte aligned.
+/// `tileBytes` further on. The tokens are multiplied `microTokens` at a time,
+/// until all that exist (PanelPrefetch::tokens) have been multiplied. `starts`
+/// is the address of int8StartBytes() bytes of scratch, which are 64-byte
+/// aligned.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

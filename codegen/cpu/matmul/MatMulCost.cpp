@@ -98,7 +98,7 @@ Operations operationsOf(DType dtype) {
 constexpr uint64_t kManyTokens = 128;
 
 /// The operations that scale a token's sums, for each scale of a block. The
-/// numbers in kOperations include them for one token, so every other token adds
+/// numbers in kOperations include them for one token. Each further token adds
 /// this number.
 constexpr double kTokenOperations = 5;
 
@@ -116,11 +116,10 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   return {StreamLoads::Burst};
 }
 
-/// The rate at which streams are read with prefetches of the given hint and
-/// distance (None and 0 for no prefetches). It is the smallest rate of the
-/// kinds `loads`, without the kinds that were not measured without prefetches.
-/// The result is 0 if no kind is left, or if one of them was not measured with
-/// these prefetches.
+/// The smallest rate at which streams of the kinds `loads` are read with the
+/// given prefetches (hint None and distance 0 for none). Kinds whose rate
+/// without prefetches is unknown are ignored. The result is 0 if this ignores
+/// all kinds, or if another kind was not measured with these prefetches.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {

@@ -14,9 +14,9 @@
 // share of the bandwidth of all cores together. D is the number of dot products
 // of 64 bytes, and d the time of one dot product. V is the number of other
 // vector operations on 64 bytes, and v the time that any operation takes to
-// issue. d follows from the rate byte_dot, and v from byte_dot_mixed: the loop
-// that measures byte_dot_mixed has 1.5 other operations per dot product, so an
-// operation takes 1/2.5 of the time per dot product.
+// issue. d follows from the rate byte_dot, and v from byte_dot_mixed. The loop
+// that measures byte_dot_mixed has 1.5 other operations per dot product, so v
+// is its time per dot product divided by 2.5.
 //
 // With float32 activations, FMAs take the place of the dot products. The model
 // leaves out the scaling and adding of the sums that kernels with panels keep
@@ -73,10 +73,9 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// The time for the arithmetic of a matmul of one token with `weightBytes`
-/// bytes of weights of spec.dtype. It is given as the bytes of vector operands
-/// that a core processes in this time (kMixedOperandBytes in CpuRates.h): 64
-/// per operation.
+/// The time for the arithmetic of multiplying one token by `weightBytes` bytes
+/// of weights of spec.dtype. It is measured in bytes of vector operands, 64 for
+/// each operation (kMixedOperandBytes in CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of operands that all cores together process per second; 0 if the
@@ -109,8 +108,8 @@ struct Prefetch {
 /// bursts, or none if a stream without prefetches is nearly as fast. With
 /// several tokens, there is arithmetic between the loads, and the hardware's
 /// prefetcher alone runs late, so prefetches are left out only if they slow
-/// reading down. Such a kernel resembles both single loads and bursts, so the
-/// slower of these two streams gives the rate of a prefetch.
+/// reading down. Such a kernel resembles a stream of single loads and one of
+/// bursts, so prefetches are judged by the slower of the two.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

@@ -101,8 +101,8 @@ private:
   void lastPass(Value rowBlock, Value firstToken, Value rest, int64_t tokens);
   void pass(Value rowBlock, Value firstToken, int64_t tokens);
 
-  /// The class for which passes are emitted. It differs from that of the spec
-  /// where a large-M kernel uses this code (emitGemvRows()).
+  /// The class for which passes are emitted. It differs from spec.mClass if a
+  /// large-M kernel uses this code (emitGemvRows()).
   const MClass mClass;
 };
 

@@ -56,7 +56,8 @@ Block loadBlock(KernelBuilder &b, Value x) {
   return block;
 }
 
-/// The scale of one block. If the members are vectors, each lane has a block.
+/// The scale of one block or, if the members are vectors, of one block per
+/// lane.
 struct Scale {
   Value scale;
   Value inverse;
@@ -324,8 +325,8 @@ void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
   }
 }
 
-/// Stores the multipliers of up to 16 tokens in scratch. If `first` is 0, also
-/// stores the reciprocals of the multipliers in `factors`.
+/// Stores the multipliers of up to 16 tokens in scratch. The tile with the
+/// row's first columns also stores their reciprocals in `factors`.
 void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
                       int64_t k, Value tokens, Value factors) {
   b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {

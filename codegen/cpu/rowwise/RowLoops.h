@@ -1,7 +1,7 @@
 //===- RowLoops.h - loops over one row of floats ----------------*- C++ -*-===//
 //
 // These loops, which several kernels use, run over a row of float32 in memory.
-// Rows are aligned to their elements only, and their lengths are compile-time
+// Rows need only be aligned to 4 bytes, and their lengths are compile-time
 // constants.
 //
 //===----------------------------------------------------------------------===//
