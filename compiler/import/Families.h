@@ -15,7 +15,7 @@
 
 namespace air::compiler {
 
-/// Builds the llm.model of the reader's source in `module`.
+/// Builds in `module` the llm.model of the source that `reader` reads.
 using BuildModel = Status (*)(SourceReader &reader, mlir::ModuleOp module);
 
 struct Family {

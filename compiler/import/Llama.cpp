@@ -3,7 +3,7 @@
 // The converters to GGUF permute the rows of q and k, so that RoPE rotates
 // pairs of adjacent elements (RopeKind::Norm). Llama 3's frequency scaling is
 // stored in the tensor rope_freqs.weight. Mistral has the same graph, but the
-// number of heads times the head size may differ from the width.
+// number of heads times the head size may differ from the model's width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

@@ -33,7 +33,7 @@ enum class Neutral : uint8_t {
 struct NeutralKey {
   std::string_view key; ///< without the architecture's prefix
   Neutral neutral;
-  std::string_view what; ///< what a value that is not neutral means
+  std::string_view what; ///< the feature that other values turn on
 };
 
 /// Returns the table, sorted by key.

@@ -2,7 +2,7 @@
 //
 // Each head of q and k is normalised before RoPE, which is of the kind
 // RopeKind::Neox. The number of heads times the head size may differ from the
-// width.
+// model's width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

@@ -2,16 +2,16 @@
 //
 // Reads GGUF's keys for context extension by RoPE scaling, and evaluates them
 // as transformers' modeling_rope_utils does. Let
-// g(m) = 0.1 * m * ln(factor) + 1 for a factor above 1, and 1 otherwise.
+// g(m) = 0.1 * m * ln(factor) + 1 if the factor is above 1, and 1 otherwise.
 // Cosines and sines are multiplied by attn_factor with every kind of scaling.
 // With YaRN they are also multiplied
 //
-//   by yarn_attn_factor (attention_factor in the model's configuration) where
-//   that key is present,
-//   otherwise by g(1) / g(yarn_log_multiplier) where that key is not 0,
+//   by yarn_attn_factor (attention_factor in the model's configuration) if that
+//   key is present,
+//   otherwise by g(1) / g(yarn_log_multiplier) if that key is not 0,
 //   otherwise by g(1), unless yarn_ext_factor is 0.
 //
-// llama.cpp overwrites yarn_attn_factor with g(1), so that its value is lost.
+// llama.cpp ignores the value of yarn_attn_factor: it overwrites it with g(1).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_ROPESCALING_H

@@ -254,8 +254,8 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
 }
 
 Status SourceReader::refuseTensor(const std::string &name) const {
-  // Layer numbers are compared as text, because the number in "blk.12." may
-  // have any length.
+  // Layer numbers are compared as text, because they may be too long for an
+  // integer.
   constexpr size_t kDigits = 4; // index of the number in "blk.12."
   const size_t end = name.find('.', kDigits);
   if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {

@@ -1,8 +1,8 @@
 //===- CodecChoice.h - when coded weights make a pass faster ----*- C++ -*-===//
 //
 // Coded weights take fewer bytes on the disk, but cores must decode them. The
-// cores compute as fast as the memory delivers the weights, and are idle if the
-// disk takes longer. Codecs pay if the cores can decode in that idle time.
+// cores are busy for as long as the memory takes to deliver the weights. Codecs
+// pay if the disk takes so much longer that there is time left for decoding.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -16,14 +16,14 @@
 namespace air::compiler {
 
 /// The largest ratio of coded to uncoded bytes at which a codec is worth its
-/// costs: coded weights are packed more slowly, and decoding needs memory in
-/// which weights could stay.
+/// costs: packing takes longer, and decoding takes memory that could hold
+/// weights.
 inline constexpr double kWorthwhileRatio = 0.95;
 
 /// Weights that would be stored with one codec.
 struct CodedPart {
   uint64_t bytes = 0;      ///< uncoded bytes that a pass reads from disk
-  double ratio = 1;        ///< bytes of the coded form / bytes uncoded
+  double ratio = 1;        ///< coded bytes / uncoded bytes
   uint64_t decodeRate = 0; ///< uncoded bytes/s of one core; 0 = not known
 };
 

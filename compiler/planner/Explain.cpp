@@ -49,7 +49,7 @@ public:
     AIR_RETURN_IF_ERROR(addGains(result, problem));
     AIR_ASSIGN_OR_RETURN(result.maxContext, largestContext(problem));
     // leastRam() leaves room for rounding, so largestContext() may return less
-    // than the requested context, although a placement for that was found.
+    // than the requested context, for which a placement was found above.
     result.maxContext = std::max(result.maxContext, needs.ram.context);
     AIR_ASSIGN_OR_RETURN(result.maxResidentContext,
                          largestContext(withoutStreams(problem)));
@@ -101,8 +101,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Plans exist only for machines without a GPU. This time makes the
-      // prediction the same as the plan's.
+      // Plans exist only for machines without a GPU. With this time, the
+      // prediction here is the same as the one in the plan.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);
@@ -121,8 +121,8 @@ private:
       problem.ram = machine.memoryBytes;
     }
     problem.disk = options.disk;
-    // Plans exist only for machines without a GPU. Their predictions count what
-    // kernels read, but not what the disk writes to the ring.
+    // Plans exist only for machines without a GPU. The predictions in a plan do
+    // not count the bytes that the disk writes to the ring.
     problem.isForPlan = gpu == nullptr;
     problem.countsRingWrites = gpu != nullptr;
     std::optional<uint64_t> kv = kvBytesOf(needs.ram.context);
@@ -155,7 +155,7 @@ private:
     return problem;
   }
 
-  /// The same problem, except that nothing may be streamed but rows of tables.
+  /// The same problem, except that only rows of tables may be streamed.
   static ResidencyProblem withoutStreams(ResidencyProblem problem) {
     uint64_t tables = 0;
     for (const WeightClass &weights : problem.classes) {

@@ -1,9 +1,9 @@
 //===- ModelNeeds.h - what a model asks of a machine ------------*- C++ -*-===//
 //
-// The sizes and the arithmetic of a model, as far as they decide where its
-// weights should lie and how fast it can be. They are measured on the module
-// after the pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they
-// match the plan that airpack would write.
+// The sizes and numbers of operations that decide where a model's weights
+// should lie and how fast it can be. measureNeeds() determines them after the
+// pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they match the
+// plan that airpack would write.
 //
 // Thread-safety: plain data.
 //
@@ -19,9 +19,9 @@
 
 namespace air::compiler {
 
-/// Numbers of operations for one token. `all` is the total; each other field
-/// counts the operations of the CPU's kernels in one number format. A product
-/// and an addition are two operations.
+/// The numbers of operations for one token; a product and an addition are two
+/// operations. `all` is the total. The other fields are the operations that the
+/// CPU's kernels perform in each number format.
 struct TokenOps {
   double all = 0;
   double float32 = 0;
@@ -38,9 +38,9 @@ struct ClassNeeds {
   bool isGathered = false;
   bool isForOutputs = false;
   uint64_t largestStep = 0;
-  TokenOps ops; ///< for one token of the predicted prompt
-  /// The arithmetic of a pass of one token, in bytes of vector operands
-  /// (kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
+  TokenOps ops; ///< per token while a prompt is read
+  /// The CPU's arithmetic for one token, in bytes of vector operands (see
+  /// kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
   double operandBytes = 0;
 };
 
@@ -48,9 +48,9 @@ struct ModelNeeds {
   std::vector<ClassNeeds> classes; ///< in the order listed at ClassNeeds::name
   uint64_t weightBytes = 0;        ///< of all classes
   RamDemand ram;                   ///< what needs RAM besides the weights
-  uint64_t operandRate = 0;        ///< bytes of operands per second, all cores
+  uint64_t operandRate = 0;        ///< vector operand bytes/s of all cores
   std::string kvType;              ///< "f16" or "f32"
-  uint64_t promptTokens = 1;       ///< tokens of the prompt that is predicted
+  uint64_t promptTokens = 1;       ///< length of the prompt in the prediction
   uint64_t layers = 0;
   uint64_t parameters = 0;
   uint64_t trainedContext = 0;

@@ -13,7 +13,7 @@
 namespace air::compiler {
 namespace {
 
-/// The unit of this file's sizes is a page, unless a name says bytes.
+/// Sizes in this file are in pages, unless a name says bytes.
 uint64_t pagesOf(uint64_t bytes) { return ceilDiv(bytes, kPlanPageBytes); }
 
 constexpr uint64_t kReadAheadPages = kReadAhead / kPlanPageBytes;
@@ -67,7 +67,7 @@ public:
         pinned += size;
       }
     }
-    // The order in which a pass reads them.
+    // Sorts the runs into the order in which a pass reads them.
     std::sort(runs.begin(), runs.end(), [](const Run &a, const Run &b) {
       return std::tie(a.firstStep, a.segment, a.begin) <
              std::tie(b.firstStep, b.segment, b.begin);
@@ -100,9 +100,9 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // If few weights exceed the room, a pass that fills a ring of the preferred
-    // size twice streams more than is necessary. A smaller ring that a pass
-    // fills twice then leaves more weights in RAM.
+    // If the weights exceed the room only slightly, a ring of the preferred
+    // size that a pass fills twice makes the pass stream more than necessary. A
+    // smaller ring that a pass fills twice leaves more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {
@@ -113,9 +113,9 @@ public:
       share = choice->share;
       ring = choice->ring;
     } else {
-      // Only what must stay in RAM is kept there. The ring gets the rest of the
-      // room, and is then reduced to a size that a pass fills a whole number of
-      // times, unless that is too small.
+      // Only the pages that must stay in RAM are kept there, and the ring gets
+      // the rest of the room. The ring is then reduced to a size that a pass
+      // fills a whole number of times, unless that size is too small.
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =
@@ -131,8 +131,8 @@ private:
   /// The sizes, in pages, that follow if every divided segment keeps the same
   /// share of its pages in RAM.
   struct Sizes {
-    uint64_t kept = 0;     ///< of all divided segments, in RAM
-    uint64_t streamed = 0; ///< of all divided segments, in a pass
+    uint64_t kept = 0;     ///< pages that stay in RAM
+    uint64_t streamed = 0; ///< pages that each pass reads
     /// The most pages that the ring must hold for one step: all pages of the
     /// pass from the first to the last one that the step needs.
     uint64_t largestStep = 0;
@@ -200,8 +200,8 @@ private:
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
     // When step run.firstStep runs, the ring must hold the pages [begin, end)
-    // of the pass: from the start of run number `oldest`, which is the first
-    // one that this step or a later one needs, to the end of `run`.
+    // of the pass. They begin with run number `oldest`, the first one that this
+    // step or a later one needs, and end with `run`.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -230,8 +230,8 @@ private:
 
   /// Chooses the largest share for which everything fits in `room` and the ring
   /// has at least the size that `leastSize` gives. A pass fills the ring `laps`
-  /// times. With a larger share, the pages that are kept grow by more than the
-  /// ring shrinks, so more RAM is needed.
+  /// times. A larger share needs more RAM, because it adds more pages than the
+  /// ring loses.
   std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
                                   RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
@@ -253,10 +253,10 @@ private:
   }
 
   /// Chooses the number of laps, at least 2, with which the largest share stays
-  /// in RAM. More laps make the ring smaller, which leaves more room for
-  /// weights, but the ring must not become smaller than wantedRing(). With few
-  /// laps, the room limits the share; with many, the size of the ring does. The
-  /// best number is one of the two where this changes.
+  /// in RAM. More laps mean a smaller ring and more room for weights, but the
+  /// ring must not become smaller than wantedRing(). With few laps, the room
+  /// limits the share; with many, this smallest ring does. The best number is
+  /// the largest one at which the room is the limit, or the next one.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -299,8 +299,7 @@ private:
     uint64_t position = 0;
     uint32_t last = 0;
     for (size_t i = 0; i < runs.size();) {
-      // Runs of a segment that follow each other, and that the same step needs
-      // first, are read together.
+      // Adjacent runs of a segment with the same first step are read together.
       const Run &first = runs[i];
       uint64_t end = first.begin;
       const uint64_t start = position;
@@ -363,18 +362,17 @@ private:
       const uint64_t end = position + read.bytes / kPlanPageBytes;
       int64_t after = 0;
       if (end > ring) {
-        // The read overwrites what the same pass has read one lap earlier.
+        // The read overwrites what the same pass read one lap earlier.
         after = stepOf(end - ring - 1);
       } else if (lastLap + position < streamed) {
-        // The read overwrites what the pass before has read in its last lap.
+        // The read overwrites what the previous pass read in its last lap.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The last lap of the pass before did not reach this part of the ring,
-        // so the read overwrites what the lap before that one has read.
+        // The last lap of the previous pass did not reach this part of the
+        // ring, so the read overwrites what the lap before that one read.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
-      // Reads are made in order, so none begins before the one that precedes
-      // it.
+      // Reads are made in order, so no read begins before the previous one.
       read.afterStep = before = std::max(before, after);
       position = end;
     }

@@ -8,13 +8,13 @@
 // whole layers stayed in RAM instead, nothing could be read while those layers
 // compute, unless the buffer were larger.
 //
-// The buffer is a ring. What a pass reads is laid into it in the order of the
-// steps that need it, and for each step in the order of the file. It continues
-// at the start of the ring when the ring is full, so each byte has a fixed
-// place. A read may begin when the last step that needs what it overwrites has
-// run. Reads go on from the end of a pass into the next pass, which begins at
-// the start of the ring again. The ring's size is chosen so that a pass fills
-// it a whole number of times; otherwise its end would be unused between passes.
+// The buffer is a ring. A pass fills it in the order of the steps that need the
+// bytes, and for each step in the order of the file. When the ring is full, the
+// pass continues at its start. Every pass begins at the start of the ring, so
+// each byte has the same place in all passes. A read may begin when the last
+// step that needs what it overwrites has run, even if that step belongs to the
+// previous pass. The ring's size is chosen so that a pass fills it a whole
+// number of times; otherwise its end would be unused between passes.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -96,9 +96,9 @@ struct WeightPlacement {
 /// Segments smaller than this stay in RAM: they are norms and the like, and
 /// reading them separately would cost more than their memory is worth.
 inline constexpr uint64_t kSmallestStreamed = uint64_t{64} << 10;
-/// The largest part of a segment that is read at once. It is a multiple of the
-/// sizes of requests with which disks reach their full rate, 1 to 4 MiB. Small
-/// reads need not wait long until no step needs the bytes that they overwrite.
+/// The largest part of a segment that is read at once. Requests of 1 to 4 MiB,
+/// with which disks reach their full rate, divide it evenly. Larger reads would
+/// wait longer until no step needs the bytes that they overwrite.
 inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
@@ -106,12 +106,12 @@ inline constexpr uint64_t kMaxReads = 16384;
 /// How much more the ring holds than a step needs, so that the disk is busy
 /// while that step computes: at least kReadAhead, and at least half of the most
 /// that any step needs. In two cases it may be less, down to kLeastReadAhead,
-/// which is one read: if RAM is too small, or if so much of the weights fits in
-/// RAM that a pass reads less than two such rings hold.
+/// which is one read: if RAM is too small, or if a pass streams so little that
+/// it would not fill such a ring twice.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 
-/// The RAM that keeps all weights and tables.
+/// The RAM that is needed to keep all weights and tables there.
 uint64_t residentBytes(const WeightProblem &problem);
 
 /// The least RAM for which placeWeights() finds a placement.

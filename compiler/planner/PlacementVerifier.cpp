@@ -19,7 +19,7 @@ Status refuse(const std::string &what) { return verificationError(what); }
 
 std::string name(size_t read) { return "read " + std::to_string(read); }
 
-/// Checks that pieces are whole pages, ascend, and cover their segment.
+/// Checks that pieces are whole pages in order, and cover their segment.
 Status verifyPieces(const WeightProblem &problem) {
   for (size_t i = 0; i < problem.weights.size(); ++i) {
     const WeightSegment &segment = problem.weights[i];
@@ -187,7 +187,7 @@ Status verifyKeeps(const WeightProblem &problem,
     const size_t other = (index + ahead) % reads.size();
     const int64_t pass = index + ahead < reads.size() ? 0 : steps;
     if (pass + reads[other].afterStep >= lastUse) {
-      return Status::ok(); // This read and all later ones wait.
+      return Status::ok(); // This and all later reads wait for the last use.
     }
     if (touches(part, reads[other], placement.ringBytes)) {
       return refuse(name(other) + " may overwrite what " + name(index) +

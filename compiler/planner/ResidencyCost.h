@@ -18,7 +18,7 @@ struct ClassCost {
   double bytes = 0;      ///< bytes of the class that the pass reads
   double cpuReading = 0; ///< seconds for reading them from RAM
   double gpuReading = 0; ///< seconds for reading them from VRAM
-  double cpuSeconds = 0; ///< the longer of reading and arithmetic
+  double cpuSeconds = 0; ///< reading and arithmetic, which overlap
   double gpuSeconds = 0;
 };
 
@@ -28,7 +28,7 @@ ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
 /// The share of the class that a pass reads.
 double touchedShare(const WeightClass &weights, const Phase &phase);
 
-/// How often a streamed byte is counted on the memory bus.
+/// How many times a streamed byte counts on the memory bus.
 double streamedCrossings(const ResidencyProblem &problem);
 
 } // namespace air::compiler

@@ -77,8 +77,8 @@ public:
       total += static_cast<double>(weights.bytes);
     }
     total = std::max(total, 1.0);
-    // The program's unit of time is the time to read all weights from RAM once,
-    // at an arbitrary rate if that of the RAM is not known.
+    // The linear program's unit of time is the time to read all weights from
+    // RAM once. If the rate of the RAM is not known, kSomeRate takes its place.
     constexpr double kSomeRate = 1e10;
     unit =
         total / (problem.links.memory > 0 ? problem.links.memory : kSomeRate);
@@ -122,8 +122,8 @@ public:
     return finish(chosen ? *chosen : *fastest);
   }
 
-  /// Returns the least bytes of RAM for weights, ring and KV cache; nullopt if
-  /// the other capacities do not suffice. The problem must have no limit of
+  /// Returns the least RAM, in bytes, that weights, ring and KV cache need;
+  /// nullopt if the other capacities do not suffice. The problem must not limit
   /// RAM.
   Result<std::optional<uint64_t>> solveForRam() {
     if (!placeKv() || !build()) {
@@ -150,8 +150,8 @@ public:
 private:
   using Terms = std::vector<LinearProgram::Term>;
 
-  /// The variables of a class: its shares in VRAM, in RAM and on the disk, and,
-  /// for each phase, how much of the last two the CPU and the GPU compute.
+  /// The variables of a class: its shares in VRAM, in RAM and on the disk; and
+  /// for each phase, how much of the RAM and disk shares each device computes.
   struct Tiers {
     size_t vram = 0;
     size_t ram = 0;
@@ -213,7 +213,7 @@ private:
     for (const Phase &phase : problem.phases) {
       addPhase(phase);
     }
-    // Rounding to pages only matters where a class is cut.
+    // Only placements that may divide classes round shares to pages.
     const uint64_t room = cutsClasses(combination) ? kRoundingRoom : 0;
     const bool hasWholeTables =
         problem.isForPlan && combination.streams == Streams::Rows;
@@ -224,8 +224,8 @@ private:
            limit(disk, problem.disk, 0, diskRoom);
   }
 
-  /// Limits a sum of shares to what is left of `capacity` without `taken` and
-  /// `room`.
+  /// Limits the bytes of a sum of shares to `capacity` minus `taken` and
+  /// `room`. Returns false if `taken` exceeds `capacity`.
   bool limit(const Terms &terms, std::optional<uint64_t> capacity,
              uint64_t taken, uint64_t room) {
     if (!capacity) {
@@ -253,7 +253,7 @@ private:
     return total + 2 * largest + 2 * static_cast<double>(kReadAhead);
   }
 
-  /// Makes the ring large enough for the streamed part of the class's steps.
+  /// Adds rows for where class `i` may lie and for the size of the ring.
   void boundRing(size_t i) {
     const WeightClass &weights = problem.classes[i];
     if (weights.isPinned || combination.streams == Streams::Nothing ||
@@ -440,7 +440,7 @@ private:
     return result;
   }
 
-  /// The bytes of a share, in whole pages unless it is everything.
+  /// Returns `share` times `bytes`, in whole pages unless `share` is 1.
   static uint64_t pagesOf(double share, uint64_t bytes, bool roundUp) {
     if (share > 1 - 1e-9) {
       return bytes;
@@ -463,7 +463,7 @@ private:
   std::vector<size_t> times; ///< for each phase: the variable of its time
   size_t ring = 0;
   double total = 0; ///< bytes of all weights
-  double unit = 1;  ///< the program's unit of time, in seconds
+  double unit = 1;  ///< the linear program's unit of time, in seconds
   uint64_t kvVram = 0;
   uint64_t kvRam = 0;
 };
@@ -474,8 +474,8 @@ std::vector<Devices> devicesOf(const ResidencyProblem &problem) {
 }
 
 /// Whether `a` is faster than `b`, or equally fast with fewer copies to the
-/// GPU. If neither is better, the caller keeps the one that it has found first,
-/// because simpler choices are tried first.
+/// GPU. Simpler choices are tried first, so the caller keeps the earlier one if
+/// neither is better.
 bool isBetter(const Residency &a, const Residency &b) {
   if (std::abs(a.seconds - b.seconds) > kIndifference * b.seconds) {
     return a.seconds < b.seconds;
@@ -486,7 +486,7 @@ bool isBetter(const Residency &a, const Residency &b) {
   return copied(a) < copied(b) * (1 - kIndifference);
 }
 
-/// The best placement of all choices of devices and ring.
+/// Returns the best placement among all choices of devices and streams.
 Result<std::optional<Residency>> best(const ResidencyProblem &problem,
                                       Schedule schedule, bool isEven) {
   std::optional<Residency> found;
@@ -541,7 +541,7 @@ Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem) {
       Solver solver(unlimited, Schedule::Serial, combination);
       AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> bytes, solver.solveForRam());
       if (bytes) {
-        // The room that a placement with cut classes leaves free.
+        // The bytes that a placement leaves free if it may divide classes.
         const uint64_t room =
             cutsClasses(combination) ? kRoundingRoom + kPage : 0;
         const uint64_t all = problem.ramReserve + *bytes + room;

@@ -12,9 +12,9 @@
 //   SG  on the disk, read into the ring, copied to the GPU, computed there
 //
 // Which share is in VRAM, in RAM and on the disk is the same in all phases
-// (decoding, reading a prompt); who computes it may differ. A fraction of a
-// class means the same fraction of every layer, because a matrix can be cut
-// between any two rows. The time of a pass is that of the busiest resource:
+// (decoding, reading a prompt); the device that computes it may differ. A
+// fraction of a class means the same fraction of every layer, because a matrix
+// can be cut between any two rows. The busiest resource sets a pass's time:
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
 //   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
@@ -61,8 +61,8 @@ inline constexpr double kWorthUneven = 1e-2;
 struct WeightClass {
   std::string name;
   uint64_t bytes = 0;
-  /// The share of the class that one token reads: 1 for matrices, a row's share
-  /// of an embedding table. M tokens read the share 1 - (1 - touch)^M.
+  /// The share of the class that one token reads: 1 for matrices, and one row's
+  /// share for an embedding table. M tokens read the share 1 - (1 - touch)^M.
   double touch = 1;
   /// Whether single rows are read. Rows on the disk are read straight from the
   /// file and need no room in the ring.
@@ -94,7 +94,7 @@ struct Phase {
   uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
 };
 
-/// In bytes per second. 0 means that the rate is not known, and the resource
+/// Rates in bytes per second. 0 means that the rate is not known; the resource
 /// then counts as infinitely fast.
 struct LinkRates {
   double disk = 0;
@@ -117,8 +117,8 @@ struct ResidencyProblem {
   /// that saves more than the fraction `worthUneven` of the time.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
-  /// Capacities in bytes; nullopt means that there is no limit. The limit of
-  /// `disk` is for the weights that are read in every pass.
+  /// Capacities in bytes; nullopt means that there is no limit. `disk`
+  /// limits only the weights that are read in every pass.
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
@@ -146,7 +146,7 @@ struct ClassPlacement {
 struct PhaseLoad {
   double diskBytes = 0;
   double transferBytes = 0;
-  double memoryBytes = 0; ///< weights and KV cache on the memory bus
+  double memoryBytes = 0; ///< of weights and KV cache, on the memory bus
   double vramBytes = 0;
   double cpuSeconds = 0;
   double gpuSeconds = 0;

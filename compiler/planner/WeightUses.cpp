@@ -11,14 +11,14 @@
 namespace air::compiler {
 namespace {
 
-/// The steps that need the bytes after a certain place in the segment.
+/// The steps that need the bytes at one place in the segment.
 struct Active {
-  std::multiset<uint32_t> chunks; ///< steps that need bytes of these chunks
-  std::multiset<uint32_t> pages;  ///< steps that read bytes of these pages
+  std::multiset<uint32_t> chunks; ///< steps that need bytes of the chunk there
+  std::multiset<uint32_t> pages;  ///< steps that read bytes of the page there
 };
 
-/// The steps that are added to Active and removed from it at a place in the
-/// segment.
+/// How Active changes at a place in the segment: steps begin or cease to need
+/// the bytes from there on.
 struct Changes {
   std::vector<uint32_t> chunksBegin, chunksEnd;
   std::vector<uint32_t> pagesBegin, pagesEnd;

@@ -40,7 +40,7 @@ struct Cut {
 struct ProgramStep {
   StepOp step;
   SmallVector<DispatchOp> matmuls; ///< dispatches with a rowsPerTile
-  std::vector<Cut> cuts; ///< ascending; where the parts after the first begin
+  std::vector<Cut> cuts; ///< where each part but the first begins, ascending
 
   Cut end() const { return {matmuls.size(), 0}; }
 };
@@ -81,7 +81,7 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     if (partBytes == 0) {
       return usageError("part-bytes must be at least 1");
     }
-    std::vector<std::vector<StepOp>> steps; // of each program
+    std::vector<std::vector<StepOp>> steps; // the steps of each program
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
       auto own = program.getOps<StepOp>();
       steps.emplace_back(own.begin(), own.end());
@@ -187,7 +187,7 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
       OpBuilder::InsertionGuard guard(builder);
       builder.createBlock(&parts.back().getBody());
     }
-    size_t part = 0;   // the part that holds what comes next
+    size_t part = 0;   // the part to which the next dispatch goes
     size_t matmul = 0; // the number of the next matmul
     const auto begins = [&](Cut place) {
       return part < program.cuts.size() && program.cuts[part] <= place;

@@ -18,8 +18,8 @@
 namespace air::compiler {
 
 /// Returns the segments of weights and the tables, in the order of the module.
-/// A segment has pieces if any step needs it. All tensors must have been
-/// placed.
+/// A segment has pieces if any step needs it. Every tensor must already have a
+/// place in a segment.
 WeightProblem stepNeedsOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

@@ -16,7 +16,7 @@ namespace {
 constexpr uint8_t kPlain = 0;
 constexpr uint8_t kSeparated = 1; ///< bytes 0, 2, 4, ..., then 1, 3, 5, ...
 constexpr size_t kZstdHeader = 5;
-/// Higher levels make weights hardly smaller, and take much longer.
+/// Higher levels make weights hardly any smaller, but take much longer.
 constexpr int kZstdLevel = 3;
 
 struct ContextDeleter {

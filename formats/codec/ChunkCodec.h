@@ -30,8 +30,8 @@
 
 namespace air {
 
-/// The values are those of plan::Codec. None is the form of segments that are
-/// not divided into coded chunks, and cannot be passed to the functions below.
+/// The values are those of plan::Codec. None means that a segment is not coded,
+/// and cannot be passed to the functions below.
 enum class ChunkCodec : uint8_t { None = 0, Zstd = 1, Planes = 2 };
 
 /// Memory that decoding needs besides its input and output.

@@ -15,10 +15,10 @@ namespace air::codec {
 
 /// The planes of a chunk, whose sizes have been checked.
 struct Planes {
-  const uint8_t *exponents = nullptr; ///< 7 exponents, with codes 0 to 6
+  const uint8_t *exponents = nullptr; ///< 7 exponents, which have codes 0 to 6
   const uint8_t *fractions = nullptr; ///< sign and significand of each value
   const uint8_t *codes = nullptr;     ///< 24 bytes per block of 64 values
-  const uint8_t *escapes = nullptr;   ///< exponents of values with code 7
+  const uint8_t *escapes = nullptr;   ///< exponents of all values with code 7
   uint64_t blocks = 0;
 };
 

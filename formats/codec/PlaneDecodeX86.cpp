@@ -14,7 +14,7 @@ namespace air::codec {
 
 namespace {
 
-/// The words with the bits 0, 1 and 2 of a block's codes.
+/// Bits 0, 1 and 2 of the codes of a block's 64 values, one word for each bit.
 struct CodeWords {
   uint64_t low, middle, high;
 };
@@ -26,7 +26,7 @@ CodeWords loadCodes(const Planes &planes, uint64_t block) {
 }
 
 /// Writes the exponents of a block's values with code 7, which the vector code
-/// has left as 0. Returns the end of the escapes that it has used.
+/// has left as 0. Returns the end of the escapes that were used.
 const uint8_t *addEscapes(const CodeWords &words, const uint8_t *escaped,
                           uint8_t *values) {
   for (uint64_t left = words.low & words.middle & words.high; left != 0;
@@ -74,8 +74,8 @@ __attribute__((target("avx2"))) void decodeAvx2(const Planes &planes,
       const __m256i fractions =
           _mm256_loadu_si256(reinterpret_cast<const __m256i *>(
               planes.fractions + block * 64 + 32 * half));
-      // From its highest bit, a low byte has the exponent's lowest bit and the
-      // fraction, and a high byte has the sign and the exponent's other bits.
+      // A low byte is the exponent's lowest bit followed by the fraction. A
+      // high byte is the sign followed by the exponent's other bits.
       const __m256i low = _mm256_or_si256(
           _mm256_and_si256(_mm256_slli_epi16(exponents, 7), sign),
           _mm256_andnot_si256(sign, fractions));
@@ -99,8 +99,8 @@ decodeAvx512(const Planes &planes, uint8_t *values) {
   const __m512i table = _mm512_broadcast_i32x4(
       _mm_load_si128(reinterpret_cast<const __m128i *>(entries)));
   const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
-  // Unpacking interleaves within each 16 bytes; this puts the 16-byte parts of
-  // two results in the order of the values.
+  // Unpacking works within groups of 16 bytes. These indices put the groups of
+  // its two results in the order of the values.
   const __m512i firstHalf = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
   const __m512i secondHalf = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
   const uint8_t *escaped = planes.escapes;

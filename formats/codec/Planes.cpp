@@ -22,7 +22,7 @@ namespace {
 //     order of the values
 //   - the bytes of the chunk after its last whole block, as they are
 constexpr size_t kHeaderBytes = 16;
-constexpr uint32_t kEscape = 7; ///< code of an escape; 7 others precede it
+constexpr uint32_t kEscape = 7; ///< code of an escape, after codes 0 to 6
 constexpr size_t kBlockValues = 64;
 constexpr size_t kBlockBytes = 2 * kBlockValues;
 constexpr size_t kBlockCodeBytes = 3 * sizeof(uint64_t);
@@ -47,7 +47,7 @@ void storeWord(uint8_t *to, uint64_t word, size_t bytes) {
   }
 }
 
-/// The words with bits 0, 1 and 2 of a block's codes.
+/// Returns bits 0, 1 and 2 of a block's codes, one word for each bit.
 std::array<uint64_t, 3> codeWords(const uint8_t *codes, size_t block) {
   const uint8_t *words = codes + block * kBlockCodeBytes;
   return {loadWord(words, 8), loadWord(words + 8, 8), loadWord(words + 16, 8)};

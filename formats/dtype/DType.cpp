@@ -20,8 +20,8 @@ namespace {
 using Decoder = void (*)(const uint8_t *blocks, float *values, uint64_t count);
 
 // The fields of each block: {name, offset, bytes per unit, number of units}. A
-// field with a single scale or value is one unit of that width. Any other field
-// whose size is a multiple of four bytes is divided into 32-bit units, because
+// field that holds a single scale or value is one unit. Any other field whose
+// size is a multiple of four bytes is divided into 32-bit units, because
 // kernels load whole words.
 constexpr BlockField kByte[] = {{"value", 0, 1, 1}};
 constexpr BlockField kWord16[] = {{"value", 0, 2, 1}};

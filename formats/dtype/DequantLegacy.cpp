@@ -1,8 +1,8 @@
 //===- DequantLegacy.cpp - decoders of the dtypes Q4_0 to Q8_1 ------------===//
 //
 // A block has 32 elements. In Q4_0, Q4_1, Q5_0 and Q5_1, byte j of qs (0 to 15)
-// has the low four bits of element j in its low nibble, and those of element j
-// + 16 in its high nibble.
+// has the low four bits of two elements: element j in its low nibble, and
+// element j + 16 in its high nibble.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/Dequantize.h"

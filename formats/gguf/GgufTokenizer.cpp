@@ -21,7 +21,7 @@ namespace air {
 namespace {
 
 /// True if the texts of this vocabulary start with BOS unless the file says
-/// otherwise. With byte-level BPE, the pre-tokenizer implies it.
+/// otherwise. For BPE, this depends on the pre-tokenizer.
 bool addsBosByDefault(const TokenizerData &data) {
   if (data.kind == TokenizerKind::Bpe) {
     const PreTokenizerRules *rules = preTokenizerRules(data.pre);
@@ -476,7 +476,7 @@ Status Reader::readTemplates() {
   const std::string prefix = key + ".";
   for (auto at = source.metadata.lower_bound(prefix);
        at != source.metadata.end() && at->first.starts_with(prefix); ++at) {
-    // Plans allow only names that meet these conditions.
+    // Plans allow only names of 1 to kMaxName bytes without control characters.
     constexpr size_t kMaxName = 1024;
     const std::string name = at->first.substr(prefix.size());
     const bool isName =

@@ -75,7 +75,7 @@ struct CpuRates {
   /// tile_ns: nanoseconds that a thread loses when it goes on reading at an
   /// address that does not follow the previous one.
   uint64_t tileNs = 0;
-  uint64_t barrierNs = 0; ///< barrier_ns: nanoseconds of a barrier of all cores
+  uint64_t barrierNs = 0; ///< barrier_ns: ns that a barrier of all cores takes
   uint64_t l1dBytes = 0;  ///< l1d_bytes: L1 data cache of one core
   uint64_t l2Bytes = 0;   ///< l2_bytes: L2 cache of one core
   uint64_t l3Bytes = 0;   ///< l3_bytes: L3 cache that one core reaches
@@ -109,7 +109,7 @@ double overlappedTime(double reading, double arithmetic);
 /// writes to the memory from which they read, and its requests take some of
 /// their time. This is the share of the shorter of the two times that is not
 /// hidden. It is fitted to eight decode passes of whole models on two cores of
-/// Emerald Rapids, which it predicts within 5 % (docs/streaming.md).
+/// Emerald Rapids; passTime() predicts them within 5 % (docs/streaming.md).
 inline constexpr double kDiskInterference = 0.2;
 
 /// The time of a pass in which the cores work for `cores` and the disk for

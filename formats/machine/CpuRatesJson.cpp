@@ -14,8 +14,8 @@ struct Number {
   uint64_t CpuRates::*field;
 };
 
-/// The keys with numbers that precede "streams" (kRates) and that follow it
-/// (kCosts, then kDecodeRates), in the order in which they are written.
+/// The keys of numbers, in the order in which they are written: kRates, then,
+/// after "streams", kCosts and kDecodeRates.
 constexpr Number kRates[] = {{"fma_f32", &CpuRates::fmaF32},
                              {"byte_dot", &CpuRates::byteDot},
                              {"byte_dot_mixed", &CpuRates::byteDotMixed},

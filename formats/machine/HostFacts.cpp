@@ -17,10 +17,10 @@ std::string contentsOf(const std::string &path) {
           std::istreambuf_iterator<char>()};
 }
 
-/// Appends the cgroup `group` and its ancestors. `mount` is where the cgroup
-/// file system is mounted. A group whose limits are not visible is left out,
-/// since /proc/self/cgroup may name a path that only exists outside the
-/// container.
+/// Appends the cgroup `group` and its ancestors to `groups`. `mount` is where
+/// the cgroup file system is mounted. A group whose limits are not visible is
+/// left out, since /proc/self/cgroup may name a path that only exists outside
+/// the container.
 void appendGroups(const std::string &mount, std::string group, bool isUnified,
                   std::vector<MemoryGroup> &groups) {
   while (true) {

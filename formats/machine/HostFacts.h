@@ -1,11 +1,11 @@
 //===- HostFacts.h - what Linux reports about this machine ------*- C++ -*-===//
 //
-// The memory of this machine and the limits of the cgroups of this process, as
-// files of the kernel state them: the part of hostProfile() that reads the file
-// system. The root directory is a parameter, so that a test can imitate a
-// machine with files in a folder. Sources: the Linux kernel's documentation of
-// cgroups, admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and
-// man 5 proc.
+// These functions read the memory of this machine and the limits of this
+// process's cgroups from files of the kernel. The root directory is a
+// parameter, so that a test can imitate a machine with files in a folder.
+// Sources: the Linux kernel's documentation of cgroups,
+// admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and man 5
+// proc.
 //
 // Thread-safety: all functions may be called from any thread. Errors: none;
 // what cannot be read is not known.

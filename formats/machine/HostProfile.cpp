@@ -210,7 +210,7 @@ uint32_t usableCores() {
 } // namespace
 
 /// Returns the features whose implied features are all present. A hypervisor
-/// may hide a feature without hiding those that imply it, and no code can be
+/// may hide a feature but not the features that imply it, and no code can be
 /// compiled for such a set.
 std::vector<std::string> usable(const std::vector<std::string> &features) {
   std::vector<std::string> kept;

@@ -2,11 +2,10 @@
 //
 // Sources of the rates. Instructions per cycle: uops.info and Agner Fog's
 // instruction tables for x86, Arm's Neoverse V1 Software Optimization Guide for
-// Arm. Where a comment states how many cycles several instructions take, this
-// is the number of instructions divided by the number of ports that can execute
-// them. Clock frequencies, caches and memory channels: the vendors' product
-// pages of the CPU that the comment of each row names. "Measured" refers to
-// measurements on such a CPU.
+// Arm. Several instructions take as many cycles as their number divided by the
+// number of ports that can execute them. Clock frequencies, caches and memory
+// channels: the vendors' product pages of the CPU that the comment of each row
+// names.
 //
 // Sources of families and models: AMD's revision guides and processor
 // programming references (families 19h and 1Ah), Intel SDM, volume 4, table
@@ -103,11 +102,11 @@ Microarchitecture zen3() {
 }
 
 /// EPYC of family 25, model 17. Clock, dot products, memory, streams and tiles
-/// were measured on one. It executes one 512-bit byte dot product per cycle, or
-/// one in 1.5 cycles together with an AND and a shift. Each of its two FMA
-/// units is 256 bits wide, so together they execute one 512-bit FMA per cycle.
-/// The rate of bfloat16 is assumed to be half that of zen5. The peak bandwidth
-/// is that of two channels of DDR5-5200.
+/// were measured on such a CPU. A core executes one 512-bit byte dot product
+/// per cycle, or one in 1.5 cycles together with an AND and a shift. Each of
+/// its two FMA units is 256 bits wide, so together they execute one 512-bit FMA
+/// per cycle. The rate of bfloat16 is assumed to be half that of zen5. The peak
+/// bandwidth is that of two channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
@@ -132,11 +131,11 @@ Microarchitecture zen4() {
   return row;
 }
 
-/// EPYC of family 26. Clock, memory, streams and 512-bit byte dot products, two
-/// per cycle, were measured on one. FMAs are assumed to be as fast. The core
-/// executes four vector instructions per cycle in all, so two dot products, two
-/// ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that of two
-/// channels of DDR5-5600.
+/// EPYC of family 26. Clock, memory, streams and 512-bit byte dot products (two
+/// per cycle) were measured on such a CPU. FMAs are assumed to be as fast. A
+/// core executes four vector instructions per cycle in all, so two dot
+/// products, two ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that
+/// of two channels of DDR5-5600.
 Microarchitecture zen5() {
   constexpr uint64_t kAll = 89'600'000'000;
   Microarchitecture row = {
@@ -160,7 +159,7 @@ Microarchitecture zen5() {
 /// take 18 / 2 cycles, and the 30 of the loop for byte_dot_mixed take 30 / 2.
 /// Twelve cache lines in flight at a latency of 80 ns result in 10 GB/s for a
 /// core. The peak bandwidth is that of six channels of DDR4-2666. l3Bytes is
-/// the L3 cache per core, times eight.
+/// eight cores' share of the L3 cache.
 Microarchitecture skylakeX() {
   Microarchitecture row = {"skylake-x", "x86_64", avx512(),
                            ratesOf({2200, 6400, 11'378, 6'827, 0}),
@@ -174,9 +173,9 @@ Microarchitecture skylakeX() {
 
 /// Xeon Gold 6338 at 2.3 GHz. It executes two 512-bit FMAs or byte dot products
 /// per cycle, on its only two ports for 512-bit instructions, so two dot
-/// products, two ANDs and a shift take 5 / 2 cycles. It has as many lines in
-/// flight as skylake-x. The peak bandwidth is that of eight channels of
-/// DDR4-3200. l3Bytes is the L3 cache per core, times eight.
+/// products, two ANDs and a shift take 5 / 2 cycles. It has as many cache lines
+/// in flight as skylakeX(). The peak bandwidth is that of eight channels of
+/// DDR4-3200. l3Bytes is eight cores' share of the L3 cache.
 Microarchitecture icelake() {
   Microarchitecture row = {
       "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
@@ -190,9 +189,9 @@ Microarchitecture icelake() {
 
 /// Xeon Platinum 8480+ at its all-core turbo. Arithmetic, the reads of one
 /// core, streams and tiles were measured on a Xeon of family 6, model 207,
-/// which has the same core. Arithmetic is as in icelake, with a 512-bit
+/// which has the same core. Its arithmetic is that of icelake(), plus a 512-bit
 /// bfloat16 dot product every two cycles. The peak bandwidth is that of eight
-/// channels of DDR5-4800. l3Bytes is the L3 cache per core, times eight.
+/// channels of DDR5-4800. l3Bytes is eight cores' share of the L3 cache.
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;
   Microarchitecture row = {

@@ -47,10 +47,10 @@ struct CpuIdentity {
 
 /// Returns the nominal rates of a CPU with `features`. A CPU gets conservative
 /// rates if it is not known, or if it lacks features of its microarchitecture,
-/// for example because a hypervisor hides them. Conservative rates are those of
-/// one vector instruction of 256 bits (128 bits on Arm) per cycle at 2 GHz,
-/// with a nominal bandwidth of one core and no streams. Decoding takes twice as
-/// many cycles as on known CPUs.
+/// for example because a hypervisor hides them. Conservative rates assume one
+/// vector instruction of 256 bits (128 bits on Arm) per cycle at 2 GHz, a
+/// nominal bandwidth of one core, no streams, and twice as many cycles for
+/// decoding as on known CPUs.
 CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
                       std::span<const std::string> features);
 

@@ -79,8 +79,8 @@ Status checkIds(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// Checks that byte tokens are named like <0x0A>, and that there is one for
-/// each byte or an unknown token.
+/// Checks that byte tokens are named like <0x0A>. Every byte must have a byte
+/// token, unless there is an unknown token.
 Status checkByteTokens(const TokenizerData &data) {
   std::array<bool, 256> present{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {

@@ -45,7 +45,6 @@ struct PreTokenizerRules {
   bool composes;
   /// If true, texts begin with BOS unless the file says otherwise.
   bool addsBos;
-  /// How the vocabulary spells its tokens.
   TokenSpelling spelling = TokenSpelling::Bytes;
 };
 
@@ -56,8 +55,8 @@ std::span<const PreTokenizerName> preTokenizerNames();
 /// supported.
 std::string_view canonicalPreTokenizer(std::string_view name);
 
-/// Returns the rules of the pre-tokenizer with any of its names; nullptr if it
-/// is not supported.
+/// Returns the rules of the pre-tokenizer `name`, which may be a synonym;
+/// nullptr if it is not supported.
 const PreTokenizerRules *preTokenizerRules(std::string_view name);
 
 /// Returns the supported names as one text, for messages: "a.x-4.0, afmoe,

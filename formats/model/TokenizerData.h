@@ -54,24 +54,24 @@ enum class SpacePrefix : uint8_t {
   EveryWord = 4,      ///< before every word; white space is removed
 };
 
-/// How tokenizer.json says that a text is prepared. In other vocabularies,
-/// `TokenizerData::kind` and `pre` decide this.
+/// How tokenizer.json says that a text is prepared. In vocabularies from other
+/// files, `TokenizerData::kind` and `pre` decide this.
 struct TextRules {
   bool isSet = false;
   /// As PreTokenizerRules::expressions.
   std::vector<std::string> expressions;
   bool ignoreMerges = false;      ///< as in PreTokenizerRules
-  std::optional<NormalForm> form; ///< text is first converted to it
+  std::optional<NormalForm> form; ///< text is first converted to this form
   TokenSpelling spelling = TokenSpelling::Bytes;
   SpacePrefix prefix = SpacePrefix::None;
 };
 
 /// Bits for the fields of tokenizer.json that say how a special token matches.
 namespace match_flags {
-inline constexpr uint8_t kStripLeft = 1;  ///< removes white space before it
-inline constexpr uint8_t kStripRight = 2; ///< removes white space after it
-inline constexpr uint8_t kSingleWord = 4; ///< not within a longer word
-/// It is searched for in normalised text, after tokens without this flag.
+inline constexpr uint8_t kStripLeft = 1;  ///< drop white space before the token
+inline constexpr uint8_t kStripRight = 2; ///< drop white space after the token
+inline constexpr uint8_t kSingleWord = 4; ///< match only as a whole word
+/// The token is searched for in normalised text, after those without this flag.
 inline constexpr uint8_t kNormalized = 8;
 inline constexpr uint8_t kAll = 15;
 } // namespace match_flags
@@ -82,8 +82,8 @@ struct TokenizerData {
   TokenizerKind kind = TokenizerKind::None;
   std::string pre;                 ///< tokenizer.ggml.pre; "" when absent
   std::vector<std::string> tokens; ///< the piece of each id, as in the file
-  std::vector<float> scores;    ///< SPM, Unigram: score of each id; else empty
-  std::vector<TokenType> types; ///< the type of each id
+  std::vector<float> scores; ///< SPM, Unigram: score of each id; else empty
+  std::vector<TokenType> types;
   std::vector<std::string> merges; ///< BPE: "LEFT RIGHT", ordered by rank
   int32_t bos = kNoToken;
   int32_t eos = kNoToken;

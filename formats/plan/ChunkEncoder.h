@@ -47,7 +47,7 @@ public:
   /// be called again.
   Status add(std::vector<uint8_t> raw);
 
-  /// Waits until all chunks have been coded and used. Errors: as add().
+  /// Waits until all chunks have been coded and used. Fails as add() does.
   Status finish();
 
 private:

@@ -1,9 +1,9 @@
 //===- CodedSegments.h - segments that are stored with a codec --*- C++ -*-===//
 //
-// A segment with a codec is divided into chunks of digest_chunk raw bytes; each
-// chunk has a digest. Each is coded by itself (ChunkCodec.h) and stored in
-// whole pages, one chunk after the other. A chunk that would not become at
-// least a page smaller is stored uncoded, which its stored size shows.
+// A segment with a codec is divided into chunks of digest_chunk raw bytes. Each
+// chunk has a digest, is coded by itself (ChunkCodec.h), and is stored in whole
+// pages after the previous chunk. A chunk that would not become at least a page
+// smaller is stored uncoded, which its stored size shows.
 //
 // Thread-safety: pure functions. Except for encodedChunk(), they expect a
 // segment that verifyPlan() has accepted.
@@ -49,7 +49,7 @@ Status decodeStoredChunk(const plan::Segment &segment,
 Result<std::vector<uint8_t>> encodedChunk(plan::Codec codec,
                                           std::span<const uint8_t> raw);
 
-/// The bytes that a placement's reads take from the file in one pass.
+/// Returns how many bytes of the file one pass reads with a placement.
 uint64_t storedBytesPerPass(const plan::Plan &plan,
                             const plan::Placement &placement);
 

@@ -35,9 +35,9 @@ Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
 /// Returns the number of bytes of a segment that have digests, without the
-/// zeros up to a whole page. These are all raw bytes of a segment with a codec,
-/// and of weights and tables of a reference plan, even if they lie in other
-/// files. Otherwise they are the stored bytes.
+/// zeros up to a whole page. For a segment with a codec, and for weights and
+/// tables of a reference plan, these are all raw bytes; otherwise, they are the
+/// stored bytes.
 inline uint64_t digestedBytes(const plan::Plan &plan,
                               const plan::Segment &segment) {
   return segment.codec() != plan::Codec::None ||

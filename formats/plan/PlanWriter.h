@@ -44,11 +44,11 @@ public:
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
-  /// in one or more pieces, in order. These are raw_bytes bytes for a segment
-  /// with a codec, which the writer codes, and for weights and tables of a
-  /// reference plan, and otherwise stored_bytes bytes. writeSegment() must be
-  /// called once per segment, in the order of the plan if any segment has a
-  /// codec, and in any order otherwise.
+  /// in one or more pieces, in order: raw_bytes bytes for a segment with a
+  /// codec (the writer codes them) and for weights and tables of a reference
+  /// plan, and stored_bytes bytes for any other. writeSegment() must be called
+  /// once per segment, in the order of the plan if any segment has a codec, and
+  /// in any order otherwise.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 

@@ -56,9 +56,9 @@ inline constexpr uint32_t kReferenceReads = 8;
 /// whole pages.
 uint64_t stagingBytes(uint64_t largestRowBlock);
 
-/// The largest size in bytes of the rows that form one row block, among all
-/// tensors of the plan; 0 if no tensor has both source_rows and row blocks. The
-/// dtypes and sizes of the tensors must have been verified.
+/// The size in bytes of the largest row block, among all tensors of the plan
+/// that have source_rows; 0 if none of them has row blocks. The dtypes and
+/// sizes of the tensors must have been verified.
 uint64_t largestRowBlock(const plan::Plan &plan);
 
 class ReferencedBytes {

@@ -3,7 +3,7 @@
 // A reference plan records the names of the files that hold its weights, their
 // sizes, and the digests of their headers, which contain the name, dtype, shape
 // and place of every tensor. open() finds the files and checks all of these.
-// The weights themselves have digests in the plan, by chunk of each segment.
+// The plan has a digest of every chunk of the weights themselves.
 //
 // Ownership: a SourceFiles owns its open files. If a file is replaced by
 // another one after open(), the original is still read. Thread-safety:

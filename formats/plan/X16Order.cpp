@@ -16,10 +16,10 @@ struct Run {
   uint32_t count;
 };
 
-/// A part of a block. It consists of `sections` sections of equal size. `runs`
-/// lists the units in a section, in their order. The first section has the
-/// first units of each field, the second one the units that follow them, and so
-/// on. All units of a field are in the same part.
+/// A part of a block; it has all units of the fields in `runs`. It consists of
+/// `sections` sections of equal size, and `runs` lists the units of each
+/// section in order. The first section has the first units of each field, the
+/// second one the units that follow them, and so on.
 struct Part {
   uint32_t sections;
   std::span<const Run> runs;

@@ -39,7 +39,7 @@ bool hasStringMethod(std::string_view name);
 // before it is combined with marked text.
 
 Text escapeHtml(TextView text); ///< escapes & < > " '
-/// The text of a value, escaped unless it is marked.
+/// The text of a value, escaped unless it is marked as HTML.
 Text escaped(Interpreter &in, const Value &value);
 Value callMarkupMethod(Interpreter &in, const Value &self,
                        const std::string &name, const Arguments &arguments);
@@ -59,7 +59,7 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
 Value formatBraces(Interpreter &in, const Text &format,
                    const Arguments &arguments, bool isMarkup);
 
-// strftime_now(format) for a date at midnight.
+// The date that strftime_now() formats. The time of day is midnight.
 struct Date {
   int year;
   int month; ///< 1 to 12
@@ -70,8 +70,8 @@ Value formatDate(Interpreter &in, const Text &format, const Date &date);
 /// The arguments of a call, by the names of the parameters.
 class Bound {
 public:
-  /// Reports a failure if there are more arguments than parameters, or a name
-  /// that is no parameter. `what` names the callee in messages.
+  /// Reports a failure if there are too many arguments, or if one has an
+  /// unknown name. `what` names the callee in messages.
   Bound(Interpreter &in, const std::string &what, const Arguments &arguments,
         std::initializer_list<std::string_view> names);
   bool has(size_t i) const { return values[i].has_value(); }
@@ -84,9 +84,9 @@ public:
   }
   /// An argument that must be given.
   Value need(size_t i);
-  /// An integer, or `other` if it is absent or none.
+  /// An integer argument, or `other` if it is absent or none.
   int64_t integer(size_t i, int64_t other);
-  /// A text, or `other` if it is absent or none.
+  /// A text argument, or `other` if it is absent or none.
   Text text(size_t i, Text other);
 
 private:

@@ -160,7 +160,7 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
     if (bound.isIntegral()) {
       bounds[i] = bound.asInt();
     } else if (!bound.is(Kind::None)) {
-      // As in Jinja, a slice with such a bound is undefined.
+      // As in Jinja, a slice with a bound that is not an integer is undefined.
       return Value::undefined("a slice needs integers, not a value of type " +
                               std::string(typeName(bound)));
     }

@@ -16,8 +16,8 @@ struct FilterRow {
   FilterFunction apply;
 };
 
-std::span<const FilterRow> textFilters();     ///< for texts and numbers
-std::span<const FilterRow> sequenceFilters(); ///< for sequences
+std::span<const FilterRow> textFilters();     ///< filters for texts and numbers
+std::span<const FilterRow> sequenceFilters(); ///< filters for sequences
 
 /// Returns what lies at a path such as "function.name" or "0" in a value.
 /// Filters have such paths as their argument `attribute`.

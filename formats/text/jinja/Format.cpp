@@ -12,7 +12,7 @@ namespace {
 /// What stands between '%' and the letter, or after ':' in braces.
 struct Spec {
   char32_t fill = U' ';
-  char align = 0; ///< '<', '>', '^', '=' or 0 for the type's own
+  char align = 0; ///< '<', '>', '^', '='; 0 = as usual for the type
   char sign = '-';
   bool alternate = false;
   char grouping = 0;
@@ -115,7 +115,7 @@ Value unsupportedFormat(Interpreter &in, char32_t letter) {
                  "' is not known");
 }
 
-/// Formats one value of `%`.
+/// Formats one value of Python's `text % values`.
 Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
   switch (spec.type) {
   case 's':
@@ -169,7 +169,7 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // In Python, formats marked as HTML convert texts to numbers.
+    // Python would convert the text, because the format is marked as HTML.
     return in.fail(std::string("%") + spec.type +
                        " needs a number, not a text; use "
                        "the filter 'int' or 'float'",

@@ -41,8 +41,8 @@ struct LoopObject final : Object {
   size_t index = 0;
   uint32_t level = 0; ///< depth of recursion, from 0
   const Statement *statement = nullptr;
-  Scope *scope = nullptr;                     ///< outside the loop
-  std::optional<std::vector<Value>> lastSeen; ///< arguments of changed()
+  Scope *scope = nullptr;                     ///< the scope around the loop
+  std::optional<std::vector<Value>> lastSeen; ///< last arguments of changed()
 };
 
 class Interpreter {
@@ -53,26 +53,24 @@ public:
   Interpreter(const Interpreter &) = delete;
   Interpreter &operator=(const Interpreter &) = delete;
 
-  /// Runs the program and returns its output.
   Text run(const Body &body);
   const Status &status() const { return failure; }
   bool failed() const { return !failure.isOk(); }
 
-  // The rest is for the operations of values.
+  // Operations on values call the functions below.
 
   /// Records the first failure, and returns an undefined value.
   Value fail(const std::string &message, ErrorCode code = ErrorCode::Corrupt);
-  /// Fails because the value is undefined.
   Value failUndefined(const Value &value);
-  /// Counts work in proportion to `amount` characters or items. False once the
-  /// limit is reached.
+  /// Counts work in proportion to `amount` characters or items. Returns false
+  /// once the limit is reached.
   bool charge(uint64_t amount);
   Value call(const Value &callee, const Arguments &arguments);
   Value attribute(const Value &object, const std::string &name);
   Value item(const Value &object, const Value &key);
-  /// Adds the items of a loop over the value. False after a failure.
+  /// Appends what a loop over `value` would visit. Returns false on failure.
   bool iterate(const Value &value, std::vector<Value> &items);
-  /// The text of a value, with its cost counted.
+  /// The text of a value. Making it counts as work (charge()).
   Text textOf(const Value &value);
   /// Makes a string, or fails if the text is too long.
   Value string(Text text, bool isMarkup = false);
@@ -111,7 +109,7 @@ private:
   Value evaluateConcat(const Expression &node, Scope &scope);
   Value evaluateCompare(const Expression &node, Scope &scope);
   Value evaluateSign(const Expression &node, Scope &scope);
-  /// Applies filters. `input` is the operand of a chain that has none.
+  /// `input` is the operand if the chain of filters has none of its own.
   Value evaluateFilter(const Expression &node, Scope &scope,
                        const Value *input);
   Arguments evaluateArguments(const CallArguments &call, Scope &scope);
