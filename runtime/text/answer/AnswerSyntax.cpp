@@ -392,13 +392,18 @@ openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
 std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
                                 const Tokenizer &tokenizer) {
   const AnswerFamily &family = *syntax.family;
-  std::vector<std::string_view> marks = {
-      family.callBegin,     family.callEnd,     family.sectionBegin,
-      family.sectionEnd,    family.quote,       family.tags.nameEnd,
-      family.tags.keyBegin, family.tags.keyEnd, family.tags.valueBegin,
-      family.tags.valueEnd};
-  marks.insert(marks.end(), family.dropped.begin(), family.dropped.end());
-  marks.insert(marks.end(), family.inner.begin(), family.inner.end());
+  std::vector<std::string_view> marks(family.dropped.begin(),
+                                      family.dropped.end());
+  if (syntax.hasTools) {
+    const ArgumentTags &tags = family.tags;
+    marks.insert(marks.end(),
+                 {family.callBegin, family.callEnd, family.sectionBegin,
+                  family.sectionEnd, family.quote, tags.nameEnd, tags.keyBegin,
+                  tags.keyEnd, tags.valueBegin, tags.valueEnd});
+  }
+  if (syntax.hasTools || family.hasChannels) {
+    marks.insert(marks.end(), family.inner.begin(), family.inner.end());
+  }
   for (const ReasoningMarks &span : syntax.reasoning) {
     marks.push_back(span.begin);
     marks.push_back(span.end);

@@ -111,7 +111,8 @@ openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
               std::span<const jinja::TaintedSpan> tainted);
 
 /// The control tokens whose text must be a part of the answer that is parsed,
-/// in ascending order: those that occur in a mark.
+/// in ascending order: those that occur in a mark. Without tools, the marks of
+/// calls do not count, so that such tokens remain invisible.
 std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
                                 const Tokenizer &tokenizer);
 

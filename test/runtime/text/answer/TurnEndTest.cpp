@@ -1,4 +1,4 @@
-//===- TurnEndTest.cpp - the tokens with which templates end turns --------===//
+//===- TurnEndTest.cpp - the tokens that a template implies ---------------===//
 #include "../Vocabularies.h"
 
 #include "runtime/text/answer/TurnEnd.h"
@@ -26,6 +26,23 @@ std::string endOf(const std::string &source) {
 
 std::string turns(const std::string &body) {
   return "{% for m in messages %}" + body + "{% endfor %}";
+}
+
+TEST(MarkTokensTest, ControlTokensThatOccurInMarks) {
+  TokenizerData data = smallBpe({});
+  for (const char *piece : {"<|eot_id|>", "<|python_tag|>", "[THINK]", "<s>"}) {
+    appendToken(data, piece, TokenType::Control);
+  }
+  const Tokenizer tokenizer = tokenizerOf(data);
+  AnswerSyntax syntax =
+      syntaxOf("<|start_header_id|>\"parameters\"[/THINK]<|eot_id|>");
+  EXPECT_STREQ(syntax.family->name, "llama-3");
+  const int32_t think = tokenizer.specialToken("[THINK]");
+  EXPECT_EQ(
+      markTokens(syntax, tokenizer),
+      (std::vector<int32_t>{tokenizer.specialToken("<|python_tag|>"), think}));
+  syntax.hasTools = false;
+  EXPECT_EQ(markTokens(syntax, tokenizer), std::vector<int32_t>{think});
 }
 
 TEST(TurnEndTest, AControlTokenBehindTheAnswer) {
