@@ -1,7 +1,7 @@
 //===- DecodeMatMulTest.cpp - decode matmuls on the emulated GPU ----------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 #include "test/codegen/cuda/emulator/Emulator.h"
 #include "tools/air-gpu-bench/Operands.h"
 
