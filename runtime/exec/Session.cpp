@@ -328,15 +328,15 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
         ", but the plan leaves its weights in the model's file, which this "
         "version supports only for CPUs; pack the model without --reference");
   }
-  if (options.threads != 0) {
-    return usageError("the kernels run on " + name +
-                      ", so the number of threads has no effect; leave out "
-                      "--threads");
-  }
   if (!options.gpu) {
     return unsupportedError("the kernels run on " + name +
                             ", but this program runs only kernels of CPUs; use "
                             "airrun, or pack the model for a CPU");
+  }
+  if (options.threads != 0) {
+    return usageError("the kernels run on " + name +
+                      ", so the number of threads has no effect; leave out "
+                      "--threads");
   }
   AIR_ASSIGN_OR_RETURN(gpu, options.gpu(*gpuRecord));
   return openMapping({});

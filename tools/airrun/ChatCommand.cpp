@@ -152,6 +152,7 @@ cli::Command chatCommand() {
                                .valueName = "TEXT",
                                .help = "End the answer before this text."},
                               threadsOption(),
+                              deviceOption(),
                               ramOption(),
                               ioOption(),
                               ioLimitOption(),
