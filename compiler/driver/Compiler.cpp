@@ -1,6 +1,7 @@
 //===- Compiler.cpp - the stages, in order --------------------------------===//
 #include "compiler/driver/Compiler.h"
 
+#include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/emit/EmitPlan.h"
 #include "compiler/import/Importer.h"
@@ -147,6 +148,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   compile.pin = options.pin ? static_cast<int>(*options.pin) : -1;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
   compile.reference = options.reference;
+  compile.vram = options.vram;
   PlaceWeightsOptions place;
   place.reference = options.reference;
   place.ram = compile.ram;
@@ -154,6 +156,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   place.pin = compile.pin;
   place.vocabularyBytes = compile.vocabularyBytes;
   place.codec = options.codec;
+  place.vram = options.vram;
   if (options.codec == "auto" && !options.weightless && !options.reference) {
     place.planesRatio = codecRatio(source, plan::Codec::Planes);
     place.zstdRatio = codecRatio(source, plan::Codec::Zstd);
@@ -234,7 +237,8 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
   state->kernels = std::make_unique<KernelBuild>(state->options.background,
-                                                 state->options.kernelBytes);
+                                                 state->options.kernelBytes,
+                                                 state->options.cuda);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
   AIR_ASSIGN_OR_RETURN(state->tokenizer,
                        readVocabulary(state->source, state->options));
@@ -348,8 +352,74 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
   return list;
 }
 
+/// The name of a kernel's file, after the kinds of the steps that use it.
+static std::string fileNameOf(const std::set<std::string> &steps,
+                              const std::string &kernel) {
+  std::string name;
+  for (const std::string &step : steps) {
+    name += (name.empty() ? "" : "+") + step;
+  }
+  return name + "." + kernel;
+}
+
+/// Compiles each kernel of a plan for a GPU, and returns them sorted by the name
+/// of the kernel.
+static Result<std::vector<KernelFile>>
+cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
+                std::shared_ptr<const codegen::cuda::CudaCompiler> compiler,
+                unsigned threads) {
+  AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
+                       codegen::cuda::cudaTarget(profile.gpus.front().arch));
+  if (!compiler) {
+    AIR_ASSIGN_OR_RETURN(compiler, codegen::cuda::openNvrtcCompiler());
+  }
+  std::map<std::string, std::set<std::string>> steps;
+  std::map<std::string, codegen::cuda::CudaKernel> kernels;
+  Status status = Status::ok();
+  module.walk([&](ir::plan::DispatchOp dispatch) {
+    const std::string name = dispatch.getKernel().str();
+    steps[name].insert(
+        stringifyStepKind(
+            dispatch->getParentOfType<ir::plan::StepOp>().getKind())
+            .str());
+    if (kernels.contains(name) || !status.isOk()) {
+      return;
+    }
+    Result<codegen::cuda::CudaSpec> spec =
+        ir::plan::cudaSpecFromAttr(dispatch.getSpec());
+    status = spec.status();
+    if (spec) {
+      Result<codegen::cuda::CudaKernel> kernel =
+          codegen::cuda::generateKernel(*spec, target, compiler->intrinsics());
+      status = kernel.status();
+      if (kernel) {
+        kernels[name] = *std::move(kernel);
+      }
+    }
+  });
+  AIR_RETURN_IF_ERROR(status);
+  std::vector<codegen::cuda::CudaKernel> list;
+  std::vector<KernelFile> files;
+  for (const auto &[name, kernel] : kernels) {
+    list.push_back(kernel);
+    files.emplace_back().name = fileNameOf(steps[name], name);
+    files.back().cuda = kernel.text;
+  }
+  AIR_ASSIGN_OR_RETURN(
+      std::vector<std::vector<uint8_t>> cubins,
+      codegen::cuda::compileKernels(list, target, *compiler, threads));
+  for (size_t i = 0; i < files.size(); ++i) {
+    files[i].cubin = std::move(cubins[i]);
+  }
+  return files;
+}
+
 Result<std::vector<KernelFile>> Compiler::kernelFiles() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
+  if (!profile.gpus.empty()) {
+    return cudaKernelFiles(*state->module, profile, state->options.cuda,
+                           state->options.threads);
+  }
   std::map<std::string, std::set<std::string>> steps;
   std::vector<codegen::KernelSpec> specs;
   Status status = Status::ok();
@@ -376,10 +446,7 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
   std::vector<KernelFile> files;
   for (codegen::KernelListing &listing : listings) {
     KernelFile file;
-    for (const std::string &step : steps[listing.name]) {
-      file.name += (file.name.empty() ? "" : "+") + step;
-    }
-    file.name += "." + listing.name;
+    file.name = fileNameOf(steps[listing.name], listing.name);
     file.listing = std::move(listing);
     files.push_back(std::move(file));
   }
@@ -396,6 +463,10 @@ Result<plan::PlanT> Compiler::plan() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan,
                        emitPlan(*state->module, state->source, state->tokenizer,
                                 state->sampling));
+  if (const std::string &version = state->kernels->cudaVersion();
+      !version.empty()) {
+    plan.codegen_fingerprint += ", " + version;
+  }
   if (state->options.weightless) {
     makeWeightless(plan);
   }
@@ -425,7 +496,7 @@ Result<uint64_t> Compiler::write(AtomicFile output,
   }
   bool isTooLarge = false;
   const KernelBytes kernels = {
-      .wait = [&]() -> Result<std::span<const uint8_t>> {
+      .wait = [&]() -> Result<std::vector<std::span<const uint8_t>>> {
         AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *compiled,
                              state->kernels->wait());
         isTooLarge = compiled->object.size() > state->kernels->reserved();
@@ -435,7 +506,7 @@ Result<uint64_t> Compiler::write(AtomicFile output,
               " bytes, but only " + std::to_string(state->kernels->reserved()) +
               " are reserved for them");
         }
-        return std::span<const uint8_t>(compiled->object);
+        return state->kernels->images();
       },
       .isDone = [&] { return state->kernels->isDone(); }};
   Result<uint64_t> bytes =
