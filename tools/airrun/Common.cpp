@@ -122,12 +122,14 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text) {
   }
 }
 
-/// Opens a GPU that can run kernels for `record`. `choice` is the value of
+/// Opens a GPU that can run kernels for `record`, and lets the session use as
+/// much of its memory as the plan was made for. `choice` is the value of
 /// --device, or "".
 static Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record,
                                                    const std::string &choice) {
   rt::CudaOptions options;
   options.gpu = {choice, record.arch()->str()};
+  options.memoryLimit = record.memory_bytes();
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::CudaDevice> gpu,
                        rt::CudaDevice::create(options));
   return std::unique_ptr<rt::Device>(std::move(gpu));
