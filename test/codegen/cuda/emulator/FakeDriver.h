@@ -10,9 +10,9 @@
 //   - nothing that is enqueued is done before a call that waits for it, and a
 //     copy from pinned memory reads its source only then;
 //   - new memory is filled with 0xff;
-//   - the bytes around an allocation must not change (with AddressSanitizer,
-//     must not be read either), and every address of a copy, and every
-//     argument of a kernel that is not null, must lie in an allocation;
+//   - the bytes around an allocation must not change, and every address of a
+//     copy, and every argument of a kernel that is not null, must lie in an
+//     allocation;
 //   - unknown handles, calls without a current context, launches with other
 //     shared memory than was allowed, and launch attributes that the driver's
 //     version does not support in graphs are errors;
