@@ -37,6 +37,8 @@ struct FakeCuda {
   int failingAllocation = 0; ///< the n-th from now has no memory; 0: none
   int failingKernel = 0;     ///< the n-th from now fails; 0: none
   int moduleResult = 0;      ///< the CUresult of loading a module, unless 0
+  /// Counts the allocations of device memory and of pinned memory.
+  uint64_t allocations = 0;
 };
 
 extern "C" {

@@ -238,6 +238,32 @@ TEST_F(CudaDeviceTest, KernelsMayUseAsMuchSharedMemoryAsTheyAskFor) {
   EXPECT_EQ(static_cast<const uint32_t *>(*out)[1], 7U);
 }
 
+// Pinned memory for views is allocated only until it suffices for all reads
+// between two runs, and graphs only at the first run of a range.
+TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
+  create();
+  const Result<uint32_t> program =
+      add("addOne", kAddOne, {.gridX = 2, .threads = 32});
+  ASSERT_TRUE(program.isOk()) << program.status().message();
+  const Result<DeviceAddress> large = device->allocate(3 << 20, "large");
+  ASSERT_TRUE(large.isOk());
+  int64_t objects = 0;
+  uint64_t allocations = 0;
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(device->run(*program, 0, 1, batch).isOk());
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(device->read(*large, 3 << 20).isOk());
+      ASSERT_TRUE(device->read(second, kVectorBytes).isOk());
+    }
+    if (round == 1) {
+      objects = fakeCudaLiveObjects();
+      allocations = fakeCuda.allocations;
+    }
+  }
+  EXPECT_EQ(fakeCudaLiveObjects(), objects);
+  EXPECT_EQ(fakeCuda.allocations, allocations);
+}
+
 /// The kernels of these tests end the use of the GPU.
 class BrokenKernel : public CudaDeviceTest,
                      public testing::WithParamInterface<const char *> {};
