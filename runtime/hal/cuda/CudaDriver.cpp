@@ -127,7 +127,7 @@ Status CudaDriver::check(int code, const char *name) {
   if (code == kOutOfMemory) {
     return doesNotFitError("the CUDA driver's " + what);
   }
-  if (!endsContext(code)) {
+  if (!context || !endsContext(code)) {
     return ioError("the CUDA driver's " + what);
   }
   std::string ran;

@@ -97,8 +97,8 @@ int cuInit(unsigned flags) {
   if (flags != 0) {
     return kInvalidValue;
   }
-  if (fakeCuda.gpus == 0) {
-    return kNoDevice;
+  if (fakeCuda.gpus == 0 || fakeCuda.initResult != kOk) {
+    return fakeCuda.gpus == 0 ? kNoDevice : fakeCuda.initResult;
   }
   // Kernels call functions of the emulator, which must be visible to them even
   // if the program opened this library with RTLD_LOCAL.

@@ -134,6 +134,14 @@ TEST_F(CudaDeviceTest, AMachineWithoutAGpuIsSaidToHaveNone) {
   EXPECT_THAT(status.message(), HasSubstr("no GPU"));
 }
 
+TEST_F(CudaDeviceTest, ADriverThatDoesNotStartIsAnErrorWithItsText) {
+  fakeCuda.initResult = 999; // CUDA_ERROR_UNKNOWN
+  const Status status = createError();
+  EXPECT_EQ(status.code(), ErrorCode::Io);
+  EXPECT_EQ(status.message(), "the CUDA driver's cuInit: refused by the fake "
+                              "driver (error 999)");
+}
+
 TEST_F(CudaDeviceTest, AGpuIsChosenByNumberOrName) {
   fakeCuda.gpus = 2;
   for (const char *text : {"", "0", "1", "emulated", "GPU"}) {
