@@ -174,16 +174,16 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
   uint64_t kvHeads = op.getKvHeads();
   uint64_t headDim = op.getHeadDim();
   if (kvHeads != kv.getKvHeads() || headDim != kv.getHeadDim()) {
-    return unsupportedError(std::to_string(kvHeads) + " KV heads of " +
-                            std::to_string(headDim) +
-                            " elements, but the model's cache has " +
-                            std::to_string(kv.getKvHeads()) + " of " +
-                            std::to_string(kv.getHeadDim()) +
-                            "; layers of different shapes are not supported");
+    return unsupportedError(
+        "the layer has " + std::to_string(kvHeads) + " KV heads of " +
+        std::to_string(headDim) + " elements, but the model's KV cache has " +
+        std::to_string(kv.getKvHeads()) + " KV heads of " +
+        std::to_string(kv.getHeadDim()) +
+        " elements; layers of different shapes are not supported");
   }
   if (!op.getRopeAttr()) {
     return unsupportedError("attention without rotary positions is not "
-                            "supported; q and k must have rope");
+                            "supported; q and k must have the attribute rope");
   }
   std::string x = bufferOf[op.getX()];
   if (op.getNormAttr()) {

@@ -149,7 +149,7 @@ Result<MachineProfile> resolveMachine(const std::string &spec) {
     if (file.bytes().size() > kMaxProfileBytes) {
       return corruptError("'" + spec + "' has " +
                           std::to_string(file.bytes().size()) +
-                          " bytes; a machine profile has at most " +
+                          " bytes; a machine profile may have at most " +
                           std::to_string(kMaxProfileBytes));
     }
     return parseProfile(std::string(file.bytes().begin(), file.bytes().end()),
@@ -157,13 +157,13 @@ Result<MachineProfile> resolveMachine(const std::string &spec) {
   }
   if (spec == "v100") {
     return unsupportedError(
-        "target 'v100' is not supported: no kernels are planned for GPUs of "
-        "the Volta architecture; " +
+        "target 'v100' is not supported: there are no kernels for GPUs of "
+        "the Volta architecture, and none are planned; " +
         knownTargets());
   }
   return unsupportedError("target '" + spec + "' is not known; " +
                           knownTargets() +
-                          "; with --explain also a GPU: " + gpuNames());
+                          ", or, with --explain, a GPU: " + gpuNames());
 }
 
 Result<MachineProfile> resolveProfile(const std::string &spec) {
@@ -172,8 +172,9 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
     return unsupportedError(
         "target '" + spec + "' needs the " +
         std::string(backendTitle(machine.gpus.front().backend)) +
-        " backend, which this version does not have (--explain predicts what "
-        "the model would do there); " +
+        " backend, which this version does not have (with --explain, the "
+        "target "
+        "is supported); " +
         knownTargets());
   }
   return machine;

@@ -60,10 +60,11 @@ Status checkSupported(const plan::Plan &plan) {
                             "the model again without --weightless");
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
-    return unsupportedError(
-        "max_tokens is " + std::to_string(plan.max_tokens()) +
-        ", but a batch has at most " + std::to_string(kMaxBatchTokens) +
-        " tokens; pack the model again");
+    return unsupportedError("the plan allows batches of " +
+                            std::to_string(plan.max_tokens()) +
+                            " tokens, but this version supports at most " +
+                            std::to_string(kMaxBatchTokens) +
+                            "; pack the model again with this version");
   }
   return Status::ok();
 }
@@ -237,8 +238,8 @@ Status Session::Parts::open(const SessionOptions &options) {
   if (plan.reference()) {
     AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
   } else if (!options.source.empty()) {
-    return usageError("the plan contains its weights, so no file with them can "
-                      "be named; leave out --source");
+    return usageError("--source names the file with the weights of a plan, but "
+                      "this plan contains its weights; leave out --source");
   }
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_ASSIGN_OR_RETURN(

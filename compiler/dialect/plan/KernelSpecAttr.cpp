@@ -227,11 +227,12 @@ Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
     }
   });
   if (!wrong.empty()) {
-    return corruptError("'" + wrong +
-                        "' has a value of the wrong kind or out of range");
+    return corruptError("the field '" + wrong +
+                        "' of the kernel specification has a value of the "
+                        "wrong kind or out of range");
   }
   if (!attr.contains("op")) {
-    return corruptError("'op' is missing");
+    return corruptError("the kernel specification lacks the field 'op'");
   }
   if (known != attr.size()) {
     for (NamedAttribute entry : attr) {

@@ -96,7 +96,7 @@ def plan(*arguments):
 
 
 def gpus(model):
-    names = re.search(r"with --explain also a GPU: (.*)", run(model, "--target", "none").stderr).group(1).split(", ")
+    names = re.search(r"or, with --explain, a GPU: (.*)", run(model, "--target", "none").stderr).group(1).split(", ")
     assert len(names) == 39 and "v100" not in names, names
     speed = {}
     for name in names:
