@@ -46,7 +46,7 @@ TEST(CudaDevice, AMachineWithoutADriverIsSaidToHaveNone) {
   }
   const Status status = CudaDevice::create({}).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_EQ(status.message().find("libcuda.so.1 could not be opened"), 0U);
+  EXPECT_EQ(status.message().find("libcuda.so.1 cannot be opened"), 0U);
 }
 
 // Programs such as airrun do not link the fake driver either. Its kernels find
