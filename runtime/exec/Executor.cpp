@@ -67,7 +67,7 @@ Status Executor::check(const Batch &batch) const {
           "batch: output " + std::to_string(output) +
           " is out of order, or not less than the number of tokens, " +
           std::to_string(batch.tokens.size()) +
-          "; outputs must be ascending token indices");
+          "; outputs must be indices of tokens in ascending order");
     }
     next = uint64_t{output} + 1;
   }
@@ -362,7 +362,7 @@ uint32_t Executor::endOfGroup(const ProgramRecord &program, uint32_t step,
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
                       uint32_t endStep, const AirBatch &batch) {
   if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
-    return usageError("dispatch times: there is room for " +
+    return usageError("dispatch times: the array has room for " +
                       std::to_string(dispatchTimes.size()) +
                       ", but the program has " +
                       std::to_string(program.dispatchCount) + " dispatches");

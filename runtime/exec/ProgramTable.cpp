@@ -141,15 +141,15 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   bool outputs = isOfHead(step, dispatch);
   if (inHead && !outputs) {
     return verificationError("step '" + step.name()->str() +
-                             "' processes all tokens, but follows a step that "
-                             "processes only output rows");
+                             "' processes all tokens of a batch, but follows a "
+                             "step that processes only those with logits");
   }
   if (outputs && !inHead) {
     if (record.steps.back().firstDispatch != descs.size()) {
       return verificationError(
           "step '" + step.name()->str() +
-          "' mixes dispatches that process all tokens with "
-          "dispatches that process only output rows");
+          "' mixes dispatches that process all tokens of a batch with "
+          "dispatches that process only those with logits");
     }
     inHead = true;
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);

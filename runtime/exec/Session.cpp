@@ -63,10 +63,11 @@ Status checkSupported(const plan::Plan &plan) {
                             "the model again without --weightless");
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
-    return unsupportedError(
-        "max_tokens is " + std::to_string(plan.max_tokens()) +
-        ", but a batch has at most " + std::to_string(kMaxBatchTokens) +
-        " tokens; pack the model again");
+    return unsupportedError("the plan allows batches of " +
+                            std::to_string(plan.max_tokens()) +
+                            " tokens, but this version supports at most " +
+                            std::to_string(kMaxBatchTokens) +
+                            "; pack the model again with this version");
   }
   return Status::ok();
 }
@@ -380,8 +381,8 @@ Status Session::Parts::open(const SessionOptions &options) {
   AIR_ASSIGN_OR_RETURN(const uint32_t number, deviceOfKernels(plan));
   gpuRecord = deviceRecord(plan, number);
   if (!plan.reference() && !options.source.empty()) {
-    return usageError("the plan contains its weights, so no file with them can "
-                      "be named; leave out --source");
+    return usageError("--source names the file with the weights of a plan, but "
+                      "this plan contains its weights; leave out --source");
   }
   const uint64_t memory = hostProfile().memoryBytes;
   AIR_ASSIGN_OR_RETURN(

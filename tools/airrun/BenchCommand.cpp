@@ -527,9 +527,10 @@ cli::Command benchCommand() {
        .kind = cli::ValueKind::String,
        .valueName = "M,M,...",
        .help =
-           "Also report the time of a pass of M tokens of one sequence, and "
-           "of a pass of one token of each of M sequences, and the bytes "
-           "that the pass reads from the disk.",
+           "For each M, also report the time of a pass of M tokens of one "
+           "sequence, that of a pass of one token of each of M sequences, and "
+           "the bytes that each pass reads from the disk. The values of M must "
+           "ascend.",
        .defaultText = kCurveTokens,
        .impliedValue = kCurveTokens},
       jsonOption(),

@@ -262,7 +262,7 @@ std::string planText(const BenchMeasurement &measured,
   std::string out;
   if (report.predictedRate != 0) {
     out += format("plan     %.2f tok/s predicted at the rates measured just "
-                  "now (%+.1f %%)\n",
+                  "now, %+.1f %% from the decode speed\n",
                   report.predictedRate,
                   100 * (report.predictedRate / report.decodeRate - 1));
   }
@@ -319,7 +319,8 @@ std::string benchText(const BenchMeasurement &measured,
     out += format(
         "weights  %.1f MB stay in memory, %.1f MB are read in each pass "
         "through "
-        "a ring of %.1f MB (%s); steps waited for %.1f %% of the time\n",
+        "a ring of %.1f MB (%s); the steps spent %.1f %% of the time waiting "
+        "for them\n",
         static_cast<double>(measured.streaming->residentBytes) / 1e6,
         static_cast<double>(measured.streaming->bytesPerPass) / 1e6,
         static_cast<double>(measured.streaming->ringBytes) / 1e6,
@@ -335,7 +336,7 @@ std::string benchText(const BenchMeasurement &measured,
   }
   out +=
       format("memory   %.1f MB peak; first token after %.3f s, or %.3f s with "
-             "the weights in place; ",
+             "the weights already in memory; ",
              static_cast<double>(measured.peakRssBytes) / 1e6,
              measured.firstTokenSeconds, measured.firstTokenWarmSeconds);
   out += measured.gpu.empty() ? format("%u threads", measured.threads)

@@ -134,7 +134,7 @@ cli::Command chatCommand() {
       {.name = "--date",
        .kind = cli::ValueKind::String,
        .valueName = "YYYY-MM-DD",
-       .help = "The date that strftime_now gives to the template.",
+       .help = "The date that the template's function strftime_now returns.",
        .defaultText = "today"},
       {.name = "--max-tokens",
        .shortName = "-n",

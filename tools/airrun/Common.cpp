@@ -55,8 +55,8 @@ cli::Option ramOption() {
           .kind = cli::ValueKind::String,
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
-                  "GiB. The plan has placements for several sizes of memory; "
-                  "the largest that fits is used.",
+                  "GiB. A plan can be run with several sizes of memory; the "
+                  "largest that fits is used.",
           .defaultText = "what the machine and the memory cgroup allow"};
 }
 
@@ -73,14 +73,16 @@ cli::Option ioOption() {
 }
 
 cli::Option ioLimitOption() {
-  return {.name = "--io-limit",
-          .kind = cli::ValueKind::String,
-          .valueName = "RATE",
-          .help = "Read weights from the disk with at most RATE bytes per "
-                  "second, which leaves the rest of its bandwidth to others. "
-                  "RATE may have one of the units KiB, MiB and GiB, as in "
-                  "500MiB.",
-          .defaultText = "no limit"};
+  return {
+      .name = "--io-limit",
+      .kind = cli::ValueKind::String,
+      .valueName = "RATE",
+      .help =
+          "Read weights from the disk with at most RATE bytes per "
+          "second, which leaves the rest of the disk's bandwidth to others. "
+          "RATE may have one of the units KiB, MiB and GiB, as in "
+          "500MiB.",
+      .defaultText = "no limit"};
 }
 
 cli::Option jsonOption() {
@@ -171,8 +173,9 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
                       "leave out --device, or pack the model for a GPU");
   }
   if (session.sources() != nullptr && invocation.text("--io") == "uring") {
-    return usageError("--io uring: the rows of a reference plan are read by "
-                      "threads; give pread or buffered, or leave out --io");
+    return usageError("--io uring is not supported for plans that were made "
+                      "with --reference; give pread or buffered, or leave out "
+                      "--io");
   }
   if (rt::StreamStore *store = session.streaming();
       store != nullptr && !store->note().empty()) {
@@ -203,16 +206,16 @@ TextLimit promptLimit(const rt::Session &session,
   if (!bytes || *bytes > kLongestText) {
     return textLimit();
   }
-  return {*bytes,
-          "but the plan's context holds only " +
-              std::to_string(session.context()) + " tokens of at most " +
-              std::to_string(each) +
-              " bytes; shorten the text or pack the model with a larger --ctx"};
+  return {*bytes, "but the plan's context holds only " +
+                      std::to_string(session.context()) +
+                      " tokens of at most " + std::to_string(each) +
+                      " bytes each; shorten the text or pack the model with a "
+                      "larger --ctx"};
 }
 
 TextLimit textLimit() {
   return {kLongestText, "but at most " + std::to_string(kLongestText) +
-                            " can be processed at once; split the text"};
+                            " bytes can be processed at once; split the text"};
 }
 
 static Status tooLong(const std::string &name, const std::string &size,

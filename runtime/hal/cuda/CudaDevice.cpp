@@ -83,7 +83,7 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
   if (size > memoryLimit - allocated) {
     return doesNotFitError(wanted + ": " + std::to_string(allocated) + " of " +
                            std::to_string(memoryLimit) +
-                           " bytes are in use; raise the limit or pack the "
+                           " bytes that it may use are in use; pack the "
                            "model with a smaller --ctx");
   }
   const CudaFunctions &f = driver->functions();

@@ -127,29 +127,26 @@ Status CudaDriver::check(int code, const char *name) {
   if (code == kOutOfMemory) {
     return doesNotFitError("the CUDA driver's " + what);
   }
-  if (!endsContext(code)) {
+  if (!context || !endsContext(code)) {
     return ioError("the CUDA driver's " + what);
   }
   std::string ran;
   if (severalPrograms) {
-    ran = ", while it ran one of several programs of the plan";
+    ran = " while it ran one of several programs of the plan";
   } else if (program) {
-    ran = ", while it ran program " + std::to_string(*program) + " of the plan";
+    ran = " while it ran program " + std::to_string(*program) + " of the plan";
   }
-  lost = ioError("the GPU " + device.name +
-                 " failed and cannot be used again "
-                 "by this process" +
-                 ran + "; the CUDA driver's " + what +
-                 "; start the command again");
+  lost = ioError("the GPU " + device.name + " failed" + ran +
+                 ", and this process cannot use it again; the CUDA driver's " +
+                 what + "; start the command again");
   return lost;
 }
 
 Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
   DynamicLibrary library = DynamicLibrary::open("libcuda.so.1");
   if (!library.isOpen()) {
-    return unsupportedError("libcuda.so.1 could not be opened, so no GPU can "
-                            "be used; this needs a machine with an NVIDIA "
-                            "driver");
+    return unsupportedError("libcuda.so.1 cannot be opened, so no GPU can be "
+                            "used; install the NVIDIA driver");
   }
   std::unique_ptr<CudaDriver> driver(new CudaDriver());
   driver->cuda = std::make_unique<CudaFunctions>(std::move(library));

@@ -17,7 +17,7 @@
 namespace air::rt {
 
 /// The value of a launch attribute (CUlaunchAttribute).
-struct CudaLaunchAttribute {
+struct alignas(8) CudaLaunchAttribute {
   int id;
   char padding[4];
   union {

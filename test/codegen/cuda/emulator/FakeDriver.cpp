@@ -97,8 +97,8 @@ int cuInit(unsigned flags) {
   if (flags != 0) {
     return kInvalidValue;
   }
-  if (fakeCuda.gpus == 0) {
-    return kNoDevice;
+  if (fakeCuda.gpus == 0 || fakeCuda.initResult != kOk) {
+    return fakeCuda.gpus == 0 ? kNoDevice : fakeCuda.initResult;
   }
   // Kernels call functions of the emulator, which must be visible to them even
   // if the program opened this library with RTLD_LOCAL.
@@ -274,6 +274,7 @@ int cuMemAlloc_v2(uint64_t *address, size_t bytes) {
   if (bytes == 0) {
     return kInvalidValue;
   }
+  ++fakeCuda.allocations;
   const bool fails =
       fakeCuda.failingAllocation != 0 && --fakeCuda.failingAllocation == 0;
   const uint8_t *memory = fails ? nullptr : gpu.allocate(bytes);
@@ -296,6 +297,7 @@ int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
   if (bytes == 0 || flags != 0) {
     return kInvalidValue;
   }
+  ++fakeCuda.allocations;
   std::vector<uint8_t> block(bytes, 0xff);
   *memory = block.data();
   gpu.pinned[addressOf(*memory)] = std::move(block);

@@ -10,9 +10,9 @@
 //   - nothing that is enqueued is done before a call that waits for it, and a
 //     copy from pinned memory reads its source only then;
 //   - new memory is filled with 0xff;
-//   - the bytes around an allocation must not change (with AddressSanitizer,
-//     must not be read either), and every address of a copy, and every
-//     argument of a kernel that is not null, must lie in an allocation;
+//   - the bytes around an allocation must not change, and every address of a
+//     copy, and every argument of a kernel that is not null, must lie in an
+//     allocation;
 //   - unknown handles, calls without a current context, launches with other
 //     shared memory than was allowed, and launch attributes that the driver's
 //     version does not support in graphs are errors;
@@ -36,7 +36,10 @@ struct FakeCuda {
   uint64_t freeBytes = uint64_t{64} << 20;
   int failingAllocation = 0; ///< the n-th from now has no memory; 0: none
   int failingKernel = 0;     ///< the n-th from now fails; 0: none
+  int initResult = 0;        ///< the CUresult of cuInit(), unless 0
   int moduleResult = 0;      ///< the CUresult of loading a module, unless 0
+  /// Counts the allocations of device memory and of pinned memory.
+  uint64_t allocations = 0;
 };
 
 extern "C" {

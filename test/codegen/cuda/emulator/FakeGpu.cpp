@@ -14,16 +14,7 @@ namespace {
 
 constexpr uint64_t kAlignment = 256;
 // The bytes around an allocation that show whether a kernel writes beyond it.
-// Under AddressSanitizer there are none, because it detects reads as well.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr uint64_t kGuardBytes = 0;
-#define AIR_HAS_GUARD_BYTES
-#endif
-#endif
-#ifndef AIR_HAS_GUARD_BYTES
 constexpr uint64_t kGuardBytes = 256;
-#endif
 constexpr uint8_t kGuard = 0xa5;
 constexpr uint64_t kKernelMicroseconds = 10;
 
@@ -67,8 +58,6 @@ uint8_t *Gpu::allocate(uint64_t bytes) {
   }
   Allocation allocation;
   allocation.bytes = bytes;
-  // The block ends where the allocation ends, so that AddressSanitizer detects
-  // the first byte beyond it.
   allocation.storage.assign(kAlignment + kGuardBytes + bytes + kGuardBytes,
                             kGuard);
   uint8_t *start = allocation.storage.data() + kGuardBytes;

@@ -1,6 +1,9 @@
 //===- CudaDriverTest.cpp - architectures, and machines without a driver --===//
 #include "runtime/hal/cuda/CudaDevice.h"
 
+#include "codegen/cuda/Intrinsics.h"
+#include "test/codegen/cuda/emulator/Emulator.h"
+
 #include <gtest/gtest.h>
 
 namespace air::rt {
@@ -43,7 +46,38 @@ TEST(CudaDevice, AMachineWithoutADriverIsSaidToHaveNone) {
   }
   const Status status = CudaDevice::create({}).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_EQ(status.message().find("libcuda.so.1 could not be opened"), 0U);
+  EXPECT_EQ(status.message().find("libcuda.so.1 cannot be opened"), 0U);
+}
+
+// Programs such as airrun do not link the fake driver either. Its kernels find
+// the emulator in it nevertheless.
+TEST(CudaDeviceAfterwards, ADriverMayBeOpenedAtRunTime) {
+  ASSERT_TRUE(DynamicLibrary::open(AIR_FAKE_CUDA).isOpen());
+  const Result<std::unique_ptr<CudaDevice>> device =
+      CudaDevice::create({{.device = "emulated", .arch = ""}});
+  ASSERT_TRUE(device.isOk()) << device.status().message();
+  const Result<std::vector<uint8_t>> object = emulator::compileObject(
+      {std::string(codegen::cuda::commonText()) +
+       "#define KERNEL_NAME number\n" + *emulator::hostIntrinsicsText() +
+       "AP_KERNEL(KERNEL_NAME, 32, 1)(u32 *out) {\n"
+       "  out[ap_thread()] = ap_thread();\n}\n"});
+  ASSERT_TRUE(object.isOk()) << object.status().message();
+  const std::string_view name = "number";
+  const Result<uint32_t> executable =
+      (*device)->loadExecutable(*object, {&name, 1});
+  ASSERT_TRUE(executable.isOk()) << executable.status().message();
+  const Result<DeviceAddress> memory = (*device)->allocate(4 * 32, "numbers");
+  ASSERT_TRUE(memory.isOk()) << memory.status().message();
+  DispatchDesc desc;
+  desc.executable = *executable;
+  desc.launch = {.gridX = 1, .threads = 32};
+  desc.bindings = {&*memory, 1};
+  const Result<uint32_t> program = (*device)->addProgram({&desc, 1});
+  ASSERT_TRUE(program.isOk()) << program.status().message();
+  ASSERT_TRUE((*device)->run(*program, 0, 1, {}).isOk());
+  const Result<const void *> numbers = (*device)->read(*memory, 4 * 32);
+  ASSERT_TRUE(numbers.isOk()) << numbers.status().message();
+  EXPECT_EQ(static_cast<const uint32_t *>(*numbers)[31], 31U);
 }
 
 } // namespace
