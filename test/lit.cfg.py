@@ -39,6 +39,7 @@ config.substitutions += [
     ("%root", root),
     ("%bin", os.path.join(config.air_build_dir, "bin")),
     ("%fakeplan", os.path.join(config.air_build_dir, "test-tools", "air-fake-plan")),
+    ("%fakecuda", os.path.join(config.air_build_dir, "test-bin", "fake-cuda")),
     ("%python", sys.executable),
 ]
 # tools/test.sh always builds this preset, but a developer may not have built

@@ -43,10 +43,9 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
         std::pair("headDim", spec.headDim),
         std::pair("ropeDim", spec.ropeDim)}) {
     if (value > kMost) {
-      return unsupportedError("CPU kernels: " + std::string(field) + " is " +
-                              std::to_string(value) +
-                              "; the largest possible value is " +
-                              std::to_string(kMost));
+      return unsupportedError("CPU kernels: the field '" + std::string(field) +
+                              "' is " + std::to_string(value) +
+                              "; it must be at most " + std::to_string(kMost));
     }
   }
   job.entry.name = kernelName(spec);

@@ -109,7 +109,7 @@ Status lower(mlir::ModuleOp module) {
   passes.addPass(mlir::createConvertFuncToLLVMPass());
   passes.addPass(mlir::createReconcileUnrealizedCastsPass());
   if (failed(passes.run(module))) {
-    return internalError("lowering to the LLVM dialect failed");
+    return internalError("the function cannot be lowered to the LLVM dialect");
   }
   return Status::ok();
 }
@@ -171,11 +171,11 @@ linkModules(std::span<const std::string> bitcodes, llvm::LLVMContext &context,
     llvm::Expected<std::unique_ptr<llvm::Module>> module =
         llvm::parseBitcodeFile(buffer, context);
     if (!module) {
-      return internalError("reading back a kernel's bitcode: " +
+      return internalError("a kernel's bitcode cannot be read back: " +
                            llvm::toString(module.takeError()));
     }
     if (linker.linkInModule(std::move(*module))) {
-      return internalError("linking kernels: " + log.text);
+      return internalError("the kernels cannot be linked: " + log.text);
     }
   }
   for (llvm::GlobalVariable &table : linked->globals()) {
@@ -201,8 +201,8 @@ Result<std::string> generate(std::span<const std::string> bitcodes,
   }
   passes.run(*module);
   if (!log.text.empty()) {
-    return internalError("generating code for " + target.triple + ": " +
-                         log.text);
+    return internalError("LLVM cannot generate code for " + target.triple +
+                         ": " + log.text);
   }
   return std::string(bytes.begin(), bytes.end());
 }
@@ -267,7 +267,7 @@ compileToBitcode(const std::string &name, const CpuTarget &target,
   emit(builder);
   builder.finish();
   if (failed(mlir::verify(*module))) {
-    return failure("the generated function is invalid");
+    return failure("MLIR refuses the generated function");
   }
   if (mlir != nullptr) {
     llvm::raw_string_ostream stream(*mlir);
@@ -283,19 +283,19 @@ compileToBitcode(const std::string &name, const CpuTarget &target,
   std::unique_ptr<llvm::Module> kernel =
       mlir::translateModuleToLLVMIR(*module, llvmContext, name);
   if (!kernel) {
-    return failure("translation to LLVM IR failed");
+    return failure("the function cannot be translated to LLVM IR");
   }
   kernel->setTargetTriple(machine->getTargetTriple());
   kernel->setDataLayout(machine->createDataLayout());
   addFunctionAttributes(*kernel, target);
   if (llvm::raw_string_ostream stream(said);
       llvm::verifyModule(*kernel, &stream)) {
-    return failure("the LLVM module is invalid");
+    return failure("LLVM refuses the translated function");
   }
   optimize(*kernel, *machine);
   if (!log.text.empty()) {
     said = log.text;
-    return failure("optimisation failed");
+    return failure("LLVM cannot optimise the function");
   }
   std::string bitcode;
   llvm::raw_string_ostream stream(bitcode);

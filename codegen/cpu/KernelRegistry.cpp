@@ -69,8 +69,9 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
   auto row = std::find_if(kRows.begin(), kRows.end(),
                           [&](const KernelRow &r) { return r.op == spec.op; });
   if (row == kRows.end()) {
-    return unsupportedError("CPU kernels: there is no kernel for op " +
-                            std::to_string(static_cast<int>(spec.op)));
+    return unsupportedError(
+        "CPU kernels: no kernel computes the operation with number " +
+        std::to_string(static_cast<int>(spec.op)));
   }
   auto refuse = [&](const std::string &what) {
     return unsupportedError("CPU kernels: " + std::string(row->name) +

@@ -192,16 +192,18 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
       spec.tokens < 1 || spec.tokens > 8 || spec.ropeDim % 2 != 0 ||
       spec.ropeDim > 1U << 16) {
     return unsupportedError(
-        where + "does not support " + std::to_string(spec.tokens) +
-        " tokens, a table of " + std::to_string(spec.vocabulary) +
-        " rows and " + std::to_string(spec.columns) + " columns and " +
+        where + "has a number that is not allowed: " +
+        std::to_string(spec.tokens) + " tokens (1 to 8 are allowed), " +
+        std::to_string(spec.vocabulary) + " rows of the table (1 to 2^24), " +
+        std::to_string(spec.columns) + " columns of the table (multiples of " +
+        std::to_string(type.blockElements) + " up to 2^20), " +
         std::to_string(spec.ropeDim) +
-        " rotated elements; there may be 1 to 8 tokens, 1 to 2^24 rows, at "
-        "most 2^20 columns, which must be whole blocks of the dtype, and an "
-        "even number of rotated elements, at most 2^16");
+        " rotated elements (even numbers up to 2^16)");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where + "does not support dependent launches");
+    return unsupportedError(
+        where +
+        "cannot use dependent launches: the target does not support them");
   }
   CudaKernel kernel;
   kernel.name = beginStepName(spec, target);

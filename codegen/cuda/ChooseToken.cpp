@@ -292,15 +292,18 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
       spec.tokens > 8 || spec.blocks < 1 || spec.blocks > (greedy ? 1024 : 1) ||
       spec.warps < 1 || spec.warps > (greedy ? 32 : 16)) {
     return unsupportedError(
-        where + "does not support a vocabulary of " +
-        std::to_string(spec.vocabulary) + " (1 to 2^24), " +
+        where + "has a number that is not allowed: a vocabulary of " +
+        std::to_string(spec.vocabulary) +
+        " tokens (1 to 2^24 are allowed), a batch of " +
         std::to_string(spec.tokens) + " tokens (1 to 8), " +
         std::to_string(spec.blocks) + " blocks per token (1 to " +
-        (greedy ? "1024" : "1") + ") and " + std::to_string(spec.warps) +
-        " warps (1 to " + (greedy ? "32)" : "16)"));
+        (greedy ? "1024" : "1") + "), " + std::to_string(spec.warps) +
+        " warps per block (1 to " + (greedy ? "32)" : "16)"));
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where + "does not support dependent launches");
+    return unsupportedError(
+        where +
+        "cannot use dependent launches: the target does not support them");
   }
   CudaKernel kernel;
   kernel.name = chooseTokenName(spec, target);

@@ -68,13 +68,14 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
     }
     if (!lies(cubin, one.sh_offset, one.sh_size) ||
         one.sh_size % kInstructionBytes != 0) {
-      return corruptError("section " + wanted + " has " +
-                          std::to_string(one.sh_size) + " bytes at offset " +
-                          std::to_string(one.sh_offset) + " in a file of " +
-                          std::to_string(cubin.size()) +
-                          " bytes; it must lie inside the file and consist of "
-                          "whole instructions of " +
-                          std::to_string(kInstructionBytes) + " bytes");
+      return corruptError(
+          "section " + wanted + " of the machine code has " +
+          std::to_string(one.sh_size) + " bytes at offset " +
+          std::to_string(one.sh_offset) + " in a file of " +
+          std::to_string(cubin.size()) +
+          " bytes; the section must lie inside the file and consist of "
+          "whole instructions of " +
+          std::to_string(kInstructionBytes) + " bytes");
     }
     std::map<uint32_t, uint64_t> counts;
     uint64_t trailing = 0;
@@ -90,7 +91,8 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
     }
     return counts;
   }
-  return corruptError("the machine code has no section " + wanted);
+  return corruptError("the machine code of kernel " + name +
+                      " has no section " + wanted);
 }
 
 } // namespace air::codegen::cuda

@@ -112,35 +112,34 @@ Status checkHeads(const DecodeMatMul &spec, const std::string &where) {
   if (dim < 1 || dim > kMaxHeadDim || headCount(heads) > 1U << 16 ||
       spec.rows != headCount(heads) * dim) {
     return unsupportedError(
-        where + " does not support " + std::to_string(headCount(heads)) +
-        " heads of " + std::to_string(dim) + " elements in " +
-        std::to_string(spec.rows) + " rows; a head must have 1 to " +
-        std::to_string(kMaxHeadDim) +
-        " elements, and the rows must be those of all heads");
+        where + " has a number that is not allowed: " +
+        std::to_string(headCount(heads)) + " heads (up to 2^16 are allowed), " +
+        std::to_string(dim) + " elements of a head (1 to " +
+        std::to_string(kMaxHeadDim) + "), " + std::to_string(spec.rows) +
+        " rows (one for each element of each head)");
   }
   if ((heads.rope == RopeKind::None) != (heads.ropeDim == 0) ||
       heads.ropeDim % 2 != 0 || heads.ropeDim > dim) {
     return unsupportedError(
         where + " does not support RoPE on " + std::to_string(heads.ropeDim) +
         " of the " + std::to_string(dim) +
-        " elements of a head; the number must be even and at most " +
-        std::to_string(dim) + ", and it is 0 exactly if there is no RoPE");
+        " elements of a head; the number must be even, 2 to " +
+        std::to_string(dim) + " with RoPE and 0 without");
   }
   if ((heads.keyHeads != 0 && heads.keyHeads != pages.kvHeads) ||
       (heads.valueHeads != 0 && heads.valueHeads != pages.kvHeads) ||
       pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
       pages.tablePages < 1) {
     return unsupportedError(
-        where + " does not support a KV cache with pages of " +
-        std::to_string(pages.pageBytes) + " bytes for " +
-        std::to_string(pages.kvHeads) + " heads, " +
-        std::to_string(pages.tablePages) + " pages per sequence and " +
-        std::to_string(heads.keyHeads) + " and " +
-        std::to_string(heads.valueHeads) +
-        " heads of keys and values; pages must hold a layer's " +
-        std::to_string(kvLayerBytes(pages)) +
-        " bytes and be a multiple of 16 bytes apart, and either all heads of "
-        "keys or values are computed or none");
+        where + " has a number that is not allowed: " +
+        std::to_string(pages.pageBytes) +
+        " bytes from one KV page to the next (multiples of 16 from " +
+        std::to_string(kvLayerBytes(pages)) + " are allowed), " +
+        std::to_string(pages.tablePages) +
+        " KV pages per sequence (1 or more), " +
+        std::to_string(heads.keyHeads) + " heads of keys and " +
+        std::to_string(heads.valueHeads) + " heads of values (each 0 or " +
+        std::to_string(pages.kvHeads) + ")");
   }
   if (heads.tokensPerSequence < 1 ||
       spec.tokens % heads.tokensPerSequence != 0) {
@@ -169,10 +168,10 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       spec.columns % info(spec.dtype).blockElements != 0 ||
       spec.rows > 1U << 24 || spec.columns > 1U << 20) {
     return unsupportedError(
-        where + " does not support " + std::to_string(spec.rows) +
-        " rows and " + std::to_string(spec.columns) +
-        " columns; rows must be 1 to 2^24, and columns must be at most 2^20 "
-        "and a multiple of 8 and of the dtype's block");
+        where + " has a number that is not allowed: " +
+        std::to_string(spec.rows) + " rows (1 to 2^24 are allowed), " +
+        std::to_string(spec.columns) + " columns (multiples of 8 and of " +
+        std::to_string(info(spec.dtype).blockElements) + " up to 2^20)");
   }
   if (spec.tokens < 1 || spec.tokens > 8) {
     return unsupportedError(where + " does not support " +
@@ -187,10 +186,11 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       spec.multiprocessors < 1 || spec.multiprocessors > 1024) {
     return unsupportedError(
         where +
-        " has a tiling that is out of range: " + std::to_string(tiling.warps) +
-        " warps (1 to 32), " + std::to_string(tiling.groupUnits) +
-        " units per copy (1 to 16), " + std::to_string(tiling.stages) +
-        " stages (1 to 16), " + std::to_string(tiling.blocksPerMultiprocessor) +
+        " has a number that is not allowed: " + std::to_string(tiling.warps) +
+        " warps per block (1 to 32 are allowed), " +
+        std::to_string(tiling.groupUnits) + " units per copy (1 to 16), " +
+        std::to_string(tiling.stages) + " stages (1 to 16), " +
+        std::to_string(tiling.blocksPerMultiprocessor) +
         " blocks per multiprocessor (1 to 16), " +
         std::to_string(tiling.splits) + " splits (1 to 64), " +
         std::to_string(tiling.reduceTiles) +
@@ -199,8 +199,9 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
   }
   if ((tiling.fetch == WeightFetch::AsyncCopy && !target.hasAsyncCopy) ||
       (tiling.fetch == WeightFetch::BulkCopy && !target.hasBulkCopy)) {
-    return unsupportedError(where + ": the target has no instruction for '" +
-                            std::string(fetchName(tiling.fetch)) + "' copies");
+    return unsupportedError(where + " cannot use '" +
+                            std::string(fetchName(tiling.fetch)) +
+                            "' copies: the target has no instruction for them");
   }
   if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
     return unsupportedError(
@@ -208,8 +209,9 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
         " cannot use BF16: the target's tensor cores do not support it");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where +
-                            ": the target does not support dependent launches");
+    return unsupportedError(
+        where +
+        " cannot use dependent launches: the target does not support them");
   }
   return Status::ok();
 }

@@ -84,15 +84,16 @@ Result<KernelResources> parseAssemblerReport(const std::string &log) {
   const size_t stack = log.find("bytes stack frame");
   const size_t registers = log.find("registers", log.find("Used "));
   for (const auto &[at, what, into] :
-       {std::tuple{stores, "spill stores", &resources.spillBytes},
-        std::tuple{loads, "spill loads", &resources.spillBytes},
-        std::tuple{stack, "the stack frame", &resources.stackBytes},
+       {std::tuple{stores, "bytes of spill stores", &resources.spillBytes},
+        std::tuple{loads, "bytes of spill loads", &resources.spillBytes},
+        std::tuple{stack, "bytes of the stack frame", &resources.stackBytes},
         std::tuple{registers, "registers", &resources.registers}}) {
     const std::optional<uint32_t> number =
         at == std::string::npos ? std::nullopt : numberBefore(log, at);
     if (!number) {
-      return corruptError("the assembler's report does not state " +
-                          std::string(what));
+      return corruptError(
+          "the assembler's report does not state the number of " +
+          std::string(what));
     }
     *into += *number;
   }
@@ -130,7 +131,8 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
     int major = 0;
     int minor = 0;
     if (functions->getVersion(&major, &minor) != 0) {
-      return unsupportedError(candidate + " does not report its version");
+      return unsupportedError(
+          candidate + " does not report its version; use NVRTC 12 or 13");
     }
     Nvrtc nvrtc;
     nvrtc.functions = std::move(functions);

@@ -135,8 +135,9 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
   if ((tiling.fetch == WeightFetch::AsyncCopy && !target.hasAsyncCopy) ||
       (tiling.fetch == WeightFetch::BulkCopy && !target.hasBulkCopy)) {
     return unsupportedError("a read probe for " + std::string(target.name) +
-                            ": the target has no instruction for '" +
-                            std::string(fetchName(tiling.fetch)) + "' copies");
+                            " cannot use '" +
+                            std::string(fetchName(tiling.fetch)) +
+                            "' copies: the target has no instruction for them");
   }
   const bool ring = tiling.fetch != WeightFetch::Registers;
   const uint64_t units = uint64_t{tiling.warps} * tiling.groupUnits;
@@ -148,8 +149,8 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
   if (tiles < blocks || tiles > ~0U) {
     return unsupportedError("a read probe of " + std::to_string(probe.bytes) +
                             " bytes has " + std::to_string(tiles) +
-                            " steps, but " + std::to_string(blocks) +
-                            " blocks need at least one each");
+                            " steps; there must be " + std::to_string(blocks) +
+                            " (one for each block) to 2^32 - 1");
   }
   CudaKernel kernel;
   kernel.name =
@@ -168,8 +169,11 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
     return doesNotFitError("kernel " + kernel.name + " needs " +
                            std::to_string(kernel.sharedBytes) +
                            " bytes of shared memory per block, but the target "
-                           "has " +
-                           std::to_string(target.sharedBytesPerBlock));
+                           "allows " +
+                           std::to_string(target.sharedBytesPerBlock) +
+                           " bytes per block and " +
+                           std::to_string(target.sharedBytesPerMultiprocessor) +
+                           " per multiprocessor");
   }
   kernel.gridX = blocks;
   kernel.threads = tiling.warps * 32;
@@ -193,10 +197,10 @@ Result<CudaKernel> generateCopyProbe(uint64_t bytes, uint32_t multiprocessors,
                                      const CudaTarget &target,
                                      std::string_view intrinsics) {
   if (bytes == 0 || bytes % kCopyBlockBytes != 0) {
-    return unsupportedError("a copy probe cannot copy " +
-                            std::to_string(bytes) +
-                            " bytes; the number must be a multiple of " +
-                            std::to_string(kCopyBlockBytes));
+    return unsupportedError(
+        "a copy probe cannot copy " + std::to_string(bytes) +
+        " bytes; the number must be a positive multiple of " +
+        std::to_string(kCopyBlockBytes));
   }
   CudaKernel kernel;
   kernel.name = "copy_b" + std::to_string(bytes) + "_" +

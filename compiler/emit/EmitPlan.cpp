@@ -386,7 +386,7 @@ Result<const SourceTensor *> findSource(const ModelSource &source,
                                         StringRef name) {
   const SourceTensor *tensor = source.find(name.str());
   if (tensor == nullptr) {
-    return internalError("the source has no tensor '" + name.str() + "'");
+    return internalError("the model has no tensor '" + name.str() + "'");
   }
   return tensor;
 }
@@ -444,8 +444,9 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
   case ir_plan::Recipe::InverseFrequencies: {
     ir_plan::RopeAttr rope = op.getRopeAttr();
     if (!rope) {
-      return internalError("tensor '" + content.name +
-                           "' has the recipe inverse_frequencies but no rope");
+      return internalError(
+          "tensor '" + content.name +
+          "' has the recipe inverse_frequencies, but lacks the attribute rope");
     }
     FrequencyRecipe recipe;
     recipe.shape.dim = static_cast<uint64_t>(rope.getDim());

@@ -164,10 +164,9 @@ Status checkFrequencies(const TensorContent &tensor,
     if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
       return corruptError(
           "rope rotates pair " + std::to_string(i) + " by " +
-          numberText(table[i]) +
-          " radians per position; the frequency must be 0 to " +
+          numberText(table[i]) + " radians per position; it must be 0 to " +
           numberText(kMaxFrequency) +
-          "; check the keys rope.freq_base and rope.scaling.factor" +
+          " radians; check the keys rope.freq_base and rope.scaling.factor" +
           (recipe.factors ? " and tensor '" + recipe.factors->name + "'" : ""));
     }
   }

@@ -94,8 +94,9 @@ Status makeReference(plan::PlanT &plan,
     const std::string name =
         std::filesystem::path(source.files[i].path()).filename().string();
     if (!names.insert(name).second) {
-      return unsupportedError("two files of the model have the name '" + name +
-                              "', so a reference plan cannot tell them apart");
+      return unsupportedError(
+          "two files of the model have the name '" + name +
+          "', so a reference plan cannot tell them apart; rename one of them");
     }
     plan.sources[i]->name = name;
   }

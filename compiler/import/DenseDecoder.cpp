@@ -40,11 +40,12 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
   AIR_ASSIGN_OR_RETURN(auto window,
                        reader.optionalCount("attention.sliding_window"));
   if (window.value_or(0) > 0 && *window < context) {
-    return unsupportedError("sliding-window attention is not supported (key '" +
-                            reader.fullKey("attention.sliding_window") +
-                            "' is " + std::to_string(*window) +
-                            ", and the context has " + std::to_string(context) +
-                            " tokens); only full attention is");
+    return unsupportedError(
+        "key '" + reader.fullKey("attention.sliding_window") + "' is " +
+        std::to_string(*window) + ", but the model's context has " +
+        std::to_string(context) +
+        " tokens; attention with a window shorter than the context is not "
+        "supported");
   }
   return Status::ok();
 }
@@ -55,21 +56,20 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
   if (width.value_or(0) != 0 && *width != shape.width) {
-    return unsupportedError("key '" + reader.fullKey("embedding_length_out") +
-                            "' is " + std::to_string(*width) +
-                            ", but the embeddings have " +
-                            std::to_string(shape.width) +
-                            " elements; only equal widths are supported");
+    return unsupportedError(
+        "key '" + reader.fullKey("embedding_length_out") + "' is " +
+        std::to_string(*width) + ", but the embeddings have " +
+        std::to_string(shape.width) + " elements; the two must be equal");
   }
   AIR_ASSIGN_OR_RETURN(auto scale, reader.optionalNumber("attention.scale"));
   const double usual = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
   // The tolerance allows for a scale that the file stores as float32.
   if (scale.value_or(0) != 0 && !(std::abs(*scale / usual - 1) < 1e-6)) {
-    return unsupportedError("key '" + reader.fullKey("attention.scale") +
-                            "' is " + numberText(*scale) + "; for heads of " +
-                            std::to_string(shape.headDim) + " elements only " +
-                            numberText(usual) +
-                            ", 1 / sqrt(elements), is supported");
+    return unsupportedError(
+        "key '" + reader.fullKey("attention.scale") + "' is " +
+        numberText(*scale) + "; for heads of " + std::to_string(shape.headDim) +
+        " elements, it must be " + numberText(usual) + " (1 / sqrt(" +
+        std::to_string(shape.headDim) + "))");
   }
   return Status::ok();
 }
@@ -78,21 +78,20 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
 Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
   if (shape.headDim > codegen::kMaxHeadElements) {
     return unsupportedError(
-        "attention heads of " + std::to_string(shape.headDim) +
+        "attention heads have " + std::to_string(shape.headDim) +
         " elements (key '" + reader.fullKey("attention.key_length") +
-        "', or the width divided by the number of heads) are not supported; "
-        "heads may have 1 to " +
-        std::to_string(codegen::kMaxHeadElements) + " elements");
+        "', or the width divided by the number of heads); at most " +
+        std::to_string(codegen::kMaxHeadElements) + " are supported");
   }
   const uint64_t group = shape.heads / shape.kvHeads;
   if (group > codegen::kMaxHeadsPerKvHead) {
     return unsupportedError(
-        std::to_string(group) + " query heads for each key/value head ('" +
+        std::to_string(group) + " query heads share each key/value head ('" +
         reader.fullKey("attention.head_count") + "' is " +
         std::to_string(shape.heads) + ", '" +
         reader.fullKey("attention.head_count_kv") + "' is " +
-        std::to_string(shape.kvHeads) + ") are not supported; at most " +
-        std::to_string(codegen::kMaxHeadsPerKvHead) + " are");
+        std::to_string(shape.kvHeads) + "); at most " +
+        std::to_string(codegen::kMaxHeadsPerKvHead) + " are supported");
   }
   return Status::ok();
 }
@@ -174,7 +173,7 @@ Result<DecoderShape> readShape(SourceReader &reader) {
       !row || *row > kMaxCount) {
     return corruptError(std::to_string(shape.heads) + " attention heads of " +
                         std::to_string(shape.headDim) +
-                        " elements are too large; a row of all heads may have "
+                        " elements are too large; all heads together may have "
                         "at most " +
                         std::to_string(kMaxCount) + " elements");
   }

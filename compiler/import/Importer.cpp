@@ -27,8 +27,9 @@ static Result<const Family *> familyOf(const ModelSource &source) {
   std::optional<std::string> architecture =
       source.getString("general.architecture");
   if (!architecture) {
-    return corruptError("key 'general.architecture' is missing; supported: " +
-                        known);
+    return corruptError(
+        "key 'general.architecture' is missing; supported architectures: " +
+        known);
   }
   // GGUF files may also hold adapters and projectors, which are not whole
   // models.
@@ -42,8 +43,9 @@ static Result<const Family *> familyOf(const ModelSource &source) {
       return &family;
     }
   }
-  return unsupportedError("architecture " + inQuotes(*architecture) +
-                          " is not supported; supported: " + known);
+  return unsupportedError(
+      "architecture " + inQuotes(*architecture) +
+      " is not supported; supported architectures: " + known);
 }
 
 Result<mlir::OwningOpRef<mlir::ModuleOp>>

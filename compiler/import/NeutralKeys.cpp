@@ -14,7 +14,7 @@ constexpr NeutralKey kKeys[] = {
     {"activation_sparsity_scale", Neutral::Zero, "sparse activations"},
     {"attention.causal", Neutral::One, "attention that is not causal"},
     {"attention.clamp_kqv", Neutral::Zero, "clamped queries, keys and values"},
-    {"attention.group_norm_groups", Neutral::Zero, "group norms"},
+    {"attention.group_norm_groups", Neutral::Zero, "normalisation by groups"},
     {"attention.indexer.head_count", Neutral::Zero, "sparse attention"},
     {"attention.indexer.key_length", Neutral::Anything,
      "a detail of the indexer, which a model without indexer heads lacks"},
@@ -38,7 +38,7 @@ constexpr NeutralKey kKeys[] = {
     {"attention.value_length_swa", Neutral::Anything, kWindow},
     {"attn_logit_softcapping", Neutral::Zero, "capped attention scores"},
     {"embedding_length_per_layer_input", Neutral::Zero,
-     "embeddings for each layer"},
+     "separate embeddings for each layer"},
     {"embedding_scale", Neutral::ZeroOrOne, "scaled embeddings"},
     {"expert_chunk_feed_forward_length", Neutral::Anything, kExperts},
     {"expert_count", Neutral::Zero, "a mixture of experts"},
@@ -61,10 +61,10 @@ constexpr NeutralKey kKeys[] = {
     {"logit_scale", Neutral::ZeroOrOne, "scaled logits"},
     {"moe_every_n_layers", Neutral::Anything, kExperts},
     {"moe_latent_size", Neutral::Anything, kExperts},
-    {"n_deepstack_layers", Neutral::Zero, "visual layers"},
+    {"n_deepstack_layers", Neutral::Zero, "layers that take images"},
     {"nextn_predict_layers", Neutral::Zero,
      "layers that predict the tokens after the next one"},
-    {"pooling_type", Neutral::Zero, "a model that pools its outputs"},
+    {"pooling_type", Neutral::Zero, "pooled outputs"},
     {"rescale_every_n_layers", Neutral::Zero, "rescaled layers"},
     {"residual_scale", Neutral::ZeroOrOne, "scaled residuals"},
     {"rope.dimension_count_swa", Neutral::Anything, kWindow},
@@ -125,7 +125,7 @@ Status readNeutralKeys(SourceReader &reader) {
                                   ? "the value 1 is"
                                   : "the values 0 and 1 are";
         return unsupportedError("key '" + reader.fullKey(name) + "' is " +
-                                numberText(value) + ", which means " +
+                                numberText(value) + ", so the model has " +
                                 std::string(key.what) + "; only " + neutral +
                                 " supported");
       }

@@ -81,9 +81,10 @@ SourceReader::optionalCount(const std::string &key) {
     number = uniform(*signedList);
   }
   if (!number && isList) {
-    return unsupportedError("key '" + fullKey(key) +
-                            "' differs between layers; only the same value for "
-                            "all layers is supported");
+    return unsupportedError(
+        "key '" + fullKey(key) +
+        "' has different values for different layers; only the same value for "
+        "all layers is supported");
   }
   if (!number) {
     return corruptError("key '" + fullKey(key) +
@@ -197,9 +198,10 @@ const SourceTensor *SourceReader::take(const std::string &name) {
 
 static Status checkDType(const SourceTensor &tensor) {
   if (!info(tensor.dtype).isWeight) {
-    return unsupportedError("tensor '" + tensor.name + "' is of type " +
+    return unsupportedError("tensor '" + tensor.name + "' has type " +
                             std::string(info(tensor.dtype).name) +
-                            ", which is not a weight format");
+                            ", which is not supported for weights; convert the "
+                            "model again with another type, for example F16");
   }
   Result<uint64_t> bytes = rowBytes(tensor.dtype, tensor.shape.back());
   return bytes ? Status::ok()

@@ -14,8 +14,8 @@ namespace {
 /// model. `fixed` is the demand in bytes without the KV cache.
 std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   if (fixed >= capacity || demand.kvPageBytes == 0) {
-    return "it would not fit even without a KV cache: choose a smaller "
-           "quantisation of the model, or more memory";
+    return "it would not fit even without a KV cache, so choose a smaller "
+           "quantisation of the model or provide more RAM";
   }
   // `room` is the number of KV pages that fit in memory together with
   // everything else, and `wanted` is the number that one sequence takes.
@@ -27,10 +27,8 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   };
   if (room == 0) {
     return "not even one KV page of " + byteText(demand.kvPageBytes) +
-           " fits in the memory that is left: choose a smaller quantisation of "
-           "the "
-           "model, "
-           "or more memory";
+           " fits in the RAM that is left, so choose a smaller quantisation of "
+           "the model or provide more RAM";
   }
   if (demand.slots == 1) {
     return "choose --ctx " + contextOf(1) + " or less";
@@ -68,10 +66,10 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
   if (!scratch) {
-    return doesNotFitError("kernel scratch of " +
-                           std::to_string(demand.threads) + " threads x " +
-                           std::to_string(demand.scratchPerThread) +
-                           " bytes is larger than 2^64 bytes");
+    return doesNotFitError(
+        "the working memory of the kernels, " + std::to_string(demand.threads) +
+        " threads x " + std::to_string(demand.scratchPerThread) +
+        " bytes, is larger than 2^64 bytes; choose a target with fewer cores");
   }
   Ledger ledger;
   ledger.kv = *kv;
@@ -86,10 +84,11 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
   for (const LedgerItem &item : ledger.items) {
     const std::optional<uint64_t> sum = checkedAdd(ledger.total, item.bytes);
     if (!sum) {
-      return doesNotFitError("the plan needs more than 2^64 bytes of RAM: '" +
-                             item.name + "' of " + std::to_string(item.bytes) +
-                             " bytes comes on top of " +
-                             std::to_string(ledger.total) + " bytes");
+      return doesNotFitError(
+          "the plan needs more than 2^64 bytes of RAM: " +
+          std::to_string(item.bytes) + " bytes for '" + item.name + "' and " +
+          std::to_string(ledger.total) +
+          " bytes for the rest; choose a smaller --ctx or --slots");
     }
     ledger.total = *sum;
   }
@@ -155,18 +154,20 @@ Status pinDoesNotFit(const WeightProblem &weights, const RamLimit &limit,
                      const Ledger &ledger) {
   const uint64_t needed = neededPinned(weights, ledger, *limit.pinned);
   std::string what = "--pin " + std::to_string(*limit.pinned) + " needs " +
-                     byteTextUp(needed) + " of RAM (weights and ring " +
+                     byteTextUp(needed) +
+                     " of RAM (weights and the ring buffer for reading them " +
                      byteText(needed - ledger.total) + listOf(ledger.items) +
                      "), but " + limit.giver + " " + byteText(limit.bytes) +
                      "; ";
   for (uint32_t percent = *limit.pinned; percent-- > 0;) {
     if (neededPinned(weights, ledger, percent) <= limit.bytes) {
       return doesNotFitError(what + "choose --pin " + std::to_string(percent) +
-                             " or less, or more RAM");
+                             " or less, or provide more RAM");
     }
   }
-  return doesNotFitError(what + "no other --pin fits either: choose more RAM, "
-                                "or a smaller --ctx or --slots");
+  return doesNotFitError(what +
+                         "no smaller --pin fits either, so provide more RAM "
+                         "or choose a smaller --ctx or --slots");
 }
 
 } // namespace

@@ -138,7 +138,8 @@ private:
       reserve = reserve ? checkedAdd(*reserve, bytes) : std::nullopt;
     }
     if (!reserve || !checkedAdd(*reserve, *kv)) {
-      return doesNotFitError("the plan needs more than 2^64 bytes of RAM");
+      return doesNotFitError("the plan needs more than 2^64 bytes of RAM; "
+                             "choose a smaller --ctx or --slots");
     }
     problem.ramReserve = *reserve;
     if (gpu != nullptr) {
@@ -327,11 +328,11 @@ private:
         " of RAM (kv " + byteText(problem.kvBytes) + ", activations " +
         byteText(needs.ram.activations) + ", scratch " +
         byteText(scratchBytes()) + ", kernels " + byteText(needs.ram.kernels) +
-        (mayStream ? ", a ring for weights from the disk"
+        (mayStream ? ", and a ring buffer for weights from the disk"
                    : ", weights " + byteText(needs.weightBytes)) +
-        (gpu != nullptr ? "; some may be in VRAM" : "") + "), but target '" +
-        machine.name + "' has " + byteText(problem.ram.value_or(0)) + "; " +
-        advice);
+        (gpu != nullptr ? "; a part of these may be in VRAM" : "") +
+        "), but target '" + machine.name + "' has " +
+        byteText(problem.ram.value_or(0)) + "; " + advice);
   }
 
   const ModelNeeds &needs;

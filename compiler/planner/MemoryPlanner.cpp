@@ -116,10 +116,11 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
     std::optional<uint64_t> sum =
         rounded ? checkedAdd(total, *rounded) : std::nullopt;
     if (!sum) {
-      return doesNotFitError("activation buffer '" + problem.buffers[i].name +
-                             "' of " +
-                             std::to_string(problem.buffers[i].bytes) +
-                             " bytes makes the arena larger than 2^64 bytes");
+      return doesNotFitError(
+          "the activations need more than 2^64 bytes of RAM: " +
+          std::to_string(problem.buffers[i].bytes) + " bytes for buffer '" +
+          problem.buffers[i].name + "' and " + std::to_string(total) +
+          " bytes for the buffers before it");
     }
     sizes[i] = *rounded;
     total = *sum;

@@ -459,9 +459,10 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
   }
   if (const uint64_t least = leastBytes(problem); room < least) {
     return doesNotFitError(
-        "streaming the weights from the disk needs at least " +
-        byteText(least) + " of RAM for them, but " + byteText(room) +
-        " are left");
+        "weights that are read from the disk need at least " + byteText(least) +
+        " of RAM, but only " + byteText(room) +
+        " of it is left for them; provide more RAM, or choose a smaller --ctx "
+        "or --slots");
   }
   return Placer(problem).run(rooms);
 }
@@ -476,10 +477,11 @@ uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent) {
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room) {
   if (const uint64_t least = leastBytesPinned(problem, percent); room < least) {
-    return doesNotFitError("keeping " + std::to_string(percent) +
-                           " % of the weights needs at least " +
-                           byteText(least) + " of RAM for them, but " +
-                           byteText(room) + " are left");
+    return doesNotFitError(
+        "keeping " + std::to_string(percent) +
+        " % of the weights in RAM needs at least " + byteText(least) +
+        ", but only " + byteText(room) +
+        " of it is left for them; choose a smaller --pin or provide more RAM");
   }
   const uint64_t rooms = room / kPlanPageBytes;
   return percent >= kAllPercent

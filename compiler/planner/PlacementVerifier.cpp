@@ -29,8 +29,9 @@ Status verifyPieces(const WeightProblem &problem) {
       if (piece.end <= begin || piece.lastStep < piece.firstStep ||
           (isLast ? piece.end != segment.bytes
                   : piece.end % kPlanPageBytes != 0)) {
-        return internalError("the pieces of segment " + std::to_string(i) +
-                             " do not divide it into pages");
+        return internalError(
+            "the pieces of segment " + std::to_string(i) +
+            " must be whole pages, follow each other and cover the segment");
       }
       begin = piece.end;
     }
@@ -43,11 +44,13 @@ Status verifyCoverage(const WeightProblem &problem,
                       const WeightPlacement &placement) {
   if (placement.weights.size() != problem.weights.size() ||
       placement.tables.size() != problem.tables.size()) {
-    return refuse("the placement is for another number of segments");
+    return refuse("the number of segments in the placement differs from the "
+                  "number in the plan");
   }
   for (size_t i = 0; i < problem.tables.size(); ++i) {
     if (placement.tables[i] != 0 && placement.tables[i] != problem.tables[i]) {
-      return refuse("a part of table " + std::to_string(i) + " stays in RAM");
+      return refuse("only a part of table " + std::to_string(i) +
+                    " stays in RAM; all or none of it must stay there");
     }
   }
   std::vector<const StreamedRead *> sorted;
@@ -71,15 +74,17 @@ Status verifyCoverage(const WeightProblem &problem,
         (covered < segment.bytes && covered % kPlanPageBytes != 0)) {
       return refuse("segment " + std::to_string(i) + " keeps " +
                     std::to_string(covered) + " of " +
-                    std::to_string(segment.bytes) + " bytes");
+                    std::to_string(segment.bytes) +
+                    " bytes in RAM; it must keep whole pages or all bytes");
     }
     while (read < sorted.size() && sorted[read]->segment == i) {
       const StreamedRead &now = *sorted[read];
       if (now.offset != covered || now.bytes == 0 ||
           now.bytes % kPlanPageBytes != 0 || covered >= segment.bytes) {
-        return refuse("the read of segment " + std::to_string(i) + " at " +
-                      std::to_string(now.offset) + " does not continue at " +
-                      std::to_string(covered));
+        return refuse("the read of segment " + std::to_string(i) + " at byte " +
+                      std::to_string(now.offset) + " must begin at byte " +
+                      std::to_string(covered) +
+                      " and read whole pages of the segment");
       }
       covered += now.bytes;
       ++read;
@@ -87,9 +92,11 @@ Status verifyCoverage(const WeightProblem &problem,
     if (covered < segment.bytes ||
         (covered > segment.bytes &&
          covered - segment.bytes >= kPlanPageBytes)) {
-      return refuse("the pages of segment " + std::to_string(i) +
-                    " up to byte " + std::to_string(segment.bytes) +
-                    " are covered up to " + std::to_string(covered));
+      return refuse(
+          "segment " + std::to_string(i) + " has " +
+          std::to_string(segment.bytes) +
+          " bytes, but what stays in RAM and the reads cover the bytes up to " +
+          std::to_string(covered) + "; they must cover exactly its pages");
     }
   }
   return Status::ok();
@@ -107,14 +114,15 @@ Status verifyUnits(const WeightProblem &problem,
     if (!isWhole(i, placement.weights[i])) {
       return refuse("segment " + std::to_string(i) + " keeps " +
                     std::to_string(placement.weights[i]) +
-                    " bytes in RAM, which is no multiple of its unit of " +
-                    std::to_string(problem.weights[i].unitBytes));
+                    " bytes in RAM; the number must be a multiple of " +
+                    std::to_string(problem.weights[i].unitBytes) +
+                    ", the size of its units");
     }
   }
   for (size_t i = 0; i < placement.reads.size(); ++i) {
     const StreamedRead &read = placement.reads[i];
     if (!isWhole(read.segment, read.offset + read.bytes)) {
-      return refuse(name(i) + " does not end at a unit of its segment");
+      return refuse(name(i) + " must end at the end of a unit of its segment");
     }
   }
   return Status::ok();
@@ -187,8 +195,8 @@ Status verifyKeeps(const WeightProblem &problem,
                     std::to_string(lastUse) + " has run");
     }
   }
-  return refuse("nothing makes the next pass wait for step " +
-                std::to_string(lastUse));
+  return refuse("no read of the next pass waits until step " +
+                std::to_string(lastUse) + " has run");
 }
 
 } // namespace
@@ -201,7 +209,9 @@ Status verifyWeights(const WeightProblem &problem,
   const uint64_t ring = placement.ringBytes;
   if (ring % kPlanPageBytes != 0 || (ring == 0) != placement.reads.empty()) {
     return refuse("the ring has " + std::to_string(ring) + " bytes for " +
-                  std::to_string(placement.reads.size()) + " reads");
+                  std::to_string(placement.reads.size()) +
+                  " reads; it must have whole pages if there are reads, and 0 "
+                  "bytes otherwise");
   }
   int64_t before = -int64_t{problem.steps};
   for (size_t i = 0; i < placement.reads.size(); ++i) {
@@ -209,11 +219,11 @@ Status verifyWeights(const WeightProblem &problem,
     if (read.bytes > ring || read.ringOffset >= ring ||
         read.ringOffset % kPlanPageBytes != 0) {
       return refuse(name(i) + " has " + std::to_string(read.bytes) +
-                    " bytes and is to begin at byte " +
+                    " bytes and begins at byte " +
                     std::to_string(read.ringOffset) + " of a ring of " +
                     std::to_string(ring) +
                     " bytes; it must begin at a page of the ring and be no "
-                    "larger than it");
+                    "larger than the ring");
     }
     if (i != 0 && orderOf(read) < orderOf(placement.reads[i - 1])) {
       return refuse(name(i) + " is out of order; reads must be sorted by step, "
@@ -222,11 +232,13 @@ Status verifyWeights(const WeightProblem &problem,
     for (const Part &part : partsOf(problem, placement, read)) {
       if (read.beforeStep != part.firstStep || read.afterStep < before ||
           read.afterStep >= int64_t{read.beforeStep}) {
-        return refuse(name(i) + " is made after step " +
-                      std::to_string(read.afterStep) + " and before step " +
-                      std::to_string(read.beforeStep) +
-                      ", which is out of order or too late for step " +
-                      std::to_string(part.firstStep));
+        return refuse(
+            name(i) + " begins after step " + std::to_string(read.afterStep) +
+            " and ends before step " + std::to_string(read.beforeStep) +
+            "; it must not begin before an earlier read, and must end before "
+            "step " +
+            std::to_string(part.firstStep) +
+            ", the first that needs its bytes");
       }
     }
     before = read.afterStep;
@@ -238,8 +250,8 @@ Status verifyWeights(const WeightProblem &problem,
   }
   if (placement.ramBytes() > room) {
     return refuse("the weights and the ring take " +
-                  std::to_string(placement.ramBytes()) + " bytes of the " +
-                  std::to_string(room) + " that are left for them");
+                  std::to_string(placement.ramBytes()) + " bytes, but only " +
+                  std::to_string(room) + " bytes are left for them");
   }
   return Status::ok();
 }

@@ -524,7 +524,9 @@ Result<Residency> solveResidency(const ResidencyProblem &problem,
     }
   }
   if (!found) {
-    return doesNotFitError("no placement of the weights fits");
+    return doesNotFitError(
+        "the weights do not fit in the memory of the target in any placement; "
+        "choose a smaller quantisation of the model");
   }
   return std::move(*found);
 }

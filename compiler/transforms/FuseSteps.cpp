@@ -132,19 +132,21 @@ struct ToAttention : OpRewritePattern<llm::AttentionOp> {
     Projection v = projectionOf(op.getV());
     if (!q.linear || !k.linear || !v.linear) {
       return rewriter.notifyMatchFailure(
-          op, "q, k and v must each come from a linear with no other use");
+          op, "q, k and v must each be the result of an llm.linear that "
+              "nothing else uses");
     }
     if (q.linear.getX() != k.linear.getX() ||
         q.linear.getX() != v.linear.getX()) {
       return rewriter.notifyMatchFailure(op,
-                                         "q, k and v have different inputs");
+                                         "q, k and v must have the same input");
     }
     if (v.norm || v.rope) {
-      return rewriter.notifyMatchFailure(op, "v has a norm or rope");
+      return rewriter.notifyMatchFailure(op,
+                                         "v must have neither a norm nor rope");
     }
     if (failed(sameHeads(op, q, k))) {
       return rewriter.notifyMatchFailure(
-          op, "q and k have different norms or rope");
+          op, "q and k must not differ in their norms or rope");
     }
 
     NormedInput input = normedInput(q.linear.getX(), 3);
@@ -283,7 +285,8 @@ struct ToNorm : OpRewritePattern<llm::RmsNormOp> {
                                 PatternRewriter &rewriter) const override {
     auto outputs = onlyUseOf<llm::OutputsOp>(op.getX());
     if (!outputs && isOnOutputs(op.getX())) {
-      return rewriter.notifyMatchFailure(op, "the rows were selected before");
+      return rewriter.notifyMatchFailure(
+          op, "the rows of the outputs must be selected only once");
     }
     auto norm = plan::NormOp::create(
         rewriter, op.getLoc(), op.getType(),

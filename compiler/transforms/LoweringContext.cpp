@@ -26,16 +26,17 @@ std::string LoweringContext::nameOf(DType dtype) {
 Status LoweringContext::checkCache(AttnInOp op) {
   if (op.getKvHeads() != kv.getKvHeads() ||
       op.getHeadDim() != kv.getHeadDim()) {
-    return unsupportedError(std::to_string(op.getKvHeads()) + " KV heads of " +
-                            std::to_string(op.getHeadDim()) +
-                            " elements, but the model's cache has " +
-                            std::to_string(kv.getKvHeads()) + " of " +
-                            std::to_string(kv.getHeadDim()) +
-                            "; layers of different shapes are not supported");
+    return unsupportedError(
+        "the layer has " + std::to_string(op.getKvHeads()) + " KV heads of " +
+        std::to_string(op.getHeadDim()) +
+        " elements, but the model's KV cache has " +
+        std::to_string(kv.getKvHeads()) + " KV heads of " +
+        std::to_string(kv.getHeadDim()) +
+        " elements; layers of different shapes are not supported");
   }
   if (!op.getRopeAttr()) {
     return unsupportedError("attention without rotary positions is not "
-                            "supported; q and k must have rope");
+                            "supported; q and k must have the attribute rope");
   }
   return Status::ok();
 }

@@ -121,7 +121,9 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   ProgramOp decode = programFor(module, 1);
   if (models.size() != 1 || limits.size() != 1 || caches.size() != 1 ||
       !decode) {
-    return internalError("the module is not a plan whose memory is planned");
+    return internalError(
+        "the memory of the module has not been planned; it must have one "
+        "plan.model, one plan.limits, one plan.kv and a program for one token");
   }
   ModelNeeds needs;
   needs.ram =

@@ -36,8 +36,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     } else if (codec == "auto") {
       chooseCodecs(placements.front().weights, profile);
     } else if (codec != "none") {
-      return usageError("there is no codec '" + codec.getValue() +
-                        "'; there are none, planes, zstd and auto");
+      return usageError("codec must be none, planes, zstd or auto, not '" +
+                        codec.getValue() + "'");
     }
     if (hasCodecs()) {
       // Coded segments are read in larger units and need memory for decoding,

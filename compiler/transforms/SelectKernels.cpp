@@ -80,10 +80,10 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     }
     const MachineProfile &profile = *machine;
     if (maxTokens == 0 || maxOutputs == 0 || maxOutputs > maxTokens) {
-      return usageError("max-tokens " + std::to_string(maxTokens) +
-                        " and max-outputs " + std::to_string(maxOutputs) +
-                        " must be 1 or more, and max-outputs must not exceed "
-                        "max-tokens");
+      return usageError(
+          "max-tokens is " + std::to_string(maxTokens) +
+          " and max-outputs is " + std::to_string(maxOutputs) +
+          "; both must be 1 or more, and max-outputs at most max-tokens");
     }
 
     AIR_ASSIGN_OR_RETURN(codegen::Precision precision, leastPrecision());
@@ -214,8 +214,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       }
     }
     return "measured " + std::to_string(known) + " of " +
-           std::to_string(matmuls.size()) + " matmuls, changed the tiles of " +
-           std::to_string(changed);
+           std::to_string(matmuls.size()) +
+           " matmuls and changed the tiles of " + std::to_string(changed);
   }
 
   Result<codegen::Precision> leastPrecision() const {
@@ -246,8 +246,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     uint64_t sequences = slots != 0 ? slots : 1;
     constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
     if (context == 0 || context > kMost || sequences > kMost) {
-      return usageError("context " + std::to_string(context) + " and slots " +
-                        std::to_string(sequences) + " must each be 1 to " +
+      return usageError("the context is " + std::to_string(context) +
+                        " tokens and the number of slots is " +
+                        std::to_string(sequences) + "; both must be 1 to " +
                         std::to_string(kMost));
     }
 

@@ -60,7 +60,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (next != limits.getMaxTokens() + 1) {
         return verificationError("programs end at " + std::to_string(next - 1) +
                                  " tokens, but batches may have up to " +
-                                 std::to_string(limits.getMaxTokens()));
+                                 std::to_string(limits.getMaxTokens()) +
+                                 " tokens");
       }
     }
     return Status::ok();
@@ -114,11 +115,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
       std::string name = segment.getSymName().str();
       if (segment.getKind() < last) {
-        return verificationError("segment '" + name + "' of " +
+        return verificationError("segment '" + name + "' of kind " +
                                  stringifySegmentKind(segment.getKind()).str() +
-                                 " must come before " +
-                                 stringifySegmentKind(last).str() +
-                                 ", not after");
+                                 " must come before the segments of kind " +
+                                 stringifySegmentKind(last).str());
       }
       last = segment.getKind();
       if (segment.getKind() == SegmentKind::Table) {
@@ -145,7 +145,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (found == indexOf.end() || found->second != reads.size()) {
         return verificationError(
             "read " + std::to_string(reads.size()) + " reads segment '" +
-            read.getSegment().str() + "', which is not segment " +
+            read.getSegment().str() + "'; it must read segment number " +
             std::to_string(reads.size()) + " of the plan's weights");
       }
       reads.push_back(
@@ -170,9 +170,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             std::string name = binding.getTarget().getValue().str();
             auto found = segmentOf.find(name);
             if (found == segmentOf.end()) {
-              return verificationError("step '" + step.getName().str() +
-                                       "' reads all of tensor '" + name +
-                                       "', which is in a table");
+              return verificationError(
+                  "step '" + step.getName().str() + "' reads all of tensor '" +
+                  name +
+                  "', which is in a table; only embed steps may read a table");
             }
             used.push_back(found->second);
           }
@@ -264,7 +265,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         return verificationError(
             "only " + std::to_string(bytes) + " of the " +
             std::to_string(segment.getRawBytes()) +
-            " bytes of kernels stay in RAM; all of them must");
+            " bytes of kernels stay in RAM; all of them must stay there");
       }
     }
     for (StreamOp read : op.getOps<StreamOp>()) {
@@ -287,9 +288,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     }
     for (BudgetOp budget : op.getOps<BudgetOp>()) {
       if (budget.getBytes() != 0 && weights + others > budget.getBytes()) {
-        return verificationError(
-            "its items take " + std::to_string(weights + others) +
-            " bytes of a budget of " + std::to_string(budget.getBytes()));
+        return verificationError("the items of the budget take " +
+                                 std::to_string(weights + others) +
+                                 " bytes, but the budget is " +
+                                 std::to_string(budget.getBytes()) + " bytes");
       }
     }
     return verifyWeights(problem, placement, weights);
@@ -312,8 +314,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         if (!fits) {
           status = verificationError(
               "dispatch '" + dispatch.getKernel().str() +
-              "' does not continue with the row tiles after those that the "
-              "dispatch before it has run");
+              "' must begin at row tile 0, or continue the dispatch before it "
+              "if that has not run all of its row tiles");
           return WalkResult::interrupt();
         }
         last = dispatch.getEndTile().value_or(dispatch.getBaseTiles()) <

@@ -90,9 +90,10 @@ private:
       bool areOutputs = onOutputs.contains(operand);
       if (areOutputs != wantsOutputs) {
         return step->emitOpError()
-               << "works on rows of " << (wantsOutputs ? "outputs" : "tokens")
-               << ", but the rows of its operand are "
-               << (areOutputs ? "outputs" : "tokens");
+               << "works on the rows of "
+               << (wantsOutputs ? "the requested outputs" : "all tokens")
+               << ", but its operand has the rows of "
+               << (areOutputs ? "the requested outputs" : "all tokens");
       }
     }
     auto norm = dyn_cast<plan::NormOp>(step.getOperation());
@@ -107,7 +108,7 @@ private:
     auto layer = static_cast<int64_t>(op.getLayer());
     if (pending || layer != nextLayer) {
       return op.emitOpError()
-             << "appends to layer " << layer << ", but "
+             << "is in layer " << layer << ", but "
              << (pending ? "the attn of layer " : "the attn_in of layer ")
              << nextLayer << " must come first";
     }
@@ -115,9 +116,9 @@ private:
         static_cast<int64_t>(op.getHeadDim()) != hyperparameters.getHeadDim()) {
       return op.emitOpError()
              << "has " << op.getKvHeads() << " kv_heads of " << op.getHeadDim()
-             << " elements, but the model's cache has "
-             << hyperparameters.getKvHeads() << " of "
-             << hyperparameters.getHeadDim();
+             << " elements, but the model's KV cache has "
+             << hyperparameters.getKvHeads() << " kv_heads of "
+             << hyperparameters.getHeadDim() << " elements";
     }
     pending = op;
     return success();
@@ -136,8 +137,8 @@ private:
              << "has " << op.getHeads() << " heads and " << op.getKvHeads()
              << " kv_heads of " << op.getHeadDim()
              << " elements, but its attn_in has " << pending.getHeads()
-             << " and " << pending.getKvHeads() << " of "
-             << pending.getHeadDim();
+             << " heads and " << pending.getKvHeads() << " kv_heads of "
+             << pending.getHeadDim() << " elements";
     }
     pending = {};
     ++nextLayer;
@@ -146,17 +147,17 @@ private:
 
   LogicalResult verifyReturn(plan::ReturnOp op) {
     if (!onOutputs.contains(op.getLogits())) {
-      return op.emitOpError(
-          "returns the rows of all tokens instead of the requested ones");
+      return op.emitOpError("returns the rows of all tokens; it must return "
+                            "only the rows of the requested outputs");
     }
     return verifyVocabulary(op, llm::columnsOf(op.getLogits()));
   }
 
   LogicalResult verifyVocabulary(Operation *op, int64_t size) {
     if (size != hyperparameters.getVocabulary()) {
-      return op->emitOpError()
-             << "has " << size << " tokens, but the vocabulary has "
-             << hyperparameters.getVocabulary();
+      return op->emitOpError() << "is for a vocabulary of " << size
+                               << " tokens, but the model's vocabulary has "
+                               << hyperparameters.getVocabulary();
     }
     return success();
   }

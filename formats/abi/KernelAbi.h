@@ -69,9 +69,11 @@ typedef void (*AirKernelFn)(const AirDispatch *dispatch, uint64_t tile_begin,
 #ifdef __cplusplus
 } /* extern "C" */
 
-static_assert(sizeof(AirBatch) == 56, "AirBatch is read by generated code");
-static_assert(sizeof(AirDispatch) == 16,
-              "AirDispatch is read by generated code");
+static_assert(sizeof(AirBatch) == 56,
+              "AirBatch must have 56 bytes, because generated code reads it");
+static_assert(
+    sizeof(AirDispatch) == 16,
+    "AirDispatch must have 16 bytes, because generated code reads it");
 #endif
 
 #endif /* AIRPACK_FORMATS_ABI_KERNELABI_H */

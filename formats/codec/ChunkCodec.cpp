@@ -95,7 +95,7 @@ Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
   case ChunkCodec::None:
     break;
   }
-  return internalError("a chunk was to be coded without a codec");
+  return internalError("a chunk cannot be coded without a codec");
 }
 
 Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
@@ -104,10 +104,10 @@ Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
     return codec::decodePlanes(stored, raw);
   }
   if (codec != ChunkCodec::Zstd) {
-    return internalError("a chunk was to be decoded without a codec");
+    return internalError("a chunk cannot be decoded without a codec");
   }
   if (stored.size() < kZstdHeader || stored[0] > kSeparated) {
-    return corrupt("it does not begin with a known form");
+    return corrupt("its header is incomplete or begins with an unknown number");
   }
   uint32_t size = 0;
   for (size_t i = 0; i < 4; ++i) {
@@ -119,11 +119,13 @@ Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
     parts.context.reset(ZSTD_createDCtx());
   }
   if (parts.context == nullptr) {
-    return doesNotFitError("no memory for decoding with zstd");
+    return doesNotFitError("there is not enough memory to decode with zstd");
   }
   if (size > stored.size() - kZstdHeader) {
-    return corrupt("its frame has " + std::to_string(size) + " bytes, but " +
-                   std::to_string(stored.size() - kZstdHeader) + " are left");
+    return corrupt("its header states " + std::to_string(size) +
+                   " bytes of data, but only " +
+                   std::to_string(stored.size() - kZstdHeader) +
+                   " bytes follow");
   }
   if (isSeparated) {
     parts.separated.resize(raw.size());
@@ -135,8 +137,8 @@ Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
     return corrupt(ZSTD_getErrorName(found));
   }
   if (found != raw.size()) {
-    return corrupt("it holds " + std::to_string(found) +
-                   " bytes, but should hold " + std::to_string(raw.size()));
+    return corrupt("its data decode to " + std::to_string(found) +
+                   " bytes, but the chunk has " + std::to_string(raw.size()));
   }
   if (isSeparated) {
     join(to, raw);

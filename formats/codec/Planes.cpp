@@ -134,8 +134,9 @@ Status decodePlanes(std::span<const uint8_t> stored, std::span<uint8_t> raw) {
   const uint64_t count = loadWord(&stored[kEscape + 1], 4);
   if (count > stored.size() - fixed || rest > stored.size() - fixed - count) {
     return corrupt("it has " + std::to_string(stored.size()) +
-                   " bytes, which is too little for " + std::to_string(count) +
-                   " escapes");
+                   " bytes, which are too few for the " +
+                   std::to_string(count) +
+                   " escaped exponents that its header states");
   }
   Planes planes;
   planes.exponents = stored.data();
@@ -151,8 +152,9 @@ Status decodePlanes(std::span<const uint8_t> stored, std::span<uint8_t> raw) {
     found += static_cast<uint64_t>(std::popcount(low & middle & high));
   }
   if (found != count) {
-    return corrupt("it has " + std::to_string(count) +
-                   " escapes, but codes of " + std::to_string(found));
+    return corrupt("its header states " + std::to_string(count) +
+                   " escaped exponents, but its codes refer to " +
+                   std::to_string(found));
   }
   static const DecodePlanesFn decode = fastestPlaneDecoder();
   decode(planes, raw.data());

@@ -142,7 +142,7 @@ static_assert(std::ranges::all_of(kTypes, fieldsCoverBlock),
               "a dtype's fields must cover its block exactly");
 static_assert(std::ranges::is_sorted(kTypes, std::ranges::less{},
                                      &DTypeInfo::id),
-              "the table must ascend by id");
+              "the table must be sorted by id");
 
 Decoder decoderOf(DType dtype) {
   switch (dtype) {
@@ -236,7 +236,7 @@ std::span<const DTypeInfo> allDTypes() { return kTypes; }
 
 const DTypeInfo &info(DType dtype) {
   const DTypeInfo *found = findById(static_cast<uint32_t>(dtype));
-  assert(found && "every DType is in the table");
+  assert(found && "every DType must be in the table");
   return *found;
 }
 

@@ -295,23 +295,23 @@ Status Parser::parseHeader() {
   }
   if (parsed.version < 2 || parsed.version > 3) {
     return unsupportedError("GGUF version " + number(parsed.version) +
-                            " at byte 4 is not supported; versions 2 and 3 "
-                            "are");
+                            " at byte 4 is not supported; it must be 2 or 3");
   }
   AIR_RETURN_IF_ERROR(read("the tensor count", tensorCount));
   AIR_RETURN_IF_ERROR(read("the metadata count", metadataCount));
   if (metadataCount > reader.remaining() / kMinMetadataBytes) {
-    return corruptError("the header's metadata count at byte 16 is " +
-                        number(metadataCount) + ", but " +
-                        number(reader.remaining()) + " bytes" + areLeft() +
-                        ", enough for at most " +
-                        number(reader.remaining() / kMinMetadataBytes));
+    return corruptError(
+        "the header's metadata count at byte 16 is " + number(metadataCount) +
+        ", but " + number(reader.remaining()) + " bytes" + areLeft() +
+        ", enough for at most " +
+        number(reader.remaining() / kMinMetadataBytes) + " entries");
   }
   if (tensorCount > reader.remaining() / kMinTensorBytes) {
     return corruptError(
         "the header's tensor count at byte 8 is " + number(tensorCount) +
         ", but " + number(reader.remaining()) + " bytes" + areLeft() +
-        ", enough for at most " + number(reader.remaining() / kMinTensorBytes));
+        ", enough for at most " + number(reader.remaining() / kMinTensorBytes) +
+        " tensors");
   }
   return Status::ok();
 }
@@ -405,10 +405,10 @@ Result<uint64_t> tensorBytes(const SourceTensor &tensor) {
   for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
     std::optional<uint64_t> product = checkedMul(size, tensor.shape[i]);
     if (!product) {
-      return corruptError("its size overflows 64 bits at dimension " +
-                          number(tensor.shape.size() - 1 - i) + ": " +
-                          number(tensor.shape[i]) + " x " + number(size) +
-                          " bytes");
+      return corruptError("it is larger than 2^64 bytes: dimension " +
+                          number(tensor.shape.size() - 1 - i) + " has " +
+                          number(tensor.shape[i]) + " elements of " +
+                          number(size) + " bytes each");
     }
     size = *product;
   }

@@ -44,8 +44,9 @@ Result<SplitFacts> splitFacts(const gguf::ParsedFile &parsed) {
                        unsignedKey(parsed.metadata, "split.tensors.count"));
   if (parts && *parts > 1) {
     if (!part) {
-      return corruptError("metadata has split.count " + std::to_string(*parts) +
-                          " but no split.no");
+      return corruptError(
+          "metadata has split.count " + std::to_string(*parts) +
+          " but no split.no, which must state which part this file is");
     }
     if (*part >= *parts) {
       return corruptError("metadata has split.no " + std::to_string(*part) +
@@ -178,7 +179,8 @@ Result<ModelSource> readGguf(const std::string &path) {
     return corruptError("'" + path + "': split.tensors.count is " +
                         std::to_string(*facts->tensors) + ", but the " +
                         std::to_string(facts->parts) + " parts hold " +
-                        std::to_string(model.tensors.size()) + " tensors");
+                        std::to_string(model.tensors.size()) +
+                        " tensors; download all parts again");
   }
   return model;
 }

@@ -340,9 +340,9 @@ Status Reader::readCharsmap() {
     for (auto element : stored) {
       if (std::cmp_less(element, INT8_MIN) ||
           std::cmp_greater(element, UINT8_MAX)) {
-        return corruptError("metadata '" + std::string(key) + "' has " +
-                            std::to_string(element) +
-                            " as an element, which is not a byte");
+        return corruptError("metadata '" + std::string(key) +
+                            "' has the element " + std::to_string(element) +
+                            "; each element must be a byte, -128 to 255");
       }
       data.charsmap += static_cast<char>(element);
     }
@@ -486,8 +486,8 @@ Status Reader::readTemplates() {
         });
     if (!isName) {
       data.notes.push_back("the chat template " + inQuotes(at->first) +
-                           " is left out, because its name is not 1 to 1024 "
-                           "bytes without control characters");
+                           " is left out, because its name must have 1 to 1024 "
+                           "bytes and no control characters");
       continue;
     }
     AIR_RETURN_IF_ERROR(readText(at->first, data.namedTemplates[name]));

@@ -149,7 +149,7 @@ Result<MachineProfile> resolveMachine(const std::string &spec) {
     if (file.bytes().size() > kMaxProfileBytes) {
       return corruptError("'" + spec + "' has " +
                           std::to_string(file.bytes().size()) +
-                          " bytes; a machine profile has at most " +
+                          " bytes; a machine profile may have at most " +
                           std::to_string(kMaxProfileBytes));
     }
     return parseProfile(std::string(file.bytes().begin(), file.bytes().end()),
@@ -157,8 +157,8 @@ Result<MachineProfile> resolveMachine(const std::string &spec) {
   }
   if (spec == "v100") {
     return unsupportedError(
-        "target 'v100' is not supported: no kernels are planned for GPUs of "
-        "the Volta architecture; " +
+        "target 'v100' is not supported: there are no kernels for GPUs of "
+        "the Volta architecture, and none are planned; " +
         knownTargets());
   }
   return unsupportedError("target '" + spec + "' is not known; " +
@@ -176,8 +176,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
     return unsupportedError(
         "target '" + spec + "' needs the " +
         std::string(backendTitle(gpu.backend)) +
-        " backend, which this version does not have (--explain predicts what "
-        "the model would do there); " +
+        " backend, which this version does not have (with --explain, the "
+        "target is supported); " +
         knownTargets());
   }
   if (!canPlanFor(gpu)) {

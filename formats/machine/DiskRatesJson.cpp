@@ -15,8 +15,9 @@ Status readRate(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "a rate"));
   for (const char *key : kKeys) {
     if (!object.contains(key)) {
-      return fields.fail(key, "is missing; a rate has method, block_bytes, "
-                              "depth, huge_pages and bandwidth");
+      return fields.fail(
+          key, "is missing; every rate must have method, block_bytes, "
+               "depth, huge_pages and bandwidth");
     }
   }
   std::string text;
@@ -109,7 +110,8 @@ Status readRings(const ProfileJson &list, const std::string &where,
     AIR_RETURN_IF_ERROR(entry.onlyKnows(kKeys, "a rate"));
     for (const char *key : kKeys) {
       if (!list[i].contains(key)) {
-        return entry.fail(key, "is missing; a rate has bytes and bandwidth");
+        return entry.fail(
+            key, "is missing; every rate must have bytes and bandwidth");
       }
     }
     RingRate &ring = rings.emplace_back();
@@ -153,7 +155,7 @@ Status readDiskRates(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.readText("cached", cached));
   if (cached != "unknown") {
     return fields.fail("cached", "is " + ProfileFields::shown(cached) +
-                                     "; it must be unknown");
+                                     "; it must be \"unknown\"");
   }
   AIR_ASSIGN_OR_RETURN(const ProfileJson *list,
                        readList(fields, *it, "curve", kMaxDiskRates));

@@ -85,8 +85,8 @@ Status readGpus(const ProfileJson &object, const std::string &where,
   }
   if (it->size() > 1) {
     return fields.fail("gpus", "has " + std::to_string(it->size()) +
-                                   " entries; a model is planned for at most "
-                                   "one GPU");
+                                   " entries; at most 1 is allowed, because a "
+                                   "model is planned for one GPU");
   }
   for (size_t i = 0; i < it->size(); ++i) {
     const std::string name = "gpus[" + std::to_string(i) + "]";

@@ -34,7 +34,8 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
   }
   const auto profile = object.find("profile");
   if (profile == object.end() || !profile->is_object()) {
-    return fields.fail("profile", "is missing or is not an object");
+    return fields.fail("profile",
+                       "is missing or is not an object; it must be an object");
   }
   AIR_ASSIGN_OR_RETURN(cache.profile, profileFrom(*profile, where));
   return cache;
@@ -59,7 +60,7 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
                    std::to_string(host.cores));
   }
   if (measured.arch != host.arch || measured.features != host.features) {
-    return mismatchError("it was saved on a machine whose ISA features "
+    return mismatchError("it was saved on a machine whose CPU features "
                          "differ from this machine's; run airrun probe "
                          "--save on this machine");
   }

@@ -27,8 +27,8 @@ Status ProfileFields::onlyKnows(std::span<const char *const> keys,
       known += i == 0 ? "" : i + 1 == keys.size() ? " and " : ", ";
       known += keys[i];
     }
-    return fail(item.key(),
-                "is not known; " + std::string(owner) + " has " + known);
+    return fail(item.key(), "is not known; the fields of " +
+                                std::string(owner) + " are " + known);
   }
   return Status::ok();
 }

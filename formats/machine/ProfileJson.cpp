@@ -72,10 +72,10 @@ Status readFeatures(const Json &object, const ProfileFields &fields,
     for (std::string_view other : impliedFeatures(profile.arch, feature)) {
       if (!std::binary_search(profile.features.begin(), profile.features.end(),
                               other)) {
-        return fields.fail("features", "has '" + feature + "' without '" +
+        return fields.fail("features", "has '" + feature + "' but not '" +
                                            std::string(other) +
                                            "', which every machine with '" +
-                                           feature + "' has");
+                                           feature + "' has; add it");
       }
     }
   }
@@ -94,7 +94,7 @@ Status readMemoryCurve(const Json &object, const std::string &where,
                             ? "has " + std::to_string(it->size()) + " entries"
                             : "is " + ProfileFields::shown(*it)) +
                            "; it must be an array of at most " +
-                           std::to_string(kMaxThreadRates));
+                           std::to_string(kMaxThreadRates) + " entries");
   }
   std::vector<ThreadRate> &curve = profile.memoryCurve;
   for (size_t i = 0; i < it->size(); ++i) {

@@ -30,14 +30,16 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes) {
   }
   uint32_t size = 0;
   if (bytes.size() < sizeof(size)) {
-    return broken("they have only " + std::to_string(bytes.size()) + " bytes");
+    return broken("they have " + std::to_string(bytes.size()) +
+                  " bytes; they must have at least 4");
   }
   std::memcpy(&size, bytes.data(), sizeof(size));
   bytes.remove_prefix(sizeof(size));
   if (size == 0 || size % sizeof(uint32_t) != 0 || size >= bytes.size()) {
-    return broken("their trie has " + std::to_string(size) + " bytes of the " +
-                  std::to_string(bytes.size()) +
-                  " that follow; it must have a multiple of 4 and leave some");
+    return broken("they state a trie of " + std::to_string(size) +
+                  " bytes, and " + std::to_string(bytes.size()) +
+                  " bytes follow; the trie must have fewer bytes than that, "
+                  "and a positive multiple of 4");
   }
   made.units.resize(size / sizeof(uint32_t));
   std::memcpy(made.units.data(), bytes.data(), size);
@@ -52,16 +54,17 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes) {
     }
     size_t at = i ^ offsetOf(unit);
     if (at >= made.units.size()) {
-      return broken("unit " + std::to_string(i) + " refers to unit " +
-                    std::to_string(at) + " of " +
-                    std::to_string(made.units.size()));
+      return broken("unit " + std::to_string(i) +
+                    " of the trie refers to unit " + std::to_string(at) +
+                    ", but there are only " +
+                    std::to_string(made.units.size()) + " units");
     }
     uint32_t position = made.units[at] & ~kIsValue;
     if (position >= made.replacements.size()) {
-      return broken("unit " + std::to_string(i) + " refers to byte " +
-                    std::to_string(position) + " of " +
-                    std::to_string(made.replacements.size()) +
-                    " bytes of replacements");
+      return broken("unit " + std::to_string(i) +
+                    " of the trie refers to byte " + std::to_string(position) +
+                    " of the replacements, but they have only " +
+                    std::to_string(made.replacements.size()) + " bytes");
     }
   }
   return made;

@@ -31,7 +31,8 @@ Status checkSizes(const TokenizerData &data) {
   if (!data.matching.empty() && data.matching.size() != data.tokens.size()) {
     return corruptError(
         "tokenizer: there are " + std::to_string(data.matching.size()) +
-        " match flags for " + std::to_string(data.tokens.size()) + " tokens");
+        " match flags for " + std::to_string(data.tokens.size()) +
+        " tokens; there must be one for each token, or none");
   }
   if (data.merges.size() > kMostTokens) {
     return corruptError("tokenizer: there are " +
@@ -66,14 +67,14 @@ Status checkIds(const TokenizerData &data) {
     }
   }
   if (data.addBos && data.bos == TokenizerData::kNoToken) {
-    return corruptError(
-        "tokenizer: BOS is to be added, but the vocabulary has no "
-        "BOS token");
+    return corruptError("tokenizer: a BOS token must be added to every text, "
+                        "but the vocabulary has no "
+                        "such token");
   }
   if (data.addEos && data.eos == TokenizerData::kNoToken) {
-    return corruptError(
-        "tokenizer: EOS is to be added, but the vocabulary has no "
-        "EOS token");
+    return corruptError("tokenizer: an EOS token must be added to every text, "
+                        "but the vocabulary has no "
+                        "such token");
   }
   return Status::ok();
 }
@@ -153,10 +154,11 @@ Status checkRwkv(const TokenizerData &data) {
     }
     std::optional<std::string> bytes = bytesOfEscapes(data.tokens[id]);
     if (!bytes) {
-      return corruptError("tokenizer: token " + std::to_string(id) + " is " +
-                          inQuotes(data.tokens[id]) +
-                          ", in which an escape is not \\xHH, \\t, \\n, "
-                          "\\r or a backslash and one more character");
+      return corruptError(
+          "tokenizer: token " + std::to_string(id) + " is " +
+          inQuotes(data.tokens[id]) +
+          ", which has an invalid escape; valid are \\xHH, \\t, \\n, "
+          "\\r, and a backslash before another character");
     }
     if (bytes->size() == 1) {
       present[static_cast<uint8_t>((*bytes)[0])] = true;

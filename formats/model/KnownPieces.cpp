@@ -145,7 +145,7 @@ void markBytePieces(TokenizerData &data) {
   if (count != 0) {
     data.notes.push_back(
         std::to_string(count) +
-        " pieces that are named <0x00> to <0xFF> do not have "
+        " tokens with names from <0x00> to <0xFF> do not have "
         "the type of byte tokens; they are treated as byte tokens");
   }
 }

@@ -110,7 +110,7 @@ Result<std::vector<SamplerKind>> parseSamplerNames(std::string_view text) {
     if (!kind) {
       return usageError("entry " + std::to_string(kinds.size() + 1) + " is " +
                         inQuotes(name) +
-                        ", which is no sampler; the samplers are " +
+                        ", which is not a sampler; the samplers are " +
                         knownNames());
     }
     kinds.push_back(*kind);
@@ -127,7 +127,8 @@ Result<std::vector<SamplerKind>> parseSamplerLetters(std::string_view text) {
     const auto *row = std::ranges::find(kRows, letter, &Row::letter);
     if (row == kRows.end()) {
       return usageError("letter " + std::to_string(kinds.size() + 1) + " of " +
-                        inQuotes(text) + " is no sampler; the samplers are " +
+                        inQuotes(text) +
+                        " is not a sampler; the samplers are " +
                         knownLetters());
     }
     kinds.push_back(row->kind);

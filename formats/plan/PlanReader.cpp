@@ -66,7 +66,8 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
     return unsupportedError("header.page: the plan has pages of 2^" +
                             std::to_string(header.pageLog2) +
                             " bytes, but this version reads pages of 2^" +
-                            std::to_string(kPlanPageLog2));
+                            std::to_string(kPlanPageLog2) +
+                            " bytes; pack the model again");
   }
   if (header.headerBytes != kPlanPageBytes) {
     return verificationError(
@@ -90,9 +91,9 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   }
   if (header.metadataOffset != kPlanPageBytes) {
     return verificationError("header.metadata_offset: the header places the "
-                             "metadata at " +
+                             "metadata at byte " +
                              std::to_string(header.metadataOffset) +
-                             "; it must start at " +
+                             "; it must start at byte " +
                              std::to_string(kPlanPageBytes));
   }
   const auto padded = checkedAlignUp(header.metadataBytes, kPlanPageBytes);
@@ -101,9 +102,9 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
     return verificationError(
         "header.metadata_bytes: the header states " +
         std::to_string(header.metadataBytes) +
-        " bytes of metadata; it must state 1 to " +
+        " bytes of metadata; there must be 1 to " +
         std::to_string(kMaxMetadataBytes) +
-        ", and in whole pages they must fit in the file of " + size + " bytes");
+        ", and their whole pages must fit in the file of " + size + " bytes");
   }
   return Status::ok();
 }
@@ -152,9 +153,9 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   // either.
   const uint64_t first = file.root->segments()->Get(0)->offset();
   if (first != kPlanPageBytes + padded) {
-    return verificationError("metadata.gap: the first segment starts at " +
+    return verificationError("metadata.gap: the first segment starts at byte " +
                              std::to_string(first) +
-                             ", but the metadata ends at " +
+                             ", but the metadata ends at byte " +
                              std::to_string(kPlanPageBytes + padded) +
                              "; there must be no gap")
         .withContext(where);
@@ -163,11 +164,17 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   const Digest claimed = digestIn(file.head.targetFingerprint);
   if (claimed != fingerprint) {
     return verificationError(
-               "header.target_fingerprint: the header has " + toHex(claimed) +
-               ", but the machine record gives " + toHex(fingerprint))
+               "header.target_fingerprint: the target's fingerprint is " +
+               toHex(claimed) + " in the header, but " + toHex(fingerprint) +
+               " according to the machine record")
         .withContext(where);
   }
   return file;
+}
+
+void PlanFile::release(uint32_t index) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  mappedFile.release(segment.offset(), segment.stored_bytes());
 }
 
 void PlanFile::dropFromCache(uint32_t index) const {
@@ -207,9 +214,9 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
   if (const uint64_t expected = chunkBytes(index, chunk);
       bytes.size() != expected) {
     return verificationError("segment.digest: " + what + " has " +
-                             std::to_string(expected) + " bytes, but " +
-                             std::to_string(bytes.size()) +
-                             " bytes were to be verified")
+                             std::to_string(expected) +
+                             " bytes, but the bytes to verify are " +
+                             std::to_string(bytes.size()))
         .withContext("'" + fileName + "'");
   }
   Digest recorded;
@@ -235,7 +242,7 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   if (isReferenced(index)) {
     return internalError("segment " + std::to_string(index) +
-                         " of a reference plan was to be verified without the "
+                         " of a reference plan cannot be verified without the "
                          "files that hold its weights");
   }
   if (isCoded(segment)) {

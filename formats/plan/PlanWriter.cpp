@@ -133,9 +133,9 @@ Status PlanWriter::writeSegment(
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
     if (piece.size() > total - done) {
-      return usageError(name + " got " + std::to_string(done + piece.size()) +
-                        " bytes or more, but was declared with " +
-                        std::to_string(total));
+      return usageError(
+          name + " was given at least " + std::to_string(done + piece.size()) +
+          " bytes, but the plan declares " + std::to_string(total));
     }
     // The digests must be computed before the write. If the file that `piece`
     // is mapped from was truncated meanwhile, reading it here raises SIGBUS,
@@ -152,8 +152,8 @@ Status PlanWriter::writeSegment(
     return Status::ok();
   }));
   if (done != total) {
-    return usageError(name + " got " + std::to_string(done) +
-                      " bytes, but was declared with " + std::to_string(total));
+    return usageError(name + " was given " + std::to_string(done) +
+                      " bytes, but the plan declares " + std::to_string(total));
   }
   const std::vector<uint8_t> zeros(kPlanPageBytes);
   const auto paddingOf = [&](uint64_t bytes) {
@@ -189,8 +189,8 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
     done += piece.size();
     if (done > segment.raw_bytes) {
-      return usageError(name + " got " + std::to_string(done) +
-                        " bytes or more, but was declared with " +
+      return usageError(name + " was given at least " + std::to_string(done) +
+                        " bytes, but the plan declares " +
                         std::to_string(segment.raw_bytes));
     }
     while (!piece.empty()) {
@@ -205,8 +205,8 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
     return Status::ok();
   }));
   if (done != segment.raw_bytes) {
-    return usageError(name + " got " + std::to_string(done) +
-                      " bytes, but was declared with " +
+    return usageError(name + " was given " + std::to_string(done) +
+                      " bytes, but the plan declares " +
                       std::to_string(segment.raw_bytes));
   }
   if (!chunk.empty()) {
@@ -232,7 +232,9 @@ Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   if (bytes > segment.stored_bytes || digests != segment.digests.size()) {
     return usageError("segment " + std::to_string(index) + " '" + segment.name +
                       "' of " + std::to_string(segment.stored_bytes) +
-                      " bytes cannot be changed to " + std::to_string(bytes));
+                      " bytes cannot be changed to " + std::to_string(bytes) +
+                      " bytes; it must not grow, and its number of chunks must "
+                      "stay the same");
   }
   segment.stored_bytes = bytes;
   segment.raw_bytes = bytes;

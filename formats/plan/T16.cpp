@@ -281,7 +281,8 @@ Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns) {
 void packT16(DType dtype, uint64_t rows, uint64_t columns,
              std::span<const uint8_t> source, std::span<uint8_t> packed) {
   const Row *record = find(dtype);
-  assert(record && "t16Unit refuses the dtype");
+  assert(record &&
+         "layout t16 does not support the dtype; t16Unit must refuse it");
   const T16Unit &shape = record->unit;
   const DTypeInfo &type = info(dtype);
   const uint64_t units = t16UnitsPerTile(shape, columns);
@@ -315,7 +316,8 @@ void packT16(DType dtype, uint64_t rows, uint64_t columns,
 void unpackT16(DType dtype, uint64_t rows, uint64_t columns,
                std::span<const uint8_t> packed, std::span<uint8_t> source) {
   const Row *record = find(dtype);
-  assert(record && "t16Unit refuses the dtype");
+  assert(record &&
+         "layout t16 does not support the dtype; t16Unit must refuse it");
   const T16Unit &shape = record->unit;
   const DTypeInfo &type = info(dtype);
   const uint64_t units = t16UnitsPerTile(shape, columns);

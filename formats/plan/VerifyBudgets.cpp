@@ -97,7 +97,7 @@ Status verifyKv(const plan::Plan &plan) {
     if (size.found != size.computed || size.computed == UINT64_MAX) {
       return broken("plan.kv.bytes", "kv",
                     std::string(size.field) + " is " + str(size.found) +
-                        "; the KV cache's dimensions give " +
+                        "; with the dimensions of the KV cache it must be " +
                         str(size.computed));
     }
   }
@@ -278,7 +278,7 @@ Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
     const auto sum = checkedAdd(sums[item.tier()], item.bytes());
     if (!sum) {
       return broken("plan.budget.sum", where,
-                    "the sum of the items overflows 64 bits");
+                    "the items up to this one sum to 2^64 bytes or more");
     }
     sums[item.tier()] = *sum;
   }
@@ -372,7 +372,7 @@ Status verifyPredictions(const plan::Plan &plan,
           link.bytes_per_pass() < bytes->second) {
         return broken("plan.prediction.bytes", at,
                       "states " + str(link.bytes_per_pass()) +
-                          " bytes per pass; the plan's records give " +
+                          " bytes per pass; a pass transfers at least " +
                           str(bytes->second));
       }
       // The nanoseconds that bytes_per_pass() take at the assumed bandwidth.
@@ -397,14 +397,15 @@ Status verifyPredictions(const plan::Plan &plan,
     }
     if (phase == "decode" && least.at("disk") != 0 && !links.contains("disk")) {
       return broken("plan.prediction.bytes", where,
-                    "states nothing about the link 'disk', over which a pass "
+                    "lacks the link 'disk', over which a pass "
                     "reads " +
                         str(least.at("disk")) + " bytes");
     }
     const std::string_view limit = textOf(prediction.limit());
     if (!limit.empty() && !links.contains(limit)) {
       return broken("plan.prediction.limit", where,
-                    "the limit '" + shown(limit) + "' is not one of its links");
+                    "the limit is '" + shown(limit) +
+                        "'; it must be one of the prediction's links");
     }
   }
   return Status::ok();

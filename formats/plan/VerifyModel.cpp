@@ -64,9 +64,11 @@ Status verifyModel(const plan::Plan &plan) {
     }
   }
   if (model.heads() % model.kv_heads() != 0) {
-    return broken("plan.model.heads", "model",
-                  str(model.heads()) + " heads are not a multiple of " +
-                      str(model.kv_heads()) + " KV heads");
+    return broken(
+        "plan.model.heads", "model",
+        "there are " + str(model.heads()) + " heads and " +
+            str(model.kv_heads()) +
+            " KV heads; the heads must be a multiple of the KV heads");
   }
   return Status::ok();
 }
@@ -79,15 +81,16 @@ static Status verifyStrings(const plan::StringList *list, const char *field) {
     const uint32_t end = ends->Get(i);
     if (end < last || end > bytes) {
       return broken("plan.tokenizer.strings", field,
-                    "string " + str(i) + " ends at " + str(end) +
-                        "; it must end at " + str(last) + " to " + str(bytes));
+                    "string " + str(i) + " ends at byte " + str(end) +
+                        "; it must end at byte " + str(last) + " to " +
+                        str(bytes));
     }
     last = end;
   }
   if (last != bytes) {
     return broken("plan.tokenizer.strings", field,
-                  "the last string ends at " + str(last) +
-                      ", but the blob has " + str(bytes) + " bytes");
+                  "the last string ends at byte " + str(last) +
+                      ", but the strings have " + str(bytes) + " bytes");
   }
   return Status::ok();
 }
@@ -177,13 +180,15 @@ static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
       tokenizer.kind() != plan::TokenizerKind::Unigram) {
     return broken("plan.tokenizer.charsmap", "charsmap",
                   "has " + str(sizeOf(tokenizer.charsmap())) +
-                      " bytes, but the kind is " + kind + ", not Unigram");
+                      " bytes, but the tokenizer is of kind " + kind +
+                      "; only the kind Unigram has a charsmap");
   }
   if ((tokenizer.lowercase() || tokenizer.strip_accents()) &&
       tokenizer.kind() != plan::TokenizerKind::WordPiece) {
     return broken("plan.tokenizer.lowercase", "tokenizer",
                   "lowercase or strip_accents is true, but the kind is " +
-                      std::string(kind) + ", not WordPiece");
+                      std::string(kind) +
+                      "; they may be true only for the kind WordPiece");
   }
   const plan::TextRules *rules = tokenizer.rules();
   if (rules == nullptr) {
@@ -192,8 +197,9 @@ static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
   if (tokenizer.kind() != plan::TokenizerKind::Bpe &&
       tokenizer.kind() != plan::TokenizerKind::Unigram) {
     return broken("plan.tokenizer.rules", "rules",
-                  "are present, but the kind is " + std::string(kind) +
-                      ", neither Bpe nor Unigram");
+                  "are present, but the tokenizer is of kind " +
+                      std::string(kind) +
+                      "; only the kinds Bpe and Unigram have rules");
   }
   AIR_RETURN_IF_ERROR(verifyStrings(rules->expressions(), "expressions"));
   const struct {
@@ -233,7 +239,8 @@ Status verifyTokenizer(const plan::Plan &plan) {
         "the kind is " +
             std::string(plan::EnumNameTokenizerKind(tokenizer.kind())) +
             " and there are " + str(tokens) +
-            " tokens; only the kind None has no tokens");
+            " tokens; a tokenizer of kind None must have no tokens, and one of "
+            "another kind at least one");
   }
   if (tokens > plan.model()->vocabulary()) {
     return broken("plan.tokenizer.vocabulary", "tokenizer",
@@ -273,7 +280,8 @@ Status verifyTokenizer(const plan::Plan &plan) {
   if (matching != 0 && matching != tokens) {
     return broken("plan.tokenizer.matching", "tokenizer",
                   "there are match flags for " + str(matching) + " of " +
-                      str(tokens) + " tokens");
+                      str(tokens) +
+                      " tokens; there must be flags for all or none");
   }
   for (uint32_t i = 0; i < matching; ++i) {
     if (tokenizer.matching()->Get(i) > match_flags::kAll) {
@@ -308,20 +316,21 @@ Status verifyStreams(const plan::CpuRates &rates) {
                     "loads is " + str(static_cast<uint32_t>(record.loads())) +
                         " and hint is " +
                         str(static_cast<uint32_t>(record.hint())) +
-                        "; loads is at most 2 and hint at most 4");
+                        "; loads must be at most 2 and hint at most 4");
     }
     const bool prefetches = stream.hint != StreamHint::None;
     if ((stream.distanceBytes != 0) != prefetches ||
         stream.distanceBytes > kMaxPrefetchDistance) {
-      return broken("plan.machine.streams", where,
-                    "the distance is " + str(stream.distanceBytes) +
-                        "; it must be " +
-                        (prefetches ? "1 to " + str(kMaxPrefetchDistance)
-                                    : "0 without a hint"));
+      return broken(
+          "plan.machine.streams", where,
+          "the distance is " + str(stream.distanceBytes) + "; it must be " +
+              (prefetches ? "1 to " + str(kMaxPrefetchDistance) + " with a hint"
+                          : "0 without a hint"));
     }
     if (i != 0 && compareStreams(before, stream) >= 0) {
       return broken("plan.machine.streams", where,
-                    "streams are not sorted and unique");
+                    "the stream must come after the one before it; streams "
+                    "must be sorted and unique");
     }
     before = stream;
   }
@@ -448,7 +457,7 @@ Status verifyProvenance(const plan::Plan &plan) {
     if (name <= before) {
       return broken("plan.decision", where,
                     "must come before '" + shown(before) +
-                        "'; decisions are sorted and unique");
+                        "'; decisions must be sorted and unique");
     }
     before = name;
     if (textOf(decision.value()).size() > kMaxNameBytes) {

@@ -168,7 +168,8 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
     return broken("plan.placement.resident", where,
                   "states the resident bytes of " +
                       str(sizeOf(placement.resident())) +
-                      " segments; there are " + str(plan.segments()->size()));
+                      " segments; the plan has " +
+                      str(plan.segments()->size()) + " segments");
   }
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
@@ -192,17 +193,17 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                   isBoundary(segment, resident, pageBytes)
             : segment.kind() == plan::SegmentKind::Table && resident == 0;
     if (!isAllowed) {
-      return broken(
-          "plan.placement.resident",
-          where + ", " + label("segment", i, segment),
-          "keeps " + str(resident) + " of " + str(segment.raw_bytes()) +
-              " bytes in RAM; a segment " + "of " +
-              plan::EnumNameSegmentKind(segment.kind()) +
-              (segment.kind() == plan::SegmentKind::Weights
-                   ? " keeps whole pages, or with a codec whole chunks, or all"
-               : segment.kind() == plan::SegmentKind::Table
-                   ? " keeps nothing or all"
-                   : " keeps all"));
+      return broken("plan.placement.resident",
+                    where + ", " + label("segment", i, segment),
+                    "keeps " + str(resident) + " of " +
+                        str(segment.raw_bytes()) + " bytes in RAM; a segment " +
+                        "of " + plan::EnumNameSegmentKind(segment.kind()) +
+                        (segment.kind() == plan::SegmentKind::Weights
+                             ? " must keep all bytes, or whole pages (whole "
+                               "chunks if it has a codec)"
+                         : segment.kind() == plan::SegmentKind::Table
+                             ? " must keep all bytes or none"
+                             : " must keep all bytes"));
     }
   }
   return Status::ok();
@@ -309,8 +310,9 @@ private:
       return broken("plan.placement.ring", where,
                     "has a ring of " + str(ring) + " bytes for " +
                         str(sizeOf(placement.reads())) +
-                        " reads; it must consist of whole pages, and be empty "
-                        "exactly if there are no reads");
+                        " reads; it must have whole pages if there are reads, "
+                        "and 0 bytes "
+                        "otherwise");
     }
     return Status::ok();
   }
@@ -324,10 +326,11 @@ private:
     for (uint32_t i = 1; i < sizeOf(placement.reads()); ++i) {
       if (orderOf(*placement.reads()->Get(i)) <
           orderOf(*placement.reads()->Get(i - 1))) {
-        return broken("plan.stream.order", readName(i),
-                      "must come before the read before it; reads are in the "
-                      "order of the steps that need them, then of segments, "
-                      "then of offsets");
+        return broken(
+            "plan.stream.order", readName(i),
+            "must come before the read before it; reads must be sorted "
+            "by the steps that need them, then by segments, "
+            "then by offsets");
       }
     }
     return Status::ok();
@@ -359,31 +362,34 @@ private:
         if (next == order.end()) {
           return broken("plan.stream.complete", where,
                         "no read covers the bytes of " +
-                            label("segment", i, segment) + " from " + str(at));
+                            label("segment", i, segment) + " from byte " +
+                            str(at) + " on");
         }
         const plan::StreamRead &read = *placement.reads()->Get(*next);
         if (read.segment() != i || read.offset() != at) {
           return broken("plan.stream.complete", readName(*next),
-                        "reads segment " + str(read.segment()) + " from " +
+                        "reads segment " + str(read.segment()) + " from byte " +
                             str(read.offset()) +
-                            "; the next bytes that do "
-                            "not stay in RAM are those of segment " +
-                            str(i) + " from " + str(at));
+                            " on; the next bytes that must be read are those "
+                            "of segment " +
+                            str(i) + " from byte " + str(at) + " on");
         }
         AIR_RETURN_IF_ERROR(verifyRange(*next, *padded));
         at += read.bytes();
         if (at != *padded && !isBoundary(segment, at, pageBytes)) {
           return broken("plan.stream.coded", readName(*next),
                         "ends at byte " + str(at) +
-                            " of a segment with a codec, which is inside one "
-                            "of its chunks of " +
+                            ", which is inside a chunk; reads of a segment "
+                            "with a codec must "
+                            "consist of whole chunks of " +
                             str(segment.digest_chunk()) + " bytes");
         }
         ++next;
       }
       if (!padded) {
-        return broken("plan.stream.complete", label("segment", i, segment),
-                      "its pages exceed 64 bits");
+        return broken(
+            "plan.stream.complete", label("segment", i, segment),
+            "its whole pages take 2^64 bytes or more; they must take less");
       }
     }
     if (next != order.end()) {
@@ -401,11 +407,11 @@ private:
         read.ring_offset() >= ring ||
         !rangeFits(read.offset(), read.bytes(), padded)) {
       return broken("plan.stream.range", readName(index),
-                    "reads " + str(read.bytes()) + " bytes at offset " +
-                        str(read.offset()) + " of a segment with " +
-                        str(padded) + " bytes in whole pages, to offset " +
+                    "reads " + str(read.bytes()) + " bytes at byte " +
+                        str(read.offset()) + " of a segment whose pages have " +
+                        str(padded) + " bytes, to byte " +
                         str(read.ring_offset()) + " of a ring of " + str(ring) +
-                        " bytes; they must be whole pages that fit");
+                        " bytes; it must read whole pages that fit into both");
     }
     return Status::ok();
   }
@@ -430,13 +436,15 @@ private:
     const plan::StreamRead &read = *placement.reads()->Get(index);
     for (const Piece &piece : piecesOf(read)) {
       if (piece.first != read.before_step()) {
-        return broken("plan.stream.before", readName(index),
-                      "ends before step " + str(read.before_step()) +
-                          "; the bytes " + str(piece.begin) + " to " +
-                          str(piece.end) + " of the segment are " +
-                          (piece.first == UINT32_MAX
-                               ? std::string("not needed in any step")
-                               : "first needed in step " + str(piece.first)));
+        return broken(
+            "plan.stream.before", readName(index),
+            "ends before step " + str(read.before_step()) + ", but the bytes " +
+                str(piece.begin) + " to " + str(piece.end) +
+                " of the segment are " +
+                (piece.first == UINT32_MAX
+                     ? std::string("not needed in any step")
+                     : "first needed in step " + str(piece.first)) +
+                "; a read must end before the step that first needs its bytes");
       }
     }
     return Status::ok();
@@ -450,12 +458,12 @@ private:
       AIR_RETURN_IF_ERROR(verifyBefore(i));
       if (read.after_step() < after ||
           read.after_step() >= int64_t{read.before_step()}) {
-        return broken("plan.stream.after", readName(i),
-                      "begins after step " + std::to_string(read.after_step()) +
-                          "; it must be at least " + std::to_string(after) +
-                          ", so that reads are in order, and less than " +
-                          str(read.before_step()) +
-                          ", the step that needs the bytes");
+        return broken(
+            "plan.stream.after", readName(i),
+            "begins after step " + std::to_string(read.after_step()) +
+                "; that step must be at least " + std::to_string(after) +
+                ", so that reads are in order, and less than " +
+                str(read.before_step()) + ", the step that needs the bytes");
       }
       after = read.after_step();
     }
@@ -502,10 +510,10 @@ private:
       const Held old = it->second;
       if (old.lastUse > after) {
         return broken("plan.stream.overrun", readName(index),
-                      "overwrites bytes of the ring that " +
-                          readName(old.read) + " has put there, and that " +
+                      "overwrites bytes that " + readName(old.read) +
+                          " has put into the ring, but " +
                           str(static_cast<uint64_t>(old.lastUse - after)) +
-                          " more steps must run before it may begin");
+                          " more steps must run before it may overwrite them");
       }
       it = held.erase(it);
       if (oldBegin < begin) {
@@ -549,7 +557,8 @@ Status verifySameSteps(const plan::Plan &plan) {
     if (program.steps()->size() != steps) {
       return broken("plan.stream.programs", where,
                     "has " + str(program.steps()->size()) +
-                        " steps; the first program has " + str(steps));
+                        " steps, but the first program has " + str(steps) +
+                        "; all programs must have the same number");
     }
     uint32_t s = 0;
     for (const std::vector<uint32_t> &used : wholeSegments(plan, program)) {
@@ -561,9 +570,8 @@ Status verifySameSteps(const plan::Plan &plan) {
               where + ", " + label("step", s, *program.steps()->Get(s)),
               "needs " +
                   label("segment", segment, *plan.segments()->Get(segment)) +
-                  "; in the first program, step " +
-                  str(plan.reads()->Get(segment)->first_step()) +
-                  " is the first that needs it");
+                  ", which the first program does not need before step " +
+                  str(plan.reads()->Get(segment)->first_step()));
         }
       }
       ++s;
@@ -636,7 +644,8 @@ Status verifyPlacements(const plan::Plan &plan, uint64_t pageBytes) {
       return broken("plan.placement.order", where,
                     "has a RAM budget of " + str(budget) +
                         " bytes; if there are several placements, each must "
-                        "have a budget, smaller than that of the one before");
+                        "have a budget that is smaller than that of the "
+                        "placement before it");
     }
     before = budget;
     AIR_RETURN_IF_ERROR(verifySegmentDevices(plan, placement, where));

@@ -164,7 +164,8 @@ private:
     if (dispatch.executable() >= executables) {
       return broken("plan.dispatch.entry", where,
                     "refers to executable " + str(dispatch.executable()) +
-                        ", but there are only " + str(executables));
+                        ", but there are only " + str(executables) +
+                        " executables");
     }
     const uint32_t entries =
         plan.executables()->Get(dispatch.executable())->entries()->size();
@@ -172,7 +173,7 @@ private:
       return broken("plan.dispatch.entry", where,
                     "refers to entry " + str(dispatch.entry()) +
                         " of executable " + str(dispatch.executable()) +
-                        ", which has only " + str(entries));
+                        ", which has only " + str(entries) + " entries");
     }
     return Status::ok();
   }
@@ -223,8 +224,8 @@ private:
     const uint64_t groups = per == 0 ? 1 : rows / per + (rows % per != 0);
     if (!checkedMul(grid->base_tiles(), groups)) {
       return broken("plan.dispatch.grid", where,
-                    str(grid->base_tiles()) + " x " + str(groups) +
-                        " tiles do not fit in 64 bits");
+                    "the number of its tiles, " + str(grid->base_tiles()) +
+                        " x " + str(groups) + ", is 2^64 or more");
     }
     const bool isInside = grid->tiles() == 0
                               ? grid->first_tile() == 0
@@ -234,11 +235,10 @@ private:
     if (!isInside) {
       return broken("plan.dispatch.part", where,
                     "runs " + str(grid->tiles()) + " row tiles from number " +
-                        str(grid->first_tile()) + " of " +
-                        str(grid->base_tiles()) + ", with " +
+                        str(grid->first_tile()) + " on, but the kernel has " +
+                        str(grid->base_tiles()) + " row tiles of " +
                         str(grid->rows_per_tile()) +
-                        " rows per tile; a part must run tiles that exist, of "
-                        "a kernel with rows per tile");
+                        " rows; the tiles of a part must exist and have rows");
     }
     return Status::ok();
   }
@@ -258,7 +258,10 @@ private:
                         shown(textOf(tensor.name())) + "', which are stored " +
                         str(rowsPerBlock(layout)) + " at a time, into " +
                         str(grid.base_tiles()) + " row tiles of " +
-                        str(perTile) + " rows");
+                        str(perTile) +
+                        " rows; the tiles must cover exactly these rows, and "
+                        "each must have a multiple of " +
+                        str(rowsPerBlock(layout)) + " rows");
     }
     return Status::ok();
   }
@@ -301,7 +304,7 @@ private:
       count = plan.tensors()->size();
       if (binding.access() != plan::Access::Read) {
         return broken("plan.binding.access", where,
-                      "writes a tensor; tensors are only read");
+                      "writes a tensor; tensors may only be read");
       }
       break;
     case plan::BindingKind::Buffer:
@@ -424,7 +427,8 @@ public:
     } else if (grid.first_tile() != 0) {
       return broken("plan.dispatch.parts", where,
                     "begins with row tile " + str(grid.first_tile()) +
-                        "; no part before it has run the tiles before that");
+                        "; it must begin with row tile 0, because it does not "
+                        "continue the dispatch before it");
     }
     const bool isOpen = grid.tiles() != 0 && end(grid) < grid.base_tiles();
     last = isOpen ? &dispatch : nullptr;
@@ -437,9 +441,9 @@ public:
       return Status::ok();
     }
     return broken("plan.dispatch.parts", where,
-                  "ends although only the first " + str(end(*last->grid())) +
-                      " row tiles of its last dispatch, of " +
-                      str(last->grid()->base_tiles()) + ", have run");
+                  "ends after only " + str(end(*last->grid())) + " of the " +
+                      str(last->grid()->base_tiles()) +
+                      " row tiles of its last dispatch; all of them must run");
   }
 
 private:
@@ -454,17 +458,18 @@ private:
     if (grid.tiles() == 0 || grid.first_tile() != end(before) ||
         step.kind() != lastStep->kind() || step.layer() != lastStep->layer() ||
         !isSameLaunch(dispatch)) {
-      return broken("plan.dispatch.parts", where,
-                    "must run more tiles of the same kernel launch, from row "
-                    "tile " +
-                        str(end(before)) + " of " + str(before.base_tiles()) +
-                        " on, which the part before it has left out");
+      return broken(
+          "plan.dispatch.parts", where,
+          "must continue the dispatch before it, which has run only " +
+              str(end(before)) + " of its " + str(before.base_tiles()) +
+              " row tiles");
     }
     // No part but the last has a barrier: with one, the parts would count as
     // separate dispatches that use the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
-                    "continues a dispatch that has a barrier");
+                    "continues a dispatch that has a barrier; only the last "
+                    "part of a launch may have one");
     }
     return Status::ok();
   }

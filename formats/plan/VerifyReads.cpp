@@ -229,9 +229,10 @@ private:
       return Status::ok();
     }
     return broken("plan.buffer.overlap", where,
-                  bufferName(b) + " at " + str(bufferAt(b).offset()) +
-                      " overlaps " + bufferName(a) + ", which ends at " +
-                      str(endOfA) + ", and both hold values at the same step");
+                  bufferName(b) + " begins at byte " +
+                      str(bufferAt(b).offset()) + " and overlaps " +
+                      bufferName(a) + ", which ends at byte " + str(endOfA) +
+                      "; both hold values at the same step");
   }
 
   std::pair<uint32_t, uint64_t> placeOf(uint32_t buffer) const {
@@ -372,17 +373,20 @@ Status verifyReads(const plan::Plan &plan) {
     if (read.segment() != i) {
       return broken("plan.read.order", where,
                     "reads segment " + str(read.segment()) +
-                        "; in the file's order it must be " + str(i));
+                        "; it must read segment " + str(i) +
+                        ", because reads are in the order of the file");
     }
     if (first[i] == UINT32_MAX) {
       return broken("plan.read.used", label("segment", i, segment),
-                    "the first program uses none of its tensors, except to "
-                    "gather rows; such a segment must be a table");
+                    "the first program does not use its tensors, except in "
+                    "steps of kind Embed; "
+                    "such a segment must be a table");
     }
     if (read.first_step() != first[i]) {
       return broken("plan.read.first_step", where,
                     "states that step " + str(read.first_step()) +
-                        " needs the segment first; in the first program it is "
+                        " is the first that needs the segment, but in the "
+                        "first program it is "
                         "step " +
                         str(first[i]));
     }

@@ -18,7 +18,8 @@ static Status checkFileName(const std::string &where, std::string_view name) {
       name.find('/') != std::string_view::npos) {
     return broken("plan.reference", where,
                   "'" + shown(name) +
-                      "' is not the name of a file without a folder");
+                      "' must be the name of a file without a folder, of at "
+                      "most 255 bytes");
   }
   return Status::ok();
 }
@@ -71,18 +72,19 @@ static Status verifyRows(const plan::Plan &plan, const plan::Tensor &tensor,
   uint64_t rows = 0;
   for (uint32_t i = 0; i < tensor.source_rows()->size(); ++i) {
     const plan::SourceRows &run = *tensor.source_rows()->Get(i);
-    const std::string part = where + " rows " + str(rows) + " on";
+    const std::string part = where + ", from row " + str(rows) + " on";
     if (run.source() >= plan.sources()->size()) {
       return broken(kRule, part,
                     "source " + str(run.source()) +
                         " does not exist; there are " +
-                        str(plan.sources()->size()));
+                        str(plan.sources()->size()) + " sources");
     }
     if (run.rows() == 0 || run.rows() > tensor.rows() - rows) {
       return broken(kRule, part,
-                    "has " + str(run.rows()) + " rows; of the tensor's " +
-                        str(tensor.rows()) + " rows, " +
-                        str(tensor.rows() - rows) + " are left");
+                    "has " + str(run.rows()) + " rows; it must have 1 to " +
+                        str(tensor.rows() - rows) +
+                        ", the rest of the tensor's " + str(tensor.rows()) +
+                        " rows");
     }
     const plan::Source &source = *plan.sources()->Get(run.source());
     // All rows of the tensor together have less than 2^64 bytes, as has been
@@ -100,7 +102,7 @@ static Status verifyRows(const plan::Plan &plan, const plan::Tensor &tensor,
   if (rows != tensor.rows()) {
     return broken(kRule, where,
                   "has source_rows for " + str(rows) + " of its " +
-                      str(tensor.rows()) + " rows");
+                      str(tensor.rows()) + " rows; it must have them for all");
   }
   return Status::ok();
 }
@@ -126,7 +128,8 @@ Status verifySourceRows(const plan::Plan &plan) {
                     "lies at bytes " + str(tensor.offset()) + " to " +
                         str(tensor.offset() + tensor.bytes()) +
                         " of its segment, of which the plan stores only " +
-                        str(stored) + " bytes");
+                        str(stored) +
+                        " bytes; it must store all bytes of a tensor or none");
     }
     if (isStored == hasRows) {
       return broken("plan.reference.stored", where,

@@ -36,8 +36,8 @@ static Status verifyCodedChunks(const plan::Segment &segment,
                     "chunk " + str(i) + " of " + str(pages) +
                         " pages is stored from page " + str(before) +
                         " to page " + str(end) +
-                        "; it must take at least one page, and at most as "
-                        "many as it has");
+                        "; its stored form must take 1 to " + str(pages) +
+                        " pages");
     }
     left -= pages;
     before = end;
@@ -66,14 +66,15 @@ static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
       sizeOf(segment.digests()) / sizeof(Digest) != chunks) {
     return broken("plan.segment.digest", where,
                   "the digests have " + str(sizeOf(segment.digests())) +
-                      " bytes; its " + str(chunks) +
-                      " chunks must have 16 each");
+                      " bytes; there must be 16 for each of the " +
+                      str(chunks) + " chunks");
   }
   if (sizeOf(segment.chunk_ends()) != (isCoded ? chunks : 0)) {
     return broken("plan.segment.chunk_ends", where,
                   "has " + str(sizeOf(segment.chunk_ends())) +
-                      " chunk_ends; there must be one for each of its " +
-                      str(chunks) + " chunks with a codec, and none without");
+                      " chunk_ends for " + str(chunks) +
+                      " chunks; a segment with a codec must have one for each "
+                      "chunk, and a segment without a codec none");
   }
   return isCoded ? verifyCodedChunks(segment, pageBytes, where) : Status::ok();
 }
@@ -139,10 +140,11 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     if (isReferenced && (segment.stored_bytes() > segment.raw_bytes() ||
                          segment.raw_bytes() > INT64_MAX)) {
       return broken("plan.segment.bytes", where,
-                    "stores " + str(segment.stored_bytes()) + " of its " +
-                        str(segment.raw_bytes()) +
-                        " raw bytes; it must have at least as many as it "
-                        "stores, and at most " +
+                    "stores " + str(segment.stored_bytes()) +
+                        " bytes and has " + str(segment.raw_bytes()) +
+                        " raw bytes; the raw bytes must be at least as many as "
+                        "the stored ones, "
+                        "and at most " +
                         str(INT64_MAX));
     }
     if (!isLeftOut && !isReferenced && segment.codec() == plan::Codec::None &&
@@ -160,28 +162,31 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     const auto padded = checkedAlignUp(segment.stored_bytes(), pageBytes);
     if (!padded || !rangeFits(segment.offset(), *padded, fileBytes)) {
       return broken("plan.segment.inside", where,
-                    "its " + str(segment.stored_bytes()) + " bytes at offset " +
-                        str(segment.offset()) +
-                        ", in whole pages, extend beyond the end of the file "
-                        "at " +
-                        str(fileBytes));
+                    "the pages of its " + str(segment.stored_bytes()) +
+                        " bytes at offset " + str(segment.offset()) +
+                        " extend beyond the end of the file, which has " +
+                        str(fileBytes) + " bytes");
     }
     AIR_RETURN_IF_ERROR(verifyChunks(plan, segment, pageBytes, where));
     // The header page and at least one page of metadata come before the first
     // segment.
     if (i == 0 ? segment.offset() < 2 * pageBytes
                : segment.offset() != expected) {
-      return broken("plan.segment.contiguous", where,
-                    "starts at " + str(segment.offset()) +
-                        (i == 0 ? "; it must start at or after "
-                                : "; the segment before it ends at ") +
-                        str(i == 0 ? 2 * pageBytes : expected));
+      return broken(
+          "plan.segment.contiguous", where,
+          "starts at " + str(segment.offset()) +
+              (i == 0
+                   ? "; it must start at or after "
+                   : "; it must start where the segment before it ends, at ") +
+              str(i == 0 ? 2 * pageBytes : expected));
     }
     expected = segment.offset() + *padded;
     if (segment.kind() < kind) {
       return broken("plan.segment.order", where,
-                    std::string(plan::EnumNameSegmentKind(segment.kind())) +
-                        " must come before " + plan::EnumNameSegmentKind(kind));
+                    std::string("is of kind ") +
+                        plan::EnumNameSegmentKind(segment.kind()) +
+                        " and must come before the segments of kind " +
+                        plan::EnumNameSegmentKind(kind));
     }
     kind = segment.kind();
     AIR_RETURN_IF_ERROR(verifyCodec(segment, where));
@@ -325,8 +330,8 @@ Status verifyExecutables(const plan::Plan &plan) {
     entries += executable.entries()->size();
     if (entries > kMaxEntries) {
       return broken("plan.executable.entries", where,
-                    "there are " + str(entries) +
-                        " entries up to here; at most " + str(kMaxEntries) +
+                    "the executables up to this one have " + str(entries) +
+                        " entries; at most " + str(kMaxEntries) +
                         " are allowed");
     }
     std::string_view before;

@@ -140,7 +140,7 @@ X16Place x16Place(DType dtype, std::string_view field, uint32_t index) {
   const BlockField &wanted = fieldOf(type, field);
   const std::span<const Part> order = orderOf(dtype);
   if (order.empty()) {
-    assert(index < wanted.count && "the field has fewer units");
+    assert(index < wanted.count && "the field must have this unit");
     return {wanted.offset + index * wanted.unit, 0, wanted.count};
   }
   uint32_t start = 0; // the offset of the part in the block
@@ -160,7 +160,7 @@ X16Place x16Place(DType dtype, std::string_view field, uint32_t index) {
     }
     start += part.sections * place.sectionBytes;
   }
-  assert(false && "a section has fewer units of the field");
+  assert(false && "a section must have this unit of the field");
   return {};
 }
 

@@ -117,8 +117,8 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   }
   struct stat facts{};
   if (fstat(descriptor, &facts) != 0) {
-    Status failure =
-        ioError("cannot stat '" + path + "': " + std::strerror(errno));
+    Status failure = ioError("cannot find out the size of '" + path +
+                             "': " + std::strerror(errno));
     close(descriptor);
     return failure;
   }
@@ -135,8 +135,8 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   int reason = errno;
   if (address == MAP_FAILED) {
     close(descriptor);
-    return ioError("cannot map '" + path + "' (" + std::to_string(bytes) +
-                   " bytes): " + std::strerror(reason));
+    return ioError("cannot map the " + std::to_string(bytes) + " bytes of '" +
+                   path + "' into memory: " + std::strerror(reason));
   }
   MappedFile file;
   file.data = static_cast<const uint8_t *>(address);

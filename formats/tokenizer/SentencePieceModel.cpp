@@ -10,8 +10,7 @@ namespace air {
 namespace {
 
 Status broken(const std::string &what) {
-  return corruptError("tokenizer: the model of sentencepiece is corrupt: " +
-                      what);
+  return corruptError("tokenizer: the SentencePiece model is corrupt: " + what);
 }
 
 /// Reads the fields of a message in the wire format of protocol buffers
@@ -50,8 +49,9 @@ public:
     case 2: {
       AIR_ASSIGN_OR_RETURN(uint64_t size, varint());
       if (size > rest.size()) {
-        return broken("a field has " + std::to_string(size) + " bytes, but " +
-                      std::to_string(rest.size()) + " are left");
+        return broken("a field has " + std::to_string(size) +
+                      " bytes, but only " + std::to_string(rest.size()) +
+                      " are left");
       }
       field.bytes = rest.substr(0, size);
       field.isBytes = true;
@@ -61,7 +61,7 @@ public:
     default:
       return broken("field " + std::to_string(field.number) +
                     " has the wire type " + std::to_string(key & 7) +
-                    ", which is not used");
+                    ", which is not supported");
     }
   }
 
@@ -120,7 +120,7 @@ private:
     if (type < 1 || type > static_cast<uint64_t>(TokenType::Byte)) {
       return broken("piece " + std::to_string(data.tokens.size()) +
                     " has the type " + std::to_string(type) +
-                    "; types 1 to 6 are known");
+                    "; it must be 1 to 6");
     }
     data.tokens.push_back(std::move(text));
     data.scores.push_back(score);
@@ -186,14 +186,14 @@ private:
     constexpr uint64_t kUnigram = 1;
     constexpr uint64_t kBpe = 2;
     auto refuse = [](const std::string &what) {
-      return unsupportedError("tokenizer: the model of sentencepiece " + what);
+      return unsupportedError("tokenizer: the SentencePiece model " + what);
     };
     if (data.tokens.empty()) {
       return broken("it has no pieces");
     }
     if (modelType != kUnigram && modelType != kBpe) {
       return refuse("has the type " + std::to_string(modelType) +
-                    "; 1 (unigram) and 2 (BPE) are supported");
+                    "; only 1 (unigram) and 2 (BPE) are supported");
     }
     if (spaceIsSuffix) {
       return refuse("puts spaces after words (treat_whitespace_as_suffix), "

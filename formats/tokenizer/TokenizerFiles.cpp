@@ -28,7 +28,7 @@ std::string_view textOf(const MappedFile &file) {
 Status refusePre(const std::string &pre, const std::string &path) {
   return pre.empty() ? Status::ok()
                      : usageError("--pre: " + inQuotes(path) +
-                                  " says itself how text is split; leave the "
+                                  " itself says how text is split; leave the "
                                   "option out");
 }
 
@@ -68,7 +68,7 @@ Result<TokenizerData> readTokenizer(const std::string &path,
     }
   }
   if (!exists(path + "/vocab.json") || !exists(path + "/merges.txt")) {
-    return ioError("folder " + inQuotes(path) +
+    return ioError("the folder " + inQuotes(path) +
                    " has neither tokenizer.json, nor tokenizer.model, nor "
                    "vocab.json and merges.txt");
   }

@@ -70,8 +70,8 @@ private:
       return readWordPiece(model);
     }
     return model.unsupported("has the type " + inQuotes(type) +
-                             ", which is not supported; BPE, Unigram and "
-                             "WordPiece are");
+                             "; only BPE, Unigram and WordPiece are "
+                             "supported");
   }
 
   /// Gives the token `text` the id `idValue`, which is at `place` in the file.
@@ -142,12 +142,12 @@ private:
       }
       if (left == std::string::npos || left == 0 || left + 1 >= text.size()) {
         return corruptError("tokenizer: '" + entry(model.placeOf("merges"), i) +
-                            "' is not two pieces");
+                            "' must be two pieces");
       }
       if (text.find(' ', 1) != left) {
         return unsupportedError("tokenizer: '" +
                                 entry(model.placeOf("merges"), i) +
-                                "' has a space inside of its first piece, "
+                                "' has a space inside its first piece, "
                                 "which is not supported");
       }
       data.merges.push_back(std::move(text));
@@ -162,7 +162,7 @@ private:
       if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() ||
           !piece[1].is_number()) {
         return corruptError("tokenizer: '" + entry(model.placeOf("vocab"), i) +
-                            "' is not a piece and its score");
+                            "' must be an array of a piece and its score");
       }
       data.tokens.push_back(piece[0].get<std::string>());
       data.scores.push_back(piece[1].get<float>());
@@ -171,9 +171,10 @@ private:
     AIR_ASSIGN_OR_RETURN(byteFallback, model.flag("byte_fallback", false));
     AIR_ASSIGN_OR_RETURN(std::optional<int32_t> unknown, model.id("unk_id"));
     if (unknown && std::cmp_greater_equal(*unknown, data.tokens.size())) {
-      return model.corrupt(
-          "unk_id", "is " + std::to_string(*unknown) + ", but there are " +
-                        std::to_string(data.tokens.size()) + " pieces");
+      return model.corrupt("unk_id",
+                           "is " + std::to_string(*unknown) +
+                               "; it must be less than the number of pieces, " +
+                               std::to_string(data.tokens.size()));
     }
     data.unknown = unknown.value_or(TokenizerData::kNoToken);
     return Status::ok();
@@ -187,14 +188,13 @@ private:
                          model.id("max_input_chars_per_word"));
     if (prefix != kContinuation) {
       return model.unsupported("has continuing_subword_prefix " +
-                               inQuotes(prefix) +
-                               ", which is not supported; '##' is");
+                               inQuotes(prefix) + "; only '##' is supported");
     }
     constexpr int32_t kLongestWord = 100;
     if (longest.value_or(kLongestWord) != kLongestWord) {
       return model.unsupported("has max_input_chars_per_word " +
                                std::to_string(*longest) +
-                               ", which is not supported; 100 is");
+                               "; only 100 is supported");
     }
     return Status::ok();
   }
@@ -219,8 +219,9 @@ private:
             put(token.placeOf("id"), *token.find("id"), content));
       } else if (data.tokens[*id] != content) {
         return token.corrupt("content", "is " + inQuotes(content) +
-                                            ", but id " + std::to_string(*id) +
-                                            " belongs to " +
+                                            ", but the vocabulary gives the "
+                                            "id " +
+                                            std::to_string(*id) + " to " +
                                             inQuotes(data.tokens[*id]));
       }
       Added each = {*id, false, 0};
@@ -249,7 +250,8 @@ private:
     if (hole != isPresent.end()) {
       return corruptError("tokenizer: no token has the id " +
                           std::to_string(hole - isPresent.begin()) +
-                          ", but one has the id " +
+                          "; the vocabulary must have all ids from 0 to its "
+                          "largest, " +
                           std::to_string(isPresent.size() - 1));
     }
     return Status::ok();
@@ -355,9 +357,9 @@ private:
                int32_t &id) const {
     const auto *number = value.get_ptr<const Json::number_unsigned_t *>();
     if (number == nullptr || *number >= data.tokens.size()) {
-      return fields.corrupt(name, "has an id that is not one of the " +
-                                      std::to_string(data.tokens.size()) +
-                                      " tokens");
+      return fields.corrupt(name, "must have an id less than the number of "
+                                  "tokens, " +
+                                      std::to_string(data.tokens.size()));
     }
     id = static_cast<int32_t>(*number);
     return Status::ok();
@@ -368,7 +370,7 @@ private:
                   int32_t &id) const {
     AIR_ASSIGN_OR_RETURN(const Json *pair, fields.array(name));
     if (pair->size() != 2) {
-      return fields.corrupt(name, "is not a token and its id");
+      return fields.corrupt(name, "must be an array of a token and its id");
     }
     return setId(fields, name, (*pair)[1], id);
   }
@@ -387,9 +389,9 @@ private:
       auto special = part.is_object() ? part.find("SpecialToken") : part.end();
       if (!part.is_object() || special == part.end() || !special->is_object() ||
           isAdded) {
-        return fields.unsupported("has a template other than one token, the "
-                                  "text, and one token, which is not "
-                                  "supported");
+        return fields.unsupported("has a template that is not supported; it "
+                                  "must be the text, with at most one token "
+                                  "before it and one after it");
       }
       AIR_ASSIGN_OR_RETURN(JsonFields token,
                            JsonFields::of(*special, fields.placeOf("single")));
@@ -402,14 +404,16 @@ private:
               : nullptr;
       if (ids == nullptr || !ids->is_array() || ids->size() != 1) {
         return fields.corrupt("special_tokens",
-                              "does not have one id for " + inQuotes(name));
+                              "must have exactly one id for " + inQuotes(name));
       }
       AIR_RETURN_IF_ERROR(setId(fields, "special_tokens", (*ids)[0],
                                 hasText ? data.eos : data.bos));
       isAdded = true;
     }
     return hasText ? Status::ok()
-                   : fields.corrupt("single", "does not contain the text");
+                   : fields.corrupt(
+                         "single",
+                         "must contain a 'Sequence', the place of the text");
   }
 
   static constexpr uint64_t kMostTokens = uint64_t{1} << 24;

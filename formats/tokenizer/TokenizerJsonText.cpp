@@ -149,8 +149,9 @@ private:
     AIR_ASSIGN_OR_RETURN(std::string text, fields.text("prepend"));
     if (text != kMark || replacesSpaces) {
       return fields.unsupported("prepends " + inQuotes(text) +
-                                "; only U+2581 is supported, before spaces "
-                                "are replaced with it");
+                                ", which is not supported; only U+2581 can be "
+                                "prepended, and only by a normalizer that "
+                                "precedes the replacement of spaces");
     }
     data.rules.prefix = SpacePrefix::Always;
     return Status::ok();
@@ -160,8 +161,9 @@ private:
     AIR_ASSIGN_OR_RETURN(bool left, fields.flag("strip_left", false));
     AIR_ASSIGN_OR_RETURN(bool right, fields.flag("strip_right", false));
     if (left || !right) {
-      return fields.unsupported("strips other spaces than those at the end of "
-                                "a text, which is not supported");
+      return fields.unsupported("must strip spaces from the end of a text, "
+                                "and only from there; nothing else is "
+                                "supported");
     }
     stripsEnd = true;
     return Status::ok();
@@ -224,8 +226,8 @@ private:
     AIR_ASSIGN_OR_RETURN(bool prefix, fields.flag("add_prefix_space", true));
     AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("use_regex", true));
     if (prefix && !data.rules.expressions.empty()) {
-      return fields.unsupported("has add_prefix_space after another "
-                                "pre-tokenizer, which is not supported");
+      return fields.unsupported("has add_prefix_space, which is only supported "
+                                "in the first pre-tokenizer");
     }
     data.rules.prefix = prefix ? SpacePrefix::Missing : SpacePrefix::None;
     if (splits) {
@@ -239,7 +241,7 @@ private:
     AIR_ASSIGN_OR_RETURN(std::string behavior, fields.text("behavior"));
     if (behavior != "Isolated") {
       return fields.unsupported("has the behavior " + inQuotes(behavior) +
-                                ", which is not supported; 'Isolated' is");
+                                "; only 'Isolated' is supported");
     }
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
                          fields.fields("pattern"));
@@ -249,8 +251,8 @@ private:
     AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
     AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
     if (regex.empty() == text.empty()) {
-      return pattern->unsupported("has neither a 'Regex' nor a 'String', or "
-                                  "both");
+      return pattern->unsupported("must have either a 'Regex' or a 'String', "
+                                  "and not both");
     }
     if (regex.empty()) {
       regex = literal(text);
@@ -268,8 +270,8 @@ private:
                          fields.text("behavior", "Isolated"));
     if (behavior != "Isolated" && behavior != "Contiguous") {
       return fields.unsupported("has the behavior " + inQuotes(behavior) +
-                                ", which is not supported; 'Isolated' and "
-                                "'Contiguous' are");
+                                "; only 'Isolated' and 'Contiguous' are "
+                                "supported");
     }
     data.rules.expressions.push_back(std::string(kPunctuation) +
                                      (behavior == "Contiguous" ? "+" : ""));
@@ -368,12 +370,17 @@ private:
       }
       bool isPrefixed = data.rules.prefix == SpacePrefix::Missing;
       if (stripsEnd != data.removeExtraWhitespaces) {
-        return missing("spaces are either stripped from the end of a text or "
-                       "collapsed; only both together are supported");
+        return missing(
+            stripsEnd ? "spaces at the end of a text are stripped, but several "
+                        "spaces are not replaced with one; only both "
+                        "together are supported"
+                      : "several spaces are replaced with one, but spaces at "
+                        "the end of a text are not stripped; only both "
+                        "together are supported");
       }
       if ((splitsWords || stripsEnd) && !isPrefixed) {
-        return missing("white space is removed, but 'Metaspace' does not have "
-                       "the prepend_scheme 'always', which is not supported");
+        return missing("removing white space is only supported if 'Metaspace' "
+                       "has the prepend_scheme 'always'");
       }
       if (splitsWords) {
         data.rules.prefix = SpacePrefix::EveryWord;
@@ -389,14 +396,14 @@ private:
                         (data.rules.expressions.size() == 1 &&
                          data.rules.expressions[0] != kBeforeSpaces);
       if (splitsElse) {
-        return missing("text with U+2581 in place of spaces is split by "
-                       "expressions, which is not supported");
+        return missing("splitting text by regular expressions is not supported "
+                       "if its spaces are replaced with U+2581");
       }
       data.rules.spelling = TokenSpelling::Text;
     } else if (replacesSpaces || hasMetaspace) {
       if (isKind(TokenizerKind::Bpe)) {
-        return missing("spaces are replaced with U+2581 before a pre-tokenizer "
-                       "of the type 'ByteLevel', which is not supported");
+        return missing("replacing spaces with U+2581 is not supported if there "
+                       "is a pre-tokenizer of the type 'ByteLevel'");
       }
     }
     data.addSpacePrefix = data.rules.prefix != SpacePrefix::None &&

@@ -295,7 +295,7 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   if (symbol.st_shndx >= sections.size()) {
     return corruptError("symbol " + number(index) + " lies in section " +
                         number(symbol.st_shndx) + ", but there are only " +
-                        number(sections.size()));
+                        number(sections.size()) + " sections");
   }
   const Elf64_Shdr &section = sections[symbol.st_shndx];
   if (places[symbol.st_shndx] == kNotLoaded) {

@@ -49,15 +49,15 @@ BlockDone BlockProgress::outcome(const BlockFile &file) const {
   if (covered >= request.bytes) {
     return {request.id, Status::ok()};
   }
-  const std::string counts = text(covered) + " bytes at offset " +
-                             text(request.offset) + ", " + text(request.bytes) +
-                             " expected";
+  const std::string counts =
+      "only " + text(covered) + " of " + text(request.bytes) +
+      " bytes could be read at offset " + text(request.offset);
   if (file.size() < request.offset + request.bytes) {
     return {request.id, ioError("'" + file.path() + "' is truncated: " +
                                 counts + "; restore the file")};
   }
   return {request.id, ioError("the system reads '" + file.path() +
-                              "' only in part: " + counts)};
+                              "' incompletely: " + counts)};
 }
 
 BlockDone air::rt::readBlock(const BlockFile &file, const BlockRequest &request,

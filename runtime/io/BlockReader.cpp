@@ -17,19 +17,20 @@ using namespace air::rt;
 
 Status BlockReader::submit(const BlockRequest &request) {
   const auto refuse = [&](const std::string &why) {
-    return internalError("block of " + std::to_string(request.bytes) +
-                         " bytes at offset " + std::to_string(request.offset) +
-                         ": " + why);
+    return internalError("cannot read a block of " +
+                         std::to_string(request.bytes) + " bytes at offset " +
+                         std::to_string(request.offset) + ": " + why);
   };
   if (flying == mostInFlight) {
-    return refuse("all " + std::to_string(mostInFlight) +
-                  " requests of the reader are in flight");
+    return refuse("the reader already has " + std::to_string(mostInFlight) +
+                  " requests in flight, the most it takes");
   }
   // Offsets of files are signed 64-bit numbers.
   constexpr auto kMost = static_cast<uint64_t>(INT64_MAX) - kBlockAlignment;
   if (request.bytes == 0 || request.bytes > kMost ||
       request.offset > kMost - request.bytes || request.to == nullptr) {
-    return refuse("the block is empty, too large or has no memory");
+    return refuse(
+        "the block is empty or too large, or no memory is given for it");
   }
   if (request.offset % alignment() != 0 ||
       reinterpret_cast<uintptr_t>(request.to) % alignment() != 0) {
@@ -43,7 +44,8 @@ Status BlockReader::submit(const BlockRequest &request) {
 
 Result<BlockDone> BlockReader::wait() {
   if (flying == 0) {
-    return internalError("wait() without a request in flight");
+    return internalError("the reader cannot wait, because it has no request "
+                         "in flight");
   }
   Result<BlockDone> done = finish();
   if (done) {
@@ -78,7 +80,7 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
   const std::unique_ptr<void, decltype(&std::free)> memory(
       std::aligned_alloc(2 * kBlockAlignment, 2 * kBlockAlignment), &std::free);
   if (memory == nullptr) {
-    return ioError("no memory for a block");
+    return ioError("cannot allocate memory to try reading a block");
   }
   // The offset and the address are aligned to kBlockAlignment, but to no larger
   // power of two, so that the trial fails if the device requires more.
@@ -89,7 +91,8 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
   AIR_RETURN_IF_ERROR(submit(request));
   AIR_ASSIGN_OR_RETURN(BlockDone done, wait());
   if (!done.status.isOk()) {
-    return unsupportedError("a trial with O_DIRECT failed: " +
+    return unsupportedError("reading a block past the page cache (O_DIRECT) "
+                            "failed: " +
                             done.status.message());
   }
   total = 0;
@@ -101,9 +104,9 @@ Result<std::unique_ptr<BlockReader>>
 air::rt::openBlockReader(int descriptor, const std::string &path,
                          IoMethod method, uint32_t depth) {
   if (depth < 1 || depth > kMaxReaderDepth) {
-    return usageError(std::to_string(depth) +
-                      " blocks cannot be read at a time; 1 to " +
-                      std::to_string(kMaxReaderDepth) + " can");
+    return usageError("the number of blocks that are read at a time is " +
+                      std::to_string(depth) + "; it must be 1 to " +
+                      std::to_string(kMaxReaderDepth));
   }
   AIR_ASSIGN_OR_RETURN(BlockFile file,
                        BlockFile::reopen(descriptor, path, method));
@@ -149,5 +152,5 @@ Result<OpenedReader> air::rt::openBestReader(int descriptor,
       reasons += (reasons.empty() ? "" : "; ") + reason;
     }
   }
-  return internalError("no method of reading is known");
+  return internalError("the wanted method of reading does not exist");
 }

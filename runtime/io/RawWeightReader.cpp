@@ -38,9 +38,9 @@ Status RawWeightReader::allocateStaging(uint64_t bytes) {
   void *region = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return doesNotFitError("the system refuses " + std::to_string(bytes) +
-                           " bytes of memory for reading (" +
-                           std::strerror(errno) + ")");
+    return doesNotFitError(
+        "cannot allocate " + std::to_string(bytes) +
+        " bytes of memory for reading weights: " + std::strerror(errno));
   }
   // Unmaps the rest, so that no huge page extends beyond `memory`.
   auto *first = static_cast<uint8_t *>(region);

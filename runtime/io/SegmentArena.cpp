@@ -21,9 +21,11 @@ namespace {
 /// No processor gives a process more addresses than this.
 constexpr uint64_t kMostAddresses = uint64_t{1} << 56;
 
+constexpr const char *kRing = "the ring that weights are read into";
+
 Status refused(const std::string &what, uint64_t bytes) {
-  return doesNotFitError(what + ": the system refuses " +
-                         std::to_string(bytes) + " bytes of memory (" +
+  return doesNotFitError("cannot allocate " + std::to_string(bytes) +
+                         " bytes of memory for " + what + " (" +
                          std::strerror(errno) +
                          "); pack the model for less memory with --ram");
 }
@@ -51,7 +53,7 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
   void *region = mmap(nullptr, arena.reserved, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return refused("addresses of the weights", arena.reserved);
+    return refused("the addresses of the weights", arena.reserved);
   }
   arena.base = static_cast<uint8_t *>(region);
   auto address = reinterpret_cast<uintptr_t>(region);
@@ -79,7 +81,7 @@ Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
   if (mmap(start, bytes, PROT_READ | PROT_WRITE,
            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
            0) == MAP_FAILED) {
-    return refused("weights", bytes);
+    return refused("the weights", bytes);
   }
   // A failure is ignored: without huge pages the weights are only read more
   // slowly.
@@ -99,7 +101,7 @@ Status SegmentArena::mapRing(uint64_t bytes) {
   }
   ring = memfd_create("airrun-ring", MFD_CLOEXEC);
   if (ring < 0 || ftruncate(ring, static_cast<off_t>(bytes)) != 0) {
-    return refused("ring", bytes);
+    return refused(kRing, bytes);
   }
   // The ring is mapped for a moment, at a huge-page boundary, to fill it with
   // pages and to turn them into huge pages. The windows then use these pages,
@@ -108,7 +110,7 @@ Status SegmentArena::mapRing(uint64_t bytes) {
   void *region = mmap(nullptr, mapped, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return refused("ring", bytes);
+    return refused(kRing, bytes);
   }
   auto *start = reinterpret_cast<uint8_t *>(
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
@@ -118,7 +120,7 @@ Status SegmentArena::mapRing(uint64_t bytes) {
   // the first write to the page would end the process.
   bool isBacked =
       isMapped && fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
-  Status status = isBacked ? Status::ok() : refused("ring", bytes);
+  Status status = isBacked ? Status::ok() : refused(kRing, bytes);
   if (isBacked) {
     collapseToHugePages(start, bytes);
   }
@@ -134,7 +136,7 @@ Status SegmentArena::mapWindow(const RingWindow &window) {
     uint64_t part = std::min(bytes, ringSize - offset);
     if (mmap(to, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ring,
              static_cast<off_t>(offset)) == MAP_FAILED) {
-      return refused("window onto the ring", part);
+      return refused(kRing, part);
     }
     to += part;
     bytes -= part;

@@ -20,7 +20,7 @@ Status tryOneBlock(const BlockFile &file) {
   const std::unique_ptr<void, decltype(&std::free)> memory(
       std::aligned_alloc(2 * kBlockAlignment, 2 * kBlockAlignment), &std::free);
   if (memory == nullptr) {
-    return ioError("no memory for a block");
+    return ioError("cannot allocate memory to try reading a block");
   }
   // The address and the offset are aligned to kBlockAlignment, but to no larger
   // power of two, so that the trial fails if the device requires more.
@@ -64,7 +64,8 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
     }
     return opened;
   }
-  return internalError("no method of reading is known");
+  return internalError("the wanted method of reading does not exist for a "
+                       "reference plan");
 }
 
 Status SourceReader::openFiles(const PlanFile &plan) {

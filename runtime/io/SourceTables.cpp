@@ -54,10 +54,9 @@ Status SourceTables::reserve(uint32_t segment) {
   void *region = mmap(nullptr, table.bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return doesNotFitError(
-        "table '" + record.name()->str() + "': the system refuses " +
-        std::to_string(table.bytes) + " bytes of address space (" +
-        std::strerror(errno) + ")");
+    return doesNotFitError("cannot reserve " + std::to_string(table.bytes) +
+                           " bytes of address space for table '" +
+                           record.name()->str() + "': " + std::strerror(errno));
   }
   table.memory = static_cast<uint8_t *>(region);
   // The rows that a pass needs are far apart, so most of a huge page would not

@@ -87,7 +87,8 @@ Result<OpenedReader> StreamStore::openReader() {
                           std::max(options.depth, StreamOptions::kLeastDepth));
   }
   if (options.sources == nullptr) {
-    return internalError("a reference plan was to be read without its sources");
+    return internalError(
+        "a reference plan cannot be read without the files of its model");
   }
   referenced.emplace(file.plan());
   AIR_ASSIGN_OR_RETURN(
@@ -172,7 +173,7 @@ Status StreamStore::adaptToMemory() {
     if (next == placements.size()) {
       return doesNotFitError(
           "memory: the limit is now " + std::to_string(room->smallest) +
-          " bytes, but the smallest placement of the plan needs " +
+          " bytes, but the plan needs at least " +
           std::to_string(ramOf(*placements.Get(next - 1))) +
           "; raise the limit, or pack the model for less memory with --ram");
     }

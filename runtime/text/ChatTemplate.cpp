@@ -38,9 +38,9 @@ Result<Value> templateVariables(const TokenizerData &data,
          conversation.variables->as<DictObject>().entries) {
       for (const char *name : {"messages", "tools", "add_generation_prompt"}) {
         if (jinja::equalText(key.text(), name)) {
-          return usageError(std::string("'") + name +
-                            "' cannot be one of the further variables, because "
-                            "the conversation sets it");
+          return usageError(std::string("the variable '") + name +
+                            "' cannot be given, because the conversation "
+                            "itself sets it; leave it out");
         }
       }
       dict->set(key, value);

@@ -43,8 +43,8 @@ void splitBy(PreTokenizer::Scratch &matchers, size_t index,
 Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
   const PreTokenizerRules *found = preTokenizerRules(pre);
   if (found == nullptr) {
-    return unsupportedError("tokenizer: pre-tokenizer " +
-                            inQuotes(std::string(pre)) + " is not known");
+    return unsupportedError("tokenizer: the pre-tokenizer " +
+                            inQuotes(std::string(pre)) + " is not supported");
   }
   PreTokenizer made(*found);
   for (std::string_view expression : found->expressions) {

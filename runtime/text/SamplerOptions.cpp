@@ -31,9 +31,9 @@ bool usesDry(const SamplerOptions &options) {
 
 Status checkBias(const LogitBias &bias, int32_t vocabSize) {
   if (bias.id < 0 || bias.id >= vocabSize) {
-    return usageError("sampler: logit bias of token " +
+    return usageError("sampler: the logit bias is for token " +
                       std::to_string(bias.id) +
-                      ", but the vocabulary has the tokens 0 to " +
+                      ", but the vocabulary has only the tokens 0 to " +
                       std::to_string(vocabSize - 1));
   }
   if (bias.bias == -HUGE_VALF) {

@@ -72,7 +72,7 @@ def refused(code, message, *options):
 
 
 (work / "bad.gbnf").write_text('root ::= "a" |\n  item\nb ::= "x')
-refused(3, "grammar: line 1, column 14: '%' stands where a part of a rule or the end of the line must stand", "--grammar",
+refused(3, "grammar: line 1, column 14: expected a part of a rule or the end of the line, but found '%'", "--grammar",
         'root ::= "a" % "b"')
 refused(3, f"airrun: '{work / 'bad.gbnf'}': grammar: line 3, column 7: the text that begins here has no closing", "--grammar-file",
         work / "bad.gbnf")

@@ -116,7 +116,7 @@ cli::Tool describe() {
       "of Llama 1B and 8B. It first measures the machine's limits: read "
       "bandwidth, peak multiply-add rates, and the overhead of a dispatch in "
       "microseconds. Each row then shows a kernel's time, its GB/s of weights "
-      "(or of KV; of activations if it reads neither), its GFLOP/s, and its "
+      "(or of KV, or of activations if it reads neither), its GFLOP/s, and its "
       "share: the time that the tighter limit allows, divided by the measured "
       "time. With --plan it does the same for the steps of a whole pass.";
   tool.commands = {main};

@@ -151,9 +151,9 @@ PlanReport evaluate(const PlanMeasurement &measured) {
   note(report.impossible, "the pass", report.whole);
   if (report.impossible.empty() && report.adjacentShare.median > kMostShare) {
     report.impossible =
-        format("half of the passes took less than 1/%.2f of the time that the "
-               "limits measured right before and after them allow; the limits "
-               "change too fast on this machine",
+        format("half of the passes were more than %.2f times as fast as the "
+               "limits that were measured right before and after them allow, "
+               "so the limits change too fast on this machine",
                report.adjacentShare.median);
   }
   report.outsideSeconds =
@@ -230,8 +230,8 @@ std::string planText(const PlanMeasurement &measured,
   out += row("sum", std::to_string(report.wholeSteps), report.sum);
   out += row("whole pass", "", report.whole);
   const double pass = report.whole.seconds;
-  out += format("adjacent share %.2f of the rates right before and after each "
-                "pass (quartiles %.2f and %.2f)\n",
+  out += format("adjacent share %.2f, by the limits that were measured right "
+                "before and after each pass (quartiles %.2f and %.2f)\n",
                 report.adjacentShare.median, report.adjacentShare.low,
                 report.adjacentShare.high);
   out += format("bounds   %.4f ms in total, share %.2f; %.2f tok/s with %llu "
@@ -242,8 +242,9 @@ std::string planText(const PlanMeasurement &measured,
                 static_cast<unsigned long long>(measured.shape.context),
                 static_cast<unsigned long long>(measured.shape.outputs));
   out +=
-      format("outside  %.4f ms (%.1f %%): the pass minus its %zu dispatches; "
-             "one by one these take %.4f ms, %.4f of that to start and join\n",
+      format("outside  %.4f ms (%.1f %%) of the pass lie outside its %zu "
+             "dispatches, which take %.4f ms when they run one by one, %.4f ms "
+             "of that to start and join threads\n",
              report.outsideSeconds * kMilli, 100 * report.outsideSeconds / pass,
              report.dispatches.size(), report.sum.seconds * kMilli,
              measured.emptySingleSeconds * kMilli);

@@ -38,7 +38,8 @@ cli::Tool describe() {
       {.name = "--type",
        .kind = cli::ValueKind::String,
        .valueName = "TYPE",
-       .help = "The dtype of all matrices (F32, F16, BF16, Q8_0, Q6_K, Q5_K, "
+       .help = "The number format of all matrices (F32, F16, BF16, Q8_0, Q6_K, "
+               "Q5_K, "
                "Q5_0, Q5_1, Q4_K, Q4_0, Q4_1, Q3_K, Q2_K, IQ4_NL or IQ4_XS), "
                "or one of the mixes Q4_K_M and Q5_K_M.",
        .defaultText = "Q8_0; Q4_K_M with --shape 70b or 405b"},

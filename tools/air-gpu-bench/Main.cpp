@@ -41,9 +41,9 @@ cli::Tool describe() {
       {.name = "--checks-only", .help = "Only check results; time nothing."},
       {.name = "--timings-only",
        .help =
-           "Leave out the kernels whose shapes occur in no model: they serve "
-           "only to check results. The results of the timed kernels are "
-           "checked in any case."}};
+           "Run only the kernels that are timed, and not those that serve only "
+           "to check results, because their shapes occur in no model. The "
+           "results of the timed kernels are checked, too."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";
@@ -61,8 +61,8 @@ cli::Tool describe() {
       {.name = "--multiprocessors",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "The GPU's number of multiprocessors, which determines the "
-               "grids.",
+       .help = "The GPU's number of multiprocessors, which determines the grid "
+               "sizes of the kernels.",
        .defaultText = "132",
        .minimum = 1,
        .maximum = 1024},
@@ -80,8 +80,9 @@ cli::Tool describe() {
   tool.summary = "check and time kernels for NVIDIA GPUs";
   tool.description =
       "Compiles the generated CUDA kernels on any machine. On a machine with a "
-      "GPU, compares them with matmuls in double precision and times them by "
-      "graph replay, next to the copy and read bandwidth of the same run. "
+      "GPU, it compares their results with those of matmuls in double "
+      "precision, times them by replaying a graph, and measures the copy and "
+      "read bandwidth in the same run. "
       "airpack does not select these kernels yet, and none has run on a GPU "
       "yet.";
   tool.commands = {main, prepare};

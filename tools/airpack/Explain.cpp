@@ -52,7 +52,7 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
   if (vram) {
     if (machine.gpus.empty()) {
       return usageError("--vram is the memory of a GPU, but target '" + target +
-                        "' has no GPU");
+                        "' has no GPU; leave out --vram");
     }
     machine.gpus.front().memoryBytes = *vram;
   }
@@ -76,13 +76,13 @@ std::vector<cli::Option> explainOptions() {
           "With a GPU: the size of its memory, of which its driver takes "
           "1 GiB. SIZE is written as for --ram.",
           "that of the GPU"),
-      makeOption(
-          "--cpu", "", ValueKind::String, "NAME|FILE",
-          "With --explain and a GPU: the computer around it. The name of "
-          "a built-in profile replaces the CPU and the speed of its "
-          "memory; desktop, laptop, server, host or a JSON profile also "
-          "replace cores, RAM and disk.",
-          "desktop or server, depending on the GPU"),
+      makeOption("--cpu", "", ValueKind::String, "NAME|FILE",
+                 "With --explain and a GPU: the computer that contains it. The "
+                 "name of "
+                 "a built-in profile replaces the CPU and the speed of its "
+                 "memory; desktop, laptop, server, host or a JSON profile also "
+                 "replace cores, RAM and disk.",
+                 "desktop or server, depending on the GPU"),
   };
 }
 
@@ -91,8 +91,10 @@ Status checkExplainOptions(const cli::Invocation &invocation) {
     for (const char *option : kOnlyWithExplain) {
       if (invocation.has(option)) {
         return usageError(std::string(option) +
-                          " needs --explain: a plan is made for the machine "
-                          "that --target names");
+                          " needs --explain, because a plan is made for the "
+                          "machine that --target names; add --explain or leave "
+                          "out " +
+                          option);
       }
     }
     return Status::ok();

@@ -154,7 +154,7 @@ std::string speedLines(const Explanation &explanation, const char *kind) {
       *explanation.decodeFluid > *explanation.decode * 1.01) {
     lines += "           about " + numberText(*explanation.decodeFluid) +
              " tokens/s if CPU and GPU always worked at the same time, which "
-             "nothing here can execute yet\n";
+             "airrun does not support yet\n";
   }
   return lines;
 }
@@ -168,7 +168,8 @@ std::string firstTokenLine(const Explanation &explanation) {
                 static_cast<unsigned long long>(explanation.promptTokens)) +
          seconds(explanation.firstTokenCold) +
          " if all weights are on the disk, " +
-         seconds(explanation.firstTokenWarm) + " if they are in place\n";
+         seconds(explanation.firstTokenWarm) +
+         " if they are already in memory\n";
 }
 
 std::string gainLine(const Explanation &explanation) {
@@ -201,9 +202,9 @@ std::string contextLines(const ExplainSubject &subject,
       count(explanation.maxContext) + " would fit";
   if (explanation.maxResidentContext != explanation.maxContext) {
     line += explanation.maxResidentContext == 0
-                ? ", none without streaming weights"
+                ? ", none without reading weights from the disk for every token"
                 : ", " + count(explanation.maxResidentContext) +
-                      " without streaming weights";
+                      " without reading weights from the disk for every token";
   }
   return line + " (the model was trained for " + count(needs.trainedContext) +
          ")\n";

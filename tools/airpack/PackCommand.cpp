@@ -65,8 +65,9 @@ void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
     std::error_code error;
     const fs::path name = fs::path(file.path()).filename();
     if (!fs::equivalent(folder / name, file.path(), error)) {
-      cli::printNotes({"the plan lies in another folder than '" + file.path() +
-                       "'; move them into one, or run the plan with --source"});
+      cli::printNotes({"the plan is not in the same folder as '" + file.path() +
+                       "', where airrun looks for it; move one of the files, "
+                       "or run the plan with --source"});
       return;
     }
   }
@@ -108,10 +109,9 @@ Status readMemoryOptions(const cli::Invocation &invocation,
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));
   if (disk.value_or(0) != 0) {
-    return usageError("--disk: a plan reads what does not fit in RAM from its "
-                      "own file, whatever the size of the disk; give 0 if "
-                      "nothing may be read in every pass, or leave the option "
-                      "out");
+    return usageError("--disk takes a size above 0 only with --explain; give 0 "
+                      "if no weights may be read from the disk in every pass, "
+                      "or leave the option out");
   }
   options.disk = !disk.has_value();
   const std::optional<int64_t> pin = invocation.integer("--pin");
@@ -340,21 +340,20 @@ cli::Command packCommand() {
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option codec = makeOption(
       "--codec", "", ValueKind::Choice, "CODEC",
-      "How weights are stored, without loss: as they are (none); BF16 numbers "
-      "with shortened exponents (planes); compressed with zstd (zstd), which "
-      "is smaller but decodes more slowly; or with planes (BF16) and zstd (all "
-      "others), but only if weights are read from the disk in every pass, and "
-      "only if the CPUs can decode them while they would wait for the disk "
-      "(auto). Coded weights are decoded into allocated memory, so airrun "
-      "reads "
-      "all of them before the first token instead of mapping the file.",
+      "How weights are stored, always without loss: as they are (none); BF16 "
+      "numbers with shortened exponents (planes); or compressed with zstd "
+      "(zstd), which is smaller but decodes more slowly. auto takes planes for "
+      "BF16 weights and zstd for all others if weights are read from the disk "
+      "in every pass and the CPUs have the time to decode them, and none "
+      "otherwise. Coded weights are decoded into allocated memory, so airrun "
+      "reads all of them before the first token instead of mapping the file.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(
       "--pre", "", ValueKind::Choice, "NAME",
       "The pre-tokenizer of a byte-level BPE vocabulary, in place of the one "
-      "that the model's file names. A wrong choice gives other tokens than the "
-      "model was trained with, without an error.",
+      "that the model's file names. A wrong choice gives no error, but other "
+      "tokens than the model was trained with.",
       "the file's 'tokenizer.ggml.pre'");
   for (const PreTokenizerName &known : preTokenizerNames()) {
     pre.choices.emplace_back(known.name);
@@ -372,10 +371,9 @@ cli::Command packCommand() {
   slots.minimum = 1;
   slots.maximum = 65536;
   cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
-                                   "Number of threads for compiling, and for "
-                                   "packing, which go on at the same time "
-                                   "unless N is 1; the plan does not depend on "
-                                   "it.",
+                                   "Number of threads. Compiling and packing "
+                                   "go on at the same time unless N is 1. The "
+                                   "plan does not depend on N.",
                                    "one per CPU");
   threads.minimum = 1;
   threads.maximum = 1024;
@@ -402,8 +400,8 @@ cli::Command packCommand() {
       "Keep this share of the bytes of each layer's weights in RAM, and read "
       "the "
       "rest from the plan in every pass, even if more would fit. The plan then "
-      "has one placement, which must fit in --ram. For measurements of how the "
-      "speed depends on the share.",
+      "has only this placement of the weights, which must fit in --ram. This "
+      "option is for measuring how the speed depends on the share.",
       "as much as fits");
   pin.minimum = 0;
   pin.maximum = kAllPercent;
@@ -431,10 +429,10 @@ cli::Command packCommand() {
                  "KiB, MiB and GiB, as in 3GiB.",
                  "the target's memory; with --explain and a GPU, 15/16 of it"),
       makeOption("--disk", "", ValueKind::String, "SIZE",
-                 "0 refuses a model whose weights do not all fit in RAM, "
-                 "instead of reading some of them in every pass. With "
-                 "--explain, also a size: the most bytes that may be read for "
-                 "every token.",
+                 "The most that may be read from the disk for every token. "
+                 "With 0, a model whose weights do not all fit in RAM is "
+                 "refused. Other sizes, in bytes or with KiB, MiB or GiB, can "
+                 "only be given with --explain.",
                  "no limit"),
       codec,
       pin,
@@ -460,9 +458,9 @@ cli::Command packCommand() {
           "--reference", "", ValueKind::Flag, "",
           "Write a plan without the bytes of the model's matrices, which "
           "stay in the model's file. The plan takes only megabytes, so a "
-          "model of 40 GB does not need another 40 GB. airrun needs both "
-          "files: the model's in the folder of the plan, or named with "
-          "airrun --source. The results are the same."),
+          "model of 40 GB does not need another 40 GB. airrun then needs both "
+          "files; the model's must be in the folder of the plan, or be named "
+          "with airrun --source. The results are the same."),
       emit,
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +
@@ -476,11 +474,12 @@ cli::Command packCommand() {
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
                  "JSON instead of text."),
-      makeOption("--times", "", ValueKind::Flag, "",
-                 "Also print to standard error how long reading the model's "
-                 "index, compiling and writing took, how much of the compiling "
-                 "was done while writing, and the write speed. The "
-                 "plan itself contains no times."),
+      makeOption(
+          "--times", "", ValueKind::Flag, "",
+          "Also print to standard error how long reading the model's "
+          "headers, compiling and writing took, how much of the compiling "
+          "was done while writing, and the write speed. The "
+          "plan itself contains no times."),
       makeOption("--progress", "", ValueKind::Flag, "",
                  "Print how far packing has come to standard error as lines "
                  "\"progress: STAGE\" and \"progress: STAGE PERCENT %\", for "

@@ -207,8 +207,9 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
       hasArithmetic |= isArithmetic;
       lines += format("%-10s %s %s %s", phase.c_str(),
                       byteText(link.bytes_per_pass()).c_str(),
-                      isArithmetic ? "of vector operands per token by"
-                                   : "per token over",
+                      isArithmetic
+                          ? "of operands per token in the vector units of the"
+                          : "per token over",
                       textOf(link.link()).c_str());
       lines += link.bandwidth() == 0
                    ? ", of unknown bandwidth\n"

@@ -79,8 +79,8 @@ Status removeEntries(const PlanCache &cache, const std::string &wanted) {
                      "' is in use; end the program that runs it first");
     }
     if (!isRemoved) {
-      cli::printNotes(
-          {"the plan " + key.substr(0, kShownDigits) + " is in use and stays"});
+      cli::printNotes({"the plan " + key.substr(0, kShownDigits) +
+                       " is in use, so it is not removed"});
     }
   }
   return Status::ok();

@@ -244,9 +244,10 @@ Status ChatLoop::help(const std::string &) {
     text += format("%-18s %s\n", heading.c_str(), command.help);
   }
   editor.print(text +
-               "Ctrl-C stops an answer; without one, it leaves. A message of "
-               "several lines\nstands between two lines with \"\"\", or has a "
-               "backslash at the end of each line\nbut the last.\n");
+               "Ctrl-C stops an answer; if there is none to stop, it ends the "
+               "chat. A message of\nseveral lines stands between two lines "
+               "with \"\"\", or has a backslash at the end of\neach line but "
+               "the last.\n");
   return Status::ok();
 }
 

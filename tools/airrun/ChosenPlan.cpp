@@ -285,8 +285,9 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation) {
     for (const char *name : kPackOptions) {
       if (invocation.has(name) && access(named.c_str(), F_OK) == 0) {
         return usageError(std::string(name) +
-                          " is decided when a model is packed, but '" + named +
-                          "' is not a GGUF file; leave out " + name);
+                          " applies only to a GGUF file, which is packed with "
+                          "it, but '" +
+                          named + "' is none; leave out " + name);
       }
     }
     return std::optional<CachedPlan>();
@@ -294,6 +295,12 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation) {
   if (invocation.has("--source")) {
     return usageError("--source names the model of a plan, but '" + named +
                       "' is a model itself; leave out --source");
+  }
+  if (invocation.has("--device")) {
+    return usageError("--device names the GPU for a plan, but '" + named +
+                      "' is a model, which is packed for the CPU of this "
+                      "machine; leave out --device, or pack it with airpack "
+                      "for the GPU");
   }
   AIR_ASSIGN_OR_RETURN(const std::string folder, planFolder());
   AIR_ASSIGN_OR_RETURN(PlanCache cache, PlanCache::open(folder));

@@ -5,6 +5,7 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
+#include "runtime/hal/cuda/CudaDevice.h"
 #include "runtime/io/StreamStore.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
@@ -39,13 +40,23 @@ cli::Option threadsOption() {
           .maximum = rt::ThreadPool::kMaxThreads};
 }
 
+cli::Option deviceOption() {
+  return {.name = "--device",
+          .kind = cli::ValueKind::String,
+          .valueName = "GPU",
+          .help =
+              "The GPU that runs the kernels of a plan for GPUs: its number, "
+              "or a part of its name, such as rtx3060.",
+          .defaultText = "the first that can run the plan's kernels"};
+}
+
 cli::Option ramOption() {
   return {.name = "--ram",
           .kind = cli::ValueKind::String,
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
-                  "GiB. The plan has placements for several sizes of memory; "
-                  "the largest that fits is used.",
+                  "GiB. A plan can be run with several sizes of memory; the "
+                  "largest that fits is used.",
           .defaultText = "what the machine and the memory cgroup allow"};
 }
 
@@ -62,14 +73,16 @@ cli::Option ioOption() {
 }
 
 cli::Option ioLimitOption() {
-  return {.name = "--io-limit",
-          .kind = cli::ValueKind::String,
-          .valueName = "RATE",
-          .help = "Read weights from the disk with at most RATE bytes per "
-                  "second, which leaves the rest of its bandwidth to others. "
-                  "RATE may have one of the units KiB, MiB and GiB, as in "
-                  "500MiB.",
-          .defaultText = "no limit"};
+  return {
+      .name = "--io-limit",
+      .kind = cli::ValueKind::String,
+      .valueName = "RATE",
+      .help =
+          "Read weights from the disk with at most RATE bytes per "
+          "second, which leaves the rest of the disk's bandwidth to others. "
+          "RATE may have one of the units KiB, MiB and GiB, as in "
+          "500MiB.",
+      .defaultText = "no limit"};
 }
 
 cli::Option jsonOption() {
@@ -111,6 +124,19 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text) {
   }
 }
 
+/// Opens a GPU that can run kernels for `record`, and lets the session use as
+/// much of its memory as the plan was made for. `choice` is the value of
+/// --device, or "".
+static Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record,
+                                                   const std::string &choice) {
+  rt::CudaOptions options;
+  options.gpu = {choice, record.arch()->str()};
+  options.memoryLimit = record.memory_bytes();
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::CudaDevice> gpu,
+                       rt::CudaDevice::create(options));
+  return std::unique_ptr<rt::Device>(std::move(gpu));
+}
+
 Result<rt::Session> openSession(const cli::Invocation &invocation) {
   rt::SessionOptions options;
   options.threads =
@@ -126,6 +152,11 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   }
   options.readLimit = ioLimit.value_or(0);
   options.source = invocation.text("--source").value_or("");
+  const std::optional<std::string> device = invocation.text("--device");
+  options.gpu =
+      [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
+    return openGpu(record, device.value_or(""));
+  };
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has checked that the name is one of the choices.
     options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);
@@ -137,9 +168,14 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(
       rt::Session session,
       rt::Session::open(invocation.positionals.at(0), options));
+  if (device && session.gpu() == nullptr) {
+    return usageError("--device: the kernels of this plan run on the CPU; "
+                      "leave out --device, or pack the model for a GPU");
+  }
   if (session.sources() != nullptr && invocation.text("--io") == "uring") {
-    return usageError("--io uring: the rows of a reference plan are read by "
-                      "threads; give pread or buffered, or leave out --io");
+    return usageError("--io uring is not supported for plans that were made "
+                      "with --reference; give pread or buffered, or leave out "
+                      "--io");
   }
   if (rt::StreamStore *store = session.streaming();
       store != nullptr && !store->note().empty()) {
@@ -170,16 +206,16 @@ TextLimit promptLimit(const rt::Session &session,
   if (!bytes || *bytes > kLongestText) {
     return textLimit();
   }
-  return {*bytes,
-          "but the plan's context holds only " +
-              std::to_string(session.context()) + " tokens of at most " +
-              std::to_string(each) +
-              " bytes; shorten the text or pack the model with a larger --ctx"};
+  return {*bytes, "but the plan's context holds only " +
+                      std::to_string(session.context()) +
+                      " tokens of at most " + std::to_string(each) +
+                      " bytes each; shorten the text or pack the model with a "
+                      "larger --ctx"};
 }
 
 TextLimit textLimit() {
   return {kLongestText, "but at most " + std::to_string(kLongestText) +
-                            " can be processed at once; split the text"};
+                            " bytes can be processed at once; split the text"};
 }
 
 static Status tooLong(const std::string &name, const std::string &size,

@@ -49,9 +49,10 @@ std::vector<cli::Option> grammarOptions() {
           {.name = "--grammar-trigger",
            .kind = ValueKind::StringList,
            .valueName = "TEXT",
-           .help = "Generate freely until this text appears; it is the "
-                   "beginning of what must match the grammar. If TEXT is the "
-                   "text of a control token, that token is meant."}};
+           .help = "Generate freely until this text appears. The grammar must "
+                   "match the output from the beginning of this text on. If "
+                   "TEXT is the text of a control token, that token is "
+                   "meant."}};
 }
 
 bool hasGrammar(const cli::Invocation &invocation) {
@@ -103,8 +104,8 @@ grammarOfAnswer(const cli::Invocation &invocation,
     return std::unique_ptr<GrammarOfAnswer>();
   }
   if (!tokenizer) {
-    return unsupportedError("this plan has no vocabulary, which a grammar "
-                            "needs");
+    return unsupportedError("a grammar needs a vocabulary, but this plan has "
+                            "none");
   }
   bool isSchema =
       invocation.has("--json-schema") || invocation.has("--json-schema-file");
@@ -129,8 +130,8 @@ grammarOfAnswer(const cli::Invocation &invocation,
     }
   }
   if (ends.empty()) {
-    return unsupportedError("no token of the vocabulary ends a text, which a "
-                            "grammar needs");
+    return unsupportedError("a grammar needs a token that ends a text, but the "
+                            "vocabulary of this plan has none");
   }
   rt::GrammarTriggers triggers;
   for (std::string &trigger : invocation.list("--grammar-trigger")) {

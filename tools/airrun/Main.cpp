@@ -96,19 +96,22 @@ cli::Tool describe() {
       "least number of bytes that must be read for a token; eta is the "
       "measured decode speed divided by bound_tok_s; predicted_tok_s is what "
       "the plan predicts at the rates of memory, disk and arithmetic that the "
-      "same run measured; beta is that least "
-      "number divided by the number of bytes that were read; share is the "
+      "same run measured; beta is the least number of bytes divided by the "
+      "number that were read; share is the "
       "fraction of the bandwidth in use. The link is \"cache\" if the weights "
       "and KV that are read for a token fit in the last-level cache, else "
-      "\"dram\". Its bandwidth is the highest of many short reads of the same "
-      "number of bytes, made between the rounds.",
+      "\"dram\". Its bandwidth is the highest that was measured in many short "
+      "reads of as many bytes, made between the rounds. If a GPU runs the "
+      "kernels, the link is \"vram\", whose bandwidth is not measured: "
+      "bound_tok_s, eta, limited_by and share are null.",
       "Models: where a command takes PLAN|MODEL, a GGUF file is packed with "
       "airpack for this machine, and the plan is kept in "
       "$XDG_CACHE_HOME/airpack/plans ($HOME/.cache/airpack/plans), so only the "
-      "first start takes long. Plans that were used longest ago are removed if "
-      "the plans have more than AIR_CACHE_MAX bytes (with KiB, MiB or GiB; "
-      "half of what the disk would have free without them). The plan of a "
-      "model that is larger than this leaves the weights in the model's "
+      "first start takes long. The environment variable AIR_CACHE_MAX sets the "
+      "most that all plans may take, in bytes or with KiB, MiB or GiB; by "
+      "default it is half of what the disk would have free without them. "
+      "Beyond that, the plans that were used longest ago are removed. If a "
+      "model is larger than that, its plan leaves the weights in the model's "
       "file."};
   return tool;
 }

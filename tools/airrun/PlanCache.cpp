@@ -49,7 +49,10 @@ struct Description {
 Result<Description> readDescription(const std::string &path) {
   AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   if (file.bytes().size() > kMostBytes) {
-    return corruptError("'" + path + "' is too large");
+    return corruptError("'" + path + "' has " +
+                        std::to_string(file.bytes().size()) +
+                        " bytes; the description of a plan has at most " +
+                        std::to_string(kMostBytes));
   }
   const auto json = nlohmann::json::parse(file.bytes().begin(),
                                           file.bytes().end(), nullptr, false);
@@ -118,9 +121,9 @@ Result<PlanCache> PlanCache::open(std::string folder) {
   if ((status.st_uid != geteuid() && status.st_uid != 0) ||
       (status.st_mode & kOthersWrite) != 0) {
     return ioError("other users may write to the folder '" + folder +
-                   "' for plans, which contain machine code; its owner must be "
-                   "its only writer (chmod go-w), or name another place with "
-                   "XDG_CACHE_HOME");
+                   "', which is not safe, because the plans in it contain "
+                   "machine code; run chmod go-w on it, or name another folder "
+                   "with XDG_CACHE_HOME");
   }
   return PlanCache(std::move(folder));
 }

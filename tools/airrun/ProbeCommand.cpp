@@ -108,7 +108,7 @@ cli::Command probeCommand() {
       "Measure the rates by which airpack chooses between variants of kernels "
       "for this machine: the arithmetic of a core, ways of reading memory, and "
       "the cost of tiles and barriers; and how fast a model that does not fit "
-      "into memory can be read from the disk, and its weights be decoded. "
+      "into memory can be read from the disk and its weights can be decoded. "
       "Other programs that run at the "
       "same time disturb the measurement.";
   cli::Option save;
@@ -124,8 +124,9 @@ cli::Command probeCommand() {
   seconds.name = "--seconds";
   seconds.kind = cli::ValueKind::Number;
   seconds.valueName = "SECONDS";
-  seconds.help = "Measure for about this long, a third of it the disk; but "
-                 "memory and arithmetic at least three times.";
+  seconds.help = "Measure for about this many seconds, a third of them for the "
+                 "disk. Memory and arithmetic are measured at least three "
+                 "times, even if that takes longer.";
   seconds.defaultText = "15";
   seconds.minimum = 0;
   seconds.maximum = 3600;
@@ -138,8 +139,8 @@ cli::Command probeCommand() {
   disk.valueName = "FILE";
   disk.help =
       "Measure the disk by reading this file, for example a plan. It is "
-      "not changed. By default a file of 256 MiB without a name is "
-      "written to the current folder, and is gone afterwards.";
+      "not changed. By default, a temporary file of 256 MiB is written to the "
+      "current folder and removed afterwards.";
   command.options = {{.name = "--output",
                       .shortName = "-o",
                       .kind = cli::ValueKind::String,

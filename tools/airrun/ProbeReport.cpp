@@ -158,7 +158,7 @@ std::string probeReport(const MachineProfile &profile,
   report += rateRow("byte_dot", cpu.byteDot, cpu.byteDot);
   report += rateRow("byte_dot_mixed", cpu.byteDotMixed, cpu.byteDot);
   report += rateRow("bf16_dot", cpu.bf16Dot, cpu.byteDot);
-  report += "\ndecoding weights of one core  GB/s\n";
+  report += "\ndecoding weights on one core  GB/s\n";
   report += decodeRow("planes", cpu.planesDecode);
   report += decodeRow("zstd", cpu.zstdDecode);
   report += "\nreading memory                GB/s   share\n";

@@ -123,7 +123,8 @@ cli::Command renderCommand() {
       {.name = "--date",
        .kind = cli::ValueKind::String,
        .valueName = "YYYY-MM-DD",
-       .help = "The date that strftime_now gives to the template. The time is "
+       .help = "The date that the template's function strftime_now returns. "
+               "The time is "
                "midnight.",
        .defaultText = "today"},
       {.name = "--tokens",

@@ -205,7 +205,8 @@ std::vector<cli::Option> samplingOptions() {
              "off.",
              "0", 0, rt::kMaxTemperature),
       number("--dynatemp-exp",
-             "Exponent by which the varied temperature follows the entropy.",
+             "Within --dynatemp-range, the temperature rises with the entropy, "
+             "divided by the largest possible one, to the power X.",
              "1", 0, rt::kMaxDynatempExponent),
       integer("--top-k",
               "Sample from the N most likely tokens; 0 turns this off.",
@@ -220,19 +221,19 @@ std::vector<cli::Option> samplingOptions() {
              "the model's recommended value, or 0.05", 0, 1),
       number("--typical-p",
              "Sample from the tokens whose surprise is nearest to the entropy, "
-             "up to a probability of X; 1 turns this off.",
+             "up to a total probability of X; 1 turns this off.",
              "1", 0, 1),
       number("--top-n-sigma",
              "Leave out tokens whose logit is more than X standard deviations "
              "below the largest; 0 turns this off.",
              "0", 0, rt::kMaxTopNSigma),
       number("--xtc-probability",
-             "With probability X, leave out the most likely tokens but one "
-             "(--xtc-threshold); 0 turns this off.",
+             "With probability X, leave out all but the least likely of the "
+             "tokens that reach --xtc-threshold; 0 turns this off.",
              "0", 0, 1),
       number("--xtc-threshold",
-             "Of the tokens that have at least the probability X, XTC leaves "
-             "out all but the least likely; above 0.5 it leaves out none.",
+             "The probability that a token must have for XTC to leave it out; "
+             "above 0.5, XTC leaves out none.",
              "0.1", 0, 1),
       number("--repeat-penalty",
              "Divide positive logits of recent tokens by X and multiply "
@@ -257,8 +258,8 @@ std::vector<cli::Option> samplingOptions() {
              "that would continue a repetition; 0 turns this off.",
              "0", 0, rt::kMaxDryMultiplier),
       number("--dry-base",
-             "The number whose power DRY subtracts. The exponent is the length "
-             "of the repetition beyond --dry-allowed-length.",
+             "The base of the power that DRY subtracts. The exponent is the "
+             "length of the repetition in tokens, minus --dry-allowed-length.",
              "1.75", 1, rt::kMaxDryBase),
       integer("--dry-allowed-length",
               "DRY ignores repetitions of fewer than N tokens.", "2",
@@ -269,12 +270,13 @@ std::vector<cli::Option> samplingOptions() {
       {.name = "--dry-sequence-breaker",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
-       .help = "A text that no repetition contains, in place of those by "
-               "default; 'none': there is no such text.",
+       .help = "A text at which DRY ends a repetition, in place of the default "
+               "ones. With 'none', no text ends one.",
        .defaultText = "a newline, a colon, a double quote, an asterisk"},
       integer("--mirostat",
-              "Aim at an even surprise with Mirostat, version 1 or 2, in place "
-              "of all samplers but the temperature; 0 turns this off.",
+              "Use Mirostat, version 1 or 2, in place of all samplers but the "
+              "temperature. It keeps the surprise of the tokens even; 0 turns "
+              "it off.",
               "0", 2),
       number("--mirostat-ent",
              "The surprise that Mirostat aims at (tau), in bits.", "5", 0,
@@ -286,24 +288,24 @@ std::vector<cli::Option> samplingOptions() {
              "adaptive_p in --samplers.",
              "no target", 0, 1),
       number("--adaptive-decay",
-             "The weight of the past in the average by which adaptive_p "
+             "The weight of earlier tokens in the average by which adaptive_p "
              "corrects its target.",
              "0.9", 0, rt::kMaxAdaptiveDecay),
       {.name = "--logit-bias",
        .kind = ValueKind::StringList,
        .valueName = "ID+X",
-       .help = "Add X to the logit of token ID; ID-X subtracts it, and ID-inf "
-               "excludes the token. The option may be repeated."},
+       .help = "Add X, which is at most 1000000, to the logit of token ID. "
+               "ID-X subtracts it, and ID-inf excludes the token."},
       {.name = "--samplers",
        .kind = ValueKind::String,
        .valueName = "NAMES",
-       .help = "The samplers that work, in their order, separated by "
-               "semicolons or commas. One more is adaptive_p.",
+       .help = "The samplers to use, in this order, separated by semicolons or "
+               "commas. Apart from the default ones there is adaptive_p.",
        .defaultText = samplerNames(defaultSamplers())},
       {.name = "--sampler-seq",
        .kind = ValueKind::String,
        .valueName = "LETTERS",
-       .help = "As --samplers, with one letter for each: e (penalties), "
+       .help = "Like --samplers, with one letter for each: e (penalties), "
                "d (dry), s (top_n_sigma), k (top_k), y (typ_p), p (top_p), m "
                "(min_p), x (xtc), t (temperature), a (adaptive_p).",
        .defaultText = "edskypmxt"},

@@ -166,7 +166,7 @@ cli::Command tokenizeCommand() {
        .kind = cli::ValueKind::String,
        .valueName = "NAME",
        .help = "The pre-tokenizer of a folder with vocab.json and merges.txt, "
-               "which do not name it."},
+               "which do not name it. 'airpack --help' lists the names."},
       {.name = "--no-bos",
        .help =
            "Do not add the BOS and EOS tokens that the vocabulary specifies."},

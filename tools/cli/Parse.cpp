@@ -213,17 +213,17 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
     value = option->impliedValue;
   } else if (!value) {
     if (index + 1 == args.size()) {
-      return usageError("option " + option->name + " needs a value, " +
-                        valueNameOf(*option));
+      return usageError("option " + option->name + " needs a value, as in " +
+                        option->name + " " + valueNameOf(*option));
     }
     // A value may begin with '-' (a negative number, a prompt with a dash), but
     // a known option in its place means that the value was forgotten.
     const std::string &next = args[index + 1];
     if (isKnownOption(next)) {
-      return usageError("option " + option->name + " needs a value, " +
-                        valueNameOf(*option) + ", but " + quoted(next) +
-                        " follows; write " + option->name + "=" + next +
-                        " if that is the value");
+      return usageError("option " + option->name + " needs a value, as in " +
+                        option->name + " " + valueNameOf(*option) + ", but " +
+                        quoted(next) + " follows; write " + option->name + "=" +
+                        next + " if that is the value");
     }
     value = next;
     ++index;

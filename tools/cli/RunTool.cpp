@@ -60,7 +60,8 @@ Status dispatch(const Tool &tool, const std::vector<std::string> &args,
       break;
     }
     if (arg == kCompletion && i + 1 == args.size()) {
-      return usageError("option --completion needs a value, SHELL");
+      return usageError(
+          "option --completion needs a value, as in --completion SHELL");
     }
     if (arg == kCompletion || arg.starts_with("--completion=")) {
       const std::string shell =

@@ -100,8 +100,9 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   }
   AIR_RETURN_IF_ERROR(checkRanges(spec));
   if (spec.ranges != 1 && spec.mClass != MClass::One) {
-    return internalError("ranges is " + std::to_string(spec.ranges) +
-                         "; it must be 1 for attention with several tokens");
+    return internalError(
+        "attention for several tokens divides the KV cache into " +
+        std::to_string(spec.ranges) + " ranges; there must be 1");
   }
   entry.baseTiles = spec.kvHeads * spec.ranges;
   entry.tokensPerTile = static_cast<uint64_t>(shape.tokensPerTile);

@@ -49,14 +49,15 @@ Status checkKv(const KernelSpec &spec) {
 Status checkHeads(const KernelSpec &spec) {
   const auto text = [](uint64_t value) { return std::to_string(value); };
   if (spec.headDim == 0 || spec.headDim > kMaxHeadElements) {
-    return unsupportedError("heads have " + text(spec.headDim) +
+    return unsupportedError("attention heads have " + text(spec.headDim) +
                             " elements; 1 to " + text(kMaxHeadElements) +
                             " are supported");
   }
   if (spec.kvHeads == 0 || spec.heads == 0 || spec.heads % spec.kvHeads != 0) {
     return internalError(text(spec.heads) + " heads cannot share " +
                          text(spec.kvHeads) +
-                         " KV heads; heads must be a multiple of KV heads");
+                         " KV heads; the number of heads must be a multiple of "
+                         "the number of KV heads");
   }
   return Status::ok();
 }
@@ -64,8 +65,9 @@ Status checkHeads(const KernelSpec &spec) {
 Status checkRanges(const KernelSpec &spec) {
   return spec.ranges >= 1 && spec.ranges <= kMaxAttentionRanges
              ? Status::ok()
-             : internalError("ranges is " + std::to_string(spec.ranges) +
-                             "; it must be 1 to " +
+             : internalError("attention divides the KV cache into " +
+                             std::to_string(spec.ranges) +
+                             " ranges; there must be 1 to " +
                              std::to_string(kMaxAttentionRanges));
 }
 

@@ -258,8 +258,9 @@ void AppendWriter::write(Value tile) {
 
 Status checkRope(const KernelSpec &spec) {
   if (spec.ropeDim % 2 != 0) {
-    return internalError("ropeDim is " + std::to_string(spec.ropeDim) +
-                         "; it must be even");
+    return internalError(
+        "ropeDim, the number of rotated elements of a head, is " +
+        std::to_string(spec.ropeDim) + "; it must be even");
   }
   return Status::ok();
 }
@@ -269,7 +270,8 @@ Status checkRope(const KernelSpec &spec) {
 Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &,
                           KernelEntry &entry) {
   if (spec.ropeDim == 0) {
-    return internalError("ropeDim is 0; it must be positive");
+    return internalError("ropeDim, the number of rotated elements of a head, "
+                         "is 0; it must be at least 1");
   }
   AIR_RETURN_IF_ERROR(checkRope(spec));
   entry.tokensPerTile = 1;
@@ -316,10 +318,12 @@ Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &,
   AIR_RETURN_IF_ERROR(checkRope(spec));
   if (spec.ropeDim > spec.headDim ||
       (spec.rope != RopeKind::None && spec.ropeDim == 0)) {
-    return internalError("ropeDim is " + std::to_string(spec.ropeDim) +
-                         "; it must be at most headDim, which is " +
-                         std::to_string(spec.headDim) +
-                         ", and must not be 0 if q and k have rope");
+    return internalError(
+        "ropeDim, the number of rotated elements of a head, is " +
+        std::to_string(spec.ropeDim) +
+        "; it must be at most headDim, which is " +
+        std::to_string(spec.headDim) +
+        ", and at least 1 if queries or keys are rotated");
   }
   entry.tokensPerTile = kTileTokens;
   entry.weightBytes = spec.qkNorm ? 2 * spec.headDim * 4 : 0;

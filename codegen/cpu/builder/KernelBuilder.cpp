@@ -497,7 +497,8 @@ Value KernelBuilder::join(Values parts) {
 Value KernelBuilder::foldLanes(
     Value vector, llvm::function_ref<Value(Value, Value)> combine) {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
-  assert((lanes & (lanes - 1)) == 0 && "a power of two");
+  assert((lanes & (lanes - 1)) == 0 &&
+         "the number of lanes must be a power of two");
   for (; lanes > 1; lanes /= 2) {
     llvm::SmallVector<int64_t> low;
     llvm::SmallVector<int64_t> high;

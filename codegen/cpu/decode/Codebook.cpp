@@ -55,7 +55,8 @@ std::vector<uint16_t> codesOf(std::span<const Entry> entries,
     for (size_t j = 0; j < kNumbers; ++j) {
       const auto at = std::ranges::find(
           values, static_cast<int8_t>(entry >> (8 * j) & 255));
-      assert(at != values.end() && "a number of the book");
+      assert(at != values.end() &&
+             "every number of an entry must be a value of the codebook");
       const auto place = static_cast<unsigned>(at - values.begin());
       code |= place << (isInHalves ? j * kBits : j % 2 * 8 + j / 2 * kBits);
     }

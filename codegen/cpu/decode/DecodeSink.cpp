@@ -11,7 +11,8 @@ using mlir::Value;
 
 void DecodeSink::group(int64_t first, int64_t count, Value scale, Value offset,
                        llvm::function_ref<void()> values) {
-  assert((!offset || count % kRowLanes == 0) && "whole vectors of activations");
+  assert((!offset || count % kRowLanes == 0) &&
+         "a group with an offset must consist of whole vectors of activations");
   beginGroup(first, count, scale, offset);
   values();
   endGroup();
@@ -93,7 +94,7 @@ Value DotSink::address(int64_t token, int64_t column) {
 
 void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
                          Value offset) {
-  assert(!open && "groups do not nest");
+  assert(!open && "a group must not begin inside another group");
   open = true;
   // Groups of 16 or 32 columns are so short that the CPU works on several of
   // them at the same time. Longer groups need more accumulator chains to hide
@@ -117,7 +118,7 @@ void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
 }
 
 void DotSink::value(int64_t column, Value q) {
-  assert(open && "a value belongs to a group");
+  assert(open && "a value must be inside a group");
   for (int64_t token = 0; token < tokenCount; ++token) {
     Value x = b.loadSplat(address(token, column), kRowLanes);
     Value &sum = partial[token * chains + column % chains];

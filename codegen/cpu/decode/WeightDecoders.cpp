@@ -170,7 +170,8 @@ void decodeColumns(const RowBlockReader &rows, DecodeSink &sink, Value first,
   auto row = std::find_if(
       kDecoders.begin(), kDecoders.end(),
       [&](const DecoderRow &decoder) { return decoder.dtype == type.id; });
-  assert(row != kDecoders.end() && "the registry refuses other dtypes");
+  assert(row != kDecoders.end() &&
+         "the dtype has no decoder; the kernel registry must refuse it");
   if (rows.streamBytes() == 0) {
     prefetchAhead = 0;
   }

@@ -28,7 +28,7 @@ Value BlockReader::unit(std::string_view name, int64_t index,
   auto field =
       std::find_if(type.fields.begin(), type.fields.end(),
                    [&](const BlockField &f) { return f.name == name; });
-  assert(field != type.fields.end() && "no such field");
+  assert(field != type.fields.end() && "the dtype has no field of this name");
   const int64_t bytes = field->unit;
   auto element = b.ops().getIntegerType(static_cast<unsigned>(8 * bytes));
   const X16Place place = x16Place(type.id, name, static_cast<uint32_t>(index));
@@ -44,7 +44,8 @@ Value BlockReader::unit(std::string_view name, int64_t index,
     // distance, so every line is prefetched once.
     const int64_t line = (offset + kLineBytes - 1) / kLineBytes * kLineBytes;
     if (prefetchBase && line < offset + kRowLanes * bytes) {
-      assert((!section || sectionBytes % kLineBytes == 0) && "whole lines");
+      assert((!section || sectionBytes % kLineBytes == 0) &&
+             "a section must consist of whole cache lines");
       rows.prefetchWeights(addressFrom(prefetchBase, line));
     }
     // The load is unaligned, because block columns follow each other without
@@ -72,7 +73,8 @@ Value BlockReader::unit(std::string_view name, int64_t index,
 Value BlockReader::word(std::string_view field, int64_t index,
                         Value section) const {
   Value value = unit(field, index, section);
-  assert(getElementTypeOrSelf(value.getType()) == b.i32() && "a 32-bit unit");
+  assert(getElementTypeOrSelf(value.getType()) == b.i32() &&
+         "the unit must have 32 bits");
   return value;
 }
 
@@ -81,7 +83,7 @@ Value BlockReader::half(std::string_view field) const {
 }
 
 Value BlockReader::pair(int64_t firstUnit) const {
-  assert(isRows() && "x16 holds no two units of a row side by side");
+  assert(isRows() && "only layout rows keeps two units of a row side by side");
   return b.gather(b.i32(), b.offset(base, 2 * firstUnit), rows.laneRows, 1);
 }
 

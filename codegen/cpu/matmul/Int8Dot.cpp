@@ -117,7 +117,8 @@ Value dotBytes(KernelBuilder &b, Value sum, Value weights, Value x,
     return inParts(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", 4, type,
                    {sum, weights, x});
   }
-  llvm_unreachable("describe refuses targets without byte products");
+  llvm_unreachable("the target has no byte dot products; such targets must be "
+                   "refused before");
 }
 
 Value lookUpInt8(KernelBuilder &b, Value indices,

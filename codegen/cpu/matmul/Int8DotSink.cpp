@@ -88,9 +88,9 @@ Value Int8DotSink::biasCorrection(int64_t token, int bias) {
 
 void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
                              Value offset) {
-  assert(!open && "groups do not nest");
+  assert(!open && "a group must not begin inside another group");
   assert((count == kColumns || count == kColumns / 2) && first % count == 0 &&
-         "a group is a block of activations or half of one");
+         "a group must be a block of activations or half of one");
   open = true;
   firstColumn = first;
   columnCount = count;
@@ -140,11 +140,11 @@ void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
 
 void Int8DotSink::multiply(int64_t column, Value word, int64_t shift,
                            int64_t bits, int bias) {
-  assert(open && "a value belongs to a group");
+  assert(open && "a value must be inside a group");
   if (sumsOfBytes.empty()) {
     groupBias = bias;
   }
-  assert(bias == groupBias && "one bias a group");
+  assert(bias == groupBias && "all values of a group must have the same bias");
   Sums &sums = sumsWith(shift);
   Value weights = b.recast(word, b.i8());
   for (int64_t token = 0; token < tokenCount; ++token) {
@@ -190,7 +190,7 @@ void Int8DotSink::endGroup() {
 }
 
 KernelBuilder::Values Int8DotSink::carried() {
-  assert(!open && "no loop inside a group");
+  assert(!open && "a loop must not begin inside a group");
   return total;
 }
 

@@ -57,7 +57,7 @@ Value Int8PanelSink::groupAt(int64_t column, int64_t byte) {
 void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
                                Value scale, Value offset) {
   assert(count == made.columns && first % count == 0 &&
-         "a group is a block of columns or half of one");
+         "a group must be a block of columns or half of one");
   auto floats = b.vec(b.f32(), kRowLanes);
   auto place = [&](int64_t step) {
     return groupAt(first, made.scalesAt() + step * kGridVectorBytes);

@@ -27,36 +27,42 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
                      KernelEntry &entry) {
   auto refuse = [](const std::string &what) { return internalError(what); };
   if (spec.n == 0 || spec.k == 0) {
-    return refuse("the matrix has " + std::to_string(spec.n) + " rows and " +
-                  std::to_string(spec.k) + " columns; both must be at least 1");
+    return refuse("the weight matrix has " + std::to_string(spec.n) +
+                  " rows and " + std::to_string(spec.k) +
+                  " columns; both must be at least 1");
   }
   AIR_ASSIGN_OR_RETURN(uint64_t bytes,
                        layoutBytes(spec.dtype, spec.layout, spec.n, spec.k));
   AIR_ASSIGN_OR_RETURN(uint64_t oneRow, rowBytes(spec.dtype, spec.k));
   if (oneRow > RowBlockReader::kMaxRowBytes) {
-    return unsupportedError(
-        "a row takes " + std::to_string(oneRow) + " bytes, but at most " +
-        std::to_string(RowBlockReader::kMaxRowBytes) + " are supported");
+    return unsupportedError("a row of the weight matrix takes " +
+                            std::to_string(oneRow) + " bytes; at most " +
+                            std::to_string(RowBlockReader::kMaxRowBytes) +
+                            " are supported");
   }
   if (isInt8(spec.activation) && !isa.hasByteDot()) {
     return unsupportedError(
-        "int8 activations need byte dot products (the feature 'dotprod')");
+        "int8 activations need byte dot products, but the target lacks the "
+        "feature 'dotprod'; use the format f32 for activations");
   }
   const bool isLarge = spec.mClass == MClass::Large;
   if (spec.activation == Activation::BF16x32) {
     if (!isLarge || spec.dtype != DType::BF16) {
-      return unsupportedError("bfloat16 activations are supported only for "
-                              "BF16 weights and 9 or more tokens");
+      return unsupportedError(
+          "bfloat16 activations are supported only with "
+          "BF16 weights and for batches of 9 or more tokens");
     }
     if (!isa.hasBf16Dot) {
-      return unsupportedError("bfloat16 activations need bfloat16 dot products "
-                              "(the feature 'avx512bf16')");
+      return unsupportedError(
+          "bfloat16 activations need bfloat16 dot products, but the target "
+          "lacks the feature 'avx512bf16'; use the format f32 for activations");
     }
   }
   if (isLarge ? spec.activation == Activation::F32
               : spec.activation == Activation::F32x16) {
-    return unsupportedError("float32 activations must be packed for 9 or more "
-                            "tokens, and must not be packed for fewer");
+    return unsupportedError(
+        "float32 activations must be packed for batches of 9 or more tokens "
+        "and unpacked for smaller batches");
   }
   AIR_RETURN_IF_ERROR(checkTiles(spec, isa));
   const MatMulTiling tiling = matMulTiling(spec, isa);
@@ -180,8 +186,9 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                       KernelEntry &entry) {
   auto end = checkedAdd(spec.yOffset, spec.n);
   if (!end || spec.yStride < *end) {
-    return internalError("a row of y has " + std::to_string(spec.yStride) +
-                         " floats (yStride), but the result extends from " +
+    return internalError("a row of the result y has " +
+                         std::to_string(spec.yStride) +
+                         " floats (yStride), but the matmul writes floats " +
                          std::to_string(spec.yOffset) + " to " +
                          std::to_string(spec.yOffset + spec.n));
   }
@@ -192,7 +199,8 @@ Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry) {
   if (spec.hasBias || spec.accumulate || spec.yOffset != 0) {
     return unsupportedError(
-        "only matmul supports hasBias, accumulate and yOffset");
+        "a matmul for gated activations supports none of hasBias, accumulate "
+        "and yOffset; only a plain matmul supports them");
   }
   return describeShape(spec, isa, entry);
 }

@@ -138,7 +138,7 @@ Status checkPrefetch(const KernelSpec &spec) {
         is + " and tiles.prefetchBytes is " +
         std::to_string(tiles.prefetchBytes) +
         (needsDistance
-             ? "; this hint needs a distance"
+             ? "; with this hint, tiles.prefetchBytes must be at least 1"
              : "; tiles.prefetchBytes must be 0 for this hint and kernel"));
   }
   return Status::ok();

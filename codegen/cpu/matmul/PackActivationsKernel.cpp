@@ -447,9 +447,9 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   }
   const uint64_t unit = isInt8(spec.activation) ? kActivationColumns : 1;
   if (spec.k == 0 || spec.k % unit != 0) {
-    return internalError("width k is " + std::to_string(spec.k) +
-                         "; it must be a positive multiple of " +
-                         std::to_string(unit));
+    return internalError(
+        "the width k of the activations is " + std::to_string(spec.k) +
+        "; it must be a positive multiple of " + std::to_string(unit));
   }
   if (spec.activation == Activation::I8x2) {
     entry.tokensPerTile = 1;

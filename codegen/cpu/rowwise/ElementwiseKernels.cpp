@@ -10,7 +10,8 @@ using Value = KernelBuilder::Value;
 Status describeAdd(const KernelSpec &spec, const IsaTraits &,
                    KernelEntry &entry) {
   if (spec.k == 0) {
-    return internalError("width k is 0; it must be positive");
+    return internalError(
+        "the width k of the rows to add is 0; it must be at least 1");
   }
   entry.tokensPerTile = 1;
   entry.flopsPerRow = spec.k;
@@ -33,7 +34,8 @@ void emitAdd(KernelBuilder &b, const KernelSpec &spec) {
 Status describeSiluMul(const KernelSpec &spec, const IsaTraits &,
                        KernelEntry &entry) {
   if (spec.k == 0) {
-    return internalError("width k is 0; it must be positive");
+    return internalError(
+        "the width k of the rows of gate and up is 0; it must be at least 1");
   }
   entry.tokensPerTile = 1;
   // e^x takes about 20 operations, and the rest of silu(gate) * up takes 4.

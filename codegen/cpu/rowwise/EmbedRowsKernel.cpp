@@ -22,16 +22,16 @@ constexpr int64_t kColumnBytes = kRowLanes * 4;
 Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &,
                          KernelEntry &entry) {
   if (spec.n == 0 || spec.k == 0) {
-    return internalError("the table has " + std::to_string(spec.n) +
+    return internalError("the embedding table has " + std::to_string(spec.n) +
                          " rows and " + std::to_string(spec.k) +
                          " columns; both must be at least 1");
   }
   AIR_ASSIGN_OR_RETURN(entry.weightBytes, rowBytes(spec.dtype, spec.k));
   if (entry.weightBytes > RowBlockReader::kMaxRowBytes) {
-    return unsupportedError("a row takes " + std::to_string(entry.weightBytes) +
-                            " bytes, but at most " +
-                            std::to_string(RowBlockReader::kMaxRowBytes) +
-                            " are supported");
+    return unsupportedError(
+        "a row of the embedding table takes " +
+        std::to_string(entry.weightBytes) + " bytes; at most " +
+        std::to_string(RowBlockReader::kMaxRowBytes) + " are supported");
   }
   entry.tokensPerTile = 1;
   entry.flopsPerRow = spec.k;

@@ -9,7 +9,8 @@ using Value = KernelBuilder::Value;
 Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &,
                        KernelEntry &entry) {
   if (spec.k == 0) {
-    return internalError("width k is 0; it must be positive");
+    return internalError(
+        "the width k of the rows to normalise is 0; it must be at least 1");
   }
   entry.tokensPerTile = 1;
   entry.weightBytes = spec.k * 4;

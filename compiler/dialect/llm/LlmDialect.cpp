@@ -74,7 +74,8 @@ FailureOr<air::DType> air::ir::llm::parseDTypeName(AsmParser &parser) {
   std::optional<air::DType> dtype =
       air::dtypeFromName(std::string_view(name.data(), name.size()));
   if (!dtype) {
-    parser.emitError(where) << "'" << name << "' is not a dtype";
+    parser.emitError(where)
+        << "'" << name << "' is not a dtype; name one such as F32 or Q4_K";
     return failure();
   }
   return *dtype;
@@ -244,9 +245,9 @@ LogicalResult HyperparametersAttr::verify(
     }
   }
   if (heads % kvHeads != 0) {
-    return emitError() << "the model's " << heads << " heads cannot share "
-                       << kvHeads
-                       << " kv_heads; heads must be a multiple of kv_heads";
+    return emitError()
+           << "the model's " << heads << " heads cannot share " << kvHeads
+           << " kv_heads; the number of heads must be a multiple of kv_heads";
   }
   return success();
 }

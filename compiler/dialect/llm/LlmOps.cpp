@@ -50,13 +50,14 @@ LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
                                        int64_t kvHeads, int64_t headDim) {
   if (heads <= 0 || kvHeads <= 0 || headDim <= 0) {
     return op->emitOpError()
-           << "heads " << heads << ", kv_heads " << kvHeads << ", head_dim "
-           << headDim << ": all must be positive";
+           << "heads is " << heads << ", kv_heads is " << kvHeads
+           << " and head_dim is " << headDim << "; all must be positive";
   }
   if (heads % kvHeads != 0) {
-    return op->emitOpError() << heads << " heads cannot share " << kvHeads
-                             << " kv_heads; heads must be a multiple of "
-                                "kv_heads";
+    return op->emitOpError()
+           << heads << " heads cannot share " << kvHeads
+           << " kv_heads; the number of heads must be a multiple of "
+              "kv_heads";
   }
   // q, k and v of one token have (heads + 2 * kv_heads) * head_dim elements
   // together. kv_heads is at most heads, so 3 * heads * head_dim is an upper
@@ -144,7 +145,7 @@ LogicalResult EmbedOp::verify() {
   }
   if (!table.getScale().empty()) {
     return emitOpError() << "table '" << table.getName()
-                         << "' has a scale; only the weight of a linear may "
+                         << "' has a scale; only the weight of llm.linear may "
                             "have one";
   }
   return checkColumns(*this, "result", getResult(), table.getColumns());

@@ -92,7 +92,8 @@ FailureOr<air::Layout> air::ir::plan::parseLayoutName(AsmParser &parser) {
   std::optional<air::Layout> layout =
       air::layoutFromName(std::string_view(word.data(), word.size()));
   if (!layout) {
-    parser.emitError(where) << "'" << word << "' is not a layout";
+    parser.emitError(where)
+        << "'" << word << "' is not a layout; it must be rows or x16";
     return failure();
   }
   return *layout;
@@ -181,7 +182,8 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   }
   if (!target || layer != -1) {
     return emitError() << "a " << stringifyBindingKind(kind)
-                       << " binding must name a symbol";
+                       << " binding must name a " << stringifyBindingKind(kind)
+                       << " and no layer";
   }
   if (kind == BindingKind::Tensor && access != Access::Read) {
     return emitError() << "tensor " << target << " is bound for "

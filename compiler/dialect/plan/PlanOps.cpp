@@ -113,7 +113,7 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
              << std::string(air::info(source.getDtype()).name)
              << ", but the tensor has "
              << std::string(air::info(op.getDtype().getValue()).name)
-             << "; recipes do not convert";
+             << "; a recipe cannot convert one dtype to another";
     }
     sum += source.getRows();
   }
@@ -127,8 +127,9 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
 static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError("recipe vector must make exactly 1 row, with dtype "
-                          "F32 and layout rows");
+    return op.emitOpError(
+        "a tensor of recipe vector must have exactly 1 row, dtype "
+        "F32 and layout rows");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
@@ -150,16 +151,17 @@ static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
 static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
                                        int64_t columns) {
   if (!op.getRope()) {
-    return op.emitOpError("recipe inverse_frequencies needs `rope`");
+    return op.emitOpError(
+        "recipe inverse_frequencies needs the attribute `rope`");
   }
   if (op.getDtype().getValue() != air::DType::F64 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1 ||
       columns != op.getRope()->getDim() / 2) {
     return op.emitOpError()
-           << "recipe inverse_frequencies must make 1 x "
+           << "a tensor of recipe inverse_frequencies must have 1 x "
            << op.getRope()->getDim() / 2
-           << " elements with dtype F64 and layout rows, but the tensor has "
-           << rows << " x " << columns << " elements with dtype "
+           << " elements, dtype F64 and layout rows, but this one has " << rows
+           << " x " << columns << " elements, dtype "
            << std::string(air::info(op.getDtype().getValue()).name)
            << " and layout "
            << std::string(air::layoutName(op.getLayout().getValue()));
@@ -177,22 +179,23 @@ static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
                                      int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError(
-        "recipe row_scales must make exactly 1 row, with dtype F32 and layout "
-        "rows");
+    return op.emitOpError("a tensor of recipe row_scales must have exactly 1 "
+                          "row, dtype F32 and layout "
+                          "rows");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
     if (!source.isMatrix()) {
       return op.emitOpError()
-             << "source '" << source.getName() << "' is not a matrix";
+             << "source '" << source.getName()
+             << "' is a vector, but recipe row_scales takes matrices";
     }
     sum += source.getRows();
   }
   if (sum != columns) {
     return op.emitOpError()
            << "sources have " << sum << " rows, but the tensor has " << columns
-           << " scales";
+           << " scales; it must have one for each row";
   }
   return success();
 }
@@ -244,7 +247,8 @@ LogicalResult TensorOp::verify() {
     return failure();
   }
   if (getRope() && getRecipe() != Recipe::InverseFrequencies) {
-    return emitOpError("only recipe inverse_frequencies may have `rope`");
+    return emitOpError(
+        "only recipe inverse_frequencies may have the attribute `rope`");
   }
   air::Result<uint64_t> bytes = air::layoutBytes(
       getDtype().getValue(), getLayout().getValue(), getRows(), getColumns());
@@ -252,8 +256,9 @@ LogicalResult TensorOp::verify() {
     return emitOpError() << bytes.status().message();
   }
   if (*bytes != getBytes()) {
-    return emitOpError() << "bytes is " << getBytes()
-                         << ", but the layout takes " << *bytes;
+    return emitOpError()
+           << "bytes is " << getBytes()
+           << ", but a tensor of this dtype, layout and shape takes " << *bytes;
   }
   if (getSegment().has_value() != getOffset().has_value()) {
     return emitOpError(
@@ -299,8 +304,8 @@ LogicalResult ExecutableOp::verify() {
   StringRef last;
   for (auto entry : getEntries().getAsValueRange<StringAttr>()) {
     if (!last.empty() && entry <= last) {
-      return emitOpError() << "entries must ascend, but '" << entry
-                           << "' follows '" << last << "'";
+      return emitOpError() << "entries must be sorted and unique, but '"
+                           << entry << "' follows '" << last << "'";
     }
     last = entry;
   }
@@ -378,16 +383,17 @@ LogicalResult KvOp::verify() {
     bytes = bytes ? air::checkedMul(*bytes, factor) : std::nullopt;
   }
   if (!bytes || *bytes > uint64_t{INT64_MAX}) {
-    return emitOpError("the cache's size does not fit in 63 bits");
+    return emitOpError("the KV cache is larger than 2^63 - 1 bytes; reduce its "
+                       "context or slots");
   }
   return success();
 }
 
 LogicalResult LimitsOp::verify() {
   if (getMaxOutputs() > getMaxTokens()) {
-    return emitOpError() << "has " << getMaxOutputs()
-                         << " outputs, but a batch has at most "
-                         << getMaxTokens() << " tokens";
+    return emitOpError() << "max_outputs is " << getMaxOutputs()
+                         << "; it must be at most max_tokens, which is "
+                         << getMaxTokens();
   }
   return success();
 }
@@ -396,8 +402,9 @@ LogicalResult LimitsOp::verify() {
 
 LogicalResult ProgramOp::verify() {
   if (getMinTokens() > getMaxTokens()) {
-    return emitOpError() << "has the empty range of " << getMinTokens()
-                         << " to " << getMaxTokens() << " tokens";
+    return emitOpError() << "min_tokens is " << getMinTokens()
+                         << "; it must be at most max_tokens, which is "
+                         << getMaxTokens();
   }
   for (Operation &op : getBody().front()) {
     if (!isa<StepOp>(op)) {
@@ -440,11 +447,12 @@ LogicalResult DispatchOp::verify() {
   if (getFirstTile() &&
       (getRowsPerTile() == 0 || *getFirstTile() >= *getEndTile() ||
        *getEndTile() > getBaseTiles())) {
-    return emitOpError() << "part " << *getFirstTile() << " to "
-                         << *getEndTile()
-                         << " must be some of the row tiles of a kernel that "
-                            "has "
-                         << (getRowsPerTile() == 0 ? 0 : getBaseTiles());
+    return emitOpError()
+           << "first_tile is " << *getFirstTile() << " and end_tile is "
+           << *getEndTile()
+           << "; first_tile must be less than end_tile, and end_tile at most "
+              "the kernel's number of row tiles, "
+           << (getRowsPerTile() == 0 ? 0 : getBaseTiles());
   }
   std::vector<air::codegen::KernelBinding> wanted =
       air::codegen::kernelBindings(*spec);
@@ -494,7 +502,9 @@ LogicalResult PlacementOp::verify() {
   }
   for (int64_t bytes : getResident()) {
     if (bytes < 0) {
-      return emitOpError() << "keeps " << bytes << " bytes of a segment in RAM";
+      return emitOpError()
+             << "keeps " << bytes
+             << " bytes of a segment in RAM; the number must be 0 or more";
     }
   }
   for (Operation &op : getBody().front()) {

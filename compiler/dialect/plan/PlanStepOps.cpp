@@ -86,7 +86,7 @@ LogicalResult AttnInOp::verify() {
   int64_t row = (heads + 2 * kvHeads) * headDim;
   if (columnsOf(getResult()) != row) {
     return emitOpError() << "result has " << columnsOf(getResult())
-                         << " columns, but q, k and v have " << row;
+                         << " columns, but q, k and v together have " << row;
   }
   return success();
 }
@@ -101,12 +101,12 @@ LogicalResult AttnOp::verify() {
   int64_t row = (heads + 2 * kvHeads) * headDim;
   if (columnsOf(getQkv()) != row) {
     return emitOpError() << "qkv has " << columnsOf(getQkv())
-                         << " columns, but q, k and v have " << row;
+                         << " columns, but q, k and v together have " << row;
   }
   if (columnsOf(getResult()) != heads * headDim) {
     return emitOpError() << "result has " << columnsOf(getResult())
-                         << " columns, but the heads have " << heads * headDim
-                         << " elements";
+                         << " columns, but all heads together have "
+                         << heads * headDim << " elements";
   }
   return success();
 }

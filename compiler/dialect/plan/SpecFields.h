@@ -107,11 +107,12 @@ Status specFromAttr(mlir::DictionaryAttr attr, SpecT &spec, Each each) {
     }
   });
   if (!wrong.empty()) {
-    return corruptError("'" + wrong +
-                        "' has a value of the wrong kind or out of range");
+    return corruptError("the field '" + wrong +
+                        "' of the kernel specification has a value of the "
+                        "wrong kind or out of range");
   }
   if (!attr.contains("op")) {
-    return corruptError("'op' is missing");
+    return corruptError("the kernel specification lacks the field 'op'");
   }
   if (known != attr.size()) {
     for (mlir::NamedAttribute entry : attr) {

@@ -45,7 +45,9 @@ Value Interpreter::evaluateNode(const Expression &node, Scope &scope) {
   case Op::Item:
     return evaluateItem(node, scope);
   case Op::Slice:
-    return fail("a slice stands alone in brackets", ErrorCode::Unsupported);
+    return fail(
+        "several slices or indices in one pair of brackets are not supported",
+        ErrorCode::Unsupported);
   case Op::Call:
     return evaluateCall(node, scope);
   case Op::Filter:
@@ -124,7 +126,7 @@ Value Interpreter::evaluateDict(const Expression &node, Scope &scope) {
       return {};
     }
     if (!dict->set(key, value)) {
-      return fail(std::string("a ") + typeName(key) +
+      return fail(std::string("a value of type ") + typeName(key) +
                   " cannot be the key of a dictionary");
     }
   }
@@ -159,7 +161,7 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
       bounds[i] = bound.asInt();
     } else if (!bound.is(Kind::None)) {
       // As in Jinja, a slice with such a bound is undefined.
-      return Value::undefined("a slice needs integers, not a " +
+      return Value::undefined("a slice needs integers, not a value of type " +
                               std::string(typeName(bound)));
     }
   }
@@ -169,7 +171,7 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
   }
   bool isText = object.is(Kind::String);
   if (!isText && !object.isSequence()) {
-    return Value::undefined("a " + std::string(typeName(object)) +
+    return Value::undefined("a value of type " + std::string(typeName(object)) +
                             " cannot be sliced");
   }
   auto size = static_cast<int64_t>(isText ? object.text().size()
@@ -233,7 +235,9 @@ Arguments Interpreter::evaluateArguments(const CallArguments &call,
   if (call.namedRest) {
     Value rest = evaluate(*call.namedRest, scope);
     if (!failed() && !rest.is(Kind::Dict)) {
-      fail(std::string("** needs a dictionary, not a ") + typeName(rest));
+      fail(std::string(
+               "'**' in a call needs a dictionary, not a value of type ") +
+           typeName(rest));
     }
     if (!failed()) {
       for (const auto &[key, value] : rest.as<DictObject>().entries) {
@@ -252,7 +256,8 @@ Value Interpreter::evaluateIf(const Expression &node, Scope &scope) {
   const ExpressionPtr &branch = node.operands[holds ? 1 : 2];
   return branch ? evaluate(*branch, scope)
                 : Value::undefined(
-                      "the condition is false, and there is no 'else'");
+                      "a conditional expression has no value, because its "
+                      "condition is false and it has no 'else'");
 }
 
 Value Interpreter::evaluateConcat(const Expression &node, Scope &scope) {
@@ -303,7 +308,8 @@ Value Interpreter::evaluateSign(const Expression &node, Scope &scope) {
   if (value.is(Kind::Undefined)) {
     return failUndefined(value);
   }
-  return fail(std::string("a ") + typeName(value) + " has no sign");
+  return fail(std::string("a value of type ") + typeName(value) +
+              " cannot have a sign");
 }
 
 Value Interpreter::evaluateFilter(const Expression &node, Scope &scope,
@@ -340,7 +346,8 @@ Value Interpreter::call(const Value &callee, const Arguments &arguments) {
                : callMethod(*this, function.self, function.name, arguments);
   }
   default:
-    return fail(std::string("a ") + typeName(callee) + " cannot be called");
+    return fail(std::string("a value of type ") + typeName(callee) +
+                " cannot be called");
   }
 }
 
@@ -353,8 +360,8 @@ Value Interpreter::method(const Value &self, const std::string &name) {
 }
 
 Value Interpreter::attribute(const Value &object, const std::string &name) {
-  std::string missing =
-      "'" + std::string(typeName(object)) + "' has no attribute '" + name + "'";
+  std::string missing = "a value of type " + std::string(typeName(object)) +
+                        " has no attribute '" + name + "'";
   switch (object.kind()) {
   case Kind::Undefined:
     return failUndefined(object);
@@ -397,8 +404,9 @@ Value Interpreter::item(const Value &object, const Value &key) {
     int64_t index = key.asInt() < 0 ? key.asInt() + size : key.asInt();
     if (index < 0 || index >= size) {
       return Value::undefined("the index " + std::to_string(key.asInt()) +
-                              " is outside of a " + typeName(object) + " of " +
-                              std::to_string(size) + " items");
+                              " is outside a " + typeName(object) + " of " +
+                              std::to_string(size) +
+                              (isText ? " characters" : " items"));
     }
     if (!isText) {
       return object.items()[static_cast<size_t>(index)];
@@ -414,8 +422,8 @@ Value Interpreter::item(const Value &object, const Value &key) {
   if (key.is(Kind::String)) {
     return attribute(object, toUtf8(key.text()));
   }
-  return Value::undefined("'" + std::string(typeName(object)) +
-                          "' has no such item");
+  return Value::undefined("a value of type " + std::string(typeName(object)) +
+                          " has no item with this key");
 }
 
 bool Interpreter::iterate(const Value &value, std::vector<Value> &items) {
@@ -450,11 +458,13 @@ bool Interpreter::iterate(const Value &value, std::vector<Value> &items) {
     }
     return !failed();
   case Kind::Loop: {
-    fail("the loop itself cannot be looped over", ErrorCode::Unsupported);
+    fail("a template cannot loop over the object 'loop' itself",
+         ErrorCode::Unsupported);
     return false;
   }
   default:
-    fail(std::string("a ") + typeName(value) + " cannot be looped over");
+    fail("a template cannot loop over a value of type " +
+         std::string(typeName(value)));
     return false;
   }
 }
@@ -491,12 +501,15 @@ Value Interpreter::loopAttribute(const Value &object, const std::string &name) {
     return Value::integer(loop.level);
   }
   if (name == "previtem") {
-    return index == 0 ? Value::undefined("there is no previous item")
+    return index == 0 ? Value::undefined(
+                            "loop.previtem is undefined for the first item")
                       : loop.items[loop.index - 1];
   }
   if (name == "nextitem") {
-    return index + 1 >= length ? Value::undefined("there is no next item")
-                               : loop.items[loop.index + 1];
+    return index + 1 >= length
+               ? Value::undefined(
+                     "loop.nextitem is undefined for the last item")
+               : loop.items[loop.index + 1];
   }
   if (name == "cycle" || name == "changed") {
     return method(object, name);

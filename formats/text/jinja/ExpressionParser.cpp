@@ -421,7 +421,7 @@ ExpressionPtr ExpressionParser::parseFilter(ExpressionPtr node) {
     result->name += "." + expectIdentifier();
   }
   if (!failed() && conditional == 0 && !isFilter(result->name)) {
-    fail(result->place, "there is no filter '" + result->name + "' here",
+    fail(result->place, "the filter '" + result->name + "' is not supported",
          ErrorCode::Unsupported);
   }
   adopt(*result, std::move(node));
@@ -441,7 +441,7 @@ ExpressionPtr ExpressionParser::parseTest(ExpressionPtr node) {
     result->name += "." + expectIdentifier();
   }
   if (!failed() && conditional == 0 && !isTest(result->name)) {
-    fail(result->place, "there is no test '" + result->name + "' here",
+    fail(result->place, "the test '" + result->name + "' is not supported",
          ErrorCode::Unsupported);
   }
   adopt(*result, std::move(node));
@@ -557,7 +557,7 @@ CallArguments ExpressionParser::parseArguments() {
       call.positional.push_back(parseExpression());
     }
     if (!isValid) {
-      fail(place, "an argument of a call may not stand here; the order is: "
+      fail(place, "the arguments of a call are in the wrong order; it must be: "
                   "values, name=value, *values, **names");
     }
   }

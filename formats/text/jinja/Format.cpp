@@ -134,7 +134,8 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
   }
   case 'c':
     if (isMarkup) {
-      return in.fail("%c cannot be used in a format that is marked as HTML");
+      return in.fail("%c cannot be used in a format that the filter 'safe' or "
+                     "'escape' has marked as HTML");
     }
     if (value.isIntegral() && value.asInt() >= 0 && value.asInt() < 0x110000) {
       return in.string(
@@ -153,7 +154,8 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
   case 'o':
     if (isMarkup && spec.type != 'd') {
       return in.fail(std::string("%") + spec.type +
-                     " cannot be used in a format that is marked as HTML");
+                     " cannot be used in a format that the filter 'safe' or "
+                     "'escape' has marked as HTML");
     }
     if (value.is(Kind::Float) && spec.type == 'd' &&
         std::abs(value.asDouble()) < 0x1p63) {
@@ -168,14 +170,15 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
   }
   if (isMarkup && value.is(Kind::String)) {
     // In Python, formats marked as HTML convert texts to numbers.
-    return in.fail("a format that is marked as HTML takes numbers here; use "
-                   "the filter 'int' or 'float'",
+    return in.fail(std::string("%") + spec.type +
+                       " needs a number, not a text; use "
+                       "the filter 'int' or 'float'",
                    ErrorCode::Unsupported);
   }
-  return value.isIntegral()
-             ? formatNumber(in, value, spec)
-             : in.fail(std::string("%") + spec.type +
-                       " needs a number, not a " + typeName(value));
+  return value.isIntegral() ? formatNumber(in, value, spec)
+                            : in.fail(std::string("%") + spec.type +
+                                      " needs a number, not a value of type " +
+                                      typeName(value));
 }
 
 size_t readNumber(TextView text, size_t &at) {
@@ -240,8 +243,8 @@ Value formatBySpec(Interpreter &in, const Value &value, TextView text) {
                                                  : "s";
   if (at != text.size() ||
       (spec.type != 0 && known.find(spec.type) == std::string_view::npos)) {
-    return in.fail("the format '" + toUtf8(text) + "' does not suit a " +
-                   typeName(value));
+    return in.fail("the format '" + toUtf8(text) +
+                   "' cannot be applied to a value of type " + typeName(value));
   }
   if (value.isNumber() && !(value.is(Kind::Bool) && spec.type == 0)) {
     return formatNumber(in, value, spec);
@@ -265,8 +268,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
     if (isTuple ? next < value.items().size() : next == 0) {
       return isTuple ? value.items()[next++] : (++next, value);
     }
-    return in.fail("the format needs more values than the " +
-                   std::to_string(next) + " that are given");
+    return in.fail("the format needs more than the " + std::to_string(next) +
+                   " values that are given");
   };
   for (size_t at = 0; at < format.size() && !in.failed(); ++at) {
     if (codeOf(format[at]) != U'%') {
@@ -315,7 +318,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
       ++at;
       Value given = take();
       if (isMarkup) {
-        in.fail("a width cannot be * in a format that is marked as HTML");
+        in.fail("'*' cannot be the width in a format that the filter 'safe' or "
+                "'escape' has marked as HTML");
       }
       return given.isIntegral() && given.asInt() >= 0
                  ? std::min(static_cast<size_t>(given.asInt()), kWidest)
@@ -377,12 +381,14 @@ Value formatBraces(Interpreter &in, const Text &format,
     }
     size_t end = findText(format, U"}", at);
     if (c == U'}' || end == Text::npos) {
-      return in.fail("a brace of the format has no partner");
+      return in.fail("a '{' or '}' of the format has no partner; write '{{' or "
+                     "'}}' for the character itself");
     }
     TextView field = TextView(format).substr(at + 1, end - at - 1);
     if (findText(field, U"{") != TextView::npos) {
-      return in.fail("a format inside of a format is not supported",
-                     ErrorCode::Unsupported);
+      return in.fail(
+          "the format has a '{' inside of '{...}', which is not supported",
+          ErrorCode::Unsupported);
     }
     at = end;
     size_t colon = findText(field, U":");
@@ -400,15 +406,16 @@ Value formatBraces(Interpreter &in, const Text &format,
     if (isNumber) {
       hasNumbers = hasNumbers || !name.empty();
       if (hasNumbers && (name.empty() || next != 0)) {
-        return in.fail("some values of the format have numbers and some have "
-                       "none");
+        return in.fail("the format has both '{}' and numbers such as '{0}'; it "
+                       "must have only one of them");
       }
       size_t digit = 0;
       size_t index = name.empty() ? next++ : readNumber(field, digit);
       if (index >= arguments.positional.size()) {
         return in.fail("the format asks for value " + std::to_string(index) +
-                       ", but " + std::to_string(arguments.positional.size()) +
-                       " are given");
+                       ", counted from 0, but " +
+                       std::to_string(arguments.positional.size()) +
+                       " values are given");
       }
       value = arguments.positional[index];
     } else {
@@ -426,7 +433,7 @@ Value formatBraces(Interpreter &in, const Text &format,
           isItem ? field.find(U']', path)
                  : std::min(field.find_first_of(U".[", path + 1), field.size());
       if (stop == TextView::npos) {
-        return in.fail("a bracket of the format has no partner");
+        return in.fail("a '[' of the format is not closed");
       }
       std::string part = toUtf8(field.substr(path + 1, stop - path - 1));
       size_t digit = path + 1;
@@ -447,7 +454,8 @@ Value formatBraces(Interpreter &in, const Text &format,
     bool isSafe = isMarkup && value.isMarkup();
     if (isSafe && !spec.empty()) {
       return in.fail("the format '" + toUtf8(spec) +
-                     "' does not suit a text that is marked as HTML");
+                     "' cannot be applied to a text that the filter 'safe' or "
+                     "'escape' has marked as HTML");
     }
     Value text = isSafe ? value : formatBySpec(in, value, spec);
     if (!in.failed()) {
@@ -564,7 +572,8 @@ Value formatDate(Interpreter &in, const Text &format, const Date &date) {
       text = "\t";
       break;
     default:
-      return in.fail("strftime_now does not know %" + toUtf8({&letter, 1}),
+      return in.fail("strftime_now() does not support the code %" +
+                         toUtf8({&letter, 1}),
                      ErrorCode::Unsupported);
     }
     out += toText(text);

@@ -103,7 +103,8 @@ Value Interpreter::makeNamespace(const Arguments &arguments) {
   namespaces.push_back(object);
   for (const Value &each : arguments.positional) {
     if (!each.is(Kind::Dict)) {
-      return fail("namespace() takes dictionaries and name=value");
+      return fail("each argument of namespace() must be a dictionary or have "
+                  "the form name=value");
     }
     for (const auto &[key, value] : each.as<DictObject>().entries) {
       object->values[toUtf8(str(key))] = value;
@@ -451,8 +452,8 @@ Value Interpreter::callMacro(const MacroObject &macro,
     }
     scope->set("varargs", Value::sequence(Kind::Tuple, std::move(rest)));
   } else if (given > count) {
-    fail(title + " takes " + std::to_string(count) + " arguments, but " +
-         std::to_string(given) + " were given");
+    fail(title + " takes at most " + std::to_string(count) +
+         " arguments, but " + std::to_string(given) + " were given");
   }
   Value result;
   if (!failed()) {
@@ -471,7 +472,7 @@ Value Interpreter::callLoop(const LoopObject &loop,
                 "'recursive'");
   }
   if (arguments.positional.size() != 1 || !arguments.named.empty()) {
-    return fail("loop() takes one argument");
+    return fail("loop() takes exactly one argument, the items to loop over");
   }
   Deeper deeper(*this);
   if (failed()) {

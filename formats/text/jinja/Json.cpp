@@ -128,8 +128,9 @@ private:
         return less.value_or(false);
       });
       if (!hasOrder) {
-        return corruptError("the keys of a dictionary have no order, so they "
-                            "cannot be sorted");
+        return corruptError(
+            "the keys of a dictionary cannot be sorted, because their types "
+            "cannot be compared");
       }
     }
     out += U'{';

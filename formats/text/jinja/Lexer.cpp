@@ -291,10 +291,11 @@ Status Lexer::lexToken() {
       open.push_back(first == '(' ? ')' : first == '[' ? ']' : '}');
     } else if (first == ')' || first == ']' || first == '}') {
       if (open.empty() || open.back() != first) {
-        return failAt(at, "'" + std::string(each) + "' closes nothing" +
-                              (open.empty() ? std::string()
-                                            : std::string("; '") + open.back() +
-                                                  "' is expected"));
+        return failAt(
+            at, "'" + std::string(each) + "' does not close an open bracket" +
+                    (open.empty()
+                         ? std::string()
+                         : std::string("; '") + open.back() + "' is expected"));
       }
       open.pop_back();
     }
@@ -342,7 +343,8 @@ Status Lexer::lexString() {
         ++at;
       }
       if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
-        return failAt(at, "this escape is not a character of Unicode");
+        return failAt(at,
+                      "this escape does not stand for a character of Unicode");
       }
       out += code;
     } else if (c >= U'0' && c <= U'7') {
@@ -353,8 +355,11 @@ Status Lexer::lexString() {
       out += code;
     } else if (c == U'N') {
       return unsupportedError(
-          "template " + atPlace(placeOf(at), "characters cannot be given by "
-                                             "name; use \\u and four digits"));
+          "template " +
+          atPlace(
+              placeOf(at),
+              "the escape \\N with the name of a character is not supported; "
+              "use \\u and four hexadecimal digits"));
     } else if (c != U'\n') {
       out += U'\\';
       out += c;
@@ -410,7 +415,7 @@ Status Lexer::lexNumber() {
     bool zero = base == 10 && digits.size() > 1 && digits[0] == '0' &&
                 digits.find_first_not_of('0') != std::string::npos;
     if (digits.empty() || zero) {
-      return failAt(begin, "this is not a number");
+      return failAt(begin, "this is not a valid number");
     }
     value = error == std::errc() ? Value::integer(number)
                                  : Value::bigInteger(digits);

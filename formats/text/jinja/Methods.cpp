@@ -31,7 +31,7 @@ Value callDictMethod(Interpreter &in, const Value &self,
     Bound bound(in, title, given, {"key", "default"});
     Value key = bound.need(0);
     if (!in.failed() && !keyOf(key)) {
-      return in.fail(std::string("a ") + typeName(key) +
+      return in.fail(std::string("a value of type ") + typeName(key) +
                      " cannot be the key of a dictionary");
     }
     const Value *found = dict.find(key);
@@ -88,7 +88,8 @@ Value range(Interpreter &in, const Arguments &given) {
     if (!each.isIntegral()) {
       return each.is(Kind::Undefined)
                  ? in.failUndefined(each)
-                 : in.fail(std::string("range() needs integers, not a ") +
+                 : in.fail(std::string(
+                               "range() needs integers, not a value of type ") +
                            typeName(each));
     }
     numbers[count == 1 ? 1 : i] = each.asInt();
@@ -167,8 +168,10 @@ bool hasMethod(const Value &self, std::string_view name) {
 Value callMethod(Interpreter &in, const Value &self, const std::string &name,
                  const Arguments &arguments) {
   if (changesObject(self, name)) {
-    return in.fail(std::string("a template may not change a ") +
-                   typeName(self) + ", as the method '" + name + "' does");
+    return in.fail("the method '" + name +
+                   "' is not supported, because a template may not change a "
+                   "value of type " +
+                   typeName(self));
   }
   Value result =
       self.is(Kind::String) ? callStringMethod(in, self, name, arguments)
@@ -210,7 +213,7 @@ Value callGlobal(Interpreter &in, const std::string &name,
     }
     return in.date() ? formatDate(in, format, *in.date())
                      : in.fail("the template asks for the date, which was not "
-                               "given",
+                               "given; give it with --date",
                                ErrorCode::Usage);
   }
   return in.fail("the function '" + name + "' is not supported",
@@ -256,8 +259,8 @@ int64_t Bound::integer(size_t i, int64_t other) {
     return other;
   }
   if (!values[i]->isIntegral()) {
-    in.fail(callee + ": '" + std::string(names[i]) + "' is a " +
-            typeName(*values[i]) + ", not an integer");
+    in.fail(callee + ": '" + std::string(names[i]) + "' has type " +
+            typeName(*values[i]) + "; it must be an integer");
     return other;
   }
   return values[i]->asInt();
@@ -268,8 +271,8 @@ Text Bound::text(size_t i, Text other) {
     return other;
   }
   if (!values[i]->is(Kind::String)) {
-    in.fail(callee + ": '" + std::string(names[i]) + "' is a " +
-            typeName(*values[i]) + ", not a str");
+    in.fail(callee + ": '" + std::string(names[i]) + "' has type " +
+            typeName(*values[i]) + "; it must be a str");
     return other;
   }
   return values[i]->text();

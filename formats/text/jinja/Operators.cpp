@@ -8,7 +8,7 @@ namespace air::jinja {
 namespace {
 
 Value overflow(Interpreter &in) {
-  return in.fail("an integer leaves the range of 64 bits",
+  return in.fail("the result is an integer that does not fit into 64 bits",
                  ErrorCode::Unsupported);
 }
 
@@ -31,7 +31,8 @@ Value powerOf(Interpreter &in, const Value &a, const Value &b) {
     double result = std::pow(a.asDouble(), b.asDouble());
     return std::isnan(result) && !std::isnan(a.asDouble()) &&
                    !std::isnan(b.asDouble())
-               ? in.fail("the power is a complex number",
+               ? in.fail("the result of '**' is a complex number, which is "
+                         "not supported",
                          ErrorCode::Unsupported)
                : Value::real(result);
   }
@@ -163,8 +164,8 @@ Value binary(Interpreter &in, const std::string &op, const Value &a,
   if (a.is(Kind::BigInt) || b.is(Kind::BigInt)) {
     return overflow(in);
   }
-  return in.fail(std::string("'") + op + "' cannot combine a " + typeName(a) +
-                 " and a " + typeName(b));
+  return in.fail(std::string("'") + op + "' cannot combine a value of type " +
+                 typeName(a) + " with one of type " + typeName(b));
 }
 
 bool compare(Interpreter &in, const std::string &op, const Value &a,
@@ -182,8 +183,8 @@ bool compare(Interpreter &in, const std::string &op, const Value &a,
     bool found = false;
     if (b.is(Kind::String)) {
       if (!a.is(Kind::String)) {
-        in.fail(std::string("a ") + typeName(a) +
-                " cannot be a part of a str; 'in' needs a str on the left");
+        in.fail(std::string("a value of type ") + typeName(a) +
+                " cannot be in a str; 'in' needs a str on the left, too");
         return false;
       }
       in.charge(b.text().size());
@@ -208,8 +209,8 @@ bool compare(Interpreter &in, const std::string &op, const Value &a,
   bool swaps = op == ">" || op == "<=";
   std::optional<bool> less = swaps ? lessThan(b, a) : lessThan(a, b);
   if (!less) {
-    in.fail(std::string("a ") + typeName(a) + " and a " + typeName(b) +
-            " have no order");
+    in.fail(std::string("'") + op + "' cannot compare a value of type " +
+            typeName(a) + " with one of type " + typeName(b));
     return false;
   }
   bool isNan = (a.is(Kind::Float) && std::isnan(a.asDouble())) ||

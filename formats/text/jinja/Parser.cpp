@@ -145,13 +145,13 @@ void Parser::parseTag(Body &out) {
   } else if (name.starts_with("end") || name == "else" || name == "elif") {
     openTags.pop_back();
     fail(statement->place,
-         "'" + name + "' closes nothing" +
+         "'" + name +
              (openTags.empty()
-                  ? std::string()
-                  : "; the tag '" + openTags.back() + "' is open"));
+                  ? "' stands here, but no tag is open"
+                  : "' does not fit the open tag '" + openTags.back() + "'"));
     return;
   } else if (!failed()) {
-    fail(statement->place, "there is no tag '" + name + "' here",
+    fail(statement->place, "the tag '" + name + "' is not supported",
          ErrorCode::Unsupported);
   }
   openTags.pop_back();
@@ -247,7 +247,7 @@ void Parser::parseSignature(Signature &signature) {
       parameter.byDefault = parseExpression();
     } else if (!signature.parameters.empty() &&
                signature.parameters.back().byDefault) {
-      fail(place, "a parameter without default follows one with a default");
+      fail(place, "a parameter without a default follows one with a default");
     }
     signature.parameters.push_back(std::move(parameter));
   }

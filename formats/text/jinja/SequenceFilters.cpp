@@ -125,13 +125,13 @@ Value dictSort(Interpreter &in, const Value &value, const Arguments &given) {
   Text by = bound.text(1, U"key");
   bool byValue = equalText(by, "value");
   if (!byValue && !equalText(by, "key")) {
-    return in.fail("filter 'dictsort' sorts by 'key' or 'value'");
+    return in.fail("filter 'dictsort': 'by' must be 'key' or 'value'");
   }
   if (!value.is(Kind::Dict)) {
     return value.is(Kind::Undefined)
                ? in.failUndefined(value)
                : in.fail(std::string("filter 'dictsort' needs a dictionary, "
-                                     "not a ") +
+                                     "not a value of type ") +
                          typeName(value));
   }
   const auto &entries = value.as<DictObject>().entries;
@@ -161,9 +161,9 @@ Value length(Interpreter &in, const Value &value, const Arguments &given) {
         static_cast<int64_t>(value.as<DictObject>().entries.size()));
   }
   return value.is(Kind::Undefined) ? Value::integer(0)
-         : value.is(Kind::Loop)
-             ? in.attribute(value, "length")
-             : in.fail(std::string("a ") + typeName(value) + " has no length");
+         : value.is(Kind::Loop) ? in.attribute(value, "length")
+                                : in.fail(std::string("a value of type ") +
+                                          typeName(value) + " has no length");
 }
 
 Value first(Interpreter &in, const Value &value, const Arguments &given) {
@@ -172,14 +172,15 @@ Value first(Interpreter &in, const Value &value, const Arguments &given) {
     auto &source = value.as<SequenceObject>();
     return source.next < source.items.size()
                ? source.items[source.next++]
-               : Value::undefined("there is no first item");
+               : Value::undefined("an empty sequence has no first item");
   }
   if (value.is(Kind::String) && !value.text().empty()) {
     return Value::string(value.text().substr(0, 1));
   }
   Items items;
   in.iterate(value, items);
-  return items.empty() ? Value::undefined("there is no first item") : items[0];
+  return items.empty() ? Value::undefined("an empty sequence has no first item")
+                       : items[0];
 }
 
 Value last(Interpreter &in, const Value &value, const Arguments &given) {
@@ -192,7 +193,7 @@ Value last(Interpreter &in, const Value &value, const Arguments &given) {
   }
   Items items;
   in.iterate(value, items);
-  return items.empty() ? Value::undefined("there is no last item")
+  return items.empty() ? Value::undefined("an empty sequence has no last item")
                        : items.back();
 }
 
@@ -209,7 +210,8 @@ Value itemsFilter(Interpreter &in, const Value &value, const Arguments &given) {
     return generator({});
   }
   if (!value.is(Kind::Dict)) {
-    return in.fail(std::string("filter 'items' needs a dictionary, not a ") +
+    return in.fail(std::string("filter 'items' needs a dictionary, not a "
+                               "value of type ") +
                    typeName(value));
   }
   Items items;
@@ -311,7 +313,8 @@ Value unique(Interpreter &in, const Value &value, const Arguments &given) {
     in.charge(weightOf(key));
     std::optional<Text> name = keyOf(key);
     if (!name || in.failed()) {
-      return in.fail(std::string("filter 'unique' cannot compare a ") +
+      return in.fail(std::string("filter 'unique' cannot compare values of "
+                                 "type ") +
                      typeName(key));
     }
     if (seen.try_emplace(*std::move(name), true).second) {
@@ -328,8 +331,8 @@ Value batch(Interpreter &in, const Value &value, const Arguments &given) {
   Items items;
   in.iterate(value, items);
   if (size < 1 || size > 1'000'000) {
-    return in.fail("filter 'batch': the number of items is " +
-                   std::to_string(size) + ", not 1 to 1000000");
+    return in.fail("filter 'batch': the number of items in a batch is " +
+                   std::to_string(size) + "; it must be 1 to 1000000");
   }
   Items result;
   Items part;
@@ -357,7 +360,7 @@ Value slice(Interpreter &in, const Value &value, const Arguments &given) {
   in.iterate(value, items);
   if (count < 1 || count > 1'000'000 || in.failed()) {
     return in.fail("filter 'slice': the number of slices is " +
-                   std::to_string(count) + ", not 1 to 1000000");
+                   std::to_string(count) + "; it must be 1 to 1000000");
   }
   size_t slices = static_cast<size_t>(count);
   size_t each = items.size() / slices;
@@ -548,7 +551,7 @@ Value applyFilter(Interpreter &in, const std::string &name, const Value &value,
                   const Arguments &arguments) {
   FilterFunction apply = findFilter(name);
   if (apply == nullptr) {
-    return in.fail("there is no filter '" + name + "' here",
+    return in.fail("the filter '" + name + "' is not supported",
                    ErrorCode::Unsupported);
   }
   if (!in.charge(0)) {

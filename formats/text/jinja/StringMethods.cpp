@@ -397,7 +397,7 @@ Value affix(Interpreter &in, const Text &self, const Arguments &given,
   bool found = false;
   for (const Value &each : choices) {
     if (!each.is(Kind::String)) {
-      return in.fail(std::string(name) + " needs a str, not a " +
+      return in.fail(std::string(name) + " needs a str, not a value of type " +
                      typeName(each));
     }
     const Text &text = each.text();
@@ -479,8 +479,8 @@ Value join(Interpreter &in, const Text &self, const Arguments &given) {
   Text out;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].is(Kind::String)) {
-      return in.fail("str.join: item " + std::to_string(i) + " is a " +
-                     typeName(items[i]) + ", not a str");
+      return in.fail("str.join: item " + std::to_string(i) + " is of type " +
+                     typeName(items[i]) + ", but must be a str");
     }
     out += i == 0 ? Text() : self;
     out += items[i].text();
@@ -501,8 +501,9 @@ Value justify(Interpreter &in, const Text &self, const Arguments &given,
       std::clamp<int64_t>(bound.integer(0, 0), 0, kMaxWeight));
   Text fill = bound.text(1, how == '0' ? U"0" : U" ");
   if (fill.size() != 1 && !in.failed()) {
-    return in.fail("the text to fill with has " + std::to_string(fill.size()) +
-                   " characters, not 1");
+    return in.fail(
+        "the text that fills up a str must have 1 character, but has " +
+        std::to_string(fill.size()));
   }
   size_t missing = width > self.size() ? width - self.size() : 0;
   if (missing == 0 || !in.charge(missing)) {

@@ -139,7 +139,7 @@ bool applyTest(Interpreter &in, const std::string &name, const Value &value,
   in.charge(0);
   std::optional<bool> holds = plainTest(&in, name, value);
   if (!holds) {
-    in.fail("there is no test '" + name + "' here", ErrorCode::Unsupported);
+    in.fail("the test '" + name + "' is not supported", ErrorCode::Unsupported);
   }
   return holds.value_or(false) && !in.failed();
 }

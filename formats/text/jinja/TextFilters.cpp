@@ -33,7 +33,7 @@ Value absFilter(Interpreter &in, const Value &value, const Arguments &given) {
   if (!value.isIntegral()) {
     return value.is(Kind::Undefined)
                ? in.failUndefined(value)
-               : in.fail(std::string("a ") + typeName(value) +
+               : in.fail(std::string("a value of type ") + typeName(value) +
                          " has no absolute value");
   }
   return value.asInt() < 0 ? binary(in, "-", Value::integer(0), value)
@@ -120,7 +120,8 @@ Value formatFilter(Interpreter &in, const Value &value,
                    const Arguments &given) {
   if (!given.named.empty()) {
     if (!given.positional.empty()) {
-      return in.fail("filter 'format' takes either values or name=value");
+      return in.fail("filter 'format' takes values either by position or by "
+                     "name, not both");
     }
     auto dict = std::make_shared<DictObject>();
     for (const auto &[name, each] : given.named) {
@@ -139,8 +140,8 @@ Value indent(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'indent'", given, {"width", "first", "blank"});
   Value width = bound.get(0, Value::integer(4));
   if (width.isMarkup() && !value.isMarkup()) {
-    return in.fail("filter 'indent': a width that is marked as HTML needs a "
-                   "text that is marked, too",
+    return in.fail("filter 'indent': the width is marked as safe HTML, but "
+                   "the text is not; mark the text with 'safe', too",
                    ErrorCode::Unsupported);
   }
   Text space = width.is(Kind::String)
@@ -191,8 +192,13 @@ Value truncate(Interpreter &in, const Value &value, const Arguments &given) {
   }
   int64_t kept = length - static_cast<int64_t>(end.size());
   if (kept < 0 || leeway < 0) {
-    return in.fail("filter 'truncate': the length is less than that of the "
-                   "end text");
+    return in.fail(leeway < 0
+                       ? "filter 'truncate': the leeway is " +
+                             std::to_string(leeway) + "; it must be at least 0"
+                       : "filter 'truncate': the length is " +
+                             std::to_string(length) +
+                             "; it must be at least that of the end text, " +
+                             std::to_string(end.size()));
   }
   text.resize(static_cast<size_t>(kept));
   if (!bound.flag(1, false)) {
@@ -219,7 +225,9 @@ Value wordCount(Interpreter &in, const Value &value, const Arguments &given) {
 Value urlEncode(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'urlencode'", given, {});
   if (value.is(Kind::Dict) || value.isSequence()) {
-    return in.fail("filter 'urlencode' takes a text here",
+    return in.fail(std::string("filter 'urlencode' does not support a value "
+                               "of type ") +
+                       typeName(value) + "; it takes a text",
                    ErrorCode::Unsupported);
   }
   static constexpr char kHex[] = "0123456789ABCDEF";
@@ -314,7 +322,7 @@ Value intFilter(Interpreter &in, const Value &value, const Arguments &given) {
   int64_t base = bound.integer(1, 10);
   if (base < 2 || base > 36) {
     return in.fail("filter 'int': the base is " + std::to_string(base) +
-                   ", not 2 to 36");
+                   "; it must be 2 to 36");
   }
   if (value.isIntegral()) {
     return Value::integer(value.asInt());
@@ -337,7 +345,7 @@ Value intFilter(Interpreter &in, const Value &value, const Arguments &given) {
   }
   return std::abs(*real) < 0x1p63
              ? Value::integer(static_cast<int64_t>(*real))
-             : in.fail("an integer leaves the range of 64 bits",
+             : in.fail("filter 'int': the number does not fit into 64 bits",
                        ErrorCode::Unsupported);
 }
 
@@ -363,7 +371,8 @@ Value roundFilter(Interpreter &in, const Value &value, const Arguments &given) {
     return in.failUndefined(value);
   }
   if (!value.isNumber()) {
-    return in.fail(std::string("a ") + typeName(value) + " cannot be rounded");
+    return in.fail(std::string("a value of type ") + typeName(value) +
+                   " cannot be rounded");
   }
   if (equalText(method, "ceil") || equalText(method, "floor")) {
     double scale = std::pow(10.0, digits);
@@ -373,13 +382,16 @@ Value roundFilter(Interpreter &in, const Value &value, const Arguments &given) {
         scale);
   }
   if (!equalText(method, "common")) {
-    return in.fail("filter 'round': the method is 'common', 'ceil' or 'floor'");
+    return in.fail(
+        "filter 'round': the method must be 'common', 'ceil' or 'floor'");
   }
   if (value.isIntegral()) {
     if (digits >= 0) {
       return Value::integer(value.asInt());
     }
-    return in.fail("integers cannot be rounded to tens",
+    return in.fail("filter 'round': an integer cannot be rounded with a "
+                   "negative precision such as " +
+                       std::to_string(digits),
                    ErrorCode::Unsupported);
   }
   if (digits < 0) {
@@ -416,7 +428,7 @@ Value toJsonFilter(Interpreter &in, const Value &value,
         separators.items().size() != 2 ||
         !separators.items()[0].is(Kind::String) ||
         !separators.items()[1].is(Kind::String)) {
-      return in.fail("filter 'tojson': the separators are two strings");
+      return in.fail("filter 'tojson': 'separators' must be two strings");
     }
     style.itemSeparator = separators.items()[0].text();
     style.keySeparator = separators.items()[1].text();
@@ -436,7 +448,8 @@ Value fromJsonFilter(Interpreter &in, const Value &value,
                      const Arguments &given) {
   Bound bound(in, "filter 'from_json'", given, {});
   if (!value.is(Kind::String)) {
-    return in.fail(std::string("filter 'from_json' needs a str, not a ") +
+    return in.fail(std::string("filter 'from_json' needs a str, not a value "
+                               "of type ") +
                    typeName(value));
   }
   // One tainted character makes all strings of the result tainted.

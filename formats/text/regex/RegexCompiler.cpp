@@ -27,7 +27,8 @@ using Classes = std::bitset<256>;
 using Op = RegexInstruction::Op;
 
 Status tooLarge(const std::string &what) {
-  return unsupportedError("regular expression: it is too large: " + what);
+  return unsupportedError("regular expression: it is too large, because " +
+                          what);
 }
 
 class Compiler {
@@ -249,7 +250,7 @@ Result<RegexProgram> Compiler::run() {
   }
   if (program.memos > kMostMemos) {
     return tooLarge("it has more than " + std::to_string(kMostMemos) +
-                    " places with alternatives");
+                    " points to which a match may have to return");
   }
   return std::move(program);
 }
@@ -381,8 +382,9 @@ Compiler::PcOr Compiler::compileRepeat(const RegexNode &node, uint32_t next) {
   bool isLazy = node.mode == RegexNode::Lazy;
   if (node.most == RegexNode::kUnlimited) {
     if (mayBeEmpty(item)) {
-      return unsupportedError("regular expression: what may match the empty "
-                              "text cannot be repeated without a limit");
+      return unsupportedError("regular expression: a part that can match the "
+                              "empty text needs an upper limit to its "
+                              "repetitions");
     }
     if (inLook && facts[next].isSure) {
       next = lookAccept;

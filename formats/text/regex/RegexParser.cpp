@@ -119,7 +119,7 @@ Status Parser::decode() {
   for (size_t at = 0; at < source.size();) {
     Utf8Step step = decodeUtf8(source.substr(at));
     if (step.kind != Utf8Step::Whole) {
-      return syntaxError(text.size(), "this is not UTF-8");
+      return syntaxError(text.size(), "the expression is not valid UTF-8");
     }
     text.push_back(step.codePoint);
     at += step.length;
@@ -131,7 +131,7 @@ Result<RegexSyntax> Parser::run() {
   AIR_RETURN_IF_ERROR(decode());
   AIR_ASSIGN_OR_RETURN(syntax.root, parseChoice());
   if (position != text.size()) {
-    return syntaxError(position, "')' closes no group");
+    return syntaxError(position, "this ')' has no opening '('");
   }
   return std::move(syntax);
 }
@@ -200,7 +200,7 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   ++position;
   if (peek() == ',' && isDigit(peek(1))) {
     return notSupported(start,
-                        "a count must have a lower bound, such as {0,3}");
+                        "a count must have a lower bound, such as 0 in {0,3}");
   }
   if (!isDigit(peek())) {
     position = start;
@@ -221,8 +221,8 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   found = true;
   if (least > kMostRepeats ||
       (most > kMostRepeats && most != RegexNode::kUnlimited)) {
-    return notSupported(start,
-                        "a count is above " + std::to_string(kMostRepeats));
+    return notSupported(start, "a count is above the largest, " +
+                                   std::to_string(kMostRepeats));
   }
   if (most < least) {
     return syntaxError(
@@ -257,14 +257,15 @@ Parser::NodeOr Parser::parseQuantified() {
       return item;
     }
     if (quantifiers != 0) {
-      return syntaxError(at, "a repetition of a repetition needs a group");
+      return syntaxError(
+          at, "a repetition cannot be repeated unless it stands in a group");
     }
     if (accept('?')) {
       repeat.mode = RegexNode::Lazy;
     } else if (peek() == '+') {
       if (!isSet(item)) {
-        return notSupported(start, "only the repetition of one character can "
-                                   "be possessive");
+        return notSupported(start, "a possessive repetition is only supported "
+                                   "for a single character or class");
       }
       ++position;
       repeat.mode = RegexNode::Possessive;
@@ -302,7 +303,8 @@ Parser::NodeOr Parser::parseAtom() {
   case '*':
   case '+':
   case '?':
-    return syntaxError(position, "there is nothing to repeat");
+    return syntaxError(position,
+                       "there is nothing before this that could be repeated");
   default:
     ++position;
     return addCharacter(c);
@@ -327,11 +329,12 @@ Parser::NodeOr Parser::parseGroup() {
   } else if (startsWith("?<=") || startsWith("?<!")) {
     return notSupported(start, "look-behind is not supported");
   } else if (startsWith("?>")) {
-    return notSupported(start, "atomic groups are not supported; a repetition "
-                               "of one character can be possessive");
+    return notSupported(start, "atomic groups are not supported; make the "
+                               "repetition of a single character possessive "
+                               "instead");
   } else if (startsWith("?")) {
-    return notSupported(start, "this kind of group is not supported; the kinds "
-                               "(?:, (?i:, (?= and (?! are");
+    return notSupported(start, "this kind of group is not supported; only the "
+                               "kinds (?:, (?i:, (?= and (?! are supported");
   }
   AIR_ASSIGN_OR_RETURN(uint32_t inner, parseChoice());
   ignoreCase = outerIgnoresCase;
@@ -425,9 +428,11 @@ Result<CodePointSet> Parser::parseProperty(bool negated) {
     while (peek() != '}') {
       if (!isAsciiLetter(peek()) && peek() != '_') {
         return peek() == kEnd
-                   ? syntaxError(start, "the name of a property is not closed")
-                   : notSupported(position,
-                                  "the name of a property consists of letters");
+                   ? syntaxError(start,
+                                 "the name of a property has no closing '}'")
+                   : notSupported(
+                         position,
+                         "the name of a property must consist of letters");
       }
       name += static_cast<char>(peek());
       ++position;
@@ -465,10 +470,12 @@ Result<uint32_t> Parser::parseHex(size_t least, size_t most) {
     ++position;
   }
   if (position - start < least) {
-    return syntaxError(start, "hexadecimal digits are missing");
+    return syntaxError(start, "at least " + std::to_string(least) +
+                                  " hexadecimal digits must stand here");
   }
   if (value > kLastCodePoint) {
-    return syntaxError(start, "a code point is above 10FFFF");
+    return syntaxError(
+        start, "the code point is above 10FFFF, the largest of Unicode");
   }
   return value;
 }
@@ -478,7 +485,7 @@ Result<uint32_t> Parser::parseCharacterEscape() {
   ++position;
   uint32_t c = peek();
   if (c == kEnd) {
-    return syntaxError(start, "a '\\' ends the expression");
+    return syntaxError(start, "the expression ends after a '\\'");
   }
   ++position;
   switch (c) {
@@ -550,8 +557,8 @@ Result<CodePointSet> Parser::parseClassItems(bool isFirst) {
       AIR_ASSIGN_OR_RETURN(bool isSet, parseSetEscape(inner));
       if (isSet) {
         if (peek() == '-' && peek(1) != ']') {
-          return notSupported(position, "a range cannot start with a set of "
-                                        "characters");
+          return notSupported(position, "a range cannot start with a class "
+                                        "such as \\d");
         }
         sets.add(inner);
         continue;
@@ -563,12 +570,14 @@ Result<CodePointSet> Parser::parseClassItems(bool isFirst) {
     if (peek() == '-' && peek(1) != ']' && peek(1) != kEnd) {
       ++position;
       if (peek() == '[') {
-        return notSupported(start, "a range cannot end with a class");
+        return notSupported(start,
+                            "a range cannot end with a class such as [a-z]");
       }
       AIR_ASSIGN_OR_RETURN(last, parseClassCharacter());
     }
     if (last < first) {
-      return syntaxError(start, "a range ends before it begins");
+      return syntaxError(
+          start, "the last character of a range comes before its first");
     }
     ranges.push_back({first, last});
   }

@@ -115,10 +115,11 @@ Status CpuDevice::reserveScratch(uint64_t bytesPerThread) {
   std::optional<uint64_t> all =
       stride ? checkedMul(*stride, pool->threads()) : std::nullopt;
   if (!all) {
-    return doesNotFitError(
-        "scratch: " + std::to_string(bytesPerThread) + " bytes for each of " +
-        std::to_string(pool->threads()) +
-        " threads exceed the address space; choose fewer with --threads");
+    return doesNotFitError("scratch: " + std::to_string(bytesPerThread) +
+                           " bytes for each of " +
+                           std::to_string(pool->threads()) +
+                           " threads exceed the address space; choose fewer "
+                           "threads with --threads");
   }
   AIR_ASSIGN_OR_RETURN(DeviceAddress address, allocate(*all, "scratch"));
   scratch = pointerTo<uint8_t>(address);

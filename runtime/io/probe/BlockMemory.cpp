@@ -51,8 +51,8 @@ Result<BlockMemory> BlockMemory::create(uint64_t bytes, bool hugePages) {
   if (memory.mapping == MAP_FAILED) {
     memory.mapping = nullptr;
     return doesNotFitError(
-        "the system has no " + std::to_string(bytes) +
-        " bytes of memory for blocks: " + std::strerror(errno));
+        "cannot allocate " + std::to_string(bytes) +
+        " bytes of memory to measure the disk: " + std::strerror(errno));
   }
   memory.aligned = reinterpret_cast<uint8_t *>(
       alignUp(reinterpret_cast<uintptr_t>(memory.mapping), kHugePageBytes));
@@ -61,7 +61,8 @@ Result<BlockMemory> BlockMemory::create(uint64_t bytes, bool hugePages) {
   if (hugePages) {
     std::memset(memory.aligned, 1, bytes);
     if (hugeBytesAt(memory.aligned) < bytes) {
-      return unsupportedError("the system gives no huge pages for " +
+      return unsupportedError("reading into huge pages is not measured, "
+                              "because the system has none for " +
                               std::to_string(bytes) + " bytes of memory");
     }
     return memory;

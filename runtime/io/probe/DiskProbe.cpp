@@ -92,7 +92,8 @@ Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
   if (hole >= 0 && static_cast<uint64_t>(hole) < bytes) {
     return unsupportedError("'" + path + "' has a hole at offset " +
                             std::to_string(hole) +
-                            ", which is not read from the disk");
+                            ", which is not stored on the disk; measure with a "
+                            "file without holes");
   }
   return bytes;
 }
@@ -191,7 +192,8 @@ Status Probe::prepare(int descriptor, const std::string &path) {
     }
   }
   if (ways.empty()) {
-    return unsupportedError("no method can be measured with '" + path + "'");
+    return unsupportedError("no method of reading '" + path +
+                            "' can be measured");
   }
   return Status::ok();
 }

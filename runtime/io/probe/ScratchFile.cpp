@@ -70,10 +70,11 @@ Result<ScratchFile> ScratchFile::create(const std::string &folder,
   }
   const uint64_t available = uint64_t{space.f_bavail} * space.f_frsize;
   if (available / 2 < bytes) {
-    return doesNotFitError(
-        "measuring the disk takes a file of " + std::to_string(bytes) +
-        " bytes, and there are only " + std::to_string(available) +
-        " bytes free in the folder '" + folder + "'");
+    return doesNotFitError("measuring the disk takes a file of " +
+                           std::to_string(bytes) +
+                           " bytes and twice as much free space, but only " +
+                           std::to_string(available) +
+                           " bytes are free in the folder '" + folder + "'");
   }
   const int descriptor = openUnnamed(folder);
   if (descriptor < 0) {

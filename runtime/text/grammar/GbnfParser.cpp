@@ -95,11 +95,11 @@ Status Parser::fail(const Place &where, const std::string &what) const {
 
 Status Parser::unexpected(const std::string &wanted) const {
   if (place.at == text.size()) {
-    return fail(place, "the grammar ends, but " + wanted + " must follow");
+    return fail(place, "expected " + wanted + ", but the grammar ends");
   }
   size_t length = decodeUtf8(text.substr(place.at)).length;
-  return fail(place, inQuotes(text.substr(place.at, length)) +
-                         " stands where " + wanted + " must stand");
+  return fail(place, "expected " + wanted + ", but found " +
+                         inQuotes(text.substr(place.at, length)));
 }
 
 uint32_t Parser::peek() const {
@@ -179,7 +179,7 @@ Result<uint32_t> Parser::parseCharacter() {
     size_t found =
         c < 128 ? kLetters.find(static_cast<char>(c)) : std::string_view::npos;
     if (found == std::string_view::npos) {
-      return unexpected("one of n r t \\ \" [ ] - x u U, which may follow \\");
+      return unexpected("one of n r t \\ \" [ ] - x u U (which may follow \\)");
     }
     advance();
     return static_cast<uint32_t>(kMeanings[found]);
@@ -191,14 +191,15 @@ Result<uint32_t> Parser::parseCharacter() {
     uint32_t lower = digit | 0x20;
     bool isLetter = digit < 128 && lower >= 'a' && lower <= 'f';
     if (!isDigit(digit) && !isLetter) {
-      return unexpected("one of " + std::to_string(digits) +
-                        " hexadecimal digits");
+      return unexpected("a hexadecimal digit (the escape takes " +
+                        std::to_string(digits) + ")");
     }
     value = value * 16 + (isLetter ? lower - 'a' + 10 : digit - '0');
     advance();
   }
   if (value > kLastCodePoint || (value >= 0xd800 && value <= 0xdfff)) {
-    return fail(begin, "the escape is not that of a character of Unicode");
+    return fail(begin,
+                "the number of the escape is not that of a Unicode character");
   }
   return static_cast<uint32_t>(value);
 }
@@ -277,7 +278,7 @@ Status Parser::parseToken() {
   auto kind = take('!') ? GrammarElement::NotToken : GrammarElement::Token;
   size_t from = place.at;
   if (!take('<')) {
-    return unexpected("a token after !, such as !<[42]> or !<think>,");
+    return unexpected("a token after !, such as !<[42]> or !<think>");
   }
   uint64_t id = 0;
   if (take('[')) {
@@ -288,12 +289,13 @@ Status Parser::parseToken() {
       }
     }
     if (vocabulary == nullptr) {
-      return fail(begin, "there is no vocabulary for the token");
+      return fail(begin,
+                  "a token in a grammar needs a vocabulary, but there is none");
     }
     if (id >= static_cast<uint64_t>(vocabulary->size)) {
       return fail(begin, "there is no token " + std::to_string(id) +
-                             "; the vocabulary has " +
-                             std::to_string(vocabulary->size) + " tokens");
+                             "; the vocabulary has the tokens 0 to " +
+                             std::to_string(vocabulary->size - 1));
     }
   } else {
     while (peek() != '>') {
@@ -326,26 +328,27 @@ Status Parser::repeat(const Place &where, uint64_t least, uint64_t most) {
   }
   bool limited = most != GrammarBuilder::kUnlimited;
   if (limited && most < least) {
-    return fail(where, "the repetition has a smallest count of " +
-                           std::to_string(least) + " and a largest of " +
-                           std::to_string(most));
+    return fail(where, "the largest count of the repetition, " +
+                           std::to_string(most) + ", is below the smallest, " +
+                           std::to_string(least));
   }
   if (least > kMostLeastCount) {
-    return fail(where, "the smallest count " + std::to_string(least) +
-                           " is above " + std::to_string(kMostLeastCount));
+    return fail(where, "the smallest count of the repetition is " +
+                           std::to_string(least) + "; it must be at most " +
+                           std::to_string(kMostLeastCount));
   }
   if (limited && most > GrammarBuilder::kMostRepeats) {
-    return fail(where, "the largest count " + std::to_string(most) +
-                           " is above " +
+    return fail(where, "the largest count of the repetition is " +
+                           std::to_string(most) + "; it must be at most " +
                            std::to_string(GrammarBuilder::kMostRepeats) +
-                           "; leave it out for any number");
+                           ", or be left out to have no limit");
   }
   frame.counts *= std::max<uint64_t>(limited ? most : least, 1);
   if (frame.counts > kMostNestedCounts) {
-    return fail(where, "nested repetitions have the counts " +
+    return fail(where, "the product of the counts of nested repetitions is " +
                            std::to_string(frame.counts) +
-                           " when multiplied, at most " +
-                           std::to_string(kMostNestedCounts) + " are possible");
+                           "; it must be at most " +
+                           std::to_string(kMostNestedCounts));
   }
   frame.item =
       builder.repeat(std::move(frame.item), static_cast<uint32_t>(least),

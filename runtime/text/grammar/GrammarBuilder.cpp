@@ -259,8 +259,8 @@ GrammarBuilder::finish(uint32_t root) && {
   }
   std::vector<bool> isProductive = closure(setHas, true);
   if (!isProductive[root]) {
-    return fail(root, "has no texts, because each of them would be endless or "
-                      "need a character that does not exist");
+    return fail(root, "matches no text, because each text would have to be "
+                      "endless or contain a character that does not exist");
   }
   setHas.assign(sets.size(), false);
   std::vector<bool> nullable = closure(setHas, false);
@@ -292,8 +292,14 @@ GrammarBuilder::finish(uint32_t root) && {
   grammar->classes = CharacterClasses(sets);
   const uint32_t classes = grammar->classes.count();
   if (uint64_t{classes} * sets.size() > kMostSetBits || classes > UINT16_MAX) {
-    return unsupportedError("grammar: " + std::to_string(sets.size()) +
-                            " different sets of characters are too many");
+    return unsupportedError(
+        "grammar: it has " + std::to_string(sets.size()) +
+        " different sets of characters, which distinguish " +
+        std::to_string(classes) +
+        " classes of characters; the product of these numbers must be at "
+        "most " +
+        std::to_string(kMostSetBits) + ", and the number of classes at most " +
+        std::to_string(UINT16_MAX));
   }
   for (const CodePointSet &each : sets) {
     std::vector<bool> &has = grammar->setHasClass.emplace_back(classes);

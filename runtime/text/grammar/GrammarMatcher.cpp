@@ -335,7 +335,9 @@ bool GrammarMatcher::allowsText(std::string_view bytes) {
 
 Status GrammarMatcher::accept(int32_t id) {
   if (id < 0 || id >= trie.size()) {
-    return usageError("grammar: there is no token " + std::to_string(id));
+    return usageError("grammar: token " + std::to_string(id) +
+                      " does not exist; the vocabulary has the tokens 0 to " +
+                      std::to_string(trie.size() - 1));
   }
   if (isEnd(id)) {
     return isComplete() ? Status::ok()

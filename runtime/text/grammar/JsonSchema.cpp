@@ -119,9 +119,9 @@ Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
   const SchemaJson &first = *shape.patterns[0];
   if (shape.patterns.size() > 1 || shape.minLength > 0 ||
       shape.maxLength != SchemaShape::kUnlimited) {
-    return document.unsupported(first, "only one of pattern and format is "
-                                       "supported for a string, and no "
-                                       "minLength or maxLength with it");
+    return document.unsupported(first, "a string can have only one pattern or "
+                                       "format, and no minLength or maxLength "
+                                       "beside it");
   }
   std::string text = first.get<std::string>();
   // `first` is the value of `pattern` or of `format`. Its place in the document
@@ -281,8 +281,9 @@ Result<std::shared_ptr<const Grammar>> Compiler::compile() {
       break;
     }
     if (rules.size() > kMostRules) {
-      return document.unsupported(document.root(),
-                                  "has too many combinations of schemas");
+      return document.unsupported(
+          document.root(), "needs more than " + std::to_string(kMostRules) +
+                               " combinations of schemas");
     }
   }
   return std::move(builder).finish(root);

@@ -81,7 +81,9 @@ Status LazyGrammar::accept(int32_t id) {
     return matcher.accept(id);
   }
   if (id < 0 || id >= trie.size()) {
-    return usageError("grammar: there is no token " + std::to_string(id));
+    return usageError("grammar: token " + std::to_string(id) +
+                      " does not exist; the vocabulary has the tokens 0 to " +
+                      std::to_string(trie.size() - 1));
   }
   if (std::string text = triggered(id); !text.empty()) {
     active = true;

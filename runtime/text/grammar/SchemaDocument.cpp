@@ -76,8 +76,8 @@ Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
     return corruptError("the schema is not valid JSON");
   }
   if (!repeated.empty()) {
-    return corruptError("the schema has an object with two keys " +
-                        inQuotes(repeated));
+    return corruptError("the schema has an object with the key " +
+                        inQuotes(repeated) + " twice");
   }
   std::vector<const SchemaJson *> open = {document.json.get()};
   document.pointers[open.back()] = "";

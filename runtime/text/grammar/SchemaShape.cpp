@@ -154,7 +154,7 @@ Status Reader::readCount(const SchemaJson &value, uint32_t &count,
   if (number > GrammarBuilder::kMostRepeats) {
     return document.unsupported(
         value,
-        "the count is above " + std::to_string(GrammarBuilder::kMostRepeats));
+        "must be at most " + std::to_string(GrammarBuilder::kMostRepeats));
   }
   auto given = static_cast<uint32_t>(number);
   count = isLeast ? std::max(count, given) : std::min(count, given);
@@ -195,7 +195,10 @@ Status Reader::readRequired(const SchemaJson &value, SchemaShape &shape) {
 Status Reader::addValues(const SchemaJson &where, SchemaList values,
                          SchemaShape &shape) {
   if (values.size() > GrammarBuilder::kMostRepeats) {
-    return document.unsupported(where, "has too many values");
+    return document.unsupported(
+        where, "has " + std::to_string(values.size()) +
+                   " values; it must have at most " +
+                   std::to_string(GrammarBuilder::kMostRepeats));
   }
   if (shape.values) {
     std::erase_if(values, [&](const SchemaJson *value) {
@@ -306,7 +309,7 @@ Status Reader::readSchema(const SchemaJson &schema, Part &part,
       if (value.is_array()) {
         return document.unsupported(
             value,
-            "a list of schemas is not supported here; write prefixItems");
+            "must be one schema; for a list of schemas write prefixItems");
       }
       items.rest = &value;
     } else if (key == "properties") {
@@ -382,8 +385,8 @@ Status Reader::checkLoops(const SchemaJson &start) {
     const SchemaJson *next = visit.next.back();
     visit.next.pop_back();
     if (open.contains(next)) {
-      return document.corrupt(*next, "refers to itself for the same value, so "
-                                     "it says nothing");
+      return document.corrupt(*next, "refers to itself with no property or "
+                                     "item in between, so it has no meaning");
     }
     if (!done.contains(next)) {
       AIR_RETURN_IF_ERROR(enter(next));
@@ -430,9 +433,9 @@ Result<bool> Reader::fulfils(const SchemaJson &value,
     }
   }
   if (!isSimple) {
-    return document.unsupported(value, "a value of enum or const is not "
-                                       "supported together with pattern, "
-                                       "format, items or properties");
+    return document.unsupported(value, "this value of enum or const cannot be "
+                                       "combined with pattern, format, items "
+                                       "or properties; leave them out");
   }
   return true;
 }
@@ -516,7 +519,8 @@ Status Reader::checkExclusive(const SchemaJson &oneOf) {
       if (!areExclusive) {
         return document.unsupported(
             oneOf, "oneOf is only supported if its schemas exclude each other "
-                   "by types, values or a required property; use anyOf");
+                   "by types, values or a required property; use anyOf "
+                   "instead");
       }
     }
   }

@@ -212,8 +212,9 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
       if (node.least > GrammarBuilder::kMostRepeats ||
           (node.most != RegexNode::kUnlimited &&
            node.most > GrammarBuilder::kMostRepeats)) {
-        return unsupportedError("a count in the expression is above " +
-                                std::to_string(GrammarBuilder::kMostRepeats));
+        return unsupportedError(
+            "a count in the pattern is above the largest, " +
+            std::to_string(GrammarBuilder::kMostRepeats));
       }
       return builder.repeat(std::move(part), node.least,
                             node.most == RegexNode::kUnlimited

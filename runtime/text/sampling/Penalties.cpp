@@ -76,7 +76,7 @@ private:
       id = candidate.logit == HUGE_VALF ? candidate.id : id;
     }
     return internalError("sampler: the logit of token " + std::to_string(id) +
-                         " is infinite after penalties");
+                         " became infinite when the penalties were applied");
   }
 
   float repeat;

@@ -152,9 +152,9 @@ TEST(CompileKernels, MoreRowsThanThirtyOneBitsAreRefused) {
   auto entry = describeKernel(spec, named("x86-64-v3"));
   ASSERT_FALSE(entry.isOk());
   EXPECT_EQ(entry.status().code(), ErrorCode::Unsupported);
-  EXPECT_EQ(
-      entry.status().message(),
-      "CPU kernels: n is 2147483648; the largest possible value is 2147483647");
+  EXPECT_EQ(entry.status().message(),
+            "CPU kernels: the field 'n' is 2147483648; it must be at most "
+            "2147483647");
 }
 
 TEST(CompileKernels, ImpossibleShapeNamesTheKernel) {

@@ -83,17 +83,17 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(attention(), [](KernelSpec &s) { s.kvPageBytes += 8; }),
        ErrorCode::Internal, "kvPageBytes is 32776"},
       {"no ranges", with(attention(), [](KernelSpec &s) { s.ranges = 0; }),
-       ErrorCode::Internal, "ranges is 0; it must be 1 to 64"},
+       ErrorCode::Internal, "into 0 ranges; there must be 1 to 64"},
       {"too many ranges",
        with(attention(), [](KernelSpec &s) { s.ranges = 65; }),
-       ErrorCode::Internal, "ranges is 65; it must be 1 to 64"},
+       ErrorCode::Internal, "into 65 ranges; there must be 1 to 64"},
       {"ranges of several tokens",
        with(attention(),
             [](KernelSpec &s) {
               s.ranges = 2;
               s.mClass = MClass::Small;
             }),
-       ErrorCode::Internal, "ranges is 2; it must be 1 for attention"},
+       ErrorCode::Internal, "into 2 ranges; there must be 1"},
       {"merge of no head",
        with(attention(),
             [](KernelSpec &s) {
@@ -103,15 +103,15 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        ErrorCode::Unsupported, "heads have 0 elements"},
       {"rope of an odd width",
        with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 63; }),
-       ErrorCode::Internal, "ropeDim is 63; it must be even"},
+       ErrorCode::Internal, "elements of a head, is 63; it must be even"},
       {"rope wider than a head",
        with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 66; }),
-       ErrorCode::Internal, "ropeDim is 66"},
+       ErrorCode::Internal, "elements of a head, is 66"},
       {"rope of no width",
        with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 0; }),
-       ErrorCode::Internal, "ropeDim is 0"},
+       ErrorCode::Internal, "elements of a head, is 0"},
       {"angles of no width", row(KernelOp::RopeAngles), ErrorCode::Internal,
-       "ropeDim is 0"},
+       "elements of a head, is 0"},
       {"norm of no width", row(KernelOp::RmsNorm), ErrorCode::Internal,
        "width k is 0"},
       {"sum of no width", row(KernelOp::Add), ErrorCode::Internal,
@@ -124,7 +124,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
               s.k = 48;
               s.activation = Activation::I8;
             }),
-       ErrorCode::Internal, "width k is 48"},
+       ErrorCode::Internal, "the width k of the activations is 48"},
       {"floats as they are",
        with(row(KernelOp::PackActivations), [](KernelSpec &s) { s.k = 64; }),
        ErrorCode::Internal, "cannot be packed into format f32"},
@@ -134,11 +134,11 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
               s.activation = Activation::F32;
               s.mClass = MClass::Large;
             }),
-       ErrorCode::Unsupported, "must be packed for 9 or more"},
+       ErrorCode::Unsupported, "must be packed for batches of 9 or more"},
       {"one token of packed floats",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.activation = Activation::F32x16; }),
-       ErrorCode::Unsupported, "must not be packed for fewer"},
+       ErrorCode::Unsupported, "and unpacked for smaller batches"},
       {"bytes of floats", byteMatMul(DType::F16), ErrorCode::Unsupported,
        "F16 in layout x16"},
       {"bytes of rows",

@@ -184,8 +184,8 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
     EXPECT_EQ(status.code(), ErrorCode::Corrupt) << status.message();
   }
   EXPECT_EQ(check(1e4, 1.0, zero).message(),
-            "rope rotates pair 1 by inf radians per position; the frequency "
-            "must be 0 to 1048576; check the keys rope.freq_base and "
+            "rope rotates pair 1 by inf radians per position; it "
+            "must be 0 to 1048576 radians; check the keys rope.freq_base and "
             "rope.scaling.factor and tensor 'rope_freqs.weight'");
 }
 

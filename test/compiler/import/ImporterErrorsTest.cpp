@@ -40,9 +40,11 @@ constexpr ErrorCode kUnsupported = ErrorCode::Unsupported;
 
 const Case kCases[] = {
     {"Architecture", "gemma3", [](ModelSource &) {}, kUnsupported,
-     "architecture 'gemma3' is not supported; supported: llama, qwen2, qwen3"},
+     "architecture 'gemma3' is not supported; supported architectures: llama, "
+     "qwen2, qwen3"},
     {"NoArchitecture", "llama", drop("general.architecture"), kCorrupt,
-     "key 'general.architecture' is missing; supported: llama, qwen2, qwen3"},
+     "key 'general.architecture' is missing; supported architectures: llama, "
+     "qwen2, qwen3"},
     {"Adapter", "llama", set("general.type", std::string("adapter")),
      kUnsupported,
      "key 'general.type' is 'adapter'; only 'model' is supported"},
@@ -73,7 +75,8 @@ const Case kCases[] = {
     {"UnevenLayers", "llama",
      set("llama.feed_forward_length", std::vector<uint64_t>{12, 16}),
      kUnsupported,
-     "key 'llama.feed_forward_length' differs between layers; only the same "
+     "key 'llama.feed_forward_length' has different values for different "
+     "layers; only the same "
      "value for all layers is supported"},
     {"KvHeads", "llama", set("llama.attention.head_count_kv", uint64_t{3}),
      kCorrupt,
@@ -93,8 +96,9 @@ const Case kCases[] = {
        source.metadata["llama.attention.key_length"] = uint64_t{1} << 30;
      },
      kCorrupt,
-     "1073741824 attention heads of 1073741824 elements are too large; a row "
-     "of all heads may have at most 2147483647 elements"},
+     "1073741824 attention heads of 1073741824 elements are too large; all "
+     "heads together may "
+     "have at most 2147483647 elements"},
     {"OddRope", "llama", set("llama.rope.dimension_count", uint64_t{3}),
      kCorrupt,
      "key 'llama.rope.dimension_count' is 3; it must be even and at most 4, "
@@ -161,52 +165,56 @@ const Case kCases[] = {
        source.metadata["llama.attention.value_length"] = uint64_t{1025};
      },
      kUnsupported,
-     "attention heads of 1025 elements (key 'llama.attention.key_length', or "
-     "the width divided by the number of heads) are not supported; heads may "
-     "have 1 to 1024 elements"},
+     "attention heads have 1025 elements (key 'llama.attention.key_length', or "
+     "the width divided by the number of heads); at most 1024 are supported"},
     {"ManyHeads", "llama",
      [](ModelSource &source) {
        source.metadata["llama.attention.head_count"] = uint64_t{257};
        source.metadata["llama.attention.key_length"] = uint64_t{4};
      },
      kUnsupported,
-     "257 query heads for each key/value head ('llama.attention.head_count' is "
-     "257, 'llama.attention.head_count_kv' is 1) are not supported; at most "
-     "256 are"},
+     "257 query heads share each key/value head ('llama.attention.head_count' "
+     "is "
+     "257, 'llama.attention.head_count_kv' is 1); at most 256 are supported"},
     {"AttentionScale", "llama", set("llama.attention.scale", 0.25),
      kUnsupported,
-     "key 'llama.attention.scale' is 0.25; for heads of 4 elements only "
-     "0.5, 1 / sqrt(elements), is supported"},
+     "key 'llama.attention.scale' is 0.25; for heads of 4 elements, it must be "
+     "0.5 (1 / sqrt(4))"},
     {"OutputWidth", "llama", set("llama.embedding_length_out", uint64_t{4}),
      kUnsupported,
      "key 'llama.embedding_length_out' is 4, but the embeddings have 8 "
-     "elements; only equal widths are supported"},
+     "elements; the two must be equal"},
     {"Experts", "llama", set("llama.expert_count", uint64_t{8}), kUnsupported,
-     "key 'llama.expert_count' is 8, which means a mixture of experts; only "
+     "key 'llama.expert_count' is 8, so the model has a mixture of experts; "
+     "only "
      "the value 0 is supported"},
     {"NextTokens", "qwen3", set("qwen3.nextn_predict_layers", uint64_t{1}),
      kUnsupported,
-     "key 'qwen3.nextn_predict_layers' is 1, which means layers that predict "
+     "key 'qwen3.nextn_predict_layers' is 1, so the model has layers that "
+     "predict "
      "the tokens after the next one; only the value 0 is supported"},
     {"ScaledLogits", "llama", set("llama.logit_scale", 0.5), kUnsupported,
-     "key 'llama.logit_scale' is 0.5, which means scaled logits; only the "
+     "key 'llama.logit_scale' is 0.5, so the model has scaled logits; only the "
      "values 0 and 1 are supported"},
     {"TextForNeutral", "llama", set("llama.logit_scale", std::string("no")),
      kCorrupt, "key 'llama.logit_scale' is not a number"},
     {"Window", "llama", set("llama.attention.sliding_window", uint64_t{32}),
      kUnsupported,
-     "sliding-window attention is not supported (key "
-     "'llama.attention.sliding_window' is 32, and the context has 64 tokens); "
-     "only full attention is"},
+     "key "
+     "'llama.attention.sliding_window' is 32, but the model's context has 64 "
+     "tokens; "
+     "attention with a window shorter than the context is not supported"},
     {"NotCausal", "llama", set("llama.attention.causal", false), kUnsupported,
-     "key 'llama.attention.causal' is 0, which means attention that is not "
+     "key 'llama.attention.causal' is 0, so the model has attention that is "
+     "not "
      "causal; only the value 1 is supported"},
     {"ParallelResidual", "llama", set("llama.use_parallel_residual", true),
      kUnsupported,
-     "key 'llama.use_parallel_residual' is 1, which means parallel residuals; "
+     "key 'llama.use_parallel_residual' is 1, so the model has parallel "
+     "residuals; "
      "only the value 0 is supported"},
     {"Pooling", "llama", set("llama.pooling_type", uint64_t{1}), kUnsupported,
-     "key 'llama.pooling_type' is 1, which means a model that pools its "
+     "key 'llama.pooling_type' is 1, so the model has pooled "
      "outputs; only the value 0 is supported"},
     {"UnknownKey", "llama", set("llama.logit_skale", 0.5), kUnsupported,
      "key 'llama.logit_skale' is not understood and may change what the model "
@@ -252,8 +260,9 @@ const Case kCases[] = {
      "tensor 'token_embd.weight' has 16 rows, but the tokenizer has 2 tokens"},
     {"NoWeightFormat", "llama", tensor("output_norm.weight", {8}, DType::I32),
      kUnsupported,
-     "tensor 'output_norm.weight' is of type I32, which is not a weight "
-     "format"},
+     "tensor 'output_norm.weight' has type I32, which is not supported for "
+     "weights; "
+     "convert the model again with another type, for example F16"},
     {"NoWholeBlocks", "llama",
      tensor("blk.0.attn_q.weight", {8, 8}, DType::Q8_0), kCorrupt,
      "tensor 'blk.0.attn_q.weight': "},

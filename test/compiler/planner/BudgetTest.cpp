@@ -231,17 +231,18 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(
       status.message(),
-      "--pin 50 needs 625.58 MiB of RAM (weights and ring 548.57 MiB, kv "
+      "--pin 50 needs 625.58 MiB of RAM (weights and the ring buffer for "
+      "reading them 548.57 MiB, kv "
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
-      "47 or less, or more RAM");
+      "47 or less, or provide more RAM");
   // With --pin 0, a pass reads 1024 MiB, and the ring must hold the 64 MiB of a
   // step and 4 MiB more. A pass can fill such a ring at most 15 times, so it
   // has 1024 / 15 = 68.27 MiB. Together with the other 77 MiB this does not
   // fit. Without --pin, a ring of 68 MiB would do, which fits.
   limit.bytes = 145 * kMiB + 4096;
   EXPECT_THAT(planPlacements(manyWeights(), demand(), limit).status().message(),
-              HasSubstr("no other --pin fits either"));
+              HasSubstr("no smaller --pin fits either"));
 }
 
 TEST(Budget, WithoutDiskTheWeightsMustFit) {

@@ -189,7 +189,7 @@ TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   const Status refused = placeWeights(problem, 68 * kMiB - 1).status();
   EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(refused.message(), HasSubstr("at least 68.00 MiB"));
-  EXPECT_THAT(refused.message(), HasSubstr("but 68.00 MiB are left"));
+  EXPECT_THAT(refused.message(), HasSubstr("but only 68.00 MiB of it is left"));
   // With 90 MiB of RAM, a pass fills a ring of 85 1/3 MiB three times.
   EXPECT_EQ(placed(problem, 90 * kMiB).ringBytes, 21846 * kPage);
 }
@@ -351,10 +351,10 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
   const WeightPlacement placement = placed(problem, room);
   problem.weights[0].unitBytes = 3 * kPage;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("no multiple of its unit of 12288"));
+              HasSubstr("the number must be a multiple of 12288"));
   problem.weights[0].unitBytes = 32 * kMiB;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("does not end at a unit"));
+              HasSubstr("must end at the end of a unit"));
 }
 
 /// The most pages that can stay in RAM, found by trying many shares and all
@@ -519,23 +519,25 @@ TEST(Placement, TheVerifierFindsMistakes) {
   const std::pair<const char *, Change> cases[] = {
       {"keeps", [](auto &p) { p.weights[0] += 1; }},
       {"keeps", [](auto &p) { p.weights[0] = 65 * kMiB; }},
-      {"does not continue", [](auto &p) { p.weights[0] += kPage; }},
-      {"does not continue", [](auto &p) { p.reads[3].offset += kPage; }},
-      {"does not continue", [](auto &p) { p.reads[3].bytes -= 1; }},
-      {"covered", [](auto &p) { p.reads[7].bytes -= kPage; }},
-      {"covered", [](auto &p) { p.reads[7].bytes += kPage; }},
-      {"covered", [](auto &p) { p.reads.pop_back(); }},
+      {"must begin at byte", [](auto &p) { p.weights[0] += kPage; }},
+      {"must begin at byte", [](auto &p) { p.reads[3].offset += kPage; }},
+      {"must begin at byte", [](auto &p) { p.reads[3].bytes -= 1; }},
+      {"cover the bytes up to", [](auto &p) { p.reads[7].bytes -= kPage; }},
+      {"cover the bytes up to", [](auto &p) { p.reads[7].bytes += kPage; }},
+      {"cover the bytes up to", [](auto &p) { p.reads.pop_back(); }},
       {"out of order", [](auto &p) { std::swap(p.reads[7], p.reads[8]); }},
       {"does not exist", [](auto &p) { p.reads[31].segment = 4; }},
-      {"does not continue", [](auto &p) { p.reads.push_back(p.reads.back()); }},
+      {"must begin at byte",
+       [](auto &p) { p.reads.push_back(p.reads.back()); }},
       {"the ring has", [](auto &p) { p.ringBytes = 0; }},
       {"the ring has", [](auto &p) { p.ringBytes += 1; }},
-      {"no larger than it", [](auto &p) { p.ringBytes = 2 * kMiB; }},
-      {"no larger than it",
+      {"no larger than the ring", [](auto &p) { p.ringBytes = 2 * kMiB; }},
+      {"no larger than the ring",
        [](auto &p) { p.reads[0].ringOffset = p.ringBytes; }},
-      {"too late", [](auto &p) { p.reads[0].beforeStep = 2; }},
-      {"too late", [](auto &p) { p.reads[31].afterStep = 4; }},
-      {"out of order", [](auto &p) { p.reads[20].afterStep = 0; }},
+      {"must end before step", [](auto &p) { p.reads[0].beforeStep = 2; }},
+      {"must end before step", [](auto &p) { p.reads[31].afterStep = 4; }},
+      {"must not begin before an earlier read",
+       [](auto &p) { p.reads[20].afterStep = 0; }},
       {"may overwrite",
        [](auto &p) {
          for (size_t i = 16; i < 24; ++i) {
@@ -569,7 +571,7 @@ TEST(Placement, TheVerifierFindsMistakes) {
   withTable.tables = {100};
   WeightPlacement part = good;
   EXPECT_THAT(verifyWeights(withTable, part, room).message(),
-              HasSubstr("another number of segments"));
+              HasSubstr("the number of segments in the placement differs"));
   part.tables = {50};
   EXPECT_THAT(verifyWeights(withTable, part, room).message(),
               HasSubstr("part of table"));

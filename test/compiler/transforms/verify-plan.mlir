@@ -72,7 +72,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{segment 'late' of weights must come before kernels, not after}}
+// expected-error @+1 {{segment 'late' of kind weights must come before the segments of kind kernels}}
 module {
   plan.segment @k kernels codec none bytes 1
   plan.segment @late weights codec none bytes 96
@@ -80,7 +80,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{segment 'k' of kernels must come before table, not after}}
+// expected-error @+1 {{segment 'k' of kind kernels must come before the segments of kind table}}
 module {
   plan.segment @t table codec none bytes 96
   plan.segment @k kernels codec none bytes 1
@@ -90,7 +90,7 @@ module {
 
 // Steps may only gather rows of a table, never read all of it.
 
-// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a table}}
+// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a table; only embed steps may read a table}}
 module {
   plan.segment @t table codec none bytes 96
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @t at 0
@@ -120,7 +120,7 @@ module {
 
 // Weights must be read in the order of the file.
 
-// expected-error @+1 {{read 0 reads segment 'second', which is not segment 0 of the plan's weights}}
+// expected-error @+1 {{read 0 reads segment 'second'; it must read segment number 0 of the plan's weights}}
 module {
   plan.segment @first weights codec none bytes 32
   plan.segment @second weights codec none bytes 32
@@ -216,7 +216,7 @@ module {
 
 // The second part's rows are read too late.
 
-// expected-error @+1 {{placement 0: read 1 is made after step 1 and before step 1, which is out of order or too late for step 1}}
+// expected-error @+1 {{placement 0: read 1 begins after step 1 and ends before step 1; it must not begin before an earlier read, and must end before step 1, the first that needs its bytes}}
 module {
   plan.buffer @x row 524288
   plan.buffer @y row 32
@@ -245,7 +245,7 @@ module {
 // The last rows that the first part needs are read too late: before the second
 // part, but not before the first one.
 
-// expected-error @+1 {{placement 0: read 1 is made after step 0 and before step 1, which is out of order or too late for step 0}}
+// expected-error @+1 {{placement 0: read 1 begins after step 0 and ends before step 1; it must not begin before an earlier read, and must end before step 0, the first that needs its bytes}}
 module {
   plan.buffer @x row 524288
   plan.buffer @y row 32
@@ -274,7 +274,7 @@ module {
 
 // The budget item "weights" states fewer bytes than stay in RAM.
 
-// expected-error @+1 {{placement 0: the weights and the ring take 16384 bytes of the 12288 that are left for them}}
+// expected-error @+1 {{placement 0: the weights and the ring take 16384 bytes, but only 12288 bytes are left for them}}
 module {
   plan.segment @first weights codec none bytes 8192
   plan.segment @second weights codec none bytes 4096
@@ -300,7 +300,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{placement 0: its items take 16385 bytes of a budget of 16384}}
+// expected-error @+1 {{placement 0: the items of the budget take 16385 bytes, but the budget is 16384 bytes}}
 module {
   plan.segment @first weights codec none bytes 8192
   plan.segment @second weights codec none bytes 4096
@@ -328,7 +328,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{placement 0: only 99 of the 100 bytes of kernels stay in RAM; all of them must}}
+// expected-error @+1 {{placement 0: only 99 of the 100 bytes of kernels stay in RAM; all of them must stay there}}
 module {
   plan.segment @first weights codec none bytes 8192
   plan.segment @second weights codec none bytes 4096
@@ -500,7 +500,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The second part must begin where the first one ends.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' does not continue with the row tiles after those that the dispatch before it has run}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' must begin at row tile 0, or continue the dispatch before it if that has not run all of its row tiles}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 4096
   plan.read @s before 0

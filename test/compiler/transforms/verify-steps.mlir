@@ -70,7 +70,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{appends to layer 1, but the attn_in of layer 0 must come first}}
+  // expected-error @+1 {{is in layer 1, but the attn_in of layer 0 must come first}}
   %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 1 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -88,7 +88,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  // expected-error @+1 {{appends to layer 1, but the attn of layer 0 must come first}}
+  // expected-error @+1 {{is in layer 1, but the attn of layer 0 must come first}}
   %r = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -150,7 +150,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{has 1 kv_heads of 4 elements, but the model's cache has 2 of 4}}
+  // expected-error @+1 {{has 1 kv_heads of 4 elements, but the model's KV cache has 2 kv_heads of 4 elements}}
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -203,7 +203,7 @@ plan.graph @g {
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %n = plan.norm %x <"n", F32, 8> epsilon 0.5 : tensor<?x8xf32>
   %l = plan.matmul %n <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{returns the rows of all tokens instead of the requested ones}}
+  // expected-error @+1 {{returns the rows of all tokens; it must return only the rows of the requested outputs}}
   plan.return %l : tensor<?x8xf32>
 }
 
@@ -218,7 +218,7 @@ plan.graph @g {
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %n = plan.norm %x <"n", F32, 8> epsilon 0.5 select : tensor<?x8xf32>
-  // expected-error @+1 {{works on rows of tokens, but the rows of its operand are outputs}}
+  // expected-error @+1 {{works on the rows of all tokens, but its operand has the rows of the requested outputs}}
   %l = plan.head %n norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -233,7 +233,7 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{works on rows of outputs, but the rows of its operand are tokens}}
+  // expected-error @+1 {{works on the rows of the requested outputs, but its operand has the rows of all tokens}}
   %l = plan.matmul %x <"t", F32, 8x8> rows <outputs> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -245,7 +245,7 @@ plan.graph @g {
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
-  // expected-error @+1 {{has 9 tokens, but the vocabulary has 8}}
+  // expected-error @+1 {{is for a vocabulary of 9 tokens, but the model's vocabulary has 8}}
   %x = plan.embed %ids <"t", F32, 9x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
@@ -264,7 +264,7 @@ plan.graph @g {
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 9x8> : tensor<?x8xf32> -> tensor<?x9xf32>
-  // expected-error @+1 {{has 9 tokens, but the vocabulary has 8}}
+  // expected-error @+1 {{is for a vocabulary of 9 tokens, but the model's vocabulary has 8}}
   plan.return %l : tensor<?x9xf32>
 }
 

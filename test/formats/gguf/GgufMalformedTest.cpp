@@ -244,12 +244,12 @@ const Malformed kMalformed[] = {
      [] { return oneTensor({"a", {4, 0}, 0, Bytes(4)}); }},
     {"RowOverflow", kCorrupt, "takes more than 2^64 bytes",
      [] { return oneTensor({"a", {uint64_t{1} << 63}, 0, Bytes(4)}); }},
-    {"SizeOverflow", kCorrupt, "overflows 64 bits at dimension 1",
+    {"SizeOverflow", kCorrupt, "it is larger than 2^64 bytes: dimension 1 has",
      [] {
        return oneTensor(
            {"a", {uint64_t{1} << 40, uint64_t{1} << 40}, 0, Bytes(4)});
      }},
-    {"SizeWrapsToSmall", kCorrupt, "overflows 64 bits",
+    {"SizeWrapsToSmall", kCorrupt, "it is larger than 2^64 bytes",
      [] {
        return oneTensor(
            {"a", {4, uint64_t{1} << 30, uint64_t{1} << 30, 16}, 0, Bytes(64)});

@@ -110,7 +110,7 @@ TEST(GgufTokenizer, SpmEveryKey) {
   ASSERT_EQ(data->notes.size(), 2U);
   EXPECT_EQ(data->notes[1],
             "the chat template 'tokenizer.chat_template.a\\x0ab' is left out, "
-            "because its name is not 1 to 1024 bytes without control "
+            "because its name must have 1 to 1024 bytes and no control "
             "characters");
 }
 
@@ -338,7 +338,7 @@ TEST(GgufTokenizer, BytePiecesAreFoundByName) {
   EXPECT_EQ(
       data.notes,
       std::vector<std::string>{
-          "2 pieces that are named <0x00> to <0xFF> do not have the type of "
+          "2 tokens with names from <0x00> to <0xFF> do not have the type of "
           "byte tokens; they are treated as byte tokens"});
 }
 
@@ -459,7 +459,8 @@ const Refused kRefused[] = {
     {"CharsmapIsText", kCorrupt,
      "'tokenizer.ggml.precompiled_charsmap' is not an array of bytes",
      [] { return t5().text("tokenizer.ggml.precompiled_charsmap", "abc"); }},
-    {"CharsmapIsWide", kCorrupt, "has 256 as an element, which is not a byte",
+    {"CharsmapIsWide", kCorrupt,
+     "has the element 256; each element must be a byte, -128 to 255",
      [] {
        return t5().array<uint16_t>("tokenizer.ggml.precompiled_charsmap",
                                    {255, 256});

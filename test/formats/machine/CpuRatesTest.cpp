@@ -124,7 +124,8 @@ TEST(CpuRates, BadFilesNameTheField) {
       {R"({"arch": "x86_64", "cores": 1, "cpu": []})",
        "field 'cpu' is an array; it must be an object"},
       {withCpu(R"("fma_f23": 1)"),
-       "field 'cpu.fma_f23' is not known; the object has fma_f32, byte_dot, "
+       "field 'cpu.fma_f23' is not known; the fields of the object are "
+       "fma_f32, byte_dot, "
        "byte_dot_mixed, bf16_dot, read_bandwidth, streams, tile_ns, "
        "barrier_ns, l1d_bytes, l2_bytes, l3_bytes, planes_decode and "
        "zstd_decode"},
@@ -147,7 +148,8 @@ TEST(CpuRates, BadFilesNameTheField) {
        "field 'hint' appears twice"},
       {withStreams(R"({"loads": "burst", "hint": "t0", "distance_bytes": 64,
                        "bandwidth": 1, "rate": 1})"),
-       "field 'cpu.streams[0].rate' is not known; a stream has loads"},
+       "field 'cpu.streams[0].rate' is not known; the fields of a stream are "
+       "loads"},
       {withStreams(R"({"loads": "bursts", "hint": "t0",
                        "distance_bytes": 64, "bandwidth": 1})"),
        "field 'cpu.streams[0].loads' is \"bursts\"; it must be single, burst "

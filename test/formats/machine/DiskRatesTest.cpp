@@ -166,11 +166,11 @@ TEST(DiskRates, CurvesAreSorted) {
 TEST(DiskRates, BadFilesNameTheField) {
   expectCorrupt(with("\"disk\": []"),
                 "disk' is an array; it must be an object");
-  expectCorrupt(
-      with("\"disk\": {\"rate\": 1}"),
-      "disk.rate' is not known; the object has cached, curve and rings");
+  expectCorrupt(with("\"disk\": {\"rate\": 1}"),
+                "disk.rate' is not known; the fields of the object are cached, "
+                "curve and rings");
   expectCorrupt(with("\"disk\": {\"cached\": \"no\"}"),
-                "disk.cached' is \"no\"; it must be unknown");
+                "disk.cached' is \"no\"; it must be \"unknown\"");
   expectCorrupt(with("\"disk\": {\"cached\": true}"),
                 "disk.cached' is true; it must be a string");
   expectCorrupt(with("\"disk\": {\"curve\": 1}"),
@@ -178,9 +178,10 @@ TEST(DiskRates, BadFilesNameTheField) {
   expectCorrupt(withCurve("2"), "disk.curve[0]' is 2; it must be an object");
   expectCorrupt(withCurve(rate("", "") + ", {\"method\": \"uring\"}"),
                 "disk.curve[1].block_bytes' is missing");
-  expectCorrupt(withCurve(rate("", "").insert(1, "\"qd\": 1, ")),
-                "disk.curve[0].qd' is not known; a rate has method, "
-                "block_bytes, depth, huge_pages and bandwidth");
+  expectCorrupt(
+      withCurve(rate("", "").insert(1, "\"qd\": 1, ")),
+      "disk.curve[0].qd' is not known; the fields of a rate are method, "
+      "block_bytes, depth, huge_pages and bandwidth");
   expectCorrupt(withCurve(rate("", "").insert(1, "\"depth\": 1, ")),
                 "depth' appears twice");
   const struct {
@@ -235,9 +236,10 @@ TEST(RingRates, BadFilesNameTheField) {
   };
   expectCorrupt(rings("1"), "disk.rings' is 1; it must be an array");
   expectCorrupt(rings("[1]"), "disk.rings[0]' is 1; it must be an object");
-  expectCorrupt(rings("[{\"bytes\": 1}]"),
-                "disk.rings[0].bandwidth' is missing; a rate has bytes and "
-                "bandwidth");
+  expectCorrupt(
+      rings("[{\"bytes\": 1}]"),
+      "disk.rings[0].bandwidth' is missing; every rate must have bytes and "
+      "bandwidth");
   expectCorrupt(rings("[{\"bytes\": 1, \"bandwidth\": 1, \"x\": 1}]"),
                 "disk.rings[0].x' is not known");
   expectCorrupt(rings("[{\"bytes\": 0, \"bandwidth\": 1}]"),

@@ -116,7 +116,9 @@ TEST(GpuProfile, NoPlanIsMadeForOtherGpus) {
   EXPECT_THAT(unknown.message(), HasSubstr("arch 'sm_86' and 0 multiproc"));
   const Status volta = resolveMachine("v100").status();
   EXPECT_EQ(volta.code(), ErrorCode::Unsupported);
-  EXPECT_THAT(volta.message(), HasSubstr("no kernels are planned"));
+  EXPECT_THAT(
+      volta.message(),
+      HasSubstr("there are no kernels for GPUs of the Volta architecture"));
   EXPECT_EQ(resolveProfile("v100").status().message(), volta.message());
 }
 
@@ -198,7 +200,8 @@ TEST(GpuProfile, BadFilesNameTheField) {
       {"[[]]", "field 'gpus[0]' is an array; it must be an object"},
       {R"([{"name": "a", "backend": "cuda"}, {"name": "b", "backend":
           "cuda"}])",
-       "field 'gpus' has 2 entries; a model is planned for at most one GPU"},
+       "field 'gpus' has 2 entries; at most 1 is allowed, because a model is "
+       "planned for one GPU"},
       {"[{}]", "field 'gpus[0].name' is \"\""},
       {R"([{"name": 5, "backend": "cuda"}])",
        "field 'gpus[0].name' is 5; it must be a string"},
@@ -226,7 +229,8 @@ TEST(GpuProfile, BadFilesNameTheField) {
       {R"([{"name": "a", "backend": "cuda", "multiprocessors": 1025}])",
        "field 'gpus[0].multiprocessors' is 1025"},
       {R"([{"name": "a", "backend": "cuda", "vram": 1}])",
-       "field 'gpus[0].vram' is not known; a GPU has name, backend, "},
+       "field 'gpus[0].vram' is not known; the fields of a GPU are name, "
+       "backend, "},
       {R"([{"name": "a", "backend": "cuda", "backend": "cuda"}])",
        "field 'backend' appears twice"},
   };

@@ -250,15 +250,15 @@ TEST(MachineProfile, BadFilesNameTheField) {
       {R"({"arch": "x86_64", "cores": 1, "name": "a\u007f"})",
        "control character 127"},
       {R"({"arch": "x86_64", "cores": 1, "features": ["avx512vnni"]})",
-       "field 'features' has 'avx512vnni' without 'avx2'"},
+       "field 'features' has 'avx512vnni' but not 'avx2'"},
       {R"({"arch": "x86_64", "cores": 1, "features":
           ["avx2", "f16c", "fma", "avx512vnni"]})",
-       "field 'features' has 'avx512vnni' without 'avx512f', which every"},
+       "field 'features' has 'avx512vnni' but not 'avx512f', which every"},
       {R"({"arch": "x86_64", "cores": 1, "features":
           ["amx-int8", "avx2", "f16c", "fma"]})",
-       "has 'amx-int8' without 'amx-tile'"},
+       "has 'amx-int8' but not 'amx-tile'"},
       {R"({"arch": "aarch64", "cores": 1, "features": ["dotprod"]})",
-       "has 'dotprod' without 'neon'"},
+       "has 'dotprod' but not 'neon'"},
   };
   for (const auto &bad : cases) {
     const Status status = parseProfile(bad.json, "m.json").status();

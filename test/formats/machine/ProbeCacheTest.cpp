@@ -51,7 +51,8 @@ TEST(ProbeCache, BadFilesNameTheField) {
       {R"({"cpu_model": "a"})", "field 'profile' is missing"},
       {R"({"cpu_model": "a", "profile": 1})", "field 'profile' is missing or"},
       {R"({"cpu_model": "a", "profile": {}, "disk": 1})",
-       "field 'disk' is not known; the object has cpu_model and profile"},
+       "field 'disk' is not known; the fields of the object are cpu_model and "
+       "profile"},
       {R"({"cpu_model": "a", "cpu_model": "b", "profile": {}})",
        "field 'cpu_model' appears twice"},
       {R"({"cpu_model": "a", "profile": {"arch": "x86_64"}})",
@@ -101,7 +102,7 @@ TEST(ProbeCache, OtherMachinesAreRefused) {
   host.features = {"avx2"};
   status = withMeasurements(host, "a CPU", example()).status();
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
-  EXPECT_THAT(status.message(), HasSubstr("whose ISA features differ"));
+  EXPECT_THAT(status.message(), HasSubstr("whose CPU features differ"));
 }
 
 TEST(ProbeCache, TheCpuSaysWhatItIs) {

@@ -67,15 +67,17 @@ TEST(CharsmapTest, Malformed) {
     std::string bytes;
     const char *message;
   } cases[] = {
-      {"abc", "they have only 3 bytes"},
-      {charsmap({}, end), "their trie has 0 bytes of the 1 that follow"},
-      {charsmap({0}, "").substr(0, 6), "their trie has 4 bytes of the 2"},
-      {charsmap({0}, ""), "their trie has 4 bytes of the 4 that follow"},
-      {std::string("\6\0\0\0abcdefghi", 13), "their trie has 6 bytes"},
+      {"abc", "they have 3 bytes; they must have at least 4"},
+      {charsmap({}, end), "they state a trie of 0 bytes, and 1 bytes follow"},
+      {charsmap({0}, "").substr(0, 6),
+       "they state a trie of 4 bytes, and 2 bytes follow"},
+      {charsmap({0}, ""), "they state a trie of 4 bytes, and 4 bytes follow"},
+      {std::string("\6\0\0\0abcdefghi", 13), "they state a trie of 6 bytes"},
       {charsmap({0}, "x"), "does not end with a zero byte"},
-      {charsmap(oneRule(), end), "unit 97 refers to byte 1 of 1 bytes"},
+      {charsmap(oneRule(), end), "unit 97 of the trie refers to byte 1 of the "
+                                 "replacements, but they have only 1 bytes"},
       {charsmap(changed(0x61, (31U << 10) | 0x100 | 'a'), end),
-       "unit 97 refers to unit 126 of 100"},
+       "unit 97 of the trie refers to unit 126, but there are only 100 units"},
   };
   for (const auto &each : cases) {
     Result<Charsmap> map = Charsmap::parse(each.bytes);

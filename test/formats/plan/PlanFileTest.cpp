@@ -129,11 +129,11 @@ TEST_F(PlanFileTest, WriterRefusesWrongSegmentsAndLeavesNothing) {
     std::vector<uint8_t> longer = small.segments[0];
     longer.push_back(0);
     EXPECT_THAT(writer->writeSegment(0, oneSegment(longer)).message(),
-                HasSubstr("declared with"));
+                HasSubstr("but the plan declares"));
     std::vector<uint8_t> shorter = small.segments[1];
     shorter.pop_back();
     EXPECT_THAT(writer->writeSegment(1, oneSegment(shorter)).message(),
-                HasSubstr("declared with"));
+                HasSubstr("but the plan declares"));
     EXPECT_TRUE(writer->writeSegment(2, oneSegment(small.segments[2])).isOk());
     EXPECT_THAT(
         writer->writeSegment(2, oneSegment(small.segments[2])).message(),

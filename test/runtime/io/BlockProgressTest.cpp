@@ -112,15 +112,15 @@ TEST_F(BlockProgressTest, ATruncatedFileIsAnError) {
   EXPECT_FALSE(progress.take(kPage + 7));
   EXPECT_TRUE(progress.take(7));
   EXPECT_EQ(outcome(progress, 2 * kPage + 7).status.message(),
-            "'m.air' is truncated: 4103 bytes at offset 4096, 16384 expected; "
-            "restore the file");
+            "'m.air' is truncated: only 4103 of 16384 bytes could be read at "
+            "offset 4096; restore the file");
   // Here the file ends before the block begins.
   progress = ask(8 * kPage, 100);
   EXPECT_TRUE(progress.take(0));
   const BlockDone done = outcome(progress, kPage);
   EXPECT_EQ(done.status.code(), ErrorCode::Io);
   EXPECT_THAT(done.status.message(),
-              HasSubstr("0 bytes at offset 32768, 100 expected"));
+              HasSubstr("only 0 of 100 bytes could be read at offset 32768"));
 }
 
 TEST_F(BlockProgressTest, AFileSystemThatStopsReadingIsAnError) {
@@ -128,7 +128,7 @@ TEST_F(BlockProgressTest, AFileSystemThatStopsReadingIsAnError) {
   EXPECT_TRUE(progress.take(0));
   const BlockDone done = outcome(progress, 2 * kPage);
   EXPECT_EQ(done.status.code(), ErrorCode::Io);
-  EXPECT_THAT(done.status.message(), HasSubstr("only in part: 0 bytes"));
+  EXPECT_THAT(done.status.message(), HasSubstr("incompletely: only 0 of"));
 }
 
 TEST_F(BlockProgressTest, LargeBlocksAreReadInParts) {

@@ -180,7 +180,7 @@ TEST_P(BlockReaderWith, MoreThanTheDepthIsRefused) {
   const Status status =
       reader->submit({2 * kPage, kPage, memory.data + 2 * kPage, 2});
   EXPECT_EQ(status.code(), ErrorCode::Internal);
-  EXPECT_THAT(status.message(), HasSubstr("all 2 requests"));
+  EXPECT_THAT(status.message(), HasSubstr("already has 2 requests in flight"));
   EXPECT_TRUE(reader->wait()->status.isOk());
   EXPECT_TRUE(reader->wait()->status.isOk());
   EXPECT_EQ(reader->wait().status().code(), ErrorCode::Internal);
@@ -218,8 +218,8 @@ TEST_P(BlockReaderWith, ATruncatedFileIsAnErrorOfTheRequest) {
   EXPECT_EQ(done->status.code(), ErrorCode::Io);
   EXPECT_EQ(done->status.message(),
             "'" + file.path +
-                "' is truncated: 4196 bytes at offset 12288, 12288 expected; "
-                "restore the file");
+                "' is truncated: only 4196 of 12288 bytes could be read at "
+                "offset 12288; restore the file");
   // The bytes that are left can still be read.
   ASSERT_TRUE(reader->submit({0, 4 * kPage + 100, memory.data, 2}).isOk());
   EXPECT_TRUE(reader->wait()->status.isOk());

@@ -81,8 +81,8 @@ TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
   ASSERT_FALSE(got.isOk());
   EXPECT_EQ(got.status().exitCode(), 2);
   EXPECT_EQ(got.status().message(),
-            "'tools' cannot be one of the further variables, because the "
-            "conversation sets it");
+            "the variable 'tools' cannot be given, because the conversation "
+            "itself sets it; leave it out");
 }
 
 /// Adds control and user-defined tokens, some of which are prefixes of others.

@@ -164,7 +164,7 @@ INSTANTIATE_TEST_SUITE_P(
                 [](TokenizerData &data) { data.unknown = -1; }},
         Refusal{"the eos id is 300, but", "wordpiece",
                 [](TokenizerData &data) { data.eos = 300; }},
-        Refusal{"is 'a\\x5c', in which an escape is not", "rwkv",
+        Refusal{"is 'a\\x5c', which has an invalid escape", "rwkv",
                 [](TokenizerData &data) { data.tokens.back() = "a\\"; }},
         Refusal{"no token stands for byte 0 and", "rwkv",
                 [](TokenizerData &data) { data.tokens[1] = "xyz"; }}),

@@ -78,11 +78,13 @@ TEST(TokenizerErrorTest, AddedTokensMustExist) {
   TokenizerData data = smallBpe({});
   data.addBos = true;
   expectRefused(data, ErrorCode::Corrupt,
-                "BOS is to be added, but the vocabulary has no BOS");
+                "a BOS token must be added to every text, but the vocabulary "
+                "has no such token");
   data = smallBpe({});
   data.addEos = true;
   expectRefused(data, ErrorCode::Corrupt,
-                "EOS is to be added, but the vocabulary has no EOS");
+                "an EOS token must be added to every text, but the vocabulary "
+                "has no such token");
 }
 
 TEST(TokenizerErrorTest, Merges) {

@@ -36,7 +36,7 @@ TEST(ProbeReport, HasRatesAndShares) {
             "  byte_dot_mixed              200.0    0.50\n"
             "  bf16_dot                        -       -\n"
             "\n"
-            "decoding weights of one core  GB/s\n"
+            "decoding weights on one core  GB/s\n"
             "  planes                       4.56\n"
             "  zstd                            -\n"
             "\n"

@@ -90,7 +90,7 @@ TEST(SamplingOptions, BothFormsOfTheListOfSamplers) {
   EXPECT_THAT(refusal({"--samplers", "xtc", "--sampler-seq", "x"}),
               HasSubstr("two forms of the same list"));
   EXPECT_THAT(refusal({"--sampler-seq", "kq"}),
-              HasSubstr("--sampler-seq: letter 2 of 'kq' is no sampler; the "
+              HasSubstr("--sampler-seq: letter 2 of 'kq' is not a sampler; the "
                         "samplers are e (penalties), d (dry),"));
 }
 

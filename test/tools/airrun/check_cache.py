@@ -117,7 +117,7 @@ for options in (("--ctx", "40"), ("--kv-type", "f32"), ("--slots", "2"), ("--ram
 packs(0, lambda: start(MODEL, *GREEDY, f"--ram={ram}"))
 assert sorted(e["options"] for e in entries()) == ["", "--ctx 40", "--kv-type f32", f"--ram {ram}", "--slots 2"]
 fails(5, "room for 40", MODEL, "--tokens", ",".join(["1"] * 41), "--ctx", 40, "--output-tokens")
-fails(2, "--ctx is decided when a model is packed", WORK / "by-hand.air", *GREEDY, "--ctx", 40)
+fails(2, "--ctx applies only to a GGUF file", WORK / "by-hand.air", *GREEDY, "--ctx", 40)
 fails(2, "is a model itself; leave out --source", MODEL, *GREEDY, "--source", WORK)
 fails(2, "--ram", MODEL, *GREEDY, "--ram", "much")
 
@@ -261,7 +261,7 @@ with open(Path(used["plan"]).with_suffix(".lock")) as lock:
     fcntl.flock(lock, fcntl.LOCK_SH)
     assert entries()[0]["in_use"]
     fails(8, "is in use", "cache", "rm", used["key"])
-    assert "is in use and stays" in start("cache", "rm", "--all").stderr
+    assert "is in use, so it is not removed" in start("cache", "rm", "--all").stderr
     assert len(entries()) == 1
     fcntl.flock(lock, fcntl.LOCK_EX)
     waiting = subprocess.Popen([BIN / "airrun", MODEL, *GREEDY, "--ctx", "42"], stdout=subprocess.PIPE,

@@ -150,7 +150,7 @@ TEST_F(CommandLineTest, Choices) {
 }
 
 TEST_F(CommandLineTest, MissingValues) {
-  EXPECT_EQ(bad({"a", "-n"}), "option --count needs a value, N");
+  EXPECT_EQ(bad({"a", "-n"}), "option --count needs a value, as in --count N");
   EXPECT_THAT(bad({"a", "-n", "--json"}), HasSubstr("'--json' follows"));
   EXPECT_THAT(bad({"a", "-p", "--temp=1"}), HasSubstr("'--temp=1' follows"));
   EXPECT_THAT(bad({"a", "-p", "--"}), HasSubstr("'--' follows"));

@@ -88,8 +88,8 @@ Result<double> DecodeRate::sample() {
     pool->run(Job::run, &job);
     const double seconds = monotonicSeconds() - start;
     if (job.hasFailed) {
-      return internalError("a chunk that was coded to measure the rate of "
-                           "decoding cannot be decoded");
+      return internalError("weights that were compressed to measure the rate "
+                           "of decoding cannot be decoded again");
     }
     if (seconds >= kSampleSeconds || turns >= kMostTurns) {
       return static_cast<double>(turns * kChunks * kChunkBytes * slots.size()) /

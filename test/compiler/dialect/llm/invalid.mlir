@@ -187,7 +187,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{3 heads cannot share 2 kv_heads; heads must be a multiple of kv_heads}}
+  // expected-error @+1 {{3 heads cannot share 2 kv_heads; the number of heads must be a multiple of kv_heads}}
   %y = llm.attention %x, %x, %x layer 0 heads 3 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -223,7 +223,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{heads 0, kv_heads 1, head_dim 4: all must be positive}}
+  // expected-error @+1 {{heads is 0, kv_heads is 1 and head_dim is 4; all must be positive}}
   %y = llm.attention %x, %x, %x layer 0 heads 0 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -287,7 +287,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{'Q9_9' is not a dtype}}
+  // expected-error @+1 {{'Q9_9' is not a dtype; name one such as F32 or Q4_K}}
   %y = llm.embed %ids <"t", Q9_9, 8x8> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -377,7 +377,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, laye
 // In the hyperparameters, the number of heads must be a multiple of the number
 // of KV heads.
 
-// expected-error @+1 {{the model's 2 heads cannot share 3 kv_heads; heads must be a multiple of kv_heads}}
+// expected-error @+1 {{the model's 2 heads cannot share 3 kv_heads; the number of heads must be a multiple of kv_heads}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 3, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -422,7 +422,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
-  // expected-error @+1 {{table 't' has a scale; only the weight of a linear may have one}}
+  // expected-error @+1 {{table 't' has a scale; only the weight of llm.linear may have one}}
   %x = llm.embed %ids <"t", F32, 8x8, scale "s"> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }

@@ -19,7 +19,7 @@ plan.tensor @t concat [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 8x4>] a
 
 // -----
 
-// expected-error @+1 {{source 'a' has dtype F16, but the tensor has F32; recipes do not convert}}
+// expected-error @+1 {{source 'a' has dtype F16, but the tensor has F32; a recipe cannot convert one dtype to another}}
 plan.tensor @t copy [#llm.weight<"a", F16, 8x8>] as F32 rows 8 x 8 bytes 256
 
 // -----
@@ -29,7 +29,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 9 x 8 bytes 288
 
 // -----
 
-// expected-error @+1 {{recipe vector must make exactly 1 row, with dtype F32 and layout rows}}
+// expected-error @+1 {{a tensor of recipe vector must have exactly 1 row, dtype F32 and layout rows}}
 plan.tensor @t vector [#llm.weight<"a", F16, 8>] as F16 rows 1 x 8 bytes 16
 
 // -----
@@ -44,12 +44,12 @@ plan.tensor @t vector [#llm.weight<"a", F32, 8>, #llm.weight<"b", F32, 4>] as F3
 
 // -----
 
-// expected-error @+1 {{recipe inverse_frequencies needs `rope`}}
+// expected-error @+1 {{recipe inverse_frequencies needs the attribute `rope`}}
 plan.tensor @t inverse_frequencies [] as F64 rows 1 x 2 bytes 16
 
 // -----
 
-// expected-error @+1 {{recipe inverse_frequencies must make 1 x 2 elements with dtype F64 and layout rows, but the tensor has 1 x 4 elements with dtype F64 and layout rows}}
+// expected-error @+1 {{a tensor of recipe inverse_frequencies must have 1 x 2 elements, dtype F64 and layout rows, but this one has 1 x 4 elements, dtype F64 and layout rows}}
 plan.tensor @t inverse_frequencies [] rope <norm, dim = 4, base = 1.0e4> as F64 rows 1 x 4 bytes 32
 
 // -----
@@ -59,22 +59,22 @@ plan.tensor @t inverse_frequencies [#llm.weight<"a", F32, 2>] rope <norm, dim = 
 
 // -----
 
-// expected-error @+1 {{recipe row_scales must make exactly 1 row, with dtype F32 and layout rows}}
+// expected-error @+1 {{a tensor of recipe row_scales must have exactly 1 row, dtype F32 and layout rows}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 8 x 1 bytes 32
 
 // -----
 
-// expected-error @+1 {{source 'a' is not a matrix}}
+// expected-error @+1 {{source 'a' is a vector, but recipe row_scales takes matrices}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 
 // -----
 
-// expected-error @+1 {{sources have 8 rows, but the tensor has 9 scales}}
+// expected-error @+1 {{sources have 8 rows, but the tensor has 9 scales; it must have one for each row}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 1 x 9 bytes 36
 
 // -----
 
-// expected-error @+1 {{only recipe inverse_frequencies may have `rope`}}
+// expected-error @+1 {{only recipe inverse_frequencies may have the attribute `rope`}}
 plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0e4> as F32 rows 1 x 8 bytes 32
 
 // -----
@@ -82,12 +82,12 @@ plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0
 // The number of bytes must be that of the layout. In layout x16, 9 rows of 8
 // float32 take as much space as 16 rows, because a row block has 16 rows.
 
-// expected-error @+1 {{bytes is 288, but the layout takes 512}}
+// expected-error @+1 {{bytes is 288, but a tensor of this dtype, layout and shape takes 512}}
 plan.tensor @t copy [#llm.weight<"a", F32, 9x8>] as F32 x16 9 x 8 bytes 288
 
 // -----
 
-plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{'x17' is not a layout}}
+plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{'x17' is not a layout; it must be rows or x16}}
   x17 8 x 8 bytes 256
 
 // -----
@@ -118,7 +118,7 @@ plan.segment @s weights codec none bytes 300
 
 // These cases break rules for a plan.executable.
 
-// expected-error @+1 {{entries must ascend, but 'a' follows 'b'}}
+// expected-error @+1 {{entries must be sorted and unique, but 'a' follows 'b'}}
 plan.executable @e abi 1 entries ["b", "a"]
 
 // -----
@@ -157,21 +157,21 @@ plan.kv F16 page_tokens 32 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
 
 // -----
 
-// expected-error @+1 {{the cache's size does not fit in 63 bits}}
+// expected-error @+1 {{the KV cache is larger than 2^63 - 1 bytes; reduce its context or slots}}
 plan.kv F16 page_tokens 64 layers 1000000000 kv_heads 1000000000 head_dim 4 context 512 slots 1
 
 // -----
 
 // This case breaks a rule for plan.limits.
 
-// expected-error @+1 {{has 65 outputs, but a batch has at most 64 tokens}}
+// expected-error @+1 {{max_outputs is 65; it must be at most max_tokens, which is 64}}
 plan.limits tokens 64 outputs 65
 
 // -----
 
 // These cases break rules for a plan.program.
 
-// expected-error @+1 {{has the empty range of 2 to 1 tokens}}
+// expected-error @+1 {{min_tokens is 2; it must be at most max_tokens, which is 1}}
 plan.program @p tokens 2 to 1 {
 }
 
@@ -194,7 +194,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'op' is missing}}
+    // expected-error @+1 {{spec: the kernel specification lacks the field 'op'}}
     plan.dispatch "k" {k = 8} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -205,7 +205,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'op' has a value of the wrong kind or out of range}}
+    // expected-error @+1 {{spec: the field 'op' of the kernel specification has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "normalise"} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -216,7 +216,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'k' has a value of the wrong kind or out of range}}
+    // expected-error @+1 {{spec: the field 'k' of the kernel specification has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "rms_norm", k = "8"} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -227,7 +227,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'k' has a value of the wrong kind or out of range}}
+    // expected-error @+1 {{spec: the field 'k' of the kernel specification has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "rms_norm", k = -8} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -238,7 +238,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'dtype' has a value of the wrong kind or out of range}}
+    // expected-error @+1 {{spec: the field 'dtype' of the kernel specification has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "rms_norm", dtype = "Q9_9"} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -333,7 +333,7 @@ plan.read @s before 0
 
 // These cases break rules for plan.placement.
 
-// expected-error @+1 {{keeps -1 bytes of a segment in RAM}}
+// expected-error @+1 {{keeps -1 bytes of a segment in RAM; the number must be 0 or more}}
 plan.placement resident [-1] ring 0 {
 }
 

@@ -102,7 +102,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{result has 8 columns, but q, k and v have 16}}
+  // expected-error @+1 {{result has 8 columns, but q, k and v together have 16}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -128,7 +128,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{qkv has 8 columns, but q, k and v have 16}}
+  // expected-error @+1 {{qkv has 8 columns, but q, k and v together have 16}}
   %y = plan.attn %x layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -138,7 +138,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{result has 8 columns, but the heads have 4 elements}}
+  // expected-error @+1 {{result has 8 columns, but all heads together have 4 elements}}
   %y = plan.attn %x layer 0 heads 2 kv_heads 1 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -148,7 +148,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{3 heads cannot share 2 kv_heads; heads must be a multiple of kv_heads}}
+  // expected-error @+1 {{3 heads cannot share 2 kv_heads; the number of heads must be a multiple of kv_heads}}
   %y = plan.attn %x layer 0 heads 3 kv_heads 2 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }

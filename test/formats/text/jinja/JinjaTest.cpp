@@ -195,11 +195,11 @@ TEST(JinjaTest, TaintMarksWhatTheCallerWrote) {
 TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
   const std::tuple<const char *, int, const char *> cases[] = {
       {"a\n  {{ x | nofilter }}", 4,
-       "template line 2, column 10: there is no filter 'nofilter' here"},
+       "template line 2, column 10: the filter 'nofilter' is not supported"},
       {"{% frob %}", 4,
-       "template line 1, column 4: there is no tag 'frob' here"},
+       "template line 1, column 4: the tag 'frob' is not supported"},
       {"{{ 1 is frob }}", 4,
-       "template line 1, column 9: there is no test 'frob' here"},
+       "template line 1, column 9: the test 'frob' is not supported"},
       {"{{ ('a' | safe).unescape() }}", 4,
        "template line 1, column 25: the method 'unescape' of a str is not "
        "supported"},

@@ -93,7 +93,7 @@ TEST(GbnfParserTest, ErrorsHaveAPlace) {
 TEST(GbnfParserTest, TokensNeedAVocabulary) {
   auto grammar = parseGbnf("root ::= <[1]>");
   ASSERT_FALSE(grammar.isOk());
-  EXPECT_THAT(grammar.status().message(), HasSubstr("no vocabulary"));
+  EXPECT_THAT(grammar.status().message(), HasSubstr("needs a vocabulary"));
 }
 
 TEST(GbnfParserTest, InvalidUtf8HasAPlace) {
