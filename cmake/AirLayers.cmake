@@ -14,7 +14,7 @@ set(AIR_LAYER_airpack_MAY_USE cli tune compiler codegen formats)
 set(AIR_LAYER_airrun_MAY_USE airrun cli runtime formats)
 set(AIR_LAYER_airgen_MAY_USE cli formats)
 set(AIR_LAYER_bench_MAY_USE bench cli tune codegen runtime formats)
-set(AIR_LAYER_gpubench_MAY_USE gpubench cli codegen formats)
+set(AIR_LAYER_gpubench_MAY_USE gpubench cli codegen runtime formats)
 set(AIR_LAYER_test_MAY_USE test formats codegen compiler runtime cli gpubench)
 
 define_property(TARGET PROPERTY AIR_LAYER BRIEF_DOCS "layer a target belongs to")

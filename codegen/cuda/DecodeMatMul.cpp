@@ -4,7 +4,7 @@
 #include "codegen/cuda/DecodeMatMulText.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/Literals.h"
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 
 #include <algorithm>
 #include <bit>

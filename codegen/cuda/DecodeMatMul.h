@@ -2,7 +2,7 @@
 //
 // The kernels compute y[token][row] = sum over columns of W[row][column] *
 // x[token][column], for up to 8 tokens. W is in layout T16
-// (codegen/layout/T16.h), x is float16 or float32 and y is float32; x and y are
+// (formats/plan/T16.h), x is float16 or float32 and y is float32; x and y are
 // stored token by token. Every size is a literal in the generated text.
 //
 // A kernel can also do the work around the matmul: normalise x before it

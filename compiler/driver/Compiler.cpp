@@ -1,6 +1,7 @@
 //===- Compiler.cpp - the stages, in order --------------------------------===//
 #include "compiler/driver/Compiler.h"
 
+#include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/emit/EmitPlan.h"
 #include "compiler/import/Importer.h"
@@ -147,6 +148,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   compile.pin = options.pin ? static_cast<int>(*options.pin) : -1;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
   compile.reference = options.reference;
+  compile.vram = options.vram;
   PlaceWeightsOptions place;
   place.reference = options.reference;
   place.ram = compile.ram;
@@ -154,6 +156,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   place.pin = compile.pin;
   place.vocabularyBytes = compile.vocabularyBytes;
   place.codec = options.codec;
+  place.vram = options.vram;
   if (options.codec == "auto" && !options.weightless && !options.reference) {
     place.planesRatio = codecRatio(source, plan::Codec::Planes);
     place.zstdRatio = codecRatio(source, plan::Codec::Zstd);
@@ -234,7 +237,8 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
   state->kernels = std::make_unique<KernelBuild>(state->options.background,
-                                                 state->options.kernelBytes);
+                                                 state->options.kernelBytes,
+                                                 state->options.cuda);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
   AIR_ASSIGN_OR_RETURN(state->tokenizer,
                        readVocabulary(state->source, state->options));
@@ -348,8 +352,69 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
   return list;
 }
 
+/// The name of a kernel's file, after the kinds of the steps that use it.
+static std::string fileNameOf(const std::set<std::string> &steps,
+                              const std::string &kernel) {
+  std::string name;
+  for (const std::string &step : steps) {
+    name += (name.empty() ? "" : "+") + step;
+  }
+  return name + "." + kernel;
+}
+
+/// Returns the kernels of a plan for a GPU, sorted by name. Compiles them
+/// unless `build` has done so.
+static Result<std::vector<KernelFile>>
+cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
+                KernelBuild &build, unsigned threads) {
+  std::map<std::string, std::set<std::string>> steps;
+  std::map<std::string, codegen::cuda::CudaSpec> specs;
+  Status status = Status::ok();
+  module.walk([&](ir::plan::DispatchOp dispatch) {
+    const std::string name = dispatch.getKernel().str();
+    steps[name].insert(
+        stringifyStepKind(
+            dispatch->getParentOfType<ir::plan::StepOp>().getKind())
+            .str());
+    Result<codegen::cuda::CudaSpec> spec =
+        ir::plan::cudaSpecFromAttr(dispatch.getSpec());
+    status = spec ? status : spec.status().withContext(name);
+    if (spec) {
+      specs.emplace(name, *spec);
+    }
+  });
+  AIR_RETURN_IF_ERROR(status);
+  if (build.cudaKernels().empty()) {
+    AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
+                         codegen::cuda::cudaTarget(profile.gpus.front().arch));
+    std::vector<codegen::cuda::CudaSpec> list;
+    for (const auto &[name, spec] : specs) {
+      list.push_back(spec);
+    }
+    AIR_RETURN_IF_ERROR(build.compileCuda(list, target, threads).status());
+  }
+  AIR_ASSIGN_OR_RETURN(const auto images, build.images());
+  std::map<std::string, KernelFile> files;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const codegen::cuda::CudaKernel &kernel = build.cudaKernels()[i];
+    KernelFile &file = files[kernel.name];
+    file.name = fileNameOf(steps[kernel.name], kernel.name);
+    file.cuda = kernel.text;
+    file.cubin.assign(images[i].begin(), images[i].end());
+  }
+  std::vector<KernelFile> sorted;
+  for (auto &[name, file] : files) {
+    sorted.push_back(std::move(file));
+  }
+  return sorted;
+}
+
 Result<std::vector<KernelFile>> Compiler::kernelFiles() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
+  if (!profile.gpus.empty()) {
+    return cudaKernelFiles(*state->module, profile, *state->kernels,
+                           state->options.threads);
+  }
   std::map<std::string, std::set<std::string>> steps;
   std::vector<codegen::KernelSpec> specs;
   Status status = Status::ok();
@@ -376,10 +441,7 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
   std::vector<KernelFile> files;
   for (codegen::KernelListing &listing : listings) {
     KernelFile file;
-    for (const std::string &step : steps[listing.name]) {
-      file.name += (file.name.empty() ? "" : "+") + step;
-    }
-    file.name += "." + listing.name;
+    file.name = fileNameOf(steps[listing.name], listing.name);
     file.listing = std::move(listing);
     files.push_back(std::move(file));
   }
@@ -396,6 +458,10 @@ Result<plan::PlanT> Compiler::plan() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan,
                        emitPlan(*state->module, state->source, state->tokenizer,
                                 state->sampling));
+  if (const std::string &version = state->kernels->cudaVersion();
+      !version.empty()) {
+    plan.codegen_fingerprint += ", " + version;
+  }
   if (state->options.weightless) {
     makeWeightless(plan);
   }
@@ -425,7 +491,7 @@ Result<uint64_t> Compiler::write(AtomicFile output,
   }
   bool isTooLarge = false;
   const KernelBytes kernels = {
-      .wait = [&]() -> Result<std::span<const uint8_t>> {
+      .wait = [&]() -> Result<std::vector<std::span<const uint8_t>>> {
         AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *compiled,
                              state->kernels->wait());
         isTooLarge = compiled->object.size() > state->kernels->reserved();
@@ -435,7 +501,7 @@ Result<uint64_t> Compiler::write(AtomicFile output,
               " bytes, but only " + std::to_string(state->kernels->reserved()) +
               " are reserved for them");
         }
-        return std::span<const uint8_t>(compiled->object);
+        return state->kernels->images();
       },
       .isDone = [&] { return state->kernels->isDone(); }};
   Result<uint64_t> bytes =

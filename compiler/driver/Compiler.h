@@ -16,6 +16,7 @@
 
 #include "codegen/KernelListing.h"
 #include "codegen/TileChoice.h"
+#include "codegen/cuda/CudaSpec.h"
 #include "compiler/emit/WritePlan.h"
 #include "compiler/planner/ModelNeeds.h"
 #include "compiler/transforms/KernelBuild.h"
@@ -49,6 +50,11 @@ struct CompileOptions {
   uint64_t context = 0;    ///< tokens per sequence; 0 means the default
   uint64_t slots = 0;      ///< number of sequences; 0 means the default
   uint64_t ram = 0;        ///< bytes of RAM; 0 means the target's memory
+  /// The size in bytes of the memory of the target's GPU; 0 means that of the
+  /// target.
+  uint64_t vram = 0;
+  /// Compiles the kernels of a GPU; null means NVRTC.
+  std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
@@ -92,7 +98,10 @@ struct KernelFile {
   /// "STEPS.KERNEL", where STEPS are the kinds in alphabetical order with '+'
   /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
-  codegen::KernelListing listing;
+  codegen::KernelListing listing; ///< of a kernel of the CPU
+  /// The text and the machine code of a kernel of a GPU; empty for the CPU.
+  std::string cuda;
+  std::vector<uint8_t> cubin;
 };
 
 /// Returns the names of the passes, in the order in which they run.

@@ -116,18 +116,22 @@ private:
 
   Status emitExecutables() {
     for (auto op : module.getOps<ir_plan::ExecutableOp>()) {
-      if (!op.getSegmentAttr() || !out.executables.empty()) {
-        return internalError("a plan must have exactly one executable, and it "
-                             "must be placed in a segment");
+      if (!op.getSegmentAttr()) {
+        return internalError("the executable '" + op.getSymName().str() +
+                             "' has not been placed in a segment");
       }
       auto record = std::make_unique<plan::ExecutableT>();
       record->segment = segments.lookup(op.getSegmentAttr().getAttr());
       record->abi_version = static_cast<uint32_t>(op.getAbiVersion());
       for (Attribute entry : op.getEntries()) {
-        entries[cast<StringAttr>(entry)] =
-            static_cast<uint32_t>(record->entries.size());
+        entries[cast<StringAttr>(entry)] = {
+            static_cast<uint32_t>(out.executables.size()),
+            static_cast<uint32_t>(record->entries.size())};
         record->entries.push_back(cast<StringAttr>(entry).str());
       }
+      record->device = static_cast<uint32_t>(op.getDevice());
+      record->format = record->device == 0 ? plan::CodeFormat::Object
+                                           : plan::CodeFormat::Cubin;
       out.executables.push_back(std::move(record));
     }
     return Status::ok();
@@ -145,12 +149,20 @@ private:
       record->offset = *op.getOffset();
       record->bytes = *op.getBytes();
       record->is_output = op.getIsOutput();
+      record->device = static_cast<uint32_t>(op.getDevice());
+      record->is_zeroed = op.getZeroed();
+      if (op.getIsOutput()) {
+        record->rows_from = static_cast<plan::RowsFrom>(op.getRows());
+      }
       out.buffers.push_back(std::move(record));
     }
     for (auto op : module.getOps<ir_plan::LimitsOp>()) {
       out.max_tokens = op.getMaxTokens();
       out.max_outputs = op.getMaxOutputs();
-      out.arena_bytes = op.getArenaBytes().value_or(0);
+      // All buffers are on the GPU, if the plan uses one.
+      (out.machine->devices.empty() ? out.arena_bytes
+                                    : out.machine->devices[0]->arena_bytes) =
+          op.getArenaBytes().value_or(0);
     }
     for (auto op : module.getOps<ir_plan::KvOp>()) {
       auto record = std::make_unique<plan::KvLayoutT>();
@@ -165,6 +177,9 @@ private:
       record->pages = static_cast<uint64_t>(op.getPages());
       record->context = op.getContext();
       record->slots = op.getSlots();
+      record->device = static_cast<uint32_t>(op.getDevice().value_or(0));
+      record->order =
+          record->device == 0 ? plan::KvOrder::Cpu : plan::KvOrder::Mma;
       out.kv = std::move(record);
     }
     return Status::ok();
@@ -192,6 +207,19 @@ private:
     return Status::ok();
   }
 
+  static std::unique_ptr<plan::GridT> gridOf(ir_plan::DispatchOp op) {
+    auto grid = std::make_unique<plan::GridT>();
+    grid->base_tiles = op.getBaseTiles();
+    grid->tokens_per_tile = op.getTokensPerTile();
+    grid->rows_from = static_cast<plan::RowsFrom>(op.getRows());
+    grid->rows_per_tile = op.getRowsPerTile();
+    if (op.getFirstTile()) {
+      grid->first_tile = *op.getFirstTile();
+      grid->tiles = *op.getEndTile() - *op.getFirstTile();
+    }
+    return grid;
+  }
+
   Result<std::unique_ptr<plan::DispatchT>>
   emitDispatch(ir_plan::DispatchOp op) {
     auto record = std::make_unique<plan::DispatchT>();
@@ -200,16 +228,17 @@ private:
       return internalError("no executable contains kernel '" +
                            op.getKernel().str() + "'");
     }
-    record->executable = 0;
-    record->entry = entry->second;
-    record->grid = std::make_unique<plan::GridT>();
-    record->grid->base_tiles = op.getBaseTiles();
-    record->grid->tokens_per_tile = op.getTokensPerTile();
-    record->grid->rows_from = static_cast<plan::RowsFrom>(op.getRows());
-    record->grid->rows_per_tile = op.getRowsPerTile();
-    if (op.getFirstTile()) {
-      record->grid->first_tile = *op.getFirstTile();
-      record->grid->tiles = *op.getEndTile() - *op.getFirstTile();
+    record->executable = entry->second.first;
+    record->entry = entry->second.second;
+    if (ir_plan::LaunchAttr launch = op.getLaunchAttr()) {
+      record->launch = std::make_unique<plan::LaunchT>();
+      record->launch->grid_x = launch.getGridX();
+      record->launch->grid_y = launch.getGridY();
+      record->launch->threads = launch.getThreads();
+      record->launch->shared_bytes = launch.getSharedBytes();
+      record->launch->dependent = launch.getDependent();
+    } else {
+      record->grid = gridOf(op);
     }
     for (auto binding : op.getBindings().getAsRange<ir_plan::BindingAttr>()) {
       auto bindingRecord = std::make_unique<plan::BindingT>();
@@ -223,6 +252,7 @@ private:
         bindingRecord->index = buffers.lookup(binding.getTarget().getAttr());
         break;
       case ir_plan::BindingKind::Kv:
+      case ir_plan::BindingKind::Batch:
         bindingRecord->index = static_cast<uint32_t>(binding.getLayer());
         break;
       }
@@ -268,6 +298,11 @@ private:
     }
     for (int64_t bytes : placement.getResident()) {
       record->resident.push_back(static_cast<uint64_t>(bytes));
+    }
+    const ArrayRef<int64_t> devices =
+        placement.getDevice().value_or(ArrayRef<int64_t>());
+    for (int64_t device : devices) {
+      record->device.push_back(static_cast<uint32_t>(device));
     }
     record->ring_bytes = placement.getRingBytes();
     for (auto op : placement.getOps<ir_plan::StreamOp>()) {
@@ -343,7 +378,8 @@ private:
   IndexOf segments;
   IndexOf tensors;
   IndexOf buffers;
-  IndexOf entries;
+  /// The executable and the entry of each kernel.
+  llvm::DenseMap<StringAttr, std::pair<uint32_t, uint32_t>> entries;
 };
 
 Result<const SourceTensor *> findSource(const ModelSource &source,
@@ -394,6 +430,10 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
   case ir_plan::Recipe::Concat:
     content.recipe =
         MatrixRecipe{std::move(sources), op.getLayout().getValue()};
+    break;
+  case ir_plan::Recipe::Interleave:
+    content.recipe =
+        MatrixRecipe{std::move(sources), op.getLayout().getValue(), kGluRows};
     break;
   case ir_plan::Recipe::RowScales:
     // The function has already returned for this recipe.

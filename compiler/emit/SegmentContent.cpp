@@ -69,6 +69,14 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
     return shapeError(tensor, "the total number of rows of its sources is",
                       rows, tensor.rows);
   }
+  if (recipe.interleavedRows != 0 &&
+      (recipe.sources.size() != 2 ||
+       rowsOf(*recipe.sources[0]) != rowsOf(*recipe.sources[1]) ||
+       rows % (2 * recipe.interleavedRows) != 0)) {
+    return shapeError(tensor,
+                      "its sources take turns, so their number of rows is",
+                      rows / 2, rowsOf(*recipe.sources[0]));
+  }
   AIR_ASSIGN_OR_RETURN(
       uint64_t bytes,
       layoutBytes(tensor.dtype, recipe.layout, tensor.rows, tensor.columns));
@@ -237,13 +245,24 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// The sources of `recipe`, one after another, form one matrix. Calls
-/// `visit(source, first, count)` for each source that contributes to the rows
-/// [firstRow, firstRow + rowCount) of that matrix; `first` is a row of the
-/// source.
+/// The sources of `recipe`, one after another or in turns, form one matrix.
+/// Calls `visit(source, first, count)` for each run of rows of a source among
+/// the rows [firstRow, firstRow + rowCount) of that matrix; `first` is a row of
+/// the source.
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
+  if (const uint64_t run = recipe.interleavedRows; run != 0) {
+    // Row r of the result is row r % run of run number r / run, and the runs of
+    // the two sources take turns.
+    for (uint64_t row = firstRow; row < firstRow + rowCount;) {
+      const uint64_t place = row % run;
+      const uint64_t count = std::min(run - place, firstRow + rowCount - row);
+      visit(*recipe.sources[row / run % 2], row / run / 2 * run + place, count);
+      row += count;
+    }
+    return;
+  }
   uint64_t begin = 0;
   for (const SourceTensor *source : recipe.sources) {
     uint64_t end = begin + rowsOf(*source);

@@ -24,11 +24,19 @@
 
 namespace air::compiler {
 
+/// The number of rows of each matrix that take turns in a matrix of gate and
+/// up. It is half a tile of layout t16 (gluRow() of
+/// codegen/cuda/DecodeMatMul.h).
+inline constexpr uint64_t kGluRows = 8;
+
 /// Packs the rows of one matrix, or of several matrices of the same dtype one
 /// after another, into a layout.
 struct MatrixRecipe {
   std::vector<const SourceTensor *> sources;
   Layout layout = Layout::Rows;
+  /// If it is not 0, there are two sources of equal shape, and so many rows of
+  /// each of them take turns.
+  uint64_t interleavedRows = 0;
 };
 
 /// Concatenates one or more vectors and converts every element to float32.

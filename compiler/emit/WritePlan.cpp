@@ -128,14 +128,14 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress) {
   uint64_t total = 0;
-  uint64_t reserved = 0; // size of the Kernels segment in bytes
+  std::vector<uint64_t> reserved; // sizes of the Kernels segments in bytes
   size_t weights = 0;
   std::vector<plan::SegmentKind> kinds;
   for (const auto &segment : plan.segments) {
     total += digestedBytes(plan, *segment);
     kinds.push_back(segment->kind);
     if (segment->kind == plan::SegmentKind::Kernels) {
-      reserved = segment->stored_bytes;
+      reserved.push_back(segment->stored_bytes);
     } else {
       ++weights;
     }
@@ -152,15 +152,26 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
       PlanWriter::create(std::move(output), std::move(plan), threads));
   uint64_t done = 0;
   size_t next = 0;
+  size_t nextKernels = 0;
   for (uint32_t index = 0; index < kinds.size(); ++index) {
     const bool isKernels = kinds[index] == plan::SegmentKind::Kernels;
-    std::span<const uint8_t> object;
+    std::vector<std::span<const uint8_t>> all;
     if (isKernels || kernels.isDone()) {
-      AIR_ASSIGN_OR_RETURN(object, kernels.wait());
+      AIR_ASSIGN_OR_RETURN(all, kernels.wait());
+      if (all.size() != reserved.size()) {
+        return internalError("the plan has " + std::to_string(reserved.size()) +
+                             " segments of kernels, but " +
+                             std::to_string(all.size()) + " were made");
+      }
     }
-    if (isKernels && object.size() != reserved) {
-      total = total - reserved + object.size();
-      AIR_RETURN_IF_ERROR(writer.shrinkSegment(index, object.size()));
+    std::span<const uint8_t> object;
+    if (isKernels) {
+      object = all[nextKernels];
+      const uint64_t stated = reserved[nextKernels++];
+      if (object.size() != stated) {
+        total = total - stated + object.size();
+        AIR_RETURN_IF_ERROR(writer.shrinkSegment(index, object.size()));
+      }
     }
     AIR_RETURN_IF_ERROR(
         writer.writeSegment(index, [&](const PlanWriter::Sink &sink) -> Status {

@@ -24,11 +24,12 @@ Status makeReference(plan::PlanT &plan,
 /// that are counted here.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
-/// Provides the content of the Kernels segment. Another thread may still be
+/// Provides the contents of the Kernels segments. Another thread may still be
 /// compiling the kernels.
 struct KernelBytes {
-  /// Waits until the content is complete, and returns it.
-  std::function<Result<std::span<const uint8_t>>()> wait;
+  /// Waits until the contents are complete, and returns them in the order of
+  /// the segments.
+  std::function<Result<std::vector<std::span<const uint8_t>>>()> wait;
   /// Returns whether wait() would return at once, with the content or with an
   /// error. writePlan() asks this before each segment, so that it need not
   /// write all weights if the kernels cannot be compiled.
@@ -37,7 +38,7 @@ struct KernelBytes {
 
 /// Writes `output` whole or not at all, and returns the file's size in bytes.
 /// `contents` describes the plan's segments of weights and tables in order
-/// (none for a weightless plan). The one Kernels segment gets what `kernels`
+/// (none for a weightless plan). The Kernels segments get what `kernels`
 /// provides, which may be fewer bytes than the plan states. Memory use does not
 /// depend on the model's size, and the written bytes do not depend on
 /// `threads`.

@@ -1,9 +1,10 @@
-//===- Budget.cpp - the RAM ledger, and advice when it does not fit -------===//
+//===- Budget.cpp - the ledgers of memory, and advice when it is short ----===//
 #include "compiler/planner/Budget.h"
 
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace air::compiler {
@@ -225,6 +226,90 @@ planPlacements(const WeightProblem &weights, const RamDemand &demand,
     }
   }
   return placements;
+}
+
+namespace {
+
+/// Adds up the items. Returns UINT64_MAX when the sum overflows.
+uint64_t sumOf(const std::vector<LedgerItem> &items) {
+  uint64_t sum = 0;
+  for (const LedgerItem &item : items) {
+    sum = checkedAdd(sum, item.bytes).value_or(UINT64_MAX);
+  }
+  return sum;
+}
+
+/// The items as "NAME SIZE, NAME SIZE".
+std::string textOf(const std::vector<LedgerItem> &items) {
+  return listOf(items).substr(std::string_view(", ").size());
+}
+
+} // namespace
+
+Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
+  const std::optional<uint64_t> own =
+      kvPages(demand.context, demand.slots, demand.kvPageTokens);
+  const std::optional<uint64_t> pages =
+      own ? checkedAdd(*own, uint64_t{1}) : std::nullopt;
+  const std::optional<uint64_t> kv =
+      pages ? checkedMul(*pages, demand.kvPageBytes) : std::nullopt;
+  const std::optional<uint64_t> tables =
+      checkedMul(4 * demand.tokens,
+                 kvPages(demand.context, 1, demand.kvPageTokens).value_or(0));
+  if (!kv || !tables) {
+    return doesNotFitError(
+        "a KV cache of " + std::to_string(demand.slots) + " x " +
+        std::to_string(demand.context) +
+        " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
+  }
+  // Of each token, the batch has an id, a position, and a row of the block
+  // tables. Each of these arrays is aligned.
+  constexpr uint64_t kAlignment = 64;
+  const uint64_t batch =
+      checkedAdd(2 * alignUp(4 * demand.tokens, kAlignment), *tables)
+          .value_or(UINT64_MAX);
+  VramLedger ledger;
+  ledger.items = {{"weights", demand.weights},
+                  {"kv", *kv},
+                  {"activations", demand.activations},
+                  {"batch", batch},
+                  {"kernels", demand.kernels}};
+  if (limit.bytes == 0) {
+    return ledger;
+  }
+  ledger.budget = limit.bytes - std::min(limit.bytes, kDriverBytes);
+  const uint64_t total = sumOf(ledger.items);
+  if (ledger.budget == 0 || total > ledger.budget) {
+    RamDemand cache;
+    cache.kvPageBytes = demand.kvPageBytes;
+    cache.kvPageTokens = demand.kvPageTokens;
+    cache.context = demand.context;
+    cache.slots = demand.slots;
+    return doesNotFitError(
+        "the plan needs " + byteTextUp(total) + " of VRAM (" +
+        textOf(ledger.items) + "), but " + limit.giver + " " +
+        byteText(limit.bytes) + ", of which the driver takes " +
+        byteText(kDriverBytes) + "; weights cannot be streamed to a GPU yet: " +
+        advice(cache, total - (*kv - demand.kvPageBytes), ledger.budget));
+  }
+  return ledger;
+}
+
+Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
+                                            uint64_t logitsBytes,
+                                            const RamLimit &limit) {
+  // The runtime copies through a ring of page-locked memory.
+  constexpr uint64_t kRingBytes = uint64_t{16} << 20;
+  std::vector<LedgerItem> items = {
+      {"process", processBytes},
+      {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
+  if (limit.bytes != 0 && sumOf(items) > limit.bytes) {
+    return doesNotFitError("the plan needs " + byteTextUp(sumOf(items)) +
+                           " of RAM (" + textOf(items) + "), but " +
+                           limit.giver + " " + byteText(limit.bytes) +
+                           "; choose more RAM");
+  }
+  return items;
 }
 
 } // namespace air::compiler

@@ -1,4 +1,4 @@
-//===- Budget.h - every byte of RAM that a plan takes -----------*- C++ -*-===//
+//===- Budget.h - every byte of memory that a plan takes --------*- C++ -*-===//
 //
 // One ledger lists weights, ring, KV cache, activations, scratch of all
 // threads, kernels, and what the process itself takes. Their sum must fit in
@@ -6,6 +6,8 @@
 // page bytes, even if sequences do not fill it. It takes precedence over
 // weights, because weights that do not fit are read from the disk once per
 // pass, but every step may need the whole cache.
+//
+// A plan that runs on a GPU has a second ledger for the memory of the GPU.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when the sum exceeds the
 // limit, with both numbers and what to change, or when a size overflows 64
@@ -84,6 +86,43 @@ uint64_t processBytes(uint64_t vocabularyBytes);
 Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);
+
+/// The VRAM that a GPU's driver and a display take.
+inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
+
+/// What a plan that runs on a GPU needs in the GPU's memory, in bytes.
+struct VramDemand {
+  uint64_t weights = 0; ///< of all segments of weights and tables, aligned
+  uint64_t kernels = 0;
+  uint64_t activations = 0;
+  uint64_t kvPageBytes = 0;
+  uint64_t kvPageTokens = 1;
+  uint64_t context = 0; ///< maximum number of tokens in a sequence
+  uint64_t slots = 1;   ///< number of sequences
+  uint64_t tokens = 1;  ///< of the largest batch
+};
+
+/// The memory of a GPU.
+struct VramLimit {
+  uint64_t bytes = 0; ///< with what the driver takes; 0: not known
+  std::string giver;  ///< for messages, for example "target 'rtx3060' has"
+};
+
+/// What a plan takes of the memory of a GPU.
+struct VramLedger {
+  uint64_t budget = 0; ///< the limit on the sum of the items; 0 = none
+  std::vector<LedgerItem> items;
+};
+
+/// Accounts for all VRAM of a plan. The KV cache has one page more than its
+/// sequences need, for the padding of batches.
+Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
+
+/// Returns the ledger of the RAM that a plan takes that runs on a GPU: the
+/// process, and page-locked memory through which bytes are copied, including
+/// `logitsBytes`. Its limit is limit.bytes; 0 = none.
+Result<std::vector<LedgerItem>>
+planGpuHost(uint64_t processBytes, uint64_t logitsBytes, const RamLimit &limit);
 
 } // namespace air::compiler
 

@@ -11,7 +11,8 @@ namespace air::compiler {
 PassPrediction predictPass(std::vector<LinkLoad> links) {
   PassPrediction prediction;
   bool known = true;
-  uint64_t dram = 0;
+  uint64_t memory = 0;       // of the device that computes
+  std::string name = "dram"; // of the link to that memory
   uint64_t cpu = 0;
   uint64_t disk = 0;
   for (const LinkLoad &load : links) {
@@ -29,20 +30,20 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
         static_cast<unsigned __int128>(load.bytesPerPass) * 1'000'000'000U;
     const auto nanoseconds =
         static_cast<uint64_t>((scaled + load.bandwidth - 1) / load.bandwidth);
-    (load.link == "disk"  ? disk
-     : load.link == "cpu" ? cpu
-                          : dram) = nanoseconds;
+    const bool isMemory = load.link != "disk" && load.link != "cpu";
+    (isMemory ? memory : load.link == "cpu" ? cpu : disk) = nanoseconds;
+    name = isMemory ? load.link : name;
   }
   if (known) {
     const double cores =
-        overlappedTime(static_cast<double>(dram), static_cast<double>(cpu));
+        overlappedTime(static_cast<double>(memory), static_cast<double>(cpu));
     const auto reading = static_cast<double>(disk);
     prediction.nanoseconds =
         static_cast<uint64_t>(std::ceil(passTime(cores, reading)));
     if (prediction.nanoseconds != 0) {
-      prediction.limit = reading > cores                          ? "disk"
-                         : 2 * static_cast<double>(dram) >= cores ? "dram"
-                                                                  : "cpu";
+      prediction.limit = reading > cores                            ? "disk"
+                         : 2 * static_cast<double>(memory) >= cores ? name
+                                                                    : "cpu";
     }
   }
   prediction.links = std::move(links);

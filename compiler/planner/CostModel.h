@@ -27,7 +27,7 @@
 namespace air::compiler {
 
 struct LinkLoad {
-  std::string link; ///< "dram", "cpu" or "disk"
+  std::string link; ///< "dram" or "vram", "cpu", or "disk"
   uint64_t bytesPerPass = 0;
   uint64_t bandwidth = 0; ///< in bytes/s; 0 = not known
 };

@@ -16,6 +16,7 @@
 #ifndef AIRPACK_COMPILER_PLANNER_EXPLAIN_H
 #define AIRPACK_COMPILER_PLANNER_EXPLAIN_H
 
+#include "compiler/planner/Budget.h"
 #include "compiler/planner/ModelNeeds.h"
 #include "compiler/planner/ResidencySolver.h"
 #include "formats/machine/MachineProfile.h"
@@ -34,8 +35,6 @@ inline constexpr double kTokensPerPrompt = 256;
 /// to reach while reading a prompt. docs/performance.md has 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
-/// The VRAM that a GPU's driver and a display take.
-inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
 /// The time to hand over from the CPU to the GPU or back. Each layer has two

@@ -1,5 +1,7 @@
 //===- CompileKernels.cpp - compiles all kernels into one object ----------===//
+#include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/transforms/GpuDemand.h"
 #include "compiler/transforms/KernelBuild.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
@@ -26,6 +28,9 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
+    if (!profile.gpus.empty()) {
+      return compileForGpu(profile);
+    }
     // The kernels are sorted by name, so that the object depends only on the
     // set of kernels.
     std::map<std::string, codegen::KernelSpec> specs;
@@ -80,6 +85,55 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
       AIR_RETURN_IF_ERROR(used.wait().status());
     }
     setBytes(used.reserved());
+    return Status::ok();
+  }
+
+  /// Compiles the kernels of a GPU, each of which is the only entry of an
+  /// executable.
+  Status compileForGpu(const MachineProfile &profile) {
+    ModuleOp module = getOperation();
+    AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
+                         codegen::cuda::cudaTarget(profile.gpus.front().arch));
+    // Compiling takes seconds, so a plan that does not fit is refused before.
+    AIR_RETURN_IF_ERROR(
+        planVram(vramDemandOf(module), vramLimitOf(vram, profile)).status());
+    std::map<std::string, codegen::cuda::CudaSpec> specs;
+    Status status = Status::ok();
+    module.walk([&](DispatchOp dispatch) {
+      Result<codegen::cuda::CudaSpec> spec =
+          cudaSpecFromAttr(dispatch.getSpec());
+      if (!spec) {
+        status = spec.status().withContext(dispatch.getKernel().str());
+        return;
+      }
+      specs.emplace(dispatch.getKernel().str(), *spec);
+    });
+    AIR_RETURN_IF_ERROR(status);
+    std::vector<codegen::cuda::CudaSpec> list;
+    SmallVector<SegmentOp> segments;
+    for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+      const auto spec =
+          executable.getEntries().size() == 1
+              ? specs.find(cast<StringAttr>(executable.getEntries()[0]).str())
+              : specs.end();
+      segments.push_back(SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
+          executable, executable.getSegmentAttr()));
+      if (spec == specs.end() || !segments.back()) {
+        return internalError("the executable '" +
+                             executable.getSymName().str() +
+                             "' must have a segment and one kernel that a "
+                             "dispatch names");
+      }
+      list.push_back(spec->second);
+    }
+    KernelBuild own(false, 0);
+    KernelBuild &used = build != nullptr ? *build : own;
+    AIR_ASSIGN_OR_RETURN(
+        const std::vector<std::span<const uint8_t>> cubins,
+        used.compileCuda(list, target, std::max(1U, unsigned{threads})));
+    for (const auto &[segment, cubin] : llvm::zip_equal(segments, cubins)) {
+      segment.setRawBytes(cubin.size());
+    }
     return Status::ok();
   }
 

@@ -21,6 +21,9 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
+    if (!profile.gpus.empty()) {
+      return predictGpu(profile);
+    }
     uint64_t weightBytes = 0;
     double operandBytes = 0;
     uint64_t operandRate = 0;
@@ -44,6 +47,25 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     }
     for (PlacementOp placement : module.getOps<PlacementOp>()) {
       predictDecode(placement, always, profile);
+    }
+    return Status::ok();
+  }
+
+  /// Predicts a pass that reads all weights from the memory of the GPU.
+  Status predictGpu(const MachineProfile &profile) {
+    uint64_t weightBytes = 0;
+    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
+      if (program.getMinTokens() == 1) {
+        program.walk([&](DispatchOp dispatch) {
+          weightBytes += dispatch.getWeightBytes();
+        });
+      }
+    }
+    for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {
+      predictDecode(
+          placement,
+          {{"vram", weightBytes, profile.gpus.front().memoryBandwidth}},
+          profile);
     }
     return Status::ok();
   }

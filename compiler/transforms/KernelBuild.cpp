@@ -48,6 +48,34 @@ void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
   }
 }
 
+Result<std::vector<std::span<const uint8_t>>>
+KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
+                         const codegen::cuda::CudaTarget &target,
+                         unsigned threads) {
+  if (!cuda) {
+    AIR_ASSIGN_OR_RETURN(cuda, codegen::cuda::openNvrtcCompiler());
+  }
+  version = cuda->version();
+  for (const codegen::cuda::CudaSpec &spec : specs) {
+    AIR_ASSIGN_OR_RETURN(
+        codegen::cuda::CudaKernel kernel,
+        codegen::cuda::generateKernel(spec, target, cuda->intrinsics()));
+    kernels.push_back(std::move(kernel));
+  }
+  AIR_ASSIGN_OR_RETURN(
+      cubins, codegen::cuda::compileKernels(kernels, target, *cuda, threads));
+  end = monotonicSeconds();
+  return images();
+}
+
+Result<std::vector<std::span<const uint8_t>>> KernelBuild::images() {
+  AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *compiled, wait());
+  if (cubins.empty()) {
+    return std::vector<std::span<const uint8_t>>{compiled->object};
+  }
+  return std::vector<std::span<const uint8_t>>(cubins.begin(), cubins.end());
+}
+
 Result<const codegen::KernelArtifact *> KernelBuild::wait() {
   thread.join();
   AIR_RETURN_IF_ERROR(status);

@@ -7,6 +7,8 @@
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
 //
+// Kernels of a GPU are compiled at once, so their sizes are exact.
+//
 // Ownership: the destructor waits until nothing is being compiled.
 // Thread-safety: one thread. Errors: those of codegen::compileKernels().
 //
@@ -15,10 +17,14 @@
 #define AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H
 
 #include "codegen/KernelSpec.h"
+#include "codegen/cuda/CudaSpec.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/support/Thread.h"
 
 #include <atomic>
+#include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace air::compiler {
@@ -31,8 +37,12 @@ public:
   static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
 
   /// If `background` is true, start() returns before the kernels are compiled.
-  explicit KernelBuild(bool background, uint64_t reservedEach = kReservedBytes)
-      : isBackground(background), bytesEach(reservedEach) {}
+  /// `cudaCompiler` compiles kernels of a GPU; null means NVRTC.
+  explicit KernelBuild(
+      bool background, uint64_t reservedEach = kReservedBytes,
+      std::shared_ptr<const codegen::cuda::CudaCompiler> cudaCompiler = nullptr)
+      : isBackground(background), bytesEach(reservedEach),
+        cuda(std::move(cudaCompiler)) {}
   ~KernelBuild() { thread.join(); }
   KernelBuild(const KernelBuild &) = delete;
   KernelBuild &operator=(const KernelBuild &) = delete;
@@ -41,6 +51,23 @@ public:
   /// start() compiles them itself. May be called once.
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
+
+  /// Generates and compiles the kernels of a GPU, and returns their machine
+  /// code, in the order of `specs`. May be called once, instead of start().
+  /// Errors are those of generateKernel(), compileKernels() and
+  /// openNvrtcCompiler() (codegen/cuda/CudaSpec.h).
+  Result<std::vector<std::span<const uint8_t>>>
+  compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
+              const codegen::cuda::CudaTarget &target, unsigned threads);
+
+  /// The name and version of the compiler that compileCuda() has used; "" if it
+  /// has not been called.
+  const std::string &cudaVersion() const { return version; }
+
+  /// The kernels that compileCuda() has compiled, in the order of its results.
+  const std::vector<codegen::cuda::CudaKernel> &cudaKernels() const {
+    return kernels;
+  }
 
   /// The number of bytes that start() will reserve for `count` kernels, unless
   /// it compiles them itself and they turn out to be larger.
@@ -58,6 +85,10 @@ public:
   /// artifact without entries.
   Result<const codegen::KernelArtifact *> wait();
 
+  /// Waits as wait() does, and returns the content of each segment of kernels,
+  /// in the order in which the kernels were given.
+  Result<std::vector<std::span<const uint8_t>>> images();
+
   /// The time in seconds at which the build ended, on the clock of
   /// monotonicSeconds(). wait() must have been called.
   double endSeconds() const { return end; }
@@ -69,6 +100,10 @@ private:
   bool isBackground;
   uint64_t bytesEach;
   uint64_t reservedBytes = 0;
+  std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
+  std::string version;
+  std::vector<codegen::cuda::CudaKernel> kernels;
+  std::vector<std::vector<uint8_t>> cubins;
   // The thread writes the members below, and sets `done` last.
   Status status;
   codegen::KernelArtifact artifact;

@@ -55,6 +55,9 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
   case Arithmetic::BFloat16:
     ops.bf16Dot += count;
     break;
+  case Arithmetic::Float16:
+    // Only kernels of a GPU, which this function does not measure.
+    break;
   }
 }
 

@@ -50,23 +50,41 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       }
     }
 
-    std::set<std::string> kernels;
+    std::set<std::string> kernels;    // of the CPU
+    std::set<std::string> gpuKernels; // each is an executable of its own
     module.walk([&](DispatchOp dispatch) {
-      kernels.insert(dispatch.getKernel().str());
+      (dispatch.getLaunch() ? gpuKernels : kernels)
+          .insert(dispatch.getKernel().str());
     });
-    auto segment = SegmentOp::create(builder, module.getLoc(), "kernels",
-                                     SegmentKind::Kernels, Codec::None,
-                                     /*raw_bytes=*/0);
-    StringAttr segmentName = symbols.insert(segment);
     SmallVector<StringRef> entries(kernels.begin(), kernels.end());
-    auto executable = ExecutableOp::create(
-        builder, module.getLoc(), "cpu", AIR_KERNEL_ABI_VERSION,
-        builder.getStrArrayAttr(entries), FlatSymbolRefAttr::get(segmentName));
-    symbols.insert(executable);
+    if (!entries.empty()) {
+      addExecutable(builder, symbols, "kernels", "cpu", entries, 0);
+    }
+    for (const std::string &kernel : gpuKernels) {
+      addExecutable(builder, symbols, "kernel." + kernel, kernel,
+                    StringRef(kernel), 1);
+    }
     for (StepOp step : gathers) {
       AIR_RETURN_IF_ERROR(packStep(builder, symbols, step, SegmentKind::Table));
     }
     return Status::ok();
+  }
+
+  /// Adds an executable with a segment of its own.
+  void addExecutable(OpBuilder &builder, SymbolTable &symbols,
+                     StringRef segmentName, StringRef name,
+                     ArrayRef<StringRef> entries, int64_t device) {
+    Location loc = getOperation().getLoc();
+    auto segment =
+        SegmentOp::create(builder, loc, segmentName, SegmentKind::Kernels,
+                          Codec::None, /*raw_bytes=*/0);
+    auto executable =
+        ExecutableOp::create(builder, loc, builder.getStringAttr(name),
+                             builder.getI64IntegerAttr(AIR_KERNEL_ABI_VERSION),
+                             builder.getStrArrayAttr(entries),
+                             FlatSymbolRefAttr::get(symbols.insert(segment)),
+                             builder.getI64IntegerAttr(device));
+    symbols.insert(executable);
   }
 
   /// Puts the tensors of `step` that have no place yet into a new segment.

@@ -1,6 +1,7 @@
 //===- PlaceWeights.cpp - divides weights between RAM and disk ------------===//
 #include "compiler/planner/Budget.h"
 #include "compiler/planner/CodecChoice.h"
+#include "compiler/transforms/GpuDemand.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/RamDemand.h"
@@ -23,6 +24,9 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
     const RamLimit limit = ramLimitOf({ram, disk, pin}, profile);
+    if (!profile.gpus.empty()) {
+      return placeOnGpu(profile, limit);
+    }
     AIR_ASSIGN_OR_RETURN(std::vector<BudgetedPlacement> placements,
                          placementsWith(limit, profile));
     const bool isForced = codec == "planes" || codec == "zstd";
@@ -68,6 +72,66 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     if (limit.pinned) {
       DecisionOp::create(builder, module.getLoc(), "pin",
                          std::to_string(*limit.pinned), DecidedBy::User);
+    }
+    return Status::ok();
+  }
+
+  /// Creates the only placement of a plan that runs on a GPU: everything is in
+  /// the GPU's memory.
+  Status placeOnGpu(const MachineProfile &profile, const RamLimit &limit) {
+    ModuleOp module = getOperation();
+    AIR_RETURN_IF_ERROR(checkGpuOptions());
+    const VramLimit memory = vramLimitOf(vram, profile);
+    AIR_ASSIGN_OR_RETURN(const VramLedger ledger,
+                         planVram(vramDemandOf(module), memory));
+    AIR_ASSIGN_OR_RETURN(const std::vector<LedgerItem> host,
+                         planGpuHost(processBytesOf(module, vocabularyBytes),
+                                     logitsBytesOf(module), limit));
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    {
+      const auto segments = llvm::range_size(module.getOps<SegmentOp>());
+      const SmallVector<int64_t> resident(segments, 0);
+      const SmallVector<int64_t> devices(segments, 1);
+      OpBuilder::InsertionGuard guard(builder);
+      const Location loc = module.getLoc();
+      auto op = PlacementOp::create(
+          builder, loc, builder.getDenseI64ArrayAttr(resident),
+          builder.getI64IntegerAttr(0), builder.getDenseI64ArrayAttr(devices));
+      builder.createBlock(&op.getBody());
+      BudgetOp::create(builder, loc, Tier::Vram, ledger.budget);
+      BudgetOp::create(builder, loc, Tier::Ram, limit.bytes);
+      for (const LedgerItem &item : ledger.items) {
+        BudgetItemOp::create(builder, loc, item.name, Tier::Vram, item.bytes);
+      }
+      for (const LedgerItem &item : host) {
+        BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
+      }
+    }
+    const auto decide = [&](StringRef name, uint64_t bytes, bool isUser) {
+      DecisionOp::create(builder, module.getLoc(), name,
+                         bytes == 0 ? "unlimited" : std::to_string(bytes),
+                         isUser ? DecidedBy::User : DecidedBy::Default);
+    };
+    decide("ram", limit.bytes, ram != 0);
+    decide("vram", memory.bytes, vram != 0);
+    return Status::ok();
+  }
+
+  /// Refuses what a plan on a GPU cannot have.
+  Status checkGpuOptions() {
+    if (pin >= 0) {
+      return unsupportedError("--pin: all weights of a plan for a GPU stay in "
+                              "its memory; leave the option out");
+    }
+    if (codec == "planes" || codec == "zstd") {
+      return unsupportedError("--codec " + codec.getValue() +
+                              ": weights for a GPU cannot be coded; leave the "
+                              "option out");
+    }
+    if (reference) {
+      return unsupportedError("--reference: the matrices of a plan for a GPU "
+                              "must be stored in the plan; leave the option "
+                              "out");
     }
     return Status::ok();
   }
@@ -209,7 +273,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     };
     auto op = PlacementOp::create(builder, loc,
                                   builder.getDenseI64ArrayAttr(resident),
-                                  size(placement.weights.ringBytes));
+                                  size(placement.weights.ringBytes),
+                                  /*device=*/DenseI64ArrayAttr());
     builder.createBlock(&op.getBody());
     BudgetOp::create(builder, loc, Tier::Ram, placement.budget);
     for (const LedgerItem &item : placement.items) {

@@ -33,7 +33,10 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
                           ? limits.front().getMaxOutputs()
                           : limits.front().getMaxTokens();
       rows = std::min(rows, buffer.getMostRows().value_or(rows));
-      std::optional<uint64_t> padded = checkedAlignUp(rows, AIR_TOKEN_PADDING);
+      std::optional<uint64_t> padded =
+          buffer.getFixed()         ? 1
+          : buffer.getDevice() != 0 ? rows
+                                    : checkedAlignUp(rows, AIR_TOKEN_PADDING);
       std::optional<uint64_t> bytes =
           padded ? checkedMul(*padded, sizeof(float)) : std::nullopt;
       bytes =
@@ -61,6 +64,16 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
                                  binding.getAccess() != Access::Write);
             }
           }
+        }
+      }
+    }
+    // Counters keep their zeros from pass to pass, so they are alive in every
+    // step.
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      for (ProgramUses &uses : problem.programs) {
+        if (buffers[i].getZeroed() && !uses.steps.empty()) {
+          uses.steps.front().emplace_back(static_cast<uint32_t>(i));
+          uses.steps.back().emplace_back(static_cast<uint32_t>(i));
         }
       }
     }

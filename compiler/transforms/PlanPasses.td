@@ -15,7 +15,8 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     Replaces `plan.graph` with the tensors and buffers that kernels bind, and
     with one `plan.program` for each class of batch sizes. Kernels, their grids
     and their layouts come from codegen/ for the target, which is recorded on the
-    module as `plan.target`. Later passes may assume that the target has every
+    module as `plan.target`. If the target has a GPU, all kernels are for the GPU
+    (CudaLowering.h), and batches have at most 8 tokens. Later passes may assume that the target has every
     kernel that a dispatch names.
   }];
   let options = [
@@ -49,7 +50,8 @@ def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
     with a chunk of its own. A tensor that
     several steps use is in the segment of the first. A segment for the kernels
     follows the weights; compile-kernels sets its size. Steps of kind embed only
-    gather rows, so what no other step uses is in a table at the end.
+    gather rows, so what no other step uses is in a table at the end. Each kernel
+    of a GPU is an executable with a segment of its own.
   }];
 }
 
@@ -98,6 +100,7 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
   let description = [{
     The object itself is handed to the driver; the module records its size. The
     driver may compile in the background, and reserve a size until it is done.
+    The kernels of a GPU become one cubin each.
   }];
   let options = [
     Option<"threads", "threads", "unsigned", "1",
@@ -107,7 +110,8 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
     Option<"pin", "pin", "int", "-1", "As in place-weights">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "As in place-weights">,
-    Option<"reference", "reference", "bool", "false", "As in place-weights">];
+    Option<"reference", "reference", "bool", "false", "As in place-weights">,
+    Option<"vram", "vram", "uint64_t", "0", "As in place-weights">];
 }
 
 def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
@@ -117,7 +121,7 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
     fit of the weights is read from the disk in every pass. Fails when the rest
     does not fit. If the share that stays in RAM is given, there is only one
-    placement. Also chooses the codec of each segment of weights.
+    placement. For a GPU, there is one, with everything in the GPU's memory. Also chooses the codec of each segment of weights.
   }];
   let options = [
     Option<"ram", "ram", "uint64_t", "0",
@@ -138,7 +142,10 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
            "planes">,
     Option<"zstdRatio", "zstd-ratio", "double", "1.0",
            "Coded bytes divided by uncoded bytes of all other weights with the "
-           "codec zstd">];
+           "codec zstd">,
+    Option<"vram", "vram", "uint64_t", "0",
+           "Size in bytes of the memory of the target's GPU; 0 means that of the "
+           "target">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {

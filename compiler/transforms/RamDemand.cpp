@@ -17,16 +17,7 @@ using namespace air::ir::plan;
 
 namespace air::compiler {
 
-RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
-                      uint64_t vocabularyBytes, bool reference) {
-  RamDemand demand;
-  demand.threads = profile.cores;
-  demand.process = processBytes(vocabularyBytes);
-  for (SegmentOp segment : module.getOps<SegmentOp>()) {
-    if (segment.getKind() == SegmentKind::Kernels) {
-      demand.kernels += segment.getRawBytes();
-    }
-  }
+uint64_t processBytesOf(ModuleOp module, uint64_t vocabularyBytes) {
   // A process has a copy of the metadata, which contains all digests. The room
   // that processBytes() leaves holds the first MiB of them.
   constexpr uint64_t kFreeDigestBytes = uint64_t{1} << 20;
@@ -35,12 +26,26 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
     digests += segment.getRawBytes() / chunkBytes * sizeof(Digest);
   }
+  return processBytes(vocabularyBytes) + digests -
+         std::min(digests, kFreeDigestBytes);
+}
+
+RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
+                      uint64_t vocabularyBytes, bool reference) {
+  RamDemand demand;
+  demand.threads = profile.cores;
+  demand.process = processBytesOf(module, vocabularyBytes);
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
-    if (segment.getCodec() != Codec::None) {
-      demand.staging = codedStagingBytes(chunkBytes);
+    if (segment.getKind() == SegmentKind::Kernels) {
+      demand.kernels += segment.getRawBytes();
     }
   }
-  demand.process += digests - std::min(digests, kFreeDigestBytes);
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    if (segment.getCodec() != Codec::None) {
+      demand.staging =
+          codedStagingBytes(digestChunkBytes(plan::SegmentKind::Weights));
+    }
+  }
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
     demand.activations = limits.getArenaBytes().value_or(0);
   }

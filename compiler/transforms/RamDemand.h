@@ -20,6 +20,10 @@ namespace air::compiler {
 RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
                       uint64_t vocabularyBytes, bool reference);
 
+/// Returns the RAM that airrun itself takes for the module's plan, including
+/// the digests of its segments.
+uint64_t processBytesOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
+
 /// Returns the segments of weights and the tables, in the order of the module,
 /// and which steps of any program need them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);

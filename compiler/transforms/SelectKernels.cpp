@@ -1,5 +1,6 @@
 //===- SelectKernels.cpp - plan.graph -> programs of dispatches -----------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/transforms/CudaLowering.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/StepLowering.h"
@@ -88,8 +89,15 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     AIR_ASSIGN_OR_RETURN(codegen::Precision precision, leastPrecision());
 
     OpBuilder builder(graph);
+    if (!profile.gpus.empty()) {
+      AIR_RETURN_IF_ERROR(
+          lowerToGpu(builder, graph, models.front().getHyperparameters()));
+      graph.erase();
+      setTarget(module, profile);
+      return Status::ok();
+    }
     AIR_ASSIGN_OR_RETURN(
-        KvOp kv, createKv(builder, models.front().getHyperparameters()));
+        KvOp kv, createKv(builder, models.front().getHyperparameters(), 0));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
                      IntegerAttr());
     StepLowering lowering(graph, kv, profile, precision);
@@ -108,6 +116,31 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     graph.erase();
     setTarget(module, profile);
     return Status::ok();
+  }
+
+  /// Makes a plan that runs as a whole on the target's GPU.
+  Status lowerToGpu(OpBuilder &builder, GraphOp graph,
+                    HyperparametersAttr hyperparameters) {
+    AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget cuda,
+                         codegen::cuda::cudaTarget(machine->gpus.front().arch));
+    if (isTuned) {
+      return unsupportedError("the tiles of a GPU's kernels cannot be measured "
+                              "here; leave out --tune");
+    }
+    if (!activations.empty()) {
+      return unsupportedError("--activations: kernels of a GPU multiply "
+                              "float16 activations; leave the option out");
+    }
+    if (kvType == "f32") {
+      return unsupportedError("--kv-type f32: kernels of a GPU need a KV cache "
+                              "of float16; leave the option out");
+    }
+    maxTokens = CudaLowering::kMaxTokens;
+    maxOutputs = CudaLowering::kMaxTokens;
+    AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, hyperparameters, 1));
+    LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
+                     IntegerAttr());
+    return CudaLowering(graph, kv, *machine, cuda).run();
   }
 
   /// Returns the spec with the tile sizes that were measured for its kernel, if
@@ -199,8 +232,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                       activations + "'");
   }
 
-  Result<KvOp> createKv(OpBuilder &builder,
-                        HyperparametersAttr hyperparameters) {
+  /// Creates the KV cache in the memory of `device`.
+  Result<KvOp> createKv(OpBuilder &builder, HyperparametersAttr hyperparameters,
+                        uint64_t device) {
     Location loc = builder.getUnknownLoc();
     if (!kvType.empty() && kvType != "f16" && kvType != "f32") {
       return usageError("kv-type must be f16 or f32, not '" + kvType + "'");
@@ -223,7 +257,10 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     auto decide = [&](StringRef name, const std::string &value, DecidedBy by) {
       DecisionOp::create(builder, loc, name, value, by);
     };
-    decide("activations", activations.empty() ? "i8" : activations.getValue(),
+    decide("activations",
+           device != 0           ? "f16"
+           : activations.empty() ? "i8"
+                                 : activations.getValue(),
            activations.empty() ? DecidedBy::Default : DecidedBy::User);
     decide("context", std::to_string(context),
            contextTokens != 0          ? DecidedBy::User
@@ -260,7 +297,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         builder.getI64IntegerAttr(hyperparameters.getKvHeads()),
         builder.getI64IntegerAttr(hyperparameters.getHeadDim()),
         builder.getI64IntegerAttr(static_cast<int64_t>(context)),
-        builder.getI64IntegerAttr(static_cast<int64_t>(sequences)));
+        builder.getI64IntegerAttr(static_cast<int64_t>(sequences)),
+        device == 0 ? IntegerAttr()
+                    : builder.getI64IntegerAttr(static_cast<int64_t>(device)));
   }
 
   Status createProgram(OpBuilder &builder, Location loc,
@@ -304,7 +343,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
             entry->rowsFrom == codegen::RowsFrom::Outputs ? RowsFrom::Outputs
                                                           : RowsFrom::Tokens,
             entry->weightBytes, entry->flopsPerRow, entry->scratchBytes,
-            ir::plan::arithmeticOf(spec), dispatch.overlap);
+            ir::plan::arithmeticOf(spec), dispatch.overlap,
+            /*launch=*/LaunchAttr());
       }
     }
     return Status::ok();

@@ -16,24 +16,13 @@ namespace air::compiler {
 using codegen::KernelOp;
 using codegen::KernelSpec;
 
-static uint64_t columnsOf(Value activation) {
-  return static_cast<uint64_t>(ir::llm::columnsOf(activation));
-}
-
-static std::string nameOf(DType dtype) {
-  return std::string(air::info(dtype).name);
-}
-
 StepLowering::StepLowering(GraphOp graphOp, KvOp kvOp,
                            const MachineProfile &profile,
                            codegen::Precision least)
-    : graph(graphOp), kv(kvOp), target(profile), precision(least),
-      builder(graphOp), symbols(graphOp->getParentOfType<ModuleOp>()),
-      context(graphOp.getContext()) {}
+    : LoweringContext(graphOp, kvOp, profile), precision(least) {}
 
 Result<std::vector<LoweredStep>> StepLowering::run() {
   Block &body = graph.getBody().front();
-  logits = cast<ReturnOp>(body.getTerminator()).getLogits();
   for (Operation &op : body) {
     if (auto head = dyn_cast<HeadOp>(op)) {
       multiplied.insert(head.getWeight().getName());
@@ -124,9 +113,7 @@ Status StepLowering::lowerPositions() {
     spec.op = KernelOp::RopeAngles;
     spec.ropeDim = dim;
     spec.scale = static_cast<float>(rope.getMagnitude().convertToDouble());
-    std::string table = addTensor(Recipe::InverseFrequencies, {}, rope,
-                                  DType::F64, Layout::Rows, 1, dim / 2);
-    add(spec, {symbol(table), symbol(ropes[i].angles)});
+    add(spec, {symbol(addFrequencies(rope)), symbol(ropes[i].angles)});
   }
   return Status::ok();
 }
@@ -173,18 +160,7 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
   uint64_t heads = op.getHeads();
   uint64_t kvHeads = op.getKvHeads();
   uint64_t headDim = op.getHeadDim();
-  if (kvHeads != kv.getKvHeads() || headDim != kv.getHeadDim()) {
-    return unsupportedError(
-        "the layer has " + std::to_string(kvHeads) + " KV heads of " +
-        std::to_string(headDim) + " elements, but the model's KV cache has " +
-        std::to_string(kv.getKvHeads()) + " KV heads of " +
-        std::to_string(kv.getHeadDim()) +
-        " elements; layers of different shapes are not supported");
-  }
-  if (!op.getRopeAttr()) {
-    return unsupportedError("attention without rotary positions is not "
-                            "supported; q and k must have the attribute rope");
-  }
+  AIR_RETURN_IF_ERROR(checkCache(op));
   std::string x = bufferOf[op.getX()];
   if (op.getNormAttr()) {
     std::string normed =
@@ -381,121 +357,7 @@ Status StepLowering::lowerMatMul(MatMulOp op) {
                    y, shape, /*overlap=*/false);
 }
 
-// ---- buffers ----------------------------------------------------------------
-
-std::string StepLowering::takeBuffer(const std::string &name,
-                                     uint64_t rowElements, RowsFrom rows,
-                                     bool isOutput, uint64_t mostRows) {
-  std::string pool = name + "/" + std::to_string(rowElements) + "/" +
-                     stringifyRowsFrom(rows).str() + "/" +
-                     std::to_string(mostRows);
-  std::vector<std::string> &unused = freeOf[pool];
-  if (!unused.empty() && !isOutput) {
-    std::string symbol = std::move(unused.back());
-    unused.pop_back();
-    return symbol;
-  }
-  IntegerAttr most =
-      mostRows == 0 ? IntegerAttr()
-                    : builder.getI64IntegerAttr(static_cast<int64_t>(mostRows));
-  auto op = BufferOp::create(builder, graph.getLoc(), name, rowElements, rows,
-                             most, isOutput, IntegerAttr(), IntegerAttr());
-  std::string symbol = symbols.insert(op).str();
-  poolOf[symbol] = std::move(pool);
-  return symbol;
-}
-
-std::string StepLowering::stepBuffer(const std::string &name,
-                                     uint64_t rowElements, RowsFrom rows,
-                                     uint64_t mostRows) {
-  return ofStep.emplace_back(
-      takeBuffer(name, rowElements, rows, /*isOutput=*/false, mostRows));
-}
-
-std::string StepLowering::resultBuffer(Value result, const std::string &name,
-                                       RowsFrom rows) {
-  std::string symbol = takeBuffer(result == logits ? "logits" : name,
-                                  columnsOf(result), rows, result == logits);
-  bufferOf[result] = symbol;
-  return symbol;
-}
-
-void StepLowering::freeBuffers(Operation *op) {
-  auto free = [&](const std::string &symbol) {
-    freeOf[poolOf[symbol]].push_back(symbol);
-  };
-  for (const std::string &symbol : ofStep) {
-    free(symbol);
-  }
-  ofStep.clear();
-  // The result of a step may be in the buffer of an operand. Therefore the uses
-  // of results are added before those of operands are subtracted.
-  for (Value result : op->getResults()) {
-    usesToCome[bufferOf[result]] +=
-        static_cast<uint64_t>(llvm::range_size(result.getUses()));
-  }
-  SmallVector<std::string> touched;
-  for (Value operand : op->getOperands()) {
-    if (auto known = bufferOf.find(operand); known != bufferOf.end()) {
-      usesToCome[known->second] -= 1;
-      touched.push_back(known->second);
-    }
-  }
-  for (Value result : op->getResults()) {
-    touched.push_back(bufferOf[result]);
-  }
-  llvm::sort(touched);
-  touched.erase(llvm::unique(touched), touched.end());
-  for (const std::string &symbol : touched) {
-    if (usesToCome[symbol] == 0) {
-      free(symbol);
-    }
-  }
-}
-
-Attribute StepLowering::symbol(StringRef name) const {
-  return FlatSymbolRefAttr::get(context, name);
-}
-
-Attribute StepLowering::kvOf(int64_t layer) const {
-  return IntegerAttr::get(IntegerType::get(context, 64), layer);
-}
-
 // ---- tensors ----------------------------------------------------------------
-
-std::string StepLowering::addTensor(Recipe recipe, ArrayRef<WeightAttr> sources,
-                                    RopeAttr rope, DType dtype, Layout layout,
-                                    uint64_t rows, uint64_t columns) {
-  std::string name;
-  for (WeightAttr source : sources) {
-    bool isScale = recipe == Recipe::RowScales && !source.getScale().empty();
-    name += (name.empty() ? "" : "+") +
-            (isScale ? source.getScale() : source.getName()).str();
-  }
-  if (recipe == Recipe::InverseFrequencies) {
-    name = "inverse_frequencies";
-  }
-  std::string key = name + "/" + stringifyRecipe(recipe).str() + "/" +
-                    std::string(layoutName(layout));
-  if (recipe != Recipe::InverseFrequencies) {
-    if (auto known = tensorByKey.find(key); known != tensorByKey.end()) {
-      return known->second;
-    }
-  }
-  SmallVector<Attribute> list(sources.begin(), sources.end());
-  auto op = TensorOp::create(
-      builder, graph.getLoc(), builder.getStringAttr(name),
-      RecipeAttr::get(context, recipe), builder.getArrayAttr(list), rope,
-      DTypeAttr::get(context, dtype), LayoutAttr::get(context, layout),
-      builder.getI64IntegerAttr(static_cast<int64_t>(rows)),
-      builder.getI64IntegerAttr(static_cast<int64_t>(columns)),
-      builder.getI64IntegerAttr(
-          static_cast<int64_t>(*layoutBytes(dtype, layout, rows, columns))),
-      FlatSymbolRefAttr(), IntegerAttr());
-  std::string symbol = symbols.insert(op).str();
-  tensorByKey[key] = symbol;
-  return symbol;
-}
 
 Result<Layout> StepLowering::firstLayout(KernelSpec spec,
                                          ArrayRef<Layout> candidates) const {
@@ -538,29 +400,6 @@ StepLowering::matrixFor(const KernelSpec &spec, ArrayRef<WeightAttr> sources) {
       Layout layout,
       firstLayout(spec, codegen::supportedLayouts(spec.dtype, target)));
   return addMatrix(sources, layout);
-}
-
-Attribute StepLowering::vectorFor(ArrayRef<WeightAttr> sources) {
-  uint64_t elements = 0;
-  for (WeightAttr source : sources) {
-    elements += static_cast<uint64_t>(source.getColumns());
-  }
-  return symbol(addTensor(Recipe::Vector, sources, RopeAttr(), DType::F32,
-                          Layout::Rows, 1, elements));
-}
-
-bool StepLowering::isScaled(ArrayRef<WeightAttr> matrices) {
-  return llvm::any_of(
-      matrices, [](WeightAttr matrix) { return !matrix.getScale().empty(); });
-}
-
-Attribute StepLowering::rowScalesOf(ArrayRef<WeightAttr> matrices) {
-  uint64_t rows = 0;
-  for (WeightAttr matrix : matrices) {
-    rows += static_cast<uint64_t>(matrix.getRows());
-  }
-  return symbol(addTensor(Recipe::RowScales, matrices, RopeAttr(), DType::F32,
-                          Layout::Rows, 1, rows));
 }
 
 // ---- dispatches -------------------------------------------------------------

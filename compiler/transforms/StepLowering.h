@@ -10,10 +10,6 @@
 // class within the requested precision. Its input is packed before it, once for
 // each step and format.
 //
-// Buffers: layers share buffers. A buffer becomes free after the last step that
-// uses its value, and the next value of the same name and shape takes it. Only
-// values whose lifetimes overlap need separate buffers.
-//
 // Matrices: q, k and v are concatenated when their dtypes are equal and either
 // all or none have a bias. gate and up are computed by one kernel when their
 // dtypes are equal. A table from which rows are only gathered keeps the
@@ -27,10 +23,8 @@
 #ifndef AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
 #define AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
 
-#include "codegen/KernelSpec.h"
-#include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/transforms/LoweringContext.h"
 
-#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace air::compiler {
@@ -56,7 +50,7 @@ struct LoweredStep {
   std::vector<LoweredDispatch> dispatches;
 };
 
-class StepLowering {
+class StepLowering : LoweringContext {
 public:
   /// New ops are inserted before `graph`, in the module that contains it.
   StepLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
@@ -87,44 +81,12 @@ private:
   Status lowerMatMul(ir::plan::MatMulOp op);
   Status lowerPositions();
 
-  // The functions below manage buffers.
-
-  /// Returns a free buffer of that name and shape, or a new one if none is
-  /// free.
-  std::string takeBuffer(const std::string &name, uint64_t rowElements,
-                         ir::plan::RowsFrom rows, bool isOutput = false,
-                         uint64_t mostRows = 0);
-  /// Returns a buffer that becomes free after the current step. If `mostRows`
-  /// is not 0, only programs with at most that many tokens may bind it.
-  std::string stepBuffer(const std::string &name, uint64_t rowElements,
-                         ir::plan::RowsFrom rows, uint64_t mostRows = 0);
-  /// Returns a buffer that holds `result` until its last use.
-  std::string resultBuffer(mlir::Value result, const std::string &name,
-                           ir::plan::RowsFrom rows);
-  /// Frees the buffers whose values have no use after the step `op`.
-  void freeBuffers(mlir::Operation *op);
-  // The two functions below return an operand of a kernel. `symbol` returns a
-  // buffer or a tensor by name, and `kvOf` returns a layer's KV cache.
-  // codegen/KernelBindings.h defines how the kernel accesses each operand.
-  mlir::Attribute symbol(llvm::StringRef name) const;
-  mlir::Attribute kvOf(int64_t layer) const;
-
   // The functions below create tensors and choose their layouts.
   Result<Layout> firstLayout(codegen::KernelSpec spec,
                              llvm::ArrayRef<Layout> candidates) const;
   Result<Matrix> matrixFor(const codegen::KernelSpec &spec,
                            llvm::ArrayRef<ir::plan::WeightAttr> sources);
   Matrix addMatrix(llvm::ArrayRef<ir::plan::WeightAttr> sources, Layout layout);
-  mlir::Attribute vectorFor(llvm::ArrayRef<ir::plan::WeightAttr> sources);
-  /// Returns whether any of the matrices has a scale (see WeightAttr).
-  static bool isScaled(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
-  /// Returns a tensor that repeats the scale of each matrix once per row of the
-  /// matrix.
-  mlir::Attribute rowScalesOf(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
-  std::string addTensor(ir::plan::Recipe recipe,
-                        llvm::ArrayRef<ir::plan::WeightAttr> sources,
-                        ir::plan::RopeAttr rope, DType dtype, Layout layout,
-                        uint64_t rows, uint64_t columns);
 
   // The functions below add dispatches to the current step.
   void add(const codegen::KernelSpec &spec,
@@ -147,25 +109,8 @@ private:
                    llvm::ArrayRef<ir::plan::WeightAttr> biases,
                    llvm::StringRef y, codegen::KernelSpec shape, bool overlap);
 
-  ir::plan::GraphOp graph;
-  ir::plan::KvOp kv;
-  const MachineProfile &target;
   codegen::Precision precision;
-  mlir::OpBuilder builder;
-  mlir::SymbolTable symbols;
-  mlir::MLIRContext *context;
-
-  mlir::Value logits;
-  llvm::DenseMap<mlir::Value, std::string> bufferOf;
-  llvm::StringMap<uint64_t> usesToCome; ///< remaining uses of a buffer's value
-  std::vector<std::string> ofStep;      ///< buffers for the current step only
-  /// Maps a buffer to its pool. The buffers of a pool have the same name and
-  /// shape.
-  llvm::StringMap<std::string> poolOf;
-  /// Maps a pool to its free buffers.
-  llvm::StringMap<std::vector<std::string>> freeOf;
   std::vector<Rope> ropes;
-  llvm::StringMap<std::string> tensorByKey;
   llvm::StringSet<> multiplied; ///< weights of matmul and head steps
   llvm::StringMap<Layout> sharedLayout;
   struct Packed {

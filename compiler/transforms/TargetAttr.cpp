@@ -85,6 +85,19 @@ void setTarget(ModuleOp module, const MachineProfile &profile) {
     entries.push_back(
         builder.getNamedAttr("cpu", ratesAttr(builder, profile.cpu)));
   }
+  for (const GpuProfile &gpu : profile.gpus) {
+    NamedAttribute fields[] = {
+        builder.getNamedAttr("name", builder.getStringAttr(gpu.name)),
+        builder.getNamedAttr("arch", builder.getStringAttr(gpu.arch)),
+        builder.getNamedAttr("multiprocessors", number(gpu.multiprocessors)),
+        builder.getNamedAttr("memory_bytes", number(gpu.memoryBytes)),
+        builder.getNamedAttr("memory_bandwidth", number(gpu.memoryBandwidth)),
+        builder.getNamedAttr("transfer_bandwidth",
+                             number(gpu.transferBandwidth)),
+    };
+    entries.push_back(
+        builder.getNamedAttr("gpu", builder.getDictionaryAttr(fields)));
+  }
   module->setAttr(kTargetAttr, builder.getDictionaryAttr(entries));
 }
 
@@ -113,6 +126,22 @@ struct Reader {
     }
   }
 };
+
+GpuProfile readGpu(DictionaryAttr entries, std::string &missing) {
+  Reader reader{entries, ""};
+  GpuProfile gpu;
+  gpu.name = reader.text("name");
+  gpu.arch = reader.text("arch");
+  uint64_t multiprocessors = reader.number("multiprocessors");
+  reader.note("multiprocessors",
+              multiprocessors <= std::numeric_limits<uint32_t>::max());
+  gpu.multiprocessors = static_cast<uint32_t>(multiprocessors);
+  gpu.memoryBytes = reader.number("memory_bytes");
+  gpu.memoryBandwidth = reader.number("memory_bandwidth");
+  gpu.transferBandwidth = reader.number("transfer_bandwidth");
+  missing = reader.missing;
+  return gpu;
+}
 
 CpuRates readRates(DictionaryAttr entries, std::string &missing) {
   CpuRates rates;
@@ -185,6 +214,15 @@ Result<MachineProfile> targetOf(ModuleOp module) {
       profile.cpu = readRates(rates, missing);
     }
     reader.note("cpu." + missing, missing.empty());
+  }
+  if (Attribute gpu = entries.get("gpu")) {
+    auto fields = dyn_cast<DictionaryAttr>(gpu);
+    reader.note("gpu", static_cast<bool>(fields));
+    std::string missing;
+    if (fields) {
+      profile.gpus.push_back(readGpu(fields, missing));
+    }
+    reader.note("gpu." + missing, missing.empty());
   }
   if (!reader.missing.empty()) {
     return corruptError("plan.target has no valid '" + reader.missing + "'");

@@ -13,6 +13,8 @@
 
 namespace air::compiler {
 
+/// Records `profile` as `plan.target`. The GPU, if any, must be one for which
+/// plans can be made; its rate of arithmetic is not recorded.
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
 /// Returns the machine profile that `plan.target` describes. A Corrupt error

@@ -31,6 +31,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
     std::map<std::string, uint64_t> most; // limits on tokens, by buffer
+    std::vector<uint32_t> zeroed;         // buffers that keep their zeros
     uint64_t programTokens = 0;
     uint64_t tokens = 0;
     uint64_t outputs = 0;
@@ -50,8 +51,14 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
         most.emplace(name, *buffer.getMostRows());
         rows = *buffer.getMostRows() < rows ? *buffer.getMostRows() : rows;
       }
-      while (rows % AIR_TOKEN_PADDING != 0) {
+      if (buffer.getFixed()) {
+        rows = 1;
+      }
+      while (buffer.getDevice() == 0 && rows % AIR_TOKEN_PADDING != 0) {
         ++rows;
+      }
+      if (buffer.getZeroed()) {
+        zeroed.push_back(static_cast<uint32_t>(indexOf.size()));
       }
       uint64_t needed = rows * buffer.getRowElements() * 4;
       if (needed / 4 / buffer.getRowElements() != rows ||
@@ -102,6 +109,11 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
       }
     });
     AIR_RETURN_IF_ERROR(status);
+    for (ProgramUses &program : problem.programs) {
+      for (std::vector<BufferUse> &step : program.steps) {
+        step.insert(step.end(), zeroed.begin(), zeroed.end());
+      }
+    }
     return verifyArena(problem, plan);
   }
 };

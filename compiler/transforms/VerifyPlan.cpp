@@ -6,6 +6,8 @@
 // it lies inside its segment.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cuda/Intrinsics.h"
+#include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/planner/Placement.h"
 #include "compiler/planner/Schedule.h"
@@ -195,9 +197,52 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     size_t index = 0;
     for (PlacementOp op : getOperation().getOps<PlacementOp>()) {
       AIR_RETURN_IF_ERROR(
-          verifyPlacement(op, problem, indexOf)
+          (op.getDevice() ? verifyGpuPlacement(op)
+                          : verifyPlacement(op, problem, indexOf))
               .withContext("placement " + std::to_string(index)));
       ++index;
+    }
+    return Status::ok();
+  }
+
+  /// Checks a placement in which everything is in the memory of the GPU.
+  Status verifyGpuPlacement(PlacementOp op) {
+    const ArrayRef<int64_t> devices = *op.getDevice();
+    for (int64_t device : devices) {
+      if (device != 1) {
+        return verificationError("a segment is on device " +
+                                 std::to_string(device) +
+                                 ", but all must be on device 1");
+      }
+    }
+    uint64_t needed = 0;
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      needed += segment.getRawBytes();
+    }
+    for (KvOp kv : getOperation().getOps<KvOp>()) {
+      needed += static_cast<uint64_t>((kv.getPages() + 1) * kv.getPageBytes());
+    }
+    for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
+      needed += limits.getArenaBytes().value_or(0);
+    }
+    std::map<Tier, uint64_t> sums;
+    for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {
+      sums[item.getTier()] += item.getBytes();
+    }
+    if (sums[Tier::Vram] < needed) {
+      return verificationError("its items count " +
+                               std::to_string(sums[Tier::Vram]) +
+                               " bytes of VRAM, but segments, KV cache and "
+                               "buffers take " +
+                               std::to_string(needed));
+    }
+    for (BudgetOp budget : op.getOps<BudgetOp>()) {
+      if (budget.getBytes() != 0 &&
+          sums[budget.getTier()] > budget.getBytes()) {
+        return verificationError(
+            "its items take " + std::to_string(sums[budget.getTier()]) +
+            " bytes of a budget of " + std::to_string(budget.getBytes()));
+      }
     }
     return Status::ok();
   }
@@ -299,6 +344,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     Status status = Status::ok();
     getOperation().walk([&](DispatchOp dispatch) {
       named.insert(dispatch.getKernel().str());
+      if (dispatch.getLaunch()) {
+        status = verifyGpuDispatch(dispatch, profile, symbols);
+        return status.isOk() ? WalkResult::advance() : WalkResult::interrupt();
+      }
       status = verifyDispatch(dispatch, profile);
       status = status.isOk() ? verifyBindings(dispatch, symbols) : status;
       return status.isOk() ? WalkResult::advance() : WalkResult::interrupt();
@@ -322,6 +371,93 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                                    std::to_string(entries.size()) +
                                    " entries, but dispatches name " +
                                    std::to_string(named.size()) + " kernels");
+  }
+
+  /// Does for a kernel of a GPU what verifyDispatch() and verifyBindings() do
+  /// for one of the CPU.
+  Status verifyGpuDispatch(DispatchOp dispatch, const MachineProfile &profile,
+                           const SymbolTable &symbols) {
+    namespace cuda = codegen::cuda;
+    const std::string name = dispatch.getKernel().str();
+    if (profile.gpus.empty()) {
+      return verificationError("dispatch '" + name +
+                               "' has a launch, but the target has no GPU");
+    }
+    AIR_ASSIGN_OR_RETURN(const cuda::CudaTarget target,
+                         cuda::cudaTarget(profile.gpus.front().arch));
+    AIR_ASSIGN_OR_RETURN(const cuda::CudaSpec spec,
+                         cudaSpecFromAttr(dispatch.getSpec()));
+    // Layers share kernels, and generating their text takes time.
+    auto [known, isNew] = generated.try_emplace(name);
+    if (isNew) {
+      AIR_ASSIGN_OR_RETURN(
+          known->second.kernel,
+          cuda::generateKernel(spec, target, cuda::deviceIntrinsicsText()));
+      known->second.bindings = cuda::cudaBindings(spec, known->second.kernel);
+      known->second.spec = dispatch.getSpec();
+    }
+    const cuda::CudaKernel &kernel = known->second.kernel;
+    LaunchAttr launch = dispatch.getLaunchAttr();
+    if (kernel.name != name || known->second.spec != dispatch.getSpec() ||
+        launch.getGridX() != kernel.gridX ||
+        launch.getGridY() != kernel.gridY ||
+        launch.getThreads() != kernel.threads ||
+        launch.getSharedBytes() != kernel.sharedBytes) {
+      return verificationError("dispatch '" + name +
+                               "' does not match its kernel '" + kernel.name +
+                               "' in name, spec or launch");
+    }
+    const std::vector<cuda::CudaBinding> &wanted = known->second.bindings;
+    if (wanted.size() != dispatch.getBindings().size()) {
+      return verificationError("dispatch '" + name + "' has " +
+                               std::to_string(dispatch.getBindings().size()) +
+                               " bindings, but its kernel takes " +
+                               std::to_string(wanted.size()));
+    }
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
+      if (!gpuBindingFits(wanted[i], binding, symbols)) {
+        return verificationError("dispatch '" + name + "' binds something as " +
+                                 wanted[i].name +
+                                 " whose kind, access, layout or size differs "
+                                 "from what the kernel takes");
+      }
+    }
+    return Status::ok();
+  }
+
+  bool gpuBindingFits(const codegen::cuda::CudaBinding &want,
+                      BindingAttr binding, const SymbolTable &symbols) {
+    if (static_cast<uint32_t>(binding.getKind()) !=
+            static_cast<uint32_t>(want.kind) ||
+        static_cast<uint32_t>(binding.getAccess()) !=
+            static_cast<uint32_t>(want.access)) {
+      return false;
+    }
+    switch (binding.getKind()) {
+    case BindingKind::Batch:
+      return binding.getLayer() == static_cast<int64_t>(want.array);
+    case BindingKind::Kv: {
+      auto caches = getOperation().getOps<KvOp>();
+      return !caches.empty() &&
+             static_cast<uint64_t>(binding.getLayer()) <
+                 (*caches.begin()).getLayers() &&
+             (*caches.begin()).getDevice() == uint64_t{1};
+    }
+    case BindingKind::Tensor: {
+      auto tensor = symbols.lookup<TensorOp>(binding.getTarget().getAttr());
+      return tensor && tensor.getBytes() == want.bytes &&
+             (want.name == "weights") ==
+                 (tensor.getLayout().getValue() == Layout::T16);
+    }
+    case BindingKind::Buffer: {
+      auto buffer = symbols.lookup<BufferOp>(binding.getTarget().getAttr());
+      return buffer && buffer.getDevice() == 1 &&
+             buffer.getBytes().value_or(0) >= want.bytes &&
+             buffer.getZeroed() == (want.name == "counters");
+    }
+    }
+    return false;
   }
 
   static Status verifyDispatch(DispatchOp dispatch,
@@ -412,6 +548,14 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            spec.kvDtype == kv.getDtype().getValue() &&
            spec.kvPageBytes == static_cast<uint64_t>(kv.getPageBytes());
   }
+
+  /// What is known of a kernel of a GPU.
+  struct Generated {
+    DictionaryAttr spec;
+    codegen::cuda::CudaKernel kernel;
+    std::vector<codegen::cuda::CudaBinding> bindings;
+  };
+  std::map<std::string, Generated> generated; ///< by name
 };
 
 } // namespace

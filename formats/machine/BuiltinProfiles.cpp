@@ -162,20 +162,30 @@ Result<MachineProfile> resolveMachine(const std::string &spec) {
         knownTargets());
   }
   return unsupportedError("target '" + spec + "' is not known; " +
-                          knownTargets() +
-                          ", or, with --explain, a GPU: " + gpuNames());
+                          knownTargets() + "; GPUs: " + gpuNames() +
+                          " (those of AMD and Intel with --explain only)");
 }
 
 Result<MachineProfile> resolveProfile(const std::string &spec) {
   AIR_ASSIGN_OR_RETURN(MachineProfile machine, resolveMachine(spec));
-  if (!machine.gpus.empty()) {
+  if (machine.gpus.empty()) {
+    return machine;
+  }
+  const GpuProfile &gpu = machine.gpus.front();
+  if (gpu.backend != GpuBackend::Cuda) {
     return unsupportedError(
         "target '" + spec + "' needs the " +
-        std::string(backendTitle(machine.gpus.front().backend)) +
+        std::string(backendTitle(gpu.backend)) +
         " backend, which this version does not have (with --explain, the "
-        "target "
-        "is supported); " +
+        "target is supported); " +
         knownTargets());
+  }
+  if (!canPlanFor(gpu)) {
+    return unsupportedError(
+        "target '" + spec + "' has a GPU with arch '" + gpu.arch + "' and " +
+        std::to_string(gpu.multiprocessors) +
+        " multiprocessors; kernels are made for a known arch (such as sm_86) "
+        "and number of multiprocessors, so add them to the profile");
   }
   return machine;
 }
@@ -195,7 +205,12 @@ Result<MachineProfile> withCpu(const MachineProfile &machine,
   if (std::optional<MachineProfile> host = hostClass(spec)) {
     changed = std::move(*host);
   } else {
-    AIR_ASSIGN_OR_RETURN(changed, resolveProfile(spec));
+    AIR_ASSIGN_OR_RETURN(changed, resolveMachine(spec));
+    if (!changed.gpus.empty()) {
+      return unsupportedError("'" + spec +
+                              "' is a machine with a GPU, not a CPU; " +
+                              knownTargets());
+    }
   }
   changed.name = machine.name;
   changed.gpus = machine.gpus;

@@ -20,6 +20,16 @@ std::string_view backendName(GpuBackend backend) {
   return backend == GpuBackend::Cuda ? "cuda" : "vulkan";
 }
 
+/// The most multiprocessors for which there are kernels.
+constexpr uint64_t kMaxMultiprocessors = 1024;
+
+/// Whether `name` is "sm_" and 1 to 13 digits and letters from a to f.
+bool isArchName(std::string_view name) {
+  return name.size() > 3 && name.size() <= 16 && name.starts_with("sm_") &&
+         name.substr(3).find_first_not_of("0123456789abcdef") ==
+             std::string_view::npos;
+}
+
 Status readGpu(const ProfileJson &object, const std::string &where,
                const std::string &prefix, GpuProfile &gpu) {
   static constexpr const char *kKeys[] = {"name",
@@ -27,7 +37,9 @@ Status readGpu(const ProfileJson &object, const std::string &where,
                                           "memory_bytes",
                                           "memory_bandwidth",
                                           "transfer_bandwidth",
-                                          "f16_ops"};
+                                          "f16_ops",
+                                          "arch",
+                                          "multiprocessors"};
   const ProfileFields fields(object, where, prefix);
   AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "a GPU"));
   AIR_RETURN_IF_ERROR(fields.readText("name", gpu.name));
@@ -45,6 +57,16 @@ Status readGpu(const ProfileJson &object, const std::string &where,
     AIR_RETURN_IF_ERROR(
         fields.readNumber(number.key, 0, kMaxProfileNumber, gpu.*number.field));
   }
+  AIR_RETURN_IF_ERROR(fields.readText("arch", gpu.arch));
+  if (!gpu.arch.empty() && !isArchName(gpu.arch)) {
+    return fields.fail("arch", "is " + ProfileFields::shown(gpu.arch) +
+                                   "; it must be sm_ followed by digits and "
+                                   "a letter, such as sm_86");
+  }
+  uint64_t multiprocessors = 0;
+  AIR_RETURN_IF_ERROR(fields.readNumber("multiprocessors", 0,
+                                        kMaxMultiprocessors, multiprocessors));
+  gpu.multiprocessors = static_cast<uint32_t>(multiprocessors);
   return Status::ok();
 }
 
@@ -87,6 +109,8 @@ ProfileJson gpusJson(const std::vector<GpuProfile> &gpus) {
     for (const Number &number : kNumbers) {
       object[number.key] = gpu.*number.field;
     }
+    object["arch"] = gpu.arch;
+    object["multiprocessors"] = gpu.multiprocessors;
     list.push_back(std::move(object));
   }
   return list;

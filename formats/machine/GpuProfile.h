@@ -1,8 +1,7 @@
 //===- GpuProfile.h - a GPU as data -----------------------------*- C++ -*-===//
 //
-// What airpack needs to know about a GPU to predict what a model would do on
-// it. No plan contains this yet: a plan's kernels are for the CPU, and only
-// `airpack --explain` uses the GPU of a machine.
+// What airpack needs to know about a GPU to make a plan for it, or to predict
+// what a model would do on it.
 //
 // In the JSON of a profile, the GPUs are the list "gpus". It has at most one
 // entry, and is only written if there is a GPU. An entry is an object with the
@@ -11,6 +10,10 @@
 //   backend           "cuda" or "vulkan" (required)
 //   memory_bytes, memory_bandwidth, transfer_bandwidth, f16_ops
 //                     0..2^63-1; 0 when absent, which means "not known"
+//   arch              as NVRTC names it, such as "sm_86"; "" when absent
+//   multiprocessors   0..1024; 0 when absent
+// A plan can be made for a GPU with the backend "cuda" if its arch and its
+// number of multiprocessors are known.
 //
 // Thread-safety: plain data.
 //
@@ -38,6 +41,8 @@ struct GpuProfile {
   /// Matrix multiplication of float16 with sums in float32, in operations per
   /// second; a product and an addition are two operations.
   uint64_t f16Ops = 0;
+  std::string arch; ///< "sm_86", or "" if not known
+  uint32_t multiprocessors = 0;
 
   bool operator==(const GpuProfile &) const = default;
 };

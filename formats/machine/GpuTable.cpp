@@ -14,7 +14,10 @@
 // shaders. Radeon before RX 7000: the rate of packed float16, because there are
 // no matrix units. RX 7000: the product pages' peak of half precision, which
 // the matrix instructions reach. Arc: half of the int8 rate that Intel states
-// for its matrix units.
+// for its matrix units. "arch" is the compute capability that NVIDIA's page
+// "CUDA GPUs" states, and "multiprocessors" the number of CUDA cores of the
+// data sheet divided by those of a multiprocessor (64 for Turing and A100, else
+// 128).
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/GpuTable.h"
@@ -57,6 +60,8 @@ struct GpuRow {
   unsigned pcieGeneration;
   unsigned pcieLanes;
   uint64_t tenthTeraflops;
+  std::string_view arch; ///< of CUDA; "" for other backends
+  uint32_t multiprocessors;
 };
 
 constexpr auto kCuda = GpuBackend::Cuda;
@@ -68,46 +73,47 @@ constexpr auto kServer = HostClass::Server;
 /// nvidia-smi lists: 81,559 MiB (H100), 81,920 MiB (A100), 143,771 MiB (H200)
 /// and 183,359 MiB (B200).
 constexpr GpuRow kGpuRows[] = {
-    // name, backend, host, memory in MiB, GB/s, PCIe, lanes, 0.1 TFLOPS
-    {"a10", kCuda, kServer, 24576, 600, 4, 16, 1250},
-    {"a100", kCuda, kServer, 81920, 1935, 4, 16, 3120},
-    {"arc-a770", kVulkan, kDesktop, 16384, 560, 4, 16, 1310},
-    {"arc-b580", kVulkan, kDesktop, 12288, 456, 4, 8, 1165},
-    {"b200", kCuda, kServer, 183359, 8000, 5, 16, 22500},
-    {"h100", kCuda, kServer, 81559, 3350, 5, 16, 9890},
-    {"h200", kCuda, kServer, 143771, 4800, 5, 16, 9890},
-    {"l4", kCuda, kServer, 24576, 300, 4, 16, 1210},
-    {"l40s", kCuda, kServer, 49152, 864, 4, 16, 3620},
-    {"rtx2060", kCuda, kDesktop, 6144, 336, 3, 16, 258},
-    {"rtx2070", kCuda, kDesktop, 8192, 448, 3, 16, 299},
-    {"rtx2080", kCuda, kDesktop, 8192, 448, 3, 16, 403},
-    {"rtx2080ti", kCuda, kDesktop, 11264, 616, 3, 16, 538},
-    {"rtx3050", kCuda, kDesktop, 8192, 224, 4, 8, 182},
-    {"rtx3060", kCuda, kDesktop, 12288, 360, 4, 16, 255},
-    {"rtx3060ti", kCuda, kDesktop, 8192, 448, 4, 16, 324},
-    {"rtx3070", kCuda, kDesktop, 8192, 448, 4, 16, 406},
-    {"rtx3080", kCuda, kDesktop, 10240, 760, 4, 16, 595},
-    {"rtx3090", kCuda, kDesktop, 24576, 936, 4, 16, 710},
-    {"rtx4060", kCuda, kDesktop, 8192, 272, 4, 8, 302},
-    {"rtx4060ti", kCuda, kDesktop, 8192, 288, 4, 8, 441},
-    {"rtx4070", kCuda, kDesktop, 12288, 504, 4, 16, 583},
-    {"rtx4080", kCuda, kDesktop, 16384, 717, 4, 16, 975},
-    {"rtx4090", kCuda, kDesktop, 24576, 1008, 4, 16, 1652},
-    {"rtx5060", kCuda, kDesktop, 8192, 448, 5, 8, 384},
-    {"rtx5070", kCuda, kDesktop, 12288, 672, 5, 16, 618},
-    {"rtx5080", kCuda, kDesktop, 16384, 960, 5, 16, 1126},
-    {"rtx5090", kCuda, kDesktop, 32768, 1792, 5, 16, 2095},
-    {"rx6600", kVulkan, kDesktop, 8192, 224, 4, 8, 179},
-    {"rx6700xt", kVulkan, kDesktop, 12288, 384, 4, 16, 264},
-    {"rx6800xt", kVulkan, kDesktop, 16384, 512, 4, 16, 415},
-    {"rx6900xt", kVulkan, kDesktop, 16384, 512, 4, 16, 461},
-    {"rx7600", kVulkan, kDesktop, 8192, 288, 4, 8, 435},
-    {"rx7800xt", kVulkan, kDesktop, 16384, 624, 4, 16, 747},
-    {"rx7900xt", kVulkan, kDesktop, 20480, 800, 4, 16, 1030},
-    {"rx7900xtx", kVulkan, kDesktop, 24576, 960, 4, 16, 1228},
-    {"rx9070", kVulkan, kDesktop, 16384, 640, 5, 16, 1450},
-    {"rx9070xt", kVulkan, kDesktop, 16384, 640, 5, 16, 1950},
-    {"t4", kCuda, kServer, 16384, 300, 3, 16, 650},
+    // name, backend, host, memory in MiB, GB/s, PCIe, lanes, 0.1 TFLOPS, arch,
+    // multiprocessors
+    {"a10", kCuda, kServer, 24576, 600, 4, 16, 1250, "sm_86", 72},
+    {"a100", kCuda, kServer, 81920, 1935, 4, 16, 3120, "sm_80", 108},
+    {"arc-a770", kVulkan, kDesktop, 16384, 560, 4, 16, 1310, "", 0},
+    {"arc-b580", kVulkan, kDesktop, 12288, 456, 4, 8, 1165, "", 0},
+    {"b200", kCuda, kServer, 183359, 8000, 5, 16, 22500, "sm_100a", 148},
+    {"h100", kCuda, kServer, 81559, 3350, 5, 16, 9890, "sm_90a", 132},
+    {"h200", kCuda, kServer, 143771, 4800, 5, 16, 9890, "sm_90a", 132},
+    {"l4", kCuda, kServer, 24576, 300, 4, 16, 1210, "sm_89", 58},
+    {"l40s", kCuda, kServer, 49152, 864, 4, 16, 3620, "sm_89", 142},
+    {"rtx2060", kCuda, kDesktop, 6144, 336, 3, 16, 258, "sm_75", 30},
+    {"rtx2070", kCuda, kDesktop, 8192, 448, 3, 16, 299, "sm_75", 36},
+    {"rtx2080", kCuda, kDesktop, 8192, 448, 3, 16, 403, "sm_75", 46},
+    {"rtx2080ti", kCuda, kDesktop, 11264, 616, 3, 16, 538, "sm_75", 68},
+    {"rtx3050", kCuda, kDesktop, 8192, 224, 4, 8, 182, "sm_86", 20},
+    {"rtx3060", kCuda, kDesktop, 12288, 360, 4, 16, 255, "sm_86", 28},
+    {"rtx3060ti", kCuda, kDesktop, 8192, 448, 4, 16, 324, "sm_86", 38},
+    {"rtx3070", kCuda, kDesktop, 8192, 448, 4, 16, 406, "sm_86", 46},
+    {"rtx3080", kCuda, kDesktop, 10240, 760, 4, 16, 595, "sm_86", 68},
+    {"rtx3090", kCuda, kDesktop, 24576, 936, 4, 16, 710, "sm_86", 82},
+    {"rtx4060", kCuda, kDesktop, 8192, 272, 4, 8, 302, "sm_89", 24},
+    {"rtx4060ti", kCuda, kDesktop, 8192, 288, 4, 8, 441, "sm_89", 34},
+    {"rtx4070", kCuda, kDesktop, 12288, 504, 4, 16, 583, "sm_89", 46},
+    {"rtx4080", kCuda, kDesktop, 16384, 717, 4, 16, 975, "sm_89", 76},
+    {"rtx4090", kCuda, kDesktop, 24576, 1008, 4, 16, 1652, "sm_89", 128},
+    {"rtx5060", kCuda, kDesktop, 8192, 448, 5, 8, 384, "sm_120", 30},
+    {"rtx5070", kCuda, kDesktop, 12288, 672, 5, 16, 618, "sm_120", 48},
+    {"rtx5080", kCuda, kDesktop, 16384, 960, 5, 16, 1126, "sm_120", 84},
+    {"rtx5090", kCuda, kDesktop, 32768, 1792, 5, 16, 2095, "sm_120", 170},
+    {"rx6600", kVulkan, kDesktop, 8192, 224, 4, 8, 179, "", 0},
+    {"rx6700xt", kVulkan, kDesktop, 12288, 384, 4, 16, 264, "", 0},
+    {"rx6800xt", kVulkan, kDesktop, 16384, 512, 4, 16, 415, "", 0},
+    {"rx6900xt", kVulkan, kDesktop, 16384, 512, 4, 16, 461, "", 0},
+    {"rx7600", kVulkan, kDesktop, 8192, 288, 4, 8, 435, "", 0},
+    {"rx7800xt", kVulkan, kDesktop, 16384, 624, 4, 16, 747, "", 0},
+    {"rx7900xt", kVulkan, kDesktop, 20480, 800, 4, 16, 1030, "", 0},
+    {"rx7900xtx", kVulkan, kDesktop, 24576, 960, 4, 16, 1228, "", 0},
+    {"rx9070", kVulkan, kDesktop, 16384, 640, 5, 16, 1450, "", 0},
+    {"rx9070xt", kVulkan, kDesktop, 16384, 640, 5, 16, 1950, "", 0},
+    {"t4", kCuda, kServer, 16384, 300, 3, 16, 650, "sm_75", 40},
 };
 
 GpuProfile profileOf(const GpuRow &row) {
@@ -119,6 +125,8 @@ GpuProfile profileOf(const GpuRow &row) {
   gpu.transferBandwidth = laneRate(row.pcieGeneration) * 1000 * row.pcieLanes /
                           100 * kTransferPercent;
   gpu.f16Ops = row.tenthTeraflops * 100 * kGB / 100 * kMatrixPercent;
+  gpu.arch = row.arch;
+  gpu.multiprocessors = row.multiprocessors;
   return gpu;
 }
 
@@ -169,6 +177,11 @@ MachineProfile profileOf(const HostRow &row) {
 }
 
 } // namespace
+
+bool canPlanFor(const GpuProfile &gpu) {
+  return gpu.backend == GpuBackend::Cuda && !gpu.arch.empty() &&
+         gpu.multiprocessors != 0;
+}
 
 std::string_view backendTitle(GpuBackend backend) {
   return backend == GpuBackend::Cuda ? "CUDA" : "Vulkan";

@@ -19,6 +19,10 @@ namespace air {
 
 enum class HostClass : uint8_t { Desktop = 0, Laptop = 1, Server = 2 };
 
+/// Whether plans can be made for the GPU: its backend is Cuda, and its arch and
+/// number of multiprocessors are known.
+bool canPlanFor(const GpuProfile &gpu);
+
 /// The computer of the class "desktop", "laptop" or "server", without a GPU;
 /// nullopt for any other name.
 std::optional<MachineProfile> hostClass(std::string_view name);

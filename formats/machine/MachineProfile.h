@@ -34,7 +34,7 @@
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice. The table
 // Machine lacks the keys from memory_limit to disk, because they only matter on
-// the machine itself, and gpus, because no plan is made for a GPU yet.
+// the machine itself. It has gpus in the form of the table Device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
@@ -107,8 +107,8 @@ MachineProfile hostProfile();
 Result<MachineProfile> resolveMachine(const std::string &spec);
 
 /// Returns the machine that `spec` names, if a plan can be made for it. The
-/// errors are those of resolveMachine(), and Unsupported for a machine with a
-/// GPU; the message then states the backend that the GPU needs.
+/// errors are those of resolveMachine(), and Unsupported for a machine whose
+/// GPU needs a backend that does not exist, or is not known well enough.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Returns `machine` with another CPU, which `spec` names in one of these ways:

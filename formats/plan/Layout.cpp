@@ -1,6 +1,7 @@
 //===- Layout.cpp - the order of a matrix's bytes -------------------------===//
 #include "formats/plan/Layout.h"
 
+#include "formats/plan/T16.h"
 #include "formats/support/CheckedMath.h"
 
 #include <string>
@@ -13,12 +14,14 @@ std::string_view layoutName(Layout layout) {
     return "rows";
   case Layout::X16:
     return "x16";
+  case Layout::T16:
+    return "t16";
   }
   return "";
 }
 
 std::optional<Layout> layoutFromName(std::string_view name) {
-  for (Layout layout : {Layout::Rows, Layout::X16}) {
+  for (Layout layout : {Layout::Rows, Layout::X16, Layout::T16}) {
     if (name == layoutName(layout)) {
       return layout;
     }
@@ -28,6 +31,9 @@ std::optional<Layout> layoutFromName(std::string_view name) {
 
 Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
                              uint64_t columns) {
+  if (layout == Layout::T16) {
+    return t16Bytes(dtype, rows, columns);
+  }
   AIR_ASSIGN_OR_RETURN(const uint64_t row, rowBytes(dtype, columns));
   std::optional<uint64_t> storedRows = rows;
   if (layout == Layout::X16) {

@@ -1,8 +1,7 @@
 //===- Layout.h - the order of a matrix's bytes -----------------*- C++ -*-===//
 //
-// dtype, layout and target are independent axes. A layout permutes the units of
-// a matrix's blocks (formats/dtype/DType.h, BlockField) and never their bits,
-// so unpacking any layout restores the source's bytes.
+// dtype, layout and target are independent axes. Unpacking any layout restores
+// the source's bytes.
 //
 //   rows  the source's order: row after row, block after block.
 //   x16   16 rows are interleaved. The rows are divided into row blocks of 16;
@@ -11,6 +10,8 @@
 //         column, and within a column unit by unit (formats/plan/X16Order.h).
 //         For each unit, the values of all 16 rows are adjacent, so one vector
 //         load fetches the same unit of 16 rows, one row per lane.
+//   t16   tiles of 16 rows in the order of tensor cores' operands, for some
+//         dtypes only (formats/plan/T16.h).
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //
@@ -22,7 +23,7 @@
 
 namespace air {
 
-enum class Layout : uint16_t { Rows = 0, X16 = 1 };
+enum class Layout : uint16_t { Rows = 0, X16 = 1, T16 = 2 };
 
 inline constexpr uint32_t kX16Rows = 16;
 
@@ -31,7 +32,8 @@ std::optional<Layout> layoutFromName(std::string_view name);
 
 /// Returns the size in bytes of a matrix of `rows` x `columns` elements,
 /// padding included. Fails with Corrupt if a row is not a whole number of
-/// blocks or the size overflows 64 bits.
+/// blocks or the size overflows 64 bits, and with Unsupported if the layout
+/// does not cover the dtype.
 Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
                              uint64_t columns);
 

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "formats/plan/PackLayout.h"
 
+#include "formats/plan/T16.h"
 #include "formats/plan/X16Order.h"
 #include "formats/support/CheckedMath.h"
 
@@ -259,12 +260,20 @@ void convertRows(DType dtype, Layout layout, uint64_t rowCount,
 
 void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
               std::span<const uint8_t> source, std::span<uint8_t> packed) {
+  if (layout == Layout::T16) {
+    packT16(dtype, rowCount, columns, source, packed);
+    return;
+  }
   convertRows<Direction::Pack>(dtype, layout, rowCount, columns, source,
                                packed);
 }
 
 void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
                 std::span<const uint8_t> packed, std::span<uint8_t> source) {
+  if (layout == Layout::T16) {
+    unpackT16(dtype, rowCount, columns, packed, source);
+    return;
+  }
   convertRows<Direction::Unpack>(dtype, layout, rowCount, columns, source,
                                  packed);
 }

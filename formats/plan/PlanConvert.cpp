@@ -272,6 +272,17 @@ std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile) {
   if (profile.cpu != CpuRates{}) {
     record->cpu = packRates(profile.cpu);
   }
+  for (const GpuProfile &gpu : profile.gpus) {
+    auto device = std::make_unique<plan::DeviceT>();
+    device->kind = plan::DeviceKind::Cuda;
+    device->name = gpu.name;
+    device->arch = gpu.arch;
+    device->memory_bytes = gpu.memoryBytes;
+    device->memory_bandwidth = gpu.memoryBandwidth;
+    device->link_bandwidth = gpu.transferBandwidth;
+    device->multiprocessors = gpu.multiprocessors;
+    record->devices.push_back(std::move(device));
+  }
   return record;
 }
 
@@ -291,6 +302,17 @@ MachineProfile fromPlan(const plan::Machine &record) {
   profile.measured = record.measured();
   if (record.cpu() != nullptr) {
     profile.cpu = unpackRates(*record.cpu());
+  }
+  if (record.devices() != nullptr) {
+    for (const plan::Device *device : *record.devices()) {
+      GpuProfile &gpu = profile.gpus.emplace_back();
+      gpu.name = text(device->name());
+      gpu.memoryBytes = device->memory_bytes();
+      gpu.memoryBandwidth = device->memory_bandwidth();
+      gpu.transferBandwidth = device->link_bandwidth();
+      gpu.arch = text(device->arch());
+      gpu.multiprocessors = device->multiprocessors();
+    }
   }
   return profile;
 }

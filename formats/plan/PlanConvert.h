@@ -21,6 +21,8 @@ std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
 /// If `record` is null, the model recommends nothing.
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
+/// The GPU of `profile`, if any, must be one for which plans can be made. Its
+/// rate of arithmetic is lost, and its arena has no bytes yet.
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);
 MachineProfile fromPlan(const plan::Machine &record);
 

@@ -172,6 +172,11 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   return file;
 }
 
+void PlanFile::release(uint32_t index) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  mappedFile.release(segment.offset(), segment.stored_bytes());
+}
+
 void PlanFile::dropFromCache(uint32_t index) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   mappedFile.dropFromCache(segment.offset(), segment.stored_bytes());

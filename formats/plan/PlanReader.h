@@ -82,6 +82,9 @@ public:
   /// chunks are not in the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
+  /// Drops the bytes of a segment from the memory of this process. They may
+  /// stay in the page cache, from which a later access takes them again.
+  void release(uint32_t index) const;
   /// Drops the bytes of a segment from memory and from the page cache.
   void dropFromCache(uint32_t index) const;
 

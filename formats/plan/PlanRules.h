@@ -27,8 +27,8 @@ namespace air::rules {
 // size of the metadata. No count grows with the number of layers of a model
 // unless its comment says so.
 
-/// There is one executable for each kind of device, so a plan for a CPU has
-/// one.
+/// A plan for a CPU has one executable, and a plan for a GPU has one for each
+/// kernel.
 inline constexpr uint32_t kMaxExecutables = 256;
 /// Layers share buffers, so a decoder has about 20 of them, however many layers
 /// it has. Even if no layers could share buffers, this would be enough for
@@ -37,6 +37,8 @@ inline constexpr uint32_t kMaxBuffers = 16384;
 /// Today's plans have three programs, one for each class of batch sizes. The
 /// limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
+/// The items of tier Vram count the memory of a plan's only device.
+inline constexpr uint32_t kMaxDevices = 1;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;
 /// The limit on the kernels of all executables together. Layers of the same
@@ -88,6 +90,20 @@ std::string label(const char *what, uint32_t index, const T &record) {
 /// is that name, or "" if there is none.
 Status checkEnum(const std::string &where, const char *field, uint64_t value,
                  const char *name);
+
+/// The number of devices of a plan, including the CPU.
+inline uint32_t deviceCount(const plan::Plan &plan) {
+  return 1 + sizeOf(plan.machine()->devices());
+}
+
+/// Checks that a record names a device that exists.
+Status checkDevice(const char *rule, const plan::Plan &plan, uint32_t device,
+                   const std::string &where);
+
+/// The device whose memory holds a segment in a placement; 0 is the CPU.
+inline uint32_t deviceOf(const plan::Placement &placement, uint32_t segment) {
+  return sizeOf(placement.device()) == 0 ? 0 : placement.device()->Get(segment);
+}
 
 // Defined in VerifyModel.cpp.
 Status verifyPresence(const plan::Plan &plan);

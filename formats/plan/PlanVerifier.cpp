@@ -37,6 +37,16 @@ Status checkName(const char *rule, const std::string &where,
   return Status::ok();
 }
 
+Status checkDevice(const char *rule, const plan::Plan &plan, uint32_t device,
+                   const std::string &where) {
+  if (device >= deviceCount(plan)) {
+    return broken(rule, where,
+                  "refers to device " + str(device) + ", but there are only " +
+                      str(deviceCount(plan)) + ", including the CPU");
+  }
+  return Status::ok();
+}
+
 Status checkEnum(const std::string &where, const char *field, uint64_t value,
                  const char *name) {
   if (name[0] == '\0') {

@@ -1,6 +1,7 @@
 //===- TileRows.cpp - which bytes of a matrix row tiles read --------------===//
 #include "formats/plan/TileRows.h"
 
+#include "formats/plan/T16.h"
 #include "formats/plan/plan_generated.h"
 #include "formats/support/CheckedMath.h"
 
@@ -8,8 +9,10 @@
 
 namespace air {
 
+static_assert(kT16Rows == kX16Rows);
+
 uint64_t rowsPerBlock(Layout layout) {
-  return layout == Layout::X16 ? kX16Rows : 1;
+  return layout == Layout::Rows ? 1 : kX16Rows;
 }
 
 HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,

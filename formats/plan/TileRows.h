@@ -30,7 +30,7 @@ struct HalfOpenRange {
   bool operator==(const HalfOpenRange &) const = default;
 };
 
-/// The number of rows that a layout stores as one unit: 16 for x16, else 1.
+/// The number of rows that a layout stores as one unit: 1 for rows, else 16.
 uint64_t rowsPerBlock(Layout layout);
 
 /// The bytes, from the start of a matrix, that hold the given rows. A row block

@@ -65,8 +65,24 @@ Status verifyKv(const plan::Plan &plan) {
                       str(kv.slots()) + "; both must be 1 to " +
                       str(UINT32_MAX));
   }
-  const uint64_t head =
-      times(times(2 * element, kv.head_dim()), kv.page_tokens());
+  AIR_RETURN_IF_ERROR(checkEnum("kv", "order", static_cast<uint8_t>(kv.order()),
+                                plan::EnumNameKvOrder(kv.order())));
+  AIR_RETURN_IF_ERROR(checkDevice("plan.kv.device", plan, kv.device(), "kv"));
+  const bool isMma = kv.order() == plan::KvOrder::Mma;
+  if (isMma != (kv.device() != 0) || (isMma && element != 2)) {
+    return broken("plan.kv.device", "kv",
+                  std::string("has order ") +
+                      plan::EnumNameKvOrder(kv.order()) + " and dtype " +
+                      str(kv.dtype()) + " on device " + str(kv.device()) +
+                      "; on a GPU the order must be Mma and the dtype F16, "
+                      "and on the CPU the order must be Cpu");
+  }
+  // Tiles in the order Mma have 16 elements of a head.
+  constexpr uint64_t kMmaElements = 16;
+  const uint64_t elements =
+      isMma ? times(ceilDiv(kv.head_dim(), kMmaElements), kMmaElements)
+            : kv.head_dim();
+  const uint64_t head = times(times(2 * element, elements), kv.page_tokens());
   const uint64_t layer = times(kv.kv_heads(), head);
   const struct {
     const char *field;
@@ -101,9 +117,10 @@ Status verifyKv(const plan::Plan &plan) {
 
 namespace {
 
-/// The RAM in bytes that a placement needs, computed from the plan's records.
+/// The bytes that a placement needs in the memory of the CPU or of a device,
+/// computed from the plan's records.
 struct Needs {
-  uint64_t weights = 0; // bytes of segments of weights that stay in RAM
+  uint64_t weights = 0; // bytes of segments of weights that stay in memory
   uint64_t kernels = 0;
   uint64_t tables = 0;
   uint64_t ring = 0;
@@ -111,24 +128,56 @@ struct Needs {
   uint64_t activations = 0;
   uint64_t scratch = 0;
   uint64_t staging = 0;
+  uint64_t batch = 0; // arrays of the batch that a device reads
 
   uint64_t total() const {
     uint64_t sum = 0;
-    for (uint64_t part :
-         {weights, kernels, tables, ring, kv, activations, scratch, staging}) {
+    for (uint64_t part : {weights, kernels, tables, ring, kv, activations,
+                          scratch, staging, batch}) {
       sum = plus(sum, part);
     }
     return sum;
   }
 };
 
+/// The part of `needs` that counts a segment.
+uint64_t &partOf(Needs &needs, plan::SegmentKind kind) {
+  return kind == plan::SegmentKind::Weights   ? needs.weights
+         : kind == plan::SegmentKind::Kernels ? needs.kernels
+                                              : needs.tables;
+}
+
+/// The alignment of a segment in the memory of a device.
+constexpr uint64_t kDeviceAlignment = 256;
+
+/// What a placement needs in the memory of device 1, which must exist.
+Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
+  Needs needs;
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    if (deviceOf(placement, i) != 0) {
+      uint64_t &part = partOf(needs, segment.kind());
+      part = plus(part, checkedAlignUp(segment.raw_bytes(), kDeviceAlignment)
+                            .value_or(UINT64_MAX));
+    }
+  }
+  const plan::KvLayout &kv = *plan.kv();
+  if (kv.device() != 0) {
+    // One more page takes what the padding of a batch appends.
+    needs.kv = times(kv.pages() + 1, kv.page_bytes());
+  }
+  needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
+  // Each token has an id, a position, and a row of the block tables.
+  needs.batch =
+      times(plan.max_tokens(),
+            plus(8, times(4, ceilDiv(kv.context(), kv.page_tokens()))));
+  return needs;
+}
+
 Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
   Needs needs;
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
-    const plan::SegmentKind kind = plan.segments()->Get(i)->kind();
-    uint64_t &part = kind == plan::SegmentKind::Weights   ? needs.weights
-                     : kind == plan::SegmentKind::Kernels ? needs.kernels
-                                                          : needs.tables;
+    uint64_t &part = partOf(needs, plan.segments()->Get(i)->kind());
     part = plus(part, placement.resident()->Get(i));
     const plan::Segment &segment = *plan.segments()->Get(i);
     if (isCoded(segment)) {
@@ -137,7 +186,9 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.ring_bytes();
-  needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
+  if (plan.kv()->device() == 0) {
+    needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
+  }
   needs.activations = plan.arena_bytes();
   uint64_t scratch = 0;
   for (const plan::Program *program : *plan.programs()) {
@@ -154,12 +205,63 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
   return needs;
 }
 
+using Items = std::map<std::pair<std::string_view, plan::Tier>, uint64_t>;
+
+/// Checks the items of a tier. An item may be missing if the plan needs no
+/// bytes of it, and either `mayLack` is true or it is the ring or staging.
+Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
+                  std::map<plan::Tier, uint64_t> &sums, bool mayLack,
+                  const std::string &owner) {
+  const struct {
+    const char *name;
+    uint64_t bytes;
+    bool exact;
+  } known[] = {
+      {"weights", needs.weights, false},
+      {"kernels", needs.kernels, false},
+      {"ring", needs.ring, true},
+      {"kv", needs.kv, true},
+      {"activations", needs.activations, true},
+      {"scratch", needs.scratch, false},
+      {"staging", needs.staging, false},
+      {"batch", needs.batch, false},
+  };
+  for (const auto &part : known) {
+    const auto it = items.find({part.name, tier});
+    const std::string where =
+        owner + ", budget item '" + std::string(part.name) + "'";
+    if (it == items.end()) {
+      const std::string_view name = part.name;
+      if (part.bytes == 0 &&
+          (mayLack || name == "ring" || name == "staging" || name == "batch")) {
+        continue;
+      }
+      return broken("plan.budget.item", where,
+                    std::string("is missing for tier ") +
+                        plan::EnumNameTier(tier));
+    }
+    if (part.exact ? it->second != part.bytes : it->second < part.bytes) {
+      return broken("plan.budget.bytes", where,
+                    "states " + str(it->second) + " bytes of " +
+                        plan::EnumNameTier(tier) + "; the plan needs " +
+                        str(part.bytes));
+    }
+  }
+  if (sums[tier] < needs.total()) {
+    return broken("plan.budget.total", owner,
+                  std::string("the items of tier ") + plan::EnumNameTier(tier) +
+                      " sum to " + str(sums[tier]) + " bytes; the plan needs " +
+                      str(needs.total()) + ", including its tables");
+  }
+  return Status::ok();
+}
+
 } // namespace
 
 Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
                      const std::string &owner) {
   std::map<plan::Tier, uint64_t> sums;
-  std::map<std::pair<std::string_view, plan::Tier>, uint64_t> items;
+  Items items;
   for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
     const plan::BudgetItem &item = *placement.items()->Get(i);
     const std::string where = owner + ", " + label("budget item", i, item);
@@ -181,42 +283,12 @@ Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
     sums[item.tier()] = *sum;
   }
 
-  const Needs needs = needsOf(plan, placement);
-  const struct {
-    const char *name;
-    uint64_t bytes;
-    bool exact;
-  } known[] = {
-      {"weights", needs.weights, false},
-      {"kernels", needs.kernels, false},
-      {"ring", needs.ring, true},
-      {"kv", needs.kv, true},
-      {"activations", needs.activations, true},
-      {"scratch", needs.scratch, false},
-      {"staging", needs.staging, false},
-  };
-  for (const auto &part : known) {
-    const auto it = items.find({part.name, plan::Tier::Ram});
-    const std::string where =
-        owner + ", budget item '" + std::string(part.name) + "'";
-    if (it == items.end()) {
-      const std::string_view name = part.name;
-      if ((name == "ring" || name == "staging") && part.bytes == 0) {
-        continue;
-      }
-      return broken("plan.budget.item", where, "is missing");
-    }
-    if (part.exact ? it->second != part.bytes : it->second < part.bytes) {
-      return broken("plan.budget.bytes", where,
-                    "states " + str(it->second) + " bytes; the plan needs " +
-                        str(part.bytes));
-    }
-  }
-  if (sums[plan::Tier::Ram] < needs.total()) {
-    return broken("plan.budget.total", owner,
-                  "the items of tier Ram sum to " + str(sums[plan::Tier::Ram]) +
-                      " bytes; the plan needs " + str(needs.total()) +
-                      ", including its tables");
+  AIR_RETURN_IF_ERROR(verifyTier(plan::Tier::Ram, needsOf(plan, placement),
+                                 items, sums, deviceCount(plan) != 1, owner));
+  if (deviceCount(plan) != 1) {
+    AIR_RETURN_IF_ERROR(verifyTier(plan::Tier::Vram,
+                                   deviceNeedsOf(plan, placement), items, sums,
+                                   /*mayLack=*/true, owner));
   }
 
   std::set<plan::Tier> tiers;
@@ -242,13 +314,15 @@ Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
   return Status::ok();
 }
 
-/// Returns the number of bytes of weights that one pass of the first program
-/// reads.
-static uint64_t weightsPerPass(const plan::Plan &plan) {
+/// Returns the number of bytes of weights that the kernels of the CPU, or those
+/// of the device, read in one pass of the first program.
+static uint64_t weightsPerPass(const plan::Plan &plan, bool onDevice) {
   uint64_t bytes = 0;
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
     for (const plan::Dispatch *dispatch : *step->dispatches()) {
-      bytes = plus(bytes, dispatch->weight_bytes());
+      if ((dispatch->launch() != nullptr) == onDevice) {
+        bytes = plus(bytes, dispatch->weight_bytes());
+      }
     }
   }
   return bytes;
@@ -271,7 +345,8 @@ Status verifyPredictions(const plan::Plan &plan,
                          const plan::Placement &placement,
                          const std::string &owner) {
   const std::map<std::string_view, uint64_t> least = {
-      {"dram", weightsPerPass(plan)},
+      {"dram", weightsPerPass(plan, /*onDevice=*/false)},
+      {"vram", weightsPerPass(plan, /*onDevice=*/true)},
       {"disk", streamedPerPass(plan, placement)}};
   std::set<std::string_view> phases;
   for (uint32_t i = 0; i < sizeOf(placement.predictions()); ++i) {

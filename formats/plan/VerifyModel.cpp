@@ -337,6 +337,42 @@ Status verifyStreams(const plan::CpuRates &rates) {
   return Status::ok();
 }
 
+/// Checks the devices besides the CPU.
+static Status verifyDevices(const plan::Plan &plan) {
+  const auto *devices = plan.machine()->devices();
+  if (sizeOf(devices) > kMaxDevices) {
+    return broken("plan.machine.devices", "machine",
+                  "there are " + str(sizeOf(devices)) +
+                      " devices besides the CPU; at most " + str(kMaxDevices) +
+                      " is allowed");
+  }
+  for (uint32_t i = 0; i < sizeOf(devices); ++i) {
+    const plan::Device &device = *devices->Get(i);
+    const std::string where = label("device", i + 1, device);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.machine.devices", where, textOf(device.name())));
+    AIR_RETURN_IF_ERROR(checkEnum(where, "kind",
+                                  static_cast<uint8_t>(device.kind()),
+                                  plan::EnumNameDeviceKind(device.kind())));
+    if (device.kind() != plan::DeviceKind::Cuda ||
+        !textOf(device.arch()).starts_with("sm_")) {
+      return broken("plan.machine.devices", where,
+                    std::string("has kind ") +
+                        plan::EnumNameDeviceKind(device.kind()) +
+                        " and arch '" + shown(textOf(device.arch())) +
+                        "'; it must have kind Cuda, and an arch that begins "
+                        "with sm_");
+    }
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.machine.devices", where, textOf(device.arch())));
+    if (device.multiprocessors() == 0) {
+      return broken("plan.machine.devices", where,
+                    "multiprocessors is 0; it must be at least 1");
+    }
+  }
+  return Status::ok();
+}
+
 Status verifyMachine(const plan::Plan &plan) {
   const plan::Machine &machine = *plan.machine();
   AIR_RETURN_IF_ERROR(
@@ -369,6 +405,7 @@ Status verifyMachine(const plan::Plan &plan) {
     }
     before = name;
   }
+  AIR_RETURN_IF_ERROR(verifyDevices(plan));
   return machine.cpu() == nullptr ? Status::ok()
                                   : verifyStreams(*machine.cpu());
 }

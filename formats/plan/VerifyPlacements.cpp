@@ -112,6 +112,9 @@ private:
 void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
              std::vector<std::vector<Use>> &found) {
   for (const plan::Dispatch *dispatch : *step.dispatches()) {
+    if (dispatch->launch() != nullptr) {
+      continue; // Its tensors are in segments that are never read in a pass.
+    }
     for (const plan::Binding *binding : *dispatch->bindings()) {
       if (binding->kind() == plan::BindingKind::Tensor) {
         const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
@@ -171,6 +174,16 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
     const uint64_t resident = placement.resident()->Get(i);
+    if (deviceOf(placement, i) != 0) {
+      if (resident != 0) {
+        return broken("plan.placement.resident",
+                      where + ", " + label("segment", i, segment),
+                      "keeps " + str(resident) +
+                          " bytes in RAM, although all of it is in the memory "
+                          "of a device");
+      }
+      continue;
+    }
     if (resident == segment.raw_bytes()) {
       continue;
     }
@@ -191,6 +204,76 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                          : segment.kind() == plan::SegmentKind::Table
                              ? " must keep all bytes or none"
                              : " must keep all bytes"));
+    }
+  }
+  return Status::ok();
+}
+
+/// Checks that the segments whose tensors a program binds are in the memory of
+/// the device that runs the dispatch.
+Status verifyBound(const plan::Plan &plan, const plan::Placement &placement,
+                   const plan::Program &program, const std::string &where) {
+  for (const plan::Step *step : *program.steps()) {
+    for (const plan::Dispatch *dispatch : *step->dispatches()) {
+      const uint32_t device =
+          plan.executables()->Get(dispatch->executable())->device();
+      for (const plan::Binding *binding : *dispatch->bindings()) {
+        if (binding->kind() != plan::BindingKind::Tensor) {
+          continue;
+        }
+        const uint32_t segment =
+            plan.tensors()->Get(binding->index())->segment();
+        if (deviceOf(placement, segment) != device) {
+          return broken(
+              "plan.placement.device",
+              where + ", " +
+                  label("segment", segment, *plan.segments()->Get(segment)),
+              "is in the memory of device " +
+                  str(deviceOf(placement, segment)) + ", but step '" +
+                  shown(textOf(step->name())) + "' of program '" +
+                  shown(textOf(program.name())) + "' reads it on device " +
+                  str(device));
+        }
+      }
+    }
+  }
+  return Status::ok();
+}
+
+/// Checks Placement.device.
+Status verifySegmentDevices(const plan::Plan &plan,
+                            const plan::Placement &placement,
+                            const std::string &where) {
+  const uint32_t wanted = deviceCount(plan) == 1 ? 0 : plan.segments()->size();
+  if (sizeOf(placement.device()) != wanted) {
+    return broken("plan.placement.device", where,
+                  "states the devices of " + str(sizeOf(placement.device())) +
+                      " segments; it must state those of " + str(wanted) +
+                      ", which is none if the plan uses only the CPU");
+  }
+  for (uint32_t i = 0; i < wanted; ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    const std::string at = where + ", " + label("segment", i, segment);
+    AIR_RETURN_IF_ERROR(
+        checkDevice("plan.placement.device", plan, deviceOf(placement, i), at));
+    if (deviceOf(placement, i) != 0 && segment.codec() != plan::Codec::None) {
+      return broken("plan.placement.device", at,
+                    "is in the memory of a device, but has a codec, which "
+                    "only the CPU decodes");
+    }
+  }
+  for (uint32_t i = 0; wanted != 0 && i < plan.executables()->size(); ++i) {
+    const plan::Executable &executable = *plan.executables()->Get(i);
+    if (deviceOf(placement, executable.segment()) != executable.device()) {
+      return broken("plan.placement.device", where + ", executable " + str(i),
+                    "runs on device " + str(executable.device()) +
+                        ", but its segment is in the memory of device " +
+                        str(deviceOf(placement, executable.segment())));
+    }
+  }
+  for (const plan::Program *program : *plan.programs()) {
+    if (wanted != 0) {
+      AIR_RETURN_IF_ERROR(verifyBound(plan, placement, *program, where));
     }
   }
   return Status::ok();
@@ -270,7 +353,7 @@ private:
       const plan::Segment &segment = *plan.segments()->Get(i);
       const uint64_t resident = placement.resident()->Get(i);
       if (segment.kind() != plan::SegmentKind::Weights ||
-          resident == segment.raw_bytes()) {
+          resident == segment.raw_bytes() || deviceOf(placement, i) != 0) {
         continue;
       }
       const auto padded = checkedAlignUp(segment.raw_bytes(), pageBytes);
@@ -565,6 +648,7 @@ Status verifyPlacements(const plan::Plan &plan, uint64_t pageBytes) {
                         "placement before it");
     }
     before = budget;
+    AIR_RETURN_IF_ERROR(verifySegmentDevices(plan, placement, where));
     AIR_RETURN_IF_ERROR(verifyResidency(plan, placement, pageBytes, where));
     AIR_RETURN_IF_ERROR(Stream(plan, placement, uses, pageBytes, where).run());
     AIR_RETURN_IF_ERROR(verifyBudgets(plan, placement, where));

@@ -10,6 +10,36 @@
 
 namespace air::rules {
 
+/// The size of the arena of a device, which must exist.
+static uint64_t arenaOf(const plan::Plan &plan, uint32_t device) {
+  return device == 0
+             ? plan.arena_bytes()
+             : plan.machine()->devices()->Get(device - 1)->arena_bytes();
+}
+
+/// Checks that no other buffer shares bytes with a buffer that is zeroed. The
+/// ranges of all buffers have been checked.
+static Status verifyZeroed(const plan::Plan &plan, uint32_t index) {
+  const plan::Buffer &zeroed = *plan.buffers()->Get(index);
+  const std::string where = label("buffer", index, zeroed);
+  if (zeroed.device() == 0 || zeroed.is_output()) {
+    return broken("plan.buffer.zeroed", where,
+                  "is zeroed, but is an output or on the CPU; only counters of "
+                  "a GPU's kernels are zeroed");
+  }
+  for (uint32_t i = 0; i < plan.buffers()->size(); ++i) {
+    const plan::Buffer &other = *plan.buffers()->Get(i);
+    if (i != index && other.device() == zeroed.device() &&
+        other.offset() < zeroed.offset() + zeroed.bytes() &&
+        zeroed.offset() < other.offset() + other.bytes()) {
+      return broken("plan.buffer.zeroed", where,
+                    "is zeroed, but shares bytes with " +
+                        label("buffer", i, other));
+    }
+  }
+  return Status::ok();
+}
+
 Status verifyBuffers(const plan::Plan &plan) {
   const uint32_t count = plan.buffers()->size();
   if (count > kMaxBuffers) {
@@ -17,6 +47,7 @@ Status verifyBuffers(const plan::Plan &plan) {
                   "there are " + str(count) + "; at most " + str(kMaxBuffers) +
                       " are allowed");
   }
+  uint32_t zeroed = 0;
   std::unordered_set<std::string_view> names;
   for (uint32_t i = 0; i < count; ++i) {
     const plan::Buffer &buffer = *plan.buffers()->Get(i);
@@ -32,14 +63,48 @@ Status verifyBuffers(const plan::Plan &plan) {
                     "offset " + str(buffer.offset()) +
                         " is not a multiple of " + str(AIR_BINDING_ALIGNMENT));
     }
+    AIR_RETURN_IF_ERROR(
+        checkDevice("plan.buffer.device", plan, buffer.device(), where));
+    AIR_RETURN_IF_ERROR(checkEnum(where, "rows_from",
+                                  static_cast<uint8_t>(buffer.rows_from()),
+                                  plan::EnumNameRowsFrom(buffer.rows_from())));
+    if (buffer.rows_from() == plan::RowsFrom::Tokens &&
+        (buffer.device() == 0 || !buffer.is_output())) {
+      return broken("plan.buffer.rows", where,
+                    "has rows_from Tokens; only an output of a GPU may have a "
+                    "row per token");
+    }
+    // All factors are below 2^32, except that max_tokens is checked later.
+    const auto rowBytes = plan.model()->vocabulary() * sizeof(float);
+    if (buffer.rows_from() == plan::RowsFrom::Tokens &&
+        checkedMul(rowBytes, plan.max_tokens()) != buffer.bytes()) {
+      return broken("plan.buffer.rows", where,
+                    "has " + str(buffer.bytes()) + " bytes; " +
+                        str(plan.max_tokens()) + " rows of logits have " +
+                        str(rowBytes) + " bytes each");
+    }
+    const uint64_t arena = arenaOf(plan, buffer.device());
     if (buffer.bytes() == 0 ||
-        !rangeFits(buffer.offset(), buffer.bytes(), plan.arena_bytes())) {
+        !rangeFits(buffer.offset(), buffer.bytes(), arena)) {
       return broken("plan.buffer.inside", where,
                     "has " + str(buffer.bytes()) + " bytes at offset " +
                         str(buffer.offset()) +
                         "; it must not be empty and must lie in the arena "
                         "of " +
-                        str(plan.arena_bytes()) + " bytes");
+                        str(arena) + " bytes");
+    }
+    zeroed += buffer.is_zeroed() ? 1 : 0;
+  }
+  // Their number is limited because each is compared with all buffers.
+  constexpr uint32_t kMaxZeroed = 16;
+  if (zeroed > kMaxZeroed) {
+    return broken("plan.buffer.zeroed", "buffers",
+                  str(zeroed) + " are zeroed; at most " + str(kMaxZeroed) +
+                      " may be");
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    if (plan.buffers()->Get(i)->is_zeroed()) {
+      AIR_RETURN_IF_ERROR(verifyZeroed(plan, i));
     }
   }
   return Status::ok();
@@ -56,7 +121,9 @@ public:
 
   Status verify(const plan::Dispatch &dispatch, const std::string &where) {
     AIR_RETURN_IF_ERROR(verifyEntry(dispatch, where));
-    AIR_RETURN_IF_ERROR(verifyGrid(dispatch, where));
+    device = plan.executables()->Get(dispatch.executable())->device();
+    AIR_RETURN_IF_ERROR(device == 0 ? verifyGrid(dispatch, where)
+                                    : verifyLaunch(dispatch, where));
     const uint32_t bindings = sizeOf(dispatch.bindings());
     if (bindings == 0) {
       return broken("plan.binding.index", where, "has no bindings");
@@ -78,7 +145,7 @@ public:
     AIR_RETURN_IF_ERROR(checkEnum(
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
-    // Int8, Int15 and BFloat16 round activations, which only dispatches that
+    // Formats other than Float32 round activations, which only dispatches that
     // multiply by a weight matrix may do.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
@@ -111,7 +178,37 @@ private:
     return Status::ok();
   }
 
+  static Status verifyLaunch(const plan::Dispatch &dispatch,
+                             const std::string &where) {
+    const plan::Launch *launch = dispatch.launch();
+    if (launch == nullptr || dispatch.grid() != nullptr ||
+        dispatch.scratch_bytes() != 0) {
+      return broken("plan.dispatch.launch", where,
+                    "runs on a GPU, and must therefore have a launch, no grid "
+                    "and no scratch_bytes");
+    }
+    // CUDA's limits on the sizes of grids and thread blocks.
+    constexpr uint32_t kMaxGridY = 65535;
+    constexpr uint32_t kMaxThreads = 1024;
+    if (launch->grid_x() == 0 || launch->grid_x() > INT32_MAX ||
+        launch->grid_y() == 0 || launch->grid_y() > kMaxGridY ||
+        launch->threads() == 0 || launch->threads() > kMaxThreads) {
+      return broken("plan.dispatch.launch", where,
+                    "launches " + str(launch->grid_x()) + " x " +
+                        str(launch->grid_y()) + " blocks of " +
+                        str(launch->threads()) + " threads; a grid has 1 to " +
+                        str(INT32_MAX) + " x 1 to " + str(kMaxGridY) +
+                        " blocks, and a block 1 to " + str(kMaxThreads) +
+                        " threads");
+    }
+    return Status::ok();
+  }
+
   Status verifyGrid(const plan::Dispatch &dispatch, const std::string &where) {
+    if (dispatch.launch() != nullptr) {
+      return broken("plan.dispatch.launch", where,
+                    "has a launch, but runs on the CPU");
+    }
     const plan::Grid *grid = dispatch.grid();
     if (grid == nullptr || grid->base_tiles() == 0) {
       return broken("plan.dispatch.grid", where, "has no tiles");
@@ -171,6 +268,9 @@ private:
 
   Status verifyRowTiles(const plan::Dispatch &dispatch,
                         const std::string &where) {
+    if (dispatch.launch() != nullptr) {
+      return Status::ok();
+    }
     const plan::Grid &grid = *dispatch.grid();
     if (grid.rows_per_tile() == 0) {
       return Status::ok();
@@ -213,6 +313,13 @@ private:
     case plan::BindingKind::Kv:
       count = plan.kv()->layers();
       break;
+    case plan::BindingKind::Batch:
+      count = static_cast<uint64_t>(plan::BatchArray::MAX) + 1;
+      if (binding.access() != plan::Access::Read) {
+        return broken("plan.binding.access", where,
+                      "writes an array of the batch, which is only read");
+      }
+      break;
     }
     if (binding.index() >= count) {
       return broken("plan.binding.index", where,
@@ -221,6 +328,7 @@ private:
                         " and index " + str(binding.index()) +
                         ", but there are only " + str(count) + " of this kind");
     }
+    AIR_RETURN_IF_ERROR(verifyPlace(binding, where));
     if (binding.kind() == plan::BindingKind::Tensor) {
       // `weightBytes` is only the upper limit of the dispatch's weight_bytes,
       // so a tensor that is bound twice may count twice, and a sum that
@@ -228,11 +336,49 @@ private:
       weightBytes =
           checkedAdd(weightBytes, plan.tensors()->Get(binding.index())->bytes())
               .value_or(UINT64_MAX);
-    } else {
+    } else if (binding.kind() != plan::BindingKind::Batch) {
       const uint64_t key = uint64_t{binding.kind() == plan::BindingKind::Kv}
                                << 32 |
                            binding.index();
       touched.emplace_back(key, binding.access());
+    }
+    return Status::ok();
+  }
+
+  /// Checks that what a binding refers to is in the memory of the device that
+  /// runs the dispatch. Placements say where tensors are.
+  Status verifyPlace(const plan::Binding &binding, const std::string &where) {
+    uint32_t place = device;
+    switch (binding.kind()) {
+    case plan::BindingKind::Tensor: {
+      const plan::Tensor &tensor = *plan.tensors()->Get(binding.index());
+      if (device == 0 && static_cast<Layout>(tensor.layout()) == Layout::T16) {
+        return broken("plan.binding.device", where,
+                      "binds tensor '" + shown(textOf(tensor.name())) +
+                          "' in layout t16, which the CPU cannot read");
+      }
+      break;
+    }
+    case plan::BindingKind::Buffer:
+      place = plan.buffers()->Get(binding.index())->device();
+      break;
+    case plan::BindingKind::Kv:
+      place = plan.kv()->device();
+      break;
+    case plan::BindingKind::Batch:
+      if (device == 0) {
+        return broken("plan.binding.device", where,
+                      "binds an array of the batch; kernels of the CPU get "
+                      "them as an argument");
+      }
+      break;
+    }
+    if (place != device) {
+      return broken("plan.binding.device", where,
+                    std::string("binds a ") +
+                        plan::EnumNameBindingKind(binding.kind()) +
+                        " on device " + str(place) +
+                        ", but the dispatch runs on device " + str(device));
     }
     return Status::ok();
   }
@@ -260,6 +406,7 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
+  uint32_t device = 0; ///< runs the dispatch
   uint64_t weightBytes = 0;
   std::vector<std::pair<uint64_t, plan::Access>> touched;
 };
@@ -270,6 +417,10 @@ class PartRules {
 public:
   Status visit(const plan::Step &step, const plan::Dispatch &dispatch,
                const std::string &where) {
+    if (dispatch.launch() != nullptr) {
+      // A GPU's kernel runs as a whole.
+      return finish(where);
+    }
     const plan::Grid &grid = *dispatch.grid();
     if (last != nullptr) {
       AIR_RETURN_IF_ERROR(verifyNext(step, dispatch, where));

@@ -26,7 +26,12 @@ class Walk {
 public:
   Walk(const plan::Plan &plan, const plan::Program &program, std::string where)
       : plan(plan), program(program), where(std::move(where)),
-        values(plan.buffers()->size()) {}
+        values(plan.buffers()->size()) {
+    // Buffers that are zeroed hold a value from the start.
+    for (uint32_t b = 0; b < values.size(); ++b) {
+      values[b].written = plan.buffers()->Get(b)->is_zeroed();
+    }
+  }
 
   Status run() {
     // Steps without a barrier between them may run at the same time, so they
@@ -77,6 +82,12 @@ private:
     bool written = false;
   };
 
+  /// Whether a binding is memory that dispatches also write.
+  static bool isShared(const plan::Binding &binding) {
+    return binding.kind() == plan::BindingKind::Buffer ||
+           binding.kind() == plan::BindingKind::Kv;
+  }
+
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
@@ -91,7 +102,7 @@ private:
     // is done only for the first part. Parts may overlap in time, because each
     // writes its own columns of those rows and reads no columns that another
     // part writes.
-    if (dispatch.grid()->first_tile() != 0) {
+    if (dispatch.launch() == nullptr && dispatch.grid()->first_tile() != 0) {
       return Status::ok();
     }
     for (const plan::Binding *binding : bindings) {
@@ -102,7 +113,7 @@ private:
           writes(binding->access())) {
         values[binding->index()].written = true;
       }
-      if (binding->kind() != plan::BindingKind::Tensor) {
+      if (isShared(*binding)) {
         Use &use = group[key(*binding)];
         use.read |= reads(binding->access());
         use.written |= writes(binding->access());
@@ -139,7 +150,7 @@ private:
   /// writes. Two may write the same buffer, because matmuls may write different
   /// columns of its rows.
   Status checkGroup(const plan::Binding &binding, const std::string &at) {
-    if (binding.kind() == plan::BindingKind::Tensor) {
+    if (!isShared(binding)) {
       return Status::ok();
     }
     const auto it = group.find(key(binding));
@@ -190,21 +201,21 @@ private:
     std::sort(ends.begin(), ends.end(), [](const Life &a, const Life &b) {
       return std::pair(a.last, a.buffer) < std::pair(b.last, b.buffer);
     });
-    std::map<uint64_t, uint32_t> inUse; // offset in the arena -> buffer index
+    // (device, offset in its arena) -> buffer index
+    std::map<std::pair<uint32_t, uint64_t>, uint32_t> inUse;
     size_t ended = 0;
     for (const Life &life : lives) {
       while (ends[ended].last < life.first) {
-        inUse.erase(bufferAt(ends[ended++].buffer).offset());
+        inUse.erase(placeOf(ends[ended++].buffer));
       }
-      const plan::Buffer &buffer = bufferAt(life.buffer);
-      const auto next = inUse.upper_bound(buffer.offset());
+      const auto next = inUse.upper_bound(placeOf(life.buffer));
       if (next != inUse.begin()) {
         AIR_RETURN_IF_ERROR(verifyApart(std::prev(next)->second, life.buffer));
       }
       if (next != inUse.end()) {
         AIR_RETURN_IF_ERROR(verifyApart(life.buffer, next->second));
       }
-      inUse.emplace(buffer.offset(), life.buffer);
+      inUse.emplace(placeOf(life.buffer), life.buffer);
     }
     return Status::ok();
   }
@@ -213,7 +224,8 @@ private:
   /// caller ensures that `a` does not begin after `b`.
   Status verifyApart(uint32_t a, uint32_t b) const {
     const uint64_t endOfA = bufferAt(a).offset() + bufferAt(a).bytes();
-    if (bufferAt(b).offset() >= endOfA) {
+    if (bufferAt(a).device() != bufferAt(b).device() ||
+        bufferAt(b).offset() >= endOfA) {
       return Status::ok();
     }
     return broken("plan.buffer.overlap", where,
@@ -223,6 +235,9 @@ private:
                       "; both hold values at the same step");
   }
 
+  std::pair<uint32_t, uint64_t> placeOf(uint32_t buffer) const {
+    return {bufferAt(buffer).device(), bufferAt(buffer).offset()};
+  }
   const plan::Buffer &bufferAt(uint32_t index) const {
     return *plan.buffers()->Get(index);
   }

@@ -38,6 +38,12 @@ Status verifySourceNames(const plan::Plan &plan) {
     return broken("plan.reference", "plan",
                   "is both weightless and a reference plan");
   }
+  if (deviceCount(plan) != 1) {
+    return broken("plan.reference", "plan",
+                  "is a reference plan, but uses the device '" +
+                      shown(textOf(plan.machine()->devices()->Get(0)->name())) +
+                      "'; the matrices of a GPU must be stored in the plan");
+  }
   if (sizeOf(plan.sources()) == 0) {
     return broken("plan.reference", "plan",
                   "is a reference plan, but names no file with its weights");

@@ -229,6 +229,11 @@ Status verifyTensors(const plan::Plan &plan) {
       return broken("plan.tensor.layout", where,
                     "layout " + str(tensor.layout()) + " is unknown");
     }
+    if (layout == Layout::T16 && deviceCount(plan) == 1) {
+      return broken("plan.tensor.layout", where,
+                    "has layout t16, which only kernels of a GPU read, but "
+                    "the plan uses no GPU");
+    }
     if (tensor.rows() == 0 || tensor.columns() == 0) {
       return broken("plan.tensor.bytes", where,
                     "has " + str(tensor.rows()) + " rows and " +
@@ -299,6 +304,19 @@ Status verifyExecutables(const plan::Plan &plan) {
                         " already holds another executable");
     }
     used[index] = true;
+    AIR_RETURN_IF_ERROR(
+        checkEnum(where, "format", static_cast<uint8_t>(executable.format()),
+                  plan::EnumNameCodeFormat(executable.format())));
+    AIR_RETURN_IF_ERROR(checkDevice("plan.executable.device", plan,
+                                    executable.device(), where));
+    if ((executable.format() == plan::CodeFormat::Object) !=
+        (executable.device() == 0)) {
+      return broken("plan.executable.device", where,
+                    std::string("has format ") +
+                        plan::EnumNameCodeFormat(executable.format()) +
+                        " and runs on device " + str(executable.device()) +
+                        "; device 0 runs objects, and other devices cubins");
+    }
     if (executable.abi_version() != AIR_KERNEL_ABI_VERSION) {
       return broken("plan.executable.abi", where,
                     "its kernels have ABI version " +

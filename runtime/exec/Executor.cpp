@@ -155,6 +155,10 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
 Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
                          uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
                          LogitsSink sink) {
+  if (parts.batch != nullptr) {
+    AIR_RETURN_IF_ERROR(
+        parts.batch->write(*parts.device, piece, program.maxTokens));
+  }
   uint32_t steps = static_cast<uint32_t>(program.steps.size());
   uint32_t fromStep = 0;
   while (true) {
@@ -186,16 +190,38 @@ Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
     sums.weightBytes += program.head.weightBytes;
     sums.flops += program.head.flopsPerRow * rows;
     sums.outputs += rows;
-    uint64_t floats = rows * parts.vocabulary;
     AIR_RETURN_IF_ERROR(parts.device->synchronise());
+    AIR_RETURN_IF_ERROR(deliver(program, piece, firstOutput, sink));
+  }
+  return Status::ok();
+}
+
+Status Executor::deliver(const ProgramRecord &program, const AirBatch &piece,
+                         uint64_t firstOutput, LogitsSink sink) {
+  for (uint32_t done = 0; done < piece.outputs;) {
+    // Rows that follow each other are read together.
+    uint64_t row = 0;
+    uint32_t rows = piece.outputs;
+    if (parts.logitsRows == GridRows::Tokens) {
+      row = outputRows[done];
+      rows = 1;
+      while (done + rows < piece.outputs &&
+             outputRows[done + rows] == row + rows) {
+        ++rows;
+      }
+    }
+    const uint64_t floats = rows * parts.vocabulary;
     AIR_ASSIGN_OR_RETURN(
         const void *logits,
-        parts.device->read(parts.logits, floats * sizeof(float)));
+        parts.device->read(parts.logits +
+                               row * parts.vocabulary * sizeof(float),
+                           floats * sizeof(float)));
     const std::span rowsOfLogits(static_cast<const float *>(logits), floats);
     if (!areFinite(rowsOfLogits)) {
       return explainNotFinite(program, piece);
     }
-    AIR_RETURN_IF_ERROR(sink(firstOutput, rowsOfLogits));
+    AIR_RETURN_IF_ERROR(sink(firstOutput + done, rowsOfLogits));
+    done += rows;
   }
   return Status::ok();
 }
@@ -228,27 +254,37 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
     AIR_RETURN_IF_ERROR(parts.device->synchronise());
     releaseStep(i);
     AIR_ASSIGN_OR_RETURN(bool finite, resultIsFinite(step, batch));
-    if (finite) {
-      continue;
+    if (!finite) {
+      return overflowError(step);
     }
-    const std::string where = "step '" + std::string(step.name) + "'";
-    // The result of the previous step is finite. It contains the queries of
-    // this pass, and the keys and values before their conversion to float16.
-    // Keys or values must therefore have overflowed in the conversion.
-    if (step.kind == plan::StepKind::Attn && parts.kvIsHalf) {
-      return unsupportedError(
-          where +
-          ": keys or values of this model exceed 65504, the largest "
-          "number that the float16 KV cache holds; pack the model again "
-          "with --kv-type f32");
-    }
-    return unsupportedError(where +
-                            " computes numbers that are NaN or infinite: the "
-                            "values of this model exceed the range of float32 "
-                            "there; no token can be chosen from its logits");
   }
   return internalError("the logits were NaN or infinite, but came out finite "
                        "when the same tokens were computed again");
+}
+
+/// Returns the error for a step that is the first whose result is not finite.
+Status Executor::overflowError(const StepRecord &step) const {
+  const std::string where = "step '" + std::string(step.name) + "'";
+  if (parts.batch != nullptr) {
+    return unsupportedError(
+        where +
+        " computes numbers that are NaN or infinite: the values of this model "
+        "exceed 65504 there, the largest float16, in which the kernels of a "
+        "GPU multiply; pack the model for a CPU");
+  }
+  // The result of the previous step is finite. It contains the queries of this
+  // pass, and the keys and values before their conversion to float16. Keys or
+  // values must therefore have overflowed in the conversion.
+  if (step.kind == plan::StepKind::Attn && parts.kvIsHalf) {
+    return unsupportedError(
+        where + ": keys or values of this model exceed 65504, the largest "
+                "number that the float16 KV cache holds; pack the model again "
+                "with --kv-type f32");
+  }
+  return unsupportedError(where +
+                          " computes numbers that are NaN or infinite: the "
+                          "values of this model exceed the range of float32 "
+                          "there; no token can be chosen from its logits");
 }
 
 Status Executor::beginPass(size_t steps) {

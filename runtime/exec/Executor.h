@@ -5,6 +5,10 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
+// If a GPU runs the kernels, a piece with fewer tokens than its program has at
+// most is padded (DeviceBatch.h), and only the requested rows of the logits are
+// copied to the host.
+//
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
@@ -23,6 +27,7 @@
 #ifndef AIRPACK_RUNTIME_EXEC_EXECUTOR_H
 #define AIRPACK_RUNTIME_EXEC_EXECUTOR_H
 
+#include "runtime/exec/DeviceBatch.h"
 #include "runtime/exec/FunctionRef.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/io/SegmentStore.h"
@@ -73,7 +78,13 @@ struct ExecutorParts {
   uint64_t maxTokens = 0;
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
-  DeviceAddress logits = 0;     ///< address of rows of `vocabulary` floats
+  DeviceAddress logits = 0; ///< address of rows of `vocabulary` floats
+  /// Whether row i of the logits belongs to token i of a piece or to its i-th
+  /// output.
+  GridRows logitsRows = GridRows::Outputs;
+  /// The batch in the memory of the GPU that runs the kernels; null if the CPU
+  /// runs them.
+  DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all layers
   bool kvIsHalf = false;        ///< the KV cache holds float16
 };
@@ -111,6 +122,9 @@ private:
   Status runPass(const ProgramRecord &program, const Batch &batch,
                  uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
                  LogitsSink sink);
+  /// Passes the logits of a piece's outputs to the sink.
+  Status deliver(const ProgramRecord &program, const AirBatch &piece,
+                 uint64_t firstOutput, LogitsSink sink);
   /// Runs the steps [beginStep, endStep).
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
@@ -127,6 +141,7 @@ private:
   /// again, step by step, to find the first step whose result is not finite.
   Status explainNotFinite(const ProgramRecord &program, const AirBatch &batch);
   Result<bool> resultIsFinite(const StepRecord &step, const AirBatch &batch);
+  Status overflowError(const StepRecord &step) const;
   Status runStep(const ProgramRecord &program, const StepRecord &step,
                  const AirBatch &batch);
   const ProgramRecord &programFor(uint64_t tokens) const;

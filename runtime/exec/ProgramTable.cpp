@@ -42,9 +42,31 @@ private:
 
 /// The address of a binding that is not a tensor.
 DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
+  if (binding.kind() == plan::BindingKind::Batch) {
+    return addresses.batch[binding.index()];
+  }
   return binding.kind() == plan::BindingKind::Kv
              ? addresses.kv + binding.index() * plan.kv()->layer_bytes()
              : addresses.arena + plan.buffers()->Get(binding.index())->offset();
+}
+
+/// Whether a dispatch belongs to the head.
+bool isOfHead(const plan::Step &step, const plan::Dispatch &dispatch) {
+  return dispatch.launch() != nullptr
+             ? step.kind() == plan::StepKind::Head
+             : dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
+}
+
+DispatchGrid gridOf(const plan::Grid &grid) {
+  return {grid.base_tiles(), grid.tokens_per_tile(),
+          grid.rows_from() == plan::RowsFrom::Outputs ? GridRows::Outputs
+                                                      : GridRows::Tokens,
+          grid.first_tile(), grid.tiles()};
+}
+
+LaunchShape shapeOf(const plan::Launch &launch) {
+  return {launch.grid_x(), launch.grid_y(), launch.threads(),
+          launch.shared_bytes(), launch.dependent()};
 }
 
 // Adds the stream of a matrix to `streams`: the row blocks of each row tile of
@@ -68,7 +90,8 @@ void ProgramBuilder::addTensor(const plan::Step &step,
                                const plan::Tensor &tensor) {
   uint32_t segment = tensor.segment();
   StepRecord &made = record.steps.back();
-  if (step.kind() == plan::StepKind::Embed) {
+  // A GPU has whole tables in its memory.
+  if (step.kind() == plan::StepKind::Embed && dispatch.launch() == nullptr) {
     bindings.push_back(addresses.tables[segment] + tensor.offset());
     bool isX16 = static_cast<Layout>(tensor.layout()) == Layout::X16;
     uint64_t blockRows = isX16 ? kX16Rows : 1;
@@ -78,7 +101,9 @@ void ProgramBuilder::addTensor(const plan::Step &step,
     return;
   }
   bindings.push_back(addresses.segments[segment] + tensor.offset());
-  addStream(tensor, *dispatch.grid());
+  if (dispatch.grid() != nullptr) {
+    addStream(tensor, *dispatch.grid());
+  }
   auto begin = record.segments.begin() + made.firstSegment;
   if (std::find(begin, record.segments.end(), segment) ==
       record.segments.end()) {
@@ -91,16 +116,19 @@ void ProgramBuilder::recordResult(StepRecord &made,
   if (dispatch.bindings() == nullptr) {
     return;
   }
+  const bool onGpu = dispatch.launch() != nullptr;
+  const bool outputs = !onGpu && inHead;
+  // A buffer has one row per token or output of the largest batch. On the CPU,
+  // their number is rounded up to a multiple of AIR_TOKEN_PADDING.
+  const uint64_t rows =
+      onGpu ? plan.max_tokens()
+            : alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
+                      AIR_TOKEN_PADDING);
   for (const plan::Binding *binding : *dispatch.bindings()) {
     if (binding->kind() != plan::BindingKind::Buffer ||
         binding->access() == plan::Access::Read) {
       continue;
     }
-    // A buffer has one row per token or output of the largest batch, rounded up
-    // to a multiple of AIR_TOKEN_PADDING rows.
-    bool outputs = dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
-    uint64_t rows = alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
-                            AIR_TOKEN_PADDING);
     made.result = addressOf(*binding);
     made.resultRowBytes = plan.buffers()->Get(binding->index())->bytes() / rows;
     made.resultRows = outputs ? GridRows::Outputs : GridRows::Tokens;
@@ -110,8 +138,7 @@ void ProgramBuilder::recordResult(StepRecord &made,
 
 Status ProgramBuilder::addDispatch(const plan::Step &step,
                                    const plan::Dispatch &dispatch) {
-  const plan::Grid *grid = dispatch.grid();
-  bool outputs = grid->rows_from() == plan::RowsFrom::Outputs;
+  bool outputs = isOfHead(step, dispatch);
   if (inHead && !outputs) {
     return verificationError("step '" + step.name()->str() +
                              "' processes all tokens of a batch, but follows a "
@@ -130,9 +157,11 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   DispatchDesc desc;
   desc.executable = addresses.executables[dispatch.executable()];
   desc.entry = dispatch.entry();
-  desc.grid = {grid->base_tiles(), grid->tokens_per_tile(),
-               outputs ? GridRows::Outputs : GridRows::Tokens,
-               grid->first_tile(), grid->tiles()};
+  if (dispatch.launch() != nullptr) {
+    desc.launch = shapeOf(*dispatch.launch());
+  } else {
+    desc.grid = gridOf(*dispatch.grid());
+  }
   desc.scratchBytes = dispatch.scratch_bytes();
   desc.barrier = dispatch.barrier();
   descs.push_back(desc);

@@ -10,6 +10,10 @@
 // rows whose logits are requested. It can therefore run again if more rows are
 // requested than the plan's max_outputs.
 //
+// Kernels of a GPU always process as many tokens as their program has at most.
+// There, the head consists of the steps of kind Head, and computes the logits
+// of every token.
+//
 // The records refer to the plan, which must outlive them.
 //
 // Errors: VerificationFailed if a program does not have this structure (the
@@ -23,19 +27,23 @@
 #include "formats/plan/PlanFile.h"
 #include "runtime/hal/Device.h"
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 namespace air::rt {
 
-/// The addresses of a plan's data. The vectors are indexed as in the plan.
+/// The addresses of a plan's data on the device that runs its kernels. The
+/// vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
   /// For each segment, the address from which steps that gather rows read.
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
+  /// The arrays of a batch in the memory of a GPU, by plan::BatchArray.
+  std::array<DeviceAddress, 3> batch = {};
   /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
 };

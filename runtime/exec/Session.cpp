@@ -9,6 +9,9 @@
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
+#include "runtime/exec/DeviceBatch.h"
+#include "runtime/exec/DeviceStore.h"
+#include "runtime/exec/PlanDevice.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/io/MemoryLimit.h"
@@ -74,32 +77,26 @@ Status checkSupported(const plan::Plan &plan) {
 /// first placement is chosen.
 Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
   const auto &placements = *plan.placements();
-  uint64_t least = UINT64_MAX;
-  std::string items;
+  MemoryNeed least = {UINT64_MAX, ""};
   for (uint32_t i = 0; i < placements.size(); ++i) {
-    const plan::Placement &placement = *placements.Get(i);
-    uint64_t needed = ramOf(placement);
-    if (available == 0 || needed <= available) {
+    MemoryNeed need = memoryNeed(*placements.Get(i), plan::Tier::Ram);
+    if (available == 0 || need.bytes <= available) {
       return i;
     }
-    if (needed < least) {
-      least = needed;
-      items.clear();
-      for (const plan::BudgetItem *item : *placement.items()) {
-        items += (items.empty() ? "" : ", ") + item->name()->str() + " " +
-                 std::to_string(item->bytes());
-      }
+    if (need.bytes < least.bytes) {
+      least = std::move(need);
     }
   }
   return doesNotFitError(
-      "memory: the plan needs at least " + std::to_string(least) + " bytes (" +
-      items + "), but at most " + std::to_string(available) +
+      "memory: the plan needs at least " + std::to_string(least.bytes) +
+      " bytes (" + least.items + "), but at most " + std::to_string(available) +
       " are available; pack the model for less memory with --ram, or with a "
       "smaller --ctx");
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
-/// Checks that it has room for max_outputs rows.
+/// Checks that it has room for a row per token of the largest batch if a GPU
+/// runs the head, and otherwise for max_outputs rows.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {
@@ -114,14 +111,27 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
       found = buffer;
     }
   }
+  const bool onGpu = found != nullptr && found->device() != 0;
+  const auto rowsFrom =
+      onGpu ? plan::RowsFrom::Tokens : plan::RowsFrom::Outputs;
+  if (found != nullptr && found->rows_from() != rowsFrom) {
+    return unsupportedError(
+        "buffer '" + found->name()->str() + "' has a row per " +
+        (onGpu
+             ? "requested row of logits, but GPU kernels compute one per token"
+             : "token, but CPU kernels compute one per requested row of "
+               "logits") +
+        "; pack the model again with this version");
+  }
+  const uint64_t most = onGpu ? plan.max_tokens() : plan.max_outputs();
   std::optional<uint64_t> rows =
-      checkedAlignUp(plan.max_outputs(), AIR_TOKEN_PADDING);
+      checkedAlignUp(most, onGpu ? 1 : AIR_TOKEN_PADDING);
   std::optional<uint64_t> bytes =
       rows ? checkedMul(*rows, plan.model()->vocabulary() * sizeof(float))
            : std::nullopt;
   if (found == nullptr || !bytes || found->bytes() < *bytes) {
     return verificationError(
-        "logits: " + std::to_string(plan.max_outputs()) + " rows of " +
+        "logits: " + std::to_string(most) + " rows of " +
         std::to_string(plan.model()->vocabulary()) +
         " floats do not fit into the output buffer of " +
         std::to_string(found == nullptr ? 0 : found->bytes()) +
@@ -136,18 +146,33 @@ struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
   std::optional<SourceFiles> sources; ///< only for a reference plan
-  std::unique_ptr<CpuDevice> device;
+  // The kernels run either on the CPU or on a GPU; the other pointer is null.
+  std::unique_ptr<CpuDevice> cpu;
+  std::unique_ptr<Device> gpu;
+  const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
   StreamStore *streaming = nullptr; ///< the same object as `source`, or null
   uint32_t placement = 0;           ///< the one with which `source` was opened
+  std::optional<DeviceBatch> batch; ///< only for a GPU
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
+  /// The device that runs the kernels.
+  Device &device() { return gpu ? *gpu : *cpu; }
   /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
+  Status openCpu(const SessionOptions &options);
+  Status openGpu(const SessionOptions &options);
+  Status openMapping(std::vector<NodePart> nodeParts);
   Status openStore(const SessionOptions &options);
-  Result<PlanAddresses> resolveAddresses();
+  Result<PlanAddresses> hostAddresses();
+  Result<PlanAddresses> gpuAddresses();
+  Status withVramNeed(const Status &error) const;
+  Status allocate(uint64_t kvPages, PlanAddresses &addresses);
   Status loadKernels(PlanAddresses &addresses);
+  Status createExecutor(const SessionOptions &options,
+                        const plan::Buffer &logits,
+                        const PlanAddresses &addresses);
 };
 
 /// Loads the executables of the plan, after their segments have been verified.
@@ -165,53 +190,104 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
       entries.push_back(name->string_view());
     }
     AIR_ASSIGN_OR_RETURN(uint32_t loaded,
-                         device->loadExecutable(
+                         device().loadExecutable(
                              source->segment(executable->segment()), entries));
     addresses.executables.push_back(loaded);
   }
   return Status::ok();
 }
 
-Result<PlanAddresses> Session::Parts::resolveAddresses() {
+/// Allocates the activations and a KV cache of `kvPages` pages.
+Status Session::Parts::allocate(uint64_t kvPages, PlanAddresses &addresses) {
+  const plan::Plan &plan = file.plan();
+  AIR_ASSIGN_OR_RETURN(addresses.arena,
+                       device().allocate(gpuRecord != nullptr
+                                             ? gpuRecord->arena_bytes()
+                                             : plan.arena_bytes(),
+                                         "activations"));
+  AIR_ASSIGN_OR_RETURN(
+      addresses.kv, device().allocate(kvPages * plan.kv()->page_bytes(), "kv"));
+  return Status::ok();
+}
+
+Result<PlanAddresses> Session::Parts::hostAddresses() {
   const plan::Plan &plan = file.plan();
   PlanAddresses addresses;
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
     AIR_ASSIGN_OR_RETURN(DeviceAddress address,
-                         device->importHost(source->segment(i)));
+                         cpu->importHost(source->segment(i)));
     addresses.segments.push_back(address);
-    AIR_ASSIGN_OR_RETURN(address, device->importHost(source->table(i)));
+    AIR_ASSIGN_OR_RETURN(address, cpu->importHost(source->table(i)));
     addresses.tables.push_back(address);
   }
-  AIR_ASSIGN_OR_RETURN(addresses.arena,
-                       device->allocate(plan.arena_bytes(), "activations"));
-  // The verifier has checked that this number of bytes does not overflow.
-  AIR_ASSIGN_OR_RETURN(
-      addresses.kv,
-      device->allocate(plan.kv()->pages() * plan.kv()->page_bytes(), "kv"));
-  AIR_RETURN_IF_ERROR(loadKernels(addresses));
+  // The verifier has checked that the size of these pages does not overflow.
+  AIR_RETURN_IF_ERROR(allocate(plan.kv()->pages(), addresses));
   return addresses;
 }
 
-/// Opens the store that gives weights to the kernels. If all weights stay in
-/// RAM, it is the mapping of the plan. It is a StreamStore if the placement
-/// reads weights from the disk, or if the plan does not contain them in the
-/// form that kernels read: in a reference plan, or with a codec.
+/// Allocates everything in the memory of the GPU, and makes `source` copy the
+/// weights there.
+Result<PlanAddresses> Session::Parts::gpuAddresses() {
+  const plan::Plan &plan = file.plan();
+  const plan::KvLayout &layout = *plan.kv();
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<DeviceStore> store,
+                       DeviceStore::create(file, std::move(source), *gpu));
+  PlanAddresses addresses;
+  addresses.segments = store->addresses();
+  source = std::move(store);
+  // The last page is for the padding of batches.
+  if (layout.pages() >= UINT32_MAX ||
+      !checkedMul(layout.pages() + 1, layout.page_bytes())) {
+    return verificationError("kv: with a page for padding, " +
+                             std::to_string(layout.pages()) + " pages of " +
+                             std::to_string(layout.page_bytes()) +
+                             " bytes are too many; pack the model with a "
+                             "smaller --ctx or fewer --slots");
+  }
+  AIR_RETURN_IF_ERROR(allocate(layout.pages() + 1, addresses));
+  AIR_ASSIGN_OR_RETURN(
+      batch,
+      DeviceBatch::create(*gpu, plan.max_tokens(),
+                          ceilDiv(layout.context(), layout.page_tokens()),
+                          static_cast<uint32_t>(layout.pages())));
+  addresses.batch = batch->addresses();
+  return addresses;
+}
+
+/// Adds to an error about the memory of the GPU what the plan needs of it.
+Status Session::Parts::withVramNeed(const Status &error) const {
+  const MemoryNeed need =
+      memoryNeed(*file.plan().placements()->Get(placement), plan::Tier::Vram);
+  return error.withContext("the plan needs " + std::to_string(need.bytes) +
+                           " bytes of the memory of GPU '" +
+                           gpuRecord->name()->str() + "' (" + need.items + ")");
+}
+
+/// Makes the mapping of the plan the store.
+Status Session::Parts::openMapping(std::vector<NodePart> nodeParts) {
+  const uint32_t loaders = std::min<uint32_t>(
+      kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
+  AIR_ASSIGN_OR_RETURN(source,
+                       PlanSource::start(file, loaders, std::move(nodeParts)));
+  return Status::ok();
+}
+
+/// Opens the store that gives weights to the kernels of a CPU. If all weights
+/// stay in RAM, it is the mapping of the plan. It is a StreamStore if the
+/// placement reads weights from the disk, or if the plan does not contain them
+/// in the form that kernels read: in a reference plan, or with a codec.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
   std::vector<NodePart> nodeParts;
-  for (const NodeRun &run : device->threadPool().nodeRuns()) {
+  for (const NodeRun &run : cpu->threadPool().nodeRuns()) {
     nodeParts.push_back(
-        {run.node, run.first, run.end, device->threadPool().threads()});
+        {run.node, run.first, run.end, cpu->threadPool().threads()});
   }
   const bool isStreamed =
       chosen.reads() != nullptr && chosen.reads()->size() != 0;
   if (!isStreamed && !sources && !hasCodedSegments(plan)) {
-    uint32_t loaders = std::min<uint32_t>(
-        kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
-    AIR_ASSIGN_OR_RETURN(
-        source, PlanSource::start(file, loaders, std::move(nodeParts)));
-    return Status::ok();
+    return openMapping(std::move(nodeParts));
   }
   StreamOptions stream;
   stream.placement = placement;
@@ -231,34 +307,48 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   return Status::ok();
 }
 
-Status Session::Parts::open(const SessionOptions &options) {
+/// Creates the CPU device and the store.
+Status Session::Parts::openCpu(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
-  MachineProfile host = hostProfile();
-  AIR_RETURN_IF_ERROR(checkSupported(plan));
   if (plan.reference()) {
     AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
-  } else if (!options.source.empty()) {
-    return usageError("--source names the file with the weights of a plan, but "
-                      "this plan contains its weights; leave out --source");
   }
-  AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
-  AIR_ASSIGN_OR_RETURN(
-      placement,
-      choosePlacement(plan, options.ram != 0
-                                ? std::min(options.ram, host.memoryBytes == 0
-                                                            ? options.ram
-                                                            : host.memoryBytes)
-                                : host.memoryBytes));
-  AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
+  AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), hostProfile()));
+  AIR_ASSIGN_OR_RETURN(cpu, CpuDevice::create(options.threads != 0
+                                                  ? options.threads
+                                                  : defaultThreads(plan)));
+  return openStore(options);
+}
 
-  AIR_ASSIGN_OR_RETURN(device, CpuDevice::create(options.threads != 0
-                                                     ? options.threads
-                                                     : defaultThreads(plan)));
-  AIR_RETURN_IF_ERROR(openStore(options));
-  AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, resolveAddresses());
+/// Creates the GPU and the store.
+Status Session::Parts::openGpu(const SessionOptions &options) {
+  const std::string name = "GPU '" + gpuRecord->name()->str() + "'";
+  if (file.plan().reference()) {
+    return unsupportedError(
+        "the kernels run on " + name +
+        ", but the plan leaves its weights in the model's file, which this "
+        "version supports only for CPUs; pack the model without --reference");
+  }
+  if (!options.gpu) {
+    return unsupportedError("the kernels run on " + name +
+                            ", but this program runs only kernels of CPUs; use "
+                            "airrun, or pack the model for a CPU");
+  }
+  if (options.threads != 0) {
+    return usageError("the kernels run on " + name +
+                      ", so the number of threads has no effect; leave out "
+                      "--threads");
+  }
+  AIR_ASSIGN_OR_RETURN(gpu, options.gpu(*gpuRecord));
+  return openMapping({});
+}
+
+Status Session::Parts::createExecutor(const SessionOptions &options,
+                                      const plan::Buffer &logits,
+                                      const PlanAddresses &addresses) {
+  const plan::Plan &plan = file.plan();
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
-                       buildPrograms(plan, addresses, *device));
-
+                       buildPrograms(plan, addresses, device()));
   const plan::KvLayout &layout = *plan.kv();
   ExecutorParts executorParts;
   executorParts.maxSequences = options.maxSequences != 0
@@ -268,17 +358,49 @@ Status Session::Parts::open(const SessionOptions &options) {
       kv, KvCache::create({layout.page_tokens(), layout.page_bytes(),
                            layout.pages(), layout.context()},
                           addresses.kv, executorParts.maxSequences));
-  executorParts.device = device.get();
+  executorParts.device = &device();
   executorParts.store = source.get();
   executorParts.kv = &*kv;
   executorParts.vocabulary = plan.model()->vocabulary();
   executorParts.maxTokens = plan.max_tokens();
   executorParts.maxOutputs = plan.max_outputs();
-  executorParts.logits = addresses.arena + logits->offset();
+  executorParts.logits = addresses.arena + logits.offset();
+  executorParts.logitsRows = logits.rows_from() == plan::RowsFrom::Tokens
+                                 ? GridRows::Tokens
+                                 : GridRows::Outputs;
+  executorParts.batch = batch ? &*batch : nullptr;
   executorParts.kvIsHalf = layout.dtype() == static_cast<uint16_t>(DType::F16);
   executorParts.kvPositionBytes = layout.page_bytes() / layout.page_tokens();
   executor.emplace(std::move(executorParts), std::move(programs));
   return Status::ok();
+}
+
+Status Session::Parts::open(const SessionOptions &options) {
+  const plan::Plan &plan = file.plan();
+  AIR_RETURN_IF_ERROR(checkSupported(plan));
+  AIR_ASSIGN_OR_RETURN(const uint32_t number, deviceOfKernels(plan));
+  gpuRecord = deviceRecord(plan, number);
+  if (!plan.reference() && !options.source.empty()) {
+    return usageError("--source names the file with the weights of a plan, but "
+                      "this plan contains its weights; leave out --source");
+  }
+  const uint64_t memory = hostProfile().memoryBytes;
+  AIR_ASSIGN_OR_RETURN(
+      placement,
+      choosePlacement(plan, options.ram == 0 ? memory
+                            : memory == 0    ? options.ram
+                                             : std::min(options.ram, memory)));
+  AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
+  AIR_RETURN_IF_ERROR(gpuRecord != nullptr ? openGpu(options)
+                                           : openCpu(options));
+  Result<PlanAddresses> addresses =
+      gpuRecord != nullptr ? gpuAddresses() : hostAddresses();
+  if (!addresses) {
+    return gpuRecord != nullptr ? withVramNeed(addresses.status())
+                                : addresses.status();
+  }
+  AIR_RETURN_IF_ERROR(loadKernels(*addresses));
+  return createExecutor(options, *logits, *addresses);
 }
 
 Session::Session(std::unique_ptr<Parts> made) : parts(std::move(made)) {}
@@ -304,8 +426,9 @@ uint64_t Session::vocabulary() const { return plan().model()->vocabulary(); }
 uint64_t Session::context() const { return plan().kv()->context(); }
 uint64_t Session::maxTokens() const { return plan().max_tokens(); }
 uint32_t Session::threads() const {
-  return parts->device->threadPool().threads();
+  return parts->cpu ? parts->cpu->threadPool().threads() : 0;
 }
+const plan::Device *Session::gpu() const { return parts->gpuRecord; }
 
 const SourceFiles *Session::sources() const {
   return parts->sources ? &*parts->sources : nullptr;
@@ -325,7 +448,7 @@ Status Session::truncate(SequenceId sequence, uint64_t length) {
   return parts->kv->truncate(sequence, length);
 }
 Result<SequenceId> Session::fork(SequenceId sequence, uint64_t length) {
-  return parts->kv->fork(sequence, length, *parts->device);
+  return parts->kv->fork(sequence, length, parts->device());
 }
 uint64_t Session::length(SequenceId sequence) const {
   return parts->kv->length(sequence);

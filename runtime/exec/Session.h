@@ -6,6 +6,10 @@
 // brought into memory later, while the first batch is already being computed
 // (runtime/io).
 //
+// All kernels of a plan run on one device, the CPU or a GPU. With a GPU, its
+// memory contains everything that the kernels use, and the session has no
+// compute threads.
+//
 //   Session session = *Session::open("model.air", {});
 //   SequenceId sequence = *session.newSequence();
 //   session.run({tokens, sequences, outputs}, sink);
@@ -14,7 +18,8 @@
 // Thread-safety: one caller at a time; its compute threads only work during
 // run(). Errors of open(): those of PlanFile::open, Mismatch (the message names
 // the field that differs), DoesNotFit (memory), Unsupported (a plan whose
-// structure this version does not know), Usage (the number of threads).
+// structure this version does not know), Usage (the number of threads), and
+// those of creating the GPU that the plan names.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
@@ -23,6 +28,7 @@
 #include "formats/machine/DiskRates.h"
 #include "runtime/exec/Executor.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,9 +40,14 @@ namespace air::rt {
 
 class StreamStore;
 
+/// Creates a GPU that can run kernels for `record`, a device of a plan.
+using GpuFactory =
+    std::function<Result<std::unique_ptr<Device>>(const plan::Device &record)>;
+
 struct SessionOptions {
   /// The number of compute threads. 0 means one per core of the machine that
   /// the plan was made for, but at most one per core that this process may use.
+  /// Must be 0 if a GPU runs the kernels; otherwise open() fails with Usage.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per
   /// page of the KV cache, but at most 256. A very large context lowers this
@@ -60,6 +71,9 @@ struct SessionOptions {
   /// The folder that contains /proc and /sys, from which the limits of memory
   /// are read before each pass; "" for those of this machine.
   std::string memoryRoot;
+  /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
+  /// refused with Unsupported if this is empty.
+  GpuFactory gpu;
 };
 
 class Session {
@@ -78,7 +92,10 @@ public:
   uint64_t context() const;
   /// The largest number of tokens in a pass. run() splits larger batches.
   uint64_t maxTokens() const;
+  /// The number of compute threads; 0 if a GPU runs the kernels.
   uint32_t threads() const;
+  /// The plan's record of the GPU that runs the kernels; null if the CPU does.
+  const plan::Device *gpu() const;
   /// The store of a session that reads weights in every pass, or whose plan is
   /// a reference plan; null if all weights stay in RAM and kernels read them
   /// from the mapping of the plan.

@@ -65,12 +65,24 @@ struct TileStream {
   uint64_t tileBytes = 0;
 };
 
+/// How a GPU launches a kernel; a CPU uses DispatchGrid instead. If `dependent`
+/// is true, the kernel may start before the one before it in the program has
+/// ended, and then waits for that kernel itself.
+struct LaunchShape {
+  uint32_t gridX = 0; ///< thread blocks; 0 for a kernel of a CPU
+  uint32_t gridY = 1;
+  uint32_t threads = 0; ///< of a thread block
+  uint32_t sharedBytes = 0;
+  bool dependent = false;
+};
+
 /// One kernel launch of a program. The memory of `bindings` and `streams` is
 /// only read during addProgram().
 struct DispatchDesc {
   uint32_t executable = 0; ///< returned by loadExecutable()
   uint32_t entry = 0;      ///< index into the `entries` of loadExecutable()
   DispatchGrid grid;
+  LaunchShape launch;
   std::span<const DeviceAddress> bindings;
   uint64_t scratchBytes = 0; ///< per thread
   /// False if the next dispatch may start before the tiles of this one are
@@ -113,6 +125,10 @@ public:
   /// Copies `bytes` bytes within the memory of the device, after all earlier
   /// runs and copies are complete.
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
+
+  /// Copies `from` to memory of the device, after all earlier runs and copies
+  /// are complete. `from` may change when the call has returned.
+  virtual Status write(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
   /// Returns when all earlier runs and copies are complete.
   virtual Status synchronise() = 0;

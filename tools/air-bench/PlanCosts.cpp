@@ -70,6 +70,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
 KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic) {
   switch (arithmetic) {
   case plan::Arithmetic::Float32:
+  case plan::Arithmetic::Float16: // only kernels of a GPU
     break;
   case plan::Arithmetic::Int8:
     return {Arithmetic::ByteDot, 1};

@@ -2,7 +2,7 @@
 #include "tools/air-gpu-bench/Cases.h"
 
 #include "codegen/cuda/Intrinsics.h"
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 
 namespace air::gpubench {
 
@@ -44,7 +44,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
 
   // These cases cover partial tiles and units, fewer tiles than thread blocks,
   // splits, and every WeightFetch.
-  for (const DType dtype : codegen::t16DTypes()) {
+  for (const DType dtype : t16DTypes()) {
     const uint32_t block = info(dtype).blockElements;
     const uint32_t columns = block == 1 ? 1000 : block * 9;
     uint32_t variant = 0;
@@ -93,7 +93,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
   // These cases multiply one matrix with many different tilings.
   for (const DType dtype :
        {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16}) {
-    const uint32_t unitBytes = codegen::t16Unit(dtype)->bytes;
+    const uint32_t unitBytes = t16Unit(dtype)->bytes;
     auto vary = [&](WeightFetch fetch, uint32_t warps, uint32_t kib,
                     uint32_t stages, uint32_t blocks, uint32_t reduceTiles) {
       DecodeMatMul spec = matmul(dtype, {14336, 4096}, 1);

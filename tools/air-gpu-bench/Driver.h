@@ -1,15 +1,14 @@
-//===- Driver.h - the CUDA driver, opened at run time -----------*- C++ -*-===//
+//===- Driver.h - what air-gpu-bench does with a GPU ------------*- C++ -*-===//
 //
-// Calls the few functions of libcuda.so.1 that the measurements need. They are
-// described in NVIDIA's "CUDA Driver API" reference. The library is not linked:
-// open() loads it, and returns an Unsupported error if it is missing. A Driver
-// has one context on one device and is used by one thread.
+// Memory, launches and timings on one GPU, on top of CudaDriver.h. A Driver is
+// used by one thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_DRIVER_H
 #define AIRPACK_TOOLS_AIR_GPU_BENCH_DRIVER_H
 
 #include "formats/support/Status.h"
+#include "runtime/hal/cuda/CudaDriver.h"
 
 #include <memory>
 #include <span>
@@ -19,32 +18,12 @@
 namespace air::gpubench {
 
 using DevicePointer = uint64_t;
-
-struct DeviceFacts {
-  std::string name;
-  uint32_t capability = 0; ///< compute capability: 10 * major + minor
-  uint32_t multiprocessors = 0;
-  uint64_t l2Bytes = 0;
-  uint64_t freeBytes = 0;
-  /// The newest CUDA version that the driver supports, such as "13.0".
-  std::string driverVersion;
-};
-
-struct Launch {
-  void *function = nullptr;
-  uint32_t gridX = 1;
-  uint32_t gridY = 1;
-  uint32_t threads = 0;
-  uint32_t sharedBytes = 0;
-  bool dependent = false; ///< may start while the previous launch still runs
-  std::vector<DevicePointer> arguments;
-};
-
-struct DriverFunctions;
+using DeviceFacts = rt::CudaFacts;
+using Launch = rt::CudaLaunch;
 
 /// Modules live until unloadAll() is called or the Driver is destroyed. Memory
-/// lives until release() is called or the Driver is destroyed. If a call to the
-/// CUDA driver fails, the error is Io with that driver's own text.
+/// lives until release() is called or the process ends. Errors: as CudaDriver.h
+/// states.
 class Driver {
 public:
   static Result<std::unique_ptr<Driver>> open();
@@ -52,9 +31,11 @@ public:
   Driver(const Driver &) = delete;
   Driver &operator=(const Driver &) = delete;
 
-  const DeviceFacts &facts() const { return device; }
+  const DeviceFacts &facts() const { return gpu->facts(); }
 
-  Result<DevicePointer> allocate(uint64_t bytes);
+  Result<DevicePointer> allocate(uint64_t bytes) {
+    return gpu->allocate(bytes);
+  }
   Status release(DevicePointer memory);
   Status write(DevicePointer to, std::span<const uint8_t> bytes);
   Status read(DevicePointer from, std::span<uint8_t> bytes);
@@ -66,11 +47,11 @@ public:
   Result<void *> load(std::span<const uint8_t> cubin, const std::string &name,
                       uint32_t sharedBytes);
   /// Unloads the kernels that load() has loaded.
-  Status unloadAll();
+  Status unloadAll() { return gpu->unloadModules(); }
 
   /// Enqueues a launch. Errors of the kernel itself are reported by finish().
-  Status launch(const Launch &launch);
-  Status finish();
+  Status launch(const Launch &launch) { return gpu->launch(launch); }
+  Status finish() { return gpu->finish(); }
 
   /// Replays a graph of these launches, first once as a warm-up and then
   /// `replays` times. Returns the milliseconds of each replay after the
@@ -90,17 +71,14 @@ public:
 
 private:
   Driver() = default;
-  Status check(int code, const char *what) const;
+  /// The milliseconds from the event `begin` to the event `end`.
+  Result<double> elapsed();
 
-  std::unique_ptr<DriverFunctions> functions;
-  DeviceFacts device;
-  int ordinal = 0;
-  void *stream = nullptr;
+  std::unique_ptr<rt::CudaDriver> gpu;
   void *begin = nullptr;
   void *end = nullptr;
   void *pinned = nullptr;
   uint64_t pinnedBytes = 0;
-  std::vector<void *> modules;
 };
 
 } // namespace air::gpubench

@@ -2,8 +2,8 @@
 #include "tools/air-gpu-bench/Measure.h"
 
 #include "codegen/cuda/Intrinsics.h"
-#include "codegen/layout/T16.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/T16.h"
 #include "formats/support/MappedFile.h"
 #include "tools/air-gpu-bench/Operands.h"
 

@@ -1,8 +1,8 @@
 //===- Operands.cpp - random blocks and matmuls in double -----------------===//
 #include "tools/air-gpu-bench/Operands.h"
 
-#include "codegen/layout/T16.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/T16.h"
 
 #include <cmath>
 #include <limits>
@@ -58,8 +58,8 @@ Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
   }
   Operands operands;
   operands.rows = rows;
-  operands.packed.resize(*codegen::t16Bytes(dtype, rows, columns));
-  codegen::packT16(dtype, rows, columns, source, operands.packed);
+  operands.packed.resize(*t16Bytes(dtype, rows, columns));
+  packT16(dtype, rows, columns, source, operands.packed);
   for (uint64_t i = 0; i < uint64_t{tokens} * columns; ++i) {
     operands.x.push_back(
         floatToHalf(static_cast<float>(uniform(random, -1, 1))));

@@ -14,7 +14,7 @@
 namespace air {
 namespace {
 
-constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
+constexpr const char *kOnlyWithExplain[] = {"--cpu"};
 constexpr const char *kNotWithExplain[] = {
     "--codec",   "--output", "--emit",       "--stop-after",
     "--tune",    "--times",  "--weightless", "--reference",
@@ -69,12 +69,12 @@ std::vector<cli::Option> explainOptions() {
                  "target: what lies in VRAM, in RAM and on the disk, the bytes "
                  "of each link per token, the speed and what limits it, and "
                  "the largest context. Only the headers of the model are read. "
-                 "The target may be the name of a GPU, for which there are no "
-                 "kernels yet."),
+                 "The target may also be a GPU for which there are no kernels "
+                 "yet."),
       makeOption(
           "--vram", "", ValueKind::String, "SIZE",
-          "With --explain and a GPU: the size of its memory, in bytes or "
-          "with KiB, MiB or GiB.",
+          "With a GPU: the size of its memory, of which its driver takes "
+          "1 GiB. SIZE is written as for --ram.",
           "that of the GPU"),
       makeOption("--cpu", "", ValueKind::String, "NAME|FILE",
                  "With --explain and a GPU: the computer that contains it. The "
@@ -120,6 +120,7 @@ Status runExplain(const cli::Invocation &invocation,
   // Even if the machine has a GPU, the compiler plans for its CPU: a GPU needs
   // the same matrices, KV cache and activations.
   options.machine = machine;
+  options.machine->gpus.clear();
   // The choice of codecs would read samples of the weights, but only the header
   // of the model is read here.
   options.codec = "none";

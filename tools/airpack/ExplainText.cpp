@@ -1,6 +1,7 @@
 //===- ExplainText.cpp - an explanation as text and as JSON ---------------===//
 #include "tools/airpack/ExplainText.h"
 
+#include "formats/machine/GpuTable.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
 #include "tools/cli/Output.h"
@@ -66,6 +67,21 @@ std::string limitText(const std::string &limit) {
   return limit;
 }
 
+/// Says which plans airpack makes for a GPU.
+std::string kernelsText(const GpuProfile &gpu) {
+  if (canPlanFor(gpu)) {
+    return "only for plans that are in VRAM as a whole: airpack makes no "
+           "others for this GPU yet";
+  }
+  if (gpu.backend == GpuBackend::Cuda) {
+    return "none, because the profile lacks arch or multiprocessors: airpack "
+           "makes no plan for this GPU";
+  }
+  return "none for this GPU yet, because there is no " +
+         std::string(backendTitle(gpu.backend)) +
+         " backend: airpack makes no plan for it";
+}
+
 std::string targetLines(const MachineProfile &machine) {
   std::string lines = "target     " + shown(machine.name) + ", " +
                       machine.arch + format(", %u cores, ", machine.cores) +
@@ -77,11 +93,8 @@ std::string targetLines(const MachineProfile &machine) {
     lines += "gpu        " + shown(gpu->name) + ", " +
              byteText(gpu->memoryBytes) + " of VRAM at " +
              rateText(gpu->memoryBandwidth) + ", copies to it at " +
-             rateText(gpu->transferBandwidth) + "\n" +
-             "kernels    none for this GPU yet, because there is no " +
-             std::string(backendTitle(gpu->backend)) +
-             " backend: airpack makes no plan for it, and the figures are "
-             "predictions\n";
+             rateText(gpu->transferBandwidth) + "\n" + "kernels    " +
+             kernelsText(*gpu) + ", and the figures are predictions\n";
   }
   return lines;
 }
@@ -245,7 +258,7 @@ std::string explanationJson(const ExplainSubject &subject,
   json["target"] = Json::parse(toJson(machine));
   json["target"].erase("features");
   json["target"].erase("cpu");
-  json["has_kernels"] = gpu == nullptr;
+  json["has_kernels"] = gpu == nullptr || canPlanFor(*gpu);
   json["context"] = needs.ram.context;
   json["slots"] = needs.ram.slots;
   json["kv_type"] = needs.kvType;

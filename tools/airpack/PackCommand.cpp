@@ -96,12 +96,19 @@ unsigned threadsToBeHad(unsigned wanted) {
 /// The value of --pin, in percent, with which all weights stay in RAM.
 constexpr int64_t kAllPercent = 100;
 
-/// Reads --ram, --disk and --pin.
+/// Reads --ram, --vram, --disk and --pin. The target machine is set.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
                        cli::ramOf(invocation));
   options.ram = ram.value_or(0);
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
+                       cli::byteSizeOf(invocation, "--vram"));
+  if (vram && options.machine->gpus.empty()) {
+    return usageError("--vram is the memory of a GPU, but target '" +
+                      options.target + "' has no GPU");
+  }
+  options.vram = vram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));
   if (disk.value_or(0) != 0) {
@@ -294,7 +301,8 @@ Status checkDumpFolder(const std::string &folder, const std::string &output) {
 }
 
 /// Writes each kernel of the plan into `folder`, which is created if need be:
-/// as MLIR, as assembly, and as an object file.
+/// as MLIR, as assembly, and as an object file, or for a GPU as CUDA C++ and as
+/// a cubin.
 Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
   AIR_ASSIGN_OR_RETURN(const std::vector<compiler::KernelFile> kernels,
                        compiler.kernelFiles());
@@ -309,10 +317,14 @@ Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
   };
   for (const compiler::KernelFile &kernel : kernels) {
     const std::string path = (fs::path(folder) / kernel.name).string();
-    const std::pair<const char *, std::span<const uint8_t>> parts[] = {
-        {".mlir", bytesOf(kernel.listing.mlir)},
-        {".s", bytesOf(kernel.listing.assembly)},
-        {".o", kernel.listing.object}};
+    using Parts =
+        std::vector<std::pair<const char *, std::span<const uint8_t>>>;
+    const Parts parts =
+        kernel.cubin.empty()
+            ? Parts{{".mlir", bytesOf(kernel.listing.mlir)},
+                    {".s", bytesOf(kernel.listing.assembly)},
+                    {".o", kernel.listing.object}}
+            : Parts{{".cu", bytesOf(kernel.cuda)}, {".cubin", kernel.cubin}};
     for (const auto &[extension, bytes] : parts) {
       AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(path + extension));
       AIR_RETURN_IF_ERROR(file.writeAt(0, bytes));
@@ -436,8 +448,9 @@ cli::Command packCommand() {
       makeOption("--target", "", ValueKind::String, "TARGET",
                  "The machine to compile for: host (this machine, with what "
                  "'airrun probe --save' measured on it, if anything), the name "
-                 "of a built-in profile, or a JSON profile as airrun probe "
-                 "writes it. Required."),
+                 "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
+                 "whose kernels NVRTC compiles), or a JSON profile as airrun "
+                 "probe writes it. Required."),
       makeOption("--output", "-o", ValueKind::String, "PLAN",
                  "The plan to write.",
                  "MODEL's name with the extension .air, in the current folder"),
@@ -492,7 +505,8 @@ cli::Command packCommand() {
       makeOption("--dump-kernels", "", ValueKind::String, "DIR",
                  "Also write every kernel of the plan into the folder DIR: as "
                  "MLIR (.mlir), as the target's assembly (.s) and as an object "
-                 "file (.o). The files are named STEPS.KERNEL, after the steps "
+                 "file (.o), or for a GPU as CUDA C++ (.cu) and as a cubin "
+                 "(.cubin). The files are named STEPS.KERNEL, after the steps "
                  "that use the kernel."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "

@@ -372,7 +372,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
 
 /// Every round measures the limits, prefill and decode one after another, so
 /// that all of them see the same state of the machine. `limits` is empty if
-/// nothing is decoded.
+/// nothing is decoded, or if a GPU runs the kernels.
 Status measureRounds(rt::Session &session, Workload &work,
                      std::optional<LinkLimits> &limits, uint32_t rounds,
                      BenchMeasurement &measured) {
@@ -386,6 +386,8 @@ Status measureRounds(rt::Session &session, Workload &work,
     for (const std::string &name : limits->links()) {
       measured.links.push_back({name, 0, 0, 0});
     }
+  } else if (measured.decodeTokens != 0) {
+    measured.links.push_back({.name = "vram", .hasLimit = false});
   }
   double begin = monotonicSeconds();
   while (
@@ -418,15 +420,18 @@ Status measureRounds(rt::Session &session, Workload &work,
   measured.prefillSeconds = median(prefills);
   measured.decodeSeconds = median(decodes);
   measured.firstTokenWarmSeconds = median(firstTokens);
-  if (!limits) {
+  if (measured.links.empty()) {
     return Status::ok();
   }
-  AIR_RETURN_IF_ERROR(limits->measure());
   double kv =
       static_cast<double>(decoded.kvBytes) / static_cast<double>(passes);
   measured.links[0].bytesPerToken = bytesOfPass(decoded, passes);
   measured.links[0].minimalBytesPerToken =
       static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
+  if (!limits) {
+    return Status::ok();
+  }
+  AIR_RETURN_IF_ERROR(limits->measure());
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
@@ -486,7 +491,8 @@ cli::Command benchCommand() {
   cli::Command command;
   command.name = "bench";
   command.summary = "Measure the speed of prefill and decode, and compare "
-                    "decode with the limit that memory bandwidth sets.";
+                    "decode with the limit that memory bandwidth sets. The "
+                    "bandwidth of a GPU's memory is not measured.";
   command.positionals = {planPositional()};
   command.options = {
       {.name = "--prompt-tokens",
@@ -529,6 +535,7 @@ cli::Command benchCommand() {
        .impliedValue = kCurveTokens},
       jsonOption(),
       threadsOption(),
+      deviceOption(),
       ramOption(),
       ioOption(),
       ioLimitOption(),
@@ -553,11 +560,17 @@ Status runBench(const cli::Invocation &invocation) {
                         "of memory and disk, which are only measured for "
                         "decode; leave out -n 0");
     }
+    if (session.gpu() != nullptr) {
+      return usageError("bench: --verify-curve compares passes with the limits "
+                        "of memory and disk, which are not measured for a GPU; "
+                        "leave it out");
+    }
   }
   AIR_ASSIGN_OR_RETURN(Workload work,
                        Workload::create(session, prefill, decode));
   BenchMeasurement measured;
   measured.threads = session.threads();
+  measured.gpu = session.gpu() != nullptr ? session.gpu()->name()->str() : "";
   measured.prefillTokens = prefill;
   measured.decodeTokens = decode;
   // This warm-up round also loads the weights. The measured rounds find them in
@@ -573,17 +586,20 @@ Status runBench(const cli::Invocation &invocation) {
   // buffer, so that the buffer is not included.
   measured.peakRssBytes = memoryBytes(session);
   std::optional<LinkLimits> limits;
-  if (decode != 0) {
+  if (decode != 0 && session.gpu() == nullptr) {
     AIR_ASSIGN_OR_RETURN(
         LinkLimits made,
         LinkLimits::create(session, bytesOfPass(decoded, decode)));
     limits.emplace(std::move(made));
     measured.decodeTokens -= work.untimed();
+  }
+  if (decode != 0) {
     addPlanPrediction(session, measured);
   }
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
+  // Only limits that were measured can be measured again.
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);
@@ -600,7 +616,7 @@ Status runBench(const cli::Invocation &invocation) {
   }
   rateFromLimits(measured);
   for (PlanLink &link : measured.planLinks) {
-    if (link.name == "cpu") {
+    if (link.name == "cpu" && limits) {
       link.measuredRate = limits->operandRate();
     }
   }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace air {
 namespace {
@@ -26,7 +27,8 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
 }
 
 bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
-  return linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
+  return link.hasLimit &&
+         linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
 }
 
 /// The tokens per second that the plan predicts at the measured rates.
@@ -75,8 +77,8 @@ void raiseLimits(BenchMeasurement &measured,
 void rateFromLimits(BenchMeasurement &measured) {
   for (PlanLink &plan : measured.planLinks) {
     for (const BenchLink &link : measured.links) {
-      if (plan.name == link.name ||
-          (plan.name == "dram" && link.name == "cache")) {
+      if (link.hasLimit && (plan.name == link.name ||
+                            (plan.name == "dram" && link.name == "cache"))) {
         plan.measuredRate = link.limitPerSecond;
       }
     }
@@ -89,7 +91,8 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
   bool decodeIsTimed = measured.decodeTokens == 0 ||
                        (measured.decodeSeconds > 0 && !measured.links.empty());
   for (const BenchLink &link : measured.links) {
-    decodeIsTimed = decodeIsTimed && link.limitPerSecond > 0 &&
+    decodeIsTimed = decodeIsTimed &&
+                    (link.limitPerSecond > 0 || !link.hasLimit) &&
                     link.minimalBytesPerToken > 0 && link.bytesPerToken > 0;
   }
   if (!prefillIsTimed || !decodeIsTimed) {
@@ -113,14 +116,18 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
   report.decodeRate =
       static_cast<double>(measured.decodeTokens) / measured.decodeSeconds;
   for (const BenchLink &link : measured.links) {
-    double allowed = link.limitPerSecond / link.minimalBytesPerToken;
     double once = link.minimalBytesPerToken / link.bytesPerToken;
     double rate = linkRate(measured, link);
+    report.beta = report.links.empty() ? once : std::min(report.beta, once);
+    if (!link.hasLimit) {
+      report.links.push_back({rate, 0});
+      continue;
+    }
+    double allowed = link.limitPerSecond / link.minimalBytesPerToken;
     if (report.limitedBy.empty() || allowed < report.boundRate) {
       report.boundRate = allowed;
       report.limitedBy = link.name;
     }
-    report.beta = report.links.empty() ? once : std::min(report.beta, once);
     report.links.push_back({rate, rate / link.limitPerSecond});
     if (isAboveLimit(measured, link)) {
       return internalError(format(
@@ -130,12 +137,19 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
           rate / kGiga, link.name.c_str(), link.limitPerSecond / kGiga));
     }
   }
-  report.eta = report.decodeRate / report.boundRate;
+  if (!report.limitedBy.empty()) {
+    report.eta = report.decodeRate / report.boundRate;
+  }
   report.predictedRate = predictedRate(measured);
   return report;
 }
 
 namespace {
+
+/// The JSON of a number that is 0 if it is not known.
+std::string numberOrNull(double value) {
+  return value == 0 ? "null" : format("%.6g", value);
+}
 
 std::string linksJson(const BenchMeasurement &measured,
                       const BenchReport &report) {
@@ -144,10 +158,11 @@ std::string linksJson(const BenchMeasurement &measured,
     const BenchLink &link = measured.links[i];
     out += format("%s{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
                   "\"minimal_bytes_per_token\": %.0f, \"gb_s\": %.6g, "
-                  "\"limit_gb_s\": %.6g, \"share\": %.6g}",
+                  "\"limit_gb_s\": %s, \"share\": %s}",
                   i == 0 ? "" : ", ", link.name.c_str(), link.bytesPerToken,
                   link.minimalBytesPerToken, report.links[i].rate / kGiga,
-                  link.limitPerSecond / kGiga, report.links[i].share);
+                  numberOrNull(link.limitPerSecond / kGiga).c_str(),
+                  numberOrNull(report.links[i].share).c_str());
   }
   return out + "],\n ";
 }
@@ -184,6 +199,12 @@ std::string streamingJson(const BenchStreaming &streaming) {
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra) {
   std::string out = "{";
+  if (!measured.gpu.empty()) {
+    const nlohmann::json name(measured.gpu);
+    out += "\"gpu\": " +
+           name.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+           ", ";
+  }
   out += format("\"threads\": %u, \"rounds\": %u,\n ", measured.threads,
                 measured.rounds);
   if (measured.prefillTokens != 0) {
@@ -196,13 +217,16 @@ std::string benchJson(const BenchMeasurement &measured,
   }
   if (measured.decodeTokens != 0) {
     out += format(
-        "\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %.6g, "
+        "\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %s, "
         "\"predicted_tok_s\": %.6g, "
-        "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
-        "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
+        "\"plan_predicted_tok_s\": %.6g, \"limited_by\": %s, "
+        "\"beta\": %.6g, \"eta\": %s, \"tokens\": %llu, "
         "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
-        report.decodeRate, report.boundRate, report.predictedRate,
-        measured.planRate, report.limitedBy.c_str(), report.beta, report.eta,
+        report.decodeRate, numberOrNull(report.boundRate).c_str(),
+        report.predictedRate, measured.planRate,
+        report.limitedBy.empty() ? "null"
+                                 : ("\"" + report.limitedBy + "\"").c_str(),
+        report.beta, numberOrNull(report.eta).c_str(),
         static_cast<unsigned long long>(measured.decodeTokens),
         measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
         percentile(measured.tokenSeconds, 0.99) * kMilli);
@@ -247,10 +271,12 @@ std::string planText(const BenchMeasurement &measured,
                   measured.planRate);
   }
   for (const PlanLink &link : measured.planLinks) {
-    out += format("         %-4s %.1f MB per token: %.2f GB/s measured, %.2f "
-                  "GB/s in the plan\n",
-                  link.name.c_str(), link.bytesPerPass / 1e6,
-                  link.measuredRate / kGiga, link.planRate / kGiga);
+    out += format("         %-4s %.1f MB per token: ", link.name.c_str(),
+                  link.bytesPerPass / 1e6);
+    out += link.measuredRate == 0
+               ? "not measured"
+               : format("%.2f GB/s measured", link.measuredRate / kGiga);
+    out += format(", %.2f GB/s in the plan\n", link.planRate / kGiga);
   }
   return out;
 }
@@ -267,21 +293,25 @@ std::string benchText(const BenchMeasurement &measured,
                   measured.prefillFlops / measured.prefillSeconds / kGiga);
   }
   if (measured.decodeTokens != 0) {
-    out += format(
-        "decode   %8llu tokens  %10.2f tok/s  of %.2f that %s allows (eta "
-        "%.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n",
-        static_cast<unsigned long long>(measured.decodeTokens),
-        report.decodeRate, report.boundRate, report.limitedBy.c_str(),
-        report.eta, report.beta,
-        percentile(measured.tokenSeconds, 0.5) * kMilli,
-        percentile(measured.tokenSeconds, 0.99) * kMilli);
+    out += format("decode   %8llu tokens  %10.2f tok/s",
+                  static_cast<unsigned long long>(measured.decodeTokens),
+                  report.decodeRate);
+    if (!report.limitedBy.empty()) {
+      out += format("  of %.2f that %s allows (eta %.2f, beta %.2f)",
+                    report.boundRate, report.limitedBy.c_str(), report.eta,
+                    report.beta);
+    }
+    out += format("; p50 %.2f ms, p99 %.2f ms\n",
+                  percentile(measured.tokenSeconds, 0.5) * kMilli,
+                  percentile(measured.tokenSeconds, 0.99) * kMilli);
     for (size_t i = 0; i < measured.links.size(); ++i) {
       const BenchLink &link = measured.links[i];
-      out += format("%-8s %.1f MB per token, %.2f GB/s of %.2f GB/s: share "
-                    "%.2f\n",
-                    link.name.c_str(), link.bytesPerToken / 1e6,
-                    report.links[i].rate / kGiga, link.limitPerSecond / kGiga,
-                    report.links[i].share);
+      out += format("%-8s %.1f MB per token, %.2f GB/s", link.name.c_str(),
+                    link.bytesPerToken / 1e6, report.links[i].rate / kGiga);
+      out += link.hasLimit
+                 ? format(" of %.2f GB/s: share %.2f\n",
+                          link.limitPerSecond / kGiga, report.links[i].share)
+                 : std::string("; the limit of this memory is not measured\n");
     }
     out += planText(measured, report);
   }
@@ -306,10 +336,12 @@ std::string benchText(const BenchMeasurement &measured,
   }
   out +=
       format("memory   %.1f MB peak; first token after %.3f s, or %.3f s with "
-             "the weights already in memory; %u threads, %u rounds\n",
+             "the weights already in memory; ",
              static_cast<double>(measured.peakRssBytes) / 1e6,
-             measured.firstTokenSeconds, measured.firstTokenWarmSeconds,
-             measured.threads, measured.rounds);
+             measured.firstTokenSeconds, measured.firstTokenWarmSeconds);
+  out += measured.gpu.empty() ? format("%u threads", measured.threads)
+                              : "GPU " + measured.gpu;
+  out += format(", %u rounds\n", measured.rounds);
   return out;
 }
 

@@ -33,10 +33,12 @@ namespace air {
 
 /// What decode reads over one link.
 struct BenchLink {
-  std::string name; ///< "dram", "cache" or "disk"
+  std::string name; ///< "dram", "cache", "disk" or "vram"
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   double limitPerSecond = 0; ///< from the best sample, in bytes/s
+  /// False if this run does not measure the limit, which then is 0.
+  bool hasLimit = true;
 };
 
 /// How a plan runs that does not keep all weights in memory. All sizes are in
@@ -66,6 +68,7 @@ struct PlanLink {
 /// phase with 0 tokens was not run and is left out of reports.
 struct BenchMeasurement {
   uint32_t threads = 0;
+  std::string gpu; ///< the plan's name of the GPU that runs the kernels, or ""
   uint32_t rounds = 0;
   uint64_t prefillTokens = 0;
   double prefillSeconds = 0;
@@ -98,10 +101,12 @@ struct BenchReport {
   double predictedRate = 0;
   double beta = 0;
   double eta = 0;
-  std::string limitedBy; ///< the link that boundRate comes from
+  /// The link that boundRate comes from. Empty if no limit was measured;
+  /// boundRate and eta are then 0.
+  std::string limitedBy;
   struct Link {
-    double rate = 0; ///< bytes/s
-    double share = 0;
+    double rate = 0;  ///< bytes/s
+    double share = 0; ///< of the limit; 0 if it was not measured
   };
   std::vector<Link> links; ///< in the order of BenchMeasurement::links
 };

@@ -191,6 +191,7 @@ cli::Command chatCommand() {
                                .valueName = "TEXT",
                                .help = "End the answer before this text."},
                               threadsOption(),
+                              deviceOption(),
                               ramOption(),
                               ioOption(),
                               ioLimitOption(),

@@ -319,6 +319,12 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
     return usageError("--source names the model of a plan, but '" + named +
                       "' is a model itself; leave out --source");
   }
+  if (invocation.has("--device")) {
+    return usageError("--device names the GPU for a plan, but '" + named +
+                      "' is a model, which is packed for the CPU of this "
+                      "machine; leave out --device, or pack it with airpack "
+                      "for the GPU");
+  }
   AIR_ASSIGN_OR_RETURN(const std::string folder, planFolder());
   AIR_ASSIGN_OR_RETURN(PlanCache cache, PlanCache::open(folder));
   AIR_ASSIGN_OR_RETURN(Request request, requestFor(invocation, folder));

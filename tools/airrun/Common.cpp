@@ -5,6 +5,7 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
+#include "runtime/hal/cuda/CudaDevice.h"
 #include "runtime/io/StreamStore.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
@@ -39,6 +40,16 @@ cli::Option threadsOption() {
               "the plan's number of threads, but at most one per core",
           .minimum = 1,
           .maximum = rt::ThreadPool::kMaxThreads};
+}
+
+cli::Option deviceOption() {
+  return {.name = "--device",
+          .kind = cli::ValueKind::String,
+          .valueName = "GPU",
+          .help =
+              "The GPU that runs the kernels of a plan for GPUs: its number, "
+              "or a part of its name, such as rtx3060.",
+          .defaultText = "the first that can run the plan's kernels"};
 }
 
 cli::Option ramOption() {
@@ -115,6 +126,19 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text) {
   }
 }
 
+/// Opens a GPU that can run kernels for `record`, and lets the session use as
+/// much of its memory as the plan was made for. `choice` is the value of
+/// --device, or "".
+static Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record,
+                                                   const std::string &choice) {
+  rt::CudaOptions options;
+  options.gpu = {choice, record.arch()->str()};
+  options.memoryLimit = record.memory_bytes();
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::CudaDevice> gpu,
+                       rt::CudaDevice::create(options));
+  return std::unique_ptr<rt::Device>(std::move(gpu));
+}
+
 Result<rt::Session> openSession(const cli::Invocation &invocation) {
   rt::SessionOptions options;
   options.threads =
@@ -130,6 +154,11 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   }
   options.readLimit = ioLimit.value_or(0);
   options.source = invocation.text("--source").value_or("");
+  const std::optional<std::string> device = invocation.text("--device");
+  options.gpu =
+      [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
+    return openGpu(record, device.value_or(""));
+  };
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has checked that the name is one of the choices.
     options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);
@@ -141,6 +170,10 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(
       rt::Session session,
       rt::Session::open(invocation.positionals.at(0), options));
+  if (device && session.gpu() == nullptr) {
+    return usageError("--device: the kernels of this plan run on the CPU; "
+                      "leave out --device, or pack the model for a GPU");
+  }
   if (session.sources() != nullptr && invocation.text("--io") == "uring") {
     return usageError("--io uring is not supported for plans that were made "
                       "with --reference; give pread or buffered, or leave out "

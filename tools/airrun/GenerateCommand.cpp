@@ -239,6 +239,7 @@ cli::Command generateCommand() {
       {.name = "--output-tokens",
        .help = "Print token ids, separated by commas, instead of text."},
       threadsOption(),
+      deviceOption(),
       ramOption(),
       ioOption(),
       ioLimitOption(),

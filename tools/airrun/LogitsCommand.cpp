@@ -36,6 +36,7 @@ cli::Command logitsCommand() {
        .minimum = 1,
        .maximum = 4294967295.0},
       threadsOption(),
+      deviceOption(),
       ramOption(),
       ioOption(),
       ioLimitOption(),

@@ -104,7 +104,9 @@ cli::Tool describe() {
       "fraction of the bandwidth in use. The link is \"cache\" if the weights "
       "and KV that are read for a token fit in the last-level cache, else "
       "\"dram\". Its bandwidth is the highest that was measured in many short "
-      "reads of as many bytes, made between the rounds.",
+      "reads of as many bytes, made between the rounds. If a GPU runs the "
+      "kernels, the link is \"vram\", whose bandwidth is not measured: "
+      "bound_tok_s, eta, limited_by and share are null.",
       "Models: where a command takes PLAN|MODEL, a GGUF file is packed with "
       "airpack for this machine, and the plan is kept in "
       "$XDG_CACHE_HOME/airpack/plans ($HOME/.cache/airpack/plans), so only the "

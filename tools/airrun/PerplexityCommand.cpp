@@ -56,6 +56,7 @@ cli::Command perplexityCommand() {
        .maximum = 4294967294.0},
       jsonOption(),
       threadsOption(),
+      deviceOption(),
       ramOption(),
       ioOption(),
       ioLimitOption(),

@@ -182,6 +182,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
                 binding.columns == widest;
       bytes += rotates ? static_cast<double>(used) : 0;
       break;
+    case BindingKind::Batch:
+      break; // only kernels of a GPU, which are not tuned here
     }
     operand.stride = rotates ? alignUp(used, AIR_BINDING_ALIGNMENT) : 0;
     operands.push_back(operand);

@@ -1,7 +1,7 @@
 //===- KernelSpecAttr.cpp - KernelSpec <-> attribute ------------*- C++ -*-===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 
-#include "mlir/IR/Builders.h"
+#include "compiler/dialect/plan/SpecFields.h"
 
 #include <array>
 
@@ -146,106 +146,27 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("ranges", spec.ranges);
 }
 
-Attribute valueToAttr(Builder &builder, bool value) {
-  return builder.getBoolAttr(value);
-}
-Attribute valueToAttr(Builder &builder, uint64_t value) {
-  return builder.getI64IntegerAttr(static_cast<int64_t>(value));
-}
-Attribute valueToAttr(Builder &builder, float value) {
-  return builder.getF32FloatAttr(value);
-}
-template <typename EnumT> Attribute valueToAttr(Builder &builder, EnumT value) {
-  std::string_view name = nameOf(value);
-  return builder.getStringAttr(StringRef(name.data(), name.size()));
-}
+/// Makes the overloads above available to SpecFields.h.
+struct KernelNames {
+  template <typename E> static std::string_view of(E value) {
+    return nameOf(value);
+  }
+  template <typename E> static bool parse(std::string_view name, E &value) {
+    return fromName(name, value);
+  }
+};
 
-bool valueFromAttr(Attribute attr, bool &value) {
-  auto flag = dyn_cast<BoolAttr>(attr);
-  value = flag && flag.getValue();
-  return static_cast<bool>(flag);
-}
-bool valueFromAttr(Attribute attr, uint64_t &value) {
-  auto number = dyn_cast<IntegerAttr>(attr);
-  if (!number || !number.getType().isSignlessInteger(64) ||
-      number.getInt() < 0) {
-    return false;
-  }
-  value = static_cast<uint64_t>(number.getInt());
-  return true;
-}
-bool valueFromAttr(Attribute attr, float &value) {
-  auto number = dyn_cast<FloatAttr>(attr);
-  if (!number || !number.getType().isF32()) {
-    return false;
-  }
-  value = number.getValue().convertToFloat();
-  return true;
-}
-template <typename EnumT> bool valueFromAttr(Attribute attr, EnumT &value) {
-  auto name = dyn_cast<StringAttr>(attr);
-  return name &&
-         fromName({name.getValue().data(), name.getValue().size()}, value);
-}
+constexpr auto kEach = [](auto &spec, auto fn) { forEachField(spec, fn); };
 
 } // namespace
 
 DictionaryAttr kernelSpecToAttr(MLIRContext *context, const KernelSpec &spec) {
-  Builder builder(context);
-  // A spec with default values, with which each field is compared.
-  const KernelSpec defaults;
-  NamedAttrList all;
-  NamedAttrList plain;
-  forEachField(spec, [&](StringRef name, auto value) {
-    all.append(name, valueToAttr(builder, value));
-  });
-  forEachField(defaults, [&](StringRef name, auto value) {
-    plain.append(name, valueToAttr(builder, value));
-  });
-  NamedAttrList kept;
-  for (NamedAttribute entry : all) {
-    if (entry.getName() == "op" ||
-        plain.get(entry.getName()) != entry.getValue()) {
-      kept.append(entry);
-    }
-  }
-  return kept.getDictionary(context);
+  return specToAttr<KernelNames>(context, spec, kEach);
 }
 
 Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
   KernelSpec spec;
-  size_t known = 0;
-  std::string wrong;
-  forEachField(spec, [&](StringRef name, auto &value) {
-    Attribute entry = attr.get(name);
-    if (!entry) {
-      return;
-    }
-    ++known;
-    if (wrong.empty() && !valueFromAttr(entry, value)) {
-      wrong = name.str();
-    }
-  });
-  if (!wrong.empty()) {
-    return corruptError("the field '" + wrong +
-                        "' of the kernel specification has a value of the "
-                        "wrong kind or out of range");
-  }
-  if (!attr.contains("op")) {
-    return corruptError("the kernel specification lacks the field 'op'");
-  }
-  if (known != attr.size()) {
-    for (NamedAttribute entry : attr) {
-      bool isKnown = false;
-      forEachField(spec, [&](StringRef name, auto &) {
-        isKnown = isKnown || entry.getName() == name;
-      });
-      if (!isKnown) {
-        return corruptError("'" + entry.getName().str() +
-                            "' is not a field of a kernel specification");
-      }
-    }
-  }
+  AIR_RETURN_IF_ERROR(specFromAttr<KernelNames>(attr, spec, kEach));
   return spec;
 }
 
@@ -266,7 +187,8 @@ BindingKind kindOf(const codegen::KernelBinding &binding) {
   };
   static_assert(same(codegen::BindingKind::Tensor, BindingKind::Tensor) &&
                 same(codegen::BindingKind::Buffer, BindingKind::Buffer) &&
-                same(codegen::BindingKind::Kv, BindingKind::Kv));
+                same(codegen::BindingKind::Kv, BindingKind::Kv) &&
+                same(codegen::BindingKind::Batch, BindingKind::Batch));
   return static_cast<BindingKind>(binding.kind);
 }
 

@@ -53,10 +53,15 @@ AIR_SAME(Access, ReadWrite);
 AIR_SAME(BindingKind, Tensor);
 AIR_SAME(BindingKind, Buffer);
 AIR_SAME(BindingKind, Kv);
+AIR_SAME(BindingKind, Batch);
+AIR_SAME(BatchArray, TokenIds);
+AIR_SAME(BatchArray, Positions);
+AIR_SAME(BatchArray, BlockTables);
 AIR_SAME(Arithmetic, Float32);
 AIR_SAME(Arithmetic, Int8);
 AIR_SAME(Arithmetic, Int15);
 AIR_SAME(Arithmetic, BFloat16);
+AIR_SAME(Arithmetic, Float16);
 AIR_SAME(SegmentKind, Weights);
 AIR_SAME(SegmentKind, Kernels);
 AIR_SAME(SegmentKind, Table);
@@ -125,6 +130,12 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     if (parser.parseInteger(layer)) {
       return {};
     }
+  } else if (*kind == BindingKind::Batch) {
+    FailureOr<BatchArray> array = FieldParser<BatchArray>::parse(parser);
+    if (failed(array)) {
+      return {};
+    }
+    layer = static_cast<int64_t>(*array);
   } else {
     StringAttr symbol;
     if (parser.parseSymbolName(symbol)) {
@@ -144,6 +155,8 @@ void BindingAttr::print(AsmPrinter &printer) const {
           << stringifyBindingKind(getKind()) << " ";
   if (getKind() == BindingKind::Kv) {
     printer << getLayer();
+  } else if (getKind() == BindingKind::Batch) {
+    printer << stringifyBatchArray(static_cast<BatchArray>(getLayer()));
   } else {
     printer.printSymbolName(getTarget().getValue());
   }
@@ -157,6 +170,13 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     if (target || layer < 0) {
       return emitError() << "a kv binding must name a layer of 0 or more, not "
                          << layer;
+    }
+    return success();
+  }
+  if (kind == BindingKind::Batch) {
+    if (target || !symbolizeBatchArray(static_cast<uint32_t>(layer)) ||
+        access != Access::Read) {
+      return emitError() << "a batch binding must read an array of the batch";
     }
     return success();
   }

@@ -43,14 +43,22 @@ def Plan_Access : Plan_Enum<"Access", "what a kernel does to a binding", [
 def Plan_BindingKind : Plan_Enum<"BindingKind", "what a binding is", [
   I32EnumCase<"Tensor", 0, "tensor">,
   I32EnumCase<"Buffer", 1, "buffer">,
-  I32EnumCase<"Kv", 2, "kv">
+  I32EnumCase<"Kv", 2, "kv">,
+  I32EnumCase<"Batch", 3, "batch">
+]>;
+
+def Plan_BatchArray : Plan_Enum<"BatchArray", "an array of a batch", [
+  I32EnumCase<"TokenIds", 0, "token_ids">,
+  I32EnumCase<"Positions", 1, "positions">,
+  I32EnumCase<"BlockTables", 2, "block_tables">
 ]>;
 
 def Plan_Arithmetic : Plan_Enum<"Arithmetic", "the arithmetic of a kernel", [
   I32EnumCase<"Float32", 0, "float32">,
   I32EnumCase<"Int8", 1, "int8">,
   I32EnumCase<"Int15", 2, "int15">,
-  I32EnumCase<"BFloat16", 3, "bfloat16">
+  I32EnumCase<"BFloat16", 3, "bfloat16">,
+  I32EnumCase<"Float16", 4, "float16">
 ]>;
 
 def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
@@ -63,7 +71,9 @@ def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
   // Computes the frequencies of the attribute `rope` as F64.
   I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">,
   // Repeats the scale of each matrix, as F32, once per row of the matrix.
-  I32EnumCase<"RowScales", 4, "row_scales">
+  I32EnumCase<"RowScales", 4, "row_scales">,
+  // Takes 8 rows of each of two matrices in turn and packs them.
+  I32EnumCase<"Interleave", 5, "interleave">
 ]>;
 
 def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [

@@ -1,4 +1,6 @@
 //===- PlanOps.cpp - verifiers of tensors, programs, placement --*- C++ -*-===//
+#include "codegen/cuda/KvPages.h"
+#include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "formats/abi/KernelAbi.h"
@@ -198,6 +200,27 @@ static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
   return success();
 }
 
+static LogicalResult verifyInterleave(TensorOp op, int64_t rows,
+                                      int64_t columns) {
+  if (op.getSources().size() != 2 || rows % 16 != 0) {
+    return op.emitOpError()
+           << "recipe interleave must make whole tiles of 16 "
+              "rows from 2 sources, but has "
+           << op.getSources().size() << " for " << rows << " rows";
+  }
+  for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
+    if (!source.isMatrix() || source.getColumns() != columns ||
+        source.getRows() != rows / 2 ||
+        source.getDtype() != op.getDtype().getValue()) {
+      return op.emitOpError()
+             << "source '" << source.getName() << "' must have dtype "
+             << std::string(air::info(op.getDtype().getValue()).name) << ", "
+             << rows / 2 << " rows and " << columns << " columns";
+    }
+  }
+  return success();
+}
+
 LogicalResult TensorOp::verify() {
   int64_t rows = static_cast<int64_t>(getRows());
   int64_t columns = static_cast<int64_t>(getColumns());
@@ -215,6 +238,9 @@ LogicalResult TensorOp::verify() {
     break;
   case Recipe::RowScales:
     made = verifyRowScales(*this, rows, columns);
+    break;
+  case Recipe::Interleave:
+    made = verifyInterleave(*this, rows, columns);
     break;
   }
   if (failed(made)) {
@@ -295,6 +321,11 @@ LogicalResult ExecutableOp::verifySymbolUses(SymbolTableCollection &symbols) {
 // ---- buffers, KV cache and limits -------------------------------------------
 
 LogicalResult BufferOp::verify() {
+  if (getDevice() == 0 ? getFixed() || getZeroed()
+                       : getMostRows().has_value()) {
+    return emitOpError("fixed and zeroed need a device, and most must not have "
+                       "one");
+  }
   if (getOffset().has_value() != getBytes().has_value()) {
     return emitOpError("offset and bytes must be given together or not at all");
   }
@@ -305,9 +336,18 @@ LogicalResult BufferOp::verify() {
   return success();
 }
 
+/// The elements of a head in the cache, with those that only pad it.
+static uint64_t storedElements(KvOp op) {
+  uint64_t elements = op.getHeadDim();
+  return !op.getDevice()
+             ? elements
+             : air::alignUp(elements, air::codegen::cuda::paddedHeadDim(1));
+}
+
 int64_t KvOp::getHeadBytes() {
   uint64_t element = air::info(getDtype().getValue()).blockBytes;
-  return static_cast<int64_t>(2 * getHeadDim() * getPageTokens() * element);
+  return static_cast<int64_t>(2 * storedElements(*this) * getPageTokens() *
+                              element);
 }
 
 int64_t KvOp::getLayerBytes() {
@@ -328,6 +368,9 @@ LogicalResult KvOp::verify() {
   if (dtype != air::DType::F16 && dtype != air::DType::F32) {
     return emitOpError("dtype must be F16 or F32");
   }
+  if (getDevice() && dtype != air::DType::F16) {
+    return emitOpError("a GPU's cache must have dtype F16");
+  }
   if (getPageTokens() != AIR_KV_PAGE_TOKENS) {
     return emitOpError() << "page_tokens is " << getPageTokens()
                          << "; kernels support only " << AIR_KV_PAGE_TOKENS;
@@ -335,7 +378,7 @@ LogicalResult KvOp::verify() {
   std::optional<uint64_t> bytes =
       air::checkedMul(getSlots(), air::ceilDiv(getContext(), getPageTokens()));
   for (uint64_t factor :
-       {getLayers(), getKvHeads(), getHeadDim(), getPageTokens(),
+       {getLayers(), getKvHeads(), storedElements(*this), getPageTokens(),
         uint64_t{2} * air::info(dtype).blockBytes}) {
     bytes = bytes ? air::checkedMul(*bytes, factor) : std::nullopt;
   }
@@ -372,7 +415,27 @@ LogicalResult ProgramOp::verify() {
   return success();
 }
 
+/// Checks a dispatch of a GPU. The pass verify-plan compares its launch and its
+/// bindings with those of the kernel.
+static LogicalResult verifyGpuDispatch(DispatchOp op) {
+  air::Result<air::codegen::cuda::CudaSpec> spec =
+      cudaSpecFromAttr(op.getSpec());
+  if (!spec) {
+    return op.emitOpError() << "spec: " << spec.status().message();
+  }
+  if (op.getBaseTiles() != 1 || op.getTokensPerTile() != 0 ||
+      op.getRowsPerTile() != 0 || op.getFirstTile() ||
+      op.getScratchBytes() != 0 || op.getOverlap()) {
+    return op.emitOpError("has a launch, and must therefore have no tiles, no "
+                          "scratch and no overlap");
+  }
+  return success();
+}
+
 LogicalResult DispatchOp::verify() {
+  if (getLaunch()) {
+    return verifyGpuDispatch(*this);
+  }
   air::Result<air::codegen::KernelSpec> spec = kernelSpecFromAttr(getSpec());
   if (!spec) {
     return emitOpError() << "spec: " << spec.status().message();
@@ -432,6 +495,11 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
 // ---- placements -------------------------------------------------------------
 
 LogicalResult PlacementOp::verify() {
+  if (getDevice() && getDevice()->size() != getResident().size()) {
+    return emitOpError() << "states the devices of " << getDevice()->size()
+                         << " segments, but what stays in RAM of "
+                         << getResident().size();
+  }
   for (int64_t bytes : getResident()) {
     if (bytes < 0) {
       return emitOpError()

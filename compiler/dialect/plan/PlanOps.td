@@ -60,12 +60,18 @@ def Plan_SegmentOp : Plan_ModuleOp<"segment", [Symbol]> {
 
 def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
     Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "A relocatable object and its entry points";
+  let summary = "A file of machine code and its entry points";
+  let description = [{
+    The executable of the CPU is a relocatable object. An executable with
+    `device` is a cubin.
+  }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$abi_version, StrArrayAttr:$entries,
-    OptionalAttr<FlatSymbolRefAttr>:$segment);
+    OptionalAttr<FlatSymbolRefAttr>:$segment,
+    DefaultValuedAttr<Plan_Size, "0">:$device);
   let assemblyFormat = [{
-    $sym_name `abi` $abi_version `entries` $entries (`in` $segment^)? attr-dict
+    $sym_name `abi` $abi_version `entries` $entries (`in` $segment^)?
+    (`device` $device^)? attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -83,15 +89,21 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
     or of the largest batch of at most `most` tokens, rounded up to
     AIR_TOKEN_PADDING. Programs for larger batches do not bind a buffer with
     `most`. plan-memory adds `at offset bytes size`.
+
+    A buffer with `device` is in the arena of that device, and has exactly one
+    row per token of the largest batch. With `fixed`, it has one row whatever the
+    batch. With `zeroed`, it holds counters that are zero between kernels.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$row_elements,
     DefaultValuedAttr<Plan_RowsFromAttr, "RowsFrom::Tokens">:$rows,
     OptionalAttr<Plan_Count>:$most_rows, UnitAttr:$is_output,
-    OptionalAttr<Plan_Size>:$offset, OptionalAttr<Plan_Count>:$bytes);
+    OptionalAttr<Plan_Size>:$offset, OptionalAttr<Plan_Count>:$bytes,
+    DefaultValuedAttr<Plan_Size, "0">:$device, UnitAttr:$fixed,
+    UnitAttr:$zeroed);
   let assemblyFormat = [{
     $sym_name `row` $row_elements (`rows` $rows^)? (`most` $most_rows^)?
-    (`output` $is_output^)?
+    (`output` $is_output^)? (`device` $device^)? (`fixed` $fixed^)? (`zeroed` $zeroed^)?
     (`at` $offset^ `bytes` $bytes)? attr-dict
   }];
   let hasVerifier = 1;
@@ -102,15 +114,15 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
   let arguments = (ins
     Llm_DTypeAttr:$dtype, Plan_Count:$page_tokens, Plan_Count:$layers,
     Plan_Count:$kv_heads, Plan_Count:$head_dim, Plan_Count:$context,
-    Plan_Count:$slots);
+    Plan_Count:$slots, OptionalAttr<Plan_Count>:$device);
   let assemblyFormat = [{
     custom<DType>($dtype) `page_tokens` $page_tokens `layers` $layers
     `kv_heads` $kv_heads `head_dim` $head_dim `context` $context `slots` $slots
-    attr-dict
+    (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
     // Sizes in bytes and the number of pages, computed by the formulas in
-    // plan.fbs. The op's verifier has checked that they do not overflow.
+    // plan.fbs. The order of the elements is Mma if there is a device. The op's verifier has checked that they do not overflow.
     int64_t getHeadBytes();
     int64_t getLayerBytes();
     int64_t getPageBytes();
@@ -168,6 +180,9 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     lists for it. With `overlap` the next dispatch may start before all tiles of
     this one are done. `tile_rows` is Grid.rows_per_tile; `part 4 to 8` runs only
     the row tiles from number 4 to number 7.
+
+    A kernel of a GPU has a `launch`. Its `spec` is a codegen::cuda::CudaSpec
+    (CudaSpecAttr.h), and it has no tiles, scratch and overlap.
   }];
   let arguments = (ins
     StrAttr:$kernel, DictionaryAttr:$spec, Plan_BindingArrayAttr:$bindings,
@@ -180,13 +195,14 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     DefaultValuedAttr<Plan_Size, "0">:$flops_per_row,
     DefaultValuedAttr<Plan_Size, "0">:$scratch_bytes,
     DefaultValuedAttr<Plan_ArithmeticAttr, "Arithmetic::Float32">:$arithmetic,
-    UnitAttr:$overlap);
+    UnitAttr:$overlap, OptionalAttr<Plan_LaunchAttr>:$launch);
   let assemblyFormat = [{
     $kernel $spec custom<Bindings>($bindings)
     (`tiles` $base_tiles^)? (`per` $tokens_per_tile^)?
     (`tile_rows` $rows_per_tile^)? (`part` $first_tile^ `to` $end_tile)? (`rows` $rows^)?
     (`weight_bytes` $weight_bytes^)? (`flops_per_row` $flops_per_row^)?
-    (`scratch` $scratch_bytes^)? (`arithmetic` $arithmetic^)? (`overlap` $overlap^)? attr-dict
+    (`scratch` $scratch_bytes^)? (`arithmetic` $arithmetic^)? (`overlap` $overlap^)?
+    (`launch` $launch^)? attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -212,12 +228,15 @@ def Plan_PlacementOp : Plan_ModuleOp<"placement", [
     }
     ```
     `resident` has one size in bytes for each plan.segment, in the order of the
-    module.
+    module. So has `device`, which is present only if the plan uses a GPU: the
+    number of the device in whose memory the segment is, or 0.
   }];
-  let arguments = (ins DenseI64ArrayAttr:$resident, Plan_Size:$ring_bytes);
+  let arguments = (ins DenseI64ArrayAttr:$resident, Plan_Size:$ring_bytes,
+                       OptionalAttr<DenseI64ArrayAttr>:$device);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    `resident` $resident `ring` $ring_bytes attr-dict-with-keyword $body
+    `resident` $resident `ring` $ring_bytes (`device` $device^)?
+    attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
 }

@@ -325,6 +325,13 @@ Status CpuDevice::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {
   return Status::ok();
 }
 
+Status CpuDevice::write(DeviceAddress to, std::span<const uint8_t> from) {
+  if (!from.empty()) {
+    std::memcpy(pointerTo<void>(to), from.data(), from.size());
+  }
+  return Status::ok();
+}
+
 Result<const void *> CpuDevice::read(DeviceAddress from, uint64_t) {
   return pointerTo<const void>(from);
 }

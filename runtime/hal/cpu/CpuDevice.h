@@ -45,6 +45,7 @@ public:
   Status run(uint32_t program, uint32_t first, uint32_t count,
              const AirBatch &batch) override;
   Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;
+  Status write(DeviceAddress to, std::span<const uint8_t> from) override;
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 

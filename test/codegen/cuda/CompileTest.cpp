@@ -4,7 +4,7 @@
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/Probes.h"
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 
 #include <cstring>
 #include <elf.h>

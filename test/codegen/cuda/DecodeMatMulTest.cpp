@@ -1,7 +1,7 @@
 //===- DecodeMatMulTest.cpp - decode matmuls on the emulated GPU ----------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 #include "test/codegen/cuda/emulator/Emulator.h"
 #include "tools/air-gpu-bench/Operands.h"
 
@@ -120,8 +120,8 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
       launch.bindings = {operands.packed.data(), operands.x.data(), y.data(),
                          partials.data(), counters.data()};
       if (spec.dependentLaunch) {
-        launch.dependent = {reinterpret_cast<uint8_t *>(operands.x.data()),
-                            operands.x.size() * 2};
+        launch.dependent = {{reinterpret_cast<uint8_t *>(operands.x.data()),
+                             operands.x.size() * 2}};
       }
       const Status status = emulator::run(launch);
       ASSERT_TRUE(status.isOk()) << status.message();

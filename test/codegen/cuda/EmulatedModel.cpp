@@ -4,8 +4,8 @@
 #include "codegen/cuda/BeginStep.h"
 #include "codegen/cuda/ChooseToken.h"
 #include "codegen/cuda/DecodeAttention.h"
-#include "codegen/layout/T16.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/T16.h"
 
 #include <cmath>
 

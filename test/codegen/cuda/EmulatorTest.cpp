@@ -31,7 +31,7 @@ Status runBody(const std::string &body, std::vector<void *> bindings,
   launch.sharedBytes = 4096;
   launch.reversed = reversed;
   launch.bindings = std::move(bindings);
-  launch.dependent = dependent;
+  launch.dependent = {dependent};
   return run(launch);
 }
 

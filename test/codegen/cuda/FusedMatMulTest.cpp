@@ -1,8 +1,8 @@
 //===- FusedMatMulTest.cpp - matmuls with norms and outputs, emulated -----===//
 #include "codegen/cuda/DecodeMatMul.h"
-#include "codegen/layout/T16.h"
 #include "codegen/reference/Reference.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/T16.h"
 #include "test/codegen/cuda/KernelRun.h"
 #include "tools/air-gpu-bench/Operands.h"
 

@@ -32,7 +32,7 @@ Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
     }
   }
   if (!dependent.empty()) {
-    one.dependent = views.at(dependent);
+    one.dependent = {views.at(dependent)};
   }
   AIR_RETURN_IF_ERROR(run(one));
   if (std::ranges::any_of(counters, [](uint8_t byte) { return byte != 0; })) {

@@ -90,6 +90,38 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
   }
 }
 
+// Row r of the gate and of `up` are rows r / 8 * 16 + r % 8 and 8 rows later,
+// as codegen/cuda/DecodeMatMul.h defines gluRow().
+TEST(SegmentContent, GateAndUpTakeTurns) {
+  constexpr uint64_t kRows = 5000;
+  Source source;
+  const std::vector<const SourceTensor *> parts = {
+      source.add("gate", DType::Q8_0, {kRows, 256}),
+      source.add("up", DType::Q8_0, {kRows, 256})};
+  const uint64_t row = 272;
+  std::vector<uint8_t> joined(2 * kRows * row);
+  for (uint64_t r = 0; r < kRows; ++r) {
+    for (uint64_t p = 0; p < 2; ++p) {
+      std::copy_n(parts[p]->data.begin() + r * row, row,
+                  joined.begin() + (r / 8 * 16 + r % 8 + p * 8) * row);
+    }
+  }
+  const uint64_t bytes = *layoutBytes(DType::Q8_0, Layout::T16, 2 * kRows, 256);
+  const SegmentContent content{
+      "s",
+      {{"gate+up", MatrixRecipe{parts, Layout::T16, kGluRows}, DType::Q8_0,
+        2 * kRows, 256, 0, bytes}},
+      bytes};
+  std::vector<uint8_t> expected(bytes);
+  packRows(DType::Q8_0, Layout::T16, 2 * kRows, 256, joined, expected);
+  for (unsigned threads : {1U, 3U}) {
+    EXPECT_EQ(produce(content, source.model, threads), expected);
+  }
+  SegmentContent uneven = content;
+  std::get<MatrixRecipe>(uneven.tensors[0].recipe).sources.pop_back();
+  EXPECT_EQ(checkContent(uneven).code(), ErrorCode::Internal);
+}
+
 TEST(SegmentContent, VectorsBecomeFloat32) {
   Source source;
   // The numbers are 1.0, -2.0 and 0.5 as F16, and 1.0 and 3.140625 as BF16.

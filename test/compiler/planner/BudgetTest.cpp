@@ -260,5 +260,88 @@ TEST(Budget, TheProcessGrowsWithTheVocabulary) {
   EXPECT_EQ(processBytes(UINT64_MAX), UINT64_MAX);
 }
 
+VramDemand vramDemand() {
+  VramDemand demand;
+  demand.weights = 1000 * kMiB;
+  demand.kernels = kMiB;
+  demand.activations = 2 * kMiB;
+  demand.kvPageBytes = 2 * kMiB;
+  demand.kvPageTokens = 64;
+  demand.context = 1000; // takes 16 pages of 64 tokens
+  demand.slots = 2;
+  demand.tokens = 8;
+  return demand;
+}
+
+TEST(VramBudget, ItemisesAndSums) {
+  const Result<VramLedger> ledger = planVram(vramDemand(), {});
+  ASSERT_TRUE(ledger.isOk());
+  EXPECT_EQ(ledger->budget, 0U);
+  const std::pair<const char *, uint64_t> expected[] = {
+      {"weights", 1000 * kMiB},
+      // 2 slots have 16 pages each, and one page takes the padding.
+      {"kv", 33 * 2 * kMiB},
+      {"activations", 2 * kMiB},
+      // 8 ids and 8 positions take 64 bytes each, and 8 tokens have 16 page
+      // numbers of 4 bytes each.
+      {"batch", 64 + 64 + 8 * 16 * 4},
+      {"kernels", kMiB}};
+  ASSERT_EQ(ledger->items.size(), std::size(expected));
+  for (size_t i = 0; i < ledger->items.size(); ++i) {
+    EXPECT_EQ(ledger->items[i].name, expected[i].first);
+    EXPECT_EQ(ledger->items[i].bytes, expected[i].second);
+  }
+}
+
+TEST(VramBudget, TheDriverTakesItsShare) {
+  // Everything takes 1069 MiB and 640 bytes.
+  const Result<VramLedger> fits =
+      planVram(vramDemand(), {kDriverBytes + 1070 * kMiB, "target 'x' has"});
+  ASSERT_TRUE(fits.isOk()) << fits.status().message();
+  EXPECT_EQ(fits->budget, 1070 * kMiB);
+  const Status status =
+      planVram(vramDemand(), {kDriverBytes + 1069 * kMiB, "target 'x' has"})
+          .status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(),
+              HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, kv 66.00 "
+                        "MiB, activations 2.00 MiB, batch 640 B, kernels 1.00 "
+                        "MiB), but target 'x' has 2.04 GiB, of which the "
+                        "driver takes 1.00 GiB"));
+  // Beside the page for the padding, 31 of 32 pages fit. These are 15 for each
+  // of two sequences.
+  EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
+}
+
+TEST(VramBudget, WhatNeverFitsIsRefused) {
+  for (const uint64_t bytes : {kMiB, kDriverBytes, kDriverBytes + kMiB}) {
+    const Status status =
+        planVram(vramDemand(), {bytes, "--vram gives"}).status();
+    EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+    EXPECT_THAT(status.message(), HasSubstr("even without a KV cache"));
+  }
+  VramDemand large = vramDemand();
+  large.slots = UINT64_MAX;
+  EXPECT_EQ(planVram(large, {}).status().code(), ErrorCode::DoesNotFit);
+  large = vramDemand();
+  large.weights = UINT64_MAX;
+  EXPECT_EQ(planVram(large, {UINT64_MAX, ""}).status().code(),
+            ErrorCode::DoesNotFit);
+}
+
+TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
+  const auto items = planGpuHost(20 * kMiB, kMiB, {0, ""});
+  ASSERT_TRUE(items.isOk());
+  ASSERT_EQ(items->size(), 2U);
+  EXPECT_EQ((*items)[0].bytes, 20 * kMiB);
+  EXPECT_EQ((*items)[1].bytes, 17 * kMiB);
+  EXPECT_TRUE(planGpuHost(20 * kMiB, kMiB, {37 * kMiB, ""}).isOk());
+  const Status status =
+      planGpuHost(20 * kMiB, kMiB, {37 * kMiB - 1, "--ram gives"}).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(),
+              HasSubstr("process 20.00 MiB, staging 17.00 MiB"));
+}
+
 } // namespace
 } // namespace air::compiler

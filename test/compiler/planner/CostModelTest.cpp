@@ -18,6 +18,13 @@ TEST(CostModel, TheSlowestLinkLimits) {
   EXPECT_EQ(prediction.links.size(), 2U);
 }
 
+TEST(CostModel, AGpuReadsItsOwnMemory) {
+  const PassPrediction prediction =
+      predictPass({{"vram", 6'000'000'000, 300'000'000'000}});
+  EXPECT_EQ(prediction.nanoseconds, 20'000'000U);
+  EXPECT_EQ(prediction.limit, "vram");
+}
+
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
   // Reading takes 100 ms, and arithmetic takes 40 ms. A quarter of the shorter
   // time, 10 ms, overlaps with the longer one, so the pass takes 130 ms.

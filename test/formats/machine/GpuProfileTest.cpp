@@ -45,6 +45,13 @@ TEST(GpuProfile, EveryNameIsAMachineWithAHost) {
     // float16 rate of a B200.
     EXPECT_GT(gpu.f16Ops, 8'000'000'000'000u) << gpu.name;
     EXPECT_LE(gpu.f16Ops, 2'250'000'000'000'000u) << gpu.name;
+    // Plans need the arch and the number of multiprocessors, of which the
+    // largest GPU, a GB202 with all enabled, has 192.
+    const bool isCuda = gpu.backend == GpuBackend::Cuda;
+    EXPECT_EQ(gpu.arch.starts_with("sm_"), isCuda) << gpu.name;
+    EXPECT_EQ(gpu.multiprocessors != 0, isCuda) << gpu.name;
+    EXPECT_LE(gpu.multiprocessors, 192u) << gpu.name;
+    EXPECT_EQ(resolveProfile(gpu.name).isOk(), isCuda) << gpu.name;
     // The profile survives being written as JSON and parsed again.
     const Result<MachineProfile> back =
         parseProfile(toJson(*machine), "x.json");
@@ -82,15 +89,31 @@ TEST(GpuProfile, RatesAreThoseThatProgramsReach) {
   EXPECT_GT(server.memoryBandwidth, desktop.memoryBandwidth);
 }
 
-TEST(GpuProfile, NoPlanIsMadeForAGpu) {
-  for (const auto &[name, backend] :
-       {std::pair("rtx4090", "CUDA"), std::pair("rx7600", "Vulkan")}) {
-    const Status status = resolveProfile(name).status();
-    EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-    EXPECT_THAT(status.message(),
-                HasSubstr(std::string("needs the ") + backend + " backend"));
-    EXPECT_THAT(status.message(), HasSubstr("--explain"));
-  }
+// deviceQuery reports 28 multiprocessors and compute capability 8.6 for an RTX
+// 3060, and 132 and 9.0 for an H100 SXM.
+TEST(GpuProfile, ArchAndMultiprocessors) {
+  const MachineProfile desktop = *resolveProfile("rtx3060");
+  EXPECT_EQ(gpuOf(desktop).arch, "sm_86");
+  EXPECT_EQ(gpuOf(desktop).multiprocessors, 28u);
+  const MachineProfile server = *resolveProfile("h100");
+  EXPECT_EQ(gpuOf(server).arch, "sm_90a");
+  EXPECT_EQ(gpuOf(server).multiprocessors, 132u);
+}
+
+TEST(GpuProfile, NoPlanIsMadeForOtherGpus) {
+  const Status status = resolveProfile("rx7600").status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("needs the Vulkan backend"));
+  EXPECT_THAT(status.message(), HasSubstr("--explain"));
+  const std::filesystem::path file =
+      std::filesystem::path(::testing::TempDir()) /
+      ("gpu-" + std::to_string(getpid()) + ".json");
+  std::ofstream(file) << R"({"arch": "x86_64", "cores": 1,
+      "gpus": [{"name": "mine", "backend": "cuda", "arch": "sm_86"}]})";
+  const Status unknown = resolveProfile(file).status();
+  std::filesystem::remove(file);
+  EXPECT_EQ(unknown.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(unknown.message(), HasSubstr("arch 'sm_86' and 0 multiproc"));
   const Status volta = resolveMachine("v100").status();
   EXPECT_EQ(volta.code(), ErrorCode::Unsupported);
   EXPECT_THAT(
@@ -141,12 +164,13 @@ TEST(GpuProfile, JsonIsAsDocumented) {
   const Result<MachineProfile> machine = parseProfile(
       R"({"arch": "x86_64", "cores": 1, "gpus": [{"name": "mine", "backend":
           "vulkan", "memory_bytes": 1, "memory_bandwidth": 2,
-          "transfer_bandwidth": 3, "f16_ops": 4}]})",
+          "transfer_bandwidth": 3, "f16_ops": 4, "arch": "sm_9a",
+          "multiprocessors": 5}]})",
       "m.json");
   ASSERT_TRUE(machine) << machine.status().message();
   ASSERT_EQ(machine->gpus.size(), 1u);
   EXPECT_EQ(gpuOf(*machine),
-            (GpuProfile{"mine", GpuBackend::Vulkan, 1, 2, 3, 4}));
+            (GpuProfile{"mine", GpuBackend::Vulkan, 1, 2, 3, 4, "sm_9a", 5}));
   EXPECT_THAT(toJson(*machine), HasSubstr("  \"gpus\": [\n"
                                           "    {\n"
                                           "      \"name\": \"mine\",\n"
@@ -154,7 +178,9 @@ TEST(GpuProfile, JsonIsAsDocumented) {
                                           "      \"memory_bytes\": 1,\n"
                                           "      \"memory_bandwidth\": 2,\n"
                                           "      \"transfer_bandwidth\": 3,\n"
-                                          "      \"f16_ops\": 4\n"
+                                          "      \"f16_ops\": 4,\n"
+                                          "      \"arch\": \"sm_9a\",\n"
+                                          "      \"multiprocessors\": 5\n"
                                           "    }\n"
                                           "  ]\n"));
   const Result<MachineProfile> none =
@@ -196,6 +222,12 @@ TEST(GpuProfile, BadFilesNameTheField) {
        "it must be a whole number from 0 to 9223372036854775807"},
       {R"([{"name": "a", "backend": "cuda", "f16_ops": "fast"}])",
        "field 'gpus[0].f16_ops' is \"fast\""},
+      {R"([{"name": "a", "backend": "cuda", "arch": "8.6"}])",
+       "field 'gpus[0].arch' is \"8.6\"; it must be sm_ followed by"},
+      {R"([{"name": "a", "backend": "cuda", "arch": "sm_"}])",
+       "field 'gpus[0].arch' is \"sm_\""},
+      {R"([{"name": "a", "backend": "cuda", "multiprocessors": 1025}])",
+       "field 'gpus[0].multiprocessors' is 1025"},
       {R"([{"name": "a", "backend": "cuda", "vram": 1}])",
        "field 'gpus[0].vram' is not known; the fields of a GPU are name, "
        "backend, "},

@@ -53,6 +53,10 @@ std::vector<Change> validParts();
 std::vector<Case> referenceCases();
 std::vector<Change> validReferences();
 
+/// Changes that break a rule for plans with a GPU, and changes that break none.
+std::vector<Case> deviceCases();
+std::vector<Change> validDevices();
+
 } // namespace air::test
 
 #endif // AIRPACK_TEST_FORMATS_PLAN_PLANCASES_H

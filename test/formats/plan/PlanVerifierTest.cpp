@@ -85,7 +85,7 @@ std::vector<Case> factCases() {
          p.programs[0]->steps[0]->kind = static_cast<plan::StepKind>(33);
        })},
       {"plan.enum", in([](P &p) {
-         bindingOf(p, 0, 0, 0).kind = static_cast<plan::BindingKind>(3);
+         bindingOf(p, 0, 0, 0).kind = static_cast<plan::BindingKind>(4);
        })},
       {"plan.enum", in([](P &p) {
          dispatchOf(p, 0, 0).grid->rows_from = static_cast<plan::RowsFrom>(2);
@@ -358,7 +358,7 @@ std::vector<Case> segmentCases() {
       {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 2; })},
       {"plan.tensor.dtype", in([](P &p) { p.tensors[1]->dtype = 4; })},
       {"plan.tensor.dtype", in([](P &p) { p.tensors[1]->dtype = 65535; })},
-      {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 2; })},
+      {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 3; })},
       {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->bytes -= 1; })},
       {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->rows += 16; })},
       {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->columns += 1; })},
@@ -574,7 +574,7 @@ std::vector<Case> programCases() {
          dispatchOf(p, 0, 2).arithmetic = plan::Arithmetic::Int8;
        })},
       {"plan.enum", in([](P &p) {
-         dispatchOf(p, 0, 3).arithmetic = static_cast<plan::Arithmetic>(4);
+         dispatchOf(p, 0, 3).arithmetic = static_cast<plan::Arithmetic>(5);
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
@@ -649,7 +649,7 @@ std::vector<Case> allCases() {
   std::vector<Case> all;
   for (const auto &part :
        {factCases(), segmentCases(), memoryCases(), programCases(), partCases(),
-        readCases(), placementCases(), referenceCases()}) {
+        readCases(), placementCases(), referenceCases(), deviceCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -748,7 +748,7 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       }),
   };
   for (const std::vector<Change> &more :
-       {validPlacements(), validParts(), validReferences()}) {
+       {validPlacements(), validParts(), validReferences(), validDevices()}) {
     changes.insert(changes.end(), more.begin(), more.end());
   }
   for (size_t i = 0; i < changes.size(); ++i) {

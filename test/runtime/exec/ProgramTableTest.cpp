@@ -41,6 +41,9 @@ public:
   Status copy(DeviceAddress, DeviceAddress, uint64_t) override {
     return Status::ok();
   }
+  Status write(DeviceAddress, std::span<const uint8_t>) override {
+    return Status::ok();
+  }
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress, uint64_t) override {
     return nullptr;

@@ -3,7 +3,7 @@
 
 #include "formats/dtype/DType.h"
 #include "runtime/io/StreamStore.h"
-#include "test/runtime/fake/FakePlan.h"
+#include "test/runtime/exec/BatchRuns.h"
 
 #include <cmath>
 #include <cstdio>
@@ -12,59 +12,12 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
-#include <map>
-#include <random>
 
 using namespace air;
 using namespace air::rt;
 using namespace air::test;
 
 namespace {
-
-using Rows = std::vector<std::vector<float>>;
-
-/// Runs a batch and returns the rows of logits that it requested.
-Result<Rows> runRows(Session &session, const std::vector<int32_t> &tokens,
-                     const std::vector<SequenceId> &sequences,
-                     const std::vector<uint32_t> &outputs) {
-  Rows rows;
-  uint64_t next = 0;
-  Status status = session.run(
-      {tokens, sequences, outputs},
-      [&](uint64_t first, std::span<const float> logits) {
-        EXPECT_EQ(first, next) << "rows come in order";
-        EXPECT_LE(logits.size(), kFakeMaxOutputs * FAKE_VOCABULARY);
-        for (size_t at = 0; at < logits.size(); at += FAKE_VOCABULARY) {
-          rows.emplace_back(logits.begin() + static_cast<ptrdiff_t>(at),
-                            logits.begin() +
-                                static_cast<ptrdiff_t>(at + FAKE_VOCABULARY));
-          ++next;
-        }
-        return Status::ok();
-      });
-  if (!status.isOk()) {
-    return status;
-  }
-  EXPECT_EQ(rows.size(), outputs.size());
-  return rows;
-}
-
-std::vector<int32_t> someTokens(size_t count, uint32_t seed = 7) {
-  std::mt19937 random(seed);
-  std::vector<int32_t> tokens(count);
-  for (int32_t &token : tokens) {
-    token = static_cast<int32_t>(random() % FAKE_VOCABULARY);
-  }
-  return tokens;
-}
-
-std::vector<uint32_t> allOf(size_t count) {
-  std::vector<uint32_t> outputs(count);
-  for (uint32_t i = 0; i < count; ++i) {
-    outputs[i] = i;
-  }
-  return outputs;
-}
 
 class SessionTest : public testing::Test {
 protected:
@@ -81,11 +34,7 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  static SequenceId begin(Session &session) {
-    Result<SequenceId> sequence = session.newSequence();
-    EXPECT_TRUE(sequence) << sequence.status().message();
-    return *sequence;
-  }
+  static SequenceId begin(Session &session) { return beginSequence(session); }
 
   FakeModel model;
   std::string path;
@@ -101,23 +50,7 @@ TEST_P(SessionBatch, LogitsOfEveryTokenAreRight) {
   auto [m, threads] = GetParam();
   Session session = opened({.threads = threads});
   EXPECT_EQ(session.threads(), threads);
-  SequenceId sequence = begin(session);
-  std::vector<int32_t> tokens = someTokens(100);
-  for (size_t at = 0; at < tokens.size(); at += m) {
-    size_t count = std::min(m, tokens.size() - at);
-    std::vector<int32_t> part(tokens.begin() + static_cast<ptrdiff_t>(at),
-                              tokens.begin() +
-                                  static_cast<ptrdiff_t>(at + count));
-    Result<Rows> rows = runRows(
-        session, part, std::vector<SequenceId>(count, sequence), allOf(count));
-    ASSERT_TRUE(rows) << rows.status().message();
-    for (size_t i = 0; i < count; ++i) {
-      std::vector<int32_t> before(
-          tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(at + i + 1));
-      ASSERT_EQ((*rows)[i], fakeLogits(model, before)) << at + i;
-    }
-  }
-  EXPECT_EQ(session.length(sequence), tokens.size());
+  checkAllLogits(session, model, someTokens(100), m);
 }
 
 INSTANTIATE_TEST_SUITE_P(SizesAndThreads, SessionBatch,
@@ -184,53 +117,12 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
 
 TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
   Session session = opened();
-  std::mt19937 random(3);
-  std::map<SequenceId, std::vector<int32_t>> histories;
-  for (int i = 0; i < 3; ++i) {
-    histories[begin(session)] = {};
-  }
-  for (int round = 0; round < 30; ++round) {
-    std::vector<int32_t> tokens = someTokens(1 + random() % 11, random());
-    std::vector<SequenceId> sequences;
-    std::vector<uint32_t> outputs;
-    Rows expected;
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      SequenceId sequence = random() % 3;
-      sequences.push_back(sequence);
-      histories[sequence].push_back(tokens[i]);
-      if (random() % 2 == 0) {
-        outputs.push_back(static_cast<uint32_t>(i));
-        expected.push_back(fakeLogits(model, histories[sequence]));
-      }
-    }
-    Result<Rows> rows = runRows(session, tokens, sequences, outputs);
-    ASSERT_TRUE(rows) << rows.status().message();
-    ASSERT_EQ(*rows, expected) << round;
-    // After every fifth round, one of the sequences, chosen at random, is
-    // truncated to a random length, possibly to 0.
-    SequenceId chosen = random() % 3;
-    if (round % 5 == 0) {
-      size_t keep = random() % (histories[chosen].size() + 1);
-      ASSERT_TRUE(session.truncate(chosen, keep).isOk());
-      histories[chosen].resize(keep);
-    }
-  }
+  checkMixedSequences(session, model);
 }
 
 TEST_F(SessionTest, AForkGoesItsOwnWay) {
   Session session = opened();
-  SequenceId first = begin(session);
-  std::vector<int32_t> tokens = someTokens(70);
-  ASSERT_TRUE(runRows(session, tokens, std::vector<SequenceId>(70, first), {}));
-  Result<SequenceId> second = session.fork(first, 66);
-  ASSERT_TRUE(second) << second.status().message();
-  Result<Rows> rows = runRows(session, {5, 9}, {first, *second}, {0, 1});
-  ASSERT_TRUE(rows) << rows.status().message();
-  tokens.push_back(5);
-  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
-  tokens.resize(66);
-  tokens.push_back(9);
-  EXPECT_EQ((*rows)[1], fakeLogits(model, tokens));
+  checkFork(session, model);
 }
 
 TEST_F(SessionTest, ABatchBeyondTheContextIsRefusedWhole) {

@@ -18,7 +18,7 @@ namespace {
 
 enum Entry : uint32_t { Append, Attend, Embed, Head }; // sorted by name
 enum TensorIndex : uint32_t { Table, Bias };
-enum BufferIndex : uint32_t { X, Logits };
+enum BufferIndex : uint32_t { X, Logits, Counter };
 
 constexpr uint64_t kXBytes = 16 * FAKE_WIDTH * sizeof(float);
 constexpr uint64_t kLogitsBytes = 16 * FAKE_VOCABULARY * sizeof(float);
@@ -100,16 +100,12 @@ std::unique_ptr<plan::StepT> step(plan::StepKind kind, const char *name,
   return made;
 }
 
-void dispatch(plan::StepT &into, Entry entry, uint64_t baseTiles,
-              uint64_t tokensPerTile, plan::RowsFrom rows, uint64_t weightBytes,
-              const std::vector<Bound> &bindings) {
+/// Adds a dispatch without a grid or a launch to a step.
+plan::DispatchT &dispatch(plan::StepT &into, uint32_t entry,
+                          uint64_t weightBytes,
+                          const std::vector<Bound> &bindings) {
   auto made = std::make_unique<plan::DispatchT>();
   made->entry = entry;
-  made->grid = std::make_unique<plan::GridT>();
-  made->grid->base_tiles = baseTiles;
-  made->grid->tokens_per_tile = tokensPerTile;
-  made->grid->rows_from = rows;
-  made->scratch_bytes = entry == Attend ? sizeof(float) : 0;
   made->barrier = true;
   made->weight_bytes = weightBytes;
   made->flops_per_row = 10;
@@ -121,6 +117,18 @@ void dispatch(plan::StepT &into, Entry entry, uint64_t baseTiles,
     made->bindings.push_back(std::move(binding));
   }
   into.dispatches.push_back(std::move(made));
+  return *into.dispatches.back();
+}
+
+void dispatch(plan::StepT &into, Entry entry, uint64_t baseTiles,
+              uint64_t tokensPerTile, plan::RowsFrom rows, uint64_t weightBytes,
+              const std::vector<Bound> &bindings) {
+  plan::DispatchT &made = dispatch(into, entry, weightBytes, bindings);
+  made.grid = std::make_unique<plan::GridT>();
+  made.grid->base_tiles = baseTiles;
+  made.grid->tokens_per_tile = tokensPerTile;
+  made.grid->rows_from = rows;
+  made.scratch_bytes = entry == Attend ? sizeof(float) : 0;
 }
 
 std::unique_ptr<plan::ProgramT> program(const char *name, uint64_t min,
@@ -155,9 +163,66 @@ std::unique_ptr<plan::ProgramT> program(const char *name, uint64_t min,
   return made;
 }
 
-void addItem(plan::PlacementT &placement, const char *name, uint64_t bytes) {
+/// A program whose kernels have the entries `variant`, `variant` + 2 and so on,
+/// in the order of Entry. The kernels of the fake GPU differ in their number of
+/// tokens, and each of them runs as a single thread block.
+std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
+                                           uint64_t max, uint32_t variant) {
+  using plan::Access;
+  using plan::BindingKind;
+  auto made = std::make_unique<plan::ProgramT>();
+  made->name = name;
+  made->min_tokens = min;
+  made->max_tokens = max;
+  const auto bound = [](plan::BatchArray array) {
+    return Bound{BindingKind::Batch, static_cast<uint32_t>(array),
+                 Access::Read};
+  };
+  const Bound ids = bound(plan::BatchArray::TokenIds);
+  const Bound positions = bound(plan::BatchArray::Positions);
+  const Bound tables = bound(plan::BatchArray::BlockTables);
+  const auto add = [&](plan::StepT &step, Entry entry, uint64_t weightBytes,
+                       const std::vector<Bound> &bindings) {
+    plan::DispatchT &added =
+        dispatch(step, 2 * entry + variant, weightBytes, bindings);
+    added.launch = std::make_unique<plan::LaunchT>();
+    added.launch->grid_x = 1;
+    added.launch->threads = 32;
+    added.launch->shared_bytes = 1024 * (entry + 1);
+  };
+  auto embed = step(plan::StepKind::Embed, "embed", -1);
+  add(*embed, Embed, FAKE_WIDTH * sizeof(float),
+      {ids,
+       {BindingKind::Tensor, Table, Access::Read},
+       {BindingKind::Buffer, X, Access::Write}});
+  made->steps.push_back(std::move(embed));
+  auto attn = step(plan::StepKind::Attn, "layer.0.attn", 0);
+  add(*attn, Append, 0,
+      {{BindingKind::Buffer, X, Access::Read},
+       positions,
+       tables,
+       {BindingKind::Kv, 0, Access::Write}});
+  add(*attn, Attend, 0,
+      {{BindingKind::Kv, 0, Access::Read},
+       positions,
+       tables,
+       {BindingKind::Buffer, X, Access::ReadWrite},
+       {BindingKind::Buffer, Counter, Access::ReadWrite}});
+  made->steps.push_back(std::move(attn));
+  auto head = step(plan::StepKind::Head, "head", -1);
+  add(*head, Head, FAKE_VOCABULARY * sizeof(float),
+      {{BindingKind::Buffer, X, Access::Read},
+       {BindingKind::Tensor, Bias, Access::Read},
+       {BindingKind::Buffer, Logits, Access::Write}});
+  made->steps.push_back(std::move(head));
+  return made;
+}
+
+void addItem(plan::PlacementT &placement, const char *name, uint64_t bytes,
+             plan::Tier tier = plan::Tier::Ram) {
   auto item = std::make_unique<plan::BudgetItemT>();
   item->name = name;
+  item->tier = tier;
   item->bytes = bytes;
   placement.items.push_back(std::move(item));
 }
@@ -229,6 +294,67 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   return plan;
 }
 
+/// Replaces what depends on the device by what a plan for a fake GPU has.
+void moveToGpu(plan::PlanT &plan) {
+  constexpr uint32_t kGpu = 1;
+  plan.executables[0]->format = plan::CodeFormat::Cubin;
+  plan.executables[0]->device = kGpu;
+  plan.executables[0]->entries = {
+      "fake_append1", "fake_append8", "fake_attend1", "fake_attend8",
+      "fake_embed1",  "fake_embed8",  "fake_head1",   "fake_head8"};
+  plan.max_outputs = kFakeMaxTokens;
+  plan.programs.clear();
+  plan.programs.push_back(gpuProgram("m1", 1, 1, 0));
+  plan.programs.push_back(gpuProgram("m2-8", 2, kFakeMaxTokens, 1));
+
+  constexpr uint64_t kX = kFakeMaxTokens * FAKE_WIDTH * sizeof(float);
+  constexpr uint64_t kLogits = kFakeMaxTokens * FAKE_VOCABULARY * sizeof(float);
+  plan.buffers.clear();
+  plan.buffers.push_back(buffer("x", 0, kX, false));
+  plan.buffers.push_back(buffer("logits", kX, kLogits, true));
+  plan.buffers.back()->rows_from = plan::RowsFrom::Tokens;
+  plan.buffers.push_back(buffer("counter", kX + kLogits, 64, false));
+  plan.buffers.back()->is_zeroed = true;
+  for (const auto &made : plan.buffers) {
+    made->device = kGpu;
+  }
+  plan.arena_bytes = 0;
+  plan.kv->dtype = static_cast<uint16_t>(DType::F16);
+  plan.kv->order = plan::KvOrder::Mma;
+  plan.kv->device = kGpu;
+  plan.kv->head_bytes = kFakeGpuPageBytes;
+  plan.kv->layer_bytes = kFakeGpuPageBytes;
+  plan.kv->page_bytes = kFakeGpuPageBytes;
+
+  auto device = std::make_unique<plan::DeviceT>();
+  device->kind = plan::DeviceKind::Cuda;
+  device->name = "fake";
+  device->arch = "sm_86";
+  device->memory_bytes = uint64_t{1} << 30;
+  device->multiprocessors = 1;
+  device->arena_bytes = kX + kLogits + 64;
+  plan::PlacementT &placement = *plan.placements[0];
+  placement.resident.assign(plan.segments.size(), 0);
+  placement.device.assign(plan.segments.size(), kGpu);
+  placement.items.clear();
+  const auto add = [&](const char *name, uint64_t bytes) {
+    addItem(placement, name, bytes, plan::Tier::Vram);
+  };
+  add("activations", device->arena_bytes);
+  add("batch", 2 * 64 + 4 * kFakeMaxTokens * (kFakePages / 2));
+  add("kv", (kFakePages + 1) * kFakeGpuPageBytes);
+  // In the memory of a GPU, each segment takes a multiple of 256 bytes.
+  uint64_t weights = 0;
+  uint64_t kernels = 0;
+  for (const auto &made : plan.segments) {
+    (made->kind == plan::SegmentKind::Kernels ? kernels : weights) +=
+        (made->raw_bytes + 255) / 256 * 256;
+  }
+  add("kernels", kernels);
+  add("weights", weights);
+  plan.machine->devices.push_back(std::move(device));
+}
+
 template <typename T> std::span<const uint8_t> bytesOf(const T &values) {
   return {reinterpret_cast<const uint8_t *>(values.data()),
           values.size() * sizeof(values[0])};
@@ -251,9 +377,9 @@ void FakeModel::say(const std::string &text) {
   next[last] = kFakeEos;
 }
 
-void writeFakePlan(const std::string &path, const FakeModel &model,
-                   const std::function<void(plan::PlanT &)> &change) {
-  std::vector<uint8_t> object = readObject();
+/// Writes a plan with the weights of `model`.
+static void writePlan(const std::string &path, const FakeModel &model,
+                      plan::PlanT plan, std::span<const uint8_t> code) {
   std::vector<float> table(FAKE_VOCABULARY * FAKE_WIDTH);
   std::vector<float> bias(FAKE_VOCABULARY);
   for (int32_t id = 0; id < FAKE_VOCABULARY; ++id) {
@@ -263,14 +389,9 @@ void writeFakePlan(const std::string &path, const FakeModel &model,
   }
   table[0] = model.unknownInHistory;
   bias[0] = model.unknownBias;
-  plan::PlanT plan = makePlan(object.size());
-  if (change) {
-    change(plan);
-  }
   Result<PlanWriter> writer = PlanWriter::create(path, std::move(plan));
   ASSERT_TRUE(writer) << writer.status().message();
-  std::span<const uint8_t> contents[] = {bytesOf(bias), bytesOf(object),
-                                         bytesOf(table)};
+  std::span<const uint8_t> contents[] = {bytesOf(bias), code, bytesOf(table)};
   for (uint32_t i = 0; i < 3; ++i) {
     Status written = writer->writeSegment(
         i, [&](const PlanWriter::Sink &sink) { return sink(contents[i]); });
@@ -278,6 +399,26 @@ void writeFakePlan(const std::string &path, const FakeModel &model,
   }
   Status finished = writer->finish();
   ASSERT_TRUE(finished.isOk()) << finished.message();
+}
+
+void writeFakePlan(const std::string &path, const FakeModel &model,
+                   const std::function<void(plan::PlanT &)> &change) {
+  const std::vector<uint8_t> object = readObject();
+  plan::PlanT plan = makePlan(object.size());
+  if (change) {
+    change(plan);
+  }
+  writePlan(path, model, std::move(plan), object);
+}
+
+void writeFakeGpuPlan(const std::string &path, const FakeModel &model,
+                      const std::function<void(plan::PlanT &)> &change) {
+  plan::PlanT plan = makePlan(kFakeCubin.size());
+  moveToGpu(plan);
+  if (change) {
+    change(plan);
+  }
+  writePlan(path, model, std::move(plan), bytesOf(kFakeCubin));
 }
 
 void addStreamedPlacement(plan::PlanT &plan, uint64_t ringBytes) {

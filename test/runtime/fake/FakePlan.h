@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace air::test {
@@ -32,6 +33,11 @@ inline constexpr uint64_t kFakeMaxTokens = 8;
 inline constexpr uint64_t kFakeMaxOutputs = 3;
 inline constexpr uint64_t kFakeContext = 150;
 inline constexpr uint64_t kFakePages = 6;
+/// The executable of a plan for a fake GPU (LateGpu.h).
+inline constexpr std::string_view kFakeCubin = "the code of a fake GPU";
+/// A page of such a plan: K and V of 64 positions in float16, for one head
+/// whose single element is padded to 16.
+inline constexpr uint64_t kFakeGpuPageBytes = 4096;
 
 struct FakeModel {
   /// Maps an id to the greedy token after it. By default, this is the id plus
@@ -52,6 +58,12 @@ struct FakeModel {
 /// the test.
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
+
+/// The same for a plan of the same model whose kernels run on a fake GPU. All
+/// its memory is that of the GPU. A pass computes up to kFakeMaxTokens rows of
+/// logits.
+void writeFakeGpuPlan(const std::string &path, const FakeModel &model = {},
+                      const std::function<void(plan::PlanT &)> &change = {});
 
 /// Adds a copy of the first placement. The copy reads the only segment of
 /// weights in every pass, through a ring of `ringBytes`, and has no budgets.

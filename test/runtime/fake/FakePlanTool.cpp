@@ -5,6 +5,8 @@
 // With "mute" its vocabulary has no token for byte 0 and no unknown token, so
 // creating a tokenizer from it fails.
 //
+// air-fake-plan --gpu PLAN writes a plan for a fake GPU (FakePlan.h).
+//
 //===----------------------------------------------------------------------===//
 #include "formats/model/TokenizerData.h"
 #include "test/runtime/fake/FakePlan.h"
@@ -15,8 +17,13 @@
 
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
+  if (argc == 3 && std::string_view(argv[1]) == "--gpu") {
+    air::test::writeFakeGpuPlan(argv[2]);
+    return 0;
+  }
   if (argc < 2 || argc > 5) {
-    std::fprintf(stderr, "usage: air-fake-plan PLAN [TEXT [CONTEXT [mute]]]\n");
+    std::fprintf(stderr, "usage: air-fake-plan PLAN [TEXT [CONTEXT [mute]]]\n"
+                         "       air-fake-plan --gpu PLAN\n");
     return 2;
   }
   air::test::FakeModel model;

@@ -1,7 +1,7 @@
 //===- KernelsTest.cpp - the description of a kernel folder ---------------===//
 #include "tools/air-gpu-bench/Kernels.h"
 
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <gtest/gtest.h>
@@ -63,7 +63,7 @@ TEST(Cases, EveryNameIsOneKernelAndEveryDTypeHasOddShapes) {
   const Cases cases = casesFor(target, 132);
   const auto kernels = kernelsOf(cases, target);
   ASSERT_TRUE(kernels.isOk()) << kernels.status().message();
-  for (const DType dtype : codegen::t16DTypes()) {
+  for (const DType dtype : t16DTypes()) {
     int broken = 0;
     for (const codegen::cuda::DecodeMatMul &spec : cases.odd) {
       broken += spec.dtype == dtype && spec.rows % 16 != 0 ? 1 : 0;

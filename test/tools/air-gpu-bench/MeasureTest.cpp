@@ -120,7 +120,8 @@ TEST_F(Measure, ACubinThatIsMissingOrNoneIsAnError) {
         << "not a cubin at all, but as "
            "long as an ELF header is: 64";
   }
-  EXPECT_EQ(measure(*driver, folder, checks()).status().code(), ErrorCode::Io);
+  EXPECT_EQ(measure(*driver, folder, checks()).status().code(),
+            ErrorCode::Corrupt);
   for (const auto &[name, registers] : folder.registers) {
     std::filesystem::remove(path + "/" + name + ".cubin");
   }
@@ -141,10 +142,10 @@ TEST_F(Measure, AFolderForAnotherGpuIsRefused) {
 
 TEST_F(Measure, OutOfMemoryIsSaid) {
   prepare();
-  const uint64_t before = std::exchange(fakeCudaFreeBytes, 1000);
+  const uint64_t before = std::exchange(fakeCuda.freeBytes, 1000);
   const Status status = measure(*driver, folder, checks()).status();
-  fakeCudaFreeBytes += before - 1000;
-  EXPECT_EQ(status.code(), ErrorCode::Io);
+  fakeCuda.freeBytes += before - 1000;
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_NE(status.message().find("out of memory"), std::string::npos);
 }
 

@@ -96,13 +96,13 @@ def plan(*arguments):
 
 
 def gpus(model):
-    names = re.search(r"or, with --explain, a GPU: (.*)", run(model, "--target", "none").stderr).group(1).split(", ")
+    names = re.search(r"; GPUs: (.*) \(those of", run(model, "--target", "none").stderr).group(1).split(", ")
     assert len(names) == 39 and "v100" not in names, names
     speed = {}
     for name in names:
         report = explain(model, "--target", name)
         check_sums(report)
-        assert report["has_kernels"] is False
+        assert report["has_kernels"] is not name.startswith(("rx", "arc")), name
         speed[name] = report["decode_tok_s"]
         assert speed[name] > 0 and report["first_token_s"] >= report["first_token_warm_s"] > 0
         assert report["decode_tok_s_full_context"] <= speed[name] <= report["decode_tok_s_fluid"] * 1.01

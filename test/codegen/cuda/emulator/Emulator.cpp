@@ -70,7 +70,7 @@ struct Machine {
   std::vector<uint8_t> sharedStorage;
   uint8_t *shared = nullptr;
   std::map<uint64_t *, TransferBarrier> barriers;
-  std::vector<uint8_t> dependentBytes;
+  std::vector<std::vector<uint8_t>> dependentBytes;
   bool waited = false;
   std::string error;
 };
@@ -328,8 +328,10 @@ Status run(const EmulatedLaunch &launch) {
   state.shared +=
       (1024 - reinterpret_cast<uintptr_t>(state.shared) % 1024) % 1024;
   state.fibers.resize(launch.threads);
-  state.dependentBytes.assign(launch.dependent.begin(), launch.dependent.end());
-  std::fill(launch.dependent.begin(), launch.dependent.end(), 0xff);
+  for (const std::span<uint8_t> bytes : launch.dependent) {
+    state.dependentBytes.emplace_back(bytes.begin(), bytes.end());
+    std::fill(bytes.begin(), bytes.end(), 0xff);
+  }
   const uint32_t blocks = launch.gridX * launch.gridY;
   for (uint32_t i = 0; i < blocks && state.error.empty(); ++i) {
     const uint32_t block = launch.reversed ? blocks - 1 - i : i;
@@ -370,6 +372,16 @@ Result<std::string> hostIntrinsicsText() {
 
 namespace {
 
+/// Precedes all kernels. AIR_PARAMETERS(name) defines air_parameters_NAME.
+constexpr const char *kParameterCounts = R"(
+template <typename... T>
+constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }
+#define AIR_PARAMETERS_OF(name) \
+  extern "C" __attribute__((used)) const unsigned air_parameters_##name = \
+      airParametersOf(&name);
+#define AIR_PARAMETERS(name) AIR_PARAMETERS_OF(name)
+)";
+
 /// A temporary folder for one compilation.
 struct Workshop {
   char folder[32] = "/tmp/air-emulator-XXXXXX";
@@ -395,12 +407,14 @@ struct Workshop {
       return ioError("a temporary folder could not be created in /tmp");
     }
     std::ofstream file(source);
+    file << kParameterCounts;
     for (size_t i = 0; i < texts.size(); ++i) {
       file << "#undef KERNEL_NAME\n#undef AP_DEPENDENT_LAUNCH\n"
               "#undef AP_DEVICE\n#undef AP_MEMBER\n#undef AP_KERNEL\n"
               "#undef AP_PARAMETERS\n#undef AP_ARGUMENTS\n"
            << "namespace kernel" << i << " {\n"
-           << texts[i] << "}\n";
+           << texts[i]
+           << "\n#ifdef KERNEL_NAME\nAIR_PARAMETERS(KERNEL_NAME)\n#endif\n}\n";
     }
     file.close();
     const std::string command =
@@ -540,8 +554,11 @@ void air_emu_transfer_wait(uint64_t *barrier, uint32_t parity) {
 void air_emu_wait_for_previous() {
   if (!machine->waited) {
     machine->waited = true;
-    std::copy(machine->dependentBytes.begin(), machine->dependentBytes.end(),
-              machine->launch->dependent.begin());
+    for (size_t i = 0; i < machine->dependentBytes.size(); ++i) {
+      const std::vector<uint8_t> &bytes = machine->dependentBytes[i];
+      std::copy(bytes.begin(), bytes.end(),
+                machine->launch->dependent[i].begin());
+    }
   }
 }
 

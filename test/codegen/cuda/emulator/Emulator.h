@@ -30,6 +30,8 @@ namespace air::emulator {
 Result<std::string> hostIntrinsicsText();
 
 /// Compiles kernels into one shared object for the host, and returns its bytes.
+/// For every kernel whose text defines KERNEL_NAME as its name, the object also
+/// has a symbol air_parameters_NAME: the number of its parameters, as unsigned.
 Result<std::vector<uint8_t>>
 compileObject(const std::vector<std::string> &texts);
 
@@ -64,7 +66,7 @@ struct EmulatedLaunch {
   /// The bytes that an earlier kernel writes. They hold NaN until a thread
   /// waits for that kernel. Empty for launches that do not depend on an earlier
   /// kernel.
-  std::span<uint8_t> dependent;
+  std::vector<std::span<uint8_t>> dependent;
 };
 
 /// Runs a kernel. A VerificationFailed error names the block, the thread and

@@ -1,42 +1,18 @@
-//===- FakeDriver.cpp - the driver API on host memory ---------------------===//
+//===- FakeDriver.cpp - the functions of libcuda.so.1 ---------------------===//
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 
-#include "test/codegen/cuda/emulator/Emulator.h"
+#include "test/codegen/cuda/emulator/FakeGpu.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
-#include <fstream>
-#include <functional>
-#include <map>
 #include <unistd.h>
 
-using namespace air::emulator;
+using namespace air::fakecuda;
 
 namespace {
-
-// These are values of CUresult.
-constexpr int kOk = 0;
-constexpr int kInvalidValue = 1;
-constexpr int kOutOfMemory = 2;
-constexpr int kInvalidImage = 200;
-constexpr int kNotFound = 500;
-constexpr int kLaunchFailed = 719;
-constexpr int kCaptureInvalid = 901;
-
-struct Module {
-  void *library = nullptr;
-};
-
-struct Function {
-  void *address = nullptr;
-  std::string name;
-  uint32_t sharedBytes = 48 * 1024;
-};
-
-using Work = std::function<int()>;
-using Graph = std::vector<Work>;
 
 struct Config {
   unsigned grid[3], block[3], sharedBytes;
@@ -45,87 +21,163 @@ struct Config {
   unsigned attributeCount;
 };
 
-std::map<void *, uint64_t> deviceMemory;
-std::map<std::string, Function> functions;
-int64_t liveObjects = 0;
-Graph *capture = nullptr;
-int streamError = kOk;
-std::string errorText;
-uint64_t clockMicroseconds = 0;
+// The first handle of a device, which is not its ordinal.
+constexpr int kFirstDevice = 40;
+constexpr int kProgrammaticSerialization = 6; // a CUlaunchAttributeID
+constexpr int kDependentGraphVersion = 12030;
 
-/// The number of bindings of a kernel, by the prefix of its name. A real driver
-/// reads the number from the cubin.
-size_t bindingsOf(const std::string &name) {
-  return name.rfind("matmul_", 0) == 0   ? 5
-         : name.rfind("launch_", 0) == 0 ? 1
-         : name.rfind("wgmma_", 0) == 0  ? 3
-                                         : 2;
+Gpu gpu;
+bool isInitialised = false;
+thread_local bool isCurrent = false;
+
+/// The result with which every call of the driver begins: kOk if the context is
+/// current and has not failed.
+int enter() { return !isCurrent ? kInvalidContext : gpu.failure; }
+
+bool isDevice(int device) {
+  return isInitialised && device >= kFirstDevice &&
+         device < kFirstDevice + fakeCuda.gpus;
 }
 
-int enqueue(Work work) {
-  if (capture) {
-    capture->push_back(std::move(work));
-    return kOk;
-  }
-  if (streamError == kOk) {
-    streamError = work();
-  }
-  return kOk;
-}
-
-bool onDevice(uint64_t address, uint64_t bytes) {
-  for (const auto &[start, size] : deviceMemory) {
-    const auto first = reinterpret_cast<uint64_t>(start);
-    if (address >= first && bytes <= size && address - first <= size - bytes) {
-      return true;
+/// The object of `list` with this handle, or null.
+template <typename T> T *findIn(std::list<T> &list, const void *handle) {
+  for (T &one : list) {
+    if (&one == handle) {
+      return &one;
     }
   }
-  return false;
+  return nullptr;
+}
+
+template <typename T> int eraseFrom(std::list<T> &list, const void *handle) {
+  const size_t before = list.size();
+  list.remove_if([&](const T &one) { return &one == handle; });
+  return list.size() == before ? kInvalidHandle : kOk;
+}
+
+/// The stream with this handle, if work other than launches may be enqueued.
+int streamFor(void *handle, Stream *&stream) {
+  const int code = enter();
+  stream = findIn(gpu.streams, handle);
+  return code != kOk       ? code
+         : !stream         ? kInvalidHandle
+         : stream->capture ? kCaptureUnsupported
+                           : kOk;
+}
+
+void enqueue(Stream &stream, Work work) {
+  stream.queue.push_back(std::move(work));
+  ++stream.enqueued;
+}
+
+bool isPinned(uint64_t address, uint64_t bytes) {
+  return std::any_of(
+      gpu.pinned.begin(), gpu.pinned.end(), [&](const auto &one) {
+        return address >= one.first && bytes <= one.second.size() &&
+               address - one.first <= one.second.size() - bytes;
+      });
+}
+
+template <typename T> T *at(uint64_t address) {
+  return reinterpret_cast<T *>(address);
+}
+
+uint64_t addressOf(const void *pointer) {
+  return reinterpret_cast<uint64_t>(pointer);
 }
 
 } // namespace
 
 extern "C" {
 
-uint64_t fakeCudaFreeBytes = uint64_t{64} << 20;
-int64_t fakeCudaLiveObjects() { return liveObjects; }
+FakeCuda fakeCuda;
+int64_t fakeCudaLiveObjects() { return gpu.liveObjects(); }
 
-int cuInit(unsigned flags) { return flags == 0 ? kOk : kInvalidValue; }
+int cuInit(unsigned flags) {
+  if (flags != 0) {
+    return kInvalidValue;
+  }
+  if (fakeCuda.gpus == 0 || fakeCuda.initResult != kOk) {
+    return fakeCuda.gpus == 0 ? kNoDevice : fakeCuda.initResult;
+  }
+  // Kernels call functions of the emulator, which must be visible to them even
+  // if the program opened this library with RTLD_LOCAL.
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void *>(&cuInit), &info) != 0) {
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
+  }
+  isInitialised = true;
+  return kOk;
+}
 int cuDriverGetVersion(int *version) {
-  *version = 13000;
+  *version = fakeCuda.driverVersion;
+  return kOk;
+}
+int cuGetErrorString(int code, const char **text) {
+  *text = code == kOutOfMemory ? "out of memory"
+          : code == gpu.failure && !gpu.failureText.empty()
+              ? gpu.failureText.c_str()
+              : "refused by the fake driver";
+  return kOk;
+}
+int cuDeviceGetCount(int *count) {
+  *count = fakeCuda.gpus;
   return kOk;
 }
 int cuDeviceGet(int *device, int ordinal) {
-  *device = 40;
-  return ordinal == 0 ? kOk : kInvalidValue;
+  *device = kFirstDevice + ordinal;
+  return isDevice(*device) ? kOk : kInvalidValue;
 }
-int cuDeviceGetName(char *name, int size, int) {
+int cuDeviceGetName(char *name, int size, int device) {
   std::strncpy(name, "emulated GPU", static_cast<size_t>(size));
-  return kOk;
+  return isDevice(device) ? kOk : kInvalidValue;
 }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-  const std::map<int, int> values = {{16, 2}, {38, 1 << 20}, {75, 9}, {76, 0}};
+  const std::map<int, int> values = {{16, 2},
+                                     {38, 1 << 20},
+                                     {75, fakeCuda.capability / 10},
+                                     {76, fakeCuda.capability % 10}};
   const auto found = values.find(attribute);
-  if (device != 40 || found == values.end()) {
+  if (!isDevice(device) || found == values.end()) {
     return kInvalidValue;
   }
   *value = found->second;
   return kOk;
 }
-int cuDevicePrimaryCtxRetain(void **context, int) {
-  *context = &deviceMemory;
-  ++liveObjects;
+int cuDevicePrimaryCtxRetain(void **context, int device) {
+  // This driver has at most one context at a time.
+  if (!isDevice(device) || gpu.isOpen) {
+    return kInvalidValue;
+  }
+  gpu.isOpen = true;
+  *context = &gpu;
   return kOk;
 }
-int cuDevicePrimaryCtxRelease_v2(int) {
-  // A failed launch makes its own context unusable, but no later context.
-  streamError = kOk;
-  --liveObjects;
+int cuDevicePrimaryCtxRelease_v2(int device) {
+  if (!isDevice(device) || !gpu.isOpen) {
+    return kInvalidContext;
+  }
+  // A failed context refuses to free anything before this call, which frees
+  // everything. Otherwise, what is left is a leak that tests can see.
+  if (gpu.failure != kOk) {
+    gpu.reset();
+  }
+  gpu.isOpen = false;
+  isCurrent = false;
   return kOk;
 }
-int cuCtxSetCurrent(void *) { return kOk; }
+int cuCtxSetCurrent(void *context) {
+  isCurrent = context == &gpu && gpu.isOpen;
+  return enter();
+}
 
 int cuModuleLoadData(void **module, const void *image) {
+  if (const int code = enter()) {
+    return code;
+  }
+  if (fakeCuda.moduleResult != kOk) {
+    return fakeCuda.moduleResult;
+  }
   // As a real driver does, this function computes the size of the file from its
   // ELF headers. The section headers are at the end of the file.
   const auto *header = static_cast<const Elf64_Ehdr *>(image);
@@ -145,215 +197,375 @@ int cuModuleLoadData(void **module, const void *image) {
   if (!library) {
     return kInvalidImage;
   }
-  *module = new Module{library};
-  ++liveObjects;
+  gpu.modules.push_back({library, {}});
+  *module = &gpu.modules.back();
   return kOk;
 }
-int cuModuleUnload(void *module) {
-  dlclose(static_cast<Module *>(module)->library);
-  delete static_cast<Module *>(module);
-  --liveObjects;
-  return kOk;
+int cuModuleUnload(void *handle) {
+  const int code = enter();
+  Module *module = findIn(gpu.modules, handle);
+  if (code != kOk || !module) {
+    return code != kOk ? code : kInvalidHandle;
+  }
+  if (const int failed = gpu.advanceAll()) {
+    return failed;
+  }
+  dlclose(module->library);
+  return eraseFrom(gpu.modules, handle);
 }
-int cuModuleGetFunction(void **function, void *module, const char *name) {
-  void *address = dlsym(static_cast<Module *>(module)->library, name);
-  if (!address) {
+int cuModuleGetFunction(void **function, void *handle, const char *name) {
+  const int code = enter();
+  Module *module = findIn(gpu.modules, handle);
+  if (code != kOk || !module) {
+    return code != kOk ? code : kInvalidHandle;
+  }
+  void *address = dlsym(module->library, name);
+  const auto *parameters = static_cast<const unsigned *>(
+      dlsym(module->library, (std::string("air_parameters_") + name).c_str()));
+  if (!address || !parameters) {
     return kNotFound;
   }
-  Function &entry = functions[name];
-  entry.address = address;
-  entry.name = name;
-  *function = &entry;
+  Kernel &kernel = module->kernels[name];
+  kernel.address = address;
+  kernel.name = name;
+  kernel.parameters = *parameters;
+  *function = &kernel;
   return kOk;
 }
+}
+
+namespace {
+
+/// The kernel with this handle, or null.
+Kernel *kernelOf(const void *handle) {
+  for (Module &module : gpu.modules) {
+    for (auto &[name, kernel] : module.kernels) {
+      if (&kernel == handle) {
+        return &kernel;
+      }
+    }
+  }
+  return nullptr;
+}
+
+} // namespace
+
+extern "C" {
+
 int cuFuncSetAttribute(void *function, int attribute, int value) {
-  if (attribute != 8 || value < 0 || value > 227 * 1024) {
+  Kernel *kernel = kernelOf(function);
+  if (const int code = enter()) {
+    return code;
+  }
+  if (!kernel || attribute != 8 || value < 0 || value > 227 * 1024) {
     return kInvalidValue;
   }
-  static_cast<Function *>(function)->sharedBytes = static_cast<uint32_t>(value);
+  kernel->sharedBytes = static_cast<uint32_t>(value);
   return kOk;
 }
 int cuMemGetInfo_v2(size_t *free, size_t *total) {
-  *free = *total = fakeCudaFreeBytes;
-  return kOk;
+  *free = *total = fakeCuda.freeBytes;
+  return enter();
 }
 int cuMemAlloc_v2(uint64_t *address, size_t bytes) {
+  if (const int code = enter()) {
+    return code;
+  }
   if (bytes == 0) {
     return kInvalidValue;
   }
-  if (bytes > fakeCudaFreeBytes) {
-    return kOutOfMemory;
-  }
-  void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  fakeCudaFreeBytes -= bytes;
-  deviceMemory[memory] = bytes;
-  ++liveObjects;
-  *address = reinterpret_cast<uint64_t>(memory);
-  return kOk;
+  ++fakeCuda.allocations;
+  const bool fails =
+      fakeCuda.failingAllocation != 0 && --fakeCuda.failingAllocation == 0;
+  const uint8_t *memory = fails ? nullptr : gpu.allocate(bytes);
+  *address = addressOf(memory);
+  return memory ? kOk : kOutOfMemory;
 }
 int cuMemFree_v2(uint64_t address) {
-  const auto found = deviceMemory.find(reinterpret_cast<void *>(address));
-  if (found == deviceMemory.end()) {
+  if (const int code = enter()) {
+    return code;
+  }
+  if (const int failed = gpu.advanceAll()) {
+    return failed;
+  }
+  return gpu.free(address) ? kOk : kInvalidValue;
+}
+int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
+  if (const int code = enter()) {
+    return code;
+  }
+  if (bytes == 0 || flags != 0) {
     return kInvalidValue;
   }
-  fakeCudaFreeBytes += found->second;
-  std::free(found->first);
-  deviceMemory.erase(found);
-  --liveObjects;
-  return kOk;
-}
-int cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
-  *memory = std::malloc(bytes);
-  ++liveObjects;
+  ++fakeCuda.allocations;
+  std::vector<uint8_t> block(bytes, 0xff);
+  *memory = block.data();
+  gpu.pinned[addressOf(*memory)] = std::move(block);
   return kOk;
 }
 int cuMemFreeHost(void *memory) {
-  std::free(memory);
-  --liveObjects;
-  return kOk;
+  if (const int code = enter()) {
+    return code;
+  }
+  if (const int failed = gpu.advanceAll()) {
+    return failed;
+  }
+  return gpu.pinned.erase(addressOf(memory)) == 1 ? kOk : kInvalidValue;
 }
-int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
-  if (!onDevice(to, bytes)) {
+
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes,
+                         void *handle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  if (!gpu.contains(to, bytes)) {
     return kInvalidValue;
   }
-  std::memcpy(reinterpret_cast<void *>(to), from, bytes);
-  return kOk;
-}
-int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
-  if (!onDevice(from, bytes)) {
-    return kInvalidValue;
+  if (isPinned(addressOf(from), bytes)) {
+    enqueue(*stream, [=] {
+      std::memcpy(at<void>(to), from, bytes);
+      return kOk;
+    });
+    return kOk;
   }
-  std::memcpy(to, reinterpret_cast<void *>(from), bytes);
-  return kOk;
-}
-int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) {
-  return enqueue([=] { return cuMemcpyHtoD_v2(to, from, bytes); });
-}
-int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
-  return enqueue([=] {
-    return onDevice(from, bytes)
-               ? cuMemcpyHtoD_v2(to, reinterpret_cast<void *>(from), bytes)
-               : kInvalidValue;
+  // The driver reads memory that is not pinned before it returns.
+  const auto *source = static_cast<const uint8_t *>(from);
+  enqueue(*stream, [to, copy = std::vector<uint8_t>(source, source + bytes)] {
+    std::memcpy(at<void>(to), copy.data(), copy.size());
+    return kOk;
   });
+  return kOk;
 }
-int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t bytes) {
-  if (!onDevice(to, bytes)) {
+int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *handle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  if (!gpu.contains(from, bytes)) {
     return kInvalidValue;
   }
-  std::memset(reinterpret_cast<void *>(to), value, bytes);
+  enqueue(*stream, [=] {
+    std::memcpy(to, at<const void>(from), bytes);
+    return kOk;
+  });
+  // The driver returns only after it has written memory that is not pinned.
+  return isPinned(addressOf(to), bytes) ? kOk : gpu.advance(*stream);
+}
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes,
+                         void *handle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  if (!gpu.contains(to, bytes) || !gpu.contains(from, bytes)) {
+    return kInvalidValue;
+  }
+  enqueue(*stream, [=] {
+    std::memcpy(at<void>(to), at<const void>(from), bytes);
+    return kOk;
+  });
   return kOk;
 }
-int cuStreamCreate(void **stream, unsigned) {
-  *stream = &streamError;
-  ++liveObjects;
+int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes,
+                    void *handle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  if (!gpu.contains(to, bytes)) {
+    return kInvalidValue;
+  }
+  enqueue(*stream, [=] {
+    std::memset(at<void>(to), value, bytes);
+    return kOk;
+  });
   return kOk;
 }
-int cuStreamSynchronize(void *) { return streamError; }
-int cuStreamDestroy_v2(void *) {
-  --liveObjects;
+
+int cuStreamCreate(void **stream, unsigned flags) {
+  if (const int code = enter()) {
+    return code;
+  }
+  if (flags != 1) { // CU_STREAM_NON_BLOCKING
+    return kInvalidValue;
+  }
+  gpu.streams.emplace_back();
+  *stream = &gpu.streams.back();
   return kOk;
+}
+int cuStreamSynchronize(void *handle) {
+  Stream *stream = nullptr;
+  const int code = streamFor(handle, stream);
+  return code != kOk ? code : gpu.advance(*stream);
+}
+int cuStreamDestroy_v2(void *handle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  const int code = gpu.advance(*stream);
+  return code != kOk ? code : eraseFrom(gpu.streams, handle);
 }
 
 int cuLaunchKernelEx(const Config *config, void *function, void **arguments,
                      void **extra) {
-  const auto *entry = static_cast<const Function *>(function);
-  if (extra || config->sharedBytes > entry->sharedBytes ||
-      config->grid[2] != 1 || config->block[1] != 1 || config->block[2] != 1) {
+  const int code = enter();
+  Stream *stream = findIn(gpu.streams, config->stream);
+  const Kernel *kernel = kernelOf(function);
+  if (code != kOk || !stream || !kernel) {
+    return code != kOk ? code : kInvalidHandle;
+  }
+  if (extra || config->sharedBytes > kernel->sharedBytes ||
+      config->grid[0] == 0 || config->grid[1] == 0 || config->grid[2] != 1 ||
+      config->block[0] == 0 || config->block[0] > 1024 ||
+      config->block[1] != 1 || config->block[2] != 1) {
     return kInvalidValue;
   }
   // The only supported launch attribute is programmatic stream serialization
-  // (number 6) with the value 1.
+  // with the value 1.
+  const bool dependent = config->attributeCount == 1;
   if (config->attributeCount > 1 ||
-      (config->attributeCount == 1 &&
-       (config->attributes[0] != 6 || config->attributes[2] != 1))) {
+      (dependent && (config->attributes[0] != kProgrammaticSerialization ||
+                     config->attributes[2] != 1 || fakeCuda.capability < 90 ||
+                     fakeCuda.driverVersion < kDependentGraphVersion))) {
     return kInvalidValue;
   }
-  EmulatedLaunch launch;
-  launch.function = entry->address;
-  launch.gridX = config->grid[0];
-  launch.gridY = config->grid[1];
-  launch.threads = config->block[0];
-  launch.sharedBytes = config->sharedBytes;
-  for (size_t i = 0; i < bindingsOf(entry->name); ++i) {
-    void *binding = *static_cast<void **>(arguments[i]);
-    if (!onDevice(reinterpret_cast<uint64_t>(binding), 1)) {
-      return kInvalidValue;
-    }
-    launch.bindings.push_back(binding);
+  KernelCall call;
+  call.kernel = kernel;
+  call.gridX = config->grid[0];
+  call.gridY = config->grid[1];
+  call.threads = config->block[0];
+  call.sharedBytes = config->sharedBytes;
+  call.dependent = dependent;
+  for (uint32_t i = 0; i < kernel->parameters; ++i) {
+    call.arguments.push_back(*static_cast<uint64_t *>(arguments[i]));
   }
-  return enqueue([=] {
-    clockMicroseconds += 10;
-    const air::Status status = run(launch);
-    if (!status.isOk()) {
-      errorText = status.message();
-      return kLaunchFailed;
-    }
+  if (!stream->capture) {
+    enqueue(*stream, [=] { return gpu.runKernel(call); });
     return kOk;
-  });
+  }
+  // There is nothing in the graph on which its first kernel could depend.
+  if (dependent && stream->capture->empty()) {
+    return kInvalidValue;
+  }
+  if (dependent) {
+    stream->capture->back().hasDependent = true;
+  }
+  stream->capture->push_back(call);
+  return kOk;
 }
 
-int cuStreamBeginCapture_v2(void *, int) {
-  if (capture) {
-    return kCaptureInvalid;
+int cuStreamBeginCapture_v2(void *handle, int mode) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
   }
-  capture = new Graph();
-  ++liveObjects;
-  return kOk;
-}
-int cuStreamEndCapture(void *, void **graph) {
-  if (!capture) {
-    return kCaptureInvalid;
+  if (mode != 1) { // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+    return kInvalidValue;
   }
-  *graph = std::exchange(capture, nullptr);
+  stream->capture = std::make_unique<Graph>();
   return kOk;
 }
-int cuGraphInstantiateWithFlags(void **executable, void *graph,
-                                unsigned long long) {
-  *executable = new Graph(*static_cast<Graph *>(graph));
-  ++liveObjects;
+int cuStreamEndCapture(void *handle, void **graph) {
+  const int code = enter();
+  Stream *stream = findIn(gpu.streams, handle);
+  if (code != kOk || !stream || !stream->capture) {
+    return code != kOk ? code : kCaptureInvalid;
+  }
+  gpu.graphs.push_back(std::move(*stream->capture));
+  stream->capture.reset();
+  *graph = &gpu.graphs.back();
   return kOk;
 }
-int cuGraphLaunch(void *executable, void *) {
-  for (const Work &work : *static_cast<Graph *>(executable)) {
-    enqueue(work);
+int cuGraphInstantiateWithFlags(void **executable, void *handle,
+                                unsigned long long flags) {
+  const int code = enter();
+  const Graph *graph = findIn(gpu.graphs, handle);
+  if (code != kOk || !graph || flags != 0) {
+    return code != kOk ? code : kInvalidValue;
+  }
+  gpu.graphExecutables.push_back(*graph);
+  *executable = &gpu.graphExecutables.back();
+  return kOk;
+}
+int cuGraphLaunch(void *executable, void *handle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  const Graph *graph = findIn(gpu.graphExecutables, executable);
+  if (!graph) {
+    return kInvalidHandle;
+  }
+  for (const KernelCall &call : *graph) {
+    enqueue(*stream, [=] { return gpu.runKernel(call); });
   }
   return kOk;
 }
 int cuGraphExecDestroy(void *executable) {
-  delete static_cast<Graph *>(executable);
-  --liveObjects;
-  return kOk;
+  const int code = enter();
+  return code != kOk ? code : eraseFrom(gpu.graphExecutables, executable);
 }
 int cuGraphDestroy(void *graph) {
-  delete static_cast<Graph *>(graph);
-  --liveObjects;
+  const int code = enter();
+  return code != kOk ? code : eraseFrom(gpu.graphs, graph);
+}
+
+int cuEventCreate(void **event, unsigned flags) {
+  if (const int code = enter()) {
+    return code;
+  }
+  if (flags != 0) {
+    return kInvalidValue;
+  }
+  gpu.events.emplace_back();
+  *event = &gpu.events.back();
   return kOk;
 }
-int cuEventCreate(void **event, unsigned) {
-  *event = new uint64_t(0);
-  ++liveObjects;
+int cuEventRecord(void *handle, void *streamHandle) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(streamHandle, stream)) {
+    return code;
+  }
+  Event *event = findIn(gpu.events, handle);
+  if (!event) {
+    return kInvalidHandle;
+  }
+  enqueue(*stream, [=] {
+    event->microseconds = gpu.microseconds;
+    return kOk;
+  });
+  event->stream = stream;
+  event->position = stream->enqueued;
   return kOk;
 }
-int cuEventRecord(void *event, void *) {
-  *static_cast<uint64_t *>(event) = clockMicroseconds;
-  return kOk;
+int cuEventSynchronize(void *handle) {
+  const int code = enter();
+  const Event *event = findIn(gpu.events, handle);
+  if (code != kOk || !event) {
+    return code != kOk ? code : kInvalidHandle;
+  }
+  return event->stream ? gpu.advance(*event->stream, event->position) : kOk;
 }
-int cuEventSynchronize(void *) { return streamError; }
 int cuEventElapsedTime(float *milliseconds, void *begin, void *end) {
-  *milliseconds = static_cast<float>(*static_cast<uint64_t *>(end) -
-                                     *static_cast<uint64_t *>(begin)) /
-                  1000;
+  const int code = enter();
+  const Event *first = findIn(gpu.events, begin);
+  const Event *second = findIn(gpu.events, end);
+  if (code != kOk || !first || !second) {
+    return code != kOk ? code : kInvalidHandle;
+  }
+  for (const Event *event : {first, second}) {
+    if (!event->stream || event->stream->done < event->position) {
+      return kNotReady;
+    }
+  }
+  *milliseconds =
+      static_cast<float>(second->microseconds - first->microseconds) / 1000;
   return kOk;
 }
 int cuEventDestroy_v2(void *event) {
-  delete static_cast<uint64_t *>(event);
-  --liveObjects;
-  return kOk;
-}
-int cuGetErrorString(int code, const char **text) {
-  *text = code == kLaunchFailed  ? errorText.c_str()
-          : code == kOutOfMemory ? "out of memory"
-                                 : "refused by the fake driver";
-  return kOk;
+  const int code = enter();
+  return code != kOk ? code : eraseFrom(gpu.events, event);
 }
 }

@@ -1,11 +1,24 @@
 //===- FakeDriver.h - a libcuda.so.1 that uses the emulator -----*- C++ -*-===//
 //
-// A shared object with the driver's name and the functions that air-gpu-bench
-// calls. When it is linked into a test, opening "libcuda.so.1" finds it. The
-// bytes of a module are a host shared object that contains the kernel. Device
-// addresses are host addresses, and every call completes its work before it
-// returns. There is one GPU with compute capability 9.0, 2 multiprocessors and
-// 1 MiB of L2.
+// A shared object with the driver's name and the functions that CudaDriver.h
+// calls. When it is linked into a test, opening "libcuda.so.1" finds it; other
+// programs find it through LD_LIBRARY_PATH. The bytes of a module are those
+// that emulator::compileObject() returns. Such a test does not link AirEmulator
+// as well, because this library contains it.
+//
+// The fake driver is stricter than a real one:
+//   - nothing that is enqueued is done before a call that waits for it, and a
+//     copy from pinned memory reads its source only then;
+//   - new memory is filled with 0xff;
+//   - the bytes around an allocation must not change, and every address of a
+//     copy, and every argument of a kernel that is not null, must lie in an
+//     allocation;
+//   - unknown handles, calls without a current context, launches with other
+//     shared memory than was allowed, and launch attributes that the driver's
+//     version does not support in graphs are errors;
+//   - the threads of every other kernel run in reverse order;
+//   - in a dependent launch, what the previous kernel of the graph wrote is NaN
+//     until the kernel has waited for it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H
@@ -13,11 +26,26 @@
 
 #include <cstdint>
 
+/// What the fake machine is like, and what goes wrong on it. Tests may change
+/// every field at any time.
+struct FakeCuda {
+  int driverVersion = 13000; ///< 1000 * major + 10 * minor, of CUDA
+  int gpus = 1;              ///< all alike, called "emulated GPU"
+  int capability = 90;       ///< compute capability: 10 * major + minor
+  /// The bytes of device memory that can still be allocated.
+  uint64_t freeBytes = uint64_t{64} << 20;
+  int failingAllocation = 0; ///< the n-th from now has no memory; 0: none
+  int failingKernel = 0;     ///< the n-th from now fails; 0: none
+  int initResult = 0;        ///< the CUresult of cuInit(), unless 0
+  int moduleResult = 0;      ///< the CUresult of loading a module, unless 0
+  /// Counts the allocations of device memory and of pinned memory.
+  uint64_t allocations = 0;
+};
+
 extern "C" {
-/// The number of bytes of device memory that can still be allocated. A test may
-/// set it.
-extern uint64_t fakeCudaFreeBytes;
-/// The number of allocations, modules, graphs and events that were not freed.
+extern FakeCuda fakeCuda;
+/// The number of allocations, modules, streams, graphs, events and contexts
+/// that were not freed.
 int64_t fakeCudaLiveObjects();
 }
 

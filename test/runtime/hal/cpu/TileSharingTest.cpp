@@ -55,7 +55,7 @@ protected:
   void add(uint32_t entry, uint64_t tiles, void *binding, bool barrier = true) {
     bindings.push_back(addressOf(binding));
     descs.push_back(
-        {executable, entry, {tiles, 0, GridRows::Tokens}, {}, 0, barrier});
+        {executable, entry, {tiles, 0, GridRows::Tokens}, {}, {}, 0, barrier});
   }
   uint32_t finish() {
     for (size_t i = 0; i < descs.size(); ++i) {

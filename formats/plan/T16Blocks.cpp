@@ -1,9 +1,9 @@
 //===- T16Blocks.cpp - GGUF blocks as codes and scales --------------------===//
-#include "codegen/layout/T16Blocks.h"
+#include "formats/plan/T16Blocks.h"
 
 #include <cstring>
 
-namespace air::codegen {
+namespace air {
 namespace {
 
 uint16_t half(const uint8_t *bytes) {
@@ -255,4 +255,4 @@ void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
   }
 }
 
-} // namespace air::codegen
+} // namespace air

@@ -1,5 +1,5 @@
 //===- T16Test.cpp - packing for tensor cores, and unpacking --------------===//
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 
 #include "formats/dtype/Half.h"
 #include "test/formats/RandomBytes.h"
@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <vector>
 
-namespace air::codegen {
+namespace air {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -131,4 +131,4 @@ TEST(T16, RefusesWhatItHasNoRecordOf) {
 }
 
 } // namespace
-} // namespace air::codegen
+} // namespace air

@@ -1,7 +1,7 @@
 //===- T16.cpp - converts between a dtype's blocks and T16 units ----------===//
-#include "codegen/layout/T16.h"
+#include "formats/plan/T16.h"
 
-#include "codegen/layout/T16Blocks.h"
+#include "formats/plan/T16Blocks.h"
 #include "formats/support/CheckedMath.h"
 
 #include <array>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string>
 
-namespace air::codegen {
+namespace air {
 namespace {
 
 struct Row {
@@ -347,4 +347,4 @@ void unpackT16(DType dtype, uint64_t rows, uint64_t columns,
   }
 }
 
-} // namespace air::codegen
+} // namespace air

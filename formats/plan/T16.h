@@ -83,14 +83,14 @@
 // bytes.
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_CODEGEN_LAYOUT_T16_H
-#define AIRPACK_CODEGEN_LAYOUT_T16_H
+#ifndef AIRPACK_FORMATS_PLAN_T16_H
+#define AIRPACK_FORMATS_PLAN_T16_H
 
 #include "formats/dtype/DType.h"
 
 #include <span>
 
-namespace air::codegen {
+namespace air {
 
 inline constexpr uint32_t kT16Rows = 16;
 
@@ -132,6 +132,6 @@ void packT16(DType dtype, uint64_t rows, uint64_t columns,
 void unpackT16(DType dtype, uint64_t rows, uint64_t columns,
                std::span<const uint8_t> packed, std::span<uint8_t> source);
 
-} // namespace air::codegen
+} // namespace air
 
-#endif // AIRPACK_CODEGEN_LAYOUT_T16_H
+#endif // AIRPACK_FORMATS_PLAN_T16_H

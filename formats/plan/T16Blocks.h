@@ -1,16 +1,16 @@
 //===- T16Blocks.h - a dtype's block as codes and scales --------*- C++ -*-===//
 //
-// Private to codegen/layout. The bit order of blocks is GGUF's (ggml-common.h
+// Private to formats/plan. The bit order of blocks is GGUF's (ggml-common.h
 // of https://github.com/ggml-org/ggml). readT16Block and writeT16Block are
 // inverses of each other on every bit pattern.
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_CODEGEN_LAYOUT_T16BLOCKS_H
-#define AIRPACK_CODEGEN_LAYOUT_T16BLOCKS_H
+#ifndef AIRPACK_FORMATS_PLAN_T16BLOCKS_H
+#define AIRPACK_FORMATS_PLAN_T16BLOCKS_H
 
 #include "formats/dtype/DType.h"
 
-namespace air::codegen {
+namespace air {
 
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
@@ -32,6 +32,6 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
 void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block);
 
-} // namespace air::codegen
+} // namespace air
 
-#endif // AIRPACK_CODEGEN_LAYOUT_T16BLOCKS_H
+#endif // AIRPACK_FORMATS_PLAN_T16BLOCKS_H

@@ -1,0 +1,83 @@
+//===- CudaSpec.h - a kernel of a GPU, whatever its kind --------*- C++ -*-===//
+//
+// What the compiler needs to know of any kernel: its text, its operands, and
+// how it becomes machine code.
+//
+// Thread-safety: pure functions. CudaCompiler::compile() may be called by
+// several threads at once.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CUDA_CUDASPEC_H
+#define AIRPACK_CODEGEN_CUDA_CUDASPEC_H
+
+#include "codegen/KernelBindings.h"
+#include "codegen/cuda/BeginStep.h"
+#include "codegen/cuda/DecodeAttention.h"
+
+#include <memory>
+#include <variant>
+
+namespace air::codegen::cuda {
+
+using CudaSpec = std::variant<BeginStep, DecodeMatMul, DecodeAttention>;
+
+/// Generates the kernel that `spec` describes. Errors are those of the
+/// generator.
+Result<CudaKernel> generateKernel(const CudaSpec &spec,
+                                  const CudaTarget &target,
+                                  std::string_view intrinsics);
+
+/// The arrays of a batch, in the order of BatchArray in plan.fbs.
+enum class BatchArray : uint32_t { TokenIds, Positions, BlockTables };
+
+/// An operand of a kernel.
+struct CudaBinding {
+  std::string name; ///< as in CudaKernel::bindings
+  BindingKind kind = BindingKind::Buffer;
+  BindingAccess access = BindingAccess::Read;
+  BatchArray array = BatchArray::TokenIds; ///< for BindingKind::Batch
+  /// The size of a tensor, or how much of a buffer the kernel may access. 0 for
+  /// other kinds, and for a buffer that the kernel does not access.
+  uint64_t bytes = 0;
+};
+
+/// Returns the operands of `kernel`, which generateKernel(spec) has returned,
+/// in the order of its arguments.
+std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
+                                      const CudaKernel &kernel);
+
+/// The number of operations of a matmul per token; 0 for other kernels.
+uint64_t flopsPerToken(const CudaSpec &spec);
+
+/// Compiles the text of kernels. Production code uses NVRTC; tests can make
+/// kernels for an emulator.
+class CudaCompiler {
+public:
+  virtual ~CudaCompiler() = default;
+
+  /// The text of the functions ap_* that the kernels call.
+  virtual std::string_view intrinsics() const = 0;
+
+  /// The name and the version of the compiler, on which its output depends.
+  virtual std::string version() const = 0;
+
+  /// Returns the machine code of a text with the one kernel `name`.
+  virtual Result<std::vector<uint8_t>>
+  compile(const std::string &text, const std::string &name,
+          const CudaTarget &target) const = 0;
+};
+
+/// Opens NVRTC from the loader's search path or /usr/local/cuda. An Unsupported
+/// error says how to get it.
+Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
+
+/// Compiles kernels on up to `threads` threads. The results are in the order of
+/// `kernels`, and do not depend on `threads`. Equal texts are compiled once.
+/// The error is that of the first kernel in the list that cannot be compiled.
+Result<std::vector<std::vector<uint8_t>>>
+compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
+               const CudaCompiler &compiler, unsigned threads);
+
+} // namespace air::codegen::cuda
+
+#endif // AIRPACK_CODEGEN_CUDA_CUDASPEC_H

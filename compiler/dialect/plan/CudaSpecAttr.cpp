@@ -1,0 +1,179 @@
+//===- CudaSpecAttr.cpp - kernels of a GPU <-> attribute ------------------===//
+#include "compiler/dialect/plan/CudaSpecAttr.h"
+
+#include "compiler/dialect/plan/SpecFields.h"
+
+using namespace mlir;
+using air::Result;
+using namespace air::codegen::cuda;
+using air::codegen::RopeKind;
+
+namespace air::ir::plan {
+namespace {
+
+enum class CudaOp : uint8_t { BeginStep, DecodeMatMul, DecodeAttention };
+
+/// Converts between enums and their names. The overloads of nameAt() return the
+/// name of value number `i` of an enum, or "" if there is no such value.
+struct CudaNames {
+  static std::string_view nameAt(CudaOp, size_t i) {
+    return at({"begin_step", "decode_matmul", "decode_attention"}, i);
+  }
+  static std::string_view nameAt(RopeKind, size_t i) {
+    return at({"none", "norm", "neox"}, i);
+  }
+  static std::string_view nameAt(MatMulInput, size_t i) {
+    return at({"half", "float", "rms_norm", "layer_norm"}, i);
+  }
+  static std::string_view nameAt(MatMulOutput, size_t i) {
+    return at({"store", "add", "silu_glu", "gelu_glu", "heads"}, i);
+  }
+  static std::string_view nameAt(WeightFetch, size_t i) {
+    return i > 2 ? "" : fetchName(static_cast<WeightFetch>(i));
+  }
+
+  template <typename E> static std::string_view of(E value) {
+    return nameAt(value, static_cast<size_t>(value));
+  }
+  static std::string_view of(DType value) { return info(value).name; }
+
+  template <typename E> static bool parse(std::string_view name, E &value) {
+    for (size_t i = 0; !nameAt(value, i).empty(); ++i) {
+      if (nameAt(value, i) == name) {
+        value = static_cast<E>(i);
+        return true;
+      }
+    }
+    return false;
+  }
+  static bool parse(std::string_view name, DType &value) {
+    std::optional<DType> dtype = dtypeFromName(name);
+    value = dtype.value_or(value);
+    return dtype.has_value();
+  }
+
+private:
+  static std::string_view at(std::initializer_list<std::string_view> names,
+                             size_t i) {
+    return i < names.size() ? names.begin()[i] : std::string_view();
+  }
+};
+
+// The only lists of the fields. The conversions in both directions iterate over
+// them. `tokens` is common to all kinds of kernels.
+
+template <typename PagesT, typename Fn>
+void forEachPageField(PagesT &pages, Fn &fn) {
+  fn("head_dim", pages.headDim);
+  fn("kv_heads", pages.kvHeads);
+  fn("page_bytes", pages.pageBytes);
+  fn("table_pages", pages.tablePages);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, BeginStep>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("dtype", spec.dtype);
+  fn("vocabulary", spec.vocabulary);
+  fn("columns", spec.columns);
+  fn("tokens", spec.tokens);
+  fn("scale", spec.scale);
+  fn("rope_dim", spec.ropeDim);
+  fn("angle_scale", spec.angleScale);
+  fn("dependent_launch", spec.dependentLaunch);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, DecodeMatMul>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("dtype", spec.dtype);
+  fn("rows", spec.rows);
+  fn("columns", spec.columns);
+  fn("tokens", spec.tokens);
+  fn("multiprocessors", spec.multiprocessors);
+  fn("dependent_launch", spec.dependentLaunch);
+  fn("input", spec.input);
+  fn("epsilon", spec.epsilon);
+  fn("split_activations", spec.splitActivations);
+  fn("output", spec.output);
+  fn("has_bias", spec.hasBias);
+  fn("query_heads", spec.heads.queryHeads);
+  fn("key_heads", spec.heads.keyHeads);
+  fn("value_heads", spec.heads.valueHeads);
+  fn("qk_norm", spec.heads.qkNorm);
+  fn("qk_epsilon", spec.heads.qkEpsilon);
+  fn("rope", spec.heads.rope);
+  fn("rope_dim", spec.heads.ropeDim);
+  fn("tokens_per_sequence", spec.heads.tokensPerSequence);
+  forEachPageField(spec.heads.pages, fn);
+  fn("fetch", spec.tiling.fetch);
+  fn("warps", spec.tiling.warps);
+  fn("group_units", spec.tiling.groupUnits);
+  fn("stages", spec.tiling.stages);
+  fn("blocks_per_multiprocessor", spec.tiling.blocksPerMultiprocessor);
+  fn("splits", spec.tiling.splits);
+  fn("reduce_tiles", spec.tiling.reduceTiles);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, DecodeAttention>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("query_heads", spec.queryHeads);
+  forEachPageField(spec.pages, fn);
+  fn("tokens", spec.tokens);
+  fn("tokens_per_sequence", spec.tokensPerSequence);
+  fn("query_stride", spec.queryStride);
+  fn("scale", spec.scale);
+  fn("splits", spec.splits);
+  fn("warps", spec.warps);
+  fn("dependent_launch", spec.dependentLaunch);
+}
+
+/// A spec together with its kind, which is the field `op`.
+template <typename SpecT> struct Tagged {
+  CudaOp op{};
+  SpecT spec;
+};
+
+constexpr auto kEach = [](auto &tagged, auto fn) {
+  fn("op", tagged.op);
+  forEachField(tagged.spec, fn);
+};
+
+template <typename SpecT> Result<CudaSpec> read(DictionaryAttr attr) {
+  Tagged<SpecT> tagged;
+  AIR_RETURN_IF_ERROR(specFromAttr<CudaNames>(attr, tagged, kEach));
+  return CudaSpec(tagged.spec);
+}
+
+} // namespace
+
+DictionaryAttr cudaSpecToAttr(MLIRContext *context, const CudaSpec &spec) {
+  const auto op = static_cast<CudaOp>(spec.index());
+  return std::visit(
+      [&](const auto &kind) {
+        return specToAttr<CudaNames>(
+            context, Tagged<std::remove_cvref_t<decltype(kind)>>{op, kind},
+            kEach);
+      },
+      spec);
+}
+
+Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
+  CudaOp op{};
+  Attribute name = attr.get("op");
+  if (!name || !fieldFromAttr<CudaNames>(name, op)) {
+    return corruptError("'op' is missing, or names no kernel of a GPU");
+  }
+  switch (op) {
+  case CudaOp::BeginStep:
+    return read<BeginStep>(attr);
+  case CudaOp::DecodeMatMul:
+    return read<DecodeMatMul>(attr);
+  case CudaOp::DecodeAttention:
+    return read<DecodeAttention>(attr);
+  }
+  return internalError("a kernel of a GPU has an unknown op");
+}
+
+} // namespace air::ir::plan

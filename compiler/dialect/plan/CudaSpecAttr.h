@@ -1,0 +1,25 @@
+//===- CudaSpecAttr.h - kernels of a GPU <-> attribute ----------*- C++ -*-===//
+//
+// A plan.dispatch with a launch carries its CudaSpec as a dictionary, in the
+// form of KernelSpecAttr.h. `op` is begin_step, decode_matmul or
+// decode_attention.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_DIALECT_PLAN_CUDASPECATTR_H
+#define AIRPACK_COMPILER_DIALECT_PLAN_CUDASPECATTR_H
+
+#include "codegen/cuda/CudaSpec.h"
+#include "compiler/dialect/plan/PlanDialect.h"
+
+namespace air::ir::plan {
+
+mlir::DictionaryAttr cudaSpecToAttr(mlir::MLIRContext *context,
+                                    const codegen::cuda::CudaSpec &spec);
+
+/// Converts a dictionary back to a CudaSpec. A Corrupt error names the entry
+/// that is unknown, of the wrong kind, or out of range.
+Result<codegen::cuda::CudaSpec> cudaSpecFromAttr(mlir::DictionaryAttr attr);
+
+} // namespace air::ir::plan
+
+#endif // AIRPACK_COMPILER_DIALECT_PLAN_CUDASPECATTR_H

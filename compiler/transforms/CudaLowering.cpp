@@ -1,0 +1,433 @@
+//===- CudaLowering.cpp - fused steps -> kernels of a GPU -----------------===//
+#include "compiler/transforms/CudaLowering.h"
+
+#include "codegen/cuda/Intrinsics.h"
+#include "compiler/dialect/plan/CudaSpecAttr.h"
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "formats/plan/T16.h"
+#include "formats/support/CheckedMath.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace air::ir::plan;
+using namespace air::codegen::cuda;
+
+namespace air::compiler {
+
+using Operands = llvm::StringMap<Attribute>;
+
+/// Sizes of attributes are at least 0, and the generators of kernels check that
+/// they fit in 32 bits, so a larger number becomes the largest one.
+static uint32_t narrow(uint64_t value) {
+  return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX));
+}
+
+CudaLowering::CudaLowering(GraphOp graphOp, KvOp kvOp,
+                           const MachineProfile &profile,
+                           const CudaTarget &cudaTarget)
+    : LoweringContext(graphOp, kvOp, profile), cuda(cudaTarget),
+      multiprocessors(profile.gpus.front().multiprocessors) {}
+
+Status CudaLowering::run() {
+  Block &body = graph.getBody().front();
+  for (Operation &op : body) {
+    auto attnIn = dyn_cast<AttnInOp>(op);
+    if (!attnIn || !attnIn.getRopeAttr()) {
+      continue;
+    }
+    if (rope && rope != attnIn.getRopeAttr()) {
+      return unsupportedError("the layers rotate positions in different ways, "
+                              "for which GPUs have no kernels yet");
+    }
+    rope = attnIn.getRopeAttr();
+  }
+  for (Operation &op : body.without_terminator()) {
+    AIR_RETURN_IF_ERROR(lower(&op));
+  }
+  AIR_RETURN_IF_ERROR(createProgram("m1", 1, 1));
+  return createProgram("m2-8", 2, kMaxTokens);
+}
+
+Status CudaLowering::lower(Operation *op) {
+  auto step = dyn_cast<StepOpInterface>(op);
+  if (!step) {
+    return internalError("'" + op->getName().getStringRef().str() +
+                         "' is not a step");
+  }
+  steps.push_back(
+      {step.getStepKind(), step.getStepLayer(), step.getStepName(), {}});
+  Status status =
+      llvm::TypeSwitch<Operation *, Status>(op)
+          .Case([&](EmbedOp embed) { return lowerEmbed(embed); })
+          .Case([&](AttnInOp attnIn) { return lowerAttnIn(attnIn); })
+          .Case([&](AttnOp attn) { return lowerAttn(attn); })
+          .Case<AttnOutOp, FfnOutOp>([&](auto out) {
+            return lowerProjectAdd(out.getX(), out.getResidual(),
+                                   out.getResult(), out.getWeight(),
+                                   out.getBiasAttr());
+          })
+          .Case([&](FfnInOp ffnIn) { return lowerFfnIn(ffnIn); })
+          .Case([&](HeadOp head) { return lowerHead(head); })
+          .Default([&](Operation *other) {
+            return unsupportedError("no kernel of a GPU computes '" +
+                                    other->getName().getStringRef().str() +
+                                    "' by itself");
+          });
+  AIR_RETURN_IF_ERROR(status.withContext("step " + step.getStepName()));
+  freeBuffers(op);
+  return Status::ok();
+}
+
+// ---- steps ------------------------------------------------------------------
+
+Status CudaLowering::lowerEmbed(EmbedOp op) {
+  WeightAttr table = op.getTable();
+  BeginStep spec;
+  spec.dtype = table.getDtype();
+  spec.vocabulary = narrow(static_cast<uint64_t>(table.getRows()));
+  spec.columns = narrow(static_cast<uint64_t>(table.getColumns()));
+  spec.scale = op.getScale().convertToFloat();
+  spec.dependentLaunch = cuda.hasDependentLaunch;
+  Operands operands;
+  operands["table"] =
+      symbol(addTensor(Recipe::Copy, table, RopeAttr(), table.getDtype(),
+                       Layout::Rows, static_cast<uint64_t>(table.getRows()),
+                       static_cast<uint64_t>(table.getColumns())));
+  operands["x"] = symbol(resultBuffer(op.getResult(), "x", RowsFrom::Tokens));
+  if (rope) {
+    spec.ropeDim = narrow(static_cast<uint64_t>(rope.getDim()));
+    spec.angleScale = static_cast<float>(rope.getMagnitude().convertToDouble());
+    angles = takeBuffer("angles", static_cast<uint64_t>(rope.getDim()),
+                        RowsFrom::Tokens);
+    operands["angles"] = symbol(angles);
+    operands["inverse_frequency"] = symbol(addFrequencies(rope));
+  }
+  steps.back().dispatches.push_back({spec, std::move(operands)});
+  return Status::ok();
+}
+
+std::vector<CudaLowering::HeadGroup> CudaLowering::headGroups(AttnInOp op) {
+  const WeightAttr weights[] = {op.getQ(), op.getK(), op.getV()};
+  const WeightAttr biases[] = {op.getQBiasAttr(), op.getKBiasAttr(),
+                               op.getVBiasAttr()};
+  uint32_t HeadRows::*const counts[] = {
+      &HeadRows::queryHeads, &HeadRows::keyHeads, &HeadRows::valueHeads};
+  const uint64_t heads[] = {op.getHeads(), op.getKvHeads(), op.getKvHeads()};
+  std::vector<HeadGroup> groups;
+  for (size_t i = 0; i < 3; ++i) {
+    auto group = llvm::find_if(groups, [&](const HeadGroup &known) {
+      return known.weights.front().getDtype() == weights[i].getDtype() &&
+             known.biases.empty() == !biases[i];
+    });
+    if (group == groups.end()) {
+      group = groups.insert(group, HeadGroup());
+    }
+    group->weights.push_back(weights[i]);
+    if (biases[i]) {
+      group->biases.push_back(biases[i]);
+    }
+    group->heads.*counts[i] = narrow(heads[i]);
+  }
+  return groups;
+}
+
+KvPages CudaLowering::pages() const {
+  KvOp cache = kv;
+  KvPages pages;
+  pages.headDim = narrow(cache.getHeadDim());
+  pages.kvHeads = narrow(cache.getKvHeads());
+  pages.pageBytes = static_cast<uint64_t>(cache.getPageBytes());
+  pages.tablePages =
+      narrow(ceilDiv(cache.getContext(), uint64_t{kKvPageTokens}));
+  return pages;
+}
+
+Status CudaLowering::lowerAttnIn(AttnInOp op) {
+  AIR_RETURN_IF_ERROR(checkCache(op));
+  const std::string x = bufferOf[op.getX()];
+  const std::string qkv = resultBuffer(op.getResult(), "qkv", RowsFrom::Tokens);
+  for (const HeadGroup &group : headGroups(op)) {
+    DecodeMatMul spec;
+    spec.output = MatMulOutput::Heads;
+    spec.heads = group.heads;
+    spec.heads.rope = rope.getKind() == ir::llm::RopeKind::Norm
+                          ? codegen::RopeKind::Norm
+                          : codegen::RopeKind::Neox;
+    spec.heads.ropeDim = narrow(static_cast<uint64_t>(rope.getDim()));
+    spec.heads.pages = pages();
+    uint64_t rows = 0;
+    for (WeightAttr weight : group.weights) {
+      rows += static_cast<uint64_t>(weight.getRows());
+    }
+    Operands operands;
+    operands["x"] = symbol(x);
+    // Attention reads the queries, which are in the first group. The products
+    // of the others are needed only until they are in the cache.
+    operands["y"] = symbol(group.heads.queryHeads != 0
+                               ? qkv
+                               : stepBuffer("kv", rows, RowsFrom::Tokens));
+    operands["angles"] = symbol(angles);
+    operands["kv_cache"] = kvOf(static_cast<int64_t>(op.getLayer()));
+    if (op.getQNormAttr()) {
+      spec.heads.qkNorm = true;
+      spec.heads.qkEpsilon = op.getQkEpsilonAttr().getValue().convertToFloat();
+      if (group.heads.queryHeads != 0) {
+        operands["q_norm"] = vectorFor(op.getQNormAttr());
+      }
+      if (group.heads.keyHeads != 0) {
+        operands["k_norm"] = vectorFor(op.getKNormAttr());
+      }
+    }
+    addNorm(spec, operands, op.getNormAttr(), op.getEpsilonAttr());
+    AIR_RETURN_IF_ERROR(addMatMul(std::move(spec), std::move(operands),
+                                  group.weights, group.biases, Recipe::Concat));
+  }
+  return Status::ok();
+}
+
+Status CudaLowering::lowerAttn(AttnOp op) {
+  // The matmul with the queries is the first of the step before, and its rows
+  // are the distance between the queries of two tokens.
+  const auto *queries =
+      steps.size() < 2 || steps[steps.size() - 2].kind != StepKind::AttnIn
+          ? nullptr
+          : std::get_if<DecodeMatMul>(
+                &steps[steps.size() - 2].dispatches.front().spec);
+  if (queries == nullptr) {
+    return internalError("the step before does not compute its queries");
+  }
+  DecodeAttention spec;
+  spec.queryHeads = narrow(op.getHeads());
+  spec.pages = pages();
+  spec.queryStride = queries->rows;
+  spec.scale = op.getScale().convertToFloat();
+  spec.dependentLaunch = cuda.hasDependentLaunch;
+  Operands operands;
+  operands["q"] = symbol(bufferOf[op.getQkv()]);
+  operands["kv_cache"] = kvOf(static_cast<int64_t>(op.getLayer()));
+  operands["out"] =
+      symbol(resultBuffer(op.getResult(), "heads", RowsFrom::Tokens));
+  steps.back().dispatches.push_back({spec, std::move(operands)});
+  return Status::ok();
+}
+
+Status CudaLowering::lowerProjectAdd(Value x, Value residual, Value result,
+                                     WeightAttr weight, WeightAttr bias) {
+  DecodeMatMul spec;
+  spec.input = MatMulInput::Float;
+  spec.output = MatMulOutput::Add;
+  const std::string y = bufferOf[residual];
+  bufferOf[result] = y;
+  Operands operands;
+  operands["x"] = symbol(bufferOf[x]);
+  operands["y"] = symbol(y);
+  return addMatMul(std::move(spec), std::move(operands), weight,
+                   bias ? ArrayRef<WeightAttr>(bias) : ArrayRef<WeightAttr>(),
+                   Recipe::Copy);
+}
+
+Status CudaLowering::lowerFfnIn(FfnInOp op) {
+  const WeightAttr matrices[] = {op.getGate(), op.getUp()};
+  if (matrices[0].getDtype() != matrices[1].getDtype()) {
+    return unsupportedError("the gate has dtype " +
+                            nameOf(matrices[0].getDtype()) + " and up has " +
+                            nameOf(matrices[1].getDtype()) +
+                            ", but a GPU's kernel needs both in one dtype");
+  }
+  DecodeMatMul spec;
+  spec.output = MatMulOutput::SiluGlu;
+  Operands operands;
+  operands["x"] = symbol(bufferOf[op.getX()]);
+  operands["y"] = symbol(resultBuffer(op.getResult(), "h", RowsFrom::Tokens));
+  addNorm(spec, operands, op.getNormAttr(), op.getEpsilonAttr());
+  return addMatMul(std::move(spec), std::move(operands), matrices, {},
+                   Recipe::Interleave);
+}
+
+Status CudaLowering::lowerHead(HeadOp op) {
+  DecodeMatMul spec;
+  spec.output = MatMulOutput::Store;
+  Operands operands;
+  operands["x"] = symbol(bufferOf[op.getX()]);
+  operands["y"] =
+      symbol(resultBuffer(op.getResult(), "logits", RowsFrom::Tokens));
+  addNorm(spec, operands, op.getNorm(), op.getEpsilonAttr());
+  return addMatMul(std::move(spec), std::move(operands), op.getWeight(),
+                   op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
+                                    : ArrayRef<WeightAttr>(),
+                   Recipe::Copy);
+}
+
+// ---- matmuls ----------------------------------------------------------------
+
+void CudaLowering::addNorm(DecodeMatMul &spec, Operands &operands,
+                           WeightAttr norm, FloatAttr epsilon) {
+  spec.input = norm ? MatMulInput::RmsNorm : MatMulInput::Float;
+  if (norm) {
+    spec.epsilon = epsilon.getValue().convertToFloat();
+    operands["norm_weight"] = vectorFor(norm);
+  }
+}
+
+Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
+                               ArrayRef<WeightAttr> weights,
+                               ArrayRef<WeightAttr> biases, Recipe recipe) {
+  if (isScaled(weights)) {
+    return unsupportedError("the matrix '" + weights.front().getName().str() +
+                            "' has a scale of its own, which no kernel of a "
+                            "GPU applies");
+  }
+  const bool isGlu = recipe == Recipe::Interleave;
+  const DType dtype = weights.front().getDtype();
+  const auto columns = static_cast<uint64_t>(weights.front().getColumns());
+  uint64_t rows = 0;
+  for (WeightAttr weight : weights) {
+    rows += static_cast<uint64_t>(weight.getRows());
+  }
+  if (isGlu && rows % kT16Rows != 0) {
+    return unsupportedError("the gate has " + std::to_string(rows / 2) +
+                            " rows; kernels of a GPU need a multiple of 8");
+  }
+  if (Result<uint64_t> bytes = t16Bytes(dtype, rows, columns); !bytes) {
+    return unsupportedError("no kernel of a GPU reads " + nameOf(dtype) +
+                            " matrices: " + bytes.status().message());
+  }
+  spec.dtype = dtype;
+  spec.rows = narrow(isGlu ? rows / 2 : rows);
+  spec.columns = narrow(columns);
+  spec.multiprocessors = multiprocessors;
+  spec.dependentLaunch = cuda.hasDependentLaunch;
+  operands["weights"] = symbol(addTensor(
+      recipe == Recipe::Concat && weights.size() == 1 ? Recipe::Copy : recipe,
+      weights, RopeAttr(), dtype, Layout::T16, rows, columns));
+  if (!biases.empty()) {
+    spec.hasBias = true;
+    operands["bias"] = vectorFor(biases);
+  }
+  steps.back().dispatches.push_back({spec, std::move(operands)});
+  return Status::ok();
+}
+
+// ---- programs ---------------------------------------------------------------
+
+/// Sets the number of tokens of a kernel, and what depends on it.
+static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
+                      uint32_t multiprocessors) {
+  std::visit([&](auto &kind) { kind.tokens = tokens; }, spec);
+  if (auto *matmul = std::get_if<DecodeMatMul>(&spec)) {
+    matmul->tiling = defaultDecodeTiling(*matmul, target);
+  } else if (auto *attention = std::get_if<DecodeAttention>(&spec)) {
+    // Attention has a thread block for each token, KV head and 8 query heads,
+    // and for each range of positions. There are as many ranges as it takes for
+    // two blocks per multiprocessor.
+    constexpr uint64_t kMaxRanges = 64;
+    const KvPages &pages = attention->pages;
+    const uint64_t group = attention->queryHeads / pages.kvHeads;
+    const uint64_t blocks =
+        uint64_t{tokens} * pages.kvHeads * ceilDiv(group, uint64_t{8});
+    const uint64_t wanted = ceilDiv(uint64_t{multiprocessors} * 2, blocks);
+    attention->splits = static_cast<uint32_t>(
+        std::min({wanted, kMaxRanges, uint64_t{pages.tablePages}}));
+  }
+}
+
+Status CudaLowering::createProgram(StringRef name, uint32_t minTokens,
+                                   uint32_t tokens) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(graph);
+  auto program =
+      ProgramOp::create(builder, graph.getLoc(), name, minTokens, tokens);
+  firstProgram = firstProgram ? firstProgram : program;
+  builder.createBlock(&program.getBody());
+  for (const Step &lowered : steps) {
+    OpBuilder::InsertionGuard stepGuard(builder);
+    auto step =
+        StepOp::create(builder, graph.getLoc(), lowered.kind,
+                       static_cast<uint64_t>(lowered.layer), lowered.name);
+    builder.createBlock(&step.getBody());
+    for (const Dispatch &dispatch : lowered.dispatches) {
+      AIR_RETURN_IF_ERROR(
+          createDispatch(dispatch, tokens).withContext("step " + lowered.name));
+    }
+  }
+  return Status::ok();
+}
+
+static Arithmetic arithmeticOf(const CudaSpec &spec) {
+  const auto *matmul = std::get_if<DecodeMatMul>(&spec);
+  return matmul == nullptr              ? Arithmetic::Float32
+         : matmul->dtype == DType::BF16 ? Arithmetic::BFloat16
+                                        : Arithmetic::Float16;
+}
+
+Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
+                                     bool isZeroed) {
+  const uint64_t words =
+      std::max<uint64_t>(1, ceilDiv(bytes, uint64_t{sizeof(float)}));
+  BufferOp &op = shared[name];
+  if (!op) {
+    // Programs must not hold buffers.
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(firstProgram);
+    op =
+        BufferOp::create(builder, graph.getLoc(), name, words, RowsFrom::Tokens,
+                         IntegerAttr(), /*is_output=*/false, IntegerAttr(),
+                         IntegerAttr(), device, /*fixed=*/true, isZeroed);
+    symbols.insert(op);
+  }
+  op.setRowElements(std::max<uint64_t>(op.getRowElements(), words));
+  return symbol(op.getSymName());
+}
+
+Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
+  CudaSpec spec = dispatch.spec;
+  setTokens(spec, tokens, cuda, multiprocessors);
+  AIR_ASSIGN_OR_RETURN(const CudaKernel kernel,
+                       generateKernel(spec, cuda, deviceIntrinsicsText()));
+  SmallVector<Attribute> bindings;
+  for (const CudaBinding &binding : cudaBindings(spec, kernel)) {
+    const auto access = static_cast<Access>(binding.access);
+    if (binding.kind == codegen::BindingKind::Batch) {
+      bindings.push_back(BindingAttr::get(
+          context, static_cast<ir::plan::BatchArray>(binding.array)));
+      continue;
+    }
+    Attribute operand = binding.name == "partials" || binding.name == "counters"
+                            ? sharedBuffer(binding.name, binding.bytes,
+                                           binding.name == "counters")
+                            : dispatch.operands.lookup(binding.name);
+    if (!operand) {
+      return internalError("kernel " + kernel.name + " has an operand '" +
+                           binding.name + "' that nothing is bound to");
+    }
+    if (auto layer = dyn_cast<IntegerAttr>(operand)) {
+      bindings.push_back(BindingAttr::get(context, access, layer.getInt()));
+    } else {
+      bindings.push_back(BindingAttr::get(
+          context, access, static_cast<ir::plan::BindingKind>(binding.kind),
+          cast<FlatSymbolRefAttr>(operand).getValue()));
+    }
+  }
+  uint64_t weightBytes = kernel.weightBytes;
+  if (const auto *begin = std::get_if<BeginStep>(&spec)) {
+    weightBytes = *rowBytes(begin->dtype, begin->columns);
+  }
+  const bool isDependent =
+      std::visit([](const auto &kind) { return kind.dependentLaunch; }, spec);
+  DispatchOp::create(
+      builder, graph.getLoc(), kernel.name, cudaSpecToAttr(context, spec),
+      builder.getArrayAttr(bindings), /*base_tiles=*/1,
+      /*tokens_per_tile=*/0, /*rows_per_tile=*/0,
+      /*first_tile=*/IntegerAttr(), /*end_tile=*/IntegerAttr(),
+      RowsFrom::Tokens, weightBytes, flopsPerToken(spec),
+      /*scratch_bytes=*/0, arithmeticOf(spec),
+      /*overlap=*/false,
+      LaunchAttr::get(context, kernel.gridX, kernel.gridY, kernel.threads,
+                      kernel.sharedBytes, isDependent));
+  return Status::ok();
+}
+
+} // namespace air::compiler

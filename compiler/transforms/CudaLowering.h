@@ -1,0 +1,105 @@
+//===- CudaLowering.h - fused steps -> kernels of a GPU ---------*- C++ -*-===//
+//
+// The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
+// buffers and the programs of a plan that runs as a whole on one GPU.
+//
+// A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
+// tokens. Every token has a row of its own in the block tables, so the tokens
+// of a batch may belong to any sequences.
+//
+// One dispatch computes each fused step, except that q, k and v take a dispatch
+// for each of their dtypes. The embedding and the angles of RoPE are one
+// dispatch, so there is no step `positions`. Matrices have layout t16; gate and
+// up are one matrix. A tied table is stored twice, because embeddings are read
+// by rows.
+//
+// Errors: An Unsupported error names the step and what no kernel computes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_CUDALOWERING_H
+#define AIRPACK_COMPILER_TRANSFORMS_CUDALOWERING_H
+
+#include "codegen/cuda/CudaSpec.h"
+#include "compiler/transforms/LoweringContext.h"
+
+namespace air::compiler {
+
+class CudaLowering : LoweringContext {
+public:
+  /// The number of tokens of the largest batch.
+  static constexpr uint32_t kMaxTokens = 8;
+
+  /// `kv` must be on a device. The GPU of `profile` must have the architecture
+  /// `target`. New ops are inserted before `graph`.
+  CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
+               const MachineProfile &profile,
+               const codegen::cuda::CudaTarget &target);
+
+  Status run();
+
+private:
+  /// A kernel, and what is bound to those of its operands that depend on the
+  /// model. `spec` is for one token.
+  struct Dispatch {
+    codegen::cuda::CudaSpec spec;
+    llvm::StringMap<mlir::Attribute> operands;
+  };
+  struct Step {
+    ir::plan::StepKind kind;
+    int64_t layer = -1;
+    std::string name;
+    std::vector<Dispatch> dispatches;
+  };
+  /// Some of the matrices q, k and v of a layer, with equal dtypes and either
+  /// all or none with a bias.
+  struct HeadGroup {
+    llvm::SmallVector<ir::plan::WeightAttr> weights;
+    llvm::SmallVector<ir::plan::WeightAttr> biases;
+    codegen::cuda::HeadRows heads; ///< only the numbers of heads
+  };
+
+  Status lower(mlir::Operation *op);
+  Status lowerEmbed(ir::plan::EmbedOp op);
+  Status lowerAttnIn(ir::plan::AttnInOp op);
+  Status lowerAttn(ir::plan::AttnOp op);
+  Status lowerProjectAdd(mlir::Value x, mlir::Value residual,
+                         mlir::Value result, ir::plan::WeightAttr weight,
+                         ir::plan::WeightAttr bias);
+  Status lowerFfnIn(ir::plan::FfnInOp op);
+  Status lowerHead(ir::plan::HeadOp op);
+
+  static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
+  codegen::cuda::KvPages pages() const;
+  /// Adds a matmul of `spec`, in which rows, columns, dtype and what concerns
+  /// the device are still to be set, by the given matrices. `operands` already
+  /// has all operands besides the weights and the bias.
+  Status addMatMul(codegen::cuda::DecodeMatMul spec,
+                   llvm::StringMap<mlir::Attribute> operands,
+                   llvm::ArrayRef<ir::plan::WeightAttr> weights,
+                   llvm::ArrayRef<ir::plan::WeightAttr> biases,
+                   ir::plan::Recipe recipe);
+  /// Makes a matmul normalise its input, if there is a norm.
+  void addNorm(codegen::cuda::DecodeMatMul &spec,
+               llvm::StringMap<mlir::Attribute> &operands,
+               ir::plan::WeightAttr norm, mlir::FloatAttr epsilon);
+
+  /// Creates the program for batches of `minTokens` to `tokens` tokens.
+  Status createProgram(llvm::StringRef name, uint32_t minTokens,
+                       uint32_t tokens);
+  Status createDispatch(const Dispatch &dispatch, uint32_t tokens);
+  /// Returns a buffer of `bytes` bytes or more that all kernels share.
+  mlir::Attribute sharedBuffer(llvm::StringRef name, uint64_t bytes,
+                               bool isZeroed);
+
+  const codegen::cuda::CudaTarget &cuda;
+  uint32_t multiprocessors;
+  ir::plan::RopeAttr rope;
+  std::string angles; ///< the buffer of the angles, or ""
+  std::vector<Step> steps;
+  ir::plan::ProgramOp firstProgram;
+  llvm::StringMap<ir::plan::BufferOp> shared; ///< stands before the programs
+};
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_CUDALOWERING_H

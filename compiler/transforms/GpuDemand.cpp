@@ -1,0 +1,52 @@
+//===- GpuDemand.cpp - the memory that a plan on a GPU needs --------------===//
+#include "compiler/transforms/GpuDemand.h"
+
+#include "compiler/dialect/plan/PlanDialect.h"
+#include "formats/support/CheckedMath.h"
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+VramDemand vramDemandOf(ModuleOp module) {
+  // The runtime aligns every segment in the GPU's memory.
+  constexpr uint64_t kAlignment = 256;
+  VramDemand demand;
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    (segment.getKind() == SegmentKind::Kernels ? demand.kernels
+                                               : demand.weights) +=
+        alignUp(segment.getRawBytes(), kAlignment);
+  }
+  for (LimitsOp limits : module.getOps<LimitsOp>()) {
+    demand.activations = limits.getArenaBytes().value_or(0);
+    demand.tokens = limits.getMaxTokens();
+  }
+  for (KvOp kv : module.getOps<KvOp>()) {
+    demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+    demand.kvPageTokens = kv.getPageTokens();
+    demand.context = kv.getContext();
+    demand.slots = kv.getSlots();
+  }
+  return demand;
+}
+
+VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile) {
+  if (vram != 0) {
+    return {vram, "--vram gives"};
+  }
+  return {profile.gpus.front().memoryBytes,
+          "target '" + profile.name + "' has"};
+}
+
+uint64_t logitsBytesOf(ModuleOp module) {
+  uint64_t bytes = 0;
+  for (BufferOp buffer : module.getOps<BufferOp>()) {
+    if (buffer.getIsOutput()) {
+      bytes += buffer.getBytes().value_or(0);
+    }
+  }
+  return bytes;
+}
+
+} // namespace air::compiler

@@ -1,0 +1,110 @@
+//===- CudaDevice.h - an NVIDIA GPU as a Device -----------------*- C++ -*-===//
+//
+// Memory is the GPU's own, addresses are device pointers, and executables are
+// cubins. The kernels read the tokens of a batch from device memory: the caller
+// writes them before each run, and the AirBatch given to run() is not used.
+//
+// All work goes to one stream, so it is done in the order of the calls. The
+// first run of a range of dispatches records the range as a CUDA graph; later
+// runs launch that graph, which is never changed. write() copies through a ring
+// of pinned memory, and waits only while the whole ring is in use.
+//
+// Errors: see Device.h. Every message names the driver's function that failed
+// and contains the driver's own text. After an error that ends the use of the
+// GPU, such as an illegal access by a kernel, every later call returns the same
+// error, which names the program that ran. Only a new process can then use the
+// GPU.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDADEVICE_H
+#define AIRPACK_RUNTIME_HAL_CUDA_CUDADEVICE_H
+
+#include "runtime/hal/Device.h"
+#include "runtime/hal/cuda/CudaDriver.h"
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+namespace air::rt {
+
+struct CudaOptions {
+  CudaChoice gpu;
+  /// The most bytes that allocate() hands out in all.
+  uint64_t memoryLimit = UINT64_MAX;
+};
+
+class CudaDevice final : public Device {
+public:
+  /// Opens a GPU. Errors: as CudaDriver::open().
+  static Result<std::unique_ptr<CudaDevice>> create(const CudaOptions &options);
+  ~CudaDevice() override;
+  CudaDevice(const CudaDevice &) = delete;
+  CudaDevice &operator=(const CudaDevice &) = delete;
+
+  /// The free memory is that at the time of create().
+  const CudaFacts &facts() const { return driver->facts(); }
+
+  Result<DeviceAddress> allocate(uint64_t bytes,
+                                 std::string_view what) override;
+  /// Always Unsupported.
+  Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) override;
+  /// Errors: Corrupt (not a complete ELF file, or an entry is missing),
+  /// Mismatch (code for another architecture).
+  Result<uint32_t>
+  loadExecutable(std::span<const uint8_t> object,
+                 std::span<const std::string_view> entries) override;
+  /// Every dispatch must have a launch shape; `grid`, `barrier` and `streams`
+  /// are not used, and `scratchBytes` must be 0.
+  Result<uint32_t>
+  addProgram(std::span<const DispatchDesc> dispatches) override;
+  /// Returns without waiting for the kernels.
+  Status run(uint32_t program, uint32_t first, uint32_t count,
+             const AirBatch &batch) override;
+  Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;
+  Status write(DeviceAddress to, std::span<const uint8_t> from) override;
+  Status synchronise() override;
+  /// Waits until all earlier work is complete.
+  Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
+
+private:
+  struct Kernel {
+    void *function = nullptr;
+    uint32_t sharedBytes = 0; ///< allowed by CudaDriver::allowShared()
+  };
+  /// Pinned host memory that write() copies through.
+  struct Slot {
+    uint8_t *memory = nullptr;
+    uint64_t used = 0;
+    void *copied = nullptr; ///< event after the last copy from a full slot
+  };
+  struct Pinned {
+    uint8_t *memory = nullptr;
+    uint64_t bytes = 0;
+  };
+  /// Program, first dispatch, number of dispatches.
+  using Range = std::tuple<uint32_t, uint32_t, uint32_t>;
+
+  CudaDevice() = default;
+  Result<uint8_t *> allocatePinned(uint64_t bytes);
+  Status reserveView(uint64_t bytes);
+
+  std::unique_ptr<CudaDriver> driver;
+  uint64_t memoryLimit = 0;
+  uint64_t allocated = 0;
+  std::vector<DeviceAddress> allocations;
+  std::vector<std::vector<Kernel>> executables;
+  std::vector<std::vector<CudaLaunch>> programs;
+  std::map<Range, void *> graphs;
+  std::vector<Slot> slots;
+  size_t currentSlot = 0;
+  /// What read() has returned since the last run lies in `views`, which are
+  /// full but for the last one, of which `viewUsed` bytes are in use.
+  std::vector<Pinned> views;
+  uint64_t viewUsed = 0;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CUDA_CUDADEVICE_H

@@ -1,0 +1,386 @@
+//===- CudaDriver.cpp - opens GPUs and reports the driver's errors --------===//
+#include "runtime/hal/cuda/CudaDriver.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <elf.h>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+// The values of these enumerators are those of the CUDA driver API.
+constexpr int kOutOfMemory = 2;
+constexpr int kNoDevice = 100;
+constexpr int kInvalidImage = 200;
+constexpr int kNoBinaryForGpu = 209;
+constexpr int kNotFound = 500;
+constexpr int kMultiprocessors = 16;
+constexpr int kL2Bytes = 38;
+constexpr int kCapabilityMajor = 75;
+constexpr int kCapabilityMinor = 76;
+constexpr int kMaxDynamicSharedBytes = 8;
+constexpr int kProgrammaticStreamSerialization = 6;
+constexpr int kCaptureThreadLocal = 1;
+constexpr unsigned kNonBlockingStream = 1;
+
+constexpr int kOldestVersion = 12000;
+/// From this version on, graphs have edges for programmatic dependent launch.
+constexpr int kDependentGraphVersion = 12030;
+constexpr uint32_t kDependentCapability = 90;
+
+/// Whether a context can do nothing any more after this error, which is an
+/// uncorrectable error of memory, a lost link, a kernel's fault, or unknown.
+bool endsContext(int code) {
+  constexpr std::array kEnding = {214, 220, 700, 702, 709, 710, 714,
+                                  715, 716, 717, 718, 719, 999};
+  return std::find(kEnding.begin(), kEnding.end(), code) != kEnding.end();
+}
+
+std::string versionText(int version) {
+  return std::to_string(version / 1000) + "." +
+         std::to_string(version % 1000 / 10);
+}
+
+std::string capabilityText(uint32_t capability) {
+  return std::to_string(capability / 10) + "." +
+         std::to_string(capability % 10);
+}
+
+/// The text in lower case and without spaces.
+std::string plain(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c != ' ') {
+      result += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
+  return result;
+}
+
+/// Whether all tables and sections of an ELF file lie within the file. The
+/// driver reads the file without knowing its size.
+bool isCompleteElf(std::span<const uint8_t> file) {
+  Elf64_Ehdr header;
+  if (file.size() < sizeof header) {
+    return false;
+  }
+  std::memcpy(&header, file.data(), sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_shentsize != sizeof(Elf64_Shdr) ||
+      !rangeFits(header.e_shoff, uint64_t{header.e_shnum} * sizeof(Elf64_Shdr),
+                 file.size()) ||
+      !rangeFits(header.e_phoff, uint64_t{header.e_phnum} * header.e_phentsize,
+                 file.size())) {
+    return false;
+  }
+  for (uint64_t i = 0; i < header.e_shnum; ++i) {
+    Elf64_Shdr section;
+    std::memcpy(&section, file.data() + header.e_shoff + i * sizeof section,
+                sizeof section);
+    if (section.sh_type != SHT_NOBITS &&
+        !rangeFits(section.sh_offset, section.sh_size, file.size())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
+  constexpr std::string_view kPrefix = "sm_";
+  uint32_t number = 0;
+  const char *end = arch.data() + arch.size();
+  if (arch.starts_with(kPrefix)) {
+    const auto [rest, error] =
+        std::from_chars(arch.data() + kPrefix.size(), end, number);
+    const std::string_view suffix(rest, static_cast<size_t>(end - rest));
+    if (error == std::errc() && suffix.empty()) {
+      return capability / 10 == number / 10 && capability >= number;
+    }
+    if (error == std::errc() && suffix == "a") {
+      return capability == number;
+    }
+  }
+  return unsupportedError("'" + std::string(arch) +
+                          "' is not an architecture of NVIDIA GPUs, such as "
+                          "sm_86 or sm_90a");
+}
+
+Status CudaDriver::check(int code, const char *name) {
+  if (code == 0) {
+    return Status::ok();
+  }
+  const char *text = nullptr;
+  if (cuda->getErrorString.pointer(code, &text) != 0 || text == nullptr) {
+    text = "unknown error";
+  }
+  const std::string what =
+      std::string(name) + ": " + text + " (error " + std::to_string(code) + ")";
+  if (code == kOutOfMemory) {
+    return doesNotFitError("the CUDA driver's " + what);
+  }
+  if (!context || !endsContext(code)) {
+    return ioError("the CUDA driver's " + what);
+  }
+  std::string ran;
+  if (severalPrograms) {
+    ran = " while it ran one of several programs of the plan";
+  } else if (program) {
+    ran = " while it ran program " + std::to_string(*program) + " of the plan";
+  }
+  lost = ioError("the GPU " + device.name + " failed" + ran +
+                 ", and this process cannot use it again; the CUDA driver's " +
+                 what + "; start the command again");
+  return lost;
+}
+
+Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
+  DynamicLibrary library = DynamicLibrary::open("libcuda.so.1");
+  if (!library.isOpen()) {
+    return unsupportedError("libcuda.so.1 cannot be opened, so no GPU can be "
+                            "used; install the NVIDIA driver");
+  }
+  std::unique_ptr<CudaDriver> driver(new CudaDriver());
+  driver->cuda = std::make_unique<CudaFunctions>(std::move(library));
+  const CudaFunctions &f = *driver->cuda;
+  // A driver that is too old also lacks functions, so its version is checked
+  // first.
+  const bool hasVersion = f.driverGetVersion.pointer != nullptr &&
+                          f.driverGetVersion.pointer(&driver->version) == 0;
+  if (hasVersion && driver->version < kOldestVersion) {
+    return unsupportedError("the NVIDIA driver supports CUDA " +
+                            versionText(driver->version) + ", but CUDA " +
+                            versionText(kOldestVersion) +
+                            " is needed; install a driver of version 525.60 "
+                            "or later");
+  }
+  if (f.missing() != nullptr) {
+    return unsupportedError(std::string("the NVIDIA driver has no function ") +
+                            f.missing() +
+                            "; install a driver for CUDA 12 or later");
+  }
+  const int started = f.init.pointer(0);
+  if (started == kNoDevice) {
+    return unsupportedError("the NVIDIA driver finds no GPU on this machine");
+  }
+  AIR_RETURN_IF_ERROR(driver->check(started, f.init.name));
+  AIR_RETURN_IF_ERROR(driver->choose(choice));
+  AIR_RETURN_IF_ERROR(
+      driver->call(f.contextRetain, &driver->context, driver->handle));
+  AIR_RETURN_IF_ERROR(driver->activate());
+  AIR_RETURN_IF_ERROR(driver->describe());
+  AIR_RETURN_IF_ERROR(
+      driver->call(f.streamCreate, &driver->work, kNonBlockingStream));
+  return driver;
+}
+
+Status CudaDriver::choose(const CudaChoice &choice) {
+  int count = 0;
+  AIR_RETURN_IF_ERROR(call(cuda->deviceGetCount, &count));
+  if (count == 0) {
+    return unsupportedError("the NVIDIA driver finds no GPU on this machine");
+  }
+  const bool isNumber =
+      !choice.device.empty() && choice.device.size() <= 2 &&
+      choice.device.find_first_not_of("0123456789") == std::string::npos;
+  std::string all;     // every GPU of the machine
+  std::string matches; // those that `choice.device` allows
+  for (int ordinal = 0; ordinal < count; ++ordinal) {
+    char name[128] = {};
+    int major = 0;
+    int minor = 0;
+    AIR_RETURN_IF_ERROR(call(cuda->deviceGet, &handle, ordinal));
+    AIR_RETURN_IF_ERROR(call(cuda->deviceGetName, name,
+                             static_cast<int>(sizeof name - 1), handle));
+    AIR_RETURN_IF_ERROR(
+        call(cuda->deviceGetAttribute, &major, kCapabilityMajor, handle));
+    AIR_RETURN_IF_ERROR(
+        call(cuda->deviceGetAttribute, &minor, kCapabilityMinor, handle));
+    device.name = name;
+    device.capability = static_cast<uint32_t>(10 * major + minor);
+    const std::string text = std::to_string(ordinal) + " (" + device.name +
+                             ", compute capability " +
+                             capabilityText(device.capability) + ")";
+    all += (all.empty() ? "" : ", ") + text;
+    const bool isWanted =
+        isNumber ? std::to_string(ordinal) == choice.device
+                 : plain(name).find(plain(choice.device)) != std::string::npos;
+    if (!isWanted) {
+      continue;
+    }
+    matches += (matches.empty() ? "" : ", ") + text;
+    bool runs = true;
+    if (!choice.arch.empty()) {
+      AIR_ASSIGN_OR_RETURN(runs, cudaRunsCode(device.capability, choice.arch));
+    }
+    if (runs) {
+      return Status::ok();
+    }
+  }
+  if (matches.empty()) {
+    return usageError("no GPU of this machine is called '" + choice.device +
+                      "'; its GPUs are " + all);
+  }
+  return mismatchError("the code is for " + choice.arch +
+                       ", which cannot run on GPU " + matches +
+                       "; pack the model with the --target of that GPU");
+}
+
+Status CudaDriver::describe() {
+  int multiprocessors = 0;
+  int l2 = 0;
+  size_t freeBytes = 0;
+  size_t totalBytes = 0;
+  AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &multiprocessors,
+                           kMultiprocessors, handle));
+  AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &l2, kL2Bytes, handle));
+  AIR_RETURN_IF_ERROR(call(cuda->memoryGetInfo, &freeBytes, &totalBytes));
+  device.multiprocessors = static_cast<uint32_t>(multiprocessors);
+  device.l2Bytes = static_cast<uint64_t>(l2);
+  device.freeBytes = freeBytes;
+  device.driverVersion = versionText(version);
+  return Status::ok();
+}
+
+CudaDriver::~CudaDriver() {
+  if (!context) {
+    return;
+  }
+  // Failures have been reported before. If the GPU has failed, nothing but the
+  // release of its context is possible, which also frees what is in it.
+  (void)activate();
+  (void)unloadModules();
+  if (work) {
+    (void)call(cuda->streamDestroy, work);
+  }
+  (void)cuda->contextRelease.pointer(handle);
+}
+
+void CudaDriver::noteProgram(uint32_t number) {
+  severalPrograms = severalPrograms || (program && *program != number);
+  program = number;
+}
+
+Result<uint64_t> CudaDriver::allocate(uint64_t bytes) {
+  uint64_t memory = 0;
+  AIR_RETURN_IF_ERROR(call(cuda->memoryAllocate, &memory, bytes));
+  return memory;
+}
+
+Result<void *> CudaDriver::loadModule(std::span<const uint8_t> cubin) {
+  if (!isCompleteElf(cubin)) {
+    return corruptError("the GPU's code, of " + std::to_string(cubin.size()) +
+                        " bytes, is not a complete ELF file");
+  }
+  AIR_RETURN_IF_ERROR(lost);
+  void *module = nullptr;
+  const int code = cuda->moduleLoadData.pointer(&module, cubin.data());
+  const Status status = check(code, cuda->moduleLoadData.name);
+  if (code == kNoBinaryForGpu) {
+    return mismatchError("the GPU's code is for another architecture than that "
+                         "of " +
+                         device.name + " (compute capability " +
+                         capabilityText(device.capability) + "); " +
+                         status.message());
+  }
+  if (code == kInvalidImage) {
+    return corruptError(status.message());
+  }
+  AIR_RETURN_IF_ERROR(status);
+  modules.push_back(module);
+  return module;
+}
+
+Result<void *> CudaDriver::findKernel(void *module, const std::string &name) {
+  AIR_RETURN_IF_ERROR(lost);
+  void *function = nullptr;
+  const int code =
+      cuda->moduleGetFunction.pointer(&function, module, name.c_str());
+  const Status status = check(code, cuda->moduleGetFunction.name);
+  if (code == kNotFound) {
+    return corruptError("the GPU's code has no kernel '" + name + "'; " +
+                        status.message());
+  }
+  AIR_RETURN_IF_ERROR(status);
+  return function;
+}
+
+Status CudaDriver::allowShared(void *function, uint32_t bytes) {
+  return call(cuda->functionSetAttribute, function, kMaxDynamicSharedBytes,
+              static_cast<int>(bytes))
+      .withContext("a thread block with " + std::to_string(bytes) +
+                   " bytes of shared memory");
+}
+
+Status CudaDriver::unloadModules() {
+  Status status = Status::ok();
+  for (void *module : modules) {
+    const Status one = call(cuda->moduleUnload, module);
+    status = status.isOk() ? one : status;
+  }
+  modules.clear();
+  return status;
+}
+
+Status CudaDriver::launch(const CudaLaunch &launch) {
+  CudaLaunchAttribute attribute = {};
+  attribute.id = kProgrammaticStreamSerialization;
+  attribute.flag = 1;
+  const bool dependent = launch.dependent &&
+                         device.capability >= kDependentCapability &&
+                         version >= kDependentGraphVersion;
+  const CudaLaunchConfig config = {launch.gridX,
+                                   launch.gridY,
+                                   1,
+                                   launch.threads,
+                                   1,
+                                   1,
+                                   launch.sharedBytes,
+                                   work,
+                                   dependent ? &attribute : nullptr,
+                                   dependent ? 1U : 0U};
+  std::vector<void *> arguments;
+  for (const uint64_t &argument : launch.arguments) {
+    arguments.push_back(const_cast<uint64_t *>(&argument));
+  }
+  return call(cuda->launchKernel, &config, launch.function, arguments.data(),
+              nullptr);
+}
+
+Result<void *> CudaDriver::makeGraph(std::span<const CudaLaunch> launches) {
+  AIR_RETURN_IF_ERROR(call(cuda->beginCapture, work, kCaptureThreadLocal));
+  Status status = Status::ok();
+  for (size_t i = 0; status.isOk() && i < launches.size(); ++i) {
+    CudaLaunch one = launches[i];
+    // What precedes the first launch is not part of the graph.
+    one.dependent = one.dependent && i != 0;
+    status = launch(one);
+  }
+  void *graph = nullptr;
+  const Status ended = call(cuda->endCapture, work, &graph);
+  status = status.isOk() ? ended : status;
+  void *executable = nullptr;
+  if (status.isOk()) {
+    status = call(cuda->graphInstantiate, &executable, graph, 0ULL);
+  }
+  if (graph) {
+    (void)call(cuda->graphDestroy, graph);
+  }
+  AIR_RETURN_IF_ERROR(status);
+  return executable;
+}
+
+Status CudaDriver::finish() {
+  AIR_RETURN_IF_ERROR(call(cuda->streamSynchronize, work));
+  program.reset();
+  severalPrograms = false;
+  return Status::ok();
+}

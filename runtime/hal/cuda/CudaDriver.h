@@ -1,0 +1,133 @@
+//===- CudaDriver.h - one GPU, opened through libcuda.so.1 ------*- C++ -*-===//
+//
+// A CudaDriver has the primary context of one GPU and one stream of it. It does
+// what CudaDevice and air-gpu-bench have in common: it finds a GPU, reports the
+// driver's errors, loads kernels, and makes graphs of launches.
+//
+// Ownership: modules live as long as the CudaDriver. The caller frees memory,
+// events and graphs, before the CudaDriver is destroyed. Thread-safety: one
+// caller at a time; a thread calls activate() before it calls the driver.
+// Errors: Io with the name of the driver's function and the driver's own text,
+// or DoesNotFit if that text is "out of memory".
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDADRIVER_H
+#define AIRPACK_RUNTIME_HAL_CUDA_CUDADRIVER_H
+
+#include "formats/support/Status.h"
+#include "runtime/hal/cuda/CudaFunctions.h"
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air::rt {
+
+/// Which GPU to open.
+struct CudaChoice {
+  /// A number of at most two digits is the driver's ordinal of the GPU. Other
+  /// text is a part of its name, in any case and without regard to spaces:
+  /// "rtx3060" finds "NVIDIA GeForce RTX 3060". Empty: any GPU.
+  std::string device;
+  /// The architecture of the code that the GPU must be able to run: "sm_86", or
+  /// "sm_90a" for code that runs only on that one. Empty: any.
+  std::string arch;
+};
+
+struct CudaFacts {
+  std::string name;
+  uint32_t capability = 0; ///< compute capability: 10 * major + minor
+  uint32_t multiprocessors = 0;
+  uint64_t l2Bytes = 0;
+  uint64_t freeBytes = 0; ///< of the GPU's memory, when it was opened
+  /// The newest CUDA version that the driver supports, such as "13.0".
+  std::string driverVersion;
+};
+
+struct CudaLaunch {
+  void *function = nullptr;
+  uint32_t gridX = 1;
+  uint32_t gridY = 1;
+  uint32_t threads = 0;
+  uint32_t sharedBytes = 0;
+  bool dependent = false; ///< may start while the previous launch still runs
+  std::vector<uint64_t> arguments; ///< device pointers
+};
+
+/// Whether a GPU of this compute capability (10 * major + minor) runs code for
+/// `arch`. Code runs on later GPUs of the same major number, unless its
+/// architecture ends in "a", and then only on that one (CUDA C++ Programming
+/// Guide, "Binary Compatibility"). Unsupported if `arch` names no architecture.
+Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
+
+class CudaDriver {
+public:
+  /// Opens the first GPU that matches the choice. Errors: Unsupported (no
+  /// driver, a driver for a CUDA version before 12.0, no GPU), Usage (no GPU is
+  /// called `device`), Mismatch (a GPU that cannot run code for `arch`).
+  static Result<std::unique_ptr<CudaDriver>> open(const CudaChoice &choice);
+  ~CudaDriver();
+  CudaDriver(const CudaDriver &) = delete;
+  CudaDriver &operator=(const CudaDriver &) = delete;
+
+  const CudaFacts &facts() const { return device; }
+  const CudaFunctions &functions() const { return *cuda; }
+  void *stream() const { return work; }
+
+  /// Calls a function of the driver. After an error that ends the use of the
+  /// GPU, all later calls return that error.
+  template <typename... Parameters, typename... Arguments>
+  Status call(const CudaFunction<Parameters...> &function,
+              Arguments... arguments) {
+    return lost.isOk() ? check(function.pointer(arguments...), function.name)
+                       : lost;
+  }
+
+  /// Makes the context current in the calling thread.
+  Status activate() { return call(cuda->contextSetCurrent, context); }
+
+  /// Says that a program was enqueued. The error that ends the use of the GPU
+  /// names the programs enqueued since the last finish().
+  void noteProgram(uint32_t program);
+
+  Result<uint64_t> allocate(uint64_t bytes);
+  /// Loads a cubin. Corrupt if `cubin` is not a complete ELF file or the driver
+  /// refuses it; Mismatch if its code is for another architecture.
+  Result<void *> loadModule(std::span<const uint8_t> cubin);
+  /// Corrupt if the module has no kernel of this name.
+  Result<void *> findKernel(void *module, const std::string &name);
+  /// Allows launches of the kernel with up to `bytes` of dynamic shared memory.
+  Status allowShared(void *function, uint32_t bytes);
+  Status unloadModules();
+
+  /// Enqueues a launch. Errors of the kernel itself are reported by finish().
+  Status launch(const CudaLaunch &launch);
+  /// Makes an executable graph in which the launches follow each other.
+  Result<void *> makeGraph(std::span<const CudaLaunch> launches);
+  /// Waits until all work of the stream is complete.
+  Status finish();
+
+private:
+  CudaDriver() = default;
+  Status check(int code, const char *name);
+  Status choose(const CudaChoice &choice);
+  Status describe();
+
+  std::unique_ptr<CudaFunctions> cuda;
+  CudaFacts device;
+  int handle = 0;
+  int version = 0; ///< 1000 * major + 10 * minor, of CUDA
+  void *context = nullptr;
+  void *work = nullptr;
+  std::vector<void *> modules;
+  Status lost;
+  std::optional<uint32_t> program;
+  bool severalPrograms = false;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CUDA_CUDADRIVER_H

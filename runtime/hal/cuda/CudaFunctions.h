@@ -1,0 +1,115 @@
+//===- CudaFunctions.h - the functions of libcuda.so.1 ----------*- C++ -*-===//
+//
+// NVIDIA's "CUDA Driver API" reference describes these functions. The library
+// is not linked, because machines without an NVIDIA GPU lack it, and CUDA's
+// headers are not used: handles are void pointers, device pointers are 64-bit
+// numbers, and results are ints, of which 0 is success.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDAFUNCTIONS_H
+#define AIRPACK_RUNTIME_HAL_CUDA_CUDAFUNCTIONS_H
+
+#include "formats/support/DynamicLibrary.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace air::rt {
+
+/// The value of a launch attribute (CUlaunchAttribute).
+struct alignas(8) CudaLaunchAttribute {
+  int id;
+  char padding[4];
+  union {
+    char bytes[64];
+    int flag;
+  };
+};
+
+/// How a kernel is launched (CUlaunchConfig).
+struct CudaLaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  void *stream;
+  CudaLaunchAttribute *attributes;
+  unsigned attributeCount;
+};
+
+class CudaFunctions;
+
+/// One function of the driver with its name. It is null if the library lacks
+/// the function.
+template <typename... Parameters> struct CudaFunction {
+  CudaFunction(CudaFunctions &owner, const char *symbol);
+
+  const char *name;
+  int (*pointer)(Parameters...) = nullptr;
+};
+
+/// The functions of one opened library. Immutable after construction.
+class CudaFunctions {
+public:
+  explicit CudaFunctions(DynamicLibrary opened);
+
+  /// The name of a function that the library lacks, or null if it has all.
+  const char *missing() const { return lacking; }
+
+private:
+  template <typename... Parameters> friend struct CudaFunction;
+
+  // These precede the functions, whose construction uses them.
+  DynamicLibrary library;
+  const char *lacking = nullptr;
+
+public:
+  CudaFunction<unsigned> init;
+  CudaFunction<int *> driverGetVersion;
+  CudaFunction<int, const char **> getErrorString;
+  CudaFunction<int *> deviceGetCount;
+  CudaFunction<int *, int> deviceGet;
+  CudaFunction<char *, int, int> deviceGetName;
+  CudaFunction<int *, int, int> deviceGetAttribute;
+  CudaFunction<void **, int> contextRetain;
+  CudaFunction<int> contextRelease;
+  CudaFunction<void *> contextSetCurrent;
+  CudaFunction<void **, const void *> moduleLoadData;
+  CudaFunction<void *> moduleUnload;
+  CudaFunction<void **, void *, const char *> moduleGetFunction;
+  CudaFunction<void *, int, int> functionSetAttribute;
+  CudaFunction<size_t *, size_t *> memoryGetInfo;
+  CudaFunction<uint64_t *, size_t> memoryAllocate;
+  CudaFunction<uint64_t> memoryFree;
+  CudaFunction<void **, size_t, unsigned> hostAllocate;
+  CudaFunction<void *> hostFree;
+  CudaFunction<uint64_t, const void *, size_t, void *> copyToDevice;
+  CudaFunction<void *, uint64_t, size_t, void *> copyToHost;
+  CudaFunction<uint64_t, uint64_t, size_t, void *> copyOnDevice;
+  CudaFunction<uint64_t, unsigned char, size_t, void *> fill;
+  CudaFunction<void **, unsigned> streamCreate;
+  CudaFunction<void *> streamSynchronize;
+  CudaFunction<void *> streamDestroy;
+  CudaFunction<const CudaLaunchConfig *, void *, void **, void **> launchKernel;
+  CudaFunction<void *, int> beginCapture;
+  CudaFunction<void *, void **> endCapture;
+  CudaFunction<void **, void *, unsigned long long> graphInstantiate;
+  CudaFunction<void *, void *> graphLaunch;
+  CudaFunction<void *> graphExecDestroy;
+  CudaFunction<void *> graphDestroy;
+  CudaFunction<void **, unsigned> eventCreate;
+  CudaFunction<void *, void *> eventRecord;
+  CudaFunction<void *> eventSynchronize;
+  CudaFunction<float *, void *, void *> eventElapsed;
+  CudaFunction<void *> eventDestroy;
+};
+
+template <typename... Parameters>
+CudaFunction<Parameters...>::CudaFunction(CudaFunctions &owner,
+                                          const char *symbol)
+    : name(symbol) {
+  if (!owner.library.find(symbol, pointer) && owner.lacking == nullptr) {
+    owner.lacking = symbol;
+  }
+}
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CUDA_CUDAFUNCTIONS_H

@@ -1,0 +1,128 @@
+//===- FakeGpu.h - the GPU behind the fake CUDA driver ----------*- C++ -*-===//
+//
+// Memory, queues and kernels of a GPU that does its work as late as the CUDA
+// driver API allows: nothing enqueued is done before a call that waits for it.
+// FakeDriver.cpp offers it through the functions of libcuda.so.1.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEGPU_H
+#define AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEGPU_H
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace air::fakecuda {
+
+// These are values of CUresult.
+constexpr int kOk = 0;
+constexpr int kInvalidValue = 1;
+constexpr int kOutOfMemory = 2;
+constexpr int kNoDevice = 100;
+constexpr int kInvalidImage = 200;
+constexpr int kInvalidContext = 201;
+constexpr int kInvalidHandle = 400;
+constexpr int kNotFound = 500;
+constexpr int kNotReady = 600;
+constexpr int kIllegalAddress = 700;
+constexpr int kLaunchFailed = 719;
+constexpr int kCaptureUnsupported = 900;
+constexpr int kCaptureInvalid = 901;
+
+struct Kernel {
+  void *address = nullptr;
+  std::string name;
+  uint32_t parameters = 0;
+  uint32_t sharedBytes = 48 * 1024; ///< the most that a launch may use
+};
+
+struct Module {
+  void *library = nullptr; ///< from dlopen()
+  std::map<std::string, Kernel> kernels;
+};
+
+struct KernelCall {
+  const Kernel *kernel = nullptr;
+  uint32_t gridX = 1;
+  uint32_t gridY = 1;
+  uint32_t threads = 1;
+  uint32_t sharedBytes = 0;
+  bool dependent = false;
+  /// The next call of the same graph is dependent on this one.
+  bool hasDependent = false;
+  std::vector<uint64_t> arguments;
+};
+
+using Graph = std::vector<KernelCall>;
+
+/// Returns a CUresult. A result other than kOk ends the use of the GPU.
+using Work = std::function<int()>;
+
+struct Stream {
+  std::deque<Work> queue;
+  uint64_t enqueued = 0;
+  uint64_t done = 0;
+  std::unique_ptr<Graph> capture; ///< while launches are being recorded
+};
+
+struct Event {
+  Stream *stream = nullptr; ///< null if never recorded
+  uint64_t position = 0;    ///< of the record among the stream's work
+  uint64_t microseconds = 0;
+};
+
+class Gpu {
+public:
+  /// Device memory, filled with 0xff. Null if no memory is left.
+  uint8_t *allocate(uint64_t bytes);
+  /// False if `memory` is not what allocate() returned.
+  bool free(uint64_t memory);
+  bool contains(uint64_t address, uint64_t bytes) const;
+
+  /// Does the stream's work up to and including its first `count` pieces, or
+  /// all of it.
+  int advance(Stream &stream, uint64_t count = UINT64_MAX);
+  /// Does the work of all streams.
+  int advanceAll();
+  int runKernel(const KernelCall &call);
+
+  /// The number of allocations, modules, streams, events and graphs.
+  int64_t liveObjects() const;
+  /// Frees everything, as the end of a context does.
+  void reset();
+
+  std::list<Module> modules;
+  std::list<Stream> streams;
+  std::list<Event> events;
+  std::list<Graph> graphs;
+  std::list<Graph> graphExecutables;
+  std::map<uint64_t, std::vector<uint8_t>> pinned; ///< by address
+  bool isOpen = false;
+  int failure = kOk; ///< returned by every call after it happened
+  std::string failureText;
+  uint64_t microseconds = 0;
+
+private:
+  struct Allocation {
+    std::vector<uint8_t> storage;
+    uint64_t bytes = 0;
+  };
+
+  int fail(int code, const std::string &text);
+  bool guardsAreIntact() const;
+
+  std::map<uint64_t, Allocation> memory; ///< by address
+  /// What the previous call wrote, if it has a dependent call.
+  std::vector<std::span<uint8_t>> written;
+  bool reversed = false;
+};
+
+} // namespace air::fakecuda
+
+#endif // AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEGPU_H

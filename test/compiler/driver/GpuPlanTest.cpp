@@ -1,0 +1,281 @@
+//===- GpuPlanTest.cpp - plans whose kernels run on a GPU -----------------===//
+#include "GpuModel.h"
+
+#include "codegen/cuda/DecodeMatMul.h"
+#include "codegen/cuda/Intrinsics.h"
+#include "formats/plan/PackLayout.h"
+#include "formats/plan/PlanFile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+namespace air::compiler {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using Bytes = std::vector<uint8_t>;
+
+/// A compiler whose machine code is the kernel's name. Like cubins, the results
+/// have different sizes.
+class NameCompiler : public codegen::cuda::CudaCompiler {
+public:
+  std::string_view intrinsics() const override {
+    return codegen::cuda::deviceIntrinsicsText();
+  }
+  std::string version() const override { return "names 1"; }
+  Result<Bytes>
+  compile(const std::string &text, const std::string &name,
+          const codegen::cuda::CudaTarget &target) const override {
+    EXPECT_THAT(text, HasSubstr("#define KERNEL_NAME " + name + "\n"));
+    EXPECT_EQ(target.name, "sm_86");
+    ++calls;
+    if (name.starts_with(failing)) {
+      return internalError("does not compile");
+    }
+    return Bytes(name.begin(), name.end());
+  }
+
+  std::string failing = "none";
+  mutable std::atomic<int> calls = 0;
+};
+
+class GpuPlan : public testing::Test {
+protected:
+  void SetUp() override {
+    const Status made = folder.make("--type Q4_K_M --layers 2");
+    ASSERT_TRUE(made.isOk()) << made.message();
+    options.model = folder.model();
+    options.target = "rtx3060";
+    options.threads = 2;
+    options.cuda = compiler;
+  }
+
+  Result<PlanFile> pack(const std::string &name) {
+    return packModel(options, folder.path(name));
+  }
+
+  /// The status of packing after `change` has changed the options.
+  template <typename F> Status refusal(F change) {
+    change(options);
+    return pack("refused.air").status();
+  }
+
+  GpuModel folder;
+  std::shared_ptr<NameCompiler> compiler = std::make_shared<NameCompiler>();
+  CompileOptions options;
+};
+
+/// The source's rows of a tensor, in the order in which the plan has them.
+Bytes sourceRows(const ModelSource &source, const plan::Tensor &tensor,
+                 bool isGlu) {
+  std::vector<const SourceTensor *> parts;
+  // The second tensor of a tied table has a number behind its name.
+  std::string names = tensor.name()->str();
+  names = names.starts_with("token_embd") ? "token_embd.weight" : names;
+  while (!names.empty()) {
+    const std::string name = names.substr(0, names.find('+'));
+    names.erase(0, name.size() + 1);
+    parts.push_back(source.find(name));
+    EXPECT_NE(parts.back(), nullptr) << name;
+  }
+  const auto dtype = *dtypeFromId(tensor.dtype());
+  const uint64_t row = *rowBytes(dtype, tensor.columns());
+  Bytes bytes(tensor.rows() * row);
+  uint64_t at = 0;
+  for (size_t p = 0; p < parts.size(); ++p) {
+    for (uint64_t r = 0; r < parts[p]->data.size() / row; ++r, ++at) {
+      const uint64_t to = isGlu ? codegen::cuda::gluRow(r, p == 1) : at;
+      std::copy_n(parts[p]->data.begin() + static_cast<ptrdiff_t>(r * row), row,
+                  bytes.begin() + static_cast<ptrdiff_t>(to * row));
+    }
+  }
+  return bytes;
+}
+
+TEST_F(GpuPlan, HoldsTheSourcesBytesAndTheCode) {
+  Result<PlanFile> file = pack("a.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  const plan::Plan &plan = file->plan();
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    EXPECT_TRUE(file->verifySegment(i).isOk());
+  }
+  Result<Compiler> model = Compiler::load(options);
+  ASSERT_TRUE(model.isOk());
+  size_t matrices = 0;
+  size_t joined = 0;
+  for (const plan::Tensor *tensor : *plan.tensors()) {
+    const auto layout = static_cast<Layout>(tensor->layout());
+    if (tensor->rows() == 1) {
+      continue;
+    }
+    const std::string name = tensor->name()->str();
+    const bool isGlu = name.find("ffn_gate") != std::string::npos;
+    matrices += layout == Layout::T16 ? 1 : 0;
+    joined += isGlu ? 1 : 0;
+    EXPECT_EQ(layout, name == "token_embd.weight" ? Layout::Rows : Layout::T16)
+        << name;
+    const Bytes expected = sourceRows(model->source(), *tensor, isGlu);
+    Bytes unpacked(expected.size());
+    const plan::Segment &segment = *plan.segments()->Get(tensor->segment());
+    unpackRows(*dtypeFromId(tensor->dtype()), layout, tensor->rows(),
+               tensor->columns(),
+               file->bytes().subspan(segment.offset() + tensor->offset(),
+                                     tensor->bytes()),
+               unpacked);
+    EXPECT_EQ(unpacked, expected) << name;
+  }
+  EXPECT_EQ(joined, 2U);
+  EXPECT_GT(matrices, 2U * 4);
+
+  std::set<std::string> names;
+  for (const plan::Executable *executable : *plan.executables()) {
+    EXPECT_EQ(executable->format(), plan::CodeFormat::Cubin);
+    EXPECT_EQ(executable->device(), 1U);
+    ASSERT_EQ(executable->entries()->size(), 1U);
+    const std::string name = executable->entries()->Get(0)->str();
+    names.insert(name);
+    const plan::Segment &segment = *plan.segments()->Get(executable->segment());
+    const auto code =
+        file->bytes().subspan(segment.offset(), segment.stored_bytes());
+    EXPECT_EQ(std::string(code.begin(), code.end()), name);
+  }
+  EXPECT_EQ(names.size(), plan.executables()->size());
+  EXPECT_EQ(compiler->calls, static_cast<int>(names.size()));
+  EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", names 1"));
+}
+
+TEST_F(GpuPlan, EverythingIsOnTheGpu) {
+  Result<PlanFile> file = pack("a.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  const plan::Plan &plan = file->plan();
+  ASSERT_EQ(plan.machine()->devices()->size(), 1U);
+  const plan::Device &device = *plan.machine()->devices()->Get(0);
+  EXPECT_EQ(device.arch()->str(), "sm_86");
+  EXPECT_EQ(device.multiprocessors(), 28U);
+  EXPECT_EQ(plan.arena_bytes(), 0U);
+  EXPECT_GT(device.arena_bytes(), 0U);
+  EXPECT_EQ(plan.max_tokens(), 8U);
+  EXPECT_EQ(plan.max_outputs(), 8U);
+  ASSERT_EQ(plan.programs()->size(), 2U);
+  for (const plan::Program *program : *plan.programs()) {
+    // Both layers have five steps, and the embedding and the head one each.
+    EXPECT_EQ(program->steps()->size(), 2U * 5 + 2);
+    EXPECT_EQ(program->steps()->Get(0)->kind(), plan::StepKind::Embed);
+    for (const plan::Step *step : *program->steps()) {
+      for (const plan::Dispatch *dispatch : *step->dispatches()) {
+        const std::string entry = plan.executables()
+                                      ->Get(dispatch->executable())
+                                      ->entries()
+                                      ->Get(dispatch->entry())
+                                      ->str();
+        EXPECT_THAT(entry,
+                    HasSubstr(program->max_tokens() == 1 ? "_m1_" : "_m8_"));
+        EXPECT_THAT(entry, HasSubstr("sm_86"));
+      }
+    }
+  }
+  for (const plan::Buffer *buffer : *plan.buffers()) {
+    EXPECT_EQ(buffer->device(), 1U);
+    EXPECT_EQ(buffer->is_zeroed(), buffer->name()->str() == "counters");
+    if (buffer->is_output()) {
+      EXPECT_EQ(buffer->rows_from(), plan::RowsFrom::Tokens);
+      EXPECT_EQ(buffer->bytes(), 8 * 4 * plan.model()->vocabulary());
+    }
+  }
+  EXPECT_EQ(plan.kv()->order(), plan::KvOrder::Mma);
+  ASSERT_EQ(plan.placements()->size(), 1U);
+  const plan::Placement &placement = *plan.placements()->Get(0);
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    EXPECT_EQ(placement.device()->Get(i), 1U);
+  }
+  ASSERT_EQ(placement.predictions()->size(), 1U);
+  EXPECT_EQ(placement.predictions()->Get(0)->limit()->str(), "vram");
+}
+
+TEST_F(GpuPlan, DoesNotDependOnThreads) {
+  Result<PlanFile> two = pack("two.air");
+  ASSERT_TRUE(two.isOk()) << two.status().message();
+  options.threads = 1;
+  Result<PlanFile> one = pack("one.air");
+  ASSERT_TRUE(one.isOk()) << one.status().message();
+  EXPECT_TRUE(std::ranges::equal(one->bytes(), two->bytes()));
+}
+
+TEST_F(GpuPlan, AKernelThatDoesNotCompileIsNamed) {
+  compiler->failing = "attention_";
+  const Status status = refusal([](CompileOptions &) {});
+  EXPECT_EQ(status.code(), ErrorCode::Internal);
+  EXPECT_THAT(status.message(), StartsWith("kernel attention_h"));
+  EXPECT_THAT(status.message(), HasSubstr("does not compile"));
+}
+
+TEST_F(GpuPlan, WhatTheGpuCannotDoIsRefused) {
+  const struct {
+    void (*change)(CompileOptions &);
+    ErrorCode code;
+    const char *message;
+  } cases[] = {
+      {[](CompileOptions &o) { o.kvType = "f32"; }, ErrorCode::Unsupported,
+       "--kv-type f32: kernels of a GPU need a KV cache of float16"},
+      {[](CompileOptions &o) { o.activations = "i8"; }, ErrorCode::Unsupported,
+       "--activations: kernels of a GPU multiply float16 activations"},
+      {[](CompileOptions &o) { o.pin = 50; }, ErrorCode::Unsupported,
+       "--pin: all weights of a plan for a GPU stay in its memory"},
+      {[](CompileOptions &o) { o.codec = "zstd"; }, ErrorCode::Unsupported,
+       "--codec zstd: weights for a GPU cannot be coded"},
+      {[](CompileOptions &o) { o.reference = true; }, ErrorCode::Unsupported,
+       "--reference: the matrices of a plan for a GPU must be stored"},
+      {[](CompileOptions &o) { o.tiles.emplace(); }, ErrorCode::Unsupported,
+       "leave out --tune"},
+      {[](CompileOptions &o) { o.vram = kDriverBytes + (1 << 16); },
+       ErrorCode::DoesNotFit, "but --vram gives 1.00 GiB"},
+      {[](CompileOptions &o) { o.ram = 1 << 20; }, ErrorCode::DoesNotFit,
+       "but --ram gives 1.00 MiB"},
+      {[](CompileOptions &o) { o.target = "rx7600"; }, ErrorCode::Unsupported,
+       "needs the Vulkan backend"},
+      {[](CompileOptions &o) {
+         o.machine = *resolveProfile("rtx3060");
+         o.machine->gpus[0].arch = "sm_70";
+       },
+       ErrorCode::Unsupported, "sm_70"},
+      {[](CompileOptions &o) {
+         o.model = std::string(AIR_TEST_INPUTS) + "/models/tiny/llama2.gguf";
+       },
+       ErrorCode::Unsupported,
+       "step layer.0.attn_in: no kernel of a GPU reads F32 matrices"},
+  };
+  for (const auto &bad : cases) {
+    const CompileOptions before = options;
+    const Status status = refusal(bad.change);
+    options = before;
+    EXPECT_EQ(status.code(), bad.code) << bad.message;
+    EXPECT_THAT(status.message(), HasSubstr(bad.message));
+    EXPECT_EQ(status.message().find('\n'), std::string::npos);
+  }
+}
+
+TEST_F(GpuPlan, KernelFilesAreTextAndCode) {
+  Result<Compiler> loaded = Compiler::load(options);
+  ASSERT_TRUE(loaded.isOk()) << loaded.status().message();
+  ASSERT_TRUE(loaded->run("select-kernels").isOk());
+  Result<std::vector<KernelFile>> files = loaded->kernelFiles();
+  ASSERT_TRUE(files.isOk()) << files.status().message();
+  std::set<std::string> steps;
+  for (const KernelFile &file : *files) {
+    const std::string kernel(file.cubin.begin(), file.cubin.end());
+    EXPECT_TRUE(file.name.ends_with("." + kernel)) << file.name;
+    EXPECT_THAT(file.cuda, HasSubstr("#define KERNEL_NAME " + kernel));
+    steps.insert(file.name.substr(0, file.name.find('.')));
+  }
+  EXPECT_THAT(steps, testing::IsSupersetOf({"attn", "embed", "head"}));
+}
+
+} // namespace
+} // namespace air::compiler

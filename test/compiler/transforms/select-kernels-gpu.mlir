@@ -1,0 +1,102 @@
+// RUN: air-opt %s --split-input-file --select-kernels="target=rtx3060" --verify-diagnostics | FileCheck %s
+// RUN: air-opt %s --split-input-file --select-kernels="target=h100" --verify-diagnostics | FileCheck %s --check-prefix=HOPPER
+
+// Everything runs on the GPU, with a matmul for each dtype among q, k and v. The
+// table is stored once by rows for the embedding, and once for the head. The
+// embedding and the angles are one dispatch.
+
+// CHECK: plan.target = {{.*}} gpu = {arch = "sm_86"{{.*}} multiprocessors = 28 : i64, name = "rtx3060"
+// CHECK: plan.decision "activations" = "f16" by default
+// CHECK: plan.decision "max-outputs" = "8" by default
+// CHECK-NEXT: plan.decision "max-tokens" = "8" by default
+// CHECK: plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 2048 slots 1 device 1
+// CHECK-NEXT: plan.limits tokens 8 outputs 8
+// CHECK-DAG: plan.buffer @x row 256 device 1
+// CHECK-DAG: plan.buffer @qkv row 256 device 1
+// CHECK-DAG: plan.buffer @kv row 64 device 1
+// CHECK-DAG: plan.buffer @logits row 512 output device 1
+// CHECK-DAG: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed
+// CHECK-DAG: plan.buffer @partials row {{[0-9]+}} device 1 fixed
+// The table has 512 rows of 144 bytes, or 32 tiles of 16 rows of 2368 bytes.
+// CHECK-DAG: plan.tensor @token_embd.weight copy {{.*}} as Q4_K rows 512 x 256 bytes 73728
+// CHECK-DAG: plan.tensor @token_embd.weight_{{[0-9]+}} copy {{.*}} as Q4_K t16 512 x 256 bytes 75776
+// CHECK-DAG: plan.tensor @"q+k" concat {{.*}} as Q4_K t16 192 x 256 bytes 28416
+// CHECK-DAG: plan.tensor @v copy {{.*}} as Q6_K t16 64 x 256 bytes 13440
+// CHECK-DAG: plan.tensor @"g+u" interleave {{.*}} as Q4_K t16 768 x 256 bytes 113664
+// CHECK-NOT: plan.graph
+
+// CHECK-LABEL: plan.program @m1 tokens 1 to 1
+// CHECK-NEXT: plan.step embed "embed"
+// CHECK-NEXT: plan.dispatch "begin_q4_k{{.*}}" {{.*}} op = "begin_step", rope_dim = 32 : i64, vocabulary = 512 : i64} (<read batch token_ids>, <read tensor @token_embd.weight>, <write buffer @x>, <read batch positions>, <read tensor @inverse_frequencies>, <write buffer @angles>) weight_bytes 144 launch <grid_x = 1, grid_y = 1, threads = 256
+// CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
+// CHECK-NEXT: key_heads = 2 : i64, {{.*}} output = "heads", page_bytes = 16384 : i64, query_heads = 4 : i64, rope = "norm", rope_dim = 32 : i64, rows = 192 : i64, {{.*}} table_pages = 32 : i64{{.*}} (<read tensor @"q+k">, <read buffer @x>, <write buffer @qkv>, <write buffer @partials>, <read_write buffer @counters>, <read tensor @n>, <read buffer @angles>, <read batch positions>, <read batch block_tables>, <write kv 0>) weight_bytes 28416 flops_per_row 98304 arithmetic <float16> launch
+// CHECK-NEXT: dtype = "Q6_K", {{.*}} rows = 64 : i64, {{.*}} value_heads = 2 : i64{{.*}} (<read tensor @v>, <read buffer @x>, <write buffer @kv>
+// CHECK: plan.step attn layer 0 "layer.0.attn"
+// CHECK-NEXT: op = "decode_attention", {{.*}} query_stride = 192 : i64{{.*}} (<read buffer @qkv>, <read batch positions>, <read batch block_tables>, <read kv 0>, <write buffer @heads>, <write buffer @partials>, <read_write buffer @counters>)
+// CHECK: plan.step attn_out
+// CHECK-NEXT: output = "add"{{.*}} (<read tensor @o>, <read buffer @heads>, <read_write buffer @x>,
+// CHECK: plan.step ffn_in
+// CHECK-NEXT: output = "silu_glu", rows = 384 : i64{{.*}} (<read tensor @"g+u">, <read buffer @x>, <write buffer @h>,
+// CHECK: plan.step ffn_out
+// CHECK: plan.step head
+// CHECK-NEXT: input = "rms_norm"{{.*}} (<read tensor @token_embd.weight_{{[0-9]+}}>, <read buffer @x>, <write buffer @logits>,
+// CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
+// CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
+// CHECK-NOT: dependent
+
+// A kernel of this GPU may start before the one before it has ended.
+// HOPPER: arch = "sm_90a"
+// HOPPER: dependent_launch = true, op = "begin_step"{{.*}} launch <{{.*}}dependent = true>
+// HOPPER: fetch = "bulk"
+module {
+  plan.model <name = "tied", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
+  plan.graph @tied {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"token_embd.weight", Q4_K, 512x256> : tensor<?x256xf32>
+    %qkv = plan.attn_in %x0 layer 0 heads 4 kv_heads 2 head_dim 32 norm <"n", F32, 256> epsilon 1.0e-05 q <"q", Q4_K, 128x256> k <"k", Q4_K, 64x256> v <"v", Q6_K, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
+    %heads = plan.attn %qkv layer 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
+    %x1 = plan.attn_out %heads into %x0 layer 0 <"o", Q8_0, 256x128> : tensor<?x128xf32> -> tensor<?x256xf32>
+    %h = plan.ffn_in %x1 layer 0 norm <"m", F32, 256> epsilon 1.0e-05 gate <"g", Q4_K, 384x256> up <"u", Q4_K, 384x256> : tensor<?x256xf32> -> tensor<?x384xf32>
+    %x2 = plan.ffn_out %h into %x1 layer 0 <"d", Q8_0, 256x384> : tensor<?x384xf32> -> tensor<?x256xf32>
+    %logits = plan.head %x2 norm <"r", F32, 256> epsilon 1.0e-05 <"token_embd.weight", Q4_K, 512x256> : tensor<?x256xf32> -> tensor<?x512xf32>
+    plan.return %logits : tensor<?x512xf32>
+  }
+}
+
+// -----
+
+// expected-error @+1 {{step embed: a kernel for sm_}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 256, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", IQ2_XS, 64x256> : tensor<?x256xf32>
+    plan.return %x0 : tensor<?x256xf32>
+  }
+}
+
+// -----
+
+// expected-error @+1 {{step layer.0.ffn_in: the gate has dtype Q8_0 and up has F16, but a GPU's kernel needs both in one dtype}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %h = plan.ffn_in %x0 layer 0 gate <"g", Q8_0, 48x32> up <"u", F16, 48x32> : tensor<?x32xf32> -> tensor<?x48xf32>
+    plan.return %h : tensor<?x48xf32>
+  }
+}
+
+// -----
+
+// expected-error @+1 {{step norm: no kernel of a GPU computes 'plan.norm' by itself}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %n = plan.norm %x0 <"n", F32, 32> epsilon 1.0e-05 : tensor<?x32xf32>
+    plan.return %n : tensor<?x32xf32>
+  }
+}

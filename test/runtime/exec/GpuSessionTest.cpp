@@ -1,0 +1,307 @@
+//===- GpuSessionTest.cpp - plans whose kernels run on a GPU --------------===//
+//
+// The fake GPU works as late as it may, so a session that does not wait, or
+// that writes too early, computes wrong logits.
+//
+//===----------------------------------------------------------------------===//
+#include "test/runtime/exec/BatchRuns.h"
+#include "test/runtime/fake/LateGpu.h"
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <limits>
+
+using namespace air;
+using namespace air::rt;
+using namespace air::test;
+
+namespace {
+
+constexpr uint64_t kRowBytes = FAKE_VOCABULARY * sizeof(float);
+
+class GpuSessionTest : public testing::Test {
+protected:
+  void SetUp() override { path = temporaryPath("plan.air"); }
+  void TearDown() override { std::remove(path.c_str()); }
+
+  /// Opens the plan at `path`. `gpu` becomes the device of the session.
+  Result<Session> openPlan(SessionOptions options = {}) {
+    options.gpu =
+        [&](const plan::Device &record) -> Result<std::unique_ptr<Device>> {
+      EXPECT_EQ(record.arch()->string_view(), "sm_86");
+      auto made = std::make_unique<LateGpu>(fakeGpuKernels(), gpuBytes);
+      gpu = made.get();
+      return std::unique_ptr<Device>(std::move(made));
+    };
+    return Session::open(path, options);
+  }
+  Result<Session> open(const std::function<void(plan::PlanT &)> &change = {},
+                       const SessionOptions &options = {}) {
+    writeFakeGpuPlan(path, model, change);
+    return openPlan(options);
+  }
+  Session opened() {
+    Result<Session> session = open();
+    EXPECT_TRUE(session) << session.status().message();
+    return *std::move(session);
+  }
+  /// Opening the plan with the change must fail with the message.
+  void expectRefused(ErrorCode code, const std::string &message,
+                     const std::function<void(plan::PlanT &)> &change,
+                     const SessionOptions &options = {}) {
+    const Status status = open(change, options).status();
+    EXPECT_EQ(status.code(), code) << status.message();
+    EXPECT_NE(status.message().find(message), std::string::npos)
+        << status.message();
+  }
+
+  FakeModel model;
+  std::string path;
+  uint64_t gpuBytes = uint64_t{1} << 30;
+  LateGpu *gpu = nullptr;
+};
+
+// A pass has at most eight tokens, and a batch of eight or fewer tokens is a
+// single pass, which is padded unless it has one or eight tokens.
+TEST_F(GpuSessionTest, LogitsOfEveryTokenAreRight) {
+  for (const size_t m : {1, 2, 3, 7, 8, 9, 100}) {
+    SCOPED_TRACE(m);
+    Session session = opened();
+    EXPECT_EQ(session.threads(), 0U);
+    ASSERT_NE(session.gpu(), nullptr);
+    checkAllLogits(session, model, someTokens(100), m);
+  }
+}
+
+TEST_F(GpuSessionTest, TokensOfSeveralSequencesMayMix) {
+  Session session = opened();
+  checkMixedSequences(session, model);
+}
+
+TEST_F(GpuSessionTest, AForkGoesItsOwnWay) {
+  Session session = opened();
+  checkFork(session, model);
+}
+
+// The padding consists of tokens with id 0. Its keys and values must not be
+// seen by any sequence, even if they are NaN, and the sequences of this test
+// use all pages.
+TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
+  model.unknownInHistory = std::nanf("");
+  Session session = opened();
+  std::vector<int32_t> tokens = someTokens(kFakeContext);
+  for (int32_t &token : tokens) {
+    token += token == 0 ? 1 : 0;
+  }
+  checkAllLogits(session, model, tokens, 3);
+  checkAllLogits(session, model, tokens, 5);
+}
+
+TEST_F(GpuSessionTest, OnlyRequestedRowsAreRead) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  const std::vector<SequenceId> sequences(8, sequence);
+  ASSERT_TRUE(runRows(session, someTokens(8), sequences, {}));
+  EXPECT_EQ(gpu->readBytes, 0U);
+  // Without outputs, the head does not run.
+  EXPECT_EQ(gpu->launches, 3U);
+  ASSERT_TRUE(runRows(session, someTokens(8), sequences, {1, 2, 5}));
+  EXPECT_EQ(gpu->readBytes, 3 * kRowBytes);
+  EXPECT_EQ(gpu->launches, 3U + 4);
+}
+
+TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
+  Session session = opened();
+  EXPECT_EQ(gpu->writtenBytes, 0U);
+  EXPECT_EQ(session.loading().done, 0U);
+  constexpr uint64_t kWeights =
+      FAKE_VOCABULARY * (FAKE_WIDTH + 1) * sizeof(float);
+  EXPECT_EQ(session.loading().total, kWeights);
+  const SequenceId sequence = beginSequence(session);
+  ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
+  EXPECT_EQ(session.loading().done, kWeights);
+  const uint64_t written = gpu->writtenBytes;
+  EXPECT_GT(written, kWeights);
+  // A later pass writes only the batch.
+  ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
+  EXPECT_EQ(gpu->writtenBytes - written, written - kWeights);
+}
+
+TEST_F(GpuSessionTest, ChangedWeightsAreFoundBeforeTheyAreCopied) {
+  for (const uint32_t segment : {0U, 2U}) {
+    writeFakeGpuPlan(path, model);
+    uint64_t offset = 0;
+    {
+      Result<PlanFile> plan = PlanFile::open(path);
+      ASSERT_TRUE(plan) << plan.status().message();
+      offset = plan->plan().segments()->Get(segment)->offset();
+    }
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset + 9));
+    file.put(0x5a);
+    file.close();
+    Result<Session> session = openPlan();
+    ASSERT_TRUE(session) << session.status().message();
+    const SequenceId sequence = beginSequence(*session);
+    // Without outputs the head does not run, but its segment is still verified.
+    for (const std::vector<uint32_t> &outputs :
+         {std::vector<uint32_t>{0}, std::vector<uint32_t>{}}) {
+      Result<Rows> rows = runRows(*session, {7}, {sequence}, outputs);
+      ASSERT_FALSE(rows);
+      EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
+      EXPECT_EQ(session->length(sequence), 0U);
+    }
+    EXPECT_LT(session->loading().done, session->loading().total);
+  }
+}
+
+TEST_F(GpuSessionTest, LogitsThatAreNotFiniteNameTheirStep) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const struct {
+    float inHistory;
+    float bias;
+    const char *step;
+  } cases[] = {{infinity, 0, "step 'embed'"},
+               {3e38F, 0, "step 'layer.0.attn'"},
+               {0, infinity, "step 'head'"}};
+  for (const auto &test : cases) {
+    model.unknownInHistory = test.inHistory;
+    model.unknownBias = test.bias;
+    Session session = opened();
+    const SequenceId sequence = beginSequence(session);
+    Result<Rows> rows =
+        runRows(session, {0, 0, 0}, std::vector(3, sequence), {2});
+    ASSERT_FALSE(rows);
+    EXPECT_EQ(rows.status().code(), ErrorCode::Unsupported);
+    EXPECT_TRUE(rows.status().message().starts_with(
+        test.step + std::string(" computes numbers that are NaN")))
+        << rows.status().message();
+    EXPECT_NE(rows.status().message().find("65504"), std::string::npos)
+        << rows.status().message();
+    EXPECT_EQ(session.length(sequence), 0U);
+  }
+}
+
+TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  std::vector<int32_t> tokens;
+  for (int32_t token = 5; token < 8; ++token) {
+    // The first failure occurs before the weights have been copied.
+    Status &failure = tokens.empty() ? gpu->writeFailure : gpu->workFailure;
+    failure = ioError("the fake GPU has failed");
+    Result<Rows> rows = runRows(session, {token}, {sequence}, {0});
+    ASSERT_FALSE(rows);
+    EXPECT_EQ(rows.status().message(), "the fake GPU has failed");
+    EXPECT_EQ(session.length(sequence), tokens.size());
+    failure = Status::ok();
+    tokens.push_back(token);
+    rows = runRows(session, {token}, {sequence}, {0});
+    ASSERT_TRUE(rows) << rows.status().message();
+    EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  }
+}
+
+TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
+  Session session = opened();
+  // 260 floats of the bias and 260 rows of 16 floats, each rounded up to a
+  // multiple of 256 bytes; one page more than the plan has; and the arrays of a
+  // batch of eight tokens, whose sequences have three pages each.
+  const std::vector<std::pair<std::string, uint64_t>> expected = {
+      {"weights", 1280 + 16640},
+      {"activations", 512 + 8320 + 64},
+      {"kv", 7 * 4096},
+      {"batch", 64 + 64 + 8 * 3 * 4}};
+  EXPECT_EQ(gpu->allocations, expected);
+  ASSERT_EQ(gpu->shapes.size(), 8U);
+  EXPECT_EQ(gpu->shapes[0].gridX, 1U);
+  EXPECT_EQ(gpu->shapes[0].gridY, 1U);
+  EXPECT_EQ(gpu->shapes[0].threads, 32U);
+  EXPECT_EQ(gpu->shapes[0].sharedBytes, 3072U);
+}
+
+TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
+  gpuBytes = 17920 + 8896 + 1000;
+  const Status status = open().status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  for (const char *part :
+       {"the plan needs 55968 bytes of the memory of GPU 'fake'",
+        "activations 8896, batch 224, kv 28672, kernels 256, weights 17920",
+        "kv: 28672 bytes are needed, but only 1000 are free"}) {
+    EXPECT_NE(status.message().find(part), std::string::npos)
+        << status.message();
+  }
+}
+
+TEST_F(GpuSessionTest, TheHostNeedsNoMemoryForTheModel) {
+  SessionOptions options;
+  options.ram = 1;
+  Result<Session> session = open({}, options);
+  EXPECT_TRUE(session) << session.status().message();
+}
+
+TEST_F(GpuSessionTest, CountsBytesAndOperations) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  ASSERT_TRUE(
+      runRows(session, someTokens(3), std::vector(3, sequence), {0, 2}));
+  const RunCounters counters = session.executor().counters();
+  EXPECT_EQ(counters.passes, 1U);
+  EXPECT_EQ(counters.tokens, 3U);
+  EXPECT_EQ(counters.outputs, 2U);
+  EXPECT_EQ(counters.weightBytes, 3 * FAKE_WIDTH * sizeof(float) + kRowBytes);
+  // A page of 4096 bytes holds 64 positions. The pass reads those of its
+  // sequence, and writes three.
+  EXPECT_EQ(counters.kvBytes, 64U * (3 + 3));
+  EXPECT_EQ(counters.flops, 10U * (3 * 3 + 2));
+}
+
+TEST_F(GpuSessionTest, TimedStepsAndDispatchesComputeTheSame) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  std::vector<uint64_t> times(4);
+  session.executor().timeSteps(true);
+  session.executor().timeDispatches(times);
+  const std::vector<int32_t> tokens = someTokens(5);
+  Result<Rows> rows = runRows(session, tokens, std::vector(5, sequence), {4});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  for (const uint64_t nanoseconds : times) {
+    EXPECT_GT(nanoseconds, 0U);
+  }
+}
+
+TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
+  SessionOptions options;
+  options.threads = 2;
+  expectRefused(ErrorCode::Usage, "leave out --threads", {}, options);
+  options = {};
+  options.source = path;
+  expectRefused(ErrorCode::Usage, "leave out --source", {}, options);
+}
+
+TEST_F(GpuSessionTest, AProgramWithoutGpusRefusesThePlan) {
+  writeFakeGpuPlan(path, model);
+  const Status status = Session::open(path, {}).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_NE(status.message().find("the kernels run on GPU 'fake'"),
+            std::string::npos)
+      << status.message();
+}
+
+TEST_F(GpuSessionTest, AnotherGpusCodeIsRefused) {
+  writeFakeGpuPlan(path, model);
+  SessionOptions options;
+  options.gpu =
+      [](const plan::Device &record) -> Result<std::unique_ptr<Device>> {
+    return mismatchError("the plan was made for " + record.arch()->str());
+  };
+  const Status status = Session::open(path, options).status();
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_NE(status.message().find("made for sm_86"), std::string::npos)
+      << status.message();
+}
+
+} // namespace

@@ -1,0 +1,232 @@
+//===- LateGpu.cpp - delayed work and the fake model's kernels ------------===//
+#include "test/runtime/fake/LateGpu.h"
+
+#include "test/runtime/fake/FakePlan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <limits>
+
+namespace air::test {
+
+using rt::DeviceAddress;
+using rt::DispatchDesc;
+
+LateGpu::LateGpu(std::map<std::string, FakeGpuKernel> kernels, uint64_t bytes)
+    : known(std::move(kernels)), freeBytes(bytes) {}
+
+Result<DeviceAddress> LateGpu::allocate(uint64_t bytes, std::string_view what) {
+  if (bytes > freeBytes) {
+    return doesNotFitError(std::string(what) + ": " + std::to_string(bytes) +
+                           " bytes are needed, but only " +
+                           std::to_string(freeBytes) + " are free");
+  }
+  freeBytes -= bytes;
+  allocations.emplace_back(what, bytes);
+  // Programs on this machine cannot access these addresses.
+  const DeviceAddress address = (uint64_t{1} << 60) + (memory.size() << 40);
+  memory[address].resize(bytes);
+  return address;
+}
+
+Result<DeviceAddress> LateGpu::importHost(std::span<const uint8_t> bytes) {
+  return unsupportedError(std::to_string(bytes.size()) +
+                          " bytes of the host: a fake GPU reads only its own "
+                          "memory");
+}
+
+std::span<uint8_t> LateGpu::memoryAt(DeviceAddress address, uint64_t bytes) {
+  auto after = memory.upper_bound(address);
+  if (after != memory.begin()) {
+    auto &[start, held] = *std::prev(after);
+    const uint64_t at = address - start;
+    if (at <= held.size() && bytes <= held.size() - at) {
+      return std::span(held).subspan(at);
+    }
+  }
+  ADD_FAILURE() << bytes << " bytes at " << address << " are not allocated";
+  return {};
+}
+
+Result<uint32_t>
+LateGpu::loadExecutable(std::span<const uint8_t> object,
+                        std::span<const std::string_view> entries) {
+  if (!std::equal(object.begin(), object.end(), kFakeCubin.begin(),
+                  kFakeCubin.end())) {
+    return corruptError("the executable is not for a fake GPU");
+  }
+  std::vector<FakeGpuKernel> made;
+  for (const std::string_view entry : entries) {
+    const auto found = known.find(std::string(entry));
+    if (found == known.end()) {
+      return corruptError("there is no kernel '" + std::string(entry) + "'");
+    }
+    made.push_back(found->second);
+  }
+  executables.push_back(std::move(made));
+  return static_cast<uint32_t>(executables.size() - 1);
+}
+
+Result<uint32_t> LateGpu::addProgram(std::span<const DispatchDesc> dispatches) {
+  std::vector<Launch> made;
+  for (const DispatchDesc &desc : dispatches) {
+    if (desc.executable >= executables.size() ||
+        desc.entry >= executables[desc.executable].size()) {
+      return internalError("a dispatch has an unknown kernel");
+    }
+    EXPECT_EQ(desc.scratchBytes, 0U);
+    EXPECT_TRUE(desc.streams.empty());
+    shapes.push_back(desc.launch);
+    Launch &launch = made.emplace_back();
+    launch.kernel = executables[desc.executable][desc.entry];
+    for (const DeviceAddress address : desc.bindings) {
+      EXPECT_EQ(address % AIR_BINDING_ALIGNMENT, 0U);
+      launch.bindings.push_back(memoryAt(address, 1));
+    }
+  }
+  programs.push_back(std::move(made));
+  return static_cast<uint32_t>(programs.size() - 1);
+}
+
+Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
+                    const AirBatch &) {
+  reads.clear();
+  if (first > programs[program].size() ||
+      count > programs[program].size() - first) {
+    return internalError("a run has dispatches that do not exist");
+  }
+  for (uint32_t i = first; i < first + count; ++i) {
+    work.emplace_back([this, program, i] {
+      const Launch &launch = programs[program][i];
+      launch.kernel(launch.bindings);
+      ++launches;
+    });
+  }
+  return Status::ok();
+}
+
+Status LateGpu::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {
+  work.emplace_back(
+      [target = memoryAt(to, bytes), source = memoryAt(from, bytes), bytes] {
+        std::memmove(target.data(), source.data(), bytes);
+      });
+  return Status::ok();
+}
+
+Status LateGpu::write(DeviceAddress to, std::span<const uint8_t> from) {
+  AIR_RETURN_IF_ERROR(writeFailure);
+  writtenBytes += from.size();
+  work.emplace_back([target = memoryAt(to, from.size()),
+                     bytes = std::vector<uint8_t>(from.begin(), from.end())] {
+    std::copy(bytes.begin(), bytes.end(), target.begin());
+  });
+  return Status::ok();
+}
+
+Status LateGpu::synchronise() {
+  if (workFailure.isOk()) {
+    for (const std::function<void()> &next : work) {
+      next();
+    }
+  }
+  work.clear();
+  return workFailure;
+}
+
+Result<const void *> LateGpu::read(DeviceAddress from, uint64_t bytes) {
+  readBytes += bytes;
+  const std::span<uint8_t> source = memoryAt(from, bytes).first(bytes);
+  reads.emplace_back(source.begin(), source.end());
+  return reads.back().data();
+}
+
+//===----------------------------------------------------------------------===//
+// The kernels compute what FakePlan.h describes, always for `tokens` tokens.
+
+namespace {
+
+constexpr uint64_t kTablePages =
+    (kFakeContext + AIR_KV_PAGE_TOKENS - 1) / AIR_KV_PAGE_TOKENS;
+
+template <typename T> T *as(std::span<uint8_t> bytes) {
+  return reinterpret_cast<T *>(bytes.data());
+}
+
+/// Where the id of a position is in the KV cache.
+float *slotOf(std::span<uint8_t> cache, const uint32_t *tables, uint32_t token,
+              uint32_t position) {
+  const uint32_t page =
+      tables[token * kTablePages + position / AIR_KV_PAGE_TOKENS];
+  return as<float>(cache.subspan(page * kFakeGpuPageBytes)) +
+         position % AIR_KV_PAGE_TOKENS;
+}
+
+/// Bindings: token ids, table, x.
+void embed(uint32_t tokens, std::span<const std::span<uint8_t>> bindings) {
+  for (uint32_t m = 0; m < tokens; ++m) {
+    std::copy_n(as<float>(bindings[1]) +
+                    as<uint32_t>(bindings[0])[m] * FAKE_WIDTH,
+                FAKE_WIDTH, as<float>(bindings[2]) + m * FAKE_WIDTH);
+  }
+}
+
+/// Bindings: x, positions, block tables, KV cache.
+void append(uint32_t tokens, std::span<const std::span<uint8_t>> bindings) {
+  for (uint32_t m = 0; m < tokens; ++m) {
+    *slotOf(bindings[3], as<uint32_t>(bindings[2]), m,
+            as<uint32_t>(bindings[1])[m]) =
+        as<float>(bindings[0])[m * FAKE_WIDTH];
+  }
+}
+
+/// Bindings: KV cache, positions, block tables, x, counter. The counter must be
+/// 0 before each launch.
+void attend(uint32_t tokens, std::span<const std::span<uint8_t>> bindings) {
+  EXPECT_EQ(*as<uint32_t>(bindings[4]), 0U);
+  for (uint32_t m = 0; m < tokens; ++m) {
+    float sum = 0;
+    for (uint32_t p = 0; p <= as<uint32_t>(bindings[1])[m]; ++p) {
+      sum += *slotOf(bindings[0], as<uint32_t>(bindings[2]), m, p) *
+             static_cast<float>(p % 7 + 1);
+    }
+    as<float>(bindings[3])[m * FAKE_WIDTH + 2] = sum;
+  }
+}
+
+/// Bindings: x, bias, logits.
+void head(uint32_t tokens, std::span<const std::span<uint8_t>> bindings) {
+  for (uint32_t m = 0; m < tokens; ++m) {
+    const float *token = as<float>(bindings[0]) + m * FAKE_WIDTH;
+    for (uint32_t v = 0; v < FAKE_VOCABULARY; ++v) {
+      as<float>(bindings[2])[m * FAKE_VOCABULARY + v] =
+          as<float>(bindings[1])[v] + token[2] -
+          64.0F * std::abs(token[1] - static_cast<float>(v));
+    }
+  }
+}
+
+} // namespace
+
+std::map<std::string, FakeGpuKernel> fakeGpuKernels() {
+  const struct {
+    const char *name;
+    void (*function)(uint32_t, std::span<const std::span<uint8_t>>);
+  } kernels[] = {{"fake_append", append},
+                 {"fake_attend", attend},
+                 {"fake_embed", embed},
+                 {"fake_head", head}};
+  std::map<std::string, FakeGpuKernel> made;
+  for (const auto &kernel : kernels) {
+    for (const uint32_t tokens : {uint32_t{1}, uint32_t{kFakeMaxTokens}}) {
+      made[kernel.name + std::to_string(tokens)] =
+          [tokens, function = kernel.function](
+              std::span<const std::span<uint8_t>> bindings) {
+            function(tokens, bindings);
+          };
+    }
+  }
+  return made;
+}
+
+} // namespace air::test

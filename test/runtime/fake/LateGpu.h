@@ -1,0 +1,85 @@
+//===- LateGpu.h - a device that works as late as it may --------*- C++ -*-===//
+//
+// A device with memory of its own, whose addresses are no addresses of the
+// host. Runs, copies and writes only take effect in synchronise(), and read()
+// returns a copy of the memory as it was after the last synchronise(). Kernels
+// are C++ functions that are found by name, and an executable consists of the
+// text kFakeCubin (FakePlan.h).
+//
+// Thread-safety: as Device.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_RUNTIME_FAKE_LATEGPU_H
+#define AIRPACK_TEST_RUNTIME_FAKE_LATEGPU_H
+
+#include "runtime/hal/Device.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace air::test {
+
+/// Gets the memory from the address of each binding to the end of the
+/// allocation that contains it.
+using FakeGpuKernel = std::function<void(std::span<const std::span<uint8_t>>)>;
+
+/// The kernels of the plan that writeFakeGpuPlan() writes, by name.
+std::map<std::string, FakeGpuKernel> fakeGpuKernels();
+
+class LateGpu final : public rt::Device {
+public:
+  /// Allocates at most `bytes` bytes in all.
+  explicit LateGpu(std::map<std::string, FakeGpuKernel> kernels,
+                   uint64_t bytes = uint64_t{1} << 30);
+
+  /// If it is not ok, write() returns it and does nothing.
+  Status writeFailure;
+  /// If it is not ok, synchronise() returns it and drops all pending work.
+  Status workFailure;
+  /// The name and the size of each allocation, in order.
+  std::vector<std::pair<std::string, uint64_t>> allocations;
+  uint64_t writtenBytes = 0; ///< by write() so far
+  uint64_t readBytes = 0;    ///< by read() so far
+  uint64_t launches = 0;     ///< kernels that have run so far
+  /// The launch shape of every dispatch of every program.
+  std::vector<rt::LaunchShape> shapes;
+
+  Result<rt::DeviceAddress> allocate(uint64_t bytes,
+                                     std::string_view what) override;
+  Result<rt::DeviceAddress> importHost(std::span<const uint8_t>) override;
+  Result<uint32_t>
+  loadExecutable(std::span<const uint8_t> object,
+                 std::span<const std::string_view> entries) override;
+  Result<uint32_t>
+  addProgram(std::span<const rt::DispatchDesc> dispatches) override;
+  Status run(uint32_t program, uint32_t first, uint32_t count,
+             const AirBatch &batch) override;
+  Status copy(rt::DeviceAddress to, rt::DeviceAddress from,
+              uint64_t bytes) override;
+  Status write(rt::DeviceAddress to, std::span<const uint8_t> from) override;
+  Status synchronise() override;
+  Result<const void *> read(rt::DeviceAddress from, uint64_t bytes) override;
+
+private:
+  struct Launch {
+    FakeGpuKernel kernel;
+    std::vector<std::span<uint8_t>> bindings;
+  };
+  /// The memory from `address` to the end of its allocation. An address outside
+  /// all allocations, or with fewer than `bytes` bytes, fails the test.
+  std::span<uint8_t> memoryAt(rt::DeviceAddress address, uint64_t bytes);
+
+  std::map<std::string, FakeGpuKernel> known;
+  uint64_t freeBytes;
+  std::map<rt::DeviceAddress, std::vector<uint8_t>> memory;
+  std::vector<std::vector<FakeGpuKernel>> executables;
+  std::vector<std::vector<Launch>> programs;
+  std::vector<std::function<void()>> work;
+  std::vector<std::vector<uint8_t>> reads; ///< since the last run
+};
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_RUNTIME_FAKE_LATEGPU_H

@@ -1,0 +1,363 @@
+//===- CudaDeviceTest.cpp - the CUDA device on an emulated GPU ------------===//
+#include "runtime/hal/cuda/CudaDevice.h"
+
+#include "codegen/cuda/Intrinsics.h"
+#include "test/codegen/cuda/emulator/Emulator.h"
+#include "test/codegen/cuda/emulator/FakeDriver.h"
+#include "test/runtime/hal/DeviceConformance.h"
+
+#include <cstring>
+#include <gmock/gmock.h>
+#include <map>
+
+namespace air::rt {
+namespace {
+
+using testing::HasSubstr;
+
+/// The bodies of the test's kernels, by name. Those of the conformance suite
+/// wait for the previous kernel, as every dependent kernel must.
+const std::map<std::string, std::string> kBodies = {
+    {"addOne", R"(
+       const u32 i = 32 * ap_block_x() + ap_thread();
+       ap_wait_for_previous();
+       out[i] = in[i] + 1;)"},
+    {"sumAll", R"(
+       u32 sum = 0;
+       ap_wait_for_previous();
+       for (u32 i = 0; i < 64; ++i) sum += in[i];
+       out[32 * ap_block_x() + ap_thread()] = sum;)"},
+    {"hasty", "out[32 * ap_block_x() + ap_thread()] = in[63];"},
+    {"reversed", R"(
+       u32 *shared = (u32 *)(ap_shared() + 100 * 1024 - 256);
+       shared[ap_thread()] = in[ap_thread()];
+       ap_barrier();
+       out[ap_thread()] = shared[31 - ap_thread()];)"},
+    {"divergent", "if (ap_thread() == 3) ap_barrier();"},
+    {"tooFar", "out[64] = in[0];"}};
+
+/// An executable with all kernels of kBodies. They are compiled once.
+Result<std::vector<uint8_t>> kernels() {
+  static std::vector<uint8_t> object;
+  if (object.empty()) {
+    AIR_ASSIGN_OR_RETURN(const std::string intrinsics,
+                         emulator::hostIntrinsicsText());
+    std::vector<std::string> texts;
+    for (const auto &[name, body] : kBodies) {
+      texts.push_back(std::string(codegen::cuda::commonText()) +
+                      "#define KERNEL_NAME " + name + "\n" + intrinsics +
+                      "AP_KERNEL(KERNEL_NAME, 32, 1)(const u32 *in, u32 *out) "
+                      "{\n" +
+                      body + "\n}\n");
+    }
+    AIR_ASSIGN_OR_RETURN(object, emulator::compileObject(texts));
+  }
+  return object;
+}
+
+Result<std::unique_ptr<Device>> makeDevice() {
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<CudaDevice> device,
+                       CudaDevice::create({}));
+  return std::unique_ptr<Device>(std::move(device));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuda, DeviceConformance,
+                         testing::Values(DeviceKind{"emulated GPU", makeDevice,
+                                                    kernels}));
+
+/// Every test begins and ends with a fake machine without faults and without
+/// anything allocated.
+class CudaDeviceTest : public testing::Test {
+protected:
+  void SetUp() override {
+    fakeCuda = {};
+    ASSERT_EQ(fakeCudaLiveObjects(), 0);
+  }
+  void TearDown() override {
+    device.reset();
+    EXPECT_EQ(fakeCudaLiveObjects(), 0);
+    fakeCuda = {};
+  }
+
+  void create(const CudaOptions &options = {}) {
+    Result<std::unique_ptr<CudaDevice>> made = CudaDevice::create(options);
+    ASSERT_TRUE(made.isOk()) << made.status().message();
+    device = *std::move(made);
+  }
+  Status createError(const CudaOptions &options = {}) {
+    return CudaDevice::create(options).status();
+  }
+  /// Adds a program that launches the kernel `name` of kBodies, with `first` as
+  /// its input and `second` as its output.
+  Result<uint32_t> add(std::string_view name, const LaunchShape &shape) {
+    AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());
+    AIR_ASSIGN_OR_RETURN(const uint32_t executable,
+                         device->loadExecutable(object, {&name, 1}));
+    AIR_ASSIGN_OR_RETURN(first, device->allocate(kVectorBytes, "first"));
+    AIR_ASSIGN_OR_RETURN(second, device->allocate(kVectorBytes, "second"));
+    const DeviceAddress bindings[] = {first, second};
+    DispatchDesc desc = conformanceDispatch(executable, 0, bindings);
+    desc.launch = shape;
+    return device->addProgram({&desc, 1});
+  }
+
+  std::unique_ptr<CudaDevice> device;
+  DeviceAddress first = 0;
+  DeviceAddress second = 0;
+  AirBatch batch = {};
+};
+
+TEST_F(CudaDeviceTest, DescribesTheGpu) {
+  fakeCuda.capability = 86;
+  fakeCuda.driverVersion = 12040;
+  create({{.device = "EMULATEDgpu", .arch = "sm_80"}});
+  EXPECT_EQ(device->facts().name, "emulated GPU");
+  EXPECT_EQ(device->facts().capability, 86U);
+  EXPECT_EQ(device->facts().multiprocessors, 2U);
+  EXPECT_EQ(device->facts().freeBytes, uint64_t{64} << 20);
+  EXPECT_EQ(device->facts().driverVersion, "12.4");
+}
+
+TEST_F(CudaDeviceTest, ADriverThatIsTooOldIsSaidToBe) {
+  fakeCuda.driverVersion = 11080;
+  const Status status = createError();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("CUDA 11.8, but CUDA 12.0"));
+}
+
+TEST_F(CudaDeviceTest, AMachineWithoutAGpuIsSaidToHaveNone) {
+  fakeCuda.gpus = 0;
+  const Status status = createError();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("no GPU"));
+}
+
+TEST_F(CudaDeviceTest, ADriverThatDoesNotStartIsAnErrorWithItsText) {
+  fakeCuda.initResult = 999; // CUDA_ERROR_UNKNOWN
+  const Status status = createError();
+  EXPECT_EQ(status.code(), ErrorCode::Io);
+  EXPECT_EQ(status.message(), "the CUDA driver's cuInit: refused by the fake "
+                              "driver (error 999)");
+}
+
+TEST_F(CudaDeviceTest, AGpuIsChosenByNumberOrName) {
+  fakeCuda.gpus = 2;
+  for (const char *text : {"", "0", "1", "emulated", "GPU"}) {
+    create({{.device = text, .arch = ""}});
+    device.reset();
+  }
+  for (const char *text : {"2", "99", "rtx3060"}) {
+    const Status status = createError({{.device = text, .arch = ""}});
+    EXPECT_EQ(status.code(), ErrorCode::Usage);
+    EXPECT_THAT(status.message(), HasSubstr(std::string("'") + text + "'"));
+    EXPECT_THAT(status.message(),
+                HasSubstr("0 (emulated GPU, compute capability 9.0), 1 (emul"));
+  }
+}
+
+TEST_F(CudaDeviceTest, AGpuOfAnotherArchitectureIsRefused) {
+  fakeCuda.capability = 75;
+  const Status status = createError({{.device = "", .arch = "sm_86"}});
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(status.message(), HasSubstr("sm_86"));
+  EXPECT_THAT(status.message(), HasSubstr("compute capability 7.5"));
+}
+
+TEST_F(CudaDeviceTest, CodeForAnotherArchitectureIsRefused) {
+  create();
+  fakeCuda.moduleResult = 209; // CUDA_ERROR_NO_BINARY_FOR_GPU
+  const Status status = device->loadExecutable(*kernels(), {}).status();
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(status.message(), HasSubstr("executable 0"));
+  EXPECT_THAT(status.message(), HasSubstr("compute capability 9.0"));
+  EXPECT_THAT(status.message(), HasSubstr("cuModuleLoadData"));
+}
+
+TEST_F(CudaDeviceTest, OutOfMemoryIsAnErrorWithAllNumbers) {
+  create();
+  fakeCuda.failingAllocation = 2;
+  ASSERT_TRUE(device->allocate(1 << 20, "weights").isOk());
+  const Status status = device->allocate(2 << 20, "kv").status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_EQ(status.message().find("kv: cannot allocate 2097152 bytes on emula"),
+            0U);
+  EXPECT_THAT(status.message(), HasSubstr(std::to_string(63 << 20)));
+  EXPECT_THAT(status.message(), HasSubstr("out of memory"));
+  EXPECT_TRUE(device->allocate(2 << 20, "kv").isOk());
+}
+
+TEST_F(CudaDeviceTest, TheMemoryLimitCountsAllAllocations) {
+  create({{}, 1000});
+  ASSERT_TRUE(device->allocate(600, "weights").isOk());
+  const Status status = device->allocate(401, "kv").status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(), HasSubstr("kv: cannot allocate 401 bytes"));
+  EXPECT_THAT(status.message(), HasSubstr("600 of 1000 bytes that it may use"));
+  EXPECT_TRUE(device->allocate(400, "kv").isOk());
+}
+
+TEST_F(CudaDeviceTest, RefusesDispatchesThatNoGpuCanRun) {
+  create();
+  EXPECT_EQ(add("addOne", {}).status().code(), ErrorCode::Internal);
+  const Status shared =
+      add("addOne", {.gridX = 2, .threads = 32, .sharedBytes = 228 * 1024})
+          .status();
+  EXPECT_EQ(shared.code(), ErrorCode::Io);
+  EXPECT_THAT(shared.message(), HasSubstr("dispatch 0"));
+  EXPECT_THAT(shared.message(), HasSubstr("233472 bytes of shared memory"));
+  EXPECT_THAT(shared.message(), HasSubstr("cuFuncSetAttribute"));
+  DispatchDesc desc = conformanceDispatch(0, 0, {});
+  desc.scratchBytes = 64;
+  EXPECT_THAT(device->addProgram({&desc, 1}).status().message(),
+              HasSubstr("64 bytes of scratch"));
+  // Errors of a launch do not end the use of the device.
+  const Result<uint32_t> tooMany = add("addOne", {.gridX = 2, .threads = 2048});
+  ASSERT_TRUE(tooMany.isOk()) << tooMany.status().message();
+  const Status launched = device->run(*tooMany, 0, 1, batch);
+  EXPECT_EQ(launched.code(), ErrorCode::Io);
+  EXPECT_THAT(launched.message(), HasSubstr("cuLaunchKernelEx"));
+  EXPECT_TRUE(device->synchronise().isOk());
+}
+
+TEST_F(CudaDeviceTest, KernelsMayUseAsMuchSharedMemoryAsTheyAskFor) {
+  create();
+  const Result<uint32_t> program =
+      add("reversed", {.gridX = 1, .threads = 32, .sharedBytes = 100 * 1024});
+  ASSERT_TRUE(program.isOk()) << program.status().message();
+  const uint32_t values[] = {7, 8};
+  ASSERT_TRUE(device
+                  ->write(first + 4 * 30,
+                          {reinterpret_cast<const uint8_t *>(values), 8})
+                  .isOk());
+  ASSERT_TRUE(device->run(*program, 0, 1, batch).isOk());
+  const Result<const void *> out = device->read(second, 8);
+  ASSERT_TRUE(out.isOk()) << out.status().message();
+  EXPECT_EQ(static_cast<const uint32_t *>(*out)[0], 8U);
+  EXPECT_EQ(static_cast<const uint32_t *>(*out)[1], 7U);
+}
+
+// Pinned memory for views is allocated only until it suffices for all reads
+// between two runs, and graphs only at the first run of a range.
+TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
+  create();
+  const Result<uint32_t> program = add("addOne", {.gridX = 2, .threads = 32});
+  ASSERT_TRUE(program.isOk()) << program.status().message();
+  const Result<DeviceAddress> large = device->allocate(3 << 20, "large");
+  ASSERT_TRUE(large.isOk());
+  int64_t objects = 0;
+  uint64_t allocations = 0;
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(device->run(*program, 0, 1, batch).isOk());
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(device->read(*large, 3 << 20).isOk());
+      ASSERT_TRUE(device->read(second, kVectorBytes).isOk());
+    }
+    if (round == 1) {
+      objects = fakeCudaLiveObjects();
+      allocations = fakeCuda.allocations;
+    }
+  }
+  EXPECT_EQ(fakeCudaLiveObjects(), objects);
+  EXPECT_EQ(fakeCuda.allocations, allocations);
+}
+
+/// The kernels of these tests end the use of the GPU.
+class BrokenKernel : public CudaDeviceTest,
+                     public testing::WithParamInterface<const char *> {};
+
+TEST_P(BrokenKernel, MakesEveryLaterCallReturnTheSameError) {
+  create();
+  const Result<uint32_t> right = add("addOne", {.gridX = 2, .threads = 32});
+  ASSERT_TRUE(right.isOk()) << right.status().message();
+  const Result<uint32_t> broken = add(GetParam(), {.gridX = 2, .threads = 32});
+  ASSERT_TRUE(broken.isOk()) << broken.status().message();
+  ASSERT_TRUE(device->run(*right, 0, 1, batch).isOk());
+  ASSERT_TRUE(device->synchronise().isOk());
+  // The launch itself succeeds, because the kernel runs only later.
+  ASSERT_TRUE(device->run(*broken, 0, 1, batch).isOk());
+  const Status status = device->synchronise();
+  EXPECT_EQ(status.code(), ErrorCode::Io);
+  EXPECT_THAT(status.message(),
+              HasSubstr("emulated GPU failed while it ran program 1 of the "
+                        "plan, and this process cannot use it again"));
+  EXPECT_THAT(status.message(), HasSubstr("cuStreamSynchronize"));
+  EXPECT_THAT(status.message(), HasSubstr(std::string("kernel ") + GetParam()));
+  const uint8_t byte[1] = {0};
+  const std::string_view name = "addOne";
+  for (const Status &later :
+       {device->synchronise(), device->run(*right, 0, 1, batch),
+        device->run(*broken, 0, 1, batch), device->copy(first, second, 4),
+        device->write(first, byte), device->read(first, 4).status(),
+        device->allocate(64, "kv").status(),
+        device->loadExecutable(*kernels(), {&name, 1}).status(),
+        device->addProgram({}).status()}) {
+    EXPECT_EQ(later.code(), ErrorCode::Io);
+    EXPECT_EQ(later.message(), status.message());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, BrokenKernel,
+                         testing::Values("divergent", "tooFar"));
+
+TEST_F(CudaDeviceTest, AFailureNamesNoProgramIfSeveralRan) {
+  create();
+  const Result<uint32_t> one = add("addOne", {.gridX = 2, .threads = 32});
+  const Result<uint32_t> two = add("sumAll", {.gridX = 2, .threads = 32});
+  ASSERT_TRUE(one.isOk() && two.isOk());
+  fakeCuda.failingKernel = 2;
+  ASSERT_TRUE(device->run(*one, 0, 1, batch).isOk());
+  ASSERT_TRUE(device->run(*two, 0, 1, batch).isOk());
+  EXPECT_THAT(device->read(first, 4).status().message(),
+              HasSubstr("while it ran one of several programs"));
+}
+
+/// A program of addOne and then another kernel, which is dependent on it.
+struct Chain {
+  uint32_t program = 0;
+  DeviceAddress memory = 0;
+};
+
+Result<Chain> addChain(Device &device, std::string_view second) {
+  AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());
+  const std::string_view names[] = {"addOne", second};
+  AIR_ASSIGN_OR_RETURN(const uint32_t executable,
+                       device.loadExecutable(object, names));
+  Chain chain;
+  AIR_ASSIGN_OR_RETURN(chain.memory, device.allocate(3 * kVectorBytes, "abc"));
+  const DeviceAddress vectors[] = {chain.memory, chain.memory + kVectorBytes,
+                                   chain.memory + 2 * kVectorBytes};
+  DispatchDesc descs[] = {
+      conformanceDispatch(executable, 0, std::span(vectors).first(2)),
+      conformanceDispatch(executable, 1, std::span(vectors).last(2))};
+  descs[0].launch.dependent = true;
+  descs[1].launch.dependent = true;
+  AIR_ASSIGN_OR_RETURN(chain.program, device.addProgram(descs));
+  return chain;
+}
+
+// The result is right only if the second kernel waits for the first. On a GPU
+// or with a driver that cannot start it early, it need not wait.
+TEST_F(CudaDeviceTest, DependentKernelsMayStartEarlyWhereTheDriverAllowsIt) {
+  for (const auto &[version, capability, name, expected] :
+       {std::tuple{13000, 90, "sumAll", 64U},
+        std::tuple{13000, 90, "hasty", 0xffffffffU},
+        std::tuple{12020, 90, "hasty", 1U},
+        std::tuple{13000, 86, "hasty", 1U}}) {
+    fakeCuda.driverVersion = version;
+    fakeCuda.capability = capability;
+    create();
+    const Result<Chain> chain = addChain(*device, name);
+    ASSERT_TRUE(chain.isOk()) << chain.status().message();
+    const Status status = device->run(chain->program, 0, 2, batch);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    const Result<const void *> out =
+        device->read(chain->memory + 2 * kVectorBytes, 4);
+    ASSERT_TRUE(out.isOk()) << out.status().message();
+    EXPECT_EQ(*static_cast<const uint32_t *>(*out), expected)
+        << version << ' ' << capability;
+    device.reset();
+  }
+}
+
+} // namespace
+} // namespace air::rt
