@@ -19,8 +19,8 @@ class WireReader {
 public:
   struct Field {
     uint64_t number = 0;
-    uint64_t value = 0;     ///< of a varint or a fixed number
-    std::string_view bytes; ///< of a string or a message
+    uint64_t value = 0;     ///< set for a varint or a fixed number
+    std::string_view bytes; ///< set for a string or a message
     bool isBytes = false;
   };
 
@@ -124,7 +124,7 @@ private:
     }
     data.tokens.push_back(std::move(text));
     data.scores.push_back(score);
-    // TokenType has the same numbers as the types in this file.
+    // TokenType has the same numbers as the types of sentencepiece.
     data.types.push_back(static_cast<TokenType>(type));
     return Status::ok();
   }

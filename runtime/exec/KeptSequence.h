@@ -5,7 +5,7 @@
 // computes only the new ones.
 //
 // Ownership: borrows the session, which must outlive it and must not be moved.
-// The destructor ends the sequence. Thread-safety: as Session.
+// The destructor ends the sequence. Thread-safety: as for Session.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_KEPTSEQUENCE_H
@@ -34,8 +34,8 @@ public:
   /// logits. Returns the number of tokens that remain.
   Result<uint64_t> keepPrefix(std::span<const int32_t> wanted);
 
-  /// Records tokens that were run. If the run failed, those that the session's
-  /// sequence does not hold are left out.
+  /// Records the tokens of a run. If the run failed, only tokens that the
+  /// session has kept are recorded.
   void append(std::span<const int32_t> run);
 
 private:

@@ -91,7 +91,8 @@ private:
 
   std::span<const uint8_t> object;
   std::vector<Elf64_Shdr> sections;
-  std::vector<uint64_t> places; // per section: image offset or kNotLoaded
+  // For each section, its offset in the image, or kNotLoaded.
+  std::vector<uint64_t> places;
   std::vector<Elf64_Sym> symbols;
   std::vector<std::pair<std::string, uint64_t>> functions;
   uint64_t symbolSection = 0;

@@ -10,8 +10,8 @@
 
 namespace air::rt {
 
-/// A descriptor of its own for a file that the caller has already opened, so
-/// that O_DIRECT and advice on reading ahead do not affect the caller's.
+/// A second descriptor for a file that the caller has already opened, so that
+/// O_DIRECT and advice on reading ahead do not affect the caller's descriptor.
 class BlockFile {
 public:
   /// Opens the file of `descriptor` again, for reading with `method`. It is the

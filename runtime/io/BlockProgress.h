@@ -20,8 +20,8 @@ namespace air::rt {
 
 class BlockProgress {
 public:
-  /// The most bytes of one read. Linux reads at most 2 GiB minus a page at
-  /// once.
+  /// The largest size of one read, in bytes. Linux reads at most 2 GiB minus a
+  /// page at once.
   static constexpr uint64_t kMostBytes = uint64_t{1} << 30;
   /// A read that has been interrupted this often in succession has failed.
   static constexpr uint32_t kMostRepeats = 1000;

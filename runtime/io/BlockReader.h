@@ -49,7 +49,7 @@ namespace air::rt {
 inline constexpr uint32_t kMaxReaderDepth = kMaxDiskDepth;
 
 struct BlockRequest {
-  uint64_t offset = 0; ///< of the block in the file
+  uint64_t offset = 0; ///< where the block begins in the file
   uint64_t bytes = 0;  ///< at least 1
   uint8_t *to = nullptr;
   uint64_t id = 0; ///< chosen by the caller, and returned in BlockDone
@@ -90,8 +90,8 @@ public:
   Result<BlockDone> wait();
 
   /// The size in bytes that a block from `offset` on should have: at most
-  /// `most`, and about `wanted`. Some readers choose it such that they need not
-  /// read any byte for two blocks.
+  /// `most`, and about `wanted`. Some readers choose it so that no two
+  /// blocks need the same bytes of the file.
   virtual uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
                                uint64_t wanted) const {
     (void)offset;
@@ -115,7 +115,8 @@ protected:
   /// The offset and the address of a request must be multiples of this number.
   virtual uint64_t alignment() const { return kBlockAlignment; }
 
-  /// Implement submit() and wait() for a request that is valid.
+  /// start() implements submit() for a valid request, and finish() implements
+  /// wait().
   virtual Status start(const BlockRequest &request) = 0;
   virtual Result<BlockDone> finish() = 0;
   void countBytes(uint64_t bytes) {

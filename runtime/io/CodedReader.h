@@ -2,12 +2,12 @@
 //
 // Reads weights that are stored with a codec. One of kCodedReads threads reads
 // the chunks that contain a requested block from the plan, and decodes them to
-// the memory of the request. Other segments are read into it directly.
+// the memory of the request. Segments without a codec are read directly into
+// the memory of the request.
 //
-// The reader does not verify digests. Its user does, as for plans without coded
-// segments.
+// The reader does not verify digests; its caller must.
 //
-// Ownership: borrows the PlanFile. Thread-safety and errors: as
+// Ownership: borrows the PlanFile. Thread-safety and errors: as for
 // RawWeightReader; a block fails with Corrupt if a chunk cannot be decoded.
 //
 //===----------------------------------------------------------------------===//

@@ -14,8 +14,8 @@ using namespace air::rt;
 
 namespace {
 
-/// The most bytes that are read from a file. The files of cgroups and
-/// /proc/meminfo are smaller than this.
+/// At most this number of bytes are read from a file. The files of cgroups and
+/// /proc/meminfo are smaller.
 constexpr size_t kMostFileBytes = 16384;
 
 } // namespace

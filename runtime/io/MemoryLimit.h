@@ -51,9 +51,9 @@ public:
   MemoryLimit(MemoryLimit &&) noexcept = default;
   MemoryLimit &operator=(MemoryLimit &&) = delete;
 
-  /// Reads the files again; takes some microseconds for each. A file that
-  /// cannot be read or understood at the moment counts with its last contents.
-  /// Returns nullopt if no limit is known.
+  /// Reads the files again, which takes some microseconds for each. If a file
+  /// cannot be read or understood, the last value read from it is used. Returns
+  /// nullopt if no limit is known.
   std::optional<MemoryRoom> read();
 
   /// Calls read(), and returns the bytes that the process can use in all, given

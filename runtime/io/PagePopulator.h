@@ -1,10 +1,10 @@
 //===- PagePopulator.h - gives memory its pages ahead of reads --*- C++ -*-===//
 //
-// The system gives memory its pages when it is first touched, and clears them.
-// When a disk reads into new memory, the thread that requests the reads does
-// this work, and no further request is made in the meantime. While a model is
-// loaded, other cores have nothing to do yet, so threads of this class touch
-// the memory before the disk needs it.
+// The system provides and clears a page of memory when the page is first
+// touched. When a disk reads into new memory, the thread that requests the
+// reads does this work, and makes no further request in the meantime. While a
+// model is loaded, other cores have nothing to do yet, so threads of this class
+// touch the memory before the disk needs it.
 //
 // All of this is advice: if the system refuses it, memory gets its pages later,
 // as usual.

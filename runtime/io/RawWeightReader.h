@@ -8,7 +8,7 @@
 // reads what it needs into its own staging memory, and writes the result to the
 // memory of the request. While some threads compute, others wait for the disk.
 //
-// Ownership: borrows the plan. Thread-safety and errors: as BlockReader.
+// Ownership: borrows the plan. Thread-safety and errors: as for BlockReader.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_RAWWEIGHTREADER_H
@@ -33,8 +33,8 @@ protected:
   /// must have been verified.
   RawWeightReader(const plan::Plan &plan, IoMethod method, uint32_t depth);
 
-  /// Allocates `bytes` of staging memory, and gives each thread an equal part
-  /// of whole blocks of kBlockAlignment. Errors: DoesNotFit.
+  /// Allocates `bytes` bytes of staging memory and divides them equally among
+  /// the threads, in multiples of kBlockAlignment. Errors: DoesNotFit.
   Status allocateStaging(uint64_t bytes);
   /// The part of the staging memory that belongs to a thread.
   std::span<uint8_t> staging(uint32_t thread) const {
@@ -67,7 +67,7 @@ private:
   /// The offset of each segment of weights in the file of raw bytes, and its
   /// index in the plan. Sorted by offset.
   std::vector<std::pair<uint64_t, uint32_t>> begins;
-  uint8_t *memory = nullptr; ///< of all threads
+  uint8_t *memory = nullptr; ///< the staging memory of all threads
   uint64_t memoryBytes = 0;
   uint64_t partBytes = 0; ///< bytes of each thread's part
 };

@@ -41,7 +41,7 @@ namespace air::rt {
 /// numbers except `segment` are multiples of SegmentArena::kPageBytes.
 struct RingWindow {
   uint32_t segment = 0;
-  uint64_t offset = 0; ///< in the segment
+  uint64_t offset = 0; ///< where the part begins in the segment
   uint64_t bytes = 0;  ///< at most the size of the ring
   uint64_t ringOffset = 0;
 };
@@ -76,7 +76,7 @@ private:
 
   uint8_t *base = nullptr; ///< where the addresses of all segments begin
   uint64_t reserved = 0;
-  std::vector<uint64_t> offsets;   ///< of each segment, counted from `base`
+  std::vector<uint64_t> offsets;   ///< each segment's distance from `base`
   std::vector<RingWindow> current; ///< the windows that are mapped
   int ring = -1;                   ///< descriptor of the ring's memory
   uint64_t ringSize = 0;

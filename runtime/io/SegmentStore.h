@@ -68,7 +68,7 @@ public:
 
   /// Returns when segments that are not in the plan's list of reads, such as
   /// those of kernels, have been read and their digests have been verified.
-  /// They stay readable. Errors: as of require().
+  /// They stay readable. Errors: those of require().
   virtual Status requireNow(std::span<const uint32_t> segments) = 0;
 
   /// Returns when everything that `step` reads of `segments` is in memory and
@@ -83,13 +83,13 @@ public:
 
   /// Ends the loading of a store that keeps all weights: returns when all
   /// segments of the plan's list of reads are in memory, even if no step has
-  /// required them. A store that streams weights returns at once. Errors: as of
-  /// require().
+  /// required them. A store that streams weights returns at once. Errors: those
+  /// of require().
   virtual Status requireRest() = 0;
 
   /// Returns when the ranges have been read at the addresses that table() gives
   /// and their digests have been verified. They stay readable until endPass().
-  /// Errors: as of require().
+  /// Errors: those of require().
   virtual Status requireRows(std::span<const SegmentRange> ranges) = 0;
 
   /// States that all steps up to and including `step` have run, or will not run

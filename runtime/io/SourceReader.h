@@ -10,7 +10,7 @@
 // sizeOfBlock() avoids such requests.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
-// the files itself. Thread-safety and errors: as RawWeightReader.
+// the files itself. Thread-safety and errors: as for RawWeightReader.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SOURCEREADER_H

@@ -1,10 +1,10 @@
 //===- SourceTables.h - single rows of tables in a model's file -*- C++ -*-===//
 //
-// Provides the rows of embedding tables to a reference plan, as TableRows.h
-// does to a plan that contains its tables. The table lies in a source file, and
-// a pass needs only the rows of its tokens. Kernels need the alignment and the
-// layout of the plan, so the bytes of these rows are made in separate memory,
-// whose addresses do not change.
+// Provides the rows of embedding tables for a reference plan, whose tables lie
+// in source files; TableRows.h serves plans that contain their tables. A pass
+// needs only the rows of its tokens. Kernels need the alignment and the layout
+// of the plan, so the bytes of these rows are made in separate memory, whose
+// addresses do not change.
 //
 // The first time that a row of a chunk is needed, the whole chunk is made and
 // its digest verified. Only the pages that contain the row are kept. Such pages

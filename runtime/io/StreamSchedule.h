@@ -43,7 +43,7 @@ struct StreamedSegment {
 /// step as the others.
 struct ScheduledRead {
   uint32_t segment = 0; ///< index into StreamSchedule::segments
-  uint64_t offset = 0;  ///< in the segment
+  uint64_t offset = 0;  ///< where the range begins in the segment
   uint64_t bytes = 0;
   bool isResident = false;
   uint32_t beforeStep = 0; ///< the first step that needs the bytes

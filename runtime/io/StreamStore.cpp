@@ -179,9 +179,9 @@ Status StreamStore::adaptToMemory() {
     }
     return changeTo(next);
   }
-  // What a placement needs must be within every limit, and what it needs beyond
-  // the memory in use must be free. It may not be free, because other processes
-  // count towards the same limits.
+  // The memory that a placement needs must be within every limit, and the part
+  // of it that is not in use yet must be free. Other processes may have taken
+  // it, because they count towards the same limits.
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest &&

@@ -18,8 +18,8 @@
 // of them. Bytes that are in memory already are not read again.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
-// SegmentStore; counters() may be called by the same thread only. Errors: those
-// of BlockReader, SegmentArena and StreamSchedule, and DoesNotFit if no
+// for SegmentStore; counters() may be called by the same thread only. Errors:
+// those of BlockReader, SegmentArena and StreamSchedule, and DoesNotFit if no
 // placement fits.
 //
 //===----------------------------------------------------------------------===//
@@ -59,7 +59,8 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
-  /// The most bytes of weights that are read per second; 0 means no limit.
+  /// At most this number of bytes of weights are read per second; 0 means that
+  /// there is no limit.
   uint64_t bytesPerSecond = 0;
   /// The files of a reference plan, which must outlive the store; null for any
   /// other plan.
@@ -77,7 +78,7 @@ struct StreamOptions {
 /// Totals since the store was created.
 struct StreamCounters {
   uint64_t diskBytes = 0;         ///< bytes that the reader has read
-  uint64_t tableBytes = 0;        ///< as TableRows::bytesNeeded()
+  uint64_t tableBytes = 0;        ///< TableRows::bytesNeeded()
   uint64_t waitedNanoseconds = 0; ///< time that steps have waited for weights
   // The members from here on describe the current placement.
   uint32_t placement = 0;
@@ -124,7 +125,7 @@ public:
   void waitUntilIdle() { stream->waitUntilIdle(); }
   /// The memory with the weights that stay resident.
   std::vector<std::span<const uint8_t>> residentMemory() const;
-  /// As StreamOptions::bytesPerSecond.
+  /// The value of StreamOptions::bytesPerSecond.
   uint64_t readLimit() const { return options.bytesPerSecond; }
   IoMethod method() const { return reader->method(); }
   /// A sentence for the user if method() is not StreamOptions::method.

@@ -39,14 +39,14 @@ public:
   /// Drops pages from memory if there are more than kCachedBytes of them.
   void endPass();
 
-  /// The bytes that were needed so far, in whole pages and chunks. The page
-  /// cache may have held some of them.
+  /// The number of bytes needed so far, counted in whole pages and chunks. Some
+  /// of them may have been in the page cache already.
   uint64_t bytesNeeded() const { return needed; }
 
 private:
   struct Table {
     bool isUsed = false;
-    std::vector<bool> verified; ///< per chunk
+    std::vector<bool> verified; ///< whether each chunk's digest was right
   };
   void ask(const Table &table, const SegmentRange &range);
 

@@ -1,7 +1,7 @@
 //===- UringReader.cpp - blocks read through io_uring ---------------------===//
 //
-// Source for the interface: the man pages io_uring(7), io_uring_setup(2) and
-// those of liburing.
+// Sources: the man pages io_uring(7) and io_uring_setup(2), and the man pages
+// of liburing.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/io/UringReader.h"

@@ -41,7 +41,7 @@ private:
   std::vector<BlockProgress> slots; ///< one for each request in flight
   std::vector<uint32_t> freeSlots;
   uint32_t held = 0; ///< reads that the kernel has not completed
-  /// What went wrong with the ring; afterwards it takes no request.
+  /// The first failure of the ring, after which it accepts no request.
   Status broken;
 };
 

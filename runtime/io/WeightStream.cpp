@@ -165,8 +165,8 @@ Status WeightStream::require(uint32_t step) {
   }
   uint64_t begin = monotonicNanoseconds();
   std::unique_lock lock(mutex);
-  // Only a failure of the current pass counts; `failure` may be one of another
-  // pass. If the reader is broken, every pass fails.
+  // A failure of another pass is ignored here, unless the reader is broken,
+  // because then every pass fails.
   auto hasFailed = [&] {
     return !failure.isOk() && (failedPass == passesEnded || isBroken);
   };
@@ -338,7 +338,7 @@ void WeightStream::readAhead() {
     lock.unlock();
     Status status = (this->*work)(pass);
     lock.lock();
-    // If several reads fail, the one that is needed first counts.
+    // If several reads fail, the failure in the earliest pass is reported.
     if (!status.isOk() && (failure.isOk() || pass < failedPass)) {
       failure = std::move(status);
       failedPass = pass;

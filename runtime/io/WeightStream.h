@@ -91,14 +91,14 @@ private:
   /// A place in the sequence of all reads.
   struct Cursor {
     uint64_t pass = 0;
-    uint32_t index = 0; ///< into schedule.reads
-    uint64_t done = 0;  ///< bytes of that read that have been requested
+    uint32_t index = 0; ///< the index of a read in schedule.reads
+    uint64_t done = 0;  ///< how many bytes of the read have been requested
   };
   /// A request in flight, or one that has completed out of order.
   struct Block {
     uint64_t id = 0;
     uint64_t pass = 0;
-    uint32_t index = 0; ///< of the read
+    uint32_t index = 0; ///< the index of its read in schedule.reads
     uint64_t bytes = 0;
     /// The number of bytes from the start of the read to the end of the block.
     uint64_t end = 0;
@@ -130,7 +130,8 @@ private:
   const SegmentArena &arena;
   StreamInput input;
 
-  // Used only by the reading thread, or while it does not run.
+  // Other threads may use these members only while the reading thread is
+  // stopped.
   Cursor cursor;
   std::deque<Block> blocks; ///< in the order of submission
   uint64_t nextId = 0;

@@ -99,7 +99,7 @@ std::string withSpaces(std::string_view text) {
   return out;
 }
 
-/// As fillTable(), for vocabularies whose tokens are spelled as text.
+/// Like fillTable(), but for vocabularies whose tokens are spelled as text.
 void fillTextTable(const TokenizerData &data, Vocabulary &vocabulary) {
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
   for (size_t i = 0; i < data.tokens.size(); ++i) {

@@ -26,7 +26,7 @@ public:
     size_t length; ///< 0 if no piece begins the text
   };
   static constexpr uint32_t kRoot = 0;
-  static constexpr uint32_t kNoNode = 0; ///< as kRoot, which is never a child
+  static constexpr uint32_t kNoNode = 0; ///< equals kRoot, which is no child
   static constexpr int32_t kNoPiece = -1;
 
   ByteTrie() = default;

@@ -33,9 +33,9 @@ struct Conversation {
 std::string_view chooseTemplate(const TokenizerData &data, bool hasTools);
 
 /// Returns the variables of a template: Conversation::variables, messages,
-/// tools, documents (none by default), add_generation_prompt, and those of
-/// bos_token, eos_token, unk_token and pad_token that the vocabulary has. Fails
-/// with Usage if Conversation::variables has messages, tools or
+/// tools, documents (none by default) and add_generation_prompt, and also
+/// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
+/// tokens. Fails with Usage if Conversation::variables has messages, tools or
 /// add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);

@@ -1,8 +1,8 @@
 //===- SpecialMatcher.h - finds special tokens in text ----------*- C++ -*-===//
 //
 // Control and user-defined tokens are found by their text, before the rest of a
-// text is encoded. The leftmost match is used, and of several matches at the
-// same position the longest. The sorted list of tokens is narrowed down byte by
+// text is encoded. The leftmost match is used; if several matches begin there,
+// the longest is used. The sorted list of tokens is narrowed down byte by
 // byte, so the cost at a position is proportional to the length of the match
 // times the logarithm of the number of tokens.
 //

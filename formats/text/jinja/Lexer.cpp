@@ -74,7 +74,8 @@ private:
       ++at;
     }
   }
-  /// The place of a character. Calls are fast if positions ascend.
+  /// The place of a character. Calls are fast if each position is at or after
+  /// the previous one.
   Place placeOf(size_t position);
   Status failAt(size_t position, const std::string &message) {
     return corruptError("template " + atPlace(placeOf(position), message));
@@ -86,10 +87,12 @@ private:
   }
   /// Adds the text before a tag. `sign` is the character after its "{%".
   void addData(size_t begin, size_t tag, char32_t sign, bool isOutput);
-  /// Whether `name` and the tag's end are at `from`, save for white space.
+  /// True if only `name` and white space stand between `from` and the end of
+  /// the tag. Sets `end` to the position after the tag.
   bool isBareTag(size_t from, std::string_view name, size_t &end,
                  bool trims) const;
-  /// The length of the tag's end `close` at the position, or 0.
+  /// The length of `close`, such as "%}", with a '-' or '+' before it and the
+  /// white space that it removes after it; 0 if it is not at `position`.
   size_t endLength(size_t position, std::string_view close, bool trims) const;
   Status lexRaw(size_t tag, size_t content);
   Status lexComment(size_t tag);
@@ -100,7 +103,7 @@ private:
 
   Text text;
   size_t at = 0;
-  bool lineStarts = true; ///< what was read last ended with a line break
+  bool lineStarts = true; ///< the text after the last tag begins a line
   std::vector<Token> tokens;
   std::vector<char> open; ///< the closing brackets that are expected
   size_t counted = 0;
@@ -172,7 +175,7 @@ bool Lexer::isBareTag(size_t from, std::string_view name, size_t &end,
     return false;
   }
   from += name.size();
-  // "-%}" may follow the name at once, and white space may precede it.
+  // White space may stand between the name and the end of the tag.
   while (from < text.size() && isSpace(text[from])) {
     ++from;
   }

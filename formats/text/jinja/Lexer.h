@@ -1,10 +1,11 @@
 //===- Lexer.h - a template as tokens ---------------------------*- C++ -*-===//
 //
-// Divides a template into its own text and the tokens of its tags, with the
-// options that chat templates are written for: trim_blocks removes the line
-// break after a tag, lstrip_blocks the white space before a tag that begins
-// its line, and one line break at the end of the template is dropped. '-' and
-// '+' at the sides of a tag override this. The rules are those of Jinja 3.1.
+// Divides a template into the texts between its tags and the tokens of the
+// tags, with the options that chat templates are written for: trim_blocks
+// removes the line break after a tag, lstrip_blocks the white space before a
+// tag that begins its line, and one line break at the end of the template is
+// dropped. '-' and '+' at the sides of a tag override this. The rules are those
+// of Jinja 3.1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_LEXER_H
@@ -42,8 +43,8 @@ struct Token {
   };
   Kind kind = End;
   Place place;
-  std::string name; ///< of a Name or an Operator
-  Value value;      ///< of Data, a String or a Number
+  std::string name; ///< the text of a Name or an Operator
+  Value value;      ///< the value of Data, a String or a Number
 };
 
 /// Errors: Corrupt, with line and column, also for what is not UTF-8.

@@ -21,7 +21,8 @@ protected:
   /// tag's end, a closing parenthesis, or the name `end`.
   ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,
                            bool parenthesised = false);
-  /// Parses filters with '|' between them. The first one has no operand.
+  /// Parses the filters of a filter block, with '|' between them. The operand
+  /// of the first filter is absent.
   ExpressionPtr parseFilters();
   Target parseTarget(bool withAttributes, const char *end = nullptr);
   Target parseName();
@@ -47,7 +48,7 @@ protected:
   bool failed() const { return !failure.isOk(); }
   static std::string describe(const Token &token);
 
-  /// Counts nesting for as long as it lives.
+  /// Increments `nesting` while the object exists. Fails at too great a depth.
   class Nested {
   public:
     explicit Nested(ExpressionParser &parser);

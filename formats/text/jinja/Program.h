@@ -6,7 +6,7 @@
 
 namespace air::jinja {
 
-/// What each kind makes of the fields of Expression.
+/// The kinds of expressions. Names in `...` are fields of Expression.
 enum class Op : uint8_t {
   Constant,  ///< the value `constant`
   Name,      ///< the variable `name`
@@ -80,9 +80,9 @@ enum class Act : uint8_t {
   Data,     ///< writes `data`
   Output,   ///< writes `value`
   If,       ///< runs the first of `branches` whose condition is true or absent
-  For,      ///< target in value [if condition] [recursive]; body; otherwise
+  For,      ///< runs `body` for each item of `value`; if none, `otherwise`
   Set,      ///< target = value
-  SetBlock, ///< target = body, through the filters of `value` if present
+  SetBlock, ///< sets `target` to the text of `body`, filtered by any `value`
   Macro,    ///< defines the macro `signature` with `body`
   Call,     ///< writes the result of the call `value`; `body` is its `caller`
   Filter,   ///< writes the body, passed through the filters of `value`

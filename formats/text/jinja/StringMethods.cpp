@@ -511,7 +511,8 @@ Value justify(Interpreter &in, const Text &self, const Arguments &given,
   }
   bool hasSign = how == '0' && !self.empty() &&
                  (codeOf(self[0]) == U'-' || codeOf(self[0]) == U'+');
-  // An odd character goes to the left only if `width` is odd, as in Python.
+  // If a text cannot be centred exactly, the left side gets one character more
+  // if `width` is odd, and the right side otherwise, as in Python.
   size_t before = how == 'l'   ? 0
                   : how == 'c' ? missing / 2 + (missing & width & 1)
                                : missing;

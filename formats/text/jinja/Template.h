@@ -1,7 +1,7 @@
 //===- Template.h - a chat template -----------------------------*- C++ -*-===//
 //
-// Renders the chat templates that models bring, which are written in Jinja for
-// the environment of Hugging Face's transformers: an immutable sandbox with
+// Renders the chat templates of models, which are written in Jinja for the
+// environment of Hugging Face's transformers: an immutable sandbox with
 // trim_blocks, lstrip_blocks, loop controls, `generation` blocks, the functions
 // raise_exception and strftime_now, and a tojson that writes plain JSON. The
 // output is the same, byte for byte, as that of Jinja 3.1.

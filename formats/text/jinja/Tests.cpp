@@ -25,7 +25,8 @@ bool remainder(Interpreter &in, const Value &value, int64_t divisor,
   return !in.failed() && equal(rest, Value::integer(wanted));
 }
 
-/// Tests without arguments; nothing if there is no such test.
+/// Runs the test `name`, which takes no arguments. Returns nothing if there is
+/// no such test.
 std::optional<bool> plainTest(Interpreter *in, std::string_view name,
                               const Value &value) {
   Kind kind = value.kind();

@@ -47,7 +47,7 @@ size_t findLastText(TextView text, TextView part); ///< npos if there is none
 // The properties of str.isspace, isalpha, ... in Python.
 bool isSpace(char32_t c);
 bool isAlpha(char32_t c);
-bool isDigit(char32_t c);   ///< decimal digits and, say, superscripts
+bool isDigit(char32_t c);   ///< also superscripts and circled digits
 bool isDecimal(char32_t c); ///< category Nd
 bool isNumeric(char32_t c); ///< categories Nd, Nl and No
 bool isUpper(char32_t c);

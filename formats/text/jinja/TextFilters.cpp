@@ -13,7 +13,8 @@ namespace {
 
 Arguments none() { return {}; }
 
-/// The value itself if it is a string, marked or not, or else its text.
+/// The value itself if it is a string, which may be marked as HTML, or else its
+/// text.
 Value softString(Interpreter &in, const Value &value) {
   return value.is(Kind::String) ? value : in.string(in.textOf(value));
 }

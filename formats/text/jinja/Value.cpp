@@ -34,7 +34,7 @@ Value Value::undefined(std::string hint) {
   return Value::object(Kind::Undefined, std::move(object));
 }
 
-/// Weights are exact up to kMaxWeight, and never wrap around.
+/// Returns a + b, limited to 4 * kMaxWeight, so that sums cannot overflow.
 static uint64_t heavier(uint64_t a, uint64_t b) {
   return std::min(a + b, 4 * kMaxWeight);
 }

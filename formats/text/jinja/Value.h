@@ -6,8 +6,9 @@
 // because templates run in Jinja's immutable sandbox.
 //
 // Ownership: a Value shares what it refers to. A Value may refer to a macro
-// only while the template that defined it is being rendered. Thread-safety:
-// values without namespaces, loops and generators may be read by any thread.
+// only while the template that defined it is being rendered. Thread-safety: a
+// value that contains no namespace, loop or generator may be read by several
+// threads at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_VALUE_H

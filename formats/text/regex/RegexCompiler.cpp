@@ -60,8 +60,8 @@ private:
       return tooLarge("it compiles to more than " +
                       std::to_string(kMostInstructions) + " instructions");
     }
-    // A look-ahead asks only whether there is a match. If the rest certainly
-    // matches, it can end here.
+    // A look-ahead asks only whether there is a match. If the rest of its
+    // expression certainly matches, the look-ahead can succeed at once.
     if (inLook && known.isSure) {
       return lookAccept;
     }
@@ -106,7 +106,7 @@ private:
   const RegexSyntax &syntax;
   RegexProgram program;
   std::vector<Facts> facts;  ///< one for each instruction
-  std::vector<Classes> sets; ///< the classes of each of the expression's sets
+  std::vector<Classes> sets; ///< for each set of characters, its classes
   Classes wordSet;
   std::map<std::string, uint32_t> rowsBySet;
   bool inLook = false;
@@ -307,9 +307,8 @@ Compiler::PcOr Compiler::compile(uint32_t index, uint32_t next) {
     return next;
   }
   case RegexNode::Choice: {
-    // The matcher comes to the choice at the root of the expression only once
-    // for each start of a match, so it need not remember where that choice has
-    // failed.
+    // A choice at the root of the expression is tried only once at each
+    // position, so the matcher need not remember where it has failed.
     bool needsMemo = index != syntax.root;
     AIR_ASSIGN_OR_RETURN(uint32_t chosen, compile(node.children.back(), next));
     for (size_t i = node.children.size() - 1; i > 0; --i) {

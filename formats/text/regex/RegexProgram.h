@@ -60,9 +60,9 @@ struct RegexInstruction {
   uint32_t next = 0;
   uint32_t other = 0;
   uint32_t count = 0;
-  /// The number of the set of positions at which the instruction is known to
-  /// fail. If it belongs to a look-ahead, set memo + 1 contains the positions
-  /// at which it is known to succeed.
+  /// The matcher remembers positions in numbered sets. Set `memo` contains the
+  /// positions at which this instruction is known to fail. In a look-ahead,
+  /// set memo + 1 contains those at which it is known to succeed.
   uint32_t memo = kNoMemo;
 };
 
@@ -74,8 +74,8 @@ struct RegexProgram {
   std::vector<RegexRow> rows;
   /// The entry of `start` for a class with which no match begins.
   static constexpr uint32_t kNowhere = UINT32_MAX;
-  /// For each class of the first character, the instruction with which a match
-  /// begins. It comes after all choices that the class decides.
+  /// For each class of the next character, the instruction at which the matcher
+  /// starts. Choices that the class decides are skipped.
   std::array<uint32_t, 256> start{};
   uint32_t wordRow = 0; ///< the row of the word characters; \b needs it
   uint32_t memos = 0;

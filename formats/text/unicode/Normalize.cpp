@@ -18,16 +18,16 @@ struct ClassRun {
   uint8_t combiningClass;
 };
 
-// kDecompositions is a sequence of numbers in base 32, each of which begins
-// with its lowest digit. 32 is added to each digit but the last one of a
-// number. The results are written as characters of base64.
+// kDecompositions is a sequence of numbers in base 32. Each number begins with
+// its lowest digit, and 32 is added to all of its digits except the last one.
+// Each digit is then written as the base64 character of its value.
 //
 // Each decomposition consists of the distance from the previous decomposed code
 // point, then 4 times the number of parts plus the kind, then the parts. The
-// kind is 0 if the parts are composed again, 1 if they are excluded from
+// kind is 0 for a canonical decomposition, 1 for one that is excluded from
 // composition, and 2 for a compatibility decomposition. Part i is stored as its
-// difference d from part i of the last decomposition that has a part i: as 2d
-// if d is not negative, and as -2d - 1 otherwise.
+// difference d from part i of the closest earlier decomposition that has one:
+// as 2d if d is not negative, and as -2d - 1 otherwise.
 #include "formats/text/unicode/NormalizationTables.inc"
 
 /// The arithmetic of Hangul syllables (Unicode 16, section 3.12).
@@ -35,7 +35,7 @@ namespace hangul {
 constexpr uint32_t kSyllables = 0xac00;
 constexpr uint32_t kLeads = 0x1100;
 constexpr uint32_t kVowels = 0x1161;
-constexpr uint32_t kTails = 0x11a7; ///< the code point before the first tail
+constexpr uint32_t kTails = 0x11a7; ///< tail number 0, which means no tail
 constexpr uint32_t kLeadCount = 19;
 constexpr uint32_t kVowelCount = 21;
 constexpr uint32_t kTailCount = 28;
@@ -290,7 +290,8 @@ private:
   }
 
   /// Canonical composition: a character is composed with the last starter
-  /// before it, unless one of the same or a higher class is in between.
+  /// before it, unless a character of the same or a higher combining class
+  /// stands between them.
   void compose() {
     size_t starter = SIZE_MAX;
     size_t end = 0;

@@ -7,8 +7,8 @@
 namespace air {
 namespace {
 
-/// The code points first, first + step, ... (`count` of them). If each is
-/// reduced by `distance`, the result is the smallest of its case variants.
+/// `count` code points: first, first + step, and so on. The smallest case
+/// variant of each is the code point `distance` before it.
 struct CaseRun {
   uint32_t first;
   uint32_t count;

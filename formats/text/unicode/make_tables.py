@@ -130,8 +130,8 @@ def decompositions():
             continue
         tag = text.startswith("<")
         parts = [int(part, 16) for part in text.split() if not part.startswith("<")]
-        # 0: canonical, and composed again; 1: canonical, but excluded from
-        # composition; 2: compatibility.
+        # 0: canonical; 1: canonical, but excluded from composition;
+        # 2: compatibility.
         kind = 2 if tag else int(unicodedata2.normalize("NFC", chr(c)) != chr(c))
         out += digits(c - last) + digits(4 * len(parts) + kind)
         for i, part in enumerate(parts):

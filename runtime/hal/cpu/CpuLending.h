@@ -62,7 +62,7 @@ private:
   clockid_t clock = {};
   bool hasHome = false;
   uint32_t home = 0;
-  std::atomic<bool> isAttached{false}; ///< the fields above have been written
+  std::atomic<bool> isAttached{false}; ///< attach() has set the fields above
   std::atomic<bool> working{false};
   std::atomic<uint32_t> state{AtHome};
 };

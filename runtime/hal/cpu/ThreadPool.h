@@ -138,7 +138,7 @@ private:
   /// How much a thread has prefetched of the latest ReadAhead.
   struct alignas(64) Progress {
     const ReadAhead *of = nullptr;
-    uint64_t bytes = 0; ///< prefetched of the thread's part of each stream
+    uint64_t bytes = 0; ///< prefetched so far from each stream
   };
 
   explicit ThreadPool(uint32_t threads)

@@ -17,7 +17,7 @@ public:
 
   /// `bytes` is a multiple of kHugePageBytes, and so is the address of the
   /// memory. Errors: DoesNotFit if the system has no memory, Unsupported if it
-  /// gives no huge pages for it.
+  /// has no huge pages.
   static Result<BlockMemory> create(uint64_t bytes, bool hugePages);
   ~BlockMemory();
   BlockMemory(BlockMemory &&other) noexcept;

@@ -27,7 +27,7 @@ using namespace air::rt;
 namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-/// The most promising values first.
+/// The sizes of blocks to measure. The most promising values come first.
 constexpr uint64_t kBlocks[] = {2 * kMiB, kMiB, 4 * kMiB, kMiB / 4};
 constexpr uint32_t kDepths[] = {2, 4, 1};
 constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,

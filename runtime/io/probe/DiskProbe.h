@@ -10,8 +10,8 @@
 // those that reached at least 80 % of the highest rate, and the fastest of each
 // method, get more samples in turn until the time is over. On a slow disk, half
 // of the time may be over before every combination has had its first sample;
-// the rest is then not measured. The rate of a combination is the median of its
-// samples, of which a slow combination has only one.
+// the remaining combinations are then not measured. The rate of a combination
+// is the median of its samples. A slow combination has only one sample.
 //
 // These samples read into as little memory as possible. When a plan runs, it
 // reads into a ring of some 24 MiB or more, which may not fit in a cache, so
@@ -48,10 +48,10 @@ struct DiskProbeResult {
   std::vector<std::string> notes;
 };
 
-/// Takes samples for about `seconds` seconds, and at least one sample of some
-/// combinations. `path` is only used in messages. Errors: Unsupported if the
-/// file is not on a disk (tmpfs, ramfs) or has holes, Usage if it is smaller
-/// than kFewestProbeBytes, and those of the reader with the method Buffered.
+/// Takes samples for about `seconds` seconds, or longer if the disk is very
+/// slow. `path` is only used in messages. Errors: Unsupported if the file is
+/// not on a disk (tmpfs, ramfs) or has holes, Usage if it is smaller than
+/// kFewestProbeBytes, and those of the reader with the method Buffered.
 Result<DiskProbeResult> probeDisk(int descriptor, const std::string &path,
                                   double seconds);
 

@@ -21,9 +21,9 @@ public:
   static constexpr uint64_t kFewestBytes = uint64_t{32} << 20;
 
   /// Writes a file of `bytes` bytes, at least kFewestBytes, to the folder
-  /// `folder`. After `seconds` seconds, stops early, at kFewestBytes or a
-  /// larger size. Errors: DoesNotFit if the disk has less than twice `bytes`
-  /// free, Unsupported if the folder is in memory, Io.
+  /// `folder`. After `seconds` seconds, it stops as soon as the file has at
+  /// least kFewestBytes bytes. Errors: DoesNotFit if the disk has less than
+  /// twice `bytes` free, Unsupported if the folder is on tmpfs or ramfs, Io.
   static Result<ScratchFile> create(const std::string &folder, uint64_t bytes,
                                     double seconds);
   ~ScratchFile();

@@ -62,8 +62,8 @@ uint64_t dot128(uint64_t turns) {
   return total(sums);
 }
 
-// Each byte holds two 4-bit weights. They are extracted with a shift and two
-// ANDs, and multiplied by bytes.
+// Each byte holds two 4-bit weights. A shift and two ANDs extract them to bytes
+// of their own, which a dot product then multiplies by other bytes.
 uint64_t mixed128(uint64_t turns) {
   Int128 sums[16] = {};
   const Int128 weights = Int128{} + kOneInEachNibble;

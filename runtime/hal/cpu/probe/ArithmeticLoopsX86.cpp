@@ -91,8 +91,9 @@ template <typename V, size_t N>
   return total(sums);
 }
 
-// In these loops, each byte holds two 4-bit weights. They are extracted with a
-// shift and two ANDs, and multiplied by bytes.
+// In these loops, each byte holds two 4-bit weights. A shift and two ANDs
+// extract them to bytes of their own, which a dot product then multiplies by
+// other bytes.
 
 [[gnu::target("avx512f,avx512vnni")]] uint64_t mixed512(uint64_t turns) {
   Int512 sums[16] = {};
@@ -140,8 +141,9 @@ template <typename V, size_t N>
 
 // ---- dot products of bytes, in pairs ----------------------------------------
 
-// In these loops, one instruction multiplies bytes and adds pairs of products.
-// Eight results are added in 16 bits, and their sum is widened to 32 bits.
+// In these loops, one instruction multiplies bytes and adds each pair of
+// products to a 16-bit sum. The results of eight such instructions are added in
+// 16 bits, and the sums are widened to 32 bits.
 
 [[gnu::target("avx512f,avx512bw")]] uint64_t pairs512(uint64_t turns) {
   Int512 sums[8] = {};

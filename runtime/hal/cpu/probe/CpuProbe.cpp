@@ -126,8 +126,8 @@ private:
   size_t all = 0;
   size_t tiles = 0;
   std::vector<std::pair<StreamRate, size_t>> streams;
-  /// Numbers of threads, except 1 and the number of all threads, each with the
-  /// number of its measurement in `rounds`.
+  /// Each entry is a number of threads and the index in `rounds` of its
+  /// measurement. `alone` and `all` measure one thread and all threads.
   std::vector<std::pair<uint32_t, size_t>> threadCounts;
 };
 

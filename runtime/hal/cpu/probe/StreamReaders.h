@@ -16,7 +16,7 @@ namespace air::rt {
 
 inline constexpr uint64_t kStreamPageBytes = 4096;
 
-/// Reads `pages` pages of 4 KiB from `data` on, which is a multiple of 64.
+/// Reads `pages` pages of 4 KiB, beginning at `data`, a multiple of 64.
 /// Prefetches `distance` bytes ahead of the loads, even beyond the last page.
 /// Returns a value that depends on every bit that was read: the XOR of all
 /// 64-bit words for Single and TwoStreams, and another linear function of them
