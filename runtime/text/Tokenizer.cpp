@@ -17,11 +17,11 @@ namespace air::rt {
 struct Tokenizer::State {
   Vocabulary vocabulary;
   std::unique_ptr<Encoder> encoder;
-  /// [0] finds tokens in the text itself, [1] in normalised text.
+  /// Index 0 finds tokens in the text itself, and index 1 in normalised text.
   std::array<SpecialMatcher, 2> userDefined;
   std::array<SpecialMatcher, 2> allSpecial;
   bool hasLateTokens = false;
-  std::vector<uint8_t> matching; ///< match_flags of each token, or empty
+  std::vector<uint8_t> matching; ///< match_flags by id; empty if all are 0
   std::vector<int32_t> endOfGeneration;
   int32_t bos = TokenizerData::kNoToken;
   int32_t eos = TokenizerData::kNoToken;
@@ -135,8 +135,8 @@ void Tokenizer::State::encode(std::string_view text, bool parseSpecial,
       [&](int32_t id) { ids.push_back(id); });
 }
 
-/// Encodes a part between special tokens as a text of its own, which may thus
-/// get a space prefix. `lateTokens` are looked for in the normalised part.
+/// Encodes the text between two special tokens. `lateTokens` finds the special
+/// tokens that must be looked for in normalised text.
 void Tokenizer::State::encodePart(std::string_view part, Place place,
                                   const SpecialMatcher &lateTokens,
                                   std::vector<int32_t> &ids) const {
@@ -246,11 +246,9 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
-  // The largest factor by which normalisation shrinks a character. Where tokens
-  // are spelled as text, U+2581, which has three bytes, is replaced with a
-  // space. In form C, the three letters of a Hangul syllable, nine bytes,
-  // become one character of three bytes, and compatibility forms replace
-  // letters of three bytes with ASCII.
+  // Normalisation may replace three bytes with one: U+2581 with a space, or a
+  // compatibility form with an ASCII letter. It may also replace nine bytes
+  // with three: the three letters of a Hangul syllable with one character.
   constexpr size_t kMostShrinking = 3;
   return state->longestPiece *
          (state->encoder->shrinksText() ? kMostShrinking : 1);

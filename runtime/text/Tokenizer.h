@@ -26,9 +26,9 @@ namespace air::rt {
 
 class Tokenizer {
 public:
-  /// Errors: those of checkTokenizer(), Unsupported for TokenizerKind::None,
-  /// Corrupt if a merge of a BPE vocabulary does not consist of two parts with
-  /// a space between them.
+  /// Fails like checkTokenizer(), with Unsupported for TokenizerKind::None, and
+  /// with Corrupt if a merge of a BPE vocabulary does not consist of two parts
+  /// with a space between them.
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;
@@ -53,8 +53,8 @@ public:
   /// `parseSpecial`, the text of a control token becomes its id, but only if
   /// none of its bytes lies in the ranges `tainted`. These are ascending and
   /// disjoint, and hold the data that the template was given, so data cannot
-  /// become a control token. The ranges change nothing else: words may extend
-  /// over their ends. No BOS or EOS is added, because templates contain them.
+  /// become a control token. The ranges have no other effect; a token may lie
+  /// partly inside a range. No BOS or EOS is added, as templates contain them.
   std::vector<int32_t>
   encodeRendered(std::string_view text,
                  std::span<const jinja::TaintedSpan> tainted) const;
@@ -78,9 +78,8 @@ public:
   size_t longestPiece() const;
   /// The largest number of bytes of text that one token can represent. It is at
   /// most three times longestPiece(), because normalisation may shrink text to
-  /// a third of its size. It excludes runs of spaces that the vocabulary
-  /// collapses, and of characters that are unknown or removed: one token may
-  /// represent a whole run.
+  /// a third of its size. It is no limit for a run of spaces that are
+  /// collapsed, or of characters that are unknown or removed.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

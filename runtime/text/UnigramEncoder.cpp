@@ -53,8 +53,8 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
       if (data.types[i] == TokenType::Normal) {
         lowest = std::min(lowest, data.scores[i]);
       }
-      // As in sentencepiece, pieces of the type Unused are never chosen. Those
-      // that the user has defined are found before a text is encoded.
+      // As in sentencepiece, pieces of the type Unused are never chosen.
+      // User-defined pieces are found before a text is encoded.
       if (data.types[i] != TokenType::Unused &&
           data.types[i] != TokenType::UserDefined) {
         found.push_back(id);
@@ -184,7 +184,7 @@ void UnigramEncoder::encodeRun(std::string_view run, std::vector<Node> &nodes,
     }
     start += character;
   }
-  // Turns the links of the best path around, so that they lead to its end.
+  // Nodes link backwards. This makes the links of the best path lead forwards.
   size_t next = run.size();
   for (size_t at = run.size(); at > 0;) {
     size_t start = nodes[at].start;

@@ -4,12 +4,12 @@
 // https://arxiv.org/abs/1804.10959). The Viterbi algorithm finds them. A
 // character that is not a piece has a score 10 below the lowest score of a
 // piece. It is encoded as the tokens of its bytes if the vocabulary has byte
-// tokens. Otherwise, adjacent ones together become one unknown token.
+// tokens. Otherwise, a run of such characters becomes one unknown token.
 //
 // Before that, the rules of the model's Charsmap are applied to the text,
 // spaces are collapsed if the vocabulary says so, and a space is put before the
-// text. The vocabulary spells a space as U+2581; here, pieces contain the space
-// itself.
+// text. The vocabulary spells a space as U+2581, but pieces here contain a real
+// space.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H

@@ -101,8 +101,8 @@ WordPieceEncoder WordPieceEncoder::create(const TokenizerData &data,
     } else {
       vocabulary.table.add(token);
     }
-    // User-defined tokens are found before a text is encoded, except those that
-    // a file spells with U+2581. These are found as pieces.
+    // A user-defined token is found before a text is encoded, unless the file
+    // spells it with U+2581 at its beginning. Then it is found as a piece.
     if (isText && (data.types[i] != TokenType::UserDefined ||
                    data.tokens[i].starts_with(kSpaceMark))) {
       found.push_back(static_cast<int32_t>(i));
@@ -173,7 +173,7 @@ void WordPieceEncoder::encodeWord(std::string_view spacedWord,
   bool fits = characters <= kLongestWord;
   for (size_t at = 0; fits && at < spacedWord.size();) {
     ByteTrie::Match match = pieces.longest(spacedWord.substr(at));
-    // The space before a word does not count as a piece.
+    // The first piece must contain more than the space before the word.
     fits = match.length > (at == 0 ? 1 : 0);
     ids.push_back(match.id);
     at += match.length;

@@ -42,7 +42,7 @@ private:
                   std::vector<int32_t> &ids) const;
 
   const Vocabulary *vocabulary;
-  ByteTrie pieces; ///< with a space before each that begins a word
+  ByteTrie pieces; ///< a piece that begins a word begins with a space
   bool lowercase = false;
   bool stripAccents = false;
 };

@@ -60,7 +60,7 @@ for codec, ram in (("none", "88MiB"), ("planes", "88MiB"), ("zstd", "88MiB"), ("
         small = sum(s["stored_bytes"] for s in coded) / sum(s["raw_bytes"] for s in coded)
         t.expect(small < 0.75, f"{codec}: coded weights take {small} of their raw size")
 
-# With the codec `planes`, a BF16 weight takes about 11.1 bits.
+# With `planes`, a BF16 weight has about 11.1 bits, so a pass must read less.
 t.expect(read["none"] > 0, "the plan was to read weights in every pass")
 for codec in ("planes", "zstd"):
     t.expect(read[codec] < 0.85 * read["none"], f"{codec}: reads {read[codec]} bytes per pass, not fewer than {read['none']}")

@@ -9,7 +9,7 @@
 namespace air::rt {
 namespace {
 
-/// The characters of a class of ECMA-262, in the syntax of a set.
+/// The contents of a set that equals the class `letter` of ECMA-262, or null.
 const char *contentsOf(char letter) {
   switch (letter) {
   case 'd':
@@ -32,7 +32,7 @@ const char *contentsOf(char letter) {
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
   std::string ours;
   bool inSet = false;
-  bool afterCount = false; // the last part of `ours` is *, +, ?, or {...}
+  bool afterCount = false; // `ours` ends with *, +, ?, or {...}
   auto refuse = [&](std::string_view what, size_t at) {
     return unsupportedError(inQuotes(what) + " at byte " + std::to_string(at) +
                             " of the expression is not supported");

@@ -1,9 +1,9 @@
 //===- EcmaPattern.h - expressions as JavaScript reads them -----*- C++ -*-===//
 //
-// The `pattern` of a JSON schema is an expression of ECMA-262. What our own
-// regular expressions (formats/text/regex) read in another way is rewritten,
-// namely \d \w \s . and sets. An expression is refused if it contains what
-// ECMA-262 does not have, or what cannot be rewritten.
+// The `pattern` of a JSON schema is an expression of ECMA-262. Our own regular
+// expressions (formats/text/regex) read \d \w \s . and sets in another way, so
+// these are rewritten. An expression is refused if a part of it is not in
+// ECMA-262 or cannot be rewritten.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_ECMAPATTERN_H

@@ -12,8 +12,7 @@ namespace air::rt {
 namespace {
 
 constexpr uint32_t kMostLeastCount = 2000;
-/// The largest product of the counts of repetitions that are nested in each
-/// other.
+/// The largest product of the counts of nested repetitions.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
 constexpr size_t kMostOpenGroups = 1000;
 constexpr uint32_t kNoCharacter = UINT32_MAX; ///< at the end of the text
@@ -41,11 +40,11 @@ private:
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    /// The last part. It joins `now` once its repetitions have been read.
+    /// The part after `now`, which joins `now` once its repetitions are known.
     GrammarSequence item;
     bool hasItem = false;
-    uint64_t counts = 1;     ///< the product of the counts of `item`
-    uint64_t mostCounts = 1; ///< the largest `counts` of a part
+    uint64_t counts = 1;     ///< the product of the nested counts in `item`
+    uint64_t mostCounts = 1; ///< the largest `counts` of all items so far
   };
   struct Name {
     uint32_t rule;

@@ -41,7 +41,7 @@ struct GrammarElement {
 struct GrammarRule {
   uint32_t firstAlternative = 0; ///< index into Grammar::alternatives
   uint32_t alternatives = 0;
-  /// Lower than the ranks of all rules with which this rule's texts may begin.
+  /// A rule has a lower rank than all rules with which its texts may begin.
   uint32_t rank = 0;
   bool isNullable = false; ///< whether the rule matches the empty text
 };

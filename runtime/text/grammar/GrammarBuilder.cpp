@@ -8,7 +8,7 @@
 namespace air::rt {
 namespace {
 
-/// The most bits of Grammar::setHasClass.
+/// The most bits that Grammar::setHasClass may have.
 constexpr uint64_t kMostSetBits = 64'000'000;
 
 bool isSelfRepetition(const GrammarSequence &alternative, uint32_t rule) {
@@ -118,8 +118,8 @@ Status GrammarBuilder::fail(uint32_t rule, const std::string &what) const {
 
 std::vector<bool> GrammarBuilder::closure(const std::vector<bool> &setHas,
                                           bool tokensHave) const {
-  // `uses` lists the alternatives in which each rule occurs. `unknown` counts
-  // symbols that are not known to have the property.
+  // `unknown` counts the symbols of an alternative that may lack the property.
+  // `uses` pairs each rule with the alternatives in which it occurs.
   struct Alternative {
     uint32_t rule;
     uint32_t unknown;
@@ -193,8 +193,8 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
         if (symbol.kind != GrammarElement::Rule) {
           break;
         }
-        // If its part is empty, a repetition calls itself at the same position.
-        // That leads to no other texts, so this edge is ignored.
+        // If the repeated part is empty, a repetition calls itself at the same
+        // position. That adds no texts to the rule, so this edge is ignored.
         bool isOwn = symbol.value == index &&
                      isSelfRepetition(alternative, index) &&
                      &symbol == &alternative[1];

@@ -29,7 +29,7 @@ public:
   static constexpr uint32_t kUnlimited = UINT32_MAX;
   /// The largest count of a repetition other than kUnlimited.
   static constexpr uint32_t kMostRepeats = 100'000;
-  /// The most symbols of a grammar. With them, it takes less than 500 MB.
+  /// The most symbols of a grammar. One of this size takes less than 500 MB.
   static constexpr uint64_t kMostSymbols = 4'000'000;
 
   /// Adds a rule without alternatives. `origin` says where the rule comes from,
@@ -51,9 +51,9 @@ public:
   /// `text` is valid UTF-8.
   GrammarSequence text(std::string_view text);
   GrammarSymbol choice(std::vector<GrammarSequence> alternatives);
-  /// Repeats `part` `least` to `most` times. Both numbers are at most
-  /// kMostRepeats, or `most` is kUnlimited. The result is empty once the
-  /// grammar is too large.
+  /// Repeats `part` at least `least` and at most `most` times. Both numbers are
+  /// at most kMostRepeats, but `most` may also be kUnlimited. The result is
+  /// empty once the grammar is too large.
   GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
 
   /// Checks and orders the rules. Alternatives without texts are left out.
@@ -69,7 +69,7 @@ private:
     std::vector<GrammarSequence> alternatives;
   };
   /// For each rule, whether all symbols of one of its alternatives have a
-  /// property. The arguments say which sets, and whether tokens, have it.
+  /// property. The arguments say which sets have it, and whether tokens do.
   std::vector<bool> closure(const std::vector<bool> &setHas,
                             bool tokensHave) const;
   void leaveOutEmpty(const std::vector<bool> &isProductive);

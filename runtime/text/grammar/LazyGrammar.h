@@ -35,8 +35,8 @@ public:
 
   bool isActive() const { return active; }
 
-  /// Fails with Usage if a text of the triggers cannot begin a text of the
-  /// grammar, because no token could then end the trigger.
+  /// Fails with Usage if there is a trigger text with which no text of the
+  /// grammar begins. No token could complete such a trigger.
   Status checkTriggers();
 
   /// Before the trigger, a token is only refused if it contains the trigger and
@@ -47,12 +47,12 @@ public:
   /// returns the error.
   void mask(std::span<float> logits) override;
 
-  /// Errors: those of GrammarMatcher::accept().
+  /// Fails like GrammarMatcher::accept().
   Status accept(int32_t id) override;
 
 private:
-  /// The text from the first trigger on, with `id` at its end; empty if there
-  /// is no trigger.
+  /// The text with token `id` appended, from the first trigger on; empty if
+  /// there is no trigger.
   std::string triggered(int32_t id) const;
 
   GrammarMatcher matcher;
@@ -60,7 +60,7 @@ private:
   GrammarTriggers triggers;
   bool active;
   size_t longest = 0; ///< bytes of the longest trigger text
-  std::string recent; ///< the end of the text, which may begin a trigger
+  std::string recent; ///< the last bytes, which may begin a trigger
   Status failure;
 };
 

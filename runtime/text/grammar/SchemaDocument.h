@@ -33,8 +33,8 @@ public:
     return unsupportedError(placeOf(where) + ": " + what);
   }
 
-  /// The value to which the `$ref` `reference` points. Errors: Corrupt if there
-  /// is none, Unsupported if it is in another document.
+  /// The value to which `reference`, the value of a `$ref`, points. Errors:
+  /// Corrupt if there is none, Unsupported if it is in another document.
   Result<const SchemaJson *> resolve(const SchemaJson &reference) const;
 
 private:

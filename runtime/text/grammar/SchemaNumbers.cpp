@@ -204,7 +204,7 @@ bool Writer::mayEnd(size_t at, bool hasLeast, bool hasMost) const {
 
 void Writer::fractionDigits(size_t at, bool hasLeast, bool hasMost,
                             std::vector<GrammarSequence> &found) {
-  // `hasLeast` is true while all digits so far are equal to those of `low`.
+  // `hasLeast` is true if all digits before this one are those of `low`.
   char from = '0';
   if (hasLeast && at < low.fraction.size()) {
     from = low.fraction[at];
@@ -375,8 +375,8 @@ GrammarSymbol numbersBetween(GrammarBuilder &builder, bool integers,
     return bound;
   };
   if (!least || least->negative) {
-    // The amount of a negative number is above 0, and not below the amount of a
-    // negative `most`.
+    // The magnitude of a negative number is above 0 and, if `most` is negative,
+    // not below the magnitude of `most`.
     NumberBound zero;
     zero.exclusive = true;
     bool mostIsNegative = most && most->negative;

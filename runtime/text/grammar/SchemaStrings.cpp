@@ -130,7 +130,7 @@ GrammarSequence SchemaStrings::ofLength(uint32_t least, uint32_t most) {
 }
 
 GrammarSymbol SchemaStrings::otherThan(const std::vector<std::string> &texts) {
-  // A trie of the texts, whose nodes become rules for what may follow.
+  // A trie of the texts. Each node becomes a rule for what may follow it.
   struct Node {
     std::map<uint32_t, size_t> children;
     bool isText = false;

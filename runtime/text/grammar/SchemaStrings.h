@@ -1,8 +1,8 @@
 //===- SchemaStrings.h - texts of JSON strings ------------------*- C++ -*-===//
 //
-// A character is written in any way that JSON allows, or only as compact JSON
-// writes it. Where some texts must be left out, only compact JSON is used, so
-// that they cannot be written with other escapes.
+// JSON can spell a character in several ways. A string allows all of them, or
+// only the way of compact JSON. If some texts must be left out, it allows only
+// compact JSON, so that no other escapes can spell these texts.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASTRINGS_H

@@ -16,15 +16,15 @@ bool isContinuation(char byte) {
   return (static_cast<uint8_t>(byte) & 0xc0U) == 0x80;
 }
 
-/// A character or, above the last code point, a partial character.
+/// A code point, or a larger number that stands for a partial character.
 using Symbol = uint32_t;
 
 } // namespace
 
 CodePointRange completionsOf(std::string_view bytes) {
-  // The first and the last byte sequence that begin with `bytes`.
   auto lead = static_cast<uint8_t>(bytes[0]);
   const size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  // `low` and `high` become the first and the last possible character.
   std::string low(bytes);
   std::string high(bytes);
   while (low.size() < length) {

@@ -1,8 +1,8 @@
 //===- TokenTrie.h - the pieces of a vocabulary as a tree -------*- C++ -*-===//
 //
-// A trie over characters. A piece may end with an incomplete character, which
-// is a leaf of its own kind. Pieces that begin with the rest of a character, or
-// contain bytes that are not UTF-8, are not in the trie.
+// A trie over characters. A piece may end with an incomplete character, for
+// which the trie has a special leaf. Pieces that begin with the rest of a
+// character, or contain bytes that are not UTF-8, are not in the trie.
 //
 // Ownership: owns copies of the pieces. Thread-safety: immutable.
 //
@@ -57,7 +57,7 @@ public:
   /// The tokens by rank, which is their order in the trie. Tokens of the same
   /// node have consecutive ranks.
   const std::vector<int32_t> &idsByRank() const { return ranked; }
-  /// The end of the ranks of a node's own tokens, which begin at its firstRank.
+  /// The first rank after the ranks of the tokens that end at `node`.
   uint32_t endOfOwnRanks(size_t node) const {
     return node + 1 < tree.size() ? tree[node + 1].firstRank
                                   : static_cast<uint32_t>(ranked.size());

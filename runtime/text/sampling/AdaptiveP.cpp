@@ -72,10 +72,10 @@ private:
   double decay;
   uint64_t seed;
   SplitMix64 random;
-  double sum = 0;    ///< of past probabilities; older ones weigh less
-  double weight = 0; ///< the sum of these weights
+  double sum = 0;    ///< the weighted sum of past probabilities
+  double weight = 0; ///< the sum of their weights, which fall with age
   int32_t chosenId = -1;
-  double probability = 0; ///< of the chosen token
+  double probability = 0; ///< the probability of token chosenId
 };
 
 } // namespace

@@ -116,8 +116,8 @@ void CandidateSet::keepBest(size_t most) {
     truncate(most);
     return;
   }
-  // Only numbers are rearranged, not candidates, so that the result does not
-  // depend on how the C++ library selects.
+  // Copies of the logits are rearranged, not the candidates, so the result does
+  // not depend on how std::nth_element() orders equal logits.
   weightsAreKnown = false;
   for (size_t i = 0; i < count; ++i) {
     weightOf[i] = items[i].logit;
@@ -175,7 +175,7 @@ double CandidateSet::meanDistance(double total) {
   constexpr size_t kSums = 8;
   double sums[kSums] = {};
   for (size_t i = 0; i < count; ++i) {
-    // A distance may be infinite where the weight is 0, and the product NaN.
+    // This is NaN if the weight is 0 and the distance is infinite.
     const double product = weightOf[i] * ((items[i].logit - best) * logitScale);
     sums[i % kSums] += weightOf[i] > 0 ? product : 0;
   }

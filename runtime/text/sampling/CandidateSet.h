@@ -104,8 +104,8 @@ public:
   /// logits are -infinity. Nothing is computed if nothing has changed.
   double computeWeights();
 
-  /// The weights that computeWeights() set. They belong to the candidates until
-  /// one of these is changed, moved or dropped.
+  /// The weights that computeWeights() set. They are valid until a candidate is
+  /// changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
   /// Returns the memory of the weights for the caller to write to.

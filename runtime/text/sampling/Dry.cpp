@@ -50,7 +50,7 @@ public:
   }
 
 private:
-  /// True if a breaker ends behind the first `before` bytes of `text`.
+  /// True if a breaker in `text` ends after the first `before` bytes.
   bool endsAfter(size_t before) const {
     return std::ranges::any_of(breakers, [&](const std::string &breaker) {
       const size_t first = before - std::min(before, breaker.size() - 1);
@@ -67,7 +67,7 @@ private:
   std::vector<std::string> breakers;
   const Tokenizer *tokenizer;
   size_t longest = 0; ///< bytes of the longest breaker
-  std::string text;   ///< the last bytes, fewer than the longest breaker has
+  std::string text;   ///< the last bytes, at most longest - 1
   size_t tokens = 0;
 };
 
@@ -126,10 +126,10 @@ private:
   /// Sets longest[t], for each token t that would continue a repetition, to the
   /// length of the longest such repetition, at most `limit`.
   ///
-  /// Read backwards, the tokens are a sequence whose prefix repeats wherever
-  /// the end of the text occurred before. The Z-algorithm (Gusfield,
-  /// "Algorithms on Strings, Trees, and Sequences", 1997, section 1.4) finds
-  /// the length of the prefix that repeats at each place in linear time.
+  /// If the order of the tokens is reversed, the end of the text is a prefix.
+  /// The Z-algorithm (Gusfield, "Algorithms on Strings, Trees, and Sequences",
+  /// 1997, section 1.4) finds in linear time how long a part of this prefix
+  /// repeats at each place.
   void findRepetitions(size_t limit) {
     continuing.clear();
     const size_t count = recent.size();
@@ -177,7 +177,8 @@ private:
   size_t allowedLength;
   RecentTokens recent;
   BreakerSearch breaker;
-  /// For each distance from the last token, how many tokens repeat there.
+  /// Element i is the length of the longest token sequence that ends both the
+  /// text and the text without its last i tokens.
   std::vector<size_t> repeated;
   std::vector<int32_t> longest;    ///< see findRepetitions()
   std::vector<int32_t> continuing; ///< the ids whose `longest` is set

@@ -48,8 +48,8 @@ StagePtr makeStage(SamplerKind kind, const SamplerOptions &options,
     }
     break;
   case SamplerKind::Xtc:
-    // At most one token has a probability above one half, so XTC would drop
-    // nothing.
+    // At most one token can reach a threshold above one half, and XTC would
+    // not drop it.
     if (options.xtcProbability > 0 && options.xtcThreshold <= 0.5F) {
       return makeXtc(options.xtcProbability, options.xtcThreshold,
                      options.seed);

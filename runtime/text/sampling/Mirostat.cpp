@@ -59,8 +59,8 @@ private:
   double surprise = 0;
 };
 
-/// Finds the number of candidates below the bound by the law of Zipf, whose
-/// exponent it estimates from the most probable tokens.
+/// Finds the number of candidates below the bound with Zipf's law. It estimates
+/// the exponent of the law from the most probable tokens.
 class MirostatStage : public CopyableStage<MirostatStage> {
 public:
   MirostatStage(const SamplerOptions &options, int32_t vocabSize)

@@ -21,8 +21,8 @@ public:
     bool isFinite = true;
     if (set.isWhole()) {
       // Only recent tokens are penalised, and there are fewer of these than
-      // candidates. A negative count marks a token that has been penalised
-      // already, as it may occur among them several times.
+      // candidates. A token may be among them several times, so a negative
+      // count marks one that has been penalised already.
       for (size_t i = 0; i < recent.size(); ++i) {
         const auto id = static_cast<size_t>(recent.fromLast(i));
         if (counts[id] > 0) {

@@ -23,8 +23,8 @@ public:
     }
     const double wanted = total * mass;
     if (!set.isSorted()) {
-      // All tokens below this weight together have less than half of the
-      // probability that may be left out, so none of them is needed.
+      // Top-p may leave out a weight of total - wanted. All tokens below
+      // `least` together have at most half of that.
       const double least =
           (total - wanted) / (2 * static_cast<double>(set.size()));
       std::span<const double> weights = set.weights();

@@ -9,8 +9,7 @@ class XtcStage : public CopyableStage<XtcStage> {
 public:
   XtcStage(float probability, float threshold, uint64_t seed)
       : probability(probability), threshold(threshold),
-        // The final draw uses `seed` itself, and must not draw the same
-        // numbers.
+        // The choice of a token uses `seed`, and XTC needs other numbers.
         ownSeed(SplitMix64(seed).next()), random(ownSeed) {}
 
   Status apply(CandidateSet &set) override {

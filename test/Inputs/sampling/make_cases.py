@@ -121,8 +121,7 @@ class Chain:
             return cs
         longest = {}
         for end in range(1, len(text)):
-            # Counts the tokens before `end` that equal the last ones of the
-            # text.
+            # Counts how many tokens right before `end` equal the text's end.
             n = 0
             while n < end and text[end - 1 - n] == text[len(text) - 1 - n]:
                 n += 1
@@ -539,8 +538,8 @@ with_xtc = distribution_of(logits, xtcThreshold=0.1, xtcProbability=1.0)
 share = f32(0.3)
 add_draws("XTC with a probability of 0.3", logits,
           [(1 - share, without), (share, with_xtc)], seed=3, **xtc)
-# If the filter refuses a token, the chain chooses again from masked logits.
-# Top-k 8 then keeps other tokens.
+# If the filter refuses a token, the chain chooses again from masked logits. It
+# then keeps the best 8 of the tokens that the filter allows.
 allowed = list(range(0, 20, 2))
 top_k = dict(topK=8)
 free = distribution_of(logits, **top_k)

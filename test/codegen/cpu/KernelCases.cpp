@@ -337,9 +337,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
       // The other values of the block depend on `mark`. If it is infinite or
-      // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
-      // which make the scale 1 in some format, they are multiples of 0.5, so
-      // that many are ties. For other marks they keep their random values.
+      // NaN, or if |mark| <= 1, they are mark / 4. With a mark of 127 or
+      // 127 * 128, the scale is 1 in some format, and they are multiples of
+      // 0.5, so many are ties. For other marks they keep their random values.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -451,8 +451,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  // In each row of y, the number of elements before and after those that this
-  // matmul writes. In a plan, other matmuls write such elements.
+  // In each row of y, `gapBefore` elements precede those that this matmul
+  // writes, and `gapAfter` follow them. In a plan, other matmuls write these.
   uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;
@@ -497,9 +497,9 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
 }
 
 /// A bound on the error of a matmul. With bfloat16 activations, products are
-/// exact, and every addition rounds. A sum takes at most as many additions in
-/// succession as a panel has columns, plus one per panel; with AMX, fewer.
-/// `flushed` bounds the error of flushing a subnormal term to zero.
+/// exact, and every addition rounds. A chain has at most one addition per
+/// column of a panel, and one per panel. `flushed` bounds the error of flushing
+/// a subnormal term to zero.
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
@@ -513,9 +513,9 @@ Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                 static_cast<double>(spec.k) * flushed);
 }
 
-/// A number of columns for a dtype without blocks. With BF16x32, it is more
-/// than a panel has, and odd if `blocks` is odd. With other activation formats,
-/// it is always odd.
+/// A number of columns for a dtype without blocks. With BF16x32, it exceeds the
+/// width of a panel, and is odd if `blocks` is odd. With other activation
+/// formats, it is always odd.
 uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
   return spec.activation == Activation::BF16x32 ? 133 * blocks
                                                 : 29 + 32 * blocks;
@@ -661,8 +661,8 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
-      // About half of the tokens are outputs, which is too many rows for the
-      // GEMV code that a large-M kernel uses for few output rows.
+      // A large-M kernel has GEMV code for at most kGemvRows output rows. About
+      // half of these tokens are outputs, which is more.
       if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],

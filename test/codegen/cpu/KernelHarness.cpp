@@ -120,9 +120,9 @@ void showRows(const KernelCase &test, HalfOpenRange shown,
   }
 }
 
-/// Runs the kernel once over all tiles. Returns an error, or "" with the
-/// bindings in `after`. Generated code lacks the type signatures that UBSan's
-/// function check reads, so the check is disabled here.
+/// Runs the kernel once over all tiles and stores the bindings in `after`.
+/// Returns "" or an error. Generated code lacks the type signatures that the
+/// function check of UBSan reads, so the check is disabled here.
 [[clang::no_sanitize("function")]] std::string
 runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
         const Ranges &ranges, std::vector<Bytes> &after) {

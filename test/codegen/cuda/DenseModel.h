@@ -1,8 +1,8 @@
 //===- DenseModel.h - a dense decoder in double precision -------*- C++ -*-===//
 //
-// The weights of a GGUF file of architecture llama, qwen2 or qwen3, and the
-// model's logits, computed with codegen/reference. It is what the kernels of a
-// whole decode step are compared with.
+// Reads the weights of a GGUF file of architecture llama, qwen2 or qwen3, and
+// computes the model's logits with codegen/reference. The kernels of a whole
+// decode step are compared with these logits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_DENSEMODEL_H

@@ -58,7 +58,7 @@ TEST(Reference, SiluAtKnownPoints) {
 
 TEST(Reference, GluMatMulGatesTheUpHalf) {
   const Doubles x = {1, 2};
-  // The product of gate and x is (ln 3, 0), and that of up and x is (8, 15).
+  // gate * x is (ln 3, 0), and up * x is (8, 15).
   const Doubles gate = {kLn3, 0, 0, 0};
   const Doubles up = {0, 4, 5, 5};
   EXPECT_THAT(gluMatMul(x, gate, up, 2, 2),

@@ -84,8 +84,7 @@ TEST(OrderedWork, StopsAtTheFirstFailure) {
         });
     EXPECT_EQ(status.code(), ErrorCode::Io);
     EXPECT_EQ(used, 4U);
-    // Besides the 4 pieces that were used, at most 2 * threads further pieces
-    // may have been made.
+    // 4 pieces were used. At most 2 * threads more may have been made.
     EXPECT_LE(made.load(), 4U + 2 * threads);
   }
 }

@@ -6,9 +6,10 @@
 namespace air::compiler {
 namespace {
 
-/// Without a codec, the disk reads 2 of 4 GB of weights in 4 s. A codec saves
-/// 0.54 GB of that, so reading takes 2.92 s. Reading memory takes 0.4 s, so 2
-/// cores have 2.52 s each, of which decoding 1.8 GB takes 0.9 s.
+/// A pass reads 2 of 4 GB of weights from the disk, which takes 4 s. A codec
+/// saves 0.54 GB of that, so it takes 2.92 s. Reading all weights from memory
+/// takes 0.4 s of this time, which leaves 2.52 s on each of 2 cores. Both
+/// cores together decode 1.8 GB in 0.9 s.
 CodecQuestion question() {
   CodecQuestion asked;
   asked.streamedBytes = 2'000'000'000;
@@ -26,10 +27,10 @@ TEST(CodecChoice, PaysWhereTheDiskIsSlow) {
 
 TEST(CodecChoice, TheCoresMustHaveTimeToDecode) {
   CodecQuestion asked = question();
-  // 1.8 GB at 350 MB/s take 5.14 s of a core, and 2 cores have 5.04 s.
+  // One core would decode for 5.14 s. The 2 cores have 2 * 2.52 s together.
   asked.coded[0].decodeRate = 350'000'000;
   EXPECT_FALSE(codecsPay(asked));
-  asked.coded[0].decodeRate = 360'000'000; // takes 5 s of a core
+  asked.coded[0].decodeRate = 360'000'000; // decoding takes 5 s
   EXPECT_TRUE(codecsPay(asked));
   asked.cores = 1;
   EXPECT_FALSE(codecsPay(asked));
@@ -45,10 +46,10 @@ TEST(CodecChoice, AFastDiskLeavesNoTime) {
 
 TEST(CodecChoice, ASecondCodecHasTheTimeThatIsLeft) {
   CodecQuestion asked = question();
-  // A second codec saves 0.02 GB, so the disk takes 2.88 s and memory 0.4 s.
-  // The first codec takes 0.9 s of each core, which leaves 1.58 s. In this
-  // time, 2 cores decode 0.2 GB at 64 MB/s (1.5625 s), but not at 63 MB/s
-  // (1.587 s).
+  // With a second codec, which saves another 0.02 GB, the disk takes 2.88 s.
+  // Memory takes 0.4 s of it, and the first codec 0.9 s on both cores, which
+  // leaves 1.58 s. To decode 0.2 GB, 2 cores need 1.5625 s at 64 MB/s, and
+  // 1.587 s at 63 MB/s.
   asked.coded.push_back({200'000'000, 0.9, 64'000'000});
   EXPECT_TRUE(codecsPay(asked));
   asked.coded[1].decodeRate = 63'000'000;

@@ -116,7 +116,7 @@ TEST(Explain, SomeOnTheDisk) {
   EXPECT_GT(some.total.ram, 6 * kGB - 2 * kMiB);
   EXPECT_EQ(some.limitedBy, "disk");
   // The CPU reads all 9 GB at 60 GB/s. A fifth of this time is added to the
-  // disk's.
+  // time that the disk takes.
   const double cores = 0.2 * 9e9 / 60e9;
   const auto rate = [&](double bytes) { return 1 / (bytes / 3e9 + cores); };
   EXPECT_NEAR(*some.decode,
@@ -219,7 +219,7 @@ TEST(Explain, TheLargestContextIsTheLargest) {
     }
   }
   // 16 GB hold 9 GB of weights without the table, 109 MiB of other things, and
-  // 6.885 GB of KV cache, which are 820 pages.
+  // 820 pages of KV cache, which take 6.885 GB.
   const uint64_t resident = explained(machine(16 * kGB)).maxResidentContext;
   EXPECT_NEAR(static_cast<double>(resident), 820 * 64, 2 * 64);
   EXPECT_EQ(explained(machine(6 * kGB)).maxResidentContext, 0u);

@@ -116,10 +116,10 @@ TEST(Placement, WhatFitsStays) {
 }
 
 // The weights exceed the room of 192 MiB by 64 MiB. The ring should hold what a
-// step needs and 16 MiB more. If a pass fills the ring twice, it reads 128 MiB
-// through a ring of 64 MiB, which holds the 32 MiB of a step and 32 MiB more.
-// If it filled the ring three times, it would read only 96 MiB, but a ring of
-// 32 MiB could not hold the 24 MiB of a step and 16 MiB more.
+// step needs and 16 MiB more. A ring of 64 MiB, which a pass fills twice, holds
+// the 32 MiB that a step then needs and 32 MiB more. A ring of 32 MiB, which a
+// pass fills three times, could not hold the 24 MiB that a step then needs and
+// 16 MiB more.
 TEST(Placement, HalfOfEachSegmentStays) {
   const WeightPlacement placement = placed(fourEqual(), 192 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 32 * kMiB));
@@ -150,10 +150,9 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placement.ringBytes, 16 * kMiB);
   EXPECT_EQ(placement.streamedBytes(), 32 * kMiB);
   EXPECT_EQ(placement.ramBytes(), 240 * kMiB);
-  // A pass fills the ring at least twice. Each of the four steps needs a
-  // quarter of what a pass reads, which is half of such a ring. The ring must
-  // also hold one read of 4 MiB, so it has at least 8 MiB, and a pass reads at
-  // least 16 MiB.
+  // A pass fills the ring at least twice. If it does so twice, each of the four
+  // steps needs half a ring. The other half must hold a read of 4 MiB, so the
+  // ring has at least 8 MiB, and a pass reads at least 16 MiB.
   EXPECT_EQ(placed(fourEqual(), 248 * kMiB).streamedBytes(), 16 * kMiB);
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
@@ -174,8 +173,8 @@ TEST(Placement, SmallModelsUseAllOfTheRoom) {
                 static_cast<double>((40 - missing) * kMiB), 40.0 * kPage);
   }
   // Only 1 MiB does not fit, but a pass fills the ring at least twice. The ring
-  // must hold a read of 4 MiB and what is not resident of a segment, about 0.2
-  // MiB, so a pass reads about 8.4 MiB.
+  // must hold a read of 4 MiB and the part of a segment that does not stay in
+  // RAM, about 0.2 MiB, so a pass reads about 8.4 MiB.
   EXPECT_LT(placed(problem, 39 * kMiB).streamedBytes(), 9 * kMiB);
 }
 
@@ -207,8 +206,8 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // The ring must hold what lies between the shared page of the first matrix
-  // and the last page of the second one: a page and 48 MiB.
+  // The ring must hold the first matrix from its shared page on, the second
+  // matrix, and a read of 4 MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});
@@ -237,6 +236,7 @@ TEST(Placement, SmallAndSharedSegmentsStay) {
   EXPECT_EQ(placement.weights.back(), 3 * kMiB);
   EXPECT_LT(placement.weights[1], 32 * kMiB);
   // The first and the last segment, 64 KiB and 3 MiB, stay in RAM in any case.
+  // The ring has 64 MiB for a step and 4 MiB for a read.
   EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
 }
 

@@ -161,7 +161,7 @@ TEST(ResidencySolver, TheEmbeddingTableLeavesFirst) {
   EXPECT_NEAR(static_cast<double>(gathered.classes[1].disk), 2e9, 1e6);
   EXPECT_EQ(gathered.ringBytes, 0u);
   EXPECT_NEAR(gathered.seconds, 10.0 / 50, 0.0001);
-  // A row has 2 GB / 128,256.
+  // The table of 2 GB has 128,256 rows.
   EXPECT_NEAR(gathered.loads[0].diskBytes, 15'594, 10);
   // 512 tokens touch almost 512 rows.
   ResidencyProblem prompt = withTable(10.001);
@@ -262,7 +262,7 @@ TEST(ResidencySolver, TheRingHoldsAStepAndReadsAhead) {
       static_cast<double>(best.classes[0].disk) / static_cast<double>(8 * kGB);
   EXPECT_NEAR(static_cast<double>(best.ringBytes),
               1.5 * streamed * static_cast<double>(400 * kMiB), 8192);
-  // Everything is streamed through the smallest ring: a step and 4 MiB.
+  // Everything is streamed through the smallest ring, of a step and 4 MiB.
   const uint64_t least = leastRam(problem)->value();
   EXPECT_NEAR(static_cast<double>(least), static_cast<double>(404 * kMiB),
               static_cast<double>(kMiB));

@@ -133,8 +133,8 @@ INSTANTIATE_TEST_SUITE_P(Codecs, EveryCodec,
 
 /// Checks the fields whose places docs/plan-format.md states.
 TEST(Planes, HasTheDocumentedForm) {
-  // 128 negative numbers. Their exponent is 120, but that of number 17 is 3.
-  // The significand of number i is i.
+  // 128 negative numbers. The exponent of number 17 is 3, and all others are
+  // 120. The significand of number i is i.
   Bytes raw;
   for (uint32_t i = 0; i < 128; ++i) {
     const uint32_t value = 0x8000U | ((i == 17 ? 3U : 120U) << 7U) | i;

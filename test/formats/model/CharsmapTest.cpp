@@ -30,7 +30,7 @@ std::string charsmap(const std::vector<uint32_t> &units,
 }
 
 /// Replaces "a" by "xy". The root has the offset 0, so "a" leads to unit 0x61.
-/// Bit 8 says that it has a value, which its offset 2 puts into unit 0x61 ^ 2.
+/// Bit 8 and the offset 2 of this unit say that a value is in unit 0x61 ^ 2.
 std::vector<uint32_t> oneRule() {
   std::vector<uint32_t> units(0x64);
   units[0x61] = (2U << 10) | 0x100 | 'a';

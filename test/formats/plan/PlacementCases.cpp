@@ -223,15 +223,15 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { p.reads[0]->after_step = -6; })},
       {"plan.stream.after",
        inThreePages([](Placement &p) { p.reads[2]->after_step = -3; })},
-      // The ring still holds the head's page when the layer's is read.
+      // The layer's read overwrites the head's page before the head has run.
       {"plan.stream.overrun",
        inStreamed([](Placement &p) { p.reads[0]->after_step = -2; })},
-      // The step before the head still needs the layer's page.
+      // The head's read overwrites the layer's page, which step 3 still needs.
       {"plan.stream.overrun",
        inStreamed([](Placement &p) { p.reads[1]->after_step = 2; })},
       {"plan.stream.overrun",
        inThreePages([](Placement &p) { p.reads[2]->ring_offset = 0; })},
-      // The second page that is read wraps into the first, which is in use.
+      // The first page of this read has the same place as the head's page.
       {"plan.stream.overrun", inThreePages([](Placement &p) {
          p.reads[1]->bytes += kPlanPageBytes;
          p.reads.erase(p.reads.begin());
@@ -326,7 +326,7 @@ std::vector<Case> placementCases() {
       {"plan.prediction.bytes", in([](P &p) {
          p.placements[0]->predictions[0]->links[0]->bytes_per_pass = 1000;
        })},
-      // The two reads have two pages, and the prediction states a byte less.
+      // The two reads read two pages, but the prediction states a byte less.
       {"plan.prediction.bytes", inStreamed([](Placement &p) {
          p.predictions[0]->links[1]->bytes_per_pass = 2 * kPlanPageBytes - 1;
        })},

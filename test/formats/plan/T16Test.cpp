@@ -18,8 +18,7 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
-/// Whether T16 gives the scale of every 32 columns a whole byte, and the
-/// minimum, if there is one, another. The source uses 6 bits for each.
+/// Whether T16 stores the source's 6-bit scales and minimums in a byte each.
 bool isWidened(DType dtype) {
   return dtype == DType::Q4_K || dtype == DType::Q5_K || dtype == DType::IQ4_XS;
 }
@@ -94,8 +93,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
       const uint32_t row = g + 8 * (word & 1);
       const uint32_t column = 8 * t + 4 * (word / 2);
       const uint32_t bits = wordAt(packed, lane * 16 + word * 4);
-      // A kernel shifts a word by 0, 4, 8 or 12 bits. The mask must then leave
-      // the codes of two columns.
+      // A kernel shifts a word by 0, 4, 8 or 12 bits and applies the mask
+      // 0x000f000f, which must leave the codes of two columns.
       const uint32_t expected[4] = {
           (row + column) % 16 | (row + column + 1) % 16 << 16,
           (row + column + 2) % 16 | (row + column + 3) % 16 << 16,

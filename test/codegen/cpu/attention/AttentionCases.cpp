@@ -492,9 +492,8 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
     test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
     const Doubles want = reference::attentionMerge(spec, widened(states));
     // The values have a standard deviation of 9, so hardly any has a magnitude
-    // above 45. A result is the sum of one value per range, of up to 64 ranges,
-    // each times a factor of at most 1, divided by a sum of weights that is at
-    // least 1. Each term is rounded a few times.
+    // above 45. A result is a sum of up to 64 products of a value and a factor
+    // of at most 1, divided by at least 1. Each term is rounded a few times.
     test.check = [=](const std::vector<Bytes> &after) {
       return compare("out", floatsOf(after[1]), want,
                      Doubles(want.size(), 45 * kEpsilon * 64));

@@ -117,9 +117,9 @@ void emit(KernelBuilder &b) {
   });
 }
 
-/// If `bias`, the target's targetInt8Bias(), is not 0, the target's weight
-/// bytes are unsigned. The expected sums are those after `bias` has been
-/// subtracted from each 8-bit weight.
+/// `bias` is the target's targetInt8Bias(). If it is not 0, the target converts
+/// 8-bit weights to unsigned bytes by subtracting `bias`, and the expected sums
+/// are those of the converted weights.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";

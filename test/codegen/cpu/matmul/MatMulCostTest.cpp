@@ -134,8 +134,8 @@ TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   // Tile registers multiply faster than any vector instruction.
   MachineProfile tiled = *resolveProfile("sapphire-rapids");
   EXPECT_EQ(best(tiled), Activation::BF16x32);
-  // If one of the two rates is unknown, they cannot be compared, and bfloat16
-  // is chosen.
+  // If the rate of float32 or of bfloat16 is unknown, the two cannot be
+  // compared, and bfloat16 is chosen.
   slow.cpu.fmaF32 = 0;
   EXPECT_EQ(best(slow), Activation::BF16x32);
 }
@@ -218,7 +218,7 @@ TEST(CostModel, TheFastestStreamWins) {
   target.cpu.streams[2].bandwidth = 40 * kGiga;
   EXPECT_EQ(prefetchOf(few, target), "none 0");
   // The rate of a prefetch is the lower of its rates with single loads and with
-  // bursts. T0 reads 60 and 40 GB/s and T1 45 and 45 GB/s, so T1 is chosen.
+  // bursts. It is 40 GB/s for T0 and 45 GB/s for T1, so T1 is chosen.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
                         stream(StreamLoads::Single, StreamHint::T0, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 45),
@@ -258,7 +258,7 @@ TEST(CostModel, UnknownRatesAreNominal) {
 
 /// The number of vector operations that an instruction counts for in the cost
 /// model. Dot products, loads and instructions that are no vector instructions
-/// count for 0, and a gather for one per lane.
+/// count for 0. A gather counts for one operation per lane.
 int operationsIn(const std::string &name, const std::string &operands) {
   if (name[0] != 'v' || name.starts_with("vpdpbusd") || name == "vzeroupper") {
     return 0;
