@@ -195,7 +195,7 @@ assert "user: hi" in shown, shown
 terminal.say(f"/load {WORK}/other.json", "\n")
 assert saved(terminal) == [("user", "old"), ("assistant", "ja")]
 assert json.loads((WORK / "saved.json").read_text())[0]["x"] == 1
-terminal.say(f"/load {WORK}/text", "not a JSON array")
+terminal.say(f"/load {WORK}/text", "it is not valid JSON: the error is at line 1, column 2")
 terminal.say(f"/load {WORK}/none", "cannot open")
 terminal.say("/save", "/save needs an argument")
 terminal.say(f"/save {WORK}/none/x", "airrun: ")
