@@ -53,6 +53,9 @@ struct BpeEncoder::KnownWord {
 struct BpeEncoder::Scratch {
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
+  /// mergeShort(): the merge of each symbol with its right neighbour.
+  std::vector<PairTable::Merge> merges;
+  std::vector<int32_t> ranks; ///< theirs, so that they are compared quickly
   /// Empty for short texts, in which few words occur again.
   std::vector<KnownWord> known;
 };
@@ -61,6 +64,10 @@ namespace {
 
 /// The number of entries of the table of KnownWord, which takes 256 KiB.
 constexpr size_t kKnownWords = 4096;
+/// In words of at most so many symbols, looking through all pairs takes less
+/// time than a heap.
+constexpr size_t kShortWord = 128;
+constexpr int32_t kNoRank = INT32_MAX;
 /// The table is used only for texts of at least this number of bytes.
 constexpr size_t kLongText = 4096;
 
@@ -379,23 +386,54 @@ void BpeEncoder::startWord(std::string_view word, Scratch &scratch) const {
   }
 }
 
-void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
-                            std::vector<int32_t> &ids) const {
-  bool isLines = spelling() == TokenSpelling::TextAndLines &&
-                 word.find_first_not_of('\n') == std::string_view::npos;
-  if (preTokenizer.rules().ignoreMerges || isLines) {
-    int32_t whole = vocabulary->table.find(word);
-    if (whole != TokenTable::kAbsent && whole < vocabulary->size) {
-      ids.push_back(whole);
-      return;
+/// Does all merges in scratch.symbols, which are in order afterwards.
+void BpeEncoder::mergeShort(Scratch &scratch) const {
+  std::vector<Symbol> &symbols = scratch.symbols;
+  std::vector<PairTable::Merge> &merges = scratch.merges;
+  std::vector<int32_t> &ranks = scratch.ranks;
+  const auto rate = [&](size_t i) {
+    const PairTable::Merge *merge =
+        pairs.find(symbols[i].id, symbols[i + 1].id);
+    merges[i] = merge != nullptr ? *merge : PairTable::Merge();
+    ranks[i] = merge != nullptr ? merge->rank : kNoRank;
+  };
+  merges.resize(symbols.size() - 1);
+  ranks.resize(symbols.size() - 1);
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    rate(i);
+  }
+  while (true) {
+    int32_t least = kNoRank;
+    for (const int32_t rank : ranks) {
+      least = std::min(least, rank);
+    }
+    if (least == kNoRank) {
+      break;
+    }
+    const auto at = std::ranges::find(ranks, least) - ranks.begin();
+    const auto i = static_cast<size_t>(at);
+    symbols[i].length += symbols[i + 1].length;
+    symbols[i].id = merges[i].merged;
+    symbols.erase(symbols.begin() + at + 1);
+    merges.erase(merges.begin() + at);
+    ranks.erase(ranks.begin() + at);
+    if (i > 0) {
+      rate(i - 1);
+    }
+    if (i < ranks.size()) {
+      rate(i);
     }
   }
-  scratch.symbols.clear();
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    symbols[i].next = i + 1 < symbols.size() ? static_cast<int32_t>(i) + 1 : -1;
+  }
+}
+
+/// Does all merges in scratch.symbols.
+void BpeEncoder::mergeLong(Scratch &scratch) const {
   scratch.heap.clear();
-  startWord(word, scratch);
-  auto count = static_cast<int32_t>(scratch.symbols.size());
-  for (int32_t i = 0; i + 1 < count; ++i) {
-    push(scratch, i);
+  for (size_t i = 0; i + 1 < scratch.symbols.size(); ++i) {
+    push(scratch, static_cast<int32_t>(i));
   }
   while (!scratch.heap.empty()) {
     std::pop_heap(scratch.heap.begin(), scratch.heap.end());
@@ -419,6 +457,27 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
     push(scratch, left.previous);
     push(scratch, best.left);
   }
+}
+
+void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
+                            std::vector<int32_t> &ids) const {
+  bool isLines = spelling() == TokenSpelling::TextAndLines &&
+                 word.find_first_not_of('\n') == std::string_view::npos;
+  if (preTokenizer.rules().ignoreMerges || isLines) {
+    int32_t whole = vocabulary->table.find(word);
+    if (whole != TokenTable::kAbsent && whole < vocabulary->size) {
+      ids.push_back(whole);
+      return;
+    }
+  }
+  scratch.symbols.clear();
+  startWord(word, scratch);
+  if (scratch.symbols.size() > kShortWord) {
+    mergeLong(scratch);
+  } else if (!scratch.symbols.empty()) {
+    mergeShort(scratch);
+  }
+  const auto count = static_cast<int32_t>(scratch.symbols.size());
   for (int32_t at = 0; at >= 0 && at < count; at = scratch.symbols[at].next) {
     const Symbol &symbol = scratch.symbols[at];
     if (symbol.id != TokenTable::kAbsent && symbol.id < vocabulary->size) {

@@ -52,6 +52,8 @@ private:
                   std::vector<int32_t> &ids) const;
   void push(Scratch &scratch, int32_t left) const;
   void startWord(std::string_view word, Scratch &scratch) const;
+  void mergeShort(Scratch &scratch) const;
+  void mergeLong(Scratch &scratch) const;
 
   const Vocabulary *vocabulary;
   PreTokenizer preTokenizer;

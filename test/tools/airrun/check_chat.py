@@ -197,7 +197,7 @@ assert "user: hi" in shown, shown
 terminal.say(f"/load {WORK}/other.json", "\n")
 assert saved(terminal) == [("user", "old"), ("assistant", "ja")]
 assert json.loads((WORK / "saved.json").read_text())[0]["x"] == 1
-terminal.say(f"/load {WORK}/text", "not a JSON array")
+terminal.say(f"/load {WORK}/text", "it is not valid JSON: the error is at line 1, column 2")
 terminal.say(f"/load {WORK}/none", "cannot open")
 (WORK / "empty.json").write_text('[{"role": "user"}]')
 terminal.say(f"/load {WORK}/empty.json", 'message 0 has neither "content"')
