@@ -79,7 +79,8 @@ class Cgroup:
         mount("--bind", self.shown, self.limit)
 
     def set(self, limit):
-        # Written in place, because the process keeps the file open.
+        # This changes the existing file, because the process keeps it open and
+        # would not see a new one.
         self.shown.write_text(f"{limit}\n")
 
     def enforce(self, limit):
@@ -285,7 +286,8 @@ def main():
         if name not in CONDITIONS:
             parser.error(f"--only: there is no condition '{name}'")
     if os.environ.get("AIR_HOSTILE_NAMESPACE") != "own":
-        # Mounts end with the namespace, however the script ends.
+        # In a mount namespace of its own, the script's mounts vanish when it
+        # ends, even if it is killed.
         os.execvpe("unshare", ["unshare", "--mount", sys.executable, __file__, *sys.argv[1:]],
                    {**os.environ, "AIR_HOSTILE_NAMESPACE": "own"})
     failed = False

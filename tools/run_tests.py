@@ -16,8 +16,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 LIT = "/usr/lib/llvm-22/bin/lit"
-# Test binaries that take minutes. They start first, as one process per core,
-# each of which runs its share of the cases.
+# Test binaries that take minutes. They start first. For each of them, one
+# process per core runs a share of its cases.
 SHARDED = ("KernelTest",)
 
 

@@ -1,7 +1,7 @@
 //===- CodecFuzz.cpp - decodes damaged chunks -----------------------------===//
 //
-// The first byte chooses the codec, and the next two are the size of the raw
-// chunk. The other bytes are decoded. Coding and decoding must restore them.
+// The first byte chooses the codec, and the next two are the size to which the
+// other bytes are decoded. Encoding and then decoding them must restore them.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/codec/ChunkCodec.h"

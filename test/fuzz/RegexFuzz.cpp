@@ -75,9 +75,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   std::string text = wellFormed(input.substr(std::min(line + 1, size)));
   RegexMatcher matcher(*regex);
   std::vector<size_t> first = run(matcher, text);
-  // At each position, the matcher looks into each of the program's memos a
-  // bounded number of times. Between two look-ups, it may run every other
-  // instruction once.
+  // A memo is a set of positions at which an instruction is known to fail or to
+  // succeed. At each position, the matcher looks into each memo a bounded
+  // number of times. Between two looks, it runs each instruction at most once.
   uint64_t code = regex->program().code.size() + 1;
   for (const RegexInstruction &each : regex->program().code) {
     code += each.count;

@@ -5,9 +5,9 @@
 #     program and every kernel's machine code. The GPU machine needs only it and
 #     this script (no compiler, no toolkit, no network).
 #   bash test/gpu/check.sh
-#     compares results with double precision, runs compute-sanitizer if it is
-#     installed, and measures times. This takes at most 5 minutes. If $OUT is
-#     set, tables and JSON go to that folder instead of build/gpu-check.
+#     checks the kernels' results, runs compute-sanitizer if it is installed,
+#     and measures times. This takes at most 5 minutes. If $OUT is set, tables
+#     and JSON go to that folder instead of build/gpu-check.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=build/gpu-check

@@ -18,7 +18,7 @@ FORBIDDEN = [
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 BANNER = re.compile(r"//===- .+===//|/\*===- .+===\*[/\\]")
 MAX_LINES = 800
-# A comment from the start of a line. clang-format leaves those that are too long.
+# A comment on a line of its own, which clang-format accepts at any width.
 # Tables and diagrams, which have several spaces in a row, may be wider.
 COMMENT = re.compile(r"\s*//(?!===|.*[^ ]  |.*(RUN|CHECK|expected)|.*https?:)")
 MAX_COLUMNS = 80

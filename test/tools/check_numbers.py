@@ -35,8 +35,8 @@ def check(call, name, text):
         assert got.returncode == 2 and wanted in got.stderr, (call, name, value, got)
         assert got.stderr.count("\n") == 1, got
         assert f" from {match[1]} to {match[2]}" in got.stderr, got
-    # The ends of the range must be accepted: the error names only the unknown
-    # option that follows.
+    # The smallest and the largest value must be accepted, so the error must be
+    # about the unknown option that follows.
     for value in match.groups():
         got = run(*call, f"{name}={value}", "--no-such")
         assert "unknown option '--no-such'" in got.stderr, (call, name, value, got)

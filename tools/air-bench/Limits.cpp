@@ -50,9 +50,9 @@ struct Loop {
                 : addsIn16Bits(target)    ? 8
                                           : 1) {}
 
-  /// Whether the target adds products of bytes in 16 bits. An iteration then
-  /// uses eight factors before it widens the sums to 32 bits, so that widening
-  /// takes only a small part of the time.
+  /// Whether the target adds products of bytes in 16 bits. If so, an iteration
+  /// adds the products of eight factors before it widens the sum to 32 bits, so
+  /// that widening takes only a small part of the time.
   static bool addsIn16Bits(const CpuTarget &target) {
     return target.isa.byteDot == codegen::ByteDot::MulAdd256 ||
            target.isa.byteDot == codegen::ByteDot::MulAdd512;
@@ -60,9 +60,7 @@ struct Loop {
   uint64_t operandBytes() const {
     return static_cast<uint64_t>((chains + factors) * bytes);
   }
-  /// Whether sums are float32. Loops with float32 sums and loops with tile
-  /// registers multiply two factors with each other. All other loops multiply
-  /// each factor with the accumulator.
+  /// Whether the accumulators hold float32 sums, not int32 sums.
   bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
   /// The number of iterations. A tile multiplication takes about as long as 16
   /// vector multiplications.

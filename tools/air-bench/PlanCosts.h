@@ -51,8 +51,8 @@ struct StepCost {
   std::string name;
   std::string kind;
   std::vector<DispatchCost> dispatches;
-  /// The step is a further part of the divided step before it, so it does not
-  /// count as a step of its own.
+  /// Whether this is the second or a later part of a divided step. Such a part
+  /// does not count as a step of its own.
   bool isFurtherPart = false;
 };
 

@@ -80,7 +80,7 @@ struct VariantTable {
   double clock = 0;        ///< cycles per second, the median over the rounds
   double readRate = 0;     ///< median of plain reads, in bytes per second
   double bestReadRate = 0; ///< best of plain reads, in bytes per second
-  ArithmeticRates rates;   ///< of all threads
+  ArithmeticRates rates;   ///< of all threads together
   std::vector<VariantRow> rows;
 };
 

@@ -47,8 +47,8 @@ public:
 private:
   struct Layout {
     std::vector<uint8_t> head;     ///< everything before the tensors' bytes
-    std::vector<uint64_t> offsets; ///< of each tensor, from the end of `head`
-    std::vector<uint64_t> sizes;   ///< of each tensor, in bytes
+    std::vector<uint64_t> offsets; ///< per tensor, from the end of `head`
+    std::vector<uint64_t> sizes;   ///< per tensor, in bytes
     uint64_t fileBytes = 0;
   };
   /// Computes the layout of the file. Returns a Usage error if the file would

@@ -28,7 +28,7 @@ Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
 struct Difference {
   double relative = 0;   ///< norm of the error / norm of the result
   double worstShare = 0; ///< largest error / allowed error; must be below 1
-  uint64_t worstAt = 0;  ///< index in y of the largest error share
+  uint64_t worstAt = 0;  ///< index of the result with worstShare
 };
 
 /// Compares `y` [tokens][rows of the whole matrix] with the expected results.

@@ -16,8 +16,8 @@ std::vector<cli::Option> explainOptions();
 /// have no meaning together with it.
 Status checkExplainOptions(const cli::Invocation &invocation);
 
-/// Prints how the model would run on the target. `options` may still lack a
-/// machine. The weights are not read, and nothing is written.
+/// Prints how the model would run on the target. The value of options.machine
+/// is not used. The weights are not read, and no file is written.
 Status runExplain(const cli::Invocation &invocation,
                   compiler::CompileOptions options);
 

@@ -8,10 +8,10 @@
 
 namespace air {
 
-/// Returns tables of the rates of `profile`. Shares of arithmetic rates are
-/// relative to byte_dot, and shares of streams to memory_bandwidth. A rate that
-/// is not known is shown as a dash. If the disk has not been measured, its
-/// table is left out. `cpuModel` is hostCpuModel().
+/// Returns tables of the rates of `profile`. Each arithmetic rate is also shown
+/// as a share of byte_dot, and each stream as a share of memory_bandwidth. A
+/// rate that is not known is shown as a dash. If the disk has not been
+/// measured, its table is left out. `cpuModel` is hostCpuModel().
 std::string probeReport(const MachineProfile &profile,
                         const std::string &cpuModel);
 

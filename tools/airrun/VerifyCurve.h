@@ -1,10 +1,10 @@
 //===- VerifyCurve.h - what a pass costs with more tokens -------*- C++ -*-===//
 //
 // A pass that waits for the disk takes about as long with several tokens as
-// with one. The curve shows up to how many tokens this is so. For each number
-// M, two passes are timed: one with M tokens of a single sequence, which can
-// check M - 1 guessed tokens, and one with a token of each of M sequences. The
-// logits of all tokens are computed.
+// with one. The curve shows the largest number of tokens for which this holds.
+// For each number M, two passes are timed: one with M tokens of a single
+// sequence, which can check M - 1 guessed tokens, and one with a token of each
+// of M sequences. The logits of all tokens are computed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
@@ -26,7 +26,7 @@ inline constexpr const char *kCurveTokens = "1,2,4,8,16,32,64";
 /// The measurement of one pass, or the medians of several.
 struct CurvePass {
   double seconds = 0;
-  double diskBytes = 0; ///< of weights that the pass read from the disk
+  double diskBytes = 0; ///< bytes of weights read from the disk
 };
 
 struct CurvePoint {

@@ -6,8 +6,7 @@
 namespace air::tune {
 
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes) {
-  // Among many samples, at least the best one is hardly disturbed by other
-  // processes.
+  // With so many samples, other processes are unlikely to disturb the best one.
   constexpr uint32_t kSamples = 20;
   constexpr uint32_t kMilliseconds = 20;
   return rt::measureDramBandwidth(threads, memoryBytes, kSamples,

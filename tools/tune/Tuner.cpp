@@ -50,9 +50,9 @@ public:
       : target(machine), threads(onThreads), end(lastMoment) {}
 
   /// Chooses the tiles for one use of a kernel. Measures until `soon`, or
-  /// longer if kFewestRounds rounds take longer, but never beyond the end of
-  /// all tuning. Returns nothing if kFewestRounds rounds were not complete by
-  /// then.
+  /// until kFewestRounds rounds are complete if that is later, but stops when
+  /// the time for all tuning is over. Returns nothing if kFewestRounds rounds
+  /// were not complete by then.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 
@@ -119,8 +119,8 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
   for (const MatMulTiles &tiles : all) {
     specs.push_back(use.spec);
     specs.back().tiles = tiles;
-    // A matmul takes the same time for rows of tokens as for rows of outputs.
-    // With rows of tokens, the batch needs no list of outputs.
+    // RowsFrom::Tokens needs no list of outputs in the batch. The time of a
+    // matmul does not depend on RowsFrom.
     specs.back().rowsFrom = codegen::RowsFrom::Tokens;
   }
   AIR_ASSIGN_OR_RETURN(

@@ -7,10 +7,10 @@
 // measure.
 //
 // Candidates are timed in rounds, each candidate once per round, so that other
-// load slows all of them alike. In each round, the time of a candidate is
-// divided by that of the present choice. The candidate with the smallest median
-// ratio wins, provided that it was faster than the present choice in more than
-// three quarters of the rounds.
+// load slows all of them alike. In each round, the time of every candidate is
+// divided by the time of the present choice. The candidate with the smallest
+// median ratio wins, provided that it was faster than the present choice in
+// more than three quarters of the rounds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_TUNER_H

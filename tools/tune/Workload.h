@@ -115,7 +115,7 @@ private:
   uint64_t layers = 1;
   uint64_t layerStride = 0;
   uint32_t dispatchCount =
-      1;             ///< dispatches of a program, which use the copies in turn
+      1;             ///< dispatches per program; each uses the next copy
   uint32_t next = 0; ///< the next dispatch
   double bytes = 0;
   double operations = 0;

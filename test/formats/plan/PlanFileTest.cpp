@@ -158,7 +158,7 @@ TEST_F(PlanFileTest, WriterRefusesWhatTheReaderWould) {
 
 TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
   SmallPlan small = makeSmallPlan();
-  // The plan claims that its kernels take 4 TiB, whose digests take 1 MiB.
+  // The plan claims 4 TiB of kernels, which do not fit on the disk.
   plan::SegmentT &kernels = *small.plan.segments[2];
   kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 42;
   for (const auto &placement : small.plan.placements) {

@@ -127,8 +127,8 @@ TEST(PlanHeader, EachRuleIsKept) {
 }
 
 TEST(PlanHeader, EachDocumentedRuleHasACase) {
-  // PlanCorruptionTest has the case of segment.digest, and ReferencedBytesTest
-  // that of segment.padding.
+  // PlanCorruptionTest tests the rule segment.digest, and ReferencedBytesTest
+  // tests segment.padding.
   std::set<std::string> tested = {"segment.digest", "segment.padding"};
   for (const Case &broken : cases()) {
     tested.insert(broken.rule);

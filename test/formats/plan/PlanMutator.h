@@ -1,12 +1,12 @@
 //===- PlanMutator.h - damages a plan where its schema has fields ---------===//
 //
 // Random bytes rarely break a plan in an interesting way, because most of them
-// hit strings and offsets. A PlanMutator finds every number, list and text of a
-// valid plan's metadata through the schema's reflection, and changes those: a
-// number gets a boundary value, the value of another number, or a small
-// distance from its own; a list becomes shorter, or two of its elements swap
-// places; and some changes hit any byte at all. The digests are computed again,
-// so they cannot reveal the damage.
+// hit strings and offsets. A PlanMutator uses the schema's reflection to find
+// every number, list and text in the metadata of a valid plan. It replaces a
+// number by a boundary value, another number or a random one, or changes it a
+// little. It changes the length of a list, or swaps two elements. Sometimes it
+// changes an arbitrary byte. The digests are computed again, so they cannot
+// reveal the damage.
 //
 // The same seed gives the same changes. Thread-safety: one thread.
 //
@@ -21,7 +21,7 @@
 
 namespace air::test {
 
-/// Numbers of fields of each kind that a PlanMutator has found.
+/// How many numbers and how many lists a PlanMutator has found in a plan.
 struct PlanPlaces {
   size_t numbers = 0;
   size_t lists = 0;
@@ -54,7 +54,7 @@ private:
   struct List {
     size_t at; // place of the length, before the elements
     size_t elementBytes;
-    bool isOfOffsets; // each is an offset from its own place
+    bool isOfOffsets; // whether the elements are offsets
   };
   struct Finder;
 

@@ -69,7 +69,7 @@ ReferencePlan makeReferencePlan(uint64_t tableRows) {
   plan.placements[0]->budgets[0]->bytes += table.bytes;
   made.raw[3].resize(table.bytes);
   made.source.assign(kHeaderBytes, 0x11);
-  // The first segment stores its vector, which has 128 bytes.
+  // The vector of the first segment (128 bytes) stays in the plan.
   leaveOut(made, 1, {21, 1, 42});
   leaveOut(made, 2, {32});
   leaveOut(made, 3, {40});
@@ -88,7 +88,7 @@ ReferencePlan makeReferencePlan(uint64_t tableRows) {
   source.header_bytes = kHeaderBytes;
   const Digest digest = digestOf(std::span(made.source).first(kHeaderBytes));
   source.digest.assign(digest.begin(), digest.end());
-  // Reading the source takes a staging buffer in addition.
+  // The source is read through a staging buffer, which the budget includes.
   for (const auto &placement : plan.placements) {
     placement->items.push_back(std::make_unique<plan::BudgetItemT>());
     placement->items.back()->name = "staging";

@@ -137,8 +137,7 @@ TEST_F(ReferencedBytesTest, AFailedReadIsReturned) {
   }
 }
 
-// A changed bit of the plan's segments, or of a row in the source, does not
-// remain unnoticed.
+// Each changed bit in the plan's segments or the source's rows must be found.
 TEST_F(ReferencedBytesTest, EveryFlippedBitIsFound) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());

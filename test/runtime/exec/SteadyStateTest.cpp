@@ -94,8 +94,8 @@ TEST(SteadyState, DecodeAllocatesNothing) {
   std::remove(path.c_str());
 }
 
-/// Covers all of text generation: pass, penalties, sampling, detokenizing and
-/// stop strings.
+/// Covers all of text generation: passes over the model, penalties, sampling,
+/// detokenizing and stop strings.
 TEST(SteadyState, GeneratingTextAllocatesNothing) {
   std::string path = temporaryPath("plan.air");
   writeFakePlan(path);

@@ -35,10 +35,10 @@ public:
   /// reaches past its end fails with Io, as it does with a real reader.
   std::vector<uint8_t> file;
   /// Given the number of requests in flight, returns which of them completes
-  /// next: 0 is the one that was submitted first. By default it is that one.
+  /// next. 0 is the one that was submitted first, which is also the default.
   std::function<size_t(size_t)> next;
-  /// The next `times` requests that contain the byte at the offset fail with
-  /// the status. 0 ends the failures at this offset.
+  /// The next `times` requests that contain the byte at `offset` fail with
+  /// `status`. If `times` is 0, such requests no longer fail.
   void fail(uint64_t offset, Status status, uint64_t times = UINT64_MAX);
   /// From now on, wait() fails, and no request completes.
   void breakDown(Status status);

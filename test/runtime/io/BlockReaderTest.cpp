@@ -103,8 +103,8 @@ TEST_P(BlockReaderWith, ReadsEveryByteInAnyOrder) {
     EXPECT_EQ(reader->depth(), depth);
     EXPECT_EQ(reader->method(), GetParam());
     const Pages memory(41 * kPage);
-    // Blocks of 3 pages, the last ones first. The end of the file is part of
-    // the last block.
+    // The file is read in blocks of 3 pages, from the last block to the first.
+    // The last block is shorter, because it ends with the file.
     std::vector<BlockRequest> requests;
     for (uint64_t at = 0; at < size; at += 3 * kPage) {
       requests.push_back(
@@ -148,10 +148,10 @@ TEST_P(BlockReaderWith, OnlyTheBlocksThatAreAskedForAreWritten) {
 TEST_P(BlockReaderWith, ALimitedRateIsNotExceeded) {
   const RandomFile file(testing::TempDir(), 32 * kPage);
   OPEN_OR_SKIP(reader, file, 4);
-  // Sleeping threads wake up at once, so that late timers do not hide a rate
-  // that is too high.
+  // Timers are made exact, because a reader that sleeps longer than it wants to
+  // could stay below the limit by accident.
   ASSERT_EQ(prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0), 0);
-  // 128 KiB take a fourth of a second.
+  // At this rate, the 128 KiB of the file take a quarter of a second.
   reader->limitRate(512 << 10);
   const Pages memory(32 * kPage);
   const auto begin = std::chrono::steady_clock::now();

@@ -151,7 +151,7 @@ TEST_F(MemoryLimitTest, ALimitThatIsLoweredWhileTheProcessRunsIsSeen) {
   EXPECT_EQ(limit.usable(UINT64_MAX), UINT64_MAX);
   put("sys/fs/cgroup/box/memory.max", "250000\n");
   EXPECT_EQ(limit.read()->free, -50000);
-  // This process uses 200000 bytes, and others 100000.
+  // Other processes use 100000 of the 250000 bytes.
   EXPECT_EQ(limit.usable(200000), 150000u);
   EXPECT_EQ(limit.usable(40000), 0u);
   EXPECT_EQ(limit.usable(UINT64_MAX), UINT64_MAX - 50000);
@@ -180,7 +180,7 @@ TEST_F(MemoryLimitTest, AbsurdNumbersDoNotOverflow) {
                       "MemAvailable: 99999999999999999999999 kB\n");
   MemoryLimit limit = MemoryLimit::open(root);
   EXPECT_LT(limit.read()->free, 0);
-  // The group has more page cache than the memory that it uses in all.
+  // The reported page cache (20 bytes) exceeds the total usage (10 bytes).
   putGroup("box/", "1000", 10, 20);
   EXPECT_EQ(limit.read()->free, 1000);
 }
@@ -213,7 +213,7 @@ TEST(MemoryLimit, ReadingIsCheap) {
     best = std::min(best, monotonicNanoseconds() - start);
   }
   RecordProperty("nanoseconds", std::to_string(best));
-  // Reading takes less time than a pass of the smallest models, 1 ms.
+  // A pass of the smallest models takes 1 ms. Reading the limits takes less.
   EXPECT_LT(best, 1'000'000u);
 }
 

@@ -128,9 +128,9 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));
   setLimit(needed[2]);
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
-  // When memory is released, the store changes to the largest placement that
-  // fits, but only at the last of kWait passes. When memory gets scarce, it
-  // changes at once.
+  // When more memory is free, the store changes to the largest placement that
+  // fits, but only once the memory has been free for kWait passes. When memory
+  // gets scarce, it changes at once.
   setLimit(needed[1]);
   expectChangeAtTheLastOf(kWait, 2, 1);
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
@@ -165,7 +165,7 @@ TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
     setLimit(needed[2]);
     EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
   }
-  // The new placement must fit the least memory of the last kWait passes.
+  // The new placement must fit the lowest limit of the last kWait passes.
   setLimit(needed[0]);
   EXPECT_EQ(placements(kWait - 2), std::vector<uint32_t>(kWait - 2, 2));
   setLimit(needed[1]);
@@ -182,8 +182,8 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   expectChangeAtTheLastOf(kWait, 2, 1);
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
-  // A placement must also fit the smallest limit, even if another cgroup has
-  // less room.
+  // A placement must also fit the smallest limit of all cgroups, even if that
+  // is not the limit of the cgroup with the least free memory.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};
@@ -256,7 +256,7 @@ TEST_F(StreamStoreTest, MemoryThatTheSystemRefusesLeavesThePlacement) {
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   std::signal(SIGXFSZ, handler);
-  // The store does not ask for the large ring again, though it could have it.
+  // The large ring would be granted now, but the store does not ask again.
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
 }
 

@@ -64,8 +64,8 @@ struct Shape {
   std::vector<uint32_t> lastSteps; ///< per read: the last step that needs it
 };
 
-/// Chooses which parts of the segments stay resident, and places the others. If
-/// `less` is true, only bytes that are resident already may stay so.
+/// Chooses which parts of the segments stay resident. If `less` is true, no
+/// part becomes resident that was not resident before.
 void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
   StreamSchedule &schedule = shape.schedule;
   std::vector<ScheduledRead> before = std::move(schedule.reads);
@@ -82,7 +82,8 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
       }
     }
     uint64_t resident = random() % 4 == 0 ? most : random() % (most + 1);
-    // One or two reads, each for a step of its own, bring the other chunks.
+    // The chunks that are not resident are read by one or two reads, each of
+    // which is for a different step.
     uint64_t middle =
         std::min(chunks, resident + random() % (chunks - resident + 1));
     uint64_t ends[] = {resident, middle, chunks};
@@ -304,8 +305,8 @@ TEST_P(WeightStreamOf, APassThatBeginsLateReadsOnlyWhatItNeeds) {
   }
   run.stream->pause();
   EXPECT_GE(run.reader.bytesRead(), run.fileBytes() + needed);
-  // What has been read ahead for a step that is left out is dropped, and so is
-  // everything after it.
+  // If a step is left out, the stream drops what it has read ahead for this
+  // step and for later ones.
   EXPECT_LE(run.reader.bytesRead(),
             run.fileBytes() + whole + 25 * run.shape.schedule.ringBytes);
 }
@@ -324,8 +325,8 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
       ++failures;
     }
   }
-  // The first pass always fails, because it reads every byte. Later passes do
-  // not read the bytes that are resident, so they may not fail.
+  // The first pass always fails, because it reads every byte. Later passes
+  // succeed if the byte whose read would fail is resident.
   EXPECT_GE(failures, 1U);
   EXPECT_LE(failures, 4U);
   run.reader.fail(run.failing, Status::ok(), 0);
@@ -391,7 +392,7 @@ TEST_P(WeightStreamOf, ABrokenReaderEndsEveryPass) {
   Executed run(GetParam());
   run.reader.breakDown(ioError("the reader is broken"));
   // The bytes that were read ahead may be enough for the first two passes, but
-  // not for all.
+  // not for all four.
   Status status;
   for (int pass = 0; pass < 4; ++pass) {
     status = run.pass();

@@ -111,7 +111,7 @@ TEST(KvCache, ShapesThatCannotWorkAreRefused) {
   EXPECT_FALSE(KvCache::create({64, 256, 0, 64}, 0, 1));
   EXPECT_FALSE(KvCache::create({0, 256, 4, 64}, 0, 1));
   EXPECT_FALSE(KvCache::create({64, 256, 4, 0}, 0, 1));
-  // A context of 257 tokens needs five pages, but the cache would have four.
+  // A context of 257 tokens needs five pages, but this cache has only four.
   EXPECT_FALSE(KvCache::create({64, 256, 4, 257}, 0, 1));
   EXPECT_TRUE(KvCache::create({64, 256, 4, 256}, 0, 1));
 }

@@ -46,8 +46,8 @@ TEST(ChatTemplate, ToolsChooseTheirTemplate) {
   EXPECT_EQ(chooseTemplate(data, true), "t");
 }
 
-// transformers, in Python, always passes tools and documents, as None if there
-// are none, and only those special tokens that the tokenizer has.
+// The library transformers defines `tools` and `documents` as None if there are
+// none. It defines a special token only if the tokenizer has it.
 TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
   TokenizerData data;
   data.tokens = {"<unk>", "<s>", "</s>"};
@@ -140,7 +140,7 @@ TEST(EncodeRendered, NoControlTokenExtendsIntoTaintedText) {
   const int32_t end = tokenizer.specialToken("<|im_end|>");
   const int32_t longer = tokenizer.specialToken(text);
   EXPECT_EQ(tokenizer.encodeRendered(text, {}), Ids{longer});
-  // Only the "!" comes from the user, so the token that ends before it is used.
+  // Only the "!" comes from the user, so the longer token must not be used.
   const TaintedSpan last[] = {{10, 11}};
   EXPECT_EQ(tokenizer.encodeRendered(text, last).front(), end);
   EXPECT_EQ(tokenizer.encodeRendered(text, last).size(), 2U);

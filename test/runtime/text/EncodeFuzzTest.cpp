@@ -162,10 +162,9 @@ TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
     TokenizerData data = smallSpm(pieces);
     data.removeExtraWhitespaces = removeSpaces;
     Tokenizer inStretches = tokenizerOf(data);
-    // No merge results in this piece, so it does not affect the ids. However,
-    // because the piece has a space in its middle, the tokenizer `atOnce` must
-    // not split the text into stretches that end at spaces, as `inStretches`
-    // does.
+    // No merge results in this piece, so it does not affect the ids. But it
+    // has a space in its middle, so the tokenizer `atOnce` merges the whole
+    // text at once. `inStretches` splits the text at spaces first.
     appendToken(data, "z" + mark + "z", TokenType::Normal);
     Tokenizer atOnce = tokenizerOf(data);
     EXPECT_EQ(inStretches.encode(text, true, true),

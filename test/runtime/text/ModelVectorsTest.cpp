@@ -119,7 +119,7 @@ TEST(ModelVectorsTest, HostileTextTakesLinearTime) {
     for (const std::string &text :
          {std::string(1 << 20, 'a'), std::string(1 << 20, ' '), emoji,
           std::string(1 << 20, '\xff')}) {
-      // At most, one space is added, and each ill-formed byte becomes a
+      // At most one space is added, and each ill-formed byte becomes a
       // character of three bytes.
       EXPECT_LE(tokenizer.encode(text, false, true).size(),
                 3 * text.size() + 1);

@@ -17,8 +17,8 @@ large = [(segment, kept) for segment, kept in zip(plan["segments"], placement["r
 assert large
 for segment, kept in large:
     share = kept / segment["raw_bytes"] * 100
-    # Shares are rounded down to pages. With 0 percent, a segment may still keep
-    # the chunks of 1 MiB at its start that several steps need.
+    # The part in RAM is rounded down to whole pages. Even with 0 percent, it
+    # may include chunks at the segment's start that several steps need.
     assert share > percent - 100 * PAGE / segment["raw_bytes"], (segment["name"], share)
     assert percent == 0 or share <= percent, (segment["name"], share)
 streamed = sum(read["bytes"] for read in placement.get("reads", []))

@@ -23,7 +23,7 @@ for index, segment in enumerate(segments):
     end = max(t["offset"] + t["bytes"] for t in tensors if t["segment"] == index)
     assert end == segment["raw_bytes"], (segment, end)
 
-# The programs cover all batch sizes without gaps, with the same steps.
+# The programs cover all batch sizes without gaps, and all have the same steps.
 ranges = [(p["min_tokens"], p["max_tokens"]) for p in plan["programs"]]
 assert ranges == [(1, 1), (2, 8), (9, plan["max_tokens"])], ranges
 steps = [[s["name"] for s in p["steps"]] for p in plan["programs"]]

@@ -39,7 +39,7 @@ for i, (a, b) in enumerate(zip(whole["segments"], less["segments"])):
         assert i in begins or b["stored_bytes"] == b["raw_bytes"], b
     for record in (a, b):
         del record["offset"], record["stored_bytes"]
-# Reading the model's file takes a staging buffer in addition.
+# Only the reference plan needs a staging buffer, to read the model's file.
 for placement in less["placements"]:
     staging = [item for item in placement["items"] if item["name"] == "staging"]
     assert len(staging) == 1 and staging[0]["bytes"] == 8 << 20, placement

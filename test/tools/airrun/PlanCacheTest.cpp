@@ -115,8 +115,8 @@ TEST_F(PlanCacheTest, LocksExcludeEachOther) {
   EXPECT_FALSE(*reader);
 }
 
-// Whoever waits for an entry that is removed in the meantime must get a lock
-// that keeps later processes out.
+// The lock file of an entry may be removed while a process waits for the lock.
+// The lock that the process then gets must still keep later processes out.
 TEST_F(PlanCacheTest, WaitingSurvivesARemoval) {
   add('1', 100, 1);
   Result<EntryLock> first = cache->lock(key('1'), LockKind::Exclusive, false);

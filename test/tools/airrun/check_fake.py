@@ -98,7 +98,7 @@ def probe(path):
     assert got["memory_curve"][-1]["bandwidth"] == got["memory_bandwidth"], got
     assert got.get("memory_limit", got["memory_bytes"]) >= got["memory_bytes"], got
     assert got["memlock_limit"] > 0, got
-    # The rates are bounded by those of a floppy disk and of RAM.
+    # Each rate must lie between the speeds of a floppy disk and of RAM.
     disk = got["disk"]
     assert disk["cached"] == "unknown" and len(disk["curve"]) >= 3, disk
     rates = [rate["bandwidth"] for rate in disk["curve"]]

@@ -14,7 +14,7 @@ TEST(ProgressBar, DrawsTheShareThatIsDone) {
                 "]  75 %, 3 of 4 parts");
   EXPECT_EQ(cli::progressLine("packing", 0, 4, "", 120),
             "packing [" + std::string(40, ' ') + "]   0 %");
-  // More than the total is shown as 100 %, and so is a total of 0.
+  // The bar shows 100 % if more than the total is done, or if the total is 0.
   const std::string full = "packing [" + std::string(40, '=') + "] 100 %";
   EXPECT_EQ(cli::progressLine("packing", 9, 4, "", 120), full);
   EXPECT_EQ(cli::progressLine("packing", 0, 0, "", 120), full);

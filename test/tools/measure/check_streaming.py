@@ -37,8 +37,8 @@ def near(found, expected):
     assert math.isclose(found, expected, rel_tol=1e-9), (found, expected)
 
 
-# The median rate of the disk is 2 GB/s, so a pass takes at least 1 s. A pass of
-# the resident plan takes only 1/6 s.
+# A pass reads 2 GB, and the median rate of the disk is 2 GB/s, so a pass takes
+# at least 1 s. A pass of the resident plan takes only 1/6 s.
 row = script.summary(CASE, [report(0.9, 2), report(0.8, 1.9), report(1.0, 2.5, 3.0, 950)], ALONE, [])
 near(row["tok_s"], 0.9)
 near(row["bound_tok_s"], 1.0)
@@ -53,7 +53,7 @@ near(row["first_token_s"], 1.0)
 near(row["first_token_bound_s"], 0.5)
 assert row["rates"][1] == {"name": "disk", "plan_gb_s": 3, "measured_gb_s": 2}, row
 
-# A disk of 100 GB/s is so fast that the resident plan's pass is the limit.
+# With a disk of 100 GB/s, the speed of the resident plan is the limit.
 row = script.summary(CASE, [report(5.0, 100)] * 3, ALONE, [1.0, 2.0, 4.0])
 near(row["bound_tok_s"], 6.0)
 near(row["eta"], 5 / 6)
@@ -79,7 +79,7 @@ own, best, share = script.best_pin(rows)
 assert own["tok_s"] == 1.9 and best["pin"] == 40, (own, best)
 near(share, 0.95)
 
-# Threads read a file of 5 MiB, and keep none, a part, or all of it in memory.
+# plain_load() keeps none, a part, or all of a file of 5 MiB in memory.
 with tempfile.NamedTemporaryFile() as file:
     file.write(os.urandom(5 << 20))
     file.flush()

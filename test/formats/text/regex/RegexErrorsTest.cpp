@@ -34,7 +34,7 @@ std::string nested(size_t depth) {
   return std::string(depth, '(') + std::string(depth, ')');
 }
 
-/// 300 alternatives of two characters each, so that they do not become one set.
+/// 300 alternatives of two characters. Single characters would become one set.
 std::string distinctPairs() {
   std::string pattern;
   for (int i = 0; i < 300; ++i) {

@@ -1,7 +1,7 @@
 //===- UnicodeTest.cpp - every property of every code point -----*- C++ -*-===//
 //
 // Compares the library with test/Inputs/unicode/unicode-16.json, which
-// make_unicode.py writes from other tables than the library's.
+// make_unicode.py makes with Python packages that have tables of their own.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/text/unicode/Unicode.h"
@@ -73,7 +73,7 @@ TEST(UnicodeTest, EveryCaseVariant) {
     addCaseVariants(variants);
     EXPECT_EQ(rangesOf(variants), rangesOf(CodePointSet(expected))) << at;
   }
-  // Other code points have no case variants, so addCaseVariants() adds nothing.
+  // Code points that are not in `cases` have no variants.
   CodePointSet rest = withVariants;
   rest.negate();
   std::vector<CodePointRange> before = rangesOf(rest);

@@ -47,8 +47,8 @@ TEST(DiskProbe, MeasuresEveryMethod) {
   Result<ScratchFile> file =
       ScratchFile::create(testing::TempDir(), kFewestProbeBytes, 60);
   ASSERT_TRUE(file) << file.status().message();
-  // With a time budget of 0, the probe takes a single sample each of only some
-  // combinations of block size, depth and method.
+  // With a time budget of 0, the probe measures only a few combinations of
+  // block size, depth and method, and takes one sample of each.
   for (double seconds : {0.0, 1.0}) {
     Result<DiskProbeResult> probed =
         probeDisk(file->descriptor(), "scratch", seconds);

@@ -25,8 +25,8 @@ GbnfVocabulary vocabulary() {
           }};
 }
 
-/// `text` is a string, or a list of strings and token ids. As in the tests of
-/// llama.cpp, each byte may also be a token that no grammar names, here 0.
+/// `text` is a string, or a list of strings and token ids. In a list, each byte
+/// may also be token 0, which no grammar names (as in the tests of llama.cpp).
 bool acceptsCase(const std::shared_ptr<const Grammar> &grammar,
                  const json &text) {
   if (text.is_string()) {

@@ -232,8 +232,8 @@ TEST(TokenFilter, IsAskedForItsMaskOnlyIfItRefusesTheChoice) {
 }
 
 TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
-  // A free choice of two equal tokens has a surprise of 1 bit, and the only
-  // allowed token has 0. The refused choice must not change Mirostat's bound.
+  // The only allowed token has a surprise of 0. The refused choice of another
+  // token, with a surprise of 1 bit, must not change Mirostat's bound.
   SamplerOptions options = plainSampling();
   options.mirostat = 2;
   options.mirostatTau = 0.25F;
@@ -263,12 +263,12 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   const std::vector<float> logits(8, 0.0F);
   const std::vector<int32_t> repeats = {0, 1, 2, 3, 0, 1};
   EXPECT_LT(distribution(options, logits, repeats).at(2), 0.1);
-  // Tokens 3 and 0 are '$' and '!'. The one token after this breaker is too
-  // short a repetition.
+  // Tokens 3 and 0 spell the breaker "$!". Only one token follows it, which is
+  // too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // A breaker counts once, although a longer one makes its bytes stay in the
-  // text that is searched. The two tokens after '!' are a repetition.
+  // The search for the longer breaker keeps the '!' in its text, but must find
+  // it only once. The two tokens after the '!' are a repetition.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
   EXPECT_LT(distribution(options, logits, after).at(3), 0.1);
@@ -283,8 +283,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
     for (int32_t id : history) {
       sampler->accept(id);
     }
-    // The history begins and ends with 4, 1, so history[2] would repeat it. It
-    // is penalised by 1 unless it contains a breaker.
+    // The history begins and ends with 4, 1, so history[2] would repeat what
+    // followed. DRY lowers its logit by 1 unless it contains a breaker.
     std::vector<float> two(257, -HUGE_VALF);
     two[static_cast<size_t>(history[2])] = 0.5F;
     two[7] = 0;

@@ -14,7 +14,8 @@ TEST(Exponentials, AreAsExactAsTheirArgument) {
   std::mt19937 random(9);
   std::uniform_real_distribution<float> uniform(-30, 12);
   for (double scale : {1.0, 0.3, 7.0, 16.0}) {
-    // These counts leave each remainder for vectors of 4 elements.
+    // Divided by 4, the number of elements in a vector, these counts leave the
+    // remainders 0, 1, 2 and 3.
     for (size_t count : {1, 2, 3, 5, 1000, 1001}) {
       std::vector<Candidate> candidates(count);
       for (Candidate &candidate : candidates) {

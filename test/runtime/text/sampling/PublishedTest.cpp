@@ -1,7 +1,7 @@
 //===- PublishedTest.cpp - the numbers of llama.cpp's own test ------------===//
 //
-// The probabilities are from tests/test-sampling.cpp of llama.cpp, as of
-// October 2026, which gives those before and after each sampler, rounded to six
+// The probabilities before and after each sampler are from the file
+// tests/test-sampling.cpp of llama.cpp (October 2026), which rounds them to six
 // digits. Some of its results do not add up to 1. Here they do.
 //
 //===----------------------------------------------------------------------===//
@@ -192,7 +192,7 @@ TEST(PublishedSampling, QueuesOfThree) {
   EXPECT_EQ(kept("m", 0, 1, 0.1F), 9000U);
   EXPECT_EQ(kept("m", 0, 1, 9997.9F / 9999.0F), 2U);
   for (const char *letters : {"kp", "kpm", "kmp", "mkp"}) {
-    // 80 of the 100 best tokens have 80 percent of their probability.
+    // The 100 best tokens are about equally likely, so top-p 0.8 keeps 80.
     EXPECT_EQ(kept(letters, 100, 0.8F, 0.1F), 80U) << letters;
   }
   for (const char *letters : {"km", "pk", "mk", "pkm", "pmk", "mpk"}) {

@@ -18,9 +18,9 @@ bool runsHere(const std::vector<std::string> &features) {
   });
 }
 
-/// Checks that the loop of `kind` for `features` adds `products` products per
-/// iteration. If this machine lacks the features, only checks that there is a
-/// loop.
+/// Checks that each iteration of the arithmetic loop for `kind` and `features`
+/// adds `products` products. If this machine lacks the features, only checks
+/// that there is such a loop.
 void checkProducts(Arithmetic kind, const std::vector<std::string> &features,
                    uint64_t products) {
   const ArithmeticLoop loop = arithmeticLoop(kind, features);
