@@ -1,6 +1,7 @@
 //===- DecodeAttention.cpp - attention over pages of 64 positions ---------===//
 #include "codegen/cuda/DecodeAttention.h"
 
+#include "codegen/cuda/AttentionHeads.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/Literals.h"
 
@@ -270,47 +271,23 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 }
 )";
 
-constexpr float kLog2E = 0x1.715476p+0F;
-
 Status checkSpec(const DecodeAttention &spec, const CudaTarget &target) {
-  const KvPages &pages = spec.pages;
-  const std::string where =
-      "attention for " + std::string(target.name) + " does not support ";
-  if (pages.headDim < 1 || pages.headDim > kMaxHeadDim || pages.kvHeads < 1 ||
-      pages.kvHeads > 1024 || spec.queryHeads < 1 || spec.queryHeads > 1024 ||
-      spec.queryHeads % pages.kvHeads != 0) {
-    return unsupportedError(
-        where + std::to_string(spec.queryHeads) + " query heads and " +
-        std::to_string(pages.kvHeads) + " KV heads of " +
-        std::to_string(pages.headDim) + " elements; heads may have 1 to " +
-        std::to_string(kMaxHeadDim) +
-        " elements, and there must be 1 to 1024 query heads, a multiple of the "
-        "KV heads");
-  }
-  if (pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
-      pages.tablePages < 1 ||
-      spec.queryStride < spec.queryHeads * pages.headDim ||
-      spec.queryStride > 1U << 20) {
-    return unsupportedError(
-        where + "KV pages of " + std::to_string(pages.pageBytes) + " bytes, " +
-        std::to_string(pages.tablePages) + " pages per sequence and queries " +
-        std::to_string(spec.queryStride) +
-        " floats apart; pages must hold a layer's " +
-        std::to_string(kvLayerBytes(pages)) +
-        " bytes and be a multiple of 16 bytes apart, and queries at most 2^20 "
-        "floats apart without overlap");
-  }
+  const std::string where = "attention for " + std::string(target.name);
+  AIR_RETURN_IF_ERROR(checkAttentionHeads(spec.queryHeads, spec.pages,
+                                          spec.queryStride, where));
   if (spec.tokens < 1 || spec.tokens > 8 || spec.tokensPerSequence < 1 ||
       spec.tokens % spec.tokensPerSequence != 0 || spec.splits < 1 ||
       spec.splits > 64 || spec.warps < 1 || spec.warps > 16) {
     return unsupportedError(
-        where + std::to_string(spec.tokens) + " tokens (1 to 8) with " +
-        std::to_string(spec.tokensPerSequence) + " per sequence (a divisor), " +
-        std::to_string(spec.splits) + " ranges (1 to 64) and " +
-        std::to_string(spec.warps) + " warps (1 to 16)");
+        where + " does not support " + std::to_string(spec.tokens) +
+        " tokens (1 to 8) with " + std::to_string(spec.tokensPerSequence) +
+        " per sequence (a divisor), " + std::to_string(spec.splits) +
+        " ranges (1 to 64) and " + std::to_string(spec.warps) +
+        " warps (1 to 16)");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where + "dependent launches");
+    return unsupportedError(where +
+                            ": the target does not support dependent launches");
   }
   return Status::ok();
 }
