@@ -48,8 +48,13 @@ std::string dependentLaunchText(bool dependentLaunch) {
 std::string_view copyText(const CudaTarget &target) {
   return target.hasAsyncCopy ? R"(
 AP_DEVICE void copyPieces(u8 *to, const u8 *from, u32 bytes, u32 lane) {
-  for (u32 i = lane * 16; i < bytes; i += 512) {
-    ap_async_copy16(to + i, from + i);
+  to += lane * 16;
+  from += lane * 16;
+#pragma unroll
+  for (u32 i = 0; i < bytes; i += 512) {
+    if (i + 512 <= bytes || i + lane * 16 < bytes) {
+      ap_async_copy16(to + i, from + i);
+    }
   }
 }
 AP_DEVICE void endCopies() { ap_async_commit(); }
@@ -57,9 +62,13 @@ template <int pending> AP_DEVICE void waitForCopies() { ap_async_wait<pending>()
 )"
                              : R"(
 AP_DEVICE void copyPieces(u8 *to, const u8 *from, u32 bytes, u32 lane) {
-#pragma unroll 4
-  for (u32 i = lane * 16; i < bytes; i += 512) {
-    *(Word4 *)(to + i) = *(const Word4 *)(from + i);
+  to += lane * 16;
+  from += lane * 16;
+#pragma unroll
+  for (u32 i = 0; i < bytes; i += 512) {
+    if (i + 512 <= bytes || i + lane * 16 < bytes) {
+      *(Word4 *)(to + i) = *(const Word4 *)(from + i);
+    }
   }
 }
 AP_DEVICE void endCopies() {}

@@ -160,7 +160,7 @@ TEST_F(PrefillStep, KernelsHaveNoMoreInstructionsThanCommitted) {
     uint64_t q4k, q6k, attention;
   };
   for (const Figure &figure :
-       {Figure{"sm_86", 770, 970, 1820}, Figure{"sm_90a", 1570, 1830, 1840}}) {
+       {Figure{"sm_86", 720, 960, 2000}, Figure{"sm_90a", 1450, 1940, 2040}}) {
     const CudaTarget target = *cudaTarget(figure.target);
     const auto expectAtMost = [&](const Result<CudaKernel> &kernel,
                                   uint64_t most) {
