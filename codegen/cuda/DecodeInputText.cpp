@@ -234,7 +234,20 @@ AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
 AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
   const u32 (&high)[4] = rounded.high;
   const u32 (&low)[4] = rounded.low;
-  if (kHalves) {
+  if (kCoreMatrices) {
+    // Of the 8 k of a core matrix, lane 4g+t has 2t and 2t+1. The columns of a
+    // lane are in two core matrices after one another.
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i) {
+      const u32 matrix = kHalves ? at % 4 / 2 * 2 + i % 2 : i;
+      const u32 t = kHalves ? at % 2 * 2 + i / 2 : at % 4;
+      u8 *to = row + (at / 4) * kBlockStride + matrix * 128 + t * 4;
+      *(u32 *)to = high[i];
+      if (kSplitActivations) {
+        *(u32 *)(to + kXLow) = low[i];
+      }
+    }
+  } else if (kHalves) {
     // In every 32 columns, lane 4g+t needs columns 4t to 4t+3 of the first 16
     // and of the second 16, so these are stored next to each other.
     u8 *to = row + (at / 4) * kBlockStride + (at % 2) * 32 + (at % 4) / 2 * 8;

@@ -35,9 +35,11 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 
 /// Returns the text of the constants that describe activations in this form:
 /// kHalves, kSplitActivations, kBfloat, kEvenFactor, kOddFactor, those of the
-/// sums (kSum...) for `tokens` tokens, and kBlockStride.
+/// sums (kSum...) for `tokens` tokens, kBlockStride, and kCoreMatrices. The
+/// latter says that the 32 columns of a block are stored as four core matrices
+/// of wgmma, two for each of two multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
-                         uint32_t blockStride);
+                         uint32_t blockStride, bool coreMatrices = false);
 
 /// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnits and
 /// totalOf. Besides the constants of the dtype's ActivationForm, it uses
@@ -45,8 +47,10 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// how many groups of 8 tokens), kLazy (whether weights stay in shared memory
 /// until they are multiplied), kGroupStride and kBlockStride (the bytes from
 /// a lane's activations of one group, or of one block of 32 columns, to the
-/// next), and kXLow (those from the activations to their remainders).
-std::string unitText(DType dtype);
+/// next), and kXLow (those from the activations to their remainders). With
+/// `wgmma`, four warps multiply together, and activations are as
+/// kCoreMatrices describes them.
+std::string unitText(DType dtype, bool wgmma = false);
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads
 /// weights.

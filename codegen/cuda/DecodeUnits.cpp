@@ -11,7 +11,7 @@ namespace {
 constexpr float kSubnormal = 0x1p-24F;
 
 // Every dtype's text defines these for the common text kMultiply:
-//   Unit, loadUnit  a T16 unit in the registers of a warp
+//   Unit, loadUnit  a lane's part of a T16 unit
 //   blockOf         the A operands of the 32 columns of block i of a unit, and
 //                   the factors for the sums of rows g and g+8
 //   minimaOf        where activations are summed as halves, the minima of a
@@ -22,11 +22,11 @@ constexpr float kSubnormal = 0x1p-24F;
 //   kUnitValue      what the codes' sums are multiplied by in the end
 //   multiply        the mma instruction
 constexpr const char *kParts = R"(
-// The parts of a unit that belong to a lane: planes of 16 bytes, and words. If
-// weights are in shared memory until they are multiplied (kLazy), these are
-// only addresses, and few registers hold weights. The blocks of a unit are then
-// multiplied in a loop, two at a time, because code for the whole unit would
-// still be reordered until it needs all registers.
+// The parts of a unit that a lane reads: planes of 16 bytes, and words. With
+// kLazy, a unit only has their addresses in shared memory, and each part is
+// read where it is used, so few registers hold weights. The blocks of a unit
+// are then multiplied in a loop, two at a time. If the loop were unrolled, the
+// compiler would move reads to its beginning until no register is left.
 constexpr u32 kBlockUnroll = kLazy ? 2 : 8;
 template <u32 count> struct HeldPlanes {
   Word4 planes[count];
@@ -145,13 +145,9 @@ AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
 }
 )";
 
-constexpr const char *kMultiply = R"(
-AP_DEVICE void multiplyBlock(float (&c)[4], const Block &block, const Word4 &b) {
-  multiply(c, block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
-  multiply(c, block.a[4], block.a[5], block.a[6], block.a[7], b.z, b.w);
-}
-AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
-                             const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
+constexpr const char *kMinima = R"(
+AP_DEVICE void multiplyMinima(Sums (&sums)[kRowTiles][kTokenGroups],
+                              const Unit (&units)[kRowTiles], const u8 *entries) {
   if (kSumsAsHalves) {
     // One mma multiplies the minimum of each of 8 blocks by the mean of that
     // block's 32 activations. Along the k dimension of the mma, elements 0 to 7
@@ -164,11 +160,22 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
       for (u32 tile = 0; tile < kRowTiles; ++tile) {
         const Block m = minimaOf(units[tile]);
         float c[4] = {0, 0, 0, 0};
-        multiply(c, m.a[0], m.a[1], m.a[2], m.a[3], means.x, means.y);
+        ap_mma_f16(c, m.a[0], m.a[1], m.a[2], m.a[3], means.x, means.y);
         addScaled(sums[tile][group].of[0], c, m.first, m.second);
       }
     }
   }
+}
+)";
+
+constexpr const char *kMultiply = R"(
+AP_DEVICE void multiplyBlock(float (&c)[4], const Block &block, const Word4 &b) {
+  multiply(c, block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
+  multiply(c, block.a[4], block.a[5], block.a[6], block.a[7], b.z, b.w);
+}
+AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
+                             const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
+  multiplyMinima(sums, units, entries);
 #pragma unroll kBlockUnroll
   for (u32 i = 0; i < kUnitColumns / 32; ++i) {
     constexpr float kOddFactor = kNibbles && kParities == 1 ? 0.0625f : 1;
@@ -204,6 +211,50 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
       }
     }
   }
+}
+)";
+
+// The same with wgmma, by a warpgroup whose warps have a tile of 16 rows each.
+constexpr const char *kWgmmaMultiply = R"(
+AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
+                             const u8 *entries) {
+  multiplyMinima(sums, units, entries);
+#pragma unroll kBlockUnroll
+  for (u32 i = 0; i < kUnitColumns / 32; ++i) {
+    constexpr float kOddFactor = kNibbles && kParities == 1 ? 0.0625f : 1;
+    const float factor = i % 2 == 0 ? 1 : kOddFactor;
+    const Block block = blockOf(units[0], i);
+    const u8 *b = x + i * kBlockStride;
+    float c[kTokenGroups][4];
+#pragma unroll
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      beginSum(c[group], entries + group * kGroupStride + i * kSumEntry);
+    }
+    ap_wgmma_begin(c);
+    multiplyBlock(c, block, b);
+    if (kSplitActivations) {
+      multiplyBlock(c, block, b + kXLow);
+    }
+    ap_wgmma_end(c);
+#pragma unroll
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      addScaled(sums[0][group].of[i % kParities], c[group], factor * block.first,
+                factor * block.second);
+    }
+  }
+}
+)";
+
+constexpr const char *kWgmmaHalf = R"(
+AP_DEVICE void multiplyBlock(float (&c)[kTokenGroups][4], const Block &block, const u8 *b) {
+  ap_wgmma_f16(c, block.a[0], block.a[1], block.a[2], block.a[3], b, kGroupStride);
+  ap_wgmma_f16(c, block.a[4], block.a[5], block.a[6], block.a[7], b + 256, kGroupStride);
+}
+)";
+constexpr const char *kWgmmaBfloat = R"(
+AP_DEVICE void multiplyBlock(float (&c)[kTokenGroups][4], const Block &block, const u8 *b) {
+  ap_wgmma_bf16(c, block.a[0], block.a[1], block.a[2], block.a[3], b, kGroupStride);
+  ap_wgmma_bf16(c, block.a[4], block.a[5], block.a[6], block.a[7], b + 256, kGroupStride);
 }
 )";
 
@@ -456,7 +507,7 @@ AP_DEVICE u32 highCodes(u32 word, u32 upper, u32 shift) {
 }
 )";
 
-constexpr const char *kQ6_KMultiply = R"(
+constexpr const char *kQ6_KHalves = R"(
 // The A operands of columns 16f to 16f+15 of a block of 32 columns, and the
 // scales of rows g and g+8.
 struct Half { u32 a[4]; float first, second; };
@@ -477,6 +528,9 @@ AP_DEVICE Half halfOf(const Unit &unit, u32 i, u32 f) {
            highCodes(w1, u1, 8)},
           first, second};
 }
+)";
+
+constexpr const char *kQ6_KWarps = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
   // With a single accumulator, its sums are multiplied by d once for the whole
@@ -521,6 +575,36 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
   if (kLate) {
     addScaled(sums[0][0].of[0], late[0], d[0][0], d[0][1]);
     addScaled(sums[0][0].of[0], late[1], 0.0625f * d[0][0], 0.0625f * d[0][1]);
+  }
+}
+)";
+
+constexpr const char *kQ6_KWgmma = R"(
+AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
+                             const u8 *entries) {
+  const float d0 = ap_float_of_half(units[0].super & 0xffff);
+  const float d1 = ap_float_of_half(units[0].super >> 16);
+#pragma unroll kBlockUnroll
+  for (u32 i = 0; i < 8; ++i) {
+    const float factor = i % 2 == 0 ? 1 : 0.0625f;
+#pragma unroll
+    for (u32 f = 0; f < 2; ++f) {
+      const Half half = halfOf(units[0], i, f);
+      float c[kTokenGroups][4];
+#pragma unroll
+      for (u32 group = 0; group < kTokenGroups; ++group) {
+        beginSum(c[group], entries + group * kGroupStride + (2 * i + f) * kSumEntry);
+      }
+      ap_wgmma_begin(c);
+      ap_wgmma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3],
+                   x + i * kBlockStride + f * 256, kGroupStride);
+      ap_wgmma_end(c);
+#pragma unroll
+      for (u32 group = 0; group < kTokenGroups; ++group) {
+        addScaled(sums[0][group].of[0], c[group], factor * d0 * half.first,
+                  factor * d1 * half.second);
+      }
+    }
   }
 }
 )";
@@ -622,7 +706,7 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 }
 
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
-                         uint32_t blockStride) {
+                         uint32_t blockStride, bool coreMatrices) {
   std::string text;
   literal(text, "kHalves", form.halves);
   literal(text, "kSplitActivations", form.split);
@@ -635,19 +719,24 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   literal(text, "kEvenFactor", form.evenFactor);
   literal(text, "kOddFactor", form.oddFactor);
   literal(text, "kBlockStride", blockStride);
+  literal(text, "kCoreMatrices", coreMatrices);
   return text;
 }
 
-std::string unitText(DType dtype) {
-  const std::string plain = std::string(kNoMinima) + kSums + kMultiply;
-  const std::string withMinima = std::string(kSums) + kMultiply;
-  const std::string parts = kParts;
-  const std::string common = parts + kBlock + kHalfMultiply;
+std::string unitText(DType dtype, bool wgmma) {
+  const bool bfloat = dtype == DType::BF16;
+  const std::string parts = std::string(kParts) + kBlock;
+  const std::string common =
+      parts + (wgmma    ? (bfloat ? kWgmmaBfloat : kWgmmaHalf)
+               : bfloat ? kBfloatMultiply
+                        : kHalfMultiply);
+  const std::string withMinima =
+      std::string(kSums) + kMinima + (wgmma ? kWgmmaMultiply : kMultiply);
+  const std::string plain = kNoMinima + withMinima;
   switch (dtype) {
   case DType::F16:
-    return common + kElements16 + plain;
   case DType::BF16:
-    return parts + kBlock + kBfloatMultiply + kElements16 + plain;
+    return common + kElements16 + plain;
   case DType::Q4_0:
     return common + kNibbleValue + kQ4_0 + plain;
   case DType::Q4_1:
@@ -672,7 +761,8 @@ std::string unitText(DType dtype) {
     return common + kNibbleValue + kQ5_KLoad + kFiveBits + kCodes + kQ45_K +
            withMinima;
   case DType::Q6_K:
-    return parts + kByteValue + kQ6_K + kSums + kQ6_KMultiply;
+    return std::string(kParts) + kByteValue + kQ6_K + kSums + kQ6_KHalves +
+           (wgmma ? kQ6_KWgmma : kQ6_KWarps);
   case DType::MXFP4:
     return common + kMXFP4 + plain;
   default:

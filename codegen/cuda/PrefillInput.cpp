@@ -44,7 +44,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     Rounded rounded;
     float sum = roundActivations(rounded, f);
     if (inside) {
-      storeActivations(chunk + token % 8 * 64, at, rounded);
+      storeActivations(chunk + token % 8 * (kCoreMatrices ? 16 : 64), at, rounded);
     }
     if (kSumColumns != 0) {
       sum = sumOfColumns(sum);
@@ -82,12 +82,16 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
         where + " does not split activations with weights of dtype " +
         std::string(info(spec.dtype).name) + "; only F16 weights support it");
   }
+  if (spec.wgmma && !target.hasWgmma) {
+    return unsupportedError(where + ": the target does not have wgmma");
+  }
   if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
     return unsupportedError(
         where +
         " cannot use BF16: the target's tensor cores do not support it");
   }
   operands.form.split |= spec.splitActivations;
+  operands.wgmma = spec.wgmma;
   operands.units =
       static_cast<uint32_t>(t16UnitsPerTile(operands.unit, spec.columns));
   operands.lowOffset = 8 * 2 * operands.unit.columns;
@@ -98,7 +102,7 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
 }
 
 std::string operandLiterals(const PrefillOperands &operands) {
-  std::string text = formLiterals(operands.form, 8, 32 * 16);
+  std::string text = formLiterals(operands.form, 8, 32 * 16, operands.wgmma);
   literal(text, "kUnits", operands.units);
   literal(text, "kUnitColumns", operands.unit.columns);
   literal(text, "kXLow", operands.lowOffset);
@@ -109,7 +113,7 @@ std::string operandLiterals(const PrefillOperands &operands) {
 
 Result<uint64_t> prefillOperandBytes(const PrefillInput &spec) {
   AIR_ASSIGN_OR_RETURN(const PrefillOperands operands,
-                       prefillOperands(spec, cudaTargets().back(),
+                       prefillOperands(spec, *cudaTarget("sm_90a"),
                                        "the input of a prefill matmul"));
   return uint64_t{divideUp(spec.maxTokens, 8)} * operands.units *
          operands.chunkBytes;
@@ -128,6 +132,7 @@ std::string prefillInputName(const PrefillInput &spec,
     add("e", std::bit_cast<uint32_t>(spec.epsilon));
   }
   name += spec.splitActivations ? "_split" : "";
+  name += spec.wgmma ? "_wgmma" : "";
   return name + (spec.dependentLaunch ? "_d" : "");
 }
 

@@ -6,6 +6,9 @@
 #include "codegen/cuda/Literals.h"
 #include "codegen/cuda/PrefillOperands.h"
 
+#include <algorithm>
+#include <bit>
+
 namespace air::codegen::cuda {
 namespace {
 
@@ -65,6 +68,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 #pragma unroll 1
   for (u32 unit = 0; unit < kUnits; ++unit) {
     waitForCopies<(kAhead > 1 ? kAhead - 1 : 0)>();
+    publishCopies();
     ap_barrier();
     if (unit + kAhead < kUnits) {
       const u32 free = slot == 0 ? kAhead : slot - 1;
@@ -74,6 +78,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     endCopies();
     if (kAhead == 0) {
       waitForCopies<0>();
+      publishCopies();
       ap_barrier();
     }
     const u8 *from = shared + slot * kSlotBytes;
@@ -84,7 +89,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     }
     const u8 *chunk =
         from + kBlockTiles * kUnitBytes + tokenWarp * kTokenGroups * kChunkBytes;
-    multiplyUnits(sums, units, chunk + lane * 16,
+    multiplyUnits(sums, units, chunk + (kCoreMatrices ? 0 : lane * 16),
                   chunk + kChunkSums + (kSumsAsHalves ? g * 32 + t * 8 : t * 16));
     slot = slot + 1 == kStages ? 0 : slot + 1;
   }
@@ -116,12 +121,20 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 }
 )";
 
+constexpr const char *kPublishForWgmma = R"(
+AP_DEVICE void publishCopies() { ap_wgmma_publish(); }
+)";
+constexpr const char *kPublishNothing = R"(
+AP_DEVICE void publishCopies() {}
+)";
+
 PrefillInput inputOf(const PrefillMatMul &spec) {
   PrefillInput input;
   input.dtype = spec.dtype;
   input.columns = spec.columns;
   input.maxTokens = spec.maxTokens;
   input.splitActivations = spec.splitActivations;
+  input.wgmma = spec.wgmma;
   input.dependentLaunch = spec.dependentLaunch;
   return input;
 }
@@ -174,6 +187,16 @@ Status checkSpec(const PrefillMatMul &spec, const std::string &where) {
                             " groups of tokens (together 1 to 16), " +
                             std::to_string(tiling.stages) + " stages (1 to 8)");
   }
+  if (spec.wgmma && (tiling.rowTiles != 1 || tiling.rowWarps % 4 != 0 ||
+                     !std::has_single_bit(tiling.tokenGroups))) {
+    return unsupportedError(where + " with wgmma does not support " +
+                            std::to_string(tiling.rowWarps) +
+                            " warps along the rows (a multiple "
+                            "of 4), each with " +
+                            std::to_string(tiling.rowTiles) + " tiles (1) by " +
+                            std::to_string(tiling.tokenGroups) +
+                            " groups of tokens (a power of two)");
+  }
   return Status::ok();
 }
 
@@ -191,7 +214,15 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   const uint32_t groups = divideUp(spec.maxTokens, 8);
   tiling = {.rowWarps = 4, .rowTiles = 2, .tokenGroups = 2, .stages = 2};
   tiling.tokenWarps = groups > 4 ? 2 : 1;
-  const uint32_t mostGroups = large ? 8 : 4;
+  uint32_t mostGroups = large ? 8 : 4;
+  uint32_t leastWarps = 1;
+  if (spec.wgmma) {
+    tiling.rowWarps = 8;
+    tiling.rowTiles = 1;
+    tiling.tokenWarps = 1;
+    mostGroups = 16;
+    leastWarps = 4;
+  }
   while (tiling.tokenGroups < mostGroups &&
          tiling.tokenWarps * tiling.tokenGroups < groups) {
     tiling.tokenGroups *= 2;
@@ -214,7 +245,7 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   while (!fits() && tiling.rowTiles > 1) {
     tiling.rowTiles /= 2;
   }
-  while (!fits() && tiling.rowWarps > 1) {
+  while (!fits() && tiling.rowWarps > leastWarps) {
     tiling.rowWarps /= 2;
   }
   // Blocks become smaller until there is one for each multiprocessor.
@@ -226,7 +257,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   while (blocks() < multiprocessors && tiling.rowTiles > 1) {
     tiling.rowTiles /= 2;
   }
-  while (blocks() < multiprocessors && tiling.rowWarps > 2) {
+  while (blocks() < multiprocessors &&
+         tiling.rowWarps > std::max(2U, leastWarps)) {
     tiling.rowWarps /= 2;
   }
   while (tiling.stages < 4) {
@@ -256,6 +288,7 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
   add("", tiling.tokenGroups);
   add("s", tiling.stages);
   name += spec.splitActivations ? "_split" : "";
+  name += spec.wgmma ? "_wgmma" : "";
   name += spec.hasBias ? "_bias" : "";
   name += outputName(spec.output);
   return name + (spec.dependentLaunch ? "_d" : "");
@@ -320,9 +353,10 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   literal(text, "kBias", spec.hasBias);
   text += dependentLaunchText(spec.dependentLaunch) + "#define KERNEL_NAME " +
           kernel.name + "\n" + bindingsText(more) + std::string(intrinsics) +
-          std::string(takeText(WeightFetch::AsyncCopy)) + unitText(spec.dtype) +
-          std::string(copyText(target)) + std::string(storeText(spec.output)) +
-          kText;
+          std::string(takeText(WeightFetch::AsyncCopy)) +
+          unitText(spec.dtype, spec.wgmma) + std::string(copyText(target)) +
+          (spec.wgmma ? kPublishForWgmma : kPublishNothing) +
+          std::string(storeText(spec.output)) + kText;
   return kernel;
 }
 

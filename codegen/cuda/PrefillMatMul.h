@@ -18,13 +18,15 @@
 //
 // The activations between the two kernels, "operands", consist of chunks. Chunk
 // [g][u] holds tokens 8g to 8g+7 and the columns of T16 unit u:
-//   - for every 32 columns, 16 bytes for each lane of a warp: lane 4t+j of the
-//     warp has four pairs of columns of token 8g+t, in the order of the unit's
-//     weights (codegen/layout/T16.h);
+//   - for every 32 columns, 16 bytes for each lane of a warp, where lane 4t+j
+//     has eight columns of token 8g+t, in the order of the unit's weights
+//     (codegen/layout/T16.h); or, for wgmma, the four core matrices of 8 tokens
+//     by 8 columns that two multiplications read;
 //   - if activations are sums of two numbers, the same for the second numbers;
 //   - the sums of the activations that the dtype's zero points or minima need.
 // Columns beyond the matrix are 0, and tokens beyond the last one repeat it.
-// The power of two of each token, "scales", is a separate array.
+// A separate array, "scales", has a factor for each token, which undoes the
+// power of two in the results.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLMATMUL_H
@@ -44,6 +46,7 @@ struct PrefillInput {
   MatMulInput input = MatMulInput::Float; ///< any but Half
   float epsilon = 0;                      ///< of RmsNorm and LayerNorm
   bool splitActivations = false;          ///< as in DecodeMatMul
+  bool wgmma = false;                     ///< as in PrefillMatMul
   bool dependentLaunch = false;           ///< as in DecodeMatMul
 };
 
@@ -80,6 +83,10 @@ struct PrefillMatMul {
   uint32_t columns = 0;   ///< as in DecodeMatMul
   uint32_t maxTokens = 0; ///< 1 to kMaxPrefillTokens
   bool splitActivations = false;
+  /// Whether warpgroups of four warps multiply with wgmma (sm_90a). This takes
+  /// the activations in another order. A warp then has one tile of rows,
+  /// rowWarps is a multiple of 4, and tokenGroups is a power of two.
+  bool wgmma = false;
   MatMulOutput output = MatMulOutput::Store; ///< any but Heads
   bool hasBias = false;                      ///< as in DecodeMatMul
   bool dependentLaunch = false;              ///< as in DecodeMatMul
@@ -97,8 +104,8 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
                               const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "weights", "operands" and
-/// "scales" (of a PrefillInput with the same dtype, columns and
-/// splitActivations), "y" (float32 [M][rows]), "token_count" (uint32 M) and, if
+/// "scales" (of a PrefillInput with the same dtype, columns, splitActivations
+/// and wgmma), "y" (float32 [M][rows]), "token_count" (uint32 M) and, if
 /// the kernel has one, "bias". Thread blocks whose tokens are all beyond the
 /// last one do nothing, so a launch may leave out those at the end of gridX.
 /// Errors are those of generateDecodeMatMul.

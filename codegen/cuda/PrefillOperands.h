@@ -15,6 +15,7 @@ namespace air::codegen::cuda {
 struct PrefillOperands {
   T16Unit unit;
   ActivationForm form;
+  bool wgmma;
   uint32_t units;      ///< units of a tile of rows
   uint32_t lowOffset;  ///< of the second numbers, within a chunk
   uint32_t sumOffset;  ///< of the sums, within a chunk

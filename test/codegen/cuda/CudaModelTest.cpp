@@ -142,7 +142,9 @@ TEST_P(TinyPrompt, PrefillsAndThenDecodes) {
   const Result<DenseModel> model =
       readDenseModel(pathOf(GetParam(), ".gguf"), true);
   ASSERT_TRUE(model.isOk()) << model.status().message();
-  const BatchShape shape = {.sequences = 2, .maxPrefill = 24};
+  const BatchShape shape = {.sequences = 2,
+                            .maxPrefill = 24,
+                            .wgmma = std::string_view(GetParam()) == "qwen3"};
   Result<EmulatedModel> device = EmulatedModel::create(*model, shape);
   ASSERT_TRUE(device.isOk()) << device.status().message();
   const uint64_t width = model->vocabulary;

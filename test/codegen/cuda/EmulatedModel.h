@@ -14,6 +14,7 @@ struct BatchShape {
   uint32_t tokensPerSequence = 1;
   uint32_t contextPages = 2; ///< KV pages of a sequence
   uint32_t maxPrefill = 0;   ///< tokens of a prefill; 0 if there is none
+  bool wgmma = false;        ///< as in PrefillMatMul
   uint32_t tokens() const { return sequences * tokensPerSequence; }
 };
 

@@ -62,6 +62,7 @@ Status EmulatedModel::addPrefill(const DenseModel &model,
     first.input = input;
     first.epsilon = input == MatMulInput::RmsNorm ? epsilon : 0;
     first.splitActivations = true;
+    first.wgmma = shape.wgmma;
     first.dependentLaunch = true;
     AIR_ASSIGN_OR_RETURN(const uint64_t bytes, prefillOperandBytes(first));
     std::vector<uint8_t> &operands = memory["p.operands"];
@@ -79,10 +80,11 @@ Status EmulatedModel::addPrefill(const DenseModel &model,
     second.columns = columns;
     second.maxTokens = most;
     second.splitActivations = true;
+    second.wgmma = shape.wgmma;
     second.output = output;
     second.hasBias = !bias.empty();
     second.dependentLaunch = true;
-    second.tiling = {2, 1, 1, 2, 2};
+    second.tiling = {shape.wgmma ? 4U : 2U, 1, 1, 2, 2};
     buffers["weights"] = weights;
     buffers["y"] = y;
     if (!bias.empty()) {

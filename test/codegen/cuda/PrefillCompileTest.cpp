@@ -69,6 +69,8 @@ protected:
     ASSERT_TRUE(code.isOk()) << code.status().message();
     EXPECT_EQ(code->resources.spillBytes, 0U);
     EXPECT_EQ(code->resources.stackBytes, 0U);
+    // The assembler's warning that it must wait after every wgmma.
+    EXPECT_EQ(code->log.find("serializ"), std::string::npos) << code->log;
     // The hardware allocates registers per warp, in units of 256.
     EXPECT_LE((code->resources.registers * 32 + 255) / 256 * 256 *
                   kernel->threads / 32,
@@ -95,6 +97,25 @@ TEST_F(PrefillStep, MatMulsOfEveryDTypeFitTheirTargetsWithoutSpills) {
     }
   }
   EXPECT_GE(compiled, 7 * 13 / 3U);
+}
+
+TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
+  const CudaTarget target = *cudaTarget("sm_90a");
+  uint32_t index = 0;
+  for (const uint32_t tokens : {64U, 512U, 16U}) {
+    for (const DType dtype : t16DTypes()) {
+      if (leavesOut(index++)) {
+        continue;
+      }
+      PrefillMatMul spec = matMulOf(dtype, tokens, target);
+      spec.wgmma = true;
+      spec.splitActivations = dtype == DType::F16;
+      spec.tiling = defaultPrefillTiling(spec, target, 108);
+      expectFits(generatePrefillMatMul(spec, target, deviceIntrinsicsText()),
+                 target);
+    }
+  }
+  EXPECT_GE(compiled, 13U);
 }
 
 TEST_F(PrefillStep, AttentionFitsItsTargetsWithoutSpills) {

@@ -30,6 +30,7 @@ Result<Case> makeCase(const PrefillInput &input, PrefillMatMul matMul,
   matMul.columns = input.columns;
   matMul.maxTokens = input.maxTokens;
   matMul.splitActivations = input.splitActivations;
+  matMul.wgmma = input.wgmma;
   matMul.dependentLaunch = input.dependentLaunch;
   AIR_ASSIGN_OR_RETURN(CudaKernel first,
                        generatePrefillInput(input, target, intrinsics));
@@ -69,8 +70,8 @@ Status runCase(const emulator::Library &library, const Case &one,
 class EveryDType : public ::testing::TestWithParam<DType> {};
 
 // The shapes cover partial tiles, units and groups of tokens, warps without
-// work, thread blocks beyond the last token, and targets with and without
-// asynchronous copies.
+// work, thread blocks beyond the last token, targets with and without
+// asynchronous copies, and wgmma.
 TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
   const DType dtype = GetParam();
   const uint32_t block = info(dtype).blockElements;
@@ -79,14 +80,23 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     uint32_t rows, columns, tokens, maxTokens;
     PrefillTiling tiling;
     const char *target;
+    bool wgmma = false;
   };
   // Row warps, row tiles, token warps, token groups, stages.
   const std::vector<Shape> shapes = {
       {37, block == 1 ? 328 : block * 3, 9, 40, {2, 1, 1, 2, 2}, "sm_90a"},
       {53, unit * 3, 27, 27, {2, 2, 2, 2, 3}, "sm_80"},
       {16, unit * 2, 1, 16, {1, 1, 2, 1, 4}, "sm_120"},
-      {50, unit, 40, 64, {1, 4, 1, 4, 1}, "sm_86"},
+      {50, unit, 40, 64, {1, 3, 1, 2, 1}, "sm_86"},
       {33, unit + (block == 1 ? 8 : 0), 17, 24, {3, 1, 1, 3, 2}, "sm_75"},
+      {70,
+       block == 1 ? 200 : unit * 2,
+       21,
+       24,
+       {4, 1, 1, 2, 2},
+       "sm_90a",
+       true},
+      {20, unit, 19, 64, {4, 1, 2, 1, 1}, "sm_90a", true},
   };
   std::vector<Case> cases;
   for (const Shape &shape : shapes) {
@@ -95,6 +105,7 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     input.dtype = dtype;
     input.columns = shape.columns;
     input.maxTokens = shape.maxTokens;
+    input.wgmma = shape.wgmma;
     input.dependentLaunch = target.hasDependentLaunch;
     PrefillMatMul matMul;
     matMul.rows = shape.rows;
@@ -150,6 +161,7 @@ struct Operation {
   MatMulOutput output;
   bool bias, split;
   double size = 1; ///< magnitude of the activations
+  bool wgmma = false;
 };
 
 TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
@@ -167,6 +179,8 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
       {DType::Q4_K, 37, 768, 9, RmsNorm, GeluGlu, false, false},
       {DType::Q5_K, 40, 512, 16, Float, Add, true, false, 1e5},
       {DType::Q6_K, 33, 512, 18, RmsNorm, Add, false, false},
+      {DType::F16, 37, 192, 20, RmsNorm, SiluGlu, true, true, 1, true},
+      {DType::Q5_K, 75, 256, 11, LayerNorm, Add, true, false, 1, true},
   };
   const CudaTarget target = *cudaTarget("sm_90a");
   std::vector<Case> cases;
@@ -178,12 +192,13 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     input.input = operation.input;
     input.epsilon = 1e-5F;
     input.splitActivations = operation.split;
+    input.wgmma = operation.wgmma;
     input.dependentLaunch = true;
     PrefillMatMul matMul;
     matMul.rows = operation.rows;
     matMul.output = operation.output;
     matMul.hasBias = operation.bias;
-    matMul.tiling = {2, 1, 1, 2, 2};
+    matMul.tiling = {operation.wgmma ? 4U : 2U, 1, 1, 2, 2};
     Result<Case> one = makeCase(input, matMul, operation.tokens, target);
     ASSERT_TRUE(one.isOk()) << one.status().message();
     cases.push_back(*std::move(one));
@@ -307,6 +322,20 @@ TEST(PrefillMatMul, RefusesWhatCannotBe) {
   bad.maxTokens = 16;
   bad.tiling = {1, 1, 1, 1, 1};
   EXPECT_EQ(code(bad, hopper), ErrorCode::Unsupported) << "too many blocks";
+  bad = matMul;
+  bad.wgmma = true;
+  bad.tiling = {4, 1, 1, 8, 2};
+  EXPECT_TRUE(generatePrefillMatMul(bad, hopper, "").isOk());
+  EXPECT_EQ(code(bad, *cudaTarget("sm_100a")), ErrorCode::Unsupported);
+  bad.tiling.rowWarps = 2;
+  EXPECT_EQ(code(bad, hopper), ErrorCode::Unsupported) << "half a warpgroup";
+  bad.tiling = {4, 2, 1, 8, 2};
+  EXPECT_EQ(code(bad, hopper), ErrorCode::Unsupported);
+  bad.tiling = {4, 1, 1, 6, 2};
+  EXPECT_EQ(code(bad, hopper), ErrorCode::Unsupported);
+  wrong = input;
+  wrong.wgmma = true;
+  EXPECT_EQ(inputCode(wrong, turing), ErrorCode::Unsupported);
   bad = matMul;
   bad.tiling = {4, 2, 2, 8, 3};
   EXPECT_EQ(code(bad, turing), ErrorCode::DoesNotFit);
