@@ -223,14 +223,14 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[
   for (u32 i = 0; i < kUnitColumns / 32; ++i) {
     constexpr float kOddFactor = kNibbles && kParities == 1 ? 0.0625f : 1;
     const float factor = i % 2 == 0 ? 1 : kOddFactor;
-    const Block block = blockOf(units[0], i);
+    Block block = blockOf(units[0], i);
     const u8 *b = x + i * kBlockStride;
     float c[kTokenGroups][4];
 #pragma unroll
     for (u32 group = 0; group < kTokenGroups; ++group) {
       beginSum(c[group], entries + group * kGroupStride + i * kSumEntry);
     }
-    ap_wgmma_begin(c);
+    ap_wgmma_begin(c, block.a);
     multiplyBlock(c, block, b);
     if (kSplitActivations) {
       multiplyBlock(c, block, b + kXLow);
@@ -589,13 +589,13 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[
     const float factor = i % 2 == 0 ? 1 : 0.0625f;
 #pragma unroll
     for (u32 f = 0; f < 2; ++f) {
-      const Half half = halfOf(units[0], i, f);
+      Half half = halfOf(units[0], i, f);
       float c[kTokenGroups][4];
 #pragma unroll
       for (u32 group = 0; group < kTokenGroups; ++group) {
         beginSum(c[group], entries + group * kGroupStride + (2 * i + f) * kSumEntry);
       }
-      ap_wgmma_begin(c);
+      ap_wgmma_begin(c, half.a);
       ap_wgmma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3],
                    x + i * kBlockStride + f * 256, kGroupStride);
       ap_wgmma_end(c);

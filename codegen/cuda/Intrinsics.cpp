@@ -184,42 +184,57 @@ AP_DEVICE void ap_wgmma_publish() { asm volatile("fence.proxy.async.shared::cta;
 #endif
 )";
 
+constexpr const char *kWgmma = R"(
+template <u32 count> AP_DEVICE void ap_wgmma_begin(float (&d)[@groups@][4], u32 (&a)[count]) {
+#pragma unroll
+  for (u32 i = 0; i < count; ++i) {
+    asm volatile("" : "+r"(a[i]));
+  }
+  asm volatile("wgmma.fence.sync.aligned;" : @d@ :: "memory");
+}
+AP_DEVICE void ap_wgmma_f16(float (&d)[@groups@][4], u32 a0, u32 a1, u32 a2, u32 a3, const u8 *b,
+                            u32 stride) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n@columns@k16.f32.f16.f16 "
+               "{@registers@}, 1, 1, 1, 0;"
+               : @d@ : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(ap_wgmma_descriptor(b, stride)));
+}
+AP_DEVICE void ap_wgmma_bf16(float (&d)[@groups@][4], u32 a0, u32 a1, u32 a2, u32 a3, const u8 *b,
+                             u32 stride) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n@columns@k16.f32.bf16.bf16 "
+               "{@registers@}, 1, 1, 1, 0;"
+               : @d@ : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(ap_wgmma_descriptor(b, stride)));
+}
+AP_DEVICE void ap_wgmma_end(float (&d)[@groups@][4]) {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+  asm volatile("wgmma.wait_group.sync.aligned 0;" : @d@ :: "memory");
+}
+)";
+
 /// Returns the functions ap_wgmma_* for accumulators of groups * 8 columns.
 std::string wgmmaText(uint32_t groups) {
-  const std::string count = std::to_string(groups);
-  const std::string last = std::to_string(4 * groups);
+  const auto operand = [&](uint32_t i) { return "%" + std::to_string(i); };
+  std::string outputs;
   std::string registers;
-  std::string list;
-  for (uint32_t i = 0; i < 4 * groups; ++i) {
-    registers += (i == 0 ? "" : ", ") + std::string("\"+f\"(d[") +
-                 std::to_string(i / 4) + "][" + std::to_string(i % 4) + "])";
-    list += (i == 0 ? "%" : ", %") + std::to_string(i);
+  const uint32_t count = 4 * groups;
+  for (uint32_t i = 0; i < count; ++i) {
+    outputs += (i == 0 ? "" : ", ") + std::string("\"+f\"(d[") +
+               std::to_string(i / 4) + "][" + std::to_string(i % 4) + "])";
+    registers += (i == 0 ? "" : ", ") + operand(i);
   }
-  const auto at = [&](uint32_t i) {
-    return "%" + std::to_string(4 * groups + i);
+  registers += "}, {" + operand(count) + ", " + operand(count + 1) + ", " +
+               operand(count + 2) + ", " + operand(count + 3) + "}, " +
+               operand(count + 4);
+  std::string text = kWgmma;
+  const auto replace = [&](std::string_view name, const std::string &value) {
+    for (size_t at = text.find(name); at != std::string::npos;
+         at = text.find(name)) {
+      text.replace(at, name.size(), value);
+    }
   };
-  std::string text;
-  text +=
-      "AP_DEVICE void ap_wgmma_begin(float (&d)[" + count +
-      "][4]) {\n  asm volatile(\"wgmma.fence.sync.aligned;\" : " + registers +
-      " :: \"memory\");\n}\n";
-  for (const char *type : {"f16", "bf16"}) {
-    text += std::string("AP_DEVICE void ap_wgmma_") + type + "(float (&d)[" +
-            count +
-            "][4], u32 a0, u32 a1, u32 a2, u32 a3, const u8 *b, u32 stride) "
-            "{\n  const u64 descriptor = ap_wgmma_descriptor(b, stride);\n"
-            "  asm volatile(\"wgmma.mma_async.sync.aligned.m64n" +
-            std::to_string(8 * groups) + "k16.f32." + type + "." + type + " {" +
-            list + "}, {" + at(0) + ", " + at(1) + ", " + at(2) + ", " + at(3) +
-            "}, " + at(4) + ", 1, 1, 1, 0;\" : " + registers +
-            " : \"r\"(a0), \"r\"(a1), \"r\"(a2), \"r\"(a3), "
-            "\"l\"(descriptor));\n}\n";
-  }
-  text += "AP_DEVICE void ap_wgmma_end(float (&d)[" + count +
-          "][4]) {\n  asm volatile(\"wgmma.commit_group.sync.aligned;\" ::: "
-          "\"memory\");\n  asm volatile(\"wgmma.wait_group.sync.aligned 0;\" "
-          ": " +
-          registers + " :: \"memory\");\n}\n";
+  replace("{@registers@}", "{" + registers);
+  replace("@groups@", std::to_string(groups));
+  replace("@columns@", std::to_string(8 * groups));
+  replace("@d@", outputs);
   return text;
 }
 
@@ -229,8 +244,9 @@ std::string wgmmaText(uint32_t groups) {
 /// is in shared memory without a swizzle: for every 8 columns, two core
 /// matrices of 8 columns by 8 k (16 bytes for each column) that follow one
 /// another, and the next 8 columns `stride` bytes later (PTX ISA, "Matrix
-/// Descriptor Format"). Between ap_wgmma_begin and ap_wgmma_end, only the
-/// functions that multiply may use d.
+/// Descriptor Format"). ap_wgmma_begin comes after all writes to d and to `a`,
+/// which holds the operands A of all multiplications up to ap_wgmma_end. In
+/// between, only the functions that multiply may use d.
 std::string wgmmaTexts() {
   std::string text = R"(
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL

@@ -87,7 +87,7 @@ constexpr const char *kWgmmaBody = R"(
       a[i] = ap_half_of_float(row + k) | ap_half_of_float(row + k + 1) << 16;
     }
     float c[2][4] = {{1, 1, 1, 1}, {1, 1, 1, 1}};
-    ap_wgmma_begin(c);
+    ap_wgmma_begin(c, a);
     ap_wgmma_f16(c, a[0], a[1], a[2], a[3], SECOND, 512);
     const float early = c[0][0];
     ap_wgmma_end(c);

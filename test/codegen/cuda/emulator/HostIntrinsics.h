@@ -116,7 +116,8 @@ AP_DEVICE void ap_transfer_wait(u64 *barrier, u32 parity) {
   air_emu_transfer_wait(barrier, parity);
 }
 AP_DEVICE void ap_wgmma_publish() {}
-template <u32 groups> AP_DEVICE void ap_wgmma_begin(float (&)[groups][4]) {}
+template <u32 groups, u32 count>
+AP_DEVICE void ap_wgmma_begin(float (&)[groups][4], u32 (&)[count]) {}
 template <u32 groups>
 AP_DEVICE void ap_wgmma_f16(float (&d)[groups][4], u32 a0, u32 a1, u32 a2,
                             u32 a3, const u8 *b, u32 stride) {
