@@ -2,11 +2,11 @@
 #include "codegen/cuda/BeginStep.h"
 
 #include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/KernelParts.h"
 #include "codegen/cuda/Literals.h"
 
 #include <algorithm>
 #include <bit>
-#include <cctype>
 
 namespace air::codegen::cuda {
 namespace {
@@ -134,10 +134,15 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   ap_launch_dependents();
   ap_wait_for_previous();
 #endif
+#if AP_COUNT
+  if (token >= *tokenCount) {
+    return;
+  }
+#endif
   const u32 id = tokenIds[token];
   const u8 *row = table + (u64)id * (kColumns / kBlockElements * kBlockBytes);
   for (u32 i = thread; i < kColumns; i += kThreads) {
-    x[token * kColumns + i] =
+    x[(u64)token * kColumns + i] =
         id < kVocabulary
             ? kScale * elementOf(row + i / kBlockElements * kBlockBytes, i % kBlockElements)
             : ap_float_of_bits(0x7fffffff); // NaN
@@ -146,8 +151,9 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   for (u32 i = thread; i < kRopeDim / 2; i += kThreads) {
     double cosine, sine;
     turn(positions[token] * inverseFrequency[i] * 0.15915494309189533577, cosine, sine);
-    angles[token * kRopeDim + i] = (float)(kAngleScale * cosine);
-    angles[token * kRopeDim + kRopeDim / 2 + i] = (float)(kAngleScale * sine);
+    float *to = angles + (u64)token * kRopeDim;
+    to[i] = (float)(kAngleScale * cosine);
+    to[kRopeDim / 2 + i] = (float)(kAngleScale * sine);
   }
 #endif
 }
@@ -160,16 +166,14 @@ constexpr uint32_t kThreads = 256;
 std::span<const DType> beginStepDTypes() { return kDTypes; }
 
 std::string beginStepName(const BeginStep &spec, const CudaTarget &target) {
-  std::string name = "begin_";
-  for (const char c : info(spec.dtype).name) {
-    name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
+  std::string name = "begin_" + nameInKernels(spec.dtype);
   auto add = [&](const char *prefix, uint32_t value) {
     name += std::string("_") + prefix + std::to_string(value);
   };
   add("n", spec.vocabulary);
   add("k", spec.columns);
   add("m", spec.tokens);
+  name += spec.countInMemory ? "_count" : "";
   add("c", std::bit_cast<uint32_t>(spec.scale));
   add("r", spec.ropeDim);
   add("c", std::bit_cast<uint32_t>(spec.angleScale));
@@ -189,11 +193,12 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   }
   if (spec.vocabulary < 1 || spec.vocabulary > 1U << 24 || spec.columns < 1 ||
       spec.columns > 1U << 20 || spec.columns % type.blockElements != 0 ||
-      spec.tokens < 1 || spec.tokens > 8 || spec.ropeDim % 2 != 0 ||
-      spec.ropeDim > 1U << 16) {
+      spec.tokens < 1 || spec.tokens > kMaxPrefillTokens ||
+      spec.ropeDim % 2 != 0 || spec.ropeDim > 1U << 16) {
     return unsupportedError(
         where + "has a number that is not allowed: " +
-        std::to_string(spec.tokens) + " tokens (1 to 8 are allowed), " +
+        std::to_string(spec.tokens) + " tokens (1 to " + std::to_string(kMaxPrefillTokens) +
+        " are allowed), " +
         std::to_string(spec.vocabulary) + " rows of the table (1 to 2^24), " +
         std::to_string(spec.columns) + " columns of the table (multiples of " +
         std::to_string(type.blockElements) + " up to 2^20), " +
@@ -215,6 +220,9 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
     kernel.bindings.insert(kernel.bindings.end(),
                            {"positions", "inverse_frequency", "angles"});
   }
+  if (spec.countInMemory) {
+    kernel.bindings.emplace_back("token_count");
+  }
   std::string &text = kernel.text;
   text = std::string(commonText());
   literal(text, "kThreads", kThreads);
@@ -227,12 +235,13 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   literal(text, "kScale", spec.scale);
   literal(text, "kRopeDim", spec.ropeDim);
   literal(text, "kAngleScale", spec.angleScale);
-  text += std::string("#define AP_DEPENDENT_LAUNCH ") +
-          (spec.dependentLaunch ? "1" : "0") + "\n#define AP_ANGLES " +
-          (angles ? "1" : "0") + "\n#define AP_PARAMETERS " +
+  text += dependentLaunchText(spec.dependentLaunch) + "#define AP_ANGLES " +
+          (angles ? "1" : "0") + "\n#define AP_COUNT " +
+          (spec.countInMemory ? "1" : "0") + "\n#define AP_PARAMETERS " +
           (angles ? ", const u32 *positions, const double *inverseFrequency, "
                     "float *angles"
                   : "") +
+          (spec.countInMemory ? ", const u32 *tokenCount" : "") +
           "\n#define KERNEL_NAME " + kernel.name + "\n" +
           std::string(intrinsics) + kText + elementText(spec.dtype) +
           (angles ? kAngles : "") + kKernel;

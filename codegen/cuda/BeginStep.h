@@ -1,15 +1,15 @@
 //===- BeginStep.h - embeddings and rotation angles as CUDA text *- C++ -*-===//
 //
-// The kernel that begins a decode step: for each token, it dequantises the
-// token's row of the embedding table, and computes the cosines and sines of
-// RoPE for the token's position. Token ids and positions lie in device memory,
-// so a step can be repeated without the host.
+// The kernel that begins a decode step or a prefill: for each token, it
+// dequantises the token's row of the embedding table, and computes the cosines
+// and sines of RoPE for the token's position. Token ids and positions lie in
+// device memory, so a step can be repeated without the host.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_BEGINSTEP_H
 #define AIRPACK_CODEGEN_CUDA_BEGINSTEP_H
 
-#include "codegen/cuda/DecodeMatMul.h"
+#include "codegen/cuda/PrefillMatMul.h"
 
 namespace air::codegen::cuda {
 
@@ -17,7 +17,10 @@ struct BeginStep {
   DType dtype = DType::Q4_K; ///< of the table; its rows are as in a GGUF file
   uint32_t vocabulary = 0;   ///< number of rows of the table
   uint32_t columns = 0;
-  uint32_t tokens = 1;  ///< 1 to 8
+  uint32_t tokens = 1; ///< 1 to kMaxPrefillTokens
+  /// Whether the number of tokens is read from device memory. `tokens` is then
+  /// the largest one.
+  bool countInMemory = false;
   float scale = 1;      ///< multiplies the rows
   uint32_t ropeDim = 0; ///< even; 0 if no angles are needed
   float angleScale = 1; ///< multiplies cosines and sines
@@ -33,7 +36,8 @@ std::string beginStepName(const BeginStep &spec, const CudaTarget &target);
 /// [tokens]), "table", "x" (float32 [tokens][columns]) and, if ropeDim is not
 /// 0, "positions" (uint32 [tokens]), "inverse_frequency" (float64 [ropeDim/2],
 /// with values in [0, 2^20]) and "angles" (float32 [tokens][ropeDim], as
-/// RopeAngles makes them, codegen/KernelSpec.h). The row of an id outside the
+/// RopeAngles makes them, codegen/KernelSpec.h), and if countInMemory is set,
+/// "token_count" (uint32). The row of an id outside the
 /// vocabulary consists of NaN. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generateBeginStep(const BeginStep &spec,
                                      const CudaTarget &target,

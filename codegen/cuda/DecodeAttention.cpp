@@ -1,6 +1,7 @@
 //===- DecodeAttention.cpp - attention over pages of 64 positions ---------===//
 #include "codegen/cuda/DecodeAttention.h"
 
+#include "codegen/cuda/AttentionHeads.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/Literals.h"
 
@@ -270,42 +271,15 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 }
 )";
 
-constexpr float kLog2E = 0x1.715476p+0F;
-
 Status checkSpec(const DecodeAttention &spec, const CudaTarget &target) {
-  const KvPages &pages = spec.pages;
-  const std::string where = "attention for " + std::string(target.name) + " ";
-  if (pages.headDim < 1 || pages.headDim > kMaxHeadDim || pages.kvHeads < 1 ||
-      pages.kvHeads > 1024 || spec.queryHeads < 1 || spec.queryHeads > 1024 ||
-      spec.queryHeads % pages.kvHeads != 0) {
-    return unsupportedError(
-        where + "has a number that is not allowed: " +
-        std::to_string(pages.kvHeads) + " KV heads (1 to 1024 are allowed), " +
-        std::to_string(spec.queryHeads) +
-        " query heads (multiples of the KV heads up to 1024), " +
-        std::to_string(pages.headDim) + " elements of a head (1 to " +
-        std::to_string(kMaxHeadDim) + ")");
-  }
-  if (pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
-      pages.tablePages < 1 ||
-      spec.queryStride < spec.queryHeads * pages.headDim ||
-      spec.queryStride > 1U << 20) {
-    return unsupportedError(
-        where +
-        "has a number that is not allowed: " + std::to_string(pages.pageBytes) +
-        " bytes from one KV page to the next (multiples of 16 from " +
-        std::to_string(kvLayerBytes(pages)) + " are allowed), " +
-        std::to_string(pages.tablePages) +
-        " KV pages per sequence (1 or more), " +
-        std::to_string(spec.queryStride) +
-        " floats from one token's queries to the next (" +
-        std::to_string(spec.queryHeads * pages.headDim) + " to 2^20)");
-  }
+  const std::string where = "attention for " + std::string(target.name);
+  AIR_RETURN_IF_ERROR(checkAttentionHeads(spec.queryHeads, spec.pages,
+                                          spec.queryStride, where));
   if (spec.tokens < 1 || spec.tokens > 8 || spec.tokensPerSequence < 1 ||
       spec.tokens % spec.tokensPerSequence != 0 || spec.splits < 1 ||
       spec.splits > 64 || spec.warps < 1 || spec.warps > 16) {
     return unsupportedError(
-        where + "has a number that is not allowed: " +
+        where + " has a number that is not allowed: " +
         std::to_string(spec.tokens) + " tokens (1 to 8 are allowed), " +
         std::to_string(spec.tokensPerSequence) +
         " tokens per sequence (a divisor of the number of tokens), " +
@@ -315,7 +289,7 @@ Status checkSpec(const DecodeAttention &spec, const CudaTarget &target) {
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(
         where +
-        "cannot use dependent launches: the target does not support them");
+        " cannot use dependent launches: the target does not support them");
   }
   return Status::ok();
 }

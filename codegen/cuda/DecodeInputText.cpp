@@ -167,9 +167,9 @@ AP_DEVICE void readActivations(float (&f)[8], const u8 *shared, const float *x, 
   return input == MatMulInput::Half ? half : floats;
 }
 
-std::string_view activationText() {
+std::string_view roundingText() {
   return R"(
-// Stores the sum of a group of activations in the form in which multiplyUnit
+// Stores the sum of a group of activations in the form in which multiplyUnits
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
@@ -179,19 +179,19 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
     const float mean = sum * 0.03125f;
     const u32 high = ap_half_of_float(mean);
     const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
-    u16 *entry = (u16 *)(sums + ((group / 8) * kTokens + token) * 32 + (group % 8) / 2 * 8);
+    u16 *entry = (u16 *)(sums + ((group / 8) * kSumTokens + token) * 32 + (group % 8) / 2 * 8);
     entry[group % 2] = (u16)high;
     entry[group % 2 + 2] = (u16)low;
   } else {
     const bool odd = (group * kSumDivisor / 32) % 2 != 0;
     const float value = sum * (odd ? kOddFactor : kEvenFactor);
     float *entry = (float *)(sums + group * kSumEntry);
-    if (kTokens == 1) {
+    if (kSumTokens == 1) {
       entry[0] = entry[1] = entry[2] = entry[3] = value;
     } else {
       // In the mma's accumulator, lane 4g+t holds columns 2t and 2t+1 of rows g
       // and g+8.
-      for (u32 column = token; column < 8; column += kTokens) {
+      for (u32 column = token; column < 8; column += kSumTokens) {
         float *quad = entry + column / 2 * 4 + column % 2;
         quad[0] = value;
         quad[2] = value;
@@ -200,6 +200,81 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   }
 }
 
+AP_DEVICE u32 bfloatOfFloat(float value) {
+  const u32 bits = ap_bits_of_float(value);
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// Rounds 8 activations to two bytes each. Returns the sum of the rounded
+// numbers.
+struct Rounded { u32 high[4], low[4]; };
+AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
+  rounded = {};
+  float sum = 0;
+#pragma unroll
+  for (u32 i = 0; i < 8; ++i) {
+    u32 h, l;
+    if (kBfloat) {
+      h = bfloatOfFloat(f[i]);
+      l = bfloatOfFloat(f[i] - ap_float_of_bits(h << 16));
+    } else {
+      h = ap_half_of_float(f[i]);
+      const float value = ap_float_of_half(h);
+      l = kSplitActivations ? ap_half_of_float(f[i] - value) : 0;
+      sum += value;
+    }
+    rounded.high[i / 2] |= h << (16 * (i % 2));
+    rounded.low[i / 2] |= l << (16 * (i % 2));
+  }
+  return sum;
+}
+
+// Stores the activations of columns 8*at to 8*at+7 of a token. Blocks of 32
+// columns are kBlockStride bytes apart.
+AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
+  const u32 (&high)[4] = rounded.high;
+  const u32 (&low)[4] = rounded.low;
+  if (kCoreMatrices) {
+    // Of the 8 k of a core matrix, lane 4g+t has 2t and 2t+1. The columns of a
+    // lane are in two core matrices after one another.
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i) {
+      const u32 matrix = kHalves ? at % 4 / 2 * 2 + i % 2 : i;
+      const u32 t = kHalves ? at % 2 * 2 + i / 2 : at % 4;
+      u8 *to = row + (at / 4) * kBlockStride + matrix * 128 + t * 4;
+      *(u32 *)to = high[i];
+      if (kSplitActivations) {
+        *(u32 *)(to + kXLow) = low[i];
+      }
+    }
+  } else if (kHalves) {
+    // In every 32 columns, lane 4g+t needs columns 4t to 4t+3 of the first 16
+    // and of the second 16, so these are stored next to each other.
+    u8 *to = row + (at / 4) * kBlockStride + (at % 2) * 32 + (at % 4) / 2 * 8;
+    *(Word2 *)to = Word2{high[0], high[1]};
+    *(Word2 *)(to + 16) = Word2{high[2], high[3]};
+  } else {
+    u8 *to = row + (at / 4) * kBlockStride + (at % 4) * 16;
+    *(Word4 *)to = Word4{high[0], high[1], high[2], high[3]};
+    if (kSplitActivations) {
+      *(Word4 *)(to + kXLow) = Word4{low[0], low[1], low[2], low[3]};
+    }
+  }
+}
+
+// Adds up the lanes' sums of 8 activations to those of kSumColumns.
+AP_DEVICE float sumOfColumns(float sum) {
+  sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 1));
+  if (kSumColumns == 32) {
+    sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 2));
+  }
+  return sum;
+}
+)";
+}
+
+std::string_view activationText() {
+  return R"(
 // Returns the byte offset, within the sums of activations, of those that lane
 // 4g+t reads for the columns that begin at `column`.
 AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
@@ -208,11 +283,6 @@ AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
   }
   return kSumsAsHalves ? (column / 256 * kTokens + token) * 32 + t * 8
                        : column / kSumDivisor * kSumEntry + (kTokens == 1 ? 0 : t * 16);
-}
-
-AP_DEVICE u32 bfloatOfFloat(float value) {
-  const u32 bits = ap_bits_of_float(value);
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
 // Copies the activations of this block's columns to shared memory, as
@@ -233,43 +303,13 @@ AP_DEVICE void stageActivations(u8 *shared, const Activation *x, const More &mor
     if (inside && column < kColumns) {
       readActivations(f, shared, x, more, token, column);
     }
-    u32 high[4] = {}, low[4] = {};
-    float sum = 0;
-#pragma unroll
-    for (u32 i = 0; i < 8; ++i) {
-      u32 h, l;
-      if (kBfloat) {
-        h = bfloatOfFloat(f[i]);
-        l = bfloatOfFloat(f[i] - ap_float_of_bits(h << 16));
-      } else {
-        h = ap_half_of_float(f[i]);
-        const float rounded = ap_float_of_half(h);
-        l = kSplitActivations ? ap_half_of_float(f[i] - rounded) : 0;
-        sum += rounded;
-      }
-      high[i / 2] |= h << (16 * (i % 2));
-      low[i / 2] |= l << (16 * (i % 2));
-    }
-    u8 *row = shared + kXOffset + token * kXStride;
-    if (kHalves) {
-      // In every 32 columns, lane 4g+t needs columns 4t to 4t+3 of the first 16
-      // and of the second 16, so these are stored next to each other.
-      u8 *to = row + (at / 4) * 64 + (at % 2) * 32 + (at % 4) / 2 * 8;
-      if (inside) {
-        *(Word2 *)to = Word2{high[0], high[1]};
-        *(Word2 *)(to + 16) = Word2{high[2], high[3]};
-      }
-    } else if (inside) {
-      *(Word4 *)(row + at * 16) = Word4{high[0], high[1], high[2], high[3]};
-      if (kSplitActivations) {
-        *(Word4 *)(row + kXLow + at * 16) = Word4{low[0], low[1], low[2], low[3]};
-      }
+    Rounded rounded;
+    float sum = roundActivations(rounded, f);
+    if (inside) {
+      storeActivations(shared + kXOffset + token * kXStride, at, rounded);
     }
     if (kSumColumns != 0) {
-      sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 1));
-      if (kSumColumns == 32) {
-        sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 2));
-      }
+      sum = sumOfColumns(sum);
       if (inside && at % (kSumColumns == 32 ? 4 : 2) == 0) {
         storeSum(shared + kSumOffset, token, at * 8 / kSumDivisor, sum);
       }

@@ -1,14 +1,15 @@
 //===- DecodeMatMul.cpp - sizes and literals of a decode matmul -----------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
+#include "codegen/cuda/Bindings.h"
 #include "codegen/cuda/DecodeMatMulText.h"
+#include "codegen/cuda/HeadText.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/Literals.h"
 #include "formats/plan/T16.h"
 
 #include <algorithm>
 #include <bit>
-#include <cctype>
 
 namespace air::codegen::cuda {
 namespace {
@@ -19,26 +20,9 @@ struct Sizes {
   uint32_t tileOutputs, tiles, units, partUnits, warpUnits, blocks;
   bool even;
   uint32_t slotBytes, barrierOffset, xOffset, xLow, xStride, sumOffset,
-      sumEntry, unitSumBytes, reduceOffset, flagOffset, tokenScaleOffset,
-      headFlagOffset, sharedBytes;
+      unitSumBytes, reduceOffset, flagOffset, tokenScaleOffset, headFlagOffset,
+      sharedBytes;
 };
-
-bool isGlu(const DecodeMatMul &spec) {
-  return spec.output == MatMulOutput::SiluGlu ||
-         spec.output == MatMulOutput::GeluGlu;
-}
-
-bool isNormed(const DecodeMatMul &spec) {
-  return spec.input == MatMulInput::RmsNorm ||
-         spec.input == MatMulInput::LayerNorm;
-}
-
-uint32_t headCount(const HeadRows &heads) {
-  return heads.queryHeads + heads.keyHeads + heads.valueHeads;
-}
-
-uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
-uint32_t roundUp(uint32_t a, uint32_t b) { return divideUp(a, b) * b; }
 
 /// Computes all sizes of the kernel that `spec` describes. The kernel's shared
 /// memory may exceed the target's limit; the caller must check.
@@ -48,7 +32,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   AIR_ASSIGN_OR_RETURN(s.unit, t16Unit(spec.dtype));
   AIR_ASSIGN_OR_RETURN(s.form, activationForm(spec.dtype));
   s.form.split |= spec.splitActivations;
-  s.tileOutputs = isGlu(spec) ? kT16Rows / 2 : kT16Rows;
+  s.tileOutputs = isGlu(spec.output) ? kT16Rows / 2 : kT16Rows;
   s.tiles = divideUp(spec.rows, s.tileOutputs);
   s.units = static_cast<uint32_t>(t16UnitsPerTile(s.unit, spec.columns));
   s.partUnits = divideUp(s.units, tiling.splits);
@@ -77,12 +61,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   s.xStride = partColumns * 2 * (s.form.split ? 2 : 1) + 64;
   at += spec.tokens * s.xStride;
   s.sumOffset = at;
-  s.sumEntry = spec.tokens == 1 ? 16 : 64;
-  if (s.form.sumsAsHalves) {
-    s.unitSumBytes = s.unit.columns / 256 * spec.tokens * 32;
-  } else if (s.form.sumColumns != 0) {
-    s.unitSumBytes = s.unit.columns / s.form.sumColumns * s.sumEntry;
-  }
+  s.unitSumBytes = unitSumBytes(s.form, s.unit, spec.tokens);
   at += roundUp(s.partUnits * s.unitSumBytes, 16);
   s.reduceOffset = at;
   at += 2 * tiling.reduceTiles * tiling.warps * spec.tokens * 16 * 4;
@@ -105,41 +84,14 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   return s;
 }
 
-Status checkHeads(const DecodeMatMul &spec, const std::string &where) {
+Status checkHeadsOfBatch(const DecodeMatMul &spec, const std::string &where) {
   const HeadRows &heads = spec.heads;
-  const KvPages &pages = heads.pages;
-  const uint32_t dim = pages.headDim;
-  if (dim < 1 || dim > kMaxHeadDim || headCount(heads) > 1U << 16 ||
-      spec.rows != headCount(heads) * dim) {
-    return unsupportedError(
-        where + " has a number that is not allowed: " +
-        std::to_string(headCount(heads)) + " heads (up to 2^16 are allowed), " +
-        std::to_string(dim) + " elements of a head (1 to " +
-        std::to_string(kMaxHeadDim) + "), " + std::to_string(spec.rows) +
-        " rows (one for each element of each head)");
-  }
-  if ((heads.rope == RopeKind::None) != (heads.ropeDim == 0) ||
-      heads.ropeDim % 2 != 0 || heads.ropeDim > dim) {
-    return unsupportedError(
-        where + " does not support RoPE on " + std::to_string(heads.ropeDim) +
-        " of the " + std::to_string(dim) +
-        " elements of a head; the number must be even, 2 to " +
-        std::to_string(dim) + " with RoPE and 0 without");
-  }
-  if ((heads.keyHeads != 0 && heads.keyHeads != pages.kvHeads) ||
-      (heads.valueHeads != 0 && heads.valueHeads != pages.kvHeads) ||
-      pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
-      pages.tablePages < 1) {
-    return unsupportedError(
-        where + " has a number that is not allowed: " +
-        std::to_string(pages.pageBytes) +
-        " bytes from one KV page to the next (multiples of 16 from " +
-        std::to_string(kvLayerBytes(pages)) + " are allowed), " +
-        std::to_string(pages.tablePages) +
-        " KV pages per sequence (1 or more), " +
-        std::to_string(heads.keyHeads) + " heads of keys and " +
-        std::to_string(heads.valueHeads) + " heads of values (each 0 or " +
-        std::to_string(pages.kvHeads) + ")");
+  const uint32_t rows = headCount(heads) * heads.pages.headDim;
+  if (spec.rows != rows) {
+    return unsupportedError(where + " has a matrix of " +
+                            std::to_string(spec.rows) +
+                            " rows, but the elements of its heads need " +
+                            std::to_string(rows));
   }
   if (heads.tokensPerSequence < 1 ||
       spec.tokens % heads.tokensPerSequence != 0) {
@@ -155,7 +107,8 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
   const std::string where = "a decode matmul for " + std::string(target.name);
   if (spec.output == MatMulOutput::Heads) {
-    AIR_RETURN_IF_ERROR(checkHeads(spec, where));
+    AIR_RETURN_IF_ERROR(checkHeads(spec.heads, where));
+    AIR_RETURN_IF_ERROR(checkHeadsOfBatch(spec, where));
   }
   if (spec.splitActivations &&
       (spec.dtype != DType::F16 || spec.input == MatMulInput::Half)) {
@@ -222,6 +175,10 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kRows", spec.rows);
   literal(text, "kColumns", spec.columns);
   literal(text, "kTokens", spec.tokens);
+  literal(text, "kRowTiles", 1U);
+  literal(text, "kLazy", false);
+  literal(text, "kTokenGroups", 1U);
+  literal(text, "kGroupStride", 0U);
   literal(text, "kTiles", s.tiles);
   literal(text, "kUnits", s.units);
   literal(text, "kUnitColumns", s.unit.columns);
@@ -240,15 +197,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kWarpUnits", s.warpUnits);
   literal(text, "kEven", s.even);
   literal(text, "kReduceTiles", tiling.reduceTiles);
-  literal(text, "kHalves", s.form.halves);
-  literal(text, "kSplitActivations", s.form.split);
-  literal(text, "kBfloat", s.form.bfloat);
-  literal(text, "kSumColumns", s.form.sumColumns);
-  literal(text, "kSumDivisor", std::max(1U, s.form.sumColumns));
-  literal(text, "kSumsAsHalves", s.form.sumsAsHalves);
-  literal(text, "kSumEntry", s.sumEntry);
-  literal(text, "kEvenFactor", s.form.evenFactor);
-  literal(text, "kOddFactor", s.form.oddFactor);
+  text += formLiterals(s.form, spec.tokens, 64);
   literal(text, "kBarrierOffset", s.barrierOffset);
   literal(text, "kXOffset", s.xOffset);
   literal(text, "kXLow", s.xLow);
@@ -257,76 +206,37 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kReduceOffset", s.reduceOffset);
   literal(text, "kFlagOffset", s.flagOffset);
   literal(text, "kTokenScaleOffset", s.tokenScaleOffset);
-  literal(text, "kNorm", isNormed(spec));
+  literal(text, "kNorm", isNormed(spec.input));
   literal(text, "kLayerNorm", spec.input == MatMulInput::LayerNorm);
   literal(text, "kEpsilon", spec.epsilon);
   literal(text, "kTileOutputs", s.tileOutputs);
-  literal(text, "kPaired", isGlu(spec));
+  literal(text, "kPaired", isGlu(spec.output));
   literal(text, "kGelu", spec.output == MatMulOutput::GeluGlu);
   literal(text, "kBias", spec.hasBias);
   literal(text, "kHeadCounters", spec.tiling.splits > 1 ? s.tiles : 0U);
   if (spec.output == MatMulOutput::Heads) {
-    const HeadRows &heads = spec.heads;
     literal(text, "kHeadFlagOffset", s.headFlagOffset);
-    literal(text, "kQueryHeads", heads.queryHeads);
-    literal(text, "kKeyHeads", heads.keyHeads);
-    literal(text, "kHeadDim", heads.pages.headDim);
-    literal(text, "kPaddedDim", paddedHeadDim(heads.pages.headDim));
-    literal(text, "kQkNorm", heads.qkNorm);
-    literal(text, "kQkEpsilon", heads.qkEpsilon);
-    literal(text, "kNeox", heads.rope == RopeKind::Neox);
-    literal(text, "kRopeDim", heads.ropeDim);
-    literal(text, "kTokensPerSequence", heads.tokensPerSequence);
-    literal(text, "kTablePages", heads.pages.tablePages);
-    literal(text, "kPageBytes", heads.pages.pageBytes);
+    literal(text, "kTokensPerSequence", spec.heads.tokensPerSequence);
+    text += headLiterals(spec.heads);
   }
-  text += std::string("#define AP_DEPENDENT_LAUNCH ") +
-          (spec.dependentLaunch ? "1" : "0") + "\n";
+  text += dependentLaunchText(spec.dependentLaunch);
   return text;
 }
 
-struct Binding {
-  const char *name, *type, *member;
-  bool used;
-};
-
 /// The bindings that follow the first five.
 std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
-  const bool heads = spec.output == MatMulOutput::Heads;
-  const HeadRows &rows = spec.heads;
-  return {
-      {"norm_weight", "const float *", "normWeight", isNormed(spec)},
+  std::vector<Binding> bindings = {
+      {"norm_weight", "const float *", "normWeight", isNormed(spec.input)},
       {"norm_bias", "const float *", "normBias",
        spec.input == MatMulInput::LayerNorm},
       {"bias", "const float *", "bias", spec.hasBias},
-      {"angles", "const float *", "angles",
-       heads && rows.rope != RopeKind::None},
-      {"q_norm", "const float *", "qNorm",
-       heads && rows.qkNorm && rows.queryHeads != 0},
-      {"k_norm", "const float *", "kNorm",
-       heads && rows.qkNorm && rows.keyHeads != 0},
-      {"positions", "const u32 *", "positions", heads},
-      {"block_tables", "const u32 *", "blockTables", heads},
-      {"kv_cache", "u8 *", "kvCache", heads},
   };
-}
-
-/// Returns the text of struct More, which holds `bindings`, and of two macros:
-/// the kernel's parameters for them, and the initialiser of More.
-std::string bindingsText(const std::vector<Binding> &bindings) {
-  std::string members;
-  std::string parameters;
-  std::string arguments;
-  for (const Binding &one : bindings) {
-    members += std::string("  ") + one.type + one.member + ";\n";
-    if (one.used) {
-      parameters += std::string(", ") + one.type + one.member;
+  if (spec.output == MatMulOutput::Heads) {
+    for (const Binding &one : headBindings(spec.heads)) {
+      bindings.push_back(one);
     }
-    arguments += std::string(arguments.empty() ? "" : ", ") +
-                 (one.used ? one.member : "nullptr");
   }
-  return "struct More {\n" + members + "};\n#define AP_PARAMETERS " +
-         parameters + "\n#define AP_ARGUMENTS " + arguments + "\n";
+  return bindings;
 }
 
 } // namespace
@@ -390,10 +300,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
 std::string decodeMatMulName(const DecodeMatMul &spec,
                              const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
-  std::string name = "matmul_";
-  for (const char c : info(spec.dtype).name) {
-    name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
+  std::string name = "matmul_" + nameInKernels(spec.dtype);
   auto add = [&](const char *prefix, uint32_t value) {
     name += std::string("_") + prefix + std::to_string(value);
   };
@@ -412,31 +319,16 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
   if (spec.dependentLaunch) {
     name += "_d";
   }
-  const char *inputs[] = {"", "_f32", "_rms", "_layer"};
-  const char *outputs[] = {"", "_add", "_silu", "_gelu", "_heads"};
-  name += inputs[static_cast<size_t>(spec.input)];
-  if (isNormed(spec)) {
+  name += inputName(spec.input);
+  if (isNormed(spec.input)) {
     add("e", std::bit_cast<uint32_t>(spec.epsilon));
   }
   name += spec.splitActivations ? "_split" : "";
   name += spec.hasBias ? "_bias" : "";
-  name += outputs[static_cast<size_t>(spec.output)];
+  name += outputName(spec.output);
   if (spec.output == MatMulOutput::Heads) {
-    const HeadRows &heads = spec.heads;
-    name += std::to_string(heads.queryHeads);
-    add("", heads.keyHeads);
-    add("", heads.valueHeads);
-    add("of", heads.pages.headDim);
-    if (heads.qkNorm) {
-      add("e", std::bit_cast<uint32_t>(heads.qkEpsilon));
-    }
-    if (heads.rope != RopeKind::None) {
-      add(heads.rope == RopeKind::Norm ? "norm" : "neox", heads.ropeDim);
-    }
-    add("t", heads.tokensPerSequence);
-    add("kv", heads.pages.kvHeads);
-    add("x", heads.pages.tablePages);
-    name += "_y" + std::to_string(heads.pages.pageBytes);
+    name += headName(spec.heads);
+    add("t", spec.heads.tokensPerSequence);
   }
   return name;
 }
@@ -479,18 +371,14 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
   }
   kernel.bindings = {"weights", "x", "y", "partials", "counters"};
   const std::vector<Binding> more = moreBindings(spec);
-  for (const Binding &one : more) {
-    if (one.used) {
-      kernel.bindings.emplace_back(one.name);
-    }
-  }
+  addBindings(kernel, more);
   kernel.text = std::string(commonText()) + literalsText(spec, s) +
                 "#define KERNEL_NAME " + kernel.name + "\n" +
                 bindingsText(more) + std::string(intrinsics) +
                 std::string(takeText(tiling.fetch)) + unitText(spec.dtype) +
                 ringText(tiling.fetch) + inputText(spec.input) +
-                std::string(activationText()) + outputText(spec.output) +
-                std::string(kernelText());
+                std::string(roundingText()) + std::string(activationText()) +
+                outputText(spec.output) + std::string(kernelText());
   return kernel;
 }
 

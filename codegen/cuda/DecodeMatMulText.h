@@ -8,7 +8,8 @@
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMULTEXT_H
 #define AIRPACK_CODEGEN_CUDA_DECODEMATMULTEXT_H
 
-#include "codegen/cuda/DecodeMatMul.h"
+#include "codegen/cuda/KernelParts.h"
+#include "formats/plan/T16.h"
 
 namespace air::codegen::cuda {
 
@@ -27,9 +28,29 @@ struct ActivationForm {
 
 Result<ActivationForm> activationForm(DType dtype);
 
-/// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnit and
-/// totalOf.
-std::string unitText(DType dtype);
+/// Returns the size of the sums of the activations of a unit's columns, for
+/// `tokens` tokens (1 to 8).
+uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
+                      uint32_t tokens);
+
+/// Returns the text of the constants that describe activations in this form:
+/// kHalves, kSplitActivations, kBfloat, kEvenFactor, kOddFactor, those of the
+/// sums (kSum...) for `tokens` tokens, kBlockStride, and kCoreMatrices. The
+/// latter says that the 32 columns of a block are stored as four core matrices
+/// of wgmma, two for each of two multiplications.
+std::string formLiterals(const ActivationForm &form, uint32_t tokens,
+                         uint32_t blockStride, bool coreMatrices = false);
+
+/// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnits and
+/// totalOf. Besides the constants of the dtype's ActivationForm, it uses
+/// kRowTiles and kTokenGroups (how many tiles of 16 rows a warp multiplies by
+/// how many groups of 8 tokens), kLazy (whether weights stay in shared memory
+/// until they are multiplied), kGroupStride and kBlockStride (the bytes from
+/// a lane's activations of one group, or of one block of 32 columns, to the
+/// next), and kXLow (those from the activations to their remainders). With
+/// `wgmma`, four warps multiply together, and activations are as
+/// kCoreMatrices describes them.
+std::string unitText(DType dtype, bool wgmma = false);
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads
 /// weights.
@@ -42,11 +63,16 @@ std::string ringText(WeightFetch fetch);
 /// read x and normalise it.
 std::string inputText(MatMulInput input);
 
+/// Returns the text of roundActivations, storeActivations, sumOfColumns and
+/// storeSum, which bring activations into the form that multiplyUnits reads.
+std::string_view roundingText();
 /// Returns the text of stageActivations.
 std::string_view activationText();
 /// Returns the text of the kernel and its reductions.
 std::string_view kernelText();
 
+/// Returns the text of storeOutput, which does not finish heads.
+std::string_view storeText(MatMulOutput output);
 /// Returns the text of storeOutput and finishHeads.
 std::string outputText(MatMulOutput output);
 

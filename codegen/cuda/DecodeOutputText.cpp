@@ -1,12 +1,10 @@
 //===- DecodeOutputText.cpp - main loop, reductions and outputs -----------===//
 #include "codegen/cuda/DecodeMatMulText.h"
+#include "codegen/cuda/HeadText.h"
 
 namespace air::codegen::cuda {
 
-std::string outputText(MatMulOutput output) {
-  constexpr const char *noHeads = R"(
-AP_DEVICE void finishHeads(u8 *, u32, u32, u32, u32, float *, u32 *, const More &) {}
-)";
+std::string_view storeText(MatMulOutput output) {
   constexpr const char *store = R"(
 AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float sum, float) {
   y[token * kRows + row] = kBias ? sum + more.bias[row] : sum;
@@ -29,78 +27,27 @@ AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float
   y[token * kRows + row] = gate / (1 + ap_exp2(-1.44269504089f * z)) * up;
 }
 )";
+  switch (output) {
+  case MatMulOutput::Store:
+  case MatMulOutput::Heads:
+    return store;
+  case MatMulOutput::Add:
+    return add;
+  case MatMulOutput::SiluGlu:
+  case MatMulOutput::GeluGlu:
+    return glu;
+  }
+  return {};
+}
+
+std::string outputText(MatMulOutput output) {
+  constexpr const char *noHeads = R"(
+AP_DEVICE void finishHeads(u8 *, u32, u32, u32, u32, float *, u32 *, const More &) {}
+)";
   constexpr const char *heads = R"(
-AP_DEVICE u16 cachedHalf(float value) {
-  const u32 bits = ap_half_of_float(value);
-  return (u16)((bits & 0x7fff) >= 0x7c00 ? 0x7fff : bits);
-}
-
-// A warp finishes one head of one token, whose elements are in `row`.
-AP_DEVICE void finishHead(u32 head, u32 token, float *row, u32 lane, const More &more) {
-  const bool isQuery = head < kQueryHeads;
-  const bool isKey = !isQuery && head < kQueryHeads + kKeyHeads;
-  const float *weight = isQuery ? more.qNorm : more.kNorm;
-  const bool normalised = kQkNorm && (isQuery || isKey);
-  float factor = 1;
-  if (normalised) {
-    float squares = 0;
-    for (u32 i = lane; i < kHeadDim; i += 32) {
-      const float value = ap_load_coherent(row + i);
-      squares = ap_fma(value, value, squares);
-    }
-#pragma unroll
-    for (u32 mask = 16; mask != 0; mask /= 2) {
-      squares += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(squares), mask));
-    }
-    factor = 1 / ap_sqrt(squares / kHeadDim + kQkEpsilon);
-    if (ap_bits_of_float(squares) >= 0x7f800000) {
-      factor = ap_float_of_bits(0x7fffffff); // NaN
-    }
-  }
-  const u32 position = more.positions[token];
-  const u32 page = more.blockTables[token / kTokensPerSequence * kTablePages + position / 64];
-  const u32 at = position % 64;
-  const u32 kvHead = isKey ? head - kQueryHeads : head - kQueryHeads - kKeyHeads;
-  u8 *cache = isQuery ? nullptr
-                      : more.kvCache + (u64)page * kPageBytes + (u64)kvHead * 256 * kPaddedDim;
-  auto get = [&](u32 i) {
-    const float value = ap_load_coherent(row + i);
-    return normalised ? value * factor * weight[i] : value;
-  };
-  auto put = [&](u32 i, float value) {
-    if (isQuery) {
-      row[i] = value;
-    } else if (isKey) {
-      const u32 tile = at / 16 * (kPaddedDim / 16) + i / 16;
-      const u32 to = tile * 512 + (at % 8 * 4 + i % 16 / 4) * 16 + at % 16 / 8 * 8 + i % 4 * 2;
-      *(u16 *)(cache + to) = cachedHalf(value);
-    } else {
-      const u32 tile = at / 16 * (kPaddedDim / 16) + i / 16;
-      const u32 to = tile * 512 + (i % 8 * 4 + at % 8 / 2) * 16 + i % 16 / 8 * 8 +
-                     at % 16 / 8 * 4 + at % 2 * 2;
-      *(u16 *)(cache + 128 * kPaddedDim + to) = cachedHalf(value);
-    }
-  };
-  constexpr u32 kPairs = kRopeDim / 2;
-  const u32 rotated = isQuery || isKey ? kRopeDim : 0;
-  for (u32 i = lane; i < rotated / 2; i += 32) {
-    const float cosine = more.angles[token * kRopeDim + i];
-    const float sine = more.angles[token * kRopeDim + kPairs + i];
-    const u32 first = kNeox ? i : 2 * i;
-    const u32 second = kNeox ? i + kPairs : 2 * i + 1;
-    const float a = get(first), b = get(second);
-    put(first, a * cosine - b * sine);
-    put(second, a * sine + b * cosine);
-  }
-  for (u32 i = rotated + lane; i < kHeadDim; i += 32) {
-    put(i, get(i));
-  }
-  // Attention multiplies keys up to the padded size.
-  for (u32 i = kHeadDim + lane; isKey && i < kPaddedDim; i += 32) {
-    put(i, 0);
-  }
-}
-
+AP_DEVICE u32 sequenceOf(const More &, u32 token) { return token / kTokensPerSequence; }
+)";
+  constexpr const char *lastTiles = R"(
 // The thread block that computes the last tile of a head finishes the head.
 // Each head has a counter of its tiles.
 AP_DEVICE void finishHeads(u8 *shared, u32 firstTile, u32 tiles, u32 warp, u32 lane, float *y,
@@ -133,18 +80,10 @@ AP_DEVICE void finishHeads(u8 *shared, u32 firstTile, u32 tiles, u32 warp, u32 l
   }
 }
 )";
-  switch (output) {
-  case MatMulOutput::Store:
-    return std::string(store) + noHeads;
-  case MatMulOutput::Add:
-    return std::string(add) + noHeads;
-  case MatMulOutput::SiluGlu:
-  case MatMulOutput::GeluGlu:
-    return std::string(glu) + noHeads;
-  case MatMulOutput::Heads:
-    return std::string(store) + heads;
-  }
-  return {};
+  const std::string store(storeText(output));
+  return output == MatMulOutput::Heads
+             ? store + heads + std::string(headText()) + lastTiles
+             : store + noHeads;
 }
 
 std::string_view kernelText() {
@@ -258,27 +197,27 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
 
   u32 batch = 0, buffer = 0;
   for (u32 tile = 0; tile < tiles; ++tile) {
-    Sums sums = {};
+    Sums sums[1][1] = {};
 #pragma unroll 1
     for (u32 first = 0; first < units; first += kGroupUnits) {
       ring.wait();
 #pragma unroll
       for (u32 i = 0; i < kGroupUnits; ++i) {
         if (kEven || first + i < units) {
-          Unit unit;
-          ring.take(unit, i, lane);
+          Unit units[1];
+          ring.take(units[0], i, lane);
           if (i == kGroupUnits - 1) {
             ring.release(lane);
           }
-          multiplyUnit(sums, unit, xLane + (first + i) * kUnitColumns * 2,
-                       sumLane + (first + i) * kUnitSumBytes);
+          multiplyUnits(sums, units, xLane + (first + i) * kUnitColumns * 2,
+                        sumLane + (first + i) * kUnitSumBytes);
         } else if (i == kGroupUnits - 1) {
           ring.release(lane);
         }
       }
     }
     float total[4];
-    totalOf(sums, total);
+    totalOf(sums[0][0], total);
     float *mine = reduce + ((buffer * kReduceTiles + batch) * kWarps + warp) * kTokens * 16;
     if (2 * t < kTokens) {
       mine[2 * t * 16 + g] = total[0];

@@ -1,7 +1,8 @@
 //===- DecodeUnits.cpp - how a warp multiplies a unit of each dtype -------===//
 #include "codegen/cuda/DecodeMatMulText.h"
+#include "codegen/cuda/Literals.h"
 
-#include <cmath>
+#include <algorithm>
 
 namespace air::codegen::cuda {
 namespace {
@@ -9,71 +10,117 @@ namespace {
 /// The value of a float16 whose bits are those of the integer 1.
 constexpr float kSubnormal = 0x1p-24F;
 
-constexpr const char *kElements16 = R"(
-struct Unit { Word4 words[4]; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+// Every dtype's text defines these for the common text kMultiply:
+//   Unit, loadUnit  a lane's part of a T16 unit
+//   blockOf         the A operands of the 32 columns of block i of a unit, and
+//                   the factors for the sums of rows g and g+8
+//   minimaOf        where activations are summed as halves, the minima of a
+//                   unit in the same form
+//   kScaled         whether the factors are used
+//   kNibbles        whether odd blocks have their codes in high nibbles, so
+//                   that they are multiplied as 16 times their value
+//   kUnitValue      what the codes' sums are multiplied by in the end
+//   multiply        the mma instruction
+constexpr const char *kParts = R"(
+// The parts of a unit that a lane reads: planes of 16 bytes, and words. With
+// kLazy, a unit only has their addresses in shared memory, and each part is
+// read where it is used, so few registers hold weights. The blocks of a unit
+// are then multiplied in a loop, two at a time. If the loop were unrolled, the
+// compiler would move reads to its beginning until no register is left.
+constexpr u32 kBlockUnroll = kLazy ? 2 : 8;
+template <u32 count> struct HeldPlanes {
+  Word4 planes[count];
+  AP_MEMBER void load(const u8 *p) {
 #pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.words[i] = take16(p + i * 512 + lane * 16);
+    for (u32 i = 0; i < count; ++i) {
+      planes[i] = take16(p + i * 512);
+    }
   }
-}
-struct Sums { float all[4]; };
-AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
+  AP_MEMBER Word4 operator[](u32 i) const { return planes[i]; }
+};
+template <u32 count> struct HeldWords {
+  u32 words[count];
+  AP_MEMBER void load(const u8 *p) {
 #pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    total[i] = sums.all[i];
+    for (u32 i = 0; i < count / 4; ++i) {
+      const Word4 v = take16(p + i * 16);
+      words[4 * i] = v.x;
+      words[4 * i + 1] = v.y;
+      words[4 * i + 2] = v.z;
+      words[4 * i + 3] = v.w;
+    }
+    if (count == 2) {
+      const Word2 v = take8(p);
+      words[0] = v.x;
+      words[1] = v.y;
+    }
   }
+  AP_MEMBER u32 operator[](u32 i) const { return words[i]; }
+};
+struct LazyPlanes {
+  const u8 *from;
+  AP_MEMBER void load(const u8 *p) { from = p; }
+  AP_MEMBER Word4 operator[](u32 i) const { return take16(from + i * 512); }
+};
+struct LazyWords {
+  const u8 *from;
+  AP_MEMBER void load(const u8 *p) { from = p; }
+  AP_MEMBER u32 operator[](u32 i) const { return take4(from + i * 4); }
+};
+template <bool lazy, typename Held, typename Lazy> struct Choose { typedef Held Type; };
+template <typename Held, typename Lazy> struct Choose<true, Held, Lazy> { typedef Lazy Type; };
+template <u32 count> using Planes = typename Choose<kLazy, HeldPlanes<count>, LazyPlanes>::Type;
+template <u32 count> using Words = typename Choose<kLazy, HeldWords<count>, LazyWords>::Type;
+)";
+
+constexpr const char *kBlock = R"(
+struct Block { u32 a[8]; float first, second; };
+)";
+
+constexpr const char *kHalfMultiply = R"(
+AP_DEVICE void multiply(float (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+  ap_mma_f16(c, a0, a1, a2, a3, b0, b1);
 }
 )";
 
-constexpr const char *kF16 = R"(
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *) {
+constexpr const char *kBfloatMultiply = R"(
+AP_DEVICE void multiply(float (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+  ap_mma_bf16(c, a0, a1, a2, a3, b0, b1);
+}
+)";
+
+constexpr const char *kNoMinima = R"(
+AP_DEVICE Block minimaOf(const Unit &) { return {}; }
+)";
+
+constexpr const char *kElements16 = R"(
+constexpr bool kScaled = false, kNibbles = false;
+constexpr float kUnitValue = 1;
+struct Unit { Planes<4> words; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) { unit.words.load(p + lane * 16); }
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const Word4 first = unit.words[2 * i], second = unit.words[2 * i + 1];
+  return {{first.x, second.x, first.y, second.y, first.z, second.z, first.w, second.w}, 1, 1};
+}
+)";
+
+// Accumulators and the loops over the columns of a unit. A warp multiplies
+// kRowTiles tiles of 16 rows by kTokenGroups groups of 8 tokens, so an operand
+// that it has decoded or read serves several mma.
+constexpr const char *kSums = R"(
+// If there is one group of tokens, odd blocks of nibbles have sums of their
+// own, which saves the multiplication of their factors by 1/16.
+constexpr u32 kParities = kNibbles && kTokenGroups == 1 ? 2 : 1;
+struct Sums { float of[kParities][4]; };
+AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
 #pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    const Word4 b = *(const Word4 *)(x + i * 64);
-    const Word4 first = unit.words[2 * i];
-    const Word4 second = unit.words[2 * i + 1];
-    ap_mma_f16(sums.all, first.x, second.x, first.y, second.y, b.x, b.y);
-    ap_mma_f16(sums.all, first.z, second.z, first.w, second.w, b.z, b.w);
-    if (kSplitActivations) {
-      const Word4 low = *(const Word4 *)(x + kXLow + i * 64);
-      ap_mma_f16(sums.all, first.x, second.x, first.y, second.y, low.x, low.y);
-      ap_mma_f16(sums.all, first.z, second.z, first.w, second.w, low.z, low.w);
+  for (u32 i = 0; i < 4; ++i) {
+    total[i] = sums.of[0][i] * kUnitValue;
+    if (kParities == 2) {
+      total[i] += sums.of[kParities - 1][i] * (kUnitValue * 0.0625f);
     }
   }
 }
-)";
-
-constexpr const char *kBF16 = R"(
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *) {
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    const Word4 b = *(const Word4 *)(x + i * 64);
-    const Word4 low = *(const Word4 *)(x + kXLow + i * 64);
-    const Word4 first = unit.words[2 * i];
-    const Word4 second = unit.words[2 * i + 1];
-    ap_mma_bf16(sums.all, first.x, second.x, first.y, second.y, b.x, b.y);
-    ap_mma_bf16(sums.all, first.z, second.z, first.w, second.w, b.z, b.w);
-    ap_mma_bf16(sums.all, first.x, second.x, first.y, second.y, low.x, low.y);
-    ap_mma_bf16(sums.all, first.z, second.z, first.w, second.w, low.z, low.w);
-  }
-}
-)";
-
-/// Blocks of 32 columns with codes in low nibbles and blocks with codes in high
-/// nibbles have separate sums, because codes in high nibbles are multiplied as
-/// 16 times their value.
-constexpr const char *kNibbleSums = R"(
-struct Sums { float even[4], odd[4]; };
-AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    total[i] = sums.even[i] * 0x1p24f + sums.odd[i] * 0x1p20f;
-  }
-}
-)";
-
-constexpr const char *kScaled = R"(
 // With one token, only column 0 of the mma's result is used, so the sums of odd
 // columns are not computed.
 AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, float second) {
@@ -84,13 +131,13 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
     sum[3] = ap_fma(second, c[3], sum[3]);
   }
 }
-)";
-
-constexpr const char *kOffset = R"(
 // Initialises an accumulator with the correction for the codes' zero point. The
 // four floats are in the order of the mma's registers, so no moves are needed.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
-  const Word4 sum = *(const Word4 *)entry;
+  Word4 sum = {0, 0, 0, 0};
+  if (kSumColumns != 0 && !kSumsAsHalves) {
+    sum = *(const Word4 *)entry;
+  }
   c[0] = ap_float_of_bits(sum.x);
   c[1] = ap_float_of_bits(sum.y);
   c[2] = ap_float_of_bits(sum.z);
@@ -98,71 +145,159 @@ AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
 }
 )";
 
-constexpr const char *kQ4_0 = R"(
-struct Unit { Word4 codes[2]; Word4 scales; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+constexpr const char *kMinima = R"(
+AP_DEVICE void multiplyMinima(Sums (&sums)[kRowTiles][kTokenGroups],
+                              const Unit (&units)[kRowTiles], const u8 *entries) {
+  if (kSumsAsHalves) {
+    // One mma multiplies the minimum of each of 8 blocks by the mean of that
+    // block's 32 activations. Along the k dimension of the mma, elements 0 to 7
+    // are the means rounded to float16, and elements 8 to 15 are the rounding
+    // errors.
 #pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.scales = take16(p + 1024 + lane / 4 * 16);
-}
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
-  const u32 scales[4] = {unit.scales.x, unit.scales.y, unit.scales.z, unit.scales.w};
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      const Word2 means = *(const Word2 *)(entries + group * kGroupStride);
 #pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    const Word4 w = unit.codes[i];
-    float c[4];
-    Word4 b = *(const Word4 *)(x + i * 128);
-    beginSum(c, entries + 2 * i * kSumEntry);
-    ap_mma_f16(c, w.x & 0x000f000f, w.y & 0x000f000f, w.x >> 8 & 0x000f000f,
-               w.y >> 8 & 0x000f000f, b.x, b.y);
-    ap_mma_f16(c, w.z & 0x000f000f, w.w & 0x000f000f, w.z >> 8 & 0x000f000f,
-               w.w >> 8 & 0x000f000f, b.z, b.w);
-    addScaled(sums.even, c, ap_float_of_half(scales[2 * i] & 0xffff),
-              ap_float_of_half(scales[2 * i] >> 16));
-    b = *(const Word4 *)(x + i * 128 + 64);
-    beginSum(c, entries + (2 * i + 1) * kSumEntry);
-    ap_mma_f16(c, w.x & 0x00f000f0, w.y & 0x00f000f0, w.x >> 8 & 0x00f000f0,
-               w.y >> 8 & 0x00f000f0, b.x, b.y);
-    ap_mma_f16(c, w.z & 0x00f000f0, w.w & 0x00f000f0, w.z >> 8 & 0x00f000f0,
-               w.w >> 8 & 0x00f000f0, b.z, b.w);
-    addScaled(sums.odd, c, ap_float_of_half(scales[2 * i + 1] & 0xffff),
-              ap_float_of_half(scales[2 * i + 1] >> 16));
+      for (u32 tile = 0; tile < kRowTiles; ++tile) {
+        const Block m = minimaOf(units[tile]);
+        float c[4] = {0, 0, 0, 0};
+        ap_mma_f16(c, m.a[0], m.a[1], m.a[2], m.a[3], means.x, means.y);
+        addScaled(sums[tile][group].of[0], c, m.first, m.second);
+      }
+    }
   }
 }
 )";
 
-constexpr const char *kQ8_0 = R"(
-struct Unit { Word4 codes[4]; Word4 scales; };
+constexpr const char *kMultiply = R"(
+AP_DEVICE void multiplyBlock(float (&c)[4], const Block &block, const Word4 &b) {
+  multiply(c, block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
+  multiply(c, block.a[4], block.a[5], block.a[6], block.a[7], b.z, b.w);
+}
+AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
+                             const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
+  multiplyMinima(sums, units, entries);
+#pragma unroll kBlockUnroll
+  for (u32 i = 0; i < kUnitColumns / 32; ++i) {
+    constexpr float kOddFactor = kNibbles && kParities == 1 ? 0.0625f : 1;
+    Block blocks[kRowTiles];
+#pragma unroll
+    for (u32 tile = 0; tile < kRowTiles; ++tile) {
+      blocks[tile] = blockOf(units[tile], i);
+      blocks[tile].first *= i % 2 == 0 ? 1 : kOddFactor;
+      blocks[tile].second *= i % 2 == 0 ? 1 : kOddFactor;
+    }
+#pragma unroll
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      const u8 *from = x + group * kGroupStride + i * kBlockStride;
+      const Word4 b = *(const Word4 *)from;
+      Word4 low = {};
+      if (kSplitActivations) {
+        low = *(const Word4 *)(from + kXLow);
+      }
+#pragma unroll
+      for (u32 tile = 0; tile < kRowTiles; ++tile) {
+        float (&sum)[4] = sums[tile][group].of[i % kParities];
+        if (kScaled) {
+          float c[4];
+          beginSum(c, entries + group * kGroupStride + i * kSumEntry);
+          multiplyBlock(c, blocks[tile], b);
+          addScaled(sum, c, blocks[tile].first, blocks[tile].second);
+        } else {
+          multiplyBlock(sum, blocks[tile], b);
+          if (kSplitActivations) {
+            multiplyBlock(sum, blocks[tile], low);
+          }
+        }
+      }
+    }
+  }
+}
+)";
+
+// The same with wgmma, by a warpgroup whose warps have a tile of 16 rows each.
+constexpr const char *kWgmmaMultiply = R"(
+AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
+                             const u8 *entries) {
+  multiplyMinima(sums, units, entries);
+#pragma unroll kBlockUnroll
+  for (u32 i = 0; i < kUnitColumns / 32; ++i) {
+    constexpr float kOddFactor = kNibbles && kParities == 1 ? 0.0625f : 1;
+    const float factor = i % 2 == 0 ? 1 : kOddFactor;
+    Block block = blockOf(units[0], i);
+    const u8 *b = x + i * kBlockStride;
+    float c[kTokenGroups][4];
+#pragma unroll
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      beginSum(c[group], entries + group * kGroupStride + i * kSumEntry);
+    }
+    ap_wgmma_begin(c, block.a);
+    multiplyBlock(c, block, b);
+    if (kSplitActivations) {
+      multiplyBlock(c, block, b + kXLow);
+    }
+    ap_wgmma_end(c);
+#pragma unroll
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      addScaled(sums[0][group].of[i % kParities], c[group], factor * block.first,
+                factor * block.second);
+    }
+  }
+}
+)";
+
+constexpr const char *kWgmmaHalf = R"(
+AP_DEVICE void multiplyBlock(float (&c)[kTokenGroups][4], const Block &block, const u8 *b) {
+  ap_wgmma_f16(c, block.a[0], block.a[1], block.a[2], block.a[3], b, kGroupStride);
+  ap_wgmma_f16(c, block.a[4], block.a[5], block.a[6], block.a[7], b + 256, kGroupStride);
+}
+)";
+constexpr const char *kWgmmaBfloat = R"(
+AP_DEVICE void multiplyBlock(float (&c)[kTokenGroups][4], const Block &block, const u8 *b) {
+  ap_wgmma_bf16(c, block.a[0], block.a[1], block.a[2], block.a[3], b, kGroupStride);
+  ap_wgmma_bf16(c, block.a[4], block.a[5], block.a[6], block.a[7], b + 256, kGroupStride);
+}
+)";
+
+constexpr const char *kNibbleValue = R"(
+constexpr bool kScaled = true, kNibbles = true;
+constexpr float kUnitValue = 0x1p24f;
+)";
+
+constexpr const char *kByteValue = R"(
+constexpr bool kScaled = true, kNibbles = false;
+constexpr float kUnitValue = 0x1p24f;
+)";
+
+constexpr const char *kQ4_0 = R"(
+struct Unit { Planes<2> codes; Words<4> scales; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.scales = take16(p + 2048 + lane / 4 * 16);
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 1024 + lane / 4 * 16);
 }
-struct Sums { float all[4]; };
-AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    total[i] = sums.all[i] * 0x1p24f;
-  }
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const u32 scales = unit.scales[i];
+  const u32 mask = i % 2 == 0 ? 0x000f000f : 0x00f000f0;
+  const Word4 w = unit.codes[i / 2];
+  return {{w.x & mask, w.y & mask, w.x >> 8 & mask, w.y >> 8 & mask, w.z & mask, w.w & mask,
+           w.z >> 8 & mask, w.w >> 8 & mask},
+          ap_float_of_half(scales & 0xffff), ap_float_of_half(scales >> 16)};
 }
+)";
+
+constexpr const char *kQ8_0 = R"(
+struct Unit { Planes<4> codes; Words<4> scales; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 2048 + lane / 4 * 16);
+}
+AP_DEVICE u32 evenBytes(u32 word) { return word & 0x00ff00ff; }
 AP_DEVICE u32 oddBytes(u32 word) { return ap_permute(word, 0, 0x4341); }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
-  const u32 scales[4] = {unit.scales.x, unit.scales.y, unit.scales.z, unit.scales.w};
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    const Word4 w = unit.codes[i];
-    const Word4 b = *(const Word4 *)(x + i * 64);
-    float c[4];
-    beginSum(c, entries + i * kSumEntry);
-    ap_mma_f16(c, w.x & 0x00ff00ff, w.y & 0x00ff00ff, oddBytes(w.x), oddBytes(w.y), b.x, b.y);
-    ap_mma_f16(c, w.z & 0x00ff00ff, w.w & 0x00ff00ff, oddBytes(w.z), oddBytes(w.w), b.z, b.w);
-    addScaled(sums.all, c, ap_float_of_half(scales[i] & 0xffff),
-              ap_float_of_half(scales[i] >> 16));
-  }
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const u32 scales = unit.scales[i];
+  const Word4 w = unit.codes[i];
+  return {{evenBytes(w.x), evenBytes(w.y), oddBytes(w.x), oddBytes(w.y), evenBytes(w.z),
+           evenBytes(w.w), oddBytes(w.z), oddBytes(w.w)},
+          ap_float_of_half(scales & 0xffff), ap_float_of_half(scales >> 16)};
 }
 )";
 
@@ -177,8 +312,7 @@ AP_DEVICE u32 highCodes(const Unit &, u32 word, u32, u32, u32 shift) {
 
 constexpr const char *kFiveBits = R"(
 AP_DEVICE u32 upperBits(const Unit &unit, u32 pair, u32 index) {
-  const u32 words[4] = {unit.upper.x, unit.upper.y, unit.upper.z, unit.upper.w};
-  return words[pair] >> index;
+  return unit.upper[pair] >> index;
 }
 AP_DEVICE u32 lowCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shift) {
   return (word >> shift & 0x000f000f) | (upperBits(unit, pair, index) >> shift & 0x00100010);
@@ -188,28 +322,39 @@ AP_DEVICE u32 highCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shi
 }
 )";
 
-constexpr const char *kQ4_KLoad = R"(
-struct Unit { Word4 codes[4]; Word4 scales; u32 minima; Word2 super; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+constexpr const char *kCodes = R"(
+// Returns block i of a unit of nibbles, some with upper bits.
+AP_DEVICE Block codesOf(const Unit &unit, u32 i, float first, float second) {
+  const Word4 w = unit.codes[i / 2];
+  const u32 words[4] = {w.x, w.y, w.z, w.w};
+  Block block = {{}, first, second};
 #pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  for (u32 j = 0; j < 8; ++j) {
+    const u32 word = j / 4 * 2 + j % 2;
+    const u32 shift = j % 4 / 2 * 8;
+    block.a[j] = i % 2 == 0 ? lowCodes(unit, words[word], i / 2, word, shift)
+                            : highCodes(unit, words[word], i / 2, word, shift);
   }
-  unit.scales = take16(p + 2048 + lane / 4 * 16);
+  return block;
+}
+)";
+
+constexpr const char *kQ4_KLoad = R"(
+struct Unit { Planes<4> codes; Words<4> scales; u32 minima; Word2 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 2048 + lane / 4 * 16);
   unit.minima = take4(p + 2176 + lane * 4);
   unit.super = take8(p + 2304 + lane / 4 * 8);
 }
 )";
 
 constexpr const char *kQ5_KLoad = R"(
-struct Unit { Word4 codes[4]; Word4 upper; Word4 scales; u32 minima; Word2 super; };
+struct Unit { Planes<4> codes; Words<4> upper; Words<4> scales; u32 minima; Word2 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.upper = take16(p + 2048 + lane * 16);
-  unit.scales = take16(p + 2560 + lane / 4 * 16);
+  unit.codes.load(p + lane * 16);
+  unit.upper.load(p + 2048 + lane * 16);
+  unit.scales.load(p + 2560 + lane / 4 * 16);
   unit.minima = take4(p + 2688 + lane * 4);
   unit.super = take8(p + 2816 + lane / 4 * 8);
 }
@@ -222,146 +367,64 @@ constexpr const char *kQ45_K = R"(
 AP_DEVICE float scaleTimes(u32 word, u32 byte, float d, float bias) {
   return ap_fma(ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)), d, bias);
 }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const float d0 = ap_float_of_half(unit.super.x & 0xffff);
   const float d1 = ap_float_of_half(unit.super.y & 0xffff);
-  const float bias0 = -8388608.0f * d0;
-  const float bias1 = -8388608.0f * d1;
-  // One mma multiplies the minimum of each of 8 blocks by the mean of that
-  // block's 32 activations. Along the k dimension of the mma, elements 0 to 7
-  // are the means rounded to float16, and elements 8 to 15 are the rounding
-  // errors.
-  const Word2 means = *(const Word2 *)entries;
+  const u32 scales0 = unit.scales[i / 4];
+  const u32 scales1 = unit.scales[2 + i / 4];
+  return codesOf(unit, i, scaleTimes(scales0, i % 4, d0, -8388608.0f * d0),
+                 scaleTimes(scales1, i % 4, d1, -8388608.0f * d1));
+}
+AP_DEVICE Block minimaOf(const Unit &unit) {
   const u32 m0 = ap_permute(unit.minima, 0, 0x4140);
   const u32 m1 = ap_permute(unit.minima, 0, 0x4342);
-  float c[4] = {0, 0, 0, 0};
-  ap_mma_f16(c, m0, m1, m0, m1, means.x, means.y);
-  addScaled(sums.even, c, -32.0f * ap_float_of_half(unit.super.x >> 16),
-            -32.0f * ap_float_of_half(unit.super.y >> 16));
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    const Word4 w = unit.codes[i];
-    const u32 scales0 = i < 2 ? unit.scales.x : unit.scales.y;
-    const u32 scales1 = i < 2 ? unit.scales.z : unit.scales.w;
-    Word4 b = *(const Word4 *)(x + i * 128);
-    float even[4] = {0, 0, 0, 0};
-    ap_mma_f16(even, lowCodes(unit, w.x, i, 0, 0), lowCodes(unit, w.y, i, 1, 0),
-               lowCodes(unit, w.x, i, 0, 8), lowCodes(unit, w.y, i, 1, 8), b.x, b.y);
-    ap_mma_f16(even, lowCodes(unit, w.z, i, 2, 0), lowCodes(unit, w.w, i, 3, 0),
-               lowCodes(unit, w.z, i, 2, 8), lowCodes(unit, w.w, i, 3, 8), b.z, b.w);
-    addScaled(sums.even, even, scaleTimes(scales0, 2 * i % 4, d0, bias0),
-              scaleTimes(scales1, 2 * i % 4, d1, bias1));
-    b = *(const Word4 *)(x + i * 128 + 64);
-    float odd[4] = {0, 0, 0, 0};
-    ap_mma_f16(odd, highCodes(unit, w.x, i, 0, 0), highCodes(unit, w.y, i, 1, 0),
-               highCodes(unit, w.x, i, 0, 8), highCodes(unit, w.y, i, 1, 8), b.x, b.y);
-    ap_mma_f16(odd, highCodes(unit, w.z, i, 2, 0), highCodes(unit, w.w, i, 3, 0),
-               highCodes(unit, w.z, i, 2, 8), highCodes(unit, w.w, i, 3, 8), b.z, b.w);
-    addScaled(sums.odd, odd, scaleTimes(scales0, 2 * i % 4 + 1, d0, bias0),
-              scaleTimes(scales1, 2 * i % 4 + 1, d1, bias1));
-  }
+  return {{m0, m1, m0, m1}, -32.0f * ap_float_of_half(unit.super.x >> 16),
+          -32.0f * ap_float_of_half(unit.super.y >> 16)};
 }
 )";
 
 constexpr const char *kQ4_1Load = R"(
-constexpr bool kMinima = true;
-struct Unit { Word4 codes[4]; Word4 scales[2]; Word2 minima; };
+struct Unit { Planes<4> codes; Words<8> scales; Word2 minima; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.scales[i] = take16(p + 2048 + lane / 4 * 32 + i * 16);
-  }
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 2048 + lane / 4 * 32);
   unit.minima = take8(p + 2304 + lane * 8);
 }
 )";
 
 constexpr const char *kQ5_0Load = R"(
-constexpr bool kMinima = false;
-struct Unit { Word4 codes[4]; Word4 upper; Word4 scales[2]; Word2 minima; };
+struct Unit { Planes<4> codes; Words<4> upper; Words<8> scales; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.upper = take16(p + 2048 + lane * 16);
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.scales[i] = take16(p + 2560 + lane / 4 * 32 + i * 16);
-  }
+  unit.codes.load(p + lane * 16);
+  unit.upper.load(p + 2048 + lane * 16);
+  unit.scales.load(p + 2560 + lane / 4 * 32);
 }
 )";
 
 constexpr const char *kQ5_1Load = R"(
-constexpr bool kMinima = true;
-struct Unit { Word4 codes[4]; Word4 upper; Word4 scales[2]; Word2 minima; };
+struct Unit { Planes<4> codes; Words<4> upper; Words<8> scales; Word2 minima; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.upper = take16(p + 2048 + lane * 16);
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.scales[i] = take16(p + 2560 + lane / 4 * 32 + i * 16);
-  }
+  unit.codes.load(p + lane * 16);
+  unit.upper.load(p + 2048 + lane * 16);
+  unit.scales.load(p + 2560 + lane / 4 * 32);
   unit.minima = take8(p + 2816 + lane * 8);
 }
 )";
 
 constexpr const char *kShortBlocks = R"(
-AP_DEVICE void beginBlock(float (&c)[4], const u8 *entries, u32 block) {
-  if (kMinima) {
-    c[0] = c[1] = c[2] = c[3] = 0;
-  } else {
-    beginSum(c, entries + block * kSumEntry);
-  }
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const u32 scales = unit.scales[i];
+  return codesOf(unit, i, ap_float_of_half(scales & 0xffff), ap_float_of_half(scales >> 16));
 }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
-  if (kMinima) {
-    // One mma multiplies the minima of 8 blocks by the means of the blocks'
-    // activations, as for Q4_K.
-    const Word2 means = *(const Word2 *)entries;
-    float c[4] = {0, 0, 0, 0};
-    ap_mma_f16(c, unit.minima.x, unit.minima.y, unit.minima.x, unit.minima.y, means.x, means.y);
-    addScaled(sums.even, c, 0x1p-19f, 0x1p-19f);
-  }
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    const Word4 w = unit.codes[i];
-    const u32 scales[4] = {unit.scales[i / 2].x, unit.scales[i / 2].y, unit.scales[i / 2].z,
-                           unit.scales[i / 2].w};
-    const u32 first = scales[2 * i % 4], second = scales[2 * i % 4 + 1];
-    float c[4];
-    Word4 b = *(const Word4 *)(x + i * 128);
-    beginBlock(c, entries, 2 * i);
-    ap_mma_f16(c, lowCodes(unit, w.x, i, 0, 0), lowCodes(unit, w.y, i, 1, 0),
-               lowCodes(unit, w.x, i, 0, 8), lowCodes(unit, w.y, i, 1, 8), b.x, b.y);
-    ap_mma_f16(c, lowCodes(unit, w.z, i, 2, 0), lowCodes(unit, w.w, i, 3, 0),
-               lowCodes(unit, w.z, i, 2, 8), lowCodes(unit, w.w, i, 3, 8), b.z, b.w);
-    addScaled(sums.even, c, ap_float_of_half(first & 0xffff), ap_float_of_half(first >> 16));
-    b = *(const Word4 *)(x + i * 128 + 64);
-    beginBlock(c, entries, 2 * i + 1);
-    ap_mma_f16(c, highCodes(unit, w.x, i, 0, 0), highCodes(unit, w.y, i, 1, 0),
-               highCodes(unit, w.x, i, 0, 8), highCodes(unit, w.y, i, 1, 8), b.x, b.y);
-    ap_mma_f16(c, highCodes(unit, w.z, i, 2, 0), highCodes(unit, w.w, i, 3, 0),
-               highCodes(unit, w.z, i, 2, 8), highCodes(unit, w.w, i, 3, 8), b.z, b.w);
-    addScaled(sums.odd, c, ap_float_of_half(second & 0xffff), ap_float_of_half(second >> 16));
-  }
+)";
+
+constexpr const char *kShortMinima = R"(
+AP_DEVICE Block minimaOf(const Unit &unit) {
+  return {{unit.minima.x, unit.minima.y, unit.minima.x, unit.minima.y}, 0x1p-19f, 0x1p-19f};
 }
 )";
 
 constexpr const char *kIQ4 = R"(
-struct Sums { float all[4]; };
-AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    total[i] = sums.all[i] * 0x1p24f;
-  }
-}
 // Replaces the lower four nibbles of `word` by the bytes of IQ4_NL's table that
 // they name, plus 128: -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38,
 // 53, 69, 89, 113. Each half of the table is a look-up of three bits of a
@@ -371,111 +434,70 @@ AP_DEVICE u32 valuesOf(u32 word) {
   const u32 high = ap_permute(0xa6998d81, 0xf1d9c5b5, word & 0x7777);
   return ap_permute(low, high, 0x3210 | (word & 0x8888) >> 1);
 }
-AP_DEVICE u32 evenBytes(u32 word) { return word & 0x00ff00ff; }
-AP_DEVICE u32 oddBytes(u32 word) { return ap_permute(word, 0, 0x4341); }
-struct Scales { float even0, even1, odd0, odd1; };
-// Multiplies 64 columns, of which the first 32 have their codes in low nibbles.
-AP_DEVICE void multiplyPlane(float (&sum)[4], const Word4 &w, const u8 *x, const u8 *entries,
-                             const Scales &scales) {
+// Returns block i of a unit. Even blocks have their codes in low nibbles.
+AP_DEVICE Block valuesOfBlock(const Unit &unit, u32 i, float first, float second) {
+  const Word4 w = unit.codes[i / 2];
   const u32 words[4] = {w.x, w.y, w.z, w.w};
-  u32 first[4], second[4];
+  Block block = {{}, first, second};
 #pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    first[i] = valuesOf(words[i]);
-    second[i] = valuesOf(words[i] >> 16);
+  for (u32 j = 0; j < 8; ++j) {
+    const u32 values = valuesOf(words[j / 4 * 2 + j % 2] >> j % 4 / 2 * 16);
+    block.a[j] = i % 2 == 0 ? values & 0x00ff00ff : ap_permute(values, 0, 0x4341);
   }
-  float c[4];
-  Word4 b = *(const Word4 *)x;
-  beginSum(c, entries);
-  ap_mma_f16(c, evenBytes(first[0]), evenBytes(first[1]), evenBytes(second[0]),
-             evenBytes(second[1]), b.x, b.y);
-  ap_mma_f16(c, evenBytes(first[2]), evenBytes(first[3]), evenBytes(second[2]),
-             evenBytes(second[3]), b.z, b.w);
-  addScaled(sum, c, scales.even0, scales.even1);
-  b = *(const Word4 *)(x + 64);
-  beginSum(c, entries + kSumEntry);
-  ap_mma_f16(c, oddBytes(first[0]), oddBytes(first[1]), oddBytes(second[0]),
-             oddBytes(second[1]), b.x, b.y);
-  ap_mma_f16(c, oddBytes(first[2]), oddBytes(first[3]), oddBytes(second[2]),
-             oddBytes(second[3]), b.z, b.w);
-  addScaled(sum, c, scales.odd0, scales.odd1);
+  return block;
+}
+)";
+
+constexpr const char *kIQ4_NLLoad = R"(
+struct Unit { Planes<2> codes; Words<4> scales; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 1024 + lane / 4 * 16);
 }
 )";
 
 constexpr const char *kIQ4_NL = R"(
-struct Unit { Word4 codes[2]; Word4 scales; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.scales = take16(p + 1024 + lane / 4 * 16);
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const u32 scales = unit.scales[i];
+  return valuesOfBlock(unit, i, ap_float_of_half(scales & 0xffff),
+                       ap_float_of_half(scales >> 16));
 }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
-  const u32 scales[4] = {unit.scales.x, unit.scales.y, unit.scales.z, unit.scales.w};
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    const Scales four = {
-        ap_float_of_half(scales[2 * i] & 0xffff), ap_float_of_half(scales[2 * i] >> 16),
-        ap_float_of_half(scales[2 * i + 1] & 0xffff), ap_float_of_half(scales[2 * i + 1] >> 16)};
-    multiplyPlane(sums.all, unit.codes[i], x + i * 128, entries + 2 * i * kSumEntry, four);
-  }
+)";
+
+constexpr const char *kIQ4_XSLoad = R"(
+struct Unit { Planes<4> codes; Words<4> scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 2048 + lane / 4 * 16);
+  unit.super = take4(p + 2176 + lane / 4 * 4);
 }
 )";
 
 constexpr const char *kIQ4_XS = R"(
-struct Unit { Word4 codes[4]; Word4 scales; u32 super; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.scales = take16(p + 2048 + lane / 4 * 16);
-  unit.super = take4(p + 2176 + lane / 4 * 4);
-}
 // The float 0x4b0000ss is 2^23 + ss, where the byte ss is the scale plus 32.
 AP_DEVICE float signedScale(u32 word, u32 byte) {
   return ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)) - 8388640.0f;
 }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
-  const float d0 = ap_float_of_half(unit.super & 0xffff);
-  const float d1 = ap_float_of_half(unit.super >> 16);
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    const u32 scales0 = i < 2 ? unit.scales.x : unit.scales.y;
-    const u32 scales1 = i < 2 ? unit.scales.z : unit.scales.w;
-    const Scales four = {
-        d0 * signedScale(scales0, 2 * i % 4), d1 * signedScale(scales1, 2 * i % 4),
-        d0 * signedScale(scales0, 2 * i % 4 + 1), d1 * signedScale(scales1, 2 * i % 4 + 1)};
-    multiplyPlane(sums.all, unit.codes[i], x + i * 128, entries + 2 * i * kSumEntry, four);
-  }
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const u32 scales0 = unit.scales[i / 4];
+  const u32 scales1 = unit.scales[2 + i / 4];
+  return valuesOfBlock(unit, i,
+                       ap_float_of_half(unit.super & 0xffff) * signedScale(scales0, i % 4),
+                       ap_float_of_half(unit.super >> 16) * signedScale(scales1, i % 4));
 }
 )";
 
 constexpr const char *kQ6_K = R"(
-struct Unit { Word4 codes[4]; Word4 upper[2]; Word4 scales[2]; u32 super; };
+struct Unit { Planes<4> codes; Planes<2> upper; Words<8> scales; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.upper[i] = take16(p + 2048 + i * 512 + lane * 16);
-    unit.scales[i] = take16(p + 3072 + lane / 4 * 32 + i * 16);
-  }
+  unit.codes.load(p + lane * 16);
+  unit.upper.load(p + 2048 + lane * 16);
+  unit.scales.load(p + 3072 + lane / 4 * 32);
   unit.super = take4(p + 3328 + lane / 4 * 4);
 }
-struct Sums { float all[4]; };
-AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    total[i] = sums.all[i] * 0x1p24f;
-  }
-}
-AP_DEVICE float signedScale(const Word4 &scales, u32 i) {
-  const u32 words[4] = {scales.x, scales.y, scales.z, scales.w};
-  return ap_float_of_bits(ap_permute(words[i / 4], 0x4b000000, 0x7440 + i % 4)) - 8388736.0f;
+// The float 0x4b0000ss is 2^23 + ss, where the byte ss is the scale plus 128.
+AP_DEVICE float signedScale(u32 word, u32 byte) {
+  return ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)) - 8388736.0f;
 }
 AP_DEVICE u32 lowCodes(u32 word, u32 upper, u32 shift) {
   return (word >> shift & 0x000f000f) | (upper >> shift & 0x00300030);
@@ -483,57 +505,117 @@ AP_DEVICE u32 lowCodes(u32 word, u32 upper, u32 shift) {
 AP_DEVICE u32 highCodes(u32 word, u32 upper, u32 shift) {
   return (word >> shift & 0x00f000f0) | (upper << shift & 0x03000300);
 }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *entries) {
-  float even[4] = {0, 0, 0, 0};
-  float odd[4] = {0, 0, 0, 0};
+)";
+
+constexpr const char *kQ6_KHalves = R"(
+// The A operands of columns 16f to 16f+15 of a block of 32 columns, and the
+// scales of rows g and g+8.
+struct Half { u32 a[4]; float first, second; };
+AP_DEVICE Half halfOf(const Unit &unit, u32 i, u32 f) {
+  const Word4 codes = unit.codes[i / 2];
+  const u32 w0 = f == 0 ? codes.x : codes.z;
+  const u32 w1 = f == 0 ? codes.y : codes.w;
+  const Word4 pair = unit.upper[i / 4];
+  const u32 u0 = i / 2 % 2 == 0 ? (f == 0 ? pair.x : pair.y) : (f == 0 ? pair.z : pair.w);
+  const u32 u1 = u0 >> 2;
+  const float first = signedScale(unit.scales[i / 2], i % 2 * 2 + f);
+  const float second = signedScale(unit.scales[4 + i / 2], i % 2 * 2 + f);
+  if (i % 2 == 0) {
+    return {{lowCodes(w0, u0, 0), lowCodes(w1, u1, 0), lowCodes(w0, u0, 8), lowCodes(w1, u1, 8)},
+            first, second};
+  }
+  return {{highCodes(w0, u0, 0), highCodes(w1, u1, 0), highCodes(w0, u0, 8),
+           highCodes(w1, u1, 8)},
+          first, second};
+}
+)";
+
+constexpr const char *kQ6_KWarps = R"(
+AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
+                             const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
+  // With a single accumulator, its sums are multiplied by d once for the whole
+  // unit. Otherwise d is a factor of the scales, which saves registers.
+  constexpr bool kLate = kRowTiles * kTokenGroups == 1;
+  float late[2][4] = {};
+  float d[kRowTiles][2];
 #pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    const u32 words[4] = {unit.codes[i].x, unit.codes[i].y, unit.codes[i].z, unit.codes[i].w};
-    const Word4 pair = unit.upper[i / 2];
-    const u32 upper[2] = {i % 2 == 0 ? pair.x : pair.z, i % 2 == 0 ? pair.y : pair.w};
-    const Word4 b0 = *(const Word4 *)(x + i * 128);
-    const Word4 b1 = *(const Word4 *)(x + i * 128 + 64);
+  for (u32 tile = 0; tile < kRowTiles; ++tile) {
+    d[tile][0] = ap_float_of_half(units[tile].super & 0xffff);
+    d[tile][1] = ap_float_of_half(units[tile].super >> 16);
+  }
+#pragma unroll kBlockUnroll
+  for (u32 i = 0; i < 8; ++i) {
+    Half halves[kRowTiles][2];
 #pragma unroll
-    for (u32 f = 0; f < 2; ++f) {
-      const u32 w0 = words[2 * f];
-      const u32 w1 = words[2 * f + 1];
-      const u32 u0 = upper[f];
-      const u32 u1 = upper[f] >> 2;
-      const u32 group = 4 * i + f;
-      float c[4];
-      beginSum(c, entries + group * kSumEntry);
-      ap_mma_f16(c, lowCodes(w0, u0, 0), lowCodes(w1, u1, 0), lowCodes(w0, u0, 8),
-                 lowCodes(w1, u1, 8), f == 0 ? b0.x : b0.z, f == 0 ? b0.y : b0.w);
-      addScaled(even, c, signedScale(unit.scales[0], group), signedScale(unit.scales[1], group));
-      beginSum(c, entries + (group + 2) * kSumEntry);
-      ap_mma_f16(c, highCodes(w0, u0, 0), highCodes(w1, u1, 0), highCodes(w0, u0, 8),
-                 highCodes(w1, u1, 8), f == 0 ? b1.x : b1.z, f == 0 ? b1.y : b1.w);
-      addScaled(odd, c, signedScale(unit.scales[0], group + 2),
-                signedScale(unit.scales[1], group + 2));
+    for (u32 at = 0; at < 2 * kRowTiles; ++at) {
+      const u32 tile = at / 2;
+      Half half = halfOf(units[tile], i, at % 2);
+      if (!kLate) {
+        half.first *= i % 2 == 0 ? d[tile][0] : 0.0625f * d[tile][0];
+        half.second *= i % 2 == 0 ? d[tile][1] : 0.0625f * d[tile][1];
+      }
+      halves[tile][at % 2] = half;
+    }
+#pragma unroll
+    for (u32 group = 0; group < kTokenGroups; ++group) {
+      const Word4 b = *(const Word4 *)(x + group * kGroupStride + i * kBlockStride);
+#pragma unroll
+      for (u32 at = 0; at < 2 * kRowTiles; ++at) {
+        const u32 tile = at / 2;
+        const u32 f = at % 2;
+        const Half &half = halves[tile][f];
+        float c[4];
+        beginSum(c, entries + group * kGroupStride + (2 * i + f) * kSumEntry);
+        ap_mma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3], f == 0 ? b.x : b.z,
+                   f == 0 ? b.y : b.w);
+        addScaled(kLate ? late[i % 2] : sums[tile][group].of[0], c, half.first, half.second);
+      }
     }
   }
-  const float d0 = ap_float_of_half(unit.super & 0xffff);
-  const float d1 = ap_float_of_half(unit.super >> 16);
-  addScaled(sums.all, even, d0, d1);
-  addScaled(sums.all, odd, 0.0625f * d0, 0.0625f * d1);
+  if (kLate) {
+    addScaled(sums[0][0].of[0], late[0], d[0][0], d[0][1]);
+    addScaled(sums[0][0].of[0], late[1], 0.0625f * d[0][0], 0.0625f * d[0][1]);
+  }
+}
+)";
+
+constexpr const char *kQ6_KWgmma = R"(
+AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
+                             const u8 *entries) {
+  const float d0 = ap_float_of_half(units[0].super & 0xffff);
+  const float d1 = ap_float_of_half(units[0].super >> 16);
+#pragma unroll kBlockUnroll
+  for (u32 i = 0; i < 8; ++i) {
+    const float factor = i % 2 == 0 ? 1 : 0.0625f;
+#pragma unroll
+    for (u32 f = 0; f < 2; ++f) {
+      Half half = halfOf(units[0], i, f);
+      float c[kTokenGroups][4];
+#pragma unroll
+      for (u32 group = 0; group < kTokenGroups; ++group) {
+        beginSum(c[group], entries + group * kGroupStride + (2 * i + f) * kSumEntry);
+      }
+      ap_wgmma_begin(c, half.a);
+      ap_wgmma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3],
+                   x + i * kBlockStride + f * 256, kGroupStride);
+      ap_wgmma_end(c);
+#pragma unroll
+      for (u32 group = 0; group < kTokenGroups; ++group) {
+        addScaled(sums[0][group].of[0], c[group], factor * d0 * half.first,
+                  factor * d1 * half.second);
+      }
+    }
+  }
 }
 )";
 
 constexpr const char *kMXFP4 = R"(
-struct Unit { Word4 codes[2]; Word2 scales; };
+constexpr bool kScaled = true, kNibbles = false;
+constexpr float kUnitValue = 0x1p15f;
+struct Unit { Planes<2> codes; Words<2> scales; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    unit.codes[i] = take16(p + i * 512 + lane * 16);
-  }
-  unit.scales = take8(p + 1024 + lane / 4 * 8);
-}
-struct Sums { float all[4]; };
-AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
-#pragma unroll
-  for (u32 i = 0; i < 4; ++i) {
-    total[i] = sums.all[i] * 0x1p15f;
-  }
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 1024 + lane / 4 * 8);
 }
 // Returns 2^(e - 128), which is half of the block's scale. The results for e =
 // 0 and e = 1 are subnormal.
@@ -549,24 +631,22 @@ AP_DEVICE u32 elements(u32 word, u32 nibble) {
   const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);
   return (sign & 0x80008000) | (rest & 0x0e000e00);
 }
-AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *) {
-#pragma unroll
-  for (u32 i = 0; i < 2; ++i) {
-    const Word4 w = unit.codes[i];
-    const u32 scales = i == 0 ? unit.scales.x : unit.scales.y;
-#pragma unroll
-    for (u32 high = 0; high < 2; ++high) {
-      const Word4 b = *(const Word4 *)(x + i * 128 + high * 64);
-      float c[4] = {0, 0, 0, 0};
-      ap_mma_f16(c, elements(w.x, high), elements(w.y, high), elements(w.x, high + 2),
-                 elements(w.y, high + 2), b.x, b.y);
-      ap_mma_f16(c, elements(w.z, high), elements(w.w, high), elements(w.z, high + 2),
-                 elements(w.w, high + 2), b.z, b.w);
-      addScaled(sums.all, c, halfScale(scales, 2 * high), halfScale(scales, 2 * high + 1));
-    }
-  }
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const Word4 w = unit.codes[i / 2];
+  const u32 scales = unit.scales[i / 2];
+  const u32 high = i % 2;
+  return {{elements(w.x, high), elements(w.y, high), elements(w.x, high + 2),
+           elements(w.y, high + 2), elements(w.z, high), elements(w.w, high),
+           elements(w.z, high + 2), elements(w.w, high + 2)},
+          halfScale(scales, 2 * high), halfScale(scales, 2 * high + 1)};
 }
 )";
+
+/// The bytes of the sums of one group of columns, if they are float32. Several
+/// tokens have a float for each row and column of a lane's accumulator.
+constexpr uint32_t sumEntryBytes(uint32_t tokens) {
+  return tokens == 1 ? 16 : 64;
+}
 
 } // namespace
 
@@ -610,42 +690,81 @@ Result<ActivationForm> activationForm(DType dtype) {
     form.oddFactor = -32 * 16 * kSubnormal;
     return form;
   default:
-    return unsupportedError("decode matmuls do not support dtype " +
+    return unsupportedError("matmuls for GPUs do not support dtype " +
                             std::string(info(dtype).name));
   }
 }
 
-std::string unitText(DType dtype) {
+uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
+                      uint32_t tokens) {
+  if (form.sumsAsHalves) {
+    return unit.columns / 256 * tokens * 32;
+  }
+  return form.sumColumns == 0
+             ? 0
+             : unit.columns / form.sumColumns * sumEntryBytes(tokens);
+}
+
+std::string formLiterals(const ActivationForm &form, uint32_t tokens,
+                         uint32_t blockStride, bool coreMatrices) {
+  std::string text;
+  literal(text, "kHalves", form.halves);
+  literal(text, "kSplitActivations", form.split);
+  literal(text, "kBfloat", form.bfloat);
+  literal(text, "kSumColumns", form.sumColumns);
+  literal(text, "kSumDivisor", std::max(1U, form.sumColumns));
+  literal(text, "kSumsAsHalves", form.sumsAsHalves);
+  literal(text, "kSumTokens", tokens);
+  literal(text, "kSumEntry", sumEntryBytes(tokens));
+  literal(text, "kEvenFactor", form.evenFactor);
+  literal(text, "kOddFactor", form.oddFactor);
+  literal(text, "kBlockStride", blockStride);
+  literal(text, "kCoreMatrices", coreMatrices);
+  return text;
+}
+
+std::string unitText(DType dtype, bool wgmma) {
+  const bool bfloat = dtype == DType::BF16;
+  const std::string parts = std::string(kParts) + kBlock;
+  const std::string common =
+      parts + (wgmma    ? (bfloat ? kWgmmaBfloat : kWgmmaHalf)
+               : bfloat ? kBfloatMultiply
+                        : kHalfMultiply);
+  const std::string withMinima =
+      std::string(kSums) + kMinima + (wgmma ? kWgmmaMultiply : kMultiply);
+  const std::string plain = kNoMinima + withMinima;
   switch (dtype) {
   case DType::F16:
-    return std::string(kElements16) + kF16;
   case DType::BF16:
-    return std::string(kElements16) + kBF16;
+    return common + kElements16 + plain;
   case DType::Q4_0:
-    return std::string(kNibbleSums) + kScaled + kOffset + kQ4_0;
+    return common + kNibbleValue + kQ4_0 + plain;
   case DType::Q4_1:
-    return std::string(kNibbleSums) + kScaled + kOffset + kQ4_1Load +
-           kFourBits + kShortBlocks;
+    return common + kNibbleValue + kQ4_1Load + kFourBits + kCodes +
+           kShortBlocks + kShortMinima + withMinima;
   case DType::Q5_0:
-    return std::string(kNibbleSums) + kScaled + kOffset + kQ5_0Load +
-           kFiveBits + kShortBlocks;
+    return common + kNibbleValue + kQ5_0Load + kFiveBits + kCodes +
+           kShortBlocks + plain;
   case DType::Q5_1:
-    return std::string(kNibbleSums) + kScaled + kOffset + kQ5_1Load +
-           kFiveBits + kShortBlocks;
+    return common + kNibbleValue + kQ5_1Load + kFiveBits + kCodes +
+           kShortBlocks + kShortMinima + withMinima;
   case DType::IQ4_NL:
-    return std::string(kScaled) + kOffset + kIQ4 + kIQ4_NL;
+    return common + kByteValue + kIQ4_NLLoad + kIQ4 + kIQ4_NL + plain;
   case DType::IQ4_XS:
-    return std::string(kScaled) + kOffset + kIQ4 + kIQ4_XS;
+    return common + kByteValue + kIQ4_XSLoad + kIQ4 + kIQ4_XS + plain;
   case DType::Q8_0:
-    return std::string(kScaled) + kOffset + kQ8_0;
+    return common + kByteValue + kQ8_0 + plain;
   case DType::Q4_K:
-    return std::string(kNibbleSums) + kScaled + kQ4_KLoad + kFourBits + kQ45_K;
+    return common + kNibbleValue + kQ4_KLoad + kFourBits + kCodes + kQ45_K +
+           withMinima;
   case DType::Q5_K:
-    return std::string(kNibbleSums) + kScaled + kQ5_KLoad + kFiveBits + kQ45_K;
+    return common + kNibbleValue + kQ5_KLoad + kFiveBits + kCodes + kQ45_K +
+           withMinima;
   case DType::Q6_K:
-    return std::string(kScaled) + kOffset + kQ6_K;
+    return std::string(kParts) + kByteValue + kQ6_K + kSums + kQ6_KHalves +
+           (wgmma ? kQ6_KWgmma : kQ6_KWarps);
   case DType::MXFP4:
-    return std::string(kScaled) + kMXFP4;
+    return common + kMXFP4 + plain;
   default:
     return {};
   }

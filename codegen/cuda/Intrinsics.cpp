@@ -1,6 +1,9 @@
 //===- Intrinsics.cpp - PTX instructions as functions ap_* ----------------===//
 #include "codegen/cuda/Intrinsics.h"
 
+#include <cstdint>
+#include <string>
+
 namespace air::codegen::cuda {
 
 std::string_view commonText() {
@@ -14,8 +17,9 @@ struct alignas(8) Float2 { float x, y; };
 )";
 }
 
-std::string_view deviceIntrinsicsText() {
-  return R"(
+namespace {
+
+constexpr const char *kInstructions = R"(
 #define AP_DEVICE static __device__ __forceinline__
 #define AP_MEMBER __device__ __forceinline__
 #define AP_KERNEL(name, threads, blocks) \
@@ -175,8 +179,92 @@ AP_DEVICE void ap_transfer_wait(u64 *barrier, u32 parity) {
 // and the second waits for the previous kernel.
 AP_DEVICE void ap_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 AP_DEVICE void ap_wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+// Makes what this thread has written to shared memory visible to wgmma.
+AP_DEVICE void ap_wgmma_publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 #endif
 )";
+
+constexpr const char *kWgmma = R"(
+template <u32 count> AP_DEVICE void ap_wgmma_begin(float (&d)[@groups@][4], u32 (&a)[count]) {
+#pragma unroll
+  for (u32 i = 0; i < count; ++i) {
+    asm volatile("" : "+r"(a[i]));
+  }
+  asm volatile("wgmma.fence.sync.aligned;" : @d@ :: "memory");
+}
+AP_DEVICE void ap_wgmma_f16(float (&d)[@groups@][4], u32 a0, u32 a1, u32 a2, u32 a3, const u8 *b,
+                            u32 stride) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n@columns@k16.f32.f16.f16 "
+               "{@registers@}, 1, 1, 1, 0;"
+               : @d@ : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(ap_wgmma_descriptor(b, stride)));
+}
+AP_DEVICE void ap_wgmma_bf16(float (&d)[@groups@][4], u32 a0, u32 a1, u32 a2, u32 a3, const u8 *b,
+                             u32 stride) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n@columns@k16.f32.bf16.bf16 "
+               "{@registers@}, 1, 1, 1, 0;"
+               : @d@ : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(ap_wgmma_descriptor(b, stride)));
+}
+AP_DEVICE void ap_wgmma_end(float (&d)[@groups@][4]) {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+  asm volatile("wgmma.wait_group.sync.aligned 0;" : @d@ :: "memory");
+}
+)";
+
+/// Returns the functions ap_wgmma_* for accumulators of groups * 8 columns.
+std::string wgmmaText(uint32_t groups) {
+  const auto operand = [&](uint32_t i) { return "%" + std::to_string(i); };
+  std::string outputs;
+  std::string registers;
+  const uint32_t count = 4 * groups;
+  for (uint32_t i = 0; i < count; ++i) {
+    outputs += (i == 0 ? "" : ", ") + std::string("\"+f\"(d[") +
+               std::to_string(i / 4) + "][" + std::to_string(i % 4) + "])";
+    registers += (i == 0 ? "" : ", ") + operand(i);
+  }
+  registers += "}, {" + operand(count) + ", " + operand(count + 1) + ", " +
+               operand(count + 2) + ", " + operand(count + 3) + "}, " +
+               operand(count + 4);
+  std::string text = kWgmma;
+  const auto replace = [&](std::string_view name, const std::string &value) {
+    for (size_t at = text.find(name); at != std::string::npos;
+         at = text.find(name)) {
+      text.replace(at, name.size(), value);
+    }
+  };
+  replace("{@registers@}", "{" + registers);
+  replace("@groups@", std::to_string(groups));
+  replace("@columns@", std::to_string(8 * groups));
+  replace("@d@", outputs);
+  return text;
+}
+
+/// With wgmma, a warpgroup of four warps adds A * B to an accumulator with m =
+/// 64, n = 8 * groups and k = 16. Warp w has rows 16w to 16w+15 of A and of the
+/// accumulator d, and d[j] holds columns 8j to 8j+7, as ap_mma_f16 has them. B
+/// is in shared memory without a swizzle: for every 8 columns, two core
+/// matrices of 8 columns by 8 k (16 bytes for each column) that follow one
+/// another, and the next 8 columns `stride` bytes later (PTX ISA, "Matrix
+/// Descriptor Format"). ap_wgmma_begin comes after all writes to d and to `a`,
+/// which holds the operands A of all multiplications up to ap_wgmma_end. In
+/// between, only the functions that multiply may use d.
+std::string wgmmaTexts() {
+  std::string text = R"(
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+AP_DEVICE u64 ap_wgmma_descriptor(const u8 *b, u32 stride) {
+  return (ap_shared_address(b) >> 4 & 0x3fff) | (u64)(128 >> 4) << 16 | (u64)(stride >> 4) << 32;
+}
+)";
+  for (const uint32_t groups : {1U, 2U, 4U, 8U, 16U}) {
+    text += wgmmaText(groups);
+  }
+  return text + "#endif\n";
+}
+
+} // namespace
+
+std::string_view deviceIntrinsicsText() {
+  static const std::string text = kInstructions + wgmmaTexts();
+  return text;
 }
 
 } // namespace air::codegen::cuda

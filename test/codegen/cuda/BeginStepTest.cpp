@@ -90,7 +90,8 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
   spec.dtype = DType::F32;
   spec.vocabulary = 1;
   spec.columns = 4;
-  spec.tokens = 8;
+  spec.tokens = 10;
+  spec.countInMemory = true;
   spec.ropeDim = 128;
   spec.angleScale = 1.25F;
   spec.dependentLaunch = true;
@@ -112,11 +113,12 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
   frequencies[62] = 0;
   emulator::Buffers buffers = {
       {"token_ids", emulator::bytesOf(std::vector<uint32_t>(8))},
+      {"token_count", emulator::bytesOf(std::vector<uint32_t>{8})},
       {"table", emulator::bytesOf(std::vector<float>(4))},
-      {"x", emulator::unwrittenFloats(8 * 4)},
+      {"x", emulator::unwrittenFloats(10 * 4)},
       {"positions", emulator::bytesOf(positions)},
       {"inverse_frequency", emulator::bytesOf(frequencies)},
-      {"angles", emulator::unwrittenFloats(8 * 128)},
+      {"angles", emulator::unwrittenFloats(10 * 128)},
   };
   const Status status =
       emulator::launchBothWays(*library, *kernel, buffers, "positions");
@@ -128,6 +130,13 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
     // The terms bound the rounding of a float32 below 2, and of an angle of up
     // to 2^22 in double precision.
     EXPECT_NEAR(double{angles[i]}, expected[i], 0x1p-24 + 0x1p-30) << i;
+  }
+  const auto x = emulator::valuesOf<float>(buffers.at("x"));
+  for (size_t i = 0; i < x.size(); ++i) {
+    EXPECT_EQ(std::isnan(x[i]), i >= 8 * 4) << "there are 8 tokens, not 10";
+  }
+  for (size_t i = expected.size(); i < angles.size(); ++i) {
+    EXPECT_TRUE(std::isnan(angles[i])) << i;
   }
 }
 
@@ -151,7 +160,7 @@ TEST(BeginStep, RefusesWhatCannotBe) {
   spec.ropeDim = 3;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
-  spec.tokens = 9;
+  spec.tokens = kMaxPrefillTokens + 1;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
   spec.dependentLaunch = true;

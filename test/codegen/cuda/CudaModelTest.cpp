@@ -134,6 +134,73 @@ INSTANTIATE_TEST_SUITE_P(Inputs, TinyModel,
                            return name;
                          });
 
+class TinyPrompt : public ::testing::TestWithParam<const char *> {};
+
+// The prompts of two sequences are prefilled together, twice, so the second
+// prefill has positions before it. Then follow decode steps on the same cache.
+TEST_P(TinyPrompt, PrefillsAndThenDecodes) {
+  const Result<DenseModel> model =
+      readDenseModel(pathOf(GetParam(), ".gguf"), true);
+  ASSERT_TRUE(model.isOk()) << model.status().message();
+  const BatchShape shape = {.sequences = 2,
+                            .maxPrefill = 24,
+                            .wgmma = std::string_view(GetParam()) == "qwen3"};
+  Result<EmulatedModel> device = EmulatedModel::create(*model, shape);
+  ASSERT_TRUE(device.isOk()) << device.status().message();
+  const uint64_t width = model->vocabulary;
+  const auto tokenAt = [&](uint32_t s, uint32_t i) {
+    return static_cast<uint32_t>((i * 37 + s * 11 + i * i) % width);
+  };
+  std::vector<DenseSequence> expected(2, DenseSequence(*model));
+  const uint32_t counts[2][2] = {{13, 9}, {2, 11}};
+  uint32_t lengths[2] = {0, 0};
+  double worst = 0;
+  const auto compare = [&](const float *logits, const PrefillToken &token) {
+    const Doubles theirs = expected[token.sequence].step(
+        token.id, cacheOf(*device, token.sequence, token.position));
+    worst = std::max(worst, difference(logits, theirs.data(), width));
+  };
+  for (const auto &count : counts) {
+    std::vector<PrefillToken> tokens;
+    for (const uint32_t s : {1U, 0U}) {
+      for (uint32_t i = 0; i < count[s]; ++i) {
+        tokens.push_back({tokenAt(s, lengths[s]), s, lengths[s]});
+        ++lengths[s];
+      }
+    }
+    const Result<std::vector<float>> logits = device->prefill(tokens);
+    ASSERT_TRUE(logits.isOk()) << logits.status().message();
+    ASSERT_EQ(logits->size(), tokens.size() * width);
+    for (size_t m = 0; m < tokens.size(); ++m) {
+      compare(logits->data() + m * width, tokens[m]);
+    }
+  }
+  EXPECT_LT(worst, kBound) << "prefill";
+  worst = 0;
+  for (uint32_t step = 0; step < 3; ++step) {
+    const std::vector<uint32_t> ids = {tokenAt(0, lengths[0]),
+                                       tokenAt(1, lengths[1])};
+    device->set(ids, {lengths[0], lengths[1]});
+    const Status status = device->step();
+    ASSERT_TRUE(status.isOk()) << status.message();
+    const std::vector<float> logits = device->logits();
+    for (const uint32_t s : {0U, 1U}) {
+      compare(logits.data() + s * width, {ids[s], s, lengths[s]});
+      ++lengths[s];
+    }
+  }
+  EXPECT_LT(worst, kBound) << "decode";
+}
+
+INSTANTIATE_TEST_SUITE_P(Inputs, TinyPrompt,
+                         ::testing::Values("qwen2", "qwen3", "heads-of-100",
+                                           "heads-64-of-1"),
+                         [](const auto &one) {
+                           std::string name = one.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
 TEST(CudaModel, FeedsItsOwnTokensAsThePublishedModelDoes) {
   const Published facts = published("qwen3");
   const Result<DenseModel> model =

@@ -1,7 +1,7 @@
 //===- DecodeAttentionTest.cpp - attention on the emulated GPU ------------===//
 #include "codegen/cuda/DecodeAttention.h"
 #include "codegen/reference/Reference.h"
-#include "formats/dtype/Half.h"
+#include "test/codegen/cuda/FilledCache.h"
 #include "test/codegen/cuda/KernelRun.h"
 
 #include <cmath>
@@ -66,48 +66,23 @@ TEST(DecodeAttention, EqualsTheFormulaInDoublePrecision) {
     const Case &one = kCases[i];
     const DecodeAttention &spec = specs[i];
     const KvPages &pages = spec.pages;
-    const auto sequences = static_cast<uint32_t>(one.last.size());
     const uint32_t width = one.kvHeads * one.headDim;
     std::vector<float> q(uint64_t{one.tokens} * spec.queryStride);
     for (float &value : q) {
       value = 3 * normal(random);
     }
-    // Numbers that no position uses stay NaN.
-    std::vector<uint8_t> cache(pages.pageBytes * 6 * sequences, 0xff);
-    std::vector<uint32_t> tables;
+    const FilledCache cache = fillCache(pages, one.last, random);
     std::vector<uint32_t> positions;
-    std::vector<Doubles> keys(sequences);
-    std::vector<Doubles> values(sequences);
-    for (uint32_t s = 0; s < sequences; ++s) {
-      for (uint32_t p = 0; p < pages.tablePages; ++p) {
-        tables.push_back(5 - p + s * 6);
-      }
+    for (const uint32_t last : one.last) {
       for (uint32_t t = 0; t < one.perSequence; ++t) {
-        positions.push_back(one.last[s] + 1 + t - one.perSequence);
-      }
-      for (uint32_t p = 0; p <= one.last[s]; ++p) {
-        const uint64_t page = tables[s * 6 + p / 64] * pages.pageBytes;
-        for (uint32_t h = 0; h < one.kvHeads; ++h) {
-          for (uint32_t e = 0; e < paddedHeadDim(one.headDim); ++e) {
-            const bool inside = e < one.headDim;
-            const uint16_t k = inside ? floatToHalf(normal(random)) : 0;
-            const uint16_t v = floatToHalf(normal(random));
-            std::memcpy(&cache[page + keyOffset(pages, h, p % 64, e)], &k, 2);
-            if (inside) {
-              std::memcpy(&cache[page + valueOffset(pages, h, p % 64, e)], &v,
-                          2);
-              keys[s].push_back(halfToFloat(k));
-              values[s].push_back(halfToFloat(v));
-            }
-          }
-        }
+        positions.push_back(last + 1 + t - one.perSequence);
       }
     }
     emulator::Buffers buffers = {
         {"q", emulator::bytesOf(q)},
         {"positions", emulator::bytesOf(positions)},
-        {"block_tables", emulator::bytesOf(tables)},
-        {"kv_cache", cache},
+        {"block_tables", emulator::bytesOf(cache.tables)},
+        {"kv_cache", cache.bytes},
         {"out", emulator::unwrittenFloats(uint64_t{one.tokens} * one.heads *
                                           one.headDim)},
     };
@@ -125,10 +100,10 @@ TEST(DecodeAttention, EqualsTheFormulaInDoublePrecision) {
       const uint32_t s = m / one.perSequence;
       const auto row = std::span(q).subspan(uint64_t{m} * spec.queryStride,
                                             one.heads * one.headDim);
-      ASSERT_GE(keys[s].size(), (positions[m] + 1) * width);
-      const Doubles expected =
-          reference::attention(formula, Doubles(row.begin(), row.end()),
-                               keys[s], values[s], positions[m] + 1);
+      ASSERT_GE(cache.keys[s].size(), (positions[m] + 1) * width);
+      const Doubles expected = reference::attention(
+          formula, Doubles(row.begin(), row.end()), cache.keys[s],
+          cache.values[s], positions[m] + 1);
       for (size_t at = 0; at < expected.size(); ++at) {
         const double error =
             std::abs(out[m * expected.size() + at] - expected[at]);

@@ -1,4 +1,4 @@
-//===- EmulatedModel.cpp - decode steps of a model, emulated --------------===//
+//===- EmulatedModel.cpp - steps of a model on the emulated GPU -----------===//
 #include "test/codegen/cuda/EmulatedModel.h"
 
 #include "codegen/cuda/BeginStep.h"
@@ -237,10 +237,16 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
                        generateChooseToken(choose, target(), intrinsics));
   device.launches.push_back({std::move(chooser), {}, "logits"});
 
+  if (shape.maxPrefill != 0) {
+    AIR_RETURN_IF_ERROR(device.addPrefill(model, shape, intrinsics));
+  }
+
   // Layers of the same shape share their kernels.
   std::map<std::string, std::string> texts;
-  for (const Launch &launch : device.launches) {
-    texts[launch.kernel.name] = launch.kernel.text;
+  for (const auto *list : {&device.launches, &device.prefillLaunches}) {
+    for (const Launch &launch : *list) {
+      texts[launch.kernel.name] = launch.kernel.text;
+    }
   }
   std::vector<std::string> list;
   for (const auto &[name, text] : texts) {
@@ -252,8 +258,10 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   return device;
 }
 
-Status EmulatedModel::step() {
-  for (const Launch &launch : launches) {
+Status EmulatedModel::step() { return run(launches); }
+
+Status EmulatedModel::run(const std::vector<Launch> &list) {
+  for (const Launch &launch : list) {
     emulator::Views views;
     for (auto &[name, bytes] : memory) {
       views[name] = bytes;

@@ -1,4 +1,4 @@
-//===- EmulatedModel.h - decode steps of a model, emulated ------*- C++ -*-===//
+//===- EmulatedModel.h - steps of a model on the emulated GPU ---*- C++ -*-===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATEDMODEL_H
 #define AIRPACK_TEST_CODEGEN_CUDA_EMULATEDMODEL_H
 
@@ -13,11 +13,18 @@ struct BatchShape {
   uint32_t sequences = 1;
   uint32_t tokensPerSequence = 1;
   uint32_t contextPages = 2; ///< KV pages of a sequence
+  uint32_t maxPrefill = 0;   ///< tokens of a prefill; 0 if there is none
+  bool wgmma = false;        ///< as in PrefillMatMul
   uint32_t tokens() const { return sequences * tokensPerSequence; }
 };
 
-/// The kernels of a decode step, generated for the emulator, and the memory
-/// that they use. Matrices have dtype F16.
+/// A token of a prefill.
+struct PrefillToken {
+  uint32_t id, sequence, position;
+};
+
+/// The kernels of a decode step and of a prefill, generated for the emulator,
+/// and the memory that they use. Matrices have dtype F16.
 class EmulatedModel {
 public:
   static Result<EmulatedModel> create(const DenseModel &model,
@@ -27,6 +34,11 @@ public:
   /// token ids and positions are in the memory of the emulated device, as the
   /// previous step left them, or as set() did.
   Status step();
+
+  /// Computes the logits of tokens and appends their keys and values to the
+  /// cache. The tokens of a sequence are consecutive. Returns the logits,
+  /// [tokens][vocabulary].
+  Result<std::vector<float>> prefill(const std::vector<PrefillToken> &tokens);
 
   void set(const std::vector<uint32_t> &ids,
            const std::vector<uint32_t> &positions);
@@ -47,8 +59,12 @@ private:
   EmulatedModel() = default;
   Status addLayer(const DenseModel &model, const BatchShape &shape,
                   uint32_t index, const std::string &intrinsics);
+  /// Adds the kernels of a prefill, which read the weights of the decode step.
+  Status addPrefill(const DenseModel &model, const BatchShape &shape,
+                    const std::string &intrinsics);
+  Status run(const std::vector<Launch> &list);
 
-  std::vector<Launch> launches;
+  std::vector<Launch> launches, prefillLaunches;
   cuda::KvPages pages;
   BatchShape batch;
   emulator::Buffers memory;

@@ -69,6 +69,64 @@ TEST(Emulator, MmaMultipliesMatrices) {
   }
 }
 
+// The text of a body that multiplies with a = row i of A in every column, and B
+// with core matrices of b[k][j] = k - j.
+constexpr const char *kWgmmaBody = R"(
+    const u32 thread = ap_thread(), l = thread % 32, g = l / 4, t = l % 4;
+    u16 *b = (u16 *)ap_shared();
+    for (u32 i = thread; i < 16 * 16; i += 128) {
+      const u32 k = i / 16, j = i % 16;
+      b[(j / 8 * 512 + k / 8 * 128 + j % 8 * 16 + k % 8 * 2) / 2] =
+          (u16)ap_half_of_float((float)k - (float)j);
+    }
+    ap_wgmma_publish();
+    ap_barrier();
+    u32 a[4];
+    for (u32 i = 0; i < 4; ++i) {
+      const u32 row = thread / 32 * 16 + g + 8 * (i & 1), k = 2 * t + 8 * (i >> 1);
+      a[i] = ap_half_of_float(row + k) | ap_half_of_float(row + k + 1) << 16;
+    }
+    float c[2][4] = {{1, 1, 1, 1}, {1, 1, 1, 1}};
+    ap_wgmma_begin(c, a);
+    ap_wgmma_f16(c, a[0], a[1], a[2], a[3], SECOND, 512);
+    const float early = c[0][0];
+    ap_wgmma_end(c);
+    for (u32 i = 0; i < 8; ++i) {
+      const u32 row = thread / 32 * 16 + g + i % 4 / 2 * 8;
+      y[row * 16 + i / 4 * 8 + 2 * t + i % 2] = early == early ? early : c[i / 4][i % 4];
+    })";
+
+TEST(Emulator, WgmmaMultipliesMatricesWhenItsWarpgroupWaits) {
+  std::vector<float> d(64 * 16, 0);
+  std::string body = kWgmmaBody;
+  body.replace(body.find("SECOND"), 6, "(const u8 *)b");
+  const Status status = runBody(body, {d.data()}, 128);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  for (int i = 0; i < 64; ++i) {
+    for (int j = 0; j < 16; ++j) {
+      int sum = 1;
+      for (int k = 0; k < 16; ++k) {
+        sum += (i + k) * (k - j);
+      }
+      EXPECT_EQ(d[i * 16 + j], static_cast<float>(sum)) << i << ' ' << j;
+    }
+  }
+}
+
+TEST(Emulator, WarpgroupsThatDoNotAgreeAreAnError) {
+  std::vector<float> d(64 * 16, 0);
+  std::string body = kWgmmaBody;
+  body.replace(body.find("SECOND"), 6,
+               "(const u8 *)b + (thread < 32 ? 1024 : 0)");
+  EXPECT_EQ(runBody(body, {d.data()}, 128).code(),
+            ErrorCode::VerificationFailed);
+  // Nobody waits for this one.
+  EXPECT_FALSE(runBody("float c[1][4] = {}; ap_wgmma_f16(c, 0, 0, 0, 0, "
+                       "ap_shared(), 256);",
+                       {d.data()}, 128)
+                   .isOk());
+}
+
 TEST(Emulator, DivergentCollectivesAreAnError) {
   float y = 0;
   const Status shuffle =

@@ -1,9 +1,7 @@
 //===- FusedMatMulTest.cpp - matmuls with norms and outputs, emulated -----===//
-#include "codegen/cuda/DecodeMatMul.h"
-#include "codegen/reference/Reference.h"
-#include "formats/dtype/Half.h"
-#include "formats/plan/T16.h"
+#include "test/codegen/cuda/HeadFormulas.h"
 #include "test/codegen/cuda/KernelRun.h"
+#include "test/codegen/cuda/MatMulFormulas.h"
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <cmath>
@@ -12,124 +10,6 @@
 
 namespace air::codegen::cuda {
 namespace {
-
-using reference::Doubles;
-
-std::vector<float> randomFloats(std::mt19937_64 &random, uint64_t count,
-                                double low, double high) {
-  std::uniform_real_distribution<double> between(low, high);
-  std::vector<float> values(count);
-  for (float &value : values) {
-    value = static_cast<float>(between(random));
-  }
-  return values;
-}
-
-Doubles widen(std::span<const float> values) {
-  return {values.begin(), values.end()};
-}
-
-/// The dequantised weights of a matrix in layout T16, row by row.
-Doubles weightsOf(DType dtype, uint64_t rows, uint64_t columns,
-                  std::span<const uint8_t> packed) {
-  const DTypeInfo &type = info(dtype);
-  const uint64_t rowBytes = columns / type.blockElements * type.blockBytes;
-  std::vector<uint8_t> source(rows * rowBytes);
-  unpackT16(dtype, rows, columns, packed, source);
-  std::vector<float> row(columns);
-  Doubles weights;
-  for (uint64_t i = 0; i < rows; ++i) {
-    dequantize(dtype, source.data() + i * rowBytes, row.data(), columns);
-    weights.insert(weights.end(), row.begin(), row.end());
-  }
-  return weights;
-}
-
-Doubles normalised(const DecodeMatMul &spec, const Doubles &x,
-                   const Doubles &weight, const Doubles &bias) {
-  Doubles y = x;
-  const uint64_t k = spec.columns;
-  for (uint64_t row = 0; row < y.size(); row += k) {
-    double mean = 0;
-    for (uint64_t i = 0; i < k; ++i) {
-      mean += y[row + i] / static_cast<double>(k);
-    }
-    if (spec.input != MatMulInput::LayerNorm) {
-      mean = 0;
-    }
-    double variance = 0;
-    for (uint64_t i = 0; i < k; ++i) {
-      variance += std::pow(y[row + i] - mean, 2) / static_cast<double>(k);
-    }
-    for (uint64_t i = 0; i < k; ++i) {
-      double &value = y[row + i];
-      value = (value - mean) / std::sqrt(variance + spec.epsilon) * weight[i];
-      value += spec.input == MatMulInput::LayerNorm ? bias[i] : 0;
-    }
-  }
-  return y;
-}
-
-double geluTanh(double x) {
-  return x / 2 *
-         (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-}
-
-/// The expected results of a kernel and the largest errors from rounding.
-struct Expected {
-  Doubles y;
-  Doubles allowed;
-};
-
-Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
-                    const Doubles &w, const Doubles &bias,
-                    const Doubles &before) {
-  // Activations are sums of two float16 or two bfloat16, or one float16. Sums
-  // are float32.
-  const double unit = spec.splitActivations       ? 0x1p-18
-                      : spec.dtype == DType::BF16 ? 0x1p-15
-                                                  : 0x1p-11 + 0x1p-18;
-  const bool glu = spec.output == MatMulOutput::SiluGlu ||
-                   spec.output == MatMulOutput::GeluGlu;
-  const uint64_t k = spec.columns;
-  Expected expected;
-  for (uint64_t m = 0; m < spec.tokens; ++m) {
-    const auto dot = [&](uint64_t row, uint64_t biasAt, double &magnitude) {
-      double sum = bias.empty() ? 0 : bias[biasAt];
-      magnitude = std::abs(sum) * 0x1p-13;
-      for (uint64_t i = 0; i < k; ++i) {
-        const double term = w[row * k + i] * x[m * k + i];
-        sum += term;
-        magnitude += std::abs(term);
-      }
-      return sum;
-    };
-    for (uint64_t row = 0; row < spec.rows; ++row) {
-      double size = 0;
-      double otherSize = 0;
-      const double first = dot(glu ? gluRow(row, false) : row, row, size);
-      double value = first;
-      double error = size * unit;
-      if (glu) {
-        const double up = dot(gluRow(row, true), spec.rows + row, otherSize);
-        const double gate = spec.output == MatMulOutput::SiluGlu
-                                ? reference::silu(first)
-                                : geluTanh(first);
-        // The slopes of SiLU and GELU are at most 1.2.
-        error = unit * (1.2 * size * std::abs(up) + std::abs(gate) * otherSize +
-                        1.2 * size * otherSize * unit) +
-                0x1p-18 * std::abs(gate * up);
-        value = gate * up;
-      } else if (spec.output == MatMulOutput::Add) {
-        value += before[m * spec.rows + row];
-        error += 0x1p-23 * std::abs(value);
-      }
-      expected.y.push_back(value);
-      expected.allowed.push_back(error + 1e-30);
-    }
-  }
-  return expected;
-}
 
 struct Operation {
   DType dtype;
@@ -248,13 +128,7 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
         weightsOf(spec.dtype, rows, k, matrix.packed),
         spec.hasBias ? widen(bias) : Doubles(), widen(before));
     const auto y = emulator::valuesOf<float>(buffers.at("y"));
-    double worst = 0;
-    for (size_t at = 0; at < y.size(); ++at) {
-      const double share =
-          std::abs(double{y[at]} - expected.y[at]) / expected.allowed[at];
-      worst = std::max(worst, std::isnan(share) ? 1e9 : share);
-    }
-    EXPECT_LT(worst, 1) << "share of the allowed error";
+    EXPECT_LT(worstShare(y, expected), 1) << "share of the allowed error";
   }
 }
 
@@ -376,64 +250,19 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
     const Doubles w = weightsOf(spec.dtype, spec.rows, kColumns, matrix.packed);
     const Doubles rows =
         reference::matMul(widen(x), w, widen(bias), spec.rows, kColumns);
-    const Doubles wideAngles = widen(angles);
-    const auto y = emulator::valuesOf<float>(buffers.at("y"));
-    std::vector<uint8_t> cache = buffers.at("kv_cache");
-    double worst = 0;
+    HeadOperands operands = {.rows = rows,
+                             .angles = widen(angles),
+                             .qNorm = widen(qNorm),
+                             .kNorm = widen(kNorm),
+                             .positions = positions,
+                             .tables = tables};
     for (uint32_t m = 0; m < spec.tokens; ++m) {
-      const uint32_t page =
-          tables[m / heads.tokensPerSequence * pages.tablePages +
-                 positions[m] / 64];
-      for (uint32_t h = 0; h < spec.rows / d; ++h) {
-        const bool query = h < heads.queryHeads;
-        const bool key = !query && h < heads.queryHeads + heads.keyHeads;
-        // The reference computes each head as a row with one query head.
-        KernelSpec row;
-        row.heads = 1;
-        row.headDim = d;
-        row.ropeDim = heads.ropeDim;
-        row.rope = query || key ? heads.rope : RopeKind::None;
-        row.qkNorm = heads.qkNorm && (query || key);
-        row.epsilon = heads.qkEpsilon;
-        const Doubles expected =
-            reference::ropeAppend(
-                row,
-                std::span(rows).subspan(uint64_t{m} * spec.rows + h * d, d),
-                std::span(wideAngles)
-                    .subspan(uint64_t{m} * heads.ropeDim, heads.ropeDim),
-                widen(query ? qNorm : kNorm), {})
-                .q;
-        double largest = 0;
-        for (const double value : expected) {
-          largest = std::max(largest, std::abs(value));
-        }
-        const uint32_t kvHead =
-            key ? h - heads.queryHeads : h - heads.queryHeads - heads.keyHeads;
-        for (uint32_t e = 0; e < d; ++e) {
-          double value = y[uint64_t{m} * spec.rows + h * d + e];
-          double allowed = 0x1p-16 * largest;
-          if (!query) {
-            const uint64_t at =
-                page * pages.pageBytes +
-                (key ? keyOffset(pages, kvHead, positions[m] % 64, e)
-                     : valueOffset(pages, kvHead, positions[m] % 64, e));
-            uint16_t half = 0;
-            std::memcpy(&half, cache.data() + at, 2);
-            value = halfToFloat(half);
-            allowed += 0x1p-11 * std::abs(value);
-            std::memset(cache.data() + at, 0x5a, 2);
-          }
-          const double share = std::abs(value - expected[e]) / allowed;
-          worst = std::max(worst, std::isnan(share) ? 1e9 : share);
-        }
-        for (uint32_t e = d; key && e < paddedHeadDim(d); ++e) {
-          const uint64_t at = page * pages.pageBytes +
-                              keyOffset(pages, kvHead, positions[m] % 64, e);
-          EXPECT_EQ(cache[at] | cache[at + 1], 0) << "padding of a key";
-          std::memset(cache.data() + at, 0x5a, 2);
-        }
-      }
+      operands.sequences.push_back(m / heads.tokensPerSequence);
     }
+    std::vector<uint8_t> cache = buffers.at("kv_cache");
+    const double worst =
+        worstHeadShare(heads, operands,
+                       emulator::valuesOf<float>(buffers.at("y")), cache, 0x5a);
     EXPECT_LT(worst, 1) << "share of the allowed error";
     EXPECT_EQ(cache, untouched) << "bytes of other positions were written";
   }

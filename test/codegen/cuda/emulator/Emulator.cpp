@@ -32,11 +32,24 @@ enum class Wait : uint8_t {
   MmaHalf,
   MmaBfloat,
   Transfer,
+  Wgmma,
 };
 
 struct Copy {
   void *to;
   std::vector<uint8_t> bytes;
+};
+
+/// A wgmma that has been issued, as one thread sees it.
+struct Wgmma {
+  std::array<uint32_t, 4> a;
+  const uint8_t *b;
+  uint32_t stride;
+  bool bfloat;
+
+  bool readsAs(const Wgmma &other) const {
+    return b == other.b && stride == other.stride && bfloat == other.bfloat;
+  }
 };
 
 struct Fiber {
@@ -53,6 +66,8 @@ struct Fiber {
   uint32_t parity = 0;
   std::vector<Copy> open;
   std::deque<std::vector<Copy>> groups;
+  std::vector<Wgmma> wgmmas; ///< in flight
+  std::vector<float> sums;   ///< their accumulators, while d holds NaN
 };
 
 struct TransferBarrier {
@@ -106,6 +121,9 @@ void fiberMain() {
   reinterpret_cast<Kernel>(launch.function)(b[0], b[1], b[2], b[3], b[4], b[5],
                                             b[6], b[7], b[8], b[9], b[10],
                                             b[11], b[12], b[13]);
+  if (!self().wgmmas.empty()) {
+    fail("it ends while a wgmma is in flight");
+  }
   if (!self().open.empty() || !self().groups.empty()) {
     for (const auto &group : self().groups) {
       if (!group.empty()) {
@@ -210,6 +228,71 @@ bool finishCollective(uint32_t first) {
   return true;
 }
 
+/// Multiplies the warpgroup's operands and returns true if all of its threads
+/// wait for that. The left operands are those at the time of issue, and the
+/// right ones those of now.
+bool finishWgmma(uint32_t first) {
+  for (uint32_t i = 0; i < 128; ++i) {
+    if (machine->fibers[first + i].wait != Wait::Wgmma) {
+      return false;
+    }
+  }
+  const Fiber &leader = machine->fibers[first];
+  for (uint32_t i = 0; i < 128; ++i) {
+    const Fiber &fiber = machine->fibers[first + i];
+    bool same = fiber.wgmmas.size() == leader.wgmmas.size() &&
+                fiber.sums.size() == leader.sums.size();
+    for (size_t k = 0; same && k < leader.wgmmas.size(); ++k) {
+      same = fiber.wgmmas[k].readsAs(leader.wgmmas[k]);
+    }
+    if (!same) {
+      machine->current = first + i;
+      fail("the threads of a warpgroup issue different wgmma");
+      return false;
+    }
+  }
+  for (size_t k = 0; k < leader.wgmmas.size(); ++k) {
+    const Wgmma &op = leader.wgmmas[k];
+    double a[64][16];
+    for (uint32_t i = 0; i < 128; ++i) {
+      const Wgmma &mine = machine->fibers[first + i].wgmmas[k];
+      const uint32_t row = i / 32 * 16 + i % 32 / 4;
+      for (uint32_t j = 0; j < 8; ++j) {
+        a[row + j / 2 % 2 * 8][i % 4 * 2 + j % 2 + j / 4 * 8] =
+            half(mine.a[j / 2], j % 2, op.bfloat);
+      }
+    }
+    const auto bAt = [&](uint32_t column, uint32_t row) {
+      uint16_t bits = 0;
+      std::memcpy(&bits,
+                  op.b + column / 8 * op.stride + row / 8 * 128 +
+                      column % 8 * 16 + row % 8 * 2,
+                  2);
+      return half(bits, 0, op.bfloat);
+    };
+    for (uint32_t i = 0; i < 128; ++i) {
+      std::vector<float> &sums = machine->fibers[first + i].sums;
+      for (uint32_t at = 0; at < sums.size(); ++at) {
+        const uint32_t row = i / 32 * 16 + i % 32 / 4 + at % 4 / 2 * 8;
+        const uint32_t column = at / 4 * 8 + i % 4 * 2 + at % 2;
+        double sum = static_cast<double>(sums[at]);
+        for (uint32_t j = 0; j < 16; ++j) {
+          sum += a[row][j] * bAt(column, j);
+        }
+        sums[at] = static_cast<float>(sum);
+      }
+    }
+  }
+  for (uint32_t i = 0; i < 128; ++i) {
+    Fiber &fiber = machine->fibers[first + i];
+    std::copy(fiber.sums.begin(), fiber.sums.end(), fiber.d);
+    fiber.sums.clear();
+    fiber.wgmmas.clear();
+    fiber.wait = Wait::Nothing;
+  }
+  return true;
+}
+
 void deliver(const Copy &copy) {
   std::memcpy(copy.to, copy.bytes.data(), copy.bytes.size());
 }
@@ -264,6 +347,8 @@ const char *nameOf(Wait wait) {
     return "is in an mma";
   case Wait::Transfer:
     return "waits for a copy";
+  case Wait::Wgmma:
+    return "waits for a wgmma";
   }
   return "?";
 }
@@ -282,6 +367,9 @@ void runBlock() {
     }
     for (uint32_t first = 0; first < threads; first += 32) {
       moved |= finishCollective(first);
+    }
+    for (uint32_t first = 0; first + 128 <= threads; first += 128) {
+      moved |= finishWgmma(first);
     }
     for (Fiber &fiber : machine->fibers) {
       if (fiber.wait == Wait::Transfer) {
@@ -346,6 +434,8 @@ Status run(const EmulatedLaunch &launch) {
       fiber.wait = Wait::Nothing;
       fiber.open.clear();
       fiber.groups.clear();
+      fiber.wgmmas.clear();
+      fiber.sums.clear();
       getcontext(&fiber.context);
       fiber.context.uc_stack.ss_sp = fiber.stack.get();
       fiber.context.uc_stack.ss_size = kStackBytes;
@@ -503,6 +593,21 @@ void air_emu_mma(float *d, const uint32_t *a, const uint32_t *b, bool bfloat) {
   std::copy(b, b + 2, self().b.begin());
   yieldFor(bfloat ? Wait::MmaBfloat : Wait::MmaHalf);
 }
+
+void air_emu_wgmma(float *d, uint32_t groups, const uint32_t *a,
+                   const uint8_t *b, uint32_t stride, bool bfloat) {
+  Fiber &fiber = self();
+  if (fiber.sums.empty()) {
+    fiber.d = d;
+    fiber.sums.assign(d, d + 4 * groups);
+  } else if (fiber.d != d || fiber.sums.size() != 4 * groups) {
+    fail("wgmma with different accumulators are in flight");
+  }
+  std::memset(d, 0xff, 16 * groups);
+  fiber.wgmmas.push_back({{a[0], a[1], a[2], a[3]}, b, stride, bfloat});
+}
+
+void air_emu_wgmma_end() { yieldFor(Wait::Wgmma); }
 
 void air_emu_async_copy16(void *to, const void *from) {
   const auto *bytes = static_cast<const uint8_t *>(from);

@@ -8,11 +8,14 @@
 //     with an error;
 //   - the target of an asynchronous copy is overwritten when the copy is
 //     issued, and its bytes arrive only when a thread waits for them;
+//   - while wgmma are in flight, their accumulator holds NaN, and they read
+//     shared memory when their warpgroup waits for them;
 //   - in a launch that depends on an earlier kernel, the bindings that the
 //     earlier kernel writes hold NaN until a thread has waited for that kernel;
 //   - threads run in one order or its reverse, and the tests require the same
 //     results.
-// The results of an mma are computed in double precision and rounded once.
+// The results of an mma or wgmma are computed in double precision and rounded
+// once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_EMULATOR_H

@@ -21,6 +21,9 @@ void air_emu_transfer(void *to, const void *from, u32 bytes, u64 *barrier);
 void air_emu_transfer_wait(u64 *barrier, u32 parity);
 void air_emu_wait_for_previous();
 u32 air_emu_atomic_add(u32 *p, u32 value);
+void air_emu_wgmma(float *d, u32 groups, const u32 *a, const u8 *b, u32 stride,
+                   bool bfloat);
+void air_emu_wgmma_end();
 }
 
 #define AP_DEVICE static inline
@@ -111,6 +114,24 @@ AP_DEVICE void ap_transfer(void *to, const void *from, u32 bytes,
 }
 AP_DEVICE void ap_transfer_wait(u64 *barrier, u32 parity) {
   air_emu_transfer_wait(barrier, parity);
+}
+AP_DEVICE void ap_wgmma_publish() {}
+template <u32 groups, u32 count>
+AP_DEVICE void ap_wgmma_begin(float (&)[groups][4], u32 (&)[count]) {}
+template <u32 groups>
+AP_DEVICE void ap_wgmma_f16(float (&d)[groups][4], u32 a0, u32 a1, u32 a2,
+                            u32 a3, const u8 *b, u32 stride) {
+  const u32 a[4] = {a0, a1, a2, a3};
+  air_emu_wgmma(&d[0][0], groups, a, b, stride, false);
+}
+template <u32 groups>
+AP_DEVICE void ap_wgmma_bf16(float (&d)[groups][4], u32 a0, u32 a1, u32 a2,
+                             u32 a3, const u8 *b, u32 stride) {
+  const u32 a[4] = {a0, a1, a2, a3};
+  air_emu_wgmma(&d[0][0], groups, a, b, stride, true);
+}
+template <u32 groups> AP_DEVICE void ap_wgmma_end(float (&)[groups][4]) {
+  air_emu_wgmma_end();
 }
 AP_DEVICE void ap_launch_dependents() {}
 AP_DEVICE void ap_wait_for_previous() { air_emu_wait_for_previous(); }

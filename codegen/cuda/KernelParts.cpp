@@ -1,0 +1,79 @@
+//===- KernelParts.cpp - what the kernels' generators share ---------------===//
+#include "codegen/cuda/KernelParts.h"
+
+#include "codegen/cuda/PrefillMatMul.h"
+
+#include <cctype>
+
+namespace air::codegen::cuda {
+
+std::string nameInKernels(DType dtype) {
+  std::string name;
+  for (const char c : info(dtype).name) {
+    name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+std::string inputName(MatMulInput input) {
+  constexpr const char *names[] = {"", "_f32", "_rms", "_layer"};
+  return names[static_cast<size_t>(input)];
+}
+
+std::string outputName(MatMulOutput output) {
+  constexpr const char *names[] = {"", "_add", "_silu", "_gelu", "_heads"};
+  return names[static_cast<size_t>(output)];
+}
+
+Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
+                    const CudaTarget &target, const std::string &where) {
+  if (maxTokens < 1 || maxTokens > kMaxPrefillTokens) {
+    return unsupportedError(where + " does not support up to " +
+                            std::to_string(maxTokens) +
+                            " tokens; the number must be 1 to " +
+                            std::to_string(kMaxPrefillTokens));
+  }
+  if (dependentLaunch && !target.hasDependentLaunch) {
+    return unsupportedError(where +
+                            ": the target does not support dependent launches");
+  }
+  return Status::ok();
+}
+
+std::string dependentLaunchText(bool dependentLaunch) {
+  return std::string("#define AP_DEPENDENT_LAUNCH ") +
+         (dependentLaunch ? "1" : "0") + "\n";
+}
+
+std::string_view copyText(const CudaTarget &target) {
+  return target.hasAsyncCopy ? R"(
+AP_DEVICE void copyPieces(u8 *to, const u8 *from, u32 bytes, u32 lane) {
+  to += lane * 16;
+  from += lane * 16;
+#pragma unroll
+  for (u32 i = 0; i < bytes; i += 512) {
+    if (i + 512 <= bytes || i + lane * 16 < bytes) {
+      ap_async_copy16(to + i, from + i);
+    }
+  }
+}
+AP_DEVICE void endCopies() { ap_async_commit(); }
+template <int pending> AP_DEVICE void waitForCopies() { ap_async_wait<pending>(); }
+)"
+                             : R"(
+AP_DEVICE void copyPieces(u8 *to, const u8 *from, u32 bytes, u32 lane) {
+  to += lane * 16;
+  from += lane * 16;
+#pragma unroll
+  for (u32 i = 0; i < bytes; i += 512) {
+    if (i + 512 <= bytes || i + lane * 16 < bytes) {
+      *(Word4 *)(to + i) = *(const Word4 *)(from + i);
+    }
+  }
+}
+AP_DEVICE void endCopies() {}
+template <int pending> AP_DEVICE void waitForCopies() {}
+)";
+}
+
+} // namespace air::codegen::cuda

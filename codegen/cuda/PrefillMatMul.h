@@ -1,0 +1,118 @@
+//===- PrefillMatMul.h - matmuls for many tokens as CUDA text ---*- C++ -*-===//
+//
+// The matmuls of a prefill, for 9 tokens and more. A kernel is generated for a
+// largest number of tokens and reads the actual number M from device memory, so
+// one kernel serves prompts of any length up to its limit. The arithmetic is
+// that of decode matmuls (DecodeMatMul.h): codes go to the tensor cores as they
+// are, scales are applied in float32 to sums over 16 or 32 columns, and
+// activations are float16 times a power of two for each token.
+//
+// Two kernels share the work. The first (PrefillInput) normalises the
+// activations, once for each token, and stores them in the order in which the
+// second (PrefillMatMul) multiplies them. Thread blocks of the second multiply
+// a tile of rows by a tile of tokens. For one unit of columns after another,
+// they copy the weights and the activations to slots in shared memory, with
+// cp.async where the target has it. Each warp multiplies several tiles of 16
+// rows by several groups of 8 tokens, so a decoded weight and an activation
+// that has been read serve several mma.
+//
+// The activations between the two kernels, "operands", consist of chunks. Chunk
+// [g][u] holds tokens 8g to 8g+7 and the columns of T16 unit u:
+//   - for every 32 columns, 16 bytes for each lane of a warp, where lane 4t+j
+//     has eight columns of token 8g+t, in the order of the unit's weights
+//     (formats/plan/T16.h); or, for wgmma, the four core matrices of 8 tokens
+//     by 8 columns that two multiplications read;
+//   - if activations are sums of two numbers, the same for the second numbers;
+//   - the sums of the activations that the dtype's zero points or minima need.
+// Columns beyond the matrix are 0, and tokens beyond the last one repeat it.
+// A separate array, "scales", has a factor for each token, which undoes the
+// power of two in the results.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CUDA_PREFILLMATMUL_H
+#define AIRPACK_CODEGEN_CUDA_PREFILLMATMUL_H
+
+#include "codegen/cuda/DecodeMatMul.h"
+
+namespace air::codegen::cuda {
+
+/// The largest number of tokens of a prefill kernel.
+inline constexpr uint32_t kMaxPrefillTokens = 1U << 16;
+
+struct PrefillInput {
+  DType dtype = DType::Q4_K;              ///< of the matrix that is multiplied
+  uint32_t columns = 0;                   ///< as in DecodeMatMul
+  uint32_t maxTokens = 0;                 ///< 1 to kMaxPrefillTokens
+  MatMulInput input = MatMulInput::Float; ///< any but Half
+  float epsilon = 0;                      ///< of RmsNorm and LayerNorm
+  bool splitActivations = false;          ///< as in DecodeMatMul
+  bool wgmma = false;                     ///< as in PrefillMatMul
+  bool dependentLaunch = false;           ///< as in DecodeMatMul
+};
+
+/// The size in bytes of "operands" for kernels with these properties. Errors
+/// are those of generatePrefillInput.
+Result<uint64_t> prefillOperandBytes(const PrefillInput &spec);
+
+/// The name of the kernel that generatePrefillInput would generate.
+std::string prefillInputName(const PrefillInput &spec,
+                             const CudaTarget &target);
+
+/// Generates the kernel. Its bindings are, in order: "x" (float32
+/// [M][columns]), "operands", "scales" (float32 [M rounded up to 8]),
+/// "token_count" (uint32 M, at most maxTokens), and then, if the kernel uses
+/// them, "norm_weight" and "norm_bias". Errors are those of
+/// generateDecodeMatMul.
+Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
+                                        const CudaTarget &target,
+                                        std::string_view intrinsics);
+
+/// Sizes that affect only the speed of a kernel. A thread block has rowWarps *
+/// tokenWarps warps.
+struct PrefillTiling {
+  uint32_t rowWarps = 4;    ///< warps along the rows of a block
+  uint32_t rowTiles = 2;    ///< tiles of 16 rows of a warp
+  uint32_t tokenWarps = 1;  ///< warps along the tokens of a block
+  uint32_t tokenGroups = 4; ///< groups of 8 tokens of a warp
+  uint32_t stages = 2;      ///< slots, each for one unit of columns
+};
+
+struct PrefillMatMul {
+  DType dtype = DType::Q4_K;
+  uint32_t rows = 0;      ///< as in DecodeMatMul
+  uint32_t columns = 0;   ///< as in DecodeMatMul
+  uint32_t maxTokens = 0; ///< 1 to kMaxPrefillTokens
+  bool splitActivations = false;
+  /// Whether warpgroups of four warps multiply with wgmma (sm_90a). This takes
+  /// the activations in another order. A warp then has one tile of rows,
+  /// rowWarps is a multiple of 4, and tokenGroups is a power of two.
+  bool wgmma = false;
+  MatMulOutput output = MatMulOutput::Store; ///< any but Heads
+  bool hasBias = false;                      ///< as in DecodeMatMul
+  bool dependentLaunch = false;              ///< as in DecodeMatMul
+  PrefillTiling tiling;
+};
+
+/// Returns the default tiling for a GPU with this number of multiprocessors.
+/// Ignores spec.tiling.
+PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
+                                   const CudaTarget &target,
+                                   uint32_t multiprocessors);
+
+/// The name of the kernel that generatePrefillMatMul would generate.
+std::string prefillMatMulName(const PrefillMatMul &spec,
+                              const CudaTarget &target);
+
+/// Generates the kernel. Its bindings are, in order: "weights", "operands" and
+/// "scales" (of a PrefillInput with the same dtype, columns, splitActivations
+/// and wgmma), "y" (float32 [M][rows]), "token_count" (uint32 M) and, if
+/// the kernel has one, "bias". Thread blocks whose tokens are all beyond the
+/// last one do nothing, so a launch may leave out those at the end of gridX.
+/// Errors are those of generateDecodeMatMul.
+Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
+                                         const CudaTarget &target,
+                                         std::string_view intrinsics);
+
+} // namespace air::codegen::cuda
+
+#endif // AIRPACK_CODEGEN_CUDA_PREFILLMATMUL_H

@@ -1,0 +1,36 @@
+//===- PrefillOperands.h - the activations of a prefill matmul --*- C++ -*-===//
+//
+// Private to codegen/cuda. What the kernel that writes "operands" and the one
+// that reads them (PrefillMatMul.h) have in common.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CUDA_PREFILLOPERANDS_H
+#define AIRPACK_CODEGEN_CUDA_PREFILLOPERANDS_H
+
+#include "codegen/cuda/DecodeMatMulText.h"
+#include "codegen/cuda/PrefillMatMul.h"
+
+namespace air::codegen::cuda {
+
+struct PrefillOperands {
+  T16Unit unit;
+  ActivationForm form;
+  bool wgmma;
+  uint32_t units;      ///< units of a tile of rows
+  uint32_t lowOffset;  ///< of the second numbers, within a chunk
+  uint32_t sumOffset;  ///< of the sums, within a chunk
+  uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
+};
+
+/// Checks a PrefillInput (whose `input` and `epsilon` may be anything) for
+/// `target`. A message begins with `where`.
+Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
+                                        const CudaTarget &target,
+                                        const std::string &where);
+
+/// Returns the text of the constants that describe the operands.
+std::string operandLiterals(const PrefillOperands &operands);
+
+} // namespace air::codegen::cuda
+
+#endif // AIRPACK_CODEGEN_CUDA_PREFILLOPERANDS_H

@@ -1,0 +1,49 @@
+//===- MatMulFormulas.h - fused matmuls in double precision -----*- C++ -*-===//
+#ifndef AIRPACK_TEST_CODEGEN_CUDA_MATMULFORMULAS_H
+#define AIRPACK_TEST_CODEGEN_CUDA_MATMULFORMULAS_H
+
+#include "codegen/cuda/DecodeMatMul.h"
+#include "codegen/reference/Reference.h"
+
+#include <random>
+#include <span>
+
+namespace air::codegen::cuda {
+
+using reference::Doubles;
+
+/// Returns numbers between `low` and `high`.
+std::vector<float> randomFloats(std::mt19937_64 &random, uint64_t count,
+                                double low, double high);
+
+inline Doubles widen(std::span<const float> values) {
+  return {values.begin(), values.end()};
+}
+
+/// The dequantised weights of a matrix in layout T16, row by row.
+Doubles weightsOf(DType dtype, uint64_t rows, uint64_t columns,
+                  std::span<const uint8_t> packed);
+
+/// Returns the rows of x, normalised as spec.input says.
+Doubles normalised(const DecodeMatMul &spec, const Doubles &x,
+                   const Doubles &weight, const Doubles &bias);
+
+/// The expected results of a kernel and the largest errors from rounding.
+struct Expected {
+  Doubles y;
+  Doubles allowed;
+};
+
+/// Returns the results of a matmul with spec.output, for any number of tokens
+/// and any output but Heads. `x` is what is multiplied, and `before` is y
+/// before an Add.
+Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
+                    const Doubles &w, const Doubles &bias,
+                    const Doubles &before);
+
+/// The largest error of `y` as a share of what is allowed. NaN counts as 1e9.
+double worstShare(std::span<const float> y, const Expected &expected);
+
+} // namespace air::codegen::cuda
+
+#endif // AIRPACK_TEST_CODEGEN_CUDA_MATMULFORMULAS_H

@@ -1,0 +1,213 @@
+//===- PrefillCompileTest.cpp - compiles prefill kernels for every target -===//
+//
+// If the environment variable AIR_TEST_ALL is set, every dtype and every size
+// of heads is compiled for every target. Otherwise each of them is compiled for
+// two or three targets, and each target has some of them.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/Cubin.h"
+#include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/Nvrtc.h"
+#include "codegen/cuda/PrefillAttention.h"
+#include "codegen/cuda/PrefillHeads.h"
+#include "codegen/cuda/PrefillMatMul.h"
+#include "formats/plan/T16.h"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+
+namespace air::codegen::cuda {
+namespace {
+
+/// Whether an ordinary run leaves out combination `index`.
+bool leavesOut(uint32_t index) {
+  return std::getenv("AIR_TEST_ALL") == nullptr && index % 3 != 0;
+}
+
+PrefillMatMul matMulOf(DType dtype, uint32_t maxTokens,
+                       const CudaTarget &target) {
+  PrefillMatMul spec;
+  spec.dtype = dtype;
+  spec.rows = 4096;
+  spec.columns = 4096;
+  spec.maxTokens = maxTokens;
+  spec.dependentLaunch = target.hasDependentLaunch;
+  spec.tiling = defaultPrefillTiling(spec, target, 108);
+  return spec;
+}
+
+PrefillAttention attentionOf(uint32_t headDim, bool split,
+                             const CudaTarget &target) {
+  PrefillAttention spec;
+  spec.queryHeads = 32;
+  spec.pages = {.headDim = headDim, .kvHeads = 8, .tablePages = 128};
+  spec.pages.pageBytes = 32 * kvLayerBytes(spec.pages);
+  spec.queryStride = 48 * headDim;
+  spec.maxTiles = 64;
+  spec.splitOperands = split;
+  spec.dependentLaunch = target.hasDependentLaunch;
+  spec.tiling = defaultAttentionTiling(spec, target);
+  return spec;
+}
+
+class PrefillStep : public ::testing::Test {
+protected:
+  void SetUp() override {
+    Result<Nvrtc> opened = Nvrtc::open("");
+    if (!opened.isOk()) {
+      GTEST_SKIP() << "needs NVRTC: " << opened.status().message();
+    }
+    nvrtc.emplace(*std::move(opened));
+  }
+
+  /// Compiles a kernel and checks that it fits the target.
+  void expectFits(const Result<CudaKernel> &kernel, const CudaTarget &target) {
+    ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+    SCOPED_TRACE(kernel->name);
+    const Result<CompiledKernel> code =
+        nvrtc->compile(kernel->text, kernel->name, target);
+    ASSERT_TRUE(code.isOk()) << code.status().message();
+    EXPECT_EQ(code->resources.spillBytes, 0U);
+    EXPECT_EQ(code->resources.stackBytes, 0U);
+    // The assembler's warning that it must wait after every wgmma.
+    EXPECT_EQ(code->log.find("serializ"), std::string::npos) << code->log;
+    // The hardware allocates registers per warp, in units of 256.
+    EXPECT_LE((code->resources.registers * 32 + 255) / 256 * 256 *
+                  kernel->threads / 32,
+              target.registersPerMultiprocessor);
+    EXPECT_LE(kernel->sharedBytes, target.sharedBytesPerBlock);
+    ++compiled;
+  }
+
+  std::optional<Nvrtc> nvrtc;
+  uint32_t compiled = 0;
+};
+
+TEST_F(PrefillStep, MatMulsOfEveryDTypeFitTheirTargetsWithoutSpills) {
+  uint32_t index = 0;
+  for (const CudaTarget &target : cudaTargets()) {
+    for (const DType dtype : t16DTypes()) {
+      const bool supported = dtype != DType::BF16 || target.hasAsyncCopy;
+      if (leavesOut(index++) || !supported) {
+        continue;
+      }
+      expectFits(generatePrefillMatMul(matMulOf(dtype, 512, target), target,
+                                       deviceIntrinsicsText()),
+                 target);
+    }
+  }
+  EXPECT_GE(compiled, 7 * 13 / 3U);
+}
+
+TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
+  const CudaTarget target = *cudaTarget("sm_90a");
+  uint32_t index = 0;
+  for (const uint32_t tokens : {64U, 512U, 16U}) {
+    for (const DType dtype : t16DTypes()) {
+      if (leavesOut(index++)) {
+        continue;
+      }
+      PrefillMatMul spec = matMulOf(dtype, tokens, target);
+      spec.wgmma = true;
+      spec.splitActivations = dtype == DType::F16;
+      spec.tiling = defaultPrefillTiling(spec, target, 108);
+      expectFits(generatePrefillMatMul(spec, target, deviceIntrinsicsText()),
+                 target);
+    }
+  }
+  EXPECT_GE(compiled, 13U);
+}
+
+TEST_F(PrefillStep, AttentionFitsItsTargetsWithoutSpills) {
+  uint32_t index = 0;
+  for (const uint32_t headDim : {64U, 128U, 256U}) {
+    for (const bool split : {false, true}) {
+      for (const CudaTarget &target : cudaTargets()) {
+        if (leavesOut(index++)) {
+          continue;
+        }
+        expectFits(generatePrefillAttention(attentionOf(headDim, split, target),
+                                            target, deviceIntrinsicsText()),
+                   target);
+      }
+    }
+  }
+  EXPECT_GE(compiled, 7 * 6 / 3U);
+}
+
+TEST_F(PrefillStep, VariantsFitEveryTargetWithoutSpills) {
+  const std::string_view intrinsics = deviceIntrinsicsText();
+  for (const CudaTarget &target : cudaTargets()) {
+    PrefillMatMul split = matMulOf(DType::F16, 512, target);
+    split.splitActivations = true;
+    split.tiling = defaultPrefillTiling(split, target, 108);
+    expectFits(generatePrefillMatMul(split, target, intrinsics), target);
+    for (const uint32_t tokens : {16U, 64U}) {
+      PrefillMatMul glu = matMulOf(DType::Q4_K, tokens, target);
+      glu.output = MatMulOutput::SiluGlu;
+      glu.hasBias = true;
+      expectFits(generatePrefillMatMul(glu, target, intrinsics), target);
+    }
+    PrefillInput input;
+    input.columns = 4096;
+    input.maxTokens = 512;
+    input.input = MatMulInput::LayerNorm;
+    input.epsilon = 1e-5F;
+    input.dependentLaunch = target.hasDependentLaunch;
+    expectFits(generatePrefillInput(input, target, intrinsics), target);
+    PrefillHeads heads;
+    heads.heads = {.queryHeads = 32,
+                   .keyHeads = 8,
+                   .valueHeads = 8,
+                   .qkNorm = true,
+                   .qkEpsilon = 1e-6F,
+                   .rope = RopeKind::Neox,
+                   .ropeDim = 128,
+                   .pages = {.headDim = 128, .kvHeads = 8, .tablePages = 128}};
+    heads.heads.pages.pageBytes = 32 * kvLayerBytes(heads.heads.pages);
+    heads.maxTokens = 512;
+    heads.dependentLaunch = target.hasDependentLaunch;
+    expectFits(generatePrefillHeads(heads, target, intrinsics), target);
+  }
+  EXPECT_EQ(compiled, 7 * 5U);
+}
+
+// The figures below were counted with NVRTC 13.0 and rounded up. A higher count
+// means that a kernel's text has become less efficient.
+TEST_F(PrefillStep, KernelsHaveNoMoreInstructionsThanCommitted) {
+  const std::string_view intrinsics = deviceIntrinsicsText();
+  struct Figure {
+    const char *target;
+    uint64_t q4k, q6k, attention;
+  };
+  for (const Figure &figure :
+       {Figure{"sm_86", 720, 960, 2000}, Figure{"sm_90a", 1450, 1940, 2040}}) {
+    const CudaTarget target = *cudaTarget(figure.target);
+    const auto expectAtMost = [&](const Result<CudaKernel> &kernel,
+                                  uint64_t most) {
+      ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+      const Result<CompiledKernel> code =
+          nvrtc->compile(kernel->text, kernel->name, target);
+      ASSERT_TRUE(code.isOk()) << code.status().message();
+      const auto counts = countInstructions(code->cubin, kernel->name);
+      ASSERT_TRUE(counts.isOk()) << counts.status().message();
+      uint64_t all = 0;
+      for (const auto &[opcode, count] : *counts) {
+        all += count;
+      }
+      EXPECT_LE(all, most) << kernel->name;
+    };
+    expectAtMost(generatePrefillMatMul(matMulOf(DType::Q4_K, 512, target),
+                                       target, intrinsics),
+                 figure.q4k);
+    expectAtMost(generatePrefillMatMul(matMulOf(DType::Q6_K, 512, target),
+                                       target, intrinsics),
+                 figure.q6k);
+    expectAtMost(generatePrefillAttention(attentionOf(128, false, target),
+                                          target, intrinsics),
+                 figure.attention);
+  }
+}
+
+} // namespace
+} // namespace air::codegen::cuda
