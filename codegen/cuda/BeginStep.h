@@ -14,13 +14,13 @@
 namespace air::codegen::cuda {
 
 struct BeginStep {
-  DType dtype = DType::Q4_K; ///< of the table; its rows are as in a GGUF file
+  DType dtype = DType::Q4_K; ///< dtype of the table; its rows are as in GGUF
   uint32_t vocabulary = 0;   ///< number of rows of the table
   uint32_t columns = 0;
   uint32_t tokens = 1;  ///< 1 to 8
-  float scale = 1;      ///< multiplies the rows
+  float scale = 1;      ///< factor for the embeddings
   uint32_t ropeDim = 0; ///< even; 0 if no angles are needed
-  float angleScale = 1; ///< multiplies cosines and sines
+  float angleScale = 1; ///< factor for the cosines and sines
   bool dependentLaunch = false;
 };
 

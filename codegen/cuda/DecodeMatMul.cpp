@@ -68,7 +68,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
             ? roundUp(tiling.warps * tiling.stages * 8, 128)
             : 0;
   // The banks of shared memory together span 128 bytes. The stride between the
-  // activations of two tokens is 64 bytes more than a multiple of that. When 8
+  // activations of two tokens is 64 bytes more than a multiple of 128. When 8
   // lanes read 16 bytes each, half of them from one token and half from the
   // next, they therefore use different banks.
   const uint32_t partColumns = s.partUnits * s.unit.columns;
