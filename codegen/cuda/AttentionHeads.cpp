@@ -9,9 +9,9 @@ Status checkAttentionHeads(uint32_t queryHeads, const KvPages &pages,
       pages.kvHeads > 1024 || queryHeads < 1 || queryHeads > 1024 ||
       queryHeads % pages.kvHeads != 0) {
     return unsupportedError(
-        where + " has a number that is not allowed: " +
-        std::to_string(pages.kvHeads) + " KV heads (1 to 1024 are allowed), " +
-        std::to_string(queryHeads) +
+        where +
+        " has a number that is not allowed: " + std::to_string(pages.kvHeads) +
+        " KV heads (1 to 1024 are allowed), " + std::to_string(queryHeads) +
         " query heads (multiples of the KV heads up to 1024), " +
         std::to_string(pages.headDim) + " elements of a head (1 to " +
         std::to_string(kMaxHeadDim) + ")");
@@ -20,8 +20,8 @@ Status checkAttentionHeads(uint32_t queryHeads, const KvPages &pages,
       pages.tablePages < 1 || queryStride < queryHeads * pages.headDim ||
       queryStride > 1U << 20) {
     return unsupportedError(
-        where +
-        " has a number that is not allowed: " + std::to_string(pages.pageBytes) +
+        where + " has a number that is not allowed: " +
+        std::to_string(pages.pageBytes) +
         " bytes from one KV page to the next (multiples of 16 from " +
         std::to_string(kvLayerBytes(pages)) + " are allowed), " +
         std::to_string(pages.tablePages) +

@@ -48,8 +48,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
   case DType::Q4_K:
   case DType::Q5_K:
     return R"(
-// Of the 6-bit scales and minima of 8 blocks, those of blocks 4 to 7 have their
-// upper 2 bits in the bytes of blocks 0 to 3.
+// The 6-bit scales and minima of blocks 4 to 7 have their upper 2 bits in the
+// bytes of blocks 0 to 3.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u8 *packed = block + 4;
   const u32 part = i / 32;
@@ -80,15 +80,15 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
   return ap_float_of_half(bitsAt(block + 208)) * (float)scale * (float)code;
 }
 )";
-  default: // MXFP4
+  default: // the only other dtype is MXFP4
     return R"(
-// An e2m1 code has a sign, two bits of exponent and one of mantissa. Exponents
-// of 0 are subnormal: the values are 0, 1, 2, 3, 4, 6, 8 and 12 halves.
+// An e2m1 code has a sign bit, two exponent bits and one mantissa bit. Twice
+// its absolute value is 0, 1, 2, 3, 4, 6, 8 or 12.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u32 code = block[1 + i % 16] >> i / 16 * 4 & 15;
   const u32 exponent = code >> 1 & 3;
   const u32 halves = exponent == 0 ? code & 1 : (2 | (code & 1)) << (exponent - 1);
-  // The block's scale is 2^(e - 127); half of it is subnormal for e = 0 and 1.
+  // `half` is half of the block's scale 2^(e - 127). It is subnormal if e < 2.
   const u32 e = block[0];
   const float half = ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
   const float value = (float)halves * half;
@@ -197,8 +197,8 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
       spec.ropeDim % 2 != 0 || spec.ropeDim > 1U << 16) {
     return unsupportedError(
         where + "has a number that is not allowed: " +
-        std::to_string(spec.tokens) + " tokens (1 to " + std::to_string(kMaxPrefillTokens) +
-        " are allowed), " +
+        std::to_string(spec.tokens) + " tokens (1 to " +
+        std::to_string(kMaxPrefillTokens) + " are allowed), " +
         std::to_string(spec.vocabulary) + " rows of the table (1 to 2^24), " +
         std::to_string(spec.columns) + " columns of the table (multiples of " +
         std::to_string(type.blockElements) + " up to 2^20), " +

@@ -14,16 +14,16 @@
 namespace air::codegen::cuda {
 
 struct BeginStep {
-  DType dtype = DType::Q4_K; ///< of the table; its rows are as in a GGUF file
+  DType dtype = DType::Q4_K; ///< dtype of the table; its rows are as in GGUF
   uint32_t vocabulary = 0;   ///< number of rows of the table
   uint32_t columns = 0;
   uint32_t tokens = 1; ///< 1 to kMaxPrefillTokens
   /// Whether the number of tokens is read from device memory. `tokens` is then
   /// the largest one.
   bool countInMemory = false;
-  float scale = 1;      ///< multiplies the rows
+  float scale = 1;      ///< factor for the embeddings
   uint32_t ropeDim = 0; ///< even; 0 if no angles are needed
-  float angleScale = 1; ///< multiplies cosines and sines
+  float angleScale = 1; ///< factor for the cosines and sines
   bool dependentLaunch = false;
 };
 

@@ -179,7 +179,7 @@ Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler() {
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
                const CudaCompiler &compiler, unsigned threads) {
-  std::map<std::string_view, size_t> firstOf; ///< kernel with a text
+  std::map<std::string_view, size_t> firstOf; ///< first kernel with each text
   std::vector<size_t> distinct;
   for (size_t i = 0; i < kernels.size(); ++i) {
     if (firstOf.emplace(kernels[i].text, i).second) {
@@ -204,7 +204,7 @@ compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
   {
     std::vector<Thread> helpers;
     for (unsigned i = 1; i < threads && i < distinct.size(); ++i) {
-      // Compiling only takes longer if the system refuses a thread.
+      // If the system refuses a thread, compiling only takes longer.
       if (Result<Thread> helper = Thread::start(drain)) {
         helpers.push_back(*std::move(helper));
       }

@@ -61,7 +61,7 @@ public:
   /// The name and the version of the compiler, on which its output depends.
   virtual std::string version() const = 0;
 
-  /// Returns the machine code of a text with the one kernel `name`.
+  /// Returns the machine code of `text`, whose only kernel is called `name`.
   virtual Result<std::vector<uint8_t>>
   compile(const std::string &text, const std::string &name,
           const CudaTarget &target) const = 0;

@@ -31,17 +31,17 @@ AP_DEVICE void stageQueries(u8 *shared, const float *q, u32 firstToken, u32 firs
   }
 }
 
-// The state of a softmax over some of the positions. Lane 4g+t has columns 2t
-// and 2t+1, and elements g and g+8 of every 16 elements of their heads.
+// The state of a softmax over some positions. Lane 4g+t has queries 2t and
+// 2t+1, and elements g and g+8 of every 16 elements of their outputs.
 struct Softmax {
-  float largest[2]; // of the scores
-  float sum[2];     // of the weights 2^(score - largest); a part per lane
+  float largest[2]; // largest score
+  float sum[2];     // this lane's part of the sum of 2^(score - largest)
   float o[kSteps][4];
 };
 
 AP_DEVICE u32 pairOfHalves(u32 first, u32 second) { return first | second << 16; }
 
-// Adds the positions of one page, of which the first `inside` may be used.
+// Adds the first `inside` positions of a page to the state.
 template <bool whole>
 AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 firstPosition,
                        const u32 (&last)[2], u32 inside, u32 lane) {
@@ -95,8 +95,8 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
   }
 #pragma unroll
   for (u32 i = 0; i < 4; ++i) {
-    // The mma before gave the weights of a query to lanes with the same t. The
-    // next one needs them in lanes with the same g.
+    // The weights of a query are now in lanes with the same t. The next mma
+    // needs them in lanes with the same g.
     u32 high[2], low[2];
 #pragma unroll
     for (u32 j = 0; j < 2; ++j) {
@@ -204,7 +204,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   }
   ap_barrier();
 
-  // Merges the warps, and then the ranges, always in the same order.
+  // Merges the states of the warps and then of the ranges, in a fixed order.
   float *ofRange = partials + (u64)(block * kSplits + split) * kStateFloats;
   for (u32 i = thread; i < 8 * kHeadDim; i += kThreads) {
     const u32 row = i / kHeadDim;

@@ -20,8 +20,8 @@ AP_DEVICE float backScale(const u8 *, u32) { return 1; }
 )";
   constexpr const char *floats = R"(
 typedef float Activation;
-// What a token's activations are multiplied by, and the factor for its sums,
-// which undoes the power of two.
+// The numbers that normalise a token's activations and scale them by a power of
+// two, and `back`, which is the inverse of that power.
 struct alignas(16) TokenScale { float mean, factor, biasFactor, back; };
 AP_DEVICE TokenScale *tokenScales(const u8 *shared) {
   return (TokenScale *)(shared + kTokenScaleOffset);
@@ -125,8 +125,8 @@ AP_DEVICE void prepareActivations(u8 *shared, const float *x, const More &more, 
         factor = ap_float_of_bits(0x7fffffff); // NaN
       }
     }
-    // The largest activation is below `bound`, whose exponent becomes that of
-    // 2^7. Exponents are clamped so that the power and its inverse are normal
+    // No activation exceeds `bound`, which `power` brings between 2^7 and 2^8.
+    // The exponent is clamped so that the power and its inverse are normal
     // numbers.
     const float bound = ap_fma(largest, factor, largestBias);
     u32 exponent = ap_bits_of_float(bound) >> 23 & 0xff;
@@ -275,8 +275,8 @@ AP_DEVICE float sumOfColumns(float sum) {
 
 std::string_view activationText() {
   return R"(
-// Returns the byte offset, within the sums of activations, of those that lane
-// 4g+t reads for the columns that begin at `column`.
+// Returns the byte offset of the sums of activations that lane 4g+t reads for
+// the columns from `column` on.
 AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
   if (kSumColumns == 0) {
     return 0;

@@ -52,7 +52,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
             ? roundUp(tiling.warps * tiling.stages * 8, 128)
             : 0;
   // The banks of shared memory together span 128 bytes. The stride between the
-  // activations of two tokens is 64 bytes more than a multiple of that. When 8
+  // activations of two tokens is 64 bytes more than a multiple of 128. When 8
   // lanes read 16 bytes each, half of them from one token and half from the
   // next, they therefore use different banks.
   const uint32_t partColumns = s.partUnits * s.unit.columns;
@@ -88,10 +88,9 @@ Status checkHeadsOfBatch(const DecodeMatMul &spec, const std::string &where) {
   const HeadRows &heads = spec.heads;
   const uint32_t rows = headCount(heads) * heads.pages.headDim;
   if (spec.rows != rows) {
-    return unsupportedError(where + " has a matrix of " +
-                            std::to_string(spec.rows) +
-                            " rows, but the elements of its heads need " +
-                            std::to_string(rows));
+    return unsupportedError(
+        where + " has a matrix of " + std::to_string(spec.rows) +
+        " rows, but the elements of its heads need " + std::to_string(rows));
   }
   if (heads.tokensPerSequence < 1 ||
       spec.tokens % heads.tokensPerSequence != 0) {

@@ -134,10 +134,10 @@ struct DecodeMatMul {
   /// results.
   bool dependentLaunch = false;
   MatMulInput input = MatMulInput::Half;
-  float epsilon = 0; ///< of RmsNorm and LayerNorm
+  float epsilon = 0; ///< used by RmsNorm and LayerNorm
   /// Whether an activation is multiplied as the sum of two float16, which have
-  /// 22 significant bits together. Only dtype F16 supports it, and input Half
-  /// does not. With BF16, every activation is the sum of two bfloat16.
+  /// 22 significant bits together. This requires dtype F16 and an input other
+  /// than Half. With BF16, every activation is the sum of two bfloat16.
   bool splitActivations = false;
   MatMulOutput output = MatMulOutput::Store;
   bool hasBias = false; ///< a float32 per row; a GLU has the gate's rows first
@@ -162,8 +162,7 @@ struct CudaKernel {
   std::vector<std::string> bindings;
 };
 
-/// Returns the default tiling, which depends on the arguments alone. Ignores
-/// spec.tiling.
+/// Returns the default tiling, which does not depend on spec.tiling.
 DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
                                  const CudaTarget &target);
 

@@ -21,8 +21,8 @@ AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float
     gate += more.bias[row];
     up += more.bias[kRows + row];
   }
-  // Both activations are gate * sigmoid(z), where the sigmoid is computed with
-  // base 2, and tanh(z/2) = 2 * sigmoid(z) - 1.
+  // SiLU is gate * sigmoid(gate). GELU is gate/2 * (1 + tanh(z/2)), which
+  // equals gate * sigmoid(z).
   const float z = kGelu ? gate * ap_fma(0.0713548162726f * gate, gate, 1.59576912161f) : gate;
   y[token * kRows + row] = gate / (1 + ap_exp2(-1.44269504089f * z)) * up;
 }
@@ -120,9 +120,9 @@ AP_DEVICE void reduceTiles(const u8 *shared, const float *sums, u32 firstTile, u
   }
 }
 
-// Several thread blocks each compute the same tiles for a part of the columns.
-// The last of these blocks to finish adds the sums of all, in a fixed order.
-// Returns whether this block is the last one.
+// If the columns are split, several thread blocks compute the same tiles. The
+// last of them to finish adds their sums in a fixed order. Returns whether this
+// block is the last one.
 AP_DEVICE bool joinSplits(u32 *last, u32 firstTile, u32 tiles, u32 thread, float *y,
                           const float *partials, u32 *counters, const More &more) {
   ap_fence();
@@ -166,8 +166,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 block = ap_block_x();
   const u32 part = ap_block_y();
 
-  // Every thread block gets the same number of tiles, or one more. The warps of
-  // a thread block share out the weight units of its part of the columns.
+  // The first kSpare thread blocks get one tile more than the others. The warps
+  // of a thread block share out the weight units of its part of the columns.
   constexpr u32 kSpare = kTiles % kBlocks;
   const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
   const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);

@@ -425,10 +425,10 @@ AP_DEVICE Block minimaOf(const Unit &unit) {
 )";
 
 constexpr const char *kIQ4 = R"(
-// Replaces the lower four nibbles of `word` by the bytes of IQ4_NL's table that
-// they name, plus 128: -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38,
-// 53, 69, 89, 113. Each half of the table is a look-up of three bits of a
-// nibble.
+// Replaces the lower four nibbles of `word`, which are indices of IQ4_NL's
+// table, by the table's entries plus 128. The entries are -127, -104, -83, -65,
+// -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113. The top bit of a
+// nibble selects a half of the table.
 AP_DEVICE u32 valuesOf(u32 word) {
   const u32 low = ap_permute(0x3f2d1801, 0x766a5d4f, word & 0x7777);
   const u32 high = ap_permute(0xa6998d81, 0xf1d9c5b5, word & 0x7777);

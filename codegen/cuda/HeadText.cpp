@@ -16,11 +16,11 @@ Status checkHeads(const HeadRows &heads, const std::string &where) {
   const uint32_t dim = pages.headDim;
   if (dim < 1 || dim > kMaxHeadDim || headCount(heads) < 1 ||
       headCount(heads) > 1U << 16) {
-    return unsupportedError(
-        where + " has a number that is not allowed: " +
-        std::to_string(headCount(heads)) + " heads (1 to 2^16 are allowed), " +
-        std::to_string(dim) + " elements of a head (1 to " +
-        std::to_string(kMaxHeadDim) + ")");
+    return unsupportedError(where + " has a number that is not allowed: " +
+                            std::to_string(headCount(heads)) +
+                            " heads (1 to 2^16 are allowed), " +
+                            std::to_string(dim) + " elements of a head (1 to " +
+                            std::to_string(kMaxHeadDim) + ")");
   }
   if ((heads.rope == RopeKind::None) != (heads.ropeDim == 0) ||
       heads.ropeDim % 2 != 0 || heads.ropeDim > dim) {

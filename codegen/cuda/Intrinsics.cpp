@@ -156,8 +156,8 @@ AP_DEVICE void ap_transfer_publish() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-// Tells the barrier how many bytes its current phase receives, and starts their
-// copy. Only one thread calls it. Addresses and size must be multiples of 16.
+// Starts a copy and tells the barrier to expect its bytes in the current phase.
+// Only one thread calls it. Addresses and size must be multiples of 16.
 AP_DEVICE void ap_transfer(void *to, const void *from, u32 bytes, u64 *barrier) {
   const u32 address = ap_shared_address(barrier);
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"

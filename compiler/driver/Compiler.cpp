@@ -98,9 +98,9 @@ void noteBadTemplates(const TokenizerData &tokenizer,
   }
 }
 
-/// Returns coded bytes / uncoded bytes of the first chunks of some matrices:
-/// matrices of bfloat16 numbers for the codec Planes, all others for Zstd.
-/// Returns 1 if there are none.
+/// Codes the first chunks of some matrices, which are bfloat16 for the codec
+/// Planes and of other dtypes for Zstd. Returns coded bytes / uncoded bytes, or
+/// 1 if no matrix is suitable.
 double codecRatio(const ModelSource &source, plan::Codec codec) {
   constexpr size_t kChunkBytes = size_t{256} << 10;
   constexpr size_t kSamples = 8;
@@ -199,8 +199,8 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
 }
 
 /// Reads the vocabulary that the options choose. Tokens from another file also
-/// replace those in the metadata of `source`, so that the size of the new
-/// vocabulary is compared with the model's.
+/// replace those in the metadata of `source`, so that their number is checked
+/// against the model.
 Result<TokenizerData> readVocabulary(ModelSource &source,
                                      const CompileOptions &options) {
   if (options.tokenizer.empty()) {
@@ -352,7 +352,7 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
   return list;
 }
 
-/// The name of a kernel's file, after the kinds of the steps that use it.
+/// The name of a kernel's file: the kinds of the steps, then the kernel's name.
 static std::string fileNameOf(const std::set<std::string> &steps,
                               const std::string &kernel) {
   std::string name;

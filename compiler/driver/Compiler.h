@@ -50,8 +50,7 @@ struct CompileOptions {
   uint64_t context = 0;    ///< tokens per sequence; 0 means the default
   uint64_t slots = 0;      ///< number of sequences; 0 means the default
   uint64_t ram = 0;        ///< bytes of RAM; 0 means the target's memory
-  /// The size in bytes of the memory of the target's GPU; 0 means that of the
-  /// target.
+  /// The size of the GPU's memory in bytes; 0 means what the target states.
   uint64_t vram = 0;
   /// Compiles the kernels of a GPU; null means NVRTC.
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
@@ -98,7 +97,7 @@ struct KernelFile {
   /// "STEPS.KERNEL", where STEPS are the kinds in alphabetical order with '+'
   /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
-  codegen::KernelListing listing; ///< of a kernel of the CPU
+  codegen::KernelListing listing; ///< only for kernels of the CPU
   /// The text and the machine code of a kernel of a GPU; empty for the CPU.
   std::string cuda;
   std::vector<uint8_t> cubin;

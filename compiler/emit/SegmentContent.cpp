@@ -245,16 +245,16 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// The sources of `recipe`, one after another or in turns, form one matrix.
-/// Calls `visit(source, first, count)` for each run of rows of a source among
-/// the rows [firstRow, firstRow + rowCount) of that matrix; `first` is a row of
-/// the source.
+/// The sources of `recipe` form one matrix, either one after another or
+/// interleaved. Calls `visit(source, first, count)` for each run of rows of a
+/// source among the rows [firstRow, firstRow + rowCount) of that matrix;
+/// `first` is a row of the source.
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
   if (const uint64_t run = recipe.interleavedRows; run != 0) {
-    // Row r of the result is row r % run of run number r / run, and the runs of
-    // the two sources take turns.
+    // The result consists of runs of `run` rows each, which come from the first
+    // and the second source in turn.
     for (uint64_t row = firstRow; row < firstRow + rowCount;) {
       const uint64_t place = row % run;
       const uint64_t count = std::min(run - place, firstRow + rowCount - row);

@@ -24,8 +24,8 @@
 
 namespace air::compiler {
 
-/// The number of rows of each matrix that take turns in a matrix of gate and
-/// up. It is half a tile of layout t16 (gluRow() of
+/// A matrix of gate and up has this number of rows of the gate, then as many of
+/// `up`, and so on. It is half a tile of layout t16 (gluRow() of
 /// codegen/cuda/DecodeMatMul.h).
 inline constexpr uint64_t kGluRows = 8;
 
@@ -34,8 +34,8 @@ inline constexpr uint64_t kGluRows = 8;
 struct MatrixRecipe {
   std::vector<const SourceTensor *> sources;
   Layout layout = Layout::Rows;
-  /// If it is not 0, there are two sources of equal shape, and so many rows of
-  /// each of them take turns.
+  /// If it is not 0, there are two sources of equal shape, and the result takes
+  /// this number of rows from each of them in turn.
   uint64_t interleavedRows = 0;
 };
 

@@ -262,8 +262,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         std::to_string(demand.context) +
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
-  // Of each token, the batch has an id, a position, and a row of the block
-  // tables. Each of these arrays is aligned.
+  // The batch has three arrays: the ids of the tokens, their positions, and
+  // their rows of the block tables. Each begins at a multiple of this.
   constexpr uint64_t kAlignment = 64;
   const uint64_t batch =
       checkedAdd(2 * alignUp(4 * demand.tokens, kAlignment), *tables)

@@ -92,19 +92,19 @@ inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 
 /// What a plan that runs on a GPU needs in the GPU's memory, in bytes.
 struct VramDemand {
-  uint64_t weights = 0; ///< of all segments of weights and tables, aligned
+  uint64_t weights = 0; ///< size of all weights and tables, aligned
   uint64_t kernels = 0;
   uint64_t activations = 0;
   uint64_t kvPageBytes = 0;
   uint64_t kvPageTokens = 1;
   uint64_t context = 0; ///< maximum number of tokens in a sequence
   uint64_t slots = 1;   ///< number of sequences
-  uint64_t tokens = 1;  ///< of the largest batch
+  uint64_t tokens = 1;  ///< number of tokens in the largest batch
 };
 
 /// The memory of a GPU.
 struct VramLimit {
-  uint64_t bytes = 0; ///< with what the driver takes; 0: not known
+  uint64_t bytes = 0; ///< including what the driver takes; 0: not known
   std::string giver;  ///< for messages, for example "target 'rtx3060' has"
 };
 
@@ -118,9 +118,9 @@ struct VramLedger {
 /// sequences need, for the padding of batches.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
-/// Returns the ledger of the RAM that a plan takes that runs on a GPU: the
-/// process, and page-locked memory through which bytes are copied, including
-/// `logitsBytes`. Its limit is limit.bytes; 0 = none.
+/// Returns the ledger of the RAM of a plan that runs on a GPU: the process, and
+/// page-locked memory through which bytes are copied, including `logitsBytes`.
+/// If limit.bytes is not 0, the sum must not exceed it.
 Result<std::vector<LedgerItem>>
 planGpuHost(uint64_t processBytes, uint64_t logitsBytes, const RamLimit &limit);
 

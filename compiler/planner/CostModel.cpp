@@ -11,8 +11,8 @@ namespace air::compiler {
 PassPrediction predictPass(std::vector<LinkLoad> links) {
   PassPrediction prediction;
   bool known = true;
-  uint64_t memory = 0;       // of the device that computes
-  std::string name = "dram"; // of the link to that memory
+  uint64_t memory = 0;       // time of the link to RAM or VRAM
+  std::string name = "dram"; // name of that link
   uint64_t cpu = 0;
   uint64_t disk = 0;
   for (const LinkLoad &load : links) {

@@ -1,15 +1,15 @@
 //===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
-// A decode pass (one token, empty KV cache) reads each byte of the weights that
-// it needs once from memory. Some of these bytes must be read from the disk
-// first. Each of these two sources is called a link. The arithmetic of the pass
-// is a third link, "cpu". Its bytes are the bytes of the vector operands that
-// the pass computes with (kMixedOperandBytes in CpuRates.h). A link takes the
-// time bytes / bandwidth, with the bandwidth that the machine profile states.
-// The disk works in parallel with the cores. The cores take less than the times
-// of "dram" and "cpu" together, because they read and compute in parallel: see
-// overlappedTime() (CpuRates.h). The pass takes passTime() (CpuRates.h) of the
-// times of the cores and of the disk. Its limit is "disk" if the disk takes
+// A decode pass (one token, empty KV cache) reads each byte of weights that it
+// needs from memory once. Some of these bytes must be read from the disk first.
+// Memory and disk are called links. The arithmetic of the pass is a third link,
+// "cpu". Its bytes are the bytes of the vector operands that the pass computes
+// with (kMixedOperandBytes in CpuRates.h). A link takes the time bytes /
+// bandwidth, with the bandwidth that the machine profile states. The disk works
+// in parallel with the cores. The cores take less than the times of "dram" and
+// "cpu" together, because they read and compute in parallel: see
+// overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
+// the cores and of the disk. The limit of a pass is "disk" if the disk takes
 // longer than the cores, or else "dram" if reading takes at least half of the
 // cores' time, or else "cpu". A bandwidth of 0 means that it is not known; then
 // neither the time nor the limit is known.

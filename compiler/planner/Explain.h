@@ -9,8 +9,8 @@
 // kTokensPerPrompt tokens. Predictions of speed are for an empty KV cache, as
 // in a plan.
 //
-// Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
-// message states the nearest one that does. Internal if the LP library fails.
+// Thread-safety: pure functions. Errors: DoesNotFit when no placement fits,
+// with the RAM that the model needs. Internal if the LP library fails.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_EXPLAIN_H
@@ -28,17 +28,17 @@
 
 namespace air::compiler {
 
-/// Generated tokens for each prompt that is read.
+/// The number of tokens that are generated after each prompt.
 inline constexpr double kTokensPerPrompt = 256;
 
-/// The share of its nominal or measured rate of products that a CPU is assumed
-/// to reach while reading a prompt. docs/performance.md has 0.55 to 0.78.
+/// A CPU is assumed to reach this share of its rate of arithmetic while it
+/// reads a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
 /// The time to hand over from the CPU to the GPU or back. Each layer has two
-/// such changes.
+/// handovers.
 inline constexpr double kHandoverSeconds = 20e-6;
 
 struct ExplainOptions {
@@ -97,8 +97,8 @@ struct Explanation {
   std::optional<double> gainOfVram;
   std::optional<double> gainOfRam;
 
-  /// The largest context that fits, and the largest with which no weights but
-  /// rows of a table are streamed, in tokens; 0 if there is none.
+  /// The largest context that fits, in tokens, and the largest with which only
+  /// rows of tables are streamed. 0 if there is none.
   uint64_t maxContext = 0;
   uint64_t maxResidentContext = 0;
 

@@ -48,7 +48,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     for (const auto &[name, spec] : specs) {
       list.push_back(spec);
     }
-    // Without a driver, the kernels are compiled here, and their size is exact.
+    // Without a KernelBuild, kernels are compiled here, so their size is exact.
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
     SmallVector<StringRef> entries; // in the order of the object
@@ -73,7 +73,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     };
 
     // Compiling takes seconds, so a plan that does not fit in RAM is refused
-    // before that, with the size that will be reserved for the kernels.
+    // first. The kernels count with the size that will be reserved for them.
     setBytes(used.reservationFor(list.size()));
     AIR_RETURN_IF_ERROR(
         planPlacements(weightProblemOf(module),
@@ -94,7 +94,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
                          codegen::cuda::cudaTarget(profile.gpus.front().arch));
-    // Compiling takes seconds, so a plan that does not fit is refused before.
+    // Compiling takes seconds, so a plan that does not fit is refused first.
     AIR_RETURN_IF_ERROR(
         planVram(vramDemandOf(module), vramLimitOf(vram, profile)).status());
     std::map<std::string, codegen::cuda::CudaSpec> specs;

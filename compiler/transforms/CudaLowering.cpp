@@ -19,8 +19,8 @@ namespace air::compiler {
 
 using Operands = llvm::StringMap<Attribute>;
 
-/// Sizes of attributes are at least 0, and the generators of kernels check that
-/// they fit in 32 bits, so a larger number becomes the largest one.
+/// Clamps a size to 32 bits. The generators of kernels refuse sizes that are
+/// too large.
 static uint32_t narrow(uint64_t value) {
   return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX));
 }
@@ -165,7 +165,7 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
     Operands operands;
     operands["x"] = symbol(x);
     // Attention reads the queries, which are in the first group. The products
-    // of the others are needed only until they are in the cache.
+    // of the other groups are needed only until they are in the cache.
     operands["y"] = symbol(group.heads.queryHeads != 0
                                ? qkv
                                : stepBuffer("kv", rows, RowsFrom::Tokens));
@@ -189,8 +189,8 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
 }
 
 Status CudaLowering::lowerAttn(AttnOp op) {
-  // The matmul with the queries is the first of the step before, and its rows
-  // are the distance between the queries of two tokens.
+  // The first matmul of the previous step computes the queries. Its number of
+  // rows is the distance between the queries of two tokens.
   const auto *queries =
       steps.size() < 2 || steps[steps.size() - 2].kind != StepKind::AttnIn
           ? nullptr
@@ -320,9 +320,9 @@ static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
   if (auto *matmul = std::get_if<DecodeMatMul>(&spec)) {
     matmul->tiling = defaultDecodeTiling(*matmul, target);
   } else if (auto *attention = std::get_if<DecodeAttention>(&spec)) {
-    // Attention has a thread block for each token, KV head and 8 query heads,
-    // and for each range of positions. There are as many ranges as it takes for
-    // two blocks per multiprocessor.
+    // A thread block handles one token, one KV head, up to 8 query heads and
+    // one range of positions. There are enough ranges for two blocks per
+    // multiprocessor, but at most kMaxRanges.
     constexpr uint64_t kMaxRanges = 64;
     const KvPages &pages = attention->pages;
     const uint64_t group = attention->queryHeads / pages.kvHeads;
@@ -369,7 +369,7 @@ Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
       std::max<uint64_t>(1, ceilDiv(bytes, uint64_t{sizeof(float)}));
   BufferOp &op = shared[name];
   if (!op) {
-    // Programs must not hold buffers.
+    // The buffer must be created outside the program.
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(firstProgram);
     op =

@@ -13,7 +13,7 @@
 // up are one matrix. A tied table is stored twice, because embeddings are read
 // by rows.
 //
-// Errors: An Unsupported error names the step and what no kernel computes.
+// Errors: An Unsupported error names the step and what cannot be computed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_CUDALOWERING_H
@@ -38,8 +38,8 @@ public:
   Status run();
 
 private:
-  /// A kernel, and what is bound to those of its operands that depend on the
-  /// model. `spec` is for one token.
+  /// A kernel, and what is bound to the operands that depend on the model.
+  /// `spec` is for one token.
   struct Dispatch {
     codegen::cuda::CudaSpec spec;
     llvm::StringMap<mlir::Attribute> operands;
@@ -55,7 +55,7 @@ private:
   struct HeadGroup {
     llvm::SmallVector<ir::plan::WeightAttr> weights;
     llvm::SmallVector<ir::plan::WeightAttr> biases;
-    codegen::cuda::HeadRows heads; ///< only the numbers of heads
+    codegen::cuda::HeadRows heads; ///< has only the numbers of heads
   };
 
   Status lower(mlir::Operation *op);
@@ -70,9 +70,9 @@ private:
 
   static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
   codegen::cuda::KvPages pages() const;
-  /// Adds a matmul of `spec`, in which rows, columns, dtype and what concerns
-  /// the device are still to be set, by the given matrices. `operands` already
-  /// has all operands besides the weights and the bias.
+  /// Adds a matmul by the given matrices. `spec` lacks the rows, the columns,
+  /// the dtype and what concerns the device. `operands` has all operands
+  /// besides the weights and the bias.
   Status addMatMul(codegen::cuda::DecodeMatMul spec,
                    llvm::StringMap<mlir::Attribute> operands,
                    llvm::ArrayRef<ir::plan::WeightAttr> weights,
@@ -97,7 +97,7 @@ private:
   std::string angles; ///< the buffer of the angles, or ""
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
-  llvm::StringMap<ir::plan::BufferOp> shared; ///< stands before the programs
+  llvm::StringMap<ir::plan::BufferOp> shared; ///< placed before the programs
 };
 
 } // namespace air::compiler

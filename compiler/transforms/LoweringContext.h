@@ -70,7 +70,7 @@ protected:
   ir::plan::GraphOp graph;
   ir::plan::KvOp kv;
   const MachineProfile &target;
-  uint64_t device = 0; ///< whose memory holds the buffers
+  uint64_t device = 0; ///< the device that holds the buffers
   mlir::OpBuilder builder;
   mlir::SymbolTable symbols;
   mlir::MLIRContext *context;

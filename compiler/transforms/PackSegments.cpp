@@ -50,8 +50,8 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       }
     }
 
-    std::set<std::string> kernels;    // of the CPU
-    std::set<std::string> gpuKernels; // each is an executable of its own
+    std::set<std::string> kernels;    // names of kernels of the CPU
+    std::set<std::string> gpuKernels; // each gets its own executable
     module.walk([&](DispatchOp dispatch) {
       (dispatch.getLaunch() ? gpuKernels : kernels)
           .insert(dispatch.getKernel().str());

@@ -194,9 +194,9 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return false;
   }
 
-  /// Chooses codecs for segments that a pass reads from the disk, if they make
-  /// the pass faster. Segments of bfloat16 numbers get planes. The others get
-  /// zstd if the cores then still have enough time.
+  /// Chooses codecs for the segments that a pass reads from the disk: planes
+  /// for bfloat16 numbers, zstd for the others. A codec is used only if it
+  /// makes the pass faster.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();
@@ -256,7 +256,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     ModuleOp module = getOperation();
     const Location loc = module.getLoc();
     SmallVector<int64_t> resident;
-    SmallVector<FlatSymbolRefAttr> names; // of the segments of weights
+    SmallVector<FlatSymbolRefAttr> names; // names of segments of weights
     size_t table = 0;
     for (SegmentOp segment : module.getOps<SegmentOp>()) {
       uint64_t bytes = segment.getRawBytes();

@@ -130,9 +130,9 @@ private:
                                       index, tensor.getRows() == 1});
   }
 
-  llvm::DenseMap<StringAttr, size_t> indexOf; // of segments of weights
+  llvm::DenseMap<StringAttr, size_t> indexOf; // segment -> index
   llvm::DenseMap<StringAttr, TensorOp> tensors;
-  std::vector<std::vector<WeightUse>> found; // of each segment of weights
+  std::vector<std::vector<WeightUse>> found; // uses of each segment
 };
 
 } // namespace

@@ -30,7 +30,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
-    std::map<std::string, uint64_t> most; // limits on tokens, by buffer
+    std::map<std::string, uint64_t> most; // buffer -> tokens it has rows for
     std::vector<uint32_t> zeroed;         // buffers that keep their zeros
     uint64_t programTokens = 0;
     uint64_t tokens = 0;

@@ -187,7 +187,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   /// Checks each placement against what the steps need of the weights.
   Status verifyPlacements() {
     const WeightProblem problem = stepNeedsOf(getOperation());
-    std::map<std::string, uint32_t> indexOf; // of segments of weights
+    std::map<std::string, uint32_t> indexOf; // weight segment -> index
     for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
       if (segment.getKind() == SegmentKind::Weights) {
         indexOf.emplace(segment.getSymName().str(),
@@ -279,7 +279,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                                  static_cast<uint32_t>(read.getBeforeStep()),
                                  static_cast<int64_t>(read.getAfterStep())});
     }
-    uint64_t others = 0; // items besides weights and ring
+    uint64_t others = 0; // bytes of the items besides weights and ring
     uint64_t weights = 0;
     for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {
       (item.getName() == "weights" || item.getName() == "ring" ? weights
@@ -301,7 +301,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   /// once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // set while its next part must follow
+      DispatchOp last; // set if another part of it must follow
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);
@@ -555,7 +555,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     codegen::cuda::CudaKernel kernel;
     std::vector<codegen::cuda::CudaBinding> bindings;
   };
-  std::map<std::string, Generated> generated; ///< by name
+  std::map<std::string, Generated> generated; ///< by kernel name
 };
 
 } // namespace

@@ -35,12 +35,12 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kGB = 1'000'000'000;
 
-// What programs reach of a data sheet's rate. Plain reads of VRAM in large
-// kernels reach 80 to 93 %. Copies from page-locked memory reach 80 % of PCIe:
-// bandwidthTest of NVIDIA's CUDA samples shows some 12.5, 25 and 52 GB/s for 16
-// lanes of generations 3, 4 and 5, whose links carry 15.75, 31.5 and 63 GB/s.
-// Products of a matrix with a prompt reach about half of the peak, because the
-// weights have to be dequantised on the way.
+// The shares of a data sheet's rates that programs reach. Plain reads of VRAM
+// in large kernels reach 80 to 93 %. Copies from page-locked memory reach 80 %
+// of PCIe: bandwidthTest of NVIDIA's CUDA samples shows some 12.5, 25 and 52
+// GB/s for 16 lanes of generations 3, 4 and 5, whose links carry 15.75, 31.5
+// and 63 GB/s. The matmuls of a prompt reach about half of the peak, because
+// the weights have to be dequantised on the way.
 constexpr uint64_t kMemoryPercent = 85;
 constexpr uint64_t kTransferPercent = 80;
 constexpr uint64_t kMatrixPercent = 50;
@@ -55,7 +55,7 @@ struct GpuRow {
   std::string_view name;
   GpuBackend backend;
   HostClass host;
-  uint64_t mebibytes; ///< memory
+  uint64_t mebibytes; ///< size of the memory
   uint64_t gigabytesPerSecond;
   unsigned pcieGeneration;
   unsigned pcieLanes;

@@ -11,9 +11,9 @@ constexpr uint32_t kIsValue = uint32_t{1} << 31;
 uint32_t offsetOf(uint32_t unit) {
   return (unit >> 10) << ((unit & 0x200) >> 6);
 }
-/// The byte that leads to this unit, or a larger number if it holds a value.
+/// The byte that leads to the unit, or more than 255 if the unit holds a value.
 uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
-/// Whether a rule ends here; the unit at this one's offset then has its value.
+/// Whether a rule ends at this unit. offsetOf() then leads to its value.
 bool endsRule(uint32_t unit) { return (unit & 0x100) != 0; }
 
 Status broken(const std::string &what) {

@@ -20,8 +20,8 @@ namespace air {
 /// does not have this form.
 std::optional<uint8_t> byteOfPiece(std::string_view piece);
 
-/// Whether markEndPieces() knows the piece. It then has decided, by the whole
-/// vocabulary, whether the piece ends generation.
+/// Whether markEndPieces() knows the piece. If so, it has used the whole
+/// vocabulary to decide whether the piece ends generation.
 bool isKnownEndPiece(std::string_view piece);
 
 /// Turns the pieces of an SPM vocabulary that are named like bytes but have the

@@ -35,9 +35,9 @@ struct PlanHeader {
   uint64_t fileBytes;
   uint64_t metadataOffset;
   uint64_t metadataBytes;        // without the padding
-  uint8_t metadataDigest[16];    // of the metadata and its padding
+  uint8_t metadataDigest[16];    // digest of metadata and padding
   uint8_t targetFingerprint[16]; // digest of the Machine record's JSON
-  uint8_t headerDigest[16];      // of the header page with this field zero
+  uint8_t headerDigest[16];      // digest of the page with this field zero
 };
 static_assert(sizeof(PlanHeader) == 96);
 

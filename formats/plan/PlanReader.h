@@ -50,10 +50,10 @@ public:
   /// The stored bytes of segment `index`, which lie in the mapping. `index`
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
-  /// Whether segment `index` has bytes that may lie in other files
-  /// (Plan.reference). segmentBytes() are then only the first bytes of the
-  /// segment, but its chunks consist of all of its raw bytes, and of zeros up
-  /// to a whole page. A ReferencedBytes makes the raw bytes.
+  /// Whether bytes of segment `index` may lie in other files (Plan.reference).
+  /// segmentBytes() then returns only the first bytes of the segment, but its
+  /// chunks divide all of its raw bytes and the zeros up to a whole page. A
+  /// ReferencedBytes makes the raw bytes.
   bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
   /// MiB of the file are in memory at a time. If the segment isReferenced(),
@@ -76,10 +76,9 @@ public:
   /// segment has a codec.
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
-  /// The same for the bytes of the chunk in the mapping, which are decoded
-  /// first if the segment has a codec. Fails with Corrupt if they cannot be
-  /// decoded, and with Internal if the segment isReferenced(), because its
-  /// chunks are not in the mapping.
+  /// Verifies the bytes of a chunk in the mapping. If the segment has a codec,
+  /// they are decoded first, which may fail with Corrupt. Fails with Internal
+  /// if the segment isReferenced(), because its chunks are not in the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from the memory of this process. They may

@@ -37,7 +37,7 @@ inline constexpr uint32_t kMaxBuffers = 16384;
 /// Today's plans have three programs, one for each class of batch sizes. The
 /// limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
-/// The items of tier Vram count the memory of a plan's only device.
+/// Budget items of tier Vram do not name a device, so there may be only one.
 inline constexpr uint32_t kMaxDevices = 1;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;

@@ -140,7 +140,7 @@ struct Needs {
   }
 };
 
-/// The part of `needs` that counts a segment.
+/// The part of `needs` that counts segments of this kind.
 uint64_t &partOf(Needs &needs, plan::SegmentKind kind) {
   return kind == plan::SegmentKind::Weights   ? needs.weights
          : kind == plan::SegmentKind::Kernels ? needs.kernels
@@ -163,7 +163,7 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   const plan::KvLayout &kv = *plan.kv();
   if (kv.device() != 0) {
-    // One more page takes what the padding of a batch appends.
+    // The padding of a batch writes its keys and values to one more page.
     needs.kv = times(kv.pages() + 1, kv.page_bytes());
   }
   needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
@@ -207,8 +207,8 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
 
 using Items = std::map<std::pair<std::string_view, plan::Tier>, uint64_t>;
 
-/// Checks the items of a tier. An item may be missing if the plan needs no
-/// bytes of it, and either `mayLack` is true or it is the ring or staging.
+/// Checks the items of a tier. An item of 0 bytes may be missing if `mayLack`
+/// is true, or if it is the ring, staging or batch.
 Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
                   std::map<plan::Tier, uint64_t> &sums, bool mayLack,
                   const std::string &owner) {

@@ -172,8 +172,8 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
   return Status::ok();
 }
 
-/// Checks that only the fields for normalising text are set that the kind of
-/// vocabulary uses.
+/// Checks that the fields for normalising text are set only if the kind of
+/// vocabulary uses them.
 static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
   const char *kind = plan::EnumNameTokenizerKind(tokenizer.kind());
   if (sizeOf(tokenizer.charsmap()) != 0 &&

@@ -113,7 +113,7 @@ void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
              std::vector<std::vector<Use>> &found) {
   for (const plan::Dispatch *dispatch : *step.dispatches()) {
     if (dispatch->launch() != nullptr) {
-      continue; // Its tensors are in segments that are never read in a pass.
+      continue; // No pass reads the weights of a GPU's kernel from disk.
     }
     for (const plan::Binding *binding : *dispatch->bindings()) {
       if (binding->kind() == plan::BindingKind::Tensor) {
@@ -209,8 +209,8 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
   return Status::ok();
 }
 
-/// Checks that the segments whose tensors a program binds are in the memory of
-/// the device that runs the dispatch.
+/// Checks that each dispatch of a program binds only tensors in the memory of
+/// the device that runs it.
 Status verifyBound(const plan::Plan &plan, const plan::Placement &placement,
                    const plan::Program &program, const std::string &where) {
   for (const plan::Step *step : *program.steps()) {

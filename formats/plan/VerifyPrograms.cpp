@@ -74,7 +74,7 @@ Status verifyBuffers(const plan::Plan &plan) {
                     "has rows_from Tokens; only an output of a GPU may have a "
                     "row per token");
     }
-    // All factors are below 2^32, except that max_tokens is checked later.
+    // This cannot overflow, because `vocabulary` is below 2^32.
     const auto rowBytes = plan.model()->vocabulary() * sizeof(float);
     if (buffer.rows_from() == plan::RowsFrom::Tokens &&
         checkedMul(rowBytes, plan.max_tokens()) != buffer.bytes()) {
@@ -95,7 +95,7 @@ Status verifyBuffers(const plan::Plan &plan) {
     }
     zeroed += buffer.is_zeroed() ? 1 : 0;
   }
-  // Their number is limited because each is compared with all buffers.
+  // A limit is needed because each zeroed buffer is compared with all buffers.
   constexpr uint32_t kMaxZeroed = 16;
   if (zeroed > kMaxZeroed) {
     return broken("plan.buffer.zeroed", "buffers",

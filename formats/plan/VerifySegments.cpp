@@ -26,7 +26,7 @@ static Status verifySegmentEnums(const plan::Segment &segment,
 /// chunk.
 static Status verifyCodedChunks(const plan::Segment &segment,
                                 uint64_t pageBytes, const std::string &where) {
-  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes); // pages of raw bytes
+  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes); // raw pages left
   uint64_t before = 0;
   for (uint32_t i = 0; i < segment.chunk_ends()->size(); ++i) {
     const uint64_t pages = std::min(left, segment.digest_chunk() / pageBytes);

@@ -59,8 +59,8 @@ private:
   }
 };
 
-// The only lists of the fields. The conversions in both directions iterate over
-// them. `tokens` is common to all kinds of kernels.
+// The functions below are the only lists of the fields. The conversions in both
+// directions iterate over them.
 
 template <typename PagesT, typename Fn>
 void forEachPageField(PagesT &pages, Fn &fn) {

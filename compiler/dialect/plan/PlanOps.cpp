@@ -166,7 +166,7 @@ static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
            << " and layout "
            << std::string(air::layoutName(op.getLayout().getValue()));
   }
-  // The factors, if any, are named by the attribute `rope`, not by `sources`.
+  // RoPE factors, if any, are named by the attribute `rope`, not by `sources`.
   if (!op.getSources().empty()) {
     return op.emitOpError() << "recipe inverse_frequencies takes no sources, "
                                "but has "
@@ -336,7 +336,7 @@ LogicalResult BufferOp::verify() {
   return success();
 }
 
-/// The elements of a head in the cache, with those that only pad it.
+/// The number of elements of a head in the cache, including padding.
 static uint64_t storedElements(KvOp op) {
   uint64_t elements = op.getHeadDim();
   return !op.getDevice()

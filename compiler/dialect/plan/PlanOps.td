@@ -122,7 +122,8 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
   }];
   let extraClassDeclaration = [{
     // Sizes in bytes and the number of pages, computed by the formulas in
-    // plan.fbs. The order of the elements is Mma if there is a device. The op's verifier has checked that they do not overflow.
+    // plan.fbs, with KvOrder Mma if there is a device. The op's verifier has
+    // checked that none of them overflows.
     int64_t getHeadBytes();
     int64_t getLayerBytes();
     int64_t getPageBytes();

@@ -90,8 +90,8 @@ mlir::DictionaryAttr specToAttr(mlir::MLIRContext *context, const SpecT &spec,
 }
 
 /// Sets the fields of `spec` for which `attr` has an entry. A Corrupt error
-/// names the entry that is unknown, of the wrong kind, or out of range, or `op`
-/// if it is missing.
+/// names the entry that is unknown, of the wrong kind, or out of range, or says
+/// that `op` is missing.
 template <typename Names, typename SpecT, typename Each>
 Status specFromAttr(mlir::DictionaryAttr attr, SpecT &spec, Each each) {
   size_t known = 0;

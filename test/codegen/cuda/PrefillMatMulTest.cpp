@@ -2,8 +2,8 @@
 #include "codegen/cuda/PrefillMatMul.h"
 
 #include "codegen/cuda/Intrinsics.h"
-#include "formats/plan/T16.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/T16.h"
 #include "test/codegen/cuda/KernelRun.h"
 #include "test/codegen/cuda/MatMulFormulas.h"
 #include "tools/air-gpu-bench/Operands.h"
