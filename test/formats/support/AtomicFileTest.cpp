@@ -388,6 +388,23 @@ TEST_F(AtomicFileTest, FindsOutFirstThatAFileIsImmutable) {
   EXPECT_EQ(filesInFolder(), 1U);
 }
 
+TEST_F(AtomicFileTest, ASignalRemovesWhatIsNamed) {
+  writeText(path("kept"), "x");
+  writeText(path("gone"), "y");
+  int status = statusOfChild([&] {
+    removeTemporariesOnSignal();
+    {
+      RemovedOnSignal before(path("kept"));
+    }
+    RemovedOnSignal now(path("gone"));
+    raise(SIGINT);
+    return 8;
+  });
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+  EXPECT_EQ(filesInFolder(), 1U);
+  EXPECT_EQ(readText(path("kept")), "x");
+}
+
 TEST_F(AtomicFileTest, AnIgnoredSignalStaysIgnored) {
   int status = statusOfChild([] {
     std::signal(SIGHUP, SIG_IGN);
