@@ -1,6 +1,7 @@
 # Configures the text tests of the compiler and the tools. To run them on a build:
 #   /usr/lib/llvm-22/bin/lit -sv build/dev/test
 # The build provides the tools; LLVM provides FileCheck, not, count and split-file.
+import ctypes
 import os
 import subprocess
 import sys
@@ -73,6 +74,15 @@ if may_be_another_user():
 if subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
                   capture_output=True).returncode == 0:
     config.available_features.add("own-mounts")
+
+# Where Nvrtc::open() (codegen/cuda/Nvrtc.h) looks for NVRTC.
+for folder in ("", "/usr/local/cuda/lib64/"):
+    for version in (13, 12):
+        try:
+            ctypes.CDLL(f"{folder}libnvrtc.so.{version}")
+            config.available_features.add("nvrtc")
+        except OSError:
+            pass
 
 # These inputs are too large for the tree, or must not be distributed with it
 # (CONTRIBUTING.md says what the folders hold). A test that needs one says

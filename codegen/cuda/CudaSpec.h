@@ -72,8 +72,8 @@ public:
 Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
 
 /// Compiles kernels on up to `threads` threads. The results are in the order of
-/// `kernels`, and do not depend on `threads`. Equal texts are compiled once. The
-/// error is that of the first kernel in the list that cannot be compiled.
+/// `kernels`, and do not depend on `threads`. Equal texts are compiled once.
+/// The error is that of the first kernel in the list that cannot be compiled.
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
                const CudaCompiler &compiler, unsigned threads);

@@ -362,19 +362,13 @@ static std::string fileNameOf(const std::set<std::string> &steps,
   return name + "." + kernel;
 }
 
-/// Compiles each kernel of a plan for a GPU, and returns them sorted by the name
-/// of the kernel.
+/// Returns the kernels of a plan for a GPU, sorted by name. Compiles them
+/// unless `build` has done so.
 static Result<std::vector<KernelFile>>
 cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
-                std::shared_ptr<const codegen::cuda::CudaCompiler> compiler,
-                unsigned threads) {
-  AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
-                       codegen::cuda::cudaTarget(profile.gpus.front().arch));
-  if (!compiler) {
-    AIR_ASSIGN_OR_RETURN(compiler, codegen::cuda::openNvrtcCompiler());
-  }
+                KernelBuild &build, unsigned threads) {
   std::map<std::string, std::set<std::string>> steps;
-  std::map<std::string, codegen::cuda::CudaKernel> kernels;
+  std::map<std::string, codegen::cuda::CudaSpec> specs;
   Status status = Status::ok();
   module.walk([&](ir::plan::DispatchOp dispatch) {
     const std::string name = dispatch.getKernel().str();
@@ -382,42 +376,43 @@ cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
         stringifyStepKind(
             dispatch->getParentOfType<ir::plan::StepOp>().getKind())
             .str());
-    if (kernels.contains(name) || !status.isOk()) {
-      return;
-    }
     Result<codegen::cuda::CudaSpec> spec =
         ir::plan::cudaSpecFromAttr(dispatch.getSpec());
-    status = spec.status();
+    status = spec ? status : spec.status().withContext(name);
     if (spec) {
-      Result<codegen::cuda::CudaKernel> kernel =
-          codegen::cuda::generateKernel(*spec, target, compiler->intrinsics());
-      status = kernel.status();
-      if (kernel) {
-        kernels[name] = *std::move(kernel);
-      }
+      specs.emplace(name, *spec);
     }
   });
   AIR_RETURN_IF_ERROR(status);
-  std::vector<codegen::cuda::CudaKernel> list;
-  std::vector<KernelFile> files;
-  for (const auto &[name, kernel] : kernels) {
-    list.push_back(kernel);
-    files.emplace_back().name = fileNameOf(steps[name], name);
-    files.back().cuda = kernel.text;
+  if (build.cudaKernels().empty()) {
+    AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
+                         codegen::cuda::cudaTarget(profile.gpus.front().arch));
+    std::vector<codegen::cuda::CudaSpec> list;
+    for (const auto &[name, spec] : specs) {
+      list.push_back(spec);
+    }
+    AIR_RETURN_IF_ERROR(build.compileCuda(list, target, threads).status());
   }
-  AIR_ASSIGN_OR_RETURN(
-      std::vector<std::vector<uint8_t>> cubins,
-      codegen::cuda::compileKernels(list, target, *compiler, threads));
-  for (size_t i = 0; i < files.size(); ++i) {
-    files[i].cubin = std::move(cubins[i]);
+  AIR_ASSIGN_OR_RETURN(const auto images, build.images());
+  std::map<std::string, KernelFile> files;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const codegen::cuda::CudaKernel &kernel = build.cudaKernels()[i];
+    KernelFile &file = files[kernel.name];
+    file.name = fileNameOf(steps[kernel.name], kernel.name);
+    file.cuda = kernel.text;
+    file.cubin.assign(images[i].begin(), images[i].end());
   }
-  return files;
+  std::vector<KernelFile> sorted;
+  for (auto &[name, file] : files) {
+    sorted.push_back(std::move(file));
+  }
+  return sorted;
 }
 
 Result<std::vector<KernelFile>> Compiler::kernelFiles() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
   if (!profile.gpus.empty()) {
-    return cudaKernelFiles(*state->module, profile, state->options.cuda,
+    return cudaKernelFiles(*state->module, profile, *state->kernels,
                            state->options.threads);
   }
   std::map<std::string, std::set<std::string>> steps;

@@ -245,10 +245,10 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// The sources of `recipe`, one after another or in turns, form one matrix. Calls
-/// `visit(source, first, count)` for each source that contributes to the rows
-/// [firstRow, firstRow + rowCount) of that matrix; `first` is a row of the
-/// source.
+/// The sources of `recipe`, one after another or in turns, form one matrix.
+/// Calls `visit(source, first, count)` for each run of rows of a source among
+/// the rows [firstRow, firstRow + rowCount) of that matrix; `first` is a row of
+/// the source.
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {

@@ -24,8 +24,9 @@
 
 namespace air::compiler {
 
-/// The number of rows of each matrix that take turns in a matrix of gate and up.
-/// It is half a tile of layout t16 (gluRow() of codegen/cuda/DecodeMatMul.h).
+/// The number of rows of each matrix that take turns in a matrix of gate and
+/// up. It is half a tile of layout t16 (gluRow() of
+/// codegen/cuda/DecodeMatMul.h).
 inline constexpr uint64_t kGluRows = 8;
 
 /// Packs the rows of one matrix, or of several matrices of the same dtype one

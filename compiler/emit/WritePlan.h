@@ -27,8 +27,8 @@ using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 /// Provides the contents of the Kernels segments. Another thread may still be
 /// compiling the kernels.
 struct KernelBytes {
-  /// Waits until the contents are complete, and returns them in the order of the
-  /// segments.
+  /// Waits until the contents are complete, and returns them in the order of
+  /// the segments.
   std::function<Result<std::vector<std::span<const uint8_t>>>()> wait;
   /// Returns whether wait() would return at once, with the content or with an
   /// error. writePlan() asks this before each segment, so that it need not

@@ -3,9 +3,9 @@
 // The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
 // buffers and the programs of a plan that runs as a whole on one GPU.
 //
-// A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8 tokens.
-// Every token has a row of its own in the block tables, so the tokens of a batch
-// may belong to any sequences.
+// A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
+// tokens. Every token has a row of its own in the block tables, so the tokens
+// of a batch may belong to any sequences.
 //
 // One dispatch computes each fused step, except that q, k and v take a dispatch
 // for each of their dtypes. The embedding and the angles of RoPE are one

@@ -56,7 +56,6 @@ KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
     AIR_ASSIGN_OR_RETURN(cuda, codegen::cuda::openNvrtcCompiler());
   }
   version = cuda->version();
-  std::vector<codegen::cuda::CudaKernel> kernels;
   for (const codegen::cuda::CudaSpec &spec : specs) {
     AIR_ASSIGN_OR_RETURN(
         codegen::cuda::CudaKernel kernel,

@@ -64,6 +64,11 @@ public:
   /// has not been called.
   const std::string &cudaVersion() const { return version; }
 
+  /// The kernels that compileCuda() has compiled, in the order of its results.
+  const std::vector<codegen::cuda::CudaKernel> &cudaKernels() const {
+    return kernels;
+  }
+
   /// The number of bytes that start() will reserve for `count` kernels, unless
   /// it compiles them itself and they turn out to be larger.
   uint64_t reservationFor(size_t count) const { return count * bytesEach; }
@@ -97,6 +102,7 @@ private:
   uint64_t reservedBytes = 0;
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
   std::string version;
+  std::vector<codegen::cuda::CudaKernel> kernels;
   std::vector<std::vector<uint8_t>> cubins;
   // The thread writes the members below, and sets `done` last.
   Status status;

@@ -20,8 +20,8 @@ namespace air::compiler {
 RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
                       uint64_t vocabularyBytes, bool reference);
 
-/// Returns the RAM that airrun itself takes for the module's plan, including the
-/// digests of its segments.
+/// Returns the RAM that airrun itself takes for the module's plan, including
+/// the digests of its segments.
 uint64_t processBytesOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
 
 /// Returns the segments of weights and the tables, in the order of the module,

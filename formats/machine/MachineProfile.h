@@ -107,8 +107,8 @@ MachineProfile hostProfile();
 Result<MachineProfile> resolveMachine(const std::string &spec);
 
 /// Returns the machine that `spec` names, if a plan can be made for it. The
-/// errors are those of resolveMachine(), and Unsupported for a machine whose GPU
-/// needs a backend that does not exist, or is not known well enough.
+/// errors are those of resolveMachine(), and Unsupported for a machine whose
+/// GPU needs a backend that does not exist, or is not known well enough.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Returns `machine` with another CPU, which `spec` names in one of these ways:

@@ -102,7 +102,7 @@ Status checkDevice(const char *rule, const plan::Plan &plan, uint32_t device,
 
 /// The device whose memory holds a segment in a placement; 0 is the CPU.
 inline uint32_t deviceOf(const plan::Placement &placement, uint32_t segment) {
-  return placement.device() == nullptr ? 0 : placement.device()->Get(segment);
+  return sizeOf(placement.device()) == 0 ? 0 : placement.device()->Get(segment);
 }
 
 // Defined in VerifyModel.cpp.

@@ -93,9 +93,8 @@ std::string targetLines(const MachineProfile &machine) {
     lines += "gpu        " + shown(gpu->name) + ", " +
              byteText(gpu->memoryBytes) + " of VRAM at " +
              rateText(gpu->memoryBandwidth) + ", copies to it at " +
-             rateText(gpu->transferBandwidth) + "\n" +
-             "kernels    " + kernelsText(*gpu) +
-             ", and the figures are predictions\n";
+             rateText(gpu->transferBandwidth) + "\n" + "kernels    " +
+             kernelsText(*gpu) + ", and the figures are predictions\n";
   }
   return lines;
 }

@@ -111,9 +111,9 @@ uint64_t sumOf(const plan::Placement &placement, plan::Tier tier) {
   return sum;
 }
 
-uint64_t ramBudget(const plan::Placement &placement) {
+uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
   for (uint32_t i = 0; i < sizeOf(placement.budgets()); ++i) {
-    if (placement.budgets()->Get(i)->tier() == plan::Tier::Ram) {
+    if (placement.budgets()->Get(i)->tier() == tier) {
       return placement.budgets()->Get(i)->bytes();
     }
   }
@@ -132,18 +132,22 @@ uint64_t residentWeights(const plan::Plan &plan,
   return bytes;
 }
 
-std::string memoryTable(const plan::Placement &placement) {
-  std::string table = "in RAM\n";
+/// The items of a tier; empty if the tier has none.
+std::string memoryTable(const plan::Placement &placement, plan::Tier tier) {
+  if (sumOf(placement, tier) == 0) {
+    return "";
+  }
+  std::string table = tier == plan::Tier::Vram ? "in VRAM\n" : "in RAM\n";
   for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
     const plan::BudgetItem &item = *placement.items()->Get(i);
-    if (item.tier() == plan::Tier::Ram) {
+    if (item.tier() == tier) {
       table += format("  %-12s %12s\n", textOf(item.name()).c_str(),
                       byteText(item.bytes()).c_str());
     }
   }
-  table += format("  %-12s %12s", "total",
-                  byteText(sumOf(placement, plan::Tier::Ram)).c_str());
-  if (const uint64_t budget = ramBudget(placement); budget != 0) {
+  table +=
+      format("  %-12s %12s", "total", byteText(sumOf(placement, tier)).c_str());
+  if (const uint64_t budget = budgetOf(placement, tier); budget != 0) {
     table += " of " + byteText(budget);
   }
   return table + "\n";
@@ -281,6 +285,29 @@ std::string kernelLines(const plan::Plan &plan) {
   return lines;
 }
 
+/// The lines about the GPU and its kernels; empty if the plan uses none.
+std::string gpuLines(const plan::Plan &plan) {
+  std::string lines;
+  for (uint32_t i = 0; i < sizeOf(plan.machine()->devices()); ++i) {
+    const plan::Device &device = *plan.machine()->devices()->Get(i);
+    uint64_t kernels = 0;
+    uint64_t bytes = 0;
+    for (const plan::Executable *executable : *plan.executables()) {
+      if (executable->device() == i + 1) {
+        kernels += executable->entries()->size();
+        bytes += plan.segments()->Get(executable->segment())->raw_bytes();
+      }
+    }
+    lines += format("gpu        %s, %s with %u multiprocessors, %llu kernels "
+                    "of %s\n",
+                    textOf(device.name()).c_str(),
+                    textOf(device.arch()).c_str(), device.multiprocessors(),
+                    static_cast<unsigned long long>(kernels),
+                    byteText(bytes).c_str());
+  }
+  return lines;
+}
+
 /// The line that states how many bytes of weights a weightless plan leaves out;
 /// empty for other plans.
 std::string weightlessLine(const plan::Plan &plan) {
@@ -332,7 +359,9 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
   }
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + kernelLines(plan) +
-         contextLine(plan) + samplingLine(plan) + memoryTable(placement) +
+         gpuLines(plan) + contextLine(plan) + samplingLine(plan) +
+         memoryTable(placement, plan::Tier::Vram) +
+         memoryTable(placement, plan::Tier::Ram) +
          streamLines(plan, placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
          weightlessLine(plan) + referenceLine(plan) +

@@ -90,8 +90,8 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
   }
 }
 
-// Row r of the gate and of `up` are rows r / 8 * 16 + r % 8 and 8 rows later, as
-// codegen/cuda/DecodeMatMul.h defines gluRow().
+// Row r of the gate and of `up` are rows r / 8 * 16 + r % 8 and 8 rows later,
+// as codegen/cuda/DecodeMatMul.h defines gluRow().
 TEST(SegmentContent, GateAndUpTakeTurns) {
   constexpr uint64_t kRows = 5000;
   Source source;

@@ -20,7 +20,9 @@ for file in folder.iterdir():
         assert f"func.func @{kernel}".encode() in content, file.name
     elif extension == "s":
         assert f"\n{kernel}:".encode() in content, file.name
+    elif extension == "cu":
+        assert f"#define KERNEL_NAME {kernel}\n".encode() in content, file.name
     else:
         assert content[:4] == b"\x7fELF" and kernel.encode() in content, file.name
 assert set(found) == kernels, set(found) ^ kernels
-assert all(forms == {"mlir", "s", "o"} for forms in found.values())
+assert all(forms in ({"mlir", "s", "o"}, {"cu", "cubin"}) for forms in found.values())

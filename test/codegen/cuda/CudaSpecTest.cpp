@@ -1,0 +1,182 @@
+//===- CudaSpecTest.cpp - operands and compilation of kernels -------------===//
+#include "codegen/cuda/CudaSpec.h"
+
+#include "codegen/cuda/Intrinsics.h"
+
+#include <atomic>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace air::codegen::cuda {
+namespace {
+
+using testing::HasSubstr;
+
+/// The bindings of a kernel for sm_86 as "NAME KIND ACCESS BYTES".
+std::vector<std::string> bindingsOf(const CudaSpec &spec) {
+  const Result<CudaKernel> kernel =
+      generateKernel(spec, *cudaTarget("sm_86"), deviceIntrinsicsText());
+  EXPECT_TRUE(kernel.isOk()) << kernel.status().message();
+  std::vector<std::string> list;
+  const char *kinds[] = {"tensor", "buffer", "kv", "batch"};
+  const char *accesses[] = {"", "r", "w", "rw"};
+  for (const CudaBinding &binding : cudaBindings(spec, *kernel)) {
+    list.push_back(binding.name + " " +
+                   kinds[static_cast<size_t>(binding.kind)] + " " +
+                   accesses[static_cast<size_t>(binding.access)] + " " +
+                   std::to_string(binding.bytes));
+  }
+  return list;
+}
+
+constexpr KvPages kPages = {
+    .headDim = 64, .kvHeads = 2, .pageBytes = 65536, .tablePages = 4};
+
+TEST(CudaSpec, BindingsOfTheFirstKernel) {
+  BeginStep spec;
+  spec.dtype = DType::Q8_0;
+  spec.vocabulary = 300;
+  spec.columns = 256;
+  spec.tokens = 8;
+  spec.ropeDim = 64;
+  // A row of 256 columns of Q8_0 has 8 blocks of 34 bytes.
+  EXPECT_THAT(bindingsOf(spec),
+              testing::ElementsAre(
+                  "token_ids batch r 0", "table tensor r 81600",
+                  "x buffer w 8192", "positions batch r 0",
+                  "inverse_frequency tensor r 256", "angles buffer w 2048"));
+  EXPECT_EQ(flopsPerToken(spec), 0U);
+}
+
+TEST(CudaSpec, BindingsOfAMatMulOfHeads) {
+  DecodeMatMul spec;
+  spec.dtype = DType::Q8_0;
+  spec.rows = 384;
+  spec.columns = 256;
+  spec.tokens = 8;
+  spec.multiprocessors = 28;
+  spec.input = MatMulInput::RmsNorm;
+  spec.output = MatMulOutput::Heads;
+  spec.hasBias = true;
+  spec.heads = {.queryHeads = 4,
+                .keyHeads = 2,
+                .qkNorm = true,
+                .rope = RopeKind::Neox,
+                .ropeDim = 64,
+                .pages = kPages};
+  spec.tiling = defaultDecodeTiling(spec, *cudaTarget("sm_86"));
+  // 24 tiles of 16 rows have 2 units of 128 columns and 2176 bytes each. There
+  // is a counter of 4 bytes for each of the 6 heads.
+  EXPECT_THAT(
+      bindingsOf(spec),
+      testing::ElementsAre(
+          "weights tensor r 104448", "x buffer r 8192", "y buffer w 12288",
+          "partials buffer w 0", "counters buffer rw 24",
+          "norm_weight tensor r 1024", "bias tensor r 1536",
+          "angles buffer r 2048", "q_norm tensor r 256", "k_norm tensor r 256",
+          "positions batch r 0", "block_tables batch r 0", "kv_cache kv w 0"));
+  EXPECT_EQ(flopsPerToken(spec), 2U * 384 * 256);
+}
+
+TEST(CudaSpec, BindingsThatDependOnTheOutput) {
+  DecodeMatMul spec;
+  spec.dtype = DType::Q8_0;
+  spec.rows = 256;
+  spec.columns = 256;
+  spec.multiprocessors = 28;
+  spec.input = MatMulInput::Float;
+  spec.output = MatMulOutput::Add;
+  EXPECT_THAT(bindingsOf(spec), testing::Contains("y buffer rw 1024"));
+  // The matrix has as many rows of `up` as of the gate.
+  spec.output = MatMulOutput::SiluGlu;
+  spec.hasBias = true;
+  EXPECT_THAT(bindingsOf(spec),
+              testing::IsSupersetOf({"weights tensor r 139264",
+                                     "y buffer w 1024", "bias tensor r 2048"}));
+  EXPECT_EQ(flopsPerToken(spec), 4U * 256 * 256);
+}
+
+TEST(CudaSpec, BindingsOfAttention) {
+  DecodeAttention spec;
+  spec.queryHeads = 4;
+  spec.pages = kPages;
+  spec.tokens = 8;
+  spec.queryStride = 512;
+  spec.splits = 2;
+  // Each of 16 x 2 blocks leaves a state of 16 + 8 * 64 floats.
+  EXPECT_THAT(bindingsOf(spec),
+              testing::ElementsAre("q buffer r 16384", "positions batch r 0",
+                                   "block_tables batch r 0", "kv_cache kv r 0",
+                                   "out buffer w 8192",
+                                   "partials buffer w 67584",
+                                   "counters buffer rw 64"));
+}
+
+/// Returns the kernel's name as its code, and counts the calls.
+class NameCompiler : public CudaCompiler {
+public:
+  std::string_view intrinsics() const override { return ""; }
+  std::string version() const override { return "names"; }
+  Result<std::vector<uint8_t>> compile(const std::string &text,
+                                       const std::string &name,
+                                       const CudaTarget &) const override {
+    ++calls;
+    if (text.starts_with("bad")) {
+      return internalError("does not compile");
+    }
+    return std::vector<uint8_t>(name.begin(), name.end());
+  }
+  mutable std::atomic<size_t> calls = 0;
+};
+
+CudaKernel kernelOf(const std::string &name, const std::string &text) {
+  CudaKernel kernel;
+  kernel.name = name;
+  kernel.text = text;
+  return kernel;
+}
+
+TEST(CudaSpec, EqualTextsAreCompiledOnce) {
+  std::vector<CudaKernel> kernels;
+  for (int i = 0; i < 40; ++i) {
+    kernels.push_back(
+        kernelOf("k" + std::to_string(i % 20), std::to_string(i % 20)));
+  }
+  for (const unsigned threads : {1U, 3U}) {
+    const NameCompiler compiler;
+    const auto codes =
+        compileKernels(kernels, *cudaTarget("sm_86"), compiler, threads);
+    ASSERT_TRUE(codes.isOk());
+    EXPECT_EQ(compiler.calls, 20U);
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      EXPECT_EQ(std::string((*codes)[i].begin(), (*codes)[i].end()),
+                kernels[i].name);
+    }
+  }
+}
+
+TEST(CudaSpec, TheFirstErrorIsReported) {
+  const std::vector<CudaKernel> kernels = {kernelOf("good", "1"),
+                                           kernelOf("first", "bad 1"),
+                                           kernelOf("second", "bad 2")};
+  for (const unsigned threads : {1U, 3U}) {
+    const Status status =
+        compileKernels(kernels, *cudaTarget("sm_86"), NameCompiler(), threads)
+            .status();
+    EXPECT_EQ(status.message(), "kernel first: does not compile");
+  }
+}
+
+TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {
+  const auto compiler = openNvrtcCompiler();
+  if (compiler) {
+    EXPECT_THAT((*compiler)->version(), HasSubstr("NVRTC 1"));
+    return;
+  }
+  EXPECT_EQ(compiler.status().code(), ErrorCode::Unsupported);
+  EXPECT_THAT(compiler.status().message(),
+              HasSubstr("tools/install-deps.sh --cuda"));
+}
+
+} // namespace
+} // namespace air::codegen::cuda

@@ -1,0 +1,57 @@
+// RUN: air-opt %s --select-kernels="target=rtx3060" --pack-segments --split-steps --plan-memory --verify-memory --schedule-reads > %t
+// RUN: air-opt %t --place-weights="vram=2147483648" --estimate-cost --verify-plan | FileCheck %s
+
+// Each kernel is an executable with a segment of its own. A row of a buffer is
+// not padded: 8 tokens have 8 * 256 floats.
+// CHECK: plan.buffer @x row 256 device 1 at {{[0-9]+}} bytes 8192
+// CHECK: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed at
+// CHECK: plan.segment @kernel.attention_h4_kv2_of32_m1_{{.*}} kernels codec none bytes 0
+// CHECK: plan.executable @attention_h4_kv2_of32_m1_{{.*}} device 1
+// 1 GiB of the 2 GiB is left for the driver. The cache has 32 pages of 16 KiB,
+// and one for padding.
+// CHECK: plan.placement resident [0, {{.*}}] ring 0 device [1, {{.*}}] {
+// CHECK-NEXT: plan.budget vram bytes 1073741824
+// CHECK-NEXT: plan.budget ram bytes 34359738368
+// CHECK-NEXT: plan.budget_item "weights" vram bytes
+// CHECK-NEXT: plan.budget_item "kv" vram bytes 540672
+// CHECK-NEXT: plan.budget_item "activations" vram bytes
+// CHECK-NEXT: plan.budget_item "batch" vram bytes 1152
+// CHECK-NEXT: plan.budget_item "kernels" vram bytes 0
+// CHECK-NEXT: plan.budget_item "process" ram bytes
+// CHECK-NEXT: plan.budget_item "staging" ram bytes
+// CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "vram", {{.*}} limit "vram"
+// CHECK: plan.decision "vram" = "2147483648" by user
+
+// What differs from the kernels is found.
+// RUN: sed 's/threads = 128/threads = 96/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
+// LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec or launch
+// RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
+// ARRAY: dispatch 'matmul_{{.*}}' binds something as block_tables whose kind, access, layout or size differs from what the kernel takes
+// RUN: sed 's/write buffer @logits/write buffer @x/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
+// SIZE: binds something as y whose kind, access, layout or size
+// RUN: sed 's/read_write buffer @counters/read_write buffer @partials/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNTERS
+// COUNTERS: binds something as {{partials|counters}} whose kind
+// RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
+// COUNT: has 9 bindings, but its kernel takes 10
+
+// Counters share their bytes with nothing.
+// RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP
+// OVERLAP: overlap while step {{[0-9]+}} needs both
+
+// RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
+// VRAM: of VRAM (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
+
+module {
+  plan.model <name = "gpu", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
+  plan.graph @gpu {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", Q8_0, 512x256> : tensor<?x256xf32>
+    %qkv = plan.attn_in %x0 layer 0 heads 4 kv_heads 2 head_dim 32 norm <"n", F32, 256> epsilon 1.0e-05 q <"q", Q8_0, 128x256> k <"k", Q8_0, 64x256> v <"v", Q8_0, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
+    %heads = plan.attn %qkv layer 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
+    %x1 = plan.attn_out %heads into %x0 layer 0 <"o", Q8_0, 256x128> : tensor<?x128xf32> -> tensor<?x256xf32>
+    %h = plan.ffn_in %x1 layer 0 norm <"m", F32, 256> epsilon 1.0e-05 gate <"g", Q8_0, 384x256> up <"u", Q8_0, 384x256> : tensor<?x256xf32> -> tensor<?x384xf32>
+    %x2 = plan.ffn_out %h into %x1 layer 0 <"d", Q8_0, 256x384> : tensor<?x384xf32> -> tensor<?x256xf32>
+    %logits = plan.head %x2 norm <"r", F32, 256> epsilon 1.0e-05 <"w", Q8_0, 512x256> : tensor<?x256xf32> -> tensor<?x512xf32>
+    plan.return %logits : tensor<?x512xf32>
+  }
+}
