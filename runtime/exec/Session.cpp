@@ -112,16 +112,12 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
     }
   }
   const bool onGpu = found != nullptr && found->device() != 0;
-  const auto rowsFrom =
-      onGpu ? plan::RowsFrom::Tokens : plan::RowsFrom::Outputs;
-  if (found != nullptr && found->rows_from() != rowsFrom) {
+  if (onGpu && found->rows_from() != plan::RowsFrom::Tokens) {
     return unsupportedError(
-        "buffer '" + found->name()->str() + "' has a row per " +
-        (onGpu
-             ? "requested row of logits, but GPU kernels compute one per token"
-             : "token, but CPU kernels compute one per requested row of "
-               "logits") +
-        "; pack the model again with this version");
+        "buffer '" + found->name()->str() +
+        "' has a row for each requested row of logits, but this version runs "
+        "only plans whose GPU kernels compute the logits of every token; pack "
+        "the model again");
   }
   const uint64_t most = onGpu ? plan.max_tokens() : plan.max_outputs();
   std::optional<uint64_t> rows =

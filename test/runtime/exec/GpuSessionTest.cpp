@@ -282,6 +282,31 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
   expectRefused(ErrorCode::Usage, "leave out --source", {}, options);
 }
 
+// Page numbers have 32 bits, and the padding needs one more than the plan.
+TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
+  expectRefused(ErrorCode::VerificationFailed,
+                "kv: with a page for padding, 4294967295 pages of 4096 bytes "
+                "are too many",
+                [](plan::PlanT &plan) {
+                  plan.kv->context = AIR_KV_PAGE_TOKENS;
+                  plan.kv->slots = UINT32_MAX;
+                  plan.kv->pages = UINT32_MAX;
+                  for (const auto &item : plan.placements[0]->items) {
+                    if (item->name == "kv") {
+                      item->bytes = (plan.kv->pages + 1) * kFakeGpuPageBytes;
+                    }
+                  }
+                });
+}
+
+TEST_F(GpuSessionTest, LogitsOfRequestedRowsOnlyAreRefused) {
+  expectRefused(ErrorCode::Unsupported,
+                "buffer 'logits' has a row for each requested row of logits",
+                [](plan::PlanT &plan) {
+                  plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
+                });
+}
+
 TEST_F(GpuSessionTest, AProgramWithoutGpusRefusesThePlan) {
   writeFakeGpuPlan(path, model);
   const Status status = Session::open(path, {}).status();

@@ -1,0 +1,74 @@
+//===- DeviceBatchTest.cpp - the arrays of a batch, and their padding -----===//
+#include "runtime/exec/DeviceBatch.h"
+
+#include "test/runtime/fake/LateGpu.h"
+
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+using Words = std::vector<uint32_t>;
+
+/// A batch of three tokens of two sequences, whose block tables have two pages.
+class DeviceBatchTest : public testing::Test {
+protected:
+  DeviceBatchTest() : gpu({}) {
+    batch.tokens = 3;
+    batch.token_ids = ids;
+    batch.positions = positions;
+    batch.sequences = sequences;
+    batch.block_tables = tables;
+    batch.block_table_stride = 2;
+  }
+  Words read(const DeviceBatch &device, plan::BatchArray array, size_t count) {
+    EXPECT_TRUE(gpu.synchronise().isOk());
+    Result<const void *> bytes =
+        gpu.read(device.addresses()[static_cast<size_t>(array)], 4 * count);
+    EXPECT_TRUE(bytes) << bytes.status().message();
+    const auto *words = static_cast<const uint32_t *>(*bytes);
+    return {words, words + count};
+  }
+
+  test::LateGpu gpu;
+  const int32_t ids[3] = {7, 8, 9};
+  const uint32_t positions[3] = {70, 2, 71};
+  const uint32_t sequences[3] = {1, 0, 1};
+  const uint32_t tables[4] = {10, 11, 20, 21};
+  AirBatch batch = {};
+};
+
+TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
+  Result<DeviceBatch> device = DeviceBatch::create(gpu, 8, 2, 99);
+  ASSERT_TRUE(device) << device.status().message();
+  using plan::BatchArray;
+  ASSERT_TRUE(device->write(gpu, batch, 5).isOk());
+  EXPECT_EQ(read(*device, BatchArray::TokenIds, 5), (Words{7, 8, 9, 0, 0}));
+  EXPECT_EQ(read(*device, BatchArray::Positions, 5), (Words{70, 2, 71, 0, 1}));
+  const Words rows = read(*device, BatchArray::BlockTables, 10);
+  EXPECT_EQ(Words(rows.begin(), rows.begin() + 6),
+            (Words{20, 21, 10, 11, 20, 21}));
+  EXPECT_EQ(rows[6], 99U);
+  EXPECT_EQ(rows[8], 99U);
+  // A program for one token reads only the first elements.
+  batch.tokens = 1;
+  ASSERT_TRUE(device->write(gpu, batch, 1).isOk());
+  EXPECT_EQ(read(*device, BatchArray::TokenIds, 1), Words{7});
+  EXPECT_EQ(read(*device, BatchArray::BlockTables, 2), (Words{20, 21}));
+}
+
+// The positions of the padding are in a single page.
+TEST_F(DeviceBatchTest, MoreTokensThanAPageHasAreRefused) {
+  EXPECT_TRUE(DeviceBatch::create(gpu, 64, 2, 99));
+  const Status status = DeviceBatch::create(gpu, 65, 2, 99).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_EQ(status.message(),
+            "a pass of the GPU has up to 65 tokens, but this version pads at "
+            "most 64; pack the model again");
+  EXPECT_EQ(DeviceBatch::create(gpu, 8, UINT64_MAX / 16, 99).status().code(),
+            ErrorCode::VerificationFailed);
+}
+
+} // namespace
