@@ -72,7 +72,7 @@ TEST(DecodeAttention, EqualsTheFormulaInDoublePrecision) {
     for (float &value : q) {
       value = 3 * normal(random);
     }
-    // Numbers that no position uses stay NaN.
+    // Numbers in the cache that no position uses stay NaN.
     std::vector<uint8_t> cache(pages.pageBytes * 6 * sequences, 0xff);
     std::vector<uint32_t> tables;
     std::vector<uint32_t> positions;
@@ -135,8 +135,7 @@ TEST(DecodeAttention, EqualsTheFormulaInDoublePrecision) {
         worst = std::max(worst, std::isnan(error) ? 1e9 : error);
       }
     }
-    // Scores reach magnitudes of about 30, and the terms of the weighted sums
-    // about 3.
+    // The scores are at most about 30, and the terms of weighted sums about 3.
     EXPECT_LT(worst, 2e-5);
   }
 }

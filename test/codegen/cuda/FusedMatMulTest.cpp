@@ -84,8 +84,8 @@ struct Expected {
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before) {
-  // Activations are sums of two float16 or two bfloat16, or one float16. Sums
-  // are float32.
+  // The relative error of an activation: a sum of two float16, a sum of two
+  // bfloat16, or one float16. Sums are float32.
   const double unit = spec.splitActivations       ? 0x1p-18
                       : spec.dtype == DType::BF16 ? 0x1p-15
                                                   : 0x1p-11 + 0x1p-18;
@@ -387,7 +387,8 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
       for (uint32_t h = 0; h < spec.rows / d; ++h) {
         const bool query = h < heads.queryHeads;
         const bool key = !query && h < heads.queryHeads + heads.keyHeads;
-        // The reference computes each head as a row with one query head.
+        // The reference computes each head as a separate row with one query
+        // head.
         KernelSpec row;
         row.heads = 1;
         row.headDim = d;
