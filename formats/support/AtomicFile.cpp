@@ -23,8 +23,8 @@ namespace air {
 
 namespace {
 
-// The paths of open temporary files, in storage that a signal handler may read:
-// a slot is claimed first and becomes live only after its path is complete.
+// The number of open temporary files whose paths a signal handler can read. A
+// slot is claimed first and becomes live when its path is complete.
 constexpr size_t kSlots = 16;
 constexpr size_t kPathBytes = 4096;
 enum class SlotState : int { Free, Claimed, Live };
@@ -92,9 +92,8 @@ bool isTemporaryName(std::string_view name) {
          name == ".tmp";
 }
 
-/// The number of temporary names to try. A name may be taken by a file that a
-/// killed process left (process ids repeat in containers) or by another
-/// temporary file of this process.
+/// The number of names to try. A name may be taken by another temporary file of
+/// this process, or by one of a killed process with the same id.
 constexpr int kNames = 100;
 
 /// Removes `name` from the folder if it is a temporary file of this user that
@@ -108,7 +107,8 @@ std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   }
   std::optional<uint64_t> removed;
   struct stat facts{};
-  // A living writer holds the lock, even if it runs in another container.
+  // A process that is still writing the file holds its lock, even in another
+  // container.
   if (fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) &&
       facts.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
       unlinkat(folder, name, 0) == 0) {
@@ -216,7 +216,7 @@ bool AtomicFile::openUnnamed() {
   descriptor =
       ::open(place.folder.c_str(), kOpenFlags | O_TMPFILE, newFileMode(place));
   if (descriptor >= 0 && access(openFileName(descriptor).c_str(), F_OK) != 0) {
-    // Without /proc, link() cannot name this file, so it is of no use.
+    // Without /proc, link() cannot name the file, so it is of no use here.
     close(std::exchange(descriptor, -1));
   }
   return descriptor >= 0;
@@ -233,8 +233,8 @@ Status AtomicFile::openNamed() {
       }
       continue;
     }
-    // Between open() and flock() another process may have taken the new file
-    // for a leftover, and have locked or removed it.
+    // Before flock(), another process may have locked or removed the new file
+    // as a leftover.
     struct stat facts{};
     if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
         (fstat(descriptor, &facts) == 0 && facts.st_nlink == 0)) {
@@ -278,14 +278,14 @@ Status AtomicFile::reserve(uint64_t bytes) {
                            std::to_string(bytes) +
                            " bytes: " + std::strerror(reason));
   }
-  // Any other error of posix_fallocate() is ignored, because a file system may
-  // not support the call, and a later write reports its own errors.
+  // Other errors are ignored: the file system may not support
+  // posix_fallocate(), and writes report their own errors.
   return Status::ok();
 }
 
 Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
-    // Linux writes at most about 2 GiB per call.
+    // Linux writes at most 2 GiB per call, so pieces have at most 1 GiB.
     size_t piece = std::min<size_t>(bytes.size(), size_t{1} << 30);
     ssize_t written =
         pwrite(descriptor, bytes.data(), piece, static_cast<off_t>(offset));
@@ -339,8 +339,9 @@ Status AtomicFile::keepAccess() {
   mode_t mode = place.access->mode;
   const bool keepsGroup =
       fchown(descriptor, static_cast<uid_t>(-1), place.access->group) == 0;
-  // Only root may change the owner. For other users this call fails, and the
-  // new file belongs to the user who runs the process.
+  // linkat() cannot replace a file, so the file gets a temporary name here and
+  // commit() renames it. It is locked first, so that it is not taken for a
+  // leftover.
   std::ignore = fchown(descriptor, place.access->owner, static_cast<gid_t>(-1));
   if (!keepsGroup) {
     // The permissions of the old group must not pass to the new group, which

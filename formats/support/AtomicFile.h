@@ -44,9 +44,8 @@ public:
   /// Checks that `path` can be created or replaced, and opens the temporary
   /// file.
   static Result<AtomicFile> create(const std::string &path);
-  /// Does the same as create(), but always gives the temporary file a name,
-  /// "air-PID-N.tmp" in the target's folder, which create() does only where it
-  /// must. The function is for tests.
+  /// For tests: does the same as create(), but always gives the temporary file
+  /// a name, "air-PID-N.tmp" in the target's folder.
   static Result<AtomicFile> createNamed(const std::string &path);
 
   /// The path of the file that commit() creates or replaces: the path given to

@@ -23,9 +23,9 @@ constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 /// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
-/// Returns an expression whose matches, and the text between them, are the
-/// pieces that tokenizers makes of the matches of `regex` and the text between
-/// them. "Removed" has none.
+/// Returns an expression that splits text as the tokenizers library splits it
+/// with `regex` and `behavior`: into its matches and the text between them.
+/// "Removed" has none.
 std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
@@ -38,7 +38,8 @@ std::optional<std::string> withBehavior(const std::string &regex,
   if (behavior == "Contiguous") {
     return match + "+";
   }
-  // With `invert`, the text between matches joins one of its neighbours.
+  // With `inverts`, the text between matches joins a match; otherwise a match
+  // joins that text.
   const bool joinsBefore = behavior == "MergedWithPrevious";
   if (joinsBefore || behavior == "MergedWithNext") {
     return joinsBefore != inverts ? "(?:" + gap + ")?" + match
@@ -104,7 +105,7 @@ public:
 private:
   bool isKind(TokenizerKind kind) const { return data.kind == kind; }
 
-  /// Calls `read` for each entry of the list `name` of a Sequence.
+  /// Calls `read` for each entry of list `name` in a Sequence component.
   template <typename Read>
   static Status forEach(const JsonFields &fields, const char *name, int depth,
                         Read read) {
@@ -145,8 +146,8 @@ private:
     return Status::ok();
   }
 
-  /// Reads a Replace. For BPE, it may replace each space with U+2581; for
-  /// Unigram, several spaces with one.
+  /// Reads a component of type Replace. For BPE, it may replace each space with
+  /// U+2581; for Unigram, several spaces with one.
   Status readReplace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
@@ -277,7 +278,7 @@ private:
                                   "and not both");
     }
     if (replacesSpaces && text == " " && !inverts) {
-      return Status::ok(); // There is no space any more (Gemma).
+      return Status::ok(); // Gemma: no space is left to split at.
     }
     if (regex.empty()) {
       regex = literal(text);
@@ -298,7 +299,7 @@ private:
                                            fields.placeOf("pattern") + "'");
     }
     if (behavior == "Removed" && inverts && matchesAllText(*compiled)) {
-      expression = regex; // Nothing is left to be removed.
+      expression = regex; // The matches leave no text to remove.
     }
     if (!expression) {
       return fields.unsupported(

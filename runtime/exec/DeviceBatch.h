@@ -1,8 +1,8 @@
 //===- DeviceBatch.h - a batch in the memory of a GPU -----------*- C++ -*-===//
 //
 // Kernels of a GPU take the tokens of a batch from arrays in its memory
-// (BatchArray in formats/plan/plan.fbs). They always process as many tokens as
-// their program has at most, so a smaller batch is padded. The padding is a
+// (BatchArray in formats/plan/plan.fbs). They always process the largest number
+// of tokens of their program, so a smaller batch is padded. The padding is a
 // sequence of its own: token 0 at positions 0, 1, 2 and so on of a KV page that
 // belongs to no other sequence.
 //
@@ -23,13 +23,13 @@ namespace air::rt {
 
 class DeviceBatch {
 public:
-  /// Allocates the arrays for up to `maxTokens` tokens, at most the number of
-  /// tokens in a KV page. A row of the block tables has `tablePages` entries,
-  /// and `paddingPage` is the number of the page that the padding uses.
+  /// Allocates the arrays for up to `maxTokens` tokens, which must fit in one
+  /// KV page. A row of the block tables has `tablePages` entries, and
+  /// `paddingPage` is the number of the page that the padding uses.
   static Result<DeviceBatch> create(Device &device, uint64_t maxTokens,
                                     uint64_t tablePages, uint32_t paddingPage);
 
-  /// The addresses of the arrays, by plan::BatchArray.
+  /// The addresses of the arrays, indexed by plan::BatchArray.
   const std::array<DeviceAddress, 3> &addresses() const { return arrays; }
 
   /// Writes a batch, padded to `tokens` tokens. Its block_table_stride must be

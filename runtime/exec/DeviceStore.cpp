@@ -8,7 +8,8 @@
 using namespace air;
 using namespace air::rt;
 
-/// The progress of loading grows by at most this many bytes at a time.
+/// Bytes are copied in pieces of at most this size, so that the progress of
+/// loading grows in small steps.
 static constexpr uint64_t kCopyBytes = uint64_t{16} << 20;
 
 Result<std::unique_ptr<DeviceStore>>

@@ -3,8 +3,8 @@
 // create() allocates memory for all segments of weights and tables, which a
 // placement keeps in the memory of a GPU. require() verifies the segments of a
 // step and copies them there, so the first pass loads the model while it
-// computes. Another store gives it the bytes of the plan in host memory; after
-// a segment has been copied, this process no longer needs them.
+// computes. The segments come from another store, which has them in host
+// memory. This process does not need them any more after they have been copied.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -69,9 +69,9 @@ private:
   std::unique_ptr<SegmentStore> host;
   Device &device;
   std::vector<DeviceAddress> places;
-  std::vector<bool> isPending; ///< by segment: it must still be copied
+  std::vector<bool> isPending; ///< per segment: whether it must still be copied
   uint32_t pending = 0;
-  uint64_t completeBytes = 0; ///< of segments that have been copied whole
+  uint64_t completeBytes = 0; ///< total size of the copied segments
   std::atomic<uint64_t> copiedBytes{0};
   uint64_t totalBytes = 0;
 };

@@ -172,10 +172,9 @@ Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
     if (rows == 0 && fromStep != 0) {
       break;
     }
-    // The first iteration runs the program's body. If logits are requested, it
-    // also runs the head, which computes as many of their rows as it can at a
-    // time. Each further iteration runs only the head, for the rows that come
-    // next.
+    // The first iteration runs the program's body and, if logits are requested,
+    // the head. The head computes a limited number of rows, so each further
+    // iteration runs only the head, for the next rows.
     piece.outputs = rows;
     if (fromStep != 0) {
       AIR_RETURN_IF_ERROR(beginHeadPass(program));
@@ -246,8 +245,8 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
   AIR_RETURN_IF_ERROR(beginPass(program.steps.size()));
   for (uint32_t i = 0; i < program.steps.size(); ++i) {
     const StepRecord &step = program.steps[i];
-    // It is safe to run the steps again, because they write the keys and values
-    // of the piece to the same positions of the KV cache.
+    // It is safe to run the steps again, because they write the same positions
+    // of the KV cache.
     AIR_RETURN_IF_ERROR(requireStep(program, i, batch));
     AIR_RETURN_IF_ERROR(parts.device->run(
         program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
@@ -262,7 +261,7 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
                        "when the same tokens were computed again");
 }
 
-/// Returns the error for a step that is the first whose result is not finite.
+/// Returns the error for the first step whose result is not finite.
 Status Executor::overflowError(const StepRecord &step) const {
   const std::string where = "step '" + std::string(step.name) + "'";
   if (parts.batch != nullptr) {
@@ -292,9 +291,8 @@ Status Executor::beginPass(size_t steps) {
                  : parts.store->beginPass(static_cast<uint32_t>(steps));
 }
 
-/// Begins another pass, of the head alone. The head may consist of several
-/// steps whose weights are never in memory together, so a store that streams
-/// weights must read them once more.
+/// Begins another pass of the head alone. A store that streams weights must
+/// read the head's weights again, because they may never be in memory together.
 Status Executor::beginHeadPass(const ProgramRecord &program) {
   endPass();
   AIR_RETURN_IF_ERROR(beginPass(program.steps.size()));
@@ -344,8 +342,8 @@ void Executor::releaseStep(uint32_t step) {
 
 /// Returns the end of the group of steps that begins with step `step` and runs
 /// as a whole, so that the compute threads are woken up once for all of it.
-/// Steps that need not wait for weights form a group. Every other step is
-/// alone, so that its place in the ring is free as soon as it has run.
+/// Steps that need not wait for weights form a group. Any other step runs
+/// alone, so that the memory of its weights is free as soon as it has run.
 uint32_t Executor::endOfGroup(const ProgramRecord &program, uint32_t step,
                               uint32_t endStep) const {
   if (settled || timing || !dispatchTimes.empty()) {

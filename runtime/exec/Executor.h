@@ -5,9 +5,9 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// If a GPU runs the kernels, a piece with fewer tokens than its program has at
-// most is padded (DeviceBatch.h), and only the requested rows of the logits are
-// copied to the host.
+// If a GPU runs the kernels, a piece with fewer tokens than the most that its
+// program takes is padded (DeviceBatch.h), and only the requested rows of the
+// logits are copied to the host.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
@@ -79,8 +79,8 @@ struct ExecutorParts {
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0; ///< address of rows of `vocabulary` floats
-  /// Whether row i of the logits belongs to token i of a piece or to its i-th
-  /// output.
+  /// Whether row i of the logits belongs to the i-th token of a piece or to its
+  /// i-th output.
   GridRows logitsRows = GridRows::Outputs;
   /// The batch in the memory of the GPU that runs the kernels; null if the CPU
   /// runs them.
@@ -107,8 +107,7 @@ public:
   /// After this call, each run adds the nanoseconds that dispatch i of its
   /// program takes to nanoseconds[i]. For this, the compute threads must be
   /// woken up once per dispatch. An empty span turns the timing off. run()
-  /// returns Usage if its program has more dispatches than the span has
-  /// elements.
+  /// returns Usage if the span is too short for its program.
   void timeDispatches(std::span<uint64_t> nanoseconds) {
     dispatchTimes = nanoseconds;
   }
@@ -128,7 +127,7 @@ private:
   /// Runs the steps [beginStep, endStep).
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
-  // Once the store is settled, these functions no longer call it.
+  // These functions no longer call the store once its settled() is true.
   Status beginPass(size_t steps);
   Status beginHeadPass(const ProgramRecord &program);
   Status requireStep(const ProgramRecord &program, uint32_t index,

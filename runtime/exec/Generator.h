@@ -45,8 +45,9 @@ struct GenerateOptions {
   /// Control tokens whose text is shown, in ascending order.
   std::vector<int32_t> shownTokens;
   SamplerOptions sampler;
-  /// If this is not null, only tokens that it allows are chosen, and accept()
-  /// is called for those of the answer. It must outlive the generator.
+  /// If this is not null, only tokens that it allows are chosen, and its
+  /// accept() is called for each token of the answer. It must outlive the
+  /// generator.
   TokenFilter *filter = nullptr;
   /// If this is not null, the flag is checked between passes, and the
   /// generation ends once it is true. Any thread or signal handler may set it.
@@ -126,7 +127,7 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
-  std::vector<SequenceId> sequences; ///< copies of `sequence`, one per token
+  std::vector<SequenceId> sequences; ///< `sequence`, once per token of a run
   uint64_t promptDone = 0;
   uint64_t promptReused = 0;
   uint64_t emitted = 0;

@@ -29,7 +29,7 @@ MemoryNeed air::rt::memoryNeed(const plan::Placement &placement,
 
 namespace {
 
-/// Checks that everything is on the same device as the first thing.
+/// Checks that all things that are added are on the same device.
 class SameDevice {
 public:
   explicit SameDevice(const plan::Plan &root) : plan(root) {}

@@ -21,7 +21,7 @@ namespace air::rt {
 /// a step, buffer or segment of each device.
 Result<uint32_t> deviceOfKernels(const plan::Plan &plan);
 
-/// The plan's record of a device, or null if there is none, as for the CPU.
+/// The plan's record of a device, or null if it has none, as for the CPU.
 const plan::Device *deviceRecord(const plan::Plan &plan, uint32_t device);
 
 /// What a placement needs of one kind of memory.

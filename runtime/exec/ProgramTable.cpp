@@ -69,8 +69,8 @@ LaunchShape shapeOf(const plan::Launch &launch) {
           launch.shared_bytes(), launch.dependent()};
 }
 
-// Adds the stream of a matrix to `streams`: the row blocks of each row tile of
-// a matmul, which are contiguous in layout x16. Other layouts have no stream.
+// Adds to `streams` the weights that the tiles of a matmul read in turn. In
+// layouts other than x16 they are not contiguous, so nothing is added.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||
@@ -90,7 +90,7 @@ void ProgramBuilder::addTensor(const plan::Step &step,
                                const plan::Tensor &tensor) {
   uint32_t segment = tensor.segment();
   StepRecord &made = record.steps.back();
-  // A GPU has whole tables in its memory.
+  // The CPU gathers rows of a table. A GPU has the whole table in memory.
   if (step.kind() == plan::StepKind::Embed && dispatch.launch() == nullptr) {
     bindings.push_back(addresses.tables[segment] + tensor.offset());
     bool isX16 = static_cast<Layout>(tensor.layout()) == Layout::X16;
@@ -252,7 +252,7 @@ air::rt::buildPrograms(const plan::Plan &plan, const PlanAddresses &addresses,
 
 uint64_t air::rt::minimalWeightBytes(const plan::Plan &plan) {
   // A tied embedding is bound by two steps: one gathers a row of it, and the
-  // head reads all of it. The larger number of bytes counts.
+  // head reads all of it. Only the larger size is counted.
   std::vector<uint64_t> bytes(plan.tensors()->size());
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
     for (const plan::Dispatch *dispatch : *step->dispatches()) {

@@ -10,9 +10,9 @@
 // rows whose logits are requested. It can therefore run again if more rows are
 // requested than the plan's max_outputs.
 //
-// Kernels of a GPU always process as many tokens as their program has at most.
-// There, the head consists of the steps of kind Head, and computes the logits
-// of every token.
+// Kernels of a GPU always process the largest number of tokens of their
+// program. On a GPU, the head consists of the steps of kind Head, and computes
+// the logits of every token.
 //
 // The records refer to the plan, which must outlive them.
 //
@@ -42,7 +42,7 @@ struct PlanAddresses {
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
-  /// The arrays of a batch in the memory of a GPU, by plan::BatchArray.
+  /// The arrays of a batch in the memory of a GPU, indexed by plan::BatchArray.
   std::array<DeviceAddress, 3> batch = {};
   /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
@@ -89,7 +89,7 @@ struct ProgramRecord {
   uint64_t maxTokens = 0;
   uint32_t deviceProgram = 0;
   std::vector<StepRecord> steps;
-  std::vector<uint32_t> segments; ///< of all steps, in step order
+  std::vector<uint32_t> segments; ///< the segments of all steps, in order
   /// The index of the first step of the head, or steps.size() if there is no
   /// head.
   uint32_t headStep = 0;

@@ -32,7 +32,7 @@ namespace {
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
 /// table, which has one row per sequence, has at most this number of bytes. It
-/// is never less than the number of slots of the plan.
+/// is at least the plan's number of slots.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// The number of threads that verify segments before they are needed. This
 /// number is enough for a fast disk.
@@ -95,8 +95,8 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
-/// Checks that it has room for a row per token of the largest batch if a GPU
-/// runs the head, and otherwise for max_outputs rows.
+/// Checks its size: it needs one row per token of the largest batch if a GPU
+/// runs the head, and max_outputs rows if the CPU does.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {
@@ -153,7 +153,6 @@ struct Session::Parts {
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
-  /// The device that runs the kernels.
   Device &device() { return gpu ? *gpu : *cpu; }
   /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
@@ -216,7 +215,7 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
     AIR_ASSIGN_OR_RETURN(address, cpu->importHost(source->table(i)));
     addresses.tables.push_back(address);
   }
-  // The verifier has checked that the size of these pages does not overflow.
+  // The verifier has checked that the size of the KV pages does not overflow.
   AIR_RETURN_IF_ERROR(allocate(plan.kv()->pages(), addresses));
   return addresses;
 }
@@ -250,7 +249,7 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   return addresses;
 }
 
-/// Adds to an error about the memory of the GPU what the plan needs of it.
+/// Adds to an error how much memory of the GPU the plan needs.
 Status Session::Parts::withVramNeed(const Status &error) const {
   const MemoryNeed need =
       memoryNeed(*file.plan().placements()->Get(placement), plan::Tier::Vram);
@@ -259,7 +258,7 @@ Status Session::Parts::withVramNeed(const Status &error) const {
                            gpuRecord->name()->str() + "' (" + need.items + ")");
 }
 
-/// Makes the mapping of the plan the store.
+/// Sets `source`, the store of the weights, to the mapping of the plan.
 Status Session::Parts::openMapping(std::vector<NodePart> nodeParts) {
   const uint32_t loaders = std::min<uint32_t>(
       kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
@@ -270,8 +269,8 @@ Status Session::Parts::openMapping(std::vector<NodePart> nodeParts) {
 
 /// Opens the store that gives weights to the kernels of a CPU. If all weights
 /// stay in RAM, it is the mapping of the plan. It is a StreamStore if the
-/// placement reads weights from the disk, or if the plan does not contain them
-/// in the form that kernels read: in a reference plan, or with a codec.
+/// placement reads weights from the disk, if the plan is a reference plan, or
+/// if it contains coded weights, which kernels cannot read.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
@@ -303,7 +302,6 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   return Status::ok();
 }
 
-/// Creates the CPU device and the store.
 Status Session::Parts::openCpu(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   if (plan.reference()) {
@@ -316,7 +314,6 @@ Status Session::Parts::openCpu(const SessionOptions &options) {
   return openStore(options);
 }
 
-/// Creates the GPU and the store.
 Status Session::Parts::openGpu(const SessionOptions &options) {
   const std::string name = "GPU '" + gpuRecord->name()->str() + "'";
   if (file.plan().reference()) {

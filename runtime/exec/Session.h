@@ -50,9 +50,9 @@ struct SessionOptions {
   /// Must be 0 if a GPU runs the kernels; otherwise open() fails with Usage.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per
-  /// page of the KV cache, but at most 256. A very large context lowers this
-  /// default, because each sequence needs a row of the block table. The default
-  /// is at least the number of full-length sequences that the cache can hold.
+  /// page of the KV cache, but at most 256, or fewer if the context is very
+  /// large. This default is at least the number of full-length sequences that
+  /// the cache can hold.
   uint32_t maxSequences = 0;
   /// The RAM that the session may use, in bytes. 0 means all that the machine
   /// and the memory cgroup allow. The session uses the first placement of the
@@ -65,8 +65,8 @@ struct SessionOptions {
   /// How the weights that do not stay in RAM are read: the method, the size of
   /// a block, and the number of blocks in flight. The bandwidth is not used.
   DiskRate reading;
-  /// The most bytes of weights that are read per second; 0 means no limit. Not
-  /// used if all weights stay in memory and are not coded.
+  /// The largest number of bytes of weights to read per second; 0 means no
+  /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
   /// The folder that contains /proc and /sys, from which the limits of memory
   /// are read before each pass; "" for those of this machine.

@@ -58,20 +58,20 @@ struct DispatchGrid {
 /// The number of tiles that a dispatch runs.
 uint64_t tileCount(const DispatchGrid &grid, const AirBatch &batch);
 
-/// Memory that a dispatch reads once, in the order of its tiles: the t-th tile
-/// that runs reads about `tileBytes` bytes from about start + t * tileBytes.
+/// Memory that a dispatch reads once, one tile after another: the t-th tile
+/// that runs reads about `tileBytes` bytes near start + t * tileBytes.
 struct TileStream {
   DeviceAddress start = 0;
   uint64_t tileBytes = 0;
 };
 
 /// How a GPU launches a kernel; a CPU uses DispatchGrid instead. If `dependent`
-/// is true, the kernel may start before the one before it in the program has
-/// ended, and then waits for that kernel itself.
+/// is true, the kernel may start while the previous kernel of the program still
+/// runs, and then waits for that kernel itself.
 struct LaunchShape {
   uint32_t gridX = 0; ///< thread blocks; 0 for a kernel of a CPU
   uint32_t gridY = 1;
-  uint32_t threads = 0; ///< of a thread block
+  uint32_t threads = 0; ///< per thread block
   uint32_t sharedBytes = 0;
   bool dependent = false;
 };
@@ -133,8 +133,8 @@ public:
   /// Returns when all earlier runs and copies are complete.
   virtual Status synchronise() = 0;
 
-  /// Returns the host's view of `bytes` bytes of allocated memory, as of the
-  /// last synchronise(). It is valid until the next run.
+  /// Returns a pointer to `bytes` bytes of allocated memory for the host, as of
+  /// the last synchronise(). It is valid until the next run.
   virtual Result<const void *> read(DeviceAddress from, uint64_t bytes) = 0;
 };
 

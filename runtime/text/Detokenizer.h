@@ -53,8 +53,8 @@ private:
 };
 
 /// Appends `bytes` to `out` as valid UTF-8, with U+FFFD for ill-formed parts.
-/// If `bytes` end with an incomplete character, the bytes of that character are
-/// left out. Returns the number of bytes left out (0 to 3).
+/// An incomplete character at the end is left out. Returns the number of its
+/// bytes (0 to 3).
 size_t appendValidUtf8(std::string_view bytes, std::string &out);
 
 /// Decodes all of `ids` with a new Detokenizer whose `atTextStart` is true.

@@ -11,8 +11,8 @@ namespace air::rt {
 namespace {
 
 constexpr size_t kLastBit = 31;
-/// Which expressions may have a match in a piece is found out for pieces of at
-/// most so many bytes. Longer ones have most kinds of characters.
+/// Pieces longer than this have most kinds of characters, so finding out which
+/// expressions may match them is not worth the time.
 constexpr size_t kShortPiece = 64;
 
 uint32_t bitOf(size_t index) {
@@ -21,7 +21,7 @@ uint32_t bitOf(size_t index) {
 
 } // namespace
 
-/// Returns the bits of the expressions that may have a match in `piece`.
+/// Returns the bits of the expressions that may match in `piece` (bitOf()).
 uint32_t PreTokenizer::candidates(std::string_view piece) const {
   uint32_t bits = 0;
   bool followsSpace = false;
@@ -65,7 +65,7 @@ void PreTokenizer::splitBy(Scratch &matchers, size_t index,
       splitBy(matchers, index + 1, text, match.start, match.end, ends);
       from = match.end;
     } else {
-      // A piece ends at an empty match. The search goes on one character later.
+      // An empty match ends a piece. The search continues one character later.
       from = match.end;
       from += from < end ? decodeUtf8(text.substr(from)).length : 0;
     }

@@ -36,7 +36,7 @@ public:
   /// not supported.
   static Result<PreTokenizer> create(const TextRules &own);
 
-  /// In rules made from TextRules, `expressions` and `name` are empty.
+  /// If the rules come from TextRules, `expressions` and `name` are empty.
   const PreTokenizerRules &rules() const { return known; }
   Scratch makeScratch() const;
   /// Calls `ends` with the end of each piece of `text`, in order. The last end
@@ -53,10 +53,10 @@ private:
   PreTokenizerRules known;
   std::vector<Regex> regexes;
   /// For each ASCII character: bit i is set if a match of regexes[i] may begin
-  /// with it. All expressions from the 32nd on share a bit.
+  /// with it. Bit 31 stands for regexes[31] and all later expressions.
   std::array<uint32_t, 128> begins{};
-  /// The same for a space that precedes this character. The last entry is for a
-  /// space at the end.
+  /// As `begins`, but for a space that precedes the character. The last entry
+  /// is for a space at the end.
   std::array<uint32_t, 129> beginsAtSpace{};
 };
 

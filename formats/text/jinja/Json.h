@@ -8,8 +8,9 @@
 namespace air::jinja {
 
 struct JsonStyle {
-  bool ascii = false;                ///< escape what is not ASCII
-  std::optional<Text> indent;        ///< of each level; without it, one line
+  bool ascii = false; ///< write non-ASCII characters as \uXXXX
+  /// The indent of each level. If absent, all is on one line.
+  std::optional<Text> indent;
   std::optional<Text> itemSeparator; ///< ", ", or "," with an indent
   Text keySeparator = U": ";
   bool sortKeys = false;

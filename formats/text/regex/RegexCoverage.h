@@ -6,10 +6,10 @@
 
 namespace air {
 
-/// Whether every text is a sequence of matches without gaps. This is tried with
-/// all texts of up to three classes of characters that the expression
-/// distinguishes. False also for an expression with a look-ahead at more than
-/// one character, or with more than 48 classes.
+/// Whether every text is a sequence of matches without gaps. Tries all
+/// sequences of up to three classes of characters that the expression
+/// distinguishes. Also false if there is a look-ahead at more than one
+/// character, or if there are more than 48 classes.
 bool matchesAllText(const Regex &regex);
 
 } // namespace air

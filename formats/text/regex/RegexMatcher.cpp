@@ -13,7 +13,8 @@ using Op = RegexInstruction::Op;
 
 namespace {
 
-/// In a page, each memo has this number of 64-bit words.
+/// In a page, each set of positions (RegexInstruction::memo) has this many
+/// 64-bit words.
 constexpr size_t kPageWords = 64;
 
 } // namespace
@@ -44,8 +45,8 @@ void RegexMatcher::setWindow(size_t begin, size_t end) {
   releasePagesBefore(begin);
   windowBegin = begin;
   windowEnd = end;
-  // In the previous window, the text ended at this position, so what failed
-  // here then may match now.
+  // In the previous window, the text ended here. What failed at this position
+  // because of that end may match now.
   if (pageOf[begin / kPagePositions] != kNoPage) {
     for (uint32_t memo = 0; memo < program->memos; ++memo) {
       unmark(memo, begin);
@@ -169,9 +170,9 @@ void RegexMatcher::releasePagesBefore(size_t position) {
   }
 }
 
-/// Returns true if the instruction with `memo` is known to fail at `position`.
-/// Otherwise marks it as failed there in advance, because the matcher returns
-/// to it at this position only if it does fail. In a look-ahead, sets
+/// Returns true if the instruction to which set `memo` belongs is known to fail
+/// at `position`. Otherwise marks it as failed there, because the matcher
+/// returns to it at this position only after a failure. In a look-ahead, sets
 /// `succeeds` if the instruction is known to succeed.
 bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
                          bool &succeeds) {
@@ -200,7 +201,7 @@ bool RegexMatcher::mayBeginWith(char c, int next) const {
   const auto has = [&](const RegexInstruction &in, size_t character) {
     return program->rows[in.row].byClass[classes[character]] != 0;
   };
-  // An instruction, and how many of the two characters are consumed before it.
+  // Instructions to visit, each with how many of the two characters precede it.
   std::vector<std::pair<uint32_t, size_t>> open;
   std::vector<bool> seen(program->code.size() * 2);
   const auto enter = [&](uint32_t pc, size_t consumed) {
@@ -285,9 +286,9 @@ bool RegexMatcher::find(size_t from, RegexMatch &match) {
       }
       size_t end = 0;
       if (run(pc, start, false, end)) {
-        // The instructions on the way to the match are marked as failed,
-        // although they have not failed. No later match begins before `end`, so
-        // it is enough to remove the marks at `end`.
+        // The instructions that led to the match are marked as failed, although
+        // they succeeded. Later matches begin at `end` or after it, so only the
+        // marks at `end` must be removed.
         if (lastPage > end / kPagePositions) {
           for (uint32_t memo : program->mainMemos) {
             unmark(memo, end);
@@ -365,8 +366,8 @@ bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
   return false;
 }
 
-/// Runs from instruction `pc` on. Alternatives that were pending before remain
-/// so. `end` is set to the end of the match.
+/// Runs from instruction `pc` on and sets `end` to the end of the match.
+/// Earlier alternatives in `pending` are not touched.
 bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
   const RegexInstruction *code = program->code.data();
   const RegexRow *rows = program->rows.data();
@@ -440,7 +441,7 @@ bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
       pc = in.next;
       continue;
     }
-    // Return to the last alternative.
+    // Go back to the most recent alternative.
     bool found = false;
     while (!found && pending.size() > pendingBase) {
       Pending &last = pending.back();

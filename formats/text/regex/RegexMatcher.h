@@ -41,8 +41,8 @@ public:
   /// `regex` must outlive the matcher.
   explicit RegexMatcher(const Regex &regex);
 
-  /// Begins with a new text, which must be well-formed UTF-8 and outlive the
-  /// use of the matcher. The window is the whole text.
+  /// Sets a new text, which must be well-formed UTF-8 and must exist as long as
+  /// the matcher uses it. The window becomes the whole text.
   void setText(std::string_view text);
   /// Limits the matches to the bytes from `begin` to `end`, as if these were
   /// the whole text. A window must not begin before the end of the previous
@@ -59,27 +59,27 @@ public:
     return begins[static_cast<uint8_t>(c) & 127];
   }
 
-  /// Returns false only if no match begins with the ASCII character `c` where
-  /// `next` follows it, and none is empty. `next` is an ASCII character, or
-  /// kEnd for the end of the text. This takes about as long as a match, so the
-  /// result is best kept.
+  /// Returns true if a match may begin with the ASCII character `c` where
+  /// `next` follows it, or may be empty. `next` is an ASCII character, or kEnd
+  /// for the end of the text. A call takes about as long as a match, so callers
+  /// should keep the result.
   bool mayBeginWith(char c, int next) const;
   static constexpr int kEnd = -1;
 
-  /// The number of steps so far. The time that the matcher has taken is
-  /// proportional to it.
+  /// The number of steps that the matcher has taken. Its running time is
+  /// proportional to this number.
   uint64_t steps() const { return stepsTaken; }
 
 private:
-  /// An alternative to return to.
+  /// An alternative to try if the current one fails.
   struct Pending {
     uint32_t pc;
     size_t position;
     size_t lowest; ///< for a Loop: the position at which it began
-    size_t trail;  ///< the size of the matcher's trail by then
+    size_t trail;  ///< the size of `trail` when this was added
   };
-  /// An entry of the trail: a look-ahead has marked the positions from `first`
-  /// to `last` in `memo`. If it succeeds, it marks them in memo + 1, too.
+  /// A look-ahead has marked the positions from `first` to `last` in set
+  /// `memo`. If the look-ahead succeeds, it marks them in set memo + 1, too.
   struct Step {
     uint32_t memo;
     size_t first;
@@ -99,8 +99,7 @@ private:
   bool run(uint32_t pc, size_t position, bool inLook, size_t &end);
   bool repeat(uint32_t pc, const RegexInstruction &in, size_t &position,
               bool inLook, bool &isKnown);
-  /// Whether `position` is in the set with the number `memo`
-  /// (RegexInstruction).
+  /// Whether set `memo` (see RegexInstruction::memo) contains `position`.
   bool marked(uint32_t memo, size_t position) const;
   void mark(uint32_t memo, size_t position);
   void unmark(uint32_t memo, size_t position);
@@ -113,7 +112,7 @@ private:
   Regex regex;
   const RegexProgram *program;
   const uint8_t *asciiClasses;
-  std::array<bool, 128> begins{}; ///< mayBeginWith()
+  std::array<bool, 128> begins{}; ///< results of mayBeginWith(c)
   std::string_view text;
   size_t windowBegin = 0;
   size_t windowEnd = 0;
@@ -124,8 +123,8 @@ private:
   std::vector<uint32_t> pageOf;
   std::vector<uint64_t> bits; ///< the pages, one after the other
   std::vector<uint32_t> freePages;
-  size_t firstPage = 0; ///< earlier entries of pageOf are kNoPage
-  size_t lastPage = 0;  ///< entries from this one on are kNoPage
+  size_t firstPage = 0; ///< no earlier entry of pageOf has a page
+  size_t lastPage = 0;  ///< no entry of pageOf from here on has a page
   uint64_t stepsTaken = 0;
 };
 

@@ -43,8 +43,8 @@ CpuDevice::~CpuDevice() {
 
 Result<DeviceAddress> CpuDevice::allocate(uint64_t bytes,
                                           std::string_view what) {
-  // A large region starts at a huge-page boundary. mmap alone does not
-  // guarantee that, so one huge page more than needed is mapped.
+  // A large region must start at a huge-page boundary, so one huge page more
+  // than needed is mapped.
   bool huge = bytes >= kHugePageBytes;
   std::optional<uint64_t> size =
       checkedAlignUp(std::max<uint64_t>(bytes, 1), kPageBytes);
@@ -110,7 +110,7 @@ Status CpuDevice::reserveScratch(uint64_t bytesPerThread) {
     return Status::ok();
   }
   // The scratch memory of each thread is rounded up to whole pages, so that two
-  // threads share neither a cache line nor a page.
+  // threads share no page.
   std::optional<uint64_t> stride = checkedAlignUp(bytesPerThread, kPageBytes);
   std::optional<uint64_t> all =
       stride ? checkedMul(*stride, pool->threads()) : std::nullopt;
@@ -156,8 +156,7 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     scratchBytes = std::max(scratchBytes, desc.scratchBytes);
   }
   // Only dispatches whose number of tiles is independent of the number of
-  // tokens are read ahead. In the others, several tiles read the same weights,
-  // so the weights are not read in the order of the tiles.
+  // tokens are read ahead. In the others, several tiles read the same weights.
   program.aheads.reserve(dispatches.size());
   std::vector<const ReadAhead *> own(dispatches.size());
   for (size_t i = 0; i < dispatches.size(); ++i) {
@@ -188,10 +187,10 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
 }
 
 /// Walks a range of dispatches in phases. A phase is a sequence of dispatches
-/// without a barrier between them. The range that a thread owns in a phase
-/// consists of its tiles of the first dispatch, then of the second, and so on.
-/// A unit of the TileQueue is one tile. If a phase has too many tiles for the
-/// TileQueue, a unit is 2^shift tiles instead.
+/// without a barrier between them. In a phase, each thread owns its tiles of
+/// the first dispatch, then those of the second, and so on. A unit of the
+/// TileQueue is one tile, or 2^shift tiles if the phase has too many tiles for
+/// the TileQueue.
 class CpuDevice::Walk final : public PhaseWalk {
 public:
   Walk(const CpuDevice &device, const Program &program,
@@ -213,7 +212,7 @@ private:
 
   const CpuDevice &device;
   const Program &program;
-  std::span<const Dispatch> dispatches; ///< those that follow `phase`
+  std::span<const Dispatch> dispatches; ///< the dispatches after `phase`
   const AirBatch &batch;
   std::span<const Dispatch> phase;
   uint32_t shift = 0;
@@ -252,11 +251,11 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
-// Runs tiles [begin, end) of those that the dispatch runs, which need not be
-// all tiles of its kernel.
+// Runs tiles [begin, end) of a dispatch, which may run only a part of its
+// kernel's tiles.
 //
-// UBSan looks for a type signature before the entry point of every function
-// that is called. Generated kernels have no such signature.
+// UBSan expects a type signature before the entry point of every called
+// function, but generated kernels have none.
 #if defined(__clang__)
 [[clang::no_sanitize("function")]]
 #endif
@@ -269,8 +268,8 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
     dispatch.function(&call, begin, end, ownScratch);
     return;
   }
-  // Each call of the function runs the tiles that have the same tokens, because
-  // only those are numbered consecutively in the kernel.
+  // Each call of the function runs tiles that compute the same tokens, because
+  // only these have consecutive numbers in the kernel.
   while (begin < end) {
     const uint64_t tokenTile = begin / rowTiles;
     const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);
@@ -285,8 +284,8 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
 
 void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
   void *ownScratch = device.scratch + thread * device.scratchStride;
-  // [begin, end) are tiles of the owner's range, counted from its start. The
-  // last unit may extend beyond the end of the range.
+  // Tiles [begin, end) count from the start of the owner's range. The last unit
+  // may extend beyond the end of the range.
   uint64_t begin = uint64_t{claim.begin} << shift;
   uint64_t end = uint64_t{claim.end} << shift;
   for (const Dispatch &dispatch : phase) {

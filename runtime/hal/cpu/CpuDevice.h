@@ -49,9 +49,8 @@ public:
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
-  /// Registers functions of this process as an executable and returns its
-  /// number. Tests and benchmarks use this to run functions that do not come
-  /// from a plan.
+  /// Registers functions of this process as an executable, for tests and
+  /// benchmarks, and returns its number.
   uint32_t addFunctions(std::span<const AirKernelFn> functions);
 
   ThreadPool &threadPool() { return *pool; }

@@ -12,8 +12,8 @@ using namespace air::rt;
 
 namespace {
 
-// Small enough for pinned memory, and large enough for the time of starting a
-// copy to be negligible: 2 MiB take 80 microseconds at 25 GB/s.
+// This size is small enough for pinned memory, and large enough that the time
+// to start a copy does not matter: 2 MiB take 80 microseconds at 25 GB/s.
 constexpr uint64_t kSlotBytes = uint64_t{2} << 20;
 constexpr size_t kSlots = 4;
 constexpr uint64_t kSmallestView = uint64_t{1} << 20;
@@ -40,8 +40,8 @@ CudaDevice::~CudaDevice() {
   if (!driver) {
     return;
   }
-  // Failures have been reported before. What they leave allocated is freed when
-  // the process ends.
+  // Errors have been reported before. Memory that cannot be freed here is freed
+  // when the process ends.
   (void)driver->activate();
   (void)driver->finish();
   const CudaFunctions &f = driver->functions();
@@ -235,7 +235,7 @@ Status CudaDevice::write(DeviceAddress to, std::span<const uint8_t> from) {
         driver->call(f.eventRecord, slot.copied, driver->stream()));
     currentSlot = (currentSlot + 1) % kSlots;
     Slot &next = slots[currentSlot];
-    // A slot that was never full has nothing to wait for.
+    // A slot that has not been filled yet has no copy to wait for.
     if (next.used != 0) {
       AIR_RETURN_IF_ERROR(driver->call(f.eventSynchronize, next.copied));
     }
@@ -249,13 +249,13 @@ Status CudaDevice::synchronise() {
   return driver->finish();
 }
 
-/// Provides `bytes` unused bytes in the last view.
+/// Ensures that the last view has `bytes` unused bytes.
 Status CudaDevice::reserveView(uint64_t bytes) {
   if (!views.empty() && bytes <= views.back().bytes - viewUsed) {
     return Status::ok();
   }
   uint64_t size = alignUp(std::max(bytes, kSmallestView), kPiece);
-  // As no view is in use, one that is large enough replaces all of them.
+  // No view is in use, so a single view that is large enough replaces them all.
   if (viewUsed == 0) {
     for (const Pinned &view : views) {
       size += view.bytes;

@@ -43,12 +43,12 @@ public:
   CudaDevice(const CudaDevice &) = delete;
   CudaDevice &operator=(const CudaDevice &) = delete;
 
-  /// The free memory is that at the time of create().
+  /// freeBytes is the free memory at the time of create().
   const CudaFacts &facts() const { return driver->facts(); }
 
   Result<DeviceAddress> allocate(uint64_t bytes,
                                  std::string_view what) override;
-  /// Always Unsupported.
+  /// Always fails with Unsupported.
   Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) override;
   /// Errors: Corrupt (not a complete ELF file, or an entry is missing),
   /// Mismatch (code for another architecture).
@@ -71,13 +71,13 @@ public:
 private:
   struct Kernel {
     void *function = nullptr;
-    uint32_t sharedBytes = 0; ///< allowed by CudaDriver::allowShared()
+    uint32_t sharedBytes = 0; ///< the limit set by CudaDriver::allowShared()
   };
   /// Pinned host memory that write() copies through.
   struct Slot {
     uint8_t *memory = nullptr;
     uint64_t used = 0;
-    void *copied = nullptr; ///< event after the last copy from a full slot
+    void *copied = nullptr; ///< event after the slot's last copy
   };
   struct Pinned {
     uint8_t *memory = nullptr;
@@ -99,8 +99,8 @@ private:
   std::map<Range, void *> graphs;
   std::vector<Slot> slots;
   size_t currentSlot = 0;
-  /// What read() has returned since the last run lies in `views`, which are
-  /// full but for the last one, of which `viewUsed` bytes are in use.
+  /// The memory for what read() has returned since the last run. All views but
+  /// the last are full; `viewUsed` bytes of the last are in use.
   std::vector<Pinned> views;
   uint64_t viewUsed = 0;
 };

@@ -34,8 +34,8 @@ constexpr int kOldestVersion = 12000;
 constexpr int kDependentGraphVersion = 12030;
 constexpr uint32_t kDependentCapability = 90;
 
-/// Whether a context can do nothing any more after this error, which is an
-/// uncorrectable error of memory, a lost link, a kernel's fault, or unknown.
+/// Whether a context is useless after this error, which is an uncorrectable
+/// memory error, a lost link, a fault of a kernel, or an unknown error.
 bool endsContext(int code) {
   constexpr std::array kEnding = {214, 220, 700, 702, 709, 710, 714,
                                   715, 716, 717, 718, 719, 999};
@@ -254,8 +254,8 @@ CudaDriver::~CudaDriver() {
   if (!context) {
     return;
   }
-  // Failures have been reported before. If the GPU has failed, nothing but the
-  // release of its context is possible, which also frees what is in it.
+  // Errors have been reported before. If the GPU has failed, only the context
+  // can be released, and all that is in it is freed with it.
   (void)activate();
   (void)unloadModules();
   if (work) {
@@ -360,7 +360,7 @@ Result<void *> CudaDriver::makeGraph(std::span<const CudaLaunch> launches) {
   Status status = Status::ok();
   for (size_t i = 0; status.isOk() && i < launches.size(); ++i) {
     CudaLaunch one = launches[i];
-    // What precedes the first launch is not part of the graph.
+    // The graph has no kernel on which its first launch could depend.
     one.dependent = one.dependent && i != 0;
     status = launch(one);
   }

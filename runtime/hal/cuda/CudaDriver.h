@@ -42,7 +42,7 @@ struct CudaFacts {
   uint32_t capability = 0; ///< compute capability: 10 * major + minor
   uint32_t multiprocessors = 0;
   uint64_t l2Bytes = 0;
-  uint64_t freeBytes = 0; ///< of the GPU's memory, when it was opened
+  uint64_t freeBytes = 0; ///< free memory when the GPU was opened
   /// The newest CUDA version that the driver supports, such as "13.0".
   std::string driverVersion;
 };
@@ -58,9 +58,9 @@ struct CudaLaunch {
 };
 
 /// Whether a GPU of this compute capability (10 * major + minor) runs code for
-/// `arch`. Code runs on later GPUs of the same major number, unless its
-/// architecture ends in "a", and then only on that one (CUDA C++ Programming
-/// Guide, "Binary Compatibility"). Unsupported if `arch` names no architecture.
+/// `arch`. It also runs code for earlier architectures of the same major
+/// number, except those whose name ends in "a" (CUDA C++ Programming Guide,
+/// "Binary Compatibility"). Unsupported if `arch` names no architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
 class CudaDriver {
@@ -89,8 +89,8 @@ public:
   /// Makes the context current in the calling thread.
   Status activate() { return call(cuda->contextSetCurrent, context); }
 
-  /// Says that a program was enqueued. The error that ends the use of the GPU
-  /// names the programs enqueued since the last finish().
+  /// Records that a program was enqueued. An error that ends the use of the GPU
+  /// names the programs that were enqueued since the last finish().
   void noteProgram(uint32_t program);
 
   Result<uint64_t> allocate(uint64_t bytes);

@@ -36,8 +36,7 @@ struct CudaLaunchConfig {
 
 class CudaFunctions;
 
-/// One function of the driver with its name. It is null if the library lacks
-/// the function.
+/// A function of the driver and its name. It is null if the library lacks it.
 template <typename... Parameters> struct CudaFunction {
   CudaFunction(CudaFunctions &owner, const char *symbol);
 
@@ -56,7 +55,7 @@ public:
 private:
   template <typename... Parameters> friend struct CudaFunction;
 
-  // These precede the functions, whose construction uses them.
+  // These members must precede the functions, whose constructors use them.
   DynamicLibrary library;
   const char *lacking = nullptr;
 

@@ -23,7 +23,7 @@ struct AnswerMessage {
   std::vector<AnswerCall> calls;
   bool operator==(const AnswerMessage &) const = default;
 
-  /// Adds what the next events of a parser say.
+  /// Adds the content of the next events of a parser.
   void add(std::span<const AnswerEvent> events);
 };
 

@@ -113,7 +113,8 @@ void AnswerParser::resolve(bool isEnd) {
       held.erase(0, 1);
       onText(c);
     } else {
-      // The state may change with the mark, and with each byte after it.
+      // The mark, and each byte after it, may change which marks are
+      // recognised.
       const ActiveMark mark = *longest;
       std::string rest = held.substr(mark.text.size());
       held.clear();
@@ -177,7 +178,7 @@ void AnswerParser::findMarks() {
     if (mayReason || each.isAnywhere) {
       add(each.begin, Mark::ReasoningBegin, &each);
     }
-    // A prompt may have opened a span in a way that did not show.
+    // The prompt may have opened a span that openReasoning() does not find.
     if (mayReason) {
       add(each.end, Mark::ReasoningEnd, &each);
     }
@@ -223,7 +224,7 @@ void AnswerParser::onMark(const ActiveMark &mark) {
       raw += mark.text;
       giveUp();
     } else if (state == State::Text) {
-      // Without a call, the mark is text.
+      // A mark that ends a call is text where no call is open.
       for (char c : mark.text) {
         onText(c);
       }
@@ -240,7 +241,7 @@ void AnswerParser::onMark(const ActiveMark &mark) {
 
 bool AnswerParser::mayBeginBareCall(char c) const {
   if (state == State::AfterCall) {
-    // Several JSON objects may follow each other.
+    // After a call, another JSON object is another call.
     return c == '{' && (isBare || family.style == CallStyle::Json);
   }
   return c == '{' && syntax.hasTools && family.hasBareCalls && isAtStart &&
@@ -306,7 +307,7 @@ std::unique_ptr<CallReader> AnswerParser::readerFor(char first) const {
   switch (family.style) {
   case CallStyle::Json:
   case CallStyle::KeyedJson:
-    // Behind its mark, Llama 3 also writes name.call(a=1).
+    // After its mark for a call, Llama 3 may also write name.call(a=1).
     if (!isJson && family.hasBareCalls && !isBare && family.callEnd.empty()) {
       return makeWholeReader(family);
     }
@@ -393,7 +394,7 @@ void AnswerParser::endHeader() {
   kind = isAnalysis ? Kind::Reasoning : Kind::Answer;
   span = nullptr;
   hasReasoned = true;
-  // Two messages of the same kind are two lines.
+  // A second message of the same kind begins on a new line.
   const bool isNext = wrote[isAnalysis ? 0 : 1];
   spaces = isNext ? "\n" : "";
   dropsSpaces = !isNext;

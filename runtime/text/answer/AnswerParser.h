@@ -1,13 +1,13 @@
 //===- AnswerParser.h - an answer as reasoning, text and calls --*- C++ -*-===//
 //
-// Takes the text of an answer in parts of any size, and returns what it says as
+// Takes the text of an answer in parts of any size, and returns its content as
 // a sequence of events. The marks of the notation are in no event. The events
 // do not depend on where the text was cut, except that a text may come as
-// several events. At most a mark, a call that is not reported before its end,
-// and white space are held back.
+// several events. The parser holds back only white space, text that may begin a
+// mark, and calls that it reports when they are complete.
 //
-// What only looked like a call is text of the span in which it stands: nothing
-// is lost but marks, and white space beside them.
+// What only looked like a call is returned as text. Nothing is lost but marks,
+// and white space beside them.
 //
 // Ownership: copies the syntax; the schemas must outlive the parser.
 // Thread-safety: one caller at a time.
@@ -33,26 +33,26 @@ enum class AnswerEventKind : uint8_t {
   CallBegin,     ///< a call of the tool `name`
   CallArguments, ///< a part of its arguments, which are a JSON object
   CallEnd,       ///< the call is complete
-  /// The call that has begun is none, so it must be forgotten. What the model
-  /// wrote for it follows as text.
+  /// The current call turned out not to be one, so it must be forgotten. What
+  /// the model wrote for it follows as text.
   CallBroken,
 };
 
 struct AnswerEvent {
   AnswerEventKind kind;
-  std::string text; ///< of Reasoning, Answer and CallArguments
-  std::string name; ///< of CallBegin
-  /// Of CallBegin, if the model gives an id before the arguments, and of
-  /// CallEnd, if it gives any.
+  std::string text; ///< in Reasoning, Answer and CallArguments
+  std::string name; ///< the tool, in CallBegin
+  /// The id of the call, if there is one: in CallEnd and, if the model gives it
+  /// before the arguments, also in CallBegin.
   std::string id;
   bool operator==(const AnswerEvent &) const = default;
 };
 
 class AnswerParser final : private CallSink {
 public:
-  /// `open` is the span of reasoning in which the prompt ends, or null
-  /// (openReasoning()). The schemas give the types of arguments; a call that
-  /// nothing marks must name one of the tools.
+  /// `open` is the span of reasoning in which the prompt ends, or null (see
+  /// openReasoning()). The schemas give the types of arguments. A call without
+  /// a mark must name one of their tools.
   AnswerParser(AnswerSyntax syntax, const ToolSchemas &schemas,
                const ReasoningMarks *open);
 
@@ -86,8 +86,8 @@ private:
   };
 
   void step(char c);
-  /// Resolves the bytes in `held`. At the end of the answer no mark can become
-  /// longer.
+  /// Handles the bytes in `held` that cannot be the beginning of a mark. If
+  /// `isEnd` is true, no bytes follow.
   void resolve(bool isEnd);
   void findMarks();
   void onMark(const ActiveMark &mark);
@@ -110,20 +110,21 @@ private:
   const ToolSchemas &schemas;
   State state = State::Text;
   AnswerEventKind kind = AnswerEventKind::Answer;
-  const ReasoningMarks *span = nullptr; ///< that is open
-  std::vector<ActiveMark> marks;        ///< in the current state
-  std::string held;                     ///< may begin a mark
-  std::string spaces;       ///< white space that counts if text follows
+  const ReasoningMarks *span = nullptr; ///< the open span, or null
+  std::vector<ActiveMark> marks;        ///< recognised in this state
+  std::string held;                     ///< text that may begin a mark
+  std::string spaces;       ///< white space, kept only if text follows
   bool dropsSpaces = false; ///< white space counts only after other text
-  bool isAtStart = true;    ///< no answer text since the start or reasoning
+  /// True if no answer text came yet, or none since the last reasoning.
+  bool isAtStart = true;
   bool hasReasoned = false;
-  bool wrote[2] = {};      ///< whether there was reasoning, and answer text
+  bool wrote[2] = {};      ///< [0]: reasoning, [1]: answer text
   bool marksAreOld = true; ///< findMarks() must be called
 
-  std::string raw; ///< what is answer text if this is no call
+  std::string raw; ///< the call so far, for use as text if it is none
   std::string header;
   std::unique_ptr<CallReader> reader;
-  bool isBare = false;     ///< nothing marked the call
+  bool isBare = false;     ///< no mark began the call
   bool isReported = false; ///< a CallBegin has no CallEnd yet
   bool hasFence = false;
   std::vector<AnswerEvent> events;

@@ -24,7 +24,7 @@ bool cutAt(std::string_view &text, std::string_view mark,
   return true;
 }
 
-/// NAME[ARGS] or NAME[CALL_ID]ID[ARGS]
+/// Reads NAME[ARGS] or NAME[CALL_ID]ID[ARGS].
 bool readMistral(std::string_view text, CallHeader &header) {
   std::string_view before;
   std::string_view id;
@@ -42,7 +42,7 @@ bool readMistral(std::string_view text, CallHeader &header) {
 
 constexpr std::string_view kDeepSeekSeparator = "<｜tool▁sep｜>";
 
-/// NAME<sep>, or as DeepSeek R1 has it: function<sep>NAME and a code fence.
+/// Reads NAME<sep> or, for DeepSeek R1, function<sep>NAME and a code fence.
 bool readDeepSeek(std::string_view text, CallHeader &header) {
   std::string_view before;
   if (!cutAt(text, kDeepSeekSeparator, before)) {
@@ -57,7 +57,7 @@ bool readDeepSeek(std::string_view text, CallHeader &header) {
   return header.hasCodeFence && trimmed(text).empty();
 }
 
-/// functions.NAME:INDEX<|tool_call_argument_begin|>
+/// Reads functions.NAME:INDEX<|tool_call_argument_begin|>.
 bool readKimi(std::string_view text, CallHeader &header) {
   std::string_view before;
   if (!cutAt(text, "<|tool_call_argument_begin|>", before) ||
@@ -123,7 +123,7 @@ constexpr std::string_view kLlama[] = {"<|start_header_id|>", "\"parameters\""};
 constexpr ArgumentTags kFunctionTags = {">", "<parameter=", ">", "",
                                         "</parameter>"};
 
-// A family stands before those whose markers its templates contain, too.
+// A template belongs to the first family here whose markers it contains.
 constexpr AnswerFamily kFamilies[] = {
     {.name = "harmony",
      .markers = kHarmony,

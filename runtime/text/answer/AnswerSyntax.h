@@ -79,8 +79,8 @@ struct AnswerFamily {
   ArgumentTags tags = {};          ///< of CallStyle::Tagged
   ReadHeader readHeader = nullptr; ///< of CallStyle::Header
   std::string_view quote = {};     ///< of CallStyle::Braces
-  /// Marks that are no part of what the model says, and other control tokens
-  /// of the notation.
+  /// Marks and other control tokens of the notation that are not a part of the
+  /// answer's text.
   std::span<const std::string_view> dropped = {};
   std::span<const std::string_view> inner = {};
   /// Whether an answer consists of messages in channels (OpenAI's harmony).
@@ -103,16 +103,16 @@ AnswerSyntax syntaxOf(std::string_view chatTemplate);
 /// All families, in the order in which their markers are tried.
 std::span<const AnswerFamily> answerFamilies();
 
-/// The span in which the answer begins, because the prompt, which a template
-/// has rendered, ends with the mark that opens it. Returns null if there is
-/// none. A mark that a user wrote opens nothing.
+/// The span of reasoning that the rendered prompt opens because it ends with
+/// the mark that begins the span. Null if there is none. A mark that a user
+/// wrote opens nothing.
 const ReasoningMarks *
 openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
               std::span<const jinja::TaintedSpan> tainted);
 
 /// The control tokens whose text must be a part of the answer that is parsed,
 /// in ascending order: those that occur in a mark. Without tools, the marks of
-/// calls do not count, so that such tokens remain invisible.
+/// calls do not count.
 std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
                                 const Tokenizer &tokenizer);
 

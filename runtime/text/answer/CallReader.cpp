@@ -11,10 +11,10 @@
 namespace air::rt {
 namespace {
 
-/// What stands between marks, such as a name or a key, is shorter.
+/// A text between two marks, such as a name or a key, is shorter than this.
 constexpr size_t kLongestName = 256;
 
-/// Calls whose arguments are a JSON object behind a header.
+/// Reads calls whose arguments are a JSON object after a header.
 class HeaderReader final : public CallReader {
 public:
   explicit HeaderReader(ReadHeader reads) : readHeader(reads) {}
@@ -59,7 +59,7 @@ private:
   JsonScanner scanner;
 };
 
-/// Calls with a mark before and after each name and value.
+/// Reads calls that have a mark before and after each name and value.
 class TaggedReader final : public CallReader {
 public:
   TaggedReader(const AnswerFamily &of, const ToolSchemas &types)
@@ -161,7 +161,7 @@ private:
   }
 
   void endValue(CallSink &sink) {
-    // Line breaks that set the value apart from the marks come in pairs.
+    // The line breaks beside the marks are not a part of the value.
     std::string_view value = text;
     if (value.starts_with('\n')) {
       value.remove_prefix(1);
@@ -178,14 +178,14 @@ private:
   const ArgumentTags &tags;
   const ToolSchemas &schemas;
   Part part = Part::Name;
-  std::string text; ///< of the part
+  std::string text; ///< text read so far for `part`
   std::string name;
   std::string key;
   bool isString = false; ///< the key says that the value is a string
   bool isFirst = true;
 };
 
-/// Calls that are read when they are complete.
+/// Reads calls only when they are complete.
 class WholeReader final : public CallReader {
 public:
   explicit WholeReader(const AnswerFamily &of) : family(of) {}

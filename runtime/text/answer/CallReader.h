@@ -1,8 +1,8 @@
 //===- CallReader.h - reads a tool call byte by byte ------------*- C++ -*-===//
 //
-// A reader takes what follows the mark that begins a call. It reports a call as
-// soon as its name is known, and the arguments as they come where they are
-// JSON already.
+// A reader takes the text after the mark that begins a call. It reports the
+// call as soon as its name is known, and passes on arguments that are JSON
+// already while they arrive.
 //
 // Ownership: a reader refers to the tables and schemas that it was made with.
 // Thread-safety: one caller at a time.
@@ -27,14 +27,14 @@ class CallSink {
 public:
   virtual ~CallSink() = default;
   virtual void beginCall(const std::string &name, const std::string &id) = 0;
-  /// The next part of the arguments. All parts of a call are a JSON object.
+  /// Takes the next part of the arguments. All parts together are one object.
   virtual void addArguments(std::string_view json) = 0;
-  /// `id` is that of the call, even if it came after the arguments.
+  /// `id` is the id of the call, even if it came after the arguments.
   virtual void endCall(const std::string &id) = 0;
 };
 
 enum class CallProgress : uint8_t {
-  More, ///< the next byte belongs to the reader
+  More, ///< the reader needs the next byte
   Done, ///< all calls that the mark began are complete
   Bad,  ///< what follows the mark is no call
 };
@@ -49,8 +49,9 @@ public:
   virtual bool hasCodeFence() const { return false; }
 };
 
-/// Reads a JSON object or an array of objects. With `tools`, nothing marks the
-/// call, so it must name one of them, and may have no keys but those of calls.
+/// Reads a JSON object or an array of objects. If `tools` is not null, no mark
+/// began the call, so it must name one of these tools and have only the keys of
+/// a call.
 std::unique_ptr<CallReader> makeJsonReader(bool isKeyed,
                                            const ToolSchemas *tools);
 std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);

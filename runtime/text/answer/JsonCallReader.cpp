@@ -41,8 +41,7 @@ std::optional<std::string> stringOf(const std::string &json) {
   return value.get<std::string>();
 }
 
-/// An object as it is, null as an empty object, and a string as the object that
-/// it contains.
+/// Returns an object as it is, {} for null, and the object in a string.
 std::optional<std::string> objectOf(const std::string &json) {
   if (json.empty() || json == "null") {
     return "{}";
@@ -65,7 +64,7 @@ public:
 
   CallProgress push(char c, CallSink &sink) override;
   CallProgress finish(CallSink &) override {
-    // A list that was not closed after a call has lost nothing.
+    // A list that is not closed is accepted after a complete call.
     return hasCall && scanner.depth() == 0 ? CallProgress::Done
                                            : CallProgress::Bad;
   }
@@ -199,7 +198,7 @@ CallProgress JsonCallReader::inObject(char c, CallSink &sink) {
     const bool isOver =
         scanner.depth() <= 1 && (after == State::CommaOrEnd ||
                                  after == State::Key || after == State::Done);
-    // A number has ended before the comma or the brace that follows it.
+    // The comma or brace after a number ends the value and is not in it.
     if (!isOver || after == State::CommaOrEnd) {
       if (isStreaming) {
         sink.addArguments({&c, 1});

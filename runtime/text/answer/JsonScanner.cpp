@@ -89,7 +89,7 @@ JsonScanner::State JsonScanner::inNumber(char c) {
       return now;
     }
   }
-  // The byte does not belong to the number, which is complete.
+  // The number is complete, and this byte is what follows it.
   now = endValue();
   return push(c);
 }

@@ -23,7 +23,7 @@ public:
 
   enum class State : uint8_t {
     Value,         ///< a value, or white space before it
-    ValueOrEnd,    ///< the same, or the end of the array
+    ValueOrEnd,    ///< a value, or the end of the array
     KeyOrEnd,      ///< a key, or the end of the object
     Key,           ///< a key
     Colon,         ///< what follows a key
@@ -44,9 +44,9 @@ public:
     Bad,           ///< this is no JSON
   };
 
-  /// Takes the next byte, and returns the state after it. After an array, an
-  /// object, a string or a literal the state is Done with its last byte; white
-  /// space may follow. The end of a number shows only with the byte after it.
+  /// Takes the next byte and returns the state after it. The last byte of an
+  /// array, object, string or literal leads to Done, and white space may
+  /// follow. The end of a number is known only after the next byte.
   State push(char c);
 
   State state() const { return now; }
@@ -67,8 +67,8 @@ private:
 
   State now = State::Value;
   std::string open;      ///< a bracket for each array and object that is open
-  std::string_view rest; ///< of a literal
-  int digits = 0;        ///< of \u that are still missing
+  std::string_view rest; ///< missing bytes of a literal
+  int digits = 0;        ///< missing digits of \u
   bool stringIsKey = false;
 };
 

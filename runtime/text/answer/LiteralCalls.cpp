@@ -10,10 +10,10 @@ namespace air::rt {
 namespace {
 
 /// Reads values from a text and writes them as JSON. The functions return false
-/// if the text is not what it should be.
+/// if the text has another form.
 class Reader {
 public:
-  /// `mark` stands around strings; if it is empty, they are Python's.
+  /// `mark` stands around strings. If it is empty, strings are as in Python.
   Reader(std::string_view given, std::string_view mark)
       : text(given), quote(mark) {}
 
@@ -38,8 +38,8 @@ public:
     return taken;
   }
 
-  /// Reads up to `end` what `each` reads, with commas between and possibly
-  /// after the last one.
+  /// Calls `each` for each item up to `end`. Commas separate the items, and one
+  /// may follow the last item.
   template <typename Each>
   bool sequence(std::string_view end, const Each &each) {
     while (!take(end)) {

@@ -31,11 +31,10 @@ public:
   bool isEmpty() const { return tools.empty(); }
   bool has(std::string_view tool) const { return tools.contains(tool); }
 
-  /// The argument as JSON. If the tool allows a string here, this is `text` as
-  /// a string, unless `text` is JSON of another type that is allowed, too. If
-  /// not, it is `text` itself, where True, False and None, as Python writes
-  /// them, become true, false and null; text that is no JSON is a string even
-  /// then. An argument without a known type may have any.
+  /// Returns the argument as JSON. If the tool allows a string here, `text`
+  /// becomes a string, unless it is JSON of another allowed type. If not, JSON
+  /// stays as it is, Python's True, False and None become true, false and null,
+  /// and other text becomes a string. If the type is not known, any is allowed.
   std::string toJson(std::string_view tool, std::string_view argument,
                      std::string_view text) const;
 

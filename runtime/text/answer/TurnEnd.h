@@ -11,13 +11,13 @@
 namespace air::rt {
 
 /// The control token that the template writes after an answer, found by
-/// rendering one that another message follows. A model that was trained with
-/// the template ends its answers with this token, even if the model's file does
-/// not list it among the tokens that end generation. Returns nothing if no
-/// control token follows, if it is a mark of the syntax, or if the template
-/// refuses the conversation. A token that the template also writes after
-/// reasoning, or before the tool calls of the same answer, does not end it. A
-/// piece that formats/model/KnownPieces.h knows is left to that file.
+/// rendering an answer that another message follows. A model that was trained
+/// with the template ends its answers with this token, even if the model's file
+/// does not list it among the tokens that end generation. Returns nothing if no
+/// control token follows, if it is a mark of the syntax or in
+/// formats/model/KnownPieces.h, or if the template refuses the conversation or
+/// writes the token also after reasoning or before the tool calls of the same
+/// answer.
 std::optional<int32_t> turnEnd(const jinja::Template &chatTemplate,
                                const TokenizerData &vocabulary,
                                const Tokenizer &tokenizer,

@@ -37,7 +37,7 @@ GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar,
 void GrammarMatcher::prepareTrie() {
   const CharacterClasses &classes = states.grammar().classes;
   const std::vector<TokenTrie::Node> &nodes = trie.nodes();
-  // Incomplete characters are of the same kind if they can become characters of
+  // Incomplete characters have the same kind if they can become characters of
   // the same classes.
   std::map<std::vector<uint32_t>, uint32_t> kinds;
   for (const PartialCharacter &each : trie.partials()) {
@@ -67,7 +67,7 @@ void GrammarMatcher::prepareTrie() {
     classBit[byUse[i]] = static_cast<uint8_t>(std::min(i, kSharedBit));
   }
   commonClass = byUse[0];
-  // Children come after their parents, so a backward pass sees them first.
+  // Children come after their parents, so a backward pass reaches them first.
   std::vector<uint32_t> parents(nodes.size());
   std::vector<uint32_t> last(trie.depth() + size_t{1});
   for (size_t i = 1; i < nodes.size(); ++i) {
@@ -89,7 +89,7 @@ void GrammarMatcher::prepareTrie() {
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
   // Follows the most common class through states whose absorption is not known.
-  // The highest subtrees worth adding whole have about this height.
+  // Longer chains are not needed: few subtrees are higher than this.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   State at = state;
@@ -105,8 +105,8 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the chain was cut, the lengths of its last states are too small. They
-  // serve to compute the lengths before them, and are then forgotten.
+  // If the chain was cut off, the lengths of its last states are too small.
+  // They are used to compute the lengths before them, and are then forgotten.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;
@@ -206,7 +206,7 @@ void GrammarMatcher::walk(State from, TokenMask &mask) {
     }
     return;
   }
-  // It is faster to remove the few tokens that are not allowed.
+  // Most tokens are allowed, so it is faster to remove the others.
   mask = everyText;
   const auto remove = [&](size_t first, size_t last) {
     for (size_t rank = first; rank < last; ++rank) {
@@ -329,8 +329,8 @@ GrammarMatcher::Next GrammarMatcher::follow(int32_t id) {
   if (piece.empty()) {
     return next;
   }
-  // `current` is not inside a character, so only `cut` can continue with the
-  // rest of one.
+  // A piece that begins inside a character can only continue `cut`, because
+  // `current` is not inside a character.
   bool continues = (static_cast<uint8_t>(piece[0]) & 0xc0U) == 0x80;
   if (continues && cut != GrammarStates::kDead) {
     next.asText = after(cut, pending + std::string(piece), next.rest);

@@ -58,20 +58,19 @@ public:
   /// after an error.
   bool allows(int32_t id);
 
-  /// Whether the text can be continued with bytes that belong to no token.
+  /// Whether these bytes, which need not be a token, may come next.
   bool allowsText(std::string_view bytes);
 
   /// Continues the text with a token. Errors: Usage if it is not allowed;
   /// DoesNotFit as for allowed().
   Status accept(int32_t id);
 
-  /// Continues the text with bytes that belong to no token.
+  /// Continues the text with bytes that need not be a token.
   Status acceptText(std::string_view bytes);
 
   /// Whether the text may end here.
   bool isComplete() const { return states.isComplete(current); }
 
-  /// Begins a new text.
   void reset();
 
 private:
@@ -84,19 +83,19 @@ private:
 
   /// What the grammar says about a node of the trie.
   struct NodeClasses {
-    /// The class of its character, or the kind of its partial character.
+    /// The class of the node's character, or the kind of its partial character.
     uint32_t edge;
-    uint64_t usedBelow; ///< the classes of the characters below it
+    uint64_t usedBelow; ///< bits of the classes in its subtree
   };
-  /// In a state, every text of up to `length` characters is allowed if the
-  /// classes of all its characters are in `classes`.
+  /// Describes a state that allows every text of up to `length` characters if
+  /// the classes of all its characters are in `classes`.
   struct Absorption {
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
   };
 
-  /// The states to which a token leads: as a token that the grammar names, and
-  /// as text.
+  /// The states to which a token leads if it counts as a token that the grammar
+  /// names, and if it counts as text.
   struct Next {
     State asToken = GrammarStates::kDead;
     State asText = GrammarStates::kDead;
@@ -141,13 +140,13 @@ private:
   uint32_t commonClass = 0; ///< the class of most characters of the trie
   /// Per kind of partial character, the classes that it can become.
   std::vector<std::vector<uint32_t>> partialClasses;
-  std::vector<uint32_t> partialKind; ///< one per partial character of the trie
+  std::vector<uint32_t> partialKind; ///< kind of each partial character
 
-  std::vector<Absorption> absorptions; ///< by state
+  std::vector<Absorption> absorptions; ///< indexed by state
   std::unordered_map<State, TokenMask> masks;
   TokenMask united;
   std::vector<State> path; ///< walk(): the state at each depth of the trie
-  /// The ranges [first, end) of the ranks that walk() allows.
+  /// The tokens that walk() allows: ranges [first, end) of idsByRank().
   std::vector<std::pair<uint32_t, uint32_t>> ranges;
 };
 

@@ -8,8 +8,8 @@ namespace air::rt {
 namespace {
 
 constexpr uint32_t kEmptySlot = UINT32_MAX;
-/// In a state with more nodes, comparing two classes of characters takes longer
-/// than computing the state after a class.
+/// In a state with more nodes, computing the next state for one more class
+/// takes less time than comparing the class with another one.
 constexpr uint32_t kFewNodes = 16;
 
 uint64_t mix(uint64_t hash, uint64_t value) {
@@ -162,8 +162,8 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
 }
 
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // Follows all ends of rules, and steps over rules that may be empty. The loop
-  // appends to the list that it goes through.
+  // Follows all ends of rules, and skips rules that may be empty. The loop also
+  // visits the items that it appends.
   std::vector<Item> seen = items;
   std::ranges::sort(seen);
   auto add = [&](Item item) {
@@ -236,7 +236,8 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
           terminals.push_back({at, parents});
           break;
         }
-        // A repetition that calls itself after an empty part adds no texts.
+        // A rule that calls itself at its beginning, before any text, adds no
+        // texts.
         if (element.value == rule) {
           break;
         }
@@ -444,7 +445,7 @@ bool GrammarStates::compact(std::span<State> kept) {
   for (State &state : kept) {
     state = newSet[state];
   }
-  // At least half of the room must be left for new states.
+  // At least half of the memory must be left for new states.
   tooLarge = bytes() > limits.bytes / 2;
   return true;
 }

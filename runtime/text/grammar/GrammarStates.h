@@ -35,8 +35,8 @@ public:
   struct Limits {
     /// The most nodes in one set.
     size_t setSize = 4096;
-    /// Beyond this, states that are not needed are forgotten. The others may
-    /// take at most half of it.
+    /// If the states take more bytes than this, those that are not needed are
+    /// forgotten. The others may take at most half of it.
     size_t bytes = size_t{64} << 20;
   };
 
@@ -50,7 +50,7 @@ public:
     State known = rowOf(from)[characterClass];
     return known != kUnknown ? known : computeStep(from, characterClass);
   }
-  /// The state after a token, if the grammar has tokens at `from`.
+  /// The state after a token that the grammar names at `from`, or kDead.
   State stepToken(State from, int32_t id);
   /// The state of a text that may be in either state.
   State unite(State a, State b);
@@ -58,15 +58,15 @@ public:
   /// Whether the text may end.
   bool isComplete(State state) const;
 
-  /// A token that the grammar names and that may follow. If `others` is true,
-  /// all tokens except `id` may follow instead.
+  /// Tokens that the grammar names and that may follow: the token `id` or, if
+  /// `others` is true, all tokens except `id`.
   struct TokenChoice {
     int32_t id;
     bool others;
   };
   std::vector<TokenChoice> tokenChoices(State state) const;
 
-  /// Errors: DoesNotFit once a limit was exceeded. All results are kDead then.
+  /// DoesNotFit if a limit has been exceeded. All results are then kDead.
   Status status() const;
 
   /// If all states together take too much memory, forgets all but `kept` and
@@ -109,7 +109,7 @@ private:
     return {members.data() + sets[set].first, sets[set].size};
   }
   uint32_t nodeOf(uint32_t position, uint32_t parents);
-  uint32_t setOf(std::vector<uint32_t> &nodes); ///< `nodes` are ascending
+  uint32_t setOf(std::vector<uint32_t> &nodes); ///< `nodes` must be ascending
   uint32_t setOfOne(uint32_t node);
   uint32_t uniteSets(uint32_t a, uint32_t b);
   /// The state of `items` after following all ends and calls of rules.
@@ -129,8 +129,8 @@ private:
   std::vector<Set> sets;
   std::vector<uint32_t> members;
   /// Per state in use, a row with the state after each class. The rows are in
-  /// blocks of equal size, because one large vector would be copied while it
-  /// grows, which takes milliseconds.
+  /// blocks of equal size, because copying one large vector when it grows takes
+  /// milliseconds.
   std::vector<std::vector<State>> rowBlocks;
   size_t rowCount = 0;
   std::vector<uint32_t> nodeTable; ///< hash tables, with open addressing
@@ -139,7 +139,7 @@ private:
   /// 2 * index + 1 for a set.
   std::vector<uint32_t> made;
   std::vector<uint32_t> callers;  ///< per rule: where its callers continue
-  std::vector<uint32_t> toExpand; ///< a heap of called rules
+  std::vector<uint32_t> toExpand; ///< called rules, as a heap
   std::vector<uint32_t> scratch;
 };
 

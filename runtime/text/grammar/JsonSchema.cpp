@@ -48,7 +48,7 @@ private:
   GrammarSequence arrayOf(const SchemaShape &shape);
   GrammarSequence objectOf(const SchemaShape &shape);
   GrammarSymbol space();
-  /// `text`, followed by optional space.
+  /// Returns `text` with optional white space after it.
   GrammarSequence mark(const char *text);
   GrammarSequence comma() { return mark(","); }
   GrammarSequence inBrackets(const char *open, GrammarSequence inner,
@@ -57,9 +57,9 @@ private:
   const SchemaDocument &document;
   GrammarBuilder builder;
   SchemaStrings strings;
-  /// The rule of each list of schemas that must all hold.
+  /// For each list of schemas that must all hold: its rule.
   std::map<SchemaList, uint32_t> rules;
-  std::vector<std::pair<uint32_t, SchemaList>> open; ///< not defined yet
+  std::vector<std::pair<uint32_t, SchemaList>> open; ///< rules to be defined
   std::optional<GrammarSymbol> spaceSymbol;
   std::string contradiction; ///< why some schema allows no value
 };
@@ -136,7 +136,7 @@ Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
 }
 
 GrammarSequence Compiler::arrayOf(const SchemaShape &shape) {
-  // How many items are written one by one, and not by a repetition.
+  // The number of items that are written one by one, before a repetition.
   size_t fixed = 0;
   for (const SchemaShape::Items &items : shape.items) {
     if (items.prefix != nullptr) {
@@ -221,7 +221,7 @@ GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
       later = builder.repeat(std::move(later), 0, 1);
     }
     append(later, afterOther);
-    // One symbol, so that `afterOther` does not grow.
+    // A single symbol keeps `afterOther` short.
     afterOther = {builder.choice({std::move(later)})};
   }
   return inBrackets("{", std::move(first), shape.required.empty(), "}");

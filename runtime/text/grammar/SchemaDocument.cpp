@@ -44,7 +44,8 @@ bool unescape(std::string_view text, std::string &plain) {
 } // namespace
 
 Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
-  // This reader names the place of a mistake, and limits the nesting.
+  // This reader is used only for its errors: it names the place of a mistake,
+  // and limits the nesting.
   if (Status valid = jinja::fromJson(text, false).status(); !valid.isOk()) {
     return valid.withContext("the schema");
   }

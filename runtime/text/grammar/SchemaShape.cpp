@@ -101,7 +101,7 @@ public:
 
   int depth = 0; ///< how deeply calls of exclude() are nested
   int ownProofs = 0;
-  int *proofs = &ownProofs;  ///< counts the calls of exclude()
+  int *proofs = &ownProofs;  ///< the counter of calls of exclude()
   std::string contradiction; ///< why a shape was left out, if one was
 
 private:
@@ -326,7 +326,7 @@ Status Reader::readSchema(const SchemaJson &schema, Part &part,
     } else if (key == "additionalProperties") {
       properties.others = &value;
     } else if (key == "$id" && &schema == &document.root()) {
-      // All references are local, so the name of the document has no effect.
+      // "$id" names the document, which has no effect on local references.
     } else {
       bool isKnown = false;
       AIR_RETURN_IF_ERROR(readKeyword(key, value, part, isKnown));

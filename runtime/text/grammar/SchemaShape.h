@@ -44,7 +44,7 @@ struct SchemaShape {
   };
 
   uint8_t types = Null | Boolean | Number | String | Array | Object;
-  bool integers = false; ///< numbers are integers
+  bool integers = false; ///< whether numbers must be integers
   /// If set, the value is one of these, which fulfil all other keywords.
   std::optional<SchemaList> values;
   std::optional<NumberBound> least;
@@ -59,8 +59,8 @@ struct SchemaShape {
   std::vector<std::string> required;
 };
 
-/// The shapes of values for which all `schemas` hold. Shapes that no value has
-/// are left out; `contradiction`, unless it is already set, says why one was.
+/// Returns the shapes of values for which all `schemas` hold. Shapes that fit
+/// no value are left out; `contradiction`, unless already set, says why.
 /// Errors: as for grammarOfSchema().
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
                                           const SchemaList &schemas,

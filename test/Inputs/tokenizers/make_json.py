@@ -21,7 +21,7 @@ from make_models import ATOMS, HERE, MARK, corpus
 OUT = os.path.join(HERE, "json")
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-# Tokens that differ in how they are matched.
+# Added tokens that are matched by different rules.
 ADDED = [AddedToken("<left>", lstrip=True, special=True, normalized=False),
          AddedToken("<right>", rstrip=True, special=False, normalized=False),
          AddedToken("<both>", lstrip=True, rstrip=True, special=True, normalized=False),

@@ -73,17 +73,17 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   EXPECT_EQ(compiled, 7 * 13 * 2 - 2);
 }
 
-/// The number of instructions per weight in the loop of a kernel. It is
-/// computed from two kernels, whose loops process 2 and 4 T16 units per
-/// iteration: the difference of their numbers of instructions, divided by the
-/// number of weights that a lane multiplies in 2 units.
+/// Returns the number of instructions per weight in the loop of a kernel.
+/// Compiles two kernels, whose loops process 2 and 4 T16 units per iteration.
+/// The result is the difference of their numbers of instructions, divided by
+/// the number of weights that a lane multiplies in 2 units.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
                                      uint32_t tokens,
                                      const CudaTarget &target) {
   uint64_t counts[2] = {};
   for (const uint32_t group : {2U, 4U}) {
     DecodeMatMul spec = matmulOf(dtype, tokens, target);
-    // A row then has at least 8 T16 units, so the loop is not unrolled.
+    // A row of this size has at least 8 T16 units, so the loop is not unrolled.
     spec.columns = 2048;
     spec.tiling = {.fetch = target.hasBulkCopy ? WeightFetch::BulkCopy
                                                : WeightFetch::AsyncCopy,
@@ -105,7 +105,7 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
 }
 
 // The figures below were counted with NVRTC 13.0 and rounded up. A higher count
-// means that the kernel's text has become less efficient.
+// means that the kernel has become less efficient.
 TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
   struct Figure {
     DType dtype;

@@ -66,8 +66,8 @@ double difference(const Left *left, const Right *right, size_t count) {
   return worst / std::sqrt(variance);
 }
 
-/// Reads the keys and values of a sequence's position from the emulated cache,
-/// and checks that they are nearly exact.
+/// Returns a function that reads a key or value of the position from the
+/// emulated cache and compares it with the exact number.
 KvRounding cacheOf(const EmulatedModel &device, uint32_t sequence,
                    uint32_t position) {
   return [&device, sequence, position](uint32_t layer, bool isValue,

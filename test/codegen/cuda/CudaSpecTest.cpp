@@ -103,7 +103,7 @@ TEST(CudaSpec, BindingsOfAttention) {
   spec.tokens = 8;
   spec.queryStride = 512;
   spec.splits = 2;
-  // Each of 16 x 2 blocks leaves a state of 16 + 8 * 64 floats.
+  // Each of the 16 x 2 blocks writes 16 + 8 * 64 floats to `partials`.
   EXPECT_THAT(bindingsOf(spec),
               testing::ElementsAre("q buffer r 16384", "positions batch r 0",
                                    "block_tables batch r 0", "kv_cache kv r 0",
@@ -112,7 +112,7 @@ TEST(CudaSpec, BindingsOfAttention) {
                                    "counters buffer rw 64"));
 }
 
-/// Returns the kernel's name as its code, and counts the calls.
+/// Compiles a kernel to its name instead of code, and counts the calls.
 class NameCompiler : public CudaCompiler {
 public:
   std::string_view intrinsics() const override { return ""; }

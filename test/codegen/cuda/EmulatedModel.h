@@ -31,8 +31,8 @@ public:
                                       const BatchShape &shape);
 
   /// Runs one step: begin, the layers, the head and the greedy choice. The new
-  /// token ids and positions are in the memory of the emulated device, as the
-  /// previous step left them, or as set() did.
+  /// token ids and positions are those that the previous step, or set(), wrote
+  /// to the memory of the emulated device.
   Status step();
 
   /// Computes the logits of tokens and appends their keys and values to the
@@ -51,7 +51,7 @@ public:
 private:
   struct Launch {
     cuda::CudaKernel kernel;
-    /// For each binding whose buffer has another name, that name.
+    /// Maps names of bindings to names of buffers, where the two differ.
     std::map<std::string, std::string> buffers;
     std::string dependent;    ///< the binding that the previous kernel wrote
     uint64_t cacheOffset = 0; ///< where the layer begins in a KV page

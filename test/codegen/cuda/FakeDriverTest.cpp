@@ -65,7 +65,7 @@ TEST_F(FakeDriver, ReadsPinnedMemoryAsLateAsPossible) {
   ASSERT_EQ(upload(pinned), kOk);
   std::memset(pinned, 2, kBytes);
   EXPECT_EQ(firstByte(), 2);
-  // The driver copies other memory before it returns.
+  // The driver copies unpinned memory before it returns.
   std::vector<uint8_t> pageable(kBytes, 3);
   ASSERT_EQ(upload(pageable.data()), kOk);
   pageable.assign(kBytes, 4);

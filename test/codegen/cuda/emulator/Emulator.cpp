@@ -71,7 +71,7 @@ struct Fiber {
 };
 
 struct TransferBarrier {
-  uint32_t phase = 0; ///< parity of the phase in progress
+  uint32_t phase = 0; ///< parity (0 or 1) of the current phase
   std::deque<Copy> copies;
 };
 
@@ -462,7 +462,8 @@ Result<std::string> hostIntrinsicsText() {
 
 namespace {
 
-/// Precedes all kernels. AIR_PARAMETERS(name) defines air_parameters_NAME.
+/// This text precedes all kernels. air_parameters_NAME is the number of
+/// parameters of kernel NAME.
 constexpr const char *kParameterCounts = R"(
 template <typename... T>
 constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }

@@ -66,9 +66,8 @@ struct EmulatedLaunch {
   uint32_t sharedBytes = 0;
   bool reversed = false;        ///< reverse the order of threads and blocks
   std::vector<void *> bindings; ///< at most kMaxBindings
-  /// The bytes that an earlier kernel writes. They hold NaN until a thread
-  /// waits for that kernel. Empty for launches that do not depend on an earlier
-  /// kernel.
+  /// The bytes that an earlier kernel writes, or empty if there is no such
+  /// kernel. They hold NaN until a thread waits for that kernel.
   std::vector<std::span<uint8_t>> dependent;
 };
 

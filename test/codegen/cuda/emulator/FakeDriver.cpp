@@ -21,7 +21,7 @@ struct Config {
   unsigned attributeCount;
 };
 
-// The first handle of a device, which is not its ordinal.
+// The handle of the first device. It differs from the device's ordinal 0.
 constexpr int kFirstDevice = 40;
 constexpr int kProgrammaticSerialization = 6; // a CUlaunchAttributeID
 constexpr int kDependentGraphVersion = 12030;
@@ -30,8 +30,8 @@ Gpu gpu;
 bool isInitialised = false;
 thread_local bool isCurrent = false;
 
-/// The result with which every call of the driver begins: kOk if the context is
-/// current and has not failed.
+/// The result that every function of the driver checks first: kOk if the
+/// context is current and has not failed.
 int enter() { return !isCurrent ? kInvalidContext : gpu.failure; }
 
 bool isDevice(int device) {
@@ -55,7 +55,8 @@ template <typename T> int eraseFrom(std::list<T> &list, const void *handle) {
   return list.size() == before ? kInvalidHandle : kOk;
 }
 
-/// The stream with this handle, if work other than launches may be enqueued.
+/// Finds the stream with this handle. A stream that is being captured is
+/// refused, because it takes only launches.
 int streamFor(void *handle, Stream *&stream) {
   const int code = enter();
   stream = findIn(gpu.streams, handle);
@@ -157,8 +158,8 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
   if (!isDevice(device) || !gpu.isOpen) {
     return kInvalidContext;
   }
-  // A failed context refuses to free anything before this call, which frees
-  // everything. Otherwise, what is left is a leak that tests can see.
+  // After a failure, only this call can free memory, and it frees everything.
+  // Otherwise, what is still allocated is a leak that tests can see.
   if (gpu.failure != kOk) {
     gpu.reset();
   }
@@ -178,7 +179,7 @@ int cuModuleLoadData(void **module, const void *image) {
   if (fakeCuda.moduleResult != kOk) {
     return fakeCuda.moduleResult;
   }
-  // As a real driver does, this function computes the size of the file from its
+  // Like a real driver, this function computes the size of the file from its
   // ELF headers. The section headers are at the end of the file.
   const auto *header = static_cast<const Elf64_Ehdr *>(image);
   if (std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
@@ -329,7 +330,7 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes,
     });
     return kOk;
   }
-  // The driver reads memory that is not pinned before it returns.
+  // If the memory is not pinned, the driver reads it before it returns.
   const auto *source = static_cast<const uint8_t *>(from);
   enqueue(*stream, [to, copy = std::vector<uint8_t>(source, source + bytes)] {
     std::memcpy(at<void>(to), copy.data(), copy.size());
@@ -349,7 +350,7 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *handle) {
     std::memcpy(to, at<const void>(from), bytes);
     return kOk;
   });
-  // The driver returns only after it has written memory that is not pinned.
+  // If the memory is not pinned, the driver writes it before it returns.
   return isPinned(addressOf(to), bytes) ? kOk : gpu.advance(*stream);
 }
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes,
