@@ -83,8 +83,7 @@ cli::Tool describe() {
       "GPU, it compares their results with those of matmuls in double "
       "precision, times them by replaying a graph, and measures the copy and "
       "read bandwidth in the same run. "
-      "airpack does not select these kernels yet, and none has run on a GPU "
-      "yet.";
+      "None of these kernels has run on a GPU yet.";
   tool.commands = {main, prepare};
   return tool;
 }
