@@ -18,8 +18,8 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
-/// Whether T16 gives the scale of every 32 columns a whole byte, and the
-/// minimum, if there is one, another. The source uses 6 bits for each.
+/// Whether the source has 6 bits for each scale or minimum of 32 columns. T16
+/// gives them a whole byte each.
 bool isWidened(DType dtype) {
   return dtype == DType::Q4_K || dtype == DType::Q5_K || dtype == DType::IQ4_XS;
 }
