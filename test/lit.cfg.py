@@ -61,7 +61,7 @@ def may_be_another_user():
             os.setuid(65533)
         except OSError:
             os._exit(1)
-        # The build must not be in a folder that only root may enter.
+        # The other user must be able to enter the folder of the build.
         os._exit(0 if os.access(config.air_build_dir, os.R_OK | os.X_OK) else 1)
     return os.waitpid(child, 0)[1] == 0
 
@@ -75,7 +75,7 @@ if subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"
                   capture_output=True).returncode == 0:
     config.available_features.add("own-mounts")
 
-# Where Nvrtc::open() (codegen/cuda/Nvrtc.h) looks for NVRTC.
+# Nvrtc::open() (codegen/cuda/Nvrtc.h) looks for NVRTC in the same places.
 for folder in ("", "/usr/local/cuda/lib64/"):
     for version in (13, 12):
         try:

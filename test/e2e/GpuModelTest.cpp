@@ -1,8 +1,8 @@
 //===- GpuModelTest.cpp - a model on a GPU gives the CPU's logits ---------===//
 //
 // airpack's compiler makes two plans of one model: for this CPU, and for a GPU
-// with kernels for the emulator. The runtime runs both, the second one through
-// the driver's functions of the fake libcuda.so.1.
+// that the emulator stands in for. The runtime runs both, the second one
+// through the fake libcuda.so.1.
 //
 //===----------------------------------------------------------------------===//
 #include "test/compiler/driver/GpuModel.h"
@@ -42,7 +42,6 @@ private:
   std::string text;
 };
 
-/// Opens a GPU of the fake driver.
 Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record) {
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<rt::CudaDevice> gpu,
@@ -163,8 +162,8 @@ protected:
 
 GpuModel *GpuModelTest::folder = nullptr;
 
-// The prompt takes a full pass and a padded one; then single tokens follow. A
-// second sequence continues a copy of the first, and both run together.
+// The prompt takes a full and a padded pass, and then single tokens follow. A
+// second sequence continues a copy of the first, and both run in one batch.
 TEST_F(GpuModelTest, LogitsAndTokensAreThoseOfTheCpu) {
   packForGpu("rtx3060", "gpu.air");
   fakeCuda.capability = 86;

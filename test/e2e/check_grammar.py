@@ -47,7 +47,7 @@ for seed in range(8):
         if why.endswith("the model ended its text"):
             check_person(json.loads(text))
             complete += 1
-# A number may have digits up to the limit of 200 tokens, which cuts the answer.
+# A number may grow until the limit of 200 tokens cuts the answer off.
 t.expect(complete >= 10, f"only {complete} of 16 answers are complete")
 print(f"{complete} of 16 answers are complete JSON of the schema")
 
@@ -62,7 +62,7 @@ t.expect(re.fullmatch(r"((?! was).)* was <[0-9]{2}>", text, re.S), f"{text!r} do
 t.expect(len(text) > len(" was <00>"), f"{text!r} begins with the trigger")
 free, _ = generate("--temp", 0)
 t.expect(free.startswith(text[:text.index(" was")]), "a grammar with a trigger changed the text before it")
-# Editors on Windows begin a file with a byte order mark.
+# A byte order mark at the beginning of a file is ignored.
 (work / "mark.gbnf").write_bytes(b'\xef\xbb\xbfroot ::= " yes"')
 text, _ = generate("--grammar-file", work / "mark.gbnf")
 t.expect(text == " yes", f"{text!r} does not match")

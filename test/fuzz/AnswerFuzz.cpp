@@ -1,8 +1,8 @@
 //===- AnswerFuzz.cpp - any answer in any notation --------------*- C++ -*-===//
 //
-// The first byte chooses the family, the second the size of the parts in which
-// the rest, an answer, is parsed. The events must be those of the whole answer,
-// calls must begin before they end, and arguments must be JSON objects.
+// The first byte chooses a family of answers, and the second the size of parts.
+// The rest is an answer. Parsed in parts, it must give the same events as at
+// once. Calls must begin before they end, and arguments must be JSON objects.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/answer/AnswerParser.h"
@@ -25,7 +25,8 @@ void require(bool holds, const char *what) {
   }
 }
 
-/// The answer with marks around its parts. Checks the calls.
+/// Parses the answer in parts, checks the calls, and returns all events as a
+/// text.
 std::string parse(const AnswerSyntax &syntax, const ToolSchemas &tools,
                   std::string_view answer, size_t part) {
   AnswerParser parser(syntax, tools, nullptr);

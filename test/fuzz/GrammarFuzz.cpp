@@ -2,8 +2,8 @@
 //
 // The input is a grammar or, if its first byte is '{', a JSON schema; a zero
 // byte separates it from a text. An error must be one line. Before each byte of
-// the text, the mask must agree with allows(), and what is allowed must be
-// accepted. What is refused must leave the state as it was.
+// the text, the mask of allowed tokens must agree with allows(). accept() must
+// take a byte that is allowed, and change nothing if it refuses one.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/GbnfParser.h"
@@ -48,7 +48,7 @@ const TokenTrie &vocabulary() {
   return trie;
 }
 
-/// For each token, whether it may follow; and whether the text may end.
+/// Whether each token may follow and, at the end, whether the text may end.
 std::vector<bool> allowedBy(GrammarMatcher &matcher) {
   std::vector<bool> all;
   for (int32_t id = 0; id < vocabulary().size(); ++id) {

@@ -70,7 +70,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
 KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic) {
   switch (arithmetic) {
   case plan::Arithmetic::Float32:
-  case plan::Arithmetic::Float16: // only kernels of a GPU
+  case plan::Arithmetic::Float16: // only GPU kernels use it
     break;
   case plan::Arithmetic::Int8:
     return {Arithmetic::ByteDot, 1};
@@ -90,7 +90,7 @@ bool isPartOf(std::string_view name, std::string_view first, uint64_t part) {
 std::vector<StepCost> passCosts(const plan::Plan &plan,
                                 const PassShape &shape) {
   std::vector<StepCost> steps;
-  std::string first; ///< the name of the first part of the last step
+  std::string first; ///< the name of the first part of the previous step
   uint64_t parts = 1;
   for (const plan::Step *step : *programFor(plan, shape.tokens).steps()) {
     StepCost cost;

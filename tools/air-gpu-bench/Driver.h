@@ -22,8 +22,8 @@ using DeviceFacts = rt::CudaFacts;
 using Launch = rt::CudaLaunch;
 
 /// Modules live until unloadAll() is called or the Driver is destroyed. Memory
-/// lives until release() is called or the process ends. Errors: as CudaDriver.h
-/// states.
+/// lives until release() is called or the process ends. Errors: those that
+/// CudaDriver.h states.
 class Driver {
 public:
   static Result<std::unique_ptr<Driver>> open();

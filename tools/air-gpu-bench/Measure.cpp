@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint32_t kReplays = 7;
 constexpr double kGraphMilliseconds = 3;
-/// The number of distinct rows of a large matrix. Its other rows repeat them.
+/// A large matrix has this many distinct rows; its other rows repeat them.
 constexpr uint32_t kOwnRows = 256;
 
 template <typename T>
@@ -38,8 +38,7 @@ public:
   Buffer() = default;
   ~Buffer() {
     if (owner && address) {
-      // Releasing memory fails only after an earlier failure, which has been
-      // reported.
+      // This fails only after an earlier failure, which has been reported.
       (void)owner->release(address);
     }
   }
@@ -71,8 +70,8 @@ public:
   Status wgmma();
   Status uploads();
 
-  /// Replays a graph that repeats `set` often enough to take
-  /// kGraphMilliseconds. Returns the milliseconds per launch in each replay.
+  /// Replays a graph that repeats the launches `set` for kGraphMilliseconds.
+  /// Returns the milliseconds per launch in each replay.
   Result<std::vector<double>> time(const std::vector<Launch> &set);
 
   Report report;

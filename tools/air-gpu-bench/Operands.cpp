@@ -16,9 +16,9 @@ double uniform(std::mt19937_64 &random, double low, double high) {
   return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
 }
 
-/// Fills `block` with random bits, except that scales (the float16 fields d,
-/// dmin and m, and the exponent of MXFP4) and the values of F16 and BF16 are of
-/// moderate size.
+/// Fills `block` with random bits, but with moderate values for scales (the
+/// float16 fields d, dmin and m, and the exponent of MXFP4) and for the
+/// elements of F16 and BF16.
 void randomBlock(const DTypeInfo &type, uint8_t *block,
                  std::mt19937_64 &random) {
   for (uint32_t i = 0; i < type.blockBytes; ++i) {

@@ -30,8 +30,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The path of the output if -o is not given: for MODEL.gguf, MODEL.air in the
-/// current folder. The number of a split model's part is left out of the name.
+/// The path of the output if -o is not given. For MODEL.gguf, it is MODEL.air
+/// in the current folder. The number of a split model's part is left out.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
   // The name of a split model's first part ends in "-00001-of-NNNNN", where
@@ -96,7 +96,7 @@ unsigned threadsToBeHad(unsigned wanted) {
 /// The value of --pin, in percent, with which all weights stay in RAM.
 constexpr int64_t kAllPercent = 100;
 
-/// Reads --ram, --vram, --disk and --pin. The target machine is set.
+/// Reads --ram, --vram, --disk and --pin. `options` already has the machine.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
@@ -606,7 +606,7 @@ Status runPack(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
   }
 
-  // One thread cannot compile and write at the same time.
+  // Writing while compiling takes a second thread.
   options.background = writes && options.threads > 1;
   StageTimes times;
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
@@ -649,15 +649,16 @@ Status runPack(const cli::Invocation &invocation) {
     }
   }
   const double writeSeconds = times.next();
-  // Whoever asks for JSON learns the names of the files from it; airrun, which
-  // does so for its cache, finds them by itself.
+  // The output of --json has the names of the files, and airrun, which uses it
+  // for its cache, finds them by itself.
   if (options.reference && !invocation.has("--json")) {
     notePlaceOfSource(output, compiler.source());
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--times")) {
     // For a reference plan, the time includes computing the digests of all
-    // weights, so the weights that the plan does not store count, too.
+    // weights, so the bytes must include the weights that the plan does not
+    // store.
     uint64_t bytes = plan.bytes().size();
     for (const plan::Segment *segment : *plan.plan().segments()) {
       bytes += options.reference

@@ -3,7 +3,7 @@
 // Writes an answer to standard output, event by event. On a terminal, what the
 // model thinks before it answers is dimmed. In a file or a pipe, it stands
 // between <think> and </think>, whatever the model's own marks are. A tool call
-// is a line <tool_call>{"name": ..., "arguments": ...}</tool_call>.
+// is written as <tool_call>{"name": ..., "arguments": ...}</tool_call>.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_ANSWERPRINTER_H
@@ -26,7 +26,7 @@ public:
   AnswerPrinter(Write output, bool dims);
 
   Status add(std::span<const rt::AnswerEvent> events);
-  /// Ends the answer, with a newline unless there is one.
+  /// Ends the answer, with a newline unless it already has one.
   Status finish();
 
 private:

@@ -38,7 +38,7 @@ constexpr uint32_t kArithmeticSamples = 10;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
-/// The session's store if it reads weights in every pass, or null.
+/// The session's store, or null if no weights are read in every pass.
 rt::StreamStore *streamingStore(const rt::Session &session) {
   rt::StreamStore *store = session.streaming();
   return store != nullptr && store->counters().bytesPerPass != 0 ? store
@@ -62,11 +62,10 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
                            last.offset() + last.stored_bytes());
 }
 
-/// The peak of the memory that this process takes, in bytes. If weights are
-/// read in every pass, the system's peak would count a page of the ring once
-/// for every address at which it is mapped. Then the present memory is
-/// returned, in which each mapping counts for its share of the page. The memory
-/// of such a session does not grow.
+/// The peak memory of this process, in bytes. If weights are read in every
+/// pass, returns the present memory instead, which does not grow in such a
+/// session: the system's peak would count a page of the ring once for every
+/// address at which it is mapped.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -106,8 +105,8 @@ public:
     AIR_ASSIGN_OR_RETURN(limits.device,
                          rt::CpuDevice::create(session.threads()));
     if (rt::StreamStore *store = streamingStore(session)) {
-      // There may be no memory for a buffer beside the weights, so the weights
-      // that stay in memory are read instead.
+      // There may be no memory for another buffer, so the weights in RAM are
+      // read.
       limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
                                                     store->residentMemory()));
       limits.store = store;
@@ -136,8 +135,8 @@ public:
 
   const std::vector<std::string> &links() const { return names; }
   double bytesPerSecond(size_t link) const { return best[link]; }
-  /// How many bytes of vector operands the cores' arithmetic processes per
-  /// second; 0 if it was not measured.
+  /// How many bytes of operands the vector instructions of the cores process
+  /// per second; 0 if this was not measured.
   double operandRate() const { return bestOperations * kMixedOperandBytes; }
 
   Status measure() {
@@ -435,7 +434,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // The bandwidth of memory is 0 if too few weights stay there to measure it.
+  // If too few weights stay in memory, its bandwidth cannot be measured and is
+  // 0.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }
@@ -599,7 +599,7 @@ Status runBench(const cli::Invocation &invocation) {
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
-  // Only limits that were measured can be measured again.
+  // Links without a measured limit come first and are skipped.
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);

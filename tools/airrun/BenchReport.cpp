@@ -31,7 +31,8 @@ bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
          linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
 }
 
-/// The tokens per second that the plan predicts at the measured rates.
+/// The tokens per second that the plan's prediction gives for the measured
+/// rates.
 double predictedRate(const BenchMeasurement &measured) {
   double reading = 0;
   double arithmetic = 0;
@@ -146,7 +147,7 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
 
 namespace {
 
-/// The JSON of a number that is 0 if it is not known.
+/// A number in JSON, where 0 stands for an unknown number.
 std::string numberOrNull(double value) {
   return value == 0 ? "null" : format("%.6g", value);
 }

@@ -36,12 +36,12 @@ struct BenchLink {
   std::string name; ///< "dram", "cache", "disk" or "vram"
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
-  double limitPerSecond = 0; ///< from the best sample, in bytes/s
-  /// False if this run does not measure the limit, which then is 0.
+  double limitPerSecond = 0; ///< the best measured rate, in bytes/s
+  /// Whether this run measures the limit, which is 0 otherwise.
   bool hasLimit = true;
 };
 
-/// How a plan runs that does not keep all weights in memory. All sizes are in
+/// How a plan runs if memory does not hold all of its weights. All sizes are in
 /// bytes.
 struct BenchStreaming {
   std::string method; ///< how the disk is read: "uring", "pread", "buffered"
@@ -49,9 +49,9 @@ struct BenchStreaming {
   uint64_t residentBytes = 0;
   uint64_t ringBytes = 0;
   uint64_t bytesPerPass = 0;
-  double waitedSeconds = 0; ///< part of decodeSeconds: waiting for weights
-  /// Read from storage by this process per decoded token, as the system counts
-  /// (/proc/self/io); 0 if it does not.
+  double waitedSeconds = 0; ///< waiting for weights, as part of decodeSeconds
+  /// The bytes that this process read from storage per decoded token
+  /// (/proc/self/io); 0 if the system does not count them.
   double systemBytesPerToken = 0;
 };
 
@@ -63,7 +63,7 @@ struct PlanLink {
   double measuredRate = 0; ///< in bytes/s; 0: not measured by this run
 };
 
-/// What was measured. prefillSeconds and decodeSeconds are those of the median
+/// What was measured. prefillSeconds and decodeSeconds come from the median
 /// round, and tokenSeconds has one time for each token decoded in any round. A
 /// phase with 0 tokens was not run and is left out of reports.
 struct BenchMeasurement {
@@ -79,14 +79,12 @@ struct BenchMeasurement {
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  /// The links that the plan's prediction is made from; empty if it has none.
+  /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
-  /// From the start of the command, which loads the weights, to the first
-  /// token.
+  /// The seconds until the first token, including loading the weights.
   double firstTokenSeconds = 0;
-  /// From the start of a later round to its first token. The weights are in
-  /// place then.
+  /// The seconds until the first token of a later round, with weights in RAM.
   double firstTokenWarmSeconds = 0;
   /// The name of each kind of step, with the seconds that its steps take in one
   /// prefill and in one decode phase. Empty without --steps.
@@ -106,7 +104,7 @@ struct BenchReport {
   std::string limitedBy;
   struct Link {
     double rate = 0;  ///< bytes/s
-    double share = 0; ///< of the limit; 0 if it was not measured
+    double share = 0; ///< rate / limit; 0 if there is no limit
   };
   std::vector<Link> links; ///< in the order of BenchMeasurement::links
 };
@@ -115,9 +113,9 @@ struct BenchReport {
 /// `passes` passes.
 double bytesOfPass(const rt::RunCounters &counters, uint64_t passes);
 
-/// The link that limits passes of which each reads `passBytes` bytes: "cache"
-/// if all of these bytes stay in a last-level cache of `cacheBytes` bytes from
-/// one pass to the next, otherwise "dram".
+/// The link that limits passes that read `passBytes` bytes each: "cache" if all
+/// of these bytes stay in a last-level cache of `cacheBytes` bytes from one
+/// pass to the next, otherwise "dram".
 const char *linkOf(double passBytes, uint64_t cacheBytes);
 
 /// How far a share of the limit may exceed 1 without being an error, since the
@@ -129,14 +127,15 @@ inline constexpr double kShareTolerance = 0.05;
 /// machine may last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
-/// Measures the limit of a link again as long as decode is faster than it, but
-/// at most kMostLimitRetries times, because other load may have lowered the
-/// bandwidth while the limit was measured. `measureAgain` returns the limit (in
-/// bytes/s) of the link with the given index; a higher one replaces the old.
+/// If decode is faster than the limit of a link, other load may have lowered
+/// the limit, so it is measured again, at most kMostLimitRetries times.
+/// `measureAgain` returns the limit (in bytes/s) of the link with the given
+/// index; a higher one replaces the old.
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
-/// Sets PlanLink::measuredRate of memory and disk from the limits of the links.
+/// Sets PlanLink::measuredRate for memory and disk to the limits of these
+/// links.
 void rateFromLimits(BenchMeasurement &measured);
 
 /// Computes the report. Returns an Internal error if the rate at which decode
@@ -144,8 +143,8 @@ void rateFromLimits(BenchMeasurement &measured);
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
-/// `extra` is either empty or further members of the object, each with a comma
-/// and a line end after it.
+/// `extra` is either empty or more members of the JSON object, each followed by
+/// a comma and a line end.
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,

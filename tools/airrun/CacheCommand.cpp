@@ -76,7 +76,7 @@ Status removeEntries(const PlanCache &cache, const std::string &wanted) {
   for (const std::string &key : found) {
     const Result<bool> removed = cache.remove(key);
     if (!removed) {
-      // The others are removed all the same.
+      // The other entries are removed all the same.
       if (first.isOk()) {
         first = removed.status();
       }

@@ -38,25 +38,24 @@ struct Turn {
 /// The numbers of a turn as one line.
 std::string turnText(const Turn &turn);
 
-/// The tools that a model may call.
 struct ChatTools {
-  std::optional<jinja::Value> list; ///< for the template
+  std::optional<jinja::Value> list; ///< as the chat template gets it
   rt::ToolSchemas schemas;
 };
 
 class Chat {
 public:
-  /// Messages call the template `name`. Errors: those of jinja::Template::parse
-  /// and rt::Tokenizer::create.
+  /// Error messages call the template `name`. Errors: those of
+  /// jinja::Template::parse and rt::Tokenizer::create.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
                              std::string_view source, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
 
-  /// Answers the conversation. `write` shows the answer, which is not added to
-  /// `messages`. With `dims`, reasoning is dimmed. The chat sets the tokens of
-  /// `options` that end the answer and that are shown. Errors: those of the
-  /// template; DoesNotFit if the conversation is longer than the context, with
-  /// both lengths; those of Generator.
+  /// Answers the conversation. `write` gets the answer, which is not added to
+  /// `messages`; `dims` says whether reasoning is dimmed. Sets `endTokens` and
+  /// `shownTokens` of `options` itself. Errors: those of the template and of
+  /// Generator; DoesNotFit, with both lengths, if the conversation is longer
+  /// than the context.
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 
@@ -77,7 +76,7 @@ private:
   ChatTools tools;
   rt::AnswerSyntax syntax;
   std::vector<int32_t> markTokens; ///< control tokens that the parser needs
-  std::vector<int32_t> endTokens;  ///< that the template implies
+  std::vector<int32_t> endTokens;  ///< with which the template ends a turn
   std::optional<rt::Tokenizer> encoder;
   rt::KeptSequence kept;
 };

@@ -17,11 +17,11 @@
 namespace air {
 namespace {
 
-/// Without --max-tokens, an answer may go on until the context is full.
+/// Without --max-tokens, only the context limits the length of an answer.
 constexpr uint64_t kNoLimit = UINT64_MAX;
 
-/// The conversation of --load, or an empty one. --system-prompt sets its system
-/// message.
+/// The conversation that --load names, or an empty one. --system-prompt sets
+/// its system message.
 Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
   ChatMessages messages;
   if (const std::optional<std::string> path = invocation.text("--load")) {
@@ -39,7 +39,7 @@ Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
   return messages;
 }
 
-/// The tools of --tools, or none.
+/// The tools that --tools names, or none.
 Result<ChatTools> readTools(const cli::Invocation &invocation) {
   ChatTools tools;
   if (const std::optional<std::string> path = invocation.text("--tools")) {
@@ -56,7 +56,7 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   return tools;
 }
 
-/// What messages call the template of the model.
+/// What error messages call the model's own template.
 constexpr const char *kOwnTemplate = "the chat template";
 
 Result<std::string> ownTemplate(const TokenizerData &vocabulary,
@@ -109,7 +109,6 @@ Result<std::string> onlyMessage(const cli::Invocation &invocation,
   return text;
 }
 
-/// Answers one message.
 Status answerOnce(Chat &chat, ChatMessages messages, const std::string &text,
                   const rt::GenerateOptions &options) {
   messages.add("user", validText(text));

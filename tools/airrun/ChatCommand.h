@@ -7,14 +7,14 @@
 
 namespace air {
 
-/// The command's entry in airrun's option table.
 cli::Command chatCommand();
 
 /// Finds mistakes that can be seen without the plan (Usage, Io).
 Status checkChat(const cli::Invocation &invocation);
 
 /// Finds mistakes that depend on the model: those of checkSamplingOfModel();
-/// Unsupported if it has no chat template; Corrupt if that has a mistake.
+/// Unsupported if it has no chat template; Corrupt if the template has a
+/// mistake.
 Status checkChatModel(const cli::Invocation &invocation,
                       const ModelSource &source);
 

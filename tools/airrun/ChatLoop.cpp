@@ -21,7 +21,6 @@ struct ChatLoop::Command {
   const char *argument; ///< "" if it takes none
   const char *help;
   Status (ChatLoop::*run)(const std::string &);
-  /// Whether the argument may be left out.
   bool isOptional = false;
 };
 
@@ -286,7 +285,7 @@ Status ChatLoop::regenerate(const std::string &) {
     messages = std::move(before);
     return usageError("there is no message to answer again");
   }
-  // This changes the seed, and so the answer.
+  // Another seed leads to another answer.
   ++repeats;
   Status status = answer();
   if (!status.isOk()) {
@@ -338,7 +337,7 @@ Status ChatLoop::set(const std::string &text) {
     AIR_RETURN_IF_ERROR(withoutDashes(status));
     changed.values[name] = {value};
   }
-  // Options that contradict each other are refused here, too.
+  // Options that contradict each other are refused as on the command line.
   AIR_RETURN_IF_ERROR(withoutDashes(optionsFor(changed).status()));
   settings = std::move(changed);
   return Status::ok();
@@ -365,7 +364,7 @@ Status ChatLoop::save(const std::string &path) {
   const std::string text = messages.toJson();
   Result<AtomicFile> opened = cli::openOutput(path);
   if (!opened) {
-    // The advice is for command lines.
+    // /save has no option -o, so this advice is removed.
     std::string why = opened.status().message();
     constexpr std::string_view kOption = " with -o";
     if (why.ends_with(kOption)) {

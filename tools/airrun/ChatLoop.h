@@ -19,7 +19,6 @@ namespace air {
 
 class ChatLoop {
 public:
-  /// Makes the options of an answer from the settings.
   using OptionsFor =
       std::function<Result<rt::GenerateOptions>(const cli::Invocation &)>;
 

@@ -36,8 +36,8 @@ Json assistantMessage(const rt::AnswerMessage &answer,
 }
 
 Result<ChatMessages> ChatMessages::parse(std::string_view json) {
-  // The templates read the messages with the same function, so its limits
-  // hold. Its messages name the place of a mistake.
+  // The templates read the messages with jinja::fromJson(), so its limits
+  // apply. Its error messages say where a mistake is.
   AIR_RETURN_IF_ERROR(jinja::fromJson(json, true).status());
   ChatMessages messages;
   messages.list = Json::parse(json.begin(), json.end(), nullptr, false);

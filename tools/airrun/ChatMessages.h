@@ -23,9 +23,9 @@
 
 namespace air {
 
-/// The message of the assistant that an answer is. `reasoningKey` is
+/// Turns an answer into a message of the assistant. `reasoningKey` is
 /// AnswerFamily::reasoningKey. Arguments of calls are objects, as templates
-/// expect them.
+/// expect.
 nlohmann::ordered_json assistantMessage(const rt::AnswerMessage &answer,
                                         const char *reasoningKey);
 
@@ -33,9 +33,9 @@ class ChatMessages {
 public:
   ChatMessages() : list(nlohmann::ordered_json::array()) {}
 
-  /// Parses an array such as toJson() returns. Each message must have a text as
-  /// "role", and "content" or "tool_calls". A Corrupt error says which one is
-  /// wrong.
+  /// Parses an array in the form of toJson(). Each message must have a text as
+  /// "role", and "content" or "tool_calls". A Corrupt error says which message
+  /// is wrong.
   static Result<ChatMessages> parse(std::string_view json);
   /// The messages, with two spaces of indent and a final newline.
   std::string toJson() const;
@@ -54,11 +54,11 @@ public:
 
   void add(const char *role, const std::string &content);
   void addAnswer(const rt::AnswerMessage &answer, const char *reasoningKey);
-  /// The calls of the last answer for which no result has been added.
+  /// The number of calls in the last answer that have no result yet.
   size_t openCalls() const;
-  /// Adds the result of the first of them; there must be one.
+  /// Adds the result of the first call that has none; there must be one.
   void addResult(const std::string &content);
-  /// Removes the last message if it has the role. Returns whether it had.
+  /// Removes the last message if it has this role. Returns whether it did so.
   bool dropLast(std::string_view role);
   /// Removes the last message of the user and all that follow it. Returns the
   /// text of that message, if there is one.
@@ -67,7 +67,7 @@ public:
   void clear();
 
 private:
-  /// The index of the last message that is no result of a tool.
+  /// The index of the last message that is not the result of a tool.
   size_t lastTurn() const;
 
   nlohmann::ordered_json list;

@@ -51,7 +51,7 @@ packArguments(const cli::Invocation &invocation) {
   return arguments;
 }
 
-/// The digests of all files of the model, as one text.
+/// The digests of all files of the model.
 Result<std::string> contentsOf(const std::vector<std::string> &files,
                                uint64_t bytes, FileDigests &digests) {
   cli::ProgressBar bar("reading the model");
@@ -66,7 +66,7 @@ Result<std::string> contentsOf(const std::vector<std::string> &files,
     const uint64_t size = fs::file_size(file, error);
     before += error ? 0 : size;
     text += "model " + toHex(digest);
-    // The plan of a split model may state the names of the parts.
+    // Names of parts count, because the plan of a split model may state them.
     text += files.size() == 1 ? "\n"
                               : " " + fs::path(file).filename().string() + "\n";
   }
@@ -83,7 +83,7 @@ uint64_t bytesOf(const std::vector<std::string> &files) {
   return bytes;
 }
 
-/// The most bytes that the plans in the cache may have.
+/// The most bytes that the plans in the cache may take.
 Result<uint64_t> limitOf(const PlanCache &cache) {
   const char *text = std::getenv("AIR_CACHE_MAX");
   if (text == nullptr || *text == '\0') {
@@ -100,7 +100,7 @@ Result<uint64_t> limitOf(const PlanCache &cache) {
 struct Request {
   std::string model;
   std::vector<std::string> files;
-  uint64_t bytes = 0; ///< of all files
+  uint64_t bytes = 0; ///< the size of all files of the model
   std::vector<std::string> arguments;
   PlanOrigin origin;
   std::string airpack; ///< the path of the program, or ""
@@ -138,8 +138,8 @@ Result<Request> requestFor(const cli::Invocation &invocation,
   return request;
 }
 
-/// Without airpack: the key of the plan that was used last among those that
-/// were made for the same request.
+/// If airpack is not installed: the key of the plan for the same request that
+/// was used last.
 Result<std::string> keyWithoutAirpack(const PlanCache &cache,
                                       const Request &request) {
   for (const CacheEntry &entry : cache.entries()) {
@@ -156,7 +156,7 @@ Result<std::string> keyWithoutAirpack(const PlanCache &cache,
       "'airrun probe -o PROFILE' writes here");
 }
 
-/// Locks the entry, and says so if that takes a while.
+/// Locks the entry. Prints a note if that takes a while.
 Result<EntryLock> lockEntry(const PlanCache &cache, const std::string &key,
                             LockKind kind) {
   AIR_ASSIGN_OR_RETURN(EntryLock lock, cache.lock(key, kind, false));
@@ -209,7 +209,7 @@ Status checkAndMakePlan(const PlanCache &cache, const Request &request,
   return makePlan(cache, request);
 }
 
-/// The value of --source for a plan of the model.
+/// The value of --source for running the plan, or "" if it needs none.
 Result<std::string> sourceFor(const std::string &plan, const Request &request) {
   AIR_ASSIGN_OR_RETURN(const PlanFile file, PlanFile::open(plan));
   if (!file.plan().reference()) {
@@ -249,7 +249,7 @@ std::vector<cli::Option> packOptions() {
 }
 
 bool isGguf(const std::string &path) {
-  // A pipe cannot be read twice, so only regular files are looked at.
+  // Only regular files are read, because a pipe cannot be read twice.
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
     return false;

@@ -34,8 +34,8 @@ std::vector<cli::Option> packOptions();
 /// Whether the file begins as a GGUF file does.
 bool isGguf(const std::string &path);
 
-/// The names of the files of a model: of `path` alone or, if that is the first
-/// part of a split model, of all parts that are there.
+/// The names of the files of a model: only `path` or, if that is the first part
+/// of a split model, all of its parts that exist.
 std::vector<std::string> modelFiles(const std::string &path);
 
 /// A plan in the cache, which stays locked as long as the object exists.
@@ -51,11 +51,11 @@ struct CachedPlan {
 /// Finds mistakes in the command line that depend on the model.
 using ModelCheck = Status (*)(const cli::Invocation &, const ModelSource &);
 
-/// The plan of the model in `invocation`, or nothing if that names a plan.
-/// `check`, unless it is null, is called before a plan is made, which may take
-/// minutes. Errors: those of `check`; Usage for an option that does not apply,
-/// or if there is no folder for the cache; Unsupported if the plan must be made
-/// and there is no airpack; those of airpack; Io.
+/// The plan of the model that `invocation` names, or nothing if it names a
+/// plan. Calls `check`, unless it is null, before a plan is made, which may
+/// take minutes. Errors: those of `check` and of airpack; Usage for an option
+/// that does not apply, or if there is no folder for the cache; Unsupported if
+/// the plan must be made and airpack is not installed; Io.
 Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
                                           ModelCheck check);
 

@@ -32,9 +32,9 @@ cli::Option tokensOption();
 /// that is not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// Opens the plan that the command line names, as --threads, --device, --ram,
-/// --io and --source say. Prints a note if the disk is not read in the way that
-/// --io names.
+/// Opens the plan that the command line names, with its --threads, --device,
+/// --ram, --io and --source. Prints a note if the disk is not read in the way
+/// that --io names.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.

@@ -244,7 +244,7 @@ cli::Command generateCommand() {
       ioOption(),
       ioLimitOption(),
       cli::sourceOption()};
-  // The options of samplers and grammars are listed before --stop.
+  // The help lists the options of samplers and grammars before --stop.
   std::vector<cli::Option> choosing = samplingOptions();
   std::ranges::move(grammarOptions(), std::back_inserter(choosing));
   command.options.insert(

@@ -122,7 +122,7 @@ grammarOfAnswer(const cli::Invocation &invocation,
       invocation.text(isSchema ? "--json-schema-file" : "--grammar-file");
   if (path) {
     AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, textLimit()));
-    // Editors on Windows write a byte order mark, which is no part of the text.
+    // A byte order mark, as some editors write it, is no part of the text.
     if (constexpr std::string_view kMark = "\xEF\xBB\xBF";
         text.starts_with(kMark)) {
       text.erase(0, kMark.size());

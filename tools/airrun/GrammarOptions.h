@@ -12,7 +12,7 @@
 
 namespace air {
 
-/// --grammar, --grammar-file, --json-schema, --json-schema-file and
+/// The options --grammar, --grammar-file, --json-schema, --json-schema-file and
 /// --grammar-trigger.
 std::vector<cli::Option> grammarOptions();
 
@@ -21,7 +21,7 @@ bool hasGrammar(const cli::Invocation &invocation);
 /// Errors: Usage if options contradict each other.
 Status checkGrammarOptions(const cli::Invocation &invocation);
 
-/// Whether the grammar does not come from a pipe.
+/// False if the grammar comes from a pipe.
 bool canReadGrammarTwice(const cli::Invocation &invocation);
 
 /// A filter, and the vocabulary that it refers to.
@@ -37,7 +37,7 @@ struct GrammarOfAnswer {
 
 /// The grammar that the command line gives, or null. Errors: those of
 /// parseGbnf() and grammarOfSchema(); Unsupported if the plan has no
-/// vocabulary, or none of its tokens ends a text; Io.
+/// vocabulary, or no token that ends a text; Io.
 Result<std::unique_ptr<GrammarOfAnswer>>
 grammarOfAnswer(const cli::Invocation &invocation,
                 const std::optional<rt::Tokenizer> &tokenizer);

@@ -23,8 +23,8 @@ constexpr wchar_t kReplacement = 0xFFFD;
 /// Reads one byte. Returns 1, 0 at the end of the input, or -1 if a signal came
 /// or reading failed.
 int readByte(unsigned char &byte) {
-  // A signal that comes between the check and poll() is noticed after this
-  // time.
+  // A signal that comes after the check and before poll() is noticed only after
+  // this time.
   constexpr int kMilliseconds = 100;
   while (firstSignal() == 0) {
     struct pollfd terminal = {STDIN_FILENO, POLLIN, 0};
@@ -43,7 +43,7 @@ int readByte(unsigned char &byte) {
   return -1;
 }
 
-/// Drops what has been typed and not been read. Returns whether there was any.
+/// Drops text that was typed but not read. Returns whether there was any.
 bool dropWaitingText() {
   int bytes = 0;
   if (ioctl(STDIN_FILENO, FIONREAD, &bytes) != 0 || bytes == 0) {
@@ -149,8 +149,8 @@ LineEditor::LineEditor(LineEditor &&) noexcept = default;
 LineEditor::~LineEditor() = default;
 
 Result<LineEditor> LineEditor::open() {
-  // libedit shows only characters of the locale, so UTF-8 replaces a
-  // single-byte locale.
+  // libedit shows only characters of the locale, so UTF-8 replaces a locale
+  // with one byte per character.
   if (const char *locale = std::setlocale(LC_CTYPE, "");
       locale == nullptr || MB_CUR_MAX == 1) {
     (void)std::setlocale(LC_CTYPE, "C.UTF-8");
@@ -178,8 +178,8 @@ Result<LineEditor> LineEditor::open() {
   el_wset(state->editor, EL_SIGNAL, 0);
   el_wset(state->editor, EL_HIST, history_w, state->history);
   el_wset(state->editor, EL_GETCFN, readCharacter);
-  // Otherwise Ctrl-C would drop text that has not been read, and the line would
-  // look empty.
+  // Without noflsh, Ctrl-C would drop text that has not been read, and the line
+  // would look empty.
   el_wset(state->editor, EL_SETTY, L"-d", L"+noflsh", nullptr);
   return LineEditor(std::move(state));
 }

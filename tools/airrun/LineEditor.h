@@ -40,7 +40,6 @@ public:
   /// Restores the terminal's settings.
   ~LineEditor();
 
-  /// Shows the prompt and reads a line.
   Line read(const std::string &prompt);
   /// Adds a line to the history, from which the arrow keys take it.
   void remember(const std::string &line);

@@ -97,8 +97,8 @@ Status runPerplexity(const cli::Invocation &invocation) {
   std::vector<rt::SequenceId> sequences(window, sequence);
   std::vector<uint32_t> outputs(window);
   std::iota(outputs.begin(), outputs.end(), 0U);
-  // The input is BOS and all tokens of a window but the last. Each input token
-  // predicts the token that follows it.
+  // The input is BOS and then all tokens of a window but the last, so each
+  // input token predicts one token of the window.
   std::vector<int32_t> input(window, tokenizer->bos());
   double sum = 0;
   double started = monotonicSeconds();

@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kKeyDigits = 32;
-/// The largest size of KEY.json in bytes. It holds two paths and some digests.
+/// The most bytes of KEY.json, which holds two paths and some digests.
 constexpr uint64_t kMostBytes = uint64_t{1} << 16;
 
 bool isKey(const std::string &text) {
@@ -163,7 +163,7 @@ Result<EntryLock> PlanCache::lock(const std::string &key, LockKind kind,
       return ioError("cannot lock '" + path + "': " + std::strerror(errno));
     }
     // The file may have been removed while this process waited. Other processes
-    // would then lock a new file of that name.
+    // would then lock a new file of that name, so this one retries.
     struct stat locked = {};
     struct stat named = {};
     if (fstat(file, &locked) == 0 && stat(path.c_str(), &named) == 0 &&
@@ -207,7 +207,7 @@ Status PlanCache::describe(const std::string &key,
 }
 
 void PlanCache::touch(const std::string &key) const {
-  // If this fails, the entry is only removed earlier than it should be.
+  // If this fails, the entry may be removed earlier than it should be.
   (void)utimensat(AT_FDCWD, filePath(key, ".lock").c_str(), nullptr, 0);
 }
 

@@ -71,11 +71,11 @@ public:
   /// The path of the plan of the entry `key`, whether or not it exists.
   std::string planPath(const std::string &key) const;
 
-  /// The path of the file whose lock is that of the entry `key`.
+  /// The path of the file that is locked for the entry `key`.
   std::string lockPath(const std::string &key) const;
 
-  /// Locks an entry, which need not exist yet. Returns no lock if another
-  /// process holds one that excludes it; with `waits` it waits instead.
+  /// Locks an entry, which need not exist yet. If another process holds a lock
+  /// that excludes this one, returns no lock or, with `waits`, waits.
   Result<EntryLock> lock(const std::string &key, LockKind kind,
                          bool waits) const;
 

@@ -150,7 +150,7 @@ cli::Command renderCommand() {
 
 namespace {
 
-/// A file, read with `what` in the messages about it.
+/// Parses the text of a file, which error messages call the `what` file.
 Result<Value> readObjects(const std::string &text, const std::string &path,
                           const char *what) {
   return parseObjects(text, std::string(what) + " file '" + path + "'");

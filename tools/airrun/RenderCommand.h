@@ -1,7 +1,8 @@
 //===- RenderCommand.h - airrun render --------------------------*- C++ -*-===//
 //
-// Turns a conversation into the text that a model expects. The chat template is
-// that of a plan or of a GGUF file, or a file by itself. Reads no weights.
+// Turns a conversation into the text that a model expects. The chat template
+// comes from a plan, from a GGUF file, or from a file of its own. Reads no
+// weights.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_RENDERCOMMAND_H
@@ -12,7 +13,6 @@
 
 namespace air {
 
-/// The command's entry in airrun's option table.
 cli::Command renderCommand();
 
 /// Runs the command and prints the text, or its token ids, to standard output.
@@ -21,8 +21,8 @@ cli::Command renderCommand();
 /// template.
 Status runRender(const cli::Invocation &invocation);
 
-/// Parses a JSON array of objects, which `place` names in messages. All strings
-/// are tainted. Fails with Corrupt.
+/// Parses a JSON array of objects, which error messages call `place`. All
+/// strings are tainted. Fails with Corrupt.
 Result<jinja::Value> parseObjects(std::string_view json,
                                   const std::string &place);
 

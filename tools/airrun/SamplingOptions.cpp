@@ -65,11 +65,11 @@ constexpr struct {
     {"--adaptive-decay", SamplerKind::AdaptiveP},
 };
 
-/// Options that a sampler reads only while another option turns it on.
+/// Options that a sampler reads only if another option turns the sampler on.
 constexpr struct {
   const char *option;
   const char *turnsOn;
-  float rt::SamplerOptions::*value; ///< 0: the sampler is off
+  float rt::SamplerOptions::*value; ///< of turnsOn; 0: the sampler is off
 } kDependents[] = {
     {"--dynatemp-exp", "--dynatemp-range", &rt::SamplerOptions::dynatempRange},
     {"--xtc-threshold", "--xtc-probability",
@@ -87,16 +87,16 @@ constexpr struct {
 struct Effects {
   const cli::Invocation &invocation;
   const rt::SamplerOptions &options;
-  /// False before the model is read, whose recommendations may turn samplers
-  /// on.
+  /// False until the model has been read. The model may recommend values that
+  /// turn samplers on.
   bool modelIsKnown;
 
-  /// True if nothing but the command line and the known defaults can decide the
-  /// value of `option`, which a model may recommend.
+  /// Whether the value of `option` is final: the command line gives it, or the
+  /// model, which may recommend one, has been read.
   bool isDecided(const char *option) const {
     return modelIsKnown || invocation.has(option);
   }
-  /// The option that gives the list of samplers, or nullptr.
+  /// The option that lists the samplers, or nullptr if neither was given.
   const char *listOption() const {
     return invocation.has("--samplers")      ? "--samplers"
            : invocation.has("--sampler-seq") ? "--sampler-seq"
@@ -104,7 +104,7 @@ struct Effects {
   }
 };
 
-/// Refuses what Mirostat takes the place of.
+/// Refuses the options of samplers that Mirostat replaces.
 Status checkWithMirostat(const Effects &effects) {
   const std::string why =
       effects.invocation.has("--mirostat")
@@ -414,7 +414,6 @@ std::vector<cli::Option> samplingOptions() {
 
 namespace {
 
-/// Sets the options that were given.
 Status readOptions(const cli::Invocation &invocation,
                    rt::SamplerOptions &options) {
   auto set = [&](float &field, const char *name) {
@@ -472,7 +471,7 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // airpack says what is wrong with such a model.
+    // airpack refuses such a model and says why.
     return Status::ok();
   }
   std::vector<std::string> ignored;

@@ -18,10 +18,10 @@ namespace air {
 std::vector<cli::Option> samplingOptions();
 
 /// Returns what the command line says, otherwise what the model recommends,
-/// otherwise the defaults of the runtime. A recommended penalty of the whole
-/// context counts `context` tokens. Errors: Usage if a value is malformed, or
-/// if an option that was given would have no effect, because its sampler is not
-/// in the chain or is turned off.
+/// otherwise the defaults of the runtime. If the model recommends a penalty
+/// over the whole context, it covers `context` tokens. Errors: Usage if a value
+/// is malformed, or if an option that was given would have no effect, because
+/// its sampler is not in the chain or is turned off.
 Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           const SamplingDefaults &model,
                                           uint64_t context);

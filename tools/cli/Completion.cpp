@@ -84,7 +84,7 @@ std::string functionName(const Tool &tool) {
 
 // ---- bash -------------------------------------------------------------------
 
-/// The case of the script that completes the value of an option in `label`.
+/// The case of the bash script that completes the value of the option `label`.
 std::string bashValue(const std::string &label, const std::string &reply) {
   return "      " + label + ")\n        " + reply + "\n        return ;;\n";
 }
@@ -223,7 +223,8 @@ std::string zshSpecification(const Option &option) {
   const std::string help =
       "[" + zshField(firstSentence(option.help)) + "]" + value;
   const std::string star = option.kind == ValueKind::StringList ? "*" : "";
-  // After "=-", the value is in the same word; after "=", it may be the next.
+  // In zsh, the value must be in the same word after "=-", and may be the next
+  // word after "=".
   const std::string sign = option.kind == ValueKind::Flag ? ""
                            : option.impliedValue          ? "=-"
                                                           : "=";

@@ -38,7 +38,7 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   return error == std::errc() ? std::optional<T>(value) : std::nullopt;
 }
 
-/// Whether there is a number, and it is in the option's range. Integers are
+/// Whether `number` has a value, and it is in the option's range. Integers are
 /// not compared as doubles, which have fewer digits.
 template <typename T>
 bool isWithin(std::optional<T> number, const Option &option) {
@@ -69,7 +69,6 @@ bool isNumeric(const Option &option) {
   return option.kind == ValueKind::Integer || option.kind == ValueKind::Number;
 }
 
-/// Reads the arguments of one command.
 class Parser {
 public:
   Parser(const Tool &owner, const Command &chosen)

@@ -117,7 +117,7 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
   const uint64_t m = ids.size();
   const uint64_t padded = alignUp(m, AIR_TOKEN_PADDING);
   const uint64_t kv = blockTables.size() * spec.kvPageBytes;
-  // A page may hold several layers, of which attention reads one.
+  // A page may hold several layers, but attention reads only one of them.
   const uint64_t layerBytes = 2 * spec.kvHeads * spec.headDim *
                               AIR_KV_PAGE_TOKENS *
                               info(spec.kvDtype).blockBytes;
@@ -183,7 +183,7 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
       bytes += rotates ? static_cast<double>(used) : 0;
       break;
     case BindingKind::Batch:
-      break; // only kernels of a GPU, which are not tuned here
+      break; // only GPU kernels have these, and they are not tuned here
     }
     operand.stride = rotates ? alignUp(used, AIR_BINDING_ALIGNMENT) : 0;
     operands.push_back(operand);
@@ -225,7 +225,7 @@ AirBatch Workload::view() const {
 Result<std::vector<rt::DeviceAddress>>
 Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
                 RotatingMemory &memory, bool isCached) {
-  // The stride does not contain the padding of activations, so the last copy
+  // The stride does not include the padding of activations, so the last copy
   // may need this many bytes more.
   uint64_t tail = 0;
   for (const Operand &operand : operands) {

@@ -12,7 +12,7 @@
 
 namespace air::compiler {
 
-/// A folder with a model that air-gen makes, and which is removed at the end.
+/// A folder with a model that air-gen makes. The destructor removes it.
 class GpuModel {
 public:
   GpuModel()
@@ -27,7 +27,8 @@ public:
   GpuModel(const GpuModel &) = delete;
   GpuModel &operator=(const GpuModel &) = delete;
 
-  /// Makes the model. Its rows of 256 columns are whole blocks of every dtype.
+  /// Makes the model. Each row has 256 columns, which are whole blocks of every
+  /// dtype.
   Status make(const std::string &more) const {
     const std::string command =
         std::string(AIR_GEN) +

@@ -72,11 +72,12 @@ protected:
   CompileOptions options;
 };
 
-/// The source's rows of a tensor, in the order in which the plan has them.
+/// The rows of a plan's tensor as the model's file has them, in the plan's
+/// order.
 Bytes sourceRows(const ModelSource &source, const plan::Tensor &tensor,
                  bool isGlu) {
   std::vector<const SourceTensor *> parts;
-  // The second tensor of a tied table has a number behind its name.
+  // The second copy of a tied table has a number at the end of its name.
   std::string names = tensor.name()->str();
   names = names.starts_with("token_embd") ? "token_embd.weight" : names;
   while (!names.empty()) {

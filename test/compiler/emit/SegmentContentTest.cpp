@@ -90,8 +90,8 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
   }
 }
 
-// Row r of the gate and of `up` are rows r / 8 * 16 + r % 8 and 8 rows later,
-// as codegen/cuda/DecodeMatMul.h defines gluRow().
+// In the joined matrix, row r of the gate is row r / 8 * 16 + r % 8, and row r
+// of `up` is 8 rows later (gluRow() in codegen/cuda/DecodeMatMul.h).
 TEST(SegmentContent, GateAndUpTakeTurns) {
   constexpr uint64_t kRows = 5000;
   Source source;
@@ -124,7 +124,8 @@ TEST(SegmentContent, GateAndUpTakeTurns) {
 
 TEST(SegmentContent, VectorsBecomeFloat32) {
   Source source;
-  // The numbers are 1.0, -2.0 and 0.5 as F16, and 1.0 and 3.140625 as BF16.
+  // These are the numbers 1.0, -2.0 and 0.5 in F16, and 1.0 and 3.140625 in
+  // BF16.
   const SourceTensor *half =
       source.addValues<uint16_t>("half", DType::F16, {0x3c00, 0xc000, 0x3800});
   const SourceTensor *brain =
@@ -151,8 +152,8 @@ TEST(SegmentContent, InverseFrequencies) {
   std::vector<uint8_t> bytes = produce(content, source.model, 1);
   std::vector<double> table(2);
   std::memcpy(table.data(), bytes.data(), 16);
-  // The frequency of pair i is 10000^(-2i / 4), divided by the linear factor,
-  // which is 2, and by the pair's own factor, which is 1 or 4.
+  // The frequency of pair i is 10000^(-2i / 4), divided by 2 for the linear
+  // scaling and by the pair's own factor, which is 1 or 4.
   EXPECT_DOUBLE_EQ(table[0], 0.5);
   EXPECT_DOUBLE_EQ(table[1], 0.00125);
 }

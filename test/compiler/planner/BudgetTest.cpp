@@ -33,7 +33,7 @@ WeightProblem weights() {
   return problem;
 }
 
-/// Plans for a machine whose disk may not be used.
+/// Makes placements that do not use the disk.
 Result<std::vector<BudgetedPlacement>>
 plan(const RamDemand &demand, uint64_t bytes,
      const WeightProblem &problem = weights()) {
@@ -48,7 +48,7 @@ TEST(Budget, ItemisesAndSums) {
   EXPECT_EQ(placements->front().budget, 0U);
   const std::pair<const char *, uint64_t> expected[] = {
       {"weights", 100 * kMiB},
-      // 2 slots have 16 pages each, and a page has 2 MiB.
+      // Each of the 2 slots takes 16 pages of 2 MiB.
       {"kv", 2 * 16 * 2 * kMiB},
       {"activations", 8 * kMiB},
       {"scratch", 4 * kMiB},
@@ -195,8 +195,8 @@ TEST(Budget, TooLittleForStreamingSaysWhatToDo) {
   const RamLimit limit{140 * kMiB, "--ram gives"};
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  // The weights need 68 MiB, and everything else 77 MiB. Without the KV cache,
-  // 81 MiB are needed, so that 29 KV pages of 2 MiB fit in 140 MiB.
+  // Everything but the KV cache of 64 MiB needs 68 + 77 - 64 = 81 MiB, so 29 KV
+  // pages of 2 MiB fit in 140 MiB.
   EXPECT_EQ(status.message(),
             "the plan needs 145.00 MiB of RAM even if weights are read from "
             "the disk in every pass (weights 68.00 MiB, kv 64.00 MiB, "
@@ -212,19 +212,19 @@ TEST(Budget, APinnedShareHasOnePlacement) {
   ASSERT_TRUE(placements.isOk()) << placements.status().message();
   ASSERT_EQ(placements->size(), 1U);
   EXPECT_EQ(placements->front().budget, limit.bytes);
-  // Half of each segment of 64 MiB stays in RAM.
+  // Each segment has 64 MiB, and half of it stays in RAM.
   EXPECT_EQ(placements->front().weights.weights,
             std::vector<uint64_t>(16, 32 * kMiB));
   EXPECT_EQ(placements->front().weights.streamedBytes(), 512 * kMiB);
 }
 
 TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
-  // Everything but the weights and the ring needs 77 MiB. With --pin 50, half
-  // of the weights, 512 MiB, stay in RAM, and each pass reads the other 512
-  // MiB. The ring must hold the 32 MiB of a step and 4 MiB more, and a pass
-  // must fill it a whole number of times. It fills a ring of 512 / 14 = 36.57
-  // MiB 14 times. With --pin 47, 481.28 MiB stay in RAM, and the ring has
-  // 542.72 / 14 = 38.77 MiB, so everything fits in 600 MiB.
+  // Everything but the weights and the ring takes 77 MiB. With --pin 50, 512
+  // MiB of weights stay in RAM, and each pass reads the other 512 MiB through a
+  // ring of at least 36 MiB (one step and 4 MiB more). A pass must fill the
+  // ring a whole number of times; here it fills 36.57 MiB 14 times. With --pin
+  // 47, 481.28 MiB stay in RAM, and the ring takes 542.72 / 14 = 38.77 MiB, so
+  // everything fits in 600 MiB.
   RamLimit limit{600 * kMiB, "--ram gives"};
   limit.pinned = 50;
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
@@ -236,10 +236,10 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or provide more RAM");
-  // With --pin 0, a pass reads 1024 MiB, and the ring must hold the 64 MiB of a
-  // step and 4 MiB more. A pass can fill such a ring at most 15 times, so it
-  // has 1024 / 15 = 68.27 MiB. Together with the other 77 MiB this does not
-  // fit. Without --pin, a ring of 68 MiB would do, which fits.
+  // With --pin 0, a pass reads 1024 MiB through a ring of at least 68 MiB (one
+  // step and 4 MiB more). A pass must fill the ring a whole number of times;
+  // here it fills 68.27 MiB 15 times, which does not fit with the other 77 MiB.
+  // Without --pin, a ring of 68 MiB is allowed, and it fits.
   limit.bytes = 145 * kMiB + 4096;
   EXPECT_THAT(planPlacements(manyWeights(), demand(), limit).status().message(),
               HasSubstr("no smaller --pin fits either"));
@@ -252,9 +252,9 @@ TEST(Budget, WithoutDiskTheWeightsMustFit) {
 }
 
 TEST(Budget, TheProcessGrowsWithTheVocabulary) {
-  // airrun took 12 MiB of private memory with a vocabulary of 2.4 MiB, and 4
-  // MiB with one of 100 KiB. The budget must have 8 MiB to spare, but not 16
-  // MiB.
+  // By measurement, airrun took 12 MiB of private memory with a vocabulary of
+  // 2.4 MiB, and 4 MiB with one of 100 KiB. The budget must exceed this by 8 to
+  // 16 MiB.
   EXPECT_GT(processBytes(2400 * 1024), 12 * kMiB + 8 * kMiB);
   EXPECT_LT(processBytes(100 * 1024), 20 * kMiB);
   EXPECT_EQ(processBytes(UINT64_MAX), UINT64_MAX);
@@ -279,11 +279,11 @@ TEST(VramBudget, ItemisesAndSums) {
   EXPECT_EQ(ledger->budget, 0U);
   const std::pair<const char *, uint64_t> expected[] = {
       {"weights", 1000 * kMiB},
-      // 2 slots have 16 pages each, and one page takes the padding.
+      // Each of the 2 slots takes 16 pages, and the padding takes one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
-      // 8 ids and 8 positions take 64 bytes each, and 8 tokens have 16 page
-      // numbers of 4 bytes each.
+      // Arrays of 8 ids and of 8 positions take 64 bytes each. Each of 8 tokens
+      // has 16 page numbers of 4 bytes.
       {"batch", 64 + 64 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
@@ -308,8 +308,8 @@ TEST(VramBudget, TheDriverTakesItsShare) {
                         "MiB, activations 2.00 MiB, batch 640 B, kernels 1.00 "
                         "MiB), but target 'x' has 2.04 GiB, of which the "
                         "driver takes 1.00 GiB"));
-  // Beside the page for the padding, 31 of 32 pages fit. These are 15 for each
-  // of two sequences.
+  // Beside the page for the padding, 31 of 32 pages fit: 15 for each of two
+  // sequences.
   EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
 }
 

@@ -33,8 +33,8 @@ TEST(CostModel, ArithmeticOverlapsReadingInPart) {
   PassPrediction prediction = predictPass({reading, arithmetic});
   EXPECT_EQ(prediction.nanoseconds, 130'000'000U);
   EXPECT_EQ(prediction.limit, "dram");
-  // The cores take 130 ms. Of the disk's shorter time of 120 ms, only a fifth
-  // is added.
+  // Reading and arithmetic together take 130 ms. The disk takes 120 ms, of
+  // which a fifth is added.
   EXPECT_EQ(
       predictPass({reading, arithmetic, {"disk", 120, 1'000}}).nanoseconds,
       154'000'000U);

@@ -1,9 +1,9 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=rtx3060" --verify-diagnostics | FileCheck %s
 // RUN: air-opt %s --split-input-file --select-kernels="target=h100" --verify-diagnostics | FileCheck %s --check-prefix=HOPPER
 
-// Everything runs on the GPU, with a matmul for each dtype among q, k and v. The
-// table is stored once by rows for the embedding, and once for the head. The
-// embedding and the angles are one dispatch.
+// Everything runs on the GPU. Those of q, k and v with the same dtype share a
+// matmul. The token table is stored by rows for the embedding, and in tiles for
+// the head. One dispatch does the embedding and the angles.
 
 // CHECK: plan.target = {{.*}} gpu = {arch = "sm_86"{{.*}} multiprocessors = 28 : i64, name = "rtx3060"
 // CHECK: plan.decision "activations" = "f16" by default
@@ -17,7 +17,7 @@
 // CHECK-DAG: plan.buffer @logits row 512 output device 1
 // CHECK-DAG: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed
 // CHECK-DAG: plan.buffer @partials row {{[0-9]+}} device 1 fixed
-// The table has 512 rows of 144 bytes, or 32 tiles of 16 rows of 2368 bytes.
+// The table has 512 rows of 144 bytes, or 32 tiles (16 rows) of 2368 bytes.
 // CHECK-DAG: plan.tensor @token_embd.weight copy {{.*}} as Q4_K rows 512 x 256 bytes 73728
 // CHECK-DAG: plan.tensor @token_embd.weight_{{[0-9]+}} copy {{.*}} as Q4_K t16 512 x 256 bytes 75776
 // CHECK-DAG: plan.tensor @"q+k" concat {{.*}} as Q4_K t16 192 x 256 bytes 28416
@@ -44,7 +44,7 @@
 // CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
 // CHECK-NOT: dependent
 
-// A kernel of this GPU may start before the one before it has ended.
+// A kernel of this GPU may start before the previous one has ended.
 // HOPPER: arch = "sm_90a"
 // HOPPER: dependent_launch = true, op = "begin_step"{{.*}} launch <{{.*}}dependent = true>
 // HOPPER: fetch = "bulk"

@@ -7,8 +7,8 @@
 // CHECK: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed at
 // CHECK: plan.segment @kernel.attention_h4_kv2_of32_m1_{{.*}} kernels codec none bytes 0
 // CHECK: plan.executable @attention_h4_kv2_of32_m1_{{.*}} device 1
-// 1 GiB of the 2 GiB is left for the driver. The cache has 32 pages of 16 KiB,
-// and one for padding.
+// --vram gives 2 GiB, of which the driver takes 1 GiB. The KV cache has 32
+// pages of 16 KiB, and one more for padding.
 // CHECK: plan.placement resident [0, {{.*}}] ring 0 device [1, {{.*}}] {
 // CHECK-NEXT: plan.budget vram bytes 1073741824
 // CHECK-NEXT: plan.budget ram bytes 34359738368
@@ -22,7 +22,7 @@
 // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "vram", {{.*}} limit "vram"
 // CHECK: plan.decision "vram" = "2147483648" by user
 
-// What differs from the kernels is found.
+// --verify-plan reports a dispatch that differs from its kernel.
 // RUN: sed 's/threads = 128/threads = 96/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec or launch
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
@@ -34,7 +34,7 @@
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: has 9 bindings, but its kernel takes 10
 
-// Counters share their bytes with nothing.
+// No other buffer may share the bytes of the counters.
 // RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP
 // OVERLAP: overlap while step {{[0-9]+}} needs both
 

@@ -45,8 +45,8 @@ TEST(GpuProfile, EveryNameIsAMachineWithAHost) {
     // float16 rate of a B200.
     EXPECT_GT(gpu.f16Ops, 8'000'000'000'000u) << gpu.name;
     EXPECT_LE(gpu.f16Ops, 2'250'000'000'000'000u) << gpu.name;
-    // Plans need the arch and the number of multiprocessors, of which the
-    // largest GPU, a GB202 with all enabled, has 192.
+    // Plans need the arch and the number of multiprocessors. The largest GPU, a
+    // GB202 on which none is disabled, has 192.
     const bool isCuda = gpu.backend == GpuBackend::Cuda;
     EXPECT_EQ(gpu.arch.starts_with("sm_"), isCuda) << gpu.name;
     EXPECT_EQ(gpu.multiprocessors != 0, isCuda) << gpu.name;

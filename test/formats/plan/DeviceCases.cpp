@@ -44,7 +44,7 @@ void setItems(P &p) {
       {"kernels", plan::Tier::Vram, 512},
       {"kv", plan::Tier::Vram, (p.kv->pages + 1) * p.kv->page_bytes},
       {"activations", plan::Tier::Vram, kArena},
-      // A context of 100 tokens has 2 pages.
+      // 16 tokens have an id, a position and 2 page numbers each.
       {"batch", plan::Tier::Vram, 16 * (4 + 4 + 2 * 4)},
   };
   for (const auto &item : items) {
@@ -139,7 +139,7 @@ std::vector<Case> machineCases() {
       {"plan.kv.device", inGpu([](P &p) { p.kv->device = 0; })},
       {"plan.kv.device", inGpu([](P &p) { p.kv->order = plan::KvOrder::Cpu; })},
       {"plan.kv.device", inGpu([](P &p) { p.kv->dtype = 0; })}, // F32
-      // Tiles have 16 elements, so a head of 17 takes as much as one of 32.
+      // A head of 17 elements is padded to two tiles of 16, like one of 32.
       {"plan.kv.bytes", inGpu([](P &p) {
          p.model->head_dim = p.kv->head_dim = 17;
          p.kv->head_bytes = 2 * 17 * 64 * 2;
@@ -214,12 +214,12 @@ std::vector<Case> placedCases() {
        inGpu([](P &p) { p.placements[0]->device.pop_back(); })},
       {"plan.placement.device",
        inGpu([](P &p) { p.placements[0]->device[1] = 2; })},
-      // The head's matrix would be in RAM.
+      // This puts the head's matrix into RAM.
       {"plan.placement.device", inGpu([](P &p) {
          p.placements[0]->device[1] = 0;
          p.placements[0]->resident[1] = p.segments[1]->raw_bytes;
        })},
-      // So would be the kernels.
+      // This puts the kernels into RAM.
       {"plan.placement.device", inGpu([](P &p) {
          p.placements[0]->device[2] = 0;
          p.placements[0]->resident[2] = p.segments[2]->raw_bytes;
@@ -238,7 +238,7 @@ std::vector<Case> placedCases() {
        inGpu([](P &p) { item(p, 3).bytes -= p.kv->page_bytes; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 4).bytes -= 64; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 5).bytes -= 1; })},
-      // The weights are stated, but not the table.
+      // The item counts the weights, but not the embedding table.
       {"plan.budget.total", inGpu([](P &p) { item(p, 1).bytes = 3840; })},
       {"plan.prediction.bytes", inGpu([](P &p) {
          auto prediction = std::make_unique<plan::PredictionT>();
@@ -263,7 +263,7 @@ std::vector<Case> deviceCases() {
 std::vector<Change> validDevices() {
   return {
       in(useGpu),
-      // The prediction counts what the kernels read from VRAM.
+      // A plan may predict the bytes that the kernels read from VRAM.
       inGpu([](P &p) {
         auto prediction = std::make_unique<plan::PredictionT>();
         prediction->phase = "decode";

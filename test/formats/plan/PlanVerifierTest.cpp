@@ -24,7 +24,7 @@ Status verdict(const SmallPlan &small) {
                     kPlanPageBytes);
 }
 
-/// Says that a segment has a codec, and that its one chunk is stored as it is.
+/// Gives a segment a codec, and one chunk that is stored uncompressed.
 void codeSegment(P &p, size_t index) {
   plan::SegmentT &segment = *p.segments[index];
   const uint64_t pages = ceilDiv(segment.raw_bytes, kPlanPageBytes);
@@ -421,8 +421,8 @@ void secondUseOfQkv(P &p) {
                  std::make_unique<plan::StepT>(*steps[1 + i]));
   }
   p.reads[1]->first_step = 7;
-  // The second program has fewer steps, so the same reads cannot serve both.
-  // Therefore the plan loses the placement that streams.
+  // Now the programs have different numbers of steps. A placement that streams
+  // does not allow this, so it is removed.
   p.placements.pop_back();
   p.placements[0]->predictions.clear();
   p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[1]));
@@ -506,8 +506,8 @@ std::vector<Case> memoryCases() {
       {"plan.buffer.overlap", in([](P &p) {
          p.buffers[1]->is_output = true; // `qkv` shares the logits' offset
        })},
-      // The second layer adds to the qkv of the first, which therefore must
-      // keep its bytes.
+      // The second layer adds to qkv, so nothing may overwrite qkv between the
+      // layers.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          bindingOf(p, 4, 0, 3).access = plan::Access::ReadWrite;
@@ -520,12 +520,12 @@ std::vector<Case> memoryCases() {
              std::move(dispatchOf(p, 0, 3).bindings.back()));
          dispatchOf(p, 0, 3).bindings.pop_back();
        })},
-      // There is no barrier after attn, which reads qkv, so the logits may
-      // overwrite qkv too early.
+      // Without a barrier after attn, which reads qkv, the logits may overwrite
+      // qkv too early.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
-         // attn_out is removed, because it reads what attn writes and so would
-         // require the barrier itself.
+         // attn_out reads what attn writes, which would itself require the
+         // barrier, so attn_out is removed.
          m1.steps.erase(m1.steps.begin() + 3);
          m1.steps[2]->dispatches[0]->barrier = false;
        })},
@@ -578,8 +578,8 @@ std::vector<Case> programCases() {
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
-      // A barrier is also needed across steps and for the KV cache, because
-      // attention reads the k and v that attn_in appends.
+      // Attention, in the next step, reads what this dispatch writes, so a
+      // barrier must stand between the two steps.
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
@@ -676,7 +676,7 @@ TEST(PlanVerifier, RefusesEachBrokenRule) {
 }
 
 TEST(PlanVerifier, EachDocumentedRuleHasACase) {
-  // PlanCorruptionTest has the case of plan.structure.
+  // PlanCorruptionTest tests the rule plan.structure.
   std::set<std::string> tested = {"plan.structure"};
   for (const Case &broken : allCases()) {
     tested.insert(broken.rule);

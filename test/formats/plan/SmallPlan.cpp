@@ -186,8 +186,8 @@ void addTokenizer(plan::PlanT &plan) {
                        .samplers = {SamplerKind::TopK, SamplerKind::Xtc}});
 }
 
-/// Adds a placement that keeps the bytes `resident` of each segment in RAM, and
-/// whose budget is `budget`.
+/// Adds a placement with the budget `budget`. It keeps resident[i] bytes of
+/// segment i in RAM.
 plan::PlacementT &addPlacement(plan::PlanT &plan,
                                std::vector<uint64_t> resident,
                                uint64_t ringBytes, uint64_t budget) {
@@ -258,8 +258,8 @@ void addPlacements(plan::PlanT &plan) {
   addPrediction(addPlacement(plan, all, 0, uint64_t{1} << 20), false);
   plan::PlacementT &streamed =
       addPlacement(plan, {0, 0, all[2], 0}, kPlanPageBytes, uint64_t{1} << 19);
-  // The layer's page may be read after the head, the last step of the previous
-  // pass. The head's page may be read after step 3, attn_out.
+  // The layer's page may be read as soon as the previous pass has ended (-1),
+  // and the head's page after step 3, attn_out.
   addRead(streamed, 0, 1, -1);
   addRead(streamed, 1, 4, 3);
   addPrediction(streamed, true);
@@ -349,8 +349,8 @@ SmallPlan makeSmallPlan() {
   executable->entries = {"append", "attend", "embed", "matmul", "matmul_add"};
   plan.executables.push_back(std::move(executable));
 
-  // Each buffer has 16 rows. The logits use the bytes of qkv, which is dead by
-  // then.
+  // Each buffer has 16 rows. The logits use the bytes of qkv, which no step
+  // needs by then.
   addBuffer(plan, "x", 0, 16 * kWidth * 4, false);
   addBuffer(plan, "qkv", 2048, 16 * 64 * 4, false);
   addBuffer(plan, "heads", 6144, 16 * kWidth * 4, false);

@@ -384,7 +384,7 @@ std::vector<float> runIn(Session &session, KeptSequence &kept,
   return got;
 }
 
-// The logits of the fake model depend on every token and its position.
+// The fake model's logits depend on every token and its position.
 TEST_F(GeneratorTest, KeptSequenceKeepsTheCommonPrefix) {
   open("Once upatim");
   FakeModel model;
@@ -431,7 +431,7 @@ TEST_F(GeneratorTest, ComputesOnlyWhatAKeptSequenceLacks) {
            std::to_string((*generator)->promptTokens());
   };
   EXPECT_EQ(ask({50, kFakeBos}), "Once upatim 0+2");
-  // All tokens except the one that ended the answer were run.
+  // The model ran on all tokens except the one that ended the answer.
   EXPECT_EQ(kept->tokens().size(), 2U + 11U);
   std::vector<int32_t> next(kept->tokens().begin(), kept->tokens().end());
   next.insert(next.end(), {60, kFakeBos});

@@ -47,7 +47,7 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  /// Opening the plan with the change must fail with the message.
+  /// Opens the plan after `change`, which must fail with `code` and `message`.
   void expectRefused(ErrorCode code, const std::string &message,
                      const std::function<void(plan::PlanT &)> &change,
                      const SessionOptions &options = {}) {
@@ -85,9 +85,8 @@ TEST_F(GpuSessionTest, AForkGoesItsOwnWay) {
   checkFork(session, model);
 }
 
-// The padding consists of tokens with id 0. Its keys and values must not be
-// seen by any sequence, even if they are NaN, and the sequences of this test
-// use all pages.
+// The padding consists of tokens with id 0. No sequence may see its keys and
+// values, even if they are NaN. The sequences of this test use all pages.
 TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
   model.unknownInHistory = std::nanf("");
   Session session = opened();
@@ -124,7 +123,7 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes only the batch.
+  // A later pass writes only the arrays of its batch.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, written - kWeights);
 }
@@ -189,7 +188,7 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
   const SequenceId sequence = beginSequence(session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // The first failure occurs before the weights have been copied.
+    // First the copy of the weights fails, and later the kernels.
     Status &failure = tokens.empty() ? gpu->writeFailure : gpu->workFailure;
     failure = ioError("the fake GPU has failed");
     Result<Rows> rows = runRows(session, {token}, {sequence}, {0});
@@ -206,9 +205,9 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
 
 TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
-  // 260 floats of the bias and 260 rows of 16 floats, each rounded up to a
-  // multiple of 256 bytes; one page more than the plan has; and the arrays of a
-  // batch of eight tokens, whose sequences have three pages each.
+  // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
+  // multiple of 256 bytes. The KV cache has one page more than the plan. Each
+  // of eight tokens has an id, a position and three page numbers.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"weights", 1280 + 16640},
       {"activations", 512 + 8320 + 64},
@@ -252,8 +251,8 @@ TEST_F(GpuSessionTest, CountsBytesAndOperations) {
   EXPECT_EQ(counters.tokens, 3U);
   EXPECT_EQ(counters.outputs, 2U);
   EXPECT_EQ(counters.weightBytes, 3 * FAKE_WIDTH * sizeof(float) + kRowBytes);
-  // A page of 4096 bytes holds 64 positions. The pass reads those of its
-  // sequence, and writes three.
+  // A position has 64 bytes of KV. The pass reads three positions and writes
+  // three.
   EXPECT_EQ(counters.kvBytes, 64U * (3 + 3));
   EXPECT_EQ(counters.flops, 10U * (3 * 3 + 2));
 }

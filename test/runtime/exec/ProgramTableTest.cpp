@@ -10,8 +10,7 @@ using namespace air::rt;
 
 namespace {
 
-/// A device that records the streams and the grid of each dispatch of a
-/// program.
+/// A device that records the TileStreams and the grid of each dispatch.
 class Recorder final : public Device {
 public:
   std::vector<std::vector<TileStream>> streams;

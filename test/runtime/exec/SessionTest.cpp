@@ -85,8 +85,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      // A head has twice as many numbers of half the size, so that the layout
-      // of the KV cache in bytes does not change.
+      // In float16, a head has twice as many numbers, so that the KV cache has
+      // the same layout in bytes.
       if (test.isHalf) {
         plan.kv->dtype = static_cast<uint16_t>(DType::F16);
         plan.kv->head_dim = plan.model->head_dim = 2;
@@ -106,8 +106,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
           << rows.status().message();
       EXPECT_EQ(session->length(sequence), 0U);
     }
-    // Unless the bias is the cause, the error occurs only in sequences that
-    // contain id 0. A sequence of other ids must still work.
+    // If the bias is not the cause, the error occurs only in sequences with id
+    // 0. A sequence of other ids must still work.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -322,8 +322,7 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
-// Every slot of the plan can hold a sequence, and all sequences fit into its KV
-// cache.
+// The plan has a thousand slots, and a KV cache for as many sequences.
 TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.kv->slots = 1000;

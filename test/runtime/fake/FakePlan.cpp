@@ -163,9 +163,9 @@ std::unique_ptr<plan::ProgramT> program(const char *name, uint64_t min,
   return made;
 }
 
-/// A program whose kernels have the entries `variant`, `variant` + 2 and so on,
-/// in the order of Entry. The kernels of the fake GPU differ in their number of
-/// tokens, and each of them runs as a single thread block.
+/// A program for the fake GPU. For each Entry there are two kernels: one for a
+/// single token (`variant` 0), and one for kFakeMaxTokens tokens (`variant` 1).
+/// Each of them runs as a single thread block.
 std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
                                            uint64_t max, uint32_t variant) {
   using plan::Access;
@@ -294,7 +294,7 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   return plan;
 }
 
-/// Replaces what depends on the device by what a plan for a fake GPU has.
+/// Turns a plan for the CPU into one for the fake GPU.
 void moveToGpu(plan::PlanT &plan) {
   constexpr uint32_t kGpu = 1;
   plan.executables[0]->format = plan::CodeFormat::Cubin;

@@ -6,8 +6,8 @@
 //   history = sum over q <= p of i[q] * (q % 7 + 1)
 //   logits[v] = bias(v) + history - 64 * |v - next[t]|,  bias(v) = v % 5
 //
-// so the greedy token after t is next[t], and the logits show whether every
-// position, page and sequence is the right one. All values are exact in
+// so the greedy token after t is next[t], and the logits show whether the right
+// positions, pages and sequences were read. All values are exact in
 // float32 for short sequences.
 //
 //===----------------------------------------------------------------------===//
@@ -35,7 +35,7 @@ inline constexpr uint64_t kFakeContext = 150;
 inline constexpr uint64_t kFakePages = 6;
 /// The executable of a plan for a fake GPU (LateGpu.h).
 inline constexpr std::string_view kFakeCubin = "the code of a fake GPU";
-/// A page of such a plan: K and V of 64 positions in float16, for one head
+/// A KV page for a fake GPU: K and V of 64 positions in float16, for one head
 /// whose single element is padded to 16.
 inline constexpr uint64_t kFakeGpuPageBytes = 4096;
 
@@ -59,9 +59,8 @@ struct FakeModel {
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 
-/// The same for a plan of the same model whose kernels run on a fake GPU. All
-/// its memory is that of the GPU. A pass computes up to kFakeMaxTokens rows of
-/// logits.
+/// Like writeFakePlan(), but the kernels run on a fake GPU, whose memory holds
+/// all data. A pass computes up to kFakeMaxTokens rows of logits.
 void writeFakeGpuPlan(const std::string &path, const FakeModel &model = {},
                       const std::function<void(plan::PlanT &)> &change = {});
 
@@ -92,7 +91,6 @@ private:
 std::vector<float> fakeLogits(const FakeModel &model,
                               const std::vector<int32_t> &ids);
 
-/// A path in the test's temporary folder.
 std::string temporaryPath(const std::string &name);
 
 } // namespace air::test

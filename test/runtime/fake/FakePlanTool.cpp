@@ -1,9 +1,9 @@
 //===- FakePlanTool.cpp - air-fake-plan PLAN [TEXT [CONTEXT [mute]]] ------===//
 //
-// Writes the fake plan for tests that run airrun as a program. Its greedy text
-// is TEXT, in which no byte may occur twice, and its context is CONTEXT tokens.
-// With "mute" its vocabulary has no token for byte 0 and no unknown token, so
-// creating a tokenizer from it fails.
+// Writes the fake plan for tests that run airrun as a program. Greedy sampling
+// gives TEXT, in which no byte may occur twice, and the context has CONTEXT
+// tokens. With "mute", no tokenizer can be created, because the vocabulary has
+// neither a token for byte 0 nor an unknown token.
 //
 // air-fake-plan --gpu PLAN writes a plan for a fake GPU (FakePlan.h).
 //

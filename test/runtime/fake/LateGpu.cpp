@@ -153,7 +153,7 @@ template <typename T> T *as(std::span<uint8_t> bytes) {
   return reinterpret_cast<T *>(bytes.data());
 }
 
-/// Where the id of a position is in the KV cache.
+/// The element of the KV cache for a position of a token's sequence.
 float *slotOf(std::span<uint8_t> cache, const uint32_t *tables, uint32_t token,
               uint32_t position) {
   const uint32_t page =

@@ -1,12 +1,12 @@
 //===- LateGpu.h - a device that works as late as it may --------*- C++ -*-===//
 //
-// A device with memory of its own, whose addresses are no addresses of the
-// host. Runs, copies and writes only take effect in synchronise(), and read()
-// returns a copy of the memory as it was after the last synchronise(). Kernels
-// are C++ functions that are found by name, and an executable consists of the
-// text kFakeCubin (FakePlan.h).
+// A device with memory of its own, which the host cannot address. Runs, copies
+// and writes only take effect in synchronise(), and read() returns a copy of
+// the memory as it was after the last synchronise(). Kernels are C++ functions
+// that are found by name, and an executable consists of the text kFakeCubin
+// (FakePlan.h).
 //
-// Thread-safety: as Device.
+// Thread-safety: the same as for Device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_RUNTIME_FAKE_LATEGPU_H
@@ -34,9 +34,9 @@ public:
   explicit LateGpu(std::map<std::string, FakeGpuKernel> kernels,
                    uint64_t bytes = uint64_t{1} << 30);
 
-  /// If it is not ok, write() returns it and does nothing.
+  /// Unless this is ok, write() returns it and does nothing.
   Status writeFailure;
-  /// If it is not ok, synchronise() returns it and drops all pending work.
+  /// Unless this is ok, synchronise() returns it and drops all pending work.
   Status workFailure;
   /// The name and the size of each allocation, in order.
   std::vector<std::pair<std::string, uint64_t>> allocations;
@@ -77,7 +77,7 @@ private:
   std::vector<std::vector<FakeGpuKernel>> executables;
   std::vector<std::vector<Launch>> programs;
   std::vector<std::function<void()>> work;
-  std::vector<std::vector<uint8_t>> reads; ///< since the last run
+  std::vector<std::vector<uint8_t>> reads; ///< by read() since the last run
 };
 
 } // namespace air::test

@@ -128,7 +128,7 @@ TEST_P(DeviceConformance, TooMuchMemoryIsRefusedWithItsNameAndSize) {
 }
 
 TEST_P(DeviceConformance, TheSourceOfAWriteMayChangeAfterIt) {
-  // The size is larger than, and no multiple of, any staging memory.
+  // The size exceeds that of any staging memory, and is no multiple of it.
   const uint64_t bytes = (uint64_t{19} << 20) + 13;
   const DeviceAddress memory = allocate(bytes + 1);
   std::vector<uint8_t> source(bytes);
@@ -189,7 +189,6 @@ TEST_P(DeviceConformance, RunsAnyRangeOfAProgramInOrder) {
     EXPECT_EQ(read(b), allOf(round + 1));
     EXPECT_EQ(read(c), allOf(sum));
     EXPECT_EQ(read(a), allOf(sum + 1));
-    // Only the first and only the last dispatch.
     run(added, 0, 1);
     EXPECT_EQ(read(b), allOf(sum + 2));
     EXPECT_EQ(read(c), allOf(sum));
@@ -217,12 +216,12 @@ TEST_P(DeviceConformance, WritesRunsAndCopiesAreDoneInTheOrderOfTheCalls) {
   const uint32_t two = program(kernel, second);
   std::vector<uint32_t> values = numbersFrom(10);
   write(a, values);
-  run(one, 0, 1); // b = 11...
+  run(one, 0, 1); // b is 11, 12, ...
   values = numbersFrom(100);
   write(a, values);
-  ASSERT_TRUE(device->copy(c, b, kVectorBytes).isOk()); // c = 11...
-  run(two, 0, 1);                                       // d = 12...
-  run(one, 0, 1);                                       // b = 101...
+  ASSERT_TRUE(device->copy(c, b, kVectorBytes).isOk()); // c is 11, 12, ...
+  run(two, 0, 1);                                       // d is 12, 13, ...
+  run(one, 0, 1);                                       // b is 101, 102, ...
   ASSERT_TRUE(device->copy(c, a, kVectorBytes / 2).isOk());
   ASSERT_TRUE(device->copy(c, b, 0).isOk());
   values = numbersFrom(1000);

@@ -1,7 +1,7 @@
 //===- DeviceConformance.h - what every Device must do ----------*- C++ -*-===//
 //
 // DeviceConformance.cpp tests the promises of runtime/hal/Device.h. The test of
-// each kind of device has it as a source and instantiates the suite:
+// each kind of device compiles that file and instantiates the suite:
 //
 //   INSTANTIATE_TEST_SUITE_P(Cpu, DeviceConformance, testing::Values(kind));
 //
@@ -44,7 +44,7 @@ protected:
 
   /// Allocates memory; an error fails the test.
   DeviceAddress allocate(uint64_t bytes);
-  /// The executable with both kernels.
+  /// Loads the executable with both kernels.
   uint32_t load();
   /// Adds a program in which kernel i reads `vectors[i]` and writes
   /// `vectors[i + 1]`.
@@ -58,7 +58,6 @@ protected:
   AirBatch batch = {};
 };
 
-/// A dispatch of a kernel of the suite.
 DispatchDesc conformanceDispatch(uint32_t executable, uint32_t entry,
                                  std::span<const DeviceAddress> bindings);
 

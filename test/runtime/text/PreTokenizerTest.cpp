@@ -182,8 +182,8 @@ double stepsPerByte(const PreTokenizer &splitter, const std::string &text) {
 }
 
 TEST(PreTokenizerTest, HostileTextTakesLinearTime) {
-  // The units of the texts. The first three texts take a megabyte each: one
-  // letter, spaces, and emoji with joiners. The others are shorter: digits,
+  // Each text repeats one unit. The first three texts (a letter, spaces, and
+  // emoji with joiners) take a megabyte each. The others are shorter: digits,
   // capital letters, line ends, combining marks, and texts for which
   // alternatives fail only after many characters.
   const std::vector<std::string> kUnits = {"a",
@@ -214,7 +214,7 @@ TEST(PreTokenizerTest, HostileTextTakesLinearTime) {
       while (text.size() < size) {
         text += unit;
       }
-      // In quadratic time, this would be tens of thousands.
+      // Quadratic time would take tens of thousands of steps per byte.
       EXPECT_LT(stepsPerByte(splitter, text + "x "), 64)
           << known.canonical << " on " << unit;
     }

@@ -1,7 +1,7 @@
 //===- TokenizerFilesTest.cpp - vocabularies outside of GGUF ----*- C++ -*-===//
 //
-// Compares with the ids of test/Inputs/tokenizers/json/NAME-ids.json, which
-// Hugging Face's tokenizers computed (make_json.py).
+// Compares the tokenizer's ids with those that Hugging Face's tokenizers
+// computed: test/Inputs/tokenizers/json/NAME-ids.json (make_json.py).
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"

@@ -37,11 +37,11 @@ def check_sums(report):
     for tier in ("vram_bytes", "ram_bytes"):
         capacity = report["capacity"][tier]
         assert capacity is None or report["total"][tier] <= capacity, (tier, report["total"], capacity)
-    # The tiers hold all bytes of the weights, and each byte once.
+    # Each byte of the weights is in exactly one of VRAM, RAM and disk.
     weights = ("attention", "ffn", "head", "embedding table", "other")
     placed = sum(sum(row(report, name)[t] for t in ("vram_bytes", "ram_bytes", "disk_bytes")) for name in weights)
     assert placed == report["model"]["weight_bytes"], (placed, report["model"])
-    # No link carries more than its rate: the speed is at most that of each link.
+    # The speed is at most what the bandwidth of each link allows.
     for link in report["links"]:
         if report["decode_tok_s"] is not None:
             limit = link["bandwidth"] / max(link["bytes_per_token"], 1)
@@ -58,7 +58,8 @@ def options(base, changed):
     assert row(changed, "system")["ram_bytes"] == 0
     assert (changed["context"], changed["slots"], changed["kv_type"]) == (128, 3, "f32")
     assert base["slots"] == 1 and base["kv_type"] == "f16"
-    # A sequence takes whole pages of 64 tokens. Float32 doubles their size.
+    # A sequence takes whole KV pages of 64 tokens, and float32 doubles their
+    # size.
     pages = lambda report: -(-report["context"] // 64) * report["slots"]
     kv = lambda report: row(report, "kv")["vram_bytes"] + row(report, "kv")["ram_bytes"]
     assert kv(changed) * pages(base) == 2 * kv(base) * pages(changed), (kv(base), kv(changed))

@@ -26,8 +26,8 @@ for folder in (BIN, LONELY):
     folder.mkdir(parents=True)
     shutil.copy(AIRRUN, folder / "airrun")
 LOG = WORK / "log"
-# The script in place of airpack copies the plan of an earlier equal call,
-# unless AIR_TEST_REAL is set.
+# This script replaces airpack. It copies the plan of an earlier call with the
+# same arguments, unless AIR_TEST_REAL is set.
 KEPT = WORK / "kept"
 KEPT.mkdir()
 (BIN / "airpack").write_text(f"""#!/bin/sh
@@ -101,8 +101,8 @@ assert entry["model"] == str(MODEL) and entry["options"] == "" and not entry["in
 assert Path(entry["plan"]).read_bytes() == (WORK / "by-hand.air").read_bytes()
 assert entry["bytes"] == os.path.getsize(entry["plan"]) and abs(entry["last_used"] - time.time()) < 600, entry
 
-# The contents of the model count, not its name. Other commands use the same
-# plan.
+# A plan depends on the contents of the model, not its name. All commands share
+# it.
 MODEL.rename(WORK / "renamed.gguf")
 assert packs(0, lambda: start(WORK / "renamed.gguf", *GREEDY)).stdout == expected
 (WORK / "renamed.gguf").rename(MODEL)
@@ -110,7 +110,7 @@ packs(0, lambda: start("logits", MODEL, "--tokens", "1,2", "-o", WORK / "logits.
 packs(0, lambda: start("bench", MODEL, "-p", 1, "-n", 1, "--rounds", 1))
 assert os.path.getsize(WORK / "logits.f32") > 0
 
-# Each choice has one plan, in whatever form it is written.
+# Each choice of options has one plan, however the values are written.
 ram = 1 << 30
 for options in (("--ctx", "40"), ("--kv-type", "f32"), ("--slots", "2"), ("--ram", "1GiB")):
     packs(1, lambda: start(MODEL, *GREEDY, *options))
@@ -122,7 +122,7 @@ fails(2, "--ctx applies only to a GGUF file", WORK / "by-hand.air", *GREEDY, "--
 fails(2, "is a model itself; leave out --source", MODEL, *GREEDY, "--source", WORK)
 fails(2, "--ram", MODEL, *GREEDY, "--ram", "much")
 
-# The commands of airrun cache.
+# Tests the commands of airrun cache.
 assert start("cache", "path").stdout == f"{PLANS}\n"
 text = start("cache", "list").stdout.splitlines()
 assert len(text) == 6 and text[-1].startswith("5 plans, ") and entry["key"][:12] in "".join(text), text
@@ -137,7 +137,7 @@ start("cache", "rm", "--all")
 assert entries() == [] and not [p for p in PLANS.iterdir() if p.name != "digests.json"], list(PLANS.iterdir())
 assert start("cache", "list").stdout == "0 plans, 0 B\n"
 
-# Of several starts at the same time, one makes the plan.
+# If several processes start at once, one makes the plan.
 before = len(calls())
 together = [subprocess.Popen([BIN / "airrun", MODEL, *GREEDY], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env=environment()) for _ in range(4)]
@@ -146,7 +146,7 @@ for child in together:
     assert child.returncode == 0 and out == expected, (out, errors)
 assert len(calls()) - before == 1, calls()[before:]
 
-# Plans that are damaged or of another model are made again.
+# A plan that is damaged, or belongs to another model, is made again.
 (entry,) = entries()
 plan = Path(entry["plan"])
 good = plan.read_bytes()
@@ -192,7 +192,7 @@ replace(plan, good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
 fails(6, "is made again at the next start", MODEL, *GREEDY)
 assert packs(1, lambda: start(MODEL, *GREEDY)).stdout == expected
 
-# Another digest in digests.json leads to another plan.
+# If digests.json has another digest, another plan is made.
 time.sleep(2.1)
 start(MODEL, *GREEDY)
 memory = PLANS / "digests.json"
@@ -203,8 +203,8 @@ memory.write_text(json.dumps(changed))
 packs(1, lambda: start(MODEL, *GREEDY))
 memory.write_text("damaged")
 packs(0, lambda: start(MODEL, *GREEDY))
-# A model with other bytes has another plan, even if its size and time stay the
-# same.
+# A model with other bytes has another plan, even if its size and time of
+# modification stay the same.
 facts = os.stat(MODEL)
 data = MODEL.read_bytes()
 MODEL.write_bytes(data[:-4] + bytes([data[-4] ^ 1]) + data[-3:])
@@ -213,21 +213,21 @@ packs(1, lambda: start(MODEL, *GREEDY))
 MODEL.write_bytes(data)
 packs(0, lambda: start(MODEL, *GREEDY))
 
-# Without airpack, what it has made before still runs.
+# Without airpack, plans that it made before can still be used.
 nowhere = environment(PATH=str(WORK))
 assert start(MODEL, *GREEDY, folder=LONELY, env=nowhere).stdout == expected
 fails(4, "install airpack", MODEL, *GREEDY, "--ctx", 41, folder=LONELY, env=nowhere)
 # airpack is also found in PATH.
 packs(0, lambda: start(MODEL, *GREEDY, folder=LONELY, env=environment(PATH=f"{BIN}:{os.environ['PATH']}")))
 
-# XDG_CACHE_HOME or HOME gives the folder.
+# XDG_CACHE_HOME or HOME says where the cache is.
 fails(2, "neither is set", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=None, HOME=None))
 home = environment(XDG_CACHE_HOME=None, HOME=str(WORK / "home"))
 packs(1, lambda: start(MODEL, *GREEDY, env=home))
 packs(0, lambda: start(MODEL, *GREEDY, env=home))
 assert (WORK / "home/.cache/airpack/plans").is_dir()
-# The folder is its owner's alone, whatever the umask is. Where others may write,
-# no plan is run.
+# Only the owner may use the folder, whatever the umask is. If others may write
+# to it, no plan in it is run.
 plans = WORK / "home/.cache/airpack/plans"
 assert plans.stat().st_mode & 0o777 == 0o700, oct(plans.stat().st_mode)
 plans.chmod(0o770)
@@ -236,8 +236,8 @@ plans.chmod(0o700)
 (WORK / "blocked").write_text("")
 fails(8, "cannot create the folder", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=str(WORK / "blocked")))
 
-# AIR_CACHE_MAX limits the cache. The plan of a larger model leaves the weights
-# in the model's file.
+# AIR_CACHE_MAX limits the cache. If a model is larger than that, its plan
+# leaves the weights in the model's file.
 fails(2, "AIR_CACHE_MAX: ", MODEL, *GREEDY, "--ctx", 42, env=environment(AIR_CACHE_MAX="many"))
 start("cache", "rm", "--all")
 small = environment(AIR_CACHE_MAX="1000")
@@ -264,7 +264,7 @@ assert "--source" not in done.stderr, done.stderr
 start("cache", "rm", "--all")
 packs(1, lambda: start(MODEL, *GREEDY, "--ctx", 42))
 
-# A folder is no plan. What cannot be removed does not keep the others.
+# A folder is no plan. If one entry cannot be removed, the others still are.
 strange = PLANS / ("0" * 32 + ".air")
 strange.mkdir()
 assert len(entries()) == 1
@@ -295,7 +295,7 @@ with open(Path(used["plan"]).with_suffix(".lock")) as lock:
     fcntl.flock(lock, fcntl.LOCK_UN)
     assert waiting.communicate()[0] == expected and waiting.returncode == 0
 
-# Split models.
+# Tests split models.
 parts = gguf_parts.split(gguf_parts.Model(MODEL), WORK / "part", 3)
 for env, where in ((environment(), "stays"), (small, "--reference")):
     start("cache", "rm", "--all")
@@ -362,7 +362,8 @@ else:
     sys.exit(f"airpack ({packer}) still runs")
 assert packs(1, lambda: start(MODEL, *GREEDY)).stdout == expected
 
-# A terminal shows how far airpack has come. In the end this is erased.
+# A terminal shows how far airpack has come, in a line that is erased at the
+# end.
 start("cache", "rm", "--all")
 control, terminal = pty.openpty()
 child = subprocess.Popen([BIN / "airrun", MODEL, *GREEDY], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

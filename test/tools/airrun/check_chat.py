@@ -112,7 +112,7 @@ def run(*command, text=b"", code=0, **environment):
     return done.stdout.decode(), done.stderr.decode()
 
 
-# Without a terminal: one answer, and nothing else on stdout.
+# Without a terminal, one answer goes to stdout, and nothing else.
 assert run(*HOLA, text=b"hi\n") == ("Hola!\n", "")
 assert run(*HOLA, "-p", "hi") == ("Hola!\n", "")
 out, errors = run(*HOLA, text=b"a\xff\xfeb")
@@ -171,7 +171,7 @@ with open(WORK / "out", "wb") as file:
     terminal.end()
 assert (WORK / "out").read_text() == "Hola!\n"
 
-# The commands.
+# Tests the commands.
 (WORK / "text").write_text("from a file\n")
 (WORK / "other.json").write_text('[{"role": "user", "content": "old", "x": 1}, {"role": "assistant", "content": "ja"}]')
 terminal = Terminal(*HOLA, "--system-prompt", "Be brief.")
@@ -236,14 +236,14 @@ before = re.search(r"prompt: (\d+) tokens, (\d+) of them new", terminal.say("/st
 assert int(before[1]) == int(before[2]), before[0]
 terminal.say("ho", "Hola!")
 after = re.search(r"prompt: (\d+) tokens, (\d+) of them new", terminal.say("/stats", "tok/s"))
-# The first prompt ends with <s>, where the second has "a:". So this token is
-# not reused.
+# The first prompt ends with the token <s>, where the second has "a:", so one
+# token cannot be reused.
 assert int(after[1]) - int(after[2]) == int(before[1]) - 1, (before[0], after[0])
 terminal.prompt()
 terminal.type(b"\x04")
 terminal.end()
 
-# Editing, the history, and messages of several lines.
+# Tests editing, the history, and messages of several lines.
 terminal = Terminal(*HOLA)
 terminal.prompt()
 terminal.type(b"xho\x7f\x7fi\x01\x1b[C\x7f\xc3\xa9\x05!\n")  # backspace, start, right, backspace, a letter, end
@@ -265,14 +265,15 @@ terminal.say(" /show", "Hola!")
 users = [content for role, content in saved(terminal) if role == "user"]
 assert users == ["\u00e9i!", "\u00e9i!?", "one\ntwo", "three\nfour", " /show"], users
 
-# At the prompt, Ctrl-C drops what was typed, or else ends the program.
+# At the prompt, Ctrl-C drops what was typed or, if there is nothing, ends the
+# program.
 terminal.prompt()
 terminal.type(b"never")
 terminal.until("never")
 terminal.type(b"\x03")
 assert len([m for m in saved(terminal) if m[0] == "user"]) == 5
 terminal.prompt()
-# Text and Ctrl-C that come at once are no empty line either.
+# If text and Ctrl-C come at once, Ctrl-C only drops the text.
 terminal.type(b"at once\x03")
 assert len([m for m in saved(terminal) if m[0] == "user"]) == 5
 terminal.prompt()
@@ -335,7 +336,7 @@ assert [m[0] for m in conversation] == ["user", "assistant"] and conversation[1]
 terminal.say("/exit", "\n")
 terminal.end()
 
-# In a pipe, the signal ends the program after it has written its text.
+# If stdout is a pipe, Ctrl-C ends the program once it has written its text.
 child = subprocess.Popen([AIRRUN, "chat", STORY, "--chat-template", WORK / "story.jinja", "-p", "Once upon a time",
                           "--temp", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=ENVIRONMENT,
                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

@@ -2,23 +2,23 @@
 //
 // A shared object with the driver's name and the functions that CudaDriver.h
 // calls. When it is linked into a test, opening "libcuda.so.1" finds it; other
-// programs find it through LD_LIBRARY_PATH. The bytes of a module are those
-// that emulator::compileObject() returns. Such a test does not link AirEmulator
-// as well, because this library contains it.
+// programs find it through LD_LIBRARY_PATH. A module's bytes come from
+// emulator::compileObject(). A test that links this library does not link
+// AirEmulator, which this library contains.
 //
 // The fake driver is stricter than a real one:
-//   - nothing that is enqueued is done before a call that waits for it, and a
-//     copy from pinned memory reads its source only then;
+//   - nothing that is enqueued is done before a call that waits for it, so a
+//     copy from pinned memory reads its source only during that call;
 //   - new memory is filled with 0xff;
 //   - the bytes around an allocation must not change, and every address of a
 //     copy, and every argument of a kernel that is not null, must lie in an
 //     allocation;
-//   - unknown handles, calls without a current context, launches with other
+//   - unknown handles, calls without a current context, launches with more
 //     shared memory than was allowed, and launch attributes that the driver's
 //     version does not support in graphs are errors;
-//   - the threads of every other kernel run in reverse order;
-//   - in a dependent launch, what the previous kernel of the graph wrote is NaN
-//     until the kernel has waited for it.
+//   - the order of threads is reversed from one kernel to the next;
+//   - a dependent kernel of a graph sees NaN where the previous kernel wrote,
+//     until it has waited for that kernel.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H
@@ -34,10 +34,10 @@ struct FakeCuda {
   int capability = 90;       ///< compute capability: 10 * major + minor
   /// The bytes of device memory that can still be allocated.
   uint64_t freeBytes = uint64_t{64} << 20;
-  int failingAllocation = 0; ///< the n-th from now has no memory; 0: none
-  int failingKernel = 0;     ///< the n-th from now fails; 0: none
-  int initResult = 0;        ///< the CUresult of cuInit(), unless 0
-  int moduleResult = 0;      ///< the CUresult of loading a module, unless 0
+  int failingAllocation = 0; ///< the n-th allocation from now fails; 0: none
+  int failingKernel = 0;     ///< the n-th kernel from now fails; 0: none
+  int initResult = 0;        ///< if not 0, cuInit() returns it
+  int moduleResult = 0;      ///< if not 0, loading a module returns it
   /// Counts the allocations of device memory and of pinned memory.
   uint64_t allocations = 0;
 };

@@ -31,10 +31,10 @@ bool isGuard(const uint8_t *bytes, uint64_t count) {
                      [](uint8_t byte) { return byte == kGuard; });
 }
 
-/// Adds the words of `now` that differ from `before`.
+/// Appends to `changes` the words of `now` that differ from `before`.
 void addChanges(const std::vector<uint8_t> &before, uint8_t *now,
                 std::vector<std::span<uint8_t>> &changes) {
-  constexpr size_t kWord = 4; // Half of a float would not become NaN.
+  constexpr size_t kWord = 4; // a float becomes NaN only as a whole
   constexpr size_t kBlock = 256;
   for (size_t block = 0; block < before.size(); block += kBlock) {
     const size_t end = std::min(block + kBlock, before.size());
@@ -144,8 +144,8 @@ int Gpu::runKernel(const KernelCall &call) {
   if (call.dependent) {
     launch.dependent = written;
   }
-  // What this kernel writes is only known by comparison, and only needed by a
-  // kernel that may start before this one has ended.
+  // Only comparing the memory shows what this kernel writes. That is needed if
+  // the next kernel may start before this one has ended.
   std::map<uint64_t, std::vector<uint8_t>> before;
   if (call.hasDependent) {
     for (const auto &[start, allocation] : memory) {

@@ -54,14 +54,14 @@ struct KernelCall {
   uint32_t threads = 1;
   uint32_t sharedBytes = 0;
   bool dependent = false;
-  /// The next call of the same graph is dependent on this one.
+  /// Whether the next call of the same graph is dependent on this one.
   bool hasDependent = false;
   std::vector<uint64_t> arguments;
 };
 
 using Graph = std::vector<KernelCall>;
 
-/// Returns a CUresult. A result other than kOk ends the use of the GPU.
+/// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
 using Work = std::function<int()>;
 
 struct Stream {
@@ -73,28 +73,27 @@ struct Stream {
 
 struct Event {
   Stream *stream = nullptr; ///< null if never recorded
-  uint64_t position = 0;    ///< of the record among the stream's work
+  uint64_t position = 0;    ///< how many pieces of work precede it
   uint64_t microseconds = 0;
 };
 
 class Gpu {
 public:
-  /// Device memory, filled with 0xff. Null if no memory is left.
+  /// Allocates device memory, filled with 0xff. Returns null if none is left.
   uint8_t *allocate(uint64_t bytes);
-  /// False if `memory` is not what allocate() returned.
+  /// Returns false if `memory` is not what allocate() returned.
   bool free(uint64_t memory);
   bool contains(uint64_t address, uint64_t bytes) const;
 
-  /// Does the stream's work up to and including its first `count` pieces, or
-  /// all of it.
+  /// Does queued work until the stream has done `count` pieces in all, or all
+  /// of it.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
-  /// Does the work of all streams.
   int advanceAll();
   int runKernel(const KernelCall &call);
 
   /// The number of allocations, modules, streams, events and graphs.
   int64_t liveObjects() const;
-  /// Frees everything, as the end of a context does.
+  /// Frees everything, as destroying a CUDA context does.
   void reset();
 
   std::list<Module> modules;
@@ -104,7 +103,7 @@ public:
   std::list<Graph> graphExecutables;
   std::map<uint64_t, std::vector<uint8_t>> pinned; ///< by address
   bool isOpen = false;
-  int failure = kOk; ///< returned by every call after it happened
+  int failure = kOk; ///< if it is not kOk, every call returns it
   std::string failureText;
   uint64_t microseconds = 0;
 
@@ -118,7 +117,7 @@ private:
   bool guardsAreIntact() const;
 
   std::map<uint64_t, Allocation> memory; ///< by address
-  /// What the previous call wrote, if it has a dependent call.
+  /// What the previous kernel wrote, if the next one is dependent on it.
   std::vector<std::span<uint8_t>> written;
   bool reversed = false;
 };

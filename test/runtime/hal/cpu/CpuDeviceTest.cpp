@@ -56,8 +56,8 @@ void sumAll(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
             void *scratch) {
   auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
   auto *out = static_cast<uint64_t *>(dispatch->bindings[1]);
-  // The copy fills all of the thread's scratch, so the test would fail if
-  // threads shared it.
+  // Each thread fills all of its scratch, so sums are wrong if threads share
+  // it.
   auto *copy = static_cast<uint64_t *>(scratch);
   for (uint64_t tile = begin; tile < end; ++tile) {
     std::memcpy(copy, in, kTiles * sizeof(uint64_t));
@@ -110,8 +110,8 @@ void countTiles(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
   }
 }
 
-// The kernel has 7 row tiles, and 3 tiles of tokens for 20 tokens. Whichever
-// row tiles a part runs, it runs them for all tokens.
+// The kernel has 7 row tiles, and 3 tiles of tokens for 20 tokens. A part of a
+// step runs some of the row tiles, but always for all tokens.
 TEST_P(CpuDeviceOf, APartRunsItsRowTilesForAllTokens) {
   Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(GetParam());
   ASSERT_TRUE(device) << device.status().message();

@@ -175,7 +175,7 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   ASSERT_EQ(pthread_kill(worker, SIGUSR1), 0);
   ASSERT_TRUE(comesTrue([] { return isStopped.load(); }));
 
-  // A guard thread lets the stopped thread go on after a while, so that the
+  // Another thread lets the stopped thread go on after a while, so that the
   // test ends even if it fails.
   std::atomic<bool> isDone{false};
   std::atomic<bool> wasWaitedFor{false};
@@ -216,8 +216,8 @@ uint64_t hashOf(uint64_t value) {
   return value ^ value >> 31;
 }
 
-/// Adds hash(end) - hash(begin) to the sum, so ranges that make up [0, n) add
-/// up to hash(n) - hash(0).
+/// Adds hash(end) - hash(begin) to the sum. If the ranges cover [0, n) once,
+/// the sum is hash(n) - hash(0).
 void cover(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   auto &state = bound<Cover>(dispatch);
   state.sum += hashOf(end) - hashOf(begin);
@@ -240,8 +240,8 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
     // Chunks must shrink gradually, so that there are few of them, with one
     // call each. A range has fewer than 2^31 units, so stealing can halve it at
-    // most 31 times. A thread needs fewer than kChunkDivisor chunks to halve
-    // what is left of its range, which is also possible at most 31 times.
+    // most 31 times. Its thread can also halve it at most 31 times, and needs
+    // fewer than kChunkDivisor chunks each time.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;

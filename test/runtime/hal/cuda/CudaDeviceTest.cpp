@@ -15,8 +15,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// The bodies of the test's kernels, by name. Those of the conformance suite
-/// wait for the previous kernel, as every dependent kernel must.
+/// The bodies of the test's kernels, by name. addOne and sumAll wait for the
+/// previous kernel, as every dependent kernel must.
 const std::map<std::string, std::string> kBodies = {
     {"addOne", R"(
        const u32 i = 32 * ap_block_x() + ap_thread();
@@ -210,7 +210,7 @@ TEST_F(CudaDeviceTest, RefusesDispatchesThatNoGpuCanRun) {
   desc.scratchBytes = 64;
   EXPECT_THAT(device->addProgram({&desc, 1}).status().message(),
               HasSubstr("64 bytes of scratch"));
-  // Errors of a launch do not end the use of the device.
+  // After an error of a launch, the device can still be used.
   const Result<uint32_t> tooMany = add("addOne", {.gridX = 2, .threads = 2048});
   ASSERT_TRUE(tooMany.isOk()) << tooMany.status().message();
   const Status launched = device->run(*tooMany, 0, 1, batch);
@@ -236,8 +236,8 @@ TEST_F(CudaDeviceTest, KernelsMayUseAsMuchSharedMemoryAsTheyAskFor) {
   EXPECT_EQ(static_cast<const uint32_t *>(*out)[1], 7U);
 }
 
-// Pinned memory for views is allocated only until it suffices for all reads
-// between two runs, and graphs only at the first run of a range.
+// Pinned memory is allocated only until it suffices for all reads between two
+// runs, and a graph only when a range of dispatches runs first.
 TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
   create();
   const Result<uint32_t> program = add("addOne", {.gridX = 2, .threads = 32});
@@ -261,7 +261,7 @@ TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
   EXPECT_EQ(fakeCuda.allocations, allocations);
 }
 
-/// The kernels of these tests end the use of the GPU.
+/// These kernels leave the GPU unusable.
 class BrokenKernel : public CudaDeviceTest,
                      public testing::WithParamInterface<const char *> {};
 
@@ -335,8 +335,8 @@ Result<Chain> addChain(Device &device, std::string_view second) {
   return chain;
 }
 
-// The result is right only if the second kernel waits for the first. On a GPU
-// or with a driver that cannot start it early, it need not wait.
+// If the GPU and its driver let the second kernel start early, the result is
+// right only if this kernel waits for the first.
 TEST_F(CudaDeviceTest, DependentKernelsMayStartEarlyWhereTheDriverAllowsIt) {
   for (const auto &[version, capability, name, expected] :
        {std::tuple{13000, 90, "sumAll", 64U},

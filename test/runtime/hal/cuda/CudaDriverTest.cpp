@@ -49,8 +49,8 @@ TEST(CudaDevice, AMachineWithoutADriverIsSaidToHaveNone) {
   EXPECT_EQ(status.message().find("libcuda.so.1 cannot be opened"), 0U);
 }
 
-// Programs such as airrun do not link the fake driver either. Its kernels find
-// the emulator in it nevertheless.
+// Like airrun, this test opens the fake driver at run time. Kernels must then
+// find the emulator that the driver contains.
 TEST(CudaDeviceAfterwards, ADriverMayBeOpenedAtRunTime) {
   ASSERT_TRUE(DynamicLibrary::open(AIR_FAKE_CUDA).isOpen());
   const Result<std::unique_ptr<CudaDevice>> device =

@@ -37,7 +37,7 @@ std::string stripped(const std::string &text) {
              : text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
-/// Notations that are not supported.
+/// Templates with notations that are not supported.
 const std::set<std::string> kOthers = {
     "MiniMax-M3.jinja",
     "Kimi-K3.jinja",
@@ -67,7 +67,7 @@ jinja::Rendered promptOf(const std::string &source, const Json &each) {
   Result<jinja::Value> variables = templateVariables(data, conversation);
   Result<jinja::Rendered> rendered =
       parsed->render(*variables, jinja::Date{2024, 7, 26});
-  // Some templates need tools. They open no reasoning.
+  // Some templates cannot be rendered without tools; they begin no reasoning.
   return rendered.isOk() ? *rendered : jinja::Rendered();
 }
 
@@ -97,20 +97,20 @@ TEST(AnswerCasesTest, AsPublished) {
     const std::string answer = each["answer"];
     const AnswerMessage got = parseEveryWay(syntax, schemas, open, answer);
     if (!each["splits_reasoning"] && !got.reasoning.empty()) {
-      // The case wants the reasoning as a part of the answer.
+      // llama.cpp treats the reasoning of this case as a part of the answer.
       continue;
     }
     if (answer.find("to=container.exec") != std::string::npos ||
         answer.find("to=python") != std::string::npos) {
-      // The arguments are no JSON. llama.cpp drops such a call, which is text
-      // here.
+      // The arguments are no JSON. llama.cpp drops such a call; here it is
+      // text.
       EXPECT_TRUE(got.content.ends_with(answer.substr(answer.rfind("to="))));
       continue;
     }
     ++compared;
     const std::string place =
         name + " (" + syntax.family->name + "): " + answer;
-    // The text that begins the reasoning of Apriel is a mark here.
+    // For this parser, the words that begin Apriel's reasoning are a mark.
     std::string reasoning = each["reasoning"];
     if (const std::string mark = "Here are my reasoning steps:\n";
         reasoning.starts_with(mark)) {

@@ -25,7 +25,7 @@ Json samples() {
   return Json::parse(file);
 }
 
-/// The family with this name, and all marks of reasoning.
+/// The syntax of this family, with all marks of reasoning.
 AnswerSyntax syntaxNamed(const std::string &family) {
   std::string source =
       "</seed:think>[/THINK]<|END_THINKING|><|inner_suffix|><channel|>";
@@ -41,7 +41,7 @@ AnswerSyntax syntaxNamed(const std::string &family) {
   return syntax;
 }
 
-// Each sample is cut at every byte.
+// Each sample is parsed whole and cut at every byte.
 TEST(AnswerParserTest, Samples) {
   const Json file = samples();
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -131,8 +131,8 @@ TEST(AnswerParserTest, WithoutToolsACallIsText) {
   }
 }
 
-// What has been reported of a call cannot be taken back, so an event says that
-// it is none.
+// A reported part of a call cannot be taken back, so an event says that it was
+// no call.
 TEST(AnswerParserTest, ABrokenCallIsReported) {
   const AnswerSyntax syntax = syntaxNamed("hermes");
   const ToolSchemas none;
@@ -153,7 +153,7 @@ TEST(AnswerParserTest, OnlyTheTemplateOpensReasoning) {
   EXPECT_EQ(openReasoning(syntax, "", {}), nullptr);
 }
 
-// RFC 8259; the examples are those of its sections 3 to 8.
+// The rules are those of RFC 8259, sections 3 to 8.
 TEST(JsonScannerTest, AcceptsAndRefuses) {
   for (const char *good :
        {"{}", " [ ] ", "0", "-0.5e+3", "1E400", "\"\\u00e9\\n\"", "null",

@@ -48,7 +48,7 @@ TEST(MarkTokensTest, ControlTokensThatOccurInMarks) {
 TEST(TurnEndTest, AControlTokenBehindTheAnswer) {
   EXPECT_EQ(endOf(turns("{{ m.role }}: {{ m.content }}<sep>")), "<sep>");
   EXPECT_EQ(endOf(turns("{{ m.content }}\n<sep>!")), "<sep>!");
-  // The next message may begin with it.
+  // The token may also stand before the next message.
   EXPECT_EQ(endOf(turns("<sep>{{ m.content }}")), "<sep>");
 }
 
@@ -57,9 +57,9 @@ TEST(TurnEndTest, NothingElseEndsATurn) {
   EXPECT_EQ(endOf(turns("{{ m.content }}.<sep>")), "");
   EXPECT_EQ(endOf("{{ messages[0].content }}<sep>"), "");
   EXPECT_EQ(endOf("{{ raise_exception('no') }}"), "");
-  // A known piece is no end if the vocabulary gives it another meaning.
+  // Only the vocabulary says whether a known piece such as <|end|> ends a text.
   EXPECT_EQ(endOf(turns("{{ m.content }}<|end|>")), "");
-  // A mark of the answer is no end.
+  // A mark of the answer's notation does not end a turn.
   EXPECT_EQ(
       endOf(turns("{{ m.content }}<|START_RESPONSE|>") + "<|START_ACTION|>"),
       "");
