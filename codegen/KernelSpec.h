@@ -214,7 +214,7 @@ struct ActivationBlock {
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
-inline constexpr int64_t kGridSteps = 4; ///< I8Grid scales in [2^n, 2^(n+1))
+inline constexpr int64_t kGridSteps = 4; ///< I8Grid scales per power of two
 /// A scale of I8Grid is on the grid if its exponent lies in [kGridBaseExponent,
 /// kGridBaseExponent + kGridExponents).
 inline constexpr int kGridBaseExponent = -64;
@@ -223,9 +223,9 @@ inline constexpr int64_t kGridExponents = 108;
 /// 2^22, such as the int8 dot product of one block with its bias,
 /// kConversionBits + i are the bits of the float 1.5 * 2^23 + i.
 inline constexpr int32_t kConversionBits = 0x4B400000;
-/// kGridConversionBits are the bits of the float 1.5 * 2^(23 -
-/// kConversionShift). ActivationTile::conversions holds them for scales with
-/// the exponent kGridBaseExponent.
+/// For scales with the exponent kGridBaseExponent, ActivationTile::conversions
+/// holds kGridConversionBits, which are the bits of the float 1.5 * 2^(23 -
+/// kConversionShift).
 inline constexpr int kConversionShift = 40;
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);

@@ -140,11 +140,10 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Whether attention should prefetch into L2. Attention gains more from
-/// prefetches than the measured streams of bursts of loads do: it has more
-/// arithmetic between its loads, so fewer loads are in flight. It therefore
-/// prefetches unless such streams are clearly slower with prefetches than
-/// without.
+/// Whether attention should prefetch into L2. The profile has the speed of
+/// streams that read in bursts of loads. Attention gains more from prefetches
+/// than these streams: arithmetic separates its loads, so fewer are in flight.
+/// It therefore prefetches unless prefetches clearly slow the streams down.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

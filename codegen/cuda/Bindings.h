@@ -1,7 +1,7 @@
 //===- Bindings.h - the arguments of a kernel that vary ---------*- C++ -*-===//
 //
-// Private to codegen/cuda. Functions of a kernel's text get the arguments that
-// only some variants of the kernel have as the members of a struct More.
+// Private to codegen/cuda. Some arguments exist only in some variants of a
+// kernel. The kernel passes them to its functions in a struct More.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_BINDINGS_H
@@ -16,11 +16,11 @@ struct Binding {
   bool used; ///< whether the kernel has the argument
 };
 
-/// Returns the text of struct More, which holds `bindings`, and of two macros:
-/// the kernel's parameters for them, and the initialiser of More.
+/// Returns the text of struct More, whose members are `bindings`, and of macros
+/// for the kernel's parameters and for the initialiser of More.
 std::string bindingsText(const std::vector<Binding> &bindings);
 
-/// Appends the names of the used bindings to those of the kernel.
+/// Appends the names of the used bindings to kernel.bindings.
 void addBindings(CudaKernel &kernel, const std::vector<Binding> &bindings);
 
 } // namespace air::codegen::cuda

@@ -205,8 +205,8 @@ AP_DEVICE u32 bfloatOfFloat(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-// Rounds 8 activations to two bytes each. Returns the sum of the rounded
-// numbers.
+// roundActivations() rounds 8 activations to `high`, and the remainders of split
+// activations to `low`. It returns the sum of the float16 numbers in `high`.
 struct Rounded { u32 high[4], low[4]; };
 AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
   rounded = {};
@@ -235,8 +235,8 @@ AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
   const u32 (&high)[4] = rounded.high;
   const u32 (&low)[4] = rounded.low;
   if (kCoreMatrices) {
-    // Of the 8 k of a core matrix, lane 4g+t has 2t and 2t+1. The columns of a
-    // lane are in two core matrices after one another.
+    // A core matrix has 8 k, of which lane 4g+t has 2t and 2t+1. Each further
+    // pair of columns of a lane is in the next core matrix.
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
       const u32 matrix = kHalves ? at % 4 / 2 * 2 + i % 2 : i;
@@ -262,7 +262,8 @@ AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
   }
 }
 
-// Adds up the lanes' sums of 8 activations to those of kSumColumns.
+// Each lane has a sum of 8 activations. Adds the sums of neighbouring lanes, and
+// returns sums of kSumColumns activations.
 AP_DEVICE float sumOfColumns(float sum) {
   sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 1));
   if (kSumColumns == 32) {

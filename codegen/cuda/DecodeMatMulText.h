@@ -34,10 +34,10 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens);
 
 /// Returns the text of the constants that describe activations in this form:
-/// kHalves, kSplitActivations, kBfloat, kEvenFactor, kOddFactor, those of the
-/// sums (kSum...) for `tokens` tokens, kBlockStride, and kCoreMatrices. The
-/// latter says that the 32 columns of a block are stored as four core matrices
-/// of wgmma, two for each of two multiplications.
+/// kHalves, kSplitActivations, kBfloat, kEvenFactor, kOddFactor, kSum... for
+/// the sums of `tokens` tokens, kBlockStride, and kCoreMatrices. If
+/// kCoreMatrices is set, the 32 columns of a block are stored as four core
+/// matrices of wgmma, two for each of two multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 
@@ -47,9 +47,8 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// how many groups of 8 tokens), kLazy (whether weights stay in shared memory
 /// until they are multiplied), kGroupStride and kBlockStride (the bytes from
 /// a lane's activations of one group, or of one block of 32 columns, to the
-/// next), and kXLow (those from the activations to their remainders). With
-/// `wgmma`, four warps multiply together, and activations are as
-/// kCoreMatrices describes them.
+/// next), and kXLow (the bytes from activations to their remainders). With
+/// `wgmma`, four warps multiply together, and kCoreMatrices must be set.
 std::string unitText(DType dtype, bool wgmma = false);
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads

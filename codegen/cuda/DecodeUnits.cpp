@@ -14,8 +14,8 @@ constexpr float kSubnormal = 0x1p-24F;
 //   Unit, loadUnit  a lane's part of a T16 unit
 //   blockOf         the A operands of the 32 columns of block i of a unit, and
 //                   the factors for the sums of rows g and g+8
-//   minimaOf        where activations are summed as halves, the minima of a
-//                   unit in the same form
+//   minimaOf        the minima of a unit as operands and factors, if
+//                   kSumsAsHalves is set
 //   kScaled         whether the factors are used
 //   kNibbles        whether odd blocks have their codes in high nibbles, so
 //                   that they are multiplied as 16 times their value
@@ -214,7 +214,7 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
 }
 )";
 
-// The same with wgmma, by a warpgroup whose warps have a tile of 16 rows each.
+// multiplyUnits with wgmma. Each warp of a warpgroup has one tile of 16 rows.
 constexpr const char *kWgmmaMultiply = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
                              const u8 *entries) {
@@ -533,8 +533,8 @@ AP_DEVICE Half halfOf(const Unit &unit, u32 i, u32 f) {
 constexpr const char *kQ6_KWarps = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
-  // With a single accumulator, its sums are multiplied by d once for the whole
-  // unit. Otherwise d is a factor of the scales, which saves registers.
+  // The unit's scale `d` multiplies the sums of the whole unit if there is only
+  // one accumulator. Otherwise it multiplies the scales, to save registers.
   constexpr bool kLate = kRowTiles * kTokenGroups == 1;
   float late[2][4] = {};
   float d[kRowTiles][2];
@@ -642,8 +642,9 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
-/// The bytes of the sums of one group of columns, if they are float32. Several
-/// tokens have a float for each row and column of a lane's accumulator.
+/// The bytes of the float32 sums of one group of columns, with which the
+/// accumulators begin. Lane 4g+t reads four floats, which depend on t if there
+/// are several tokens.
 constexpr uint32_t sumEntryBytes(uint32_t tokens) {
   return tokens == 1 ? 16 : 64;
 }

@@ -58,14 +58,14 @@ AP_DEVICE void stageQueries(u8 *shared, const float *q, u32 firstToken, u32 rows
 // The state of a warp's softmax. Lane 4g+t has rows g and g+8, and elements 2t
 // and 2t+1 of every 8.
 struct Softmax {
-  float largest[2]; // of the scores
-  float sum[2];     // of the weights 2^(score - largest); a part per lane
+  float largest[2]; // the largest score of each row
+  float sum[2];     // this lane's part of the sum of 2^(score - largest)
   float o[2 * kSteps][4];
 };
 
-// Adds the positions of a slot, which begin at firstPosition. Unless they are
-// `whole`, some of them are beyond a row's last position `last` or beyond the
-// sequence's `length`.
+// Adds the positions of a slot, the first of which is firstPosition. If `whole`
+// is set, every row attends to all of them. Otherwise, a row attends only to
+// positions up to its `last` and below `length`.
 template <bool whole>
 AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
                             u32 firstPosition, const u32 (&last)[2], u32 length, u32 lane) {
@@ -125,7 +125,7 @@ AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
   const u8 *values = slot + kPositions * kPaddedDim * 2;
 #pragma unroll
   for (u32 i = 0; i < kPositions / 16; ++i) {
-    // The weights are where the next mma needs them.
+    // Each lane already holds the weights that the next mma needs from it.
     u32 high[4], low[4];
 #pragma unroll
     for (u32 j = 0; j < 4; ++j) {

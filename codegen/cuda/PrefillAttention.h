@@ -6,14 +6,13 @@
 // consecutive tokens of one sequence.
 //
 // A thread block computes the heads that share a KV head, for one tile. Its
-// queries are the rows of the mma: row r is that of token r / group and head
+// queries are the rows of the mma: row r belongs to token r / group and head
 // r % group, where `group` is the number of heads. A warp has 16 rows. The
 // block copies the keys and values of some positions at a time to slots in
 // shared memory, and each warp multiplies its rows by them with an online
 // softmax whose weights stay in registers (Dao, "FlashAttention-2", 2023). The
-// order of a page suits this without a transposition: in the product with the
-// keys, positions are the columns of the mma, and in that with the values,
-// elements are.
+// order of a page suits both products without a transposition: the columns of
+// the mma are positions for the keys, and elements for the values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLATTENTION_H

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char *kText = R"(
 // Copies one unit of columns of this block's weights and activations to a slot.
-// Tiles and groups beyond the last one repeat it.
+// In place of tiles and groups beyond the last one, copies the last one again.
 AP_DEVICE void fetchUnit(u8 *slot, const u8 *weights, const u8 *operands, u32 firstTile,
                          u32 firstGroup, u32 groups, u32 unit, u32 warp, u32 lane) {
   for (u32 i = warp; i < kBlockTiles; i += kWarps) {
@@ -93,7 +93,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
                   chunk + kChunkSums + (kSumsAsHalves ? g * 32 + t * 8 : t * 16));
     slot = slot + 1 == kStages ? 0 : slot + 1;
   }
-  // The number is read once more, because the loop needs all registers.
+  // The count is read again: the loop left no register in which to keep it.
   const u32 end = ap_stream4(tokenCount);
 #pragma unroll
   for (u32 group = 0; group < kTokenGroups; ++group) {

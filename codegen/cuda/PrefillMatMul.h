@@ -24,7 +24,7 @@
 //     by 8 columns that two multiplications read;
 //   - if activations are sums of two numbers, the same for the second numbers;
 //   - the sums of the activations that the dtype's zero points or minima need.
-// Columns beyond the matrix are 0, and tokens beyond the last one repeat it.
+// Columns beyond the matrix are 0, and tokens beyond the last are copies of it.
 // A separate array, "scales", has a factor for each token, which undoes the
 // power of two in the results.
 //
@@ -36,15 +36,14 @@
 
 namespace air::codegen::cuda {
 
-/// The largest number of tokens of a prefill kernel.
 inline constexpr uint32_t kMaxPrefillTokens = 1U << 16;
 
 struct PrefillInput {
-  DType dtype = DType::Q4_K;              ///< of the matrix that is multiplied
+  DType dtype = DType::Q4_K;              ///< of the weights
   uint32_t columns = 0;                   ///< as in DecodeMatMul
   uint32_t maxTokens = 0;                 ///< 1 to kMaxPrefillTokens
   MatMulInput input = MatMulInput::Float; ///< any but Half
-  float epsilon = 0;                      ///< of RmsNorm and LayerNorm
+  float epsilon = 0;                      ///< used by RmsNorm and LayerNorm
   bool splitActivations = false;          ///< as in DecodeMatMul
   bool wgmma = false;                     ///< as in PrefillMatMul
   bool dependentLaunch = false;           ///< as in DecodeMatMul
@@ -71,9 +70,9 @@ Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
 /// tokenWarps warps.
 struct PrefillTiling {
   uint32_t rowWarps = 4;    ///< warps along the rows of a block
-  uint32_t rowTiles = 2;    ///< tiles of 16 rows of a warp
+  uint32_t rowTiles = 2;    ///< tiles of 16 rows per warp
   uint32_t tokenWarps = 1;  ///< warps along the tokens of a block
-  uint32_t tokenGroups = 4; ///< groups of 8 tokens of a warp
+  uint32_t tokenGroups = 4; ///< groups of 8 tokens per warp
   uint32_t stages = 2;      ///< slots, each for one unit of columns
 };
 
@@ -83,8 +82,8 @@ struct PrefillMatMul {
   uint32_t columns = 0;   ///< as in DecodeMatMul
   uint32_t maxTokens = 0; ///< 1 to kMaxPrefillTokens
   bool splitActivations = false;
-  /// Whether warpgroups of four warps multiply with wgmma (sm_90a). This takes
-  /// the activations in another order. A warp then has one tile of rows,
+  /// Whether warpgroups of four warps multiply with wgmma (sm_90a), which needs
+  /// the activations in another order. If so, a warp has one tile of rows,
   /// rowWarps is a multiple of 4, and tokenGroups is a power of two.
   bool wgmma = false;
   MatMulOutput output = MatMulOutput::Store; ///< any but Heads

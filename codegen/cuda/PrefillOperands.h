@@ -16,9 +16,9 @@ struct PrefillOperands {
   T16Unit unit;
   ActivationForm form;
   bool wgmma;
-  uint32_t units;      ///< units of a tile of rows
-  uint32_t lowOffset;  ///< of the second numbers, within a chunk
-  uint32_t sumOffset;  ///< of the sums, within a chunk
+  uint32_t units;      ///< units per tile of rows
+  uint32_t lowOffset;  ///< where the second numbers begin in a chunk
+  uint32_t sumOffset;  ///< where the sums begin in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
 };
 

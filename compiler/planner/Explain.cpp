@@ -101,8 +101,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Plans exist only for machines without a GPU. With this time, the
-      // prediction here is the same as the one in the plan.
+      // Plans exist only for machines without a GPU. For such a machine,
+      // cpuSecondsAlone makes this prediction equal to the one in the plan.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);

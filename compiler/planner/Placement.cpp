@@ -100,9 +100,9 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // If the weights exceed the room only slightly, a ring of the preferred
-    // size that a pass fills twice makes the pass stream more than necessary. A
-    // smaller ring that a pass fills twice leaves more weights in RAM.
+    // If the weights exceed the room only slightly, a pass would have to stream
+    // more than necessary to fill a ring of the preferred size twice. A smaller
+    // ring leaves more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {

@@ -253,7 +253,7 @@ private:
     return total + 2 * largest + 2 * static_cast<double>(kReadAhead);
   }
 
-  /// Adds rows for where class `i` may lie and for the size of the ring.
+  /// Adds the constraints on where class `i` may lie, and on the ring's size.
   void boundRing(size_t i) {
     const WeightClass &weights = problem.classes[i];
     if (weights.isPinned || combination.streams == Streams::Nothing ||

@@ -17,9 +17,9 @@ Result<ModelNeeds> measureNeeds(mlir::ModuleOp module,
                                 const MachineProfile &profile,
                                 uint64_t vocabularyBytes);
 
-/// A high estimate of the size of a plan's kernels. Those of Q4_K_M models of 8
-/// to 405 billion parameters take 0.4 MiB on targets with AVX-512, and 0.7 MiB
-/// on those with AVX2. A model with more dtypes has more kernels.
+/// A high estimate of the size of a plan's kernels. Q4_K_M models of 8 to 405
+/// billion parameters have 0.4 MiB of kernels with AVX-512, and 0.7 MiB with
+/// AVX2. A model with more dtypes has more kernels.
 inline constexpr uint64_t kKernelBytes = uint64_t{2} << 20;
 
 } // namespace air::compiler

@@ -105,10 +105,10 @@ inline constexpr double kExposedShare = 0.75;
 /// alone takes `arithmetic`, all in the same unit.
 double overlappedTime(double reading, double arithmetic);
 
-/// The disk reads weights of the next steps while the cores compute, but it
-/// writes to the memory from which they read, and its requests take some of
-/// their time. This is the share of the shorter of the two times that is not
-/// hidden. It is fitted to eight decode passes of whole models on two cores of
+/// The disk and the cores work at the same time, but the disk writes to the
+/// memory from which the cores read, and its requests take some of their time.
+/// This share of the shorter of the two times is therefore added to the longer
+/// one. It is fitted to eight decode passes of whole models on two cores of
 /// Emerald Rapids; passTime() predicts them within 5 % (docs/streaming.md).
 inline constexpr double kDiskInterference = 0.2;
 

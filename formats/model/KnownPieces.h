@@ -20,8 +20,8 @@ namespace air {
 /// does not have this form.
 std::optional<uint8_t> byteOfPiece(std::string_view piece);
 
-/// Whether markEndPieces() knows the piece. If so, it has used the whole
-/// vocabulary to decide whether the piece ends generation.
+/// Whether the piece is known to end a turn, a message or a text. In a given
+/// vocabulary, markEndPieces() decides whether it ends generation.
 bool isKnownEndPiece(std::string_view piece);
 
 /// Turns the pieces of an SPM vocabulary that are named like bytes but have the

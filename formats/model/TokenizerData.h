@@ -71,7 +71,7 @@ namespace match_flags {
 inline constexpr uint8_t kStripLeft = 1;  ///< drop white space before the token
 inline constexpr uint8_t kStripRight = 2; ///< drop white space after the token
 inline constexpr uint8_t kSingleWord = 4; ///< match only as a whole word
-/// The token is searched for in normalised text, after those without this flag.
+/// Search for the token in normalised text, after all tokens without this flag.
 inline constexpr uint8_t kNormalized = 8;
 inline constexpr uint8_t kAll = 15;
 } // namespace match_flags

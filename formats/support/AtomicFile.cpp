@@ -233,8 +233,8 @@ Status AtomicFile::openNamed() {
       }
       continue;
     }
-    // Before flock(), another process may have locked or removed the new file
-    // as a leftover.
+    // Before flock(), another process may have taken the new file for a
+    // leftover, and locked or removed it.
     struct stat facts{};
     if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
         (fstat(descriptor, &facts) == 0 && facts.st_nlink == 0)) {

@@ -23,9 +23,9 @@ constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 /// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
-/// Returns an expression that splits text as the tokenizers library splits it
-/// with `regex` and `behavior`: into its matches and the text between them.
-/// "Removed" has none.
+/// Returns an expression that splits text into its matches and the text between
+/// them, as the tokenizers library does with `regex` and `behavior`. Returns
+/// nothing for "Removed".
 std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
@@ -278,7 +278,7 @@ private:
                                   "and not both");
     }
     if (replacesSpaces && text == " " && !inverts) {
-      return Status::ok(); // Gemma: no space is left to split at.
+      return Status::ok(); // No space is left to split at (Gemma).
     }
     if (regex.empty()) {
       regex = literal(text);

@@ -127,7 +127,7 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
-  std::vector<SequenceId> sequences; ///< `sequence`, once per token of a run
+  std::vector<SequenceId> sequences; ///< `sequence` for each token of a run
   uint64_t promptDone = 0;
   uint64_t promptReused = 0;
   uint64_t emitted = 0;

@@ -53,9 +53,9 @@ struct BpeEncoder::KnownWord {
 struct BpeEncoder::Scratch {
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
-  /// mergeShort(): the merge of each symbol with its right neighbour.
+  /// In mergeShort(), the merge of each symbol with its right neighbour.
   std::vector<PairTable::Merge> merges;
-  std::vector<int32_t> ranks; ///< theirs, so that they are compared quickly
+  std::vector<int32_t> ranks; ///< the ranks of `merges`, quick to compare
   /// Empty for short texts, in which few words occur again.
   std::vector<KnownWord> known;
 };
@@ -64,8 +64,8 @@ namespace {
 
 /// The number of entries of the table of KnownWord, which takes 256 KiB.
 constexpr size_t kKnownWords = 4096;
-/// In words of at most so many symbols, looking through all pairs takes less
-/// time than a heap.
+/// In words of at most this number of symbols, looking through all pairs takes
+/// less time than a heap.
 constexpr size_t kShortWord = 128;
 constexpr int32_t kNoRank = INT32_MAX;
 /// The table is used only for texts of at least this number of bytes.

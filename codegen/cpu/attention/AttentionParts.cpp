@@ -75,8 +75,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       lanes(isa.vectorBytes / 4), ranges(static_cast<int64_t>(spec.ranges)),
       tokensPerTile(spec.mClass == MClass::Large ? 8 : 1),
       blockTokens(blockTokensOf(spec.mClass, group)),
-      // kRowsTogether accumulators of rowLanes floats each take half of the
-      // vector registers.
+      // The kRowsTogether accumulators have rowLanes floats each, and take half
+      // of the vector registers together.
       rowLanes(isa.vectorBytes == 64 ? 64 : 16),
       prefetches(isa.prefetchesStreams) {
   // The accumulators of a register tile, panelRows times panelColumns floats,
@@ -179,9 +179,8 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // A head's output has as many elements as its V has per token, so vectors
-    // in both are aligned to the same number of elements. valueAlignment() is
-    // in bytes of V, but elements of the output have 4 bytes.
+    // Vectors of a head's output and of its V are aligned to the same number
+    // of elements. An element of the output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

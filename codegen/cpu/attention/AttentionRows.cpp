@@ -45,8 +45,8 @@ private:
   struct Rows {
     Value first; // the set's first row, counted from the start of the run
     int64_t count = 0;
-    // The `sets` sets of a token share the work of prefetching, and `set` is
-    // the index of this one. If `sets` is 0, it prefetches nothing.
+    // The index of this set among the `sets` sets of a token, which share the
+    // work of prefetching. If `sets` is 0, nothing is prefetched.
     int64_t set = 0;
     int64_t sets = 1;
     bool isFirst() const { return set == 0 && sets != 0; }
@@ -219,10 +219,10 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 }
 
 // The first loop over `half`, the K or the V of a page, calls this function
-// before it loads the first `loaded` of the `rowBytes` bytes of row `row`. If
-// shape.prefetches is false, prefetches the rest of the row into L1. If it is
-// true, prefetches the `rowBytes` bytes that begin nearBytes after the start of
-// the row, as if `next` followed `half`. In both cases, cache lines are first
+// before it loads the first `loaded` bytes of row `row`. If shape.prefetches is
+// false, this prefetches the rest of the row into L1. Otherwise, it prefetches
+// as many bytes as a row has, beginning nearBytes after the start of the row,
+// as if `next` followed `half`. In both cases, cache lines are first
 // requested in the order of their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
                             int64_t loaded) {

@@ -157,9 +157,9 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
           for (int64_t i = 0; i < 4; ++i) {
             Value low =
                 b.andBits(b.shiftRight(lows[i], 2 * plane), everyByte(3));
-            // 4 is subtracted from an element if its bit in "hmask" is clear.
-            // Here, the bias subtracts 4 from every element, and bit 2 of the
-            // field, a copy of that bit, adds 4 again if it is set.
+            // An element is reduced by 4 if its bit in "hmask" is clear. Here,
+            // the bias reduces every element by 4. The bit from "hmask" becomes
+            // bit 2 of the field, which adds 4 if it is set.
             Value top = plane < 2 ? b.shiftLeft(highs[i], 2 - plane)
                                   : b.shiftRight(highs[i], plane - 2);
             Value q = b.orBits(low, b.andBits(top, everyByte(4)));

@@ -55,8 +55,8 @@ private:
   /// order of its fields.
   enum class Field : uint8_t { Scale, BiasSums, Sums };
 
-  /// The open group lies in one block of columns. Returns the address of byte
-  /// `byte` of that block of the activations, whose first block is at `start`.
+  /// Returns the address of byte `byte` of the block of activations for the
+  /// open group's columns. The first block of activations is at `start`.
   Value blockAt(Value start, int64_t byte);
   /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
   /// for the low halves of I8x2, and otherwise 0.

@@ -41,9 +41,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
     layout.columns /= 2;
   }
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // In I8, the product of a short scale and 1.5 * 2^23 must be exact. It is for
-  // scales that are float16 or eight-bit numbers (NVFP4), but it overflows for
-  // the largest scales of MXFP4, up to 2^126.
+  // In I8, a scale counts as short if its product with 1.5 * 2^23 is exact.
+  // This holds for float16 and for the scales of NVFP4, but the largest scales
+  // of MXFP4 make the product overflow.
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }

@@ -101,8 +101,8 @@ struct TokenScales {
   /// offset of a field that has one number per token yields the address of the
   /// token's number in this field.
   mlir::Value once;
-  /// `once` plus the byte offset that the numbers for the scale group's columns
-  /// have in biasSums, and equally in scaledSums.
+  /// `once` plus the byte offset of the scale group's columns in biasSums. In
+  /// scaledSums, their offset is the same.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

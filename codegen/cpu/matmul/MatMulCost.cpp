@@ -97,9 +97,8 @@ Operations operationsOf(DType dtype) {
 /// The number of tokens for which affordsBf16() compares formats.
 constexpr uint64_t kManyTokens = 128;
 
-/// The operations that scale a token's sums, for each scale of a block. The
-/// numbers in kOperations include them for one token. Each further token adds
-/// this number.
+/// The number of operations per scale of a block that it takes to scale the
+/// sums of a token. kOperations includes those of the first token only.
 constexpr double kTokenOperations = 5;
 
 /// The kinds of streams whose rates limit the rate at which a kernel reads

@@ -14,8 +14,8 @@
 namespace air::codegen {
 namespace {
 
-/// The default number of tokens per tile in large-M kernels. If so many tokens
-/// share a panel, loading and decoding its weights costs little per token.
+/// The default number of tokens per tile in large-M kernels. If this many share
+/// a panel, loading and decoding its weights costs little per token.
 constexpr uint64_t kTileTokens = 128;
 /// The number of tokens that the cost model assumes for large M. A pass over a
 /// long prompt has about as many.

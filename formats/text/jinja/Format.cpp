@@ -169,7 +169,7 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // Python would convert the text, because the format is marked as HTML.
+    // Python converts texts to numbers if the format is marked as HTML.
     return in.fail(std::string("%") + spec.type +
                        " needs a number, not a text; use "
                        "the filter 'int' or 'float'",

@@ -45,8 +45,8 @@ void RegexMatcher::setWindow(size_t begin, size_t end) {
   releasePagesBefore(begin);
   windowBegin = begin;
   windowEnd = end;
-  // In the previous window, the text ended here. What failed at this position
-  // because of that end may match now.
+  // The previous window ended at `begin`. Instructions that failed there
+  // because of this may match now.
   if (pageOf[begin / kPagePositions] != kNoPage) {
     for (uint32_t memo = 0; memo < program->memos; ++memo) {
       unmark(memo, begin);
@@ -201,7 +201,7 @@ bool RegexMatcher::mayBeginWith(char c, int next) const {
   const auto has = [&](const RegexInstruction &in, size_t character) {
     return program->rows[in.row].byClass[classes[character]] != 0;
   };
-  // Instructions to visit, each with how many of the two characters precede it.
+  // Instructions to visit, each with the number of characters matched before.
   std::vector<std::pair<uint32_t, size_t>> open;
   std::vector<bool> seen(program->code.size() * 2);
   const auto enter = [&](uint32_t pc, size_t consumed) {

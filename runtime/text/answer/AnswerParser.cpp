@@ -241,7 +241,7 @@ void AnswerParser::onMark(const ActiveMark &mark) {
 
 bool AnswerParser::mayBeginBareCall(char c) const {
   if (state == State::AfterCall) {
-    // After a call, another JSON object is another call.
+    // A JSON object that follows a call is another call.
     return c == '{' && (isBare || family.style == CallStyle::Json);
   }
   return c == '{' && syntax.hasTools && family.hasBareCalls && isAtStart &&

@@ -89,7 +89,7 @@ void GrammarMatcher::prepareTrie() {
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
   // Follows the most common class through states whose absorption is not known.
-  // Longer chains are not needed: few subtrees are higher than this.
+  // Longer chains are not needed, because few subtrees have that many levels.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   State at = state;

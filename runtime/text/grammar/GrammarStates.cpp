@@ -162,8 +162,8 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
 }
 
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // Follows all ends of rules, and skips rules that may be empty. The loop also
-  // visits the items that it appends.
+  // Returns from rules that have ended, and skips rules that may be empty. The
+  // loop also visits the items that it appends.
   std::vector<Item> seen = items;
   std::ranges::sort(seen);
   auto add = [&](Item item) {

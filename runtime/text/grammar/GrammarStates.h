@@ -36,7 +36,7 @@ public:
     /// The most nodes in one set.
     size_t setSize = 4096;
     /// If the states take more bytes than this, those that are not needed are
-    /// forgotten. The others may take at most half of it.
+    /// forgotten. The others may take at most half of this number.
     size_t bytes = size_t{64} << 20;
   };
 

@@ -57,7 +57,7 @@ private:
   const SchemaDocument &document;
   GrammarBuilder builder;
   SchemaStrings strings;
-  /// For each list of schemas that must all hold: its rule.
+  /// The rule for each list of schemas that must all hold.
   std::map<SchemaList, uint32_t> rules;
   std::vector<std::pair<uint32_t, SchemaList>> open; ///< rules to be defined
   std::optional<GrammarSymbol> spaceSymbol;

@@ -127,8 +127,8 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
   const reference::Doubles expected =
       reference::ropeAngles(frequencies, positions, 1.25);
   for (size_t i = 0; i < expected.size(); ++i) {
-    // The first term bounds the rounding to float32 of a number below 2, the
-    // second the error of an angle of up to 2^22 in double precision.
+    // The first term bounds the rounding of a number below 2 to float32. The
+    // second bounds the error of an angle of up to 2^22 in double precision.
     EXPECT_NEAR(double{angles[i]}, expected[i], 0x1p-24 + 0x1p-30) << i;
   }
   const auto x = emulator::valuesOf<float>(buffers.at("x"));

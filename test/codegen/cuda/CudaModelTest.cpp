@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Inputs, TinyModel,
 class TinyPrompt : public ::testing::TestWithParam<const char *> {};
 
 // The prompts of two sequences are prefilled together, twice, so the second
-// prefill has positions before it. Then follow decode steps on the same cache.
+// prefill has positions before it. Decode steps on the same cache follow.
 TEST_P(TinyPrompt, PrefillsAndThenDecodes) {
   const Result<DenseModel> model =
       readDenseModel(pathOf(GetParam(), ".gguf"), true);

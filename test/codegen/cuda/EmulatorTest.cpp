@@ -69,8 +69,8 @@ TEST(Emulator, MmaMultipliesMatrices) {
   }
 }
 
-// The text of a body that multiplies with a = row i of A in every column, and B
-// with core matrices of b[k][j] = k - j.
+// The text of a body that multiplies A by B, with A[i][k] = i + k and B[k][j] =
+// k - j. SECOND stands for the address of B.
 constexpr const char *kWgmmaBody = R"(
     const u32 thread = ap_thread(), l = thread % 32, g = l / 4, t = l % 4;
     u16 *b = (u16 *)ap_shared();
@@ -120,7 +120,7 @@ TEST(Emulator, WarpgroupsThatDoNotAgreeAreAnError) {
                "(const u8 *)b + (thread < 32 ? 1024 : 0)");
   EXPECT_EQ(runBody(body, {d.data()}, 128).code(),
             ErrorCode::VerificationFailed);
-  // Nobody waits for this one.
+  // No thread waits for this wgmma.
   EXPECT_FALSE(runBody("float c[1][4] = {}; ap_wgmma_f16(c, 0, 0, 0, 0, "
                        "ap_shared(), 256);",
                        {d.data()}, 128)

@@ -14,12 +14,12 @@ struct FilledCache {
   /// Elements that no position uses are NaN.
   std::vector<uint8_t> bytes;
   std::vector<uint32_t> tables; ///< [sequences][pages.tablePages]
-  /// For each sequence, the numbers that its cached keys and values have.
+  /// The cached keys and values of each sequence, as numbers.
   std::vector<reference::Doubles> keys, values;
 };
 
-/// Fills the cache of sequences of which the last position is given. The pages
-/// of a sequence are in descending order.
+/// Fills the cache of sequences whose last positions are `last`. The pages of a
+/// sequence are in descending order.
 FilledCache fillCache(const KvPages &pages, const std::vector<uint32_t> &last,
                       std::mt19937_64 &random);
 

@@ -12,7 +12,6 @@ namespace air::codegen::cuda {
 
 using reference::Doubles;
 
-/// Returns numbers between `low` and `high`.
 std::vector<float> randomFloats(std::mt19937_64 &random, uint64_t count,
                                 double low, double high);
 
@@ -35,8 +34,8 @@ struct Expected {
 };
 
 /// Returns the results of a matmul with spec.output, for any number of tokens
-/// and any output but Heads. `x` is what is multiplied, and `before` is y
-/// before an Add.
+/// and any output but Heads. `x` holds the normalised activations, and `before`
+/// the y to which MatMulOutput::Add adds.
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before);

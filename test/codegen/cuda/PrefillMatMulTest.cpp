@@ -225,7 +225,7 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     const gpubench::Operands matrix =
         gpubench::makeOperands(spec.dtype, rows, spec.columns, 1, 90 + i);
     ASSERT_EQ(matrix.packed.size(), cases[i].second.weightBytes);
-    // The activations of a token are a multiple of those of the token before.
+    // The range of the activations grows by a factor of 1.5 per token.
     std::vector<float> x = randomFloats(random, spec.tokens * k, -1, 1);
     for (size_t at = 0; at < x.size(); ++at) {
       x[at] *= static_cast<float>(operation.size *

@@ -281,7 +281,7 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
   expectRefused(ErrorCode::Usage, "leave out --source", {}, options);
 }
 
-// Page numbers have 32 bits, and the padding needs one more than the plan.
+// The plan has as many pages as 32 bits can count. Padding needs one more.
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
   expectRefused(ErrorCode::VerificationFailed,
                 "kv: with a page for padding, 4294967295 pages of 4096 bytes "

@@ -67,7 +67,7 @@ struct Fiber {
   std::vector<Copy> open;
   std::deque<std::vector<Copy>> groups;
   std::vector<Wgmma> wgmmas; ///< in flight
-  std::vector<float> sums;   ///< their accumulators, while d holds NaN
+  std::vector<float> sums;   ///< accumulators in flight; d holds NaN
 };
 
 struct TransferBarrier {
@@ -228,9 +228,9 @@ bool finishCollective(uint32_t first) {
   return true;
 }
 
-/// Multiplies the warpgroup's operands and returns true if all of its threads
-/// wait for that. The left operands are those at the time of issue, and the
-/// right ones those of now.
+/// If all threads of the warpgroup wait for their wgmma, multiplies and returns
+/// true. The left operands are as they were when the wgmma were issued; the
+/// right operands are as they are now.
 bool finishWgmma(uint32_t first) {
   for (uint32_t i = 0; i < 128; ++i) {
     if (machine->fibers[first + i].wait != Wait::Wgmma) {
