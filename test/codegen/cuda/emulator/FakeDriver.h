@@ -36,6 +36,7 @@ struct FakeCuda {
   uint64_t freeBytes = uint64_t{64} << 20;
   int failingAllocation = 0; ///< the n-th from now has no memory; 0: none
   int failingKernel = 0;     ///< the n-th from now fails; 0: none
+  int kernelResult = 719;    ///< the CUresult of that failure
   int initResult = 0;        ///< the CUresult of cuInit(), unless 0
   int moduleResult = 0;      ///< the CUresult of loading a module, unless 0
   /// Counts the allocations of device memory and of pinned memory.
