@@ -250,8 +250,12 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   return addresses;
 }
 
-/// Adds to an error about the memory of the GPU what the plan needs of it.
+/// Adds what the plan needs of the GPU's memory to an error that says that it
+/// is too small. Returns any other error as it is.
 Status Session::Parts::withVramNeed(const Status &error) const {
+  if (error.code() != ErrorCode::DoesNotFit) {
+    return error;
+  }
   const MemoryNeed need =
       memoryNeed(*file.plan().placements()->Get(placement), plan::Tier::Vram);
   return error.withContext("the plan needs " + std::to_string(need.bytes) +
