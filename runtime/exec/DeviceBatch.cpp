@@ -34,9 +34,10 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
   }
   made.firstPosition = column / sizeof(uint32_t);
   made.firstTable = 2 * made.firstPosition;
-  made.words.resize(*bytes / sizeof(uint32_t));
+  // The device refuses what is too large, so it is asked before the host.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(*bytes, "batch"));
+  made.words.resize(*bytes / sizeof(uint32_t));
   using plan::BatchArray;
   made.arrays[static_cast<size_t>(BatchArray::TokenIds)] = base;
   made.arrays[static_cast<size_t>(BatchArray::Positions)] = base + column;

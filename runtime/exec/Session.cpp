@@ -249,8 +249,12 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   return addresses;
 }
 
-/// Adds to an error how much memory of the GPU the plan needs.
+/// Adds to an error that says that the GPU is too small how much of its memory
+/// the plan needs. Returns any other error as it is.
 Status Session::Parts::withVramNeed(const Status &error) const {
+  if (error.code() != ErrorCode::DoesNotFit) {
+    return error;
+  }
   const MemoryNeed need =
       memoryNeed(*file.plan().placements()->Get(placement), plan::Tier::Vram);
   return error.withContext("the plan needs " + std::to_string(need.bytes) +

@@ -450,6 +450,9 @@ void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
                        : 0;
   const auto *predictions =
       session.plan().placements()->Get(index)->predictions();
+  if (predictions == nullptr) {
+    return;
+  }
   for (const plan::Prediction *prediction : *predictions) {
     if (prediction->phase()->string_view() != "decode") {
       continue;

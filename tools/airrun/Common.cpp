@@ -157,6 +157,14 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   const std::optional<std::string> device = invocation.text("--device");
   options.gpu =
       [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
+    for (const char *name : {"--io", "--io-limit"}) {
+      if (invocation.has(name)) {
+        return usageError(std::string(name) +
+                          " has no effect, because all weights of this plan "
+                          "stay in the memory of GPU '" +
+                          record.name()->str() + "'; leave out " + name);
+      }
+    }
     return openGpu(record, device.value_or(""));
   };
   if (const std::optional<std::string> io = invocation.text("--io")) {

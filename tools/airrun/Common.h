@@ -33,8 +33,9 @@ cli::Option tokensOption();
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
 /// Opens the plan that the command line names, with its --threads, --device,
-/// --ram, --io and --source. Prints a note if the disk is not read in the way
-/// that --io names.
+/// --ram, --io, --io-limit and --source. Prints a note if the disk is not read
+/// in the way that --io names. If a GPU runs the kernels, --threads, --io and
+/// --io-limit are Usage errors.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.

@@ -33,12 +33,16 @@ constexpr int kOldestVersion = 12000;
 /// From this version on, graphs have edges for programmatic dependent launch.
 constexpr int kDependentGraphVersion = 12030;
 constexpr uint32_t kDependentCapability = 90;
+/// The most bytes that the parameters of a kernel have, and therefore the most
+/// parameters (CUDA C++ Programming Guide, "Function Parameters").
+constexpr size_t kMaxParameterBytes = 32764;
 
 /// Whether a context is useless after this error, which is an uncorrectable
-/// memory error, a lost link, a fault of a kernel, or an unknown error.
+/// memory error, a lost link, a fault of a kernel, of the hardware or of another
+/// process, or an unknown error.
 bool endsContext(int code) {
-  constexpr std::array kEnding = {214, 220, 700, 702, 709, 710, 714,
-                                  715, 716, 717, 718, 719, 999};
+  constexpr std::array kEnding = {214, 220, 226, 700, 702, 709, 710, 714, 715,
+                                  716, 717, 718, 719, 721, 810, 911, 999};
   return std::find(kEnding.begin(), kEnding.end(), code) != kEnding.end();
 }
 
@@ -63,29 +67,45 @@ std::string plain(std::string_view text) {
   return result;
 }
 
-/// Whether all tables and sections of an ELF file lie within the file. The
-/// driver reads the file without knowing its size.
+/// The entry of a table of an ELF file, which must lie within the file.
+template <typename T>
+T entryOf(std::span<const uint8_t> file, uint64_t table, uint64_t index) {
+  T entry;
+  std::memcpy(&entry, file.data() + table + index * sizeof entry, sizeof entry);
+  return entry;
+}
+
+/// Whether all tables, sections and segments of an ELF file lie within the
+/// file. The driver reads the file without knowing its size.
 bool isCompleteElf(std::span<const uint8_t> file) {
   Elf64_Ehdr header;
   if (file.size() < sizeof header) {
     return false;
   }
   std::memcpy(&header, file.data(), sizeof header);
+  // If the number of sections is 0, or that of segments PN_XNUM, then the first
+  // section states the number. No GPU's code needs so many.
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
       header.e_ident[EI_CLASS] != ELFCLASS64 ||
-      header.e_shentsize != sizeof(Elf64_Shdr) ||
+      header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shnum == 0 ||
+      (header.e_phnum != 0 && header.e_phentsize != sizeof(Elf64_Phdr)) ||
+      header.e_phnum == PN_XNUM ||
       !rangeFits(header.e_shoff, uint64_t{header.e_shnum} * sizeof(Elf64_Shdr),
                  file.size()) ||
-      !rangeFits(header.e_phoff, uint64_t{header.e_phnum} * header.e_phentsize,
+      !rangeFits(header.e_phoff, uint64_t{header.e_phnum} * sizeof(Elf64_Phdr),
                  file.size())) {
     return false;
   }
   for (uint64_t i = 0; i < header.e_shnum; ++i) {
-    Elf64_Shdr section;
-    std::memcpy(&section, file.data() + header.e_shoff + i * sizeof section,
-                sizeof section);
+    const auto section = entryOf<Elf64_Shdr>(file, header.e_shoff, i);
     if (section.sh_type != SHT_NOBITS &&
         !rangeFits(section.sh_offset, section.sh_size, file.size())) {
+      return false;
+    }
+  }
+  for (uint64_t i = 0; i < header.e_phnum; ++i) {
+    const auto segment = entryOf<Elf64_Phdr>(file, header.e_phoff, i);
+    if (!rangeFits(segment.p_offset, segment.p_filesz, file.size())) {
       return false;
     }
   }
@@ -347,12 +367,21 @@ Status CudaDriver::launch(const CudaLaunch &launch) {
                                    work,
                                    dependent ? &attribute : nullptr,
                                    dependent ? 1U : 0U};
-  std::vector<void *> arguments;
-  for (const uint64_t &argument : launch.arguments) {
-    arguments.push_back(const_cast<uint64_t *>(&argument));
+  // The driver is not told how many arguments there are. It reads as many as
+  // the kernel has parameters, and all bytes of each parameter. Zeros follow
+  // the arguments, so a plan that binds too little cannot make it read beyond
+  // them.
+  const size_t count = launch.arguments.size();
+  argumentValues.assign(count + ceilDiv(kMaxParameterBytes, sizeof(uint64_t)),
+                        0);
+  std::copy(launch.arguments.begin(), launch.arguments.end(),
+            argumentValues.begin());
+  argumentPlaces.assign(count + kMaxParameterBytes, &argumentValues[count]);
+  for (size_t i = 0; i < count; ++i) {
+    argumentPlaces[i] = &argumentValues[i];
   }
-  return call(cuda->launchKernel, &config, launch.function, arguments.data(),
-              nullptr);
+  return call(cuda->launchKernel, &config, launch.function,
+              argumentPlaces.data(), nullptr);
 }
 
 Result<void *> CudaDriver::makeGraph(std::span<const CudaLaunch> launches) {

@@ -54,7 +54,8 @@ struct CudaLaunch {
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
   bool dependent = false; ///< may start while the previous launch still runs
-  std::vector<uint64_t> arguments; ///< device pointers
+  /// Device pointers. A kernel with more parameters gets 0 for the others.
+  std::vector<uint64_t> arguments;
 };
 
 /// Whether a GPU of this compute capability (10 * major + minor) runs code for
@@ -123,6 +124,10 @@ private:
   void *context = nullptr;
   void *work = nullptr;
   std::vector<void *> modules;
+  /// The arguments of a launch and where each of them is. They are members so
+  /// that only the first launch allocates memory.
+  std::vector<uint64_t> argumentValues;
+  std::vector<void *> argumentPlaces;
   Status lost;
   std::optional<uint32_t> program;
   bool severalPrograms = false;

@@ -1,6 +1,6 @@
 //===- PlanMutationTest.cpp - damaged fields are refused without a crash --===//
+#include "PlanCases.h"
 #include "PlanMutator.h"
-#include "SmallPlan.h"
 
 #include <cstdlib>
 #include <gtest/gtest.h>
@@ -8,19 +8,36 @@
 using namespace air;
 using namespace air::test;
 
-// A million plans take minutes, so they are tested only with AIR_TEST_ALL.
-TEST(PlanMutation, DamagedFieldsAreRefusedInOneLine) {
-  const uint64_t rounds =
-      std::getenv("AIR_TEST_ALL") != nullptr ? 1'000'000 : 20'000;
-  PlanMutator mutator(fileOf(makeSmallPlan()), 20261128);
-  // The small plan has at least 5 tensors with 7 numbers each, 12 steps with 2,
-  // 14 dispatches with 13, and 4 segments with 6.
-  EXPECT_GT(mutator.places().numbers, 5U * 7 + 12 * 2 + 14 * 13 + 4 * 6);
-  EXPECT_GT(mutator.places().lists, 50U);
+namespace {
+
+/// Damages a plan again and again. A million plans take minutes, so as many are
+/// tested only with AIR_TEST_ALL.
+void damage(PlanMutator &mutator, uint64_t rounds) {
+  if (std::getenv("AIR_TEST_ALL") != nullptr) {
+    rounds = 1'000'000;
+  }
   MutationCounts counts;
   for (uint64_t i = 0; i < rounds; ++i) {
     ASSERT_EQ(mutator.tryOne(counts), "") << "plan " << i;
   }
   EXPECT_GT(counts.accepted, rounds / 100);
   EXPECT_GT(counts.refused, rounds / 2);
+}
+
+} // namespace
+
+TEST(PlanMutation, DamagedFieldsAreRefusedInOneLine) {
+  PlanMutator mutator(fileOf(makeSmallPlan()), 20261128);
+  // The small plan has at least 5 tensors with 7 numbers each, 12 steps with 2,
+  // 14 dispatches with 13, and 4 segments with 6.
+  EXPECT_GT(mutator.places().numbers, 5U * 7 + 12 * 2 + 14 * 13 + 4 * 6);
+  EXPECT_GT(mutator.places().lists, 50U);
+  damage(mutator, 20'000);
+}
+
+TEST(PlanMutation, DamagedPlansForAGpuAreRefusedInOneLine) {
+  SmallPlan small = makeSmallPlan();
+  validDevices().front()(small);
+  PlanMutator mutator(fileOf(small), 20261129);
+  damage(mutator, 2'000);
 }

@@ -71,4 +71,12 @@ TEST_F(DeviceBatchTest, MoreTokensThanAPageHasAreRefused) {
             ErrorCode::VerificationFailed);
 }
 
+// The host has no memory for such tables either, and must not be asked for it.
+TEST_F(DeviceBatchTest, TablesThatTheGpuCannotHoldAreRefused) {
+  const Status status =
+      DeviceBatch::create(gpu, 8, uint64_t{1} << 50, 99).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_TRUE(status.message().starts_with("batch: ")) << status.message();
+}
+
 } // namespace

@@ -283,9 +283,10 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 
 // The plan has as many pages as 32 bits can count. Padding needs one more.
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
+  // The message says nothing of the GPU's memory, which is large enough.
   expectRefused(ErrorCode::VerificationFailed,
-                "kv: with a page for padding, 4294967295 pages of 4096 bytes "
-                "are too many",
+                path + ": kv: with a page for padding, 4294967295 pages of "
+                       "4096 bytes are too many",
                 [](plan::PlanT &plan) {
                   plan.kv->context = AIR_KV_PAGE_TOKENS;
                   plan.kv->slots = UINT32_MAX;

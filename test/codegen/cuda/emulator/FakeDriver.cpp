@@ -32,7 +32,9 @@ thread_local bool isCurrent = false;
 
 /// The result that every function of the driver checks first: kOk if the
 /// context is current and has not failed.
-int enter() { return !isCurrent ? kInvalidContext : gpu.failure; }
+int enter() {
+  return !isCurrent || !gpu.isOpen ? kInvalidContext : gpu.failure;
+}
 
 bool isDevice(int device) {
   return isInitialised && device >= kFirstDevice &&
@@ -418,7 +420,8 @@ int cuLaunchKernelEx(const Config *config, void *function, void **arguments,
     return code != kOk ? code : kInvalidHandle;
   }
   if (extra || config->sharedBytes > kernel->sharedBytes ||
-      config->grid[0] == 0 || config->grid[1] == 0 || config->grid[2] != 1 ||
+      config->grid[0] == 0 || config->grid[0] > INT32_MAX ||
+      config->grid[1] == 0 || config->grid[1] > 65535 || config->grid[2] != 1 ||
       config->block[0] == 0 || config->block[0] > 1024 ||
       config->block[1] != 1 || config->block[2] != 1) {
     return kInvalidValue;

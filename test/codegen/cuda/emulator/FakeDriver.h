@@ -36,6 +36,7 @@ struct FakeCuda {
   uint64_t freeBytes = uint64_t{64} << 20;
   int failingAllocation = 0; ///< the n-th allocation from now fails; 0: none
   int failingKernel = 0;     ///< the n-th kernel from now fails; 0: none
+  int kernelResult = 719;    ///< the CUresult of that failure
   int initResult = 0;        ///< if not 0, cuInit() returns it
   int moduleResult = 0;      ///< if not 0, loading a module returns it
   /// Counts the allocations of device memory and of pinned memory.

@@ -123,7 +123,7 @@ int Gpu::runKernel(const KernelCall &call) {
   microseconds += kKernelMicroseconds;
   const std::string &name = call.kernel->name;
   if (fakeCuda.failingKernel != 0 && --fakeCuda.failingKernel == 0) {
-    return fail(kLaunchFailed, "kernel " + name + " was made to fail");
+    return fail(fakeCuda.kernelResult, "kernel " + name + " was made to fail");
   }
   emulator::EmulatedLaunch launch;
   launch.function = call.kernel->address;

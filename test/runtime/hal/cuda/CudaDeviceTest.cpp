@@ -7,6 +7,7 @@
 #include "test/runtime/hal/DeviceConformance.h"
 
 #include <cstring>
+#include <elf.h>
 #include <gmock/gmock.h>
 #include <map>
 
@@ -33,6 +34,7 @@ const std::map<std::string, std::string> kBodies = {
        shared[ap_thread()] = in[ap_thread()];
        ap_barrier();
        out[ap_thread()] = shared[31 - ap_thread()];)"},
+    {"optional", "(out ? out : (u32 *)in)[ap_thread()] = 7;"},
     {"divergent", "if (ap_thread() == 3) ap_barrier();"},
     {"tooFar", "out[64] = in[0];"}};
 
@@ -259,6 +261,88 @@ TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
   }
   EXPECT_EQ(fakeCudaLiveObjects(), objects);
   EXPECT_EQ(fakeCuda.allocations, allocations);
+}
+
+// The driver reads as many arguments as the kernel has parameters, whatever the
+// dispatch binds.
+TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
+  create();
+  const std::string_view name = "optional";
+  const Result<uint32_t> executable =
+      device->loadExecutable(*kernels(), {&name, 1});
+  ASSERT_TRUE(executable.isOk()) << executable.status().message();
+  first = *device->allocate(kVectorBytes, "first");
+  DispatchDesc desc = conformanceDispatch(*executable, 0, {&first, 1});
+  desc.launch = {.gridX = 1, .threads = 32};
+  const Result<uint32_t> program = device->addProgram({&desc, 1});
+  ASSERT_TRUE(program.isOk()) << program.status().message();
+  ASSERT_TRUE(device->run(*program, 0, 1, batch).isOk());
+  const Result<const void *> out = device->read(first, 4 * 32);
+  ASSERT_TRUE(out.isOk()) << out.status().message();
+  EXPECT_EQ(static_cast<const uint32_t *>(*out)[31], 7U);
+}
+
+// A driver is not told how large an executable is.
+TEST_F(CudaDeviceTest, ExecutablesWithPartsOutsideTheFileAreCorrupt) {
+  create();
+  const std::vector<uint8_t> good = *kernels();
+  ASSERT_TRUE(device->loadExecutable(good, {}).isOk());
+  using Damage = void (*)(Elf64_Ehdr &, Elf64_Phdr &, Elf64_Shdr &);
+  const Damage damages[] = {
+      [](Elf64_Ehdr &file, Elf64_Phdr &, Elf64_Shdr &) { file.e_shnum = 0; },
+      [](Elf64_Ehdr &file, Elf64_Phdr &, Elf64_Shdr &) { ++file.e_shoff; },
+      [](Elf64_Ehdr &file, Elf64_Phdr &, Elf64_Shdr &) {
+        file.e_phnum = PN_XNUM;
+      },
+      [](Elf64_Ehdr &file, Elf64_Phdr &, Elf64_Shdr &) {
+        file.e_phoff = UINT64_MAX;
+      },
+      [](Elf64_Ehdr &file, Elf64_Phdr &, Elf64_Shdr &) {
+        file.e_phentsize = 0;
+      },
+      [](Elf64_Ehdr &, Elf64_Phdr &segment, Elf64_Shdr &) {
+        segment.p_filesz = UINT64_MAX;
+      },
+      [](Elf64_Ehdr &, Elf64_Phdr &, Elf64_Shdr &section) {
+        section.sh_type = SHT_PROGBITS;
+        section.sh_offset = uint64_t{1} << 40;
+      }};
+  for (const Damage &damage : damages) {
+    std::vector<uint8_t> bytes = good;
+    Elf64_Ehdr file;
+    std::memcpy(&file, bytes.data(), sizeof file);
+    const uint64_t segments = file.e_phoff;
+    const uint64_t sections = file.e_shoff;
+    Elf64_Phdr segment;
+    std::memcpy(&segment, &bytes[segments], sizeof segment);
+    Elf64_Shdr section;
+    std::memcpy(&section, &bytes[sections], sizeof section);
+    damage(file, segment, section);
+    std::memcpy(bytes.data(), &file, sizeof file);
+    std::memcpy(&bytes[segments], &segment, sizeof segment);
+    std::memcpy(&bytes[sections], &section, sizeof section);
+    const Status status = device->loadExecutable(bytes, {}).status();
+    EXPECT_EQ(status.code(), ErrorCode::Corrupt) << &damage - damages;
+    EXPECT_THAT(status.message(), HasSubstr("is not a complete ELF file"));
+  }
+}
+
+// The numbers are those of the CUresults after which, as CUDA's headers say,
+// "the process must be terminated and relaunched".
+TEST_F(CudaDeviceTest, ErrorsThatEndTheUseOfTheGpuAreKnown) {
+  for (const int code :
+       {226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911}) {
+    create();
+    const Result<uint32_t> program = add("addOne", {.gridX = 2, .threads = 32});
+    ASSERT_TRUE(program.isOk()) << program.status().message();
+    fakeCuda.failingKernel = 1;
+    fakeCuda.kernelResult = code;
+    ASSERT_TRUE(device->run(*program, 0, 1, batch).isOk());
+    const std::string message = device->synchronise().message();
+    EXPECT_THAT(message, HasSubstr("this process cannot use it again"));
+    EXPECT_THAT(message, HasSubstr("(error " + std::to_string(code) + ")"));
+    device.reset();
+  }
 }
 
 /// These kernels leave the GPU unusable.
