@@ -60,8 +60,11 @@ MachineProfile machine(uint64_t ram) {
 
 MachineProfile withGpu(uint64_t vram, uint64_t ram) {
   MachineProfile profile = machine(ram);
-  profile.gpus = {
-      {"card", GpuBackend::Cuda, vram, 900 * kGB, 25 * kGB, 80'000 * kGB}};
+  profile.gpus = {{.name = "card",
+                   .memoryBytes = vram,
+                   .memoryBandwidth = 900 * kGB,
+                   .transferBandwidth = 25 * kGB,
+                   .f16Ops = 80'000 * kGB}};
   return profile;
 }
 
