@@ -142,8 +142,8 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
     return doesNotFitError(what + "leave out --disk 0, so that weights are "
                                   "read from the disk in every pass");
   }
-  return doesNotFitError(
-      what + advice(demand, total - ledger.kv, limit.bytes, "RAM"));
+  return doesNotFitError(what +
+                         advice(demand, total - ledger.kv, limit.bytes, "RAM"));
 }
 
 /// The RAM that a plan needs if it keeps the given share of the weights.
