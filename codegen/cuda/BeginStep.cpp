@@ -161,6 +161,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 
 constexpr uint32_t kThreads = 256;
 
+std::string nameOf(DType dtype) { return std::string(info(dtype).name); }
+
 } // namespace
 
 std::span<const DType> beginStepDTypes() { return kDTypes; }
@@ -188,8 +190,12 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
       "a kernel for " + std::string(target.name) + " that begins a step ";
   const DTypeInfo &type = info(spec.dtype);
   if (std::ranges::find(kDTypes, spec.dtype) == std::end(kDTypes)) {
+    std::string supported;
+    for (const DType dtype : kDTypes) {
+      supported += (supported.empty() ? "" : ", ") + nameOf(dtype);
+    }
     return unsupportedError(where + "does not support embeddings of dtype " +
-                            std::string(type.name));
+                            nameOf(spec.dtype) + "; supported: " + supported);
   }
   if (spec.vocabulary < 1 || spec.vocabulary > 1U << 24 || spec.columns < 1 ||
       spec.columns > 1U << 20 || spec.columns % type.blockElements != 0 ||

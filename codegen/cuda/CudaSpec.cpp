@@ -35,11 +35,12 @@ public:
   }
 
   void buffer(const char *name, BindingAccess access, uint64_t bytes) {
-    set(name, {"", BindingKind::Buffer, access, BatchArray::TokenIds, bytes});
+    set(name, {"", BindingKind::Buffer, access, BatchArray::TokenIds,
+               DType::F32, bytes});
   }
-  void tensor(const char *name, uint64_t bytes) {
+  void tensor(const char *name, uint64_t bytes, DType dtype = DType::F32) {
     set(name, {"", BindingKind::Tensor, BindingAccess::Read,
-               BatchArray::TokenIds, bytes});
+               BatchArray::TokenIds, dtype, bytes});
   }
   void cache(BindingAccess access) {
     set("kv_cache", {"", BindingKind::Kv, access});
@@ -66,8 +67,10 @@ std::vector<CudaBinding> bindingsOf(const BeginStep &spec,
   Bindings bindings(kernel);
   // The generator has checked that the columns are whole blocks.
   bindings.tensor("table",
-                  spec.vocabulary * *rowBytes(spec.dtype, spec.columns));
-  bindings.tensor("inverse_frequency", spec.ropeDim / 2 * sizeof(double));
+                  spec.vocabulary * *rowBytes(spec.dtype, spec.columns),
+                  spec.dtype);
+  bindings.tensor("inverse_frequency", spec.ropeDim / 2 * sizeof(double),
+                  DType::F64);
   bindings.buffer("x", BindingAccess::Write,
                   kFloat * spec.tokens * spec.columns);
   bindings.buffer("angles", BindingAccess::Write,
@@ -79,7 +82,7 @@ std::vector<CudaBinding> bindingsOf(const DecodeMatMul &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
   const uint64_t element = spec.input == MatMulInput::Half ? 2 : kFloat;
-  bindings.tensor("weights", kernel.weightBytes);
+  bindings.tensor("weights", kernel.weightBytes, spec.dtype);
   bindings.buffer("x", BindingAccess::Read,
                   element * spec.tokens * spec.columns);
   bindings.buffer("y",
@@ -155,6 +158,11 @@ std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
                     spec);
 }
 
+bool hasDependentLaunch(const CudaSpec &spec) {
+  return std::visit([](const auto &kind) { return kind.dependentLaunch; },
+                    spec);
+}
+
 uint64_t flopsPerToken(const CudaSpec &spec) {
   const auto *matmul = std::get_if<DecodeMatMul>(&spec);
   return matmul == nullptr ? 0
@@ -168,9 +176,7 @@ Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler() {
     return unsupportedError(
         "kernels of NVIDIA GPUs are compiled with NVRTC, which this machine "
         "lacks: " +
-        nvrtc.status().message() +
-        "; install the CUDA toolkit, or run `bash tools/install-deps.sh "
-        "--cuda`, which gets NVRTC from PyPI");
+        nvrtc.status().message());
   }
   return std::shared_ptr<const CudaCompiler>(
       std::make_shared<NvrtcCompiler>(*std::move(nvrtc)));

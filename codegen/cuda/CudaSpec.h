@@ -36,6 +36,7 @@ struct CudaBinding {
   BindingKind kind = BindingKind::Buffer;
   BindingAccess access = BindingAccess::Read;
   BatchArray array = BatchArray::TokenIds; ///< for BindingKind::Batch
+  DType dtype = DType::F32;                ///< of a tensor
   /// The size of a tensor, or how much of a buffer the kernel may access. 0 for
   /// other kinds, and for a buffer that the kernel does not access.
   uint64_t bytes = 0;
@@ -45,6 +46,9 @@ struct CudaBinding {
 /// in the order of its arguments.
 std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
                                       const CudaKernel &kernel);
+
+/// Whether the kernel may be launched before the previous one has ended.
+bool hasDependentLaunch(const CudaSpec &spec);
 
 /// The number of operations of a matmul per token; 0 for other kernels.
 uint64_t flopsPerToken(const CudaSpec &spec);

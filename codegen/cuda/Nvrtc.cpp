@@ -142,7 +142,8 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
   }
   return unsupportedError(
       "no NVRTC library could be opened (tried " + tried +
-      "); install the CUDA toolkit, or run tools/install-deps.sh --cuda");
+      "); install the CUDA toolkit, or run `bash tools/install-deps.sh "
+      "--cuda`, which gets NVRTC from PyPI");
 }
 
 Result<CompiledKernel> Nvrtc::compile(const std::string &text,

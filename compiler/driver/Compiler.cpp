@@ -148,6 +148,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   compile.pin = options.pin ? static_cast<int>(*options.pin) : -1;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
   compile.reference = options.reference;
+  compile.codec = options.codec;
   compile.vram = options.vram;
   PlaceWeightsOptions place;
   place.reference = options.reference;

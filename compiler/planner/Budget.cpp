@@ -11,11 +11,14 @@ namespace air::compiler {
 namespace {
 
 /// Suggests what to change so that the plan fits: the slots, the context or the
-/// model. `fixed` is the demand in bytes without the KV cache.
-std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
+/// model. `fixed` is the demand in bytes without the KV cache, and `memory` is
+/// "RAM" or "VRAM".
+std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity,
+                   const std::string &memory) {
+  const std::string smaller =
+      "choose a smaller quantisation of the model or provide more " + memory;
   if (fixed >= capacity || demand.kvPageBytes == 0) {
-    return "it would not fit even without a KV cache, so choose a smaller "
-           "quantisation of the model or provide more RAM";
+    return "it would not fit even without a KV cache, so " + smaller;
   }
   // `room` is the number of KV pages that fit in memory together with
   // everything else, and `wanted` is the number that one sequence takes.
@@ -27,8 +30,7 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   };
   if (room == 0) {
     return "not even one KV page of " + byteText(demand.kvPageBytes) +
-           " fits in the RAM that is left, so choose a smaller quantisation of "
-           "the model or provide more RAM";
+           " fits in the " + memory + " that is left, so " + smaller;
   }
   if (demand.slots == 1) {
     return "choose --ctx " + contextOf(1) + " or less";
@@ -140,7 +142,8 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
     return doesNotFitError(what + "leave out --disk 0, so that weights are "
                                   "read from the disk in every pass");
   }
-  return doesNotFitError(what + advice(demand, total - ledger.kv, limit.bytes));
+  return doesNotFitError(what +
+                         advice(demand, total - ledger.kv, limit.bytes, "RAM"));
 }
 
 /// The RAM that a plan needs if it keeps the given share of the weights.
@@ -280,8 +283,10 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
   ledger.budget = limit.bytes - std::min(limit.bytes, kDriverBytes);
   const uint64_t total = sumOf(ledger.items);
   if (ledger.budget == 0 || total > ledger.budget) {
+    // A page also takes a number of 4 bytes in the block table of each token.
+    const uint64_t numberBytes = 4 * demand.tokens;
     RamDemand cache;
-    cache.kvPageBytes = demand.kvPageBytes;
+    cache.kvPageBytes = demand.kvPageBytes + numberBytes;
     cache.kvPageTokens = demand.kvPageTokens;
     cache.context = demand.context;
     cache.slots = demand.slots;
@@ -290,7 +295,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         textOf(ledger.items) + "), but " + limit.giver + " " +
         byteText(limit.bytes) + ", of which the driver takes " +
         byteText(kDriverBytes) + "; weights cannot be streamed to a GPU yet: " +
-        advice(cache, total - (*kv - demand.kvPageBytes), ledger.budget));
+        advice(cache, total - (*kv - demand.kvPageBytes) - *tables,
+               ledger.budget, "VRAM"));
   }
   return ledger;
 }

@@ -32,7 +32,7 @@ public:
     Result<Residency> solved = solveResidency(problem, Schedule::Serial);
     if (!solved) {
       return solved.status().code() == ErrorCode::DoesNotFit
-                 ? nearestFit(problem)
+                 ? nearestFit(problem, solved.status())
                  : solved.status();
     }
     Explanation result;
@@ -298,8 +298,8 @@ private:
     while (fits + 1 < fails) {
       const uint64_t pages = fits + (fails - fits) / 2;
       const std::optional<uint64_t> kv = kvBytesOf(pages * pageTokens);
-      bool isPossible =
-          kv && checkedAdd(*kv, problem.ramReserve + problem.vramReserve);
+      bool isPossible = kv && checkedAdd(*kv, std::max(problem.ramReserve,
+                                                       problem.vramReserve));
       if (isPossible && problem.ram) {
         problem.kvBytes = *kv;
         AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
@@ -310,22 +310,24 @@ private:
     return fits * pageTokens;
   }
 
-  /// The error when nothing fits.
-  Status nearestFit(const ResidencyProblem &problem) const {
+  /// The error when nothing fits. It is `refusal` if even unlimited RAM would
+  /// not suffice.
+  Status nearestFit(const ResidencyProblem &problem, Status refusal) const {
     AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
+    if (!least) {
+      return refusal;
+    }
     AIR_ASSIGN_OR_RETURN(const uint64_t context, largestContext(problem));
     std::string advice;
     if (context != 0 && context < needs.ram.context) {
       advice = "choose --ctx " + std::to_string(context) + " or less";
     }
-    if (least) {
-      advice += (advice.empty() ? "choose --ram " : ", or --ram ") +
-                std::to_string((*least + kMiB - 1) / kMiB) + "MiB or more";
-    }
+    advice += (advice.empty() ? "choose --ram " : ", or --ram ") +
+              std::to_string((*least + kMiB - 1) / kMiB) + "MiB or more";
     const bool mayStream = !options.disk || *options.disk != 0;
     return doesNotFitError(
-        "the model needs at least " + byteText(least.value_or(0)) +
-        " of RAM (kv " + byteText(problem.kvBytes) + ", activations " +
+        "the model needs at least " + byteText(*least) + " of RAM (kv " +
+        byteText(problem.kvBytes) + ", activations " +
         byteText(needs.ram.activations) + ", scratch " +
         byteText(scratchBytes()) + ", kernels " + byteText(needs.ram.kernels) +
         (mayStream ? ", and a ring buffer for weights from the disk"

@@ -94,9 +94,24 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
                          codegen::cuda::cudaTarget(profile.gpus.front().arch));
-    // Compiling takes seconds, so a plan that does not fit is refused first.
-    AIR_RETURN_IF_ERROR(
-        planVram(vramDemandOf(module), vramLimitOf(vram, profile)).status());
+    // Compiling takes seconds and needs NVRTC, so what is not possible with any
+    // kernels is refused first.
+    AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
+    VramDemand demand = vramDemandOf(module);
+    const VramLimit limit = vramLimitOf(vram, profile);
+    if (!planVram(demand, limit)) {
+      // The kernels are not compiled yet. So that the plan fits with what the
+      // message suggests, the message counts more than they take: on average
+      // they have 20 to 52 KiB.
+      constexpr uint64_t kKernelBytes = uint64_t{64} << 10;
+      demand.kernels =
+          llvm::range_size(module.getOps<ExecutableOp>()) * kKernelBytes;
+      return planVram(demand, limit).status();
+    }
+    AIR_RETURN_IF_ERROR(planGpuHost(processBytesOf(module, vocabularyBytes),
+                                    logitsBytesOf(module),
+                                    ramLimitOf({ram, disk, pin}, profile))
+                            .status());
     std::map<std::string, codegen::cuda::CudaSpec> specs;
     Status status = Status::ok();
     module.walk([&](DispatchOp dispatch) {

@@ -415,8 +415,6 @@ Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
   if (const auto *begin = std::get_if<BeginStep>(&spec)) {
     weightBytes = *rowBytes(begin->dtype, begin->columns);
   }
-  const bool isDependent =
-      std::visit([](const auto &kind) { return kind.dependentLaunch; }, spec);
   DispatchOp::create(
       builder, graph.getLoc(), kernel.name, cudaSpecToAttr(context, spec),
       builder.getArrayAttr(bindings), /*base_tiles=*/1,
@@ -426,7 +424,7 @@ Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
       /*scratch_bytes=*/0, arithmeticOf(spec),
       /*overlap=*/false,
       LaunchAttr::get(context, kernel.gridX, kernel.gridY, kernel.threads,
-                      kernel.sharedBytes, isDependent));
+                      kernel.sharedBytes, hasDependentLaunch(spec)));
   return Status::ok();
 }
 

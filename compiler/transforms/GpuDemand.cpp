@@ -49,4 +49,22 @@ uint64_t logitsBytesOf(ModuleOp module) {
   return bytes;
 }
 
+Status checkGpuOptions(int pin, llvm::StringRef codec, bool reference) {
+  if (pin >= 0) {
+    return unsupportedError("--pin: all weights of a plan for a GPU stay in "
+                            "its memory; leave the option out");
+  }
+  if (codec == "planes" || codec == "zstd") {
+    return unsupportedError("--codec " + codec.str() +
+                            ": weights for a GPU cannot be coded; leave the "
+                            "option out");
+  }
+  if (reference) {
+    return unsupportedError("--reference: the matrices of a plan for a GPU "
+                            "must be stored in the plan; leave the option "
+                            "out");
+  }
+  return Status::ok();
+}
+
 } // namespace air::compiler

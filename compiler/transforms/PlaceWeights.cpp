@@ -80,7 +80,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   /// the GPU's memory.
   Status placeOnGpu(const MachineProfile &profile, const RamLimit &limit) {
     ModuleOp module = getOperation();
-    AIR_RETURN_IF_ERROR(checkGpuOptions());
+    AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     const VramLimit memory = vramLimitOf(vram, profile);
     AIR_ASSIGN_OR_RETURN(const VramLedger ledger,
                          planVram(vramDemandOf(module), memory));
@@ -114,25 +114,6 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     };
     decide("ram", limit.bytes, ram != 0);
     decide("vram", memory.bytes, vram != 0);
-    return Status::ok();
-  }
-
-  /// Refuses what a plan on a GPU cannot have.
-  Status checkGpuOptions() {
-    if (pin >= 0) {
-      return unsupportedError("--pin: all weights of a plan for a GPU stay in "
-                              "its memory; leave the option out");
-    }
-    if (codec == "planes" || codec == "zstd") {
-      return unsupportedError("--codec " + codec.getValue() +
-                              ": weights for a GPU cannot be coded; leave the "
-                              "option out");
-    }
-    if (reference) {
-      return unsupportedError("--reference: the matrices of a plan for a GPU "
-                              "must be stored in the plan; leave the option "
-                              "out");
-    }
     return Status::ok();
   }
 

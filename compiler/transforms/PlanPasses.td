@@ -111,6 +111,7 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "As in place-weights">,
     Option<"reference", "reference", "bool", "false", "As in place-weights">,
+    Option<"codec", "codec", "std::string", "\"auto\"", "As in place-weights">,
     Option<"vram", "vram", "uint64_t", "0", "As in place-weights">];
 }
 

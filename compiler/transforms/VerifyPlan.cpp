@@ -395,6 +395,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
           cuda::generateKernel(spec, target, cuda::deviceIntrinsicsText()));
       known->second.bindings = cuda::cudaBindings(spec, known->second.kernel);
       known->second.spec = dispatch.getSpec();
+      known->second.isDependent = cuda::hasDependentLaunch(spec);
     }
     const cuda::CudaKernel &kernel = known->second.kernel;
     LaunchAttr launch = dispatch.getLaunchAttr();
@@ -402,7 +403,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         launch.getGridX() != kernel.gridX ||
         launch.getGridY() != kernel.gridY ||
         launch.getThreads() != kernel.threads ||
-        launch.getSharedBytes() != kernel.sharedBytes) {
+        launch.getSharedBytes() != kernel.sharedBytes ||
+        launch.getDependent() != known->second.isDependent) {
       return verificationError("dispatch '" + name +
                                "' does not match its kernel '" + kernel.name +
                                "' in name, spec or launch");
@@ -419,8 +421,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (!gpuBindingFits(wanted[i], binding, symbols)) {
         return verificationError("dispatch '" + name + "' binds something as " +
                                  wanted[i].name +
-                                 " whose kind, access, layout or size differs "
-                                 "from what the kernel takes");
+                                 " whose kind, access, dtype, layout or size "
+                                 "differs from what the kernel takes");
       }
     }
     return Status::ok();
@@ -447,6 +449,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     case BindingKind::Tensor: {
       auto tensor = symbols.lookup<TensorOp>(binding.getTarget().getAttr());
       return tensor && tensor.getBytes() == want.bytes &&
+             tensor.getDtype().getValue() == want.dtype &&
              (want.name == "weights") ==
                  (tensor.getLayout().getValue() == Layout::T16);
     }
@@ -554,6 +557,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     DictionaryAttr spec;
     codegen::cuda::CudaKernel kernel;
     std::vector<codegen::cuda::CudaBinding> bindings;
+    bool isDependent = false;
   };
   std::map<std::string, Generated> generated; ///< by kernel name
 };

@@ -268,9 +268,10 @@ PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
     metadata.resize(metadataBytes);
   }
   if (metadata.size() != metadataBytes) {
-    return internalError(
-        "the metadata grew from " + std::to_string(metadataBytes) + " to " +
-        std::to_string(metadata.size()) + " bytes while it was written");
+    return internalError("the metadata had " + std::to_string(metadataBytes) +
+                         " bytes when the plan was laid out, but has " +
+                         std::to_string(metadata.size()) +
+                         " bytes now that it is written");
   }
   if (!isVerified || isCoded) {
     AIR_RETURN_IF_ERROR(verifyStructure(metadata));

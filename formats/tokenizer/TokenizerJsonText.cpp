@@ -232,7 +232,12 @@ private:
     if (isUnigram && type == "Strip") {
       return readStrip(fields);
     }
-    if (isUnigram && type == "Precompiled" && data.charsmap.empty()) {
+    if (isUnigram && type == "Precompiled") {
+      if (!data.charsmap.empty()) {
+        return fields.unsupported("has the type 'Precompiled' for a second "
+                                  "time; only one such normalizer is "
+                                  "supported");
+      }
       AIR_ASSIGN_OR_RETURN(std::string text,
                            fields.text("precompiled_charsmap", ""));
       std::optional<std::string> bytes = fromBase64(text);
@@ -385,7 +390,12 @@ private:
     if ((isBpe || isUnigram) && type == "Metaspace") {
       return readMetaspace(fields);
     }
-    if (isUnigram && type == "WhitespaceSplit" && !hasMetaspace) {
+    if (isUnigram && type == "WhitespaceSplit") {
+      if (hasMetaspace) {
+        return fields.unsupported("has the type 'WhitespaceSplit', which is "
+                                  "supported only before a pre-tokenizer of "
+                                  "the type 'Metaspace'");
+      }
       splitsWords = true;
       return Status::ok();
     }

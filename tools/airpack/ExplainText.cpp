@@ -1,6 +1,7 @@
 //===- ExplainText.cpp - an explanation as text and as JSON ---------------===//
 #include "tools/airpack/ExplainText.h"
 
+#include "codegen/cuda/CudaTarget.h"
 #include "formats/machine/GpuTable.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
@@ -67,11 +68,19 @@ std::string limitText(const std::string &limit) {
   return limit;
 }
 
+/// Whether airpack makes plans for the GPU.
+bool hasKernels(const GpuProfile &gpu) {
+  return canPlanFor(gpu) && codegen::cuda::cudaTarget(gpu.arch).isOk();
+}
+
 /// Says which plans airpack makes for a GPU.
 std::string kernelsText(const GpuProfile &gpu) {
-  if (canPlanFor(gpu)) {
+  if (hasKernels(gpu)) {
     return "only for plans that are in VRAM as a whole: airpack makes no "
            "others for this GPU yet";
+  }
+  if (canPlanFor(gpu)) {
+    return "none for " + gpu.arch + ": airpack makes no plan for this GPU";
   }
   if (gpu.backend == GpuBackend::Cuda) {
     return "none, because the profile lacks arch or multiprocessors: airpack "
@@ -258,7 +267,7 @@ std::string explanationJson(const ExplainSubject &subject,
   json["target"] = Json::parse(toJson(machine));
   json["target"].erase("features");
   json["target"].erase("cpu");
-  json["has_kernels"] = gpu == nullptr || canPlanFor(*gpu);
+  json["has_kernels"] = gpu == nullptr || hasKernels(*gpu);
   json["context"] = needs.ram.context;
   json["slots"] = needs.ram.slots;
   json["kv_type"] = needs.kvType;

@@ -108,6 +108,11 @@ Status readMemoryOptions(const cli::Invocation &invocation,
     return usageError("--vram is the memory of a GPU, but target '" +
                       options.target + "' has no GPU");
   }
+  if (vram == uint64_t{0}) {
+    return usageError("--vram: a plan for a GPU lies in VRAM as a whole; give "
+                      "a size above 0, or leave the option out to use the "
+                      "memory of the GPU");
+  }
   options.vram = vram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));
@@ -244,6 +249,11 @@ private:
 /// the choice in `options.tiles`.
 Status measureTiles(compiler::CompileOptions &options, double seconds) {
   const MachineProfile &target = *options.machine;
+  if (!target.gpus.empty()) {
+    return unsupportedError("--tune times kernels of the CPU, but target '" +
+                            options.target +
+                            "' is a GPU; leave the option out, or name a CPU");
+  }
   const MachineProfile host = hostProfile();
   if (Status runs = prepareToRun(target, host); !runs.isOk()) {
     return usageError("--tune measures on this machine, which cannot run plans "

@@ -118,8 +118,14 @@ Result<PlanCache> PlanCache::open(std::string folder) {
                    "' for plans: " + std::strerror(errno));
   }
   constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
-  if ((status.st_uid != geteuid() && status.st_uid != 0) ||
-      (status.st_mode & kOthersWrite) != 0) {
+  if (status.st_uid != geteuid() && status.st_uid != 0) {
+    return ioError("the folder '" + folder + "' belongs to user " +
+                   std::to_string(status.st_uid) + ", and this is user " +
+                   std::to_string(geteuid()) +
+                   "; that is not safe, because the plans in it contain "
+                   "machine code, so name another folder with XDG_CACHE_HOME");
+  }
+  if ((status.st_mode & kOthersWrite) != 0) {
     return ioError("other users may write to the folder '" + folder +
                    "', which is not safe, because the plans in it contain "
                    "machine code; run chmod go-w on it, or name another folder "

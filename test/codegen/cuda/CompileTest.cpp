@@ -182,6 +182,9 @@ TEST(Nvrtc, SaysWhatItTriedWhereThereIsNone) {
   EXPECT_EQ(nvrtc.status().code(), ErrorCode::Unsupported);
   EXPECT_NE(nvrtc.status().message().find("/nowhere/libnvrtc.so.13"),
             std::string::npos);
+  EXPECT_TRUE(nvrtc.status().message().ends_with(
+      "or run `bash tools/install-deps.sh --cuda`, which gets NVRTC from PyPI"))
+      << nvrtc.status().message();
 }
 
 TEST(Nvrtc, ReadsTheAssemblersReport) {

@@ -10,20 +10,25 @@
 namespace air::codegen::cuda {
 namespace {
 
+using testing::AllOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 
-/// The bindings of a kernel for sm_86 as "NAME KIND ACCESS BYTES".
+/// The bindings of a kernel for sm_86 as "NAME KIND ACCESS BYTES". The KIND of
+/// a tensor is its dtype.
 std::vector<std::string> bindingsOf(const CudaSpec &spec) {
   const Result<CudaKernel> kernel =
       generateKernel(spec, *cudaTarget("sm_86"), deviceIntrinsicsText());
   EXPECT_TRUE(kernel.isOk()) << kernel.status().message();
   std::vector<std::string> list;
-  const char *kinds[] = {"tensor", "buffer", "kv", "batch"};
+  const char *kinds[] = {"", "buffer", "kv", "batch"};
   const char *accesses[] = {"", "r", "w", "rw"};
   for (const CudaBinding &binding : cudaBindings(spec, *kernel)) {
     list.push_back(binding.name + " " +
-                   kinds[static_cast<size_t>(binding.kind)] + " " +
-                   accesses[static_cast<size_t>(binding.access)] + " " +
+                   (binding.kind == BindingKind::Tensor
+                        ? std::string(info(binding.dtype).name)
+                        : kinds[static_cast<size_t>(binding.kind)]) +
+                   " " + accesses[static_cast<size_t>(binding.access)] + " " +
                    std::to_string(binding.bytes));
   }
   return list;
@@ -41,11 +46,14 @@ TEST(CudaSpec, BindingsOfTheFirstKernel) {
   spec.ropeDim = 64;
   // A row of 256 columns of Q8_0 has 8 blocks of 34 bytes.
   EXPECT_THAT(bindingsOf(spec),
-              testing::ElementsAre(
-                  "token_ids batch r 0", "table tensor r 81600",
-                  "x buffer w 8192", "positions batch r 0",
-                  "inverse_frequency tensor r 256", "angles buffer w 2048"));
+              testing::ElementsAre("token_ids batch r 0", "table Q8_0 r 81600",
+                                   "x buffer w 8192", "positions batch r 0",
+                                   "inverse_frequency F64 r 256",
+                                   "angles buffer w 2048"));
   EXPECT_EQ(flopsPerToken(spec), 0U);
+  EXPECT_FALSE(hasDependentLaunch(spec));
+  spec.dependentLaunch = true;
+  EXPECT_TRUE(hasDependentLaunch(spec));
 }
 
 TEST(CudaSpec, BindingsOfAMatMulOfHeads) {
@@ -67,14 +75,14 @@ TEST(CudaSpec, BindingsOfAMatMulOfHeads) {
   spec.tiling = defaultDecodeTiling(spec, *cudaTarget("sm_86"));
   // 24 tiles of 16 rows have 2 units of 128 columns and 2176 bytes each. There
   // is a counter of 4 bytes for each of the 6 heads.
-  EXPECT_THAT(
-      bindingsOf(spec),
-      testing::ElementsAre(
-          "weights tensor r 104448", "x buffer r 8192", "y buffer w 12288",
-          "partials buffer w 0", "counters buffer rw 24",
-          "norm_weight tensor r 1024", "bias tensor r 1536",
-          "angles buffer r 2048", "q_norm tensor r 256", "k_norm tensor r 256",
-          "positions batch r 0", "block_tables batch r 0", "kv_cache kv w 0"));
+  EXPECT_THAT(bindingsOf(spec),
+              testing::ElementsAre(
+                  "weights Q8_0 r 104448", "x buffer r 8192",
+                  "y buffer w 12288", "partials buffer w 0",
+                  "counters buffer rw 24", "norm_weight F32 r 1024",
+                  "bias F32 r 1536", "angles buffer r 2048", "q_norm F32 r 256",
+                  "k_norm F32 r 256", "positions batch r 0",
+                  "block_tables batch r 0", "kv_cache kv w 0"));
   EXPECT_EQ(flopsPerToken(spec), 2U * 384 * 256);
 }
 
@@ -91,8 +99,8 @@ TEST(CudaSpec, BindingsThatDependOnTheOutput) {
   spec.output = MatMulOutput::SiluGlu;
   spec.hasBias = true;
   EXPECT_THAT(bindingsOf(spec),
-              testing::IsSupersetOf({"weights tensor r 139264",
-                                     "y buffer w 1024", "bias tensor r 2048"}));
+              testing::IsSupersetOf({"weights Q8_0 r 139264", "y buffer w 1024",
+                                     "bias F32 r 2048"}));
   EXPECT_EQ(flopsPerToken(spec), 4U * 256 * 256);
 }
 
@@ -174,8 +182,13 @@ TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {
     return;
   }
   EXPECT_EQ(compiler.status().code(), ErrorCode::Unsupported);
+  // It says so once.
   EXPECT_THAT(compiler.status().message(),
-              HasSubstr("tools/install-deps.sh --cuda"));
+              AllOf(HasSubstr("which this machine lacks: no NVRTC library"),
+                    EndsWith("or run `bash tools/install-deps.sh --cuda`, "
+                             "which gets NVRTC from PyPI")));
+  const std::string &message = compiler.status().message();
+  EXPECT_EQ(message.find("install-deps"), message.rfind("install-deps"));
 }
 
 } // namespace

@@ -256,10 +256,29 @@ TEST_F(GpuPlan, WhatTheGpuCannotDoIsRefused) {
     const CompileOptions before = options;
     const Status status = refusal(bad.change);
     options = before;
+    EXPECT_EQ(compiler->calls, 0) << bad.message;
     EXPECT_EQ(status.code(), bad.code) << bad.message;
     EXPECT_THAT(status.message(), HasSubstr(bad.message));
     EXPECT_EQ(status.message().find('\n'), std::string::npos);
   }
+}
+
+TEST_F(GpuPlan, TheAdvisedContextFits) {
+  options.vram = kDriverBytes + (16 << 20);
+  options.context = 1 << 20;
+  const Status status = pack("refused.air").status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_EQ(compiler->calls, 0);
+  // Each program has 10 kernels. They are not compiled yet, so they count with
+  // 64 KiB each.
+  EXPECT_THAT(status.message(), HasSubstr("kernels 1.25 MiB)"));
+  const std::string before = "choose --ctx ";
+  const size_t at = status.message().find(before);
+  ASSERT_NE(at, std::string::npos) << status.message();
+  options.context = std::stoull(status.message().substr(at + before.size()));
+  EXPECT_GT(options.context, 1000U);
+  const Result<PlanFile> file = pack("a.air");
+  EXPECT_TRUE(file.isOk()) << file.status().message();
 }
 
 TEST_F(GpuPlan, KernelFilesAreTextAndCode) {

@@ -313,12 +313,33 @@ TEST(VramBudget, TheDriverTakesItsShare) {
   EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
 }
 
+TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
+  // Besides the cache and the block tables, the plan takes 1003 MiB, 128 bytes
+  // and a page for the padding. A page takes 2 MiB, and 4 bytes in the block
+  // table of each of 8 tokens.
+  VramDemand demand = vramDemand();
+  demand.slots = 1;
+  demand.context = UINT32_MAX; // its block tables take 2 GiB
+  const uint64_t room = 1000 * (2 * kMiB + 32);
+  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 128 + room,
+                           "target 'x' has"};
+  EXPECT_THAT(planVram(demand, limit).status().message(),
+              HasSubstr("choose --ctx 64000 or less"));
+  demand.context = 64000;
+  EXPECT_TRUE(planVram(demand, limit).isOk());
+  demand.context = 64001;
+  EXPECT_FALSE(planVram(demand, limit).isOk());
+}
+
 TEST(VramBudget, WhatNeverFitsIsRefused) {
   for (const uint64_t bytes : {kMiB, kDriverBytes, kDriverBytes + kMiB}) {
     const Status status =
         planVram(vramDemand(), {bytes, "--vram gives"}).status();
     EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-    EXPECT_THAT(status.message(), HasSubstr("even without a KV cache"));
+    EXPECT_THAT(status.message(),
+                HasSubstr("it would not fit even without a KV cache, so choose "
+                          "a smaller quantisation of the model or provide more "
+                          "VRAM"));
   }
   VramDemand large = vramDemand();
   large.slots = UINT64_MAX;

@@ -268,6 +268,17 @@ TEST(Explain, HugeNumbersDoNotOverflow) {
   ASSERT_TRUE(unlimited);
   EXPECT_FALSE(unlimited->ramCapacity);
   EXPECT_FALSE(unlimited->gainOfRam);
+
+  // Activations of 2^63 bytes leave less than 2^63 bytes of RAM, and as much of
+  // VRAM, for the KV cache. A page takes 2^40 bytes, so 2^23 pages are too
+  // many.
+  MachineProfile card = withGpu(24 * kGB, 0);
+  needs = model();
+  needs.ram.activations = uint64_t{1} << 63;
+  needs.ram.kvPageBytes = uint64_t{1} << 40;
+  const Result<Explanation> large = explain(needs, card, {});
+  ASSERT_TRUE(large) << large.status().message();
+  EXPECT_EQ(large->maxContext, ((uint64_t{1} << 23) - 1) * 64);
 }
 
 } // namespace

@@ -186,6 +186,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "unigram", kCorrupt, "/model/unk_id", "999"},
         Refusal{"'normalizer.precompiled_charsmap' is not base64", "unigram",
                 kCorrupt, "/normalizer/precompiled_charsmap", "\"#\""},
+        Refusal{"'normalizer.normalizers[1]' has the type 'Precompiled' for a "
+                "second time",
+                "unigram", kUnsupported, "/normalizer",
+                R"({"type": "Sequence", "normalizers": [
+                    {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+                    {"type": "Precompiled", "precompiled_charsmap": "AAAA"}]})"},
+        Refusal{"'pre_tokenizer.pretokenizers[1]' has the type "
+                "'WhitespaceSplit', which is supported only before",
+                "unigram", kUnsupported, "/pre_tokenizer/pretokenizers",
+                R"([{"type": "Metaspace"}, {"type": "WhitespaceSplit"}])"},
         Refusal{"only with a pre-tokenizer of the type 'Metaspace'", "unigram",
                 kUnsupported, "/pre_tokenizer", "null"},
         Refusal{"removing white space is only supported if", "unigram",
