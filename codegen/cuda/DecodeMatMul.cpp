@@ -90,7 +90,7 @@ Status checkHeadsOfBatch(const DecodeMatMul &spec, const std::string &where) {
   if (spec.rows != rows) {
     return unsupportedError(
         where + " has a matrix of " + std::to_string(spec.rows) +
-        " rows, but the elements of its heads need " + std::to_string(rows));
+        " rows, but its heads need " + std::to_string(rows) + " rows");
   }
   if (heads.tokensPerSequence < 1 ||
       spec.tokens % heads.tokensPerSequence != 0) {

@@ -289,7 +289,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         "the plan needs " + byteTextUp(total) + " of VRAM (" +
         textOf(ledger.items) + "), but " + limit.giver + " " +
         byteText(limit.bytes) + ", of which the driver takes " +
-        byteText(kDriverBytes) + "; weights cannot be streamed to a GPU yet: " +
+        byteText(kDriverBytes) +
+        ", and weights cannot be streamed to a GPU yet; " +
         advice(cache, total - (*kv - demand.kvPageBytes), ledger.budget));
   }
   return ledger;
@@ -304,10 +305,10 @@ Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
       {"process", processBytes},
       {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
   if (limit.bytes != 0 && sumOf(items) > limit.bytes) {
-    return doesNotFitError("the plan needs " + byteTextUp(sumOf(items)) +
-                           " of RAM (" + textOf(items) + "), but " +
-                           limit.giver + " " + byteText(limit.bytes) +
-                           "; choose more RAM");
+    return doesNotFitError(
+        "the plan needs " + byteTextUp(sumOf(items)) + " of RAM (" +
+        textOf(items) + "), but " + limit.giver + " " + byteText(limit.bytes) +
+        "; give a larger --ram, or choose a target with more RAM");
   }
   return items;
 }

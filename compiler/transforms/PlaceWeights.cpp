@@ -120,13 +120,14 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   /// Refuses what a plan on a GPU cannot have.
   Status checkGpuOptions() {
     if (pin >= 0) {
-      return unsupportedError("--pin: all weights of a plan for a GPU stay in "
-                              "its memory; leave the option out");
+      return unsupportedError(
+          "--pin has no effect, because all weights of a plan for a GPU stay "
+          "in the GPU's memory; leave the option out");
     }
     if (codec == "planes" || codec == "zstd") {
       return unsupportedError("--codec " + codec.getValue() +
-                              ": weights for a GPU cannot be coded; leave the "
-                              "option out");
+                              ": weights for a GPU cannot be stored with a "
+                              "codec; leave the option out");
     }
     if (reference) {
       return unsupportedError("--reference: the matrices of a plan for a GPU "

@@ -228,7 +228,7 @@ TEST_F(GpuPlan, WhatTheGpuCannotDoIsRefused) {
       {[](CompileOptions &o) { o.activations = "i8"; }, ErrorCode::Unsupported,
        "--activations: kernels of a GPU multiply float16 activations"},
       {[](CompileOptions &o) { o.pin = 50; }, ErrorCode::Unsupported,
-       "--pin: all weights of a plan for a GPU stay in its memory"},
+       "--pin has no effect, because all weights of a plan for a GPU stay"},
       {[](CompileOptions &o) { o.codec = "zstd"; }, ErrorCode::Unsupported,
        "--codec zstd: weights for a GPU cannot be coded"},
       {[](CompileOptions &o) { o.reference = true; }, ErrorCode::Unsupported,

@@ -62,9 +62,10 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The other items and the page of @n leave 192 MiB, and the weights have 256
-// MiB. Half of each of the large segments stays in RAM. The other halves are
-// read in 8 pieces each, through a ring of two halves (see
+// The large segments have 256 MiB of weights, but only 192 MiB of the RAM are
+// left for them: the rest is taken by the other items and by the page that
+// holds the small segment @n. Half of each large segment stays in RAM. The
+// other halves are read in 8 pieces each, through a ring of two halves (see
 // test/compiler/planner/PlacementTest.cpp). The rows of the table are gathered
 // from the file. Three more placements take 90, 75 and 50 % of the RAM.
 

@@ -26,13 +26,13 @@
 // RUN: sed 's/threads = 128/threads = 96/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec or launch
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
-// ARRAY: dispatch 'matmul_{{.*}}' binds something as block_tables whose kind, access, layout or size differs from what the kernel takes
+// ARRAY: dispatch 'matmul_{{.*}}': what is bound to the operand block_tables differs in kind, access, layout or size from what the kernel takes
 // RUN: sed 's/write buffer @logits/write buffer @x/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
-// SIZE: binds something as y whose kind, access, layout or size
+// SIZE: what is bound to the operand y differs in kind, access, layout or size
 // RUN: sed 's/read_write buffer @counters/read_write buffer @partials/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNTERS
-// COUNTERS: binds something as {{partials|counters}} whose kind
+// COUNTERS: what is bound to the operand {{partials|counters}} differs in kind
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
-// COUNT: has 9 bindings, but its kernel takes 10
+// COUNT: has 9 bindings, but its kernel needs 10
 
 // No other buffer may share the bytes of the counters.
 // RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP

@@ -283,27 +283,28 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 
 // The plan has as many pages as 32 bits can count. Padding needs one more.
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
-  expectRefused(ErrorCode::VerificationFailed,
-                "kv: with a page for padding, 4294967295 pages of 4096 bytes "
-                "are too many",
-                [](plan::PlanT &plan) {
-                  plan.kv->context = AIR_KV_PAGE_TOKENS;
-                  plan.kv->slots = UINT32_MAX;
-                  plan.kv->pages = UINT32_MAX;
-                  for (const auto &item : plan.placements[0]->items) {
-                    if (item->name == "kv") {
-                      item->bytes = (plan.kv->pages + 1) * kFakeGpuPageBytes;
-                    }
-                  }
-                });
+  expectRefused(
+      ErrorCode::VerificationFailed,
+      "kv: 4294967295 pages of 4096 bytes and one more for padding exceed",
+      [](plan::PlanT &plan) {
+        plan.kv->context = AIR_KV_PAGE_TOKENS;
+        plan.kv->slots = UINT32_MAX;
+        plan.kv->pages = UINT32_MAX;
+        for (const auto &item : plan.placements[0]->items) {
+          if (item->name == "kv") {
+            item->bytes = (plan.kv->pages + 1) * kFakeGpuPageBytes;
+          }
+        }
+      });
 }
 
 TEST_F(GpuSessionTest, LogitsOfRequestedRowsOnlyAreRefused) {
-  expectRefused(ErrorCode::Unsupported,
-                "buffer 'logits' has a row for each requested row of logits",
-                [](plan::PlanT &plan) {
-                  plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
-                });
+  expectRefused(
+      ErrorCode::Unsupported,
+      "buffer 'logits' has logits only for the tokens that request them",
+      [](plan::PlanT &plan) {
+        plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
+      });
 }
 
 TEST_F(GpuSessionTest, AProgramWithoutGpusRefusesThePlan) {
