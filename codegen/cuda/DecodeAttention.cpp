@@ -341,12 +341,11 @@ Result<CudaKernel> generateDecodeAttention(const DecodeAttention &spec,
   const uint32_t flagOffset = stateOffset + spec.warps * stateFloats * 4;
   kernel.sharedBytes = flagOffset + 16;
   if (kernel.sharedBytes > target.sharedBytesPerBlock) {
-    return doesNotFitError("kernel " + kernel.name + " needs " +
-                           std::to_string(kernel.sharedBytes) +
-                           " bytes of shared memory, but a block of the target "
-                           "may have " +
-                           std::to_string(target.sharedBytesPerBlock) +
-                           " bytes; use fewer warps");
+    return doesNotFitError(
+        "kernel " + kernel.name + " needs " +
+        std::to_string(kernel.sharedBytes) +
+        " bytes of shared memory per thread block, but the target allows " +
+        std::to_string(target.sharedBytesPerBlock) + " bytes; use fewer warps");
   }
   if (spec.splits > 1) {
     kernel.partialBytes =

@@ -15,7 +15,7 @@ namespace {
 std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   if (fixed >= capacity || demand.kvPageBytes == 0) {
     return "it would not fit even without a KV cache, so choose a smaller "
-           "quantisation of the model or provide more RAM";
+           "quantisation of the model or provide more memory";
   }
   // `room` is the number of KV pages that fit in memory together with
   // everything else, and `wanted` is the number that one sequence takes.
@@ -27,8 +27,8 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   };
   if (room == 0) {
     return "not even one KV page of " + byteText(demand.kvPageBytes) +
-           " fits in the RAM that is left, so choose a smaller quantisation of "
-           "the model or provide more RAM";
+           " fits into the memory that is left, so choose a smaller "
+           "quantisation of the model or provide more memory";
   }
   if (demand.slots == 1) {
     return "choose --ctx " + contextOf(1) + " or less";

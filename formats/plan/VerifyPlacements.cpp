@@ -326,11 +326,10 @@ private:
     for (uint32_t i = 1; i < sizeOf(placement.reads()); ++i) {
       if (orderOf(*placement.reads()->Get(i)) <
           orderOf(*placement.reads()->Get(i - 1))) {
-        return broken(
-            "plan.stream.order", readName(i),
-            "must come before the read before it; reads must be sorted "
-            "by the steps that need them, then by segments, "
-            "then by offsets");
+        return broken("plan.stream.order", readName(i),
+                      "is not in the right order; reads must be sorted by the "
+                      "steps that need them, then by segments, "
+                      "then by offsets");
       }
     }
     return Status::ok();

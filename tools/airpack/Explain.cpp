@@ -77,13 +77,13 @@ std::vector<cli::Option> explainOptions() {
           "With a target that has a GPU: the size of the GPU's memory, of "
           "which the driver takes 1 GiB. SIZE is written as for --ram.",
           "that of the GPU"),
-      makeOption("--cpu", "", ValueKind::String, "NAME|FILE",
-                 "With --explain and a GPU: the computer that contains it. The "
-                 "name of "
-                 "a built-in profile replaces the CPU and the speed of its "
-                 "memory; desktop, laptop, server, host or a JSON profile also "
-                 "replace cores, RAM and disk.",
-                 "desktop or server, depending on the GPU"),
+      makeOption(
+          "--cpu", "", ValueKind::String, "NAME|FILE",
+          "With --explain and a GPU: the computer that contains the GPU. The "
+          "name of a built-in profile replaces only the CPU and the speed of "
+          "the RAM; desktop, laptop, server, host or a JSON profile also "
+          "replace cores, RAM and disk.",
+          "desktop or server, depending on the GPU"),
   };
 }
 

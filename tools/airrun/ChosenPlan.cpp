@@ -308,9 +308,8 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
     for (const char *name : kPackOptions) {
       if (invocation.has(name) && access(named.c_str(), F_OK) == 0) {
         return usageError(std::string(name) +
-                          " applies only to a GGUF file, which is packed with "
-                          "it, but '" +
-                          named + "' is none; leave out " + name);
+                          " applies only to a GGUF file, but '" + named +
+                          "' is not one; leave out " + name);
       }
     }
     return std::optional<CachedPlan>();
