@@ -230,7 +230,7 @@ TEST_F(GpuPlan, WhatTheGpuCannotDoIsRefused) {
       {[](CompileOptions &o) { o.pin = 50; }, ErrorCode::Unsupported,
        "--pin has no effect, because all weights of a plan for a GPU stay"},
       {[](CompileOptions &o) { o.codec = "zstd"; }, ErrorCode::Unsupported,
-       "--codec zstd: weights for a GPU cannot be coded"},
+       "--codec zstd: weights for a GPU cannot be stored with a codec"},
       {[](CompileOptions &o) { o.reference = true; }, ErrorCode::Unsupported,
        "--reference: the matrices of a plan for a GPU must be stored"},
       {[](CompileOptions &o) { o.tiles.emplace(); }, ErrorCode::Unsupported,
