@@ -10,20 +10,22 @@ Status checkAttentionHeads(uint32_t queryHeads, const KvPages &pages,
       queryHeads % pages.kvHeads != 0) {
     return unsupportedError(
         where +
-        " has a number that is not allowed: " + std::to_string(pages.kvHeads) +
-        " KV heads (1 to 1024 are allowed), " + std::to_string(queryHeads) +
-        " query heads (multiples of the KV heads up to 1024), " +
-        std::to_string(pages.headDim) + " elements of a head (1 to " +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(pages.kvHeads) + " KV heads (1 to 1024), " +
+        std::to_string(queryHeads) +
+        " query heads (a multiple of the number of KV heads, at most 1024), " +
+        std::to_string(pages.headDim) + " elements per head (1 to " +
         std::to_string(kMaxHeadDim) + ")");
   }
   if (pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
       pages.tablePages < 1 || queryStride < queryHeads * pages.headDim ||
       queryStride > 1U << 20) {
     return unsupportedError(
-        where + " has a number that is not allowed: " +
+        where +
+        " cannot be made because one of these numbers is out of range: " +
         std::to_string(pages.pageBytes) +
-        " bytes from one KV page to the next (multiples of 16 from " +
-        std::to_string(kvLayerBytes(pages)) + " are allowed), " +
+        " bytes from one KV page to the next (a multiple of 16, at least " +
+        std::to_string(kvLayerBytes(pages)) + "), " +
         std::to_string(pages.tablePages) +
         " KV pages per sequence (1 or more), " + std::to_string(queryStride) +
         " floats from one token's queries to the next (" +

@@ -202,14 +202,15 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
       spec.tokens < 1 || spec.tokens > kMaxPrefillTokens ||
       spec.ropeDim % 2 != 0 || spec.ropeDim > 1U << 16) {
     return unsupportedError(
-        where + "has a number that is not allowed: " +
+        where +
+        "cannot be made because one of these numbers is out of range: " +
         std::to_string(spec.tokens) + " tokens (1 to " +
-        std::to_string(kMaxPrefillTokens) + " are allowed), " +
+        std::to_string(kMaxPrefillTokens) + "), " +
         std::to_string(spec.vocabulary) + " rows of the table (1 to 2^24), " +
-        std::to_string(spec.columns) + " columns of the table (multiples of " +
-        std::to_string(type.blockElements) + " up to 2^20), " +
+        std::to_string(spec.columns) + " columns of the table (a multiple of " +
+        std::to_string(type.blockElements) + ", at most 2^20), " +
         std::to_string(spec.ropeDim) +
-        " rotated elements (even numbers up to 2^16)");
+        " rotated elements (an even number, at most 2^16)");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(

@@ -292,9 +292,10 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
       spec.tokens > 8 || spec.blocks < 1 || spec.blocks > (greedy ? 1024 : 1) ||
       spec.warps < 1 || spec.warps > (greedy ? 32 : 16)) {
     return unsupportedError(
-        where + "has a number that is not allowed: a vocabulary of " +
-        std::to_string(spec.vocabulary) +
-        " tokens (1 to 2^24 are allowed), a batch of " +
+        where +
+        "cannot be made because one of these numbers is out of range: a "
+        "vocabulary of " +
+        std::to_string(spec.vocabulary) + " tokens (1 to 2^24), a batch of " +
         std::to_string(spec.tokens) + " tokens (1 to 8), " +
         std::to_string(spec.blocks) + " blocks per token (1 to " +
         (greedy ? "1024" : "1") + "), " + std::to_string(spec.warps) +

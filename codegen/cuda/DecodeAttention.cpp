@@ -279,11 +279,12 @@ Status checkSpec(const DecodeAttention &spec, const CudaTarget &target) {
       spec.tokens % spec.tokensPerSequence != 0 || spec.splits < 1 ||
       spec.splits > 64 || spec.warps < 1 || spec.warps > 16) {
     return unsupportedError(
-        where + " has a number that is not allowed: " +
-        std::to_string(spec.tokens) + " tokens (1 to 8 are allowed), " +
+        where +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(spec.tokens) + " tokens (1 to 8), " +
         std::to_string(spec.tokensPerSequence) +
         " tokens per sequence (a divisor of the number of tokens), " +
-        std::to_string(spec.splits) + " ranges (1 to 64), " +
+        std::to_string(spec.splits) + " ranges of positions (1 to 64), " +
         std::to_string(spec.warps) + " warps per block (1 to 16)");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
@@ -340,12 +341,11 @@ Result<CudaKernel> generateDecodeAttention(const DecodeAttention &spec,
   const uint32_t flagOffset = stateOffset + spec.warps * stateFloats * 4;
   kernel.sharedBytes = flagOffset + 16;
   if (kernel.sharedBytes > target.sharedBytesPerBlock) {
-    return doesNotFitError("kernel " + kernel.name + " needs " +
-                           std::to_string(kernel.sharedBytes) +
-                           " bytes of shared memory, but a block of the target "
-                           "may have " +
-                           std::to_string(target.sharedBytesPerBlock) +
-                           " bytes; use fewer warps");
+    return doesNotFitError(
+        "kernel " + kernel.name + " needs " +
+        std::to_string(kernel.sharedBytes) +
+        " bytes of shared memory per thread block, but the target allows " +
+        std::to_string(target.sharedBytesPerBlock) + " bytes; use fewer warps");
   }
   if (spec.splits > 1) {
     kernel.partialBytes =

@@ -90,7 +90,7 @@ Status checkHeadsOfBatch(const DecodeMatMul &spec, const std::string &where) {
   if (spec.rows != rows) {
     return unsupportedError(
         where + " has a matrix of " + std::to_string(spec.rows) +
-        " rows, but the elements of its heads need " + std::to_string(rows));
+        " rows, but its heads need " + std::to_string(rows) + " rows");
   }
   if (heads.tokensPerSequence < 1 ||
       spec.tokens % heads.tokensPerSequence != 0) {
@@ -112,18 +112,19 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
   if (spec.splitActivations &&
       (spec.dtype != DType::F16 || spec.input == MatMulInput::Half)) {
     return unsupportedError(
-        where + " does not split activations with weights of dtype " +
-        std::string(info(spec.dtype).name) +
-        "; only float32 activations with F16 weights can be split");
+        where + " with " + std::string(info(spec.dtype).name) +
+        " weights cannot split its activations; only float32 activations with "
+        "F16 weights can be split");
   }
   if (spec.rows == 0 || spec.columns == 0 || spec.columns % 8 != 0 ||
       spec.columns % info(spec.dtype).blockElements != 0 ||
       spec.rows > 1U << 24 || spec.columns > 1U << 20) {
     return unsupportedError(
-        where + " has a number that is not allowed: " +
-        std::to_string(spec.rows) + " rows (1 to 2^24 are allowed), " +
-        std::to_string(spec.columns) + " columns (multiples of 8 and of " +
-        std::to_string(info(spec.dtype).blockElements) + " up to 2^20)");
+        where +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(spec.rows) + " rows (1 to 2^24), " +
+        std::to_string(spec.columns) + " columns (a multiple of 8 and of " +
+        std::to_string(info(spec.dtype).blockElements) + ", at most 2^20)");
   }
   if (spec.tokens < 1 || spec.tokens > 8) {
     return unsupportedError(where + " does not support " +
@@ -138,8 +139,8 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       spec.multiprocessors < 1 || spec.multiprocessors > 1024) {
     return unsupportedError(
         where +
-        " has a number that is not allowed: " + std::to_string(tiling.warps) +
-        " warps per block (1 to 32 are allowed), " +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(tiling.warps) + " warps per block (1 to 32), " +
         std::to_string(tiling.groupUnits) + " units per copy (1 to 16), " +
         std::to_string(tiling.stages) + " stages (1 to 16), " +
         std::to_string(tiling.blocksPerMultiprocessor) +
@@ -343,15 +344,15 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
   if (s.sharedBytes > target.sharedBytesPerBlock ||
       (s.sharedBytes + kReservedSharedBytes) * tiling.blocksPerMultiprocessor >
           target.sharedBytesPerMultiprocessor) {
-    return doesNotFitError("kernel " + kernel.name + " needs " +
-                           std::to_string(s.sharedBytes) +
-                           " bytes of shared memory for each of " +
-                           std::to_string(tiling.blocksPerMultiprocessor) +
-                           " blocks, but a block of the target may have " +
-                           std::to_string(target.sharedBytesPerBlock) +
-                           " bytes and a multiprocessor has " +
-                           std::to_string(target.sharedBytesPerMultiprocessor) +
-                           " bytes; use fewer stages or more splits");
+    return doesNotFitError(
+        "kernel " + kernel.name + " needs " + std::to_string(s.sharedBytes) +
+        " bytes of shared memory for each of " +
+        std::to_string(tiling.blocksPerMultiprocessor) +
+        " thread blocks, but the target allows " +
+        std::to_string(target.sharedBytesPerBlock) +
+        " bytes per thread block, and a multiprocessor has " +
+        std::to_string(target.sharedBytesPerMultiprocessor) +
+        " bytes; use fewer stages or more splits");
   }
   AIR_ASSIGN_OR_RETURN(
       kernel.weightBytes,

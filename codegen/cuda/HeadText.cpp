@@ -16,11 +16,12 @@ Status checkHeads(const HeadRows &heads, const std::string &where) {
   const uint32_t dim = pages.headDim;
   if (dim < 1 || dim > kMaxHeadDim || headCount(heads) < 1 ||
       headCount(heads) > 1U << 16) {
-    return unsupportedError(where + " has a number that is not allowed: " +
-                            std::to_string(headCount(heads)) +
-                            " heads (1 to 2^16 are allowed), " +
-                            std::to_string(dim) + " elements of a head (1 to " +
-                            std::to_string(kMaxHeadDim) + ")");
+    return unsupportedError(
+        where +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(headCount(heads)) + " heads (1 to 2^16), " +
+        std::to_string(dim) + " elements per head (1 to " +
+        std::to_string(kMaxHeadDim) + ")");
   }
   if ((heads.rope == RopeKind::None) != (heads.ropeDim == 0) ||
       heads.ropeDim % 2 != 0 || heads.ropeDim > dim) {
@@ -35,10 +36,11 @@ Status checkHeads(const HeadRows &heads, const std::string &where) {
       pages.pageBytes % 16 != 0 || pages.pageBytes < kvLayerBytes(pages) ||
       pages.tablePages < 1) {
     return unsupportedError(
-        where + " has a number that is not allowed: " +
+        where +
+        " cannot be made because one of these numbers is out of range: " +
         std::to_string(pages.pageBytes) +
-        " bytes from one KV page to the next (multiples of 16 from " +
-        std::to_string(kvLayerBytes(pages)) + " are allowed), " +
+        " bytes from one KV page to the next (a multiple of 16, at least " +
+        std::to_string(kvLayerBytes(pages)) + "), " +
         std::to_string(pages.tablePages) +
         " KV pages per sequence (1 or more), " +
         std::to_string(heads.keyHeads) + " heads of keys and " +

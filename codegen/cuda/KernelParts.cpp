@@ -28,14 +28,14 @@ std::string outputName(MatMulOutput output) {
 Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
                     const CudaTarget &target, const std::string &where) {
   if (maxTokens < 1 || maxTokens > kMaxPrefillTokens) {
-    return unsupportedError(where + " does not support up to " +
-                            std::to_string(maxTokens) +
-                            " tokens; the number must be 1 to " +
-                            std::to_string(kMaxPrefillTokens));
+    return unsupportedError(
+        where + " supports 1 to " + std::to_string(kMaxPrefillTokens) +
+        " tokens per pass, not " + std::to_string(maxTokens));
   }
   if (dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where +
-                            ": the target does not support dependent launches");
+    return unsupportedError(
+        where +
+        " cannot use dependent launches: the target does not support them");
   }
   return Status::ok();
 }

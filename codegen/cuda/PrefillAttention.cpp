@@ -297,17 +297,21 @@ Status checkSpec(const PrefillAttention &spec, const CudaTarget &target) {
       tiling.stages > 4 || spec.maxTiles < 1 ||
       spec.maxTiles > kMaxPrefillTokens) {
     return unsupportedError(
-        where + " does not support " + std::to_string(spec.maxTiles) +
-        " tiles (1 to " + std::to_string(kMaxPrefillTokens) + ") of " +
-        std::to_string(tiling.tileTokens) + " tokens and " +
+        where +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(spec.maxTiles) + " tiles (1 to " +
+        std::to_string(kMaxPrefillTokens) + "), " +
+        std::to_string(tiling.tileTokens) + " tokens per tile and " +
         std::to_string(group) +
-        " heads (their product must be 1 to 256) with slots of " +
-        std::to_string(tiling.positions) + " positions (16, 32 or 64) in " +
+        " query heads per KV head (the product of both is 1 to 256), " +
+        std::to_string(tiling.positions) +
+        " positions per stage (16, 32 or 64), " +
         std::to_string(tiling.stages) + " stages (1 to 4)");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where +
-                            ": the target does not support dependent launches");
+    return unsupportedError(
+        where +
+        " cannot use dependent launches: the target does not support them");
   }
   return Status::ok();
 }
@@ -377,12 +381,12 @@ Result<CudaKernel> generatePrefillAttention(const PrefillAttention &spec,
   kernel.threads = s.warps * 32;
   kernel.sharedBytes = s.sharedBytes;
   if (kernel.sharedBytes > target.sharedBytesPerBlock) {
-    return doesNotFitError("kernel " + kernel.name + " needs " +
-                           std::to_string(kernel.sharedBytes) +
-                           " bytes of shared memory, but a block of the target "
-                           "may have " +
-                           std::to_string(target.sharedBytesPerBlock) +
-                           " bytes; use smaller tiles or fewer stages");
+    return doesNotFitError(
+        "kernel " + kernel.name + " needs " +
+        std::to_string(kernel.sharedBytes) +
+        " bytes of shared memory per thread block, but the target allows " +
+        std::to_string(target.sharedBytesPerBlock) +
+        " bytes; use smaller tiles or fewer stages");
   }
   kernel.bindings = {"q",   "positions",  "block_tables", "kv_cache",
                      "out", "tile_count", "tiles"};

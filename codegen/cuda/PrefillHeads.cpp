@@ -48,8 +48,8 @@ std::string prefillHeadsName(const PrefillHeads &spec,
 Result<CudaKernel> generatePrefillHeads(const PrefillHeads &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics) {
-  const std::string where =
-      "a kernel for " + std::string(target.name) + " that finishes heads";
+  const std::string where = "a kernel for " + std::string(target.name) +
+                            " that normalises, rotates and stores heads";
   AIR_RETURN_IF_ERROR(checkHeads(spec.heads, where));
   AIR_RETURN_IF_ERROR(
       checkPrefill(spec.maxTokens, spec.dependentLaunch, target, where));

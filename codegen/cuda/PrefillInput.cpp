@@ -74,16 +74,17 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
     return unsupportedError(
         where + " does not support " + std::to_string(spec.columns) +
         " columns of " + std::string(info(spec.dtype).name) +
-        "; columns must be 1 to 2^20 and a multiple of 8 and of the dtype's "
-        "block");
+        "; their number must be 1 to 2^20, and a multiple of 8 and of " +
+        std::to_string(info(spec.dtype).blockElements));
   }
   if (spec.splitActivations && spec.dtype != DType::F16) {
     return unsupportedError(
-        where + " does not split activations with weights of dtype " +
-        std::string(info(spec.dtype).name) + "; only F16 weights support it");
+        where + " supports split activations only with F16 weights, not with " +
+        std::string(info(spec.dtype).name) + " weights");
   }
   if (spec.wgmma && !target.hasWgmma) {
-    return unsupportedError(where + ": the target does not have wgmma");
+    return unsupportedError(
+        where + " cannot use wgmma: the target does not have this instruction");
   }
   if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
     return unsupportedError(
@@ -144,7 +145,8 @@ Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
   AIR_ASSIGN_OR_RETURN(const PrefillOperands operands,
                        prefillOperands(spec, target, where));
   if (spec.input == MatMulInput::Half) {
-    return unsupportedError(where + " does not support float16 activations");
+    return unsupportedError(
+        where + " is already in float16, so no kernel is needed to convert it");
   }
   CudaKernel kernel;
   kernel.name = prefillInputName(spec, target);

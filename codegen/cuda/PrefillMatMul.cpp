@@ -158,16 +158,17 @@ Sizes sizesOf(const PrefillMatMul &spec, const PrefillOperands &operands) {
 
 Status checkSpec(const PrefillMatMul &spec, const std::string &where) {
   if (spec.output == MatMulOutput::Heads) {
-    return unsupportedError(where + " does not finish heads; a separate kernel "
-                                    "does it after the matmul");
+    return unsupportedError(where +
+                            " cannot normalise, rotate and store heads; use a "
+                            "separate kernel for this after the matmul");
   }
   const uint64_t outputs = uint64_t{spec.rows} * spec.maxTokens;
   if (spec.rows < 1 || spec.rows > 1U << 24 || outputs > UINT32_MAX) {
     return unsupportedError(where + " does not support " +
-                            std::to_string(spec.rows) + " rows and up to " +
+                            std::to_string(spec.rows) + " rows and " +
                             std::to_string(spec.maxTokens) +
-                            " tokens; rows must be 1 to 2^24, and rows times "
-                            "tokens below 2^32");
+                            " tokens; the number of rows must be 1 to 2^24, "
+                            "and rows times tokens must be below 2^32");
   }
   const PrefillTiling &tiling = spec.tiling;
   const auto inRange = [](uint32_t value, uint32_t most) {
@@ -177,25 +178,29 @@ Status checkSpec(const PrefillMatMul &spec, const std::string &where) {
       tiling.rowWarps * tiling.tokenWarps > 16 ||
       !inRange(tiling.rowTiles, 4) || !inRange(tiling.tokenGroups, 16) ||
       tiling.rowTiles * tiling.tokenGroups > 16 || !inRange(tiling.stages, 8)) {
-    return unsupportedError(where + " has a tiling that is out of range: " +
-                            std::to_string(tiling.rowWarps) + " by " +
-                            std::to_string(tiling.tokenWarps) +
-                            " warps (together 1 to 16), each with " +
-                            std::to_string(tiling.rowTiles) +
-                            " tiles (1 to 4) by " +
-                            std::to_string(tiling.tokenGroups) +
-                            " groups of tokens (together 1 to 16), " +
-                            std::to_string(tiling.stages) + " stages (1 to 8)");
+    return unsupportedError(
+        where +
+        " cannot be made because one of these numbers is out of range: " +
+        std::to_string(tiling.rowWarps) + " x " +
+        std::to_string(tiling.tokenWarps) +
+        " warps (their product is 1 to 16), " +
+        std::to_string(tiling.rowTiles) +
+        " tiles of rows per warp (1 to 4) x " +
+        std::to_string(tiling.tokenGroups) +
+        " groups of tokens per warp (their product is 1 to 16), " +
+        std::to_string(tiling.stages) + " stages (1 to 8)");
   }
   if (spec.wgmma && (tiling.rowTiles != 1 || tiling.rowWarps % 4 != 0 ||
                      !std::has_single_bit(tiling.tokenGroups))) {
-    return unsupportedError(where + " with wgmma does not support " +
+    return unsupportedError(where +
+                            " with wgmma cannot be made because one of these "
+                            "numbers is not allowed: " +
                             std::to_string(tiling.rowWarps) +
-                            " warps along the rows (a multiple "
-                            "of 4), each with " +
-                            std::to_string(tiling.rowTiles) + " tiles (1) by " +
+                            " warps along the rows (a multiple of 4), " +
+                            std::to_string(tiling.rowTiles) +
+                            " tiles of rows per warp (only 1), " +
                             std::to_string(tiling.tokenGroups) +
-                            " groups of tokens (a power of two)");
+                            " groups of tokens per warp (a power of two)");
   }
   return Status::ok();
 }
@@ -307,20 +312,20 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   kernel.name = prefillMatMulName(spec, target);
   kernel.sharedBytes = tiling.stages * s.slotBytes;
   if (kernel.sharedBytes > target.sharedBytesPerBlock) {
-    return doesNotFitError("kernel " + kernel.name + " needs " +
-                           std::to_string(kernel.sharedBytes) +
-                           " bytes of shared memory, but a block of the target "
-                           "may have " +
-                           std::to_string(target.sharedBytesPerBlock) +
-                           " bytes; use fewer stages or smaller tiles");
+    return doesNotFitError(
+        "kernel " + kernel.name + " needs " +
+        std::to_string(kernel.sharedBytes) +
+        " bytes of shared memory per thread block, but the target allows " +
+        std::to_string(target.sharedBytesPerBlock) +
+        " bytes; use fewer stages or smaller tiles");
   }
   kernel.gridX = divideUp(spec.maxTokens, 8 * s.blockGroups);
   kernel.gridY = divideUp(s.tiles, s.blockTiles);
   if (kernel.gridY > UINT16_MAX) {
     return unsupportedError(where + " would have " +
                             std::to_string(kernel.gridY) +
-                            " blocks along its rows; there may be 65535, so "
-                            "use larger tiles");
+                            " thread blocks along its rows, but at most 65535 "
+                            "are allowed; use larger tiles");
   }
   AIR_ASSIGN_OR_RETURN(
       kernel.weightBytes,

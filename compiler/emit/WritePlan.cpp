@@ -161,7 +161,7 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
       if (all.size() != reserved.size()) {
         return internalError("the plan has " + std::to_string(reserved.size()) +
                              " segments of kernels, but " +
-                             std::to_string(all.size()) + " were made");
+                             std::to_string(all.size()) + " were compiled");
       }
     }
     std::span<const uint8_t> object;

@@ -30,7 +30,7 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity,
   };
   if (room == 0) {
     return "not even one KV page of " + byteText(demand.kvPageBytes) +
-           " fits in the " + memory + " that is left, so " + smaller;
+           " fits into the " + memory + " that is left, so " + smaller;
   }
   if (demand.slots == 1) {
     return "choose --ctx " + contextOf(1) + " or less";
@@ -294,7 +294,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         "the plan needs " + byteTextUp(total) + " of VRAM (" +
         textOf(ledger.items) + "), but " + limit.giver + " " +
         byteText(limit.bytes) + ", of which the driver takes " +
-        byteText(kDriverBytes) + "; weights cannot be streamed to a GPU yet: " +
+        byteText(kDriverBytes) +
+        ", and weights cannot be streamed to a GPU yet; " +
         advice(cache, total - (*kv - demand.kvPageBytes) - *tables,
                ledger.budget, "VRAM"));
   }
@@ -310,10 +311,10 @@ Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
       {"process", processBytes},
       {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
   if (limit.bytes != 0 && sumOf(items) > limit.bytes) {
-    return doesNotFitError("the plan needs " + byteTextUp(sumOf(items)) +
-                           " of RAM (" + textOf(items) + "), but " +
-                           limit.giver + " " + byteText(limit.bytes) +
-                           "; choose more RAM");
+    return doesNotFitError(
+        "the plan needs " + byteTextUp(sumOf(items)) + " of RAM (" +
+        textOf(items) + "), but " + limit.giver + " " + byteText(limit.bytes) +
+        "; give a larger --ram, or choose a target with more RAM");
   }
   return items;
 }

@@ -475,11 +475,12 @@ uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent) {
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room) {
   if (const uint64_t least = leastBytesPinned(problem, percent); room < least) {
-    return doesNotFitError(
-        "keeping " + std::to_string(percent) +
-        " % of the weights in RAM needs at least " + byteText(least) +
-        ", but only " + byteText(room) +
-        " of it is left for them; choose a smaller --pin or provide more RAM");
+    return doesNotFitError("keeping " + std::to_string(percent) +
+                           " % of the weights in RAM needs at least " +
+                           byteText(least) + " of RAM, but only " +
+                           byteText(room) +
+                           " of it is left for weights; choose a smaller --pin "
+                           "or provide more RAM");
   }
   const uint64_t rooms = room / kPlanPageBytes;
   return percent >= kAllPercent

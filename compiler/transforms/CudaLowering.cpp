@@ -74,7 +74,7 @@ Status CudaLowering::lower(Operation *op) {
           .Default([&](Operation *other) {
             return unsupportedError("no kernel of a GPU computes '" +
                                     other->getName().getStringRef().str() +
-                                    "' by itself");
+                                    "' as a separate step");
           });
   AIR_RETURN_IF_ERROR(status.withContext("step " + step.getStepName()));
   freeBuffers(op);
@@ -197,7 +197,8 @@ Status CudaLowering::lowerAttn(AttnOp op) {
           : std::get_if<DecodeMatMul>(
                 &steps[steps.size() - 2].dispatches.front().spec);
   if (queries == nullptr) {
-    return internalError("the step before does not compute its queries");
+    return internalError(
+        "the step before attention does not compute the queries");
   }
   DecodeAttention spec;
   spec.queryHeads = narrow(op.getHeads());
@@ -277,8 +278,8 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
                                ArrayRef<WeightAttr> biases, Recipe recipe) {
   if (isScaled(weights)) {
     return unsupportedError("the matrix '" + weights.front().getName().str() +
-                            "' has a scale of its own, which no kernel of a "
-                            "GPU applies");
+                            "' has a separate scale, which kernels of a GPU do "
+                            "not support; choose a target without a GPU");
   }
   const bool isGlu = recipe == Recipe::Interleave;
   const DType dtype = weights.front().getDtype();
@@ -289,7 +290,7 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
   }
   if (isGlu && rows % kT16Rows != 0) {
     return unsupportedError("the gate has " + std::to_string(rows / 2) +
-                            " rows; kernels of a GPU need a multiple of 8");
+                            " rows, but kernels of a GPU need a multiple of 8");
   }
   if (Result<uint64_t> bytes = t16Bytes(dtype, rows, columns); !bytes) {
     return unsupportedError("no kernel of a GPU reads " + nameOf(dtype) +
@@ -400,8 +401,8 @@ Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
                                            binding.name == "counters")
                             : dispatch.operands.lookup(binding.name);
     if (!operand) {
-      return internalError("kernel " + kernel.name + " has an operand '" +
-                           binding.name + "' that nothing is bound to");
+      return internalError("nothing is bound to the operand '" + binding.name +
+                           "' of kernel " + kernel.name);
     }
     if (auto layer = dyn_cast<IntegerAttr>(operand)) {
       bindings.push_back(BindingAttr::get(context, access, layer.getInt()));

@@ -210,9 +210,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     const ArrayRef<int64_t> devices = *op.getDevice();
     for (int64_t device : devices) {
       if (device != 1) {
-        return verificationError("a segment is on device " +
-                                 std::to_string(device) +
-                                 ", but all must be on device 1");
+        return verificationError(
+            "a segment is on device " + std::to_string(device) +
+            ", but all segments must be on device 1, the GPU");
       }
     }
     uint64_t needed = 0;
@@ -230,18 +230,19 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       sums[item.getTier()] += item.getBytes();
     }
     if (sums[Tier::Vram] < needed) {
-      return verificationError("its items count " +
-                               std::to_string(sums[Tier::Vram]) +
-                               " bytes of VRAM, but segments, KV cache and "
-                               "buffers take " +
-                               std::to_string(needed));
+      return verificationError(
+          "the items of its VRAM budget take " +
+          std::to_string(sums[Tier::Vram]) +
+          " bytes, but its segments, KV cache and buffers take " +
+          std::to_string(needed));
     }
     for (BudgetOp budget : op.getOps<BudgetOp>()) {
       if (budget.getBytes() != 0 &&
           sums[budget.getTier()] > budget.getBytes()) {
-        return verificationError(
-            "its items take " + std::to_string(sums[budget.getTier()]) +
-            " bytes of a budget of " + std::to_string(budget.getBytes()));
+        return verificationError("the items of a budget take " +
+                                 std::to_string(sums[budget.getTier()]) +
+                                 " bytes, but the budget has only " +
+                                 std::to_string(budget.getBytes()));
       }
     }
     return Status::ok();
@@ -413,16 +414,17 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     if (wanted.size() != dispatch.getBindings().size()) {
       return verificationError("dispatch '" + name + "' has " +
                                std::to_string(dispatch.getBindings().size()) +
-                               " bindings, but its kernel takes " +
+                               " bindings, but its kernel needs " +
                                std::to_string(wanted.size()));
     }
     for (size_t i = 0; i < wanted.size(); ++i) {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
       if (!gpuBindingFits(wanted[i], binding, symbols)) {
-        return verificationError("dispatch '" + name + "' binds something as " +
+        return verificationError("dispatch '" + name +
+                                 "': what is bound to the operand " +
                                  wanted[i].name +
-                                 " whose kind, access, dtype, layout or size "
-                                 "differs from what the kernel takes");
+                                 " differs in kind, access, dtype, layout or "
+                                 "size from what the kernel takes");
       }
     }
     return Status::ok();

@@ -107,7 +107,9 @@ Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
     return internalError("a chunk cannot be decoded without a codec");
   }
   if (stored.size() < kZstdHeader || stored[0] > kSeparated) {
-    return corrupt("its header is incomplete or begins with an unknown number");
+    return corrupt("it has " + std::to_string(stored.size()) +
+                   " bytes; it must begin with a header of 5 bytes, the first "
+                   "of which is 0 or 1");
   }
   uint32_t size = 0;
   for (size_t i = 0; i < 4; ++i) {

@@ -161,9 +161,9 @@ Result<MachineProfile> resolveMachine(const std::string &spec) {
         "the Volta architecture, and none are planned; " +
         knownTargets());
   }
-  return unsupportedError("target '" + spec + "' is not known; " +
-                          knownTargets() + "; GPUs: " + gpuNames() +
-                          " (those of AMD and Intel with --explain only)");
+  return unsupportedError(
+      "target '" + spec + "' is not known; " + knownTargets() + "; GPUs: " +
+      gpuNames() + " (GPUs of AMD and Intel can only be used with --explain)");
 }
 
 Result<MachineProfile> resolveProfile(const std::string &spec) {
@@ -173,19 +173,18 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
   }
   const GpuProfile &gpu = machine.gpus.front();
   if (gpu.backend != GpuBackend::Cuda) {
-    return unsupportedError(
-        "target '" + spec + "' needs the " +
-        std::string(backendTitle(gpu.backend)) +
-        " backend, which this version does not have (with --explain, the "
-        "target is supported); " +
-        knownTargets());
+    return unsupportedError("target '" + spec + "' needs the " +
+                            std::string(backendTitle(gpu.backend)) +
+                            " backend, which this version does not have, so "
+                            "this target can only be used with --explain; " +
+                            knownTargets());
   }
   if (!canPlanFor(gpu)) {
     return unsupportedError(
         "target '" + spec + "' has a GPU with arch '" + gpu.arch + "' and " +
         std::to_string(gpu.multiprocessors) +
-        " multiprocessors; kernels are made for a known arch (such as sm_86) "
-        "and number of multiprocessors, so add them to the profile");
+        " multiprocessors; kernels can only be made for an arch such as sm_86 "
+        "and at least 1 multiprocessor, so add both to the profile");
   }
   return machine;
 }

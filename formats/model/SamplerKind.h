@@ -1,9 +1,10 @@
 //===- SamplerKind.h - the samplers and their names -------------*- C++ -*-===//
 //
-// A list of samplers says which of them work, and in which order. Its two text
-// forms, the names and the letters are those of llama.cpp (common/sampling.cpp
-// of October 2026), so that a list which was written for llama.cpp, or which a
-// GGUF file recommends, means the same here. docs/sampling.md has the formulas.
+// A list of samplers names those that are used, in the order in which they are
+// applied. Its two text forms, the names and the letters are those of llama.cpp
+// (common/sampling.cpp of October 2026), so that a list which was written for
+// llama.cpp, or which a GGUF file recommends, means the same here.
+// docs/sampling.md has the formulas.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_SAMPLERKIND_H

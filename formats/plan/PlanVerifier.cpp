@@ -41,8 +41,9 @@ Status checkDevice(const char *rule, const plan::Plan &plan, uint32_t device,
                    const std::string &where) {
   if (device >= deviceCount(plan)) {
     return broken(rule, where,
-                  "refers to device " + str(device) + ", but there are only " +
-                      str(deviceCount(plan)) + ", including the CPU");
+                  "refers to device " + str(device) +
+                      "; device numbers of this plan must be below " +
+                      str(deviceCount(plan)) + " (0 is the CPU)");
   }
   return Status::ok();
 }
@@ -123,8 +124,9 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   }
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), options);
   if (!plan::VerifyPlanBuffer(verifier)) {
-    return refuse("an offset or a size points outside the " +
-                  std::to_string(bytes.size()) + " bytes of metadata");
+    return refuse(
+        "the metadata is damaged: an offset or a size in it leads beyond its " +
+        std::to_string(bytes.size()) + " bytes");
   }
   // The FlatBuffer verifier checks the alignment of a list's length, but not of
   // its elements. Placement.resident is the only list of 64-bit numbers.

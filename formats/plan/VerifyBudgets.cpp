@@ -70,12 +70,13 @@ Status verifyKv(const plan::Plan &plan) {
   AIR_RETURN_IF_ERROR(checkDevice("plan.kv.device", plan, kv.device(), "kv"));
   const bool isMma = kv.order() == plan::KvOrder::Mma;
   if (isMma != (kv.device() != 0) || (isMma && element != 2)) {
-    return broken("plan.kv.device", "kv",
-                  std::string("has order ") +
-                      plan::EnumNameKvOrder(kv.order()) + " and dtype " +
-                      str(kv.dtype()) + " on device " + str(kv.device()) +
-                      "; on a GPU the order must be Mma and the dtype F16, "
-                      "and on the CPU the order must be Cpu");
+    return broken(
+        "plan.kv.device", "kv",
+        std::string("has order ") + plan::EnumNameKvOrder(kv.order()) +
+            " and dtype " + str(kv.dtype()) + " on device " + str(kv.device()) +
+            "; on a GPU the order must be Mma and the dtype " +
+            str(static_cast<uint16_t>(DType::F16)) +
+            " (F16), and on the CPU (device 0) the order must be Cpu");
   }
   // Tiles in the order Mma have 16 elements of a head.
   constexpr uint64_t kMmaElements = 16;
@@ -250,8 +251,9 @@ Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
   if (sums[tier] < needs.total()) {
     return broken("plan.budget.total", owner,
                   std::string("the items of tier ") + plan::EnumNameTier(tier) +
-                      " sum to " + str(sums[tier]) + " bytes; the plan needs " +
-                      str(needs.total()) + ", including its tables");
+                      " take " + str(sums[tier]) +
+                      " bytes together; the plan needs " + str(needs.total()) +
+                      ", including its resident tables");
   }
   return Status::ok();
 }

@@ -179,8 +179,8 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
         return broken("plan.placement.resident",
                       where + ", " + label("segment", i, segment),
                       "keeps " + str(resident) +
-                          " bytes in RAM, although all of it is in the memory "
-                          "of a device");
+                          " bytes in RAM, although the whole segment is in the "
+                          "memory of a GPU");
       }
       continue;
     }
@@ -249,7 +249,7 @@ Status verifySegmentDevices(const plan::Plan &plan,
     return broken("plan.placement.device", where,
                   "states the devices of " + str(sizeOf(placement.device())) +
                       " segments; it must state those of " + str(wanted) +
-                      ", which is none if the plan uses only the CPU");
+                      " segments (all if the plan uses a GPU, otherwise none)");
   }
   for (uint32_t i = 0; i < wanted; ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
@@ -258,8 +258,8 @@ Status verifySegmentDevices(const plan::Plan &plan,
         checkDevice("plan.placement.device", plan, deviceOf(placement, i), at));
     if (deviceOf(placement, i) != 0 && segment.codec() != plan::Codec::None) {
       return broken("plan.placement.device", at,
-                    "is in the memory of a device, but has a codec, which "
-                    "only the CPU decodes");
+                    "is in the memory of a GPU, but is stored with a codec, "
+                    "which only the CPU can decode");
     }
   }
   for (uint32_t i = 0; wanted != 0 && i < plan.executables()->size(); ++i) {
@@ -326,11 +326,10 @@ private:
     for (uint32_t i = 1; i < sizeOf(placement.reads()); ++i) {
       if (orderOf(*placement.reads()->Get(i)) <
           orderOf(*placement.reads()->Get(i - 1))) {
-        return broken(
-            "plan.stream.order", readName(i),
-            "must come before the read before it; reads must be sorted "
-            "by the steps that need them, then by segments, "
-            "then by offsets");
+        return broken("plan.stream.order", readName(i),
+                      "is not in the right order; reads must be sorted by the "
+                      "steps that need them, then by segments, "
+                      "then by offsets");
       }
     }
     return Status::ok();

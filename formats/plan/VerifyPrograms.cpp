@@ -24,8 +24,8 @@ static Status verifyZeroed(const plan::Plan &plan, uint32_t index) {
   const std::string where = label("buffer", index, zeroed);
   if (zeroed.device() == 0 || zeroed.is_output()) {
     return broken("plan.buffer.zeroed", where,
-                  "is zeroed, but is an output or on the CPU; only counters of "
-                  "a GPU's kernels are zeroed");
+                  "is zeroed, but is an output or on the CPU; a zeroed buffer "
+                  "must be on a GPU and must not be an output");
   }
   for (uint32_t i = 0; i < plan.buffers()->size(); ++i) {
     const plan::Buffer &other = *plan.buffers()->Get(i);
@@ -71,16 +71,17 @@ Status verifyBuffers(const plan::Plan &plan) {
     if (buffer.rows_from() == plan::RowsFrom::Tokens &&
         (buffer.device() == 0 || !buffer.is_output())) {
       return broken("plan.buffer.rows", where,
-                    "has rows_from Tokens; only an output of a GPU may have a "
-                    "row per token");
+                    "has rows_from Tokens, but is not an output on a GPU; only "
+                    "such a buffer may have a row per token");
     }
     // This cannot overflow, because `vocabulary` is below 2^32.
     const auto rowBytes = plan.model()->vocabulary() * sizeof(float);
     if (buffer.rows_from() == plan::RowsFrom::Tokens &&
         checkedMul(rowBytes, plan.max_tokens()) != buffer.bytes()) {
       return broken("plan.buffer.rows", where,
-                    "has " + str(buffer.bytes()) + " bytes; " +
-                        str(plan.max_tokens()) + " rows of logits have " +
+                    "has " + str(buffer.bytes()) +
+                        " bytes; it must hold exactly " +
+                        str(plan.max_tokens()) + " rows of logits of " +
                         str(rowBytes) + " bytes each");
     }
     const uint64_t arena = arenaOf(plan, buffer.device());
@@ -99,8 +100,8 @@ Status verifyBuffers(const plan::Plan &plan) {
   constexpr uint32_t kMaxZeroed = 16;
   if (zeroed > kMaxZeroed) {
     return broken("plan.buffer.zeroed", "buffers",
-                  str(zeroed) + " are zeroed; at most " + str(kMaxZeroed) +
-                      " may be");
+                  "there are " + str(zeroed) + " zeroed ones; at most " +
+                      str(kMaxZeroed) + " are allowed");
   }
   for (uint32_t i = 0; i < count; ++i) {
     if (plan.buffers()->Get(i)->is_zeroed()) {
@@ -316,8 +317,9 @@ private:
     case plan::BindingKind::Batch:
       count = static_cast<uint64_t>(plan::BatchArray::MAX) + 1;
       if (binding.access() != plan::Access::Read) {
-        return broken("plan.binding.access", where,
-                      "writes an array of the batch, which is only read");
+        return broken(
+            "plan.binding.access", where,
+            "writes an array of the batch; such an array may only be read");
       }
       break;
     }
@@ -368,8 +370,8 @@ private:
     case plan::BindingKind::Batch:
       if (device == 0) {
         return broken("plan.binding.device", where,
-                      "binds an array of the batch; kernels of the CPU get "
-                      "them as an argument");
+                      "binds an array of the batch, but runs on the CPU, whose "
+                      "kernels get the batch as an argument");
       }
       break;
     }

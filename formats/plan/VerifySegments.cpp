@@ -315,7 +315,8 @@ Status verifyExecutables(const plan::Plan &plan) {
                     std::string("has format ") +
                         plan::EnumNameCodeFormat(executable.format()) +
                         " and runs on device " + str(executable.device()) +
-                        "; device 0 runs objects, and other devices cubins");
+                        "; device 0 (the CPU) needs format Object, and a GPU "
+                        "needs format Cubin");
     }
     if (executable.abi_version() != AIR_KERNEL_ABI_VERSION) {
       return broken("plan.executable.abi", where,

@@ -13,10 +13,11 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
                                         uint64_t tablePages,
                                         uint32_t paddingPage) {
   if (maxTokens > AIR_KV_PAGE_TOKENS) {
-    return unsupportedError(
-        "a pass of the GPU has up to " + std::to_string(maxTokens) +
-        " tokens, but this version pads at most " +
-        std::to_string(AIR_KV_PAGE_TOKENS) + "; pack the model again");
+    return unsupportedError("a pass of the plan on the GPU has up to " +
+                            std::to_string(maxTokens) +
+                            " tokens, but this version supports at most " +
+                            std::to_string(AIR_KV_PAGE_TOKENS) +
+                            "; pack the model again with this version");
   }
   DeviceBatch made;
   made.tablePages = tablePages;
@@ -30,7 +31,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
   if (!bytes) {
     return verificationError(
         "batch: block tables of " + std::to_string(maxTokens) + " rows with " +
-        std::to_string(tablePages) + " pages each exceed 64 bits");
+        std::to_string(tablePages) + " pages each take more than 2^64 bytes");
   }
   made.firstPosition = column / sizeof(uint32_t);
   made.firstTable = 2 * made.firstPosition;

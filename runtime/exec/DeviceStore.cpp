@@ -30,8 +30,10 @@ DeviceStore::create(const PlanFile &plan, std::unique_ptr<SegmentStore> host,
     const std::optional<uint64_t> aligned =
         end ? checkedAlignUp(*end, kAlignment) : std::nullopt;
     if (!aligned) {
-      return verificationError("segment '" + segments.Get(i)->name()->str() +
-                               "': the segments up to it exceed 64 bits");
+      return verificationError(
+          "segment '" + segments.Get(i)->name()->str() +
+          "': together with the segments before it, it takes more than 2^64 "
+          "bytes of the GPU's memory");
     }
     store->places[i] = bytes;
     store->isPending[i] = true;

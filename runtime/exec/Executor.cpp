@@ -266,10 +266,9 @@ Status Executor::overflowError(const StepRecord &step) const {
   const std::string where = "step '" + std::string(step.name) + "'";
   if (parts.batch != nullptr) {
     return unsupportedError(
-        where +
-        " computes numbers that are NaN or infinite: the values of this model "
-        "exceed 65504 there, the largest float16, in which the kernels of a "
-        "GPU multiply; pack the model for a CPU");
+        where + " computes NaN or infinite numbers, because kernels of a GPU "
+                "multiply float16 numbers, and values of this model exceed "
+                "65504, the largest of them; pack the model for a CPU");
   }
   // The result of the previous step is finite. It contains the queries of this
   // pass, and the keys and values before their conversion to float16. Keys or

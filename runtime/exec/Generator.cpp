@@ -114,8 +114,8 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     return doesNotFitError("prompt: " + std::to_string(tokens.size()) +
                            " tokens, but the plan's context has room for " +
                            std::to_string(room) +
-                           "; shorten the prompt, or give a larger --ctx to "
-                           "airpack, or to airrun with a model");
+                           "; shorten the prompt, or set a larger --ctx (in "
+                           "airpack for a plan, in airrun for a model file)");
   }
   for (int32_t token : tokens) {
     if (token >= 0 && static_cast<uint64_t>(token) < session.vocabulary()) {

@@ -44,7 +44,8 @@ public:
                : unsupportedError(
                      what + " is on " + nameOf(device) + ", but " + firstWhat +
                      " is on " + nameOf(first) +
-                     "; this version runs plans whose kernels, weights, KV "
+                     "; this version runs only plans whose kernels, weights, "
+                     "KV "
                      "cache and activations are all on one device; pack the "
                      "model again for a single device");
   }

@@ -115,9 +115,9 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   if (onGpu && found->rows_from() != plan::RowsFrom::Tokens) {
     return unsupportedError(
         "buffer '" + found->name()->str() +
-        "' has a row for each requested row of logits, but this version runs "
-        "only plans whose GPU kernels compute the logits of every token; pack "
-        "the model again");
+        "' has logits only for the tokens that request them, but this version "
+        "runs only GPU plans that compute the logits of every token; pack the "
+        "model again with this version");
   }
   const uint64_t most = onGpu ? plan.max_tokens() : plan.max_outputs();
   std::optional<uint64_t> rows =
@@ -233,10 +233,11 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   // The last page is for the padding of batches.
   if (layout.pages() >= UINT32_MAX ||
       !checkedMul(layout.pages() + 1, layout.page_bytes())) {
-    return verificationError("kv: with a page for padding, " +
-                             std::to_string(layout.pages()) + " pages of " +
+    return verificationError("kv: " + std::to_string(layout.pages()) +
+                             " pages of " +
                              std::to_string(layout.page_bytes()) +
-                             " bytes are too many; pack the model with a "
+                             " bytes and one more for padding exceed 2^32 - 1 "
+                             "pages or 2^64 bytes; pack the model with a "
                              "smaller --ctx or fewer --slots");
   }
   AIR_RETURN_IF_ERROR(allocate(layout.pages() + 1, addresses));

@@ -82,8 +82,8 @@ Status KvCache::append(SequenceId sequence, uint64_t tokens) {
         "kv: a sequence of " + std::to_string(length) + " tokens and " +
         std::to_string(tokens) + " more exceed the plan's context of " +
         std::to_string(pageShape.context) +
-        " tokens; shorten the input, or give a larger --ctx to airpack, or to "
-        "airrun with a model");
+        " tokens; shorten the input, or set a larger --ctx (in airpack for a "
+        "plan, in airrun for a model file)");
   }
   uint64_t held = pagesFor(length);
   uint64_t needed = pagesFor(length + tokens);

@@ -81,9 +81,9 @@ cli::Tool describe() {
   tool.description =
       "Compiles the generated CUDA kernels on any machine. On a machine with a "
       "GPU, it compares their results with those of matmuls in double "
-      "precision, times them by replaying a graph, and measures the copy and "
-      "read bandwidth in the same run. "
-      "None of these kernels has run on a GPU yet.";
+      "precision, measures their times in CUDA graphs, and measures the "
+      "bandwidth of copying and of reading in the same run. None of these "
+      "kernels has run on a GPU yet.";
   tool.commands = {main, prepare};
   return tool;
 }

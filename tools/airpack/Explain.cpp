@@ -64,25 +64,26 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
 std::vector<cli::Option> explainOptions() {
   using cli::ValueKind;
   return {
-      makeOption("--explain", "", ValueKind::Flag, "",
-                 "Write no plan, but report what the model would do on the "
-                 "target: what lies in VRAM, in RAM and on the disk, the bytes "
-                 "of each link per token, the speed and what limits it, and "
-                 "the largest context. Only the headers of the model are read. "
-                 "The target may also be a GPU for which there are no kernels "
-                 "yet."),
+      makeOption(
+          "--explain", "", ValueKind::Flag, "",
+          "Write no plan, but report how the model would run on the target: "
+          "what lies in VRAM, in RAM and on the disk, how many bytes are read "
+          "or copied for each token, the speed and what limits it, and the "
+          "largest context. Only the headers of the model are read. "
+          "The target may also be a GPU for which there are no kernels "
+          "yet."),
       makeOption(
           "--vram", "", ValueKind::String, "SIZE",
-          "With a GPU: the size of its memory, of which its driver takes "
-          "1 GiB. SIZE is written as for --ram.",
+          "With a target that has a GPU: the size of the GPU's memory, of "
+          "which the driver takes 1 GiB. SIZE is written as for --ram.",
           "that of the GPU"),
-      makeOption("--cpu", "", ValueKind::String, "NAME|FILE",
-                 "With --explain and a GPU: the computer that contains it. The "
-                 "name of "
-                 "a built-in profile replaces the CPU and the speed of its "
-                 "memory; desktop, laptop, server, host or a JSON profile also "
-                 "replace cores, RAM and disk.",
-                 "desktop or server, depending on the GPU"),
+      makeOption(
+          "--cpu", "", ValueKind::String, "NAME|FILE",
+          "With --explain and a GPU: the computer that contains the GPU. The "
+          "name of a built-in profile replaces only the CPU and the speed of "
+          "the RAM; desktop, laptop, server, host or a JSON profile also "
+          "replace cores, RAM and disk.",
+          "desktop or server, depending on the GPU"),
   };
 }
 

@@ -76,19 +76,16 @@ bool hasKernels(const GpuProfile &gpu) {
 /// Says which plans airpack makes for a GPU.
 std::string kernelsText(const GpuProfile &gpu) {
   if (hasKernels(gpu)) {
-    return "only for plans that are in VRAM as a whole: airpack makes no "
-           "others for this GPU yet";
+    return "only for plans that fit into VRAM as a whole";
   }
   if (canPlanFor(gpu)) {
     return "none for " + gpu.arch + ": airpack makes no plan for this GPU";
   }
   if (gpu.backend == GpuBackend::Cuda) {
-    return "none, because the profile lacks arch or multiprocessors: airpack "
-           "makes no plan for this GPU";
+    return "none, because the profile lacks arch or multiprocessors";
   }
   return "none for this GPU yet, because there is no " +
-         std::string(backendTitle(gpu.backend)) +
-         " backend: airpack makes no plan for it";
+         std::string(backendTitle(gpu.backend)) + " backend";
 }
 
 std::string targetLines(const MachineProfile &machine) {
@@ -103,7 +100,7 @@ std::string targetLines(const MachineProfile &machine) {
              byteText(gpu->memoryBytes) + " of VRAM at " +
              rateText(gpu->memoryBandwidth) + ", copies to it at " +
              rateText(gpu->transferBandwidth) + "\n" + "kernels    " +
-             kernelsText(*gpu) + ", and the figures are predictions\n";
+             kernelsText(*gpu) + "; all figures here are predictions\n";
   }
   return lines;
 }

@@ -494,8 +494,8 @@ cli::Command packCommand() {
       threads,
       tune,
       makeOption("--no-probe-cache", "", ValueKind::Flag, "",
-                 "For the target host, use the nominal rates of its CPU even "
-                 "if 'airrun probe --save' has measured this machine."),
+                 "With --target host, use the nominal rates of the CPU even if "
+                 "'airrun probe --save' has measured this machine."),
       makeOption("--weightless", "", ValueKind::Flag, "",
                  "Write a plan without the bytes of the weights, which are not "
                  "read. Such a plan takes only kilobytes. It is useful for "

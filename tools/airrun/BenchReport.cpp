@@ -312,7 +312,8 @@ std::string benchText(const BenchMeasurement &measured,
       out += link.hasLimit
                  ? format(" of %.2f GB/s: share %.2f\n",
                           link.limitPerSecond / kGiga, report.links[i].share)
-                 : std::string("; the limit of this memory is not measured\n");
+                 : std::string("; the bandwidth that this memory allows is not "
+                               "measured\n");
     }
     out += planText(measured, report);
   }

@@ -124,8 +124,8 @@ Status answerOnce(Chat &chat, ChatMessages messages, const std::string &text,
                            " tokens of the answer fill the context "
                            "of " +
                            std::to_string(turn.context) +
-                           " tokens; give a larger --ctx to airpack, or to "
-                           "airrun with a model");
+                           " tokens; set a larger --ctx (in airpack for a "
+                           "plan, in airrun for a model file)");
   }
   if (turn.reason == rt::FinishReason::Length) {
     cli::printNotes({"the answer is incomplete: it has reached the limit of " +

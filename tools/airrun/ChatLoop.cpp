@@ -36,8 +36,9 @@ const std::vector<ChatLoop::Command> &ChatLoop::commands() {
       {"/system", "TEXT", "Set the system message; without TEXT, remove it.",
        &ChatLoop::setSystem, true},
       {"/set", "NAME VALUE",
-       "Change an option of airrun chat, such as temp 0.5; the VALUE default "
-       "takes it back. Without NAME, list those that can be changed.",
+       "Change an option of airrun chat, as in /set temp 0.5; /set NAME "
+       "default restores it. Without NAME, list the options that can be "
+       "changed.",
        &ChatLoop::set, true},
       {"/show", "", "Show the conversation.", &ChatLoop::show},
       {"/save", "FILE", "Write the conversation to FILE as JSON.",
@@ -235,8 +236,9 @@ Status ChatLoop::answer() {
   }
   messages.addAnswer(turn.answer, chat.answerSyntax().family->reasoningKey);
   if (!turn.answer.calls.empty()) {
-    editor.print("(/result TEXT gives the result of " +
-                 printable(turn.answer.calls.front().name) + ")\n");
+    editor.print("(give the model the result of " +
+                 printable(turn.answer.calls.front().name) +
+                 " with /result TEXT)\n");
   }
   if (turn.reason == rt::FinishReason::ContextFull) {
     editor.print("airrun: the answer is incomplete: the context of " +
@@ -396,14 +398,14 @@ Status ChatLoop::readFile(const std::string &path) {
 
 Status ChatLoop::giveResult(const std::string &text) {
   if (messages.openCalls() == 0) {
-    return usageError("the model calls no tool that lacks a result");
+    return usageError("every tool call already has its result");
   }
   ChatMessages before = messages;
   messages.addResult(validText(text));
   repeats = 0;
   if (const size_t open = messages.openCalls(); open != 0) {
-    editor.print("(" + std::to_string(open) +
-                 " more results are needed before the model goes on)\n");
+    editor.print("(number of results that the model still needs: " +
+                 std::to_string(open) + ")\n");
     return Status::ok();
   }
   Status status = answer();

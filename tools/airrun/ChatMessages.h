@@ -44,7 +44,7 @@ public:
   size_t size() const { return list.size(); }
   /// The role of message `index`, which must be below size().
   std::string role(size_t index) const;
-  /// The text of message `index`; "" if its content is not a text.
+  /// The text of message `index`; "" if its content is not a string.
   std::string content(size_t index) const;
 
   /// The text of the system message, if the conversation begins with one.

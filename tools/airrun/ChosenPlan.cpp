@@ -189,10 +189,10 @@ Status makePlan(const PlanCache &cache, const Request &request) {
   AIR_RETURN_IF_ERROR(cache.describe(request.key, request.origin));
   AIR_RETURN_IF_ERROR(cache.makeRoom(0, limit));
   if (const uint64_t bytes = cache.bytes(); bytes > limit) {
-    cli::printNotes({"the cache has plans of " + byteText(bytes) +
-                     ", more than its limit of " + byteText(limit) +
-                     ", because this plan and others in use stay; allow more "
-                     "with AIR_CACHE_MAX"});
+    cli::printNotes({"the plans in the cache take " + byteText(bytes) +
+                     ", more than the limit of " + byteText(limit) +
+                     ", because this plan and others that are in use are kept; "
+                     "set a higher limit with AIR_CACHE_MAX"});
   }
   return Status::ok();
 }
@@ -308,9 +308,8 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
     for (const char *name : kPackOptions) {
       if (invocation.has(name) && access(named.c_str(), F_OK) == 0) {
         return usageError(std::string(name) +
-                          " applies only to a GGUF file, which is packed with "
-                          "it, but '" +
-                          named + "' is none; leave out " + name);
+                          " applies only to a GGUF file, but '" + named +
+                          "' is not one; leave out " + name);
       }
     }
     return std::optional<CachedPlan>();
@@ -322,8 +321,8 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
   if (invocation.has("--device")) {
     return usageError("--device names the GPU for a plan, but '" + named +
                       "' is a model, which is packed for the CPU of this "
-                      "machine; leave out --device, or pack it with airpack "
-                      "for the GPU");
+                      "machine; leave out --device, or pack the model for the "
+                      "GPU with airpack and run that plan");
   }
   AIR_ASSIGN_OR_RETURN(const std::string folder, planFolder());
   AIR_ASSIGN_OR_RETURN(PlanCache cache, PlanCache::open(folder));

@@ -47,8 +47,8 @@ cli::Option deviceOption() {
           .kind = cli::ValueKind::String,
           .valueName = "GPU",
           .help =
-              "The GPU that runs the kernels of a plan for GPUs: its number, "
-              "or a part of its name, such as rtx3060.",
+              "For a plan that was made for a GPU: the GPU that runs it, as "
+              "its number (from 0) or a part of its name, such as rtx3060.",
           .defaultText = "the first that can run the plan's kernels"};
 }
 
@@ -57,8 +57,8 @@ cli::Option ramOption() {
           .kind = cli::ValueKind::String,
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
-                  "GiB. A plan can be run with several sizes of memory; the "
-                  "largest that fits is used.",
+                  "GiB. Each plan supports several amounts of memory; airrun "
+                  "uses the largest that is at most SIZE.",
           .defaultText = "what the machine and the memory cgroup allow"};
 }
 
@@ -216,12 +216,11 @@ TextLimit promptLimit(const rt::Session &session,
   if (!bytes || *bytes > kLongestText) {
     return textLimit();
   }
-  return {
-      *bytes,
-      "but the plan's context holds only " + std::to_string(session.context()) +
-          " tokens of at most " + std::to_string(each) +
-          " bytes each; shorten the text, or give a larger --ctx to airpack, "
-          "or to airrun with a model"};
+  return {*bytes, "but the plan's context holds only " +
+                      std::to_string(session.context()) +
+                      " tokens of at most " + std::to_string(each) +
+                      " bytes each; shorten the text, or set a larger --ctx "
+                      "(in airpack for a plan, in airrun for a model file)"};
 }
 
 TextLimit textLimit() {

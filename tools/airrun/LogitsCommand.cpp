@@ -56,12 +56,11 @@ Status runLogits(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(*path));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   if (tokens.size() > session.context()) {
-    return doesNotFitError(
-        "--tokens: " + std::to_string(tokens.size()) +
-        " tokens exceed the plan's context of " +
-        std::to_string(session.context()) +
-        "; give fewer tokens, or a larger --ctx to airpack, or to airrun with "
-        "a model");
+    return doesNotFitError("--tokens: " + std::to_string(tokens.size()) +
+                           " tokens exceed the plan's context of " +
+                           std::to_string(session.context()) +
+                           "; give fewer tokens, or set a larger --ctx (in "
+                           "airpack for a plan, in airrun for a model file)");
   }
   uint64_t rowBytes = session.vocabulary() * sizeof(float);
   std::optional<uint64_t> bytes = checkedMul(tokens.size(), rowBytes);

@@ -81,8 +81,8 @@ Status runPerplexity(const cli::Invocation &invocation) {
         "--window: " + std::to_string(window) +
         " tokens exceed the plan's context of " +
         std::to_string(session.context()) +
-        "; give a smaller --window, or a larger --ctx to airpack, or to "
-        "airrun with a model");
+        "; give a smaller --window, or set a larger --ctx (in airpack for a "
+        "plan, in airrun for a model file)");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
                        textTokens(*tokenizer, invocation));

@@ -34,7 +34,7 @@ bool isKey(const std::string &text) {
          text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/// The text of the field, or "" if it is missing or not a text.
+/// The value of the field, or "" if it is missing or not a string.
 std::string fieldOf(const nlohmann::json &object, const char *name) {
   const auto field = object.find(name);
   return field != object.end() && field->is_string() ? field->get<std::string>()

@@ -130,15 +130,15 @@ cli::Command renderCommand() {
        .help = "Print the ids of the tokens, with commas between them. Text of "
                "the messages never becomes a control token."},
       {.name = "--syntax",
-       .help = "Print what the template implies about answers instead: how "
-               "the model marks reasoning and tool calls, and which tokens end "
-               "an answer."},
+       .help = "Instead of the prompt, print what the template implies about "
+               "answers: how the model marks reasoning and tool calls, and "
+               "which tokens end an answer."},
       {.name = "--parse",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Print the answer in FILE instead, as a message with its "
-               "reasoning, content and tool calls. The types of arguments are "
-               "those of --tools."}};
+       .help = "Instead of the prompt, print the answer in FILE as a message "
+               "with its reasoning, content and tool calls. The arguments of a "
+               "call get the types that --tools states."}};
   command.examples = {
       "airrun render model.air --messages chat.json",
       "airrun render model.gguf --messages chat.json --tools tools.json "
@@ -229,8 +229,8 @@ Status checkCombination(const cli::Invocation &invocation) {
   if (static_cast<int>(parses) + static_cast<int>(explains) +
           static_cast<int>(ids) >
       1) {
-    return usageError("--parse, --syntax and --tokens each print something "
-                      "else; give only one of them");
+    return usageError("--parse, --syntax and --tokens exclude one another; "
+                      "give only one of them");
   }
   if (!parses && !explains && !invocation.has("--messages")) {
     return usageError("--messages is missing; give a file with the messages");

@@ -145,7 +145,8 @@ static Value startOf(KernelBuilder &b, const Int8PanelLayout &layout,
   if (layout.bias == 0) {
     return start;
   }
-  // The activations store the correction for a bias of -128.
+  // The corrections that are stored with the activations are for a bias of
+  // -128. They are proportional to the bias, so a shift adapts them.
   return b.add(b.shiftRightSigned(biasSums, biasShift(layout)), start);
 }
 

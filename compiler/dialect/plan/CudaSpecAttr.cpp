@@ -163,7 +163,7 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   CudaOp op{};
   Attribute name = attr.get("op");
   if (!name || !fieldFromAttr<CudaNames>(name, op)) {
-    return corruptError("'op' is missing, or names no kernel of a GPU");
+    return corruptError("'op' is missing or does not name a kernel of a GPU");
   }
   switch (op) {
   case CudaOp::BeginStep:

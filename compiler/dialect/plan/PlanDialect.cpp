@@ -176,7 +176,8 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (kind == BindingKind::Batch) {
     if (target || !symbolizeBatchArray(static_cast<uint32_t>(layer)) ||
         access != Access::Read) {
-      return emitError() << "a batch binding must read an array of the batch";
+      return emitError() << "a batch binding must name an array of the batch "
+                            "and only read it";
     }
     return success();
   }

@@ -204,9 +204,9 @@ static LogicalResult verifyInterleave(TensorOp op, int64_t rows,
                                       int64_t columns) {
   if (op.getSources().size() != 2 || rows % 16 != 0) {
     return op.emitOpError()
-           << "recipe interleave must make whole tiles of 16 "
-              "rows from 2 sources, but has "
-           << op.getSources().size() << " for " << rows << " rows";
+           << "recipe interleave needs 2 sources and a multiple of 16 rows, "
+              "but has "
+           << op.getSources().size() << " sources and " << rows << " rows";
   }
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
     if (!source.isMatrix() || source.getColumns() != columns ||
@@ -323,8 +323,8 @@ LogicalResult ExecutableOp::verifySymbolUses(SymbolTableCollection &symbols) {
 LogicalResult BufferOp::verify() {
   if (getDevice() == 0 ? getFixed() || getZeroed()
                        : getMostRows().has_value()) {
-    return emitOpError("fixed and zeroed need a device, and most must not have "
-                       "one");
+    return emitOpError("a buffer of the CPU must not have fixed or zeroed, and "
+                       "a buffer of a GPU must not have most");
   }
   if (getOffset().has_value() != getBytes().has_value()) {
     return emitOpError("offset and bytes must be given together or not at all");
@@ -496,9 +496,9 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult PlacementOp::verify() {
   if (getDevice() && getDevice()->size() != getResident().size()) {
-    return emitOpError() << "states the devices of " << getDevice()->size()
-                         << " segments, but what stays in RAM of "
-                         << getResident().size();
+    return emitOpError() << "states the device of " << getDevice()->size()
+                         << " segments, but the resident bytes of "
+                         << getResident().size() << " segments";
   }
   for (int64_t bytes : getResident()) {
     if (bytes < 0) {

@@ -68,8 +68,8 @@ Result<uint8_t *> CudaDevice::allocatePinned(uint64_t bytes) {
   void *memory = nullptr;
   AIR_RETURN_IF_ERROR(
       driver->call(driver->functions().hostAllocate, &memory, bytes, 0U)
-          .withContext("pinned host memory of " + std::to_string(bytes) +
-                       " bytes"));
+          .withContext("cannot allocate " + std::to_string(bytes) +
+                       " bytes of page-locked memory"));
   return static_cast<uint8_t *>(memory);
 }
 
@@ -81,9 +81,10 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
                              driver->facts().name;
   const uint64_t size = std::max<uint64_t>(bytes, 1);
   if (size > memoryLimit - allocated) {
-    return doesNotFitError(wanted + ": " + std::to_string(allocated) + " of " +
+    return doesNotFitError(wanted + ": the plan already uses " +
+                           std::to_string(allocated) + " of the " +
                            std::to_string(memoryLimit) +
-                           " bytes that it may use are in use; pack the "
+                           " bytes that it may use; pack the "
                            "model with a smaller --ctx");
   }
   const CudaFunctions &f = driver->functions();
@@ -186,7 +187,7 @@ Status CudaDevice::run(uint32_t program, uint32_t first, uint32_t count,
     return internalError("program " + std::to_string(program) + " has " +
                          std::to_string(launches.size()) + " dispatches, but " +
                          std::to_string(count) + " dispatches from index " +
-                         std::to_string(first) + " were to run");
+                         std::to_string(first) + " are requested");
   }
   viewUsed = 0;
   if (count == 0) {

@@ -142,8 +142,8 @@ Status CudaDriver::check(int code, const char *name) {
   if (cuda->getErrorString.pointer(code, &text) != 0 || text == nullptr) {
     text = "unknown error";
   }
-  const std::string what =
-      std::string(name) + ": " + text + " (error " + std::to_string(code) + ")";
+  const std::string what = std::string(name) + " failed: " + text + " (error " +
+                           std::to_string(code) + ")";
   if (code == kOutOfMemory) {
     return doesNotFitError("the CUDA driver's " + what);
   }
@@ -156,9 +156,10 @@ Status CudaDriver::check(int code, const char *name) {
   } else if (program) {
     ran = " while it ran program " + std::to_string(*program) + " of the plan";
   }
-  lost = ioError("the GPU " + device.name + " failed" + ran +
-                 ", and this process cannot use it again; the CUDA driver's " +
-                 what + "; start the command again");
+  lost = ioError(
+      "the GPU " + device.name + " failed" + ran + ": the CUDA driver's " +
+      what +
+      "; this process cannot use the GPU again, so start the command again");
   return lost;
 }
 
@@ -249,8 +250,8 @@ Status CudaDriver::choose(const CudaChoice &choice) {
     return usageError("no GPU of this machine is called '" + choice.device +
                       "'; its GPUs are " + all);
   }
-  return mismatchError("the code is for " + choice.arch +
-                       ", which cannot run on GPU " + matches +
+  return mismatchError("the plan's code is for " + choice.arch +
+                       " and cannot run on GPU " + matches +
                        "; pack the model with the --target of that GPU");
 }
 
@@ -297,19 +298,19 @@ Result<uint64_t> CudaDriver::allocate(uint64_t bytes) {
 
 Result<void *> CudaDriver::loadModule(std::span<const uint8_t> cubin) {
   if (!isCompleteElf(cubin)) {
-    return corruptError("the GPU's code, of " + std::to_string(cubin.size()) +
-                        " bytes, is not a complete ELF file");
+    return corruptError("the plan's code for the GPU has " +
+                        std::to_string(cubin.size()) +
+                        " bytes and is not a complete ELF file");
   }
   AIR_RETURN_IF_ERROR(lost);
   void *module = nullptr;
   const int code = cuda->moduleLoadData.pointer(&module, cubin.data());
   const Status status = check(code, cuda->moduleLoadData.name);
   if (code == kNoBinaryForGpu) {
-    return mismatchError("the GPU's code is for another architecture than that "
-                         "of " +
-                         device.name + " (compute capability " +
-                         capabilityText(device.capability) + "); " +
-                         status.message());
+    return mismatchError(
+        "the plan's code for the GPU is not for the architecture of " +
+        device.name + " (compute capability " +
+        capabilityText(device.capability) + "); " + status.message());
   }
   if (code == kInvalidImage) {
     return corruptError(status.message());
@@ -326,8 +327,8 @@ Result<void *> CudaDriver::findKernel(void *module, const std::string &name) {
       cuda->moduleGetFunction.pointer(&function, module, name.c_str());
   const Status status = check(code, cuda->moduleGetFunction.name);
   if (code == kNotFound) {
-    return corruptError("the GPU's code has no kernel '" + name + "'; " +
-                        status.message());
+    return corruptError("the plan's code for the GPU has no kernel '" + name +
+                        "'; " + status.message());
   }
   AIR_RETURN_IF_ERROR(status);
   return function;
@@ -336,7 +337,7 @@ Result<void *> CudaDriver::findKernel(void *module, const std::string &name) {
 Status CudaDriver::allowShared(void *function, uint32_t bytes) {
   return call(cuda->functionSetAttribute, function, kMaxDynamicSharedBytes,
               static_cast<int>(bytes))
-      .withContext("a thread block with " + std::to_string(bytes) +
+      .withContext("cannot give a thread block " + std::to_string(bytes) +
                    " bytes of shared memory");
 }
 

@@ -289,7 +289,7 @@ Result<std::shared_ptr<const Grammar>> Compiler::compile() {
   }
   Result<std::shared_ptr<const Grammar>> made = std::move(builder).finish(root);
   if (made.status().code() == ErrorCode::Corrupt && !contradiction.empty()) {
-    return corruptError(contradiction + "; so the whole schema has no texts");
+    return corruptError(contradiction + ", so no text matches the schema");
   }
   return made;
 }

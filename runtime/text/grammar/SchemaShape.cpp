@@ -468,9 +468,9 @@ Status Reader::finish(SchemaShape &shape) {
     }
     shape.values = std::move(fulfilling);
     if (shape.values->empty()) {
-      exclude(UINT8_MAX, hasValues ? "the other keywords allow no value of "
-                                     "enum or const"
-                                   : "enum and const leave no value");
+      exclude(UINT8_MAX,
+              hasValues ? "no value of enum or const fulfils the other keywords"
+                        : "enum and const allow no value");
     }
   }
   if (shape.minLength > shape.maxLength) {

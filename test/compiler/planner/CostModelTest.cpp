@@ -33,8 +33,8 @@ TEST(CostModel, ArithmeticOverlapsReadingInPart) {
   PassPrediction prediction = predictPass({reading, arithmetic});
   EXPECT_EQ(prediction.nanoseconds, 130'000'000U);
   EXPECT_EQ(prediction.limit, "dram");
-  // Reading and arithmetic together take 130 ms. The disk takes 120 ms, of
-  // which a fifth is added.
+  // Reading and arithmetic together take 130 ms, and the disk takes 120 ms. A
+  // fifth of the shorter time is added to the longer one.
   EXPECT_EQ(
       predictPass({reading, arithmetic, {"disk", 120, 1'000}}).nanoseconds,
       154'000'000U);

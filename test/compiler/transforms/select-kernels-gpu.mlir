@@ -90,7 +90,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{step norm: no kernel of a GPU computes 'plan.norm' by itself}}
+// expected-error @+1 {{step norm: no kernel of a GPU computes 'plan.norm' as a separate step}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {

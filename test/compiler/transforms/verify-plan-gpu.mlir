@@ -27,18 +27,18 @@
 // LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec or launch
 // RUN: sed 's/threads = 128/threads = 128, dependent = true/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
-// ARRAY: dispatch 'matmul_{{.*}}' binds something as block_tables whose kind, access, dtype, layout or size differs from what the kernel takes
+// ARRAY: dispatch 'matmul_{{.*}}': what is bound to the operand block_tables differs in kind, access, dtype, layout or size from what the kernel takes
 // RUN: sed 's/write buffer @logits/write buffer @x/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
-// SIZE: binds something as y whose kind, access, dtype, layout or size
+// SIZE: what is bound to the operand y differs in kind, access, dtype, layout or size
 // RUN: sed 's/read_write buffer @counters/read_write buffer @partials/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNTERS
-// COUNTERS: binds something as {{partials|counters}} whose kind
+// COUNTERS: what is bound to the operand {{partials|counters}} differs in kind
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
-// COUNT: has 9 bindings, but its kernel takes 10
+// COUNT: has 9 bindings, but its kernel needs 10
 
 // Matrices of Q4_0 and of IQ4_NL have the same size.
 // RUN: sed 's/"d", Q8_0/"d", Q4_0/' %s | air-opt --select-kernels="target=rtx3060" --pack-segments --split-steps --plan-memory --schedule-reads > %t.q4
 // RUN: sed '/tensor @d /s/Q4_0/IQ4_NL/g' %t.q4 | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DTYPE
-// DTYPE: dispatch 'matmul_q4_0_{{.*}}' binds something as weights whose kind, access, dtype, layout or size differs
+// DTYPE: dispatch 'matmul_q4_0_{{.*}}': what is bound to the operand weights differs in kind, access, dtype, layout or size
 
 // No other buffer may share the bytes of the counters.
 // RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP

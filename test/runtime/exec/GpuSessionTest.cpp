@@ -285,8 +285,8 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
   // The message says nothing of the GPU's memory, which is large enough.
   expectRefused(ErrorCode::VerificationFailed,
-                path + ": kv: with a page for padding, 4294967295 pages of "
-                       "4096 bytes are too many",
+                path + ": kv: 4294967295 pages of 4096 bytes and one more for "
+                       "padding exceed",
                 [](plan::PlanT &plan) {
                   plan.kv->context = AIR_KV_PAGE_TOKENS;
                   plan.kv->slots = UINT32_MAX;
@@ -300,11 +300,12 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
 }
 
 TEST_F(GpuSessionTest, LogitsOfRequestedRowsOnlyAreRefused) {
-  expectRefused(ErrorCode::Unsupported,
-                "buffer 'logits' has a row for each requested row of logits",
-                [](plan::PlanT &plan) {
-                  plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
-                });
+  expectRefused(
+      ErrorCode::Unsupported,
+      "buffer 'logits' has logits only for the tokens that request them",
+      [](plan::PlanT &plan) {
+        plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
+      });
 }
 
 TEST_F(GpuSessionTest, AProgramWithoutGpusRefusesThePlan) {

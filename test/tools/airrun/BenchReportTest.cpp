@@ -71,7 +71,7 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
   // Reading 8 GB at 40 GB/s takes 200 ms and overlaps with a quarter of the 100
   // ms of arithmetic: the cores take 275 ms. The disk takes 150 ms for 0.3 GB
-  // at 2 GB/s, of which a fifth is added.
+  // at 2 GB/s. A fifth of the shorter time is added to the longer one.
   measured.planLinks = {
       {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
   rateFromLimits(measured);
@@ -254,7 +254,8 @@ TEST(BenchReport, ALinkWithoutALimitHasOnlyARate) {
   EXPECT_TRUE(json["links"][0]["share"].is_null());
   const std::string text = benchText(measured, *report);
   for (const char *part :
-       {"5.00 tok/s; p50", "25.00 GB/s; the limit of this memory is not",
+       {"5.00 tok/s; p50",
+        "25.00 GB/s; the bandwidth that this memory allows is not",
         "not measured, 360.00 GB/s in the plan", "GPU rtx3060, 3 rounds"}) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   }

@@ -263,7 +263,7 @@ assert "--reference" not in calls()[-1]
 start("cache", "rm", "--all")
 done = packs(1, lambda: start(MODEL, *GREEDY, env=small))
 notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
-assert len(notes) == 1 and "more than its limit of 1000 B" in notes[0] and "AIR_CACHE_MAX" in notes[0], done.stderr
+assert len(notes) == 1 and "more than the limit of 1000 B" in notes[0] and "AIR_CACHE_MAX" in notes[0], done.stderr
 assert "--source" not in done.stderr, done.stderr
 start("cache", "rm", "--all")
 packs(1, lambda: start(MODEL, *GREEDY, "--ctx", 42))

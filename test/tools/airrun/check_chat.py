@@ -308,11 +308,11 @@ call = {"type": "function", "id": "7", "function": {"name": "now", "arguments": 
     {"role": "user", "content": "When?"}, {"role": "assistant", "content": "", "tool_calls": [call, call]}]))
 TOOLS = (PLAN, "--chat-template", WORK / "tools.jinja", "--temp", "0", "--tools", WORK / "tools.json")
 terminal = Terminal(*TOOLS, "--load", WORK / "calls.json")
-terminal.say("/result noon", "1 more results are needed")
+terminal.say("/result noon", "results that the model still needs: 1)")
 terminal.say("/result 12:00", "Hola!")
 shown = terminal.say("/stats", "tok/s")
 assert f"prompt: {len('now;user;assistant;tool;tool;') + 1} tokens" in shown, shown
-terminal.say("/result again", "calls no tool that lacks a result")
+terminal.say("/result again", "every tool call already has its result")
 terminal.say("/regen", "Hola!")
 terminal.say(f"/save {WORK}/results.json", "> ")
 terminal.type(b"/exit\n")

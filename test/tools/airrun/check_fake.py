@@ -90,7 +90,8 @@ def probe(path):
     cpu = got["cpu"]
     for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth", "planes_decode", "zstd_decode"):
         assert 1e7 < cpu[rate] < 1e13, cpu
-    # Three orders of loads, each without a prefetch and with four hints.
+    # Loads in three orders are measured, each order without prefetches and with
+    # each of four prefetch hints.
     ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}
     assert len(ways) == 3 * 5, ways
     threads = [rate["threads"] for rate in got["memory_curve"]]

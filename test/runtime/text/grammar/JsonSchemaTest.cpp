@@ -77,9 +77,9 @@ TEST(JsonSchemaTest, RefusalsNameThePlace) {
 
 TEST(JsonSchemaTest, ContradictionsAreNamed) {
   const std::pair<const char *, const char *> cases[] = {
-      {R"({"enum": []})", "the schema: enum and const leave no value"},
+      {R"({"enum": []})", "the schema: enum and const allow no value"},
       {R"({"enum": [1, "a"], "type": "null"})",
-       "the schema: the other keywords allow no value of enum or const"},
+       "the schema: no value of enum or const fulfils the other keywords"},
       {R"({"type": "string", "minLength": 5, "maxLength": 3})",
        "the schema: minLength 5 is above maxLength 3"},
       {R"({"type": "array", "minItems": 2, "maxItems": 1})",
@@ -96,7 +96,7 @@ TEST(JsonSchemaTest, ContradictionsAreNamed) {
     auto grammar = grammarOfSchema(schema);
     EXPECT_EQ(grammar.status().code(), ErrorCode::Corrupt) << schema;
     EXPECT_EQ(grammar.status().message(),
-              why + std::string("; so the whole schema has no texts"));
+              why + std::string(", so no text matches the schema"));
   }
 }
 

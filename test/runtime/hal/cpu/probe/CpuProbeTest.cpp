@@ -30,8 +30,8 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
   EXPECT_TRUE(isRate(probed->memoryBandwidth)) << probed->memoryBandwidth;
   EXPECT_LT(rates.tileNs, 1'000'000u);
   EXPECT_LT(rates.barrierNs, 1'000'000'000u);
-  // Three orders of loads, each without a prefetch and with four hints at four
-  // distances.
+  // Loads in three orders are measured, each order without prefetches and with
+  // each of four prefetch hints at each of four distances.
   EXPECT_EQ(rates.streams.size(), 3u * (1 + 4 * 4));
   for (const StreamRate &stream : rates.streams) {
     EXPECT_TRUE(isRate(stream.bandwidth))
