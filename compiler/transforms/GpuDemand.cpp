@@ -51,13 +51,14 @@ uint64_t logitsBytesOf(ModuleOp module) {
 
 Status checkGpuOptions(int pin, llvm::StringRef codec, bool reference) {
   if (pin >= 0) {
-    return unsupportedError("--pin: all weights of a plan for a GPU stay in "
-                            "its memory; leave the option out");
+    return unsupportedError("--pin has no effect, because all weights of a "
+                            "plan for a GPU stay in the GPU's memory; leave "
+                            "the option out");
   }
   if (codec == "planes" || codec == "zstd") {
     return unsupportedError("--codec " + codec.str() +
-                            ": weights for a GPU cannot be coded; leave the "
-                            "option out");
+                            ": weights for a GPU cannot be stored with a "
+                            "codec; leave the option out");
   }
   if (reference) {
     return unsupportedError("--reference: the matrices of a plan for a GPU "
