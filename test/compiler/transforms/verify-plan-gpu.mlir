@@ -35,14 +35,14 @@
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: has 9 bindings, but its kernel needs 10
 
+// No other buffer may share the bytes of the counters.
+// RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP
+// OVERLAP: overlap while step {{[0-9]+}} needs both
+
 // Matrices of Q4_0 and of IQ4_NL have the same size.
 // RUN: sed 's/"d", Q8_0/"d", Q4_0/' %s | air-opt --select-kernels="target=rtx3060" --pack-segments --split-steps --plan-memory --schedule-reads > %t.q4
 // RUN: sed '/tensor @d /s/Q4_0/IQ4_NL/g' %t.q4 | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DTYPE
 // DTYPE: dispatch 'matmul_q4_0_{{.*}}': what is bound to the operand weights differs in kind, access, dtype, layout or size
-
-// No other buffer may share the bytes of the counters.
-// RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP
-// OVERLAP: overlap while step {{[0-9]+}} needs both
 
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
 // VRAM: of VRAM (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
