@@ -25,8 +25,8 @@ struct ActivationForm {
   /// they are.
   float zeroFactor = 0;
   /// A byte holds codes of 8 / fieldBits successive blocks of 32 columns, which
-  /// are multiplied without being shifted to the lowest bits. It is 8 also if
-  /// no zero point depends on it.
+  /// are multiplied without being shifted to the lowest bits. Only zero points
+  /// and dtypes with one scale per 16 columns use fieldBits; elsewhere it is 8.
   uint32_t fieldBits = 8;
 };
 
@@ -40,8 +40,9 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 /// Returns the text of the constants that describe activations in this form:
 /// kHalves, kSplitActivations, kBfloat, kZeroFactor, kFieldBits, kFields (the
 /// number of codes in a byte), those of the sums (kSum...) for `tokens` tokens,
-/// kBlockStride, and kCoreMatrices. The latter says that the 32 columns of a block are stored as four core matrices
-/// of wgmma, two for each of two multiplications.
+/// kBlockStride, and kCoreMatrices. The latter says that the 32 columns of a
+/// block are stored as four core matrices of wgmma, two for each of two
+/// multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 
