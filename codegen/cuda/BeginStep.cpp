@@ -11,8 +11,8 @@
 namespace air::codegen::cuda {
 namespace {
 
-constexpr DType kDTypes[] = {DType::F32,  DType::F16,  DType::Q4_0,
-                             DType::Q8_0, DType::Q4_K, DType::Q5_K,
+constexpr DType kDTypes[] = {DType::F32,  DType::F16,  DType::Q4_0, DType::Q8_0,
+                             DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K,
                              DType::Q6_K, DType::BF16, DType::MXFP4};
 
 /// The text of a function that returns element i of a block.
@@ -43,6 +43,30 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
     return R"(
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   return (float)(signed char)block[2 + i] * ap_float_of_half(bitsAt(block));
+}
+)";
+  case DType::Q2_K:
+    return R"(
+// A byte has a scale in its lower and a minimum in its upper 4 bits.
+AP_DEVICE float elementOf(const u8 *block, u32 i) {
+  const u32 scale = block[i / 16];
+  const u32 code = block[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
+  const float d = ap_float_of_half(bitsAt(block + 80)) * (scale & 15);
+  return d * code - ap_float_of_half(bitsAt(block + 82)) * (scale >> 4);
+}
+)";
+  case DType::Q3_K:
+    return R"(
+// The 6-bit scales have their lower 4 bits in 8 bytes, two in each, and their
+// upper 2 bits in the 4 bytes after them.
+AP_DEVICE float elementOf(const u8 *block, u32 i) {
+  const u32 part = i / 16;
+  const u32 low = block[96 + part % 8] >> part / 8 * 4 & 15;
+  const u32 high = block[104 + part % 4] >> part / 4 * 2 & 3;
+  const u32 code = (block[32 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3) |
+                   (block[i % 32] >> i / 32 & 1) << 2;
+  const float d = ap_float_of_half(bitsAt(block + 108)) * ((int)(low | high << 4) - 32);
+  return d * ((int)code - 4);
 }
 )";
   case DType::Q4_K:

@@ -173,18 +173,22 @@ std::string_view roundingText() {
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // For every 256 columns, token and t in [0, 4), this stores four float16:
-    // the means of blocks 2t and 2t+1, and the rounding errors of the two
-    // means.
-    const float mean = sum * 0.03125f;
+    // For every 256 columns, token and t in [0, 4), this stores the means of
+    // two or four successive groups as float16, and then their rounding errors.
+    // Four are in the order 0, 2, 1, 3.
+    constexpr u32 kGroups = 256 / kSumDivisor;
+    constexpr u32 kPart = kGroups / 4;
+    const float mean = sum * (1.0f / kSumDivisor);
     const u32 high = ap_half_of_float(mean);
     const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
-    u16 *entry = (u16 *)(sums + ((group / 8) * kSumTokens + token) * 32 + (group % 8) / 2 * 8);
-    entry[group % 2] = (u16)high;
-    entry[group % 2 + 2] = (u16)low;
+    u16 *entry = (u16 *)(sums + (group / kGroups * kSumTokens + token) * 4 * kSumLane +
+                         group % kGroups / kPart * kSumLane);
+    const u32 at = kPart == 2 ? group % 2 : group % 2 * 2 + group % 4 / 2;
+    entry[at] = (u16)high;
+    entry[at + kPart] = (u16)low;
   } else {
-    const bool odd = (group * kSumDivisor / 32) % 2 != 0;
-    const float value = sum * (odd ? kOddFactor : kEvenFactor);
+    const u32 field = group * kSumDivisor / 32 % kFields;
+    const float value = sum * (kZeroFactor * (float)(1u << field * kFieldBits));
     float *entry = (float *)(sums + group * kSumEntry);
     if (kSumTokens == 1) {
       entry[0] = entry[1] = entry[2] = entry[3] = value;
@@ -282,7 +286,7 @@ AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
   if (kSumColumns == 0) {
     return 0;
   }
-  return kSumsAsHalves ? (column / 256 * kTokens + token) * 32 + t * 8
+  return kSumsAsHalves ? (column / 256 * kTokens + token) * 4 * kSumLane + t * kSumLane
                        : column / kSumDivisor * kSumEntry + (kTokens == 1 ? 0 : t * 16);
 }
 

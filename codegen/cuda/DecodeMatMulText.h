@@ -20,10 +20,14 @@ struct ActivationForm {
   bool split = false;        ///< each activation is the sum of two numbers
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
-  /// The factors that turn a sum of activations into the correction for the
-  /// codes' zero point, in even and in odd blocks of 32 columns.
-  float evenFactor = 0;
-  float oddFactor = 0;
+  /// The factor that turns a sum of activations into the correction for the
+  /// codes' zero point, in blocks of 32 columns whose codes are multiplied as
+  /// they are.
+  float zeroFactor = 0;
+  /// A byte holds codes of 8 / fieldBits successive blocks of 32 columns, which
+  /// are multiplied without being shifted to the lowest bits. Only zero points
+  /// and dtypes with one scale per 16 columns use fieldBits; elsewhere it is 8.
+  uint32_t fieldBits = 8;
 };
 
 Result<ActivationForm> activationForm(DType dtype);
@@ -34,10 +38,11 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens);
 
 /// Returns the text of the constants that describe activations in this form:
-/// kHalves, kSplitActivations, kBfloat, kEvenFactor, kOddFactor, kSum... for
-/// the sums of `tokens` tokens, kBlockStride, and kCoreMatrices. If
-/// kCoreMatrices is set, the 32 columns of a block are stored as four core
-/// matrices of wgmma, two for each of two multiplications.
+/// kHalves, kSplitActivations, kBfloat, kZeroFactor, kFieldBits, kFields (the
+/// number of codes in a byte), kSum... for the sums of `tokens` tokens,
+/// kBlockStride, and kCoreMatrices. If kCoreMatrices is set, the 32 columns of a
+/// block are stored as four core matrices of wgmma, two for each of two
+/// multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 
@@ -50,6 +55,16 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// next), and kXLow (the bytes from activations to their remainders). With
 /// `wgmma`, four warps multiply together, and kCoreMatrices must be set.
 std::string unitText(DType dtype, bool wgmma = false);
+
+/// The parts of unitText for dtypes with one scale per 16 columns.
+/// halfUnitText returns struct Unit and what describes it, and halfMultiplyText
+/// returns multiplyUnits.
+std::string halfUnitText(DType dtype);
+std::string halfMultiplyText(bool wgmma);
+
+/// Returns the text of signedScale, which turns a byte of a word of scales into
+/// a float. `zero` is the byte of scale 0.
+std::string signedScaleText(uint32_t zero);
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads
 /// weights.

@@ -149,18 +149,25 @@ constexpr const char *kMinima = R"(
 AP_DEVICE void multiplyMinima(Sums (&sums)[kRowTiles][kTokenGroups],
                               const Unit (&units)[kRowTiles], const u8 *entries) {
   if (kSumsAsHalves) {
-    // One mma multiplies the minimum of each of 8 blocks by the mean of that
-    // block's 32 activations. Along the k dimension of the mma, elements 0 to 7
-    // are the means rounded to float16, and elements 8 to 15 are the rounding
-    // errors.
+    // The minimum of each block of 32 or 16 columns is multiplied by the mean of
+    // that block's activations. Along the k dimension of one mma, elements 0 to
+    // 7 are the means of 8 blocks, rounded to float16, and elements 8 to 15 are
+    // the rounding errors. The errors of 16 blocks take a second mma.
 #pragma unroll
     for (u32 group = 0; group < kTokenGroups; ++group) {
       const Word2 means = *(const Word2 *)(entries + group * kGroupStride);
+      Word2 errors = {0, 0};
+      if (kSumColumns == 16) {
+        errors = *(const Word2 *)(entries + group * kGroupStride + 8);
+      }
 #pragma unroll
       for (u32 tile = 0; tile < kRowTiles; ++tile) {
         const Block m = minimaOf(units[tile]);
         float c[4] = {0, 0, 0, 0};
         ap_mma_f16(c, m.a[0], m.a[1], m.a[2], m.a[3], means.x, means.y);
+        if (kSumColumns == 16) {
+          ap_mma_f16(c, m.a[0], m.a[1], m.a[2], m.a[3], errors.x, errors.y);
+        }
         addScaled(sums[tile][group].of[0], c, m.first, m.second);
       }
     }
@@ -474,138 +481,12 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 )";
 
 constexpr const char *kIQ4_XS = R"(
-// The float 0x4b0000ss is 2^23 + ss, where the byte ss is the scale plus 32.
-AP_DEVICE float signedScale(u32 word, u32 byte) {
-  return ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)) - 8388640.0f;
-}
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const u32 scales0 = unit.scales[i / 4];
   const u32 scales1 = unit.scales[2 + i / 4];
   return valuesOfBlock(unit, i,
                        ap_float_of_half(unit.super & 0xffff) * signedScale(scales0, i % 4),
                        ap_float_of_half(unit.super >> 16) * signedScale(scales1, i % 4));
-}
-)";
-
-constexpr const char *kQ6_K = R"(
-struct Unit { Planes<4> codes; Planes<2> upper; Words<8> scales; u32 super; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-  unit.codes.load(p + lane * 16);
-  unit.upper.load(p + 2048 + lane * 16);
-  unit.scales.load(p + 3072 + lane / 4 * 32);
-  unit.super = take4(p + 3328 + lane / 4 * 4);
-}
-// The float 0x4b0000ss is 2^23 + ss, where the byte ss is the scale plus 128.
-AP_DEVICE float signedScale(u32 word, u32 byte) {
-  return ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)) - 8388736.0f;
-}
-AP_DEVICE u32 lowCodes(u32 word, u32 upper, u32 shift) {
-  return (word >> shift & 0x000f000f) | (upper >> shift & 0x00300030);
-}
-AP_DEVICE u32 highCodes(u32 word, u32 upper, u32 shift) {
-  return (word >> shift & 0x00f000f0) | (upper << shift & 0x03000300);
-}
-)";
-
-constexpr const char *kQ6_KHalves = R"(
-// The A operands of columns 16f to 16f+15 of a block of 32 columns, and the
-// scales of rows g and g+8.
-struct Half { u32 a[4]; float first, second; };
-AP_DEVICE Half halfOf(const Unit &unit, u32 i, u32 f) {
-  const Word4 codes = unit.codes[i / 2];
-  const u32 w0 = f == 0 ? codes.x : codes.z;
-  const u32 w1 = f == 0 ? codes.y : codes.w;
-  const Word4 pair = unit.upper[i / 4];
-  const u32 u0 = i / 2 % 2 == 0 ? (f == 0 ? pair.x : pair.y) : (f == 0 ? pair.z : pair.w);
-  const u32 u1 = u0 >> 2;
-  const float first = signedScale(unit.scales[i / 2], i % 2 * 2 + f);
-  const float second = signedScale(unit.scales[4 + i / 2], i % 2 * 2 + f);
-  if (i % 2 == 0) {
-    return {{lowCodes(w0, u0, 0), lowCodes(w1, u1, 0), lowCodes(w0, u0, 8), lowCodes(w1, u1, 8)},
-            first, second};
-  }
-  return {{highCodes(w0, u0, 0), highCodes(w1, u1, 0), highCodes(w0, u0, 8),
-           highCodes(w1, u1, 8)},
-          first, second};
-}
-)";
-
-constexpr const char *kQ6_KWarps = R"(
-AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
-                             const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
-  // The unit's scale `d` multiplies the sums of the whole unit if there is only
-  // one accumulator. Otherwise it multiplies the scales, to save registers.
-  constexpr bool kLate = kRowTiles * kTokenGroups == 1;
-  float late[2][4] = {};
-  float d[kRowTiles][2];
-#pragma unroll
-  for (u32 tile = 0; tile < kRowTiles; ++tile) {
-    d[tile][0] = ap_float_of_half(units[tile].super & 0xffff);
-    d[tile][1] = ap_float_of_half(units[tile].super >> 16);
-  }
-#pragma unroll kBlockUnroll
-  for (u32 i = 0; i < 8; ++i) {
-    Half halves[kRowTiles][2];
-#pragma unroll
-    for (u32 at = 0; at < 2 * kRowTiles; ++at) {
-      const u32 tile = at / 2;
-      Half half = halfOf(units[tile], i, at % 2);
-      if (!kLate) {
-        half.first *= i % 2 == 0 ? d[tile][0] : 0.0625f * d[tile][0];
-        half.second *= i % 2 == 0 ? d[tile][1] : 0.0625f * d[tile][1];
-      }
-      halves[tile][at % 2] = half;
-    }
-#pragma unroll
-    for (u32 group = 0; group < kTokenGroups; ++group) {
-      const Word4 b = *(const Word4 *)(x + group * kGroupStride + i * kBlockStride);
-#pragma unroll
-      for (u32 at = 0; at < 2 * kRowTiles; ++at) {
-        const u32 tile = at / 2;
-        const u32 f = at % 2;
-        const Half &half = halves[tile][f];
-        float c[4];
-        beginSum(c, entries + group * kGroupStride + (2 * i + f) * kSumEntry);
-        ap_mma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3], f == 0 ? b.x : b.z,
-                   f == 0 ? b.y : b.w);
-        addScaled(kLate ? late[i % 2] : sums[tile][group].of[0], c, half.first, half.second);
-      }
-    }
-  }
-  if (kLate) {
-    addScaled(sums[0][0].of[0], late[0], d[0][0], d[0][1]);
-    addScaled(sums[0][0].of[0], late[1], 0.0625f * d[0][0], 0.0625f * d[0][1]);
-  }
-}
-)";
-
-constexpr const char *kQ6_KWgmma = R"(
-AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
-                             const u8 *entries) {
-  const float d0 = ap_float_of_half(units[0].super & 0xffff);
-  const float d1 = ap_float_of_half(units[0].super >> 16);
-#pragma unroll kBlockUnroll
-  for (u32 i = 0; i < 8; ++i) {
-    const float factor = i % 2 == 0 ? 1 : 0.0625f;
-#pragma unroll
-    for (u32 f = 0; f < 2; ++f) {
-      Half half = halfOf(units[0], i, f);
-      float c[kTokenGroups][4];
-#pragma unroll
-      for (u32 group = 0; group < kTokenGroups; ++group) {
-        beginSum(c[group], entries + group * kGroupStride + (2 * i + f) * kSumEntry);
-      }
-      ap_wgmma_begin(c, half.a);
-      ap_wgmma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3],
-                   x + i * kBlockStride + f * 256, kGroupStride);
-      ap_wgmma_end(c);
-#pragma unroll
-      for (u32 group = 0; group < kTokenGroups; ++group) {
-        addScaled(sums[0][group].of[0], c[group], factor * d0 * half.first,
-                  factor * d1 * half.second);
-      }
-    }
-  }
 }
 )";
 
@@ -649,6 +530,12 @@ constexpr uint32_t sumEntryBytes(uint32_t tokens) {
   return tokens == 1 ? 16 : 64;
 }
 
+/// The bytes of the sums that a lane reads for one token and 256 columns, if
+/// sums are halves: a fourth of them, each as two float16.
+constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
+  return form.sumsAsHalves ? 256 / form.sumColumns : 0;
+}
+
 } // namespace
 
 Result<ActivationForm> activationForm(DType dtype) {
@@ -663,19 +550,19 @@ Result<ActivationForm> activationForm(DType dtype) {
     return form;
   case DType::Q4_0:
     form.sumColumns = 32;
-    form.evenFactor = -8 * kSubnormal;
-    form.oddFactor = -8 * 16 * kSubnormal;
+    form.zeroFactor = -8 * kSubnormal;
+    form.fieldBits = 4;
     return form;
   case DType::Q8_0:
   case DType::IQ4_NL:
   case DType::IQ4_XS:
     form.sumColumns = 32;
-    form.evenFactor = form.oddFactor = -128 * kSubnormal;
+    form.zeroFactor = -128 * kSubnormal;
     return form;
   case DType::Q5_0:
     form.sumColumns = 32;
-    form.evenFactor = -16 * kSubnormal;
-    form.oddFactor = -16 * 16 * kSubnormal;
+    form.zeroFactor = -16 * kSubnormal;
+    form.fieldBits = 4;
     return form;
   case DType::Q4_1:
   case DType::Q5_1:
@@ -684,11 +571,23 @@ Result<ActivationForm> activationForm(DType dtype) {
     form.sumColumns = 32;
     form.sumsAsHalves = true;
     return form;
+  case DType::Q2_K:
+    form.halves = true;
+    form.sumColumns = 16;
+    form.sumsAsHalves = true;
+    form.fieldBits = 2;
+    return form;
+  case DType::Q3_K:
+    form.halves = true;
+    form.sumColumns = 16;
+    form.zeroFactor = -4 * kSubnormal;
+    form.fieldBits = 2;
+    return form;
   case DType::Q6_K:
     form.halves = true;
     form.sumColumns = 16;
-    form.evenFactor = -32 * kSubnormal;
-    form.oddFactor = -32 * 16 * kSubnormal;
+    form.zeroFactor = -32 * kSubnormal;
+    form.fieldBits = 4;
     return form;
   default:
     return unsupportedError("matmuls for GPUs do not support dtype " +
@@ -699,7 +598,7 @@ Result<ActivationForm> activationForm(DType dtype) {
 uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens) {
   if (form.sumsAsHalves) {
-    return unit.columns / 256 * tokens * 32;
+    return unit.columns / 256 * tokens * 4 * sumLaneBytes(form);
   }
   return form.sumColumns == 0
              ? 0
@@ -717,8 +616,10 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   literal(text, "kSumsAsHalves", form.sumsAsHalves);
   literal(text, "kSumTokens", tokens);
   literal(text, "kSumEntry", sumEntryBytes(tokens));
-  literal(text, "kEvenFactor", form.evenFactor);
-  literal(text, "kOddFactor", form.oddFactor);
+  literal(text, "kSumLane", sumLaneBytes(form));
+  literal(text, "kZeroFactor", form.zeroFactor);
+  literal(text, "kFieldBits", form.fieldBits);
+  literal(text, "kFields", 8 / form.fieldBits);
   literal(text, "kBlockStride", blockStride);
   literal(text, "kCoreMatrices", coreMatrices);
   return text;
@@ -734,6 +635,8 @@ std::string unitText(DType dtype, bool wgmma) {
   const std::string withMinima =
       std::string(kSums) + kMinima + (wgmma ? kWgmmaMultiply : kMultiply);
   const std::string plain = kNoMinima + withMinima;
+  const std::string halves =
+      std::string(kSums) + kMinima + halfMultiplyText(wgmma);
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
@@ -752,7 +655,8 @@ std::string unitText(DType dtype, bool wgmma) {
   case DType::IQ4_NL:
     return common + kByteValue + kIQ4_NLLoad + kIQ4 + kIQ4_NL + plain;
   case DType::IQ4_XS:
-    return common + kByteValue + kIQ4_XSLoad + kIQ4 + kIQ4_XS + plain;
+    return common + kByteValue + signedScaleText(32) + kIQ4_XSLoad + kIQ4 +
+           kIQ4_XS + plain;
   case DType::Q8_0:
     return common + kByteValue + kQ8_0 + plain;
   case DType::Q4_K:
@@ -761,9 +665,11 @@ std::string unitText(DType dtype, bool wgmma) {
   case DType::Q5_K:
     return common + kNibbleValue + kQ5_KLoad + kFiveBits + kCodes + kQ45_K +
            withMinima;
+  case DType::Q2_K:
+    return parts + kByteValue + halfUnitText(dtype) + halves;
+  case DType::Q3_K:
   case DType::Q6_K:
-    return std::string(kParts) + kByteValue + kQ6_K + kSums + kQ6_KHalves +
-           (wgmma ? kQ6_KWgmma : kQ6_KWarps);
+    return parts + kByteValue + halfUnitText(dtype) + kNoMinima + halves;
   case DType::MXFP4:
     return common + kMXFP4 + plain;
   default:

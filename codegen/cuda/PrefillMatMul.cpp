@@ -90,7 +90,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     const u8 *chunk =
         from + kBlockTiles * kUnitBytes + tokenWarp * kTokenGroups * kChunkBytes;
     multiplyUnits(sums, units, chunk + (kCoreMatrices ? 0 : lane * 16),
-                  chunk + kChunkSums + (kSumsAsHalves ? g * 32 + t * 8 : t * 16));
+                  chunk + kChunkSums + (kSumsAsHalves ? (g * 4 + t) * kSumLane : t * 16));
     slot = slot + 1 == kStages ? 0 : slot + 1;
   }
   // The count is read again: the loop left no register in which to keep it.
@@ -225,7 +225,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     tiling.rowWarps = 8;
     tiling.rowTiles = 1;
     tiling.tokenWarps = 1;
-    mostGroups = 16;
+    // With a scale for every 16 columns, more groups need too many registers.
+    mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   }
   while (tiling.tokenGroups < mostGroups &&

@@ -17,13 +17,15 @@ struct Row {
   T16Unit unit;
 };
 
-constexpr std::array<Row, 13> kUnits = {{
+constexpr std::array<Row, 15> kUnits = {{
     {DType::F16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::Q4_0, {128, 1152, 2, 0, 1024, 0, 0}},
     {DType::Q4_1, {256, 2560, 4, 0, 2048, 2304, 0}},
     {DType::Q5_0, {256, 2816, 4, 2048, 2560, 0, 0}},
     {DType::Q5_1, {256, 3072, 4, 2048, 2560, 2816, 0}},
     {DType::Q8_0, {128, 2176, 4, 0, 2048, 0, 0}},
+    {DType::Q2_K, {256, 1344, 2, 0, 1024, 0, 1280}},
+    {DType::Q3_K, {256, 1824, 2, 1024, 1536, 0, 1792}},
     {DType::Q4_K, {256, 2368, 4, 0, 2048, 2176, 2304}},
     {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
     {DType::Q6_K, {256, 3360, 4, 2048, 3072, 0, 3328}},
@@ -98,6 +100,26 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
+/// The place of a 2-bit code of Q2_K, or of the lower bits of a code of Q3_K.
+Place pairPlace(uint32_t row, uint32_t column) {
+  const Position at = positionOf(row, column % 32, true);
+  return {column / 128 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
+          column / 32 % 4 * 2, 2};
+}
+
+/// The place of the upper bit of a Q3_K code. In each half of a lane's word,
+/// the bits of four blocks of 32 columns are 2 bits apart, from bit 2 on. They
+/// are 1 bit higher in a lane's second group of columns, and 8 bits higher
+/// (modulo 16) for columns 2 and 3 of a group.
+Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
+  const Position at = positionOf(row, column % 32, true);
+  const uint32_t word = column / 128 * 2 + at.word % 2;
+  const uint32_t first =
+      column / 32 % 4 * 2 + 2 + at.word / 2 + at.four / 2 * 8;
+  const uint32_t bit = (at.four & 1) * 16 + first % 16;
+  return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
+}
+
 /// moveByte and moveHalf copy a value, which is a byte or 16 bits in
 /// little-endian order, into a unit when packing and out of it when unpacking.
 template <bool Packing> void moveByte(uint8_t *unit, uint8_t &value) {
@@ -145,6 +167,13 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
     case DType::Q8_0:
       moveBits<Packing>(unit, bytePlace(row, column), 0, code);
       break;
+    case DType::Q2_K:
+      moveBits<Packing>(unit, pairPlace(row, column), 0, code);
+      break;
+    case DType::Q3_K:
+      moveBits<Packing>(unit, pairPlace(row, column), 0, code);
+      moveBits<Packing>(unit, thirdBitPlace(shape, row, column), 2, code);
+      break;
     case DType::Q6_K:
       moveBits<Packing>(unit, nibblePlace(row, column, true), 0, code);
       moveBits<Packing>(unit, upperPlace(shape, row, column, 2), 4, code);
@@ -164,6 +193,15 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
       break;
     }
   }
+}
+
+/// Moves d and dmin of dtypes that have both.
+template <bool Packing>
+void moveSuper(const T16Unit &shape, uint8_t *unit, uint32_t row,
+               T16Parts &parts) {
+  uint8_t *at = unit + shape.superOffset + row % 8 * 8 + row / 8 * 4;
+  moveHalf<Packing>(at, parts.d[0]);
+  moveHalf<Packing>(at + 2, parts.dmin);
 }
 
 template <bool Packing>
@@ -218,18 +256,21 @@ void moveScales(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
                             second * 2 + block % 2,
                         parts.minima[block]);
     }
-    moveHalf<Packing>(unit + shape.superOffset + g * 8 + second * 4,
-                      parts.d[0]);
-    moveHalf<Packing>(unit + shape.superOffset + g * 8 + second * 4 + 2,
-                      parts.dmin);
+    moveSuper<Packing>(shape, unit, row, parts);
     break;
+  case DType::Q2_K:
+  case DType::Q3_K:
   case DType::Q6_K:
     for (uint32_t block = 0; block < 16; ++block) {
       moveByte<Packing>(unit + shape.scaleOffset + g * 32 + second * 16 + block,
                         parts.scales[block]);
     }
-    moveHalf<Packing>(unit + shape.superOffset + g * 4 + second * 2,
-                      parts.d[0]);
+    if (dtype == DType::Q2_K) {
+      moveSuper<Packing>(shape, unit, row, parts);
+    } else {
+      moveHalf<Packing>(unit + shape.superOffset + g * 4 + second * 2,
+                        parts.d[0]);
+    }
     break;
   default:
     break;

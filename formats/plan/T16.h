@@ -24,13 +24,15 @@
 // of a lane's 16 bytes holds row g + 8*(i&1) and group number i/2.
 //
 // A unit begins with planes, each of which has 16 bytes per lane and therefore
-// 512 bytes per warp. There are six kinds of planes:
+// 512 bytes per warp. There are eight kinds of planes:
 //   nibbles    64 columns of 4-bit codes. Low nibbles hold the first 32 columns
 //              and high nibbles the second 32.
 //   straight nibbles
 //              Like nibbles, but the codes of columns 0, 1, 2 and 3 of a
 //              group are in bytes 0, 1, 2 and 3 of a word. The codes are
 //              indices of a table with 16 entries.
+//   pairs      128 columns of 2-bit codes. The lowest two bits of a byte hold
+//              the first 32 columns, and the highest two the last 32.
 //   bytes      32 columns of 8-bit codes.
 //   words      16-bit elements. Two planes hold 32 columns, the first for row g
 //              and the second for row g+8.
@@ -46,6 +48,13 @@
 //              nibbles. In planes of bit pairs, a lane has two words per plane
 //              of nibbles, one per group of four columns; the lower two bits of
 //              a field belong to row g and the upper two to row g+8.
+//   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
+//              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
+//              and word 2p+1 to row g+8. In each half of a word, the bit of
+//              the first 32 columns is bit 2, and those of the next are bits 4,
+//              6 and 8. They are 1 bit higher for the lane's second group of
+//              columns, and 8 bits higher, modulo 16, for columns 2 and 3 of a
+//              group.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8. A last index of [8] or [16]
@@ -63,6 +72,8 @@
 //   IQ4_XS     256      4 of straight nibbles, octets         2208
 //   Q4_K       256      4 of nibbles, octets                  2368
 //   Q5_K       256      4 of nibbles, 1 of bits, octets       2880
+//   Q2_K       256      2 of pairs, halves                    1344
+//   Q3_K       256      2 of pairs, 1 of third bits, halves   1824
 //   Q6_K       256      4 of nibbles, 2 of bit pairs, halves  3360
 //   F16, BF16   64      4 of words, octets                    2048
 //
@@ -73,11 +84,15 @@
 //   MXFP4        exponents [g][32s][row 2]
 //   Q4_K, Q5_K   scales [g][row 2][8], minima [g][t][row 2][2],
 //                (d, dmin) [g][row 2]
+//   Q2_K         scales and minima [g][row 2][16], (d, dmin) [g][row 2]
+//   Q3_K         scales + 32 [g][row 2][16], d [g][row 2]
 //   Q6_K         scales + 128 [g][row 2][16], d [g][row 2]
 //   IQ4_XS       scales + 32 [g][row 2][8], d [g][row 2]
 //
-// Scales and minima of Q4_K, Q5_K and IQ4_XS take a byte each instead of the
-// source's 6 bits, so Q4_K grows by 2.8 %, Q5_K by 2.3 % and IQ4_XS by 1.5 %.
+// Scales and minima of Q3_K, Q4_K, Q5_K and IQ4_XS take a byte each instead of
+// the source's 6 bits, so Q3_K grows by 3.6 %, Q4_K by 2.8 %, Q5_K by 2.3 % and
+// IQ4_XS by 1.5 %. In Q2_K, a byte holds a scale in its lower 4 bits and a
+// minimum in its upper 4, as in the source.
 // Codes are stored as unsigned integers; for example, the code of a Q8_0
 // element q is q + 128. Nothing is rounded, so unpacking restores the source's
 // bytes.
@@ -99,11 +114,13 @@ inline constexpr uint32_t kT16Rows = 16;
 struct T16Unit {
   uint32_t columns;     ///< number of columns of a unit
   uint32_t bytes;       ///< size of a unit, a multiple of 16
-  uint32_t planes;      ///< number of planes of nibbles, bytes or words
+  uint32_t planes;      ///< number of planes of nibbles, pairs, bytes or words
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;
-  uint32_t minimumOffset; ///< offset of the minima (Q4_1, Q5_1: of m)
+  /// The offset of the minima (Q4_1, Q5_1: of m), if they are apart from the
+  /// scales.
+  uint32_t minimumOffset;
   /// The offset of d, and of dmin if the dtype has it, in dtypes with
   /// 256-column blocks.
   uint32_t superOffset;

@@ -83,6 +83,22 @@ void writeNibbles(const uint16_t *codes, uint8_t *qs) {
   }
 }
 
+/// Reads two runs of 128 codes of 2 bits. A run takes 32 bytes, and each byte
+/// has the codes of four columns that are 32 apart.
+void readPairs(const uint8_t *qs, uint16_t *codes) {
+  for (int k = 0; k < 256; ++k) {
+    codes[k] = qs[k / 128 * 32 + k % 32] >> (k / 32 % 4 * 2) & 3;
+  }
+}
+
+void writePairs(const uint16_t *codes, uint8_t *qs) {
+  std::memset(qs, 0, 64);
+  for (int k = 0; k < 256; ++k) {
+    qs[k / 128 * 32 + k % 32] |=
+        static_cast<uint8_t>((codes[k] & 3) << (k / 32 % 4 * 2));
+  }
+}
+
 } // namespace
 
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
@@ -147,6 +163,24 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
     }
     break;
   }
+  case DType::Q2_K:
+    std::memcpy(parts.scales, block, 16);
+    readPairs(block + 16, parts.codes);
+    parts.d[0] = half(block + 80);
+    parts.dmin = half(block + 82);
+    break;
+  case DType::Q3_K:
+    readPairs(block + 32, parts.codes);
+    for (int k = 0; k < 256; ++k) {
+      parts.codes[k] |= (block[k % 32] >> (k / 32) & 1) << 2;
+    }
+    for (int j = 0; j < 16; ++j) {
+      const int low = block[96 + j % 8] >> (j / 8 * 4) & 15;
+      const int high = block[104 + j % 4] >> (j / 4 * 2) & 3;
+      parts.scales[j] = static_cast<uint8_t>(low | high << 4);
+    }
+    parts.d[0] = half(block + 108);
+    break;
   case DType::Q6_K:
     for (int k = 0; k < 256; ++k) {
       // A Q6_K block has two halves of 128 codes. Each half consists of four
@@ -233,6 +267,28 @@ void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
             static_cast<uint8_t>((parts.codes[k] >> 4 & 1) << (k / 32));
       }
     }
+    break;
+  case DType::Q2_K:
+    std::memcpy(block, parts.scales, 16);
+    writePairs(parts.codes, block + 16);
+    putHalf(block + 80, parts.d[0]);
+    putHalf(block + 82, parts.dmin);
+    break;
+  case DType::Q3_K:
+    std::memset(block, 0, 32);
+    writePairs(parts.codes, block + 32);
+    for (int k = 0; k < 256; ++k) {
+      block[k % 32] |=
+          static_cast<uint8_t>((parts.codes[k] >> 2 & 1) << (k / 32));
+    }
+    std::memset(block + 96, 0, 12);
+    for (int j = 0; j < 16; ++j) {
+      block[96 + j % 8] |=
+          static_cast<uint8_t>((parts.scales[j] & 15) << (j / 8 * 4));
+      block[104 + j % 4] |=
+          static_cast<uint8_t>((parts.scales[j] >> 4 & 3) << (j / 4 * 2));
+    }
+    putHalf(block + 108, parts.d[0]);
     break;
   case DType::Q6_K:
     std::memset(block, 0, 192);

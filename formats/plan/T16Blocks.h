@@ -15,8 +15,9 @@ namespace air {
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
   uint16_t codes[256] = {}; ///< unsigned codes, or 16-bit elements
-  /// The quantised scales, plus 128 in Q6_K and plus 32 in IQ4_XS; in MXFP4,
-  /// the exponents.
+  /// The quantised scales, plus 128 in Q6_K and plus 32 in Q3_K and IQ4_XS; in
+  /// Q2_K, scales in the lower and minima in the upper 4 bits; in MXFP4, the
+  /// exponents.
   uint8_t scales[16] = {};
   uint8_t minima[8] = {};
   uint16_t d[8] = {}; ///< the bits of each block's float16 scale d

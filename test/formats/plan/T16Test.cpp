@@ -20,7 +20,8 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
 
 /// Whether T16 stores the source's 6-bit scales and minimums in a byte each.
 bool isWidened(DType dtype) {
-  return dtype == DType::Q4_K || dtype == DType::Q5_K || dtype == DType::IQ4_XS;
+  return dtype == DType::Q3_K || dtype == DType::Q4_K || dtype == DType::Q5_K ||
+         dtype == DType::IQ4_XS;
 }
 
 // Packs and unpacks matrices of random bits. The last tile and the last unit
@@ -108,13 +109,63 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
   }
 }
 
+// Codes of 2 bits need a mask, and those of every second pair a shift by 8. The
+// third bits of Q3_K must be right above them after similar shifts.
+TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
+  // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block are
+  // the upper bits, bit i those of columns 32i to 32i+31, and the next 64 bytes
+  // the lower ones. Scales are not looked at.
+  const auto code = [](uint32_t row, uint32_t column) {
+    return (row * 5 + column * 3 + column / 32) % 8;
+  };
+  Bytes source(16 * 110);
+  for (uint32_t row = 0; row < 16; ++row) {
+    uint8_t *block = source.data() + row * 110;
+    for (uint32_t column = 0; column < 256; ++column) {
+      const uint32_t i = column % 32;
+      block[i] |= static_cast<uint8_t>(code(row, column) / 4 << column / 32);
+      block[32 + column / 128 * 32 + i] |=
+          static_cast<uint8_t>(code(row, column) % 4 << column / 32 % 4 * 2);
+    }
+  }
+  Bytes packed(*t16Bytes(DType::Q3_K, 16, 256));
+  packT16(DType::Q3_K, 16, 256, source, packed);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    for (uint32_t at = 0; at < 64; ++at) {
+      // The second of each two groups is 16 columns behind the first.
+      const uint32_t block = at / 8;
+      const uint32_t group = at / 4 % 2;
+      const uint32_t second = at / 2 % 2;
+      const uint32_t last = at % 2;
+      const uint32_t row = lane / 4 + 8 * second;
+      const uint32_t column = block * 32 + group * 16 + lane % 4 * 4 + last * 2;
+      const uint32_t field = block % 4 * 2;
+      const uint32_t pairs =
+          wordAt(packed, block / 4 * 512 + lane * 16 + group * 8 + second * 4);
+      const uint32_t upper =
+          wordAt(packed, 1024 + lane * 16 + block / 4 * 8 + second * 4) >>
+          group;
+      const uint32_t low = pairs >> 8 * last & 0x00030003U << field;
+      const uint32_t moved = last == 0    ? upper
+                             : field == 6 ? upper << 8
+                                          : upper >> 8;
+      const uint32_t high = moved & 0x00040004U << field;
+      EXPECT_EQ((low | high) >> field, code(row, column) | code(row, column + 1)
+                                                               << 16)
+          << "lane " << lane << ", row " << row << ", column " << column;
+    }
+  }
+}
+
 TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
     const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
+    // Two bits are added to each of 8 scales, 16 scales, or 8 scales and 8
+    // minima.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
-                                                   : 8 * 2 * 2;
+                                                   : 16 * 2;
     EXPECT_EQ(unit.bytes, source + 16 * bits / 8) << info(dtype).name;
     EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";
   }
