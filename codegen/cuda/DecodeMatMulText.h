@@ -40,8 +40,8 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 /// Returns the text of the constants that describe activations in this form:
 /// kHalves, kSplitActivations, kBfloat, kZeroFactor, kFieldBits, kFields (the
 /// number of codes in a byte), kSum... for the sums of `tokens` tokens,
-/// kBlockStride, and kCoreMatrices. If kCoreMatrices is set, the 32 columns of a
-/// block are stored as four core matrices of wgmma, two for each of two
+/// kBlockStride, and kCoreMatrices. If kCoreMatrices is set, the 32 columns of
+/// a block are stored as four core matrices of wgmma, two for each of two
 /// multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);

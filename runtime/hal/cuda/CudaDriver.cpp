@@ -38,8 +38,8 @@ constexpr uint32_t kDependentCapability = 90;
 constexpr size_t kMaxParameterBytes = 32764;
 
 /// Whether a context is useless after this error, which is an uncorrectable
-/// memory error, a lost link, a fault of a kernel, of the hardware or of another
-/// process, or an unknown error.
+/// memory error, a lost link, a fault of a kernel, of the hardware or of
+/// another process, or an unknown error.
 bool endsContext(int code) {
   constexpr std::array kEnding = {214, 220, 226, 700, 702, 709, 710, 714, 715,
                                   716, 717, 718, 719, 721, 810, 911, 999};
