@@ -95,6 +95,17 @@ std::string airrun(const std::string &arguments, int code = 0) {
   return text;
 }
 
+/// The number after the first `name` that follows `section` in a text.
+double numberAfter(const std::string &text, const std::string &name,
+                   const std::string &section = "") {
+  const size_t begin = text.find(section);
+  const size_t at = begin == std::string::npos ? begin : text.find(name, begin);
+  EXPECT_NE(at, std::string::npos) << section << name << " in " << text;
+  return at == std::string::npos
+             ? std::nan("")
+             : std::strtod(text.c_str() + at + name.size(), nullptr);
+}
+
 /// The difference of two rows, relative to the length of the second one.
 double difference(const std::vector<float> &a, const std::vector<float> &b) {
   double error = 0;
@@ -206,14 +217,16 @@ TEST_F(GpuModelTest, AirrunRunsThePlan) {
       "--ignore-eos 2> /dev/null";
   EXPECT_EQ(airrun(gpu + generate), airrun(cpu + generate));
   const std::string report =
-      airrun("bench " + gpu + " -p 2 -n 1 --rounds 1 --json");
+      airrun("bench " + gpu + " -p 2 -n 1 --rounds 1 --verify-curve=2 --json");
   EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
-  EXPECT_THAT(report, testing::HasSubstr("\"bound_tok_s\": null"));
-  EXPECT_THAT(report, testing::HasSubstr("{\"name\": \"vram\""));
-  EXPECT_THAT(airrun("bench " + gpu + " --verify-curve 2>&1", 2),
-              testing::HasSubstr("--verify-curve compares passes with the "
-                                 "limits of memory and disk, which are not "
-                                 "measured for a GPU"));
+  // The fake driver's copies within the GPU read and write 10 GB/s each.
+  EXPECT_NEAR(numberAfter(report, "\"limit_gb_s\": "), 20, 0.5);
+  EXPECT_NEAR(numberAfter(report, "\"upload_gb_s\": "), 10, 0.25);
+  EXPECT_NEAR(numberAfter(report, "\"tok_s\": ", "\"decode\": ") /
+                  numberAfter(report, "\"bound_tok_s\": ") /
+                  numberAfter(report, "\"eta\": "),
+              1, 1e-4);
+  EXPECT_THAT(report, testing::HasSubstr("\"verify_curve\": [{\"tokens\": 1,"));
 }
 
 } // namespace

@@ -8,7 +8,7 @@
 #define AIRPACK_TOOLS_AIR_GPU_BENCH_DRIVER_H
 
 #include "formats/support/Status.h"
-#include "runtime/hal/cuda/CudaDriver.h"
+#include "runtime/hal/cuda/CudaTimer.h"
 
 #include <memory>
 #include <span>
@@ -27,7 +27,6 @@ using Launch = rt::CudaLaunch;
 class Driver {
 public:
   static Result<std::unique_ptr<Driver>> open();
-  ~Driver();
   Driver(const Driver &) = delete;
   Driver &operator=(const Driver &) = delete;
 
@@ -58,27 +57,14 @@ public:
   /// warm-up.
   Result<std::vector<double>> replay(const std::vector<Launch> &launches,
                                      uint32_t replays);
-  /// Copies `bytes` bytes within the device, first once as a warm-up and then
-  /// `times` times. Returns the milliseconds of the fastest copy after the
-  /// warm-up.
-  Result<double> copyMilliseconds(DevicePointer to, DevicePointer from,
-                                  uint64_t bytes, uint32_t times);
-  /// Copies `bytes` bytes from pinned host memory to the device, in pieces of
-  /// `piece` bytes, several times. Returns the milliseconds of the fastest
-  /// repetition.
-  Result<double> uploadMilliseconds(DevicePointer to, uint64_t bytes,
-                                    uint64_t piece);
+  /// Times copies.
+  rt::CudaTimer &copyTimer() { return *timer; }
 
 private:
   Driver() = default;
-  /// The milliseconds from the event `begin` to the event `end`.
-  Result<double> elapsed();
 
   std::unique_ptr<rt::CudaDriver> gpu;
-  void *begin = nullptr;
-  void *end = nullptr;
-  void *pinned = nullptr;
-  uint64_t pinnedBytes = 0;
+  std::unique_ptr<rt::CudaTimer> timer; ///< borrows `gpu`
 };
 
 } // namespace air::gpubench

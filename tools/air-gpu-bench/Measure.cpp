@@ -238,9 +238,9 @@ Status Session::copies(uint64_t bytes, uint32_t multiprocessors) {
   AIR_RETURN_IF_ERROR(to.allocate(driver, bytes));
   AIR_RETURN_IF_ERROR(driver.fill(from.at(), 0x5a, bytes));
   AIR_RETURN_IF_ERROR(driver.fill(to.at(), 0, bytes));
-  AIR_ASSIGN_OR_RETURN(
-      const double milliseconds,
-      driver.copyMilliseconds(to.at(), from.at(), bytes, kReplays));
+  AIR_ASSIGN_OR_RETURN(const double milliseconds,
+                       driver.copyTimer().copyMilliseconds(to.at(), from.at(),
+                                                           bytes, 1, kReplays));
   Row &own = row("limit", "copy by the driver");
   own.microseconds = milliseconds * 1e3;
   own.gigabytesPerSecond = static_cast<double>(2 * bytes) / milliseconds / 1e6;
@@ -379,8 +379,9 @@ Status Session::uploads() {
   Buffer to;
   AIR_RETURN_IF_ERROR(to.allocate(driver, bytes));
   for (uint64_t piece = 16 << 10; piece <= bytes; piece *= 4) {
-    AIR_ASSIGN_OR_RETURN(const double milliseconds,
-                         driver.uploadMilliseconds(to.at(), bytes, piece));
+    AIR_ASSIGN_OR_RETURN(
+        const double milliseconds,
+        driver.copyTimer().uploadMilliseconds(to.at(), bytes, piece));
     Row &result =
         row("upload", "pieces of " + std::to_string(piece >> 10) + " KiB");
     result.microseconds =

@@ -12,6 +12,7 @@
 #include "tools/airrun/BenchReport.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/DiskLimit.h"
+#include "tools/airrun/GpuLimit.h"
 #include "tools/airrun/VerifyCurve.h"
 
 #include <algorithm>
@@ -96,12 +97,23 @@ double systemBytesRead() {
   return 0;
 }
 
-/// Measures the bandwidth of memory and, if the session reads weights in every
-/// pass, of the disk. These links limit a decode pass.
+/// Measures the bandwidth of the memory from which the kernels read and, if the
+/// session reads weights in every pass, of the disk. These links limit a decode
+/// pass.
 class LinkLimits {
 public:
-  static Result<LinkLimits> create(rt::Session &session, double passBytes) {
+  static Result<LinkLimits> create(const cli::Invocation &invocation,
+                                   rt::Session &session, double passBytes) {
     LinkLimits limits;
+    if (const plan::Device *record = session.gpu()) {
+      AIR_ASSIGN_OR_RETURN(
+          limits.gpu,
+          GpuLimit::create(gpuChoice(invocation, *record), passBytes));
+      AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
+      limits.names = {limits.gpu->link()};
+      limits.best.resize(1);
+      return limits;
+    }
     AIR_ASSIGN_OR_RETURN(limits.device,
                          rt::CpuDevice::create(session.threads()));
     if (rt::StreamStore *store = streamingStore(session)) {
@@ -138,6 +150,9 @@ public:
   /// How many bytes of operands the vector instructions of the cores process
   /// per second; 0 if this was not measured.
   double operandRate() const { return bestOperations * kMixedOperandBytes; }
+  /// The rate of copies from the host to the GPU, in bytes per second; 0
+  /// without a GPU.
+  double uploadRate() const { return upload; }
 
   Status measure() {
     for (size_t link = 0; link < names.size(); ++link) {
@@ -150,7 +165,9 @@ public:
   }
   Result<double> measure(size_t link) {
     double found = 0;
-    if (link == 0) {
+    if (gpu) {
+      AIR_ASSIGN_OR_RETURN(found, gpu->measure());
+    } else if (link == 0) {
       found = memory->measure(kProbeSamples, kProbeMilliseconds);
     } else {
       // The session must not read at the same time.
@@ -166,6 +183,8 @@ public:
   }
 
 private:
+  std::unique_ptr<GpuLimit> gpu; ///< null if the CPU runs the kernels
+  double upload = 0;
   std::unique_ptr<rt::CpuDevice> device;
   std::optional<rt::ReadBandwidth> memory;
   rt::StreamStore *store = nullptr;
@@ -371,7 +390,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
 
 /// Every round measures the limits, prefill and decode one after another, so
 /// that all of them see the same state of the machine. `limits` is empty if
-/// nothing is decoded, or if a GPU runs the kernels.
+/// nothing is decoded.
 Status measureRounds(rt::Session &session, Workload &work,
                      std::optional<LinkLimits> &limits, uint32_t rounds,
                      BenchMeasurement &measured) {
@@ -385,8 +404,6 @@ Status measureRounds(rt::Session &session, Workload &work,
     for (const std::string &name : limits->links()) {
       measured.links.push_back({name, 0, 0, 0});
     }
-  } else if (measured.decodeTokens != 0) {
-    measured.links.push_back({.name = "vram", .hasLimit = false});
   }
   double begin = monotonicSeconds();
   while (
@@ -419,7 +436,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   measured.prefillSeconds = median(prefills);
   measured.decodeSeconds = median(decodes);
   measured.firstTokenWarmSeconds = median(firstTokens);
-  if (measured.links.empty()) {
+  if (!limits) {
     return Status::ok();
   }
   double kv =
@@ -427,9 +444,6 @@ Status measureRounds(rt::Session &session, Workload &work,
   measured.links[0].bytesPerToken = bytesOfPass(decoded, passes);
   measured.links[0].minimalBytesPerToken =
       static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
-  if (!limits) {
-    return Status::ok();
-  }
   AIR_RETURN_IF_ERROR(limits->measure());
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
@@ -494,8 +508,7 @@ cli::Command benchCommand() {
   cli::Command command;
   command.name = "bench";
   command.summary = "Measure the speed of prefill and decode, and compare "
-                    "decode with the limit that memory bandwidth sets. The "
-                    "bandwidth of a GPU's memory is not measured.";
+                    "decode with the limit that memory bandwidth sets.";
   command.positionals = {planPositional()};
   command.options = {
       {.name = "--prompt-tokens",
@@ -563,11 +576,6 @@ Status runBench(const cli::Invocation &invocation) {
                         "of memory and disk, which are only measured for "
                         "decode; leave out -n 0");
     }
-    if (session.gpu() != nullptr) {
-      return usageError("bench: --verify-curve compares passes with the limits "
-                        "of memory and disk, which are not measured for a GPU; "
-                        "leave it out");
-    }
   }
   AIR_ASSIGN_OR_RETURN(Workload work,
                        Workload::create(session, prefill, decode));
@@ -589,11 +597,12 @@ Status runBench(const cli::Invocation &invocation) {
   // buffer, so that the buffer is not included.
   measured.peakRssBytes = memoryBytes(session);
   std::optional<LinkLimits> limits;
-  if (decode != 0 && session.gpu() == nullptr) {
+  if (decode != 0) {
     AIR_ASSIGN_OR_RETURN(
         LinkLimits made,
-        LinkLimits::create(session, bytesOfPass(decoded, decode)));
+        LinkLimits::create(invocation, session, bytesOfPass(decoded, decode)));
     limits.emplace(std::move(made));
+    measured.uploadPerSecond = limits->uploadRate();
     measured.decodeTokens -= work.untimed();
   }
   if (decode != 0) {

@@ -27,8 +27,7 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
 }
 
 bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
-  return link.hasLimit &&
-         linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
+  return linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
 }
 
 /// The tokens per second that the plan's prediction gives for the measured
@@ -78,8 +77,9 @@ void raiseLimits(BenchMeasurement &measured,
 void rateFromLimits(BenchMeasurement &measured) {
   for (PlanLink &plan : measured.planLinks) {
     for (const BenchLink &link : measured.links) {
-      if (link.hasLimit && (plan.name == link.name ||
-                            (plan.name == "dram" && link.name == "cache"))) {
+      if (plan.name == link.name ||
+          (link.name == "cache" &&
+           (plan.name == "dram" || plan.name == "vram"))) {
         plan.measuredRate = link.limitPerSecond;
       }
     }
@@ -92,8 +92,7 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
   bool decodeIsTimed = measured.decodeTokens == 0 ||
                        (measured.decodeSeconds > 0 && !measured.links.empty());
   for (const BenchLink &link : measured.links) {
-    decodeIsTimed = decodeIsTimed &&
-                    (link.limitPerSecond > 0 || !link.hasLimit) &&
+    decodeIsTimed = decodeIsTimed && link.limitPerSecond > 0 &&
                     link.minimalBytesPerToken > 0 && link.bytesPerToken > 0;
   }
   if (!prefillIsTimed || !decodeIsTimed) {
@@ -120,10 +119,6 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
     double once = link.minimalBytesPerToken / link.bytesPerToken;
     double rate = linkRate(measured, link);
     report.beta = report.links.empty() ? once : std::min(report.beta, once);
-    if (!link.hasLimit) {
-      report.links.push_back({rate, 0});
-      continue;
-    }
     double allowed = link.limitPerSecond / link.minimalBytesPerToken;
     if (report.limitedBy.empty() || allowed < report.boundRate) {
       report.boundRate = allowed;
@@ -138,19 +133,12 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
           rate / kGiga, link.name.c_str(), link.limitPerSecond / kGiga));
     }
   }
-  if (!report.limitedBy.empty()) {
-    report.eta = report.decodeRate / report.boundRate;
-  }
+  report.eta = report.decodeRate / report.boundRate;
   report.predictedRate = predictedRate(measured);
   return report;
 }
 
 namespace {
-
-/// A number in JSON, where 0 stands for an unknown number.
-std::string numberOrNull(double value) {
-  return value == 0 ? "null" : format("%.6g", value);
-}
 
 std::string linksJson(const BenchMeasurement &measured,
                       const BenchReport &report) {
@@ -159,13 +147,17 @@ std::string linksJson(const BenchMeasurement &measured,
     const BenchLink &link = measured.links[i];
     out += format("%s{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
                   "\"minimal_bytes_per_token\": %.0f, \"gb_s\": %.6g, "
-                  "\"limit_gb_s\": %s, \"share\": %s}",
+                  "\"limit_gb_s\": %.6g, \"share\": %.6g}",
                   i == 0 ? "" : ", ", link.name.c_str(), link.bytesPerToken,
                   link.minimalBytesPerToken, report.links[i].rate / kGiga,
-                  numberOrNull(link.limitPerSecond / kGiga).c_str(),
-                  numberOrNull(report.links[i].share).c_str());
+                  link.limitPerSecond / kGiga, report.links[i].share);
   }
-  return out + "],\n ";
+  out += "],\n ";
+  if (measured.uploadPerSecond != 0) {
+    out +=
+        format("\"upload_gb_s\": %.6g,\n ", measured.uploadPerSecond / kGiga);
+  }
+  return out;
 }
 
 std::string predictionJson(const BenchMeasurement &measured) {
@@ -218,16 +210,13 @@ std::string benchJson(const BenchMeasurement &measured,
   }
   if (measured.decodeTokens != 0) {
     out += format(
-        "\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %s, "
+        "\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %.6g, "
         "\"predicted_tok_s\": %.6g, "
-        "\"plan_predicted_tok_s\": %.6g, \"limited_by\": %s, "
-        "\"beta\": %.6g, \"eta\": %s, \"tokens\": %llu, "
+        "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
+        "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
         "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
-        report.decodeRate, numberOrNull(report.boundRate).c_str(),
-        report.predictedRate, measured.planRate,
-        report.limitedBy.empty() ? "null"
-                                 : ("\"" + report.limitedBy + "\"").c_str(),
-        report.beta, numberOrNull(report.eta).c_str(),
+        report.decodeRate, report.boundRate, report.predictedRate,
+        measured.planRate, report.limitedBy.c_str(), report.beta, report.eta,
         static_cast<unsigned long long>(measured.decodeTokens),
         measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
         percentile(measured.tokenSeconds, 0.99) * kMilli);
@@ -297,23 +286,23 @@ std::string benchText(const BenchMeasurement &measured,
     out += format("decode   %8llu tokens  %10.2f tok/s",
                   static_cast<unsigned long long>(measured.decodeTokens),
                   report.decodeRate);
-    if (!report.limitedBy.empty()) {
-      out += format("  of %.2f that %s allows (eta %.2f, beta %.2f)",
-                    report.boundRate, report.limitedBy.c_str(), report.eta,
-                    report.beta);
-    }
+    out += format("  of %.2f that %s allows (eta %.2f, beta %.2f)",
+                  report.boundRate, report.limitedBy.c_str(), report.eta,
+                  report.beta);
     out += format("; p50 %.2f ms, p99 %.2f ms\n",
                   percentile(measured.tokenSeconds, 0.5) * kMilli,
                   percentile(measured.tokenSeconds, 0.99) * kMilli);
     for (size_t i = 0; i < measured.links.size(); ++i) {
       const BenchLink &link = measured.links[i];
-      out += format("%-8s %.1f MB per token, %.2f GB/s", link.name.c_str(),
-                    link.bytesPerToken / 1e6, report.links[i].rate / kGiga);
-      out += link.hasLimit
-                 ? format(" of %.2f GB/s: share %.2f\n",
-                          link.limitPerSecond / kGiga, report.links[i].share)
-                 : std::string("; the bandwidth that this memory allows is not "
-                               "measured\n");
+      out += format("%-8s %.1f MB per token, %.2f GB/s of %.2f GB/s: share "
+                    "%.2f\n",
+                    link.name.c_str(), link.bytesPerToken / 1e6,
+                    report.links[i].rate / kGiga, link.limitPerSecond / kGiga,
+                    report.links[i].share);
+    }
+    if (measured.uploadPerSecond != 0) {
+      out += format("upload   %.2f GB/s from pinned memory to the GPU\n",
+                    measured.uploadPerSecond / kGiga);
     }
     out += planText(measured, report);
   }

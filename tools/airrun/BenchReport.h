@@ -2,7 +2,8 @@
 //
 // Decode reads over one or two links: from memory, and, if the plan does not
 // keep all weights there, also from the disk. The limit of a link is its
-// measured bandwidth in bytes per second. The minimal bytes are those that each
+// measured bandwidth in bytes per second. For the memory of a GPU, this is the
+// bandwidth of copies within it. The minimal bytes are those that each
 // token must read over the link: the weights and the KV cache from memory, and
 // the weights that the plan's placement does not keep there from the disk.
 //
@@ -33,12 +34,10 @@ namespace air {
 
 /// What decode reads over one link.
 struct BenchLink {
-  std::string name; ///< "dram", "cache", "disk" or "vram"
+  std::string name; ///< "dram", "vram", "cache" or "disk"
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   double limitPerSecond = 0; ///< the best measured rate, in bytes/s
-  /// Whether this run measures the limit, which is 0 otherwise.
-  bool hasLimit = true;
 };
 
 /// How a plan runs if memory does not hold all of its weights. All sizes are in
@@ -57,7 +56,7 @@ struct BenchStreaming {
 
 /// A link of the plan's prediction for the placement in use.
 struct PlanLink {
-  std::string name; ///< "dram", "disk" or "cpu", as in the plan
+  std::string name; ///< "dram", "vram", "disk" or "cpu", as in the plan
   double bytesPerPass = 0;
   double planRate = 0;     ///< in bytes/s; 0: not known to the plan
   double measuredRate = 0; ///< in bytes/s; 0: not measured by this run
@@ -78,6 +77,9 @@ struct BenchMeasurement {
   std::vector<double> tokenSeconds; ///< times of the decoded tokens, ascending
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
+  /// The rate of copies from pinned memory of the host to the GPU, in bytes/s;
+  /// 0 if it was not measured.
+  double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
@@ -99,12 +101,11 @@ struct BenchReport {
   double predictedRate = 0;
   double beta = 0;
   double eta = 0;
-  /// The link that boundRate comes from. Empty if no limit was measured;
-  /// boundRate and eta are then 0.
+  /// The link that boundRate comes from.
   std::string limitedBy;
   struct Link {
     double rate = 0;  ///< bytes/s
-    double share = 0; ///< rate / limit; 0 if there is no limit
+    double share = 0; ///< rate / limit
   };
   std::vector<Link> links; ///< in the order of BenchMeasurement::links
 };

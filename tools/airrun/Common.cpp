@@ -126,13 +126,17 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text) {
   }
 }
 
+rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
+                         const plan::Device &record) {
+  return {invocation.text("--device").value_or(""), record.arch()->str()};
+}
+
 /// Opens a GPU that can run kernels for `record`, and lets the session use as
-/// much of its memory as the plan was made for. `choice` is the value of
-/// --device, or "".
-static Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record,
-                                                   const std::string &choice) {
+/// much of its memory as the plan was made for.
+static Result<std::unique_ptr<rt::Device>>
+openGpu(const cli::Invocation &invocation, const plan::Device &record) {
   rt::CudaOptions options;
-  options.gpu = {choice, record.arch()->str()};
+  options.gpu = gpuChoice(invocation, record);
   options.memoryLimit = record.memory_bytes();
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::CudaDevice> gpu,
                        rt::CudaDevice::create(options));
@@ -154,7 +158,6 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   }
   options.readLimit = ioLimit.value_or(0);
   options.source = invocation.text("--source").value_or("");
-  const std::optional<std::string> device = invocation.text("--device");
   options.gpu =
       [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
     for (const char *name : {"--io", "--io-limit"}) {
@@ -165,7 +168,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
                           record.name()->str() + "'; leave out " + name);
       }
     }
-    return openGpu(record, device.value_or(""));
+    return openGpu(invocation, record);
   };
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has checked that the name is one of the choices.
@@ -178,7 +181,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(
       rt::Session session,
       rt::Session::open(invocation.positionals.at(0), options));
-  if (device && session.gpu() == nullptr) {
+  if (invocation.has("--device") && session.gpu() == nullptr) {
     return usageError("--device: the kernels of this plan run on the CPU; "
                       "leave out --device, or pack the model for a GPU");
   }

@@ -4,6 +4,7 @@
 
 #include "formats/model/ModelSource.h"
 #include "runtime/exec/Session.h"
+#include "runtime/hal/cuda/CudaDriver.h"
 #include "runtime/text/Tokenizer.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/Output.h"
@@ -37,6 +38,10 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text);
 /// in the way that --io names. If a GPU runs the kernels, --threads, --io and
 /// --io-limit are Usage errors.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
+
+/// Which GPU runs the kernels that a plan has for `record`, as --device says.
+rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
+                         const plan::Device &record);
 
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);

@@ -105,8 +105,10 @@ cli::Tool describe() {
       "and KV that are read for a token fit in the last-level cache, else "
       "\"dram\". Its bandwidth is the highest that was measured in many short "
       "reads of as many bytes, made between the rounds. If a GPU runs the "
-      "kernels, the link is \"vram\", whose bandwidth is not measured: "
-      "bound_tok_s, eta, limited_by and share are null.",
+      "kernels, the link is \"cache\" if those bytes fit in its L2 cache, else "
+      "\"vram\". Its bandwidth is that of copies within the GPU's memory, of "
+      "which both the bytes read and the bytes written count, and upload_gb_s "
+      "is the rate of copies to it from pinned memory of the host.",
       "Models: where a command takes PLAN|MODEL, a GGUF file is packed with "
       "airpack for this machine, and the plan is kept in "
       "$XDG_CACHE_HOME/airpack/plans ($HOME/.cache/airpack/plans), so only the "

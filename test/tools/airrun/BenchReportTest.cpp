@@ -222,42 +222,39 @@ TEST(BenchReport, APhaseThatWasNotRunIsNotReported) {
 }
 
 // The limit of a GPU's memory is not measured, so nothing is compared with it.
-TEST(BenchReport, ALinkWithoutALimitHasOnlyARate) {
-  BenchMeasurement measured = example();
-  measured.threads = 0;
-  measured.gpu = "rtx3060";
-  measured.links = {{"vram", 4e9, 5e9, 0, false}};
-  measured.planLinks = {{"vram", 4e9, 360e9, 0}};
-  measured.planRate = 90;
-  Result<BenchReport> report = evaluate(measured);
-  ASSERT_TRUE(report) << report.status().message();
-  EXPECT_DOUBLE_EQ(report->decodeRate, 5);
-  EXPECT_DOUBLE_EQ(report->links[0].rate, 25e9);
-  EXPECT_DOUBLE_EQ(report->beta, 0.8);
-  EXPECT_EQ(report->limitedBy, "");
-  raiseLimits(measured, [](size_t) {
-    ADD_FAILURE() << "there is no limit to measure";
-    return 1.0;
-  });
-  rateFromLimits(measured);
-  EXPECT_EQ(measured.planLinks[0].measuredRate, 0);
-  nlohmann::json json =
-      nlohmann::json::parse(benchJson(measured, *report), nullptr, false);
-  ASSERT_FALSE(json.is_discarded()) << benchJson(measured, *report);
-  EXPECT_EQ(json["gpu"], "rtx3060");
-  EXPECT_EQ(json["decode"]["tok_s"], 5);
-  for (const char *name : {"bound_tok_s", "limited_by", "eta"}) {
-    EXPECT_TRUE(json["decode"][name].is_null()) << name;
-  }
-  EXPECT_EQ(json["links"][0]["gb_s"], 25);
-  EXPECT_TRUE(json["links"][0]["limit_gb_s"].is_null());
-  EXPECT_TRUE(json["links"][0]["share"].is_null());
-  const std::string text = benchText(measured, *report);
-  for (const char *part :
-       {"5.00 tok/s; p50",
-        "25.00 GB/s; the bandwidth that this memory allows is not",
-        "not measured, 360.00 GB/s in the plan", "GPU rtx3060, 3 rounds"}) {
-    EXPECT_NE(text.find(part), std::string::npos) << text;
+TEST(BenchReport, TheLimitOfAGpuIsThatOfItsMemory) {
+  for (const char *link : {"vram", "cache"}) {
+    BenchMeasurement measured = example();
+    measured.threads = 0;
+    measured.gpu = "rtx3060";
+    measured.links = {{link, 4e9, 5e9, 40e9}};
+    measured.uploadPerSecond = 12.5e9;
+    measured.planLinks = {{"vram", 4e9, 360e9, 0}};
+    measured.planRate = 90;
+    rateFromLimits(measured);
+    EXPECT_EQ(measured.planLinks[0].measuredRate, 40e9) << link;
+    Result<BenchReport> report = evaluate(measured);
+    ASSERT_TRUE(report) << report.status().message();
+    EXPECT_DOUBLE_EQ(report->predictedRate, 10);
+    nlohmann::json json =
+        nlohmann::json::parse(benchJson(measured, *report), nullptr, false);
+    ASSERT_FALSE(json.is_discarded()) << benchJson(measured, *report);
+    EXPECT_EQ(json["gpu"], "rtx3060");
+    EXPECT_EQ(json["decode"]["bound_tok_s"], 10);
+    EXPECT_EQ(json["decode"]["eta"], 0.5);
+    EXPECT_EQ(json["decode"]["limited_by"], link);
+    EXPECT_EQ(json["links"][0]["limit_gb_s"], 40);
+    EXPECT_EQ(json["links"][0]["share"], 0.625);
+    EXPECT_EQ(json["upload_gb_s"], 12.5);
+    const std::string text = benchText(measured, *report);
+    for (const std::string &part :
+         {std::string("5.00 tok/s  of 10.00 that ") + link,
+          std::string("25.00 GB/s of 40.00 GB/s: share 0.62"),
+          std::string("upload   12.50 GB/s from pinned memory to the GPU"),
+          std::string("40.00 GB/s measured, 360.00 GB/s in the plan"),
+          std::string("GPU rtx3060, 3 rounds")}) {
+      EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+    }
   }
 }
 

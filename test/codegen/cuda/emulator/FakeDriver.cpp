@@ -33,7 +33,7 @@ thread_local bool isCurrent = false;
 /// The result that every function of the driver checks first: kOk if the
 /// context is current and has not failed.
 int enter() {
-  return !isCurrent || !gpu.isOpen ? kInvalidContext : gpu.failure;
+  return !isCurrent || gpu.users == 0 ? kInvalidContext : gpu.failure;
 }
 
 bool isDevice(int device) {
@@ -148,29 +148,31 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
   return kOk;
 }
 int cuDevicePrimaryCtxRetain(void **context, int device) {
-  // This driver has at most one context at a time.
-  if (!isDevice(device) || gpu.isOpen) {
+  // All users share one context, as they share a GPU's primary context.
+  if (!isDevice(device)) {
     return kInvalidValue;
   }
-  gpu.isOpen = true;
+  ++gpu.users;
   *context = &gpu;
   return kOk;
 }
 int cuDevicePrimaryCtxRelease_v2(int device) {
-  if (!isDevice(device) || !gpu.isOpen) {
+  if (!isDevice(device) || gpu.users == 0) {
     return kInvalidContext;
   }
   // After a failure, only this call can free memory, and it frees everything.
   // Otherwise, what is still allocated is a leak that tests can see.
+  if (--gpu.users != 0) {
+    return kOk;
+  }
   if (gpu.failure != kOk) {
     gpu.reset();
   }
-  gpu.isOpen = false;
   isCurrent = false;
   return kOk;
 }
 int cuCtxSetCurrent(void *context) {
-  isCurrent = context == &gpu && gpu.isOpen;
+  isCurrent = context == &gpu && gpu.users != 0;
   return enter();
 }
 
@@ -327,7 +329,7 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes,
   }
   if (isPinned(addressOf(from), bytes)) {
     enqueue(*stream, [=] {
-      std::memcpy(at<void>(to), from, bytes);
+      gpu.copy(at<void>(to), from, bytes);
       return kOk;
     });
     return kOk;
@@ -335,7 +337,7 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes,
   // If the memory is not pinned, the driver reads it before it returns.
   const auto *source = static_cast<const uint8_t *>(from);
   enqueue(*stream, [to, copy = std::vector<uint8_t>(source, source + bytes)] {
-    std::memcpy(at<void>(to), copy.data(), copy.size());
+    gpu.copy(at<void>(to), copy.data(), copy.size());
     return kOk;
   });
   return kOk;
@@ -349,7 +351,7 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *handle) {
     return kInvalidValue;
   }
   enqueue(*stream, [=] {
-    std::memcpy(to, at<const void>(from), bytes);
+    gpu.copy(to, at<const void>(from), bytes);
     return kOk;
   });
   // If the memory is not pinned, the driver writes it before it returns.
@@ -365,7 +367,7 @@ int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes,
     return kInvalidValue;
   }
   enqueue(*stream, [=] {
-    std::memcpy(at<void>(to), at<const void>(from), bytes);
+    gpu.copy(at<void>(to), at<const void>(from), bytes);
     return kOk;
   });
   return kOk;

@@ -17,6 +17,7 @@ constexpr uint64_t kAlignment = 256;
 constexpr uint64_t kGuardBytes = 256;
 constexpr uint8_t kGuard = 0xa5;
 constexpr uint64_t kKernelMicroseconds = 10;
+constexpr uint64_t kCopyBytesPerMicrosecond = 10000;
 
 uint64_t addressOf(const void *pointer) {
   return reinterpret_cast<uint64_t>(pointer);
@@ -119,6 +120,12 @@ int Gpu::advanceAll() {
   return failure;
 }
 
+void Gpu::copy(void *to, const void *from, uint64_t bytes) {
+  microseconds +=
+      (bytes + kCopyBytesPerMicrosecond - 1) / kCopyBytesPerMicrosecond;
+  std::memcpy(to, from, bytes);
+}
+
 int Gpu::runKernel(const KernelCall &call) {
   microseconds += kKernelMicroseconds;
   const std::string &name = call.kernel->name;
@@ -172,7 +179,7 @@ int64_t Gpu::liveObjects() const {
   return static_cast<int64_t>(memory.size() + modules.size() + streams.size() +
                               events.size() + graphs.size() +
                               graphExecutables.size() + pinned.size()) +
-         (isOpen ? 1 : 0);
+         users;
 }
 
 void Gpu::reset() {

@@ -90,6 +90,8 @@ public:
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
   int runKernel(const KernelCall &call);
+  /// Copies memory, which takes a microsecond for every 10 KB.
+  void copy(void *to, const void *from, uint64_t bytes);
 
   /// The number of allocations, modules, streams, events and graphs.
   int64_t liveObjects() const;
@@ -102,8 +104,8 @@ public:
   std::list<Graph> graphs;
   std::list<Graph> graphExecutables;
   std::map<uint64_t, std::vector<uint8_t>> pinned; ///< by address
-  bool isOpen = false;
-  int failure = kOk; ///< if it is not kOk, every call returns it
+  uint32_t users = 0; ///< how often the context has been retained
+  int failure = kOk;  ///< if it is not kOk, every call returns it
   std::string failureText;
   uint64_t microseconds = 0;
 

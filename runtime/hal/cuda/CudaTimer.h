@@ -1,0 +1,57 @@
+//===- CudaTimer.h - times work of a GPU's stream ---------------*- C++ -*-===//
+//
+// The times are taken by the GPU, with events, and do not include the time that
+// the host needs to enqueue the work.
+//
+// Ownership: borrows the CudaDriver, which must outlive it. Thread-safety: one
+// caller at a time, with the driver's context current. Errors: as CudaDriver.h
+// states.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDATIMER_H
+#define AIRPACK_RUNTIME_HAL_CUDA_CUDATIMER_H
+
+#include "runtime/hal/cuda/CudaDriver.h"
+
+#include <memory>
+
+namespace air::rt {
+
+class CudaTimer {
+public:
+  static Result<std::unique_ptr<CudaTimer>> create(CudaDriver &driver);
+  ~CudaTimer();
+  CudaTimer(const CudaTimer &) = delete;
+  CudaTimer &operator=(const CudaTimer &) = delete;
+
+  /// Starts the clock when all earlier work of the stream is complete.
+  Status start();
+  /// Waits until all work of the stream is complete. Returns the milliseconds
+  /// that it took since start().
+  Result<double> stop();
+
+  /// Copies `bytes` bytes within the device `copies` times in a row, first once
+  /// as a warm-up and then `samples` times. Returns the milliseconds per copy
+  /// in the fastest sample after the warm-up.
+  Result<double> copyMilliseconds(uint64_t to, uint64_t from, uint64_t bytes,
+                                  uint32_t copies, uint32_t samples);
+  /// Copies `bytes` bytes from pinned host memory to the device, in pieces of
+  /// `piece` bytes, several times. Returns the milliseconds of the fastest
+  /// repetition.
+  Result<double> uploadMilliseconds(uint64_t to, uint64_t bytes,
+                                    uint64_t piece);
+
+private:
+  explicit CudaTimer(CudaDriver &owner) : driver(owner) {}
+  Status reservePinned(uint64_t bytes);
+
+  CudaDriver &driver;
+  void *begin = nullptr;
+  void *end = nullptr;
+  void *pinned = nullptr;
+  uint64_t pinnedBytes = 0;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CUDA_CUDATIMER_H

@@ -1,0 +1,51 @@
+//===- GpuLimit.h - the bandwidth of a GPU's memory -------------*- C++ -*-===//
+//
+// Measures how fast the driver copies from one buffer in the memory of a GPU to
+// another. Each byte is read once and written once, and both count.
+//
+// Ownership: opens the GPU a second time, and owns the buffers. Thread-safety:
+// one caller at a time. Errors: as CudaDriver.h states.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_GPULIMIT_H
+#define AIRPACK_TOOLS_AIRRUN_GPULIMIT_H
+
+#include "runtime/hal/cuda/CudaTimer.h"
+
+#include <memory>
+
+namespace air {
+
+class GpuLimit {
+public:
+  /// Both buffers together have as many bytes as a pass reads, but not more
+  /// than are needed to exceed the GPU's L2 cache by far. Errors: also
+  /// DoesNotFit if the GPU has no room for the buffers.
+  static Result<std::unique_ptr<GpuLimit>> create(const rt::CudaChoice &gpu,
+                                                  double passBytes);
+  ~GpuLimit();
+  GpuLimit(const GpuLimit &) = delete;
+  GpuLimit &operator=(const GpuLimit &) = delete;
+
+  /// "cache" if what a pass reads fits in the GPU's L2 cache, otherwise "vram".
+  const char *link() const { return name; }
+  /// The bandwidth in bytes per second, from the best of several samples.
+  Result<double> measure();
+  /// The rate of copies from pinned memory of the host to the GPU, in bytes per
+  /// second.
+  Result<double> measureUpload();
+
+private:
+  GpuLimit() = default;
+
+  std::unique_ptr<rt::CudaDriver> driver;
+  std::unique_ptr<rt::CudaTimer> timer; ///< borrows `driver`
+  const char *name = "";
+  uint64_t from = 0;
+  uint64_t to = 0;
+  uint64_t bytes = 0; ///< of each buffer
+};
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_GPULIMIT_H
