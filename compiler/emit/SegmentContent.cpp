@@ -98,7 +98,7 @@ Status checkVector(const TensorContent &tensor, const VectorRecipe &recipe) {
     elements += elementsOf(*source);
   }
   if (elements != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "the total number of elements of its sources is",
+    return shapeError(tensor, "the number of elements in all of its sources is",
                       elements, tensor.columns);
   }
   return tensor.bytes == elements * sizeof(float)

@@ -190,9 +190,9 @@ Status verifyKeeps(const WeightProblem &problem,
       return Status::ok(); // This and all later reads wait for the last use.
     }
     if (touches(part, reads[other], placement.ringBytes)) {
-      return refuse(name(other) + " may overwrite what " + name(index) +
-                    " has put into the ring before step " +
-                    std::to_string(lastUse) + " has run");
+      return refuse("before step " + std::to_string(lastUse) + " has run, " +
+                    name(other) + " may overwrite what " + name(index) +
+                    " has put into the ring for it");
     }
   }
   return refuse("no read of the next pass waits until step " +

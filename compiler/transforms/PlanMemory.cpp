@@ -67,8 +67,8 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
         }
       }
     }
-    // Counters keep their zeros from pass to pass, so they are alive in every
-    // step.
+    // Counters must be zero when a pass begins. They are cleared only once, and
+    // each pass leaves them at zero, so no other buffer may share their memory.
     for (size_t i = 0; i < buffers.size(); ++i) {
       for (ProgramUses &uses : problem.programs) {
         if (buffers[i].getZeroed() && !uses.steps.empty()) {

@@ -63,8 +63,8 @@ struct CpuRates {
   /// per dot product and one shift per two dot products, as decoding 4-bit
   /// weights needs. The ANDs and shifts are not counted as operations.
   uint64_t byteDotMixed = 0;
-  /// bf16_dot: dot products of bfloat16; 0 also if the CPU has no instruction
-  /// for them.
+  /// bf16_dot: dot products of bfloat16; 0 if unknown, or if the CPU has no
+  /// instruction for them.
   uint64_t bf16Dot = 0;
   /// read_bandwidth: bytes per second that one core alone reads from memory.
   /// MachineProfile::memoryBandwidth is what all cores read together.

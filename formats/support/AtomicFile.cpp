@@ -313,9 +313,9 @@ Status AtomicFile::link() {
   if (!place.access && linkTo(place.path)) {
     return Status::ok();
   }
-  // linkat() cannot replace a file, so the file gets a temporary name here and
-  // commit() renames it. It is locked first, so that no other process removes
-  // it as a leftover.
+  // linkat() cannot replace an existing file, so the new file gets a temporary
+  // name here, which commit() renames to the final one. The file is locked
+  // first, so that no other process removes it as a leftover.
   (void)flock(descriptor, LOCK_EX | LOCK_NB);
   for (int i = 0; i < kNames; ++i) {
     std::string name = place.folder + "/" + temporaryName(i);
@@ -339,9 +339,8 @@ Status AtomicFile::keepAccess() {
   mode_t mode = place.access->mode;
   const bool keepsGroup =
       fchown(descriptor, static_cast<uid_t>(-1), place.access->group) == 0;
-  // linkat() cannot replace a file, so the file gets a temporary name here and
-  // commit() renames it. It is locked first, so that it is not taken for a
-  // leftover.
+  // Only root may change the owner. For other users this call fails, and the
+  // new file belongs to the user who runs the process.
   std::ignore = fchown(descriptor, place.access->owner, static_cast<gid_t>(-1));
   if (!keepsGroup) {
     // The permissions of the old group must not pass to the new group, which

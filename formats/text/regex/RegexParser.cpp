@@ -605,7 +605,7 @@ Result<CodePointSet> Parser::parseClass() {
     set.intersect(other);
   }
   if (!accept(']')) {
-    return syntaxError(start, "the class is not closed");
+    return syntaxError(start, "the character class has no closing ']'");
   }
   if (negated) {
     set.negate();

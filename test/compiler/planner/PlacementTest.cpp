@@ -150,9 +150,10 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placement.ringBytes, 16 * kMiB);
   EXPECT_EQ(placement.streamedBytes(), 32 * kMiB);
   EXPECT_EQ(placement.ramBytes(), 240 * kMiB);
-  // A pass fills the ring at least twice. If it does so twice, each of the four
-  // steps needs half a ring. The other half must hold a read of 4 MiB, so the
-  // ring has at least 8 MiB, and a pass reads at least 16 MiB.
+  // A pass fills the ring at least twice. If it fills the ring exactly twice,
+  // each of the four steps takes half of it. While a step runs, the other half
+  // receives the next read of 4 MiB, so the ring has at least 8 MiB, and a pass
+  // reads at least 16 MiB.
   EXPECT_EQ(placed(fourEqual(), 248 * kMiB).streamedBytes(), 16 * kMiB);
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }

@@ -47,7 +47,8 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  /// Opens the plan after `change`, which must fail with `code` and `message`.
+  /// Applies `change` to the plan and expects that opening it then fails with
+  /// `code` and `message`.
   void expectRefused(ErrorCode code, const std::string &message,
                      const std::function<void(plan::PlanT &)> &change,
                      const SessionOptions &options = {}) {
