@@ -13,8 +13,8 @@ namespace {
 
 /// The steps that need the bytes at one place in the segment.
 struct Active {
-  std::multiset<uint32_t> chunks; ///< steps that need bytes of the chunk there
-  std::multiset<uint32_t> pages;  ///< steps that read bytes of the page there
+  std::multiset<uint32_t> chunks; ///< the steps that need bytes of this chunk
+  std::multiset<uint32_t> pages;  ///< the steps that read bytes of this page
 };
 
 /// How Active changes at a place in the segment: steps begin or cease to need

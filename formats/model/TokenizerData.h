@@ -45,7 +45,7 @@ constexpr bool isSpecial(TokenType type) {
          type == TokenType::Unknown;
 }
 
-/// Where a space is put before a text.
+/// When a space is added in front of a text.
 enum class SpacePrefix : uint8_t {
   None = 0,
   Always = 1,         ///< before every text between special tokens

@@ -118,8 +118,8 @@ struct T16Unit {
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;
-  /// The offset of the minima (the field m of Q4_1 and Q5_1), if they are stored
-  /// separately from the scales.
+  /// The offset of the minima (the field m of Q4_1 and Q5_1), if they are
+  /// stored separately from the scales.
   uint32_t minimumOffset;
   /// The offset of d, and of dmin if the dtype has it, in dtypes with
   /// 256-column blocks.

@@ -30,7 +30,8 @@ Status BlockReader::submit(const BlockRequest &request) {
   if (request.bytes == 0 || request.bytes > kMost ||
       request.offset > kMost - request.bytes || request.to == nullptr) {
     return refuse(
-        "the block is empty or too large, or no memory is given for it");
+        "a block needs memory, and 1 to 2^63 bytes that end before byte 2^63 "
+        "of the file");
   }
   if (request.offset % alignment() != 0 ||
       reinterpret_cast<uintptr_t>(request.to) % alignment() != 0) {
@@ -152,5 +153,6 @@ Result<OpenedReader> air::rt::openBestReader(int descriptor,
       reasons += (reasons.empty() ? "" : "; ") + reason;
     }
   }
-  return internalError("the wanted method of reading does not exist");
+  return internalError("there is no method of reading with number " +
+                       std::to_string(static_cast<int>(wanted)));
 }

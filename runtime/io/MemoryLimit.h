@@ -38,7 +38,8 @@ struct MemoryRoom {
   /// The smallest of all limits, in bytes. It may be smaller than `limit`,
   /// because other processes may already use a part of what `limit` allows.
   uint64_t smallest = 0;
-  /// The path of the file with the limit. Valid as long as the MemoryLimit.
+  /// The path of the file with the limit. Valid for as long as the MemoryLimit
+  /// exists.
   std::string_view file;
 };
 

@@ -603,7 +603,7 @@ std::vector<Case> programCases() {
       {"plan.binding.access",
        in([](P &p) { bindingOf(p, 0, 0, 0).access = plan::Access::Write; })},
       {"plan.binding.alias", in([](P &p) {
-         bindingOf(p, 3, 0, 0).index = 0; // reads `x` and adds to it
+         bindingOf(p, 3, 0, 0).index = 0; // step 3 reads and writes `x`
        })},
   };
 }

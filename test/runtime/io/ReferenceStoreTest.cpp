@@ -258,9 +258,9 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
   ASSERT_TRUE(opened) << opened.status().message();
   EXPECT_EQ(opened->reader->depth(), kReferenceReads);
   // The layer's segment begins with a vector of 128 bytes, which the plan
-  // stores. The rows of q+k+v follow, with 18 bytes each. The first row block
-  // (16 rows) lies in one place of the source, and the second one in three
-  // places, so each of them is a block of its own.
+  // stores. The rows of q+k+v follow, with 18 bytes each. The first 16 rows are
+  // contiguous in the source, and the next 16 are in three places. Therefore,
+  // however many bytes a request may have, it reads only 16 rows.
   constexpr uint64_t kMuch = uint64_t{1} << 20;
   BlockReader &reader = *opened->reader;
   EXPECT_EQ(reader.sizeOfBlock(0, kPlanPageBytes, kMuch), 128U);
