@@ -113,8 +113,8 @@ TEST(ChatMessagesTest, WhatIsNoConversationIsRefused) {
   EXPECT_THAT(refusal("[{\"role\": \"user\"}]"),
               HasSubstr("message 0 has neither \"content\""));
   const auto nested = [](size_t levels) {
-    return "[{\"role\": \"user\", \"x\": " + std::string(levels - 2, '[') +
-           std::string(levels - 2, ']') + "}]";
+    return "[{\"role\": \"user\", \"content\": \"\", \"x\": " +
+           std::string(levels - 2, '[') + std::string(levels - 2, ']') + "}]";
   };
   EXPECT_TRUE(ChatMessages::parse(nested(200)));
   EXPECT_EQ(refusal(nested(201)), "it is nested deeper than 200 levels");
