@@ -165,6 +165,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 #endif
   const u32 id = tokenIds[token];
   const u8 *row = table + (u64)id * (kColumns / kBlockElements * kBlockBytes);
+#pragma unroll 1
   for (u32 i = thread; i < kColumns; i += kThreads) {
     x[(u64)token * kColumns + i] =
         id < kVocabulary

@@ -97,7 +97,7 @@ def plan(*arguments):
 
 
 def gpus(model):
-    names = re.search(r"; GPUs: (.*) \(those of", run(model, "--target", "none").stderr).group(1).split(", ")
+    names = re.search(r"; GPUs: (.*) \(GPUs of AMD", run(model, "--target", "none").stderr).group(1).split(", ")
     assert len(names) == 39 and "v100" not in names, names
     speed = {}
     for name in names:

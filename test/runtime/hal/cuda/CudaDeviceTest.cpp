@@ -341,7 +341,7 @@ TEST_F(CudaDeviceTest, ErrorsThatEndTheUseOfTheGpuAreKnown) {
     fakeCuda.kernelResult = code;
     ASSERT_TRUE(device->run(*program, 0, 1, batch).isOk());
     const std::string message = device->synchronise().message();
-    EXPECT_THAT(message, HasSubstr("this process cannot use it again"));
+    EXPECT_THAT(message, HasSubstr("this process cannot use the GPU again"));
     EXPECT_THAT(message, HasSubstr("(error " + std::to_string(code) + ")"));
     device.reset();
   }

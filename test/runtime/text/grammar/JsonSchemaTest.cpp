@@ -25,7 +25,9 @@ TEST(JsonSchemaTest, JudgesAsTheReferenceDoes) {
     auto grammar = grammarOfSchema(each["schema"].get<std::string>());
     if (each["valid"].empty()) {
       EXPECT_EQ(grammar.status().code(), ErrorCode::Corrupt) << each["schema"];
-      EXPECT_THAT(grammar.status().message(), HasSubstr("matches no text"));
+      EXPECT_THAT(grammar.status().message(),
+                  testing::AnyOf(HasSubstr("matches no text"),
+                                 HasSubstr("no text matches the schema")));
       continue;
     }
     ASSERT_TRUE(grammar.isOk()) << each["schema"] << "\n"
