@@ -155,8 +155,8 @@ TEST(BeginStep, RefusesWhatCannotBe) {
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   EXPECT_EQ(generateBeginStep(spec, target, "").status().message(),
             "a kernel for sm_80 that begins a step does not support embeddings "
-            "of dtype IQ1_S; supported: F32, F16, Q4_0, Q8_0, Q4_K, Q5_K, "
-            "Q6_K, BF16, MXFP4");
+            "of dtype IQ1_S; supported: F32, F16, Q4_0, Q8_0, Q2_K, Q3_K, "
+            "Q4_K, Q5_K, Q6_K, BF16, MXFP4");
   spec = good;
   spec.columns = 48;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);

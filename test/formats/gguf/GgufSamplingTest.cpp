@@ -92,8 +92,8 @@ TEST(GgufSampling, WhatMakesNoSenseOrIsNotThereIsANote) {
           "key 'general.sampling.mirostat' is ignored: 3 is not in the range "
           "from 0 to 2",
           "key 'general.sampling.sequence' is ignored: entry 1 is 'kpm', which "
-          "is no sampler; the samplers are penalties, dry, top_n_sigma, top_k, "
-          "typ_p, top_p, min_p, xtc, temperature, adaptive_p"));
+          "is not a sampler; the samplers are penalties, dry, top_n_sigma, "
+          "top_k, typ_p, top_p, min_p, xtc, temperature, adaptive_p"));
   notes.clear();
   EXPECT_EQ(read({{"sequence", 1.5}}, &notes), SamplingDefaults());
   EXPECT_THAT(notes, ::testing::ElementsAre(
