@@ -234,8 +234,9 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
               HasSubstr("source 'm' has dtype F16, but F32 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 960, 120}),
               HasSubstr("outside its segment"));
-  EXPECT_THAT(verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),
-              HasSubstr("elements in all of its sources is 60, but 59 is expected"));
+  EXPECT_THAT(
+      verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),
+      HasSubstr("elements in all of its sources is 60, but 59 is expected"));
   EXPECT_THAT(verdict({"t", FrequencyRecipe{{.dim = 8, .base = 1e4}, matrix},
                        DType::F64, 1, 4, 0, 32}),
               HasSubstr("factors is 60, but 4 is expected"));
