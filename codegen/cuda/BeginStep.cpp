@@ -150,6 +150,13 @@ AP_DEVICE void turn(double turns, double &cosine, double &sine) {
 )";
 
 constexpr const char *kKernel = R"(
+// The products of a number of tokens and a number of columns: up to 2^23 in a
+// decode step, and up to 2^36 in a prefill.
+#if AP_PREFILL
+using Index = u64;
+#else
+using Index = u32;
+#endif
 AP_KERNEL(KERNEL_NAME, kThreads, 1)
 (const u32 *tokenIds, const u8 *table, float *x AP_PARAMETERS) {
   const u32 thread = ap_thread();
@@ -165,9 +172,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 #endif
   const u32 id = tokenIds[token];
   const u8 *row = table + (u64)id * (kColumns / kBlockElements * kBlockBytes);
-#pragma unroll 1
   for (u32 i = thread; i < kColumns; i += kThreads) {
-    x[(u64)token * kColumns + i] =
+    x[(Index)token * kColumns + i] =
         id < kVocabulary
             ? kScale * elementOf(row + i / kBlockElements * kBlockBytes, i % kBlockElements)
             : ap_float_of_bits(0x7fffffff); // NaN
@@ -176,9 +182,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   for (u32 i = thread; i < kRopeDim / 2; i += kThreads) {
     double cosine, sine;
     turn(positions[token] * inverseFrequency[i] * 0.15915494309189533577, cosine, sine);
-    float *to = angles + (u64)token * kRopeDim;
-    to[i] = (float)(kAngleScale * cosine);
-    to[kRopeDim / 2 + i] = (float)(kAngleScale * sine);
+    angles[(Index)token * kRopeDim + i] = (float)(kAngleScale * cosine);
+    angles[(Index)token * kRopeDim + kRopeDim / 2 + i] = (float)(kAngleScale * sine);
   }
 #endif
 }
@@ -269,7 +274,8 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   literal(text, "kAngleScale", spec.angleScale);
   text += dependentLaunchText(spec.dependentLaunch) + "#define AP_ANGLES " +
           (angles ? "1" : "0") + "\n#define AP_COUNT " +
-          (spec.countInMemory ? "1" : "0") + "\n#define AP_PARAMETERS " +
+          (spec.countInMemory ? "1" : "0") + "\n#define AP_PREFILL " +
+          (spec.tokens > 8 ? "1" : "0") + "\n#define AP_PARAMETERS " +
           (angles ? ", const u32 *positions, const double *inverseFrequency, "
                     "float *angles"
                   : "") +
