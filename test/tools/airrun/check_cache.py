@@ -323,7 +323,7 @@ assert [p.name for p in PLANS.iterdir() if p.name != "digests.json"] == [], list
 for code, text, *command in (
     (2, "--tokens: token 999999 at index 1 is outside the vocabulary of", MODEL, "--tokens", "1,999999"),
     (2, "--tokens: token 999999 at index 0", "logits", MODEL, "--tokens", "999999", "-o", WORK / "logits.f32"),
-    (2, "logit bias of token 999999, but the vocabulary has the tokens 0 to", MODEL, *GREEDY, "--logit-bias", "999999+1"),
+    (2, "the logit bias is for token 999999, but the vocabulary has only the tokens 0 to", MODEL, *GREEDY, "--logit-bias", "999999+1"),
     (2, "--stop: an empty stop string", MODEL, *GREEDY, "--stop", ""),
     (2, "entry 1 is 'x'", MODEL, "--tokens", "1,x"),
     (3, "grammar: line 1, column 10: rule 'x' is not defined", STORY, "-p", "a", "--grammar", "root ::= x"),
