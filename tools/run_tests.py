@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """run_tests.py BUILD: runs every GoogleTest binary and the lit suite of a build.
 
-Counts single test cases, prints the output of those that failed, lists those
-that were skipped and why, and ends with one line:
-"N passed, N failed, N skipped".
+Counts single test cases, prints the output of each binary that failed, lists
+the cases that were skipped and those that failed, each with the reason, and
+ends with one line: "N passed, N failed, N skipped".
 """
 import json
 import os
@@ -19,12 +19,21 @@ LIT = "/usr/lib/llvm-22/bin/lit"
 # Test binaries that take minutes. They start first. For each of them, one
 # process per core runs a share of its cases.
 SHARDED = ("KernelTest",)
+# Of each failed case, the list at the end repeats this many of the last lines.
+LAST_LINES = 12
 
 
 class Totals:
     def __init__(self):
         self.passed = self.failed = 0
         self.skipped = []
+        self.failures = []
+
+    def fail(self, name, output):
+        """Counts one failure; its last lines are printed again at the end."""
+        self.failed += 1
+        lines = [line for line in output.splitlines() if line.strip()]
+        self.failures.append((name, lines[-LAST_LINES:]))
 
 
 def run_gtest(binary, totals, shard=0, shards=1):
@@ -42,8 +51,10 @@ def run_gtest(binary, totals, shard=0, shards=1):
     for case in cases:
         name = f"{case.get('classname')}.{case.get('name')}"
         skipped = case.find("skipped")
-        if case.find("failure") is not None:
+        failure = case.find("failure")
+        if failure is not None:
             failed += 1
+            totals.fail(f"{binary.name} {name}", failure.get("message", ""))
         elif skipped is not None:
             # The first line of the message is the source location, which is
             # left out.
@@ -51,13 +62,12 @@ def run_gtest(binary, totals, shard=0, shards=1):
             totals.skipped.append(f"{binary.name} {name}: {reason}")
         else:
             totals.passed += 1
-    if done.returncode != 0 and failed == 0:
+    output = done.stdout.decode(errors="replace")
+    if failed == 0 and (done.returncode != 0 or not cases):
         # The process crashed, or a sanitizer reported an error at its end.
         failed = 1
-    if not cases:
-        failed = max(failed, 1)
-    totals.failed += failed
-    return failed, len(cases), done.stdout.decode(errors="replace")
+        totals.fail(f"{binary.name}, exit code {done.returncode}", output)
+    return failed, len(cases), output
 
 
 def run_lit(build, totals):
@@ -78,9 +88,10 @@ def run_lit(build, totals):
             totals.skipped.append(f"lit {test['name']}: {test['output'] or 'a required feature is missing'}")
         else:
             failed += 1
-    if not tests or (done.returncode != 0 and failed == 0):
-        failed = max(failed, 1)
-    totals.failed += failed
+            totals.fail(f"lit {test['name']}", test["output"])
+    if failed == 0 and (done.returncode != 0 or not tests):
+        failed = 1
+        totals.fail(f"lit, exit code {done.returncode}", output)
     return failed, len(tests), output
 
 
@@ -128,13 +139,18 @@ def main():
         result, seconds = timed(run_lit, build, totals)
         show("lit", result, seconds)
     if not binaries:
-        totals.failed += 1
-        print(f"there are no test binaries in {build}/test-bin; build the preset first")
+        totals.fail("build", f"there are no test binaries in {build}/test-bin; build the preset first")
 
     if totals.skipped:
         print("skipped:")
         for line in totals.skipped:
             print("  " + line)
+    if totals.failures:
+        print("failed:")
+        for name, lines in totals.failures:
+            print("  " + name)
+            for line in lines:
+                print("    " + line)
     print(f"finished in {time.monotonic() - start:.0f} s")
     print(f"{totals.passed} passed, {totals.failed} failed, {len(totals.skipped)} skipped")
     return 1 if totals.failed else 0
