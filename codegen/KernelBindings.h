@@ -19,7 +19,7 @@ enum class BindingKind : uint8_t {
   Tensor, ///< constant weights or a constant table, made by airpack
   Buffer, ///< rows of activations, one per token or per requested output
   Kv,     ///< a layer's part of the KV cache (codegen/KernelSpec.h)
-  Batch,  ///< an array of the batch; only for kernels of a GPU
+  Batch,  ///< token ids, positions or block tables; GPUs only
 };
 
 /// A bit mask: ReadWrite is Read | Write.

@@ -83,10 +83,10 @@
 // that I8Grid's `steps` hold valid offsets and its `conversions` lie on the
 // grid.
 //
-// F32 and F32x16 are plain float32. Kernels that read them first sum the
-// products of the columns that share a weight scale and then multiply the sum
-// by that scale. The unscaled sum must be finite, which it is if |x| <= 2^90.
-// For larger |x| a result may be infinite or NaN.
+// F32 and F32x16 are plain float32. A kernel that reads them adds up the
+// products of the columns that share a weight scale, and multiplies only the
+// sum by that scale. The unscaled sum must be finite, which it is if |x| <=
+// 2^90. For larger |x| a result may be infinite or NaN.
 //
 // F32x16 stores one token tile after another. A token tile is stored column by
 // column, with the floats of its 16 tokens next to one another.
@@ -205,9 +205,9 @@ struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
   float scale;
-  /// The negated sums of q over columns 0-15, 16-31 and 0-31. Where weights are
-  /// stored as their values plus 2^n, kernels add 2^n times a negated sum to
-  /// the dot product of its columns to correct it.
+  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If every stored
+  /// weight is 2^n too large, kernels correct the dot product of these columns
+  /// by adding 2^n times the negated sum.
   int32_t negatedSums[3];
   float sums[3]; ///< the sums of q over columns 0-15, 16-31 and 0-31
   uint32_t zero;
@@ -219,18 +219,18 @@ inline constexpr int64_t kGridSteps = 4; ///< I8Grid scales per power of two
 /// kGridBaseExponent + kGridExponents).
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
-/// The bits of the float 1.5 * 2^23. For an integer i of a magnitude below
-/// 2^22, such as the int8 dot product of one block with its bias,
-/// kConversionBits + i are the bits of the float 1.5 * 2^23 + i.
+/// The bits of the float 1.5 * 2^23. If the magnitude of an integer i is below
+/// 2^22, kConversionBits + i are the bits of the float 1.5 * 2^23 + i. The int8
+/// dot product of a block is always such an integer.
 inline constexpr int32_t kConversionBits = 0x4B400000;
-/// For scales with the exponent kGridBaseExponent, ActivationTile::conversions
-/// holds kGridConversionBits, which are the bits of the float 1.5 * 2^(23 -
-/// kConversionShift).
+/// kGridConversionBits are the bits of the float 1.5 * 2^(23 -
+/// kConversionShift). ActivationTile::conversions holds them for scales with
+/// the exponent kGridBaseExponent.
 inline constexpr int kConversionShift = 40;
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
 inline constexpr int64_t kGridVectorBytes =
-    64; ///< the size of 16 float32 scales, one for each row
+    64; ///< the size of 16 float32 weight scales, one per row
 /// ActivationTile::scaledSums holds sums divided by this number, so that the
 /// sum of 32 finite activations is always finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
@@ -257,10 +257,10 @@ struct ActivationTile {
   /// 2^(e - kConversionShift). For a NaN scale and for a block of zeros, e is
   /// 0. The elements of padding tokens are on the grid, too.
   int32_t conversions[kActivationTokens];
-  /// In I8Grid, each element is step * kGridVectorBytes, the byte offset of the
-  /// step's vector of weight scales in an int8 panel. The step kGridSteps marks
-  /// a NaN scale. Padding tokens, too, have such offsets. In I8, the elements
-  /// are unspecified.
+  /// In I8Grid, each element is step * kGridVectorBytes, where the step of a
+  /// NaN scale is kGridSteps. It is the byte offset of the vector of weight
+  /// scales for this step in an int8 panel. The elements of padding tokens are
+  /// valid offsets, too. In I8, the elements are unspecified.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);
@@ -326,10 +326,10 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
 /// The activation format that provides `precision` with weights of `dtype`.
-/// With BF16 weights and up to eight tokens, Int8 is replaced by float32
-/// activations, which cost no time: memory bandwidth is the limit. Dtypes with
-/// 256-column blocks use I8Grid. Its larger error matters less there, because
-/// these dtypes round weights more coarsely than others with as many bits.
+/// With BF16 weights and up to eight tokens, Int8 becomes float32, which is as
+/// fast because memory bandwidth is the limit. Dtypes with 256-column blocks
+/// use I8Grid. Its larger error matters less there, because these dtypes round
+/// weights more coarsely than others with as many bits.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -355,8 +355,8 @@ inline Activation activationFor(Precision precision, MClass mClass,
 /// Only weights in layout x16 are prefetched. Most large-M kernels decode
 /// weights into panels (codegen/cpu/matmul/WeightPanel.h), and prefetch the
 /// weights of the next panels while the current ones are multiplied. For these
-/// kernels, prefetchBytes is 0. For other kernels, any hint but None requires
-/// prefetchBytes.
+/// kernels, prefetchBytes is 0. For other kernels, it must not be 0 if a hint
+/// other than None is set.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
@@ -440,8 +440,8 @@ inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 /// The largest supported number of ranges of positions (KernelSpec::ranges).
 inline constexpr uint64_t kMaxAttentionRanges = 64;
 /// A range that is not empty has at least this number of KV pages, unless the
-/// whole sequence has fewer. Reading it thus takes several times as long as
-/// starting its tile.
+/// whole sequence has fewer. Reading this many pages takes several times as
+/// long as starting a tile.
 inline constexpr uint64_t kAttentionRangePages = 16;
 
 /// Returns the number of ranges into which attention with one token should

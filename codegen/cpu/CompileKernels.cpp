@@ -56,13 +56,13 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 }
 
 /// Whether a matmul is faster with spec.activation, a packed format, than with
-/// float32 activations. The answers were measured with air-bench, and for
-/// aarch64 estimated from instruction counts. MulAdd256 and MulAdd512 multiply
-/// bytes with vpmaddubsw. There, dot products with 8-bit weights or with one
-/// scale per 16 columns take twice as long as others. With these weights, I8x2
-/// is mostly slower than float32, because it needs two dot products per
-/// activation. With I8x2, large-M kernels also decode the weights again for
-/// every four tokens, which takes too long for dtypes with codebooks.
+/// float32 activations. This was measured with air-bench, or estimated from
+/// instruction counts for aarch64. MulAdd256 and MulAdd512 multiply bytes with
+/// vpmaddubsw, which takes twice as long for weights that have 8 bits or one
+/// scale per 16 columns. With these weights, I8x2 is mostly slower than
+/// float32, because it needs two dot products per activation. With I8x2,
+/// large-M kernels also decode the weights again for every four tokens, which
+/// takes too long for dtypes with codebooks.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;

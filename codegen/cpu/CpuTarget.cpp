@@ -140,10 +140,11 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Whether attention should prefetch into L2. The profile has the speed of
-/// streams that read in bursts of loads. Attention gains more from prefetches
-/// than these streams: arithmetic separates its loads, so fewer are in flight.
-/// It therefore prefetches unless prefetches clearly slow the streams down.
+/// Whether attention should prefetch into L2. The profile has the speeds of
+/// bursts of loads with and without prefetches. Attention gains more from
+/// prefetches than bursts do, because arithmetic separates its loads and leaves
+/// fewer in flight. It prefetches unless prefetches clearly slow the bursts
+/// down.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

@@ -13,8 +13,8 @@ AP_DEVICE float signedScale(u32 word, u32 byte) {
 }
 )";
 
-// Besides Unit, loadUnit and minimaOf, every dtype's text defines these for the
-// common texts:
+// Besides Unit, loadUnit and minimaOf, every dtype's text defines these
+// functions, which the text for all dtypes calls:
 //   codesOf    the A operands of columns 16f to 16f+15 of block i
 //   scalesOf   word i of the scales, a byte each
 //   superOf    the bits of the float16 d of rows g and g+8

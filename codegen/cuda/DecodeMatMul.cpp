@@ -73,7 +73,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   }
   s.headFlagOffset = at;
   if (spec.output == MatMulOutput::Heads) {
-    // This is the largest number of heads that a group of tiles overlaps.
+    // Each head that a group of tiles may overlap takes 4 bytes.
     at += roundUp((tiling.reduceTiles * kT16Rows /
                        std::max(1U, spec.heads.pages.headDim) +
                    2) *

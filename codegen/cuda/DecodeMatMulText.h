@@ -15,18 +15,18 @@ namespace air::codegen::cuda {
 
 /// The form in which a dtype's kernels need the activations.
 struct ActivationForm {
-  bool halves = false;       ///< columns in the order "halves" (layout/T16.h)
+  bool halves = false;       ///< columns in the order "halves" (T16.h)
   bool bfloat = false;       ///< activations are bfloat16 instead of float16
   bool split = false;        ///< each activation is the sum of two numbers
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
   /// The factor that turns a sum of activations into the correction for the
-  /// codes' zero point, in blocks of 32 columns whose codes are multiplied as
-  /// they are.
+  /// codes' zero point, in blocks whose codes are in the lowest bits of their
+  /// bytes.
   float zeroFactor = 0;
   /// A byte holds codes of 8 / fieldBits successive blocks of 32 columns, which
-  /// are multiplied without being shifted to the lowest bits. Only zero points
-  /// and dtypes with one scale per 16 columns use fieldBits; elsewhere it is 8.
+  /// are multiplied without being shifted to the lowest bits. Unused for dtypes
+  /// with neither a zero point nor one scale per 16 columns.
   uint32_t fieldBits = 8;
 };
 
@@ -39,9 +39,9 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 
 /// Returns the text of the constants that describe activations in this form:
 /// kHalves, kSplitActivations, kBfloat, kZeroFactor, kFieldBits, kFields (the
-/// number of codes in a byte), kSum... for the sums of `tokens` tokens,
-/// kBlockStride, and kCoreMatrices. If kCoreMatrices is set, the 32 columns of
-/// a block are stored as four core matrices of wgmma, two for each of two
+/// number of codes in a byte), kBlockStride, kCoreMatrices, and kSum*, for the
+/// sums of `tokens` tokens. If kCoreMatrices is set, the 32 columns of a block
+/// are stored as four core matrices of wgmma, two for each of two
 /// multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
@@ -56,8 +56,8 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// `wgmma`, four warps multiply together, and kCoreMatrices must be set.
 std::string unitText(DType dtype, bool wgmma = false);
 
-/// The parts of unitText for dtypes with one scale per 16 columns.
-/// halfUnitText returns struct Unit and what describes it, and halfMultiplyText
+/// The parts of unitText for dtypes with one scale per 16 columns. halfUnitText
+/// returns struct Unit and the functions that read it, and halfMultiplyText
 /// returns multiplyUnits.
 std::string halfUnitText(DType dtype);
 std::string halfMultiplyText(bool wgmma);

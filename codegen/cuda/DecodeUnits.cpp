@@ -530,8 +530,8 @@ constexpr uint32_t sumEntryBytes(uint32_t tokens) {
   return tokens == 1 ? 16 : 64;
 }
 
-/// The bytes of the sums that a lane reads for one token and 256 columns, if
-/// sums are halves: a fourth of them, each as two float16.
+/// The bytes of sums that a lane reads for one token and 256 columns, or 0 if
+/// sums are not halves. A lane reads a fourth of the sums, each as two float16.
 constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
   return form.sumsAsHalves ? 256 / form.sumColumns : 0;
 }

@@ -1,18 +1,18 @@
 //===- PrefillAttention.h - attention of many tokens ------------*- C++ -*-===//
 //
 // Causal attention over a paged KV cache (KvPages.h) for the tokens of a
-// prefill. The formula is that of DecodeAttention.h. The tokens may belong to
-// any sequences; a table in device memory divides them into tiles of
-// consecutive tokens of one sequence.
+// prefill. DecodeAttention.h states the formula. The tokens may belong to any
+// sequences; a table in device memory divides them into tiles of consecutive
+// tokens of one sequence.
 //
 // A thread block computes the heads that share a KV head, for one tile. Its
 // queries are the rows of the mma: row r belongs to token r / group and head
 // r % group, where `group` is the number of heads. A warp has 16 rows. The
 // block copies the keys and values of some positions at a time to slots in
 // shared memory, and each warp multiplies its rows by them with an online
-// softmax whose weights stay in registers (Dao, "FlashAttention-2", 2023). The
-// order of a page suits both products without a transposition: the columns of
-// the mma are positions for the keys, and elements for the values.
+// softmax whose weights stay in registers (Dao, "FlashAttention-2", 2023). No
+// transposition is needed: the columns of the mma are positions in the product
+// with the keys, and elements in the product with the values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLATTENTION_H

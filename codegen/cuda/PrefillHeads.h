@@ -23,10 +23,10 @@ std::string prefillHeadsName(const PrefillHeads &spec,
                              const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "y" (float32 [M][heads *
-/// headDim], which has the products and receives the finished q),
-/// "token_count" (uint32 M, at most maxTokens), "sequences" (uint32 [M], the
-/// row of the block tables of each token's sequence), and then those that
-/// MatMulOutput::Heads adds, from "angles" on. Errors are those of
+/// headDim], which has the products and receives the finished q), "token_count"
+/// (uint32 M, at most maxTokens), "sequences" (uint32 [M], the row of each
+/// token's sequence in the block tables), and then the bindings of
+/// MatMulOutput::Heads from "angles" on. Errors are those of
 /// generateDecodeMatMul.
 Result<CudaKernel> generatePrefillHeads(const PrefillHeads &spec,
                                         const CudaTarget &target,

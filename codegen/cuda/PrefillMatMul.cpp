@@ -225,7 +225,7 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     tiling.rowWarps = 8;
     tiling.rowTiles = 1;
     tiling.tokenWarps = 1;
-    // With a scale for every 16 columns, more groups need too many registers.
+    // With a scale per 16 columns, more than 8 groups need too many registers.
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   }

@@ -2,8 +2,8 @@
 //
 // The matmuls of a prefill, for 9 tokens and more. A kernel is generated for a
 // largest number of tokens and reads the actual number M from device memory, so
-// one kernel serves prompts of any length up to its limit. The arithmetic is
-// that of decode matmuls (DecodeMatMul.h): codes go to the tensor cores as they
+// one kernel serves prompts of any length up to its limit. The arithmetic is as
+// in decode matmuls (DecodeMatMul.h): codes go to the tensor cores as they
 // are, scales are applied in float32 to sums over 16 or 32 columns, and
 // activations are float16 times a power of two for each token.
 //
@@ -105,9 +105,9 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
 /// Generates the kernel. Its bindings are, in order: "weights", "operands" and
 /// "scales" (of a PrefillInput with the same dtype, columns, splitActivations
 /// and wgmma), "y" (float32 [M][rows]), "token_count" (uint32 M) and, if
-/// the kernel has one, "bias". Thread blocks whose tokens are all beyond the
-/// last one do nothing, so a launch may leave out those at the end of gridX.
-/// Errors are those of generateDecodeMatMul.
+/// the kernel has one, "bias". Thread blocks without tokens do nothing. They
+/// are the last ones along the x axis of the grid, so a launch may leave them
+/// out. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
                                          const CudaTarget &target,
                                          std::string_view intrinsics);

@@ -1,7 +1,7 @@
 //===- PrefillOperands.h - the activations of a prefill matmul --*- C++ -*-===//
 //
-// Private to codegen/cuda. What the kernel that writes "operands" and the one
-// that reads them (PrefillMatMul.h) have in common.
+// Private to codegen/cuda. The layout of "operands", which one kernel writes
+// and another one reads (PrefillMatMul.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLOPERANDS_H

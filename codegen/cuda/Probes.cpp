@@ -91,8 +91,8 @@ AP_KERNEL(KERNEL_NAME, 32, 1)
 )";
 
 // The right operand of wgmma is in shared memory without a swizzle, as two core
-// matrices of 8 rows by 16 bytes. They are neighbours along the columns and
-// start 128 bytes apart (PTX ISA, "Matrix Descriptor Format" and "Core
+// matrices of 8 rows by 16 bytes. The second one has columns 8 to 15 and starts
+// 128 bytes after the first (PTX ISA, "Matrix Descriptor Format" and "Core
 // matrices").
 constexpr const char *kWgmmaKernel = R"(
 AP_KERNEL(KERNEL_NAME, 128, 1)

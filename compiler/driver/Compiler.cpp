@@ -98,9 +98,9 @@ void noteBadTemplates(const TokenizerData &tokenizer,
   }
 }
 
-/// Codes the first chunks of some matrices, which are bfloat16 for the codec
-/// Planes and of other dtypes for Zstd. Returns coded bytes / uncoded bytes, or
-/// 1 if no matrix is suitable.
+/// Codes the first chunk of several matrices: bfloat16 matrices for the codec
+/// Planes, and others for Zstd. Returns coded bytes / uncoded bytes, or 1 if no
+/// matrix is suitable.
 double codecRatio(const ModelSource &source, plan::Codec codec) {
   constexpr size_t kChunkBytes = size_t{256} << 10;
   constexpr size_t kSamples = 8;
@@ -199,9 +199,9 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   return Status::ok();
 }
 
-/// Reads the vocabulary that the options choose. Tokens from another file also
-/// replace those in the metadata of `source`, so that their number is checked
-/// against the model.
+/// Reads the vocabulary that the options choose. If its tokens come from
+/// another file, they also become metadata of `source`, so that their number is
+/// checked against the model.
 Result<TokenizerData> readVocabulary(ModelSource &source,
                                      const CompileOptions &options) {
   if (options.tokenizer.empty()) {
@@ -252,8 +252,8 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   return Compiler(std::move(state));
 }
 
-/// Replaces the number of bytes that is reserved for the kernels by their size.
-/// The budgets of the placements stay as they are.
+/// Replaces the reserved size of the kernels with their actual size. The
+/// budgets of the placements stay as they are.
 static void setKernelBytes(ModuleOp module, uint64_t bytes) {
   size_t index = 0;
   Builder builder(module.getContext());

@@ -41,9 +41,9 @@ struct CompileOptions {
   /// fails with Usage when the name is unknown or the vocabulary is not
   /// byte-level BPE.
   std::string pre;
-  /// A file or folder with the vocabulary that replaces the one of the model's
-  /// file (formats/tokenizer/TokenizerFiles.h), or "". `pre` then names the
-  /// pre-tokenizer of a vocab.json.
+  /// A file or folder with the vocabulary to use instead of the model's own
+  /// (formats/tokenizer/TokenizerFiles.h), or "". `pre` then names the
+  /// pre-tokeniser for a vocab.json.
   std::string tokenizer;
   std::string kvType;      ///< "f16", "f32", or "" for the default
   std::string activations; ///< "f32", "i8x2", "i8", or "" for the default

@@ -40,8 +40,8 @@ private:
     // widened to f32.
     Value keys;
     Value values;
-    // The address of the page that is read next, and the number of its cache
-    // lines that each register tile of scores prefetches.
+    // `next` is the address of the page that is read next. Each register tile
+    // of scores prefetches `share` cache lines of it.
     Value next;
     Value share;
   };
@@ -60,8 +60,8 @@ private:
   Type panelType() { return b.vec(b.f32(), shape.panelRows); }
   int64_t panelBytes() const { return shape.panelRows * 4; }
   int64_t headLines() const { return (shape.kv.headBytes + kLine - 1) / kLine; }
-  // A vector of panelRows floats takes a multiple of 64 bytes, so arrays of
-  // such vectors are aligned to 64 bytes.
+  // Arrays in scratch are aligned to 64 bytes, and a vector of panelRows floats
+  // takes a multiple of 64 bytes, so every vector is aligned.
   Value load(Value pointer) { return b.load(panelType(), pointer, 64); }
   void store(Value value, Value pointer) { b.store(value, pointer, 64); }
   Value ofPanel(int64_t array, Value panel, int64_t rows = 1) {

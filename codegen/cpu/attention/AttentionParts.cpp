@@ -179,8 +179,8 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Vectors of a head's output and of its V are aligned to the same number
-    // of elements. An element of the output has 4 bytes.
+    // Counted in elements, a vector of a head's output has the same alignment
+    // as a vector of V. An element of the output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -218,8 +218,8 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // Below -126, x becomes -1000, so that the result is 0 in f32 and -infinity
-    // is kept out of x - n. NaN stays, because comparisons with it are false.
+    // Below -126, x becomes -1000, so the result is 0 in f32, and an infinite x
+    // does not make x - n NaN. A NaN stays: comparisons with it are false.
     x = b.select(b.less(x, number(-126.0)), number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);

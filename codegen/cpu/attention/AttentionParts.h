@@ -24,8 +24,8 @@
 namespace air::codegen {
 
 /// The compile-time constants of one kernel. Offsets are in bytes from the
-/// start of scratch. A run uses only one of the two implementations, so both
-/// use the same scratch.
+/// start of scratch. AttentionRows.cpp and AttentionPanels.cpp use the same
+/// scratch, because only one of them computes a run.
 struct AttentionShape {
   KvShape kv;
   int64_t heads;

@@ -23,8 +23,8 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
-/// Up to this number of query heads per KV head, the loop over sets of heads is
-/// unrolled in the kernel.
+/// The loop over sets of query heads is unrolled if a KV head has at most this
+/// number of query heads.
 constexpr int64_t kUnrolledHeads = 32;
 /// The number of partial sums of weights per query row. They are added up when
 /// the run's last key has been processed.
@@ -169,8 +169,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // The first set does all the prefetching. The code of the other sets is
-        // in a loop, where each of them would prefetch the same share.
+        // The first set does all the prefetching. The other sets run the same
+        // code in a loop, so each of them would prefetch the same share.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
@@ -193,11 +193,10 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Prefetches one of many equal shares of `half`, the K or the V of the next
-// page, into L2. Each step of each loop over the current page's K or V calls
-// this function for a different share. The caller is step `step` of `steps`, in
-// loop `pass` of the `passes` loops of the set `rows`. If rows.sets is 0,
-// nothing is prefetched.
+// Prefetches a share of `half`, the K or the V of the next page, into L2. Each
+// set of rows runs `passes` loops of `steps` steps over the same half of the
+// current page. Every step calls this function, to prefetch an equal share of
+// its own. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (!shape.prefetches || rows.sets == 0) {
@@ -221,9 +220,9 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 // The first loop over `half`, the K or the V of a page, calls this function
 // before it loads the first `loaded` bytes of row `row`. If shape.prefetches is
 // false, this prefetches the rest of the row into L1. Otherwise, it prefetches
-// as many bytes as a row has, beginning nearBytes after the start of the row,
-// as if `next` followed `half`. In both cases, cache lines are first
-// requested in the order of their addresses.
+// the rowBytes bytes that begin nearBytes after the start of the row, where
+// `next` counts as the continuation of `half`. In both cases, cache lines are
+// first requested in the order of their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
                             int64_t loaded) {
   const Value offset = b.mul(row, b.i64(rowBytes));

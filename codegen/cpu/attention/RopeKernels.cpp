@@ -40,8 +40,8 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   Value r = b.fma(n, number(-kHalfPi), x);
   r = b.fma(n, number(-kHalfPiRest), r);
   const Value square = b.mul(r, r);
-  // Horner's rule evaluates the series of sin r / r and of cos r from the last
-  // term to the first. Each step replaces s by 1 - r^2 / (k (k + 1)) * s.
+  // Horner's rule evaluates the Taylor series of sin r / r and of cos r, last
+  // term first. Step k replaces the value s by 1 - r^2 / (k (k + 1)) * s.
   Value sine = number(1.0);
   for (int k = 14; k >= 2; k -= 2) {
     sine =

@@ -69,8 +69,8 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// The address that lies the prefetch distance after `base` in the order of
-  /// reading, or null if nothing is prefetched.
+  /// The address that a sequential read from `base` reaches after the prefetch
+  /// distance, or null if nothing is prefetched.
   Value prefetchBase;
 };
 

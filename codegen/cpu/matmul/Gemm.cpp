@@ -244,7 +244,7 @@ void GemmEmitter::multiplyPart(const Part &part) {
 
 // Returns the weights of the part that follows `part` in the loops of emit().
 // After the last part of a tile, they are the first weights of the next tile,
-// which is most likely the thread's next one.
+// which the same thread most likely computes.
 PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value zero = b.i64(0);
   Value column = b.add(part.column, part.columns);
@@ -253,7 +253,7 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   // These three values say what is read next. They start as the first weights
   // of the next tile. Each ifElse() below tests whether one of the loops of
   // emit() has another iteration, and if so, replaces them with the start of
-  // that iteration. Inner loops come last, because they override outer ones.
+  // that iteration. The innermost loop comes last, to override the others.
   Value matrix = zero;
   Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;

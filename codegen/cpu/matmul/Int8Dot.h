@@ -5,8 +5,8 @@
 // each the sum of four products of a weight byte and an activation byte, and a
 // look-up in a table of 16 signed bytes.
 //
-// Instruction sets differ in the signedness of weight bytes. Fields of up to
-// seven bits are the same either way. Decoders emit 8-bit weights as signed
+// Instruction sets differ in the signedness of weight bytes, which does not
+// matter for fields of up to seven bits. Decoders emit 8-bit weights as signed
 // bytes; toTargetInt8() converts them to the target's signedness, which adds
 // -targetInt8Bias() to each.
 //

@@ -127,8 +127,8 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
 
 void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
                                int64_t bits, int bias) {
-  // Int8Sink::bytesInPlace() shifts the weights. With more than two tokens,
-  // that takes less time than shifting the sums of every token.
+  // With more than two tokens, it is faster to shift the weights, as
+  // Int8Sink::bytesInPlace() does, than to shift the sums of every token.
   const bool isUnsigned = targetInt8Bias(b.isa()) != 0;
   if (!isUnsigned || tokenCount > 2 || shift == 0) {
     Int8Sink::bytesInPlace(column, word, shift, bits, bias);

@@ -115,9 +115,9 @@ struct TokenScales {
 /// the grid.
 enum class Scales : uint8_t { OnGrid, Any };
 
-/// Returns what is added to a token's dot products before they are passed to
-/// addScaled(), as i32 [16 rows]: the contribution of the panel's bias, and the
-/// bits of a constant with which the sums can be read as float numbers. The
+/// Returns the i32 [16 rows] that must be added to a token's dot products
+/// before they are passed to addScaled(): the contribution of the panel's bias,
+/// plus the bits of a float constant, if the sums are to be read as floats. The
 /// token comes `more` tokens after the one that `scalars` belongs to.
 mlir::Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
                      const TokenScales &scalars, int64_t more, Scales scales);
@@ -142,8 +142,7 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 /// another; `tile` is the index of the tile at `x`, and the next one is
 /// `tileBytes` further on. The tokens are multiplied `microTokens` at a time,
 /// until all that exist (PanelPrefetch::tokens) have been multiplied. `starts`
-/// is the address of int8StartBytes() bytes of scratch, which are 64-byte
-/// aligned.
+/// points at int8StartBytes() bytes of scratch, aligned to 64 bytes.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

@@ -75,8 +75,8 @@ void Int8Sink::bitFields(int64_t column, Value word) {
 
 void Int8Sink::nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table) {
-  // Entries that fit into seven bits become fields with a bias, which all
-  // targets take unchanged.
+  // If adding a power of two turns all entries into unsigned numbers of seven
+  // bits, they become fields with a bias, which every target takes unchanged.
   const auto [least, most] = std::ranges::minmax(table);
   const int raised =
       least < 0 ? static_cast<int>(std::bit_ceil(unsigned(-least))) : 0;

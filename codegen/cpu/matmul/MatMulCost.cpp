@@ -19,8 +19,8 @@ constexpr double kCyclesPerNs = 3;
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
 
-/// The bytes of a vector, on which every dot product and every other operation
-/// of the model works.
+/// The bytes of a vector. In the model, every dot product and every other
+/// operation works on one vector.
 constexpr double kVectorBytes = 64;
 /// The numbers of operations in a dot product of bytes, in a float32 FMA and in
 /// a dot product of bfloat16, each on 64 bytes. A product and an addition count
@@ -28,7 +28,8 @@ constexpr double kVectorBytes = 64;
 constexpr double kDotOperations = 128;
 constexpr double kFmaOperations = 32;
 constexpr double kPairOperations = 64;
-/// The instructions per dot product in the loop that measures byte_dot_mixed.
+/// The number of instructions per dot product in the loop that measures the
+/// rate byte_dot_mixed: the dot product itself and 1.5 others.
 constexpr double kMixedInstructions = 2.5;
 
 /// With one token, no prefetches are chosen if the stream without them is
@@ -37,19 +38,18 @@ constexpr double kNoPrefetchLoss = 0.02;
 /// With several tokens, prefetches are left out only if they slow a stream down
 /// by more than this share.
 constexpr double kPrefetchHarm = 0.05;
-/// The share of the time for reading memory that arithmetic may take before it
-/// counts as the limit. It is below 1 because reading and arithmetic overlap
-/// imperfectly.
+/// Memory counts as the limit if arithmetic takes at most this share of the
+/// time for reading. It is below 1 because the two overlap imperfectly.
 constexpr double kHiddenShare = 0.7;
 /// One byte per activation, with its larger error, is chosen over two bytes if
 /// it saves more than this share of the time.
 constexpr double kCoarseGain = 0.2;
 
 /// The number of vector instructions on 64 bytes that a block takes in addition
-/// to its dot products or FMAs. Loads are not counted. The numbers are those of
-/// the code that LLVM generates for x86-64-v4-vnni and one token
-/// (MatMulCostTest counts them in the int8 kernels). The code for other
-/// instruction sets is assumed to need as many instructions for as many bytes.
+/// to its dot products or FMAs, without loads. They were counted in the code
+/// that LLVM generates for x86-64-v4-vnni and one token (MatMulCostTest counts
+/// them in the int8 kernels). Other instruction sets are assumed to need as
+/// many instructions for as many bytes.
 struct Operations {
   DType dtype;
   uint16_t f32;  ///< with float32 activations
@@ -97,17 +97,16 @@ Operations operationsOf(DType dtype) {
 /// The number of tokens for which affordsBf16() compares formats.
 constexpr uint64_t kManyTokens = 128;
 
-/// The number of operations per scale of a block that it takes to scale the
-/// sums of a token. kOperations includes those of the first token only.
+/// The number of operations that scale a token's sums, for each scale of a
+/// block. kOperations includes them for the first token only.
 constexpr double kTokenOperations = 5;
 
 /// The kinds of streams whose rates limit the rate at which a kernel reads
 /// weights.
 std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   if (spec.mClass != MClass::One) {
-    // With several tokens, the loads come in bursts. There is so much
-    // arithmetic between the bursts that the kernel may also be as slow as a
-    // stream of single loads.
+    // With several tokens, the loads come in bursts, but the arithmetic between
+    // them may make the kernel as slow as a stream of single loads.
     return {StreamLoads::Single, StreamLoads::Burst};
   }
   // Layout x16 stores the units of a block in the order in which they are read,
@@ -117,8 +116,8 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
 
 /// The smallest rate at which streams of the kinds `loads` are read with the
 /// given prefetches (hint None and distance 0 for none). Kinds whose rate
-/// without prefetches is unknown are ignored. The result is 0 if this ignores
-/// all kinds, or if another kind was not measured with these prefetches.
+/// without prefetches is unknown are ignored. The result is 0 if all kinds are
+/// ignored, or if one of the others was not measured with these prefetches.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {

@@ -73,9 +73,9 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// The time for the arithmetic of multiplying one token by `weightBytes` bytes
-/// of weights of spec.dtype. It is measured in bytes of vector operands, 64 for
-/// each operation (kMixedOperandBytes in CpuRates.h).
+/// The time to multiply one token by `weightBytes` bytes of weights, without
+/// reading them. It is stated as the bytes of vector operands that a core
+/// processes in it, 64 per operation (kMixedOperandBytes in CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of operands that all cores together process per second; 0 if the

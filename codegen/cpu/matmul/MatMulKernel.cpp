@@ -2,8 +2,8 @@
 //
 // GEMV: a row block of w is decoded straight into dot products, in passes of 1,
 // 2, 4 or 8 tokens. Large M uses panels (Gemm.cpp), except with I8x2
-// activations: decoding costs little compared with two dot products for each of
-// four tokens, so passes of four tokens serve large M too.
+// activations, for which it uses passes of four tokens: decoding costs little
+// compared with their dot products.
 //
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue.

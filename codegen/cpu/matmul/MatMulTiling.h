@@ -39,12 +39,12 @@ inline constexpr int64_t kSumBytes = kRowLanes * 4;
 /// M), rather than straight into dot products.
 bool usesPanel(const KernelSpec &spec);
 
-/// A large-M pass may need the logits of only one token. Up to kGemvRows output
-/// rows are computed with the GEMV code, which decodes weights once for eight
-/// rows. With Q6_K, the GEMV code takes a sixth of the GEMM's time for one row
-/// and two thirds of it for 16 rows; for 32 rows it would take longer than the
-/// GEMM. Float kernels cannot switch, since GEMV and GEMM read different
-/// formats of x.
+/// A large-M pass may need the logits of only a few tokens. If it has at most
+/// this number of output rows, it computes them with the GEMV code, which
+/// decodes weights once for eight rows. With Q6_K, the GEMV code takes a sixth
+/// of the GEMM's time for one row and two thirds of it for 16 rows; for 32 rows
+/// it would take longer than the GEMM. Float kernels cannot switch, since GEMV
+/// and GEMM read different formats of x.
 inline constexpr int64_t kGemvRows = 16;
 bool switchesToGemv(const KernelSpec &spec);
 

@@ -121,9 +121,9 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
-    // Sizes in bytes and the number of pages, computed by the formulas in
-    // plan.fbs, with KvOrder Mma if there is a device. The op's verifier has
-    // checked that none of them overflows.
+    // Sizes in bytes and the number of pages, by the formulas in plan.fbs. The
+    // order is KvOrder Mma if `device` is set. The op's verifier has checked
+    // that none of them overflows.
     int64_t getHeadBytes();
     int64_t getLayerBytes();
     int64_t getPageBytes();
