@@ -436,7 +436,7 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
         MatrixRecipe{std::move(sources), op.getLayout().getValue(), kGluRows};
     break;
   case ir_plan::Recipe::RowScales:
-    // The function has already returned for this recipe.
+    // RowScales is handled at the start of this function.
     break;
   case ir_plan::Recipe::Vector:
     content.recipe = VectorRecipe{std::move(sources)};

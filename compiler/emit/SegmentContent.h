@@ -24,9 +24,9 @@
 
 namespace air::compiler {
 
-/// A matrix of gate and up has this number of rows of the gate, then as many of
-/// `up`, and so on. It is half a tile of layout t16 (gluRow() of
-/// codegen/cuda/DecodeMatMul.h).
+/// A matrix that interleaves gate and up has this number of rows of the gate,
+/// then as many of `up`, and so on. This is half a tile of layout t16 (gluRow()
+/// of codegen/cuda/DecodeMatMul.h).
 inline constexpr uint64_t kGluRows = 8;
 
 /// Packs the rows of one matrix, or of several matrices of the same dtype one

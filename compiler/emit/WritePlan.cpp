@@ -14,8 +14,8 @@ namespace air::compiler {
 
 namespace {
 
-/// Updates the predictions of all placements after the segments have been
-/// written, when it is known how many bytes the coded ones take on the disk.
+/// Updates the predictions of all placements. How many bytes segments with a
+/// codec take on the disk is known only after they have been written.
 Status predictCoded(plan::PlanT &plan) {
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, encodeMetadata(plan));
   const plan::Plan &records = *plan::GetPlan(bytes.data());

@@ -19,9 +19,9 @@
 namespace air::compiler {
 
 enum class Neutral : uint8_t {
-  /// The value must be 0 or false, as must every element of a list.
+  /// The value, or every element of a list, must be 0 or false.
   Zero,
-  /// The value must be 1 or true, as must every element of a list.
+  /// The value, or every element of a list, must be 1 or true.
   One,
   /// The key is a factor: 1 changes nothing, and 0 means that it is unset.
   ZeroOrOne,

@@ -70,7 +70,7 @@ public:
   void note(std::string text) { taken.push_back(std::move(text)); }
   const std::vector<std::string> &notes() const { return taken; }
 
-  // A shape begins with the outermost extent, whereas a GGUF file begins with
+  // A shape begins with the outermost extent; shapes in a GGUF file begin with
   // the innermost one. Leading extents of 1 in a tensor's shape are ignored.
   using Shape = std::initializer_list<uint64_t>;
 

@@ -59,9 +59,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
         over[step].push_back(use.buffer);
       }
     }
-    // A step's first use of a buffer decides whether an earlier value of the
-    // buffer is needed. The loop goes backward, so that the first use decides
-    // the final value of `needed`.
+    // A step needs a buffer's earlier value if its first use of the buffer
+    // reads. The loop goes backward, so the first use sets `needed` last.
     for (size_t i = program.steps[step].size(); i-- > 0;) {
       const BufferUse &use = program.steps[step][i];
       needed[use.buffer] = use.reads;

@@ -47,10 +47,10 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity,
   return "choose --slots 1 and --ctx " + contextOf(1) + " or less";
 }
 
-/// The sizes that a RamDemand adds up to, in bytes.
+/// What a plan needs in RAM besides weights and the ring, in bytes.
 struct Ledger {
   uint64_t kv = 0;
-  std::vector<LedgerItem> items; ///< all but weights and ring
+  std::vector<LedgerItem> items; ///< including the KV cache
   uint64_t total = 0;            ///< sum of the items
 };
 
@@ -146,7 +146,7 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
                          advice(demand, total - ledger.kv, limit.bytes, "RAM"));
 }
 
-/// The RAM that a plan needs if it keeps the given share of the weights.
+/// The RAM that a plan needs if `percent` of the weights stay in RAM.
 uint64_t neededPinned(const WeightProblem &weights, const Ledger &ledger,
                       uint32_t percent) {
   return checkedAdd(leastBytesPinned(weights, percent), ledger.total)
@@ -283,7 +283,7 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
   ledger.budget = limit.bytes - std::min(limit.bytes, kDriverBytes);
   const uint64_t total = sumOf(ledger.items);
   if (ledger.budget == 0 || total > ledger.budget) {
-    // A page also takes a number of 4 bytes in the block table of each token.
+    // A page also takes an entry of 4 bytes in the block table of each token.
     const uint64_t numberBytes = 4 * demand.tokens;
     RamDemand cache;
     cache.kvPageBytes = demand.kvPageBytes + numberBytes;

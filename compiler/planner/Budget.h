@@ -1,11 +1,11 @@
 //===- Budget.h - every byte of memory that a plan takes --------*- C++ -*-===//
 //
-// One ledger lists weights, ring, KV cache, activations, scratch of all
-// threads, kernels, and what the process itself takes. Their sum must fit in
-// the RAM that the plan may use. The KV cache is counted in full, as pages *
-// page bytes, even if sequences do not fill it. It takes precedence over
-// weights, because weights that do not fit are read from the disk once per
-// pass, but every step may need the whole cache.
+// One ledger lists the weights that stay in RAM, the ring buffer for reading
+// the others, the KV cache, activations, scratch of all threads, kernels, and
+// what the process itself takes. Their sum must fit in the RAM that the plan
+// may use. The KV cache is counted in full, as pages * page bytes, even if
+// sequences do not fill it. It takes precedence over weights, because a pass
+// can read weights from the disk, but not the cache.
 //
 // A plan that runs on a GPU has a second ledger for the memory of the GPU.
 //
@@ -32,7 +32,7 @@ struct LedgerItem {
   uint64_t bytes = 0;
 };
 
-/// What a plan needs in RAM besides weights and ring, in bytes.
+/// What a plan needs in RAM besides weights and their ring buffer, in bytes.
 struct RamDemand {
   uint64_t activations = 0;
   uint64_t scratchPerThread = 0;
@@ -70,13 +70,11 @@ struct BudgetedPlacement {
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens);
 
-/// Returns the RAM that airrun itself takes for a vocabulary that has
-/// `vocabularyBytes` in the plan, and for all that does not depend on the
-/// model. On x86-64 Linux, airrun takes 3 MiB of private memory with a tiny
-/// vocabulary, and 5 MiB for code and libraries. A vocabulary takes 3 to 4
-/// times its size in the plan, because the tokenizer adds hash tables. The
-/// result is 8 MiB larger than all this together, which is room for page
-/// tables.
+/// Returns the RAM that airrun itself takes: 16 MiB plus 4 times the size of
+/// the vocabulary in the plan. On x86-64 Linux, airrun takes 3 MiB of private
+/// memory with a tiny vocabulary, and 5 MiB for code and libraries; the other 8
+/// MiB leave room for page tables. A vocabulary takes 3 to 4 times its size in
+/// the plan, because the tokenizer adds hash tables.
 uint64_t processBytes(uint64_t vocabularyBytes);
 
 /// Returns the placements of a plan: one for the limit itself, and one each for
@@ -119,8 +117,8 @@ struct VramLedger {
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
 /// Returns the ledger of the RAM of a plan that runs on a GPU: the process, and
-/// page-locked memory through which bytes are copied, including `logitsBytes`.
-/// If limit.bytes is not 0, the sum must not exceed it.
+/// page-locked memory for copies and `logitsBytes` of logits. If limit.bytes is
+/// not 0, the sum must not exceed it.
 Result<std::vector<LedgerItem>>
 planGpuHost(uint64_t processBytes, uint64_t logitsBytes, const RamLimit &limit);
 

@@ -9,7 +9,7 @@ bool codecsPay(const CodecQuestion &question) {
     return false;
   }
   auto diskBytes = static_cast<double>(question.streamedBytes);
-  double decodeSeconds = 0; // with all cores decoding
+  double decodeSeconds = 0; // if all cores decode
   for (const CodedPart &part : question.coded) {
     if (part.decodeRate == 0 || part.bytes == 0 ||
         part.ratio > kWorthwhileRatio) {

@@ -1,8 +1,8 @@
 //===- CodecChoice.h - when coded weights make a pass faster ----*- C++ -*-===//
 //
 // Coded weights take fewer bytes on the disk, but cores must decode them. The
-// cores are busy for as long as the memory takes to deliver the weights. Codecs
-// pay if the disk takes so much longer that there is time left for decoding.
+// cores are busy while they read weights from memory, and idle while they wait
+// for the disk. Codecs pay if the cores are idle for long enough to decode.
 //
 // Thread-safety: pure functions. Errors: none.
 //

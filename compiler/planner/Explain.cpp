@@ -101,8 +101,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Plans exist only for machines without a GPU. For such a machine,
-      // cpuSecondsAlone makes this prediction equal to the one in the plan.
+      // Without a GPU, cpuSecondsAlone makes this prediction equal to the one
+      // in a plan.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);
@@ -121,8 +121,8 @@ private:
       problem.ram = machine.memoryBytes;
     }
     problem.disk = options.disk;
-    // Plans exist only for machines without a GPU. The predictions in a plan do
-    // not count the bytes that the disk writes to the ring.
+    // Without a GPU, the result should match the plan that airpack would write.
+    // The predictions in a plan leave out the writes to the ring.
     problem.isForPlan = gpu == nullptr;
     problem.countsRingWrites = gpu != nullptr;
     std::optional<uint64_t> kv = kvBytesOf(needs.ram.context);

@@ -37,12 +37,12 @@ inline constexpr double kPromptShare = 0.6;
 
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
-/// The time to hand over from the CPU to the GPU or back. Each layer has two
-/// handovers.
+/// The time to hand the computation over from the CPU to the GPU or back. Each
+/// layer needs two handovers.
 inline constexpr double kHandoverSeconds = 20e-6;
 
 struct ExplainOptions {
-  /// Whether the RAM of the profile is a budget that was given for the model.
+  /// Whether the user gave the RAM of the profile as a budget for the model.
   /// Otherwise, a machine with a GPU keeps a sixteenth of it for the system.
   bool isRamBudget = false;
   /// The most bytes of weights that may be read from the disk in every pass;
@@ -92,14 +92,14 @@ struct Explanation {
   std::optional<double> firstTokenCold;
   std::optional<double> firstTokenWarm;
 
-  /// How many tokens per second another GiB of memory adds; nullopt if not
-  /// known or if there is no such memory.
+  /// How many tokens per second another GiB of VRAM, or of RAM, adds; nullopt
+  /// if not known. gainOfVram is nullopt without a GPU.
   std::optional<double> gainOfVram;
   std::optional<double> gainOfRam;
 
-  /// The largest context that fits, in tokens, and the largest with which only
-  /// rows of tables are streamed. 0 if there is none.
+  /// The largest context that fits, in tokens; 0 if none does.
   uint64_t maxContext = 0;
+  /// The same if only rows of tables may be read from the disk.
   uint64_t maxResidentContext = 0;
 
   Devices devices = Devices::Cpu;

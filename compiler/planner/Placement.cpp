@@ -133,8 +133,8 @@ private:
   struct Sizes {
     uint64_t kept = 0;     ///< pages that stay in RAM
     uint64_t streamed = 0; ///< pages that each pass reads
-    /// The most pages that the ring must hold for one step: all pages of the
-    /// pass from the first to the last one that the step needs.
+    /// The most pages that the ring must hold for one step: all pages that a
+    /// pass reads from the first to the last one that the step needs.
     uint64_t largestStep = 0;
   };
   struct Choice {
@@ -199,9 +199,9 @@ private:
     for (size_t i = 0; i < pages.size(); ++i) {
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
-    // When step run.firstStep runs, the ring must hold the pages [begin, end)
-    // of the pass. They begin with run number `oldest`, the first one that this
-    // step or a later one needs, and end with `run`.
+    // When step run.firstStep runs, the ring must hold the pages of all runs
+    // from `oldest`, the first run that this step or a later one needs, to
+    // `run`. Among the pages that a pass reads, they are [begin, end).
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -230,8 +230,7 @@ private:
 
   /// Chooses the largest share for which everything fits in `room` and the ring
   /// has at least the size that `leastSize` gives. A pass fills the ring `laps`
-  /// times. A larger share needs more RAM, because it adds more pages than the
-  /// ring loses.
+  /// times. A larger share makes the ring smaller, but needs more RAM in all.
   std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
                                   RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
@@ -255,8 +254,8 @@ private:
   /// Chooses the number of laps, at least 2, with which the largest share stays
   /// in RAM. More laps mean a smaller ring and more room for weights, but the
   /// ring must not become smaller than wantedRing(). With few laps, the room
-  /// limits the share; with many, this smallest ring does. The best number is
-  /// the largest one at which the room is the limit, or the next one.
+  /// limits the share; with many, this smallest ring does. The best number of
+  /// laps is the largest one with which the room is the limit, or one more.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -381,7 +380,7 @@ private:
   const WeightProblem &problem;
   std::vector<uint64_t> pages; ///< for each segment; 0 if it is not divided
   std::vector<uint64_t> units; ///< for each segment: WeightSegment::unitBytes
-  std::vector<uint64_t> least; ///< for each segment: pages that always stay
+  std::vector<uint64_t> least; ///< for each segment: pages always kept in RAM
   std::vector<Run> runs;       ///< of all segments that are divided
   uint64_t pinned = 0;         ///< pages of the segments that are not divided
 };

@@ -19,7 +19,8 @@ Status refuse(const std::string &what) { return verificationError(what); }
 
 std::string name(size_t read) { return "read " + std::to_string(read); }
 
-/// Checks that pieces are whole pages in order, and cover their segment.
+/// Checks that the pieces of each segment follow each other, begin at multiples
+/// of the page size, and cover the segment.
 Status verifyPieces(const WeightProblem &problem) {
   for (size_t i = 0; i < problem.weights.size(); ++i) {
     const WeightSegment &segment = problem.weights[i];

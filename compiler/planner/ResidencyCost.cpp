@@ -97,8 +97,8 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
     const double devices = placement.schedule == Schedule::Fluid
                                ? std::max(load.cpuSeconds, load.gpuSeconds)
                                : load.cpuSeconds + load.gpuSeconds;
-    // The device that works longer is the limit: its memory if reading takes at
-    // least half of its time, and otherwise its arithmetic.
+    // The device that works longer may limit the pass: by its memory if reading
+    // takes at least half of its time, and otherwise by its arithmetic.
     const bool isCpu = load.cpuSeconds >= load.gpuSeconds;
     const double reading = isCpu ? cpuReading : gpuReading;
     const double working = isCpu ? load.cpuSeconds : load.gpuSeconds;

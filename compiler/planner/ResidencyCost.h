@@ -28,7 +28,8 @@ ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
 /// The share of the class that a pass reads.
 double touchedShare(const WeightClass &weights, const Phase &phase);
 
-/// How many times a streamed byte counts on the memory bus.
+/// How many times a streamed byte crosses the memory bus: twice if writes to
+/// the ring count, and otherwise once.
 double streamedCrossings(const ResidencyProblem &problem);
 
 } // namespace air::compiler

@@ -80,7 +80,7 @@ struct WeightClass {
   /// whichever is longer.
   double cpuSecondsAlone = 0;
   double gpuSecondsPerToken = 0;
-  /// The bytes of the class in the step that has the most of them.
+  /// The most bytes of the class that a single step needs.
   uint64_t largestStep = 0;
 };
 
@@ -89,7 +89,7 @@ struct Phase {
   std::string name;
   uint64_t tokens = 1;
   uint64_t outputs = 1; ///< tokens whose logits are wanted
-  /// How many passes of this kind count in the time that is minimised.
+  /// The number of passes of this kind in the time that is minimised.
   double passes = 1;
   uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
 };

@@ -17,8 +17,8 @@ struct Active {
   std::multiset<uint32_t> pages;  ///< the steps that read bytes of this page
 };
 
-/// How Active changes at a place in the segment: steps begin or cease to need
-/// the bytes from there on.
+/// The steps that are added to Active and removed from it at a place in the
+/// segment.
 struct Changes {
   std::vector<uint32_t> chunksBegin, chunksEnd;
   std::vector<uint32_t> pagesBegin, pagesEnd;

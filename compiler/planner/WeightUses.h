@@ -4,9 +4,9 @@
 // each step reads, this file divides the segment into the pieces of
 // planner/Placement.h.
 //
-// A chunk, which has one digest, is read as a whole for the first step that
-// needs any byte of it. After that, its pages are needed only by the steps that
-// read them.
+// A chunk can only be verified as a whole, so all of it is read for the first
+// step that needs any byte of it. After that, its pages are needed only by the
+// steps that read them.
 //
 // Thread-safety: pure functions.
 //

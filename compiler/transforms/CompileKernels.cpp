@@ -73,7 +73,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     };
 
     // Compiling takes seconds, so a plan that does not fit in RAM is refused
-    // first. The kernels count with the size that will be reserved for them.
+    // first. The check uses the size that will be reserved for the kernels.
     setBytes(used.reservationFor(list.size()));
     AIR_RETURN_IF_ERROR(
         planPlacements(weightProblemOf(module),
@@ -94,15 +94,15 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,
                          codegen::cuda::cudaTarget(profile.gpus.front().arch));
-    // Compiling takes seconds and needs NVRTC, so what is not possible with any
-    // kernels is refused first.
+    // Compiling takes seconds and needs NVRTC, so whatever can be checked
+    // without the kernels is checked first.
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     VramDemand demand = vramDemandOf(module);
     const VramLimit limit = vramLimitOf(vram, profile);
     if (!planVram(demand, limit)) {
-      // The kernels are not compiled yet. So that the plan fits with what the
-      // message suggests, the message counts more than they take: on average
-      // they have 20 to 52 KiB.
+      // The kernels are not compiled yet. Their size is estimated high, so that
+      // what the message suggests really fits: the kernels of a plan take 20 to
+      // 52 KiB on average.
       constexpr uint64_t kKernelBytes = uint64_t{64} << 10;
       demand.kernels =
           llvm::range_size(module.getOps<ExecutableOp>()) * kKernelBytes;

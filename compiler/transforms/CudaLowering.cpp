@@ -164,8 +164,9 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
     }
     Operands operands;
     operands["x"] = symbol(x);
-    // Attention reads the queries, which are in the first group. The products
-    // of the other groups are needed only until they are in the cache.
+    // The first group has the queries, which attention reads from `qkv`. The
+    // others have only keys and values, which need a buffer only until they are
+    // in the KV cache.
     operands["y"] = symbol(group.heads.queryHeads != 0
                                ? qkv
                                : stepBuffer("kv", rows, RowsFrom::Tokens));

@@ -3,9 +3,9 @@
 // The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
 // buffers and the programs of a plan that runs as a whole on one GPU.
 //
-// A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
-// tokens. Every token has a row of its own in the block tables, so the tokens
-// of a batch may belong to any sequences.
+// A plan has the programs "m1", whose kernels compute one token, and "m2-8",
+// whose kernels compute 8. Every token has a row of its own in the block
+// tables, so the tokens of a batch may belong to any sequences.
 //
 // One dispatch computes each fused step, except that q, k and v take a dispatch
 // for each of their dtypes. The embedding and the angles of RoPE are one
@@ -50,12 +50,12 @@ private:
     std::string name;
     std::vector<Dispatch> dispatches;
   };
-  /// Some of the matrices q, k and v of a layer, with equal dtypes and either
-  /// all or none with a bias.
+  /// One, two or all of a layer's matrices q, k and v. Their dtypes are equal,
+  /// and either all or none of them have a bias.
   struct HeadGroup {
     llvm::SmallVector<ir::plan::WeightAttr> weights;
     llvm::SmallVector<ir::plan::WeightAttr> biases;
-    codegen::cuda::HeadRows heads; ///< has only the numbers of heads
+    codegen::cuda::HeadRows heads; ///< only the numbers of heads are set
   };
 
   Status lower(mlir::Operation *op);
@@ -70,9 +70,8 @@ private:
 
   static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
   codegen::cuda::KvPages pages() const;
-  /// Adds a matmul by the given matrices. `spec` lacks the rows, the columns,
-  /// the dtype and what concerns the device. `operands` has all operands
-  /// besides the weights and the bias.
+  /// Adds a matmul by the given matrices. Sets the rows, the columns, the dtype
+  /// and the device in `spec`, and adds weights and bias to `operands`.
   Status addMatMul(codegen::cuda::DecodeMatMul spec,
                    llvm::StringMap<mlir::Attribute> operands,
                    llvm::ArrayRef<ir::plan::WeightAttr> weights,

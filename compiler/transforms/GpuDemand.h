@@ -19,7 +19,7 @@ namespace air::compiler {
 /// with the sizes of their segments.
 VramDemand vramDemandOf(mlir::ModuleOp module);
 
-/// `vram` is the size of the memory in bytes; 0 means that of the GPU.
+/// `vram` is the size of the VRAM in bytes; 0 means the size in `profile`.
 VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile);
 
 /// The size in bytes of the logits of the largest batch.

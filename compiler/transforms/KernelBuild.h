@@ -32,8 +32,8 @@ namespace air::compiler {
 class KernelBuild {
 public:
   /// The default number of bytes that the plan reserves for each kernel.
-  /// Kernels for x86-64 take 2.4 to 17 KiB each. If those of a plan need more
-  /// than what is reserved, the plan is made again with their real size.
+  /// Kernels for x86-64 take 2.4 to 17 KiB each. If the kernels of a plan need
+  /// more than is reserved, the plan is made again with their real size.
   static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
 
   /// If `background` is true, start() returns before the kernels are compiled.

@@ -56,7 +56,7 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
     ops.bf16Dot += count;
     break;
   case Arithmetic::Float16:
-    // Only kernels of a GPU, which this function does not measure.
+    // Only kernels of a GPU use float16. They are not measured here.
     break;
   }
 }
@@ -184,9 +184,9 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     return internalError("no program runs batches of " +
                          std::to_string(needs.promptTokens) + " tokens");
   }
-  // For each earlier position, attention multiplies the query by the key and
-  // the value by a weight: 4 operations per element. On average, half of the
-  // prompt is earlier.
+  // For each position up to the token's own, attention multiplies the query by
+  // the key and the value by a weight: 4 operations per element. On average, a
+  // token of a prompt of n tokens has (n + 1) / 2 such positions.
   const double keys = (static_cast<double>(needs.promptTokens) + 1) / 2;
   for (StepOp step : prompt.getOps<StepOp>()) {
     ClassNeeds &entry = needs.classes[classOf(step.getKind())];

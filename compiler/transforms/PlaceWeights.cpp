@@ -41,7 +41,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     }
     if (hasCodecs()) {
       // Coded segments are read in larger units and need memory for decoding,
-      // so the plan may fit only without them.
+      // so a plan that fits without codecs may not fit with them.
       Result<std::vector<BudgetedPlacement>> coded =
           placementsWith(limit, profile);
       if (coded) {

@@ -5,9 +5,9 @@
 // each program. Programs may have different tiles, so a part of a step needs
 // nearly, but not exactly, the same rows in all of them.
 //
-// Buffers need no special care. To the memory planner, each part of a matmul
-// writes a new value of the same buffer. These values follow each other without
-// a gap, so no other buffer gets their place meanwhile.
+// Buffers need no special care. The memory planner treats what each part of a
+// matmul writes to a buffer as a new value. These values follow each other
+// without a gap, so no other buffer gets the same memory meanwhile.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"

@@ -42,7 +42,7 @@ Need needOf(DispatchOp dispatch, TensorOp tensor, uint32_t step) {
           offset + std::min(last, units) * unitBytes, step};
 }
 
-/// Widens what a step needs to whole units, within a segment of `bytes` bytes.
+/// Extends a range to multiples of `unit`, but not beyond `bytes`.
 Need widened(const Need &need, uint64_t unit, uint64_t bytes) {
   return {need.begin - need.begin % unit,
           std::min(bytes, need.end + (unit - need.end % unit) % unit),

@@ -30,8 +30,10 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
-    std::map<std::string, uint64_t> most; // buffer -> tokens it has rows for
-    std::vector<uint32_t> zeroed;         // buffers that keep their zeros
+    // For some buffers: the largest number of tokens for which they have rows.
+    std::map<std::string, uint64_t> most;
+    // Buffers that are zeroed only once, and therefore live in every step.
+    std::vector<uint32_t> zeroed;
     uint64_t programTokens = 0;
     uint64_t tokens = 0;
     uint64_t outputs = 0;

@@ -302,7 +302,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   /// once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // set if another part of it must follow
+      DispatchOp last; // set if another part of its matmul must follow
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);
@@ -554,7 +554,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            spec.kvPageBytes == static_cast<uint64_t>(kv.getPageBytes());
   }
 
-  /// What is known of a kernel of a GPU.
+  /// A kernel of a GPU that verifyGpuDispatch() has generated from `spec`.
   struct Generated {
     DictionaryAttr spec;
     codegen::cuda::CudaKernel kernel;

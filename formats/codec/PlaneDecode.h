@@ -22,7 +22,7 @@ struct Planes {
   uint64_t blocks = 0;
 };
 
-/// Decodes all blocks to `values`, 128 bytes each.
+/// Decodes all blocks. Each block fills 128 bytes of `values`.
 using DecodePlanesFn = void (*)(const Planes &planes, uint8_t *values);
 
 /// Works on every machine.

@@ -41,11 +41,11 @@ Result<TokenizerData> withGgufSpecials(const ModelSource &source,
 
 /// Converts the tokenizer.ggml.* keys to a TokenizerData, whose kind is None if
 /// the file has no tokenizer. Absent keys have the defaults of llama.cpp. An id
-/// of -1 or 2^32 - 1 means that there is no such token. Types that contradict
-/// the text of their piece are corrected (KnownPieces.h), surplus entries of
-/// arrays are cut, and ids outside the vocabulary are dropped if generation
-/// does not need them; each of these changes adds a note. The result may fail
-/// checkTokenizer().
+/// of -1 or 2^32 - 1 means that there is no such token. Token types that
+/// contradict the text of the token are corrected (KnownPieces.h), surplus
+/// entries of arrays are ignored, and ids outside the vocabulary are dropped if
+/// generation does not need them; each of these changes adds a note. The result
+/// may fail checkTokenizer().
 ///
 /// Fails with Corrupt if an array is shorter than the vocabulary, a piece
 /// appears twice, or an id that generation needs lies outside the vocabulary.

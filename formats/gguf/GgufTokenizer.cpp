@@ -404,7 +404,7 @@ Status Reader::readSpecials() {
   bool addBos = isImported ? data.addBos : addsBosByDefault(data);
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
   if (data.kind == TokenizerKind::WordPiece) {
-    // BERT's names of the tokens that begin and end a text.
+    // In BERT, the tokens that begin and end a text are called cls and sep.
     AIR_RETURN_IF_ERROR(readId("cls_token_id", data.bos, Need::Yes));
     AIR_RETURN_IF_ERROR(readId("seperator_token_id", data.eos, Need::Yes));
   }

@@ -15,9 +15,9 @@
 // no matrix units. RX 7000: the product pages' peak of half precision, which
 // the matrix instructions reach. Arc: half of the int8 rate that Intel states
 // for its matrix units. "arch" is the compute capability that NVIDIA's page
-// "CUDA GPUs" states, and "multiprocessors" the number of CUDA cores of the
-// data sheet divided by those of a multiprocessor (64 for Turing and A100, else
-// 128).
+// "CUDA GPUs" states. "multiprocessors" is the data sheet's number of CUDA
+// cores divided by 64 (Turing and A100) or 128 (all others), the number that
+// each multiprocessor has.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/GpuTable.h"

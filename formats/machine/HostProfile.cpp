@@ -211,7 +211,7 @@ uint32_t usableCores() {
 
 /// Returns the features whose implied features are all present. A hypervisor
 /// may hide a feature but not the features that imply it, and no code can be
-/// compiled for such a set.
+/// compiled for such an inconsistent set.
 std::vector<std::string> usable(const std::vector<std::string> &features) {
   std::vector<std::string> kept;
   for (const std::string &feature : features) {

@@ -106,9 +106,9 @@ MachineProfile hostProfile();
 /// error lists the built-in names. A Corrupt error names the JSON field.
 Result<MachineProfile> resolveMachine(const std::string &spec);
 
-/// Returns the machine that `spec` names, if a plan can be made for it. The
-/// errors are those of resolveMachine(), and Unsupported for a machine whose
-/// GPU needs a backend that does not exist, or is not known well enough.
+/// Returns the machine that `spec` names, if a plan can be made for it. Fails
+/// as resolveMachine() does, and with Unsupported if there is no backend for
+/// the machine's GPU, or if the profile does not state enough about the GPU.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Returns `machine` with another CPU, which `spec` names in one of these ways:
@@ -130,9 +130,9 @@ std::vector<std::string_view> knownFeatures(std::string_view arch);
 
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where);
-/// Returns the profile as JSON. The text has a two-space indent, every key (but
-/// those that are only written if something is known) and a final newline, so
-/// that equal profiles result in equal bytes.
+/// Returns the profile as JSON, with a two-space indent and a final newline.
+/// All keys are written, except where the top of this file says otherwise.
+/// Equal profiles result in equal bytes.
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the

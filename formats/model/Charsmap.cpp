@@ -11,7 +11,8 @@ constexpr uint32_t kIsValue = uint32_t{1} << 31;
 uint32_t offsetOf(uint32_t unit) {
   return (unit >> 10) << ((unit & 0x200) >> 6);
 }
-/// The byte that leads to the unit, or more than 255 if the unit holds a value.
+/// Returns the byte that leads to the unit, or a number above 255 if the unit
+/// holds a value.
 uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
 /// Whether a rule ends at this unit. offsetOf() then leads to its value.
 bool endsRule(uint32_t unit) { return (unit & 0x100) != 0; }

@@ -41,10 +41,9 @@ constexpr std::string_view kEndPieces[] = {
     "[e~[",
 };
 
-// Parts of fill-in-the-middle prompts. They end generation, because no answer
-// continues after them. Their text alone does not prove that they are special,
-// because code and web pages contain such names, too. They therefore count only
-// if their type is Control or UserDefined.
+// Pieces of fill-in-the-middle prompts. They end generation, because no answer
+// continues after them. Code and web pages may contain them as ordinary text,
+// so they count only if their type is Control or UserDefined.
 constexpr std::string_view kFillInPieces[] = {
     "<|fim_pad|>",
     "<|repo_name|>",

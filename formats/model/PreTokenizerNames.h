@@ -26,7 +26,8 @@ enum class TokenSpelling : uint8_t {
   /// As text, with U+2581 for spaces. Characters without a token are spelled by
   /// byte tokens such as <0x0A>.
   Text,
-  /// As Text, and a run of line feeds that is a token is encoded as that token.
+  /// As Text, but a run of line feeds for which there is a token is encoded as
+  /// that token.
   TextAndLines,
 };
 

@@ -61,8 +61,8 @@ constexpr Expressions kQwen35 = {CONTRACTION
 constexpr Expressions kBailing = {
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N})"
     R"(| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
-// The published words are (?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+, which has the same
-// matches but takes several steps for each letter.
+// The published expression for words, (?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+, has
+// the same matches but takes several steps for each letter.
 constexpr Expressions kExaoneMoe = {
     CONTRACTION
     R"(|[^\r\n\p{L}\p{N}]?\p{L}[\p{L}\p{M}]*(?: \p{L}[\p{L}\p{M}]*)*)"

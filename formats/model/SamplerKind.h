@@ -1,9 +1,9 @@
 //===- SamplerKind.h - the samplers and their names -------------*- C++ -*-===//
 //
-// A list of samplers names those that are used, in the order in which they are
-// applied. Its two text forms, the names and the letters are those of llama.cpp
-// (common/sampling.cpp of October 2026), so that a list which was written for
-// llama.cpp, or which a GGUF file recommends, means the same here.
+// A list of samplers contains those that are used, in the order in which they
+// are applied. As text, it consists of names or of letters. Both are those of
+// llama.cpp (common/sampling.cpp of October 2026), so that a list which was
+// written for llama.cpp, or which a GGUF file recommends, means the same here.
 // docs/sampling.md has the formulas.
 //
 //===----------------------------------------------------------------------===//
@@ -35,8 +35,8 @@ enum class SamplerKind : uint8_t {
 
 inline constexpr size_t kSamplerKinds = 10;
 
-/// The order in which samplers work unless another one is asked for. AdaptiveP
-/// is not among them.
+/// The samplers that are used, in order, unless the user or the model asks for
+/// others. AdaptiveP is not among them.
 std::vector<SamplerKind> defaultSamplers();
 
 /// The name that lists of samplers use, such as "top_k".

@@ -3,8 +3,8 @@
 // Codes the chunks of a segment (CodedSegments.h) on threads, and gives the
 // results to its user in the order of the chunks, so they do not depend on the
 // number of threads. At most two chunks per thread are held at a time. If the
-// system refuses to start some of the threads, fewer threads code; if it starts
-// none, the calling thread does.
+// system refuses to start some of the threads, fewer threads are used; if it
+// starts none, the calling thread codes the chunks.
 //
 // Ownership: owns the chunks that it is given. The destructor ends the threads,
 // and drops chunks whose results have not been used. Thread-safety: one thread

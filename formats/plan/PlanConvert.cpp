@@ -106,7 +106,8 @@ CpuRates unpackRates(const plan::CpuRates &record) {
   return rates;
 }
 
-/// Plans add this to the number of a NormalForm, because their 0 means none.
+/// A plan stores the number of a NormalForm plus this. 0 means that there is
+/// none.
 constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
 
 } // namespace

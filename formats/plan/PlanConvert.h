@@ -22,7 +22,7 @@ std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
 /// The GPU of `profile`, if any, must be one for which plans can be made. Its
-/// rate of arithmetic is lost, and its arena has no bytes yet.
+/// record lacks the rate of arithmetic, and its arena_bytes is 0.
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);
 MachineProfile fromPlan(const plan::Machine &record);
 

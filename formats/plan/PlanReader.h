@@ -51,19 +51,19 @@ public:
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
   /// Whether bytes of segment `index` may lie in other files (Plan.reference).
-  /// segmentBytes() then returns only the first bytes of the segment, but its
-  /// chunks divide all of its raw bytes and the zeros up to a whole page. A
-  /// ReferencedBytes makes the raw bytes.
+  /// segmentBytes() then returns only the first bytes of the segment. Its
+  /// chunks contain all raw bytes, which a ReferencedBytes produces, and the
+  /// zeros up to a whole page.
   bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
-  /// MiB of the file are in memory at a time. If the segment isReferenced(),
-  /// this verifies only the zeros after its stored bytes; verifyReferenced()
-  /// (SourceFiles.h) verifies its chunks.
+  /// MiB of the file are in memory at a time. If isReferenced(index), this
+  /// verifies only the zeros after the segment's stored bytes;
+  /// verifyReferenced() (SourceFiles.h) verifies its chunks.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
   /// The number of chunks of segment `index`. The chunks divide its stored
-  /// bytes, or its raw bytes if it has a codec or isReferenced(). Chunk i
+  /// bytes, or its raw bytes if it has a codec or isReferenced(index). Chunk i
   /// begins at byte i * digest_chunk; the last one includes the zeros up to a
   /// whole page.
   uint64_t chunkCount(uint32_t index) const;
@@ -78,11 +78,11 @@ public:
                      std::span<const uint8_t> bytes) const;
   /// Verifies the bytes of a chunk in the mapping. If the segment has a codec,
   /// they are decoded first, which may fail with Corrupt. Fails with Internal
-  /// if the segment isReferenced(), because its chunks are not in the mapping.
+  /// if isReferenced(index), because the chunks are then not in the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from the memory of this process. They may
-  /// stay in the page cache, from which a later access takes them again.
+  /// stay in the page cache, so that a later access need not read the disk.
   void release(uint32_t index) const;
   /// Drops the bytes of a segment from memory and from the page cache.
   void dropFromCache(uint32_t index) const;

@@ -19,7 +19,7 @@
 namespace air {
 
 /// Checks only the structure: `bytes`, which must be 8-byte aligned, are one
-/// FlatBuffer of the schema plan.fbs, and all of its offsets lie inside. A
+/// FlatBuffer of the schema plan.fbs, and no offset leads outside of them. A
 /// VerificationFailed error names the rule plan.structure.
 Status verifyStructure(std::span<const uint8_t> bytes);
 
