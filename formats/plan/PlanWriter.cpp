@@ -127,8 +127,8 @@ Status PlanWriter::writeSegment(
   }
   nextOffset += alignUp(segment.stored_bytes, kPlanPageBytes);
   ChunkDigests digests(segment.digest_chunk);
-  // All bytes of the weights and tables of a reference plan are produced,
-  // because they all have digests, but only the first ones are stored.
+  // The digests of a reference plan cover all bytes of its weights and tables,
+  // so all are produced, although only the first ones are stored.
   const uint64_t total = digestedBytes(plan, segment);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {

@@ -52,11 +52,10 @@ public:
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
-  /// Makes segment `index`, which must not have been written yet, smaller:
-  /// `bytes` becomes its size, and each placement then keeps all of it in RAM.
-  /// The segments after it move, so none of them may have been written. Fails
-  /// with Usage if one has, or if the number of the segment's digests would
-  /// change, because the metadata would then have another size.
+  /// Reduces the size of segment `index` to `bytes`. All placements then keep
+  /// the whole segment in RAM. The segments after it move, so neither it nor
+  /// any of them may have been written. Fails with Usage if one has been, or if
+  /// the number of digests, and with it the size of the metadata, would change.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// Checks that no segment is missing, writes the metadata and the header, and

@@ -86,8 +86,8 @@ ReferencedBytes::ReferencedBytes(const plan::Plan &plan)
   }
 }
 
-/// The part that contains the byte at `offset`, or the next one, or null if
-/// there is none.
+/// Returns the part that contains the byte at `offset`. If there is none,
+/// returns the first part after `offset`, or null.
 const ReferencedBytes::Part *ReferencedBytes::partAt(uint32_t segment,
                                                      uint64_t offset) const {
   const std::vector<Part> &parts = segments[segment];
@@ -161,9 +161,8 @@ ReferencedBytes::Run ReferencedBytes::next(uint32_t segment, uint64_t offset,
   return run;
 }
 
-/// Fills `to` with the bytes from `offset` of the segment on, which belong to
-/// the tensor `part`. `from` begins with the first row of the row block that
-/// contains the first of these bytes.
+/// Fills `to` with bytes of the tensor `part`, which begin at `offset` in the
+/// segment. `from` begins with the first row of the row block at `offset`.
 Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
                                       std::span<uint8_t> to,
                                       std::span<const uint8_t> from,

@@ -50,10 +50,9 @@ using ReadFile = std::function<Status(uint32_t file, uint64_t offset,
 /// same time, each into memory of its own.
 inline constexpr uint32_t kReferenceReads = 8;
 
-/// The size of the memory for kReferenceReads ranges. Each range has at most
-/// `largestRowBlock` bytes, or almost 1 MiB if that is more. The memory also
-/// holds the bytes that are read in addition because reads begin and end at
-/// whole pages.
+/// The size of the memory for kReferenceReads ranges. Each range gets at least
+/// 1 MiB, and enough for a row block of `largestRowBlock` bytes and for the
+/// rest of the pages in which the block begins and ends.
 uint64_t stagingBytes(uint64_t largestRowBlock);
 
 /// The size in bytes of the largest row block, among all tensors of the plan
@@ -74,8 +73,8 @@ public:
 
   /// The first run of the bytes [offset, end) of a segment of weights or a
   /// table. The range of a file from which it is made has at most `mostBytes`
-  /// bytes, unless a single row block has more. `end` may lie behind the
-  /// segment's last byte, where everything is zero.
+  /// bytes, unless a single row block has more. `end` may lie beyond the end of
+  /// the segment, where all bytes are zero.
   Run next(uint32_t segment, uint64_t offset, uint64_t end,
            uint64_t mostBytes) const;
 

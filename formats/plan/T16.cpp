@@ -107,10 +107,8 @@ Place pairPlace(uint32_t row, uint32_t column) {
           column / 32 % 4 * 2, 2};
 }
 
-/// The place of the upper bit of a Q3_K code. In each half of a lane's word,
-/// the bits of four blocks of 32 columns are 2 bits apart, from bit 2 on. They
-/// are 1 bit higher in a lane's second group of columns, and 8 bits higher
-/// (modulo 16) for columns 2 and 3 of a group.
+/// The place of the upper bit of a Q3_K code. T16.h describes these bits as
+/// "third bits".
 Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   const Position at = positionOf(row, column % 32, true);
   const uint32_t word = column / 128 * 2 + at.word % 2;

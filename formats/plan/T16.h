@@ -50,11 +50,10 @@
 //              a field belong to row g and the upper two to row g+8.
 //   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
 //              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
-//              and word 2p+1 to row g+8. In each half of a word, the bit of
-//              the first 32 columns is bit 2, and those of the next are bits 4,
-//              6 and 8. They are 1 bit higher for the lane's second group of
-//              columns, and 8 bits higher, modulo 16, for columns 2 and 3 of a
-//              group.
+//              and word 2p+1 to row g+8. In each half of a word, bits 2, 4, 6
+//              and 8 belong to the four blocks of 32 columns. These numbers
+//              are 1 higher for the lane's second group of columns, and 8
+//              higher, modulo 16, for columns 2 and 3 of a group.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8. A last index of [8] or [16]

@@ -103,7 +103,7 @@ void writePairs(const uint16_t *codes, uint8_t *qs) {
 
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
                   T16Parts &parts) {
-  // Where this block's codes begin, if the dtype has blocks of 32.
+  // The codes of this block begin here if a block of the dtype has 32 codes.
   uint16_t *codes = parts.codes + (index < 8 ? index * 32 : 0);
   switch (dtype) {
   case DType::F16:

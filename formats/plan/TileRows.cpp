@@ -24,7 +24,7 @@ HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,
 }
 
 HalfOpenRange rowsRead(const plan::Grid &grid, uint64_t matrixRows) {
-  // A tensor of one row is a vector, of which every tile may read all elements.
+  // A tensor of one row is a vector, and every tile may read all of it.
   if (grid.tiles() == 0 || matrixRows == 1) {
     return {0, matrixRows};
   }

@@ -34,8 +34,8 @@ struct HalfOpenRange {
 uint64_t rowsPerBlock(Layout layout);
 
 /// The bytes, from the start of a matrix, that hold the given rows. A row block
-/// is always included as a whole. `matrixRows` and `matrixBytes` are those of
-/// the matrix.
+/// is always included as a whole. `matrixRows` and `matrixBytes` are the size
+/// of the whole matrix.
 HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,
                           uint64_t matrixBytes, HalfOpenRange rows);
 

@@ -78,7 +78,7 @@ Status verifyKv(const plan::Plan &plan) {
             str(static_cast<uint16_t>(DType::F16)) +
             " (F16), and on the CPU (device 0) the order must be Cpu");
   }
-  // Tiles in the order Mma have 16 elements of a head.
+  // In the order Mma, a head is padded to a multiple of 16 elements.
   constexpr uint64_t kMmaElements = 16;
   const uint64_t elements =
       isMma ? times(ceilDiv(kv.head_dim(), kMmaElements), kMmaElements)
@@ -164,7 +164,7 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   const plan::KvLayout &kv = *plan.kv();
   if (kv.device() != 0) {
-    // The padding of a batch writes its keys and values to one more page.
+    // The tokens that pad a batch write their keys and values to an extra page.
     needs.kv = times(kv.pages() + 1, kv.page_bytes());
   }
   needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();

@@ -15,9 +15,9 @@ namespace air::rules {
 
 namespace {
 
-/// A range of bytes of a segment. `first` is the first step that needs a chunk
-/// that overlaps it, because a chunk is verified as a whole; UINT32_MAX if no
-/// step does. `last` is the last step that reads a page that overlaps it.
+/// A range of a segment. `first` is the first step that reads from a chunk that
+/// overlaps the range, since chunks are verified as a whole; UINT32_MAX if no
+/// step does. `last` is the last step that reads from a page that overlaps it.
 struct Piece {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -25,7 +25,7 @@ struct Piece {
   uint32_t last = 0;
 };
 
-/// When the steps of all programs use the bytes of the segments of weights.
+/// Which steps, of any program, use which bytes of the segments of weights.
 struct Uses {
   uint32_t steps = 0;
   /// For each segment of weights, the pieces into which it is divided,
@@ -530,7 +530,7 @@ private:
     return where + ", read " + str(index);
   }
 
-  /// A range of the ring. Its first byte is the key in `held`.
+  /// A range of the ring that ends at `end`. It begins at its key in `held`.
   struct Held {
     uint64_t end = 0;
     int64_t lastUse = 0; // the last step that needs the bytes

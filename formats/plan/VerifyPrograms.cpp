@@ -114,7 +114,7 @@ Status verifyBuffers(const plan::Plan &plan) {
 namespace {
 
 /// Checks the rules of each dispatch of a program, and collects what the
-/// bindings of the dispatch that is being checked refer to.
+/// bindings of the current one refer to.
 class DispatchRules {
 public:
   DispatchRules(const plan::Plan &plan, const plan::Program &program)
@@ -281,8 +281,8 @@ private:
         continue;
       }
       const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
-      // A tensor of one row counts as a vector, of which each tile may read all
-      // elements, even if it is a matrix with a single row.
+      // A tensor with a single row counts as a vector, and every tile may read
+      // all of it.
       if (tensor.rows() > 1) {
         AIR_RETURN_IF_ERROR(verifyTileRows(tensor, grid, where));
       }
@@ -502,8 +502,8 @@ private:
     return true;
   }
 
-  // A part after which the next part of the same launch must come, and its
-  // step. Both are null if the last dispatch completed its launch.
+  // The previous dispatch and its step, if another part of the same launch must
+  // follow. Both are null otherwise.
   const plan::Dispatch *last = nullptr;
   const plan::Step *lastStep = nullptr;
 };

@@ -82,7 +82,7 @@ private:
     bool written = false;
   };
 
-  /// Whether a binding is memory that dispatches also write.
+  /// Whether a binding refers to memory that dispatches may write.
   static bool isShared(const plan::Binding &binding) {
     return binding.kind() == plan::BindingKind::Buffer ||
            binding.kind() == plan::BindingKind::Kv;

@@ -26,7 +26,8 @@ static Status verifySegmentEnums(const plan::Segment &segment,
 /// chunk.
 static Status verifyCodedChunks(const plan::Segment &segment,
                                 uint64_t pageBytes, const std::string &where) {
-  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes); // raw pages left
+  // The number of decoded pages in chunk i and the chunks after it.
+  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes);
   uint64_t before = 0;
   for (uint32_t i = 0; i < segment.chunk_ends()->size(); ++i) {
     const uint64_t pages = std::min(left, segment.digest_chunk() / pageBytes);

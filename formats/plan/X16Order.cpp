@@ -16,10 +16,10 @@ struct Run {
   uint32_t count;
 };
 
-/// A part of a block; it has all units of the fields in `runs`. It consists of
-/// `sections` sections of equal size, and `runs` lists the units of each
-/// section in order. The first section has the first units of each field, the
-/// second one the units that follow them, and so on.
+/// A part of a block, which has all units of one or more fields. It consists of
+/// `sections` sections of equal size, and `runs` lists the units of a section
+/// in order. The first section has the first units of each field, the second
+/// one has the units that follow them, and so on.
 struct Part {
   uint32_t sections;
   std::span<const Run> runs;

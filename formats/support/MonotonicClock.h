@@ -25,8 +25,8 @@ inline uint64_t monotonicNanoseconds() {
          static_cast<uint64_t>(time.tv_nsec);
 }
 
-/// Returns the seconds since the same moment as monotonicNanoseconds(). For
-/// centuries, the result is precise to a microsecond.
+/// Returns the seconds since the same moment as monotonicNanoseconds(). They
+/// are exact to a microsecond if that moment is less than a century ago.
 inline double monotonicSeconds() {
   return static_cast<double>(monotonicNanoseconds()) * 1e-9;
 }

@@ -25,7 +25,7 @@ enum class ErrorCode : uint8_t {
   Internal = 1,           ///< a bug in this project
   Usage = 2,              ///< bad command line or bad request
   Corrupt = 3,            ///< the input is unreadable, malformed or truncated
-  Unsupported = 4,        ///< well-formed, but nothing here can handle it
+  Unsupported = 4,        ///< well-formed, but this version cannot handle it
   DoesNotFit = 5,         ///< a stated budget or capacity is too small
   VerificationFailed = 6, ///< a wrong digest, or a broken rule of plans
   Mismatch = 7,           ///< the plan was made for another target

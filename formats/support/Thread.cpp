@@ -64,7 +64,7 @@ ThreadSupply probeThreads(unsigned wanted) {
   std::vector<Thread> threads;
   while (supply.threads < wanted && supply.refusal.isOk()) {
     // Each thread waits until the last one has been started, so that all of
-    // them exist at the same time, as threads that work together do.
+    // them exist at the same time.
     Result<Thread> thread = Thread::start([&] { mayEnd.wait(false); });
     if (thread) {
       threads.push_back(*std::move(thread));

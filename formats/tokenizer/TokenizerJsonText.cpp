@@ -38,8 +38,8 @@ std::optional<std::string> withBehavior(const std::string &regex,
   if (behavior == "Contiguous") {
     return match + "+";
   }
-  // With `inverts`, the text between matches joins a match; otherwise a match
-  // joins that text.
+  // MergedWithPrevious joins a match with the text before it, MergedWithNext
+  // with the text after it. `inverts` swaps matches and the text between them.
   const bool joinsBefore = behavior == "MergedWithPrevious";
   if (joinsBefore || behavior == "MergedWithNext") {
     return joinsBefore != inverts ? "(?:" + gap + ")?" + match
@@ -283,7 +283,8 @@ private:
                                   "and not both");
     }
     if (replacesSpaces && text == " " && !inverts) {
-      return Status::ok(); // No space is left to split at (Gemma).
+      // All spaces have been replaced, so none is left to split at (Gemma).
+      return Status::ok();
     }
     if (regex.empty()) {
       regex = literal(text);
@@ -304,7 +305,7 @@ private:
                                            fields.placeOf("pattern") + "'");
     }
     if (behavior == "Removed" && inverts && matchesAllText(*compiled)) {
-      expression = regex; // The matches leave no text to remove.
+      expression = regex; // There is no text to remove.
     }
     if (!expression) {
       return fields.unsupported(

@@ -35,7 +35,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
   }
   made.firstPosition = column / sizeof(uint32_t);
   made.firstTable = 2 * made.firstPosition;
-  // The device refuses what is too large, so it is asked before the host.
+  // The device returns an error if the size is too large, so it comes first.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(*bytes, "batch"));
   made.words.resize(*bytes / sizeof(uint32_t));

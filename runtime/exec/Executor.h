@@ -13,7 +13,8 @@
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
 // the weights of the head are not read. If more logits are requested than one
-// run of the head computes, the store reads them again for each further run.
+// run of the head computes, the head runs again, and such a store reads the
+// weights of the head again each time.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage
@@ -59,8 +60,8 @@ struct RunCounters {
   uint64_t tokens = 0;
   uint64_t outputs = 0;
   uint64_t weightBytes = 0; ///< bytes of weights that the kernels have read
-  /// Bytes of keys and values that were read or written. A pass reads the keys
-  /// and values of each of its sequences once, and writes those of its tokens.
+  /// Bytes of keys and values that were read or written. A pass reads all keys
+  /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
 };

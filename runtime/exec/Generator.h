@@ -40,7 +40,7 @@ struct GenerateOptions {
   /// a string is the text of a special token, that token ends the answer too,
   /// even if it is a control token, whose text is never shown.
   std::vector<std::string> stops;
-  /// Tokens that end the answer, beside the plan's end-of-text tokens.
+  /// Tokens that end the answer, besides the plan's end-of-text tokens.
   std::vector<int32_t> endTokens;
   /// Control tokens whose text is shown, in ascending order.
   std::vector<int32_t> shownTokens;

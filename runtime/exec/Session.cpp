@@ -27,12 +27,12 @@ using namespace air::rt;
 
 namespace {
 
-/// The default for SessionOptions::maxSequences is at most this number, or the
-/// number of slots of the plan if that is larger.
+/// The default for SessionOptions::maxSequences is at most this number, unless
+/// the plan has more slots.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
-/// table, which has one row per sequence, has at most this number of bytes. It
-/// is at least the plan's number of slots.
+/// table, which has one row per sequence, has at most this number of bytes, but
+/// not below the plan's number of slots.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// The number of threads that verify segments before they are needed. This
 /// number is enough for a fast disk.
@@ -250,8 +250,8 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   return addresses;
 }
 
-/// Adds to an error that says that the GPU is too small how much of its memory
-/// the plan needs. Returns any other error as it is.
+/// If `error` says that the GPU's memory is too small, adds how much of it the
+/// plan needs. Returns any other error unchanged.
 Status Session::Parts::withVramNeed(const Status &error) const {
   if (error.code() != ErrorCode::DoesNotFit) {
     return error;

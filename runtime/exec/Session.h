@@ -68,8 +68,8 @@ struct SessionOptions {
   /// The largest number of bytes of weights to read per second; 0 means no
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
-  /// The folder that contains /proc and /sys, from which the limits of memory
-  /// are read before each pass; "" for those of this machine.
+  /// The limits of memory are read before each pass, from proc and sys in this
+  /// folder. "" means /proc and /sys.
   std::string memoryRoot;
   /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
   /// refused with Unsupported if this is empty.

@@ -128,14 +128,14 @@ public:
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
 
   /// Copies `from` to memory of the device, after all earlier runs and copies
-  /// are complete. `from` may change when the call has returned.
+  /// are complete. `from` may change once the call has returned.
   virtual Status write(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
   /// Returns when all earlier runs and copies are complete.
   virtual Status synchronise() = 0;
 
-  /// Returns a pointer to `bytes` bytes of allocated memory for the host, as of
-  /// the last synchronise(). It is valid until the next run.
+  /// Lets the host read `bytes` bytes of the device's memory, as of the last
+  /// synchronise(). The pointer is valid until the next run.
   virtual Result<const void *> read(DeviceAddress from, uint64_t bytes) = 0;
 };
 

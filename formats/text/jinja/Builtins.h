@@ -59,7 +59,7 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
 Value formatBraces(Interpreter &in, const Text &format,
                    const Arguments &arguments, bool isMarkup);
 
-// The date that strftime_now() formats. The time of day is midnight.
+// The date that strftime_now() formats, with midnight as the time of day.
 struct Date {
   int year;
   int month; ///< 1 to 12

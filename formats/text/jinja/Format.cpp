@@ -9,7 +9,7 @@
 namespace air::jinja {
 namespace {
 
-/// What stands between '%' and the letter, or after ':' in braces.
+/// A format such as "-5.2f", which stands after '%' or, in braces, after ':'.
 struct Spec {
   char32_t fill = U' ';
   char align = 0; ///< '<', '>', '^', '='; 0 = as usual for the type
@@ -169,7 +169,7 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // Python converts texts to numbers if the format is marked as HTML.
+    // With a format that is marked as HTML, Python makes numbers of texts.
     return in.fail(std::string("%") + spec.type +
                        " needs a number, not a text; use "
                        "the filter 'int' or 'float'",

@@ -293,7 +293,7 @@ void Interpreter::executeFor(const Statement &statement, Scope &scope,
     return;
   }
   Value self = Value::object(Kind::Loop, loop);
-  // An iteration costs several steps, even if the body is empty.
+  // Each iteration is charged, even if the body is empty.
   for (; loop->index < loop->items.size() && charge(64); ++loop->index) {
     Scope *inner = open(&scope);
     inner->set("loop", self);

@@ -79,7 +79,7 @@ public:
 
 private:
   enum class Flow : uint8_t { Next, Break, Continue };
-  class Deeper; ///< counts the depth of calls for as long as it lives
+  class Deeper; ///< increments the depth of calls while it exists
 
   Flow execute(const Body &body, Scope &scope);
   Flow execute(const Statement &statement, Scope &scope);

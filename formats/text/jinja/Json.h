@@ -23,9 +23,9 @@ Result<Text> toJson(const Value &value, const JsonStyle &style);
 /// How deeply the lists and objects of JSON may be nested.
 inline constexpr int kMostJsonLevels = 200;
 
-/// Reads JSON. Objects keep the order of their keys, integers are exact, and
-/// all strings, keys too, are tainted if `tainted`. A Corrupt error names the
-/// line and column of what is not valid JSON; nesting beyond
+/// Reads JSON. Objects keep the order of their keys, and integers are exact. If
+/// `tainted` is true, all strings, including keys, are tainted. A Corrupt error
+/// names the line and column of what is not valid JSON. Nesting beyond
 /// kMostJsonLevels is refused.
 Result<Value> fromJson(std::string_view text, bool tainted);
 

@@ -92,7 +92,7 @@ private:
   bool isBareTag(size_t from, std::string_view name, size_t &end,
                  bool trims) const;
   /// The length of `close`, such as "%}", with a '-' or '+' before it and the
-  /// white space that it removes after it; 0 if it is not at `position`.
+  /// white space after the tag that is removed; 0 if no tag ends at `position`.
   size_t endLength(size_t position, std::string_view close, bool trims) const;
   Status lexRaw(size_t tag, size_t content);
   Status lexComment(size_t tag);
@@ -103,7 +103,7 @@ private:
 
   Text text;
   size_t at = 0;
-  bool lineStarts = true; ///< the text after the last tag begins a line
+  bool lineStarts = true; ///< a line begins right after the last tag
   std::vector<Token> tokens;
   std::vector<char> open; ///< the closing brackets that are expected
   size_t counted = 0;

@@ -47,7 +47,8 @@ struct Token {
   Value value;      ///< the value of Data, a String or a Number
 };
 
-/// Errors: Corrupt, with line and column, also for what is not UTF-8.
+/// Errors, with line and column: Corrupt for a syntax error and for bytes that
+/// are not UTF-8.
 Result<std::vector<Token>> tokenize(std::string_view source);
 
 } // namespace air::jinja

@@ -82,7 +82,7 @@ enum class Act : uint8_t {
   If,       ///< runs the first of `branches` whose condition is true or absent
   For,      ///< runs `body` for each item of `value`; if none, `otherwise`
   Set,      ///< target = value
-  SetBlock, ///< sets `target` to the text of `body`, filtered by any `value`
+  SetBlock, ///< target = text of `body`, passed through any filters in `value`
   Macro,    ///< defines the macro `signature` with `body`
   Call,     ///< writes the result of the call `value`; `body` is its `caller`
   Filter,   ///< writes the body, passed through the filters of `value`

@@ -250,7 +250,7 @@ const char *typeName(const Value &value) {
 }
 
 // Python writes the fewest digits that read back as the same number. Numbers
-// below 1e-4 or from 1e16 on get an exponent.
+// below 1e-4, and numbers of 1e16 or more, get an exponent.
 std::string floatRepr(double value) {
   if (std::isnan(value) || std::isinf(value)) {
     return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";

@@ -1,9 +1,9 @@
 //===- Value.h - the values of a template -----------------------*- C++ -*-===//
 //
 // Values behave as those of Python do, with three differences: a string's
-// characters carry taint (Text.h), integers outside 64 bits can be printed and
-// compared but not computed with, and lists and dictionaries never change,
-// because templates run in Jinja's immutable sandbox.
+// characters carry taint (Text.h), integers that do not fit in 64 bits can be
+// printed and compared but not computed with, and lists and dictionaries never
+// change, because templates run in Jinja's immutable sandbox.
 //
 // Ownership: a Value shares what it refers to. A Value may refer to a macro
 // only while the template that defined it is being rendered. Thread-safety: a
@@ -28,7 +28,7 @@ enum class Kind : uint8_t {
   None,
   Bool,
   Int,
-  BigInt, ///< an integer outside 64 bits, as the text of its digits
+  BigInt, ///< an integer that does not fit in 64 bits, as decimal text
   Float,
   String,
   List,
@@ -53,7 +53,7 @@ struct Object {
 
 class Value {
 public:
-  Value() = default; ///< undefined, without a name
+  Value() = default; ///< undefined, without a hint for messages
   static Value none() { return Value(Kind::None); }
   static Value boolean(bool value) { return integerOf(Kind::Bool, value); }
   static Value integer(int64_t value) { return integerOf(Kind::Int, value); }

@@ -19,8 +19,8 @@
 
 namespace air {
 
-/// A set of classes of characters, as a table from classes to 0 or 1. The
-/// second table is the same set as a table from ASCII characters.
+/// A set of classes of characters. byClass[c] is 1 if class c is in it, and
+/// byAscii[c] is 1 if the class of the ASCII character c is in it.
 struct RegexRow {
   std::array<uint8_t, 256> byClass{};
   std::array<uint8_t, 128> byAscii{};
@@ -39,9 +39,13 @@ struct RegexInstruction {
     /// `next`, or else `other`. `nextRow` and `otherRow` have the classes with
     /// which they may begin.
     Split,
-    LookSet, ///< a character of `row` follows (or not, `negated`); then `next`
-    Look,    ///< `other` matches here (or not, `negated`); then `next`
-    Assertion, ///< `assertion` holds here; then `next`
+    /// Continues at `next` if a character of `row` follows or, if `negated`,
+    /// if none follows.
+    LookSet,
+    /// Continues at `next` if `other` matches here or, if `negated`, if it does
+    /// not match.
+    Look,
+    Assertion, ///< continues at `next` if `assertion` holds here
   };
   /// The `memo` of an instruction for which nothing is remembered.
   static constexpr uint32_t kNoMemo = UINT32_MAX;

@@ -26,7 +26,7 @@ struct RegexNode {
     Sequence,  ///< all children, one after the other
     Choice,    ///< the first child with which the whole expression matches
     Repeat,    ///< children[0], `least` to `most` times
-    LookAhead, ///< the text that follows matches children[0], or not (`negated`)
+    LookAhead, ///< a place where children[0] matches or, if `negated`, fails
     Assertion, ///< the empty text where `assertion` holds
   };
   enum Mode : uint8_t { Greedy, Lazy, Possessive };

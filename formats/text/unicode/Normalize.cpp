@@ -323,9 +323,9 @@ private:
   std::vector<Character> characters;
 };
 
-/// True if `c` begins a stretch and only changes when another character is
-/// composed with it. This holds below the first character with a decomposition
-/// or a combining class, and for CJK ideographs.
+/// True only if `c` begins a stretch and does not change unless another
+/// character is composed with it. True for CJK ideographs, and for characters
+/// below the first one that the form changes or sorts.
 bool isInert(uint32_t c, NormalForm form) {
   constexpr std::array<uint32_t, 4> kFirst = {0xc0, 0x300, 0xa0, 0xa0};
   return c < kFirst[static_cast<size_t>(form)] || (c >= 0x4e00 && c <= 0x9fff);

@@ -187,8 +187,8 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
 }
 
 /// Walks a range of dispatches in phases. A phase is a sequence of dispatches
-/// without a barrier between them. In a phase, each thread owns its tiles of
-/// the first dispatch, then those of the second, and so on. A unit of the
+/// without a barrier between them. Each thread owns a range of the tiles of
+/// every dispatch, and runs them in the order of the dispatches. A unit of the
 /// TileQueue is one tile, or 2^shift tiles if the phase has too many tiles for
 /// the TileQueue.
 class CpuDevice::Walk final : public PhaseWalk {

@@ -4,8 +4,8 @@
 // a tile. All other threads then wait for that tile, although their own CPUs
 // are idle. A waiting thread therefore checks whether the thread that it waits
 // for receives any CPU time. If it receives none, the waiting thread pins it to
-// the CPU of the waiting thread, and goes to sleep. The moved thread is pinned
-// to its home CPU again when its work is done.
+// the CPU that the waiting thread runs on, and goes to sleep. The moved thread
+// is pinned to its home CPU again when its work is done.
 //
 // There is one object per thread of a pool. Thread-safety: attach(),
 // beginWork() and endWork() are called by the thread itself, the other members

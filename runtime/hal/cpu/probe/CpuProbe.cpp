@@ -126,8 +126,8 @@ private:
   size_t all = 0;
   size_t tiles = 0;
   std::vector<std::pair<StreamRate, size_t>> streams;
-  /// Each entry is a number of threads and the index in `rounds` of its
-  /// measurement. `alone` and `all` measure one thread and all threads.
+  /// Numbers of threads, each with the index of its measurement in `rounds`.
+  /// The indices for one thread and for all threads are `alone` and `all`.
   std::vector<std::pair<uint32_t, size_t>> threadCounts;
 };
 
