@@ -25,7 +25,7 @@ Status BlockReader::submit(const BlockRequest &request) {
     return refuse("the reader already has " + std::to_string(mostInFlight) +
                   " requests in flight, the most it takes");
   }
-  // Offsets of files are signed 64-bit numbers.
+  // The end of a block, rounded up to kBlockAlignment, must fit in int64_t.
   constexpr auto kMost = static_cast<uint64_t>(INT64_MAX) - kBlockAlignment;
   if (request.bytes == 0 || request.bytes > kMost ||
       request.offset > kMost - request.bytes || request.to == nullptr) {

@@ -45,8 +45,8 @@ struct MemoryRoom {
 
 class MemoryLimit {
 public:
-  /// Finds the cgroups of this process. `root` is where the file system begins;
-  /// tests pass a folder. The process is expected to stay in its cgroups.
+  /// Finds the cgroups of this process, which is expected to stay in them.
+  /// `root` is put before the paths of all files; only tests need it.
   static MemoryLimit open(const std::string &root = "");
   ~MemoryLimit();
   MemoryLimit(MemoryLimit &&) noexcept = default;

@@ -42,7 +42,7 @@ Status RawWeightReader::allocateStaging(uint64_t bytes) {
         "cannot allocate " + std::to_string(bytes) +
         " bytes of memory for reading weights: " + std::strerror(errno));
   }
-  // Unmaps the rest, so that no huge page extends beyond `memory`.
+  // Unmaps all but `memory`, so that no huge page extends beyond it.
   auto *first = static_cast<uint8_t *>(region);
   memory = reinterpret_cast<uint8_t *>(
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));

@@ -29,8 +29,8 @@ public:
   ~RawWeightReader() override;
 
 protected:
-  /// `depth` is the number of threads as well as of requests in flight. `plan`
-  /// must have been verified.
+  /// `depth` is the number of threads, and also the largest number of requests
+  /// in flight. `plan` must have been verified.
   RawWeightReader(const plan::Plan &plan, IoMethod method, uint32_t depth);
 
   /// Allocates `bytes` bytes of staging memory and divides them equally among

@@ -147,8 +147,8 @@ Status SegmentArena::mapWindow(const RingWindow &window) {
 
 Status SegmentArena::remap(std::span<const RingWindow> windows,
                            uint64_t ringBytes) {
-  // All windows, old and new, become private memory first. This frees the old
-  // ring and what is no longer resident, before the new ring is allocated.
+  // All windows, old and new, first become empty private memory. This frees the
+  // old ring and what is no longer resident before the new ring is allocated.
   for (const RingWindow &window : current) {
     AIR_RETURN_IF_ERROR(
         mapPrivate(offsets[window.segment] + window.offset, window.bytes));

@@ -15,8 +15,8 @@
 //   endPass()                    also after a step that failed
 //
 // A pass may leave out its first steps: release(k) directly after beginPass()
-// states that the steps up to k will not run in it. A store that is settled
-// needs none of these calls.
+// states that the steps up to k will not run in it. Once settled() returns
+// true, none of these calls is needed.
 //
 // Thread-safety: one caller at a time.
 //
@@ -66,8 +66,8 @@ public:
   /// limits, and DoesNotFit if the memory of the store must shrink but cannot.
   virtual Status beginPass(uint32_t steps) = 0;
 
-  /// Returns when segments that are not in the plan's list of reads, such as
-  /// those of kernels, have been read and their digests have been verified.
+  /// Returns when `segments` have been read and their digests verified. This is
+  /// for segments that are not in the plan's list of reads, such as kernels.
   /// They stay readable. Errors: those of require().
   virtual Status requireNow(std::span<const uint32_t> segments) = 0;
 

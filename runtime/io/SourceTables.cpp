@@ -43,7 +43,7 @@ SourceTables::~SourceTables() {
   }
 }
 
-/// Reserves addresses for the segment, which take no memory yet.
+/// Reserves addresses for the segment without taking memory for them.
 Status SourceTables::reserve(uint32_t segment) {
   Table &table = tables[segment];
   if (table.memory != nullptr) {

@@ -25,7 +25,7 @@ uint64_t air::rt::ramOf(const plan::Placement &placement) {
 /// Two threads clear memory about as fast as a fast disk fills it.
 static constexpr unsigned kPopulatingThreads = 2;
 
-/// The size in the file of the weights that stay resident, in bytes.
+/// The number of bytes that the resident weights take in the file.
 static uint64_t storedResidentBytes(const plan::Plan &plan,
                                     const StreamSchedule &schedule) {
   uint64_t sum = 0;
@@ -147,7 +147,7 @@ Status StreamStore::changeTo(uint32_t placement) {
   unusable = mapPlacement(placement);
   if (!unusable.isOk() && placement < before &&
       unusable.code() == ErrorCode::DoesNotFit) {
-    // The limits allow a larger placement, but the system does not.
+    // The limits allow this much memory, but the system has refused it.
     isGrowthRefused = true;
     unusable = mapPlacement(before);
   }

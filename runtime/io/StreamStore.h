@@ -87,7 +87,7 @@ struct StreamCounters {
   uint64_t ringBytes = 0;
 };
 
-/// The bytes of RAM that a placement takes, all its items together.
+/// The bytes of RAM that a placement takes for weights and everything else.
 uint64_t ramOf(const plan::Placement &placement);
 
 class StreamStore final : public SegmentStore {

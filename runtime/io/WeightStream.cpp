@@ -200,9 +200,9 @@ void WeightStream::restartAt(uint64_t pass) {
 }
 
 /// The number of bytes at the start of a resident read that need not be read,
-/// because they are in memory already: after a change of the schedule, these
-/// are all bytes that were resident before. If they end within a chunk whose
-/// digest has not been verified yet, the bytes of that chunk do not count.
+/// because they are in memory already. A change of the schedule keeps them. If
+/// they end within a chunk whose digest has not been verified yet, the bytes of
+/// that chunk do not count.
 uint64_t WeightStream::bytesInMemory(const ScheduledRead &read) const {
   uint64_t bytes = std::min(present[read.segment], read.bytes);
   uint64_t chunkBytes = schedule.segments[read.segment].chunkBytes;

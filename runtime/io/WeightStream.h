@@ -65,8 +65,8 @@ public:
   /// in memory.
   Status require(uint32_t step);
   /// States that all steps up to and including `step` have run, or will not run
-  /// in this pass. In the latter case, require() must not have been called for
-  /// them, and what they need is not read.
+  /// in this pass. What a step needs is not read if the step will not run, and
+  /// require() must not have been called for it.
   void release(uint32_t step);
   /// The number of steps from `step` on, up to `end`, that need no read in this
   /// pass and whose resident bytes are in memory.
@@ -117,7 +117,7 @@ private:
   bool findNext();
   uint64_t bytesInMemory(const ScheduledRead &read) const;
   /// Whether read `index` belongs to the current pass, and to a step that has
-  /// run or is left out. A resident read is never past.
+  /// run or is left out. Always false for a resident read.
   bool isPast(uint64_t pass, uint32_t index) const;
   // If submitNext() or completeOne() fails, it sets `pass` to the pass that
   // needs the bytes that could not be read.

@@ -55,7 +55,7 @@ struct BpeEncoder::Scratch {
   std::vector<Candidate> heap;
   /// In mergeShort(), the merge of each symbol with its right neighbour.
   std::vector<PairTable::Merge> merges;
-  std::vector<int32_t> ranks; ///< the ranks of `merges`, quick to compare
+  std::vector<int32_t> ranks; ///< only the ranks of `merges`
   /// Empty for short texts, in which few words occur again.
   std::vector<KnownWord> known;
 };
@@ -386,7 +386,7 @@ void BpeEncoder::startWord(std::string_view word, Scratch &scratch) const {
   }
 }
 
-/// Does all merges in scratch.symbols, which are in order afterwards.
+/// Does all merges in scratch.symbols; erases the right symbol of each pair.
 void BpeEncoder::mergeShort(Scratch &scratch) const {
   std::vector<Symbol> &symbols = scratch.symbols;
   std::vector<PairTable::Merge> &merges = scratch.merges;
@@ -429,7 +429,7 @@ void BpeEncoder::mergeShort(Scratch &scratch) const {
   }
 }
 
-/// Does all merges in scratch.symbols.
+/// Does all merges in scratch.symbols, but erases no symbols.
 void BpeEncoder::mergeLong(Scratch &scratch) const {
   scratch.heap.clear();
   for (size_t i = 0; i + 1 < scratch.symbols.size(); ++i) {

@@ -2,9 +2,9 @@
 //
 // The encoder works on raw bytes. The vocabulary's printable spelling of bytes
 // is decoded once, when the encoder is created. Within a pre-token, the pair
-// with the lowest rank is merged first, and of several such pairs the leftmost
-// (Sennrich et al. 2016; GPT-2's encoder.py). A heap makes the encoding of a
-// pre-token of n bytes take O(n log n) time.
+// with the lowest rank is merged first. If several pairs have this rank, the
+// leftmost is merged (Sennrich et al. 2016; GPT-2's encoder.py). With a heap,
+// the encoding of a pre-token of n bytes takes O(n log n) time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPEENCODER_H

@@ -11,8 +11,8 @@ namespace air::rt {
 namespace {
 
 constexpr size_t kLastBit = 31;
-/// Pieces longer than this have most kinds of characters, so finding out which
-/// expressions may match them is not worth the time.
+/// The length of the longest piece for which candidates() is called. It is not
+/// worth the time for longer ones, in which most expressions may match.
 constexpr size_t kShortPiece = 64;
 
 uint32_t bitOf(size_t index) {

@@ -34,8 +34,8 @@ public:
   };
 
   SpecialMatcher() = default;
-  /// Tokens without text are left out. Of tokens with equal text, the one with
-  /// the lowest id is used.
+  /// Tokens without text are left out. If several tokens have the same text,
+  /// the one with the lowest id is used.
   explicit SpecialMatcher(std::vector<Token> all);
 
   /// The next match at or after `from`.

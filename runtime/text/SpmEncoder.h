@@ -1,8 +1,8 @@
 //===- SpmEncoder.h - sentencepiece's BPE model -----------------*- C++ -*-===//
 //
-// Text is split into characters. Of all pairs of neighbours whose concatenation
-// is a piece, the pair whose piece has the highest score is merged first, and
-// of several such pairs the leftmost
+// Text is split into characters. Neighbours that together are a piece are
+// merged, the pair whose piece has the highest score first. Pairs with equal
+// scores are merged from left to right
 // (https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc). A
 // character that is not a piece is encoded as the tokens of its bytes, and a
 // byte without a token as the unknown token. The vocabulary spells a space as

@@ -14,8 +14,8 @@ uint64_t mix(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-/// kOdd1 is 2^64 divided by the golden ratio. kOdd2 is about 2^64 divided by
-/// the positive root of x^4 = x + 1. Both are odd.
+/// Odd numbers without a pattern in their bits: about 2^64 divided by the
+/// golden ratio, and by the positive root of x^4 = x + 1.
 constexpr uint64_t kOdd1 = 0x9e3779b97f4a7c15;
 constexpr uint64_t kOdd2 = 0xd1b54a32d192ed03;
 

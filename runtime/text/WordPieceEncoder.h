@@ -1,7 +1,7 @@
 //===- WordPieceEncoder.h - the tokenizer of BERT ---------------*- C++ -*-===//
 //
 // Text is cleaned (control characters are removed), decomposed, stripped of
-// accents and put into lower case, as far as the vocabulary says so. It is
+// accents and put into lower case, where the vocabulary requires it. It is
 // split at white space, and around each punctuation character and CJK
 // ideograph. A word is encoded as its longest prefix that is a piece, then the
 // longest prefix of the rest, and so on. A word that cannot be encoded like

@@ -33,13 +33,13 @@ constexpr int kOldestVersion = 12000;
 /// From this version on, graphs have edges for programmatic dependent launch.
 constexpr int kDependentGraphVersion = 12030;
 constexpr uint32_t kDependentCapability = 90;
-/// The most bytes that the parameters of a kernel have, and therefore the most
-/// parameters (CUDA C++ Programming Guide, "Function Parameters").
+/// A kernel has at most this number of bytes of parameters, so at most this
+/// number of parameters (CUDA C++ Programming Guide, "Function Parameters").
 constexpr size_t kMaxParameterBytes = 32764;
 
-/// Whether a context is useless after this error, which is an uncorrectable
-/// memory error, a lost link, a fault of a kernel, of the hardware or of
-/// another process, or an unknown error.
+/// Whether this error makes a context useless. Such errors are uncorrectable
+/// memory errors, lost links, faults of kernels, hardware or other processes,
+/// and unknown errors.
 bool endsContext(int code) {
   constexpr std::array kEnding = {214, 220, 226, 700, 702, 709, 710, 714, 715,
                                   716, 717, 718, 719, 721, 810, 911, 999};
@@ -83,8 +83,8 @@ bool isCompleteElf(std::span<const uint8_t> file) {
     return false;
   }
   std::memcpy(&header, file.data(), sizeof header);
-  // If the number of sections is 0, or that of segments PN_XNUM, then the first
-  // section states the number. No GPU's code needs so many.
+  // In an ELF file with very many sections or segments, e_shnum is 0 or e_phnum
+  // is PN_XNUM. Code for GPUs never has so many, so such a file is refused.
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
       header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shnum == 0 ||
@@ -172,8 +172,7 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
   std::unique_ptr<CudaDriver> driver(new CudaDriver());
   driver->cuda = std::make_unique<CudaFunctions>(std::move(library));
   const CudaFunctions &f = *driver->cuda;
-  // A driver that is too old also lacks functions, so its version is checked
-  // first.
+  // The version is checked before the functions, since old drivers lack some.
   const bool hasVersion = f.driverGetVersion.pointer != nullptr &&
                           f.driverGetVersion.pointer(&driver->version) == 0;
   if (hasVersion && driver->version < kOldestVersion) {
@@ -275,8 +274,8 @@ CudaDriver::~CudaDriver() {
   if (!context) {
     return;
   }
-  // Errors have been reported before. If the GPU has failed, only the context
-  // can be released, and all that is in it is freed with it.
+  // A destructor cannot return errors. If the GPU has failed, only the last
+  // call succeeds: it releases the context and all that is in it.
   (void)activate();
   (void)unloadModules();
   if (work) {

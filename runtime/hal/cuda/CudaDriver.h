@@ -1,8 +1,8 @@
 //===- CudaDriver.h - one GPU, opened through libcuda.so.1 ------*- C++ -*-===//
 //
-// A CudaDriver has the primary context of one GPU and one stream of it. It does
-// what CudaDevice and air-gpu-bench have in common: it finds a GPU, reports the
-// driver's errors, loads kernels, and makes graphs of launches.
+// A CudaDriver has the primary context of one GPU and one stream of it. It is
+// shared by CudaDevice and air-gpu-bench: it finds a GPU, reports the driver's
+// errors, loads kernels, and makes graphs of launches.
 //
 // Ownership: modules live as long as the CudaDriver. The caller frees memory,
 // events and graphs, before the CudaDriver is destroyed. Thread-safety: one
@@ -106,7 +106,7 @@ public:
 
   /// Enqueues a launch. Errors of the kernel itself are reported by finish().
   Status launch(const CudaLaunch &launch);
-  /// Makes an executable graph in which the launches follow each other.
+  /// Makes an executable graph that runs the launches one after the other.
   Result<void *> makeGraph(std::span<const CudaLaunch> launches);
   /// Waits until all work of the stream is complete.
   Status finish();

@@ -36,7 +36,7 @@ struct CudaLaunchConfig {
 
 class CudaFunctions;
 
-/// A function of the driver and its name. It is null if the library lacks it.
+/// A function of the driver. `pointer` is null if the library lacks it.
 template <typename... Parameters> struct CudaFunction {
   CudaFunction(CudaFunctions &owner, const char *symbol);
 
@@ -49,7 +49,7 @@ class CudaFunctions {
 public:
   explicit CudaFunctions(DynamicLibrary opened);
 
-  /// The name of a function that the library lacks, or null if it has all.
+  /// The name of a function that the library lacks; null if it lacks none.
   const char *missing() const { return lacking; }
 
 private:

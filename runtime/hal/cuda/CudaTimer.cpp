@@ -19,7 +19,7 @@ Result<std::unique_ptr<CudaTimer>> CudaTimer::create(CudaDriver &driver) {
 
 CudaTimer::~CudaTimer() {
   const CudaFunctions &f = driver.functions();
-  // Errors have been reported before.
+  // A destructor cannot return errors, so they are ignored.
   if (pinned) {
     (void)driver.call(f.hostFree, pinned);
   }

@@ -24,15 +24,15 @@ public:
   CudaTimer(const CudaTimer &) = delete;
   CudaTimer &operator=(const CudaTimer &) = delete;
 
-  /// Starts the clock when all earlier work of the stream is complete.
+  /// The clock will start when all earlier work is complete. Does not wait.
   Status start();
   /// Waits until all work of the stream is complete. Returns the milliseconds
   /// that it took since start().
   Result<double> stop();
 
-  /// Copies `bytes` bytes within the device `copies` times in a row, first once
-  /// as a warm-up and then `samples` times. Returns the milliseconds per copy
-  /// in the fastest sample after the warm-up.
+  /// Takes `samples` samples, after one as a warm-up. A sample copies `bytes`
+  /// bytes within the device `copies` times in a row. Returns the milliseconds
+  /// per copy in the fastest sample after the warm-up.
   Result<double> copyMilliseconds(uint64_t to, uint64_t from, uint64_t bytes,
                                   uint32_t copies, uint32_t samples);
   /// Copies `bytes` bytes from pinned host memory to the device, in pieces of

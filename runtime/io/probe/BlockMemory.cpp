@@ -69,8 +69,8 @@ Result<BlockMemory> BlockMemory::create(uint64_t bytes, bool hugePages) {
   }
   // On an idle machine, pages that are touched one after the other often lie
   // side by side in the RAM. The pages of a program that has run for a long
-  // time do not, so the pages are touched in a scattered order here. A step
-  // without a common divisor with `pages` reaches each page once.
+  // time do not, so the pages are touched in a scattered order here. Each
+  // page is reached once, because `step` and `pages` have no common factor.
   const uint64_t pages = bytes / kPageBytes;
   uint64_t step = pages * 5 / 8;
   while (std::gcd(step, pages) != 1) {

@@ -40,10 +40,10 @@ constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// take some 2 seconds on a drive that reads 2 GB/s.
 constexpr double kSampleSeconds = 0.02;
 constexpr double kPromising = 0.8;
-/// The usual size comes first. The others show whether the size matters.
+/// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-constexpr double kRingShare = 0.2; ///< share of the time that rings get
+constexpr double kRingShare = 0.2; ///< share of the time for kRings
 
 double medianOf(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
@@ -125,7 +125,7 @@ private:
   Status prepare(int descriptor, const std::string &path);
   Status sample(Way &way);
   Status submit(Way &way, uint64_t slot);
-  /// The ways that get another sample.
+  /// The ways of reading that are fast enough to get another sample.
   std::vector<Way *> promising();
   /// Measures rings of all sizes with the way of reading that chooseDiskRate()
   /// chooses from `curve`, until isOver() is true.

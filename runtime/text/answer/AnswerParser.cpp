@@ -113,8 +113,7 @@ void AnswerParser::resolve(bool isEnd) {
       held.erase(0, 1);
       onText(c);
     } else {
-      // The mark, and each byte after it, may change which marks are
-      // recognised.
+      // `marks` may change after this mark and after each byte that follows.
       const ActiveMark mark = *longest;
       std::string rest = held.substr(mark.text.size());
       held.clear();
@@ -178,7 +177,7 @@ void AnswerParser::findMarks() {
     if (mayReason || each.isAnywhere) {
       add(each.begin, Mark::ReasoningBegin, &each);
     }
-    // The prompt may have opened a span that openReasoning() does not find.
+    // The answer may end a span of the prompt that openReasoning() missed.
     if (mayReason) {
       add(each.end, Mark::ReasoningEnd, &each);
     }
@@ -314,7 +313,7 @@ std::unique_ptr<CallReader> AnswerParser::readerFor(char first) const {
     return makeJsonReader(family.style == CallStyle::KeyedJson,
                           isBare ? &schemas : nullptr);
   case CallStyle::Header:
-    // Older models of Mistral have a list of JSON objects instead.
+    // Older models of Mistral write a list of JSON objects without a header.
     return isJson ? makeJsonReader(false, nullptr)
                   : makeHeaderReader(family.readHeader);
   case CallStyle::Tagged:

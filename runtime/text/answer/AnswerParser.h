@@ -114,14 +114,14 @@ private:
   std::vector<ActiveMark> marks;        ///< recognised in this state
   std::string held;                     ///< text that may begin a mark
   std::string spaces;       ///< white space, kept only if text follows
-  bool dropsSpaces = false; ///< white space counts only after other text
+  bool dropsSpaces = false; ///< white space is dropped until text follows
   /// True if no answer text came yet, or none since the last reasoning.
   bool isAtStart = true;
   bool hasReasoned = false;
-  bool wrote[2] = {};      ///< [0]: reasoning, [1]: answer text
+  bool wrote[2] = {};      ///< whether [0] reasoning, [1] answer text came
   bool marksAreOld = true; ///< findMarks() must be called
 
-  std::string raw; ///< the call so far, for use as text if it is none
+  std::string raw; ///< the call so far; becomes text if it proves to be none
   std::string header;
   std::unique_ptr<CallReader> reader;
   bool isBare = false;     ///< no mark began the call

@@ -76,9 +76,9 @@ struct AnswerFamily {
   /// Whether a call that begins within reasoning ends it. Otherwise it is a
   /// part of the reasoning.
   bool callsEndReasoning = false;
-  ArgumentTags tags = {};          ///< of CallStyle::Tagged
-  ReadHeader readHeader = nullptr; ///< of CallStyle::Header
-  std::string_view quote = {};     ///< of CallStyle::Braces
+  ArgumentTags tags = {};          ///< for CallStyle::Tagged
+  ReadHeader readHeader = nullptr; ///< for CallStyle::Header
+  std::string_view quote = {};     ///< for CallStyle::Braces
   /// Marks and other control tokens of the notation that are not a part of the
   /// answer's text.
   std::span<const std::string_view> dropped = {};
@@ -110,9 +110,8 @@ const ReasoningMarks *
 openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
               std::span<const jinja::TaintedSpan> tainted);
 
-/// The control tokens whose text must be a part of the answer that is parsed,
-/// in ascending order: those that occur in a mark. Without tools, the marks of
-/// calls do not count.
+/// The control tokens that occur in a mark, in ascending order. The parser must
+/// see their text. Without tools, the marks of calls do not count.
 std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
                                 const Tokenizer &tokenizer);
 

@@ -70,7 +70,7 @@ uint8_t typesOf(const Json &schema, int levels) {
   return kAny;
 }
 
-/// The type of a JSON text by its first character.
+/// The type of a JSON text, which its first character shows.
 uint8_t typeOfText(std::string_view json) {
   switch (json.front()) {
   case '"':

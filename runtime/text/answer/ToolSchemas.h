@@ -32,9 +32,9 @@ public:
   bool has(std::string_view tool) const { return tools.contains(tool); }
 
   /// Returns the argument as JSON. If the tool allows a string here, `text`
-  /// becomes a string, unless it is JSON of another allowed type. If not, JSON
-  /// stays as it is, Python's True, False and None become true, false and null,
-  /// and other text becomes a string. If the type is not known, any is allowed.
+  /// becomes a string, unless it is JSON of another allowed type. Otherwise,
+  /// JSON stays as it is, Python's True, False and None become true, false and
+  /// null, and other text becomes a string. Unknown arguments allow any type.
   std::string toJson(std::string_view tool, std::string_view argument,
                      std::string_view text) const;
 

@@ -17,8 +17,8 @@ constexpr std::string_view kAnswer = "the answer is 8191";
 constexpr std::string_view kReasoning = "the reason is 131071";
 constexpr std::string_view kTool = "tool_524287";
 
-/// Renders a user's message and an answer, and then `rest`, which is JSON.
-/// Returns "" if the template refuses them.
+/// Renders a user's message, an answer with the further keys `more`, and the
+/// further messages `rest`. Returns "" if the template refuses them.
 std::string renderedTurn(const jinja::Template &chatTemplate,
                          const TokenizerData &vocabulary,
                          const jinja::Date &date, const std::string &more,

@@ -13,11 +13,11 @@ namespace air::rt {
 /// The control token that the template writes after an answer, found by
 /// rendering an answer that another message follows. A model that was trained
 /// with the template ends its answers with this token, even if the model's file
-/// does not list it among the tokens that end generation. Returns nothing if no
-/// control token follows, if it is a mark of the syntax or in
-/// formats/model/KnownPieces.h, or if the template refuses the conversation or
-/// writes the token also after reasoning or before the tool calls of the same
-/// answer.
+/// does not list it among the tokens that end generation. Returns nothing if
+/// the template refuses the conversation, or writes no control token after the
+/// answer. Also returns nothing if the token is a mark of the syntax or in
+/// formats/model/KnownPieces.h, or if the template also writes it within an
+/// answer, after the reasoning or before the tool calls.
 std::optional<int32_t> turnEnd(const jinja::Template &chatTemplate,
                                const TokenizerData &vocabulary,
                                const Tokenizer &tokenizer,

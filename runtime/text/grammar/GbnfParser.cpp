@@ -40,10 +40,10 @@ private:
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    /// The part after `now`, which joins `now` once its repetitions are known.
+    /// The item after `now`. A repetition such as * may still follow it.
     GrammarSequence item;
     bool hasItem = false;
-    uint64_t counts = 1;     ///< the product of the nested counts in `item`
+    uint64_t counts = 1;     ///< product of nested repeat counts in `item`
     uint64_t mostCounts = 1; ///< the largest `counts` of all items so far
   };
   struct Name {

@@ -65,8 +65,8 @@ public:
 private:
   uint32_t search(uint32_t codePoint) const;
 
-  std::vector<uint32_t> firsts;  ///< where each interval of one class begins
-  std::vector<uint32_t> classes; ///< the class of each interval
+  std::vector<uint32_t> firsts;  ///< the first character of each interval
+  std::vector<uint32_t> classes; ///< the class of each interval's characters
   std::vector<uint32_t> members; ///< one code point of each class
   std::array<uint32_t, 128> ascii{};
 };

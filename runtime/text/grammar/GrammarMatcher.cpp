@@ -88,7 +88,7 @@ void GrammarMatcher::prepareTrie() {
 }
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
-  // Follows the most common class through states whose absorption is not known.
+  // Follows the most common class up to a state whose absorption is known.
   // Longer chains are not needed, because few subtrees have that many levels.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;

@@ -190,8 +190,8 @@ GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
   bool closed = std::ranges::any_of(others, [](const SchemaJson *schema) {
     return schema->is_boolean() && !schema->get<bool>();
   });
-  // What may follow after the opening brace, and after another property. The
-  // loop below adds the named properties to both.
+  // `first` is what may follow the opening brace, and `afterOther` what may
+  // follow a property. The loop below adds the named properties to both.
   GrammarSequence afterOther;
   GrammarSequence first = {builder.choice({})};
   if (!closed) {
@@ -221,7 +221,7 @@ GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
       later = builder.repeat(std::move(later), 0, 1);
     }
     append(later, afterOther);
-    // A single symbol keeps `afterOther` short.
+    // Makes a rule of `later`, so that `afterOther` stays a single symbol.
     afterOther = {builder.choice({std::move(later)})};
   }
   return inBrackets("{", std::move(first), shape.required.empty(), "}");

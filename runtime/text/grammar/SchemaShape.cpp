@@ -326,7 +326,7 @@ Status Reader::readSchema(const SchemaJson &schema, Part &part,
     } else if (key == "additionalProperties") {
       properties.others = &value;
     } else if (key == "$id" && &schema == &document.root()) {
-      // "$id" names the document, which has no effect on local references.
+      // "$id" only names the document; local references do not depend on it.
     } else {
       bool isKnown = false;
       AIR_RETURN_IF_ERROR(readKeyword(key, value, part, isKnown));
@@ -583,7 +583,7 @@ Result<bool> Reader::exclude(const SchemaList &a, const SchemaList &b) {
 Result<bool> Reader::exclude(const SchemaShape &a, const SchemaShape &b) {
   uint8_t common = a.types & b.types;
   if (a.values || b.values) {
-    // `other` must allow none of the listed values.
+    // The shapes exclude each other if `other` allows no value of `listed`.
     const SchemaShape &listed = a.values ? a : b;
     const SchemaShape &other = a.values ? b : a;
     for (const SchemaJson *value : *listed.values) {

@@ -18,7 +18,7 @@ struct ShortEscape {
   uint32_t character;
   char letter;
 };
-/// The characters that compact JSON writes with a backslash and a letter.
+/// The characters that compact JSON writes as a backslash and one character.
 constexpr std::array<ShortEscape, 7> kShortEscapes = {{{'"', '"'},
                                                        {'\\', '\\'},
                                                        {'\b', 'b'},

@@ -1,8 +1,8 @@
 //===- SchemaStrings.h - texts of JSON strings ------------------*- C++ -*-===//
 //
-// JSON can spell a character in several ways. A string allows all of them, or
-// only the way of compact JSON. If some texts must be left out, it allows only
-// compact JSON, so that no other escapes can spell these texts.
+// JSON can spell a character in several ways. The rule for a string allows all
+// of them, or only the one that compact JSON uses. If some texts must be left
+// out, it allows only compact JSON, so that no other escapes can spell them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASTRINGS_H

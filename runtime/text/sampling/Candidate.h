@@ -11,8 +11,8 @@ struct Candidate {
   int32_t id;
 };
 
-/// Orders candidates from the best to the worst. Of equal logits, the one with
-/// the lowest id comes first, so the order is total.
+/// Orders candidates from the best to the worst. If logits are equal, the
+/// lower id comes first, so the order is total.
 inline constexpr auto kBetter = [](const Candidate &a, const Candidate &b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 };

@@ -74,7 +74,7 @@ public:
   void sortBest(size_t first);
 
   /// Keeps only the `most` candidates with the largest logits, in their present
-  /// order. Of equal logits, the earlier ones are kept.
+  /// order. If logits are equal, the earlier candidates are kept.
   void keepBest(size_t most);
 
   /// Drops all candidates from index `most` on.

@@ -21,7 +21,7 @@ loop(std::span<const Candidate> candidates, double largest, double scale,
   // The upper part of ln 2 has so few bits that its product with k is exact.
   constexpr double kLn2High = 0x1.62e42fee00000p-1;
   constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
-  // Adding this to a number rounds it to an integer, in the sum's low bits.
+  // Adding this to a number and subtracting it rounds the number to an integer.
   constexpr double kRounder = 0x1.8p52;
   constexpr double kLeast = -700;
   const Candidate *__restrict items = candidates.data();

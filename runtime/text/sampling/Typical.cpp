@@ -21,8 +21,8 @@ public:
       return Status::ok();
     }
     // A token's surprise is log(total) - x, where x is the scaled distance of
-    // its logit from the largest. The entropy is the mean surprise, so the
-    // two differ as much as x and its mean.
+    // its logit from the largest. The entropy is the mean surprise, so a
+    // surprise differs from it by as much as x differs from the mean of x.
     const double mean = set.meanDistance(total);
     auto deviation = [&](const Candidate &candidate) {
       return std::abs((candidate.logit - best) * set.scale() - mean);

@@ -156,8 +156,7 @@ class Chain:
         h = entropy(prob)
         with np.errstate(divide="ignore"):
             deviation = np.abs(-np.log(prob) - h)
-        # Deviations of equal logits are equal, but may be rounded differently
-        # from case to case.
+        # NumPy may round the deviations of equal logits differently.
         order = sorted(range(len(cs)),
                        key=lambda n: (deviation[n], -cs[n][0], cs[n][1]))
         total, out = 0.0, []

@@ -47,7 +47,7 @@ BICAMERAL = (  # the letters of alphabets with upper and lower case, as DeepSeek
     "\U00010400-\U0001044f\U000104b0-\U000104d3\U000104d8-\U000104fb\U00010c80-\U00010cb2"
     "\U00010cc0-\U00010cf2\U000118a0-\U000118df\U0001e900-\U0001e943")
 BLOOM = r" ?[^(\s|.,!?" + "\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"
-# EDGE matches like \b of the tokenizers library, whose word characters differ from regex's.
+# EDGE is the tokenizers library's \b, whose word characters differ from regex's.
 WORDS = "[\\w\u00b2\u00b3\u00b9\u00bc-\u00be]"
 IS_WORD, WAS_WORD = f"(?![\u200c\u200d]){WORDS}", f"(?<={WORDS})(?<![\u200c\u200d])"
 NO_WORD, WAS_NO_WORD = f"(?:[\u200c\u200d]|(?!{WORDS}))", f"(?:(?<=[\u200c\u200d])|(?<!{WORDS}))"

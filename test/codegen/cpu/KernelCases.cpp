@@ -337,9 +337,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
       // The other values of the block depend on `mark`. If it is infinite or
-      // NaN, or if |mark| <= 1, they are mark / 4. With a mark of 127 or
-      // 127 * 128, the scale is 1 in some format, and they are multiples of
-      // 0.5, so many are ties. For other marks they keep their random values.
+      // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
+      // the scale is 1 in some format, and they are multiples of 0.5, so that
+      // many lie halfway between integers. For other marks they stay random.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -349,8 +349,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Makes all values tiny in every second row without a marked value, except
-  // that some of these rows get one value that is larger.
+  // Makes all values tiny in every second row after the marked ones. Some of
+  // these rows then get one value that is larger.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -497,9 +497,9 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
 }
 
 /// A bound on the error of a matmul. With bfloat16 activations, products are
-/// exact, and every addition rounds. A chain has at most one addition per
-/// column of a panel, and one per panel. `flushed` bounds the error of flushing
-/// a subnormal term to zero.
+/// exact, and every addition rounds. A result is rounded at most once for each
+/// column of a panel and once for each panel. `flushed` bounds the error of
+/// flushing a subnormal term to zero.
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
@@ -662,7 +662,7 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                   tokens, random);
       }
       // A large-M kernel has GEMV code for at most kGemvRows output rows. About
-      // half of these tokens are outputs, which is more.
+      // half of 5 * kGemvRows tokens are outputs, so this case has more rows.
       if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],

@@ -7,16 +7,16 @@ namespace {
 constexpr uint64_t kLineBytes = 64;
 constexpr uint64_t kPageLines = kStreamPageBytes / kLineBytes;
 constexpr uint64_t kBurstLines = 8;
-/// The number of independent chains in which the XOR of the lines is computed,
-/// so that the loads are the limit, and not the latency of XOR.
+/// The number of independent running XORs of the cache lines. There are several
+/// so that the latency of XOR does not limit the rate of the loads.
 constexpr uint64_t kChains = 4;
 
 using Vector16 = uint64_t __attribute__((vector_size(16)));
 using Vector32 = uint64_t __attribute__((vector_size(32)));
 using Vector64 = uint64_t __attribute__((vector_size(64)));
 
-// The functions below are always inlined, because each of their callers is
-// compiled for a different vector width.
+// The functions below are always inlined, so that each of them is compiled for
+// the vector width of its caller.
 
 template <StreamHint H>
 [[gnu::always_inline]] inline void prefetch(const uint8_t *address) {
@@ -44,8 +44,8 @@ template <typename V>
 
 /// Imitates the work of a kernel on a burst of eight lines, with about as many
 /// instructions as a kernel needs to decode and multiply 512 bytes of weights.
-/// Each of the four steps is a one-to-one function of `sums`, so that no bit
-/// that was read is lost. Also prefetches the eight lines from `ahead` on.
+/// Each of the four steps can be undone, so `sums` still depends on every bit
+/// that was read. Also prefetches the eight lines from `ahead` on.
 template <StreamHint H, typename V>
 [[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
                                           const uint8_t *ahead) {

@@ -18,9 +18,8 @@ inline constexpr uint64_t kStreamPageBytes = 4096;
 
 /// Reads `pages` pages of 4 KiB, beginning at `data`, a multiple of 64.
 /// Prefetches `distance` bytes ahead of the loads, even beyond the last page.
-/// Returns a value that depends on every bit that was read: the XOR of all
-/// 64-bit words for Single and TwoStreams, and another linear function of them
-/// for Burst.
+/// Returns a value that depends on every bit that was read: for Single and
+/// TwoStreams the XOR of all 64-bit words, for Burst another function of them.
 using StreamReader = uint64_t (*)(const uint8_t *data, uint64_t pages,
                                   uint32_t distance);
 
