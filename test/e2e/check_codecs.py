@@ -65,7 +65,7 @@ t.expect(read["none"] > 0, "the plan was to read weights in every pass")
 for codec in ("planes", "zstd"):
     t.expect(read[codec] < 0.85 * read["none"], f"{codec}: reads {read[codec]} bytes per pass, not fewer than {read['none']}")
 
-# --io-limit must not change the logits, and 0 is no valid limit.
+# --io-limit must not change the logits, and a limit of 0 must be refused.
 plan = work / "planes.air"
 t.expect(logits(plan, 20, "--io-limit", "200MiB") == expected[20], "other logits with --io-limit")
 done = subprocess.run([t.AIRRUN, "logits", str(plan), "--tokens", "1", "-o", str(work / "out.f32"), "--io-limit", "0"],

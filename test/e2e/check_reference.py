@@ -112,8 +112,8 @@ moved.rename(work / "elsewhere" / model.name)
 t.expect(logits(plan, 5, "--source", work / "elsewhere") == expected, "--source FOLDER gives other logits")
 (work / "elsewhere" / model.name).rename(model)
 
-# Another file is refused when the plan is opened, and a changed row when it is
-# read.
+# A different file is refused when the plan is opened. A changed row is found
+# when it is read.
 data = bytearray(model.read_bytes())
 model.write_bytes(data + b"0")
 refused(6, f"has {len(data) + 1} bytes, but the model from which the plan was made has {len(data)}", plan)

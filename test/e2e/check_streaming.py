@@ -109,7 +109,7 @@ message = refusal(t.AIRRUN, "logits", plan, "--tokens", "1", "-o", work / "out.f
 t.expect("--ram" in message, message)
 
 # Runs airrun with one CPU, and with a low limit on locked memory, from which
-# root is exempt. If airrun then reads with another method, a note must say so.
+# root is exempt. If airrun does not use the method of --io, a note must say so.
 USER = 61234 if os.geteuid() == 0 else os.geteuid()
 
 

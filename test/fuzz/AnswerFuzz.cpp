@@ -1,8 +1,9 @@
 //===- AnswerFuzz.cpp - any answer in any notation --------------*- C++ -*-===//
 //
-// The first byte chooses a family of answers, and the second the size of parts.
-// The rest is an answer. Parsed in parts, it must give the same events as at
-// once. Calls must begin before they end, and arguments must be JSON objects.
+// The first byte chooses a family of answers, and the second byte the size of
+// the parts. The rest is an answer. It must give the same events whether it is
+// parsed in parts or as a whole. Calls must begin before they end, and
+// arguments must be JSON objects.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/answer/AnswerParser.h"

@@ -34,7 +34,8 @@ TEST(BeginStep, DequantisesRowsOfEveryDType) {
   for (size_t i = 0; i < kernels.size(); ++i) {
     const DTypeInfo &type = info(beginStepDTypes()[i]);
     SCOPED_TRACE(type.name);
-    // Blocks consist of random bits, with float16 exponents of moderate size.
+    // The table is random. The highest exponent bit of every float16 is
+    // cleared, so that these numbers are finite.
     const uint64_t rowBytes = 512 / type.blockElements * type.blockBytes;
     std::vector<uint8_t> table(7 * rowBytes);
     for (uint8_t &byte : table) {

@@ -150,8 +150,8 @@ TEST(ChooseToken, RandomDrawsFromTheTokensThatAreKept) {
   uint32_t compared = 0;
   for (uint32_t round = 0; round < 6; ++round) {
     std::vector<float> logits = randomLogits(20 + round, 8 * 301);
-    // Many logits are equal, so that the limits of top-k and top-p fall among
-    // them.
+    // Rounding makes many logits equal, so that the cut-offs of top-k and top-p
+    // fall between equal logits.
     for (uint32_t i = 0; i < 4 * 301; ++i) {
       logits[i] = std::round(logits[i]);
     }

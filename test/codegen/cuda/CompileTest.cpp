@@ -83,7 +83,8 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
   uint64_t counts[2] = {};
   for (const uint32_t group : {2U, 4U}) {
     DecodeMatMul spec = matmulOf(dtype, tokens, target);
-    // A row of this size has at least 8 T16 units, so the loop is not unrolled.
+    // A row of this size has at least 8 T16 units, so the loop runs at least
+    // twice and remains a loop.
     spec.columns = 2048;
     spec.tiling = {.fetch = target.hasBulkCopy ? WeightFetch::BulkCopy
                                                : WeightFetch::AsyncCopy,

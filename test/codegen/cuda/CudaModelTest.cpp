@@ -66,8 +66,8 @@ double difference(const Left *left, const Right *right, size_t count) {
   return worst / std::sqrt(variance);
 }
 
-/// Returns a function that reads a key or value of the position from the
-/// emulated cache and compares it with the exact number.
+/// Returns a function that reads a number of the key or value at `position`
+/// from the emulated cache and checks it against the exact number.
 KvRounding cacheOf(const EmulatedModel &device, uint32_t sequence,
                    uint32_t position) {
   return [&device, sequence, position](uint32_t layer, bool isValue,
@@ -136,8 +136,8 @@ INSTANTIATE_TEST_SUITE_P(Inputs, TinyModel,
 
 class TinyPrompt : public ::testing::TestWithParam<const char *> {};
 
-// The prompts of two sequences are prefilled together, twice, so the second
-// prefill has positions before it. Decode steps on the same cache follow.
+// The beginnings of two sequences are prefilled together. A second prefill
+// continues both, and decode steps on the same cache follow.
 TEST_P(TinyPrompt, PrefillsAndThenDecodes) {
   const Result<DenseModel> model =
       readDenseModel(pathOf(GetParam(), ".gguf"), true);

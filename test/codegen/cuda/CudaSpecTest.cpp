@@ -73,8 +73,8 @@ TEST(CudaSpec, BindingsOfAMatMulOfHeads) {
                 .ropeDim = 64,
                 .pages = kPages};
   spec.tiling = defaultDecodeTiling(spec, *cudaTarget("sm_86"));
-  // 24 tiles of 16 rows have 2 units of 128 columns and 2176 bytes each. There
-  // is a counter of 4 bytes for each of the 6 heads.
+  // The weights have 24 tiles of 16 rows. Each tile has 2 units of 128
+  // columns, which take 2176 bytes each. Each of the 6 heads has a counter.
   EXPECT_THAT(bindingsOf(spec),
               testing::ElementsAre(
                   "weights Q8_0 r 104448", "x buffer r 8192",
@@ -95,7 +95,7 @@ TEST(CudaSpec, BindingsThatDependOnTheOutput) {
   spec.input = MatMulInput::Float;
   spec.output = MatMulOutput::Add;
   EXPECT_THAT(bindingsOf(spec), testing::Contains("y buffer rw 1024"));
-  // The matrix has as many rows of `up` as of the gate.
+  // The matrix has 256 rows of the gate and 256 rows of `up`.
   spec.output = MatMulOutput::SiluGlu;
   spec.hasBias = true;
   EXPECT_THAT(bindingsOf(spec),
@@ -111,7 +111,8 @@ TEST(CudaSpec, BindingsOfAttention) {
   spec.tokens = 8;
   spec.queryStride = 512;
   spec.splits = 2;
-  // Each of the 16 x 2 blocks writes 16 + 8 * 64 floats to `partials`.
+  // Each of the 16 x 2 blocks writes a state of 16 + 8 * 64 floats to
+  // `partials`.
   EXPECT_THAT(bindingsOf(spec),
               testing::ElementsAre("q buffer r 16384", "positions batch r 0",
                                    "block_tables batch r 0", "kv_cache kv r 0",
@@ -182,7 +183,7 @@ TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {
     return;
   }
   EXPECT_EQ(compiler.status().code(), ErrorCode::Unsupported);
-  // It says so once.
+  // The message must say how to get NVRTC, and only once.
   EXPECT_THAT(compiler.status().message(),
               AllOf(HasSubstr("which this machine lacks: no NVRTC library"),
                     EndsWith("or run `bash tools/install-deps.sh --cuda`, "

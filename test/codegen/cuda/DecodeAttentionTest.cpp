@@ -110,8 +110,8 @@ TEST(DecodeAttention, EqualsTheFormulaInDoublePrecision) {
         worst = std::max(worst, std::isnan(error) ? 1e9 : error);
       }
     }
-    // Scores reach magnitudes of about 30, and the terms of the weighted sums
-    // about 3.
+    // This bound is for scores with magnitudes of up to about 30, and weighted
+    // sums whose terms reach about 3.
     EXPECT_LT(worst, 2e-5);
   }
 }

@@ -30,9 +30,9 @@ public:
   static Result<EmulatedModel> create(const DenseModel &model,
                                       const BatchShape &shape);
 
-  /// Runs one step: begin, the layers, the head and the greedy choice. The new
-  /// token ids and positions are those that the previous step, or set(), wrote
-  /// to the memory of the emulated device.
+  /// Runs one step: begin, the layers, the head and the greedy choice. It reads
+  /// the token ids and positions that the previous step, or set(), wrote to the
+  /// memory of the emulated device.
   Status step();
 
   /// Computes the logits of tokens and appends their keys and values to the

@@ -94,7 +94,7 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
     const gpubench::Operands matrix =
         gpubench::makeOperands(spec.dtype, rows, spec.columns, 1, 7 + i);
     ASSERT_EQ(matrix.packed.size(), kernels[i].weightBytes);
-    // The activations of a token are a multiple of those of the token before.
+    // The range of the activations grows by a factor of 3 per token.
     std::vector<float> x = randomFloats(random, spec.tokens * k, -1, 1);
     for (size_t at = 0; at < x.size(); ++at) {
       x[at] *= static_cast<float>(operation.size *
@@ -191,7 +191,7 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // Another layer's part follows in the page.
+    // The page is larger than this layer's part, as if another part followed.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.rows = (one.queryHeads + one.keyHeads + one.valueHeads) * one.headDim;
     Result<CudaKernel> kernel = generateDecodeMatMul(spec, target, *intrinsics);

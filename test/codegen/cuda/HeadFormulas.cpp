@@ -33,7 +33,7 @@ double worstHeadShare(const HeadRows &heads, const HeadOperands &operands,
     for (uint32_t h = 0; h < width / d; ++h) {
       const bool query = h < heads.queryHeads;
       const bool key = !query && h < heads.queryHeads + heads.keyHeads;
-      // The reference computes each head as a row with one query head.
+      // Every head is passed to the reference as a row with one query head.
       KernelSpec row;
       row.heads = 1;
       row.headDim = d;

@@ -11,17 +11,17 @@ namespace air::codegen::cuda {
 
 /// The inputs of a kernel that normalises, rotates and stores heads.
 struct HeadOperands {
-  reference::Doubles rows; ///< [tokens][heads * headDim], the products
+  reference::Doubles rows; ///< [tokens][heads * headDim], from the matmul
   reference::Doubles angles, qNorm, kNorm;
   std::vector<uint32_t> positions;
   std::vector<uint32_t> sequences; ///< each token's sequence
   std::vector<uint32_t> tables;    ///< the block tables of all sequences
 };
 
-/// Compares the finished heads in `y` and `cache` with the formulas. Returns
-/// the largest error as a share of what is allowed. A NaN counts as 1e9, and
-/// nonzero padding of a key as infinity. Sets every byte of the cache that
-/// belongs to one of the tokens to `untouched`.
+/// Compares the finished heads in `y` and `cache` with the formulas, and then
+/// sets their bytes in `cache` to `untouched`. Returns the largest error
+/// divided by the allowed error. A NaN counts as 1e9, and nonzero padding of a
+/// key as infinity.
 double worstHeadShare(const HeadRows &heads, const HeadOperands &operands,
                       std::span<const float> y, std::vector<uint8_t> &cache,
                       uint8_t untouched);

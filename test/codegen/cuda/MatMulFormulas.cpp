@@ -68,8 +68,8 @@ Doubles normalised(const DecodeMatMul &spec, const Doubles &x,
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before) {
-  // The relative error from rounding. Activations are rounded to one float16 or
-  // to a pair of float16 or bfloat16, and products are added in float32.
+  // The relative error that rounding may cause. Activations become one float16
+  // or a pair of float16 or bfloat16, and products are added in float32.
   const double unit = spec.splitActivations       ? 0x1p-18
                       : spec.dtype == DType::BF16 ? 0x1p-15
                                                   : 0x1p-11 + 0x1p-18;

@@ -33,9 +33,9 @@ struct Expected {
   Doubles allowed;
 };
 
-/// Returns the results of a matmul with spec.output, for any number of tokens
-/// and any output but Heads. `x` holds the normalised activations, and `before`
-/// the y to which MatMulOutput::Add adds.
+/// Returns the results of a matmul for any number of tokens and any spec.output
+/// but Heads. `x` holds the normalised activations. MatMulOutput::Add adds the
+/// products to `before`.
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before);

@@ -126,8 +126,8 @@ TEST(PrefillAttention, EqualsTheFormulaInDoublePrecision) {
       }
     }
     // Scores reach magnitudes of about 30, and the terms of the weighted sums
-    // about 3. Without the remainders, a score's error is up to 2^-11 times the
-    // sum of the magnitudes of its terms.
+    // about 3. If the operands are not split, a score's error is up to 2^-11
+    // times the sum of the magnitudes of its terms.
     EXPECT_LT(worst, one.split ? 2e-5 : 2e-2);
     if (!one.split) {
       EXPECT_GT(worst, 2e-5) << "the operands are not split";

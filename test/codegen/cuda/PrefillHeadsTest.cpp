@@ -45,7 +45,7 @@ TEST(PrefillHeads, NormalisesRotatesAndAppendsTokensOfSeveralSequences) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // Another layer's part follows in the page.
+    // The page is larger than this layer's part, as if another part followed.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.maxTokens = 16;
     spec.dependentLaunch = true;

@@ -82,7 +82,7 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     const char *target;
     bool wgmma = false;
   };
-  // Row warps, row tiles, token warps, token groups, stages.
+  // A tiling lists row warps, row tiles, token warps, token groups and stages.
   const std::vector<Shape> shapes = {
       {37, block == 1 ? 328 : block * 3, 9, 40, {2, 1, 1, 2, 2}, "sm_90a"},
       {53, unit * 3, 27, 27, {2, 2, 2, 2, 3}, "sm_80"},

@@ -156,8 +156,8 @@ std::string packed(CompileOptions options, const std::string &name) {
   return fileBytes(outputPath(name));
 }
 
-// Kernels that are compiled while the weights are written give the same plan,
-// even if they turn out to be larger than what is reserved for them.
+// A plan is the same whether its kernels are compiled before or while the
+// weights are written, even if the kernels exceed the space reserved for them.
 TEST(Compiler, CompilingWhileWritingChangesNoByte) {
   for (const uint64_t kernelBytes :
        {KernelBuild::kReservedBytes, uint64_t{64}}) {

@@ -72,8 +72,8 @@ protected:
   CompileOptions options;
 };
 
-/// The rows of a plan's tensor as the model's file has them, in the plan's
-/// order.
+/// The bytes of the tensor's rows, taken from the model's file and arranged in
+/// the order of the plan.
 Bytes sourceRows(const ModelSource &source, const plan::Tensor &tensor,
                  bool isGlu) {
   std::vector<const SourceTensor *> parts;
@@ -269,8 +269,8 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   const Status status = pack("refused.air").status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(compiler->calls, 0);
-  // Each program has 10 kernels. They are not compiled yet, so they count with
-  // 64 KiB each.
+  // Each of the two programs has 10 kernels. They are not compiled yet, so each
+  // of them counts as 64 KiB.
   EXPECT_THAT(status.message(), HasSubstr("kernels 1.25 MiB)"));
   const std::string before = "choose --ctx ";
   const size_t at = status.message().find(before);

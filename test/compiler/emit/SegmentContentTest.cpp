@@ -16,8 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Tensors of random bytes, without a file. Bit 6 of every byte is 0, so no
-/// float16 or float32 has an exponent of all ones, and every number is finite.
+/// Tensors of random bytes in memory. Bit 6 of every byte is 0, so no float16
+/// or float32 has an exponent of all ones, and every number is finite.
 class Source {
 public:
   const SourceTensor *add(const std::string &name, DType dtype,

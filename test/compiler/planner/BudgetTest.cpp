@@ -221,10 +221,10 @@ TEST(Budget, APinnedShareHasOnePlacement) {
 TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   // Everything but the weights and the ring takes 77 MiB. With --pin 50, 512
   // MiB of weights stay in RAM, and each pass reads the other 512 MiB through a
-  // ring of at least 36 MiB (one step and 4 MiB more). A pass must fill the
-  // ring a whole number of times; here it fills 36.57 MiB 14 times. With --pin
-  // 47, 481.28 MiB stay in RAM, and the ring takes 542.72 / 14 = 38.77 MiB, so
-  // everything fits in 600 MiB.
+  // ring of at least 36 MiB: 32 MiB for a step and 4 MiB more. A pass must fill
+  // the ring a whole number of times, so the ring has 512 / 14 = 36.57 MiB.
+  // With --pin 47, 481.28 MiB stay in RAM, and the ring takes 542.72 / 14 =
+  // 38.77 MiB, so everything fits in 600 MiB.
   RamLimit limit{600 * kMiB, "--ram gives"};
   limit.pinned = 50;
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
@@ -308,8 +308,8 @@ TEST(VramBudget, TheDriverTakesItsShare) {
                         "MiB, activations 2.00 MiB, batch 640 B, kernels 1.00 "
                         "MiB), but target 'x' has 2.04 GiB, of which the "
                         "driver takes 1.00 GiB"));
-  // Beside the page for the padding, 31 of 32 pages fit: 15 for each of two
-  // sequences.
+  // Apart from the page for the padding, 31 of 32 pages fit, which is enough
+  // for 15 in each of two sequences.
   EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
 }
 
@@ -319,7 +319,7 @@ TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
   // table of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
-  demand.context = UINT32_MAX; // its block tables take 2 GiB
+  demand.context = UINT32_MAX; // has block tables of 2 GiB
   const uint64_t room = 1000 * (2 * kMiB + 32);
   const VramLimit limit = {kDriverBytes + 1005 * kMiB + 128 + room,
                            "target 'x' has"};

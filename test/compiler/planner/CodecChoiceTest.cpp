@@ -27,7 +27,7 @@ TEST(CodecChoice, PaysWhereTheDiskIsSlow) {
 
 TEST(CodecChoice, TheCoresMustHaveTimeToDecode) {
   CodecQuestion asked = question();
-  // One core would decode for 5.14 s. The 2 cores have 2 * 2.52 s together.
+  // Decoding takes 5.14 s on one core. The 2 cores together have only 5.04 s.
   asked.coded[0].decodeRate = 350'000'000;
   EXPECT_FALSE(codecsPay(asked));
   asked.coded[0].decodeRate = 360'000'000; // decoding takes 5 s
@@ -46,10 +46,10 @@ TEST(CodecChoice, AFastDiskLeavesNoTime) {
 
 TEST(CodecChoice, ASecondCodecHasTheTimeThatIsLeft) {
   CodecQuestion asked = question();
-  // With a second codec, which saves another 0.02 GB, the disk takes 2.88 s.
-  // Memory takes 0.4 s of it, and the first codec 0.9 s on both cores, which
-  // leaves 1.58 s. To decode 0.2 GB, 2 cores need 1.5625 s at 64 MB/s, and
-  // 1.587 s at 63 MB/s.
+  // With a second codec, which saves another 0.02 GB, the disk takes 2.88 s. In
+  // this time, reading memory takes 0.4 s, and decoding with the first codec
+  // takes 0.9 s on both cores, so 1.58 s are left. To decode 0.2 GB, 2 cores
+  // need 1.5625 s at 64 MB/s, and 1.587 s at 63 MB/s.
   asked.coded.push_back({200'000'000, 0.9, 64'000'000});
   EXPECT_TRUE(codecsPay(asked));
   asked.coded[1].decodeRate = 63'000'000;

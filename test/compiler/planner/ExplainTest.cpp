@@ -171,7 +171,7 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_GT(*half.gainOfVram, 0);
   EXPECT_EQ(*half.gainOfRam, 0);
   EXPECT_GE(*half.decodeFluid, *half.decode);
-  // If the RAM is a budget, nothing of it is kept for the system.
+  // If the RAM is a budget, none of it is reserved for the system.
   ExplainOptions budget;
   budget.isRamBudget = true;
   EXPECT_EQ(row(explained(withGpu(6 * kGiB, 32 * kGiB), budget), "system").ram,
@@ -269,9 +269,8 @@ TEST(Explain, HugeNumbersDoNotOverflow) {
   EXPECT_FALSE(unlimited->ramCapacity);
   EXPECT_FALSE(unlimited->gainOfRam);
 
-  // Activations of 2^63 bytes leave less than 2^63 bytes of RAM, and as much of
-  // VRAM, for the KV cache. A page takes 2^40 bytes, so 2^23 pages are too
-  // many.
+  // Activations of 2^63 bytes leave less than 2^63 bytes for the KV cache, in
+  // RAM as well as in VRAM. A page takes 2^40 bytes, so 2^23 pages do not fit.
   MachineProfile card = withGpu(24 * kGB, 0);
   needs = model();
   needs.ram.activations = uint64_t{1} << 63;

@@ -116,10 +116,9 @@ TEST(Placement, WhatFitsStays) {
 }
 
 // The weights exceed the room of 192 MiB by 64 MiB. The ring should hold what a
-// step needs and 16 MiB more. A ring of 64 MiB, which a pass fills twice, holds
-// the 32 MiB that a step then needs and 32 MiB more. A ring of 32 MiB, which a
-// pass fills three times, could not hold the 24 MiB that a step then needs and
-// 16 MiB more.
+// step needs and 16 MiB more. If a pass fills a ring of 64 MiB twice, a step
+// needs 32 MiB, so the ring is large enough. If a pass filled a ring of 32 MiB
+// three times, a step would need 24 MiB, which leaves only 8 MiB.
 TEST(Placement, HalfOfEachSegmentStays) {
   const WeightPlacement placement = placed(fourEqual(), 192 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 32 * kMiB));
@@ -140,10 +139,10 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
-// 16 of the 256 MiB do not fit. The ring should hold what a step needs and 16
-// MiB more. A pass that filled such a ring of 32 MiB twice would read 64 MiB
-// and leave 16 MiB of RAM idle. Instead, it fills a ring of 16 MiB twice, which
-// holds the 8 MiB of a step and 8 MiB more.
+// 16 of the 256 MiB do not fit. A ring of 32 MiB, which a pass fills twice,
+// would hold the 16 MiB of a step and 16 MiB more, but leave 16 MiB of RAM
+// idle. Instead, a pass fills a ring of 16 MiB twice, which holds the 8 MiB of
+// a step and 8 MiB more.
 TEST(Placement, AlmostEverythingStays) {
   const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
@@ -358,10 +357,10 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("must end at the end of a unit"));
 }
 
-/// The most pages that can stay in RAM, found by trying many shares and all
-/// numbers of times that a pass may fill the ring. The ring must hold what a
-/// step needs, and half of that or 16 MiB more, whichever is larger. If a pass
-/// fills the ring twice, 4 MiB more are enough.
+/// The most pages that can stay in RAM. The function tries many shares and, for
+/// each, every number of times that a pass may fill the ring. The ring must
+/// hold what a step needs, and half of that or 16 MiB more, whichever is
+/// larger. If a pass fills the ring twice, 4 MiB more are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {

@@ -131,8 +131,7 @@ TEST(ResidencySolver, SplitsWhatASlowCpuCannotDrain) {
   EXPECT_NEAR(best.seconds, 20.0 / 50, 0.0001);
   EXPECT_NEAR(best.classes[0].ramOnGpu[0], 0.4, 0.001);
   EXPECT_EQ(best.devices, Devices::Both);
-  // With handovers that take longer than what the split saves, one device does
-  // everything.
+  // If handovers take longer than the split saves, one device does everything.
   problem.handoverSeconds = 0.5;
   const Residency alone = *solveResidency(problem, Schedule::Fluid);
   EXPECT_NEAR(alone.seconds, 20.0 / 30, 0.0001);
@@ -262,7 +261,7 @@ TEST(ResidencySolver, TheRingHoldsAStepAndReadsAhead) {
       static_cast<double>(best.classes[0].disk) / static_cast<double>(8 * kGB);
   EXPECT_NEAR(static_cast<double>(best.ringBytes),
               1.5 * streamed * static_cast<double>(400 * kMiB), 8192);
-  // Everything is streamed through the smallest ring, of a step and 4 MiB.
+  // The least RAM is enough for a ring that holds a step and 4 MiB more.
   const uint64_t least = leastRam(problem)->value();
   EXPECT_NEAR(static_cast<double>(least), static_cast<double>(404 * kMiB),
               static_cast<double>(kMiB));
@@ -532,7 +531,7 @@ TEST(ResidencySolver, UnknownRatesAreNotLimits) {
   const Residency best = *solveResidency(problem, Schedule::Serial);
   EXPECT_EQ(best.seconds, 0);
   EXPECT_EQ(best.loads[0].limit, "");
-  // Without rates, too, as much as fits is kept in RAM.
+  // Even if no rate is known, as much as fits is kept in RAM.
   EXPECT_NEAR(static_cast<double>(best.classes[0].ram), 6e9, 0.02e9);
 }
 

@@ -40,9 +40,9 @@ TEST(WeightUses, NoStepMayNeedIt) {
   EXPECT_TRUE(segment.pieces.empty());
 }
 
-// A matrix of 10.5 pages; step 5 reads the first 5.5 pages, and step 6 the
-// others. The second chunk, pages 4 to 7, is read for step 5. Step 6 still
-// needs its pages 5 to 7.
+// The matrix has 10.5 pages. Step 5 uses the first 5.5 pages, and step 6 the
+// others. The second chunk, pages 4 to 7, is read for step 5, and its pages 5
+// to 7 are kept for step 6.
 TEST(WeightUses, AChunkIsReadForTheFirstStep) {
   const uint64_t middle = 5 * kPage + kPage / 2;
   const uint64_t end = 10 * kPage + kPage / 2;

@@ -30,7 +30,7 @@
 // REFERENCE: plan.budget_item "process" ram bytes 16781312
 // REFERENCE-NEXT: plan.budget_item "staging" ram bytes 8388608
 
-// With --ram and without a disk, everything must fit in that much.
+// With --ram and without a disk, everything must fit in what --ram gives.
 
 // RAM: plan.placement resident [1000, 24, 500, 400] ring 0 {
 // RAM-NEXT: plan.budget ram bytes 150000000

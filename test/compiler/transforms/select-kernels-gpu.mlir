@@ -1,9 +1,9 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=rtx3060" --verify-diagnostics | FileCheck %s
 // RUN: air-opt %s --split-input-file --select-kernels="target=h100" --verify-diagnostics | FileCheck %s --check-prefix=HOPPER
 
-// Everything runs on the GPU. Those of q, k and v with the same dtype share a
-// matmul. The token table is stored by rows for the embedding, and in tiles for
-// the head. One dispatch does the embedding and the angles.
+// Everything runs on the GPU. Matrices among q, k and v with the same dtype
+// share a matmul. The token table is stored by rows for the embedding, and in
+// tiles for the head. One dispatch does the embedding and the angles.
 
 // CHECK: plan.target = {{.*}} gpu = {arch = "sm_86"{{.*}} multiprocessors = 28 : i64, name = "rtx3060"
 // CHECK: plan.decision "activations" = "f16" by default

@@ -6,7 +6,7 @@
 // 21 and 42 rows would be best, but no tile is cut:
 //   m1    has 4 tiles of 16 rows; the cuts are after 1 and after 3 tiles
 //   m9+   has 2 tiles of 32 rows; both cuts are after 1 tile, so the second cut
-//         is left out, and also that of m1
+//         is left out in both programs
 // The parts take 16 and 48 rows (1024 and 3072 bytes) in m1, and 32 and 32 rows
 // in m9+. The norm before the matmul is in the first part, and the norm after
 // it is in the second part.

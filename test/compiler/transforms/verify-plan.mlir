@@ -380,7 +380,7 @@ module {
 
 // -----
 
-// The grid of a dispatch must be that of its kernel.
+// A dispatch must have the grid of its kernel.
 
 // expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -395,7 +395,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The arithmetic of a dispatch must be that of its kernel.
+// A dispatch must have the arithmetic of its kernel.
 
 // expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -87,9 +87,9 @@ TEST_P(EveryCodec, SpecialValuesComeBack) {
   expectSame(nans);
 }
 
-// The 8-bit exponents of these numbers have an entropy of about 2.6 bits, so
-// 10.6 of 16 bits would do. A code of 3 bits, with 8 more for 1.6 % of the
-// exponents, takes 11.1 bits, or 0.695 of 16.
+// The 8-bit exponents of these numbers have an entropy of about 2.6 bits, so a
+// number needs 10.6 of its 16 bits. With exponent codes of 3 bits, and 8 more
+// bits for 1.6 % of the exponents, it takes 11.1 bits, or 0.695 of 16.
 TEST_P(EveryCodec, NormalNumbersBecomeSmaller) {
   const Bytes raw = normalNumbers(256 << 10, 1);
   EXPECT_LT(static_cast<double>(encoded(raw).size()),
@@ -152,8 +152,8 @@ TEST(Planes, HasTheDocumentedForm) {
   EXPECT_EQ((*coded)[0], 120); // code 0 means exponent 120
   EXPECT_EQ((*coded)[7], 0);
   EXPECT_EQ((*coded)[16 + 5], 0x80 | 5);
-  // Number 17 has the escape code 7, so its bit is set in all three words of
-  // the first block: bit 1 of byte 2.
+  // Number 17 has the escape code 7, so its bit, bit 1 of byte 2, is set in all
+  // three words of the first block.
   const size_t codes = 16 + 256;
   for (size_t word = 0; word < 3; ++word) {
     for (size_t byte = 0; byte < 8; ++byte) {

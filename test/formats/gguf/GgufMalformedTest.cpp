@@ -178,8 +178,8 @@ const Malformed kMalformed[] = {
        append(value, Bytes(7));
        return entry(kArray, value);
      }},
-    // The reader must check a count against the smallest size that its elements
-    // can have.
+    // The reader must refuse a count of elements that cannot fit in the rest of
+    // the file.
     {"ArrayOfStringsHuge", kCorrupt, "strings of at least 8 bytes",
      [] { return entry(kArray, arrayHead(kString, uint64_t{1} << 40)); }},
     {"ArrayOfStringsCut", kCorrupt, "a string needs 100 bytes, but 8 are left",

@@ -1,7 +1,7 @@
 //===- CharsmapTest.cpp - sentencepiece's normalisation rules ---*- C++ -*-===//
 //
-// test/runtime/text/ModelVectorsTest.cpp tests the effect of rules that
-// sentencepiece has compiled.
+// These tests make their own rules. test/runtime/text/ModelVectorsTest.cpp
+// tests rules that sentencepiece has compiled.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/Charsmap.h"

@@ -21,8 +21,8 @@ template <typename F> Change inStreamed(F change) {
 ///   1       0        2     1                 1            -2
 ///   2       1        0     2                 4            -1 (head)
 ///
-/// Pages 0 and 1 of the ring are free when step 3, attn_out, of the pass before
-/// has run, and page 2 is free after step 4, the head.
+/// Pages 0 and 1 of the ring may be overwritten once step 3 (attn_out) of the
+/// previous pass has run, and page 2 once step 4 (the head) has run.
 void threePages(SmallPlan &small) {
   P &p = small.plan;
   plan::SegmentT &layer = *p.segments[0];
@@ -92,16 +92,16 @@ void addTensorBinding(plan::DispatchT &dispatch, uint32_t tensor) {
 }
 
 /// Gives the head 40 rows of 1024 columns, which are 3 row blocks of 9216
-/// bytes, and divides it into two steps: step 4 reads two of them, which end in
-/// the middle of page 4, and step 5 the third one. Chunks are as small as
-/// pages. The ring has 7 pages:
+/// bytes, and divides it into two steps. Step 4 reads the first two blocks,
+/// which end in the middle of page 4, and step 5 reads the third one. Chunks
+/// are as small as pages. The ring has 7 pages:
 ///
 ///   read    segment  pages    page of the ring  before step  after step
 ///   0       0        0        0                 1            -2
 ///   1       1        0 to 4   0                 4            3
 ///   2       1        5 and 6  5                 5            3
 ///
-/// Page 0 of the ring may be overwritten when step 4 of the pass before has
+/// Page 0 of the ring may be overwritten once step 4 of the previous pass has
 /// run.
 void headParts(SmallPlan &small) {
   P &p = small.plan;
@@ -231,7 +231,7 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { p.reads[1]->after_step = 2; })},
       {"plan.stream.overrun",
        inThreePages([](Placement &p) { p.reads[2]->ring_offset = 0; })},
-      // The first page of this read has the same place as the head's page.
+      // The first page of this read overwrites the head's page in the ring.
       {"plan.stream.overrun", inThreePages([](Placement &p) {
          p.reads[1]->bytes += kPlanPageBytes;
          p.reads.erase(p.reads.begin());

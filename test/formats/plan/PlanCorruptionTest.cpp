@@ -32,9 +32,9 @@ Status checkAll(std::span<const uint8_t> bytes) {
 
 } // namespace
 
-// A flipped bit in the header or the metadata keeps the file from opening. A
-// flipped bit in a segment makes verifySegment() fail, which runs before the
-// first use of each segment.
+// With a flipped bit in the header or the metadata, the file cannot be opened.
+// With a flipped bit in a segment, verifySegment() fails; it is called before
+// the first use of each segment.
 TEST(PlanCorruption, EveryFlippedBitIsFound) {
   Bytes file = fileOf(makeSmallPlan());
   ASSERT_TRUE(checkAll(file).isOk());

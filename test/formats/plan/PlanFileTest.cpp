@@ -241,7 +241,7 @@ TEST_F(PlanFileTest, SegmentsKeepTheirNumberOfChunks) {
   EXPECT_EQ(writer->shrinkSegment(2, kBytes - 1).code(), ErrorCode::Usage);
 }
 
-// The kernels have two chunks of 64 MiB and one of 5 pages, the embedding table
+// The kernels have two chunks of 64 MiB and one of 5 pages. The embedding table
 // has one of 64 KiB and one of a page.
 TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
   constexpr uint64_t kMiB = uint64_t{1} << 20;

@@ -10,8 +10,8 @@ using namespace air::test;
 
 namespace {
 
-/// Damages a plan again and again. A million plans take minutes, so as many are
-/// tested only with AIR_TEST_ALL.
+/// Damages a plan again and again. With AIR_TEST_ALL, it makes a million
+/// damaged plans, which takes minutes.
 void damage(PlanMutator &mutator, uint64_t rounds) {
   if (std::getenv("AIR_TEST_ALL") != nullptr) {
     rounds = 1'000'000;

@@ -159,7 +159,7 @@ void PlanMutator::changeList() {
   std::memcpy(&b, file.data() + to, sizeof(b));
   const auto distance = static_cast<uint32_t>(to - from);
   const uint32_t atFrom = b + distance;
-  // If `choice` is 3, both offsets then refer to the second element.
+  // If `choice` is 3, both entries of the list now refer to the same element.
   const uint32_t atTo = choice == 3 ? b : a - distance;
   std::memcpy(file.data() + from, &atFrom, sizeof(atFrom));
   std::memcpy(file.data() + to, &atTo, sizeof(atTo));

@@ -109,12 +109,13 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
   }
 }
 
-// Codes of 2 bits need a mask, and those of every second pair a shift by 8. The
-// third bits of Q3_K must be right above them after similar shifts.
+// In a word with 2-bit codes, a mask selects a pair of codes. Every second pair
+// must first be shifted by 8. After similar shifts, the third bits of Q3_K must
+// be right above these codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
-  // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block are
-  // the upper bits, bit i those of columns 32i to 32i+31, and the next 64 bytes
-  // the lower ones. Scales are not looked at.
+  // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block
+  // hold the upper bits of the codes; bit i of these bytes is for columns 32i
+  // to 32i+31. The next 64 bytes hold the lower bits. The test ignores scales.
   const auto code = [](uint32_t row, uint32_t column) {
     return (row * 5 + column * 3 + column / 32) % 8;
   };
@@ -132,7 +133,7 @@ TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   packT16(DType::Q3_K, 16, 256, source, packed);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     for (uint32_t at = 0; at < 64; ++at) {
-      // The second of each two groups is 16 columns behind the first.
+      // The second group of a block begins 16 columns after the first.
       const uint32_t block = at / 8;
       const uint32_t group = at / 4 % 2;
       const uint32_t second = at / 2 % 2;
@@ -161,8 +162,8 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
     const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
-    // Two bits are added to each of 8 scales, 16 scales, or 8 scales and 8
-    // minima.
+    // In each row, two bits are added to 8 scales (IQ4_XS), to 16 scales, or to
+    // 8 scales and 8 minima.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;

@@ -215,7 +215,7 @@ TEST_F(SessionTest, CountsBytesAndOperations) {
   // Eleven tokens take two passes, because a pass takes at most eight. The
   // first pass has four outputs, for which the head runs twice, because one run
   // takes at most three. The sequence has nine tokens already, so the passes
-  // read K and V of 17 and 20 positions, and write those of 11.
+  // read K and V of 17 and of 20 positions, and together write 11 positions.
   session.executor().resetCounters();
   ASSERT_TRUE(runRows(session, someTokens(11),
                       std::vector<SequenceId>(11, sequence), {0, 1, 2, 3}));

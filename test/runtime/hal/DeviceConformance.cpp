@@ -128,7 +128,7 @@ TEST_P(DeviceConformance, TooMuchMemoryIsRefusedWithItsNameAndSize) {
 }
 
 TEST_P(DeviceConformance, TheSourceOfAWriteMayChangeAfterIt) {
-  // The size exceeds that of any staging memory, and is no multiple of it.
+  // The data is larger than any staging memory, and not a multiple of its size.
   const uint64_t bytes = (uint64_t{19} << 20) + 13;
   const DeviceAddress memory = allocate(bytes + 1);
   std::vector<uint8_t> source(bytes);
@@ -202,8 +202,8 @@ TEST_P(DeviceConformance, RunsAnyRangeOfAProgramInOrder) {
   EXPECT_EQ(device->run(added, 4, 0, batch).code(), ErrorCode::Internal);
 }
 
-// Without a synchronise() in between, every call works on what the calls before
-// it have left.
+// Even without a synchronise() in between, each call sees the effects of the
+// calls before it.
 TEST_P(DeviceConformance, WritesRunsAndCopiesAreDoneInTheOrderOfTheCalls) {
   const DeviceAddress a = allocate(kVectorBytes);
   const DeviceAddress b = allocate(kVectorBytes);

@@ -58,7 +58,7 @@ map(std::vector<float> x,
   return y;
 }
 
-/// The error of `got` in units in the last place of `want` rounded to float.
+/// The error of `got` in units in the last place of the float nearest `want`.
 double ulps(float got, double want) {
   auto nearest = static_cast<float>(want);
   if (std::isinf(nearest) || std::isinf(got)) {

@@ -265,7 +265,7 @@ TEST_P(LoadOrder, OfWeightsAscends) {
     if (!checkRunsOn(target, hostProfile()).isOk()) {
       continue;
     }
-    // Targets that agree in these traits load the weights with the same code.
+    // The code that loads the weights depends on these three traits only.
     const IsaTraits isa = makeCpuTarget(target)->isa;
     if (!seen.insert({isa.vectorBytes, isa.byteDot, isa.hasVbmi}).second) {
       continue;

@@ -83,10 +83,10 @@ int activation(const Sum &sum, int64_t row, int64_t word, int64_t at) {
 constexpr std::array<int8_t, 16> kTable = {
     -128, -100, -77, -1, 0, 1, 2, 3, 17, 33, 64, 65, 99, 101, 126, 127};
 
-/// Bindings 0 and 1 are the weights and the activations, of the shape
-/// [sum][word][64] in i8. Binding 2 is 64 indices into kTable. Binding 3
-/// receives, for each sum, [16] i32 after half of the words and [16] i32 after
-/// all of them, and at the end the 64 bytes that were looked up.
+/// Bindings 0 and 1 are the weights and the activations, in i8 with the shape
+/// [sum][word][64]. Binding 2 holds 64 indices into kTable. Binding 3 receives
+/// two vectors of 16 i32 for each sum, the totals after half of the words and
+/// after all of them. The 64 bytes that were looked up follow.
 void emit(KernelBuilder &b) {
   auto words = b.vec(b.i8(), kWordBytes);
   b.tileLoop([&](mlir::Value) {

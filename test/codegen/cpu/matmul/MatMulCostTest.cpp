@@ -22,13 +22,13 @@ StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
 }
 
 /// Two cores of an EPYC of family 25, model 17 (Zen 4), with measured rates. At
-/// 3.69 GHz, a core executes 3.7 G/s of 512-bit byte dot products, which is one
+/// 3.69 GHz, a core executes 3.7e9 512-bit byte dot products per second, one
 /// per cycle. In a loop with one AND per dot product, a dot product takes 1.2
 /// cycles; with one AND and one shift, it takes 1.5. The loop behind
-/// byteDotMixed has one AND and half a shift per dot product, so it should take
-/// about 1.35 cycles per dot product. One core reads 29 GB/s from memory, and
-/// two together read 57 GB/s. A thread loses 0.7 to 0.9 us when it starts to
-/// read a new tile.
+/// byteDotMixed has one AND per dot product and one shift per two of them, so a
+/// dot product should take about 1.35 cycles. One core reads 29 GB/s from
+/// memory, and two together read 57 GB/s. A thread loses 0.7 to 0.9 us when it
+/// starts to read a new tile.
 MachineProfile zen4() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
   profile.cores = 2;
@@ -48,9 +48,9 @@ MachineProfile zen4() {
   return profile;
 }
 
-/// Two cores of an EPYC of family 26 (Zen 5) at 3.94 GHz, which execute two
-/// 512-bit byte dot products per cycle, and four vector instructions in all.
-/// The rates of the streams were measured with a Q4_0 matmul on one core: 41.3
+/// Two cores of an EPYC of family 26 (Zen 5) at 3.94 GHz. Per cycle, a core
+/// executes four vector instructions, two of which may be 512-bit byte dot
+/// products. The streams were measured with a Q4_0 matmul on one core: 41.3
 /// GB/s without prefetches, and 42.7 GB/s with a prefetch 4.6 KB ahead.
 MachineProfile zen5() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
@@ -140,9 +140,9 @@ TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   EXPECT_EQ(best(slow), Activation::BF16x32);
 }
 
-// On these machines, memory is the limit even with 15-bit activations. A core
-// needs 163 to 275 cycles for the arithmetic of a block of weights. While both
-// cores read, it needs 290 to 550 cycles to read the block from memory.
+// On these machines, memory is the limit even with 15-bit activations. For a
+// block of weights, a core needs 163 to 275 cycles of arithmetic. Reading the
+// block from memory takes 290 to 550 cycles while both cores read.
 TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
     EXPECT_EQ(best(dtype, zen4()), Activation::I8x2) << info(dtype).name;
@@ -170,9 +170,9 @@ TEST(CostModel, PredictsTheArithmeticOfZen4) {
     const double cycles = predictBlock(spec, cpu->isa, 1).arithmetic * 3.69;
     EXPECT_NEAR(cycles, test.cycles, test.cycles / 4)
         << info(test.dtype).name << " " << activationName(test.activation);
-    // A plan states the arithmetic as bytes of vector operands. operandRate()
-    // is how many of them all cores together process per second, so one core
-    // takes `cores` times as long.
+    // A plan states arithmetic as the number of bytes of vector operands.
+    // operandRate() is the number of these bytes that all cores together
+    // process per second, so one core takes `cores` times as long.
     const uint64_t blockBytes = uint64_t{256} * 16 *
                                 info(test.dtype).blockBytes /
                                 info(test.dtype).blockElements;
@@ -204,7 +204,7 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   target.cpu.streams[1].bandwidth = 52 * kGiga;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "t0 1024");
-  // For one token, only streams with bursts of loads count.
+  // For one token, only streams with bursts of loads are considered.
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   // A matmul of several tokens may read weights more than once, so it must not
@@ -217,8 +217,8 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
   target.cpu.streams[2].bandwidth = 40 * kGiga;
   EXPECT_EQ(prefetchOf(few, target), "none 0");
-  // The rate of a prefetch is the lower of its rates with single loads and with
-  // bursts. It is 40 GB/s for T0 and 45 GB/s for T1, so T1 is chosen.
+  // The rate with a prefetch hint is the lower of the rates for single loads
+  // and for bursts. It is 40 GB/s with T0 and 45 GB/s with T1, so T1 is chosen.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
                         stream(StreamLoads::Single, StreamHint::T0, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 45),
@@ -256,9 +256,9 @@ TEST(CostModel, UnknownRatesAreNominal) {
 
 // ---- instructions -----------------------------------------------------------
 
-/// The number of vector operations that an instruction counts for in the cost
-/// model. Dot products, loads and instructions that are no vector instructions
-/// count for 0. A gather counts for one operation per lane.
+/// The number of vector operations for which an instruction counts in the cost
+/// model. Dot products, loads and all instructions that are not vector
+/// instructions count for 0. A gather counts for one operation per lane.
 int operationsIn(const std::string &name, const std::string &operands) {
   if (name[0] != 'v' || name.starts_with("vpdpbusd") || name == "vzeroupper") {
     return 0;

@@ -67,7 +67,7 @@ struct Fiber {
   std::vector<Copy> open;
   std::deque<std::vector<Copy>> groups;
   std::vector<Wgmma> wgmmas; ///< in flight
-  std::vector<float> sums;   ///< accumulators in flight; d holds NaN
+  std::vector<float> sums;   ///< the true numbers while d holds NaN
 };
 
 struct TransferBarrier {
@@ -229,8 +229,8 @@ bool finishCollective(uint32_t first) {
 }
 
 /// If all threads of the warpgroup wait for their wgmma, multiplies and returns
-/// true. The left operands are as they were when the wgmma were issued; the
-/// right operands are as they are now.
+/// true. The left operands were copied when the wgmma were issued; the right
+/// operands are read from memory only now.
 bool finishWgmma(uint32_t first) {
   for (uint32_t i = 0; i < 128; ++i) {
     if (machine->fibers[first + i].wait != Wait::Wgmma) {

@@ -161,7 +161,7 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
     return kInvalidContext;
   }
   // After a failure, only this call can free memory, and it frees everything.
-  // Otherwise, what is still allocated is a leak that tests can see.
+  // Without a failure it frees nothing, so tests can see leaks.
   if (--gpu.users != 0) {
     return kOk;
   }

@@ -35,7 +35,7 @@ bool isGuard(const uint8_t *bytes, uint64_t count) {
 /// Appends to `changes` the words of `now` that differ from `before`.
 void addChanges(const std::vector<uint8_t> &before, uint8_t *now,
                 std::vector<std::span<uint8_t>> &changes) {
-  constexpr size_t kWord = 4; // a float becomes NaN only as a whole
+  constexpr size_t kWord = 4; // changed floats will become NaN
   constexpr size_t kBlock = 256;
   for (size_t block = 0; block < before.size(); block += kBlock) {
     const size_t end = std::min(block + kBlock, before.size());

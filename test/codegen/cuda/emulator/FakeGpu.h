@@ -2,7 +2,7 @@
 //
 // Memory, queues and kernels of a GPU that does its work as late as the CUDA
 // driver API allows: nothing enqueued is done before a call that waits for it.
-// FakeDriver.cpp offers it through the functions of libcuda.so.1.
+// FakeDriver.cpp offers this GPU through the functions of libcuda.so.1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEGPU_H
@@ -54,7 +54,7 @@ struct KernelCall {
   uint32_t threads = 1;
   uint32_t sharedBytes = 0;
   bool dependent = false;
-  /// Whether the next call of the same graph is dependent on this one.
+  /// Whether the next kernel of the same graph is dependent on this one.
   bool hasDependent = false;
   std::vector<uint64_t> arguments;
 };
@@ -85,12 +85,11 @@ public:
   bool free(uint64_t memory);
   bool contains(uint64_t address, uint64_t bytes) const;
 
-  /// Does queued work until the stream has done `count` pieces in all, or all
-  /// of it.
+  /// Does queued work until `stream.done` is `count` or the queue is empty.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
   int runKernel(const KernelCall &call);
-  /// Copies memory, which takes a microsecond for every 10 KB.
+  /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.
   void copy(void *to, const void *from, uint64_t bytes);
 
   /// The number of allocations, modules, streams, events and graphs.

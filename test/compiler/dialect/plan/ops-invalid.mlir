@@ -79,8 +79,8 @@ plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0
 
 // -----
 
-// The number of bytes must be that of the layout. In layout x16, 9 rows of 8
-// float32 take as much space as 16 rows, because a row block has 16 rows.
+// A tensor must have as many bytes as its layout takes. In layout x16, 9 rows
+// of 8 float32 take as much space as 16 rows, because a row block has 16 rows.
 
 // expected-error @+1 {{bytes is 288, but a tensor of this dtype, layout and shape takes 512}}
 plan.tensor @t copy [#llm.weight<"a", F32, 9x8>] as F32 x16 9 x 8 bytes 288

@@ -58,7 +58,7 @@ Result<Rendered> render(const std::string &source,
   return render(source, *value);
 }
 
-/// Checks one case and returns whether the output is that of jinja2.
+/// Checks one case and returns whether the result is what jinja2 gives.
 bool agrees(const Value &test, const std::string &name,
             const std::string &source, const Value &context) {
   Result<Rendered> got = render(source, context);

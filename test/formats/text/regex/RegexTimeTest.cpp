@@ -27,7 +27,7 @@ uint64_t stepsOn(const Regex &regex, const std::string &text) {
   matcher.setText(text);
   RegexMatch match{};
   for (size_t at = 0; at <= text.size() && matcher.find(at, match);) {
-    // Every character of these texts is one byte long.
+    // After an empty match, skips a character, which is one byte long here.
     at = match.end + (match.start == match.end ? 1 : 0);
   }
   return matcher.steps();

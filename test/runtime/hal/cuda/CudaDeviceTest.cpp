@@ -241,7 +241,7 @@ TEST_F(CudaDeviceTest, KernelsMayUseAsMuchSharedMemoryAsTheyAskFor) {
 }
 
 // Pinned memory is allocated only until it suffices for all reads between two
-// runs, and a graph only when a range of dispatches runs first.
+// runs, and a graph is made only for the first run of a range of dispatches.
 TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
   create();
   const Result<uint32_t> program = add("addOne", {.gridX = 2, .threads = 32});
