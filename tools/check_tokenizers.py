@@ -27,8 +27,8 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 HERE = Path(__file__).resolve().parent
 JSON = HERE.parent / "test/Inputs/tokenizers/json"
-# These files must give the ids of the libraries. docs/tokenizers.md says how
-# unigram.json and wordpiece.json differ.
+# With these files, the tokenizer must give the same ids as the libraries.
+# docs/tokenizers.md says how unigram.json and wordpiece.json differ.
 OURS = ["llama3", "nfc", "prefix", "prepend", "first", "split", "spaces"]
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -99,8 +99,9 @@ class Checker:
     def file(self, path):
         if path.suffix == ".model":
             model = sentencepiece.SentencePieceProcessor(model_file=str(path))
-            # Divisions with the same sum of scores are equally right.
-            # sentencepiece adds in single precision, so sums are rounded.
+            # Two ways to divide a text into tokens are equally right if their
+            # sums of scores are equal. sentencepiece adds in single precision,
+            # so sums are rounded.
 
             def same(got, wanted):
                 def of(ids):
@@ -113,8 +114,8 @@ class Checker:
                          lambda text: library.encode(text, add_special_tokens=False).ids)
 
     def expressions(self):
-        # Merges may cross the places at which an expression splits text, so a
-        # wrong split leads to other ids.
+        # Merges learnt from unsplit text may cross the places at which an
+        # expression splits it, so a wrong split leads to other ids.
         whole = Tokenizer(models.BPE())
         whole.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         whole.train_from_iterator(self.corpus(), trainers.BpeTrainer(

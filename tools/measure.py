@@ -200,8 +200,8 @@ class Bench:
         decode = median(report["decode"]["tok_s"] for report in reports)
         prefill = median(report["prefill"]["tok_s"] for report in reports)
         flops = median(report["prefill"]["gflop_s"] for report in reports) * 1e9
-        # The fastest prefill of airrun and llama-bench, in operations per
-        # second.
+        # The rate of the fastest prefill, by airrun or by llama-bench, in
+        # operations per second.
         fastest = max([flops, *(median(column[1] for column in rates) / prefill * flops
                                 for rates in peer_rates.values())])
         peak_name = self.peak_name(plan)

@@ -29,8 +29,8 @@ def refuse(code, text, command, output, env=None):
 mount("-t", "tmpfs", "-o", "size=1M", "tmpfs", DISK)
 refuse(5, "bytes, but the disk has 1048576 free", PACK, f"{DISK}/new.air")
 assert os.listdir(DISK) == [], os.listdir(DISK)
-# The plan does not fit into a cache on this disk either, and no part of it is
-# left.
+# A plan that airrun makes for its cache does not fit on this disk either. No
+# part of it may be left behind.
 CACHE = {**os.environ, "XDG_CACHE_HOME": DISK, "AIR_CACHE_MAX": "1GiB"}
 refuse(5, "bytes, but the disk has", ["airrun", MODEL, "--tokens", "1", "--output-tokens", "-n"], "1", CACHE)
 left = os.listdir(f"{DISK}/airpack/plans")

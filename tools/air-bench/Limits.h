@@ -42,8 +42,8 @@ private:
 enum class Arithmetic : uint8_t {
   /// Fused multiply-add of float32: two operations per lane.
   FmaF32,
-  /// Dot products of bytes, by the instructions that the target has for them:
-  /// eight operations per 32-bit lane.
+  /// Dot products of bytes, computed by the target's own instructions: eight
+  /// operations per 32-bit lane.
   ByteDot,
   /// Dot products of bfloat16 pairs: four operations per 32-bit lane.
   Bf16Dot,

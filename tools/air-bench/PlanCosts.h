@@ -1,9 +1,9 @@
 //===- PlanCosts.h - what each dispatch of a pass must do -------*- C++ -*-===//
 //
 // A plan records for every dispatch how many bytes of weights it reads and how
-// many operations it takes per row. The rest follows from the batch: the number
-// of KV bytes depends on the context; the number of embedding rows that are
-// gathered and the number of operations depend on the number of tokens.
+// many operations it takes per row. The rest follows from the batch: the KV
+// bytes depend on its context, and the gathered embedding rows and the
+// operations depend on its number of tokens.
 //
 // KV bytes are counted as in rt::RunCounters: in each layer, attention reads
 // the K and V of the sequence once, and the K and V of the pass's tokens are
@@ -64,9 +64,9 @@ struct PassShape {
   uint64_t outputs = 1;
 };
 
-/// Whether a step called `name` is part number `part`, from 1 on, of the
-/// divided step whose first part is called `first`. airpack appends ".1", ".2"
-/// and so on to the name of the first part.
+/// Whether `name` is the name of part number `part` of a divided step, where
+/// `part` is at least 1. `first` is the name of part 0, to which airpack
+/// appends ".1", ".2" and so on for the other parts.
 bool isPartOf(std::string_view name, std::string_view first, uint64_t part);
 
 /// The costs of the steps, in execution order, of the program that runs passes

@@ -62,8 +62,8 @@ struct PlanMeasurement {
   /// cache, otherwise "dram".
   std::string link;
   MachineRates rates;
-  /// The median of the bandwidth samples of which `rates.bytes` is the highest,
-  /// in bytes per second. If the median is far below the highest, other
+  /// The median of all samples of the read bandwidth, in bytes per second.
+  /// `rates.bytes` is the highest sample. If the median is far below it, other
   /// processes were using the memory.
   double medianBytes = 0;
   std::vector<StepCost> steps;

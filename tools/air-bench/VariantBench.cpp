@@ -51,8 +51,8 @@ public:
 
 private:
   Status create();
-  /// Creates the workloads of all variants for weights in cache or in memory,
-  /// with the shape of `spec` instead of row.spec. Variants with the same
+  /// Creates the workloads of all variants for weights in cache or in memory.
+  /// The shape comes from `spec`, not from row.spec. Variants with the same
   /// activation format share a workload.
   Status createPlace(const KernelSpec &spec, bool isCached,
                      std::vector<Bench> &benches);

@@ -37,9 +37,8 @@ struct Variant {
 std::vector<Variant> variantsOf(const codegen::KernelSpec &spec,
                                 const MachineProfile &target);
 
-/// Returns `spec` with so few rows that its weights take half of the L2 caches
-/// of `threads` cores, or with all of its rows if these take less. `l2Bytes` is
-/// the size of one L2 cache.
+/// Returns `spec` with at most as many rows as fit into half of the L2 caches
+/// of `threads` cores. `l2Bytes` is the size of one L2 cache.
 codegen::KernelSpec cachedSpec(const codegen::KernelSpec &spec,
                                const MachineProfile &target, uint32_t threads,
                                uint64_t l2Bytes);
@@ -78,8 +77,8 @@ struct VariantTable {
   uint32_t tokens = 1;
   uint32_t rounds = 0;
   double clock = 0;        ///< cycles per second, the median over the rounds
-  double readRate = 0;     ///< median of plain reads, in bytes per second
-  double bestReadRate = 0; ///< best of plain reads, in bytes per second
+  double readRate = 0;     ///< median rate of plain reads, in bytes/s
+  double bestReadRate = 0; ///< best rate of plain reads, in bytes/s
   ArithmeticRates rates;   ///< of all threads together
   std::vector<VariantRow> rows;
 };
@@ -92,7 +91,7 @@ double cyclesPerBlock(const VariantTable &table, double seconds, double blocks);
 std::string impossibleRate(const VariantTable &table);
 
 std::string variantText(const VariantTable &table);
-/// A list with one object per table.
+/// A JSON list with one object per table.
 std::string variantJson(const std::vector<VariantTable> &tables);
 
 } // namespace air::bench

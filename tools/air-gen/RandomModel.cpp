@@ -129,9 +129,9 @@ struct Mix {
   DType forDown(uint32_t layer, uint32_t layers) const {
     return more && moreBits(layer, layers) ? DType::Q6_K : base;
   }
-  /// The dtype of attn_v. llama.cpp treats a Llama of 80 layers as a 70B model,
-  /// in which attn_v is an eighth of the size of attn_q, and gives attn_v Q5_K
-  /// where other models have Q4_K.
+  /// The dtype of attn_v. llama.cpp treats every Llama of 80 layers as a 70B
+  /// model, whose attn_v is only an eighth of the size of attn_q. In that
+  /// model, attn_v gets Q5_K where it has Q4_K in others.
   DType forV(uint32_t layer, uint32_t layers) const {
     const DType dtype = forDown(layer, layers);
     return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;

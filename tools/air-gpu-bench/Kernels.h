@@ -1,8 +1,7 @@
 //===- Kernels.h - a folder of compiled kernels -----------------*- C++ -*-===//
 //
 // FOLDER/kernels.json states the GPU for which the folder was made, and
-// FOLDER/NAME.cubin is a kernel's machine code. The kernels are those of
-// Cases.h.
+// FOLDER/NAME.cubin is a kernel's machine code. Cases.h lists the kernels.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_KERNELS_H

@@ -659,8 +659,8 @@ Status runPack(const cli::Invocation &invocation) {
     }
   }
   const double writeSeconds = times.next();
-  // The output of --json has the names of the files, and airrun, which uses it
-  // for its cache, finds them by itself.
+  // With --json, no note is printed: the output names the model's files, and
+  // airrun, which uses --json for its cache, finds them by itself.
   if (options.reference && !invocation.has("--json")) {
     notePlaceOfSource(output, compiler.source());
   }
@@ -690,8 +690,8 @@ Status runPack(const cli::Invocation &invocation) {
   if (invocation.has("--json")) {
     return cli::writeOut(planToJson(plan.plan()));
   }
-  // A measured profile already states the memory bandwidth, which the summary
-  // shows.
+  // If the profile was measured, the summary shows its memory bandwidth, so
+  // nothing is measured here.
   double bandwidth = options.target == "host" && !options.machine->measured
                          ? measureBandwidth()
                          : 0;

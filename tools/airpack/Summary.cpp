@@ -132,7 +132,7 @@ uint64_t residentWeights(const plan::Plan &plan,
   return bytes;
 }
 
-/// The items of a tier; empty if the tier has none.
+/// The table of the items in RAM or in VRAM; empty if there are none.
 std::string memoryTable(const plan::Placement &placement, plan::Tier tier) {
   if (sumOf(placement, tier) == 0) {
     return "";

@@ -64,9 +64,9 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
 }
 
 /// The peak memory of this process, in bytes. If weights are read in every
-/// pass, returns the present memory instead, which does not grow in such a
-/// session: the system's peak would count a page of the ring once for every
-/// address at which it is mapped.
+/// pass, returns the present memory instead, because the system's peak would
+/// count a page of the ring once for every address at which it is mapped. In
+/// such a session, the memory does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -117,8 +117,8 @@ public:
     AIR_ASSIGN_OR_RETURN(limits.device,
                          rt::CpuDevice::create(session.threads()));
     if (rt::StreamStore *store = streamingStore(session)) {
-      // There may be no memory for another buffer, so the weights in RAM are
-      // read.
+      // There may be no memory for a buffer, so the probe reads the weights
+      // that are in RAM.
       limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
                                                     store->residentMemory()));
       limits.store = store;
@@ -448,8 +448,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // If too few weights stay in memory, its bandwidth cannot be measured and is
-  // 0.
+  // If too few weights stay in memory, the bandwidth of the memory cannot be
+  // measured and is 0.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }
@@ -611,7 +611,7 @@ Status runBench(const cli::Invocation &invocation) {
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
-  // Links without a measured limit come first and are skipped.
+  // Links without a limit come first and are missing from measured.links.
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);

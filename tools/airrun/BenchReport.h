@@ -8,8 +8,8 @@
 // the weights that the plan's placement does not keep there from the disk.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
-//   beta             minimal bytes / bytes read, the smallest of all links: 1
-//                    if nothing is read twice
+//   beta             minimal bytes / bytes read, the smallest of all links; it
+//                    is 1 if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores

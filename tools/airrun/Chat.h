@@ -2,7 +2,7 @@
 //
 // Renders the messages with a chat template, lets the model answer, and keeps
 // the KV cache from turn to turn, so that a turn computes only the tokens that
-// the turn before did not have.
+// are new.
 //
 // Ownership: borrows the session, which must outlive it and must not be moved.
 // Thread-safety: one caller at a time.
@@ -76,7 +76,7 @@ private:
   ChatTools tools;
   rt::AnswerSyntax syntax;
   std::vector<int32_t> markTokens; ///< control tokens that the parser needs
-  std::vector<int32_t> endTokens;  ///< with which the template ends a turn
+  std::vector<int32_t> endTokens;  ///< tokens that end a turn in the template
   std::optional<rt::Tokenizer> encoder;
   rt::KeptSequence kept;
 };

@@ -83,7 +83,7 @@ static std::vector<cli::Option> settingOptions() {
   return options;
 }
 
-/// /set names options without the dashes that they have on a command line.
+/// Removes the dashes of options, because /set names options without them.
 static Status withoutDashes(const Status &status) {
   std::string text = status.message();
   for (size_t at = 0; (at = text.find("--", at)) != std::string::npos;) {
@@ -366,7 +366,7 @@ Status ChatLoop::save(const std::string &path) {
   const std::string text = messages.toJson();
   Result<AtomicFile> opened = cli::openOutput(path);
   if (!opened) {
-    // /save has no option -o, so this advice is removed.
+    // The advice to use -o is removed, because /save has no such option.
     std::string why = opened.status().message();
     constexpr std::string_view kOption = " with -o";
     if (why.ends_with(kOption)) {

@@ -66,7 +66,7 @@ Result<std::string> contentsOf(const std::vector<std::string> &files,
     const uint64_t size = fs::file_size(file, error);
     before += error ? 0 : size;
     text += "model " + toHex(digest);
-    // Names of parts count, because the plan of a split model may state them.
+    // The plan of a split model may state the names of its files.
     text += files.size() == 1 ? "\n"
                               : " " + fs::path(file).filename().string() + "\n";
   }
@@ -138,8 +138,8 @@ Result<Request> requestFor(const cli::Invocation &invocation,
   return request;
 }
 
-/// If airpack is not installed: the key of the plan for the same request that
-/// was used last.
+/// Finds a plan if airpack is not installed: returns the key of the plan for
+/// the same request that was used last.
 Result<std::string> keyWithoutAirpack(const PlanCache &cache,
                                       const Request &request) {
   for (const CacheEntry &entry : cache.entries()) {

@@ -28,7 +28,7 @@
 namespace air {
 
 /// The options that choose how a model is packed: --ctx, --kv-type, --slots.
-/// --ram is left out, because every command that runs a plan has it.
+/// --ram is not listed, because every command that runs a plan has it anyway.
 std::vector<cli::Option> packOptions();
 
 /// Whether the file begins as a GGUF file does.

@@ -39,7 +39,7 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text);
 /// --io-limit are Usage errors.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
-/// Which GPU runs the kernels that a plan has for `record`, as --device says.
+/// The GPU that --device chooses for a plan that was made for `record`.
 rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
                          const plan::Device &record);
 
@@ -72,7 +72,7 @@ Result<std::string> readStandardInput(const TextLimit &limit);
 /// pipe can be read only once.
 bool isReadTwice(const std::string &path);
 
-/// Finds mistakes in --tokens before a plan is made of the model: Usage for a
+/// Finds mistakes in --tokens before a plan of the model is made: Usage for a
 /// token that the model does not have.
 Status checkTokensOption(const cli::Invocation &invocation,
                          const ModelSource &source);

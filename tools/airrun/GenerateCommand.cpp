@@ -125,8 +125,8 @@ double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// The numbers of tokens that have been processed and generated so far, and the
-/// times at which this happened, in seconds of the monotonic clock.
+/// The numbers of tokens processed and generated so far, and the times of these
+/// events, in seconds of the monotonic clock.
 struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;

@@ -10,8 +10,8 @@ namespace air {
 namespace {
 
 constexpr uint64_t kAlignment = 256;
-/// A buffer has at most this size, or four times that of the L2 cache if that
-/// is larger.
+/// The maximum size of a buffer, unless four times the size of the GPU's L2
+/// cache is more.
 constexpr uint64_t kMostBytes = uint64_t{128} << 20;
 /// A sample copies at least this many bytes, so that the time to start a copy
 /// does not matter.

@@ -122,7 +122,7 @@ grammarOfAnswer(const cli::Invocation &invocation,
       invocation.text(isSchema ? "--json-schema-file" : "--grammar-file");
   if (path) {
     AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, textLimit()));
-    // A byte order mark, as some editors write it, is no part of the text.
+    // Some editors write a byte order mark, which is not part of the grammar.
     if (constexpr std::string_view kMark = "\xEF\xBB\xBF";
         text.starts_with(kMark)) {
       text.erase(0, kMark.size());

@@ -11,7 +11,7 @@
 //
 // Ownership: borrows the session, which must not be moved as long as the object
 // exists. Nothing else may write to the terminal during that time. Errors:
-// none; if the system refuses the thread, the line only shows the start.
+// none; if the system refuses the thread, the line shows only its first state.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_LOADINGBAR_H

@@ -23,7 +23,7 @@ namespace {
 struct Row {
   cli::Command (*describe)();
   Status (*run)(const cli::Invocation &);
-  /// Whether the first argument is a plan to run, or a model.
+  /// True if the command takes a plan to run, or a model to make one from.
   bool runsPlan = false;
   /// Finds mistakes before a plan is made, which may take minutes.
   Status (*check)(const cli::Invocation &) = nullptr;

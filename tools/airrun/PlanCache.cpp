@@ -70,7 +70,7 @@ Result<Description> readDescription(const std::string &path) {
 }
 
 /// The digest of the header identifies a plan, because the header contains the
-/// digest of the metadata, and these contain all other digests.
+/// digest of the metadata, and the metadata contain all other digests.
 std::string identityOf(const PlanFile &plan) {
   const auto *header = reinterpret_cast<const uint8_t *>(&plan.header());
   return toHex(digestOf({header, sizeof(PlanHeader)}));

@@ -176,7 +176,7 @@ Status runProbe(const cli::Invocation &invocation) {
   MachineProfile profile = hostProfile();
   profile.measured = true;
   addLimits(profile);
-  // The disk comes first, because a file may turn out to be unsuitable.
+  // The disk is measured first, because its file may prove to be unsuitable.
   AIR_RETURN_IF_ERROR(
       addDisk(invocation.text("--disk-file"), seconds * kDiskShare, profile));
   AIR_RETURN_IF_ERROR(addCpu(threads, seconds * (1 - kDiskShare), profile));

@@ -37,8 +37,8 @@ std::string decodeRow(const char *codec, uint64_t rate) {
                             static_cast<double>(rate) / 1e9);
 }
 
-/// The bandwidth and the share of one stream, or dashes if the profile lacks
-/// the stream.
+/// The bandwidth of one stream, and its share of the memory bandwidth. Both are
+/// dashes if the profile lacks the stream.
 std::string cell(const MachineProfile &profile, const StreamRate &wanted) {
   for (const StreamRate &stream : profile.cpu.streams) {
     if (compareStreams(stream, wanted) == 0) {

@@ -69,7 +69,7 @@ constexpr struct {
 constexpr struct {
   const char *option;
   const char *turnsOn;
-  float rt::SamplerOptions::*value; ///< of turnsOn; 0: the sampler is off
+  float rt::SamplerOptions::*value; ///< value of turnsOn; 0 means off
 } kDependents[] = {
     {"--dynatemp-exp", "--dynatemp-range", &rt::SamplerOptions::dynatempRange},
     {"--xtc-threshold", "--xtc-probability",
@@ -96,7 +96,7 @@ struct Effects {
   bool isDecided(const char *option) const {
     return modelIsKnown || invocation.has(option);
   }
-  /// The option that lists the samplers, or nullptr if neither was given.
+  /// The option that lists the samplers, or nullptr if it was not given.
   const char *listOption() const {
     return invocation.has("--samplers")      ? "--samplers"
            : invocation.has("--sampler-seq") ? "--sampler-seq"
@@ -472,7 +472,7 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // airpack refuses such a model and says why.
+    // airpack refuses a model with no tokens or too many, and says why.
     return Status::ok();
   }
   std::vector<std::string> ignored;

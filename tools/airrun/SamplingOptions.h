@@ -29,8 +29,8 @@ Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
 /// Returns the error that samplerOptions() returns for every model, if there is
 /// one. It serves to find mistakes before the model is read.
 Status checkSamplingOptions(const cli::Invocation &invocation);
-/// Finds the mistakes that depend on the model before a plan is made of it:
-/// the errors of samplerOptions() and of rt::checkSamplerOptions().
+/// Finds the mistakes that depend on the model, before its plan is made: the
+/// errors of samplerOptions() and of rt::checkSamplerOptions().
 Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source);
 

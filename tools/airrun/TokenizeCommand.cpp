@@ -110,7 +110,7 @@ Status addList(const std::vector<int32_t> &ids, Out &out) {
 Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
                 Out &out) {
   for (int32_t id : ids) {
-    // Pieces are printed in full. Backslashes are escaped, too, so that each
+    // Pieces are not shortened. Backslashes are escaped, too, so that each
     // backslash in the output begins an escape.
     AIR_RETURN_IF_ERROR(
         out.add(std::to_string(id) + "\t" +

@@ -223,8 +223,8 @@ std::string zshSpecification(const Option &option) {
   const std::string help =
       "[" + zshField(firstSentence(option.help)) + "]" + value;
   const std::string star = option.kind == ValueKind::StringList ? "*" : "";
-  // In zsh, the value must be in the same word after "=-", and may be the next
-  // word after "=".
+  // For zsh, "=-" means that the value must be in the same word as the option,
+  // and "=" means that it may also be the next word.
   const std::string sign = option.kind == ValueKind::Flag ? ""
                            : option.impliedValue          ? "=-"
                                                           : "=";

@@ -38,8 +38,8 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   return error == std::errc() ? std::optional<T>(value) : std::nullopt;
 }
 
-/// Whether `number` has a value, and it is in the option's range. Integers are
-/// not compared as doubles, which have fewer digits.
+/// Whether `number` has a value that is in the option's range. Integers are not
+/// compared as doubles, which have fewer digits.
 template <typename T>
 bool isWithin(std::optional<T> number, const Option &option) {
   return number &&

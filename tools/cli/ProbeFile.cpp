@@ -49,7 +49,7 @@ std::string existingProbe() {
   return isThere ? path : "";
 }
 
-/// The host with the measurements of the file at `path`.
+/// Returns `host` with the measurements in the file at `path`.
 Result<MachineProfile> hostFrom(const std::string &path,
                                 const MachineProfile &host) {
   AIR_ASSIGN_OR_RETURN(ProbeCache cache, cacheIn(path));
@@ -138,8 +138,7 @@ Result<DiskRate> savedDiskRate() {
   if (!cache) {
     return refuse(cache.status());
   }
-  // The probe of another machine is refused, because that machine has another
-  // disk.
+  // A probe of another machine is refused, because it measured another disk.
   const Result<MachineProfile> host =
       withMeasurements(hostProfile(), hostCpuModel(), *cache);
   if (!host) {

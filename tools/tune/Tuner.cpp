@@ -50,9 +50,8 @@ public:
       : target(machine), threads(onThreads), end(lastMoment) {}
 
   /// Chooses the tiles for one use of a kernel. Measures until `soon`, or
-  /// until kFewestRounds rounds are complete if that is later, but stops when
-  /// the time for all tuning is over. Returns nothing if kFewestRounds rounds
-  /// were not complete by then.
+  /// longer if kFewestRounds rounds are not complete by then, but not beyond
+  /// `end`. Returns nothing if kFewestRounds rounds could not be completed.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 
@@ -119,8 +118,8 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
   for (const MatMulTiles &tiles : all) {
     specs.push_back(use.spec);
     specs.back().tiles = tiles;
-    // RowsFrom::Tokens needs no list of outputs in the batch. The time of a
-    // matmul does not depend on RowsFrom.
+    // The time of a matmul does not depend on RowsFrom, and RowsFrom::Tokens
+    // needs no list of outputs in the batch.
     specs.back().rowsFrom = codegen::RowsFrom::Tokens;
   }
   AIR_ASSIGN_OR_RETURN(

@@ -24,7 +24,7 @@
 
 namespace air::tune {
 
-/// The present tiles are replaced only by tiles that take less time by at least
+/// Other tiles replace the present ones only if they take less time by at least
 /// this fraction.
 inline constexpr double kLeastGain = 0.02;
 

@@ -18,8 +18,7 @@ using codegen::KernelOp;
 using codegen::KernelSpec;
 
 constexpr uint64_t kMaxCopies = 65536;
-/// The number of dispatches of a program if there is only one copy of their
-/// operands.
+/// A program has this many dispatches if its operands have only one copy.
 constexpr uint32_t kCachedDispatches = 64;
 
 uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
@@ -46,9 +45,9 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Makes the activation tiles of a buffer valid. Kernels use the `steps` as
-/// offsets into a panel. Invalid `biasSums` or `conversions` would lead to
-/// subnormal numbers, which make kernels slower.
+/// Fills the activation tiles of a buffer with valid values. Kernels use the
+/// field `steps` as offsets into a panel. Invalid `biasSums` or `conversions`
+/// would lead to subnormal numbers, which make kernels slower.
 void makeTiles(uint8_t *tiles, uint64_t bytes, bool isGrid) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -154,8 +153,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
 
   // Operands that must come from memory rotate through many copies. The padding
   // at the end of activations is never read, so the next operand overlaps it.
-  // If the padding took memory of its own, the parts that are read might
-  // together be small enough to fit in a cache.
+  // Otherwise the padding would fill much of the memory, and the bytes that are
+  // read might fit in a cache.
   std::vector<Operand> operands;
   for (const KernelBinding &binding : bindings) {
     Operand operand;

@@ -164,7 +164,7 @@ TEST_F(MemoryLimitTest, WhatCannotBeReadCountsAsBefore) {
   putGroup("box/", "500000", 300000, 100000);
   MemoryLimit limit = MemoryLimit::open(root);
   EXPECT_EQ(limit.read()->free, 300000);
-  // Someone who writes to such a file empties it first.
+  // While such a file is rewritten, it may be empty for a moment.
   for (const char *file : {"memory.max", "memory.current", "memory.stat"}) {
     put(std::string("sys/fs/cgroup/box/") + file, "");
   }
@@ -213,7 +213,7 @@ TEST(MemoryLimit, ReadingIsCheap) {
     best = std::min(best, monotonicNanoseconds() - start);
   }
   RecordProperty("nanoseconds", std::to_string(best));
-  // A pass of the smallest models takes 1 ms. Reading the limits takes less.
+  // The smallest models take 1 ms per pass. Reading the limits must take less.
   EXPECT_LT(best, 1'000'000u);
 }
 

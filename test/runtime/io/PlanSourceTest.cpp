@@ -28,7 +28,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
     EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
   }
   EXPECT_TRUE((*source)->settled());
-  // The kernels do not count as part of the load.
+  // The progress of the load does not count the segment with the kernels.
   const uint64_t bytes =
       plan.segmentBytes(0).size() + plan.segmentBytes(2).size();
   EXPECT_EQ((*source)->loading().done, bytes);
@@ -39,7 +39,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
 
 TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
   PlanFile plan = file.open();
-  // Node 0 exists on every machine, and node 999 on few machines.
+  // Every machine has node 0. Hardly any machine has node 999.
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
   ASSERT_TRUE(source) << source.status().message();

@@ -60,7 +60,7 @@ protected:
                static_cast<std::streamsize>(bytes.size()));
   }
 
-  /// Opens plan, source and store.
+  /// Opens the plan, its source files and a new store.
   void open(uint32_t placement, IoMethod method = IoMethod::Pread) {
     store.reset();
     Result<PlanFile> plan = PlanFile::open(at("small.air"));
@@ -200,8 +200,8 @@ TEST_F(ReferenceStore, ChangedRowsAreFoundWhenTheyAreRead) {
     }
   }
   Bytes changed = made.source;
-  // This changes the second row. Reading the first one finds the change,
-  // because a chunk is verified as a whole.
+  // This changes the second row of the table. Reading the first row must fail,
+  // because both rows are in one chunk, which is verified as a whole.
   changed[placeOf(4, 0) + 20] ^= 1;
   write("small.gguf", changed);
   open(kStreamed);
@@ -259,8 +259,8 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
   EXPECT_EQ(opened->reader->depth(), kReferenceReads);
   // The layer's segment begins with a vector of 128 bytes, which the plan
   // stores. The rows of q+k+v follow, with 18 bytes each. The first 16 rows are
-  // contiguous in the source, and the next 16 are in three places. Therefore,
-  // however many bytes a request may have, it reads only 16 rows.
+  // contiguous in the source, and the next 16 are in three places. Each group
+  // of 16 is a block of its own, even if many more bytes are wanted.
   constexpr uint64_t kMuch = uint64_t{1} << 20;
   BlockReader &reader = *opened->reader;
   EXPECT_EQ(reader.sizeOfBlock(0, kPlanPageBytes, kMuch), 128U);

@@ -223,8 +223,8 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   expectChangeAtTheLastOf(kWait, 2, 0);
 }
 
-// Node 0 exists on every machine, and node 999 on few machines. Threads of both
-// nodes read the segment's only page, which is placed on node 0.
+// Every machine has node 0, and hardly any machine has node 999. Threads of
+// both nodes read the segment's only page, which is placed on node 0.
 TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
   EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));
@@ -256,7 +256,7 @@ TEST_F(StreamStoreTest, MemoryThatTheSystemRefusesLeavesThePlacement) {
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   std::signal(SIGXFSZ, handler);
-  // The large ring would be granted now, but the store does not ask again.
+  // The system would grant the large ring now, but it is not asked again.
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
 }
 

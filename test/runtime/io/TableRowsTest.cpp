@@ -30,7 +30,7 @@ TEST_F(TableRowsTest, EveryRowMayBeNeededAgainAndAgain) {
   PlanFile plan = openPlan();
   uint64_t bytes = plan.segmentBytes(kTable).size();
   TableRows rows(plan);
-  // Each pass needs three pages, and the first pass needs their whole chunks.
+  // A pass needs three pages. The first one verifies their whole chunks.
   uint64_t before = 0;
   for (int pass = 0; pass < 3; ++pass) {
     const SegmentRange ranges[] = {

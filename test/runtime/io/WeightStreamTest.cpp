@@ -31,9 +31,9 @@ std::vector<uint8_t> wordsOf(uint64_t bytes) {
   return file;
 }
 
-/// Places the windows one after another in the ring, and finds for each of them
-/// the last step that needs bytes which it overwrites. Windows of the second
-/// pass overwrite windows of the first.
+/// Places the windows one after another in the ring. For each window, finds the
+/// last step that needs the bytes which the window overwrites. Windows of the
+/// second pass overwrite windows of the first.
 void placeWindows(StreamSchedule &schedule,
                   const std::vector<uint32_t> &lastSteps) {
   uint64_t at = 0;
@@ -61,7 +61,7 @@ void placeWindows(StreamSchedule &schedule,
 
 struct Shape {
   StreamSchedule schedule;
-  std::vector<uint32_t> lastSteps; ///< per read: the last step that needs it
+  std::vector<uint32_t> lastSteps; ///< the last step that needs each read
 };
 
 /// Chooses which parts of the segments stay resident. If `less` is true, no
@@ -82,8 +82,8 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
       }
     }
     uint64_t resident = random() % 4 == 0 ? most : random() % (most + 1);
-    // The chunks that are not resident are read by one or two reads, each of
-    // which is for a different step.
+    // The chunks that are not resident are divided into one or two reads. Each
+    // read is needed by a different step.
     uint64_t middle =
         std::min(chunks, resident + random() % (chunks - resident + 1));
     uint64_t ends[] = {resident, middle, chunks};
@@ -106,7 +106,7 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
           std::min<uint32_t>(2 * i + 1 + random() % 2, schedule.steps - 1));
     }
   }
-  // Up to four reads are needed at a time.
+  // The ring must hold up to four reads at a time.
   schedule.ringBytes = std::max(4 * largest, kPage) + random() % 8 * kPage;
   placeWindows(schedule, shape.lastSteps);
 }
@@ -188,10 +188,9 @@ struct Executed {
     return true;
   }
 
-  /// Runs the steps [0, steps) of a pass that was announced to have `announced`
-  /// steps, but leaves out those before `first`. Every segment must be right
-  /// before its first step and also after its last one, unless its first step
-  /// is left out.
+  /// Runs the steps [first, steps) of a pass that was announced to have
+  /// `announced` steps. All bytes that a step needs must be right, unless they
+  /// were due before step `first`.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {
@@ -413,7 +412,7 @@ TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
   ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
   for (int pass = 0; pass < 3; ++pass) {
     Status status = run.pass();
-    // The stream may have read the segment before it was changed.
+    // The passes succeed if all bytes were verified before the change.
     if (run.verified != run.fileBytes()) {
       EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
     }

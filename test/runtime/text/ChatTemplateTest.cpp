@@ -157,8 +157,8 @@ TEST(EncodeRendered, WordsExtendOverTheEndsOfRanges) {
   EXPECT_EQ(tokenizer.encodeRendered("abc", middle).size(), 1U);
 }
 
-/// Encodes by the definition: takes the longest special token that is allowed
-/// at each position.
+/// Encodes in the simplest way: at each position, takes the longest special
+/// token that is allowed there.
 Ids slowly(const Tokenizer &tokenizer, const TokenizerData &data,
            const std::string &text, const std::vector<TaintedSpan> &tainted) {
   Ids ids;

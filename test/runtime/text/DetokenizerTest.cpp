@@ -95,8 +95,8 @@ TEST_F(DetokenizerTest, IdsOutsideTheVocabularyRenderNothing) {
 }
 
 TEST(Utf8Test, MaximalSubparts) {
-  // The cases are the examples in table 3-8 of Unicode 15, and those in the
-  // text around it.
+  // The cases are the examples in table 3-8 of Unicode 15 and in the text
+  // around that table.
   auto repaired = [](std::string_view text) {
     std::string out;
     size_t left = appendValidUtf8(text, out);

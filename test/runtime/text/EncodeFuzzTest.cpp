@@ -80,8 +80,8 @@ TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
 TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2", true); }
 
-/// Byte-pair encoding by its definition: merges the first pair of the list that
-/// occurs, until none occurs.
+/// Byte-pair encoding by its definition: applies the first merge of the list
+/// that is possible, until no merge is possible.
 std::vector<std::string> mergedByDefinition(
     std::string_view word,
     const std::vector<std::pair<std::string, std::string>> &merges) {
@@ -162,9 +162,9 @@ TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
     TokenizerData data = smallSpm(pieces);
     data.removeExtraWhitespaces = removeSpaces;
     Tokenizer inStretches = tokenizerOf(data);
-    // No merge results in this piece, so it does not affect the ids. But it
-    // has a space in its middle, so the tokenizer `atOnce` merges the whole
-    // text at once. `inStretches` splits the text at spaces first.
+    // No merge produces this piece, so it does not affect the ids. Because it
+    // contains a space, however, the tokenizer `atOnce` merges the whole text
+    // at once, while `inStretches` splits the text at spaces first.
     appendToken(data, "z" + mark + "z", TokenType::Normal);
     Tokenizer atOnce = tokenizerOf(data);
     EXPECT_EQ(inStretches.encode(text, true, true),

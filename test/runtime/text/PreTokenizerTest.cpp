@@ -182,10 +182,10 @@ double stepsPerByte(const PreTokenizer &splitter, const std::string &text) {
 }
 
 TEST(PreTokenizerTest, HostileTextTakesLinearTime) {
-  // Each text repeats one unit. The first three texts (a letter, spaces, and
-  // emoji with joiners) take a megabyte each. The others are shorter: digits,
-  // capital letters, line ends, combining marks, and texts for which
-  // alternatives fail only after many characters.
+  // Each text repeats one unit. The first three units (a letter, a space, and
+  // an emoji with a joiner) are repeated to a megabyte, and the others to 64
+  // KiB: digits, capital letters, line ends, combining marks, and units for
+  // which alternatives fail only after many characters.
   const std::vector<std::string> kUnits = {"a",
                                            " ",
                                            "\xf0\x9f\x91\xa9\xe2\x80\x8d",

@@ -206,7 +206,7 @@ TEST(TokenizerTest, Properties) {
   EXPECT_EQ(tokenizer.piece(INT32_MAX, true), "");
 }
 
-/// A BPE vocabulary whose tokens are spelled as text. Ids 3 to 258 are bytes.
+/// A BPE vocabulary whose tokens are plain text. Ids 3 to 258 are byte tokens.
 TokenizerData textBpe(const std::string &pre) {
   const std::string mark = "\xe2\x96\x81";
   TokenizerData data = smallSpm({mark, "a", "b", "\xc3\xa9", "ab", mark + "ab",

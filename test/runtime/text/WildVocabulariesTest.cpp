@@ -1,8 +1,8 @@
 //===- WildVocabulariesTest.cpp - malformed vocabularies --------*- C++ -*-===//
 //
 // The files of test/Inputs/models/wild have vocabularies with missing or wrong
-// types, integer scores, or ids out of range. The expected ids are those of the
-// same vocabulary without these defects.
+// types, integer scores, or ids out of range. The same vocabulary without these
+// defects must give the same ids.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"

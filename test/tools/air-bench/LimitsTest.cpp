@@ -50,8 +50,8 @@ TEST(Limits, OfTilesMultipliesThem) {
     ASSERT_TRUE(rate.isOk()) << rate.status().message();
     EXPECT_GT(*rate, 0);
     const AmxCounts &counts = AmxEmulator::counts();
-    // Each run in a sample performs 2048 iterations, with one product for each
-    // of six accumulators.
+    // Each run in a sample has 2048 iterations, and each iteration adds a
+    // product to each of six accumulators.
     const uint64_t products =
         kind == Arithmetic::Bf16Dot ? counts.bf16Products : counts.byteProducts;
     EXPECT_EQ(products, counts.releases * 6 * 2048);

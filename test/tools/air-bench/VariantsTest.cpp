@@ -55,8 +55,8 @@ TEST(Variants, AreDifferentKernels) {
   }
 }
 
-// A row block of 2048 columns takes 16 * 8 * 144 = 18,432 bytes; half of 1 MiB
-// holds 28 of them.
+// A row block of 2048 columns has 16 rows of 8 blocks of 144 bytes, which is
+// 18,432 bytes. Half of 1 MiB holds 28 row blocks.
 TEST(Variants, TheCachedMatrixFitsIntoHalfOfL2) {
   const KernelSpec one = cachedSpec(matMul(MClass::One), target(), 1, 1 << 20);
   EXPECT_EQ(one.n, 28U * 16);

@@ -17,8 +17,8 @@ large = [(segment, kept) for segment, kept in zip(plan["segments"], placement["r
 assert large
 for segment, kept in large:
     share = kept / segment["raw_bytes"] * 100
-    # The part in RAM is rounded down to whole pages. Even with 0 percent, it
-    # may include chunks at the segment's start that several steps need.
+    # The part in RAM is rounded down to whole pages. Even with --pin 0, chunks
+    # at the segment's start that several steps need may stay in RAM.
     assert share > percent - 100 * PAGE / segment["raw_bytes"], (segment["name"], share)
     assert percent == 0 or share <= percent, (segment["name"], share)
 streamed = sum(read["bytes"] for read in placement.get("reads", []))

@@ -27,8 +27,8 @@ for placement, budget in zip(placements, budgets):
     weights = [i for i, s in enumerate(segments) if s["kind"] != "Kernels"]
     assert sum(kept[i] for i in weights) == items["weights"], items
     assert placement["ring_bytes"] == items.get("ring", 0)
-    # The share that stays in RAM is the same for all large segments of weights.
-    # Small segments stay completely.
+    # All large segments of weights keep the same share in RAM. Small segments
+    # stay in RAM as a whole.
     shares = []
     for i, segment in enumerate(segments):
         if segment["kind"] == "Weights" and reads and segment["raw_bytes"] >= 65536:

@@ -29,8 +29,8 @@ for tensor in less["tensors"]:
     found.update(names)
 assert len(found) >= 8, found
 
-# The stored bytes of a segment end before its first matrix. Everything else, digests
-# included, is as in the plan that contains its weights.
+# A reference plan stores a segment's bytes up to its first matrix. The rest,
+# including the digests, is as in the plan that contains its weights.
 for i, (a, b) in enumerate(zip(whole["segments"], less["segments"])):
     if a["kind"] == "Kernels":
         assert b["stored_bytes"] == a["stored_bytes"], b

@@ -40,7 +40,7 @@ TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
 
 TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
   BenchMeasurement measured = example();
-  // The limit of memory allows 10 tokens/s, that of the disk 8.
+  // The limit of memory allows 10 tokens/s, and the limit of the disk allows 8.
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
   measured.streaming.emplace();
   measured.streaming->method = "uring";
@@ -69,9 +69,9 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
 TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   BenchMeasurement measured = example();
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
-  // Reading 8 GB at 40 GB/s takes 200 ms and overlaps with a quarter of the 100
-  // ms of arithmetic: the cores take 275 ms. The disk takes 150 ms for 0.3 GB
-  // at 2 GB/s. A fifth of the shorter time is added to the longer one.
+  // Reading 8 GB at 40 GB/s takes 200 ms and hides a quarter of the 100 ms of
+  // arithmetic, so the cores take 275 ms. The disk takes 150 ms for 0.3 GB at 2
+  // GB/s. A fifth of the shorter time is added to the longer one.
   measured.planLinks = {
       {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
   rateFromLimits(measured);
@@ -90,8 +90,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_EQ(json["more"], 1);
   EXPECT_NE(benchText(measured, *report).find("3.28 tok/s predicted"),
             std::string::npos);
-  // At 1 GB/s, the disk takes 300 ms, and a fifth of the cores' 275 ms is
-  // added.
+  // At 1 GB/s, the disk takes 300 ms, which is now the longer time. A fifth of
+  // the 275 ms of the cores is added to it.
   measured.planLinks[2].measuredRate = 1e9;
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 1 / 0.355);
   measured.planLinks[1].measuredRate = 0;

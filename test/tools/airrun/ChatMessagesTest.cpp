@@ -66,8 +66,8 @@ TEST(ChatMessagesTest, JsonIsReadAndWritten) {
   EXPECT_EQ(messages->content(1), "");
 }
 
-// The keys are those of OpenAI's chat completions, but the arguments of calls
-// are objects, as Hugging Face's templates expect.
+// The keys are the same as in OpenAI's chat completions, but the arguments of
+// calls are objects, as Hugging Face's templates expect.
 TEST(ChatMessagesTest, CallsAndTheirResults) {
   ChatMessages messages;
   EXPECT_EQ(messages.openCalls(), 0U);

@@ -45,7 +45,7 @@ protected:
   std::string memory;
 };
 
-// The value is that of `xxhsum -H2` (xxHash 0.8).
+// `xxhsum -H2` (xxHash 0.8) prints this digest for the text "abc".
 TEST_F(FileDigestsTest, DigestsBytes) {
   FileDigests digests = FileDigests::open(memory);
   EXPECT_EQ(digest(digests, write("abc", "abc")).first,

@@ -101,8 +101,8 @@ assert entry["model"] == str(MODEL) and entry["options"] == "" and not entry["in
 assert Path(entry["plan"]).read_bytes() == (WORK / "by-hand.air").read_bytes()
 assert entry["bytes"] == os.path.getsize(entry["plan"]) and abs(entry["last_used"] - time.time()) < 600, entry
 
-# A plan depends on the contents of the model, not its name. All commands share
-# it.
+# A plan depends on the contents of the model, not on its name. All commands use
+# the same plan.
 MODEL.rename(WORK / "renamed.gguf")
 assert packs(0, lambda: start(WORK / "renamed.gguf", *GREEDY)).stdout == expected
 (WORK / "renamed.gguf").rename(MODEL)
@@ -268,7 +268,8 @@ assert "--source" not in done.stderr, done.stderr
 start("cache", "rm", "--all")
 packs(1, lambda: start(MODEL, *GREEDY, "--ctx", 42))
 
-# A folder is no plan. If one entry cannot be removed, the others still are.
+# A folder does not count as a plan. If one entry cannot be removed, the others
+# still are.
 strange = PLANS / ("0" * 32 + ".air")
 strange.mkdir()
 assert len(entries()) == 1

@@ -36,7 +36,7 @@ def bench(path):
     (link,) = got["links"]
     # A pass reads a row of the embedding table (64 bytes) and the bias (1040
     # bytes). The KV cache has 8 bytes per position. At position p, a pass reads
-    # p + 1 positions and writes one. These bytes are not measured.
+    # p + 1 positions and writes one.
     kv = sum(8 * (position + 2) for position in range(40, 60)) / 20
     assert link["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
     assert 0 < link["share"] <= 1.05, got

@@ -82,7 +82,7 @@ TEST(Workload, AttentionWaitsForThePagesOfItsContext) {
   spec.scale = 0.125F;
   spec.kvPageBytes = 2 * 2 * 32 * 64 * 2;
   EXPECT_EQ(bytesRead(spec, 1, 100), 2 * spec.kvPageBytes);
-  // Where a page has several layers, attention reads one of them.
+  // If a page holds several layers, attention reads only one of them.
   const uint64_t ofLayer = spec.kvPageBytes;
   spec.kvPageBytes *= 3;
   EXPECT_EQ(bytesRead(spec, 1, 100), 2 * ofLayer);

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint64_t kBytes = 2 * BlockMemory::kHugePageBytes;
 
-/// The share of pages of 4 KiB that /proc/self/pagemap shows to be in memory
-/// (bit 63 of an entry; Documentation/admin-guide/mm/pagemap.rst).
+/// The share of the 4 KiB pages that are in memory. Bit 63 of a page's entry in
+/// /proc/self/pagemap says whether it is.
 double presentShare(const uint8_t *data) {
   std::vector<uint64_t> entries(kBytes / 4096);
   const int file = open("/proc/self/pagemap", O_RDONLY);

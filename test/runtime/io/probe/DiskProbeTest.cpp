@@ -69,7 +69,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
       EXPECT_GE(probed->curve.size(), 9u);
       EXPECT_LE(probed->curve.size(), 3u * 4 * 3 * 2);
     }
-    // A ring of the usual size is always measured.
+    // The speed with a ring buffer of the usual size is always measured.
     EXPECT_EQ(std::count_if(
                   probed->rings.begin(), probed->rings.end(),
                   [](const RingRate &r) { return r.bytes == kUsualRingBytes; }),

@@ -67,7 +67,7 @@ jinja::Rendered promptOf(const std::string &source, const Json &each) {
   Result<jinja::Value> variables = templateVariables(data, conversation);
   Result<jinja::Rendered> rendered =
       parsed->render(*variables, jinja::Date{2024, 7, 26});
-  // Some templates cannot be rendered without tools; they begin no reasoning.
+  // Templates that cannot be rendered without tools begin no reasoning.
   return rendered.isOk() ? *rendered : jinja::Rendered();
 }
 
@@ -102,15 +102,15 @@ TEST(AnswerCasesTest, AsPublished) {
     }
     if (answer.find("to=container.exec") != std::string::npos ||
         answer.find("to=python") != std::string::npos) {
-      // The arguments are no JSON. llama.cpp drops such a call; here it is
-      // text.
+      // The arguments are not JSON. llama.cpp drops such a call, and this
+      // parser returns it as text.
       EXPECT_TRUE(got.content.ends_with(answer.substr(answer.rfind("to="))));
       continue;
     }
     ++compared;
     const std::string place =
         name + " (" + syntax.family->name + "): " + answer;
-    // For this parser, the words that begin Apriel's reasoning are a mark.
+    // The parser drops the sentence with which Apriel's reasoning begins.
     std::string reasoning = each["reasoning"];
     if (const std::string mark = "Here are my reasoning steps:\n";
         reasoning.starts_with(mark)) {

@@ -25,7 +25,7 @@ Json samples() {
   return Json::parse(file);
 }
 
-/// The syntax of this family, with all marks of reasoning.
+/// The family's syntax, with all marks that can end reasoning.
 AnswerSyntax syntaxNamed(const std::string &family) {
   std::string source =
       "</seed:think>[/THINK]<|END_THINKING|><|inner_suffix|><channel|>";
@@ -64,7 +64,7 @@ TEST(AnswerParserTest, Samples) {
       if (i < got.calls.size()) {
         const std::string &text = got.calls[i].arguments;
         ASSERT_TRUE(isJson(text)) << family << ": " << answer << ": " << text;
-        // The order of the keys counts, white space does not.
+        // The order of the keys must be right. White space does not matter.
         arguments = Json::parse(text) == call["arguments"] ? text : "";
       }
       wanted.calls.push_back({call["name"], call["id"], arguments});
@@ -131,8 +131,8 @@ TEST(AnswerParserTest, WithoutToolsACallIsText) {
   }
 }
 
-// A reported part of a call cannot be taken back, so an event says that it was
-// no call.
+// A part of a call that was reported cannot be taken back. If the call turns
+// out to be broken, an event says so, and its text follows as an answer.
 TEST(AnswerParserTest, ABrokenCallIsReported) {
   const AnswerSyntax syntax = syntaxNamed("hermes");
   const ToolSchemas none;
@@ -153,7 +153,7 @@ TEST(AnswerParserTest, OnlyTheTemplateOpensReasoning) {
   EXPECT_EQ(openReasoning(syntax, "", {}), nullptr);
 }
 
-// The rules are those of RFC 8259, sections 3 to 8.
+// Sections 3 to 8 of RFC 8259 state the rules.
 TEST(JsonScannerTest, AcceptsAndRefuses) {
   for (const char *good :
        {"{}", " [ ] ", "0", "-0.5e+3", "1E400", "\"\\u00e9\\n\"", "null",

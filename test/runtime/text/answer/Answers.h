@@ -32,8 +32,8 @@ inline void append(std::vector<AnswerEvent> &all,
   }
 }
 
-/// The events of an answer that comes in two parts, cut at byte `cut`, or byte
-/// by byte. Texts that follow each other are joined.
+/// The events of an answer that arrives in two parts, cut at byte `cut`, or
+/// byte by byte if `isByteByByte` is true. Adjacent texts are joined.
 inline std::vector<AnswerEvent> eventsOf(const AnswerSyntax &syntax,
                                          const ToolSchemas &schemas,
                                          const ReasoningMarks *open,

@@ -48,7 +48,7 @@ TEST(MarkTokensTest, ControlTokensThatOccurInMarks) {
 TEST(TurnEndTest, AControlTokenBehindTheAnswer) {
   EXPECT_EQ(endOf(turns("{{ m.role }}: {{ m.content }}<sep>")), "<sep>");
   EXPECT_EQ(endOf(turns("{{ m.content }}\n<sep>!")), "<sep>!");
-  // The token may also stand before the next message.
+  // The template may also write the token at the beginning of the next message.
   EXPECT_EQ(endOf(turns("<sep>{{ m.content }}")), "<sep>");
 }
 
@@ -59,7 +59,7 @@ TEST(TurnEndTest, NothingElseEndsATurn) {
   EXPECT_EQ(endOf("{{ raise_exception('no') }}"), "");
   // Only the vocabulary says whether a known piece such as <|end|> ends a text.
   EXPECT_EQ(endOf(turns("{{ m.content }}<|end|>")), "");
-  // A mark of the answer's notation does not end a turn.
+  // A mark that belongs to the notation of answers does not end a turn.
   EXPECT_EQ(
       endOf(turns("{{ m.content }}<|START_RESPONSE|>") + "<|START_ACTION|>"),
       "");

@@ -50,8 +50,8 @@ TEST(FilteredSamplerTest, AllowsEachOfTheTextsSometimes) {
     ASSERT_TRUE(id.isOk());
     ++counts[static_cast<size_t>(*id)];
   }
-  // Each of the three has a chance of 1/3. One in 5 * 10^9 tests has a count of
-  // at most 50.
+  // Each of the three tokens has a probability of 1/3. By chance, a count of at
+  // most 50 occurs in only one of 5 * 10^9 runs.
   EXPECT_GT(std::min({counts['x'], counts['y'], counts['z']}), 50);
   EXPECT_EQ(counts['x'] + counts['y'] + counts['z'], 300);
 }

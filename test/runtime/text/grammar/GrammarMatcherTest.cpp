@@ -155,7 +155,7 @@ TEST(GrammarMatcherTest, TooDeepNestingIsAnError) {
 }
 
 TEST(GrammarMatcherTest, TooManyReadingsAreAnError) {
-  // Each letter may add a `root` to match or complete one, so there are many
+  // Each letter may begin another `root` or complete one, so there are many
   // ways to read the text.
   auto grammar = grammarOf("root ::= \"a\" root root | \"a\"");
   GrammarMatcher matcher(grammar, byteTrie(), {}, {100, 64 << 20});

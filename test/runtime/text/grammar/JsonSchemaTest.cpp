@@ -119,9 +119,9 @@ TEST(JsonSchemaTest, DeepNestingIsRefused) {
               HasSubstr("nested deeper than 200 levels"));
 }
 
-/// Whether llama.cpp rejects a text that the schema allows: it limits the
-/// digits of numbers, forbids additional properties unless a schema allows
-/// them, and takes every schema with "minItems" for an array.
+/// Whether the schema may allow a text although llama.cpp rejects it: llama.cpp
+/// limits the digits of numbers, forbids additional properties unless the
+/// schema mentions them, and takes every schema with "minItems" for an array.
 bool isValidAllTheSame(const json &each, const std::string &text) {
   const std::string schema = each["schema"];
   auto has = [&](const char *what) {

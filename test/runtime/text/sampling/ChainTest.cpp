@@ -232,8 +232,8 @@ TEST(TokenFilter, IsAskedForItsMaskOnlyIfItRefusesTheChoice) {
 }
 
 TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
-  // The only allowed token has a surprise of 0. The refused choice of another
-  // token, with a surprise of 1 bit, must not change Mirostat's bound.
+  // Before the only allowed token, which has a surprise of 0 bits, another
+  // token (1 bit) is drawn and refused. It must not change Mirostat's bound.
   SamplerOptions options = plainSampling();
   options.mirostat = 2;
   options.mirostatTau = 0.25F;
@@ -263,8 +263,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   const std::vector<float> logits(8, 0.0F);
   const std::vector<int32_t> repeats = {0, 1, 2, 3, 0, 1};
   EXPECT_LT(distribution(options, logits, repeats).at(2), 0.1);
-  // Tokens 3 and 0 spell the breaker "$!". Only one token follows it, which is
-  // too short to count as a repetition.
+  // Tokens 3 and 0 spell the breaker "$!". Only one token follows the breaker,
+  // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
   // The search for the longer breaker keeps the '!' in its text, but must find
@@ -283,8 +283,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
     for (int32_t id : history) {
       sampler->accept(id);
     }
-    // The history begins and ends with 4, 1, so history[2] would repeat what
-    // followed. DRY lowers its logit by 1 unless it contains a breaker.
+    // After tokens 4 and 1, history[2] would be a repetition. DRY lowers its
+    // logit by 1 unless its text contains a breaker.
     std::vector<float> two(257, -HUGE_VALF);
     two[static_cast<size_t>(history[2])] = 0.5F;
     two[7] = 0;

@@ -186,7 +186,7 @@ TEST(PublishedSampling, QueuesOfThree) {
   EXPECT_EQ(kept("k", 1, 1, 0), 1U);
   EXPECT_EQ(kept("k", 100, 1, 0), 100U);
   EXPECT_EQ(kept("p", 0, 0, 0), 1U);
-  // The sum of all i is 49995000. Token 9999 alone has less than 0.0003 of it.
+  // The probability of token 9999 is 9999 / 49995000, which is below 0.0003.
   EXPECT_EQ(kept("p", 0, 0.0003F, 0), 2U);
   EXPECT_EQ(kept("m", 0, 1, 1), 1U);
   EXPECT_EQ(kept("m", 0, 1, 0.1F), 9000U);
