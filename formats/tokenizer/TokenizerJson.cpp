@@ -357,8 +357,8 @@ private:
                int32_t &id) const {
     const auto *number = value.get_ptr<const Json::number_unsigned_t *>();
     if (number == nullptr || *number >= data.tokens.size()) {
-      return fields.corrupt(name, "must have an id less than the number of "
-                                  "tokens, " +
+      return fields.corrupt(name, "must have an id that is a whole number "
+                                  "below the number of tokens, " +
                                       std::to_string(data.tokens.size()));
     }
     id = static_cast<int32_t>(*number);

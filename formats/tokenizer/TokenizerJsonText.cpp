@@ -311,8 +311,8 @@ private:
       return fields.unsupported(
           "has the behavior " + inQuotes(behavior) +
           (behavior == "Removed"
-               ? ", which is supported only with 'invert' and a pattern that "
-                 "leaves no text out"
+               ? ", which is supported only with 'invert' and a pattern whose "
+                 "matches cover the whole text"
                : ", which is not supported"));
     }
     data.rules.expressions.push_back(*std::move(expression));

@@ -13,11 +13,11 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
                                         uint64_t tablePages,
                                         uint32_t paddingPage) {
   if (maxTokens > AIR_KV_PAGE_TOKENS) {
-    return unsupportedError("a pass of the plan on the GPU has up to " +
-                            std::to_string(maxTokens) +
-                            " tokens, but this version supports at most " +
-                            std::to_string(AIR_KV_PAGE_TOKENS) +
-                            "; pack the model again with this version");
+    return unsupportedError(
+        "the plan processes up to " + std::to_string(maxTokens) +
+        " tokens at a time on the GPU, but this version supports at most " +
+        std::to_string(AIR_KV_PAGE_TOKENS) +
+        "; pack the model again with this version");
   }
   DeviceBatch made;
   made.tablePages = tablePages;
@@ -30,8 +30,10 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
       tables ? checkedAdd(2 * column, *tables) : std::nullopt;
   if (!bytes) {
     return verificationError(
-        "batch: block tables of " + std::to_string(maxTokens) + " rows with " +
-        std::to_string(tablePages) + " pages each take more than 2^64 bytes");
+        "batch: the tables of the KV cache's pages, with " +
+        std::to_string(maxTokens) + " rows of " + std::to_string(tablePages) +
+        " pages, take more than 2^64 bytes; pack the model with a smaller "
+        "--ctx");
   }
   made.firstPosition = column / sizeof(uint32_t);
   made.firstTable = 2 * made.firstPosition;

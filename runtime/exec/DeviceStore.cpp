@@ -32,8 +32,8 @@ DeviceStore::create(const PlanFile &plan, std::unique_ptr<SegmentStore> host,
     if (!aligned) {
       return verificationError(
           "segment '" + segments.Get(i)->name()->str() +
-          "': together with the segments before it, it takes more than 2^64 "
-          "bytes of the GPU's memory");
+          "' and the segments before it take more than 2^64 bytes of the GPU's "
+          "memory; pack the model again");
     }
     store->places[i] = bytes;
     store->isPending[i] = true;

@@ -72,8 +72,9 @@ Status Executor::check(const Batch &batch) const {
     next = uint64_t{output} + 1;
   }
   if (!batch.outputs.empty() && parts.maxOutputs == 0) {
-    return usageError("batch: this plan has no head, so no logits can be "
-                      "requested");
+    return usageError(
+        "batch: logits are requested, but this plan has no output head, which "
+        "would compute them; request no logits");
   }
   return Status::ok();
 }
@@ -279,10 +280,9 @@ Status Executor::overflowError(const StepRecord &step) const {
                 "number that the float16 KV cache holds; pack the model again "
                 "with --kv-type f32");
   }
-  return unsupportedError(where +
-                          " computes numbers that are NaN or infinite: the "
-                          "values of this model exceed the range of float32 "
-                          "there; no token can be chosen from its logits");
+  return unsupportedError(
+      where + " computes NaN or infinite numbers, because values of this model "
+              "exceed the range of float32 there; the model cannot be run");
 }
 
 Status Executor::beginPass(size_t steps) {
@@ -359,9 +359,9 @@ uint32_t Executor::endOfGroup(const ProgramRecord &program, uint32_t step,
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
                       uint32_t endStep, const AirBatch &batch) {
   if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
-    return usageError("dispatch times: the array has room for " +
+    return usageError("the array has room for " +
                       std::to_string(dispatchTimes.size()) +
-                      ", but the program has " +
+                      " dispatch times, but the program has " +
                       std::to_string(program.dispatchCount) + " dispatches");
   }
   if (settled && !timing && dispatchTimes.empty()) {

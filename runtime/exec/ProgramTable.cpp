@@ -142,14 +142,16 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   if (inHead && !outputs) {
     return verificationError("step '" + step.name()->str() +
                              "' processes all tokens of a batch, but follows a "
-                             "step that processes only those with logits");
+                             "step that processes only the tokens whose logits "
+                             "are requested; pack the model again");
   }
   if (outputs && !inHead) {
     if (record.steps.back().firstDispatch != descs.size()) {
       return verificationError(
           "step '" + step.name()->str() +
           "' mixes dispatches that process all tokens of a batch with "
-          "dispatches that process only those with logits");
+          "dispatches that process only the tokens whose logits are requested; "
+          "pack the model again");
     }
     inHead = true;
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);

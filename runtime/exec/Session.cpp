@@ -236,8 +236,8 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
     return verificationError("kv: " + std::to_string(layout.pages()) +
                              " pages of " +
                              std::to_string(layout.page_bytes()) +
-                             " bytes and one more for padding exceed 2^32 - 1 "
-                             "pages or 2^64 bytes; pack the model with a "
+                             " bytes, and 1 more page for padding, exceed 2^32 "
+                             "- 1 pages or 2^64 bytes; pack the model with a "
                              "smaller --ctx or fewer --slots");
   }
   AIR_RETURN_IF_ERROR(allocate(layout.pages() + 1, addresses));

@@ -15,7 +15,8 @@ Result<BlockFile> BlockFile::reopen(int descriptor, std::string path,
                                     IoMethod method) {
   struct stat info = {};
   if (fstat(descriptor, &info) != 0) {
-    return ioError("cannot stat '" + path + "': " + std::strerror(errno));
+    return ioError("cannot read the type and size of '" + path +
+                   "': " + std::strerror(errno));
   }
   if (!S_ISREG(info.st_mode)) {
     return corruptError("'" + path + "' is not a regular file");

@@ -56,8 +56,8 @@ BlockDone BlockProgress::outcome(const BlockFile &file) const {
     return {request.id, ioError("'" + file.path() + "' is truncated: " +
                                 counts + "; restore the file")};
   }
-  return {request.id, ioError("the system reads '" + file.path() +
-                              "' incompletely: " + counts)};
+  return {request.id, ioError("the operating system stopped reading '" +
+                              file.path() + "' early: " + counts)};
 }
 
 BlockDone air::rt::readBlock(const BlockFile &file, const BlockRequest &request,

@@ -23,15 +23,14 @@ Status BlockReader::submit(const BlockRequest &request) {
   };
   if (flying == mostInFlight) {
     return refuse("the reader already has " + std::to_string(mostInFlight) +
-                  " requests in flight, the most it takes");
+                  " requests in flight, which is its limit");
   }
   // The end of a block, rounded up to kBlockAlignment, must fit in int64_t.
   constexpr auto kMost = static_cast<uint64_t>(INT64_MAX) - kBlockAlignment;
   if (request.bytes == 0 || request.bytes > kMost ||
       request.offset > kMost - request.bytes || request.to == nullptr) {
-    return refuse(
-        "a block needs memory, and 1 to 2^63 bytes that end before byte 2^63 "
-        "of the file");
+    return refuse("a block must have memory to be read into and at least 1 "
+                  "byte, and must end before byte 2^63 of the file");
   }
   if (request.offset % alignment() != 0 ||
       reinterpret_cast<uintptr_t>(request.to) % alignment() != 0) {

@@ -68,8 +68,10 @@ Status CodedReader::make(const BlockRequest &request, uint32_t thread) {
   const StoredRange all = storedRange(segment, begin, request.bytes);
   if (all.bytes > largestBlock) {
     return internalError("a block of " + std::to_string(request.bytes) +
-                         " bytes contains more coded chunks than the reader "
-                         "has memory for");
+                         " bytes is stored in chunks of " +
+                         std::to_string(all.bytes) +
+                         " bytes in all, but the reader has memory for only " +
+                         std::to_string(largestBlock) + " bytes");
   }
   AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> stored,
                        readRange(file, all.offset, all.bytes, memory.data()));

@@ -45,7 +45,8 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
     std::optional<uint64_t> sum =
         padded ? checkedAdd(total, *padded) : std::nullopt;
     if (!sum || *sum > kMostAddresses) {
-      return doesNotFitError("the weights are larger than the address space");
+      return doesNotFitError(
+          "the weights are larger than the address space of 2^56 bytes");
     }
     total = *sum;
   }
@@ -53,7 +54,7 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
   void *region = mmap(nullptr, arena.reserved, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return refused("the addresses of the weights", arena.reserved);
+    return refused("the address range of the weights", arena.reserved);
   }
   arena.base = static_cast<uint8_t *>(region);
   auto address = reinterpret_cast<uintptr_t>(region);

@@ -55,7 +55,7 @@ Status SourceTables::reserve(uint32_t segment) {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
     return doesNotFitError("cannot reserve " + std::to_string(table.bytes) +
-                           " bytes of address space for table '" +
+                           " bytes of address space for segment '" +
                            record.name()->str() + "': " + std::strerror(errno));
   }
   table.memory = static_cast<uint8_t *>(region);

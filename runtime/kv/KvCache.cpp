@@ -16,13 +16,13 @@ Result<KvCache> KvCache::create(const KvPageShape &shape, DeviceAddress base,
   cache.baseAddress = base;
   if (shape.pageTokens == 0 || shape.pages == 0 || shape.context == 0 ||
       shape.pages > UINT32_MAX) {
-    return verificationError(
-        "kv: a cache of " + std::to_string(shape.pages) + " pages of " +
-        std::to_string(shape.pageTokens) + " tokens for a context of " +
-        std::to_string(shape.context) +
-        " tokens is not usable; each number must be at least 1, and pages at "
-        "most " +
-        std::to_string(UINT32_MAX));
+    return verificationError("kv: a cache of " + std::to_string(shape.pages) +
+                             " pages of " + std::to_string(shape.pageTokens) +
+                             " tokens for a context of " +
+                             std::to_string(shape.context) +
+                             " tokens is not valid; each of these numbers must "
+                             "be at least 1, and the number of pages at most " +
+                             std::to_string(UINT32_MAX));
   }
   cache.stride = ceilDiv(shape.context, shape.pageTokens);
   std::optional<uint64_t> entries = checkedMul(cache.stride, maxSequences);

@@ -55,7 +55,7 @@ cli::Tool describe() {
       {.name = "--threads",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Number of threads that share a kernel's tiles.",
+       .help = "Number of threads that run a kernel.",
        .defaultText = "1; with --plan, the plan's number of threads, but at "
                       "most one per core",
        .minimum = 1,
@@ -82,9 +82,10 @@ cli::Tool describe() {
       {.name = "--plan",
        .kind = cli::ValueKind::String,
        .valueName = "PLAN",
-       .help = "Instead of single kernels, time a pass of this plan: each kind "
-               "of step beside the least time that its bytes and operations "
-               "take, and the whole pass beside the sum of these least times."},
+       .help =
+           "Instead of single kernels, time a pass of this plan. The table "
+           "also shows the least time that the bytes and operations of each "
+           "kind of step take, and for the whole pass the sum of these times."},
       {.name = "--tokens",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",

@@ -254,8 +254,9 @@ Result<VariantTable> VariantRun::run() {
     AIR_RETURN_IF_ERROR(measureLimits());
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {
-    return internalError("faster than the limits allow: " + impossible +
-                         "; run air-bench again on an idle machine");
+    return internalError(
+        "the measurement is faster than the limits allow: " + impossible +
+        "; run air-bench again on an idle machine");
   }
   return std::move(table);
 }

@@ -147,10 +147,11 @@ Result<Mix> mixOf(const std::string &type) {
   }
   std::optional<DType> dtype = dtypeFromName(type);
   if (!dtype || (!isPlainFloat(*dtype) && scaleFor(*dtype) == 0)) {
-    return unsupportedError("type '" + type +
-                            "' is not supported; supported: F32, F16, BF16, "
-                            "Q8_0, Q6_K, Q5_K, Q5_K_M, Q5_0, Q5_1, Q4_K, "
-                            "Q4_K_M, Q4_0, Q4_1, Q3_K, Q2_K, IQ4_NL, IQ4_XS");
+    return unsupportedError(
+        "type '" + type +
+        "' is not supported; the supported types are F32, F16, BF16, "
+        "Q8_0, Q6_K, Q5_K, Q5_K_M, Q5_0, Q5_1, Q4_K, "
+        "Q4_K_M, Q4_0, Q4_1, Q3_K, Q2_K, IQ4_NL and IQ4_XS");
   }
   return Mix{*dtype, false};
 }

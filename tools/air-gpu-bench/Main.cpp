@@ -137,9 +137,10 @@ Status run(const cli::Invocation &call) {
       std::count_if(report.rows.begin(), report.rows.end(),
                     [](const gpubench::Row &row) { return !row.isRight; });
   if (wrong != 0) {
-    return verificationError(std::to_string(wrong) +
-                             " kernels do not match the reference; they are "
-                             "marked WRONG in the table");
+    return verificationError(std::to_string(wrong) + " of " +
+                             std::to_string(report.rows.size()) +
+                             " results do not match the reference; the table "
+                             "marks them WRONG");
   }
   return Status::ok();
 }

@@ -81,8 +81,8 @@ std::vector<cli::Option> explainOptions() {
           "--cpu", "", ValueKind::String, "NAME|FILE",
           "With --explain and a GPU: the computer that contains the GPU. The "
           "name of a built-in profile replaces only the CPU and the speed of "
-          "the RAM; desktop, laptop, server, host or a JSON profile also "
-          "replace cores, RAM and disk.",
+          "the RAM; desktop, laptop, server and host, and a JSON profile, also "
+          "replace the number of cores, the RAM and the disk.",
           "desktop or server, depending on the GPU"),
   };
 }

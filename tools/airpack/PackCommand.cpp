@@ -296,9 +296,9 @@ Status checkDumpFolder(const std::string &folder, const std::string &output) {
     existing = existing.parent_path();
   }
   if (isUnderPlan || existing == plan) {
-    return usageError("--dump-kernels: '" + folder +
-                      "' is the plan itself or lies below it; name another "
-                      "folder");
+    return usageError(
+        "--dump-kernels: '" + folder +
+        "' is the path of the plan or lies inside it; name another folder");
   }
   if (!fs::is_directory(existing, error)) {
     return noDumpFolder(folder,
@@ -376,8 +376,8 @@ cli::Command packCommand() {
   cli::Option activations = makeOption(
       "--activations", "", ValueKind::Choice, "FORMAT",
       "The least exact activation format that matrix multiplications may use: "
-      "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8), the "
-      "integers in blocks of 32 with one scale each. Integers need quantised "
+      "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8). Integers "
+      "come in blocks of 32 with one scale per block, and need quantised "
       "weights and a target with dot products of bytes; 8-bit integers are "
       "used "
       "only for several tokens at a time. For BF16 weights, i8 allows bfloat16 "
@@ -389,18 +389,19 @@ cli::Command packCommand() {
       "--codec", "", ValueKind::Choice, "CODEC",
       "How weights are stored, always without loss: as they are (none); BF16 "
       "numbers with shortened exponents (planes); or compressed with zstd "
-      "(zstd), which is smaller but decodes more slowly. auto takes planes for "
-      "BF16 weights and zstd for all others if weights are read from the disk "
-      "in every pass and the CPUs have the time to decode them, and none "
-      "otherwise. Coded weights are decoded into allocated memory, so airrun "
+      "(zstd), which is smaller but decodes more slowly. If weights are read "
+      "from the disk in every pass and the CPUs have the time to decode them, "
+      "auto takes planes for BF16 weights and zstd for all others; otherwise "
+      "it takes none. Coded weights are decoded into allocated memory, so "
+      "airrun "
       "reads all of them before the first token instead of mapping the file.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(
       "--pre", "", ValueKind::Choice, "NAME",
       "The pre-tokenizer of a byte-level BPE vocabulary, in place of the one "
-      "that the model's file names. A wrong choice gives no error, but other "
-      "tokens than the model was trained with.",
+      "that the model's file names. A wrong choice is not reported, but gives "
+      "other tokens than those the model was trained with.",
       "the file's 'tokenizer.ggml.pre'");
   for (const PreTokenizerName &known : preTokenizerNames()) {
     pre.choices.emplace_back(known.name);
@@ -530,7 +531,7 @@ cli::Command packCommand() {
       makeOption("--progress", "", ValueKind::Flag, "",
                  "Print how far packing has come to standard error as lines "
                  "\"progress: STAGE\" and \"progress: STAGE PERCENT %\", for "
-                 "a program that shows it. Without this option a terminal "
+                 "another program to display. Without this option a terminal "
                  "shows a bar."),
   };
   for (cli::Option &option : explainOptions()) {

@@ -543,9 +543,9 @@ cli::Command benchCommand() {
        .kind = cli::ValueKind::String,
        .valueName = "M,M,...",
        .help =
-           "For each M, also report the time of a pass of M tokens of one "
-           "sequence, that of a pass of one token of each of M sequences, and "
-           "the bytes that each pass reads from the disk. The values of M must "
+           "For each M, also report how long two kinds of pass take (M tokens "
+           "of one sequence, and one token of each of M sequences) and how "
+           "many bytes each of them reads from the disk. The values of M must "
            "ascend.",
        .defaultText = kCurveTokens,
        .impliedValue = kCurveTokens},

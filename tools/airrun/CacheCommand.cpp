@@ -70,7 +70,9 @@ Status removeEntries(const PlanCache &cache, const std::string &wanted) {
     return usageError("cache rm: " + std::to_string(found.size()) +
                       " plans have a key that "
                       "begins with '" +
-                      wanted + "'; airrun cache list shows the keys");
+                      wanted +
+                      "'; give the first digits of exactly one key that airrun "
+                      "cache list shows");
   }
   Status first = Status::ok();
   for (const std::string &key : found) {

@@ -26,33 +26,35 @@ rt::GbnfVocabulary vocabularyOf(const rt::Tokenizer &tokenizer) {
 } // namespace
 
 std::vector<cli::Option> grammarOptions() {
-  return {{.name = "--grammar",
-           .kind = ValueKind::String,
-           .valueName = "TEXT",
-           .help = "Generate only text that matches a grammar in llama.cpp's "
-                   "GBNF. End-of-generation tokens are possible exactly where "
-                   "the text is complete."},
-          {.name = "--grammar-file",
-           .kind = ValueKind::String,
-           .valueName = "FILE",
-           .help = "Like --grammar, with the grammar from a file."},
-          {.name = "--json-schema",
-           .shortName = "-j",
-           .kind = ValueKind::String,
-           .valueName = "TEXT",
-           .help = "Generate only JSON that a JSON schema allows, such as {} "
-                   "for any value. docs/grammars.md lists the keywords."},
-          {.name = "--json-schema-file",
-           .kind = ValueKind::String,
-           .valueName = "FILE",
-           .help = "Like --json-schema, with the schema from a file."},
-          {.name = "--grammar-trigger",
-           .kind = ValueKind::StringList,
-           .valueName = "TEXT",
-           .help = "Generate freely until this text appears. The grammar must "
-                   "match the output from the beginning of this text on. If "
-                   "TEXT is the text of a control token, that token is "
-                   "meant."}};
+  return {
+      {.name = "--grammar",
+       .kind = ValueKind::String,
+       .valueName = "TEXT",
+       .help = "Generate only text that matches a grammar in llama.cpp's "
+               "GBNF. End-of-generation tokens are possible exactly where "
+               "the text is complete."},
+      {.name = "--grammar-file",
+       .kind = ValueKind::String,
+       .valueName = "FILE",
+       .help = "Like --grammar, with the grammar from a file."},
+      {.name = "--json-schema",
+       .shortName = "-j",
+       .kind = ValueKind::String,
+       .valueName = "TEXT",
+       .help = "Generate only JSON that a JSON schema allows, such as {} "
+               "for any value. docs/grammars.md lists the keywords."},
+      {.name = "--json-schema-file",
+       .kind = ValueKind::String,
+       .valueName = "FILE",
+       .help = "Like --json-schema, with the schema from a file."},
+      {.name = "--grammar-trigger",
+       .kind = ValueKind::StringList,
+       .valueName = "TEXT",
+       .help =
+           "Generate freely until this text appears. The grammar must "
+           "match the output from the beginning of this text on. If "
+           "TEXT is the text of a control token, that token is the trigger. "
+           "Without this option, the grammar applies from the start."}};
 }
 
 bool hasGrammar(const cli::Invocation &invocation) {

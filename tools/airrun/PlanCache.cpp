@@ -189,8 +189,9 @@ Status PlanCache::check(const std::string &key) const {
   AIR_ASSIGN_OR_RETURN(const Description description,
                        readDescription(filePath(key, ".json")));
   if (description.plan != identityOf(plan)) {
-    return verificationError("'" + planPath(key) +
-                             "' is not the plan that was put there");
+    return verificationError(
+        "'" + planPath(key) +
+        "' is not the plan that was stored under this name");
   }
   return Status::ok();
 }

@@ -301,11 +301,11 @@ std::vector<cli::Option> samplingOptions() {
              "where one token is likely, and high where many are; 0 turns this "
              "off.",
              "0", 0, rt::kMaxTemperature),
-      number(
-          "--dynatemp-exp",
-          "The exponent of --dynatemp-range: the temperature rises with the "
-          "entropy as a share of the largest possible entropy, to the power X.",
-          "1", 0, rt::kMaxDynatempExponent),
+      number("--dynatemp-exp",
+             "The exponent of --dynatemp-range: the entropy, divided by the "
+             "largest possible entropy and raised to the power X, sets the "
+             "temperature within that range.",
+             "1", 0, rt::kMaxDynatempExponent),
       integer("--top-k",
               "Sample from the N most likely tokens; 0 turns this off.",
               "the model's recommended value, or 40", 2147483647),

@@ -114,9 +114,10 @@ Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
                         "' must ascend");
     }
     if (value > most && text != kCurveTokens) {
-      return usageError("--verify-curve: a pass of this plan has at most " +
-                        std::to_string(most) + " tokens of a sequence, not " +
-                        std::to_string(value));
+      return usageError(
+          "--verify-curve: a pass of " + std::to_string(value) +
+          " tokens is requested, but this plan supports at most " +
+          std::to_string(most) + " tokens of a sequence");
     }
     if (value != 1 && value <= most) {
       tokens.push_back(value);

@@ -23,9 +23,8 @@ Status runOnLargeStack(const std::function<Status()> &body) {
                ? body()
                : ioError(thread.status().message() + ", and the stack of " +
                          std::to_string(limit.rlim_cur) +
-                         " bytes is too small; at least " +
-                         std::to_string(kLeastBytes) +
-                         " bytes are needed: raise the limit (ulimit -s)");
+                         " bytes is too small; raise its limit to at least " +
+                         std::to_string(kLeastBytes) + " bytes (ulimit -s)");
   }
   thread->join();
   return status;

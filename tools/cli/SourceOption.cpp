@@ -11,7 +11,8 @@ Option sourceOption() {
               "For a plan that was made with 'airpack --reference': the "
               "folder of the model's files, or the file if there is only "
               "one. It must be the model from which the plan was made. Files "
-              "in a folder must have the names that they had then; a file "
+              "in a folder must have the names that they had when the plan was "
+              "made; a file "
               "that is given by its own path may have any name.",
           .defaultText = "the folder of the plan"};
 }

@@ -183,8 +183,9 @@ bool compare(Interpreter &in, const std::string &op, const Value &a,
     bool found = false;
     if (b.is(Kind::String)) {
       if (!a.is(Kind::String)) {
-        in.fail(std::string("a value of type ") + typeName(a) +
-                " cannot be in a str; 'in' needs a str on the left, too");
+        in.fail(std::string("'in' can only look for a str in a str, not for a "
+                            "value of type ") +
+                typeName(a));
         return false;
       }
       in.charge(b.text().size());

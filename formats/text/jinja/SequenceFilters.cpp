@@ -262,7 +262,8 @@ Value extreme(Interpreter &in, const Value &value, const Arguments &given,
   Items items;
   in.iterate(value, items);
   if (items.empty() || in.failed()) {
-    return Value::undefined("an empty sequence has no least or greatest item");
+    return Value::undefined(
+        "an empty sequence has no smallest or largest item");
   }
   Value path = bound.get(1, Value::none());
   size_t best = 0;

@@ -501,9 +501,8 @@ Value justify(Interpreter &in, const Text &self, const Arguments &given,
       std::clamp<int64_t>(bound.integer(0, 0), 0, kMaxWeight));
   Text fill = bound.text(1, how == '0' ? U"0" : U" ");
   if (fill.size() != 1 && !in.failed()) {
-    return in.fail(
-        "the text that fills up a str must have 1 character, but has " +
-        std::to_string(fill.size()));
+    return in.fail("'fillchar' must be a str of 1 character, but has " +
+                   std::to_string(fill.size()));
   }
   size_t missing = width > self.size() ? width - self.size() : 0;
   if (missing == 0 || !in.charge(missing)) {

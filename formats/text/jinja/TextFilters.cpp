@@ -193,13 +193,13 @@ Value truncate(Interpreter &in, const Value &value, const Arguments &given) {
   }
   int64_t kept = length - static_cast<int64_t>(end.size());
   if (kept < 0 || leeway < 0) {
-    return in.fail(leeway < 0
-                       ? "filter 'truncate': the leeway is " +
-                             std::to_string(leeway) + "; it must be at least 0"
-                       : "filter 'truncate': the length is " +
-                             std::to_string(length) +
-                             "; it must be at least that of the end text, " +
-                             std::to_string(end.size()));
+    return in.fail(
+        leeway < 0
+            ? "filter 'truncate': the leeway is " + std::to_string(leeway) +
+                  "; it must be at least 0"
+            : "filter 'truncate': the length is " + std::to_string(length) +
+                  "; it must be at least the length of the end text, " +
+                  std::to_string(end.size()));
   }
   text.resize(static_cast<size_t>(kept));
   if (!bound.flag(1, false)) {

@@ -246,11 +246,11 @@ Result<RegexProgram> Compiler::run() {
   }
   if (program.rows.size() > kMostRows) {
     return tooLarge("it has more than " + std::to_string(kMostRows) +
-                    " sets of characters");
+                    " different sets of characters");
   }
   if (program.memos > kMostMemos) {
     return tooLarge("it has more than " + std::to_string(kMostMemos) +
-                    " points to which a match may have to return");
+                    " backtracking points");
   }
   return std::move(program);
 }
@@ -382,8 +382,8 @@ Compiler::PcOr Compiler::compileRepeat(const RegexNode &node, uint32_t next) {
   if (node.most == RegexNode::kUnlimited) {
     if (mayBeEmpty(item)) {
       return unsupportedError("regular expression: a part that can match the "
-                              "empty text needs an upper limit to its "
-                              "repetitions");
+                              "empty text is repeated without limit; give the "
+                              "repetition an upper limit, as in {0,9}");
     }
     if (inLook && facts[next].isSure) {
       next = lookAccept;

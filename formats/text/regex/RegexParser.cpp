@@ -199,8 +199,9 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   };
   ++position;
   if (peek() == ',' && isDigit(peek(1))) {
-    return notSupported(start,
-                        "a count must have a lower bound, such as 0 in {0,3}");
+    return notSupported(
+        start,
+        "a repetition count must have a lower bound, such as 0 in {0,3}");
   }
   if (!isDigit(peek())) {
     position = start;
@@ -221,13 +222,14 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   found = true;
   if (least > kMostRepeats ||
       (most > kMostRepeats && most != RegexNode::kUnlimited)) {
-    return notSupported(start, "a count is above the largest, " +
+    return notSupported(start, "a repetition count is above the limit of " +
                                    std::to_string(kMostRepeats));
   }
   if (most < least) {
-    return syntaxError(
-        start, "the upper bound of a count, " + std::to_string(most) +
-                   ", is below the lower bound, " + std::to_string(least));
+    return syntaxError(start, "the upper bound of a repetition count, " +
+                                  std::to_string(most) +
+                                  ", is below the lower bound, " +
+                                  std::to_string(least));
   }
   return Status::ok();
 }
@@ -447,7 +449,8 @@ Result<CodePointSet> Parser::parseProperty(bool negated) {
   std::optional<CodePointSet> set = codePointsWith(name);
   if (!set) {
     return notSupported(start, "the property " + inQuotes(name) +
-                                   " is not known; known: " + propertyList());
+                                   " is not known; the known properties are " +
+                                   propertyList());
   }
   if (negated) {
     set->negate();
@@ -470,8 +473,9 @@ Result<uint32_t> Parser::parseHex(size_t least, size_t most) {
     ++position;
   }
   if (position - start < least) {
-    return syntaxError(start, "at least " + std::to_string(least) +
-                                  " hexadecimal digits must stand here");
+    return syntaxError(
+        start, "the number of hexadecimal digits here must be at least " +
+                   std::to_string(least));
   }
   if (value > kLastCodePoint) {
     return syntaxError(

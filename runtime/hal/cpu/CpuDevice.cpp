@@ -87,7 +87,7 @@ CpuDevice::loadExecutable(std::span<const uint8_t> object,
                           std::span<const std::string_view> entries) {
   AIR_ASSIGN_OR_RETURN(
       ElfImage image,
-      ElfImage::load(object, "kernels of executable " +
+      ElfImage::load(object, "kernel object file " +
                                  std::to_string(executables.size())));
   std::vector<AirKernelFn> functions;
   functions.reserve(entries.size());
@@ -311,7 +311,7 @@ Status CpuDevice::run(uint32_t program, uint32_t first, uint32_t count,
                          std::to_string(chosen.dispatches.size()) +
                          " dispatches, but " + std::to_string(count) +
                          " dispatches from index " + std::to_string(first) +
-                         " were to run");
+                         " are requested");
   }
   Walk walk(*this, chosen, std::span(chosen.dispatches).subspan(first, count),
             batch);

@@ -149,10 +149,11 @@ CudaDevice::addProgram(std::span<const DispatchDesc> dispatches) {
                            std::to_string(desc.entry));
     }
     if (shape.gridX == 0 || shape.gridY == 0 || shape.threads == 0) {
-      return internalError(name + " has no launch shape for a GPU: " +
+      return internalError(name + " has the launch shape " +
                            std::to_string(shape.gridX) + " x " +
                            std::to_string(shape.gridY) + " thread blocks of " +
-                           std::to_string(shape.threads) + " threads");
+                           std::to_string(shape.threads) +
+                           " threads; each number must be at least 1");
     }
     if (desc.scratchBytes != 0) {
       return internalError(name + " needs " +

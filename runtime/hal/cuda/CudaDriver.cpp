@@ -129,9 +129,9 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
       return capability == number;
     }
   }
-  return unsupportedError("'" + std::string(arch) +
-                          "' is not an architecture of NVIDIA GPUs, such as "
-                          "sm_86 or sm_90a");
+  return unsupportedError(
+      "'" + std::string(arch) +
+      "' is not an NVIDIA GPU architecture; give one such as sm_86 or sm_90a");
 }
 
 Status CudaDriver::check(int code, const char *name) {

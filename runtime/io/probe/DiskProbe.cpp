@@ -74,7 +74,8 @@ struct Way {
 Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
   struct stat info = {};
   if (fstat(descriptor, &info) != 0) {
-    return ioError("cannot stat '" + path + "': " + std::strerror(errno));
+    return ioError("cannot read the type and size of '" + path +
+                   "': " + std::strerror(errno));
   }
   if (!S_ISREG(info.st_mode)) {
     return corruptError("'" + path + "' is not a regular file");
@@ -158,8 +159,8 @@ Status Probe::prepare(int descriptor, const std::string &path) {
   for (IoMethod method : kMethods) {
     if (method == IoMethod::Buffered && staysCached(descriptor, fileBytes)) {
       notes.push_back("'" + path +
-                      "' stays in the page cache, so reading through it is not "
-                      "measured");
+                      "' stays in the page cache, so reading through the page "
+                      "cache is not measured");
       continue;
     }
     for (uint32_t depth : kDepths) {

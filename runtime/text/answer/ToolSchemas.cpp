@@ -94,7 +94,7 @@ uint8_t typeOfText(std::string_view json) {
 Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
   // nlohmann's parser needs stack for each level, so the depth is checked.
   if (!isJson(json)) {
-    return corruptError("the tools are not JSON with at most " +
+    return corruptError("the tools are not valid JSON, or have more than " +
                         std::to_string(JsonScanner::kMostLevels) +
                         " levels of nesting");
   }

@@ -197,8 +197,7 @@ Result<uint32_t> Parser::parseCharacter() {
     advance();
   }
   if (value > kLastCodePoint || (value >= 0xd800 && value <= 0xdfff)) {
-    return fail(begin,
-                "the number of the escape is not that of a Unicode character");
+    return fail(begin, "the escape does not stand for a Unicode character");
   }
   return static_cast<uint32_t>(value);
 }
@@ -254,9 +253,10 @@ Status Parser::parseSet() {
       AIR_ASSIGN_OR_RETURN(last, parseCharacter());
     }
     if (last < first) {
-      return fail(at, "the range " +
-                          inQuotes(text.substr(at.at, place.at - at.at)) +
-                          " ends before it begins");
+      return fail(
+          at,
+          "the range " + inQuotes(text.substr(at.at, place.at - at.at)) +
+              " is empty, because its last character comes before its first");
     }
     ranges.push_back({first, last});
   }

@@ -244,9 +244,10 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
 Result<std::shared_ptr<const Grammar>>
 GrammarBuilder::finish(uint32_t root) && {
   if (isTooLarge()) {
-    return unsupportedError(
-        "grammar: it has more than " + std::to_string(kMostSymbols) +
-        " symbols, counting repetitions; use smaller counts");
+    return unsupportedError("grammar: it has more than " +
+                            std::to_string(kMostSymbols) +
+                            " symbols when its repetitions are written out; "
+                            "use smaller repetition counts");
   }
   for (uint32_t i = 0; i < rules.size(); ++i) {
     if (!rules[i].isDefined) {
@@ -299,7 +300,7 @@ GrammarBuilder::finish(uint32_t root) && {
         " classes of characters; the product of these numbers must be at "
         "most " +
         std::to_string(kMostSetBits) + ", and the number of classes at most " +
-        std::to_string(UINT16_MAX));
+        std::to_string(UINT16_MAX) + "; use fewer sets");
   }
   for (const CodePointSet &each : sets) {
     std::vector<bool> &has = grammar->setHasClass.emplace_back(classes);

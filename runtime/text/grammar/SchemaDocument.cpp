@@ -68,7 +68,8 @@ Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
   document.json = std::make_unique<SchemaJson>(
       SchemaJson::parse(text, onEvent, /*allow_exceptions=*/false));
   if (document.json->is_discarded()) {
-    return corruptError("the schema has a number that is too large");
+    return corruptError("the schema has a number that does not fit in a 64-bit "
+                        "floating-point number");
   }
   if (!repeated.empty()) {
     return corruptError("the schema has an object with the key " +

@@ -141,7 +141,9 @@ Status Reader::readTypes(const SchemaJson &value, SchemaShape &shape) {
       return name->is_string() && *name == type.name;
     });
     if (found == kTypes.end()) {
-      return document.corrupt(*name, "is not the name of a type");
+      return document.corrupt(
+          *name, "is not the name of a type; the types are null, boolean, "
+                 "integer, number, string, array and object");
     }
     types |= found->type;
     anyNumber |= found->name == "number";

@@ -213,7 +213,7 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
           (node.most != RegexNode::kUnlimited &&
            node.most > GrammarBuilder::kMostRepeats)) {
         return unsupportedError(
-            "a count in the pattern is above the largest, " +
+            "a repetition count in the pattern is above the limit of " +
             std::to_string(GrammarBuilder::kMostRepeats));
       }
       return builder.repeat(std::move(part), node.least,

@@ -64,10 +64,10 @@ TEST_F(DeviceBatchTest, MoreTokensThanAPageHasAreRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, 64, 2, 99));
   const Status status = DeviceBatch::create(gpu, 65, 2, 99).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_EQ(
-      status.message(),
-      "a pass of the plan on the GPU has up to 65 tokens, but this version "
-      "supports at most 64; pack the model again with this version");
+  EXPECT_EQ(status.message(),
+            "the plan processes up to 65 tokens at a time on the GPU, but this "
+            "version "
+            "supports at most 64; pack the model again with this version");
   EXPECT_EQ(DeviceBatch::create(gpu, 8, UINT64_MAX / 16, 99).status().code(),
             ErrorCode::VerificationFailed);
 }

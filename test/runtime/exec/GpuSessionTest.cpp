@@ -286,8 +286,8 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
   // The message says nothing of the GPU's memory, which is large enough.
   expectRefused(ErrorCode::VerificationFailed,
-                path + ": kv: 4294967295 pages of 4096 bytes and one more for "
-                       "padding exceed",
+                path + ": kv: 4294967295 pages of 4096 bytes, and 1 more page "
+                       "for padding, exceed",
                 [](plan::PlanT &plan) {
                   plan.kv->context = AIR_KV_PAGE_TOKENS;
                   plan.kv->slots = UINT32_MAX;

@@ -71,15 +71,15 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     bool isHalf;
     const char *message;
   } cases[] = {
-      {infinity, 0, false, "step 'embed' computes numbers that are NaN"},
-      {std::nanf(""), 0, false, "step 'embed' computes numbers that are NaN"},
-      {3e38F, 0, false, "step 'layer.0.attn' computes numbers that are NaN"},
+      {infinity, 0, false, "step 'embed' computes NaN"},
+      {std::nanf(""), 0, false, "step 'embed' computes NaN"},
+      {3e38F, 0, false, "step 'layer.0.attn' computes NaN"},
       {3e38F, 0, true,
        "step 'layer.0.attn': keys or values of this model exceed 65504, the "
        "largest number that the float16 KV cache holds; pack the model again "
        "with --kv-type f32"},
-      {0, std::nanf(""), false, "step 'head' computes numbers that are NaN"},
-      {0, -infinity, true, "step 'head' computes numbers that are NaN"},
+      {0, std::nanf(""), false, "step 'head' computes NaN"},
+      {0, -infinity, true, "step 'head' computes NaN"},
   };
   for (const auto &test : cases) {
     model.unknownInHistory = test.inHistory;

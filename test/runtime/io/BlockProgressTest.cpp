@@ -128,7 +128,7 @@ TEST_F(BlockProgressTest, AFileSystemThatStopsReadingIsAnError) {
   EXPECT_TRUE(progress.take(0));
   const BlockDone done = outcome(progress, 2 * kPage);
   EXPECT_EQ(done.status.code(), ErrorCode::Io);
-  EXPECT_THAT(done.status.message(), HasSubstr("incompletely: only 0 of"));
+  EXPECT_THAT(done.status.message(), HasSubstr("early: only 0 of"));
 }
 
 TEST_F(BlockProgressTest, LargeBlocksAreReadInParts) {

@@ -146,8 +146,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "llama3", kUnsupported, "/pre_tokenizer/pretokenizers/0/type",
                 "\"UnicodeScripts\""},
         Refusal{"'pre_tokenizer.pretokenizers[0]' has the behavior 'Removed', "
-                "which is supported only with 'invert' and a pattern that "
-                "leaves no text out",
+                "which is supported only with 'invert' and a pattern whose "
+                "matches cover the whole text",
                 "llama3", kUnsupported,
                 "/pre_tokenizer/pretokenizers/0/behavior", "\"Removed\""},
         Refusal{"'pre_tokenizer.pretokenizers[6]' has the behavior 'Removed'",
@@ -175,8 +175,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "/post_processor/single/0", "{\"Other\": 1}"},
         Refusal{"must have exactly one id for '<s>'", "llama3", kCorrupt,
                 "/post_processor/special_tokens/<s>/ids", "[0, 1]"},
-        Refusal{"must have an id less than the number of tokens, 325", "llama3",
-                kCorrupt, "/post_processor/special_tokens/<s>/ids", "[325]"},
+        Refusal{"must have an id that is a whole number below the number of "
+                "tokens, 325",
+                "llama3", kCorrupt, "/post_processor/special_tokens/<s>/ids",
+                "[325]"},
         Refusal{"'post_processor.single' must contain a 'Sequence'", "prefix",
                 kCorrupt, "/post_processor/single", "[]"},
         Refusal{"'model.vocab[4]' must be an array of a piece and its score",

@@ -27,8 +27,10 @@ TEST(VerifyCurve, ReadsTheNumbersOfTokens) {
               HasSubstr("must ascend"));
   EXPECT_THAT(parseCurveTokens("4,1", 64).status().message(),
               HasSubstr("must ascend"));
-  EXPECT_THAT(parseCurveTokens("65", 64).status().message(),
-              HasSubstr("at most 64 tokens of a sequence, not 65"));
+  EXPECT_THAT(
+      parseCurveTokens("65", 64).status().message(),
+      HasSubstr("a pass of 65 tokens is requested, but this plan supports "
+                "at most 64 tokens of a sequence"));
 }
 
 std::vector<CurvePoint> example() {

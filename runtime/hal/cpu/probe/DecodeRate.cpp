@@ -88,8 +88,9 @@ Result<double> DecodeRate::sample() {
     pool->run(Job::run, &job);
     const double seconds = monotonicSeconds() - start;
     if (job.hasFailed) {
-      return internalError("weights that were compressed to measure the rate "
-                           "of decoding cannot be decoded again");
+      return internalError(
+          "the speed of decoding cannot be measured, because the weights that "
+          "were compressed for the test cannot be decoded");
     }
     if (seconds >= kSampleSeconds || turns >= kMostTurns) {
       return static_cast<double>(turns * kChunks * kChunkBytes * slots.size()) /

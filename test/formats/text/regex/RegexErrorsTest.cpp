@@ -59,7 +59,8 @@ const Refused kRefused[] = {
     {"[b-a]", ErrorCode::Corrupt,
      "at character 2: the last character of a range comes before its first"},
     {"a{3,2}", ErrorCode::Corrupt,
-     "at character 2: the upper bound of a count, 2, is below the lower "
+     "at character 2: the upper bound of a repetition count, 2, is below the "
+     "lower "
      "bound, 3"},
     {"*a", ErrorCode::Corrupt,
      "at character 1: there is nothing before this that could be repeated"},
@@ -78,9 +79,11 @@ const Refused kRefused[] = {
     {"\\p{L", ErrorCode::Corrupt,
      "at character 1: the name of a property has no closing '}'"},
     {"\\x4", ErrorCode::Corrupt,
-     "at character 3: at least 2 hexadecimal digits must stand here"},
+     "at character 3: the number of hexadecimal digits here must be at least "
+     "2"},
     {"\\u12g4", ErrorCode::Corrupt,
-     "at character 3: at least 4 hexadecimal digits must stand here"},
+     "at character 3: the number of hexadecimal digits here must be at least "
+     "4"},
     {"\\x{110000}", ErrorCode::Corrupt,
      "at character 4: the code point is above 10FFFF, the largest of Unicode"},
     {"\\x{41", ErrorCode::Corrupt,
@@ -105,19 +108,21 @@ const Refused kRefused[] = {
     {"(?s:.)", ErrorCode::Unsupported,
      "at character 1: this kind of group is not supported*"},
     {"(?:a*)*", ErrorCode::Unsupported,
-     "a part that can match the empty text needs an upper limit to its "
-     "repetitions"},
+     "a part that can match the empty text is repeated without limit; give the "
+     "repetition an upper limit, as in {0,9}"},
     {"(?:\\b)+", ErrorCode::Unsupported,
-     "a part that can match the empty text needs an upper limit to its "
-     "repetitions"},
+     "a part that can match the empty text is repeated without limit; give the "
+     "repetition an upper limit, as in {0,9}"},
     {"a{1001}", ErrorCode::Unsupported,
-     "at character 2: a count is above the largest, 1000"},
+     "at character 2: a repetition count is above the limit of 1000"},
     {"a{1,99999999999999999999}", ErrorCode::Unsupported,
-     "at character 2: a count is above the largest, 1000"},
+     "at character 2: a repetition count is above the limit of 1000"},
     {"a{,3}", ErrorCode::Unsupported,
-     "at character 2: a count must have a lower bound, such as 0 in {0,3}"},
+     "at character 2: a repetition count must have a lower bound, such as 0 in "
+     "{0,3}"},
     {"\\p{Klingon}", ErrorCode::Unsupported,
-     "at character 1: the property 'Klingon' is not known; known: L, Lu, *"},
+     "at character 1: the property 'Klingon' is not known; the known "
+     "properties are L, Lu, *"},
     {"\\p{Script=Han}", ErrorCode::Unsupported,
      "at character 10: the name of a property must consist of letters"},
     {"\\h", ErrorCode::Unsupported,
@@ -135,8 +140,7 @@ const Refused kRefused[] = {
     {"(?:(?:ab){1000}){1000}", ErrorCode::Unsupported,
      "it is too large, because it compiles to more than 20000 instructions"},
     {"(?:a?b){1000}c?d?(?:a?b){1000}", ErrorCode::Unsupported,
-     "it is too large, because it has more than 1024 points to which a match "
-     "may have to return"},
+     "it is too large, because it has more than 1024 backtracking points"},
     {distinctPairs(), ErrorCode::Unsupported,
      "it is too large, because it distinguishes more than 255 classes of "
      "characters"},

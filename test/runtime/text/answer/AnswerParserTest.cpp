@@ -207,7 +207,7 @@ TEST(ToolSchemasTest, RefusesWhatIsNoListOfTools) {
        {std::pair("{}", "not a JSON array"),
         {"[1]", "tool 0 is not an object"},
         {"[{\"name\": \"f\"}, {\"function\": {}}]", "tool 1 is not an object"},
-        {"[", "are not JSON"}}) {
+        {"[", "are not valid JSON"}}) {
     const Result<ToolSchemas> schemas = ToolSchemas::parse(json);
     ASSERT_FALSE(schemas.isOk()) << json;
     EXPECT_EQ(schemas.status().code(), ErrorCode::Corrupt);
