@@ -355,7 +355,7 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("the number must be a multiple of 12288"));
   problem.weights[0].unitBytes = 32 * kMiB;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("must end at the end of a unit"));
+              HasSubstr("must end at a multiple of"));
 }
 
 /// The most pages that can stay in RAM, found by trying many shares and all
