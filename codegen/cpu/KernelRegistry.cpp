@@ -69,9 +69,9 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
   auto row = std::find_if(kRows.begin(), kRows.end(),
                           [&](const KernelRow &r) { return r.op == spec.op; });
   if (row == kRows.end()) {
-    return unsupportedError(
-        "CPU kernels: no kernel computes the operation with number " +
-        std::to_string(static_cast<int>(spec.op)));
+    return unsupportedError("CPU kernels: the specification has the op " +
+                            std::to_string(static_cast<int>(spec.op)) +
+                            ", which no kernel computes");
   }
   auto refuse = [&](const std::string &what) {
     return unsupportedError("CPU kernels: " + std::string(row->name) +

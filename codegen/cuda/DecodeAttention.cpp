@@ -272,7 +272,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 )";
 
 Status checkSpec(const DecodeAttention &spec, const CudaTarget &target) {
-  const std::string where = "attention for " + std::string(target.name);
+  const std::string where = "decode attention for " + std::string(target.name);
   AIR_RETURN_IF_ERROR(checkAttentionHeads(spec.queryHeads, spec.pages,
                                           spec.queryStride, where));
   if (spec.tokens < 1 || spec.tokens > 8 || spec.tokensPerSequence < 1 ||

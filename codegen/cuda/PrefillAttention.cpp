@@ -303,7 +303,7 @@ Status checkSpec(const PrefillAttention &spec, const CudaTarget &target) {
         std::to_string(kMaxPrefillTokens) + "), " +
         std::to_string(tiling.tileTokens) + " tokens per tile and " +
         std::to_string(group) +
-        " query heads per KV head (the product of both is 1 to 256), " +
+        " query heads per KV head (their product must be 1 to 256), " +
         std::to_string(tiling.positions) +
         " positions per stage (16, 32 or 64), " +
         std::to_string(tiling.stages) + " stages (1 to 4)");

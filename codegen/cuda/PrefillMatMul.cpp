@@ -183,11 +183,11 @@ Status checkSpec(const PrefillMatMul &spec, const std::string &where) {
         " cannot be made because one of these numbers is out of range: " +
         std::to_string(tiling.rowWarps) + " x " +
         std::to_string(tiling.tokenWarps) +
-        " warps (their product is 1 to 16), " +
+        " warps (their product must be 1 to 16), " +
         std::to_string(tiling.rowTiles) +
         " tiles of rows per warp (1 to 4) x " +
         std::to_string(tiling.tokenGroups) +
-        " groups of tokens per warp (their product is 1 to 16), " +
+        " groups of tokens per warp (their product must be 1 to 16), " +
         std::to_string(tiling.stages) + " stages (1 to 8)");
   }
   if (spec.wgmma && (tiling.rowTiles != 1 || tiling.rowWarps % 4 != 0 ||

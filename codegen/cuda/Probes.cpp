@@ -149,8 +149,9 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
   if (tiles < blocks || tiles > ~0U) {
     return unsupportedError("a read probe of " + std::to_string(probe.bytes) +
                             " bytes has " + std::to_string(tiles) +
-                            " steps; there must be " + std::to_string(blocks) +
-                            " (one for each block) to 2^32 - 1");
+                            " steps; the number of steps must be at least " +
+                            std::to_string(blocks) +
+                            ", the number of blocks, and below 2^32");
   }
   CudaKernel kernel;
   kernel.name =

@@ -164,10 +164,12 @@ Status checkFrequencies(const TensorContent &tensor,
     if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
       return corruptError(
           "rope rotates pair " + std::to_string(i) + " by " +
-          numberText(table[i]) + " radians per position; it must be 0 to " +
+          numberText(table[i]) +
+          " radians per position, but an angle must be 0 to " +
           numberText(kMaxFrequency) +
           " radians; check the keys rope.freq_base and rope.scaling.factor" +
-          (recipe.factors ? " and tensor '" + recipe.factors->name + "'" : ""));
+          (recipe.factors ? ", and the tensor '" + recipe.factors->name + "'"
+                          : ""));
     }
   }
   return Status::ok();
@@ -367,9 +369,9 @@ Status checkContent(const SegmentContent &content) {
   for (const TensorContent &tensor : content.tensors) {
     if (tensor.offset < cursor) {
       return internalError("tensor '" + tensor.name + "' is at offset " +
-                           std::to_string(tensor.offset) + ", before byte " +
-                           std::to_string(cursor) +
-                           " where the previous tensor ends");
+                           std::to_string(tensor.offset) +
+                           ", but the tensor before it ends at byte " +
+                           std::to_string(cursor));
     }
     std::optional<uint64_t> end = checkedAdd(tensor.offset, tensor.bytes);
     if (!end || *end > content.bytes) {

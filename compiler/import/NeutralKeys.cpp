@@ -7,8 +7,8 @@
 namespace air::compiler {
 namespace {
 
-constexpr const char *kExperts = "a detail of experts in a model without any";
-constexpr const char *kWindow = "a detail of windows in a model without any";
+constexpr const char *kExperts = "a mixture of experts";
+constexpr const char *kWindow = "attention with a sliding window";
 
 constexpr NeutralKey kKeys[] = {
     {"activation_sparsity_scale", Neutral::Zero, "sparse activations"},
@@ -16,10 +16,8 @@ constexpr NeutralKey kKeys[] = {
     {"attention.clamp_kqv", Neutral::Zero, "clamped queries, keys and values"},
     {"attention.group_norm_groups", Neutral::Zero, "normalisation by groups"},
     {"attention.indexer.head_count", Neutral::Zero, "sparse attention"},
-    {"attention.indexer.key_length", Neutral::Anything,
-     "a detail of the indexer, which a model without indexer heads lacks"},
-    {"attention.indexer.top_k", Neutral::Anything,
-     "a detail of the indexer, which a model without indexer heads lacks"},
+    {"attention.indexer.key_length", Neutral::Anything, "sparse attention"},
+    {"attention.indexer.top_k", Neutral::Anything, "sparse attention"},
     {"attention.key_length_mla", Neutral::Zero, "latent attention"},
     {"attention.key_length_swa", Neutral::Anything, kWindow},
     {"attention.kv_lora_rank", Neutral::Zero, "latent attention"},
@@ -82,7 +80,7 @@ constexpr NeutralKey kKeys[] = {
     {"swiglu_clamp_shexp", Neutral::Anything, kExperts},
     {"swin_norm", Neutral::Zero, "Swin norms"},
     // This key records how the converter's input was laid out.
-    {"tensor_data_layout", Neutral::Anything, "the converter's input"},
+    {"tensor_data_layout", Neutral::Anything, "tensors in another order"},
     {"token_shift_count", Neutral::Zero, "recurrent layers"},
     {"use_parallel_residual", Neutral::Zero, "parallel residuals"},
 };

@@ -156,12 +156,11 @@ uint64_t neededPinned(const WeightProblem &weights, const Ledger &ledger,
 Status pinDoesNotFit(const WeightProblem &weights, const RamLimit &limit,
                      const Ledger &ledger) {
   const uint64_t needed = neededPinned(weights, ledger, *limit.pinned);
-  std::string what = "--pin " + std::to_string(*limit.pinned) + " needs " +
-                     byteTextUp(needed) +
-                     " of RAM (weights and the ring buffer for reading them " +
-                     byteText(needed - ledger.total) + listOf(ledger.items) +
-                     "), but " + limit.giver + " " + byteText(limit.bytes) +
-                     "; ";
+  std::string what =
+      "--pin " + std::to_string(*limit.pinned) + " needs " +
+      byteTextUp(needed) + " of RAM (weights with a ring buffer " +
+      byteText(needed - ledger.total) + listOf(ledger.items) + "), but " +
+      limit.giver + " " + byteText(limit.bytes) + "; ";
   for (uint32_t percent = *limit.pinned; percent-- > 0;) {
     if (neededPinned(weights, ledger, percent) <= limit.bytes) {
       return doesNotFitError(what + "choose --pin " + std::to_string(percent) +
@@ -294,8 +293,7 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         "the plan needs " + byteTextUp(total) + " of VRAM (" +
         textOf(ledger.items) + "), but " + limit.giver + " " +
         byteText(limit.bytes) + ", of which the driver takes " +
-        byteText(kDriverBytes) +
-        ", and weights cannot be streamed to a GPU yet; " +
+        byteText(kDriverBytes) + "; " +
         advice(cache, total - (*kv - demand.kvPageBytes) - *tables,
                ledger.budget, "VRAM"));
   }

@@ -326,13 +326,14 @@ private:
               std::to_string((*least + kMiB - 1) / kMiB) + "MiB or more";
     const bool mayStream = !options.disk || *options.disk != 0;
     return doesNotFitError(
-        "the model needs at least " + byteText(*least) + " of RAM (kv " +
+        "the model needs at least " + byteText(*least) + " of RAM" +
+        (gpu != nullptr ? " besides the VRAM (in both together: kv "
+                        : " (kv ") +
         byteText(problem.kvBytes) + ", activations " +
         byteText(needs.ram.activations) + ", scratch " +
         byteText(scratchBytes()) + ", kernels " + byteText(needs.ram.kernels) +
         (mayStream ? ", and a ring buffer for weights from the disk"
                    : ", weights " + byteText(needs.weightBytes)) +
-        (gpu != nullptr ? "; a part of these may be in VRAM" : "") +
         "), but target '" + machine.name + "' has " +
         byteText(problem.ram.value_or(0)) + "; " + advice);
   }

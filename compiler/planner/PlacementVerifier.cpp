@@ -45,8 +45,11 @@ Status verifyCoverage(const WeightProblem &problem,
                       const WeightPlacement &placement) {
   if (placement.weights.size() != problem.weights.size() ||
       placement.tables.size() != problem.tables.size()) {
-    return refuse("the number of segments in the placement differs from the "
-                  "number in the plan");
+    return refuse(
+        "the placement has " + std::to_string(placement.weights.size()) +
+        " segments of weights and " + std::to_string(placement.tables.size()) +
+        " tables, but the plan has " + std::to_string(problem.weights.size()) +
+        " and " + std::to_string(problem.tables.size()));
   }
   for (size_t i = 0; i < problem.tables.size(); ++i) {
     if (placement.tables[i] != 0 && placement.tables[i] != problem.tables[i]) {
@@ -96,8 +99,10 @@ Status verifyCoverage(const WeightProblem &problem,
       return refuse(
           "segment " + std::to_string(i) + " has " +
           std::to_string(segment.bytes) +
-          " bytes, but what stays in RAM and the reads cover the bytes up to " +
-          std::to_string(covered) + "; they must cover exactly its pages");
+          " bytes, but the bytes that stay in RAM and the bytes that are read "
+          "end at byte " +
+          std::to_string(covered) +
+          "; they must end where the last page of the segment ends");
     }
   }
   return Status::ok();
@@ -123,7 +128,12 @@ Status verifyUnits(const WeightProblem &problem,
   for (size_t i = 0; i < placement.reads.size(); ++i) {
     const StreamedRead &read = placement.reads[i];
     if (!isWhole(read.segment, read.offset + read.bytes)) {
-      return refuse(name(i) + " must end at the end of a unit of its segment");
+      return refuse(name(i) + " ends at byte " +
+                    std::to_string(read.offset + read.bytes) + " of segment " +
+                    std::to_string(read.segment) +
+                    "; it must end at a multiple of " +
+                    std::to_string(problem.weights[read.segment].unitBytes) +
+                    " bytes, or at the end of the segment");
     }
   }
   return Status::ok();
@@ -191,13 +201,15 @@ Status verifyKeeps(const WeightProblem &problem,
       return Status::ok(); // This and all later reads wait for the last use.
     }
     if (touches(part, reads[other], placement.ringBytes)) {
-      return refuse("before step " + std::to_string(lastUse) + " has run, " +
-                    name(other) + " may overwrite what " + name(index) +
-                    " has put into the ring for it");
+      return refuse(name(other) + " may overwrite bytes that " + name(index) +
+                    " has put into the ring for step " +
+                    std::to_string(lastUse) +
+                    "; it must not begin before that step has run");
     }
   }
-  return refuse("no read of the next pass waits until step " +
-                std::to_string(lastUse) + " has run");
+  return refuse("all reads may begin before step " + std::to_string(lastUse) +
+                " has run; one of them must wait until it has run, so that the "
+                "next pass does not overwrite what the step needs");
 }
 
 } // namespace

@@ -51,7 +51,8 @@ Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
       return verificationError("the read of '" + name + "' for step " +
                                std::to_string(read.firstStep) +
                                " comes after one for step " +
-                               std::to_string(previousStep));
+                               std::to_string(previousStep) +
+                               "; reads must be in the order of the steps");
     }
     previousStep = read.firstStep;
     readBefore[read.segment] = read.firstStep;

@@ -136,8 +136,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
       if (spec == specs.end() || !segments.back()) {
         return internalError("the executable '" +
                              executable.getSymName().str() +
-                             "' must have a segment and one kernel that a "
-                             "dispatch names");
+                             "' must be placed in a segment and have exactly "
+                             "one kernel, which a dispatch must name");
       }
       list.push_back(spec->second);
     }

@@ -39,8 +39,10 @@ Status CudaLowering::run() {
       continue;
     }
     if (rope && rope != attnIn.getRopeAttr()) {
-      return unsupportedError("the layers rotate positions in different ways, "
-                              "for which GPUs have no kernels yet");
+      return unsupportedError("some layers use different rotary positions "
+                              "(rope) than others; kernels for GPUs need the "
+                              "same in all layers, so choose a target without "
+                              "a GPU");
     }
     rope = attnIn.getRopeAttr();
   }
@@ -72,9 +74,10 @@ Status CudaLowering::lower(Operation *op) {
           .Case([&](FfnInOp ffnIn) { return lowerFfnIn(ffnIn); })
           .Case([&](HeadOp head) { return lowerHead(head); })
           .Default([&](Operation *other) {
-            return unsupportedError("no kernel of a GPU computes '" +
+            return unsupportedError("no kernel for GPUs computes '" +
                                     other->getName().getStringRef().str() +
-                                    "' as a separate step");
+                                    "' as a separate step; choose a target "
+                                    "without a GPU");
           });
   AIR_RETURN_IF_ERROR(status.withContext("step " + step.getStepName()));
   freeBuffers(op);
@@ -234,10 +237,12 @@ Status CudaLowering::lowerProjectAdd(Value x, Value residual, Value result,
 Status CudaLowering::lowerFfnIn(FfnInOp op) {
   const WeightAttr matrices[] = {op.getGate(), op.getUp()};
   if (matrices[0].getDtype() != matrices[1].getDtype()) {
-    return unsupportedError("the gate has dtype " +
-                            nameOf(matrices[0].getDtype()) + " and up has " +
+    return unsupportedError("the matrix '" + matrices[0].getName().str() +
+                            "' has dtype " + nameOf(matrices[0].getDtype()) +
+                            " and '" + matrices[1].getName().str() + "' has " +
                             nameOf(matrices[1].getDtype()) +
-                            ", but a GPU's kernel needs both in one dtype");
+                            "; kernels for GPUs need the same dtype for both, "
+                            "so choose a target without a GPU");
   }
   DecodeMatMul spec;
   spec.output = MatMulOutput::SiluGlu;

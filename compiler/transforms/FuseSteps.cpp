@@ -286,7 +286,9 @@ struct ToNorm : OpRewritePattern<llm::RmsNormOp> {
     auto outputs = onlyUseOf<llm::OutputsOp>(op.getX());
     if (!outputs && isOnOutputs(op.getX())) {
       return rewriter.notifyMatchFailure(
-          op, "the rows of the outputs must be selected only once");
+          op,
+          "the rows of the requested outputs have already been selected; they "
+          "must be selected only once");
     }
     auto norm = plan::NormOp::create(
         rewriter, op.getLoc(), op.getType(),
@@ -303,7 +305,9 @@ struct ToMatMul : OpRewritePattern<llm::LinearOp> {
   LogicalResult matchAndRewrite(llm::LinearOp op,
                                 PatternRewriter &rewriter) const override {
     if (op.getX().getDefiningOp<llm::OutputsOp>()) {
-      return rewriter.notifyMatchFailure(op, "only a norm can select rows");
+      return rewriter.notifyMatchFailure(
+          op,
+          "its input is llm.outputs, but only an llm.rms_norm can take that");
     }
     bool onOutputs = isOnOutputs(op.getX());
     auto rows = plan::RowsFromAttr::get(getContext(),

@@ -210,9 +210,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     const ArrayRef<int64_t> devices = *op.getDevice();
     for (int64_t device : devices) {
       if (device != 1) {
-        return verificationError(
-            "a segment is on device " + std::to_string(device) +
-            ", but all segments must be on device 1, the GPU");
+        return verificationError("one of the segments is on device " +
+                                 std::to_string(device) +
+                                 "; all of them must be on device 1, the GPU");
       }
     }
     uint64_t needed = 0;
@@ -231,18 +231,19 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     }
     if (sums[Tier::Vram] < needed) {
       return verificationError(
-          "the items of its VRAM budget take " +
+          "the items of the VRAM budget take " +
           std::to_string(sums[Tier::Vram]) +
-          " bytes, but its segments, KV cache and buffers take " +
+          " bytes, but the segments, the KV cache and the buffers need " +
           std::to_string(needed));
     }
     for (BudgetOp budget : op.getOps<BudgetOp>()) {
       if (budget.getBytes() != 0 &&
           sums[budget.getTier()] > budget.getBytes()) {
-        return verificationError("the items of a budget take " +
-                                 std::to_string(sums[budget.getTier()]) +
-                                 " bytes, but the budget has only " +
-                                 std::to_string(budget.getBytes()));
+        return verificationError(
+            "the items of tier " + stringifyTier(budget.getTier()).str() +
+            " take " + std::to_string(sums[budget.getTier()]) +
+            " bytes, but the budget of this tier is " +
+            std::to_string(budget.getBytes()) + " bytes");
       }
     }
     return Status::ok();

@@ -128,7 +128,7 @@ Status readRings(const ProfileJson &list, const std::string &where,
       [](const RingRate &a, const RingRate &b) { return a.bytes == b.bytes; });
   return twice == rings.end()
              ? Status::ok()
-             : fields.fail("rings", "has two rates of a ring of " +
+             : fields.fail("rings", "has two rates for a ring of " +
                                         std::to_string(twice->bytes) +
                                         " bytes; each size may appear only "
                                         "once");

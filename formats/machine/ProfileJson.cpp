@@ -123,9 +123,10 @@ Status readMemoryCurve(const Json &object, const std::string &where,
         return a.threads == b.threads;
       });
   if (twice != curve.end()) {
-    return fields.fail("memory_curve",
-                       "has two rates of " + std::to_string(twice->threads) +
-                           " threads; each number may appear only once");
+    return fields.fail(
+        "memory_curve",
+        "has two rates for " + std::to_string(twice->threads) +
+            " threads; each number of threads may appear only once");
   }
   return Status::ok();
 }

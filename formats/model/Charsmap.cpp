@@ -39,9 +39,9 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes) {
   bytes.remove_prefix(sizeof(size));
   if (size == 0 || size % sizeof(uint32_t) != 0 || size >= bytes.size()) {
     return broken("they state a trie of " + std::to_string(size) +
-                  " bytes, and " + std::to_string(bytes.size()) +
-                  " bytes follow; the trie must have fewer bytes than that, "
-                  "and a positive multiple of 4");
+                  " bytes; it must have a multiple of 4 bytes, at least 4, and "
+                  "fewer than the " +
+                  std::to_string(bytes.size()) + " bytes that follow");
   }
   made.units.resize(size / sizeof(uint32_t));
   std::memcpy(made.units.data(), bytes.data(), size);

@@ -26,7 +26,8 @@ Status checkSizes(const TokenizerData &data) {
   if (data.types.size() != data.tokens.size()) {
     return corruptError(
         "tokenizer: there are " + std::to_string(data.types.size()) +
-        " token types for " + std::to_string(data.tokens.size()) + " tokens");
+        " token types for " + std::to_string(data.tokens.size()) +
+        " tokens; there must be one for each token");
   }
   if (!data.matching.empty() && data.matching.size() != data.tokens.size()) {
     return corruptError(
@@ -109,7 +110,8 @@ Status checkScores(const TokenizerData &data) {
   if (data.scores.size() != data.tokens.size()) {
     return corruptError("tokenizer: there are " +
                         std::to_string(data.scores.size()) + " scores for " +
-                        std::to_string(data.tokens.size()) + " tokens");
+                        std::to_string(data.tokens.size()) +
+                        " tokens; there must be one for each token");
   }
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     if (data.scores[id] != data.scores[id]) {
@@ -157,7 +159,7 @@ Status checkRwkv(const TokenizerData &data) {
       return corruptError(
           "tokenizer: token " + std::to_string(id) + " is " +
           inQuotes(data.tokens[id]) +
-          ", which has an invalid escape; valid are \\xHH, \\t, \\n, "
+          ", which has an invalid escape; valid escapes are \\xHH, \\t, \\n, "
           "\\r, and a backslash before another character");
     }
     if (bytes->size() == 1) {

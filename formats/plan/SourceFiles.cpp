@@ -62,7 +62,7 @@ Result<SourceFiles> SourceFiles::open(const PlanFile &plan,
     if (!file) {
       return Status(file.status().code(),
                     file.status().message() +
-                        "; the plan's weights are in this file" + kWhatToDo);
+                        " (the plan's weights are in this file)" + kWhatToDo);
     }
     AIR_RETURN_IF_ERROR(checkSource(*file, *source));
     opened.files.push_back(*std::move(file));

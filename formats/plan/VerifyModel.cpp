@@ -82,7 +82,8 @@ static Status verifyStrings(const plan::StringList *list, const char *field) {
     if (end < last || end > bytes) {
       return broken("plan.tokenizer.strings", field,
                     "string " + str(i) + " ends at byte " + str(end) +
-                        "; it must end at byte " + str(last) + " to " +
+                        "; the end must be at least " + str(last) +
+                        ", the end of the string before it, and at most " +
                         str(bytes));
     }
     last = end;
@@ -107,7 +108,7 @@ static Status verifyTemplates(const plan::Tokenizer &tokenizer) {
   if (count != texts) {
     return broken("plan.tokenizer.templates", "tokenizer",
                   "there are " + str(count) + " names for " + str(texts) +
-                      " templates");
+                      " templates; there must be one for each template");
   }
   // If the list has no blob, verifyStrings() has checked that all names are
   // empty.
@@ -251,7 +252,7 @@ Status verifyTokenizer(const plan::Plan &plan) {
   if (types != tokens) {
     return broken("plan.tokenizer.types", "tokenizer",
                   "there are " + str(types) + " types for " + str(tokens) +
-                      " tokens");
+                      " tokens; there must be one for each token");
   }
   for (uint32_t i = 0; i < types; ++i) {
     if (tokenizer.types()->Get(i) > static_cast<uint8_t>(TokenType::Byte)) {
@@ -267,7 +268,7 @@ Status verifyTokenizer(const plan::Plan &plan) {
   if (scores != tokens && (needsScores || scores != 0)) {
     return broken("plan.tokenizer.scores", "tokenizer",
                   "there are " + str(scores) + " scores for " + str(tokens) +
-                      " tokens");
+                      " tokens; there must be one for each token");
   }
   for (uint32_t i = 0; i < scores; ++i) {
     if (std::isnan(tokenizer.scores()->Get(i))) {
@@ -329,8 +330,9 @@ Status verifyStreams(const plan::CpuRates &rates) {
     }
     if (i != 0 && compareStreams(before, stream) >= 0) {
       return broken("plan.machine.streams", where,
-                    "the stream must come after the one before it; streams "
-                    "must be sorted and unique");
+                    "the stream is equal to the one before it or out of order; "
+                    "streams must be sorted by loads, then hint, then "
+                    "distance, and unique");
     }
     before = stream;
   }

@@ -197,7 +197,7 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                     where + ", " + label("segment", i, segment),
                     "keeps " + str(resident) + " of " +
                         str(segment.raw_bytes()) + " bytes in RAM; a segment " +
-                        "of " + plan::EnumNameSegmentKind(segment.kind()) +
+                        "of kind " + plan::EnumNameSegmentKind(segment.kind()) +
                         (segment.kind() == plan::SegmentKind::Weights
                              ? " must keep all bytes, or whole pages (whole "
                                "chunks if it has a codec)"
@@ -443,7 +443,8 @@ private:
                 (piece.first == UINT32_MAX
                      ? std::string("not needed in any step")
                      : "first needed in step " + str(piece.first)) +
-                "; a read must end before the step that first needs its bytes");
+                "; all bytes of a read must first be needed in the step before "
+                "which it ends");
       }
     }
     return Status::ok();
@@ -461,8 +462,9 @@ private:
             "plan.stream.after", readName(i),
             "begins after step " + std::to_string(read.after_step()) +
                 "; that step must be at least " + std::to_string(after) +
-                ", so that reads are in order, and less than " +
-                str(read.before_step()) + ", the step that needs the bytes");
+                ", after which the read before it begins, and less than " +
+                str(read.before_step()) +
+                ", the step that needs the bytes of the read");
       }
       after = read.after_step();
     }
@@ -510,9 +512,9 @@ private:
       if (old.lastUse > after) {
         return broken("plan.stream.overrun", readName(index),
                       "overwrites bytes that " + readName(old.read) +
-                          " has put into the ring, but " +
+                          " has put into the ring; it must begin at least " +
                           str(static_cast<uint64_t>(old.lastUse - after)) +
-                          " more steps must run before it may overwrite them");
+                          " steps later, after the last step that needs them");
       }
       it = held.erase(it);
       if (oldBegin < begin) {

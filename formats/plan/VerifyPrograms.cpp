@@ -234,12 +234,14 @@ private:
                                     rangeFits(grid->first_tile(), grid->tiles(),
                                               grid->base_tiles());
     if (!isInside) {
-      return broken("plan.dispatch.part", where,
-                    "runs " + str(grid->tiles()) + " row tiles from number " +
-                        str(grid->first_tile()) + " on, but the kernel has " +
-                        str(grid->base_tiles()) + " row tiles of " +
-                        str(grid->rows_per_tile()) +
-                        " rows; the tiles of a part must exist and have rows");
+      return broken(
+          "plan.dispatch.part", where,
+          "runs " + str(grid->tiles()) + " row tiles from number " +
+              str(grid->first_tile()) + " on, but the kernel has " +
+              str(grid->base_tiles()) + " row tiles of " +
+              str(grid->rows_per_tile()) +
+              " rows; a part must run only tiles that the kernel has, and "
+              "these must have at least 1 row");
     }
     return Status::ok();
   }
@@ -470,8 +472,9 @@ private:
     // separate dispatches that use the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
-                    "continues a dispatch that has a barrier; only the last "
-                    "part of a launch may have one");
+                    "continues a dispatch that has a barrier; if a dispatch is "
+                    "divided into parts, only the last part may have a "
+                    "barrier");
     }
     return Status::ok();
   }

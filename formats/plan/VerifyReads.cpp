@@ -377,10 +377,10 @@ Status verifyReads(const plan::Plan &plan) {
                         ", because reads are in the order of the file");
     }
     if (first[i] == UINT32_MAX) {
-      return broken("plan.read.used", label("segment", i, segment),
-                    "the first program does not use its tensors, except in "
-                    "steps of kind Embed; "
-                    "such a segment must be a table");
+      return broken(
+          "plan.read.used", label("segment", i, segment),
+          "only steps of kind Embed, or no steps, of the first program "
+          "use its tensors; such a segment must be a table");
     }
     if (read.first_step() != first[i]) {
       return broken("plan.read.first_step", where,
@@ -394,7 +394,8 @@ Status verifyReads(const plan::Plan &plan) {
       return broken("plan.read.order", where,
                     "is needed in step " + str(first[i]) +
                         ", but the read before it is needed in step " +
-                        str(before));
+                        str(before) +
+                        "; reads must be in the order of these steps");
     }
     before = first[i];
   }

@@ -46,7 +46,8 @@ static Status verifyCodedChunks(const plan::Segment &segment,
   if (segment.stored_bytes() != before * pageBytes) {
     return broken("plan.segment.chunk_ends", where,
                   "stores " + str(segment.stored_bytes()) +
-                      " bytes, but its last chunk ends at page " + str(before));
+                      " bytes, but its chunks take " + str(before) +
+                      " pages of " + str(pageBytes) + " bytes");
   }
   return Status::ok();
 }

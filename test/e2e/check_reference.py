@@ -105,7 +105,7 @@ t.expect(logits(parted, 5, "--source", work / "elsewhere") == expected, "--sourc
 # A moved or renamed file is found with --source.
 moved = work / "elsewhere" / "renamed"
 model.rename(moved)
-refused(8, "the plan's weights are in this file; name the right file or its folder with --source", plan)
+refused(8, "the plan's weights are in this file); name the right file or its folder with --source", plan)
 t.expect(logits(plan, 5, "--source", moved) == expected, "--source FILE gives other logits")
 refused(8, "cannot open", plan, "--source", work / "elsewhere")
 moved.rename(work / "elsewhere" / model.name)

@@ -18,7 +18,9 @@ int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 } // namespace
 
 void Int8Sink::value(int64_t, Value) {
-  llvm_unreachable("a dtype of int8DTypes() must not decode single values");
+  llvm_unreachable(
+      "the decoder of a dtype with int8 activations must not pass on single "
+      "values");
 }
 
 void Int8Sink::fields(int64_t column, Value word, int64_t shift, int64_t bits,

@@ -186,11 +186,10 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                       KernelEntry &entry) {
   auto end = checkedAdd(spec.yOffset, spec.n);
   if (!end || spec.yStride < *end) {
-    return internalError("a row of the result y has " +
-                         std::to_string(spec.yStride) +
-                         " floats (yStride), but the matmul writes floats " +
-                         std::to_string(spec.yOffset) + " to " +
-                         std::to_string(spec.yOffset + spec.n));
+    return internalError(
+        "a row of the result y has " + std::to_string(spec.yStride) +
+        " floats (yStride), but the matmul writes " + std::to_string(spec.n) +
+        " floats from float " + std::to_string(spec.yOffset) + " on");
   }
   return describeShape(spec, isa, entry);
 }

@@ -218,8 +218,8 @@ LogicalResult RopeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   }
   if (factors && (!factors.isVector() || factors.getColumns() != dim / 2)) {
     return emitError() << "rope factors '" << factors.getName() << "' have "
-                       << factors.getColumns() << " elements, but rope rotates "
-                       << dim / 2 << " pairs";
+                       << factors.getColumns() << " elements; there must be "
+                       << dim / 2 << ", one for each pair that rope rotates";
   }
   return success();
 }

@@ -140,8 +140,9 @@ LogicalResult ModelOp::verifyRegions() {
 LogicalResult EmbedOp::verify() {
   WeightAttr table = getTable();
   if (!table.isMatrix()) {
-    return emitOpError() << "table '" << table.getName()
-                         << "' must be a matrix of tokens x width";
+    return emitOpError() << "table '" << table.getName() << "' is a vector of "
+                         << table.getColumns()
+                         << " elements; it must be a matrix of tokens x width";
   }
   if (!table.getScale().empty()) {
     return emitOpError() << "table '" << table.getName()
@@ -171,7 +172,10 @@ LogicalResult HeadNormOp::verify() {
   WeightAttr weight = getWeight();
   if (!weight.isVector()) {
     return emitOpError() << "weight '" << weight.getName()
-                         << "' must be a vector as wide as a head";
+                         << "' is a matrix of " << weight.getRows() << "x"
+                         << weight.getColumns()
+                         << "; it must be a vector with one element for each "
+                            "element of a head";
   }
   if (columnsOf(getX()) % weight.getColumns() != 0) {
     return emitOpError() << "x has " << columnsOf(getX())

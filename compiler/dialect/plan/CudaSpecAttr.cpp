@@ -163,7 +163,9 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   CudaOp op{};
   Attribute name = attr.get("op");
   if (!name || !fieldFromAttr<CudaNames>(name, op)) {
-    return corruptError("'op' is missing or does not name a kernel of a GPU");
+    return corruptError(
+        "the kernel specification has no 'op', or one that no kernel for GPUs "
+        "has");
   }
   switch (op) {
   case CudaOp::BeginStep:
@@ -173,7 +175,7 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   case CudaOp::DecodeAttention:
     return read<DecodeAttention>(attr);
   }
-  return internalError("a kernel of a GPU has an unknown op");
+  return internalError("the 'op' of a kernel for GPUs is unknown");
 }
 
 } // namespace air::ir::plan

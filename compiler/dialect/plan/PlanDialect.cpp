@@ -168,16 +168,17 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                   FlatSymbolRefAttr target, int64_t layer) {
   if (kind == BindingKind::Kv) {
     if (target || layer < 0) {
-      return emitError() << "a kv binding must name a layer of 0 or more, not "
-                         << layer;
+      return emitError() << "a kv binding names layer " << layer
+                         << "; it must name a layer of 0 or more, and no "
+                            "tensor or buffer";
     }
     return success();
   }
   if (kind == BindingKind::Batch) {
     if (target || !symbolizeBatchArray(static_cast<uint32_t>(layer)) ||
         access != Access::Read) {
-      return emitError() << "a batch binding must name an array of the batch "
-                            "and only read it";
+      return emitError() << "a batch binding must name one of the arrays of "
+                            "the batch, and its access must be read";
     }
     return success();
   }

@@ -103,9 +103,11 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
     if (!source.isMatrix() || source.getColumns() != columns) {
-      return op.emitOpError() << "source '" << source.getName() << "' has "
-                              << source.getColumns()
-                              << " columns, but the tensor has " << columns;
+      return op.emitOpError()
+             << "source '" << source.getName() << "' is a "
+             << (source.isMatrix() ? "matrix" : "vector") << " of "
+             << source.getColumns() << " columns; it must be a matrix of "
+             << columns << " columns, like the tensor";
     }
     if (source.getDtype() != op.getDtype().getValue()) {
       return op.emitOpError()
@@ -118,8 +120,8 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
     sum += source.getRows();
   }
   if (sum != rows) {
-    return op.emitOpError()
-           << "sources have " << sum << " rows, but the tensor has " << rows;
+    return op.emitOpError() << "sources have " << sum
+                            << " rows together, but the tensor has " << rows;
   }
   return success();
 }
@@ -127,9 +129,8 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
 static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError(
-        "a tensor of recipe vector must have exactly 1 row, dtype "
-        "F32 and layout rows");
+    return op.emitOpError("must have 1 row, dtype F32 and layout rows, because "
+                          "its recipe is vector");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
@@ -142,8 +143,9 @@ static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
     sum += source.getColumns();
   }
   if (sum != columns) {
-    return op.emitOpError() << "sources have " << sum
-                            << " elements, but the tensor has " << columns;
+    return op.emitOpError()
+           << "sources have " << sum
+           << " elements together, but the tensor has " << columns;
   }
   return success();
 }
@@ -179,9 +181,8 @@ static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
                                      int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError("a tensor of recipe row_scales must have exactly 1 "
-                          "row, dtype F32 and layout "
-                          "rows");
+    return op.emitOpError("must have 1 row, dtype F32 and layout rows, because "
+                          "its recipe is row_scales");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
@@ -194,8 +195,8 @@ static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
   }
   if (sum != columns) {
     return op.emitOpError()
-           << "sources have " << sum << " rows, but the tensor has " << columns
-           << " scales; it must have one for each row";
+           << "sources have " << sum << " rows together, but the tensor has "
+           << columns << " scales; it must have one for each row";
   }
   return success();
 }
@@ -213,9 +214,12 @@ static LogicalResult verifyInterleave(TensorOp op, int64_t rows,
         source.getRows() != rows / 2 ||
         source.getDtype() != op.getDtype().getValue()) {
       return op.emitOpError()
-             << "source '" << source.getName() << "' must have dtype "
-             << std::string(air::info(op.getDtype().getValue()).name) << ", "
-             << rows / 2 << " rows and " << columns << " columns";
+             << "source '" << source.getName() << "' is " << source.getRows()
+             << "x" << source.getColumns() << " of dtype "
+             << std::string(air::info(source.getDtype()).name)
+             << "; it must be a matrix of " << rows / 2 << "x" << columns
+             << " of dtype "
+             << std::string(air::info(op.getDtype().getValue()).name);
     }
   }
   return success();
@@ -323,8 +327,9 @@ LogicalResult ExecutableOp::verifySymbolUses(SymbolTableCollection &symbols) {
 LogicalResult BufferOp::verify() {
   if (getDevice() == 0 ? getFixed() || getZeroed()
                        : getMostRows().has_value()) {
-    return emitOpError("a buffer of the CPU must not have fixed or zeroed, and "
-                       "a buffer of a GPU must not have most");
+    return emitOpError("the attributes 'fixed' and 'zeroed' are only for a "
+                       "buffer of a GPU, and the attribute 'most' is only for "
+                       "a buffer of the CPU");
   }
   if (getOffset().has_value() != getBytes().has_value()) {
     return emitOpError("offset and bytes must be given together or not at all");
@@ -366,10 +371,12 @@ int64_t KvOp::getPages() {
 LogicalResult KvOp::verify() {
   air::DType dtype = getDtype().getValue();
   if (dtype != air::DType::F16 && dtype != air::DType::F32) {
-    return emitOpError("dtype must be F16 or F32");
+    return emitOpError() << "dtype is " << std::string(air::info(dtype).name)
+                         << "; it must be F16 or F32";
   }
   if (getDevice() && dtype != air::DType::F16) {
-    return emitOpError("a GPU's cache must have dtype F16");
+    return emitOpError() << "dtype is " << std::string(air::info(dtype).name)
+                         << "; it must be F16 for a KV cache on a GPU";
   }
   if (getPageTokens() != AIR_KV_PAGE_TOKENS) {
     return emitOpError() << "page_tokens is " << getPageTokens()
@@ -426,8 +433,8 @@ static LogicalResult verifyGpuDispatch(DispatchOp op) {
   if (op.getBaseTiles() != 1 || op.getTokensPerTile() != 0 ||
       op.getRowsPerTile() != 0 || op.getFirstTile() ||
       op.getScratchBytes() != 0 || op.getOverlap()) {
-    return op.emitOpError("has a launch, and must therefore have no tiles, no "
-                          "scratch and no overlap");
+    return op.emitOpError("runs on a GPU, because it has a launch, so it must "
+                          "have no tiles, no scratch_bytes and no overlap");
   }
   return success();
 }
@@ -447,12 +454,13 @@ LogicalResult DispatchOp::verify() {
   if (getFirstTile() &&
       (getRowsPerTile() == 0 || *getFirstTile() >= *getEndTile() ||
        *getEndTile() > getBaseTiles())) {
-    return emitOpError()
-           << "first_tile is " << *getFirstTile() << " and end_tile is "
-           << *getEndTile()
-           << "; first_tile must be less than end_tile, and end_tile at most "
-              "the kernel's number of row tiles, "
-           << (getRowsPerTile() == 0 ? 0 : getBaseTiles());
+    return emitOpError() << "first_tile is " << *getFirstTile()
+                         << " and end_tile is " << *getEndTile()
+                         << "; first_tile must be less than end_tile, and "
+                            "end_tile must be at "
+                            "most "
+                         << (getRowsPerTile() == 0 ? 0 : getBaseTiles())
+                         << ", the number of row tiles of the kernel";
   }
   std::vector<air::codegen::KernelBinding> wanted =
       air::codegen::kernelBindings(*spec);
@@ -496,9 +504,10 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult PlacementOp::verify() {
   if (getDevice() && getDevice()->size() != getResident().size()) {
-    return emitOpError() << "states the device of " << getDevice()->size()
-                         << " segments, but the resident bytes of "
-                         << getResident().size() << " segments";
+    return emitOpError() << "has " << getDevice()->size()
+                         << " numbers in 'device' and " << getResident().size()
+                         << " in 'resident'; both must have one number for "
+                            "each segment";
   }
   for (int64_t bytes : getResident()) {
     if (bytes < 0) {

@@ -557,8 +557,9 @@ CallArguments ExpressionParser::parseArguments() {
       call.positional.push_back(parseExpression());
     }
     if (!isValid) {
-      fail(place, "the arguments of a call are in the wrong order; it must be: "
-                  "values, name=value, *values, **names");
+      fail(place,
+           "the arguments of a call are in the wrong order; the order must be "
+           "values, name=value, *values, **names");
     }
   }
   expectOperator(")");

@@ -387,7 +387,7 @@ void Interpreter::assign(const Target &target, const Value &value,
   if (object == nullptr || !object->is(Kind::Namespace)) {
     place = target.place;
     fail("'" + target.name +
-         "' is no namespace, so its attributes cannot be set; make it with "
+         "' is not a namespace, so its attributes cannot be set; make it with "
          "namespace()");
     return;
   }

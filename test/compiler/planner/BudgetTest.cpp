@@ -231,8 +231,8 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(
       status.message(),
-      "--pin 50 needs 625.58 MiB of RAM (weights and the ring buffer for "
-      "reading them 548.57 MiB, kv "
+      "--pin 50 needs 625.58 MiB of RAM (weights with a ring buffer "
+      "548.57 MiB, kv "
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or provide more RAM");

@@ -354,7 +354,7 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("the number must be a multiple of 12288"));
   problem.weights[0].unitBytes = 32 * kMiB;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("must end at the end of a unit"));
+              HasSubstr("must end at a multiple of"));
 }
 
 /// The most pages that can stay in RAM. The function tries many shares and, for
@@ -522,9 +522,12 @@ TEST(Placement, TheVerifierFindsMistakes) {
       {"must begin at byte", [](auto &p) { p.weights[0] += kPage; }},
       {"must begin at byte", [](auto &p) { p.reads[3].offset += kPage; }},
       {"must begin at byte", [](auto &p) { p.reads[3].bytes -= 1; }},
-      {"cover the bytes up to", [](auto &p) { p.reads[7].bytes -= kPage; }},
-      {"cover the bytes up to", [](auto &p) { p.reads[7].bytes += kPage; }},
-      {"cover the bytes up to", [](auto &p) { p.reads.pop_back(); }},
+      {"must end where the last page of the segment ends",
+       [](auto &p) { p.reads[7].bytes -= kPage; }},
+      {"must end where the last page of the segment ends",
+       [](auto &p) { p.reads[7].bytes += kPage; }},
+      {"must end where the last page of the segment ends",
+       [](auto &p) { p.reads.pop_back(); }},
       {"out of order", [](auto &p) { std::swap(p.reads[7], p.reads[8]); }},
       {"does not exist", [](auto &p) { p.reads[31].segment = 4; }},
       {"must begin at byte",
@@ -571,7 +574,8 @@ TEST(Placement, TheVerifierFindsMistakes) {
   withTable.tables = {100};
   WeightPlacement part = good;
   EXPECT_THAT(verifyWeights(withTable, part, room).message(),
-              HasSubstr("the number of segments in the placement differs"));
+              HasSubstr("4 segments of weights and 0 tables, but the plan has "
+                        "4 and 1"));
   part.tables = {50};
   EXPECT_THAT(verifyWeights(withTable, part, room).message(),
               HasSubstr("part of table"));

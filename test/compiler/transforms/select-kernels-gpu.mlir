@@ -77,7 +77,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{step layer.0.ffn_in: the gate has dtype Q8_0 and up has F16, but a GPU's kernel needs both in one dtype}}
+// expected-error @+1 {{step layer.0.ffn_in: the matrix 'g' has dtype Q8_0 and 'u' has F16; kernels for GPUs need the same dtype for both, so choose a target without a GPU}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {
@@ -90,7 +90,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{step norm: no kernel of a GPU computes 'plan.norm' as a separate step}}
+// expected-error @+1 {{step norm: no kernel for GPUs computes 'plan.norm' as a separate step; choose a target without a GPU}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {

@@ -248,7 +248,7 @@ TEST(RingRates, BadFilesNameTheField) {
                 "disk.rings[0].bandwidth' is -1");
   expectCorrupt(rings("[{\"bytes\": 5, \"bandwidth\": 1}, "
                       "{\"bytes\": 5, \"bandwidth\": 2}]"),
-                "disk.rings' has two rates of a ring of 5 bytes");
+                "disk.rings' has two rates for a ring of 5 bytes");
   std::string many = "[1";
   for (int i = 0; i < 64; ++i) {
     many += ",1";
@@ -274,7 +274,7 @@ TEST(ThreadRates, BadFilesNameTheField) {
                 "memory_curve[0].x' is not known");
   expectCorrupt(curve("[{\"threads\": 1, \"bandwidth\": 1},"
                       " {\"threads\": 1, \"bandwidth\": 2}]"),
-                "memory_curve' has two rates of 1 threads");
+                "memory_curve' has two rates for 1 threads");
   std::string many = "[1";
   for (int i = 0; i < 256; ++i) {
     many += ",1";

@@ -19,7 +19,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{table 't' must be a matrix of tokens x width}}
+  // expected-error @+1 {{table 't' is a vector of 8 elements; it must be a matrix of tokens x width}}
   %y = llm.embed %ids <"t", F32, 8> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -115,7 +115,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'n' must be a vector as wide as a head}}
+  // expected-error @+1 {{weight 'n' is a matrix of 2x4; it must be a vector with one element for each element of a head}}
   %y = llm.head_norm %x <"n", F32, 2x4> epsilon 1.0e-5 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -175,7 +175,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{rope factors 'f' have 4 elements, but rope rotates 2 pairs}}
+  // expected-error @+1 {{rope factors 'f' have 4 elements; there must be 2, one for each pair that rope rotates}}
   %y = llm.rope %x <norm, dim = 4, base = 1.0e4, factors = <"f", F32, 4>> head_dim 4 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }

@@ -14,7 +14,7 @@ plan.tensor @t concat [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256
 
 // -----
 
-// expected-error @+1 {{source 'b' has 4 columns, but the tensor has 8}}
+// expected-error @+1 {{source 'b' is a matrix of 4 columns; it must be a matrix of 8 columns, like the tensor}}
 plan.tensor @t concat [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 8x4>] as F32 rows 16 x 8 bytes 512
 
 // -----
@@ -24,12 +24,12 @@ plan.tensor @t copy [#llm.weight<"a", F16, 8x8>] as F32 rows 8 x 8 bytes 256
 
 // -----
 
-// expected-error @+1 {{sources have 8 rows, but the tensor has 9}}
+// expected-error @+1 {{sources have 8 rows together, but the tensor has 9}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 9 x 8 bytes 288
 
 // -----
 
-// expected-error @+1 {{a tensor of recipe vector must have exactly 1 row, dtype F32 and layout rows}}
+// expected-error @+1 {{must have 1 row, dtype F32 and layout rows, because its recipe is vector}}
 plan.tensor @t vector [#llm.weight<"a", F16, 8>] as F16 rows 1 x 8 bytes 16
 
 // -----
@@ -39,7 +39,7 @@ plan.tensor @t vector [#llm.weight<"a", F32, 1x8>] as F32 rows 1 x 8 bytes 32
 
 // -----
 
-// expected-error @+1 {{sources have 12 elements, but the tensor has 8}}
+// expected-error @+1 {{sources have 12 elements together, but the tensor has 8}}
 plan.tensor @t vector [#llm.weight<"a", F32, 8>, #llm.weight<"b", F32, 4>] as F32 rows 1 x 8 bytes 32
 
 // -----
@@ -59,7 +59,7 @@ plan.tensor @t inverse_frequencies [#llm.weight<"a", F32, 2>] rope <norm, dim = 
 
 // -----
 
-// expected-error @+1 {{a tensor of recipe row_scales must have exactly 1 row, dtype F32 and layout rows}}
+// expected-error @+1 {{must have 1 row, dtype F32 and layout rows, because its recipe is row_scales}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 8 x 1 bytes 32
 
 // -----
@@ -69,7 +69,7 @@ plan.tensor @t row_scales [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 
 // -----
 
-// expected-error @+1 {{sources have 8 rows, but the tensor has 9 scales; it must have one for each row}}
+// expected-error @+1 {{sources have 8 rows together, but the tensor has 9 scales; it must have one for each row}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 1 x 9 bytes 36
 
 // -----
@@ -147,7 +147,7 @@ plan.buffer @b row 0
 
 // These cases break rules for plan.kv, which describes the KV cache.
 
-// expected-error @+1 {{dtype must be F16 or F32}}
+// expected-error @+1 {{dtype is Q8_0; it must be F16 or F32}}
 plan.kv Q8_0 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
 
 // -----
