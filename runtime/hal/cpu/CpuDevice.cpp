@@ -253,12 +253,6 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
 
 // Runs tiles [begin, end) of a dispatch, which may run only a part of its
 // kernel's tiles.
-//
-// UBSan expects a type signature before the entry point of every called
-// function, but generated kernels have none.
-#if defined(__clang__)
-[[clang::no_sanitize("function")]]
-#endif
 void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
                                uint64_t end, void *ownScratch) const {
   AirDispatch call = {&batch, program.bindings.data() + dispatch.firstBinding};

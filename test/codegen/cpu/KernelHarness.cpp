@@ -121,11 +121,10 @@ void showRows(const KernelCase &test, HalfOpenRange shown,
 }
 
 /// Runs the kernel once over all tiles and stores the bindings in `after`.
-/// Returns "" or an error. Generated code lacks the type signatures that the
-/// function check of UBSan reads, so the check is disabled here.
-[[clang::no_sanitize("function")]] std::string
-runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
-        const Ranges &ranges, std::vector<Bytes> &after) {
+/// Returns "" or an error.
+std::string runOnce(const KernelCase &test, const KernelEntry &entry,
+                    AirKernelFn kernel, const Ranges &ranges,
+                    std::vector<Bytes> &after) {
   std::vector<GuardedBuffer> buffers;
   std::vector<void *> addresses;
   for (const BindingData &binding : test.bindings) {

@@ -17,15 +17,16 @@ using Buffers = std::map<std::string, std::vector<uint8_t>>;
 
 template <typename T>
 std::vector<uint8_t> bytesOf(const std::vector<T> &values) {
-  std::vector<uint8_t> bytes(values.size() * sizeof(T));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  return bytes;
+  const auto *first = reinterpret_cast<const uint8_t *>(values.data());
+  return {first, first + values.size() * sizeof(T)};
 }
 
 template <typename T>
 std::vector<T> valuesOf(const std::vector<uint8_t> &bytes) {
   std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  if (!values.empty()) {
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+  }
   return values;
 }
 

@@ -4,9 +4,9 @@
 #include "formats/plan/PlanFile.h"
 #include "formats/plan/ReferencedBytes.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <random>
 
 using namespace air;
@@ -35,7 +35,8 @@ protected:
       if (number > 1 || offset + to.size() > from.size()) {
         return internalError("bytes outside the file were to be read");
       }
-      std::memcpy(to.data(), from.data() + offset, to.size());
+      std::copy_n(from.begin() + static_cast<ptrdiff_t>(offset), to.size(),
+                  to.begin());
       bytesRead += to.size();
       return Status::ok();
     };

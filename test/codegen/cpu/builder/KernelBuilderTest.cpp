@@ -30,9 +30,8 @@ compileOne(const CpuTarget &target,
 constexpr int64_t kLanes = 16;
 
 /// Compiles `function` for the host and returns y with y[i] = function(x[i]),
-/// with 16 elements per tile. Generated code lacks the type signatures that
-/// UBSan's function check reads, so the check is disabled here.
-[[clang::no_sanitize("function")]] std::vector<float>
+/// with 16 elements per tile.
+std::vector<float>
 map(std::vector<float> x,
     const std::function<mlir::Value(KernelBuilder &, mlir::Value)> &function) {
   x.resize((x.size() + kLanes - 1) / kLanes * kLanes);
