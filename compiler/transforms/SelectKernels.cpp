@@ -124,8 +124,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget cuda,
                          codegen::cuda::cudaTarget(machine->gpus.front().arch));
     if (isTuned) {
-      return unsupportedError("--tune measures only kernels for CPUs, but the "
-                              "target has a GPU; leave the option out");
+      return unsupportedError("the target has a GPU, but only kernels for CPUs "
+                              "can be measured; leave out --tune");
     }
     if (!activations.empty()) {
       return unsupportedError("--activations: kernels of a GPU multiply "

@@ -392,6 +392,7 @@ TEST_F(AtomicFileTest, ASignalRemovesWhatIsNamed) {
   writeText(path("kept"), "x");
   writeText(path("gone"), "y");
   int status = statusOfChild([&] {
+    std::signal(SIGINT, SIG_DFL); // a shell's background job ignores it
     removeTemporariesOnSignal();
     {
       RemovedOnSignal before(path("kept"));
