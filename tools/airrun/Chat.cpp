@@ -98,8 +98,13 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
   turn.context = session->context();
   const double begin = monotonicSeconds();
   {
-    LoadingBar bar(*session);
+    std::optional<LoadingBar> bar;
+    if (!isLoaded) {
+      bar.emplace(*session);
+    }
     AIR_RETURN_IF_ERROR(generator->prompt(tokens));
+    const rt::LoadProgress progress = session->loading();
+    isLoaded = progress.done >= progress.total;
   }
   const double first = monotonicSeconds();
   turn.promptSeconds = first - begin;

@@ -79,6 +79,7 @@ private:
   std::vector<int32_t> endTokens;  ///< tokens that end a turn in the template
   std::optional<rt::Tokenizer> encoder;
   rt::KeptSequence kept;
+  bool isLoaded = false; ///< whether an answer has read all weights
 };
 
 } // namespace air

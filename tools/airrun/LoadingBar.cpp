@@ -26,10 +26,6 @@ std::string predictedText(const plan::Placement &placement) {
 }
 
 LoadingBar::LoadingBar(const rt::Session &owner) : session(owner) {
-  const rt::LoadProgress progress = session.loading();
-  if (progress.done >= progress.total) {
-    return;
-  }
   bar.emplace("loading");
   if (!bar->isShown()) {
     return;

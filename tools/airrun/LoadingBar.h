@@ -7,7 +7,8 @@
 //   loading [=========           ]  45 %, 2.06 GiB of 4.58 GiB, then 0.571 s per token
 //
 // The line disappears when everything has been read, and at the latest in the
-// destructor. It does not appear if everything has been read before.
+// destructor. It is shown at least once, even if everything has already been
+// read: weights are read ahead as soon as the session exists.
 //
 // Ownership: borrows the session, which must not be moved as long as the object
 // exists. Nothing else may write to the terminal during that time. Errors:
