@@ -5,6 +5,7 @@
 #include "formats/machine/GpuTable.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
+#include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
 
 #include <nlohmann/json.hpp>
@@ -145,8 +146,7 @@ std::string linkLines(const Explanation &explanation, const char *kind) {
 
 std::string speedLines(const Explanation &explanation, const char *kind) {
   if (!explanation.decode) {
-    return "speed      unknown; a profile written by airrun probe has the "
-           "bandwidths\n";
+    return kUnknownSpeed;
   }
   std::string lines = "speed      about " + numberText(*explanation.decode) +
                       " tokens/s at " + kind + " rates, limited by " +

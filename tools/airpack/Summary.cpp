@@ -217,8 +217,7 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
                             static_cast<double>(link.bandwidth()) / 1e9);
     }
     if (prediction.nanoseconds() == 0) {
-      lines += "speed      unknown; a profile written by airrun probe has the "
-               "bandwidth\n";
+      lines += kUnknownSpeed;
     } else {
       // A speed that follows from a measured bandwidth is an upper bound. One
       // that follows from a nominal bandwidth, or from a model of how

@@ -8,6 +8,12 @@
 
 namespace air {
 
+/// The line for a speed that cannot be predicted, because the target does not
+/// state the rates of its memory or its disk.
+inline constexpr const char *kUnknownSpeed =
+    "speed      unknown; on the machine itself, airrun probe measures RAM and "
+    "disk: with --save for --target host, with -o FILE for a profile\n";
+
 /// The text that describes a plan: model, target, memory, the bytes moved
 /// over each link per token, the expected speed and what limits it. Every line
 /// ends with a newline. `dramBandwidth` is this machine's measured read

@@ -34,9 +34,10 @@ std::string nearest(std::string_view word,
   while (letters > 0 && word[word.size() - letters] == '-') {
     --letters;
   }
-  // A word of more than 64 letters is longer than all known words. Comparing it
-  // with them would take time and lead to nothing.
-  if (letters == 0 || letters > 64) {
+  // Any two words of one letter differ in one letter, so a single letter is not
+  // a misspelling of another. A word of more than 64 letters is longer than all
+  // known words. Comparing it with them would take time and lead to nothing.
+  if (letters < 2 || letters > 64) {
     return best;
   }
   unsigned limit = std::max(1U, static_cast<unsigned>(letters) / 3);
@@ -50,7 +51,7 @@ std::string nearest(std::string_view word,
       }
     }
   }
-  if (!best.empty() || letters < 2) {
+  if (!best.empty()) {
     return best;
   }
   for (const std::string &candidate : candidates) {

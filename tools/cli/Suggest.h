@@ -20,7 +20,8 @@ unsigned editDistance(std::string_view a, std::string_view b);
 /// The candidate nearest to `word`, or "" if none is near. A candidate is near
 /// if its distance is at most a third of the number of letters in `word` (a
 /// distance of 1 is always allowed), or if `word` is a prefix of this candidate
-/// and of no other. If several are equally near, the first one is returned.
+/// and of no other. If several are equally near, the first one is returned. No
+/// candidate is near a word of a single letter.
 std::string nearest(std::string_view word,
                     const std::vector<std::string> &candidates);
 

@@ -203,6 +203,9 @@ TEST_F(CommandLineTest, UnknownOptionsNameTheNearest) {
   EXPECT_EQ(
       bad({"a", "--frobnicate"}),
       "unknown option '--frobnicate'; sample --help lists the known ones");
+  // A letter that some other program takes is no misspelling of "-p".
+  EXPECT_EQ(bad({"a", "-m", "x"}),
+            "unknown option '-m'; sample --help lists the known ones");
 }
 
 TEST_F(CommandLineTest, Positionals) {
