@@ -90,8 +90,7 @@ def Plan_Codec : Plan_Enum<"Codec", "how a segment is stored", [
 
 def Plan_Tier : Plan_Enum<"Tier", "where bytes live while the plan runs", [
   I32EnumCase<"Vram", 0, "vram">,
-  I32EnumCase<"Ram", 1, "ram">,
-  I32EnumCase<"Disk", 2, "disk">
+  I32EnumCase<"Ram", 1, "ram">
 ]>;
 
 def Plan_DecidedBy : Plan_Enum<"DecidedBy", "who set a value", [

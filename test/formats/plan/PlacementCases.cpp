@@ -274,7 +274,7 @@ std::vector<Case> placementCases() {
       {"plan.budget.item",
        in([](P &p) { p.placements[0]->items[0]->name = ""; })},
       {"plan.budget.item",
-       in([](P &p) { p.placements[0]->items[2]->tier = plan::Tier::Disk; })},
+       in([](P &p) { p.placements[0]->items[2]->tier = plan::Tier::Vram; })},
       {"plan.budget.item",
        inStreamed([](Placement &p) { p.items.pop_back(); })}, // no ring
       {"plan.budget.bytes",
