@@ -80,34 +80,7 @@ TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
 TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2", true); }
 
-/// Byte-pair encoding by its definition: merges the first pair of the list that
-/// occurs, until none occurs.
-std::vector<std::string> mergedByDefinition(
-    std::string_view word,
-    const std::vector<std::pair<std::string, std::string>> &merges) {
-  std::vector<std::string> parts;
-  for (char c : word) {
-    parts.emplace_back(1, c);
-  }
-  for (bool merged = true; merged;) {
-    merged = false;
-    for (const auto &[left, right] : merges) {
-      for (size_t i = 0; i + 1 < parts.size() && !merged; ++i) {
-        if (parts[i] == left && parts[i + 1] == right) {
-          parts[i] += right;
-          parts.erase(parts.begin() + static_cast<ptrdiff_t>(i) + 1);
-          merged = true;
-        }
-      }
-      if (merged) {
-        break;
-      }
-    }
-  }
-  return parts;
-}
-
-TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
+TEST_F(EncodeFuzzTest, BpeAgreesWithTheDefinition) {
   for (int round = 0; round < 300; ++round) {
     // Each merge joins two random words: letters, or results of earlier merges.
     std::vector<std::string> words = {"a", "b", "c"};
