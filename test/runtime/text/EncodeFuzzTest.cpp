@@ -121,6 +121,24 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
             (size_t{1} << 18) + 1);
 }
 
+TEST_F(EncodeFuzzTest, MuchTextDoesNotChangeTheIdsOfLaterText) {
+  // After 256 KiB of merged words, ids are found in another way.
+  for (const char *name : {"llama3", "qwen2"}) {
+    Tokenizer tokenizer = tokenizerOf(
+        vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));
+    std::vector<std::string> texts(500);
+    std::vector<std::vector<int32_t>> before;
+    for (std::string &text : texts) {
+      text = randomText(200);
+      before.push_back(tokenizer.encode(text, true, true));
+    }
+    tokenizer.encode(std::string(1 << 19, 'a'), true, true);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      ASSERT_EQ(tokenizer.encode(texts[i], true, true), before[i]) << texts[i];
+    }
+  }
+}
+
 TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
   const std::string mark = "\xe2\x96\x81";
   std::vector<std::string> pieces = {mark, mark + mark, "a", "b", mark + "a",
