@@ -1,19 +1,20 @@
 //===- BpeEncoder.h - byte-level byte-pair encoding -------------*- C++ -*-===//
 //
 // The encoder works on raw bytes. The vocabulary's printable spelling of bytes
-// is decoded once, when the encoder is created. Within a pre-token, the pair
-// with the lowest rank is merged first. If several pairs have this rank, the
-// leftmost is merged (Sennrich et al. 2016; GPT-2's encoder.py). With a heap,
-// the encoding of a pre-token of n bytes takes O(n log n) time.
+// is decoded once, when the encoder is created. PairMerger.h says which pairs
+// of a pre-token are merged. In a long text, MergeMatcher finds the result in
+// linear time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPEENCODER_H
 #define AIRPACK_RUNTIME_TEXT_BPEENCODER_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/BpeTables.h"
 #include "runtime/text/Encoder.h"
 #include "runtime/text/PreTokenizer.h"
-#include "runtime/text/Vocabulary.h"
+
+#include <memory>
 
 namespace air::rt {
 
@@ -33,36 +34,31 @@ public:
     return form || spelling() != TokenSpelling::Bytes;
   }
 
+  BpeEncoder(BpeEncoder &&) noexcept;
+  ~BpeEncoder() override;
+
 private:
-  struct Symbol;
-  struct Candidate;
   struct Scratch;
   struct KnownWord;
+  struct Matcher;
 
-  BpeEncoder(const Vocabulary &words, PreTokenizer splitter, PairTable merges)
-      : vocabulary(&words), preTokenizer(std::move(splitter)),
-        pairs(std::move(merges)) {}
+  BpeEncoder(const Vocabulary &words, PreTokenizer splitter, BpeTables merges);
 
   /// How the vocabulary spells its tokens.
   TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
 
   void encodeWord(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
+  void merge(std::string_view word, Scratch &scratch) const;
   void encodeOnce(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
-  void push(Scratch &scratch, int32_t left) const;
-  void startWord(std::string_view word, Scratch &scratch) const;
-  void mergeShort(Scratch &scratch) const;
-  void mergeLong(Scratch &scratch) const;
 
   const Vocabulary *vocabulary;
   PreTokenizer preTokenizer;
-  PairTable pairs;
+  std::unique_ptr<const BpeTables> tables;
+  std::unique_ptr<Matcher> matcher;
   std::optional<NormalForm> form; ///< the form to which text is normalised
   SpacePrefix prefix = SpacePrefix::None;
-  /// The symbol of each byte, or kAbsent if the byte alone is neither a token
-  /// nor a part of a merge.
-  std::array<int32_t, 256> byteSymbols{};
 };
 
 } // namespace air::rt

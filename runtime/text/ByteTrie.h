@@ -1,13 +1,13 @@
 //===- ByteTrie.h - finds all pieces that begin a text ----------*- C++ -*-===//
 //
-// The nodes are stored in the order of a breadth-first search, so the children
-// of a node are adjacent, and sorted by their bytes.
+// A double-array trie (Aoe 1989). The child of a node for a byte is at the
+// node's `base` XOR the byte, if that slot names the node as its parent. So a
+// step reads two slots, whatever the number of children is.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BYTETRIE_H
 #define AIRPACK_RUNTIME_TEXT_BYTETRIE_H
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -35,17 +35,8 @@ public:
 
   /// Returns the node that `byte` leads to from `node`, or kNoNode.
   uint32_t child(uint32_t node, char byte) const {
-    auto label = static_cast<uint8_t>(byte);
-    if (node == kRoot) {
-      return firstBytes[label];
-    }
-    for (uint32_t at = nodes[node].children; at < nodes[node + 1].children;
-         ++at) {
-      if (nodes[at].label >= label) {
-        return nodes[at].label == label ? at : kNoNode;
-      }
-    }
-    return kNoNode;
+    const uint32_t at = nodes[node].base ^ static_cast<uint8_t>(byte);
+    return nodes[at].parent == node ? at : kNoNode;
   }
   /// Returns the id of the piece that ends at `node`, or kNoPiece.
   int32_t pieceAt(uint32_t node) const { return nodes[node].id; }
@@ -53,14 +44,16 @@ public:
   Match longest(std::string_view text) const;
 
 private:
+  class Slots;
+  static constexpr uint32_t kNoParent = UINT32_MAX;
+
   struct Node {
-    /// The first child. The children end where those of the next node begin.
-    uint32_t children;
-    int32_t id;
-    uint8_t label;
+    uint32_t base = 0;
+    uint32_t parent = kNoParent;
+    int32_t id = kNoPiece;
   };
-  std::vector<Node> nodes = {{1, kNoPiece, 0}, {1, kNoPiece, 0}};
-  std::array<uint32_t, 256> firstBytes{};
+  /// All slots, in blocks of 256. The children of a node share a block.
+  std::vector<Node> nodes = std::vector<Node>(256);
 };
 
 } // namespace air::rt

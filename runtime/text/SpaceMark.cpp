@@ -14,6 +14,13 @@ void appendWithSpaces(std::string_view text, std::string &out) {
   }
 }
 
+std::string withSpaces(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  appendWithSpaces(text, out);
+  return out;
+}
+
 void appendCollapsed(std::string_view text, bool startsWithSpace,
                      std::string &out) {
   bool wantSpace = startsWithSpace;

@@ -15,6 +15,8 @@ inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 
 /// Appends `text` to `out`, with a space in place of every U+2581.
 void appendWithSpaces(std::string_view text, std::string &out);
+/// Returns `text` with a space in place of every U+2581.
+std::string withSpaces(std::string_view text);
 
 /// Appends `text` to `out`, with one space in place of each run of spaces
 /// between two words, and none before the first word (unless `startsWithSpace`)

@@ -1,6 +1,7 @@
 //===- TokenTable.cpp - strings <-> ids in flat memory ----------*- C++ -*-===//
 #include "runtime/text/TokenTable.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -116,6 +117,19 @@ void PairTable::insert(int32_t left, int32_t right, Merge merge) {
   if (slot.key == kEmpty) {
     slot = {keyOf(left, right), merge};
   }
+}
+
+std::vector<PairTable::Entry> PairTable::byRank() const {
+  std::vector<Entry> found;
+  for (const Slot &slot : slots) {
+    if (slot.key != kEmpty) {
+      found.push_back({static_cast<int32_t>(slot.key >> 32),
+                       static_cast<int32_t>(slot.key), slot.merge});
+    }
+  }
+  std::ranges::sort(found, {},
+                    [](const Entry &each) { return each.merge.rank; });
+  return found;
 }
 
 } // namespace air::rt

@@ -75,6 +75,12 @@ public:
     int32_t merged = 0;
   };
 
+  struct Entry {
+    int32_t left;
+    int32_t right;
+    Merge merge;
+  };
+
   explicit PairTable(size_t count);
 
   /// If a pair is inserted twice, the first merge is kept. The number of pairs
@@ -90,6 +96,9 @@ public:
     const Slot &slot = slots[slotOf(keyOf(left, right))];
     return slot.key == kEmpty ? nullptr : &slot.merge;
   }
+
+  /// Returns all pairs in the order of their ranks.
+  std::vector<Entry> byRank() const;
 
 private:
   static constexpr uint64_t kEmpty = ~uint64_t{0}; ///< the pair (-1, -1)

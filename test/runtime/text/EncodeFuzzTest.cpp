@@ -80,34 +80,7 @@ TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
 TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2", true); }
 
-/// Byte-pair encoding by its definition: applies the first merge of the list
-/// that is possible, until no merge is possible.
-std::vector<std::string> mergedByDefinition(
-    std::string_view word,
-    const std::vector<std::pair<std::string, std::string>> &merges) {
-  std::vector<std::string> parts;
-  for (char c : word) {
-    parts.emplace_back(1, c);
-  }
-  for (bool merged = true; merged;) {
-    merged = false;
-    for (const auto &[left, right] : merges) {
-      for (size_t i = 0; i + 1 < parts.size() && !merged; ++i) {
-        if (parts[i] == left && parts[i + 1] == right) {
-          parts[i] += right;
-          parts.erase(parts.begin() + static_cast<ptrdiff_t>(i) + 1);
-          merged = true;
-        }
-      }
-      if (merged) {
-        break;
-      }
-    }
-  }
-  return parts;
-}
-
-TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
+TEST_F(EncodeFuzzTest, BpeAgreesWithTheDefinition) {
   for (int round = 0; round < 300; ++round) {
     // Each merge joins two random words: letters, or results of earlier merges.
     std::vector<std::string> words = {"a", "b", "c"};
@@ -146,6 +119,24 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
   Tokenizer spm = tokenizerOf(smallSpm({"\xe2\x96\x81", "aaaa", "aa", "a"}));
   EXPECT_EQ(spm.encode(std::string(1 << 20, 'a'), false, true).size(),
             (size_t{1} << 18) + 1);
+}
+
+TEST_F(EncodeFuzzTest, MuchTextDoesNotChangeTheIdsOfLaterText) {
+  // After 256 KiB of merged words, ids are found in another way.
+  for (const char *name : {"llama3", "qwen2"}) {
+    Tokenizer tokenizer = tokenizerOf(
+        vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));
+    std::vector<std::string> texts(500);
+    std::vector<std::vector<int32_t>> before;
+    for (std::string &text : texts) {
+      text = randomText(200);
+      before.push_back(tokenizer.encode(text, true, true));
+    }
+    tokenizer.encode(std::string(1 << 19, 'a'), true, true);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      ASSERT_EQ(tokenizer.encode(texts[i], true, true), before[i]) << texts[i];
+    }
+  }
 }
 
 TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {

@@ -73,4 +73,18 @@ TEST(PairTableTest, TheFirstRankStays) {
   EXPECT_EQ(pairs.find(TokenTable::kAbsent, TokenTable::kAbsent), nullptr);
 }
 
+TEST(PairTableTest, InTheOrderOfTheRanks) {
+  PairTable pairs(3);
+  pairs.insert(4, 5, {30, 9});
+  pairs.insert(1, 2, {10, 7});
+  pairs.insert(2, 1, {20, 8});
+  std::vector<int32_t> found;
+  for (const PairTable::Entry &each : pairs.byRank()) {
+    found.insert(found.end(),
+                 {each.left, each.right, each.merge.rank, each.merge.merged});
+  }
+  EXPECT_EQ(found,
+            (std::vector<int32_t>{1, 2, 10, 7, 2, 1, 20, 8, 4, 5, 30, 9}));
+}
+
 } // namespace

@@ -56,6 +56,31 @@ TokenizerData smallSpm(const std::vector<std::string> &pieces) {
   return data;
 }
 
+std::vector<std::string> mergedByDefinition(
+    std::string_view word,
+    const std::vector<std::pair<std::string, std::string>> &merges) {
+  std::vector<std::string> parts;
+  for (char c : word) {
+    parts.emplace_back(1, c);
+  }
+  for (bool merged = true; merged;) {
+    merged = false;
+    for (const auto &[left, right] : merges) {
+      for (size_t i = 0; i + 1 < parts.size() && !merged; ++i) {
+        if (parts[i] == left && parts[i + 1] == right) {
+          parts[i] += right;
+          parts.erase(parts.begin() + static_cast<ptrdiff_t>(i) + 1);
+          merged = true;
+        }
+      }
+      if (merged) {
+        break;
+      }
+    }
+  }
+  return parts;
+}
+
 int32_t appendToken(TokenizerData &data, const std::string &text,
                     TokenType type) {
   data.tokens.push_back(text);

@@ -68,6 +68,12 @@ TokenizerData smallBpe(const std::vector<std::string> &merges,
 /// `pieces`, of which the first has the best score.
 TokenizerData smallSpm(const std::vector<std::string> &pieces);
 
+/// Byte-pair encoding by its definition: merges the first pair of the list that
+/// occurs, until none occurs.
+std::vector<std::string> mergedByDefinition(
+    std::string_view word,
+    const std::vector<std::pair<std::string, std::string>> &merges);
+
 /// Appends a token of `type` and returns its id.
 int32_t appendToken(TokenizerData &data, const std::string &text,
                     TokenType type);

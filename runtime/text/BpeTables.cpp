@@ -1,0 +1,228 @@
+//===- BpeTables.cpp - the symbols and merges of a BPE vocabulary ---------===//
+#include "runtime/text/BpeTables.h"
+
+#include "formats/model/ByteLevel.h"
+#include "formats/model/KnownPieces.h"
+#include "formats/support/Printable.h"
+#include "formats/support/Utf8.h"
+#include "runtime/text/SpaceMark.h"
+
+#include <span>
+
+namespace air::rt {
+namespace {
+
+/// Like fillTable(), but for vocabularies whose tokens are spelled as text.
+void fillTextTable(const TokenizerData &data, Vocabulary &vocabulary) {
+  vocabulary.byteTokens.fill(TokenizerData::kNoToken);
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
+    const std::string &token = data.tokens[i];
+    TokenType type = data.types[i];
+    std::optional<uint8_t> byte =
+        type == TokenType::Byte ? byteOfPiece(token) : std::nullopt;
+    if (byte) {
+      char c = static_cast<char>(*byte);
+      vocabulary.byteTokens[*byte] = vocabulary.table.add({&c, 1});
+      continue;
+    }
+    bool asStored = isSpecial(type);
+    int32_t id = vocabulary.table.add(asStored ? token : withSpaces(token));
+    if (!asStored && !token.empty()) {
+      vocabulary.table.index(id);
+    }
+  }
+}
+
+/// Adds the bytes of every token to the table of `vocabulary`, and indexes
+/// those tokens that ordinary text can be encoded to.
+void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
+  size_t total = 0;
+  for (const std::string &token : data.tokens) {
+    total += token.size();
+  }
+  vocabulary.table.reserve(data.tokens.size(), total);
+  std::string bytes;
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
+    const std::string &token = data.tokens[i];
+    TokenType type = data.types[i];
+    bool spelled = bytesOfSpelling(token, bytes);
+    bool asStored = isSpecial(type);
+    int32_t id =
+        vocabulary.table.add(spelled && !asStored ? std::string_view(bytes)
+                                                  : std::string_view(token));
+    if (spelled && !asStored && !bytes.empty()) {
+      vocabulary.table.index(id);
+    }
+  }
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char c = static_cast<char>(byte);
+    vocabulary.byteTokens[byte] = vocabulary.table.find({&c, 1});
+  }
+}
+
+/// A merge that is being added to the tables.
+struct MergeEntry {
+  std::string left;
+  std::string right;
+  std::string merged;
+  uint64_t leftHash;
+  uint64_t rightHash;
+  uint64_t mergedHash;
+  int32_t rank;
+  int32_t leftId;
+  int32_t rightId;
+  int32_t mergedId;
+};
+
+/// Splits `merge` into its two parts and decodes them to bytes. Returns false
+/// if a part contains a character that stands for no byte. Such a part occurs
+/// in no text, so the merge never applies.
+Result<bool> parseMerge(std::string_view merge, size_t rank,
+                        TokenSpelling spelling, MergeEntry &entry) {
+  // No part is empty, so the first character is not the separator.
+  size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
+  if (space == std::string_view::npos || space + 1 == merge.size()) {
+    return corruptError("tokenizer: merge " + std::to_string(rank) + ", " +
+                        inQuotes(merge) +
+                        ", does not consist of two parts with a space between "
+                        "them");
+  }
+  if (spelling != TokenSpelling::Bytes) {
+    entry.left = withSpaces(merge.substr(0, space));
+    entry.right = withSpaces(merge.substr(space + 1));
+  } else if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
+             !bytesOfSpelling(merge.substr(space + 1), entry.right)) {
+    return false;
+  }
+  entry.rank = static_cast<int32_t>(rank);
+  entry.merged.assign(entry.left).append(entry.right);
+  entry.leftHash = TokenTable::hashOf(entry.left);
+  entry.rightHash = TokenTable::hashOf(entry.right);
+  entry.mergedHash = TokenTable::hashOf(entry.merged);
+  return true;
+}
+
+/// Builds the table of merges. A vocabulary has hundreds of thousands of
+/// merges, and each takes four look-ups in large tables. The merges are
+/// processed in batches, so that the memory that a look-up reads can be
+/// prefetched while other merges of the batch are prepared.
+class MergeReader {
+public:
+  MergeReader(TokenTable &tokens, size_t count, TokenSpelling spelled)
+      : table(tokens), spelling(spelled), pairs(count) {}
+
+  Result<PairTable> run(const std::vector<std::string> &merges) {
+    std::array<MergeEntry, 64> batch;
+    size_t used = 0;
+    for (size_t rank = 0; rank < merges.size(); ++rank) {
+      AIR_ASSIGN_OR_RETURN(
+          bool applies, parseMerge(merges[rank], rank, spelling, batch[used]));
+      if (!applies) {
+        continue;
+      }
+      table.prefetch(batch[used].leftHash);
+      table.prefetch(batch[used].rightHash);
+      if (++used == batch.size()) {
+        flush(batch);
+        used = 0;
+      }
+    }
+    flush(std::span(batch).first(used));
+    return std::move(pairs);
+  }
+
+private:
+  void flush(std::span<MergeEntry> batch) {
+    for (MergeEntry &entry : batch) {
+      entry.leftId = symbolOf(entry.left, entry.leftHash, TokenTable::kAbsent);
+      entry.rightId =
+          symbolOf(entry.right, entry.rightHash, TokenTable::kAbsent);
+      // In most vocabularies, the ids of the merged tokens are in the order of
+      // the merges, so the next id is a good guess.
+      lastMerged = symbolOf(entry.merged, entry.mergedHash, lastMerged + 1);
+      entry.mergedId = lastMerged;
+      pairs.prefetch(entry.leftId, entry.rightId);
+    }
+    for (const MergeEntry &entry : batch) {
+      pairs.insert(entry.leftId, entry.rightId, {entry.rank, entry.mergedId});
+    }
+  }
+
+  /// Returns the id of `bytes`. If they are not a token, adds them with a new
+  /// internal id.
+  int32_t symbolOf(std::string_view bytes, uint64_t hash, int32_t guess) {
+    int32_t id = table.find(bytes, hash, guess);
+    if (id == TokenTable::kAbsent) {
+      id = table.add(bytes);
+      table.index(id);
+    }
+    return id;
+  }
+
+  TokenTable &table;
+  TokenSpelling spelling;
+  PairTable pairs;
+  int32_t lastMerged = TokenTable::kAbsent;
+};
+
+} // namespace
+
+bool isWellFormed(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    Utf8Step step = decodeUtf8(text.substr(i));
+    if (step.kind != Utf8Step::Whole) {
+      return false;
+    }
+    i += step.length;
+  }
+  return true;
+}
+
+Result<BpeTables> BpeTables::create(const TokenizerData &data,
+                                    TokenSpelling spelling,
+                                    Vocabulary &vocabulary) {
+  if (spelling == TokenSpelling::Bytes) {
+    fillTable(data, vocabulary);
+  } else {
+    fillTextTable(data, vocabulary);
+  }
+  AIR_ASSIGN_OR_RETURN(
+      PairTable merges,
+      MergeReader(vocabulary.table, data.merges.size(), spelling)
+          .run(data.merges));
+  BpeTables tables(vocabulary.table, std::move(merges),
+                   spelling != TokenSpelling::Bytes);
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char c = static_cast<char>(byte);
+    tables.byteSymbols[byte] = vocabulary.table.find({&c, 1});
+  }
+  return tables;
+}
+
+BpeTables::Atom BpeTables::firstAtom(std::string_view text) const {
+  if (!isText) {
+    return {byteSymbols[static_cast<uint8_t>(text.front())], 1};
+  }
+  const uint32_t length = decodeUtf8(text).length;
+  return {table->find(text.substr(0, length)), length};
+}
+
+std::vector<int32_t> BpeTables::atoms() const {
+  std::vector<int32_t> found;
+  for (int32_t id = 0; id < table->size(); ++id) {
+    const std::string_view text = (*table)[id];
+    if (text.empty() || table->find(text) != id) {
+      continue;
+    }
+    const Utf8Step step = decodeUtf8(text);
+    const bool isAtom =
+        isText ? step.kind == Utf8Step::Whole && step.length == text.size()
+               : text.size() == 1;
+    if (isAtom) {
+      found.push_back(id);
+    }
+  }
+  return found;
+}
+
+} // namespace air::rt

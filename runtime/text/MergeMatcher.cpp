@@ -1,0 +1,182 @@
+//===- MergeMatcher.cpp - symbols after all merges, by matching -----------===//
+#include "runtime/text/MergeMatcher.h"
+
+#include <algorithm>
+
+namespace air::rt {
+
+std::optional<MergeMatcher> MergeMatcher::create(const BpeTables &known) {
+  MergeMatcher matcher(known);
+  matcher.derive();
+  matcher.deriveUntimely();
+  std::vector<Derivation> &derivations = matcher.derivations;
+  const TokenTable &symbols = known.symbols();
+  std::vector<ByteTrie::Piece> pieces;
+  for (int32_t id = 0; id < symbols.size(); ++id) {
+    if (derivations[id].rank == kNever) {
+      continue;
+    }
+    if (symbols[id].size() > kLongestSymbol) {
+      return std::nullopt;
+    }
+    derivations[id].length = static_cast<uint32_t>(symbols[id].size());
+    pieces.push_back({symbols[id], id});
+  }
+  matcher.pieces = ByteTrie(pieces);
+  for (const ByteTrie::Piece &piece : pieces) {
+    std::string_view rest = piece.text;
+    rest.remove_suffix(1);
+    derivations[piece.id].shorter = matcher.pieces.longest(rest).id;
+  }
+  return matcher;
+}
+
+/// Finds the derivations of all symbols that have no untimely merge inside, and
+/// fills `untimely`.
+void MergeMatcher::derive() {
+  derivations.resize(tables->symbols().size());
+  for (const int32_t atom : tables->atoms()) {
+    derivations[atom].rank = kAtom;
+  }
+  std::vector<PairTable::Entry> early;
+  for (const PairTable::Entry &each : tables->pairs().byRank()) {
+    if (derivations[each.left].rank == kNever ||
+        derivations[each.right].rank == kNever) {
+      early.push_back(each);
+      continue;
+    }
+    Derivation &merged = derivations[each.merge.merged];
+    if (merged.rank == kNever && !partsMerge(each.left, each.right)) {
+      merged.left = each.left;
+      merged.right = each.right;
+      merged.rank = each.merge.rank;
+    }
+  }
+  // If the parts of such a merge never are neighbours, it never takes place.
+  std::vector<ByteTrie::Piece> results;
+  for (const PairTable::Entry &each : early) {
+    if (derivations[each.left].rank != kNever &&
+        derivations[each.right].rank != kNever &&
+        !partsMerge(each.left, each.right)) {
+      const int32_t merged = each.merge.merged;
+      results.push_back({tables->symbols()[merged], merged});
+    }
+  }
+  hasUntimely = !results.empty();
+  untimely = ByteTrie(std::move(results));
+}
+
+/// Finds out which symbols with an untimely merge inside are the result for
+/// their own bytes. Their derivations are not needed, because partsMerge() is
+/// not called for them.
+void MergeMatcher::deriveUntimely() {
+  if (!hasUntimely) {
+    return;
+  }
+  PairMerger merger(*tables);
+  std::vector<int32_t> found;
+  for (int32_t id = 0; id < tables->symbols().size(); ++id) {
+    const std::string_view text = tables->symbols()[id];
+    if (isUntimely(text) && tables->areWholeAtoms(text)) {
+      merger.merge(text, found);
+      const bool isResult = found.size() == 1 && found[0] == id;
+      derivations[id].rank = isResult ? kAtom : kNever;
+    }
+  }
+}
+
+/// Returns true if an untimely merge may take place in `text`.
+bool MergeMatcher::isUntimely(std::string_view text) const {
+  for (; !text.empty(); text.remove_prefix(1)) {
+    if (untimely.longest(text).length != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Returns true if a merge joins the end of `left` and the beginning of `right`
+/// before both symbols are complete. Undoes the merges that made the two, the
+/// latest first, and looks at each pair of neighbours at the border.
+bool MergeMatcher::partsMerge(int32_t left, int32_t right) const {
+  // The ranks of the merges in which the two neighbours disappear.
+  int32_t leftUntil = INT32_MAX;
+  int32_t rightUntil = INT32_MAX;
+  while (true) {
+    // Of merges with the same rank, the one on the left takes place first.
+    const Derivation &a = derivations[left];
+    const Derivation &b = derivations[right];
+    if (a.rank > b.rank) {
+      leftUntil = a.rank;
+      left = a.right;
+    } else if (b.rank != kAtom) {
+      rightUntil = b.rank;
+      right = b.left;
+    } else {
+      return false;
+    }
+    const PairTable::Merge *merge = tables->pairs().find(left, right);
+    if (merge != nullptr && merge->rank < leftUntil &&
+        merge->rank <= rightUntil) {
+      return true;
+    }
+  }
+}
+
+/// Returns true if a merge crosses the border between `left` and `right` when
+/// their bytes are merged together.
+bool MergeMatcher::merges(int32_t left, int32_t right, Scratch &scratch) const {
+  const uint64_t key =
+      (static_cast<uint64_t>(left) << 32) | (static_cast<uint64_t>(right) << 1);
+  constexpr uint64_t kOdd = 0x9e3779b97f4a7c15; // 2^64 / the golden ratio
+  uint64_t &known = scratch.knownPairs[(key * kOdd) >> (64 - kKnownPairBits)];
+  if ((known & ~uint64_t{1}) != key) {
+    bool doMerge = tables->pairs().find(left, right) != nullptr;
+    if (!doMerge && hasUntimely) {
+      scratch.text.assign(tables->symbols()[left]);
+      scratch.text += tables->symbols()[right];
+    }
+    if (!doMerge && hasUntimely && isUntimely(scratch.text)) {
+      scratch.merger.merge(scratch.text, scratch.symbols);
+      doMerge = scratch.symbols != std::vector<int32_t>{left, right};
+    } else if (!doMerge) {
+      doMerge = partsMerge(left, right);
+    }
+    known = key | (doMerge ? 1 : 0);
+  }
+  return (known & 1) != 0;
+}
+
+bool MergeMatcher::match(std::string_view word, Scratch &scratch,
+                         std::vector<int32_t> &found) const {
+  scratch.knownPairs.resize(size_t{1} << kKnownPairBits, kNoPair);
+  found.clear();
+  size_t position = 0;
+  while (position < word.size()) {
+    int32_t next = pieces.longest(word.substr(position)).id;
+    if (next == ByteTrie::kNoPiece) {
+      // This atom has no symbol, so nothing merges with it.
+      found.push_back(TokenTable::kAbsent);
+      position += tables->firstAtom(word.substr(position)).length;
+      continue;
+    }
+    while (!found.empty() && found.back() != TokenTable::kAbsent &&
+           merges(found.back(), next, scratch)) {
+      next = derivations[next].shorter;
+      while (next == TokenTable::kAbsent) {
+        if (found.empty() || found.back() == TokenTable::kAbsent) {
+          return false;
+        }
+        // No symbol may follow the last one, so that is not the right one.
+        next = derivations[found.back()].shorter;
+        position -= derivations[found.back()].length;
+        found.pop_back();
+      }
+    }
+    found.push_back(next);
+    position += derivations[next].length;
+  }
+  return true;
+}
+
+} // namespace air::rt
