@@ -65,7 +65,29 @@ Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
                       chat.syntax, date)) {
     chat.endTokens.push_back(*end);
   }
+  AIR_RETURN_IF_ERROR(chat.prepareTools());
   return chat;
+}
+
+Result<rt::CallGrammar> Chat::grammarOf(const rt::ReasoningMarks *open) const {
+  std::vector<std::pair<int32_t, std::string>> controls;
+  for (int32_t id : markTokens) {
+    controls.emplace_back(id, encoder->piece(id, true));
+  }
+  return rt::callGrammar(syntax, tools.schemas, tools.choice,
+                         std::move(controls), open);
+}
+
+Status Chat::prepareTools() {
+  if (tools.schemas.isEmpty()) {
+    return Status::ok();
+  }
+  // Mistakes in the tools are found before the first turn.
+  AIR_ASSIGN_OR_RETURN(const rt::CallGrammar grammar, grammarOf(nullptr));
+  toolNotes = grammar.notes;
+  trie = std::make_unique<rt::TokenTrie>(
+      encoder->vocabSize(), [this](int32_t id) { return encoder->piece(id); });
+  return Status::ok();
 }
 
 Result<jinja::Rendered> Chat::render(const ChatMessages &messages) const {
@@ -90,6 +112,22 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
       encoder->encodeRendered(rendered.text, rendered.tainted);
   options.shownTokens = markTokens;
   options.endTokens = endTokens;
+  const rt::ReasoningMarks *open =
+      rt::openReasoning(syntax, rendered.text, rendered.tainted);
+  std::optional<rt::LazyGrammar> filter;
+  if (trie != nullptr) {
+    std::vector<int32_t> ends = endTokens;
+    for (int32_t id = 0; id < encoder->vocabSize(); ++id) {
+      if (encoder->isEndOfGeneration(id)) {
+        ends.push_back(id);
+      }
+    }
+    AIR_ASSIGN_OR_RETURN(rt::CallGrammar made, grammarOf(open));
+    filter.emplace(
+        rt::GrammarMatcher(std::move(made.grammar), *trie, std::move(ends)),
+        *trie, std::move(made.triggers));
+    options.filter = &*filter;
+  }
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<rt::Generator> generator,
       rt::Generator::create(*session, &*encoder, std::move(options), &kept));
@@ -109,9 +147,7 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
   const double first = monotonicSeconds();
   turn.promptSeconds = first - begin;
   turn.reusedTokens = generator->reusedTokens();
-  rt::AnswerParser parser(
-      syntax, tools.schemas,
-      rt::openReasoning(syntax, rendered.text, rendered.tainted));
+  rt::AnswerParser parser(syntax, tools.schemas, open);
   AnswerPrinter printer(write, dims);
   const auto show = [&](const std::vector<rt::AnswerEvent> &events) {
     turn.answer.add(events);

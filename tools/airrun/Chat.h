@@ -15,11 +15,14 @@
 #include "runtime/exec/Generator.h"
 #include "runtime/text/answer/AnswerMessage.h"
 #include "runtime/text/answer/AnswerSyntax.h"
+#include "runtime/text/answer/CallGrammar.h"
 #include "tools/airrun/AnswerPrinter.h"
 #include "tools/airrun/ChatMessages.h"
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace air {
 
@@ -41,12 +44,13 @@ std::string turnText(const Turn &turn);
 struct ChatTools {
   std::optional<jinja::Value> list; ///< as the chat template gets it
   rt::ToolSchemas schemas;
+  rt::ToolChoice choice;
 };
 
 class Chat {
 public:
   /// Error messages call the template `name`. Errors: those of
-  /// jinja::Template::parse and rt::Tokenizer::create.
+  /// jinja::Template::parse, rt::Tokenizer::create and rt::callGrammar.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
                              std::string_view source, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
@@ -59,6 +63,8 @@ public:
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 
+  /// Sentences for the user about tools whose schema is not enforced.
+  const std::vector<std::string> &notes() const { return toolNotes; }
   const rt::Tokenizer &tokenizer() const { return *encoder; }
   const rt::AnswerSyntax &answerSyntax() const { return syntax; }
 
@@ -67,6 +73,10 @@ private:
        rt::Tokenizer made, rt::KeptSequence sequence);
 
   Result<jinja::Rendered> render(const ChatMessages &messages) const;
+  /// The grammar of an answer with tools, if `open` is the span of reasoning in
+  /// which the prompt ends.
+  Result<rt::CallGrammar> grammarOf(const rt::ReasoningMarks *open) const;
+  Status prepareTools();
 
   rt::Session *session;
   TokenizerData vocabulary;
@@ -78,6 +88,8 @@ private:
   std::vector<int32_t> markTokens; ///< control tokens that the parser needs
   std::vector<int32_t> endTokens;  ///< tokens that end a turn in the template
   std::optional<rt::Tokenizer> encoder;
+  std::unique_ptr<rt::TokenTrie> trie; ///< null if there are no tools
+  std::vector<std::string> toolNotes;
   rt::KeptSequence kept;
   bool isLoaded = false; ///< whether an answer has read all weights
 };

@@ -53,6 +53,18 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
     }
     tools.schemas = *std::move(schemas);
   }
+  if (const std::optional<std::string> choice =
+          invocation.text("--tool-choice")) {
+    if (tools.schemas.isEmpty()) {
+      return usageError("--tool-choice is given without tools; give --tools, "
+                        "too");
+    }
+    Result<rt::ToolChoice> parsed = rt::parseToolChoice(*choice, tools.schemas);
+    if (!parsed) {
+      return parsed.status().withContext("--tool-choice");
+    }
+    tools.choice = *std::move(parsed);
+  }
   return tools;
 }
 
@@ -163,7 +175,15 @@ cli::Command chatCommand() {
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
        .help = "The tools that the model may call, as a JSON array of objects. "
-               "A call is shown, and /result gives the model its result."},
+               "A call is shown, and /result gives the model its result. "
+               "The model can only write calls that are valid."},
+      {.name = "--tool-choice",
+       .kind = cli::ValueKind::String,
+       .valueName = "CHOICE",
+       .help = "Whether the model calls tools: auto if it decides, none, "
+               "required for at least one call, or the name of the only tool "
+               "that it may call, and must.",
+       .defaultText = "auto"},
       {.name = "--chat-template",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
@@ -217,7 +237,7 @@ Status checkChat(const cli::Invocation &invocation) {
         jinja::Template::parse(text).status().withContext("'" + *file + "'"));
   }
   if (const auto tools = invocation.text("--tools");
-      tools && isReadTwice(*tools)) {
+      !tools || isReadTwice(*tools)) {
     AIR_RETURN_IF_ERROR(readTools(invocation).status());
   }
   if (const auto conversation = invocation.text("--load");
@@ -246,6 +266,7 @@ Status runChat(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   AIR_ASSIGN_OR_RETURN(Chat chat,
                        openChat(invocation, session, std::move(tools)));
+  cli::printNotes(chat.notes());
   const auto optionsFor =
       [&](const cli::Invocation &settings) -> Result<rt::GenerateOptions> {
     rt::GenerateOptions options;

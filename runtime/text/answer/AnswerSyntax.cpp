@@ -120,6 +120,15 @@ constexpr std::string_view kLfm[] = {"List of tools: "};
 constexpr std::string_view kHermes[] = {"<tool_call>"};
 constexpr std::string_view kLlama[] = {"<|start_header_id|>", "\"parameters\""};
 
+constexpr HeaderForm kMistralHeaders[] = {{"", "", "[ARGS]", ""},
+                                          {"", "[CALL_ID]", "[ARGS]", ""}};
+constexpr HeaderForm kDeepSeekHeaders[] = {
+    {"", "", kDeepSeekSeparator, ""},
+    {"function<｜tool▁sep｜>", "", "\n```json\n", "\n```"}};
+constexpr HeaderForm kKimiHeaders[] = {
+    {"functions.", ":", "<|tool_call_argument_begin|>", ""}};
+constexpr HeaderForm kFunctionaryHeaders[] = {{"", "", ">", ""}};
+
 constexpr ArgumentTags kFunctionTags = {">", "<parameter=", ">", "",
                                         "</parameter>"};
 
@@ -153,6 +162,9 @@ constexpr AnswerFamily kFamilies[] = {
      .example = "[TOOL_CALLS]f[ARGS]{\"a\": 1}",
      .style = CallStyle::Header,
      .callBegin = "[TOOL_CALLS]",
+     .list = CallList::Maybe,
+     .keys = {.idLast = "id"},
+     .headers = kMistralHeaders,
      .readHeader = readMistral,
      .inner = kMistralInner},
     {.name = "deepseek-3.2",
@@ -191,6 +203,7 @@ constexpr AnswerFamily kFamilies[] = {
      .callEnd = "<｜tool▁call▁end｜>",
      .sectionBegin = "<｜tool▁calls▁begin｜>",
      .sectionEnd = "<｜tool▁calls▁end｜>",
+     .headers = kDeepSeekHeaders,
      .readHeader = readDeepSeek,
      .inner = kDeepSeekInner},
     {.name = "kimi",
@@ -203,6 +216,7 @@ constexpr AnswerFamily kFamilies[] = {
      .callEnd = "<|tool_call_end|>",
      .sectionBegin = "<|tool_calls_section_begin|>",
      .sectionEnd = "<|tool_calls_section_end|>",
+     .headers = kKimiHeaders,
      .callsEndReasoning = true,
      .readHeader = readKimi,
      .inner = kKimi},
@@ -253,6 +267,7 @@ constexpr AnswerFamily kFamilies[] = {
      .style = CallStyle::Header,
      .callBegin = "<function=",
      .callEnd = "</function>",
+     .headers = kFunctionaryHeaders,
      .readHeader = readFunctionary},
     {.name = "command-r7b",
      .markers = kCommandR7,
@@ -260,53 +275,66 @@ constexpr AnswerFamily kFamilies[] = {
                 "\"f\", \"parameters\": {\"a\": 1}}]<|END_ACTION|>",
      .callBegin = "<|START_ACTION|>",
      .callEnd = "<|END_ACTION|>",
+     .list = CallList::Always,
+     .keys = {"tool_name", "parameters", "tool_call_id"},
      .dropped = kCommandR7Dropped},
     {.name = "command-r",
      .markers = kCommandR,
      .example = "Action: ```json [{\"tool_name\": \"f\", \"parameters\": "
                 "{\"a\": 1}}] ```",
      .callBegin = "Action:",
+     .trigger = "Action: ```json",
+     .list = CallList::Always,
+     .keys = {"tool_name", "parameters"},
      .dropped = kCommandRDropped},
     {.name = "apertus",
      .markers = kApertus,
      .example = "<|tools_prefix|>[{\"f\": {\"a\": 1}}]<|tools_suffix|>",
      .style = CallStyle::KeyedJson,
      .callBegin = "<|tools_prefix|>",
-     .callEnd = "<|tools_suffix|>"},
+     .callEnd = "<|tools_suffix|>",
+     .list = CallList::Always},
     {.name = "nemotron",
      .markers = kNemotron,
      .example = "<TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]"
                 "</TOOLCALL>",
      .callBegin = "<TOOLCALL>",
-     .callEnd = "</TOOLCALL>"},
+     .callEnd = "</TOOLCALL>",
+     .list = CallList::Always},
     {.name = "granite-3.3",
      .markers = kGranite,
      .example = "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]",
      .callBegin = "<|tool_call|>",
      .callEnd = "",
+     .list = CallList::Always,
      .dropped = kGraniteDropped},
     {.name = "granite-3",
      .markers = kGranite3,
      .example = "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]",
      .callBegin = "<|tool_call|>",
-     .callEnd = "<|/tool_call|>"},
+     .callEnd = "<|/tool_call|>",
+     .list = CallList::Always},
     {.name = "phi",
      .markers = kPhi,
      .example = "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]"
                 "<|/tool_call|>",
      .callBegin = "<|tool_call|>",
-     .callEnd = "<|/tool_call|>"},
+     .callEnd = "<|/tool_call|>",
+     .list = CallList::Always},
     {.name = "tool-calls",
      .markers = kToolCalls,
      .example = "<tool_calls>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]"
                 "</tool_calls>",
      .callBegin = "<tool_calls>",
-     .callEnd = "</tool_calls>"},
+     .callEnd = "</tool_calls>",
+     .list = CallList::Maybe},
     {.name = "firefunction",
      .markers = kFireFunction,
      .example = "functools[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]",
      .callBegin = "functools",
-     .callEnd = ""},
+     .callEnd = "",
+     .trigger = "functools[",
+     .list = CallList::Always},
     {.name = "lfm2",
      .markers = kLfm,
      .example = "<|tool_call_start|>[f(a=1, b=\"text\")]<|tool_call_end|>",
@@ -324,6 +352,7 @@ constexpr AnswerFamily kFamilies[] = {
      .example = "{\"name\": \"f\", \"parameters\": {\"a\": 1}}",
      .callBegin = "<|python_tag|>",
      .callEnd = "",
+     .keys = {.arguments = "parameters"},
      .hasBareCalls = true},
     {.name = "generic",
      .markers = {},
@@ -369,6 +398,7 @@ AnswerSyntax syntaxOf(std::string_view chatTemplate) {
     }
   }
   syntax.reasoning.push_back(kUsualReasoning);
+  syntax.reasoning.back().isAssumed = !contains(kUsualReasoning.end);
   return syntax;
 }
 

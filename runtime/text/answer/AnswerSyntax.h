@@ -28,6 +28,8 @@ struct ReasoningMarks {
   /// Whether such a span may begin anywhere in an answer. Otherwise it may only
   /// stand at the beginning.
   bool isAnywhere = false;
+  /// Whether the template does not mention the span, so that few models use it.
+  bool isAssumed = false;
 };
 
 enum class CallStyle : uint8_t {
@@ -60,6 +62,30 @@ struct CallHeader {
 /// its arguments. Returns false if it is no header.
 using ReadHeader = bool (*)(std::string_view text, CallHeader &header);
 
+/// How a family of CallStyle::Header writes a call: `beforeName`, the name, for
+/// a family with ids `beforeId` and the id, `beforeArguments`, the arguments,
+/// and `afterArguments`.
+struct HeaderForm {
+  std::string_view beforeName;
+  std::string_view beforeId; ///< "" if there is no id
+  std::string_view beforeArguments;
+  std::string_view afterArguments;
+};
+
+/// The keys of a call in CallStyle::Json, as the family writes them.
+struct CallKeys {
+  std::string_view name = "name";
+  std::string_view arguments = "arguments";
+  std::string_view idFirst = {}; ///< of an id before the name; "" for none
+  std::string_view idLast = {};  ///< of an id that may follow the arguments
+};
+
+enum class CallList : uint8_t {
+  Never,  ///< a mark begins one call
+  Always, ///< a mark begins a list of calls
+  Maybe,  ///< either of both
+};
+
 struct AnswerFamily {
   const char *name;
   /// A template of the family contains all of these texts.
@@ -71,6 +97,12 @@ struct AnswerFamily {
   /// Marks around all calls, or "".
   std::string_view sectionBegin = {};
   std::string_view sectionEnd = {};
+  /// What begins a call in the model's own answers, if other text may follow
+  /// `callBegin`; otherwise "".
+  std::string_view trigger = {};
+  CallList list = CallList::Never;
+  CallKeys keys = {};                       ///< of CallStyle::Json
+  std::span<const HeaderForm> headers = {}; ///< of CallStyle::Header
   /// Whether an answer that begins with a JSON object may be a call.
   bool hasBareCalls = false;
   /// Whether a call that begins within reasoning ends it. Otherwise it is a

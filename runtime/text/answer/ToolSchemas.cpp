@@ -9,7 +9,7 @@
 namespace air::rt {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 constexpr uint8_t kString = 1;
 constexpr uint8_t kNumber = 2;
@@ -114,15 +114,18 @@ Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
       return corruptError("tool " + std::to_string(i) +
                           " is not an object with a \"name\"");
     }
-    auto &arguments = schemas.tools[tool->at("name").get<std::string>()];
+    const auto name = tool->at("name").get<std::string>();
+    auto &arguments = schemas.tools[name];
     const auto parameters = tool->find("parameters");
+    const bool isGiven = parameters != tool->end() && !parameters->is_null();
+    schemas.ordered.push_back({name, isGiven ? parameters->dump() : ""});
     if (parameters == tool->end() || !parameters->is_object() ||
         !parameters->contains("properties") ||
         !parameters->at("properties").is_object()) {
       continue;
     }
-    for (const auto &[name, schema] : parameters->at("properties").items()) {
-      arguments[name] = typesOf(schema, kLevels);
+    for (const auto &[key, schema] : parameters->at("properties").items()) {
+      arguments[key] = typesOf(schema, kLevels);
     }
   }
   return schemas;

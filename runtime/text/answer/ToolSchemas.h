@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace air::rt {
 
@@ -27,6 +28,14 @@ public:
   /// leniently: what they do not say may have any type. Fails with Corrupt if
   /// the text is not an array of objects that have names.
   static Result<ToolSchemas> parse(std::string_view json);
+
+  struct Tool {
+    std::string name;
+    /// The schema of the arguments as JSON, or "" if the tool has none.
+    std::string parameters;
+  };
+  /// The tools in the order of the list.
+  const std::vector<Tool> &list() const { return ordered; }
 
   bool isEmpty() const { return tools.empty(); }
   bool has(std::string_view tool) const { return tools.contains(tool); }
@@ -42,6 +51,7 @@ private:
   using Types = uint8_t; ///< a set of the types of JSON, as bits
   std::map<std::string, std::map<std::string, Types, std::less<>>, std::less<>>
       tools;
+  std::vector<Tool> ordered;
 };
 
 } // namespace air::rt

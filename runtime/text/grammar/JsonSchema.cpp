@@ -3,12 +3,9 @@
 
 #include "runtime/text/grammar/SchemaDocument.h"
 #include "runtime/text/grammar/SchemaNumbers.h"
-#include "runtime/text/grammar/SchemaShape.h"
-#include "runtime/text/grammar/SchemaStrings.h"
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 namespace air::rt {
 namespace {
@@ -32,39 +29,15 @@ std::string compactText(const SchemaJson &value) {
   return value.dump();
 }
 
-class Compiler {
-public:
-  explicit Compiler(const SchemaDocument &source)
-      : document(source), strings(builder) {}
-  Result<std::shared_ptr<const Grammar>> compile();
+} // namespace
 
-private:
-  using Options = std::vector<GrammarSequence>;
+SchemaRules::SchemaRules(const SchemaDocument &source, GrammarBuilder &made,
+                         SchemaSpelling spelling)
+    : document(source), builder(made),
+      hasPythonWords(spelling == SchemaSpelling::Python),
+      strings(made, spelling != SchemaSpelling::Json) {}
 
-  GrammarSymbol valueOf(SchemaList schemas);
-  Status define(uint32_t rule, const SchemaList &schemas);
-  Status addShape(const SchemaShape &shape, Options &options);
-  Result<GrammarSequence> stringOf(const SchemaShape &shape);
-  GrammarSequence arrayOf(const SchemaShape &shape);
-  GrammarSequence objectOf(const SchemaShape &shape);
-  GrammarSymbol space();
-  /// Returns `text` with optional white space after it.
-  GrammarSequence mark(const char *text);
-  GrammarSequence comma() { return mark(","); }
-  GrammarSequence inBrackets(const char *open, GrammarSequence inner,
-                             bool mayBeEmpty, const char *close);
-
-  const SchemaDocument &document;
-  GrammarBuilder builder;
-  SchemaStrings strings;
-  /// The rule for each list of schemas that must all hold.
-  std::map<SchemaList, uint32_t> rules;
-  std::vector<std::pair<uint32_t, SchemaList>> open; ///< rules to be defined
-  std::optional<GrammarSymbol> spaceSymbol;
-  std::string contradiction; ///< why some schema allows no value
-};
-
-GrammarSymbol Compiler::space() {
+GrammarSymbol SchemaRules::space() {
   if (!spaceSymbol) {
     GrammarSymbol blank = builder.set(CodePointSet({{' ', ' '}, {'\t', '\t'}}));
     GrammarSequence line = builder.text("\n");
@@ -74,14 +47,15 @@ GrammarSymbol Compiler::space() {
   return *spaceSymbol;
 }
 
-GrammarSequence Compiler::mark(const char *text) {
+GrammarSequence SchemaRules::mark(const char *text) {
   GrammarSequence all = builder.text(text);
   all.push_back(space());
   return all;
 }
 
-GrammarSequence Compiler::inBrackets(const char *opening, GrammarSequence inner,
-                                     bool mayBeEmpty, const char *closing) {
+GrammarSequence SchemaRules::inBrackets(const char *opening,
+                                        GrammarSequence inner, bool mayBeEmpty,
+                                        const char *closing) {
   Options options;
   GrammarSequence filled = {space()};
   append(filled, inner);
@@ -96,7 +70,7 @@ GrammarSequence Compiler::inBrackets(const char *opening, GrammarSequence inner,
   return all;
 }
 
-GrammarSymbol Compiler::valueOf(SchemaList schemas) {
+GrammarSymbol SchemaRules::valueOf(SchemaList schemas) {
   SchemaList unique;
   for (const SchemaJson *schema : schemas) {
     if (std::ranges::find(unique, schema) == unique.end()) {
@@ -113,7 +87,7 @@ GrammarSymbol Compiler::valueOf(SchemaList schemas) {
   return GrammarBuilder::rule(found->second);
 }
 
-Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
+Result<GrammarSequence> SchemaRules::stringOf(const SchemaShape &shape) {
   if (shape.patterns.empty()) {
     return strings.ofLength(shape.minLength, shape.maxLength);
   }
@@ -135,7 +109,7 @@ Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
                      : made.status().withContext(document.placeOf(first));
 }
 
-GrammarSequence Compiler::arrayOf(const SchemaShape &shape) {
+GrammarSequence SchemaRules::arrayOf(const SchemaShape &shape) {
   // The number of items that are written one by one, before a repetition.
   size_t fixed = 0;
   for (const SchemaShape::Items &items : shape.items) {
@@ -166,9 +140,7 @@ GrammarSequence Compiler::arrayOf(const SchemaShape &shape) {
   return inBrackets("[", std::move(rest), shape.minItems == 0, "]");
 }
 
-GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
-  // The named properties in the order of the schema, and then those that are
-  // only required.
+std::vector<std::string> namesOfProperties(const SchemaShape &shape) {
   std::vector<std::string> names;
   auto addName = [&](const std::string &name) {
     if (std::ranges::find(names, name) == names.end()) {
@@ -185,62 +157,88 @@ GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
   for (const std::string &name : shape.required) {
     addName(name);
   }
+  return names;
+}
+
+GrammarSequence membersInOrder(GrammarBuilder &builder,
+                               const std::vector<GrammarMember> &members,
+                               const GrammarSequence &comma, MemberRest rest) {
+  GrammarSequence &first = rest.first;
+  GrammarSequence &after = rest.after;
+  for (size_t i = members.size(); i-- > 0;) {
+    const auto &[text, isRequired] = members[i];
+    GrammarSequence begin = text;
+    append(begin, after);
+    first = isRequired ? std::move(begin)
+                       : GrammarSequence{builder.choice(
+                             {std::move(begin), std::move(first)})};
+    GrammarSequence later = comma;
+    append(later, text);
+    if (!isRequired) {
+      later = builder.repeat(std::move(later), 0, 1);
+    }
+    append(later, after);
+    // A single symbol keeps `after` short.
+    after = {builder.choice({std::move(later)})};
+  }
+  return std::move(first);
+}
+
+GrammarSequence SchemaRules::objectOf(const SchemaShape &shape) {
+  const std::vector<std::string> names = namesOfProperties(shape);
   GrammarSequence colon = mark(":");
   SchemaList others = schemasOfProperty(shape, nullptr);
   bool closed = std::ranges::any_of(others, [](const SchemaJson *schema) {
     return schema->is_boolean() && !schema->get<bool>();
   });
-  // `first` is what may follow the opening brace, and `afterOther` what may
-  // follow a property. The loop below adds the named properties to both.
-  GrammarSequence afterOther;
-  GrammarSequence first = {builder.choice({})};
+  MemberRest rest{{builder.choice({})}, {}};
   if (!closed) {
     GrammarSequence other = {strings.otherThan(names)};
     append(other, colon);
     other.push_back(valueOf(others));
     GrammarSequence more = comma();
     append(more, other);
-    afterOther = builder.repeat(std::move(more), 0, GrammarBuilder::kUnlimited);
-    append(other, afterOther);
-    first = {builder.choice({std::move(other)})};
+    rest.after = builder.repeat(std::move(more), 0, GrammarBuilder::kUnlimited);
+    append(other, rest.after);
+    rest.first = {builder.choice({std::move(other)})};
   }
-  for (size_t i = names.size(); i-- > 0;) {
-    bool isRequired =
-        std::ranges::find(shape.required, names[i]) != shape.required.end();
-    GrammarSequence property = builder.text(SchemaJson(names[i]).dump());
+  std::vector<GrammarMember> members;
+  for (const std::string &name : names) {
+    GrammarSequence property =
+        builder.text(strings.spelled(SchemaJson(name).dump()));
     append(property, colon);
-    property.push_back(valueOf(schemasOfProperty(shape, &names[i])));
-    GrammarSequence begin = property;
-    append(begin, afterOther);
-    first = isRequired ? std::move(begin)
-                       : GrammarSequence{builder.choice(
-                             {std::move(begin), std::move(first)})};
-    GrammarSequence later = comma();
-    append(later, property);
-    if (!isRequired) {
-      later = builder.repeat(std::move(later), 0, 1);
-    }
-    append(later, afterOther);
-    // Makes a rule of `later`, so that `afterOther` stays a single symbol.
-    afterOther = {builder.choice({std::move(later)})};
+    property.push_back(valueOf(schemasOfProperty(shape, &name)));
+    members.push_back(
+        {std::move(property),
+         std::ranges::find(shape.required, name) != shape.required.end()});
   }
-  return inBrackets("{", std::move(first), shape.required.empty(), "}");
+  return inBrackets("{",
+                    membersInOrder(builder, members, comma(), std::move(rest)),
+                    shape.required.empty(), "}");
 }
 
-Status Compiler::addShape(const SchemaShape &shape, Options &options) {
+void SchemaRules::addWord(const char *json, const char *python,
+                          Options &options) {
+  options.push_back(builder.text(json));
+  if (hasPythonWords) {
+    options.push_back(builder.text(python));
+  }
+}
+
+Status SchemaRules::addShape(const SchemaShape &shape, Options &options) {
   if (shape.values) {
     for (const SchemaJson *value : *shape.values) {
-      options.push_back(builder.text(compactText(*value)));
+      options.push_back(builder.text(strings.spelled(compactText(*value))));
     }
     return Status::ok();
   }
   auto has = [&](SchemaShape::Type type) { return (shape.types & type) != 0; };
   if (has(SchemaShape::Null)) {
-    options.push_back(builder.text("null"));
+    addWord("null", "None", options);
   }
   if (has(SchemaShape::Boolean)) {
-    options.push_back(builder.text("true"));
-    options.push_back(builder.text("false"));
+    addWord("true", "True", options);
+    addWord("false", "False", options);
   }
   if (has(SchemaShape::Number)) {
     options.push_back(
@@ -259,7 +257,7 @@ Status Compiler::addShape(const SchemaShape &shape, Options &options) {
   return Status::ok();
 }
 
-Status Compiler::define(uint32_t rule, const SchemaList &schemas) {
+Status SchemaRules::define(uint32_t rule, const SchemaList &schemas) {
   builder.setOrigin(schemas.empty() ? "any value"
                                     : document.placeOf(*schemas[0]));
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> shapes,
@@ -272,8 +270,7 @@ Status Compiler::define(uint32_t rule, const SchemaList &schemas) {
   return Status::ok();
 }
 
-Result<std::shared_ptr<const Grammar>> Compiler::compile() {
-  uint32_t root = valueOf({&document.root()}).value;
+Status SchemaRules::define() {
   while (!open.empty()) {
     auto [rule, schemas] = std::move(open.back());
     open.pop_back();
@@ -287,18 +284,20 @@ Result<std::shared_ptr<const Grammar>> Compiler::compile() {
                                " combinations of schemas");
     }
   }
-  Result<std::shared_ptr<const Grammar>> made = std::move(builder).finish(root);
-  if (made.status().code() == ErrorCode::Corrupt && !contradiction.empty()) {
-    return corruptError(contradiction + ", so no text matches the schema");
-  }
-  return made;
+  return Status::ok();
 }
-
-} // namespace
 
 Result<std::shared_ptr<const Grammar>> grammarOfSchema(std::string_view text) {
   AIR_ASSIGN_OR_RETURN(SchemaDocument document, SchemaDocument::parse(text));
-  return Compiler(document).compile();
+  GrammarBuilder builder;
+  SchemaRules rules(document, builder);
+  const uint32_t root = rules.valueOf({&document.root()}).value;
+  AIR_RETURN_IF_ERROR(rules.define());
+  Result<std::shared_ptr<const Grammar>> made = std::move(builder).finish(root);
+  if (made.status().code() == ErrorCode::Corrupt && !rules.whyEmpty().empty()) {
+    return corruptError(rules.whyEmpty() + ", so no text matches the schema");
+  }
+  return made;
 }
 
 } // namespace air::rt

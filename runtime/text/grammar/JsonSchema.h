@@ -10,8 +10,11 @@
 #define AIRPACK_RUNTIME_TEXT_GRAMMAR_JSONSCHEMA_H
 
 #include "formats/support/Status.h"
-#include "runtime/text/grammar/Grammar.h"
+#include "runtime/text/grammar/GrammarBuilder.h"
+#include "runtime/text/grammar/SchemaShape.h"
+#include "runtime/text/grammar/SchemaStrings.h"
 
+#include <map>
 #include <memory>
 #include <string_view>
 
@@ -21,6 +24,77 @@ namespace air::rt {
 /// JSON schema, or allows no value; Unsupported for a keyword that is not
 /// supported, and for a schema that is too large.
 Result<std::shared_ptr<const Grammar>> grammarOfSchema(std::string_view text);
+
+/// How the values of a schema are written.
+enum class SchemaSpelling : uint8_t {
+  Json,    ///< in every way that docs/grammars.md lists
+  Escaped, ///< as JSON without the character <, which strings write as \u003c
+  Python,  ///< like Escaped, but True, False and None are allowed, too
+};
+
+/// A part of an object or of a list of arguments.
+struct GrammarMember {
+  GrammarSequence text;
+  bool isRequired = false;
+};
+
+/// What may stand beside the members.
+struct MemberRest {
+  GrammarSequence first; ///< instead of all members; may be empty
+  GrammarSequence after; ///< after a member; may be empty
+};
+
+/// The members in their order, with `comma` between them. Those that are not
+/// required may be left out.
+GrammarSequence membersInOrder(GrammarBuilder &builder,
+                               const std::vector<GrammarMember> &members,
+                               const GrammarSequence &comma, MemberRest rest);
+
+/// The names of an object's properties: those of the schema in its order, then
+/// those that are only required.
+std::vector<std::string> namesOfProperties(const SchemaShape &shape);
+
+/// Adds the rules of a schema to a grammar that has other rules, too.
+/// Ownership: refers to the document and the builder.
+class SchemaRules {
+public:
+  SchemaRules(const SchemaDocument &source, GrammarBuilder &made,
+              SchemaSpelling spelling = SchemaSpelling::Json);
+
+  /// A value for which all schemas hold. define() must follow.
+  GrammarSymbol valueOf(SchemaList schemas);
+  /// Defines the values that were asked for, and those within them. Errors: as
+  /// for grammarOfSchema(). The rules are then incomplete.
+  Status define();
+  /// Why some schema allows no value, or "".
+  const std::string &whyEmpty() const { return contradiction; }
+
+private:
+  using Options = std::vector<GrammarSequence>;
+
+  Status define(uint32_t rule, const SchemaList &schemas);
+  Status addShape(const SchemaShape &shape, Options &options);
+  Result<GrammarSequence> stringOf(const SchemaShape &shape);
+  GrammarSequence arrayOf(const SchemaShape &shape);
+  GrammarSequence objectOf(const SchemaShape &shape);
+  void addWord(const char *json, const char *python, Options &options);
+  GrammarSymbol space();
+  /// Returns `text` with optional white space after it.
+  GrammarSequence mark(const char *text);
+  GrammarSequence comma() { return mark(","); }
+  GrammarSequence inBrackets(const char *open, GrammarSequence inner,
+                             bool mayBeEmpty, const char *close);
+
+  const SchemaDocument &document;
+  GrammarBuilder &builder;
+  bool hasPythonWords;
+  SchemaStrings strings;
+  /// The rule for each list of schemas that must all hold.
+  std::map<SchemaList, uint32_t> rules;
+  std::vector<std::pair<uint32_t, SchemaList>> open; ///< rules to be defined
+  std::optional<GrammarSymbol> spaceSymbol;
+  std::string contradiction;
+};
 
 } // namespace air::rt
 

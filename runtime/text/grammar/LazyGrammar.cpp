@@ -12,19 +12,97 @@ LazyGrammar::LazyGrammar(GrammarMatcher made, const TokenTrie &vocabulary,
                          GrammarTriggers chosen)
     : matcher(std::move(made)), trie(vocabulary), triggers(std::move(chosen)),
       active(triggers.empty()) {
-  for (const std::string &text : triggers.texts) {
-    longest = std::max(longest, text.size());
+  now.in = triggers.open;
+  for (const auto *texts : {&triggers.texts, &triggers.starts}) {
+    for (const std::string &text : *texts) {
+      longest = std::max(longest, text.size());
+    }
+  }
+  for (const QuietSpan &span : triggers.spans) {
+    longest = std::max(longest, span.begin.size());
+    for (const std::string &end : span.ends) {
+      longest = std::max(longest, end.size());
+    }
   }
 }
 
-std::string LazyGrammar::triggered(int32_t id) const {
-  std::string text = recent;
-  text += trie.piece(id);
-  size_t first = std::string::npos;
-  for (const std::string &trigger : triggers.texts) {
-    first = std::min(first, text.find(trigger));
+std::string_view LazyGrammar::textOf(int32_t id) const {
+  const auto found = std::ranges::lower_bound(
+      triggers.controls, id, {}, &std::pair<int32_t, std::string>::first);
+  return found != triggers.controls.end() && found->first == id
+             ? std::string_view(found->second)
+             : trie.piece(id);
+}
+
+bool LazyGrammar::isTrigger(int32_t id) const {
+  return !now.in &&
+         std::ranges::find(triggers.tokens, id) != triggers.tokens.end();
+}
+
+std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
+  constexpr std::string_view kSpaces = " \t\r\n";
+  constexpr size_t kNone = std::string::npos;
+  std::string &text = progress.recent;
+  text += textOf(id);
+  while (true) {
+    size_t first = kNone;
+    if (progress.in) {
+      size_t end = 0;
+      for (const std::string &mark : triggers.spans[*progress.in].ends) {
+        if (const size_t at = text.find(mark); at < first) {
+          first = at;
+          end = at + mark.size();
+        }
+      }
+      if (first == kNone) {
+        break;
+      }
+      text.erase(0, end);
+      progress.in.reset();
+      continue;
+    }
+    for (const std::string &trigger : triggers.texts) {
+      first = std::min(first, text.find(trigger));
+    }
+    // Where a text stands that may only follow white space.
+    const size_t head =
+        progress.isAtStart ? text.find_first_not_of(kSpaces) : kNone;
+    const auto isHead = [&](const std::string &mark) {
+      return head != kNone && text.compare(head, mark.size(), mark) == 0;
+    };
+    for (const std::string &start : triggers.starts) {
+      first = isHead(start) ? std::min(first, head) : first;
+    }
+    const QuietSpan *next = nullptr;
+    size_t begin = first;
+    for (const QuietSpan &span : triggers.spans) {
+      const size_t at = span.isAnywhere      ? text.find(span.begin)
+                        : isHead(span.begin) ? head
+                                             : kNone;
+      if (at < begin) {
+        begin = at;
+        next = &span;
+      }
+    }
+    if (next == nullptr) {
+      if (first != kNone) {
+        return text.substr(first);
+      }
+      break;
+    }
+    progress.isAtStart = head >= begin && progress.isAtStart;
+    text.erase(0, begin + next->begin.size());
+    progress.in = static_cast<size_t>(next - triggers.spans.data());
   }
-  return first == std::string::npos ? std::string() : text.substr(first);
+  const size_t keep = longest == 0 ? 0 : longest - 1;
+  if (text.size() > keep) {
+    const size_t drop = text.size() - keep;
+    if (!progress.in && text.find_first_not_of(kSpaces) < drop) {
+      progress.isAtStart = false;
+    }
+    text.erase(0, drop);
+  }
+  return {};
 }
 
 Status LazyGrammar::checkTriggers() {
@@ -45,12 +123,11 @@ bool LazyGrammar::allows(int32_t id) {
   if (!failure.isOk()) {
     return true;
   }
-  bool isTrigger =
-      std::ranges::find(triggers.tokens, id) != triggers.tokens.end();
-  if (active || isTrigger) {
+  if (active || isTrigger(id)) {
     return matcher.allows(id);
   }
-  std::string text = triggered(id);
+  Progress next = now;
+  const std::string text = advance(next, id);
   return text.empty() || matcher.allowsText(text);
 }
 
@@ -74,9 +151,7 @@ void LazyGrammar::mask(std::span<float> logits) {
 
 Status LazyGrammar::accept(int32_t id) {
   AIR_RETURN_IF_ERROR(failure);
-  bool isTrigger =
-      std::ranges::find(triggers.tokens, id) != triggers.tokens.end();
-  if (active || isTrigger) {
+  if (active || isTrigger(id)) {
     active = true;
     return matcher.accept(id);
   }
@@ -85,13 +160,9 @@ Status LazyGrammar::accept(int32_t id) {
                       " does not exist; the vocabulary has the tokens 0 to " +
                       std::to_string(trie.size() - 1));
   }
-  if (std::string text = triggered(id); !text.empty()) {
+  if (const std::string text = advance(now, id); !text.empty()) {
     active = true;
     return matcher.acceptText(text);
-  }
-  recent += trie.piece(id);
-  if (size_t keep = longest == 0 ? 0 : longest - 1; recent.size() > keep) {
-    recent.erase(0, recent.size() - keep);
   }
   return Status::ok();
 }

@@ -3,7 +3,8 @@
 // Restricts a sampler to the texts of a grammar. A model that may call tools
 // writes free text until a trigger appears: a text such as "<tool_call>", or a
 // token. From there on, the grammar holds. The trigger itself is a part of the
-// text that the grammar must match.
+// text that the grammar must match. A model that reasons may mention a trigger,
+// so triggers do not count within the spans of reasoning.
 //
 // Ownership: refers to the trie, like GrammarMatcher. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -15,16 +16,36 @@
 #include "runtime/text/TokenFilter.h"
 #include "runtime/text/grammar/GrammarMatcher.h"
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace air::rt {
 
+/// A part of the text in which nothing is a trigger, such as reasoning. The
+/// texts of its marks may be those of control tokens.
+struct QuietSpan {
+  std::string begin;
+  std::vector<std::string> ends;
+  /// Whether it may begin anywhere. Otherwise only white space and other spans
+  /// may stand before it.
+  bool isAnywhere = false;
+};
+
 struct GrammarTriggers {
   std::vector<std::string> texts; ///< none is empty
   std::vector<int32_t> tokens;
+  std::vector<std::string> starts =
+      {}; ///< like texts, but only at the beginning
+  std::vector<QuietSpan> spans = {};
+  std::optional<size_t> open = {}; ///< the span in which the text begins
+  /// Control tokens, ascending, and their texts, which marks may contain.
+  std::vector<std::pair<int32_t, std::string>> controls = {};
 
-  bool empty() const { return texts.empty() && tokens.empty(); }
+  bool empty() const {
+    return texts.empty() && starts.empty() && tokens.empty();
+  }
 };
 
 class LazyGrammar final : public TokenFilter {
@@ -51,16 +72,25 @@ public:
   Status accept(int32_t id) override;
 
 private:
-  /// The text with token `id` appended, from the first trigger on; empty if
-  /// there is no trigger.
-  std::string triggered(int32_t id) const;
+  /// What is known of the text before the trigger.
+  struct Progress {
+    std::string recent;       ///< the last bytes, which may begin a mark
+    bool isAtStart = true;    ///< before `recent` is white space only
+    std::optional<size_t> in; ///< the span in which the text ends
+  };
+
+  std::string_view textOf(int32_t id) const;
+  bool isTrigger(int32_t id) const;
+  /// Appends the text of a token. Returns the text from the first trigger on,
+  /// or "" if there is none.
+  std::string advance(Progress &progress, int32_t id) const;
 
   GrammarMatcher matcher;
   const TokenTrie &trie;
   GrammarTriggers triggers;
   bool active;
-  size_t longest = 0; ///< bytes of the longest trigger text
-  std::string recent; ///< the last bytes, which may begin a trigger
+  size_t longest = 0; ///< bytes of the longest text of a trigger or mark
+  Progress now;
   Status failure;
 };
 

@@ -56,15 +56,30 @@ void append(GrammarSequence &to, const GrammarSequence &more) {
 
 } // namespace
 
+std::string SchemaStrings::spelled(std::string json) const {
+  constexpr std::string_view kEscape = "\\u003c";
+  for (size_t at = 0;
+       escapesMarks && (at = json.find('<', at)) != std::string::npos;) {
+    json.replace(at, 1, kEscape);
+  }
+  return json;
+}
+
 GrammarSymbol SchemaStrings::compact(CodePointSet characters) {
   CodePointSet plain = plainCharacters();
   plain.intersect(characters);
+  CodePointSet numbered({kControl});
+  if (escapesMarks) {
+    CodePointSet others = only('<');
+    numbered.add(others);
+    others.negate();
+    plain.intersect(others);
+  }
   std::vector<GrammarSequence> options;
   if (!plain.empty()) {
     options.push_back({builder.set(plain)});
   }
   CodePointSet letters;
-  CodePointSet numbered({kControl});
   for (const ShortEscape &escape : kShortEscapes) {
     if (characters.contains(escape.character)) {
       letters.add(only(static_cast<uint32_t>(escape.letter)));
@@ -81,7 +96,8 @@ GrammarSymbol SchemaStrings::compact(CodePointSet characters) {
   numbered.intersect(characters);
   for (const CodePointRange &range : numbered.ranges()) {
     for (uint32_t c = range.first; c <= range.last; ++c) {
-      GrammarSequence option = builder.text(c < 16 ? "\\u000" : "\\u001");
+      GrammarSequence option = builder.text("\\u00");
+      option.push_back(builder.set(hexDigit(c / 16)));
       option.push_back(builder.set(hexDigit(c % 16)));
       options.push_back(std::move(option));
     }
@@ -91,6 +107,10 @@ GrammarSymbol SchemaStrings::compact(CodePointSet characters) {
 
 GrammarSymbol SchemaStrings::any() {
   if (anyCharacter) {
+    return *anyCharacter;
+  }
+  if (escapesMarks) {
+    anyCharacter = compact(CodePointSet({{0, kLastCodePoint}}));
     return *anyCharacter;
   }
   GrammarSymbol hex = builder.set(hexDigits());

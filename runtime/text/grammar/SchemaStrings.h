@@ -18,7 +18,13 @@ namespace air::rt {
 
 class SchemaStrings {
 public:
-  explicit SchemaStrings(GrammarBuilder &made) : builder(made) {}
+  /// With `marksEscaped`, strings are compact JSON in which < is written as
+  /// \u003c, so that they cannot contain a mark such as </parameter>.
+  explicit SchemaStrings(GrammarBuilder &made, bool marksEscaped = false)
+      : builder(made), escapesMarks(marksEscaped) {}
+
+  /// The spelling of JSON that contains strings.
+  std::string spelled(std::string json) const;
 
   /// A string of `least` to `most` characters, with its quotes.
   GrammarSequence ofLength(uint32_t least, uint32_t most);
@@ -38,6 +44,7 @@ private:
   GrammarSymbol any();
 
   GrammarBuilder &builder;
+  bool escapesMarks;
   std::optional<GrammarSymbol> anyCharacter;
 };
 

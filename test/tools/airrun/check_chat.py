@@ -320,6 +320,21 @@ terminal.end()
 assert json.loads((WORK / "results.json").read_text())[2:] == [
     {"role": "tool", "content": "noon", "name": "now", "tool_call_id": "7"},
     {"role": "tool", "content": "12:00", "name": "now", "tool_call_id": "7"}, {"role": "assistant", "content": "Hola!"}]
+
+# --tool-choice names a tool, or says whether tools are called at all.
+for choice in ("required", "now"):
+    out = run(*TOOLS, "--tool-choice", choice, "-n", 80, "-p", "hi")[0]
+    assert out.startswith('<tool_call>{"name": "now", "arguments": {}}</tool_call>\n'), out
+assert run(*TOOLS, "--tool-choice", "none", "-p", "hi")[0] == "Hola!\n"
+fails(2, "--tool-choice: there is no tool 'never'; give auto, none, required, or one of now", *TOOLS, "--tool-choice",
+      "never", "-p", "hi")
+fails(2, "--tool-choice is given without tools; give --tools, too", *HOLA, "--tool-choice", "auto", "-p", "hi")
+schema = {"properties": {"at": {"format": "uri"}}}
+(WORK / "tools.json").write_text(json.dumps([{"function": {"name": "now", "parameters": schema}}]))
+out, errors = run(*TOOLS, "-p", "hi")
+assert out == "Hola!\n" and "tool 'now': the values of its arguments are not restricted" in errors, errors
+(WORK / "tools.json").write_text('[{"function": {"name": "now", "parameters": {"type": 1}}}]')
+fails(3, "tool 'now': the schema", *TOOLS, "-p", "hi")
 (WORK / "tools.json").write_text("[{}]")
 fails(3, "tool 0 is not an object with a \"name\"", *TOOLS, "-p", "hi")
 

@@ -254,6 +254,51 @@ TEST_F(LazyGrammarTest, HoldsFromATokenOn) {
   EXPECT_TRUE(grammar.accept('x').isOk());
 }
 
+TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
+  const QuietSpan thought = {"<think>", {"</think>", "<end>"}, false};
+  GrammarTriggers triggers = {
+      .texts = {"<t>"}, .tokens = {7}, .spans = {thought}};
+  LazyGrammar grammar = lazy(triggers);
+  feed(grammar, "\n <think>a<t>b\a</think> <");
+  EXPECT_FALSE(grammar.isActive());
+  feed(grammar, "t>");
+  EXPECT_TRUE(grammar.isActive());
+  // A span that may not begin anywhere begins only after white space.
+  LazyGrammar late = lazy(triggers);
+  feed(late, "Some text <think>a<t>");
+  EXPECT_TRUE(late.isActive());
+  triggers.spans[0].isAnywhere = true;
+  LazyGrammar anywhere = lazy(triggers);
+  feed(anywhere, "Some text <think>a<t>");
+  EXPECT_FALSE(anywhere.isActive());
+  feed(anywhere, "<end><t>");
+  EXPECT_TRUE(anywhere.isActive());
+  // The text begins within the span, and a control token ends it.
+  triggers.open = 0;
+  triggers.controls = {{3, "<end>"}};
+  LazyGrammar open = lazy(triggers);
+  feed(open, "a<t>\x03");
+  EXPECT_FALSE(open.isActive());
+  feed(open, "<t>");
+  EXPECT_TRUE(open.isActive());
+}
+
+TEST_F(LazyGrammarTest, ATriggerMayCountOnlyAtTheBeginning) {
+  GrammarTriggers triggers = {.texts = {},
+                              .tokens = {},
+                              .starts = {"<t>"},
+                              .spans = {{"<s>", {"</s>"}, false}}};
+  LazyGrammar first = lazy(triggers);
+  feed(first, " \n\n      <t>");
+  EXPECT_TRUE(first.isActive());
+  LazyGrammar thought = lazy(triggers);
+  feed(thought, "<s>any long thought</s>\n<t>");
+  EXPECT_TRUE(thought.isActive());
+  LazyGrammar later = lazy(triggers);
+  feed(later, "x<t>");
+  EXPECT_FALSE(later.isActive());
+}
+
 TEST_F(LazyGrammarTest, HoldsAtOnceWithoutTriggers) {
   LazyGrammar grammar = lazy({});
   EXPECT_TRUE(grammar.isActive());

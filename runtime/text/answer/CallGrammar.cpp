@@ -1,0 +1,519 @@
+//===- CallGrammar.cpp - a grammar of valid tool calls --------------------===//
+#include "runtime/text/answer/CallGrammar.h"
+
+#include "formats/support/Printable.h"
+#include "runtime/text/answer/CallReader.h"
+#include "runtime/text/answer/CallRules.h"
+#include "runtime/text/answer/Words.h"
+
+#include <algorithm>
+
+namespace air::rt {
+namespace {
+
+/// No text of a model contains this character, which Unicode assigns to none.
+constexpr CodePointRange kNoCharacter = {0x10ffff, 0x10ffff};
+
+SchemaSpelling spellingOf(CallStyle style) {
+  switch (style) {
+  case CallStyle::Python:
+    return SchemaSpelling::Python;
+  case CallStyle::Tagged:
+  case CallStyle::Braces:
+    return SchemaSpelling::Escaped;
+  case CallStyle::Json:
+  case CallStyle::KeyedJson:
+  case CallStyle::Header:
+    break;
+  }
+  return SchemaSpelling::Json;
+}
+
+/// The schema of a tool's arguments, which are an object. Other arguments than
+/// those that it names are refused unless it says that they are allowed.
+Result<SchemaJson> argumentSchema(const std::string &parameters) {
+  SchemaJson schema = SchemaJson::object();
+  if (!parameters.empty()) {
+    AIR_ASSIGN_OR_RETURN(const SchemaDocument document,
+                         SchemaDocument::parse(parameters));
+    schema = document.root();
+  }
+  if (!schema.is_object()) {
+    return corruptError("the parameters are not a JSON object");
+  }
+  if (!schema.contains("type")) {
+    schema["type"] = "object";
+  }
+  constexpr const char *kOpen[] = {"additionalProperties", "anyOf", "oneOf",
+                                   "allOf", "$ref"};
+  if (std::ranges::none_of(
+          kOpen, [&](const char *key) { return schema.contains(key); })) {
+    schema["additionalProperties"] = false;
+  }
+  return schema;
+}
+
+/// A schema that only names the arguments.
+SchemaJson namesOnly(const SchemaJson &schema) {
+  SchemaJson names = SchemaJson::object();
+  if (schema.contains("properties") && schema["properties"].is_object()) {
+    for (const auto &[name, value] : schema["properties"].items()) {
+      names[name] = SchemaJson::object();
+    }
+  }
+  SchemaJson required = SchemaJson::array();
+  for (const SchemaJson &name : schema.value("required", SchemaJson())) {
+    if (name.is_string() && names.contains(name.get<std::string>())) {
+      required.push_back(name);
+    }
+  }
+  return {{"type", "object"},
+          {"properties", names},
+          {"required", required},
+          {"additionalProperties", names.empty()}};
+}
+
+class Maker {
+public:
+  Maker(const AnswerSyntax &chosen, ToolChoice made, ControlTexts texts,
+        const ReasoningMarks *span)
+      : syntax(chosen), family(*chosen.family), choice(std::move(made)),
+        controls(std::move(texts)), open(span), rules(builder, controls) {}
+
+  Result<CallGrammar> make(const ToolSchemas &list);
+
+private:
+  Status addTool(const ToolSchemas::Tool &tool);
+  GrammarSequence begin(std::string_view text, bool isFirst);
+  GrammarSequence end(std::string_view text);
+  Result<GrammarSequence> body();
+  Result<GrammarSequence>
+  oneOf(const std::function<Result<GrammarSequence>(CallTool &)> &write);
+  GrammarSequence arguments(CallTool &tool) {
+    return {tool.rules->valueOf({&tool.document->root()})};
+  }
+  Result<GrammarSequence> object();
+  Result<GrammarSequence> objects(CallList list);
+  Result<GrammarSequence> headers();
+  Result<GrammarSequence> channelCall();
+  GrammarSequence calls(const GrammarSequence &inner);
+  Result<GrammarSequence> bareCalls();
+  GrammarSequence reasoning();
+  void addSpans();
+
+  const AnswerSyntax &syntax;
+  const AnswerFamily &family;
+  ToolChoice choice;
+  ControlTexts controls;
+  const ReasoningMarks *open;
+  GrammarBuilder builder;
+  CallRules rules;
+  std::vector<CallTool> tools;
+  CallGrammar result;
+};
+
+Status Maker::addTool(const ToolSchemas::Tool &tool) {
+  const std::string place = "tool " + inQuotes(tool.name);
+  if (!isCallName(tool.name)) {
+    result.notes.push_back(place +
+                           " cannot be called, because its name contains white "
+                           "space, brackets, quotes, a comma or '='");
+    return Status::ok();
+  }
+  Result<SchemaJson> schema = argumentSchema(tool.parameters);
+  if (!schema) {
+    return schema.status().withContext(place);
+  }
+  const Status status = grammarOfSchema(schema->dump()).status();
+  if (status.code() == ErrorCode::Unsupported) {
+    result.notes.push_back(place +
+                           ": the values of its arguments are not "
+                           "restricted, because " +
+                           status.message());
+    *schema = namesOnly(*schema);
+  } else if (!status.isOk()) {
+    return status.withContext(place);
+  }
+  AIR_ASSIGN_OR_RETURN(SchemaDocument document,
+                       SchemaDocument::parse(schema->dump()));
+  CallTool made;
+  made.name = tool.name;
+  made.document = std::make_unique<SchemaDocument>(std::move(document));
+  made.rules = std::make_unique<SchemaRules>(*made.document, builder,
+                                             spellingOf(family.style));
+  std::string contradiction;
+  AIR_ASSIGN_OR_RETURN(
+      made.shapes,
+      shapesOf(*made.document, {&made.document->root()}, contradiction));
+  const bool isObject =
+      std::ranges::any_of(made.shapes, [](const SchemaShape &shape) {
+        return (shape.types & SchemaShape::Object) != 0;
+      });
+  if (!isObject) {
+    return corruptError(place + ": the schema of the parameters does not allow "
+                                "an object, but the arguments of a call are "
+                                "one");
+  }
+  tools.push_back(std::move(made));
+  return Status::ok();
+}
+
+/// The mark of a call or a section. If it is the first, it is what makes the
+/// grammar hold, and so it begins with the trigger.
+GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
+  GrammarSequence mark = rules.mark(text);
+  if (!isFirst || choice.kind == ToolChoice::Required) {
+    return mark;
+  }
+  const auto token =
+      std::ranges::find(mark, GrammarElement::Token, &GrammarSymbol::kind);
+  if (token == mark.end()) {
+    result.triggers.texts.emplace_back(
+        text == family.callBegin && !family.trigger.empty() ? family.trigger
+                                                            : text);
+    return mark;
+  }
+  const auto id = static_cast<int32_t>(token->value);
+  std::vector<int32_t> &ids = result.triggers.tokens;
+  if (std::ranges::find(ids, id) == ids.end()) {
+    ids.push_back(id);
+  }
+  return {token, mark.end()};
+}
+
+/// A mark at the end, if the models of the family write it.
+GrammarSequence Maker::end(std::string_view text) {
+  return !text.empty() && contains(family.example, text)
+             ? joined({{rules.gap()}, rules.mark(text)})
+             : GrammarSequence();
+}
+
+Result<GrammarSequence>
+Maker::oneOf(const std::function<Result<GrammarSequence>(CallTool &)> &write) {
+  std::vector<GrammarSequence> options;
+  for (CallTool &tool : tools) {
+    AIR_ASSIGN_OR_RETURN(GrammarSequence option, write(tool));
+    options.push_back(std::move(option));
+  }
+  return GrammarSequence{rules.choice(std::move(options))};
+}
+
+Result<GrammarSequence> Maker::object() {
+  const GrammarSequence gap = {rules.gap()};
+  const auto key = [&](std::string_view name) {
+    return joined({rules.text("\"" + std::string(name) + "\":"), gap});
+  };
+  const GrammarSequence comma = joined({rules.text(","), gap});
+  const CallKeys &keys = family.keys;
+  const bool isKeyed = family.style == CallStyle::KeyedJson;
+  AIR_ASSIGN_OR_RETURN(
+      const GrammarSequence call, oneOf([&](CallTool &tool) {
+        const GrammarSequence name = rules.text(SchemaJson(tool.name).dump());
+        GrammarSequence after =
+            isKeyed ? joined({rules.text(":"), gap, arguments(tool)})
+                    : joined({comma, key(keys.arguments), arguments(tool)});
+        const bool needsNone =
+            std::ranges::any_of(tool.shapes, [](const SchemaShape &shape) {
+              return shape.required.empty();
+            });
+        if (needsNone && !isKeyed) {
+          after = rules.optional(std::move(after));
+        }
+        return Result<GrammarSequence>(joined({name, after}));
+      }));
+  GrammarSequence all = joined({rules.text("{"), gap});
+  if (!keys.idFirst.empty()) {
+    all = joined({all, key(keys.idFirst), rules.idString(), comma});
+  }
+  if (family.hasBareCalls) {
+    all = joined({all, rules.optional(joined(
+                           {key("type"), rules.text("\"function\""), comma}))});
+  }
+  all = joined({all, isKeyed ? GrammarSequence() : key(keys.name), call});
+  if (!keys.idLast.empty()) {
+    all = joined({all, rules.optional(joined(
+                           {comma, key(keys.idLast), rules.idString()}))});
+  }
+  return joined({all, gap, rules.text("}")});
+}
+
+Result<GrammarSequence> Maker::objects(CallList list) {
+  AIR_ASSIGN_OR_RETURN(GrammarSequence one, object());
+  one = {rules.choice({std::move(one)})};
+  const GrammarSequence gap = {rules.gap()};
+  GrammarSequence many =
+      joined({rules.text("["), gap,
+              rules.list(one, joined({gap, rules.text(","), gap})), gap,
+              rules.text("]")});
+  switch (list) {
+  case CallList::Never:
+    return one;
+  case CallList::Always:
+    return many;
+  case CallList::Maybe:
+    break;
+  }
+  return GrammarSequence{rules.choice({std::move(many), rules.list(one, gap)})};
+}
+
+Result<GrammarSequence> Maker::headers() {
+  std::vector<GrammarSequence> options;
+  for (const HeaderForm &form : family.headers) {
+    AIR_ASSIGN_OR_RETURN(
+        GrammarSequence call, oneOf([&](CallTool &tool) {
+          GrammarSequence all = rules.text(tool.name);
+          if (!form.beforeId.empty()) {
+            all = joined({all, rules.mark(form.beforeId), rules.id()});
+          }
+          return Result<GrammarSequence>(
+              joined({all, rules.mark(form.beforeArguments), arguments(tool),
+                      rules.text(form.afterArguments)}));
+        }));
+    options.push_back(joined({rules.mark(form.beforeName), call}));
+  }
+  if (family.list == CallList::Maybe) {
+    AIR_ASSIGN_OR_RETURN(GrammarSequence list, objects(CallList::Always));
+    options.push_back(joined({{rules.gap()}, list}));
+  }
+  return GrammarSequence{rules.choice(std::move(options))};
+}
+
+/// A call of OpenAI's harmony, from the recipient in the header on.
+Result<GrammarSequence> Maker::channelCall() {
+  constexpr std::string_view kRecipient = " to=functions.";
+  if (choice.kind != ToolChoice::Required) {
+    result.triggers.texts.emplace_back(kRecipient);
+  }
+  const GrammarSequence channel =
+      rules.optional(rules.mark("<|channel|>commentary"));
+  GrammarSequence type = {
+      rules.choice({{},
+                    rules.text(" json"),
+                    joined({rules.optional(rules.text(" ")),
+                            rules.mark("<|constrain|>json")})})};
+  AIR_ASSIGN_OR_RETURN(GrammarSequence call, oneOf([&](CallTool &tool) {
+                         return Result<GrammarSequence>(
+                             joined({rules.text(tool.name),
+                                     channel,
+                                     type,
+                                     rules.mark("<|message|>"),
+                                     {rules.gap()},
+                                     arguments(tool)}));
+                       }));
+  call = joined({rules.text(kRecipient), call});
+  return choice.kind == ToolChoice::Required ? joined({channel, call}) : call;
+}
+
+/// What follows the mark that begins a call.
+Result<GrammarSequence> Maker::body() {
+  const GrammarSequence gap = {rules.gap()};
+  const GrammarSequence last = end(family.callEnd);
+  switch (family.style) {
+  case CallStyle::Json:
+  case CallStyle::KeyedJson: {
+    AIR_ASSIGN_OR_RETURN(GrammarSequence value, objects(family.list));
+    if (contains(family.trigger, "```")) {
+      value = joined(
+          {gap, rules.text("```json"), gap, value, gap, rules.text("```")});
+    }
+    return joined({gap, value, last});
+  }
+  case CallStyle::Header: {
+    AIR_ASSIGN_OR_RETURN(GrammarSequence value, headers());
+    return joined({value, last});
+  }
+  case CallStyle::Tagged:
+    return oneOf([&](CallTool &tool) -> Result<GrammarSequence> {
+      AIR_ASSIGN_OR_RETURN(GrammarSequence values,
+                           rules.tagged(tool, family.tags));
+      return joined({rules.text(tool.name), rules.mark(family.tags.nameEnd),
+                     values, last});
+    });
+  case CallStyle::Python: {
+    AIR_ASSIGN_OR_RETURN(
+        GrammarSequence call,
+        oneOf([&](CallTool &tool) -> Result<GrammarSequence> {
+          AIR_ASSIGN_OR_RETURN(GrammarSequence values, rules.python(tool));
+          return joined({rules.text(tool.name + "("), values, rules.text(")")});
+        }));
+    return joined({rules.text("["),
+                   rules.list(call, joined({rules.text(","), gap})),
+                   rules.text("]"), last});
+  }
+  case CallStyle::Braces: {
+    AIR_ASSIGN_OR_RETURN(
+        GrammarSequence call,
+        oneOf([&](CallTool &tool) -> Result<GrammarSequence> {
+          AIR_ASSIGN_OR_RETURN(GrammarSequence values,
+                               rules.braces(tool, family));
+          return joined({rules.text(tool.name + "{"), values, rules.text("}")});
+        }));
+    return joined({rules.text("call:"), call, last});
+  }
+  }
+  return internalError("the family has an unknown notation of calls");
+}
+
+/// Calls with the marks of the family around them.
+GrammarSequence Maker::calls(const GrammarSequence &inner) {
+  const GrammarSequence gap = {rules.gap()};
+  const auto call = [&](bool isFirst) {
+    return joined({begin(family.callBegin, isFirst), inner});
+  };
+  const GrammarSequence next = call(false);
+  if (family.sectionBegin.empty()) {
+    const GrammarSequence more =
+        family.list == CallList::Always
+            ? GrammarSequence()
+            : builder.repeat(joined({gap, next}), 0,
+                             GrammarBuilder::kUnlimited);
+    return joined({call(true), more});
+  }
+  const GrammarSequence rest =
+      joined({gap, rules.list(next, gap), end(family.sectionEnd)});
+  GrammarSequence section = joined({begin(family.sectionBegin, true), rest});
+  if (choice.kind != ToolChoice::Required) {
+    // Models may forget the mark of the section.
+    section = {rules.choice(
+        {std::move(section),
+         joined({call(true), rules.optional(end(family.sectionEnd))})})};
+  }
+  const GrammarSequence later =
+      joined({gap, begin(family.sectionBegin, false), rest});
+  return joined(
+      {section, builder.repeat(later, 0, GrammarBuilder::kUnlimited)});
+}
+
+/// Calls that are JSON objects without a mark.
+Result<GrammarSequence> Maker::bareCalls() {
+  AIR_ASSIGN_OR_RETURN(GrammarSequence one, object());
+  one = {rules.choice({std::move(one)})};
+  if (choice.kind != ToolChoice::Required) {
+    for (const char *space : {"", " ", "\n  ", "\n    ", "\n\t"}) {
+      for (const char *key : {"\"name\":", "\"type\": \"function\","}) {
+        result.triggers.starts.push_back(std::string("{") + space + key);
+      }
+    }
+  }
+  return rules.list(one,
+                    joined({rules.optional(rules.text(";")), {rules.gap()}}));
+}
+
+/// Reasoning before the calls.
+GrammarSequence Maker::reasoning() {
+  if (family.hasChannels) {
+    return builder.repeat(joined({rules.mark("<|channel|>analysis<|message|>"),
+                                  {rules.textUntil("<|end|>")},
+                                  rules.mark("<|start|>"),
+                                  rules.text("assistant")}),
+                          0, GrammarBuilder::kUnlimited);
+  }
+  if (open != nullptr) {
+    return {rules.textUntil(open->end), rules.gap()};
+  }
+  std::vector<GrammarSequence> options = {{rules.gap()}};
+  for (const ReasoningMarks &marks : syntax.reasoning) {
+    // A model that must call a tool is not tempted to reason at length.
+    if (marks.isAssumed) {
+      continue;
+    }
+    options.push_back(joined({{rules.gap()},
+                              rules.mark(marks.begin),
+                              {rules.textUntil(marks.end), rules.gap()}}));
+  }
+  return {rules.choice(std::move(options))};
+}
+
+void Maker::addSpans() {
+  GrammarTriggers &triggers = result.triggers;
+  triggers.controls = controls;
+  if (family.hasChannels) {
+    triggers.spans.push_back(
+        {"<|message|>", {"<|start|>", "<|channel|>"}, true});
+    return;
+  }
+  if (family.callsEndReasoning) {
+    return;
+  }
+  for (const ReasoningMarks &marks : syntax.reasoning) {
+    if (open != nullptr && marks.begin == open->begin) {
+      triggers.open = triggers.spans.size();
+    }
+    triggers.spans.push_back(
+        {std::string(marks.begin), {std::string(marks.end)}, marks.isAnywhere});
+  }
+}
+
+Result<CallGrammar> Maker::make(const ToolSchemas &list) {
+  for (const ToolSchemas::Tool &tool : list.list()) {
+    if (choice.name.empty() || tool.name == choice.name) {
+      AIR_RETURN_IF_ERROR(addTool(tool));
+    }
+  }
+  if (tools.empty()) {
+    return unsupportedError("none of the tools can be called");
+  }
+  GrammarSequence all;
+  if (family.hasChannels) {
+    AIR_ASSIGN_OR_RETURN(all, channelCall());
+  } else {
+    AIR_ASSIGN_OR_RETURN(GrammarSequence inner, body());
+    inner = {rules.choice({std::move(inner)})};
+    std::vector<GrammarSequence> options;
+    if (!family.hasBareCalls || choice.kind != ToolChoice::Required) {
+      options.push_back(calls(inner));
+    }
+    if (family.hasBareCalls) {
+      AIR_ASSIGN_OR_RETURN(GrammarSequence bare, bareCalls());
+      options.push_back(std::move(bare));
+    }
+    all = joined({{rules.choice(std::move(options))}, {rules.gap()}});
+  }
+  for (CallTool &tool : tools) {
+    AIR_RETURN_IF_ERROR(tool.rules->define());
+  }
+  if (choice.kind == ToolChoice::Required) {
+    all = joined({reasoning(), all});
+  } else {
+    addSpans();
+  }
+  if (choice.kind == ToolChoice::None) {
+    // No text of this grammar begins with a trigger, so no call can begin.
+    all = {builder.set(CodePointSet({kNoCharacter}))};
+  }
+  const uint32_t root = builder.addRule("a tool call");
+  builder.define(root, {std::move(all)});
+  AIR_ASSIGN_OR_RETURN(result.grammar, std::move(builder).finish(root));
+  return std::move(result);
+}
+
+} // namespace
+
+Result<ToolChoice> parseToolChoice(const std::string &text,
+                                   const ToolSchemas &tools) {
+  if (text == "auto") {
+    return ToolChoice();
+  }
+  if (text == "none") {
+    return ToolChoice{ToolChoice::None, {}};
+  }
+  if (text == "required" || tools.has(text)) {
+    return ToolChoice{ToolChoice::Required, text == "required" ? "" : text};
+  }
+  std::string names;
+  for (const ToolSchemas::Tool &tool : tools.list()) {
+    names += (names.empty() ? "" : ", ") + tool.name;
+  }
+  return usageError("there is no tool " + inQuotes(text) +
+                    "; give auto, none, required, or one of " + names);
+}
+
+Result<CallGrammar>
+callGrammar(const AnswerSyntax &syntax, const ToolSchemas &tools,
+            const ToolChoice &choice,
+            std::vector<std::pair<int32_t, std::string>> controls,
+            const ReasoningMarks *open) {
+  return Maker(syntax, choice, std::move(controls), open).make(tools);
+}
+
+} // namespace air::rt

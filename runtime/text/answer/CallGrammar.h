@@ -1,0 +1,66 @@
+//===- CallGrammar.h - a grammar of valid tool calls ------------*- C++ -*-===//
+//
+// Makes a grammar of the calls that a model may write in the notation of its
+// family. A call in it names one of the tools, and has the arguments that the
+// tool requires. docs/answers.md says how far the values are restricted to the
+// schemas.
+//
+// The marks of a notation are control tokens if the vocabulary has such tokens,
+// and otherwise text.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_CALLGRAMMAR_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_CALLGRAMMAR_H
+
+#include "runtime/text/answer/AnswerSyntax.h"
+#include "runtime/text/answer/ToolSchemas.h"
+#include "runtime/text/grammar/LazyGrammar.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace air::rt {
+
+/// The option tool_choice of OpenAI's chat completions.
+struct ToolChoice {
+  enum Kind : uint8_t {
+    Auto,     ///< the model decides whether it calls tools
+    None,     ///< it calls none
+    Required, ///< its answer is one or more calls
+  };
+
+  Kind kind = Auto;
+  std::string name; ///< the only tool that may be called; "" for any
+
+  bool operator==(const ToolChoice &) const = default;
+};
+
+/// Reads "auto", "none", "required", or else the name of a tool, which is then
+/// required. Fails with Usage if there is no such tool.
+Result<ToolChoice> parseToolChoice(const std::string &text,
+                                   const ToolSchemas &tools);
+
+struct CallGrammar {
+  std::shared_ptr<const Grammar> grammar;
+  /// What begins a call. If it is empty, the grammar holds from the beginning.
+  GrammarTriggers triggers;
+  /// One sentence for each tool whose schema is not enforced.
+  std::vector<std::string> notes;
+};
+
+/// The grammar of an answer, which may begin with reasoning. `controls` are the
+/// control tokens of markTokens() and their texts, ascending; `open` is the
+/// span of reasoning in which the prompt ends, or null. Errors: Corrupt if the
+/// parameters of a tool are no JSON schema; Unsupported if the notation of the
+/// family cannot call the tools.
+Result<CallGrammar>
+callGrammar(const AnswerSyntax &syntax, const ToolSchemas &tools,
+            const ToolChoice &choice,
+            std::vector<std::pair<int32_t, std::string>> controls,
+            const ReasoningMarks *open);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_CALLGRAMMAR_H

@@ -1,0 +1,102 @@
+//===- CallRules.h - rules that the notations of calls share ----*- C++ -*-===//
+//
+// Ownership: refers to the builder and the control tokens. Thread-safety: one
+// caller at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_ANSWER_CALLRULES_H
+#define AIRPACK_RUNTIME_TEXT_ANSWER_CALLRULES_H
+
+#include "runtime/text/answer/AnswerSyntax.h"
+#include "runtime/text/grammar/JsonSchema.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace air::rt {
+
+/// The ids of control tokens, ascending, and their texts.
+using ControlTexts = std::vector<std::pair<int32_t, std::string>>;
+
+inline GrammarSequence joined(std::vector<GrammarSequence> parts) {
+  GrammarSequence all;
+  for (const GrammarSequence &part : parts) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+/// A tool, and the schema of its arguments.
+struct CallTool {
+  std::string name;
+  std::unique_ptr<SchemaDocument> document; ///< of an object
+  std::unique_ptr<SchemaRules> rules;
+  /// What the schema says about the arguments, which is one of these.
+  std::vector<SchemaShape> shapes;
+};
+
+class CallRules {
+public:
+  CallRules(GrammarBuilder &made, const ControlTexts &texts)
+      : builder(made), controls(texts) {}
+
+  /// A mark: the control tokens in it, and text.
+  GrammarSequence mark(std::string_view text) const;
+  /// Optional white space.
+  GrammarSymbol gap();
+  GrammarSequence text(std::string_view characters) {
+    return builder.text(characters);
+  }
+  GrammarSequence optional(GrammarSequence part) {
+    return builder.repeat(std::move(part), 0, 1);
+  }
+  /// `item`, one or more times, with `between` between them.
+  GrammarSequence list(const GrammarSequence &item, GrammarSequence between);
+  GrammarSymbol choice(std::vector<GrammarSequence> options) {
+    return builder.choice(std::move(options));
+  }
+  /// Any text, and then the mark `end`, which the text does not contain. Nor
+  /// does it contain `other`, unless that is "".
+  GrammarSymbol textUntil(std::string_view end, std::string_view other = {});
+  /// A string in quotes of JSON that consists of letters, digits, _ and -.
+  GrammarSequence idString();
+  GrammarSequence id();
+
+  /// The arguments of a tool between marks.
+  Result<GrammarSequence> tagged(const CallTool &tool,
+                                 const ArgumentTags &tags);
+  /// The arguments of a tool as in Python, without the parentheses.
+  Result<GrammarSequence> python(const CallTool &tool);
+  /// The arguments of a tool as in CallStyle::Braces, without the braces.
+  Result<GrammarSequence> braces(const CallTool &tool,
+                                 const AnswerFamily &family);
+
+private:
+  using Write = std::function<Result<GrammarSequence>(const std::string &,
+                                                      const SchemaList &)>;
+  Result<GrammarSequence> members(const CallTool &tool,
+                                  const GrammarSequence &comma,
+                                  const Write &write);
+  Result<GrammarSequence> taggedValue(const CallTool &tool,
+                                      const SchemaList &schemas,
+                                      const ArgumentTags &tags);
+  Result<GrammarSequence> bracesValue(const CallTool &tool,
+                                      const SchemaList &schemas,
+                                      const AnswerFamily &family);
+  GrammarSequence quoted(const AnswerFamily &family);
+  GrammarSymbol anyBraces(const AnswerFamily &family);
+
+  GrammarBuilder &builder;
+  const ControlTexts &controls;
+  std::optional<GrammarSymbol> gapSymbol;
+  std::optional<uint32_t> bracesRule;
+  std::map<std::string, uint32_t, std::less<>> untils;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_ANSWER_CALLRULES_H

@@ -1,0 +1,342 @@
+//===- CallGrammarTest.cpp - grammars of tool calls -----------------------===//
+#include "../grammar/GrammarTexts.h"
+#include "Answers.h"
+
+#include "runtime/text/answer/CallGrammar.h"
+#include "runtime/text/grammar/JsonSchema.h"
+
+#include <map>
+#include <random>
+#include <set>
+
+using namespace air;
+using namespace air::rt;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+Json inputs(const char *name) {
+  std::ifstream file(std::string(AIR_TEST_INPUTS) + "/answers/" + name);
+  EXPECT_TRUE(file.good()) << name;
+  return Json::parse(file);
+}
+
+AnswerSyntax syntaxNamed(const std::string &family) {
+  std::string source = "[/THINK]</think>";
+  for (const AnswerFamily &each : answerFamilies()) {
+    if (each.name == family) {
+      for (std::string_view marker : each.markers) {
+        source += marker;
+      }
+    }
+  }
+  return syntaxOf(source);
+}
+
+CallGrammar grammarOf(const std::string &family, const ToolSchemas &tools,
+                      const ToolChoice &choice = {},
+                      const ReasoningMarks *open = nullptr) {
+  Result<CallGrammar> made =
+      callGrammar(syntaxNamed(family), tools, choice, {}, open);
+  EXPECT_TRUE(made.isOk()) << family << ": " << made.status().message();
+  return made.isOk() ? *made : CallGrammar();
+}
+
+int32_t idOf(char c) { return static_cast<uint8_t>(c); }
+
+/// Follows a text byte by byte. Returns the first byte that is refused, or the
+/// length of the text. `isWhole` says whether the text may end there.
+size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
+  // The byte 0 stands for the token that ends a text.
+  LazyGrammar filter(GrammarMatcher(made.grammar, byteTrie(), {0}), byteTrie(),
+                     made.triggers);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (!filter.allows(idOf(text[i]))) {
+      return i;
+    }
+    EXPECT_TRUE(filter.accept(idOf(text[i])).isOk());
+  }
+  isWhole = !filter.isActive() || filter.allows(0);
+  return text.size();
+}
+
+// The answers that the parser understands, with calls and without. An answer
+// with "refused" is one that the grammar does not let a model write: it is
+// refused at that byte.
+TEST(CallGrammarTest, Samples) {
+  const Json file = inputs("samples.json");
+  const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
+  for (const Json &sample : file["answers"]) {
+    const std::string family = sample["family"];
+    const AnswerSyntax syntax = syntaxNamed(family);
+    const std::string opened = sample.value("open", "");
+    const CallGrammar made = grammarOf(
+        family, tools, {}, openReasoning(syntax, "user\n" + opened, {}));
+    std::string answer = sample["answer"];
+    // This token of harmony ends the answer.
+    if (answer.ends_with("<|call|>")) {
+      answer.erase(answer.size() - 8);
+    }
+    bool isWhole = false;
+    const size_t end = follow(made, answer, isWhole);
+    EXPECT_EQ(end, sample.value("refused", answer.size()))
+        << family << ": " << answer;
+    if (end == answer.size()) {
+      EXPECT_EQ(isWhole, !sample.value("unfinished", false))
+          << family << ": " << answer;
+    }
+  }
+}
+
+// Calls of the tools in calls.json, each with the byte at which a broken one is
+// refused.
+TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
+  const Json file = inputs("calls.json");
+  const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
+  std::set<std::string> seen;
+  for (const Json &family : file["families"]) {
+    const std::string name = family["family"];
+    seen.insert(name);
+    const CallGrammar made = grammarOf(name, tools);
+    for (const Json &text : family["accepted"]) {
+      const std::string call = text;
+      bool isWhole = false;
+      EXPECT_EQ(follow(made, call, isWhole), call.size()) << name << call;
+      EXPECT_TRUE(isWhole) << name << ": " << call;
+    }
+    for (const Json &parts : family["refused"]) {
+      const std::string good = parts[0];
+      const std::string bad = parts[1];
+      bool isWhole = false;
+      EXPECT_EQ(follow(made, good + bad, isWhole), good.size())
+          << name << ": " << good << "|" << bad;
+    }
+  }
+  for (const AnswerFamily &family : answerFamilies()) {
+    EXPECT_TRUE(seen.contains(family.name)) << family.name;
+  }
+}
+
+/// A text of a grammar, chosen at random: bytes, and marks that end free text.
+/// "" if it gets long.
+std::string randomText(const CallGrammar &made, const AnswerFamily &family,
+                       std::mt19937 &random) {
+  const std::string_view marks[] = {
+      family.tags.valueEnd, family.quote, "\"",
+      "</think>",           "[/THINK]",   "<|end|>"};
+  GrammarMatcher matcher(made.grammar, byteTrie(), {0});
+  std::string text;
+  while (text.size() < 2000) {
+    const std::string_view mark = marks[random() % std::size(marks)];
+    if (random() % 4 == 0 && !mark.empty() && matcher.allowsText(mark)) {
+      EXPECT_TRUE(matcher.acceptText(mark).isOk());
+      text += mark;
+      continue;
+    }
+    Result<const TokenMask *> mask = matcher.allowed();
+    if (!mask.isOk()) {
+      ADD_FAILURE() << mask.status().message();
+      return {};
+    }
+    if ((*mask)->contains(0) && random() % 2 == 0) {
+      return text;
+    }
+    std::vector<int32_t> options;
+    for (int32_t id = 1; id < 256; ++id) {
+      if ((*mask)->contains(id)) {
+        options.push_back(id);
+      }
+    }
+    if (options.empty()) {
+      EXPECT_TRUE((*mask)->contains(0)) << "nothing may follow " << text;
+      return text;
+    }
+    const int32_t id = options[random() % options.size()];
+    EXPECT_TRUE(matcher.accept(id).isOk());
+    text += static_cast<char>(id);
+  }
+  return {};
+}
+
+// Whatever the grammar accepts, the parser reads as calls of tools with
+// arguments that the tool's schema allows. The judge is the grammar of the
+// schema, which has tests of its own.
+TEST(CallGrammarTest, TheParserReadsWhatTheGrammarAccepts) {
+  const Json file = inputs("calls.json");
+  const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
+  std::map<std::string, std::shared_ptr<const Grammar>> schemas;
+  for (const Json &tool : file["tools"]) {
+    Json schema = tool["function"]["parameters"];
+    schema["additionalProperties"] = false;
+    auto grammar = grammarOfSchema(schema.dump());
+    ASSERT_TRUE(grammar.isOk()) << grammar.status().message();
+    schemas[tool["function"]["name"]] = *grammar;
+  }
+  std::mt19937 random(5);
+  for (const AnswerFamily &family : answerFamilies()) {
+    const std::string name = family.name;
+    // Gemma's notation restricts lists and objects only in their types.
+    const bool isDeep = family.style != CallStyle::Braces;
+    const AnswerSyntax syntax = syntaxNamed(name);
+    const CallGrammar made = grammarOf(name, tools, {ToolChoice::Required, {}});
+    size_t calls = 0;
+    for (int round = 0; round < 25; ++round) {
+      const std::string text = randomText(made, family, random);
+      if (text.empty()) {
+        continue;
+      }
+      AnswerMessage message;
+      message.add(eventsOf(syntax, tools, nullptr, text, 0));
+      EXPECT_FALSE(message.calls.empty()) << name << ": " << text;
+      EXPECT_EQ(message.content, "") << name << ": " << text;
+      for (const AnswerCall &call : message.calls) {
+        ASSERT_TRUE(schemas.contains(call.name)) << name << ": " << text;
+        EXPECT_TRUE((!isDeep && call.name == "plot") ||
+                    accepts(schemas[call.name], call.arguments))
+            << name << ": " << text << "\n"
+            << call.arguments;
+        ++calls;
+      }
+    }
+    EXPECT_GE(calls, 15U) << name;
+  }
+}
+
+TEST(CallGrammarTest, Choices) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f"}, {"name": "g", "parameters": {}}])");
+  const std::string f =
+      "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
+  const std::string g =
+      "<tool_call>{\"name\": \"g\", \"arguments\": {}}</tool_call>";
+  const auto refusedAt = [&](const std::string &choice,
+                             const std::string &text) {
+    const Result<ToolChoice> parsed = parseToolChoice(choice, tools);
+    EXPECT_TRUE(parsed.isOk());
+    bool isWhole = false;
+    const size_t end =
+        follow(grammarOf("hermes", tools, *parsed), text, isWhole);
+    return end == text.size() && isWhole ? std::string::npos : end;
+  };
+  const size_t none = std::string::npos;
+  EXPECT_EQ(refusedAt("auto", "Hello."), none);
+  EXPECT_EQ(refusedAt("auto", "So " + f + "\n" + g), none);
+  EXPECT_EQ(refusedAt("required", "Hello."), 0U);
+  EXPECT_EQ(refusedAt("required", ""), 0U);
+  EXPECT_EQ(refusedAt("required", f + g), none);
+  EXPECT_EQ(refusedAt("required", "<think>a</b></think>\n\n" + f), none);
+  EXPECT_EQ(refusedAt("required", "<think>a</think>Hello"), 16U);
+  EXPECT_EQ(refusedAt("g", f), f.find('f'));
+  EXPECT_EQ(refusedAt("g", g), none);
+  EXPECT_EQ(refusedAt("none", "Hello."), none);
+  EXPECT_EQ(refusedAt("none", f), f.find('>'));
+  // In reasoning, a trigger is text.
+  EXPECT_EQ(refusedAt("auto", "<think><tool_call>no</think>" + f), none);
+  const Result<ToolChoice> unknown = parseToolChoice("h", tools);
+  EXPECT_EQ(unknown.status().code(), ErrorCode::Usage);
+  EXPECT_EQ(unknown.status().message(),
+            "there is no tool 'h'; give auto, none, required, or one of f, g");
+}
+
+// Only a template that mentions reasoning lets a model reason that must call.
+TEST(CallGrammarTest, RequiredCallsComeAtOnceWithoutReasoning) {
+  const ToolSchemas tools = *ToolSchemas::parse(R"([{"name": "f"}])");
+  const Result<CallGrammar> made =
+      callGrammar(syntaxOf(""), tools, {ToolChoice::Required, {}}, {}, nullptr);
+  ASSERT_TRUE(made.isOk());
+  bool isWhole = false;
+  EXPECT_EQ(follow(*made, "<", isWhole), 0U);
+  EXPECT_EQ(follow(*made, "{\"name\": \"f\"}", isWhole), 13U);
+  EXPECT_TRUE(isWhole);
+}
+
+TEST(CallGrammarTest, RequiredCallsFollowOpenReasoning) {
+  const ToolSchemas tools = *ToolSchemas::parse(R"([{"name": "f"}])");
+  const AnswerSyntax syntax = syntaxNamed("glm");
+  const ReasoningMarks *open = openReasoning(syntax, "<think>\n", {});
+  const CallGrammar made =
+      grammarOf("glm", tools, {ToolChoice::Required, {}}, open);
+  bool isWhole = false;
+  const std::string text = "I <call> it.</think><tool_call>f</tool_call>";
+  EXPECT_EQ(follow(made, text, isWhole), text.size());
+  EXPECT_TRUE(isWhole);
+  const std::string words = "I <call> it.</think>";
+  EXPECT_EQ(follow(made, words + "f", isWhole), words.size());
+}
+
+// A vocabulary may have tokens for marks. The tokens 0 to 255 are bytes.
+TEST(CallGrammarTest, MarksCanBeControlTokens) {
+  const std::vector<std::pair<int32_t, std::string>> controls = {
+      {256, "<|tool_call_start|>"}, {257, "<|tool_call_end|>"}};
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"properties": {"a": {}}}}])");
+  Result<CallGrammar> made =
+      callGrammar(syntaxNamed("lfm2"), tools, {}, controls, nullptr);
+  ASSERT_TRUE(made.isOk()) << made.status().message();
+  EXPECT_EQ(made->triggers.tokens, std::vector<int32_t>{256});
+  const TokenTrie trie(259, [](int32_t id) {
+    return id < 256 ? byteTrie().piece(id) : std::string_view();
+  });
+  LazyGrammar filter(GrammarMatcher(made->grammar, trie, {258}), trie,
+                     made->triggers);
+  const auto accept = [&](std::string_view text) {
+    for (char c : text) {
+      ASSERT_TRUE(filter.allows(idOf(c))) << text;
+      ASSERT_TRUE(filter.accept(idOf(c)).isOk()) << text;
+    }
+  };
+  accept("Well");
+  EXPECT_FALSE(filter.isActive());
+  ASSERT_TRUE(filter.accept(256).isOk());
+  EXPECT_TRUE(filter.isActive());
+  accept("[f(a=\"x");
+  EXPECT_FALSE(filter.allows(257)) << "within a string";
+  accept("\")]");
+  EXPECT_FALSE(filter.allows(idOf('<'))) << "the letters of a mark";
+  ASSERT_TRUE(filter.accept(257).isOk());
+  EXPECT_TRUE(filter.allows(258));
+}
+
+// A keyword that grammars do not support does not make a tool useless.
+TEST(CallGrammarTest, SchemasThatAreNotSupported) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"type": "object", "required": ["a"],
+           "properties": {"a": {"type": "string", "format": "uri"}}}}])");
+  const CallGrammar made = grammarOf("hermes", tools);
+  ASSERT_EQ(made.notes.size(), 1U);
+  EXPECT_NE(made.notes[0].find("tool 'f': the values of its arguments are not "
+                               "restricted, because the schema at "
+                               "'/properties/a/format'"),
+            std::string::npos)
+      << made.notes[0];
+  const std::string begin = "<tool_call>{\"name\": \"f\", \"arguments\": {";
+  bool isWhole = false;
+  const std::string any = begin + "\"a\": 1}}</tool_call>";
+  EXPECT_EQ(follow(made, any, isWhole), any.size());
+  EXPECT_EQ(follow(made, begin + "}", isWhole), begin.size());
+}
+
+TEST(CallGrammarTest, ArgumentsAreAnObject) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"type": "array"}}])");
+  const Result<CallGrammar> made =
+      callGrammar(syntaxNamed("hermes"), tools, {}, {}, nullptr);
+  EXPECT_EQ(made.status().code(), ErrorCode::Corrupt);
+  EXPECT_EQ(made.status().message(),
+            "tool 'f': the schema of the parameters does not allow an object, "
+            "but the arguments of a call are one");
+}
+
+TEST(CallGrammarTest, WhatIsNoSchemaIsRefused) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"properties": {"a": {"type": 1}}}}])");
+  const Result<CallGrammar> made =
+      callGrammar(syntaxNamed("hermes"), tools, {}, {}, nullptr);
+  EXPECT_EQ(made.status().code(), ErrorCode::Corrupt);
+  EXPECT_NE(
+      made.status().message().find("tool 'f': the schema at '/properties/a"),
+      std::string::npos)
+      << made.status().message();
+}
+
+} // namespace
