@@ -2,6 +2,7 @@
 #include "codegen/cuda/CudaSpec.h"
 
 #include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/KernelParts.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "formats/support/Thread.h"
 
@@ -13,11 +14,6 @@ namespace air::codegen::cuda {
 namespace {
 
 constexpr uint64_t kFloat = sizeof(float);
-
-bool isGlu(const DecodeMatMul &spec) {
-  return spec.output == MatMulOutput::SiluGlu ||
-         spec.output == MatMulOutput::GeluGlu;
-}
 
 /// Fills in the kinds and sizes of the operands whose names mean the same in
 /// all kernels.
@@ -32,6 +28,12 @@ public:
     batch("token_ids", BatchArray::TokenIds);
     batch("positions", BatchArray::Positions);
     batch("block_tables", BatchArray::BlockTables);
+    batch("token_count", BatchArray::TokenCount);
+    batch("sequences", BatchArray::Sequences);
+    batch("tile_count", BatchArray::TileCount);
+    batch("tiles", BatchArray::Tiles);
+    batch("output_count", BatchArray::OutputCount);
+    batch("output_rows", BatchArray::OutputRows);
   }
 
   void buffer(const char *name, BindingAccess access, uint64_t bytes) {
@@ -44,6 +46,28 @@ public:
   }
   void cache(BindingAccess access) {
     set("kv_cache", {"", BindingKind::Kv, access});
+  }
+  /// The operands of a kernel that multiplies by a matrix and stores y.
+  void product(MatMulOutput output, uint64_t rows, uint64_t tokens, DType dtype,
+               uint64_t weightBytes) {
+    tensor("weights", weightBytes, dtype);
+    buffer("y",
+           output == MatMulOutput::Add ? BindingAccess::ReadWrite
+                                       : BindingAccess::Write,
+           kFloat * tokens * rows);
+    tensor("bias", kFloat * rows * (isGlu(output) ? 2 : 1));
+  }
+  /// The operands of a kernel that normalises its input.
+  void norm(uint64_t columns) {
+    tensor("norm_weight", kFloat * columns);
+    tensor("norm_bias", kFloat * columns);
+  }
+  /// The operands of a kernel that finishes the heads of q, k and v.
+  void finishedHeads(const HeadRows &heads, uint64_t tokens) {
+    tensor("q_norm", kFloat * heads.pages.headDim);
+    tensor("k_norm", kFloat * heads.pages.headDim);
+    buffer("angles", BindingAccess::Read, kFloat * tokens * heads.ropeDim);
+    cache(BindingAccess::Write);
   }
 
   std::vector<CudaBinding> list;
@@ -82,21 +106,12 @@ std::vector<CudaBinding> bindingsOf(const DecodeMatMul &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
   const uint64_t element = spec.input == MatMulInput::Half ? 2 : kFloat;
-  bindings.tensor("weights", kernel.weightBytes, spec.dtype);
+  bindings.product(spec.output, spec.rows, spec.tokens, spec.dtype,
+                   kernel.weightBytes);
   bindings.buffer("x", BindingAccess::Read,
                   element * spec.tokens * spec.columns);
-  bindings.buffer("y",
-                  spec.output == MatMulOutput::Add ? BindingAccess::ReadWrite
-                                                   : BindingAccess::Write,
-                  kFloat * spec.tokens * spec.rows);
-  bindings.tensor("norm_weight", kFloat * spec.columns);
-  bindings.tensor("norm_bias", kFloat * spec.columns);
-  bindings.tensor("bias", kFloat * spec.rows * (isGlu(spec) ? 2 : 1));
-  bindings.tensor("q_norm", kFloat * spec.heads.pages.headDim);
-  bindings.tensor("k_norm", kFloat * spec.heads.pages.headDim);
-  bindings.buffer("angles", BindingAccess::Read,
-                  kFloat * spec.tokens * spec.heads.ropeDim);
-  bindings.cache(BindingAccess::Write);
+  bindings.norm(spec.columns);
+  bindings.finishedHeads(spec.heads, spec.tokens);
   return bindings.list;
 }
 
@@ -107,6 +122,60 @@ std::vector<CudaBinding> bindingsOf(const DecodeAttention &spec,
                   kFloat * spec.tokens * spec.queryStride);
   bindings.buffer("out", BindingAccess::Write,
                   kFloat * spec.tokens * spec.queryHeads * spec.pages.headDim);
+  bindings.cache(BindingAccess::Read);
+  return bindings.list;
+}
+
+/// The bytes of the factors that undo each token's power of two.
+uint64_t scaleBytes(uint32_t maxTokens) {
+  return kFloat * roundUp(maxTokens, 8);
+}
+
+std::vector<CudaBinding> bindingsOf(const PrefillInput &spec,
+                                    const CudaKernel &kernel) {
+  Bindings bindings(kernel);
+  // With `outputs`, the rows that are read may be any rows of x.
+  bindings.buffer("x", BindingAccess::Read,
+                  kFloat * spec.maxTokens * spec.columns);
+  // The generator has checked the spec.
+  bindings.buffer("operands", BindingAccess::Write, *prefillOperandBytes(spec));
+  bindings.buffer("scales", BindingAccess::Write, scaleBytes(spec.maxTokens));
+  bindings.norm(spec.columns);
+  return bindings.list;
+}
+
+std::vector<CudaBinding> bindingsOf(const PrefillMatMul &spec,
+                                    const CudaKernel &kernel) {
+  Bindings bindings(kernel);
+  bindings.product(spec.output, spec.rows, spec.maxTokens, spec.dtype,
+                   kernel.weightBytes);
+  bindings.buffer("operands", BindingAccess::Read,
+                  *prefillOperandBytes(prefillInputOf(spec)));
+  bindings.buffer("scales", BindingAccess::Read, scaleBytes(spec.maxTokens));
+  return bindings.list;
+}
+
+std::vector<CudaBinding> bindingsOf(const PrefillHeads &spec,
+                                    const CudaKernel &kernel) {
+  Bindings bindings(kernel);
+  const HeadRows &heads = spec.heads;
+  bindings.buffer(
+      "y", BindingAccess::ReadWrite,
+      kFloat * spec.maxTokens * heads.pages.headDim *
+          (uint64_t{heads.queryHeads} + heads.keyHeads + heads.valueHeads));
+  bindings.finishedHeads(heads, spec.maxTokens);
+  return bindings.list;
+}
+
+std::vector<CudaBinding> bindingsOf(const PrefillAttention &spec,
+                                    const CudaKernel &kernel) {
+  Bindings bindings(kernel);
+  // There are at most as many tiles as tokens.
+  bindings.buffer("q", BindingAccess::Read,
+                  kFloat * spec.maxTiles * spec.queryStride);
+  bindings.buffer("out", BindingAccess::Write,
+                  kFloat * spec.maxTiles * spec.queryHeads *
+                      spec.pages.headDim);
   bindings.cache(BindingAccess::Read);
   return bindings.list;
 }
@@ -148,6 +217,18 @@ Result<CudaKernel> generateKernel(const CudaSpec &spec,
     Result<CudaKernel> operator()(const DecodeAttention &attention) const {
       return generateDecodeAttention(attention, target, intrinsics);
     }
+    Result<CudaKernel> operator()(const PrefillInput &input) const {
+      return generatePrefillInput(input, target, intrinsics);
+    }
+    Result<CudaKernel> operator()(const PrefillMatMul &matmul) const {
+      return generatePrefillMatMul(matmul, target, intrinsics);
+    }
+    Result<CudaKernel> operator()(const PrefillHeads &heads) const {
+      return generatePrefillHeads(heads, target, intrinsics);
+    }
+    Result<CudaKernel> operator()(const PrefillAttention &attention) const {
+      return generatePrefillAttention(attention, target, intrinsics);
+    }
   };
   return std::visit(Generate{target, intrinsics}, spec);
 }
@@ -158,16 +239,28 @@ std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
                     spec);
 }
 
+bool computesOutputs(const CudaSpec &spec) {
+  const auto *input = std::get_if<PrefillInput>(&spec);
+  const auto *matmul = std::get_if<PrefillMatMul>(&spec);
+  return (input != nullptr && input->outputs) ||
+         (matmul != nullptr && matmul->outputs);
+}
+
 bool hasDependentLaunch(const CudaSpec &spec) {
   return std::visit([](const auto &kind) { return kind.dependentLaunch; },
                     spec);
 }
 
 uint64_t flopsPerToken(const CudaSpec &spec) {
-  const auto *matmul = std::get_if<DecodeMatMul>(&spec);
-  return matmul == nullptr ? 0
-                           : uint64_t{2} * matmul->rows * matmul->columns *
-                                 (isGlu(*matmul) ? 2 : 1);
+  const auto flops = [](const auto &matmul) {
+    return uint64_t{2} * matmul.rows * matmul.columns *
+           (isGlu(matmul.output) ? 2 : 1);
+  };
+  if (const auto *matmul = std::get_if<DecodeMatMul>(&spec)) {
+    return flops(*matmul);
+  }
+  const auto *matmul = std::get_if<PrefillMatMul>(&spec);
+  return matmul == nullptr ? 0 : flops(*matmul);
 }
 
 Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler() {

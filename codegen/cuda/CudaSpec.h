@@ -13,13 +13,17 @@
 #include "codegen/KernelBindings.h"
 #include "codegen/cuda/BeginStep.h"
 #include "codegen/cuda/DecodeAttention.h"
+#include "codegen/cuda/PrefillAttention.h"
+#include "codegen/cuda/PrefillHeads.h"
 
 #include <memory>
 #include <variant>
 
 namespace air::codegen::cuda {
 
-using CudaSpec = std::variant<BeginStep, DecodeMatMul, DecodeAttention>;
+using CudaSpec =
+    std::variant<BeginStep, DecodeMatMul, DecodeAttention, PrefillInput,
+                 PrefillMatMul, PrefillHeads, PrefillAttention>;
 
 /// Generates the kernel that `spec` describes. Errors are those of the
 /// generator.
@@ -28,7 +32,17 @@ Result<CudaKernel> generateKernel(const CudaSpec &spec,
                                   std::string_view intrinsics);
 
 /// The arrays of a batch, in the order of BatchArray in plan.fbs.
-enum class BatchArray : uint32_t { TokenIds, Positions, BlockTables };
+enum class BatchArray : uint32_t {
+  TokenIds,
+  Positions,
+  BlockTables,
+  TokenCount,
+  Sequences,
+  TileCount,
+  Tiles,
+  OutputCount,
+  OutputRows
+};
 
 /// An operand of a kernel.
 struct CudaBinding {
@@ -46,6 +60,10 @@ struct CudaBinding {
 /// in the order of its arguments.
 std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
                                       const CudaKernel &kernel);
+
+/// Whether the rows that the kernel computes are those of the outputs that a
+/// batch requests, and not those of its tokens.
+bool computesOutputs(const CudaSpec &spec);
 
 /// Whether the kernel may be launched before the previous one has ended.
 bool hasDependentLaunch(const CudaSpec &spec);

@@ -28,7 +28,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   if (token >= (count + 7) / 8 * 8) {
     return;
   }
-  const float *row = x + (u64)(token < count ? token : count - 1) * kColumns;
+  const u32 last = token < count ? token : count - 1;
+  const float *row = x + (u64)(kOutputs ? more.outputRows[last] : last) * kColumns;
   prepareActivations(shared, row, more, warp, lane);
   u8 *chunks = operands + (u64)(token / 8) * kUnits * kChunkBytes;
   constexpr u32 kPieces = kUnitColumns / 8;
@@ -134,6 +135,7 @@ std::string prefillInputName(const PrefillInput &spec,
   }
   name += spec.splitActivations ? "_split" : "";
   name += spec.wgmma ? "_wgmma" : "";
+  name += spec.outputs ? "_outputs" : "";
   return name + (spec.dependentLaunch ? "_d" : "");
 }
 
@@ -153,11 +155,13 @@ Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
   kernel.gridX = roundUp(spec.maxTokens, 8);
   kernel.threads = kWarps * 32;
   kernel.sharedBytes = (1 + kWarps) * 16;
-  kernel.bindings = {"x", "operands", "scales", "token_count"};
+  kernel.bindings = {"x", "operands", "scales",
+                     spec.outputs ? "output_count" : "token_count"};
   const std::vector<Binding> more = {
       {"norm_weight", "const float *", "normWeight", isNormed(spec.input)},
       {"norm_bias", "const float *", "normBias",
        spec.input == MatMulInput::LayerNorm},
+      {"output_rows", "const u32 *", "outputRows", spec.outputs},
   };
   addBindings(kernel, more);
   std::string &text = kernel.text;
@@ -170,6 +174,7 @@ Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
   literal(text, "kNorm", isNormed(spec.input));
   literal(text, "kLayerNorm", spec.input == MatMulInput::LayerNorm);
   literal(text, "kEpsilon", spec.epsilon);
+  literal(text, "kOutputs", spec.outputs);
   text += dependentLaunchText(spec.dependentLaunch) + "#define KERNEL_NAME " +
           kernel.name + "\n" + bindingsText(more) + std::string(intrinsics) +
           inputText(spec.input) + std::string(roundingText()) + kText;

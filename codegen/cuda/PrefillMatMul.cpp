@@ -128,17 +128,6 @@ constexpr const char *kPublishNothing = R"(
 AP_DEVICE void publishCopies() {}
 )";
 
-PrefillInput inputOf(const PrefillMatMul &spec) {
-  PrefillInput input;
-  input.dtype = spec.dtype;
-  input.columns = spec.columns;
-  input.maxTokens = spec.maxTokens;
-  input.splitActivations = spec.splitActivations;
-  input.wgmma = spec.wgmma;
-  input.dependentLaunch = spec.dependentLaunch;
-  return input;
-}
-
 struct Sizes {
   uint32_t tileOutputs, tiles, blockTiles, blockGroups, warps, slotBytes;
 };
@@ -207,13 +196,25 @@ Status checkSpec(const PrefillMatMul &spec, const std::string &where) {
 
 } // namespace
 
+PrefillInput prefillInputOf(const PrefillMatMul &spec) {
+  PrefillInput input;
+  input.dtype = spec.dtype;
+  input.columns = spec.columns;
+  input.maxTokens = spec.maxTokens;
+  input.splitActivations = spec.splitActivations;
+  input.wgmma = spec.wgmma;
+  input.outputs = spec.outputs;
+  input.dependentLaunch = spec.dependentLaunch;
+  return input;
+}
+
 PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
                                    const CudaTarget &target,
                                    uint32_t multiprocessors) {
   PrefillMatMul trial = spec;
   PrefillTiling &tiling = trial.tiling;
   const Result<PrefillOperands> operands =
-      prefillOperands(inputOf(spec), target, "");
+      prefillOperands(prefillInputOf(spec), target, "");
   // A block has up to 64 tokens, or up to 128 where shared memory is large.
   const bool large = target.sharedBytesPerBlock > 128 * 1024;
   const uint32_t groups = divideUp(spec.maxTokens, 8);
@@ -295,6 +296,7 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
   add("s", tiling.stages);
   name += spec.splitActivations ? "_split" : "";
   name += spec.wgmma ? "_wgmma" : "";
+  name += spec.outputs ? "_outputs" : "";
   name += spec.hasBias ? "_bias" : "";
   name += outputName(spec.output);
   return name + (spec.dependentLaunch ? "_d" : "");
@@ -306,7 +308,7 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   const std::string where = "a prefill matmul for " + std::string(target.name);
   AIR_RETURN_IF_ERROR(checkSpec(spec, where));
   AIR_ASSIGN_OR_RETURN(const PrefillOperands operands,
-                       prefillOperands(inputOf(spec), target, where));
+                       prefillOperands(prefillInputOf(spec), target, where));
   const PrefillTiling &tiling = spec.tiling;
   const Sizes s = sizesOf(spec, operands);
   CudaKernel kernel;
@@ -332,7 +334,8 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
       kernel.weightBytes,
       t16Bytes(spec.dtype, uint64_t{s.tiles} * kT16Rows, spec.columns));
   kernel.threads = s.warps * 32;
-  kernel.bindings = {"weights", "operands", "scales", "y", "token_count"};
+  kernel.bindings = {"weights", "operands", "scales", "y",
+                     spec.outputs ? "output_count" : "token_count"};
   const std::vector<Binding> more = {
       {"bias", "const float *", "bias", spec.hasBias}};
   addBindings(kernel, more);

@@ -46,6 +46,7 @@ struct PrefillInput {
   float epsilon = 0;                      ///< used by RmsNorm and LayerNorm
   bool splitActivations = false;          ///< as in DecodeMatMul
   bool wgmma = false;                     ///< as in PrefillMatMul
+  bool outputs = false;                   ///< as in PrefillMatMul
   bool dependentLaunch = false;           ///< as in DecodeMatMul
 };
 
@@ -60,8 +61,10 @@ std::string prefillInputName(const PrefillInput &spec,
 /// Generates the kernel. Its bindings are, in order: "x" (float32
 /// [M][columns]), "operands", "scales" (float32 [M rounded up to 8]),
 /// "token_count" (uint32 M, at most maxTokens), and then, if the kernel uses
-/// them, "norm_weight" and "norm_bias". Errors are those of
-/// generateDecodeMatMul.
+/// them, "norm_weight" and "norm_bias". If `outputs` is set, M is the number of
+/// requested rows, "output_count" takes the place of "token_count", and the
+/// last binding is "output_rows" (uint32 [M], the row of x for each of them).
+/// Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);
@@ -86,11 +89,18 @@ struct PrefillMatMul {
   /// the activations in another order. If so, a warp has one tile of rows,
   /// rowWarps is a multiple of 4, and tokenGroups is a power of two.
   bool wgmma = false;
+  /// Whether only the rows that the batch requests are computed. `maxTokens` is
+  /// then the largest number of such rows.
+  bool outputs = false;
   MatMulOutput output = MatMulOutput::Store; ///< any but Heads
   bool hasBias = false;                      ///< as in DecodeMatMul
   bool dependentLaunch = false;              ///< as in DecodeMatMul
   PrefillTiling tiling;
 };
+
+/// Returns the properties of the operands that the matmul reads. The result's
+/// `input` is Float.
+PrefillInput prefillInputOf(const PrefillMatMul &spec);
 
 /// Returns the default tiling for a GPU with this number of multiprocessors.
 /// Ignores spec.tiling.
@@ -103,11 +113,11 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
                               const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "weights", "operands" and
-/// "scales" (of a PrefillInput with the same dtype, columns, splitActivations
-/// and wgmma), "y" (float32 [M][rows]), "token_count" (uint32 M) and, if
-/// the kernel has one, "bias". Thread blocks without tokens do nothing. They
-/// are the last ones along the x axis of the grid, so a launch may leave them
-/// out. Errors are those of generateDecodeMatMul.
+/// "scales" (of a PrefillInput with the same dtype, columns, splitActivations,
+/// wgmma and outputs), "y" (float32 [M][rows]), "token_count" (uint32 M; with
+/// `outputs`, "output_count") and, if the kernel has one, "bias". Thread blocks
+/// whose tokens are all beyond the last one do nothing, so a launch may leave
+/// out those at the end of gridX. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
                                          const CudaTarget &target,
                                          std::string_view intrinsics);

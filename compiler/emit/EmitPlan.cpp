@@ -190,6 +190,7 @@ private:
     record->name = op.getSymName().str();
     record->min_tokens = op.getMinTokens();
     record->max_tokens = op.getMaxTokens();
+    record->tile_tokens = static_cast<uint32_t>(op.getTileTokens().value_or(0));
     for (auto step : op.getOps<ir_plan::StepOp>()) {
       auto stepRecord = std::make_unique<plan::StepT>();
       stepRecord->kind = static_cast<plan::StepKind>(step.getKind());
@@ -237,6 +238,7 @@ private:
       record->launch->threads = launch.getThreads();
       record->launch->shared_bytes = launch.getSharedBytes();
       record->launch->dependent = launch.getDependent();
+      record->launch->rows_from = static_cast<plan::RowsFrom>(op.getRows());
     } else {
       record->grid = gridOf(op);
     }

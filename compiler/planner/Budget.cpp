@@ -264,12 +264,16 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         std::to_string(demand.context) +
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
-  // The batch has three arrays: the ids of the tokens, their positions, and
-  // their rows of the block tables. Each begins at a multiple of this.
+  // The arrays of a batch (BatchArray in plan.fbs): three counts; the ids of
+  // the tokens, their positions and their numbers of rows of the block tables;
+  // the tiles, with three numbers each; the rows of the outputs; and the block
+  // tables. Each begins at a multiple of this.
   constexpr uint64_t kAlignment = 64;
-  const uint64_t batch =
-      checkedAdd(2 * alignUp(4 * demand.tokens, kAlignment), *tables)
-          .value_or(UINT64_MAX);
+  const uint64_t arrays = 3 * kAlignment +
+                          3 * alignUp(4 * demand.tokens, kAlignment) +
+                          alignUp(12 * demand.tokens, kAlignment) +
+                          alignUp(4 * demand.outputs, kAlignment);
+  const uint64_t batch = checkedAdd(arrays, *tables).value_or(UINT64_MAX);
   VramLedger ledger;
   ledger.items = {{"weights", demand.weights},
                   {"kv", *kv},

@@ -98,6 +98,7 @@ struct VramDemand {
   uint64_t context = 0; ///< maximum number of tokens in a sequence
   uint64_t slots = 1;   ///< number of sequences
   uint64_t tokens = 1;  ///< number of tokens in the largest batch
+  uint64_t outputs = 1; ///< number of rows of logits that a batch may request
 };
 
 /// The memory of a GPU.

@@ -4,6 +4,7 @@
 #include "codegen/cuda/Intrinsics.h"
 #include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/transforms/CudaPrefill.h"
 #include "formats/plan/T16.h"
 #include "formats/support/CheckedMath.h"
 
@@ -19,6 +20,10 @@ namespace air::compiler {
 
 using Operands = llvm::StringMap<Attribute>;
 
+/// A prompt of up to this many tokens has a program of its own, whose kernels
+/// waste less on tiles that are not full.
+constexpr uint32_t kShortPrefill = 64;
+
 /// Clamps a size to 32 bits. The generators of kernels refuse sizes that are
 /// too large.
 static uint32_t narrow(uint64_t value) {
@@ -27,9 +32,11 @@ static uint32_t narrow(uint64_t value) {
 
 CudaLowering::CudaLowering(GraphOp graphOp, KvOp kvOp,
                            const MachineProfile &profile,
-                           const CudaTarget &cudaTarget)
+                           const CudaTarget &cudaTarget, uint32_t tokens,
+                           uint32_t outputs)
     : LoweringContext(graphOp, kvOp, profile), cuda(cudaTarget),
-      multiprocessors(profile.gpus.front().multiprocessors) {}
+      multiprocessors(profile.gpus.front().multiprocessors), maxTokens(tokens),
+      maxOutputs(outputs) {}
 
 Status CudaLowering::run() {
   Block &body = graph.getBody().front();
@@ -49,8 +56,15 @@ Status CudaLowering::run() {
   for (Operation &op : body.without_terminator()) {
     AIR_RETURN_IF_ERROR(lower(&op));
   }
-  AIR_RETURN_IF_ERROR(createProgram("m1", 1, 1));
-  return createProgram("m2-8", 2, kMaxTokens);
+  uint32_t first = 1;
+  for (const uint32_t most : {1U, kDecodeTokens, kShortPrefill, maxTokens}) {
+    const uint32_t last = std::min(most, maxTokens);
+    if (first <= last) {
+      AIR_RETURN_IF_ERROR(createProgram(first, last));
+      first = last + 1;
+    }
+  }
+  return Status::ok();
 }
 
 Status CudaLowering::lower(Operation *op) {
@@ -260,7 +274,7 @@ Status CudaLowering::lowerHead(HeadOp op) {
   Operands operands;
   operands["x"] = symbol(bufferOf[op.getX()]);
   operands["y"] =
-      symbol(resultBuffer(op.getResult(), "logits", RowsFrom::Tokens));
+      symbol(resultBuffer(op.getResult(), "logits", RowsFrom::Outputs));
   addNorm(spec, operands, op.getNorm(), op.getEpsilonAttr());
   return addMatMul(std::move(spec), std::move(operands), op.getWeight(),
                    op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
@@ -320,13 +334,17 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
 
 // ---- programs ---------------------------------------------------------------
 
-/// Sets the number of tokens of a kernel, and what depends on it.
+/// Sets the number of tokens of a kernel of a decode step, and what depends on
+/// it.
 static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
                       uint32_t multiprocessors) {
-  std::visit([&](auto &kind) { kind.tokens = tokens; }, spec);
-  if (auto *matmul = std::get_if<DecodeMatMul>(&spec)) {
+  if (auto *begin = std::get_if<BeginStep>(&spec)) {
+    begin->tokens = tokens;
+  } else if (auto *matmul = std::get_if<DecodeMatMul>(&spec)) {
+    matmul->tokens = tokens;
     matmul->tiling = defaultDecodeTiling(*matmul, target);
   } else if (auto *attention = std::get_if<DecodeAttention>(&spec)) {
+    attention->tokens = tokens;
     // A thread block handles one token, one KV head, up to 8 query heads and
     // one range of positions. There are enough ranges for two blocks per
     // multiprocessor, but at most kMaxRanges.
@@ -341,14 +359,31 @@ static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
   }
 }
 
-Status CudaLowering::createProgram(StringRef name, uint32_t minTokens,
-                                   uint32_t tokens) {
+std::vector<CudaSpec> CudaLowering::kernelsFor(const CudaSpec &spec,
+                                               StepKind step,
+                                               uint32_t tokens) const {
+  if (tokens > kDecodeTokens) {
+    const bool isHead = step == StepKind::Head;
+    return prefillKernels(spec, isHead ? std::min(tokens, maxOutputs) : tokens,
+                          isHead, cuda, multiprocessors);
+  }
+  CudaSpec kernel = spec;
+  setTokens(kernel, tokens, cuda, multiprocessors);
+  return {kernel};
+}
+
+Status CudaLowering::createProgram(uint32_t minTokens, uint32_t tokens) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(graph);
-  auto program =
-      ProgramOp::create(builder, graph.getLoc(), name, minTokens, tokens);
+  const std::string name =
+      "m" + std::to_string(minTokens) +
+      (tokens == minTokens ? "" : "-" + std::to_string(tokens));
+  auto program = ProgramOp::create(builder, graph.getLoc(), name, minTokens,
+                                   tokens, IntegerAttr());
   firstProgram = firstProgram ? firstProgram : program;
   builder.createBlock(&program.getBody());
+  // Without attention, nothing reads the tiles, but their number is counted.
+  uint32_t tileTokens = tokens > kDecodeTokens ? 1 : 0;
   for (const Step &lowered : steps) {
     OpBuilder::InsertionGuard stepGuard(builder);
     auto step =
@@ -356,18 +391,31 @@ Status CudaLowering::createProgram(StringRef name, uint32_t minTokens,
                        static_cast<uint64_t>(lowered.layer), lowered.name);
     builder.createBlock(&step.getBody());
     for (const Dispatch &dispatch : lowered.dispatches) {
-      AIR_RETURN_IF_ERROR(
-          createDispatch(dispatch, tokens).withContext("step " + lowered.name));
+      for (const CudaSpec &spec :
+           kernelsFor(dispatch.spec, lowered.kind, tokens)) {
+        if (const auto *attention = std::get_if<PrefillAttention>(&spec)) {
+          tileTokens = attention->tiling.tileTokens;
+        }
+        AIR_RETURN_IF_ERROR(createDispatch(spec, dispatch.operands)
+                                .withContext("step " + lowered.name));
+      }
     }
+  }
+  if (tileTokens != 0) {
+    program.setTileTokens(tileTokens);
   }
   return Status::ok();
 }
 
 static Arithmetic arithmeticOf(const CudaSpec &spec) {
-  const auto *matmul = std::get_if<DecodeMatMul>(&spec);
-  return matmul == nullptr              ? Arithmetic::Float32
-         : matmul->dtype == DType::BF16 ? Arithmetic::BFloat16
-                                        : Arithmetic::Float16;
+  const auto *decode = std::get_if<DecodeMatMul>(&spec);
+  const auto *prefill = std::get_if<PrefillMatMul>(&spec);
+  if (decode == nullptr && prefill == nullptr) {
+    return Arithmetic::Float32;
+  }
+  return (decode != nullptr ? decode->dtype : prefill->dtype) == DType::BF16
+             ? Arithmetic::BFloat16
+             : Arithmetic::Float16;
 }
 
 Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
@@ -389,9 +437,15 @@ Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
   return symbol(op.getSymName());
 }
 
-Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
-  CudaSpec spec = dispatch.spec;
-  setTokens(spec, tokens, cuda, multiprocessors);
+/// Whether all kernels that have an operand of this name share one buffer for
+/// it, because it holds nothing between the steps.
+static bool isShared(StringRef operand) {
+  return operand == "partials" || operand == "counters" ||
+         operand == "operands" || operand == "scales";
+}
+
+Status CudaLowering::createDispatch(const CudaSpec &spec,
+                                    const Operands &operands) {
   AIR_ASSIGN_OR_RETURN(const CudaKernel kernel,
                        generateKernel(spec, cuda, deviceIntrinsicsText()));
   SmallVector<Attribute> bindings;
@@ -402,10 +456,10 @@ Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
           context, static_cast<ir::plan::BatchArray>(binding.array)));
       continue;
     }
-    Attribute operand = binding.name == "partials" || binding.name == "counters"
+    Attribute operand = isShared(binding.name)
                             ? sharedBuffer(binding.name, binding.bytes,
                                            binding.name == "counters")
-                            : dispatch.operands.lookup(binding.name);
+                            : operands.lookup(binding.name);
     if (!operand) {
       return internalError("nothing is bound to the operand '" + binding.name +
                            "' of kernel " + kernel.name);
@@ -427,7 +481,8 @@ Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
       builder.getArrayAttr(bindings), /*base_tiles=*/1,
       /*tokens_per_tile=*/0, /*rows_per_tile=*/0,
       /*first_tile=*/IntegerAttr(), /*end_tile=*/IntegerAttr(),
-      RowsFrom::Tokens, weightBytes, flopsPerToken(spec),
+      computesOutputs(spec) ? RowsFrom::Outputs : RowsFrom::Tokens, weightBytes,
+      flopsPerToken(spec),
       /*scratch_bytes=*/0, arithmeticOf(spec),
       /*overlap=*/false,
       LaunchAttr::get(context, kernel.gridX, kernel.gridY, kernel.threads,

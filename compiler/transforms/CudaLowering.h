@@ -3,15 +3,18 @@
 // The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
 // buffers and the programs of a plan that runs as a whole on one GPU.
 //
-// A plan has the programs "m1", whose kernels compute one token, and "m2-8",
-// whose kernels compute 8. Every token has a row of its own in the block
-// tables, so the tokens of a batch may belong to any sequences.
+// A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
+// tokens. Every token has a row of its own in the block tables, so the tokens
+// of a batch may belong to any sequences. Larger batches have the kernels of a
+// prefill (CudaPrefill.h), in the programs "m9-64" and "m65-512". Their tokens
+// may belong to any sequences, too, and the head computes only the requested
+// rows.
 //
-// One dispatch computes each fused step, except that q, k and v take a dispatch
-// for each of their dtypes. The embedding and the angles of RoPE are one
-// dispatch, so there is no step `positions`. Matrices have layout t16; gate and
-// up are one matrix. A tied table is stored twice, because embeddings are read
-// by rows.
+// In the programs for up to 8 tokens, one dispatch computes each fused step,
+// except that q, k and v take a dispatch for each of their dtypes. The
+// embedding and the angles of RoPE are one dispatch, so there is no step
+// `positions`. Matrices have layout t16; gate and up are one matrix. A tied
+// table is stored twice, because embeddings are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
 //
@@ -26,14 +29,17 @@ namespace air::compiler {
 
 class CudaLowering : LoweringContext {
 public:
-  /// The number of tokens of the largest batch.
-  static constexpr uint32_t kMaxTokens = 8;
+  /// The largest number of tokens of the kernels of a decode step.
+  static constexpr uint32_t kDecodeTokens = 8;
 
   /// `kv` must be on a device. The GPU of `profile` must have the architecture
-  /// `target`. New ops are inserted before `graph`.
+  /// `target`. Batches have up to `maxTokens` tokens and request up to
+  /// `maxOutputs` rows of logits, which is at least the smaller of maxTokens
+  /// and kDecodeTokens. New ops are inserted before `graph`.
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,
-               const codegen::cuda::CudaTarget &target);
+               const codegen::cuda::CudaTarget &target, uint32_t maxTokens,
+               uint32_t maxOutputs);
 
   Status run();
 
@@ -83,15 +89,23 @@ private:
                ir::plan::WeightAttr norm, mlir::FloatAttr epsilon);
 
   /// Creates the program for batches of `minTokens` to `tokens` tokens.
-  Status createProgram(llvm::StringRef name, uint32_t minTokens,
-                       uint32_t tokens);
-  Status createDispatch(const Dispatch &dispatch, uint32_t tokens);
+  Status createProgram(uint32_t minTokens, uint32_t tokens);
+  /// Returns the kernels that do the work of `spec`, which is for one token,
+  /// for up to `tokens` tokens.
+  std::vector<codegen::cuda::CudaSpec>
+  kernelsFor(const codegen::cuda::CudaSpec &spec, ir::plan::StepKind step,
+             uint32_t tokens) const;
+  /// Creates the dispatch of a kernel. `operands` are those of a Dispatch.
+  Status createDispatch(const codegen::cuda::CudaSpec &spec,
+                        const llvm::StringMap<mlir::Attribute> &operands);
   /// Returns a buffer of `bytes` bytes or more that all kernels share.
   mlir::Attribute sharedBuffer(llvm::StringRef name, uint64_t bytes,
                                bool isZeroed);
 
   const codegen::cuda::CudaTarget &cuda;
   uint32_t multiprocessors;
+  uint32_t maxTokens;
+  uint32_t maxOutputs;
   ir::plan::RopeAttr rope;
   std::string angles; ///< the buffer of the angles, or ""
   std::vector<Step> steps;

@@ -21,6 +21,7 @@ VramDemand vramDemandOf(ModuleOp module) {
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
     demand.activations = limits.getArenaBytes().value_or(0);
     demand.tokens = limits.getMaxTokens();
+    demand.outputs = limits.getMaxOutputs();
   }
   for (KvOp kv : module.getOps<KvOp>()) {
     demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());

@@ -135,12 +135,25 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       return unsupportedError("--kv-type f32: kernels of a GPU need a KV cache "
                               "of float16; leave the option out");
     }
-    maxTokens = CudaLowering::kMaxTokens;
-    maxOutputs = CudaLowering::kMaxTokens;
+    // The head of a decode step computes the row of every token.
+    const uint64_t leastOutputs =
+        std::min<uint64_t>(maxTokens, CudaLowering::kDecodeTokens);
+    if (maxTokens > codegen::cuda::kMaxPrefillTokens ||
+        maxOutputs < leastOutputs) {
+      return usageError("max-tokens is " + std::to_string(maxTokens) +
+                        " and max-outputs is " + std::to_string(maxOutputs) +
+                        "; for a GPU, max-tokens must be at most " +
+                        std::to_string(codegen::cuda::kMaxPrefillTokens) +
+                        ", and max-outputs at least " +
+                        std::to_string(leastOutputs));
+    }
     AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, hyperparameters, 1));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
                      IntegerAttr());
-    return CudaLowering(graph, kv, *machine, cuda).run();
+    return CudaLowering(graph, kv, *machine, cuda,
+                        static_cast<uint32_t>(maxTokens),
+                        static_cast<uint32_t>(maxOutputs))
+        .run();
   }
 
   /// Returns the spec with the tile sizes that were measured for its kernel, if
@@ -309,7 +322,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     OpBuilder::InsertionGuard guard(builder);
     auto program =
         ProgramOp::create(builder, loc, batch.name, batch.minTokens,
-                          std::min<uint64_t>(batch.maxTokens, maxTokens));
+                          std::min<uint64_t>(batch.maxTokens, maxTokens),
+                          /*tile_tokens=*/IntegerAttr());
     builder.createBlock(&program.getBody());
     for (const LoweredStep &lowered : steps) {
       OpBuilder::InsertionGuard stepGuard(builder);

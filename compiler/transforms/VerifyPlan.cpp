@@ -406,10 +406,23 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         launch.getGridY() != kernel.gridY ||
         launch.getThreads() != kernel.threads ||
         launch.getSharedBytes() != kernel.sharedBytes ||
-        launch.getDependent() != known->second.isDependent) {
+        launch.getDependent() != known->second.isDependent ||
+        (dispatch.getRows() == RowsFrom::Outputs) !=
+            cuda::computesOutputs(spec)) {
       return verificationError("dispatch '" + name +
                                "' does not match its kernel '" + kernel.name +
-                               "' in name, spec or launch");
+                               "' in name, spec, rows or launch");
+    }
+    if (const auto *attention = std::get_if<cuda::PrefillAttention>(&spec)) {
+      const uint64_t tokens =
+          dispatch->getParentOfType<ProgramOp>().getTileTokens().value_or(0);
+      if (attention->tiling.tileTokens != tokens) {
+        return verificationError(
+            "dispatch '" + name + "' takes tiles of up to " +
+            std::to_string(attention->tiling.tileTokens) +
+            " tokens, but its program divides batches into tiles of up to " +
+            std::to_string(tokens) + " tokens");
+      }
     }
     const std::vector<cuda::CudaBinding> &wanted = known->second.bindings;
     if (wanted.size() != dispatch.getBindings().size()) {

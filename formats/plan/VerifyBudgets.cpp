@@ -168,10 +168,17 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     needs.kv = times(kv.pages() + 1, kv.page_bytes());
   }
   needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
-  // Each token has an id, a position, and a row of the block tables.
-  needs.batch =
-      times(plan.max_tokens(),
-            plus(8, times(4, ceilDiv(kv.context(), kv.page_tokens()))));
+  // Each token has an id, a position, and a row of the block tables. With
+  // tiles, it also has the number of such a row, and there are as many tiles of
+  // three numbers as tokens, a row number for each output, and three counts.
+  const bool hasTiles =
+      std::any_of(plan.programs()->begin(), plan.programs()->end(),
+                  [](const plan::Program *p) { return p->tile_tokens() != 0; });
+  const uint64_t row = times(4, ceilDiv(kv.context(), kv.page_tokens()));
+  needs.batch = times(plan.max_tokens(), plus(hasTiles ? 24 : 8, row));
+  if (hasTiles) {
+    needs.batch = plus(needs.batch, plus(12, times(4, plan.max_outputs())));
+  }
   return needs;
 }
 

@@ -120,11 +120,12 @@ public:
   DispatchRules(const plan::Plan &plan, const plan::Program &program)
       : plan(plan), program(program) {}
 
-  Status verify(const plan::Dispatch &dispatch, const std::string &where) {
+  Status verify(const plan::Step &step, const plan::Dispatch &dispatch,
+                const std::string &where) {
     AIR_RETURN_IF_ERROR(verifyEntry(dispatch, where));
     device = plan.executables()->Get(dispatch.executable())->device();
     AIR_RETURN_IF_ERROR(device == 0 ? verifyGrid(dispatch, where)
-                                    : verifyLaunch(dispatch, where));
+                                    : verifyLaunch(step, dispatch, where));
     const uint32_t bindings = sizeOf(dispatch.bindings());
     if (bindings == 0) {
       return broken("plan.binding.index", where, "has no bindings");
@@ -179,8 +180,8 @@ private:
     return Status::ok();
   }
 
-  static Status verifyLaunch(const plan::Dispatch &dispatch,
-                             const std::string &where) {
+  Status verifyLaunch(const plan::Step &step, const plan::Dispatch &dispatch,
+                      const std::string &where) const {
     const plan::Launch *launch = dispatch.launch();
     if (launch == nullptr || dispatch.grid() != nullptr ||
         dispatch.scratch_bytes() != 0) {
@@ -201,6 +202,29 @@ private:
                         str(INT32_MAX) + " x 1 to " + str(kMaxGridY) +
                         " blocks, and a block 1 to " + str(kMaxThreads) +
                         " threads");
+    }
+    return verifyRows(step, *launch, where);
+  }
+
+  /// Checks which rows a launch computes.
+  Status verifyRows(const plan::Step &step, const plan::Launch &launch,
+                    const std::string &where) const {
+    AIR_RETURN_IF_ERROR(checkEnum(where, "rows_from",
+                                  static_cast<uint8_t>(launch.rows_from()),
+                                  plan::EnumNameRowsFrom(launch.rows_from())));
+    const bool isHead = step.kind() == plan::StepKind::Head;
+    if (launch.rows_from() == plan::RowsFrom::Outputs) {
+      return isHead && program.tile_tokens() != 0
+                 ? Status::ok()
+                 : broken("plan.dispatch.launch", where,
+                          "has rows_from Outputs; only the head of a program "
+                          "with tile_tokens may have it");
+    }
+    if (isHead && program.max_tokens() > plan.max_outputs()) {
+      return broken("plan.dispatch.launch", where,
+                    "computes the logits of all " + str(program.max_tokens()) +
+                        " tokens, but there is room for only " +
+                        str(plan.max_outputs()) + ", which is max_outputs");
     }
     return Status::ok();
   }
@@ -375,6 +399,17 @@ private:
                       "binds an array of the batch, but runs on the CPU, whose "
                       "kernels get the batch as an argument");
       }
+      if (binding.index() >
+              static_cast<uint32_t>(plan::BatchArray::BlockTables) &&
+          program.tile_tokens() == 0) {
+        return broken(
+            "plan.binding.batch", where,
+            std::string("binds ") +
+                plan::EnumNameBatchArray(
+                    static_cast<plan::BatchArray>(binding.index())) +
+                ", but is in a program whose tile_tokens is 0, for which this "
+                "array is not written");
+      }
       break;
     }
     if (place != device) {
@@ -536,7 +571,7 @@ Status verifySteps(const plan::Plan &plan, const plan::Program &program,
     for (uint32_t d = 0; d < step.dispatches()->size(); ++d) {
       const plan::Dispatch &dispatch = *step.dispatches()->Get(d);
       const std::string place = at + ", dispatch " + str(d);
-      AIR_RETURN_IF_ERROR(dispatchRules.verify(dispatch, place));
+      AIR_RETURN_IF_ERROR(dispatchRules.verify(step, dispatch, place));
       AIR_RETURN_IF_ERROR(partRules.visit(step, dispatch, place));
     }
   }
@@ -583,6 +618,14 @@ Status verifyPrograms(const plan::Plan &plan) {
               str(program.max_tokens()) +
               " tokens; the programs must cover 1 to " + str(maxTokens) +
               " without gaps, so this one must start at " + str(next));
+    }
+    const bool onGpu = sizeOf(plan.machine()->devices()) != 0;
+    if (program.tile_tokens() > (onGpu ? program.max_tokens() : 0)) {
+      return broken("plan.program.tiles", where,
+                    "has tiles of up to " + str(program.tile_tokens()) +
+                        " tokens; the limit is 0 for a plan without a GPU, and "
+                        "otherwise max_tokens, which is " +
+                        str(program.max_tokens()));
     }
     next = program.max_tokens() + 1;
     AIR_RETURN_IF_ERROR(verifySteps(plan, program, where));

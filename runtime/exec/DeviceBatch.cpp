@@ -1,4 +1,4 @@
-//===- DeviceBatch.cpp - pads a batch and copies it to a GPU ----*- C++ -*-===//
+//===- DeviceBatch.cpp - copies a batch to a GPU --------------------------===//
 #include "runtime/exec/DeviceBatch.h"
 
 #include "formats/support/CheckedMath.h"
@@ -8,65 +8,145 @@
 
 using namespace air;
 using namespace air::rt;
+using plan::BatchArray;
 
-Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
-                                        uint64_t tablePages,
+namespace {
+
+/// A tile: its first token, its number of tokens, and its row of the block
+/// tables.
+constexpr uint64_t kTileWords = 3;
+
+} // namespace
+
+Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
                                         uint32_t paddingPage) {
-  if (maxTokens > AIR_KV_PAGE_TOKENS) {
-    return unsupportedError(
-        "the plan processes up to " + std::to_string(maxTokens) +
-        " tokens at a time on the GPU, but this version supports at most " +
-        std::to_string(AIR_KV_PAGE_TOKENS) +
-        "; pack the model again with this version");
+  if (sizes.paddedTokens > AIR_KV_PAGE_TOKENS) {
+    return unsupportedError("a pass of the plan on the GPU always has " +
+                            std::to_string(sizes.paddedTokens) +
+                            " tokens, but this version supports at most " +
+                            std::to_string(AIR_KV_PAGE_TOKENS) +
+                            "; pack the model again with this version");
   }
   DeviceBatch made;
-  made.tablePages = tablePages;
+  made.tablePages = sizes.tablePages;
   made.paddingPage = paddingPage;
-  const uint64_t column =
-      alignUp(maxTokens * sizeof(uint32_t), AIR_BINDING_ALIGNMENT);
   const std::optional<uint64_t> tables =
-      checkedMul(tablePages, maxTokens * sizeof(uint32_t));
-  const std::optional<uint64_t> bytes =
-      tables ? checkedAdd(2 * column, *tables) : std::nullopt;
+      checkedMul(sizes.tablePages, sizes.tokens);
+  // The arrays in the order of their addresses, with their numbers of elements.
+  // writeOutputs() copies the first two, and write() the others.
+  const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
+  const uint64_t counts = sizes.hasTiles ? 1 : 0;
+  const std::pair<BatchArray, std::optional<uint64_t>> order[] = {
+      {BatchArray::OutputCount, counts},
+      {BatchArray::OutputRows, sizes.hasTiles ? sizes.outputs : 0},
+      {BatchArray::TokenCount, counts},
+      {BatchArray::TileCount, counts},
+      {BatchArray::TokenIds, sizes.tokens},
+      {BatchArray::Positions, sizes.tokens},
+      {BatchArray::Sequences, tiled},
+      {BatchArray::Tiles, checkedMul(kTileWords, tiled)},
+      {BatchArray::BlockTables, tables}};
+  std::optional<uint64_t> bytes = 0;
+  for (const auto &[array, elements] : order) {
+    bytes = bytes ? checkedAlignUp(*bytes, AIR_BINDING_ALIGNMENT) : bytes;
+    made.firstWord[static_cast<size_t>(array)] =
+        bytes.value_or(0) / sizeof(uint32_t);
+    const std::optional<uint64_t> size =
+        elements ? checkedMul(*elements, sizeof(uint32_t)) : std::nullopt;
+    bytes = bytes && size ? checkedAdd(*bytes, *size) : std::nullopt;
+  }
   if (!bytes) {
     return verificationError(
         "batch: the tables of the KV cache's pages, with " +
-        std::to_string(maxTokens) + " rows of " + std::to_string(tablePages) +
+        std::to_string(sizes.tokens) + " rows of " +
+        std::to_string(sizes.tablePages) +
         " pages, take more than 2^64 bytes; pack the model with a smaller "
         "--ctx");
   }
-  made.firstPosition = column / sizeof(uint32_t);
-  made.firstTable = 2 * made.firstPosition;
   // The device returns an error if the size is too large, so it comes first.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(*bytes, "batch"));
   made.words.resize(*bytes / sizeof(uint32_t));
-  using plan::BatchArray;
-  made.arrays[static_cast<size_t>(BatchArray::TokenIds)] = base;
-  made.arrays[static_cast<size_t>(BatchArray::Positions)] = base + column;
-  made.arrays[static_cast<size_t>(BatchArray::BlockTables)] = base + 2 * column;
+  for (size_t i = 0; i < made.arrays.size(); ++i) {
+    made.arrays[i] = base + made.firstWord[i] * sizeof(uint32_t);
+  }
   return made;
 }
 
-Status DeviceBatch::write(Device &device, const AirBatch &batch,
-                          uint64_t tokens) {
-  uint32_t *const positions = words.data() + firstPosition;
-  for (uint64_t i = 0; i < tokens; ++i) {
-    uint32_t *const table = words.data() + firstTable + i * tablePages;
-    if (i < batch.tokens) {
-      words[i] = static_cast<uint32_t>(batch.token_ids[i]);
-      positions[i] = batch.positions[i];
-      std::copy_n(batch.block_tables + batch.sequences[i] * tablePages,
-                  tablePages, table);
-    } else {
-      words[i] = 0;
-      positions[i] = static_cast<uint32_t>(i - batch.tokens);
-      table[0] = paddingPage;
-    }
+/// Makes row `row` of the block tables that of a sequence.
+void DeviceBatch::setRow(uint64_t row, const AirBatch &batch,
+                         uint32_t sequence) {
+  std::copy_n(batch.block_tables + sequence * tablePages, tablePages,
+              wordsOf(BatchArray::BlockTables) + row * tablePages);
+}
+
+/// Fills in the arrays of a padded batch. Returns the number of rows of the
+/// block tables.
+uint64_t DeviceBatch::pad(const AirBatch &batch, uint64_t maxTokens) {
+  for (uint64_t i = 0; i < batch.tokens; ++i) {
+    setRow(i, batch, batch.sequences[i]);
   }
-  // A program for fewer tokens than the arrays hold reads only their first
-  // elements, so the rest of the block tables need not be copied.
-  return device.write(arrays[0],
-                      {reinterpret_cast<const uint8_t *>(words.data()),
-                       (firstTable + tokens * tablePages) * sizeof(uint32_t)});
+  for (uint64_t i = batch.tokens; i < maxTokens; ++i) {
+    wordsOf(BatchArray::TokenIds)[i] = 0;
+    wordsOf(BatchArray::Positions)[i] = static_cast<uint32_t>(i - batch.tokens);
+    wordsOf(BatchArray::BlockTables)[i * tablePages] = paddingPage;
+  }
+  return maxTokens;
+}
+
+/// Fills in the arrays of a batch that is divided into tiles. Returns the
+/// number of rows of the block tables.
+uint64_t DeviceBatch::divide(const AirBatch &batch, uint32_t tileTokens) {
+  uint32_t rows = 0;
+  uint32_t tiles = 0;
+  uint32_t *tile = nullptr; // the last tile
+  for (uint32_t i = 0; i < batch.tokens; ++i) {
+    const bool isNext = i != 0 && batch.sequences[i] == batch.sequences[i - 1];
+    if (!isNext) {
+      setRow(rows++, batch, batch.sequences[i]);
+    }
+    if (!isNext || tile[1] == tileTokens) {
+      tile = wordsOf(BatchArray::Tiles) + kTileWords * tiles++;
+      tile[0] = i;
+      tile[1] = 0;
+      tile[2] = rows - 1;
+    }
+    ++tile[1];
+    wordsOf(BatchArray::Sequences)[i] = rows - 1;
+  }
+  *wordsOf(BatchArray::TokenCount) = batch.tokens;
+  *wordsOf(BatchArray::TileCount) = tiles;
+  return rows;
+}
+
+Status DeviceBatch::write(Device &device, const AirBatch &batch,
+                          uint64_t maxTokens, uint32_t tileTokens) {
+  for (uint64_t i = 0; i < batch.tokens; ++i) {
+    wordsOf(BatchArray::TokenIds)[i] =
+        static_cast<uint32_t>(batch.token_ids[i]);
+  }
+  std::copy_n(batch.positions, batch.tokens, wordsOf(BatchArray::Positions));
+  const uint64_t rows =
+      tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
+  // The rest of the block tables is not read, so it need not be copied.
+  constexpr auto kFirst = static_cast<size_t>(BatchArray::TokenCount);
+  const uint64_t end = firstWord[static_cast<size_t>(BatchArray::BlockTables)] +
+                       rows * tablePages;
+  return device.write(
+      arrays[kFirst],
+      {reinterpret_cast<const uint8_t *>(words.data() + firstWord[kFirst]),
+       (end - firstWord[kFirst]) * sizeof(uint32_t)});
+}
+
+Status DeviceBatch::writeOutputs(Device &device,
+                                 std::span<const uint32_t> rows) {
+  *wordsOf(BatchArray::OutputCount) = static_cast<uint32_t>(rows.size());
+  std::ranges::copy(rows, wordsOf(BatchArray::OutputRows));
+  constexpr auto kFirst = static_cast<size_t>(BatchArray::OutputCount);
+  const uint64_t end =
+      firstWord[static_cast<size_t>(BatchArray::OutputRows)] + rows.size();
+  return device.write(
+      arrays[kFirst],
+      {reinterpret_cast<const uint8_t *>(words.data() + firstWord[kFirst]),
+       (end - firstWord[kFirst]) * sizeof(uint32_t)});
 }

@@ -157,8 +157,8 @@ Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
                          uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
                          LogitsSink sink) {
   if (parts.batch != nullptr) {
-    AIR_RETURN_IF_ERROR(
-        parts.batch->write(*parts.device, piece, program.maxTokens));
+    AIR_RETURN_IF_ERROR(parts.batch->write(
+        *parts.device, piece, program.maxTokens, program.tileTokens));
   }
   uint32_t steps = static_cast<uint32_t>(program.steps.size());
   uint32_t fromStep = 0;
@@ -177,6 +177,10 @@ Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
     // the head. The head computes a limited number of rows, so each further
     // iteration runs only the head, for the next rows.
     piece.outputs = rows;
+    if (parts.batch != nullptr && program.tileTokens != 0 && rows != 0) {
+      AIR_RETURN_IF_ERROR(parts.batch->writeOutputs(
+          *parts.device, std::span(outputRows).first(rows)));
+    }
     if (fromStep != 0) {
       AIR_RETURN_IF_ERROR(beginHeadPass(program));
     }
@@ -202,7 +206,7 @@ Status Executor::deliver(const ProgramRecord &program, const AirBatch &piece,
     // Rows that follow each other are read together.
     uint64_t row = 0;
     uint32_t rows = piece.outputs;
-    if (parts.logitsRows == GridRows::Tokens) {
+    if (program.logitsRows == GridRows::Tokens) {
       row = outputRows[done];
       rows = 1;
       while (done + rows < piece.outputs &&

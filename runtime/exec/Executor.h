@@ -6,8 +6,8 @@
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
 // If a GPU runs the kernels, a piece with fewer tokens than the most that its
-// program takes is padded (DeviceBatch.h), and only the requested rows of the
-// logits are copied to the host.
+// program takes is padded unless the program has tiles (DeviceBatch.h), and
+// only the requested rows of the logits are copied to the host.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
@@ -80,9 +80,6 @@ struct ExecutorParts {
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0; ///< address of rows of `vocabulary` floats
-  /// Whether row i of the logits belongs to the i-th token of a piece or to its
-  /// i-th output.
-  GridRows logitsRows = GridRows::Outputs;
   /// The batch in the memory of the GPU that runs the kernels; null if the CPU
   /// runs them.
   DeviceBatch *batch = nullptr;

@@ -50,17 +50,24 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
              : addresses.arena + plan.buffers()->Get(binding.index())->offset();
 }
 
-/// Whether a dispatch belongs to the head.
-bool isOfHead(const plan::Step &step, const plan::Dispatch &dispatch) {
-  return dispatch.launch() != nullptr
-             ? step.kind() == plan::StepKind::Head
-             : dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
+/// Which rows a dispatch computes.
+GridRows rowsOf(const plan::Dispatch &dispatch) {
+  return (dispatch.launch() != nullptr
+              ? dispatch.launch()->rows_from()
+              : dispatch.grid()->rows_from()) == plan::RowsFrom::Outputs
+             ? GridRows::Outputs
+             : GridRows::Tokens;
 }
 
-DispatchGrid gridOf(const plan::Grid &grid) {
-  return {grid.base_tiles(), grid.tokens_per_tile(),
-          grid.rows_from() == plan::RowsFrom::Outputs ? GridRows::Outputs
-                                                      : GridRows::Tokens,
+/// Whether a dispatch belongs to the head.
+bool isOfHead(const plan::Step &step, const plan::Dispatch &dispatch) {
+  return dispatch.launch() != nullptr ? step.kind() == plan::StepKind::Head
+                                      : rowsOf(dispatch) == GridRows::Outputs;
+}
+
+DispatchGrid gridOf(const plan::Dispatch &dispatch) {
+  const plan::Grid &grid = *dispatch.grid();
+  return {grid.base_tiles(), grid.tokens_per_tile(), rowsOf(dispatch),
           grid.first_tile(), grid.tiles()};
 }
 
@@ -117,20 +124,23 @@ void ProgramBuilder::recordResult(StepRecord &made,
     return;
   }
   const bool onGpu = dispatch.launch() != nullptr;
-  const bool outputs = !onGpu && inHead;
-  // A buffer has one row per token or output of the largest batch. On the CPU,
-  // their number is rounded up to a multiple of AIR_TOKEN_PADDING.
-  const uint64_t rows =
-      onGpu ? plan.max_tokens()
-            : alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
-                      AIR_TOKEN_PADDING);
+  const bool outputs = inHead && rowsOf(dispatch) == GridRows::Outputs;
   for (const plan::Binding *binding : *dispatch.bindings()) {
     if (binding->kind() != plan::BindingKind::Buffer ||
         binding->access() == plan::Access::Read) {
       continue;
     }
+    // A buffer has one row per token or output of the largest batch. On the
+    // CPU, their number is rounded up to a multiple of AIR_TOKEN_PADDING.
+    const plan::Buffer &buffer = *plan.buffers()->Get(binding->index());
+    const bool hasOutputs =
+        onGpu ? buffer.is_output() &&
+                    buffer.rows_from() == plan::RowsFrom::Outputs
+              : outputs;
+    const uint64_t rows = hasOutputs ? plan.max_outputs() : plan.max_tokens();
     made.result = addressOf(*binding);
-    made.resultRowBytes = plan.buffers()->Get(binding->index())->bytes() / rows;
+    made.resultRowBytes =
+        buffer.bytes() / (onGpu ? rows : alignUp(rows, AIR_TOKEN_PADDING));
     made.resultRows = outputs ? GridRows::Outputs : GridRows::Tokens;
     return;
   }
@@ -154,6 +164,7 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
           "pack the model again");
     }
     inHead = true;
+    record.logitsRows = rowsOf(dispatch);
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);
   }
   DispatchDesc desc;
@@ -162,7 +173,7 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   if (dispatch.launch() != nullptr) {
     desc.launch = shapeOf(*dispatch.launch());
   } else {
-    desc.grid = gridOf(*dispatch.grid());
+    desc.grid = gridOf(dispatch);
   }
   desc.scratchBytes = dispatch.scratch_bytes();
   desc.barrier = dispatch.barrier();
@@ -229,6 +240,7 @@ Result<ProgramRecord> ProgramBuilder::finish(const plan::Program &program,
   record.dispatchCount = static_cast<uint32_t>(descs.size());
   record.minTokens = program.min_tokens();
   record.maxTokens = program.max_tokens();
+  record.tileTokens = program.tile_tokens();
   AIR_ASSIGN_OR_RETURN(record.deviceProgram, device.addProgram(descs));
   return std::move(record);
 }

@@ -10,9 +10,9 @@
 // rows whose logits are requested. It can therefore run again if more rows are
 // requested than the plan's max_outputs.
 //
-// Kernels of a GPU always process the largest number of tokens of their
-// program. On a GPU, the head consists of the steps of kind Head, and computes
-// the logits of every token.
+// On a GPU, the head consists of the steps of kind Head. In a program without
+// tiles, kernels always process the largest number of tokens, and the head
+// computes the logits of every token.
 //
 // The records refer to the plan, which must outlive them.
 //
@@ -25,6 +25,7 @@
 #define AIRPACK_RUNTIME_EXEC_PROGRAMTABLE_H
 
 #include "formats/plan/PlanFile.h"
+#include "runtime/exec/DeviceBatch.h"
 #include "runtime/hal/Device.h"
 
 #include <array>
@@ -42,8 +43,7 @@ struct PlanAddresses {
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
-  /// The arrays of a batch in the memory of a GPU, indexed by plan::BatchArray.
-  std::array<DeviceAddress, 3> batch = {};
+  BatchAddresses batch = {}; ///< only for a plan of a GPU
   /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
 };
@@ -87,6 +87,10 @@ struct PartCost {
 struct ProgramRecord {
   uint64_t minTokens = 0;
   uint64_t maxTokens = 0;
+  uint32_t tileTokens = 0; ///< as in plan.fbs
+  /// Whether row i of the logits belongs to the i-th token of a piece or to its
+  /// i-th output.
+  GridRows logitsRows = GridRows::Outputs;
   uint32_t deviceProgram = 0;
   std::vector<StepRecord> steps;
   std::vector<uint32_t> segments; ///< the segments of all steps, in order

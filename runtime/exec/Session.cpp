@@ -95,8 +95,8 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
-/// Checks its size: it needs one row per token of the largest batch if a GPU
-/// runs the head, and max_outputs rows if the CPU does.
+/// Checks its size: it needs max_outputs rows, or one row per token of the
+/// largest batch if it says so.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {
@@ -112,14 +112,10 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
     }
   }
   const bool onGpu = found != nullptr && found->device() != 0;
-  if (onGpu && found->rows_from() != plan::RowsFrom::Tokens) {
-    return unsupportedError(
-        "buffer '" + found->name()->str() +
-        "' has logits only for the tokens that request them, but this version "
-        "runs only GPU plans that compute the logits of every token; pack the "
-        "model again with this version");
-  }
-  const uint64_t most = onGpu ? plan.max_tokens() : plan.max_outputs();
+  const uint64_t most =
+      found != nullptr && found->rows_from() == plan::RowsFrom::Tokens
+          ? plan.max_tokens()
+          : plan.max_outputs();
   std::optional<uint64_t> rows =
       checkedAlignUp(most, onGpu ? 1 : AIR_TOKEN_PADDING);
   std::optional<uint64_t> bytes =
@@ -241,11 +237,20 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
                              "smaller --ctx or fewer --slots");
   }
   AIR_RETURN_IF_ERROR(allocate(layout.pages() + 1, addresses));
+  BatchSizes sizes;
+  sizes.tokens = plan.max_tokens();
+  sizes.outputs = plan.max_outputs();
+  for (const plan::Program *program : *plan.programs()) {
+    if (program->tile_tokens() == 0) {
+      sizes.paddedTokens = std::max(sizes.paddedTokens, program->max_tokens());
+    } else {
+      sizes.hasTiles = true;
+    }
+  }
+  sizes.tablePages = ceilDiv(layout.context(), layout.page_tokens());
   AIR_ASSIGN_OR_RETURN(
       batch,
-      DeviceBatch::create(*gpu, plan.max_tokens(),
-                          ceilDiv(layout.context(), layout.page_tokens()),
-                          static_cast<uint32_t>(layout.pages())));
+      DeviceBatch::create(*gpu, sizes, static_cast<uint32_t>(layout.pages())));
   addresses.batch = batch->addresses();
   return addresses;
 }
@@ -363,9 +368,6 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
   executorParts.maxTokens = plan.max_tokens();
   executorParts.maxOutputs = plan.max_outputs();
   executorParts.logits = addresses.arena + logits.offset();
-  executorParts.logitsRows = logits.rows_from() == plan::RowsFrom::Tokens
-                                 ? GridRows::Tokens
-                                 : GridRows::Outputs;
   executorParts.batch = batch ? &*batch : nullptr;
   executorParts.kvIsHalf = layout.dtype() == static_cast<uint16_t>(DType::F16);
   executorParts.kvPositionBytes = layout.page_bytes() / layout.page_tokens();

@@ -16,6 +16,8 @@
 #include <cstdio>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <numeric>
+#include <set>
 
 namespace air {
 namespace {
@@ -49,13 +51,10 @@ Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record) {
   return std::unique_ptr<rt::Device>(std::move(gpu));
 }
 
-/// Runs a batch and returns the logits of all its tokens.
+/// Runs a batch and returns the logits of the tokens `outputs`.
 Rows run(Session &session, const std::vector<int32_t> &tokens,
-         const std::vector<SequenceId> &sequences) {
-  std::vector<uint32_t> outputs(tokens.size());
-  for (uint32_t i = 0; i < outputs.size(); ++i) {
-    outputs[i] = i;
-  }
+         const std::vector<SequenceId> &sequences,
+         const std::vector<uint32_t> &outputs) {
   Rows rows;
   const uint64_t vocabulary = session.vocabulary();
   const Status status = session.run(
@@ -69,7 +68,7 @@ Rows run(Session &session, const std::vector<int32_t> &tokens,
         return Status::ok();
       });
   EXPECT_TRUE(status.isOk()) << status.message();
-  EXPECT_EQ(rows.size(), tokens.size());
+  EXPECT_EQ(rows.size(), outputs.size());
   return rows;
 }
 
@@ -120,104 +119,162 @@ double difference(const std::vector<float> &a, const std::vector<float> &b) {
 class GpuModelTest : public testing::Test {
 protected:
   static void SetUpTestSuite() {
-    folder = new GpuModel();
-    const Status made = folder->make("--type Q4_K_M --layers 1");
-    ASSERT_TRUE(made.isOk()) << made.message();
     CompileOptions options;
     options.activations = "f32";
     options.kvType = "f16";
     pack(options, "cpu.air");
   }
-  static void pack(CompileOptions options, const std::string &plan) {
-    options.model = folder->model();
-    options.threads = 2;
-    const Status packed = packModel(options, folder->path(plan)).status();
-    ASSERT_TRUE(packed.isOk()) << packed.message();
+  /// The folder with the model and its plans. All tests share it.
+  static GpuModel &folder() {
+    static GpuModel model;
+    return model;
   }
-  /// Packs the model for a GPU whose kernels the emulator runs.
-  static void packForGpu(const std::string &target, const std::string &plan) {
+  /// Packs the model unless the plan exists.
+  static void pack(CompileOptions options, const std::string &plan) {
+    static std::set<std::string> made;
+    if (made.empty()) {
+      const Status model = folder().make("--type Q4_K_M --layers 1");
+      ASSERT_TRUE(model.isOk()) << model.message();
+    }
+    if (made.insert(plan).second) {
+      options.model = folder().model();
+      options.threads = 2;
+      options.slots = 3;
+      const Status packed = packModel(options, folder().path(plan)).status();
+      ASSERT_TRUE(packed.isOk()) << packed.message();
+    }
+  }
+  /// Packs the model as TARGET.air for a GPU whose kernels the emulator runs.
+  static void packForGpu(const std::string &target) {
     Result<std::string> intrinsics = emulator::hostIntrinsicsText();
     ASSERT_TRUE(intrinsics) << intrinsics.status().message();
     CompileOptions options;
     options.target = target;
     options.cuda = std::make_shared<EmulatorCompiler>(*std::move(intrinsics));
-    pack(options, plan);
-  }
-  static void TearDownTestSuite() {
-    delete folder;
-    folder = nullptr;
+    pack(options, target + ".air");
   }
   static Session open(const std::string &plan) {
     rt::SessionOptions options;
     options.gpu = openGpu;
-    Result<Session> session = Session::open(folder->path(plan), options);
+    Result<Session> session = Session::open(folder().path(plan), options);
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  /// Runs the same batch on both, compares their logits, and returns those of
-  /// the CPU.
+  /// Runs the same batch on both, compares the logits of the tokens `outputs`
+  /// (by default of all tokens), and returns those of the CPU.
   static Rows runBoth(Session &cpu, Session &gpu,
                       const std::vector<int32_t> &tokens,
-                      const std::vector<SequenceId> &sequences) {
-    const Rows expected = run(cpu, tokens, sequences);
-    const Rows found = run(gpu, tokens, sequences);
+                      const std::vector<SequenceId> &sequences,
+                      std::vector<uint32_t> outputs = {}) {
+    if (outputs.empty()) {
+      outputs.resize(tokens.size());
+      std::iota(outputs.begin(), outputs.end(), 0);
+    }
+    const Rows expected = run(cpu, tokens, sequences, outputs);
+    const Rows found = run(gpu, tokens, sequences, outputs);
     for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
       EXPECT_LT(difference(found[i], expected[i]), 1e-3) << "token " << i;
       EXPECT_EQ(greedy(found[i]), greedy(expected[i])) << "token " << i;
     }
     return expected;
   }
-
-  static GpuModel *folder;
 };
 
-GpuModel *GpuModelTest::folder = nullptr;
+struct GpuTarget {
+  const char *name;
+  int capability; ///< of the fake driver's GPU
+};
 
-// The prompt takes a full and a padded pass, and then single tokens follow. A
-// second sequence continues a copy of the first, and both run in one batch.
-TEST_F(GpuModelTest, LogitsAndTokensAreThoseOfTheCpu) {
-  packForGpu("rtx3060", "gpu.air");
-  fakeCuda.capability = 86;
-  {
-    Session cpu = open("cpu.air");
-    Session gpu = open("gpu.air");
-    ASSERT_NE(gpu.gpu(), nullptr);
+class GpuTargetTest : public GpuModelTest,
+                      public testing::WithParamInterface<GpuTarget> {
+protected:
+  void SetUp() override {
+    fakeCuda.capability = GetParam().capability;
+    packForGpu(GetParam().name);
+  }
+  void TearDown() override { EXPECT_EQ(fakeCudaLiveObjects(), 0); }
+  static std::string plan() { return std::string(GetParam().name) + ".air"; }
+};
+
+/// `count` token ids, which depend on `seed`.
+std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < count; ++i) {
+    tokens.push_back((i * 37 + seed * 11) % 300);
+  }
+  return tokens;
+}
+
+// Prompts of all classes of batch sizes are followed by single tokens. A second
+// sequence continues a copy of the first, both run in one batch, and the first
+// one is shortened and gets another long continuation.
+TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
+  Session cpu = open("cpu.air");
+  Session gpu = open(plan());
+  ASSERT_NE(gpu.gpu(), nullptr);
+  for (const int32_t length : {1, 8, 9, 17, 64, 130}) {
+    SCOPED_TRACE(length);
     const SequenceId first = *cpu.newSequence();
     ASSERT_EQ(*gpu.newSequence(), first);
-    std::vector<int32_t> prompt;
-    for (int32_t i = 0; i < 11; ++i) {
-      prompt.push_back((i * 37 + 11) % 300);
-    }
     int32_t next = greedy(
-        runBoth(cpu, gpu, prompt, std::vector(prompt.size(), first)).back());
+        runBoth(cpu, gpu, tokensOf(length, 1), std::vector(length, first))
+            .back());
     EXPECT_EQ(gpu.loading().done, gpu.loading().total);
-    for (int i = 0; i < 2; ++i) {
-      next = greedy(runBoth(cpu, gpu, {next}, {first}).back());
+    next = greedy(runBoth(cpu, gpu, {next}, {first}).back());
+    if (length == 17) {
+      Result<SequenceId> second = cpu.fork(first, 9);
+      Result<SequenceId> forked = gpu.fork(first, 9);
+      ASSERT_TRUE(second && forked);
+      ASSERT_EQ(*second, *forked);
+      runBoth(cpu, gpu, {next, 7, 8}, {first, *second, *second});
+      ASSERT_TRUE(cpu.truncate(first, 5).isOk());
+      ASSERT_TRUE(gpu.truncate(first, 5).isOk());
+      std::vector<SequenceId> mixed = {*second, first, first, *second};
+      mixed.resize(19, first);
+      runBoth(cpu, gpu, tokensOf(19, 3), mixed);
+      cpu.endSequence(*second);
+      gpu.endSequence(*second);
     }
-    Result<SequenceId> second = cpu.fork(first, 9);
-    Result<SequenceId> forked = gpu.fork(first, 9);
-    ASSERT_TRUE(second && forked);
-    ASSERT_EQ(*second, *forked);
-    runBoth(cpu, gpu, {next, 7, 8}, {first, *second, *second});
-    ASSERT_TRUE(cpu.truncate(first, 5).isOk());
-    ASSERT_TRUE(gpu.truncate(first, 5).isOk());
-    runBoth(cpu, gpu, {9, 10, 11, 12, 13},
-            {*second, first, first, *second, first});
+    cpu.endSequence(first);
+    gpu.endSequence(first);
   }
-  EXPECT_EQ(fakeCudaLiveObjects(), 0);
 }
+
+// The batch has more tokens than a pass, so the second prompt is divided.
+TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
+  Session cpu = open("cpu.air");
+  Session gpu = open(plan());
+  std::vector<SequenceId> sequences;
+  std::vector<SequenceId> each;
+  for (const int32_t length : {200, 250, 80}) {
+    each.push_back(*cpu.newSequence());
+    ASSERT_EQ(*gpu.newSequence(), each.back());
+    sequences.insert(sequences.end(), length, each.back());
+  }
+  ASSERT_GT(sequences.size(), gpu.maxTokens());
+  const auto tokens = tokensOf(static_cast<int32_t>(sequences.size()), 5);
+  runBoth(cpu, gpu, tokens, sequences, {199, 449, 511, 512, 529});
+  runBoth(cpu, gpu, {1, 2, 3}, each);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryTarget, GpuTargetTest,
+                         testing::Values(GpuTarget{"rtx3060", 86},
+                                         GpuTarget{"h100", 90}),
+                         [](const auto &info) {
+                           return std::string(info.param.name);
+                         });
 
 // The fake driver's GPU has compute capability 9.0, unless a test changes it.
 TEST_F(GpuModelTest, AirrunRunsThePlan) {
-  packForGpu("h100", "h100.air");
-  const std::string cpu = folder->path("cpu.air");
-  const std::string gpu = folder->path("h100.air");
+  packForGpu("h100");
+  const std::string cpu = folder().path("cpu.air");
+  const std::string gpu = folder().path("h100.air");
   const std::string generate =
-      " --tokens 5,80,250 -n 3 --temp 0 --output-tokens "
+      " --tokens 5,80,250,7,8,9,10,11,12,13,14 -n 3 --temp 0 --output-tokens "
       "--ignore-eos 2> /dev/null";
   EXPECT_EQ(airrun(gpu + generate), airrun(cpu + generate));
   const std::string report =
-      airrun("bench " + gpu + " -p 2 -n 1 --rounds 1 --verify-curve=2 --json");
+      airrun("bench " + gpu + " -p 12 -n 1 --rounds 1 --verify-curve=2 --json");
   EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
   // The fake driver's copies within the GPU read and write 10 GB/s each.
   EXPECT_NEAR(numberAfter(report, "\"limit_gb_s\": "), 20, 0.5);

@@ -11,13 +11,25 @@ using air::codegen::RopeKind;
 namespace air::ir::plan {
 namespace {
 
-enum class CudaOp : uint8_t { BeginStep, DecodeMatMul, DecodeAttention };
+/// The kinds of kernels, in the order of the types of CudaSpec.
+enum class CudaOp : uint8_t {
+  BeginStep,
+  DecodeMatMul,
+  DecodeAttention,
+  PrefillInput,
+  PrefillMatMul,
+  PrefillHeads,
+  PrefillAttention
+};
 
 /// Converts between enums and their names. The overloads of nameAt() return the
 /// name of value number `i` of an enum, or "" if there is no such value.
 struct CudaNames {
   static std::string_view nameAt(CudaOp, size_t i) {
-    return at({"begin_step", "decode_matmul", "decode_attention"}, i);
+    return at({"begin_step", "decode_matmul", "decode_attention",
+               "prefill_input", "prefill_matmul", "prefill_heads",
+               "prefill_attention"},
+              i);
   }
   static std::string_view nameAt(RopeKind, size_t i) {
     return at({"none", "norm", "neox"}, i);
@@ -70,6 +82,19 @@ void forEachPageField(PagesT &pages, Fn &fn) {
   fn("table_pages", pages.tablePages);
 }
 
+template <typename HeadsT, typename Fn>
+void forEachHeadField(HeadsT &heads, Fn &fn) {
+  fn("query_heads", heads.queryHeads);
+  fn("key_heads", heads.keyHeads);
+  fn("value_heads", heads.valueHeads);
+  fn("qk_norm", heads.qkNorm);
+  fn("qk_epsilon", heads.qkEpsilon);
+  fn("rope", heads.rope);
+  fn("rope_dim", heads.ropeDim);
+  fn("tokens_per_sequence", heads.tokensPerSequence);
+  forEachPageField(heads.pages, fn);
+}
+
 template <typename SpecT, typename Fn>
   requires std::is_same_v<std::remove_const_t<SpecT>, BeginStep>
 void forEachField(SpecT &spec, Fn &fn) {
@@ -77,6 +102,7 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("vocabulary", spec.vocabulary);
   fn("columns", spec.columns);
   fn("tokens", spec.tokens);
+  fn("count_in_memory", spec.countInMemory);
   fn("scale", spec.scale);
   fn("rope_dim", spec.ropeDim);
   fn("angle_scale", spec.angleScale);
@@ -97,15 +123,7 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("split_activations", spec.splitActivations);
   fn("output", spec.output);
   fn("has_bias", spec.hasBias);
-  fn("query_heads", spec.heads.queryHeads);
-  fn("key_heads", spec.heads.keyHeads);
-  fn("value_heads", spec.heads.valueHeads);
-  fn("qk_norm", spec.heads.qkNorm);
-  fn("qk_epsilon", spec.heads.qkEpsilon);
-  fn("rope", spec.heads.rope);
-  fn("rope_dim", spec.heads.ropeDim);
-  fn("tokens_per_sequence", spec.heads.tokensPerSequence);
-  forEachPageField(spec.heads.pages, fn);
+  forEachHeadField(spec.heads, fn);
   fn("fetch", spec.tiling.fetch);
   fn("warps", spec.tiling.warps);
   fn("group_units", spec.tiling.groupUnits);
@@ -127,6 +145,63 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("splits", spec.splits);
   fn("warps", spec.warps);
   fn("dependent_launch", spec.dependentLaunch);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, PrefillInput>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("dtype", spec.dtype);
+  fn("columns", spec.columns);
+  fn("max_tokens", spec.maxTokens);
+  fn("input", spec.input);
+  fn("epsilon", spec.epsilon);
+  fn("split_activations", spec.splitActivations);
+  fn("wgmma", spec.wgmma);
+  fn("outputs", spec.outputs);
+  fn("dependent_launch", spec.dependentLaunch);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, PrefillMatMul>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("dtype", spec.dtype);
+  fn("rows", spec.rows);
+  fn("columns", spec.columns);
+  fn("max_tokens", spec.maxTokens);
+  fn("split_activations", spec.splitActivations);
+  fn("wgmma", spec.wgmma);
+  fn("outputs", spec.outputs);
+  fn("output", spec.output);
+  fn("has_bias", spec.hasBias);
+  fn("dependent_launch", spec.dependentLaunch);
+  fn("row_warps", spec.tiling.rowWarps);
+  fn("row_tiles", spec.tiling.rowTiles);
+  fn("token_warps", spec.tiling.tokenWarps);
+  fn("token_groups", spec.tiling.tokenGroups);
+  fn("stages", spec.tiling.stages);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, PrefillHeads>
+void forEachField(SpecT &spec, Fn &fn) {
+  forEachHeadField(spec.heads, fn);
+  fn("max_tokens", spec.maxTokens);
+  fn("dependent_launch", spec.dependentLaunch);
+}
+
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, PrefillAttention>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("query_heads", spec.queryHeads);
+  forEachPageField(spec.pages, fn);
+  fn("max_tiles", spec.maxTiles);
+  fn("query_stride", spec.queryStride);
+  fn("scale", spec.scale);
+  fn("split_operands", spec.splitOperands);
+  fn("dependent_launch", spec.dependentLaunch);
+  fn("tile_tokens", spec.tiling.tileTokens);
+  fn("positions", spec.tiling.positions);
+  fn("stages", spec.tiling.stages);
 }
 
 /// A spec together with its kind, which is the field `op`.
@@ -174,6 +249,14 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
     return read<DecodeMatMul>(attr);
   case CudaOp::DecodeAttention:
     return read<DecodeAttention>(attr);
+  case CudaOp::PrefillInput:
+    return read<PrefillInput>(attr);
+  case CudaOp::PrefillMatMul:
+    return read<PrefillMatMul>(attr);
+  case CudaOp::PrefillHeads:
+    return read<PrefillHeads>(attr);
+  case CudaOp::PrefillAttention:
+    return read<PrefillAttention>(attr);
   }
   return internalError("the 'op' of a kernel for GPUs is unknown");
 }

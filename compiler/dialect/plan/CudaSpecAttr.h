@@ -1,8 +1,8 @@
 //===- CudaSpecAttr.h - kernels of a GPU <-> attribute ----------*- C++ -*-===//
 //
 // A plan.dispatch with a launch carries its CudaSpec as a dictionary, in the
-// form that KernelSpecAttr.h describes. Its key `op` is begin_step,
-// decode_matmul or decode_attention.
+// form of KernelSpecAttr.h. `op` is the name of the spec's type in lower case,
+// such as decode_matmul.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_CUDASPECATTR_H

@@ -91,7 +91,7 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
     `most`. plan-memory adds `at offset bytes size`.
 
     A buffer with `device` is in the arena of that device, and has exactly one
-    row per token of the largest batch. With `fixed`, it has one row whatever the
+    row per token or output of the largest batch. With `fixed`, it has one row whatever the
     batch. With `zeroed`, it holds counters that are zero between kernels.
   }];
   let arguments = (ins
@@ -147,11 +147,16 @@ def Plan_LimitsOp : Plan_ModuleOp<"limits"> {
 def Plan_ProgramOp : Plan_ModuleOp<"program", [
     Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
   let summary = "One pass over the model for batches of min to max tokens";
+  let description = [{
+    `tiles` is Program.tile_tokens of plan.fbs, for programs of a GPU.
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_Count:$min_tokens,
-                       Plan_Count:$max_tokens);
+                       Plan_Count:$max_tokens,
+                       OptionalAttr<Plan_Count>:$tile_tokens);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $sym_name `tokens` $min_tokens `to` $max_tokens attr-dict-with-keyword $body
+    $sym_name `tokens` $min_tokens `to` $max_tokens (`tiles` $tile_tokens^)?
+    attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
 }
@@ -183,7 +188,8 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     the row tiles from number 4 to number 7.
 
     A kernel of a GPU has a `launch`. Its `spec` is a codegen::cuda::CudaSpec
-    (CudaSpecAttr.h), and it has no tiles, scratch and overlap.
+    (CudaSpecAttr.h), and it has no tiles, scratch and overlap. `rows` is
+    Launch.rows_from.
   }];
   let arguments = (ins
     StrAttr:$kernel, DictionaryAttr:$spec, Plan_BindingArrayAttr:$bindings,

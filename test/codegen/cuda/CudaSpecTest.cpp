@@ -121,6 +121,72 @@ TEST(CudaSpec, BindingsOfAttention) {
                                    "counters buffer rw 64"));
 }
 
+TEST(CudaSpec, BindingsOfAPrefillMatMul) {
+  PrefillMatMul spec;
+  spec.dtype = DType::Q8_0;
+  spec.rows = 384;
+  spec.columns = 256;
+  spec.maxTokens = 20;
+  spec.output = MatMulOutput::Add;
+  spec.hasBias = true;
+  // For 8 tokens, a unit of 128 columns has 2 * 8 * 128 bytes of activations,
+  // and 8 bytes for the sum of every 32 of them. There are 3 groups of 8 tokens
+  // and 2 units.
+  const uint64_t operands = 3 * 2 * (2 * 8 * 128 + 8 * 4 * 8);
+  const std::string text = std::to_string(operands);
+  EXPECT_THAT(bindingsOf(spec),
+              testing::ElementsAre("weights Q8_0 r 104448",
+                                   "operands buffer r " + text,
+                                   "scales buffer r 96", "y buffer rw 30720",
+                                   "token_count batch r 0", "bias F32 r 1536"));
+  EXPECT_EQ(flopsPerToken(spec), 2U * 384 * 256);
+  EXPECT_FALSE(computesOutputs(spec));
+  PrefillInput input = prefillInputOf(spec);
+  input.input = MatMulInput::RmsNorm;
+  EXPECT_THAT(
+      bindingsOf(input),
+      testing::ElementsAre("x buffer r 20480", "operands buffer w " + text,
+                           "scales buffer w 96", "token_count batch r 0",
+                           "norm_weight F32 r 1024"));
+  // The rows of requested outputs are listed in an array.
+  spec.outputs = true;
+  input.outputs = true;
+  EXPECT_TRUE(computesOutputs(spec) && computesOutputs(input));
+  EXPECT_THAT(bindingsOf(spec), testing::Contains("output_count batch r 0"));
+  EXPECT_THAT(bindingsOf(input),
+              testing::IsSupersetOf(
+                  {"output_count batch r 0", "output_rows batch r 0"}));
+}
+
+TEST(CudaSpec, BindingsOfPrefillHeadsAndAttention) {
+  PrefillHeads heads;
+  heads.heads = {.queryHeads = 4,
+                 .keyHeads = 2,
+                 .valueHeads = 2,
+                 .qkNorm = true,
+                 .rope = RopeKind::Neox,
+                 .ropeDim = 64,
+                 .pages = kPages};
+  heads.maxTokens = 20;
+  EXPECT_THAT(bindingsOf(heads),
+              testing::ElementsAre(
+                  "y buffer rw 40960", "token_count batch r 0",
+                  "sequences batch r 0", "angles buffer r 5120",
+                  "q_norm F32 r 256", "k_norm F32 r 256", "positions batch r 0",
+                  "block_tables batch r 0", "kv_cache kv w 0"));
+  PrefillAttention attention;
+  attention.queryHeads = 4;
+  attention.pages = kPages;
+  attention.maxTiles = 20;
+  attention.queryStride = 512;
+  EXPECT_THAT(bindingsOf(attention),
+              testing::ElementsAre("q buffer r 40960", "positions batch r 0",
+                                   "block_tables batch r 0", "kv_cache kv r 0",
+                                   "out buffer w 20480", "tile_count batch r 0",
+                                   "tiles batch r 0"));
+  EXPECT_EQ(flopsPerToken(attention), 0U);
+}
+
 /// Compiles a kernel to its name instead of code, and counts the calls.
 class NameCompiler : public CudaCompiler {
 public:

@@ -31,6 +31,7 @@ Result<Case> makeCase(const PrefillInput &input, PrefillMatMul matMul,
   matMul.maxTokens = input.maxTokens;
   matMul.splitActivations = input.splitActivations;
   matMul.wgmma = input.wgmma;
+  matMul.outputs = input.outputs;
   matMul.dependentLaunch = input.dependentLaunch;
   AIR_ASSIGN_OR_RETURN(CudaKernel first,
                        generatePrefillInput(input, target, intrinsics));
@@ -59,7 +60,8 @@ Status runCase(const emulator::Library &library, const Case &one,
   // The kernels must not use any number that they have not written.
   buffers["operands"] = std::vector<uint8_t>(bytes, 0xff);
   buffers["scales"] = emulator::unwrittenFloats((one.tokens + 7) / 8 * 8);
-  buffers["token_count"] = emulator::bytesOf(std::vector{one.tokens});
+  buffers[one.input.outputs ? "output_count" : "token_count"] =
+      emulator::bytesOf(std::vector{one.tokens});
   const bool dependent = one.input.dependentLaunch;
   AIR_RETURN_IF_ERROR(emulator::launchBothWays(library, one.first, buffers,
                                                dependent ? "x" : ""));
@@ -162,7 +164,22 @@ struct Operation {
   bool bias, split;
   double size = 1; ///< magnitude of the activations
   bool wgmma = false;
+  bool outputs = false;
 };
+
+/// Stores rows of `k` activations in reverse order, with unknown rows between
+/// them. `numbers` receives the row that holds each of them.
+std::vector<float> scattered(const std::vector<float> &rows, uint64_t k,
+                             std::vector<uint32_t> &numbers) {
+  const uint64_t count = rows.size() / k;
+  std::vector<float> stored(2 * rows.size(), std::nanf(""));
+  for (uint64_t i = 0; i < count; ++i) {
+    numbers.push_back(static_cast<uint32_t>(2 * (count - 1 - i)));
+    std::copy_n(rows.begin() + static_cast<ptrdiff_t>(i * k), k,
+                stored.begin() + static_cast<ptrdiff_t>(numbers.back() * k));
+  }
+  return stored;
+}
 
 TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
   using enum MatMulInput;
@@ -181,6 +198,8 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
       {DType::Q6_K, 33, 512, 18, RmsNorm, Add, false, false},
       {DType::F16, 37, 192, 20, RmsNorm, SiluGlu, true, true, 1, true},
       {DType::Q5_K, 75, 256, 11, LayerNorm, Add, true, false, 1, true},
+      {DType::Q6_K, 40, 256, 11, RmsNorm, Store, false, false, 1, false, true},
+      {DType::Q8_0, 40, 128, 3, Float, Store, true, false, 1, true, true},
   };
   const CudaTarget target = *cudaTarget("sm_90a");
   std::vector<Case> cases;
@@ -193,6 +212,7 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     input.epsilon = 1e-5F;
     input.splitActivations = operation.split;
     input.wgmma = operation.wgmma;
+    input.outputs = operation.outputs;
     input.dependentLaunch = true;
     PrefillMatMul matMul;
     matMul.rows = operation.rows;
@@ -246,6 +266,11 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
         {"y", spec.output == Add ? emulator::bytesOf(before)
                                  : emulator::unwrittenFloats(before.size())},
     };
+    if (operation.outputs) {
+      std::vector<uint32_t> numbers;
+      buffers["x"] = emulator::bytesOf(scattered(x, k, numbers));
+      buffers["output_rows"] = emulator::bytesOf(numbers);
+    }
     const Status status = runCase(*library, cases[i], buffers);
     ASSERT_TRUE(status.isOk()) << status.message();
     const bool normed = spec.input != Float;

@@ -162,10 +162,12 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
   EXPECT_EQ(device.multiprocessors(), 28U);
   EXPECT_EQ(plan.arena_bytes(), 0U);
   EXPECT_GT(device.arena_bytes(), 0U);
-  EXPECT_EQ(plan.max_tokens(), 8U);
-  EXPECT_EQ(plan.max_outputs(), 8U);
-  ASSERT_EQ(plan.programs()->size(), 2U);
+  EXPECT_EQ(plan.max_tokens(), 512U);
+  EXPECT_EQ(plan.max_outputs(), 64U);
+  ASSERT_EQ(plan.programs()->size(), 4U);
   for (const plan::Program *program : *plan.programs()) {
+    const bool isPrefill = program->max_tokens() > 8;
+    EXPECT_EQ(program->tile_tokens() != 0, isPrefill);
     // Both layers have five steps, and the embedding and the head one each.
     EXPECT_EQ(program->steps()->size(), 2U * 5 + 2);
     EXPECT_EQ(program->steps()->Get(0)->kind(), plan::StepKind::Embed);
@@ -176,9 +178,13 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
                                       ->entries()
                                       ->Get(dispatch->entry())
                                       ->str();
-        EXPECT_THAT(entry,
-                    HasSubstr(program->max_tokens() == 1 ? "_m1_" : "_m8_"));
+        // The head computes at most 64 rows.
+        const bool isHead = step->kind() == plan::StepKind::Head;
+        const uint64_t most = isHead && isPrefill ? 64 : program->max_tokens();
+        EXPECT_THAT(entry, HasSubstr("_m" + std::to_string(most) + "_"));
         EXPECT_THAT(entry, HasSubstr("sm_86"));
+        EXPECT_EQ(dispatch->launch()->rows_from() == plan::RowsFrom::Outputs,
+                  isHead && isPrefill);
       }
     }
   }
@@ -186,8 +192,8 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
     EXPECT_EQ(buffer->device(), 1U);
     EXPECT_EQ(buffer->is_zeroed(), buffer->name()->str() == "counters");
     if (buffer->is_output()) {
-      EXPECT_EQ(buffer->rows_from(), plan::RowsFrom::Tokens);
-      EXPECT_EQ(buffer->bytes(), 8 * 4 * plan.model()->vocabulary());
+      EXPECT_EQ(buffer->rows_from(), plan::RowsFrom::Outputs);
+      EXPECT_EQ(buffer->bytes(), 64 * 4 * plan.model()->vocabulary());
     }
   }
   EXPECT_EQ(plan.kv()->order(), plan::KvOrder::Mma);
@@ -269,9 +275,10 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   const Status status = pack("refused.air").status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(compiler->calls, 0);
-  // Each of the two programs has 10 kernels. They are not compiled yet, so each
-  // of them counts as 64 KiB.
-  EXPECT_THAT(status.message(), HasSubstr("kernels 1.25 MiB)"));
+  // Both programs of decode steps have 10 kernels, and both of prefills 16 and
+  // the same two for the head. They are not compiled yet, so they count with 64
+  // KiB each.
+  EXPECT_THAT(status.message(), HasSubstr("kernels 3.38 MiB)"));
   const std::string before = "choose --ctx ";
   const size_t at = status.message().find(before);
   ASSERT_NE(at, std::string::npos) << status.message();

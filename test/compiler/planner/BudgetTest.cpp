@@ -270,6 +270,7 @@ VramDemand vramDemand() {
   demand.context = 1000; // takes 16 pages of 64 tokens
   demand.slots = 2;
   demand.tokens = 8;
+  demand.outputs = 17;
   return demand;
 }
 
@@ -282,9 +283,10 @@ TEST(VramBudget, ItemisesAndSums) {
       // Each of the 2 slots takes 16 pages, and the padding takes one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
-      // Arrays of 8 ids and of 8 positions take 64 bytes each. Each of 8 tokens
-      // has 16 page numbers of 4 bytes.
-      {"batch", 64 + 64 + 8 * 16 * 4},
+      // Each array begins at a multiple of 64 bytes. There are three counts and
+      // three arrays with a number for each of 8 tokens, 8 tiles of 12 bytes,
+      // and 17 numbers of outputs. Each token has 16 page numbers of 4 bytes.
+      {"batch", 3 * 64 + 3 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
   for (size_t i = 0; i < ledger->items.size(); ++i) {
@@ -294,7 +296,7 @@ TEST(VramBudget, ItemisesAndSums) {
 }
 
 TEST(VramBudget, TheDriverTakesItsShare) {
-  // Everything takes 1069 MiB and 640 bytes.
+  // Everything takes 1069 MiB and 1152 bytes.
   const Result<VramLedger> fits =
       planVram(vramDemand(), {kDriverBytes + 1070 * kMiB, "target 'x' has"});
   ASSERT_TRUE(fits.isOk()) << fits.status().message();
@@ -303,25 +305,26 @@ TEST(VramBudget, TheDriverTakesItsShare) {
       planVram(vramDemand(), {kDriverBytes + 1069 * kMiB, "target 'x' has"})
           .status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  EXPECT_THAT(status.message(),
-              HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, kv 66.00 "
-                        "MiB, activations 2.00 MiB, batch 640 B, kernels 1.00 "
-                        "MiB), but target 'x' has 2.04 GiB, of which the "
-                        "driver takes 1.00 GiB"));
-  // Apart from the page for the padding, 31 of 32 pages fit, which is enough
-  // for 15 in each of two sequences.
+  EXPECT_THAT(
+      status.message(),
+      HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, kv 66.00 "
+                "MiB, activations 2.00 MiB, batch 1.12 KiB, kernels 1.00 "
+                "MiB), but target 'x' has 2.04 GiB, of which the "
+                "driver takes 1.00 GiB"));
+  // Beside the page for the padding, 31 of 32 pages fit: 15 for each of two
+  // sequences.
   EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // Besides the cache and the block tables, the plan takes 1003 MiB, 128 bytes
+  // Besides the cache and the block tables, the plan takes 1003 MiB, 640 bytes
   // and a page for the padding. A page takes 2 MiB, and 4 bytes in the block
   // table of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // has block tables of 2 GiB
   const uint64_t room = 1000 * (2 * kMiB + 32);
-  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 128 + room,
+  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 640 + room,
                            "target 'x' has"};
   EXPECT_THAT(planVram(demand, limit).status().message(),
               HasSubstr("choose --ctx 64000 or less"));

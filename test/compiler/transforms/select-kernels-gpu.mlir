@@ -7,14 +7,16 @@
 
 // CHECK: plan.target = {{.*}} gpu = {arch = "sm_86"{{.*}} multiprocessors = 28 : i64, name = "rtx3060"
 // CHECK: plan.decision "activations" = "f16" by default
-// CHECK: plan.decision "max-outputs" = "8" by default
-// CHECK-NEXT: plan.decision "max-tokens" = "8" by default
+// CHECK: plan.decision "max-outputs" = "64" by default
+// CHECK-NEXT: plan.decision "max-tokens" = "512" by default
 // CHECK: plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 2048 slots 1 device 1
-// CHECK-NEXT: plan.limits tokens 8 outputs 8
+// CHECK-NEXT: plan.limits tokens 512 outputs 64
 // CHECK-DAG: plan.buffer @x row 256 device 1
 // CHECK-DAG: plan.buffer @qkv row 256 device 1
 // CHECK-DAG: plan.buffer @kv row 64 device 1
-// CHECK-DAG: plan.buffer @logits row 512 output device 1
+// CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output device 1
+// CHECK-DAG: plan.buffer @operands row {{[0-9]+}} device 1 fixed
+// CHECK-DAG: plan.buffer @scales row 512 device 1 fixed
 // CHECK-DAG: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed
 // CHECK-DAG: plan.buffer @partials row {{[0-9]+}} device 1 fixed
 // The table has 512 rows of 144 bytes, or 32 tiles (16 rows) of 2368 bytes.
@@ -44,10 +46,37 @@
 // CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
 // CHECK-NOT: dependent
 
+// A prompt of up to 64 tokens has kernels of its own. The table of tiles is for
+// 64 queries: 2 heads share a KV head, so a tile has 32 tokens.
+// CHECK-LABEL: plan.program @"m9-64" tokens 9 to 64 tiles 32
+// CHECK: max_tokens = 64 : i64, op = "prefill_input"
+// CHECK-LABEL: plan.program @"m65-512" tokens 65 to 512 tiles 32
+// CHECK: count_in_memory = true, op = "begin_step"{{.*}} tokens = 512 : i64{{.*}} (<read batch token_ids>, {{.*}} <read batch token_count>)
+// Each dtype of q, k and v has operands of its own.
+// CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
+// CHECK-NEXT: {columns = 256 : i64, {{.*}}input = "rms_norm", max_tokens = 512 : i64, op = "prefill_input"} (<read buffer @x>, <write buffer @operands>, <write buffer @scales>, <read batch token_count>, <read tensor @n>)
+// CHECK-NEXT: op = "prefill_matmul", {{.*}}rows = 192 : i64{{.*}} (<read tensor @"q+k">, <read buffer @operands>, <read buffer @scales>, <write buffer @qkv>, <read batch token_count>) weight_bytes 28416 flops_per_row 98304 arithmetic <float16> launch
+// CHECK-NEXT: key_heads = 2 : i64, {{.*}} op = "prefill_heads", {{.*}} (<read_write buffer @qkv>, <read batch token_count>, <read batch sequences>, <read buffer @angles>, <read batch positions>, <read batch block_tables>, <write kv 0>)
+// CHECK-NEXT: dtype = "Q6_K", {{.*}} op = "prefill_input"
+// CHECK-NEXT: dtype = "Q6_K", {{.*}} op = "prefill_matmul"{{.*}} <write buffer @kv>
+// CHECK-NEXT: op = "prefill_heads", {{.*}} value_heads = 2 : i64{{.*}} (<read_write buffer @kv>
+// CHECK: plan.step attn layer 0 "layer.0.attn"
+// CHECK-NEXT: {{.*}}max_tiles = 512 : i64, op = "prefill_attention"{{.*}} tile_tokens = 32 : i64} (<read buffer @qkv>, <read batch positions>, <read batch block_tables>, <read kv 0>, <write buffer @heads>, <read batch tile_count>, <read batch tiles>)
+// CHECK: plan.step ffn_in
+// CHECK: op = "prefill_matmul", output = "silu_glu", {{.*}}rows = 384 : i64
+// The head computes only the requested rows.
+// CHECK: plan.step head
+// CHECK-NEXT: max_tokens = 64 : i64, op = "prefill_input", outputs = true} (<read buffer @x>, <write buffer @operands>, <write buffer @scales>, <read batch output_count>, <read tensor @r>, <read batch output_rows>) rows <outputs>
+// CHECK-NEXT: op = "prefill_matmul", outputs = true{{.*}} <write buffer @logits>, <read batch output_count>) rows <outputs> weight_bytes 75776
+// CHECK-NOT: wgmma
+
 // A kernel of this GPU may start before the previous one has ended.
 // HOPPER: arch = "sm_90a"
 // HOPPER: dependent_launch = true, op = "begin_step"{{.*}} launch <{{.*}}dependent = true>
 // HOPPER: fetch = "bulk"
+// HOPPER-LABEL: plan.program @"m65-512"
+// HOPPER: dependent_launch = true, {{.*}} op = "prefill_input", wgmma = true}
+// HOPPER: op = "prefill_matmul", {{.*}} wgmma = true}
 module {
   plan.model <name = "tied", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
   plan.graph @tied {

@@ -2,8 +2,9 @@
 // RUN: air-opt %t --place-weights="vram=2147483648" --estimate-cost --verify-plan | FileCheck %s
 
 // Each kernel is an executable with a segment of its own. A row of a buffer is
-// not padded: 8 tokens have 8 * 256 floats.
-// CHECK: plan.buffer @x row 256 device 1 at {{[0-9]+}} bytes 8192
+// not padded: 512 tokens have 512 * 256 floats, and 64 outputs 64 * 512.
+// CHECK-DAG: plan.buffer @x row 256 device 1 at {{[0-9]+}} bytes 524288
+// CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output device 1 at {{[0-9]+}} bytes 131072
 // CHECK: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed at
 // CHECK: plan.segment @kernel.attention_h4_kv2_of32_m1_{{.*}} kernels codec none bytes 0
 // CHECK: plan.executable @attention_h4_kv2_of32_m1_{{.*}} device 1
@@ -15,7 +16,7 @@
 // CHECK-NEXT: plan.budget_item "weights" vram bytes
 // CHECK-NEXT: plan.budget_item "kv" vram bytes 540672
 // CHECK-NEXT: plan.budget_item "activations" vram bytes
-// CHECK-NEXT: plan.budget_item "batch" vram bytes 1152
+// CHECK-NEXT: plan.budget_item "batch" vram bytes 78272
 // CHECK-NEXT: plan.budget_item "kernels" vram bytes 0
 // CHECK-NEXT: plan.budget_item "process" ram bytes
 // CHECK-NEXT: plan.budget_item "staging" ram bytes
@@ -24,16 +25,21 @@
 
 // --verify-plan reports a dispatch that differs from its kernel.
 // RUN: sed 's/threads = 128/threads = 96/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
-// LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec or launch
+// LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec, rows or launch
 // RUN: sed 's/threads = 128/threads = 128, dependent = true/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
 // ARRAY: dispatch 'matmul_{{.*}}': what is bound to the operand block_tables differs in kind, access, dtype, layout or size from what the kernel takes
-// RUN: sed 's/write buffer @logits/write buffer @x/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
+// RUN: sed 's/write buffer @logits/write buffer @scales/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
 // SIZE: what is bound to the operand y differs in kind, access, dtype, layout or size
 // RUN: sed 's/read_write buffer @counters/read_write buffer @partials/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNTERS
 // COUNTERS: what is bound to the operand {{partials|counters}} differs in kind
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: has 9 bindings, but its kernel needs 10
+
+// RUN: sed 's/tokens 65 to 512 tiles 32/tokens 65 to 512 tiles 16/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=TILES
+// TILES: dispatch 'prefill_attention_{{.*}}' takes tiles of up to 32 tokens, but its program divides batches into tiles of up to 16 tokens
+// RUN: sed 's/\(write buffer @logits.*\)rows <outputs>/\1/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ROWS
+// ROWS: dispatch 'prefill_matmul_{{.*}}' does not match its kernel
 
 // No other buffer may share the bytes of the counters.
 // RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP

@@ -95,6 +95,31 @@ void useGpu(P &p) {
   setItems(p);
 }
 
+/// The bytes of the arrays of a batch with tiles: 16 tokens have an id, a
+/// position, the number of a row with 2 page numbers, and a tile of three
+/// numbers each. There are 16 numbers of outputs, and three counts.
+constexpr uint64_t kTileArrays = 16 * (4 + 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
+
+/// Turns the small plan into one for a GPU whose second program reads the tiles
+/// of a batch, and computes only the requested rows of logits.
+void useTiles(P &p) {
+  useGpu(p);
+  p.buffers[3]->rows_from = plan::RowsFrom::Outputs;
+  p.programs[1]->tile_tokens = 4;
+  addBinding(dispatchOf(p, 1, 0), plan::BindingKind::Batch,
+             static_cast<uint32_t>(plan::BatchArray::TokenCount),
+             plan::Access::Read);
+  dispatchOf(p, 1, kHeadStep).launch->rows_from = plan::RowsFrom::Outputs;
+  p.placements[0]->items[5]->bytes = kTileArrays;
+}
+
+template <typename F> Change inTiles(F change) {
+  return in([change](P &p) {
+    useTiles(p);
+    change(p);
+  });
+}
+
 template <typename F> Change inGpu(F change) {
   return in([change](P &p) {
     useGpu(p);
@@ -189,7 +214,24 @@ std::vector<Case> dispatchCases() {
       {"plan.dispatch.launch",
        inGpu([](P &p) { head(p).launch->threads = 0; })},
       {"plan.binding.index",
-       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 3; })},
+       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 9; })},
+      {"plan.binding.batch",
+       inTiles([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 3; })},
+      {"plan.program.tiles", in([](P &p) { p.programs[1]->tile_tokens = 1; })},
+      {"plan.program.tiles",
+       inTiles([](P &p) { p.programs[1]->tile_tokens = 17; })},
+      {"plan.enum", inTiles([](P &p) {
+         head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
+       })},
+      // The first program has no tiles, and the embedding is not the head.
+      {"plan.dispatch.launch", inTiles([](P &p) {
+         head(p).launch->rows_from = plan::RowsFrom::Outputs;
+       })},
+      {"plan.dispatch.launch", inTiles([](P &p) {
+         dispatchOf(p, 1, 0).launch->rows_from = plan::RowsFrom::Outputs;
+       })},
+      // There is no room for the logits of 16 tokens.
+      {"plan.dispatch.launch", inGpu([](P &p) { p.max_outputs = 15; })},
       {"plan.binding.access", inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
@@ -238,6 +280,7 @@ std::vector<Case> placedCases() {
        inGpu([](P &p) { item(p, 3).bytes -= p.kv->page_bytes; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 4).bytes -= 64; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 5).bytes -= 1; })},
+      {"plan.budget.bytes", inTiles([](P &p) { item(p, 5).bytes -= 1; })},
       // The item counts the weights, but not the embedding table.
       {"plan.budget.total", inGpu([](P &p) { item(p, 1).bytes = 3840; })},
       {"plan.prediction.bytes", inGpu([](P &p) {
@@ -263,6 +306,7 @@ std::vector<Case> deviceCases() {
 std::vector<Change> validDevices() {
   return {
       in(useGpu),
+      in(useTiles),
       // A plan may predict the bytes that the kernels read from VRAM.
       inGpu([](P &p) {
         auto prediction = std::make_unique<plan::PredictionT>();

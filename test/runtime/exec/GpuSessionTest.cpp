@@ -300,13 +300,18 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
                 });
 }
 
-TEST_F(GpuSessionTest, LogitsOfRequestedRowsOnlyAreRefused) {
-  expectRefused(
-      ErrorCode::Unsupported,
-      "buffer 'logits' has logits only for the tokens that request them",
-      [](plan::PlanT &plan) {
-        plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
-      });
+// The rows are still those of the tokens, because the launches of the head say
+// so.
+TEST_F(GpuSessionTest, ABufferForOutputsMayHoldTheRowsOfTokens) {
+  Result<Session> session = open([](plan::PlanT &plan) {
+    plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;
+  });
+  ASSERT_TRUE(session) << session.status().message();
+  const SequenceId sequence = beginSequence(*session);
+  const std::vector<SequenceId> sequences(8, sequence);
+  const auto rows = runRows(*session, someTokens(8), sequences, {1, 5});
+  ASSERT_TRUE(rows) << rows.status().message();
+  checkAllLogits(*session, model, someTokens(20), 8);
 }
 
 TEST_F(GpuSessionTest, AProgramWithoutGpusRefusesThePlan) {

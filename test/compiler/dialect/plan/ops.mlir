@@ -66,6 +66,10 @@ plan.program @m1 tokens 1 to 1 {
   }
 }
 
+// CHECK: plan.program @"m2-8" tokens 2 to 8 tiles 4 {
+plan.program @"m2-8" tokens 2 to 8 tiles 4 {
+}
+
 // CHECK: plan.read @layer.0 before 0
 plan.read @layer.0 before 0
 // CHECK: plan.placement resident [1536, 100] ring 8192 {

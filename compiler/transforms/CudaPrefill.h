@@ -1,0 +1,26 @@
+//===- CudaPrefill.h - kernels of a prefill ---------------------*- C++ -*-===//
+//
+// Chooses the kernels that compute a step of a prefill. They have the operands
+// of the kernel that computes the step for one token, under the same names, and
+// two more: "operands" and "scales" (codegen/cuda/PrefillMatMul.h).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_CUDAPREFILL_H
+#define AIRPACK_COMPILER_TRANSFORMS_CUDAPREFILL_H
+
+#include "codegen/cuda/CudaSpec.h"
+
+namespace air::compiler {
+
+/// Returns the kernels that compute up to `maxRows` rows of what `decode`, the
+/// kernel of a decode step, computes. The rows are those of the batch's tokens,
+/// or, if `outputs` is set, those of the requested outputs. The kernels run in
+/// the order of the result. Matmuls use wgmma if the target has it.
+std::vector<codegen::cuda::CudaSpec>
+prefillKernels(const codegen::cuda::CudaSpec &decode, uint32_t maxRows,
+               bool outputs, const codegen::cuda::CudaTarget &target,
+               uint32_t multiprocessors);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_CUDAPREFILL_H
