@@ -357,13 +357,6 @@ Status CudaLowering::createProgram(StringRef name, uint32_t minTokens,
   return Status::ok();
 }
 
-static Arithmetic arithmeticOf(const CudaSpec &spec) {
-  const auto *matmul = std::get_if<DecodeMatMul>(&spec);
-  return matmul == nullptr              ? Arithmetic::Float32
-         : matmul->dtype == DType::BF16 ? Arithmetic::BFloat16
-                                        : Arithmetic::Float16;
-}
-
 Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
                                      bool isZeroed) {
   const uint64_t words =
@@ -412,16 +405,12 @@ Status CudaLowering::createDispatch(const Dispatch &dispatch, uint32_t tokens) {
           cast<FlatSymbolRefAttr>(operand).getValue()));
     }
   }
-  uint64_t weightBytes = kernel.weightBytes;
-  if (const auto *begin = std::get_if<BeginStep>(&spec)) {
-    weightBytes = *rowBytes(begin->dtype, begin->columns);
-  }
   DispatchOp::create(
       builder, graph.getLoc(), kernel.name, cudaSpecToAttr(context, spec),
       builder.getArrayAttr(bindings), /*base_tiles=*/1,
       /*tokens_per_tile=*/0, /*rows_per_tile=*/0,
       /*first_tile=*/IntegerAttr(), /*end_tile=*/IntegerAttr(),
-      RowsFrom::Tokens, weightBytes, flopsPerToken(spec),
+      RowsFrom::Tokens, weightBytesRead(spec, kernel), flopsPerToken(spec),
       /*scratch_bytes=*/0, arithmeticOf(spec),
       /*overlap=*/false,
       LaunchAttr::get(context, kernel.gridX, kernel.gridY, kernel.threads,

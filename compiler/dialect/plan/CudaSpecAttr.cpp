@@ -176,4 +176,11 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   return internalError("a kernel of a GPU has an unknown op");
 }
 
+Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec) {
+  const auto *matmul = std::get_if<codegen::cuda::DecodeMatMul>(&spec);
+  return matmul == nullptr              ? Arithmetic::Float32
+         : matmul->dtype == DType::BF16 ? Arithmetic::BFloat16
+                                        : Arithmetic::Float16;
+}
+
 } // namespace air::ir::plan

@@ -159,6 +159,21 @@ TEST_F(WithNvrtc, TheSameTextGivesTheSameCode) {
   EXPECT_EQ(first->cubin, second->cubin);
 }
 
+TEST_F(WithNvrtc, CodeHasAParameterForEachBinding) {
+  for (const char *name : {"sm_75", "sm_90a", "sm_120"}) {
+    const CudaTarget target = *cudaTarget(name);
+    const CudaKernel kernel = *generateDecodeMatMul(
+        matmulOf(DType::Q8_0, 1, target), target, deviceIntrinsicsText());
+    const Result<CompiledKernel> code =
+        nvrtc->compile(kernel.text, kernel.name, target);
+    ASSERT_TRUE(code.isOk()) << code.status().message();
+    const Result<uint32_t> parameters =
+        countParameters(code->cubin, kernel.name);
+    ASSERT_TRUE(parameters.isOk()) << parameters.status().message();
+    EXPECT_EQ(*parameters, kernel.bindings.size()) << name;
+  }
+}
+
 TEST_F(WithNvrtc, ProbesCompile) {
   const CudaTarget target = *cudaTarget("sm_90a");
   const std::string_view intrinsics = deviceIntrinsicsText();
@@ -227,6 +242,7 @@ TEST(Cubin, RefusesWhatIsNone) {
   EXPECT_EQ(countInstructions({}, "k").status().code(), ErrorCode::Corrupt);
   std::vector<uint8_t> bytes(64, 0);
   EXPECT_FALSE(countInstructions(bytes, "k").isOk());
+  EXPECT_FALSE(countParameters(bytes, "k").isOk());
 }
 
 TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
@@ -244,6 +260,7 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
   for (size_t size = 0; size < header.e_shoff; size += 61) {
     const std::vector<uint8_t> cut(cubin.begin(), cubin.begin() + size);
     EXPECT_FALSE(countInstructions(cut, kernel.name).isOk()) << size;
+    EXPECT_FALSE(countParameters(cut, kernel.name).isOk()) << size;
   }
   // Whichever byte of the file header is corrupt, nothing may be read out of
   // bounds.
@@ -251,7 +268,17 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     std::vector<uint8_t> wrong = cubin;
     wrong[at] = 0xff;
     (void)countInstructions(wrong, kernel.name);
+    (void)countParameters(wrong, kernel.name);
   }
+  // The same holds for each byte of the file, some of which are in the records
+  // with the parameters. A record whose size is wrong may end beyond them.
+  size_t refused = 0;
+  for (size_t at = 64; at < cubin.size(); ++at) {
+    std::vector<uint8_t> wrong = cubin;
+    wrong[at] = 0x04;
+    refused += countParameters(wrong, kernel.name).isOk() ? 0 : 1;
+  }
+  EXPECT_GT(refused, 0U);
 }
 
 TEST(DecodeMatMul, RefusesWhatCannotBe) {
