@@ -14,8 +14,10 @@
 namespace air::codegen::cuda {
 
 struct BeginStep {
-  DType dtype = DType::Q4_K; ///< dtype of the table; its rows are as in GGUF
-  uint32_t vocabulary = 0;   ///< number of rows of the table
+  /// The dtype of the table, which may be that of any weight. The table's rows
+  /// are as in GGUF.
+  DType dtype = DType::Q4_K;
+  uint32_t vocabulary = 0; ///< number of rows of the table
   uint32_t columns = 0;
   uint32_t tokens = 1; ///< 1 to kMaxPrefillTokens
   /// Whether the number of tokens is read from device memory. `tokens` is then
@@ -26,9 +28,6 @@ struct BeginStep {
   float angleScale = 1; ///< factor for the cosines and sines
   bool dependentLaunch = false;
 };
-
-/// The dtypes of embedding tables that the kernel supports.
-std::span<const DType> beginStepDTypes();
 
 std::string beginStepName(const BeginStep &spec, const CudaTarget &target);
 

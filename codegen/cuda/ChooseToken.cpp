@@ -97,10 +97,12 @@ AP_DEVICE u64 weightOf(float logit, float best, float factor) {
   return (u64)(ap_exp2((logit - best) * factor) * 4294967296.0f);
 }
 
-// Goes through the tokens that `accepts` names, from the largest key to the
-// smallest, until their amounts add up to `wanted`. Returns the last key, and
-// in `wanted` what the tokens with this key must contribute. The key's bytes
-// are found one by one, each with a histogram of the amounts.
+// Sorts the tokens for which accepts(id) is true by keyOf(id), the largest key
+// first, and adds up amountOf(id) until the sum reaches `wanted`. Returns the
+// key at which it does. Afterwards, `wanted` is what was still missing before
+// the tokens with that key were added. Nothing is really sorted: the four bytes
+// of the key are found one after the other, from a histogram of the amounts for
+// each value of the byte.
 template <typename Accepts, typename Key, typename Amount>
 AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, Key keyOf,
                       Amount amountOf) {
@@ -148,7 +150,8 @@ struct Kept {
   }
 };
 
-// Keeps the best tokens of `before` until their amounts add up to `wanted`.
+// Returns the smallest set of tokens whose amounts add up to `wanted`, taken
+// from the set `before` in descending order of their logits.
 template <typename Amount>
 AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
                         u32 thread, Amount amountOf) {
@@ -157,7 +160,9 @@ AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before,
       histogram, wanted, thread,
       [&](u32 id) { return before.has(orderOf(logits[id]), id); },
       [&](u32 id) { return orderOf(logits[id]); }, amountOf);
-  // Of the tokens with the same logit, those with the lowest ids are kept.
+  // Several tokens may share the lowest logit of the set, and not all of them
+  // may be needed. Those with the lowest ids are taken, so the keys of this
+  // search are the ids in descending order.
   const u32 key = lastKey(
       histogram, wanted, thread,
       [&](u32 id) {
@@ -209,8 +214,9 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   if (settings.topK != 0 && settings.topK < kVocabulary) {
     kept = keepBest(histogram, logits, kept, settings.topK, thread, [](u32) { return (u64)1; });
   }
-  // The sums over all tokens are computed in two steps, first within warps. A
-  // warp has consecutive ids.
+  // The weights of all tokens of the vocabulary are added in two steps: each
+  // warp adds those of kShare consecutive ids, and then the sums of the warps
+  // are added.
   constexpr u32 kShare = (kVocabulary + kThreads - 1) / kThreads * 32;
   const u32 firstId = warp * kShare;
   const u32 endId = firstId + kShare < kVocabulary ? firstId + kShare : kVocabulary;
@@ -236,7 +242,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     kept = keepBest(histogram, logits, kept, wanted > 1 ? wanted : 1, thread,
                     [&](u32 id) { return weightOf(logits[id], best, kLog2E); });
   }
-  // The factor must be finite, also for a temperature near 0.
+  // A temperature below 2^-100 is replaced by 2^-100, because its reciprocal
+  // may be infinite.
   const float factor = kLog2E / ap_max(settings.temperature, 0x1p-100f);
   const u64 all = sumOfAll(factor);
   // SplitMix64 adds a constant to its state for each output, and mixes the

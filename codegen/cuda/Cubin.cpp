@@ -10,6 +10,11 @@ namespace {
 
 constexpr uint32_t kInstructionBytes = 16;
 constexpr uint32_t kNop = 0x118;
+/// The format of a record in .nv.info that is followed by data, and the kind of
+/// a record that describes a parameter (EIFMT_SVAL and EIATTR_KPARAM_INFO in
+/// the output of `cuobjdump --dump-elf`).
+constexpr uint8_t kSized = 4;
+constexpr uint8_t kParameterInfo = 0x17;
 
 template <typename T>
 bool readAt(std::span<const uint8_t> bytes, uint64_t at, T &value) {
@@ -24,17 +29,17 @@ bool lies(std::span<const uint8_t> bytes, uint64_t offset, uint64_t size) {
   return offset <= bytes.size() && size <= bytes.size() - offset;
 }
 
-} // namespace
-
-Result<std::map<uint32_t, uint64_t>>
-countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
+/// Returns the bytes of the section `wanted` in the machine code of `kernel`.
+Result<std::span<const uint8_t>> sectionOf(std::span<const uint8_t> cubin,
+                                           const std::string &wanted,
+                                           const std::string &kernel) {
   Elf64_Ehdr header;
   if (!readAt(cubin, 0, header) ||
       std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
       header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_ident[EI_DATA] != ELFDATA2LSB ||
       header.e_shentsize != sizeof(Elf64_Shdr)) {
-    return corruptError("the machine code of kernel " + name +
+    return corruptError("the machine code of kernel " + kernel +
                         " is not a 64-bit ELF file");
   }
   const auto section = [&](uint64_t index, Elf64_Shdr &result) {
@@ -45,14 +50,13 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
   Elf64_Shdr names;
   if (!section(header.e_shstrndx, names) ||
       !lies(cubin, names.sh_offset, names.sh_size)) {
-    return corruptError("the machine code of kernel " + name +
+    return corruptError("the machine code of kernel " + kernel +
                         " has no section names");
   }
-  const std::string wanted = ".text." + name;
   for (uint64_t i = 0; i < header.e_shnum; ++i) {
     Elf64_Shdr one;
     if (!section(i, one)) {
-      return corruptError("the machine code of kernel " + name + " has " +
+      return corruptError("the machine code of kernel " + kernel + " has " +
                           std::to_string(header.e_shnum) +
                           " section headers, but the file ends before header " +
                           std::to_string(i));
@@ -66,33 +70,65 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
                     wanted.c_str(), wanted.size() + 1) != 0) {
       continue;
     }
-    if (!lies(cubin, one.sh_offset, one.sh_size) ||
-        one.sh_size % kInstructionBytes != 0) {
-      return corruptError(
-          "section " + wanted + " of the machine code has " +
-          std::to_string(one.sh_size) + " bytes at offset " +
-          std::to_string(one.sh_offset) + " in a file of " +
-          std::to_string(cubin.size()) +
-          " bytes; the section must lie inside the file and consist of "
-          "whole instructions of " +
-          std::to_string(kInstructionBytes) + " bytes");
+    if (!lies(cubin, one.sh_offset, one.sh_size)) {
+      return corruptError("section " + wanted + " of the machine code has " +
+                          std::to_string(one.sh_size) + " bytes at offset " +
+                          std::to_string(one.sh_offset) + " in a file of " +
+                          std::to_string(cubin.size()) +
+                          " bytes; the section must lie inside the file");
     }
-    std::map<uint32_t, uint64_t> counts;
-    uint64_t trailing = 0;
-    for (uint64_t at = 0; at < one.sh_size; at += kInstructionBytes) {
-      uint16_t code = 0;
-      std::memcpy(&code, cubin.data() + one.sh_offset + at, 2);
-      const uint32_t kind = code & 0x1ff;
-      ++counts[kind];
-      trailing = kind == kNop ? trailing + 1 : 0;
-    }
-    if (trailing != 0) {
-      counts[kNop] -= trailing;
-    }
-    return counts;
+    return cubin.subspan(one.sh_offset, one.sh_size);
   }
-  return corruptError("the machine code of kernel " + name +
+  return corruptError("the machine code of kernel " + kernel +
                       " has no section " + wanted);
+}
+
+} // namespace
+
+Result<std::map<uint32_t, uint64_t>>
+countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
+  const std::string wanted = ".text." + name;
+  AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> code,
+                       sectionOf(cubin, wanted, name));
+  if (code.size() % kInstructionBytes != 0) {
+    return corruptError("section " + wanted + " of the machine code has " +
+                        std::to_string(code.size()) +
+                        " bytes, which are not whole instructions of " +
+                        std::to_string(kInstructionBytes) + " bytes");
+  }
+  std::map<uint32_t, uint64_t> counts;
+  uint64_t trailing = 0;
+  for (uint64_t at = 0; at < code.size(); at += kInstructionBytes) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, code.data() + at, 2);
+    const uint32_t kind = bits & 0x1ff;
+    ++counts[kind];
+    trailing = kind == kNop ? trailing + 1 : 0;
+  }
+  if (trailing != 0) {
+    counts[kNop] -= trailing;
+  }
+  return counts;
+}
+
+Result<uint32_t> countParameters(std::span<const uint8_t> cubin,
+                                 const std::string &name) {
+  const std::string wanted = ".nv.info." + name;
+  AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> records,
+                       sectionOf(cubin, wanted, name));
+  uint32_t parameters = 0;
+  for (uint64_t at = 0; at < records.size();) {
+    uint16_t size = 0;
+    if (!readAt(records, at + 2, size)) {
+      return corruptError("section " + wanted + " of the machine code has " +
+                          std::to_string(records.size()) +
+                          " bytes, which end within the record at byte " +
+                          std::to_string(at));
+    }
+    parameters += records[at + 1] == kParameterInfo ? 1 : 0;
+    at += 4 + (records[at] == kSized ? size : 0);
+  }
+  return parameters;
 }
 
 } // namespace air::codegen::cuda

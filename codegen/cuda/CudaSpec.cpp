@@ -1,6 +1,7 @@
 //===- CudaSpec.cpp - operands and compilation of CUDA kernels ------------===//
 #include "codegen/cuda/CudaSpec.h"
 
+#include "codegen/cuda/Cubin.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/KernelParts.h"
 #include "codegen/cuda/Nvrtc.h"
@@ -195,10 +196,29 @@ public:
                          nvrtc.compile(text, name, target));
     return std::move(kernel.cubin);
   }
+  Result<std::optional<uint32_t>>
+  parameters(std::span<const uint8_t> code,
+             const std::string &name) const override {
+    AIR_ASSIGN_OR_RETURN(const uint32_t count, countParameters(code, name));
+    return std::optional(count);
+  }
 
 private:
   Nvrtc nvrtc;
 };
+
+/// Checks that machine code takes as many arguments as its kernel has bindings.
+Status checkParameters(const CudaKernel &kernel, std::span<const uint8_t> code,
+                       const CudaCompiler &compiler) {
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint32_t> count,
+                       compiler.parameters(code, kernel.name));
+  return count.value_or(kernel.bindings.size()) == kernel.bindings.size()
+             ? Status::ok()
+             : internalError(
+                   "the machine code of kernel " + kernel.name + " has " +
+                   std::to_string(*count) + " parameters, but the kernel has " +
+                   std::to_string(kernel.bindings.size()) + " bindings");
+}
 
 } // namespace
 
@@ -263,6 +283,12 @@ uint64_t flopsPerToken(const CudaSpec &spec) {
   return matmul == nullptr ? 0 : flops(*matmul);
 }
 
+uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel) {
+  const auto *begin = std::get_if<BeginStep>(&spec);
+  return begin == nullptr ? kernel.weightBytes
+                          : *rowBytes(begin->dtype, begin->columns);
+}
+
 Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler() {
   Result<Nvrtc> nvrtc = Nvrtc::open("");
   if (!nvrtc) {
@@ -293,10 +319,10 @@ compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
       const size_t i = distinct[at];
       Result<std::vector<uint8_t>> code =
           compiler.compile(kernels[i].text, kernels[i].name, target);
-      if (code) {
+      made[i] = code ? checkParameters(kernels[i], *code, compiler)
+                     : code.status().withContext("kernel " + kernels[i].name);
+      if (made[i].isOk()) {
         codes[i] = *std::move(code);
-      } else {
-        made[i] = code.status().withContext("kernel " + kernels[i].name);
       }
     }
   };

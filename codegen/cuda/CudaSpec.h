@@ -17,6 +17,7 @@
 #include "codegen/cuda/PrefillHeads.h"
 
 #include <memory>
+#include <optional>
 #include <variant>
 
 namespace air::codegen::cuda {
@@ -71,6 +72,10 @@ bool hasDependentLaunch(const CudaSpec &spec);
 /// The number of operations of a matmul per token; 0 for other kernels.
 uint64_t flopsPerToken(const CudaSpec &spec);
 
+/// The bytes of weights that `kernel`, which generateKernel(spec) has returned,
+/// reads: those of its matrix, or of the embedding of one token.
+uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
+
 /// Compiles the text of kernels. Production code uses NVRTC; tests can make
 /// kernels for an emulator.
 class CudaCompiler {
@@ -87,6 +92,13 @@ public:
   virtual Result<std::vector<uint8_t>>
   compile(const std::string &text, const std::string &name,
           const CudaTarget &target) const = 0;
+
+  /// Returns the number of parameters of the kernel `name` in machine code that
+  /// compile() returned, or nothing if the code does not tell.
+  virtual Result<std::optional<uint32_t>>
+  parameters(std::span<const uint8_t>, const std::string &) const {
+    return std::optional<uint32_t>();
+  }
 };
 
 /// Opens NVRTC from the loader's search path or /usr/local/cuda. An Unsupported
@@ -95,7 +107,9 @@ Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
 
 /// Compiles kernels on up to `threads` threads. The results are in the order of
 /// `kernels`, and do not depend on `threads`. Equal texts are compiled once.
-/// The error is that of the first kernel in the list that cannot be compiled.
+/// The error is that of the first kernel in the list that cannot be compiled. A
+/// kernel whose machine code has another number of parameters than the kernel
+/// has bindings is an Internal error.
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
                const CudaCompiler &compiler, unsigned threads);

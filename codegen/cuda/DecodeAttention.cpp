@@ -128,8 +128,10 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
   }
 }
 
-// Where the state of a softmax lies in memory: for each of 8 columns, the
-// largest score and the sum of the weights, and after these the outputs.
+// The number of floats with which a range of positions describes its part of
+// the attention, so that the parts can be merged: for each of 8 queries, the
+// largest score, the sum of the softmax weights, and an output vector of
+// kHeadDim elements.
 constexpr u32 kStateFloats = 16 + 8 * kHeadDim;
 
 AP_KERNEL(KERNEL_NAME, kThreads, 1)

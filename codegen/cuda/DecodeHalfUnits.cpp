@@ -17,6 +17,7 @@ AP_DEVICE float signedScale(u32 word, u32 byte) {
 // functions, which the text for all dtypes calls:
 //   codesOf    the A operands of columns 16f to 16f+15 of block i
 //   scalesOf   word i of the scales, a byte each
+//   halfScale  one of these scales as a float
 //   superOf    the bits of the float16 d of rows g and g+8
 constexpr const char *kQ6_K = R"(
 struct Unit { Planes<4> codes; Planes<2> upper; Words<8> scales; u32 super; };
@@ -50,13 +51,22 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
 
 constexpr const char *kWordScales = R"(
 AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) { return unit.scales[i]; }
+)";
+
+constexpr const char *kByteScales = R"(
+AP_DEVICE float halfScale(u32 word, u32 byte) { return signedScale(word, byte); }
+)";
+
+constexpr const char *kWordSuper = R"(
 AP_DEVICE Word2 superOf(const Unit &unit) { return {unit.super & 0xffff, unit.super >> 16}; }
 )";
 
 constexpr const char *kQ2_K = R"(
-// A byte of scales has a scale in its lower and a minimum in its upper 4 bits.
-// Besides the scales of its rows, a lane has the bytes of four blocks, whose
-// minima are its part of an A operand.
+// What a lane reads of a unit of Q2_K. Each byte of `scales` and `minima` has
+// the scale of 16 columns in its lower 4 bits and their minimum in its upper 4
+// bits. `scales` has all 16 bytes of the lane's two rows. An mma that
+// multiplies the minima needs only four of each row from this lane, and
+// `minima` has these bytes again.
 struct Unit { Planes<2> codes; Words<8> scales; Word2 minima; Word2 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
@@ -80,7 +90,10 @@ AP_DEVICE Word2 superOf(const Unit &unit) {
   return {unit.super.x & 0xffff, unit.super.y & 0xffff};
 }
 AP_DEVICE Block minimaOf(const Unit &unit) {
-  // Minima of blocks 0 and 2, and of 1 and 3, of the lane's four.
+  // unit.minima.x and .y have four minima of two rows, each in the upper half
+  // of a byte. An operand word holds two numbers of 16 bits: the first two
+  // words get minima 0 and 2 of the two rows, and the other two get minima 1
+  // and 3.
   return {{unit.minima.x >> 4 & 0x000f000f, unit.minima.y >> 4 & 0x000f000f,
            unit.minima.x >> 12 & 0x000f000f, unit.minima.y >> 12 & 0x000f000f},
           -16.0f * ap_float_of_half(unit.super.x >> 16),
@@ -106,9 +119,21 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
     const u32 w = row == 0 ? (f == 0 ? codes.x : codes.z) : (f == 0 ? codes.y : codes.w);
     const u32 u = (row == 0 ? (i < 4 ? upper.x : upper.z) : (i < 4 ? upper.y : upper.w)) >> f;
     a[row] = (w & low) | (u & high);
-    // Columns 2 and 3 have their bits in the other byte of a half word.
+    // In each half of u, one byte has the third bits of the codes in columns 0
+    // and 1, and the other byte those in columns 2 and 3. Swapping the bytes
+    // brings the latter to where the mask expects them.
     a[row + 2] = (w >> 8 & low) | (ap_permute(u, 0, 0x2301) & high);
   }
+}
+)";
+
+constexpr const char *kFieldFactor = R"(
+// Returns 2^(-kFieldBits * (i % kFields)), by which the sums of block i must be
+// multiplied because its codes are not shifted to the lowest bits.
+AP_DEVICE float fieldFactor(u32 i) {
+  constexpr float kStep = 1.0f / (1u << kFieldBits);
+  const u32 field = i % kFields;
+  return (field % 2 == 0 ? 1 : kStep) * (field < 2 ? 1 : kStep * kStep);
 }
 )";
 
@@ -119,16 +144,9 @@ struct Half { u32 a[4]; float first, second; };
 AP_DEVICE Half halfOf(const Unit &unit, u32 i, u32 f) {
   Half half;
   codesOf(half.a, unit, i, f);
-  half.first = signedScale(scalesOf(unit, i / 2), i % 2 * 2 + f);
-  half.second = signedScale(scalesOf(unit, 4 + i / 2), i % 2 * 2 + f);
+  half.first = halfScale(scalesOf(unit, i / 2), i % 2 * 2 + f);
+  half.second = halfScale(scalesOf(unit, 4 + i / 2), i % 2 * 2 + f);
   return half;
-}
-// Returns 2^(-kFieldBits * (i % kFields)), by which the sums of block i must be
-// multiplied because its codes are not shifted to the lowest bits.
-AP_DEVICE float fieldFactor(u32 i) {
-  constexpr float kStep = 1.0f / (1u << kFieldBits);
-  const u32 field = i % kFields;
-  return (field % 2 == 0 ? 1 : kStep) * (field < 2 ? 1 : kStep * kStep);
 }
 )";
 
@@ -136,8 +154,11 @@ constexpr const char *kHalvesWarps = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
   multiplyMinima(sums, units, entries);
-  // In a decode step, which has a single accumulator, its sums are multiplied by d once for the whole
-  // unit. Otherwise d is a factor of the scales, which saves registers.
+  // The scale of 16 columns is a small integer times d, which all columns of a
+  // row have in common. If a warp has only one accumulator, as in a decode
+  // step, sums are first scaled by the integers and then once by d. With
+  // several accumulators, this would take a second set of sums and too many
+  // registers, so each integer is multiplied by d instead.
   constexpr bool kLate = kRowTiles * kTokenGroups == 1 && !kLazy;
   float late[kFields][4] = {};
   float d[kRowTiles][2];
@@ -220,7 +241,7 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[
 
 } // namespace
 
-std::string signedScaleText(uint32_t zero) {
+std::string signedScaleText(float zero) {
   std::string text;
   literal(text, "kScaleZero", zero);
   return text + kSignedScale;
@@ -229,15 +250,21 @@ std::string signedScaleText(uint32_t zero) {
 std::string halfUnitText(DType dtype) {
   switch (dtype) {
   case DType::Q2_K:
-    return signedScaleText(0) + kQ2_K;
+    return signedScaleText(0) + kFieldFactor + kByteScales + kQ2_K;
   case DType::Q3_K:
-    return signedScaleText(32) + kQ3_K + kWordScales;
+    return signedScaleText(32) + kFieldFactor + kByteScales + kQ3_K +
+           kWordScales + kWordSuper;
   case DType::Q6_K:
-    return signedScaleText(128) + kQ6_K + kWordScales;
+    return signedScaleText(128) + kFieldFactor + kByteScales + kQ6_K +
+           kWordScales + kWordSuper;
   default:
     return {};
   }
 }
+
+std::string_view fieldFactorText() { return kFieldFactor; }
+
+std::string wordScalesText() { return std::string(kByteScales) + kWordSuper; }
 
 std::string halfMultiplyText(bool wgmma) {
   return std::string(kHalves) + (wgmma ? kHalvesWgmma : kHalvesWarps);

@@ -173,9 +173,11 @@ std::string_view roundingText() {
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // For every 256 columns, token and t in [0, 4), this stores the means of
-    // two or four successive groups as float16, and then their rounding errors.
-    // Four are in the order 0, 2, 1, 3.
+    // The 256 columns of a unit have 8 or 16 groups. An mma multiplies their
+    // minima by the means of their activations. Lane 4g+t supplies a fourth of
+    // the groups of token g, so a fourth is stored together: its means as
+    // float16, and then what was lost by rounding them. If a fourth has four
+    // groups, their order is 0, 2, 1, 3, which is that of the minima.
     constexpr u32 kGroups = 256 / kSumDivisor;
     constexpr u32 kPart = kGroups / 4;
     const float mean = sum * (1.0f / kSumDivisor);
@@ -209,8 +211,9 @@ AP_DEVICE u32 bfloatOfFloat(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-// roundActivations() rounds 8 activations to `high`, and the remainders of split
-// activations to `low`. It returns the sum of the float16 numbers in `high`.
+// roundActivations() rounds 8 activations to `high`, and the remainders of
+// split activations to `low`. It returns the sum of the float16 numbers in
+// `high`.
 struct Rounded { u32 high[4], low[4]; };
 AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
   rounded = {};
@@ -239,8 +242,10 @@ AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
   const u32 (&high)[4] = rounded.high;
   const u32 (&low)[4] = rounded.low;
   if (kCoreMatrices) {
-    // A core matrix has 8 k, of which lane 4g+t has 2t and 2t+1. Each further
-    // pair of columns of a lane is in the next core matrix.
+    // wgmma reads the activations from core matrices of 8 tokens by 8 columns.
+    // Lane 4g+t multiplies columns 2t and 2t+1 of each by its weights. A weight
+    // operand has more columns for a lane than two, so each pair of columns
+    // that belongs to the same lane goes to another core matrix.
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
       const u32 matrix = kHalves ? at % 4 / 2 * 2 + i % 2 : i;
@@ -266,8 +271,8 @@ AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
   }
 }
 
-// Each lane has a sum of 8 activations. Adds the sums of neighbouring lanes, and
-// returns sums of kSumColumns activations.
+// Each lane has a sum of 8 activations. Adds the sums of neighbouring lanes,
+// and returns sums of kSumColumns activations.
 AP_DEVICE float sumOfColumns(float sum) {
   sum += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(sum), 1));
   if (kSumColumns == 32) {

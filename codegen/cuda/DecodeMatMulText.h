@@ -64,7 +64,24 @@ std::string halfMultiplyText(bool wgmma);
 
 /// Returns the text of signedScale, which turns a byte of a word of scales into
 /// a float. `zero` is the byte of scale 0.
-std::string signedScaleText(uint32_t zero);
+std::string signedScaleText(float zero);
+
+/// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary
+/// dtypes: struct Unit and what describes it.
+std::string smallUnitText(DType dtype);
+
+/// Returns the text of fieldFactor, which undoes the place of codes in a byte.
+std::string_view fieldFactorText();
+/// Returns the text of halfScale and superOf, for units whose scales are bytes
+/// and whose `super` holds the d of two rows.
+std::string wordScalesText();
+/// Returns the text of `elements`, which converts e2m1 codes.
+std::string_view e2m1Text();
+/// Returns the text of codesOf for planes of nibbles without upper bits.
+std::string fourBitText();
+/// Returns the text of valuesOfBlock, which looks up nibbles in the dtype's
+/// table of 16 entries.
+std::string tableText(DType dtype);
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads
 /// weights.

@@ -149,10 +149,10 @@ constexpr const char *kMinima = R"(
 AP_DEVICE void multiplyMinima(Sums (&sums)[kRowTiles][kTokenGroups],
                               const Unit (&units)[kRowTiles], const u8 *entries) {
   if (kSumsAsHalves) {
-    // The minimum of each block of 32 or 16 columns is multiplied by the mean of
-    // that block's activations. Along the k dimension of one mma, elements 0 to
-    // 7 are the means of 8 blocks, rounded to float16, and elements 8 to 15 are
-    // the rounding errors. The errors of 16 blocks take a second mma.
+    // The minimum of each block of 32 or 16 columns is multiplied by the mean
+    // of that block's activations. Along the k dimension of one mma, elements 0
+    // to 7 are the means of 8 blocks, rounded to float16, and elements 8 to 15
+    // are the rounding errors. The errors of 16 blocks take a second mma.
 #pragma unroll
     for (u32 group = 0; group < kTokenGroups; ++group) {
       const Word2 means = *(const Word2 *)(entries + group * kGroupStride);
@@ -330,7 +330,9 @@ AP_DEVICE u32 highCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shi
 )";
 
 constexpr const char *kCodes = R"(
-// Returns block i of a unit of nibbles, some with upper bits.
+// Returns the operands of columns 32i to 32i+31 of a unit whose codes have four
+// bits in planes of nibbles, and perhaps more bits in other planes. `first` and
+// `second` are the factors for the sums of the lane's two rows.
 AP_DEVICE Block codesOf(const Unit &unit, u32 i, float first, float second) {
   const Word4 w = unit.codes[i / 2];
   const u32 words[4] = {w.x, w.y, w.z, w.w};
@@ -431,14 +433,26 @@ AP_DEVICE Block minimaOf(const Unit &unit) {
 }
 )";
 
-constexpr const char *kIQ4 = R"(
-// Replaces the lower four nibbles of `word`, which are indices of IQ4_NL's
-// table, by the table's entries plus 128. The entries are -127, -104, -83, -65,
-// -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113. The top bit of a
-// nibble selects a half of the table.
+constexpr const char *kIQ4Table = R"(
+// The 16 entries of IQ4_NL's table, plus 128: -127, -104, -83, -65, -49, -35,
+// -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113.
+constexpr u32 kTable0 = 0x3f2d1801, kTable1 = 0x766a5d4f;
+constexpr u32 kTable2 = 0xa6998d81, kTable3 = 0xf1d9c5b5;
+)";
+
+constexpr const char *kIQ3Table = R"(
+// Halves of the 16 elements of IQ3_XXS, plus 128: -31, -26, -22, -18, -14, -10,
+// -6, -2, and the same numbers without their signs in the opposite order.
+constexpr u32 kTable0 = 0x6e6a6661, kTable1 = 0x7e7a7672;
+constexpr u32 kTable2 = 0x8e8a8682, kTable3 = 0x9f9a9692;
+)";
+
+constexpr const char *kTableLookup = R"(
+// Replaces the lower four nibbles of `word`, which are indices of the table, by
+// the table's entries. The top bit of a nibble selects a half of the table.
 AP_DEVICE u32 valuesOf(u32 word) {
-  const u32 low = ap_permute(0x3f2d1801, 0x766a5d4f, word & 0x7777);
-  const u32 high = ap_permute(0xa6998d81, 0xf1d9c5b5, word & 0x7777);
+  const u32 low = ap_permute(kTable0, kTable1, word & 0x7777);
+  const u32 high = ap_permute(kTable2, kTable3, word & 0x7777);
   return ap_permute(low, high, 0x3210 | (word & 0x8888) >> 1);
 }
 // Returns block i of a unit. Even blocks have their codes in low nibbles.
@@ -490,6 +504,17 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
+constexpr const char *kE2m1 = R"(
+// Moves the sign and the other three bits of an e2m1 code in each half of
+// `word` to their places in a float16, which is then the code's value times
+// 2^-14. The codes start at bit 4 * nibble of each half.
+AP_DEVICE u32 elements(u32 word, u32 nibble) {
+  const u32 sign = nibble == 3 ? word : word << (12 - 4 * nibble);
+  const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);
+  return (sign & 0x80008000) | (rest & 0x0e000e00);
+}
+)";
+
 constexpr const char *kMXFP4 = R"(
 constexpr bool kScaled = true, kNibbles = false;
 constexpr float kUnitValue = 0x1p15f;
@@ -503,14 +528,6 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 e = word >> 8 * byte & 0xff;
   return ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
-}
-// Moves the sign and the other three bits of an e2m1 code in each half of
-// `word` to their places in a float16, which is then the code's value times
-// 2^-14. The codes start at bit 4 * nibble of each half.
-AP_DEVICE u32 elements(u32 word, u32 nibble) {
-  const u32 sign = nibble == 3 ? word : word << (12 - 4 * nibble);
-  const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);
-  return (sign & 0x80008000) | (rest & 0x0e000e00);
 }
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const Word4 w = unit.codes[i / 2];
@@ -556,8 +573,39 @@ Result<ActivationForm> activationForm(DType dtype) {
   case DType::Q8_0:
   case DType::IQ4_NL:
   case DType::IQ4_XS:
+  case DType::IQ3_XXS:
     form.sumColumns = 32;
     form.zeroFactor = -128 * kSubnormal;
+    return form;
+  case DType::IQ1_S:
+  case DType::IQ1_M:
+    form.halves = dtype == DType::IQ1_M;
+    form.sumColumns = form.halves ? 16 : 32;
+    form.zeroFactor = -4.5F * kSubnormal;
+    form.fieldBits = 2;
+    return form;
+  case DType::IQ2_XXS:
+  case DType::IQ2_XS:
+  case DType::IQ2_S:
+    form.halves = dtype != DType::IQ2_XXS;
+    form.sumColumns = form.halves ? 16 : 32;
+    form.zeroFactor = -43 * kSubnormal;
+    return form;
+  case DType::IQ3_S:
+    form.sumColumns = 32;
+    form.zeroFactor = -7.5F * kSubnormal;
+    form.fieldBits = 4;
+    return form;
+  case DType::TQ1_0:
+  case DType::TQ2_0:
+  case DType::Q1_0:
+  case DType::Q2_0:
+    form.sumColumns = 32;
+    form.zeroFactor = -1 * kSubnormal;
+    form.fieldBits = 2;
+    return form;
+  case DType::NVFP4:
+    form.halves = true;
     return form;
   case DType::Q5_0:
     form.sumColumns = 32;
@@ -644,8 +692,8 @@ std::string unitText(DType dtype, bool wgmma) {
   case DType::Q4_0:
     return common + kNibbleValue + kQ4_0 + plain;
   case DType::Q4_1:
-    return common + kNibbleValue + kQ4_1Load + kFourBits + kCodes +
-           kShortBlocks + kShortMinima + withMinima;
+    return common + kNibbleValue + kQ4_1Load + fourBitText() + kShortBlocks +
+           kShortMinima + withMinima;
   case DType::Q5_0:
     return common + kNibbleValue + kQ5_0Load + kFiveBits + kCodes +
            kShortBlocks + plain;
@@ -653,14 +701,15 @@ std::string unitText(DType dtype, bool wgmma) {
     return common + kNibbleValue + kQ5_1Load + kFiveBits + kCodes +
            kShortBlocks + kShortMinima + withMinima;
   case DType::IQ4_NL:
-    return common + kByteValue + kIQ4_NLLoad + kIQ4 + kIQ4_NL + plain;
+    return common + kByteValue + kIQ4_NLLoad + tableText(dtype) + kIQ4_NL +
+           plain;
   case DType::IQ4_XS:
-    return common + kByteValue + signedScaleText(32) + kIQ4_XSLoad + kIQ4 +
-           kIQ4_XS + plain;
+    return common + kByteValue + signedScaleText(32) + kIQ4_XSLoad +
+           tableText(dtype) + kIQ4_XS + plain;
   case DType::Q8_0:
     return common + kByteValue + kQ8_0 + plain;
   case DType::Q4_K:
-    return common + kNibbleValue + kQ4_KLoad + kFourBits + kCodes + kQ45_K +
+    return common + kNibbleValue + kQ4_KLoad + fourBitText() + kQ45_K +
            withMinima;
   case DType::Q5_K:
     return common + kNibbleValue + kQ5_KLoad + kFiveBits + kCodes + kQ45_K +
@@ -671,10 +720,25 @@ std::string unitText(DType dtype, bool wgmma) {
   case DType::Q6_K:
     return parts + kByteValue + halfUnitText(dtype) + kNoMinima + halves;
   case DType::MXFP4:
-    return common + kMXFP4 + plain;
+    return common + kE2m1 + kMXFP4 + plain;
+  case DType::IQ1_M:
+  case DType::IQ2_XS:
+  case DType::IQ2_S:
+    return parts + smallUnitText(dtype) + wordScalesText() + kNoMinima + halves;
+  case DType::NVFP4:
+    return parts + smallUnitText(dtype) + kNoMinima + halves;
   default:
-    return {};
+    return common + smallUnitText(dtype) + plain;
   }
+}
+
+std::string_view e2m1Text() { return kE2m1; }
+
+std::string fourBitText() { return std::string(kFourBits) + kCodes; }
+
+std::string tableText(DType dtype) {
+  return std::string(dtype == DType::IQ3_XXS ? kIQ3Table : kIQ4Table) +
+         kTableLookup;
 }
 
 } // namespace air::codegen::cuda

@@ -22,6 +22,7 @@ namespace {
 constexpr const char *kInstructions = R"(
 #define AP_DEVICE static __device__ __forceinline__
 #define AP_MEMBER __device__ __forceinline__
+#define AP_TABLE static __device__ const
 #define AP_KERNEL(name, threads, blocks) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name
 extern __shared__ __align__(1024) u8 apSharedBytes[];

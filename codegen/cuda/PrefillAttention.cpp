@@ -216,7 +216,9 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   for (u32 i = 0; i < 2; ++i) {
     last[i] = begin + (warp * 16 + i * 8 + g) / kGroup;
   }
-  // A warp needs no positions beyond those of its last row.
+  // Each of a warp's 16 rows is a query, which attends to the positions up to
+  // its own. The last row has the largest position, so the warp can skip the
+  // keys and values from the position after it on.
   const u32 warpEnd = begin + (warp * 16 + 15) / kGroup + 1;
   Softmax softmax = {};
   softmax.largest[0] = softmax.largest[1] = -0x1p126f;

@@ -407,17 +407,6 @@ Status CudaLowering::createProgram(uint32_t minTokens, uint32_t tokens) {
   return Status::ok();
 }
 
-static Arithmetic arithmeticOf(const CudaSpec &spec) {
-  const auto *decode = std::get_if<DecodeMatMul>(&spec);
-  const auto *prefill = std::get_if<PrefillMatMul>(&spec);
-  if (decode == nullptr && prefill == nullptr) {
-    return Arithmetic::Float32;
-  }
-  return (decode != nullptr ? decode->dtype : prefill->dtype) == DType::BF16
-             ? Arithmetic::BFloat16
-             : Arithmetic::Float16;
-}
-
 Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
                                      bool isZeroed) {
   const uint64_t words =
@@ -472,17 +461,13 @@ Status CudaLowering::createDispatch(const CudaSpec &spec,
           cast<FlatSymbolRefAttr>(operand).getValue()));
     }
   }
-  uint64_t weightBytes = kernel.weightBytes;
-  if (const auto *begin = std::get_if<BeginStep>(&spec)) {
-    weightBytes = *rowBytes(begin->dtype, begin->columns);
-  }
   DispatchOp::create(
       builder, graph.getLoc(), kernel.name, cudaSpecToAttr(context, spec),
       builder.getArrayAttr(bindings), /*base_tiles=*/1,
       /*tokens_per_tile=*/0, /*rows_per_tile=*/0,
       /*first_tile=*/IntegerAttr(), /*end_tile=*/IntegerAttr(),
-      computesOutputs(spec) ? RowsFrom::Outputs : RowsFrom::Tokens, weightBytes,
-      flopsPerToken(spec),
+      computesOutputs(spec) ? RowsFrom::Outputs : RowsFrom::Tokens,
+      weightBytesRead(spec, kernel), flopsPerToken(spec),
       /*scratch_bytes=*/0, arithmeticOf(spec),
       /*overlap=*/false,
       LaunchAttr::get(context, kernel.gridX, kernel.gridY, kernel.threads,

@@ -424,6 +424,22 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             std::to_string(tokens) + " tokens");
       }
     }
+    const uint64_t weightBytes = cuda::weightBytesRead(spec, kernel);
+    const uint64_t flops = cuda::flopsPerToken(spec);
+    const Arithmetic arithmetic = ir::plan::arithmeticOf(spec);
+    if (dispatch.getWeightBytes() != weightBytes ||
+        dispatch.getFlopsPerRow() != flops ||
+        dispatch.getArithmetic() != arithmetic) {
+      return verificationError(
+          "dispatch '" + name + "' states " +
+          std::to_string(dispatch.getWeightBytes()) + " bytes of weights, " +
+          std::to_string(dispatch.getFlopsPerRow()) +
+          " operations per token and " +
+          stringifyArithmetic(dispatch.getArithmetic()).str() +
+          " arithmetic, but its kernel has " + std::to_string(weightBytes) +
+          " bytes, " + std::to_string(flops) + " operations and " +
+          stringifyArithmetic(arithmetic).str() + " arithmetic");
+    }
     const std::vector<cuda::CudaBinding> &wanted = known->second.bindings;
     if (wanted.size() != dispatch.getBindings().size()) {
       return verificationError("dispatch '" + name + "' has " +

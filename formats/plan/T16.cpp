@@ -17,7 +17,7 @@ struct Row {
   T16Unit unit;
 };
 
-constexpr std::array<Row, 15> kUnits = {{
+constexpr std::array<Row, 27> kUnits = {{
     {DType::F16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::Q4_0, {128, 1152, 2, 0, 1024, 0, 0}},
     {DType::Q4_1, {256, 2560, 4, 0, 2048, 2304, 0}},
@@ -29,10 +29,22 @@ constexpr std::array<Row, 15> kUnits = {{
     {DType::Q4_K, {256, 2368, 4, 0, 2048, 2176, 2304}},
     {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
     {DType::Q6_K, {256, 3360, 4, 2048, 3072, 0, 3328}},
+    {DType::IQ2_XXS, {256, 1632, 2, 1024, 1536, 0, 1600}},
+    {DType::IQ2_XS, {256, 1696, 2, 1024, 1536, 0, 1664}},
+    {DType::IQ3_XXS, {256, 2144, 4, 0, 2048, 0, 2112}},
+    {DType::IQ1_S, {256, 1120, 2, 0, 1024, 0, 1088}},
     {DType::IQ4_NL, {128, 1152, 2, 0, 1024, 0, 0}},
+    {DType::IQ3_S, {256, 2144, 4, 0, 2048, 0, 2112}},
+    {DType::IQ2_S, {256, 1696, 2, 1024, 1536, 0, 1664}},
     {DType::IQ4_XS, {256, 2208, 4, 0, 2048, 0, 2176}},
+    {DType::IQ1_M, {256, 1248, 2, 1024, 1088, 0, 1216}},
     {DType::BF16, {64, 2048, 4, 0, 0, 0, 0}},
+    {DType::TQ1_0, {256, 1152, 2, 0, 1024, 0, 0}},
+    {DType::TQ2_0, {256, 1152, 2, 0, 1024, 0, 0}},
     {DType::MXFP4, {128, 1088, 2, 0, 1024, 0, 0}},
+    {DType::NVFP4, {256, 2304, 4, 0, 2048, 0, 0}},
+    {DType::Q1_0, {256, 1152, 2, 0, 1024, 0, 0}},
+    {DType::Q2_0, {256, 1152, 2, 0, 1024, 0, 0}},
 }};
 
 const Row *find(DType dtype) {
@@ -100,9 +112,9 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
-/// The place of a 2-bit code of Q2_K, or of the lower bits of a code of Q3_K.
-Place pairPlace(uint32_t row, uint32_t column) {
-  const Position at = positionOf(row, column % 32, true);
+/// The place of a code in a plane of pairs.
+Place pairPlace(uint32_t row, uint32_t column, bool halves) {
+  const Position at = positionOf(row, column % 32, halves);
   return {column / 128 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
           column / 32 % 4 * 2, 2};
 }
@@ -116,6 +128,45 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
       column / 32 % 4 * 2 + 2 + at.word / 2 + at.four / 2 * 8;
   const uint32_t bit = (at.four & 1) * 16 + first % 16;
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
+}
+
+/// The place of the lower two bits of a selector of IQ2. A half of a word has
+/// the selectors of two successive blocks of 32 columns, in the lower and the
+/// upper two bits of each nibble.
+Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
+  const Position at = positionOf(row, column % 32, halves);
+  const uint32_t block = column / 32;
+  const uint32_t bit =
+      block % 4 / 2 * 16 + byteOfFour(at.four) * 4 + block % 2 * 2;
+  return {block / 4 * 512 + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 2};
+}
+
+/// The place of the upper bit of a selector of IQ2. It is in the same nibble of
+/// a word as the lower bits.
+Place upperSelectorPlace(const T16Unit &unit, uint32_t row, uint32_t column,
+                         bool halves) {
+  const Position at = positionOf(row, column % 32, halves);
+  const uint32_t block = column / 32;
+  const uint32_t bit = block % 4 / 2 * 16 + byteOfFour(at.four) * 4 +
+                       (2 + block % 2 + block / 4 * 2) % 4;
+  return {unit.upperOffset + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 1};
+}
+
+/// The place of a 4-bit scale. A row has `count` of them. In each word, the low
+/// nibbles hold the first four scales and the high nibbles the next four.
+Place nibbleScalePlace(const T16Unit &unit, uint32_t row, uint32_t index,
+                       uint32_t count) {
+  return {unit.scaleOffset + (row % 8 * 2 + row / 8) * count / 2 +
+              index / 8 * 4 + index % 4,
+          index / 4 % 2 * 4, 4};
+}
+
+/// The place of an offset of IQ1_M, which 8 columns share.
+Place offsetPlace(const T16Unit &unit, uint32_t row, uint32_t index) {
+  const uint32_t block = index / 4;
+  const uint32_t bit =
+      index % 4 / 2 * 16 + block / 4 * 8 + block % 4 * 2 + row / 8;
+  return {unit.upperOffset + row % 8 * 8 + index % 2 * 4 + bit / 8, bit % 8, 1};
 }
 
 /// moveByte and moveHalf copy a value, which is a byte or 16 bits in
@@ -137,15 +188,15 @@ template <bool Packing> void moveHalf(uint8_t *unit, uint16_t &value) {
   }
 }
 
-template <bool Packing>
-void moveBits(uint8_t *unit, Place place, uint32_t fromBit, uint16_t &code) {
+template <bool Packing, typename Code>
+void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   const uint32_t mask = (1U << place.bits) - 1;
   if (Packing) {
     unit[place.byte] |=
         static_cast<uint8_t>((code >> fromBit & mask) << place.shift);
   } else {
-    code = static_cast<uint16_t>(code | (unit[place.byte] >> place.shift & mask)
-                                            << fromBit);
+    code = static_cast<Code>(code | (unit[place.byte] >> place.shift & mask)
+                                        << fromBit);
   }
 }
 
@@ -166,10 +217,30 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
       moveBits<Packing>(unit, bytePlace(row, column), 0, code);
       break;
     case DType::Q2_K:
-      moveBits<Packing>(unit, pairPlace(row, column), 0, code);
+    case DType::IQ1_M:
+      moveBits<Packing>(unit, pairPlace(row, column, true), 0, code);
+      break;
+    case DType::IQ1_S:
+    case DType::TQ1_0:
+    case DType::TQ2_0:
+    case DType::Q1_0:
+    case DType::Q2_0:
+      moveBits<Packing>(unit, pairPlace(row, column, false), 0, code);
+      break;
+    case DType::IQ2_XXS:
+    case DType::IQ2_XS:
+    case DType::IQ2_S: {
+      const bool halves = dtype != DType::IQ2_XXS;
+      moveBits<Packing>(unit, selectorPlace(row, column, halves), 0, code);
+      moveBits<Packing>(unit, upperSelectorPlace(shape, row, column, halves), 2,
+                        code);
+      break;
+    }
+    case DType::NVFP4:
+      moveBits<Packing>(unit, nibblePlace(row, column, true), 0, code);
       break;
     case DType::Q3_K:
-      moveBits<Packing>(unit, pairPlace(row, column), 0, code);
+      moveBits<Packing>(unit, pairPlace(row, column, true), 0, code);
       moveBits<Packing>(unit, thirdBitPlace(shape, row, column), 2, code);
       break;
     case DType::Q6_K:
@@ -184,6 +255,7 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
       break;
     case DType::IQ4_NL:
     case DType::IQ4_XS:
+    case DType::IQ3_XXS:
       moveBits<Packing>(unit, nibblePlace(row, column, false, true), 0, code);
       break;
     default:
@@ -211,6 +283,10 @@ void moveScales(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
   case DType::Q4_0:
   case DType::Q8_0:
   case DType::IQ4_NL:
+  case DType::TQ1_0:
+  case DType::TQ2_0:
+  case DType::Q1_0:
+  case DType::Q2_0:
     for (uint32_t block = 0; block < 4; ++block) {
       moveHalf<Packing>(unit + shape.scaleOffset + g * 16 + block * 4 +
                             second * 2,
@@ -256,16 +332,39 @@ void moveScales(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
     }
     moveSuper<Packing>(shape, unit, row, parts);
     break;
+  case DType::IQ1_S:
+  case DType::IQ1_M:
+  case DType::IQ2_XXS:
+  case DType::IQ2_XS:
+  case DType::IQ2_S:
+  case DType::IQ3_XXS:
+  case DType::IQ3_S: {
+    const uint32_t count = t16ScaleCount(dtype);
+    for (uint32_t i = 0; i < count; ++i) {
+      moveBits<Packing>(unit, nibbleScalePlace(shape, row, i, count), 0,
+                        parts.scales[i]);
+    }
+    if (dtype == DType::IQ1_M) {
+      for (uint32_t i = 0; i < 32; ++i) {
+        moveBits<Packing>(unit, offsetPlace(shape, row, i), 0,
+                          parts.offsets[i]);
+      }
+    }
+    moveHalf<Packing>(unit + shape.superOffset + g * 4 + second * 2,
+                      parts.d[0]);
+    break;
+  }
   case DType::Q2_K:
   case DType::Q3_K:
   case DType::Q6_K:
+  case DType::NVFP4:
     for (uint32_t block = 0; block < 16; ++block) {
       moveByte<Packing>(unit + shape.scaleOffset + g * 32 + second * 16 + block,
                         parts.scales[block]);
     }
     if (dtype == DType::Q2_K) {
       moveSuper<Packing>(shape, unit, row, parts);
-    } else {
+    } else if (shape.superOffset != 0) {
       moveHalf<Packing>(unit + shape.superOffset + g * 4 + second * 2,
                         parts.d[0]);
     }

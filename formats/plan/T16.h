@@ -24,7 +24,7 @@
 // of a lane's 16 bytes holds row g + 8*(i&1) and group number i/2.
 //
 // A unit begins with planes, each of which has 16 bytes per lane and therefore
-// 512 bytes per warp. There are eight kinds of planes:
+// 512 bytes per warp. There are nine kinds of planes:
 //   nibbles    64 columns of 4-bit codes. Low nibbles hold the first 32 columns
 //              and high nibbles the second 32.
 //   straight nibbles
@@ -54,6 +54,17 @@
 //              and 8 belong to the four blocks of 32 columns. These numbers
 //              are 1 higher for the lane's second group of columns, and 8
 //              higher, modulo 16, for columns 2 and 3 of a group.
+//   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
+//              bits. The codes of columns 0, 1, 2 and 3 of a group are in
+//              nibbles 0, 2, 1 and 3 of a half of a word, where a byte
+//              permutation takes the numbers of the bytes that it selects. The
+//              lower half of the word holds two successive blocks of 32
+//              columns, the first in the lower and the second in the upper two
+//              bits of the nibbles, and the upper half holds the next two. The
+//              upper bits of all codes are in one more plane, in the same
+//              nibbles of the words of all 256 columns: for blocks 0 and 2 in
+//              bit 2, for 1 and 3 in bit 3, for 4 and 6 in bit 0, and for 5 and
+//              7 in bit 1.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8. A last index of [8] or [16]
@@ -74,6 +85,18 @@
 //   Q2_K       256      2 of pairs, halves                    1344
 //   Q3_K       256      2 of pairs, 1 of third bits, halves   1824
 //   Q6_K       256      4 of nibbles, 2 of bit pairs, halves  3360
+//   IQ3_XXS    256      4 of straight nibbles, octets         2144
+//   IQ3_S      256      4 of nibbles, octets                  2144
+//   IQ2_XXS    256      2 of selectors, 1 of upper bits, octets
+//                                                             1632
+//   IQ2_XS, IQ2_S
+//              256      2 of selectors, 1 of upper bits, halves
+//                                                             1696
+//   IQ1_S      256      2 of pairs, octets                    1120
+//   IQ1_M      256      2 of pairs, halves                    1248
+//   TQ1_0, TQ2_0, Q1_0, Q2_0
+//              256      2 of pairs, octets                    1152
+//   NVFP4      256      4 of nibbles, halves                  2304
 //   F16, BF16   64      4 of words, octets                    2048
 //
 //   dtype        what follows the planes
@@ -87,14 +110,36 @@
 //   Q3_K         scales + 32 [g][row 2][16], d [g][row 2]
 //   Q6_K         scales + 128 [g][row 2][16], d [g][row 2]
 //   IQ4_XS       scales + 32 [g][row 2][8], d [g][row 2]
+//   IQ3, IQ2_XXS, IQ1_S
+//                4-bit scales [g][row 2][4 bytes], d [g][row 2]
+//   IQ2_XS, IQ2_S
+//                4-bit scales [g][row 2][8 bytes], d [g][row 2]
+//   IQ1_M        offsets [g][2 words], 4-bit scales [g][row 2][8 bytes],
+//                d [g][row 2]
+//   TQ1_0, TQ2_0, Q1_0, Q2_0
+//                d of 64 columns [g][64s][row 2]
+//   NVFP4        scales [g][row 2][16]
+//
+// The codes of IQ1, IQ2 and IQ3 are not the source's, which are indices of a
+// codebook with entries of 8 or 4 elements. A code is the place of one element
+// among all values of the dtype, in ascending order. A word of 4-bit scales
+// holds four of them in the lower nibbles of its bytes and the next four in the
+// upper nibbles. In IQ1_S, bit 3 of a scale is set if the offset of its 32
+// columns is positive. In IQ1_M, where 8 columns share an offset, the first
+// word of a g belongs to lanes t = 0 and 1, and the second to t = 2 and 3. Bit
+// 8i + 2b + row of half f of the word is set if the offset is positive that
+// these lanes' columns have among columns 16f to 16f+15 of block 4i + b.
 //
 // Scales and minima of Q3_K, Q4_K, Q5_K and IQ4_XS take a byte each instead of
 // the source's 6 bits, so Q3_K grows by 3.6 %, Q4_K by 2.8 %, Q5_K by 2.3 % and
 // IQ4_XS by 1.5 %. In Q2_K, a byte holds a scale in its lower 4 bits and a
 // minimum in its upper 4, as in the source.
+// Compared with the source, IQ1_S grows by 40 %, IQ1_M by 39 %, IQ2_XXS by
+// 55 %, IQ2_XS by 43 %, IQ2_S by 29 %, IQ3_XXS by 37 %, IQ3_S by 22 %, TQ1_0 by
+// 33 % and TQ2_0 by 9 %, and Q1_0 doubles.
 // Codes are stored as unsigned integers; for example, the code of a Q8_0
 // element q is q + 128. Nothing is rounded, so unpacking restores the source's
-// bytes.
+// bytes, except that several bytes of TQ1_0 mean the same five digits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_T16_H

@@ -197,7 +197,15 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
     }
     parts.d[0] = half(block + 208);
     break;
-  default:
+  case DType::TQ1_0:
+  case DType::TQ2_0:
+  case DType::Q1_0:
+  case DType::Q2_0:
+  case DType::NVFP4:
+    readSmallBlock(dtype, block, index, parts);
+    break;
+  default: // the other dtypes have a codebook
+    readCodebookBlock(dtype, block, parts);
     break;
   }
 }
@@ -306,7 +314,15 @@ void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
     }
     putHalf(block + 208, parts.d[0]);
     break;
+  case DType::TQ1_0:
+  case DType::TQ2_0:
+  case DType::Q1_0:
+  case DType::Q2_0:
+  case DType::NVFP4:
+    writeSmallBlock(dtype, parts, index, block);
+    break;
   default:
+    writeCodebookBlock(dtype, parts, block);
     break;
   }
 }

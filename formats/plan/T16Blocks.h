@@ -2,7 +2,8 @@
 //
 // Private to formats/plan. The bit order of blocks is GGUF's (ggml-common.h
 // of https://github.com/ggml-org/ggml). readT16Block and writeT16Block are
-// inverses of each other on every bit pattern.
+// inverses of each other on every bit pattern, except that several bytes of
+// TQ1_0 mean the same five digits, of which writeT16Block chooses one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_T16BLOCKS_H
@@ -17,13 +18,19 @@ struct T16Parts {
   uint16_t codes[256] = {}; ///< unsigned codes, or 16-bit elements
   /// The quantised scales, plus 128 in Q6_K and plus 32 in Q3_K and IQ4_XS; in
   /// Q2_K, scales in the lower and minima in the upper 4 bits; in MXFP4, the
-  /// exponents.
+  /// exponents. In IQ1_S, bit 3 is set if the block's offset is positive.
   uint8_t scales[16] = {};
   uint8_t minima[8] = {};
   uint16_t d[8] = {}; ///< the bits of each block's float16 scale d
   uint16_t m[8] = {}; ///< Q4_1, Q5_1: the bits of each block's float16 minimum
   uint16_t dmin = 0;
+  /// IQ1_M: for every 8 codes, 1 if their offset is positive and 0 otherwise.
+  uint8_t offsets[32] = {};
 };
+
+/// The number of quantised scales that a row of a unit has, for dtypes whose
+/// scales take 4 bits: IQ1, IQ2 and IQ3.
+uint32_t t16ScaleCount(DType dtype);
 
 /// Reads GGUF's bytes of a block into `parts`. `index` is the block's position
 /// in the unit's row.
@@ -32,6 +39,21 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
 
 void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block);
+
+/// The same for IQ1, IQ2 and IQ3. Instead of indices of a codebook, `parts` has
+/// the codes of single elements: the place of the element's value among all
+/// values of the dtype, in ascending order. IQ1 has codes 0, 1 and 2 for -1, 0
+/// and 1.
+void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts);
+void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block);
+
+/// The same for the ternary and binary dtypes TQ1_0, TQ2_0, Q1_0 and Q2_0,
+/// whose codes are the elements plus 1, and for NVFP4. parts.d has the scale of
+/// every 64 columns.
+void readSmallBlock(DType dtype, const uint8_t *block, uint32_t index,
+                    T16Parts &parts);
+void writeSmallBlock(DType dtype, const T16Parts &parts, uint32_t index,
+                     uint8_t *block);
 
 } // namespace air
 

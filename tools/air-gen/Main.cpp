@@ -38,10 +38,9 @@ cli::Tool describe() {
       {.name = "--type",
        .kind = cli::ValueKind::String,
        .valueName = "TYPE",
-       .help = "The number format of all matrices (F32, F16, BF16, Q8_0, Q6_K, "
-               "Q5_K, "
-               "Q5_0, Q5_1, Q4_K, Q4_0, Q4_1, Q3_K, Q2_K, IQ4_NL or IQ4_XS), "
-               "or one of the mixes Q4_K_M and Q5_K_M.",
+       .help = "The number format of all matrices (a dtype of GGUF's weights "
+               "but F64, such as F16, Q8_0, Q6_K or IQ4_XS), or one of the "
+               "mixes Q4_K_M and Q5_K_M.",
        .defaultText = "Q8_0; Q4_K_M with --shape 70b or 405b"},
       {.name = "--output",
        .shortName = "-o",

@@ -50,8 +50,45 @@ float scaleFor(DType dtype) {
     return 0.02F / 63;
   case DType::IQ4_XS:
     return 0.02F / (63 * 18);
+  case DType::IQ1_S:
+  case DType::IQ1_M:
+    return 0.02F / (8 * 0.8F);
+  case DType::IQ2_XXS:
+  case DType::IQ2_XS:
+  case DType::IQ2_S:
+    return 0.02F / (2 * 27);
+  case DType::IQ3_XXS:
+    return 0.02F / (4 * 33);
+  case DType::IQ3_S:
+    return 0.02F / (16 * 9);
+  case DType::TQ1_0:
+    return 0.02F / 0.8F;
+  case DType::TQ2_0:
+  case DType::Q2_0:
+    return 0.02F / 1.2F;
+  case DType::Q1_0:
+    return 0.02F;
+  case DType::MXFP4:
+  case DType::NVFP4:
+    return 0x1p-7F;
   default:
     return 0;
+  }
+}
+
+/// Overwrites the scale of a block that is not a float16 in one place.
+void putScale(DType dtype, float scale, uint8_t *block) {
+  if (dtype == DType::IQ1_M) {
+    // The nibbles of a float16 are the upper 4 bits of four words.
+    const uint16_t half = halfOf(scale);
+    for (int w = 0; w < 4; ++w) {
+      uint8_t &byte = block[49 + 2 * w];
+      byte = static_cast<uint8_t>((byte & 15) | (half >> (4 * w) & 15) << 4);
+    }
+  } else if (dtype == DType::MXFP4) {
+    block[0] = 120; // 2^-7
+  } else if (dtype == DType::NVFP4) {
+    std::memset(block, 4, 4); // 2^-7 as a subnormal E4M3 number
   }
 }
 
@@ -97,6 +134,7 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
   // need a realistic magnitude, so they are overwritten.
   float scale = scaleFor(dtype);
   for (uint64_t block = 0; block * facts.blockBytes < bytes.size(); ++block) {
+    putScale(dtype, scale, bytes.data() + block * facts.blockBytes);
     for (const BlockField &field : facts.fields) {
       bool isScale = field.unit == 2 && field.name[0] == 'd';
       bool isMinimum = field.unit == 2 && field.name[0] == 'm';
@@ -149,9 +187,9 @@ Result<Mix> mixOf(const std::string &type) {
   if (!dtype || (!isPlainFloat(*dtype) && scaleFor(*dtype) == 0)) {
     return unsupportedError(
         "type '" + type +
-        "' is not supported; the supported types are F32, F16, BF16, "
-        "Q8_0, Q6_K, Q5_K, Q5_K_M, Q5_0, Q5_1, Q4_K, "
-        "Q4_K_M, Q4_0, Q4_1, Q3_K, Q2_K, IQ4_NL and IQ4_XS");
+        "' is not supported; the supported types are Q4_K_M, Q5_K_M, and all "
+        "types of weights in GGUF files except F64, such as F16, Q8_0, Q6_K or "
+        "IQ4_XS");
   }
   return Mix{*dtype, false};
 }

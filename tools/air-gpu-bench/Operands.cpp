@@ -17,8 +17,8 @@ double uniform(std::mt19937_64 &random, double low, double high) {
 }
 
 /// Fills `block` with random bits, but with moderate values for scales (the
-/// float16 fields d, dmin and m, and the exponent of MXFP4) and for the
-/// elements of F16 and BF16.
+/// float16 fields d, dmin and m, the float16 that IQ1_M has in four parts, and
+/// the exponent of MXFP4) and for the elements of F16 and BF16.
 void randomBlock(const DTypeInfo &type, uint8_t *block,
                  std::mt19937_64 &random) {
   for (uint32_t i = 0; i < type.blockBytes; ++i) {
@@ -32,6 +32,15 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
     put(0, floatToHalf(static_cast<float>(uniform(random, -1, 1))));
   } else if (type.id == DType::BF16) {
     put(0, floatToBfloat16(static_cast<float>(uniform(random, -1, 1))));
+  }
+  if (type.id == DType::IQ1_M) {
+    // The nibbles of d are the upper 4 bits of four words.
+    const uint16_t d =
+        floatToHalf(static_cast<float>(uniform(random, 0.001, 0.002)));
+    for (uint32_t w = 0; w < 4; ++w) {
+      uint8_t &byte = block[49 + 2 * w];
+      byte = static_cast<uint8_t>((byte & 15) | (d >> (4 * w) & 15) << 4);
+    }
   }
   for (const BlockField &field : type.fields) {
     const std::string_view name = field.name;

@@ -261,4 +261,15 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   return internalError("the 'op' of a kernel for GPUs is unknown");
 }
 
+Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec) {
+  const auto *decode = std::get_if<codegen::cuda::DecodeMatMul>(&spec);
+  const auto *prefill = std::get_if<codegen::cuda::PrefillMatMul>(&spec);
+  if (decode == nullptr && prefill == nullptr) {
+    return Arithmetic::Float32;
+  }
+  return (decode != nullptr ? decode->dtype : prefill->dtype) == DType::BF16
+             ? Arithmetic::BFloat16
+             : Arithmetic::Float16;
+}
+
 } // namespace air::ir::plan

@@ -20,6 +20,9 @@ mlir::DictionaryAttr cudaSpecToAttr(mlir::MLIRContext *context,
 /// that is unknown, of the wrong kind, or out of range.
 Result<codegen::cuda::CudaSpec> cudaSpecFromAttr(mlir::DictionaryAttr attr);
 
+/// What the kernel multiplies weights with.
+Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec);
+
 } // namespace air::ir::plan
 
 #endif // AIRPACK_COMPILER_DIALECT_PLAN_CUDASPECATTR_H

@@ -201,7 +201,12 @@ public:
     }
     return std::vector<uint8_t>(name.begin(), name.end());
   }
+  Result<std::optional<uint32_t>>
+  parameters(std::span<const uint8_t>, const std::string &) const override {
+    return parameterCount;
+  }
   mutable std::atomic<size_t> calls = 0;
+  std::optional<uint32_t> parameterCount;
 };
 
 CudaKernel kernelOf(const std::string &name, const std::string &text) {
@@ -240,6 +245,20 @@ TEST(CudaSpec, TheFirstErrorIsReported) {
             .status();
     EXPECT_EQ(status.message(), "kernel first: does not compile");
   }
+}
+
+TEST(CudaSpec, CodeWithTheWrongNumberOfParametersIsRefused) {
+  CudaKernel kernel = kernelOf("good", "1");
+  kernel.bindings = {"a", "b", "c"};
+  NameCompiler compiler;
+  compiler.parameterCount = 3;
+  const CudaTarget target = *cudaTarget("sm_86");
+  EXPECT_TRUE(compileKernels({kernel}, target, compiler, 1).isOk());
+  compiler.parameterCount = 2;
+  const Status status = compileKernels({kernel}, target, compiler, 1).status();
+  EXPECT_EQ(status.code(), ErrorCode::Internal);
+  EXPECT_EQ(status.message(), "the machine code of kernel good has 2 "
+                              "parameters, but the kernel has 3 bindings");
 }
 
 TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {

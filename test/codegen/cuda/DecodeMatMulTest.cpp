@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -59,9 +60,16 @@ std::vector<Case> casesOf(DType dtype) {
        2,
        false},
   };
+  // An ordinary run tests each shape with one number of tokens.
+  const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
+  auto index = static_cast<uint32_t>(dtype);
   std::vector<Case> cases;
   for (const Shape &shape : shapes) {
+    ++index;
     for (const uint32_t tokens : {1U, 2U, 5U, 8U}) {
+      if (index++ % 4 != 0 && !all) {
+        continue;
+      }
       Case one;
       one.spec = {.dtype = dtype,
                   .rows = shape.rows,

@@ -215,6 +215,51 @@ TEST_F(GpuPlan, DoesNotDependOnThreads) {
   EXPECT_TRUE(std::ranges::equal(one->bytes(), two->bytes()));
 }
 
+// Matrices and embeddings of every dtype of weights have kernels, except that
+// matrices must not be F32 or F64.
+TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
+  for (const DTypeInfo &type : allDTypes()) {
+    if (!type.isWeight || type.id == DType::F32 || type.id == DType::F64) {
+      continue;
+    }
+    SCOPED_TRACE(type.name);
+    const Status made =
+        folder.make("--layers 1 --type " + std::string(type.name));
+    ASSERT_TRUE(made.isOk()) << made.message();
+    Result<PlanFile> file = pack("dtype.air");
+    ASSERT_TRUE(file.isOk()) << file.status().message();
+    Result<Compiler> model = Compiler::load(options);
+    ASSERT_TRUE(model.isOk());
+    size_t matrices = 0;
+    for (const plan::Tensor *tensor : *file->plan().tensors()) {
+      if (tensor->rows() == 1) {
+        continue;
+      }
+      ++matrices;
+      EXPECT_EQ(tensor->dtype(), static_cast<uint32_t>(type.id));
+      const bool isGlu =
+          tensor->name()->str().find("ffn_gate") != std::string::npos;
+      const Bytes expected = sourceRows(model->source(), *tensor, isGlu);
+      Bytes unpacked(expected.size());
+      const plan::Segment &segment =
+          *file->plan().segments()->Get(tensor->segment());
+      unpackRows(type.id, static_cast<Layout>(tensor->layout()), tensor->rows(),
+                 tensor->columns(),
+                 file->bytes().subspan(segment.offset() + tensor->offset(),
+                                       tensor->bytes()),
+                 unpacked);
+      // Bytes of TQ1_0 that mean the same may differ.
+      const uint64_t elements = tensor->rows() * tensor->columns();
+      std::vector<float> before(elements);
+      std::vector<float> after(elements);
+      dequantize(type.id, expected.data(), before.data(), elements);
+      dequantize(type.id, unpacked.data(), after.data(), elements);
+      EXPECT_EQ(before, after) << tensor->name()->str();
+    }
+    EXPECT_GT(matrices, 4U);
+  }
+}
+
 TEST_F(GpuPlan, AKernelThatDoesNotCompileIsNamed) {
   compiler->failing = "attention_";
   const Status status = refusal([](CompileOptions &) {});

@@ -94,13 +94,14 @@ module {
 
 // -----
 
-// expected-error @+1 {{step embed: a kernel for sm_}}
+// expected-error @+1 {{step head: no kernel of a GPU reads F64 matrices: layout t16 does not support dtype F64}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 256, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", IQ2_XS, 64x256> : tensor<?x256xf32>
-    plan.return %x0 : tensor<?x256xf32>
+    %logits = plan.head %x0 norm <"r", F32, 256> epsilon 1.0e-05 <"h", F64, 64x256> : tensor<?x256xf32> -> tensor<?x64xf32>
+    plan.return %logits : tensor<?x64xf32>
   }
 }
 

@@ -35,6 +35,12 @@
 // COUNTERS: what is bound to the operand {{partials|counters}} differs in kind
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: has 9 bindings, but its kernel needs 10
+// RUN: sed 's/weight_bytes [0-9]*/weight_bytes 5/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=BYTES
+// BYTES: dispatch '{{.*}}' states 5 bytes of weights, {{[0-9]+}} operations per token and {{.*}} arithmetic, but its kernel has {{[0-9]+}} bytes, {{[0-9]+}} operations and {{.*}} arithmetic
+// RUN: sed 's/flops_per_row [0-9]*/flops_per_row 6/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=FLOPS
+// FLOPS: dispatch 'matmul_{{.*}}' states {{[0-9]+}} bytes of weights, 6 operations per token and float16 arithmetic, but its kernel has
+// RUN: sed 's/arithmetic <float16>/arithmetic <int8>/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARITHMETIC
+// ARITHMETIC: and int8 arithmetic, but its kernel has {{.*}} and float16 arithmetic
 
 // RUN: sed 's/tokens 65 to 512 tiles 32/tokens 65 to 512 tiles 16/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=TILES
 // TILES: dispatch 'prefill_attention_{{.*}}' takes tiles of up to 32 tokens, but its program divides batches into tiles of up to 16 tokens

@@ -4,6 +4,7 @@
 #include "formats/dtype/Half.h"
 #include "test/formats/RandomBytes.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 #include <vector>
 
@@ -18,10 +19,43 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
+/// Whether T16 stores codes of single elements where the source has indices of
+/// a codebook or base-3 digits, or repeats the scale of a block.
+bool isTranscoded(DType dtype) {
+  switch (dtype) {
+  case DType::IQ1_S:
+  case DType::IQ1_M:
+  case DType::IQ2_XXS:
+  case DType::IQ2_XS:
+  case DType::IQ2_S:
+  case DType::IQ3_XXS:
+  case DType::IQ3_S:
+  case DType::TQ1_0:
+  case DType::TQ2_0:
+  case DType::Q1_0:
+    return true;
+  default:
+    return false;
+  }
+}
+
 /// Whether T16 stores the source's 6-bit scales and minimums in a byte each.
 bool isWidened(DType dtype) {
   return dtype == DType::Q3_K || dtype == DType::Q4_K || dtype == DType::Q5_K ||
          dtype == DType::IQ4_XS;
+}
+
+// Several bytes of TQ1_0 mean the same five digits. This replaces each by the
+// byte that unpackT16() chooses: the fraction of 256 that is the smallest one
+// with these digits.
+void chooseDigits(Bytes &source) {
+  for (size_t at = 0; at < source.size(); ++at) {
+    if (at % 54 < 52) {
+      const uint32_t digits = source[at] * 243U / 256;
+      const uint32_t used = at % 54 < 48 ? digits : digits / 3 * 3;
+      source[at] = static_cast<uint8_t>((used * 256 + 242) / 243);
+    }
+  }
 }
 
 // Packs and unpacks matrices of random bits. The last tile and the last unit
@@ -32,8 +66,11 @@ TEST(T16, UnpacksToTheSourcesBytes) {
     for (const uint64_t rows : {1, 7, 16, 17, 40}) {
       for (const uint64_t blocks : {1, 2, 3, 8, 65}) {
         const uint64_t columns = blocks * type.blockElements;
-        const Bytes source =
+        Bytes source =
             randomBytes(rows * blocks * type.blockBytes, rows * 100 + blocks);
+        if (dtype == DType::TQ1_0) {
+          chooseDigits(source);
+        }
         const Result<uint64_t> size = t16Bytes(dtype, rows, columns);
         ASSERT_TRUE(size.isOk()) << size.status().message();
         Bytes packed(*size, 0xEE);
@@ -46,10 +83,28 @@ TEST(T16, UnpacksToTheSourcesBytes) {
   }
 }
 
+// Whatever the bytes of a TQ1_0 block are, the elements stay the same.
+TEST(T16, UnpackedDigitsAreTheSources) {
+  const Bytes source = randomBytes(16 * 54, 9);
+  Bytes packed(*t16Bytes(DType::TQ1_0, 16, 256));
+  packT16(DType::TQ1_0, 16, 256, source, packed);
+  Bytes back(source.size());
+  unpackT16(DType::TQ1_0, 16, 256, packed, back);
+  EXPECT_NE(source, back);
+  std::vector<float> before(16 * 256);
+  std::vector<float> after(16 * 256);
+  dequantize(DType::TQ1_0, source.data(), before.data(), 16 * 256);
+  dequantize(DType::TQ1_0, back.data(), after.data(), 16 * 256);
+  EXPECT_EQ(std::memcmp(before.data(), after.data(), 16 * 256 * 4), 0);
+}
+
 // Flipping any bit of a complete unit must change what unpackT16() returns,
 // except for the upper two bits of a byte that holds a 6-bit scale or minimum.
 TEST(T16, EveryBitOfAUnitIsTheSources) {
   for (const DType dtype : t16DTypes()) {
+    if (isTranscoded(dtype)) {
+      continue;
+    }
     const T16Unit unit = *t16Unit(dtype);
     const DTypeInfo &type = info(dtype);
     const Bytes source = randomBytes(
@@ -162,21 +217,86 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
     const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
+    EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";
+    if (isTranscoded(dtype)) {
+      EXPECT_GT(unit.bytes, source) << info(dtype).name;
+      continue;
+    }
     // In each row, two bits are added to 8 scales (IQ4_XS), to 16 scales, or to
     // 8 scales and 8 minima.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;
     EXPECT_EQ(unit.bytes, source + 16 * bits / 8) << info(dtype).name;
-    EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";
+  }
+}
+
+// The documented sizes of a row's 256 columns, and the source's.
+TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
+  struct Size {
+    DType dtype;
+    uint32_t source, packed;
+  };
+  for (const Size &size : std::initializer_list<Size>{
+           {DType::IQ1_S, 50, 70},
+           {DType::IQ1_M, 56, 78},
+           {DType::IQ2_XXS, 66, 102},
+           {DType::IQ2_XS, 74, 106},
+           {DType::IQ2_S, 82, 106},
+           {DType::IQ3_XXS, 98, 134},
+           {DType::IQ3_S, 110, 134},
+           {DType::TQ1_0, 54, 72},
+           {DType::TQ2_0, 66, 72},
+           {DType::Q1_0, 36, 72},
+           {DType::Q2_0, 72, 72},
+           {DType::NVFP4, 144, 144},
+       }) {
+    EXPECT_EQ(*rowBytes(size.dtype, 256), size.source);
+    EXPECT_EQ(t16Unit(size.dtype)->bytes, 16 * size.packed)
+        << info(size.dtype).name;
+  }
+}
+
+// A byte permutation looks up four codes of IQ2 at once: it takes one from each
+// nibble of a word. Results 0 and 2 and results 1 and 3 become operands.
+TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
+  const Bytes source = randomBytes(16 * 74, 3);
+  std::vector<float> values(16 * 256);
+  dequantize(DType::IQ2_XS, source.data(), values.data(), 16 * 256);
+  Bytes packed(*t16Bytes(DType::IQ2_XS, 16, 256));
+  packT16(DType::IQ2_XS, 16, 256, source, packed);
+  for (uint32_t row = 0; row < 16; ++row) {
+    for (uint32_t column = 0; column < 256; ++column) {
+      const uint32_t block = column / 32;
+      const uint32_t lane = row % 8 * 4 + column / 4 % 4;
+      const uint32_t at = lane * 16 + (row / 8 + column / 16 % 2 * 2) * 4;
+      const uint32_t low = wordAt(packed, block / 4 * 512 + at);
+      const uint32_t high = wordAt(packed, 1024 + at);
+      constexpr uint32_t nibbles[] = {0, 2, 1, 3};
+      const uint32_t nibble = block % 4 / 2 * 4 + nibbles[column % 4];
+      const uint32_t bit = (2 + block % 2 + block / 4 * 2) % 4;
+      const uint32_t code = (low >> (nibble * 4 + block % 2 * 2) & 3) |
+                            (high >> (nibble * 4 + bit) & 1) << 2;
+      ASSERT_LT(code, 6U);
+      const uint32_t half = source[row * 74] | source[row * 74 + 1] << 8;
+      const float value = values[row * 256 + column];
+      const float d = halfToFloat(static_cast<uint16_t>(half));
+      const uint32_t scale =
+          source[row * 74 + 66 + column / 32] >> column / 16 % 2 * 4 & 15;
+      const float elements[] = {-43, -25, -8, 8, 25, 43};
+      const float expected =
+          d * (0.5F + static_cast<float>(scale)) * 0.25F * elements[code];
+      EXPECT_TRUE(value == expected || value != value)
+          << row << ' ' << column << ": " << value << ' ' << expected;
+    }
   }
 }
 
 TEST(T16, RefusesWhatItHasNoRecordOf) {
-  const Result<T16Unit> unit = t16Unit(DType::IQ2_XXS);
+  const Result<T16Unit> unit = t16Unit(DType::F64);
   ASSERT_FALSE(unit.isOk());
   EXPECT_EQ(unit.status().code(), ErrorCode::Unsupported);
-  EXPECT_NE(unit.status().message().find("IQ2_XXS"), std::string::npos);
+  EXPECT_NE(unit.status().message().find("F64"), std::string::npos);
   EXPECT_EQ(t16Bytes(DType::Q4_K, 16, 100).status().code(), ErrorCode::Corrupt);
   EXPECT_FALSE(t16Bytes(DType::F16, ~uint64_t{0}, 1 << 20).isOk());
 }

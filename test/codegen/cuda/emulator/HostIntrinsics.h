@@ -28,6 +28,7 @@ void air_emu_wgmma_end();
 
 #define AP_DEVICE static inline
 #define AP_MEMBER inline
+#define AP_TABLE static const
 #define AP_KERNEL(name, threads, blocks) extern "C" void name
 
 AP_DEVICE u8 *ap_shared() { return air_emu_shared(); }

@@ -1,0 +1,251 @@
+//===- DecodeSmallUnits.cpp - units of IQ1 to IQ3 and of ternary codes ----===//
+#include "codegen/cuda/DecodeMatMulText.h"
+#include "codegen/cuda/Literals.h"
+
+namespace air::codegen::cuda {
+namespace {
+
+// The scales of IQ1, IQ2 and IQ3 are (s + 1/2) times a constant, where s is a
+// number of 3 or 4 bits. Layout t16 has eight of them in a word: scales 0 to 3
+// in the lower nibbles of its bytes, and scales 4 to 7 in the upper ones.
+
+// For one scale per 32 columns.
+constexpr const char *kNibbleScales = R"(
+AP_DEVICE float scaleOf(const Unit &unit, u32 row, u32 i) {
+  const u32 d = row == 0 ? unit.super & 0xffff : unit.super >> 16;
+  return ap_float_of_half(d) * (kNibbles ? 1 : fieldFactor(i)) *
+         signedScale(unit.scales[row] >> i / 4 * 4 & kScaleMask, i % 4);
+}
+)";
+
+// For one scale per 16 columns.
+constexpr const char *kHalfNibbleScales = R"(
+AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) {
+  return unit.scales[i / 2] >> i % 2 * 4 & kScaleMask;
+}
+)";
+
+constexpr const char *kIQ1_SLoad = R"(
+struct Unit { Planes<2> codes; Words<2> scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 1024 + lane / 4 * 8);
+  unit.super = take4(p + 1088 + lane / 4 * 4);
+}
+// Returns all ones if the elements of a row in block i are 1/8 larger than -1,
+// 0 or 1, and 0 if they are 1/8 smaller. The bit that tells is the top bit of
+// the scale's nibble. With 8 in a selector, ap_permute repeats a byte's top
+// bit.
+AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32) {
+  const u32 scales = unit.scales[row];
+  return ap_permute(i < 4 ? scales << 4 : scales, 0, 0x8888 + i % 4 * 0x1111);
+}
+)";
+
+constexpr const char *kIQ1_MLoad = R"(
+struct Unit { Planes<2> codes; u32 offsets; Words<4> scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.offsets = take4(p + 1024 + lane / 4 * 8 + lane % 4 / 2 * 4);
+  unit.scales.load(p + 1088 + lane / 4 * 16);
+  unit.super = take4(p + 1216 + lane / 4 * 4);
+}
+// Returns a word that has, at bit 2 * (i % 4) of both halves, whether a row's
+// elements in the lane's columns of block i are 1/8 larger than -1, 0 or 1. If
+// the bit is 0, they are 1/8 smaller.
+AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
+  return ap_permute(unit.offsets, 0, f == 0 ? 0x1010 : 0x3232) >> (i / 4 * 8 + row);
+}
+)";
+
+constexpr const char *kIQ1 = R"(
+// An operand is 4 * c + o. The code c of -1, 0 or 1 is 0, 1 or 2, and the
+// offset o is 1 for +1/8 and 0 for -1/8, so the operand is 4 * element + 4.5. A
+// byte of a plane has the codes of four blocks of 32 columns.
+AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
+  const Word4 codes = unit.codes[i / 4];
+  const u32 mask = 0x000c000cu << i % 4 * 2;
+  const u32 lowest = 0x00010001u << i % 4 * 2;
+#pragma unroll
+  for (u32 row = 0; row < 2; ++row) {
+    const u32 w = row == 0 ? (f == 0 ? codes.x : codes.z) : (f == 0 ? codes.y : codes.w);
+    const u32 offset = offsetOf(unit, row, i, f);
+    a[row] = (w << 2 & mask) | (offset & lowest);
+    a[row + 2] = (w >> 6 & mask) | (offset & lowest);
+  }
+}
+)";
+
+constexpr const char *kIQ2_XXSLoad = R"(
+struct Unit { Planes<2> codes; Planes<1> upper; Words<2> scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.upper.load(p + 1024 + lane * 16);
+  unit.scales.load(p + 1536 + lane / 4 * 8);
+  unit.super = take4(p + 1600 + lane / 4 * 4);
+}
+)";
+
+constexpr const char *kIQ2_SLoad = R"(
+struct Unit { Planes<2> codes; Planes<1> upper; Words<4> scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.upper.load(p + 1024 + lane * 16);
+  unit.scales.load(p + 1536 + lane / 4 * 16);
+  unit.super = take4(p + 1664 + lane / 4 * 4);
+}
+)";
+
+constexpr const char *kIQ2 = R"(
+// The 3-bit code of an element is its index in the list -43, -25, -8, 8, 25,
+// 43. A byte permutation looks up the elements of four codes, plus 43: it takes
+// one code from each nibble of its last operand.
+AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
+  const Word4 codes = unit.codes[i / 4];
+  const Word4 third = unit.upper[0];
+#pragma unroll
+  for (u32 row = 0; row < 2; ++row) {
+    const u32 w = row == 0 ? (f == 0 ? codes.x : codes.z) : (f == 0 ? codes.y : codes.w);
+    const u32 u = row == 0 ? (f == 0 ? third.x : third.z) : (f == 0 ? third.y : third.w);
+    // The third bits of this block's codes are bit `at` of the nibbles of u.
+    const u32 at = (2 + i % 2 + i / 4 * 2) % 4;
+    const u32 upper = at < 2 ? u << (2 - at) : u >> (at - 2);
+    const u32 selectors = (w >> i % 2 * 2 & 0x33333333) | (upper & 0x44444444);
+    const u32 values = ap_permute(0x33231200, 0x00005644, selectors >> i % 4 / 2 * 16);
+    a[row] = values & 0x00ff00ff;
+    a[row + 2] = ap_permute(values, 0, 0x4341);
+  }
+}
+)";
+
+// Units with one scale per 32 columns whose codesOf serves 16 columns.
+constexpr const char *kTwoHalves = R"(
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  u32 a[4], b[4];
+  codesOf(a, unit, i, 0);
+  codesOf(b, unit, i, 1);
+  return {{a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]},
+          scaleOf(unit, 0, i), scaleOf(unit, 1, i)};
+}
+)";
+
+constexpr const char *kIQ3Load = R"(
+struct Unit { Planes<4> codes; Words<2> scales; u32 super; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 2048 + lane / 4 * 8);
+  unit.super = take4(p + 2112 + lane / 4 * 4);
+}
+)";
+
+constexpr const char *kIQ3_XXS = R"(
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  return valuesOfBlock(unit, i, scaleOf(unit, 0, i), scaleOf(unit, 1, i));
+}
+)";
+
+constexpr const char *kIQ3_S = R"(
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  return codesOf(unit, i, scaleOf(unit, 0, i), scaleOf(unit, 1, i));
+}
+)";
+
+constexpr const char *kTernary = R"(
+struct Unit { Planes<2> codes; Words<4> scales; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 1024 + lane / 4 * 16);
+}
+// The codes of -1, 0, 1 and 2 are 0, 1, 2 and 3. A byte of a plane has the
+// codes of four blocks of 32 columns.
+AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
+  const Word4 w = unit.codes[i / 4];
+  const u32 scales = unit.scales[i / 2];
+  const u32 mask = 0x00030003u << i % 4 * 2;
+  const float factor = fieldFactor(i);
+  return {{w.x & mask, w.y & mask, w.x >> 8 & mask, w.y >> 8 & mask, w.z & mask, w.w & mask,
+           w.z >> 8 & mask, w.w >> 8 & mask},
+          factor * ap_float_of_half(scales & 0xffff), factor * ap_float_of_half(scales >> 16)};
+}
+)";
+
+constexpr const char *kNVFP4 = R"(
+struct Unit { Planes<4> codes; Words<8> scales; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+  unit.codes.load(p + lane * 16);
+  unit.scales.load(p + 2048 + lane / 4 * 32);
+}
+AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
+  const Word4 codes = unit.codes[i / 2];
+  const u32 w0 = f == 0 ? codes.x : codes.z;
+  const u32 w1 = f == 0 ? codes.y : codes.w;
+  a[0] = elements(w0, i % 2);
+  a[1] = elements(w1, i % 2);
+  a[2] = elements(w0, i % 2 + 2);
+  a[3] = elements(w1, i % 2 + 2);
+}
+AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) { return unit.scales[i]; }
+// A scale is an e4m3 number: four bits of exponent and three of mantissa. Moved
+// to the exponent and the mantissa of a float16, it is 2^-8 times itself. As in
+// ggml, the byte 0x7f means 0, and the top bit is ignored.
+AP_DEVICE float halfScale(u32 word, u32 byte) {
+  const u32 scale = word >> 8 * byte & 0xff;
+  return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
+}
+// The other scale of a matrix is not in its units.
+AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
+)";
+
+} // namespace
+
+std::string smallUnitText(DType dtype) {
+  std::string text;
+  // By what the products of codes and scales are multiplied in the end. A code
+  // c in the low bits of a float16 is c * 2^-24.
+  const auto begin = [&](float factor, bool nibbles, uint32_t scaleMask) {
+    literal(text, "kScaled", true);
+    literal(text, "kNibbles", nibbles);
+    literal(text, "kUnitValue", factor);
+    literal(text, "kScaleMask", scaleMask);
+    text += signedScaleText(-0.5F) + std::string(fieldFactorText());
+  };
+  switch (dtype) {
+  case DType::IQ1_S:
+    // An element is (operand - 4.5) / 4, and a scale is d * (2s + 1).
+    begin(0x1p23F, false, 0x07070707);
+    return text + kIQ1_SLoad + kIQ1 + kNibbleScales + kTwoHalves;
+  case DType::IQ1_M:
+    begin(0x1p23F, false, 0x07070707);
+    return text + kIQ1_MLoad + kIQ1 + kHalfNibbleScales;
+  case DType::IQ2_XXS:
+    // A scale is d * (s + 1/2) / 4.
+    begin(0x1p22F, false, 0x0f0f0f0f);
+    return text + kIQ2_XXSLoad + kIQ2 + kNibbleScales + kTwoHalves;
+  case DType::IQ2_XS:
+  case DType::IQ2_S:
+    begin(0x1p22F, false, 0x0f0f0f0f);
+    return text + kIQ2_SLoad + kIQ2 + kHalfNibbleScales;
+  case DType::IQ3_XXS:
+    // A scale is d * (s + 1/2) / 2, and the table has half of each element.
+    begin(0x1p24F, false, 0x0f0f0f0f);
+    return text + kIQ3Load + kNibbleScales + tableText(dtype) + kIQ3_XXS;
+  case DType::IQ3_S:
+    // An element is 2 * (code - 7.5), and a scale is d * (2s + 1).
+    begin(0x1p26F, true, 0x0f0f0f0f);
+    return text + kIQ3Load + kNibbleScales + fourBitText() + kIQ3_S;
+  case DType::TQ1_0:
+  case DType::TQ2_0:
+  case DType::Q1_0:
+  case DType::Q2_0:
+    begin(0x1p24F, false, 0);
+    return text + kTernary;
+  case DType::NVFP4:
+    // An operand is 2^-14 times an element, and a scale is 2^-8 times itself.
+    begin(0x1p22F, false, 0);
+    return text + std::string(e2m1Text()) + kNVFP4;
+  default:
+    return {};
+  }
+}
+
+} // namespace air::codegen::cuda
