@@ -99,7 +99,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     VramDemand demand = vramDemandOf(module);
     const VramLimit limit = vramLimitOf(vram, profile);
-    if (!planVram(demand, limit)) {
+    const Result<VramLedger> ledger = planVram(demand, limit);
+    if (!ledger) {
       // The kernels are not compiled yet. So that the plan fits with what the
       // message suggests, the message counts more than they take: on average
       // they have 20 to 52 KiB.
@@ -110,6 +111,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     }
     AIR_RETURN_IF_ERROR(planGpuHost(processBytesOf(module, vocabularyBytes),
                                     logitsBytesOf(module),
+                                    ledger->placement.ramBytes(demand.segments),
                                     ramLimitOf({ram, disk, pin}, profile))
                             .status());
     std::map<std::string, codegen::cuda::CudaSpec> specs;

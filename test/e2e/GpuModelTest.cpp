@@ -12,10 +12,13 @@
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
+#include <mutex>
 
 namespace air {
 namespace {
@@ -32,15 +35,40 @@ public:
       : text(std::move(intrinsicsText)) {}
   std::string_view intrinsics() const override { return text; }
   std::string version() const override { return "emulator"; }
+  /// Compiles each text only once.
   Result<std::vector<uint8_t>>
   compile(const std::string &kernel, const std::string &,
           const codegen::cuda::CudaTarget &) const override {
-    return emulator::compileObject({kernel});
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      if (const auto found = known.find(kernel); found != known.end()) {
+        return found->second;
+      }
+    }
+    Result<std::vector<uint8_t>> object = emulator::compileObject({kernel});
+    if (object) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      known[kernel] = *object;
+    }
+    return object;
   }
 
 private:
   std::string text;
+  mutable std::mutex mutex;
+  mutable std::map<std::string, std::vector<uint8_t>> known;
 };
+
+/// A compiler of kernels for the emulator.
+std::shared_ptr<EmulatorCompiler> emulatorCompiler() {
+  static std::shared_ptr<EmulatorCompiler> made;
+  if (!made) {
+    Result<std::string> intrinsics = emulator::hostIntrinsicsText();
+    EXPECT_TRUE(intrinsics) << intrinsics.status().message();
+    made = std::make_shared<EmulatorCompiler>(*std::move(intrinsics));
+  }
+  return made;
+}
 
 Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record) {
   AIR_ASSIGN_OR_RETURN(
@@ -134,13 +162,14 @@ protected:
     const Status packed = packModel(options, folder->path(plan)).status();
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
-  /// Packs the model for a GPU whose kernels the emulator runs.
-  static void packForGpu(const std::string &target, const std::string &plan) {
-    Result<std::string> intrinsics = emulator::hostIntrinsicsText();
-    ASSERT_TRUE(intrinsics) << intrinsics.status().message();
+  /// Packs the model for a GPU whose kernels the emulator runs. `vram` is the
+  /// size of its memory, or 0 for that of the target.
+  static void packForGpu(const std::string &target, const std::string &plan,
+                         uint64_t vram = 0) {
     CompileOptions options;
     options.target = target;
-    options.cuda = std::make_shared<EmulatorCompiler>(*std::move(intrinsics));
+    options.cuda = emulatorCompiler();
+    options.vram = vram;
     pack(options, plan);
   }
   static void TearDownTestSuite() {
@@ -227,6 +256,135 @@ TEST_F(GpuModelTest, AirrunRunsThePlan) {
                   numberAfter(report, "\"eta\": "),
               1, 1e-4);
   EXPECT_THAT(report, testing::HasSubstr("\"verify_curve\": [{\"tokens\": 1,"));
+}
+
+/// The bytes of an item of tier Vram; 0 if there is none.
+uint64_t vramItem(const plan::Placement &placement, const std::string &name) {
+  for (const plan::BudgetItem *item : *placement.items()) {
+    if (item->tier() == plan::Tier::Vram && item->name()->str() == name) {
+      return item->bytes();
+    }
+  }
+  return 0;
+}
+
+class GpuStreamTest : public GpuModelTest {
+protected:
+  static void SetUpTestSuite() {
+    folder = new GpuModel();
+    const Status made = folder->make("--type F16 --layers 3");
+    ASSERT_TRUE(made.isOk()) << made.message();
+    packForGpu("h100", "all.air");
+  }
+
+  /// Packs the model for a GPU whose memory has room for the given share of the
+  /// weights. Returns the name of the plan and the bytes of all weights.
+  static std::pair<std::string, uint64_t> packPart(uint64_t percent) {
+    Result<PlanFile> file = PlanFile::open(folder->path("all.air"));
+    EXPECT_TRUE(file) << file.status().message();
+    const plan::Placement &all = *file->plan().placements()->Get(0);
+    EXPECT_EQ(all.device_ring_bytes(), 0U);
+    const uint64_t weights = vramItem(all, "weights");
+    uint64_t bytes = compiler::kDriverBytes + weights * percent / 100;
+    for (const char *item : {"kv", "activations", "batch", "kernels"}) {
+      bytes += vramItem(all, item);
+    }
+    const std::string name = std::to_string(percent) + ".air";
+    packForGpu("h100", name, bytes);
+    return {name, weights};
+  }
+
+  /// The logits of a prompt, of single tokens, and of two sequences together.
+  static Rows runAll(Session &session) {
+    const SequenceId first = *session.newSequence();
+    std::vector<int32_t> prompt;
+    for (int32_t i = 0; i < 11; ++i) {
+      prompt.push_back((i * 37 + 11) % 300);
+    }
+    // Without outputs, the head does not run, and its weights are not copied.
+    const std::vector<SequenceId> sequences(prompt.size(), first);
+    EXPECT_TRUE(
+        session
+            .run({prompt, sequences, {}},
+                 [](uint64_t, std::span<const float>) { return Status::ok(); })
+            .isOk());
+    Rows rows = run(session, {3, 4, 5}, {first, first, first});
+    for (int i = 0; i < 2; ++i) {
+      rows.push_back(run(session, {greedy(rows.back())}, {first}).back());
+    }
+    const Result<SequenceId> second = session.fork(first, 9);
+    EXPECT_TRUE(second);
+    for (const std::vector<float> &row :
+         run(session, {7, 8, 9}, {*second, first, *second})) {
+      rows.push_back(row);
+    }
+    return rows;
+  }
+};
+
+// The more of the weights must be copied in every pass, the smaller the memory
+// of the GPU is. The logits are those of the plan that keeps all of them there,
+// bit for bit, whether copies are made as late or as early as the events allow.
+TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
+  const auto bitsOf = [](const Rows &rows) {
+    std::vector<uint32_t> bits;
+    for (const std::vector<float> &row : rows) {
+      for (const float value : row) {
+        bits.push_back(std::bit_cast<uint32_t>(value));
+      }
+    }
+    return bits;
+  };
+  fakeCuda = {};
+  std::vector<uint32_t> expected;
+  {
+    Session session = open("all.air");
+    expected = bitsOf(runAll(session));
+    EXPECT_EQ(session.copiedBytes(), 0U);
+  }
+  uint64_t copied = 0;
+  for (const uint64_t percent : {75, 50, 25}) {
+    SCOPED_TRACE(percent);
+    const auto [name, weights] = packPart(percent);
+    for (const bool isEarly : {false, true}) {
+      fakeCuda = {};
+      fakeCuda.copiesEarly = isEarly;
+      Session session = open(name);
+      const plan::Placement &chosen = *session.plan().placements()->Get(0);
+      EXPECT_LE(vramItem(chosen, "weights") + vramItem(chosen, "ring"),
+                weights * percent / 100);
+      uint64_t perPass = 0;
+      for (const plan::StreamRead *read : *chosen.device_reads()) {
+        perPass += read->bytes();
+      }
+      EXPECT_GT(perPass, weights * (100 - percent) / 100);
+      EXPECT_EQ(bitsOf(runAll(session)), expected) << isEarly;
+      // There are six passes, two of them without the head. Copies for the next
+      // pass may have been made as well.
+      EXPECT_GT(session.copiedBytes(), 4 * perPass);
+      EXPECT_LE(session.copiedBytes(), 7 * perPass);
+      EXPECT_EQ(session.loading().done, session.loading().total);
+      EXPECT_TRUE(isEarly || perPass > copied);
+      copied = perPass;
+    }
+  }
+  fakeCuda = {};
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+TEST_F(GpuStreamTest, AirrunRunsThePlan) {
+  const std::string all = folder->path("all.air");
+  const std::string streamed = folder->path(packPart(50).first);
+  const std::string generate =
+      " --tokens 5,80,250 -n 3 --temp 0 --output-tokens "
+      "--ignore-eos 2> /dev/null";
+  EXPECT_EQ(airrun(streamed + generate), airrun(all + generate));
+  const std::string report =
+      airrun("bench " + streamed + " -p 2 -n 2 --rounds 1 --json");
+  EXPECT_NEAR(numberAfter(report, "\"limit_gb_s\": ", "{\"name\": \"pcie\""),
+              10, 0.25);
+  EXPECT_GT(numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"pcie\""),
+            1e5);
 }
 
 } // namespace
