@@ -308,19 +308,28 @@ private:
     }
     record->ring_bytes = placement.getRingBytes();
     for (auto op : placement.getOps<ir_plan::StreamOp>()) {
-      auto read = std::make_unique<plan::StreamReadT>();
-      read->segment = segments.lookup(op.getSegmentAttr().getAttr());
-      read->offset = op.getOffset();
-      read->bytes = op.getBytes();
-      read->ring_offset = op.getRingOffset();
-      read->before_step = static_cast<uint32_t>(op.getBeforeStep());
-      read->after_step = static_cast<int64_t>(op.getAfterStep());
-      record->reads.push_back(std::move(read));
+      record->reads.push_back(readOf(op));
+    }
+    record->device_ring_bytes =
+        static_cast<uint64_t>(placement.getDeviceRingBytes().value_or(0));
+    for (auto op : placement.getOps<ir_plan::DeviceStreamOp>()) {
+      record->device_reads.push_back(readOf(op));
     }
     for (auto op : placement.getOps<ir_plan::PredictionOp>()) {
       record->predictions.push_back(predictionOf(op));
     }
     out.placements.push_back(std::move(record));
+  }
+
+  template <typename Op> std::unique_ptr<plan::StreamReadT> readOf(Op op) {
+    auto read = std::make_unique<plan::StreamReadT>();
+    read->segment = segments.lookup(op.getSegmentAttr().getAttr());
+    read->offset = op.getOffset();
+    read->bytes = op.getBytes();
+    read->ring_offset = op.getRingOffset();
+    read->before_step = static_cast<uint32_t>(op.getBeforeStep());
+    read->after_step = static_cast<int64_t>(op.getAfterStep());
+    return read;
   }
 
   static std::unique_ptr<plan::PredictionT>

@@ -284,39 +284,64 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     return ledger;
   }
   ledger.budget = limit.bytes - std::min(limit.bytes, kDriverBytes);
-  const uint64_t total = sumOf(ledger.items);
-  if (ledger.budget == 0 || total > ledger.budget) {
-    // A page also takes an entry of 4 bytes in the block table of each token.
-    const uint64_t numberBytes = 4 * demand.tokens;
-    RamDemand cache;
-    cache.kvPageBytes = demand.kvPageBytes + numberBytes;
-    cache.kvPageTokens = demand.kvPageTokens;
-    cache.context = demand.context;
-    cache.slots = demand.slots;
-    return doesNotFitError(
-        "the plan needs " + byteTextUp(total) + " of VRAM (" +
-        textOf(ledger.items) + "), but " + limit.giver + " " +
-        byteText(limit.bytes) + ", of which the driver takes " +
-        byteText(kDriverBytes) + "; " +
-        advice(cache, total - (*kv - demand.kvPageBytes) - *tables,
-               ledger.budget, "VRAM"));
+  uint64_t total = sumOf(ledger.items);
+  if (ledger.budget != 0 && total <= ledger.budget) {
+    return ledger;
   }
-  return ledger;
+  const uint64_t others = total - demand.weights;
+  const bool mayCopy = total != UINT64_MAX && !demand.segments.weights.empty();
+  if (mayCopy && others <= ledger.budget) {
+    Result<DevicePlacement> placed =
+        placeOnDevice(demand.segments, ledger.budget - others);
+    if (placed) {
+      ledger.placement = *std::move(placed);
+      const uint64_t ring = ledger.placement.ringBytes;
+      ledger.items[0].bytes =
+          ledger.placement.deviceBytes(demand.segments) - ring;
+      ledger.items.push_back({"ring", ring});
+      return ledger;
+    }
+  }
+  if (mayCopy) {
+    ledger.items[0].bytes = leastDeviceBytes(demand.segments);
+    total = sumOf(ledger.items);
+  }
+  // A page also takes a number of 4 bytes in the block table of each token.
+  const uint64_t numberBytes = 4 * demand.tokens;
+  RamDemand cache;
+  cache.kvPageBytes = demand.kvPageBytes + numberBytes;
+  cache.kvPageTokens = demand.kvPageTokens;
+  cache.context = demand.context;
+  cache.slots = demand.slots;
+  return doesNotFitError(
+      "the plan needs " + byteTextUp(total) + " of VRAM" +
+      (mayCopy ? " even if each pass copies weights from RAM" : "") + " (" +
+      textOf(ledger.items) + "), but " + limit.giver + " " +
+      byteText(limit.bytes) + ", of which the driver takes " +
+      byteText(kDriverBytes) + "; " +
+      advice(cache, total - (*kv - demand.kvPageBytes) - *tables, ledger.budget,
+             "VRAM"));
 }
 
 Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
                                             uint64_t logitsBytes,
+                                            uint64_t copiedBytes,
                                             const RamLimit &limit) {
   // The runtime copies through a ring of page-locked memory.
   constexpr uint64_t kRingBytes = uint64_t{16} << 20;
   std::vector<LedgerItem> items = {
       {"process", processBytes},
       {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
+  if (copiedBytes != 0) {
+    items.push_back({"weights", copiedBytes});
+  }
   if (limit.bytes != 0 && sumOf(items) > limit.bytes) {
     return doesNotFitError(
         "the plan needs " + byteTextUp(sumOf(items)) + " of RAM (" +
         textOf(items) + "), but " + limit.giver + " " + byteText(limit.bytes) +
-        "; give a larger --ram, or choose a target with more RAM");
+        "; give a larger --ram" + (copiedBytes != 0 ? " or --vram" : "") +
+        ", or choose a target with more " +
+        (copiedBytes != 0 ? "memory" : "RAM"));
   }
   return items;
 }

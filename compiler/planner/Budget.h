@@ -17,6 +17,7 @@
 #ifndef AIRPACK_COMPILER_PLANNER_BUDGET_H
 #define AIRPACK_COMPILER_PLANNER_BUDGET_H
 
+#include "compiler/planner/DevicePlacement.h"
 #include "compiler/planner/Placement.h"
 #include "formats/support/Status.h"
 
@@ -91,6 +92,9 @@ inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 /// What a plan that runs on a GPU needs in the GPU's memory, in bytes.
 struct VramDemand {
   uint64_t weights = 0; ///< size of all weights and tables, aligned
+  /// The same weights and tables, of which each pass may copy some from RAM. It
+  /// is empty if none may be copied.
+  WeightProblem segments = {};
   uint64_t kernels = 0;
   uint64_t activations = 0;
   uint64_t kvPageBytes = 0;
@@ -111,17 +115,22 @@ struct VramLimit {
 struct VramLedger {
   uint64_t budget = 0; ///< the limit on the sum of the items; 0 = none
   std::vector<LedgerItem> items;
+  DevicePlacement placement;
 };
 
 /// Accounts for all VRAM of a plan. The KV cache has one page more than its
-/// sequences need, for the padding of batches.
+/// sequences need, for the padding of batches. If the weights do not fit, each
+/// pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
 /// Returns the ledger of the RAM of a plan that runs on a GPU: the process, and
-/// page-locked memory for copies and `logitsBytes` of logits. If limit.bytes is
-/// not 0, the sum must not exceed it.
-Result<std::vector<LedgerItem>>
-planGpuHost(uint64_t processBytes, uint64_t logitsBytes, const RamLimit &limit);
+/// page-locked memory through which bytes are copied, including `logitsBytes`,
+/// and `copiedBytes` of weights that each pass copies to the GPU. If
+/// limit.bytes is not 0, the sum must not exceed it.
+Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
+                                            uint64_t logitsBytes,
+                                            uint64_t copiedBytes,
+                                            const RamLimit &limit);
 
 } // namespace air::compiler
 

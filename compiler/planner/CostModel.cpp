@@ -15,6 +15,7 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
   std::string name = "dram"; // name of that link
   uint64_t cpu = 0;
   uint64_t disk = 0;
+  uint64_t copies = 0; // to a GPU; they overlap everything else
   for (const LinkLoad &load : links) {
     if (load.bytesPerPass == 0) {
       continue;
@@ -30,8 +31,12 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
         static_cast<unsigned __int128>(load.bytesPerPass) * 1'000'000'000U;
     const auto nanoseconds =
         static_cast<uint64_t>((scaled + load.bandwidth - 1) / load.bandwidth);
-    const bool isMemory = load.link != "disk" && load.link != "cpu";
-    (isMemory ? memory : load.link == "cpu" ? cpu : disk) = nanoseconds;
+    const bool isMemory =
+        load.link != "disk" && load.link != "cpu" && load.link != "pcie";
+    (isMemory              ? memory
+     : load.link == "cpu"  ? cpu
+     : load.link == "pcie" ? copies
+                           : disk) = nanoseconds;
     name = isMemory ? load.link : name;
   }
   if (known) {
@@ -40,7 +45,10 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
     const auto reading = static_cast<double>(disk);
     prediction.nanoseconds =
         static_cast<uint64_t>(std::ceil(passTime(cores, reading)));
-    if (prediction.nanoseconds != 0) {
+    if (copies > prediction.nanoseconds) {
+      prediction.nanoseconds = copies;
+      prediction.limit = "pcie";
+    } else if (prediction.nanoseconds != 0) {
       prediction.limit = reading > cores                            ? "disk"
                          : 2 * static_cast<double>(memory) >= cores ? name
                                                                     : "cpu";

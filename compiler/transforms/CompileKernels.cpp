@@ -99,7 +99,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     VramDemand demand = vramDemandOf(module);
     const VramLimit limit = vramLimitOf(vram, profile);
-    if (!planVram(demand, limit)) {
+    const Result<VramLedger> ledger = planVram(demand, limit);
+    if (!ledger) {
       // The kernels are not compiled yet. Their size is estimated high, so that
       // what the message suggests really fits: the kernels of a plan take 20 to
       // 52 KiB on average.
@@ -110,6 +111,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     }
     AIR_RETURN_IF_ERROR(planGpuHost(processBytesOf(module, vocabularyBytes),
                                     logitsBytesOf(module),
+                                    ledger->placement.ramBytes(demand.segments),
                                     ramLimitOf({ram, disk, pin}, profile))
                             .status());
     std::map<std::string, codegen::cuda::CudaSpec> specs;

@@ -51,7 +51,8 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     return Status::ok();
   }
 
-  /// Predicts a pass that reads all weights from the memory of the GPU.
+  /// Predicts a pass that reads all weights from the memory of the GPU, after
+  /// some of them have been copied there.
   Status predictGpu(const MachineProfile &profile) {
     uint64_t weightBytes = 0;
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
@@ -61,11 +62,18 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
         });
       }
     }
+    const GpuProfile &gpu = profile.gpus.front();
     for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {
-      predictDecode(
-          placement,
-          {{"vram", weightBytes, profile.gpus.front().memoryBandwidth}},
-          profile);
+      std::vector<LinkLoad> loads = {
+          {"vram", weightBytes, gpu.memoryBandwidth}};
+      uint64_t copied = 0;
+      for (DeviceStreamOp copy : placement.getOps<DeviceStreamOp>()) {
+        copied += copy.getBytes();
+      }
+      if (copied != 0) {
+        loads.push_back({"pcie", copied, gpu.transferBandwidth});
+      }
+      predictDecode(placement, std::move(loads), profile);
     }
     return Status::ok();
   }

@@ -2,6 +2,7 @@
 #include "compiler/transforms/GpuDemand.h"
 
 #include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/transforms/RamDemand.h"
 #include "formats/support/CheckedMath.h"
 
 using namespace mlir;
@@ -10,13 +11,12 @@ using namespace air::ir::plan;
 namespace air::compiler {
 
 VramDemand vramDemandOf(ModuleOp module) {
-  // The runtime aligns every segment in the GPU's memory.
-  constexpr uint64_t kAlignment = 256;
   VramDemand demand;
+  demand.segments = weightProblemOf(module);
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
     (segment.getKind() == SegmentKind::Kernels ? demand.kernels
                                                : demand.weights) +=
-        alignUp(segment.getRawBytes(), kAlignment);
+        alignUp(segment.getRawBytes(), kDeviceAlignment);
   }
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
     demand.activations = limits.getArenaBytes().value_or(0);
@@ -52,9 +52,9 @@ uint64_t logitsBytesOf(ModuleOp module) {
 
 Status checkGpuOptions(int pin, llvm::StringRef codec, bool reference) {
   if (pin >= 0) {
-    return unsupportedError("--pin has no effect, because all weights of a "
-                            "plan for a GPU stay in the GPU's memory; leave "
-                            "the option out");
+    return unsupportedError("--pin has no effect, because a plan for a "
+                            "GPU keeps as many weights as fit in the GPU's "
+                            "memory; leave the option out");
   }
   if (codec == "planes" || codec == "zstd") {
     return unsupportedError("--codec " + codec.str() +

@@ -77,26 +77,44 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// Creates the only placement of a plan that runs on a GPU: everything is in
-  /// the GPU's memory.
+  /// the GPU's memory, except for weights that do not fit, which stay in RAM.
   Status placeOnGpu(const MachineProfile &profile, const RamLimit &limit) {
     ModuleOp module = getOperation();
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     const VramLimit memory = vramLimitOf(vram, profile);
-    AIR_ASSIGN_OR_RETURN(const VramLedger ledger,
-                         planVram(vramDemandOf(module), memory));
+    const VramDemand demand = vramDemandOf(module);
+    AIR_ASSIGN_OR_RETURN(const VramLedger ledger, planVram(demand, memory));
+    const DevicePlacement &placement = ledger.placement;
     AIR_ASSIGN_OR_RETURN(const std::vector<LedgerItem> host,
                          planGpuHost(processBytesOf(module, vocabularyBytes),
-                                     logitsBytesOf(module), limit));
+                                     logitsBytesOf(module),
+                                     placement.ramBytes(demand.segments),
+                                     limit));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     {
-      const auto segments = llvm::range_size(module.getOps<SegmentOp>());
-      const SmallVector<int64_t> resident(segments, 0);
-      const SmallVector<int64_t> devices(segments, 1);
+      SmallVector<int64_t> resident;
+      SmallVector<int64_t> devices;
+      SmallVector<FlatSymbolRefAttr> names; // names of segments of weights
+      for (SegmentOp segment : module.getOps<SegmentOp>()) {
+        const bool isCopied = segment.getKind() == SegmentKind::Weights &&
+                              !placement.isCopied.empty() &&
+                              placement.isCopied[names.size()];
+        if (segment.getKind() == SegmentKind::Weights) {
+          names.push_back(FlatSymbolRefAttr::get(segment.getSymNameAttr()));
+        }
+        devices.push_back(isCopied ? 0 : 1);
+        resident.push_back(
+            isCopied ? static_cast<int64_t>(segment.getRawBytes()) : 0);
+      }
       OpBuilder::InsertionGuard guard(builder);
       const Location loc = module.getLoc();
       auto op = PlacementOp::create(
           builder, loc, builder.getDenseI64ArrayAttr(resident),
-          builder.getI64IntegerAttr(0), builder.getDenseI64ArrayAttr(devices));
+          builder.getI64IntegerAttr(0), builder.getDenseI64ArrayAttr(devices),
+          placement.copies.empty()
+              ? IntegerAttr()
+              : builder.getI64IntegerAttr(
+                    static_cast<int64_t>(placement.ringBytes)));
       builder.createBlock(&op.getBody());
       BudgetOp::create(builder, loc, Tier::Vram, ledger.budget);
       BudgetOp::create(builder, loc, Tier::Ram, limit.bytes);
@@ -106,6 +124,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
       for (const LedgerItem &item : host) {
         BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
       }
+      addReads<DeviceStreamOp>(builder, placement.copies, names);
     }
     const auto decide = [&](StringRef name, uint64_t bytes, bool isUser) {
       DecisionOp::create(builder, module.getLoc(), name,
@@ -249,23 +268,31 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
       }
       resident.push_back(static_cast<int64_t>(bytes));
     }
-    const auto size = [&](uint64_t bytes) {
-      return builder.getI64IntegerAttr(static_cast<int64_t>(bytes));
-    };
-    auto op = PlacementOp::create(builder, loc,
-                                  builder.getDenseI64ArrayAttr(resident),
-                                  size(placement.weights.ringBytes),
-                                  /*device=*/DenseI64ArrayAttr());
+    auto op = PlacementOp::create(
+        builder, loc, builder.getDenseI64ArrayAttr(resident),
+        builder.getI64IntegerAttr(
+            static_cast<int64_t>(placement.weights.ringBytes)),
+        /*device=*/DenseI64ArrayAttr(), /*device_ring_bytes=*/IntegerAttr());
     builder.createBlock(&op.getBody());
     BudgetOp::create(builder, loc, Tier::Ram, placement.budget);
     for (const LedgerItem &item : placement.items) {
       BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
     }
-    for (const StreamedRead &read : placement.weights.reads) {
-      StreamOp::create(builder, loc, names[read.segment], size(read.offset),
-                       size(read.bytes), size(read.ringOffset),
-                       size(read.beforeStep),
-                       builder.getI64IntegerAttr(read.afterStep));
+    addReads<StreamOp>(builder, placement.weights.reads, names);
+  }
+
+  /// Adds an op for each read. `names` are those of the segments of weights.
+  template <typename Op>
+  void addReads(OpBuilder &builder, const std::vector<StreamedRead> &reads,
+                ArrayRef<FlatSymbolRefAttr> names) {
+    const auto size = [&](uint64_t bytes) {
+      return builder.getI64IntegerAttr(static_cast<int64_t>(bytes));
+    };
+    for (const StreamedRead &read : reads) {
+      Op::create(builder, getOperation().getLoc(), names[read.segment],
+                 size(read.offset), size(read.bytes), size(read.ringOffset),
+                 size(read.beforeStep),
+                 builder.getI64IntegerAttr(read.afterStep));
     }
   }
 };

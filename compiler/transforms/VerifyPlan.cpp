@@ -197,7 +197,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     size_t index = 0;
     for (PlacementOp op : getOperation().getOps<PlacementOp>()) {
       AIR_RETURN_IF_ERROR(
-          (op.getDevice() ? verifyGpuPlacement(op)
+          (op.getDevice() ? verifyGpuPlacement(op, problem, indexOf)
                           : verifyPlacement(op, problem, indexOf))
               .withContext("placement " + std::to_string(index)));
       ++index;
@@ -205,20 +205,40 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// Checks a placement in which everything is in the memory of the GPU.
-  Status verifyGpuPlacement(PlacementOp op) {
-    const ArrayRef<int64_t> devices = *op.getDevice();
-    for (int64_t device : devices) {
-      if (device != 1) {
-        return verificationError("one of the segments is on device " +
-                                 std::to_string(device) +
-                                 "; all of them must be on device 1, the GPU");
+  /// Checks a placement in which everything is in the memory of the GPU, except
+  /// for weights that are in RAM, from which each pass copies them there.
+  Status verifyGpuPlacement(PlacementOp op, const WeightProblem &problem,
+                            const std::map<std::string, uint32_t> &indexOf) {
+    WeightPlacement copied;
+    copied.tables = problem.tables;
+    copied.ringBytes =
+        static_cast<uint64_t>(op.getDeviceRingBytes().value_or(0));
+    uint64_t needed = copied.ringBytes;
+    size_t next = 0;
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      if (next == op.getResident().size()) {
+        break;
+      }
+      const uint64_t bytes = segment.getRawBytes();
+      const int64_t device = (*op.getDevice())[next];
+      const auto resident = static_cast<uint64_t>(op.getResident()[next++]);
+      const bool isWeights = segment.getKind() == SegmentKind::Weights;
+      if (device == 1 ? resident != 0
+                      : device != 0 || !isWeights || resident != bytes) {
+        return verificationError(
+            "segment '" + segment.getSymName().str() + "' is on device " +
+            std::to_string(device) + " and keeps " + std::to_string(resident) +
+            " of " + std::to_string(bytes) +
+            " bytes in RAM; it must be on device 1, the GPU, with 0 bytes in "
+            "RAM, or hold weights that are in RAM as a whole");
+      }
+      needed += device == 1 ? bytes : 0;
+      if (isWeights) {
+        copied.weights.push_back(device == 1 ? bytes : 0);
       }
     }
-    uint64_t needed = 0;
-    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
-      needed += segment.getRawBytes();
-    }
+    AIR_ASSIGN_OR_RETURN(copied.reads, readsOf<DeviceStreamOp>(op, indexOf));
+    AIR_RETURN_IF_ERROR(verifyWeights(problem, copied, UINT64_MAX));
     for (KvOp kv : getOperation().getOps<KvOp>()) {
       needed += static_cast<uint64_t>((kv.getPages() + 1) * kv.getPageBytes());
     }
@@ -249,6 +269,25 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
+  /// The reads of a placement that are ops of type `Op`.
+  template <typename Op>
+  Result<std::vector<StreamedRead>>
+  readsOf(PlacementOp op, const std::map<std::string, uint32_t> &indexOf) {
+    std::vector<StreamedRead> reads;
+    for (Op read : op.getOps<Op>()) {
+      auto found = indexOf.find(read.getSegment().str());
+      if (found == indexOf.end()) {
+        return verificationError("segment '" + read.getSegment().str() +
+                                 "' is streamed, but holds no weights");
+      }
+      reads.push_back({found->second, read.getOffset(), read.getBytes(),
+                       read.getRingOffset(),
+                       static_cast<uint32_t>(read.getBeforeStep()),
+                       static_cast<int64_t>(read.getAfterStep())});
+    }
+    return reads;
+  }
+
   Status verifyPlacement(PlacementOp op, const WeightProblem &problem,
                          const std::map<std::string, uint32_t> &indexOf) {
     WeightPlacement placement;
@@ -270,17 +309,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             " bytes of kernels stay in RAM; all of them must stay there");
       }
     }
-    for (StreamOp read : op.getOps<StreamOp>()) {
-      auto found = indexOf.find(read.getSegment().str());
-      if (found == indexOf.end()) {
-        return verificationError("segment '" + read.getSegment().str() +
-                                 "' is streamed, but holds no weights");
-      }
-      placement.reads.push_back({found->second, read.getOffset(),
-                                 read.getBytes(), read.getRingOffset(),
-                                 static_cast<uint32_t>(read.getBeforeStep()),
-                                 static_cast<int64_t>(read.getAfterStep())});
-    }
+    AIR_ASSIGN_OR_RETURN(placement.reads, readsOf<StreamOp>(op, indexOf));
     uint64_t others = 0; // bytes of the items besides weights and ring
     uint64_t weights = 0;
     for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {

@@ -37,7 +37,8 @@ uint64_t lowerBound(const plan::PlanT &plan) {
   }
   for (const auto &placement : plan.placements) {
     // A read has two fields of 4 bytes and four of 8.
-    bytes += 40 * placement->reads.size() + 8 * placement->resident.size();
+    bytes += 40 * (placement->reads.size() + placement->device_reads.size()) +
+             8 * placement->resident.size();
   }
   return bytes;
 }

@@ -105,6 +105,10 @@ inline uint32_t deviceOf(const plan::Placement &placement, uint32_t segment) {
   return sizeOf(placement.device()) == 0 ? 0 : placement.device()->Get(segment);
 }
 
+/// For each segment: whether each pass copies it from RAM to a GPU.
+std::vector<bool> copiedToDevice(const plan::Plan &plan,
+                                 const plan::Placement &placement);
+
 // Defined in VerifyModel.cpp.
 Status verifyPresence(const plan::Plan &plan);
 Status verifyModel(const plan::Plan &plan);

@@ -162,6 +162,7 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
                             .value_or(UINT64_MAX));
     }
   }
+  needs.ring = placement.device_ring_bytes();
   const plan::KvLayout &kv = *plan.kv();
   if (kv.device() != 0) {
     // The tokens that pad a batch write their keys and values to an extra page.
@@ -350,13 +351,23 @@ static uint64_t streamedPerPass(const plan::Plan &plan,
   return bytes;
 }
 
+/// Returns the number of bytes that one pass copies from RAM to a GPU.
+static uint64_t copiedPerPass(const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.device_reads()); ++i) {
+    bytes = plus(bytes, placement.device_reads()->Get(i)->bytes());
+  }
+  return bytes;
+}
+
 Status verifyPredictions(const plan::Plan &plan,
                          const plan::Placement &placement,
                          const std::string &owner) {
   const std::map<std::string_view, uint64_t> least = {
       {"dram", weightsPerPass(plan, /*onDevice=*/false)},
       {"vram", weightsPerPass(plan, /*onDevice=*/true)},
-      {"disk", streamedPerPass(plan, placement)}};
+      {"disk", streamedPerPass(plan, placement)},
+      {"pcie", copiedPerPass(placement)}};
   std::set<std::string_view> phases;
   for (uint32_t i = 0; i < sizeOf(placement.predictions()); ++i) {
     const plan::Prediction &prediction = *placement.predictions()->Get(i);
@@ -404,11 +415,13 @@ Status verifyPredictions(const plan::Plan &plan,
                           " ns");
       }
     }
-    if (phase == "decode" && least.at("disk") != 0 && !links.contains("disk")) {
-      return broken("plan.prediction.bytes", where,
-                    "lacks the link 'disk', over which a pass "
-                    "reads " +
-                        str(least.at("disk")) + " bytes");
+    for (const char *link : {"disk", "pcie"}) {
+      if (phase == "decode" && least.at(link) != 0 && !links.contains(link)) {
+        return broken("plan.prediction.bytes", where,
+                      std::string("lacks the link '") + link +
+                          "', over which a pass reads " + str(least.at(link)) +
+                          " bytes");
+      }
     }
     const std::string_view limit = textOf(prediction.limit());
     if (!limit.empty() && !links.contains(limit)) {

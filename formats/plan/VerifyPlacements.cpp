@@ -112,13 +112,13 @@ private:
 void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
              std::vector<std::vector<Use>> &found) {
   for (const plan::Dispatch *dispatch : *step.dispatches()) {
-    if (dispatch->launch() != nullptr) {
-      continue; // No pass reads the weights of a GPU's kernel from disk.
-    }
     for (const plan::Binding *binding : *dispatch->bindings()) {
       if (binding->kind() == plan::BindingKind::Tensor) {
         const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
-        const HalfOpenRange bytes = bytesRead(*dispatch->grid(), tensor);
+        // A launch of a GPU's kernel reads whole tensors.
+        const HalfOpenRange bytes = dispatch->launch() != nullptr
+                                        ? HalfOpenRange{0, tensor.bytes()}
+                                        : bytesRead(*dispatch->grid(), tensor);
         found[tensor.segment()].push_back({tensor.offset() + bytes.begin,
                                            tensor.offset() + bytes.end, index});
       }
@@ -209,10 +209,11 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
   return Status::ok();
 }
 
-/// Checks that each dispatch of a program binds only tensors in the memory of
-/// the device that runs it.
+/// Checks that each dispatch of a program binds only tensors that are in the
+/// memory of the device that runs it, or that a pass copies there.
 Status verifyBound(const plan::Plan &plan, const plan::Placement &placement,
                    const plan::Program &program, const std::string &where) {
+  const std::vector<bool> isCopied = copiedToDevice(plan, placement);
   for (const plan::Step *step : *program.steps()) {
     for (const plan::Dispatch *dispatch : *step->dispatches()) {
       const uint32_t device =
@@ -223,7 +224,8 @@ Status verifyBound(const plan::Plan &plan, const plan::Placement &placement,
         }
         const uint32_t segment =
             plan.tensors()->Get(binding->index())->segment();
-        if (deviceOf(placement, segment) != device) {
+        if (isCopied[segment] ? device == 0
+                              : deviceOf(placement, segment) != device) {
           return broken(
               "plan.placement.device",
               where + ", " +
@@ -240,6 +242,29 @@ Status verifyBound(const plan::Plan &plan, const plan::Placement &placement,
   return Status::ok();
 }
 
+/// Checks which segments a placement copies to a GPU.
+Status verifyCopied(const plan::Plan &plan, const plan::Placement &placement,
+                    const std::string &where) {
+  if (deviceCount(plan) == 1 && sizeOf(placement.device_reads()) != 0) {
+    return broken("plan.placement.device", where,
+                  "has " + str(sizeOf(placement.device_reads())) +
+                      " copies to a GPU, but the plan uses none");
+  }
+  for (uint32_t i = 0; i < sizeOf(placement.device_reads()); ++i) {
+    const uint32_t index = placement.device_reads()->Get(i)->segment();
+    const std::string at = where + ", device read " + str(i);
+    if (index >= plan.segments()->size() ||
+        plan.segments()->Get(index)->kind() != plan::SegmentKind::Weights ||
+        deviceOf(placement, index) != 0) {
+      return broken("plan.placement.device", at,
+                    "copies segment " + str(index) +
+                        "; a pass may only copy segments of Weights that are "
+                        "not in the memory of a GPU");
+    }
+  }
+  return Status::ok();
+}
+
 /// Checks Placement.device.
 Status verifySegmentDevices(const plan::Plan &plan,
                             const plan::Placement &placement,
@@ -251,6 +276,7 @@ Status verifySegmentDevices(const plan::Plan &plan,
                       " segments; it must state those of " + str(wanted) +
                       " segments (all if the plan uses a GPU, otherwise none)");
   }
+  AIR_RETURN_IF_ERROR(verifyCopied(plan, placement, where));
   for (uint32_t i = 0; i < wanted; ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
     const std::string at = where + ", " + label("segment", i, segment);
@@ -279,20 +305,26 @@ Status verifySegmentDevices(const plan::Plan &plan,
   return Status::ok();
 }
 
-/// Follows the reads of a placement and the steps that use what they have read.
-/// A step is identified by the number of steps before it since the start of the
-/// first pass.
+/// Follows the reads of a placement into the ring in RAM, or its copies into
+/// the ring of a GPU, and the steps that use what they have read. A step is
+/// identified by the number of steps before it since the start of the first
+/// pass.
 class Stream {
 public:
-  Stream(const plan::Plan &plan, const plan::Placement &placement,
+  enum class Ring : uint8_t { Ram, Device };
+
+  Stream(const plan::Plan &plan, const plan::Placement &placement, Ring kind,
          const Uses &uses, uint64_t pageBytes, std::string where)
-      : plan(plan), placement(placement), uses(uses), pageBytes(pageBytes),
-        where(std::move(where)) {}
+      : plan(plan), placement(placement), isDevice(kind == Ring::Device),
+        uses(uses), pageBytes(pageBytes), where(std::move(where)) {}
 
   Status run() {
     AIR_RETURN_IF_ERROR(verifyRing());
     AIR_RETURN_IF_ERROR(verifyOrder());
     AIR_RETURN_IF_ERROR(verifyComplete());
+    if (isDevice) {
+      AIR_RETURN_IF_ERROR(verifyContiguous());
+    }
     AIR_RETURN_IF_ERROR(verifySteps());
     // All passes make the same reads. In the second pass, the ring already
     // holds what the pass before has left there, as in every later pass.
@@ -303,13 +335,24 @@ public:
   }
 
 private:
+  uint64_t ringBytes() const {
+    return isDevice ? placement.device_ring_bytes() : placement.ring_bytes();
+  }
+  uint32_t readCount() const {
+    return sizeOf(isDevice ? placement.device_reads() : placement.reads());
+  }
+  const plan::StreamRead &readAt(uint32_t index) const {
+    return *(isDevice ? placement.device_reads() : placement.reads())
+                ->Get(index);
+  }
+
   Status verifyRing() const {
-    const uint64_t ring = placement.ring_bytes();
-    if (ring % pageBytes != 0 ||
-        (ring == 0) != (sizeOf(placement.reads()) == 0)) {
+    const uint64_t ring = ringBytes();
+    if (ring % pageBytes != 0 || (ring == 0) != (readCount() == 0)) {
       return broken("plan.placement.ring", where,
-                    "has a ring of " + str(ring) + " bytes for " +
-                        str(sizeOf(placement.reads())) +
+                    std::string("has a ring ") +
+                        (isDevice ? "in the memory of a GPU " : "") + "of " +
+                        str(ring) + " bytes for " + str(readCount()) +
                         " reads; it must have whole pages if there are reads, "
                         "and 0 bytes "
                         "otherwise");
@@ -323,9 +366,8 @@ private:
   }
 
   Status verifyOrder() const {
-    for (uint32_t i = 1; i < sizeOf(placement.reads()); ++i) {
-      if (orderOf(*placement.reads()->Get(i)) <
-          orderOf(*placement.reads()->Get(i - 1))) {
+    for (uint32_t i = 1; i < readCount(); ++i) {
+      if (orderOf(readAt(i)) < orderOf(readAt(i - 1))) {
         return broken("plan.stream.order", readName(i),
                       "is not in the right order; reads must be sorted by the "
                       "steps that need them, then by segments, "
@@ -335,15 +377,18 @@ private:
     return Status::ok();
   }
 
-  /// Checks that each page of the weights is either resident or read once.
+  /// Checks that each page of the weights is either resident or read once. For
+  /// the ring of a GPU: that each page of each segment that is copied to it at
+  /// all is copied once.
   Status verifyComplete() const {
-    std::vector<uint32_t> order(sizeOf(placement.reads()));
+    const std::vector<bool> isCopied = copiedToDevice(plan, placement);
+    std::vector<uint32_t> order(readCount());
     for (uint32_t i = 0; i < order.size(); ++i) {
       order[i] = i;
     }
     std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-      const plan::StreamRead &first = *placement.reads()->Get(a);
-      const plan::StreamRead &second = *placement.reads()->Get(b);
+      const plan::StreamRead &first = readAt(a);
+      const plan::StreamRead &second = readAt(b);
       return std::tuple(first.segment(), first.offset(), a) <
              std::tuple(second.segment(), second.offset(), b);
     });
@@ -352,11 +397,13 @@ private:
       const plan::Segment &segment = *plan.segments()->Get(i);
       const uint64_t resident = placement.resident()->Get(i);
       if (segment.kind() != plan::SegmentKind::Weights ||
-          resident == segment.raw_bytes() || deviceOf(placement, i) != 0) {
+          (isDevice ? !isCopied[i]
+                    : resident == segment.raw_bytes() ||
+                          deviceOf(placement, i) != 0)) {
         continue;
       }
       const auto padded = checkedAlignUp(segment.raw_bytes(), pageBytes);
-      uint64_t at = resident;
+      uint64_t at = isDevice ? 0 : resident;
       while (padded && at < *padded) {
         if (next == order.end()) {
           return broken("plan.stream.complete", where,
@@ -364,7 +411,7 @@ private:
                             label("segment", i, segment) + " from byte " +
                             str(at) + " on");
         }
-        const plan::StreamRead &read = *placement.reads()->Get(*next);
+        const plan::StreamRead &read = readAt(*next);
         if (read.segment() != i || read.offset() != at) {
           return broken("plan.stream.complete", readName(*next),
                         "reads segment " + str(read.segment()) + " from byte " +
@@ -375,7 +422,7 @@ private:
         }
         AIR_RETURN_IF_ERROR(verifyRange(*next, *padded));
         at += read.bytes();
-        if (at != *padded && !isBoundary(segment, at, pageBytes)) {
+        if (!isDevice && at != *padded && !isBoundary(segment, at, pageBytes)) {
           return broken("plan.stream.coded", readName(*next),
                         "ends at byte " + str(at) +
                             ", which is inside a chunk; reads of a segment "
@@ -393,14 +440,41 @@ private:
     }
     if (next != order.end()) {
       return broken("plan.stream.complete", readName(*next),
-                    "reads bytes that stay in RAM or have been read before");
+                    isDevice
+                        ? "copies bytes that another read has copied before"
+                        : "reads bytes that stay in RAM or have been read "
+                          "before");
+    }
+    return Status::ok();
+  }
+
+  /// Checks that the bytes of each segment follow each other in the ring,
+  /// because a kernel reads a tensor at consecutive addresses. The reads cover
+  /// each segment once, from its start, and are sorted by offset within it.
+  Status verifyContiguous() const {
+    std::map<uint32_t, uint64_t> startOf; // segment -> offset in the ring
+    for (uint32_t i = 0; i < readCount(); ++i) {
+      const plan::StreamRead &read = readAt(i);
+      const auto start =
+          startOf.emplace(read.segment(), read.ring_offset()).first;
+      if (read.ring_offset() - start->second != read.offset() ||
+          read.bytes() > ringBytes() - read.ring_offset()) {
+        return broken(
+            "plan.stream.contiguous", readName(i),
+            "puts byte " + str(read.offset()) + " of segment " +
+                str(read.segment()) + " at byte " + str(read.ring_offset()) +
+                " of a ring of " + str(ringBytes()) +
+                " bytes; the segment begins at byte " + str(start->second) +
+                " of the ring, where its bytes must follow each "
+                "other and must not extend beyond the ring's end");
+      }
     }
     return Status::ok();
   }
 
   Status verifyRange(uint32_t index, uint64_t padded) const {
-    const plan::StreamRead &read = *placement.reads()->Get(index);
-    const uint64_t ring = placement.ring_bytes();
+    const plan::StreamRead &read = readAt(index);
+    const uint64_t ring = ringBytes();
     if (read.bytes() == 0 || read.bytes() % pageBytes != 0 ||
         read.ring_offset() % pageBytes != 0 || read.bytes() > ring ||
         read.ring_offset() >= ring ||
@@ -432,7 +506,7 @@ private:
   /// Checks that all bytes of a read are first needed by the same step, which
   /// is before_step of the read.
   Status verifyBefore(uint32_t index) const {
-    const plan::StreamRead &read = *placement.reads()->Get(index);
+    const plan::StreamRead &read = readAt(index);
     for (const Piece &piece : piecesOf(read)) {
       if (piece.first != read.before_step()) {
         return broken(
@@ -453,8 +527,8 @@ private:
   Status verifySteps() const {
     const auto steps = int64_t{uses.steps};
     int64_t after = -steps;
-    for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
-      const plan::StreamRead &read = *placement.reads()->Get(i);
+    for (uint32_t i = 0; i < readCount(); ++i) {
+      const plan::StreamRead &read = readAt(i);
       AIR_RETURN_IF_ERROR(verifyBefore(i));
       if (read.after_step() < after ||
           read.after_step() >= int64_t{read.before_step()}) {
@@ -473,8 +547,8 @@ private:
 
   Status verifyPass(uint32_t pass) {
     const int64_t start = int64_t{pass} * int64_t{uses.steps};
-    for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
-      const plan::StreamRead &read = *placement.reads()->Get(i);
+    for (uint32_t i = 0; i < readCount(); ++i) {
+      const plan::StreamRead &read = readAt(i);
       const int64_t after = start + read.after_step();
       for (const Piece &piece : piecesOf(read)) {
         const uint64_t from = std::max(piece.begin, read.offset());
@@ -483,10 +557,9 @@ private:
         const int64_t last =
             start + int64_t{std::max(piece.last, read.before_step())};
         const uint64_t at = from - read.offset();
-        const uint64_t room = placement.ring_bytes() - read.ring_offset();
+        const uint64_t room = ringBytes() - read.ring_offset();
         const uint64_t begin = at < room ? read.ring_offset() + at : at - room;
-        const uint64_t straight =
-            std::min(bytes, placement.ring_bytes() - begin);
+        const uint64_t straight = std::min(bytes, ringBytes() - begin);
         AIR_RETURN_IF_ERROR(overwrite(begin, begin + straight, after, last, i));
         if (straight < bytes) {
           AIR_RETURN_IF_ERROR(overwrite(0, bytes - straight, after, last, i));
@@ -529,7 +602,7 @@ private:
   }
 
   std::string readName(uint32_t index) const {
-    return where + ", read " + str(index);
+    return where + (isDevice ? ", device read " : ", read ") + str(index);
   }
 
   /// A range of the ring that ends at `end`. It begins at its key in `held`.
@@ -541,6 +614,7 @@ private:
 
   const plan::Plan &plan;
   const plan::Placement &placement;
+  const bool isDevice;
   const Uses &uses;
   const uint64_t pageBytes;
   const std::string where;
@@ -591,10 +665,11 @@ uint64_t ramBudget(const plan::Placement &placement) {
   return bytes;
 }
 
-/// Whether any placement reads weights from the disk.
+/// Whether any placement reads weights in every pass.
 bool streams(const plan::Plan &plan) {
   for (const plan::Placement *placement : *plan.placements()) {
-    if (sizeOf(placement->reads()) != 0) {
+    if (sizeOf(placement->reads()) != 0 ||
+        sizeOf(placement->device_reads()) != 0) {
       return true;
     }
   }
@@ -602,6 +677,15 @@ bool streams(const plan::Plan &plan) {
 }
 
 } // namespace
+
+std::vector<bool> copiedToDevice(const plan::Plan &plan,
+                                 const plan::Placement &placement) {
+  std::vector<bool> isCopied(plan.segments()->size());
+  for (uint32_t i = 0; i < sizeOf(placement.device_reads()); ++i) {
+    isCopied[placement.device_reads()->Get(i)->segment()] = true;
+  }
+  return isCopied;
+}
 
 std::vector<std::vector<uint32_t>> wholeSegments(const plan::Plan &plan,
                                                  const plan::Program &program) {
@@ -651,7 +735,10 @@ Status verifyPlacements(const plan::Plan &plan, uint64_t pageBytes) {
     before = budget;
     AIR_RETURN_IF_ERROR(verifySegmentDevices(plan, placement, where));
     AIR_RETURN_IF_ERROR(verifyResidency(plan, placement, pageBytes, where));
-    AIR_RETURN_IF_ERROR(Stream(plan, placement, uses, pageBytes, where).run());
+    for (const Stream::Ring ring : {Stream::Ring::Ram, Stream::Ring::Device}) {
+      AIR_RETURN_IF_ERROR(
+          Stream(plan, placement, ring, uses, pageBytes, where).run());
+    }
     AIR_RETURN_IF_ERROR(verifyBudgets(plan, placement, where));
     AIR_RETURN_IF_ERROR(verifyPredictions(plan, placement, where));
   }

@@ -13,16 +13,30 @@ using namespace air::rt;
 static constexpr uint64_t kCopyBytes = uint64_t{16} << 20;
 
 Result<std::unique_ptr<DeviceStore>>
-DeviceStore::create(const PlanFile &plan, std::unique_ptr<SegmentStore> host,
-                    Device &device) {
+DeviceStore::create(const PlanFile &plan, uint32_t placement,
+                    std::unique_ptr<SegmentStore> host, Device &device) {
   std::unique_ptr<DeviceStore> store(
       new DeviceStore(plan, std::move(host), device));
   const auto &segments = *plan.plan().segments();
   store->places.resize(segments.size());
   store->isPending.resize(segments.size());
+  const plan::Placement &chosen = *plan.plan().placements()->Get(placement);
+  AIR_ASSIGN_OR_RETURN(
+      store->stream,
+      DeviceStream::create(
+          plan.plan(), chosen, device,
+          [owner = store.get()](uint32_t index, std::span<uint8_t> memory) {
+            return owner->loadForCopies(index, memory);
+          }));
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < segments.size(); ++i) {
     if (segments.Get(i)->kind() == plan::SegmentKind::Kernels) {
+      continue;
+    }
+    store->totalBytes += segments.Get(i)->raw_bytes();
+    if (const DeviceAddress inRing = store->stream->addressOf(i)) {
+      store->places[i] = inRing;
+      store->isStreamed = true;
       continue;
     }
     const std::optional<uint64_t> end =
@@ -38,7 +52,6 @@ DeviceStore::create(const PlanFile &plan, std::unique_ptr<SegmentStore> host,
     store->places[i] = bytes;
     store->isPending[i] = true;
     ++store->pending;
-    store->totalBytes += segments.Get(i)->raw_bytes();
     bytes = *aligned;
   }
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
@@ -61,17 +74,45 @@ Status DeviceStore::copy(uint32_t index) {
     at += count;
     copiedBytes.store(completeBytes + at, std::memory_order_relaxed);
   }
-  completeBytes += bytes.size();
   isPending[index] = false;
   --pending;
-  file.release(index);
+  countCopied(index);
   return Status::ok();
+}
+
+void DeviceStore::countCopied(uint32_t index) {
+  completeBytes += host->segment(index).size();
+  copiedBytes.store(completeBytes, std::memory_order_relaxed);
+  file.release(index);
+}
+
+Status DeviceStore::loadForCopies(uint32_t index, std::span<uint8_t> memory) {
+  AIR_RETURN_IF_ERROR(host->requireNow(std::span(&index, 1)));
+  const std::span<const uint8_t> bytes = host->segment(index);
+  std::copy(bytes.begin(), bytes.end(), memory.begin());
+  countCopied(index);
+  return Status::ok();
+}
+
+uint32_t DeviceStore::residentSteps(uint32_t step, uint32_t end) const {
+  if (pending != 0) {
+    return 0;
+  }
+  uint32_t count = 0;
+  while (step + count < end && !stream->hasCopies(step + count)) {
+    ++count;
+  }
+  return count;
 }
 
 Status DeviceStore::requireNow(std::span<const uint32_t> segments) {
   for (const uint32_t index : segments) {
-    AIR_RETURN_IF_ERROR(host->requireNow(std::span(&index, 1)));
-    AIR_RETURN_IF_ERROR(copy(index));
+    // A segment that has been copied is not needed in host memory any more, and
+    // one that passes copy is loaded for the first copy.
+    if (isPending[index] || places[index] == 0) {
+      AIR_RETURN_IF_ERROR(host->requireNow(std::span(&index, 1)));
+      AIR_RETURN_IF_ERROR(copy(index));
+    }
   }
   return Status::ok();
 }
@@ -82,7 +123,7 @@ Status DeviceStore::requireRest() {
       AIR_RETURN_IF_ERROR(requireNow(std::span(&i, 1)));
     }
   }
-  return Status::ok();
+  return stream->loadAll();
 }
 
 Status DeviceStore::requireRows(std::span<const SegmentRange> ranges) {

@@ -1,10 +1,12 @@
 //===- DeviceStore.h - segments in the memory of a GPU ----------*- C++ -*-===//
 //
-// create() allocates memory for all segments of weights and tables, which a
-// placement keeps in the memory of a GPU. require() verifies the segments of a
-// step and copies them there, so the first pass loads the model while it
-// computes. The segments come from another store, which has them in host
-// memory. This process does not need them any more after they have been copied.
+// create() allocates memory for the segments of weights and tables that a
+// placement keeps in the memory of a GPU, and a ring (DeviceStream.h) for those
+// that each pass copies there from RAM. require() verifies the segments of a
+// step and copies them, so the first pass loads the model while it computes.
+// The segments come from another store, which has them in host memory. This
+// process does not need them there any more after they have been copied, to the
+// GPU or to the memory from which passes copy them.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -15,6 +17,7 @@
 #define AIRPACK_RUNTIME_EXEC_DEVICESTORE_H
 
 #include "formats/plan/PlanFile.h"
+#include "runtime/exec/DeviceStream.h"
 #include "runtime/hal/Device.h"
 #include "runtime/io/SegmentStore.h"
 
@@ -29,9 +32,10 @@ public:
   /// The alignment in bytes of each segment in the device's memory.
   static constexpr uint64_t kAlignment = 256;
 
+  /// `placement` is the index of one of the plan's placements.
   static Result<std::unique_ptr<DeviceStore>>
-  create(const PlanFile &plan, std::unique_ptr<SegmentStore> host,
-         Device &device);
+  create(const PlanFile &plan, uint32_t placement,
+         std::unique_ptr<SegmentStore> host, Device &device);
 
   /// The address of each segment on the device; 0 for segments of kernels. A
   /// kernel may read a segment after require().
@@ -46,17 +50,22 @@ public:
   std::span<const uint8_t> table(uint32_t index) const override {
     return host->table(index);
   }
-  Status beginPass(uint32_t) override { return Status::ok(); }
+  Status beginPass(uint32_t steps) override { return stream->beginPass(steps); }
   Status requireNow(std::span<const uint32_t> segments) override;
-  Status require(uint32_t, std::span<const uint32_t> segments) override {
-    return requireNow(segments);
+  Status require(uint32_t step, std::span<const uint32_t> segments) override {
+    AIR_RETURN_IF_ERROR(requireNow(segments));
+    return stream->require(step);
   }
-  uint32_t residentSteps(uint32_t, uint32_t) const override { return 0; }
+  uint32_t residentSteps(uint32_t step, uint32_t end) const override;
+  bool ordersWork() const override { return true; }
   Status requireRest() override;
   Status requireRows(std::span<const SegmentRange> ranges) override;
-  void release(uint32_t) override {}
-  void endPass() override {}
-  bool settled() const override { return pending == 0; }
+  void release(uint32_t step) override { stream->release(step); }
+  void endPass() override { stream->endPass(); }
+  bool settled() const override { return pending == 0 && !isStreamed; }
+
+  /// The number of bytes that passes have copied to the ring so far.
+  uint64_t streamedBytes() const { return stream->copiedBytes(); }
 
 private:
   DeviceStore(const PlanFile &plan, std::unique_ptr<SegmentStore> below,
@@ -64,12 +73,18 @@ private:
       : file(plan), host(std::move(below)), device(owner) {}
   /// Copies a verified segment, if it is not on the device yet.
   Status copy(uint32_t index);
+  /// Fills the memory from which passes copy a segment.
+  Status loadForCopies(uint32_t index, std::span<uint8_t> memory);
+  void countCopied(uint32_t index);
 
   const PlanFile &file;
   std::unique_ptr<SegmentStore> host;
   Device &device;
+  std::unique_ptr<DeviceStream> stream;
+  bool isStreamed = false; ///< whether passes copy any segment
   std::vector<DeviceAddress> places;
-  std::vector<bool> isPending; ///< per segment: whether it must still be copied
+  /// Per segment that stays on the device: whether it must still be copied.
+  std::vector<bool> isPending;
   uint32_t pending = 0;
   uint64_t completeBytes = 0; ///< total size of the copied segments
   std::atomic<uint64_t> copiedBytes{0};

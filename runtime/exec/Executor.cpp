@@ -385,7 +385,7 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
           program.deviceProgram, step.firstDispatch,
           program.dispatchesBefore(next) - step.firstDispatch, batch));
     }
-    if (timing || !settled) {
+    if (timing || (!settled && !parts.store->ordersWork())) {
       AIR_RETURN_IF_ERROR(parts.device->synchronise());
     }
     if (timing) {

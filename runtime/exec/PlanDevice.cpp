@@ -3,6 +3,8 @@
 
 #include "formats/support/CheckedMath.h"
 
+#include <vector>
+
 using namespace air;
 using namespace air::rt;
 
@@ -65,9 +67,16 @@ private:
 
 Status addPlacement(SameDevice &same, const plan::Plan &plan,
                     const plan::Placement &placement) {
+  // The segments that a pass copies to the device of the kernels.
+  std::vector<bool> isCopied(plan.segments()->size());
+  if (placement.device_reads() != nullptr) {
+    for (const plan::StreamRead *read : *placement.device_reads()) {
+      isCopied[read->segment()] = true;
+    }
+  }
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
-    if (segment.kind() != plan::SegmentKind::Kernels) {
+    if (segment.kind() != plan::SegmentKind::Kernels && !isCopied[i]) {
       const bool isListed =
           placement.device() != nullptr && i < placement.device()->size();
       AIR_RETURN_IF_ERROR(same.add("segment '" + segment.name()->str() + "'",

@@ -144,6 +144,7 @@ struct Session::Parts {
   const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
   StreamStore *streaming = nullptr; ///< the same object as `source`, or null
+  DeviceStore *onGpu = nullptr;     ///< the same object as `source`, or null
   uint32_t placement = 0;           ///< the one with which `source` was opened
   std::optional<DeviceBatch> batch; ///< only for a GPU
   std::optional<KvCache> kv;
@@ -221,10 +222,12 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
 Result<PlanAddresses> Session::Parts::gpuAddresses() {
   const plan::Plan &plan = file.plan();
   const plan::KvLayout &layout = *plan.kv();
-  AIR_ASSIGN_OR_RETURN(std::unique_ptr<DeviceStore> store,
-                       DeviceStore::create(file, std::move(source), *gpu));
+  AIR_ASSIGN_OR_RETURN(
+      std::unique_ptr<DeviceStore> store,
+      DeviceStore::create(file, placement, std::move(source), *gpu));
   PlanAddresses addresses;
   addresses.segments = store->addresses();
+  onGpu = store.get();
   source = std::move(store);
   // The last page is for the padding of batches.
   if (layout.pages() >= UINT32_MAX ||
@@ -439,6 +442,9 @@ uint32_t Session::placement() const {
                                      : parts->streaming->counters().placement;
 }
 LoadProgress Session::loading() const { return parts->source->loading(); }
+uint64_t Session::copiedBytes() const {
+  return parts->onGpu != nullptr ? parts->onGpu->streamedBytes() : 0;
+}
 
 Result<SequenceId> Session::newSequence() { return parts->kv->newSequence(); }
 void Session::endSequence(SequenceId sequence) {

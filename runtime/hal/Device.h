@@ -94,6 +94,11 @@ struct DispatchDesc {
   std::span<const TileStream> streams = {};
 };
 
+/// A device does the work of each queue in the order of the calls. Work of
+/// different queues may overlap, unless signal() and wait() order it. Uploads
+/// belong to the queue Upload, and all other work to the queue Compute.
+enum class Queue : uint8_t { Compute, Upload };
+
 class Device {
 public:
   virtual ~Device() = default;
@@ -102,6 +107,11 @@ public:
   /// names the memory in the error message.
   virtual Result<DeviceAddress> allocate(uint64_t bytes,
                                          std::string_view what) = 0;
+
+  /// Allocates zeroed memory of the host from which upload() can copy; on a GPU
+  /// it is page-locked. `what` names the memory in the error message.
+  virtual Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
+                                                  std::string_view what) = 0;
 
   /// Returns the address at which kernels see `bytes`, a range of host memory
   /// that must outlive the device and be aligned to AIR_BINDING_ALIGNMENT.
@@ -124,14 +134,31 @@ public:
                      const AirBatch &batch) = 0;
 
   /// Copies `bytes` bytes within the memory of the device, after all earlier
-  /// runs and copies are complete.
+  /// runs and copies of the queue Compute are complete.
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
 
   /// Copies `from` to memory of the device, after all earlier runs and copies
-  /// are complete. `from` may change once the call has returned.
+  /// of the queue Compute are complete. `from` may change once the call has
+  /// returned.
   virtual Status write(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
-  /// Returns when all earlier runs and copies are complete.
+  /// Copies `from` to memory of the device, in the queue Upload. `from` must be
+  /// memory of allocateHost(), and must not change before the copy is complete.
+  virtual Status upload(DeviceAddress to, std::span<const uint8_t> from) = 0;
+
+  /// Returns the number of a new event, for signal() and wait(). An event that
+  /// has never been signalled counts as complete.
+  virtual Result<uint32_t> addEvent() = 0;
+
+  /// Makes the event complete once all earlier work of `queue` is. An earlier
+  /// signal of the event no longer counts for later calls.
+  virtual Status signal(Queue queue, uint32_t event) = 0;
+
+  /// Delays the later work of `queue` until the event is complete, as of its
+  /// last signal(). Returns at once.
+  virtual Status wait(Queue queue, uint32_t event) = 0;
+
+  /// Returns when all earlier work of both queues is complete.
   virtual Status synchronise() = 0;
 
   /// Lets the host read `bytes` bytes of the device's memory, as of the last

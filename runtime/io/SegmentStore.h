@@ -81,6 +81,11 @@ public:
   /// require(), and may run together.
   virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
 
+  /// Whether the store itself delays the device's work and its own until the
+  /// memory that they use is ready. The caller then need not wait for the
+  /// device between a step and its release().
+  virtual bool ordersWork() const { return false; }
+
   /// Ends the loading of a store that keeps all weights: returns when all
   /// segments of the plan's list of reads are in memory, even if no step has
   /// required them. A store that streams weights returns at once. Errors: those

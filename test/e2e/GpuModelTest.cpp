@@ -6,14 +6,12 @@
 //
 //===----------------------------------------------------------------------===//
 #include "test/compiler/driver/GpuModel.h"
+#include "EmulatedGpu.h"
 #include "runtime/exec/Session.h"
-#include "runtime/hal/cuda/CudaDevice.h"
-#include "test/codegen/cuda/emulator/Emulator.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <numeric>
@@ -26,84 +24,11 @@ using compiler::CompileOptions;
 using compiler::GpuModel;
 using rt::SequenceId;
 using rt::Session;
-using Rows = std::vector<std::vector<float>>;
-
-class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
-public:
-  explicit EmulatorCompiler(std::string intrinsicsText)
-      : text(std::move(intrinsicsText)) {}
-  std::string_view intrinsics() const override { return text; }
-  std::string version() const override { return "emulator"; }
-  Result<std::vector<uint8_t>>
-  compile(const std::string &kernel, const std::string &,
-          const codegen::cuda::CudaTarget &) const override {
-    return emulator::compileObject({kernel});
-  }
-
-private:
-  std::string text;
-};
-
-Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record) {
-  AIR_ASSIGN_OR_RETURN(
-      std::unique_ptr<rt::CudaDevice> gpu,
-      rt::CudaDevice::create({.gpu = {"", record.arch()->str()}}));
-  return std::unique_ptr<rt::Device>(std::move(gpu));
-}
-
-/// Runs a batch and returns the logits of the tokens `outputs`.
-Rows run(Session &session, const std::vector<int32_t> &tokens,
-         const std::vector<SequenceId> &sequences,
-         const std::vector<uint32_t> &outputs) {
-  Rows rows;
-  const uint64_t vocabulary = session.vocabulary();
-  const Status status = session.run(
-      {tokens, sequences, outputs},
-      [&](uint64_t, std::span<const float> logits) {
-        for (; !logits.empty(); logits = logits.subspan(vocabulary)) {
-          rows.emplace_back(logits.begin(),
-                            logits.begin() +
-                                static_cast<ptrdiff_t>(vocabulary));
-        }
-        return Status::ok();
-      });
-  EXPECT_TRUE(status.isOk()) << status.message();
-  EXPECT_EQ(rows.size(), outputs.size());
-  return rows;
-}
-
-int32_t greedy(const std::vector<float> &row) {
-  return static_cast<int32_t>(std::max_element(row.begin(), row.end()) -
-                              row.begin());
-}
-
-/// What airrun writes to standard output, with the fake driver. `arguments` may
-/// contain redirections. The exit code must be `code`.
-std::string airrun(const std::string &arguments, int code = 0) {
-  const std::string command =
-      "LD_LIBRARY_PATH=" AIR_FAKE_CUDA " " AIR_RUN " " + arguments;
-  std::FILE *pipe = popen(command.c_str(), "r");
-  std::string text;
-  char part[4096];
-  while (const size_t got = std::fread(part, 1, sizeof part, pipe)) {
-    text.append(part, got);
-  }
-  const int status = pclose(pipe);
-  EXPECT_TRUE(WIFEXITED(status)) << command;
-  EXPECT_EQ(WEXITSTATUS(status), code) << command << "\n" << text;
-  return text;
-}
-
-/// The number after the first `name` that follows `section` in a text.
-double numberAfter(const std::string &text, const std::string &name,
-                   const std::string &section = "") {
-  const size_t begin = text.find(section);
-  const size_t at = begin == std::string::npos ? begin : text.find(name, begin);
-  EXPECT_NE(at, std::string::npos) << section << name << " in " << text;
-  return at == std::string::npos
-             ? std::nan("")
-             : std::strtod(text.c_str() + at + name.size(), nullptr);
-}
+using test::airrun;
+using test::greedy;
+using test::numberAfter;
+using test::Rows;
+using test::run;
 
 /// The difference of two rows, relative to the length of the second one.
 double difference(const std::vector<float> &a, const std::vector<float> &b) {
@@ -146,16 +71,14 @@ protected:
   }
   /// Packs the model as TARGET.air for a GPU whose kernels the emulator runs.
   static void packForGpu(const std::string &target) {
-    Result<std::string> intrinsics = emulator::hostIntrinsicsText();
-    ASSERT_TRUE(intrinsics) << intrinsics.status().message();
     CompileOptions options;
     options.target = target;
-    options.cuda = std::make_shared<EmulatorCompiler>(*std::move(intrinsics));
+    options.cuda = test::emulatorCompiler();
     pack(options, target + ".air");
   }
   static Session open(const std::string &plan) {
     rt::SessionOptions options;
-    options.gpu = openGpu;
+    options.gpu = test::openGpu;
     Result<Session> session = Session::open(folder().path(plan), options);
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);

@@ -171,6 +171,30 @@ std::string streamLines(const plan::Plan &plan,
                     static_cast<double>(resident + streamed));
 }
 
+/// The line that says what is copied to a GPU in every pass; empty if all
+/// weights stay in VRAM, or if there is no GPU.
+std::string copiedLine(const plan::Placement &placement) {
+  uint64_t copied = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.device_reads()); ++i) {
+    copied += placement.device_reads()->Get(i)->bytes();
+  }
+  if (copied == 0) {
+    return "";
+  }
+  uint64_t resident = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
+    const plan::BudgetItem &item = *placement.items()->Get(i);
+    if (item.tier() == plan::Tier::Vram && textOf(item.name()) == "weights") {
+      resident = item.bytes();
+    }
+  }
+  return format("copied     %s of weights are copied from RAM to the GPU for "
+                "every token; %s (%.0f %%) stay in VRAM\n",
+                byteText(copied).c_str(), byteText(resident).c_str(),
+                100.0 * static_cast<double>(resident) /
+                    static_cast<double>(resident + copied));
+}
+
 /// A line for each placement but the first. These placements are used when less
 /// RAM is available.
 std::string alternateLines(const plan::Plan &plan) {
@@ -370,7 +394,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
          gpuLines(plan) + contextLine(plan) + samplingLine(plan) +
          memoryTable(placement, plan::Tier::Vram) +
          memoryTable(placement, plan::Tier::Ram) +
-         streamLines(plan, placement) +
+         streamLines(plan, placement) + copiedLine(placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
          weightlessLine(plan) + referenceLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),

@@ -46,6 +46,19 @@ rt::StreamStore *streamingStore(const rt::Session &session) {
                                                                  : nullptr;
 }
 
+/// The bytes that each pass copies from RAM to the GPU.
+uint64_t copiedPerPass(const rt::Session &session) {
+  const plan::Placement &placement =
+      *session.plan().placements()->Get(session.placement());
+  uint64_t bytes = 0;
+  if (placement.device_reads() != nullptr) {
+    for (const plan::StreamRead *read : *placement.device_reads()) {
+      bytes += read->bytes();
+    }
+  }
+  return bytes;
+}
+
 /// Prepares to measure the disk with the range of the file that contains the
 /// weights.
 Result<DiskLimit> diskLimitOf(const rt::Session &session) {
@@ -98,8 +111,8 @@ double systemBytesRead() {
 }
 
 /// Measures the bandwidth of the memory from which the kernels read and, if the
-/// session reads weights in every pass, of the disk. These links limit a decode
-/// pass.
+/// session reads weights in every pass, of the disk, or if it copies them to a
+/// GPU, of those copies. These links limit a decode pass.
 class LinkLimits {
 public:
   static Result<LinkLimits> create(const cli::Invocation &invocation,
@@ -111,7 +124,10 @@ public:
           GpuLimit::create(gpuChoice(invocation, *record), passBytes));
       AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
       limits.names = {limits.gpu->link()};
-      limits.best.resize(1);
+      if (copiedPerPass(session) != 0) {
+        limits.names.emplace_back("pcie");
+      }
+      limits.best.resize(limits.names.size());
       return limits;
     }
     AIR_ASSIGN_OR_RETURN(limits.device,
@@ -165,7 +181,9 @@ public:
   }
   Result<double> measure(size_t link) {
     double found = 0;
-    if (gpu) {
+    if (gpu && link == 1) {
+      AIR_ASSIGN_OR_RETURN(found, gpu->measureUpload());
+    } else if (gpu) {
       AIR_ASSIGN_OR_RETURN(found, gpu->measure());
     } else if (link == 0) {
       found = memory->measure(kProbeSamples, kProbeMilliseconds);
@@ -418,6 +436,7 @@ Status measureRounds(rt::Session &session, Workload &work,
     measured.prefillFlops = static_cast<double>(executor.counters().flops);
     executor.resetCounters();
     StreamedPhase before(session);
+    const uint64_t copiedBefore = session.copiedBytes();
     AIR_ASSIGN_OR_RETURN(double decodeSeconds, work.decode());
     decodes.push_back(decodeSeconds);
     firstTokens.push_back(prefillSeconds != 0 ? prefillSeconds
@@ -426,6 +445,12 @@ Status measureRounds(rt::Session &session, Workload &work,
     if (limits) {
       reportStreaming(session, before, StreamedPhase(session), passes,
                       measured);
+    }
+    if (const uint64_t once = copiedPerPass(session); limits && once != 0) {
+      measured.links[1].minimalBytesPerToken = static_cast<double>(once);
+      measured.links[1].bytesPerToken =
+          static_cast<double>(session.copiedBytes() - copiedBefore) /
+          static_cast<double>(passes);
     }
     measured.tokenSeconds.insert(measured.tokenSeconds.end(),
                                  work.lastTokenSeconds().begin(),

@@ -36,15 +36,18 @@ double predictedRate(const BenchMeasurement &measured) {
   double reading = 0;
   double arithmetic = 0;
   double disk = 0;
+  double copying = 0; // overlaps everything else
   for (const PlanLink &link : measured.planLinks) {
     if (link.measuredRate <= 0) {
       return 0;
     }
-    (link.name == "disk"  ? disk
-     : link.name == "cpu" ? arithmetic
-                          : reading) = link.bytesPerPass / link.measuredRate;
+    (link.name == "disk"   ? disk
+     : link.name == "pcie" ? copying
+     : link.name == "cpu"  ? arithmetic
+                           : reading) = link.bytesPerPass / link.measuredRate;
   }
-  const double seconds = passTime(overlappedTime(reading, arithmetic), disk);
+  const double seconds =
+      std::max(passTime(overlappedTime(reading, arithmetic), disk), copying);
   return seconds > 0 ? 1 / seconds : 0;
 }
 

@@ -1,7 +1,8 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
 // Decode reads over one or two links: from memory, and, if the plan does not
-// keep all weights there, also from the disk. The limit of a link is its
+// keep all weights there, also from the disk, or from RAM to the memory of a
+// GPU. The limit of a link is its
 // measured bandwidth in bytes per second. For the memory of a GPU, this is the
 // bandwidth of copies within it. The minimal bytes are those that each
 // token must read over the link: the weights and the KV cache from memory, and
@@ -34,7 +35,7 @@ namespace air {
 
 /// What decode reads over one link.
 struct BenchLink {
-  std::string name; ///< "dram", "vram", "cache" or "disk"
+  std::string name; ///< "dram", "vram", "cache", "disk" or "pcie"
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   double limitPerSecond = 0; ///< the best measured rate, in bytes/s
@@ -56,7 +57,8 @@ struct BenchStreaming {
 
 /// A link of the plan's prediction for the placement in use.
 struct PlanLink {
-  std::string name; ///< "dram", "vram", "disk" or "cpu", as in the plan
+  /// "dram", "vram", "pcie", "disk" or "cpu", as in the plan.
+  std::string name;
   double bytesPerPass = 0;
   double planRate = 0;     ///< in bytes/s; 0: not known to the plan
   double measuredRate = 0; ///< in bytes/s; 0: not measured by this run

@@ -109,7 +109,8 @@ cli::Tool describe() {
       "kernels, the link is \"cache\" if those bytes fit in its L2 cache, else "
       "\"vram\". Its bandwidth is that of copies within the GPU's memory, of "
       "which both the bytes read and the bytes written count, and upload_gb_s "
-      "is the rate of copies to it from pinned memory of the host.",
+      "is the rate of copies to it from pinned memory of the host. If each "
+      "token copies weights there, this is the bandwidth of the link \"pcie\".",
       "Models: where a command takes PLAN|MODEL, a GGUF file is packed with "
       "airpack for this machine, and the plan is kept in "
       "$XDG_CACHE_HOME/airpack/plans ($HOME/.cache/airpack/plans), so only the "

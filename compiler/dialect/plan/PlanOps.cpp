@@ -517,15 +517,21 @@ LogicalResult PlacementOp::verify() {
     }
   }
   for (Operation &op : getBody().front()) {
-    if (!isa<BudgetOp, BudgetItemOp, StreamOp, PredictionOp>(op)) {
+    if (!isa<BudgetOp, BudgetItemOp, StreamOp, DeviceStreamOp, PredictionOp>(
+            op)) {
       return op.emitOpError(
           "is in a plan.placement, which may hold only plan.budget, "
-          "plan.budget_item, plan.stream and plan.prediction ops");
+          "plan.budget_item, plan.stream, plan.device_stream and "
+          "plan.prediction ops");
     }
   }
   return success();
 }
 
 LogicalResult StreamOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr());
+}
+
+LogicalResult DeviceStreamOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr());
 }

@@ -236,14 +236,16 @@ def Plan_PlacementOp : Plan_ModuleOp<"placement", [
     ```
     `resident` has one size in bytes for each plan.segment, in the order of the
     module. So has `device`, which is present only if the plan uses a GPU: the
-    number of the device in whose memory the segment is, or 0.
+    number of the device in whose memory the segment is, or 0. `device_ring` is
+    the ring in the memory of the GPU, to which `plan.device_stream` ops copy.
   }];
   let arguments = (ins DenseI64ArrayAttr:$resident, Plan_Size:$ring_bytes,
-                       OptionalAttr<DenseI64ArrayAttr>:$device);
+                       OptionalAttr<DenseI64ArrayAttr>:$device,
+                       OptionalAttr<I64Attr>:$device_ring_bytes);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     `resident` $resident `ring` $ring_bytes (`device` $device^)?
-    attr-dict-with-keyword $body
+    (`device_ring` $device_ring_bytes^)? attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
 }
@@ -251,9 +253,8 @@ def Plan_PlacementOp : Plan_ModuleOp<"placement", [
 class Plan_PlacementPartOp<string mnemonic, list<Trait> traits = []>
     : Plan_Op<mnemonic, !listconcat(traits, [HasParent<"PlacementOp">])>;
 
-def Plan_StreamOp : Plan_PlacementPartOp<"stream", [
+class Plan_StreamPartOp<string mnemonic> : Plan_PlacementPartOp<mnemonic, [
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "Bytes of a segment that each pass reads into the ring: StreamRead";
   let arguments = (ins FlatSymbolRefAttr:$segment, Plan_Size:$offset,
                        Plan_Count:$bytes, Plan_Size:$ring_offset,
                        Plan_Size:$before_step, I64Attr:$after_step);
@@ -261,6 +262,14 @@ def Plan_StreamOp : Plan_PlacementPartOp<"stream", [
     $segment `at` $offset `bytes` $bytes `to` $ring_offset
     `before` $before_step `after` $after_step attr-dict
   }];
+}
+
+def Plan_StreamOp : Plan_StreamPartOp<"stream"> {
+  let summary = "Bytes of a segment that each pass reads into the ring: StreamRead";
+}
+
+def Plan_DeviceStreamOp : Plan_StreamPartOp<"device_stream"> {
+  let summary = "Bytes of a segment that each pass copies to a GPU: StreamRead";
 }
 
 def Plan_BudgetOp : Plan_PlacementPartOp<"budget"> {

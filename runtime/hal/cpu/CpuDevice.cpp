@@ -325,6 +325,19 @@ Status CpuDevice::write(DeviceAddress to, std::span<const uint8_t> from) {
   return Status::ok();
 }
 
+Result<std::span<uint8_t>> CpuDevice::allocateHost(uint64_t bytes,
+                                                   std::string_view what) {
+  AIR_ASSIGN_OR_RETURN(const DeviceAddress memory, allocate(bytes, what));
+  return std::span(pointerTo<uint8_t>(memory), bytes);
+}
+
+Status CpuDevice::wait(Queue, uint32_t event) {
+  return event < events ? Status::ok()
+                        : internalError("event " + std::to_string(event) +
+                                        " does not exist; the device has " +
+                                        std::to_string(events) + " events");
+}
+
 Result<const void *> CpuDevice::read(DeviceAddress from, uint64_t) {
   return pointerTo<const void>(from);
 }

@@ -46,6 +46,17 @@ public:
              const AirBatch &batch) override;
   Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;
   Status write(DeviceAddress to, std::span<const uint8_t> from) override;
+  Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
+                                          std::string_view what) override;
+  // The CPU does all work during the call, so every event is always complete.
+  Status upload(DeviceAddress to, std::span<const uint8_t> from) override {
+    return write(to, from);
+  }
+  Result<uint32_t> addEvent() override { return events++; }
+  Status signal(Queue queue, uint32_t event) override {
+    return wait(queue, event);
+  }
+  Status wait(Queue queue, uint32_t event) override;
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
@@ -79,6 +90,7 @@ private:
   CpuDevice() = default;
   Status reserveScratch(uint64_t bytesPerThread);
 
+  uint32_t events = 0; ///< how many addEvent() has made
   std::unique_ptr<ThreadPool> pool;
   std::vector<Mapping> mappings;
   std::vector<ElfImage> images;

@@ -18,6 +18,7 @@ constexpr uint64_t kSlotBytes = uint64_t{2} << 20;
 constexpr size_t kSlots = 4;
 constexpr uint64_t kSmallestView = uint64_t{1} << 20;
 constexpr uint64_t kPiece = AIR_BINDING_ALIGNMENT;
+constexpr unsigned kWithoutTime = 2; // CU_EVENT_DISABLE_TIMING
 
 } // namespace
 
@@ -43,7 +44,7 @@ CudaDevice::~CudaDevice() {
   // A destructor cannot return errors. Memory that cannot be freed here is
   // freed when the process ends.
   (void)driver->activate();
-  (void)driver->finish();
+  (void)synchronise();
   const CudaFunctions &f = driver->functions();
   for (const auto &[range, graph] : graphs) {
     (void)driver->call(f.graphExecDestroy, graph);
@@ -58,6 +59,18 @@ CudaDevice::~CudaDevice() {
   }
   for (const Pinned &view : views) {
     (void)driver->call(f.hostFree, static_cast<void *>(view.memory));
+  }
+  for (void *event : events) {
+    (void)driver->call(f.eventDestroy, event);
+  }
+  if (zeroed) {
+    (void)driver->call(f.eventDestroy, zeroed);
+  }
+  if (uploads) {
+    (void)driver->call(f.streamDestroy, uploads);
+  }
+  for (uint8_t *memory : hostAllocations) {
+    (void)driver->call(f.hostFree, static_cast<void *>(memory));
   }
   for (const DeviceAddress memory : allocations) {
     (void)driver->call(f.memoryFree, memory);
@@ -104,7 +117,28 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
   allocated += size;
   AIR_RETURN_IF_ERROR(driver->call(
       f.fill, *memory, static_cast<unsigned char>(0), size, driver->stream()));
+  // Uploads, which belong to another stream, must not come before the zeros.
+  if (!zeroed) {
+    AIR_RETURN_IF_ERROR(driver->call(f.eventCreate, &zeroed, kWithoutTime));
+  }
+  AIR_RETURN_IF_ERROR(driver->call(f.eventRecord, zeroed, driver->stream()));
+  uploadsMustWait = true;
   return *memory;
+}
+
+Result<std::span<uint8_t>> CudaDevice::allocateHost(uint64_t bytes,
+                                                    std::string_view what) {
+  AIR_RETURN_IF_ERROR(driver->activate());
+  const Result<uint8_t *> memory = allocatePinned(std::max<uint64_t>(bytes, 1));
+  if (!memory) {
+    return Status(memory.status().code(),
+                  std::string(what) + ": " + memory.status().message() +
+                      "; pack the model with a larger --vram, or provide more "
+                      "RAM that may be page-locked");
+  }
+  hostAllocations.push_back(*memory);
+  std::memset(*memory, 0, bytes);
+  return std::span(*memory, bytes);
 }
 
 Result<DeviceAddress> CudaDevice::importHost(std::span<const uint8_t> bytes) {
@@ -248,7 +282,64 @@ Status CudaDevice::write(DeviceAddress to, std::span<const uint8_t> from) {
 
 Status CudaDevice::synchronise() {
   AIR_RETURN_IF_ERROR(driver->activate());
-  return driver->finish();
+  AIR_RETURN_IF_ERROR(driver->finish());
+  return uploads ? driver->call(driver->functions().streamSynchronize, uploads)
+                 : Status::ok();
+}
+
+Result<void *> CudaDevice::streamOf(Queue queue) {
+  AIR_RETURN_IF_ERROR(driver->activate());
+  if (queue == Queue::Compute) {
+    return driver->stream();
+  }
+  if (!uploads) {
+    constexpr unsigned kNonBlocking = 1; // CU_STREAM_NON_BLOCKING
+    AIR_RETURN_IF_ERROR(
+        driver->call(driver->functions().streamCreate, &uploads, kNonBlocking));
+  }
+  if (uploadsMustWait) {
+    AIR_RETURN_IF_ERROR(
+        driver->call(driver->functions().streamWaitEvent, uploads, zeroed, 0U));
+    uploadsMustWait = false;
+  }
+  return uploads;
+}
+
+Result<void *> CudaDevice::eventAt(uint32_t event) const {
+  if (event >= events.size()) {
+    return internalError("event " + std::to_string(event) +
+                         " does not exist; the device has " +
+                         std::to_string(events.size()) + " events");
+  }
+  return events[event];
+}
+
+Status CudaDevice::upload(DeviceAddress to, std::span<const uint8_t> from) {
+  AIR_ASSIGN_OR_RETURN(void *stream, streamOf(Queue::Upload));
+  return from.empty() ? Status::ok()
+                      : driver->call(driver->functions().copyToDevice, to,
+                                     from.data(), from.size(), stream);
+}
+
+Result<uint32_t> CudaDevice::addEvent() {
+  AIR_RETURN_IF_ERROR(driver->activate());
+  void *event = nullptr;
+  AIR_RETURN_IF_ERROR(
+      driver->call(driver->functions().eventCreate, &event, kWithoutTime));
+  events.push_back(event);
+  return static_cast<uint32_t>(events.size() - 1);
+}
+
+Status CudaDevice::signal(Queue queue, uint32_t event) {
+  AIR_ASSIGN_OR_RETURN(void *handle, eventAt(event));
+  AIR_ASSIGN_OR_RETURN(void *stream, streamOf(queue));
+  return driver->call(driver->functions().eventRecord, handle, stream);
+}
+
+Status CudaDevice::wait(Queue queue, uint32_t event) {
+  AIR_ASSIGN_OR_RETURN(void *handle, eventAt(event));
+  AIR_ASSIGN_OR_RETURN(void *stream, streamOf(queue));
+  return driver->call(driver->functions().streamWaitEvent, stream, handle, 0U);
 }
 
 /// Ensures that the last view has `bytes` unused bytes.

@@ -4,7 +4,7 @@
 // cubins. The kernels read the tokens of a batch from device memory: the caller
 // writes them before each run, and the AirBatch given to run() is not used.
 //
-// All work goes to one stream, so it is done in the order of the calls. The
+// Each queue is a stream; that of uploads is only made if it is used. The
 // first run of a range of dispatches records the range as a CUDA graph; later
 // runs launch that graph, which is never changed. write() copies through a ring
 // of pinned memory, and waits only while the whole ring is in use.
@@ -64,6 +64,12 @@ public:
              const AirBatch &batch) override;
   Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;
   Status write(DeviceAddress to, std::span<const uint8_t> from) override;
+  Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
+                                          std::string_view what) override;
+  Status upload(DeviceAddress to, std::span<const uint8_t> from) override;
+  Result<uint32_t> addEvent() override;
+  Status signal(Queue queue, uint32_t event) override;
+  Status wait(Queue queue, uint32_t event) override;
   Status synchronise() override;
   /// Waits until all earlier work is complete.
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
@@ -89,11 +95,18 @@ private:
   CudaDevice() = default;
   Result<uint8_t *> allocatePinned(uint64_t bytes);
   Status reserveView(uint64_t bytes);
+  Result<void *> streamOf(Queue queue);
+  Result<void *> eventAt(uint32_t event) const;
 
   std::unique_ptr<CudaDriver> driver;
   uint64_t memoryLimit = 0;
   uint64_t allocated = 0;
   std::vector<DeviceAddress> allocations;
+  std::vector<uint8_t *> hostAllocations;
+  void *uploads = nullptr; ///< the stream of Queue::Upload, if it was used
+  std::vector<void *> events;
+  void *zeroed = nullptr;       ///< event after the last allocation was zeroed
+  bool uploadsMustWait = false; ///< whether uploads still wait for `zeroed`
   std::vector<std::vector<Kernel>> executables;
   std::vector<std::vector<CudaLaunch>> programs;
   std::map<Range, void *> graphs;

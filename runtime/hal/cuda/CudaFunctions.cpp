@@ -28,6 +28,7 @@ CudaFunctions::CudaFunctions(DynamicLibrary opened)
       copyOnDevice(*this, "cuMemcpyDtoDAsync_v2"),
       fill(*this, "cuMemsetD8Async"), streamCreate(*this, "cuStreamCreate"),
       streamSynchronize(*this, "cuStreamSynchronize"),
+      streamWaitEvent(*this, "cuStreamWaitEvent"),
       streamDestroy(*this, "cuStreamDestroy_v2"),
       launchKernel(*this, "cuLaunchKernelEx"),
       beginCapture(*this, "cuStreamBeginCapture_v2"),

@@ -85,6 +85,7 @@ public:
   CudaFunction<uint64_t, unsigned char, size_t, void *> fill;
   CudaFunction<void **, unsigned> streamCreate;
   CudaFunction<void *> streamSynchronize;
+  CudaFunction<void *, void *, unsigned> streamWaitEvent;
   CudaFunction<void *> streamDestroy;
   CudaFunction<const CudaLaunchConfig *, void *, void **, void **> launchKernel;
   CudaFunction<void *, int> beginCapture;

@@ -279,7 +279,7 @@ TEST_F(GpuPlan, WhatTheGpuCannotDoIsRefused) {
       {[](CompileOptions &o) { o.activations = "i8"; }, ErrorCode::Unsupported,
        "--activations: kernels of a GPU multiply float16 activations"},
       {[](CompileOptions &o) { o.pin = 50; }, ErrorCode::Unsupported,
-       "--pin has no effect, because all weights of a plan for a GPU stay"},
+       "--pin has no effect, because a plan for a GPU keeps as many weights"},
       {[](CompileOptions &o) { o.codec = "zstd"; }, ErrorCode::Unsupported,
        "--codec zstd: weights for a GPU cannot be stored with a codec"},
       {[](CompileOptions &o) { o.reference = true; }, ErrorCode::Unsupported,

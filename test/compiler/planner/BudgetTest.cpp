@@ -354,17 +354,27 @@ TEST(VramBudget, WhatNeverFitsIsRefused) {
 }
 
 TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
-  const auto items = planGpuHost(20 * kMiB, kMiB, {0, ""});
+  const auto items = planGpuHost(20 * kMiB, kMiB, 0, {0, ""});
   ASSERT_TRUE(items.isOk());
   ASSERT_EQ(items->size(), 2U);
   EXPECT_EQ((*items)[0].bytes, 20 * kMiB);
   EXPECT_EQ((*items)[1].bytes, 17 * kMiB);
-  EXPECT_TRUE(planGpuHost(20 * kMiB, kMiB, {37 * kMiB, ""}).isOk());
+  EXPECT_TRUE(planGpuHost(20 * kMiB, kMiB, 0, {37 * kMiB, ""}).isOk());
   const Status status =
-      planGpuHost(20 * kMiB, kMiB, {37 * kMiB - 1, "--ram gives"}).status();
+      planGpuHost(20 * kMiB, kMiB, 0, {37 * kMiB - 1, "--ram gives"}).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(status.message(),
               HasSubstr("process 20.00 MiB, staging 17.00 MiB"));
+  const auto copied = planGpuHost(20 * kMiB, kMiB, 5 * kMiB, {0, ""});
+  ASSERT_TRUE(copied.isOk());
+  EXPECT_EQ(copied->back().name, "weights");
+  EXPECT_EQ(copied->back().bytes, 5 * kMiB);
+  EXPECT_THAT(
+      planGpuHost(20 * kMiB, kMiB, 5 * kMiB, {37 * kMiB, "--ram gives"})
+          .status()
+          .message(),
+      HasSubstr("weights 5.00 MiB), but --ram gives 37.00 MiB; give a larger "
+                "--ram or --vram"));
 }
 
 } // namespace

@@ -25,6 +25,17 @@ TEST(CostModel, AGpuReadsItsOwnMemory) {
   EXPECT_EQ(prediction.limit, "vram");
 }
 
+TEST(CostModel, CopiesToAGpuOverlapItsKernels) {
+  const LinkLoad reading = {"vram", 6'000'000'000, 300'000'000'000};
+  PassPrediction prediction =
+      predictPass({reading, {"pcie", 1'000'000'000, 25'000'000'000}});
+  EXPECT_EQ(prediction.nanoseconds, 40'000'000U);
+  EXPECT_EQ(prediction.limit, "pcie");
+  prediction = predictPass({reading, {"pcie", 100'000'000, 25'000'000'000}});
+  EXPECT_EQ(prediction.nanoseconds, 20'000'000U);
+  EXPECT_EQ(prediction.limit, "vram");
+}
+
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
   // Reading takes 100 ms, and arithmetic takes 40 ms. A quarter of the shorter
   // time, 10 ms, overlaps with the longer one, so the pass takes 130 ms.

@@ -57,7 +57,20 @@
 // DTYPE: dispatch 'matmul_q4_0_{{.*}}': what is bound to the operand weights differs in kind, access, dtype, layout or size
 
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
-// VRAM: of VRAM (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
+// VRAM: of VRAM even if each pass copies weights from RAM (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
+
+// In 1 MiB besides the driver's memory, only a part of the weights can stay.
+// RUN: air-opt %t --place-weights="vram=1074790400" --estimate-cost --verify-plan > %t.copied
+// RUN: FileCheck %s --check-prefix=COPIED --input-file=%t.copied
+// COPIED: plan.placement resident [{{.*}}] ring 0 device [{{.*}}0{{.*}}] device_ring {{[0-9]+}} {
+// COPIED: plan.budget_item "ring" vram bytes
+// COPIED: plan.budget_item "weights" ram bytes
+// COPIED: plan.device_stream @{{.*}} at 0 bytes {{[0-9]+}} to 0 before {{[0-9]+}} after -
+// COPIED: plan.prediction "decode" links [#plan.link<name = "vram", {{.*}}#plan.link<name = "pcie", {{.*}} limit "pcie"
+// RUN: sed 's/\(device_stream .* after \).*/\10/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=EARLY
+// EARLY: placement 0: before step {{[0-9]+}} has run, read {{[0-9]+}} may overwrite what read {{[0-9]+}} has put into the ring
+// RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
+// DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of {{[0-9]+}} bytes in RAM; it must be on device 1, the GPU, with 0 bytes in RAM, or hold weights that are in RAM as a whole
 
 module {
   plan.model <name = "gpu", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>

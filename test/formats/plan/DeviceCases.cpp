@@ -1,6 +1,8 @@
 //===- DeviceCases.cpp - plans with a GPU that break one rule each --------===//
 #include "PlanCases.h"
 
+#include "formats/plan/PlanHeader.h"
+
 namespace air::test {
 
 namespace {
@@ -248,6 +250,137 @@ std::vector<Case> dispatchCases() {
   };
 }
 
+void addItem(P &p, const char *name, plan::Tier tier, uint64_t bytes) {
+  plan::PlacementT &placement = *p.placements[0];
+  placement.items.push_back(std::make_unique<plan::BudgetItemT>());
+  placement.items.back()->name = name;
+  placement.items.back()->tier = tier;
+  placement.items.back()->bytes = bytes;
+}
+
+/// Keeps both segments of weights in RAM, from which each pass copies them to a
+/// ring of four pages in the memory of the GPU:
+///
+///   read    segment  pages   pages of the ring  before step  after step
+///   0       0        0 to 1  0 to 1             1            -2 (attn_out)
+///   1       0        2       2                  1            -2
+///   2       1        0       3                  4            -1 (head)
+void streamToGpu(SmallPlan &small) {
+  P &p = small.plan;
+  p.segments[0]->raw_bytes = p.segments[0]->stored_bytes =
+      2 * kPlanPageBytes + 100;
+  for (size_t i = 1; i < p.segments.size(); ++i) {
+    p.segments[i]->offset += 2 * kPlanPageBytes;
+  }
+  small.fileBytes += 2 * kPlanPageBytes;
+  useGpu(p);
+  plan::PlacementT &placement = *p.placements[0];
+  uint64_t kept = 0;
+  for (uint32_t i = 0; i < 2; ++i) {
+    placement.device[i] = 0;
+    placement.resident[i] = p.segments[i]->raw_bytes;
+    kept += placement.resident[i];
+  }
+  const plan::StreamReadT reads[] = {
+      {.segment = 0, .bytes = 2 * kPlanPageBytes, .before_step = 1},
+      {.segment = 0,
+       .offset = 2 * kPlanPageBytes,
+       .bytes = kPlanPageBytes,
+       .before_step = 1},
+      {.segment = 1, .bytes = kPlanPageBytes, .before_step = kHeadStep}};
+  for (const plan::StreamReadT &read : reads) {
+    placement.device_reads.push_back(std::make_unique<plan::StreamReadT>(read));
+    placement.device_reads.back()->ring_offset = placement.device_ring_bytes;
+    placement.device_reads.back()->after_step = read.segment == 0 ? -2 : -1;
+    placement.device_ring_bytes += read.bytes;
+  }
+  addItem(p, "weights", plan::Tier::Ram, kept);
+  addItem(p, "ring", plan::Tier::Vram, placement.device_ring_bytes);
+}
+
+/// A case that modifies the placement of streamToGpu().
+template <typename F> Change inCopied(F change) {
+  return [change](SmallPlan &small) {
+    streamToGpu(small);
+    change(*small.plan.placements[0]);
+  };
+}
+
+void predict(plan::PlacementT &placement, std::vector<const char *> links) {
+  auto prediction = std::make_unique<plan::PredictionT>();
+  prediction->phase = "decode";
+  for (const char *link : links) {
+    prediction->links.push_back(std::make_unique<plan::LinkPredictionT>());
+    prediction->links.back()->link = link;
+    prediction->links.back()->bytes_per_pass = 4 * kPlanPageBytes;
+  }
+  placement.predictions.push_back(std::move(prediction));
+}
+
+std::vector<Case> copiedCases() {
+  using Placement = plan::PlacementT;
+  return {
+      {"plan.placement.device", in([](P &p) {
+         p.placements[0]->device_reads.push_back(
+             std::make_unique<plan::StreamReadT>());
+       })},
+      {"plan.placement.device",
+       inCopied([](Placement &p) { p.device_reads[2]->segment = 4; })},
+      // Segment 3 is the embedding table.
+      {"plan.placement.device",
+       inCopied([](Placement &p) { p.device_reads[2]->segment = 3; })},
+      {"plan.placement.device", inCopied([](Placement &p) {
+         p.device[1] = 1;
+         p.resident[1] = 0;
+       })},
+      // The head's matrix is in RAM, and no pass copies it.
+      {"plan.placement.device",
+       inCopied([](Placement &p) { p.device_reads.pop_back(); })},
+      {"plan.placement.ring",
+       inCopied([](Placement &p) { p.device_ring_bytes += 1; })},
+      {"plan.stream.order", inCopied([](Placement &p) {
+         std::swap(p.device_reads[0], p.device_reads[1]);
+       })},
+      {"plan.stream.complete", inCopied([](Placement &p) {
+         p.device_reads.erase(p.device_reads.begin() + 1);
+       })},
+      {"plan.stream.complete", inCopied([](Placement &p) {
+         p.device_reads.push_back(
+             std::make_unique<plan::StreamReadT>(*p.device_reads[2]));
+       })},
+      {"plan.stream.range",
+       inCopied([](Placement &p) { p.device_reads[0]->ring_offset = 100; })},
+      // The two reads of segment 0 do not follow each other in the ring.
+      {"plan.stream.contiguous", inCopied([](Placement &p) {
+         p.device_reads[1]->ring_offset = 3 * kPlanPageBytes;
+         p.device_reads[2]->ring_offset = 2 * kPlanPageBytes;
+       })},
+      // In RAM, a read may continue at the start of the ring.
+      {"plan.stream.contiguous", inCopied([](Placement &p) {
+         p.device_reads[0]->ring_offset = 3 * kPlanPageBytes;
+         p.device_reads[1]->ring_offset = kPlanPageBytes;
+         p.device_reads[2]->ring_offset = 2 * kPlanPageBytes;
+       })},
+      {"plan.stream.before",
+       inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
+      {"plan.stream.after",
+       inCopied([](Placement &p) { p.device_reads[2]->after_step = -3; })},
+      // The head of the pass before reads what this would overwrite.
+      {"plan.stream.overrun",
+       inCopied([](Placement &p) { p.device_reads[2]->after_step = -2; })},
+      {"plan.budget.bytes",
+       inCopied([](Placement &p) { p.items.back()->bytes -= 1; })},
+      {"plan.budget.bytes",
+       inCopied([](Placement &p) { p.items[p.items.size() - 2]->bytes = 4; })},
+      {"plan.prediction.bytes", inCopied([](Placement &p) {
+         predict(p, {"vram", "pcie"});
+         p.predictions[0]->links[1]->bytes_per_pass -= 1;
+       })},
+      {"plan.prediction.bytes",
+       inCopied([](Placement &p) { predict(p, {"vram"}); })},
+  };
+}
+
 std::vector<Case> placedCases() {
   return {
       {"plan.placement.device",
@@ -297,7 +430,7 @@ std::vector<Case> placedCases() {
 
 std::vector<Case> deviceCases() {
   std::vector<Case> all = machineCases();
-  for (const auto &part : {dispatchCases(), placedCases()}) {
+  for (const auto &part : {dispatchCases(), placedCases(), copiedCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -307,6 +440,8 @@ std::vector<Change> validDevices() {
   return {
       in(useGpu),
       in(useTiles),
+      streamToGpu,
+      inCopied([](plan::PlacementT &p) { predict(p, {"vram", "pcie"}); }),
       // A plan may predict the bytes that the kernels read from VRAM.
       inGpu([](P &p) {
         auto prediction = std::make_unique<plan::PredictionT>();

@@ -43,6 +43,15 @@ public:
   Status write(DeviceAddress, std::span<const uint8_t>) override {
     return Status::ok();
   }
+  Result<std::span<uint8_t>> allocateHost(uint64_t, std::string_view) override {
+    return std::span<uint8_t>();
+  }
+  Status upload(DeviceAddress, std::span<const uint8_t>) override {
+    return Status::ok();
+  }
+  Result<uint32_t> addEvent() override { return 0; }
+  Status signal(Queue, uint32_t) override { return Status::ok(); }
+  Status wait(Queue, uint32_t) override { return Status::ok(); }
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress, uint64_t) override {
     return nullptr;

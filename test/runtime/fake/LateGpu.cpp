@@ -97,7 +97,7 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
     return internalError("a run has dispatches that do not exist");
   }
   for (uint32_t i = first; i < first + count; ++i) {
-    work.emplace_back([this, program, i] {
+    enqueue(rt::Queue::Compute, [this, program, i] {
       const Launch &launch = programs[program][i];
       launch.kernel(launch.bindings);
       ++launches;
@@ -107,30 +107,103 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
 }
 
 Status LateGpu::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {
-  work.emplace_back(
-      [target = memoryAt(to, bytes), source = memoryAt(from, bytes), bytes] {
-        std::memmove(target.data(), source.data(), bytes);
-      });
+  enqueue(rt::Queue::Compute,
+          [target = memoryAt(to, bytes), source = memoryAt(from, bytes),
+           bytes] { std::memmove(target.data(), source.data(), bytes); });
   return Status::ok();
 }
 
 Status LateGpu::write(DeviceAddress to, std::span<const uint8_t> from) {
   AIR_RETURN_IF_ERROR(writeFailure);
   writtenBytes += from.size();
-  work.emplace_back([target = memoryAt(to, from.size()),
-                     bytes = std::vector<uint8_t>(from.begin(), from.end())] {
-    std::copy(bytes.begin(), bytes.end(), target.begin());
+  enqueue(rt::Queue::Compute,
+          [target = memoryAt(to, from.size()),
+           bytes = std::vector<uint8_t>(from.begin(), from.end())] {
+            std::copy(bytes.begin(), bytes.end(), target.begin());
+          });
+  return Status::ok();
+}
+
+void LateGpu::enqueue(rt::Queue queue, std::function<void()> action,
+                      Point after) {
+  queueOf(queue).work.push_back({std::move(action), after});
+  if (uploadsEarly) {
+    advanceUploads();
+  }
+}
+
+void LateGpu::advance(Point to) {
+  WorkQueue &queue = queueOf(to.queue);
+  while (queue.done < to.count) {
+    const Work next = std::move(queue.work[queue.done++]);
+    advance(next.after);
+    if (workFailure.isOk()) {
+      next.action();
+    }
+    if (uploadsEarly && to.queue == rt::Queue::Compute) {
+      advanceUploads();
+    }
+  }
+}
+
+void LateGpu::advanceUploads() {
+  WorkQueue &queue = queueOf(rt::Queue::Upload);
+  while (queue.done < queue.work.size()) {
+    const Point &after = queue.work[queue.done].after;
+    if (queueOf(after.queue).done < after.count) {
+      return;
+    }
+    advance({rt::Queue::Upload, queue.done + 1});
+  }
+}
+
+Result<std::span<uint8_t>> LateGpu::allocateHost(uint64_t bytes,
+                                                 std::string_view what) {
+  allocations.emplace_back("host " + std::string(what), bytes);
+  hostMemory.push_back(std::make_unique<std::vector<uint8_t>>(bytes));
+  return std::span(*hostMemory.back());
+}
+
+Status LateGpu::upload(DeviceAddress to, std::span<const uint8_t> from) {
+  EXPECT_TRUE(std::any_of(hostMemory.begin(), hostMemory.end(),
+                          [&](const auto &memory) {
+                            return from.data() >= memory->data() &&
+                                   from.data() + from.size() <=
+                                       memory->data() + memory->size();
+                          }))
+      << "an upload is not from memory of allocateHost()";
+  uploads.push_back(from.size());
+  enqueue(rt::Queue::Upload, [target = memoryAt(to, from.size()), from] {
+    std::copy(from.begin(), from.end(), target.begin());
   });
   return Status::ok();
 }
 
-Status LateGpu::synchronise() {
-  if (workFailure.isOk()) {
-    for (const std::function<void()> &next : work) {
-      next();
-    }
+Result<uint32_t> LateGpu::addEvent() {
+  events.emplace_back();
+  return static_cast<uint32_t>(events.size() - 1);
+}
+
+Status LateGpu::signal(rt::Queue queue, uint32_t event) {
+  if (event >= events.size()) {
+    return internalError("a signal names an unknown event");
   }
-  work.clear();
+  events[event] = {queue, queueOf(queue).work.size()};
+  return Status::ok();
+}
+
+Status LateGpu::wait(rt::Queue queue, uint32_t event) {
+  if (event >= events.size()) {
+    return internalError("a wait names an unknown event");
+  }
+  enqueue(queue, [] {}, events[event]);
+  return Status::ok();
+}
+
+Status LateGpu::synchronise() {
+  for (const rt::Queue queue : {rt::Queue::Compute, rt::Queue::Upload}) {
+    advance({queue, queueOf(queue).work.size()});
+  }
   return workFailure;
 }
 

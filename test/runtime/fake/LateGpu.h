@@ -2,9 +2,10 @@
 //
 // A device with memory of its own, which the host cannot address. Runs, copies
 // and writes only take effect in synchronise(), and read() returns a copy of
-// the memory as it was after the last synchronise(). Kernels are C++ functions
-// that are found by name, and an executable consists of the text kFakeCubin
-// (FakePlan.h).
+// the memory as it was after the last synchronise(). Uploads take effect as
+// late as the events allow or, with `uploadsEarly`, as early. Kernels are C++
+// functions that are found by name, and an executable consists of the text
+// kFakeCubin (FakePlan.h).
 //
 // Thread-safety: the same as for Device.
 //
@@ -16,6 +17,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,9 @@ public:
   explicit LateGpu(std::map<std::string, FakeGpuKernel> kernels,
                    uint64_t bytes = uint64_t{1} << 30);
 
+  /// Whether uploads are done as soon as the events that they wait for are
+  /// complete, instead of when an event that they precede is waited for.
+  bool uploadsEarly = false;
   /// Unless this is ok, write() returns it and does nothing.
   Status writeFailure;
   /// Unless this is ok, synchronise() returns it and drops all pending work.
@@ -41,8 +46,10 @@ public:
   /// The name and the size of each allocation, in order.
   std::vector<std::pair<std::string, uint64_t>> allocations;
   uint64_t writtenBytes = 0; ///< by write() so far
-  uint64_t readBytes = 0;    ///< by read() so far
-  uint64_t launches = 0;     ///< kernels that have run so far
+  /// The sizes of the uploads so far, in order.
+  std::vector<uint64_t> uploads;
+  uint64_t readBytes = 0; ///< by read() so far
+  uint64_t launches = 0;  ///< kernels that have run so far
   /// The launch shape of every dispatch of every program.
   std::vector<rt::LaunchShape> shapes;
 
@@ -59,6 +66,12 @@ public:
   Status copy(rt::DeviceAddress to, rt::DeviceAddress from,
               uint64_t bytes) override;
   Status write(rt::DeviceAddress to, std::span<const uint8_t> from) override;
+  Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
+                                          std::string_view what) override;
+  Status upload(rt::DeviceAddress to, std::span<const uint8_t> from) override;
+  Result<uint32_t> addEvent() override;
+  Status signal(rt::Queue queue, uint32_t event) override;
+  Status wait(rt::Queue queue, uint32_t event) override;
   Status synchronise() override;
   Result<const void *> read(rt::DeviceAddress from, uint64_t bytes) override;
 
@@ -67,6 +80,27 @@ private:
     FakeGpuKernel kernel;
     std::vector<std::span<uint8_t>> bindings;
   };
+  /// The first `count` pieces of work of a queue.
+  struct Point {
+    rt::Queue queue;
+    uint64_t count;
+  };
+  /// Work that begins only after everything before `after`.
+  struct Work {
+    std::function<void()> action;
+    Point after;
+  };
+  struct WorkQueue {
+    std::vector<Work> work;
+    uint64_t done = 0;
+  };
+  WorkQueue &queueOf(rt::Queue queue) {
+    return queues[static_cast<size_t>(queue)];
+  }
+  void enqueue(rt::Queue queue, std::function<void()> action, Point after = {});
+  /// Does the work of a queue before a point, and all that it waits for.
+  void advance(Point to);
+  void advanceUploads();
   /// The memory from `address` to the end of its allocation. An address outside
   /// all allocations, or with fewer than `bytes` bytes, fails the test.
   std::span<uint8_t> memoryAt(rt::DeviceAddress address, uint64_t bytes);
@@ -76,7 +110,9 @@ private:
   std::map<rt::DeviceAddress, std::vector<uint8_t>> memory;
   std::vector<std::vector<FakeGpuKernel>> executables;
   std::vector<std::vector<Launch>> programs;
-  std::vector<std::function<void()>> work;
+  WorkQueue queues[2];
+  std::vector<Point> events;
+  std::vector<std::unique_ptr<std::vector<uint8_t>>> hostMemory;
   std::vector<std::vector<uint8_t>> reads; ///< by read() since the last run
 };
 

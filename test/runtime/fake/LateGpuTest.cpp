@@ -34,18 +34,26 @@ std::map<std::string, FakeGpuKernel> conformanceKernels() {
            }}};
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Late, DeviceConformance,
-    testing::Values(DeviceKind{
-        .name = "late",
-        .make = []() -> Result<std::unique_ptr<Device>> {
-          return std::unique_ptr<Device>(
-              std::make_unique<LateGpu>(conformanceKernels()));
-        },
-        .kernels = []() -> Result<std::vector<uint8_t>> {
-          return std::vector<uint8_t>(test::kFakeCubin.begin(),
-                                      test::kFakeCubin.end());
-        }}));
+DeviceKind kindWith(const char *name, bool uploadsEarly) {
+  return {.name = name,
+          .make = [=]() -> Result<std::unique_ptr<Device>> {
+            auto made = std::make_unique<LateGpu>(conformanceKernels());
+            made->uploadsEarly = uploadsEarly;
+            return std::unique_ptr<Device>(std::move(made));
+          },
+          .kernels = []() -> Result<std::vector<uint8_t>> {
+            return std::vector<uint8_t>(test::kFakeCubin.begin(),
+                                        test::kFakeCubin.end());
+          }};
+}
+
+INSTANTIATE_TEST_SUITE_P(Late, DeviceConformance,
+                         testing::Values(kindWith("late", false),
+                                         kindWith("early uploads", true)));
+INSTANTIATE_TEST_SUITE_P(Late, LateUploads,
+                         testing::Values(kindWith("late", false)));
+INSTANTIATE_TEST_SUITE_P(Late, EarlyUploads,
+                         testing::Values(kindWith("early uploads", true)));
 
 } // namespace
 } // namespace air::rt

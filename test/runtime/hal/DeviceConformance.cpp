@@ -66,6 +66,36 @@ void DeviceConformance::run(uint32_t program, uint32_t first, uint32_t count) {
   EXPECT_TRUE(status.isOk()) << status.message();
 }
 
+std::span<uint8_t> DeviceConformance::allocateHost() {
+  const Result<std::span<uint8_t>> memory =
+      device->allocateHost(kVectorBytes, "source");
+  EXPECT_TRUE(memory.isOk()) << memory.status().message();
+  return memory.isOk() ? *memory : std::span<uint8_t>();
+}
+
+void DeviceConformance::upload(DeviceAddress to, std::span<uint8_t> from,
+                               const std::vector<uint32_t> &values) {
+  std::memcpy(from.data(), values.data(), kVectorBytes);
+  const Status status = device->upload(to, from);
+  EXPECT_TRUE(status.isOk()) << status.message();
+}
+
+uint32_t DeviceConformance::addEvent() {
+  const Result<uint32_t> event = device->addEvent();
+  EXPECT_TRUE(event.isOk()) << event.status().message();
+  return event.isOk() ? *event : 0;
+}
+
+void DeviceConformance::signal(Queue queue, uint32_t event) {
+  const Status status = device->signal(queue, event);
+  EXPECT_TRUE(status.isOk()) << status.message();
+}
+
+void DeviceConformance::wait(Queue queue, uint32_t event) {
+  const Status status = device->wait(queue, event);
+  EXPECT_TRUE(status.isOk()) << status.message();
+}
+
 std::vector<uint32_t> DeviceConformance::read(DeviceAddress from) {
   const Status status = device->synchronise();
   EXPECT_TRUE(status.isOk()) << status.message();
@@ -234,6 +264,60 @@ TEST_P(DeviceConformance, WritesRunsAndCopiesAreDoneInTheOrderOfTheCalls) {
   EXPECT_EQ(read(c), half);
 }
 
+TEST_P(DeviceConformance, HostMemoryIsZeroed) {
+  const std::span<uint8_t> memory = allocateHost();
+  ASSERT_EQ(memory.size(), kVectorBytes);
+  EXPECT_EQ(std::count(memory.begin(), memory.end(), 0),
+            static_cast<int64_t>(kVectorBytes));
+  ASSERT_TRUE(device->allocateHost(0, "nothing").isOk());
+}
+
+// Six vectors go through a ring of two, each from memory of the host of its
+// own. A kernel must wait for its upload, and an upload for the kernel that
+// reads what it overwrites.
+TEST_P(DeviceConformance, EventsOrderUploadsAndRuns) {
+  constexpr uint32_t kRounds = 6;
+  const DeviceAddress ring[] = {allocate(kVectorBytes), allocate(kVectorBytes)};
+  const Kernel kernel[] = {AddOne};
+  const uint32_t arrived[] = {addEvent(), addEvent()};
+  const uint32_t used[] = {addEvent(), addEvent()};
+  std::vector<DeviceAddress> results;
+  for (uint32_t round = 0; round < kRounds; ++round) {
+    const uint32_t slot = round % 2;
+    results.push_back(allocate(kVectorBytes));
+    const DeviceAddress vectors[] = {ring[slot], results.back()};
+    const uint32_t added = program(kernel, vectors);
+    // Before its first signal, an event counts as complete.
+    wait(Queue::Upload, used[slot]);
+    upload(ring[slot], allocateHost(), numbersFrom(100 * round));
+    signal(Queue::Upload, arrived[slot]);
+    wait(Queue::Compute, arrived[slot]);
+    run(added, 0, 1);
+    signal(Queue::Compute, used[slot]);
+  }
+  for (uint32_t round = 0; round < kRounds; ++round) {
+    EXPECT_EQ(read(results[round]), numbersFrom(100 * round + 1)) << round;
+  }
+}
+
+TEST_P(DeviceConformance, SynchronisingWaitsForUploadsToo) {
+  const DeviceAddress to = allocate(kVectorBytes);
+  const std::span<uint8_t> from = allocateHost();
+  upload(to, from, numbersFrom(4));
+  ASSERT_TRUE(device->upload(to, {}).isOk());
+  ASSERT_TRUE(device->synchronise().isOk());
+  std::fill(from.begin(), from.end(), 0xee);
+  EXPECT_EQ(read(to), numbersFrom(4));
+}
+
+TEST_P(DeviceConformance, UnknownEventsAreRefused) {
+  const uint32_t event = addEvent();
+  for (const Queue queue : {Queue::Compute, Queue::Upload}) {
+    EXPECT_EQ(device->signal(queue, event + 1).code(), ErrorCode::Internal);
+    EXPECT_EQ(device->wait(queue, event + 1).code(), ErrorCode::Internal);
+  }
+}
+
 TEST_P(DeviceConformance, ImportedMemoryIsReadByKernelsOrRefused) {
   alignas(AIR_BINDING_ALIGNMENT) uint32_t values[kElements] = {};
   std::iota(values, values + kElements, 20);
@@ -280,6 +364,38 @@ TEST_P(DeviceConformance, RefusesDispatchesOfUnknownEntries) {
               ErrorCode::Internal);
   }
 }
+
+TEST_P(LateUploads, AreMissedByAKernelThatDoesNotWait) {
+  const DeviceAddress from = allocate(kVectorBytes);
+  const DeviceAddress to = allocate(kVectorBytes);
+  const Kernel kernel[] = {AddOne};
+  const DeviceAddress vectors[] = {from, to};
+  const uint32_t added = program(kernel, vectors);
+  write(from, numbersFrom(1));
+  upload(from, allocateHost(), numbersFrom(50));
+  signal(Queue::Upload, addEvent());
+  run(added, 0, 1);
+  EXPECT_EQ(read(to), numbersFrom(2));
+  EXPECT_EQ(read(from), numbersFrom(50));
+}
+
+TEST_P(EarlyUploads, OverwriteWhatAKernelStillReads) {
+  const DeviceAddress from = allocate(kVectorBytes);
+  const DeviceAddress to = allocate(kVectorBytes);
+  const Kernel kernels[] = {AddOne};
+  const DeviceAddress vectors[] = {from, to};
+  const uint32_t added = program(kernels, vectors);
+  const uint32_t before = addEvent();
+  write(from, numbersFrom(1));
+  signal(Queue::Compute, before);
+  run(added, 0, 1);
+  wait(Queue::Upload, before); // The event after the run would be right.
+  upload(from, allocateHost(), numbersFrom(50));
+  EXPECT_EQ(read(to), numbersFrom(51));
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LateUploads);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EarlyUploads);
 
 } // namespace
 

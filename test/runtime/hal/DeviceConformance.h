@@ -52,11 +52,26 @@ protected:
                    std::span<const DeviceAddress> vectors);
   void write(DeviceAddress to, const std::vector<uint32_t> &values);
   void run(uint32_t program, uint32_t first, uint32_t count);
+  /// Memory of the host for one vector.
+  std::span<uint8_t> allocateHost();
+  void upload(DeviceAddress to, std::span<uint8_t> from,
+              const std::vector<uint32_t> &values);
+  uint32_t addEvent();
+  void signal(Queue queue, uint32_t event);
+  void wait(Queue queue, uint32_t event);
   std::vector<uint32_t> read(DeviceAddress from);
 
   std::unique_ptr<Device> device;
   AirBatch batch = {};
 };
+
+/// Tests that a device for tests shows that a kernel did not wait for its
+/// upload. Such a device does uploads as late as it may.
+class LateUploads : public DeviceConformance {};
+/// Tests that a device for tests shows that an upload did not wait for the
+/// kernel that still reads what it overwrites. Such a device does uploads as
+/// early as it may.
+class EarlyUploads : public DeviceConformance {};
 
 DispatchDesc conformanceDispatch(uint32_t executable, uint32_t entry,
                                  std::span<const DeviceAddress> bindings);

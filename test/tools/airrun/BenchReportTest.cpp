@@ -98,6 +98,33 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
+// Copies to a GPU overlap with everything else, and are a limit of their own.
+TEST(BenchReport, CopiesToAGpuAreALink) {
+  BenchMeasurement measured = example();
+  measured.gpu = "rtx3060";
+  measured.links = {{"vram", 4e9, 4e9, 40e9}, {"pcie", 2e9, 2e9, 12e9}};
+  measured.planLinks = {{"vram", 4e9, 50e9, 0}, {"pcie", 2e9, 25e9, 0}};
+  rateFromLimits(measured);
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_EQ(report->limitedBy, "pcie");
+  EXPECT_DOUBLE_EQ(report->boundRate, 6);
+  EXPECT_DOUBLE_EQ(report->predictedRate, 6);
+  const std::string text = benchText(measured, *report);
+  EXPECT_NE(text.find("pcie     2000.0 MB per token, 10.00 GB/s of 12.00 GB/s"),
+            std::string::npos)
+      << text;
+  measured.planLinks[1].bytesPerPass = 1e9;
+  EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 10);
+  // Five tokens per second copy 15 GB/s.
+  measured.links[1].bytesPerToken = 3e9;
+  report = evaluate(measured);
+  ASSERT_FALSE(report);
+  EXPECT_NE(report.status().message().find("read 15.00 GB/s from pcie"),
+            std::string::npos)
+      << report.status().message();
+}
+
 TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
   BenchMeasurement measured = example();
   // With this time, decoding reads 41.5 GB/s. That is more than the limit of 40

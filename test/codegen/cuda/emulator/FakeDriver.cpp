@@ -24,6 +24,7 @@ struct Config {
 // The handle of the first device. It differs from the device's ordinal 0.
 constexpr int kFirstDevice = 40;
 constexpr int kProgrammaticSerialization = 6; // a CUlaunchAttributeID
+constexpr unsigned kDisableTiming = 2;        // CU_EVENT_DISABLE_TIMING
 constexpr int kDependentGraphVersion = 12030;
 
 Gpu gpu;
@@ -68,9 +69,12 @@ int streamFor(void *handle, Stream *&stream) {
                            : kOk;
 }
 
-void enqueue(Stream &stream, Work work) {
-  stream.queue.push_back(std::move(work));
+void enqueue(Stream &stream, std::function<int()> action, Point after = {}) {
+  stream.queue.push_back({std::move(action), after});
   ++stream.enqueued;
+  if (fakeCuda.copiesEarly) {
+    gpu.advanceCopies();
+  }
 }
 
 bool isPinned(uint64_t address, uint64_t bytes) {
@@ -404,12 +408,30 @@ int cuStreamSynchronize(void *handle) {
   const int code = streamFor(handle, stream);
   return code != kOk ? code : gpu.advance(*stream);
 }
+int cuStreamWaitEvent(void *handle, void *eventHandle, unsigned flags) {
+  Stream *stream = nullptr;
+  if (const int code = streamFor(handle, stream)) {
+    return code;
+  }
+  const Event *event = findIn(gpu.events, eventHandle);
+  if (!event || flags != 0) {
+    return event ? kInvalidValue : kInvalidHandle;
+  }
+  enqueue(*stream, [] { return kOk; }, event->point);
+  return kOk;
+}
 int cuStreamDestroy_v2(void *handle) {
   Stream *stream = nullptr;
   if (const int code = streamFor(handle, stream)) {
     return code;
   }
   const int code = gpu.advance(*stream);
+  // Events of the stream stay complete.
+  for (Event &event : gpu.events) {
+    if (event.point.stream == stream) {
+      event.point = {};
+    }
+  }
   return code != kOk ? code : eraseFrom(gpu.streams, handle);
 }
 
@@ -447,6 +469,7 @@ int cuLaunchKernelEx(const Config *config, void *function, void **arguments,
   for (uint32_t i = 0; i < kernel->parameters; ++i) {
     call.arguments.push_back(*static_cast<uint64_t *>(arguments[i]));
   }
+  stream->hasKernels = true;
   if (!stream->capture) {
     enqueue(*stream, [=] { return gpu.runKernel(call); });
     return kOk;
@@ -504,6 +527,7 @@ int cuGraphLaunch(void *executable, void *handle) {
   if (!graph) {
     return kInvalidHandle;
   }
+  stream->hasKernels = true;
   for (const KernelCall &call : *graph) {
     enqueue(*stream, [=] { return gpu.runKernel(call); });
   }
@@ -522,10 +546,11 @@ int cuEventCreate(void **event, unsigned flags) {
   if (const int code = enter()) {
     return code;
   }
-  if (flags != 0) {
+  if (flags != 0 && flags != kDisableTiming) {
     return kInvalidValue;
   }
   gpu.events.emplace_back();
+  gpu.events.back().hasTime = flags == 0;
   *event = &gpu.events.back();
   return kOk;
 }
@@ -542,8 +567,7 @@ int cuEventRecord(void *handle, void *streamHandle) {
     event->microseconds = gpu.microseconds;
     return kOk;
   });
-  event->stream = stream;
-  event->position = stream->enqueued;
+  event->point = {stream, stream->enqueued};
   return kOk;
 }
 int cuEventSynchronize(void *handle) {
@@ -552,7 +576,8 @@ int cuEventSynchronize(void *handle) {
   if (code != kOk || !event) {
     return code != kOk ? code : kInvalidHandle;
   }
-  return event->stream ? gpu.advance(*event->stream, event->position) : kOk;
+  const Point &point = event->point;
+  return point.stream ? gpu.advance(*point.stream, point.count) : kOk;
 }
 int cuEventElapsedTime(float *milliseconds, void *begin, void *end) {
   const int code = enter();
@@ -562,7 +587,11 @@ int cuEventElapsedTime(float *milliseconds, void *begin, void *end) {
     return code != kOk ? code : kInvalidHandle;
   }
   for (const Event *event : {first, second}) {
-    if (!event->stream || event->stream->done < event->position) {
+    if (!event->hasTime) {
+      return kInvalidHandle;
+    }
+    const Point &point = event->point;
+    if (!point.stream || point.stream->done < point.count) {
       return kNotReady;
     }
   }

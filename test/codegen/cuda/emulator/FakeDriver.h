@@ -8,7 +8,9 @@
 //
 // The fake driver is stricter than a real one:
 //   - nothing that is enqueued is done before a call that waits for it, so a
-//     copy from pinned memory reads its source only during that call;
+//     copy from pinned memory reads its source only during that call, and work
+//     of one stream that must follow work of another without waiting for its
+//     event comes too early;
 //   - new memory is filled with 0xff;
 //   - the bytes around an allocation must not change, and every address of a
 //     copy, and every argument of a kernel that is not null, must lie in an
@@ -34,6 +36,9 @@ struct FakeCuda {
   int capability = 90;       ///< compute capability: 10 * major + minor
   /// The bytes of device memory that can still be allocated.
   uint64_t freeBytes = uint64_t{64} << 20;
+  /// Whether streams without kernels work as early as they may, instead of as
+  /// late as they may.
+  bool copiesEarly = false;
   int failingAllocation = 0; ///< the n-th allocation from now fails; 0: none
   int failingKernel = 0;     ///< the n-th kernel from now fails; 0: none
   int kernelResult = 719;    ///< the CUresult of that failure

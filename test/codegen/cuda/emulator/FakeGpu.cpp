@@ -108,9 +108,29 @@ int Gpu::advance(Stream &stream, uint64_t count) {
     const Work work = std::move(stream.queue.front());
     stream.queue.pop_front();
     ++stream.done;
-    failure = work();
+    if (work.after.stream) {
+      advance(*work.after.stream, work.after.count);
+    }
+    if (failure == kOk) {
+      failure = work.action();
+    }
+    if (fakeCuda.copiesEarly && stream.hasKernels) {
+      advanceCopies();
+    }
   }
   return failure;
+}
+
+void Gpu::advanceCopies() {
+  for (Stream &stream : streams) {
+    while (!stream.hasKernels && failure == kOk && !stream.queue.empty()) {
+      const Point &after = stream.queue.front().after;
+      if (after.stream && after.stream->done < after.count) {
+        break;
+      }
+      advance(stream, stream.done + 1);
+    }
+  }
 }
 
 int Gpu::advanceAll() {

@@ -61,19 +61,33 @@ struct KernelCall {
 
 using Graph = std::vector<KernelCall>;
 
-/// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
-using Work = std::function<int()>;
+struct Stream;
+
+/// A point of a stream: its first `count` pieces of work.
+struct Point {
+  Stream *stream = nullptr;
+  uint64_t count = 0;
+};
+
+/// A piece of work, which begins only after everything before `after`, if that
+/// has a stream.
+struct Work {
+  /// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
+  std::function<int()> action;
+  Point after = {};
+};
 
 struct Stream {
   std::deque<Work> queue;
   uint64_t enqueued = 0;
   uint64_t done = 0;
+  bool hasKernels = false;
   std::unique_ptr<Graph> capture; ///< while launches are being recorded
 };
 
 struct Event {
-  Stream *stream = nullptr; ///< null if never recorded
-  uint64_t position = 0;    ///< how many pieces of work precede it
+  Point point; ///< without a stream if never recorded
+  bool hasTime = true;
   uint64_t microseconds = 0;
 };
 
@@ -88,6 +102,9 @@ public:
   /// Does queued work until `stream.done` is `count` or the queue is empty.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
+  /// Does what the streams without kernels may do already, without any work of
+  /// other streams.
+  void advanceCopies();
   int runKernel(const KernelCall &call);
   /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.
   void copy(void *to, const void *from, uint64_t bytes);

@@ -340,7 +340,7 @@ plan.placement resident [-1] ring 0 {
 // -----
 
 plan.placement resident [] ring 0 {
-  // expected-error @+1 {{is in a plan.placement, which may hold only plan.budget, plan.budget_item, plan.stream and plan.prediction ops}}
+  // expected-error @+1 {{is in a plan.placement, which may hold only plan.budget, plan.budget_item, plan.stream, plan.device_stream and plan.prediction ops}}
   plan.decision "context" = "64" by user
 }
 
@@ -349,6 +349,13 @@ plan.placement resident [] ring 0 {
 plan.placement resident [] ring 4096 {
   // expected-error @+1 {{@s is not a plan.segment}}
   plan.stream @s at 0 bytes 4096 to 0 before 0 after -1
+}
+
+// -----
+
+plan.placement resident [] ring 0 device_ring 4096 {
+  // expected-error @+1 {{@s is not a plan.segment}}
+  plan.device_stream @s at 0 bytes 4096 to 0 before 0 after -1
 }
 
 // -----

@@ -84,5 +84,11 @@ plan.placement resident [1536, 100] ring 8192 {
   plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1536, bandwidth = 100>, #plan.link<name = "disk", bytes_per_pass = 0>] nanoseconds 15 limit "dram"
   // CHECK-NEXT: }
 }
+// CHECK: plan.placement resident [1536, 0] ring 0 device [0, 1] device_ring 8192 {
+plan.placement resident [1536, 0] ring 0 device [0, 1] device_ring 8192 {
+  // CHECK-NEXT: plan.device_stream @layer.0 at 0 bytes 4096 to 4096 before 2 after -1
+  plan.device_stream @layer.0 at 0 bytes 4096 to 4096 before 2 after -1
+  // CHECK-NEXT: }
+}
 // CHECK: plan.decision "context" = "512" by user
 plan.decision "context" = "512" by user

@@ -63,9 +63,22 @@ Result<std::unique_ptr<Device>> makeDevice() {
   return std::unique_ptr<Device>(std::move(device));
 }
 
+DeviceKind kindWith(const char *name, bool copiesEarly) {
+  return {name,
+          [=] {
+            fakeCuda.copiesEarly = copiesEarly;
+            return makeDevice();
+          },
+          kernels};
+}
+
 INSTANTIATE_TEST_SUITE_P(Cuda, DeviceConformance,
-                         testing::Values(DeviceKind{"emulated GPU", makeDevice,
-                                                    kernels}));
+                         testing::Values(kindWith("emulated GPU", false),
+                                         kindWith("early copies", true)));
+INSTANTIATE_TEST_SUITE_P(Cuda, LateUploads,
+                         testing::Values(kindWith("emulated GPU", false)));
+INSTANTIATE_TEST_SUITE_P(Cuda, EarlyUploads,
+                         testing::Values(kindWith("early copies", true)));
 
 /// Every test begins and ends with a fake machine without faults and without
 /// anything allocated.

@@ -1,0 +1,344 @@
+//===- DevicePlacement.cpp - what a GPU keeps, and what is copied ---------===//
+#include "compiler/planner/DevicePlacement.h"
+
+#include "formats/plan/PlanHeader.h"
+#include "formats/support/ByteText.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace air::compiler {
+namespace {
+
+/// The share of the weights that stays is a multiple of 1 / kShares.
+constexpr uint64_t kShares = 1024;
+/// GPUs read their memory some 13 to 80 times as fast as copies to them run. So
+/// if copies run ahead of the kernels, a pass saves at most the time in which
+/// this fraction of its copies is made. A ring that is larger by more than that
+/// costs more than it saves, because it leaves less room for weights that stay.
+constexpr uint64_t kLinkRatio = 16;
+
+uint64_t paddedBytes(const WeightSegment &segment) {
+  return alignUp(segment.bytes, kPlanPageBytes);
+}
+
+/// The segments that one step needs and that are copied. They follow each other
+/// in the ring.
+struct Unit {
+  uint32_t step = 0;
+  uint64_t bytes = 0; ///< in whole pages
+  std::vector<uint32_t> segments;
+  uint64_t ringOffset = 0;
+};
+
+class DevicePlacer {
+public:
+  explicit DevicePlacer(const WeightProblem &given) : problem(given) {
+    for (const uint64_t table : problem.tables) {
+      tableBytes += alignUp(table, kDeviceAlignment);
+    }
+    for (const WeightSegment &segment : problem.weights) {
+      if (mayBeCopied(segment)) {
+        limits.insert(segment.bytes);
+      }
+    }
+  }
+
+  static bool mayBeCopied(const WeightSegment &segment) {
+    return segment.bytes >= kSmallestStreamed &&
+           segment.firstStep == segment.lastStep;
+  }
+
+  /// The placement that copies the fewest bytes; nothing if none fits.
+  std::optional<DevicePlacement> best(uint64_t room) const {
+    std::optional<Choice> found;
+    for (const bool runsAhead : {true, false}) {
+      // Segments larger than `limit` stay, because they would need a large
+      // ring.
+      for (const uint64_t limit : limits) {
+        improve(room, limit, runsAhead, found);
+      }
+      if (found) {
+        return placementOf(*std::move(found));
+      }
+    }
+    return std::nullopt;
+  }
+
+  uint64_t leastBytes() const {
+    uint64_t least = keptBytes({});
+    for (const uint64_t limit : limits) {
+      const std::vector<Unit> units = unitsOf(chosen(limit, 0));
+      if (units.size() > 1) {
+        least = std::min(least, keptBytes(units) + largestOf(units));
+      }
+    }
+    return least;
+  }
+
+private:
+  struct Choice {
+    std::vector<Unit> units;
+    uint64_t ring = 0;
+    uint64_t copied = 0;
+  };
+
+  /// Whether each segment is copied: of those up to the size `limit`, about
+  /// `share` of the bytes stay, evenly spread over the pass.
+  std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
+    std::vector<bool> isCopied(problem.weights.size());
+    double seen = 0;
+    double kept = 0;
+    for (size_t i = 0; i < problem.weights.size(); ++i) {
+      const WeightSegment &segment = problem.weights[i];
+      if (!mayBeCopied(segment) || segment.bytes > limit) {
+        continue;
+      }
+      const auto bytes = static_cast<double>(segment.bytes);
+      seen += bytes;
+      isCopied[i] =
+          kept + bytes / 2 > seen * static_cast<double>(share) / kShares;
+      kept += isCopied[i] ? 0 : bytes;
+    }
+    return isCopied;
+  }
+
+  std::vector<Unit> unitsOf(const std::vector<bool> &isCopied) const {
+    std::vector<Unit> units;
+    for (uint32_t i = 0; i < isCopied.size(); ++i) {
+      if (!isCopied[i]) {
+        continue;
+      }
+      const WeightSegment &segment = problem.weights[i];
+      if (units.empty() || units.back().step != segment.firstStep) {
+        units.push_back({segment.firstStep, 0, {}, 0});
+      }
+      units.back().segments.push_back(i);
+      units.back().bytes += paddedBytes(segment);
+    }
+    return units;
+  }
+
+  /// The memory for what stays.
+  uint64_t keptBytes(const std::vector<Unit> &units) const {
+    std::vector<bool> isCopied(problem.weights.size());
+    for (const Unit &unit : units) {
+      for (const uint32_t segment : unit.segments) {
+        isCopied[segment] = true;
+      }
+    }
+    uint64_t bytes = tableBytes;
+    for (size_t i = 0; i < isCopied.size(); ++i) {
+      bytes +=
+          isCopied[i] ? 0 : alignUp(problem.weights[i].bytes, kDeviceAlignment);
+    }
+    return bytes;
+  }
+
+  static uint64_t largestOf(const std::vector<Unit> &units) {
+    uint64_t bytes = 0;
+    for (const Unit &unit : units) {
+      bytes = std::max(bytes, unit.bytes);
+    }
+    return bytes;
+  }
+
+  static uint64_t sumOf(const std::vector<Unit> &units) {
+    uint64_t bytes = 0;
+    for (const Unit &unit : units) {
+      bytes += unit.bytes;
+    }
+    return bytes;
+  }
+
+  /// Places the units in a ring. Returns how often a pass fills it.
+  static uint64_t lapsIn(std::vector<Unit> &units, uint64_t ring) {
+    uint64_t laps = units.empty() ? 0 : 1;
+    uint64_t at = 0;
+    for (Unit &unit : units) {
+      if (unit.bytes > ring - at) {
+        at = 0;
+        ++laps;
+      }
+      unit.ringOffset = at;
+      at += unit.bytes;
+    }
+    return laps;
+  }
+
+  /// The smallest ring that a pass fills at most `laps` times.
+  static uint64_t ringFor(std::vector<Unit> &units, uint64_t laps) {
+    uint64_t low = largestOf(units);
+    uint64_t high = sumOf(units);
+    while (low < high) {
+      const uint64_t middle =
+          low + (high - low) / 2 / kPlanPageBytes * kPlanPageBytes;
+      if (lapsIn(units, middle) <= laps) {
+        high = middle;
+      } else {
+        low = middle + kPlanPageBytes;
+      }
+    }
+    return high;
+  }
+
+  /// The size of a ring in which copies run ahead of the kernels.
+  static uint64_t aheadRing(std::vector<Unit> &units, uint64_t copied) {
+    const uint64_t largest = largestOf(units);
+    const uint64_t most =
+        largest + std::min(std::max(kReadAhead, largest), copied / kLinkRatio);
+    return ringFor(units, std::max<uint64_t>(2, lapsIn(units, most)));
+  }
+
+  /// The choice that keeps the given share, if it fits in `room`. If copies do
+  /// not run ahead, the ring holds no more than the largest step.
+  std::optional<Choice> choiceFor(uint64_t room, uint64_t limit, bool runsAhead,
+                                  uint64_t share) const {
+    std::vector<Unit> units = unitsOf(chosen(limit, share));
+    const uint64_t kept = keptBytes(units);
+    // With a single unit, the ring would be as large as the unit itself.
+    if (units.size() < 2 || kept > room || largestOf(units) > room - kept) {
+      return std::nullopt;
+    }
+    const uint64_t copied = sumOf(units);
+    const uint64_t ring =
+        runsAhead ? aheadRing(units, copied) : largestOf(units);
+    return ring <= room - kept
+               ? std::optional(Choice{std::move(units), ring, copied})
+               : std::nullopt;
+  }
+
+  /// Replaces `found` by the choice that keeps the largest share that fits, if
+  /// it copies fewer bytes.
+  void improve(uint64_t room, uint64_t limit, bool runsAhead,
+               std::optional<Choice> &found) const {
+    std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);
+    uint64_t low = 0;
+    uint64_t high = kShares;
+    while (most && high - low > 1) {
+      const uint64_t middle = low + (high - low) / 2;
+      std::optional<Choice> choice = choiceFor(room, limit, runsAhead, middle);
+      (choice ? low : high) = middle;
+      if (choice) {
+        most = std::move(choice);
+      }
+    }
+    if (most && (!found || most->copied < found->copied)) {
+      found = std::move(most);
+    }
+  }
+
+  DevicePlacement placementOf(Choice choice) const {
+    DevicePlacement placement;
+    placement.isCopied.resize(problem.weights.size());
+    placement.ringBytes = choice.ring;
+    lapsIn(choice.units, choice.ring);
+    for (size_t i = 0; i < choice.units.size(); ++i) {
+      const Unit &unit = choice.units[i];
+      uint64_t at = unit.ringOffset;
+      for (const uint32_t segment : unit.segments) {
+        placement.isCopied[segment] = true;
+        addCopies(placement, choice.units, i, segment, at);
+        at += paddedBytes(problem.weights[segment]);
+      }
+    }
+    return placement;
+  }
+
+  /// Adds the copies of a segment of unit number `index`, which lies at `at` in
+  /// the ring.
+  void addCopies(DevicePlacement &placement, const std::vector<Unit> &units,
+                 size_t index, uint32_t segment, uint64_t at) const {
+    const uint64_t pages =
+        paddedBytes(problem.weights[segment]) / kPlanPageBytes;
+    const uint64_t parts = ceilDiv(pages, kReadBytes / kPlanPageBytes);
+    for (uint64_t part = 0; part < parts; ++part) {
+      StreamedRead copy;
+      copy.segment = segment;
+      copy.offset = pages * part / parts * kPlanPageBytes;
+      copy.bytes = pages * (part + 1) / parts * kPlanPageBytes - copy.offset;
+      copy.ringOffset = at + copy.offset;
+      copy.beforeStep = units[index].step;
+      copy.afterStep = afterStep(units, index, copy);
+      // Copies are made in order, so none begins before the previous one.
+      if (!placement.copies.empty()) {
+        copy.afterStep =
+            std::max(copy.afterStep, placement.copies.back().afterStep);
+      }
+      placement.copies.push_back(copy);
+    }
+  }
+
+  /// The step after which a copy for unit number `index` may begin: that of the
+  /// last unit before it that overlaps the copy in the ring. In the pass before
+  /// this one, this is at the latest the unit itself.
+  int64_t afterStep(const std::vector<Unit> &units, size_t index,
+                    const StreamedRead &copy) const {
+    int64_t pass = 0;
+    size_t other = index;
+    while (true) {
+      if (other == 0) {
+        other = units.size();
+        pass -= int64_t{problem.steps};
+      }
+      const Unit &unit = units[--other];
+      if (unit.ringOffset < copy.ringOffset + copy.bytes &&
+          copy.ringOffset < unit.ringOffset + unit.bytes) {
+        return pass + int64_t{unit.step};
+      }
+    }
+  }
+
+  const WeightProblem &problem;
+  uint64_t tableBytes = 0;
+  std::set<uint64_t> limits; ///< the sizes of the segments that may be copied
+};
+
+} // namespace
+
+uint64_t DevicePlacement::deviceBytes(const WeightProblem &problem) const {
+  uint64_t bytes = ringBytes;
+  for (const uint64_t table : problem.tables) {
+    bytes += alignUp(table, kDeviceAlignment);
+  }
+  for (size_t i = 0; i < problem.weights.size(); ++i) {
+    bytes += !isCopied.empty() && isCopied[i]
+                 ? 0
+                 : alignUp(problem.weights[i].bytes, kDeviceAlignment);
+  }
+  return bytes;
+}
+
+uint64_t DevicePlacement::ramBytes(const WeightProblem &problem) const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < isCopied.size(); ++i) {
+    bytes += isCopied[i] ? paddedBytes(problem.weights[i]) : 0;
+  }
+  return bytes;
+}
+
+uint64_t leastDeviceBytes(const WeightProblem &problem) {
+  return DevicePlacer(problem).leastBytes();
+}
+
+Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
+                                      uint64_t room) {
+  const DevicePlacement all;
+  if (all.deviceBytes(problem) <= room) {
+    return all;
+  }
+  std::optional<DevicePlacement> found = DevicePlacer(problem).best(room);
+  if (!found) {
+    return doesNotFitError(
+        "weights that each pass copies to the GPU need at least " +
+        byteTextUp(leastDeviceBytes(problem)) + " of VRAM, but only " +
+        byteText(room) +
+        " of it is left for them; provide more VRAM, or "
+        "choose a smaller --ctx or --slots");
+  }
+  return *std::move(found);
+}
+
+} // namespace air::compiler

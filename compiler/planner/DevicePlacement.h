@@ -1,0 +1,60 @@
+//===- DevicePlacement.h - weights copied to a GPU --------------*- C++ -*-===//
+//
+// When the memory of a GPU is too small for all weights, some segments stay
+// there, and each pass copies the others from RAM to a ring in that memory. A
+// kernel reads a matrix at consecutive addresses, so a segment is copied either
+// as a whole or not at all, and does not continue at the start of the ring. The
+// copied segments are spread evenly over the pass, so that copies and kernels
+// overlap.
+//
+// A pass fills the ring in the order of its steps, and begins at its start, so
+// each segment has the same address in all passes. A copy may begin when the
+// step has run whose weights it overwrites.
+//
+// All sizes are in bytes. Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_DEVICEPLACEMENT_H
+#define AIRPACK_COMPILER_PLANNER_DEVICEPLACEMENT_H
+
+#include "compiler/planner/Placement.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace air::compiler {
+
+struct DevicePlacement {
+  /// For each segment of weights: whether each pass copies it from RAM. Empty
+  /// if none is copied.
+  std::vector<bool> isCopied;
+  uint64_t ringBytes = 0; ///< in the memory of the GPU
+  /// The copies of one pass, in order. StreamedRead::ringOffset counts from the
+  /// start of the GPU's ring.
+  std::vector<StreamedRead> copies;
+
+  /// The memory of the GPU for the ring and for everything that stays there.
+  uint64_t deviceBytes(const WeightProblem &problem) const;
+  /// The RAM for the segments that are copied.
+  uint64_t ramBytes(const WeightProblem &problem) const;
+};
+
+/// The alignment of each segment in the memory of a GPU.
+inline constexpr uint64_t kDeviceAlignment = 256;
+
+/// The least memory for which placeOnDevice() finds a placement.
+uint64_t leastDeviceBytes(const WeightProblem &problem);
+
+/// Chooses the segments that are copied so that a pass copies as few bytes as
+/// possible and everything fits in `room` bytes. All tables stay in the memory
+/// of the GPU, and so do segments that several steps need and those smaller
+/// than kSmallestStreamed. The ring holds at least the largest step that is
+/// copied. If there is room, and if a pass copies enough to make it worthwhile,
+/// it holds up to as much again, so that copies run ahead of the kernels. Fails
+/// with DoesNotFit, and states both numbers, if room < leastDeviceBytes().
+Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
+                                      uint64_t room);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_DEVICEPLACEMENT_H

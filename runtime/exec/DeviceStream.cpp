@@ -1,0 +1,183 @@
+//===- DeviceStream.cpp - copies, and the events that order them ----------===//
+#include "runtime/exec/DeviceStream.h"
+
+#include "formats/plan/PlanHeader.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+
+using namespace air;
+using namespace air::rt;
+
+Result<std::unique_ptr<DeviceStream>>
+DeviceStream::create(const plan::Plan &plan, const plan::Placement &placement,
+                     Device &device, Loader loader) {
+  std::unique_ptr<DeviceStream> made(
+      new DeviceStream(device, std::move(loader)));
+  made->sources.resize(plan.segments()->size());
+  made->stepEvents.resize(plan.programs()->Get(0)->steps()->size());
+  if (placement.device_reads() == nullptr ||
+      placement.device_reads()->size() == 0) {
+    return made;
+  }
+  AIR_ASSIGN_OR_RETURN(const DeviceAddress ring,
+                       device.allocate(placement.device_ring_bytes(), "ring"));
+  uint64_t hostBytes = 0;
+  for (const plan::StreamRead *read : *placement.device_reads()) {
+    made->copies.push_back({read->segment(), read->offset(), read->bytes(),
+                            ring + read->ring_offset(), read->before_step(),
+                            read->after_step()});
+    Source &source = made->sources[read->segment()];
+    if (!source.isCopied) {
+      source.isCopied = true;
+      source.address = ring + read->ring_offset();
+      ++made->unloaded;
+    }
+    // Together, the reads cover the segment. The verifier has checked that the
+    // sizes of all segments, in whole pages, do not overflow.
+    hostBytes += read->bytes();
+  }
+  AIR_ASSIGN_OR_RETURN(std::span<uint8_t> memory,
+                       device.allocateHost(hostBytes, "streamed weights"));
+  for (uint32_t i = 0; i < made->sources.size(); ++i) {
+    if (made->sources[i].isCopied) {
+      const uint64_t bytes =
+          alignUp(plan.segments()->Get(i)->raw_bytes(), kPlanPageBytes);
+      made->sources[i].memory = memory.first(bytes);
+      memory = memory.subspan(bytes);
+    }
+  }
+  AIR_RETURN_IF_ERROR(made->createEvents());
+  return made;
+}
+
+Status DeviceStream::createEvents() {
+  const auto add = [&](uint32_t &event) -> Status {
+    if (event == 0) {
+      AIR_ASSIGN_OR_RETURN(const uint32_t made, device.addEvent());
+      event = made + 1;
+    }
+    return Status::ok();
+  };
+  const auto steps = static_cast<int64_t>(stepEvents.size());
+  for (const Copy &copy : copies) {
+    const int64_t after =
+        copy.afterStep < 0 ? copy.afterStep + steps : copy.afterStep;
+    AIR_RETURN_IF_ERROR(add(stepEvents[copy.beforeStep].arrived));
+    AIR_RETURN_IF_ERROR(add(stepEvents[static_cast<size_t>(after)].done));
+  }
+  return Status::ok();
+}
+
+DeviceAddress DeviceStream::addressOf(uint32_t segment) const {
+  return sources[segment].address;
+}
+
+Status DeviceStream::loadSegment(uint32_t segment) {
+  Source &source = sources[segment];
+  if (source.isCopied && !source.isLoaded) {
+    AIR_RETURN_IF_ERROR(load(segment, source.memory));
+    source.isLoaded = true;
+    --unloaded;
+  }
+  return Status::ok();
+}
+
+Status DeviceStream::loadAll() {
+  for (uint32_t i = 0; unloaded != 0 && i < sources.size(); ++i) {
+    AIR_RETURN_IF_ERROR(loadSegment(i));
+  }
+  return Status::ok();
+}
+
+Status DeviceStream::enqueue(const Copy &copy, int64_t after) {
+  AIR_RETURN_IF_ERROR(loadSegment(copy.segment));
+  // Steps run in order, so waiting for a step includes all steps before it.
+  if (after > waitedFor) {
+    const auto step = static_cast<size_t>(after) % stepEvents.size();
+    AIR_RETURN_IF_ERROR(device.wait(Queue::Upload, stepEvents[step].done - 1));
+    waitedFor = after;
+  }
+  copied += copy.bytes;
+  AIR_RETURN_IF_ERROR(device.upload(
+      copy.to, sources[copy.segment].memory.subspan(copy.offset, copy.bytes)));
+  const bool isLast =
+      &copy == &copies.back() || (&copy)[1].beforeStep != copy.beforeStep;
+  return isLast ? device.signal(Queue::Upload,
+                                stepEvents[copy.beforeStep].arrived - 1)
+                : Status::ok();
+}
+
+Status DeviceStream::advance() {
+  while (!copies.empty()) {
+    if (nextCopy == copies.size()) {
+      nextCopy = 0;
+      copyPass += stepEvents.size();
+    }
+    const Copy &copy = copies[nextCopy];
+    const uint64_t before = copyPass + copy.beforeStep;
+    // What only steps need that do not run in the current pass is not copied.
+    const bool isNeeded =
+        copyPass != passBegin || (before >= released && before < passEnd);
+    if (isNeeded) {
+      const int64_t after = static_cast<int64_t>(copyPass) + copy.afterStep;
+      if (after >= static_cast<int64_t>(released)) {
+        return Status::ok();
+      }
+      AIR_RETURN_IF_ERROR(enqueue(copy, after));
+    }
+    ++nextCopy;
+  }
+  return Status::ok();
+}
+
+Status DeviceStream::beginPass(uint32_t steps) {
+  passEnd = passBegin + steps;
+  AIR_RETURN_IF_ERROR(failure);
+  return advance();
+}
+
+Status DeviceStream::require(uint32_t step) {
+  AIR_RETURN_IF_ERROR(failure);
+  return hasCopies(step)
+             ? device.wait(Queue::Compute, stepEvents[step].arrived - 1)
+             : Status::ok();
+}
+
+/// Signals that the steps from `released` up to `end` are done.
+Status DeviceStream::signalSteps(uint64_t end) {
+  for (; released < end; ++released) {
+    if (const uint32_t done = stepEvents[released % stepEvents.size()].done) {
+      AIR_RETURN_IF_ERROR(device.signal(Queue::Compute, done - 1));
+    }
+  }
+  return Status::ok();
+}
+
+void DeviceStream::release(uint32_t step) {
+  if (copies.empty()) {
+    return;
+  }
+  if (failure.isOk()) {
+    failure = signalSteps(passBegin + step + 1);
+  }
+  if (failure.isOk()) {
+    failure = advance();
+  }
+}
+
+void DeviceStream::endPass() {
+  if (copies.empty()) {
+    return;
+  }
+  const uint64_t next = passBegin + stepEvents.size();
+  if (failure.isOk()) {
+    failure = signalSteps(next);
+  }
+  // Copies for the current pass that have not been made are left out.
+  if (failure.isOk()) {
+    failure = advance();
+  }
+  passBegin = next;
+  passEnd = next + stepEvents.size();
+}

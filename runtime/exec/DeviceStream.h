@@ -1,0 +1,114 @@
+//===- DeviceStream.h - weights that each pass copies to a GPU --*- C++ -*-===//
+//
+// A DeviceStream makes the copies of a placement's device_reads: from memory of
+// the host, in which the segments stay, to a ring in the memory of the GPU. It
+// only enqueues them. Events make each step wait for its copies, and each copy
+// for the step after which its place in the ring is free, so copies run ahead
+// of the kernels as far as the ring allows, and also into the next pass.
+//
+// The calls have the same order as those of a SegmentStore. An error of
+// release() or endPass() is returned by the next require().
+//
+// Ownership: borrows the device, which must outlive it. Thread-safety: one
+// caller at a time, which must also be the only user of the device. Errors:
+// those of Device and of the loader.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_EXEC_DEVICESTREAM_H
+#define AIRPACK_RUNTIME_EXEC_DEVICESTREAM_H
+
+#include "formats/plan/plan_generated.h"
+#include "runtime/hal/Device.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace air::rt {
+
+class DeviceStream {
+public:
+  /// Fills memory of the host with the verified bytes of a segment. It is
+  /// called once for each segment.
+  using Loader =
+      std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
+
+  /// Allocates the ring, and memory of the host for all segments that are
+  /// copied. The placement must have been verified.
+  static Result<std::unique_ptr<DeviceStream>>
+  create(const plan::Plan &plan, const plan::Placement &placement,
+         Device &device, Loader loader);
+
+  /// The address of a segment in the ring; 0 if the segment is not copied.
+  DeviceAddress addressOf(uint32_t segment) const;
+  /// Whether copies bring anything that this step needs.
+  bool hasCopies(uint32_t step) const {
+    return !copies.empty() && stepEvents[step].arrived != 0;
+  }
+  /// Begins a pass that runs the steps [0, steps).
+  Status beginPass(uint32_t steps);
+  /// Enqueues the copies that `step` needs, and makes the later work of the
+  /// device wait for them.
+  Status require(uint32_t step);
+  /// States that all steps up to `step` have been given to the device, or will
+  /// not run in this pass.
+  void release(uint32_t step);
+  void endPass();
+  /// Loads the segments that are not in memory of the host yet.
+  Status loadAll();
+  /// Whether all segments are in memory of the host.
+  bool isLoaded() const { return unloaded == 0; }
+  /// The number of bytes that have been given to the device so far.
+  uint64_t copiedBytes() const { return copied; }
+
+private:
+  struct Copy {
+    uint32_t segment = 0;
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+    DeviceAddress to = 0;
+    uint32_t beforeStep = 0;
+    int64_t afterStep = 0;
+  };
+  struct Source {
+    DeviceAddress address = 0; ///< in the ring
+    std::span<uint8_t> memory; ///< in the host, in whole pages
+    bool isCopied = false;
+    bool isLoaded = false;
+  };
+  /// Numbers of events plus 1; 0: none is needed.
+  struct StepEvents {
+    uint32_t arrived = 0; ///< the last copy for this step is complete
+    uint32_t done = 0;    ///< this step has run
+  };
+
+  DeviceStream(Device &owner, Loader source)
+      : device(owner), load(std::move(source)) {}
+  Status createEvents();
+  Status loadSegment(uint32_t segment);
+  /// Enqueues the next copies, as far as their places in the ring are free.
+  Status advance();
+  Status enqueue(const Copy &copy, int64_t after);
+  Status signalSteps(uint64_t end);
+
+  Device &device;
+  Loader load;
+  std::vector<Copy> copies; ///< of one pass, in order
+  std::vector<Source> sources;
+  std::vector<StepEvents> stepEvents;
+  uint32_t unloaded = 0;
+  uint64_t copied = 0;
+  // Steps are counted from the start of the first pass.
+  uint64_t passBegin = 0; ///< the first step of the current pass
+  uint64_t passEnd = 0;   ///< the steps of the pass from here on do not run
+  uint64_t released = 0;  ///< all steps before this one are released
+  int64_t waitedFor = -1; ///< the last step for which the copies wait
+  uint64_t copyPass = 0;  ///< the first step of the pass of the next copy
+  size_t nextCopy = 0;    ///< index into `copies`
+  Status failure;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_EXEC_DEVICESTREAM_H

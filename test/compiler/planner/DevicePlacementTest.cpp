@@ -1,0 +1,169 @@
+//===- DevicePlacementTest.cpp - what a GPU keeps, and what is copied -----===//
+#include "compiler/planner/DevicePlacement.h"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <random>
+
+namespace air::compiler {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+/// Four segments of 64 MiB. Of six steps, numbered from 0, steps 1 to 4 need
+/// one segment each.
+WeightProblem fourEqual() {
+  WeightProblem problem;
+  for (uint32_t step = 1; step <= 4; ++step) {
+    problem.weights.push_back({64 * kMiB, step, step});
+  }
+  problem.steps = 6;
+  return problem;
+}
+
+/// Checks a placement with verifyWeights(), to which VRAM is what it calls RAM,
+/// and that the bytes of each segment follow each other in the ring.
+void verify(const WeightProblem &problem, const DevicePlacement &placement,
+            uint64_t room) {
+  EXPECT_LE(placement.deviceBytes(problem), room);
+  WeightPlacement seen;
+  seen.tables = problem.tables;
+  seen.ringBytes = placement.ringBytes;
+  seen.reads = placement.copies;
+  for (size_t i = 0; i < problem.weights.size(); ++i) {
+    seen.weights.push_back(!placement.isCopied.empty() && placement.isCopied[i]
+                               ? 0
+                               : problem.weights[i].bytes);
+  }
+  const Status verdict = verifyWeights(problem, seen, UINT64_MAX);
+  EXPECT_TRUE(verdict.isOk()) << room << ": " << verdict.message();
+  std::map<uint32_t, uint64_t> startOf;
+  for (const StreamedRead &copy : placement.copies) {
+    const uint64_t start =
+        startOf.emplace(copy.segment, copy.ringOffset).first->second;
+    EXPECT_EQ(copy.ringOffset - start, copy.offset);
+    EXPECT_LE(copy.ringOffset + copy.bytes, placement.ringBytes);
+  }
+}
+
+DevicePlacement placed(const WeightProblem &problem, uint64_t room) {
+  Result<DevicePlacement> placement = placeOnDevice(problem, room);
+  EXPECT_TRUE(placement.isOk()) << placement.status().message();
+  verify(problem, *placement, room);
+  return *std::move(placement);
+}
+
+TEST(DevicePlacement, WhatFitsStays) {
+  WeightProblem problem = fourEqual();
+  problem.tables = {10 * kMiB - 1};
+  const DevicePlacement all = placed(problem, 266 * kMiB);
+  EXPECT_TRUE(all.isCopied.empty());
+  EXPECT_TRUE(all.copies.empty());
+  EXPECT_EQ(all.ringBytes, 0U);
+  EXPECT_EQ(all.deviceBytes(problem), 266 * kMiB);
+  EXPECT_EQ(all.ramBytes(problem), 0U);
+  EXPECT_FALSE(placed(problem, 266 * kMiB - 1).copies.empty());
+}
+
+// A ring for one segment suffices, so two of four segments can stay. They are
+// copied in parts of 4 MiB. The second segment overwrites the fourth, which
+// step 4 of the previous pass has used: this is step -2, counted from the end
+// of a pass of 6 steps.
+TEST(DevicePlacement, EverySecondSegmentIsCopied) {
+  const WeightProblem problem = fourEqual();
+  const DevicePlacement placement = placed(problem, 192 * kMiB);
+  EXPECT_THAT(placement.isCopied, ElementsAre(false, true, false, true));
+  EXPECT_EQ(placement.ringBytes, 64 * kMiB);
+  EXPECT_EQ(placement.deviceBytes(problem), 192 * kMiB);
+  EXPECT_EQ(placement.ramBytes(problem), 128 * kMiB);
+  ASSERT_EQ(placement.copies.size(), 32U);
+  for (uint32_t i = 0; i < 32; ++i) {
+    const uint64_t offset = i % 16 * 4 * kMiB;
+    const StreamedRead expected = {i < 16 ? 1U : 3U, offset,
+                                   4 * kMiB,         offset,
+                                   i < 16 ? 2U : 4U, i < 16 ? -2 : 2};
+    EXPECT_EQ(placement.copies[i], expected) << i;
+  }
+}
+
+TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
+  const WeightProblem problem = fourEqual();
+  // Three segments are copied. With a ring of two, 192 MiB would be needed.
+  EXPECT_EQ(placed(problem, 192 * kMiB - 1).ringBytes, 64 * kMiB);
+  EXPECT_EQ(placed(problem, 128 * kMiB).ringBytes, 64 * kMiB);
+  // All four are copied, and nothing else is in VRAM.
+  EXPECT_EQ(placed(problem, 128 * kMiB - 1).ringBytes, 64 * kMiB);
+  EXPECT_EQ(leastDeviceBytes(problem), 64 * kMiB);
+  const Status status = placeOnDevice(problem, 64 * kMiB - 1).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(),
+              HasSubstr("need at least 64.00 MiB of VRAM, but only 64.00 MiB"));
+  WeightProblem many;
+  for (uint32_t step = 0; step < 64; ++step) {
+    many.weights.push_back({8 * kMiB, step, step});
+  }
+  many.steps = 64;
+  // A ring of three segments lets copies run ahead by 16 MiB, which is less
+  // than a sixteenth of the 264 MiB that are copied.
+  const DevicePlacement half = placed(many, 272 * kMiB);
+  EXPECT_EQ(std::count(half.isCopied.begin(), half.isCopied.end(), true), 33);
+  EXPECT_EQ(half.ringBytes, 24 * kMiB);
+  // A sixteenth of 120 MiB is less than another segment.
+  const DevicePlacement most = placed(many, 400 * kMiB);
+  EXPECT_EQ(std::count(most.isCopied.begin(), most.isCopied.end(), true), 15);
+  EXPECT_EQ(most.ringBytes, 8 * kMiB);
+  // A ring of one segment is enough if nothing else fits.
+  EXPECT_EQ(placed(many, 8 * kMiB).ringBytes, 8 * kMiB);
+}
+
+// The largest segment would need a ring of its size, so it stays.
+TEST(DevicePlacement, AFewLargeSegmentsStay) {
+  WeightProblem problem = fourEqual();
+  problem.weights.push_back({200 * kMiB, 5, 5});
+  problem.tables = {kMiB};
+  const DevicePlacement placement = placed(problem, 400 * kMiB);
+  EXPECT_FALSE(placement.isCopied[4]);
+  EXPECT_EQ(placement.ramBytes(problem), 128 * kMiB);
+}
+
+TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
+  WeightProblem problem = fourEqual();
+  problem.weights[1].lastStep = 3;                  // used by two steps
+  problem.weights[2].bytes = kSmallestStreamed - 1; // too small
+  const DevicePlacement placement = placed(problem, 140 * kMiB);
+  EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
+}
+
+TEST(DevicePlacement, RandomProblemsAreSolved) {
+  std::mt19937 random(7);
+  const auto below = [&](uint32_t end) {
+    return static_cast<uint32_t>(random() % end);
+  };
+  for (uint32_t round = 0; round < 60; ++round) {
+    WeightProblem problem;
+    problem.steps = 5 + below(30);
+    for (uint32_t step = 0; step < problem.steps; ++step) {
+      for (uint32_t i = below(3); i-- > 0;) {
+        problem.weights.push_back({1 + below(12 * kMiB), step,
+                                   below(8) == 0 ? problem.steps - 1 : step});
+      }
+    }
+    problem.tables = {below(4 * kMiB)};
+    const uint64_t least = leastDeviceBytes(problem);
+    const uint64_t all = DevicePlacement().deviceBytes(problem);
+    for (const uint64_t part : {0, 1, 2, 3}) {
+      placed(problem, least + (all - least) * part / 4);
+    }
+    if (least < all) {
+      EXPECT_FALSE(placeOnDevice(problem, least - 1).isOk());
+    }
+  }
+}
+
+} // namespace
+} // namespace air::compiler

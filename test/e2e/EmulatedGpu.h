@@ -1,0 +1,68 @@
+//===- EmulatedGpu.h - models on the emulated GPU ---------------*- C++ -*-===//
+//
+// The tests of this folder pack models for GPUs that the emulator stands in
+// for. The runtime and airrun run the plans through the fake libcuda.so.1.
+//
+// Thread-safety: one thread, except that EmulatorCompiler::compile() may be
+// called by several.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_E2E_EMULATEDGPU_H
+#define AIRPACK_TEST_E2E_EMULATEDGPU_H
+
+#include "codegen/cuda/CudaSpec.h"
+#include "runtime/exec/Session.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace air::test {
+
+/// The logits of one token each.
+using Rows = std::vector<std::vector<float>>;
+
+/// Compiles kernels for the emulator, each text only once.
+class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
+public:
+  explicit EmulatorCompiler(std::string intrinsicsText)
+      : text(std::move(intrinsicsText)) {}
+  std::string_view intrinsics() const override { return text; }
+  std::string version() const override { return "emulator"; }
+  Result<std::vector<uint8_t>>
+  compile(const std::string &kernel, const std::string &,
+          const codegen::cuda::CudaTarget &) const override;
+
+private:
+  std::string text;
+  mutable std::mutex mutex;
+  mutable std::map<std::string, std::vector<uint8_t>> known;
+};
+
+/// The compiler that all tests of a process share.
+std::shared_ptr<const codegen::cuda::CudaCompiler> emulatorCompiler();
+
+/// A SessionOptions::gpu that opens the fake driver's GPU.
+Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record);
+
+/// Runs a batch and returns the logits of the tokens `outputs`.
+Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
+         const std::vector<rt::SequenceId> &sequences,
+         const std::vector<uint32_t> &outputs);
+
+/// The index of the largest logit.
+int32_t greedy(const std::vector<float> &row);
+
+/// What airrun writes to standard output, with the fake driver. `arguments` may
+/// contain redirections. The exit code must be `code`.
+std::string airrun(const std::string &arguments, int code = 0);
+
+/// The number after the first `name` that follows `section` in a text.
+double numberAfter(const std::string &text, const std::string &name,
+                   const std::string &section = "");
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_E2E_EMULATEDGPU_H

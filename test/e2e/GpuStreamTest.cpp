@@ -1,0 +1,184 @@
+//===- GpuStreamTest.cpp - weights that each pass copies to a GPU ---------===//
+//
+// Plans of one model for GPUs with less and less memory must compute the same
+// bits.
+//
+//===----------------------------------------------------------------------===//
+#include "EmulatedGpu.h"
+#include "compiler/planner/Budget.h"
+#include "runtime/exec/Session.h"
+#include "test/codegen/cuda/emulator/FakeDriver.h"
+#include "test/compiler/driver/GpuModel.h"
+
+#include <bit>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace air {
+namespace {
+
+using compiler::CompileOptions;
+using compiler::GpuModel;
+using rt::SequenceId;
+using rt::Session;
+using test::airrun;
+using test::greedy;
+using test::numberAfter;
+using test::Rows;
+using test::run;
+
+/// The bytes of an item of tier Vram; 0 if there is none.
+uint64_t vramItem(const plan::Placement &placement, const std::string &name) {
+  for (const plan::BudgetItem *item : *placement.items()) {
+    if (item->tier() == plan::Tier::Vram && item->name()->str() == name) {
+      return item->bytes();
+    }
+  }
+  return 0;
+}
+
+class GpuStreamTest : public testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    const Status made = folder().make("--type F16 --layers 3");
+    ASSERT_TRUE(made.isOk()) << made.message();
+    packForGpu("all.air", 0);
+  }
+  /// The folder with the model and its plans. All tests share it.
+  static GpuModel &folder() {
+    static GpuModel model;
+    return model;
+  }
+  /// Packs the model for a GPU whose kernels the emulator runs. `vram` is the
+  /// size of its memory, or 0 for that of the target.
+  static void packForGpu(const std::string &plan, uint64_t vram) {
+    CompileOptions options;
+    options.model = folder().model();
+    options.target = "h100";
+    options.threads = 2;
+    options.slots = 3;
+    options.cuda = test::emulatorCompiler();
+    options.vram = vram;
+    const Status packed = packModel(options, folder().path(plan)).status();
+    ASSERT_TRUE(packed.isOk()) << packed.message();
+  }
+  static Session open(const std::string &plan) {
+    rt::SessionOptions options;
+    options.gpu = test::openGpu;
+    Result<Session> session = Session::open(folder().path(plan), options);
+    EXPECT_TRUE(session) << session.status().message();
+    return *std::move(session);
+  }
+
+  /// Packs the model for a GPU whose memory has room for the given share of the
+  /// weights. Returns the name of the plan and the bytes of all weights.
+  static std::pair<std::string, uint64_t> packPart(uint64_t percent) {
+    Result<PlanFile> file = PlanFile::open(folder().path("all.air"));
+    EXPECT_TRUE(file) << file.status().message();
+    const plan::Placement &all = *file->plan().placements()->Get(0);
+    EXPECT_EQ(all.device_ring_bytes(), 0U);
+    const uint64_t weights = vramItem(all, "weights");
+    uint64_t bytes = compiler::kDriverBytes + weights * percent / 100;
+    for (const char *item : {"kv", "activations", "batch", "kernels"}) {
+      bytes += vramItem(all, item);
+    }
+    const std::string name = std::to_string(percent) + ".air";
+    packForGpu(name, bytes);
+    return {name, weights};
+  }
+
+  /// The logits of a prompt, of single tokens, and of two sequences together.
+  static Rows runAll(Session &session) {
+    const SequenceId first = *session.newSequence();
+    std::vector<int32_t> prompt;
+    for (int32_t i = 0; i < 11; ++i) {
+      prompt.push_back((i * 37 + 11) % 300);
+    }
+    // Without outputs, the head does not run, and its weights are not copied.
+    const std::vector<SequenceId> sequences(prompt.size(), first);
+    EXPECT_TRUE(
+        session
+            .run({prompt, sequences, {}},
+                 [](uint64_t, std::span<const float>) { return Status::ok(); })
+            .isOk());
+    Rows rows = run(session, {3, 4, 5}, {first, first, first}, {0, 1, 2});
+    for (int i = 0; i < 2; ++i) {
+      rows.push_back(run(session, {greedy(rows.back())}, {first}, {0}).back());
+    }
+    const Result<SequenceId> second = session.fork(first, 9);
+    EXPECT_TRUE(second);
+    for (const std::vector<float> &row :
+         run(session, {7, 8, 9}, {*second, first, *second}, {0, 1, 2})) {
+      rows.push_back(row);
+    }
+    return rows;
+  }
+};
+
+// The more of the weights must be copied in every pass, the smaller the memory
+// of the GPU is. The logits are those of the plan that keeps all of them there,
+// bit for bit, whether copies are made as late or as early as the events allow.
+TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
+  const auto bitsOf = [](const Rows &rows) {
+    std::vector<uint32_t> bits;
+    for (const std::vector<float> &row : rows) {
+      for (const float value : row) {
+        bits.push_back(std::bit_cast<uint32_t>(value));
+      }
+    }
+    return bits;
+  };
+  fakeCuda = {};
+  std::vector<uint32_t> expected;
+  {
+    Session session = open("all.air");
+    expected = bitsOf(runAll(session));
+    EXPECT_EQ(session.copiedBytes(), 0U);
+  }
+  uint64_t copied = 0;
+  for (const uint64_t percent : {75, 50, 25}) {
+    SCOPED_TRACE(percent);
+    const auto [name, weights] = packPart(percent);
+    for (const bool isEarly : {false, true}) {
+      fakeCuda = {};
+      fakeCuda.copiesEarly = isEarly;
+      Session session = open(name);
+      const plan::Placement &chosen = *session.plan().placements()->Get(0);
+      EXPECT_LE(vramItem(chosen, "weights") + vramItem(chosen, "ring"),
+                weights * percent / 100);
+      uint64_t perPass = 0;
+      for (const plan::StreamRead *read : *chosen.device_reads()) {
+        perPass += read->bytes();
+      }
+      EXPECT_GT(perPass, weights * (100 - percent) / 100);
+      EXPECT_EQ(bitsOf(runAll(session)), expected) << isEarly;
+      // There are five passes, one of them without the head. Copies for the
+      // next pass may have been made as well.
+      EXPECT_GT(session.copiedBytes(), 4 * perPass);
+      EXPECT_LE(session.copiedBytes(), 6 * perPass);
+      EXPECT_EQ(session.loading().done, session.loading().total);
+      EXPECT_TRUE(isEarly || perPass > copied);
+      copied = perPass;
+    }
+  }
+  fakeCuda = {};
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+TEST_F(GpuStreamTest, AirrunRunsThePlan) {
+  const std::string all = folder().path("all.air");
+  const std::string streamed = folder().path(packPart(50).first);
+  const std::string generate =
+      " --tokens 5,80,250 -n 3 --temp 0 --output-tokens "
+      "--ignore-eos 2> /dev/null";
+  EXPECT_EQ(airrun(streamed + generate), airrun(all + generate));
+  const std::string report =
+      airrun("bench " + streamed + " -p 2 -n 2 --rounds 1 --json");
+  EXPECT_NEAR(numberAfter(report, "\"limit_gb_s\": ", "{\"name\": \"pcie\""),
+              10, 0.25);
+  EXPECT_GT(numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"pcie\""),
+            1e5);
+}
+
+} // namespace
+} // namespace air
