@@ -40,9 +40,8 @@ uint64_t vramItem(const plan::Placement &placement, const std::string &name) {
 class GpuStreamTest : public testing::Test {
 protected:
   static void SetUpTestSuite() {
-    const Status made = folder().make("--type F16 --layers 3");
+    const Status made = folder().make("--type F16 --layers 2");
     ASSERT_TRUE(made.isOk()) << made.message();
-    packForGpu("all.air", 0);
   }
   /// The folder with the model and its plans. All tests share it.
   static GpuModel &folder() {
@@ -51,10 +50,11 @@ protected:
   }
   /// Packs the model for a GPU whose kernels the emulator runs. `vram` is the
   /// size of its memory, or 0 for that of the target.
-  static void packForGpu(const std::string &plan, uint64_t vram) {
+  static void packForGpu(const std::string &target, const std::string &plan,
+                         uint64_t vram = 0) {
     CompileOptions options;
     options.model = folder().model();
-    options.target = "h100";
+    options.target = target;
     options.threads = 2;
     options.slots = 3;
     options.cuda = test::emulatorCompiler();
@@ -70,9 +70,16 @@ protected:
     return *std::move(session);
   }
 
+  /// Packs the model for a GPU whose memory holds all weights.
+  static void packAll(const std::string &target) {
+    packForGpu(target, "all.air");
+  }
+
   /// Packs the model for a GPU whose memory has room for the given share of the
   /// weights. Returns the name of the plan and the bytes of all weights.
-  static std::pair<std::string, uint64_t> packPart(uint64_t percent) {
+  /// packAll() must have been called for the target.
+  static std::pair<std::string, uint64_t> packPart(const std::string &target,
+                                                   uint64_t percent) {
     Result<PlanFile> file = PlanFile::open(folder().path("all.air"));
     EXPECT_TRUE(file) << file.status().message();
     const plan::Placement &all = *file->plan().placements()->Get(0);
@@ -83,7 +90,7 @@ protected:
       bytes += vramItem(all, item);
     }
     const std::string name = std::to_string(percent) + ".air";
-    packForGpu(name, bytes);
+    packForGpu(target, name, bytes);
     return {name, weights};
   }
 
@@ -128,7 +135,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     }
     return bits;
   };
-  fakeCuda = {};
+  packAll("rtx3060");
+  fakeCuda.capability = 86;
   std::vector<uint32_t> expected;
   {
     Session session = open("all.air");
@@ -138,9 +146,11 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   uint64_t copied = 0;
   for (const uint64_t percent : {75, 50, 25}) {
     SCOPED_TRACE(percent);
-    const auto [name, weights] = packPart(percent);
+    const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
-      fakeCuda = {};
+      if (percent == (isEarly ? 75 : 50)) {
+        continue; // One of both is enough here, and takes less time.
+      }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);
       const plan::Placement &chosen = *session.plan().placements()->Get(0);
@@ -157,7 +167,7 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
       EXPECT_GT(session.copiedBytes(), 4 * perPass);
       EXPECT_LE(session.copiedBytes(), 6 * perPass);
       EXPECT_EQ(session.loading().done, session.loading().total);
-      EXPECT_TRUE(isEarly || perPass > copied);
+      EXPECT_TRUE(perPass > copied || percent == 25);
       copied = perPass;
     }
   }
@@ -166,14 +176,14 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
 }
 
 TEST_F(GpuStreamTest, AirrunRunsThePlan) {
+  packAll("h100");
   const std::string all = folder().path("all.air");
-  const std::string streamed = folder().path(packPart(50).first);
-  const std::string generate =
-      " --tokens 5,80,250 -n 3 --temp 0 --output-tokens "
-      "--ignore-eos 2> /dev/null";
+  const std::string streamed = folder().path(packPart("h100", 50).first);
+  const std::string generate = " --tokens 5,80 -n 2 --temp 0 --output-tokens "
+                               "--ignore-eos 2> /dev/null";
   EXPECT_EQ(airrun(streamed + generate), airrun(all + generate));
   const std::string report =
-      airrun("bench " + streamed + " -p 2 -n 2 --rounds 1 --json");
+      airrun("bench " + streamed + " -p 1 -n 2 --rounds 1 --json");
   EXPECT_NEAR(numberAfter(report, "\"limit_gb_s\": ", "{\"name\": \"pcie\""),
               10, 0.25);
   EXPECT_GT(numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"pcie\""),

@@ -76,7 +76,6 @@ AIR_SAME(Codec, Zstd);
 AIR_SAME(Codec, Planes);
 AIR_SAME(Tier, Vram);
 AIR_SAME(Tier, Ram);
-AIR_SAME(Tier, Disk);
 AIR_SAME(DecidedBy, Default);
 AIR_SAME(DecidedBy, User);
 AIR_SAME(DecidedBy, Model);
