@@ -1,9 +1,12 @@
 //===- Cubin.cpp - sections of an ELF file and their instructions ---------===//
 #include "codegen/cuda/Cubin.h"
 
+#include "codegen/cuda/CudaTarget.h"
+
 #include <algorithm>
 #include <cstring>
 #include <elf.h>
+#include <optional>
 
 namespace air::codegen::cuda {
 namespace {
@@ -29,79 +32,154 @@ bool lies(std::span<const uint8_t> bytes, uint64_t offset, uint64_t size) {
   return offset <= bytes.size() && size <= bytes.size() - offset;
 }
 
-/// Returns the bytes of the section `wanted` in the machine code of `kernel`.
-Result<std::span<const uint8_t>> sectionOf(std::span<const uint8_t> cubin,
-                                           const std::string &wanted,
-                                           const std::string &kernel) {
-  Elf64_Ehdr header;
-  if (!readAt(cubin, 0, header) ||
-      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-      header.e_ident[EI_CLASS] != ELFCLASS64 ||
-      header.e_ident[EI_DATA] != ELFDATA2LSB ||
-      header.e_shentsize != sizeof(Elf64_Shdr)) {
-    return corruptError("the machine code of kernel " + kernel +
-                        " is not a 64-bit ELF file");
+/// The section headers of a cubin, by name.
+class Sections {
+public:
+  static Result<Sections> open(std::span<const uint8_t> cubin,
+                               const std::string &kernel) {
+    const std::string what = "the machine code of kernel " + kernel;
+    Elf64_Ehdr header;
+    if (!readAt(cubin, 0, header) ||
+        std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_ident[EI_CLASS] != ELFCLASS64 ||
+        header.e_ident[EI_DATA] != ELFDATA2LSB ||
+        header.e_shentsize != sizeof(Elf64_Shdr)) {
+      return corruptError(what + " is not a 64-bit ELF file");
+    }
+    const auto section = [&](uint64_t index, Elf64_Shdr &result) {
+      const uint64_t at = index * sizeof(Elf64_Shdr);
+      return header.e_shoff <= cubin.size() &&
+             readAt(cubin.subspan(header.e_shoff), at, result);
+    };
+    Elf64_Shdr names;
+    if (!section(header.e_shstrndx, names) ||
+        !lies(cubin, names.sh_offset, names.sh_size)) {
+      return corruptError(what + " has no section names");
+    }
+    Sections sections;
+    sections.file = cubin;
+    const auto text = cubin.subspan(names.sh_offset, names.sh_size);
+    for (uint64_t i = 0; i < header.e_shnum; ++i) {
+      Elf64_Shdr one;
+      if (!section(i, one)) {
+        return corruptError(
+            what + " has " + std::to_string(header.e_shnum) +
+            " section headers, but the file ends before header " +
+            std::to_string(i));
+      }
+      const auto name =
+          text.subspan(std::min<uint64_t>(text.size(), one.sh_name));
+      const auto end = std::find(name.begin(), name.end(), 0);
+      if (end != name.end()) {
+        sections.headers.emplace(std::string(name.begin(), end), one);
+      }
+    }
+    return sections;
   }
-  const auto section = [&](uint64_t index, Elf64_Shdr &result) {
-    const uint64_t at = index * sizeof(Elf64_Shdr);
-    return header.e_shoff <= cubin.size() &&
-           readAt(cubin.subspan(header.e_shoff), at, result);
+
+  /// Null if there is no section of that name.
+  const Elf64_Shdr *find(const std::string &name) const {
+    const auto found = headers.find(name);
+    return found == headers.end() ? nullptr : &found->second;
+  }
+
+  /// The content of a section, whose size must be a multiple of `unit` bytes.
+  Result<std::span<const uint8_t>> content(const std::string &name,
+                                           uint64_t unit) const {
+    const Elf64_Shdr *header = find(name);
+    if (header == nullptr) {
+      return corruptError("the machine code has no section " + name);
+    }
+    if (!lies(file, header->sh_offset, header->sh_size) ||
+        header->sh_size % unit != 0) {
+      return corruptError(
+          "section " + name + " of the machine code has " +
+          std::to_string(header->sh_size) + " bytes at offset " +
+          std::to_string(header->sh_offset) + " in a file of " +
+          std::to_string(file.size()) +
+          " bytes; the section must lie inside the file and consist of whole "
+          "units of " +
+          std::to_string(unit) + " bytes");
+    }
+    return file.subspan(header->sh_offset, header->sh_size);
+  }
+
+private:
+  std::span<const uint8_t> file;
+  std::map<std::string, Elf64_Shdr> headers; ///< the first of each name
+};
+
+/// Finds the number of registers in section .nv.info. It is a list of records,
+/// each with a format, an attribute, and either a value of two bytes or, if the
+/// format is kSized, the size of the bytes that follow. The attribute
+/// kRegisterCount has a symbol and a number.
+std::optional<uint32_t> registersOf(std::span<const uint8_t> info,
+                                    uint32_t symbol) {
+  constexpr uint8_t kRegisterCount = 0x2f;
+  struct Record {
+    uint8_t format;
+    uint8_t attribute;
+    uint16_t size;
   };
-  Elf64_Shdr names;
-  if (!section(header.e_shstrndx, names) ||
-      !lies(cubin, names.sh_offset, names.sh_size)) {
-    return corruptError("the machine code of kernel " + kernel +
-                        " has no section names");
+  struct Count {
+    uint32_t symbol;
+    uint32_t registers;
+  };
+  Record record{};
+  for (uint64_t at = 0; readAt(info, at, record);) {
+    at += sizeof record;
+    Count count{};
+    if (record.format == kSized && record.attribute == kRegisterCount &&
+        readAt(info, at, count) && count.symbol == symbol) {
+      return count.registers;
+    }
+    at += record.format == kSized ? record.size : 0;
   }
-  for (uint64_t i = 0; i < header.e_shnum; ++i) {
-    Elf64_Shdr one;
-    if (!section(i, one)) {
-      return corruptError("the machine code of kernel " + kernel + " has " +
-                          std::to_string(header.e_shnum) +
-                          " section headers, but the file ends before header " +
-                          std::to_string(i));
-    }
-    const uint64_t room =
-        names.sh_size - std::min<uint64_t>(names.sh_size, one.sh_name);
-    // Compares the name together with its terminating zero, so that a longer
-    // name with the same beginning does not match.
-    if (room <= wanted.size() ||
-        std::memcmp(cubin.data() + names.sh_offset + one.sh_name,
-                    wanted.c_str(), wanted.size() + 1) != 0) {
-      continue;
-    }
-    if (!lies(cubin, one.sh_offset, one.sh_size)) {
-      return corruptError("section " + wanted + " of the machine code has " +
-                          std::to_string(one.sh_size) + " bytes at offset " +
-                          std::to_string(one.sh_offset) + " in a file of " +
-                          std::to_string(cubin.size()) +
-                          " bytes; the section must lie inside the file");
-    }
-    return cubin.subspan(one.sh_offset, one.sh_size);
-  }
-  return corruptError("the machine code of kernel " + kernel +
-                      " has no section " + wanted);
+  return std::nullopt;
 }
 
 } // namespace
 
+Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
+                              const std::string &name) {
+  AIR_ASSIGN_OR_RETURN(const Sections sections, Sections::open(cubin, name));
+  const std::string text = ".text." + name;
+  AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> code,
+                       sections.content(text, kInstructionBytes));
+  AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> info,
+                       sections.content(".nv.info", 4));
+  // The lower 24 bits are the index of the kernel's symbol.
+  const uint32_t symbol = sections.find(text)->sh_info & 0xffffff;
+  const std::optional<uint32_t> registers = registersOf(info, symbol);
+  if (!registers) {
+    return corruptError("the machine code of kernel " + name +
+                        " does not state its number of registers");
+  }
+  CubinFacts facts;
+  facts.codeBytes = code.size();
+  facts.registers = *registers;
+  // For GPUs on which CUDA reserves shared memory, the section includes it.
+  if (const Elf64_Shdr *shared = sections.find(".nv.shared." + name)) {
+    const bool hasReserved = sections.find(".nv.shared.reserved.0") != nullptr;
+    facts.staticSharedBytes =
+        shared->sh_size -
+        std::min<uint64_t>(shared->sh_size,
+                           hasReserved ? kReservedSharedBytes : 0);
+  }
+  return facts;
+}
+
 Result<std::map<uint32_t, uint64_t>>
 countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
-  const std::string wanted = ".text." + name;
+  AIR_ASSIGN_OR_RETURN(const Sections sections, Sections::open(cubin, name));
   AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> code,
-                       sectionOf(cubin, wanted, name));
-  if (code.size() % kInstructionBytes != 0) {
-    return corruptError("section " + wanted + " of the machine code has " +
-                        std::to_string(code.size()) +
-                        " bytes, which are not whole instructions of " +
-                        std::to_string(kInstructionBytes) + " bytes");
-  }
+                       sections.content(".text." + name, kInstructionBytes));
   std::map<uint32_t, uint64_t> counts;
   uint64_t trailing = 0;
   for (uint64_t at = 0; at < code.size(); at += kInstructionBytes) {
-    uint16_t bits = 0;
-    std::memcpy(&bits, code.data() + at, 2);
-    const uint32_t kind = bits & 0x1ff;
+    uint16_t first = 0;
+    std::memcpy(&first, code.data() + at, 2);
+    const uint32_t kind = first & 0x1ff;
     ++counts[kind];
     trailing = kind == kNop ? trailing + 1 : 0;
   }
@@ -114,8 +192,9 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
 Result<uint32_t> countParameters(std::span<const uint8_t> cubin,
                                  const std::string &name) {
   const std::string wanted = ".nv.info." + name;
+  AIR_ASSIGN_OR_RETURN(const Sections sections, Sections::open(cubin, name));
   AIR_ASSIGN_OR_RETURN(const std::span<const uint8_t> records,
-                       sectionOf(cubin, wanted, name));
+                       sections.content(wanted, 4));
   uint32_t parameters = 0;
   for (uint64_t at = 0; at < records.size();) {
     uint16_t size = 0;

@@ -105,6 +105,11 @@ public:
 /// error says how to get it.
 Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
 
+/// Returns a compiler that does what `compiler` does, but keeps the results, so
+/// that equal texts are compiled once for each target.
+std::shared_ptr<const CudaCompiler>
+withMemory(std::shared_ptr<const CudaCompiler> compiler);
+
 /// Compiles kernels on up to `threads` threads. The results are in the order of
 /// `kernels`, and do not depend on `threads`. Equal texts are compiled once.
 /// The error is that of the first kernel in the list that cannot be compiled. A

@@ -51,6 +51,8 @@ struct Nvrtc::Functions {
   GetBytes getLog = nullptr;
   GetSize getCubinSize = nullptr;
   GetBytes getCubin = nullptr;
+  GetSize getPtxSize = nullptr;
+  GetBytes getPtx = nullptr;
   DestroyProgram destroyProgram = nullptr;
   GetVersion getVersion = nullptr;
   GetErrorString getErrorString = nullptr;
@@ -70,10 +72,40 @@ struct Nvrtc::Functions {
     find("nvrtcGetProgramLog", getLog);
     find("nvrtcGetCUBINSize", getCubinSize);
     find("nvrtcGetCUBIN", getCubin);
+    find("nvrtcGetPTXSize", getPtxSize);
+    find("nvrtcGetPTX", getPtx);
     find("nvrtcDestroyProgram", destroyProgram);
     find("nvrtcVersion", getVersion);
     find("nvrtcGetErrorString", getErrorString);
     return missing;
+  }
+
+  /// Returns the version that the library writes into the comments at the start
+  /// of PTX, as in "// Cuda compilation tools, release 13.0, V13.0.88"; "" if
+  /// there is none. nvrtcVersion() does not state the last number.
+  std::string fullVersion() const {
+    Program program = nullptr;
+    if (createProgram(&program, "", "version.cu", 0, nullptr, nullptr) != 0) {
+      return "";
+    }
+    const char *option = "--gpu-architecture=compute_80";
+    size_t size = 0;
+    std::string ptx;
+    if (compileProgram(program, 1, &option) == 0 &&
+        getPtxSize(program, &size) == 0) {
+      ptx.resize(size);
+      ptx = getPtx(program, ptx.data()) == 0 ? ptx : "";
+    }
+    destroyProgram(&program);
+    const std::string before = "Cuda compilation tools, release ";
+    size_t at = ptx.find(before);
+    at = at == std::string::npos ? at : ptx.find(", V", at);
+    if (at == std::string::npos) {
+      return "";
+    }
+    const size_t begin = at + 3;
+    return ptx.substr(begin,
+                      ptx.find_first_not_of("0123456789.", begin) - begin);
   }
 };
 
@@ -135,8 +167,12 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
           candidate + " does not report its version; use NVRTC 12 or 13");
     }
     Nvrtc nvrtc;
-    nvrtc.functions = std::move(functions);
     nvrtc.versionText = std::to_string(major) + "." + std::to_string(minor);
+    if (const std::string full = functions->fullVersion();
+        full.starts_with(nvrtc.versionText + ".")) {
+      nvrtc.versionText = full;
+    }
+    nvrtc.functions = std::move(functions);
     nvrtc.openedPath = candidate;
     return nvrtc;
   }

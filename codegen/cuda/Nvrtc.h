@@ -44,7 +44,10 @@ public:
   /// were tried, when no library is found.
   static Result<Nvrtc> open(const std::string &path);
 
-  const std::string &version() const { return versionText; } ///< e.g. "13.0"
+  /// The version with the number of the release, such as "13.0.88", because
+  /// releases of one version can generate different code. Without the last
+  /// number if the library does not state it.
+  const std::string &version() const { return versionText; }
   const std::string &path() const { return openedPath; }
 
   /// Compiles a text with one kernel. Returns Internal, with the compiler's

@@ -32,12 +32,21 @@ using namespace mlir;
 
 namespace air::compiler {
 
-struct Compiler::State {
-  CompileOptions options;
+/// What the model's files contain. Compilers for several targets share it.
+struct Compiler::Model {
   ModelSource source;
   TokenizerData tokenizer;
   SamplingDefaults sampling;
   std::vector<std::string> notes;
+};
+
+struct Compiler::State {
+  CompileOptions options;
+  std::shared_ptr<const Model> model;
+  std::vector<std::string> notes;
+  /// The plans that the options name; the one of `options.from` first.
+  std::vector<std::shared_ptr<const PlanFile>> packed;
+  uint64_t copiedBytes = 0;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
   std::unique_ptr<KernelBuild> kernels;
@@ -230,27 +239,84 @@ Compiler::~Compiler() = default;
 Compiler::Compiler(Compiler &&) noexcept = default;
 Compiler &Compiler::operator=(Compiler &&) noexcept = default;
 
-const ModelSource &Compiler::source() const { return state->source; }
+const ModelSource &Compiler::source() const { return state->model->source; }
 
 const std::vector<std::string> &Compiler::notes() const { return state->notes; }
 
 Result<Compiler> Compiler::load(CompileOptions options) {
+  auto model = std::make_shared<Model>();
+  AIR_ASSIGN_OR_RETURN(model->source, readGguf(options.model));
+  AIR_ASSIGN_OR_RETURN(model->tokenizer,
+                       readVocabulary(model->source, options));
+  AIR_RETURN_IF_ERROR(checkTokenizer(model->tokenizer));
+  model->notes = model->tokenizer.notes;
+  noteBadTemplates(model->tokenizer, model->notes);
+  model->sampling = readGgufSampling(model->source, model->notes);
+  return import(std::move(options), std::move(model));
+}
+
+Result<Compiler> Compiler::again(CompileOptions options) const {
+  if (!options.cuda) {
+    options.cuda = state->kernels->cudaCompiler();
+  }
+  return import(std::move(options), state->model);
+}
+
+Result<Compiler> Compiler::import(CompileOptions options,
+                                  std::shared_ptr<const Model> model) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
+  state->model = std::move(model);
+  state->notes = state->model->notes;
   state->kernels = std::make_unique<KernelBuild>(state->options.background,
                                                  state->options.kernelBytes,
                                                  state->options.cuda);
-  AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
-  AIR_ASSIGN_OR_RETURN(state->tokenizer,
-                       readVocabulary(state->source, state->options));
-  AIR_RETURN_IF_ERROR(checkTokenizer(state->tokenizer));
-  state->notes = state->tokenizer.notes;
-  noteBadTemplates(state->tokenizer, state->notes);
-  state->sampling = readGgufSampling(state->source, state->notes);
+  const auto open = [&](const std::string &path) -> Status {
+    AIR_ASSIGN_OR_RETURN(PlanFile file, openPacked(path, state->model->source));
+    state->packed.push_back(std::make_shared<PlanFile>(std::move(file)));
+    return Status::ok();
+  };
+  if (!state->options.from.empty()) {
+    AIR_RETURN_IF_ERROR(open(state->options.from).withContext("--from"));
+  }
+  for (const std::string &path : state->options.packed) {
+    AIR_RETURN_IF_ERROR(open(path));
+  }
   AIR_ASSIGN_OR_RETURN(
-      state->module, importModel(state->context, state->source, &state->notes));
+      state->module,
+      importModel(state->context, state->model->source, &state->notes));
   return Compiler(std::move(state));
 }
+
+Result<std::vector<PackedPlace>>
+Compiler::packedPlaces(const plan::PlanT &plan,
+                       const std::vector<SegmentContent> &contents) const {
+  const CompileOptions &options = state->options;
+  if (state->packed.empty() || options.weightless || options.reference) {
+    return std::vector<PackedPlace>{};
+  }
+  Result<std::vector<PackedPlace>> places =
+      findPacked(plan, contents, state->packed);
+  if (options.from.empty()) {
+    return places;
+  }
+  AIR_RETURN_IF_ERROR(places.status().withContext("--from"));
+  const PlanFile *from = state->packed.front().get();
+  for (const PackedPlace &place : *places) {
+    if (place.plan == from) {
+      return places;
+    }
+  }
+  return usageError("--from: none of the " +
+                    std::to_string(from->plan().segments()->size()) +
+                    " segments of " + inQuotes(options.from) +
+                    " is one of the " + std::to_string(plan.segments.size()) +
+                    " segments of the new plan, because the options or the "
+                    "target arrange or code the weights in another way; leave "
+                    "out --from");
+}
+
+uint64_t Compiler::copiedBytes() const { return state->copiedBytes; }
 
 /// Replaces the reserved size of the kernels with their actual size. The
 /// budgets of the placements stay as they are.
@@ -276,7 +342,7 @@ Status Compiler::run(const std::string &stopAfter) {
   PassManager manager(&state->context);
   bool found = stopAfter.empty();
   for (std::unique_ptr<Pass> &pass :
-       makePasses(state->options, state->source, state->tokenizer,
+       makePasses(state->options, state->model->source, state->model->tokenizer,
                   state->kernels.get())) {
     bool last = pass->getArgument() == stopAfter;
     manager.addPass(std::move(pass));
@@ -452,13 +518,14 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
 Result<ModelNeeds> Compiler::needs() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
   return measureNeeds(*state->module, profile,
-                      vocabularyBytes(state->tokenizer));
+                      vocabularyBytes(state->model->tokenizer));
 }
 
 Result<plan::PlanT> Compiler::plan() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan,
-                       emitPlan(*state->module, state->source, state->tokenizer,
-                                state->sampling));
+                       emitPlan(*state->module, state->model->source,
+                                state->model->tokenizer,
+                                state->model->sampling));
   if (const std::string &version = state->kernels->cudaVersion();
       !version.empty()) {
     plan.codegen_fingerprint += ", " + version;
@@ -468,8 +535,8 @@ Result<plan::PlanT> Compiler::plan() const {
   }
   if (state->options.reference) {
     AIR_ASSIGN_OR_RETURN(std::vector<SegmentContent> contents,
-                         emitContents(*state->module, state->source));
-    AIR_RETURN_IF_ERROR(makeReference(plan, contents, state->source));
+                         emitContents(*state->module, state->model->source));
+    AIR_RETURN_IF_ERROR(makeReference(plan, contents, state->model->source));
   }
   return plan;
 }
@@ -488,7 +555,16 @@ Result<uint64_t> Compiler::write(AtomicFile output,
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan, this->plan());
   std::vector<SegmentContent> contents;
   if (!state->options.weightless) {
-    AIR_ASSIGN_OR_RETURN(contents, emitContents(*state->module, state->source));
+    AIR_ASSIGN_OR_RETURN(contents,
+                         emitContents(*state->module, state->model->source));
+  }
+  AIR_ASSIGN_OR_RETURN(const std::vector<PackedPlace> packed,
+                       packedPlaces(plan, contents));
+  state->copiedBytes = 0;
+  for (const PackedPlace &place : packed) {
+    state->copiedBytes += place.plan == nullptr
+                              ? 0
+                              : place.plan->segmentBytes(place.segment).size();
   }
   bool isTooLarge = false;
   const KernelBytes kernels = {
@@ -506,17 +582,17 @@ Result<uint64_t> Compiler::write(AtomicFile output,
       },
       .isDone = [&] { return state->kernels->isDone(); }};
   Result<uint64_t> bytes =
-      writePlan(std::move(output), std::move(plan), contents, kernels,
-                state->source, state->options.threads, progress);
+      writePlan(std::move(output), std::move(plan), contents, packed, kernels,
+                state->model->source, state->options.threads, progress);
   if (!isTooLarge) {
     return bytes;
   }
   // The plan's budgets count only the reserved size of the kernels, which is
   // too small. The model is compiled again from the start, this time waiting
   // for the kernels, so that their actual size is known.
-  CompileOptions again = state->options;
-  again.background = false;
-  AIR_ASSIGN_OR_RETURN(Compiler compiler, load(std::move(again)));
+  CompileOptions options = state->options;
+  options.background = false;
+  AIR_ASSIGN_OR_RETURN(Compiler compiler, this->again(std::move(options)));
   AIR_RETURN_IF_ERROR(compiler.run(""));
   AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
   return compiler.write(std::move(file), progress);

@@ -70,6 +70,14 @@ struct CompileOptions {
   /// read, because the plan has their digests. Must not be combined with
   /// `weightless`.
   bool reference = false;
+  /// A plan of this model from which segments are copied if they are equal to
+  /// those of the new plan, or "". load() fails if the plan is of another
+  /// model, and write() if no segment can be copied. Must not be combined with
+  /// `weightless` or `reference`.
+  std::string from;
+  /// More such plans. They must have been written from the same open model,
+  /// and need not have equal segments.
+  std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still
   /// compile the kernels. write() waits for them. The plan does not depend on
@@ -110,6 +118,11 @@ class Compiler {
 public:
   /// Reads and imports the model.
   static Result<Compiler> load(CompileOptions options);
+
+  /// Returns a compiler with other options for the model that this one has
+  /// read. `options` must name the same model, vocabulary and pre-tokenizer.
+  /// Kernels for GPUs that this one has compiled are not compiled again.
+  Result<Compiler> again(CompileOptions options) const;
   ~Compiler();
   Compiler(Compiler &&) noexcept;
   Compiler &operator=(Compiler &&) noexcept;
@@ -150,10 +163,22 @@ public:
   /// CompileOptions::background, run() must have succeeded.
   double kernelsReadyAt() const;
 
+  /// The size in bytes of the segments that write() has copied from other
+  /// plans.
+  uint64_t copiedBytes() const;
+
   /// Writes the plan and returns the file's size in bytes.
   Result<uint64_t> write(AtomicFile output, const ProgressFn &progress) const;
 
 private:
+  struct Model;
+  static Result<Compiler> import(CompileOptions options,
+                                 std::shared_ptr<const Model> model);
+  /// Finds the segments of `plan` in the plans that the options name.
+  Result<std::vector<PackedPlace>>
+  packedPlaces(const plan::PlanT &plan,
+               const std::vector<SegmentContent> &contents) const;
+
   /// Returns the plan's records. Segment offsets and digests are not set yet.
   Result<plan::PlanT> plan() const;
 

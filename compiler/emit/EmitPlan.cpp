@@ -3,9 +3,9 @@
 
 #include "codegen/KernelSpec.h"
 #include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/emit/PackedSegments.h"
 #include "compiler/transforms/TargetAttr.h"
 #include "formats/plan/PlanConvert.h"
-#include "formats/support/Digest.h"
 
 #include <algorithm>
 
@@ -359,26 +359,7 @@ private:
     }
     std::sort(out.decisions.begin(), out.decisions.end(),
               [](const auto &a, const auto &b) { return a->name < b->name; });
-    // The digest covers the header and the index of a source file, which end
-    // where the file's first tensor begins.
-    std::vector<uint64_t> ends;
-    for (const MappedFile &file : source.files) {
-      ends.push_back(file.bytes().size());
-    }
-    for (const auto &[name, tensor] : source.tensors) {
-      if (tensor.file < ends.size()) {
-        ends[tensor.file] = std::min(ends[tensor.file], tensor.fileOffset);
-      }
-    }
-    for (size_t i = 0; i < ends.size(); ++i) {
-      const MappedFile &file = source.files[i];
-      auto record = std::make_unique<plan::SourceT>();
-      record->bytes = file.bytes().size();
-      record->header_bytes = ends[i];
-      Digest digest = digestOf(file.bytes().first(ends[i]));
-      record->digest.assign(digest.begin(), digest.end());
-      out.sources.push_back(std::move(record));
-    }
+    out.sources = sourceRecords(source);
   }
 
   ModuleOp module;

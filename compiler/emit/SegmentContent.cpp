@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <variant>
 
 namespace air::compiler {
@@ -392,6 +393,45 @@ Status checkContent(const SegmentContent &content) {
     } else {
       AIR_RETURN_IF_ERROR(
           checkFrequencies(tensor, std::get<FrequencyRecipe>(tensor.recipe)));
+    }
+  }
+  return Status::ok();
+}
+
+Status checkSamples(const SegmentContent &content,
+                    std::span<const uint8_t> packed) {
+  std::vector<uint8_t> made;
+  for (const TensorContent &tensor : content.tensors) {
+    const auto *matrix = std::get_if<MatrixRecipe>(&tensor.recipe);
+    std::set<uint64_t> blocks = {0};
+    if (matrix != nullptr) {
+      const uint64_t count = ceilDiv(tensor.rows, kX16Rows);
+      blocks.insert({count / 2, count - 1});
+      uint64_t row = 0;
+      for (const SourceTensor *source : matrix->sources) {
+        blocks.insert(row / kX16Rows);
+        row += rowsOf(*source);
+      }
+    }
+    for (const uint64_t block : blocks) {
+      const uint64_t first = block * kX16Rows;
+      const uint64_t rows = std::min<uint64_t>(kX16Rows, tensor.rows - first);
+      AIR_RETURN_IF_ERROR(makePiece({&tensor, 0, first, rows}, made));
+      // The row blocks of a matrix have equal sizes in every layout.
+      const uint64_t offset = block == 0
+                                  ? 0
+                                  : *layoutBytes(tensor.dtype, matrix->layout,
+                                                 first, tensor.columns);
+      if (!std::ranges::equal(
+              made, packed.subspan(tensor.offset + offset, made.size()))) {
+        return usageError("tensor '" + tensor.name + "' has other numbers " +
+                          (matrix == nullptr
+                               ? "than"
+                               : "in rows " + std::to_string(first) + " to " +
+                                     std::to_string(first + rows - 1) +
+                                     " than") +
+                          " the model's file");
+      }
     }
   }
   return Status::ok();

@@ -85,6 +85,14 @@ struct SegmentContent {
 /// the kernels cannot compute.
 Status checkContent(const SegmentContent &content);
 
+/// Compares `packed`, the bytes of the segment in another plan, with samples of
+/// the source: all of every tensor that is not a matrix, and of every matrix
+/// the first, the middle and the last 16 rows, and those where the rows of
+/// another source begin. Fails with Usage, naming the tensor, when they differ,
+/// and otherwise as produceSegment() does.
+Status checkSamples(const SegmentContent &content,
+                    std::span<const uint8_t> packed);
+
 /// Streams the segment's bytes to `sink` in order. Packing runs on `threads`
 /// threads. The bytes do not depend on the number of threads, and memory use
 /// does not depend on the segment's size. The pages of the source's mapped

@@ -124,6 +124,7 @@ Status makeReference(plan::PlanT &plan,
 
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
+                           const std::vector<PackedPlace> &packed,
                            const KernelBytes &kernels,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress) {
@@ -173,6 +174,17 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
         AIR_RETURN_IF_ERROR(writer.shrinkSegment(index, object.size()));
       }
     }
+    if (!isKernels && !packed.empty() && packed[index].plan != nullptr) {
+      const PackedPlace &place = packed[index];
+      AIR_RETURN_IF_ERROR(
+          writer.copySegment(index, *place.plan, place.segment));
+      ++next;
+      done += place.plan->segmentBytes(place.segment).size();
+      if (progress) {
+        progress(done, total);
+      }
+      continue;
+    }
     AIR_RETURN_IF_ERROR(
         writer.writeSegment(index, [&](const PlanWriter::Sink &sink) -> Status {
           auto counted = [&](std::span<const uint8_t> piece) -> Status {
@@ -195,6 +207,11 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   // mixture of the old model and the new one.
   for (const MappedFile &file : source.files) {
     AIR_RETURN_IF_ERROR(file.checkUnchanged());
+  }
+  for (const PackedPlace &place : packed) {
+    if (place.plan != nullptr) {
+      AIR_RETURN_IF_ERROR(place.plan->checkUnchanged());
+    }
   }
   AIR_RETURN_IF_ERROR(writer.finish(predictCoded));
   return writer.fileBytes();

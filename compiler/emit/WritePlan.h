@@ -3,7 +3,7 @@
 #define AIRPACK_COMPILER_EMIT_WRITEPLAN_H
 
 #include "codegen/KernelSpec.h"
-#include "compiler/emit/SegmentContent.h"
+#include "compiler/emit/PackedSegments.h"
 #include "formats/plan/PlanFile.h"
 
 namespace air::compiler {
@@ -39,7 +39,9 @@ struct KernelBytes {
 /// Writes `output` whole or not at all, and returns the file's size in bytes.
 /// `contents` describes the plan's segments of weights and tables in order
 /// (none for a weightless plan). The Kernels segments get what `kernels`
-/// provides, which may be fewer bytes than the plan states. Memory use does not
+/// provides, which may be fewer bytes than the plan states. `packed` is empty,
+/// or has an entry for each segment; segments that have a place in another plan
+/// are copied from there. Memory use does not
 /// depend on the model's size, and the written bytes do not depend on
 /// `threads`.
 ///
@@ -47,6 +49,7 @@ struct KernelBytes {
 /// before anything is written; Io; and those of the plan verifier.
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
+                           const std::vector<PackedPlace> &packed,
                            const KernelBytes &kernels,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress);

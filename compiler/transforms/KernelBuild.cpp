@@ -54,6 +54,7 @@ KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
                          unsigned threads) {
   if (!cuda) {
     AIR_ASSIGN_OR_RETURN(cuda, codegen::cuda::openNvrtcCompiler());
+    cuda = codegen::cuda::withMemory(std::move(cuda));
   }
   version = cuda->version();
   for (const codegen::cuda::CudaSpec &spec : specs) {

@@ -64,6 +64,13 @@ public:
   /// has not been called.
   const std::string &cudaVersion() const { return version; }
 
+  /// The compiler that compileCuda() has used, or the one given to the
+  /// constructor if it has not been called.
+  const std::shared_ptr<const codegen::cuda::CudaCompiler> &
+  cudaCompiler() const {
+    return cuda;
+  }
+
   /// The kernels that compileCuda() has compiled, in the order of its results.
   const std::vector<codegen::cuda::CudaKernel> &cudaKernels() const {
     return kernels;

@@ -96,15 +96,14 @@ Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan,
   return writer;
 }
 
-Status PlanWriter::writeSegment(
-    uint32_t index, const std::function<Status(const Sink &sink)> &produce) {
+Result<std::string> PlanWriter::beginSegment(uint32_t index) {
   if (index >= written.size()) {
     return usageError("segment " + std::to_string(index) +
                       " does not exist; the plan has " +
                       std::to_string(written.size()) + " segments");
   }
   plan::SegmentT &segment = *plan.segments[index];
-  const std::string name =
+  std::string name =
       "segment " + std::to_string(index) + " '" + segment.name + "'";
   if (written[index]) {
     return usageError(name + " was written twice");
@@ -119,6 +118,13 @@ Status PlanWriter::writeSegment(
     segment.offset = nextOffset;
     ++nextIndex;
   }
+  return name;
+}
+
+Status PlanWriter::writeSegment(
+    uint32_t index, const std::function<Status(const Sink &sink)> &produce) {
+  AIR_ASSIGN_OR_RETURN(const std::string name, beginSegment(index));
+  plan::SegmentT &segment = *plan.segments[index];
   if (segment.codec != plan::Codec::None) {
     AIR_RETURN_IF_ERROR(writeCoded(segment, name, produce));
     written[index] = true;
@@ -164,6 +170,40 @@ Status PlanWriter::writeSegment(
   digests.update(paddingOf(total));
   segment.digests = digests.finish();
   written[index] = true;
+  return Status::ok();
+}
+
+Status PlanWriter::copySegment(uint32_t index, const PlanFile &from,
+                               uint32_t fromIndex) {
+  AIR_ASSIGN_OR_RETURN(const std::string name, beginSegment(index));
+  plan::SegmentT &segment = *plan.segments[index];
+  if (fromIndex >= from.plan().segments()->size()) {
+    return usageError("'" + from.name() + "' has " +
+                      std::to_string(from.plan().segments()->size()) +
+                      " segments, and no segment " + std::to_string(fromIndex));
+  }
+  const plan::Segment &other = *from.plan().segments()->Get(fromIndex);
+  const bool isStored = segment.codec == plan::Codec::None &&
+                        other.codec() == plan::Codec::None && !plan.reference &&
+                        !from.isReferenced(fromIndex);
+  if (!isStored || segment.stored_bytes != other.stored_bytes() ||
+      segment.digest_chunk != other.digest_chunk()) {
+    return usageError(name + " of " + std::to_string(segment.stored_bytes) +
+                      " bytes cannot be copied from segment " +
+                      std::to_string(fromIndex) + " of '" + from.name() +
+                      "', which has " + std::to_string(other.stored_bytes()) +
+                      " bytes or is stored in another way");
+  }
+  AIR_RETURN_IF_ERROR(from.verifySegment(fromIndex, PagesAfter::Drop));
+  const uint64_t bytes = alignUp(segment.stored_bytes, kPlanPageBytes);
+  AIR_RETURN_IF_ERROR(file.copyAt(segment.offset, from.descriptor(),
+                                  other.offset(),
+                                  from.bytes().subspan(other.offset(), bytes)));
+  if (other.digests() != nullptr) {
+    segment.digests.assign(other.digests()->begin(), other.digests()->end());
+  }
+  written[index] = true;
+  nextOffset += bytes;
   return Status::ok();
 }
 

@@ -17,6 +17,7 @@
 #ifndef AIRPACK_FORMATS_PLAN_PLANWRITER_H
 #define AIRPACK_FORMATS_PLAN_PLANWRITER_H
 
+#include "formats/plan/PlanReader.h"
 #include "formats/plan/plan_generated.h"
 #include "formats/support/AtomicFile.h"
 #include "formats/support/Status.h"
@@ -52,6 +53,13 @@ public:
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
+  /// Writes segment `index` with the bytes of segment `fromIndex` of another
+  /// plan, which are verified first. May take the place of writeSegment().
+  /// Both segments must have the same size and the same size of chunks, and
+  /// must store all of their bytes without a codec; otherwise fails with Usage.
+  /// Fails with VerificationFailed if a digest of the other plan is wrong.
+  Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
+
   /// Reduces the size of segment `index` to `bytes`. All placements then keep
   /// the whole segment in RAM. The segments after it move, so neither it nor
   /// any of them may have been written. Fails with Usage if one has been, or if
@@ -69,6 +77,9 @@ public:
   uint64_t fileBytes() const { return totalBytes; }
 
 private:
+  /// Checks that segment `index` may be written now, and sets its offset.
+  /// Returns its name for messages.
+  Result<std::string> beginSegment(uint32_t index);
   Status writeCoded(plan::SegmentT &segment, const std::string &name,
                     const std::function<Status(const Sink &sink)> &produce);
 

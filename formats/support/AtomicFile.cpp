@@ -10,9 +10,11 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <optional>
 #include <string_view>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -300,6 +302,36 @@ Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
     }
     offset += static_cast<uint64_t>(written);
     bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return Status::ok();
+}
+
+Status AtomicFile::copyAt(uint64_t offset, int source, uint64_t sourceOffset,
+                          std::span<const uint8_t> bytes) {
+  struct file_clone_range range{};
+  range.src_fd = source;
+  range.src_offset = sourceOffset;
+  range.src_length = bytes.size();
+  range.dest_offset = offset;
+  // A length of 0 would clone everything up to the end of the source.
+  if (source < 0 || bytes.empty() ||
+      ioctl(descriptor, FICLONERANGE, &range) == 0) {
+    return source < 0 ? writeAt(offset, bytes) : Status::ok();
+  }
+  auto from = static_cast<off_t>(sourceOffset);
+  auto to = static_cast<off_t>(offset);
+  while (!bytes.empty()) {
+    const ssize_t copied = copy_file_range(source, &from, descriptor, &to,
+                                           bytes.size(), /*flags=*/0);
+    if (copied < 0 && errno == EINTR) {
+      continue;
+    }
+    if (copied <= 0) {
+      // Not every pair of file systems can copy. If the reason is another one,
+      // such as a full disk, writing fails with it too.
+      return writeAt(static_cast<uint64_t>(to), bytes);
+    }
+    bytes = bytes.subspan(static_cast<size_t>(copied));
   }
   return Status::ok();
 }

@@ -8,6 +8,8 @@ namespace air {
 
 /// The command `airpack MODEL --target ...`.
 cli::Command packCommand();
+/// The value of --pin, in percent, with which all weights stay in RAM.
+inline constexpr int64_t kAllPercent = 100;
 Status runPack(const cli::Invocation &invocation);
 
 /// The command `airpack inspect PLAN|MODEL`.

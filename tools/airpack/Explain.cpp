@@ -16,9 +16,9 @@ namespace {
 
 constexpr const char *kOnlyWithExplain[] = {"--cpu"};
 constexpr const char *kNotWithExplain[] = {
-    "--codec",   "--output", "--emit",       "--stop-after",
-    "--tune",    "--times",  "--weightless", "--reference",
-    "--threads", "--pin",    "--progress",   "--dump-kernels"};
+    "--codec",    "--output",       "--emit",      "--stop-after", "--tune",
+    "--times",    "--weightless",   "--reference", "--threads",    "--pin",
+    "--progress", "--dump-kernels", "--separate",  "--from"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.

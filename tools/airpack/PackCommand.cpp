@@ -1,7 +1,7 @@
 //===- PackCommand.cpp - airpack MODEL ------------------------------------===//
 #include "compiler/driver/Compiler.h"
 #include "formats/machine/TileRegisters.h"
-#include "formats/model/PreTokenizerNames.h"
+#include "formats/support/ByteText.h"
 #include "formats/support/MonotonicClock.h"
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
@@ -20,10 +20,13 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace air {
 namespace {
@@ -93,9 +96,6 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// The value of --pin, in percent, with which all weights stay in RAM.
-constexpr int64_t kAllPercent = 100;
-
 /// Reads --ram, --vram, --disk and --pin. `options` already has the machine.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
@@ -138,15 +138,10 @@ Status readMemoryOptions(const cli::Invocation &invocation,
 
 /// The options of the compiler. With --explain, they have no machine yet.
 Result<compiler::CompileOptions>
-compileOptions(const cli::Invocation &invocation) {
+compileOptions(const cli::Invocation &invocation, const std::string &target) {
   compiler::CompileOptions options;
   options.model = invocation.positionals.front();
-  std::optional<std::string> target = invocation.text("--target");
-  if (!target) {
-    return usageError("--target is missing; give host, the name of a profile, "
-                      "or a JSON file");
-  }
-  options.target = *target;
+  options.target = target;
   options.pre = invocation.text("--pre").value_or("");
   options.tokenizer = invocation.text("--tokenizer").value_or("");
   if (invocation.has("--tokenizer") && options.tokenizer.empty()) {
@@ -164,9 +159,9 @@ compileOptions(const cli::Invocation &invocation) {
     return options;
   }
   if (invocation.has("--no-probe-cache")) {
-    AIR_ASSIGN_OR_RETURN(options.machine, resolveProfile(*target));
+    AIR_ASSIGN_OR_RETURN(options.machine, resolveProfile(target));
   } else {
-    AIR_ASSIGN_OR_RETURN(options.machine, cli::resolveTarget(*target));
+    AIR_ASSIGN_OR_RETURN(options.machine, cli::resolveTarget(target));
   }
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
@@ -180,6 +175,15 @@ compileOptions(const cli::Invocation &invocation) {
   if (options.reference && options.codec != "auto" && options.codec != "none") {
     return usageError("--codec chooses how weights are stored, but --reference "
                       "leaves them in the model's file; leave out one of them");
+  }
+  options.from = invocation.text("--from").value_or("");
+  if (invocation.has("--from") && options.from.empty()) {
+    return usageError("--from: the path is empty; give a plan, or leave the "
+                      "option out");
+  }
+  if (!options.from.empty() && (options.weightless || options.reference)) {
+    return usageError("--from copies weights from a plan, but --weightless and "
+                      "--reference leave them out; leave out one of them");
   }
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
@@ -359,346 +363,298 @@ double measureBandwidth() {
   return *bandwidth;
 }
 
-} // namespace
+/// A plan that is to be written.
+struct Output {
+  compiler::CompileOptions options;
+  std::string path;
+  std::optional<std::string> dumpFolder; ///< for --dump-kernels
+  AtomicFile file;
+};
 
-cli::Command packCommand() {
-  using cli::ValueKind;
-  cli::Command command;
-  command.name = "";
-  command.summary = "Compile MODEL into a plan for a target.";
-  command.positionals = {
-      {"MODEL", "A GGUF file; for a split model, its first part.", true}};
-  cli::Option kvType = makeOption(
-      "--kv-type", "", ValueKind::Choice, "TYPE",
-      "Number format of the KV cache; f32 takes twice the memory of f16.",
-      "f16");
-  kvType.choices = {"f16", "f32"};
-  cli::Option activations = makeOption(
-      "--activations", "", ValueKind::Choice, "FORMAT",
-      "The least exact activation format that matrix multiplications may use: "
-      "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8). Integers "
-      "come in blocks of 32 with one scale per block, and need quantised "
-      "weights and a target with dot products of bytes; 8-bit integers are "
-      "used "
-      "only for several tokens at a time. For BF16 weights, i8 allows bfloat16 "
-      "for 9 or more tokens at a time on targets with dot products of bfloat16 "
-      "numbers.",
-      "i8");
-  activations.choices = {"f32", "i8x2", "i8"};
-  cli::Option codec = makeOption(
-      "--codec", "", ValueKind::Choice, "CODEC",
-      "How weights are stored, always without loss: as they are (none); BF16 "
-      "numbers with shortened exponents (planes); or compressed with zstd "
-      "(zstd), which is smaller but decodes more slowly. If weights are read "
-      "from the disk in every pass and the CPUs have the time to decode them, "
-      "auto takes planes for BF16 weights and zstd for all others; otherwise "
-      "it takes none. Coded weights are decoded into allocated memory, so "
-      "airrun "
-      "reads all of them before the first token instead of mapping the file.",
-      "auto");
-  codec.choices = {"none", "planes", "zstd", "auto"};
-  cli::Option pre = makeOption(
-      "--pre", "", ValueKind::Choice, "NAME",
-      "The pre-tokenizer of a byte-level BPE vocabulary, in place of the one "
-      "that the model's file names. A wrong choice is not reported, but gives "
-      "other tokens than those the model was trained with.",
-      "the file's 'tokenizer.ggml.pre'");
-  for (const PreTokenizerName &known : preTokenizerNames()) {
-    pre.choices.emplace_back(known.name);
-  }
-  cli::Option context = makeOption("--ctx", "", ValueKind::Integer, "N",
-                                   "Context length in tokens.",
-                                   "the model's trained context, at most 4096");
-  context.minimum = 1;
-  context.maximum = 4294967295.0;
-  cli::Option slots =
-      makeOption("--slots", "", ValueKind::Integer, "N",
-                 "Number of sequences that the KV cache can hold at full "
-                 "context length at the same time.",
-                 "1");
-  slots.minimum = 1;
-  slots.maximum = 65536;
-  cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
-                                   "Number of threads. Compiling and packing "
-                                   "go on at the same time unless N is 1. The "
-                                   "plan does not depend on N.",
-                                   "one per CPU");
-  threads.minimum = 1;
-  threads.maximum = 1024;
-  cli::Option emit = makeOption(
-      "--emit", "", ValueKind::Choice, "KIND",
-      "Instead of writing a plan, print the imported model (llm), the compiled "
-      "plan as IR (plan), or the plan's metadata (json).");
-  emit.choices = {"llm", "plan", "json"};
-  std::string passes;
-  for (const std::string &name : compiler::passNames()) {
-    passes += (passes.empty() ? "" : ", ") + name;
-  }
-  cli::Option tune = makeOption(
-      "--tune", "", ValueKind::Number, "SECONDS",
-      "Spend about SECONDS timing tile sizes on this machine, starting with "
-      "the matrix multiplications that have the most weights, and keep sizes "
-      "that are faster than those the cost model chose. This machine must be "
-      "able to run the "
-      "target's code. What the plan computes stays the same; its bytes depend "
-      "on the measurements.",
-      "off: the cost model chooses the sizes");
-  cli::Option pin = makeOption(
-      "--pin", "", ValueKind::Integer, "PERCENT",
-      "Keep this share of the bytes of each layer's weights in RAM, and read "
-      "the "
-      "rest from the plan in every pass, even if more would fit. The plan then "
-      "has only this placement of the weights, which must fit in --ram. This "
-      "option is for measuring how the speed depends on the share.",
-      "as much as fits");
-  pin.minimum = 0;
-  pin.maximum = kAllPercent;
-  tune.minimum = 0.001;
-  tune.maximum = 86400;
-  command.options = {
-      makeOption("--target", "", ValueKind::String, "TARGET",
-                 "The machine to compile for: host (this machine, with what "
-                 "'airrun probe --save' measured on it, if anything), the name "
-                 "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
-                 "whose kernels NVRTC compiles), or a JSON profile as airrun "
-                 "probe writes it. Required."),
-      makeOption("--output", "-o", ValueKind::String, "PLAN",
-                 "The plan to write.",
-                 "MODEL's name with the extension .air, in the current folder"),
-      kvType,
-      activations,
-      context,
-      slots,
-      makeOption("--ram", "", ValueKind::String, "SIZE",
-                 "RAM that airrun may take in all: for weights, KV cache, "
-                 "activations and itself. If not all weights fit, a part of "
-                 "each layer stays in RAM, and the rest is read from the plan "
-                 "in every pass. SIZE is in bytes, or has one of the units "
-                 "KiB, MiB and GiB, as in 3GiB.",
-                 "the target's memory; with --explain and a GPU, 15/16 of it"),
-      makeOption("--disk", "", ValueKind::String, "SIZE",
-                 "The most that may be read from the disk for every token. "
-                 "With 0, a model whose weights do not all fit in RAM is "
-                 "refused. Other sizes, in bytes or with KiB, MiB or GiB, can "
-                 "only be given with --explain.",
-                 "no limit"),
-      codec,
-      pin,
-      pre,
-      makeOption("--tokenizer", "", ValueKind::String, "PATH",
-                 "The vocabulary, in place of that of the model's file: a file "
-                 "tokenizer.json or tokenizer.model, or a folder with one of "
-                 "them or with vocab.json and merges.txt, for which --pre "
-                 "names the pre-tokenizer. It must have as many tokens as the "
-                 "model.",
-                 "the vocabulary of the model's file"),
-      threads,
-      tune,
-      makeOption("--no-probe-cache", "", ValueKind::Flag, "",
-                 "With --target host, use the nominal rates of the CPU even if "
-                 "'airrun probe --save' has measured this machine."),
-      makeOption("--weightless", "", ValueKind::Flag, "",
-                 "Write a plan without the bytes of the weights, which are not "
-                 "read. Such a plan takes only kilobytes. It is useful for "
-                 "testing and measuring the compiler, and can be inspected "
-                 "and verified; airrun cannot generate text with it."),
-      makeOption(
-          "--reference", "", ValueKind::Flag, "",
-          "Write a plan without the bytes of the model's matrices, which "
-          "stay in the model's file. The plan takes only megabytes, so a "
-          "model of 40 GB does not need another 40 GB. airrun then needs both "
-          "files; the model's must be in the folder of the plan, or be named "
-          "with airrun --source. The results are the same."),
-      emit,
-      makeOption("--stop-after", "", ValueKind::String, "PASS",
-                 "Print the IR after PASS instead of writing a plan. Passes: " +
-                     passes + "."),
-      makeOption("--dump-kernels", "", ValueKind::String, "DIR",
-                 "Also write every kernel of the plan into the folder DIR: as "
-                 "MLIR (.mlir), as the target's assembly (.s) and as an object "
-                 "file (.o), or for a GPU as CUDA C++ (.cu) and as a cubin "
-                 "(.cubin). The files are named STEPS.KERNEL, after the steps "
-                 "that use the kernel."),
-      makeOption("--json", "", ValueKind::Flag, "",
-                 "Print the plan's metadata, or with --explain the report, as "
-                 "JSON instead of text."),
-      makeOption(
-          "--times", "", ValueKind::Flag, "",
-          "Also print to standard error how long reading the model's "
-          "headers, compiling and writing took, how much of the compiling "
-          "was done while writing, and the write speed. The "
-          "plan itself contains no times."),
-      makeOption("--progress", "", ValueKind::Flag, "",
-                 "Print how far packing has come to standard error as lines "
-                 "\"progress: STAGE\" and \"progress: STAGE PERCENT %\", for "
-                 "another program to display. Without this option a terminal "
-                 "shows a bar."),
-  };
-  for (cli::Option &option : explainOptions()) {
-    command.options.push_back(std::move(option));
-  }
-  command.examples = {"airpack model.gguf --target host -o model.air",
-                      "airpack model.gguf --target x86-64-v3 --ctx 8192",
-                      "airpack model.gguf --target host --ram 3GiB",
-                      "airpack model.gguf --target rtx4090 --explain --ram "
-                      "16GiB"};
-  return command;
-}
-
-Status runPack(const cli::Invocation &invocation) {
-  AIR_RETURN_IF_ERROR(checkExplainOptions(invocation));
-  AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
-                       compileOptions(invocation));
-  if (invocation.has("--explain")) {
-    return runExplain(invocation, std::move(options));
-  }
-  std::string emit = invocation.text("--emit").value_or("");
-  std::string stopAfter = invocation.text("--stop-after").value_or("");
+/// Refuses options that concern a plan's file if no plan is written. `emit` and
+/// `stopAfter` are the values of these options, or "".
+Status checkPrintOptions(const cli::Invocation &invocation,
+                         const std::string &emit,
+                         const std::string &stopAfter) {
   if (!stopAfter.empty() && (emit == "json" || emit == "llm")) {
     return usageError("--stop-after prints the IR after a pass; it cannot be "
                       "combined with --emit=" +
                       emit);
   }
-  std::string output =
-      invocation.text("--output").value_or(defaultOutput(options.model));
-  bool writes = emit.empty() && stopAfter.empty();
-  if (!writes && invocation.has("--output")) {
-    return usageError("--output names the plan to write, but with --emit or "
-                      "--stop-after no plan is written; leave out --output, or "
-                      "leave out --emit and --stop-after");
+  if (emit.empty() && stopAfter.empty()) {
+    return Status::ok();
   }
-  const std::optional<std::string> dump = invocation.text("--dump-kernels");
-  if (!writes && dump) {
-    return usageError("--dump-kernels writes the kernels of a plan, but with "
-                      "--emit or --stop-after no plan is written; leave out "
-                      "--dump-kernels, or leave out --emit and --stop-after");
+  const std::pair<const char *, const char *> writing[] = {
+      {"--output", "names the plan to write"},
+      {"--separate", "writes a plan for each target"},
+      {"--from", "copies the weights of a plan that is written"},
+      {"--dump-kernels", "writes the kernels of a plan"},
+      {"--times", "reports how a plan was written"},
+      {"--progress", "reports how a plan is written"}};
+  for (const auto &[name, purpose] : writing) {
+    if (invocation.has(name)) {
+      return usageError(std::string(name) + " " + purpose +
+                        ", but with --emit or --stop-after no plan is written; "
+                        "leave out " +
+                        name + ", or leave out --emit and --stop-after");
+    }
   }
-  if (!writes && invocation.has("--times")) {
-    return usageError(
-        "--times reports how a plan was written, but with --emit "
-        "or --stop-after no plan is written; leave out --times, or "
-        "leave out --emit and --stop-after");
-  }
-
-  if (!writes && invocation.has("--progress")) {
-    return usageError(
-        "--progress reports how a plan is written, but with --emit or "
-        "--stop-after no plan is written; leave out --progress, or leave out "
-        "--emit and --stop-after");
-  }
-  if (options.weightless &&
-      (emit == "llm" || emit == "plan" || !stopAfter.empty())) {
+  const bool printsIr = emit != "json";
+  if (printsIr && invocation.has("--weightless")) {
     return usageError("--weightless applies only to a plan that is written, or "
                       "printed with --emit=json; it cannot be combined with "
                       "--emit=llm, --emit=plan or --stop-after");
   }
-  if (options.reference && (options.weightless || emit == "llm" ||
-                            emit == "plan" || !stopAfter.empty())) {
+  return Status::ok();
+}
+
+/// The targets, of which there are several only if plans are written
+/// separately.
+Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
+  std::vector<std::string> targets = invocation.list("--target");
+  if (targets.empty()) {
+    return usageError("--target is missing; give host, the name of a profile, "
+                      "or a JSON file");
+  }
+  if (targets.size() > 1 && invocation.has("--explain")) {
+    return usageError("--target is given " + std::to_string(targets.size()) +
+                      " times, but --explain reports on one target; give "
+                      "--target once");
+  }
+  if (targets.size() > 1 && !invocation.has("--separate")) {
+    return usageError("--target is given " + std::to_string(targets.size()) +
+                      " times, but a plan is for one target; add --separate to "
+                      "write a plan for each, or give one target");
+  }
+  return targets;
+}
+
+/// The name of a target in the name of a plan.
+std::string fileNameOf(const std::string &target) {
+  const bool isFile =
+      target.ends_with(".json") || target.find('/') != std::string::npos;
+  return isFile ? fs::path(target).stem().string() : target;
+}
+
+/// The plans to write, one for each target. Their files are not open yet.
+Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
+                                      const std::vector<std::string> &targets) {
+  const std::string given =
+      invocation.text("--output")
+          .value_or(defaultOutput(invocation.positionals.front()));
+  std::optional<std::string> dump = invocation.text("--dump-kernels");
+  if (!invocation.has("--separate")) {
+    AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
+                         compileOptions(invocation, targets.front()));
+    std::vector<Output> one;
+    one.push_back({std::move(options), given, dump, {}});
+    return one;
+  }
+  std::map<std::string, std::string> targetOf; ///< of each path
+  std::vector<Output> outputs;
+  for (const std::string &target : targets) {
+    fs::path path = given;
+    const std::string name = fileNameOf(target);
+    path.replace_filename(path.stem().string() + "." + name +
+                          path.extension().string());
+    const auto [other, isNew] = targetOf.emplace(path.string(), target);
+    if (!isNew) {
+      return usageError("--separate: the plans for the targets '" +
+                        other->second + "' and '" + target +
+                        "' would both be written to '" + path.string() +
+                        "'; leave out one of them, or rename its profile");
+    }
+    AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
+                         compileOptions(invocation, target));
+    std::optional<std::string> folder;
+    if (dump) {
+      folder = (fs::path(*dump) / name).string();
+    }
+    outputs.push_back({std::move(options), path.string(), folder, {}});
+  }
+  return outputs;
+}
+
+/// Prints how the plan in `path` was made, with the times that --times reports.
+void printTimes(const PlanFile &plan, bool isReference,
+                const compiler::Compiler &compiler, double loadSeconds,
+                double compileStart, double writeStart, double writeSeconds) {
+  // For a reference plan, the time includes computing the digests of all
+  // weights, so the bytes must include the weights that the plan does not
+  // store.
+  uint64_t bytes = plan.bytes().size();
+  for (const plan::Segment *segment : *plan.plan().segments()) {
+    bytes += isReference ? segment->raw_bytes() - segment->stored_bytes() : 0;
+  }
+  const double megabytes = static_cast<double>(bytes) / 1e6;
+  const double compileEnd = std::max(writeStart, compiler.kernelsReadyAt());
+  std::fputs(
+      cli::format("airpack: read in %.2f s, compiled in %.2f s (%.2f s of it "
+                  "while writing), %s %.0f MB in %.2f s (%.0f MB/s)\n",
+                  loadSeconds, compileEnd - compileStart,
+                  compileEnd - writeStart,
+                  isReference ? "made the digests of" : "wrote", megabytes,
+                  writeSeconds, megabytes / writeSeconds)
+          .c_str(),
+      stderr);
+}
+
+/// Prints the plan as JSON or as text.
+Status printPlan(const cli::Invocation &invocation, const Output &output,
+                 const PlanFile &plan) {
+  if (invocation.has("--json")) {
+    return cli::writeOut(planToJson(plan.plan()));
+  }
+  const compiler::CompileOptions &options = output.options;
+  // If the profile was measured, the summary shows its memory bandwidth, so
+  // nothing is measured here.
+  const double bandwidth =
+      options.target == "host" && !options.machine->measured
+          ? measureBandwidth()
+          : 0;
+  return cli::writeOut(
+      planSummary(plan.plan(), plan.bytes().size(), bandwidth) + "written to " +
+      output.path + "\n");
+}
+
+/// Makes the plan of `output`. The model is read unless `previous`, the
+/// compiler of another plan, has read it; then `previous` becomes the compiler
+/// of this plan.
+Status writeOutput(const cli::Invocation &invocation, Output &output,
+                   std::optional<compiler::Compiler> &previous) {
+  StageTimes times;
+  const bool isFirst = !previous;
+  Result<compiler::Compiler> loaded =
+      isFirst ? compiler::Compiler::load(output.options)
+              : previous->again(output.options);
+  if (!loaded) {
+    return loaded.status();
+  }
+  previous.emplace(*std::move(loaded));
+  compiler::Compiler &compiler = *previous;
+  if (isFirst) {
+    cli::printNotes(compiler.notes());
+  }
+  AIR_RETURN_IF_ERROR(checkIsNoSource(output.path, compiler.source()));
+  const double loadSeconds = times.next();
+  const double compileStart = monotonicSeconds();
+  {
+    Progress progress("compiling kernels", invocation.has("--progress"));
+    progress.begin();
+    AIR_RETURN_IF_ERROR(compiler.run(""));
+  }
+  const double writeStart = monotonicSeconds();
+  times.next();
+  if (output.dumpFolder) {
+    AIR_RETURN_IF_ERROR(dumpKernels(compiler, *output.dumpFolder));
+    times.next();
+  }
+  {
+    Progress progress("packing", invocation.has("--progress"));
+    const Result<uint64_t> bytes = compiler.write(
+        std::move(output.file),
+        [&](uint64_t done, uint64_t total) { progress.update(done, total); });
+    AIR_RETURN_IF_ERROR(bytes.status());
+  }
+  const double writeSeconds = times.next();
+  if (const uint64_t copied = compiler.copiedBytes();
+      copied != 0 && !output.options.from.empty()) {
+    cli::printNotes({byteText(copied) + " of the weights were copied from '" +
+                     output.options.from + "'"});
+  }
+  // With --json, no note is printed: the output names the model's files, and
+  // airrun, which uses --json for its cache, finds them by itself.
+  if (output.options.reference && !invocation.has("--json")) {
+    notePlaceOfSource(output.path, compiler.source());
+  }
+  AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output.path));
+  if (invocation.has("--times")) {
+    printTimes(plan, output.options.reference, compiler, loadSeconds,
+               compileStart, writeStart, writeSeconds);
+  }
+  return printPlan(invocation, output, plan);
+}
+
+/// Prints what --emit and --stop-after ask for, and writes no plan.
+Status printCompiled(const compiler::CompileOptions &options,
+                     const std::string &emit, const std::string &stopAfter) {
+  AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
+                       compiler::Compiler::load(options));
+  cli::printNotes(compiler.notes());
+  if (emit == "llm") {
+    return cli::writeOut(compiler.moduleText());
+  }
+  {
+    Progress progress("compiling kernels", /*asLines=*/false);
+    progress.begin();
+    AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
+  }
+  if (emit == "json") {
+    AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
+    return cli::writeOut(json);
+  }
+  return cli::writeOut(compiler.moduleText());
+}
+
+} // namespace
+
+Status runPack(const cli::Invocation &invocation) {
+  AIR_RETURN_IF_ERROR(checkExplainOptions(invocation));
+  AIR_ASSIGN_OR_RETURN(const std::vector<std::string> targets,
+                       targetsOf(invocation));
+  if (invocation.has("--explain")) {
+    AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
+                         compileOptions(invocation, targets.front()));
+    return runExplain(invocation, std::move(options));
+  }
+  AIR_ASSIGN_OR_RETURN(std::vector<Output> outputs,
+                       outputsOf(invocation, targets));
+  const std::string emit = invocation.text("--emit").value_or("");
+  const std::string stopAfter = invocation.text("--stop-after").value_or("");
+  AIR_RETURN_IF_ERROR(checkPrintOptions(invocation, emit, stopAfter));
+  const bool writes = emit.empty() && stopAfter.empty();
+  const bool printsIr = !writes && emit != "json";
+  if (invocation.has("--reference") &&
+      (printsIr || invocation.has("--weightless"))) {
     return usageError("--reference applies only to a plan that is written, or "
                       "printed with --emit=json; it cannot be combined with "
                       "--weightless, --emit=llm, --emit=plan or --stop-after");
   }
   // An output that cannot be written is refused now, not after minutes of
   // packing.
-  if (dump) {
-    AIR_RETURN_IF_ERROR(checkDumpFolder(*dump, output));
-  }
-  AtomicFile file;
-  if (writes) {
-    AIR_ASSIGN_OR_RETURN(file, cli::openOutput(output));
-  }
-  options.threads = threadsToBeHad(options.threads);
-
-  if (std::optional<double> seconds = invocation.number("--tune")) {
-    if (emit == "llm" || !stopAfter.empty()) {
-      return usageError("--tune needs a complete plan; it cannot be combined "
-                        "with --emit=llm or --stop-after");
+  for (Output &output : outputs) {
+    if (output.dumpFolder) {
+      AIR_RETURN_IF_ERROR(checkDumpFolder(*output.dumpFolder, output.path));
     }
-    AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
-  }
-
-  // Writing while compiling takes a second thread.
-  options.background = writes && options.threads > 1;
-  StageTimes times;
-  AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
-                       compiler::Compiler::load(options));
-  cli::printNotes(compiler.notes());
-  if (writes) {
-    AIR_RETURN_IF_ERROR(checkIsNoSource(output, compiler.source()));
-  }
-  const double loadSeconds = times.next();
-  const double compileStart = monotonicSeconds();
-  if (emit == "llm") {
-    return cli::writeOut(compiler.moduleText());
-  }
-  {
-    Progress progress("compiling kernels", invocation.has("--progress"));
-    progress.begin();
-    AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
-  }
-  const double writeStart = monotonicSeconds();
-  times.next();
-  if (emit == "json") {
-    AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
-    return cli::writeOut(json);
-  }
-  if (!writes) {
-    return cli::writeOut(compiler.moduleText());
-  }
-  if (dump) {
-    AIR_RETURN_IF_ERROR(dumpKernels(compiler, *dump));
-    times.next();
-  }
-  {
-    Progress progress("packing", invocation.has("--progress"));
-    Result<uint64_t> bytes =
-        compiler.write(std::move(file), [&](uint64_t done, uint64_t total) {
-          progress.update(done, total);
-        });
-    if (!bytes) {
-      return bytes.status();
+    if (writes) {
+      AIR_ASSIGN_OR_RETURN(output.file, cli::openOutput(output.path));
     }
   }
-  const double writeSeconds = times.next();
-  // With --json, no note is printed: the output names the model's files, and
-  // airrun, which uses --json for its cache, finds them by itself.
-  if (options.reference && !invocation.has("--json")) {
-    notePlaceOfSource(output, compiler.source());
-  }
-  AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
-  if (invocation.has("--times")) {
-    // For a reference plan, the time includes computing the digests of all
-    // weights, so the bytes must include the weights that the plan does not
-    // store.
-    uint64_t bytes = plan.bytes().size();
-    for (const plan::Segment *segment : *plan.plan().segments()) {
-      bytes += options.reference
-                   ? segment->raw_bytes() - segment->stored_bytes()
-                   : 0;
+  const unsigned threads = threadsToBeHad(outputs.front().options.threads);
+  std::optional<compiler::Compiler> compiler;
+  std::vector<std::string> packed;
+  for (Output &output : outputs) {
+    compiler::CompileOptions &options = output.options;
+    options.threads = threads;
+    if (std::optional<double> seconds = invocation.number("--tune")) {
+      if (emit == "llm" || !stopAfter.empty()) {
+        return usageError("--tune needs a complete plan; it cannot be combined "
+                          "with --emit=llm or --stop-after");
+      }
+      AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
     }
-    const double megabytes = static_cast<double>(bytes) / 1e6;
-    const double compileEnd = std::max(writeStart, compiler.kernelsReadyAt());
-    std::fputs(
-        cli::format("airpack: read in %.2f s, compiled in %.2f s (%.2f s of it "
-                    "while writing), %s %.0f MB in %.2f s (%.0f MB/s)\n",
-                    loadSeconds, compileEnd - compileStart,
-                    compileEnd - writeStart,
-                    options.reference ? "made the digests of" : "wrote",
-                    megabytes, writeSeconds, megabytes / writeSeconds)
-            .c_str(),
-        stderr);
+    if (!writes) {
+      return printCompiled(options, emit, stopAfter);
+    }
+    // Writing while compiling takes a second thread.
+    options.background = threads > 1;
+    options.packed = packed;
+    AIR_RETURN_IF_ERROR(writeOutput(invocation, output, compiler));
+    if (!options.weightless && !options.reference) {
+      packed.push_back(output.path);
+    }
   }
-  if (invocation.has("--json")) {
-    return cli::writeOut(planToJson(plan.plan()));
-  }
-  // If the profile was measured, the summary shows its memory bandwidth, so
-  // nothing is measured here.
-  double bandwidth = options.target == "host" && !options.machine->measured
-                         ? measureBandwidth()
-                         : 0;
-  return cli::writeOut(
-      planSummary(plan.plan(), plan.bytes().size(), bandwidth) + "written to " +
-      output + "\n");
+  return Status::ok();
 }
 
 } // namespace air

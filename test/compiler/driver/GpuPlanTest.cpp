@@ -260,6 +260,41 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
   }
 }
 
+TEST_F(GpuPlan, EqualKernelsOfSeveralTargetsAreCompiledOnce) {
+  options.cuda = codegen::cuda::withMemory(compiler);
+  options.weightless = true;
+  Result<Compiler> first = Compiler::load(options);
+  ASSERT_TRUE(first.isOk()) << first.status().message();
+  ASSERT_TRUE(first->run("").isOk());
+  const int calls = compiler->calls;
+  EXPECT_GT(calls, 0);
+  CompileOptions other = options;
+  other.target = "rtx3070";
+  other.cuda = nullptr;
+  Result<Compiler> second = first->again(other);
+  ASSERT_TRUE(second.isOk()) << second.status().message();
+  ASSERT_TRUE(second->run("").isOk());
+  const int more = compiler->calls - calls;
+  // The 3070 has more multiprocessors. The kernels whose grid depends on them
+  // differ, and the others do not.
+  EXPECT_LT(more, calls);
+  Result<Compiler> third = second->again(other);
+  ASSERT_TRUE(third.isOk()) << third.status().message();
+  ASSERT_TRUE(third->run("").isOk());
+  EXPECT_EQ(compiler->calls, calls + more);
+}
+
+TEST_F(GpuPlan, WeightsAreCopiedToAPlanForAnotherGpu) {
+  ASSERT_TRUE(pack("a.air").isOk());
+  options.target = "rtx3070";
+  Result<PlanFile> alone = pack("alone.air");
+  ASSERT_TRUE(alone.isOk()) << alone.status().message();
+  options.from = folder.path("a.air");
+  Result<PlanFile> copied = pack("copied.air");
+  ASSERT_TRUE(copied.isOk()) << copied.status().message();
+  EXPECT_TRUE(std::ranges::equal(alone->bytes(), copied->bytes()));
+}
+
 TEST_F(GpuPlan, AKernelThatDoesNotCompileIsNamed) {
   compiler->failing = "attention_";
   const Status status = refusal([](CompileOptions &) {});

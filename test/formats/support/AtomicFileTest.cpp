@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <fstream>
 #include <functional>
 #include <grp.h>
 #include <linux/fs.h>
@@ -53,6 +54,41 @@ TEST_F(AtomicFileTest, AppearsOnCommitOnly) {
     EXPECT_EQ(readText(target), "hello world");
     EXPECT_EQ(filesInFolder(), 1U);
   }
+}
+
+TEST_F(AtomicFileTest, CopiesFromFilesAndFromMemory) {
+  std::string text(20'000, 'a');
+  for (size_t i = 0; i < text.size(); ++i) {
+    text[i] = static_cast<char>('a' + i * i % 23);
+  }
+  std::ofstream(path("source")) << text;
+  const int source = open(path("source").c_str(), O_RDONLY);
+  ASSERT_GE(source, 0);
+  // The system cannot copy from a pipe, so the bytes are written.
+  int pipe[2] = {-1, -1};
+  ASSERT_EQ(::pipe(pipe), 0);
+  struct Case {
+    int source;
+    uint64_t from;
+    uint64_t to;
+    size_t bytes;
+  };
+  // Blocks can be shared only where offsets and sizes are whole blocks.
+  for (const Case &one : {Case{source, 4096, 8192, 8192},
+                          Case{source, 1, 7, 12'345}, Case{source, 9, 3, 0},
+                          Case{-1, 0, 0, 4096}, Case{pipe[0], 0, 4096, 4096}}) {
+    Result<AtomicFile> file = AtomicFile::create(path("copy"));
+    ASSERT_TRUE(file.isOk()) << file.status().message();
+    const std::string part = text.substr(one.from, one.bytes);
+    Status status = file->copyAt(one.to, one.source, one.from, bytesOf(part));
+    ASSERT_TRUE(status.isOk()) << status.message();
+    status = file->commit(one.to + one.bytes);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ(readText(path("copy")), std::string(one.to, '\0') + part);
+  }
+  close(source);
+  close(pipe[0]);
+  close(pipe[1]);
 }
 
 TEST_F(AtomicFileTest, LeavesNothingWithoutCommit) {

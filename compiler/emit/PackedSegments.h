@@ -1,0 +1,52 @@
+//===- PackedSegments.h - segments that another plan contains ---*- C++ -*-===//
+//
+// Plans of one model for different targets often arrange weights in the same
+// way. Their segments are then equal, so they can be copied instead of being
+// read and packed again.
+//
+// A plan records the sizes of the model's files and the digests of their
+// headers, but no digest of all weights. Samples of the weights are therefore
+// compared with the model.
+//
+// Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_EMIT_PACKEDSEGMENTS_H
+#define AIRPACK_COMPILER_EMIT_PACKEDSEGMENTS_H
+
+#include "compiler/emit/SegmentContent.h"
+#include "formats/plan/PlanFile.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace air::compiler {
+
+/// The records of the files of `source` in a plan: their sizes, and the sizes
+/// and digests of their headers.
+std::vector<std::unique_ptr<plan::SourceT>>
+sourceRecords(const ModelSource &source);
+
+/// Opens a plan from which segments are to be copied. Errors: those of
+/// PlanFile::open(), and Usage if the plan does not store its weights or was
+/// made from other files than `source`. They begin with the plan's name.
+Result<PlanFile> openPacked(const std::string &path, const ModelSource &source);
+
+/// Where the bytes of a segment already are.
+struct PackedPlace {
+  const PlanFile *plan = nullptr; ///< null if the segment must be packed
+  uint32_t segment = 0;
+};
+
+/// Finds each segment of `plan` in the plans `from`, of which the first one
+/// that has it is used. `contents` describes the segments of weights and tables
+/// in order. A segment is found if it has the same kind, tensors and sizes, and
+/// no codec. Errors: those of checkSamples(), with the plan's name in front.
+Result<std::vector<PackedPlace>>
+findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
+           const std::vector<std::shared_ptr<const PlanFile>> &from);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_EMIT_PACKEDSEGMENTS_H

@@ -1,0 +1,25 @@
+//===- KernelTable.h - the kernels of a plan for a GPU ----------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRPACK_KERNELTABLE_H
+#define AIRPACK_TOOLS_AIRPACK_KERNELTABLE_H
+
+#include "formats/plan/PlanFile.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <string>
+
+namespace air {
+
+/// A line for each kernel of the GPU: the registers of a thread, the threads
+/// and the shared memory of a block, the size of the code, and the name.
+/// Figures that the machine code does not state are shown as "?". Returns "" if
+/// the plan uses no GPU. Fails with VerificationFailed if a digest of the
+/// kernels is wrong.
+Result<std::string> kernelTable(const PlanFile &file);
+
+/// The same as a list of objects, without the figures that are not known.
+Result<nlohmann::ordered_json> kernelsAsJson(const PlanFile &file);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRPACK_KERNELTABLE_H
