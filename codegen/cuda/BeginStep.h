@@ -14,8 +14,8 @@
 namespace air::codegen::cuda {
 
 struct BeginStep {
-  /// The dtype of the table, which may be that of any weight. The table's rows
-  /// are as in GGUF.
+  /// The dtype of the table of embeddings, which may be any dtype of weights.
+  /// The table's rows are stored as in GGUF.
   DType dtype = DType::Q4_K;
   uint32_t vocabulary = 0; ///< number of rows of the table
   uint32_t columns = 0;

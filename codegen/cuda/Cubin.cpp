@@ -13,10 +13,10 @@ namespace {
 
 constexpr uint32_t kInstructionBytes = 16;
 constexpr uint32_t kNop = 0x118;
-/// The format of a record in .nv.info that is followed by data, and the kind of
-/// a record that describes a parameter (EIFMT_SVAL and EIATTR_KPARAM_INFO in
-/// the output of `cuobjdump --dump-elf`).
+/// The format of a record in .nv.info that is followed by data: EIFMT_SVAL in
+/// the output of `cuobjdump --dump-elf`.
 constexpr uint8_t kSized = 4;
+/// The kind of a record that describes a parameter: EIATTR_KPARAM_INFO.
 constexpr uint8_t kParameterInfo = 0x17;
 
 template <typename T>

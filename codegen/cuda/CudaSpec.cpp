@@ -128,7 +128,7 @@ std::vector<CudaBinding> bindingsOf(const DecodeAttention &spec,
   return bindings.list;
 }
 
-/// The bytes of the factors that undo each token's power of two.
+/// The size of "scales", which has a float for each token.
 uint64_t scaleBytes(uint32_t maxTokens) {
   return kFloat * roundUp(maxTokens, 8);
 }
@@ -136,10 +136,10 @@ uint64_t scaleBytes(uint32_t maxTokens) {
 std::vector<CudaBinding> bindingsOf(const PrefillInput &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
-  // With `outputs`, the rows that are read may be any rows of x.
+  // x may have more rows than the maxTokens rows that are read.
   bindings.buffer("x", BindingAccess::Read,
                   kFloat * spec.maxTokens * spec.columns);
-  // The generator has checked the spec.
+  // generateKernel() has accepted the spec, so this cannot fail.
   bindings.buffer("operands", BindingAccess::Write, *prefillOperandBytes(spec));
   bindings.buffer("scales", BindingAccess::Write, scaleBytes(spec.maxTokens));
   bindings.norm(spec.columns);
@@ -172,7 +172,7 @@ std::vector<CudaBinding> bindingsOf(const PrefillHeads &spec,
 std::vector<CudaBinding> bindingsOf(const PrefillAttention &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
-  // There are at most as many tiles as tokens.
+  // maxTiles is also the largest number of tokens.
   bindings.buffer("q", BindingAccess::Read,
                   kFloat * spec.maxTiles * spec.queryStride);
   bindings.buffer("out", BindingAccess::Write,

@@ -62,8 +62,8 @@ struct CudaBinding {
 std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
                                       const CudaKernel &kernel);
 
-/// Whether the rows that the kernel computes are those of the outputs that a
-/// batch requests, and not those of its tokens.
+/// Whether the kernel computes a row for each output that a batch requests, and
+/// not for each of its tokens.
 bool computesOutputs(const CudaSpec &spec);
 
 /// Whether the kernel may be launched before the previous one has ended.
@@ -72,8 +72,8 @@ bool hasDependentLaunch(const CudaSpec &spec);
 /// The number of operations of a matmul per token; 0 for other kernels.
 uint64_t flopsPerToken(const CudaSpec &spec);
 
-/// The bytes of weights that `kernel`, which generateKernel(spec) has returned,
-/// reads: those of its matrix, or of the embedding of one token.
+/// The bytes of weights that `kernel`, the result of generateKernel(spec),
+/// reads: its matrix or one embedding.
 uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
 
 /// Compiles the text of kernels. Production code uses NVRTC; tests can make

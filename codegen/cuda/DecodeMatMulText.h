@@ -67,17 +67,18 @@ std::string halfMultiplyText(bool wgmma);
 std::string signedScaleText(float zero);
 
 /// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary
-/// dtypes: struct Unit and what describes it.
+/// dtypes: struct Unit and the functions that read it.
 std::string smallUnitText(DType dtype);
 
-/// Returns the text of fieldFactor, which undoes the place of codes in a byte.
+/// Returns the text of fieldFactor, which scales the sums of codes that are not
+/// in the lowest bits of their bytes.
 std::string_view fieldFactorText();
 /// Returns the text of halfScale and superOf, for units whose scales are bytes
 /// and whose `super` holds the d of two rows.
 std::string wordScalesText();
 /// Returns the text of `elements`, which converts e2m1 codes.
 std::string_view e2m1Text();
-/// Returns the text of codesOf for planes of nibbles without upper bits.
+/// Returns the text of codesOf for 4-bit codes in planes of nibbles.
 std::string fourBitText();
 /// Returns the text of valuesOfBlock, which looks up nibbles in the dtype's
 /// table of 16 entries.

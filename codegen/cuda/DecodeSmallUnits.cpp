@@ -9,7 +9,7 @@ namespace {
 // number of 3 or 4 bits. Layout t16 has eight of them in a word: scales 0 to 3
 // in the lower nibbles of its bytes, and scales 4 to 7 in the upper ones.
 
-// For one scale per 32 columns.
+// The text of scaleOf for one scale per 32 columns.
 constexpr const char *kNibbleScales = R"(
 AP_DEVICE float scaleOf(const Unit &unit, u32 row, u32 i) {
   const u32 d = row == 0 ? unit.super & 0xffff : unit.super >> 16;
@@ -18,7 +18,7 @@ AP_DEVICE float scaleOf(const Unit &unit, u32 row, u32 i) {
 }
 )";
 
-// For one scale per 16 columns.
+// The text of scalesOf for one scale per 16 columns.
 constexpr const char *kHalfNibbleScales = R"(
 AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) {
   return unit.scales[i / 2] >> i % 2 * 4 & kScaleMask;
@@ -118,7 +118,7 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
 }
 )";
 
-// Units with one scale per 32 columns whose codesOf serves 16 columns.
+// The text of blockOf for dtypes whose codesOf returns half of a block.
 constexpr const char *kTwoHalves = R"(
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   u32 a[4], b[4];
@@ -200,8 +200,8 @@ AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 
 std::string smallUnitText(DType dtype) {
   std::string text;
-  // By what the products of codes and scales are multiplied in the end. A code
-  // c in the low bits of a float16 is c * 2^-24.
+  // The products of codes and scales are multiplied by `factor` in the end. A
+  // code c in the low bits of a float16 has the value c * 2^-24.
   const auto begin = [&](float factor, bool nibbles, uint32_t scaleMask) {
     literal(text, "kScaled", true);
     literal(text, "kNibbles", nibbles);

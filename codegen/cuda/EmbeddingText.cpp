@@ -257,7 +257,7 @@ constexpr const char *kF64 = R"(
 AP_DEVICE float elementOf(const u8 *block, u32) { return (float)*(const double *)block; }
 )";
 
-/// The text of elementOf, without what it uses.
+/// The text of elementOf, which needs partsText() before it.
 const char *bodyText(DType dtype) {
   switch (dtype) {
   case DType::F32:
@@ -387,7 +387,7 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
   }
 }
 
-/// The text of what elementOf uses.
+/// The text of the tables and functions that elementOf uses.
 std::string partsText(DType dtype) {
   constexpr int kIq2Values[] = {8, 25, 43};
   constexpr int kIq3xxsValues[] = {4, 12, 20, 28, 36, 44, 52, 62};

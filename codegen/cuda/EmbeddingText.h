@@ -13,7 +13,7 @@
 namespace air::codegen::cuda {
 
 /// Returns the text of elementOf(block, i), which returns element i of a block
-/// in GGUF's order of bytes. The dtype must be one of weights.
+/// that is stored as in GGUF. `dtype` must be a dtype of weights.
 std::string elementText(DType dtype);
 
 } // namespace air::codegen::cuda

@@ -116,8 +116,8 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
 /// "scales" (of a PrefillInput with the same dtype, columns, splitActivations,
 /// wgmma and outputs), "y" (float32 [M][rows]), "token_count" (uint32 M; with
 /// `outputs`, "output_count") and, if the kernel has one, "bias". Thread blocks
-/// whose tokens are all beyond the last one do nothing, so a launch may leave
-/// out those at the end of gridX. Errors are those of generateDecodeMatMul.
+/// without any of the M rows do nothing. They are at the end of gridX, and a
+/// launch may leave them out. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
                                          const CudaTarget &target,
                                          std::string_view intrinsics);

@@ -92,8 +92,8 @@ inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 /// What a plan that runs on a GPU needs in the GPU's memory, in bytes.
 struct VramDemand {
   uint64_t weights = 0; ///< size of all weights and tables, aligned
-  /// The same weights and tables, of which each pass may copy some from RAM. It
-  /// is empty if none may be copied.
+  /// The sizes of these weights and tables, if each pass may copy some from
+  /// RAM. Empty otherwise.
   WeightProblem segments = {};
   uint64_t kernels = 0;
   uint64_t activations = 0;
@@ -123,10 +123,10 @@ struct VramLedger {
 /// pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
-/// Returns the ledger of the RAM of a plan that runs on a GPU: the process, and
-/// page-locked memory through which bytes are copied, including `logitsBytes`,
-/// and `copiedBytes` of weights that each pass copies to the GPU. If
-/// limit.bytes is not 0, the sum must not exceed it.
+/// Returns the ledger of the RAM of a plan that runs on a GPU: the process, the
+/// page-locked memory for copies (with `logitsBytes` for logits), and the
+/// `copiedBytes` of weights that each pass copies to the GPU. If limit.bytes is
+/// not 0, the sum must not exceed it.
 Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
                                             uint64_t logitsBytes,
                                             uint64_t copiedBytes,

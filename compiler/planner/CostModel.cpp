@@ -15,7 +15,7 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
   std::string name = "dram"; // name of that link
   uint64_t cpu = 0;
   uint64_t disk = 0;
-  uint64_t copies = 0; // to a GPU; they overlap everything else
+  uint64_t copies = 0; // time of the copies to a GPU
   for (const LinkLoad &load : links) {
     if (load.bytesPerPass == 0) {
       continue;

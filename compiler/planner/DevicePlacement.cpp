@@ -12,23 +12,22 @@
 namespace air::compiler {
 namespace {
 
-/// The share of the weights that stays is a multiple of 1 / kShares.
+/// The share of weights that stay on the GPU is a multiple of 1 / kShares.
 constexpr uint64_t kShares = 1024;
-/// GPUs read their memory some 13 to 80 times as fast as copies to them run. So
-/// if copies run ahead of the kernels, a pass saves at most the time in which
-/// this fraction of its copies is made. A ring that is larger by more than that
-/// costs more than it saves, because it leaves less room for weights that stay.
+/// A GPU reads its memory some 13 to 80 times as fast as copies fill it. So
+/// copies that run ahead of the kernels save at most 1 / kLinkRatio of the time
+/// of all copies. Enlarging the ring by more than this share of their bytes
+/// costs more than it saves, because fewer weights can stay on the GPU.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
   return alignUp(segment.bytes, kPlanPageBytes);
 }
 
-/// The segments that one step needs and that are copied. They follow each other
-/// in the ring.
+/// The copied segments that one step needs. They are adjacent in the ring.
 struct Unit {
   uint32_t step = 0;
-  uint64_t bytes = 0; ///< in whole pages
+  uint64_t bytes = 0; ///< sum of the segments, each in whole pages
   std::vector<uint32_t> segments;
   uint64_t ringOffset = 0;
 };
@@ -85,8 +84,8 @@ private:
     uint64_t copied = 0;
   };
 
-  /// Whether each segment is copied: of those up to the size `limit`, about
-  /// `share` of the bytes stay, evenly spread over the pass.
+  /// Whether each segment is copied. Those above `limit` bytes stay on the GPU.
+  /// So do share / kShares of the other bytes, spread evenly over the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;
@@ -121,7 +120,7 @@ private:
     return units;
   }
 
-  /// The memory for what stays.
+  /// The GPU's memory for tables and for segments that are not copied.
   uint64_t keptBytes(const std::vector<Unit> &units) const {
     std::vector<bool> isCopied(problem.weights.size());
     for (const Unit &unit : units) {
@@ -192,13 +191,13 @@ private:
     return ringFor(units, std::max<uint64_t>(2, lapsIn(units, most)));
   }
 
-  /// The choice that keeps the given share, if it fits in `room`. If copies do
-  /// not run ahead, the ring holds no more than the largest step.
+  /// Chooses segments with chosen(). Returns nothing if they do not fit in
+  /// `room`. Without `runsAhead`, the ring is as large as the largest unit.
   std::optional<Choice> choiceFor(uint64_t room, uint64_t limit, bool runsAhead,
                                   uint64_t share) const {
     std::vector<Unit> units = unitsOf(chosen(limit, share));
     const uint64_t kept = keptBytes(units);
-    // With a single unit, the ring would be as large as the unit itself.
+    // Copying a single unit saves no memory: the ring has to hold all of it.
     if (units.size() < 2 || kept > room || largestOf(units) > room - kept) {
       return std::nullopt;
     }
@@ -210,8 +209,8 @@ private:
                : std::nullopt;
   }
 
-  /// Replaces `found` by the choice that keeps the largest share that fits, if
-  /// it copies fewer bytes.
+  /// Finds the choice with the largest share that fits. Replaces `found` by it
+  /// if it copies fewer bytes.
   void improve(uint64_t room, uint64_t limit, bool runsAhead,
                std::optional<Choice> &found) const {
     std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);
@@ -247,8 +246,8 @@ private:
     return placement;
   }
 
-  /// Adds the copies of a segment of unit number `index`, which lies at `at` in
-  /// the ring.
+  /// Adds the copies of `segment`, which belongs to unit number `index` and
+  /// begins at offset `at` of the ring.
   void addCopies(DevicePlacement &placement, const std::vector<Unit> &units,
                  size_t index, uint32_t segment, uint64_t at) const {
     const uint64_t pages =
@@ -271,9 +270,9 @@ private:
     }
   }
 
-  /// The step after which a copy for unit number `index` may begin: that of the
-  /// last unit before it that overlaps the copy in the ring. In the pass before
-  /// this one, this is at the latest the unit itself.
+  /// The step after which `copy`, a part of unit number `index`, may begin: the
+  /// last earlier step whose unit overlaps the copy in the ring. The number of
+  /// a step of the previous pass is negative.
   int64_t afterStep(const std::vector<Unit> &units, size_t index,
                     const StreamedRead &copy) const {
     int64_t pass = 0;

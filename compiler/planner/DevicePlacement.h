@@ -8,8 +8,8 @@
 // overlap.
 //
 // A pass fills the ring in the order of its steps, and begins at its start, so
-// each segment has the same address in all passes. A copy may begin when the
-// step has run whose weights it overwrites.
+// each segment has the same address in all passes. A copy may begin once the
+// step whose weights it overwrites has run.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -48,10 +48,10 @@ uint64_t leastDeviceBytes(const WeightProblem &problem);
 /// Chooses the segments that are copied so that a pass copies as few bytes as
 /// possible and everything fits in `room` bytes. All tables stay in the memory
 /// of the GPU, and so do segments that several steps need and those smaller
-/// than kSmallestStreamed. The ring holds at least the largest step that is
-/// copied. If there is room, and if a pass copies enough to make it worthwhile,
-/// it holds up to as much again, so that copies run ahead of the kernels. Fails
-/// with DoesNotFit, and states both numbers, if room < leastDeviceBytes().
+/// than kSmallestStreamed. The ring holds at least all that is copied for any
+/// one step. It is larger, so that copies run ahead of the kernels, if there is
+/// room and a pass copies enough. Returns DoesNotFit, with both sizes in the
+/// message, if room < leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                                       uint64_t room);
 

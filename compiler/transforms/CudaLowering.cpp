@@ -20,8 +20,8 @@ namespace air::compiler {
 
 using Operands = llvm::StringMap<Attribute>;
 
-/// A prompt of up to this many tokens has a program of its own, whose kernels
-/// waste less on tiles that are not full.
+/// Prompts of up to this many tokens have a program of their own, whose kernels
+/// lose less time with incomplete tiles.
 constexpr uint32_t kShortPrefill = 64;
 
 /// Clamps a size to 32 bits. The generators of kernels refuse sizes that are
@@ -382,7 +382,7 @@ Status CudaLowering::createProgram(uint32_t minTokens, uint32_t tokens) {
                                    tokens, IntegerAttr());
   firstProgram = firstProgram ? firstProgram : program;
   builder.createBlock(&program.getBody());
-  // Without attention, nothing reads the tiles, but their number is counted.
+  // In a prefill, tile_tokens must not be 0 even if no attention reads tiles.
   uint32_t tileTokens = tokens > kDecodeTokens ? 1 : 0;
   for (const Step &lowered : steps) {
     OpBuilder::InsertionGuard stepGuard(builder);

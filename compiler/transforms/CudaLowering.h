@@ -95,7 +95,6 @@ private:
   std::vector<codegen::cuda::CudaSpec>
   kernelsFor(const codegen::cuda::CudaSpec &spec, ir::plan::StepKind step,
              uint32_t tokens) const;
-  /// Creates the dispatch of a kernel. `operands` are those of a Dispatch.
   Status createDispatch(const codegen::cuda::CudaSpec &spec,
                         const llvm::StringMap<mlir::Attribute> &operands);
   /// Returns a buffer of `bytes` bytes or more that all kernels share.

@@ -53,7 +53,7 @@ std::vector<CudaSpec> kernelsOf(const DecodeAttention &decode,
   PrefillAttention attention;
   attention.queryHeads = decode.queryHeads;
   attention.pages = decode.pages;
-  // Each token may belong to another sequence than the token before it.
+  // If no two consecutive tokens belong to the same sequence, each is a tile.
   attention.maxTiles = rows.most;
   attention.queryStride = decode.queryStride;
   attention.scale = decode.scale;
@@ -62,7 +62,7 @@ std::vector<CudaSpec> kernelsOf(const DecodeAttention &decode,
   return {attention};
 }
 
-/// The other kinds are kernels of a prefill already.
+/// A prefill uses the other kinds of kernels as they are.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {
   return {prefill};

@@ -281,7 +281,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     addReads<StreamOp>(builder, placement.weights.reads, names);
   }
 
-  /// Adds an op for each read. `names` are those of the segments of weights.
+  /// Adds an op for each read.
   template <typename Op>
   void addReads(OpBuilder &builder, const std::vector<StreamedRead> &reads,
                 ArrayRef<FlatSymbolRefAttr> names) {

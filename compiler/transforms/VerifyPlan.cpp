@@ -206,7 +206,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   }
 
   /// Checks a placement in which everything is in the memory of the GPU, except
-  /// for weights that are in RAM, from which each pass copies them there.
+  /// for weights that stay in RAM and that each pass copies to the GPU.
   Status verifyGpuPlacement(PlacementOp op, const WeightProblem &problem,
                             const std::map<std::string, uint32_t> &indexOf) {
     WeightPlacement copied;
@@ -269,7 +269,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// The reads of a placement that are ops of type `Op`.
+  /// The reads that the ops of type `Op` in a placement describe.
   template <typename Op>
   Result<std::vector<StreamedRead>>
   readsOf(PlacementOp op, const std::map<std::string, uint32_t> &indexOf) {

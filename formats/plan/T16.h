@@ -11,9 +11,8 @@
 // and g+8 of the A fragment. The order of k within an mma is free as long as
 // both operands agree, so a lane takes adjacent columns, in one of two orders:
 //
-//   octets  A lane takes columns 8t .. 8t+7 of every 32. Of the two mma for
-//           these 32 columns, the first multiplies 8t .. 8t+3 and the second
-//           8t+4 .. 8t+7.
+//   octets  A lane takes columns 8t .. 8t+7 of every 32. Two mma multiply these
+//           32 columns, the first 8t .. 8t+3 and the second 8t+4 .. 8t+7.
 //   halves  A lane takes columns 4t .. 4t+3 of every 16. This order is for
 //           dtypes with one scale per 16 columns.
 //
@@ -56,8 +55,8 @@
 //              higher, modulo 16, for columns 2 and 3 of a group.
 //   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
 //              bits. The codes of columns 0, 1, 2 and 3 of a group are in
-//              nibbles 0, 2, 1 and 3 of a half of a word, where a byte
-//              permutation takes the numbers of the bytes that it selects. The
+//              nibbles 0, 2, 1 and 3 of a half of a word. There, a byte
+//              permutation finds the numbers of the bytes to select. The
 //              lower half of the word holds two successive blocks of 32
 //              columns, the first in the lower and the second in the upper two
 //              bits of the nibbles, and the upper half holds the next two. The
@@ -125,10 +124,11 @@
 // among all values of the dtype, in ascending order. A word of 4-bit scales
 // holds four of them in the lower nibbles of its bytes and the next four in the
 // upper nibbles. In IQ1_S, bit 3 of a scale is set if the offset of its 32
-// columns is positive. In IQ1_M, where 8 columns share an offset, the first
-// word of a g belongs to lanes t = 0 and 1, and the second to t = 2 and 3. Bit
-// 8i + 2b + row of half f of the word is set if the offset is positive that
-// these lanes' columns have among columns 16f to 16f+15 of block 4i + b.
+// columns is positive. In IQ1_M, where 8 columns share an offset, each g has
+// two words: the first for lanes t = 0 and 1, and the second for t = 2 and 3.
+// Bit 8i + 2b + r of half f of a word is for row g + 8r. It is set if the
+// offset of these lanes' columns among columns 16f to 16f+15 of block 4i + b is
+// positive.
 //
 // Scales and minima of Q3_K, Q4_K, Q5_K and IQ4_XS take a byte each instead of
 // the source's 6 bits, so Q3_K grows by 3.6 %, Q4_K by 2.8 %, Q5_K by 2.3 % and

@@ -40,16 +40,15 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
 void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block);
 
-/// The same for IQ1, IQ2 and IQ3. Instead of indices of a codebook, `parts` has
-/// the codes of single elements: the place of the element's value among all
-/// values of the dtype, in ascending order. IQ1 has codes 0, 1 and 2 for -1, 0
-/// and 1.
+/// readT16Block and writeT16Block for IQ1, IQ2 and IQ3. Instead of indices of a
+/// codebook, `parts` has a code for each element: the place of its value among
+/// all values of the dtype, in ascending order.
 void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts);
 void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block);
 
-/// The same for the ternary and binary dtypes TQ1_0, TQ2_0, Q1_0 and Q2_0,
-/// whose codes are the elements plus 1, and for NVFP4. parts.d has the scale of
-/// every 64 columns.
+/// readT16Block and writeT16Block for TQ1_0, TQ2_0, Q1_0, Q2_0 and NVFP4. In
+/// all of these dtypes but NVFP4, a code is the element plus 1, and parts.d has
+/// a scale for every 64 columns.
 void readSmallBlock(DType dtype, const uint8_t *block, uint32_t index,
                     T16Parts &parts);
 void writeSmallBlock(DType dtype, const T16Parts &parts, uint32_t index,

@@ -84,8 +84,8 @@ const Codebook &codebook(DType dtype) {
   }
 }
 
-/// What the source has for 8 elements: an index of a codebook or, if its
-/// entries have 4 elements, two of them, and the signs.
+/// How the source stores 8 elements: as their signs and the index of a codebook
+/// entry, or two indices if an entry has 4 elements.
 struct Eight {
   uint32_t index[2];
   uint32_t signs; ///< bit j is set if element j is negative
@@ -114,8 +114,8 @@ void codesOf(DType dtype, const Eight &eight, uint16_t *codes) {
   }
 }
 
-/// Returns what codesOf turned into these codes. Codes that it cannot have
-/// returned, which only damaged plans have, result in index 0.
+/// The inverse of codesOf. Codes that codesOf never returns, which only damaged
+/// plans have, result in index 0.
 Eight eightOf(DType dtype, const uint16_t *codes) {
   const Codebook &book = codebook(dtype);
   const uint32_t values = isIq3(dtype) ? 8 : 3;
@@ -154,8 +154,8 @@ uint32_t t16ScaleCount(DType dtype) {
 void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts) {
   parts.d[0] = static_cast<uint16_t>(loadHalf(block));
   if (dtype == DType::IQ1_M) {
-    // The float16 d has its nibbles in the upper 4 bits of the four words of
-    // scales.
+    // The upper 4 bits of each of the four words of scales are a nibble of the
+    // float16 d.
     parts.d[0] = 0;
     for (uint32_t w = 0; w < 4; ++w) {
       parts.d[0] |= static_cast<uint16_t>((block[49 + 2 * w] >> 4) << (4 * w));

@@ -15,16 +15,15 @@ void putHalf(uint8_t *bytes, uint16_t value) {
   bytes[1] = static_cast<uint8_t>(value >> 8);
 }
 
-/// A run of bytes of a TQ1_0 block. Each byte holds `digits` base-3 digits of
-/// elements that are `size` apart.
+/// `size` bytes of a TQ1_0 block. Each byte holds `digits` elements as base-3
+/// digits, and the elements of a byte are `size` apart.
 struct Run {
   uint32_t at, size, digits;
 };
 constexpr Run kRuns[] = {{0, 32, 5}, {32, 16, 5}, {48, 4, 4}};
 
-/// Reads base-3 digits as in formats/dtype/DequantSmall.cpp: a byte is a
-/// fraction of 256, and multiplying it by 3 moves its first digit above the
-/// byte.
+/// Reads base-3 digits as in formats/dtype/DequantSmall.cpp. A byte b stands
+/// for b / 256, and multiplying it by 3 moves the first digit above the byte.
 void readDigits(const uint8_t *block, uint16_t *codes) {
   for (const Run &run : kRuns) {
     for (uint32_t j = 0; j < run.size; ++j) {

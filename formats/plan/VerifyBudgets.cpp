@@ -170,8 +170,8 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
   // Each token has an id, a position, and a row of the block tables. With
-  // tiles, it also has the number of such a row, and there are as many tiles of
-  // three numbers as tokens, a row number for each output, and three counts.
+  // tiles, it also has the number of its row and a tile of three numbers, each
+  // output has the number of its token, and there are three counts.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

@@ -377,9 +377,8 @@ private:
     return Status::ok();
   }
 
-  /// Checks that each page of the weights is either resident or read once. For
-  /// the ring of a GPU: that each page of each segment that is copied to it at
-  /// all is copied once.
+  /// Checks that each page of the weights is either resident or read once, or,
+  /// for the ring of a GPU, that each page of a copied segment is copied once.
   Status verifyComplete() const {
     const std::vector<bool> isCopied = copiedToDevice(plan, placement);
     std::vector<uint32_t> order(readCount());

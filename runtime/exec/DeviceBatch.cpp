@@ -73,7 +73,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   return made;
 }
 
-/// Makes row `row` of the block tables that of a sequence.
+/// Copies the page numbers of a sequence to row `row` of the block tables.
 void DeviceBatch::setRow(uint64_t row, const AirBatch &batch,
                          uint32_t sequence) {
   std::copy_n(batch.block_tables + sequence * tablePages, tablePages,
@@ -128,7 +128,7 @@ Status DeviceBatch::write(Device &device, const AirBatch &batch,
   std::copy_n(batch.positions, batch.tokens, wordsOf(BatchArray::Positions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // The rest of the block tables is not read, so it need not be copied.
+  // The block tables are the last array. Only `rows` of their rows are read.
   constexpr auto kFirst = static_cast<size_t>(BatchArray::TokenCount);
   const uint64_t end = firstWord[static_cast<size_t>(BatchArray::BlockTables)] +
                        rows * tablePages;

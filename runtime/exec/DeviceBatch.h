@@ -3,15 +3,15 @@
 // Kernels of a GPU take the tokens of a batch from arrays in its memory
 // (BatchArray in formats/plan/plan.fbs).
 //
-// Those of a program without tiles always process the largest number of tokens
-// of their program, so a smaller batch is padded. The padding is a sequence of
-// its own: token 0 at positions 0, 1, 2 and so on of a KV page that belongs to
-// no other sequence.
+// The kernels of a program without tiles always process its largest number of
+// tokens, so a smaller batch is padded. The padding is a sequence of its own:
+// token 0 at positions 0, 1, 2 and so on of a KV page that belongs to no other
+// sequence.
 //
-// Those of a program with tiles read the number of tokens. The batch is divided
-// into runs of consecutive tokens of one sequence, which have a row of the
-// block tables each, and the runs into tiles. A request for rows of logits is
-// an array of its own, because it may change between two runs of the head.
+// The kernels of a program with tiles read the number of tokens. The batch is
+// divided into runs of consecutive tokens of one sequence. Each run has a row
+// of the block tables, and is divided into tiles. A request for rows of logits
+// is an array of its own, because it may change between two runs of the head.
 //
 // Thread-safety: one caller at a time. Only create() allocates memory. Errors:
 // those of the device.
@@ -58,8 +58,8 @@ public:
   Status write(Device &device, const AirBatch &batch, uint64_t maxTokens,
                uint32_t tileTokens);
 
-  /// Writes which rows of logits the next run of a head is to compute: those of
-  /// these tokens of the batch, at most BatchSizes::outputs.
+  /// Writes the tokens of the batch for which the next run of a head is to
+  /// compute logits. There are at most BatchSizes::outputs of them.
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
 
 private:

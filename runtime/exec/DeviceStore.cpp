@@ -107,8 +107,8 @@ uint32_t DeviceStore::residentSteps(uint32_t step, uint32_t end) const {
 
 Status DeviceStore::requireNow(std::span<const uint32_t> segments) {
   for (const uint32_t index : segments) {
-    // A segment that has been copied is not needed in host memory any more, and
-    // one that passes copy is loaded for the first copy.
+    // A segment that is on the device already need not be loaded. One that goes
+    // to the ring is loaded before its first copy.
     if (isPending[index] || places[index] == 0) {
       AIR_RETURN_IF_ERROR(host->requireNow(std::span(&index, 1)));
       AIR_RETURN_IF_ERROR(copy(index));

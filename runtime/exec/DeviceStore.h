@@ -4,9 +4,9 @@
 // placement keeps in the memory of a GPU, and a ring (DeviceStream.h) for those
 // that each pass copies there from RAM. require() verifies the segments of a
 // step and copies them, so the first pass loads the model while it computes.
-// The segments come from another store, which has them in host memory. This
-// process does not need them there any more after they have been copied, to the
-// GPU or to the memory from which passes copy them.
+// The segments come from another store, which has them in host memory. Once
+// they have been copied to the GPU, or to the memory from which each pass
+// copies them, this process no longer needs them there.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -73,7 +73,7 @@ private:
       : file(plan), host(std::move(below)), device(owner) {}
   /// Copies a verified segment, if it is not on the device yet.
   Status copy(uint32_t index);
-  /// Fills the memory from which passes copy a segment.
+  /// Loads a segment into `memory`, from which each pass then copies it.
   Status loadForCopies(uint32_t index, std::span<uint8_t> memory);
   void countCopied(uint32_t index);
 

@@ -116,7 +116,7 @@ Status DeviceStream::advance() {
     }
     const Copy &copy = copies[nextCopy];
     const uint64_t before = copyPass + copy.beforeStep;
-    // What only steps need that do not run in the current pass is not copied.
+    // In the current pass, only the steps that are still to run get copies.
     const bool isNeeded =
         copyPass != passBegin || (before >= released && before < passEnd);
     if (isNeeded) {

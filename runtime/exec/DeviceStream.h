@@ -73,14 +73,14 @@ private:
   };
   struct Source {
     DeviceAddress address = 0; ///< in the ring
-    std::span<uint8_t> memory; ///< in the host, in whole pages
+    std::span<uint8_t> memory; ///< its bytes in RAM, in whole pages
     bool isCopied = false;
     bool isLoaded = false;
   };
-  /// Numbers of events plus 1; 0: none is needed.
+  /// Each member is the number of an event plus 1, or 0 without an event.
   struct StepEvents {
-    uint32_t arrived = 0; ///< the last copy for this step is complete
-    uint32_t done = 0;    ///< this step has run
+    uint32_t arrived = 0; ///< the event after the last copy for this step
+    uint32_t done = 0;    ///< the event after this step
   };
 
   DeviceStream(Device &owner, Loader source)
@@ -104,7 +104,7 @@ private:
   uint64_t passEnd = 0;   ///< the steps of the pass from here on do not run
   uint64_t released = 0;  ///< all steps before this one are released
   int64_t waitedFor = -1; ///< the last step for which the copies wait
-  uint64_t copyPass = 0;  ///< the first step of the pass of the next copy
+  uint64_t copyPass = 0;  ///< the first step of nextCopy's pass
   size_t nextCopy = 0;    ///< index into `copies`
   Status failure;
 };

@@ -50,7 +50,6 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
              : addresses.arena + plan.buffers()->Get(binding.index())->offset();
 }
 
-/// Which rows a dispatch computes.
 GridRows rowsOf(const plan::Dispatch &dispatch) {
   return (dispatch.launch() != nullptr
               ? dispatch.launch()->rows_from()

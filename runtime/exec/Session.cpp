@@ -95,8 +95,8 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
-/// Checks its size: it needs max_outputs rows, or one row per token of the
-/// largest batch if it says so.
+/// Checks its size: it needs max_outputs rows, or, if its rows_from is Tokens,
+/// one row per token of the largest batch.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {

@@ -105,8 +105,7 @@ public:
   /// How much of the plan the first pass has read. May be called by any thread
   /// as long as the session is neither moved nor destroyed.
   LoadProgress loading() const;
-  /// The bytes of weights that passes have copied from RAM to a GPU so far,
-  /// without what is copied only once.
+  /// The bytes of weights that passes have copied to the ring of a GPU so far.
   uint64_t copiedBytes() const;
   /// The model's files from which a reference plan takes its weights; null for
   /// any other plan.

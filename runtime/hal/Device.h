@@ -150,12 +150,12 @@ public:
   /// has never been signalled counts as complete.
   virtual Result<uint32_t> addEvent() = 0;
 
-  /// Makes the event complete once all earlier work of `queue` is. An earlier
-  /// signal of the event no longer counts for later calls.
+  /// Makes the event complete once all earlier work of `queue` is complete.
+  /// Replaces earlier signals of the event for later calls.
   virtual Status signal(Queue queue, uint32_t event) = 0;
 
-  /// Delays the later work of `queue` until the event is complete, as of its
-  /// last signal(). Returns at once.
+  /// Delays the later work of `queue` until the work before the last signal()
+  /// of the event is complete. Returns at once.
   virtual Status wait(Queue queue, uint32_t event) = 0;
 
   /// Returns when all earlier work of both queues is complete.

@@ -81,9 +81,9 @@ public:
   /// require(), and may run together.
   virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
 
-  /// Whether the store itself delays the device's work and its own until the
-  /// memory that they use is ready. The caller then need not wait for the
-  /// device between a step and its release().
+  /// Whether the store itself makes each step wait for its weights, and each
+  /// copy for the steps that use what it overwrites. The caller then need not
+  /// wait for the device between a step and its release().
   virtual bool ordersWork() const { return false; }
 
   /// Ends the loading of a store that keeps all weights: returns when all

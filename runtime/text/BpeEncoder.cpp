@@ -30,7 +30,7 @@ struct BpeEncoder::Scratch {
       : merger(tables), matching(tables) {}
 
   PairMerger merger;
-  size_t merged = 0; ///< the number of bytes in words that `merger` was given
+  size_t merged = 0; ///< the number of bytes that `merger` has merged
   const MergeMatcher *matcher = nullptr; ///< used instead of `merger` if set
   MergeMatcher::Scratch matching;
   std::vector<int32_t> symbols;

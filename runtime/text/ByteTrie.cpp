@@ -16,10 +16,9 @@ public:
     blocks.back().take(kRoot);
   }
 
-  /// Returns a base with which the slots of all `labels` are free, and takes
-  /// these slots. An only child goes into the first block with a free slot.
-  /// Several need free slots at the right distances, so only the last block is
-  /// searched for them.
+  /// Returns a base such that slot base ^ label is free for each of `labels`,
+  /// and takes these slots. A single label gets a slot of the first block that
+  /// has a free one. For several labels, only the last block is searched.
   uint32_t place(std::span<const uint8_t> labels) {
     while (oldest < blocks.size() && blocks[oldest].free() == 0) {
       ++oldest;

@@ -20,7 +20,7 @@ mlir::DictionaryAttr cudaSpecToAttr(mlir::MLIRContext *context,
 /// that is unknown, of the wrong kind, or out of range.
 Result<codegen::cuda::CudaSpec> cudaSpecFromAttr(mlir::DictionaryAttr attr);
 
-/// What the kernel multiplies weights with.
+/// How the kernel multiplies activations by weights.
 Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec);
 
 } // namespace air::ir::plan

@@ -90,7 +90,7 @@ private:
   CpuDevice() = default;
   Status reserveScratch(uint64_t bytesPerThread);
 
-  uint32_t events = 0; ///< how many addEvent() has made
+  uint32_t events = 0; ///< how many events addEvent() has made
   std::unique_ptr<ThreadPool> pool;
   std::vector<Mapping> mappings;
   std::vector<ElfImage> images;

@@ -4,10 +4,10 @@
 // cubins. The kernels read the tokens of a batch from device memory: the caller
 // writes them before each run, and the AirBatch given to run() is not used.
 //
-// Each queue is a stream; that of uploads is only made if it is used. The
-// first run of a range of dispatches records the range as a CUDA graph; later
-// runs launch that graph, which is never changed. write() copies through a ring
-// of pinned memory, and waits only while the whole ring is in use.
+// Each queue is a stream. The stream of uploads is made when it is first used.
+// The first run of a range of dispatches records the range as a CUDA graph;
+// later runs launch that graph, which is never changed. write() copies through
+// a ring of pinned memory, and waits only while the whole ring is in use.
 //
 // Errors: see Device.h. Every message names the driver's function that failed
 // and contains the driver's own text. After an error that ends the use of the
@@ -105,7 +105,7 @@ private:
   std::vector<uint8_t *> hostAllocations;
   void *uploads = nullptr; ///< the stream of Queue::Upload, if it was used
   std::vector<void *> events;
-  void *zeroed = nullptr;       ///< event after the last allocation was zeroed
+  void *zeroed = nullptr;       ///< event after zeroing the last allocation
   bool uploadsMustWait = false; ///< whether uploads still wait for `zeroed`
   std::vector<std::vector<Kernel>> executables;
   std::vector<std::vector<CudaLaunch>> programs;
