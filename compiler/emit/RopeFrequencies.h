@@ -51,7 +51,8 @@ struct RopeShape {
   uint64_t dim = 0; ///< number of rotated elements of a head; even
   double base = 0;
   double linearFactor = 1;
-  std::vector<double> factors; ///< dim/2 divisors of the frequencies, or empty
+  /// The dim/2 divisors of the frequencies; empty if these are not divided.
+  std::vector<double> factors;
   std::optional<YarnShape> yarn;
 };
 

@@ -58,7 +58,7 @@ struct RowScaleRecipe {
 /// null, its elements replace shape.factors.
 struct FrequencyRecipe {
   RopeShape shape;
-  const SourceTensor *factors = nullptr; ///< shape.dim/2 elements, or null
+  const SourceTensor *factors = nullptr; ///< shape.dim/2 elements if not null
 };
 
 struct TensorContent {

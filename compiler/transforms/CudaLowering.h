@@ -106,7 +106,7 @@ private:
   uint32_t maxTokens;
   uint32_t maxOutputs;
   ir::plan::RopeAttr rope;
-  std::string angles; ///< the buffer of the angles, or ""
+  std::string angles; ///< the buffer of RoPE's angles; "": no RoPE
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
   llvm::StringMap<ir::plan::BufferOp> shared; ///< placed before the programs

@@ -14,7 +14,7 @@ struct Row {
   SamplerKind kind;
   std::string_view name;
   char letter;
-  std::string_view shortName; ///< another accepted name, or empty
+  std::string_view shortName; ///< another accepted name; empty: none
 };
 
 /// In the order of SamplerKind.

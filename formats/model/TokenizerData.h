@@ -98,7 +98,7 @@ struct TokenizerData {
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
   bool lowercase = false;              ///< WordPiece: put text into lower case
   bool stripAccents = false;           ///< WordPiece: remove accents
-  std::string charsmap; ///< Unigram: the bytes of a Charsmap, or ""
+  std::string charsmap; ///< Unigram: bytes of a Charsmap; "": none
   TextRules rules;      ///< BPE, Unigram
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;

@@ -86,8 +86,8 @@ ReferencedBytes::ReferencedBytes(const plan::Plan &plan)
   }
 }
 
-/// Returns the part that contains the byte at `offset`. If there is none,
-/// returns the first part after `offset`, or null.
+/// Returns the part that contains the byte at `offset`, or else the first part
+/// after it. Returns null if no part ends after `offset`.
 const ReferencedBytes::Part *ReferencedBytes::partAt(uint32_t segment,
                                                      uint64_t offset) const {
   const std::vector<Part> &parts = segments[segment];

@@ -143,8 +143,9 @@ struct Session::Parts {
   std::unique_ptr<Device> gpu;
   const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
-  StreamStore *streaming = nullptr; ///< the same object as `source`, or null
-  DeviceStore *onGpu = nullptr;     ///< the same object as `source`, or null
+  // `source` as an object of its own class. Pointers to other classes are null.
+  StreamStore *streaming = nullptr;
+  DeviceStore *onGpu = nullptr;
   uint32_t placement = 0;           ///< the one with which `source` was opened
   std::optional<DeviceBatch> batch; ///< only for a GPU
   std::optional<KvCache> kv;

@@ -31,8 +31,8 @@ std::optional<MergeMatcher> MergeMatcher::create(const BpeTables &known) {
   return matcher;
 }
 
-/// Finds the derivations of all symbols that have no untimely merge inside, and
-/// fills `untimely`.
+/// Finds the derivations of all symbols except those that contain the result of
+/// an untimely merge, and fills `untimely`.
 void MergeMatcher::derive() {
   derivations.resize(tables->symbols().size());
   for (const int32_t atom : tables->atoms()) {
@@ -52,7 +52,7 @@ void MergeMatcher::derive() {
       merged.rank = each.merge.rank;
     }
   }
-  // If the parts of such a merge never are neighbours, it never takes place.
+  // An early merge takes place only if its parts can become neighbours.
   std::vector<ByteTrie::Piece> results;
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&
@@ -66,9 +66,9 @@ void MergeMatcher::derive() {
   untimely = ByteTrie(std::move(results));
 }
 
-/// Finds out which symbols with an untimely merge inside are the result for
-/// their own bytes. Their derivations are not needed, because partsMerge() is
-/// not called for them.
+/// Finds out which symbols that contain the result of an untimely merge stay
+/// whole when their bytes are merged. These get no parts, because partsMerge()
+/// is not called for them.
 void MergeMatcher::deriveUntimely() {
   if (!hasUntimely) {
     return;
@@ -99,11 +99,11 @@ bool MergeMatcher::isUntimely(std::string_view text) const {
 /// before both symbols are complete. Undoes the merges that made the two, the
 /// latest first, and looks at each pair of neighbours at the border.
 bool MergeMatcher::partsMerge(int32_t left, int32_t right) const {
-  // The ranks of the merges in which the two neighbours disappear.
+  // The ranks of the merges that use up `left` and `right`.
   int32_t leftUntil = INT32_MAX;
   int32_t rightUntil = INT32_MAX;
   while (true) {
-    // Of merges with the same rank, the one on the left takes place first.
+    // If two merges have the same rank, the one on the left takes place first.
     const Derivation &a = derivations[left];
     const Derivation &b = derivations[right];
     if (a.rank > b.rank) {
@@ -123,8 +123,8 @@ bool MergeMatcher::partsMerge(int32_t left, int32_t right) const {
   }
 }
 
-/// Returns true if a merge crosses the border between `left` and `right` when
-/// their bytes are merged together.
+/// Returns true if merging the bytes of `left` and `right` as one text joins
+/// symbols across the border between the two.
 bool MergeMatcher::merges(int32_t left, int32_t right, Scratch &scratch) const {
   const uint64_t key =
       (static_cast<uint64_t>(left) << 32) | (static_cast<uint64_t>(right) << 1);
@@ -155,7 +155,7 @@ bool MergeMatcher::match(std::string_view word, Scratch &scratch,
   while (position < word.size()) {
     int32_t next = pieces.longest(word.substr(position)).id;
     if (next == ByteTrie::kNoPiece) {
-      // This atom has no symbol, so nothing merges with it.
+      // This atom is not in the vocabulary, and no merge contains it.
       found.push_back(TokenTable::kAbsent);
       position += tables->firstAtom(word.substr(position)).length;
       continue;
@@ -167,7 +167,7 @@ bool MergeMatcher::match(std::string_view word, Scratch &scratch,
         if (found.empty() || found.back() == TokenTable::kAbsent) {
           return false;
         }
-        // No symbol may follow the last one, so that is not the right one.
+        // No symbol can follow `found.back()`, so try a shorter one instead.
         next = derivations[found.back()].shorter;
         position -= derivations[found.back()].length;
         found.pop_back();

@@ -4,22 +4,24 @@
 // length of the word. Two facts make this possible (H. van Antwerpen and
 // A. Neubeck, "So many tokens, so little time", 2024):
 //
-// - A sequence of symbols is the result for a text exactly if each symbol is
-//   the result for its own bytes, and each two neighbours are the result for
-//   theirs. Otherwise some merge would have crossed the border between the two.
-// - Hence the result for the beginning of a text is unique, and at each
-//   position that it reaches, the symbols that may follow need to be tried only
-//   once.
+// - Merging turns a text into a certain sequence of symbols exactly if it turns
+//   the bytes of each symbol into that symbol, and the bytes of each two
+//   neighbours into these two. Otherwise some merge would have crossed the
+//   border between the two.
+// - Hence there is one such sequence for the beginning of a text, and at each
+//   position where it has a border, the symbols that may follow need to be
+//   tried only once.
 //
 // The matcher takes the longest symbol that the rest of the word begins with
 // and that does not merge with its left neighbour, and goes back where there
 // is none. On ordinary text it seldom goes back.
 //
-// Whether two symbols merge is found out from the merges at their border, if
-// every symbol is merged later than its parts were. A few merges of published
-// vocabularies take place at once when their parts come into being, because
-// these have higher ranks (Llama 3: 80 of 280,000 merges). Texts with the
-// results of such merges are left to PairMerger.
+// If every symbol is merged later than its parts were, the merges at the border
+// of two symbols tell whether the two merge. Published vocabularies contain a
+// few untimely merges (Llama 3: 80 of 280,000), which have a lower rank than a
+// merge that makes one of their parts, and so take place as soon as the parts
+// exist. Texts that contain the result of an untimely merge are left to
+// PairMerger.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
@@ -55,24 +57,26 @@ public:
   static constexpr size_t kLongestSymbol = 1024;
 
   /// Replaces `found` by the symbols of `word` after all merges. Returns false
-  /// if no symbols fit, which does not happen with correct tables.
+  /// if there are none, which does not happen with correct tables.
   bool match(std::string_view word, Scratch &scratch,
              std::vector<int32_t> &found) const;
 
 private:
   /// How merging makes a symbol from its own bytes.
   struct Derivation {
-    int32_t left = TokenTable::kAbsent; ///< the parts of the last merge
+    /// The two symbols that the last merge joins.
+    int32_t left = TokenTable::kAbsent;
     int32_t right = TokenTable::kAbsent;
-    int32_t rank = kNever; ///< that of the last merge
+    int32_t rank = kNever; ///< the rank of the last merge
     /// The longest other symbol that the symbol begins with, or kAbsent.
     int32_t shorter = TokenTable::kAbsent;
     uint32_t length = 0; ///< in bytes
   };
   static constexpr unsigned kKnownPairBits = 14;
   static constexpr uint64_t kNoPair = UINT64_MAX;
-  static constexpr int32_t kAtom = -1;         ///< the rank of an atom
-  static constexpr int32_t kNever = INT32_MAX; ///< merging makes no such symbol
+  static constexpr int32_t kAtom = -1; ///< the rank of an atom
+  /// The rank of a symbol that no merge makes.
+  static constexpr int32_t kNever = INT32_MAX;
 
   explicit MergeMatcher(const BpeTables &known) : tables(&known) {}
 
@@ -85,8 +89,7 @@ private:
   const BpeTables *tables;
   std::vector<Derivation> derivations; ///< by symbol
   ByteTrie pieces;                     ///< the symbols that have a derivation
-  /// The results of merges with a lower rank than that of a merge that makes
-  /// one of the parts.
+  /// The results of untimely merges.
   ByteTrie untimely;
   bool hasUntimely = false;
 };

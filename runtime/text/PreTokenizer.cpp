@@ -11,8 +11,8 @@ namespace air::rt {
 namespace {
 
 constexpr size_t kLastBit = 31;
-/// The length of the longest piece for which candidates() is called. It is not
-/// worth the time for longer ones, in which most expressions may match.
+/// The longest piece for which candidates() is called. In longer pieces, most
+/// expressions may match, so the call would rule out few.
 constexpr size_t kShortPiece = 64;
 
 uint32_t bitOf(size_t index) {

@@ -10,7 +10,7 @@
 namespace air::rt {
 namespace {
 
-/// Returns the position where the last character of `text` begins, or 0.
+/// Returns where the last character of `text` begins; 0 if none begins in it.
 size_t lastCharacter(std::string_view text) {
   size_t at = text.size();
   while (at > 0 && (static_cast<uint8_t>(text[--at]) & 0xc0) == 0x80) {

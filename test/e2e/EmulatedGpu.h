@@ -21,7 +21,7 @@
 
 namespace air::test {
 
-/// The logits of one token each.
+/// A row contains the logits of a token.
 using Rows = std::vector<std::vector<float>>;
 
 /// Compiles kernels for the emulator, each text only once.

@@ -49,7 +49,7 @@ protected:
     return model;
   }
   /// Packs the model for a GPU whose kernels the emulator runs. `vram` is the
-  /// size of its memory, or 0 for that of the target.
+  /// size of its memory; 0 means the size that the target states.
   static void packForGpu(const std::string &target, const std::string &plan,
                          uint64_t vram = 0) {
     CompileOptions options;
@@ -122,9 +122,9 @@ protected:
   }
 };
 
-// The more of the weights must be copied in every pass, the smaller the memory
-// of the GPU is. The logits are those of the plan that keeps all of them there,
-// bit for bit, whether copies are made as late or as early as the events allow.
+// With less memory, a GPU must copy more weights in every pass. The logits must
+// equal those of the plan that keeps all weights in VRAM, bit for bit, whether
+// copies are made as late or as early as the events allow.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   const auto bitsOf = [](const Rows &rows) {
     std::vector<uint32_t> bits;

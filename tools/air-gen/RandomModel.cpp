@@ -76,17 +76,17 @@ float scaleFor(DType dtype) {
   }
 }
 
-/// Overwrites the scale of a block that is not a float16 in one place.
+/// Overwrites the scale of a block if the scale is not stored as one float16.
 void putScale(DType dtype, float scale, uint8_t *block) {
   if (dtype == DType::IQ1_M) {
-    // The nibbles of a float16 are the upper 4 bits of four words.
+    // Each of four words has a nibble of the float16 as its upper 4 bits.
     const uint16_t half = halfOf(scale);
     for (int w = 0; w < 4; ++w) {
       uint8_t &byte = block[49 + 2 * w];
       byte = static_cast<uint8_t>((byte & 15) | (half >> (4 * w) & 15) << 4);
     }
   } else if (dtype == DType::MXFP4) {
-    block[0] = 120; // 2^-7
+    block[0] = 120; // 2^-7 with the exponent's bias of 127
   } else if (dtype == DType::NVFP4) {
     std::memset(block, 4, 4); // 2^-7 as a subnormal E4M3 number
   }

@@ -34,7 +34,7 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
     put(0, floatToBfloat16(static_cast<float>(uniform(random, -1, 1))));
   }
   if (type.id == DType::IQ1_M) {
-    // The nibbles of d are the upper 4 bits of four words.
+    // Each of four words has a nibble of d as its upper 4 bits.
     const uint16_t d =
         floatToHalf(static_cast<float>(uniform(random, 0.001, 0.002)));
     for (uint32_t w = 0; w < 4; ++w) {

@@ -110,9 +110,9 @@ double systemBytesRead() {
   return 0;
 }
 
-/// Measures the bandwidth of the memory from which the kernels read and, if the
-/// session reads weights in every pass, of the disk, or if it copies them to a
-/// GPU, of those copies. These links limit a decode pass.
+/// Measures the bandwidths that limit a decode pass: of the memory from which
+/// the kernels read, of the disk if weights are read from it in every pass, and
+/// of copies to a GPU if every pass copies weights there.
 class LinkLimits {
 public:
   static Result<LinkLimits> create(const cli::Invocation &invocation,

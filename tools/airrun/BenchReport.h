@@ -1,12 +1,12 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// Decode reads over one or two links: from memory, and, if the plan does not
-// keep all weights there, also from the disk, or from RAM to the memory of a
-// GPU. The limit of a link is its
-// measured bandwidth in bytes per second. For the memory of a GPU, this is the
-// bandwidth of copies within it. The minimal bytes are those that each
-// token must read over the link: the weights and the KV cache from memory, and
-// the weights that the plan's placement does not keep there from the disk.
+// A decode step reads over one or two links: from memory, and, if the plan does
+// not keep all weights there, also from the disk, or from RAM to the memory of
+// a GPU. The limit of a link is its measured bandwidth in bytes per second; for
+// the memory of a GPU, the bandwidth of copies within it. The minimal bytes are
+// those that each token must read over the link: the weights and the KV cache
+// from memory, and over the other link the weights that the plan's placement
+// does not keep in memory.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
@@ -103,7 +103,7 @@ struct BenchReport {
   double predictedRate = 0;
   double beta = 0;
   double eta = 0;
-  /// The link that boundRate comes from.
+  /// The name of the BenchLink whose limit gives boundRate, such as "dram".
   std::string limitedBy;
   struct Link {
     double rate = 0;  ///< bytes/s

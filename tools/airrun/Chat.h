@@ -38,7 +38,7 @@ struct Turn {
   double decodeSeconds = 0; ///< from the first token to the last
 };
 
-/// The numbers of a turn as one line.
+/// A line with the token counts and the speeds of a turn.
 std::string turnText(const Turn &turn);
 
 struct ChatTools {
@@ -73,8 +73,8 @@ private:
        rt::Tokenizer made, rt::KeptSequence sequence);
 
   Result<jinja::Rendered> render(const ChatMessages &messages) const;
-  /// The grammar of an answer with tools, if `open` is the span of reasoning in
-  /// which the prompt ends.
+  /// The grammar of an answer with tools. `open` is the reasoning that the
+  /// prompt has begun; null if there is none.
   Result<rt::CallGrammar> grammarOf(const rt::ReasoningMarks *open) const;
   Status prepareTools();
 

@@ -103,7 +103,7 @@ struct Request {
   uint64_t bytes = 0; ///< the size of all files of the model
   std::vector<std::string> arguments;
   PlanOrigin origin;
-  std::string airpack; ///< the path of the program, or ""
+  std::string airpack; ///< the program's path; "": not found
   std::string key;     ///< "" without airpack
 };
 

@@ -35,8 +35,8 @@ struct GrammarOfAnswer {
   rt::LazyGrammar filter;
 };
 
-/// The grammar that the command line gives, or null. Errors: those of
-/// parseGbnf() and grammarOfSchema(); Unsupported if the plan has no
+/// The grammar that the command line gives; null if it gives none. Errors:
+/// those of parseGbnf() and grammarOfSchema(); Unsupported if the plan has no
 /// vocabulary, or no token that ends a text; Io.
 Result<std::unique_ptr<GrammarOfAnswer>>
 grammarOfAnswer(const cli::Invocation &invocation,

@@ -8,7 +8,7 @@ namespace air {
 namespace {
 
 std::atomic<bool> interrupted{false};
-std::atomic<int> endingSignal{0}; ///< the first signal received, or 0
+std::atomic<int> endingSignal{0}; ///< the first signal; 0: none yet
 static_assert(std::atomic<bool>::is_always_lock_free &&
                   std::atomic<int>::is_always_lock_free,
               "a signal handler sets them");

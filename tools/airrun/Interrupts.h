@@ -18,7 +18,7 @@ void catchInterrupts();
 /// True from the first signal on. A generator reads it between passes.
 const std::atomic<bool> &answerInterrupted();
 
-/// The first signal that was received, or 0.
+/// The first signal that was received; 0 if none was.
 int firstSignal();
 
 /// Forgets the first signal, so that the next one ends only the next answer.

@@ -28,7 +28,7 @@ enum class LineEnd : uint8_t {
 struct Line {
   std::string text; ///< UTF-8, without the newline
   LineEnd end = LineEnd::Entered;
-  /// Whether text that was typed before the signal has been dropped.
+  /// Whether text was typed, but not read before the signal, and so is lost.
   bool droppedText = false;
 };
 

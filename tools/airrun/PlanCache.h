@@ -30,7 +30,7 @@ namespace air {
 /// What KEY.json says. All fields are texts that the cache does not interpret.
 struct PlanOrigin {
   std::string model;   ///< the path that the model had
-  std::string options; ///< such as "--ctx 512", or ""
+  std::string options; ///< such as "--ctx 512"; "": no options
   /// Identifies all that the plan was made from, except the program airpack.
   std::string request;
 };

@@ -33,7 +33,7 @@ public:
 private:
   std::string label;
   bool isTerminal = false;
-  std::string shown; ///< the line on the terminal, or empty
+  std::string shown; ///< the line on the terminal; empty: none
 };
 
 /// The line that update() draws on a terminal with this number of columns: the

@@ -125,7 +125,8 @@ private:
   std::vector<uint32_t> sequences;
   std::vector<uint32_t> blockTables;
   uint64_t pagesPerSequence = 1;
-  uint64_t vocabulary = 0; ///< number of rows of the embedding table, or 0
+  /// The number of rows of the embedding table; 0 if the kernel reads none.
+  uint64_t vocabulary = 0;
   uint64_t random = 1;
 };
 

@@ -82,7 +82,7 @@ public:
 
 private:
   mlir::Value wide;
-  /// Sums in 32 lanes of i16 that have not been added to `wide` yet, or null.
+  /// Sums in 32 lanes of i16 that `wide` does not contain yet; null if none.
   mlir::Value narrow;
   int64_t narrowBound = 0;
 };

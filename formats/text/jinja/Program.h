@@ -36,8 +36,8 @@ using ExpressionPtr = std::unique_ptr<Expression>;
 struct CallArguments {
   std::vector<ExpressionPtr> positional;
   std::vector<std::pair<std::string, ExpressionPtr>> named;
-  ExpressionPtr rest;      ///< the expression after * in a call; or null
-  ExpressionPtr namedRest; ///< the expression after ** in a call; or null
+  ExpressionPtr rest;      ///< the expression after *; null: no *
+  ExpressionPtr namedRest; ///< the expression after **; null: no **
 };
 
 struct Expression {

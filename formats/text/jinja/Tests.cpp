@@ -93,7 +93,7 @@ std::optional<bool> plainTest(Interpreter *in, std::string_view name,
   return std::nullopt;
 }
 
-/// The operator of a test with one argument, or "".
+/// The operator that a test with one argument stands for; "" if none.
 std::string operatorOf(std::string_view name) {
   static constexpr std::pair<std::string_view, const char *> kNames[] = {
       {"==", "=="}, {"eq", "=="},         {"equalto", "=="},

@@ -110,7 +110,7 @@ private:
   const ToolSchemas &schemas;
   State state = State::Text;
   AnswerEventKind kind = AnswerEventKind::Answer;
-  const ReasoningMarks *span = nullptr; ///< the open span, or null
+  const ReasoningMarks *span = nullptr; ///< the open span; null: none
   std::vector<ActiveMark> marks;        ///< recognised in this state
   std::string held;                     ///< text that may begin a mark
   std::string spaces;       ///< white space, kept only if text follows

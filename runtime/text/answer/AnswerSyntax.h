@@ -28,7 +28,7 @@ struct ReasoningMarks {
   /// Whether such a span may begin anywhere in an answer. Otherwise it may only
   /// stand at the beginning.
   bool isAnywhere = false;
-  /// Whether the template does not mention the span, so that few models use it.
+  /// True if the template does not mention such spans, which are then rare.
   bool isAssumed = false;
 };
 
@@ -62,9 +62,9 @@ struct CallHeader {
 /// its arguments. Returns false if it is no header.
 using ReadHeader = bool (*)(std::string_view text, CallHeader &header);
 
-/// How a family of CallStyle::Header writes a call: `beforeName`, the name, for
-/// a family with ids `beforeId` and the id, `beforeArguments`, the arguments,
-/// and `afterArguments`.
+/// The texts around the parts of a call in CallStyle::Header. They are in the
+/// order in which a call contains them: the name follows `beforeName`, the id
+/// `beforeId`, and the arguments `beforeArguments`.
 struct HeaderForm {
   std::string_view beforeName;
   std::string_view beforeId; ///< "" if there is no id
@@ -76,14 +76,14 @@ struct HeaderForm {
 struct CallKeys {
   std::string_view name = "name";
   std::string_view arguments = "arguments";
-  std::string_view idFirst = {}; ///< of an id before the name; "" for none
-  std::string_view idLast = {};  ///< of an id that may follow the arguments
+  std::string_view idFirst = {}; ///< an id before the name; "": none
+  std::string_view idLast = {};  ///< an id after the arguments; "": none
 };
 
 enum class CallList : uint8_t {
   Never,  ///< a mark begins one call
   Always, ///< a mark begins a list of calls
-  Maybe,  ///< either of both
+  Maybe,  ///< a mark begins one call or a list of calls
 };
 
 struct AnswerFamily {
@@ -94,15 +94,15 @@ struct AnswerFamily {
   CallStyle style = CallStyle::Json;
   std::string_view callBegin; ///< "" if nothing marks calls
   std::string_view callEnd;   ///< "" if calls end with their arguments
-  /// Marks around all calls, or "".
+  /// Marks around all calls; "" if the family has none.
   std::string_view sectionBegin = {};
   std::string_view sectionEnd = {};
-  /// What begins a call in the model's own answers, if other text may follow
-  /// `callBegin`; otherwise "".
+  /// A longer text than `callBegin` with which a call begins, if other text may
+  /// follow `callBegin`; otherwise "".
   std::string_view trigger = {};
   CallList list = CallList::Never;
-  CallKeys keys = {};                       ///< of CallStyle::Json
-  std::span<const HeaderForm> headers = {}; ///< of CallStyle::Header
+  CallKeys keys = {};                       ///< for CallStyle::Json
+  std::span<const HeaderForm> headers = {}; ///< for CallStyle::Header
   /// Whether an answer that begins with a JSON object may be a call.
   bool hasBareCalls = false;
   /// Whether a call that begins within reasoning ends it. Otherwise it is a

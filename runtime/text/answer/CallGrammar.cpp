@@ -29,8 +29,8 @@ SchemaSpelling spellingOf(CallStyle style) {
   return SchemaSpelling::Json;
 }
 
-/// The schema of a tool's arguments, which are an object. Other arguments than
-/// those that it names are refused unless it says that they are allowed.
+/// Returns the schema of a tool's arguments. It refuses arguments that it does
+/// not name, unless the tool's own schema says that they are allowed.
 Result<SchemaJson> argumentSchema(const std::string &parameters) {
   SchemaJson schema = SchemaJson::object();
   if (!parameters.empty()) {
@@ -158,8 +158,8 @@ Status Maker::addTool(const ToolSchemas::Tool &tool) {
   return Status::ok();
 }
 
-/// The mark of a call or a section. If it is the first, it is what makes the
-/// grammar hold, and so it begins with the trigger.
+/// Returns the mark that begins a call or a section. Unless a call is required,
+/// the first mark becomes a trigger, and text before the trigger is dropped.
 GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   GrammarSequence mark = rules.mark(text);
   if (!isFirst || choice.kind == ToolChoice::Required) {
@@ -181,7 +181,7 @@ GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   return {token, mark.end()};
 }
 
-/// A mark at the end, if the models of the family write it.
+/// The mark that ends a call or section; empty if models do not write it.
 GrammarSequence Maker::end(std::string_view text) {
   return !text.empty() && contains(family.example, text)
              ? joined({{rules.gap()}, rules.mark(text)})
@@ -413,7 +413,7 @@ GrammarSequence Maker::reasoning() {
   }
   std::vector<GrammarSequence> options = {{rules.gap()}};
   for (const ReasoningMarks &marks : syntax.reasoning) {
-    // A model that must call a tool is not tempted to reason at length.
+    // A required call needs no span of reasoning that the template leaves out.
     if (marks.isAssumed) {
       continue;
     }
@@ -478,7 +478,7 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
     addSpans();
   }
   if (choice.kind == ToolChoice::None) {
-    // No text of this grammar begins with a trigger, so no call can begin.
+    // This grammar accepts no text, and so refuses a call at its trigger.
     all = {builder.set(CodePointSet({kNoCharacter}))};
   }
   const uint32_t root = builder.addRule("a tool call");

@@ -28,7 +28,7 @@ CodePointSet only(char32_t character) {
   return CodePointSet({{character, character}});
 }
 
-/// What schemas allow: the types, and the values if there are only these.
+/// The types that schemas allow, and the allowed values if all are listed.
 struct Allowed {
   uint8_t types = 0;
   std::optional<SchemaList> values;
@@ -116,9 +116,9 @@ GrammarSequence CallRules::idString() {
   return joined({text("\""), id(), text("\"")});
 }
 
-// The states of the automaton of Aho and Corasick (1975) for both texts are the
-// rules; each state stands for the longest beginning of a text with which the
-// characters so far end.
+// The rules are the states of the automaton of Aho and Corasick (1975) that
+// finds `end` and `other`. A state is the longest beginning of one of these two
+// that the characters read so far end with.
 GrammarSymbol CallRules::textUntil(std::string_view end,
                                    std::string_view other) {
   const std::string key = std::string(end) + '\n' + std::string(other);
@@ -216,7 +216,7 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
   AIR_ASSIGN_OR_RETURN(const Allowed allowed, allowedBy(tool, schemas));
   if ((allowed.types & Shape::String) == 0) {
     std::vector<GrammarSequence> options = {{tool.rules->valueOf(schemas)}};
-    // The reader knows Python's words if the schema itself names the type.
+    // The answer parser accepts these words if the schema names the type.
     if (!allowed.values && schemas.size() == 1 &&
         schemas[0]->contains("type")) {
       for (const auto &[type, word] : {std::pair(Shape::Boolean, "True"),
@@ -234,7 +234,7 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
   if (allowed.types == Shape::String && allowed.values) {
     for (const SchemaJson *value : *allowed.values) {
       const auto word = value->get<std::string>();
-      // The reader takes away a line break at the beginning of a value.
+      // The answer parser removes a line break from the beginning of a value.
       if (!word.starts_with('\n') && !contains(word, tags.valueEnd)) {
         texts.push_back(text(word));
         texts.push_back(text("\n" + word + "\n"));

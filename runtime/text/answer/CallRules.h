@@ -33,9 +33,9 @@ inline GrammarSequence joined(std::vector<GrammarSequence> parts) {
 /// A tool, and the schema of its arguments.
 struct CallTool {
   std::string name;
-  std::unique_ptr<SchemaDocument> document; ///< of an object
+  std::unique_ptr<SchemaDocument> document; ///< the schema
   std::unique_ptr<SchemaRules> rules;
-  /// What the schema says about the arguments, which is one of these.
+  /// The alternatives that the schema allows for the object of arguments.
   std::vector<SchemaShape> shapes;
 };
 

@@ -34,7 +34,7 @@ public:
     /// The schema of the arguments as JSON, or "" if the tool has none.
     std::string parameters;
   };
-  /// The tools in the order of the list.
+  /// The tools in the order of the JSON array.
   const std::vector<Tool> &list() const { return ordered; }
 
   bool isEmpty() const { return tools.empty(); }

@@ -9,7 +9,7 @@
 namespace air::rt {
 namespace {
 
-/// The contents of a set that equals the class `letter` of ECMA-262, or null.
+/// The characters of the class `letter` of ECMA-262; null if there is none.
 const char *contentsOf(char letter) {
   switch (letter) {
   case 'd':

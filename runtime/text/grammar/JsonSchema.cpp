@@ -178,7 +178,7 @@ GrammarSequence membersInOrder(GrammarBuilder &builder,
       later = builder.repeat(std::move(later), 0, 1);
     }
     append(later, after);
-    // A single symbol keeps `after` short.
+    // As a symbol for a new rule, `after` does not grow from member to member.
     after = {builder.choice({std::move(later)})};
   }
   return std::move(first);

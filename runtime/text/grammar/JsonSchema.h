@@ -32,16 +32,16 @@ enum class SchemaSpelling : uint8_t {
   Python,  ///< like Escaped, but True, False and None are allowed, too
 };
 
-/// A part of an object or of a list of arguments.
+/// A member of an object, or an argument of a call.
 struct GrammarMember {
   GrammarSequence text;
   bool isRequired = false;
 };
 
-/// What may stand beside the members.
+/// Other members that may follow those in a list.
 struct MemberRest {
-  GrammarSequence first; ///< instead of all members; may be empty
-  GrammarSequence after; ///< after a member; may be empty
+  GrammarSequence first; ///< their text if no listed member precedes them
+  GrammarSequence after; ///< their text after a listed member
 };
 
 /// The members in their order, with `comma` between them. Those that are not
@@ -50,8 +50,8 @@ GrammarSequence membersInOrder(GrammarBuilder &builder,
                                const std::vector<GrammarMember> &members,
                                const GrammarSequence &comma, MemberRest rest);
 
-/// The names of an object's properties: those of the schema in its order, then
-/// those that are only required.
+/// The names of an object's properties: first those with a schema of their own,
+/// in its order, then the others that are required.
 std::vector<std::string> namesOfProperties(const SchemaShape &shape);
 
 /// Adds the rules of a schema to a grammar that has other rules, too.
@@ -61,12 +61,12 @@ public:
   SchemaRules(const SchemaDocument &source, GrammarBuilder &made,
               SchemaSpelling spelling = SchemaSpelling::Json);
 
-  /// A value for which all schemas hold. define() must follow.
+  /// A value that all of the schemas allow. define() must follow.
   GrammarSymbol valueOf(SchemaList schemas);
-  /// Defines the values that were asked for, and those within them. Errors: as
-  /// for grammarOfSchema(). The rules are then incomplete.
+  /// Adds the rules for the results of valueOf() and for the values within
+  /// them. Errors: as for grammarOfSchema(). The rules are then incomplete.
   Status define();
-  /// Why some schema allows no value, or "".
+  /// Why some schema allows no value; "" if each allows one.
   const std::string &whyEmpty() const { return contradiction; }
 
 private:

@@ -64,7 +64,7 @@ std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
     for (const std::string &trigger : triggers.texts) {
       first = std::min(first, text.find(trigger));
     }
-    // Where a text stands that may only follow white space.
+    // The first position after white space; kNone if other text comes before.
     const size_t head =
         progress.isAtStart ? text.find_first_not_of(kSpaces) : kNone;
     const auto isHead = [&](const std::string &mark) {

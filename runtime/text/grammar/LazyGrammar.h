@@ -23,8 +23,8 @@
 
 namespace air::rt {
 
-/// A part of the text in which nothing is a trigger, such as reasoning. The
-/// texts of its marks may be those of control tokens.
+/// A part of the text in which nothing is a trigger, such as reasoning. Its
+/// marks may be the texts of control tokens.
 struct QuietSpan {
   std::string begin;
   std::vector<std::string> ends;
@@ -37,9 +37,9 @@ struct GrammarTriggers {
   std::vector<std::string> texts; ///< none is empty
   std::vector<int32_t> tokens;
   std::vector<std::string> starts =
-      {}; ///< like texts, but only at the beginning
+      {}; ///< triggers only at the beginning of the text
   std::vector<QuietSpan> spans = {};
-  std::optional<size_t> open = {}; ///< the span in which the text begins
+  std::optional<size_t> open = {}; ///< the span that the text begins within
   /// Control tokens, ascending, and their texts, which marks may contain.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
@@ -74,9 +74,10 @@ public:
 private:
   /// What is known of the text before the trigger.
   struct Progress {
-    std::string recent;       ///< the last bytes, which may begin a mark
-    bool isAtStart = true;    ///< before `recent` is white space only
-    std::optional<size_t> in; ///< the span in which the text ends
+    std::string recent; ///< the last bytes, which may begin a mark
+    /// Whether only white space and spans precede `recent`.
+    bool isAtStart = true;
+    std::optional<size_t> in; ///< the span that the text ends within
   };
 
   std::string_view textOf(int32_t id) const;

@@ -23,7 +23,7 @@ public:
   explicit SchemaStrings(GrammarBuilder &made, bool marksEscaped = false)
       : builder(made), escapesMarks(marksEscaped) {}
 
-  /// The spelling of JSON that contains strings.
+  /// Returns `json` with every < as \u003c if marks are escaped.
   std::string spelled(std::string json) const;
 
   /// A string of `least` to `most` characters, with its quotes.

@@ -271,8 +271,8 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     (void)countInstructions(wrong, kernel.name);
     (void)countParameters(wrong, kernel.name);
   }
-  // The same holds for each byte of the file, some of which are in the records
-  // with the parameters. A record whose size is wrong may end beyond them.
+  // The same holds for the other bytes, some of which are records of
+  // parameters. A record with a wrong size may reach beyond the last of them.
   size_t refused = 0;
   for (size_t at = 64; at < cubin.size(); ++at) {
     std::vector<uint8_t> wrong = cubin;

@@ -167,8 +167,8 @@ struct Operation {
   bool outputs = false;
 };
 
-/// Stores rows of `k` activations in reverse order, with unknown rows between
-/// them. `numbers` receives the row that holds each of them.
+/// Returns the rows of `k` activations in reverse order, with a row of NaN
+/// between each two. `numbers` receives the new place of each row.
 std::vector<float> scattered(const std::vector<float> &rows, uint64_t k,
                              std::vector<uint32_t> &numbers) {
   const uint64_t count = rows.size() / k;

@@ -248,7 +248,7 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
                  file->bytes().subspan(segment.offset() + tensor->offset(),
                                        tensor->bytes()),
                  unpacked);
-      // Bytes of TQ1_0 that mean the same may differ.
+      // Different bytes of TQ1_0 can mean the same, so elements are compared.
       const uint64_t elements = tensor->rows() * tensor->columns();
       std::vector<float> before(elements);
       std::vector<float> after(elements);
@@ -355,9 +355,9 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   const Status status = pack("refused.air").status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(compiler->calls, 0);
-  // Both programs of decode steps have 10 kernels, and both of prefills 16 and
-  // the same two for the head. They are not compiled yet, so they count with 64
-  // KiB each.
+  // The plan has 54 kernels: 10 in each of the two programs for decode steps,
+  // 16 in each of the two for prefills, and two for the head, which the latter
+  // share. Each counts with 64 KiB until it is compiled.
   EXPECT_THAT(status.message(), HasSubstr("kernels 3.38 MiB)"));
   const std::string before = "choose --ctx ";
   const size_t at = status.message().find(before);

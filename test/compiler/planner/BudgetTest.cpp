@@ -283,9 +283,10 @@ TEST(VramBudget, ItemisesAndSums) {
       // Each of the 2 slots takes 16 pages, and the padding takes one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
-      // Each array begins at a multiple of 64 bytes. There are three counts and
-      // three arrays with a number for each of 8 tokens, 8 tiles of 12 bytes,
-      // and 17 numbers of outputs. Each token has 16 page numbers of 4 bytes.
+      // Each array begins at a multiple of 64 bytes. The arrays are three
+      // counts, three with a number for each of 8 tokens, one with 8 tiles of
+      // 12 bytes, one with 17 numbers of outputs, and 16 page numbers of 4
+      // bytes for each token.
       {"batch", 3 * 64 + 3 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
@@ -311,15 +312,15 @@ TEST(VramBudget, TheDriverTakesItsShare) {
                 "MiB, activations 2.00 MiB, batch 1.12 KiB, kernels 1.00 "
                 "MiB), but target 'x' has 2.04 GiB, of which the "
                 "driver takes 1.00 GiB"));
-  // Beside the page for the padding, 31 of 32 pages fit: 15 for each of two
-  // sequences.
+  // The VRAM has room for 32 pages, one of which is for padding. The other 31
+  // give each of two sequences 15 pages of 64 tokens.
   EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // Besides the cache and the block tables, the plan takes 1003 MiB, 640 bytes
-  // and a page for the padding. A page takes 2 MiB, and 4 bytes in the block
-  // table of each of 8 tokens.
+  // The plan takes 1003 MiB and 640 bytes, and 2 MiB for the padding's page.
+  // Each other page takes 2 MiB, and 4 bytes in the block table of each of 8
+  // tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // has block tables of 2 GiB

@@ -26,8 +26,8 @@ WeightProblem fourEqual() {
   return problem;
 }
 
-/// Checks a placement with verifyWeights(), to which VRAM is what it calls RAM,
-/// and that the bytes of each segment follow each other in the ring.
+/// Checks a placement with verifyWeights(), which takes VRAM for RAM here. Also
+/// checks that the bytes of each segment are contiguous in the ring.
 void verify(const WeightProblem &problem, const DevicePlacement &placement,
             uint64_t room) {
   EXPECT_LE(placement.deviceBytes(problem), room);
@@ -70,10 +70,10 @@ TEST(DevicePlacement, WhatFitsStays) {
   EXPECT_FALSE(placed(problem, 266 * kMiB - 1).copies.empty());
 }
 
-// A ring for one segment suffices, so two of four segments can stay. They are
-// copied in parts of 4 MiB. The second segment overwrites the fourth, which
-// step 4 of the previous pass has used: this is step -2, counted from the end
-// of a pass of 6 steps.
+// The ring takes the room of one segment, so two of four segments stay, and the
+// others are copied in parts of 4 MiB. The second segment overwrites the
+// fourth, which step 4 of the previous pass used. In a pass of 6 steps, this is
+// step -2 of the present pass.
 TEST(DevicePlacement, EverySecondSegmentIsCopied) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement placement = placed(problem, 192 * kMiB);
@@ -93,7 +93,8 @@ TEST(DevicePlacement, EverySecondSegmentIsCopied) {
 
 TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   const WeightProblem problem = fourEqual();
-  // Three segments are copied. With a ring of two, 192 MiB would be needed.
+  // Three segments are copied. A ring for two segments would need 192 MiB
+  // together with the segment that stays.
   EXPECT_EQ(placed(problem, 192 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(placed(problem, 128 * kMiB).ringBytes, 64 * kMiB);
   // All four are copied, and nothing else is in VRAM.
@@ -108,12 +109,14 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
     many.weights.push_back({8 * kMiB, step, step});
   }
   many.steps = 64;
-  // A ring of three segments lets copies run ahead by 16 MiB, which is less
-  // than a sixteenth of the 264 MiB that are copied.
+  // The ring has room for three segments, so copies run ahead by two, which are
+  // 16 MiB. They may run ahead by at most a sixteenth of the 264 MiB that are
+  // copied.
   const DevicePlacement half = placed(many, 272 * kMiB);
   EXPECT_EQ(std::count(half.isCopied.begin(), half.isCopied.end(), true), 33);
   EXPECT_EQ(half.ringBytes, 24 * kMiB);
-  // A sixteenth of 120 MiB is less than another segment.
+  // In a ring for two segments, copies would run ahead by 8 MiB, which is more
+  // than a sixteenth of the 120 MiB that are copied.
   const DevicePlacement most = placed(many, 400 * kMiB);
   EXPECT_EQ(std::count(most.isCopied.begin(), most.isCopied.end(), true), 15);
   EXPECT_EQ(most.ringBytes, 8 * kMiB);

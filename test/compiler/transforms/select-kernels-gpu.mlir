@@ -46,13 +46,13 @@
 // CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
 // CHECK-NOT: dependent
 
-// A prompt of up to 64 tokens has kernels of its own. The table of tiles is for
-// 64 queries: 2 heads share a KV head, so a tile has 32 tokens.
+// Prompts of up to 64 tokens have a program of their own. A tile has 64
+// queries. Since 2 heads share a KV head, these are 32 tokens.
 // CHECK-LABEL: plan.program @"m9-64" tokens 9 to 64 tiles 32
 // CHECK: max_tokens = 64 : i64, op = "prefill_input"
 // CHECK-LABEL: plan.program @"m65-512" tokens 65 to 512 tiles 32
 // CHECK: count_in_memory = true, op = "begin_step"{{.*}} tokens = 512 : i64{{.*}} (<read batch token_ids>, {{.*}} <read batch token_count>)
-// Each dtype of q, k and v has operands of its own.
+// v has another dtype than q and k, so the input is converted for each dtype.
 // CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
 // CHECK-NEXT: {columns = 256 : i64, {{.*}}input = "rms_norm", max_tokens = 512 : i64, op = "prefill_input"} (<read buffer @x>, <write buffer @operands>, <write buffer @scales>, <read batch token_count>, <read tensor @n>)
 // CHECK-NEXT: op = "prefill_matmul", {{.*}}rows = 192 : i64{{.*}} (<read tensor @"q+k">, <read buffer @operands>, <read buffer @scales>, <write buffer @qkv>, <read batch token_count>) weight_bytes 28416 flops_per_row 98304 arithmetic <float16> launch

@@ -173,7 +173,7 @@ module {
 
 // -----
 
-// Each plain step becomes one dispatch.
+// Each step of one operation (norm, matmul, glu, add) becomes one dispatch.
 
 // CHECK-LABEL: plan.program @m1
 // CHECK: plan.step norm layer 0 "layer.0.norm"

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --select-kernels="target=rtx3060" --pack-segments --split-steps --plan-memory --verify-memory --schedule-reads > %t
 // RUN: air-opt %t --place-weights="vram=2147483648" --estimate-cost --verify-plan | FileCheck %s
 
-// Each kernel is an executable with a segment of its own. A row of a buffer is
-// not padded: 512 tokens have 512 * 256 floats, and 64 outputs 64 * 512.
+// Each kernel is an executable with its own segment. Rows of buffers are not
+// padded: @x has 512 rows of 256 floats, and @logits 64 rows of 512.
 // CHECK-DAG: plan.buffer @x row 256 device 1 at {{[0-9]+}} bytes 524288
 // CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output device 1 at {{[0-9]+}} bytes 131072
 // CHECK: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed at

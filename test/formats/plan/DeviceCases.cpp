@@ -97,9 +97,9 @@ void useGpu(P &p) {
   setItems(p);
 }
 
-/// The bytes of the arrays of a batch with tiles: 16 tokens have an id, a
-/// position, the number of a row with 2 page numbers, and a tile of three
-/// numbers each. There are 16 numbers of outputs, and three counts.
+/// The bytes of the arrays of a batch with tiles. Each of 16 tokens has an id,
+/// a position, a row number, 2 page numbers, and a tile of three numbers. There
+/// are also 16 numbers of outputs, and three counts.
 constexpr uint64_t kTileArrays = 16 * (4 + 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
 
 /// Turns the small plan into one for a GPU whose second program reads the tiles
@@ -225,7 +225,7 @@ std::vector<Case> dispatchCases() {
       {"plan.enum", inTiles([](P &p) {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
-      // The first program has no tiles, and the embedding is not the head.
+      // Only the head, in a program with tiles, may compute the outputs only.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;
        })},
@@ -259,7 +259,8 @@ void addItem(P &p, const char *name, plan::Tier tier, uint64_t bytes) {
 }
 
 /// Keeps both segments of weights in RAM, from which each pass copies them to a
-/// ring of four pages in the memory of the GPU:
+/// ring of four pages in the memory of the GPU. Negative steps are steps of the
+/// previous pass:
 ///
 ///   read    segment  pages   pages of the ring  before step  after step
 ///   0       0        0 to 1  0 to 1             1            -2 (attn_out)
@@ -350,12 +351,12 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.stream.range",
        inCopied([](Placement &p) { p.device_reads[0]->ring_offset = 100; })},
-      // The two reads of segment 0 do not follow each other in the ring.
+      // The second read of segment 0 does not follow the first one in the ring.
       {"plan.stream.contiguous", inCopied([](Placement &p) {
          p.device_reads[1]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[2]->ring_offset = 2 * kPlanPageBytes;
        })},
-      // In RAM, a read may continue at the start of the ring.
+      // Unlike in RAM, a segment must not wrap around to the start of the ring.
       {"plan.stream.contiguous", inCopied([](Placement &p) {
          p.device_reads[0]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[1]->ring_offset = kPlanPageBytes;
@@ -365,7 +366,7 @@ std::vector<Case> copiedCases() {
        inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
       {"plan.stream.after",
        inCopied([](Placement &p) { p.device_reads[2]->after_step = -3; })},
-      // The head of the pass before reads what this would overwrite.
+      // The read would overwrite what the previous pass's head still reads.
       {"plan.stream.overrun",
        inCopied([](Placement &p) { p.device_reads[2]->after_step = -2; })},
       {"plan.budget.bytes",

@@ -45,9 +45,8 @@ bool isWidened(DType dtype) {
          dtype == DType::IQ4_XS;
 }
 
-// Several bytes of TQ1_0 mean the same five digits. This replaces each by the
-// byte that unpackT16() chooses: the fraction of 256 that is the smallest one
-// with these digits.
+// In TQ1_0, several bytes stand for the same five digits. Replaces each byte by
+// the smallest one with its digits, as unpackT16() does.
 void chooseDigits(Bytes &source) {
   for (size_t at = 0; at < source.size(); ++at) {
     if (at % 54 < 52) {
@@ -83,7 +82,7 @@ TEST(T16, UnpacksToTheSourcesBytes) {
   }
 }
 
-// Whatever the bytes of a TQ1_0 block are, the elements stay the same.
+// Packing and unpacking may change bytes of TQ1_0, but not the elements.
 TEST(T16, UnpackedDigitsAreTheSources) {
   const Bytes source = randomBytes(16 * 54, 9);
   Bytes packed(*t16Bytes(DType::TQ1_0, 16, 256));
@@ -231,7 +230,7 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   }
 }
 
-// The documented sizes of a row's 256 columns, and the source's.
+// The sizes of 256 columns of a row, in the source and packed.
 TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
   struct Size {
     DType dtype;
@@ -257,8 +256,8 @@ TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
   }
 }
 
-// A byte permutation looks up four codes of IQ2 at once: it takes one from each
-// nibble of a word. Results 0 and 2 and results 1 and 3 become operands.
+// A byte permutation looks up four codes of IQ2 at once, one from each of four
+// nibbles. These belong to the columns 0, 2, 1 and 3.
 TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
   const Bytes source = randomBytes(16 * 74, 3);
   std::vector<float> values(16 * 256);

@@ -20,7 +20,7 @@ using test::LateGpu;
 
 constexpr uint64_t kPage = 4096;
 constexpr uint32_t kSteps = 5;
-/// Segment i is for step kStepOf[i]; step 0 needs none.
+/// Step kStepOf[i] needs segment i. The other steps need no weights.
 constexpr uint32_t kStepOf[] = {1, 2, 4};
 constexpr uint64_t kPages[] = {1, 2, 1};
 
@@ -29,7 +29,7 @@ uint32_t wordOf(uint32_t segment, uint64_t page) {
   return 100 * (segment + 1) + static_cast<uint32_t>(page);
 }
 
-/// A ring of two pages, which all segments overwrite:
+/// The reads into a ring of two pages. Step -3 is one of the previous pass:
 ///
 ///   read  segment  page  page of the ring  before step  after step
 ///   0     0        0     0                 1            -3
@@ -178,12 +178,11 @@ TEST_P(DeviceStreamTest, EachStepFindsItsWeights) {
   }
   EXPECT_EQ(loads, 3U);
   EXPECT_TRUE(stream->isLoaded());
-  // Four pages for each pass, and what is read ahead for the next one.
+  // Each of 4 passes copies 4 pages, and one page is copied ahead.
   EXPECT_EQ(stream->copiedBytes(), (4 * 4 + 1) * kPage);
 }
 
-// Without the last steps, their weights are not copied. Without the first
-// steps, those are not copied either, unless they were copied ahead.
+// Nothing is copied for steps that do not run, except what was copied ahead.
 TEST_P(DeviceStreamTest, WhatDoesNotRunIsNotCopied) {
   ASSERT_TRUE(stream->beginPass(4).isOk());
   runSteps(0, 4);

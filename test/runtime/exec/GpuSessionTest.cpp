@@ -300,8 +300,8 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
                 });
 }
 
-// The rows are still those of the tokens, because the launches of the head say
-// so.
+// The buffer could hold rows of outputs, but the launches of the head compute a
+// row for each token.
 TEST_F(GpuSessionTest, ABufferForOutputsMayHoldTheRowsOfTokens) {
   Result<Session> session = open([](plan::PlanT &plan) {
     plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;

@@ -36,8 +36,8 @@ public:
   explicit LateGpu(std::map<std::string, FakeGpuKernel> kernels,
                    uint64_t bytes = uint64_t{1} << 30);
 
-  /// Whether uploads are done as soon as the events that they wait for are
-  /// complete, instead of when an event that they precede is waited for.
+  /// Whether uploads are done as soon as the events that they wait for allow.
+  /// Otherwise they are done only when something waits for an event after them.
   bool uploadsEarly = false;
   /// Unless this is ok, write() returns it and does nothing.
   Status writeFailure;

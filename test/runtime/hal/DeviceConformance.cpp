@@ -272,8 +272,8 @@ TEST_P(DeviceConformance, HostMemoryIsZeroed) {
   ASSERT_TRUE(device->allocateHost(0, "nothing").isOk());
 }
 
-// Six vectors go through a ring of two, each from memory of the host of its
-// own. A kernel must wait for its upload, and an upload for the kernel that
+// Six vectors go through a ring with room for two. Each comes from its own host
+// memory. A kernel must wait for its upload, and an upload for the kernel that
 // reads what it overwrites.
 TEST_P(DeviceConformance, EventsOrderUploadsAndRuns) {
   constexpr uint32_t kRounds = 6;
@@ -389,7 +389,8 @@ TEST_P(EarlyUploads, OverwriteWhatAKernelStillReads) {
   write(from, numbersFrom(1));
   signal(Queue::Compute, before);
   run(added, 0, 1);
-  wait(Queue::Upload, before); // The event after the run would be right.
+  // This is wrong: the upload should wait for an event after the run.
+  wait(Queue::Upload, before);
   upload(from, allocateHost(), numbersFrom(50));
   EXPECT_EQ(read(to), numbersFrom(51));
 }

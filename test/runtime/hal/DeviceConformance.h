@@ -65,12 +65,11 @@ protected:
   AirBatch batch = {};
 };
 
-/// Tests that a device for tests shows that a kernel did not wait for its
-/// upload. Such a device does uploads as late as it may.
+/// Tests of a fake device that does uploads as late as it may. It must expose a
+/// kernel that does not wait for its upload.
 class LateUploads : public DeviceConformance {};
-/// Tests that a device for tests shows that an upload did not wait for the
-/// kernel that still reads what it overwrites. Such a device does uploads as
-/// early as it may.
+/// Tests of a fake device that does uploads as early as it may. It must expose
+/// an upload that does not wait for a kernel that still reads the old bytes.
 class EarlyUploads : public DeviceConformance {};
 
 DispatchDesc conformanceDispatch(uint32_t executable, uint32_t entry,

@@ -122,7 +122,7 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
 }
 
 TEST_F(EncodeFuzzTest, MuchTextDoesNotChangeTheIdsOfLaterText) {
-  // After 256 KiB of merged words, ids are found in another way.
+  // MergeMatcher replaces PairMerger once 256 KiB of words have been merged.
   for (const char *name : {"llama3", "qwen2"}) {
     Tokenizer tokenizer = tokenizerOf(
         vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));

@@ -22,7 +22,7 @@ namespace {
 using Merges = std::vector<std::pair<std::string, std::string>>;
 using Pieces = std::vector<std::string>;
 
-/// The tables of a vocabulary, with both ways to use them.
+/// The tables of a vocabulary, for PairMerger and for MergeMatcher.
 struct Bpe {
   Vocabulary vocabulary;
   std::optional<BpeTables> tables;
@@ -46,7 +46,7 @@ struct Bpe {
     return found;
   }
   std::vector<int32_t> matched(std::string_view word) {
-    std::vector<int32_t> found = {7}; // replaced
+    std::vector<int32_t> found = {7}; // match() must replace this
     EXPECT_TRUE(matcher->match(word, *scratch, found)) << word;
     return found;
   }
@@ -116,7 +116,7 @@ TEST_F(MergeMatcherTest, LearnedMerges) {
 }
 
 // Some vocabularies list every division of a token into two tokens as a merge,
-// also those into tokens that come later.
+// even if one of the two has a higher id.
 TEST_F(MergeMatcherTest, EveryDivisionOfEachToken) {
   for (int round = 0; round < 300; ++round) {
     const Merges first = learned(1 + round % 20);
@@ -152,7 +152,7 @@ TEST_F(MergeMatcherTest, MergesInAnyOrder) {
 }
 
 TEST_F(MergeMatcherTest, AMergeWithALowerRankThanItsParts) {
-  // In "abc", ab is made first, and then ab and c have the rank 0.
+  // Merging "abc" first makes ab, with rank 1. Then ab merges with c: rank 0.
   Bpe untimely(smallBpe({"ab c", "a b"}));
   EXPECT_EQ(untimely.pieces(untimely.matched("cabcab")),
             (Pieces{"c", "abc", "ab"}));
@@ -229,8 +229,8 @@ std::vector<std::string> bpeFilesOf(const std::string &folder) {
   return found;
 }
 
-/// Compares both ways on words that are made of the file's own tokens, whose
-/// borders therefore are in doubt, and on runs of one token.
+/// Compares PairMerger and MergeMatcher on words that are made of random tokens
+/// of the file, and on runs of one token.
 void expectSame(const std::string &path, std::mt19937 &random) {
   const TokenizerData data = vocabularyOf(path);
   const PreTokenizerRules *rules = preTokenizerRules(data.pre);
@@ -246,7 +246,7 @@ void expectSame(const std::string &path, std::mt19937 &random) {
       std::string_view token =
           bpe.vocabulary
               .table[static_cast<int32_t>(random() % data.tokens.size())];
-      // Half a token makes other borders than those of tokens.
+      // Halves of tokens give words that do not consist of whole tokens.
       if (!isText && random() % 2 == 0) {
         token = token.substr(0, 1 + token.size() / 2);
       }

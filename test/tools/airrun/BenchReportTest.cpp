@@ -98,7 +98,7 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// Copies to a GPU overlap with everything else, and are a limit of their own.
+// Copies to a GPU overlap with all else, and alone may limit the rate.
 TEST(BenchReport, CopiesToAGpuAreALink) {
   BenchMeasurement measured = example();
   measured.gpu = "rtx3060";
@@ -116,7 +116,7 @@ TEST(BenchReport, CopiesToAGpuAreALink) {
       << text;
   measured.planLinks[1].bytesPerPass = 1e9;
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 10);
-  // Five tokens per second copy 15 GB/s.
+  // Each token copies 3 GB, so 5 tokens per second copy 15 GB/s.
   measured.links[1].bytesPerToken = 3e9;
   report = evaluate(measured);
   ASSERT_FALSE(report);

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 namespace {
 
-/// A file that was not changed in the last seconds.
+/// A file whose last change was more than a few seconds ago.
 const std::string kOldFile = AIR_TEST_INPUTS "/models/tiny/llama2.gguf";
 
 class FileDigestsTest : public testing::Test {

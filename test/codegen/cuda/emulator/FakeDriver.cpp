@@ -42,7 +42,7 @@ bool isDevice(int device) {
          device < kFirstDevice + fakeCuda.gpus;
 }
 
-/// The object of `list` with this handle, or null.
+/// The object of `list` with this handle; null if there is none.
 template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   for (T &one : list) {
     if (&one == handle) {
@@ -245,7 +245,7 @@ int cuModuleGetFunction(void **function, void *handle, const char *name) {
 
 namespace {
 
-/// The kernel with this handle, or null.
+/// The kernel with this handle; null if there is none.
 Kernel *kernelOf(const void *handle) {
   for (Module &module : gpu.modules) {
     for (auto &[name, kernel] : module.kernels) {
@@ -426,7 +426,7 @@ int cuStreamDestroy_v2(void *handle) {
     return code;
   }
   const int code = gpu.advance(*stream);
-  // Events of the stream stay complete.
+  // An event without a stream counts as complete.
   for (Event &event : gpu.events) {
     if (event.point.stream == stream) {
       event.point = {};

@@ -7,10 +7,9 @@
 // AirEmulator, which this library contains.
 //
 // The fake driver is stricter than a real one:
-//   - nothing that is enqueued is done before a call that waits for it, so a
-//     copy from pinned memory reads its source only during that call, and work
-//     of one stream that must follow work of another without waiting for its
-//     event comes too early;
+//   - work is done only in a call that waits for it. So a copy from pinned
+//     memory reads its source only during that call, and work that does not
+//     wait for the event of the other stream that it needs is done too early;
 //   - new memory is filled with 0xff;
 //   - the bytes around an allocation must not change, and every address of a
 //     copy, and every argument of a kernel that is not null, must lie in an
@@ -36,8 +35,8 @@ struct FakeCuda {
   int capability = 90;       ///< compute capability: 10 * major + minor
   /// The bytes of device memory that can still be allocated.
   uint64_t freeBytes = uint64_t{64} << 20;
-  /// Whether streams without kernels work as early as they may, instead of as
-  /// late as they may.
+  /// Whether streams that run no kernels do their work as early as events
+  /// allow. Otherwise they do it as late as possible.
   bool copiesEarly = false;
   int failingAllocation = 0; ///< the n-th allocation from now fails; 0: none
   int failingKernel = 0;     ///< the n-th kernel from now fails; 0: none

@@ -63,14 +63,13 @@ using Graph = std::vector<KernelCall>;
 
 struct Stream;
 
-/// A point of a stream: its first `count` pieces of work.
+/// The point of a stream at which its first `count` pieces of work are done.
 struct Point {
   Stream *stream = nullptr;
   uint64_t count = 0;
 };
 
-/// A piece of work, which begins only after everything before `after`, if that
-/// has a stream.
+/// A piece of work. It waits for `after` if that has a stream.
 struct Work {
   /// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
   std::function<int()> action;
@@ -86,7 +85,7 @@ struct Stream {
 };
 
 struct Event {
-  Point point; ///< without a stream if never recorded
+  Point point; ///< has no stream until the event is recorded
   bool hasTime = true;
   uint64_t microseconds = 0;
 };
@@ -102,8 +101,8 @@ public:
   /// Does queued work until `stream.done` is `count` or the queue is empty.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
-  /// Does what the streams without kernels may do already, without any work of
-  /// other streams.
+  /// Does the work of the streams that run no kernels, up to the first piece
+  /// that must wait for another stream.
   void advanceCopies();
   int runKernel(const KernelCall &call);
   /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.

@@ -60,9 +60,8 @@ size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   return text.size();
 }
 
-// The answers that the parser understands, with calls and without. An answer
-// with "refused" is one that the grammar does not let a model write: it is
-// refused at that byte.
+// Follows the sample answers of the parser, with calls and without. If a sample
+// has "refused", the grammar must refuse the byte at that position.
 TEST(CallGrammarTest, Samples) {
   const Json file = inputs("samples.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -117,8 +116,8 @@ TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   }
 }
 
-/// A text of a grammar, chosen at random: bytes, and marks that end free text.
-/// "" if it gets long.
+/// Returns a random text of a grammar, which is made of bytes and of marks that
+/// end free text. Returns "" if the text gets too long.
 std::string randomText(const CallGrammar &made, const AnswerFamily &family,
                        std::mt19937 &random) {
   const std::string_view marks[] = {
@@ -158,9 +157,8 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
   return {};
 }
 
-// Whatever the grammar accepts, the parser reads as calls of tools with
-// arguments that the tool's schema allows. The judge is the grammar of the
-// schema, which has tests of its own.
+// Whatever the grammar accepts, the parser must read as calls whose arguments
+// the tool's schema allows. The grammar of that schema checks the arguments.
 TEST(CallGrammarTest, TheParserReadsWhatTheGrammarAccepts) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -175,7 +173,7 @@ TEST(CallGrammarTest, TheParserReadsWhatTheGrammarAccepts) {
   std::mt19937 random(5);
   for (const AnswerFamily &family : answerFamilies()) {
     const std::string name = family.name;
-    // Gemma's notation restricts lists and objects only in their types.
+    // For Gemma, the grammar does not check what lists and objects contain.
     const bool isDeep = family.style != CallStyle::Braces;
     const AnswerSyntax syntax = syntaxNamed(name);
     const CallGrammar made = grammarOf(name, tools, {ToolChoice::Required, {}});
@@ -238,7 +236,7 @@ TEST(CallGrammarTest, Choices) {
             "there is no tool 'h'; give auto, none, required, or one of f, g");
 }
 
-// Only a template that mentions reasoning lets a model reason that must call.
+// Reasoning may precede a required call only if the template mentions it.
 TEST(CallGrammarTest, RequiredCallsComeAtOnceWithoutReasoning) {
   const ToolSchemas tools = *ToolSchemas::parse(R"([{"name": "f"}])");
   const Result<CallGrammar> made =
