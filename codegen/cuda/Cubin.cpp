@@ -40,7 +40,7 @@ Result<std::span<const uint8_t>> sectionOf(std::span<const uint8_t> cubin,
       header.e_ident[EI_DATA] != ELFDATA2LSB ||
       header.e_shentsize != sizeof(Elf64_Shdr)) {
     return corruptError("the machine code of kernel " + kernel +
-                        " is not a 64-bit ELF file");
+                        " is not a little-endian 64-bit ELF file");
   }
   const auto section = [&](uint64_t index, Elf64_Shdr &result) {
     const uint64_t at = index * sizeof(Elf64_Shdr);
@@ -50,16 +50,18 @@ Result<std::span<const uint8_t>> sectionOf(std::span<const uint8_t> cubin,
   Elf64_Shdr names;
   if (!section(header.e_shstrndx, names) ||
       !lies(cubin, names.sh_offset, names.sh_size)) {
-    return corruptError("the machine code of kernel " + kernel +
-                        " has no section names");
+    return corruptError(
+        "the machine code of kernel " + kernel +
+        " has a table of section names that is not inside its ELF file");
   }
   for (uint64_t i = 0; i < header.e_shnum; ++i) {
     Elf64_Shdr one;
     if (!section(i, one)) {
-      return corruptError("the machine code of kernel " + kernel + " has " +
-                          std::to_string(header.e_shnum) +
-                          " section headers, but the file ends before header " +
-                          std::to_string(i));
+      return corruptError(
+          "the machine code of kernel " + kernel + " has " +
+          std::to_string(header.e_shnum) +
+          " section headers, but its ELF file ends before header " +
+          std::to_string(i) + ", counted from 0");
     }
     const uint64_t room =
         names.sh_size - std::min<uint64_t>(names.sh_size, one.sh_name);
@@ -73,9 +75,9 @@ Result<std::span<const uint8_t>> sectionOf(std::span<const uint8_t> cubin,
     if (!lies(cubin, one.sh_offset, one.sh_size)) {
       return corruptError("section " + wanted + " of the machine code has " +
                           std::to_string(one.sh_size) + " bytes at offset " +
-                          std::to_string(one.sh_offset) + " in a file of " +
-                          std::to_string(cubin.size()) +
-                          " bytes; the section must lie inside the file");
+                          std::to_string(one.sh_offset) +
+                          " of its ELF file, but must end within the " +
+                          std::to_string(cubin.size()) + " bytes of this file");
     }
     return cubin.subspan(one.sh_offset, one.sh_size);
   }
@@ -93,8 +95,8 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
   if (code.size() % kInstructionBytes != 0) {
     return corruptError("section " + wanted + " of the machine code has " +
                         std::to_string(code.size()) +
-                        " bytes, which are not whole instructions of " +
-                        std::to_string(kInstructionBytes) + " bytes");
+                        " bytes; it must consist of whole instructions of " +
+                        std::to_string(kInstructionBytes) + " bytes each");
   }
   std::map<uint32_t, uint64_t> counts;
   uint64_t trailing = 0;
@@ -122,7 +124,8 @@ Result<uint32_t> countParameters(std::span<const uint8_t> cubin,
     if (!readAt(records, at + 2, size)) {
       return corruptError("section " + wanted + " of the machine code has " +
                           std::to_string(records.size()) +
-                          " bytes, which end within the record at byte " +
+                          " bytes, which end within the header of the record "
+                          "that begins at byte " +
                           std::to_string(at));
     }
     parameters += records[at + 1] == kParameterInfo ? 1 : 0;
