@@ -44,7 +44,7 @@ public:
         header.e_ident[EI_CLASS] != ELFCLASS64 ||
         header.e_ident[EI_DATA] != ELFDATA2LSB ||
         header.e_shentsize != sizeof(Elf64_Shdr)) {
-      return corruptError(what + " is not a 64-bit ELF file");
+      return corruptError(what + " is not a little-endian 64-bit ELF file");
     }
     const auto section = [&](uint64_t index, Elf64_Shdr &result) {
       const uint64_t at = index * sizeof(Elf64_Shdr);
@@ -54,7 +54,9 @@ public:
     Elf64_Shdr names;
     if (!section(header.e_shstrndx, names) ||
         !lies(cubin, names.sh_offset, names.sh_size)) {
-      return corruptError(what + " has no section names");
+      return corruptError(
+          what +
+          " has a table of section names that is not inside its ELF file");
     }
     Sections sections;
     sections.file = cubin;
@@ -64,8 +66,8 @@ public:
       if (!section(i, one)) {
         return corruptError(
             what + " has " + std::to_string(header.e_shnum) +
-            " section headers, but the file ends before header " +
-            std::to_string(i));
+            " section headers, but its ELF file ends before header " +
+            std::to_string(i) + ", counted from 0");
       }
       const auto name =
           text.subspan(std::min<uint64_t>(text.size(), one.sh_name));
@@ -201,7 +203,8 @@ Result<uint32_t> countParameters(std::span<const uint8_t> cubin,
     if (!readAt(records, at + 2, size)) {
       return corruptError("section " + wanted + " of the machine code has " +
                           std::to_string(records.size()) +
-                          " bytes, which end within the record at byte " +
+                          " bytes, which end within the header of the record "
+                          "that begins at byte " +
                           std::to_string(at));
     }
     parameters += records[at + 1] == kParameterInfo ? 1 : 0;

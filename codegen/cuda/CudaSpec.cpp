@@ -215,10 +215,11 @@ Status checkParameters(const CudaKernel &kernel, std::span<const uint8_t> code,
                        compiler.parameters(code, kernel.name));
   return count.value_or(kernel.bindings.size()) == kernel.bindings.size()
              ? Status::ok()
-             : internalError(
-                   "the machine code of kernel " + kernel.name + " has " +
-                   std::to_string(*count) + " parameters, but the kernel has " +
-                   std::to_string(kernel.bindings.size()) + " bindings");
+             : internalError("the machine code of kernel " + kernel.name +
+                             " has " + std::to_string(*count) +
+                             " parameters, but must have " +
+                             std::to_string(kernel.bindings.size()) +
+                             ", one for each binding of the kernel");
 }
 
 class RememberingCompiler : public CudaCompiler {

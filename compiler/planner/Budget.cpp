@@ -18,7 +18,7 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity,
   const std::string smaller =
       "choose a smaller quantisation of the model or provide more " + memory;
   if (fixed >= capacity || demand.kvPageBytes == 0) {
-    return "it would not fit even without a KV cache, so " + smaller;
+    return "the plan would not fit even without a KV cache, so " + smaller;
   }
   // `room` is the number of KV pages that fit in memory together with
   // everything else, and `wanted` is the number that one sequence takes.
@@ -315,8 +315,10 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
   cache.slots = demand.slots;
   return doesNotFitError(
       "the plan needs " + byteTextUp(total) + " of VRAM" +
-      (mayCopy ? " even if each pass copies weights from RAM" : "") + " (" +
-      textOf(ledger.items) + "), but " + limit.giver + " " +
+      (mayCopy ? " even if weights stay in RAM and are copied to the GPU in "
+                 "every pass"
+               : "") +
+      " (" + textOf(ledger.items) + "), but " + limit.giver + " " +
       byteText(limit.bytes) + ", of which the driver takes " +
       byteText(kDriverBytes) + "; " +
       advice(cache, total - (*kv - demand.kvPageBytes) - *tables, ledger.budget,

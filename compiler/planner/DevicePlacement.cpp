@@ -330,12 +330,13 @@ Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
   }
   std::optional<DevicePlacement> found = DevicePlacer(problem).best(room);
   if (!found) {
-    return doesNotFitError(
-        "weights that each pass copies to the GPU need at least " +
-        byteTextUp(leastDeviceBytes(problem)) + " of VRAM, but only " +
-        byteText(room) +
-        " of it is left for them; provide more VRAM, or "
-        "choose a smaller --ctx or --slots");
+    return doesNotFitError("the weights need at least " +
+                           byteTextUp(leastDeviceBytes(problem)) +
+                           " of VRAM even if they stay in RAM and are copied "
+                           "to the GPU in every pass, but only " +
+                           byteText(room) +
+                           " of VRAM is left for weights; provide more VRAM, "
+                           "or choose a smaller --ctx or --slots");
   }
   return *std::move(found);
 }

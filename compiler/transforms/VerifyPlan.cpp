@@ -229,8 +229,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             "segment '" + segment.getSymName().str() + "' is on device " +
             std::to_string(device) + " and keeps " + std::to_string(resident) +
             " of " + std::to_string(bytes) +
-            " bytes in RAM; it must be on device 1, the GPU, with 0 bytes in "
-            "RAM, or hold weights that are in RAM as a whole");
+            " bytes in RAM; a segment must either be on device 1, the GPU, and "
+            "keep 0 bytes in RAM, or contain weights, be on device 0, the CPU, "
+            "and keep all of its bytes in RAM");
       }
       needed += device == 1 ? bytes : 0;
       if (isWeights) {
@@ -438,9 +439,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         launch.getDependent() != known->second.isDependent ||
         (dispatch.getRows() == RowsFrom::Outputs) !=
             cuda::computesOutputs(spec)) {
-      return verificationError("dispatch '" + name +
-                               "' does not match its kernel '" + kernel.name +
-                               "' in name, spec, rows or launch");
+      return verificationError(
+          "dispatch '" + name + "' does not match its kernel '" + kernel.name +
+          "'; both must have the same name, spec, rows and launch");
     }
     if (const auto *attention = std::get_if<cuda::PrefillAttention>(&spec)) {
       const uint64_t tokens =
@@ -450,7 +451,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             "dispatch '" + name + "' takes tiles of up to " +
             std::to_string(attention->tiling.tileTokens) +
             " tokens, but its program divides batches into tiles of up to " +
-            std::to_string(tokens) + " tokens");
+            std::to_string(tokens) + " tokens; the two numbers must be equal");
       }
     }
     const uint64_t weightBytes = cuda::weightBytesRead(spec, kernel);
@@ -460,14 +461,16 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         dispatch.getFlopsPerRow() != flops ||
         dispatch.getArithmetic() != arithmetic) {
       return verificationError(
-          "dispatch '" + name + "' states " +
-          std::to_string(dispatch.getWeightBytes()) + " bytes of weights, " +
+          "dispatch '" + name + "' states that it reads " +
+          std::to_string(dispatch.getWeightBytes()) +
+          " bytes of weights and does " +
           std::to_string(dispatch.getFlopsPerRow()) +
-          " operations per token and " +
+          " operations per token in " +
           stringifyArithmetic(dispatch.getArithmetic()).str() +
-          " arithmetic, but its kernel has " + std::to_string(weightBytes) +
-          " bytes, " + std::to_string(flops) + " operations and " +
-          stringifyArithmetic(arithmetic).str() + " arithmetic");
+          " arithmetic, but its kernel reads " + std::to_string(weightBytes) +
+          " bytes and does " + std::to_string(flops) +
+          " operations per token in " + stringifyArithmetic(arithmetic).str() +
+          " arithmetic");
     }
     const std::vector<cuda::CudaBinding> &wanted = known->second.bindings;
     if (wanted.size() != dispatch.getBindings().size()) {

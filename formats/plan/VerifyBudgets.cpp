@@ -418,9 +418,9 @@ Status verifyPredictions(const plan::Plan &plan,
     for (const char *link : {"disk", "pcie"}) {
       if (phase == "decode" && least.at(link) != 0 && !links.contains(link)) {
         return broken("plan.prediction.bytes", where,
-                      std::string("lacks the link '") + link +
-                          "', over which a pass reads " + str(least.at(link)) +
-                          " bytes");
+                      std::string("has no entry for the link '") + link +
+                          "', over which each pass reads " +
+                          str(least.at(link)) + " bytes; it must have one");
       }
     }
     const std::string_view limit = textOf(prediction.limit());

@@ -248,7 +248,8 @@ Status verifyCopied(const plan::Plan &plan, const plan::Placement &placement,
   if (deviceCount(plan) == 1 && sizeOf(placement.device_reads()) != 0) {
     return broken("plan.placement.device", where,
                   "has " + str(sizeOf(placement.device_reads())) +
-                      " copies to a GPU, but the plan uses none");
+                      " copies to a GPU; it must have 0, because the plan does "
+                      "not use a GPU");
   }
   for (uint32_t i = 0; i < sizeOf(placement.device_reads()); ++i) {
     const uint32_t index = placement.device_reads()->Get(i)->segment();
@@ -258,8 +259,8 @@ Status verifyCopied(const plan::Plan &plan, const plan::Placement &placement,
         deviceOf(placement, index) != 0) {
       return broken("plan.placement.device", at,
                     "copies segment " + str(index) +
-                        "; a pass may only copy segments of Weights that are "
-                        "not in the memory of a GPU");
+                        " to a GPU; a pass may copy only segments of the kind "
+                        "Weights that do not stay in the memory of a GPU");
     }
   }
   return Status::ok();
@@ -349,13 +350,14 @@ private:
   Status verifyRing() const {
     const uint64_t ring = ringBytes();
     if (ring % pageBytes != 0 || (ring == 0) != (readCount() == 0)) {
-      return broken("plan.placement.ring", where,
-                    std::string("has a ring ") +
-                        (isDevice ? "in the memory of a GPU " : "") + "of " +
-                        str(ring) + " bytes for " + str(readCount()) +
-                        " reads; it must have whole pages if there are reads, "
-                        "and 0 bytes "
-                        "otherwise");
+      return broken(
+          "plan.placement.ring", where,
+          "has a ring of " + str(ring) + " bytes" +
+              (isDevice ? " in the memory of a GPU" : "") + " for " +
+              str(readCount()) +
+              " reads; the size of the ring must be a multiple of " +
+              str(pageBytes) +
+              " bytes above 0 if there are reads, and 0 if there are none");
     }
     return Status::ok();
   }
@@ -439,10 +441,11 @@ private:
     }
     if (next != order.end()) {
       return broken("plan.stream.complete", readName(*next),
-                    isDevice
-                        ? "copies bytes that another read has copied before"
-                        : "reads bytes that stay in RAM or have been read "
-                          "before");
+                    isDevice ? "copies bytes to the GPU that another read "
+                               "copies, too; each byte must be copied only once"
+                             : "reads bytes that stay in memory or that "
+                               "another read reads, too; only bytes that do "
+                               "not stay in memory may be read, and only once");
     }
     return Status::ok();
   }
@@ -460,12 +463,14 @@ private:
           read.bytes() > ringBytes() - read.ring_offset()) {
         return broken(
             "plan.stream.contiguous", readName(i),
-            "puts byte " + str(read.offset()) + " of segment " +
-                str(read.segment()) + " at byte " + str(read.ring_offset()) +
+            "puts " + str(read.bytes()) + " bytes of segment " +
+                str(read.segment()) + ", from byte " + str(read.offset()) +
+                " of the segment on, at byte " + str(read.ring_offset()) +
                 " of a ring of " + str(ringBytes()) +
-                " bytes; the segment begins at byte " + str(start->second) +
-                " of the ring, where its bytes must follow each "
-                "other and must not extend beyond the ring's end");
+                " bytes; because the segment begins at byte " +
+                str(start->second) + " of the ring, they must be put at byte " +
+                str(start->second) + " + " + str(read.offset()) +
+                " and must end within the ring");
       }
     }
     return Status::ok();

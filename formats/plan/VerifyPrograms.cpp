@@ -217,14 +217,16 @@ private:
       return isHead && program.tile_tokens() != 0
                  ? Status::ok()
                  : broken("plan.dispatch.launch", where,
-                          "has rows_from Outputs; only the head of a program "
-                          "with tile_tokens may have it");
+                          "has a launch whose rows_from is Outputs; only a "
+                          "dispatch of the head may have that, and only in a "
+                          "program whose tile_tokens is not 0");
     }
     if (isHead && program.max_tokens() > plan.max_outputs()) {
       return broken("plan.dispatch.launch", where,
                     "computes the logits of all " + str(program.max_tokens()) +
-                        " tokens, but there is room for only " +
-                        str(plan.max_outputs()) + ", which is max_outputs");
+                        " tokens of the largest batch, but the plan's "
+                        "max_outputs allows the logits of only " +
+                        str(plan.max_outputs()) + " tokens");
     }
     return Status::ok();
   }
@@ -402,13 +404,12 @@ private:
       if (binding.index() >
               static_cast<uint32_t>(plan::BatchArray::BlockTables) &&
           program.tile_tokens() == 0) {
-        return broken(
-            "plan.binding.batch", where,
-            std::string("binds ") +
-                plan::EnumNameBatchArray(
-                    static_cast<plan::BatchArray>(binding.index())) +
-                ", but is in a program whose tile_tokens is 0, for which this "
-                "array is not written");
+        return broken("plan.binding.batch", where,
+                      std::string("binds the batch's array ") +
+                          plan::EnumNameBatchArray(
+                              static_cast<plan::BatchArray>(binding.index())) +
+                          ", but its program has a tile_tokens of 0; only a "
+                          "program whose tile_tokens is not 0 has this array");
       }
       break;
     }
@@ -622,10 +623,10 @@ Status verifyPrograms(const plan::Plan &plan) {
     const bool onGpu = sizeOf(plan.machine()->devices()) != 0;
     if (program.tile_tokens() > (onGpu ? program.max_tokens() : 0)) {
       return broken("plan.program.tiles", where,
-                    "has tiles of up to " + str(program.tile_tokens()) +
-                        " tokens; the limit is 0 for a plan without a GPU, and "
-                        "otherwise max_tokens, which is " +
-                        str(program.max_tokens()));
+                    "has a tile_tokens of " + str(program.tile_tokens()) +
+                        "; it must be 0 in a plan without a GPU, and at most " +
+                        str(program.max_tokens()) +
+                        ", the program's max_tokens, in a plan with a GPU");
     }
     next = program.max_tokens() + 1;
     AIR_RETURN_IF_ERROR(verifySteps(plan, program, where));

@@ -410,10 +410,10 @@ private:
                                 hasText ? data.eos : data.bos));
       isAdded = true;
     }
-    return hasText ? Status::ok()
-                   : fields.corrupt(
-                         "single",
-                         "must contain a 'Sequence', the place of the text");
+    return hasText
+               ? Status::ok()
+               : fields.corrupt("single", "must contain a 'Sequence', which "
+                                          "marks where the text goes");
   }
 
   static constexpr uint64_t kMostTokens = uint64_t{1} << 24;

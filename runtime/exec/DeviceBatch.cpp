@@ -21,11 +21,12 @@ constexpr uint64_t kTileWords = 3;
 Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
                                         uint32_t paddingPage) {
   if (sizes.paddedTokens > AIR_KV_PAGE_TOKENS) {
-    return unsupportedError("a pass of the plan on the GPU always has " +
-                            std::to_string(sizes.paddedTokens) +
-                            " tokens, but this version supports at most " +
-                            std::to_string(AIR_KV_PAGE_TOKENS) +
-                            "; pack the model again with this version");
+    return unsupportedError(
+        "the plan pads each pass on the GPU to " +
+        std::to_string(sizes.paddedTokens) +
+        " tokens, but this version of airrun supports at most " +
+        std::to_string(AIR_KV_PAGE_TOKENS) +
+        "; pack the model again with the airpack of the same version");
   }
   DeviceBatch made;
   made.tablePages = sizes.tablePages;
@@ -57,11 +58,11 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   }
   if (!bytes) {
     return verificationError(
-        "batch: the tables of the KV cache's pages, with " +
+        "batch: the tables that list the pages of the KV cache, with " +
         std::to_string(sizes.tokens) + " rows of " +
         std::to_string(sizes.tablePages) +
-        " pages, take more than 2^64 bytes; pack the model with a smaller "
-        "--ctx");
+        " pages each, do not fit in 2^64 bytes; pack the model again with a "
+        "smaller --ctx");
   }
   // The device returns an error if the size is too large, so it comes first.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,

@@ -91,9 +91,9 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
   AIR_RETURN_IF_ERROR(submit(request));
   AIR_ASSIGN_OR_RETURN(BlockDone done, wait());
   if (!done.status.isOk()) {
-    return unsupportedError("reading a block past the page cache (O_DIRECT) "
-                            "failed: " +
-                            done.status.message());
+    return unsupportedError(
+        "reading a block with direct I/O (O_DIRECT) failed: " +
+        done.status.message());
   }
   total = 0;
   counted = 0;

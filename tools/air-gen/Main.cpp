@@ -38,9 +38,9 @@ cli::Tool describe() {
       {.name = "--type",
        .kind = cli::ValueKind::String,
        .valueName = "TYPE",
-       .help = "The number format of all matrices (a dtype of GGUF's weights "
-               "but F64, such as F16, Q8_0, Q6_K or IQ4_XS), or one of the "
-               "mixes Q4_K_M and Q5_K_M.",
+       .help = "The number format of all matrices: a type of weights in GGUF "
+               "files (such as F16, Q8_0, Q6_K or IQ4_XS, but not F64), or "
+               "Q4_K_M or Q5_K_M, which mix several types.",
        .defaultText = "Q8_0; Q4_K_M with --shape 70b or 405b"},
       {.name = "--output",
        .shortName = "-o",

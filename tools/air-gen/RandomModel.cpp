@@ -188,8 +188,8 @@ Result<Mix> mixOf(const std::string &type) {
     return unsupportedError(
         "type '" + type +
         "' is not supported; the supported types are Q4_K_M, Q5_K_M, and all "
-        "types of weights in GGUF files except F64, such as F16, Q8_0, Q6_K or "
-        "IQ4_XS");
+        "types of weights in GGUF files (such as F16, Q8_0, Q6_K or IQ4_XS) "
+        "except F64");
   }
   return Mix{*dtype, false};
 }

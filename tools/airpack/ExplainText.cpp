@@ -77,7 +77,7 @@ bool hasKernels(const GpuProfile &gpu) {
 /// Says which plans airpack makes for a GPU.
 std::string kernelsText(const GpuProfile &gpu) {
   if (hasKernels(gpu)) {
-    return "only for plans in which the GPU computes everything";
+    return "airpack makes only plans in which this GPU computes everything";
   }
   if (canPlanFor(gpu)) {
     return "none for " + gpu.arch + ": airpack makes no plan for this GPU";

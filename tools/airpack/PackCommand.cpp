@@ -109,9 +109,9 @@ Status readMemoryOptions(const cli::Invocation &invocation,
                       options.target + "' has no GPU");
   }
   if (vram == uint64_t{0}) {
-    return usageError("--vram: a plan for a GPU needs VRAM for its KV cache "
-                      "and activations; give a size above 0, or leave the "
-                      "option out to use the memory of the GPU");
+    return usageError("--vram is 0, but a plan for a GPU needs VRAM for its KV "
+                      "cache and activations; give a size above 0, or leave "
+                      "the option out to use all of the GPU's memory");
   }
   options.vram = vram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,

@@ -189,7 +189,7 @@ std::string copiedLine(const plan::Placement &placement) {
     }
   }
   return format("copied     %s of weights are copied from RAM to the GPU for "
-                "every token; %s (%.0f %%) stay in VRAM\n",
+                "every token; %s (%.0f %% of all weights) stay in VRAM\n",
                 byteText(copied).c_str(), byteText(resident).c_str(),
                 100.0 * static_cast<double>(resident) /
                     static_cast<double>(resident + copied));

@@ -56,8 +56,8 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   if (const std::optional<std::string> choice =
           invocation.text("--tool-choice")) {
     if (tools.schemas.isEmpty()) {
-      return usageError("--tool-choice is given without tools; give --tools, "
-                        "too");
+      return usageError("--tool-choice needs at least one tool, but there is "
+                        "none; give --tools a file with a tool");
     }
     Result<rt::ToolChoice> parsed = rt::parseToolChoice(*choice, tools.schemas);
     if (!parsed) {
@@ -174,15 +174,16 @@ cli::Command chatCommand() {
       {.name = "--tools",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "The tools that the model may call, as a JSON array of objects. "
-               "A call is shown, and /result gives the model its result. "
-               "The model can only write calls that are valid."},
+       .help = "A file with the tools that the model may call, as a JSON array "
+               "of objects. airrun shows each call, but does not carry it out; "
+               "enter /result to give the result to the model. The model can "
+               "write only valid calls of these tools."},
       {.name = "--tool-choice",
        .kind = cli::ValueKind::String,
        .valueName = "CHOICE",
-       .help = "Whether the model calls tools: auto if it decides, none, "
-               "required for at least one call, or the name of the only tool "
-               "that it may call, and must.",
+       .help = "Whether the model calls tools: auto (the model decides), none "
+               "(it calls no tool), required (it calls at least one tool), or "
+               "the name of a tool (it calls this tool, and no other).",
        .defaultText = "auto"},
       {.name = "--chat-template",
        .kind = cli::ValueKind::String,

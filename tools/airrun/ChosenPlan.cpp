@@ -225,27 +225,31 @@ Result<std::string> sourceFor(const std::string &plan, const Request &request) {
 } // namespace
 
 std::vector<cli::Option> packOptions() {
-  return {{.name = "--ctx",
-           .kind = cli::ValueKind::Integer,
-           .valueName = "N",
-           .help = "For a model: context length in tokens.",
-           .defaultText = "the model's trained context, at most 4096",
-           .minimum = 1,
-           .maximum = 4294967295.0},
-          {.name = "--kv-type",
-           .kind = cli::ValueKind::Choice,
-           .valueName = "TYPE",
-           .help = "For a model: number format of the KV cache.",
-           .defaultText = "f16",
-           .choices = {"f16", "f32"}},
-          {.name = "--slots",
-           .kind = cli::ValueKind::Integer,
-           .valueName = "N",
-           .help = "For a model: number of sequences that the KV cache can "
-                   "hold at full context length at the same time.",
-           .defaultText = "1",
-           .minimum = 1,
-           .maximum = 65536}};
+  return {
+      {.name = "--ctx",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "The context length in tokens. Give this option only with a "
+               "model file, because a plan already has its own value.",
+       .defaultText = "the model's trained context, at most 4096",
+       .minimum = 1,
+       .maximum = 4294967295.0},
+      {.name = "--kv-type",
+       .kind = cli::ValueKind::Choice,
+       .valueName = "TYPE",
+       .help = "The number format of the KV cache. Give this option only with "
+               "a model file, because a plan already has its own value.",
+       .defaultText = "f16",
+       .choices = {"f16", "f32"}},
+      {.name = "--slots",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "The number of sequences that the KV cache can hold at full "
+               "context length at the same time. Give this option only with a "
+               "model file, because a plan already has its own value.",
+       .defaultText = "1",
+       .minimum = 1,
+       .maximum = 65536}};
 }
 
 bool isGguf(const std::string &path) {

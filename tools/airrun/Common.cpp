@@ -66,9 +66,10 @@ cli::Option ioOption() {
   return {.name = "--io",
           .kind = cli::ValueKind::Choice,
           .valueName = "METHOD",
-          .help = "How to read the weights that do not stay in memory: uring "
-                  "(io_uring, past the page cache), pread (threads, past the "
-                  "page cache) or buffered (threads, through the page cache).",
+          .help =
+              "How to read the weights that do not stay in memory: uring "
+              "(io_uring, bypassing the page cache), pread (threads, bypassing "
+              "the page cache) or buffered (threads, through the page cache).",
           .defaultText = "the fastest that 'airrun probe --save' has found, or "
                          "else the first that the system supports",
           .choices = {"uring", "pread", "buffered"}};

@@ -100,26 +100,27 @@ cli::Tool describe() {
       "measured decode speed divided by bound_tok_s; predicted_tok_s is what "
       "the plan predicts at the rates of memory, disk and arithmetic that the "
       "same run measured; beta is the least number of bytes divided by the "
-      "number that were read; share is the "
+      "number of bytes that were read; share is the "
       "fraction of the bandwidth in use. The link is \"cache\" if the weights "
       "and KV that are read for a token fit in the last-level cache, else "
       "\"dram\". Its bandwidth is the highest that was measured in many short "
       "reads of the same number of bytes, made between the rounds. If a GPU "
       "runs the "
       "kernels, the link is \"cache\" if those bytes fit in its L2 cache, else "
-      "\"vram\". Its bandwidth is that of copies within the GPU's memory, of "
-      "which both the bytes read and the bytes written count, and upload_gb_s "
-      "is the rate of copies to it from pinned memory of the host. If each "
-      "token copies weights there, this is the bandwidth of the link \"pcie\".",
+      "\"vram\". Its bandwidth is measured with copies within the GPU's "
+      "memory, and counts both the bytes read and the bytes written. "
+      "upload_gb_s is the rate of copies from page-locked (pinned) RAM to the "
+      "GPU. If weights are copied to the GPU for each token, upload_gb_s is "
+      "also the bandwidth of the link \"pcie\".",
       "Models: where a command takes PLAN|MODEL, a GGUF file is packed with "
       "airpack for this machine, and the plan is kept in "
       "$XDG_CACHE_HOME/airpack/plans ($HOME/.cache/airpack/plans), so only the "
       "first start takes long. The environment variable AIR_CACHE_MAX sets the "
-      "most that all plans may take, in bytes or with KiB, MiB or GiB; by "
-      "default it is half of what the disk would have free without them. "
-      "Beyond that, the plans that were used longest ago are removed. If a "
-      "model is larger than that, its plan leaves the weights in the model's "
-      "file."};
+      "largest size that all plans together may have, in bytes or with KiB, "
+      "MiB or GiB; by default it is half of the space that would be free on "
+      "the disk without these plans. If the plans are larger, those that were "
+      "used longest ago are removed. If a model is larger than this size, its "
+      "plan leaves the weights in the model's file."};
   return tool;
 }
 

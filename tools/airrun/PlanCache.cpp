@@ -64,7 +64,10 @@ Result<Description> readDescription(const std::string &path) {
     description.plan = fieldOf(json, "plan");
   }
   if (description.origin.request.empty() || description.plan.empty()) {
-    return corruptError("'" + path + "' does not describe a plan");
+    return corruptError(
+        "'" + path +
+        "' does not describe a cached plan; it must be a JSON object in which "
+        "'request' and 'plan' are strings that are not empty");
   }
   return description;
 }

@@ -368,8 +368,9 @@ std::vector<cli::Option> samplingOptions() {
       {.name = "--dry-sequence-breaker",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
-       .help = "A text at which DRY ends a repetition, in place of the default "
-               "ones. With 'none', no text ends one.",
+       .help = "A text at which DRY ends a repetition. Texts that are given "
+               "replace the default ones. Give 'none' so that no text ends a "
+               "repetition.",
        .defaultText = "a newline, a colon, a double quote, an asterisk"},
       integer("--mirostat",
               "Use Mirostat, version 1 or 2, in place of all samplers but the "

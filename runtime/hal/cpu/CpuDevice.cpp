@@ -335,7 +335,8 @@ Status CpuDevice::wait(Queue, uint32_t event) {
   return event < events ? Status::ok()
                         : internalError("event " + std::to_string(event) +
                                         " does not exist; the device has " +
-                                        std::to_string(events) + " events");
+                                        std::to_string(events) +
+                                        " events, numbered from 0");
 }
 
 Result<const void *> CpuDevice::read(DeviceAddress from, uint64_t) {

@@ -133,8 +133,8 @@ Result<std::span<uint8_t>> CudaDevice::allocateHost(uint64_t bytes,
   if (!memory) {
     return Status(memory.status().code(),
                   std::string(what) + ": " + memory.status().message() +
-                      "; pack the model with a larger --vram, or provide more "
-                      "RAM that may be page-locked");
+                      "; pack the model again with a larger --vram, so that "
+                      "fewer weights stay in RAM, or provide more RAM");
   }
   hostAllocations.push_back(*memory);
   std::memset(*memory, 0, bytes);
@@ -307,9 +307,9 @@ Result<void *> CudaDevice::streamOf(Queue queue) {
 
 Result<void *> CudaDevice::eventAt(uint32_t event) const {
   if (event >= events.size()) {
-    return internalError("event " + std::to_string(event) +
-                         " does not exist; the device has " +
-                         std::to_string(events.size()) + " events");
+    return internalError(
+        "event " + std::to_string(event) + " does not exist; the device has " +
+        std::to_string(events.size()) + " events, numbered from 0");
   }
   return events[event];
 }

@@ -39,7 +39,8 @@ Result<SchemaJson> argumentSchema(const std::string &parameters) {
     schema = document.root();
   }
   if (!schema.is_object()) {
-    return corruptError("the parameters are not a JSON object");
+    return corruptError(
+        "its parameters must be a JSON Schema, which is a JSON object");
   }
   if (!schema.contains("type")) {
     schema["type"] = "object";
@@ -126,10 +127,9 @@ Status Maker::addTool(const ToolSchemas::Tool &tool) {
   }
   const Status status = grammarOfSchema(schema->dump()).status();
   if (status.code() == ErrorCode::Unsupported) {
-    result.notes.push_back(place +
-                           ": the values of its arguments are not "
-                           "restricted, because " +
-                           status.message());
+    result.notes.push_back(
+        place + ": the model may give the arguments any values, because " +
+        status.message());
     *schema = namesOnly(*schema);
   } else if (!status.isOk()) {
     return status.withContext(place);
@@ -150,9 +150,10 @@ Status Maker::addTool(const ToolSchemas::Tool &tool) {
         return (shape.types & SchemaShape::Object) != 0;
       });
   if (!isObject) {
-    return corruptError(place + ": the schema of the parameters does not allow "
-                                "an object, but the arguments of a call are "
-                                "one");
+    return corruptError(place +
+                        ": the schema of its parameters does not allow a JSON "
+                        "object, but the arguments of each call are a JSON "
+                        "object; give the schema the type \"object\"");
   }
   tools.push_back(std::move(made));
   return Status::ok();
@@ -351,7 +352,8 @@ Result<GrammarSequence> Maker::body() {
     return joined({rules.text("call:"), call, last});
   }
   }
-  return internalError("the family has an unknown notation of calls");
+  return internalError(
+      "the notation in which this model writes tool calls is unknown");
 }
 
 /// Calls with the marks of the family around them.
@@ -451,7 +453,9 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
     }
   }
   if (tools.empty()) {
-    return unsupportedError("none of the tools can be called");
+    return unsupportedError(
+        "none of the tools can be called; a tool's name must not contain white "
+        "space, brackets, quotes, a comma or '='");
   }
   GrammarSequence all;
   if (family.hasChannels) {

@@ -257,8 +257,9 @@ TEST(CudaSpec, CodeWithTheWrongNumberOfParametersIsRefused) {
   compiler.parameterCount = 2;
   const Status status = compileKernels({kernel}, target, compiler, 1).status();
   EXPECT_EQ(status.code(), ErrorCode::Internal);
-  EXPECT_EQ(status.message(), "the machine code of kernel good has 2 "
-                              "parameters, but the kernel has 3 bindings");
+  EXPECT_EQ(status.message(),
+            "the machine code of kernel good has 2 "
+            "parameters, but must have 3, one for each binding of the kernel");
 }
 
 TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {

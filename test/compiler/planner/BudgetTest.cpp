@@ -340,10 +340,11 @@ TEST(VramBudget, WhatNeverFitsIsRefused) {
     const Status status =
         planVram(vramDemand(), {bytes, "--vram gives"}).status();
     EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-    EXPECT_THAT(status.message(),
-                HasSubstr("it would not fit even without a KV cache, so choose "
-                          "a smaller quantisation of the model or provide more "
-                          "VRAM"));
+    EXPECT_THAT(
+        status.message(),
+        HasSubstr("the plan would not fit even without a KV cache, so choose "
+                  "a smaller quantisation of the model or provide more "
+                  "VRAM"));
   }
   VramDemand large = vramDemand();
   large.slots = UINT64_MAX;

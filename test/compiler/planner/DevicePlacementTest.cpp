@@ -102,8 +102,10 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   EXPECT_EQ(leastDeviceBytes(problem), 64 * kMiB);
   const Status status = placeOnDevice(problem, 64 * kMiB - 1).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  EXPECT_THAT(status.message(),
-              HasSubstr("need at least 64.00 MiB of VRAM, but only 64.00 MiB"));
+  EXPECT_THAT(
+      status.message(),
+      HasSubstr("need at least 64.00 MiB of VRAM even if they stay in RAM and "
+                "are copied to the GPU in every pass, but only 64.00 MiB"));
   WeightProblem many;
   for (uint32_t step = 0; step < 64; ++step) {
     many.weights.push_back({8 * kMiB, step, step});

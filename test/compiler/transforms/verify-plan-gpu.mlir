@@ -25,7 +25,7 @@
 
 // --verify-plan reports a dispatch that differs from its kernel.
 // RUN: sed 's/threads = 128/threads = 96/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
-// LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}' in name, spec, rows or launch
+// LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}'; both must have the same name, spec, rows and launch
 // RUN: sed 's/threads = 128/threads = 128, dependent = true/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
 // ARRAY: dispatch 'matmul_{{.*}}': what is bound to the operand block_tables differs in kind, access, dtype, layout or size from what the kernel takes
@@ -36,14 +36,14 @@
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: has 9 bindings, but its kernel needs 10
 // RUN: sed 's/weight_bytes [0-9]*/weight_bytes 5/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=BYTES
-// BYTES: dispatch '{{.*}}' states 5 bytes of weights, {{[0-9]+}} operations per token and {{.*}} arithmetic, but its kernel has {{[0-9]+}} bytes, {{[0-9]+}} operations and {{.*}} arithmetic
+// BYTES: dispatch '{{.*}}' states that it reads 5 bytes of weights and does {{[0-9]+}} operations per token in {{.*}} arithmetic, but its kernel reads {{[0-9]+}} bytes and does {{[0-9]+}} operations per token in {{.*}} arithmetic
 // RUN: sed 's/flops_per_row [0-9]*/flops_per_row 6/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=FLOPS
-// FLOPS: dispatch 'matmul_{{.*}}' states {{[0-9]+}} bytes of weights, 6 operations per token and float16 arithmetic, but its kernel has
+// FLOPS: dispatch 'matmul_{{.*}}' states that it reads {{[0-9]+}} bytes of weights and does 6 operations per token in float16 arithmetic, but its kernel reads
 // RUN: sed 's/arithmetic <float16>/arithmetic <int8>/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARITHMETIC
-// ARITHMETIC: and int8 arithmetic, but its kernel has {{.*}} and float16 arithmetic
+// ARITHMETIC: in int8 arithmetic, but its kernel reads {{.*}} in float16 arithmetic
 
 // RUN: sed 's/tokens 65 to 512 tiles 32/tokens 65 to 512 tiles 16/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=TILES
-// TILES: dispatch 'prefill_attention_{{.*}}' takes tiles of up to 32 tokens, but its program divides batches into tiles of up to 16 tokens
+// TILES: dispatch 'prefill_attention_{{.*}}' takes tiles of up to 32 tokens, but its program divides batches into tiles of up to 16 tokens; the two numbers must be equal
 // RUN: sed 's/\(write buffer @logits.*\)rows <outputs>/\1/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ROWS
 // ROWS: dispatch 'prefill_matmul_{{.*}}' does not match its kernel
 
@@ -57,7 +57,7 @@
 // DTYPE: dispatch 'matmul_q4_0_{{.*}}': what is bound to the operand weights differs in kind, access, dtype, layout or size
 
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
-// VRAM: of VRAM even if each pass copies weights from RAM (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
+// VRAM: of VRAM even if weights stay in RAM and are copied to the GPU in every pass (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
 
 // In 1 MiB besides the driver's memory, only a part of the weights can stay.
 // RUN: air-opt %t --place-weights="vram=1074790400" --estimate-cost --verify-plan > %t.copied
@@ -70,7 +70,7 @@
 // RUN: sed 's/\(device_stream .* after \).*/\10/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=EARLY
 // EARLY: placement 0: before step {{[0-9]+}} has run, read {{[0-9]+}} may overwrite what read {{[0-9]+}} has put into the ring
 // RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
-// DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of {{[0-9]+}} bytes in RAM; it must be on device 1, the GPU, with 0 bytes in RAM, or hold weights that are in RAM as a whole
+// DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of {{[0-9]+}} bytes in RAM; a segment must either be on device 1, the GPU, and keep 0 bytes in RAM, or contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
 
 module {
   plan.model <name = "gpu", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>

@@ -104,10 +104,10 @@ TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, sizesOf(64, 2), 99));
   const Status status = DeviceBatch::create(gpu, sizesOf(65, 2), 99).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_EQ(
-      status.message(),
-      "a pass of the plan on the GPU always has 65 tokens, but this version "
-      "supports at most 64; pack the model again with this version");
+  EXPECT_EQ(status.message(),
+            "the plan pads each pass on the GPU to 65 tokens, but this version "
+            "of airrun supports at most 64; pack the model again with the "
+            "airpack of the same version");
   EXPECT_EQ(
       DeviceBatch::create(gpu, sizesOf(8, UINT64_MAX / 16), 99).status().code(),
       ErrorCode::VerificationFailed);

@@ -180,7 +180,7 @@ made_again("is not the plan that was stored under this name")
 described.unlink()
 made_again("No such file")
 replace(described, b"[]")
-made_again("does not describe a plan")
+made_again("does not describe a cached plan")
 plan.unlink()
 made_again("No such file")
 

@@ -302,8 +302,8 @@ TEST(CallGrammarTest, SchemasThatAreNotSupported) {
            "properties": {"a": {"type": "string", "format": "uri"}}}}])");
   const CallGrammar made = grammarOf("hermes", tools);
   ASSERT_EQ(made.notes.size(), 1U);
-  EXPECT_NE(made.notes[0].find("tool 'f': the values of its arguments are not "
-                               "restricted, because the schema at "
+  EXPECT_NE(made.notes[0].find("tool 'f': the model may give the arguments any "
+                               "values, because the schema at "
                                "'/properties/a/format'"),
             std::string::npos)
       << made.notes[0];
@@ -321,8 +321,9 @@ TEST(CallGrammarTest, ArgumentsAreAnObject) {
       callGrammar(syntaxNamed("hermes"), tools, {}, {}, nullptr);
   EXPECT_EQ(made.status().code(), ErrorCode::Corrupt);
   EXPECT_EQ(made.status().message(),
-            "tool 'f': the schema of the parameters does not allow an object, "
-            "but the arguments of a call are one");
+            "tool 'f': the schema of its parameters does not allow a JSON "
+            "object, but the arguments of each call are a JSON object; give "
+            "the schema the type \"object\"");
 }
 
 TEST(CallGrammarTest, WhatIsNoSchemaIsRefused) {
