@@ -14,10 +14,12 @@
 #include "formats/gguf/GgufSampling.h"
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/model/ReadSampling.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Template.h"
+#include "formats/tokenizer/GenerationConfig.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -201,9 +203,11 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
 
 /// Reads the vocabulary that the options choose. Tokens from another file also
 /// replace those in the metadata of `source`, so that their number is checked
-/// against the model.
+/// against the model. Sets `settings` to the sampler settings that the files of
+/// the vocabulary recommend.
 Result<TokenizerData> readVocabulary(ModelSource &source,
-                                     const CompileOptions &options) {
+                                     const CompileOptions &options,
+                                     SamplingSettings &settings) {
   if (options.tokenizer.empty()) {
     AIR_RETURN_IF_ERROR(overridePreTokenizer(source, options.pre));
     return readGgufTokenizer(source);
@@ -211,7 +215,9 @@ Result<TokenizerData> readVocabulary(ModelSource &source,
   AIR_ASSIGN_OR_RETURN(TokenizerData data,
                        readTokenizer(options.tokenizer, options.pre));
   source.metadata["tokenizer.ggml.tokens"] = data.tokens;
-  return withGgufSpecials(source, std::move(data));
+  AIR_ASSIGN_OR_RETURN(data, withGgufSpecials(source, std::move(data)));
+  AIR_ASSIGN_OR_RETURN(settings, readGenerationConfig(options.tokenizer, data));
+  return data;
 }
 
 } // namespace
@@ -241,12 +247,15 @@ Result<Compiler> Compiler::load(CompileOptions options) {
                                                  state->options.kernelBytes,
                                                  state->options.cuda);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
+  SamplingSettings settings;
   AIR_ASSIGN_OR_RETURN(state->tokenizer,
-                       readVocabulary(state->source, state->options));
+                       readVocabulary(state->source, state->options, settings));
   AIR_RETURN_IF_ERROR(checkTokenizer(state->tokenizer));
   state->notes = state->tokenizer.notes;
   noteBadTemplates(state->tokenizer, state->notes);
   state->sampling = readGgufSampling(state->source, state->notes);
+  overrideSampling(state->sampling, readSampling(settings, state->notes),
+                   kGenerationConfigName, state->notes);
   AIR_ASSIGN_OR_RETURN(
       state->module, importModel(state->context, state->source, &state->notes));
   return Compiler(std::move(state));

@@ -489,7 +489,9 @@ cli::Command packCommand() {
                  "tokenizer.json or tokenizer.model, or a folder with one of "
                  "them or with vocab.json and merges.txt, for which --pre "
                  "names the pre-tokenizer. It must have as many tokens as the "
-                 "model.",
+                 "model. Of a folder, generation_config.json and config.json "
+                 "are used, too: the ids that end an answer, and the "
+                 "recommended sampler settings.",
                  "the vocabulary of the model's file"),
       threads,
       tune,
