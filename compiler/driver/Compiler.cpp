@@ -14,10 +14,12 @@
 #include "formats/gguf/GgufSampling.h"
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/model/ReadSampling.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Template.h"
+#include "formats/tokenizer/GenerationConfig.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -210,9 +212,11 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
 
 /// Reads the vocabulary that the options choose. If its tokens come from
 /// another file, they also become metadata of `source`, so that their number is
-/// checked against the model.
+/// checked against the model. Sets `settings` to the sampler settings that the
+/// files of the vocabulary recommend.
 Result<TokenizerData> readVocabulary(ModelSource &source,
-                                     const CompileOptions &options) {
+                                     const CompileOptions &options,
+                                     SamplingSettings &settings) {
   if (options.tokenizer.empty()) {
     AIR_RETURN_IF_ERROR(overridePreTokenizer(source, options.pre));
     return readGgufTokenizer(source);
@@ -220,7 +224,9 @@ Result<TokenizerData> readVocabulary(ModelSource &source,
   AIR_ASSIGN_OR_RETURN(TokenizerData data,
                        readTokenizer(options.tokenizer, options.pre));
   source.metadata["tokenizer.ggml.tokens"] = data.tokens;
-  return withGgufSpecials(source, std::move(data));
+  AIR_ASSIGN_OR_RETURN(data, withGgufSpecials(source, std::move(data)));
+  AIR_ASSIGN_OR_RETURN(settings, readGenerationConfig(options.tokenizer, data));
+  return data;
 }
 
 } // namespace
@@ -246,12 +252,15 @@ const std::vector<std::string> &Compiler::notes() const { return state->notes; }
 Result<Compiler> Compiler::load(CompileOptions options) {
   auto model = std::make_shared<Model>();
   AIR_ASSIGN_OR_RETURN(model->source, readGguf(options.model));
+  SamplingSettings settings;
   AIR_ASSIGN_OR_RETURN(model->tokenizer,
-                       readVocabulary(model->source, options));
+                       readVocabulary(model->source, options, settings));
   AIR_RETURN_IF_ERROR(checkTokenizer(model->tokenizer));
   model->notes = model->tokenizer.notes;
   noteBadTemplates(model->tokenizer, model->notes);
   model->sampling = readGgufSampling(model->source, model->notes);
+  overrideSampling(model->sampling, readSampling(settings, model->notes),
+                   kGenerationConfigName, model->notes);
   return import(std::move(options), std::move(model));
 }
 

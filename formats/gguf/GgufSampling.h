@@ -1,8 +1,7 @@
 //===- GgufSampling.h - the general.sampling.* keys -------------*- C++ -*-===//
 //
 // The names of the keys are those in gguf/constants.py of gguf 0.19 on PyPI
-// (Keys.General). The keys are recommendations. A value that is out of range,
-// or an order that names an unknown sampler, results in a note, not an error.
+// (Keys.General). formats/model/ReadSampling.h checks the values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFSAMPLING_H

@@ -154,7 +154,9 @@ cli::Command packCommand() {
                  "tokenizer.json or tokenizer.model, or a folder with one of "
                  "them or with vocab.json and merges.txt, for which --pre "
                  "names the pre-tokenizer. It must have as many tokens as the "
-                 "model.",
+                 "model. If the folder also has generation_config.json or "
+                 "config.json, the plan takes the ids that end an answer and "
+                 "the recommended sampler settings from them.",
                  "the vocabulary of the model's file"),
       threads,
       tune,

@@ -1,0 +1,42 @@
+//===- ReadSampling.h - recommended sampler settings ------------*- C++ -*-===//
+//
+// The ranges of the sampler settings that a model's files recommend, whichever
+// file they come from. A value that is out of range, or an order that names an
+// unknown sampler, results in a note, not an error.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MODEL_READSAMPLING_H
+#define AIRPACK_FORMATS_MODEL_READSAMPLING_H
+
+#include "formats/model/ModelSource.h"
+#include "formats/model/SamplingDefaults.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// A setting before it is checked.
+struct SamplingSetting {
+  /// How notes name it, for example "key 'general.sampling.temp'".
+  std::string place;
+  MetadataValue value;
+};
+
+/// Settings by the name that GGUF has for them after "general.sampling.".
+using SamplingSettings = std::map<std::string, SamplingSetting>;
+
+/// Checks the settings. Appends a sentence to `notes` for each that is ignored.
+SamplingDefaults readSampling(const SamplingSettings &settings,
+                              std::vector<std::string> &notes);
+
+/// Replaces the fields of `defaults` that `by` sets, among those that a
+/// generation_config.json can set. Appends a sentence to `notes` for each whose
+/// value changes; `file` is the name of the file that `by` comes from.
+void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
+                      const std::string &file, std::vector<std::string> &notes);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MODEL_READSAMPLING_H

@@ -1,0 +1,49 @@
+//===- GenerationConfig.h - generation_config.json --------------*- C++ -*-===//
+//
+// What generation_config.json and config.json beside a tokenizer say about
+// generation. The names and meanings of the fields are those of the class
+// GenerationConfig in Hugging Face's transformers (https://huggingface.co/docs/
+// transformers/main_classes/text_generation):
+//
+//   eos_token_id        an id or a list of ids that end an answer. Also in
+//                       config.json
+//   temperature, top_k, top_p, min_p
+//   repetition_penalty  applies to all tokens of the prompt and the answer
+//   do_sample           false: the most probable token is chosen
+//   typical_p           ignored, with a note unless it is 1, which is off
+//
+// A field that is null counts as absent, and all other fields are ignored. A
+// value that makes no sense results in a note, not an error.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TOKENIZER_GENERATIONCONFIG_H
+#define AIRPACK_FORMATS_TOKENIZER_GENERATIONCONFIG_H
+
+#include "formats/model/ReadSampling.h"
+#include "formats/model/TokenizerData.h"
+#include "formats/support/Status.h"
+
+#include <string>
+#include <string_view>
+
+namespace air {
+
+inline constexpr const char *kGenerationConfigName = "generation_config.json";
+
+/// Reads generation_config.json and config.json, if `path` is a folder that has
+/// them. Adds the ids that end an answer to `data.endOfGeneration`, and a
+/// sentence to `data.notes` for each value that is ignored. Returns the sampler
+/// settings of generation_config.json. Fails with Io if a file cannot be read,
+/// and with Corrupt if it is not a JSON object. Thread-safe.
+Result<SamplingSettings> readGenerationConfig(const std::string &path,
+                                              TokenizerData &data);
+
+/// Does the same with the text of one file, which notes call `name`. Of a
+/// config.json, `settings` is null: old versions of the library wrote their own
+/// defaults into it.
+Status parseGenerationConfig(std::string_view text, const std::string &name,
+                             TokenizerData &data, SamplingSettings *settings);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TOKENIZER_GENERATIONCONFIG_H
