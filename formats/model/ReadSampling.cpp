@@ -50,6 +50,7 @@ public:
     defaults.mirostatTau = real("mirostat_tau", 0, kLargest);
     defaults.mirostatEta = real("mirostat_eta", 0, kLargest);
     defaults.samplers = sequence();
+    defaults.typicalP = real("typ_p", 0, 1);
     return defaults;
   }
 
@@ -161,6 +162,7 @@ void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
   take("--top-k", &SamplingDefaults::topK);
   take("--top-p", &SamplingDefaults::topP);
   take("--min-p", &SamplingDefaults::minP);
+  take("--typical-p", &SamplingDefaults::typicalP);
   take("--repeat-penalty", &SamplingDefaults::repeatPenalty);
   take("--repeat-last-n", &SamplingDefaults::repeatLastN);
 }

@@ -24,7 +24,8 @@ struct SamplingSetting {
   MetadataValue value;
 };
 
-/// Settings by the name that GGUF has for them after "general.sampling.".
+/// Settings by the name that GGUF has for them after "general.sampling."; GGUF
+/// has none for typical_p, which is "typ_p" here.
 using SamplingSettings = std::map<std::string, SamplingSetting>;
 
 /// Checks the settings. Appends a sentence to `notes` for each that is ignored.

@@ -1,8 +1,8 @@
 //===- SamplingDefaults.h - sampler settings of a model ---------*- C++ -*-===//
 //
-// The sampler settings that a model file recommends: GGUF's general.sampling.*
-// keys. They override the programs' own defaults, and command-line options
-// override them.
+// The sampler settings that a model's files recommend: the general.sampling.*
+// keys of GGUF, and generation_config.json. They override the programs' own
+// defaults, and command-line options override them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_SAMPLINGDEFAULTS_H
@@ -32,6 +32,7 @@ struct SamplingDefaults {
   std::optional<float> mirostatTau;    ///< at least 0
   std::optional<float> mirostatEta;    ///< at least 0
   std::vector<SamplerKind> samplers;   ///< empty: the default order
+  std::optional<float> typicalP;       ///< 0 to 1
 
   bool operator==(const SamplingDefaults &) const = default;
 };

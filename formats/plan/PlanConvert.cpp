@@ -228,6 +228,7 @@ std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults) {
   set(record->mirostat, defaults.mirostat);
   set(record->mirostat_tau, defaults.mirostatTau);
   set(record->mirostat_eta, defaults.mirostatEta);
+  set(record->typical_p, defaults.typicalP);
   for (SamplerKind kind : defaults.samplers) {
     record->samplers.push_back(
         static_cast<plan::SamplerKind>(static_cast<uint8_t>(kind)));
@@ -256,6 +257,7 @@ SamplingDefaults fromPlan(const plan::Sampling *record) {
   set(defaults.mirostat, record->mirostat());
   set(defaults.mirostatTau, record->mirostat_tau());
   set(defaults.mirostatEta, record->mirostat_eta());
+  set(defaults.typicalP, record->typical_p());
   defaults.samplers = numbers<SamplerKind>(record->samplers());
   return defaults;
 }

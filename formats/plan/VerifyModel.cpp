@@ -433,6 +433,7 @@ Status verifySampling(const plan::Plan &plan) {
       {"xtc_threshold", sampling->xtc_threshold(), 0, 1},
       {"mirostat_tau", sampling->mirostat_tau(), 0, most},
       {"mirostat_eta", sampling->mirostat_eta(), 0, most},
+      {"typical_p", sampling->typical_p(), 0, 1},
   };
   for (const auto &number : numbers) {
     // The comparison is negated so that NaN is refused.

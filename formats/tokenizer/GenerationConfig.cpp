@@ -148,11 +148,10 @@ SamplingSettings settingsOf(const Json &fields, const std::string &file,
     const char *field;
     const char *key; ///< in GGUF, after "general.sampling."
   };
-  constexpr Name kNames[] = {{"temperature", "temp"},
-                             {"top_k", "top_k"},
-                             {"top_p", "top_p"},
-                             {"min_p", "min_p"},
-                             {"repetition_penalty", "penalty_repeat"}};
+  constexpr Name kNames[] = {
+      {"temperature", "temp"}, {"top_k", "top_k"},
+      {"top_p", "top_p"},      {"min_p", "min_p"},
+      {"typical_p", "typ_p"},  {"repetition_penalty", "penalty_repeat"}};
   SamplingSettings settings;
   for (const Name &name : kNames) {
     if (const Json *value = find(name.field)) {
@@ -173,12 +172,6 @@ SamplingSettings settingsOf(const Json &fields, const std::string &file,
     } else if (!sample->get<bool>()) {
       settings["temp"] = {placeOf("do_sample", file), 0.0};
     }
-  }
-  if (const Json *typical = find("typical_p");
-      typical != nullptr && *typical != 1) {
-    notes.push_back(placeOf("typical_p", file) +
-                    " is ignored, because plans do not store it; give airrun "
-                    "the option --typical-p");
   }
   return settings;
 }

@@ -7,10 +7,9 @@
 //
 //   eos_token_id        an id or a list of ids that end an answer. Also in
 //                       config.json
-//   temperature, top_k, top_p, min_p
+//   temperature, top_k, top_p, min_p, typical_p
 //   repetition_penalty  applies to all tokens of the prompt and the answer
 //   do_sample           false: the most probable token is chosen
-//   typical_p           ignored, with a note unless it is 1, which is off
 //
 // A field that is null counts as absent, and all other fields are ignored. A
 // value that makes no sense results in a note, not an error.

@@ -285,6 +285,7 @@ std::string samplingLine(const plan::Plan &plan) {
   add("--top-k", defaults.topK);
   add("--top-p", defaults.topP);
   add("--min-p", defaults.minP);
+  add("--typical-p", defaults.typicalP);
   add("--repeat-penalty", defaults.repeatPenalty);
   add("--repeat-last-n", defaults.repeatLastN);
   add("--xtc-probability", defaults.xtcProbability);

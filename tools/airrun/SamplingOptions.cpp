@@ -263,6 +263,7 @@ rt::SamplerOptions recommended(const SamplingDefaults &model,
   options.topK = model.topK.value_or(options.topK);
   options.topP = model.topP.value_or(options.topP);
   options.minP = model.minP.value_or(options.minP);
+  options.typicalP = model.typicalP.value_or(options.typicalP);
   options.repeatPenalty =
       std::clamp(model.repeatPenalty.value_or(options.repeatPenalty),
                  static_cast<float>(rt::kMinRepeatPenalty),
@@ -320,7 +321,7 @@ std::vector<cli::Option> samplingOptions() {
       number("--typical-p",
              "Sample from the tokens whose surprise is nearest to the entropy, "
              "up to a total probability of X; 1 turns this off.",
-             "1", 0, 1),
+             "the model's recommended value, or 1", 0, 1),
       number("--top-n-sigma",
              "Leave out tokens whose logit is more than X standard deviations "
              "below the largest; 0 turns this off.",

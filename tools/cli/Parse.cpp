@@ -164,6 +164,18 @@ Status Parser::unknownOption(const std::string &name) const {
   if (!near.empty()) {
     return usageError(message + "; did you mean " + quoted(near) + "?");
   }
+  std::string owners;
+  for (const Command &other : tool.commands) {
+    if (std::ranges::find(other.options, name, &Option::name) !=
+        other.options.end()) {
+      owners +=
+          (owners.empty() ? "" : ", ") +
+          quoted(tool.name + (other.name.empty() ? "" : " ") + other.name);
+    }
+  }
+  if (!owners.empty()) {
+    return usageError(message + "; it is an option of " + owners);
+  }
   return usageError(message + "; " + helpHint() + " lists the known ones");
 }
 

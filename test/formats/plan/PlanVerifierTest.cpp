@@ -192,6 +192,8 @@ std::vector<Case> factCases() {
       {"plan.sampling", in([](P &p) { p.sampling->mirostat = -1; })},
       {"plan.sampling", in([](P &p) { p.sampling->mirostat_tau = -1.0F; })},
       {"plan.sampling", in([](P &p) { p.sampling->mirostat_eta = NAN; })},
+      {"plan.sampling", in([](P &p) { p.sampling->typical_p = -0.5F; })},
+      {"plan.sampling", in([](P &p) { p.sampling->typical_p = 1.5F; })},
       {"plan.sampling", in([](P &p) {
          p.sampling->samplers[1] = static_cast<plan::SamplerKind>(10);
        })},

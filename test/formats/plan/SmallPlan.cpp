@@ -171,19 +171,20 @@ void addTokenizer(plan::PlanT &plan) {
   tokenizer.chatTemplate = "{{ messages }}";
   tokenizer.namedTemplates = {{"rag", ""}, {"tool_use", "{{ tools }}"}};
   plan.tokenizer = toPlan(tokenizer);
-  plan.sampling = toPlan(
-      SamplingDefaults{.temperature = 0.5F,
-                       .topK = 3,
-                       .topP = 0.75F,
-                       .minP = 0.125F,
-                       .repeatPenalty = 1.25F,
-                       .repeatLastN = -1,
-                       .xtcProbability = 0.25F,
-                       .xtcThreshold = 0.125F,
-                       .mirostat = 2,
-                       .mirostatTau = 3.0F,
-                       .mirostatEta = 0.5F,
-                       .samplers = {SamplerKind::TopK, SamplerKind::Xtc}});
+  plan.sampling =
+      toPlan(SamplingDefaults{.temperature = 0.5F,
+                              .topK = 3,
+                              .topP = 0.75F,
+                              .minP = 0.125F,
+                              .repeatPenalty = 1.25F,
+                              .repeatLastN = -1,
+                              .xtcProbability = 0.25F,
+                              .xtcThreshold = 0.125F,
+                              .mirostat = 2,
+                              .mirostatTau = 3.0F,
+                              .mirostatEta = 0.5F,
+                              .samplers = {SamplerKind::TopK, SamplerKind::Xtc},
+                              .typicalP = 0.875F});
 }
 
 /// Adds a placement with the budget `budget`. It keeps resident[i] bytes of

@@ -56,19 +56,21 @@ TEST(GenerationConfigTest, PublishedFiles) {
 // penalty to every token of the prompt and of the answer.
 TEST(GenerationConfigTest, GreedySearchAndPenalty) {
   EXPECT_EQ(read(R"({"do_sample": false, "temperature": 0.7,
-                     "repetition_penalty": 1.05, "min_p": 0.1})")
+                     "repetition_penalty": 1.05, "min_p": 0.1,
+                     "typical_p": 0.95})")
                 .sampling,
             (SamplingDefaults{.temperature = 0.0F,
                               .minP = 0.1F,
                               .repeatPenalty = 1.05F,
-                              .repeatLastN = -1}));
+                              .repeatLastN = -1,
+                              .typicalP = 0.95F}));
   EXPECT_EQ(read(R"({"repetition_penalty": 1})").sampling,
             (SamplingDefaults{.repeatPenalty = 1.0F}));
 }
 
 TEST(GenerationConfigTest, NullAndNestedFieldsSayNothing) {
   Outcome outcome = read(R"({"eos_token_id": null, "temperature": null,
-    "do_sample": null, "typical_p": 1.0,
+    "do_sample": null, "typical_p": null,
     "inner": {"eos_token_id": 3, "list": [{"top_k": 1}], "temperature": 2},
     "list": [4, [5, {"eos_token_id": 6}]]})");
   EXPECT_TRUE(outcome.status.isOk());
@@ -80,7 +82,7 @@ TEST(GenerationConfigTest, NullAndNestedFieldsSayNothing) {
 TEST(GenerationConfigTest, WhatMakesNoSenseIsIgnoredWithANote) {
   Outcome outcome = read(R"({"eos_token_id": [9, 10, -1, 1.5, "</s>"],
     "do_sample": 0, "temperature": -0.5, "top_k": 2.5, "top_p": 1.5,
-    "min_p": "low", "repetition_penalty": 0, "typical_p": 0.9})");
+    "min_p": "low", "repetition_penalty": 0, "typical_p": true})");
   EXPECT_TRUE(outcome.status.isOk());
   EXPECT_THAT(outcome.ends, ElementsAre(7, 9));
   EXPECT_EQ(outcome.sampling, SamplingDefaults());
@@ -97,8 +99,6 @@ TEST(GenerationConfigTest, WhatMakesNoSenseIsIgnoredWithANote) {
           "the id of a token",
           "'do_sample' of generation_config.json is ignored: it is not true or "
           "false",
-          "'typical_p' of generation_config.json is ignored, because plans do "
-          "not store it; give airrun the option --typical-p",
           "'temperature' of generation_config.json is ignored: -0.5 is not in "
           "the range from 0 to 3.402823466e+38",
           "'top_k' of generation_config.json is ignored: 2.5 is not a whole "
@@ -107,7 +107,9 @@ TEST(GenerationConfigTest, WhatMakesNoSenseIsIgnoredWithANote) {
           "range from 0 to 1",
           "'min_p' of generation_config.json is ignored: it is not a number",
           "'repetition_penalty' of generation_config.json is ignored: 0 is not "
-          "in the range from 1.175494351e-38 to 3.402823466e+38"));
+          "in the range from 1.175494351e-38 to 3.402823466e+38",
+          "'typical_p' of generation_config.json is ignored: it is not a "
+          "number"));
 }
 
 TEST(GenerationConfigTest, OfConfigJsonOnlyTheIdsAreUsed) {

@@ -222,6 +222,8 @@ TEST(SamplingOptions, TheModelRecommendsAndTheCommandLineDecides) {
             std::vector<SamplerKind>{SamplerKind::TopK});
   EXPECT_THAT(refusal({"--temp", "0"}, more),
               HasSubstr("temperature is not among the samplers xtc;top_k"));
+  EXPECT_EQ(read({}, {.typicalP = 0.5F})->typicalP, 0.5F);
+  EXPECT_EQ(read({"--typical-p", "1"}, {.typicalP = 0.5F})->typicalP, 1.0F);
   const SamplingDefaults mirostat = {
       .mirostat = 1, .mirostatTau = 3.0F, .mirostatEta = 1e9F};
   options = read({}, mirostat);

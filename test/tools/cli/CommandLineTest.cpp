@@ -208,6 +208,18 @@ TEST_F(CommandLineTest, UnknownOptionsNameTheNearest) {
             "unknown option '-m'; sample --help lists the known ones");
 }
 
+TEST_F(CommandLineTest, UnknownOptionsNameTheCommandsThatHaveThem) {
+  EXPECT_EQ(bad({"a", "--no-bos"}),
+            "unknown option '--no-bos'; it is an option of 'sample tokenize'");
+  EXPECT_EQ(bad({"tokenize", "a", "--prompt=x"}),
+            "unknown option '--prompt'; it is an option of 'sample'");
+  tool.commands.push_back(tool.commands.back());
+  tool.commands.back().name = "again";
+  EXPECT_EQ(bad({"a", "--no-bos"}), "unknown option '--no-bos'; it is an "
+                                    "option of 'sample tokenize', "
+                                    "'sample again'");
+}
+
 TEST_F(CommandLineTest, Positionals) {
   EXPECT_EQ(bad({}), "missing argument PLAN; usage: sample PLAN [EXTRA] "
                      "[OPTIONS]");
@@ -230,6 +242,8 @@ TEST_F(CommandLineTest, AFirstArgumentSelectsItsCommand) {
   EXPECT_EQ(good({"--", "tokenize"}).command->name, "");
   EXPECT_EQ(good({"a", "tokenize"}).command->name, "");
   EXPECT_THAT(bad({"tokenize", "a", "--temp", "1"}),
+              HasSubstr("unknown option '--temp'"));
+  EXPECT_THAT(bad({"tokenize", "a", "--frobnicate"}),
               HasSubstr("sample tokenize --help"));
 }
 
