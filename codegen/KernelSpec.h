@@ -15,6 +15,7 @@
 //
 // The following list shows each op's bindings and what the op computes from
 // them. codegen/KernelBindings.cpp specifies the bindings' access and shapes.
+// A tile is the unit of work that a thread takes.
 //
 //   EmbedRows    table, x
 //                  x[m] = scale * table[token_ids[m]]. The table is [n, k]. One
@@ -79,9 +80,8 @@
 //                  covers kPackColumns columns of 16 rows.
 //
 // Activation formats. Columns are divided into blocks of 32, and tokens into
-// token tiles of 16. The contents of padding tokens are unspecified, except
-// that I8Grid's `steps` hold valid offsets and its `conversions` lie on the
-// grid.
+// token tiles of 16. The contents of padding tokens are unspecified, except for
+// two members of ActivationTile in I8Grid, as described there.
 //
 // F32 and F32x16 are plain float32. A kernel that reads them adds up the
 // products of the columns that share a weight scale, and multiplies only the
@@ -223,10 +223,12 @@ inline constexpr int64_t kGridExponents = 108;
 /// 2^22, kConversionBits + i are the bits of the float 1.5 * 2^23 + i. The int8
 /// dot product of a block is always such an integer.
 inline constexpr int32_t kConversionBits = 0x4B400000;
-/// kGridConversionBits are the bits of the float 1.5 * 2^(23 -
-/// kConversionShift). ActivationTile::conversions holds them for scales with
-/// the exponent kGridBaseExponent.
+/// In I8Grid, ActivationTile::conversions holds the bits of the float 1.5 *
+/// 2^(23 - kConversionShift + e) for a scale with the exponent
+/// kGridBaseExponent + e.
 inline constexpr int kConversionShift = 40;
+/// The bits of the float 1.5 * 2^(23 - kConversionShift), which belongs to
+/// scales with the exponent kGridBaseExponent.
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
 inline constexpr int64_t kGridVectorBytes =

@@ -104,10 +104,9 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
       "a kernel for " + std::string(target.name) + " that begins a step ";
   const DTypeInfo &type = info(spec.dtype);
   if (!type.isWeight) {
-    return unsupportedError(
-        where + "does not support embeddings of dtype " +
-        std::string(type.name) +
-        "; they must have one of the dtypes that weights can have");
+    return unsupportedError(where + "does not support embeddings of dtype " +
+                            std::string(type.name) +
+                            ", because weights cannot have this dtype");
   }
   if (spec.vocabulary < 1 || spec.vocabulary > 1U << 24 || spec.columns < 1 ||
       spec.columns > 1U << 20 || spec.columns % type.blockElements != 0 ||

@@ -192,7 +192,8 @@ AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 scale = word >> 8 * byte & 0xff;
   return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
 }
-// The other scale of a matrix is not in its units.
+// A matrix may have one more scale, which is applied elsewhere. So the scales
+// that this function returns, as bits of float16, are 1.
 AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 )";
 

@@ -131,8 +131,9 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
     sum[3] = ap_fma(second, c[3], sum[3]);
   }
 }
-// Initialises an accumulator with the correction for the codes' zero point. The
-// four floats are in the order of the mma's registers, so no moves are needed.
+// Initialises an accumulator with the correction for the codes' zero point.
+// `entry` stores the correction in the order of the mma's registers, so no
+// values must be moved between lanes.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
   Word4 sum = {0, 0, 0, 0};
   if (kSumColumns != 0 && !kSumsAsHalves) {

@@ -67,7 +67,7 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
     rows += rowsOf(*source);
   }
   if (rows != tensor.rows) {
-    return shapeError(tensor, "the total number of rows of its sources is",
+    return shapeError(tensor, "the number of rows in all of its sources is",
                       rows, tensor.rows);
   }
   if (recipe.interleavedRows != 0 &&
@@ -135,7 +135,7 @@ Status checkRowScales(const TensorContent &tensor,
     rows += part.rows;
   }
   if (rows != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "the total number of rows of its sources is",
+    return shapeError(tensor, "the number of rows that its scales apply to is",
                       rows, tensor.columns);
   }
   return tensor.bytes == rows * sizeof(float)
@@ -372,7 +372,9 @@ Status checkContent(const SegmentContent &content) {
       return internalError("tensor '" + tensor.name + "' is at offset " +
                            std::to_string(tensor.offset) +
                            ", but the tensor before it ends at byte " +
-                           std::to_string(cursor));
+                           std::to_string(cursor) +
+                           "; tensors must be in ascending order and must not "
+                           "overlap");
     }
     std::optional<uint64_t> end = checkedAdd(tensor.offset, tensor.bytes);
     if (!end || *end > content.bytes) {

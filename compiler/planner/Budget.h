@@ -111,7 +111,7 @@ struct VramLimit {
   std::string giver;  ///< for messages, for example "target 'rtx3060' has"
 };
 
-/// What a plan takes of the memory of a GPU.
+/// How much of a GPU's memory a plan uses, and for what.
 struct VramLedger {
   uint64_t budget = 0; ///< the limit on the sum of the items; 0 = none
   std::vector<LedgerItem> items;

@@ -228,10 +228,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         return verificationError(
             "segment '" + segment.getSymName().str() + "' is on device " +
             std::to_string(device) + " and keeps " + std::to_string(resident) +
-            " of " + std::to_string(bytes) +
-            " bytes in RAM; a segment must either be on device 1, the GPU, and "
-            "keep 0 bytes in RAM, or contain weights, be on device 0, the CPU, "
-            "and keep all of its bytes in RAM");
+            " of its " + std::to_string(bytes) +
+            " bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes "
+            "in RAM. Every other segment must contain weights, be on device 0, "
+            "the CPU, and keep all of its bytes in RAM");
       }
       needed += device == 1 ? bytes : 0;
       if (isWeights) {

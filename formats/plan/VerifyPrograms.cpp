@@ -272,8 +272,8 @@ private:
     return Status::ok();
   }
 
-  /// Checks that the row tiles divide the rows of every matrix that the
-  /// dispatch binds, and that they do not divide row blocks.
+  /// Checks that the row tiles of a dispatch cover exactly the rows of a matrix
+  /// that it binds, and that no row block belongs to two tiles.
   static Status verifyTileRows(const plan::Tensor &tensor,
                                const plan::Grid &grid,
                                const std::string &where) {

@@ -26,7 +26,7 @@ static Status verifySegmentEnums(const plan::Segment &segment,
 /// chunk.
 static Status verifyCodedChunks(const plan::Segment &segment,
                                 uint64_t pageBytes, const std::string &where) {
-  // The number of decoded pages in chunk i and the chunks after it.
+  // The number of pages that chunk i and all later chunks have when decoded.
   uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes);
   uint64_t before = 0;
   for (uint32_t i = 0; i < segment.chunk_ends()->size(); ++i) {

@@ -20,7 +20,7 @@ constexpr Range kUnprintable[] = {
     {0x200b, 0x200b},                    // zero width space
     {0x200e, 0x200f},                    // left-to-right, right-to-left mark
     {0x2028, 0x202e},                    // separators, embeddings, overrides
-    {0x2060, 0x206f},                    // word joiner, isolates, deprecated
+    {0x2060, 0x206f},                    // invisible formatting characters
     {0xfeff, 0xfeff},                    // byte order mark
     {0xfff9, 0xfffb},                    // interlinear annotation
     {0xe0000, 0xe007f}, {0x110000, ~0U}, // tags; above U+10FFFF

@@ -26,7 +26,7 @@ public:
   ~KeptSequence();
 
   SequenceId id() const { return sequence; }
-  /// The tokens that the model has computed.
+  /// The tokens whose keys and values the session holds for this sequence.
   std::span<const int32_t> tokens() const { return held; }
 
   /// Drops the tokens after the longest common prefix with `wanted`. The last

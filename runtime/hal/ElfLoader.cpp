@@ -304,11 +304,11 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
     return Status::ok();
   }
   if (!rangeFits(symbol.st_value, symbol.st_size, section.sh_size)) {
-    return corruptError("symbol " + number(index) + " of " +
+    return corruptError("symbol " + number(index) + " (" +
                         number(symbol.st_size) + " bytes at offset " +
-                        number(symbol.st_value) + " does not lie in " +
-                        sectionLabel(symbol.st_shndx) + " of " +
-                        number(section.sh_size) + " bytes");
+                        number(symbol.st_value) + ") extends beyond " +
+                        sectionLabel(symbol.st_shndx) + " (" +
+                        number(section.sh_size) + " bytes)");
   }
   if (type == STT_TLS || type == STT_GNU_IFUNC) {
     return unsupportedError("symbol '" + std::string(name) + "' has type " +

@@ -74,9 +74,10 @@ std::vector<cli::Option> explainOptions() {
           "yet."),
       makeOption(
           "--vram", "", ValueKind::String, "SIZE",
-          "With a target that has a GPU: the size of the GPU's memory, of "
-          "which the driver takes 1 GiB. SIZE is written as for --ram.",
-          "that of the GPU"),
+          "With a target that has a GPU: the size of the GPU's whole memory. "
+          "1 GiB of it is reserved for the driver. SIZE is written as for "
+          "--ram.",
+          "that of the target's GPU"),
       makeOption(
           "--cpu", "", ValueKind::String, "NAME|FILE",
           "With --explain and a GPU: the computer that contains the GPU. The "

@@ -51,10 +51,10 @@ std::vector<cli::Option> grammarOptions() {
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
        .help =
-           "Generate freely until this text appears. The grammar must "
-           "match the output from the beginning of this text on. If "
-           "TEXT is the text of a control token, that token is the trigger. "
-           "Without this option, the grammar applies from the start."}};
+           "Generate freely until this text appears. This text and all output "
+           "after it must match the grammar. If TEXT is the text of a control "
+           "token, that token is the trigger. Without this option, the "
+           "grammar applies from the start."}};
 }
 
 bool hasGrammar(const cli::Invocation &invocation) {

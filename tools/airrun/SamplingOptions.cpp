@@ -341,8 +341,9 @@ std::vector<cli::Option> samplingOptions() {
              "the model's recommended value, or 1", rt::kMinRepeatPenalty,
              rt::kMaxRepeatPenalty),
       number("--presence-penalty",
-             "Subtract X from the logit of each recent token.", "0",
-             -rt::kMaxPenalty, rt::kMaxPenalty),
+             "Subtract X from the logit of each token that occurs among the "
+             "recent tokens (--repeat-last-n).",
+             "0", -rt::kMaxPenalty, rt::kMaxPenalty),
       number("--frequency-penalty",
              "Subtract X from a token's logit for each of its occurrences "
              "among the recent tokens (--repeat-last-n).",

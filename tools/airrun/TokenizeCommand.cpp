@@ -173,7 +173,7 @@ cli::Command tokenizeCommand() {
       {.name = "--no-special",
        .help = "Tokenize the text of control tokens as ordinary text."},
       {.name = "--json",
-       .help = "Print the ids as a JSON array, as --strings always does."},
+       .help = "Print the ids as a JSON array. --strings always prints JSON."},
       {.name = "--time",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",

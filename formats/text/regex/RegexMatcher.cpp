@@ -13,8 +13,9 @@ using Op = RegexInstruction::Op;
 
 namespace {
 
-/// In a page, each set of positions (RegexInstruction::memo) has this many
-/// 64-bit words.
+/// A page holds one bit for each of kPagePositions positions, for each set of
+/// positions (RegexInstruction::memo). This is the number of 64-bit words that
+/// the bits of one set take.
 constexpr size_t kPageWords = 64;
 
 } // namespace

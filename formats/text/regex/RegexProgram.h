@@ -33,8 +33,9 @@ struct RegexInstruction {
     /// All characters of `row` that follow, then `next`. It never returns to a
     /// smaller number of characters.
     Run,
-    /// As many characters of `row` as lead to a match, then `next`. `nextRow`
-    /// has the classes with which `next` may begin.
+    /// Any number of characters of `row`, then `next`. Larger numbers are tried
+    /// before smaller ones. `nextRow` has the classes with which `next` may
+    /// begin.
     Loop,
     /// `next`, or else `other`. `nextRow` and `otherRow` have the classes with
     /// which they may begin.

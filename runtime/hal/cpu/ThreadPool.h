@@ -173,7 +173,9 @@ private:
   std::atomic<bool> stopping{false};
   std::atomic<const ReadAhead *> ahead{nullptr};
   TileQueue queue;
-  WaitWord opened; ///< advances when a phase opens and when a walk ends
+  /// A counter on which threads without work wait. It goes up whenever a phase
+  /// opens or a walk ends.
+  WaitWord opened;
 };
 
 } // namespace air::rt

@@ -211,8 +211,10 @@ Status CudaDriver::choose(const CudaChoice &choice) {
   const bool isNumber =
       !choice.device.empty() && choice.device.size() <= 2 &&
       choice.device.find_first_not_of("0123456789") == std::string::npos;
-  std::string all;     // every GPU of the machine
-  std::string matches; // those that `choice.device` allows
+  // For messages: the names of all GPUs, and of those that `choice.device`
+  // allows.
+  std::string all;
+  std::string matches;
   for (int ordinal = 0; ordinal < count; ++ordinal) {
     char name[128] = {};
     int major = 0;

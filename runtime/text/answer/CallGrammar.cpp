@@ -386,7 +386,8 @@ GrammarSequence Maker::calls(const GrammarSequence &inner) {
       {section, builder.repeat(later, 0, GrammarBuilder::kUnlimited)});
 }
 
-/// Calls that are JSON objects without a mark.
+/// Calls that are written as JSON objects alone, without the text with which
+/// models usually mark the beginning of a call.
 Result<GrammarSequence> Maker::bareCalls() {
   AIR_ASSIGN_OR_RETURN(GrammarSequence one, object());
   one = {rules.choice({std::move(one)})};

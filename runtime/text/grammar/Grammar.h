@@ -27,7 +27,7 @@ struct GrammarElement {
   enum Kind : uint8_t {
     End,      ///< the end of an alternative
     Set,      ///< one character of a set
-    Rule,     ///< a text of the rule with the index `value`
+    Rule,     ///< any text that the rule with the index `value` matches
     Token,    ///< the token with the id `value`
     NotToken, ///< any token except the one with the id `value`
   };

@@ -373,7 +373,8 @@ Status GrammarMatcher::accept(int32_t id) {
   if (next.asToken == GrammarStates::kDead &&
       next.asText == GrammarStates::kDead) {
     return usageError("grammar: token " + std::to_string(id) + " (" +
-                      inQuotes(trie.piece(id)) + ") is not allowed here");
+                      inQuotes(trie.piece(id)) +
+                      ") is not allowed after the text accepted so far");
   }
   bool isCut = !next.rest.empty();
   current = isCut ? next.asToken : states.unite(next.asToken, next.asText);
@@ -389,7 +390,7 @@ Status GrammarMatcher::acceptText(std::string_view bytes) {
   AIR_RETURN_IF_ERROR(states.status());
   if (next == GrammarStates::kDead) {
     return usageError("grammar: the text " + inQuotes(bytes) +
-                      " is not allowed here");
+                      " is not allowed after the text accepted so far");
   }
   current = rest.empty() ? next : GrammarStates::kDead;
   cut = rest.empty() ? GrammarStates::kDead : next;

@@ -112,7 +112,9 @@ private:
   uint32_t setOf(std::vector<uint32_t> &nodes); ///< `nodes` must be ascending
   uint32_t setOfOne(uint32_t node);
   uint32_t uniteSets(uint32_t a, uint32_t b);
-  /// The state of `items` after following all ends and calls of rules.
+  /// Returns the state for the positions `items`. A position at the end of a
+  /// rule or before a reference to a rule is replaced by those to which it
+  /// leads, until each is before a character or a token.
   State close(std::vector<Item> items);
   void returnFrom(std::vector<Item> &items, bool &ends);
   void call(uint32_t rule, uint32_t position, uint32_t parents);

@@ -40,8 +40,8 @@ struct GrammarMember {
 
 /// Other members that may follow those in a list.
 struct MemberRest {
-  GrammarSequence first; ///< their text if no listed member precedes them
-  GrammarSequence after; ///< their text after a listed member
+  GrammarSequence first; ///< used if all members of the list are left out
+  GrammarSequence after; ///< used after a member of the list
 };
 
 /// The members in their order, with `comma` between them. Those that are not

@@ -25,7 +25,7 @@ public:
     const double best = set.largestLogit();
     const double total = set.computeWeights();
     if (total == 0) {
-      return internalError("sampler: no token is left to choose from");
+      return internalError("sampler: no token has a probability above 0");
     }
     const double aim = std::clamp(2 * target - sum / weight, 0.0, 1.0);
     std::span<const Candidate> candidates = set.candidates();

@@ -12,7 +12,7 @@ public:
   Status apply(CandidateSet &set) override {
     const double total = set.computeWeights();
     if (total == 0) {
-      return internalError("sampler: no token is left to choose from");
+      return internalError("sampler: no token has a probability above 0");
     }
     set.choose(total, random.nextUnit());
     return Status::ok();

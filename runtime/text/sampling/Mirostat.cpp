@@ -26,7 +26,7 @@ public:
   Status choose(CandidateSet &set) {
     const double total = set.computeWeights();
     if (total == 0) {
-      return internalError("sampler: no token is left to choose from");
+      return internalError("sampler: no token has a probability above 0");
     }
     set.choose(total, random.nextUnit());
     chosenId = set.candidates()[set.chosen()].id;

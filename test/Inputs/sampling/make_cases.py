@@ -121,7 +121,8 @@ class Chain:
             return cs
         longest = {}
         for end in range(1, len(text)):
-            # Counts how many tokens right before `end` equal the text's end.
+            # n is the length of the longest common suffix of text[:end] and
+            # text.
             n = 0
             while n < end and text[end - 1 - n] == text[len(text) - 1 - n]:
                 n += 1

@@ -129,9 +129,9 @@ TEST(CudaSpec, BindingsOfAPrefillMatMul) {
   spec.maxTokens = 20;
   spec.output = MatMulOutput::Add;
   spec.hasBias = true;
-  // For 8 tokens, a unit of 128 columns has 2 * 8 * 128 bytes of activations,
-  // and 8 bytes for the sum of every 32 of them. There are 3 groups of 8 tokens
-  // and 2 units.
+  // The operands of 8 tokens and 128 columns are stored together: 2 bytes for
+  // each activation, and 8 bytes for the sum of every 32 activations of a
+  // token. There are 3 such groups of tokens and 2 such groups of columns.
   const uint64_t operands = 3 * 2 * (2 * 8 * 128 + 8 * 4 * 8);
   const std::string text = std::to_string(operands);
   EXPECT_THAT(bindingsOf(spec),

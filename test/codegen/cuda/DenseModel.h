@@ -37,9 +37,9 @@ struct DenseModel {
   uint32_t qkvRows() const { return (heads + 2 * kvHeads) * headDim; }
 };
 
-/// Reads a file with float32 tensors and without RoPE scaling, except for
-/// rope_freqs. The matrices are rounded to float16 if `half` is true, except
-/// for the embeddings.
+/// Reads a file whose tensors are all float32. The only RoPE scaling that is
+/// supported is by the factors in the tensor rope_freqs. The matrices are
+/// rounded to float16 if `half` is true, except for the embeddings.
 Result<DenseModel> readDenseModel(const std::string &path, bool half);
 
 /// Returns the number that a KV cache holds for an element of a key or a value.

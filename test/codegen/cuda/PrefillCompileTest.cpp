@@ -69,7 +69,8 @@ protected:
     ASSERT_TRUE(code.isOk()) << code.status().message();
     EXPECT_EQ(code->resources.spillBytes, 0U);
     EXPECT_EQ(code->resources.stackBytes, 0U);
-    // The assembler warns of "serialization" if it waits after every wgmma.
+    // If the assembler inserts a wait after every wgmma, which makes the kernel
+    // slow, it warns of "serialization".
     EXPECT_EQ(code->log.find("serializ"), std::string::npos) << code->log;
     // The hardware allocates registers per warp, in units of 256.
     EXPECT_LE((code->resources.registers * 32 + 255) / 256 * 256 *

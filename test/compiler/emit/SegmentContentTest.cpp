@@ -224,8 +224,9 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
   };
   MatrixRecipe rows{{matrix}, Layout::Rows};
   EXPECT_EQ(verdict({"t", rows, DType::F16, 20, 3, 0, 120}), "");
-  EXPECT_THAT(verdict({"t", rows, DType::F16, 21, 3, 0, 126}),
-              HasSubstr("rows of its sources is 20, but 21 is expected"));
+  EXPECT_THAT(
+      verdict({"t", rows, DType::F16, 21, 3, 0, 126}),
+      HasSubstr("rows in all of its sources is 20, but 21 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 4, 0, 160}),
               HasSubstr("columns of 'm' is 3, but 4 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 0, 121}),
@@ -252,8 +253,9 @@ TEST(SegmentContent, RowScalesAreOnceForEachRow) {
   std::memcpy(values.data(), bytes.data(), 20);
   EXPECT_EQ(values, (std::vector<float>{0.25F, 0.25F, 1, 1, 1}));
   content.tensors[0].columns = 6;
-  EXPECT_THAT(checkContent(content).message(),
-              HasSubstr("rows of its sources is 5, but 6 is expected"));
+  EXPECT_THAT(
+      checkContent(content).message(),
+      HasSubstr("rows that its scales apply to is 5, but 6 is expected"));
   content.tensors[0].columns = 5;
   content.tensors[0].bytes = 16;
   EXPECT_THAT(checkContent(content).message(),

@@ -156,7 +156,7 @@ TEST(ResidencySolver, TheEmbeddingTableLeavesFirst) {
   const Residency gathered =
       *solveResidency(withTable(10.001), Schedule::Serial);
   EXPECT_EQ(gathered.classes[0].ram, 10 * kGB);
-  // The RAM that is left keeps a little of the table.
+  // The layers leave 1 MB of RAM free, which may hold a part of the table.
   EXPECT_NEAR(static_cast<double>(gathered.classes[1].disk), 2e9, 1e6);
   EXPECT_EQ(gathered.ringBytes, 0u);
   EXPECT_NEAR(gathered.seconds, 10.0 / 50, 0.0001);

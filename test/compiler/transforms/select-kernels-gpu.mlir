@@ -52,7 +52,8 @@
 // CHECK: max_tokens = 64 : i64, op = "prefill_input"
 // CHECK-LABEL: plan.program @"m65-512" tokens 65 to 512 tiles 32
 // CHECK: count_in_memory = true, op = "begin_step"{{.*}} tokens = 512 : i64{{.*}} (<read batch token_ids>, {{.*}} <read batch token_count>)
-// v has another dtype than q and k, so the input is converted for each dtype.
+// The weights of v have a different dtype from those of q and k, so the input
+// is converted twice, once for each dtype.
 // CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
 // CHECK-NEXT: {columns = 256 : i64, {{.*}}input = "rms_norm", max_tokens = 512 : i64, op = "prefill_input"} (<read buffer @x>, <write buffer @operands>, <write buffer @scales>, <read batch token_count>, <read tensor @n>)
 // CHECK-NEXT: op = "prefill_matmul", {{.*}}rows = 192 : i64{{.*}} (<read tensor @"q+k">, <read buffer @operands>, <read buffer @scales>, <write buffer @qkv>, <read batch token_count>) weight_bytes 28416 flops_per_row 98304 arithmetic <float16> launch

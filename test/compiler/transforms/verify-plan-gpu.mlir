@@ -70,7 +70,7 @@
 // RUN: sed 's/\(device_stream .* after \).*/\10/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=EARLY
 // EARLY: placement 0: before step {{[0-9]+}} has run, read {{[0-9]+}} may overwrite what read {{[0-9]+}} has put into the ring
 // RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
-// DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of {{[0-9]+}} bytes in RAM; a segment must either be on device 1, the GPU, and keep 0 bytes in RAM, or contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
+// DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes in RAM. Every other segment must contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
 
 module {
   plan.model <name = "gpu", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>

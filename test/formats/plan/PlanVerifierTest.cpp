@@ -641,7 +641,8 @@ std::vector<Case> readCases() {
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
       {"plan.table", in([](P &p) {
-         // In the second program, a step that does not gather binds the table.
+         // The first step of the second program still binds the embedding
+         // table, but is no longer a step that gathers rows.
          p.programs[1]->steps[0]->kind = plan::StepKind::MatMul;
        })},
   };

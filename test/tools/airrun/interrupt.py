@@ -44,9 +44,9 @@ for which in (signal.SIGINT, signal.SIGTERM):
     assert "airrun: prompt: 1 tokens in" in errors, errors
     assert errors.endswith("; interrupted\n"), errors
 
-# If a signal comes while the prompt is processed, only the passes that ran
-# count, and there is no first token. The test increases the delay before the
-# signal until the signal comes at such a time.
+# If a signal comes while the prompt is processed, the statistics count only the
+# tokens of the passes that were completed, and no token is generated. The test
+# increases the delay before the signal until the signal comes at such a time.
 for delay in (0.1 * 1.5**i for i in range(12)):
     child = start("-f", PROMPT, "-n", "1")
     time.sleep(delay)

@@ -67,7 +67,9 @@ struct Fiber {
   std::vector<Copy> open;
   std::deque<std::vector<Copy>> groups;
   std::vector<Wgmma> wgmmas; ///< in flight
-  std::vector<float> sums;   ///< the true numbers while d holds NaN
+  /// The accumulators of the wgmmas in flight. Until these are complete, `d`
+  /// holds NaN, so that a kernel that reads it too early computes NaN.
+  std::vector<float> sums;
 };
 
 struct TransferBarrier {

@@ -323,7 +323,8 @@ TEST_F(LazyGrammarTest, ATokenMayContainMoreThanTheTrigger) {
   EXPECT_EQ(logits[1], -HUGE_VALF);
   EXPECT_EQ(logits[2], 1.0F);
   Status status = other.accept(1);
-  EXPECT_THAT(status.message(), HasSubstr("is not allowed here"));
+  EXPECT_THAT(status.message(),
+              HasSubstr("is not allowed after the text accepted so far"));
 }
 
 } // namespace
