@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """check_airrun.py AIRRUN: the release build of airrun must be small and contain no LLVM.
 
-The stripped program may have at most 5 MB.
+The stripped program may have at most 6 MB.
 """
 import os
 import subprocess
 import sys
 import tempfile
 
-CEILING = 5_000_000
+CEILING = 6_000_000
 airrun = sys.argv[1]
 with tempfile.TemporaryDirectory() as folder:
     stripped = os.path.join(folder, "airrun")
