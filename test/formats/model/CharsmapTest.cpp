@@ -68,10 +68,11 @@ TEST(CharsmapTest, Malformed) {
     const char *message;
   } cases[] = {
       {"abc", "they have 3 bytes; they must have at least 4"},
-      {charsmap({}, end), "they state a trie of 0 bytes, and 1 bytes follow"},
-      {charsmap({0}, "").substr(0, 6),
-       "they state a trie of 4 bytes, and 2 bytes follow"},
-      {charsmap({0}, ""), "they state a trie of 4 bytes, and 4 bytes follow"},
+      {charsmap({}, end),
+       "a trie of 0 bytes; it must have a multiple of 4 bytes, at "
+       "least 4, and fewer than the 1 bytes that follow"},
+      {charsmap({0}, "").substr(0, 6), "fewer than the 2 bytes that follow"},
+      {charsmap({0}, ""), "fewer than the 4 bytes that follow"},
       {std::string("\6\0\0\0abcdefghi", 13), "they state a trie of 6 bytes"},
       {charsmap({0}, "x"), "does not end with a zero byte"},
       {charsmap(oneRule(), end), "unit 97 of the trie refers to byte 1 of the "
