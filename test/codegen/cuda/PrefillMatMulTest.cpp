@@ -314,7 +314,7 @@ TEST(PrefillMatMul, RefusesWhatCannotBe) {
   EXPECT_EQ(inputCode(wrong, hopper), ErrorCode::Unsupported)
       << "only F16 weights allow it";
   wrong = input;
-  wrong.dtype = DType::IQ1_S;
+  wrong.dtype = DType::F32;
   EXPECT_EQ(inputCode(wrong, hopper), ErrorCode::Unsupported);
   wrong = input;
   wrong.dependentLaunch = true;
