@@ -59,8 +59,9 @@
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
 // VRAM: of VRAM even if weights stay in RAM and are copied to the GPU in every pass (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
 
-// In 1 MiB besides the driver's memory, only a part of the weights can stay.
-// RUN: air-opt %t --place-weights="vram=1074790400" --estimate-cost --verify-plan > %t.copied
+// In 2750 KiB besides the memory of the driver, only a part of the weights can
+// stay.
+// RUN: air-opt %t --place-weights="vram=1076557824" --estimate-cost --verify-plan > %t.copied
 // RUN: FileCheck %s --check-prefix=COPIED --input-file=%t.copied
 // COPIED: plan.placement resident [{{.*}}] ring 0 device [{{.*}}0{{.*}}] device_ring {{[0-9]+}} {
 // COPIED: plan.budget_item "ring" vram bytes
@@ -68,7 +69,7 @@
 // COPIED: plan.device_stream @{{.*}} at 0 bytes {{[0-9]+}} to 0 before {{[0-9]+}} after -
 // COPIED: plan.prediction "decode" links [#plan.link<name = "vram", {{.*}}#plan.link<name = "pcie", {{.*}} limit "pcie"
 // RUN: sed 's/\(device_stream .* after \).*/\10/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=EARLY
-// EARLY: placement 0: before step {{[0-9]+}} has run, read {{[0-9]+}} may overwrite what read {{[0-9]+}} has put into the ring
+// EARLY: placement 0: read {{[0-9]+}} may overwrite bytes that read {{[0-9]+}} has put into the ring for step {{[0-9]+}}; it must not begin before that step has run
 // RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
 // DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes in RAM. Every other segment must contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
 
