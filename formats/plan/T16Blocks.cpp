@@ -6,15 +6,6 @@
 namespace air {
 namespace {
 
-uint16_t half(const uint8_t *bytes) {
-  return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
-}
-
-void putHalf(uint8_t *bytes, uint16_t value) {
-  bytes[0] = static_cast<uint8_t>(value);
-  bytes[1] = static_cast<uint8_t>(value >> 8);
-}
-
 /// Reads the eight 6-bit scales and eight 6-bit minima that twelve bytes of a
 /// Q4_K or Q5_K block hold.
 void readScales(const uint8_t *b, T16Parts &parts) {
@@ -108,26 +99,26 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
-    parts.codes[index] = half(block);
+    parts.codes[index] = loadHalf(block);
     break;
   case DType::Q4_0:
   case DType::IQ4_NL:
-    parts.d[index] = half(block);
+    parts.d[index] = loadHalf(block);
     readShortNibbles(block + 2, codes);
     break;
   case DType::Q4_1:
-    parts.d[index] = half(block);
-    parts.m[index] = half(block + 2);
+    parts.d[index] = loadHalf(block);
+    parts.m[index] = loadHalf(block + 2);
     readShortNibbles(block + 4, codes);
     break;
   case DType::Q5_0:
-    parts.d[index] = half(block);
+    parts.d[index] = loadHalf(block);
     readShortNibbles(block + 6, codes);
     readFifthBits(block + 2, codes);
     break;
   case DType::Q5_1:
-    parts.d[index] = half(block);
-    parts.m[index] = half(block + 2);
+    parts.d[index] = loadHalf(block);
+    parts.m[index] = loadHalf(block + 2);
     readShortNibbles(block + 8, codes);
     readFifthBits(block + 4, codes);
     break;
@@ -136,24 +127,24 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
     readShortNibbles(block + 1, codes);
     break;
   case DType::IQ4_XS:
-    parts.d[0] = half(block);
+    parts.d[0] = loadHalf(block);
     for (int j = 0; j < 8; ++j) {
       const int low = block[4 + j / 2] >> (j % 2 * 4) & 15;
-      const int high = half(block + 2) >> (2 * j) & 3;
+      const int high = loadHalf(block + 2) >> (2 * j) & 3;
       parts.scales[j] = static_cast<uint8_t>(low | high << 4);
       readShortNibbles(block + 8 + j * 16, parts.codes + j * 32);
     }
     break;
   case DType::Q8_0:
-    parts.d[index] = half(block);
+    parts.d[index] = loadHalf(block);
     for (int i = 0; i < 32; ++i) {
       parts.codes[index * 32 + i] = block[2 + i] ^ 0x80;
     }
     break;
   case DType::Q4_K:
   case DType::Q5_K: {
-    parts.d[0] = half(block);
-    parts.dmin = half(block + 2);
+    parts.d[0] = loadHalf(block);
+    parts.dmin = loadHalf(block + 2);
     readScales(block + 4, parts);
     readNibbles(block + (dtype == DType::Q5_K ? 48 : 16), parts.codes);
     if (dtype == DType::Q5_K) {
@@ -166,8 +157,8 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
   case DType::Q2_K:
     std::memcpy(parts.scales, block, 16);
     readPairs(block + 16, parts.codes);
-    parts.d[0] = half(block + 80);
-    parts.dmin = half(block + 82);
+    parts.d[0] = loadHalf(block + 80);
+    parts.dmin = loadHalf(block + 82);
     break;
   case DType::Q3_K:
     readPairs(block + 32, parts.codes);
@@ -179,7 +170,7 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
       const int high = block[104 + j % 4] >> (j / 4 * 2) & 3;
       parts.scales[j] = static_cast<uint8_t>(low | high << 4);
     }
-    parts.d[0] = half(block + 108);
+    parts.d[0] = loadHalf(block + 108);
     break;
   case DType::Q6_K:
     for (int k = 0; k < 256; ++k) {
@@ -195,7 +186,7 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
     for (int j = 0; j < 16; ++j) {
       parts.scales[j] = block[192 + j] ^ 0x80;
     }
-    parts.d[0] = half(block + 208);
+    parts.d[0] = loadHalf(block + 208);
     break;
   case DType::TQ1_0:
   case DType::TQ2_0:

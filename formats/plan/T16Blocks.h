@@ -28,6 +28,17 @@ struct T16Parts {
   uint8_t offsets[32] = {};
 };
 
+/// A little-endian number of 16 bits at any address.
+inline uint16_t loadHalf(const uint8_t *bytes) {
+  return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
+}
+
+/// Writes the lower 16 bits of `value` in little-endian order.
+inline void putHalf(uint8_t *bytes, uint32_t value) {
+  bytes[0] = static_cast<uint8_t>(value);
+  bytes[1] = static_cast<uint8_t>(value >> 8);
+}
+
 /// The number of quantised scales that a row of a unit has, for dtypes whose
 /// scales take 4 bits: IQ1, IQ2 and IQ3.
 uint32_t t16ScaleCount(DType dtype);

@@ -17,15 +17,8 @@
 namespace air {
 namespace {
 
-uint32_t loadHalf(const uint8_t *bytes) { return bytes[0] | bytes[1] << 8; }
-
 uint32_t loadWord(const uint8_t *bytes) {
-  return loadHalf(bytes) | loadHalf(bytes + 2) << 16;
-}
-
-void putHalf(uint8_t *bytes, uint32_t value) {
-  bytes[0] = static_cast<uint8_t>(value);
-  bytes[1] = static_cast<uint8_t>(value >> 8);
+  return loadHalf(bytes) | uint32_t{loadHalf(bytes + 2)} << 16;
 }
 
 void putWord(uint8_t *bytes, uint32_t value) {
@@ -152,7 +145,7 @@ uint32_t t16ScaleCount(DType dtype) {
 }
 
 void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts) {
-  parts.d[0] = static_cast<uint16_t>(loadHalf(block));
+  parts.d[0] = loadHalf(block);
   if (dtype == DType::IQ1_M) {
     // The upper 4 bits of each of the four words of scales are a nibble of the
     // float16 d.

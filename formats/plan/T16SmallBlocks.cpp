@@ -6,15 +6,6 @@
 namespace air {
 namespace {
 
-uint16_t half(const uint8_t *bytes) {
-  return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
-}
-
-void putHalf(uint8_t *bytes, uint16_t value) {
-  bytes[0] = static_cast<uint8_t>(value);
-  bytes[1] = static_cast<uint8_t>(value >> 8);
-}
-
 /// `size` bytes of a TQ1_0 block. Each byte holds `digits` elements as base-3
 /// digits, and the elements of a byte are `size` apart.
 struct Run {
@@ -92,7 +83,7 @@ void readSmallBlock(DType dtype, const uint8_t *block, uint32_t index,
     break;
   }
   for (uint32_t i = 0; i < elements / 64; ++i) {
-    d[i] = half(block + scale);
+    d[i] = loadHalf(block + scale);
   }
 }
 

@@ -14,6 +14,8 @@ names = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=Tru
 files = [root / name for name in names.decode().split("\0") if name]
 sizes = {file: file.stat().st_size for file in files if file.exists()}
 assert len(sizes) > 500, f"git lists only {len(sizes)} files below {root}"
+leftovers = [str(file.relative_to(root)) for file in sizes if file.suffix in (".orig", ".rej")]
+assert not leftovers, f"a patch or a merge left these files behind: {leftovers}"
 total = sum(sizes.values())
 if total > CEILING:
     largest = sorted(sizes, key=sizes.get, reverse=True)[:10]
