@@ -34,10 +34,10 @@ std::string beginStepName(const BeginStep &spec, const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "token_ids" (uint32
 /// [tokens]), "table", "x" (float32 [tokens][columns]) and, if ropeDim is not
-/// 0, "positions" (uint32 [tokens]), "inverse_frequency" (float64 [ropeDim/2],
-/// with values in [0, 2^20]) and "angles" (float32 [tokens][ropeDim], as
-/// RopeAngles makes them, codegen/KernelSpec.h), and if countInMemory is set,
-/// "token_count" (uint32). The row of an id outside the
+/// 0, "rope_positions" (uint32 [tokens]), "inverse_frequency" (float64
+/// [ropeDim/2], with values in [0, 2^20]) and "angles" (float32
+/// [tokens][ropeDim], as RopeAngles makes them, codegen/KernelSpec.h), and if
+/// countInMemory is set, "token_count" (uint32). The row of an id outside the
 /// vocabulary consists of NaN. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generateBeginStep(const BeginStep &spec,
                                      const CudaTarget &target,

@@ -31,6 +31,7 @@ public:
     buffer("counters", BindingAccess::ReadWrite, kernel.counterBytes);
     batch("token_ids", BatchArray::TokenIds);
     batch("positions", BatchArray::Positions);
+    batch("rope_positions", BatchArray::RopePositions);
     batch("block_tables", BatchArray::BlockTables);
   }
 

@@ -28,7 +28,12 @@ Result<CudaKernel> generateKernel(const CudaSpec &spec,
                                   std::string_view intrinsics);
 
 /// The arrays of a batch, in the order of BatchArray in plan.fbs.
-enum class BatchArray : uint32_t { TokenIds, Positions, BlockTables };
+enum class BatchArray : uint32_t {
+  TokenIds,
+  Positions,
+  RopePositions,
+  BlockTables
+};
 
 /// An operand of a kernel.
 struct CudaBinding {

@@ -265,11 +265,12 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         std::to_string(demand.context) +
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
-  // The batch has three arrays: the ids of the tokens, their positions, and
-  // their rows of the block tables. Each begins at a multiple of this.
+  // The batch has four arrays: the ids of the tokens, their positions in the
+  // cache, their positions for RoPE, and their rows of the block tables. Each
+  // begins at a multiple of this.
   constexpr uint64_t kAlignment = 64;
   const uint64_t batch =
-      checkedAdd(2 * alignUp(4 * demand.tokens, kAlignment), *tables)
+      checkedAdd(3 * alignUp(4 * demand.tokens, kAlignment), *tables)
           .value_or(UINT64_MAX);
   VramLedger ledger;
   ledger.items = {{"weights", demand.weights},

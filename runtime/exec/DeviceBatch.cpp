@@ -10,8 +10,7 @@ using namespace air;
 using namespace air::rt;
 
 Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
-                                        uint64_t tablePages,
-                                        uint32_t paddingPage) {
+                                        std::span<const DeviceTable> tables) {
   if (maxTokens > AIR_KV_PAGE_TOKENS) {
     return unsupportedError("a pass of the plan on the GPU has up to " +
                             std::to_string(maxTokens) +
@@ -19,52 +18,67 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, uint64_t maxTokens,
                             std::to_string(AIR_KV_PAGE_TOKENS) +
                             "; pack the model again with this version");
   }
+  constexpr auto kTables = static_cast<size_t>(plan::BatchArray::BlockTables);
   DeviceBatch made;
-  made.tablePages = tablePages;
-  made.paddingPage = paddingPage;
-  const uint64_t column =
-      alignUp(maxTokens * sizeof(uint32_t), AIR_BINDING_ALIGNMENT);
-  const std::optional<uint64_t> tables =
-      checkedMul(tablePages, maxTokens * sizeof(uint32_t));
-  const std::optional<uint64_t> bytes =
-      tables ? checkedAdd(2 * column, *tables) : std::nullopt;
-  if (!bytes) {
-    return verificationError(
-        "batch: block tables of " + std::to_string(maxTokens) + " rows with " +
-        std::to_string(tablePages) + " pages each take more than 2^64 bytes");
+  made.tables.assign(tables.begin(), tables.end());
+  std::vector<uint64_t> offsets;
+  std::optional<uint64_t> bytes = 0;
+  for (size_t i = 0; i < kTables + tables.size() && bytes; ++i) {
+    const uint64_t rowWords = i < kTables ? 1 : tables[i - kTables].pages;
+    const auto size = checkedMul(rowWords, maxTokens * sizeof(uint32_t));
+    const auto offset = checkedAlignUp(*bytes, AIR_BINDING_ALIGNMENT);
+    bytes = size && offset ? checkedAdd(*offset, *size) : std::nullopt;
+    offsets.push_back(offset.value_or(0));
   }
-  made.firstPosition = column / sizeof(uint32_t);
-  made.firstTable = 2 * made.firstPosition;
+  if (!bytes) {
+    return verificationError("batch: block tables of " +
+                             std::to_string(maxTokens) +
+                             " rows take more than 2^64 bytes");
+  }
   // The device refuses what is too large, so it is asked before the host.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(*bytes, "batch"));
   made.words.resize(*bytes / sizeof(uint32_t));
-  using plan::BatchArray;
-  made.arrays[static_cast<size_t>(BatchArray::TokenIds)] = base;
-  made.arrays[static_cast<size_t>(BatchArray::Positions)] = base + column;
-  made.arrays[static_cast<size_t>(BatchArray::BlockTables)] = base + 2 * column;
+  for (const uint64_t offset : offsets) {
+    made.arrays.push_back(base + offset);
+    made.firsts.push_back(offset / sizeof(uint32_t));
+  }
   return made;
 }
 
 Status DeviceBatch::write(Device &device, const AirBatch &batch,
                           uint64_t tokens) {
-  uint32_t *const positions = words.data() + firstPosition;
+  const auto arrayOf = [&](plan::BatchArray array, size_t group = 0) {
+    return words.data() + firsts[static_cast<size_t>(array) + group];
+  };
+  uint32_t *const ids = arrayOf(plan::BatchArray::TokenIds);
+  uint32_t *const positions = arrayOf(plan::BatchArray::Positions);
+  uint32_t *const ropePositions = arrayOf(plan::BatchArray::RopePositions);
   for (uint64_t i = 0; i < tokens; ++i) {
-    uint32_t *const table = words.data() + firstTable + i * tablePages;
-    if (i < batch.tokens) {
-      words[i] = static_cast<uint32_t>(batch.token_ids[i]);
-      positions[i] = batch.positions[i];
-      std::copy_n(batch.block_tables + batch.sequences[i] * tablePages,
-                  tablePages, table);
-    } else {
-      words[i] = 0;
-      positions[i] = static_cast<uint32_t>(i - batch.tokens);
-      table[0] = paddingPage;
+    const bool isToken = i < batch.tokens;
+    const auto padding = static_cast<uint32_t>(i - batch.tokens);
+    ids[i] = isToken ? static_cast<uint32_t>(batch.token_ids[i]) : 0;
+    positions[i] = isToken ? batch.positions[i] : padding;
+    ropePositions[i] = isToken ? batch.rope_positions[i] : padding;
+  }
+  size_t end = firsts.back() + tokens;
+  for (size_t group = 0; group < tables.size(); ++group) {
+    const uint64_t pages = tables[group].pages;
+    uint32_t *const rows = arrayOf(plan::BatchArray::BlockTables, group);
+    for (uint64_t i = 0; i < tokens; ++i) {
+      if (i < batch.tokens) {
+        std::copy_n(batch.block_tables[group].pages +
+                        batch.sequences[i] * pages,
+                    pages, rows + i * pages);
+      } else {
+        rows[i * pages] = tables[group].paddingPage;
+      }
     }
+    end = static_cast<size_t>(rows - words.data()) + tokens * pages;
   }
   // A program for fewer tokens than the arrays hold reads only their first
-  // elements, so the rest of the block tables need not be copied.
-  return device.write(arrays[0],
+  // elements, so the rest of the last array need not be copied.
+  return device.write(arrays.front(),
                       {reinterpret_cast<const uint8_t *>(words.data()),
-                       (firstTable + tokens * tablePages) * sizeof(uint32_t)});
+                       end * sizeof(uint32_t)});
 }

@@ -27,7 +27,6 @@
 #include "formats/plan/PlanFile.h"
 #include "runtime/hal/Device.h"
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -41,9 +40,9 @@ struct PlanAddresses {
   /// For each segment, the address from which steps that gather rows read.
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
-  DeviceAddress kv = 0;
+  std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
   /// The arrays of a batch in the memory of a GPU, indexed by plan::BatchArray.
-  std::array<DeviceAddress, 3> batch = {};
+  std::vector<DeviceAddress> batch;
   /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
 };

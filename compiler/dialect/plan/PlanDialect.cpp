@@ -56,6 +56,7 @@ AIR_SAME(BindingKind, Kv);
 AIR_SAME(BindingKind, Batch);
 AIR_SAME(BatchArray, TokenIds);
 AIR_SAME(BatchArray, Positions);
+AIR_SAME(BatchArray, RopePositions);
 AIR_SAME(BatchArray, BlockTables);
 AIR_SAME(Arithmetic, Float32);
 AIR_SAME(Arithmetic, Int8);
@@ -125,9 +126,9 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     return {};
   }
   FlatSymbolRefAttr target;
-  int64_t layer = -1;
+  int64_t number = -1;
   if (*kind == BindingKind::Kv) {
-    if (parser.parseInteger(layer)) {
+    if (parser.parseInteger(number)) {
       return {};
     }
   } else if (*kind == BindingKind::Batch) {
@@ -135,7 +136,7 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     if (failed(array)) {
       return {};
     }
-    layer = static_cast<int64_t>(*array);
+    number = static_cast<int64_t>(*array);
   } else {
     StringAttr symbol;
     if (parser.parseSymbolName(symbol)) {
@@ -147,16 +148,16 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     return {};
   }
   return parser.getChecked<BindingAttr>(where, parser.getContext(), *access,
-                                        *kind, target, layer);
+                                        *kind, target, number);
 }
 
 void BindingAttr::print(AsmPrinter &printer) const {
   printer << "<" << stringifyAccess(getAccess()) << " "
           << stringifyBindingKind(getKind()) << " ";
   if (getKind() == BindingKind::Kv) {
-    printer << getLayer();
+    printer << getNumber();
   } else if (getKind() == BindingKind::Batch) {
-    printer << stringifyBatchArray(static_cast<BatchArray>(getLayer()));
+    printer << stringifyBatchArray(static_cast<BatchArray>(getNumber()));
   } else {
     printer.printSymbolName(getTarget().getValue());
   }
@@ -165,26 +166,26 @@ void BindingAttr::print(AsmPrinter &printer) const {
 
 LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                   Access access, BindingKind kind,
-                                  FlatSymbolRefAttr target, int64_t layer) {
+                                  FlatSymbolRefAttr target, int64_t number) {
   if (kind == BindingKind::Kv) {
-    if (target || layer < 0) {
-      return emitError() << "a kv binding must name a layer of 0 or more, not "
-                         << layer;
+    if (target || number < 0) {
+      return emitError() << "a kv binding must name a cache by its number, not "
+                         << number;
     }
     return success();
   }
   if (kind == BindingKind::Batch) {
-    if (target || !symbolizeBatchArray(static_cast<uint32_t>(layer)) ||
+    if (target || !symbolizeBatchArray(static_cast<uint32_t>(number)) ||
         access != Access::Read) {
       return emitError() << "a batch binding must name an array of the batch "
                             "and only read it";
     }
     return success();
   }
-  if (!target || layer != -1) {
+  if (!target || number != -1) {
     return emitError() << "a " << stringifyBindingKind(kind)
                        << " binding must name a " << stringifyBindingKind(kind)
-                       << " and no layer";
+                       << " and no number";
   }
   if (kind == BindingKind::Tensor && access != Access::Read) {
     return emitError() << "tensor " << target << " is bound for "

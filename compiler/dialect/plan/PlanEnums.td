@@ -50,7 +50,8 @@ def Plan_BindingKind : Plan_Enum<"BindingKind", "what a binding is", [
 def Plan_BatchArray : Plan_Enum<"BatchArray", "an array of a batch", [
   I32EnumCase<"TokenIds", 0, "token_ids">,
   I32EnumCase<"Positions", 1, "positions">,
-  I32EnumCase<"BlockTables", 2, "block_tables">
+  I32EnumCase<"RopePositions", 2, "rope_positions">,
+  I32EnumCase<"BlockTables", 3, "block_tables">
 ]>;
 
 def Plan_Arithmetic : Plan_Enum<"Arithmetic", "the arithmetic of a kernel", [

@@ -282,9 +282,9 @@ TEST(VramBudget, ItemisesAndSums) {
       // Each of the 2 slots takes 16 pages, and the padding takes one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
-      // Arrays of 8 ids and of 8 positions take 64 bytes each. Each of 8 tokens
-      // has 16 page numbers of 4 bytes.
-      {"batch", 64 + 64 + 8 * 16 * 4},
+      // An array of 8 ids and two of 8 positions take 64 bytes each. Each of 8
+      // tokens has 16 page numbers of 4 bytes.
+      {"batch", 3 * 64 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
   for (size_t i = 0; i < ledger->items.size(); ++i) {
@@ -294,7 +294,7 @@ TEST(VramBudget, ItemisesAndSums) {
 }
 
 TEST(VramBudget, TheDriverTakesItsShare) {
-  // Everything takes 1069 MiB and 640 bytes.
+  // Everything takes 1069 MiB and 704 bytes.
   const Result<VramLedger> fits =
       planVram(vramDemand(), {kDriverBytes + 1070 * kMiB, "target 'x' has"});
   ASSERT_TRUE(fits.isOk()) << fits.status().message();
@@ -305,7 +305,7 @@ TEST(VramBudget, TheDriverTakesItsShare) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(status.message(),
               HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, kv 66.00 "
-                        "MiB, activations 2.00 MiB, batch 640 B, kernels 1.00 "
+                        "MiB, activations 2.00 MiB, batch 704 B, kernels 1.00 "
                         "MiB), but target 'x' has 2.04 GiB, of which the "
                         "driver takes 1.00 GiB"));
   // Beside the page for the padding, 31 of 32 pages fit: 15 for each of two
@@ -314,14 +314,14 @@ TEST(VramBudget, TheDriverTakesItsShare) {
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // Besides the cache and the block tables, the plan takes 1003 MiB, 128 bytes
+  // Besides the cache and the block tables, the plan takes 1003 MiB, 192 bytes
   // and a page for the padding. A page takes 2 MiB, and 4 bytes in the block
   // table of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // its block tables take 2 GiB
   const uint64_t room = 1000 * (2 * kMiB + 32);
-  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 128 + room,
+  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 192 + room,
                            "target 'x' has"};
   EXPECT_THAT(planVram(demand, limit).status().message(),
               HasSubstr("choose --ctx 64000 or less"));

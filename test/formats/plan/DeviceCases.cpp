@@ -42,10 +42,11 @@ void setItems(P &p) {
       {"process", plan::Tier::Ram, 4096},
       {"weights", plan::Tier::Vram, 16384},
       {"kernels", plan::Tier::Vram, 512},
-      {"kv", plan::Tier::Vram, (p.kv->pages + 1) * p.kv->page_bytes},
+      {"kv", plan::Tier::Vram,
+       (p.cache_groups[0]->pages + 1) * p.cache_groups[0]->page_bytes},
       {"activations", plan::Tier::Vram, kArena},
-      // 16 tokens have an id, a position and 2 page numbers each.
-      {"batch", plan::Tier::Vram, 16 * (4 + 4 + 2 * 4)},
+      // 16 tokens have an id, two positions and 2 page numbers each.
+      {"batch", plan::Tier::Vram, 16 * (4 + 2 * 4 + 2 * 4)},
   };
   for (const auto &item : items) {
     placement.items.push_back(std::make_unique<plan::BudgetItemT>());
@@ -72,8 +73,8 @@ void useGpu(P &p) {
     buffer->device = 1;
   }
   p.buffers[3]->rows_from = plan::RowsFrom::Tokens;
-  p.kv->order = plan::KvOrder::Mma;
-  p.kv->device = 1;
+  p.caches[0]->order = plan::KvOrder::Mma;
+  p.cache_groups[0]->device = 1;
   for (const auto &program : p.programs) {
     for (const auto &step : program->steps) {
       for (const auto &dispatch : step->dispatches) {
@@ -134,15 +135,18 @@ std::vector<Case> machineCases() {
          p.executables[0]->format = plan::CodeFormat::Object;
        })},
       {"plan.enum",
-       inGpu([](P &p) { p.kv->order = static_cast<plan::KvOrder>(2); })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->device = 2; })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->device = 0; })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->order = plan::KvOrder::Cpu; })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->dtype = 0; })}, // F32
+       inGpu([](P &p) { p.caches[0]->order = static_cast<plan::KvOrder>(2); })},
+      {"plan.cache_group.device",
+       inGpu([](P &p) { p.cache_groups[0]->device = 2; })},
+      {"plan.cache.order", inGpu([](P &p) { p.cache_groups[0]->device = 0; })},
+      {"plan.cache.order",
+       inGpu([](P &p) { p.caches[0]->order = plan::KvOrder::Cpu; })},
+      {"plan.cache.dtype",
+       inGpu([](P &p) { p.caches[0]->value_dtype = 0; })}, // F32
       // A head of 17 elements is padded to two tiles of 16, like one of 32.
-      {"plan.kv.bytes", inGpu([](P &p) {
-         p.model->head_dim = p.kv->head_dim = 17;
-         p.kv->head_bytes = 2 * 17 * 64 * 2;
+      {"plan.cache.inside", inGpu([](P &p) {
+         p.caches[0]->key_dim = p.caches[0]->value_dim = 17;
+         p.cache_groups[0]->page_bytes = 2 * 17 * 64 * 2;
        })},
   };
 }
@@ -189,7 +193,7 @@ std::vector<Case> dispatchCases() {
       {"plan.dispatch.launch",
        inGpu([](P &p) { head(p).launch->threads = 0; })},
       {"plan.binding.index",
-       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 3; })},
+       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 4; })},
       {"plan.binding.access", inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
@@ -235,7 +239,7 @@ std::vector<Case> placedCases() {
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 1).bytes = 1024; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 2).bytes = 511; })},
       {"plan.budget.bytes",
-       inGpu([](P &p) { item(p, 3).bytes -= p.kv->page_bytes; })},
+       inGpu([](P &p) { item(p, 3).bytes -= p.cache_groups[0]->page_bytes; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 4).bytes -= 64; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 5).bytes -= 1; })},
       // The item counts the weights, but not the embedding table.
@@ -263,6 +267,8 @@ std::vector<Case> deviceCases() {
 std::vector<Change> validDevices() {
   return {
       in(useGpu),
+      // The last array of the batch is the block table of the only cache group.
+      inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 3; }),
       // A plan may predict the bytes that the kernels read from VRAM.
       inGpu([](P &p) {
         auto prediction = std::make_unique<plan::PredictionT>();
