@@ -108,6 +108,7 @@ std::string kernelName(const KernelSpec &spec) {
     append("kv" + lowerCase(info(spec.kvDtype).name));
   }
   number("page", spec.kvPageBytes, defaults.kvPageBytes);
+  number("cg", spec.cacheGroup, defaults.cacheGroup);
   number("tg", spec.tiles.rowBlocks, 0);
   number("tt", spec.tiles.tokens, 0);
   number("pc", spec.tiles.panelColumns, 0);

@@ -130,10 +130,11 @@
 // In all three int8 formats, a block that holds an infinity or a NaN has a NaN
 // scale, and its integers q are unspecified.
 //
-// A `kv` binding points at the layer's part of KV page 0. The layer's part of
-// page p begins p * kvPageBytes bytes later. For each KV head it holds K as
-// [headDim][64] and then V as [64][headDim], where 64 is the number of tokens
-// per page. Both have the dtype kvDtype.
+// A `kv` binding points at a cache's part of page 0 of its cache group, which
+// is number cacheGroup of the plan. The cache's part of page p begins p *
+// kvPageBytes bytes later. For each KV head it holds K as [headDim][64] and
+// then V as [64][headDim], where 64 is the number of tokens per page. Both have
+// the dtype kvDtype.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELSPEC_H
@@ -398,6 +399,7 @@ struct KernelSpec {
   RopeKind rope = RopeKind::None;
   bool qkNorm = false;
   DType kvDtype = DType::F16;
+  uint32_t cacheGroup = 0; ///< used by RopeAppend and Attention
   uint64_t kvPageBytes = 0;
   MatMulTiles tiles; ///< used by MatMul and GluMatMul
   /// The number of ranges of positions. Used by AttentionMerge and by

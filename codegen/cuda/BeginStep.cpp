@@ -69,7 +69,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 #if AP_ANGLES
   for (u32 i = thread; i < kRopeDim / 2; i += kThreads) {
     double cosine, sine;
-    turn(positions[token] * inverseFrequency[i] * 0.15915494309189533577, cosine, sine);
+    turn(ropePositions[token] * inverseFrequency[i] * 0.15915494309189533577, cosine, sine);
     angles[(Index)token * kRopeDim + i] = (float)(kAngleScale * cosine);
     angles[(Index)token * kRopeDim + kRopeDim / 2 + i] = (float)(kAngleScale * sine);
   }
@@ -136,7 +136,7 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   const bool angles = spec.ropeDim != 0;
   if (angles) {
     kernel.bindings.insert(kernel.bindings.end(),
-                           {"positions", "inverse_frequency", "angles"});
+                           {"rope_positions", "inverse_frequency", "angles"});
   }
   if (spec.countInMemory) {
     kernel.bindings.emplace_back("token_count");
@@ -151,17 +151,17 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   literal(text, "kScale", spec.scale);
   literal(text, "kRopeDim", spec.ropeDim);
   literal(text, "kAngleScale", spec.angleScale);
-  text += dependentLaunchText(spec.dependentLaunch) + "#define AP_ANGLES " +
-          (angles ? "1" : "0") + "\n#define AP_COUNT " +
-          (spec.countInMemory ? "1" : "0") + "\n#define AP_PREFILL " +
-          (spec.tokens > 8 ? "1" : "0") + "\n#define AP_PARAMETERS " +
-          (angles ? ", const u32 *positions, const double *inverseFrequency, "
-                    "float *angles"
-                  : "") +
-          (spec.countInMemory ? ", const u32 *tokenCount" : "") +
-          "\n#define KERNEL_NAME " + kernel.name + "\n" +
-          std::string(intrinsics) + elementText(spec.dtype) +
-          (angles ? kAngles : "") + kKernel;
+  text +=
+      dependentLaunchText(spec.dependentLaunch) + "#define AP_ANGLES " +
+      (angles ? "1" : "0") + "\n#define AP_COUNT " +
+      (spec.countInMemory ? "1" : "0") + "\n#define AP_PREFILL " +
+      (spec.tokens > 8 ? "1" : "0") + "\n#define AP_PARAMETERS " +
+      (angles ? ", const u32 *ropePositions, const double *inverseFrequency, "
+                "float *angles"
+              : "") +
+      (spec.countInMemory ? ", const u32 *tokenCount" : "") +
+      "\n#define KERNEL_NAME " + kernel.name + "\n" + std::string(intrinsics) +
+      elementText(spec.dtype) + (angles ? kAngles : "") + kKernel;
   return kernel;
 }
 

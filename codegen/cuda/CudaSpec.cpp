@@ -29,6 +29,7 @@ public:
     buffer("counters", BindingAccess::ReadWrite, kernel.counterBytes);
     batch("token_ids", BatchArray::TokenIds);
     batch("positions", BatchArray::Positions);
+    batch("rope_positions", BatchArray::RopePositions);
     batch("block_tables", BatchArray::BlockTables);
     batch("token_count", BatchArray::TokenCount);
     batch("sequences", BatchArray::Sequences);

@@ -36,13 +36,14 @@ Result<CudaKernel> generateKernel(const CudaSpec &spec,
 enum class BatchArray : uint32_t {
   TokenIds,
   Positions,
-  BlockTables,
+  RopePositions,
   TokenCount,
   Sequences,
   TileCount,
   Tiles,
   OutputCount,
-  OutputRows
+  OutputRows,
+  BlockTables
 };
 
 /// An operand of a kernel.

@@ -48,7 +48,8 @@ public:
       emitPlacement(placement);
     }
     emitProvenance();
-    if (!out.model || !out.kv || out.max_tokens == 0 || out.programs.empty()) {
+    if (!out.model || out.context == 0 || out.max_tokens == 0 ||
+        out.programs.empty()) {
       return internalError("the module is not a finished plan: it lacks a "
                            "plan.model, plan.kv, plan.limits or plan.program");
     }
@@ -165,24 +166,37 @@ private:
           op.getArenaBytes().value_or(0);
     }
     for (auto op : module.getOps<ir_plan::KvOp>()) {
-      auto record = std::make_unique<plan::KvLayoutT>();
-      record->dtype = static_cast<uint16_t>(op.getDtype().getValue());
-      record->page_tokens = op.getPageTokens();
-      record->layers = op.getLayers();
-      record->kv_heads = op.getKvHeads();
-      record->head_dim = op.getHeadDim();
-      record->head_bytes = static_cast<uint64_t>(op.getHeadBytes());
-      record->layer_bytes = static_cast<uint64_t>(op.getLayerBytes());
-      record->page_bytes = static_cast<uint64_t>(op.getPageBytes());
-      record->pages = static_cast<uint64_t>(op.getPages());
-      record->context = op.getContext();
-      record->slots = op.getSlots();
-      record->device = static_cast<uint32_t>(op.getDevice().value_or(0));
-      record->order =
-          record->device == 0 ? plan::KvOrder::Cpu : plan::KvOrder::Mma;
-      out.kv = std::move(record);
+      emitCaches(op);
     }
     return Status::ok();
+  }
+
+  void emitCaches(ir_plan::KvOp op) {
+    out.context = op.getContext();
+    out.slots = op.getSlots();
+    if (op.getCaches() == 0) {
+      return;
+    }
+    auto group = std::make_unique<plan::CacheGroupT>();
+    group->kind = plan::CacheKind::Paged;
+    group->page_tokens = op.getPageTokens();
+    group->page_bytes = static_cast<uint64_t>(op.getPageBytes());
+    group->pages = static_cast<uint64_t>(op.getPages());
+    group->device = static_cast<uint32_t>(op.getDevice().value_or(0));
+    for (uint64_t i = 0; i < op.getCaches(); ++i) {
+      auto cache = std::make_unique<plan::CacheT>();
+      cache->group = static_cast<uint32_t>(out.cache_groups.size());
+      cache->offset = i * static_cast<uint64_t>(op.getCacheBytes());
+      cache->key_dtype = static_cast<uint16_t>(op.getDtype().getValue());
+      cache->value_dtype = cache->key_dtype;
+      cache->heads = op.getHeads();
+      cache->key_dim = op.getHeadDim();
+      cache->value_dim = op.getHeadDim();
+      cache->order =
+          group->device == 0 ? plan::KvOrder::Cpu : plan::KvOrder::Mma;
+      out.caches.push_back(std::move(cache));
+    }
+    out.cache_groups.push_back(std::move(group));
   }
 
   Status emitProgram(ir_plan::ProgramOp op) {
@@ -255,7 +269,7 @@ private:
         break;
       case ir_plan::BindingKind::Kv:
       case ir_plan::BindingKind::Batch:
-        bindingRecord->index = static_cast<uint32_t>(binding.getLayer());
+        bindingRecord->index = static_cast<uint32_t>(binding.getNumber());
         break;
       }
       record->bindings.push_back(std::move(bindingRecord));

@@ -265,12 +265,12 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
   // The arrays of a batch (BatchArray in plan.fbs): three counts; the ids of
-  // the tokens, their positions and their numbers of rows of the block tables;
-  // the tiles, with three numbers each; the rows of the outputs; and the block
-  // tables. Each begins at a multiple of this.
+  // the tokens, their positions in the cache and for RoPE, and their numbers of
+  // rows of the block tables; the tiles, with three numbers each; the rows of
+  // the outputs; and the block tables. Each begins at a multiple of this.
   constexpr uint64_t kAlignment = 64;
   const uint64_t arrays = 3 * kAlignment +
-                          3 * alignUp(4 * demand.tokens, kAlignment) +
+                          4 * alignUp(4 * demand.tokens, kAlignment) +
                           alignUp(12 * demand.tokens, kAlignment) +
                           alignUp(4 * demand.outputs, kAlignment);
   const uint64_t batch = checkedAdd(arrays, *tables).value_or(UINT64_MAX);

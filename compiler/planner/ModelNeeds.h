@@ -50,6 +50,7 @@ struct ModelNeeds {
   RamDemand ram;                   ///< what needs RAM besides the weights
   uint64_t operandRate = 0;        ///< vector operand bytes/s of all cores
   std::string kvType;              ///< "f16" or "f32"
+  uint64_t caches = 0;             ///< number of caches in each page
   uint64_t promptTokens = 1;       ///< length of the prompt in the prediction
   uint64_t layers = 0;
   uint64_t parameters = 0;

@@ -155,7 +155,7 @@ KvPages CudaLowering::pages() const {
   KvOp cache = kv;
   KvPages pages;
   pages.headDim = narrow(cache.getHeadDim());
-  pages.kvHeads = narrow(cache.getKvHeads());
+  pages.kvHeads = narrow(cache.getHeads());
   pages.pageBytes = static_cast<uint64_t>(cache.getPageBytes());
   pages.tablePages =
       narrow(ceilDiv(cache.getContext(), uint64_t{kKvPageTokens}));
@@ -188,7 +188,7 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
                                ? qkv
                                : stepBuffer("kv", rows, RowsFrom::Tokens));
     operands["angles"] = symbol(angles);
-    operands["kv_cache"] = kvOf(static_cast<int64_t>(op.getLayer()));
+    operands["kv_cache"] = kvOf(static_cast<int64_t>(op.getCache()));
     if (op.getQNormAttr()) {
       spec.heads.qkNorm = true;
       spec.heads.qkEpsilon = op.getQkEpsilonAttr().getValue().convertToFloat();
@@ -226,7 +226,7 @@ Status CudaLowering::lowerAttn(AttnOp op) {
   spec.dependentLaunch = cuda.hasDependentLaunch;
   Operands operands;
   operands["q"] = symbol(bufferOf[op.getQkv()]);
-  operands["kv_cache"] = kvOf(static_cast<int64_t>(op.getLayer()));
+  operands["kv_cache"] = kvOf(static_cast<int64_t>(op.getCache()));
   operands["out"] =
       symbol(resultBuffer(op.getResult(), "heads", RowsFrom::Tokens));
   steps.back().dispatches.push_back({spec, std::move(operands)});
@@ -453,8 +453,8 @@ Status CudaLowering::createDispatch(const CudaSpec &spec,
       return internalError("nothing is bound to the operand '" + binding.name +
                            "' of kernel " + kernel.name);
     }
-    if (auto layer = dyn_cast<IntegerAttr>(operand)) {
-      bindings.push_back(BindingAttr::get(context, access, layer.getInt()));
+    if (auto cache = dyn_cast<IntegerAttr>(operand)) {
+      bindings.push_back(BindingAttr::get(context, access, cache.getInt()));
     } else {
       bindings.push_back(BindingAttr::get(
           context, access, static_cast<ir::plan::BindingKind>(binding.kind),

@@ -16,6 +16,17 @@ namespace {
 
 // ---- predicates for patterns ------------------------------------------------
 
+/// Returns the number of the cache that an attention reads. Caches are numbered
+/// in the order of the attentions.
+int64_t cacheOf(llm::AttentionOp op) {
+  int64_t cache = 0;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    cache += isa<plan::AttnOp, llm::AttentionOp>(before) ? 1 : 0;
+  }
+  return cache;
+}
+
 /// Returns the layer of an op that does not state its layer: the layer of the
 /// last attention op before it, or -1 if there is none.
 int64_t layerAt(Operation *op) {
@@ -152,9 +163,10 @@ struct ToAttention : OpRewritePattern<llm::AttentionOp> {
     NormedInput input = normedInput(q.linear.getX(), 3);
     int64_t row = static_cast<int64_t>((op.getHeads() + 2 * op.getKvHeads()) *
                                        op.getHeadDim());
+    IntegerAttr cache = rewriter.getI64IntegerAttr(cacheOf(op));
     auto attnIn = plan::AttnInOp::create(
         rewriter, op.getLoc(), llm::activationType(getContext(), row), input.x,
-        op.getLayerAttr(), op.getHeadsAttr(), op.getKvHeadsAttr(),
+        op.getLayerAttr(), cache, op.getHeadsAttr(), op.getKvHeadsAttr(),
         op.getHeadDimAttr(), input.norm, input.epsilon,
         q.linear.getWeightAttr(), q.linear.getBiasAttr(),
         k.linear.getWeightAttr(), k.linear.getBiasAttr(),
@@ -164,7 +176,7 @@ struct ToAttention : OpRewritePattern<llm::AttentionOp> {
         q.norm ? q.norm.getEpsilonAttr() : FloatAttr(),
         q.rope ? q.rope.getRopeAttr() : llm::RopeAttr());
     rewriter.replaceOpWithNewOp<plan::AttnOp>(
-        op, op.getType(), attnIn, op.getLayerAttr(), op.getHeadsAttr(),
+        op, op.getType(), attnIn, op.getLayerAttr(), cache, op.getHeadsAttr(),
         op.getKvHeadsAttr(), op.getHeadDimAttr(), op.getScaleAttr());
     return success();
   }

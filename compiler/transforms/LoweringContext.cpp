@@ -24,13 +24,12 @@ std::string LoweringContext::nameOf(DType dtype) {
 }
 
 Status LoweringContext::checkCache(AttnInOp op) {
-  if (op.getKvHeads() != kv.getKvHeads() ||
-      op.getHeadDim() != kv.getHeadDim()) {
+  if (op.getKvHeads() != kv.getHeads() || op.getHeadDim() != kv.getHeadDim()) {
     return unsupportedError(
         "the layer has " + std::to_string(op.getKvHeads()) + " KV heads of " +
         std::to_string(op.getHeadDim()) +
         " elements, but the model's KV cache has " +
-        std::to_string(kv.getKvHeads()) + " KV heads of " +
+        std::to_string(kv.getHeads()) + " KV heads of " +
         std::to_string(kv.getHeadDim()) +
         " elements; layers of different shapes are not supported");
   }
@@ -123,8 +122,8 @@ Attribute LoweringContext::symbol(StringRef name) const {
   return FlatSymbolRefAttr::get(context, name);
 }
 
-Attribute LoweringContext::kvOf(int64_t layer) const {
-  return IntegerAttr::get(IntegerType::get(context, 64), layer);
+Attribute LoweringContext::kvOf(int64_t cache) const {
+  return IntegerAttr::get(IntegerType::get(context, 64), cache);
 }
 
 // ---- tensors ----------------------------------------------------------------

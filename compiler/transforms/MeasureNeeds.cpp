@@ -131,6 +131,7 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   needs.ram.kernels = kKernelBytes;
   needs.kvType =
       caches.front().getDtype().getValue() == DType::F32 ? "f32" : "f16";
+  needs.caches = caches.front().getCaches();
   const auto hyperparameters = models.front().getHyperparameters();
   needs.layers = static_cast<uint64_t>(hyperparameters.getLayers());
   needs.parameters = static_cast<uint64_t>(hyperparameters.getParameters());

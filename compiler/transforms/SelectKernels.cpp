@@ -97,7 +97,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       return Status::ok();
     }
     AIR_ASSIGN_OR_RETURN(
-        KvOp kv, createKv(builder, models.front().getHyperparameters(), 0));
+        KvOp kv,
+        createKv(builder, models.front().getHyperparameters(), graph, 0));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
                      IntegerAttr());
     StepLowering lowering(graph, kv, profile, precision);
@@ -147,7 +148,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                         ", and max-outputs at least " +
                         std::to_string(leastOutputs));
     }
-    AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, hyperparameters, 1));
+    AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, hyperparameters, graph, 1));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
                      IntegerAttr());
     return CudaLowering(graph, kv, *machine, cuda,
@@ -245,9 +246,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                       activations + "'");
   }
 
-  /// Creates the KV cache in the memory of `device`.
+  /// Creates the caches of the graph's attention in the memory of `device`.
   Result<KvOp> createKv(OpBuilder &builder, HyperparametersAttr hyperparameters,
-                        uint64_t device) {
+                        GraphOp graph, uint64_t device) {
     Location loc = builder.getUnknownLoc();
     if (!kvType.empty() && kvType != "f16" && kvType != "f32") {
       return usageError("kv-type must be f16 or f32, not '" + kvType + "'");
@@ -286,12 +287,14 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     decide("slots", std::to_string(sequences),
            slots != 0 ? DecidedBy::User : DecidedBy::Default);
 
+    const auto caches = static_cast<uint64_t>(
+        llvm::range_size(graph.getBody().front().getOps<AttnInOp>()));
     // The verifier of plan.kv also refuses a KV cache that is too large, but
     // without advice for the user.
     uint64_t elementBytes = air::info(dtype).blockBytes;
     std::optional<uint64_t> bytes =
         checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);
-    for (uint64_t factor : {static_cast<uint64_t>(hyperparameters.getLayers()),
+    for (uint64_t factor : {std::max(caches, uint64_t{1}),
                             static_cast<uint64_t>(hyperparameters.getKvHeads()),
                             static_cast<uint64_t>(hyperparameters.getHeadDim()),
                             uint64_t{AIR_KV_PAGE_TOKENS}, 2 * elementBytes}) {
@@ -306,7 +309,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return KvOp::create(
         builder, loc, DTypeAttr::get(builder.getContext(), dtype),
         builder.getI64IntegerAttr(AIR_KV_PAGE_TOKENS),
-        builder.getI64IntegerAttr(hyperparameters.getLayers()),
+        builder.getI64IntegerAttr(static_cast<int64_t>(caches)),
         builder.getI64IntegerAttr(hyperparameters.getKvHeads()),
         builder.getI64IntegerAttr(hyperparameters.getHeadDim()),
         builder.getI64IntegerAttr(static_cast<int64_t>(context)),

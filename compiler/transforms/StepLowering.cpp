@@ -219,7 +219,7 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
     bindings.push_back(vectorFor(op.getQNormAttr()));
     bindings.push_back(vectorFor(op.getKNormAttr()));
   }
-  bindings.push_back(kvOf(static_cast<int64_t>(op.getLayer())));
+  bindings.push_back(kvOf(static_cast<int64_t>(op.getCache())));
   add(append, bindings);
   return Status::ok();
 }
@@ -235,7 +235,7 @@ Status StepLowering::lowerAttn(AttnOp op) {
   spec.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
   std::string out = resultBuffer(op.getResult(), "heads", RowsFrom::Tokens);
   Attribute qkv = symbol(bufferOf[op.getQkv()]);
-  Attribute cache = kvOf(static_cast<int64_t>(op.getLayer()));
+  Attribute cache = kvOf(static_cast<int64_t>(op.getCache()));
   unsigned unsplit = kAllMClasses;
   KernelSpec split = spec;
   split.ranges = codegen::attentionRanges(

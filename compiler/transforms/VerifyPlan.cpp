@@ -502,12 +502,12 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     }
     switch (binding.getKind()) {
     case BindingKind::Batch:
-      return binding.getLayer() == static_cast<int64_t>(want.array);
+      return binding.getNumber() == static_cast<int64_t>(want.array);
     case BindingKind::Kv: {
       auto caches = getOperation().getOps<KvOp>();
       return !caches.empty() &&
-             static_cast<uint64_t>(binding.getLayer()) <
-                 (*caches.begin()).getLayers() &&
+             static_cast<uint64_t>(binding.getNumber()) <
+                 (*caches.begin()).getCaches() &&
              (*caches.begin()).getDevice() == uint64_t{1};
     }
     case BindingKind::Tensor: {
@@ -576,12 +576,12 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
       bool fits =
           binding.getKind() == BindingKind::Kv
-              ? kvFits(spec, binding.getLayer())
+              ? kvFits(spec, binding.getNumber())
               : symbolFits(wanted[i],
                            symbols.lookup(binding.getTarget().getAttr()));
       if (!fits) {
         std::string bound = binding.getKind() == BindingKind::Kv
-                                ? std::to_string(binding.getLayer())
+                                ? std::to_string(binding.getNumber())
                                 : binding.getTarget().getValue().str();
         return verificationError(
             "dispatch '" + dispatch.getKernel().str() + "' binds '" + bound +
@@ -604,14 +604,15 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            tensor.getRows() == want.rows && tensor.getColumns() == want.columns;
   }
 
-  bool kvFits(const codegen::KernelSpec &spec, int64_t layer) {
+  bool kvFits(const codegen::KernelSpec &spec, int64_t cache) {
     auto caches = getOperation().getOps<KvOp>();
     if (caches.empty()) {
       return false;
     }
     KvOp kv = *caches.begin();
-    return static_cast<uint64_t>(layer) < kv.getLayers() &&
-           spec.kvHeads == kv.getKvHeads() && spec.headDim == kv.getHeadDim() &&
+    return static_cast<uint64_t>(cache) < kv.getCaches() &&
+           spec.cacheGroup == 0 && spec.kvHeads == kv.getHeads() &&
+           spec.headDim == kv.getHeadDim() &&
            spec.kvDtype == kv.getDtype().getValue() &&
            spec.kvPageBytes == static_cast<uint64_t>(kv.getPageBytes());
   }

@@ -112,6 +112,13 @@ private:
              << (pending ? "the attn of layer " : "the attn_in of layer ")
              << nextLayer << " must come first";
     }
+    if (static_cast<int64_t>(op.getCache()) != nextCache) {
+      return op.emitOpError() << "writes cache " << op.getCache()
+                              << ", but caches are numbered in the order of "
+                                 "the steps that write "
+                                 "them, so the cache must be number "
+                              << nextCache;
+    }
     if (static_cast<int64_t>(op.getKvHeads()) != hyperparameters.getKvHeads() ||
         static_cast<int64_t>(op.getHeadDim()) != hyperparameters.getHeadDim()) {
       return op.emitOpError()
@@ -130,6 +137,11 @@ private:
       return op.emitOpError() << "must directly follow the attn_in of layer "
                               << op.getLayer() << " and read its result";
     }
+    if (op.getCache() != pending.getCache()) {
+      return op.emitOpError()
+             << "reads cache " << op.getCache()
+             << ", but its attn_in writes cache " << pending.getCache();
+    }
     if (op.getHeads() != pending.getHeads() ||
         op.getKvHeads() != pending.getKvHeads() ||
         op.getHeadDim() != pending.getHeadDim()) {
@@ -142,6 +154,7 @@ private:
     }
     pending = {};
     ++nextLayer;
+    ++nextCache;
     return success();
   }
 
@@ -165,6 +178,7 @@ private:
   llm::HyperparametersAttr hyperparameters;
   plan::GraphOp graph;
   int64_t nextLayer = 0;
+  int64_t nextCache = 0;
   // The last attn_in if its attn has not been found yet, otherwise null.
   plan::AttnInOp pending;
   llvm::SmallPtrSet<Value, 4> onOutputs;

@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define AIR_KERNEL_ABI_VERSION 1u
+#define AIR_KERNEL_ABI_VERSION 2u
 /** The number of rows of an activation buffer, padding included, is a multiple
  *  of this number. */
 #define AIR_TOKEN_PADDING 16u
@@ -38,19 +38,30 @@ extern "C" {
 /** The alignment in bytes of every binding and of the scratch memory. */
 #define AIR_BINDING_ALIGNMENT 64u
 
+/** The pages of all sequences in one cache group of the plan. */
+typedef struct AirBlockTable {
+  const uint32_t *pages; /* [rows][stride]: position p of sequence s is in page
+                            [s][p / AIR_KV_PAGE_TOKENS] */
+  uint64_t stride;
+} AirBlockTable;
+
 /** A batch of tokens, which may belong to any sequences at any positions. The
  *  tokens of a sequence are in ascending order of their positions. The K and V
  *  of all tokens are appended before any token of the batch attends. */
 typedef struct AirBatch {
-  uint32_t tokens;              /* M, the batch size; at least 1 */
-  uint32_t outputs;             /* requested rows of logits; may be 0 */
-  const int32_t *token_ids;     /* [tokens], each in [0, vocabulary) */
-  const uint32_t *positions;    /* [tokens], each within its sequence */
-  const uint32_t *sequences;    /* [tokens], rows of block_tables */
-  const uint32_t *output_rows;  /* [outputs], each in [0, tokens) */
-  const uint32_t *block_tables; /* [rows][block_table_stride]: position p of
-                                   sequence s is in KV page [s][p / 64] */
-  uint64_t block_table_stride;
+  uint32_t tokens;             /* M, the batch size; at least 1 */
+  uint32_t outputs;            /* requested rows of logits; may be 0 */
+  const int32_t *token_ids;    /* [tokens], each in [0, vocabulary) */
+  const uint32_t *positions;   /* [tokens]: the place of the token's K and V in
+                                  its sequence's pages */
+  const uint32_t *sequences;   /* [tokens], rows of the block tables */
+  const uint32_t *output_rows; /* [outputs], each in [0, tokens) */
+  const AirBlockTable *block_tables; /* [cache groups] */
+  const uint32_t *rope_positions;    /* [tokens]: the positions from which the
+                                        angles of RoPE are computed */
+  const uint32_t *sequence_lengths;  /* [rows of a block table]: the number of
+                                        positions of a sequence, including its
+                                        tokens in this batch */
 } AirBatch;
 
 /** The arguments of one call of a kernel. bindings[i] is the address of the
@@ -69,8 +80,10 @@ typedef void (*AirKernelFn)(const AirDispatch *dispatch, uint64_t tile_begin,
 #ifdef __cplusplus
 } /* extern "C" */
 
-static_assert(sizeof(AirBatch) == 56,
-              "AirBatch must have 56 bytes, because generated code reads it");
+static_assert(sizeof(AirBatch) == 64,
+              "AirBatch must have 64 bytes, because generated code reads it");
+static_assert(sizeof(AirBlockTable) == 16, "AirBlockTable must have 16 bytes, "
+                                           "because generated code reads it");
 static_assert(
     sizeof(AirDispatch) == 16,
     "AirDispatch must have 16 bytes, because generated code reads it");

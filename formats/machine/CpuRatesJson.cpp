@@ -26,8 +26,8 @@ constexpr Number kCosts[] = {{"tile_ns", &CpuRates::tileNs},
                              {"l1d_bytes", &CpuRates::l1dBytes},
                              {"l2_bytes", &CpuRates::l2Bytes},
                              {"l3_bytes", &CpuRates::l3Bytes}};
-/// These rates are not written if they are not known. Plans of minor version 1
-/// lack them, and the digest of their machine's JSON must not change.
+/// These rates are not written if they are not known, because profiles that
+/// were saved before these rates existed must keep the digests of their JSON.
 constexpr Number kDecodeRates[] = {{"planes_decode", &CpuRates::planesDecode},
                                    {"zstd_decode", &CpuRates::zstdDecode}};
 

@@ -58,9 +58,10 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   if (header.major != kPlanMajor || header.minor > kPlanMinor) {
     return unsupportedError(
         "header.version: the plan has format " + std::to_string(header.major) +
-        "." + std::to_string(header.minor) + ", but this version reads " +
-        std::to_string(kPlanMajor) + ".0 to " + std::to_string(kPlanMajor) +
-        "." + std::to_string(kPlanMinor) + "; pack the model again");
+        "." + std::to_string(header.minor) +
+        ", but this version reads only format " + std::to_string(kPlanMajor) +
+        ", up to " + std::to_string(kPlanMajor) + "." +
+        std::to_string(kPlanMinor) + "; pack the model again");
   }
   if (header.pageLog2 != kPlanPageLog2) {
     return unsupportedError("header.page: the plan has pages of 2^" +

@@ -37,6 +37,9 @@ inline constexpr uint32_t kMaxBuffers = 16384;
 /// Today's plans have three programs, one for each class of batch sizes. The
 /// limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
+/// A sequence has a row of a block table for each group. Models have one group
+/// for each window of attention and each kind of state.
+inline constexpr uint32_t kMaxCacheGroups = 16;
 /// Budget items of tier Vram do not name a device, so there may be only one.
 inline constexpr uint32_t kMaxDevices = 1;
 /// LLVM knows fewer than 200 ISA features of an architecture.
@@ -134,8 +137,8 @@ Status verifySourceRows(const plan::Plan &plan);
 // Defined in VerifySegments.cpp.
 Status verifyExecutables(const plan::Plan &plan);
 
-// Defined in VerifyBudgets.cpp.
-Status verifyKv(const plan::Plan &plan);
+// Defined in VerifyCaches.cpp.
+Status verifyCaches(const plan::Plan &plan);
 
 // Defined in VerifyPrograms.cpp.
 Status verifyBuffers(const plan::Plan &plan);

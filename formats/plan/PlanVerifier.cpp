@@ -157,7 +157,7 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifyTensors(plan));
   AIR_RETURN_IF_ERROR(rules::verifySourceRows(plan));
   AIR_RETURN_IF_ERROR(rules::verifyExecutables(plan));
-  AIR_RETURN_IF_ERROR(rules::verifyKv(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyCaches(plan));
   AIR_RETURN_IF_ERROR(rules::verifyBuffers(plan));
   AIR_RETURN_IF_ERROR(rules::verifyPrograms(plan));
   AIR_RETURN_IF_ERROR(rules::verifyLiveness(plan));

@@ -1,6 +1,4 @@
-//===- VerifyBudgets.cpp - rules of KV, budgets and predictions -----------===//
-#include "formats/abi/KernelAbi.h"
-#include "formats/dtype/DType.h"
+//===- VerifyBudgets.cpp - rules of budgets and predictions ---------------===//
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/ReferencedBytes.h"
@@ -21,99 +19,6 @@ static uint64_t times(uint64_t a, uint64_t b) {
 }
 static uint64_t plus(uint64_t a, uint64_t b) {
   return checkedAdd(a, b).value_or(UINT64_MAX);
-}
-
-Status verifyKv(const plan::Plan &plan) {
-  const plan::KvLayout &kv = *plan.kv();
-  const plan::Hyperparameters &model = *plan.model();
-  uint64_t element = 0;
-  if (kv.dtype() == static_cast<uint16_t>(DType::F16)) {
-    element = 2;
-  } else if (kv.dtype() == static_cast<uint16_t>(DType::F32)) {
-    element = 4;
-  } else {
-    return broken("plan.kv.dtype", "kv",
-                  "the dtype is " + str(kv.dtype()) + "; it must be " +
-                      str(static_cast<uint16_t>(DType::F16)) + " (F16) or " +
-                      str(static_cast<uint16_t>(DType::F32)) + " (F32)");
-  }
-  if (kv.page_tokens() != AIR_KV_PAGE_TOKENS) {
-    return broken("plan.kv.page_tokens", "kv",
-                  "a page has " + str(kv.page_tokens()) +
-                      " tokens; kernels require " + str(AIR_KV_PAGE_TOKENS));
-  }
-  const struct {
-    const char *field;
-    uint64_t found;
-    uint64_t model;
-  } shapes[] = {
-      {"layers", kv.layers(), model.layers()},
-      {"kv_heads", kv.kv_heads(), model.kv_heads()},
-      {"head_dim", kv.head_dim(), model.head_dim()},
-  };
-  for (const auto &shape : shapes) {
-    if (shape.found != shape.model) {
-      return broken("plan.kv.shape", "kv",
-                    std::string(shape.field) + " is " + str(shape.found) +
-                        "; the model has " + str(shape.model));
-    }
-  }
-  if (kv.context() == 0 || kv.context() > UINT32_MAX || kv.slots() == 0 ||
-      kv.slots() > UINT32_MAX) {
-    return broken("plan.kv.pages", "kv",
-                  "context is " + str(kv.context()) + " and slots is " +
-                      str(kv.slots()) + "; both must be 1 to " +
-                      str(UINT32_MAX));
-  }
-  AIR_RETURN_IF_ERROR(checkEnum("kv", "order", static_cast<uint8_t>(kv.order()),
-                                plan::EnumNameKvOrder(kv.order())));
-  AIR_RETURN_IF_ERROR(checkDevice("plan.kv.device", plan, kv.device(), "kv"));
-  const bool isMma = kv.order() == plan::KvOrder::Mma;
-  if (isMma != (kv.device() != 0) || (isMma && element != 2)) {
-    return broken(
-        "plan.kv.device", "kv",
-        std::string("has order ") + plan::EnumNameKvOrder(kv.order()) +
-            " and dtype " + str(kv.dtype()) + " on device " + str(kv.device()) +
-            "; on a GPU the order must be Mma and the dtype " +
-            str(static_cast<uint16_t>(DType::F16)) +
-            " (F16), and on the CPU (device 0) the order must be Cpu");
-  }
-  // In the order Mma, a head is padded to a multiple of 16 elements.
-  constexpr uint64_t kMmaElements = 16;
-  const uint64_t elements =
-      isMma ? times(ceilDiv(kv.head_dim(), kMmaElements), kMmaElements)
-            : kv.head_dim();
-  const uint64_t head = times(times(2 * element, elements), kv.page_tokens());
-  const uint64_t layer = times(kv.kv_heads(), head);
-  const struct {
-    const char *field;
-    uint64_t found;
-    uint64_t computed;
-  } sizes[] = {
-      {"head_bytes", kv.head_bytes(), head},
-      {"layer_bytes", kv.layer_bytes(), layer},
-      {"page_bytes", kv.page_bytes(), times(kv.layers(), layer)},
-  };
-  for (const auto &size : sizes) {
-    if (size.found != size.computed || size.computed == UINT64_MAX) {
-      return broken("plan.kv.bytes", "kv",
-                    std::string(size.field) + " is " + str(size.found) +
-                        "; with the dimensions of the KV cache it must be " +
-                        str(size.computed));
-    }
-  }
-  // Block tables hold 32-bit page numbers, which limits the number of pages.
-  const uint64_t pages =
-      times(kv.slots(), ceilDiv(kv.context(), kv.page_tokens()));
-  if (kv.pages() != pages || pages > UINT32_MAX ||
-      !checkedMul(pages, kv.page_bytes())) {
-    return broken("plan.kv.pages", "kv",
-                  "there are " + str(kv.pages()) + " pages; " +
-                      str(kv.slots()) + " slots of " + str(kv.context()) +
-                      " tokens need " + str(pages) + ", and at most " +
-                      str(UINT32_MAX) + " are allowed");
-  }
-  return Status::ok();
 }
 
 namespace {
@@ -163,20 +68,25 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.device_ring_bytes();
-  const plan::KvLayout &kv = *plan.kv();
-  if (kv.device() != 0) {
-    // The tokens that pad a batch write their keys and values to an extra page.
-    needs.kv = times(kv.pages() + 1, kv.page_bytes());
-  }
-  needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
-  // Each token has an id, a position, and a row of the block tables. With
-  // tiles, it also has the number of its row and a tile of three numbers, each
+  // Each token has an id, two positions, and a row of each block table. With
+  // tiles, it also has the number of its rows and a tile of three numbers, each
   // output has the number of its token, and there are three counts.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });
-  const uint64_t row = times(4, ceilDiv(kv.context(), kv.page_tokens()));
-  needs.batch = times(plan.max_tokens(), plus(hasTiles ? 24 : 8, row));
+  uint64_t tokenBytes = hasTiles ? 28 : 12;
+  for (uint32_t i = 0; i < sizeOf(plan.cache_groups()); ++i) {
+    const plan::CacheGroup &group = *plan.cache_groups()->Get(i);
+    if (group.device() != 0) {
+      // The tokens that pad a batch write their keys and values to an extra
+      // page.
+      needs.kv = plus(needs.kv, times(group.pages() + 1, group.page_bytes()));
+    }
+    tokenBytes =
+        plus(tokenBytes, 4 * ceilDiv(plan.context(), group.page_tokens()));
+  }
+  needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
+  needs.batch = times(plan.max_tokens(), tokenBytes);
   if (hasTiles) {
     needs.batch = plus(needs.batch, plus(12, times(4, plan.max_outputs())));
   }
@@ -195,8 +105,11 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.ring_bytes();
-  if (plan.kv()->device() == 0) {
-    needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
+  for (uint32_t i = 0; i < sizeOf(plan.cache_groups()); ++i) {
+    const plan::CacheGroup &group = *plan.cache_groups()->Get(i);
+    if (group.device() == 0) {
+      needs.kv = plus(needs.kv, times(group.pages(), group.page_bytes()));
+    }
   }
   needs.activations = plan.arena_bytes();
   uint64_t scratch = 0;

@@ -24,7 +24,6 @@ Status verifyPresence(const plan::Plan &plan) {
       {"tensors", sizeOf(plan.tensors()) != 0},
       {"executables", sizeOf(plan.executables()) != 0},
       {"buffers", sizeOf(plan.buffers()) != 0},
-      {"kv", plan.kv() != nullptr},
       {"programs", sizeOf(plan.programs()) != 0},
       {"reads", sizeOf(plan.reads()) != 0},
       {"placements", sizeOf(plan.placements()) != 0},
@@ -43,27 +42,32 @@ Status verifyModel(const plan::Plan &plan) {
   if (textOf(model.architecture()).empty()) {
     return broken("plan.model.sizes", "model", "the architecture is empty");
   }
+  // A model without attention has no caches, and may have no heads.
+  const uint64_t leastHeads = sizeOf(plan.caches()) == 0 ? 0 : 1;
   const struct {
     const char *field;
     uint64_t value;
+    uint64_t least;
   } sizes[] = {
-      {"vocabulary", model.vocabulary()},
-      {"width", model.width()},
-      {"layers", model.layers()},
-      {"heads", model.heads()},
-      {"kv_heads", model.kv_heads()},
-      {"head_dim", model.head_dim()},
-      {"ffn_width", model.ffn_width()},
-      {"trained_context", model.trained_context()},
+      {"vocabulary", model.vocabulary(), 1},
+      {"width", model.width(), 1},
+      {"layers", model.layers(), 1},
+      {"heads", model.heads(), leastHeads},
+      {"kv_heads", model.kv_heads(), leastHeads},
+      {"head_dim", model.head_dim(), leastHeads},
+      {"ffn_width", model.ffn_width(), 1},
+      {"trained_context", model.trained_context(), 1},
   };
   for (const auto &size : sizes) {
-    if (size.value == 0 || size.value > INT32_MAX) {
+    if (size.value < size.least || size.value > INT32_MAX) {
       return broken("plan.model.sizes", "model",
                     std::string(size.field) + " is " + str(size.value) +
-                        "; it must be 1 to " + str(INT32_MAX));
+                        "; it must be " + str(size.least) + " to " +
+                        str(INT32_MAX));
     }
   }
-  if (model.heads() % model.kv_heads() != 0) {
+  if (model.kv_heads() == 0 ? model.heads() != 0
+                            : model.heads() % model.kv_heads() != 0) {
     return broken(
         "plan.model.heads", "model",
         "there are " + str(model.heads()) + " heads and " +

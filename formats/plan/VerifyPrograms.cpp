@@ -340,10 +340,11 @@ private:
       count = plan.buffers()->size();
       break;
     case plan::BindingKind::Kv:
-      count = plan.kv()->layers();
+      count = sizeOf(plan.caches());
       break;
     case plan::BindingKind::Batch:
-      count = static_cast<uint64_t>(plan::BatchArray::MAX) + 1;
+      count = static_cast<uint64_t>(plan::BatchArray::BlockTables) +
+              sizeOf(plan.cache_groups());
       if (binding.access() != plan::Access::Read) {
         return broken(
             "plan.binding.access", where,
@@ -393,7 +394,9 @@ private:
       place = plan.buffers()->Get(binding.index())->device();
       break;
     case plan::BindingKind::Kv:
-      place = plan.kv()->device();
+      place = plan.cache_groups()
+                  ->Get(plan.caches()->Get(binding.index())->group())
+                  ->device();
       break;
     case plan::BindingKind::Batch:
       if (device == 0) {
@@ -401,9 +404,11 @@ private:
                       "binds an array of the batch, but runs on the CPU, whose "
                       "kernels get the batch as an argument");
       }
-      if (binding.index() >
-              static_cast<uint32_t>(plan::BatchArray::BlockTables) &&
-          program.tile_tokens() == 0) {
+      if (program.tile_tokens() == 0 &&
+          binding.index() >=
+              static_cast<uint32_t>(plan::BatchArray::TokenCount) &&
+          binding.index() <
+              static_cast<uint32_t>(plan::BatchArray::BlockTables)) {
         return broken("plan.binding.batch", where,
                       std::string("binds the batch's array ") +
                           plan::EnumNameBatchArray(
@@ -423,7 +428,7 @@ private:
     return Status::ok();
   }
 
-  /// Checks that a buffer or KV layer that the dispatch writes is bound only
+  /// Checks that a buffer or cache that the dispatch writes is bound only
   /// once. A kernel may assume that a binding that it writes overlaps no other
   /// binding.
   Status verifyAliases(const std::string &where) {
@@ -434,7 +439,7 @@ private:
            touched[i - 1].second != plan::Access::Read)) {
         return broken("plan.binding.alias", where,
                       "binds " +
-                          std::string(touched[i].first >> 32 != 0 ? "KV layer "
+                          std::string(touched[i].first >> 32 != 0 ? "cache "
                                                                   : "buffer ") +
                           str(touched[i].first & UINT32_MAX) +
                           " twice and writes it; what a dispatch writes may be "

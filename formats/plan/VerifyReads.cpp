@@ -164,7 +164,7 @@ private:
           "there must be a barrier between this dispatch and an earlier one, "
           "because one of them reads and the other writes " +
               (binding.kind() == plan::BindingKind::Kv
-                   ? "KV layer " + str(binding.index())
+                   ? "cache " + str(binding.index())
                    : bufferName(binding.index())));
     }
     return Status::ok();

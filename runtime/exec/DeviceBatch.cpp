@@ -19,7 +19,7 @@ constexpr uint64_t kTileWords = 3;
 } // namespace
 
 Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
-                                        uint32_t paddingPage) {
+                                        std::span<const DeviceTable> tables) {
   if (sizes.paddedTokens > AIR_KV_PAGE_TOKENS) {
     return unsupportedError(
         "the plan pads each pass on the GPU to " +
@@ -29,47 +29,53 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
         "; pack the model again with the airpack of the same version");
   }
   DeviceBatch made;
-  made.tablePages = sizes.tablePages;
-  made.paddingPage = paddingPage;
-  const std::optional<uint64_t> tables =
-      checkedMul(sizes.tablePages, sizes.tokens);
+  made.groups.assign(tables.begin(), tables.end());
   // The arrays in the order of their addresses, with their numbers of elements.
   // writeOutputs() copies the first two, and write() the others.
   const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
   const uint64_t counts = sizes.hasTiles ? 1 : 0;
-  const std::pair<BatchArray, std::optional<uint64_t>> order[] = {
-      {BatchArray::OutputCount, counts},
-      {BatchArray::OutputRows, sizes.hasTiles ? sizes.outputs : 0},
-      {BatchArray::TokenCount, counts},
-      {BatchArray::TileCount, counts},
-      {BatchArray::TokenIds, sizes.tokens},
-      {BatchArray::Positions, sizes.tokens},
-      {BatchArray::Sequences, tiled},
-      {BatchArray::Tiles, checkedMul(kTileWords, tiled)},
-      {BatchArray::BlockTables, tables}};
+  constexpr auto kTables = static_cast<size_t>(BatchArray::BlockTables);
+  std::vector<std::pair<size_t, std::optional<uint64_t>>> order;
+  for (const auto &[array, elements] :
+       std::initializer_list<std::pair<BatchArray, std::optional<uint64_t>>>{
+           {BatchArray::OutputCount, counts},
+           {BatchArray::OutputRows, sizes.hasTiles ? sizes.outputs : 0},
+           {BatchArray::TokenCount, counts},
+           {BatchArray::TileCount, counts},
+           {BatchArray::TokenIds, sizes.tokens},
+           {BatchArray::Positions, sizes.tokens},
+           {BatchArray::RopePositions, sizes.tokens},
+           {BatchArray::Sequences, tiled},
+           {BatchArray::Tiles, checkedMul(kTileWords, tiled)}}) {
+    order.emplace_back(static_cast<size_t>(array), elements);
+  }
+  for (size_t group = 0; group < tables.size(); ++group) {
+    order.emplace_back(kTables + group,
+                       checkedMul(tables[group].pages, sizes.tokens));
+  }
+  made.firstWord.resize(order.size());
   std::optional<uint64_t> bytes = 0;
   for (const auto &[array, elements] : order) {
     bytes = bytes ? checkedAlignUp(*bytes, AIR_BINDING_ALIGNMENT) : bytes;
-    made.firstWord[static_cast<size_t>(array)] =
-        bytes.value_or(0) / sizeof(uint32_t);
+    made.firstWord[array] = bytes.value_or(0) / sizeof(uint32_t);
     const std::optional<uint64_t> size =
         elements ? checkedMul(*elements, sizeof(uint32_t)) : std::nullopt;
     bytes = bytes && size ? checkedAdd(*bytes, *size) : std::nullopt;
   }
   if (!bytes) {
     return verificationError(
-        "batch: the tables that list the pages of the KV cache, with " +
-        std::to_string(sizes.tokens) + " rows of " +
-        std::to_string(sizes.tablePages) +
-        " pages each, do not fit in 2^64 bytes; pack the model again with a "
+        "batch: the tables that list the pages of the KV cache, with a row for "
+        "each of " +
+        std::to_string(sizes.tokens) +
+        " tokens, do not fit in 2^64 bytes; pack the model again with a "
         "smaller --ctx");
   }
   // The device returns an error if the size is too large, so it comes first.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(*bytes, "batch"));
   made.words.resize(*bytes / sizeof(uint32_t));
-  for (size_t i = 0; i < made.arrays.size(); ++i) {
-    made.arrays[i] = base + made.firstWord[i] * sizeof(uint32_t);
+  for (const size_t first : made.firstWord) {
+    made.arrays.push_back(base + first * sizeof(uint32_t));
   }
   return made;
 }
@@ -77,8 +83,11 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
 /// Copies the page numbers of a sequence to row `row` of the block tables.
 void DeviceBatch::setRow(uint64_t row, const AirBatch &batch,
                          uint32_t sequence) {
-  std::copy_n(batch.block_tables + sequence * tablePages, tablePages,
-              wordsOf(BatchArray::BlockTables) + row * tablePages);
+  for (size_t group = 0; group < groups.size(); ++group) {
+    const uint64_t pages = groups[group].pages;
+    std::copy_n(batch.block_tables[group].pages + sequence * pages, pages,
+                wordsOf(BatchArray::BlockTables, group) + row * pages);
+  }
 }
 
 /// Fills in the arrays of a padded batch. Returns the number of rows of the
@@ -88,9 +97,14 @@ uint64_t DeviceBatch::pad(const AirBatch &batch, uint64_t maxTokens) {
     setRow(i, batch, batch.sequences[i]);
   }
   for (uint64_t i = batch.tokens; i < maxTokens; ++i) {
+    const auto position = static_cast<uint32_t>(i - batch.tokens);
     wordsOf(BatchArray::TokenIds)[i] = 0;
-    wordsOf(BatchArray::Positions)[i] = static_cast<uint32_t>(i - batch.tokens);
-    wordsOf(BatchArray::BlockTables)[i * tablePages] = paddingPage;
+    wordsOf(BatchArray::Positions)[i] = position;
+    wordsOf(BatchArray::RopePositions)[i] = position;
+    for (size_t group = 0; group < groups.size(); ++group) {
+      const auto &[pages, paddingPage] = groups[group];
+      wordsOf(BatchArray::BlockTables, group)[i * pages] = paddingPage;
+    }
   }
   return maxTokens;
 }
@@ -120,6 +134,15 @@ uint64_t DeviceBatch::divide(const AirBatch &batch, uint32_t tileTokens) {
   return rows;
 }
 
+/// Copies the words from the beginning of the array `first` up to `end`.
+Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
+  const uint32_t *begin = wordsOf(first);
+  const auto count = static_cast<size_t>(words.data() + end - begin);
+  return device.write(
+      arrays[static_cast<size_t>(first)],
+      {reinterpret_cast<const uint8_t *>(begin), count * sizeof(uint32_t)});
+}
+
 Status DeviceBatch::write(Device &device, const AirBatch &batch,
                           uint64_t maxTokens, uint32_t tileTokens) {
   for (uint64_t i = 0; i < batch.tokens; ++i) {
@@ -127,27 +150,22 @@ Status DeviceBatch::write(Device &device, const AirBatch &batch,
         static_cast<uint32_t>(batch.token_ids[i]);
   }
   std::copy_n(batch.positions, batch.tokens, wordsOf(BatchArray::Positions));
+  std::copy_n(batch.rope_positions, batch.tokens,
+              wordsOf(BatchArray::RopePositions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // The block tables are the last array. Only `rows` of their rows are read.
-  constexpr auto kFirst = static_cast<size_t>(BatchArray::TokenCount);
-  const uint64_t end = firstWord[static_cast<size_t>(BatchArray::BlockTables)] +
-                       rows * tablePages;
-  return device.write(
-      arrays[kFirst],
-      {reinterpret_cast<const uint8_t *>(words.data() + firstWord[kFirst]),
-       (end - firstWord[kFirst]) * sizeof(uint32_t)});
+  // Only the first `rows` rows of a block table are read, so the others of the
+  // last array need not be copied.
+  return copy(device, BatchArray::TokenCount,
+              groups.empty() ? words.size()
+                             : firstWord.back() + rows * groups.back().pages);
 }
 
 Status DeviceBatch::writeOutputs(Device &device,
                                  std::span<const uint32_t> rows) {
   *wordsOf(BatchArray::OutputCount) = static_cast<uint32_t>(rows.size());
   std::ranges::copy(rows, wordsOf(BatchArray::OutputRows));
-  constexpr auto kFirst = static_cast<size_t>(BatchArray::OutputCount);
-  const uint64_t end =
-      firstWord[static_cast<size_t>(BatchArray::OutputRows)] + rows.size();
-  return device.write(
-      arrays[kFirst],
-      {reinterpret_cast<const uint8_t *>(words.data() + firstWord[kFirst]),
-       (end - firstWord[kFirst]) * sizeof(uint32_t)});
+  return copy(device, BatchArray::OutputCount,
+              firstWord[static_cast<size_t>(BatchArray::OutputRows)] +
+                  rows.size());
 }

@@ -5,8 +5,8 @@
 //
 // The kernels of a program without tiles always process its largest number of
 // tokens, so a smaller batch is padded. The padding is a sequence of its own:
-// token 0 at positions 0, 1, 2 and so on of a KV page that belongs to no other
-// sequence.
+// token 0 at positions 0, 1, 2 and so on of a page of each cache group that
+// belongs to no other sequence.
 //
 // The kernels of a program with tiles read the number of tokens. The batch is
 // divided into runs of consecutive tokens of one sequence. Each run has a row
@@ -23,38 +23,42 @@
 #include "formats/plan/PlanFile.h"
 #include "runtime/hal/Device.h"
 
-#include <array>
 #include <span>
 #include <vector>
 
 namespace air::rt {
 
-/// The addresses of the arrays of a batch, indexed by plan::BatchArray.
-using BatchAddresses =
-    std::array<DeviceAddress, static_cast<size_t>(plan::BatchArray::MAX) + 1>;
+/// The addresses of the arrays of a batch, indexed by plan::BatchArray. The last
+/// ones are the block tables of the cache groups.
+using BatchAddresses = std::vector<DeviceAddress>;
 
 /// The sizes of the largest batch.
 struct BatchSizes {
   uint64_t tokens = 1;
   uint64_t outputs = 1;      ///< rows of logits that one run of the head has
   uint64_t paddedTokens = 0; ///< tokens of the largest batch that is padded
-  uint64_t tablePages = 1;   ///< entries of a row of the block tables
   bool hasTiles = false;     ///< whether some program has tiles
+};
+
+/// The block table of a cache group.
+struct DeviceTable {
+  uint64_t pages = 0;       ///< entries of a row
+  uint32_t paddingPage = 0; ///< the number of the page that the padding uses
 };
 
 class DeviceBatch {
 public:
-  /// Allocates the arrays. `paddedTokens` tokens must fit in one KV page, and
-  /// `paddingPage` is the number of the page that the padding uses.
+  /// Allocates the arrays. `paddedTokens` tokens must fit in one page. `tables`
+  /// has an element for each cache group.
   static Result<DeviceBatch> create(Device &device, const BatchSizes &sizes,
-                                    uint32_t paddingPage);
+                                    std::span<const DeviceTable> tables);
 
   const BatchAddresses &addresses() const { return arrays; }
 
   /// Writes a batch for a program of up to `maxTokens` tokens. If `tileTokens`
   /// is 0, pads the batch to that many tokens; otherwise, divides it into tiles
-  /// of up to `tileTokens` tokens. Its block_table_stride must be
-  /// BatchSizes::tablePages.
+  /// of up to `tileTokens` tokens. The batch must have a block table for each
+  /// cache group, whose stride is DeviceTable::pages.
   Status write(Device &device, const AirBatch &batch, uint64_t maxTokens,
                uint32_t tileTokens);
 
@@ -63,21 +67,22 @@ public:
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
 
 private:
-  /// An array in `words`.
-  uint32_t *wordsOf(plan::BatchArray array) {
-    return words.data() + firstWord[static_cast<size_t>(array)];
+  /// An array in `words`. The block table of cache group g is the array
+  /// BlockTables + g.
+  uint32_t *wordsOf(plan::BatchArray array, size_t group = 0) {
+    return words.data() + firstWord[static_cast<size_t>(array) + group];
   }
   void setRow(uint64_t row, const AirBatch &batch, uint32_t sequence);
   uint64_t pad(const AirBatch &batch, uint64_t maxTokens);
   uint64_t divide(const AirBatch &batch, uint32_t tileTokens);
+  Status copy(Device &device, plan::BatchArray first, uint64_t end);
 
-  BatchAddresses arrays = {};
-  uint64_t tablePages = 0;
-  uint32_t paddingPage = 0;
+  BatchAddresses arrays;
+  std::vector<DeviceTable> groups; ///< the block tables
   /// What write() and writeOutputs() copy: all arrays, in the order of their
   /// addresses. The block tables are last.
   std::vector<uint32_t> words;
-  std::array<size_t, std::tuple_size_v<BatchAddresses>> firstWord = {};
+  std::vector<size_t> firstWord; ///< of each array
 };
 
 } // namespace air::rt

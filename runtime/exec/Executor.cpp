@@ -28,7 +28,8 @@ bool areFinite(std::span<const float> numbers) {
 Executor::Executor(ExecutorParts given, std::vector<ProgramRecord> table)
     : parts(std::move(given)), programs(std::move(table)),
       positions(parts.maxTokens), outputRows(parts.maxOutputs),
-      cursors(parts.maxSequences), countedIn(parts.maxSequences) {
+      cursors(parts.maxSequences), sequenceLengths(parts.maxSequences),
+      countedIn(parts.maxSequences) {
   size_t gathers = 0;
   for (const ProgramRecord &program : programs) {
     for (const StepRecord &step : program.steps) {
@@ -131,6 +132,7 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
   std::span<const SequenceId> sequences = batch.sequences.subspan(begin, count);
   for (uint64_t i = 0; i < count; ++i) {
     positions[i] = static_cast<uint32_t>(cursors[sequences[i]]++);
+    sequenceLengths[sequences[i]] = positions[i] + 1;
   }
   AirBatch piece = {};
   piece.tokens = static_cast<uint32_t>(count);
@@ -138,8 +140,9 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
   piece.positions = positions.data();
   piece.sequences = sequences.data();
   piece.output_rows = outputRows.data();
-  piece.block_tables = parts.kv->blockTables();
-  piece.block_table_stride = parts.kv->blockTableStride();
+  piece.block_tables = parts.kv->blockTables().data();
+  piece.rope_positions = positions.data();
+  piece.sequence_lengths = sequenceLengths.data();
 
   this->count(program, sequences);
   bool hasOutputs = nextOutput < batch.outputs.size() &&

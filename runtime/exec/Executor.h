@@ -83,8 +83,8 @@ struct ExecutorParts {
   /// The batch in the memory of the GPU that runs the kernels; null if the CPU
   /// runs them.
   DeviceBatch *batch = nullptr;
-  uint64_t kvPositionBytes = 0; ///< K and V of one position in all layers
-  bool kvIsHalf = false;        ///< the KV cache holds float16
+  uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
+  bool kvIsHalf = false;        ///< a cache holds float16
 };
 
 class Executor {
@@ -152,6 +152,7 @@ private:
   std::vector<uint32_t> outputRows;
   std::vector<SegmentRange> rowRanges; ///< the rows that a step gathers
   std::vector<uint64_t> cursors; ///< per sequence: its next token's position
+  std::vector<uint32_t> sequenceLengths; ///< as in AirBatch
   /// Per sequence: the number of the last pass in which its keys and values
   /// were added to RunCounters::kvBytes.
   std::vector<uint64_t> countedIn;

@@ -103,7 +103,11 @@ Result<uint32_t> air::rt::deviceOfKernels(const plan::Plan &plan) {
     AIR_RETURN_IF_ERROR(
         same.add("buffer '" + buffer->name()->str() + "'", buffer->device()));
   }
-  AIR_RETURN_IF_ERROR(same.add("the KV cache", plan.kv()->device()));
+  for (uint32_t i = 0;
+       plan.cache_groups() != nullptr && i < plan.cache_groups()->size(); ++i) {
+    AIR_RETURN_IF_ERROR(same.add("cache group " + std::to_string(i),
+                                 plan.cache_groups()->Get(i)->device()));
+  }
   for (const plan::Placement *placement : *plan.placements()) {
     AIR_RETURN_IF_ERROR(addPlacement(same, plan, *placement));
   }

@@ -45,9 +45,11 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
   if (binding.kind() == plan::BindingKind::Batch) {
     return addresses.batch[binding.index()];
   }
-  return binding.kind() == plan::BindingKind::Kv
-             ? addresses.kv + binding.index() * plan.kv()->layer_bytes()
-             : addresses.arena + plan.buffers()->Get(binding.index())->offset();
+  if (binding.kind() == plan::BindingKind::Kv) {
+    const plan::Cache &cache = *plan.caches()->Get(binding.index());
+    return addresses.cacheGroups[cache.group()] + cache.offset();
+  }
+  return addresses.arena + plan.buffers()->Get(binding.index())->offset();
 }
 
 GridRows rowsOf(const plan::Dispatch &dispatch) {

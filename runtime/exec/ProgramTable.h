@@ -28,7 +28,6 @@
 #include "runtime/exec/DeviceBatch.h"
 #include "runtime/hal/Device.h"
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -42,8 +41,8 @@ struct PlanAddresses {
   /// For each segment, the address from which steps that gather rows read.
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
-  DeviceAddress kv = 0;
-  BatchAddresses batch = {}; ///< only for a plan of a GPU
+  std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
+  BatchAddresses batch;                   ///< only for a plan of a GPU
   /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
 };

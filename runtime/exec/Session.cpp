@@ -41,12 +41,44 @@ constexpr uint32_t kLoaders = 4;
 /// arrays with one element per token, such as positions.
 constexpr uint64_t kMaxBatchTokens = uint64_t{1} << 24;
 
-uint32_t defaultMaxSequences(const plan::KvLayout &kv) {
-  uint64_t row = ceilDiv(kv.context(), kv.page_tokens()) * sizeof(uint32_t);
-  uint64_t most = std::min(kv.pages(), kDefaultMaxSequences);
-  most = std::min(most, kDefaultBlockTableBytes / row);
+std::vector<const plan::CacheGroup *> cacheGroupsOf(const plan::Plan &plan) {
+  std::vector<const plan::CacheGroup *> groups;
+  if (plan.cache_groups() != nullptr) {
+    groups.assign(plan.cache_groups()->begin(), plan.cache_groups()->end());
+  }
+  return groups;
+}
+
+/// The number of entries of a row of a group's block table.
+uint64_t tablePages(const plan::Plan &plan, const plan::CacheGroup &group) {
+  return ceilDiv(plan.context(), group.page_tokens());
+}
+
+uint32_t defaultMaxSequences(const plan::Plan &plan) {
+  uint64_t row = 0;
+  uint64_t most = kDefaultMaxSequences;
+  for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
+    row += tablePages(plan, *group) * sizeof(uint32_t);
+    most = std::min(most, group->pages());
+  }
+  if (row != 0) {
+    most = std::min(most, kDefaultBlockTableBytes / row);
+  }
   // The verifier has checked that the number of slots is 1 to 2^32 - 1.
-  return static_cast<uint32_t>(std::max(most, kv.slots()));
+  return static_cast<uint32_t>(std::max(most, plan.slots()));
+}
+
+/// Whether a cache of the plan holds float16.
+bool hasHalfCache(const plan::Plan &plan) {
+  constexpr auto kHalf = static_cast<uint16_t>(DType::F16);
+  for (uint32_t i = 0; plan.caches() != nullptr && i < plan.caches()->size();
+       ++i) {
+    const plan::Cache &cache = *plan.caches()->Get(i);
+    if (cache.key_dtype() == kHalf || cache.value_dtype() == kHalf) {
+      return true;
+    }
+  }
+  return false;
 }
 
 uint32_t defaultThreads(const plan::Plan &plan) {
@@ -161,7 +193,7 @@ struct Session::Parts {
   Result<PlanAddresses> hostAddresses();
   Result<PlanAddresses> gpuAddresses();
   Status withVramNeed(const Status &error) const;
-  Status allocate(uint64_t kvPages, PlanAddresses &addresses);
+  Status allocate(uint64_t paddingPages, PlanAddresses &addresses);
   Status loadKernels(PlanAddresses &addresses);
   Status createExecutor(const SessionOptions &options,
                         const plan::Buffer &logits,
@@ -190,16 +222,31 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   return Status::ok();
 }
 
-/// Allocates the activations and a KV cache of `kvPages` pages.
-Status Session::Parts::allocate(uint64_t kvPages, PlanAddresses &addresses) {
+/// Allocates the activations, and the pages of the cache groups with
+/// `paddingPages` more pages for each group.
+Status Session::Parts::allocate(uint64_t paddingPages,
+                                PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
   AIR_ASSIGN_OR_RETURN(addresses.arena,
                        device().allocate(gpuRecord != nullptr
                                              ? gpuRecord->arena_bytes()
                                              : plan.arena_bytes(),
                                          "activations"));
-  AIR_ASSIGN_OR_RETURN(
-      addresses.kv, device().allocate(kvPages * plan.kv()->page_bytes(), "kv"));
+  for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
+    const uint64_t pages = group->pages() + paddingPages;
+    const auto bytes = checkedMul(pages, group->page_bytes());
+    if (pages > UINT32_MAX || !bytes) {
+      return verificationError(
+          "kv: " + std::to_string(group->pages()) + " pages of " +
+          std::to_string(group->page_bytes()) + " bytes, and " +
+          std::to_string(paddingPages) +
+          " more for padding, exceed 2^32 - 1 pages or 2^64 bytes; pack the "
+          "model with a smaller --ctx or fewer --slots");
+    }
+    AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
+                         device().allocate(*bytes, "kv"));
+    addresses.cacheGroups.push_back(base);
+  }
   return Status::ok();
 }
 
@@ -213,8 +260,7 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
     AIR_ASSIGN_OR_RETURN(address, cpu->importHost(source->table(i)));
     addresses.tables.push_back(address);
   }
-  // The verifier has checked that the size of the KV pages does not overflow.
-  AIR_RETURN_IF_ERROR(allocate(plan.kv()->pages(), addresses));
+  AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/0, addresses));
   return addresses;
 }
 
@@ -222,7 +268,6 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
 /// weights there.
 Result<PlanAddresses> Session::Parts::gpuAddresses() {
   const plan::Plan &plan = file.plan();
-  const plan::KvLayout &layout = *plan.kv();
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<DeviceStore> store,
       DeviceStore::create(file, placement, std::move(source), *gpu));
@@ -230,17 +275,8 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   addresses.segments = store->addresses();
   onGpu = store.get();
   source = std::move(store);
-  // The last page is for the padding of batches.
-  if (layout.pages() >= UINT32_MAX ||
-      !checkedMul(layout.pages() + 1, layout.page_bytes())) {
-    return verificationError("kv: " + std::to_string(layout.pages()) +
-                             " pages of " +
-                             std::to_string(layout.page_bytes()) +
-                             " bytes, and 1 more page for padding, exceed 2^32 "
-                             "- 1 pages or 2^64 bytes; pack the model with a "
-                             "smaller --ctx or fewer --slots");
-  }
-  AIR_RETURN_IF_ERROR(allocate(layout.pages() + 1, addresses));
+  // The last page of each group is for the padding of batches.
+  AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/1, addresses));
   BatchSizes sizes;
   sizes.tokens = plan.max_tokens();
   sizes.outputs = plan.max_outputs();
@@ -251,10 +287,12 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
       sizes.hasTiles = true;
     }
   }
-  sizes.tablePages = ceilDiv(layout.context(), layout.page_tokens());
-  AIR_ASSIGN_OR_RETURN(
-      batch,
-      DeviceBatch::create(*gpu, sizes, static_cast<uint32_t>(layout.pages())));
+  std::vector<DeviceTable> tables;
+  for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
+    tables.push_back(
+        {tablePages(plan, *group), static_cast<uint32_t>(group->pages())});
+  }
+  AIR_ASSIGN_OR_RETURN(batch, DeviceBatch::create(*gpu, sizes, tables));
   addresses.batch = batch->addresses();
   return addresses;
 }
@@ -356,15 +394,19 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
   const plan::Plan &plan = file.plan();
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
                        buildPrograms(plan, addresses, device()));
-  const plan::KvLayout &layout = *plan.kv();
   ExecutorParts executorParts;
   executorParts.maxSequences = options.maxSequences != 0
                                    ? options.maxSequences
-                                   : defaultMaxSequences(layout);
-  AIR_ASSIGN_OR_RETURN(
-      kv, KvCache::create({layout.page_tokens(), layout.page_bytes(),
-                           layout.pages(), layout.context()},
-                          addresses.kv, executorParts.maxSequences));
+                                   : defaultMaxSequences(plan);
+  std::vector<PageGroup> groups;
+  for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
+    groups.push_back({group->page_tokens(), group->page_bytes(), group->pages(),
+                      addresses.cacheGroups[groups.size()]});
+    executorParts.kvPositionBytes += group->page_bytes() / group->page_tokens();
+  }
+  AIR_ASSIGN_OR_RETURN(kv,
+                       KvCache::create(groups, plan.context(),
+                                       executorParts.maxSequences, device()));
   executorParts.device = &device();
   executorParts.store = source.get();
   executorParts.kv = &*kv;
@@ -373,8 +415,7 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
   executorParts.maxOutputs = plan.max_outputs();
   executorParts.logits = addresses.arena + logits.offset();
   executorParts.batch = batch ? &*batch : nullptr;
-  executorParts.kvIsHalf = layout.dtype() == static_cast<uint16_t>(DType::F16);
-  executorParts.kvPositionBytes = layout.page_bytes() / layout.page_tokens();
+  executorParts.kvIsHalf = hasHalfCache(plan);
   executor.emplace(std::move(executorParts), std::move(programs));
   return Status::ok();
 }
@@ -427,7 +468,7 @@ Status Session::checkPlanUnchanged() const {
   return parts->sources ? parts->sources->checkUnchanged() : Status::ok();
 }
 uint64_t Session::vocabulary() const { return plan().model()->vocabulary(); }
-uint64_t Session::context() const { return plan().kv()->context(); }
+uint64_t Session::context() const { return plan().context(); }
 uint64_t Session::maxTokens() const { return plan().max_tokens(); }
 uint32_t Session::threads() const {
   return parts->cpu ? parts->cpu->threadPool().threads() : 0;
@@ -455,7 +496,7 @@ Status Session::truncate(SequenceId sequence, uint64_t length) {
   return parts->kv->truncate(sequence, length);
 }
 Result<SequenceId> Session::fork(SequenceId sequence, uint64_t length) {
-  return parts->kv->fork(sequence, length, parts->device());
+  return parts->kv->fork(sequence, length);
 }
 uint64_t Session::length(SequenceId sequence) const {
   return parts->kv->length(sequence);

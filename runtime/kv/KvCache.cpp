@@ -1,4 +1,4 @@
-//===- KvCache.cpp - a page stack and a block table -------------*- C++ -*-===//
+//===- KvCache.cpp - the block tables of sequences --------------*- C++ -*-===//
 #include "runtime/kv/KvCache.h"
 
 #include "formats/support/CheckedMath.h"
@@ -9,43 +9,52 @@
 using namespace air;
 using namespace air::rt;
 
-Result<KvCache> KvCache::create(const KvPageShape &shape, DeviceAddress base,
-                                uint32_t maxSequences) {
+uint64_t KvCache::Group::pagesFor(uint64_t tokens) const {
+  return ceilDiv(tokens, shape.pageTokens);
+}
+
+bool KvCache::Group::endsInSharedPage(SequenceId sequence, uint64_t length) {
+  return length % shape.pageTokens != 0 &&
+         pages.isShared(row(sequence)[length / shape.pageTokens]);
+}
+
+Result<KvCache> KvCache::create(std::span<const PageGroup> groups,
+                                uint64_t context, uint32_t maxSequences,
+                                Device &device) {
   KvCache cache;
-  cache.pageShape = shape;
-  cache.baseAddress = base;
-  if (shape.pageTokens == 0 || shape.pages == 0 || shape.context == 0 ||
-      shape.pages > UINT32_MAX) {
-    return verificationError("kv: a cache of " + std::to_string(shape.pages) +
-                             " pages of " + std::to_string(shape.pageTokens) +
-                             " tokens for a context of " +
-                             std::to_string(shape.context) +
-                             " tokens is not valid; each of these numbers must "
-                             "be at least 1, and the number of pages at most " +
-                             std::to_string(UINT32_MAX));
+  cache.device = &device;
+  cache.context = context;
+  for (const PageGroup &shape : groups) {
+    if (shape.pageTokens == 0 || shape.pages == 0 || context == 0 ||
+        shape.pages > UINT32_MAX) {
+      return verificationError(
+          "kv: a cache of " + std::to_string(shape.pages) + " pages of " +
+          std::to_string(shape.pageTokens) + " tokens for a context of " +
+          std::to_string(context) +
+          " tokens is not valid; each of these numbers must be at least 1, and "
+          "the number of pages at most " +
+          std::to_string(UINT32_MAX));
+    }
+    const uint64_t stride = ceilDiv(context, shape.pageTokens);
+    const std::optional<uint64_t> entries = checkedMul(stride, maxSequences);
+    // Refuses a context for which a sequence would need more pages than the
+    // cache has.
+    if (stride > shape.pages || !entries) {
+      return verificationError("kv: a context of " + std::to_string(context) +
+                               " tokens needs " + std::to_string(stride) +
+                               " pages, but the cache has only " +
+                               std::to_string(shape.pages));
+    }
+    cache.groups.push_back({shape,
+                            PageAllocator(static_cast<uint32_t>(shape.pages)),
+                            stride, std::vector<uint32_t>(*entries)});
   }
-  cache.stride = ceilDiv(shape.context, shape.pageTokens);
-  std::optional<uint64_t> entries = checkedMul(cache.stride, maxSequences);
-  // Refuses a context for which a sequence would need more pages than the cache
-  // has.
-  if (cache.stride > shape.pages || !entries) {
-    return verificationError(
-        "kv: a context of " + std::to_string(shape.context) + " tokens needs " +
-        std::to_string(cache.stride) + " pages, but the cache has only " +
-        std::to_string(shape.pages));
+  for (Group &group : cache.groups) {
+    cache.tables.push_back({group.table.data(), group.stride});
   }
-  cache.freeList.resize(shape.pages);
-  for (uint64_t i = 0; i < shape.pages; ++i) {
-    cache.freeList[i] = static_cast<uint32_t>(shape.pages - 1 - i);
-  }
-  cache.tables.assign(*entries, 0);
   cache.lengths.assign(maxSequences, 0);
   cache.live.assign(maxSequences, false);
   return cache;
-}
-
-uint64_t KvCache::pagesFor(uint64_t tokens) const {
-  return ceilDiv(tokens, pageShape.pageTokens);
 }
 
 Status KvCache::checkLive(SequenceId sequence) const {
@@ -74,30 +83,61 @@ void KvCache::endSequence(SequenceId sequence) {
   }
 }
 
+/// Gives the sequence a copy of its last page, which it shares. There must be a
+/// free page.
+Status KvCache::makeWritable(Group &group, SequenceId sequence) {
+  uint32_t &entry =
+      group.row(sequence)[lengths[sequence] / group.shape.pageTokens];
+  const uint32_t copy = group.pages.take();
+  Status status = device->copy(group.shape.base + copy * group.shape.pageBytes,
+                               group.shape.base + entry * group.shape.pageBytes,
+                               group.shape.pageBytes);
+  if (!status.isOk()) {
+    group.pages.release(copy);
+    return status;
+  }
+  group.pages.release(entry);
+  entry = copy;
+  return Status::ok();
+}
+
 Status KvCache::append(SequenceId sequence, uint64_t tokens) {
   AIR_RETURN_IF_ERROR(checkLive(sequence));
-  uint64_t length = lengths[sequence];
-  if (tokens > pageShape.context - length) {
+  const uint64_t length = lengths[sequence];
+  if (tokens > context - length) {
     return doesNotFitError(
         "kv: a sequence of " + std::to_string(length) + " tokens and " +
         std::to_string(tokens) + " more exceed the plan's context of " +
-        std::to_string(pageShape.context) +
+        std::to_string(context) +
         " tokens; shorten the input, or set a larger --ctx (in airpack for a "
         "plan, in airrun for a model file)");
   }
-  uint64_t held = pagesFor(length);
-  uint64_t needed = pagesFor(length + tokens);
-  if (needed - held > freeList.size()) {
-    return doesNotFitError(
-        "kv: " + std::to_string(tokens) + " tokens need " +
-        std::to_string(needed - held) + " more pages, but only " +
-        std::to_string(freeList.size()) + " of " +
-        std::to_string(pageShape.pages) +
-        " are free; end a sequence or pack the model with more --slots");
+  if (tokens == 0) {
+    return Status::ok();
   }
-  for (uint64_t page = held; page < needed; ++page) {
-    tables[sequence * stride + page] = freeList.back();
-    freeList.pop_back();
+  for (Group &group : groups) {
+    const uint64_t needed = group.pagesFor(length + tokens) -
+                            group.pagesFor(length) +
+                            (group.endsInSharedPage(sequence, length) ? 1 : 0);
+    if (needed > group.pages.freePages()) {
+      return doesNotFitError(
+          "kv: " + std::to_string(tokens) + " tokens need " +
+          std::to_string(needed) + " more pages, but only " +
+          std::to_string(group.pages.freePages()) + " of " +
+          std::to_string(group.pages.pages()) +
+          " are free; end a sequence or pack the model with more --slots");
+    }
+  }
+  for (Group &group : groups) {
+    if (group.endsInSharedPage(sequence, length)) {
+      AIR_RETURN_IF_ERROR(makeWritable(group, sequence));
+    }
+  }
+  for (Group &group : groups) {
+    for (uint64_t page = group.pagesFor(length);
+         page < group.pagesFor(length + tokens); ++page) {
+      group.row(sequence)[page] = group.pages.take();
+    }
   }
   lengths[sequence] = length + tokens;
   return Status::ok();
@@ -111,37 +151,33 @@ Status KvCache::truncate(SequenceId sequence, uint64_t length) {
                       " tokens and cannot be truncated to " +
                       std::to_string(length));
   }
-  for (uint64_t page = pagesFor(lengths[sequence]); page > pagesFor(length);
-       --page) {
-    uint32_t &entry = tables[sequence * stride + page - 1];
-    // This does not allocate, because create() gave the list the capacity for
-    // all pages.
-    freeList.push_back(entry);
-    entry = 0;
+  for (Group &group : groups) {
+    for (uint64_t page = group.pagesFor(lengths[sequence]);
+         page > group.pagesFor(length); --page) {
+      uint32_t &entry = group.row(sequence)[page - 1];
+      group.pages.release(entry);
+      entry = 0;
+    }
   }
   lengths[sequence] = length;
   return Status::ok();
 }
 
-Result<SequenceId> KvCache::fork(SequenceId sequence, uint64_t length,
-                                 Device &device) {
+Result<SequenceId> KvCache::fork(SequenceId sequence, uint64_t length) {
   AIR_RETURN_IF_ERROR(checkLive(sequence));
   if (length > lengths[sequence]) {
     return usageError("kv: sequence " + std::to_string(sequence) + " has " +
                       std::to_string(lengths[sequence]) + " tokens, so " +
                       std::to_string(length) + " cannot be copied from it");
   }
-  AIR_ASSIGN_OR_RETURN(SequenceId copy, newSequence());
-  Status status = append(copy, length);
-  for (uint64_t page = 0; status.isOk() && page < pagesFor(length); ++page) {
-    status = device.copy(
-        baseAddress + tables[copy * stride + page] * pageShape.pageBytes,
-        baseAddress + tables[sequence * stride + page] * pageShape.pageBytes,
-        pageShape.pageBytes);
+  AIR_ASSIGN_OR_RETURN(const SequenceId fork, newSequence());
+  for (Group &group : groups) {
+    for (uint64_t page = 0; page < group.pagesFor(length); ++page) {
+      const uint32_t shared = group.row(sequence)[page];
+      group.pages.share(shared);
+      group.row(fork)[page] = shared;
+    }
   }
-  if (!status.isOk()) {
-    endSequence(copy);
-    return status;
-  }
-  return copy;
+  lengths[fork] = length;
+  return fork;
 }

@@ -1,17 +1,21 @@
 //===- KvCache.h - pages of keys and values, and their owners ---*- C++ -*-===//
 //
 // Keys and values are stored in pages of AIR_KV_PAGE_TOKENS positions. A page
-// holds all layers of its positions (formats/plan/plan.fbs, KvLayout). The
-// pages of a sequence are listed in its row of the block table: if a page has T
-// positions, page row[p / T] holds position p of the sequence, at place p % T.
+// belongs to a cache group, and holds all caches of the group for its positions
+// (CacheGroup in formats/plan/plan.fbs). The pages of a sequence in a group are
+// listed in its row of the group's block table: if a page has T positions, page
+// row[p / T] holds position p of the sequence, at place p % T.
 //
-// This class only does the bookkeeping; the bytes belong to the device. A
-// sequence takes pages when it grows, and returns them when it shrinks or ends.
+// This class does the bookkeeping; the bytes belong to the device. In every
+// group, a sequence takes pages when it grows, and returns them when it shrinks
+// or ends. A fork shares the pages of the sequence that it comes from. A
+// sequence that grows into a page that it shares first gets a copy of the page.
 // The same calls in the same order always yield the same pages.
 //
 // Only create() allocates memory. Thread-safety: one caller at a time. Errors:
 // DoesNotFit if a sequence exceeds the context, or if no page or no sequence is
-// left; Usage for a sequence that is not live. A failed call changes nothing.
+// left; Usage for a sequence that is not live; those of the device for a copy.
+// A failed call changes no sequence.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_KV_KVCACHE_H
@@ -19,27 +23,32 @@
 
 #include "formats/support/Status.h"
 #include "runtime/hal/Device.h"
+#include "runtime/kv/PageAllocator.h"
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace air::rt {
 
 using SequenceId = uint32_t;
 
-struct KvPageShape {
+/// The pages of a cache group.
+struct PageGroup {
   uint64_t pageTokens = AIR_KV_PAGE_TOKENS;
   uint64_t pageBytes = 0;
   uint64_t pages = 0;
-  uint64_t context = 0; ///< the largest number of tokens in a sequence
+  DeviceAddress base = 0; ///< address of page 0
 };
 
 class KvCache {
 public:
-  /// `base` is the address of page 0. At most `maxSequences` sequences are live
-  /// at a time.
-  static Result<KvCache> create(const KvPageShape &shape, DeviceAddress base,
-                                uint32_t maxSequences);
+  /// `context` is the largest number of tokens in a sequence. At most
+  /// `maxSequences` sequences are live at a time. `device` owns the pages, and
+  /// must outlive the cache.
+  static Result<KvCache> create(std::span<const PageGroup> groups,
+                                uint64_t context, uint32_t maxSequences,
+                                Device &device);
 
   /// Starts an empty sequence, which holds no page yet.
   Result<SequenceId> newSequence();
@@ -50,8 +59,9 @@ public:
   /// Keeps the first `length` positions and drops the others. Returns Usage if
   /// the sequence is shorter.
   Status truncate(SequenceId sequence, uint64_t length);
-  /// Starts a sequence with a copy of the first `length` positions of another.
-  Result<SequenceId> fork(SequenceId sequence, uint64_t length, Device &device);
+  /// Starts a sequence with the first `length` positions of another. They share
+  /// the pages, so this takes no page.
+  Result<SequenceId> fork(SequenceId sequence, uint64_t length);
 
   bool isLive(SequenceId sequence) const {
     return sequence < live.size() && live[sequence];
@@ -60,25 +70,36 @@ public:
   uint64_t length(SequenceId sequence) const {
     return isLive(sequence) ? lengths[sequence] : 0;
   }
-  uint64_t freePages() const { return freeList.size(); }
-  const KvPageShape &shape() const { return pageShape; }
+  uint64_t freePages(size_t group) const {
+    return groups[group].pages.freePages();
+  }
 
-  /// The block table: one row of blockTableStride() page numbers per sequence.
+  /// One block table per group, with one row of page numbers per sequence.
   /// Entries past the pages of a sequence are 0, which is a valid page number.
-  const uint32_t *blockTables() const { return tables.data(); }
-  uint64_t blockTableStride() const { return stride; }
+  const std::vector<AirBlockTable> &blockTables() const { return tables; }
 
 private:
-  uint64_t pagesFor(uint64_t tokens) const;
-  Status checkLive(SequenceId sequence) const;
+  struct Group {
+    PageGroup shape;
+    PageAllocator pages;
+    uint64_t stride = 0; ///< entries of a row
+    std::vector<uint32_t> table;
 
-  KvPageShape pageShape;
-  DeviceAddress baseAddress = 0;
-  uint64_t stride = 0;
-  /// The numbers of the free pages. The page that was freed last is taken
-  /// first.
-  std::vector<uint32_t> freeList;
-  std::vector<uint32_t> tables;
+    uint64_t pagesFor(uint64_t tokens) const;
+    uint32_t *row(SequenceId sequence) {
+      return table.data() + sequence * stride;
+    }
+    /// Whether position `length` is in a page that the sequence shares.
+    bool endsInSharedPage(SequenceId sequence, uint64_t length);
+  };
+
+  Status checkLive(SequenceId sequence) const;
+  Status makeWritable(Group &group, SequenceId sequence);
+
+  Device *device = nullptr;
+  uint64_t context = 0;
+  std::vector<Group> groups;
+  std::vector<AirBlockTable> tables; ///< of each group; point into `groups`
   std::vector<uint64_t> lengths;
   std::vector<bool> live;
 };

@@ -1,6 +1,7 @@
 //===- PlanCosts.cpp - the costs of a plan's steps for one batch ----------===//
 #include "tools/air-bench/PlanCosts.h"
 
+#include "formats/dtype/DType.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -19,6 +20,16 @@ const plan::Program &programFor(const plan::Plan &plan, uint64_t tokens) {
 
 bool has(plan::Access access, plan::Access part) {
   return (static_cast<unsigned>(access) & static_cast<unsigned>(part)) != 0;
+}
+
+/// The bytes of the key and the value of one position.
+uint64_t positionBytesOf(const plan::Cache &cache) {
+  const auto bytes = [&](uint16_t dtype, uint64_t elements) {
+    return cache.heads() * elements *
+           info(static_cast<DType>(dtype)).blockBytes;
+  };
+  return bytes(cache.key_dtype(), cache.key_dim()) +
+         bytes(cache.value_dtype(), cache.value_dim());
 }
 
 DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
@@ -42,13 +53,12 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
                      (kind == plan::StepKind::Embed ? tokens : 1);
   cost.operations =
       static_cast<double>(dispatch.flops_per_row()) * static_cast<double>(rows);
-  const plan::KvLayout &kv = *plan.kv();
-  const double positionBytes = static_cast<double>(kv.layer_bytes()) /
-                               static_cast<double>(kv.page_tokens());
   for (const plan::Binding *binding : *dispatch.bindings()) {
     if (binding->kind() != plan::BindingKind::Kv) {
       continue;
     }
+    const plan::Cache &cache = *plan.caches()->Get(binding->index());
+    const auto positionBytes = static_cast<double>(positionBytesOf(cache));
     if (has(binding->access(), plan::Access::Write)) {
       cost.kvBytes += positionBytes * tokens;
     }
@@ -56,10 +66,10 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
       cost.kvBytes += positionBytes * (context + tokens);
       // Each query head performs one multiply-add, which is two operations, per
       // element of every key and every value that a token sees.
-      const plan::Hyperparameters &model = *plan.model();
       const double keys = tokens * context + tokens * (tokens + 1) / 2;
-      cost.operations =
-          4 * static_cast<double>(model.heads() * model.head_dim()) * keys;
+      const uint64_t elements =
+          plan.model()->heads() * (cache.key_dim() + cache.value_dim());
+      cost.operations = 2 * static_cast<double>(elements) * keys;
     }
   }
   return cost;

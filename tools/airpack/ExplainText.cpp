@@ -213,7 +213,12 @@ std::string contextLines(const ExplainSubject &subject,
                       " without reading weights from the disk for every token";
   }
   return line + " (the model was trained for " + count(needs.trainedContext) +
-         ")\n";
+         ")\n" +
+         (needs.caches == 0
+              ? ""
+              : "caches     " + count(needs.caches) + " in pages of " +
+                    count(needs.ram.kvPageTokens) + " tokens and " +
+                    byteText(needs.ram.kvPageBytes) + "\n");
 }
 
 Json numberOrNull(const std::optional<double> &value) {
@@ -268,6 +273,8 @@ std::string explanationJson(const ExplainSubject &subject,
   json["context"] = needs.ram.context;
   json["slots"] = needs.ram.slots;
   json["kv_type"] = needs.kvType;
+  json["caches"] = needs.caches;
+  json["kv_page_bytes"] = needs.ram.kvPageBytes;
   Json placement = Json::array();
   for (const TierRow &row : explanation.placement) {
     placement.push_back(tiersJson(row));

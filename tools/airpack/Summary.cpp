@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <vector>
 
 namespace air {
@@ -77,17 +78,71 @@ std::string modelLines(const plan::Plan &plan) {
          "weights    " + dtypeMix(plan) + "\n";
 }
 
+std::string dtypeText(uint16_t id) {
+  const std::optional<DType> dtype = dtypeFromId(id);
+  return dtype ? std::string(info(*dtype).name) : "?";
+}
+
+/// ", KV in F16", with the dtypes of all caches in the order of their names.
+std::string cacheDtypes(const plan::Plan &plan) {
+  std::set<std::string> names;
+  for (uint32_t i = 0; i < sizeOf(plan.caches()); ++i) {
+    names.insert(dtypeText(plan.caches()->Get(i)->key_dtype()));
+    names.insert(dtypeText(plan.caches()->Get(i)->value_dtype()));
+  }
+  std::string text;
+  for (const std::string &name : names) {
+    text += (text.empty() ? ", KV in " : " and ") + name;
+  }
+  return text.empty() ? ", no KV cache" : text;
+}
+
+/// A line for each cache group, with the shapes of its caches.
+std::string cacheLines(const plan::Plan &plan) {
+  std::string lines;
+  for (uint32_t i = 0; i < sizeOf(plan.cache_groups()); ++i) {
+    const plan::CacheGroup &group = *plan.cache_groups()->Get(i);
+    std::vector<std::pair<std::string, uint64_t>> shapes;
+    for (const plan::Cache *cache : *plan.caches()) {
+      if (cache->group() != i) {
+        continue;
+      }
+      std::string shape = format(
+          "%llu heads x %llu", static_cast<unsigned long long>(cache->heads()),
+          static_cast<unsigned long long>(cache->key_dim()));
+      if (cache->key_dim() != cache->value_dim()) {
+        shape += format(" (values %llu)",
+                        static_cast<unsigned long long>(cache->value_dim()));
+      }
+      if (shapes.empty() || shapes.back().first != shape) {
+        shapes.emplace_back(shape, 0);
+      }
+      ++shapes.back().second;
+    }
+    std::string list;
+    for (const auto &[shape, count] : shapes) {
+      list +=
+          (list.empty() ? "" : ", ") + std::to_string(count) + " of " + shape;
+    }
+    lines += format("%-10s %s; %llu pages of %llu tokens and %s\n",
+                    i == 0 ? "caches" : "", list.c_str(),
+                    static_cast<unsigned long long>(group.pages()),
+                    static_cast<unsigned long long>(group.page_tokens()),
+                    byteText(group.page_bytes()).c_str());
+  }
+  return lines;
+}
+
 std::string contextLine(const plan::Plan &plan) {
-  const plan::KvLayout &kv = *plan.kv();
   std::string line = format(
-      "context    %llu tokens%s, KV in %s",
-      static_cast<unsigned long long>(kv.context()),
-      kv.slots() == 1 ? ""
-                      : format(" for each of %llu sequences",
-                               static_cast<unsigned long long>(kv.slots()))
-                            .c_str(),
-      kv.dtype() == static_cast<uint16_t>(DType::F32) ? "F32" : "F16");
-  if (kv.context() > plan.model()->trained_context()) {
+      "context    %llu tokens%s%s",
+      static_cast<unsigned long long>(plan.context()),
+      plan.slots() == 1 ? ""
+                        : format(" for each of %llu sequences",
+                                 static_cast<unsigned long long>(plan.slots()))
+                              .c_str(),
+      cacheDtypes(plan).c_str());
+  if (plan.context() > plan.model()->trained_context()) {
     line += format(
         " (the model was trained for %llu; expect poor output beyond that)",
         static_cast<unsigned long long>(plan.model()->trained_context()));
@@ -392,8 +447,8 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
   }
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + kernelLines(plan) +
-         gpuLines(plan) + contextLine(plan) + samplingLine(plan) +
-         memoryTable(placement, plan::Tier::Vram) +
+         gpuLines(plan) + contextLine(plan) + cacheLines(plan) +
+         samplingLine(plan) + memoryTable(placement, plan::Tier::Vram) +
          memoryTable(placement, plan::Tier::Ram) +
          streamLines(plan, placement) + copiedLine(placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +

@@ -197,16 +197,19 @@ void Workload::fillBatch(const KernelSpec &spec, WorkloadBatch batch) {
   // sequences, and a batch of many tokens is one prompt.
   const bool isDecode = isAttention && spec.mClass != codegen::MClass::Large;
   const uint32_t context = std::max(batch.context, tokens);
-  pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);
   for (uint32_t token = 0; token < tokens; ++token) {
     ids.push_back(0);
     positions.push_back(isDecode ? context - 1 : context - tokens + token);
     sequences.push_back(isDecode ? token : 0);
+    lengths.push_back(context);
   }
-  const uint64_t pages = pagesPerSequence * (isDecode ? tokens : 1);
+  const uint64_t pages =
+      ceilDiv(context, AIR_KV_PAGE_TOKENS) * (isDecode ? tokens : 1);
   for (uint64_t page = 0; page < pages; ++page) {
     blockTables.push_back(static_cast<uint32_t>(page));
   }
+  tables.assign(spec.cacheGroup + 1,
+                {blockTables.data(), ceilDiv(context, AIR_KV_PAGE_TOKENS)});
   vocabulary = spec.op == KernelOp::EmbedRows ? spec.n : 0;
 }
 
@@ -216,8 +219,9 @@ AirBatch Workload::view() const {
   batch.token_ids = ids.data();
   batch.positions = positions.data();
   batch.sequences = sequences.data();
-  batch.block_tables = blockTables.data();
-  batch.block_table_stride = pagesPerSequence;
+  batch.block_tables = tables.data();
+  batch.rope_positions = positions.data();
+  batch.sequence_lengths = lengths.data();
   return batch;
 }
 

@@ -123,8 +123,9 @@ private:
   std::vector<int32_t> ids;
   std::vector<uint32_t> positions;
   std::vector<uint32_t> sequences;
+  std::vector<uint32_t> lengths; ///< of each sequence
   std::vector<uint32_t> blockTables;
-  uint64_t pagesPerSequence = 1;
+  std::vector<AirBlockTable> tables; ///< point into `blockTables`
   /// The number of rows of the embedding table; 0 if the kernel reads none.
   uint64_t vocabulary = 0;
   uint64_t random = 1;

@@ -140,6 +140,9 @@ public:
   Value positionOf(Value token) {
     return b.loadU32(b.element(b.positions(), token, 4));
   }
+  Value lengthOf(Value sequence) {
+    return b.loadU32(b.element(b.sequenceLengths(), sequence, 4));
+  }
 
 protected:
   Value at(int64_t offset) { return b.offset(b.scratch(), offset); }

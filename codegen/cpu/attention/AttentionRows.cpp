@@ -85,7 +85,10 @@ private:
 
 void RowsWriter::write(const AttentionRun &run) {
   start(b.mul(b.sub(run.end, run.first), b.i64(shape.group)));
-  const Value last = positionOf(b.sub(run.end, b.i64(1)));
+  // The token of a batch of one is the last of its sequence.
+  const Value last = spec.mClass == MClass::One
+                         ? b.sub(lengthOf(run.sequence), b.i64(1))
+                         : positionOf(b.sub(run.end, b.i64(1)));
   const Value lastPage = b.div(last, b.i64(kPage));
   const Value pages = b.add(lastPage, b.i64(1));
   Value begin = b.i64(0);

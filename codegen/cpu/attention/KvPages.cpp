@@ -13,11 +13,12 @@ using Value = KernelBuilder::Value;
 KvShape::KvShape(const KernelSpec &spec)
     : headDim(static_cast<int64_t>(spec.headDim)),
       paddedDim(static_cast<int64_t>(alignUp(spec.headDim, kVector))),
-      elementBytes(spec.kvDtype == DType::F16 ? 2 : 4),
+      elementBytes(info(spec.kvDtype).blockBytes),
       keyRowBytes(AIR_KV_PAGE_TOKENS * elementBytes),
       valueRowBytes(headDim * elementBytes),
       valuesOffset(headDim * keyRowBytes), headBytes(2 * valuesOffset),
-      pageBytes(static_cast<int64_t>(spec.kvPageBytes)) {}
+      pageBytes(static_cast<int64_t>(spec.kvPageBytes)),
+      group(spec.cacheGroup) {}
 
 unsigned KvShape::valueAlignment(int64_t lanes) const {
   // The lowest set bit of headDim is the largest power of two that divides it.
@@ -41,7 +42,7 @@ Status checkKv(const KernelSpec &spec) {
     return internalError("kvPageBytes is " + text(spec.kvPageBytes) +
                          "; it must be a multiple of 64 and at least " +
                          text(layerBytes) +
-                         ", the bytes of a page that belong to one layer");
+                         ", the bytes of a page that belong to one cache");
   }
   return Status::ok();
 }
@@ -73,8 +74,9 @@ Status checkRanges(const KernelSpec &spec) {
 
 Value kvHead(KernelBuilder &b, const KvShape &shape, Value kv, Value sequence,
              Value page, Value head) {
-  const Value row = b.mul(sequence, b.blockTableStride());
-  const Value id = b.loadU32(b.element(b.blockTables(), b.add(row, page), 4));
+  const Value row = b.mul(sequence, b.blockTableStride(shape.group));
+  const Value id =
+      b.loadU32(b.element(b.blockTable(shape.group), b.add(row, page), 4));
   return b.element(b.element(kv, id, shape.pageBytes), head, shape.headBytes);
 }
 

@@ -1,7 +1,7 @@
 //===- KvPages.h - addresses in the KV cache --------------------*- C++ -*-===//
 //
-// codegen/KernelSpec.h defines the layout of a layer's part of a KV page: for
-// each head, K as [headDim][64] and then V as [64][headDim].
+// codegen/KernelSpec.h defines the layout of a cache's part of a page: for each
+// head, K as [headDim][64] and then V as [64][headDim].
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ATTENTION_KVPAGES_H
@@ -28,6 +28,7 @@ struct KvShape {
   int64_t valuesOffset;  ///< bytes from a head's K to its V
   int64_t headBytes;
   int64_t pageBytes;
+  uint32_t group; ///< the cache group, whose block table leads to the pages
 
   explicit KvShape(const KernelSpec &spec);
 
@@ -50,7 +51,8 @@ Status checkKv(const KernelSpec &spec);
 Status checkRanges(const KernelSpec &spec);
 
 /// The address of KV head `head` in the page that holds position 64 * `page` of
-/// a sequence. `kv` is the binding; `page` indexes the sequence's block table.
+/// a sequence. `kv` is the binding; `page` indexes the sequence's row of the
+/// block table.
 KernelBuilder::Value kvHead(KernelBuilder &b, const KvShape &shape,
                             KernelBuilder::Value kv,
                             KernelBuilder::Value sequence,

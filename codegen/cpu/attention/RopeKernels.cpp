@@ -286,8 +286,8 @@ void emitRopeAngles(KernelBuilder &b, const KernelSpec &spec) {
   const int64_t whole = half / kLanes * kLanes;
   b.tileLoop([&](Value token) {
     const Value angles = b.element(b.binding(1), token, half * 8);
-    const Value position =
-        b.signedToFloat(b.loadU32(b.element(b.positions(), token, 4)), b.f64());
+    const Value position = b.signedToFloat(
+        b.loadU32(b.element(b.ropePositions(), token, 4)), b.f64());
     const auto writeAt = [&](Type type, Value times, Value i) {
       const Value frequency = b.load(type, b.element(b.binding(0), i, 8), 8);
       SineAndCosine both = sineAndCosine(b, b.mul(times, frequency));

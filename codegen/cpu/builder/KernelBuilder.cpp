@@ -148,11 +148,27 @@ Value KernelBuilder::sequences() {
 Value KernelBuilder::outputRows() {
   return entryLoad(batch, offsetof(AirBatch, output_rows), ptr());
 }
-Value KernelBuilder::blockTables() {
-  return entryLoad(batch, offsetof(AirBatch, block_tables), ptr());
+Value KernelBuilder::ropePositions() {
+  return entryLoad(batch, offsetof(AirBatch, rope_positions), ptr());
 }
-Value KernelBuilder::blockTableStride() {
-  return entryLoad(batch, offsetof(AirBatch, block_table_stride), i64());
+Value KernelBuilder::sequenceLengths() {
+  return entryLoad(batch, offsetof(AirBatch, sequence_lengths), ptr());
+}
+Value KernelBuilder::blockTable(uint32_t group) {
+  const Value tables =
+      entryLoad(batch, offsetof(AirBatch, block_tables), ptr());
+  return entryLoad(tables,
+                   static_cast<int64_t>(group * sizeof(AirBlockTable) +
+                                        offsetof(AirBlockTable, pages)),
+                   ptr());
+}
+Value KernelBuilder::blockTableStride(uint32_t group) {
+  const Value tables =
+      entryLoad(batch, offsetof(AirBatch, block_tables), ptr());
+  return entryLoad(tables,
+                   static_cast<int64_t>(group * sizeof(AirBlockTable) +
+                                        offsetof(AirBlockTable, stride)),
+                   i64());
 }
 
 // ---- control flow -----------------------------------------------------------

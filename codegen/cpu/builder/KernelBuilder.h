@@ -97,14 +97,18 @@ public:
   Value scratch() { return function.getArgument(3); }
   /// The address of binding number `index`.
   Value binding(unsigned index);
-  Value tokens();           ///< AirBatch.tokens, zero-extended to i64
-  Value outputs();          ///< AirBatch.outputs, zero-extended to i64
-  Value tokenIds();         ///< AirBatch.token_ids, a pointer to i32
-  Value positions();        ///< AirBatch.positions, a pointer to u32
-  Value sequences();        ///< AirBatch.sequences, a pointer to u32
-  Value outputRows();       ///< AirBatch.output_rows, a pointer to u32
-  Value blockTables();      ///< AirBatch.block_tables, a pointer to u32
-  Value blockTableStride(); ///< AirBatch.block_table_stride in entries, i64
+  Value tokens();          ///< AirBatch.tokens, zero-extended to i64
+  Value outputs();         ///< AirBatch.outputs, zero-extended to i64
+  Value tokenIds();        ///< AirBatch.token_ids, a pointer to i32
+  Value positions();       ///< AirBatch.positions, a pointer to u32
+  Value sequences();       ///< AirBatch.sequences, a pointer to u32
+  Value outputRows();      ///< AirBatch.output_rows, a pointer to u32
+  Value ropePositions();   ///< AirBatch.rope_positions, a pointer to u32
+  Value sequenceLengths(); ///< AirBatch.sequence_lengths, a pointer to u32
+  /// The pages of AirBatch.block_tables[group], a pointer to u32, and the
+  /// length of a row in entries, i64.
+  Value blockTable(uint32_t group);
+  Value blockTableStride(uint32_t group);
 
   // ---- control flow ---------------------------------------------------------
 

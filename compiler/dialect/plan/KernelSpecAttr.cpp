@@ -138,6 +138,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("qk_norm", spec.qkNorm);
   fn("kv_dtype", spec.kvDtype);
   fn("kv_page_bytes", spec.kvPageBytes);
+  fn("cache_group", spec.cacheGroup);
   fn("tile_groups", spec.tiles.rowBlocks);
   fn("tile_tokens", spec.tiles.tokens);
   fn("panel_columns", spec.tiles.panelColumns);

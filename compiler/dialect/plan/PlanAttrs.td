@@ -37,20 +37,20 @@ def Plan_BindingAttr : Plan_Attr<"Binding", "binding"> {
   let summary = "One argument of a kernel";
   let description = [{
     `#plan.binding<read tensor @blk.0.attn_qkv>`, `#plan.binding<write buffer @x>`,
-    `#plan.binding<read_write kv 3>` (layer 3's part of the KV cache),
+    `#plan.binding<read_write kv 3>` (cache 3),
     `#plan.binding<read batch positions>`.
   }];
   let parameters = (ins
     EnumParameter<Plan_Access>:$access,
     EnumParameter<Plan_BindingKind>:$kind,
     OptionalParameter<"::mlir::FlatSymbolRefAttr", "tensor or buffer">:$target,
-    DefaultValuedParameter<"int64_t", "-1", "layer of a kv binding, or number of a batch array">:$layer);
+    DefaultValuedParameter<"int64_t", "-1", "number of a cache, or of a batch array">:$number);
   let builders = [
     AttrBuilder<(ins "Access":$access, "BindingKind":$kind, "::llvm::StringRef":$symbol), [{
       return $_get($_ctxt, access, kind, ::mlir::FlatSymbolRefAttr::get($_ctxt, symbol), -1);
     }]>,
-    AttrBuilder<(ins "Access":$access, "int64_t":$layer), [{
-      return $_get($_ctxt, access, BindingKind::Kv, ::mlir::FlatSymbolRefAttr(), layer);
+    AttrBuilder<(ins "Access":$access, "int64_t":$cache), [{
+      return $_get($_ctxt, access, BindingKind::Kv, ::mlir::FlatSymbolRefAttr(), cache);
     }]>,
     AttrBuilder<(ins "BatchArray":$array), [{
       return $_get($_ctxt, Access::Read, BindingKind::Batch,

@@ -56,6 +56,7 @@ AIR_SAME(BindingKind, Kv);
 AIR_SAME(BindingKind, Batch);
 AIR_SAME(BatchArray, TokenIds);
 AIR_SAME(BatchArray, Positions);
+AIR_SAME(BatchArray, RopePositions);
 AIR_SAME(BatchArray, BlockTables);
 AIR_SAME(BatchArray, TokenCount);
 AIR_SAME(BatchArray, Sequences);
@@ -130,9 +131,9 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     return {};
   }
   FlatSymbolRefAttr target;
-  int64_t layer = -1;
+  int64_t number = -1;
   if (*kind == BindingKind::Kv) {
-    if (parser.parseInteger(layer)) {
+    if (parser.parseInteger(number)) {
       return {};
     }
   } else if (*kind == BindingKind::Batch) {
@@ -140,7 +141,7 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     if (failed(array)) {
       return {};
     }
-    layer = static_cast<int64_t>(*array);
+    number = static_cast<int64_t>(*array);
   } else {
     StringAttr symbol;
     if (parser.parseSymbolName(symbol)) {
@@ -152,16 +153,16 @@ Attribute BindingAttr::parse(AsmParser &parser, Type) {
     return {};
   }
   return parser.getChecked<BindingAttr>(where, parser.getContext(), *access,
-                                        *kind, target, layer);
+                                        *kind, target, number);
 }
 
 void BindingAttr::print(AsmPrinter &printer) const {
   printer << "<" << stringifyAccess(getAccess()) << " "
           << stringifyBindingKind(getKind()) << " ";
   if (getKind() == BindingKind::Kv) {
-    printer << getLayer();
+    printer << getNumber();
   } else if (getKind() == BindingKind::Batch) {
-    printer << stringifyBatchArray(static_cast<BatchArray>(getLayer()));
+    printer << stringifyBatchArray(static_cast<BatchArray>(getNumber()));
   } else {
     printer.printSymbolName(getTarget().getValue());
   }
@@ -170,27 +171,27 @@ void BindingAttr::print(AsmPrinter &printer) const {
 
 LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                   Access access, BindingKind kind,
-                                  FlatSymbolRefAttr target, int64_t layer) {
+                                  FlatSymbolRefAttr target, int64_t number) {
   if (kind == BindingKind::Kv) {
-    if (target || layer < 0) {
-      return emitError() << "a kv binding names layer " << layer
-                         << "; it must name a layer of 0 or more, and no "
+    if (target || number < 0) {
+      return emitError() << "a kv binding names cache " << number
+                         << "; it must name a cache of 0 or more, and no "
                             "tensor or buffer";
     }
     return success();
   }
   if (kind == BindingKind::Batch) {
-    if (target || !symbolizeBatchArray(static_cast<uint32_t>(layer)) ||
+    if (target || !symbolizeBatchArray(static_cast<uint32_t>(number)) ||
         access != Access::Read) {
       return emitError() << "a batch binding must name one of the arrays of "
                             "the batch, and its access must be read";
     }
     return success();
   }
-  if (!target || layer != -1) {
+  if (!target || number != -1) {
     return emitError() << "a " << stringifyBindingKind(kind)
                        << " binding must name a " << stringifyBindingKind(kind)
-                       << " and no layer";
+                       << " and no number";
   }
   if (kind == BindingKind::Tensor && access != Access::Read) {
     return emitError() << "tensor " << target << " is bound for "

@@ -50,13 +50,14 @@ def Plan_BindingKind : Plan_Enum<"BindingKind", "what a binding is", [
 def Plan_BatchArray : Plan_Enum<"BatchArray", "an array of a batch", [
   I32EnumCase<"TokenIds", 0, "token_ids">,
   I32EnumCase<"Positions", 1, "positions">,
-  I32EnumCase<"BlockTables", 2, "block_tables">,
+  I32EnumCase<"RopePositions", 2, "rope_positions">,
   I32EnumCase<"TokenCount", 3, "token_count">,
   I32EnumCase<"Sequences", 4, "sequences">,
   I32EnumCase<"TileCount", 5, "tile_count">,
   I32EnumCase<"Tiles", 6, "tiles">,
   I32EnumCase<"OutputCount", 7, "output_count">,
-  I32EnumCase<"OutputRows", 8, "output_rows">
+  I32EnumCase<"OutputRows", 8, "output_rows">,
+  I32EnumCase<"BlockTables", 9, "block_tables">
 ]>;
 
 def Plan_Arithmetic : Plan_Enum<"Arithmetic", "the arithmetic of a kernel", [

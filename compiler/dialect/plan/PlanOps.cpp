@@ -349,18 +349,14 @@ static uint64_t storedElements(KvOp op) {
              : air::alignUp(elements, air::codegen::cuda::paddedHeadDim(1));
 }
 
-int64_t KvOp::getHeadBytes() {
+int64_t KvOp::getCacheBytes() {
   uint64_t element = air::info(getDtype().getValue()).blockBytes;
-  return static_cast<int64_t>(2 * storedElements(*this) * getPageTokens() *
-                              element);
-}
-
-int64_t KvOp::getLayerBytes() {
-  return static_cast<int64_t>(getKvHeads()) * getHeadBytes();
+  return static_cast<int64_t>(getHeads() * 2 * storedElements(*this) *
+                              getPageTokens() * element);
 }
 
 int64_t KvOp::getPageBytes() {
-  return static_cast<int64_t>(getLayers()) * getLayerBytes();
+  return static_cast<int64_t>(getCaches()) * getCacheBytes();
 }
 
 int64_t KvOp::getPages() {
@@ -385,8 +381,8 @@ LogicalResult KvOp::verify() {
   std::optional<uint64_t> bytes =
       air::checkedMul(getSlots(), air::ceilDiv(getContext(), getPageTokens()));
   for (uint64_t factor :
-       {getLayers(), getKvHeads(), storedElements(*this), getPageTokens(),
-        uint64_t{2} * air::info(dtype).blockBytes}) {
+       {std::max(getCaches(), uint64_t{1}), getHeads(), storedElements(*this),
+        getPageTokens(), uint64_t{2} * air::info(dtype).blockBytes}) {
     bytes = bytes ? air::checkedMul(*bytes, factor) : std::nullopt;
   }
   if (!bytes || *bytes > uint64_t{INT64_MAX}) {

@@ -110,22 +110,26 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 }
 
 def Plan_KvOp : Plan_ModuleOp<"kv"> {
-  let summary = "The KV cache's layout and size: KvLayout";
+  let summary = "A cache group of equal caches: CacheGroup, Cache";
+  let description = [{
+    The caches have the numbers 0 to `caches` - 1. A model without attention has
+    none, and then the plan has no cache group.
+  }];
   let arguments = (ins
-    Llm_DTypeAttr:$dtype, Plan_Count:$page_tokens, Plan_Count:$layers,
-    Plan_Count:$kv_heads, Plan_Count:$head_dim, Plan_Count:$context,
+    Llm_DTypeAttr:$dtype, Plan_Count:$page_tokens, Plan_Size:$caches,
+    Plan_Count:$heads, Plan_Count:$head_dim, Plan_Count:$context,
     Plan_Count:$slots, OptionalAttr<Plan_Count>:$device);
   let assemblyFormat = [{
-    custom<DType>($dtype) `page_tokens` $page_tokens `layers` $layers
-    `kv_heads` $kv_heads `head_dim` $head_dim `context` $context `slots` $slots
+    custom<DType>($dtype) `page_tokens` $page_tokens `caches` $caches
+    `heads` $heads `head_dim` $head_dim `context` $context `slots` $slots
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
     // Sizes in bytes and the number of pages, by the formulas in plan.fbs. The
     // order is KvOrder Mma if `device` is set. The op's verifier has checked
-    // that none of them overflows.
-    int64_t getHeadBytes();
-    int64_t getLayerBytes();
+    // that none of them overflows. A cache's part of a page begins at its
+    // number times getCacheBytes(), which is a multiple of 64.
+    int64_t getCacheBytes();
     int64_t getPageBytes();
     int64_t getPages();
   }];

@@ -69,7 +69,7 @@ def Plan_EmbedOp : Plan_GraphStep<"embed", "Embed", "-1", [Pure]> {
 
 def Plan_AttnInOp : Plan_LayerStep<"attn_in", "AttnIn", [
     MemoryEffects<[MemWrite<Plan_KvCache>]>]> {
-  let summary = "x -> q; appends k and v to the layer's cache";
+  let summary = "x -> q; appends k and v to a cache";
   let description = [{
     In order: the norm if present, the three projections with their biases,
     QK-norm if present, rope if present, and the append. A row of the result
@@ -77,7 +77,8 @@ def Plan_AttnInOp : Plan_LayerStep<"attn_in", "AttnIn", [
   }];
   let arguments = (ins
     Llm_Activation:$x,
-    Plan_Size:$layer, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
+    Plan_Size:$layer, Plan_Size:$cache,
+    I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
     OptionalAttr<Llm_WeightAttr>:$norm, OptionalAttr<F32Attr>:$epsilon,
     Llm_WeightAttr:$q, OptionalAttr<Llm_WeightAttr>:$q_bias,
     Llm_WeightAttr:$k, OptionalAttr<Llm_WeightAttr>:$k_bias,
@@ -86,7 +87,7 @@ def Plan_AttnInOp : Plan_LayerStep<"attn_in", "AttnIn", [
     OptionalAttr<F32Attr>:$qk_epsilon,
     OptionalAttr<Llm_RopeAttr>:$rope);
   let assemblyFormat = [{
-    $x `layer` $layer `heads` $heads `kv_heads` $kv_heads `head_dim` $head_dim
+    $x `layer` $layer `cache` $cache `heads` $heads `kv_heads` $kv_heads `head_dim` $head_dim
     (`norm` $norm^ `epsilon` $epsilon)?
     `q` $q (`bias` $q_bias^)? `k` $k (`bias` $k_bias^)? `v` $v (`bias` $v_bias^)?
     (`q_norm` $q_norm^ `k_norm` $k_norm `epsilon` $qk_epsilon)?
@@ -96,11 +97,12 @@ def Plan_AttnInOp : Plan_LayerStep<"attn_in", "AttnIn", [
 
 def Plan_AttnOp : Plan_LayerStep<"attn", "Attn", [
     MemoryEffects<[MemRead<Plan_KvCache>]>]> {
-  let summary = "q and the layer's cache -> heads";
-  let arguments = (ins Llm_Activation:$qkv, Plan_Size:$layer, I64Attr:$heads,
-                       I64Attr:$kv_heads, I64Attr:$head_dim, F32Attr:$scale);
+  let summary = "q and a cache -> heads";
+  let arguments = (ins Llm_Activation:$qkv, Plan_Size:$layer, Plan_Size:$cache,
+                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
+                       F32Attr:$scale);
   let assemblyFormat = [{
-    $qkv `layer` $layer `heads` $heads `kv_heads` $kv_heads `head_dim` $head_dim
+    $qkv `layer` $layer `cache` $cache `heads` $heads `kv_heads` $kv_heads `head_dim` $head_dim
     `scale` $scale attr-dict `:` type($qkv) `->` type($result)
   }];
 }

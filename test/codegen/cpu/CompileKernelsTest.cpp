@@ -204,6 +204,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::qkNorm, true);
   change(&KernelSpec::kvDtype, DType::F32);
   change(&KernelSpec::kvPageBytes, uint64_t{3});
+  change(&KernelSpec::cacheGroup, uint32_t{3});
   change(&KernelSpec::ranges, uint64_t{3});
   change(&KernelSpec::tiles, MatMulTiles{.rowBlocks = 3});
   change(&KernelSpec::tiles, MatMulTiles{.tokens = 3});

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-enum { kForeignBindings = 8 };
+enum { kForeignBindings = 8, kForeignGroups = 2 };
 
 struct ForeignJob {
   uint64_t fileBytes;
@@ -25,8 +25,11 @@ struct ForeignJob {
   uint64_t positionsAt;
   uint64_t sequencesAt;
   uint64_t outputRowsAt;
-  uint64_t blockTablesAt;
+  uint64_t cacheGroup; /* the group of the block table; below kForeignGroups */
+  uint64_t blockTableAt;
   uint64_t blockTableStride;
+  uint64_t ropePositionsAt;
+  uint64_t lengthsAt;
   uint64_t scratchAt;
   uint64_t bindings;
   uint64_t bindingAt[kForeignBindings];

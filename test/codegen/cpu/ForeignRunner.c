@@ -42,14 +42,18 @@ void _start(void) {
   for (uint64_t i = 0; i < job->bindings; ++i) {
     bindings[i] = base + job->bindingAt[i];
   }
+  AirBlockTable tables[kForeignGroups] = {{0, 0}, {0, 0}};
+  tables[job->cacheGroup].pages = (const uint32_t *)(base + job->blockTableAt);
+  tables[job->cacheGroup].stride = job->blockTableStride;
   const AirBatch batch = {job->tokens,
                           job->outputs,
                           (const int32_t *)(base + job->idsAt),
                           (const uint32_t *)(base + job->positionsAt),
                           (const uint32_t *)(base + job->sequencesAt),
                           (const uint32_t *)(base + job->outputRowsAt),
-                          (const uint32_t *)(base + job->blockTablesAt),
-                          job->blockTableStride};
+                          tables,
+                          (const uint32_t *)(base + job->ropePositionsAt),
+                          (const uint32_t *)(base + job->lengthsAt)};
   const AirDispatch dispatch = {&batch, bindings};
   const AirKernelFn kernel = (AirKernelFn)(base + job->entryAt);
   for (uint64_t tile = job->tiles; tile > 0; --tile) {

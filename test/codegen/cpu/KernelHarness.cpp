@@ -132,7 +132,8 @@ std::string runOnce(const KernelCase &test, const KernelEntry &entry,
     addresses.push_back(buffers.back().data());
   }
   const GuardedBuffer scratch(Bytes(entry.scratchBytes, kGarbage));
-  const AirBatch batch = test.batch.view();
+  const BatchView view(test.batch, test.spec.cacheGroup);
+  const AirBatch &batch = view.batch;
   const AirDispatch dispatch{&batch, addresses.data()};
   for (const auto &[begin, end] : ranges) {
     std::memset(scratch.data(), kGarbage, entry.scratchBytes);
@@ -244,17 +245,18 @@ void randomBlock(Random &random, const DTypeInfo &type, uint8_t *block) {
 
 } // namespace
 
-AirBatch Batch::view() const {
-  AirBatch batch = {};
-  batch.tokens = static_cast<uint32_t>(ids.size());
-  batch.outputs = static_cast<uint32_t>(outputRows.size());
-  batch.token_ids = ids.data();
-  batch.positions = positions.data();
-  batch.sequences = sequences.data();
-  batch.output_rows = outputRows.data();
-  batch.block_tables = blockTables.data();
-  batch.block_table_stride = blockTableStride;
-  return batch;
+BatchView::BatchView(const Batch &from, uint32_t cacheGroup)
+    : tables(cacheGroup + 2) {
+  tables[cacheGroup] = {from.blockTables.data(), from.blockTableStride};
+  batch.tokens = static_cast<uint32_t>(from.ids.size());
+  batch.outputs = static_cast<uint32_t>(from.outputRows.size());
+  batch.token_ids = from.ids.data();
+  batch.positions = from.positions.data();
+  batch.sequences = from.sequences.data();
+  batch.output_rows = from.outputRows.data();
+  batch.block_tables = tables.data();
+  batch.rope_positions = from.ropePositions.data();
+  batch.sequence_lengths = from.lengths.data();
 }
 
 Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
@@ -275,6 +277,7 @@ Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
       sequence = random() % sequences;
     }
     batch.ids.push_back(static_cast<int32_t>(random() % vocabulary));
+    batch.ropePositions.push_back(static_cast<uint32_t>(random() % 1000));
     batch.positions.push_back(next[sequence]++);
     batch.sequences.push_back(static_cast<uint32_t>(sequence));
     if (random() % 2 == 0) {
@@ -285,6 +288,8 @@ Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
     batch.outputRows.push_back(static_cast<uint32_t>(tokens - 1));
   }
   std::shuffle(batch.outputRows.begin(), batch.outputRows.end(), random);
+
+  batch.lengths = next;
 
   // The block tables list physical pages in random order. Unused entries hold
   // the number of a page that does not exist.
@@ -469,7 +474,8 @@ std::string checkBindings(const KernelCase &test) {
     return "the case has " + std::to_string(test.bindings.size()) +
            " bindings, the kernel takes " + std::to_string(wanted.size());
   }
-  const AirBatch batch = test.batch.view();
+  const BatchView view(test.batch, test.spec.cacheGroup);
+  const AirBatch &batch = view.batch;
   for (size_t i = 0; i < wanted.size(); ++i) {
     const KernelBinding &want = wanted[i];
     const BindingData &binding = test.bindings[i];
@@ -526,7 +532,8 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
     file.resize(file.size() + kGuardBytes, kGuard);
     return at;
   };
-  const AirBatch batch = test.batch.view();
+  const BatchView view(test.batch, test.spec.cacheGroup);
+  const AirBatch &batch = view.batch;
   const auto appendWords = [&](const void *words, uint64_t count) {
     return append(words, count * 4);
   };
@@ -538,9 +545,13 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
   job.positionsAt = appendWords(batch.positions, batch.tokens);
   job.sequencesAt = appendWords(batch.sequences, batch.tokens);
   job.outputRowsAt = appendWords(batch.output_rows, batch.outputs);
-  job.blockTablesAt =
-      appendWords(batch.block_tables, test.batch.blockTables.size());
-  job.blockTableStride = batch.block_table_stride;
+  job.cacheGroup = test.spec.cacheGroup;
+  job.blockTableAt =
+      appendWords(test.batch.blockTables.data(), test.batch.blockTables.size());
+  job.blockTableStride = test.batch.blockTableStride;
+  job.ropePositionsAt = appendWords(batch.rope_positions, batch.tokens);
+  job.lengthsAt =
+      appendWords(batch.sequence_lengths, test.batch.lengths.size());
   const Bytes scratch(entry.scratchBytes, kGarbage);
   job.scratchAt = append(scratch.data(), scratch.size());
   job.bindings = test.bindings.size();

@@ -35,10 +35,12 @@ using Random = std::mt19937_64;
 
 // ---- batches ----------------------------------------------------------------
 
-/// Tokens of several sequences, and the block tables of their caches.
+/// Tokens of several sequences, and the block table of a cache group.
 struct Batch {
   std::vector<int32_t> ids;
   std::vector<uint32_t> positions;
+  std::vector<uint32_t> ropePositions; ///< unlike `positions`
+  std::vector<uint32_t> lengths;       ///< of each sequence
   std::vector<uint32_t> sequences;
   std::vector<uint32_t> outputRows;
   std::vector<uint32_t> blockTables;
@@ -46,12 +48,25 @@ struct Batch {
   uint32_t pages = 0; ///< number of physical pages in the tables
 
   uint64_t tokens() const { return ids.size(); }
-  AirBatch view() const;
   /// The physical page that holds `position` of `sequence`.
   uint32_t pageOf(uint64_t sequence, uint32_t position) const {
     return blockTables[sequence * blockTableStride +
                        position / AIR_KV_PAGE_TOKENS];
   }
+};
+
+/// A batch as kernels get it. The given cache group has the block table of the
+/// batch, and the other groups have none.
+class BatchView {
+public:
+  BatchView(const Batch &from, uint32_t cacheGroup);
+  BatchView(const BatchView &) = delete;
+  BatchView &operator=(const BatchView &) = delete;
+
+  AirBatch batch = {};
+
+private:
+  std::vector<AirBlockTable> tables;
 };
 
 enum class BatchKind {

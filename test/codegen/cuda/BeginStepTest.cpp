@@ -122,12 +122,12 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
       {"token_count", emulator::bytesOf(std::vector<uint32_t>{8})},
       {"table", emulator::bytesOf(std::vector<float>(4))},
       {"x", emulator::unwrittenFloats(10 * 4)},
-      {"positions", emulator::bytesOf(positions)},
+      {"rope_positions", emulator::bytesOf(positions)},
       {"inverse_frequency", emulator::bytesOf(frequencies)},
       {"angles", emulator::unwrittenFloats(10 * 128)},
   };
   const Status status =
-      emulator::launchBothWays(*library, *kernel, buffers, "positions");
+      emulator::launchBothWays(*library, *kernel, buffers, "rope_positions");
   ASSERT_TRUE(status.isOk()) << status.message();
   const auto angles = emulator::valuesOf<float>(buffers.at("angles"));
   const reference::Doubles expected =

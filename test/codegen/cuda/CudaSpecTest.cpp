@@ -46,10 +46,10 @@ TEST(CudaSpec, BindingsOfTheFirstKernel) {
   spec.ropeDim = 64;
   // A row of 256 columns of Q8_0 has 8 blocks of 34 bytes.
   EXPECT_THAT(bindingsOf(spec),
-              testing::ElementsAre("token_ids batch r 0", "table Q8_0 r 81600",
-                                   "x buffer w 8192", "positions batch r 0",
-                                   "inverse_frequency F64 r 256",
-                                   "angles buffer w 2048"));
+              testing::ElementsAre(
+                  "token_ids batch r 0", "table Q8_0 r 81600",
+                  "x buffer w 8192", "rope_positions batch r 0",
+                  "inverse_frequency F64 r 256", "angles buffer w 2048"));
   EXPECT_EQ(flopsPerToken(spec), 0U);
   EXPECT_FALSE(hasDependentLaunch(spec));
   spec.dependentLaunch = true;

@@ -208,7 +208,8 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   begin.dependentLaunch = true;
   AIR_ASSIGN_OR_RETURN(CudaKernel first,
                        generateBeginStep(begin, target(), intrinsics));
-  device.launches.push_back({std::move(first), {}, "token_ids"});
+  device.launches.push_back(
+      {std::move(first), {{"rope_positions", "positions"}}, "token_ids"});
 
   for (uint32_t i = 0; i < model.layers.size(); ++i) {
     AIR_RETURN_IF_ERROR(device.addLayer(model, shape, i, intrinsics));

@@ -104,7 +104,7 @@ Status EmulatedModel::addPrefill(const DenseModel &model,
   begin.dependentLaunch = true;
   AIR_RETURN_IF_ERROR(add(generateBeginStep(begin, target, intrinsics),
                           {{"token_ids", "p.token_ids"},
-                           {"positions", "p.positions"},
+                           {"rope_positions", "p.positions"},
                            {"x", "p.x"},
                            {"angles", "p.angles"}},
                           "token_ids", 0));

@@ -196,7 +196,7 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
       EXPECT_EQ(buffer->bytes(), 64 * 4 * plan.model()->vocabulary());
     }
   }
-  EXPECT_EQ(plan.kv()->order(), plan::KvOrder::Mma);
+  EXPECT_EQ(plan.caches()->Get(0)->order(), plan::KvOrder::Mma);
   ASSERT_EQ(plan.placements()->size(), 1U);
   const plan::Placement &placement = *plan.placements()->Get(0);
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {

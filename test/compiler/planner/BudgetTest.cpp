@@ -284,10 +284,10 @@ TEST(VramBudget, ItemisesAndSums) {
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
       // Each array begins at a multiple of 64 bytes. The arrays are three
-      // counts, three with a number for each of 8 tokens, one with 8 tiles of
+      // counts, four with a number for each of 8 tokens, one with 8 tiles of
       // 12 bytes, one with 17 numbers of outputs, and 16 page numbers of 4
       // bytes for each token.
-      {"batch", 3 * 64 + 3 * 64 + 128 + 128 + 8 * 16 * 4},
+      {"batch", 3 * 64 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
   for (size_t i = 0; i < ledger->items.size(); ++i) {
@@ -297,7 +297,7 @@ TEST(VramBudget, ItemisesAndSums) {
 }
 
 TEST(VramBudget, TheDriverTakesItsShare) {
-  // Everything takes 1069 MiB and 1152 bytes.
+  // Everything takes 1069 MiB and 1216 bytes.
   const Result<VramLedger> fits =
       planVram(vramDemand(), {kDriverBytes + 1070 * kMiB, "target 'x' has"});
   ASSERT_TRUE(fits.isOk()) << fits.status().message();
@@ -309,7 +309,7 @@ TEST(VramBudget, TheDriverTakesItsShare) {
   EXPECT_THAT(
       status.message(),
       HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, kv 66.00 "
-                "MiB, activations 2.00 MiB, batch 1.12 KiB, kernels 1.00 "
+                "MiB, activations 2.00 MiB, batch 1.19 KiB, kernels 1.00 "
                 "MiB), but target 'x' has 2.04 GiB, of which the "
                 "driver takes 1.00 GiB"));
   // The VRAM has room for 32 pages, one of which is for padding. The other 31
@@ -318,14 +318,14 @@ TEST(VramBudget, TheDriverTakesItsShare) {
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // The plan takes 1003 MiB and 640 bytes, and 2 MiB for the padding's page.
+  // The plan takes 1003 MiB and 704 bytes, and 2 MiB for the padding's page.
   // Each other page takes 2 MiB, and 4 bytes in the block table of each of 8
   // tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // has block tables of 2 GiB
   const uint64_t room = 1000 * (2 * kMiB + 32);
-  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 640 + room,
+  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 704 + room,
                            "target 'x' has"};
   EXPECT_THAT(planVram(demand, limit).status().message(),
               HasSubstr("choose --ctx 64000 or less"));

@@ -11,7 +11,7 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
   // CHECK-NEXT: %[[X:.*]] = plan.embed %[[IDS]] <"t", Q4_0, 16x32> scale 2.000000e+00 : tensor<?x32xf32>
   %e = llm.embed %ids <"t", Q4_0, 16x32> : tensor<?x32xf32>
   %x = llm.scale %e by 2.0 : tensor<?x32xf32>
-  // CHECK-NEXT: %[[QKV:.*]] = plan.attn_in %[[X]] layer 0 heads 2 kv_heads 1 head_dim 4
+  // CHECK-NEXT: %[[QKV:.*]] = plan.attn_in %[[X]] layer 0 cache 0 heads 2 kv_heads 1 head_dim 4
   // CHECK-SAME: norm <"n", F32, 32> epsilon 5.000000e-01
   // CHECK-SAME: q <"q", F16, 8x32> bias <"qb", F32, 8> k <"k", BF16, 4x32> bias <"kb", F32, 4> v <"v", Q8_0, 4x32> bias <"vb", F32, 4>
   // CHECK-SAME: q_norm <"qn", F32, 4> k_norm <"kn", F32, 4> epsilon 2.500000e-01
@@ -24,7 +24,7 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
   %k1 = llm.head_norm %k0 <"kn", F32, 4> epsilon 0.25 : tensor<?x4xf32>
   %q = llm.rope %q1 <neox, dim = 4, base = 1.0e4, factors = <"rope_freqs.weight", F32, 2>> head_dim 4 : tensor<?x8xf32>
   %k = llm.rope %k1 <neox, dim = 4, base = 1.0e4, factors = <"rope_freqs.weight", F32, 2>> head_dim 4 : tensor<?x4xf32>
-  // CHECK-NEXT: %[[A:.*]] = plan.attn %[[QKV]] layer 0 heads 2 kv_heads 1 head_dim 4 scale 5.000000e-01 : tensor<?x16xf32> -> tensor<?x8xf32>
+  // CHECK-NEXT: %[[A:.*]] = plan.attn %[[QKV]] layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 scale 5.000000e-01 : tensor<?x16xf32> -> tensor<?x8xf32>
   %a = llm.attention %q, %k, %v layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32> -> tensor<?x8xf32>
   // CHECK-NEXT: %[[X1:.*]] = plan.attn_out %[[A]] into %[[X]] layer 0 <"o", F32, 32x8> bias <"ob", F32, 32> : tensor<?x8xf32> -> tensor<?x32xf32>
   %o = llm.linear %a <"o", F32, 32x8> bias <"ob", F32, 32> : tensor<?x8xf32> -> tensor<?x32xf32>
@@ -59,7 +59,7 @@ llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, widt
 ^bb0(%ids: tensor<?xi32>):
   // CHECK: %[[X:.*]] = plan.embed
   %x = llm.embed %ids <"t", F32, 16x8> : tensor<?x8xf32>
-  // CHECK-NEXT: %[[QKV:.*]] = plan.attn_in %[[X]] layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  // CHECK-NEXT: %[[QKV:.*]] = plan.attn_in %[[X]] layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %q = llm.linear %x <"q", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %k = llm.linear %x <"k", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %v = llm.linear %x <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -108,7 +108,7 @@ llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8,
   %q = llm.linear %n <"q", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %k = llm.linear %n <"k", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %v = llm.linear %n <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
-  // CHECK-NEXT: %[[QKV:.*]] = plan.attn_in %[[N]] layer 0 heads 2 kv_heads 2 head_dim 4 q
+  // CHECK-NEXT: %[[QKV:.*]] = plan.attn_in %[[N]] layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q
   // CHECK-NEXT: %[[A:.*]] = plan.attn %[[QKV]]
   %a = llm.attention %q, %k, %v layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   // CHECK-NEXT: %[[S:.*]] = plan.add %[[N]] into %[[A]] layer 0 : tensor<?x8xf32>

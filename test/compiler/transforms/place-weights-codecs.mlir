@@ -13,7 +13,7 @@
 // SMALL: plan.segment @a weights codec planes bytes 67108864
 // SMALL: plan.segment @b weights codec none bytes 67108864
 module attributes {plan.target = {arch = "x86_64", cores = 2 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 0 : i64, byte_dot_mixed = 0 : i64, fma_f32 = 0 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 4000000000 : i64, read_bandwidth = 0 : i64, streams = [], tile_ns = 0 : i64, zstd_decode = 1000000000 : i64}, disk_bandwidth = 100000000 : i64, features = [], measured = true, memory_bandwidth = 10000000000 : i64, memory_bytes = 125829120 : i64, name = "t"}} {
-  plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 100 slots 3
+  plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 100 slots 3
   plan.limits tokens 16 outputs 1 arena 4096
   plan.buffer @x row 10
   plan.segment @a weights codec none bytes 67108864
@@ -40,7 +40,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 2 : i64, cpu = {barri
 // CHECK: plan.segment @b weights codec none bytes 67108864
 // CHECK-NOT: "staging"
 module attributes {plan.target = {arch = "x86_64", cores = 2 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 0 : i64, byte_dot_mixed = 0 : i64, fma_f32 = 0 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 10000000 : i64, read_bandwidth = 0 : i64, streams = [], tile_ns = 0 : i64, zstd_decode = 0 : i64}, disk_bandwidth = 100000000 : i64, features = [], measured = true, memory_bandwidth = 10000000000 : i64, memory_bytes = 125829120 : i64, name = "t"}} {
-  plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 100 slots 3
+  plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 100 slots 3
   plan.limits tokens 16 outputs 1 arena 4096
   plan.buffer @x row 10
   plan.segment @a weights codec none bytes 67108864

@@ -9,7 +9,7 @@
 // CHECK: plan.decision "activations" = "f16" by default
 // CHECK: plan.decision "max-outputs" = "64" by default
 // CHECK-NEXT: plan.decision "max-tokens" = "512" by default
-// CHECK: plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 2048 slots 1 device 1
+// CHECK: plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 2048 slots 1 device 1
 // CHECK-NEXT: plan.limits tokens 512 outputs 64
 // CHECK-DAG: plan.buffer @x row 256 device 1
 // CHECK-DAG: plan.buffer @qkv row 256 device 1
@@ -29,7 +29,7 @@
 
 // CHECK-LABEL: plan.program @m1 tokens 1 to 1
 // CHECK-NEXT: plan.step embed "embed"
-// CHECK-NEXT: plan.dispatch "begin_q4_k{{.*}}" {{.*}} op = "begin_step", rope_dim = 32 : i64, vocabulary = 512 : i64} (<read batch token_ids>, <read tensor @token_embd.weight>, <write buffer @x>, <read batch positions>, <read tensor @inverse_frequencies>, <write buffer @angles>) weight_bytes 144 launch <grid_x = 1, grid_y = 1, threads = 256
+// CHECK-NEXT: plan.dispatch "begin_q4_k{{.*}}" {{.*}} op = "begin_step", rope_dim = 32 : i64, vocabulary = 512 : i64} (<read batch token_ids>, <read tensor @token_embd.weight>, <write buffer @x>, <read batch rope_positions>, <read tensor @inverse_frequencies>, <write buffer @angles>) weight_bytes 144 launch <grid_x = 1, grid_y = 1, threads = 256
 // CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
 // CHECK-NEXT: key_heads = 2 : i64, {{.*}} output = "heads", page_bytes = 16384 : i64, query_heads = 4 : i64, rope = "norm", rope_dim = 32 : i64, rows = 192 : i64, {{.*}} table_pages = 32 : i64{{.*}} (<read tensor @"q+k">, <read buffer @x>, <write buffer @qkv>, <write buffer @partials>, <read_write buffer @counters>, <read tensor @n>, <read buffer @angles>, <read batch positions>, <read batch block_tables>, <write kv 0>) weight_bytes 28416 flops_per_row 98304 arithmetic <float16> launch
 // CHECK-NEXT: dtype = "Q6_K", {{.*}} rows = 64 : i64, {{.*}} value_heads = 2 : i64{{.*}} (<read tensor @v>, <read buffer @x>, <write buffer @kv>
@@ -83,8 +83,8 @@ module {
   plan.graph @tied {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"token_embd.weight", Q4_K, 512x256> : tensor<?x256xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 4 kv_heads 2 head_dim 32 norm <"n", F32, 256> epsilon 1.0e-05 q <"q", Q4_K, 128x256> k <"k", Q4_K, 64x256> v <"v", Q6_K, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
-    %heads = plan.attn %qkv layer 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 4 kv_heads 2 head_dim 32 norm <"n", F32, 256> epsilon 1.0e-05 q <"q", Q4_K, 128x256> k <"k", Q4_K, 64x256> v <"v", Q6_K, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
+    %heads = plan.attn %qkv layer 0 cache 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
     %x1 = plan.attn_out %heads into %x0 layer 0 <"o", Q8_0, 256x128> : tensor<?x128xf32> -> tensor<?x256xf32>
     %h = plan.ffn_in %x1 layer 0 norm <"m", F32, 256> epsilon 1.0e-05 gate <"g", Q4_K, 384x256> up <"u", Q4_K, 384x256> : tensor<?x256xf32> -> tensor<?x384xf32>
     %x2 = plan.ffn_out %h into %x1 layer 0 <"d", Q8_0, 256x384> : tensor<?x384xf32> -> tensor<?x256xf32>

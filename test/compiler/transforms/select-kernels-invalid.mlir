@@ -8,7 +8,7 @@ module {
   plan.graph @m {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 2 kv_heads 2 head_dim 16 q <"q", F16, 32x32> k <"k", F16, 32x32> v <"v", F16, 32x32> rope <norm, dim = 16, base = 1.0e4> : tensor<?x32xf32> -> tensor<?x96xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 2 kv_heads 2 head_dim 16 q <"q", F16, 32x32> k <"k", F16, 32x32> v <"v", F16, 32x32> rope <norm, dim = 16, base = 1.0e4> : tensor<?x32xf32> -> tensor<?x96xf32>
     plan.return %x0 : tensor<?x32xf32>
   }
 }
@@ -21,7 +21,7 @@ module {
   plan.graph @m {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 2 kv_heads 1 head_dim 16 q <"q", F16, 32x32> k <"k", F16, 16x32> v <"v", F16, 16x32> : tensor<?x32xf32> -> tensor<?x64xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 2 kv_heads 1 head_dim 16 q <"q", F16, 32x32> k <"k", F16, 16x32> v <"v", F16, 16x32> : tensor<?x32xf32> -> tensor<?x64xf32>
     plan.return %x0 : tensor<?x32xf32>
   }
 }
@@ -49,11 +49,11 @@ module {
 // -----
 
 // The number of bytes of a KV cache must not overflow. This cache has 2^31 - 1
-// layers, each with as many heads.
+// heads, each with as many elements.
 
 // expected-error @+1 {{a KV cache of 1 x 4096 tokens is larger than 2^63 bytes; choose a smaller --ctx or --slots}}
 module {
-  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 2147483647, heads = 2147483647, kv_heads = 2147483647, head_dim = 16, ffn_width = 48, trained_context = 4096, parameters = 1>
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2147483647, kv_heads = 2147483647, head_dim = 2147483647, ffn_width = 48, trained_context = 4096, parameters = 1>
   plan.graph @m {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>

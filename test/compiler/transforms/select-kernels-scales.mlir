@@ -26,8 +26,8 @@ module {
   plan.graph @scales {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", F16, 96x64> : tensor<?x64xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 1 kv_heads 1 head_dim 64 norm <"n", F32, 64> epsilon 0.5 q <"q", NVFP4, 64x64, scale "q.scale"> k <"k", NVFP4, 64x64> v <"v", NVFP4, 64x64> rope <norm, dim = 64, base = 1.0e4, magnitude = 1.25, yarn = <factor = 4.0, original_context = 16.0, beta_fast = 32.0, beta_slow = 1.0>> : tensor<?x64xf32> -> tensor<?x192xf32>
-    %heads = plan.attn %qkv layer 0 heads 1 kv_heads 1 head_dim 64 scale 0.125 : tensor<?x192xf32> -> tensor<?x64xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 1 kv_heads 1 head_dim 64 norm <"n", F32, 64> epsilon 0.5 q <"q", NVFP4, 64x64, scale "q.scale"> k <"k", NVFP4, 64x64> v <"v", NVFP4, 64x64> rope <norm, dim = 64, base = 1.0e4, magnitude = 1.25, yarn = <factor = 4.0, original_context = 16.0, beta_fast = 32.0, beta_slow = 1.0>> : tensor<?x64xf32> -> tensor<?x192xf32>
+    %heads = plan.attn %qkv layer 0 cache 0 heads 1 kv_heads 1 head_dim 64 scale 0.125 : tensor<?x192xf32> -> tensor<?x64xf32>
     %x1 = plan.attn_out %heads into %x0 layer 0 <"o", NVFP4, 64x64> : tensor<?x64xf32> -> tensor<?x64xf32>
     %h = plan.ffn_in %x1 layer 0 norm <"m", F32, 64> epsilon 0.5 gate <"g", NVFP4, 128x64, scale "g.scale"> up <"u", NVFP4, 128x64> : tensor<?x64xf32> -> tensor<?x128xf32>
     %x2 = plan.ffn_out %h into %x1 layer 0 <"d", NVFP4, 64x128, scale "d.scale"> : tensor<?x128xf32> -> tensor<?x64xf32>

@@ -16,7 +16,7 @@
 // CHECK-NEXT: plan.decision "max-tokens" = "40" by default
 // CHECK-NEXT: plan.decision "prefetch" = "m1 t1 9216; m2-8 t1 9216; m9+ t1" by solver
 // CHECK-NEXT: plan.decision "slots" = "1" by default
-// CHECK-NEXT: plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 2048 slots 1
+// CHECK-NEXT: plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 2048 slots 1
 // CHECK-NEXT: plan.limits tokens 40 outputs 3
 // CHECK-DAG: plan.buffer @x row 128
 // CHECK-DAG: plan.buffer @angles row 32
@@ -74,7 +74,7 @@
 // OPTIONS: plan.decision "context" = "100" by user
 // OPTIONS: plan.decision "kv-type" = "f32" by user
 // OPTIONS: plan.decision "slots" = "2" by user
-// OPTIONS: plan.kv F32 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 100 slots 2
+// OPTIONS: plan.kv F32 page_tokens 64 caches 1 heads 2 head_dim 32 context 100 slots 2
 // OPTIONS: kv_dtype = "F32"
 // OPTIONS: plan.program @"m2-8" tokens 2 to 8
 // OPTIONS-NOT: @"m9+"
@@ -113,8 +113,8 @@ module {
   plan.graph @tied {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"token_embd.weight", Q8_0, 512x128> : tensor<?x128xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 4 kv_heads 2 head_dim 32 norm <"blk.0.attn_norm.weight", F16, 128> epsilon 1.0e-05 q <"q", Q8_0, 128x128> k <"k", Q8_0, 64x128> v <"v", Q8_0, 64x128> rope <norm, dim = 32, base = 1.0e4> : tensor<?x128xf32> -> tensor<?x256xf32>
-    %heads = plan.attn %qkv layer 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 4 kv_heads 2 head_dim 32 norm <"blk.0.attn_norm.weight", F16, 128> epsilon 1.0e-05 q <"q", Q8_0, 128x128> k <"k", Q8_0, 64x128> v <"v", Q8_0, 64x128> rope <norm, dim = 32, base = 1.0e4> : tensor<?x128xf32> -> tensor<?x256xf32>
+    %heads = plan.attn %qkv layer 0 cache 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
     %x1 = plan.attn_out %heads into %x0 layer 0 <"o", Q8_0, 128x128> : tensor<?x128xf32> -> tensor<?x128xf32>
     %h = plan.ffn_in %x1 layer 0 norm <"blk.0.ffn_norm.weight", F32, 128> epsilon 1.0e-05 gate <"g", Q8_0, 384x128> up <"u", Q8_0, 384x128> : tensor<?x128xf32> -> tensor<?x384xf32>
     %x2 = plan.ffn_out %h into %x1 layer 0 <"d", Q8_0, 128x384> : tensor<?x384xf32> -> tensor<?x128xf32>
@@ -161,8 +161,8 @@ module {
   plan.graph @mixed {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 2 kv_heads 1 head_dim 16 q <"q", F16, 32x32> bias <"qb", F32, 32> k <"k", F16, 16x32> v <"v", Q8_0, 16x32> q_norm <"qn", F32, 16> k_norm <"kn", F32, 16> epsilon 0.5 rope <neox, dim = 16, base = 1.0e6> : tensor<?x32xf32> -> tensor<?x64xf32>
-    %heads = plan.attn %qkv layer 0 heads 2 kv_heads 1 head_dim 16 scale 0.25 : tensor<?x64xf32> -> tensor<?x32xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 2 kv_heads 1 head_dim 16 q <"q", F16, 32x32> bias <"qb", F32, 32> k <"k", F16, 16x32> v <"v", Q8_0, 16x32> q_norm <"qn", F32, 16> k_norm <"kn", F32, 16> epsilon 0.5 rope <neox, dim = 16, base = 1.0e6> : tensor<?x32xf32> -> tensor<?x64xf32>
+    %heads = plan.attn %qkv layer 0 cache 0 heads 2 kv_heads 1 head_dim 16 scale 0.25 : tensor<?x64xf32> -> tensor<?x32xf32>
     %x1 = plan.attn_out %heads into %x0 layer 0 <"o", F16, 32x32> : tensor<?x32xf32> -> tensor<?x32xf32>
     %h = plan.ffn_in %x1 layer 0 gate <"g", Q8_0, 48x32> up <"u", F16, 48x32> : tensor<?x32xf32> -> tensor<?x48xf32>
     %x2 = plan.ffn_out %h into %x1 layer 0 <"d", F16, 32x48> : tensor<?x48xf32> -> tensor<?x32xf32>

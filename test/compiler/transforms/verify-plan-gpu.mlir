@@ -78,8 +78,8 @@ module {
   plan.graph @gpu {
   ^bb0(%ids: tensor<?xi32>):
     %x0 = plan.embed %ids <"t", Q8_0, 512x256> : tensor<?x256xf32>
-    %qkv = plan.attn_in %x0 layer 0 heads 4 kv_heads 2 head_dim 32 norm <"n", F32, 256> epsilon 1.0e-05 q <"q", Q8_0, 128x256> k <"k", Q8_0, 64x256> v <"v", Q8_0, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
-    %heads = plan.attn %qkv layer 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 4 kv_heads 2 head_dim 32 norm <"n", F32, 256> epsilon 1.0e-05 q <"q", Q8_0, 128x256> k <"k", Q8_0, 64x256> v <"v", Q8_0, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
+    %heads = plan.attn %qkv layer 0 cache 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
     %x1 = plan.attn_out %heads into %x0 layer 0 <"o", Q8_0, 256x128> : tensor<?x128xf32> -> tensor<?x256xf32>
     %h = plan.ffn_in %x1 layer 0 norm <"m", F32, 256> epsilon 1.0e-05 gate <"g", Q8_0, 384x256> up <"u", Q8_0, 384x256> : tensor<?x256xf32> -> tensor<?x384xf32>
     %x2 = plan.ffn_out %h into %x1 layer 0 <"d", Q8_0, 256x384> : tensor<?x384xf32> -> tensor<?x256xf32>

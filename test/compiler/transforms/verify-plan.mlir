@@ -557,16 +557,32 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The layer of a KV binding must exist in the KV cache.
+// The cache of a KV binding must exist.
 
 // expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
-  plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 8 context 64 slots 1
+  plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24
   plan.buffer @out row 8
   plan.program @m1 tokens 1 to 16 {
     plan.step attn "0" {
       plan.dispatch "attention_h1_kvh1_d8_page2048" {op = "attention", heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, kv_page_bytes = 2048 : i64} (<read buffer @qkv>, <read kv 1>, <write buffer @out>) per 1 flops_per_row 2048 scratch 1280
+    }
+  }
+}
+
+// -----
+
+// A kernel must take the block table of the group that holds its cache.
+
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048_cg1' binds '0' as kv, but its dtype, layout or shape differs from what the kernel takes}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 8 context 64 slots 1
+  plan.buffer @qkv row 24
+  plan.buffer @out row 8
+  plan.program @m1 tokens 1 to 16 {
+    plan.step attn "0" {
+      plan.dispatch "attention_h1_kvh1_d8_page2048_cg1" {cache_group = 1 : i64, op = "attention", heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, kv_page_bytes = 2048 : i64} (<read buffer @qkv>, <read kv 0>, <write buffer @out>) per 1 flops_per_row 2048 scratch 1280
     }
   }
 }

@@ -8,8 +8,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -24,8 +24,8 @@ module {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -41,8 +41,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -57,7 +57,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -71,8 +71,8 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{is in layer 1, but the attn_in of layer 0 must come first}}
-  %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 1 cache 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 1 cache 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 1 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -87,10 +87,10 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   // expected-error @+1 {{is in layer 1, but the attn of layer 0 must come first}}
-  %r = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %r = plan.attn_in %x layer 1 cache 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -105,8 +105,8 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{is in layer 1, but the model has 1 layers}}
-  %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 1 cache 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 1 cache 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -119,10 +119,40 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %o = plan.matmul %x <"w", F32, 24x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   // expected-error @+1 {{must directly follow the attn_in of layer 0 and read its result}}
-  %a = plan.attn %o layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %a = plan.attn %o layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// An attention step must read the cache that its attn_in has written.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  // expected-error @+1 {{reads cache 1, but its attn_in writes cache 0}}
+  %a = plan.attn %q layer 0 cache 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// Caches must be numbered in the order of the steps that write them.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{writes cache 1, but caches are numbered in the order of the steps that write them, so the cache must be number 0}}
+  %q = plan.attn_in %x layer 0 cache 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -135,9 +165,9 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   // expected-error @+1 {{has 4 heads and 1 kv_heads of 4 elements, but its attn_in has 2 heads and 2 kv_heads of 4 elements}}
-  %a = plan.attn %q layer 0 heads 4 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x16xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 4 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x16xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -151,8 +181,8 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{has 1 kv_heads of 4 elements, but the model's KV cache has 2 kv_heads of 4 elements}}
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -165,8 +195,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   // expected-note @+1 {{layer.0.attn_out overwrote the value here}}
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   // expected-error @+1 {{reads a value that a step has overwritten}}
@@ -182,8 +212,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   // expected-error @+2 {{reads a value that a step has overwritten}}
   // expected-note @+1 {{add overwrote the value here}}
   %y = plan.add %x into %x : tensor<?x8xf32>
@@ -199,8 +229,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %n = plan.norm %x <"n", F32, 8> epsilon 0.5 : tensor<?x8xf32>
   %l = plan.matmul %n <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   // expected-error @+1 {{returns the rows of all tokens; it must return only the rows of the requested outputs}}
@@ -215,8 +245,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %n = plan.norm %x <"n", F32, 8> epsilon 0.5 select : tensor<?x8xf32>
   // expected-error @+1 {{works on the rows of all tokens, but its operand has the rows of the requested outputs}}
   %l = plan.head %n norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -231,8 +261,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   // expected-error @+1 {{works on the rows of the requested outputs, but its operand has the rows of all tokens}}
   %l = plan.matmul %x <"t", F32, 8x8> rows <outputs> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -247,8 +277,8 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   // expected-error @+1 {{is for a vocabulary of 9 tokens, but the model's vocabulary has 8}}
   %x = plan.embed %ids <"t", F32, 9x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -261,8 +291,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 9x8> : tensor<?x8xf32> -> tensor<?x9xf32>
   // expected-error @+1 {{is for a vocabulary of 9 tokens, but the model's vocabulary has 8}}
   plan.return %l : tensor<?x9xf32>
@@ -276,8 +306,8 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 cache 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   // expected-error @+1 {{is not a step}}
   %s = llm.silu %x : tensor<?x8xf32>
   %l = plan.head %s norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>

@@ -44,10 +44,11 @@ void setItems(P &p) {
       {"process", plan::Tier::Ram, 4096},
       {"weights", plan::Tier::Vram, 16384},
       {"kernels", plan::Tier::Vram, 512},
-      {"kv", plan::Tier::Vram, (p.kv->pages + 1) * p.kv->page_bytes},
+      {"kv", plan::Tier::Vram,
+       (p.cache_groups[0]->pages + 1) * p.cache_groups[0]->page_bytes},
       {"activations", plan::Tier::Vram, kArena},
-      // 16 tokens have an id, a position and 2 page numbers each.
-      {"batch", plan::Tier::Vram, 16 * (4 + 4 + 2 * 4)},
+      // 16 tokens have an id, two positions and 2 page numbers each.
+      {"batch", plan::Tier::Vram, 16 * (4 + 2 * 4 + 2 * 4)},
   };
   for (const auto &item : items) {
     placement.items.push_back(std::make_unique<plan::BudgetItemT>());
@@ -74,8 +75,8 @@ void useGpu(P &p) {
     buffer->device = 1;
   }
   p.buffers[3]->rows_from = plan::RowsFrom::Tokens;
-  p.kv->order = plan::KvOrder::Mma;
-  p.kv->device = 1;
+  p.caches[0]->order = plan::KvOrder::Mma;
+  p.cache_groups[0]->device = 1;
   for (const auto &program : p.programs) {
     for (const auto &step : program->steps) {
       for (const auto &dispatch : step->dispatches) {
@@ -98,9 +99,10 @@ void useGpu(P &p) {
 }
 
 /// The bytes of the arrays of a batch with tiles. Each of 16 tokens has an id,
-/// a position, a row number, 2 page numbers, and a tile of three numbers. There
-/// are also 16 numbers of outputs, and three counts.
-constexpr uint64_t kTileArrays = 16 * (4 + 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
+/// two positions, a row number, 2 page numbers, and a tile of three numbers.
+/// There are also 16 numbers of outputs, and three counts.
+constexpr uint64_t kTileArrays =
+    16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
 
 /// Turns the small plan into one for a GPU whose second program reads the tiles
 /// of a batch, and computes only the requested rows of logits.
@@ -161,15 +163,18 @@ std::vector<Case> machineCases() {
          p.executables[0]->format = plan::CodeFormat::Object;
        })},
       {"plan.enum",
-       inGpu([](P &p) { p.kv->order = static_cast<plan::KvOrder>(2); })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->device = 2; })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->device = 0; })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->order = plan::KvOrder::Cpu; })},
-      {"plan.kv.device", inGpu([](P &p) { p.kv->dtype = 0; })}, // F32
+       inGpu([](P &p) { p.caches[0]->order = static_cast<plan::KvOrder>(2); })},
+      {"plan.cache_group.device",
+       inGpu([](P &p) { p.cache_groups[0]->device = 2; })},
+      {"plan.cache.order", inGpu([](P &p) { p.cache_groups[0]->device = 0; })},
+      {"plan.cache.order",
+       inGpu([](P &p) { p.caches[0]->order = plan::KvOrder::Cpu; })},
+      {"plan.cache.dtype",
+       inGpu([](P &p) { p.caches[0]->value_dtype = 0; })}, // F32
       // A head of 17 elements is padded to two tiles of 16, like one of 32.
-      {"plan.kv.bytes", inGpu([](P &p) {
-         p.model->head_dim = p.kv->head_dim = 17;
-         p.kv->head_bytes = 2 * 17 * 64 * 2;
+      {"plan.cache.inside", inGpu([](P &p) {
+         p.caches[0]->key_dim = p.caches[0]->value_dim = 17;
+         p.cache_groups[0]->page_bytes = 2 * 17 * 64 * 2;
        })},
   };
 }
@@ -216,7 +221,7 @@ std::vector<Case> dispatchCases() {
       {"plan.dispatch.launch",
        inGpu([](P &p) { head(p).launch->threads = 0; })},
       {"plan.binding.index",
-       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 9; })},
+       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 10; })},
       {"plan.binding.batch",
        inTiles([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 3; })},
       {"plan.program.tiles", in([](P &p) { p.programs[1]->tile_tokens = 1; })},
@@ -411,7 +416,7 @@ std::vector<Case> placedCases() {
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 1).bytes = 1024; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 2).bytes = 511; })},
       {"plan.budget.bytes",
-       inGpu([](P &p) { item(p, 3).bytes -= p.kv->page_bytes; })},
+       inGpu([](P &p) { item(p, 3).bytes -= p.cache_groups[0]->page_bytes; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 4).bytes -= 64; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 5).bytes -= 1; })},
       {"plan.budget.bytes", inTiles([](P &p) { item(p, 5).bytes -= 1; })},
@@ -443,6 +448,8 @@ std::vector<Change> validDevices() {
       in(useTiles),
       streamToGpu,
       inCopied([](plan::PlacementT &p) { predict(p, {"vram", "pcie"}); }),
+      // The last array of the batch is the block table of the only cache group.
+      inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 9; }),
       // A plan may predict the bytes that the kernels read from VRAM.
       inGpu([](P &p) {
         auto prediction = std::make_unique<plan::PredictionT>();

@@ -53,6 +53,10 @@ std::vector<Change> validParts();
 std::vector<Case> referenceCases();
 std::vector<Change> validReferences();
 
+/// Changes that break a rule for caches, and changes that break none.
+std::vector<Case> cacheCases();
+std::vector<Change> validCaches();
+
 /// Changes that break a rule for plans with a GPU, and changes that break none.
 std::vector<Case> deviceCases();
 std::vector<Change> validDevices();

@@ -51,7 +51,7 @@ std::vector<Case> cases() {
       {"header.version", ErrorCode::Unsupported,
        header(offsetof(PlanHeader, major), kPlanMajor + 1)},
       {"header.version", ErrorCode::Unsupported,
-       header(offsetof(PlanHeader, major), 0U)},
+       header(offsetof(PlanHeader, major), kPlanMajor - 1)},
       {"header.version", ErrorCode::Unsupported,
        header(offsetof(PlanHeader, minor), kPlanMinor + 1)},
       {"header.page", ErrorCode::Unsupported,

@@ -62,7 +62,6 @@ std::vector<Case> factCases() {
       {"plan.present", in([](P &p) { p.tensors.clear(); })},
       {"plan.present", in([](P &p) { p.executables.clear(); })},
       {"plan.present", in([](P &p) { p.buffers.clear(); })},
-      {"plan.present", in([](P &p) { p.kv.reset(); })},
       {"plan.present", in([](P &p) { p.programs.clear(); })},
       {"plan.present", in([](P &p) { p.reads.clear(); })},
       {"plan.present", in([](P &p) { p.placements.clear(); })},
@@ -459,22 +458,6 @@ void addBuffersThatStay(P &p, uint32_t count) {
 
 std::vector<Case> memoryCases() {
   return {
-      {"plan.kv.dtype", in([](P &p) { p.kv->dtype = 8; })},
-      {"plan.kv.page_tokens", in([](P &p) { p.kv->page_tokens = 32; })},
-      {"plan.kv.shape", in([](P &p) { p.kv->layers = 2; })},
-      {"plan.kv.shape", in([](P &p) { p.kv->head_dim = 8; })},
-      {"plan.kv.shape", in([](P &p) { p.kv->kv_heads = 2; })},
-      {"plan.kv.bytes", in([](P &p) { p.kv->head_bytes *= 2; })},
-      {"plan.kv.bytes", in([](P &p) { p.kv->layer_bytes += 64; })},
-      {"plan.kv.bytes", in([](P &p) { p.kv->page_bytes -= 64; })},
-      {"plan.kv.bytes", in([](P &p) { p.kv->dtype = 0; })},
-      {"plan.kv.pages", in([](P &p) { p.kv->pages = 5; })},
-      {"plan.kv.pages", in([](P &p) { p.kv->context = 0; })},
-      {"plan.kv.pages", in([](P &p) { p.kv->slots = 0; })},
-      {"plan.kv.pages", in([](P &p) {
-         p.kv->context = p.kv->slots = UINT32_MAX;
-         p.kv->pages = UINT32_MAX;
-       })},
       // No model has 13 buffers in each of 100,000 layers, so this number is
       // refused.
       {"plan.buffer.count", in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
@@ -652,7 +635,8 @@ std::vector<Case> allCases() {
   std::vector<Case> all;
   for (const auto &part :
        {factCases(), segmentCases(), memoryCases(), programCases(), partCases(),
-        readCases(), placementCases(), referenceCases(), deviceCases()}) {
+        readCases(), placementCases(), referenceCases(), deviceCases(),
+        cacheCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -751,7 +735,8 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       }),
   };
   for (const std::vector<Change> &more :
-       {validPlacements(), validParts(), validReferences(), validDevices()}) {
+       {validPlacements(), validParts(), validReferences(), validDevices(),
+        validCaches()}) {
     changes.insert(changes.end(), more.begin(), more.end());
   }
   for (size_t i = 0; i < changes.size(); ++i) {

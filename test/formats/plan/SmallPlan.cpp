@@ -201,12 +201,16 @@ plan::PlacementT &addPlacement(plan::PlanT &plan,
                                                           : weights) +=
         resident[i];
   }
+  uint64_t kvBytes = 0;
+  for (const auto &group : plan.cache_groups) {
+    kvBytes += group->pages * group->page_bytes;
+  }
   const struct {
     const char *name;
     uint64_t bytes;
   } items[] = {{"weights", weights},
                {"kernels", kernels},
-               {"kv", plan.kv->pages * plan.kv->page_bytes},
+               {"kv", kvBytes},
                {"activations", plan.arena_bytes},
                {"scratch", 128 * plan.machine->cores},
                {"ring", ringBytes}};
@@ -310,18 +314,20 @@ void addHyperparameters(plan::PlanT &plan) {
       {StreamLoads::Burst, StreamHint::T1, 4096, 1'000'000'000}};
   plan.machine = toPlan(machine);
 
-  plan.kv = std::make_unique<plan::KvLayoutT>();
-  plan.kv->dtype = static_cast<uint16_t>(DType::F16);
-  plan.kv->page_tokens = 64;
-  plan.kv->layers = 1;
-  plan.kv->kv_heads = 1;
-  plan.kv->head_dim = 16;
-  plan.kv->head_bytes = 2 * 16 * 64 * 2;
-  plan.kv->layer_bytes = plan.kv->head_bytes;
-  plan.kv->page_bytes = plan.kv->layer_bytes;
-  plan.kv->context = 100;
-  plan.kv->slots = 3;
-  plan.kv->pages = 6;
+  plan.context = 100;
+  plan.slots = 3;
+  auto group = std::make_unique<plan::CacheGroupT>();
+  group->page_tokens = 64;
+  group->page_bytes = 2 * 16 * 64 * 2;
+  group->pages = 6;
+  plan.cache_groups.push_back(std::move(group));
+  auto cache = std::make_unique<plan::CacheT>();
+  cache->key_dtype = static_cast<uint16_t>(DType::F16);
+  cache->value_dtype = static_cast<uint16_t>(DType::F16);
+  cache->heads = 1;
+  cache->key_dim = 16;
+  cache->value_dim = 16;
+  plan.caches.push_back(std::move(cache));
 }
 
 } // namespace

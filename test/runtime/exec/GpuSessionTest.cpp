@@ -208,12 +208,12 @@ TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
   // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
   // multiple of 256 bytes. The KV cache has one page more than the plan. Each
-  // of eight tokens has an id, a position and three page numbers.
+  // of eight tokens has an id, two positions and three page numbers.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"weights", 1280 + 16640},
       {"activations", 512 + 8320 + 64},
       {"kv", 7 * 4096},
-      {"batch", 64 + 64 + 8 * 3 * 4}};
+      {"batch", 3 * 64 + 8 * 3 * 4}};
   EXPECT_EQ(gpu->allocations, expected);
   ASSERT_EQ(gpu->shapes.size(), 8U);
   EXPECT_EQ(gpu->shapes[0].gridX, 1U);
@@ -227,8 +227,8 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
   const Status status = open().status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   for (const char *part :
-       {"the plan needs 55968 bytes of the memory of GPU 'fake'",
-        "activations 8896, batch 224, kv 28672, kernels 256, weights 17920",
+       {"the plan needs 56032 bytes of the memory of GPU 'fake'",
+        "activations 8896, batch 288, kv 28672, kernels 256, weights 17920",
         "kv: 28672 bytes are needed, but only 1000 are free"}) {
     EXPECT_NE(status.message().find(part), std::string::npos)
         << status.message();
@@ -289,14 +289,7 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
                 path + ": kv: 4294967295 pages of 4096 bytes, and 1 more page "
                        "for padding, exceed",
                 [](plan::PlanT &plan) {
-                  plan.kv->context = AIR_KV_PAGE_TOKENS;
-                  plan.kv->slots = UINT32_MAX;
-                  plan.kv->pages = UINT32_MAX;
-                  for (const auto &item : plan.placements[0]->items) {
-                    if (item->name == "kv") {
-                      item->bytes = (plan.kv->pages + 1) * kFakeGpuPageBytes;
-                    }
-                  }
+                  setContext(plan, AIR_KV_PAGE_TOKENS, UINT32_MAX);
                 });
 }
 

@@ -28,8 +28,8 @@ plan::PlanT planOn(uint32_t device) {
   plan.buffers.push_back(std::make_unique<plan::BufferT>());
   plan.buffers[0]->name = "x";
   plan.buffers[0]->device = device;
-  plan.kv = std::make_unique<plan::KvLayoutT>();
-  plan.kv->device = device;
+  plan.cache_groups.push_back(std::make_unique<plan::CacheGroupT>());
+  plan.cache_groups[0]->device = device;
   plan.segments.push_back(std::make_unique<plan::SegmentT>());
   plan.segments[0]->name = "layer.0.attn_in";
   plan.placements.push_back(std::make_unique<plan::PlacementT>());
@@ -68,8 +68,8 @@ TEST(PlanDevice, APlanForSeveralDevicesIsRefusedByName) {
        "step 'head' is on GPU 'rtx3060', but step 'embed' is on the CPU"},
       {[](plan::PlanT &plan) { plan.buffers[0]->device = 0; },
        "buffer 'x' is on the CPU"},
-      {[](plan::PlanT &plan) { plan.kv->device = 0; },
-       "the KV cache is on the CPU"},
+      {[](plan::PlanT &plan) { plan.cache_groups[0]->device = 0; },
+       "cache group 0 is on the CPU"},
       {[](plan::PlanT &plan) { plan.placements[0]->device[0] = 0; },
        "segment 'layer.0.attn_in' is on the CPU"},
   };

@@ -14,12 +14,14 @@ namespace {
 class Recorder final : public Device {
 public:
   std::vector<std::vector<TileStream>> streams;
+  std::vector<std::vector<DeviceAddress>> bindings;
   std::vector<DispatchGrid> grids;
 
   Result<uint32_t>
   addProgram(std::span<const DispatchDesc> dispatches) override {
     for (const DispatchDesc &desc : dispatches) {
       streams.emplace_back(desc.streams.begin(), desc.streams.end());
+      bindings.emplace_back(desc.bindings.begin(), desc.bindings.end());
       grids.push_back(desc.grid);
     }
     return 0;
@@ -101,6 +103,7 @@ protected:
     addresses.segments = {0x10000};
     addresses.tables = {0x20000};
     addresses.executables = {0};
+    addresses.cacheGroups = {0x30000, 0x40000};
     Result<std::vector<ProgramRecord>> made =
         buildPrograms(root, addresses, device);
     ASSERT_TRUE(made) << made.status().message();
@@ -128,6 +131,25 @@ TEST_F(ProgramTable, MatricesInRowBlocksAreStreams) {
   EXPECT_EQ(device.streams[1][1].tileBytes, 128U);
   // The embedding look-up reads single rows.
   EXPECT_TRUE(device.streams[2].empty());
+}
+
+TEST_F(ProgramTable, ACacheIsInTheFirstPageOfItsGroup) {
+  for (const auto &[group, offset] :
+       {std::pair(0U, 0U), std::pair(1U, 0x80U), std::pair(0U, 0x40U)}) {
+    plan.cache_groups.push_back(std::make_unique<plan::CacheGroupT>());
+    plan.caches.push_back(std::make_unique<plan::CacheT>());
+    plan.caches.back()->group = group;
+    plan.caches.back()->offset = offset;
+  }
+  addStep(plan::StepKind::Attn, 1, {0, 1, 2});
+  for (const auto &binding :
+       plan.programs[0]->steps[0]->dispatches[0]->bindings) {
+    binding->kind = plan::BindingKind::Kv;
+  }
+  build();
+  ASSERT_EQ(device.bindings.size(), 1U);
+  EXPECT_EQ(device.bindings[0],
+            (std::vector<DeviceAddress>{0x30000, 0x40080, 0x30040}));
 }
 
 TEST_F(ProgramTable, TheStreamsOfAPartBeginAtItsRows) {

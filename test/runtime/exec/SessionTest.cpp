@@ -88,8 +88,9 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
       // In float16, a head has twice as many numbers, so that the KV cache has
       // the same layout in bytes.
       if (test.isHalf) {
-        plan.kv->dtype = static_cast<uint16_t>(DType::F16);
-        plan.kv->head_dim = plan.model->head_dim = 2;
+        plan::CacheT &cache = *plan.caches[0];
+        cache.key_dtype = cache.value_dtype = static_cast<uint16_t>(DType::F16);
+        cache.key_dim = cache.value_dim = 2;
       }
     });
     ASSERT_TRUE(session) << session.status().message();
@@ -324,16 +325,8 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
 
 // The plan has a thousand slots, and a KV cache for as many sequences.
 TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
-  Result<Session> session = open({}, [](plan::PlanT &plan) {
-    plan.kv->slots = 1000;
-    plan.kv->context = 128;
-    plan.kv->pages = 2000;
-    for (const auto &item : plan.placements[0]->items) {
-      if (item->name == "kv") {
-        item->bytes = plan.kv->pages * plan.kv->page_bytes;
-      }
-    }
-  });
+  Result<Session> session =
+      open({}, [](plan::PlanT &plan) { setContext(plan, 128, 1000); });
   ASSERT_TRUE(session) << session.status().message();
   std::vector<SequenceId> sequences;
   for (int i = 0; i < 1000; ++i) {
@@ -351,16 +344,8 @@ TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
   // In this plan, a sequence may have 256 Ki pages, so its row of the block
   // table takes 1 MiB. To keep the table small, only sixteen sequences are
   // allowed by default, and not 256 as with a short context.
-  Result<Session> session = open({}, [](plan::PlanT &plan) {
-    plan.kv->slots = 1;
-    plan.kv->context = uint64_t{64} << 18;
-    plan.kv->pages = uint64_t{1} << 18;
-    for (const auto &item : plan.placements[0]->items) {
-      if (item->name == "kv") {
-        item->bytes = plan.kv->pages * plan.kv->page_bytes;
-      }
-    }
-  });
+  Result<Session> session = open(
+      {}, [](plan::PlanT &plan) { setContext(plan, uint64_t{64} << 18, 1); });
   ASSERT_TRUE(session) << session.status().message();
   int sequences = 0;
   while (sequences < 1000 && session->newSequence()) {

@@ -6,8 +6,8 @@
  * and its position so far.
  *
 \*===----------------------------------------------------------------------===*/
-#include "formats/abi/KernelAbi.h"
 #include "FakeShape.h"
+#include "formats/abi/KernelAbi.h"
 
 static uint64_t rowsOf(const AirDispatch *dispatch) {
   return dispatch->batch->tokens;
@@ -30,8 +30,8 @@ void fake_embed(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
 static float *slotOf(const AirBatch *batch, float *kv, uint32_t sequence,
                      uint32_t position) {
   uint64_t page =
-      batch->block_tables[sequence * batch->block_table_stride +
-                          position / AIR_KV_PAGE_TOKENS];
+      batch->block_tables->pages[sequence * batch->block_tables->stride +
+                                 position / AIR_KV_PAGE_TOKENS];
   return kv + page * (FAKE_PAGE_BYTES / 4) + position % AIR_KV_PAGE_TOKENS;
 }
 
@@ -78,8 +78,7 @@ void fake_head(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
          v < (tile % 2 + 1) * (FAKE_VOCABULARY / 2); ++v) {
       float distance = token[1] - (float)v;
       logits[row * FAKE_VOCABULARY + v] =
-          bias[v] + token[2] -
-          64.0F * (distance < 0 ? -distance : distance);
+          bias[v] + token[2] - 64.0F * (distance < 0 ? -distance : distance);
     }
   }
 }

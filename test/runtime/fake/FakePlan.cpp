@@ -261,18 +261,20 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   plan.buffers.push_back(buffer("x", 0, kXBytes, false));
   plan.buffers.push_back(buffer("logits", kXBytes, kLogitsBytes, true));
   plan.arena_bytes = kXBytes + kLogitsBytes;
-  plan.kv = std::make_unique<plan::KvLayoutT>();
-  plan.kv->dtype = static_cast<uint16_t>(DType::F32);
-  plan.kv->page_tokens = AIR_KV_PAGE_TOKENS;
-  plan.kv->layers = 1;
-  plan.kv->kv_heads = 1;
-  plan.kv->head_dim = 1;
-  plan.kv->head_bytes = FAKE_PAGE_BYTES;
-  plan.kv->layer_bytes = FAKE_PAGE_BYTES;
-  plan.kv->page_bytes = FAKE_PAGE_BYTES;
-  plan.kv->pages = kFakePages;
-  plan.kv->context = kFakeContext;
-  plan.kv->slots = 2;
+  auto group = std::make_unique<plan::CacheGroupT>();
+  group->page_tokens = AIR_KV_PAGE_TOKENS;
+  group->page_bytes = FAKE_PAGE_BYTES;
+  group->pages = kFakePages;
+  plan.cache_groups.push_back(std::move(group));
+  auto cache = std::make_unique<plan::CacheT>();
+  cache->key_dtype = static_cast<uint16_t>(DType::F32);
+  cache->value_dtype = static_cast<uint16_t>(DType::F32);
+  cache->heads = 1;
+  cache->key_dim = 1;
+  cache->value_dim = 1;
+  plan.caches.push_back(std::move(cache));
+  plan.context = kFakeContext;
+  plan.slots = 2;
   plan.max_tokens = kFakeMaxTokens;
   plan.max_outputs = kFakeMaxOutputs;
   plan.programs.push_back(program("m1", 1, 1));
@@ -319,12 +321,11 @@ void moveToGpu(plan::PlanT &plan) {
     made->device = kGpu;
   }
   plan.arena_bytes = 0;
-  plan.kv->dtype = static_cast<uint16_t>(DType::F16);
-  plan.kv->order = plan::KvOrder::Mma;
-  plan.kv->device = kGpu;
-  plan.kv->head_bytes = kFakeGpuPageBytes;
-  plan.kv->layer_bytes = kFakeGpuPageBytes;
-  plan.kv->page_bytes = kFakeGpuPageBytes;
+  plan.caches[0]->key_dtype = static_cast<uint16_t>(DType::F16);
+  plan.caches[0]->value_dtype = static_cast<uint16_t>(DType::F16);
+  plan.caches[0]->order = plan::KvOrder::Mma;
+  plan.cache_groups[0]->device = kGpu;
+  plan.cache_groups[0]->page_bytes = kFakeGpuPageBytes;
 
   auto device = std::make_unique<plan::DeviceT>();
   device->kind = plan::DeviceKind::Cuda;
@@ -341,7 +342,7 @@ void moveToGpu(plan::PlanT &plan) {
     addItem(placement, name, bytes, plan::Tier::Vram);
   };
   add("activations", device->arena_bytes);
-  add("batch", 2 * 64 + 4 * kFakeMaxTokens * (kFakePages / 2));
+  add("batch", 3 * 64 + 4 * kFakeMaxTokens * (kFakePages / 2));
   add("kv", (kFakePages + 1) * kFakeGpuPageBytes);
   // In the memory of a GPU, each segment takes a multiple of 256 bytes.
   uint64_t weights = 0;
@@ -399,6 +400,19 @@ static void writePlan(const std::string &path, const FakeModel &model,
   }
   Status finished = writer->finish();
   ASSERT_TRUE(finished.isOk()) << finished.message();
+}
+
+void setContext(plan::PlanT &plan, uint64_t context, uint64_t slots) {
+  plan.context = context;
+  plan.slots = slots;
+  plan::CacheGroupT &group = *plan.cache_groups[0];
+  group.pages =
+      slots * ((context + AIR_KV_PAGE_TOKENS - 1) / AIR_KV_PAGE_TOKENS);
+  for (const auto &item : plan.placements[0]->items) {
+    if (item->name == "kv") {
+      item->bytes = (group.pages + group.device) * group.page_bytes;
+    }
+  }
 }
 
 void writeFakePlan(const std::string &path, const FakeModel &model,

@@ -59,6 +59,10 @@ struct FakeModel {
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 
+/// Changes the context and the number of slots of a fake plan, and the memory
+/// of its KV cache.
+void setContext(plan::PlanT &plan, uint64_t context, uint64_t slots);
+
 /// Like writeFakePlan(), but the kernels run on a fake GPU, whose memory holds
 /// all data. A pass computes up to kFakeMaxTokens rows of logits.
 void writeFakeGpuPlan(const std::string &path, const FakeModel &model = {},

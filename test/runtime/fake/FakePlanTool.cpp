@@ -38,13 +38,7 @@ int main(int argc, char **argv) {
       plan.tokenizer->types[air::test::kFakeFirstByte] =
           static_cast<uint8_t>(air::TokenType::Normal);
     }
-    plan.kv->context = context;
-    plan.kv->pages = plan.kv->slots * ((context + 63) / 64);
-    for (const auto &item : plan.placements[0]->items) {
-      if (item->name == "kv") {
-        item->bytes = plan.kv->pages * plan.kv->page_bytes;
-      }
-    }
+    air::test::setContext(plan, context, plan.slots);
   });
   return 0;
 }

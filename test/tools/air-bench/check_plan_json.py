@@ -28,8 +28,8 @@ assert limits["link"] in ("dram", "cache") and 0 < limits["median_gb_s"] <= limi
 
 program = next(p for p in plan["programs"] if p["min_tokens"] <= tokens <= p["max_tokens"])
 assert [s["name"] for s in report["steps"]] == [s["name"] for s in program["steps"]]
-model, kv = plan["model"], plan["kv"]
-position = kv["layer_bytes"] // kv["page_tokens"]
+model, (group,) = plan["model"], plan["cache_groups"]
+position = group["page_bytes"] // len(plan["caches"]) // group["page_tokens"]
 rates = {"fma_f32": limits["fma_gflop_s"] * 1e9, "byte_dot": limits["byte_dot_gop_s"] * 1e9,
          "bf16_dot": limits["bf16_dot_gflop_s"] * 1e9}
 keys = sum(context + i + 1 for i in range(tokens))

@@ -62,6 +62,9 @@ def options(base, changed):
     # size.
     pages = lambda report: -(-report["context"] // 64) * report["slots"]
     kv = lambda report: row(report, "kv")["vram_bytes"] + row(report, "kv")["ram_bytes"]
+    for report in (base, changed):
+        assert kv(report) == report["kv_page_bytes"] * pages(report), report["kv_page_bytes"]
+        assert report["caches"] == report["model"]["layers"], report["caches"]
     assert kv(changed) * pages(base) == 2 * kv(base) * pages(changed), (kv(base), kv(changed))
     assert base["target"]["memory_bandwidth"] != changed["target"]["memory_bandwidth"]
     for key in ("placement", "links", "decode_tok_s", "first_token_s", "limited_by", "max_context"):

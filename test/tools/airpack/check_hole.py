@@ -62,8 +62,10 @@ assert record["weightless"] is True and record["model"]["layers"] == 126, record
 # Llama 3.1's model card rounds this number to 405B.
 assert record["model"]["parameters"] == 405_853_388_800, record["model"]
 # Each of 1,000 sequences of 128 Ki tokens takes 2 Ki pages of 64 tokens.
-assert record["kv"]["pages"] == 1000 * 2048, record["kv"]
-assert record["kv"]["page_bytes"] == 126 * 8 * 2 * 128 * 64 * 2, record["kv"]
+(group,) = record["cache_groups"]
+assert group["pages"] == 1000 * 2048, group
+assert group["page_bytes"] == 126 * 8 * 2 * 128 * 64 * 2, group
+assert len(record["caches"]) == 126, len(record["caches"])
 weights = [s for s in record["segments"] if s["kind"] == "Weights"]
 assert all(s["stored_bytes"] == 0 for s in weights)
 left_out = sum(s["raw_bytes"] for s in weights)

@@ -22,7 +22,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     test.batch = makeBatch(random, BatchKind::Decode, 21, 1U << 20);
     const uint32_t marked[] = {0, 1, 1U << 20, (1U << 20) - 1, 1U << 31, ~0U};
     std::copy(std::begin(marked), std::end(marked),
-              test.batch.positions.begin());
+              test.batch.ropePositions.begin());
     test.label = labelOf(test.spec, 21);
     Doubles frequency;
     for (uint64_t i = 0; i < ropeDim / 2; ++i) {
@@ -32,8 +32,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     std::memcpy(table.data(), frequency.data(), table.size());
     test.reads(table);
     test.writesRows(randomFloats(random, 21 * ropeDim), ropeDim);
-    const Doubles want = reference::ropeAngles(frequency, test.batch.positions,
-                                               double(test.spec.scale));
+    const Doubles want = reference::ropeAngles(
+        frequency, test.batch.ropePositions, double(test.spec.scale));
     test.check = [want](const std::vector<Bytes> &after) {
       // The bound covers one rounding to float32 of a number below 2, and 1e-9
       // for the error of the sine or cosine itself.
@@ -46,8 +46,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
 
 namespace {
 
-// Describes where the elements of one layer lie in the pages of a KV cache. A
-// page is larger than this layer's part of it.
+// Describes where the elements of one cache lie in the pages of its group. A
+// page is larger than this cache's part of it.
 struct Cache {
   const KernelSpec &spec;
   Bytes bytes;
@@ -103,9 +103,10 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.headDim = shape.headDim;
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
-  // Each page is larger than this layer's part of it, as if another layer
-  // followed.
+  // Each page is larger than this cache's part of it, as if another cache
+  // followed. The group of a few caches is not the first one.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
+  spec.cacheGroup = shape.kvHeads % 2;
 }
 
 std::string checkAppended(const KernelSpec &spec, const Batch &batch,

@@ -195,8 +195,8 @@ std::vector<uint64_t> tracedLoads(const Decoder &decoder,
     bindings.push_back(copied(binding.before));
   }
   void *scratch = copied(Bytes(entry.scratchBytes));
-  const AirBatch batch = test.batch.view();
-  const AirDispatch dispatch = {&batch, bindings.data()};
+  const BatchView view(test.batch, test.spec.cacheGroup);
+  const AirDispatch dispatch = {&view.batch, bindings.data()};
   const AirKernelFn kernel = *image.entry(entry.name);
 
   Trace trace = {&decoder,

@@ -43,6 +43,7 @@ KernelSpec fullSpec() {
   spec.qkNorm = true;
   spec.kvDtype = DType::F32;
   spec.kvPageBytes = 9;
+  spec.cacheGroup = 15;
   spec.tiles = {10, 11, 12, 13, StreamHint::T1};
   spec.ranges = 14;
   return spec;
@@ -57,7 +58,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 29u);
+  EXPECT_EQ(attr.size(), 30u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());

@@ -148,17 +148,17 @@ plan.buffer @b row 0
 // These cases break rules for plan.kv, which describes the KV cache.
 
 // expected-error @+1 {{dtype is Q8_0; it must be F16 or F32}}
-plan.kv Q8_0 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
+plan.kv Q8_0 page_tokens 64 caches 1 heads 1 head_dim 4 context 512 slots 1
 
 // -----
 
 // expected-error @+1 {{page_tokens is 32; kernels support only 64}}
-plan.kv F16 page_tokens 32 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
+plan.kv F16 page_tokens 32 caches 1 heads 1 head_dim 4 context 512 slots 1
 
 // -----
 
 // expected-error @+1 {{the KV cache is larger than 2^63 - 1 bytes; reduce its context or slots}}
-plan.kv F16 page_tokens 64 layers 1000000000 kv_heads 1000000000 head_dim 4 context 512 slots 1
+plan.kv F16 page_tokens 64 caches 1000000000 heads 1000000000 head_dim 4 context 512 slots 1
 
 // -----
 

@@ -6,8 +6,8 @@
 
 // CHECK: plan.limits tokens 64 outputs 16 arena 8192
 plan.limits tokens 64 outputs 16 arena 8192
-// CHECK: plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 2
-plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 2
+// CHECK: plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 4 context 512 slots 2
+plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 4 context 512 slots 2
 
 // 32 rows of 8 float32 take 1024 bytes in the layout `rows`. q, k and v
 // together have 16 rows of 8 float32, which take 512 bytes: one row block in

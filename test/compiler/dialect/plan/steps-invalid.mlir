@@ -33,7 +33,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{q 'q' is 9x8 (outputs x inputs), but 8x8 is needed}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 9x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 9x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -43,7 +43,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{k 'k' is 8x8 (outputs x inputs), but 4x8 is needed}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -53,7 +53,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{v 'v' is 8x8 (outputs x inputs), but 4x8 is needed}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -63,7 +63,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{bias of q 'b' has 4 elements, but 8 are needed}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> bias <"b", F32, 4> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> bias <"b", F32, 4> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -73,7 +73,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{norm 'n' has 4 elements, but 8 are needed}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 4> epsilon 0.5 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 4> epsilon 0.5 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -83,7 +83,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{k_norm 'kn' has 8 elements, but 4 are needed}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> q_norm <"qn", F32, 4> k_norm <"kn", F32, 8> epsilon 0.5 : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> q_norm <"qn", F32, 4> k_norm <"kn", F32, 8> epsilon 0.5 : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -93,7 +93,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{rope rotates 6 elements of a head, but a head has 4}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> rope <neox, dim = 6, base = 1.0e4> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> rope <neox, dim = 6, base = 1.0e4> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -103,7 +103,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{result has 8 columns, but q, k and v together have 16}}
-  %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %y = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -129,7 +129,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{qkv has 8 columns, but q, k and v together have 16}}
-  %y = plan.attn %x layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
+  %y = plan.attn %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -139,7 +139,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{result has 8 columns, but all heads together have 4 elements}}
-  %y = plan.attn %x layer 0 heads 2 kv_heads 1 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
+  %y = plan.attn %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
@@ -149,7 +149,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{3 heads cannot share 2 kv_heads; the number of heads must be a multiple of kv_heads}}
-  %y = plan.attn %x layer 0 heads 3 kv_heads 2 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
+  %y = plan.attn %x layer 0 cache 0 heads 3 kv_heads 2 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
 

@@ -13,10 +13,10 @@ plan.graph @fused {
 ^bb0(%ids: tensor<?xi32>):
   // CHECK: %[[X:.*]] = plan.embed %[[IDS]] <"t", F32, 32x8> scale 2.000000e+00 : tensor<?x8xf32>
   %x = plan.embed %ids <"t", F32, 32x8> scale 2.0 : tensor<?x8xf32>
-  // CHECK: %[[QKV:.*]] = plan.attn_in %[[X]] layer 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 8> epsilon 1.000000e+00 q <"q", F16, 8x8> bias <"qb", F32, 8> k <"k", F16, 4x8> bias <"kb", F32, 4> v <"v", F16, 4x8> bias <"vb", F32, 4> q_norm <"qn", F32, 4> k_norm <"kn", F32, 4> epsilon 2.000000e+00 rope <neox, dim = 4, base = 1.000000e+06> : tensor<?x8xf32> -> tensor<?x16xf32>
-  %qkv = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 8> epsilon 1.0 q <"q", F16, 8x8> bias <"qb", F32, 8> k <"k", F16, 4x8> bias <"kb", F32, 4> v <"v", F16, 4x8> bias <"vb", F32, 4> q_norm <"qn", F32, 4> k_norm <"kn", F32, 4> epsilon 2.0 rope <neox, dim = 4, base = 1.0e6> : tensor<?x8xf32> -> tensor<?x16xf32>
-  // CHECK: %[[H:.*]] = plan.attn %[[QKV]] layer 0 heads 2 kv_heads 1 head_dim 4 scale 5.000000e-01 : tensor<?x16xf32> -> tensor<?x8xf32>
-  %h = plan.attn %qkv layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
+  // CHECK: %[[QKV:.*]] = plan.attn_in %[[X]] layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 8> epsilon 1.000000e+00 q <"q", F16, 8x8> bias <"qb", F32, 8> k <"k", F16, 4x8> bias <"kb", F32, 4> v <"v", F16, 4x8> bias <"vb", F32, 4> q_norm <"qn", F32, 4> k_norm <"kn", F32, 4> epsilon 2.000000e+00 rope <neox, dim = 4, base = 1.000000e+06> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %qkv = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 8> epsilon 1.0 q <"q", F16, 8x8> bias <"qb", F32, 8> k <"k", F16, 4x8> bias <"kb", F32, 4> v <"v", F16, 4x8> bias <"vb", F32, 4> q_norm <"qn", F32, 4> k_norm <"kn", F32, 4> epsilon 2.0 rope <neox, dim = 4, base = 1.0e6> : tensor<?x8xf32> -> tensor<?x16xf32>
+  // CHECK: %[[H:.*]] = plan.attn %[[QKV]] layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 scale 5.000000e-01 : tensor<?x16xf32> -> tensor<?x8xf32>
+  %h = plan.attn %qkv layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
   // CHECK: %[[X1:.*]] = plan.attn_out %[[H]] into %[[X]] layer 0 <"o", F32, 8x8> bias <"ob", F32, 8> : tensor<?x8xf32> -> tensor<?x8xf32>
   %x1 = plan.attn_out %h into %x layer 0 <"o", F32, 8x8> bias <"ob", F32, 8> : tensor<?x8xf32> -> tensor<?x8xf32>
   // CHECK: %[[F:.*]] = plan.ffn_in %[[X1]] layer 0 norm <"fn", F32, 8> epsilon 1.000000e+00 gate <"g", F32, 12x8> up <"u", BF16, 12x8> : tensor<?x8xf32> -> tensor<?x12xf32>
@@ -35,8 +35,8 @@ plan.graph @plain {
 ^bb0(%ids: tensor<?xi32>):
   // CHECK: %[[X:.*]] = plan.embed %[[IDS]] <"t", F32, 32x8> : tensor<?x8xf32>
   %x = plan.embed %ids <"t", F32, 32x8> : tensor<?x8xf32>
-  // CHECK: plan.attn_in %[[X]] layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F16, 8x8> k <"k", F16, 4x8> v <"v", F16, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
-  %qkv = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F16, 8x8> k <"k", F16, 4x8> v <"v", F16, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  // CHECK: plan.attn_in %[[X]] layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F16, 8x8> k <"k", F16, 4x8> v <"v", F16, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %qkv = plan.attn_in %x layer 0 cache 0 heads 2 kv_heads 1 head_dim 4 q <"q", F16, 8x8> k <"k", F16, 4x8> v <"v", F16, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   // CHECK: %[[N:.*]] = plan.norm %[[X]] layer 0 <"n", F32, 8> epsilon 1.000000e+00 : tensor<?x8xf32>
   %n = plan.norm %x layer 0 <"n", F32, 8> epsilon 1.0 : tensor<?x8xf32>
   // CHECK: %[[F:.*]] = plan.ffn_in %[[N]] layer 0 gate <"g", F32, 8x8> up <"u", F32, 8x8>
