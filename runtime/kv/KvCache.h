@@ -49,6 +49,9 @@ public:
   static Result<KvCache> create(std::span<const PageGroup> groups,
                                 uint64_t context, uint32_t maxSequences,
                                 Device &device);
+  // A copy would share its block tables with the original.
+  KvCache(KvCache &&) = default;
+  KvCache &operator=(KvCache &&) = default;
 
   /// Starts an empty sequence, which holds no page yet.
   Result<SequenceId> newSequence();
@@ -79,6 +82,8 @@ public:
   const std::vector<AirBlockTable> &blockTables() const { return tables; }
 
 private:
+  KvCache() = default;
+
   struct Group {
     PageGroup shape;
     PageAllocator pages;

@@ -344,7 +344,7 @@ TEST(PlanJson, IsJsonWithTheSchemasKeys) {
   EXPECT_EQ(json["sources"][0]["digest"], "07070707070707070707070707070707");
   EXPECT_EQ(json["cache_groups"][0]["pages"], 6);
   EXPECT_EQ(json["buffers"][3]["is_output"], true);
-  EXPECT_EQ(json.size(), 20u); // the number of fields of Plan
+  EXPECT_EQ(json.size(), 23u); // the number of fields of Plan
 }
 
 TEST(PlanJson, ManyDigestsAreSummarised) {

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
+#include <numeric>
 
 using namespace air;
 using namespace air::rt;
@@ -124,6 +125,47 @@ TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
 TEST_F(SessionTest, AForkGoesItsOwnWay) {
   Session session = opened();
   checkFork(session, model);
+}
+
+// Without its step of attention, the fake model computes logits without a
+// history, so a token gives the same logits wherever it is.
+TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
+  Result<Session> session = open({}, [](plan::PlanT &plan) {
+    plan.cache_groups.clear();
+    plan.caches.clear();
+    plan.model->heads = plan.model->kv_heads = plan.model->head_dim = 0;
+    for (const auto &program : plan.programs) {
+      std::erase_if(program->steps, [](const auto &step) {
+        return step->kind == plan::StepKind::Attn;
+      });
+    }
+    for (const auto &item : plan.placements[0]->items) {
+      item->bytes = item->name == "kv" ? 0 : item->bytes;
+    }
+  });
+  ASSERT_TRUE(session) << session.status().message();
+  EXPECT_EQ(session->context(), kFakeContext);
+  const SequenceId sequence = begin(*session);
+  const std::vector<int32_t> tokens = someTokens(kFakeContext);
+  std::vector<uint32_t> outputs(tokens.size());
+  std::iota(outputs.begin(), outputs.end(), 0);
+  const Result<Rows> rows =
+      runRows(*session, tokens, std::vector(tokens.size(), sequence), outputs);
+  ASSERT_TRUE(rows) << rows.status().message();
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    // The history of a single token is its id.
+    std::vector<float> expected = fakeLogits(model, {tokens[i]});
+    for (float &logit : expected) {
+      logit -= static_cast<float>(tokens[i]);
+    }
+    ASSERT_EQ((*rows)[i], expected) << i;
+  }
+  EXPECT_EQ(session->executor().counters().kvBytes, 0U);
+  EXPECT_EQ(runRows(*session, {1}, {sequence}, {}).status().code(),
+            ErrorCode::DoesNotFit);
+  const Result<SequenceId> fork = session->fork(sequence, 10);
+  ASSERT_TRUE(fork) << fork.status().message();
+  EXPECT_TRUE(runRows(*session, {1}, {*fork}, {}));
 }
 
 TEST_F(SessionTest, ABatchBeyondTheContextIsRefusedWhole) {

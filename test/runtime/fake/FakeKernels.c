@@ -6,8 +6,8 @@
  * and its position so far.
  *
 \*===----------------------------------------------------------------------===*/
-#include "FakeShape.h"
 #include "formats/abi/KernelAbi.h"
+#include "FakeShape.h"
 
 static uint64_t rowsOf(const AirDispatch *dispatch) {
   return dispatch->batch->tokens;
@@ -78,7 +78,8 @@ void fake_head(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
          v < (tile % 2 + 1) * (FAKE_VOCABULARY / 2); ++v) {
       float distance = token[1] - (float)v;
       logits[row * FAKE_VOCABULARY + v] =
-          bias[v] + token[2] - 64.0F * (distance < 0 ? -distance : distance);
+          bias[v] + token[2] -
+          64.0F * (distance < 0 ? -distance : distance);
     }
   }
 }

@@ -237,7 +237,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   // expected-error @+1 {{attribute 'layer' failed to satisfy constraint: 64-bit signless integer attribute whose value is non-negative}}
-  %y = plan.attn %x layer -1 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
+  %y = plan.attn %x layer -1 cache 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
 
