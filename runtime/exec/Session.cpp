@@ -238,10 +238,9 @@ Status Session::Parts::allocate(uint64_t paddingPages,
     if (pages > UINT32_MAX || !bytes) {
       return verificationError(
           "kv: " + std::to_string(group->pages()) + " pages of " +
-          std::to_string(group->page_bytes()) + " bytes, and " +
-          std::to_string(paddingPages) +
-          " more for padding, exceed 2^32 - 1 pages or 2^64 bytes; pack the "
-          "model with a smaller --ctx or fewer --slots");
+          std::to_string(group->page_bytes()) +
+          " bytes, and 1 more page for padding, exceed 2^32 - 1 pages or 2^64 "
+          "bytes; pack the model with a smaller --ctx or fewer --slots");
     }
     AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                          device().allocate(*bytes, "kv"));

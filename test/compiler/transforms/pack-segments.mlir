@@ -19,7 +19,7 @@
 // CHECK-NEXT: plan.segment @second weights codec none bytes 16
 // CHECK-NEXT: plan.segment @third weights codec none bytes 640
 // CHECK-NEXT: plan.segment @kernels kernels codec none bytes 0
-// CHECK-NEXT: plan.executable @cpu abi 1 entries ["embed", "matmul", "norm"] in @kernels
+// CHECK-NEXT: plan.executable @cpu abi 2 entries ["embed", "matmul", "norm"] in @kernels
 // CHECK-NEXT: plan.segment @lookup table codec none bytes 640
 // CHECK-NEXT: plan.program @m1
 module {
