@@ -142,9 +142,9 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
 
 /// Whether attention should prefetch into L2. The profile has the speeds of
 /// bursts of loads with and without prefetches. Attention gains more from
-/// prefetches than bursts do, because arithmetic separates its loads and leaves
-/// fewer in flight. It prefetches unless prefetches clearly slow the bursts
-/// down.
+/// prefetches than such bursts do, because the arithmetic between its loads
+/// leaves fewer loads in flight. Attention therefore prefetches unless
+/// prefetches clearly slow the bursts down.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

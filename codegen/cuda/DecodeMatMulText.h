@@ -103,7 +103,7 @@ std::string_view activationText();
 /// Returns the text of the kernel and its reductions.
 std::string_view kernelText();
 
-/// Returns the text of storeOutput, which does not finish heads.
+/// Returns the text of storeOutput, without finishHeads.
 std::string_view storeText(MatMulOutput output);
 /// Returns the text of storeOutput and finishHeads.
 std::string outputText(MatMulOutput output);

@@ -21,9 +21,9 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// As an unsigned number, an element of ActivationTile::conversions minus
-/// kGridConversionBits is below this limit if and only if its token's scale is
-/// on the grid.
+/// The token's scale is on the grid if and only if its element of
+/// ActivationTile::conversions minus kGridConversionBits, as an unsigned
+/// number, is below this limit.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 /// The size of an array that has one number of 4 bytes for each token of a
 /// tile.

@@ -74,8 +74,9 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
 /// The time to multiply one token by `weightBytes` bytes of weights, without
-/// reading them. It is stated as the bytes of vector operands that a core
-/// processes in it, 64 per operation (kMixedOperandBytes in CpuRates.h).
+/// reading them. It is stated as the number of bytes of vector operands that a
+/// core processes in this time, 64 per operation (kMixedOperandBytes in
+/// CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of operands that all cores together process per second; 0 if the
