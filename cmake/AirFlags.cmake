@@ -1,6 +1,6 @@
 # Every target links to AirFlags, which sets the include directories, makes
-# warnings errors, disables exceptions, and enables the sanitizers of
-# AIR_SANITIZE.
+# warnings errors, disables exceptions, and enables the sanitizers that
+# AIR_SANITIZE names.
 add_library(AirFlags INTERFACE)
 target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}")
 # TableGen and flatc write headers below the build folder. SYSTEM suppresses

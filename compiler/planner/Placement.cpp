@@ -217,13 +217,13 @@ private:
     return sizes;
   }
 
-  /// The ring that lets the disk read while the largest step computes.
+  /// The size of the ring that lets the disk read while the largest step
+  /// computes.
   static uint64_t wantedRing(const Sizes &sizes) {
     return sizes.largestStep +
            std::max(kReadAheadPages, ceilDiv(sizes.largestStep, uint64_t{2}));
   }
 
-  /// The smallest ring that a placement may have.
   static uint64_t leastRing(const Sizes &sizes) {
     return sizes.largestStep + kLeastReadAheadPages;
   }

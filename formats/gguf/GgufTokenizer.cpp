@@ -43,7 +43,8 @@ constexpr Model kModels[] = {{"llama", TokenizerKind::Spm, "SentencePiece"},
                              {"bert", TokenizerKind::WordPiece, "WordPiece"},
                              {"rwkv", TokenizerKind::Rwkv, "RWKV World"}};
 
-/// "'llama' (SentencePiece), ...", for messages.
+/// Returns the list of supported models for messages: "'llama' (SentencePiece),
+/// ...".
 std::string modelList() {
   std::string list;
   for (const Model &model : kModels) {

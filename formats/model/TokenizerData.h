@@ -54,8 +54,8 @@ enum class SpacePrefix : uint8_t {
   EveryWord = 4,      ///< before every word; white space is removed
 };
 
-/// How tokenizer.json says that a text is prepared. In vocabularies from other
-/// files, `TokenizerData::kind` and `pre` decide this.
+/// How a text is prepared according to tokenizer.json. In vocabularies from
+/// other files, `TokenizerData::kind` and `pre` decide this.
 struct TextRules {
   bool isSet = false;
   /// As PreTokenizerRules::expressions.

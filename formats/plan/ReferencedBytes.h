@@ -35,7 +35,6 @@ namespace air {
 /// number i + 1.
 inline constexpr uint32_t kPlanFileNumber = 0;
 
-/// A range of a file.
 struct FileRange {
   uint32_t file = kPlanFileNumber;
   uint64_t offset = 0;
