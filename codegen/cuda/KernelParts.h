@@ -29,9 +29,9 @@ std::string nameInKernels(DType dtype);
 std::string inputName(MatMulInput input);
 std::string outputName(MatMulOutput output);
 
-/// Returns Unsupported, with a message that begins with `where`, if a prefill
-/// kernel cannot have this largest number of tokens, or if it is to be launched
-/// dependently on a target without such launches.
+/// Returns Unsupported if no prefill kernel can have `maxTokens` tokens, or if
+/// `dependentLaunch` is set and the target has no dependent launches. The
+/// message begins with `where`.
 Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
                     const CudaTarget &target, const std::string &where);
 

@@ -189,7 +189,6 @@ private:
                           wanted / units[segment] * units[segment]);
   }
 
-  /// The pages of a run that are streamed.
   uint64_t streamedPages(const Run &run, uint64_t share) const {
     return run.end - std::clamp(kept(run.segment, share), run.begin, run.end);
   }

@@ -91,7 +91,7 @@ struct Phase {
   uint64_t outputs = 1; ///< tokens whose logits are wanted
   /// The number of passes of this kind in the time that is minimised.
   double passes = 1;
-  uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
+  uint64_t kvBytesRead = 0;
 };
 
 /// Rates in bytes per second. 0 means that the rate is not known; the resource

@@ -60,9 +60,9 @@ struct DiskRate {
   bool operator==(const DiskRate &) const = default;
 };
 
-/// How fast blocks are read into a ring, a block of memory that is filled again
-/// and again, with the method, block size, depth and pages that
-/// chooseDiskRate() returns. On machines where blocks first go to the cache of
+/// How fast blocks are read into a ring with the method, block size, depth and
+/// pages that chooseDiskRate() returns. A ring is a block of memory that is
+/// filled again and again. On machines where blocks first go to the cache of
 /// the CPU, a ring that does not fit in that cache is slower.
 struct RingRate {
   uint64_t bytes = 0;     ///< bytes: the size of the ring, at least 1

@@ -52,9 +52,9 @@ constexpr double kCoarseGain = 0.2;
 /// many instructions for as many bytes.
 struct Operations {
   DType dtype;
-  uint16_t f32;  ///< with float32 activations
-  uint16_t i8;   ///< with I8 or I8Grid
-  uint16_t i8x2; ///< with I8x2
+  uint16_t f32; ///< with float32 activations
+  uint16_t i8;  ///< with I8 or I8Grid
+  uint16_t i8x2;
 };
 constexpr Operations kOperations[] = {
     {DType::F32, 0, 0, 0},

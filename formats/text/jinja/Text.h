@@ -37,7 +37,7 @@ std::string toUtf8(TextView text);
 std::string toUtf8(TextView text, std::vector<TaintedSpan> &tainted);
 Text plain(TextView text); ///< the text without marks
 
-// These compare code points and ignore which of them are tainted.
+// These functions compare code points and ignore which of them are tainted.
 int compareText(TextView a, TextView b);
 bool equalText(TextView a, TextView b);
 bool equalText(TextView a, std::string_view ascii);
