@@ -161,7 +161,8 @@ Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
   CubinFacts facts;
   facts.codeBytes = code.size();
   facts.registers = *registers;
-  // For GPUs on which CUDA reserves shared memory, the section includes it.
+  // For GPUs on which CUDA reserves shared memory, the size of the section
+  // includes the reserved memory.
   if (const Elf64_Shdr *shared = sections.find(".nv.shared." + name)) {
     const bool hasReserved = sections.find(".nv.shared.reserved.0") != nullptr;
     facts.staticSharedBytes =

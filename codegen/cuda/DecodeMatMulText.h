@@ -66,7 +66,7 @@ std::string halfUnitText(DType dtype);
 std::string halfMultiplyText(bool wgmma);
 
 /// Returns the text of signedScale, which turns a byte of a word of scales into
-/// a float. `zero` is the byte of scale 0.
+/// a float. `zero` is the value of the byte that stands for scale 0.
 std::string signedScaleText(float zero);
 
 /// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary

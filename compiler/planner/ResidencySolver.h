@@ -72,7 +72,8 @@ struct WeightClass {
   bool isPinned = false;
   /// Whether the class is computed only for the tokens whose logits are wanted.
   bool isForOutputs = false;
-  /// Seconds of arithmetic for one token, on all cores and on the GPU.
+  /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
+  /// the same for the GPU.
   double cpuSecondsPerToken = 0;
   /// Seconds of the CPU's arithmetic in a pass of a single token, in which
   /// arithmetic and reading overlap as overlappedTime() (CpuRates.h) describes.

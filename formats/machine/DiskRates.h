@@ -4,8 +4,8 @@
 // measured for them. The names are those of the command line and of the JSON of
 // a machine profile, where the rates are the object "disk":
 //   cached  always "unknown", because a program cannot see whether some of the
-//           bytes came from a cache below the operating system, such as that of
-//           the drive or of the host of a virtual machine
+//           bytes came from a cache below the operating system, such as the
+//           cache of the drive or the cache of a virtual machine's host
 //   curve   a list of at most kMaxDiskRates objects with all five keys of
 //           DiskRate; each combination of the first four may appear once
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;

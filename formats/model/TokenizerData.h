@@ -99,7 +99,7 @@ struct TokenizerData {
   bool lowercase = false;              ///< WordPiece: put text into lower case
   bool stripAccents = false;           ///< WordPiece: remove accents
   std::string charsmap; ///< Unigram: bytes of a Charsmap; "": none
-  TextRules rules;      ///< BPE, Unigram
+  TextRules rules;      ///< used by BPE and Unigram
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template

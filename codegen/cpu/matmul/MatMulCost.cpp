@@ -19,7 +19,7 @@ constexpr double kCyclesPerNs = 3;
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
 
-/// The bytes of a vector. In the model, every dot product and every other
+/// The bytes of a vector. In the cost model, every dot product and every other
 /// operation works on one vector.
 constexpr double kVectorBytes = 64;
 /// The numbers of operations in a dot product of bytes, in a float32 FMA and in

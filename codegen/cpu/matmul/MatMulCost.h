@@ -45,7 +45,7 @@ inline constexpr uint64_t kPrefetchBytes = 9216;
 /// the size of a cache line.
 inline constexpr uint64_t kMostPrefetchBytes = 1 << 20;
 inline constexpr uint64_t kLineBytes = 64;
-/// The number of columns of a block of the model.
+/// The number of columns of a block in the cost model.
 inline constexpr uint64_t kCostColumns = 256;
 
 /// The speed of one core while all cores work. A rate that the profile does not

@@ -104,7 +104,7 @@ private:
 
   Text text;
   size_t at = 0;
-  bool lineStarts = true; ///< a line begins right after the last tag
+  bool lineStarts = true; ///< whether a line begins right after the last tag
   std::vector<Token> tokens;
   std::vector<char> open; ///< the closing brackets that are expected
   size_t counted = 0;

@@ -149,7 +149,7 @@ Parser::NodeOr Parser::parseChoice() {
     AIR_ASSIGN_OR_RETURN(uint32_t branch, parseSequence());
     choice.children.push_back(branch);
   } while (accept('|'));
-  ignoreCase = outerIgnoresCase; // (?i) ends with its group
+  ignoreCase = outerIgnoresCase; // the effect of (?i) ends with its group
   --nested;
   if (choice.children.size() == 1) {
     return choice.children[0];
