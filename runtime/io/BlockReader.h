@@ -45,7 +45,6 @@
 
 namespace air::rt {
 
-/// The largest depth of a reader.
 inline constexpr uint32_t kMaxReaderDepth = kMaxDiskDepth;
 
 struct BlockRequest {
@@ -137,7 +136,7 @@ private:
   void keepLimit();
 
   uint64_t rateLimit = 0;
-  uint64_t counted = 0;        ///< bytes that keepLimit() has considered
+  uint64_t counted = 0; ///< bytes that keepLimit() has taken into account
   uint64_t dueNanoseconds = 0; ///< the time until which the limit delays wait()
   std::atomic<uint64_t> total{0};
 };

@@ -218,8 +218,8 @@ bool WeightStream::findNext() {
   if (cursor.pass < passesEnded) {
     restartAt(passesEnded);
   }
-  // Looks only one pass ahead: otherwise the search would never end if
-  // everything is in memory.
+  // Looks only one pass ahead. Otherwise the search would never end if
+  // everything were in memory.
   while (cursor.pass <= passesEnded + 1) {
     if (cursor.index == schedule.reads.size() ||
         (cursor.pass == passesEnded &&

@@ -124,8 +124,8 @@ private:
   void *context = nullptr;
   void *work = nullptr;
   std::vector<void *> modules;
-  /// The arguments of a launch and where each of them is. They are members so
-  /// that only the first launch allocates memory.
+  /// The arguments of a launch, and the addresses of these arguments. They are
+  /// members so that only the first launch allocates memory.
   std::vector<uint64_t> argumentValues;
   std::vector<void *> argumentPlaces;
   Status lost;

@@ -61,7 +61,6 @@ Result<double> CudaTimer::copyMilliseconds(uint64_t to, uint64_t from,
   return best / copies;
 }
 
-/// Ensures that `pinned` has at least `bytes` bytes.
 Status CudaTimer::reservePinned(uint64_t bytes) {
   if (bytes <= pinnedBytes) {
     return Status::ok();

@@ -416,7 +416,8 @@ GrammarSequence Maker::reasoning() {
   }
   std::vector<GrammarSequence> options = {{rules.gap()}};
   for (const ReasoningMarks &marks : syntax.reasoning) {
-    // A required call needs no span of reasoning that the template leaves out.
+    // If a call is required, reasoning that the template does not mention is
+    // not allowed before it.
     if (marks.isAssumed) {
       continue;
     }

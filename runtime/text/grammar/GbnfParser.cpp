@@ -40,7 +40,8 @@ private:
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    /// The item after `now`. A repetition such as * may still follow it.
+    /// The item that follows `now`. A repetition such as * may still come after
+    /// it.
     GrammarSequence item;
     bool hasItem = false;
     uint64_t counts = 1;     ///< product of nested repeat counts in `item`
