@@ -149,7 +149,7 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        continue; // One of both is enough here, and takes less time.
+        continue; // One of the two orders is enough for this share.
       }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);

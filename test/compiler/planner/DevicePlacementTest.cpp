@@ -26,8 +26,8 @@ WeightProblem fourEqual() {
   return problem;
 }
 
-/// Checks a placement with verifyWeights(), which takes VRAM for RAM here. Also
-/// checks that the bytes of each segment are contiguous in the ring.
+/// Checks a placement with verifyWeights(), to which it presents VRAM as RAM.
+/// Also checks that the bytes of each segment are contiguous in the ring.
 void verify(const WeightProblem &problem, const DevicePlacement &placement,
             uint64_t room) {
   EXPECT_LE(placement.deviceBytes(problem), room);

@@ -74,8 +74,9 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   EXPECT_NE(plan->offsets[0], plan->offsets[1]);
 }
 
-// The value of BufferUse::reads for a use that only writes. It starts a new
-// value of the buffer. Until then, other buffers may take the buffer's memory.
+// The value of BufferUse::reads for a use that only writes. Such a use starts a
+// new value of the buffer. Before it, other buffers may take the buffer's
+// memory.
 constexpr bool kWrites = false;
 
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {

@@ -479,9 +479,9 @@ TEST(ResidencySolver, IsNeverWorseThanAnyPlacementOnAGrid) {
       // The solver's time may exceed the best one by 0.02 %.
       EXPECT_LE(solved->seconds, best * (1 + 2e-4));
       EXPECT_GE(solved->seconds, boundOf(problem, schedule) * (1 - 1e-6));
-      // timeOf() confirms that the placement fits, and takes the time that the
-      // solver states. It assumes a ring of the usual size, because the solver
-      // uses a smaller one only if nothing else fits.
+      // timeOf() must confirm that the placement fits, and must return the time
+      // that the solver states. It assumes a ring of the usual size, because
+      // the solver uses a smaller one only if nothing else fits.
       const double check =
           timeOf(problem, schedule, sharesOf(problem, *solved));
       EXPECT_NEAR(check, solved->seconds, 1e-6 * solved->seconds);

@@ -428,7 +428,7 @@ TEST_F(AtomicFileTest, ASignalRemovesWhatIsNamed) {
   writeText(path("kept"), "x");
   writeText(path("gone"), "y");
   int status = statusOfChild([&] {
-    std::signal(SIGINT, SIG_DFL); // a shell's background job ignores it
+    std::signal(SIGINT, SIG_DFL); // a shell may start jobs that ignore it
     removeTemporariesOnSignal();
     {
       RemovedOnSignal before(path("kept"));

@@ -57,7 +57,7 @@ private:
 
   std::vector<rt::BlockRequest> flying;
   std::mutex mutex;
-  // Guarded by the mutex.
+  // The mutex guards these members.
   std::map<uint64_t, Failure> failures; ///< by offset
   Status broken;
 };
