@@ -106,7 +106,8 @@ protected:
     }
     return used;
   }
-  /// The last of several passes must be the first one in another placement.
+  /// Runs passes. All but the last run in placement `from`, and the last one is
+  /// the first that runs in placement `to`.
   void expectChangeAtTheLastOf(uint32_t passes, uint32_t from, uint32_t to) {
     std::vector<uint32_t> expected(passes - 1, from);
     expected.push_back(to);

@@ -189,8 +189,8 @@ struct Executed {
   }
 
   /// Runs the steps [first, steps) of a pass that was announced to have
-  /// `announced` steps. All bytes that a step needs must be right, unless they
-  /// were due before step `first`.
+  /// `announced` steps. All bytes that a step needs must be right, except those
+  /// whose read would have been for a step before `first`.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {

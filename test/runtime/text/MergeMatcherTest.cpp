@@ -181,7 +181,8 @@ TEST_F(MergeMatcherTest, AtomsOfTextAndAtomsWithoutSymbols) {
                            "\xc3\xa9"};
   EXPECT_EQ(bpe.pieces(bpe.merged(word)), expected);
   EXPECT_EQ(bpe.pieces(bpe.matched(word)), expected);
-  // No character is divided, so a merge of parts of one never takes place.
+  // No character is divided, so a merge that needs a part of a character never
+  // takes place.
   data.merges = {"a \xc3", "a\xc3 \xa9"};
   Bpe parts(data, TokenSpelling::Text);
   ASSERT_TRUE(parts.matcher);

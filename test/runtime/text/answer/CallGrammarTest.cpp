@@ -228,7 +228,7 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_EQ(refusedAt("g", g), none);
   EXPECT_EQ(refusedAt("none", "Hello."), none);
   EXPECT_EQ(refusedAt("none", f), f.find('>'));
-  // In reasoning, a trigger is text.
+  // Within reasoning, the text of a trigger has no effect.
   EXPECT_EQ(refusedAt("auto", "<think><tool_call>no</think>" + f), none);
   const Result<ToolChoice> unknown = parseToolChoice("h", tools);
   EXPECT_EQ(unknown.status().code(), ErrorCode::Usage);
