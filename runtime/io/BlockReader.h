@@ -143,14 +143,14 @@ private:
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// One sentence for the user that says why another method than the wanted one
-  /// is used; empty if the wanted method is used.
+  /// If the method that is used is not the wanted one, a sentence for the user
+  /// that says why; otherwise empty.
   std::string note;
 };
 
-/// Opens a reader with the method `wanted`, or, if it cannot be used, with the
-/// next one in the order of IoMethod. Errors: those of openBlockReader() for
-/// the last method.
+/// Opens a reader with the method `wanted`. If that method cannot be used,
+/// tries the methods that follow it in IoMethod. Errors: those of
+/// openBlockReader() for the last method.
 Result<OpenedReader> openBestReader(int descriptor, const std::string &path,
                                     IoMethod wanted, uint32_t depth);
 

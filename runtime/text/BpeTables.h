@@ -54,7 +54,6 @@ private:
   const TokenTable *table;
   PairTable merges;
   bool isText;
-  /// The symbol of each byte.
   std::array<int32_t, 256> byteSymbols{};
 };
 

@@ -5,12 +5,12 @@
 // A. Neubeck, "So many tokens, so little time", 2024):
 //
 // - Merging turns a text into a certain sequence of symbols exactly if it turns
-//   the bytes of each symbol into that symbol, and the bytes of each two
-//   neighbours into these two. Otherwise some merge would have crossed the
+//   the bytes of each symbol into that symbol, and the bytes of each pair of
+//   neighbours into that pair. Otherwise some merge would have crossed the
 //   border between the two.
-// - Hence there is one such sequence for the beginning of a text, and at each
-//   position where it has a border, the symbols that may follow need to be
-//   tried only once.
+// - Hence there is only one such sequence for the beginning of a text up to a
+//   given position. The symbols that may follow at that position therefore need
+//   to be tried only once.
 //
 // The matcher takes the longest symbol that the rest of the word begins with
 // and that does not merge with its left neighbour, and goes back where there

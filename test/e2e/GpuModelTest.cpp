@@ -84,7 +84,7 @@ protected:
     return *std::move(session);
   }
   /// Runs the same batch on both, compares the logits of the tokens `outputs`
-  /// (by default of all tokens), and returns those of the CPU.
+  /// (by default of all tokens), and returns the CPU's logits.
   static Rows runBoth(Session &cpu, Session &gpu,
                       const std::vector<int32_t> &tokens,
                       const std::vector<SequenceId> &sequences,

@@ -66,7 +66,6 @@ struct ArithmeticRates {
            : kind == Arithmetic::ByteDot ? byteDots
                                          : bf16Dots;
   }
-  /// Raises the known rate of `kind` to `rate` if `rate` is higher.
   void raise(Arithmetic kind, double rate) {
     double &known = kind == Arithmetic::FmaF32    ? fma
                     : kind == Arithmetic::ByteDot ? byteDots

@@ -407,8 +407,7 @@ Status checkPrintOptions(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The targets, of which there are several only if plans are written
-/// separately.
+/// The targets. There are several only if plans are written separately.
 Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
   std::vector<std::string> targets = invocation.list("--target");
   if (targets.empty()) {

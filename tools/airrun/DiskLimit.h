@@ -26,7 +26,7 @@ public:
   /// The memory that the buffers take.
   static constexpr uint64_t kBufferBytes = uint64_t{8} << 20;
 
-  /// Opens a file of which measure() will read the bytes [begin, end).
+  /// Opens a file. measure() will read its bytes [begin, end).
   static Result<DiskLimit> create(const std::string &path, uint64_t begin,
                                   uint64_t end);
   DiskLimit(DiskLimit &&other) noexcept;

@@ -19,7 +19,6 @@ Result<std::unique_ptr<CudaTimer>> CudaTimer::create(CudaDriver &driver) {
 
 CudaTimer::~CudaTimer() {
   const CudaFunctions &f = driver.functions();
-  // A destructor cannot return errors, so they are ignored.
   if (pinned) {
     (void)driver.call(f.hostFree, pinned);
   }

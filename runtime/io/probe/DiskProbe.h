@@ -7,11 +7,12 @@
 // nor emptying the queue counts.
 //
 // First each combination gets one sample, the most promising ones first. Then
-// those that reached at least 80 % of the highest rate, and the fastest of each
-// method, get more samples in turn until the time is over. On a slow disk, half
-// of the time may be over before every combination has had its first sample;
-// the remaining combinations are then not measured. The rate of a combination
-// is the median of its samples. A slow combination has only one sample.
+// the combinations that reached at least 80 % of the highest rate, and the
+// fastest combination of each method, get more samples in turn until the time
+// is over. On a slow disk, half of the time may be over before every
+// combination has had its first sample; the remaining combinations are then not
+// measured. The rate of a combination is the median of its samples. A slow
+// combination has only one sample.
 //
 // These samples read into as little memory as possible. When a plan runs, it
 // reads into a ring of some 24 MiB or more, which may not fit in a cache, so

@@ -33,7 +33,7 @@ inline GrammarSequence joined(std::vector<GrammarSequence> parts) {
 /// A tool, and the schema of its arguments.
 struct CallTool {
   std::string name;
-  std::unique_ptr<SchemaDocument> document; ///< the schema
+  std::unique_ptr<SchemaDocument> document;
   std::unique_ptr<SchemaRules> rules;
   /// The alternatives that the schema allows for the object of arguments.
   std::vector<SchemaShape> shapes;

@@ -35,8 +35,8 @@ public:
   struct Limits {
     /// The most nodes in one set.
     size_t setSize = 4096;
-    /// If the states take more bytes than this, those that are not needed are
-    /// forgotten. The others may take at most half of this number.
+    /// If the states take more bytes than this, states that are not needed are
+    /// forgotten. States that are needed may take at most half of this number.
     size_t bytes = size_t{64} << 20;
   };
 

@@ -451,8 +451,9 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  // In each row of y, `gapBefore` elements precede those that this matmul
-  // writes, and `gapAfter` follow them. In a plan, other matmuls write these.
+  // Each row of y has `gapBefore` elements before the ones that this matmul
+  // writes, and `gapAfter` elements after them. In a plan, other matmuls write
+  // the elements in the gaps.
   uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;

@@ -63,7 +63,7 @@ protected:
 
   std::filesystem::path folder;
   CompileOptions options;
-  uint64_t copied = 0; ///< by the last write()
+  uint64_t copied = 0; ///< bytes that the last write() copied
 };
 
 /// The bytes of the segments of weights and tables of a plan.

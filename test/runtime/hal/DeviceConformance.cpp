@@ -110,7 +110,6 @@ std::vector<uint32_t> DeviceConformance::read(DeviceAddress from) {
 
 namespace {
 
-/// The numbers first, first + 1, ...
 std::vector<uint32_t> numbersFrom(uint32_t first) {
   std::vector<uint32_t> values(kElements);
   std::iota(values.begin(), values.end(), first);

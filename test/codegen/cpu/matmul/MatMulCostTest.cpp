@@ -340,9 +340,9 @@ Counted countIn(const std::string &assembly) {
   return least;
 }
 
-// Compares the numbers of operations that the cost model assumes with those in
-// the compiled kernels. They may differ a little, so that small changes of a
-// decoder do not break the test.
+// Compares the numbers of operations that the cost model assumes with the
+// numbers in the compiled kernels. The two may differ a little, so that small
+// changes of a decoder do not break the test.
 TEST(CostModel, OperationsAreThoseOfTheCode) {
   const MachineProfile profile = *resolveProfile("x86-64-v4-vnni");
   const CpuTarget cpu = *makeCpuTarget(profile);

@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 
 namespace {
 
-/// A file of `bytes` bytes of which nothing has been written.
+/// A file of `bytes` bytes, none of which has been written.
 class SparseFile {
 public:
   SparseFile(const std::string &folder, off_t bytes)

@@ -72,7 +72,7 @@ TEST(CallGrammarTest, Samples) {
     const CallGrammar made = grammarOf(
         family, tools, {}, openReasoning(syntax, "user\n" + opened, {}));
     std::string answer = sample["answer"];
-    // This token of harmony ends the answer.
+    // In OpenAI's harmony notation, this token ends the answer.
     if (answer.ends_with("<|call|>")) {
       answer.erase(answer.size() - 8);
     }

@@ -15,7 +15,7 @@ using namespace air::rt;
 
 namespace {
 
-/// The probabilities by id, without those that are 0.
+/// Maps each id to its probability. Ids whose probability is 0 are left out.
 using Probabilities = std::map<int32_t, double>;
 
 void check(const SamplerOptions &options, const std::vector<float> &before,
