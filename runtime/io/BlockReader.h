@@ -4,14 +4,15 @@
 // work. Up to depth() requests are in flight at a time; they complete in any
 // order. There are three methods (IoMethod): io_uring with O_DIRECT, threads
 // that call pread with O_DIRECT, and threads that call pread through the page
-// cache and drop the pages of each block afterwards, so that a model that is
-// read again and again does not displace what other programs have cached.
+// cache. The last method drops the pages of each block afterwards. Otherwise a
+// model that is read again and again would displace what other programs have
+// cached.
 //
 // With O_DIRECT the device writes to the caller's memory itself. Offset, length
 // and address of a request are therefore multiples of kBlockAlignment
-// (DiskRates.h); where O_DIRECT requires a larger alignment, opening a reader
+// (DiskRates.h). Where O_DIRECT requires a larger alignment, opening a reader
 // fails. Only a request that ends at the end of the file may have another
-// length, and its memory must have room for the length rounded up to
+// length. Its memory must have room for the length rounded up to
 // kBlockAlignment; the contents of the additional bytes are unspecified.
 //
 // A read that returns fewer bytes than it should is continued, and one that was

@@ -15,7 +15,8 @@ constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
 constexpr size_t kMostOpenGroups = 1000;
-constexpr uint32_t kNoCharacter = UINT32_MAX; ///< at the end of the text
+/// What peek() returns at the end.
+constexpr uint32_t kNoCharacter = UINT32_MAX;
 
 bool isDigit(uint32_t c) { return c >= '0' && c <= '9'; }
 bool isNameCharacter(uint32_t c) {

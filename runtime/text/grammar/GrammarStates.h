@@ -113,8 +113,8 @@ private:
   uint32_t setOfOne(uint32_t node);
   uint32_t uniteSets(uint32_t a, uint32_t b);
   /// Returns the state for the positions `items`. A position at the end of a
-  /// rule or before a reference to a rule is replaced by those to which it
-  /// leads, until each is before a character or a token.
+  /// rule, or before a reference to a rule, is replaced by the positions to
+  /// which it leads, until every position is before a character or a token.
   State close(std::vector<Item> items);
   void returnFrom(std::vector<Item> &items, bool &ends);
   void call(uint32_t rule, uint32_t position, uint32_t parents);
