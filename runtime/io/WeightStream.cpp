@@ -272,8 +272,8 @@ Status WeightStream::submitNext(uint64_t &pass) {
 Status WeightStream::completeOne(uint64_t &pass) {
   Result<BlockDone> completed = input.reader->wait();
   if (!completed) {
-    // It can no longer be known when the requests in flight will complete, so
-    // their memory must not be used again.
+    // It is no longer known when the requests in flight will complete, so their
+    // memory must not be used again.
     isBroken = true;
     return completed.status();
   }

@@ -26,7 +26,7 @@ namespace air::bench {
 /// means that the rate or the limit was measured wrongly.
 inline constexpr double kMostShare = 1.05;
 
-/// Measures the read bandwidth of `threads` threads on `bytes` of memory.
+/// Measures the read bandwidth of `threads` threads on `bytes` bytes of memory.
 class MemoryLimit {
 public:
   static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads,

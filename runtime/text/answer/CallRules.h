@@ -54,7 +54,7 @@ public:
   GrammarSequence optional(GrammarSequence part) {
     return builder.repeat(std::move(part), 0, 1);
   }
-  /// `item`, one or more times, with `between` between them.
+  /// One or more times `item`, separated by `between`.
   GrammarSequence list(const GrammarSequence &item, GrammarSequence between);
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));

@@ -88,7 +88,7 @@ TEST_F(Packed, ThePlanIsTheSameAsWithoutTheOther) {
   options.from = at("v3.air");
   const Status status = pack("copied.air");
   ASSERT_TRUE(status.isOk()) << status.message();
-  // Both targets read the same layouts.
+  // Both targets read the same layouts, so all weights are copied.
   EXPECT_EQ(copied, weightBytes(at("v3.air")));
   EXPECT_TRUE(bytesOf("copied.air") == bytesOf("v4.air"));
   EXPECT_FALSE(bytesOf("copied.air") == bytesOf("v3.air"));
@@ -202,7 +202,7 @@ TEST_F(Packed, PlansWithoutWeightsOrWithOtherLayoutsAreRefused) {
     EXPECT_THAT(status.message(), HasSubstr(bad.message));
     options.from.clear();
   }
-  // Coded segments are not copied. What has no codec still is.
+  // Segments with a codec are not copied, but the other segments still are.
   options.codec = "none";
   ASSERT_TRUE(pack("plain.air").isOk());
   options.codec = "zstd";

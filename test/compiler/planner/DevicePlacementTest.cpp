@@ -97,7 +97,7 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   // together with the segment that stays.
   EXPECT_EQ(placed(problem, 192 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(placed(problem, 128 * kMiB).ringBytes, 64 * kMiB);
-  // All four are copied, and nothing else is in VRAM.
+  // All four segments are copied, and only the ring is in VRAM.
   EXPECT_EQ(placed(problem, 128 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(leastDeviceBytes(problem), 64 * kMiB);
   const Status status = placeOnDevice(problem, 64 * kMiB - 1).status();

@@ -70,7 +70,7 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  // An output stays live to the last step, which uses "other".
+  // An output stays alive up to the last step, which uses "other".
   EXPECT_NE(plan->offsets[0], plan->offsets[1]);
 }
 

@@ -272,8 +272,8 @@ TEST_P(DeviceConformance, HostMemoryIsZeroed) {
 }
 
 // Six vectors go through a ring with room for two. Each comes from its own host
-// memory. A kernel must wait for its upload, and an upload for the kernel that
-// reads what it overwrites.
+// memory. A kernel must wait for its upload. An upload must wait for the kernel
+// that reads what the upload overwrites.
 TEST_P(DeviceConformance, EventsOrderUploadsAndRuns) {
   constexpr uint32_t kRounds = 6;
   const DeviceAddress ring[] = {allocate(kVectorBytes), allocate(kVectorBytes)};

@@ -211,7 +211,7 @@ TEST_F(MergeMatcherTest, LongWordsTakeNoQuadraticTime) {
   }
 }
 
-/// Every file of a folder with a byte-level BPE vocabulary.
+/// The files in a folder that have a byte-level BPE vocabulary.
 std::vector<std::string> bpeFilesOf(const std::string &folder) {
   std::vector<std::string> found;
   for (const auto &each : std::filesystem::directory_iterator(folder)) {

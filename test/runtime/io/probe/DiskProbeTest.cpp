@@ -83,7 +83,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
-    // A profile with these rates is valid.
+    // A profile with these rates must be valid.
     MachineProfile profile = hostProfile();
     profile.diskCurve = probed->curve;
     profile.diskRings = probed->rings;

@@ -186,7 +186,8 @@ TEST(PublishedSampling, QueuesOfThree) {
   EXPECT_EQ(kept("k", 1, 1, 0), 1U);
   EXPECT_EQ(kept("k", 100, 1, 0), 100U);
   EXPECT_EQ(kept("p", 0, 0, 0), 1U);
-  // The probability of token 9999 is 9999 / 49995000, which is below 0.0003.
+  // The probability of token 9999 is 9999 / 49995000. This is below 0.0003, so
+  // a second token is kept.
   EXPECT_EQ(kept("p", 0, 0.0003F, 0), 2U);
   EXPECT_EQ(kept("m", 0, 1, 1), 1U);
   EXPECT_EQ(kept("m", 0, 1, 0.1F), 9000U);
