@@ -218,8 +218,8 @@ bool WeightStream::findNext() {
   if (cursor.pass < passesEnded) {
     restartAt(passesEnded);
   }
-  // Looks only one pass ahead: otherwise the search would never end if
-  // everything is in memory.
+  // Looks only one pass ahead. Otherwise the search would never end if
+  // everything were in memory.
   while (cursor.pass <= passesEnded + 1) {
     if (cursor.index == schedule.reads.size() ||
         (cursor.pass == passesEnded &&
@@ -272,8 +272,8 @@ Status WeightStream::submitNext(uint64_t &pass) {
 Status WeightStream::completeOne(uint64_t &pass) {
   Result<BlockDone> completed = input.reader->wait();
   if (!completed) {
-    // It can no longer be known when the requests in flight will complete, so
-    // their memory must not be used again.
+    // It is no longer known when the requests in flight will complete, so their
+    // memory must not be used again.
     isBroken = true;
     return completed.status();
   }

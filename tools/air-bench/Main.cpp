@@ -315,8 +315,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       (monotonicSeconds() - start) / static_cast<double>(state.iterations());
   const double bytes = workload->bytesRead() / seconds;
   const double flops = workload->flops() / seconds;
-  // Shorter measurements are not compared with the limits, because the clock's
-  // resolution makes them too imprecise.
+  // Measurements of less than a millisecond are not compared with the limits,
+  // because the clock's resolution makes them too imprecise.
   const bool isLong = seconds * static_cast<double>(state.iterations()) > 1e-3;
   if (isLong && shareOf(bytes, flops) > kMostShare) {
     if (Status status = measureAgain(); !status.isOk()) {

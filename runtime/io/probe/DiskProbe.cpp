@@ -301,7 +301,7 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
     ring.ringBytes = size;
     ring.samples.clear();
   }
-  // One sample of the first size is taken in any case.
+  // The first size gets a sample even if the time is over.
   bool isFirst = true;
   do {
     for (Way &ring : sizes) {
