@@ -65,8 +65,8 @@ std::string unitText(DType dtype, bool wgmma = false);
 std::string halfUnitText(DType dtype);
 std::string halfMultiplyText(bool wgmma);
 
-/// Returns the text of signedScale, which turns a byte of a word of scales into
-/// a float. `zero` is the value of the byte that stands for scale 0.
+/// Returns the text of signedScale, which turns one byte of a word of four
+/// scales into a float. `zero` is the byte that encodes a scale of 0.0.
 std::string signedScaleText(float zero);
 
 /// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary

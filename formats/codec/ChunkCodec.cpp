@@ -95,7 +95,7 @@ Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
   case ChunkCodec::None:
     break;
   }
-  return internalError("a chunk cannot be coded without a codec");
+  return internalError("a chunk was to be encoded, but no codec was given");
 }
 
 Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,

@@ -26,9 +26,9 @@ namespace air::rt {
 
 class Tokenizer {
 public:
-  /// Fails like checkTokenizer(), with Unsupported for TokenizerKind::None, and
-  /// with Corrupt if a merge of a BPE vocabulary does not consist of two parts
-  /// with a space between them.
+  /// Fails where checkTokenizer() fails. Also fails with Unsupported for
+  /// TokenizerKind::None, and with Corrupt if a merge of a BPE vocabulary does
+  /// not consist of two parts with a space between them.
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;

@@ -84,8 +84,10 @@ cli::Tool describe() {
        .valueName = "PLAN",
        .help =
            "Instead of single kernels, time a pass of this plan. The table "
-           "also shows the least time that the bytes and operations of each "
-           "kind of step take, and for the whole pass the sum of these times."},
+           "also shows a lower bound of the time of each kind of step, "
+           "computed "
+           "from the bytes that it reads and the operations that it performs, "
+           "and the sum of these bounds for the whole pass."},
       {.name = "--tokens",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",

@@ -157,8 +157,8 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
   return {};
 }
 
-// Whatever the grammar accepts, the parser must read as calls whose arguments
-// the tool's schema allows. The grammar of that schema checks the arguments.
+// The parser must read every text that the call grammar accepts as calls. Their
+// arguments are checked with the grammar that is made from the tool's schema.
 TEST(CallGrammarTest, TheParserReadsWhatTheGrammarAccepts) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
