@@ -90,7 +90,8 @@ struct Phase {
   std::string name;
   uint64_t tokens = 1;
   uint64_t outputs = 1; ///< tokens whose logits are wanted
-  /// The number of passes of this kind in the time that is minimised.
+  /// How many times a pass of this kind counts in the total time that the
+  /// solver minimises.
   double passes = 1;
   uint64_t kvBytesRead = 0;
 };

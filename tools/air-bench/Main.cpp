@@ -63,10 +63,10 @@ cli::Tool describe() {
       {.name = "--target",
        .kind = cli::ValueKind::String,
        .valueName = "TARGET",
-       .help = "The target to compile for, both the kernels and the loops that "
-               "measure peak arithmetic: the name of a built-in profile or the "
-               "path of a JSON profile. This machine must be able to run the "
-               "code.",
+       .help = "Compile the kernels, and the loops that measure peak "
+               "arithmetic, for this target: the name of a built-in profile or "
+               "the path of a JSON profile. This machine must be able to run "
+               "the code.",
        .defaultText = "host"},
       {.name = "--variants",
        .help = "Time variants of each matrix multiplication that --filter "

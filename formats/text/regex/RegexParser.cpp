@@ -541,7 +541,7 @@ Result<uint32_t> Parser::parseClassCharacter() {
 }
 
 /// Reads the items of a class up to its end or to &&. If `isFirst` is true, a
-/// bracket that comes first stands for itself.
+/// `]` that comes first stands for itself.
 Result<CodePointSet> Parser::parseClassItems(bool isFirst) {
   std::vector<CodePointRange> ranges;
   CodePointSet sets;
