@@ -57,7 +57,7 @@ struct CompileOptions {
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
-  /// How weights are stored: "none", "planes", "zstd", or "auto", which codes
+  /// How weights are stored: "none", "planes", "zstd", or "auto", which encodes
   /// them where that makes passes faster.
   std::string codec = "auto";
   /// The share of the weights, in percent, that stays in RAM; nullopt means as

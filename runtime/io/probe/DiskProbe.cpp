@@ -193,8 +193,9 @@ Status Probe::prepare(int descriptor, const std::string &path) {
     }
   }
   if (ways.empty()) {
-    return unsupportedError("no method of reading '" + path +
-                            "' can be measured");
+    return unsupportedError("the speed of reading '" + path +
+                            "' cannot be measured, because every method of "
+                            "reading it failed");
   }
   return Status::ok();
 }
