@@ -1,6 +1,6 @@
 # Every target links to AirFlags, which sets the include directories, makes
-# warnings errors, disables exceptions, and enables the sanitizers of
-# AIR_SANITIZE.
+# warnings errors, disables exceptions, and enables the sanitizers that
+# AIR_SANITIZE names.
 add_library(AirFlags INTERFACE)
 target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}")
 # TableGen and flatc write headers below the build folder. SYSTEM suppresses
@@ -15,10 +15,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_link_options(AirFlags INTERFACE -fuse-ld=lld)
 endif()
 if(AIR_SANITIZE)
-  # UBSan's vptr check needs RTTI, but _air_setup (AirLayers.cmake) builds some
-  # layers without it. Its function check expects a type signature before the
-  # entry point of every called function, but generated kernels have none, and
-  # functions of the CUDA driver are called through types declared here.
+  # UBSan's check "vptr" needs RTTI, but _air_setup (AirLayers.cmake) builds
+  # some layers without it. Its check "function" expects a type signature before
+  # the entry point of every called function. Generated kernels have none, and
+  # the functions of the CUDA driver are called through this project's own
+  # declarations of their types.
   target_compile_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE})
@@ -27,8 +28,8 @@ if(AIR_SANITIZE)
   endif()
 endif()
 if(AIR_BUILD_FUZZERS)
-  # fuzzer-no-link adds coverage counters, but not libFuzzer's main(): only the
-  # targets of test/fuzz link with that.
+  # fuzzer-no-link adds coverage counters, but does not link libFuzzer, which
+  # has its own main(). Only the targets of test/fuzz link libFuzzer.
   target_compile_options(AirFlags INTERFACE -fsanitize=fuzzer-no-link,address
     -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=address)

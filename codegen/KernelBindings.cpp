@@ -22,7 +22,7 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
     return KernelBinding{"kv", BindingKind::Kv, access};
   };
   uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  // The 32-bit words in a row of a matmul's x, which may be packed.
+  // The number of 32-bit words in a row of a matmul's x, which may be packed.
   uint64_t x = activationWords(spec.activation, spec.k);
   switch (spec.op) {
   case KernelOp::EmbedRows:

@@ -10,7 +10,7 @@ namespace air::codegen {
 struct KernelListing {
   std::string name;
   std::string mlir;            ///< as it is generated, before it is lowered
-  std::string assembly;        ///< as text, for the target
+  std::string assembly;        ///< the target's instructions, as text
   std::vector<uint8_t> object; ///< a relocatable ELF file of this kernel alone
 };
 

@@ -228,8 +228,8 @@ inline constexpr int32_t kConversionBits = 0x4B400000;
 /// 2^(23 - kConversionShift + e) for a scale with the exponent
 /// kGridBaseExponent + e.
 inline constexpr int kConversionShift = 40;
-/// The bits of the float 1.5 * 2^(23 - kConversionShift), which belongs to
-/// scales with the exponent kGridBaseExponent.
+/// The bits of the float 1.5 * 2^(23 - kConversionShift), which converts the
+/// integers of a block whose scale has the exponent kGridBaseExponent.
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
 inline constexpr int64_t kGridVectorBytes =

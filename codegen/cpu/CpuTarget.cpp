@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
 constexpr std::array<std::string_view, 5> kX86Avx512 = {
     "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
 // Features that are passed to LLVM if the profile lists them, because they
-// improve the instruction selection. In LLVM, avx2 already implies sse4.1 and
-// ssse3.
+// improve the instruction selection. sse4.1 and ssse3 change nothing in LLVM,
+// where avx2 implies them.
 constexpr std::array<std::string_view, 8> kX86Optional = {
     "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
 constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};
@@ -142,9 +142,9 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
 
 /// Whether attention should prefetch into L2. The profile has the speeds of
 /// bursts of loads with and without prefetches. Attention gains more from
-/// prefetches than bursts do, because arithmetic separates its loads and leaves
-/// fewer in flight. It prefetches unless prefetches clearly slow the bursts
-/// down.
+/// prefetches than such bursts do, because the arithmetic between its loads
+/// leaves fewer loads in flight. Attention therefore prefetches unless
+/// prefetches clearly slow the bursts down.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

@@ -35,9 +35,9 @@ struct IsaTraits {
   unsigned vectorBytes = 32;     ///< 64 for AVX-512, 32 for AVX2, 16 for NEON
   unsigned vectorRegisters = 16; ///< 32 for AVX-512 and for NEON, 16 for AVX2
   bool hasAvx2 = false;          ///< true on every x86_64 target
-  bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL together
-  bool hasVbmi = false; ///< AVX512_VBMI byte permutations; implies hasAvx512
-  bool hasNeon = false; ///< true on every aarch64 target
+  bool hasAvx512 = false; ///< the extensions F, BW, CD, DQ and VL of AVX-512
+  bool hasVbmi = false;   ///< AVX512_VBMI byte permutations; implies hasAvx512
+  bool hasNeon = false;   ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
   /// smmla, which multiplies two rows by two tokens. Implies ByteDot::Sdot.
   bool hasI8mm = false;
@@ -49,7 +49,8 @@ struct IsaTraits {
   // The three fields below come from the machine profile and are used by the
   // cost model of matmuls.
   uint32_t cores = 1; ///< cores among which a kernel's tiles are divided
-  uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s; 0: unknown
+  /// bytes/s that all cores together read; 0 if unknown
+  uint64_t memoryBandwidth = 0;
   CpuRates cpu;
   /// Whether attention prefetches keys and values into L2. True unless the
   /// rates in the machine profile show that prefetches slow down reading

@@ -111,10 +111,11 @@ private:
   std::map<std::string, Elf64_Shdr> headers; ///< the first of each name
 };
 
-/// Finds the number of registers in section .nv.info. It is a list of records,
-/// each with a format, an attribute, and either a value of two bytes or, if the
-/// format is kSized, the size of the bytes that follow. The attribute
-/// kRegisterCount has a symbol and a number.
+/// Finds the number of registers in section .nv.info, which is a list of
+/// records. A record has a format, an attribute, and a value of two bytes. If
+/// the format is kSized, the value is the size of the bytes that follow the
+/// record. With the attribute kRegisterCount, these bytes are a symbol and a
+/// number of registers.
 std::optional<uint32_t> registersOf(std::span<const uint8_t> info,
                                     uint32_t symbol) {
   constexpr uint8_t kRegisterCount = 0x2f;
@@ -160,7 +161,8 @@ Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
   CubinFacts facts;
   facts.codeBytes = code.size();
   facts.registers = *registers;
-  // For GPUs on which CUDA reserves shared memory, the section includes it.
+  // For GPUs on which CUDA reserves shared memory, the size of the section
+  // includes the reserved memory.
   if (const Elf64_Shdr *shared = sections.find(".nv.shared." + name)) {
     const bool hasReserved = sections.find(".nv.shared.reserved.0") != nullptr;
     facts.staticSharedBytes =

@@ -30,8 +30,9 @@ namespace air::codegen::cuda {
 struct CubinFacts {
   uint64_t codeBytes = 0; ///< size of the instructions
   uint32_t registers = 0; ///< registers per thread
-  /// The shared memory of a block whose size the kernel itself determines, in
-  /// bytes; without what a launch adds and what CUDA reserves.
+  /// The bytes of shared memory that the kernel itself declares for a block.
+  /// They include neither the dynamic shared memory of a launch nor what CUDA
+  /// reserves.
   uint64_t staticSharedBytes = 0;
 };
 

@@ -211,9 +211,9 @@ AP_DEVICE u32 bfloatOfFloat(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-// roundActivations() rounds 8 activations to `high`, and the remainders of
-// split activations to `low`. It returns the sum of the float16 numbers in
-// `high`.
+// The result of roundActivations() for 8 activations: `high` has them rounded
+// to float16. If activations are split into two numbers, `low` has the rounded
+// remainders. The function returns the sum of the float16 numbers in `high`.
 struct Rounded { u32 high[4], low[4]; };
 AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
   rounded = {};

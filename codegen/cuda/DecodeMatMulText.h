@@ -20,9 +20,9 @@ struct ActivationForm {
   bool split = false;        ///< each activation is the sum of two numbers
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
-  /// The factor that turns a sum of activations into the correction for the
-  /// codes' zero point, in blocks whose codes are in the lowest bits of their
-  /// bytes.
+  /// A sum of activations times this factor is the correction for the zero
+  /// point of the codes. This holds for blocks whose codes are in the lowest
+  /// bits of their bytes.
   float zeroFactor = 0;
   /// A byte holds codes of 8 / fieldBits successive blocks of 32 columns, which
   /// are multiplied without being shifted to the lowest bits. Unused for dtypes
@@ -47,13 +47,16 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 
 /// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnits and
-/// totalOf. Besides the constants of the dtype's ActivationForm, it uses
-/// kRowTiles and kTokenGroups (how many tiles of 16 rows a warp multiplies by
-/// how many groups of 8 tokens), kLazy (whether weights stay in shared memory
-/// until they are multiplied), kGroupStride and kBlockStride (the bytes from
-/// a lane's activations of one group, or of one block of 32 columns, to the
-/// next), and kXLow (the bytes from activations to their remainders). With
-/// `wgmma`, four warps multiply together, and kCoreMatrices must be set.
+/// totalOf. Besides the constants of the dtype's ActivationForm, it uses these:
+///   kRowTiles     the number of tiles of 16 rows that a warp multiplies
+///   kTokenGroups  the number of groups of 8 tokens that it multiplies them by
+///   kLazy         whether weights stay in shared memory until they are
+///                 multiplied
+///   kGroupStride  the distance in bytes between a lane's activations for two
+///                 consecutive groups
+///   kBlockStride  the same for two consecutive blocks of 32 columns
+///   kXLow         the distance in bytes from activations to their remainders
+/// With `wgmma`, four warps multiply together, and kCoreMatrices must be set.
 std::string unitText(DType dtype, bool wgmma = false);
 
 /// The parts of unitText for dtypes with one scale per 16 columns. halfUnitText
@@ -62,8 +65,8 @@ std::string unitText(DType dtype, bool wgmma = false);
 std::string halfUnitText(DType dtype);
 std::string halfMultiplyText(bool wgmma);
 
-/// Returns the text of signedScale, which turns a byte of a word of scales into
-/// a float. `zero` is the byte of scale 0.
+/// Returns the text of signedScale, which turns one byte of a word of four
+/// scales into a float. `zero` is the byte that encodes a scale of 0.0.
 std::string signedScaleText(float zero);
 
 /// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary
@@ -103,7 +106,7 @@ std::string_view activationText();
 /// Returns the text of the kernel and its reductions.
 std::string_view kernelText();
 
-/// Returns the text of storeOutput, which does not finish heads.
+/// Returns the text of storeOutput, without finishHeads.
 std::string_view storeText(MatMulOutput output);
 /// Returns the text of storeOutput and finishHeads.
 std::string outputText(MatMulOutput output);

@@ -222,7 +222,8 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
 }
 )";
 
-// multiplyUnits with wgmma. Each warp of a warpgroup has one tile of 16 rows.
+// The text of multiplyUnits with wgmma. Each warp of a warpgroup has one tile
+// of 16 rows.
 constexpr const char *kWgmmaMultiply = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[1], const u8 *x,
                              const u8 *entries) {

@@ -60,8 +60,8 @@ AP_DEVICE float elementIn(u32 index, u32 j) {
 )";
 }
 
-// Some dtypes store the signs of 7 of 8 elements. The last sign makes the
-// number of negative elements even.
+// Some dtypes store only 7 signs for every 8 elements. The sign of the eighth
+// element makes the number of negative elements even.
 constexpr const char *kSigns = R"(
 AP_DEVICE u32 signOf(u32 seven, u32 j) {
   u32 parity = seven ^ seven >> 4;

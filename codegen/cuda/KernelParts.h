@@ -29,18 +29,18 @@ std::string nameInKernels(DType dtype);
 std::string inputName(MatMulInput input);
 std::string outputName(MatMulOutput output);
 
-/// Returns Unsupported, with a message that begins with `where`, if a prefill
-/// kernel cannot have this largest number of tokens, or if it is to be launched
-/// dependently on a target without such launches.
+/// Returns Unsupported if no prefill kernel can have `maxTokens` tokens, or if
+/// `dependentLaunch` is set and the target has no dependent launches. The
+/// message begins with `where`.
 Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
                     const CudaTarget &target, const std::string &where);
 
 /// Returns the text that defines AP_DEPENDENT_LAUNCH as 1 or 0.
 std::string dependentLaunchText(bool dependentLaunch);
 
-/// Returns the text of copyPieces, with which a warp begins to copy a multiple
-/// of 16 bytes to shared memory, of endCopies, which ends a group of copies,
-/// and of waitForCopies<n>, which waits for all groups but the latest n.
+/// Returns the text of three functions. copyPieces lets a warp begin to copy a
+/// multiple of 16 bytes to shared memory. endCopies ends a group of copies, and
+/// waitForCopies<n> waits for all groups but the latest n.
 std::string_view copyText(const CudaTarget &target);
 
 } // namespace air::codegen::cuda

@@ -39,7 +39,7 @@ namespace air::codegen::cuda {
 inline constexpr uint32_t kMaxPrefillTokens = 1U << 16;
 
 struct PrefillInput {
-  DType dtype = DType::Q4_K;              ///< of the weights
+  DType dtype = DType::Q4_K;              ///< dtype of the weights
   uint32_t columns = 0;                   ///< as in DecodeMatMul
   uint32_t maxTokens = 0;                 ///< 1 to kMaxPrefillTokens
   MatMulInput input = MatMulInput::Float; ///< any but Half

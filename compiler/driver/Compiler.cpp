@@ -74,7 +74,8 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
-/// Returns the size of the vocabulary in the plan's metadata.
+/// Returns the number of bytes that the vocabulary takes in the plan's
+/// metadata.
 uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
   uint64_t bytes = tokenizer.scores.size() * sizeof(float) +
                    tokenizer.types.size() + tokenizer.chatTemplate.size() +

@@ -57,7 +57,7 @@ struct CompileOptions {
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
-  /// How weights are stored: "none", "planes", "zstd", or "auto", which codes
+  /// How weights are stored: "none", "planes", "zstd", or "auto", which encodes
   /// them where that makes passes faster.
   std::string codec = "auto";
   /// The share of the weights, in percent, that stays in RAM; nullopt means as
@@ -75,8 +75,8 @@ struct CompileOptions {
   /// model, and write() if no segment can be copied. Must not be combined with
   /// `weightless` or `reference`.
   std::string from;
-  /// More such plans. They must have been written from the same open model,
-  /// and need not have equal segments.
+  /// More plans to copy segments from. They must have been written from the
+  /// same loaded model (again()), and need not have equal segments.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still

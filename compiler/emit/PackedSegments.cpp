@@ -164,7 +164,8 @@ findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
       const auto &[file, segment] = place->second;
       Status same = checkSamples(content, file->segmentBytes(segment));
       if (!same.isOk()) {
-        // If the other plan is damaged, the message says so.
+        // If the samples differ because the other plan is damaged,
+        // verifySegment() says so.
         AIR_RETURN_IF_ERROR(file->verifySegment(segment));
         return same.withContext(inQuotes(file->name()) +
                                 " was made from another model");

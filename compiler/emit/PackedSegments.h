@@ -39,10 +39,11 @@ struct PackedPlace {
   uint32_t segment = 0;
 };
 
-/// Finds each segment of `plan` in the plans `from`, of which the first one
-/// that has it is used. `contents` describes the segments of weights and tables
-/// in order. A segment is found if it has the same kind, tensors and sizes, and
-/// no codec. Errors: those of checkSamples(), with the plan's name in front.
+/// Looks for each segment of `plan` in the plans `from`, and uses the first of
+/// these plans that has it. `contents` describes the segments of weights and
+/// tables in order. A plan has a segment if one of its segments has the same
+/// kind, tensors and sizes, and no codec. Errors: those of checkSamples(), with
+/// the plan's name in front.
 Result<std::vector<PackedPlace>>
 findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
            const std::vector<std::shared_ptr<const PlanFile>> &from);

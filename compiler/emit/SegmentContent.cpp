@@ -74,9 +74,10 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
       (recipe.sources.size() != 2 ||
        rowsOf(*recipe.sources[0]) != rowsOf(*recipe.sources[1]) ||
        rows % (2 * recipe.interleavedRows) != 0)) {
-    return shapeError(
-        tensor, "the number of rows of each of its two interleaved sources is",
-        rows / 2, rowsOf(*recipe.sources[0]));
+    return shapeError(tensor,
+                      "its two sources are interleaved, so each must have half "
+                      "of all rows; the number of rows of the first is",
+                      rows / 2, rowsOf(*recipe.sources[0]));
   }
   AIR_ASSIGN_OR_RETURN(
       uint64_t bytes,

@@ -86,10 +86,11 @@ struct SegmentContent {
 Status checkContent(const SegmentContent &content);
 
 /// Compares `packed`, the bytes of the segment in another plan, with samples of
-/// the source: all of every tensor that is not a matrix, and of every matrix
-/// the first, the middle and the last 16 rows, and those where the rows of
-/// another source begin. Fails with Usage, naming the tensor, when they differ,
-/// and otherwise as produceSegment() does.
+/// the source. The samples are all tensors that are not matrices, and some
+/// blocks of 16 rows of every matrix: the first block, the middle one, the last
+/// one, and each block in which the rows of another source begin. Fails with
+/// Usage, naming the tensor, when they differ, and otherwise as
+/// produceSegment() does.
 Status checkSamples(const SegmentContent &content,
                     std::span<const uint8_t> packed);
 

@@ -41,9 +41,8 @@ struct KernelBytes {
 /// (none for a weightless plan). The Kernels segments get what `kernels`
 /// provides, which may be fewer bytes than the plan states. `packed` is empty,
 /// or has an entry for each segment; segments that have a place in another plan
-/// are copied from there. Memory use does not
-/// depend on the model's size, and the written bytes do not depend on
-/// `threads`.
+/// are copied from there. Memory use does not depend on the model's size, and
+/// the written bytes do not depend on `threads`.
 ///
 /// Errors: DoesNotFit when the disk has too little space, which is detected
 /// before anything is written; Io; and those of the plan verifier.

@@ -59,8 +59,9 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
         over[step].push_back(use.buffer);
       }
     }
-    // A step needs a buffer's earlier value if its first use of the buffer
-    // reads. The loop goes backward, so the first use sets `needed` last.
+    // A step needs a buffer's earlier value if the step's first use of the
+    // buffer is a read. The loop goes backward, so the first use sets `needed`
+    // last.
     for (size_t i = program.steps[step].size(); i-- > 0;) {
       const BufferUse &use = program.steps[step][i];
       needed[use.buffer] = use.reads;

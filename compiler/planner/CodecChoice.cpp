@@ -9,7 +9,7 @@ bool codecsPay(const CodecQuestion &question) {
     return false;
   }
   auto diskBytes = static_cast<double>(question.streamedBytes);
-  double decodeSeconds = 0; // if all cores decode
+  double decodeSeconds = 0; // the time to decode on all cores
   for (const CodedPart &part : question.coded) {
     if (part.decodeRate == 0 || part.bytes == 0 ||
         part.ratio > kWorthwhileRatio) {

@@ -14,10 +14,11 @@ namespace {
 
 /// The share of weights that stay on the GPU is a multiple of 1 / kShares.
 constexpr uint64_t kShares = 1024;
-/// A GPU reads its memory some 13 to 80 times as fast as copies fill it. So
-/// copies that run ahead of the kernels save at most 1 / kLinkRatio of the time
-/// of all copies. Enlarging the ring by more than this share of their bytes
-/// costs more than it saves, because fewer weights can stay on the GPU.
+/// A GPU reads its memory some 13 to 80 times as fast as copies fill it. Copies
+/// that run ahead of the kernels therefore save at most 1 / kLinkRatio of the
+/// time of all copies. A ring is not enlarged by more than 1 / kLinkRatio of
+/// the copied bytes, because fewer weights could then stay on the GPU, which
+/// would cost more time than it saves.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -209,8 +210,8 @@ private:
                : std::nullopt;
   }
 
-  /// Finds the choice with the largest share that fits. Replaces `found` by it
-  /// if it copies fewer bytes.
+  /// Finds the choice with the largest share that fits. If this choice copies
+  /// fewer bytes than `found`, it replaces `found`.
   void improve(uint64_t room, uint64_t limit, bool runsAhead,
                std::optional<Choice> &found) const {
     std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);

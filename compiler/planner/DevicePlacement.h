@@ -28,7 +28,7 @@ struct DevicePlacement {
   /// For each segment of weights: whether each pass copies it from RAM. Empty
   /// if none is copied.
   std::vector<bool> isCopied;
-  uint64_t ringBytes = 0; ///< in the memory of the GPU
+  uint64_t ringBytes = 0; ///< size of the ring in the memory of the GPU
   /// The copies of one pass, in order. StreamedRead::ringOffset counts from the
   /// start of the GPU's ring.
   std::vector<StreamedRead> copies;

@@ -99,7 +99,8 @@ struct Explanation {
 
   /// The largest context that fits, in tokens; 0 if none does.
   uint64_t maxContext = 0;
-  /// The same if only rows of tables may be read from the disk.
+  /// The largest context, in tokens, that fits if only rows of tables may be
+  /// read from the disk; 0 if none does.
   uint64_t maxResidentContext = 0;
 
   Devices devices = Devices::Cpu;

@@ -39,7 +39,6 @@ public:
   /// States that the sum of `terms` is at most `limit`. A variable may appear
   /// several times; its factors are added.
   void atMost(const std::vector<Term> &terms, double limit);
-  /// States that the sum of `terms` is `value`.
   void equals(const std::vector<Term> &terms, double value);
 
   /// Returns the variables' values at the least cost, or nullopt if no values

@@ -189,7 +189,6 @@ private:
                           wanted / units[segment] * units[segment]);
   }
 
-  /// The pages of a run that are streamed.
   uint64_t streamedPages(const Run &run, uint64_t share) const {
     return run.end - std::clamp(kept(run.segment, share), run.begin, run.end);
   }
@@ -217,13 +216,13 @@ private:
     return sizes;
   }
 
-  /// The ring that lets the disk read while the largest step computes.
+  /// The size of the ring that lets the disk read while the largest step
+  /// computes.
   static uint64_t wantedRing(const Sizes &sizes) {
     return sizes.largestStep +
            std::max(kReadAheadPages, ceilDiv(sizes.largestStep, uint64_t{2}));
   }
 
-  /// The smallest ring that a placement may have.
   static uint64_t leastRing(const Sizes &sizes) {
     return sizes.largestStep + kLeastReadAheadPages;
   }

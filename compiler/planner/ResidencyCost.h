@@ -18,7 +18,7 @@ struct ClassCost {
   double bytes = 0;      ///< bytes of the class that the pass reads
   double cpuReading = 0; ///< seconds for reading them from RAM
   double gpuReading = 0; ///< seconds for reading them from VRAM
-  double cpuSeconds = 0; ///< reading and arithmetic, which overlap
+  double cpuSeconds = 0; ///< seconds for reading and arithmetic, which overlap
   double gpuSeconds = 0;
 };
 

@@ -104,10 +104,10 @@ public:
     if (!fastest) {
       return std::optional<Residency>();
     }
-    // The program is solved again with other costs. Of all placements that take
-    // about the same time as the fastest one, the second solution is the one
-    // that reads the fewest bytes over slow links and keeps the most in fast
-    // memory.
+    // The program is solved again with other costs. Many placements take about
+    // the same time as the fastest one. The second solution is the one among
+    // them that reads the fewest bytes over slow links and keeps the most in
+    // fast memory.
     double best = 0;
     for (const LinearProgram::Term &term : time) {
       best += term.factor * (*fastest)[term.variable];

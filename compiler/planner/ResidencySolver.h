@@ -72,7 +72,8 @@ struct WeightClass {
   bool isPinned = false;
   /// Whether the class is computed only for the tokens whose logits are wanted.
   bool isForOutputs = false;
-  /// Seconds of arithmetic for one token, on all cores and on the GPU.
+  /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
+  /// the same for the GPU.
   double cpuSecondsPerToken = 0;
   /// Seconds of the CPU's arithmetic in a pass of a single token, in which
   /// arithmetic and reading overlap as overlappedTime() (CpuRates.h) describes.
@@ -89,9 +90,10 @@ struct Phase {
   std::string name;
   uint64_t tokens = 1;
   uint64_t outputs = 1; ///< tokens whose logits are wanted
-  /// The number of passes of this kind in the time that is minimised.
+  /// How many times a pass of this kind counts in the total time that the
+  /// solver minimises.
   double passes = 1;
-  uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
+  uint64_t kvBytesRead = 0;
 };
 
 /// Rates in bytes per second. 0 means that the rate is not known; the resource

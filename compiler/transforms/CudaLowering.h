@@ -90,8 +90,8 @@ private:
 
   /// Creates the program for batches of `minTokens` to `tokens` tokens.
   Status createProgram(uint32_t minTokens, uint32_t tokens);
-  /// Returns the kernels that do the work of `spec`, which is for one token,
-  /// for up to `tokens` tokens.
+  /// Returns the kernels that do for up to `tokens` tokens what `spec` does for
+  /// one token.
   std::vector<codegen::cuda::CudaSpec>
   kernelsFor(const codegen::cuda::CudaSpec &spec, ir::plan::StepKind step,
              uint32_t tokens) const;
@@ -109,7 +109,8 @@ private:
   std::string angles; ///< the buffer of RoPE's angles; "": no RoPE
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
-  llvm::StringMap<ir::plan::BufferOp> shared; ///< placed before the programs
+  /// buffers of several kernels, placed before the programs
+  llvm::StringMap<ir::plan::BufferOp> shared;
 };
 
 } // namespace air::compiler

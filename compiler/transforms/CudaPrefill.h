@@ -12,9 +12,9 @@
 
 namespace air::compiler {
 
-/// Returns the kernels that compute up to `maxRows` rows of what `decode`, the
-/// kernel of a decode step, computes. The rows are those of the batch's tokens,
-/// or, if `outputs` is set, those of the requested outputs. The kernels run in
+/// Returns the kernels that compute the same as `decode`, the kernel of a
+/// decode step, but for up to `maxRows` rows. These are the rows of the batch's
+/// tokens or, if `outputs` is set, of the requested outputs. The kernels run in
 /// the order of the result. Matmuls use wgmma if the target has it.
 std::vector<codegen::cuda::CudaSpec>
 prefillKernels(const codegen::cuda::CudaSpec &decode, uint32_t maxRows,

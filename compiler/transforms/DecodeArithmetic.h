@@ -10,11 +10,11 @@
 namespace air::compiler {
 
 /// Calls `add` for each matmul of `program`, which must be the program for one
-/// token, with the step of the matmul and the amount of its arithmetic, in
-/// bytes of vector operands (kMixedOperandBytes in CpuRates.h). Returns how
-/// many such bytes all cores together process per second. Returns 0 and calls
-/// nothing if the machine does not state the rates of its cores. Fails as
-/// makeCpuTarget() and kernelSpecFromAttr() do.
+/// token. The arguments of `add` are the step of the matmul and the amount of
+/// its arithmetic, in bytes of vector operands (kMixedOperandBytes in
+/// CpuRates.h). Returns how many such bytes all cores together process per
+/// second. Returns 0 and calls nothing if the machine does not state the rates
+/// of its cores. Fails as makeCpuTarget() and kernelSpecFromAttr() do.
 Result<uint64_t>
 decodeArithmetic(ir::plan::ProgramOp program, const MachineProfile &machine,
                  const std::function<void(ir::plan::StepOp, double)> &add);

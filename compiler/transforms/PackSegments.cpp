@@ -50,8 +50,9 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       }
     }
 
-    std::set<std::string> kernels;    // names of kernels of the CPU
-    std::set<std::string> gpuKernels; // each gets its own executable
+    std::set<std::string> kernels; // names of kernels of the CPU
+    // names of kernels of GPUs, each with its own executable
+    std::set<std::string> gpuKernels;
     module.walk([&](DispatchOp dispatch) {
       (dispatch.getLaunch() ? gpuKernels : kernels)
           .insert(dispatch.getKernel().str());

@@ -281,7 +281,6 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     addReads<StreamOp>(builder, placement.weights.reads, names);
   }
 
-  /// Adds an op for each read.
   template <typename Op>
   void addReads(OpBuilder &builder, const std::vector<StreamedRead> &reads,
                 ArrayRef<FlatSymbolRefAttr> names) {

@@ -28,7 +28,7 @@ uint64_t processBytesOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
 /// and which steps of any program need them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
-/// Those options of the passes place-weights and compile-kernels that concern
+/// The options of the passes place-weights and compile-kernels that concern
 /// RAM.
 struct PlacementOptions {
   uint64_t ram = 0;    ///< bytes; 0 means the memory of the machine

@@ -36,7 +36,6 @@ struct Cut {
   auto operator<=>(const Cut &) const = default;
 };
 
-/// A step in one of the programs.
 struct ProgramStep {
   StepOp step;
   SmallVector<DispatchOp> matmuls; ///< dispatches with a rowsPerTile

@@ -95,7 +95,7 @@ Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
   case ChunkCodec::None:
     break;
   }
-  return internalError("a chunk cannot be coded without a codec");
+  return internalError("a chunk was to be encoded, but no codec was given");
 }
 
 Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
@@ -104,12 +104,15 @@ Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
     return codec::decodePlanes(stored, raw);
   }
   if (codec != ChunkCodec::Zstd) {
-    return internalError("a chunk cannot be decoded without a codec");
+    return internalError("a chunk was to be decoded, but no codec was given");
   }
-  if (stored.size() < kZstdHeader || stored[0] > kSeparated) {
+  if (stored.size() < kZstdHeader) {
     return corrupt("it has " + std::to_string(stored.size()) +
-                   " bytes; it must begin with a header of 5 bytes, the first "
-                   "of which is 0 or 1");
+                   " bytes, but its header alone has 5");
+  }
+  if (stored[0] > kSeparated) {
+    return corrupt("the first byte of its header is " +
+                   std::to_string(stored[0]) + ", but must be 0 or 1");
   }
   uint32_t size = 0;
   for (size_t i = 0; i < 4; ++i) {

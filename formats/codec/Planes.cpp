@@ -53,7 +53,8 @@ std::array<uint64_t, 3> codeWords(const uint8_t *codes, size_t block) {
   return {loadWord(words, 8), loadWord(words + 8, 8), loadWord(words + 16, 8)};
 }
 
-/// The most frequent exponents; of equally frequent ones, the smaller first.
+/// The seven most frequent exponents. Of equally frequent ones, the smaller one
+/// comes first.
 std::array<uint8_t, kEscape>
 frequentExponents(std::span<const uint8_t> blocks) {
   std::array<uint64_t, 256> counts{};

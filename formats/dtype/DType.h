@@ -71,10 +71,10 @@ struct BlockField {
 
 struct DTypeInfo {
   DType id;
-  std::string_view name;  ///< for example "Q4_K"
-  uint32_t blockElements; ///< elements per block
-  uint32_t blockBytes;    ///< bytes per block
-  bool isWeight;          ///< true if weights may have this dtype
+  std::string_view name; ///< for example "Q4_K"
+  uint32_t blockElements;
+  uint32_t blockBytes;
+  bool isWeight; ///< true if weights may have this dtype
   std::span<const BlockField> fields;
 };
 

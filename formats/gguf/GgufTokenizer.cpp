@@ -43,7 +43,8 @@ constexpr Model kModels[] = {{"llama", TokenizerKind::Spm, "SentencePiece"},
                              {"bert", TokenizerKind::WordPiece, "WordPiece"},
                              {"rwkv", TokenizerKind::Rwkv, "RWKV World"}};
 
-/// "'llama' (SentencePiece), ...", for messages.
+/// Returns the list of supported models for messages: "'llama' (SentencePiece),
+/// ...".
 std::string modelList() {
   std::string list;
   for (const Model &model : kModels) {
@@ -95,8 +96,8 @@ private:
   Status readTypes();
   Status readScores();
   Status readMerges();
-  /// Reads the charsmap of a Unigram vocabulary: the bytes of an array of
-  /// integers.
+  /// Reads the charsmap of a Unigram vocabulary, whose bytes the file stores as
+  /// an array of integers.
   Status readCharsmap();
   /// Reads what only some kinds of vocabularies have.
   Status readAlgorithm();
@@ -107,7 +108,7 @@ private:
 
   const ModelSource &source;
   TokenizerData data;
-  bool isImported = false; ///< the vocabulary comes from another file
+  bool isImported = false; ///< whether the vocabulary comes from another file
 };
 
 Status Reader::readText(const std::string &key, std::string &text) const {

@@ -93,9 +93,9 @@ struct CpuRates {
 /// counts the arithmetic of a pass (docs/plan-format.md).
 inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
-/// Cores read weights from memory and compute with them at the same time, but
-/// the longer of the two times does not hide the shorter one entirely, because
-/// loads stall behind arithmetic and arithmetic behind loads. This is the share
+/// Cores read weights from memory and compute with them at the same time. The
+/// longer of the two times does not hide the shorter one entirely, because
+/// loads wait for arithmetic and arithmetic waits for loads. This is the share
 /// of the shorter time that is not hidden. It is fitted to four decode passes
 /// of whole models on two cores of Emerald Rapids, in which the share was 0.67
 /// to 0.83 (docs/performance.md).

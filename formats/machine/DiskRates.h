@@ -4,8 +4,8 @@
 // measured for them. The names are those of the command line and of the JSON of
 // a machine profile, where the rates are the object "disk":
 //   cached  always "unknown", because a program cannot see whether some of the
-//           bytes came from a cache below the operating system, such as that of
-//           the drive or of the host of a virtual machine
+//           bytes came from a cache below the operating system, such as the
+//           cache of the drive or the cache of a virtual machine's host
 //   curve   a list of at most kMaxDiskRates objects with all five keys of
 //           DiskRate; each combination of the first four may appear once
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
@@ -60,9 +60,9 @@ struct DiskRate {
   bool operator==(const DiskRate &) const = default;
 };
 
-/// How fast blocks are read into a ring, a block of memory that is filled again
-/// and again, with the method, block size, depth and pages that
-/// chooseDiskRate() returns. On machines where blocks first go to the cache of
+/// How fast blocks are read into a ring with the method, block size, depth and
+/// pages that chooseDiskRate() returns. A ring is a block of memory that is
+/// filled again and again. On machines where blocks first go to the cache of
 /// the CPU, a ring that does not fit in that cache is slower.
 struct RingRate {
   uint64_t bytes = 0;     ///< bytes: the size of the ring, at least 1

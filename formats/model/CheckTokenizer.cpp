@@ -177,11 +177,11 @@ Status checkRwkv(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// Whether ordinary text contains the byte. It does not contain bytes that
-/// never occur in well-formed UTF-8, control characters other than tab and line
-/// ends, and the first bytes of Unicode planes that have no characters (4 to
-/// 11) or only private ones (16). Vocabularies such as Falcon's and StarCoder's
-/// lack tokens for some of these.
+/// Whether ordinary text contains the byte. Three kinds of bytes do not occur
+/// in it: bytes that well-formed UTF-8 never has, control characters other than
+/// tab and line ends, and the first bytes of Unicode planes that have no
+/// characters (4 to 11) or only private ones (16). Vocabularies such as
+/// Falcon's and StarCoder's lack tokens for some of these bytes.
 bool occursInText(size_t byte) {
   if (byte < 0x20) {
     return byte == '\t' || byte == '\n' || byte == '\r';

@@ -24,17 +24,17 @@ struct SamplingSetting {
   MetadataValue value;
 };
 
-/// Settings by the name that GGUF has for them after "general.sampling."; GGUF
-/// has none for typical_p, which is "typ_p" here.
+/// The settings by their names in GGUF without "general.sampling.". GGUF has no
+/// name for typical_p, which is called "typ_p" here.
 using SamplingSettings = std::map<std::string, SamplingSetting>;
 
 /// Checks the settings. Appends a sentence to `notes` for each that is ignored.
 SamplingDefaults readSampling(const SamplingSettings &settings,
                               std::vector<std::string> &notes);
 
-/// Replaces the fields of `defaults` that `by` sets, among those that a
-/// generation_config.json can set. Appends a sentence to `notes` for each whose
-/// value changes; `file` is the name of the file that `by` comes from.
+/// Replaces the fields of `defaults` that `by` sets, except those that a
+/// generation_config.json cannot set. Appends a sentence to `notes` for each
+/// whose value changes; `file` is the name of the file that `by` comes from.
 void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
                       const std::string &file, std::vector<std::string> &notes);
 

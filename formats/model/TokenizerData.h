@@ -54,8 +54,8 @@ enum class SpacePrefix : uint8_t {
   EveryWord = 4,      ///< before every word; white space is removed
 };
 
-/// How tokenizer.json says that a text is prepared. In vocabularies from other
-/// files, `TokenizerData::kind` and `pre` decide this.
+/// How a text is prepared according to tokenizer.json. In vocabularies from
+/// other files, `TokenizerData::kind` and `pre` decide this.
 struct TextRules {
   bool isSet = false;
   /// As PreTokenizerRules::expressions.
@@ -99,7 +99,7 @@ struct TokenizerData {
   bool lowercase = false;              ///< WordPiece: put text into lower case
   bool stripAccents = false;           ///< WordPiece: remove accents
   std::string charsmap; ///< Unigram: bytes of a Charsmap; "": none
-  TextRules rules;      ///< BPE, Unigram
+  TextRules rules;      ///< used by BPE and Unigram
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template

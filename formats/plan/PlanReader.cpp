@@ -268,7 +268,7 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
 Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   // The pages are dropped in pieces, because a system call for each small chunk
-  // of a table would take longer than its digest.
+  // of a table would take longer than computing the digest of the chunk.
   constexpr uint64_t kPiece = uint64_t{8} << 20;
   const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
   if (isReferenced(index)) {

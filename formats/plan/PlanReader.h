@@ -70,10 +70,10 @@ public:
   /// The size in bytes of a chunk, which must be below chunkCount(). It is
   /// digest_chunk; only the last chunk may have fewer pages.
   uint64_t chunkBytes(uint32_t index, uint64_t chunk) const;
-  /// Fails with VerificationFailed if the digest of `bytes` is not that of the
-  /// chunk (the message states both), or their number is not chunkBytes(). The
-  /// caller has read them from the file or the mapping, and decoded them if the
-  /// segment has a codec.
+  /// Fails with VerificationFailed if `bytes` does not have chunkBytes() bytes,
+  /// or if its digest is not that of the chunk; the message then states both
+  /// digests. The caller has read the bytes from the file or the mapping, and
+  /// decoded them if the segment has a codec.
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
   /// Verifies the bytes of a chunk in the mapping. If the segment has a codec,

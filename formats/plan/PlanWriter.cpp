@@ -192,7 +192,7 @@ Status PlanWriter::copySegment(uint32_t index, const PlanFile &from,
                       " bytes cannot be copied from segment " +
                       std::to_string(fromIndex) + " of '" + from.name() +
                       "', which has " + std::to_string(other.stored_bytes()) +
-                      " bytes or is stored in another way");
+                      " bytes or is not stored there as it is");
   }
   AIR_RETURN_IF_ERROR(from.verifySegment(fromIndex, PagesAfter::Drop));
   const uint64_t bytes = alignUp(segment.stored_bytes, kPlanPageBytes);

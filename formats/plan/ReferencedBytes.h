@@ -35,7 +35,6 @@ namespace air {
 /// number i + 1.
 inline constexpr uint32_t kPlanFileNumber = 0;
 
-/// A range of a file.
 struct FileRange {
   uint32_t file = kPlanFileNumber;
   uint64_t offset = 0;
@@ -102,7 +101,7 @@ private:
   };
   /// A part of a segment: its stored bytes, or a tensor.
   struct Part {
-    uint64_t begin = 0; ///< in the segment
+    uint64_t begin = 0; ///< offset in the segment
     uint64_t end = 0;
     bool isStored = false;
     FileRange stored; ///< only if isStored

@@ -44,7 +44,6 @@ void writeShortNibbles(const uint16_t *codes, uint8_t *qs) {
   }
 }
 
-/// Reads the fifth bits of 32 codes.
 void readFifthBits(const uint8_t *qh, uint16_t *codes) {
   for (int i = 0; i < 32; ++i) {
     codes[i] |= (qh[i / 8] >> (i % 8) & 1) << 4;

@@ -1,9 +1,10 @@
 //===- T16Blocks.h - a dtype's block as codes and scales --------*- C++ -*-===//
 //
-// Private to formats/plan. The bit order of blocks is GGUF's (ggml-common.h
-// of https://github.com/ggml-org/ggml). readT16Block and writeT16Block are
-// inverses of each other on every bit pattern, except that several bytes of
-// TQ1_0 mean the same five digits, of which writeT16Block chooses one.
+// Private to formats/plan. The bit order of blocks is GGUF's (ggml-common.h of
+// https://github.com/ggml-org/ggml). readT16Block and writeT16Block are
+// inverses of each other on every bit pattern, with one exception: several
+// bytes of TQ1_0 may mean the same five digits, and writeT16Block writes the
+// smallest of them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_T16BLOCKS_H

@@ -29,7 +29,8 @@ void readDigits(const uint8_t *block, uint16_t *codes) {
   }
 }
 
-/// Writes the smallest byte that means the same digits. Missing digits are 0.
+/// Writes digits as the smallest byte that stands for them. Missing digits are
+/// 0.
 void writeDigits(const uint16_t *codes, uint8_t *block) {
   for (const Run &run : kRuns) {
     for (uint32_t j = 0; j < run.size; ++j) {

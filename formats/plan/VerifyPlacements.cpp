@@ -379,8 +379,9 @@ private:
     return Status::ok();
   }
 
-  /// Checks that each page of the weights is either resident or read once, or,
-  /// for the ring of a GPU, that each page of a copied segment is copied once.
+  /// Checks that each page of the weights is either resident or read once. For
+  /// the ring of a GPU, checks that each page of a copied segment is copied
+  /// once.
   Status verifyComplete() const {
     const std::vector<bool> isCopied = copiedToDevice(plan, placement);
     std::vector<uint32_t> order(readCount());
@@ -493,7 +494,6 @@ private:
     return Status::ok();
   }
 
-  /// Returns the pieces that a read touches.
   std::span<const Piece> piecesOf(const plan::StreamRead &read) const {
     const std::vector<Piece> &all = uses.pieces[read.segment()];
     const auto begin =
@@ -573,10 +573,10 @@ private:
     return Status::ok();
   }
 
-  /// Records that read `index` writes the bytes from `begin` to `end` of the
-  /// ring, possibly as soon as step `after` has run, and that the steps up to
-  /// `last` use what it has written. Fails if a step after `after` still uses
-  /// the earlier contents of these bytes.
+  /// Records that the read with number `index` fills the bytes from `begin` to
+  /// `end` of the ring. The read may start as soon as step `after` has run, and
+  /// the steps up to `last` use its bytes. Fails if a step after `after` still
+  /// uses the earlier contents of these bytes.
   Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
                    uint32_t index) {
     auto it = held.upper_bound(begin);

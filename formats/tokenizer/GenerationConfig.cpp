@@ -158,7 +158,7 @@ SamplingSettings settingsOf(const Json &fields, const std::string &file,
       settings[name.key] = {placeOf(name.field, file), valueOf(*value)};
     }
   }
-  // The window of the penalty is the whole text.
+  // The penalty applies to the whole text, so its window has no limit.
   const Json *penalty = find("repetition_penalty");
   if (penalty != nullptr && penalty->is_number() &&
       penalty->get<double>() > 0 && penalty->get<double>() != 1) {

@@ -37,9 +37,9 @@ inline constexpr const char *kGenerationConfigName = "generation_config.json";
 Result<SamplingSettings> readGenerationConfig(const std::string &path,
                                               TokenizerData &data);
 
-/// Does the same with the text of one file, which notes call `name`. Of a
-/// config.json, `settings` is null: old versions of the library wrote their own
-/// defaults into it.
+/// Does the same with the text of one file, which notes call `name`. `settings`
+/// is null for a config.json, because old versions of the library wrote their
+/// own defaults into that file.
 Status parseGenerationConfig(std::string_view text, const std::string &name,
                              TokenizerData &data, SamplingSettings *settings);
 

@@ -25,8 +25,8 @@ public:
 
   /// Returns nullptr if the field is absent.
   const Json *find(const char *name) const;
-  /// These fail with Corrupt if the field has another type. text(name), array()
-  /// and object() also fail if it is absent.
+  /// The functions below fail with Corrupt if the field has another type.
+  /// text(name), array() and object() also fail if it is absent.
   Result<std::string> text(const char *name) const;
   Result<std::string> text(const char *name, std::string absent) const;
   Result<bool> flag(const char *name, bool absent) const;

@@ -375,8 +375,8 @@ private:
     return setId(fields, name, (*pair)[1], id);
   }
 
-  /// Reads the template of one text: at most one token, the text, and at most
-  /// one token.
+  /// Reads the template of one text. It consists of at most one token, the
+  /// text, and at most one more token.
   Status readSingle(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(const Json *parts, fields.array("single"));
     bool hasText = false;

@@ -305,7 +305,8 @@ private:
                                            fields.placeOf("pattern") + "'");
     }
     if (behavior == "Removed" && inverts && matchesAllText(*compiled)) {
-      expression = regex; // There is no text to remove.
+      // The matches cover all text, so nothing between them is removed.
+      expression = regex;
     }
     if (!expression) {
       return fields.unsupported(

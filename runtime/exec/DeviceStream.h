@@ -2,9 +2,10 @@
 //
 // A DeviceStream makes the copies of a placement's device_reads: from memory of
 // the host, in which the segments stay, to a ring in the memory of the GPU. It
-// only enqueues them. Events make each step wait for its copies, and each copy
-// for the step after which its place in the ring is free, so copies run ahead
-// of the kernels as far as the ring allows, and also into the next pass.
+// only enqueues them. Events make each step wait for its copies. They also make
+// each copy wait for the step after which its place in the ring is free. Apart
+// from that, copies run ahead of the kernels as far as the ring allows, and
+// also into the next pass.
 //
 // The calls have the same order as those of a SegmentStore. An error of
 // release() or endPass() is returned by the next require().

@@ -151,7 +151,7 @@ public:
   virtual Result<uint32_t> addEvent() = 0;
 
   /// Makes the event complete once all earlier work of `queue` is complete.
-  /// Replaces earlier signals of the event for later calls.
+  /// Later calls of wait() refer to this signal and no longer to earlier ones.
   virtual Status signal(Queue queue, uint32_t event) = 0;
 
   /// Delays the later work of `queue` until the work before the last signal()

@@ -325,7 +325,6 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   return Status::ok();
 }
 
-// Returns the offset of symbol number `index` in the image.
 Result<uint64_t> ObjectReader::symbolOffset(uint64_t index) const {
   if (index == 0 || index >= symbols.size()) {
     return corruptError("a relocation refers to symbol " + number(index) +

@@ -52,8 +52,8 @@ private:
   int failure = 0; ///< errno of the last read
 };
 
-/// Reads a block with pread(), in as many calls as it takes. Adds the number of
-/// bytes that the system has returned to `count`.
+/// Reads a block with pread(), in as many calls as it takes. Adds to `count`
+/// the number of bytes that the system has returned.
 BlockDone readBlock(const BlockFile &file, const BlockRequest &request,
                     uint64_t &count);
 

@@ -4,14 +4,15 @@
 // work. Up to depth() requests are in flight at a time; they complete in any
 // order. There are three methods (IoMethod): io_uring with O_DIRECT, threads
 // that call pread with O_DIRECT, and threads that call pread through the page
-// cache and drop the pages of each block afterwards, so that a model that is
-// read again and again does not displace what other programs have cached.
+// cache. The last method drops the pages of each block afterwards. Otherwise a
+// model that is read again and again would displace what other programs have
+// cached.
 //
 // With O_DIRECT the device writes to the caller's memory itself. Offset, length
 // and address of a request are therefore multiples of kBlockAlignment
-// (DiskRates.h); where O_DIRECT requires a larger alignment, opening a reader
+// (DiskRates.h). Where O_DIRECT requires a larger alignment, opening a reader
 // fails. Only a request that ends at the end of the file may have another
-// length, and its memory must have room for the length rounded up to
+// length. Its memory must have room for the length rounded up to
 // kBlockAlignment; the contents of the additional bytes are unspecified.
 //
 // A read that returns fewer bytes than it should is continued, and one that was
@@ -45,7 +46,6 @@
 
 namespace air::rt {
 
-/// The largest depth of a reader.
 inline constexpr uint32_t kMaxReaderDepth = kMaxDiskDepth;
 
 struct BlockRequest {
@@ -137,21 +137,21 @@ private:
   void keepLimit();
 
   uint64_t rateLimit = 0;
-  uint64_t counted = 0;        ///< bytes that keepLimit() has considered
+  uint64_t counted = 0; ///< bytes that keepLimit() has taken into account
   uint64_t dueNanoseconds = 0; ///< the time until which the limit delays wait()
   std::atomic<uint64_t> total{0};
 };
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// One sentence for the user that says why another method than the wanted one
-  /// is used; empty if the wanted method is used.
+  /// If the method that is used is not the wanted one, a sentence for the user
+  /// that says why; otherwise empty.
   std::string note;
 };
 
-/// Opens a reader with the method `wanted`, or, if it cannot be used, with the
-/// next one in the order of IoMethod. Errors: those of openBlockReader() for
-/// the last method.
+/// Opens a reader with the method `wanted`. If that method cannot be used,
+/// tries the methods that follow it in IoMethod. Errors: those of
+/// openBlockReader() for the last method.
 Result<OpenedReader> openBestReader(int descriptor, const std::string &path,
                                     IoMethod wanted, uint32_t depth);
 

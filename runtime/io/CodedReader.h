@@ -31,7 +31,7 @@ public:
   static Result<OpenedReader> open(const PlanFile &plan, IoMethod wanted);
   ~CodedReader() override { stopThreads(); }
 
-  /// Blocks end where chunks do.
+  /// Blocks end where chunks end.
   uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
                        uint64_t wanted) const override;
 

@@ -35,8 +35,8 @@ struct MemoryRoom {
   int64_t free = 0;
   /// The limit in bytes. For the limit of the machine this is MemTotal.
   uint64_t limit = 0;
-  /// The smallest of all limits, in bytes. It may be smaller than `limit`,
-  /// because other processes may already use a part of what `limit` allows.
+  /// The smallest of all limits, in bytes. It may be smaller than `limit`: a
+  /// larger limit is reached first if other processes already use a part of it.
   uint64_t smallest = 0;
   /// The path of the file with the limit. Valid for as long as the MemoryLimit
   /// exists.

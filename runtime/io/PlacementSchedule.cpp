@@ -68,8 +68,9 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
     read.ringOffset = streamed->ring_offset();
     schedule.reads.push_back(read);
   }
-  // Sorts the reads by the step that needs them, and those for the same step by
-  // segment: segments are numbered in the order of their first use.
+  // Sorts the reads by the step that needs them. Reads for the same step are
+  // sorted by segment, because segments are numbered in the order of their
+  // first use.
   std::sort(schedule.reads.begin(), schedule.reads.end(),
             [](const ScheduledRead &a, const ScheduledRead &b) {
               return std::tie(a.beforeStep, a.segment, a.offset) <

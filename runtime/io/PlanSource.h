@@ -87,7 +87,6 @@ private:
   std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
   /// The bytes of those segments of `order` that are Ready.
   std::atomic<uint64_t> readyBytes{0};
-  /// The bytes of all segments of `order`.
   uint64_t orderBytes = 0;
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;

@@ -31,7 +31,6 @@
 
 namespace air::rt {
 
-/// A range of bytes of a segment.
 struct SegmentRange {
   uint32_t segment = 0;
   uint64_t offset = 0;
@@ -61,9 +60,9 @@ public:
   /// requireRows().
   virtual std::span<const uint8_t> table(uint32_t index) const = 0;
 
-  /// Begins a pass that runs the steps [0, steps). The store may use the number
-  /// to leave out what only later steps read. Errors: those of reading memory
-  /// limits, and DoesNotFit if the memory of the store must shrink but cannot.
+  /// Begins a pass that runs the steps [0, steps). The store may leave out what
+  /// only later steps read. Errors: those of reading memory limits, and
+  /// DoesNotFit if the memory of the store must shrink but cannot.
   virtual Status beginPass(uint32_t steps) = 0;
 
   /// Returns when `segments` have been read and their digests verified. This is
@@ -81,9 +80,9 @@ public:
   /// require(), and may run together.
   virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
 
-  /// Whether the store itself makes each step wait for its weights, and each
-  /// copy for the steps that use what it overwrites. The caller then need not
-  /// wait for the device between a step and its release().
+  /// Whether the store itself makes each step wait for its weights, and makes
+  /// each copy wait for the steps that use what the copy overwrites. The caller
+  /// then need not wait for the device between a step and its release().
   virtual bool ordersWork() const { return false; }
 
   /// Ends the loading of a store that keeps all weights: returns when all

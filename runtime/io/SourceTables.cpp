@@ -84,7 +84,7 @@ void SourceTables::ask(const SegmentRange &range) {
   }
 }
 
-/// Makes the pages [begin, end) of one chunk of the segment.
+/// Makes the pages [begin, end) of the segment, which lie in one chunk.
 Status SourceTables::makePages(uint32_t segment, uint64_t begin, uint64_t end) {
   Table &table = tables[segment];
   const uint64_t chunkSize =

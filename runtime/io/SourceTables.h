@@ -65,8 +65,8 @@ private:
   struct Table {
     uint8_t *memory = nullptr;
     uint64_t bytes = 0;         ///< rounded up to whole pages
-    std::vector<bool> verified; ///< per chunk: its digest was right
-    std::vector<bool> present;  ///< per page: it is in memory
+    std::vector<bool> verified; ///< per chunk: whether its digest was right
+    std::vector<bool> present;  ///< per page: whether it is in memory
   };
 
   SourceTables(const PlanFile &plan, const SourceFiles &sourceFiles,

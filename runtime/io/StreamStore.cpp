@@ -25,7 +25,7 @@ uint64_t air::rt::ramOf(const plan::Placement &placement) {
 /// Two threads clear memory about as fast as a fast disk fills it.
 static constexpr unsigned kPopulatingThreads = 2;
 
-/// The number of bytes that the resident weights take in the file.
+/// The number of bytes that the resident weights occupy in the file.
 static uint64_t storedResidentBytes(const plan::Plan &plan,
                                     const StreamSchedule &schedule) {
   uint64_t sum = 0;
@@ -127,7 +127,6 @@ void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
   populator.emplace(std::move(ranges), kPopulatingThreads);
 }
 
-/// Gives the arena and the stream another placement.
 Status StreamStore::mapPlacement(uint32_t placement) {
   populator.reset();
   StreamSchedule schedule = streamScheduleOf(file.plan(), placement);

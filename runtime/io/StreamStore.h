@@ -125,7 +125,6 @@ public:
   void waitUntilIdle() { stream->waitUntilIdle(); }
   /// The memory with the weights that stay resident.
   std::vector<std::span<const uint8_t>> residentMemory() const;
-  /// The value of StreamOptions::bytesPerSecond.
   uint64_t readLimit() const { return options.bytesPerSecond; }
   IoMethod method() const { return reader->method(); }
   /// A sentence for the user if method() is not StreamOptions::method.

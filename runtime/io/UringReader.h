@@ -29,7 +29,7 @@ protected:
   Result<BlockDone> finish() override;
 
 private:
-  struct Ring; ///< hides the library's header
+  struct Ring; ///< keeps liburing's header out of this file
   UringReader(BlockFile opened, uint32_t depth);
   /// Hands the next read of slot `slot` to the kernel.
   Status push(uint32_t slot);

@@ -18,24 +18,44 @@ namespace {
 /// steps the next pass will run, so the thread reads ahead for all steps.
 constexpr uint32_t kAllSteps = std::numeric_limits<uint32_t>::max();
 
+/// The reason why the executor cannot use `read`, or an empty text. `before` is
+/// the step before which the preceding read must end.
+std::string whyUnusable(const ScheduledRead &read,
+                        const StreamSchedule &schedule, uint32_t before) {
+  if (read.beforeStep >= schedule.steps) {
+    return "there are only " + std::to_string(schedule.steps) + " steps";
+  }
+  if (read.beforeStep < before) {
+    return "the read before it must end before step " + std::to_string(before) +
+           ", and reads must be in the order of the steps";
+  }
+  if (read.isResident) {
+    return read.offset == 0 ? ""
+                            : "weights that stay in RAM are read as a whole";
+  }
+  if (read.afterStep >= static_cast<int64_t>(read.beforeStep)) {
+    return "the read may begin only after step " +
+           std::to_string(read.afterStep);
+  }
+  return read.bytes <= schedule.ringBytes
+             ? ""
+             : "the ring has only " + std::to_string(schedule.ringBytes) +
+                   " bytes";
+}
+
 /// Checks that the executor, which runs one step after the other, never waits
 /// for a read that itself waits for a later step.
 Status checkSchedule(const StreamSchedule &schedule) {
   uint32_t before = 0;
   for (const ScheduledRead &read : schedule.reads) {
-    bool isLate = !read.isResident &&
-                  read.afterStep >= static_cast<int64_t>(read.beforeStep);
-    if (read.beforeStep < before || read.beforeStep >= schedule.steps ||
-        isLate || (!read.isResident && read.bytes > schedule.ringBytes) ||
-        (read.isResident && read.offset != 0)) {
+    const std::string why = whyUnusable(read, schedule, before);
+    if (!why.empty()) {
       return internalError(
           "bytes " + std::to_string(read.offset) + " to " +
           std::to_string(read.offset + read.bytes) + " of segment " +
           std::to_string(schedule.segments[read.segment].segment) +
-          " cannot be read after step " + std::to_string(read.afterStep) +
-          " and before step " + std::to_string(read.beforeStep) + " of " +
-          std::to_string(schedule.steps) + ", through a ring of " +
-          std::to_string(schedule.ringBytes) + " bytes");
+          " must be read before step " + std::to_string(read.beforeStep) +
+          ", but " + why);
     }
     before = read.beforeStep;
   }
@@ -218,8 +238,8 @@ bool WeightStream::findNext() {
   if (cursor.pass < passesEnded) {
     restartAt(passesEnded);
   }
-  // Looks only one pass ahead: otherwise the search would never end if
-  // everything is in memory.
+  // Looks only one pass ahead. Otherwise the search would never end if
+  // everything were in memory.
   while (cursor.pass <= passesEnded + 1) {
     if (cursor.index == schedule.reads.size() ||
         (cursor.pass == passesEnded &&
@@ -272,8 +292,8 @@ Status WeightStream::submitNext(uint64_t &pass) {
 Status WeightStream::completeOne(uint64_t &pass) {
   Result<BlockDone> completed = input.reader->wait();
   if (!completed) {
-    // It can no longer be known when the requests in flight will complete, so
-    // their memory must not be used again.
+    // It is no longer known when the requests in flight will complete, so their
+    // memory must not be used again.
     isBroken = true;
     return completed.status();
   }

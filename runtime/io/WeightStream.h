@@ -65,8 +65,8 @@ public:
   /// in memory.
   Status require(uint32_t step);
   /// States that all steps up to and including `step` have run, or will not run
-  /// in this pass. What a step needs is not read if the step will not run, and
-  /// require() must not have been called for it.
+  /// in this pass. For a step that will not run, nothing is read any more.
+  /// require() must not have been called for such a step.
   void release(uint32_t step);
   /// The number of steps from `step` on, up to `end`, that need no read in this
   /// pass and whose resident bytes are in memory.
@@ -116,8 +116,8 @@ private:
   void readAhead();
   bool findNext();
   uint64_t bytesInMemory(const ScheduledRead &read) const;
-  /// Whether read `index` belongs to the current pass, and to a step that has
-  /// run or is left out. Always false for a resident read.
+  /// Whether `pass` is the current pass and read `index` belongs to a step that
+  /// has run or is left out. Always false for a resident read.
   bool isPast(uint64_t pass, uint32_t index) const;
   // If submitNext() or completeOne() fails, it sets `pass` to the pass that
   // needs the bytes that could not be read.
@@ -159,7 +159,7 @@ private:
   std::mutex mutex;
   std::condition_variable forReader;
   std::condition_variable forExecutor;
-  // Guarded by the mutex.
+  // The mutex guards these members.
   /// The number of steps that have run or were left out, counted over all
   /// passes.
   uint64_t stepsDone = 0;

@@ -44,7 +44,6 @@ private:
 
   BpeEncoder(const Vocabulary &words, PreTokenizer splitter, BpeTables merges);
 
-  /// How the vocabulary spells its tokens.
   TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
 
   void encodeWord(std::string_view word, Scratch &scratch,

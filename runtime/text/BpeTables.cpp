@@ -60,7 +60,6 @@ void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   }
 }
 
-/// A merge that is being added to the tables.
 struct MergeEntry {
   std::string left;
   std::string right;

@@ -39,7 +39,6 @@ public:
   /// Returns the atom that `text` begins with. `text` must not be empty, and
   /// must be well-formed UTF-8 if tokens are spelled as text.
   Atom firstAtom(std::string_view text) const;
-  /// Returns the symbols of all atoms.
   std::vector<int32_t> atoms() const;
   /// Returns true unless `text` begins or ends inside an atom.
   bool areWholeAtoms(std::string_view text) const {
@@ -55,7 +54,6 @@ private:
   const TokenTable *table;
   PairTable merges;
   bool isText;
-  /// The symbol of each byte.
   std::array<int32_t, 256> byteSymbols{};
 };
 

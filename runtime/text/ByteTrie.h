@@ -23,10 +23,11 @@ public:
   };
   struct Match {
     int32_t id;
-    size_t length; ///< 0 if no piece begins the text
+    size_t length; ///< 0 if the text begins with no piece
   };
   static constexpr uint32_t kRoot = 0;
-  static constexpr uint32_t kNoNode = 0; ///< equals kRoot, which is no child
+  /// Equal to kRoot. That is unambiguous, because the root is no node's child.
+  static constexpr uint32_t kNoNode = 0;
   static constexpr int32_t kNoPiece = -1;
 
   ByteTrie() = default;

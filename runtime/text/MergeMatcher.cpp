@@ -52,7 +52,7 @@ void MergeMatcher::derive() {
       merged.rank = each.merge.rank;
     }
   }
-  // An early merge takes place only if its parts can become neighbours.
+  // An untimely merge takes place only if its parts can become neighbours.
   std::vector<ByteTrie::Piece> results;
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&
@@ -67,8 +67,8 @@ void MergeMatcher::derive() {
 }
 
 /// Finds out which symbols that contain the result of an untimely merge stay
-/// whole when their bytes are merged. These get no parts, because partsMerge()
-/// is not called for them.
+/// whole when their bytes are merged. These symbols get no parts, because only
+/// partsMerge() reads parts, and it is not called for such symbols.
 void MergeMatcher::deriveUntimely() {
   if (!hasUntimely) {
     return;
@@ -99,7 +99,8 @@ bool MergeMatcher::isUntimely(std::string_view text) const {
 /// before both symbols are complete. Undoes the merges that made the two, the
 /// latest first, and looks at each pair of neighbours at the border.
 bool MergeMatcher::partsMerge(int32_t left, int32_t right) const {
-  // The ranks of the merges that use up `left` and `right`.
+  // `left` exists until the merge of rank `leftUntil` joins it with another
+  // symbol, and `right` until the merge of rank `rightUntil` does so.
   int32_t leftUntil = INT32_MAX;
   int32_t rightUntil = INT32_MAX;
   while (true) {

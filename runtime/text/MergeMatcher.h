@@ -5,23 +5,24 @@
 // A. Neubeck, "So many tokens, so little time", 2024):
 //
 // - Merging turns a text into a certain sequence of symbols exactly if it turns
-//   the bytes of each symbol into that symbol, and the bytes of each two
-//   neighbours into these two. Otherwise some merge would have crossed the
+//   the bytes of each symbol into that symbol, and the bytes of each pair of
+//   neighbours into that pair. Otherwise some merge would have crossed the
 //   border between the two.
-// - Hence there is one such sequence for the beginning of a text, and at each
-//   position where it has a border, the symbols that may follow need to be
-//   tried only once.
+// - Hence there is only one such sequence for the beginning of a text up to a
+//   given position. The symbols that may follow at that position therefore need
+//   to be tried only once.
 //
-// The matcher takes the longest symbol that the rest of the word begins with
-// and that does not merge with its left neighbour, and goes back where there
-// is none. On ordinary text it seldom goes back.
+// At each position, the matcher takes the longest symbol with which the rest of
+// the word begins and which does not merge with its left neighbour. If there is
+// none, it goes back to the previous symbol and tries a shorter one there. On
+// ordinary text it seldom goes back.
 //
 // If every symbol is merged later than its parts were, the merges at the border
 // of two symbols tell whether the two merge. Published vocabularies contain a
-// few untimely merges (Llama 3: 80 of 280,000), which have a lower rank than a
-// merge that makes one of their parts, and so take place as soon as the parts
-// exist. Texts that contain the result of an untimely merge are left to
-// PairMerger.
+// few untimely merges (Llama 3: 80 of 280,000). Their rank is lower than the
+// rank of a merge that makes one of their parts, so they take place as soon as
+// the parts exist. Texts that contain the result of an untimely merge are left
+// to PairMerger.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H

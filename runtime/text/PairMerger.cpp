@@ -7,7 +7,7 @@ namespace air::rt {
 namespace {
 
 /// In words of at most this number of symbols, looking through all pairs takes
-/// less time than a heap.
+/// less time than maintaining a heap.
 constexpr size_t kShortWord = 128;
 constexpr int32_t kNoRank = INT32_MAX;
 

@@ -18,9 +18,10 @@ void appendWithSpaces(std::string_view text, std::string &out);
 /// Returns `text` with a space in place of every U+2581.
 std::string withSpaces(std::string_view text);
 
-/// Appends `text` to `out`, with one space in place of each run of spaces
-/// between two words, and none before the first word (unless `startsWithSpace`)
-/// or after the last. `out` must be empty.
+/// Appends `text` to `out`. Each run of spaces between two words becomes one
+/// space, and spaces before the first and after the last word are dropped. With
+/// `startsWithSpace`, one space is put before the first word. `out` must be
+/// empty.
 void appendCollapsed(std::string_view text, bool startsWithSpace,
                      std::string &out);
 

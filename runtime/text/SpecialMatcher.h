@@ -52,7 +52,7 @@ public:
 
   /// Returns the next match at or after a position, as find() does.
   using Finder = FunctionRef<Match(size_t from)>;
-  /// Divides `text` in the same way, at the matches that `find` returns.
+  /// Like the other divide(), but uses the matches that `find` returns.
   static void divide(std::string_view text, std::span<const uint8_t> flags,
                      Finder find, PartSink onPart, TokenSink onToken);
 

@@ -101,7 +101,8 @@ public:
   std::vector<Entry> byRank() const;
 
 private:
-  static constexpr uint64_t kEmpty = ~uint64_t{0}; ///< the pair (-1, -1)
+  /// The key of a free slot; no pair has it.
+  static constexpr uint64_t kEmpty = ~uint64_t{0};
   struct Slot {
     uint64_t key = kEmpty;
     Merge merge;

@@ -215,8 +215,8 @@ Tokenizer::encodeRendered(std::string_view text,
   SpecialMatcher::divide(
       text, state->matching, find,
       [&](std::string_view part, bool isFirst) {
-        // Normalised text carries no taint, so control tokens are looked for
-        // only in parts without taint.
+        // It is not known which bytes of normalised text are tainted. Control
+        // tokens are therefore looked for only in parts without tainted bytes.
         state->encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
                           isTainted(part) ? state->userDefined[1]
                                           : state->allSpecial[1],

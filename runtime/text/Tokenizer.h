@@ -26,9 +26,9 @@ namespace air::rt {
 
 class Tokenizer {
 public:
-  /// Fails like checkTokenizer(), with Unsupported for TokenizerKind::None, and
-  /// with Corrupt if a merge of a BPE vocabulary does not consist of two parts
-  /// with a space between them.
+  /// Fails where checkTokenizer() fails. Also fails with Unsupported for
+  /// TokenizerKind::None, and with Corrupt if a merge of a BPE vocabulary does
+  /// not consist of two parts with a space between them.
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;
@@ -78,8 +78,8 @@ public:
   size_t longestPiece() const;
   /// The largest number of bytes of text that one token can represent. It is at
   /// most three times longestPiece(), because normalisation may shrink text to
-  /// a third of its size. Runs of spaces that are collapsed, and of
-  /// characters that are unknown or removed, may be longer.
+  /// a third of its size. The exceptions are runs of collapsed spaces, and runs
+  /// of unknown or removed characters, which may be longer.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

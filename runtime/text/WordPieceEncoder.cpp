@@ -42,7 +42,8 @@ bool isSpace(uint32_t c) {
 }
 
 /// Characters that are words of their own. The ranges are those of the
-/// tokenizers library; one of them begins at U+2B920 instead of U+2B820.
+/// tokenizers library, in which one range begins at U+2B920, although its
+/// Unicode block begins at U+2B820.
 bool standsAlone(uint32_t c) {
   static const CodePointSet punctuation = setOf({"P"});
   static const CodePointSet ideographs({{0x3400, 0x4dbf},

@@ -84,7 +84,7 @@ protected:
     return *std::move(session);
   }
   /// Runs the same batch on both, compares the logits of the tokens `outputs`
-  /// (by default of all tokens), and returns those of the CPU.
+  /// (by default of all tokens), and returns the CPU's logits.
   static Rows runBoth(Session &cpu, Session &gpu,
                       const std::vector<int32_t> &tokens,
                       const std::vector<SequenceId> &sequences,
@@ -199,7 +199,7 @@ TEST_F(GpuModelTest, AirrunRunsThePlan) {
   const std::string report =
       airrun("bench " + gpu + " -p 12 -n 1 --rounds 1 --verify-curve=2 --json");
   EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
-  // The fake driver's copies within the GPU read and write 10 GB/s each.
+  // A copy within the fake driver's GPU reads 10 GB/s and writes 10 GB/s.
   EXPECT_NEAR(numberAfter(report, "\"limit_gb_s\": "), 20, 0.5);
   EXPECT_NEAR(numberAfter(report, "\"upload_gb_s\": "), 10, 0.25);
   EXPECT_NEAR(numberAfter(report, "\"tok_s\": ", "\"decode\": ") /

@@ -123,8 +123,8 @@ protected:
 };
 
 // With less memory, a GPU must copy more weights in every pass. The logits must
-// equal those of the plan that keeps all weights in VRAM, bit for bit, whether
-// copies are made as late or as early as the events allow.
+// be the same, bit for bit, as with all weights in VRAM, whether copies are
+// made as late or as early as the events allow.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   const auto bitsOf = [](const Rows &rows) {
     std::vector<uint32_t> bits;
@@ -149,7 +149,7 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        continue; // One of both is enough here, and takes less time.
+        continue; // One of the two orders is enough for this share.
       }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);

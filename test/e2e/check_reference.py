@@ -129,7 +129,6 @@ for at, text in ((60, "the digest of its header is"), (places["blk.0.attn_q.weig
 model.write_bytes(data)
 t.expect(logits(plan, 5) == expected, "the restored file gives other logits")
 
-# An option that does not apply to the plan is refused.
 refused(2, "give pread or buffered, or leave out --io", plan, "--io", "uring")
 t.pack(model, work / "whole.air", "--ctx", 128)
 refused(2, "leave out --source", work / "whole.air", "--source", work)

@@ -26,7 +26,7 @@ void require(bool holds, const char *what) {
   }
 }
 
-/// Parses the answer in parts, checks the calls, and returns all events as a
+/// Parses the answer in parts, checks the calls, and returns all events as
 /// text.
 std::string parse(const AnswerSyntax &syntax, const ToolSchemas &tools,
                   std::string_view answer, size_t part) {

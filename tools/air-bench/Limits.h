@@ -26,7 +26,7 @@ namespace air::bench {
 /// means that the rate or the limit was measured wrongly.
 inline constexpr double kMostShare = 1.05;
 
-/// Measures the read bandwidth of `threads` threads on `bytes` of memory.
+/// Measures the read bandwidth of `threads` threads on `bytes` bytes of memory.
 class MemoryLimit {
 public:
   static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads,
@@ -66,7 +66,6 @@ struct ArithmeticRates {
            : kind == Arithmetic::ByteDot ? byteDots
                                          : bf16Dots;
   }
-  /// Raises the known rate of `kind` to `rate` if `rate` is higher.
   void raise(Arithmetic kind, double rate) {
     double &known = kind == Arithmetic::FmaF32    ? fma
                     : kind == Arithmetic::ByteDot ? byteDots

@@ -63,10 +63,10 @@ cli::Tool describe() {
       {.name = "--target",
        .kind = cli::ValueKind::String,
        .valueName = "TARGET",
-       .help = "The target to compile for, both the kernels and the loops that "
-               "measure peak arithmetic: the name of a built-in profile or the "
-               "path of a JSON profile. This machine must be able to run the "
-               "code.",
+       .help = "Compile the kernels, and the loops that measure peak "
+               "arithmetic, for this target: the name of a built-in profile or "
+               "the path of a JSON profile. This machine must be able to run "
+               "the code.",
        .defaultText = "host"},
       {.name = "--variants",
        .help = "Time variants of each matrix multiplication that --filter "
@@ -84,8 +84,10 @@ cli::Tool describe() {
        .valueName = "PLAN",
        .help =
            "Instead of single kernels, time a pass of this plan. The table "
-           "also shows the least time that the bytes and operations of each "
-           "kind of step take, and for the whole pass the sum of these times."},
+           "also shows a lower bound of the time of each kind of step, "
+           "computed "
+           "from the bytes that it reads and the operations that it performs, "
+           "and the sum of these bounds for the whole pass."},
       {.name = "--tokens",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
@@ -315,8 +317,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       (monotonicSeconds() - start) / static_cast<double>(state.iterations());
   const double bytes = workload->bytesRead() / seconds;
   const double flops = workload->flops() / seconds;
-  // Shorter measurements are not compared with the limits, because the clock's
-  // resolution makes them too imprecise.
+  // Measurements of less than a millisecond are not compared with the limits,
+  // because the clock's resolution makes them too imprecise.
   const bool isLong = seconds * static_cast<double>(state.iterations()) > 1e-3;
   if (isLong && shareOf(bytes, flops) > kMostShare) {
     if (Status status = measureAgain(); !status.isOk()) {

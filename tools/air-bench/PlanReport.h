@@ -45,7 +45,6 @@ struct PassSample {
   MachineRates after;
 };
 
-/// The median and the quartiles of some values.
 struct Quartiles {
   double low = 0;
   double median = 0;

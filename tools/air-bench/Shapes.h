@@ -1,7 +1,7 @@
 //===- Shapes.h - the real shapes that kernels are timed on -----*- C++ -*-===//
 //
-// The shapes are those of Llama 3.2 1B and Llama 3.1 8B. They come from the
-// published configurations of these models (hidden_size, intermediate_size,
+// The shapes of Llama 3.2 1B and Llama 3.1 8B, from the published
+// configurations of these models (hidden_size, intermediate_size,
 // num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim).
 //
 //===----------------------------------------------------------------------===//

@@ -61,7 +61,7 @@ struct VariantTime {
 
 struct VariantRow {
   Variant variant;
-  codegen::MatMulTiles tiles; ///< including the cost model's choices
+  codegen::MatMulTiles tiles; ///< all choices, also those of the cost model
   /// The number of blocks that a run multiplies: `cachedBlocks` with weights
   /// from cache, and `blocks` with weights from memory.
   double cachedBlocks = 0;

@@ -169,7 +169,7 @@ struct Mix {
   }
   /// The dtype of attn_v. llama.cpp treats every Llama of 80 layers as a 70B
   /// model, whose attn_v is only an eighth of the size of attn_q. In that
-  /// model, attn_v gets Q5_K where it has Q4_K in others.
+  /// model, attn_v gets Q5_K where it gets Q4_K in other models.
   DType forV(uint32_t layer, uint32_t layers) const {
     const DType dtype = forDown(layer, layers);
     return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;

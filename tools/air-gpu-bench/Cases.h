@@ -19,7 +19,8 @@ struct Cases {
   std::vector<codegen::cuda::DecodeMatMul> tilings;
   std::vector<codegen::cuda::ReadProbe> reads;
   uint64_t copyBytes = 0;
-  std::vector<uint32_t> launchBlocks; ///< grid sizes of launch probes
+  /// Numbers of thread blocks of launch probes.
+  std::vector<uint32_t> launchBlocks;
 };
 
 /// The cases for a target, without those that it does not support.

@@ -20,7 +20,8 @@ struct KernelRow {
   std::string name;
   /// Not known if the code of the kernel is not a cubin that can be read.
   std::optional<codegen::cuda::CubinFacts> facts;
-  /// The most that any launch uses; the shared memory is what launches add.
+  /// The most threads that any launch uses, and the most bytes of shared memory
+  /// that any launch adds to those of the kernel.
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
 };

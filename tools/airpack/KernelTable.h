@@ -17,7 +17,8 @@ namespace air {
 /// kernels is wrong.
 Result<std::string> kernelTable(const PlanFile &file);
 
-/// The same as a list of objects, without the figures that are not known.
+/// The contents of kernelTable() as a list of objects. Figures that are not
+/// known are left out.
 Result<nlohmann::ordered_json> kernelsAsJson(const PlanFile &file);
 
 } // namespace air

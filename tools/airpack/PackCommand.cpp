@@ -82,8 +82,7 @@ void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
 /// The number of threads, at most `wanted`, that the system allows. Prints a
 /// note if it is lower than `wanted`.
 unsigned threadsToBeHad(unsigned wanted) {
-  // The threads that are probed are in addition to the one that compiles and
-  // writes.
+  // These threads come in addition to the one that compiles and writes.
   const ThreadSupply supply = probeThreads(wanted);
   if (supply.refusal.isOk()) {
     return wanted;
@@ -408,8 +407,7 @@ Status checkPrintOptions(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The targets, of which there are several only if plans are written
-/// separately.
+/// The targets. There are several only if plans are written separately.
 Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
   std::vector<std::string> targets = invocation.list("--target");
   if (targets.empty()) {
@@ -450,7 +448,7 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
     one.push_back({std::move(options), given, dump, {}});
     return one;
   }
-  std::map<std::string, std::string> targetOf; ///< of each path
+  std::map<std::string, std::string> targetOf; ///< the target of each path
   std::vector<Output> outputs;
   for (const std::string &target : targets) {
     fs::path path = given;
@@ -499,7 +497,6 @@ void printTimes(const PlanFile &plan, bool isReference,
       stderr);
 }
 
-/// Prints the plan as JSON or as text.
 Status printPlan(const cli::Invocation &invocation, const Output &output,
                  const PlanFile &plan) {
   if (invocation.has("--json")) {

@@ -78,7 +78,8 @@ Status removeEntries(const PlanCache &cache, const std::string &wanted) {
   for (const std::string &key : found) {
     const Result<bool> removed = cache.remove(key);
     if (!removed) {
-      // The other entries are removed all the same.
+      // If one entry cannot be removed, the other entries are removed
+      // nevertheless.
       if (first.isOk()) {
         first = removed.status();
       }

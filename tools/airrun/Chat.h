@@ -31,8 +31,9 @@ struct Turn {
   rt::AnswerMessage answer;
   rt::FinishReason reason = rt::FinishReason::NotFinished;
   uint64_t promptTokens = 0; ///< in the whole conversation
-  uint64_t reusedTokens = 0; ///< those that an earlier turn computed
-  uint64_t tokens = 0;       ///< in the answer
+  /// Tokens of the prompt that an earlier turn computed.
+  uint64_t reusedTokens = 0;
+  uint64_t tokens = 0;  ///< in the answer
   uint64_t context = 0; ///< the number of tokens that the plan has room for
   double promptSeconds = 0;
   double decodeSeconds = 0; ///< from the first token to the last

@@ -287,7 +287,7 @@ Status ChatLoop::regenerate(const std::string &) {
     messages = std::move(before);
     return usageError("there is no message to answer again");
   }
-  // Another seed leads to another answer.
+  // The seed depends on `repeats`, so the new answer differs.
   ++repeats;
   Status status = answer();
   if (!status.isOk()) {

@@ -1,11 +1,11 @@
 //===- DiskLimit.h - how fast the disk reads a plan -------------*- C++ -*-===//
 //
 // Measures the rate at which this machine reads the file of a plan past the
-// page cache, which is an upper bound for the speed of plans that read weights
-// in every pass. The code is independent of the runtime's readers: its threads
-// call pread with O_DIRECT. It uses the best of a few combinations of block
-// size and number of threads. Where the file system refuses O_DIRECT, the
-// threads read through the page cache and drop what they have read.
+// page cache. The rate limits the speed of plans that read weights in every
+// pass. The code is independent of the runtime's readers: its threads call
+// pread with O_DIRECT. It uses the best of a few combinations of block size and
+// number of threads. Where the file system refuses O_DIRECT, the threads read
+// through the page cache and drop what they have read.
 //
 // Ownership: a DiskLimit owns its descriptor and its buffers. Thread-safety:
 // one caller at a time. Errors: Io.
@@ -26,7 +26,7 @@ public:
   /// The memory that the buffers take.
   static constexpr uint64_t kBufferBytes = uint64_t{8} << 20;
 
-  /// Opens a file of which measure() will read the bytes [begin, end).
+  /// Opens a file. measure() will read its bytes [begin, end).
   static Result<DiskLimit> create(const std::string &path, uint64_t begin,
                                   uint64_t end);
   DiskLimit(DiskLimit &&other) noexcept;

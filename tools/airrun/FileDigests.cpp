@@ -17,11 +17,11 @@
 namespace air {
 namespace {
 
-/// A larger JSON file is ignored. It has some 150 bytes for each file.
+/// A JSON file of more than this number of bytes is ignored. The file has some
+/// 150 bytes for each file whose digest it holds.
 constexpr uint64_t kMostBytes = uint64_t{1} << 20;
 constexpr size_t kBlockBytes = size_t{1} << 20;
 
-/// A file that is open for reading.
 class OpenFile {
 public:
   explicit OpenFile(const std::string &path)

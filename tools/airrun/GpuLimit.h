@@ -18,9 +18,9 @@ namespace air {
 
 class GpuLimit {
 public:
-  /// Both buffers together have as many bytes as a pass reads, but not more
-  /// than are needed to exceed the GPU's L2 cache by far. Errors: also
-  /// DoesNotFit if the GPU has no room for the buffers.
+  /// Both buffers together have as many bytes as a pass reads, but no more than
+  /// it takes to exceed the GPU's L2 cache by far. Errors: also DoesNotFit if
+  /// the GPU has no room for the buffers.
   static Result<std::unique_ptr<GpuLimit>> create(const rt::CudaChoice &gpu,
                                                   double passBytes);
   ~GpuLimit();

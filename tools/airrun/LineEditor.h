@@ -18,7 +18,6 @@
 
 namespace air {
 
-/// Why a line ended.
 enum class LineEnd : uint8_t {
   Entered,
   EndOfInput, ///< Ctrl-D on an empty line, or the terminal has been closed

@@ -106,7 +106,7 @@ public:
   void discard(const std::string &key) const;
 
   /// Removes plans that are not in use until all plans and `needed` more bytes
-  /// fit into `most` bytes. Those that were used longest ago go first.
+  /// fit into `most` bytes. The plans that were used longest ago go first.
   Status makeRoom(uint64_t needed, uint64_t most) const;
 
   /// The number of bytes of all plans.

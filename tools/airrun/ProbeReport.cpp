@@ -74,7 +74,6 @@ std::string streamTable(const MachineProfile &profile) {
   return table;
 }
 
-/// The limits of memory in one line.
 std::string memoryLine(const MachineProfile &profile) {
   std::string line = "memory     " + byteText(profile.memoryBytes);
   if (profile.memoryLimit != 0) {

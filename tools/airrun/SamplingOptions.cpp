@@ -401,7 +401,8 @@ std::vector<cli::Option> samplingOptions() {
        .kind = ValueKind::String,
        .valueName = "NAMES",
        .help = "The samplers to use, in this order, separated by semicolons or "
-               "commas. Apart from the default ones there is adaptive_p.",
+               "commas. adaptive_p can be used in addition to those that are "
+               "listed in the default.",
        .defaultText = "the model's recommended list, or " +
                       samplerNames(defaultSamplers())},
       {.name = "--sampler-seq",

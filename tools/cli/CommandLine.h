@@ -73,7 +73,6 @@ struct Tool {
   std::vector<std::string> notes; ///< paragraphs shown after the options
 };
 
-/// A parsed command line.
 struct Invocation {
   const Command *command = nullptr;
   std::vector<std::string> positionals;

@@ -33,7 +33,6 @@ std::string nearestCommand(const Tool &tool, const std::string &word) {
   return nearest(word, names);
 }
 
-/// Prints what "help" or "help COMMAND" asks for.
 Status printHelp(const Tool &tool, const std::vector<std::string> &args) {
   if (args.size() == 1) {
     return writeOut(helpText(tool, nullptr));

@@ -9,7 +9,7 @@
 
 namespace air::cli {
 
-/// The option that states where the files of a reference plan are.
+/// The option that states where the model files are to which a plan refers.
 Option sourceOption();
 
 /// The error if --source is given for the plan `path`, which contains its

@@ -75,8 +75,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       lanes(isa.vectorBytes / 4), ranges(static_cast<int64_t>(spec.ranges)),
       tokensPerTile(spec.mClass == MClass::Large ? 8 : 1),
       blockTokens(blockTokensOf(spec.mClass, group)),
-      // The kRowsTogether accumulators have rowLanes floats each, and take half
-      // of the vector registers together.
+      // There are kRowsTogether accumulators of rowLanes floats each. Together
+      // they take half of the vector registers.
       rowLanes(isa.vectorBytes == 64 ? 64 : 16),
       prefetches(isa.prefetchesStreams) {
   // The accumulators of a register tile, panelRows times panelColumns floats,
@@ -179,8 +179,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Counted in elements, a vector of a head's output has the same alignment
-    // as a vector of V. An element of the output has 4 bytes.
+    // The alignment of this store follows from that of a vector of V, because
+    // both have the same alignment when it is counted in elements. An element
+    // of the output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -219,7 +220,8 @@ Value AttentionWriter::powerOfTwo(Value x) {
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
     // Below -126, x becomes -1000, so the result is 0 in f32, and an infinite x
-    // does not make x - n NaN. A NaN stays: comparisons with it are false.
+    // does not make x - n NaN. A NaN stays NaN, because comparisons with it are
+    // false.
     x = b.select(b.less(x, number(-126.0)), number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);

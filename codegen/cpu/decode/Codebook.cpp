@@ -4,6 +4,9 @@
 // value indices of its elements (Codebook.h): eight indices in 2 bits each, or
 // four 3-bit indices in 4 bits each.
 //
+// Four entries, 0 to 3, are decoded at a time, and the order of the bits in
+// their codes depends on the target.
+//
 // Without VBMI, a code is looked up as a whole. The codes of entries 0 and 2
 // share a lane of 32 bits, and so do the codes of entries 1 and 3. The low byte
 // of a code holds the value indices of even elements, and the high byte the

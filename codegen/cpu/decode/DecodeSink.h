@@ -94,7 +94,6 @@ protected:
   virtual void restore(mlir::ValueRange) {}
 
   KernelBuilder &b;
-  /// Calls value() for four columns.
   void fourValues(int64_t column, const std::array<Value, 4> &values);
 
   Value cursor; ///< the origin of column numbers, i64

@@ -115,8 +115,8 @@ void GemmEmitter::emit() {
       static_cast<int64_t>(ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks));
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
-  // columnBytes is the size of one column of a token tile of activations.
   const bool isBf16 = spec.activation == Activation::BF16x32;
+  // The size of one column of a token tile of activations.
   const int64_t columnBytes =
       4 * kTokens *
       static_cast<int64_t>(activationBlockWords(spec.activation)) / kColumns;

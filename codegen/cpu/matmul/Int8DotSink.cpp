@@ -158,8 +158,9 @@ void Int8DotSink::multiply(int64_t column, Value word, int64_t shift,
 }
 
 void Int8DotSink::endGroup() {
-  // The sums fit in 32 bits: the products add up to at most 32 * 255 * 16256 in
-  // magnitude, and the bias correction is no larger.
+  // The sums fit in 32 bits. A group has at most 32 products, each of a byte up
+  // to 255 and an activation of at most 16256 in magnitude (I8x2). The bias
+  // correction is no larger than 32 such products.
   for (int64_t token = 0; token < tokenCount; ++token) {
     Value sum;
     for (Sums &sums : sumsOfBytes) {

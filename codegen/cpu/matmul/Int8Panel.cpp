@@ -21,9 +21,9 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// As an unsigned number, an element of ActivationTile::conversions minus
-/// kGridConversionBits is below this limit if and only if its token's scale is
-/// on the grid.
+/// A token's scale is on the grid if and only if the token's element of
+/// ActivationTile::conversions, minus kGridConversionBits, is below this limit
+/// as an unsigned number.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 /// The size of an array that has one number of 4 bytes for each token of a
 /// tile.
@@ -183,7 +183,7 @@ Value areOnGrid(KernelBuilder &b, Value x, Value columns) {
   return b.less(b.maxLanes(most), b.i32(kGridEnd));
 }
 
-/// The power of two with the exponent `exponent`, in lanes of i32.
+/// Returns 2^exponent as f32, where `exponent` has lanes of i32.
 static Value powerOfTwo(KernelBuilder &b, Value exponent) {
   Value biased = b.add(exponent, b.constant(exponent.getType(), int64_t{127}));
   return b.bitcast(b.shiftLeft(biased, 23), b.f32());

@@ -19,7 +19,7 @@ constexpr double kCyclesPerNs = 3;
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
 
-/// The bytes of a vector. In the model, every dot product and every other
+/// The bytes of a vector. In the cost model, every dot product and every other
 /// operation works on one vector.
 constexpr double kVectorBytes = 64;
 /// The numbers of operations in a dot product of bytes, in a float32 FMA and in
@@ -52,9 +52,9 @@ constexpr double kCoarseGain = 0.2;
 /// many instructions for as many bytes.
 struct Operations {
   DType dtype;
-  uint16_t f32;  ///< with float32 activations
-  uint16_t i8;   ///< with I8 or I8Grid
-  uint16_t i8x2; ///< with I8x2
+  uint16_t f32; ///< with float32 activations
+  uint16_t i8;  ///< with I8 or I8Grid
+  uint16_t i8x2;
 };
 constexpr Operations kOperations[] = {
     {DType::F32, 0, 0, 0},

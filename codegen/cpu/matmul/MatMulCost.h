@@ -45,7 +45,7 @@ inline constexpr uint64_t kPrefetchBytes = 9216;
 /// the size of a cache line.
 inline constexpr uint64_t kMostPrefetchBytes = 1 << 20;
 inline constexpr uint64_t kLineBytes = 64;
-/// The number of columns of a block of the model.
+/// The number of columns of a block in the cost model.
 inline constexpr uint64_t kCostColumns = 256;
 
 /// The speed of one core while all cores work. A rate that the profile does not
@@ -74,8 +74,9 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
 /// The time to multiply one token by `weightBytes` bytes of weights, without
-/// reading them. It is stated as the bytes of vector operands that a core
-/// processes in it, 64 per operation (kMixedOperandBytes in CpuRates.h).
+/// reading them. It is stated as the number of bytes of vector operands that a
+/// core processes in this time, 64 per operation (kMixedOperandBytes in
+/// CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of operands that all cores together process per second; 0 if the

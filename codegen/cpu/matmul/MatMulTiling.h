@@ -49,16 +49,16 @@ inline constexpr int64_t kGemvRows = 16;
 bool switchesToGemv(const KernelSpec &spec);
 
 struct MatMulTiling {
-  uint64_t rowBlocks;     ///< row blocks of the matrix
-  uint64_t tileRowBlocks; ///< row blocks per tile
-  uint64_t tileTokens;    ///< tokens per tile; 0: all tokens
-  uint64_t passTokens;    ///< largest number of tokens of one GEMV pass
-  uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
-  uint64_t panelColumns;  ///< columns per panel; divides tileColumns
-  uint64_t panelBytes;    ///< bytes of a panel of one row block
-  uint64_t dotBytes;      ///< bytes of the i32 sums of int8 kernels
-  Prefetch prefetch;      ///< prefetches of the GEMV code
-  StreamHint panelHint;   ///< for prefetches of the next panels' weights
+  uint64_t rowBlocks; ///< row blocks of the matrix
+  uint64_t tileRowBlocks;
+  uint64_t tileTokens;   ///< tokens per tile; 0: all tokens
+  uint64_t passTokens;   ///< largest number of tokens of one GEMV pass
+  uint64_t tileColumns;  ///< columns per section (Gemm.cpp)
+  uint64_t panelColumns; ///< columns per panel; divides tileColumns
+  uint64_t panelBytes;   ///< bytes of a panel of one row block
+  uint64_t dotBytes;     ///< bytes of the i32 sums of int8 kernels
+  Prefetch prefetch;     ///< prefetches of the GEMV code
+  StreamHint panelHint;  ///< for prefetches of the next panels' weights
   // The numbers of row blocks and of tokens that the micro-kernel multiplies at
   // a time.
   uint64_t microRowBlocks; ///< divides tileRowBlocks

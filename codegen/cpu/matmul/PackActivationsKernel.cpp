@@ -22,7 +22,7 @@ constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kHalf = kColumns / 2;
 constexpr int64_t kInfinityBits = 0x7F800000;
-/// The smallest magnitude that rounds to infinity in bfloat16, as bits.
+/// The bits of the smallest magnitude that bfloat16 rounds to infinity.
 constexpr int64_t kRoundsToInfinity = 0x7F7F8000;
 /// The smallest scale. kMostInverse is the largest factor that x is multiplied
 /// by.

@@ -47,7 +47,7 @@ Value callMarkupMethod(Interpreter &in, const Value &self,
 /// `op` is one of + - * / // % **.
 Value binary(Interpreter &in, const std::string &op, const Value &a,
              const Value &b);
-/// `op` is one of == != < > <= >= in "not in".
+/// `op` is "==", "!=", "<", ">", "<=", ">=", "in" or "not in".
 bool compare(Interpreter &in, const std::string &op, const Value &a,
              const Value &b);
 

@@ -169,7 +169,7 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // With a format that is marked as HTML, Python makes numbers of texts.
+    // If the format is marked as HTML, Python converts texts to numbers here.
     return in.fail(std::string("%") + spec.type +
                        " needs a number, not a text; use "
                        "the filter 'int' or 'float'",

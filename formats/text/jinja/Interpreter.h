@@ -14,7 +14,6 @@
 
 namespace air::jinja {
 
-/// The variables of a scope.
 struct Scope {
   Scope *parent = nullptr;
   std::vector<std::pair<std::string, Value>> variables;

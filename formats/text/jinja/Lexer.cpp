@@ -91,8 +91,9 @@ private:
   /// the tag. Sets `end` to the position after the tag.
   bool isBareTag(size_t from, std::string_view name, size_t &end,
                  bool trims) const;
-  /// The length of `close`, such as "%}", with a '-' or '+' before it and the
-  /// white space after the tag that is removed; 0 if no tag ends at `position`.
+  /// The length of the end of a tag at `position`: a '-' or '+' if there is
+  /// one, `close` (such as "%}"), and the white space after it that the tag
+  /// removes. 0 if no tag ends there.
   size_t endLength(size_t position, std::string_view close, bool trims) const;
   Status lexRaw(size_t tag, size_t content);
   Status lexComment(size_t tag);
@@ -103,7 +104,7 @@ private:
 
   Text text;
   size_t at = 0;
-  bool lineStarts = true; ///< a line begins right after the last tag
+  bool lineStarts = true; ///< whether a line begins right after the last tag
   std::vector<Token> tokens;
   std::vector<char> open; ///< the closing brackets that are expected
   size_t counted = 0;

@@ -112,7 +112,8 @@ void Parser::parseTag(Body &out) {
   } else if (name == "set") {
     parseSet(*statement);
   } else if (name == "print") {
-    // The expressions are written one after the other.
+    // A `print` tag may have several expressions, which are written one after
+    // the other.
     statement->act = Act::Output;
     statement->value = parseExpression();
     while (skipOperator(",")) {

@@ -17,8 +17,9 @@ public:
 
 protected:
   ExpressionPtr parseExpression(bool withIf = true);
-  /// One expression, or several with commas between them. The tuple ends at a
-  /// tag's end, a closing parenthesis, or the name `end`.
+  /// Parses one expression, or a tuple of several with commas between them. A
+  /// tuple ends at the end of the tag, at a closing parenthesis, or at the name
+  /// `end`.
   ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,
                            bool parenthesised = false);
   /// Parses the filters of a filter block, with '|' between them. The operand

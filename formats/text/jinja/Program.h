@@ -17,9 +17,9 @@ enum class Op : uint8_t {
   Item,      ///< operands[0][operands[1]]
   Slice,     ///< operands: start, stop and step; each may be absent
   Call,      ///< operands[0](call)
-  Filter,    ///< operands[0] | name(call); in blocks, operands[0] is absent
-  Test,      ///< operands[0] is name(call)
-  If,        ///< operands[1] if operands[0] [else operands[2]]
+  Filter, ///< operands[0] | name(call); operands[0] is absent in a filter block
+  Test,   ///< operands[0] is name(call)
+  If,     ///< operands[1] if operands[0] [else operands[2]]
   And,
   Or,
   Not,

@@ -25,7 +25,8 @@ namespace air::jinja {
 
 struct Rendered {
   std::string text;
-  std::vector<TaintedSpan> tainted; ///< bytes of the caller's data, ascending
+  /// the ranges that come from the caller's data, ascending
+  std::vector<TaintedSpan> tainted;
 };
 
 class Template {

@@ -37,14 +37,14 @@ std::string toUtf8(TextView text);
 std::string toUtf8(TextView text, std::vector<TaintedSpan> &tainted);
 Text plain(TextView text); ///< the text without marks
 
-// These compare code points and ignore which of them are tainted.
+// These functions compare code points and ignore which of them are tainted.
 int compareText(TextView a, TextView b);
 bool equalText(TextView a, TextView b);
 bool equalText(TextView a, std::string_view ascii);
 size_t findText(TextView text, TextView part, size_t from = 0);
 size_t findLastText(TextView text, TextView part); ///< npos if there is none
 
-// The properties of str.isspace, isalpha, ... in Python.
+// Whether str.isspace, isalpha, ... of Python return True for the character.
 bool isSpace(char32_t c);
 bool isAlpha(char32_t c);
 bool isDigit(char32_t c);   ///< also superscripts and circled digits

@@ -333,7 +333,7 @@ Compiler::PcOr Compiler::compile(uint32_t index, uint32_t next) {
   return add(made, {facts[next].first, false, false});
 }
 
-/// The repetition of a single character.
+/// Compiles the repetition of a single character.
 Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
                                           uint32_t next) {
   const Classes &set = sets[syntax.nodes[node.children[0]].set];
@@ -374,8 +374,8 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
   return node.least == 0 ? PcOr(next) : addCharacters(set, node.least, next);
 }
 
-/// The general form of a repetition: a copy for each required repetition, and
-/// then optional copies or a loop.
+/// Compiles a repetition in its general form: a copy for each required
+/// repetition, and then optional copies or a loop.
 Compiler::PcOr Compiler::compileRepeat(const RegexNode &node, uint32_t next) {
   uint32_t item = node.children[0];
   bool isLazy = node.mode == RegexNode::Lazy;

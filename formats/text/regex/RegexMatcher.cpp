@@ -171,10 +171,11 @@ void RegexMatcher::releasePagesBefore(size_t position) {
   }
 }
 
-/// Returns true if the instruction to which set `memo` belongs is known to fail
-/// at `position`. Otherwise marks it as failed there, because the matcher
-/// returns to it at this position only after a failure. In a look-ahead, sets
-/// `succeeds` if the instruction is known to succeed.
+/// `memo` is the index of the set of positions at which an instruction has
+/// failed. Returns true if `position` is in it, and otherwise adds it before
+/// the instruction is tried: if the matcher comes back to this instruction at
+/// this position, the first try has failed. In a look-ahead, the first try may
+/// also have succeeded; then sets `succeeds` and returns false.
 bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
                          bool &succeeds) {
   if (inLook && marked(memo + 1, position)) {

@@ -59,10 +59,10 @@ public:
     return begins[static_cast<uint8_t>(c) & 127];
   }
 
-  /// Returns true if a match may be empty, or may begin with the ASCII
-  /// character `c` when `next`, which is ASCII or kEnd (the end of the text),
-  /// comes after `c`. A call takes about as long as a match, so callers should
-  /// keep the result.
+  /// Like the function above, but takes into account the character `next` that
+  /// comes after `c`. `next` is an ASCII character, or kEnd for the end of the
+  /// text. A call takes about as long as a match, so callers should keep the
+  /// result.
   bool mayBeginWith(char c, int next) const;
   static constexpr int kEnd = -1;
 

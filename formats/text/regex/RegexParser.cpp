@@ -149,7 +149,7 @@ Parser::NodeOr Parser::parseChoice() {
     AIR_ASSIGN_OR_RETURN(uint32_t branch, parseSequence());
     choice.children.push_back(branch);
   } while (accept('|'));
-  ignoreCase = outerIgnoresCase; // (?i) ends with its group
+  ignoreCase = outerIgnoresCase; // the effect of (?i) ends with its group
   --nested;
   if (choice.children.size() == 1) {
     return choice.children[0];
@@ -541,7 +541,7 @@ Result<uint32_t> Parser::parseClassCharacter() {
 }
 
 /// Reads the items of a class up to its end or to &&. If `isFirst` is true, a
-/// bracket that comes first stands for itself.
+/// `]` that comes first stands for itself.
 Result<CodePointSet> Parser::parseClassItems(bool isFirst) {
   std::vector<CodePointRange> ranges;
   CodePointSet sets;

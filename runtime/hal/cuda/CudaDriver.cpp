@@ -14,7 +14,8 @@ using namespace air::rt;
 
 namespace {
 
-// The values of these enumerators are those of the CUDA driver API.
+// These are numbers of the CUDA driver API: error codes, device attributes, and
+// others.
 constexpr int kOutOfMemory = 2;
 constexpr int kNoDevice = 100;
 constexpr int kInvalidImage = 200;
@@ -33,13 +34,14 @@ constexpr int kOldestVersion = 12000;
 /// From this version on, graphs have edges for programmatic dependent launch.
 constexpr int kDependentGraphVersion = 12030;
 constexpr uint32_t kDependentCapability = 90;
-/// A kernel has at most this number of bytes of parameters, so at most this
-/// number of parameters (CUDA C++ Programming Guide, "Function Parameters").
+/// The parameters of a kernel take at most this number of bytes. Each takes at
+/// least one byte, so a kernel also has at most this number of parameters (CUDA
+/// C++ Programming Guide, "Function Parameters").
 constexpr size_t kMaxParameterBytes = 32764;
 
-/// Whether this error makes a context useless. Such errors are uncorrectable
-/// memory errors, lost links, faults of kernels, hardware or other processes,
-/// and unknown errors.
+/// Whether a context cannot be used any more after this error. Such errors are
+/// uncorrectable memory errors, lost links, faults of kernels, hardware or
+/// other processes, and unknown errors.
 bool endsContext(int code) {
   constexpr std::array kEnding = {214, 220, 226, 700, 702, 709, 710, 714, 715,
                                   716, 717, 718, 719, 721, 810, 911, 999};
@@ -67,7 +69,8 @@ std::string plain(std::string_view text) {
   return result;
 }
 
-/// The entry of a table of an ELF file, which must lie within the file.
+/// Returns entry `index` of the table at offset `table` of an ELF file. The
+/// entry must lie within the file.
 template <typename T>
 T entryOf(std::span<const uint8_t> file, uint64_t table, uint64_t index) {
   T entry;
@@ -211,8 +214,8 @@ Status CudaDriver::choose(const CudaChoice &choice) {
   const bool isNumber =
       !choice.device.empty() && choice.device.size() <= 2 &&
       choice.device.find_first_not_of("0123456789") == std::string::npos;
-  // For messages: the names of all GPUs, and of those that `choice.device`
-  // allows.
+  // The names of all GPUs, and of the GPUs that `choice.device` allows. Error
+  // messages list them.
   std::string all;
   std::string matches;
   for (int ordinal = 0; ordinal < count; ++ordinal) {
@@ -276,8 +279,8 @@ CudaDriver::~CudaDriver() {
   if (!context) {
     return;
   }
-  // A destructor cannot return errors. If the GPU has failed, only the last
-  // call succeeds: it releases the context and all that is in it.
+  // A destructor cannot return errors. If the GPU has failed, only the last of
+  // these calls succeeds: it releases the context and all that is in it.
   (void)activate();
   (void)unloadModules();
   if (work) {
@@ -391,7 +394,7 @@ Result<void *> CudaDriver::makeGraph(std::span<const CudaLaunch> launches) {
   Status status = Status::ok();
   for (size_t i = 0; status.isOk() && i < launches.size(); ++i) {
     CudaLaunch one = launches[i];
-    // The graph has no kernel on which its first launch could depend.
+    // The first launch has no earlier launch in this graph to depend on.
     one.dependent = one.dependent && i != 0;
     status = launch(one);
   }

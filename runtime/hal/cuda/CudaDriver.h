@@ -33,7 +33,7 @@ struct CudaChoice {
   /// "rtx3060" finds "NVIDIA GeForce RTX 3060". Empty: any GPU.
   std::string device;
   /// The architecture of the code that the GPU must be able to run: "sm_86", or
-  /// "sm_90a" for code that runs only on that one. Empty: any.
+  /// "sm_90a" for code that runs on GPUs of no other architecture. Empty: any.
   std::string arch;
 };
 
@@ -120,12 +120,12 @@ private:
   std::unique_ptr<CudaFunctions> cuda;
   CudaFacts device;
   int handle = 0;
-  int version = 0; ///< 1000 * major + 10 * minor, of CUDA
+  int version = 0; ///< CUDA version: 1000 * major + 10 * minor
   void *context = nullptr;
   void *work = nullptr;
   std::vector<void *> modules;
-  /// The arguments of a launch and where each of them is. They are members so
-  /// that only the first launch allocates memory.
+  /// The arguments of a launch, and the addresses of these arguments. They are
+  /// members so that only the first launch allocates memory.
   std::vector<uint64_t> argumentValues;
   std::vector<void *> argumentPlaces;
   Status lost;

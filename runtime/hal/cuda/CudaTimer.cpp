@@ -19,7 +19,6 @@ Result<std::unique_ptr<CudaTimer>> CudaTimer::create(CudaDriver &driver) {
 
 CudaTimer::~CudaTimer() {
   const CudaFunctions &f = driver.functions();
-  // A destructor cannot return errors, so they are ignored.
   if (pinned) {
     (void)driver.call(f.hostFree, pinned);
   }
@@ -61,7 +60,6 @@ Result<double> CudaTimer::copyMilliseconds(uint64_t to, uint64_t from,
   return best / copies;
 }
 
-/// Ensures that `pinned` has at least `bytes` bytes.
 Status CudaTimer::reservePinned(uint64_t bytes) {
   if (bytes <= pinnedBytes) {
     return Status::ok();

@@ -24,7 +24,8 @@ public:
   CudaTimer(const CudaTimer &) = delete;
   CudaTimer &operator=(const CudaTimer &) = delete;
 
-  /// The clock will start when all earlier work is complete. Does not wait.
+  /// Starts the clock when all earlier work is complete. Does not wait for
+  /// that.
   Status start();
   /// Waits until all work of the stream is complete. Returns the milliseconds
   /// that it took since start().

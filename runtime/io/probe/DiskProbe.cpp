@@ -193,8 +193,9 @@ Status Probe::prepare(int descriptor, const std::string &path) {
     }
   }
   if (ways.empty()) {
-    return unsupportedError("no method of reading '" + path +
-                            "' can be measured");
+    return unsupportedError("the speed of reading '" + path +
+                            "' cannot be measured, because every method of "
+                            "reading it failed");
   }
   return Status::ok();
 }
@@ -301,7 +302,7 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
     ring.ringBytes = size;
     ring.samples.clear();
   }
-  // One sample of the first size is taken in any case.
+  // The first size gets a sample even if the time is over.
   bool isFirst = true;
   do {
     for (Way &ring : sizes) {

@@ -7,16 +7,17 @@
 // nor emptying the queue counts.
 //
 // First each combination gets one sample, the most promising ones first. Then
-// those that reached at least 80 % of the highest rate, and the fastest of each
-// method, get more samples in turn until the time is over. On a slow disk, half
-// of the time may be over before every combination has had its first sample;
-// the remaining combinations are then not measured. The rate of a combination
-// is the median of its samples. A slow combination has only one sample.
+// the combinations that reached at least 80 % of the highest rate, and the
+// fastest combination of each method, get more samples in turn until the time
+// is over. On a slow disk, half of the time may be over before every
+// combination has had its first sample; the remaining combinations are then not
+// measured. The rate of a combination is the median of its samples. A slow
+// combination has only one sample.
 //
-// These samples read into as little memory as possible. When a plan runs, it
-// reads into a ring of some 24 MiB or more, which may not fit in a cache, so
-// the last fifth of the time goes to samples of the chosen combination with
-// rings of 8, 24, 64 and 128 MiB, the usual size first. Each of them fills the
+// These samples read into as little memory as possible. A plan, however, reads
+// into a ring of some 24 MiB or more, which may not fit in a cache. The last
+// fifth of the time therefore goes to samples of the chosen combination with
+// rings of 8, 24, 64 and 128 MiB, the usual size first. Each sample fills its
 // ring at least once.
 //
 // The file should be on the disk that will hold plans. Reads past the page

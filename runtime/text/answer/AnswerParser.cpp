@@ -113,7 +113,8 @@ void AnswerParser::resolve(bool isEnd) {
       held.erase(0, 1);
       onText(c);
     } else {
-      // `marks` may change after this mark and after each byte that follows.
+      // onMark() and step() may change `marks`. Therefore the mark is copied,
+      // and the bytes after it are handled again, one by one.
       const ActiveMark mark = *longest;
       std::string rest = held.substr(mark.text.size());
       held.clear();

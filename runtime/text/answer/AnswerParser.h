@@ -118,7 +118,7 @@ private:
   /// True if no answer text came yet, or none since the last reasoning.
   bool isAtStart = true;
   bool hasReasoned = false;
-  bool wrote[2] = {};      ///< whether [0] reasoning, [1] answer text came
+  bool wrote[2] = {};      ///< whether reasoning [0] or an answer [1] has come
   bool marksAreOld = true; ///< findMarks() must be called
 
   std::string raw; ///< the call so far; becomes text if it proves to be none

@@ -160,7 +160,8 @@ Status Maker::addTool(const ToolSchemas::Tool &tool) {
 }
 
 /// Returns the mark that begins a call or a section. Unless a call is required,
-/// the first mark becomes a trigger, and text before the trigger is dropped.
+/// the first mark also becomes a trigger. If a control token in the mark is the
+/// trigger, the mark's text before this token is left out.
 GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   GrammarSequence mark = rules.mark(text);
   if (!isFirst || choice.kind == ToolChoice::Required) {
@@ -402,7 +403,6 @@ Result<GrammarSequence> Maker::bareCalls() {
                     joined({rules.optional(rules.text(";")), {rules.gap()}}));
 }
 
-/// Reasoning before the calls.
 GrammarSequence Maker::reasoning() {
   if (family.hasChannels) {
     return builder.repeat(joined({rules.mark("<|channel|>analysis<|message|>"),
@@ -416,7 +416,8 @@ GrammarSequence Maker::reasoning() {
   }
   std::vector<GrammarSequence> options = {{rules.gap()}};
   for (const ReasoningMarks &marks : syntax.reasoning) {
-    // A required call needs no span of reasoning that the template leaves out.
+    // If a call is required, reasoning that the template does not mention is
+    // not allowed before it.
     if (marks.isAssumed) {
       continue;
     }

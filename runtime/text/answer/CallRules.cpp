@@ -116,9 +116,9 @@ GrammarSequence CallRules::idString() {
   return joined({text("\""), id(), text("\"")});
 }
 
-// The rules are the states of the automaton of Aho and Corasick (1975) that
-// finds `end` and `other`. A state is the longest beginning of one of these two
-// that the characters read so far end with.
+// Each rule is a state of the automaton of Aho and Corasick (1975) that finds
+// `end` and `other`. A state is a beginning of `end` or `other`: the longest
+// one with which the characters read so far end.
 GrammarSymbol CallRules::textUntil(std::string_view end,
                                    std::string_view other) {
   const std::string key = std::string(end) + '\n' + std::string(other);
@@ -216,7 +216,8 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
   AIR_ASSIGN_OR_RETURN(const Allowed allowed, allowedBy(tool, schemas));
   if ((allowed.types & Shape::String) == 0) {
     std::vector<GrammarSequence> options = {{tool.rules->valueOf(schemas)}};
-    // The answer parser accepts these words if the schema names the type.
+    // If the schema names the type, the answer parser accepts Python's words,
+    // too.
     if (!allowed.values && schemas.size() == 1 &&
         schemas[0]->contains("type")) {
       for (const auto &[type, word] : {std::pair(Shape::Boolean, "True"),

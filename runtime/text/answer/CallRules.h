@@ -33,7 +33,7 @@ inline GrammarSequence joined(std::vector<GrammarSequence> parts) {
 /// A tool, and the schema of its arguments.
 struct CallTool {
   std::string name;
-  std::unique_ptr<SchemaDocument> document; ///< the schema
+  std::unique_ptr<SchemaDocument> document;
   std::unique_ptr<SchemaRules> rules;
   /// The alternatives that the schema allows for the object of arguments.
   std::vector<SchemaShape> shapes;
@@ -54,7 +54,7 @@ public:
   GrammarSequence optional(GrammarSequence part) {
     return builder.repeat(std::move(part), 0, 1);
   }
-  /// `item`, one or more times, with `between` between them.
+  /// One or more times `item`, separated by `between`.
   GrammarSequence list(const GrammarSequence &item, GrammarSequence between);
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));

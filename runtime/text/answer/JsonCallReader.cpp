@@ -41,8 +41,8 @@ std::optional<std::string> stringOf(const std::string &json) {
   return value.get<std::string>();
 }
 
-/// Returns `json` if it is an object, {} if it is null or empty, and the text
-/// of a JSON string if that is an object.
+/// Returns `json` if it is an object, {} if it is null or empty, or the text in
+/// `json` if it is a string that contains an object.
 std::optional<std::string> objectOf(const std::string &json) {
   if (json.empty() || json == "null") {
     return "{}";

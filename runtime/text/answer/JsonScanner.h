@@ -67,8 +67,8 @@ private:
 
   State now = State::Value;
   std::string open;      ///< a bracket for each array and object that is open
-  std::string_view rest; ///< missing bytes of a literal
-  int digits = 0;        ///< missing digits of \u
+  std::string_view rest; ///< bytes of a literal that must still follow
+  int digits = 0;        ///< digits of \u that must still follow
   bool stringIsKey = false;
 };
 

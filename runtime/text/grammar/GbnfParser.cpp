@@ -15,7 +15,8 @@ constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
 constexpr size_t kMostOpenGroups = 1000;
-constexpr uint32_t kNoCharacter = UINT32_MAX; ///< at the end of the text
+/// What peek() returns at the end.
+constexpr uint32_t kNoCharacter = UINT32_MAX;
 
 bool isDigit(uint32_t c) { return c >= '0' && c <= '9'; }
 bool isNameCharacter(uint32_t c) {
@@ -40,7 +41,8 @@ private:
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    /// The item after `now`. A repetition such as * may still follow it.
+    /// The item that follows `now`. A repetition such as * may still come after
+    /// it.
     GrammarSequence item;
     bool hasItem = false;
     uint64_t counts = 1;     ///< product of nested repeat counts in `item`

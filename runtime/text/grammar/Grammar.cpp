@@ -17,8 +17,8 @@ uint64_t mixed(uint64_t number) {
   return number ^ (number >> 31);
 }
 
-/// Identifies the sets that contain a code point: the exclusive or of their
-/// numbers. Each set has a pseudorandom number of 128 bits.
+/// Tells which sets contain a code point. Each set has a pseudorandom number of
+/// 128 bits, and a signature is the exclusive or of the numbers of these sets.
 using Signature = std::pair<uint64_t, uint64_t>;
 
 } // namespace

@@ -41,7 +41,8 @@ struct GrammarElement {
 struct GrammarRule {
   uint32_t firstAlternative = 0; ///< index into Grammar::alternatives
   uint32_t alternatives = 0;
-  /// A rule has a lower rank than all rules with which its texts may begin.
+  /// If a text of rule A may begin with a text of rule B, then A has a lower
+  /// rank than B.
   uint32_t rank = 0;
   bool isNullable = false; ///< whether the rule matches the empty text
 };

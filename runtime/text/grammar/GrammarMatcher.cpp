@@ -105,8 +105,9 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the chain was cut off, the lengths of its last states are too small.
-  // They are used to compute the lengths before them, and are then forgotten.
+  // If the chain was cut off, the lengths that its last states get are too
+  // small. The lengths of earlier states are computed from them; after that,
+  // the second half of the chain is forgotten.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;

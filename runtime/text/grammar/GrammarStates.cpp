@@ -8,8 +8,10 @@ namespace air::rt {
 namespace {
 
 constexpr uint32_t kEmptySlot = UINT32_MAX;
-/// In a state with more nodes, computing the next state for one more class
-/// takes less time than comparing the class with another one.
+/// If a state has at most this number of nodes, its next state for one class is
+/// also stored for all classes that must lead to the same state. In states with
+/// more nodes, finding these classes takes longer than computing their next
+/// states.
 constexpr uint32_t kFewNodes = 16;
 
 uint64_t mix(uint64_t hash, uint64_t value) {

@@ -35,8 +35,8 @@ public:
   struct Limits {
     /// The most nodes in one set.
     size_t setSize = 4096;
-    /// If the states take more bytes than this, those that are not needed are
-    /// forgotten. The others may take at most half of this number.
+    /// If the states take more bytes than this, states that are not needed are
+    /// forgotten. States that are needed may take at most half of this number.
     size_t bytes = size_t{64} << 20;
   };
 
@@ -113,8 +113,8 @@ private:
   uint32_t setOfOne(uint32_t node);
   uint32_t uniteSets(uint32_t a, uint32_t b);
   /// Returns the state for the positions `items`. A position at the end of a
-  /// rule or before a reference to a rule is replaced by those to which it
-  /// leads, until each is before a character or a token.
+  /// rule, or before a reference to a rule, is replaced by the positions to
+  /// which it leads, until every position is before a character or a token.
   State close(std::vector<Item> items);
   void returnFrom(std::vector<Item> &items, bool &ends);
   void call(uint32_t rule, uint32_t position, uint32_t parents);

@@ -178,7 +178,8 @@ GrammarSequence membersInOrder(GrammarBuilder &builder,
       later = builder.repeat(std::move(later), 0, 1);
     }
     append(later, after);
-    // As a symbol for a new rule, `after` does not grow from member to member.
+    // The choice becomes a new rule, so `after` is a single symbol and does not
+    // grow from member to member.
     after = {builder.choice({std::move(later)})};
   }
   return std::move(first);

@@ -38,7 +38,7 @@ struct GrammarMember {
   bool isRequired = false;
 };
 
-/// Other members that may follow those in a list.
+/// What may follow the members of a list.
 struct MemberRest {
   GrammarSequence first; ///< used if all members of the list are left out
   GrammarSequence after; ///< used after a member of the list
@@ -50,8 +50,8 @@ GrammarSequence membersInOrder(GrammarBuilder &builder,
                                const std::vector<GrammarMember> &members,
                                const GrammarSequence &comma, MemberRest rest);
 
-/// The names of an object's properties: first those with a schema of their own,
-/// in its order, then the others that are required.
+/// The names of an object's properties: first the properties that have a schema
+/// of their own, in the order of the schema, then the other required ones.
 std::vector<std::string> namesOfProperties(const SchemaShape &shape);
 
 /// Adds the rules of a schema to a grammar that has other rules, too.

@@ -14,8 +14,8 @@ namespace air::rt {
 
 using SchemaJson = nlohmann::ordered_json;
 
-/// Thread-safety: immutable. References to values are valid as long as the
-/// document.
+/// Thread-safety: immutable. References to values are valid while the document
+/// exists.
 class SchemaDocument {
 public:
   /// Errors: Corrupt if the text is not JSON, is nested too deeply, or has an

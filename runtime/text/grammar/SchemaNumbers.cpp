@@ -204,7 +204,7 @@ bool Writer::mayEnd(size_t at, bool hasLeast, bool hasMost) const {
 
 void Writer::fractionDigits(size_t at, bool hasLeast, bool hasMost,
                             std::vector<GrammarSequence> &found) {
-  // `hasLeast` is true if all digits before this one are those of `low`.
+  // `hasLeast` is true if all digits before this one equal the digits of `low`.
   char from = '0';
   if (hasLeast && at < low.fraction.size()) {
     from = low.fraction[at];

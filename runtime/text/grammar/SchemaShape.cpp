@@ -101,7 +101,7 @@ public:
 
   int depth = 0; ///< how deeply calls of exclude() are nested
   int ownProofs = 0;
-  int *proofs = &ownProofs;  ///< the counter of calls of exclude()
+  int *proofs = &ownProofs;  ///< counts the calls of exclude()
   std::string contradiction; ///< why a shape was left out, if one was
 
 private:

@@ -31,7 +31,7 @@ CodePointRange completionsOf(std::string_view bytes);
 
 class TokenTrie {
 public:
-  /// A node. The nodes are in preorder.
+  /// The nodes are in preorder.
   struct Node {
     /// A character, or the index of a partial character if `isPartial`.
     uint32_t symbol;

@@ -23,8 +23,8 @@ public:
     }
     const double wanted = total * mass;
     if (!set.isSorted()) {
-      // Top-p may drop tokens whose weights add up to total - wanted. Those
-      // with weights below `least` add up to at most half of that.
+      // Top-p may drop tokens whose weights add up to total - wanted. All
+      // tokens with weights below `least` add up to at most half of that.
       const double least =
           (total - wanted) / (2 * static_cast<double>(set.size()));
       std::span<const double> weights = set.weights();

@@ -49,7 +49,7 @@ def main():
     sets["\\w"] = gaps(ord(c) for piece, _ in split.pre_tokenize_str(TEXT) for c in piece)
     cases, last = [], 0
     for c in range(0x110000):
-        # U+0130 and U+0131 are variants of i in Turkish and Azeri only.
+        # Only in Turkish and Azeri are U+0130 and U+0131 case variants of i.
         others = [o for o in _regex.get_all_cases(regex.U, c) if o not in (c, 0x130, 0x131)]
         if others and c not in (0x130, 0x131):
             cases.append([c - last, *sorted(o - c for o in others)])

@@ -134,7 +134,6 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
     const char *arch;
     std::vector<std::string> features;
     ByteDot byteDot;
-    // A feature that the target must enable in LLVM.
     const char *llvmFeature;
   };
   const std::vector<std::string> avx512 = {"avx2",     "avx512bw", "avx512cd",

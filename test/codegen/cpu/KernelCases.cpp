@@ -139,8 +139,8 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
     if (op == KernelOp::SiluMul) {
-      // For the first of these numbers e^-x overflows, and for the second one
-      // it underflows.
+      // e^-x overflows for the first of these numbers, and underflows for the
+      // second.
       x.front() = -200.0F;
       x.back() = 200.0F;
     }
@@ -451,8 +451,9 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  // In each row of y, `gapBefore` elements precede those that this matmul
-  // writes, and `gapAfter` follow them. In a plan, other matmuls write these.
+  // Each row of y has `gapBefore` elements before the ones that this matmul
+  // writes, and `gapAfter` elements after them. In a plan, other matmuls write
+  // the elements in the gaps.
   uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;
@@ -574,7 +575,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
       reference::matMul(wide, w.values, widened(bias), spec.n, spec.k);
   const Doubles error = matMulError(spec, wide, w.values, block);
   Doubles want = widened(y);
-  // Columns of y outside this matmul keep their bits.
+  // Columns of y that this matmul does not write must keep their bits.
   Doubles bound(y.size(), 0.0);
   for (uint64_t m = 0; m < rows; ++m) {
     for (uint64_t j = 0; j < spec.n; ++j) {

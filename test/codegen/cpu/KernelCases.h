@@ -24,7 +24,7 @@ std::vector<uint64_t> tokenCounts(MClass mClass);
 
 std::string labelOf(const KernelSpec &spec, uint64_t tokens);
 
-// These are defined in AttentionCases.cpp.
+// The following functions are defined in AttentionCases.cpp.
 void addRopeAngles(std::vector<KernelCase> &cases, Random &random);
 void addRopeAppends(std::vector<KernelCase> &cases, Random &random);
 void addAttentions(std::vector<KernelCase> &cases, MClass mClass,

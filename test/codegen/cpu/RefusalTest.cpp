@@ -329,8 +329,8 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32);
   // Where vpmaddubsw multiplies the bytes, products of 8-bit weights cost twice
-  // as much as those of narrower weights. I8x2, which multiplies every weight
-  // by two bytes, is then often slower than float32.
+  // as much as products of narrower weights. I8x2, which multiplies every
+  // weight by two bytes, is then often slower than float32.
   spec = byteMatMul(DType::Q8_0);
   EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);

@@ -117,7 +117,7 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
 TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
   struct Figure {
     DType dtype;
-    double one, eight; ///< counts for 1 token and for 8 tokens
+    double one, eight; ///< instructions per weight, for 1 and 8 tokens
   };
   const Figure figures[] = {
       {DType::Q4_K, 1.55, 1.69},   {DType::Q5_K, 2.36, 2.50},
@@ -271,8 +271,9 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     (void)countInstructions(wrong, kernel.name);
     (void)countParameters(wrong, kernel.name);
   }
-  // The same holds for the other bytes, some of which are records of
-  // parameters. A record with a wrong size may reach beyond the last of them.
+  // Nothing may be read out of bounds if any of the other bytes is corrupt,
+  // either. Some of them are records of parameters; a record with a wrong size
+  // may reach beyond the last one.
   size_t refused = 0;
   for (size_t at = 64; at < cubin.size(); ++at) {
     std::vector<uint8_t> wrong = cubin;

@@ -24,7 +24,6 @@ std::string kernelWith(uint32_t shared) {
                    "}\n";
 }
 
-// The oracle is what the assembler reports.
 TEST(CubinFacts, AreWhatTheAssemblerReports) {
   const Result<Nvrtc> nvrtc = Nvrtc::open("");
   if (!nvrtc) {

@@ -18,7 +18,6 @@ struct BatchShape {
   uint32_t tokens() const { return sequences * tokensPerSequence; }
 };
 
-/// A token of a prefill.
 struct PrefillToken {
   uint32_t id, sequence, position;
 };

@@ -9,8 +9,8 @@
 namespace air::emulator {
 namespace {
 
-/// Runs one warp (or `threads` threads) of a kernel that has `body` as its
-/// body, on `bindings`.
+/// Runs a kernel with the text `body` as its body on `bindings`, with one warp
+/// or with `threads` threads.
 Status runBody(const std::string &body, std::vector<void *> bindings,
                uint32_t threads = 32, bool reversed = false,
                std::span<uint8_t> dependent = {}) {

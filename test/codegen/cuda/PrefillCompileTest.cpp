@@ -60,7 +60,6 @@ protected:
     nvrtc.emplace(*std::move(opened));
   }
 
-  /// Compiles a kernel and checks that it fits the target.
   void expectFits(const Result<CudaKernel> &kernel, const CudaTarget &target) {
     ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
     SCOPED_TRACE(kernel->name);

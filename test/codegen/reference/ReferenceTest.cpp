@@ -151,7 +151,7 @@ TEST(Reference, AttentionGroupsReadTheirOwnHead) {
 
 TEST(Reference, ActivationsAreSplitInTwoBytes) {
   std::vector<float> x(2 * kActivationColumns);
-  x[0] = 127 * 128; // the block's largest magnitude, so its scale is 1
+  x[0] = 127 * 128; // the largest magnitude of the block; its scale is 1
   x[1] = -127 * 128;
   // 63.5 is a tie and rounds to 64. A value is stored as 128 * high + low,
   // where `low` is at most 63, so 64 is stored as 128 * 1 - 64.

@@ -63,7 +63,7 @@ protected:
 
   std::filesystem::path folder;
   CompileOptions options;
-  uint64_t copied = 0; ///< by the last write()
+  uint64_t copied = 0; ///< bytes that the last write() copied
 };
 
 /// The bytes of the segments of weights and tables of a plan.
@@ -88,7 +88,7 @@ TEST_F(Packed, ThePlanIsTheSameAsWithoutTheOther) {
   options.from = at("v3.air");
   const Status status = pack("copied.air");
   ASSERT_TRUE(status.isOk()) << status.message();
-  // Both targets read the same layouts.
+  // Both targets read the same layouts, so all weights are copied.
   EXPECT_EQ(copied, weightBytes(at("v3.air")));
   EXPECT_TRUE(bytesOf("copied.air") == bytesOf("v4.air"));
   EXPECT_FALSE(bytesOf("copied.air") == bytesOf("v3.air"));
@@ -163,8 +163,7 @@ TEST_F(Packed, DamagedPlansAreRefused) {
   ASSERT_TRUE(pack("a.air").isOk());
   options.from = at("a.air");
   std::string bytes = bytesOf("a.air");
-  // The last byte of the first segment, in the middle of a tensor that is
-  // compared, and in the header.
+  // The first and the last byte of the first segment, and a byte of the header.
   const Result<PlanFile> file = PlanFile::open(options.from);
   ASSERT_TRUE(file.isOk());
   const plan::Segment &segment = *file->plan().segments()->Get(0);
@@ -203,7 +202,7 @@ TEST_F(Packed, PlansWithoutWeightsOrWithOtherLayoutsAreRefused) {
     EXPECT_THAT(status.message(), HasSubstr(bad.message));
     options.from.clear();
   }
-  // Coded segments are not copied. What has no codec still is.
+  // Segments with a codec are not copied, but the other segments still are.
   options.codec = "none";
   ASSERT_TRUE(pack("plain.air").isOk());
   options.codec = "zstd";

@@ -382,10 +382,9 @@ TEST(Importer, AWindowAsWideAsTheContextIsNone) {
   EXPECT_THAT(importText(source), HasSubstr("llm.attention"));
 }
 
-// The keys below are those that published files of Llama 2 to 3.2, Mistral,
-// CodeLlama, Qwen2.5 and Qwen3 have in addition to the keys of tinySource().
-// llama.cpp's old and new converters, its quantiser and its imatrix tool have
-// written them.
+// Published files of Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3 have
+// the keys below in addition to the keys of tinySource(). llama.cpp's old and
+// new converters, its quantiser and its imatrix tool have written them.
 TEST(Importer, KeysOfPublishedFilesAreUnderstood) {
   for (const std::string architecture : {"llama", "qwen2", "qwen3"}) {
     ModelSource source = tinySource(architecture);

@@ -26,8 +26,8 @@ WeightProblem fourEqual() {
   return problem;
 }
 
-/// Checks a placement with verifyWeights(), which takes VRAM for RAM here. Also
-/// checks that the bytes of each segment are contiguous in the ring.
+/// Checks a placement with verifyWeights(), to which it presents VRAM as RAM.
+/// Also checks that the bytes of each segment are contiguous in the ring.
 void verify(const WeightProblem &problem, const DevicePlacement &placement,
             uint64_t room) {
   EXPECT_LE(placement.deviceBytes(problem), room);
@@ -97,7 +97,7 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   // together with the segment that stays.
   EXPECT_EQ(placed(problem, 192 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(placed(problem, 128 * kMiB).ringBytes, 64 * kMiB);
-  // All four are copied, and nothing else is in VRAM.
+  // All four segments are copied, and only the ring is in VRAM.
   EXPECT_EQ(placed(problem, 128 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(leastDeviceBytes(problem), 64 * kMiB);
   const Status status = placeOnDevice(problem, 64 * kMiB - 1).status();

@@ -171,7 +171,7 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_GT(*half.gainOfVram, 0);
   EXPECT_EQ(*half.gainOfRam, 0);
   EXPECT_GE(*half.decodeFluid, *half.decode);
-  // If the RAM is a budget, none of it is reserved for the system.
+  // If the RAM is given as a budget, none of it is reserved for the system.
   ExplainOptions budget;
   budget.isRamBudget = true;
   EXPECT_EQ(row(explained(withGpu(6 * kGiB, 32 * kGiB), budget), "system").ram,

@@ -70,12 +70,13 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  // An output stays live to the last step, which uses "other".
+  // An output stays alive up to the last step, which uses "other".
   EXPECT_NE(plan->offsets[0], plan->offsets[1]);
 }
 
-// The value of BufferUse::reads for a use that only writes. It starts a new
-// value of the buffer. Until then, other buffers may take the buffer's memory.
+// The value of BufferUse::reads for a use that only writes. Such a use starts a
+// new value of the buffer. Before it, other buffers may take the buffer's
+// memory.
 constexpr bool kWrites = false;
 
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {

@@ -116,9 +116,10 @@ TEST(Placement, WhatFitsStays) {
 }
 
 // The weights exceed the room of 192 MiB by 64 MiB. The ring should hold what a
-// step needs and 16 MiB more. If a pass fills a ring of 64 MiB twice, a step
-// needs 32 MiB, so the ring is large enough. If a pass filled a ring of 32 MiB
-// three times, a step would need 24 MiB, which leaves only 8 MiB.
+// step needs and 16 MiB more. If a pass fills a ring of 64 MiB twice, each of
+// the four steps needs 32 MiB, so the ring is large enough. If a pass filled a
+// ring of 32 MiB three times, a step would need 24 MiB, which leaves only 8
+// MiB.
 TEST(Placement, HalfOfEachSegmentStays) {
   const WeightPlacement placement = placed(fourEqual(), 192 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 32 * kMiB));

@@ -160,9 +160,9 @@ TEST(ResidencySolver, TheEmbeddingTableLeavesFirst) {
   EXPECT_NEAR(static_cast<double>(gathered.classes[1].disk), 2e9, 1e6);
   EXPECT_EQ(gathered.ringBytes, 0u);
   EXPECT_NEAR(gathered.seconds, 10.0 / 50, 0.0001);
-  // The table of 2 GB has 128,256 rows.
+  // The table of 2 GB has 128,256 rows, so a row takes about 15,594 bytes.
   EXPECT_NEAR(gathered.loads[0].diskBytes, 15'594, 10);
-  // 512 tokens touch almost 512 rows.
+  // A prompt of 512 tokens reads almost 512 different rows of the table.
   ResidencyProblem prompt = withTable(10.001);
   prompt.phases[0].tokens = 512;
   EXPECT_NEAR(solveResidency(prompt, Schedule::Serial)->loads[0].diskBytes,
@@ -479,9 +479,9 @@ TEST(ResidencySolver, IsNeverWorseThanAnyPlacementOnAGrid) {
       // The solver's time may exceed the best one by 0.02 %.
       EXPECT_LE(solved->seconds, best * (1 + 2e-4));
       EXPECT_GE(solved->seconds, boundOf(problem, schedule) * (1 - 1e-6));
-      // timeOf() confirms that the placement fits, and takes the time that the
-      // solver states. It assumes a ring of the usual size, because the solver
-      // uses a smaller one only if nothing else fits.
+      // timeOf() must confirm that the placement fits, and must return the time
+      // that the solver states. It assumes a ring of the usual size, because
+      // the solver uses a smaller one only if nothing else fits.
       const double check =
           timeOf(problem, schedule, sharesOf(problem, *solved));
       EXPECT_NEAR(check, solved->seconds, 1e-6 * solved->seconds);

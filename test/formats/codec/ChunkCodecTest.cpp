@@ -141,7 +141,8 @@ TEST(Planes, HasTheDocumentedForm) {
     raw.push_back(static_cast<uint8_t>(value));
     raw.push_back(static_cast<uint8_t>(value >> 8U));
   }
-  // Another 13 exponents, each more frequent than 3 and less frequent than 120.
+  // 13 other exponents. Each is more frequent than exponent 3 and less frequent
+  // than exponent 120.
   for (uint32_t i = 0; i < 128; ++i) {
     const uint32_t value = (i % 2 == 0 ? 120U : 100U + i % 13) << 7U;
     raw.push_back(static_cast<uint8_t>(value));

@@ -19,8 +19,7 @@ SamplingDefaults read(const std::map<std::string, MetadataValue> &keys,
   return readGgufSampling(source, notes == nullptr ? ignored : *notes);
 }
 
-// The keys and their types are those that GGUFWriter.add_sampling_* of gguf-py
-// writes.
+// GGUFWriter.add_sampling_* of gguf-py writes these keys with these types.
 TEST(GgufSampling, EveryKey) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", 0.0},

@@ -149,7 +149,7 @@ TokenizerData read(const GgufBuilder &builder) {
   return data.isOk() ? *std::move(data) : TokenizerData();
 }
 
-/// A vocabulary of `pieces`, all of which have the type of normal text.
+/// A vocabulary whose pieces all have the type of normal text.
 GgufBuilder normalPieces(const std::vector<std::string> &pieces) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", "gpt2")

@@ -21,7 +21,6 @@ std::string withCurve(const std::string &rates) {
   return with("\"disk\": {\"curve\": [" + rates + "]}");
 }
 
-/// A rate whose field `key` is `value`.
 std::string rate(const std::string &key, const std::string &value) {
   std::string text = "{";
   for (const auto &[name, usual] :

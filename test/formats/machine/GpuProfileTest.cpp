@@ -46,13 +46,12 @@ TEST(GpuProfile, EveryNameIsAMachineWithAHost) {
     EXPECT_GT(gpu.f16Ops, 8'000'000'000'000u) << gpu.name;
     EXPECT_LE(gpu.f16Ops, 2'250'000'000'000'000u) << gpu.name;
     // Plans need the arch and the number of multiprocessors. The largest GPU, a
-    // GB202 on which none is disabled, has 192.
+    // GB202 with all multiprocessors enabled, has 192.
     const bool isCuda = gpu.backend == GpuBackend::Cuda;
     EXPECT_EQ(gpu.arch.starts_with("sm_"), isCuda) << gpu.name;
     EXPECT_EQ(gpu.multiprocessors != 0, isCuda) << gpu.name;
     EXPECT_LE(gpu.multiprocessors, 192u) << gpu.name;
     EXPECT_EQ(resolveProfile(gpu.name).isOk(), isCuda) << gpu.name;
-    // The profile survives being written as JSON and parsed again.
     const Result<MachineProfile> back =
         parseProfile(toJson(*machine), "x.json");
     ASSERT_TRUE(back) << back.status().message();

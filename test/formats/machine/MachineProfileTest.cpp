@@ -137,7 +137,6 @@ TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);
     EXPECT_EQ(profile->name, name);
-    // Writing a profile to a file and reading it back must preserve it.
     Result<MachineProfile> back = parseProfile(toJson(*profile), "x.json");
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(*back, *profile);

@@ -8,7 +8,7 @@ using namespace air;
 namespace {
 
 TEST(EscapedBytesTest, AsPythonReadsThem) {
-  // The results are those of Python's ast.literal_eval of b'...'.
+  // Python's ast.literal_eval of b'...' gives these results.
   EXPECT_EQ(bytesOfEscapes(""), "");
   EXPECT_EQ(bytesOfEscapes("ab c"), "ab c");
   EXPECT_EQ(bytesOfEscapes(R"(\t\n\r\\\'\")"), "\t\n\r\\'\"");

@@ -1,6 +1,6 @@
 //===- SamplerKindTest.cpp - names and letters of the samplers ------------===//
 //
-// The names, letters and further spellings are those that llama.cpp accepts
+// llama.cpp accepts the same names, letters and further spellings
 // (common/sampling.cpp of October 2026).
 //
 //===----------------------------------------------------------------------===//

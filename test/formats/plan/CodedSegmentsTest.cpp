@@ -149,8 +149,8 @@ TEST_P(CodedSegments, ADamagedChunkIsNoticed) {
   EXPECT_THAT(status.message(), HasSubstr("chunk 0 of segment 0"));
 }
 
-// The stored sizes are known only at the end. They may change a prediction, in
-// which a text, such as the name of a limit, may become shorter.
+// The stored sizes are known only at the end. They may change a prediction and
+// thereby make one of its texts shorter, such as the name of a limit.
 TEST_P(CodedSegments, TextsMayBecomeShorterAtTheEndButNotLonger) {
   makePlan();
   const auto append = [](plan::PlanT &plan) {

@@ -16,7 +16,7 @@ TEST(Layout, NamesComeBack) {
   EXPECT_EQ(layoutName(static_cast<Layout>(3)), "");
 }
 
-// The sizes are those of the worked example in docs/plan-format.md, section 4.
+// The worked example in docs/plan-format.md, section 4, has these sizes.
 TEST(Layout, SizesOfTheDocumentedExample) {
   EXPECT_EQ(*layoutBytes(DType::Q4_0, Layout::Rows, 20, 64), 720u);
   EXPECT_EQ(*layoutBytes(DType::Q4_0, Layout::X16, 20, 64), 1152u);

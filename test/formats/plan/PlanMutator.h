@@ -48,11 +48,11 @@ public:
 
 private:
   struct Number {
-    size_t at; // in `file`
+    size_t at; // offset in `file`
     size_t bytes;
   };
   struct List {
-    size_t at; // place of the length, before the elements
+    size_t at; // offset of the length, which the elements follow
     size_t elementBytes;
     bool isOfOffsets; // whether the elements are offsets
   };

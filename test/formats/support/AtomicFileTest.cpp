@@ -64,7 +64,8 @@ TEST_F(AtomicFileTest, CopiesFromFilesAndFromMemory) {
   std::ofstream(path("source")) << text;
   const int source = open(path("source").c_str(), O_RDONLY);
   ASSERT_GE(source, 0);
-  // The system cannot copy from a pipe, so the bytes are written.
+  // The system cannot copy from a pipe to a file, so copyAt() writes the bytes
+  // that it is given.
   int pipe[2] = {-1, -1};
   ASSERT_EQ(::pipe(pipe), 0);
   struct Case {
@@ -73,7 +74,8 @@ TEST_F(AtomicFileTest, CopiesFromFilesAndFromMemory) {
     uint64_t to;
     size_t bytes;
   };
-  // Blocks can be shared only where offsets and sizes are whole blocks.
+  // Two files can share blocks only where offsets and sizes are multiples of
+  // the block size.
   for (const Case &one : {Case{source, 4096, 8192, 8192},
                           Case{source, 1, 7, 12'345}, Case{source, 9, 3, 0},
                           Case{-1, 0, 0, 4096}, Case{pipe[0], 0, 4096, 4096}}) {
@@ -428,7 +430,7 @@ TEST_F(AtomicFileTest, ASignalRemovesWhatIsNamed) {
   writeText(path("kept"), "x");
   writeText(path("gone"), "y");
   int status = statusOfChild([&] {
-    std::signal(SIGINT, SIG_DFL); // a shell's background job ignores it
+    std::signal(SIGINT, SIG_DFL); // a shell may start jobs that ignore it
     removeTemporariesOnSignal();
     {
       RemovedOnSignal before(path("kept"));

@@ -1,9 +1,9 @@
 //===- DeviceStreamTest.cpp - copies and kernels share a ring -------------===//
 //
 // Five steps copy a word from the place of their weights in the ring to a
-// result. The fake GPU does uploads as late as it may, which shows a step that
-// does not wait for its copies, or as early as it may, which shows a copy that
-// overwrites what a step still needs.
+// result. If the fake GPU does uploads as late as it may, the tests find a step
+// that does not wait for its copies. If it does them as early as it may, they
+// find a copy that overwrites what a step still needs.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/exec/DeviceStream.h"

@@ -2,8 +2,8 @@
 //
 // Reads from a vector instead of a file. The test decides in which order
 // requests complete and which of them fail. The memory of a request is
-// overwritten with kNotRead when it is submitted, and gets the file's bytes
-// only when wait() returns the request, so that a program that does not wait
+// overwritten with kNotRead when the request is submitted. It gets the file's
+// bytes only when wait() returns the request, so a program that does not wait
 // computes with wrong bytes.
 //
 // Thread-safety: fail(), breakDown() and bytesRead() may be called at any time.
@@ -57,7 +57,7 @@ private:
 
   std::vector<rt::BlockRequest> flying;
   std::mutex mutex;
-  // Guarded by the mutex.
+  // The mutex guards these members.
   std::map<uint64_t, Failure> failures; ///< by offset
   Status broken;
 };

@@ -110,7 +110,6 @@ std::vector<uint32_t> DeviceConformance::read(DeviceAddress from) {
 
 namespace {
 
-/// The numbers first, first + 1, ...
 std::vector<uint32_t> numbersFrom(uint32_t first) {
   std::vector<uint32_t> values(kElements);
   std::iota(values.begin(), values.end(), first);
@@ -273,8 +272,8 @@ TEST_P(DeviceConformance, HostMemoryIsZeroed) {
 }
 
 // Six vectors go through a ring with room for two. Each comes from its own host
-// memory. A kernel must wait for its upload, and an upload for the kernel that
-// reads what it overwrites.
+// memory. A kernel must wait for its upload. An upload must wait for the kernel
+// that reads what the upload overwrites.
 TEST_P(DeviceConformance, EventsOrderUploadsAndRuns) {
   constexpr uint32_t kRounds = 6;
   const DeviceAddress ring[] = {allocate(kVectorBytes), allocate(kVectorBytes)};

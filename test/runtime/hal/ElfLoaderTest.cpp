@@ -60,7 +60,6 @@ uint64_t codeSection(const Bytes &bytes) {
   });
 }
 
-// Changes one section header.
 void editSection(Bytes &bytes, uint64_t index,
                  const std::function<void(Elf64_Shdr &)> &edit) {
   auto section = get<Elf64_Shdr>(bytes, sectionAt(bytes, index));

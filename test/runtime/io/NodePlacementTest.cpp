@@ -68,7 +68,7 @@ TEST(NodePlacement, MemoryGetsThePolicyOfItsReaders) {
                       start + page * kPage, MPOL_F_ADDR),
               0);
     // The parts are pages 0 to 2, 3 to 5 and 6 to 11. Pages 3 to 5 keep the
-    // default policy, because their node cannot exist, and so do pages 8 to 11,
+    // default policy, because their node cannot exist. Pages 8 to 11 keep it,
     // because preferNodes() is called for the first eight pages only.
     const bool isPlaced = page < 3 || (page >= 6 && page < 8);
     EXPECT_EQ(mode, isPlaced ? MPOL_PREFERRED : MPOL_DEFAULT) << page;

@@ -270,7 +270,7 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
   // A block never exceeds its maximum, even if it must then end within a row
   // block.
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 100, kMuch), 100U);
-  // If a row block is not larger than this maximum, it is read as a whole, even
-  // if only 10 bytes are wanted.
+  // A row block of at most 3000 bytes is read as a whole, even if only 10 bytes
+  // are wanted.
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 3000, 10), 16U * 18);
 }

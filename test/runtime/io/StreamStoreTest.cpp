@@ -106,7 +106,8 @@ protected:
     }
     return used;
   }
-  /// The last of several passes must be the first one in another placement.
+  /// Runs passes. All but the last run in placement `from`, and the last one is
+  /// the first that runs in placement `to`.
   void expectChangeAtTheLastOf(uint32_t passes, uint32_t from, uint32_t to) {
     std::vector<uint32_t> expected(passes - 1, from);
     expected.push_back(to);
@@ -165,7 +166,8 @@ TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
     setLimit(needed[2]);
     EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
   }
-  // The new placement must fit the lowest limit of the last kWait passes.
+  // The new placement must fit within the lowest limit of the last kWait
+  // passes.
   setLimit(needed[0]);
   EXPECT_EQ(placements(kWait - 2), std::vector<uint32_t>(kWait - 2, 2));
   setLimit(needed[1]);
@@ -182,8 +184,8 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   expectChangeAtTheLastOf(kWait, 2, 1);
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
-  // A placement must also fit the smallest limit of all cgroups, even if that
-  // is not the limit of the cgroup with the least free memory.
+  // A placement must also fit within the smallest limit of all cgroups, even if
+  // that is not the limit of the cgroup with the least free memory.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};

@@ -30,7 +30,8 @@ TEST_F(TableRowsTest, EveryRowMayBeNeededAgainAndAgain) {
   PlanFile plan = openPlan();
   uint64_t bytes = plan.segmentBytes(kTable).size();
   TableRows rows(plan);
-  // A pass needs three pages. The first one verifies their whole chunks.
+  // Each pass needs the same three pages. The first pass verifies the whole
+  // chunks that contain them.
   uint64_t before = 0;
   for (int pass = 0; pass < 3; ++pass) {
     const SegmentRange ranges[] = {
@@ -51,7 +52,7 @@ TEST_F(TableRowsTest, PagesAreDroppedOnceManyHaveBeenNeeded) {
       2 * TableRows::kCachedBytes / kPlanPageBytes, range);
   ASSERT_TRUE(rows.require(many).isOk());
   rows.endPass();
-  // The rows can be read after they have been dropped.
+  // The rows can be read again after they have been dropped.
   EXPECT_TRUE(rows.require(std::span(&range, 1)).isOk());
   EXPECT_TRUE(plan.verifyChunk(kTable, 0).isOk());
 }

@@ -32,7 +32,7 @@ std::vector<uint8_t> wordsOf(uint64_t bytes) {
 }
 
 /// Places the windows one after another in the ring. For each window, finds the
-/// last step that needs the bytes which the window overwrites. Windows of the
+/// last step that needs the bytes that the window overwrites. Windows of the
 /// second pass overwrite windows of the first.
 void placeWindows(StreamSchedule &schedule,
                   const std::vector<uint32_t> &lastSteps) {
@@ -189,8 +189,8 @@ struct Executed {
   }
 
   /// Runs the steps [first, steps) of a pass that was announced to have
-  /// `announced` steps. All bytes that a step needs must be right, unless they
-  /// were due before step `first`.
+  /// `announced` steps. All bytes that a step needs must be right, except those
+  /// whose read would have been for a step before `first`.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {
@@ -425,8 +425,8 @@ TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
   for (int round = 0; round < 4; ++round) {
     run.stream->pause();
     std::vector<uint64_t> before = run.residentBytes();
-    // In the first two rounds, no further bytes become resident; in the last
-    // ones, they may.
+    // In the first two rounds, no further bytes become resident. In later
+    // rounds, they may.
     placeRandomly(run.random, run.shape, round < 2);
     std::vector<uint64_t> after = run.residentBytes();
     uint64_t added = 0;

@@ -16,8 +16,8 @@ struct Outcome {
   std::vector<std::string> notes;
 };
 
-/// Reads `text` as generation_config.json beside a vocabulary of 10 tokens, of
-/// which 7 is known to end an answer.
+/// Reads `text` as generation_config.json beside a vocabulary of 10 tokens, in
+/// which token 7 ends an answer.
 Outcome read(std::string_view text) {
   TokenizerData data;
   data.tokens.resize(10, "a");
@@ -32,8 +32,8 @@ Outcome read(std::string_view text) {
   return outcome;
 }
 
-// The fields and their values are those that Qwen3-0.6B and Llama-3.2-1B were
-// published with, but for the ids.
+// Qwen3-0.6B and Llama-3.2-1B were published with these fields and values,
+// except for the ids.
 TEST(GenerationConfigTest, PublishedFiles) {
   Outcome qwen = read(R"({
     "bos_token_id": 6, "do_sample": true, "eos_token_id": [8, 6],

@@ -1,8 +1,8 @@
 //===- MergeMatcherTest.cpp - matching gives what merging gives -*- C++ -*-===//
 //
-// PairMerger and MergeMatcher are compared with byte-pair encoding by its
-// definition, with the merges of random vocabularies; and with each other, with
-// those of published vocabularies, for which the definition takes too long.
+// For random vocabularies, PairMerger and MergeMatcher are compared with
+// byte-pair encoding by its definition. For published vocabularies the
+// definition takes too long, so the two are compared with each other.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/MergeMatcher.h"
@@ -156,7 +156,7 @@ TEST_F(MergeMatcherTest, AMergeWithALowerRankThanItsParts) {
   Bpe untimely(smallBpe({"ab c", "a b"}));
   EXPECT_EQ(untimely.pieces(untimely.matched("cabcab")),
             (Pieces{"c", "abc", "ab"}));
-  // Here, b and c are merged first, so ab and c never are neighbours.
+  // Here, b and c are merged first, so ab and c are never neighbours.
   Bpe never(smallBpe({"b c", "ab c", "a b"}));
   EXPECT_EQ(never.pieces(never.matched("abcab")), (Pieces{"a", "bc", "ab"}));
 }
@@ -181,7 +181,8 @@ TEST_F(MergeMatcherTest, AtomsOfTextAndAtomsWithoutSymbols) {
                            "\xc3\xa9"};
   EXPECT_EQ(bpe.pieces(bpe.merged(word)), expected);
   EXPECT_EQ(bpe.pieces(bpe.matched(word)), expected);
-  // No character is divided, so a merge of parts of one never takes place.
+  // No character is divided, so a merge that needs a part of a character never
+  // takes place.
   data.merges = {"a \xc3", "a\xc3 \xa9"};
   Bpe parts(data, TokenSpelling::Text);
   ASSERT_TRUE(parts.matcher);
@@ -210,7 +211,7 @@ TEST_F(MergeMatcherTest, LongWordsTakeNoQuadraticTime) {
   }
 }
 
-/// Every file of a folder with a byte-level BPE vocabulary.
+/// The files in a folder that have a byte-level BPE vocabulary.
 std::vector<std::string> bpeFilesOf(const std::string &folder) {
   std::vector<std::string> found;
   for (const auto &each : std::filesystem::directory_iterator(folder)) {

@@ -135,8 +135,8 @@ TEST(PreTokenizerTest, NamesAndAliases) {
 }
 
 TEST(PreTokenizerTest, WhatNamesImply) {
-  // The names for ignoreMerges and addsBos are those in llama.cpp. The names
-  // for composes follow from the families' tokenizer.json files.
+  // llama.cpp uses ignoreMerges and addsBos for the same pre-tokenizers. The
+  // families' tokenizer.json files show which of them compose.
   auto namesWith = [](bool air::PreTokenizerRules::*flag) {
     Pieces names;
     for (const air::PreTokenizerName &known : air::preTokenizerNames()) {

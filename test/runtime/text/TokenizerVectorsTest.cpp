@@ -37,8 +37,8 @@ std::string readBack(const Tokenizer &tokenizer, std::string text,
   return text;
 }
 
-/// Encodes every text of the file and compares the ids with those in the file.
-/// For a text that is in `others`, the ids in `others` are expected instead.
+/// Encodes every text of the file and compares the ids with the file's ids. If
+/// a text is in `others`, the ids in `others` are expected instead.
 void checkVectors(const Tokenizer &tokenizer, const std::string &vectorsPath,
                   bool parseSpecial, bool composes,
                   const std::map<std::string, json> &others = {}) {

@@ -65,7 +65,7 @@ TokenizerData smallBpe(const std::vector<std::string> &merges,
                        const std::string &pre = "gpt-2");
 
 /// An SPM vocabulary: <unk>, <s>, </s>, 256 byte tokens (ids 3 to 258), then
-/// `pieces`, of which the first has the best score.
+/// `pieces`. The first piece has the best score.
 TokenizerData smallSpm(const std::vector<std::string> &pieces);
 
 /// Byte-pair encoding by its definition: merges the first pair of the list that

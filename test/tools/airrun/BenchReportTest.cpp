@@ -98,7 +98,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// Copies to a GPU overlap with all else, and alone may limit the rate.
+// Copies to a GPU overlap with everything else, but can limit the rate by
+// themselves.
 TEST(BenchReport, CopiesToAGpuAreALink) {
   BenchMeasurement measured = example();
   measured.gpu = "rtx3060";

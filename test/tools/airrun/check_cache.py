@@ -122,7 +122,6 @@ fails(2, "--ctx applies only to a GGUF file", WORK / "by-hand.air", *GREEDY, "--
 fails(2, "is a model itself; leave out --source", MODEL, *GREEDY, "--source", WORK)
 fails(2, "--ram", MODEL, *GREEDY, "--ram", "much")
 
-# Tests the commands of airrun cache.
 assert start("cache", "path").stdout == f"{PLANS}\n"
 text = start("cache", "list").stdout.splitlines()
 assert len(text) == 6 and text[-1].startswith("5 plans, ") and entry["key"][:12] in "".join(text), text
@@ -300,7 +299,6 @@ with open(Path(used["plan"]).with_suffix(".lock")) as lock:
     fcntl.flock(lock, fcntl.LOCK_UN)
     assert waiting.communicate()[0] == expected and waiting.returncode == 0
 
-# Tests split models.
 parts = gguf_parts.split(gguf_parts.Model(MODEL), WORK / "part", 3)
 for env, where in ((environment(), "stays"), (small, "--reference")):
     start("cache", "rm", "--all")

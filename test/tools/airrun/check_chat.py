@@ -171,7 +171,7 @@ with open(WORK / "out", "wb") as file:
     terminal.end()
 assert (WORK / "out").read_text() == "Hola!\n"
 
-# Tests the commands.
+# Tests the commands that begin with a slash.
 (WORK / "text").write_text("from a file\n")
 (WORK / "other.json").write_text('[{"role": "user", "content": "old", "x": 1}, {"role": "assistant", "content": "ja"}]')
 terminal = Terminal(*HOLA, "--system-prompt", "Be brief.")

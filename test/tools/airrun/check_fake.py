@@ -84,8 +84,8 @@ def probe(path):
     with open(path) as file:
         got = json.load(file)
     assert got["measured"] is True, got
-    # The bandwidth lies between that of a memory bus of the 1990s and a value
-    # that no machine of today reaches.
+    # The bounds are the bandwidth of a memory bus of the 1990s, and one that no
+    # machine of today reaches.
     assert 1e8 < got["memory_bandwidth"] < 1e14, got
     cpu = got["cpu"]
     for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth", "planes_decode", "zstd_decode"):

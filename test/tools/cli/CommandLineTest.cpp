@@ -52,7 +52,7 @@ TEST_F(CommandLineTest, AValueMayFollowItsShortNameAtOnce) {
             "option --count: '5000' is not a whole number from -1 to 4096");
   EXPECT_THAT(bad({"a", "-n="}), HasSubstr("option --count: ''"));
   // A known option in the place of a value means that the user forgot the
-  // value. Other texts with a dash are values.
+  // value. Other texts that begin with a dash are values.
   EXPECT_THAT(bad({"a", "-p", "-n5"}), HasSubstr("'-n5' follows"));
   EXPECT_EQ(good({"a", "-p", "-no, he said"}).text("--prompt"), "-no, he said");
 }

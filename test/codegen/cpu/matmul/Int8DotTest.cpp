@@ -117,9 +117,9 @@ void emit(KernelBuilder &b) {
   });
 }
 
-/// `bias` is the target's targetInt8Bias(). If it is not 0, the target converts
-/// 8-bit weights to unsigned bytes by subtracting `bias`, and the expected sums
-/// are those of the converted weights.
+/// `bias` is the target's targetInt8Bias(). If it is not 0, the target
+/// subtracts it from 8-bit weights, which converts them to unsigned bytes. The
+/// expected sums are then computed from the converted weights.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";

@@ -277,7 +277,8 @@ int operationsIn(const std::string &name, const std::string &operands) {
     return isLoad ? 0 : 1;
   }
   if (name.starts_with("vpxor") || name.starts_with("vxorps")) {
-    // Clearing a register takes no operation.
+    // An XOR of a register with itself only clears it, which takes no
+    // operation.
     std::istringstream words(operands);
     std::map<std::string, int> registers;
     for (std::string word; std::getline(words, word, ',');) {
@@ -340,9 +341,9 @@ Counted countIn(const std::string &assembly) {
   return least;
 }
 
-// Compares the numbers of operations that the cost model assumes with those in
-// the compiled kernels. They may differ a little, so that small changes of a
-// decoder do not break the test.
+// Compares the numbers of operations that the cost model assumes with the
+// numbers in the compiled kernels. The two may differ a little, so that small
+// changes of a decoder do not break the test.
 TEST(CostModel, OperationsAreThoseOfTheCode) {
   const MachineProfile profile = *resolveProfile("x86-64-v4-vnni");
   const CpuTarget cpu = *makeCpuTarget(profile);

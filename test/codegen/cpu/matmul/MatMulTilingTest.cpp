@@ -78,8 +78,8 @@ TEST(TileVariants, ChangeOneSizeAtATime) {
   }
 }
 
-// "No prefetches" is a variant like any other hint. Once it is chosen, there is
-// no distance to vary.
+// Having no prefetches is a variant, just as each prefetch hint is. Once it is
+// chosen, there is no distance to vary.
 TEST(TileVariants, PrefetchesCanBeLeftOut) {
   KernelSpec spec = matMul(MClass::One, Precision::Int15);
   std::set<StreamHint> hints = {*usedTiles(spec, machine(2)).prefetchHint};

@@ -29,7 +29,6 @@
 
 namespace air::emulator {
 
-/// Reads the text of HostIntrinsics.h.
 Result<std::string> hostIntrinsicsText();
 
 /// Compiles kernels into one shared object for the host, and returns its bytes.

@@ -8,8 +8,8 @@
 //
 // The fake driver is stricter than a real one:
 //   - work is done only in a call that waits for it. So a copy from pinned
-//     memory reads its source only during that call, and work that does not
-//     wait for the event of the other stream that it needs is done too early;
+//     memory reads its source only during that call. Work that needs another
+//     stream, but does not wait for its event, is done too early;
 //   - new memory is filled with 0xff;
 //   - the bytes around an allocation must not change, and every address of a
 //     copy, and every argument of a kernel that is not null, must lie in an
@@ -40,7 +40,7 @@ struct FakeCuda {
   bool copiesEarly = false;
   int failingAllocation = 0; ///< the n-th allocation from now fails; 0: none
   int failingKernel = 0;     ///< the n-th kernel from now fails; 0: none
-  int kernelResult = 719;    ///< the CUresult of that failure
+  int kernelResult = 719;    ///< the CUresult of the kernel that fails
   int initResult = 0;        ///< if not 0, cuInit() returns it
   int moduleResult = 0;      ///< if not 0, loading a module returns it
   /// Counts the allocations of device memory and of pinned memory.

@@ -35,7 +35,8 @@ bool isGuard(const uint8_t *bytes, uint64_t count) {
 /// Appends to `changes` the words of `now` that differ from `before`.
 void addChanges(const std::vector<uint8_t> &before, uint8_t *now,
                 std::vector<std::span<uint8_t>> &changes) {
-  constexpr size_t kWord = 4; // changed floats will become NaN
+  // Compares words, as changed floats will become NaN.
+  constexpr size_t kWord = 4;
   constexpr size_t kBlock = 256;
   for (size_t block = 0; block < before.size(); block += kBlock) {
     const size_t end = std::min(block + kBlock, before.size());
@@ -171,8 +172,9 @@ int Gpu::runKernel(const KernelCall &call) {
   if (call.dependent) {
     launch.dependent = written;
   }
-  // Only comparing the memory shows what this kernel writes. That is needed if
-  // the next kernel may start before this one has ended.
+  // What this kernel writes is found by comparing the memory before and after
+  // it. That is needed only if the next kernel may start before this one has
+  // ended.
   std::map<uint64_t, std::vector<uint8_t>> before;
   if (call.hasDependent) {
     for (const auto &[start, allocation] : memory) {

@@ -69,7 +69,8 @@ struct Point {
   uint64_t count = 0;
 };
 
-/// A piece of work. It waits for `after` if that has a stream.
+/// A piece of work. If `after` names a stream, the work starts only after that
+/// stream has reached the point.
 struct Work {
   /// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
   std::function<int()> action;

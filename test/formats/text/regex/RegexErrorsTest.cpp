@@ -11,7 +11,7 @@ namespace {
 struct Refused {
   std::string pattern;
   ErrorCode code;
-  std::string message; ///< the end of the message, or its start if it ends in *
+  std::string message; ///< how the message ends or, before a final *, begins
 };
 
 class RegexErrorsTest : public testing::TestWithParam<Refused> {};

@@ -106,7 +106,7 @@ TEST(TileQueue, WhatAThiefHasNotStartedCanBeStolenFromIt) {
   const std::vector<uint32_t> units = {0, 64, 0};
   Tally tally(units);
   queue.open(units, true);
-  // Thread 0 steals [32, 64) and claims units from its start.
+  // Thread 0 steals [32, 64) and claims units from the start of this range.
   std::optional<TileQueue::Claim> claim = queue.claim(0);
   ASSERT_TRUE(claim);
   tally.add(*claim);

@@ -342,8 +342,8 @@ TEST_F(CudaDeviceTest, ExecutablesWithPartsOutsideTheFileAreCorrupt) {
   }
 }
 
-// The numbers are those of the CUresults after which, as CUDA's headers say,
-// "the process must be terminated and relaunched".
+// After these CUresults, CUDA's headers say, "the process must be terminated
+// and relaunched".
 TEST_F(CudaDeviceTest, ErrorsThatEndTheUseOfTheGpuAreKnown) {
   for (const int code :
        {226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911}) {

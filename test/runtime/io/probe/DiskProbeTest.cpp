@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 
 namespace {
 
-/// A file of `bytes` bytes of which nothing has been written.
+/// A file of `bytes` bytes, none of which has been written.
 class SparseFile {
 public:
   SparseFile(const std::string &folder, off_t bytes)
@@ -83,7 +83,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
-    // A profile with these rates is valid.
+    // A profile with these rates must be valid.
     MachineProfile profile = hostProfile();
     profile.diskCurve = probed->curve;
     profile.diskRings = probed->rings;

@@ -67,7 +67,8 @@ jinja::Rendered promptOf(const std::string &source, const Json &each) {
   Result<jinja::Value> variables = templateVariables(data, conversation);
   Result<jinja::Rendered> rendered =
       parsed->render(*variables, jinja::Date{2024, 7, 26});
-  // Templates that cannot be rendered without tools begin no reasoning.
+  // Templates that cannot be rendered without tools begin no reasoning in the
+  // prompt, so an empty prompt serves for them, too.
   return rendered.isOk() ? *rendered : jinja::Rendered();
 }
 

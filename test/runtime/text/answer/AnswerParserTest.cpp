@@ -175,7 +175,7 @@ TEST(JsonScannerTest, AcceptsAndRefuses) {
   EXPECT_FALSE(isJson(nested(most + 1)));
 }
 
-// The oracle is nlohmann's parser.
+// The other parser is nlohmann's.
 TEST(JsonScannerTest, AgreesWithAnotherParser) {
   std::mt19937 random(7);
   const std::string_view parts[] = {

@@ -72,7 +72,7 @@ TEST(CallGrammarTest, Samples) {
     const CallGrammar made = grammarOf(
         family, tools, {}, openReasoning(syntax, "user\n" + opened, {}));
     std::string answer = sample["answer"];
-    // This token of harmony ends the answer.
+    // In OpenAI's harmony notation, this token ends the answer.
     if (answer.ends_with("<|call|>")) {
       answer.erase(answer.size() - 8);
     }
@@ -157,8 +157,8 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
   return {};
 }
 
-// Whatever the grammar accepts, the parser must read as calls whose arguments
-// the tool's schema allows. The grammar of that schema checks the arguments.
+// The parser must read every text that the call grammar accepts as calls. Their
+// arguments are checked with the grammar that is made from the tool's schema.
 TEST(CallGrammarTest, TheParserReadsWhatTheGrammarAccepts) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -228,7 +228,7 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_EQ(refusedAt("g", g), none);
   EXPECT_EQ(refusedAt("none", "Hello."), none);
   EXPECT_EQ(refusedAt("none", f), f.find('>'));
-  // In reasoning, a trigger is text.
+  // Within reasoning, the text of a trigger has no effect.
   EXPECT_EQ(refusedAt("auto", "<think><tool_call>no</think>" + f), none);
   const Result<ToolChoice> unknown = parseToolChoice("h", tools);
   EXPECT_EQ(unknown.status().code(), ErrorCode::Usage);

@@ -26,7 +26,8 @@ GbnfVocabulary vocabulary() {
 }
 
 /// `text` is a string, or a list of strings and token ids. As in llama.cpp's
-/// tests, each byte in a list may also be token 0, which no grammar names.
+/// tests, a byte of a string in the list may be read as text or as token 0,
+/// which no grammar names.
 bool acceptsCase(const std::shared_ptr<const Grammar> &grammar,
                  const json &text) {
   if (text.is_string()) {

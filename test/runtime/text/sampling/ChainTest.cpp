@@ -22,7 +22,8 @@ Sampler make(const SamplerOptions &options, size_t vocabulary) {
 }
 
 std::vector<float> randomLogits(std::mt19937 &random, size_t count) {
-  // Multiples of 1/64 can be shifted by whole numbers without rounding.
+  // All logits are multiples of 1/64, so adding a whole number to one of them
+  // needs no rounding.
   std::vector<float> logits(count);
   for (float &logit : logits) {
     logit = static_cast<float>(random() % 512) / 64;

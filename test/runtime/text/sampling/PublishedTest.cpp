@@ -15,7 +15,7 @@ using namespace air::rt;
 
 namespace {
 
-/// The probabilities by id, without those that are 0.
+/// Maps each id to its probability. Ids whose probability is 0 are left out.
 using Probabilities = std::map<int32_t, double>;
 
 void check(const SamplerOptions &options, const std::vector<float> &before,
@@ -186,7 +186,8 @@ TEST(PublishedSampling, QueuesOfThree) {
   EXPECT_EQ(kept("k", 1, 1, 0), 1U);
   EXPECT_EQ(kept("k", 100, 1, 0), 100U);
   EXPECT_EQ(kept("p", 0, 0, 0), 1U);
-  // The probability of token 9999 is 9999 / 49995000, which is below 0.0003.
+  // The probability of token 9999 is 9999 / 49995000. This is below 0.0003, so
+  // a second token is kept.
   EXPECT_EQ(kept("p", 0, 0.0003F, 0), 2U);
   EXPECT_EQ(kept("m", 0, 1, 1), 1U);
   EXPECT_EQ(kept("m", 0, 1, 0.1F), 9000U);

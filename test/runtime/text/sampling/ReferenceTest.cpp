@@ -107,7 +107,6 @@ TEST(SamplingReference, LargeVocabularies) {
   EXPECT_GE(checked, 14U);
 }
 
-/// Allows the tokens of a list.
 class ListFilter : public TokenFilter {
 public:
   explicit ListFilter(std::vector<int32_t> ids) : allowed(std::move(ids)) {}

@@ -25,8 +25,8 @@ SamplerOptions plainSampling();
 /// 33 + i of ASCII.
 const Tokenizer &letterTokenizer();
 
-/// The probabilities from which the last stage of a chain draws, by id, without
-/// those that are 0.
+/// The probabilities, by id, from which the last stage of a chain draws. Ids
+/// whose probability is 0 are left out.
 std::map<int32_t, double> probabilitiesOf(const CandidateSet &set);
 
 /// The probabilities of the token that a new sampler draws after `history`.
