@@ -136,12 +136,13 @@ class Bench:
     def beside(self, plan, threads):
         """Returns the adjacent shares of decode passes and of prefill passes.
 
-        Each is a list of the lower quartile, the median and the upper quartile.
+        Each is a list of the lower quartile, the median and the upper quartile,
+        or None if the limits changed too fast.
         """
         most = max(program["max_tokens"] for program in self.inspect(plan)["programs"])
         def share(tokens, context):
             report = json.loads(self.tool("air-bench", "--plan", plan, "--tokens", tokens, "--context", context,
-                                          "--threads", threads, "--json"))
+                                          "--threads", threads, "--rounds", self.args.rounds, "--json"))
             return report["pass"]["adjacent_share"]
         return share(1, self.args.prompt), share(min(self.args.prompt, most), 0)
 
@@ -234,14 +235,19 @@ class Bench:
         return result
 
 
+def shares(quartiles, name=""):
+    if quartiles is None:
+        return "unknown (they changed too fast)"
+    low, middle, high = (f"{100 * share:.0f}" for share in quartiles)
+    return f"{middle} % ({name}{low} and {high})"
+
+
 def line(result):
     decode, prefill = result["decode"], result["prefill"]
     beside = ""
     if "beside" in decode:
-        beside = (f"{'':8} of the adjacent limits: decode {100 * decode['beside'][1]:.0f} % (quartiles "
-                  f"{100 * decode['beside'][0]:.0f} and {100 * decode['beside'][2]:.0f}), prefill "
-                  f"{100 * prefill['beside'][1]:.0f} % ({100 * prefill['beside'][0]:.0f} and "
-                  f"{100 * prefill['beside'][2]:.0f})\n")
+        beside = (f"{'':8} of the adjacent limits: decode {shares(decode['beside'], 'quartiles ')}, "
+                  f"prefill {shares(prefill['beside'])}\n")
     text = (f"{result['type']:8} decode {decode['tok_s']:8.2f} tok/s, {100 * decode['share']:3.0f} % of "
             f"{decode['link']} {decode['limit_gb_s']:.1f} GB/s   prefill {prefill['tok_s']:8.2f} tok/s, "
             f"{100 * prefill['share']:3.0f} % of {prefill['peak']} {prefill['peak_gflop_s']:.0f} GOP/s   "

@@ -105,6 +105,15 @@ cli::Tool describe() {
        .defaultText = "64, or what fits in the plan's context",
        .minimum = 0,
        .maximum = 4294967295.0},
+      {.name = "--rounds",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "With --plan: number of rounds of measurement. The reported "
+               "times are medians over all rounds. After a minute, no further "
+               "round begins.",
+       .defaultText = "5",
+       .minimum = 1,
+       .maximum = 1000},
   };
   main.examples = {"air-bench --filter '^matmul/q4_k/x16/m1/'",
                    "air-bench --filter /m64/ --threads 8 --json",
@@ -415,6 +424,8 @@ Status runPlan(const cli::Invocation &call) {
   if (std::optional<int64_t> context = call.integer("--context")) {
     options.context = static_cast<uint64_t>(*context);
   }
+  options.rounds =
+      static_cast<uint32_t>(call.integer("--rounds").value_or(options.rounds));
   AIR_ASSIGN_OR_RETURN(PlanBench bench, benchPlan(options));
   return cli::writeOut(call.has("--json")
                            ? planJson(bench.measured, bench.report)
@@ -457,7 +468,7 @@ Status run(const cli::Invocation &call) {
   if (call.has("--plan")) {
     return runPlan(call);
   }
-  for (const char *option : {"--tokens", "--context"}) {
+  for (const char *option : {"--tokens", "--context", "--rounds"}) {
     if (call.has(option)) {
       return usageError(std::string(option) +
                         " applies to a plan; give it with --plan PLAN");

@@ -55,17 +55,47 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
 }
 
 /// The share of a pass is its bound, the least time that it can take, divided
-/// by its measured time. Returns the quartiles of the shares of all passes. The
-/// bound of a pass is the mean of two bounds: one from the rates measured right
-/// before the pass, and one from those measured right after it.
-Quartiles adjacentShare(const PlanMeasurement &measured) {
+/// by its measured time. The bound is the mean of two bounds: one from the
+/// rates measured right before the pass, and one from those measured right
+/// after it. A pass that was faster than its bound is left out, because other
+/// programs slowed the measurement of the rates down, but not the pass.
+AdjacentShare adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {
     const double bound =
         (boundOf(measured, pass.before) + boundOf(measured, pass.after)) / 2;
-    shares.push_back(bound / pass.seconds);
+    if (bound <= kMostShare * pass.seconds) {
+      shares.push_back(bound / pass.seconds);
+    }
   }
-  return quartilesOf(std::move(shares));
+  AdjacentShare result;
+  result.passes = shares.size();
+  if (2 * shares.size() > measured.passes.size()) {
+    result.shares = quartilesOf(std::move(shares));
+  }
+  return result;
+}
+
+std::string adjacentJson(const AdjacentShare &adjacent) {
+  if (!adjacent.shares) {
+    return "null";
+  }
+  return format("[%.6g, %.6g, %.6g]", adjacent.shares->low,
+                adjacent.shares->median, adjacent.shares->high);
+}
+
+std::string adjacentText(const AdjacentShare &adjacent, size_t passes) {
+  if (!adjacent.shares) {
+    return format("adjacent share unknown: only %zu of %zu passes took as long "
+                  "as the limits that were measured right before and after "
+                  "them demand, so the limits change too fast\n",
+                  adjacent.passes, passes);
+  }
+  return format("adjacent share %.2f, by the limits that were measured right "
+                "before and after each pass (quartiles %.2f and %.2f, %zu of "
+                "%zu passes)\n",
+                adjacent.shares->median, adjacent.shares->low,
+                adjacent.shares->high, adjacent.passes, passes);
 }
 
 void add(PartReport &sum, const PartReport &part) {
@@ -147,15 +177,8 @@ PlanReport evaluate(const PlanMeasurement &measured) {
   }
   report.whole = report.sum;
   report.whole.seconds = medianSeconds(measured.passes);
-  report.adjacentShare = adjacentShare(measured);
+  report.adjacent = adjacentShare(measured);
   note(report.impossible, "the pass", report.whole);
-  if (report.impossible.empty() && report.adjacentShare.median > kMostShare) {
-    report.impossible =
-        format("half of the passes were more than %.2f times as fast as the "
-               "limits that were measured right before and after them allow, "
-               "so the limits change too fast on this machine",
-               report.adjacentShare.median);
-  }
   report.outsideSeconds =
       report.whole.seconds - (report.sum.seconds - measured.emptySingleSeconds);
   return report;
@@ -180,17 +203,17 @@ std::string planJson(const PlanMeasurement &measured,
                 measured.rates.arithmetic.fma / kGiga,
                 measured.rates.arithmetic.byteDots / kGiga,
                 measured.rates.arithmetic.bf16Dots / kGiga);
-  out += format("\"pass\": {%s, \"adjacent_share\": [%.6g, %.6g, %.6g], "
-                "\"tok_s\": %.6g, \"dispatches_s\": %.6g, "
-                "\"timing_s\": %.6g, \"outside_s\": %.6g, \"barriers\": %llu, "
-                "\"empty_pass_s\": %.6g},\n \"kinds\": [",
-                partJson(report.whole).c_str(), report.adjacentShare.low,
-                report.adjacentShare.median, report.adjacentShare.high,
-                static_cast<double>(shape.tokens) / report.whole.seconds,
-                report.sum.seconds, measured.emptySingleSeconds,
-                report.outsideSeconds,
-                static_cast<unsigned long long>(report.barriers),
-                measured.emptyPassSeconds);
+  out += format(
+      "\"pass\": {%s, \"adjacent_share\": %s, \"adjacent_passes\": %zu, "
+      "\"tok_s\": %.6g, \"dispatches_s\": %.6g, "
+      "\"timing_s\": %.6g, \"outside_s\": %.6g, \"barriers\": %llu, "
+      "\"empty_pass_s\": %.6g},\n \"kinds\": [",
+      partJson(report.whole).c_str(), adjacentJson(report.adjacent).c_str(),
+      report.adjacent.passes,
+      static_cast<double>(shape.tokens) / report.whole.seconds,
+      report.sum.seconds, measured.emptySingleSeconds, report.outsideSeconds,
+      static_cast<unsigned long long>(report.barriers),
+      measured.emptyPassSeconds);
   for (const KindReport &kind : report.kinds) {
     out += format("%s\n  {\"kind\": \"%s\", \"steps\": %llu, %s}",
                   &kind == report.kinds.data() ? "" : ",", kind.kind.c_str(),
@@ -230,10 +253,7 @@ std::string planText(const PlanMeasurement &measured,
   out += row("sum", std::to_string(report.wholeSteps), report.sum);
   out += row("whole pass", "", report.whole);
   const double pass = report.whole.seconds;
-  out += format("adjacent share %.2f, by the limits that were measured right "
-                "before and after each pass (quartiles %.2f and %.2f)\n",
-                report.adjacentShare.median, report.adjacentShare.low,
-                report.adjacentShare.high);
+  out += adjacentText(report.adjacent, measured.passes.size());
   out += format("bounds   %.4f ms in total, share %.2f; %.2f tok/s with %llu "
                 "tokens per pass at context %llu, %llu with logits\n",
                 report.whole.bound * kMilli, report.whole.share(),

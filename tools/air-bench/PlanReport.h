@@ -23,6 +23,7 @@
 #include "tools/air-bench/PlanCosts.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,14 @@ struct KindReport {
   PartReport part;
 };
 
+/// The shares of the passes, each relative to the rates that were measured
+/// right before and right after the pass.
+struct AdjacentShare {
+  /// Unknown if half of the passes or more were faster than these rates allow.
+  std::optional<Quartiles> shares;
+  uint64_t passes = 0; ///< those that were not faster than their rates allow
+};
+
 struct PlanReport {
   std::vector<PartReport> dispatches;
   std::vector<PartReport> steps; ///< each part of a divided step has an entry
@@ -101,9 +110,7 @@ struct PlanReport {
   uint64_t wholeSteps = 0; ///< the sum of KindReport::steps
   PartReport sum;          ///< all dispatches, timed one by one
   PartReport whole;        ///< all dispatches, timed as one pass
-  /// The quartiles of the shares of the passes, each relative to the rates that
-  /// were measured right before and right after the pass.
-  Quartiles adjacentShare;
+  AdjacentShare adjacent;
   double outsideSeconds = 0;
   uint64_t barriers = 0;
   /// States which measurement exceeded its limit by more than kMostShare

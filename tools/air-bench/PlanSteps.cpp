@@ -15,7 +15,6 @@ constexpr uint64_t kDefaultContext = 64;
 /// A pass of up to this many tokens represents one decode step in which each
 /// user has one token, so logits are computed for all of them.
 constexpr uint64_t kFewTokens = 8;
-constexpr uint32_t kRounds = 5;
 /// No new round starts after this many seconds, so that measuring a slow model
 /// does not take too long.
 constexpr double kEnoughSeconds = 60;
@@ -354,7 +353,7 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
                               step.dispatches.size());
   }
   for (const double begin = monotonicSeconds();
-       measured.rounds < kRounds &&
+       measured.rounds < options.rounds &&
        (measured.rounds == 0 || monotonicSeconds() - begin < kEnoughSeconds);
        ++measured.rounds) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));

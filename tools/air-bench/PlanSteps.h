@@ -30,6 +30,7 @@ struct PlanOptions {
   /// The number of tokens in the context before the pass. If it is absent,
   /// benchPlan uses 64, or fewer if the plan's context is too short.
   std::optional<uint64_t> context;
+  uint32_t rounds = 5;
 };
 
 struct PlanBench {

@@ -122,9 +122,11 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
                      {20, whole, whole}};
   const PlanReport report = evaluate(measured);
   // The shares (bound / time) are 20/40, 15/25, 10/16, 15/20 and 10/20.
-  EXPECT_DOUBLE_EQ(report.adjacentShare.low, 0.5);
-  EXPECT_DOUBLE_EQ(report.adjacentShare.median, 0.6);
-  EXPECT_DOUBLE_EQ(report.adjacentShare.high, 0.625);
+  ASSERT_TRUE(report.adjacent.shares.has_value());
+  EXPECT_DOUBLE_EQ(report.adjacent.shares->low, 0.5);
+  EXPECT_DOUBLE_EQ(report.adjacent.shares->median, 0.6);
+  EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 0.625);
+  EXPECT_EQ(report.adjacent.passes, 5U);
   // The report still compares the whole pass with the best rates.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
@@ -132,16 +134,27 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
               HasSubstr("\"adjacent_share\": [0.5, 0.6, 0.625]"));
 }
 
-TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreNamed) {
+TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreLeftOut) {
   PlanMeasurement measured = measurement();
   const MachineRates third = {100.0 / 3, {10.0 / 3, 40.0 / 3}};
-  // The bounds of the pass add up to 30 seconds. 30 / 29 is below the allowed
+  // The bounds of each pass add up to 30 seconds. 30 / 29 is below the allowed
   // share of 1.05, and 30 / 28 is above it.
-  measured.passes = {{29, third, third}};
-  EXPECT_EQ(evaluate(measured).impossible, "");
-  measured.passes = {{28, third, third}};
-  EXPECT_THAT(evaluate(measured).impossible,
-              HasSubstr("more than 1.07 times as fast"));
+  measured.passes = {
+      {29, third, third}, {60, third, third}, {28, third, third}};
+  PlanReport report = evaluate(measured);
+  EXPECT_EQ(report.impossible, "");
+  ASSERT_TRUE(report.adjacent.shares.has_value());
+  EXPECT_DOUBLE_EQ(report.adjacent.shares->low, 0.5);
+  EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 30.0 / 29);
+  EXPECT_THAT(planText(measured, report), HasSubstr("2 of 3 passes"));
+  // If no more than half of the passes are left, their shares say nothing.
+  measured.passes[0].seconds = 28;
+  report = evaluate(measured);
+  EXPECT_EQ(report.impossible, "");
+  EXPECT_THAT(planJson(measured, report),
+              HasSubstr("\"adjacent_share\": null, \"adjacent_passes\": 1"));
+  EXPECT_THAT(planText(measured, report),
+              HasSubstr("adjacent share unknown: only 1 of 3 passes"));
 }
 
 TEST(PlanReport, NamesAreQuoted) {

@@ -94,8 +94,10 @@ assert whole["seconds"] > 0 and 0 < whole["share"] <= 1.05, whole
 near(whole["share"], whole["bound_s"] / whole["seconds"], "share")
 near(whole["tok_s"], tokens / whole["seconds"], "tok_s")
 assert whole["timing_s"] > 0 and whole["empty_pass_s"] > 0 and whole["barriers"] == barriers, whole
-low, middle, high = whole["adjacent_share"]
-assert 0 < low <= middle <= high, whole
+# Other programs may slow the measurement of the limits around each pass down.
+assert (whole["adjacent_share"] is None) == (2 * whole["adjacent_passes"] <= report["passes"]), whole
+low, middle, high = whole["adjacent_share"] or (1, 1, 1)
+assert 0 < low <= middle <= high <= 1.05, whole
 # outside_s is a difference of rounded numbers, so a tolerance is needed.
 assert abs(whole["outside_s"] - (whole["seconds"] - dispatches + whole["timing_s"])) < 1e-4 * dispatches, whole
 print(f"{tokens} tokens after {context}: {whole['share']:.3f} of the bounds")

