@@ -34,10 +34,11 @@ std::string beginStepName(const BeginStep &spec, const CudaTarget &target);
 /// Generates the kernel. Its bindings are, in order: "token_ids" (uint32
 /// [tokens]), "table", "x" (float32 [tokens][columns]); if ropeDim is not 0,
 /// "rope_positions" (uint32 [tokens]), "inverse_frequency" (float64
-/// [ropeDim/2], with values in [0, 2^20]) and "angles" (float32 [tokens][ropeDim], as
-/// RopeAngles makes them, codegen/KernelSpec.h); and if countInMemory is set,
-/// "token_count" (uint32). If a token's id is outside the vocabulary, its row
-/// of x is all NaN. Errors are those of generateDecodeMatMul.
+/// [ropeDim/2], with values in [0, 2^20]) and "angles" (float32
+/// [tokens][ropeDim], as RopeAngles makes them, codegen/KernelSpec.h); and if
+/// countInMemory is set, "token_count" (uint32). If a token's id is outside the
+/// vocabulary, its row of x is all NaN. Errors are those of
+/// generateDecodeMatMul.
 Result<CudaKernel> generateBeginStep(const BeginStep &spec,
                                      const CudaTarget &target,
                                      std::string_view intrinsics);

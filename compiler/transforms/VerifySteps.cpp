@@ -27,7 +27,9 @@ public:
         return failure();
       }
     }
-    if (nextLayer != hyperparameters.getLayers() || pending) {
+    // A model may have no attention at all.
+    if ((nextLayer != 0 && nextLayer != hyperparameters.getLayers()) ||
+        pending) {
       return graph.emitOpError()
              << "has attention in " << nextLayer
              << " layers, but the model has " << hyperparameters.getLayers();

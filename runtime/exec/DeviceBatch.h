@@ -28,8 +28,8 @@
 
 namespace air::rt {
 
-/// The addresses of the arrays of a batch, indexed by plan::BatchArray. The last
-/// ones are the block tables of the cache groups.
+/// The addresses of the arrays of a batch, indexed by plan::BatchArray. The
+/// block tables of the cache groups are the last ones.
 using BatchAddresses = std::vector<DeviceAddress>;
 
 /// The sizes of the largest batch.

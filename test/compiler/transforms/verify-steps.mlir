@@ -34,7 +34,7 @@ plan.graph @g {
 
 // -----
 
-// Every layer must have an attention step.
+// Unless the model has no attention, every layer must have an attention step.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 // expected-error @+1 {{has attention in 1 layers, but the model has 2}}
