@@ -12,6 +12,7 @@
 #include "runtime/exec/DeviceBatch.h"
 #include "runtime/exec/DeviceStore.h"
 #include "runtime/exec/PlanDevice.h"
+#include "runtime/exec/RandomStore.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/io/MemoryLimit.h"
@@ -88,8 +89,12 @@ uint32_t defaultThreads(const plan::Plan &plan) {
 }
 
 /// Refuses plans that are well-formed, but that this version cannot execute.
-Status checkSupported(const plan::Plan &plan) {
-  if (plan.weightless()) {
+Status checkSupported(const plan::Plan &plan, bool randomWeights) {
+  if (randomWeights && !plan.weightless()) {
+    return usageError("--random-weights is for weightless plans, but this plan "
+                      "contains its weights; leave the option out");
+  }
+  if (plan.weightless() && !randomWeights) {
     return unsupportedError("the plan is weightless: it does not contain the "
                             "weights, so nothing can be computed with it; pack "
                             "the model again without --weightless");
@@ -214,10 +219,17 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
     for (const flatbuffers::String *name : *executable->entries()) {
       entries.push_back(name->string_view());
     }
-    AIR_ASSIGN_OR_RETURN(uint32_t loaded,
-                         device().loadExecutable(
-                             source->segment(executable->segment()), entries));
-    addresses.executables.push_back(loaded);
+    const std::span<const uint8_t> code =
+        source->segment(executable->segment());
+    const uint64_t ptx = executable->ptx_offset();
+    Result<uint32_t> loaded =
+        device().loadExecutable(ptx == 0 ? code : code.first(ptx), entries);
+    // PTX is for GPUs that cannot run the machine code.
+    if (ptx != 0 && loaded.status().code() == ErrorCode::Mismatch) {
+      loaded = device().loadExecutable(code.subspan(ptx), entries);
+    }
+    AIR_RETURN_IF_ERROR(loaded.status());
+    addresses.executables.push_back(*loaded);
   }
   return Status::ok();
 }
@@ -384,6 +396,10 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                       "--threads");
   }
   AIR_ASSIGN_OR_RETURN(gpu, options.gpu(*gpuRecord));
+  if (options.randomWeights) {
+    AIR_ASSIGN_OR_RETURN(source, RandomStore::create(file));
+    return Status::ok();
+  }
   return openMapping({});
 }
 
@@ -421,9 +437,14 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
 
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
-  AIR_RETURN_IF_ERROR(checkSupported(plan));
+  AIR_RETURN_IF_ERROR(checkSupported(plan, options.randomWeights));
   AIR_ASSIGN_OR_RETURN(const uint32_t number, deviceOfKernels(plan));
   gpuRecord = deviceRecord(plan, number);
+  if (options.randomWeights && gpuRecord == nullptr) {
+    return usageError("--random-weights is for plans of a GPU, but the kernels "
+                      "of this plan run on the CPU; pack the model again "
+                      "without --weightless");
+  }
   if (!plan.reference() && !options.source.empty()) {
     return usageError("--source names the file with the weights of a plan, but "
                       "this plan contains its weights; leave out --source");
