@@ -8,6 +8,7 @@ namespace air::test {
 namespace {
 
 constexpr uint32_t kHeadStep = 4;
+constexpr uint32_t kHeadMatrix = 3; // index into Plan.tensors
 constexpr uint64_t kCounters = 64;
 constexpr uint64_t kArena = 8192 + kCounters;
 
@@ -364,6 +365,17 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.stream.before",
        inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
+      // The first step gathers rows of the head's matrix, which is copied only
+      // for the head.
+      {"plan.stream.before",
+       [](SmallPlan &small) {
+         streamToGpu(small);
+         for (uint32_t program = 0; program < 2; ++program) {
+           addBinding(dispatchOf(small.plan, program, 0),
+                      plan::BindingKind::Tensor, kHeadMatrix,
+                      plan::Access::Read);
+         }
+       }},
       {"plan.stream.after",
        inCopied([](Placement &p) { p.device_reads[2]->after_step = -3; })},
       // The read would overwrite what the previous pass's head still reads.
