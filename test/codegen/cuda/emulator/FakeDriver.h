@@ -43,6 +43,11 @@ struct FakeCuda {
   int kernelResult = 719;    ///< the CUresult of that failure
   int initResult = 0;        ///< if not 0, cuInit() returns it
   int moduleResult = 0;      ///< if not 0, loading a module returns it
+  /// The n-th call from now of a function that needs a context returns
+  /// `callResult` and does nothing; 0: none. Results from 700 to 799 make the
+  /// GPU unusable.
+  int failingCall = 0;
+  int callResult = 1;
   /// Counts the allocations of device memory and of pinned memory.
   uint64_t allocations = 0;
 };
@@ -52,6 +57,8 @@ extern FakeCuda fakeCuda;
 /// The number of allocations, modules, streams, graphs, events and contexts
 /// that were not freed.
 int64_t fakeCudaLiveObjects();
+/// Frees everything, as the end of a process does.
+void fakeCudaReset();
 }
 
 #endif // AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H
