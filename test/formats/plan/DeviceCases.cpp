@@ -233,6 +233,17 @@ std::vector<Case> dispatchCases() {
       {"plan.dispatch.launch", inTiles([](P &p) {
          dispatchOf(p, 1, 0).launch->rows_from = plan::RowsFrom::Outputs;
        })},
+      // The second launch of the head computes other rows than the first.
+      {"plan.dispatch.launch", inTiles([](P &p) {
+         auto &dispatches = p.programs[1]->steps[kHeadStep]->dispatches;
+         dispatches.push_back(
+             std::make_unique<plan::DispatchT>(*dispatches[0]));
+         dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
+       })},
+      // Its logits would be those of the first tokens of a batch.
+      {"plan.buffer.output", inGpu([](P &p) {
+         p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
+       })},
       // There is no room for the logits of 16 tokens.
       {"plan.dispatch.launch", inGpu([](P &p) { p.max_outputs = 15; })},
       {"plan.binding.access", inGpu([](P &p) {
