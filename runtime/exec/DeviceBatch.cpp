@@ -66,7 +66,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   }
   // The device returns an error if the size is too large, so it comes first.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
-                       device.allocate(*bytes, "batch"));
+                       device.allocate(*bytes, "batch tables"));
   made.words.resize(*bytes / sizeof(uint32_t));
   for (size_t i = 0; i < made.arrays.size(); ++i) {
     made.arrays[i] = base + made.firstWord[i] * sizeof(uint32_t);
