@@ -118,7 +118,8 @@ TEST_F(DeviceBatchTest, TablesThatTheGpuCannotHoldAreRefused) {
   const Status status =
       DeviceBatch::create(gpu, sizesOf(8, uint64_t{1} << 50), 99).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  EXPECT_TRUE(status.message().starts_with("batch tables: ")) << status.message();
+  EXPECT_TRUE(status.message().starts_with("batch tables: "))
+      << status.message();
 }
 
 } // namespace
