@@ -45,9 +45,9 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 /// Returns the text of the constants that describe activations in this form:
 /// kHalves, kSplitActivations, kBfloat, kFloats, kZeroFactor, kFieldBits,
 /// kFields (the number of codes in a byte), kBlockStride, kCoreMatrices, and
-/// kSum*, for the sums of `tokens` tokens. If kCoreMatrices is set, the 32 columns of a block
-/// are stored as four core matrices of wgmma, two for each of two
-/// multiplications.
+/// kSum*, for the sums of `tokens` tokens. If kCoreMatrices is set, the 32
+/// columns of a block are stored as four core matrices of wgmma, two for each
+/// of two multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 

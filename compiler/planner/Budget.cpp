@@ -1,6 +1,7 @@
 //===- Budget.cpp - the ledgers of memory, and advice when it is short ----===//
 #include "compiler/planner/Budget.h"
 
+#include "formats/plan/BudgetItemText.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
 
@@ -88,7 +89,8 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
     if (!sum) {
       return doesNotFitError(
           "the plan needs more than 2^64 bytes of RAM: " +
-          std::to_string(item.bytes) + " bytes for '" + item.name + "' and " +
+          std::to_string(item.bytes) + " bytes for '" +
+          std::string(budgetItemText(item.name)) + "' and " +
           std::to_string(ledger.total) +
           " bytes for the rest; choose a smaller --ctx or --slots");
     }
@@ -100,7 +102,8 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
 std::string listOf(const std::vector<LedgerItem> &items) {
   std::string list;
   for (const LedgerItem &item : items) {
-    list += ", " + item.name + " " + byteText(item.bytes);
+    list += ", " + std::string(budgetItemText(item.name)) + " " +
+            byteText(item.bytes);
   }
   return list;
 }
@@ -135,7 +138,7 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
     what += " even if weights are read from the disk in every pass";
   }
   what += " (weights " + byteText(bytes) + listOf(ledger.items) + "), but " +
-          limit.giver + " " + byteText(limit.bytes) + "; ";
+          limit.giver + " " + byteTextDown(limit.bytes) + "; ";
   const uint64_t streamed =
       checkedAdd(leastBytes(weights), ledger.total).value_or(UINT64_MAX);
   if (!limit.streams && streamed <= limit.bytes) {
@@ -160,7 +163,7 @@ Status pinDoesNotFit(const WeightProblem &weights, const RamLimit &limit,
       "--pin " + std::to_string(*limit.pinned) + " needs " +
       byteTextUp(needed) + " of RAM (weights with a ring buffer " +
       byteText(needed - ledger.total) + listOf(ledger.items) + "), but " +
-      limit.giver + " " + byteText(limit.bytes) + "; ";
+      limit.giver + " " + byteTextDown(limit.bytes) + "; ";
   for (uint32_t percent = *limit.pinned; percent-- > 0;) {
     if (neededPinned(weights, ledger, percent) <= limit.bytes) {
       return doesNotFitError(what + "choose --pin " + std::to_string(percent) +
@@ -321,7 +324,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
                : "") +
       " (" + textOf(ledger.items) + "), but " + limit.giver + " " +
       byteText(limit.bytes) + ", of which the driver takes " +
-      byteText(kDriverBytes) + "; " +
+      byteText(kDriverBytes) + " and leaves " + byteTextDown(ledger.budget) +
+      "; " +
       advice(cache, total - (*kv - demand.kvPageBytes) - *tables, ledger.budget,
              "VRAM"));
 }
@@ -339,12 +343,13 @@ Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
     items.push_back({"weights", copiedBytes});
   }
   if (limit.bytes != 0 && sumOf(items) > limit.bytes) {
-    return doesNotFitError(
-        "the plan needs " + byteTextUp(sumOf(items)) + " of RAM (" +
-        textOf(items) + "), but " + limit.giver + " " + byteText(limit.bytes) +
-        "; give a larger --ram" + (copiedBytes != 0 ? " or --vram" : "") +
-        ", or choose a target with more " +
-        (copiedBytes != 0 ? "memory" : "RAM"));
+    return doesNotFitError("the plan needs " + byteTextUp(sumOf(items)) +
+                           " of RAM (" + textOf(items) + "), but " +
+                           limit.giver + " " + byteTextDown(limit.bytes) +
+                           "; give a larger --ram" +
+                           (copiedBytes != 0 ? " or --vram" : "") +
+                           ", or choose a target with more " +
+                           (copiedBytes != 0 ? "memory" : "RAM"));
   }
   return items;
 }

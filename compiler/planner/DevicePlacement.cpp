@@ -335,7 +335,7 @@ Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                            byteTextUp(leastDeviceBytes(problem)) +
                            " of VRAM even if they stay in RAM and are copied "
                            "to the GPU in every pass, but only " +
-                           byteText(room) +
+                           byteTextDown(room) +
                            " of VRAM is left for weights; provide more VRAM, "
                            "or choose a smaller --ctx or --slots");
   }

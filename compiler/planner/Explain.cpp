@@ -326,16 +326,17 @@ private:
               std::to_string((*least + kMiB - 1) / kMiB) + "MiB or more";
     const bool mayStream = !options.disk || *options.disk != 0;
     return doesNotFitError(
-        "the model needs at least " + byteText(*least) + " of RAM" +
-        (gpu != nullptr ? " besides the VRAM (in both together: kv "
-                        : " (kv ") +
+        "the model needs at least " + byteTextUp(*least) + " of RAM" +
+        (gpu != nullptr ? " besides the VRAM (in both together: "
+                          "KV cache "
+                        : " (KV cache ") +
         byteText(problem.kvBytes) + ", activations " +
         byteText(needs.ram.activations) + ", scratch " +
         byteText(scratchBytes()) + ", kernels " + byteText(needs.ram.kernels) +
         (mayStream ? ", and a ring buffer for weights from the disk"
                    : ", weights " + byteText(needs.weightBytes)) +
         "), but target '" + machine.name + "' has " +
-        byteText(problem.ram.value_or(0)) + "; " + advice);
+        byteTextDown(problem.ram.value_or(0)) + "; " + advice);
   }
 
   const ModelNeeds &needs;

@@ -108,10 +108,15 @@ private:
   std::vector<Piece> pieces;
 };
 
-/// Adds what a step reads of each segment of weights.
+/// Adds what a step reads of each segment of weights. If a step gathers rows on
+/// the CPU, they are fetched one by one and do not count; a launch of a GPU's
+/// kernel finds them only in the GPU's memory.
 void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
              std::vector<std::vector<Use>> &found) {
   for (const plan::Dispatch *dispatch : *step.dispatches()) {
+    if (step.kind() == plan::StepKind::Embed && dispatch->launch() == nullptr) {
+      continue;
+    }
     for (const plan::Binding *binding : *dispatch->bindings()) {
       if (binding->kind() == plan::BindingKind::Tensor) {
         const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
@@ -131,10 +136,7 @@ Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
   for (const plan::Program *program : *plan.programs()) {
     uint32_t index = 0;
     for (const plan::Step *step : *program->steps()) {
-      if (step->kind() != plan::StepKind::Embed) {
-        addUses(plan, *step, index, found);
-      }
-      ++index;
+      addUses(plan, *step, index++, found);
     }
   }
   Uses uses;

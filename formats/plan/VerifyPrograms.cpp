@@ -5,6 +5,7 @@
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -124,8 +125,9 @@ public:
                 const std::string &where) {
     AIR_RETURN_IF_ERROR(verifyEntry(dispatch, where));
     device = plan.executables()->Get(dispatch.executable())->device();
+    isOfHead = step.kind() == plan::StepKind::Head;
     AIR_RETURN_IF_ERROR(device == 0 ? verifyGrid(dispatch, where)
-                                    : verifyLaunch(step, dispatch, where));
+                                    : verifyLaunch(dispatch, where));
     const uint32_t bindings = sizeOf(dispatch.bindings());
     if (bindings == 0) {
       return broken("plan.binding.index", where, "has no bindings");
@@ -180,8 +182,8 @@ private:
     return Status::ok();
   }
 
-  Status verifyLaunch(const plan::Step &step, const plan::Dispatch &dispatch,
-                      const std::string &where) const {
+  Status verifyLaunch(const plan::Dispatch &dispatch,
+                      const std::string &where) {
     const plan::Launch *launch = dispatch.launch();
     if (launch == nullptr || dispatch.grid() != nullptr ||
         dispatch.scratch_bytes() != 0) {
@@ -203,25 +205,36 @@ private:
                         " blocks, and a block 1 to " + str(kMaxThreads) +
                         " threads");
     }
-    return verifyRows(step, *launch, where);
+    return verifyRows(*launch, where);
   }
 
   /// Checks which rows a launch computes.
-  Status verifyRows(const plan::Step &step, const plan::Launch &launch,
-                    const std::string &where) const {
+  Status verifyRows(const plan::Launch &launch, const std::string &where) {
     AIR_RETURN_IF_ERROR(checkEnum(where, "rows_from",
                                   static_cast<uint8_t>(launch.rows_from()),
                                   plan::EnumNameRowsFrom(launch.rows_from())));
-    const bool isHead = step.kind() == plan::StepKind::Head;
+    if (isOfHead &&
+        headRows.value_or(launch.rows_from()) != launch.rows_from()) {
+      return broken("plan.dispatch.launch", where,
+                    std::string("has a launch whose rows_from is ") +
+                        plan::EnumNameRowsFrom(launch.rows_from()) +
+                        ", but an earlier launch of the head in this program "
+                        "has " +
+                        plan::EnumNameRowsFrom(*headRows) +
+                        "; all of them must compute the same rows");
+    }
+    if (isOfHead) {
+      headRows = launch.rows_from();
+    }
     if (launch.rows_from() == plan::RowsFrom::Outputs) {
-      return isHead && program.tile_tokens() != 0
+      return isOfHead && program.tile_tokens() != 0
                  ? Status::ok()
                  : broken("plan.dispatch.launch", where,
                           "has a launch whose rows_from is Outputs; only a "
                           "dispatch of the head may have that, and only in a "
                           "program whose tile_tokens is not 0");
     }
-    if (isHead && program.max_tokens() > plan.max_outputs()) {
+    if (isOfHead && program.max_tokens() > plan.max_outputs()) {
       return broken("plan.dispatch.launch", where,
                     "computes the logits of all " + str(program.max_tokens()) +
                         " tokens of the largest batch, but the plan's "
@@ -390,9 +403,18 @@ private:
       }
       break;
     }
-    case plan::BindingKind::Buffer:
-      place = plan.buffers()->Get(binding.index())->device();
+    case plan::BindingKind::Buffer: {
+      const plan::Buffer &buffer = *plan.buffers()->Get(binding.index());
+      place = buffer.device();
+      if (device != 0 && !isOfHead && buffer.is_output() &&
+          binding.access() != plan::Access::Read) {
+        return broken("plan.buffer.output", where,
+                      "writes the output '" + shown(textOf(buffer.name())) +
+                          "', but its step is not of kind Head; on a GPU, only "
+                          "such steps may write an output");
+      }
       break;
+    }
     case plan::BindingKind::Kv:
       place = plan.cache_groups()
                   ->Get(plan.caches()->Get(binding.index())->group())
@@ -451,7 +473,9 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
-  uint32_t device = 0; ///< runs the dispatch
+  uint32_t device = 0;   ///< runs the dispatch
+  bool isOfHead = false; ///< whether the dispatch belongs to the head
+  std::optional<plan::RowsFrom> headRows; ///< of the head's launches so far
   uint64_t weightBytes = 0;
   std::vector<std::pair<uint64_t, plan::Access>> touched;
 };

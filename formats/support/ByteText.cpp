@@ -8,7 +8,8 @@
 namespace air {
 namespace {
 
-std::string textOf(uint64_t bytes, bool isRoundedUp) {
+/// The text of `bytes`. `round` is applied to hundredths of the unit.
+std::string textOf(uint64_t bytes, double (*round)(double)) {
   static constexpr std::array<const char *, 5> kUnits = {"B", "KiB", "MiB",
                                                          "GiB", "TiB"};
   if (bytes < 1024) {
@@ -20,9 +21,7 @@ std::string textOf(uint64_t bytes, bool isRoundedUp) {
     value /= 1024.0;
     ++unit;
   }
-  if (isRoundedUp) {
-    value = std::ceil(value * 100) / 100;
-  }
+  value = round(value * 100) / 100;
   std::array<char, 48> text{};
   std::snprintf(text.data(), text.size(), "%.2f %s", value, kUnits[unit]);
   return text.data();
@@ -30,8 +29,12 @@ std::string textOf(uint64_t bytes, bool isRoundedUp) {
 
 } // namespace
 
-std::string byteText(uint64_t bytes) { return textOf(bytes, false); }
+std::string byteText(uint64_t bytes) {
+  return textOf(bytes, [](double hundredths) { return hundredths; });
+}
 
-std::string byteTextUp(uint64_t bytes) { return textOf(bytes, true); }
+std::string byteTextUp(uint64_t bytes) { return textOf(bytes, std::ceil); }
+
+std::string byteTextDown(uint64_t bytes) { return textOf(bytes, std::floor); }
 
 } // namespace air

@@ -16,6 +16,11 @@ std::string byteText(uint64_t bytes);
 /// size that is needed.
 std::string byteTextUp(uint64_t bytes);
 
+/// Like byteText(), but rounds down, so that the text never says more than the
+/// size that there is. If one size exceeds another, byteTextUp() of the first
+/// always differs from byteTextDown() of the second.
+std::string byteTextDown(uint64_t bytes);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_SUPPORT_BYTETEXT_H

@@ -72,7 +72,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   }
   // The device returns an error if the size is too large, so it comes first.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
-                       device.allocate(*bytes, "batch"));
+                       device.allocate(*bytes, "batch tables"));
   made.words.resize(*bytes / sizeof(uint32_t));
   for (const size_t first : made.firstWord) {
     made.arrays.push_back(base + first * sizeof(uint32_t));

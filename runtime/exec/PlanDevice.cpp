@@ -1,6 +1,7 @@
 //===- PlanDevice.cpp - all of a plan must be on one device -----*- C++ -*-===//
 #include "runtime/exec/PlanDevice.h"
 
+#include "formats/plan/BudgetItemText.h"
 #include "formats/support/CheckedMath.h"
 
 #include <vector>
@@ -22,8 +23,9 @@ MemoryNeed air::rt::memoryNeed(const plan::Placement &placement,
   for (const plan::BudgetItem *item : *placement.items()) {
     if (item->tier() == tier) {
       need.bytes = checkedAdd(need.bytes, item->bytes()).value_or(UINT64_MAX);
-      need.items += (need.items.empty() ? "" : ", ") + item->name()->str() +
-                    " " + std::to_string(item->bytes());
+      need.items += need.items.empty() ? "" : ", ";
+      need.items += budgetItemText(item->name()->string_view());
+      need.items += " " + std::to_string(item->bytes());
     }
   }
   return need;

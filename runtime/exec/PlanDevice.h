@@ -27,7 +27,7 @@ const plan::Device *deviceRecord(const plan::Plan &plan, uint32_t device);
 /// What a placement needs of one kind of memory.
 struct MemoryNeed {
   uint64_t bytes = 0;
-  std::string items; ///< for messages: "activations 4096, kv 65536"
+  std::string items; ///< for messages: "activations 4096, KV cache 65536"
 };
 MemoryNeed memoryNeed(const plan::Placement &placement, plan::Tier tier);
 

@@ -124,11 +124,44 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
       least = std::move(need);
     }
   }
+  const bool usesGpu = deviceRecord(plan, 1) != nullptr;
   return doesNotFitError(
       "memory: the plan needs at least " + std::to_string(least.bytes) +
-      " bytes (" + least.items + "), but at most " + std::to_string(available) +
-      " are available; pack the model for less memory with --ram, or with a "
-      "smaller --ctx");
+      " bytes of RAM (" + least.items + "), but at most " +
+      std::to_string(available) + " are available; pack the model " +
+      (usesGpu ? "with a larger --vram, so that fewer weights stay in RAM"
+               : "for less memory with --ram, or with a smaller --ctx"));
+}
+
+/// The bytes of weights that a placement for a GPU keeps in RAM.
+uint64_t weightsInRam(const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (const plan::BudgetItem *item : *placement.items()) {
+    if (item->tier() == plan::Tier::Ram &&
+        item->name()->string_view() == "weights") {
+      bytes = item->bytes();
+    }
+  }
+  return bytes;
+}
+
+/// Refuses weights for which too little RAM is free. They lie in page-locked
+/// memory, which the system cannot write to the disk, so it would end this or
+/// another process instead. `root` is SessionOptions::memoryRoot.
+Status checkFreeRam(uint64_t weights, const std::string &root) {
+  const std::optional<MemoryRoom> room =
+      weights == 0 ? std::nullopt : MemoryLimit::open(root).read();
+  const auto free =
+      room ? static_cast<uint64_t>(std::max<int64_t>(room->free, 0)) : weights;
+  return weights <= free
+             ? Status::ok()
+             : doesNotFitError(
+                   "memory: the plan keeps " + std::to_string(weights) +
+                   " bytes of weights in RAM, from which each pass copies them "
+                   "to the GPU, but only " +
+                   std::to_string(free) +
+                   " bytes are free; end other programs, or pack the model "
+                   "with a larger --vram");
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
@@ -249,13 +282,13 @@ Status Session::Parts::allocate(uint64_t paddingPages,
     const auto bytes = checkedMul(pages, group->page_bytes());
     if (pages > UINT32_MAX || !bytes) {
       return verificationError(
-          "kv: " + std::to_string(group->pages()) + " pages of " +
+          "KV cache: " + std::to_string(group->pages()) + " pages of " +
           std::to_string(group->page_bytes()) +
           " bytes, and 1 more page for padding, exceed 2^32 - 1 pages or 2^64 "
           "bytes; pack the model with a smaller --ctx or fewer --slots");
     }
     AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
-                         device().allocate(*bytes, "kv"));
+                         device().allocate(*bytes, "KV cache"));
     addresses.cacheGroups.push_back(base);
   }
   return Status::ok();
@@ -308,17 +341,22 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   return addresses;
 }
 
-/// If `error` says that the GPU's memory is too small, adds how much of it the
-/// plan needs. Returns any other error unchanged.
+/// If `error` says that the GPU's memory or page-locked RAM is too small, adds
+/// how much of both the plan needs. Returns any other error unchanged.
 Status Session::Parts::withVramNeed(const Status &error) const {
   if (error.code() != ErrorCode::DoesNotFit) {
     return error;
   }
-  const MemoryNeed need =
-      memoryNeed(*file.plan().placements()->Get(placement), plan::Tier::Vram);
+  const plan::Placement &chosen = *file.plan().placements()->Get(placement);
+  const MemoryNeed need = memoryNeed(chosen, plan::Tier::Vram);
+  const MemoryNeed ram = memoryNeed(chosen, plan::Tier::Ram);
   return error.withContext("the plan needs " + std::to_string(need.bytes) +
                            " bytes of the memory of GPU '" +
-                           gpuRecord->name()->str() + "' (" + need.items + ")");
+                           gpuRecord->name()->str() + "' (" + need.items + ")" +
+                           (ram.bytes == 0
+                                ? ""
+                                : " and " + std::to_string(ram.bytes) +
+                                      " bytes of RAM (" + ram.items + ")"));
 }
 
 /// Sets `source`, the store of the weights, to the mapping of the plan.
@@ -395,7 +433,15 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                       ", so the number of threads has no effect; leave out "
                       "--threads");
   }
-  AIR_ASSIGN_OR_RETURN(gpu, options.gpu(*gpuRecord));
+  if (!options.randomWeights) {
+    AIR_RETURN_IF_ERROR(
+        checkFreeRam(weightsInRam(*file.plan().placements()->Get(placement)),
+                     options.memoryRoot));
+  }
+  Result<std::unique_ptr<Device>> opened = options.gpu(*gpuRecord);
+  AIR_RETURN_IF_ERROR(
+      opened.status().withContext("the plan was made for " + name));
+  gpu = *std::move(opened);
   if (options.randomWeights) {
     AIR_ASSIGN_OR_RETURN(source, RandomStore::create(file));
     return Status::ok();

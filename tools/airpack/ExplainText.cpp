@@ -3,6 +3,7 @@
 
 #include "codegen/cuda/CudaTarget.h"
 #include "formats/machine/GpuTable.h"
+#include "formats/plan/BudgetItemText.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
 #include "tools/airpack/Summary.h"
@@ -119,8 +120,8 @@ std::string placementTable(const Explanation &explanation, bool hasGpu) {
   };
   std::string table = row("where it lies", "VRAM", "RAM", "disk");
   for (const TierRow &entry : explanation.placement) {
-    table +=
-        row(entry.name, cell(entry.vram), cell(entry.ram), cell(entry.disk));
+    table += row(std::string(budgetItemText(entry.name)), cell(entry.vram),
+                 cell(entry.ram), cell(entry.disk));
   }
   const TierRow &total = explanation.total;
   table += row("total", cell(total.vram), cell(total.ram), cell(total.disk));

@@ -523,11 +523,32 @@ Status printPlan(const cli::Invocation &invocation, const Output &output,
       output.path + "\n");
 }
 
-/// Makes the plan of `output`. The model is read unless `previous`, the
+/// Refuses plans of which one would replace another. Their names differ, but a
+/// name may be a link to another plan.
+Status checkOutputsDiffer(const std::vector<Output> &outputs) {
+  std::map<fs::path, std::string> pathOf; ///< of each file, links followed
+  for (const Output &output : outputs) {
+    std::error_code error;
+    const auto [other, isNew] = pathOf.emplace(
+        fs::weakly_canonical(fs::absolute(output.file.path()), error),
+        output.path);
+    if (!isNew) {
+      return usageError("--separate: the plans '" + other->second + "' and '" +
+                        output.path +
+                        "' would be written to the same file, because of a "
+                        "link; name other files with -o, or remove the link");
+    }
+  }
+  return Status::ok();
+}
+
+/// Makes the plan of outputs[index]. The model is read unless `previous`, the
 /// compiler of another plan, has read it; then `previous` becomes the compiler
 /// of this plan.
-Status writeOutput(const cli::Invocation &invocation, Output &output,
+Status writeOutput(const cli::Invocation &invocation,
+                   std::vector<Output> &outputs, size_t index,
                    std::optional<compiler::Compiler> &previous) {
+  Output &output = outputs[index];
   StageTimes times;
   const bool isFirst = !previous;
   Result<compiler::Compiler> loaded =
@@ -540,8 +561,10 @@ Status writeOutput(const cli::Invocation &invocation, Output &output,
   compiler::Compiler &compiler = *previous;
   if (isFirst) {
     cli::printNotes(compiler.notes());
+    for (const Output &each : outputs) {
+      AIR_RETURN_IF_ERROR(checkIsNoSource(each.path, compiler.source()));
+    }
   }
-  AIR_RETURN_IF_ERROR(checkIsNoSource(output.path, compiler.source()));
   const double loadSeconds = times.next();
   const double compileStart = monotonicSeconds();
   {
@@ -636,11 +659,14 @@ Status runPack(const cli::Invocation &invocation) {
       AIR_ASSIGN_OR_RETURN(output.file, cli::openOutput(output.path));
     }
   }
+  if (writes) {
+    AIR_RETURN_IF_ERROR(checkOutputsDiffer(outputs));
+  }
   const unsigned threads = threadsToBeHad(outputs.front().options.threads);
   std::optional<compiler::Compiler> compiler;
   std::vector<std::string> packed;
-  for (Output &output : outputs) {
-    compiler::CompileOptions &options = output.options;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    compiler::CompileOptions &options = outputs[i].options;
     options.threads = threads;
     if (std::optional<double> seconds = invocation.number("--tune")) {
       if (emit == "llm" || !stopAfter.empty()) {
@@ -655,9 +681,15 @@ Status runPack(const cli::Invocation &invocation) {
     // Writing while compiling takes a second thread.
     options.background = threads > 1;
     options.packed = packed;
-    AIR_RETURN_IF_ERROR(writeOutput(invocation, output, compiler));
+    const Status written = writeOutput(invocation, outputs, i, compiler);
+    if (!written.isOk()) {
+      // A usage error concerns all targets.
+      return outputs.size() == 1 || written.code() == ErrorCode::Usage
+                 ? written
+                 : written.withContext("target '" + options.target + "'");
+    }
     if (!options.weightless && !options.reference) {
-      packed.push_back(output.path);
+      packed.push_back(outputs[i].path);
     }
   }
   return Status::ok();

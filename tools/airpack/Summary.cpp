@@ -2,6 +2,7 @@
 #include "tools/airpack/Summary.h"
 
 #include "formats/dtype/DType.h"
+#include "formats/plan/BudgetItemText.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/ByteText.h"
@@ -196,12 +197,13 @@ std::string memoryTable(const plan::Placement &placement, plan::Tier tier) {
   for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
     const plan::BudgetItem &item = *placement.items()->Get(i);
     if (item.tier() == tier) {
-      table += format("  %-12s %12s\n", textOf(item.name()).c_str(),
+      table += format("  %-16s %12s\n",
+                      std::string(budgetItemText(textOf(item.name()))).c_str(),
                       byteText(item.bytes()).c_str());
     }
   }
   table +=
-      format("  %-12s %12s", "total", byteText(sumOf(placement, tier)).c_str());
+      format("  %-16s %12s", "total", byteText(sumOf(placement, tier)).c_str());
   if (const uint64_t budget = budgetOf(placement, tier); budget != 0) {
     table += " of " + byteText(budget);
   }

@@ -110,7 +110,7 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
                            std::to_string(totalBytes) + " bytes are free (" +
                            memory.status().message() +
                            "); end other programs that use the GPU, or pack "
-                           "the model with a smaller --ctx");
+                           "the model with a smaller --vram or --ctx");
   }
   AIR_RETURN_IF_ERROR(memory.status().withContext(wanted));
   allocations.push_back(*memory);
@@ -130,12 +130,13 @@ Result<std::span<uint8_t>> CudaDevice::allocateHost(uint64_t bytes,
                                                     std::string_view what) {
   AIR_RETURN_IF_ERROR(driver->activate());
   const Result<uint8_t *> memory = allocatePinned(std::max<uint64_t>(bytes, 1));
-  if (!memory) {
-    return Status(memory.status().code(),
-                  std::string(what) + ": " + memory.status().message() +
-                      "; pack the model again with a larger --vram, so that "
-                      "fewer weights stay in RAM, or provide more RAM");
+  if (!memory && memory.status().code() == ErrorCode::DoesNotFit) {
+    return doesNotFitError(
+        std::string(what) + ": " + memory.status().message() +
+        "; pack the model again with a larger --vram, so that fewer weights "
+        "stay in RAM, or provide more RAM");
   }
+  AIR_RETURN_IF_ERROR(memory.status().withContext(std::string(what)));
   hostAllocations.push_back(*memory);
   std::memset(*memory, 0, bytes);
   return std::span(*memory, bytes);
@@ -360,12 +361,13 @@ Status CudaDevice::reserveView(uint64_t bytes) {
   uint64_t size = alignUp(std::max(bytes, kSmallestView), kPiece);
   // No view is in use, so a single view that is large enough replaces them all.
   if (viewUsed == 0) {
-    for (const Pinned &view : views) {
-      size += view.bytes;
-      AIR_RETURN_IF_ERROR(driver->call(driver->functions().hostFree,
-                                       static_cast<void *>(view.memory)));
+    while (!views.empty()) {
+      size += views.back().bytes;
+      AIR_RETURN_IF_ERROR(
+          driver->call(driver->functions().hostFree,
+                       static_cast<void *>(views.back().memory)));
+      views.pop_back();
     }
-    views.clear();
   }
   AIR_ASSIGN_OR_RETURN(uint8_t *memory, allocatePinned(size));
   views.push_back({memory, size});

@@ -67,7 +67,7 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   const auto budget = plan(demand(), 177 * kMiB - 1);
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
-  EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
+  EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 176.99 MiB"));
   // The machine has one byte less than 177 MiB. Everything but the KV cache
   // takes 113 MiB, so 31 KV pages of 2 MiB fit. The requested context needs 16
   // pages per sequence: one such sequence fits, but two fit only with 15 pages
@@ -199,7 +199,7 @@ TEST(Budget, TooLittleForStreamingSaysWhatToDo) {
   // pages of 2 MiB fit in 140 MiB.
   EXPECT_EQ(status.message(),
             "the plan needs 145.00 MiB of RAM even if weights are read from "
-            "the disk in every pass (weights 68.00 MiB, kv 64.00 MiB, "
+            "the disk in every pass (weights 68.00 MiB, KV cache 64.00 MiB, "
             "activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 KiB, "
             "process 512.00 KiB), but --ram gives 140.00 MiB; choose --slots 1 "
             "or less, or --ctx 896 or less");
@@ -232,7 +232,7 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   EXPECT_EQ(
       status.message(),
       "--pin 50 needs 625.58 MiB of RAM (weights with a ring buffer "
-      "548.57 MiB, kv "
+      "548.57 MiB, KV cache "
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or provide more RAM");
@@ -308,10 +308,10 @@ TEST(VramBudget, TheDriverTakesItsShare) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(
       status.message(),
-      HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, kv 66.00 "
-                "MiB, activations 2.00 MiB, batch 1.19 KiB, kernels 1.00 "
-                "MiB), but target 'x' has 2.04 GiB, of which the "
-                "driver takes 1.00 GiB"));
+      HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, KV cache 66.00 "
+                "MiB, activations 2.00 MiB, batch tables 1.19 KiB, kernels "
+                "1.00 MiB), but target 'x' has 2.04 GiB, of which the driver "
+                "takes 1.00 GiB and leaves 1.04 GiB"));
   // The VRAM has room for 32 pages, one of which is for padding. The other 31
   // give each of two sequences 15 pages of 64 tokens.
   EXPECT_THAT(status.message(), HasSubstr("or --ctx 960 or less"));
@@ -366,7 +366,7 @@ TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
       planGpuHost(20 * kMiB, kMiB, 0, {37 * kMiB - 1, "--ram gives"}).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(status.message(),
-              HasSubstr("process 20.00 MiB, staging 17.00 MiB"));
+              HasSubstr("process 20.00 MiB, transfer buffers 17.00 MiB"));
   const auto copied = planGpuHost(20 * kMiB, kMiB, 5 * kMiB, {0, ""});
   ASSERT_TRUE(copied.isOk());
   EXPECT_EQ(copied->back().name, "weights");

@@ -105,7 +105,7 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   EXPECT_THAT(
       status.message(),
       HasSubstr("need at least 64.00 MiB of VRAM even if they stay in RAM and "
-                "are copied to the GPU in every pass, but only 64.00 MiB"));
+                "are copied to the GPU in every pass, but only 63.99 MiB"));
   WeightProblem many;
   for (uint32_t step = 0; step < 64; ++step) {
     many.weights.push_back({8 * kMiB, step, step});

@@ -234,8 +234,8 @@ TEST(Explain, WhatIsAdvisedFits) {
   const Status status = explain(needs, machine(4 * kGB), {}).status();
   ASSERT_EQ(status.code(), ErrorCode::DoesNotFit);
   const std::string &text = status.message();
-  EXPECT_THAT(text, HasSubstr("target 'box' has 3.73 GiB"));
-  EXPECT_THAT(text, HasSubstr("kv 128.00 GiB"));
+  EXPECT_THAT(text, HasSubstr("target 'box' has 3.72 GiB"));
+  EXPECT_THAT(text, HasSubstr("KV cache 128.00 GiB"));
   const size_t context = text.find("--ctx ");
   const size_t ram = text.find("--ram ");
   ASSERT_NE(context, std::string::npos) << text;

@@ -102,7 +102,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // PIN: plan.decision "ram" = "260000000" by user
 // PIN-NEXT: plan.decision "pin" = "75" by user
 
-// NODISK: error: the plan needs 272.12 MiB of RAM (weights 256.01 MiB, kv 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but --ram gives 143.05 MiB; leave out --disk 0, so that weights are read from the disk in every pass
+// NODISK: error: the plan needs 272.12 MiB of RAM (weights 256.01 MiB, KV cache 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but --ram gives 143.05 MiB; leave out --disk 0, so that weights are read from the disk in every pass
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = [], measured = true, memory_bandwidth = 0 : i64, memory_bytes = 218215412 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 100 slots 3
   plan.limits tokens 16 outputs 1 arena 4096
@@ -180,7 +180,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The ring must hold the largest step, and one read of 4 MiB.
 
-// expected-error @+1 {{the plan needs 84.11 MiB of RAM even if weights are read from the disk in every pass (weights 68.00 MiB, kv 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but target 'small' has 70.00 MiB; the plan would not fit even without a KV cache, so choose a smaller quantisation of the model or provide more RAM}}
+// expected-error @+1 {{the plan needs 84.11 MiB of RAM even if weights are read from the disk in every pass (weights 68.00 MiB, KV cache 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but target 'small' has 70.00 MiB; the plan would not fit even without a KV cache, so choose a smaller quantisation of the model or provide more RAM}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = [], measured = true, memory_bandwidth = 0 : i64, memory_bytes = 73400320 : i64, name = "small"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 100 slots 3
   plan.limits tokens 16 outputs 1 arena 4096

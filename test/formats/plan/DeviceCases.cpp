@@ -8,6 +8,7 @@ namespace air::test {
 namespace {
 
 constexpr uint32_t kHeadStep = 4;
+constexpr uint32_t kHeadMatrix = 3; // index into Plan.tensors
 constexpr uint64_t kCounters = 64;
 constexpr uint64_t kArena = 8192 + kCounters;
 
@@ -252,6 +253,17 @@ std::vector<Case> dispatchCases() {
       {"plan.dispatch.launch", inTiles([](P &p) {
          dispatchOf(p, 1, 0).launch->rows_from = plan::RowsFrom::Outputs;
        })},
+      // The second launch of the head computes other rows than the first.
+      {"plan.dispatch.launch", inTiles([](P &p) {
+         auto &dispatches = p.programs[1]->steps[kHeadStep]->dispatches;
+         dispatches.push_back(
+             std::make_unique<plan::DispatchT>(*dispatches[0]));
+         dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
+       })},
+      // Its logits would be those of the first tokens of a batch.
+      {"plan.buffer.output", inGpu([](P &p) {
+         p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
+       })},
       // There is no room for the logits of 16 tokens.
       {"plan.dispatch.launch", inGpu([](P &p) { p.max_outputs = 15; })},
       {"plan.binding.access", inGpu([](P &p) {
@@ -384,6 +396,17 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.stream.before",
        inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
+      // The first step gathers rows of the head's matrix, which is copied only
+      // for the head.
+      {"plan.stream.before",
+       [](SmallPlan &small) {
+         streamToGpu(small);
+         for (uint32_t program = 0; program < 2; ++program) {
+           addBinding(dispatchOf(small.plan, program, 0),
+                      plan::BindingKind::Tensor, kHeadMatrix,
+                      plan::Access::Read);
+         }
+       }},
       {"plan.stream.after",
        inCopied([](Placement &p) { p.device_reads[2]->after_step = -3; })},
       // The read would overwrite what the previous pass's head still reads.

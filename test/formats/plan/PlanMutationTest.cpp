@@ -2,6 +2,8 @@
 #include "PlanCases.h"
 #include "PlanMutator.h"
 
+#include "formats/plan/PlanEncode.h"
+
 #include <cstdlib>
 #include <gtest/gtest.h>
 
@@ -36,8 +38,19 @@ TEST(PlanMutation, DamagedFieldsAreRefusedInOneLine) {
 }
 
 TEST(PlanMutation, DamagedPlansForAGpuAreRefusedInOneLine) {
-  SmallPlan small = makeSmallPlan();
-  validDevices().front()(small);
-  PlanMutator mutator(fileOf(small), 20261129);
-  damage(mutator, 2'000);
+  // One plan keeps all weights in VRAM, one divides batches into tiles, and one
+  // copies weights to the GPU in every pass.
+  const std::vector<Change> plans = validDevices();
+  for (const size_t index : {0, 1, 2}) {
+    SCOPED_TRACE(index);
+    SmallPlan small = makeSmallPlan();
+    plans[index](small);
+    // The change may have made segments or the metadata larger.
+    for (size_t i = 0; i < small.segments.size(); ++i) {
+      small.segments[i].resize(small.plan.segments[i]->stored_bytes);
+    }
+    ASSERT_TRUE(placeSegments(small.plan, metadataOf(small.plan).size()));
+    PlanMutator mutator(fileOf(small), 20261129 + index);
+    damage(mutator, 2'000);
+  }
 }

@@ -1,6 +1,7 @@
 //===- PlanMutator.cpp - damages a plan where its schema has fields -------===//
 #include "PlanMutator.h"
 
+#include "RingSimulation.h"
 #include "SmallPlan.h"
 
 #include "formats/plan/PlanConvert.h"
@@ -211,6 +212,11 @@ std::string PlanMutator::tryOne(MutationCounts &counts) {
   ++counts.accepted;
   if (planToJson(plan->plan()).empty()) {
     return "an accepted plan has no JSON";
+  }
+  if (const std::string wrong = wrongInRing(plan->plan()); !wrong.empty()) {
+    return "an accepted plan copies weights to the wrong place or at the wrong "
+           "time: " +
+           wrong;
   }
   const std::unique_ptr<plan::PlanT> object(plan->plan().UnPack());
   if (fromPlan(*plan->plan().tokenizer()).tokens.size() >

@@ -19,3 +19,11 @@ TEST(ByteText, RoundedUp) {
   EXPECT_EQ(byteTextUp((uint64_t{3} << 19) + 1), "1.51 MiB");
   EXPECT_EQ(byteTextUp((uint64_t{3} << 19) - 1), "1.50 MiB");
 }
+
+TEST(ByteText, RoundedDown) {
+  EXPECT_EQ(byteTextDown(1023), "1023 B");
+  EXPECT_EQ(byteTextDown(uint64_t{3} << 29), "1.50 GiB");
+  EXPECT_EQ(byteTextDown((uint64_t{3} << 19) + 1), "1.50 MiB");
+  EXPECT_EQ(byteTextDown((uint64_t{3} << 19) - 1), "1.49 MiB");
+  EXPECT_EQ(byteTextDown((uint64_t{1} << 30) - 1), "1023.99 MiB");
+}

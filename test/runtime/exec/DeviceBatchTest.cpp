@@ -147,7 +147,8 @@ TEST_F(DeviceBatchTest, TablesThatTheGpuCannotHoldAreRefused) {
   const DeviceTable large[] = {{uint64_t{1} << 50, 99}};
   const Status status = DeviceBatch::create(gpu, sizesOf(8), large).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  EXPECT_TRUE(status.message().starts_with("batch: ")) << status.message();
+  EXPECT_TRUE(status.message().starts_with("batch tables: "))
+      << status.message();
 }
 
 } // namespace

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
@@ -212,8 +213,8 @@ TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"weights", 1280 + 16640},
       {"activations", 512 + 8320 + 64},
-      {"kv", 7 * 4096},
-      {"batch", 3 * 64 + 8 * 3 * 4}};
+      {"KV cache", 7 * 4096},
+      {"batch tables", 3 * 64 + 8 * 3 * 4}};
   EXPECT_EQ(gpu->allocations, expected);
   ASSERT_EQ(gpu->shapes.size(), 8U);
   EXPECT_EQ(gpu->shapes[0].gridX, 1U);
@@ -228,11 +229,50 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   for (const char *part :
        {"the plan needs 56032 bytes of the memory of GPU 'fake'",
-        "activations 8896, batch 288, kv 28672, kernels 256, weights 17920",
-        "kv: 28672 bytes are needed, but only 1000 are free"}) {
+        "activations 8896, batch tables 288, KV cache 28672, kernels 256, "
+        "weights 17920",
+        "KV cache: 28672 bytes are needed, but only 1000 are free"}) {
     EXPECT_NE(status.message().find(part), std::string::npos)
         << status.message();
   }
+}
+
+/// A change to a plan that adds an item to the RAM of its placement.
+std::function<void(plan::PlanT &)> addRam(const char *name, uint64_t bytes) {
+  return [name, bytes](plan::PlanT &plan) {
+    auto item = std::make_unique<plan::BudgetItemT>();
+    item->name = name;
+    item->bytes = bytes;
+    plan.placements[0]->items.push_back(std::move(item));
+  };
+}
+
+TEST_F(GpuSessionTest, WeightsInRamNeedMemoryThatIsFree) {
+  const std::string root = temporaryPath("root");
+  std::filesystem::create_directories(root + "/proc");
+  std::ofstream(root + "/proc/meminfo")
+      << "MemTotal: 1000000 kB\nMemAvailable: 4096 kB\n";
+  SessionOptions options;
+  options.memoryRoot = root;
+  constexpr uint64_t kFree = uint64_t{4096} << 10;
+  Result<Session> session = open(addRam("weights", kFree), options);
+  EXPECT_TRUE(session) << session.status().message();
+  expectRefused(ErrorCode::DoesNotFit,
+                "memory: the plan keeps 4194305 bytes of weights in RAM, from "
+                "which each pass copies them to the GPU, but only 4194304 "
+                "bytes are free",
+                addRam("weights", kFree + 1), options);
+  std::filesystem::remove_all(root);
+}
+
+TEST_F(GpuSessionTest, TooLittleRamIsSaidToBeShort) {
+  SessionOptions options;
+  options.ram = 4095;
+  expectRefused(ErrorCode::DoesNotFit,
+                "memory: the plan needs at least 4096 bytes of RAM (transfer "
+                "buffers 4096), but at most 4095 are available; pack the model "
+                "with a larger --vram",
+                addRam("staging", 4096), options);
 }
 
 TEST_F(GpuSessionTest, TheHostNeedsNoMemoryForTheModel) {
@@ -321,11 +361,13 @@ TEST_F(GpuSessionTest, AnotherGpusCodeIsRefused) {
   SessionOptions options;
   options.gpu =
       [](const plan::Device &record) -> Result<std::unique_ptr<Device>> {
-    return mismatchError("the plan was made for " + record.arch()->str());
+    return mismatchError("the code is for " + record.arch()->str());
   };
   const Status status = Session::open(path, options).status();
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
-  EXPECT_NE(status.message().find("made for sm_86"), std::string::npos)
+  EXPECT_NE(status.message().find("the plan was made for GPU 'fake': the code "
+                                  "is for sm_86"),
+            std::string::npos)
       << status.message();
 }
 

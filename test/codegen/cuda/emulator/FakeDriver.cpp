@@ -32,8 +32,15 @@ bool isInitialised = false;
 thread_local bool isCurrent = false;
 
 /// The result that every function of the driver checks first: kOk if the
-/// context is current and has not failed.
+/// context is current and has not failed, unless the test makes this call fail.
 int enter() {
+  if (fakeCuda.failingCall != 0 && --fakeCuda.failingCall == 0) {
+    constexpr int kHundred = 100;
+    if (fakeCuda.callResult / kHundred == kIllegalAddress / kHundred) {
+      gpu.failure = fakeCuda.callResult;
+    }
+    return fakeCuda.callResult;
+  }
   return !isCurrent || gpu.users == 0 ? kInvalidContext : gpu.failure;
 }
 
@@ -110,6 +117,7 @@ extern "C" {
 
 FakeCuda fakeCuda;
 int64_t fakeCudaLiveObjects() { return gpu.liveObjects(); }
+void fakeCudaReset() { gpu.reset(); }
 
 int cuInit(unsigned flags) {
   if (flags != 0) {

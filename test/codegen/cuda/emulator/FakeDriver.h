@@ -49,6 +49,11 @@ struct FakeCuda {
   int ptxModules = 0;  ///< how many modules were loaded from PTX
   /// Whether the driver tells how many parameters a kernel has.
   bool tellsParameters = true;
+  /// The n-th call from now of a function that needs a context returns
+  /// `callResult` and does nothing; 0: none. Results from 700 to 799 make the
+  /// GPU unusable.
+  int failingCall = 0;
+  int callResult = 1;
   /// Counts the allocations of device memory and of pinned memory.
   uint64_t allocations = 0;
 };
@@ -69,6 +74,8 @@ extern FakeCuda fakeCuda;
 /// The number of allocations, modules, streams, graphs, events and contexts
 /// that were not freed.
 int64_t fakeCudaLiveObjects();
+/// Frees everything, as the end of a process does.
+void fakeCudaReset();
 }
 
 #endif // AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H

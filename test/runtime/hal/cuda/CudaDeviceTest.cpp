@@ -472,6 +472,98 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramIfSeveralRan) {
               HasSubstr("while it ran one of several programs"));
 }
 
+/// Uploads numbers to the kernel addOne, and copies one of its results.
+Result<uint32_t> uploadAndAddOne() {
+  AIR_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device, makeDevice());
+  AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());
+  const std::string_view name = "addOne";
+  AIR_ASSIGN_OR_RETURN(const uint32_t executable,
+                       device->loadExecutable(object, {&name, 1}));
+  AIR_ASSIGN_OR_RETURN(const std::span<uint8_t> numbers,
+                       device->allocateHost(kVectorBytes, "numbers"));
+  numbers[0] = 41;
+  AIR_ASSIGN_OR_RETURN(const DeviceAddress in,
+                       device->allocate(kVectorBytes, "in"));
+  AIR_ASSIGN_OR_RETURN(const DeviceAddress out,
+                       device->allocate(kVectorBytes, "out"));
+  const DeviceAddress bindings[] = {in, out};
+  DispatchDesc desc = conformanceDispatch(executable, 0, bindings);
+  desc.launch = {.gridX = 2, .threads = 32, .sharedBytes = 64 * 1024};
+  AIR_ASSIGN_OR_RETURN(const uint32_t program, device->addProgram({&desc, 1}));
+  AIR_ASSIGN_OR_RETURN(const uint32_t arrived, device->addEvent());
+  AIR_RETURN_IF_ERROR(device->upload(in, numbers));
+  AIR_RETURN_IF_ERROR(device->signal(Queue::Upload, arrived));
+  AIR_RETURN_IF_ERROR(device->wait(Queue::Compute, arrived));
+  AIR_RETURN_IF_ERROR(device->run(program, 0, 1, {}));
+  AIR_RETURN_IF_ERROR(device->copy(out + 4, out, 4));
+  AIR_RETURN_IF_ERROR(device->synchronise());
+  AIR_ASSIGN_OR_RETURN(const void *result, device->read(out + 4, 4));
+  return *static_cast<const uint32_t *>(result);
+}
+
+// Each call of a function of the driver fails in turn, once with an error that
+// concerns only that call, once because memory is short, and once because the
+// GPU is lost.
+TEST_F(CudaDeviceTest, EachCallMayFail) {
+  for (const auto &[result, code] :
+       {std::pair{1, ErrorCode::Io}, std::pair{2, ErrorCode::DoesNotFit},
+        std::pair{719, ErrorCode::Io}}) {
+    fakeCuda.callResult = result;
+    int failed = 0;
+    for (int call = 1;; ++call) {
+      fakeCuda.failingCall = call;
+      const Result<uint32_t> found = uploadAndAddOne();
+      const bool hasFailed = fakeCuda.failingCall == 0;
+      fakeCuda.failingCall = 0;
+      fakeCudaReset();
+      if (!hasFailed) {
+        break;
+      }
+      if (found) { // An error of a call that frees something has no effect.
+        EXPECT_EQ(*found, 42U);
+        continue;
+      }
+      ++failed;
+      const std::string &message = found.status().message();
+      EXPECT_EQ(found.status().code(), code) << message;
+      EXPECT_THAT(message, HasSubstr("the CUDA driver's cu"));
+      EXPECT_THAT(message, HasSubstr("(error " + std::to_string(result) + ")"));
+      EXPECT_EQ(message.find("start the command again") != std::string::npos,
+                result == 719)
+          << message;
+      EXPECT_THAT(message, testing::Not(HasSubstr("\n")));
+    }
+    EXPECT_GT(failed, 40);
+  }
+}
+
+TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
+  for (const int call : {5, 20, 40}) {
+    fakeCuda.failingCall = call;
+    EXPECT_FALSE(uploadAndAddOne());
+    EXPECT_EQ(fakeCudaLiveObjects(), 0) << call;
+  }
+}
+
+// RAM that cannot be locked has nothing to do with the memory of the GPU. The
+// advice is given only if memory is short.
+TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
+  create();
+  for (const auto &[result, code] :
+       {std::pair{2, ErrorCode::DoesNotFit}, std::pair{1, ErrorCode::Io}}) {
+    fakeCuda.failingCall = 2; // after cuCtxSetCurrent
+    fakeCuda.callResult = result;
+    const Status status = device->allocateHost(4096, "weights").status();
+    EXPECT_EQ(status.code(), code);
+    EXPECT_EQ(status.message().find(
+                  "weights: cannot allocate 4096 bytes of page-locked memory"),
+              0U)
+        << status.message();
+    EXPECT_EQ(status.message().find("larger --vram") != std::string::npos,
+              result == 2);
+  }
+}
+
 /// A program of addOne and then another kernel, which is dependent on it.
 struct Chain {
   uint32_t program = 0;

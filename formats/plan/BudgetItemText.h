@@ -1,0 +1,21 @@
+//===- BudgetItemText.h - the items of a budget, for people -----*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_PLAN_BUDGETITEMTEXT_H
+#define AIRPACK_FORMATS_PLAN_BUDGETITEMTEXT_H
+
+#include <string_view>
+
+namespace air {
+
+/// What tables and messages call the item of a budget that plans call `name`:
+/// "KV cache" for "kv". Items whose names need no explanation keep them, and so
+/// does anything else.
+constexpr std::string_view budgetItemText(std::string_view name) {
+  return name == "kv"        ? "KV cache"
+         : name == "staging" ? "transfer buffers"
+         : name == "batch"   ? "batch tables"
+                             : name;
+}
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_BUDGETITEMTEXT_H

@@ -1,0 +1,20 @@
+//===- RingSimulation.h - the copies of a plan, page by page ----*- C++ -*-===//
+#ifndef AIRPACK_TEST_FORMATS_PLAN_RINGSIMULATION_H
+#define AIRPACK_TEST_FORMATS_PLAN_RINGSIMULATION_H
+
+#include "formats/plan/plan_generated.h"
+
+#include <string>
+
+namespace air::test {
+
+/// Carries out the device_reads of every placement in three passes of each
+/// program, once as early and once as late as their order allows, and notes
+/// which page of which segment every page of the ring holds. Returns what the
+/// first launch would find wrong in the ring, or "". Plans that copy more than
+/// some thousand pages are not simulated.
+std::string wrongInRing(const plan::Plan &plan);
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_FORMATS_PLAN_RINGSIMULATION_H
