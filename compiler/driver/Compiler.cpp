@@ -526,8 +526,13 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
 
 Result<ModelNeeds> Compiler::needs() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
-  return measureNeeds(*state->module, profile,
-                      vocabularyBytes(state->model->tokenizer));
+  const CompileOptions &options = state->options;
+  return measureNeeds(
+      *state->module, profile,
+      {.vocabularyBytes = vocabularyBytes(state->model->tokenizer),
+       .memory = {options.ram, options.disk,
+                  options.pin ? static_cast<int>(*options.pin) : -1},
+       .vram = options.vram});
 }
 
 Result<plan::PlanT> Compiler::plan() const {
