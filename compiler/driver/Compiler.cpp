@@ -542,8 +542,13 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
 
 Result<ModelNeeds> Compiler::needs() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
-  return measureNeeds(*state->module, profile,
-                      vocabularyBytes(state->model->tokenizer));
+  const CompileOptions &options = state->options;
+  return measureNeeds(
+      *state->module, profile,
+      {.vocabularyBytes = vocabularyBytes(state->model->tokenizer),
+       .memory = {options.ram, options.disk,
+                  options.pin ? static_cast<int>(*options.pin) : -1},
+       .vram = options.vram});
 }
 
 /// Records where the PTX of the GPU's kernels is.

@@ -350,7 +350,8 @@ private:
 Result<Explanation> explain(const ModelNeeds &needs,
                             const MachineProfile &machine,
                             const ExplainOptions &options) {
-  return Explainer(needs, machine, options).run();
+  return needs.gpu ? explainGpuPlan(needs, machine)
+                   : Explainer(needs, machine, options).run();
 }
 
 } // namespace air::compiler

@@ -1,13 +1,15 @@
 //===- Explain.h - what a model would do on a machine -----------*- C++ -*-===//
 //
-// Places the weights of a model on a machine (ResidencySolver.h) and predicts
-// how fast it generates text. Nothing is executed, and the machine need not
-// exist. All rates come from the machine profile; if they are nominal, the
-// predictions are neither upper nor lower bounds.
+// Places the weights of a model on a machine and predicts how fast it generates
+// text. Nothing is executed, and the machine need not exist. All rates come
+// from the machine profile; if they are nominal, the predictions are neither
+// upper nor lower bounds. Predictions of speed are for an empty KV cache, as in
+// a plan.
 //
-// The placement minimises the time to read one prompt and generate
-// kTokensPerPrompt tokens. Predictions of speed are for an empty KV cache, as
-// in a plan.
+// If a plan for the machine's GPU can be made, its placement and its prediction
+// are shown, from the functions that make the plan (GpuPlan.h). Otherwise,
+// ResidencySolver.h finds the placement that minimises the time to read one
+// prompt and generate kTokensPerPrompt tokens.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits,
 // with the RAM that the model needs. Internal if the LP library fails.
@@ -65,8 +67,9 @@ struct LinkUse {
 };
 
 struct Explanation {
-  /// The classes of weights, and then kv, activations, scratch, kernels, ring,
-  /// driver, staging and system; rows without bytes are left out.
+  /// The classes of weights, and then padding, kv, activations, batch, scratch,
+  /// kernels, ring, driver, staging, process and system; rows without bytes are
+  /// left out.
   std::vector<TierRow> placement;
   TierRow total;
   std::optional<uint64_t> vramCapacity;
@@ -79,7 +82,7 @@ struct Explanation {
   std::optional<double> decode;
   std::optional<double> decodeAtFullContext;
   /// The speed of decoding if CPU and GPU worked at the same time; nullopt
-  /// without a GPU.
+  /// without a GPU, and if the GPU computes everything.
   std::optional<double> decodeFluid;
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;
@@ -109,6 +112,10 @@ struct Explanation {
 Result<Explanation> explain(const ModelNeeds &needs,
                             const MachineProfile &machine,
                             const ExplainOptions &options);
+
+/// What explain() returns if needs.gpu is set: the plan that runs on the GPU.
+Result<Explanation> explainGpuPlan(const ModelNeeds &needs,
+                                   const MachineProfile &machine);
 
 } // namespace air::compiler
 

@@ -11,9 +11,10 @@
 #ifndef AIRPACK_COMPILER_PLANNER_MODELNEEDS_H
 #define AIRPACK_COMPILER_PLANNER_MODELNEEDS_H
 
-#include "compiler/planner/Budget.h"
+#include "compiler/planner/GpuPlan.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,18 @@ struct ClassNeeds {
   double operandBytes = 0;
 };
 
+/// What a plan that runs on a GPU needs, and the limits that the options give.
+struct GpuNeeds {
+  GpuDemand demand;
+  GpuLimits limits;
+  /// For each segment of weights and for each table of `demand.vram.segments`:
+  /// the name of its class.
+  std::vector<std::string> weightClasses;
+  std::vector<std::string> tableClasses;
+  /// The bytes of weights that a decode pass of one token reads.
+  uint64_t decodeBytes = 0;
+};
+
 struct ModelNeeds {
   std::vector<ClassNeeds> classes; ///< in the order listed at ClassNeeds::name
   uint64_t weightBytes = 0;        ///< of all classes
@@ -55,6 +68,8 @@ struct ModelNeeds {
   uint64_t layers = 0;
   uint64_t parameters = 0;
   uint64_t trainedContext = 0;
+  /// Only if the plan runs on a GPU.
+  std::optional<GpuNeeds> gpu;
 };
 
 } // namespace air::compiler

@@ -97,22 +97,9 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // Compiling takes seconds and needs NVRTC, so whatever can be checked
     // without the kernels is checked first.
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
-    VramDemand demand = vramDemandOf(module);
-    const VramLimit limit = vramLimitOf(vram, profile);
-    const Result<VramLedger> ledger = planVram(demand, limit);
-    if (!ledger) {
-      // The kernels are not compiled yet. Their size is estimated high, so that
-      // what the message suggests really fits: the kernels of a plan take 20 to
-      // 52 KiB on average.
-      constexpr uint64_t kKernelBytes = uint64_t{64} << 10;
-      demand.kernels =
-          llvm::range_size(module.getOps<ExecutableOp>()) * kKernelBytes;
-      return planVram(demand, limit).status();
-    }
-    AIR_RETURN_IF_ERROR(planGpuHost(processBytesOf(module, vocabularyBytes),
-                                    logitsBytesOf(module),
-                                    ledger->placement.ramBytes(demand.segments),
-                                    ramLimitOf({ram, disk, pin}, profile))
+    AIR_RETURN_IF_ERROR(planGpu(gpuDemandOf(module, vocabularyBytes),
+                                {vramLimitOf(vram, profile),
+                                 ramLimitOf({ram, disk, pin}, profile)})
                             .status());
     std::map<std::string, codegen::cuda::CudaSpec> specs;
     Status status = Status::ok();

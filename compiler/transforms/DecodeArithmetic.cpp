@@ -8,6 +8,17 @@ using namespace air::ir::plan;
 
 namespace air::compiler {
 
+uint64_t decodeWeightBytes(mlir::ModuleOp module) {
+  uint64_t bytes = 0;
+  for (ProgramOp program : module.getOps<ProgramOp>()) {
+    if (program.getMinTokens() == 1) {
+      program.walk(
+          [&](DispatchOp dispatch) { bytes += dispatch.getWeightBytes(); });
+    }
+  }
+  return bytes;
+}
+
 Result<uint64_t>
 decodeArithmetic(ProgramOp program, const MachineProfile &machine,
                  const std::function<void(StepOp, double)> &add) {

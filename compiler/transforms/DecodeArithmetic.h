@@ -1,13 +1,19 @@
-//===- DecodeArithmetic.h - the arithmetic of a decode pass -----*- C++ -*-===//
+//===- DecodeArithmetic.h - the work of a decode pass -----------*- C++ -*-===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_DECODEARITHMETIC_H
 #define AIRPACK_COMPILER_TRANSFORMS_DECODEARITHMETIC_H
 
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "formats/machine/MachineProfile.h"
 
+#include "mlir/IR/BuiltinOps.h"
+
+#include <cstdint>
 #include <functional>
 
 namespace air::compiler {
+
+/// The bytes of weights that the module's program for one token reads.
+uint64_t decodeWeightBytes(mlir::ModuleOp module);
 
 /// Calls `add` for each matmul of `program`, which must be the program for one
 /// token. The arguments of `add` are the step of the matmul and the amount of

@@ -1,5 +1,5 @@
 //===- EstimateCost.cpp - the predicted decode pass of each placement -----===//
-#include "compiler/planner/CostModel.h"
+#include "compiler/planner/GpuPlan.h"
 #include "compiler/transforms/DecodeArithmetic.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
@@ -24,14 +24,10 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     if (!profile.gpus.empty()) {
       return predictGpu(profile);
     }
-    uint64_t weightBytes = 0;
     double operandBytes = 0;
     uint64_t operandRate = 0;
     for (ProgramOp program : module.getOps<ProgramOp>()) {
       if (program.getMinTokens() == 1) {
-        program.walk([&](DispatchOp dispatch) {
-          weightBytes += dispatch.getWeightBytes();
-        });
         AIR_ASSIGN_OR_RETURN(
             operandRate,
             decodeArithmetic(program, profile, [&](StepOp, double bytes) {
@@ -40,7 +36,7 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
       }
     }
     std::vector<LinkLoad> always = {
-        {"dram", weightBytes, profile.memoryBandwidth}};
+        {"dram", decodeWeightBytes(module), profile.memoryBandwidth}};
     if (operandBytes > 0) {
       always.push_back(
           {"cpu", static_cast<uint64_t>(operandBytes), operandRate});
@@ -54,26 +50,14 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
   /// Predicts a pass that reads all weights from the memory of the GPU, after
   /// some of them have been copied there.
   Status predictGpu(const MachineProfile &profile) {
-    uint64_t weightBytes = 0;
-    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      if (program.getMinTokens() == 1) {
-        program.walk([&](DispatchOp dispatch) {
-          weightBytes += dispatch.getWeightBytes();
-        });
-      }
-    }
-    const GpuProfile &gpu = profile.gpus.front();
+    const uint64_t weightBytes = decodeWeightBytes(getOperation());
     for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {
-      std::vector<LinkLoad> loads = {
-          {"vram", weightBytes, gpu.memoryBandwidth}};
       uint64_t copied = 0;
       for (DeviceStreamOp copy : placement.getOps<DeviceStreamOp>()) {
         copied += copy.getBytes();
       }
-      if (copied != 0) {
-        loads.push_back({"pcie", copied, gpu.transferBandwidth});
-      }
-      predictDecode(placement, std::move(loads), profile);
+      addPrediction(placement,
+                    predictGpuPass(weightBytes, copied, profile.gpus.front()));
     }
     return Status::ok();
   }
@@ -87,7 +71,11 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     if (streamed != 0) {
       loads.push_back({"disk", streamed, profile.diskBandwidth});
     }
-    const PassPrediction prediction = predictPass(std::move(loads));
+    addPrediction(placement, predictPass(std::move(loads)));
+  }
+
+  static void addPrediction(PlacementOp placement,
+                            const PassPrediction &prediction) {
     OpBuilder builder = OpBuilder::atBlockEnd(&placement.getBody().front());
     SmallVector<Attribute> links;
     for (const LinkLoad &load : prediction.links) {

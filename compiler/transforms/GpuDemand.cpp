@@ -5,10 +5,14 @@
 #include "compiler/transforms/RamDemand.h"
 #include "formats/support/CheckedMath.h"
 
+#include <algorithm>
+
 using namespace mlir;
 using namespace air::ir::plan;
 
 namespace air::compiler {
+
+namespace {
 
 VramDemand vramDemandOf(ModuleOp module) {
   VramDemand demand;
@@ -18,6 +22,8 @@ VramDemand vramDemandOf(ModuleOp module) {
                                                : demand.weights) +=
         alignUp(segment.getRawBytes(), kDeviceAlignment);
   }
+  const uint64_t kernels = llvm::range_size(module.getOps<ExecutableOp>());
+  demand.kernels = std::max(demand.kernels, kernels * kGpuKernelBytes);
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
     demand.activations = limits.getArenaBytes().value_or(0);
     demand.tokens = limits.getMaxTokens();
@@ -32,14 +38,7 @@ VramDemand vramDemandOf(ModuleOp module) {
   return demand;
 }
 
-VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile) {
-  if (vram != 0) {
-    return {vram, "--vram gives"};
-  }
-  return {profile.gpus.front().memoryBytes,
-          "target '" + profile.name + "' has"};
-}
-
+/// The size in bytes of the logits of the largest batch.
 uint64_t logitsBytesOf(ModuleOp module) {
   uint64_t bytes = 0;
   for (BufferOp buffer : module.getOps<BufferOp>()) {
@@ -48,6 +47,21 @@ uint64_t logitsBytesOf(ModuleOp module) {
     }
   }
   return bytes;
+}
+
+} // namespace
+
+GpuDemand gpuDemandOf(ModuleOp module, uint64_t vocabularyBytes) {
+  return {vramDemandOf(module), processBytesOf(module, vocabularyBytes),
+          logitsBytesOf(module)};
+}
+
+VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile) {
+  if (vram != 0) {
+    return {vram, "--vram gives"};
+  }
+  return {profile.gpus.front().memoryBytes,
+          "target '" + profile.name + "' has"};
 }
 
 Status checkGpuOptions(int pin, llvm::StringRef codec, bool reference) {

@@ -3,7 +3,7 @@
 
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "compiler/transforms/DecodeArithmetic.h"
-#include "compiler/transforms/RamDemand.h"
+#include "compiler/transforms/GpuDemand.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -56,7 +56,7 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
     ops.bf16Dot += count;
     break;
   case Arithmetic::Float16:
-    // Only kernels of a GPU use float16. They are not measured here.
+    // Only kernels of a GPU use float16, and no prediction separates them.
     break;
   }
 }
@@ -114,7 +114,7 @@ uint64_t largestStepOf(const WeightSegment &segment) {
 } // namespace
 
 Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
-                                uint64_t vocabularyBytes) {
+                                const NeedsOptions &options) {
   auto models = llvm::to_vector(module.getOps<ModelOp>());
   auto limits = llvm::to_vector(module.getOps<LimitsOp>());
   auto caches = llvm::to_vector(module.getOps<KvOp>());
@@ -126,8 +126,8 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
         "plan.model, one plan.limits, one plan.kv and a program for one token");
   }
   ModelNeeds needs;
-  needs.ram =
-      ramDemandOf(module, profile, vocabularyBytes, /*reference=*/false);
+  needs.ram = ramDemandOf(module, profile, options.vocabularyBytes,
+                          /*reference=*/false);
   needs.ram.kernels = kKernelBytes;
   needs.kvType =
       caches.front().getDtype().getValue() == DType::F32 ? "f32" : "f16";
@@ -142,6 +142,14 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
 
   for (const char *name : kNames) {
     needs.classes.emplace_back().name = name;
+  }
+  const bool isOnGpu = !profile.gpus.empty();
+  if (isOnGpu) {
+    needs.gpu.emplace();
+    needs.gpu->demand = gpuDemandOf(module, options.vocabularyBytes);
+    needs.gpu->limits = {vramLimitOf(options.vram, profile),
+                         ramLimitOf(options.memory, profile)};
+    needs.gpu->decodeBytes = decodeWeightBytes(module);
   }
   auto users = usersOf(module, decode);
   const std::vector<WeightSegment> weights = weightProblemOf(module).weights;
@@ -159,6 +167,10 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     needs.weightBytes += segment.getRawBytes();
     entry.bytes += segment.getRawBytes();
     const bool isTable = segment.getKind() == SegmentKind::Table;
+    if (isOnGpu) {
+      (isTable ? needs.gpu->tableClasses : needs.gpu->weightClasses)
+          .push_back(entry.name);
+    }
     entry.largestStep =
         std::max(entry.largestStep, isTable ? segment.getRawBytes()
                                             : largestStepOf(weights[next++]));
@@ -202,11 +214,13 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
       entry.ops.float32 += count;
     }
   }
-  AIR_ASSIGN_OR_RETURN(
-      needs.operandRate,
-      decodeArithmetic(decode, profile, [&](StepOp step, double bytes) {
-        needs.classes[classOf(step.getKind())].operandBytes += bytes;
-      }));
+  if (!isOnGpu) {
+    AIR_ASSIGN_OR_RETURN(
+        needs.operandRate,
+        decodeArithmetic(decode, profile, [&](StepOp step, double bytes) {
+          needs.classes[classOf(step.getKind())].operandBytes += bytes;
+        }));
+  }
   std::erase_if(needs.classes,
                 [](const ClassNeeds &entry) { return entry.bytes == 0; });
   return needs;

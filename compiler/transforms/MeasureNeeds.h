@@ -3,19 +3,27 @@
 #define AIRPACK_COMPILER_TRANSFORMS_MEASURENEEDS_H
 
 #include "compiler/planner/ModelNeeds.h"
+#include "compiler/transforms/RamDemand.h"
 #include "formats/machine/MachineProfile.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
 namespace air::compiler {
 
+/// What the pass place-weights takes from its options.
+struct NeedsOptions {
+  /// The size of the vocabulary in the plan's metadata.
+  uint64_t vocabularyBytes = 0;
+  PlacementOptions memory;
+  uint64_t vram = 0; ///< bytes; 0 means the memory of the machine's GPU
+};
+
 /// Returns what the plan in `module` needs on the machine `profile`. The pass
 /// schedule-reads must have run. The kernels are not compiled then, so their
-/// size is the estimate kKernelBytes. `vocabularyBytes` is the size of the
-/// vocabulary in the plan's metadata.
+/// size is the estimate kKernelBytes, or, on a GPU, what a plan reserves.
 Result<ModelNeeds> measureNeeds(mlir::ModuleOp module,
                                 const MachineProfile &profile,
-                                uint64_t vocabularyBytes);
+                                const NeedsOptions &options);
 
 /// A high estimate of the size of a plan's kernels. Q4_K_M models of 8 to 405
 /// billion parameters have 0.4 MiB of kernels with AVX-512, and 0.7 MiB with

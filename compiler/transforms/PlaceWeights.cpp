@@ -82,14 +82,11 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     ModuleOp module = getOperation();
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     const VramLimit memory = vramLimitOf(vram, profile);
-    const VramDemand demand = vramDemandOf(module);
-    AIR_ASSIGN_OR_RETURN(const VramLedger ledger, planVram(demand, memory));
+    AIR_ASSIGN_OR_RETURN(
+        const GpuPlacement planned,
+        planGpu(gpuDemandOf(module, vocabularyBytes), {memory, limit}));
+    const VramLedger &ledger = planned.vram;
     const DevicePlacement &placement = ledger.placement;
-    AIR_ASSIGN_OR_RETURN(const std::vector<LedgerItem> host,
-                         planGpuHost(processBytesOf(module, vocabularyBytes),
-                                     logitsBytesOf(module),
-                                     placement.ramBytes(demand.segments),
-                                     limit));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     {
       SmallVector<int64_t> resident;
@@ -117,11 +114,11 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
                     static_cast<int64_t>(placement.ringBytes)));
       builder.createBlock(&op.getBody());
       BudgetOp::create(builder, loc, Tier::Vram, ledger.budget);
-      BudgetOp::create(builder, loc, Tier::Ram, limit.bytes);
+      BudgetOp::create(builder, loc, Tier::Ram, planned.ramBudget);
       for (const LedgerItem &item : ledger.items) {
         BudgetItemOp::create(builder, loc, item.name, Tier::Vram, item.bytes);
       }
-      for (const LedgerItem &item : host) {
+      for (const LedgerItem &item : planned.ram) {
         BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
       }
       addReads<DeviceStreamOp>(builder, placement.copies, names);

@@ -20,6 +20,9 @@ Status runInspect(const cli::Invocation &invocation);
 cli::Command verifyCommand();
 Status runVerify(const cli::Invocation &invocation);
 
+/// Refuses --vram 0.
+Status checkVram(uint64_t bytes);
+
 cli::Option makeOption(std::string name, std::string shortName,
                        cli::ValueKind kind, std::string valueName,
                        std::string help, std::string defaultText = "");

@@ -69,9 +69,10 @@ std::vector<cli::Option> explainOptions() {
           "Write no plan, but report how the model would run on the target: "
           "what lies in VRAM, in RAM and on the disk, how many bytes are read "
           "or copied for each token, the speed and what limits it, and the "
-          "largest context. Only the headers of the model are read. "
-          "The target may also be a GPU for which there are no kernels "
-          "yet."),
+          "largest context. For a target of which airpack makes plans, these "
+          "are the placement and the prediction of the plan that the other "
+          "options give. Only the headers of the model are read. The target "
+          "may also be a GPU for which there are no kernels yet."),
       makeOption(
           "--vram", "", ValueKind::String, "SIZE",
           "With a target that has a GPU: the size of the GPU's whole memory. "
@@ -119,24 +120,47 @@ Status runExplain(const cli::Invocation &invocation,
   compiler::ExplainOptions choices;
   choices.isRamBudget = invocation.has("--ram");
   AIR_ASSIGN_OR_RETURN(choices.disk, cli::byteSizeOf(invocation, "--disk"));
-  // Even if the machine has a GPU, the compiler plans for its CPU: a GPU needs
-  // the same matrices, KV cache and activations.
   options.machine = machine;
-  options.machine->gpus.clear();
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
+                       cli::ramOf(invocation));
+  options.ram = ram.value_or(0);
+  options.disk = choices.disk != uint64_t{0};
   // The choice of codecs would read samples of the weights, but only the header
   // of the model is read here.
   options.codec = "none";
+  std::string noPlan;
+  if (!machine.gpus.empty()) {
+    noPlan = noPlanFor(machine.gpus.front());
+    if (noPlan.empty() && invocation.has("--vram")) {
+      options.vram = machine.gpus.front().memoryBytes;
+      AIR_RETURN_IF_ERROR(checkVram(options.vram));
+    }
+  }
+  if (!noPlan.empty()) {
+    options.machine->gpus.clear();
+  }
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
-                       compiler::Compiler::load(std::move(options)));
+                       compiler::Compiler::load(options));
   cli::printNotes(compiler.notes());
-  AIR_RETURN_IF_ERROR(compiler.run("schedule-reads"));
+  Status passes = compiler.run("schedule-reads");
+  if (passes.code() == ErrorCode::Unsupported &&
+      !options.machine->gpus.empty()) {
+    // The model has no plan for this GPU. What the GPU and the CPU would need
+    // is then the same as in a plan for the CPU.
+    noPlan = "none for this model: " + passes.message();
+    options.machine->gpus.clear();
+    AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));
+    passes = compiler.run("schedule-reads");
+  }
+  AIR_RETURN_IF_ERROR(passes);
   AIR_ASSIGN_OR_RETURN(const compiler::ModelNeeds needs, compiler.needs());
   AIR_ASSIGN_OR_RETURN(const compiler::Explanation explanation,
                        compiler::explain(needs, machine, choices));
   const ModelSource &source = compiler.source();
   const ExplainSubject subject = {
       source.getString("general.name").value_or(""),
-      source.getString("general.architecture").value_or(""), needs, machine};
+      source.getString("general.architecture").value_or(""), needs, machine,
+      noPlan};
   return cli::writeOut(invocation.has("--json")
                            ? explanationJson(subject, explanation)
                            : explanationText(subject, explanation));

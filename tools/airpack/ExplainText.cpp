@@ -70,27 +70,8 @@ std::string limitText(const std::string &limit) {
   return limit;
 }
 
-/// Whether airpack makes plans for the GPU.
-bool hasKernels(const GpuProfile &gpu) {
-  return canPlanFor(gpu) && codegen::cuda::cudaTarget(gpu.arch).isOk();
-}
-
-/// Says which plans airpack makes for a GPU.
-std::string kernelsText(const GpuProfile &gpu) {
-  if (hasKernels(gpu)) {
-    return "airpack makes only plans in which this GPU computes everything";
-  }
-  if (canPlanFor(gpu)) {
-    return "none for " + gpu.arch + ": airpack makes no plan for this GPU";
-  }
-  if (gpu.backend == GpuBackend::Cuda) {
-    return "none, because the profile lacks arch or multiprocessors";
-  }
-  return "none for this GPU yet, because there is no " +
-         std::string(backendTitle(gpu.backend)) + " backend";
-}
-
-std::string targetLines(const MachineProfile &machine) {
+std::string targetLines(const ExplainSubject &subject) {
+  const MachineProfile &machine = subject.machine;
   std::string lines = "target     " + shown(machine.name) + ", " +
                       machine.arch + format(", %u cores, ", machine.cores) +
                       capacityText(machine.memoryBytes) + " of RAM at " +
@@ -102,7 +83,11 @@ std::string targetLines(const MachineProfile &machine) {
              byteText(gpu->memoryBytes) + " of VRAM at " +
              rateText(gpu->memoryBandwidth) + ", copies to it at " +
              rateText(gpu->transferBandwidth) + "\n" + "kernels    " +
-             kernelsText(*gpu) + "; all figures here are predictions\n";
+             (subject.noPlan.empty()
+                  ? "for " + shown(gpu->arch) +
+                        "; airpack makes a plan with this placement"
+                  : subject.noPlan) +
+             "; all figures here are predictions\n";
   }
   return lines;
 }
@@ -235,6 +220,19 @@ Json tiersJson(const TierRow &row) {
 
 } // namespace
 
+std::string noPlanFor(const GpuProfile &gpu) {
+  if (canPlanFor(gpu)) {
+    return codegen::cuda::cudaTarget(gpu.arch).isOk()
+               ? ""
+               : "none for " + shown(gpu.arch) +
+                     ": airpack makes no plan for this GPU";
+  }
+  return gpu.backend == GpuBackend::Cuda
+             ? "none, because the profile lacks arch or multiprocessors"
+             : "none for this GPU yet, because there is no " +
+                   std::string(backendTitle(gpu.backend)) + " backend";
+}
+
 std::string explanationText(const ExplainSubject &subject,
                             const Explanation &explanation) {
   const MachineProfile &machine = subject.machine;
@@ -248,7 +246,7 @@ std::string explanationText(const ExplainSubject &subject,
                 parameters / (isLarge ? 1e9 : 1e6), isLarge ? "G" : "M",
                 byteText(subject.needs.weightBytes).c_str(),
                 static_cast<unsigned long long>(subject.needs.layers)) +
-         targetLines(machine) +
+         targetLines(subject) +
          placementTable(explanation, gpuOf(machine) != nullptr) +
          linkLines(explanation, kind) + speedLines(explanation, kind) +
          firstTokenLine(explanation) + gainLine(explanation) +
@@ -259,7 +257,6 @@ std::string explanationJson(const ExplainSubject &subject,
                             const Explanation &explanation) {
   const compiler::ModelNeeds &needs = subject.needs;
   const MachineProfile &machine = subject.machine;
-  const GpuProfile *gpu = gpuOf(machine);
   Json json;
   json["model"] = {{"name", subject.modelName},
                    {"architecture", subject.architecture},
@@ -270,7 +267,7 @@ std::string explanationJson(const ExplainSubject &subject,
   json["target"] = Json::parse(toJson(machine));
   json["target"].erase("features");
   json["target"].erase("cpu");
-  json["has_kernels"] = gpu == nullptr || hasKernels(*gpu);
+  json["has_kernels"] = subject.noPlan.empty();
   json["context"] = needs.ram.context;
   json["slots"] = needs.ram.slots;
   json["kv_type"] = needs.kvType;

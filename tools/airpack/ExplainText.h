@@ -14,7 +14,13 @@ struct ExplainSubject {
   std::string architecture;
   const compiler::ModelNeeds &needs;
   const MachineProfile &machine;
+  /// Why airpack makes no plan for the machine's GPU; "" if it makes one, or if
+  /// there is no GPU.
+  std::string noPlan;
 };
+
+/// Why airpack makes no plan for a GPU, whatever the model is; "" if it does.
+std::string noPlanFor(const GpuProfile &gpu);
 
 /// Every line ends with a newline.
 std::string explanationText(const ExplainSubject &subject,

@@ -107,12 +107,10 @@ Status readMemoryOptions(const cli::Invocation &invocation,
     return usageError("--vram is the memory of a GPU, but target '" +
                       options.target + "' has no GPU");
   }
-  if (vram == uint64_t{0}) {
-    return usageError("--vram is 0, but a plan for a GPU needs VRAM for its KV "
-                      "cache and activations; give a size above 0, or leave "
-                      "the option out to use all of the GPU's memory");
+  if (vram) {
+    AIR_RETURN_IF_ERROR(checkVram(*vram));
+    options.vram = *vram;
   }
-  options.vram = vram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));
   if (disk.value_or(0) != 0) {

@@ -222,4 +222,13 @@ cli::Command packCommand() {
   return command;
 }
 
+Status checkVram(uint64_t bytes) {
+  return bytes != 0
+             ? Status::ok()
+             : usageError("--vram is 0, but a plan for a GPU needs VRAM for "
+                          "its KV cache and activations; give a size above 0, "
+                          "or leave the option out to use all of the GPU's "
+                          "memory");
+}
+
 } // namespace air

@@ -17,7 +17,7 @@
 // CHECK-NEXT: plan.budget_item "kv" vram bytes 540672
 // CHECK-NEXT: plan.budget_item "activations" vram bytes
 // CHECK-NEXT: plan.budget_item "batch" vram bytes 80320
-// CHECK-NEXT: plan.budget_item "kernels" vram bytes 0
+// CHECK-NEXT: plan.budget_item "kernels" vram bytes 2359296
 // CHECK-NEXT: plan.budget_item "process" ram bytes
 // CHECK-NEXT: plan.budget_item "staging" ram bytes
 // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "vram", {{.*}} limit "vram"
@@ -59,9 +59,9 @@
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
 // VRAM: of VRAM even if weights stay in RAM and are copied to the GPU in every pass (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
 
-// In 2750 KiB besides the memory of the driver, only a part of the weights can
-// stay.
-// RUN: air-opt %t --place-weights="vram=1076557824" --estimate-cost --verify-plan > %t.copied
+// In 5054 KiB besides the memory of the driver, of which 2304 KiB are reserved
+// for kernels, only a part of the weights can stay.
+// RUN: air-opt %t --place-weights="vram=1078917120" --estimate-cost --verify-plan > %t.copied
 // RUN: FileCheck %s --check-prefix=COPIED --input-file=%t.copied
 // COPIED: plan.placement resident [{{.*}}] ring 0 device [{{.*}}0{{.*}}] device_ring {{[0-9]+}} {
 // COPIED: plan.budget_item "ring" vram bytes

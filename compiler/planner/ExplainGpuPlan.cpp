@@ -1,0 +1,208 @@
+//===- ExplainGpuPlan.cpp - what a plan for a GPU would do ----------------===//
+#include "compiler/planner/Explain.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <map>
+
+namespace air::compiler {
+namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+/// The most tokens that --ctx accepts.
+constexpr uint64_t kMaxContext = UINT32_MAX;
+
+class GpuExplainer {
+public:
+  GpuExplainer(const ModelNeeds &model, const MachineProfile &target)
+      : needs(model), plan(*model.gpu), machine(target),
+        gpu(target.gpus.front()) {}
+
+  Result<Explanation> run() const {
+    AIR_ASSIGN_OR_RETURN(const GpuPlacement placement,
+                         planGpu(plan.demand, plan.limits));
+    Explanation result;
+    result.devices = Devices::Gpu;
+    result.vramCapacity = known(plan.limits.vram.bytes);
+    result.ramCapacity = known(plan.limits.ram.bytes);
+    addRows(result, placement);
+    addSpeed(result, placement);
+    addFirstToken(result, placement);
+    result.gainOfVram = gain(result, [](GpuLimits &limits) -> uint64_t & {
+      return limits.vram.bytes;
+    });
+    result.gainOfRam = gain(result, [](GpuLimits &limits) -> uint64_t & {
+      return limits.ram.bytes;
+    });
+    result.maxContext = largestContext(plan.limits);
+    GpuLimits resident = plan.limits;
+    resident.ram.streams = false;
+    result.maxResidentContext = largestContext(resident);
+    return result;
+  }
+
+private:
+  static std::optional<uint64_t> known(uint64_t bytes) {
+    return bytes == 0 ? std::nullopt : std::optional(bytes);
+  }
+
+  /// Adds the rows of the ledgers. Those of the weights are divided by class.
+  void addRows(Explanation &result, const GpuPlacement &placement) const {
+    const WeightProblem &segments = plan.demand.vram.segments;
+    const std::vector<bool> &isCopied = placement.vram.placement.isCopied;
+    std::map<std::string, TierRow> rows;
+    for (size_t i = 0; i < segments.weights.size(); ++i) {
+      TierRow &row = rows[plan.weightClasses[i]];
+      (!isCopied.empty() && isCopied[i] ? row.ram : row.vram) +=
+          segments.weights[i].bytes;
+    }
+    for (size_t i = 0; i < segments.tables.size(); ++i) {
+      rows[plan.tableClasses[i]].vram += segments.tables[i];
+    }
+    TierRow weights; // what the ledgers have for weights and not in a class
+    for (const LedgerItem &item : placement.vram.items) {
+      (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
+    }
+    for (const LedgerItem &item : placement.ram) {
+      (item.name == "weights" ? weights : rows[item.name]).ram += item.bytes;
+    }
+    for (const ClassNeeds &entry : needs.classes) {
+      weights.vram -= rows[entry.name].vram;
+      weights.ram -= rows[entry.name].ram;
+    }
+    rows["padding"] = weights;
+    rows["driver"].vram = result.vramCapacity ? kDriverBytes : 0;
+
+    const auto add = [&](const std::string &name) {
+      const TierRow &row = rows[name];
+      if (row.vram + row.ram + row.disk != 0) {
+        result.placement.push_back({name, row.vram, row.ram, row.disk});
+        result.total.vram += row.vram;
+        result.total.ram += row.ram;
+        result.total.disk += row.disk;
+      }
+    };
+    for (const ClassNeeds &entry : needs.classes) {
+      add(entry.name);
+    }
+    for (const char *name : {"padding", "kv", "activations", "batch", "kernels",
+                             "ring", "driver", "staging", "process"}) {
+      add(name);
+    }
+    result.total.name = "total";
+  }
+
+  static std::optional<double> speedOf(const PassPrediction &prediction) {
+    const double speed = tokensPerSecond(prediction);
+    return speed > 0 ? std::optional(speed) : std::nullopt;
+  }
+
+  /// Predicts a decode pass that reads `kvBytes` bytes of the KV cache.
+  PassPrediction predict(const GpuPlacement &placement,
+                         uint64_t kvBytes) const {
+    return predictGpuPass(plan.decodeBytes + kvBytes, placement.copiedBytes(),
+                          gpu);
+  }
+
+  void addSpeed(Explanation &result, const GpuPlacement &placement) const {
+    const PassPrediction decode = predict(placement, 0);
+    for (const char *name : {"disk", "pcie", "dram", "vram"}) {
+      for (const LinkLoad &load : decode.links) {
+        if (load.link == name && load.bytesPerPass != 0) {
+          result.links.push_back(
+              {name, static_cast<double>(load.bytesPerPass), load.bandwidth});
+        }
+      }
+    }
+    result.decode = speedOf(decode);
+    result.limitedBy = decode.limit;
+    const VramDemand &vram = plan.demand.vram;
+    // planVram() has checked that the KV cache of all slots does not overflow.
+    const uint64_t kvBytes =
+        kvPages(vram.context, 1, vram.kvPageTokens).value_or(0) *
+        vram.kvPageBytes;
+    result.decodeAtFullContext = speedOf(predict(placement, kvBytes));
+  }
+
+  /// A pass over a prompt reads or copies every weight once, and computes for
+  /// each of its tokens.
+  void addFirstToken(Explanation &result, const GpuPlacement &placement) const {
+    result.promptTokens = needs.promptTokens;
+    const uint64_t copied = placement.copiedBytes();
+    if (gpu.f16Ops == 0 || gpu.memoryBandwidth == 0 ||
+        (copied != 0 && gpu.transferBandwidth == 0)) {
+      return;
+    }
+    double seconds = 0;
+    for (const ClassNeeds &entry : needs.classes) {
+      const auto tokens =
+          static_cast<double>(entry.isForOutputs ? 1 : needs.promptTokens);
+      const double read =
+          static_cast<double>(entry.bytes) *
+          (entry.isGathered ? std::min(1.0, tokens * entry.touch) : 1);
+      seconds +=
+          std::max(read / static_cast<double>(gpu.memoryBandwidth),
+                   tokens * entry.ops.all / static_cast<double>(gpu.f16Ops));
+    }
+    const auto timeOf = [](uint64_t bytes, uint64_t rate) {
+      return bytes == 0
+                 ? 0
+                 : static_cast<double>(bytes) / static_cast<double>(rate);
+    };
+    result.firstTokenWarm =
+        std::max(seconds, timeOf(copied, gpu.transferBandwidth));
+    if (machine.diskBandwidth != 0 && gpu.transferBandwidth != 0) {
+      result.firstTokenCold =
+          std::max({seconds, timeOf(needs.weightBytes, machine.diskBandwidth),
+                    timeOf(needs.weightBytes, gpu.transferBandwidth)});
+    }
+  }
+
+  /// How many tokens per second another GiB of the memory adds whose size
+  /// `sizeIn` returns.
+  template <typename Size>
+  std::optional<double> gain(const Explanation &result, Size sizeIn) const {
+    GpuLimits larger = plan.limits;
+    uint64_t &bytes = sizeIn(larger);
+    if (bytes == 0 || bytes > UINT64_MAX - kGiB || !result.decode) {
+      return std::nullopt;
+    }
+    bytes += kGiB;
+    const Result<GpuPlacement> placement = planGpu(plan.demand, larger);
+    const std::optional<double> speed =
+        placement ? speedOf(predict(*placement, 0)) : std::nullopt;
+    // A gain of less than a thousandth is a matter of rounding.
+    return speed ? std::optional(*speed < *result.decode * 1.001
+                                     ? 0
+                                     : *speed - *result.decode)
+                 : std::nullopt;
+  }
+
+  /// The largest context, in whole KV pages, for which there is a placement.
+  uint64_t largestContext(const GpuLimits &limits) const {
+    GpuDemand demand = plan.demand;
+    const uint64_t pageTokens = demand.vram.kvPageTokens;
+    uint64_t fits = 0;
+    uint64_t fails = kMaxContext / pageTokens + 1;
+    while (fits + 1 < fails) {
+      const uint64_t pages = fits + (fails - fits) / 2;
+      demand.vram.context = pages * pageTokens;
+      (planGpu(demand, limits).isOk() ? fits : fails) = pages;
+    }
+    return fits * pageTokens;
+  }
+
+  const ModelNeeds &needs;
+  const GpuNeeds &plan;
+  const MachineProfile &machine;
+  const GpuProfile &gpu;
+};
+
+} // namespace
+
+Result<Explanation> explainGpuPlan(const ModelNeeds &needs,
+                                   const MachineProfile &machine) {
+  return GpuExplainer(needs, machine).run();
+}
+
+} // namespace air::compiler

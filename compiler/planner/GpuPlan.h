@@ -1,0 +1,56 @@
+//===- GpuPlan.h - memory and speed of a plan for a GPU ---------*- C++ -*-===//
+//
+// airpack makes the placement and the prediction of a plan for a GPU with these
+// functions. `airpack --explain` reports their results, so its numbers are
+// those of the plan that the same options give.
+//
+// Thread-safety: pure functions. Errors: those of planVram() and planGpuHost().
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_GPUPLAN_H
+#define AIRPACK_COMPILER_PLANNER_GPUPLAN_H
+
+#include "compiler/planner/Budget.h"
+#include "compiler/planner/CostModel.h"
+#include "formats/machine/MachineProfile.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace air::compiler {
+
+/// What a plan that runs on a GPU needs of the memory of the GPU and of the
+/// host, in bytes.
+struct GpuDemand {
+  VramDemand vram;
+  uint64_t process = 0; ///< see processBytes()
+  uint64_t logits = 0;  ///< page-locked memory for the logits of a batch
+};
+
+struct GpuLimits {
+  VramLimit vram;
+  RamLimit ram;
+};
+
+/// A placement of the weights, and the ledgers of VRAM and RAM.
+struct GpuPlacement {
+  VramLedger vram;
+  uint64_t ramBudget = 0; ///< the limit on the sum of `ram`; 0 = none
+  std::vector<LedgerItem> ram;
+
+  /// The bytes that each pass copies from RAM to the GPU.
+  uint64_t copiedBytes() const;
+};
+
+/// Places everything in VRAM. If the weights do not fit, each pass copies some
+/// of them from RAM.
+Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
+
+/// Predicts a pass that reads `weightBytes` bytes from the memory of the GPU,
+/// of which `copiedBytes` bytes are first copied there.
+PassPrediction predictGpuPass(uint64_t weightBytes, uint64_t copiedBytes,
+                              const GpuProfile &gpu);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_GPUPLAN_H
