@@ -68,9 +68,9 @@ struct SessionOptions {
   /// The largest number of bytes of weights to read per second; 0 means no
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
-  /// The limits of memory are read from proc and sys in this folder: before each
-  /// pass, or, if a GPU's weights stay in RAM, when the plan is opened. "" means
-  /// /proc and /sys.
+  /// The limits of memory are read from proc and sys in this folder: before
+  /// each pass, or, if weights of a GPU's plan stay in RAM, when the plan is
+  /// opened. "" means /proc and /sys.
   std::string memoryRoot;
   /// Whether a weightless plan for a GPU runs with random weights, for
   /// measurements. open() fails with Usage for any other plan.
