@@ -54,10 +54,12 @@ public:
                uint64_t weightBytes) {
     tensor("weights", weightBytes, dtype);
     buffer("y",
-           output == MatMulOutput::Add ? BindingAccess::ReadWrite
-                                       : BindingAccess::Write,
+           output == MatMulOutput::Add || output == MatMulOutput::SiluUp
+               ? BindingAccess::ReadWrite
+               : BindingAccess::Write,
            kFloat * tokens * rows);
     tensor("bias", kFloat * rows * (isGlu(output) ? 2 : 1));
+    tensor("row_scales", kFloat * rows * (isGlu(output) ? 2 : 1));
   }
   /// The operands of a kernel that normalises its input.
   void norm(uint64_t columns) {
@@ -190,9 +192,13 @@ public:
     return deviceIntrinsicsText();
   }
   std::string version() const override { return "NVRTC " + nvrtc.version(); }
-  Result<std::vector<uint8_t>>
-  compile(const std::string &text, const std::string &name,
-          const CudaTarget &target) const override {
+  Result<std::vector<uint8_t>> compile(const std::string &text,
+                                       const std::string &name,
+                                       const CudaTarget &target,
+                                       CodeForm form) const override {
+    if (form == CodeForm::Ptx) {
+      return nvrtc.compilePtx(text, name, target);
+    }
     AIR_ASSIGN_OR_RETURN(CompiledKernel kernel,
                          nvrtc.compile(text, name, target));
     return std::move(kernel.cubin);
@@ -229,10 +235,13 @@ public:
 
   std::string_view intrinsics() const override { return inner->intrinsics(); }
   std::string version() const override { return inner->version(); }
-  Result<std::vector<uint8_t>>
-  compile(const std::string &text, const std::string &name,
-          const CudaTarget &target) const override {
-    const std::pair key(std::string(target.name), text);
+  Result<std::vector<uint8_t>> compile(const std::string &text,
+                                       const std::string &name,
+                                       const CudaTarget &target,
+                                       CodeForm form) const override {
+    const std::pair key(form == CodeForm::Ptx ? ptxArch(target)
+                                              : std::string(target.name),
+                        text);
     {
       const std::scoped_lock lock(mutex);
       if (const auto found = codes.find(key); found != codes.end()) {
@@ -240,7 +249,7 @@ public:
       }
     }
     AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> code,
-                         inner->compile(text, name, target));
+                         inner->compile(text, name, target, form));
     const std::scoped_lock lock(mutex);
     codes[key] = code;
     return code;
@@ -346,7 +355,7 @@ Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler() {
 
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
-               const CudaCompiler &compiler, unsigned threads) {
+               CodeForm form, const CudaCompiler &compiler, unsigned threads) {
   std::map<std::string_view, size_t> firstOf; ///< first kernel with each text
   std::vector<size_t> distinct;
   for (size_t i = 0; i < kernels.size(); ++i) {
@@ -361,9 +370,12 @@ compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
     for (size_t at = next++; at < distinct.size(); at = next++) {
       const size_t i = distinct[at];
       Result<std::vector<uint8_t>> code =
-          compiler.compile(kernels[i].text, kernels[i].name, target);
-      made[i] = code ? checkParameters(kernels[i], *code, compiler)
-                     : code.status().withContext("kernel " + kernels[i].name);
+          compiler.compile(kernels[i].text, kernels[i].name, target, form);
+      if (!code) {
+        made[i] = code.status().withContext("kernel " + kernels[i].name);
+      } else if (form == CodeForm::Cubin) {
+        made[i] = checkParameters(kernels[i], *code, compiler);
+      }
       if (made[i].isOk()) {
         codes[i] = *std::move(code);
       }

@@ -76,6 +76,10 @@ uint64_t flopsPerToken(const CudaSpec &spec);
 /// reads: its matrix or one embedding.
 uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
 
+/// What a kernel is compiled to: machine code for one architecture, or text
+/// that ends with a zero byte and that a GPU's driver compiles.
+enum class CodeForm : uint8_t { Cubin, Ptx };
+
 /// Compiles the text of kernels. Production code uses NVRTC; tests can make
 /// kernels for an emulator.
 class CudaCompiler {
@@ -88,10 +92,11 @@ public:
   /// The name and the version of the compiler, on which its output depends.
   virtual std::string version() const = 0;
 
-  /// Returns the machine code of `text`, whose only kernel is called `name`.
-  virtual Result<std::vector<uint8_t>>
-  compile(const std::string &text, const std::string &name,
-          const CudaTarget &target) const = 0;
+  /// Compiles `text`, whose only kernel is called `name`.
+  virtual Result<std::vector<uint8_t>> compile(const std::string &text,
+                                               const std::string &name,
+                                               const CudaTarget &target,
+                                               CodeForm form) const = 0;
 
   /// Returns the number of parameters of the kernel `name` in machine code that
   /// compile() returned, or nothing if the code does not tell.
@@ -117,7 +122,7 @@ withMemory(std::shared_ptr<const CudaCompiler> compiler);
 /// has bindings is an Internal error.
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
-               const CudaCompiler &compiler, unsigned threads);
+               CodeForm form, const CudaCompiler &compiler, unsigned threads);
 
 } // namespace air::codegen::cuda
 

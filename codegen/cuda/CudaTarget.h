@@ -11,6 +11,7 @@
 #include "formats/support/Status.h"
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace air::codegen::cuda {
@@ -27,6 +28,9 @@ struct CudaTarget {
   bool hasBulkCopy;        ///< cp.async.bulk and mbarrier transaction counts
   bool hasDependentLaunch; ///< griddepcontrol
   bool hasWgmma;           ///< wgmma.mma_async
+  /// Whether the GPU is newer than the target, and can run kernels for it only
+  /// as PTX, which its driver compiles.
+  bool needsPtx = false;
 };
 
 /// The shared memory in bytes that CUDA reserves for each resident block. It
@@ -39,9 +43,23 @@ inline constexpr uint32_t kRegistersPerThread = 255;
 /// All targets, in ascending order of compute capability.
 std::span<const CudaTarget> cudaTargets();
 
-/// Returns the target called `name`. If there is none, returns Unsupported with
-/// a message that lists the supported names.
+/// Returns the target called `name`. For another architecture, returns the
+/// newest target of the same or a lower compute capability, without the
+/// instructions that exist on this one only: "sm_90" and "sm_103a" get sm_90a
+/// and sm_100a without wgmma, called "sm_90" and "sm_100". If there is none,
+/// returns Unsupported with a message that lists the names of the targets.
 Result<CudaTarget> cudaTarget(std::string_view name);
+
+/// Returns `arch` without the letter that stands for the instructions of a
+/// single architecture or family: "sm_90" for "sm_90a". Later GPUs run neither
+/// machine code nor PTX with such instructions (CUDA C++ Programming Guide,
+/// "Architecture-Specific Features").
+std::string_view portableArch(std::string_view arch);
+
+/// The name of the architecture for which the PTX of a target is compiled, such
+/// as "compute_90". All GPUs of this compute capability or a later one run it.
+/// The kernels of the target must use no instructions of a single architecture.
+std::string ptxArch(const CudaTarget &target);
 
 } // namespace air::codegen::cuda
 

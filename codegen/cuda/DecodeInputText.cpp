@@ -213,7 +213,8 @@ AP_DEVICE u32 bfloatOfFloat(float value) {
 
 // roundActivations() rounds 8 activations to `high`, and the remainders of
 // split activations to `low`. It returns the sum of the float16 numbers in
-// `high`.
+// `high`. Activations that stay float32 have their upper 16 bits in `high` and
+// their lower 16 bits in `low`.
 struct Rounded { u32 high[4], low[4]; };
 AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
   rounded = {};
@@ -221,7 +222,10 @@ AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
 #pragma unroll
   for (u32 i = 0; i < 8; ++i) {
     u32 h, l;
-    if (kBfloat) {
+    if (kFloats) {
+      h = ap_bits_of_float(f[i]) >> 16;
+      l = ap_bits_of_float(f[i]) & 0xffff;
+    } else if (kBfloat) {
       h = bfloatOfFloat(f[i]);
       l = bfloatOfFloat(f[i] - ap_float_of_bits(h << 16));
     } else {

@@ -26,11 +26,11 @@ struct Sizes {
 
 /// Computes all sizes of the kernel that `spec` describes. The kernel's shared
 /// memory may exceed the target's limit; the caller must check.
-Result<Sizes> sizesOf(const DecodeMatMul &spec) {
+Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
   Sizes s{};
   AIR_ASSIGN_OR_RETURN(s.unit, t16Unit(spec.dtype));
-  AIR_ASSIGN_OR_RETURN(s.form, activationForm(spec.dtype));
+  AIR_ASSIGN_OR_RETURN(s.form, activationForm(spec.dtype, target));
   s.form.split |= spec.splitActivations;
   s.tileOutputs = isGlu(spec.output) ? kT16Rows / 2 : kT16Rows;
   s.tiles = divideUp(spec.rows, s.tileOutputs);
@@ -156,11 +156,6 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
                             std::string(fetchName(tiling.fetch)) +
                             "' copies: the target has no instruction for them");
   }
-  if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
-    return unsupportedError(
-        where +
-        " cannot use BF16: the target's tensor cores do not support it");
-  }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(
         where +
@@ -213,6 +208,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kPaired", isGlu(spec.output));
   literal(text, "kGelu", spec.output == MatMulOutput::GeluGlu);
   literal(text, "kBias", spec.hasBias);
+  literal(text, "kRowScales", spec.hasRowScales);
   literal(text, "kHeadCounters", spec.tiling.splits > 1 ? s.tiles : 0U);
   if (spec.output == MatMulOutput::Heads) {
     literal(text, "kHeadFlagOffset", s.headFlagOffset);
@@ -230,6 +226,7 @@ std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
       {"norm_bias", "const float *", "normBias",
        spec.input == MatMulInput::LayerNorm},
       {"bias", "const float *", "bias", spec.hasBias},
+      {"row_scales", "const float *", "rowScales", spec.hasRowScales},
   };
   if (spec.output == MatMulOutput::Heads) {
     for (const Binding &one : headBindings(spec.heads)) {
@@ -262,7 +259,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
                  : target.hasAsyncCopy ? WeightFetch::AsyncCopy
                                        : WeightFetch::Registers;
   auto fits = [&](uint32_t limit) {
-    const Result<Sizes> sizes = sizesOf(trial);
+    const Result<Sizes> sizes = sizesOf(trial, target);
     return sizes.isOk() && sizes->sharedBytes <= limit;
   };
   // Most of a block's shared memory holds activations. The columns are split
@@ -278,7 +275,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
   }
   // Chooses the largest number of units per copy that evenly divides the units
   // that a warp multiplies in each tile. A copy may have at most 5 KiB.
-  const Result<Sizes> sizes = sizesOf(trial);
+  const Result<Sizes> sizes = sizesOf(trial, target);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {
       if (sizes->warpUnits % group == 0) {
@@ -325,6 +322,7 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
   }
   name += spec.splitActivations ? "_split" : "";
   name += spec.hasBias ? "_bias" : "";
+  name += spec.hasRowScales ? "_scaled" : "";
   name += outputName(spec.output);
   if (spec.output == MatMulOutput::Heads) {
     name += headName(spec.heads);
@@ -337,7 +335,7 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics) {
   AIR_RETURN_IF_ERROR(checkSpec(spec, target));
-  AIR_ASSIGN_OR_RETURN(const Sizes s, sizesOf(spec));
+  AIR_ASSIGN_OR_RETURN(const Sizes s, sizesOf(spec, target));
   const DecodeTiling &tiling = spec.tiling;
   CudaKernel kernel;
   kernel.name = decodeMatMulName(spec, target);
@@ -375,10 +373,11 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
   kernel.text = std::string(commonText()) + literalsText(spec, s) +
                 "#define KERNEL_NAME " + kernel.name + "\n" +
                 bindingsText(more) + std::string(intrinsics) +
-                std::string(takeText(tiling.fetch)) + unitText(spec.dtype) +
-                ringText(tiling.fetch) + inputText(spec.input) +
-                std::string(roundingText()) + std::string(activationText()) +
-                outputText(spec.output) + std::string(kernelText());
+                std::string(takeText(tiling.fetch)) +
+                unitText(spec.dtype, s.form) + ringText(tiling.fetch) +
+                inputText(spec.input) + std::string(roundingText()) +
+                std::string(activationText()) + outputText(spec.output) +
+                std::string(kernelText());
   return kernel;
 }
 

@@ -29,7 +29,9 @@
 // applied in float32 to sums over 16 or 32 columns. The minima of Q4_K and Q5_K
 // are multiplied by sums of 32 activations, each stored as two float16 numbers:
 // a rounded value and the rounding error. For BF16, each activation is split
-// exactly into two bfloat16 numbers.
+// exactly into two bfloat16 numbers. F32 and F64 weights, and BF16 weights on
+// targets whose tensor cores lack bfloat16, are multiplied in float32 without
+// tensor cores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
@@ -97,6 +99,9 @@ enum class MatMulOutput : uint8_t {
   /// stored in y. Then q and k are normalised and rotated; q stays in y, and k
   /// and v are written to the KV cache (HeadRows).
   Heads,
+  /// y = silu(y) * product. An earlier matmul has stored the gate in y, because
+  /// its matrix cannot be interleaved with this one.
+  SiluUp,
 };
 
 /// The heads that MatMulOutput::Heads finishes. A number of heads may be 0, so
@@ -141,7 +146,10 @@ struct DecodeMatMul {
   bool splitActivations = false;
   MatMulOutput output = MatMulOutput::Store;
   bool hasBias = false; ///< a float32 per row; a GLU has the gate's rows first
-  HeadRows heads;       ///< used if the output is Heads
+  /// Whether the products of each row are multiplied by a float32, before the
+  /// bias is added. The factors are in the order of the bias.
+  bool hasRowScales = false;
+  HeadRows heads; ///< used if the output is Heads
   DecodeTiling tiling;
 };
 
@@ -172,9 +180,10 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
 
 /// Generates the kernel. Its bindings are, in order: "weights", "x", "y",
 /// "partials" (partial sums), "counters", and then, if the kernel uses them,
-/// "norm_weight", "norm_bias", "bias", "angles" (as RopeAngles makes them,
-/// codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32 [tokens]),
-/// "block_tables" (uint32 [sequences][pages.tablePages]), "kv_cache".
+/// "norm_weight", "norm_bias", "bias", "row_scales", "angles" (as RopeAngles
+/// makes them, codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32
+/// [tokens]), "block_tables" (uint32 [sequences][pages.tablePages]),
+/// "kv_cache".
 /// `intrinsics` is deviceIntrinsicsText(), or the tests' text of the same
 /// functions for the host. Returns Unsupported when a size is out of range, the
 /// target lacks an instruction or T16 does not cover the dtype, and DoesNotFit

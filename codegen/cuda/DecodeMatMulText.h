@@ -15,9 +15,12 @@ namespace air::codegen::cuda {
 
 /// The form in which a dtype's kernels need the activations.
 struct ActivationForm {
-  bool halves = false;       ///< columns in the order "halves" (T16.h)
-  bool bfloat = false;       ///< activations are bfloat16 instead of float16
-  bool split = false;        ///< each activation is the sum of two numbers
+  bool halves = false; ///< columns in the order "halves" (T16.h)
+  bool bfloat = false; ///< activations are bfloat16 instead of float16
+  bool split = false;  ///< each activation is the sum of two numbers
+  /// An activation is a float32, of which one number has the upper and the
+  /// other one the lower 16 bits. Products and sums are float32.
+  bool floats = false;
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
   /// The factor that turns a sum of activations into the correction for the
@@ -30,7 +33,9 @@ struct ActivationForm {
   uint32_t fieldBits = 8;
 };
 
-Result<ActivationForm> activationForm(DType dtype);
+/// Returns the form that the kernels of a dtype need on `target`, or
+/// Unsupported if there are none.
+Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target);
 
 /// Returns the size of the sums of the activations of a unit's columns, for
 /// `tokens` tokens (1 to 8).
@@ -38,11 +43,11 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens);
 
 /// Returns the text of the constants that describe activations in this form:
-/// kHalves, kSplitActivations, kBfloat, kZeroFactor, kFieldBits, kFields (the
-/// number of codes in a byte), kBlockStride, kCoreMatrices, and kSum*, for the
-/// sums of `tokens` tokens. If kCoreMatrices is set, the 32 columns of a block
-/// are stored as four core matrices of wgmma, two for each of two
-/// multiplications.
+/// kHalves, kSplitActivations, kBfloat, kFloats, kZeroFactor, kFieldBits,
+/// kFields (the number of codes in a byte), kBlockStride, kCoreMatrices, and
+/// kSum*, for the sums of `tokens` tokens. If kCoreMatrices is set, the 32
+/// columns of a block are stored as four core matrices of wgmma, two for each
+/// of two multiplications.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 
@@ -52,9 +57,15 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// how many groups of 8 tokens), kLazy (whether weights stay in shared memory
 /// until they are multiplied), kGroupStride and kBlockStride (the bytes from
 /// a lane's activations of one group, or of one block of 32 columns, to the
-/// next), and kXLow (the bytes from activations to their remainders). With
+/// next), kXLow (the bytes from activations to their remainders), and, for
+/// activations in float32, kXStride (the bytes from a token to the next). With
 /// `wgmma`, four warps multiply together, and kCoreMatrices must be set.
-std::string unitText(DType dtype, bool wgmma = false);
+std::string unitText(DType dtype, const ActivationForm &form,
+                     bool wgmma = false);
+
+/// The part of unitText for activations in float32: F32, F64, and BF16 on
+/// targets whose tensor cores do not support it.
+std::string floatUnitText(DType dtype);
 
 /// The parts of unitText for dtypes with one scale per 16 columns. halfUnitText
 /// returns struct Unit and the functions that read it, and halfMultiplyText
@@ -104,7 +115,7 @@ std::string_view activationText();
 std::string_view kernelText();
 
 /// Returns the text of storeOutput, which does not finish heads.
-std::string_view storeText(MatMulOutput output);
+std::string storeText(MatMulOutput output);
 /// Returns the text of storeOutput and finishHeads.
 std::string outputText(MatMulOutput output);
 

@@ -4,23 +4,37 @@
 
 namespace air::codegen::cuda {
 
-std::string_view storeText(MatMulOutput output) {
+std::string storeText(MatMulOutput output) {
+  constexpr const char *scaled = R"(
+// The product of a row, with its scale and its bias. `at` is the place of both.
+AP_DEVICE float finished(const More &more, float sum, u32 at) {
+  if (kRowScales) {
+    sum *= more.rowScales[at];
+  }
+  return kBias ? sum + more.bias[at] : sum;
+}
+)";
   constexpr const char *store = R"(
 AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float sum, float) {
-  y[token * kRows + row] = kBias ? sum + more.bias[row] : sum;
+  y[token * kRows + row] = finished(more, sum, row);
 }
 )";
   constexpr const char *add = R"(
 AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float sum, float) {
-  y[token * kRows + row] += kBias ? sum + more.bias[row] : sum;
+  y[token * kRows + row] += finished(more, sum, row);
+}
+)";
+  constexpr const char *up = R"(
+AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float sum, float) {
+  float &to = y[token * kRows + row];
+  const float gate = to;
+  to = gate / (1 + ap_exp2(-1.44269504089f * gate)) * finished(more, sum, row);
 }
 )";
   constexpr const char *glu = R"(
 AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float gate, float up) {
-  if (kBias) {
-    gate += more.bias[row];
-    up += more.bias[kRows + row];
-  }
+  gate = finished(more, gate, row);
+  up = finished(more, up, kRows + row);
   // SiLU is gate * sigmoid(gate). GELU is gate/2 * (1 + tanh(z/2)), which
   // equals gate * sigmoid(z).
   const float z = kGelu ? gate * ap_fma(0.0713548162726f * gate, gate, 1.59576912161f) : gate;
@@ -30,12 +44,14 @@ AP_DEVICE void storeOutput(float *y, const More &more, u32 token, u32 row, float
   switch (output) {
   case MatMulOutput::Store:
   case MatMulOutput::Heads:
-    return store;
+    return std::string(scaled) + store;
   case MatMulOutput::Add:
-    return add;
+    return std::string(scaled) + add;
+  case MatMulOutput::SiluUp:
+    return std::string(scaled) + up;
   case MatMulOutput::SiluGlu:
   case MatMulOutput::GeluGlu:
-    return glu;
+    return std::string(scaled) + glu;
   }
   return {};
 }

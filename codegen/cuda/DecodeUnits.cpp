@@ -556,14 +556,20 @@ constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
 
 } // namespace
 
-Result<ActivationForm> activationForm(DType dtype) {
+Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target) {
   ActivationForm form;
   switch (dtype) {
+  case DType::F32:
+  case DType::F64:
+    form.floats = true;
+    form.split = true;
+    return form;
   case DType::F16:
   case DType::MXFP4:
     return form;
   case DType::BF16:
-    form.bfloat = true;
+    form.bfloat = target.hasAsyncCopy;
+    form.floats = !form.bfloat;
     form.split = true;
     return form;
   case DType::Q4_0:
@@ -660,6 +666,7 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   literal(text, "kHalves", form.halves);
   literal(text, "kSplitActivations", form.split);
   literal(text, "kBfloat", form.bfloat);
+  literal(text, "kFloats", form.floats);
   literal(text, "kSumColumns", form.sumColumns);
   literal(text, "kSumDivisor", std::max(1U, form.sumColumns));
   literal(text, "kSumsAsHalves", form.sumsAsHalves);
@@ -674,8 +681,11 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   return text;
 }
 
-std::string unitText(DType dtype, bool wgmma) {
-  const bool bfloat = dtype == DType::BF16;
+std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
+  if (form.floats) {
+    return kParts + floatUnitText(dtype);
+  }
+  const bool bfloat = form.bfloat;
   const std::string parts = std::string(kParts) + kBlock;
   const std::string common =
       parts + (wgmma    ? (bfloat ? kWgmmaBfloat : kWgmmaHalf)

@@ -21,7 +21,8 @@ std::string inputName(MatMulInput input) {
 }
 
 std::string outputName(MatMulOutput output) {
-  constexpr const char *names[] = {"", "_add", "_silu", "_gelu", "_heads"};
+  constexpr const char *names[] = {"",      "_add",   "_silu",
+                                   "_gelu", "_heads", "_siluup"};
   return names[static_cast<size_t>(output)];
 }
 

@@ -182,9 +182,10 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
       "--cuda`, which gets NVRTC from PyPI");
 }
 
-Result<CompiledKernel> Nvrtc::compile(const std::string &text,
-                                      const std::string &name,
-                                      const CudaTarget &target) const {
+Result<Nvrtc::Output> Nvrtc::compileFor(const std::string &architecture,
+                                        const std::string &text,
+                                        const std::string &name,
+                                        bool isPtx) const {
   Program program = nullptr;
   const std::string file = name + ".cu";
   int code = functions->createProgram(&program, text.c_str(), file.c_str(), 0,
@@ -198,34 +199,53 @@ Result<CompiledKernel> Nvrtc::compile(const std::string &text,
     Program &program;
     ~Guard() { functions.destroyProgram(&program); }
   } guard{*functions, program};
-  const std::string architecture =
-      "--gpu-architecture=" + std::string(target.name);
-  const std::array<const char *, 3> options = {
-      architecture.c_str(), "--std=c++17", "--ptxas-options=-v"};
+  const std::string option = "--gpu-architecture=" + architecture;
+  const std::array<const char *, 3> options = {option.c_str(), "--std=c++17",
+                                               "--ptxas-options=-v"};
   code = functions->compileProgram(program, static_cast<int>(options.size()),
                                    options.data());
-  CompiledKernel compiled;
+  Output output;
   size_t size = 0;
   if (functions->getLogSize(program, &size) == 0 && size > 1) {
-    compiled.log.resize(size);
-    functions->getLog(program, compiled.log.data());
-    compiled.log.resize(compiled.log.find('\0'));
+    output.log.resize(size);
+    functions->getLog(program, output.log.data());
+    output.log.resize(output.log.find('\0'));
   }
   if (code != 0) {
     return internalError("kernel " + name + " does not compile for " +
-                         std::string(target.name) + ": " +
-                         functions->getErrorString(code) + "\n" + compiled.log);
+                         architecture + ": " + functions->getErrorString(code) +
+                         "\n" + output.log);
   }
-  if (functions->getCubinSize(program, &size) != 0 || size == 0) {
-    return internalError("NVRTC gave no machine code for kernel " + name);
+  const GetSize getSize =
+      isPtx ? functions->getPtxSize : functions->getCubinSize;
+  const GetBytes getBytes = isPtx ? functions->getPtx : functions->getCubin;
+  if (getSize(program, &size) == 0 && size != 0) {
+    output.code.resize(size);
+    if (getBytes(program, reinterpret_cast<char *>(output.code.data())) == 0) {
+      return output;
+    }
   }
-  compiled.cubin.resize(size);
-  if (functions->getCubin(
-          program, reinterpret_cast<char *>(compiled.cubin.data())) != 0) {
-    return internalError("NVRTC gave no machine code for kernel " + name);
-  }
-  AIR_ASSIGN_OR_RETURN(compiled.resources, parseAssemblerReport(compiled.log));
+  return internalError("NVRTC gave no code for kernel " + name);
+}
+
+Result<CompiledKernel> Nvrtc::compile(const std::string &text,
+                                      const std::string &name,
+                                      const CudaTarget &target) const {
+  AIR_ASSIGN_OR_RETURN(Output output, compileFor(std::string(target.name), text,
+                                                 name, /*isPtx=*/false));
+  CompiledKernel compiled;
+  AIR_ASSIGN_OR_RETURN(compiled.resources, parseAssemblerReport(output.log));
+  compiled.cubin = std::move(output.code);
+  compiled.log = std::move(output.log);
   return compiled;
+}
+
+Result<std::vector<uint8_t>> Nvrtc::compilePtx(const std::string &text,
+                                               const std::string &name,
+                                               const CudaTarget &target) const {
+  AIR_ASSIGN_OR_RETURN(Output output,
+                       compileFor(ptxArch(target), text, name, /*isPtx=*/true));
+  return std::move(output.code);
 }
 
 } // namespace air::codegen::cuda

@@ -56,8 +56,21 @@ public:
                                  const std::string &name,
                                  const CudaTarget &target) const;
 
+  /// Compiles a text with one kernel to PTX for ptxArch(), with the zero byte
+  /// at its end. Errors: as compile().
+  Result<std::vector<uint8_t>> compilePtx(const std::string &text,
+                                          const std::string &name,
+                                          const CudaTarget &target) const;
+
 private:
   struct Functions;
+  struct Output {
+    std::vector<uint8_t> code;
+    std::string log;
+  };
+  Result<Output> compileFor(const std::string &architecture,
+                            const std::string &text, const std::string &name,
+                            bool isPtx) const;
   std::shared_ptr<const Functions> functions;
   std::string versionText;
   std::string openedPath;

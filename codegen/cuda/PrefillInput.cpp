@@ -67,7 +67,7 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
                                         const std::string &where) {
   PrefillOperands operands{};
   AIR_ASSIGN_OR_RETURN(operands.unit, t16Unit(spec.dtype));
-  AIR_ASSIGN_OR_RETURN(operands.form, activationForm(spec.dtype));
+  AIR_ASSIGN_OR_RETURN(operands.form, activationForm(spec.dtype, target));
   AIR_RETURN_IF_ERROR(
       checkPrefill(spec.maxTokens, spec.dependentLaunch, target, where));
   if (spec.columns < 1 || spec.columns > 1U << 20 || spec.columns % 8 != 0 ||
@@ -83,14 +83,11 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
         where + " supports split activations only with F16 weights, not with " +
         std::string(info(spec.dtype).name) + " weights");
   }
-  if (spec.wgmma && !target.hasWgmma) {
+  if (spec.wgmma && !canUseWgmma(spec.dtype, target)) {
     return unsupportedError(
-        where + " cannot use wgmma: the target does not have this instruction");
-  }
-  if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
-    return unsupportedError(
-        where +
-        " cannot use BF16: the target's tensor cores do not support it");
+        where + " cannot use wgmma with " + std::string(info(spec.dtype).name) +
+        " weights: only sm_90a has this instruction, and it does not multiply "
+        "F32 and F64");
   }
   operands.form.split |= spec.splitActivations;
   operands.wgmma = spec.wgmma;
@@ -111,6 +108,10 @@ std::string operandLiterals(const PrefillOperands &operands) {
   literal(text, "kChunkSums", operands.sumOffset);
   literal(text, "kChunkBytes", operands.chunkBytes);
   return text;
+}
+
+bool canUseWgmma(DType dtype, const CudaTarget &target) {
+  return target.hasWgmma && dtype != DType::F32 && dtype != DType::F64;
 }
 
 Result<uint64_t> prefillOperandBytes(const PrefillInput &spec) {

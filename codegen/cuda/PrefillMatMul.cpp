@@ -97,6 +97,11 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   const u32 end = ap_stream4(tokenCount);
 #pragma unroll
   for (u32 group = 0; group < kTokenGroups; ++group) {
+    float totals[kRowTiles][4];
+#pragma unroll
+    for (u32 i = 0; i < kRowTiles; ++i) {
+      totalOf(sums[i][group], totals[i]);
+    }
 #pragma unroll
     for (u32 j = 0; j < 2; ++j) {
       const u32 token = (firstGroup + tokenWarp * kTokenGroups + group) * 8 + 2 * t + j;
@@ -106,8 +111,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
       const float back = scales[token];
 #pragma unroll
       for (u32 i = 0; i < kRowTiles; ++i) {
-        float total[4];
-        totalOf(sums[i][group], total);
+        const float(&total)[4] = totals[i];
         const u32 row = (firstTile + rowWarp * kRowTiles + i) * kTileOutputs + g;
         if (row < kRows) {
           storeOutput(y, more, token, row, back * total[j], back * total[2 + j]);
@@ -229,6 +233,10 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     // With a scale per 16 columns, more than 8 groups need too many registers.
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
+  } else if (operands.isOk() && operands->form.floats) {
+    // A lane has 16 accumulators for each tile of rows and group of tokens.
+    tiling.rowTiles = 1;
+    mostGroups = 4;
   }
   while (tiling.tokenGroups < mostGroups &&
          tiling.tokenWarps * tiling.tokenGroups < groups) {
@@ -298,6 +306,7 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
   name += spec.wgmma ? "_wgmma" : "";
   name += spec.outputs ? "_outputs" : "";
   name += spec.hasBias ? "_bias" : "";
+  name += spec.hasRowScales ? "_scaled" : "";
   name += outputName(spec.output);
   return name + (spec.dependentLaunch ? "_d" : "");
 }
@@ -337,7 +346,8 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   kernel.bindings = {"weights", "operands", "scales", "y",
                      spec.outputs ? "output_count" : "token_count"};
   const std::vector<Binding> more = {
-      {"bias", "const float *", "bias", spec.hasBias}};
+      {"bias", "const float *", "bias", spec.hasBias},
+      {"row_scales", "const float *", "rowScales", spec.hasRowScales}};
   addBindings(kernel, more);
   std::string &text = kernel.text;
   text = std::string(commonText()) + operandLiterals(operands);
@@ -350,6 +360,7 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   literal(text, "kLazy", true);
   literal(text, "kTokenGroups", tiling.tokenGroups);
   literal(text, "kGroupStride", operands.chunkBytes);
+  literal(text, "kXStride", 64U);
   literal(text, "kStages", tiling.stages);
   literal(text, "kWarps", s.warps);
   literal(text, "kThreads", kernel.threads);
@@ -360,12 +371,14 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   literal(text, "kPaired", isGlu(spec.output));
   literal(text, "kGelu", spec.output == MatMulOutput::GeluGlu);
   literal(text, "kBias", spec.hasBias);
+  literal(text, "kRowScales", spec.hasRowScales);
   text += dependentLaunchText(spec.dependentLaunch) + "#define KERNEL_NAME " +
           kernel.name + "\n" + bindingsText(more) + std::string(intrinsics) +
           std::string(takeText(WeightFetch::AsyncCopy)) +
-          unitText(spec.dtype, spec.wgmma) + std::string(copyText(target)) +
+          unitText(spec.dtype, operands.form, spec.wgmma) +
+          std::string(copyText(target)) +
           (spec.wgmma ? kPublishForWgmma : kPublishNothing) +
-          std::string(storeText(spec.output)) + kText;
+          storeText(spec.output) + kText;
   return kernel;
 }
 

@@ -50,6 +50,9 @@ struct PrefillInput {
   bool dependentLaunch = false;           ///< as in DecodeMatMul
 };
 
+/// Whether matmuls of this dtype can use wgmma on `target`.
+bool canUseWgmma(DType dtype, const CudaTarget &target);
+
 /// The size in bytes of "operands" for kernels with these properties. Errors
 /// are those of generatePrefillInput.
 Result<uint64_t> prefillOperandBytes(const PrefillInput &spec);
@@ -94,6 +97,7 @@ struct PrefillMatMul {
   bool outputs = false;
   MatMulOutput output = MatMulOutput::Store; ///< any but Heads
   bool hasBias = false;                      ///< as in DecodeMatMul
+  bool hasRowScales = false;                 ///< as in DecodeMatMul
   bool dependentLaunch = false;              ///< as in DecodeMatMul
   PrefillTiling tiling;
 };
@@ -115,7 +119,8 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
 /// Generates the kernel. Its bindings are, in order: "weights", "operands" and
 /// "scales" (of a PrefillInput with the same dtype, columns, splitActivations,
 /// wgmma and outputs), "y" (float32 [M][rows]), "token_count" (uint32 M; with
-/// `outputs`, "output_count") and, if the kernel has one, "bias". Thread blocks
+/// `outputs`, "output_count") and, if the kernel has them, "bias" and
+/// "row_scales". Thread blocks
 /// without any of the M rows do nothing. They are at the end of gridX, and a
 /// launch may leave them out. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,

@@ -277,9 +277,20 @@ Result<Compiler> Compiler::import(CompileOptions options,
   state->options = std::move(options);
   state->model = std::move(model);
   state->notes = state->model->notes;
-  state->kernels = std::make_unique<KernelBuild>(state->options.background,
-                                                 state->options.kernelBytes,
-                                                 state->options.cuda);
+  if (state->options.ptx) {
+    // Later GPUs do not run PTX with instructions of a single architecture, so
+    // the kernels do without them.
+    std::optional<MachineProfile> &machine = state->options.machine;
+    if (!machine) {
+      AIR_ASSIGN_OR_RETURN(machine, resolveProfile(state->options.target));
+    }
+    for (GpuProfile &gpu : machine->gpus) {
+      gpu.arch = codegen::cuda::portableArch(gpu.arch);
+    }
+  }
+  state->kernels = std::make_unique<KernelBuild>(
+      state->options.background, state->options.kernelBytes,
+      state->options.cuda, state->options.ptx);
   const auto open = [&](const std::string &path) -> Status {
     AIR_ASSIGN_OR_RETURN(PlanFile file, openPacked(path, state->model->source));
     state->packed.push_back(std::make_shared<PlanFile>(std::move(file)));
@@ -467,16 +478,20 @@ cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
     for (const auto &[name, spec] : specs) {
       list.push_back(spec);
     }
-    AIR_RETURN_IF_ERROR(build.compileCuda(list, target, threads).status());
+    AIR_RETURN_IF_ERROR(build.compileCuda(list, target, threads));
   }
-  AIR_ASSIGN_OR_RETURN(const auto images, build.images());
+  const std::vector<KernelBuild::CudaCode> codes = build.cudaCodes();
   std::map<std::string, KernelFile> files;
-  for (size_t i = 0; i < images.size(); ++i) {
+  for (size_t i = 0; i < codes.size(); ++i) {
     const codegen::cuda::CudaKernel &kernel = build.cudaKernels()[i];
     KernelFile &file = files[kernel.name];
     file.name = fileNameOf(steps[kernel.name], kernel.name);
     file.cuda = kernel.text;
-    file.cubin.assign(images[i].begin(), images[i].end());
+    file.cubin.assign(codes[i].cubin.begin(), codes[i].cubin.end());
+    // The file of a text has no zero byte at its end.
+    const auto ptx = codes[i].ptx.first(codes[i].ptx.size() -
+                                        (codes[i].ptx.empty() ? 0 : 1));
+    file.ptx.assign(ptx.begin(), ptx.end());
   }
   std::vector<KernelFile> sorted;
   for (auto &[name, file] : files) {
@@ -530,6 +545,23 @@ Result<ModelNeeds> Compiler::needs() {
                       vocabularyBytes(state->model->tokenizer));
 }
 
+/// Records where the PTX of the GPU's kernels is.
+static void recordPtx(plan::PlanT &plan, const KernelBuild &build) {
+  const std::vector<KernelBuild::CudaCode> codes = build.cudaCodes();
+  size_t next = 0;
+  for (const auto &executable : plan.executables) {
+    if (executable->device == 0) {
+      continue;
+    }
+    executable->ptx_offset = codes[next].cubin.size();
+    if (executable->ptx_offset == 0) {
+      executable->format = plan::CodeFormat::Ptx;
+    }
+    plan.machine->devices[executable->device - 1]->ptx_arch = build.ptxArch();
+    ++next;
+  }
+}
+
 Result<plan::PlanT> Compiler::plan() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan,
                        emitPlan(*state->module, state->model->source,
@@ -538,6 +570,9 @@ Result<plan::PlanT> Compiler::plan() const {
   if (const std::string &version = state->kernels->cudaVersion();
       !version.empty()) {
     plan.codegen_fingerprint += ", " + version;
+  }
+  if (!state->kernels->ptxArch().empty()) {
+    recordPtx(plan, *state->kernels);
   }
   if (state->options.weightless) {
     makeWeightless(plan);

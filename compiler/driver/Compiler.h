@@ -54,6 +54,10 @@ struct CompileOptions {
   uint64_t vram = 0;
   /// Compiles the kernels of a GPU; null means NVRTC.
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
+  /// Whether the kernels of a GPU are also stored as PTX, which later GPUs can
+  /// run. They then use no instructions of a single architecture, such as
+  /// wgmma.
+  bool ptx = false;
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
@@ -106,9 +110,11 @@ struct KernelFile {
   /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
   codegen::KernelListing listing; ///< only for kernels of the CPU
-  /// The text and the machine code of a kernel of a GPU; empty for the CPU.
+  /// The text, the machine code and the PTX of a kernel of a GPU. All are empty
+  /// for the CPU, and what the plan does not have is empty.
   std::string cuda;
   std::vector<uint8_t> cubin;
+  std::vector<uint8_t> ptx;
 };
 
 /// Returns the names of the passes, in the order in which they run.

@@ -145,11 +145,12 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     }
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
-    AIR_ASSIGN_OR_RETURN(
-        const std::vector<std::span<const uint8_t>> cubins,
+    AIR_RETURN_IF_ERROR(
         used.compileCuda(list, target, std::max(1U, unsigned{threads})));
-    for (const auto &[segment, cubin] : llvm::zip_equal(segments, cubins)) {
-      segment.setRawBytes(cubin.size());
+    AIR_ASSIGN_OR_RETURN(const std::vector<std::span<const uint8_t>> codes,
+                         used.images());
+    for (const auto &[segment, code] : llvm::zip_equal(segments, codes)) {
+      segment.setRawBytes(code.size());
     }
     return Status::ok();
   }

@@ -250,22 +250,23 @@ Status CudaLowering::lowerProjectAdd(Value x, Value residual, Value result,
 
 Status CudaLowering::lowerFfnIn(FfnInOp op) {
   const WeightAttr matrices[] = {op.getGate(), op.getUp()};
-  if (matrices[0].getDtype() != matrices[1].getDtype()) {
-    return unsupportedError("the matrix '" + matrices[0].getName().str() +
-                            "' has dtype " + nameOf(matrices[0].getDtype()) +
-                            " and '" + matrices[1].getName().str() + "' has " +
-                            nameOf(matrices[1].getDtype()) +
-                            "; kernels for GPUs need the same dtype for both, "
-                            "so choose a target without a GPU");
-  }
   DecodeMatMul spec;
   spec.output = MatMulOutput::SiluGlu;
   Operands operands;
   operands["x"] = symbol(bufferOf[op.getX()]);
   operands["y"] = symbol(resultBuffer(op.getResult(), "h", RowsFrom::Tokens));
   addNorm(spec, operands, op.getNormAttr(), op.getEpsilonAttr());
-  return addMatMul(std::move(spec), std::move(operands), matrices, {},
-                   Recipe::Interleave);
+  // Matrices of the same dtype are interleaved in groups of 8 rows.
+  if (matrices[0].getDtype() == matrices[1].getDtype() &&
+      matrices[0].getRows() % (kT16Rows / 2) == 0) {
+    return addMatMul(std::move(spec), std::move(operands), matrices, {},
+                     Recipe::Interleave);
+  }
+  spec.output = MatMulOutput::Store;
+  AIR_RETURN_IF_ERROR(addMatMul(spec, operands, matrices[0], {}, Recipe::Copy));
+  spec.output = MatMulOutput::SiluUp;
+  return addMatMul(std::move(spec), std::move(operands), matrices[1], {},
+                   Recipe::Copy);
 }
 
 Status CudaLowering::lowerHead(HeadOp op) {
@@ -296,21 +297,12 @@ void CudaLowering::addNorm(DecodeMatMul &spec, Operands &operands,
 Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
                                ArrayRef<WeightAttr> weights,
                                ArrayRef<WeightAttr> biases, Recipe recipe) {
-  if (isScaled(weights)) {
-    return unsupportedError("the matrix '" + weights.front().getName().str() +
-                            "' has a separate scale, which kernels of a GPU do "
-                            "not support; choose a target without a GPU");
-  }
   const bool isGlu = recipe == Recipe::Interleave;
   const DType dtype = weights.front().getDtype();
   const auto columns = static_cast<uint64_t>(weights.front().getColumns());
   uint64_t rows = 0;
   for (WeightAttr weight : weights) {
     rows += static_cast<uint64_t>(weight.getRows());
-  }
-  if (isGlu && rows % kT16Rows != 0) {
-    return unsupportedError("the gate has " + std::to_string(rows / 2) +
-                            " rows, but kernels of a GPU need a multiple of 8");
   }
   if (Result<uint64_t> bytes = t16Bytes(dtype, rows, columns); !bytes) {
     return unsupportedError("no kernel of a GPU reads " + nameOf(dtype) +
@@ -327,6 +319,10 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
   if (!biases.empty()) {
     spec.hasBias = true;
     operands["bias"] = vectorFor(biases);
+  }
+  if (isScaled(weights)) {
+    spec.hasRowScales = true;
+    operands["row_scales"] = rowScalesOf(weights);
   }
   steps.back().dispatches.push_back({spec, std::move(operands)});
   return Status::ok();

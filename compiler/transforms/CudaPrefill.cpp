@@ -27,11 +27,12 @@ std::vector<CudaSpec> kernelsOf(const DecodeMatMul &decode, const Rows &rows) {
   matmul.columns = decode.columns;
   matmul.maxTokens = rows.most;
   matmul.splitActivations = decode.splitActivations;
-  matmul.wgmma = rows.target.hasWgmma;
+  matmul.wgmma = canUseWgmma(decode.dtype, rows.target);
   matmul.outputs = rows.outputs;
   const bool isHeads = decode.output == MatMulOutput::Heads;
   matmul.output = isHeads ? MatMulOutput::Store : decode.output;
   matmul.hasBias = decode.hasBias;
+  matmul.hasRowScales = decode.hasRowScales;
   matmul.dependentLaunch = decode.dependentLaunch;
   matmul.tiling =
       defaultPrefillTiling(matmul, rows.target, rows.multiprocessors);

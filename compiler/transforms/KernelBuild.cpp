@@ -48,10 +48,11 @@ void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
   }
 }
 
-Result<std::vector<std::span<const uint8_t>>>
+Status
 KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
                          const codegen::cuda::CudaTarget &target,
                          unsigned threads) {
+  using codegen::cuda::CodeForm;
   if (!cuda) {
     AIR_ASSIGN_OR_RETURN(cuda, codegen::cuda::openNvrtcCompiler());
     cuda = codegen::cuda::withMemory(std::move(cuda));
@@ -63,18 +64,43 @@ KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
         codegen::cuda::generateKernel(spec, target, cuda->intrinsics()));
     kernels.push_back(std::move(kernel));
   }
-  AIR_ASSIGN_OR_RETURN(
-      cubins, codegen::cuda::compileKernels(kernels, target, *cuda, threads));
+  codes.resize(kernels.size());
+  if (!target.needsPtx) {
+    AIR_ASSIGN_OR_RETURN(codes, codegen::cuda::compileKernels(kernels, target,
+                                                              CodeForm::Cubin,
+                                                              *cuda, threads));
+  }
+  for (const std::vector<uint8_t> &code : codes) {
+    cubinBytes.push_back(code.size());
+  }
+  if (wantsPtx || target.needsPtx) {
+    ptxName = codegen::cuda::ptxArch(target);
+    AIR_ASSIGN_OR_RETURN(const std::vector<std::vector<uint8_t>> texts,
+                         codegen::cuda::compileKernels(
+                             kernels, target, CodeForm::Ptx, *cuda, threads));
+    for (size_t i = 0; i < codes.size(); ++i) {
+      codes[i].insert(codes[i].end(), texts[i].begin(), texts[i].end());
+    }
+  }
   end = monotonicSeconds();
-  return images();
+  return Status::ok();
+}
+
+std::vector<KernelBuild::CudaCode> KernelBuild::cudaCodes() const {
+  std::vector<CudaCode> list;
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const std::span<const uint8_t> code = codes[i];
+    list.push_back({code.first(cubinBytes[i]), code.subspan(cubinBytes[i])});
+  }
+  return list;
 }
 
 Result<std::vector<std::span<const uint8_t>>> KernelBuild::images() {
   AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *compiled, wait());
-  if (cubins.empty()) {
+  if (codes.empty()) {
     return std::vector<std::span<const uint8_t>>{compiled->object};
   }
-  return std::vector<std::span<const uint8_t>>(cubins.begin(), cubins.end());
+  return std::vector<std::span<const uint8_t>>(codes.begin(), codes.end());
 }
 
 Result<const codegen::KernelArtifact *> KernelBuild::wait() {

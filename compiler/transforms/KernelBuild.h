@@ -37,12 +37,14 @@ public:
   static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
 
   /// If `background` is true, start() returns before the kernels are compiled.
-  /// `cudaCompiler` compiles kernels of a GPU; null means NVRTC.
+  /// `cudaCompiler` compiles kernels of a GPU; null means NVRTC. If `withPtx`
+  /// is true, they are also compiled to PTX.
   explicit KernelBuild(
       bool background, uint64_t reservedEach = kReservedBytes,
-      std::shared_ptr<const codegen::cuda::CudaCompiler> cudaCompiler = nullptr)
+      std::shared_ptr<const codegen::cuda::CudaCompiler> cudaCompiler = nullptr,
+      bool withPtx = false)
       : isBackground(background), bytesEach(reservedEach),
-        cuda(std::move(cudaCompiler)) {}
+        cuda(std::move(cudaCompiler)), wantsPtx(withPtx) {}
   ~KernelBuild() { thread.join(); }
   KernelBuild(const KernelBuild &) = delete;
   KernelBuild &operator=(const KernelBuild &) = delete;
@@ -52,13 +54,24 @@ public:
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
 
-  /// Generates and compiles the kernels of a GPU, and returns their machine
-  /// code, in the order of `specs`. May be called once, instead of start().
-  /// Errors are those of generateKernel(), compileKernels() and
-  /// openNvrtcCompiler() (codegen/cuda/CudaSpec.h).
-  Result<std::vector<std::span<const uint8_t>>>
-  compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
-              const codegen::cuda::CudaTarget &target, unsigned threads);
+  /// Generates and compiles the kernels of a GPU: to machine code and, if the
+  /// constructor was told so, to PTX; if the target needs PTX, only to PTX.
+  /// May be called once, instead of start(). Errors are those of
+  /// generateKernel(), compileKernels() and openNvrtcCompiler()
+  /// (codegen/cuda/CudaSpec.h).
+  Status compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
+                     const codegen::cuda::CudaTarget &target, unsigned threads);
+
+  /// The code of a kernel of a GPU. One of the members may be empty.
+  struct CudaCode {
+    std::span<const uint8_t> cubin;
+    std::span<const uint8_t> ptx;
+  };
+  /// What compileCuda() has compiled, in the order of its kernels.
+  std::vector<CudaCode> cudaCodes() const;
+
+  /// The name of the architecture of the PTX; "" if there is none.
+  const std::string &ptxArch() const { return ptxName; }
 
   /// The name and version of the compiler that compileCuda() has used; "" if it
   /// has not been called.
@@ -108,9 +121,13 @@ private:
   uint64_t bytesEach;
   uint64_t reservedBytes = 0;
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
+  bool wantsPtx;
   std::string version;
   std::vector<codegen::cuda::CudaKernel> kernels;
-  std::vector<std::vector<uint8_t>> cubins;
+  /// A kernel's segment: machine code, PTX, or PTX after machine code.
+  std::vector<std::vector<uint8_t>> codes;
+  std::vector<uint64_t> cubinBytes; ///< of each of `codes`
+  std::string ptxName;
   // The thread writes the members below, and sets `done` last.
   Status status;
   codegen::KernelArtifact artifact;

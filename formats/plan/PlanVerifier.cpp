@@ -4,6 +4,8 @@
 #include "formats/plan/PlanHeader.h"
 #include "formats/plan/PlanRules.h"
 
+#include <optional>
+
 namespace air {
 
 namespace rules {
@@ -60,12 +62,41 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
 
 } // namespace rules
 
-/// Returns whether the number of executables is within its limit. This is
-/// checked before the FlatBuffer verifier runs. If many executables shared one
-/// long list of names, that verifier would take a long time even for a small
-/// buffer. This is the only case in which it would.
+/// The length of the list of names of an executable, or nullopt if the list
+/// lies outside the buffer. `place` is where the list of executables refers to
+/// it.
+static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
+                                            const uint8_t *buffer,
+                                            const uint8_t *place) {
+  const auto at = static_cast<size_t>(place - buffer);
+  const flatbuffers::uoffset_t offset = verifier.VerifyOffset(at);
+  if (offset == 0 || !verifier.VerifyTableStart(place + offset)) {
+    return std::nullopt;
+  }
+  verifier.EndTable(); // tables are at the same depth
+  const uint8_t *start = place + offset;
+  const flatbuffers::voffset_t field =
+      reinterpret_cast<const flatbuffers::Table *>(start)
+          ->GetOptionalFieldOffset(plan::Executable::VT_ENTRIES);
+  if (field == 0) {
+    return 0;
+  }
+  const flatbuffers::uoffset_t list = verifier.VerifyOffset(start, field);
+  const auto *names =
+      reinterpret_cast<const flatbuffers::Vector<flatbuffers::uoffset_t> *>(
+          start + field + list);
+  return list != 0 && verifier.VerifyVector(names)
+             ? std::optional<uint64_t>(names->size())
+             : std::nullopt;
+}
+
+/// Returns whether the number of executables is within its limit, and no two of
+/// them can share a list of names. This is checked before the FlatBuffer
+/// verifier runs. If many executables shared one long list, that verifier would
+/// take a long time even for a small buffer of `bytes` bytes. This is the only
+/// case in which it would.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
-                               const uint8_t *buffer) {
+                               const uint8_t *buffer, size_t bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
   if (root == 0) {
     return false;
@@ -87,8 +118,21 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   const auto *executables =
       reinterpret_cast<const flatbuffers::Vector<flatbuffers::uoffset_t> *>(
           start + field + list);
-  return verifier.VerifyVector(executables) &&
-         executables->size() <= rules::kMaxExecutables;
+  if (!verifier.VerifyVector(executables) ||
+      executables->size() > rules::kMaxExecutables) {
+    return false;
+  }
+  uint64_t entries = 0;
+  for (uint32_t i = 0; i < executables->size(); ++i) {
+    const std::optional<uint64_t> more = countEntries(
+        verifier, buffer, executables->Data() + i * sizeof(uint32_t));
+    if (!more) {
+      return false;
+    }
+    entries += *more;
+  }
+  // In lists that are not shared, an entry takes an offset of 4 bytes.
+  return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 
 Status verifyStructure(std::span<const uint8_t> bytes) {
@@ -117,10 +161,11 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   // offset of its vtable.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 8);
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);
-  if (!boundedExecutables(shape, bytes.data())) {
-    return refuse("the list of executables lies outside the metadata or has "
-                  "more than " +
-                  std::to_string(rules::kMaxExecutables) + " entries");
+  if (!boundedExecutables(shape, bytes.data(), bytes.size())) {
+    return refuse("the list of executables or one of their lists of names lies "
+                  "outside the metadata, the lists of names overlap, or there "
+                  "are more than " +
+                  std::to_string(rules::kMaxExecutables) + " executables");
   }
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), options);
   if (!plan::VerifyPlanBuffer(verifier)) {

@@ -17,7 +17,11 @@ struct Row {
   T16Unit unit;
 };
 
-constexpr std::array<Row, 27> kUnits = {{
+/// The bytes of a plane that a lane reads.
+constexpr uint32_t kPlaneBytesOfLane = 16;
+
+constexpr std::array<Row, 29> kUnits = {{
+    {DType::F32, {64, 4096, 8, 0, 0, 0, 0}},
     {DType::F16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::Q4_0, {128, 1152, 2, 0, 1024, 0, 0}},
     {DType::Q4_1, {256, 2560, 4, 0, 2048, 2304, 0}},
@@ -37,6 +41,7 @@ constexpr std::array<Row, 27> kUnits = {{
     {DType::IQ3_S, {256, 2144, 4, 0, 2048, 0, 2112}},
     {DType::IQ2_S, {256, 1696, 2, 1024, 1536, 0, 1664}},
     {DType::IQ4_XS, {256, 2208, 4, 0, 2048, 0, 2176}},
+    {DType::F64, {32, 4096, 8, 0, 0, 0, 0}},
     {DType::IQ1_M, {256, 1248, 2, 1024, 1088, 0, 1216}},
     {DType::BF16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::TQ1_0, {256, 1152, 2, 0, 1024, 0, 0}},
@@ -200,6 +205,20 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
+/// Moves 16 bits of an element that has `halves` times as many. A row has its 8
+/// adjacent columns of a lane in `halves` successive planes.
+template <bool Packing>
+void moveElementHalf(uint8_t *unit, uint32_t row, uint32_t column,
+                     uint32_t halves, uint32_t half, uint16_t &value) {
+  const uint32_t byte = (column % 8 * halves + half) * 2;
+  const uint32_t plane =
+      (column / 32 * 2 + row / 8) * halves + byte / kPlaneBytesOfLane;
+  moveHalf<Packing>(unit + plane * 512 +
+                        ((row % 8) * 4 + column % 32 / 8) * kPlaneBytesOfLane +
+                        byte % kPlaneBytesOfLane,
+                    value);
+}
+
 template <bool Packing>
 void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
                T16Parts &parts) {
@@ -208,11 +227,15 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
     switch (dtype) {
     case DType::F16:
     case DType::BF16:
-      moveHalf<Packing>(unit + (column / 32 * 2 + row / 8) * 512 +
-                            ((row % 8) * 4 + column % 32 / 8) * 16 +
-                            column % 8 * 2,
-                        code);
+    case DType::F32:
+    case DType::F64: {
+      const uint32_t halves = info(dtype).blockBytes / 2;
+      for (uint32_t half = 0; half < halves; ++half) {
+        moveElementHalf<Packing>(unit, row, column, halves, half,
+                                 parts.codes[column * halves + half]);
+      }
       break;
+    }
     case DType::Q8_0:
       moveBits<Packing>(unit, bytePlace(row, column), 0, code);
       break;

@@ -1,7 +1,7 @@
 //===- T16.h - the matrix layout for tensor cores ---------------*- C++ -*-===//
 //
 // T16 cuts a matrix [rows, columns] into tiles of 16 rows, and a tile into
-// units of 64, 128 or 256 columns, depending on the dtype. The units of a tile
+// units of 32 to 256 columns, depending on the dtype. The units of a tile
 // are contiguous, and so are the tiles, so a thread block that multiplies
 // consecutive tiles reads one contiguous stream. Rows and columns are padded
 // with zero blocks to whole tiles and units.
@@ -23,7 +23,7 @@
 // of a lane's 16 bytes holds row g + 8*(i&1) and group number i/2.
 //
 // A unit begins with planes, each of which has 16 bytes per lane and therefore
-// 512 bytes per warp. There are nine kinds of planes:
+// 512 bytes per warp. There are ten kinds of planes:
 //   nibbles    64 columns of 4-bit codes. Low nibbles hold the first 32 columns
 //              and high nibbles the second 32.
 //   straight nibbles
@@ -35,6 +35,9 @@
 //   bytes      32 columns of 8-bit codes.
 //   words      16-bit elements. Two planes hold 32 columns, the first for row g
 //              and the second for row g+8.
+//   long words elements of 32 or 64 bits. Two or four planes hold 32 columns of
+//              row g, and as many planes follow for row g+8. Each has two or
+//              four of the lane's columns.
 //   bits, bit pairs
 //              The upper bits of the codes of Q5_0, Q5_1 and Q5_K (one bit per
 //              code) and Q6_K (two bits per code), whose lower 4 bits are in
@@ -97,6 +100,8 @@
 //              256      2 of pairs, octets                    1152
 //   NVFP4      256      4 of nibbles, halves                  2304
 //   F16, BF16   64      4 of words, octets                    2048
+//   F32         64      8 of long words, octets               4096
+//   F64         32      8 of long words, octets               4096
 //
 //   dtype        what follows the planes
 //   Q4_0, Q8_0, IQ4_NL, Q5_0
@@ -156,9 +161,10 @@ inline constexpr uint32_t kT16Rows = 16;
 /// The shape of a unit. Offsets are in bytes from the unit's start. If the
 /// dtype does not have a part, the part's offset is 0.
 struct T16Unit {
-  uint32_t columns;     ///< number of columns of a unit
-  uint32_t bytes;       ///< size of a unit, a multiple of 16
-  uint32_t planes;      ///< number of planes of nibbles, pairs, bytes or words
+  uint32_t columns; ///< number of columns of a unit
+  uint32_t bytes;   ///< size of a unit, a multiple of 16
+  /// The number of planes of nibbles, pairs, bytes, words or long words.
+  uint32_t planes;
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;

@@ -99,8 +99,14 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
-    parts.codes[index] = loadHalf(block);
+  case DType::F32:
+  case DType::F64: {
+    const uint32_t halves = info(dtype).blockBytes / 2;
+    for (uint32_t half = 0; half < halves; ++half) {
+      parts.codes[index * halves + half] = loadHalf(block + 2 * half);
+    }
     break;
+  }
   case DType::Q4_0:
   case DType::IQ4_NL:
     parts.d[index] = loadHalf(block);
@@ -207,8 +213,14 @@ void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
-    putHalf(block, parts.codes[index]);
+  case DType::F32:
+  case DType::F64: {
+    const uint32_t halves = info(dtype).blockBytes / 2;
+    for (uint32_t half = 0; half < halves; ++half) {
+      putHalf(block + 2 * half, parts.codes[index * halves + half]);
+    }
     break;
+  }
   case DType::Q4_0:
   case DType::IQ4_NL:
     putHalf(block, parts.d[index]);

@@ -367,6 +367,15 @@ static Status verifyDevices(const plan::Plan &plan) {
     }
     AIR_RETURN_IF_ERROR(
         checkName("plan.machine.devices", where, textOf(device.arch())));
+    if (device.ptx_arch() != nullptr) {
+      AIR_RETURN_IF_ERROR(
+          checkName("plan.machine.devices", where, textOf(device.ptx_arch())));
+      if (!textOf(device.ptx_arch()).starts_with("compute_")) {
+        return broken("plan.machine.devices", where,
+                      "has ptx_arch '" + shown(textOf(device.ptx_arch())) +
+                          "'; it must begin with compute_");
+      }
+    }
     if (device.multiprocessors() == 0) {
       return broken("plan.machine.devices", where,
                     "multiprocessors is 0; it must be at least 1");

@@ -287,6 +287,32 @@ Status verifyTensors(const plan::Plan &plan) {
   return Status::ok();
 }
 
+static Status verifyPtx(const plan::Plan &plan,
+                        const plan::Executable &executable,
+                        const std::string &where) {
+  const bool isPtx = executable.format() == plan::CodeFormat::Ptx;
+  const uint64_t offset = executable.ptx_offset();
+  const uint64_t bytes =
+      plan.segments()->Get(executable.segment())->raw_bytes();
+  if (offset != 0 &&
+      (executable.format() != plan::CodeFormat::Cubin || offset >= bytes)) {
+    return broken("plan.executable.ptx", where,
+                  std::string("has format ") +
+                      plan::EnumNameCodeFormat(executable.format()) +
+                      " and PTX at offset " + str(offset) +
+                      " of a segment of " + str(bytes) +
+                      " bytes; PTX must follow a cubin in its segment");
+  }
+  if ((isPtx || offset != 0) &&
+      textOf(
+          plan.machine()->devices()->Get(executable.device() - 1)->ptx_arch())
+          .empty()) {
+    return broken("plan.executable.ptx", where,
+                  "has PTX, but its device has no ptx_arch");
+  }
+  return Status::ok();
+}
+
 Status verifyExecutables(const plan::Plan &plan) {
   const uint32_t count = plan.executables()->size();
   uint64_t entries = 0;
@@ -318,8 +344,9 @@ Status verifyExecutables(const plan::Plan &plan) {
                         plan::EnumNameCodeFormat(executable.format()) +
                         " and runs on device " + str(executable.device()) +
                         "; device 0 (the CPU) needs format Object, and a GPU "
-                        "needs format Cubin");
+                        "needs format Cubin or Ptx");
     }
+    AIR_RETURN_IF_ERROR(verifyPtx(plan, executable, where));
     if (executable.abi_version() != AIR_KERNEL_ABI_VERSION) {
       return broken("plan.executable.abi", where,
                     "its kernels have ABI version " +

@@ -182,10 +182,17 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
     for (const flatbuffers::String *name : *executable->entries()) {
       entries.push_back(name->string_view());
     }
-    AIR_ASSIGN_OR_RETURN(uint32_t loaded,
-                         device().loadExecutable(
-                             source->segment(executable->segment()), entries));
-    addresses.executables.push_back(loaded);
+    const std::span<const uint8_t> code =
+        source->segment(executable->segment());
+    const uint64_t ptx = executable->ptx_offset();
+    Result<uint32_t> loaded =
+        device().loadExecutable(ptx == 0 ? code : code.first(ptx), entries);
+    // PTX is for GPUs that cannot run the machine code.
+    if (ptx != 0 && loaded.status().code() == ErrorCode::Mismatch) {
+      loaded = device().loadExecutable(code.subspan(ptx), entries);
+    }
+    AIR_RETURN_IF_ERROR(loaded.status());
+    addresses.executables.push_back(*loaded);
   }
   return Status::ok();
 }

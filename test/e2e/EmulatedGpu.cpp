@@ -3,6 +3,7 @@
 
 #include "runtime/hal/cuda/CudaDevice.h"
 #include "test/codegen/cuda/emulator/Emulator.h"
+#include "test/codegen/cuda/emulator/FakeDriver.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,19 +15,21 @@ namespace air::test {
 
 Result<std::vector<uint8_t>>
 EmulatorCompiler::compile(const std::string &kernel, const std::string &,
-                          const codegen::cuda::CudaTarget &) const {
+                          const codegen::cuda::CudaTarget &,
+                          codegen::cuda::CodeForm form) const {
+  std::vector<uint8_t> object;
   {
     const std::lock_guard<std::mutex> lock(mutex);
     if (const auto found = known.find(kernel); found != known.end()) {
-      return found->second;
+      object = found->second;
     }
   }
-  Result<std::vector<uint8_t>> object = emulator::compileObject({kernel});
-  if (object) {
+  if (object.empty()) {
+    AIR_ASSIGN_OR_RETURN(object, emulator::compileObject({kernel}));
     const std::lock_guard<std::mutex> lock(mutex);
-    known[kernel] = *object;
+    known[kernel] = object;
   }
-  return object;
+  return form == codegen::cuda::CodeForm::Ptx ? fakePtx(object) : object;
 }
 
 std::shared_ptr<const codegen::cuda::CudaCompiler> emulatorCompiler() {
@@ -42,7 +45,9 @@ std::shared_ptr<const codegen::cuda::CudaCompiler> emulatorCompiler() {
 Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record) {
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<rt::CudaDevice> gpu,
-      rt::CudaDevice::create({.gpu = {"", record.arch()->str()}}));
+      rt::CudaDevice::create(
+          {.gpu = {"", record.arch()->str(),
+                   record.ptx_arch() ? record.ptx_arch()->str() : ""}}));
   return std::unique_ptr<rt::Device>(std::move(gpu));
 }
 

@@ -33,7 +33,8 @@ public:
   std::string version() const override { return "emulator"; }
   Result<std::vector<uint8_t>>
   compile(const std::string &kernel, const std::string &,
-          const codegen::cuda::CudaTarget &) const override;
+          const codegen::cuda::CudaTarget &,
+          codegen::cuda::CodeForm form) const override;
 
 private:
   std::string text;

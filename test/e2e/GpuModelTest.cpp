@@ -69,12 +69,14 @@ protected:
       ASSERT_TRUE(packed.isOk()) << packed.message();
     }
   }
-  /// Packs the model as TARGET.air for a GPU whose kernels the emulator runs.
-  static void packForGpu(const std::string &target) {
+  /// Packs the model as TARGET.air for a GPU whose kernels the emulator runs;
+  /// with PTX, as TARGET.ptx.air.
+  static void packForGpu(const std::string &target, bool ptx = false) {
     CompileOptions options;
     options.target = target;
     options.cuda = test::emulatorCompiler();
-    pack(options, target + ".air");
+    options.ptx = ptx;
+    pack(options, target + (ptx ? ".ptx.air" : ".air"));
   }
   static Session open(const std::string &plan) {
     rt::SessionOptions options;
@@ -186,6 +188,23 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, GpuTargetTest,
                          [](const auto &info) {
                            return std::string(info.param.name);
                          });
+
+// CUresult 209 means that a GPU cannot run the machine code.
+TEST_F(GpuModelTest, ANewerGpuRunsThePtx) {
+  packForGpu("rtx3060", /*ptx=*/true);
+  fakeCuda = {.capability = 120, .cubinResult = 209};
+  {
+    Session cpu = open("cpu.air");
+    Session gpu = open("rtx3060.ptx.air");
+    ASSERT_NE(gpu.gpu(), nullptr);
+    const SequenceId sequence = *cpu.newSequence();
+    ASSERT_EQ(*gpu.newSequence(), sequence);
+    runBoth(cpu, gpu, {5, 80, 250}, std::vector(3, sequence));
+    EXPECT_GT(fakeCuda.ptxModules, 0);
+  }
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+  fakeCuda = {};
+}
 
 // The fake driver's GPU has compute capability 9.0, unless a test changes it.
 TEST_F(GpuModelTest, AirrunRunsThePlan) {

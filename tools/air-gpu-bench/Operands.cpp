@@ -5,6 +5,7 @@
 #include "formats/plan/T16.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <string_view>
@@ -18,7 +19,7 @@ double uniform(std::mt19937_64 &random, double low, double high) {
 
 /// Fills `block` with random bits, but with moderate values for scales (the
 /// float16 fields d, dmin and m, the float16 that IQ1_M has in four parts, and
-/// the exponent of MXFP4) and for the elements of F16 and BF16.
+/// the exponent of MXFP4) and for the elements of F16, BF16, F32 and F64.
 void randomBlock(const DTypeInfo &type, uint8_t *block,
                  std::mt19937_64 &random) {
   for (uint32_t i = 0; i < type.blockBytes; ++i) {
@@ -32,6 +33,12 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
     put(0, floatToHalf(static_cast<float>(uniform(random, -1, 1))));
   } else if (type.id == DType::BF16) {
     put(0, floatToBfloat16(static_cast<float>(uniform(random, -1, 1))));
+  } else if (type.id == DType::F32) {
+    const auto value = static_cast<float>(uniform(random, -1, 1));
+    std::memcpy(block, &value, sizeof value);
+  } else if (type.id == DType::F64) {
+    const double value = uniform(random, -1, 1);
+    std::memcpy(block, &value, sizeof value);
   }
   if (type.id == DType::IQ1_M) {
     // Each of four words has a nibble of d as its upper 4 bits.

@@ -18,7 +18,7 @@ constexpr const char *kOnlyWithExplain[] = {"--cpu"};
 constexpr const char *kNotWithExplain[] = {
     "--codec",    "--output",       "--emit",      "--stop-after", "--tune",
     "--times",    "--weightless",   "--reference", "--threads",    "--pin",
-    "--progress", "--dump-kernels", "--separate",  "--from"};
+    "--progress", "--dump-kernels", "--separate",  "--from",       "--ptx"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.

@@ -36,7 +36,10 @@ Result<std::vector<KernelRow>> rowsOf(const PlanFile &file) {
       continue;
     }
     AIR_RETURN_IF_ERROR(file.verifySegment(executable.segment()));
-    const auto code = file.segmentBytes(executable.segment());
+    auto code = file.segmentBytes(executable.segment());
+    if (executable.ptx_offset() != 0) {
+      code = code.first(executable.ptx_offset());
+    }
     for (uint32_t e = 0; e < executable.entries()->size(); ++e) {
       KernelRow row;
       row.name = executable.entries()->Get(e)->str();

@@ -166,6 +166,11 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
   options.reference = invocation.has("--reference");
+  options.ptx = invocation.has("--ptx");
+  if (options.ptx && options.machine->gpus.empty()) {
+    return usageError("--ptx stores the kernels of a GPU as PTX, but target '" +
+                      options.target + "' has no GPU; leave out --ptx");
+  }
   options.codec = invocation.text("--codec").value_or("auto");
   if (options.weightless && options.codec != "auto" &&
       options.codec != "none") {
@@ -316,7 +321,7 @@ Status checkDumpFolder(const std::string &folder, const std::string &output) {
 
 /// Writes each kernel of the plan into `folder`, which is created if need be:
 /// as MLIR, as assembly, and as an object file, or for a GPU as CUDA C++ and as
-/// a cubin.
+/// a cubin and PTX, of which the plan may have only one.
 Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
   AIR_ASSIGN_OR_RETURN(const std::vector<compiler::KernelFile> kernels,
                        compiler.kernelFiles());
@@ -333,13 +338,17 @@ Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
     const std::string path = (fs::path(folder) / kernel.name).string();
     using Parts =
         std::vector<std::pair<const char *, std::span<const uint8_t>>>;
-    const Parts parts =
-        kernel.cubin.empty()
-            ? Parts{{".mlir", bytesOf(kernel.listing.mlir)},
-                    {".s", bytesOf(kernel.listing.assembly)},
-                    {".o", kernel.listing.object}}
-            : Parts{{".cu", bytesOf(kernel.cuda)}, {".cubin", kernel.cubin}};
+    const Parts parts = kernel.cuda.empty()
+                            ? Parts{{".mlir", bytesOf(kernel.listing.mlir)},
+                                    {".s", bytesOf(kernel.listing.assembly)},
+                                    {".o", kernel.listing.object}}
+                            : Parts{{".cu", bytesOf(kernel.cuda)},
+                                    {".cubin", kernel.cubin},
+                                    {".ptx", kernel.ptx}};
     for (const auto &[extension, bytes] : parts) {
+      if (bytes.empty()) {
+        continue;
+      }
       AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(path + extension));
       AIR_RETURN_IF_ERROR(file.writeAt(0, bytes));
       AIR_RETURN_IF_ERROR(file.commit(bytes.size()));

@@ -118,6 +118,13 @@ cli::Command packCommand() {
                  "model.rtx3060.air. The model is read once. Kernels that "
                  "several GPUs have in common are compiled once, and weights "
                  "that several plans arrange in the same way are packed once."),
+      makeOption("--ptx", "", ValueKind::Flag, "",
+                 "Also store the kernels of a GPU as PTX, which the driver of "
+                 "a GPU compiles when it loads the plan. The plan then also "
+                 "runs on GPUs that are newer than its target. Its kernels use "
+                 "no instructions that only one architecture has, so prefills "
+                 "on an H100 are slower. A target that is newer than all GPUs "
+                 "that airpack knows always gets PTX."),
       makeOption("--from", "", ValueKind::String, "PLAN",
                  "Copy the weights that PLAN, a plan of the same model for "
                  "another target or with other options, arranges in the same "

@@ -337,6 +337,11 @@ std::string gpuLines(const plan::Plan &plan) {
                     textOf(device.arch()).c_str(), device.multiprocessors(),
                     static_cast<unsigned long long>(kernels),
                     byteText(bytes).c_str());
+    if (device.ptx_arch() != nullptr) {
+      lines += "ptx        " + textOf(device.ptx_arch()) +
+               ": GPUs of this compute capability and later ones can run the "
+               "plan\n";
+    }
   }
   return lines;
 }

@@ -129,7 +129,8 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text) {
 
 rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
                          const plan::Device &record) {
-  return {invocation.text("--device").value_or(""), record.arch()->str()};
+  return {invocation.text("--device").value_or(""), record.arch()->str(),
+          record.ptx_arch() == nullptr ? "" : record.ptx_arch()->str()};
 }
 
 /// Opens a GPU that can run kernels for `record`, and lets the session use as

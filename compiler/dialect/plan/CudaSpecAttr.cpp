@@ -38,7 +38,7 @@ struct CudaNames {
     return at({"half", "float", "rms_norm", "layer_norm"}, i);
   }
   static std::string_view nameAt(MatMulOutput, size_t i) {
-    return at({"store", "add", "silu_glu", "gelu_glu", "heads"}, i);
+    return at({"store", "add", "silu_glu", "gelu_glu", "heads", "silu_up"}, i);
   }
   static std::string_view nameAt(WeightFetch, size_t i) {
     return i > 2 ? "" : fetchName(static_cast<WeightFetch>(i));
@@ -123,6 +123,7 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("split_activations", spec.splitActivations);
   fn("output", spec.output);
   fn("has_bias", spec.hasBias);
+  fn("has_row_scales", spec.hasRowScales);
   forEachHeadField(spec.heads, fn);
   fn("fetch", spec.tiling.fetch);
   fn("warps", spec.tiling.warps);
@@ -173,6 +174,7 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("outputs", spec.outputs);
   fn("output", spec.output);
   fn("has_bias", spec.hasBias);
+  fn("has_row_scales", spec.hasRowScales);
   fn("dependent_launch", spec.dependentLaunch);
   fn("row_warps", spec.tiling.rowWarps);
   fn("row_tiles", spec.tiling.rowTiles);
@@ -267,9 +269,16 @@ Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec) {
   if (decode == nullptr && prefill == nullptr) {
     return Arithmetic::Float32;
   }
-  return (decode != nullptr ? decode->dtype : prefill->dtype) == DType::BF16
-             ? Arithmetic::BFloat16
-             : Arithmetic::Float16;
+  switch (decode != nullptr ? decode->dtype : prefill->dtype) {
+  case DType::F32:
+  case DType::F64:
+    return Arithmetic::Float32;
+  case DType::BF16:
+    // A GPU without bfloat16 multiplies the same numbers in float32.
+    return Arithmetic::BFloat16;
+  default:
+    return Arithmetic::Float16;
+  }
 }
 
 } // namespace air::ir::plan

@@ -162,7 +162,9 @@ CudaDevice::loadExecutable(std::span<const uint8_t> object,
     const Result<void *> function =
         driver->findKernel(*module, std::string(entry));
     AIR_RETURN_IF_ERROR(function.status().withContext(name));
-    kernels.push_back({*function, 0});
+    AIR_ASSIGN_OR_RETURN(const std::optional<uint32_t> parameters,
+                         driver->countParameters(*function));
+    kernels.push_back({*function, 0, parameters});
   }
   executables.push_back(std::move(kernels));
   return static_cast<uint32_t>(executables.size() - 1);
@@ -196,6 +198,14 @@ CudaDevice::addProgram(std::span<const DispatchDesc> dispatches) {
                            "have");
     }
     Kernel &kernel = executables[desc.executable][desc.entry];
+    if (kernel.parameters.value_or(desc.bindings.size()) !=
+        desc.bindings.size()) {
+      return corruptError(name + " binds " +
+                          std::to_string(desc.bindings.size()) +
+                          " operands, but the code of its kernel has " +
+                          std::to_string(*kernel.parameters) +
+                          " parameters; pack the model again");
+    }
     if (shape.sharedBytes > kernel.sharedBytes) {
       AIR_RETURN_IF_ERROR(
           driver->allowShared(kernel.function, shape.sharedBytes)

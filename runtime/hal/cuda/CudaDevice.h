@@ -78,6 +78,7 @@ private:
   struct Kernel {
     void *function = nullptr;
     uint32_t sharedBytes = 0; ///< the limit set by CudaDriver::allowShared()
+    std::optional<uint32_t> parameters; ///< their number, if it is known
   };
   /// Pinned host memory that write() copies through.
   struct Slot {

@@ -15,11 +15,15 @@ using namespace air::rt;
 namespace {
 
 // The values of these enumerators are those of the CUDA driver API.
+constexpr int kInvalidValue = 1;
 constexpr int kOutOfMemory = 2;
 constexpr int kNoDevice = 100;
 constexpr int kInvalidImage = 200;
 constexpr int kNoBinaryForGpu = 209;
+constexpr int kInvalidPtx = 218;
+constexpr int kUnsupportedPtxVersion = 222;
 constexpr int kNotFound = 500;
+constexpr int kNotSupported = 801;
 constexpr int kMultiprocessors = 16;
 constexpr int kL2Bytes = 38;
 constexpr int kCapabilityMajor = 75;
@@ -112,20 +116,32 @@ bool isCompleteElf(std::span<const uint8_t> file) {
   return true;
 }
 
+/// Whether the bytes are a text with a zero byte at its end and nowhere else.
+/// The driver reads PTX without knowing its size.
+bool isText(std::span<const uint8_t> bytes) {
+  return bytes.size() > 1 &&
+         std::find(bytes.begin(), bytes.end(), 0) == bytes.end() - 1;
+}
+
 } // namespace
 
 Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
-  constexpr std::string_view kPrefix = "sm_";
+  constexpr std::string_view kPtx = "compute_";
+  constexpr std::string_view kCubin = "sm_";
   uint32_t number = 0;
   const char *end = arch.data() + arch.size();
-  if (arch.starts_with(kPrefix)) {
-    const auto [rest, error] =
-        std::from_chars(arch.data() + kPrefix.size(), end, number);
+  const bool isPtx = arch.starts_with(kPtx);
+  if (isPtx || arch.starts_with(kCubin)) {
+    const auto [rest, error] = std::from_chars(
+        arch.data() + (isPtx ? kPtx : kCubin).size(), end, number);
     const std::string_view suffix(rest, static_cast<size_t>(end - rest));
-    if (error == std::errc() && suffix.empty()) {
+    if (isPtx && error == std::errc() && suffix.empty()) {
+      return capability >= number;
+    }
+    if (!isPtx && error == std::errc() && suffix.empty()) {
       return capability / 10 == number / 10 && capability >= number;
     }
-    if (error == std::errc() && suffix == "a") {
+    if (!isPtx && error == std::errc() && suffix == "a") {
       return capability == number;
     }
   }
@@ -243,6 +259,10 @@ Status CudaDriver::choose(const CudaChoice &choice) {
     if (!choice.arch.empty()) {
       AIR_ASSIGN_OR_RETURN(runs, cudaRunsCode(device.capability, choice.arch));
     }
+    if (!runs && !choice.ptxArch.empty()) {
+      AIR_ASSIGN_OR_RETURN(runs,
+                           cudaRunsCode(device.capability, choice.ptxArch));
+    }
     if (runs) {
       return Status::ok();
     }
@@ -251,7 +271,11 @@ Status CudaDriver::choose(const CudaChoice &choice) {
     return usageError("no GPU of this machine is called '" + choice.device +
                       "'; its GPUs are " + all);
   }
-  return mismatchError("the plan's code is for " + choice.arch +
+  const std::string ptx =
+      choice.ptxArch.empty()
+          ? ""
+          : ", its PTX is for " + choice.ptxArch + " and later GPUs,";
+  return mismatchError("the plan's code is for " + choice.arch + ptx +
                        " and cannot run on GPU " + matches +
                        "; pack the model with the --target of that GPU");
 }
@@ -297,15 +321,15 @@ Result<uint64_t> CudaDriver::allocate(uint64_t bytes) {
   return memory;
 }
 
-Result<void *> CudaDriver::loadModule(std::span<const uint8_t> cubin) {
-  if (!isCompleteElf(cubin)) {
+Result<void *> CudaDriver::loadModule(std::span<const uint8_t> image) {
+  if (!isCompleteElf(image) && !isText(image)) {
     return corruptError("the plan's code for the GPU has " +
-                        std::to_string(cubin.size()) +
-                        " bytes and is not a complete ELF file");
+                        std::to_string(image.size()) +
+                        " bytes and is not a complete ELF file, nor PTX");
   }
   AIR_RETURN_IF_ERROR(lost);
   void *module = nullptr;
-  const int code = cuda->moduleLoadData.pointer(&module, cubin.data());
+  const int code = cuda->moduleLoadData.pointer(&module, image.data());
   const Status status = check(code, cuda->moduleLoadData.name);
   if (code == kNoBinaryForGpu) {
     return mismatchError(
@@ -313,7 +337,13 @@ Result<void *> CudaDriver::loadModule(std::span<const uint8_t> cubin) {
         device.name + " (compute capability " +
         capabilityText(device.capability) + "); " + status.message());
   }
-  if (code == kInvalidImage) {
+  if (code == kUnsupportedPtxVersion) {
+    return unsupportedError("the NVIDIA driver supports CUDA " +
+                            device.driverVersion +
+                            ", which is too old for the plan's PTX; " +
+                            status.message() + "; install a newer driver");
+  }
+  if (code == kInvalidImage || code == kInvalidPtx) {
     return corruptError(status.message());
   }
   AIR_RETURN_IF_ERROR(status);
@@ -333,6 +363,31 @@ Result<void *> CudaDriver::findKernel(void *module, const std::string &name) {
   }
   AIR_RETURN_IF_ERROR(status);
   return function;
+}
+
+Result<std::optional<uint32_t>> CudaDriver::countParameters(void *function) {
+  if (!cuda->functionGetParameter.pointer) {
+    return std::optional<uint32_t>();
+  }
+  AIR_RETURN_IF_ERROR(lost);
+  // The driver refuses the index after that of the last parameter.
+  for (uint32_t count = 0; count <= kMaxParameterBytes; ++count) {
+    size_t offset = 0;
+    size_t size = 0;
+    const int code =
+        cuda->functionGetParameter.pointer(function, count, &offset, &size);
+    if (code == kInvalidValue) {
+      return std::optional(count);
+    }
+    if (code == kNotSupported) {
+      return std::optional<uint32_t>();
+    }
+    AIR_RETURN_IF_ERROR(check(code, cuda->functionGetParameter.name));
+  }
+  return internalError(std::string(cuda->functionGetParameter.name) +
+                       " reports more than " +
+                       std::to_string(kMaxParameterBytes) +
+                       " parameters of a kernel; install another driver");
 }
 
 Status CudaDriver::allowShared(void *function, uint32_t bytes) {

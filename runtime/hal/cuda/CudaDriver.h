@@ -35,6 +35,9 @@ struct CudaChoice {
   /// The architecture of the code that the GPU must be able to run: "sm_86", or
   /// "sm_90a" for code that runs only on that one. Empty: any.
   std::string arch;
+  /// If the code is also there as PTX: "compute_86" if GPUs of this compute
+  /// capability and later ones can run it. Empty: there is none.
+  std::string ptxArch;
 };
 
 struct CudaFacts {
@@ -61,7 +64,9 @@ struct CudaLaunch {
 /// Whether a GPU of this compute capability (10 * major + minor) runs code for
 /// `arch`. It also runs code for earlier architectures of the same major
 /// number, except those whose name ends in "a" (CUDA C++ Programming Guide,
-/// "Binary Compatibility"). Unsupported if `arch` names no architecture.
+/// "Binary Compatibility"). The name of PTX, "compute_86", stands for all GPUs
+/// of this compute capability and later ones. Unsupported if `arch` names no
+/// architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
 class CudaDriver {
@@ -95,11 +100,16 @@ public:
   void noteProgram(uint32_t program);
 
   Result<uint64_t> allocate(uint64_t bytes);
-  /// Loads a cubin. Corrupt if `cubin` is not a complete ELF file or the driver
-  /// refuses it; Mismatch if its code is for another architecture.
-  Result<void *> loadModule(std::span<const uint8_t> cubin);
+  /// Loads a cubin, or PTX that ends with a zero byte, which the driver
+  /// compiles. Corrupt if `image` is neither a complete ELF file nor such a
+  /// text, or the driver refuses it; Mismatch if it is for another
+  /// architecture; Unsupported if the driver is too old for the PTX.
+  Result<void *> loadModule(std::span<const uint8_t> image);
   /// Corrupt if the module has no kernel of this name.
   Result<void *> findKernel(void *module, const std::string &name);
+  /// The number of parameters of a kernel, or nullopt if the driver does not
+  /// tell.
+  Result<std::optional<uint32_t>> countParameters(void *function);
   /// Allows launches of the kernel with up to `bytes` of dynamic shared memory.
   Status allowShared(void *function, uint32_t bytes);
   Status unloadModules();

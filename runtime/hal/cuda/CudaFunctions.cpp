@@ -20,6 +20,7 @@ CudaFunctions::CudaFunctions(DynamicLibrary opened)
       moduleUnload(*this, "cuModuleUnload"),
       moduleGetFunction(*this, "cuModuleGetFunction"),
       functionSetAttribute(*this, "cuFuncSetAttribute"),
+      functionGetParameter(*this, "cuFuncGetParamInfo", /*isOptional=*/true),
       memoryGetInfo(*this, "cuMemGetInfo_v2"),
       memoryAllocate(*this, "cuMemAlloc_v2"), memoryFree(*this, "cuMemFree_v2"),
       hostAllocate(*this, "cuMemHostAlloc"), hostFree(*this, "cuMemFreeHost"),

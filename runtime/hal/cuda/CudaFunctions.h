@@ -38,7 +38,9 @@ class CudaFunctions;
 
 /// A function of the driver. `pointer` is null if the library lacks it.
 template <typename... Parameters> struct CudaFunction {
-  CudaFunction(CudaFunctions &owner, const char *symbol);
+  /// Older drivers may lack an optional function.
+  CudaFunction(CudaFunctions &owner, const char *symbol,
+               bool isOptional = false);
 
   const char *name;
   int (*pointer)(Parameters...) = nullptr;
@@ -49,7 +51,8 @@ class CudaFunctions {
 public:
   explicit CudaFunctions(DynamicLibrary opened);
 
-  /// The name of a function that the library lacks; null if it lacks none.
+  /// The name of a function that the library lacks and that is not optional;
+  /// null if it lacks none.
   const char *missing() const { return lacking; }
 
 private:
@@ -74,6 +77,8 @@ public:
   CudaFunction<void *> moduleUnload;
   CudaFunction<void **, void *, const char *> moduleGetFunction;
   CudaFunction<void *, int, int> functionSetAttribute;
+  /// Optional: CUDA 12.4 added it.
+  CudaFunction<void *, size_t, size_t *, size_t *> functionGetParameter;
   CudaFunction<size_t *, size_t *> memoryGetInfo;
   CudaFunction<uint64_t *, size_t> memoryAllocate;
   CudaFunction<uint64_t> memoryFree;
@@ -103,9 +108,10 @@ public:
 
 template <typename... Parameters>
 CudaFunction<Parameters...>::CudaFunction(CudaFunctions &owner,
-                                          const char *symbol)
+                                          const char *symbol, bool isOptional)
     : name(symbol) {
-  if (!owner.library.find(symbol, pointer) && owner.lacking == nullptr) {
+  if (!owner.library.find(symbol, pointer) && owner.lacking == nullptr &&
+      !isOptional) {
     owner.lacking = symbol;
   }
 }

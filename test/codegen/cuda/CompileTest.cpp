@@ -54,10 +54,6 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
         const DecodeMatMul spec = matmulOf(dtype, tokens, target);
         const Result<CudaKernel> kernel =
             generateDecodeMatMul(spec, target, deviceIntrinsicsText());
-        if (!target.hasAsyncCopy && dtype == DType::BF16) {
-          EXPECT_EQ(kernel.status().code(), ErrorCode::Unsupported);
-          continue;
-        }
         ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
         const Result<CompiledKernel> code =
             nvrtc->compile(kernel->text, kernel->name, target);
@@ -308,7 +304,50 @@ TEST(DecodeMatMul, RefusesWhatCannotBe) {
   spec = good;
   spec.tiling.warps = 33;
   EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
-  EXPECT_EQ(cudaTarget("sm_61").status().code(), ErrorCode::Unsupported);
+  for (const char *arch : {"sm_61", "sm_", "sm_90x", "gfx1100", "120"}) {
+    EXPECT_EQ(cudaTarget(arch).status().code(), ErrorCode::Unsupported) << arch;
+  }
+}
+
+// Which GPUs run which code: CUDA C++ Programming Guide, "Binary Compatibility"
+// and "Architecture-Specific Features".
+TEST(CudaTarget, OtherGpusUseTheNewestTargetThatTheyRun) {
+  const struct {
+    const char *arch;
+    const char *target;
+    bool needsPtx;
+  } cases[] = {{"sm_86", "sm_86", false},   {"sm_87", "sm_86", false},
+               {"sm_90", "sm_90", false},   {"sm_90a", "sm_90a", false},
+               {"sm_100", "sm_100", false}, {"sm_103a", "sm_100", false},
+               {"sm_110", "sm_100", true},  {"sm_121", "sm_120", false},
+               {"sm_130", "sm_120", true},  {"sm_72", "", false}};
+  for (const auto &one : cases) {
+    const Result<CudaTarget> target = cudaTarget(one.arch);
+    ASSERT_EQ(target.isOk(), one.target[0] != 0) << one.arch;
+    if (target) {
+      EXPECT_EQ(target->name, one.target) << one.arch;
+      EXPECT_EQ(target->needsPtx, one.needsPtx) << one.arch;
+    }
+  }
+}
+
+// The text must not use instructions of a single architecture, which PTX for
+// later GPUs cannot have.
+TEST_F(WithNvrtc, MatMulsCompileToPtx) {
+  for (const CudaTarget &known : cudaTargets()) {
+    const CudaTarget target = *cudaTarget(portableArch(known.name));
+    const Result<CudaKernel> kernel = generateDecodeMatMul(
+        matmulOf(DType::Q4_K, 8, target), target, deviceIntrinsicsText());
+    ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+    const Result<std::vector<uint8_t>> ptx =
+        nvrtc->compilePtx(kernel->text, kernel->name, target);
+    ASSERT_TRUE(ptx.isOk()) << ptx.status().message();
+    const std::string text(ptx->begin(), ptx->end());
+    EXPECT_EQ(text.find('\0'), text.size() - 1);
+    EXPECT_NE(
+        text.find(".target sm_" + std::to_string(target.capability) + "\n"),
+        std::string::npos);
+  }
 }
 
 } // namespace

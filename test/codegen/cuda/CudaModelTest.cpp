@@ -1,8 +1,8 @@
 //===- CudaModelTest.cpp - whole models, token by token, emulated ---------===//
 //
 // test/Inputs/models/tiny holds models with float32 weights, their logits
-// computed in float64 by published code, and their greedy tokens. The kernels
-// have no float32 matrices, so the tests round the weights to float16. They
+// computed in float64 by published code, and their greedy tokens. The tests
+// round the weights to float16, so that tensor cores multiply them. They
 // first show that DenseModel computes the published logits with the weights as
 // they are, and then compare the kernels with DenseModel on the rounded
 // weights, within the bound of the CPU's tests (test/e2e/check_tiny.py).

@@ -102,6 +102,12 @@ TEST(CudaSpec, BindingsThatDependOnTheOutput) {
               testing::IsSupersetOf({"weights Q8_0 r 139264", "y buffer w 1024",
                                      "bias F32 r 2048"}));
   EXPECT_EQ(flopsPerToken(spec), 4U * 256 * 256);
+  spec.hasRowScales = true;
+  EXPECT_THAT(bindingsOf(spec), testing::Contains("row_scales F32 r 2048"));
+  spec.output = MatMulOutput::SiluUp;
+  EXPECT_THAT(
+      bindingsOf(spec),
+      testing::IsSupersetOf({"y buffer rw 1024", "row_scales F32 r 1024"}));
 }
 
 TEST(CudaSpec, BindingsOfAttention) {
@@ -194,7 +200,8 @@ public:
   std::string version() const override { return "names"; }
   Result<std::vector<uint8_t>> compile(const std::string &text,
                                        const std::string &name,
-                                       const CudaTarget &) const override {
+                                       const CudaTarget &,
+                                       CodeForm) const override {
     ++calls;
     if (text.starts_with("bad")) {
       return internalError("does not compile");
@@ -224,8 +231,8 @@ TEST(CudaSpec, EqualTextsAreCompiledOnce) {
   }
   for (const unsigned threads : {1U, 3U}) {
     const NameCompiler compiler;
-    const auto codes =
-        compileKernels(kernels, *cudaTarget("sm_86"), compiler, threads);
+    const auto codes = compileKernels(kernels, *cudaTarget("sm_86"),
+                                      CodeForm::Cubin, compiler, threads);
     ASSERT_TRUE(codes.isOk());
     EXPECT_EQ(compiler.calls, 20U);
     for (size_t i = 0; i < kernels.size(); ++i) {
@@ -241,7 +248,8 @@ TEST(CudaSpec, TheFirstErrorIsReported) {
                                            kernelOf("second", "bad 2")};
   for (const unsigned threads : {1U, 3U}) {
     const Status status =
-        compileKernels(kernels, *cudaTarget("sm_86"), NameCompiler(), threads)
+        compileKernels(kernels, *cudaTarget("sm_86"), CodeForm::Cubin,
+                       NameCompiler(), threads)
             .status();
     EXPECT_EQ(status.message(), "kernel first: does not compile");
   }
@@ -253,9 +261,11 @@ TEST(CudaSpec, CodeWithTheWrongNumberOfParametersIsRefused) {
   NameCompiler compiler;
   compiler.parameterCount = 3;
   const CudaTarget target = *cudaTarget("sm_86");
-  EXPECT_TRUE(compileKernels({kernel}, target, compiler, 1).isOk());
+  EXPECT_TRUE(
+      compileKernels({kernel}, target, CodeForm::Cubin, compiler, 1).isOk());
   compiler.parameterCount = 2;
-  const Status status = compileKernels({kernel}, target, compiler, 1).status();
+  const Status status =
+      compileKernels({kernel}, target, CodeForm::Cubin, compiler, 1).status();
   EXPECT_EQ(status.code(), ErrorCode::Internal);
   EXPECT_EQ(status.message(),
             "the machine code of kernel good has 2 "

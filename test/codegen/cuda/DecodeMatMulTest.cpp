@@ -82,6 +82,15 @@ std::vector<Case> casesOf(DType dtype) {
       cases.push_back(one);
     }
   }
+  if (dtype == DType::BF16) {
+    // The tensor cores of sm_75 do not multiply bfloat16.
+    Case turing = cases.front();
+    turing.spec.tokens = 3;
+    turing.spec.dependentLaunch = false;
+    turing.spec.tiling = {.fetch = Registers, .warps = 2, .stages = 1};
+    turing.target = *cudaTarget("sm_75");
+    cases.push_back(turing);
+  }
   return cases;
 }
 

@@ -19,6 +19,7 @@ struct Operation {
   bool bias, split;
   DecodeTiling tiling;
   double size = 1; ///< magnitude of the activations
+  bool rowScales = false;
 };
 
 std::vector<Operation> operations() {
@@ -47,6 +48,10 @@ std::vector<Operation> operations() {
       {DType::Q5_K, 40, 512, 1, Float, Add, true, false, parts, 1e5},
       {DType::Q6_K, 33, 768, 8, RmsNorm, Add, false, false, ring},
       {DType::MXFP4, 20, 256, 2, Float, SiluGlu, false, false, parts},
+      {DType::F32, 37, 328, 5, RmsNorm, SiluGlu, true, false, parts},
+      {DType::F32, 40, 192, 1, Float, SiluUp, false, false, ring, 1e20},
+      {DType::NVFP4, 24, 256, 3, RmsNorm, SiluUp, true, false, parts, 1, true},
+      {DType::NVFP4, 21, 192, 2, RmsNorm, SiluGlu, true, false, one, 1, true},
   };
 }
 
@@ -63,6 +68,7 @@ DecodeMatMul specOf(const Operation &operation) {
   spec.splitActivations = operation.split;
   spec.output = operation.output;
   spec.hasBias = operation.bias;
+  spec.hasRowScales = operation.rowScales;
   spec.tiling = operation.tiling;
   return spec;
 }
@@ -104,6 +110,7 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
     const std::vector<float> normBias = randomFloats(random, k, -1, 1);
     const std::vector<float> bias =
         randomFloats(random, glu ? 2 * spec.rows : spec.rows, -2, 2);
+    const std::vector<float> scales = randomFloats(random, bias.size(), 0.5, 2);
     const std::vector<float> before =
         randomFloats(random, uint64_t{spec.tokens} * spec.rows, -10, 10);
     emulator::Buffers buffers = {
@@ -112,7 +119,8 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
         {"norm_weight", emulator::bytesOf(weight)},
         {"norm_bias", emulator::bytesOf(normBias)},
         {"bias", emulator::bytesOf(bias)},
-        {"y", spec.output == MatMulOutput::Add
+        {"row_scales", emulator::bytesOf(scales)},
+        {"y", readsResult(spec.output)
                   ? emulator::bytesOf(before)
                   : emulator::unwrittenFloats(before.size())},
     };
@@ -121,12 +129,15 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
     ASSERT_TRUE(status.isOk()) << status.message();
     const bool normed = spec.input == MatMulInput::RmsNorm ||
                         spec.input == MatMulInput::LayerNorm;
+    Doubles weights = weightsOf(spec.dtype, rows, k, matrix.packed);
+    if (spec.hasRowScales) {
+      scaleRows(weights, spec, scales);
+    }
     const Expected expected = expectedOf(
         spec,
         normed ? normalised(spec, widen(x), widen(weight), widen(normBias))
                : widen(x),
-        weightsOf(spec.dtype, rows, k, matrix.packed),
-        spec.hasBias ? widen(bias) : Doubles(), widen(before));
+        weights, spec.hasBias ? widen(bias) : Doubles(), widen(before));
     const auto y = emulator::valuesOf<float>(buffers.at("y"));
     EXPECT_LT(worstShare(y, expected), 1) << "share of the allowed error";
   }

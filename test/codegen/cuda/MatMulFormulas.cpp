@@ -65,12 +65,27 @@ Doubles normalised(const DecodeMatMul &spec, const Doubles &x,
   return y;
 }
 
+void scaleRows(Doubles &w, const DecodeMatMul &spec,
+               std::span<const float> scales) {
+  const bool glu = spec.output == MatMulOutput::SiluGlu ||
+                   spec.output == MatMulOutput::GeluGlu;
+  for (size_t at = 0; at < scales.size(); ++at) {
+    const uint64_t row =
+        glu ? gluRow(at % spec.rows, at >= spec.rows) : uint64_t{at};
+    for (uint64_t i = 0; i < spec.columns; ++i) {
+      w[row * spec.columns + i] *= double{scales[at]};
+    }
+  }
+}
+
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before) {
   // The relative error that rounding may cause. Activations become one float16
-  // or a pair of float16 or bfloat16, and products are added in float32.
-  const double unit = spec.splitActivations       ? 0x1p-18
+  // or a pair of float16 or bfloat16, or stay float32, and products are added
+  // in float32.
+  const double unit = spec.splitActivations || spec.dtype == DType::F32
+                          ? 0x1p-18
                       : spec.dtype == DType::BF16 ? 0x1p-15
                                                   : 0x1p-11 + 0x1p-18;
   const bool glu = spec.output == MatMulOutput::SiluGlu ||
@@ -104,6 +119,10 @@ Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                         1.2 * size * otherSize * unit) +
                 0x1p-18 * std::abs(gate * up);
         value = gate * up;
+      } else if (spec.output == MatMulOutput::SiluUp) {
+        const double gate = reference::silu(before[m * spec.rows + row]);
+        value *= gate;
+        error = error * std::abs(gate) + 0x1p-18 * std::abs(value);
       } else if (spec.output == MatMulOutput::Add) {
         value += before[m * spec.rows + row];
         error += 0x1p-23 * std::abs(value);

@@ -33,9 +33,19 @@ struct Expected {
   Doubles allowed;
 };
 
+/// Multiplies the rows of a matrix by `scales`. In the matrix of a GLU, the
+/// rows of the gate and of `up` alternate in groups of 8; their scales do not.
+void scaleRows(Doubles &w, const DecodeMatMul &spec,
+               std::span<const float> scales);
+
+/// Whether a kernel reads y before it writes it.
+inline bool readsResult(MatMulOutput output) {
+  return output == MatMulOutput::Add || output == MatMulOutput::SiluUp;
+}
+
 /// Returns the results of a matmul for any number of tokens and any spec.output
 /// but Heads. `x` holds the normalised activations. MatMulOutput::Add adds the
-/// products to `before`.
+/// products to `before`, and SiluUp multiplies them by its SiLU.
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before);

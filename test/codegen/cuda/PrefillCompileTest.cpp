@@ -88,8 +88,7 @@ TEST_F(PrefillStep, MatMulsOfEveryDTypeFitTheirTargetsWithoutSpills) {
   uint32_t index = 0;
   for (const CudaTarget &target : cudaTargets()) {
     for (const DType dtype : t16DTypes()) {
-      const bool supported = dtype != DType::BF16 || target.hasAsyncCopy;
-      if (leavesOut(index++) || !supported) {
+      if (leavesOut(index++)) {
         continue;
       }
       expectFits(generatePrefillMatMul(matMulOf(dtype, 512, target), target,
@@ -105,7 +104,7 @@ TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
   uint32_t index = 0;
   for (const uint32_t tokens : {64U, 512U, 16U}) {
     for (const DType dtype : t16DTypes()) {
-      if (leavesOut(index++)) {
+      if (leavesOut(index++) || !canUseWgmma(dtype, target)) {
         continue;
       }
       PrefillMatMul spec = matMulOf(dtype, tokens, target);
@@ -116,7 +115,7 @@ TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
                  target);
     }
   }
-  EXPECT_GE(compiled, t16DTypes().size());
+  EXPECT_GE(compiled, t16DTypes().size() - 3);
 }
 
 TEST_F(PrefillStep, AttentionFitsItsTargetsWithoutSpills) {

@@ -113,7 +113,7 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     matMul.rows = shape.rows;
     matMul.tiling = shape.tiling;
     Result<Case> one = makeCase(input, matMul, shape.tokens, target);
-    if (dtype == DType::BF16 && !target.hasAsyncCopy) {
+    if (shape.wgmma && (dtype == DType::F32 || dtype == DType::F64)) {
       EXPECT_EQ(one.status().code(), ErrorCode::Unsupported);
       continue;
     }
@@ -165,6 +165,7 @@ struct Operation {
   double size = 1; ///< magnitude of the activations
   bool wgmma = false;
   bool outputs = false;
+  bool rowScales = false;
 };
 
 /// Returns the rows of `k` activations in reverse order, with a row of NaN
@@ -200,6 +201,12 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
       {DType::Q5_K, 75, 256, 11, LayerNorm, Add, true, false, 1, true},
       {DType::Q6_K, 40, 256, 11, RmsNorm, Store, false, false, 1, false, true},
       {DType::Q8_0, 40, 128, 3, Float, Store, true, false, 1, true, true},
+      {DType::F32, 37, 72, 11, RmsNorm, SiluGlu, true, false},
+      {DType::F32, 24, 64, 9, Float, SiluUp, false, false},
+      {DType::NVFP4, 40, 128, 10, RmsNorm, SiluUp, true, false, 1, true, false,
+       true},
+      {DType::NVFP4, 24, 64, 12, RmsNorm, SiluGlu, true, false, 1, false, false,
+       true},
   };
   const CudaTarget target = *cudaTarget("sm_90a");
   std::vector<Case> cases;
@@ -218,6 +225,7 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     matMul.rows = operation.rows;
     matMul.output = operation.output;
     matMul.hasBias = operation.bias;
+    matMul.hasRowScales = operation.rowScales;
     matMul.tiling = {operation.wgmma ? 4U : 2U, 1, 1, 2, 2};
     Result<Case> one = makeCase(input, matMul, operation.tokens, target);
     ASSERT_TRUE(one.isOk()) << one.status().message();
@@ -255,6 +263,7 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     const auto normBias = randomFloats(random, k, -1, 1);
     const auto bias =
         randomFloats(random, glu ? 2 * spec.rows : spec.rows, -2, 2);
+    const auto scales = randomFloats(random, bias.size(), 0.5, 2);
     const auto before =
         randomFloats(random, uint64_t{spec.tokens} * spec.rows, -10, 10);
     emulator::Buffers buffers = {
@@ -263,8 +272,10 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
         {"norm_weight", emulator::bytesOf(weight)},
         {"norm_bias", emulator::bytesOf(normBias)},
         {"bias", emulator::bytesOf(bias)},
-        {"y", spec.output == Add ? emulator::bytesOf(before)
-                                 : emulator::unwrittenFloats(before.size())},
+        {"row_scales", emulator::bytesOf(scales)},
+        {"y", readsResult(spec.output)
+                  ? emulator::bytesOf(before)
+                  : emulator::unwrittenFloats(before.size())},
     };
     if (operation.outputs) {
       std::vector<uint32_t> numbers;
@@ -274,12 +285,15 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     const Status status = runCase(*library, cases[i], buffers);
     ASSERT_TRUE(status.isOk()) << status.message();
     const bool normed = spec.input != Float;
+    Doubles weights = weightsOf(spec.dtype, rows, k, matrix.packed);
+    if (operation.rowScales) {
+      scaleRows(weights, spec, scales);
+    }
     const Expected expected = expectedOf(
         spec,
         normed ? normalised(spec, widen(x), widen(weight), widen(normBias))
                : widen(x),
-        weightsOf(spec.dtype, rows, k, matrix.packed),
-        operation.bias ? widen(bias) : Doubles(), widen(before));
+        weights, operation.bias ? widen(bias) : Doubles(), widen(before));
     EXPECT_LT(worstShare(emulator::valuesOf<float>(buffers.at("y")), expected),
               1)
         << "share of the allowed error";
@@ -314,7 +328,11 @@ TEST(PrefillMatMul, RefusesWhatCannotBe) {
   EXPECT_EQ(inputCode(wrong, hopper), ErrorCode::Unsupported)
       << "only F16 weights allow it";
   wrong = input;
+  wrong.dtype = DType::Q8_K;
+  EXPECT_EQ(inputCode(wrong, hopper), ErrorCode::Unsupported);
   wrong.dtype = DType::F32;
+  EXPECT_TRUE(generatePrefillInput(wrong, hopper, "").isOk());
+  wrong.wgmma = true;
   EXPECT_EQ(inputCode(wrong, hopper), ErrorCode::Unsupported);
   wrong = input;
   wrong.dependentLaunch = true;

@@ -5,6 +5,7 @@
 #include "codegen/cuda/Intrinsics.h"
 #include "formats/plan/PackLayout.h"
 #include "formats/plan/PlanFile.h"
+#include "test/formats/gguf/GgufBuilder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,19 +31,22 @@ public:
     return codegen::cuda::deviceIntrinsicsText();
   }
   std::string version() const override { return "names 1"; }
-  Result<Bytes>
-  compile(const std::string &text, const std::string &name,
-          const codegen::cuda::CudaTarget &target) const override {
+  Result<Bytes> compile(const std::string &text, const std::string &name,
+                        const codegen::cuda::CudaTarget &target,
+                        codegen::cuda::CodeForm form) const override {
     EXPECT_THAT(text, HasSubstr("#define KERNEL_NAME " + name + "\n"));
-    EXPECT_EQ(target.name, "sm_86");
+    EXPECT_EQ(target.name, expected);
     ++calls;
     if (name.starts_with(failing)) {
       return internalError("does not compile");
     }
-    return Bytes(name.begin(), name.end());
+    const std::string code =
+        form == codegen::cuda::CodeForm::Ptx ? "ptx of " + name + '\0' : name;
+    return Bytes(code.begin(), code.end());
   }
 
   std::string failing = "none";
+  std::string expected = "sm_86";
   mutable std::atomic<int> calls = 0;
 };
 
@@ -152,6 +156,79 @@ TEST_F(GpuPlan, HoldsTheSourcesBytesAndTheCode) {
   EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", names 1"));
 }
 
+/// What is stored for each executable of the GPU: the code, and then the PTX.
+std::vector<std::pair<std::string, std::string>> codesOf(const PlanFile &file) {
+  std::vector<std::pair<std::string, std::string>> codes;
+  for (const plan::Executable *executable : *file.plan().executables()) {
+    const auto bytes = file.segmentBytes(executable->segment());
+    const std::string all(bytes.begin(), bytes.end());
+    const bool isPtx = executable->format() == plan::CodeFormat::Ptx;
+    const uint64_t offset = executable->ptx_offset() != 0
+                                ? executable->ptx_offset()
+                                : (isPtx ? 0 : all.size());
+    codes.emplace_back(all.substr(0, offset), all.substr(offset));
+  }
+  return codes;
+}
+
+std::vector<std::string> kernelsOf(const PlanFile &file) {
+  std::vector<std::string> names;
+  for (const plan::Executable *executable : *file.plan().executables()) {
+    names.push_back(executable->entries()->Get(0)->str());
+  }
+  return names;
+}
+
+TEST_F(GpuPlan, PtxFollowsTheCode) {
+  options.ptx = true;
+  Result<PlanFile> file = pack("a.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  EXPECT_EQ(file->plan().machine()->devices()->Get(0)->ptx_arch()->str(),
+            "compute_86");
+  const auto codes = codesOf(*file);
+  ASSERT_EQ(codes.size(), file->plan().executables()->size());
+  for (uint32_t i = 0; i < codes.size(); ++i) {
+    const plan::Executable &executable = *file->plan().executables()->Get(i);
+    const std::string name = executable.entries()->Get(0)->str();
+    EXPECT_EQ(executable.format(), plan::CodeFormat::Cubin);
+    EXPECT_EQ(codes[i].first, name);
+    EXPECT_EQ(codes[i].second, "ptx of " + name + '\0');
+  }
+}
+
+// PTX that uses wgmma, which sm_90a alone has, would not run on later GPUs.
+TEST_F(GpuPlan, PtxIsMadeOfKernelsThatLaterGpusCanRun) {
+  options.target = "h100";
+  compiler->expected = "sm_90a";
+  Result<PlanFile> file = pack("a.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  EXPECT_THAT(kernelsOf(*file), Contains(HasSubstr("_wgmma")));
+  options.ptx = true;
+  compiler->expected = "sm_90";
+  file = pack("b.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  const plan::Device &device = *file->plan().machine()->devices()->Get(0);
+  EXPECT_EQ(device.arch()->str(), "sm_90");
+  EXPECT_EQ(device.ptx_arch()->str(), "compute_90");
+  EXPECT_THAT(kernelsOf(*file), Not(Contains(HasSubstr("_wgmma"))));
+}
+
+// sm_130 does not exist yet. Of the known targets, sm_120 is the newest.
+TEST_F(GpuPlan, ForAGpuThatIsNewerThanAllTargetsThereIsOnlyPtx) {
+  options.machine = *resolveProfile("rtx5090");
+  options.machine->gpus[0].arch = "sm_130";
+  compiler->expected = "sm_120";
+  Result<PlanFile> file = pack("a.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  const plan::Device &device = *file->plan().machine()->devices()->Get(0);
+  EXPECT_EQ(device.arch()->str(), "sm_130");
+  EXPECT_EQ(device.ptx_arch()->str(), "compute_120");
+  for (const auto &[code, ptx] : codesOf(*file)) {
+    EXPECT_EQ(code, "");
+    EXPECT_THAT(ptx, StartsWith("ptx of "));
+  }
+}
+
 TEST_F(GpuPlan, EverythingIsOnTheGpu) {
   Result<PlanFile> file = pack("a.air");
   ASSERT_TRUE(file.isOk()) << file.status().message();
@@ -215,11 +292,11 @@ TEST_F(GpuPlan, DoesNotDependOnThreads) {
   EXPECT_TRUE(std::ranges::equal(one->bytes(), two->bytes()));
 }
 
-// Matrices and embeddings of every dtype of weights have kernels, except that
-// matrices must not be F32 or F64.
+// Matrices and embeddings of every dtype of weights have kernels. air-gen makes
+// no F64.
 TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
   for (const DTypeInfo &type : allDTypes()) {
-    if (!type.isWeight || type.id == DType::F32 || type.id == DType::F64) {
+    if (!type.isWeight || type.id == DType::F64) {
       continue;
     }
     SCOPED_TRACE(type.name);
@@ -258,6 +335,73 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
     }
     EXPECT_GT(matrices, 4U);
   }
+}
+
+/// A model of the Llama architecture with as many layers as there are dtypes of
+/// weights. Each of the seven matrices of a layer has another dtype, and over
+/// all layers it has every dtype. All weights are zero.
+Bytes modelOfAllDTypes(const std::vector<DType> &dtypes) {
+  constexpr uint64_t kWidth = 256;
+  constexpr uint64_t kHidden = 512;
+  const auto layers = static_cast<uint32_t>(dtypes.size());
+  test::GgufBuilder builder;
+  builder.text("general.architecture", "llama")
+      .value<uint32_t>("llama.block_count", layers)
+      .value<uint32_t>("llama.context_length", 256)
+      .value<uint32_t>("llama.embedding_length", kWidth)
+      .value<uint32_t>("llama.feed_forward_length", kHidden)
+      .value<uint32_t>("llama.attention.head_count", 8)
+      .value<uint32_t>("llama.attention.head_count_kv", 1)
+      .value<float>("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+  const auto add = [&](const std::string &name, DType dtype, uint64_t rows,
+                       uint64_t columns) {
+    std::vector<uint64_t> extents = {columns};
+    if (rows != 1) {
+      extents.push_back(rows);
+    }
+    builder.tensor({name, extents, static_cast<uint32_t>(dtype),
+                    Bytes(rows * *rowBytes(dtype, columns))});
+  };
+  const struct {
+    const char *name;
+    uint64_t rows, columns;
+  } matrices[] = {
+      {"attn_q", kWidth, kWidth},    {"attn_k", 32, kWidth},
+      {"attn_v", 32, kWidth},        {"attn_output", kWidth, kWidth},
+      {"ffn_gate", kHidden, kWidth}, {"ffn_up", kHidden, kWidth},
+      {"ffn_down", kWidth, kHidden}};
+  add("token_embd.weight", DType::Q8_0, 64, kWidth);
+  add("output_norm.weight", DType::F32, 1, kWidth);
+  for (uint32_t layer = 0; layer < layers; ++layer) {
+    const std::string prefix = "blk." + std::to_string(layer) + ".";
+    add(prefix + "attn_norm.weight", DType::F32, 1, kWidth);
+    add(prefix + "ffn_norm.weight", DType::F32, 1, kWidth);
+    size_t index = layer;
+    for (const auto &matrix : matrices) {
+      add(prefix + matrix.name + ".weight", dtypes[index++ % layers],
+          matrix.rows, matrix.columns);
+    }
+  }
+  return builder.build();
+}
+
+// Every matrix has kernels of its own in each of the four programs.
+TEST_F(GpuPlan, AModelMayMixAllDTypes) {
+  std::vector<DType> dtypes;
+  for (const DTypeInfo &type : allDTypes()) {
+    if (type.isWeight) {
+      dtypes.push_back(type.id);
+    }
+  }
+  const Bytes model = modelOfAllDTypes(dtypes);
+  options.model = folder.path("mixed.gguf");
+  std::ofstream(options.model, std::ios::binary)
+      .write(reinterpret_cast<const char *>(model.data()),
+             static_cast<std::streamsize>(model.size()));
+  options.weightless = true;
+  Result<PlanFile> file = pack("mixed.air");
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  EXPECT_GE(file->plan().executables()->size(), 4 * 7 * dtypes.size());
 }
 
 TEST_F(GpuPlan, EqualKernelsOfSeveralTargetsAreCompiledOnce) {
@@ -332,11 +476,6 @@ TEST_F(GpuPlan, WhatTheGpuCannotDoIsRefused) {
          o.machine->gpus[0].arch = "sm_70";
        },
        ErrorCode::Unsupported, "sm_70"},
-      {[](CompileOptions &o) {
-         o.model = std::string(AIR_TEST_INPUTS) + "/models/tiny/llama2.gguf";
-       },
-       ErrorCode::Unsupported,
-       "step layer.0.attn_in: no kernel of a GPU reads F32 matrices"},
   };
   for (const auto &bad : cases) {
     const CompileOptions before = options;

@@ -95,27 +95,37 @@ module {
 
 // -----
 
-// expected-error @+1 {{step head: no kernel of a GPU reads F64 matrices: layout t16 does not support dtype F64}}
+// If gate and up have different dtypes, a matmul for each takes the place of the
+// one for both. A scale becomes a factor for each row. F32 and F64 are
+// multiplied without wgmma.
+// CHECK-LABEL: plan.model <name = "types"
+// CHECK-DAG: plan.tensor @u.scale row_scales {{.*}} as F32 rows 1 x 48 bytes 192
+// CHECK: plan.step ffn_in layer 0
+// CHECK-NEXT: dtype = "F32", {{.*}} op = "decode_matmul", {{.*}} (<read tensor @g>, <read buffer @x>, <write buffer @h>,
+// CHECK-NEXT: dtype = "NVFP4", {{.*}} has_row_scales = true, {{.*}} output = "silu_up", {{.*}} (<read tensor @u>, <read buffer @x>, <read_write buffer @h>, {{.*}} <read tensor @u.scale>)
+// CHECK: plan.step head
+// CHECK-NEXT: dtype = "F64", {{.*}} op = "decode_matmul"
+// CHECK-LABEL: plan.program @"m65-512"
+// CHECK: plan.step ffn_in layer 0
+// CHECK-NEXT: dtype = "F32", {{.*}} op = "prefill_input"
+// CHECK-NEXT: dtype = "F32", {{.*}} op = "prefill_matmul"
+// CHECK-NEXT: dtype = "NVFP4", {{.*}} op = "prefill_input"
+// CHECK-NEXT: dtype = "NVFP4", has_row_scales = true, {{.*}} op = "prefill_matmul", output = "silu_up"
+// HOPPER-LABEL: plan.model <name = "types"
+// HOPPER-LABEL: plan.program @"m65-512"
+// HOPPER: plan.step ffn_in layer 0
+// HOPPER-NEXT: dtype = "F32", {{.*}} op = "prefill_input"}
+// HOPPER-NEXT: dtype = "F32", {{.*}} op = "prefill_matmul"{{.*}} : i64} (
+// HOPPER-NEXT: dtype = "NVFP4", {{.*}} op = "prefill_input", wgmma = true}
 module {
-  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 256, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
-  plan.graph @m {
+  plan.model <name = "types", architecture = "llama", vocabulary = 64, width = 64, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @types {
   ^bb0(%ids: tensor<?xi32>):
-    %x0 = plan.embed %ids <"t", IQ2_XS, 64x256> : tensor<?x256xf32>
-    %logits = plan.head %x0 norm <"r", F32, 256> epsilon 1.0e-05 <"h", F64, 64x256> : tensor<?x256xf32> -> tensor<?x64xf32>
+    %x0 = plan.embed %ids <"t", F64, 64x64> : tensor<?x64xf32>
+    %h = plan.ffn_in %x0 layer 0 gate <"g", F32, 48x64> up <"u", NVFP4, 48x64, scale "u.scale"> : tensor<?x64xf32> -> tensor<?x48xf32>
+    %x1 = plan.ffn_out %h into %x0 layer 0 <"d", F16, 64x48> : tensor<?x48xf32> -> tensor<?x64xf32>
+    %logits = plan.head %x1 norm <"r", F32, 64> epsilon 1.0e-05 <"h", F64, 64x64> : tensor<?x64xf32> -> tensor<?x64xf32>
     plan.return %logits : tensor<?x64xf32>
-  }
-}
-
-// -----
-
-// expected-error @+1 {{step layer.0.ffn_in: the matrix 'g' has dtype Q8_0 and 'u' has F16; kernels for GPUs need the same dtype for both, so choose a target without a GPU}}
-module {
-  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
-  plan.graph @m {
-  ^bb0(%ids: tensor<?xi32>):
-    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
-    %h = plan.ffn_in %x0 layer 0 gate <"g", Q8_0, 48x32> up <"u", F16, 48x32> : tensor<?x32xf32> -> tensor<?x48xf32>
-    plan.return %h : tensor<?x48xf32>
   }
 }
 

@@ -153,6 +153,21 @@ std::vector<Case> machineCases() {
       {"plan.enum", inGpu([](P &p) {
          p.executables[0]->format = static_cast<plan::CodeFormat>(2);
        })},
+      {"plan.machine.devices", inGpu([](P &p) { gpu(p).ptx_arch = "sm_86"; })},
+      {"plan.executable.ptx",
+       inGpu([](P &p) { p.executables[0]->ptx_offset = 1; })},
+      {"plan.executable.ptx",
+       inGpu([](P &p) { p.executables[0]->format = plan::CodeFormat::Ptx; })},
+      {"plan.executable.ptx", inGpu([](P &p) {
+         gpu(p).ptx_arch = "compute_86";
+         p.executables[0]->ptx_offset =
+             p.segments[p.executables[0]->segment]->raw_bytes;
+       })},
+      {"plan.executable.ptx", inGpu([](P &p) {
+         gpu(p).ptx_arch = "compute_86";
+         p.executables[0]->format = plan::CodeFormat::Ptx;
+         p.executables[0]->ptx_offset = 1;
+       })},
       {"plan.executable.device",
        inGpu([](P &p) { p.executables[0]->device = 2; })},
       {"plan.executable.device",
@@ -398,7 +413,8 @@ std::vector<Case> placedCases() {
       // This puts the kernels into RAM.
       {"plan.placement.device", inGpu([](P &p) {
          p.placements[0]->device[2] = 0;
-         p.placements[0]->resident[2] = p.segments[2]->raw_bytes;
+         p.placements[0]->resident[2] =
+             p.segments[p.executables[0]->segment]->raw_bytes;
        })},
       {"plan.placement.device", inGpu([](P &p) {
          p.segments[0]->codec = plan::Codec::Planes;

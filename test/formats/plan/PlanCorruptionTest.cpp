@@ -134,21 +134,23 @@ TEST(PlanCorruption, MisalignedNumbersAreRefused) {
 }
 
 TEST(PlanCorruption, SharedListsDoNotCostTime) {
-  flatbuffers::FlatBufferBuilder builder;
-  const std::vector<flatbuffers::Offset<flatbuffers::String>> names(
-      200'000, builder.CreateString("x"));
-  const auto entries = builder.CreateVector(names);
-  const std::vector<flatbuffers::Offset<plan::Executable>> executables(
-      200'000, plan::CreateExecutable(builder, 0, 1, entries));
-  const auto list = builder.CreateVector(executables);
-  plan::PlanBuilder plan(builder);
-  plan.add_executables(list);
-  plan::FinishPlanBuffer(builder, plan.Finish());
-  // In this plan, 200,000 executables share one list of 200,000 names. If the
-  // number of executables were not limited, 40 billion names would be checked.
-  const Status status =
-      verifyStructure({builder.GetBufferPointer(), builder.GetSize()});
-  EXPECT_THAT(status.message(), HasSubstr("executables"));
+  // In these plans, executables share one list of 200,000 names. Without a
+  // limit, 40 billion names would be checked.
+  for (const size_t count : {200'000, 1000, 2}) {
+    flatbuffers::FlatBufferBuilder builder;
+    const std::vector<flatbuffers::Offset<flatbuffers::String>> names(
+        200'000, builder.CreateString("x"));
+    const auto entries = builder.CreateVector(names);
+    const std::vector<flatbuffers::Offset<plan::Executable>> executables(
+        count, plan::CreateExecutable(builder, 0, 1, entries));
+    const auto list = builder.CreateVector(executables);
+    plan::PlanBuilder plan(builder);
+    plan.add_executables(list);
+    plan::FinishPlanBuffer(builder, plan.Finish());
+    const Status status =
+        verifyStructure({builder.GetBufferPointer(), builder.GetSize()});
+    EXPECT_THAT(status.message(), HasSubstr("executables")) << count;
+  }
 }
 
 // The digests of each damaged plan are computed again, so they cannot reveal

@@ -52,6 +52,17 @@ template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   return nullptr;
 }
 
+/// The module that fakePtx() has made a text of; empty for other bytes.
+std::vector<uint8_t> bytesOfPtx(const char *text) {
+  std::vector<uint8_t> bytes;
+  const char *at = text[0] == '/' ? std::strchr(text, '\n') : nullptr;
+  for (; at && at[1] != 0 && at[2] != 0; at += 2) {
+    const char digits[] = {at[1], at[2], 0};
+    bytes.push_back(static_cast<uint8_t>(std::strtoul(digits, nullptr, 16)));
+  }
+  return bytes;
+}
+
 template <typename T> int eraseFrom(std::list<T> &list, const void *handle) {
   const size_t before = list.size();
   list.remove_if([&](const T &one) { return &one == handle; });
@@ -187,6 +198,14 @@ int cuModuleLoadData(void **module, const void *image) {
   if (fakeCuda.moduleResult != kOk) {
     return fakeCuda.moduleResult;
   }
+  const std::vector<uint8_t> compiled =
+      bytesOfPtx(static_cast<const char *>(image));
+  if (!compiled.empty()) {
+    image = compiled.data();
+    ++fakeCuda.ptxModules;
+  } else if (fakeCuda.cubinResult != kOk) {
+    return fakeCuda.cubinResult;
+  }
   // Like a real driver, this function computes the size of the file from its
   // ELF headers. The section headers are at the end of the file.
   const auto *header = static_cast<const Elf64_Ehdr *>(image);
@@ -270,6 +289,22 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
     return kInvalidValue;
   }
   kernel->sharedBytes = static_cast<uint32_t>(value);
+  return kOk;
+}
+int cuFuncGetParamInfo(void *function, size_t index, size_t *offset,
+                       size_t *size) {
+  const Kernel *kernel = kernelOf(function);
+  if (const int code = enter()) {
+    return code;
+  }
+  if (!fakeCuda.tellsParameters) {
+    return kNotSupported;
+  }
+  if (!kernel || index >= kernel->parameters) {
+    return kInvalidValue;
+  }
+  *offset = index * sizeof(uint64_t); // all parameters are addresses
+  *size = sizeof(uint64_t);
   return kOk;
 }
 int cuMemGetInfo_v2(size_t *free, size_t *total) {

@@ -3,8 +3,8 @@
 // A shared object with the driver's name and the functions that CudaDriver.h
 // calls. When it is linked into a test, opening "libcuda.so.1" finds it; other
 // programs find it through LD_LIBRARY_PATH. A module's bytes come from
-// emulator::compileObject(). A test that links this library does not link
-// AirEmulator, which this library contains.
+// emulator::compileObject(), or are fakePtx() of such bytes. A test that links
+// this library does not link AirEmulator, which this library contains.
 //
 // The fake driver is stricter than a real one:
 //   - work is done only in a call that waits for it. So a copy from pinned
@@ -26,6 +26,8 @@
 #define AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 /// What the fake machine is like, and what goes wrong on it. Tests may change
 /// every field at any time.
@@ -43,9 +45,24 @@ struct FakeCuda {
   int kernelResult = 719;    ///< the CUresult of that failure
   int initResult = 0;        ///< if not 0, cuInit() returns it
   int moduleResult = 0;      ///< if not 0, loading a module returns it
+  int cubinResult = 0; ///< if not 0, loading a module that is not PTX does
+  int ptxModules = 0;  ///< how many modules were loaded from PTX
+  /// Whether the driver tells how many parameters a kernel has.
+  bool tellsParameters = true;
   /// Counts the allocations of device memory and of pinned memory.
   uint64_t allocations = 0;
 };
+
+/// A text that the fake driver takes for PTX, with a zero byte at its end. It
+/// is a comment, followed by the bytes of a module in hexadecimal.
+inline std::vector<uint8_t> fakePtx(const std::vector<uint8_t> &module) {
+  std::string text = "// PTX of the emulator\n";
+  for (const uint8_t byte : module) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return {text.c_str(), text.c_str() + text.size() + 1};
+}
 
 extern "C" {
 extern FakeCuda fakeCuda;

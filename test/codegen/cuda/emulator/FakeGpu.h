@@ -23,6 +23,7 @@ namespace air::fakecuda {
 // These are values of CUresult.
 constexpr int kOk = 0;
 constexpr int kInvalidValue = 1;
+constexpr int kNotSupported = 801;
 constexpr int kOutOfMemory = 2;
 constexpr int kNoDevice = 100;
 constexpr int kInvalidImage = 200;

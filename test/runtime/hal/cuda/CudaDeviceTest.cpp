@@ -278,9 +278,26 @@ TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
   EXPECT_EQ(fakeCuda.allocations, allocations);
 }
 
-// The driver reads as many arguments as the kernel has parameters, whatever the
-// dispatch binds.
+TEST_F(CudaDeviceTest, ADispatchMustBindAsManyOperandsAsItsKernelHas) {
+  create();
+  const std::string_view name = "optional";
+  const Result<uint32_t> executable =
+      device->loadExecutable(*kernels(), {&name, 1});
+  ASSERT_TRUE(executable.isOk()) << executable.status().message();
+  const DeviceAddress address = *device->allocate(kVectorBytes, "first");
+  DispatchDesc desc = conformanceDispatch(*executable, 0, {&address, 1});
+  desc.launch = {.gridX = 1, .threads = 32};
+  const Status status = device->addProgram({&desc, 1}).status();
+  EXPECT_EQ(status.code(), ErrorCode::Corrupt);
+  EXPECT_THAT(status.message(),
+              HasSubstr("dispatch 0 binds 1 operands, but the code of its "
+                        "kernel has 2 parameters"));
+}
+
+// A driver that does not tell the number of parameters reads as many arguments
+// as the kernel has parameters, whatever the dispatch binds.
 TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
+  fakeCuda.tellsParameters = false;
   create();
   const std::string_view name = "optional";
   const Result<uint32_t> executable =
@@ -340,6 +357,51 @@ TEST_F(CudaDeviceTest, ExecutablesWithPartsOutsideTheFileAreCorrupt) {
     EXPECT_EQ(status.code(), ErrorCode::Corrupt) << &damage - damages;
     EXPECT_THAT(status.message(), HasSubstr("is not a complete ELF file"));
   }
+}
+
+TEST_F(CudaDeviceTest, TheDriverCompilesPtx) {
+  create();
+  const std::string_view name = "addOne";
+  std::vector<uint8_t> ptx = fakePtx(*kernels());
+  fakeCuda.cubinResult = 209;
+  EXPECT_EQ(device->loadExecutable(*kernels(), {&name, 1}).status().code(),
+            ErrorCode::Mismatch);
+  const Result<uint32_t> loaded = device->loadExecutable(ptx, {&name, 1});
+  ASSERT_TRUE(loaded.isOk()) << loaded.status().message();
+  EXPECT_EQ(fakeCuda.ptxModules, 1);
+
+  // The driver reads up to the zero byte, so it must be there.
+  ptx.pop_back();
+  EXPECT_EQ(device->loadExecutable(ptx, {&name, 1}).status().code(),
+            ErrorCode::Corrupt);
+  ptx[10] = 0;
+  ptx.push_back(0);
+  EXPECT_EQ(device->loadExecutable(ptx, {&name, 1}).status().code(),
+            ErrorCode::Corrupt);
+  // These are CUDA_ERROR_INVALID_PTX and CUDA_ERROR_UNSUPPORTED_PTX_VERSION.
+  ptx = fakePtx(*kernels());
+  fakeCuda.moduleResult = 218;
+  EXPECT_EQ(device->loadExecutable(ptx, {&name, 1}).status().code(),
+            ErrorCode::Corrupt);
+  fakeCuda.moduleResult = 222;
+  const Status old = device->loadExecutable(ptx, {&name, 1}).status();
+  EXPECT_EQ(old.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(old.message(), HasSubstr("supports CUDA 13.0, which is too old "
+                                       "for the plan's PTX"));
+}
+
+TEST_F(CudaDeviceTest, PtxRunsOnLaterGpus) {
+  const CudaChoice choice = {"", "sm_86", "compute_86"};
+  fakeCuda.capability = 120;
+  create({.gpu = choice});
+  device.reset();
+  fakeCuda.capability = 80;
+  const Status status = createError({.gpu = choice});
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(status.message(),
+              HasSubstr("the plan's code is for sm_86, its PTX is for "
+                        "compute_86 and later GPUs, and cannot run on GPU 0 "
+                        "(emulated GPU, compute capability 8.0)"));
 }
 
 // The numbers are those of the CUresults after which, as CUDA's headers say,

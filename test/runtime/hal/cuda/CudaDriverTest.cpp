@@ -23,7 +23,8 @@ TEST(CudaRunsCode, OnLaterGpusOfTheSameMajorNumber) {
         Case{75, "sm_86", false}, Case{90, "sm_90a", true},
         Case{90, "sm_90", true}, Case{121, "sm_120", true},
         Case{121, "sm_120a", false}, Case{100, "sm_90a", false},
-        Case{103, "sm_100a", false}}) {
+        Case{103, "sm_100a", false}, Case{86, "compute_86", true},
+        Case{120, "compute_86", true}, Case{80, "compute_86", false}}) {
     const Result<bool> runs = cudaRunsCode(one.capability, one.arch);
     ASSERT_TRUE(runs.isOk()) << runs.status().message();
     EXPECT_EQ(*runs, one.runs) << one.capability << ' ' << one.arch;
@@ -31,8 +32,9 @@ TEST(CudaRunsCode, OnLaterGpusOfTheSameMajorNumber) {
 }
 
 TEST(CudaRunsCode, RefusesOtherText) {
-  for (const char *text : {"", "sm_", "sm_x", "sm_90b", "sm_90aa", "86",
-                           "compute_86", "sm_-86", "sm_99999999999"}) {
+  for (const char *text :
+       {"", "sm_", "sm_x", "sm_90b", "sm_90aa", "86", "compute_", "compute_86a",
+        "sm_-86", "sm_99999999999"}) {
     const Status status = cudaRunsCode(90, text).status();
     EXPECT_EQ(status.code(), ErrorCode::Unsupported) << text;
     EXPECT_NE(status.message().find(std::string("'") + text + "'"),

@@ -1,0 +1,124 @@
+//===- GpuTypesTest.cpp - matrices of unusual types on a GPU --------------===//
+//
+// nvfp4.gguf has float32 matrices, and gate and up of different types, of which
+// one has a scale. Its logits were computed in float64 by a script beside it.
+// The fake driver's GPU has compute capability 9.0, which is that of an H100.
+//
+//===----------------------------------------------------------------------===//
+#include "EmulatedGpu.h"
+#include "test/codegen/cuda/emulator/FakeDriver.h"
+#include "test/compiler/driver/GpuModel.h"
+
+#include "nlohmann/json.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <numeric>
+
+namespace air {
+namespace {
+
+using compiler::CompileOptions;
+using compiler::GpuModel;
+using rt::SequenceId;
+using rt::Session;
+using test::Rows;
+
+std::string inputs(const char *extension) {
+  return std::string(AIR_TEST_INPUTS) + "/models/tiny/nvfp4" + extension;
+}
+
+class GpuTypesTest : public testing::Test {
+protected:
+  /// Packs the model, and returns the plan's path. All tests share the folder.
+  static std::string pack(const std::string &name) {
+    static const GpuModel folder;
+    CompileOptions options;
+    options.model = inputs(".gguf");
+    options.target = "h100";
+    options.cuda = test::emulatorCompiler();
+    options.threads = 2;
+    const Status packed = packModel(options, folder.path(name)).status();
+    EXPECT_TRUE(packed.isOk()) << packed.message();
+    return folder.path(name);
+  }
+};
+
+/// The published logits, a row for each of the published tokens.
+struct Published {
+  std::vector<int32_t> tokens;
+  Rows rows;
+};
+
+Published published() {
+  std::ifstream file(inputs(".json"));
+  const nlohmann::json facts = nlohmann::json::parse(file, nullptr, false);
+  Published result;
+  result.tokens = facts["tokens"].get<std::vector<int32_t>>();
+  std::ifstream binary(inputs(".logits.f32"), std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(binary), {});
+  const size_t width = bytes.size() / sizeof(float) / result.tokens.size();
+  for (size_t i = 0; i < result.tokens.size(); ++i) {
+    result.rows.emplace_back(width);
+    std::memcpy(result.rows[i].data(), bytes.data() + i * width * sizeof(float),
+                width * sizeof(float));
+  }
+  return result;
+}
+
+/// The largest difference of two rows, as a share of the standard deviation of
+/// the row `right`.
+double difference(const std::vector<float> &left,
+                  const std::vector<float> &right) {
+  const auto count = static_cast<double>(right.size());
+  const double mean = std::accumulate(right.begin(), right.end(), 0.0) / count;
+  double variance = 0;
+  double worst = 0;
+  for (size_t i = 0; i < right.size(); ++i) {
+    variance += std::pow(double{right[i]} - mean, 2) / count;
+    const double error = std::abs(double{left[i]} - double{right[i]});
+    worst = std::max(worst, std::isnan(error) ? 1e9 : error);
+  }
+  return worst / std::sqrt(variance);
+}
+
+// The programs for 40, 1 and 5 tokens are those of a prefill and of both kinds
+// of decode steps. Keys, values, and the activations of the NVFP4 matrix are
+// rounded to float16.
+TEST_F(GpuTypesTest, LogitsAreThePublishedOnes) {
+  const std::string plan = pack("nvfp4.air");
+  const Published facts = published();
+  rt::SessionOptions options;
+  options.gpu = test::openGpu;
+  {
+    Result<Session> session = Session::open(plan, options);
+    ASSERT_TRUE(session) << session.status().message();
+    double worst = 0;
+    for (const std::vector<size_t> &passes :
+         {std::vector<size_t>{40}, std::vector<size_t>{1, 5, 1}}) {
+      const SequenceId sequence = *session->newSequence();
+      size_t first = 0;
+      for (const size_t count : passes) {
+        const auto begin = facts.tokens.begin() + static_cast<ptrdiff_t>(first);
+        std::vector<uint32_t> outputs(count);
+        std::iota(outputs.begin(), outputs.end(), 0);
+        const Rows rows =
+            test::run(*session, {begin, begin + static_cast<ptrdiff_t>(count)},
+                      std::vector(count, sequence), outputs);
+        ASSERT_EQ(rows.size(), count);
+        for (size_t i = 0; i < count; ++i) {
+          worst = std::max(worst, difference(rows[i], facts.rows[first + i]));
+        }
+        first += count;
+      }
+      session->endSequence(sequence);
+    }
+    EXPECT_LT(worst, 2e-3);
+  }
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+} // namespace
+} // namespace air
