@@ -12,6 +12,7 @@
 #include "runtime/exec/DeviceBatch.h"
 #include "runtime/exec/DeviceStore.h"
 #include "runtime/exec/PlanDevice.h"
+#include "runtime/exec/RandomStore.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/io/MemoryLimit.h"
@@ -56,8 +57,12 @@ uint32_t defaultThreads(const plan::Plan &plan) {
 }
 
 /// Refuses plans that are well-formed, but that this version cannot execute.
-Status checkSupported(const plan::Plan &plan) {
-  if (plan.weightless()) {
+Status checkSupported(const plan::Plan &plan, bool randomWeights) {
+  if (randomWeights && !plan.weightless()) {
+    return usageError("--random-weights is for weightless plans, but this plan "
+                      "contains its weights; leave the option out");
+  }
+  if (plan.weightless() && !randomWeights) {
     return unsupportedError("the plan is weightless: it does not contain the "
                             "weights, so nothing can be computed with it; pack "
                             "the model again without --weightless");
@@ -354,6 +359,10 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                       "--threads");
   }
   AIR_ASSIGN_OR_RETURN(gpu, options.gpu(*gpuRecord));
+  if (options.randomWeights) {
+    AIR_ASSIGN_OR_RETURN(source, RandomStore::create(file));
+    return Status::ok();
+  }
   return openMapping({});
 }
 
@@ -388,9 +397,14 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
 
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
-  AIR_RETURN_IF_ERROR(checkSupported(plan));
+  AIR_RETURN_IF_ERROR(checkSupported(plan, options.randomWeights));
   AIR_ASSIGN_OR_RETURN(const uint32_t number, deviceOfKernels(plan));
   gpuRecord = deviceRecord(plan, number);
+  if (options.randomWeights && gpuRecord == nullptr) {
+    return usageError("--random-weights is for plans of a GPU, but the kernels "
+                      "of this plan run on the CPU; pack the model again "
+                      "without --weightless");
+  }
   if (!plan.reference() && !options.source.empty()) {
     return usageError("--source names the file with the weights of a plan, but "
                       "this plan contains its weights; leave out --source");

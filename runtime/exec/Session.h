@@ -71,6 +71,9 @@ struct SessionOptions {
   /// The limits of memory are read before each pass, from proc and sys in this
   /// folder. "" means /proc and /sys.
   std::string memoryRoot;
+  /// Whether a weightless plan for a GPU runs with random weights, for
+  /// measurements. open() fails with Usage for any other plan.
+  bool randomWeights = false;
   /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
   /// refused with Unsupported if this is empty.
   GpuFactory gpu;

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <numeric>
 
@@ -24,7 +25,10 @@ using compiler::CompileOptions;
 using compiler::GpuModel;
 using rt::SequenceId;
 using rt::Session;
+using test::airrun;
+using test::numberAfter;
 using test::Rows;
+using testing::HasSubstr;
 
 std::string inputs(const char *extension) {
   return std::string(AIR_TEST_INPUTS) + "/models/tiny/nvfp4" + extension;
@@ -33,13 +37,14 @@ std::string inputs(const char *extension) {
 class GpuTypesTest : public testing::Test {
 protected:
   /// Packs the model, and returns the plan's path. All tests share the folder.
-  static std::string pack(const std::string &name) {
+  static std::string pack(const std::string &name, bool weightless) {
     static const GpuModel folder;
     CompileOptions options;
     options.model = inputs(".gguf");
     options.target = "h100";
     options.cuda = test::emulatorCompiler();
     options.threads = 2;
+    options.weightless = weightless;
     const Status packed = packModel(options, folder.path(name)).status();
     EXPECT_TRUE(packed.isOk()) << packed.message();
     return folder.path(name);
@@ -88,7 +93,7 @@ double difference(const std::vector<float> &left,
 // of decode steps. Keys, values, and the activations of the NVFP4 matrix are
 // rounded to float16.
 TEST_F(GpuTypesTest, LogitsAreThePublishedOnes) {
-  const std::string plan = pack("nvfp4.air");
+  const std::string plan = pack("nvfp4.air", /*weightless=*/false);
   const Published facts = published();
   rt::SessionOptions options;
   options.gpu = test::openGpu;
@@ -118,6 +123,18 @@ TEST_F(GpuTypesTest, LogitsAreThePublishedOnes) {
     EXPECT_LT(worst, 2e-3);
   }
   EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+TEST_F(GpuTypesTest, BenchRunsAWeightlessPlanWithRandomWeights) {
+  const std::string plan = pack("weightless.air", /*weightless=*/true);
+  const std::string bench = "bench " + plan + " -p 12 -n 2 --rounds 1 --json ";
+  const std::string report = airrun(bench + "--random-weights");
+  EXPECT_THAT(report, HasSubstr("\"gpu\": \"h100\""));
+  EXPECT_GT(numberAfter(report, "\"tok_s\": ", "\"decode\": "), 0);
+  EXPECT_THAT(airrun(bench + "2>&1", 4), HasSubstr("the plan is weightless"));
+  const std::string full = pack("full.air", /*weightless=*/false);
+  EXPECT_THAT(airrun("bench " + full + " --random-weights 2>&1", 2),
+              HasSubstr("--random-weights is for weightless plans"));
 }
 
 } // namespace

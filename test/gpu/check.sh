@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Checks and times the CUDA kernels on a GPU.
-#   bash test/gpu/check.sh --prepare [ARCHITECTURE MULTIPROCESSORS]
+#   bash test/gpu/check.sh --prepare [ARCHITECTURE MULTIPROCESSORS [GPU]]
 #     makes build/gpu-check from build/dev, without a GPU. That folder holds the
-#     program and every kernel's machine code. The GPU machine needs only it and
-#     this script (no compiler, no toolkit, no network).
+#     programs, every kernel's machine code, and plans without weights for GPU,
+#     a name that airpack --target knows. The GPU machine needs only it and this
+#     script (no compiler, no toolkit, no network).
 #   bash test/gpu/check.sh
 #     checks the kernels' results, runs compute-sanitizer if it is installed,
-#     and measures times. This takes at most 5 minutes. If $OUT is set, tables
-#     and JSON go to that folder instead of build/gpu-check.
+#     and measures times: of single kernels, and of decode steps and prefills of
+#     whole models with random weights. This takes at most 6 minutes. If $OUT is
+#     set, tables and JSON go to that folder instead of build/gpu-check.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=build/gpu-check
@@ -17,13 +19,27 @@ if [ "${1:-}" = "--prepare" ]; then
   mkdir -p "$folder"
   strip -o "$folder/air-gpu-bench" build/dev/bin/air-gpu-bench
   "$folder/air-gpu-bench" prepare "$folder" --target "${2:-sm_90a}" --multiprocessors "${3:-132}"
+  strip -o "$folder/airrun" build/dev/bin/airrun
+  models=$(mktemp -d)
+  trap 'rm -rf "$models"' EXIT
+  # plan NAME SHAPE TYPE [AIRPACK OPTIONS]: a plan for a model of that shape.
+  plan() {
+    build/dev/bin/air-gen --shape "$2" --type "$3" --headers-only -o "$models/model.gguf" >/dev/null
+    build/dev/bin/airpack "$models/model.gguf" --target "$gpu" --weightless --ctx 2048 \
+      -o "$folder/$1.air" "${@:4}" >/dev/null
+  }
+  gpu="${4:-h200}"
+  plan 1b-bf16 1b BF16
+  plan 8b-q4_k_m 8b Q4_K_M
+  # Each pass copies the weights that do not fit.
+  plan 8b-q4_k_m-4gib 8b Q4_K_M --vram 4GiB
   du -sh "$folder"
   exit 0
 fi
 
 out="${OUT:-$folder}"
 bench="$folder/air-gpu-bench"
-chmod +x "$bench"
+chmod +x "$bench" "$folder/airrun"
 failed=0
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader || true
 timeout 200 "$bench" "$folder" --time-limit 150 --json "$out/gpu.json" | tee "$out/gpu.md" || failed=1
@@ -36,4 +52,11 @@ if command -v compute-sanitizer >/dev/null; then
 else
   echo "compute-sanitizer is not installed; its checks are skipped"
 fi
+for plan in "$folder"/*.air; do
+  name=$(basename "$plan" .air)
+  echo "$name: passes of the whole model"
+  timeout 40 "$folder/airrun" bench "$plan" --random-weights -p 512 -n 128 --rounds 3 \
+    --json >"$out/$name.json" || failed=1
+  grep -E '"(tok_s|eta|bound_tok_s|limit_gb_s|upload_gb_s)"' "$out/$name.json" || true
+done
 exit "$failed"

@@ -574,6 +574,11 @@ cli::Command benchCommand() {
            "ascend.",
        .defaultText = kCurveTokens,
        .impliedValue = kCurveTokens},
+      {.name = "--random-weights",
+       .kind = cli::ValueKind::Flag,
+       .help = "Measure a plan for a GPU that airpack --weightless made, with "
+               "random weights in place of those that it lacks. The times are "
+               "those of the model, and the answers mean nothing."},
       jsonOption(),
       threadsOption(),
       deviceOption(),

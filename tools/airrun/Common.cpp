@@ -160,6 +160,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   }
   options.readLimit = ioLimit.value_or(0);
   options.source = invocation.text("--source").value_or("");
+  options.randomWeights = invocation.has("--random-weights");
   options.gpu =
       [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
     for (const char *name : {"--io", "--io-limit"}) {
