@@ -299,7 +299,7 @@ std::string samplingLine(const plan::Plan &plan) {
   }
   return list.empty()
              ? ""
-             : "sampling   " + list + " (recommended by the model's file)\n";
+             : "sampling   " + list + " (recommended for the model)\n";
 }
 
 /// The lines that report how matmuls prefetch their weights, and what `airpack
