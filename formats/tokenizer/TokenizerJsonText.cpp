@@ -20,7 +20,8 @@ constexpr std::string_view kByteLevel =
     R"(|\s+(?!\S)|\s+)";
 /// The tokenizers library counts all of ASCII's symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
-/// Match the words that the pre-tokenizers Whitespace and WhitespaceSplit leave.
+/// Match the words that Whitespace and WhitespaceSplit, which remove white
+/// space, leave.
 constexpr std::string_view kWords = R"(\w+|[^\w\s]+)";
 constexpr std::string_view kNoSpaces = R"(\S+)";
 /// Splits text before each space. U+2581 has been replaced with a space.
