@@ -20,6 +20,7 @@
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Template.h"
 #include "formats/tokenizer/GenerationConfig.h"
+#include "formats/tokenizer/TokenizerConfig.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -226,6 +227,7 @@ Result<TokenizerData> readVocabulary(ModelSource &source,
                        readTokenizer(options.tokenizer, options.pre));
   source.metadata["tokenizer.ggml.tokens"] = data.tokens;
   AIR_ASSIGN_OR_RETURN(data, withGgufSpecials(source, std::move(data)));
+  AIR_RETURN_IF_ERROR(readTokenizerConfig(options.tokenizer, data));
   AIR_ASSIGN_OR_RETURN(settings, readGenerationConfig(options.tokenizer, data));
   return data;
 }

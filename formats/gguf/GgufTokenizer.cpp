@@ -39,6 +39,7 @@ struct Model {
 constexpr Model kModels[] = {{"llama", TokenizerKind::Spm, "SentencePiece"},
                              {"gpt2", TokenizerKind::Bpe, "byte-level BPE"},
                              {"gemma4", TokenizerKind::Bpe, "BPE"},
+                             {"whitespace", TokenizerKind::Bpe, "BPE"},
                              {"t5", TokenizerKind::Unigram, "Unigram"},
                              {"bert", TokenizerKind::WordPiece, "WordPiece"},
                              {"rwkv", TokenizerKind::Rwkv, "RWKV World"}};
@@ -365,6 +366,7 @@ Status Reader::readAlgorithm() {
     markBytePieces(data);
     return readScores();
   case TokenizerKind::Bpe:
+    AIR_RETURN_IF_ERROR(readFlag("normalizer.lowercase", data.lowercase));
     return readMerges();
   case TokenizerKind::Unigram:
     AIR_RETURN_IF_ERROR(readScores());
@@ -477,21 +479,9 @@ Status Reader::readTemplates() {
   const std::string prefix = key + ".";
   for (auto at = source.metadata.lower_bound(prefix);
        at != source.metadata.end() && at->first.starts_with(prefix); ++at) {
-    // Plans allow only names of 1 to kMaxName bytes without control characters.
-    constexpr size_t kMaxName = 1024;
-    const std::string name = at->first.substr(prefix.size());
-    const bool isName =
-        !name.empty() && name.size() <= kMaxName &&
-        std::none_of(name.begin(), name.end(), [](char c) {
-          return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-        });
-    if (!isName) {
-      data.notes.push_back("the chat template " + inQuotes(at->first) +
-                           " is left out, because its name must have 1 to 1024 "
-                           "bytes and no control characters");
-      continue;
-    }
-    AIR_RETURN_IF_ERROR(readText(at->first, data.namedTemplates[name]));
+    std::string text;
+    AIR_RETURN_IF_ERROR(readText(at->first, text));
+    addNamedTemplate(data, at->first.substr(prefix.size()), std::move(text));
   }
   return Status::ok();
 }
@@ -516,8 +506,8 @@ Result<TokenizerData> Reader::run() {
   }
   data.kind = known->kind;
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
-  if (model == "gemma4") {
-    data.pre = "gemma4"; // implied by the tokenizer model
+  if (model == "gemma4" || model == "whitespace") {
+    data.pre = model; // implied by the tokenizer model
   }
   AIR_RETURN_IF_ERROR(readTemplates());
   AIR_RETURN_IF_ERROR(readTokens());

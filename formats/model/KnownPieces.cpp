@@ -1,6 +1,8 @@
 //===- KnownPieces.cpp - pieces whose text shows their type ---------------===//
 #include "formats/model/KnownPieces.h"
 
+#include "formats/support/Printable.h"
+
 #include <algorithm>
 #include <array>
 #include <iterator>
@@ -181,6 +183,31 @@ void markEndPieces(TokenizerData &data) {
   std::ranges::sort(data.endOfGeneration);
   auto rest = std::ranges::unique(data.endOfGeneration);
   data.endOfGeneration.erase(rest.begin(), rest.end());
+}
+
+void addEndOfGeneration(TokenizerData &data, int32_t id) {
+  std::vector<int32_t> &ends = data.endOfGeneration;
+  const auto at = std::ranges::lower_bound(ends, id);
+  if (at == ends.end() || *at != id) {
+    ends.insert(at, id);
+  }
+}
+
+void addNamedTemplate(TokenizerData &data, const std::string &name,
+                      std::string source) {
+  constexpr size_t kMaxName = 1024;
+  const bool isName =
+      !name.empty() && name.size() <= kMaxName &&
+      std::none_of(name.begin(), name.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+      });
+  if (!isName) {
+    data.notes.push_back("the chat template " + inQuotes(name) +
+                         " is left out, because its name must have 1 to 1024 "
+                         "bytes and no control characters");
+    return;
+  }
+  data.namedTemplates[name] = std::move(source);
 }
 
 } // namespace air

@@ -37,6 +37,15 @@ void markBytePieces(TokenizerData &data);
 /// duplicates.
 void markEndPieces(TokenizerData &data);
 
+/// Adds `id` to `data.endOfGeneration`, which stays sorted and without
+/// duplicates.
+void addEndOfGeneration(TokenizerData &data, int32_t id);
+
+/// Adds a chat template to `data.namedTemplates`. If plans do not allow the
+/// name, adds a note instead.
+void addNamedTemplate(TokenizerData &data, const std::string &name,
+                      std::string source);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_MODEL_KNOWNPIECES_H

@@ -100,6 +100,7 @@ constexpr PreTokenizerName kNames[] = {
     {"trillion", "gpt-2"},
     {"ufakzeka", "ufakzeka"},
     {"viking", "viking"},
+    {"whitespace", "whitespace"},
     {"youtu", "youtu"},
 };
 

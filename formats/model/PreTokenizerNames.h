@@ -29,7 +29,16 @@ enum class TokenSpelling : uint8_t {
   /// As Text, but a run of line feeds for which there is a token is encoded as
   /// that token.
   TextAndLines,
+  /// As text, in which U+2581 is an ordinary character. White space divides
+  /// text into words and is left out, so tokens contain none.
+  Words,
 };
+
+/// True if U+2581 in a token stands for a space.
+constexpr bool marksSpaces(TokenSpelling spelling) {
+  return spelling == TokenSpelling::Text ||
+         spelling == TokenSpelling::TextAndLines;
+}
 
 /// How the text of a family of models is split.
 struct PreTokenizerRules {

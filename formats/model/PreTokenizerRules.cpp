@@ -141,6 +141,7 @@ constexpr Expressions kMiniCpm5 = {R"(\p{N}{1,3})",
                                                R"([\r\n]*|)" SPACE};
 constexpr Expressions kLaguna = {R"([^\n]+|\n+)", QWEN2};
 constexpr Expressions kLines = {R"([^\n]+|\n+)"};
+constexpr Expressions kWhitespace = {R"(\w+|[^\w\s]+)"};
 constexpr Expressions kChameleon = {
     "<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z",       R"([\t\n]|    |  )",
     R"(\p{N})",          R"([\p{P}!-/:-@\[-`{-~])", GPT2};
@@ -183,6 +184,7 @@ constexpr PreTokenizerRules kRules[] = {
     {"tiny_aya", kTinyAya, false, true, false},
     {"ufakzeka", kUfakzeka, false, false, false},
     {"viking", kViking, false, false, false},
+    {"whitespace", kWhitespace, false, false, false, TokenSpelling::Words},
     {"youtu", kYoutu, true, false, false},
 };
 

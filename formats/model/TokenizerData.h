@@ -96,10 +96,10 @@ struct TokenizerData {
   bool addEos = false;
   bool addSpacePrefix = true; ///< SPM, Unigram: put a space before a text
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
-  bool lowercase = false;              ///< WordPiece: put text into lower case
-  bool stripAccents = false;           ///< WordPiece: remove accents
-  std::string charsmap; ///< Unigram: bytes of a Charsmap; "": none
-  TextRules rules;      ///< used by BPE and Unigram
+  bool lowercase = false;    ///< BPE, WordPiece: put text into lower case
+  bool stripAccents = false; ///< WordPiece: remove accents
+  std::string charsmap;      ///< Unigram: bytes of a Charsmap; "": none
+  TextRules rules;           ///< used by BPE and Unigram
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template

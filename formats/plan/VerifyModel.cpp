@@ -188,12 +188,18 @@ static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
                       " bytes, but the tokenizer is of kind " + kind +
                       "; only the kind Unigram has a charsmap");
   }
-  if ((tokenizer.lowercase() || tokenizer.strip_accents()) &&
-      tokenizer.kind() != plan::TokenizerKind::WordPiece) {
+  const bool isWordPiece = tokenizer.kind() == plan::TokenizerKind::WordPiece;
+  if (tokenizer.lowercase() && !isWordPiece &&
+      tokenizer.kind() != plan::TokenizerKind::Bpe) {
     return broken("plan.tokenizer.lowercase", "tokenizer",
-                  "lowercase or strip_accents is true, but the kind is " +
+                  "lowercase is true, but the kind is " + std::string(kind) +
+                      "; it may be true only for the kinds Bpe and WordPiece");
+  }
+  if (tokenizer.strip_accents() && !isWordPiece) {
+    return broken("plan.tokenizer.lowercase", "tokenizer",
+                  "strip_accents is true, but the kind is " +
                       std::string(kind) +
-                      "; they may be true only for the kind WordPiece");
+                      "; it may be true only for the kind WordPiece");
   }
   const plan::TextRules *rules = tokenizer.rules();
   if (rules == nullptr) {

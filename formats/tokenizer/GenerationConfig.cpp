@@ -1,6 +1,7 @@
 //===- GenerationConfig.cpp - generation_config.json ----------------------===//
 #include "formats/tokenizer/GenerationConfig.h"
 
+#include "formats/model/KnownPieces.h"
 #include "formats/support/MappedFile.h"
 #include "formats/support/Printable.h"
 
@@ -104,7 +105,9 @@ void addEnds(const Json &fields, const std::string &file, TokenizerData &data) {
   auto addEnd = [&](const Json &value) {
     const auto *id = value.get_ptr<const Json::number_unsigned_t *>();
     if (id != nullptr && *id < data.tokens.size()) {
-      data.endOfGeneration.push_back(static_cast<int32_t>(*id));
+      const auto end = static_cast<int32_t>(*id);
+      data.eos = data.eos == TokenizerData::kNoToken ? end : data.eos;
+      addEndOfGeneration(data, end);
       return;
     }
     data.notes.push_back(
@@ -120,9 +123,6 @@ void addEnds(const Json &fields, const std::string &file, TokenizerData &data) {
   } else {
     addEnd(*found);
   }
-  std::ranges::sort(data.endOfGeneration);
-  const auto rest = std::ranges::unique(data.endOfGeneration);
-  data.endOfGeneration.erase(rest.begin(), rest.end());
 }
 
 MetadataValue valueOf(const Json &json) {

@@ -5,6 +5,7 @@
 #include "formats/tokenizer/TokenizerJsonText.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace air {
 namespace {
@@ -34,6 +35,7 @@ public:
     AIR_RETURN_IF_ERROR(readTextRules(root, data));
     AIR_RETURN_IF_ERROR(readTemplate());
     setTypes();
+    AIR_RETURN_IF_ERROR(checkUnknownRuns());
     for (const char *name : {"truncation", "padding"}) {
       if (root.find(name) != nullptr) {
         data.notes.push_back(std::string("tokenizer: '") + name +
@@ -125,6 +127,7 @@ private:
     AIR_ASSIGN_OR_RETURN(data.rules.ignoreMerges,
                          model.flag("ignore_merges", false));
     AIR_ASSIGN_OR_RETURN(byteFallback, model.flag("byte_fallback", false));
+    AIR_ASSIGN_OR_RETURN(fusesUnknown, model.flag("fuse_unk", false));
     AIR_ASSIGN_OR_RETURN(const Json *merges, model.array("merges"));
     for (size_t i = 0; i < merges->size(); ++i) {
       const Json &merge = (*merges)[i];
@@ -152,7 +155,29 @@ private:
       }
       data.merges.push_back(std::move(text));
     }
+    keepLastOfEqualMerges();
     return Status::ok();
+  }
+
+  /// If a merge is listed more than once, the library applies the last one.
+  void keepLastOfEqualMerges() {
+    std::vector<std::string> &all = data.merges;
+    std::unordered_set<std::string_view> seen;
+    seen.reserve(all.size());
+    std::vector<bool> isLast(all.size());
+    for (size_t i = all.size(); i-- > 0;) {
+      isLast[i] = seen.insert(all[i]).second;
+    }
+    if (seen.size() == all.size()) {
+      return;
+    }
+    std::vector<std::string> kept;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (isLast[i]) {
+        kept.push_back(all[i]);
+      }
+    }
+    all = std::move(kept);
   }
 
   Status readUnigram(const JsonFields &model) {
@@ -317,6 +342,24 @@ private:
     }
   }
 
+  /// Checks that 'fuse_unk' has no effect: a vocabulary that is spelled as text
+  /// must have tokens for all bytes, so that no character is unknown.
+  Status checkUnknownRuns() const {
+    constexpr ptrdiff_t kBytes = 256;
+    if (!fusesUnknown || data.unknown == TokenizerData::kNoToken ||
+        data.rules.spelling == TokenSpelling::Bytes) {
+      return Status::ok();
+    }
+    const ptrdiff_t count = std::ranges::count(data.types, TokenType::Byte);
+    return count == kBytes
+               ? Status::ok()
+               : unsupportedError(
+                     "tokenizer: 'model.fuse_unk' is supported only with "
+                     "byte_fallback and a token for each of the 256 bytes; "
+                     "there are " +
+                     std::to_string(count) + " such tokens");
+  }
+
   /// Reads from 'post_processor' which tokens begin and end a text.
   Status readTemplate() {
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> processor,
@@ -429,6 +472,7 @@ private:
   std::vector<Added> added;
   std::string unknownText;
   bool byteFallback = false;
+  bool fusesUnknown = false;
 };
 
 } // namespace

@@ -20,6 +20,10 @@ constexpr std::string_view kByteLevel =
     R"(|\s+(?!\S)|\s+)";
 /// The tokenizers library counts all of ASCII's symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
+/// Match the words that Whitespace and WhitespaceSplit, which remove white
+/// space, leave.
+constexpr std::string_view kWords = R"(\w+|[^\w\s]+)";
+constexpr std::string_view kNoSpaces = R"(\S+)";
 /// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
@@ -134,7 +138,7 @@ private:
   }
 
   Status readForm(const JsonFields &fields, const std::string &type) {
-    if (data.rules.form || replacesSpaces) {
+    if (data.rules.form || data.lowercase || replacesSpaces) {
       return fields.unsupported("has the type " + inQuotes(type) +
                                 ", which is supported only as the first "
                                 "normalizer");
@@ -222,6 +226,15 @@ private:
     if (isBpe &&
         (type == "NFC" || type == "NFD" || type == "NFKC" || type == "NFKD")) {
       return readForm(fields, type);
+    }
+    if (isBpe && type == "Lowercase") {
+      if (data.rules.form) {
+        return fields.unsupported("has the type 'Lowercase', which is not "
+                                  "supported together with a normalization "
+                                  "form");
+      }
+      data.lowercase = true;
+      return Status::ok();
     }
     if ((isBpe || isUnigram) && type == "Replace") {
       return readReplace(fields);
@@ -392,6 +405,12 @@ private:
     if ((isBpe || isUnigram) && type == "Metaspace") {
       return readMetaspace(fields);
     }
+    if (isBpe && (type == "Whitespace" || type == "WhitespaceSplit")) {
+      data.rules.expressions.emplace_back(type == "Whitespace" ? kWords
+                                                               : kNoSpaces);
+      splitsWords = true;
+      return Status::ok();
+    }
     if (isUnigram && type == "WhitespaceSplit") {
       if (hasMetaspace) {
         return fields.unsupported("has the type 'WhitespaceSplit', which is "
@@ -440,11 +459,19 @@ private:
       }
     }
     if (isKind(TokenizerKind::Bpe) && !isByteLevel) {
-      if (!replacesSpaces && !hasMetaspace) {
-        return missing("a model of the type BPE is supported only with a "
-                       "pre-tokenizer of the type 'ByteLevel', or with U+2581 "
-                       "in place of spaces");
+      const bool marks = replacesSpaces || hasMetaspace;
+      const bool hasPrefix = data.rules.prefix != SpacePrefix::None;
+      if (marks == splitsWords || (splitsWords && hasPrefix)) {
+        return missing("a model of the type BPE is supported only with exactly "
+                       "one of these: a pre-tokenizer of the type 'ByteLevel', "
+                       "one of the type 'Whitespace' or 'WhitespaceSplit', or "
+                       "U+2581 in place of spaces");
       }
+      if (splitsWords) {
+        data.rules.spelling = TokenSpelling::Words;
+      }
+    }
+    if (isKind(TokenizerKind::Bpe) && !isByteLevel && !splitsWords) {
       bool splitsElse = data.rules.expressions.size() > 1 ||
                         (data.rules.expressions.size() == 1 &&
                          data.rules.expressions[0] != kBeforeSpaces);
@@ -453,14 +480,16 @@ private:
                        "if its spaces are replaced with U+2581");
       }
       data.rules.spelling = TokenSpelling::Text;
-    } else if (replacesSpaces || hasMetaspace) {
-      if (isKind(TokenizerKind::Bpe)) {
-        return missing("replacing spaces with U+2581 is not supported if there "
-                       "is a pre-tokenizer of the type 'ByteLevel'");
-      }
+    } else if (isKind(TokenizerKind::Bpe) && isByteLevel &&
+               (replacesSpaces || hasMetaspace || splitsWords)) {
+      return missing(splitsWords
+                         ? "removing white space is not supported if there is "
+                           "a pre-tokenizer of the type 'ByteLevel'"
+                         : "replacing spaces with U+2581 is not supported if "
+                           "there is a pre-tokenizer of the type 'ByteLevel'");
     }
     data.addSpacePrefix = data.rules.prefix != SpacePrefix::None &&
-                          data.rules.spelling != TokenSpelling::Bytes;
+                          marksSpaces(data.rules.spelling);
     if (isKind(TokenizerKind::Unigram)) {
       data.rules.spelling = TokenSpelling::Text;
       data.addSpacePrefix = data.rules.prefix != SpacePrefix::None;

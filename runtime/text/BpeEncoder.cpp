@@ -3,6 +3,7 @@
 
 #include "formats/support/Utf8.h"
 #include "formats/text/unicode/Normalize.h"
+#include "formats/text/unicode/Unicode.h"
 #include "runtime/text/MergeMatcher.h"
 #include "runtime/text/PairMerger.h"
 #include "runtime/text/SpaceMark.h"
@@ -71,6 +72,12 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
+/// True if `word`, a piece that the expressions of TokenSpelling::Words make,
+/// is white space. Such a piece is either white space as a whole or has none.
+bool isWhiteSpace(std::string_view word) {
+  return whiteSpace().contains(decodeUtf8(word).codePoint);
+}
+
 } // namespace
 
 BpeEncoder::BpeEncoder(const Vocabulary &words, PreTokenizer splitter,
@@ -91,6 +98,7 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
       BpeTables::create(data, splitter.rules().spelling, vocabulary));
   BpeEncoder encoder(vocabulary, std::move(splitter), std::move(merges));
   encoder.form = data.rules.form;
+  encoder.lowercase = data.lowercase;
   encoder.prefix = data.rules.prefix;
   if (encoder.preTokenizer.rules().composes) {
     encoder.form = NormalForm::C;
@@ -99,7 +107,8 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
 }
 
 std::string BpeEncoder::normalisedForm(std::string_view text) const {
-  return form ? normalized(text, *form) : std::string(text);
+  std::string formed = form ? normalized(text, *form) : std::string(text);
+  return lowercase ? lowerCased(wellFormed(formed)) : formed;
 }
 
 void BpeEncoder::encode(std::string_view text, Place place,
@@ -115,8 +124,13 @@ void BpeEncoder::encode(std::string_view text, Place place,
     text = formed;
     repaired = {};
   }
+  if (lowercase) {
+    formed = lowerCased(text);
+    text = formed;
+    repaired = {};
+  }
   std::string spaced;
-  if (spelling() != TokenSpelling::Bytes) {
+  if (marksSpaces(spelling())) {
     // In tokens and in text, U+2581 stands for a space.
     spaced = withSpaces(text);
     text = spaced;
@@ -135,7 +149,9 @@ void BpeEncoder::encode(std::string_view text, Place place,
   size_t start = 0;
   preTokenizer.split(text, matchers, [&](size_t end) {
     std::string_view word = text.substr(start, end - start);
-    if (scratch.known.empty() || word.size() > KnownWord::kMostBytes) {
+    if (spelling() == TokenSpelling::Words && isWhiteSpace(word)) {
+      // White space only divides words.
+    } else if (scratch.known.empty() || word.size() > KnownWord::kMostBytes) {
       encodeWord(word, scratch, ids);
     } else {
       encodeOnce(word, scratch, ids);
@@ -201,15 +217,32 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
     if (symbol != TokenTable::kAbsent && symbol < vocabulary->size) {
       ids.push_back(symbol);
     } else {
-      for (const char c : word.substr(0, length)) {
-        int32_t id = vocabulary->byteTokens[static_cast<uint8_t>(c)];
-        id = id != TokenizerData::kNoToken ? id : vocabulary->unknown;
-        if (id != TokenizerData::kNoToken) {
-          ids.push_back(id);
-        }
-      }
+      appendWithoutToken(word.substr(0, length), ids);
     }
     word.remove_prefix(length);
+  }
+}
+
+/// Appends the ids of `text`, whole atoms without a token: the tokens of the
+/// bytes of each atom, or else the unknown token once for the atom.
+void BpeEncoder::appendWithoutToken(std::string_view text,
+                                    std::vector<int32_t> &ids) const {
+  while (!text.empty()) {
+    const std::string_view atom =
+        text.substr(0, tables->firstAtom(text).length);
+    const size_t before = ids.size();
+    for (const char c : atom) {
+      const int32_t id = vocabulary->byteTokens[static_cast<uint8_t>(c)];
+      if (id != TokenizerData::kNoToken) {
+        ids.push_back(id);
+      }
+    }
+    if (ids.size() - before < atom.size() &&
+        vocabulary->unknown != TokenizerData::kNoToken) {
+      ids.resize(before);
+      ids.push_back(vocabulary->unknown);
+    }
+    text.remove_prefix(atom.size());
   }
 }
 

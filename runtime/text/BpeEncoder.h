@@ -31,7 +31,7 @@ public:
               std::vector<int32_t> &ids) const override;
   std::string normalisedForm(std::string_view text) const override;
   bool shrinksText() const override {
-    return form || spelling() != TokenSpelling::Bytes;
+    return form || lowercase || spelling() != TokenSpelling::Bytes;
   }
 
   BpeEncoder(BpeEncoder &&) noexcept;
@@ -51,12 +51,15 @@ private:
   void merge(std::string_view word, Scratch &scratch) const;
   void encodeOnce(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
+  void appendWithoutToken(std::string_view text,
+                          std::vector<int32_t> &ids) const;
 
   const Vocabulary *vocabulary;
   PreTokenizer preTokenizer;
   std::unique_ptr<const BpeTables> tables;
   std::unique_ptr<Matcher> matcher;
   std::optional<NormalForm> form; ///< the form to which text is normalised
+  bool lowercase = false;         ///< text is then put into lower case
   SpacePrefix prefix = SpacePrefix::None;
 };
 

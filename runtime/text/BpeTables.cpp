@@ -12,8 +12,15 @@
 namespace air::rt {
 namespace {
 
+/// Returns the text of a token, or of a part of a merge, of a vocabulary whose
+/// tokens are spelled as text.
+std::string textOf(std::string_view token, TokenSpelling spelling) {
+  return marksSpaces(spelling) ? withSpaces(token) : std::string(token);
+}
+
 /// Like fillTable(), but for vocabularies whose tokens are spelled as text.
-void fillTextTable(const TokenizerData &data, Vocabulary &vocabulary) {
+void fillTextTable(const TokenizerData &data, TokenSpelling spelling,
+                   Vocabulary &vocabulary) {
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
   for (size_t i = 0; i < data.tokens.size(); ++i) {
     const std::string &token = data.tokens[i];
@@ -26,7 +33,8 @@ void fillTextTable(const TokenizerData &data, Vocabulary &vocabulary) {
       continue;
     }
     bool asStored = isSpecial(type);
-    int32_t id = vocabulary.table.add(asStored ? token : withSpaces(token));
+    int32_t id =
+        vocabulary.table.add(asStored ? token : textOf(token, spelling));
     if (!asStored && !token.empty()) {
       vocabulary.table.index(id);
     }
@@ -87,8 +95,8 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
                         "them");
   }
   if (spelling != TokenSpelling::Bytes) {
-    entry.left = withSpaces(merge.substr(0, space));
-    entry.right = withSpaces(merge.substr(space + 1));
+    entry.left = textOf(merge.substr(0, space), spelling);
+    entry.right = textOf(merge.substr(space + 1), spelling);
   } else if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
              !bytesOfSpelling(merge.substr(space + 1), entry.right)) {
     return false;
@@ -183,7 +191,7 @@ Result<BpeTables> BpeTables::create(const TokenizerData &data,
   if (spelling == TokenSpelling::Bytes) {
     fillTable(data, vocabulary);
   } else {
-    fillTextTable(data, vocabulary);
+    fillTextTable(data, spelling, vocabulary);
   }
   AIR_ASSIGN_OR_RETURN(
       PairTable merges,

@@ -128,6 +128,10 @@ void WordPieceEncoder::encode(std::string_view text, Place,
     }
     text = changed;
   }
+  if (lowercase) {
+    changed = lowerCased(text);
+    text = changed;
+  }
   std::string word = " ";
   size_t characters = 0;
   auto flush = [&] {
@@ -136,10 +140,6 @@ void WordPieceEncoder::encode(std::string_view text, Place,
     }
     word.resize(1);
     characters = 0;
-  };
-  auto append = [&](uint32_t c) {
-    appendUtf8(c, word);
-    ++characters;
   };
   while (!text.empty()) {
     Utf8Step step = decodeUtf8(text);
@@ -156,10 +156,8 @@ void WordPieceEncoder::encode(std::string_view text, Place,
     if (isAlone) {
       flush();
     }
-    append(lowercase ? lowerCase(c) : c);
-    if (lowercase && c == kCapitalIWithDot) {
-      append(kDotAbove);
-    }
+    appendUtf8(c, word);
+    ++characters;
     if (isAlone) {
       flush();
     }

@@ -161,9 +161,11 @@ cli::Command packCommand() {
                  "tokenizer.json or tokenizer.model, or a folder with one of "
                  "them or with vocab.json and merges.txt, for which --pre "
                  "names the pre-tokenizer. It must have as many tokens as the "
-                 "model. If the folder also has generation_config.json or "
-                 "config.json, the plan takes the ids that end an answer and "
-                 "the recommended sampler settings from them.",
+                 "model. If the folder also has tokenizer_config.json, "
+                 "generation_config.json, config.json or chat_template.jinja, "
+                 "the plan takes BOS, EOS, the ids that end an answer, the "
+                 "recommended sampler settings and the chat templates from "
+                 "them.",
                  "the vocabulary of the model's file"),
       threads,
       tune,

@@ -354,9 +354,8 @@ std::string samplingLine(const plan::Plan &plan) {
     list += std::string(list.empty() ? "" : " ") + "--samplers '" +
             samplerNames(defaults.samplers) + "'";
   }
-  return list.empty()
-             ? ""
-             : "sampling   " + list + " (recommended by the model's file)\n";
+  return list.empty() ? ""
+                      : "sampling   " + list + " (recommended for the model)\n";
 }
 
 /// The lines that report how matmuls prefetch their weights, and what `airpack

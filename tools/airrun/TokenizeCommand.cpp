@@ -7,6 +7,7 @@
 #include "formats/plan/PlanReader.h"
 #include "formats/support/MonotonicClock.h"
 #include "formats/support/Printable.h"
+#include "formats/tokenizer/TokenizerConfig.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 #include "tools/airrun/Common.h"
 
@@ -190,6 +191,7 @@ Result<TokenizerData> readVocabulary(const std::string &path,
                                      const std::string &pre) {
   if (isTokenizerPath(path)) {
     AIR_ASSIGN_OR_RETURN(TokenizerData data, readTokenizer(path, pre));
+    AIR_RETURN_IF_ERROR(readTokenizerConfig(path, data));
     AIR_RETURN_IF_ERROR(checkTokenizer(data));
     cli::printNotes(data.notes);
     return data;

@@ -1,6 +1,8 @@
 //===- Unicode.cpp - properties of code points ------------------*- C++ -*-===//
 #include "formats/text/unicode/Unicode.h"
 
+#include "formats/support/Utf8.h"
+
 #include <algorithm>
 #include <iterator>
 
@@ -122,6 +124,20 @@ uint32_t lowerCase(uint32_t codePoint) {
   uint32_t distance = codePoint - run.first;
   bool isInside = distance % run.step == 0 && distance / run.step < run.count;
   return isInside ? codePoint + static_cast<uint32_t>(run.distance) : codePoint;
+}
+
+std::string lowerCased(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Utf8Step step = decodeUtf8(text);
+    appendUtf8(lowerCase(step.codePoint), out);
+    if (step.codePoint == kCapitalIWithDot) {
+      appendUtf8(kDotAbove, out);
+    }
+    text.remove_prefix(step.length);
+  }
+  return out;
 }
 
 void addCaseVariants(CodePointSet &set) {

@@ -41,6 +41,10 @@ uint32_t lowerCase(uint32_t codePoint);
 inline constexpr uint32_t kCapitalIWithDot = 0x130;
 inline constexpr uint32_t kDotAbove = 0x307;
 
+/// Returns `text`, which must be valid UTF-8, with the full lower case of each
+/// character, whatever the characters around it are.
+std::string lowerCased(std::string_view text);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_TEXT_UNICODE_UNICODE_H

@@ -29,6 +29,22 @@ SchemaSpelling spellingOf(CallStyle style) {
   return SchemaSpelling::Json;
 }
 
+/// Gives each required argument that the schema does not describe a schema that
+/// allows any value.
+void nameRequired(SchemaJson &schema) {
+  SchemaJson names = schema.value("properties", SchemaJson::object());
+  const SchemaJson required = schema.value("required", SchemaJson());
+  if (!names.is_object() || !required.is_array()) {
+    return; // This is an error, which the reader of the schema reports.
+  }
+  for (const SchemaJson &name : required) {
+    if (name.is_string() && !names.contains(name.get<std::string>())) {
+      names[name.get<std::string>()] = SchemaJson::object();
+      schema["properties"] = names;
+    }
+  }
+}
+
 /// Returns the schema of a tool's arguments. It refuses arguments that it does
 /// not name, unless the tool's own schema says that they are allowed.
 Result<SchemaJson> argumentSchema(const std::string &parameters) {
@@ -50,6 +66,7 @@ Result<SchemaJson> argumentSchema(const std::string &parameters) {
   if (std::ranges::none_of(
           kOpen, [&](const char *key) { return schema.contains(key); })) {
     schema["additionalProperties"] = false;
+    nameRequired(schema);
   }
   return schema;
 }
@@ -116,9 +133,10 @@ private:
 Status Maker::addTool(const ToolSchemas::Tool &tool) {
   const std::string place = "tool " + inQuotes(tool.name);
   if (!isCallName(tool.name)) {
-    result.notes.push_back(place +
-                           " cannot be called, because its name contains white "
-                           "space, brackets, quotes, a comma or '='");
+    result.notes.push_back(
+        place + " cannot be called, because its name is empty, is longer than "
+                "256 bytes, or contains white space, brackets, quotes, a comma "
+                "or '='");
     return Status::ok();
   }
   Result<SchemaJson> schema = argumentSchema(tool.parameters);

@@ -11,8 +11,10 @@
 namespace air::rt {
 namespace {
 
-/// A text between two marks, such as a name or a key, is shorter than this.
-constexpr size_t kLongestName = 256;
+constexpr size_t kLongestName = 256; ///< in bytes
+/// The longest text between two marks that has a name in it, such as a name
+/// with an id, or the name of an argument with an attribute.
+constexpr size_t kLongestHeader = 2 * kLongestName;
 
 /// Reads calls whose arguments are a JSON object after a header.
 class HeaderReader final : public CallReader {
@@ -24,7 +26,7 @@ public:
     if (!hasBegun) {
       if (c != '{') {
         text += c;
-        return text.size() <= 2 * kLongestName &&
+        return text.size() <= kLongestHeader &&
                        (readHeader != nullptr || isSpace(c))
                    ? CallProgress::More
                    : CallProgress::Bad;
@@ -104,6 +106,12 @@ private:
     text.clear();
   }
 
+  /// The progress after a byte of a name or key that does not end it.
+  CallProgress withinName() const {
+    return text.size() <= kLongestHeader ? CallProgress::More
+                                         : CallProgress::Bad;
+  }
+
   CallProgress inName(char c, CallSink &sink) {
     const bool isEnd = tags.nameEnd.empty() && (c == family.callEnd.front() ||
                                                 (isSpace(c) && !text.empty()));
@@ -111,8 +119,7 @@ private:
       text += c;
     }
     if (!isEnd && (tags.nameEnd.empty() || !text.ends_with(tags.nameEnd))) {
-      return text.size() <= kLongestName ? CallProgress::More
-                                         : CallProgress::Bad;
+      return withinName();
     }
     name = text.substr(0, text.size() - (isEnd ? 1 : tags.nameEnd.size()));
     if (!isCallName(name)) {
@@ -146,8 +153,7 @@ private:
   CallProgress inKey(char c) {
     text += c;
     if (!text.ends_with(tags.keyEnd)) {
-      return text.size() <= kLongestName ? CallProgress::More
-                                         : CallProgress::Bad;
+      return withinName();
     }
     text.erase(text.size() - tags.keyEnd.size());
     // A key such as name="KEY" may be followed by other attributes.

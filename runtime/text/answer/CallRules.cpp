@@ -28,6 +28,25 @@ CodePointSet only(char32_t character) {
   return CodePointSet({{character, character}});
 }
 
+uint8_t typeOf(const SchemaJson &value) {
+  return value.is_string()    ? Shape::String
+         : value.is_array()   ? Shape::Array
+         : value.is_object()  ? Shape::Object
+         : value.is_number()  ? Shape::Number
+         : value.is_boolean() ? Shape::Boolean
+                              : Shape::Null;
+}
+
+/// Returns `schemas` and one more, which excludes strings and, unless
+/// `withLists` is true, arrays and objects.
+SchemaList withoutStrings(SchemaList schemas, bool withLists) {
+  static const SchemaJson scalar = {{"type", {"number", "boolean", "null"}}};
+  static const SchemaJson other = {
+      {"type", {"number", "boolean", "null", "array", "object"}}};
+  schemas.push_back(withLists ? &other : &scalar);
+  return schemas;
+}
+
 /// The types that schemas allow, and the allowed values if all are listed.
 struct Allowed {
   uint8_t types = 0;
@@ -49,12 +68,7 @@ Result<Allowed> allowedBy(const CallTool &tool, const SchemaList &schemas) {
     }
     for (const SchemaJson *value : *shape.values) {
       values.push_back(value);
-      all.types |= value->is_string()    ? Shape::String
-                   : value->is_array()   ? Shape::Array
-                   : value->is_object()  ? Shape::Object
-                   : value->is_number()  ? Shape::Number
-                   : value->is_boolean() ? Shape::Boolean
-                                         : Shape::Null;
+      all.types |= typeOf(*value);
     }
   }
   if (!hasOthers) {
@@ -186,6 +200,7 @@ GrammarSymbol CallRules::textUntil(std::string_view end,
 
 Result<GrammarSequence> CallRules::members(const CallTool &tool,
                                            const GrammarSequence &comma,
+                                           std::string_view separator,
                                            const Write &write) {
   std::vector<GrammarSequence> options;
   for (const SchemaShape &shape : tool.shapes) {
@@ -194,8 +209,7 @@ Result<GrammarSequence> CallRules::members(const CallTool &tool,
     for (const std::string &name : namesOfProperties(shape)) {
       const bool isRequired =
           std::ranges::find(shape.required, name) != shape.required.end();
-      // A name that the notation cannot express is left out.
-      if (!isCallName(name)) {
+      if (!isCallName(name) || contains(name, separator)) {
         canBeWritten = canBeWritten && !isRequired;
         continue;
       }
@@ -212,40 +226,54 @@ Result<GrammarSequence> CallRules::members(const CallTool &tool,
 
 Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
                                                const SchemaList &schemas,
-                                               const ArgumentTags &tags) {
+                                               const ArgumentTags &tags,
+                                               uint8_t wanted) {
   AIR_ASSIGN_OR_RETURN(const Allowed allowed, allowedBy(tool, schemas));
-  if ((allowed.types & Shape::String) == 0) {
-    std::vector<GrammarSequence> options = {{tool.rules->valueOf(schemas)}};
+  const uint8_t types = allowed.types & wanted;
+  const uint8_t others = types & ~Shape::String;
+  std::vector<GrammarSequence> options;
+  if ((types & Shape::String) != 0) {
+    for (const SchemaJson *value : allowed.values.value_or(SchemaList())) {
+      if (!value->is_string()) {
+        continue;
+      }
+      const auto word = value->get<std::string>();
+      // The answer parser removes a line break from the beginning of a value,
+      // and takes what looks like JSON of another allowed type for that.
+      const auto json =
+          SchemaJson::parse(trimmed(word), nullptr, /*exceptions=*/false);
+      const bool looksOther =
+          !json.is_discarded() && (typeOf(json) & others) != 0;
+      if (!word.starts_with('\n') && !contains(word, tags.valueEnd) &&
+          !looksOther) {
+        options.push_back(text(word));
+        options.push_back(text("\n" + word + "\n"));
+      }
+    }
+    if (!allowed.values || (options.empty() && others == 0)) {
+      return GrammarSequence{textUntil(tags.valueEnd)};
+    }
+  }
+  if (others != 0 || options.empty()) {
+    std::vector<GrammarSequence> values = {{tool.rules->valueOf(
+        (allowed.types & Shape::String) != 0 ? withoutStrings(schemas, true)
+                                             : schemas)}};
     // If the schema names the type, the answer parser accepts Python's words,
     // too.
-    if (!allowed.values && schemas.size() == 1 &&
+    if (allowed.types == types && (types & Shape::String) == 0 &&
+        !allowed.values && schemas.size() == 1 &&
         schemas[0]->contains("type")) {
       for (const auto &[type, word] : {std::pair(Shape::Boolean, "True"),
                                        {Shape::Boolean, "False"},
                                        {Shape::Null, "None"}}) {
-        if ((allowed.types & type) != 0) {
-          options.push_back(text(word));
+        if ((types & type) != 0) {
+          values.push_back(text(word));
         }
       }
     }
-    return joined(
-        {{gap(), choice(std::move(options)), gap()}, mark(tags.valueEnd)});
+    options.push_back({gap(), choice(std::move(values)), gap()});
   }
-  std::vector<GrammarSequence> texts;
-  if (allowed.types == Shape::String && allowed.values) {
-    for (const SchemaJson *value : *allowed.values) {
-      const auto word = value->get<std::string>();
-      // The answer parser removes a line break from the beginning of a value.
-      if (!word.starts_with('\n') && !contains(word, tags.valueEnd)) {
-        texts.push_back(text(word));
-        texts.push_back(text("\n" + word + "\n"));
-      }
-    }
-  }
-  if (texts.empty()) {
-    return GrammarSequence{textUntil(tags.valueEnd)};
-  }
-  return joined({{choice(std::move(texts))}, mark(tags.valueEnd)});
+  return joined({{choice(std::move(options))}, mark(tags.valueEnd)});
 }
 
 Result<GrammarSequence> CallRules::tagged(const CallTool &tool,
@@ -257,13 +285,16 @@ Result<GrammarSequence> CallRules::tagged(const CallTool &tool,
     GrammarSequence begin = joined({{gap()}, mark(tags.keyBegin), text(name)});
     if (hasStringMark) {
       AIR_ASSIGN_OR_RETURN(const Allowed allowed, allowedBy(tool, schemas));
-      AIR_ASSIGN_OR_RETURN(const GrammarSequence value,
-                           taggedValue(tool, schemas, tags));
       std::vector<GrammarSequence> options;
       if ((allowed.types & Shape::String) != 0) {
+        AIR_ASSIGN_OR_RETURN(const GrammarSequence value,
+                             taggedValue(tool, schemas, tags, Shape::String));
         options.push_back(joined({text("\" string=\"true\">"), value}));
       }
       if (allowed.types != Shape::String) {
+        AIR_ASSIGN_OR_RETURN(const GrammarSequence value,
+                             taggedValue(tool, schemas, tags,
+                                         static_cast<uint8_t>(~Shape::String)));
         options.push_back(joined({text("\" string=\"false\">"), value}));
       }
       begin.push_back(choice(std::move(options)));
@@ -277,14 +308,14 @@ Result<GrammarSequence> CallRules::tagged(const CallTool &tool,
       begin = joined({begin, {gap()}, mark(tags.valueBegin)});
     }
     AIR_ASSIGN_OR_RETURN(GrammarSequence value,
-                         taggedValue(tool, schemas, tags));
+                         taggedValue(tool, schemas, tags, UINT8_MAX));
     return joined({begin, value});
   };
-  return members(tool, {}, write);
+  return members(tool, {}, "=", write);
 }
 
 Result<GrammarSequence> CallRules::python(const CallTool &tool) {
-  return members(tool, joined({text(","), {gap()}}),
+  return members(tool, joined({text(","), {gap()}}), "=",
                  [&](const std::string &name,
                      const SchemaList &schemas) -> Result<GrammarSequence> {
                    return joined(
@@ -297,24 +328,31 @@ GrammarSequence CallRules::quoted(const AnswerFamily &family) {
       {mark(family.quote), {textUntil(family.quote, family.callEnd)}});
 }
 
-GrammarSymbol CallRules::anyBraces(const AnswerFamily &family) {
-  if (bracesRule) {
-    return GrammarBuilder::rule(*bracesRule);
-  }
-  const uint32_t rule = builder.addRule("any value");
-  bracesRule = rule;
-  const GrammarSequence value = {GrammarBuilder::rule(rule)};
+GrammarSequence CallRules::anyList(const AnswerFamily &family) {
   const GrammarSequence comma = joined({text(","), {gap()}});
-  const GrammarSequence member = joined({id(), text(":"), value});
-  builder.define(
-      rule, {quoted(family),
-             {numbersBetween(builder, false, std::nullopt, std::nullopt)},
-             text("true"),
-             text("false"),
-             text("null"),
-             joined({text("["), optional(list(value, comma)), text("]")}),
-             joined({text("{"), optional(list(member, comma)), text("}")})});
-  return GrammarBuilder::rule(rule);
+  return joined(
+      {text("["), optional(list({anyBraces(family)}, comma)), text("]")});
+}
+
+GrammarSequence CallRules::anyObject(const AnswerFamily &family) {
+  const GrammarSequence comma = joined({text(","), {gap()}});
+  const GrammarSequence member = joined({id(), text(":"), {anyBraces(family)}});
+  return joined({text("{"), optional(list(member, comma)), text("}")});
+}
+
+GrammarSymbol CallRules::anyBraces(const AnswerFamily &family) {
+  if (!bracesRule) {
+    bracesRule = builder.addRule("any value");
+    builder.define(*bracesRule, {quoted(family),
+                                 {numbersBetween(builder, false, std::nullopt,
+                                                 std::nullopt)},
+                                 text("true"),
+                                 text("false"),
+                                 text("null"),
+                                 anyList(family),
+                                 anyObject(family)});
+  }
+  return GrammarBuilder::rule(*bracesRule);
 }
 
 Result<GrammarSequence> CallRules::bracesValue(const CallTool &tool,
@@ -322,29 +360,41 @@ Result<GrammarSequence> CallRules::bracesValue(const CallTool &tool,
                                                const AnswerFamily &family) {
   AIR_ASSIGN_OR_RETURN(const Allowed allowed, allowedBy(tool, schemas));
   constexpr uint8_t kOthers = Shape::String | Shape::Array | Shape::Object;
-  if ((allowed.types & kOthers) == 0) {
+  std::vector<GrammarSequence> options;
+  if ((allowed.types & Shape::String) != 0) {
+    std::vector<GrammarSequence> texts;
+    for (const SchemaJson *value : allowed.values.value_or(SchemaList())) {
+      if (!value->is_string()) {
+        continue;
+      }
+      const auto word = value->get<std::string>();
+      if (!contains(word, family.quote) && !contains(word, family.callEnd)) {
+        texts.push_back(text(word));
+      }
+    }
+    options.push_back(texts.empty() ? quoted(family)
+                                    : joined({mark(family.quote),
+                                              {choice(std::move(texts))},
+                                              mark(family.quote)}));
+  }
+  if ((allowed.types & Shape::Array) != 0) {
+    options.push_back(anyList(family));
+  }
+  if ((allowed.types & Shape::Object) != 0) {
+    options.push_back(anyObject(family));
+  }
+  if (options.empty()) {
     return GrammarSequence{tool.rules->valueOf(schemas)};
   }
-  if (allowed.types != Shape::String) {
-    return GrammarSequence{anyBraces(family)};
+  if ((allowed.types & ~kOthers) != 0) {
+    options.push_back({tool.rules->valueOf(withoutStrings(schemas, false))});
   }
-  std::vector<GrammarSequence> texts;
-  for (const SchemaJson *value : allowed.values.value_or(SchemaList())) {
-    const auto word = value->get<std::string>();
-    if (!contains(word, family.quote) && !contains(word, family.callEnd)) {
-      texts.push_back(text(word));
-    }
-  }
-  if (texts.empty()) {
-    return quoted(family);
-  }
-  return joined(
-      {mark(family.quote), {choice(std::move(texts))}, mark(family.quote)});
+  return GrammarSequence{choice(std::move(options))};
 }
 
 Result<GrammarSequence> CallRules::braces(const CallTool &tool,
                                           const AnswerFamily &family) {
-  return members(tool, joined({text(","), {gap()}}),
+  return members(tool, joined({text(","), {gap()}}), ":",
                  [&](const std::string &name,
                      const SchemaList &schemas) -> Result<GrammarSequence> {
                    AIR_ASSIGN_OR_RETURN(GrammarSequence value,

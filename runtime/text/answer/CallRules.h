@@ -78,17 +78,25 @@ public:
 private:
   using Write = std::function<Result<GrammarSequence>(const std::string &,
                                                       const SchemaList &)>;
+  /// The arguments of a tool with `comma` between them. An argument whose name
+  /// is no name for isCallName(), or contains `separator`, is left out, because
+  /// the notation cannot express it.
   Result<GrammarSequence> members(const CallTool &tool,
                                   const GrammarSequence &comma,
+                                  std::string_view separator,
                                   const Write &write);
+  /// A value and the mark after it. `wanted` has the bits of the types that
+  /// the value may have (SchemaShape::Type).
   Result<GrammarSequence> taggedValue(const CallTool &tool,
                                       const SchemaList &schemas,
-                                      const ArgumentTags &tags);
+                                      const ArgumentTags &tags, uint8_t wanted);
   Result<GrammarSequence> bracesValue(const CallTool &tool,
                                       const SchemaList &schemas,
                                       const AnswerFamily &family);
   GrammarSequence quoted(const AnswerFamily &family);
   GrammarSymbol anyBraces(const AnswerFamily &family);
+  GrammarSequence anyList(const AnswerFamily &family);
+  GrammarSequence anyObject(const AnswerFamily &family);
 
   GrammarBuilder &builder;
   const ControlTexts &controls;

@@ -87,7 +87,9 @@ private:
     if (separator == ":" && beginsString()) {
       return string(json);
     }
-    const std::string_view name = takeUntil("=:,{}[]() \t\r\n");
+    // The name of an argument in Python's notation may contain a colon.
+    const std::string_view name =
+        takeUntil(separator == ":" ? "=:,{}[]() \t\r\n" : "=,{}[]() \t\r\n");
     json += jsonString(name);
     return isCallName(name);
   }

@@ -3,6 +3,7 @@
 
 #include "runtime/text/answer/JsonScanner.h"
 #include "runtime/text/answer/Words.h"
+#include "runtime/text/grammar/SchemaDocument.h"
 
 #include <nlohmann/json.hpp>
 
@@ -10,19 +11,22 @@ namespace air::rt {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Types = uint8_t;
 
 constexpr uint8_t kString = 1;
-constexpr uint8_t kNumber = 2;
+constexpr uint8_t kFraction = 2; ///< the bit of other numbers
 constexpr uint8_t kBoolean = 4;
 constexpr uint8_t kNull = 8;
 constexpr uint8_t kArray = 16;
 constexpr uint8_t kObject = 32;
-constexpr uint8_t kAny = 63;
+constexpr uint8_t kInteger = 64; ///< the bit of whole numbers
+constexpr uint8_t kAny = 127;
 
 uint8_t typeNamed(const Json &name) {
   static const std::map<std::string, uint8_t> types = {
-      {"string", kString},   {"number", kNumber}, {"integer", kNumber},
-      {"boolean", kBoolean}, {"null", kNull},     {"array", kArray},
+      {"string", kString},   {"number", kFraction | kInteger},
+      {"integer", kInteger}, {"boolean", kBoolean},
+      {"null", kNull},       {"array", kArray},
       {"object", kObject}};
   const auto found =
       name.is_string() ? types.find(name.get<std::string>()) : types.end();
@@ -30,45 +34,77 @@ uint8_t typeNamed(const Json &name) {
 }
 
 uint8_t typeOf(const Json &value) {
-  return value.is_string()    ? kString
-         : value.is_number()  ? kNumber
-         : value.is_boolean() ? kBoolean
-         : value.is_null()    ? kNull
-         : value.is_array()   ? kArray
-                              : kObject;
+  return value.is_string()           ? kString
+         : value.is_number_integer() ? kInteger
+         : value.is_number()         ? kFraction
+         : value.is_boolean()        ? kBoolean
+         : value.is_null()           ? kNull
+         : value.is_array()          ? kArray
+                                     : kObject;
 }
 
-/// The types that a schema allows. `levels` bounds the depth of the search.
-uint8_t typesOf(const Json &schema, int levels) {
-  if (!schema.is_object() || levels == 0) {
-    return kAny;
-  }
-  if (const auto type = schema.find("type"); type != schema.end()) {
-    if (!type->is_array()) {
-      return typeNamed(*type);
+/// The types of the arguments of a tool. What a schema does not say, or says in
+/// an unknown way, is allowed.
+class TypeReader {
+public:
+  /// `whole` is the schema that references refer to, which may be null.
+  explicit TypeReader(const SchemaDocument *whole) : document(whole) {}
+
+  /// `levels` bounds the depth of the search.
+  Types typesOf(const Json &schema, int levels) const {
+    if (!schema.is_object() || levels == 0) {
+      return kAny;
     }
-    uint8_t all = 0;
-    for (const Json &each : *type) {
-      all |= typeNamed(each);
+    Types all = kAny;
+    if (const auto type = schema.find("type"); type != schema.end()) {
+      all &=
+          type->is_array()
+              ? anyOf(*type, [](const Json &each) { return typeNamed(each); })
+              : typeNamed(*type);
+    }
+    if (const auto value = schema.find("const"); value != schema.end()) {
+      all &= typeOf(*value);
+    }
+    if (const auto values = schema.find("enum"); values != schema.end()) {
+      all &= anyOf(*values, [](const Json &each) { return typeOf(each); });
+    }
+    const auto inner = [&](const Json &each) {
+      return typesOf(each, levels - 1);
+    };
+    for (const char *key : {"anyOf", "oneOf"}) {
+      if (const auto list = schema.find(key); list != schema.end()) {
+        all &= anyOf(*list, inner);
+      }
+    }
+    if (const auto list = schema.find("allOf");
+        list != schema.end() && list->is_array()) {
+      for (const Json &each : *list) {
+        all &= inner(each);
+      }
+    }
+    if (const auto reference = schema.find("$ref");
+        reference != schema.end() && document != nullptr) {
+      const Result<const SchemaJson *> target = document->resolve(*reference);
+      all &= target ? inner(**target) : kAny;
     }
     return all;
   }
-  if (const auto value = schema.find("const"); value != schema.end()) {
-    return typeOf(*value);
-  }
-  for (const char *key : {"enum", "anyOf", "oneOf"}) {
-    const auto list = schema.find(key);
-    if (list == schema.end() || !list->is_array() || list->empty()) {
-      continue;
+
+private:
+  template <typename TypesOf>
+  static Types anyOf(const Json &list, const TypesOf &typesOfEach) {
+    if (!list.is_array() || list.empty()) {
+      return kAny;
     }
-    uint8_t all = 0;
-    for (const Json &each : *list) {
-      all |= key[0] == 'e' ? typeOf(each) : typesOf(each, levels - 1);
+    Types all = 0;
+    for (const Json &each : list) {
+      all |= typesOfEach(each);
     }
     return all;
   }
-  return kAny;
-}
+
+  const SchemaDocument *document;
+};
 
 /// The type of a JSON text, which its first character shows.
 uint8_t typeOfText(std::string_view json) {
@@ -85,7 +121,8 @@ uint8_t typeOfText(std::string_view json) {
   case 'n':
     return kNull;
   default:
-    return kNumber;
+    return json.find_first_of(".eE") == std::string_view::npos ? kInteger
+                                                               : kFraction;
   }
 }
 
@@ -124,8 +161,12 @@ Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
         !parameters->at("properties").is_object()) {
       continue;
     }
+    const Result<SchemaDocument> document =
+        SchemaDocument::parse(parameters->dump());
+    const TypeReader reader(document ? &*document : nullptr);
     for (const auto &[key, schema] : parameters->at("properties").items()) {
-      arguments[key] = typesOf(schema, kLevels);
+      const Types types = reader.typesOf(schema, kLevels);
+      arguments[key] = types == 0 ? kAny : types;
     }
   }
   return schemas;

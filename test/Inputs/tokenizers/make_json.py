@@ -90,6 +90,19 @@ def text_bpe(name, normalizer, pre, seed):
     save(name, made, ADDED, seed)
 
 
+def words(name, normalizer, pre, seed):
+    made = Tokenizer(models.BPE(unk_token="<unk>"))
+    made.normalizer, made.pre_tokenizer = normalizer, pre
+    made.train_from_iterator(corpus(), trainers.BpeTrainer(
+        vocab_size=360, limit_alphabet=120, special_tokens=["<unk>", "<s>", "</s>", "<s>word", MARK], show_progress=False))
+    data = json.loads(made.to_str())
+    data["added_tokens"] = data["added_tokens"][:3]
+    made = Tokenizer.from_str(json.dumps(data))
+    made.add_tokens(ADDED + NORMALIZED)
+    template(made, "<s>", "</s>")
+    save(name, made, ADDED + NORMALIZED, seed)
+
+
 def unigram(seed):
     fields = gguf.GGUFReader(os.path.join(HERE, "unigram.gguf")).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
@@ -147,6 +160,9 @@ def main():
         pre_tokenizers.Split(Regex(LLAMA3), "removed", invert=True),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]), ADDED, None, None, 8)
     text_bpe("spaces", normalizers.Replace(" ", MARK), pre_tokenizers.Split(" ", "merged_with_previous"), 9)
+    words("words", normalizers.Lowercase(), pre_tokenizers.Whitespace(), 10)
+    words("unspaced", None, pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(False), pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()]), 11)
     unigram(6)
     wordpiece(7)
 

@@ -47,6 +47,8 @@ BICAMERAL = (  # the letters of alphabets with upper and lower case, as DeepSeek
     "\U00010400-\U0001044f\U000104b0-\U000104d3\U000104d8-\U000104fb\U00010c80-\U00010cb2"
     "\U00010cc0-\U00010cf2\U000118a0-\U000118df\U0001e900-\U0001e943")
 BLOOM = r" ?[^(\s|.,!?" + "\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"
+# The word characters of the tokenizers library.
+WORD_CHARACTERS = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
 # EDGE is the tokenizers library's \b, whose word characters differ from regex's.
 WORDS = "[\\w\u00b2\u00b3\u00b9\u00bc-\u00be]"
 IS_WORD, WAS_WORD = f"(?![\u200c\u200d]){WORDS}", f"(?<={WORDS})(?<![\u200c\u200d])"
@@ -92,6 +94,7 @@ EXPRESSIONS = {
     "tiny_aya": [r"\d{1,3}(?=(?:\d{3})*" + EDGE + ")", GPT4O],
     "ufakzeka": [WORD + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" + SPACE],
     "viking": [BLOOM, r"\p{N}"],
+    "whitespace": [rf"[{WORD_CHARACTERS}]+|[^{WORD_CHARACTERS}\s]+"],
     "youtu": ["[\uac00-\ud7a3\u3131-\u318e]+|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c"
               "\u3001-\u303f\ufe30-\ufe4f]+|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
               GPT4O.replace("{1,3}", "")],

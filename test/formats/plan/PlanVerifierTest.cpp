@@ -149,7 +149,7 @@ std::vector<Case> factCases() {
        })},
       {"plan.enum", in([](P &p) {
          addRules(p);
-         p.tokenizer->rules->spelling = static_cast<plan::TokenSpelling>(3);
+         p.tokenizer->rules->spelling = static_cast<plan::TokenSpelling>(4);
        })},
       {"plan.enum", in([](P &p) {
          addRules(p);

@@ -68,6 +68,18 @@ TEST(GenerationConfigTest, GreedySearchAndPenalty) {
             (SamplingDefaults{.repeatPenalty = 1.0F}));
 }
 
+TEST(GenerationConfigTest, TheFirstIdIsTheEosOfAVocabularyWithoutOne) {
+  TokenizerData data;
+  data.tokens.resize(10, "a");
+  const std::string ids = R"({"eos_token_id": [99, 5, 3]})";
+  EXPECT_TRUE(parseGenerationConfig(ids, "config.json", data, nullptr).isOk());
+  EXPECT_EQ(data.eos, 5);
+  EXPECT_THAT(data.endOfGeneration, ElementsAre(3, 5));
+  data.eos = 7;
+  EXPECT_TRUE(parseGenerationConfig(ids, "config.json", data, nullptr).isOk());
+  EXPECT_EQ(data.eos, 7);
+}
+
 TEST(GenerationConfigTest, NullAndNestedFieldsSayNothing) {
   Outcome outcome = read(R"({"eos_token_id": null, "temperature": null,
     "do_sample": null, "typical_p": null,

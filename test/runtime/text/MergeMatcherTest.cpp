@@ -151,6 +151,25 @@ TEST_F(MergeMatcherTest, MergesInAnyOrder) {
   }
 }
 
+// The parts of a merge need not be letters or results of merges, and a merge
+// may be listed twice, of which the first counts.
+TEST_F(MergeMatcherTest, MergesOfAnyTexts) {
+  for (int round = 0; round < 2000; ++round) {
+    Merges merges;
+    for (size_t count = 1 + random() % 12; count > 0; --count) {
+      const size_t longest = 1 + random() % 4;
+      merges.emplace_back(randomWord(longest, "abc"),
+                          randomWord(longest, "abc"));
+      if (random() % 4 == 0) {
+        merges.push_back(merges[random() % merges.size()]);
+      }
+    }
+    Bpe bpe(smallBpe(linesOf(merges)));
+    ASSERT_TRUE(bpe.matcher);
+    expectTheDefinition(bpe, merges);
+  }
+}
+
 TEST_F(MergeMatcherTest, AMergeWithALowerRankThanItsParts) {
   // Merging "abc" first makes ab, with rank 1. Then ab merges with c: rank 0.
   Bpe untimely(smallBpe({"ab c", "a b"}));

@@ -162,8 +162,8 @@ TEST(PreTokenizerTest, WhatNamesImply) {
       asText.emplace_back(known.name);
     }
   }
-  EXPECT_THAT(asText,
-              ElementsAre("gemma4", "granite-embed-multi-311m", "sarvam-moe"));
+  EXPECT_THAT(asText, ElementsAre("gemma4", "granite-embed-multi-311m",
+                                  "sarvam-moe", "whitespace"));
   EXPECT_THAT(namesWith(&air::PreTokenizerRules::addsBos),
               ElementsAre("chameleon", "falcon-h1", "falcon3", "jina-v5-nano",
                           "lfm2", "llama-bpe", "llama-v3", "llama3", "midm-2.0",

@@ -54,7 +54,7 @@ TEST_P(TokenizerJsonTest, AgreesWithTheLibrary) {
 INSTANTIATE_TEST_SUITE_P(All, TokenizerJsonTest,
                          testing::Values("llama3", "nfc", "prefix", "prepend",
                                          "first", "split", "spaces", "unigram",
-                                         "wordpiece"),
+                                         "wordpiece", "words", "unspaced"),
                          [](const auto &info) { return info.param; });
 
 struct Refusal {
@@ -138,9 +138,32 @@ INSTANTIATE_TEST_SUITE_P(
                 kUnsupported, "/normalizer/normalizers/1/content", "\"_\""},
         Refusal{"'normalizer.normalizers[0]' prepends 'x'", "prepend",
                 kUnsupported, "/normalizer/normalizers/0/prepend", "\"x\""},
-        Refusal{"supported only with a pre-tokenizer of the type 'ByteLevel', "
-                "or with U+2581",
+        Refusal{"supported only with exactly one of these: a pre-tokenizer of "
+                "the type 'ByteLevel'",
                 "prepend", kUnsupported, "/normalizer", "null"},
+        Refusal{"supported only with exactly one of these", "first",
+                kUnsupported, "/pre_tokenizer",
+                R"({"type": "Sequence", "pretokenizers": [
+                    {"type": "Whitespace"}, {"type": "Metaspace"}]})"},
+        Refusal{"supported only with exactly one of these", "words",
+                kUnsupported, "/normalizer",
+                "{\"type\": \"Prepend\", \"prepend\": \"\xe2\x96\x81\"}"},
+        Refusal{"removing white space is not supported if there is a "
+                "pre-tokenizer of the type 'ByteLevel'",
+                "llama3", kUnsupported, "/pre_tokenizer/pretokenizers/0",
+                R"({"type": "WhitespaceSplit"})"},
+        Refusal{"'normalizer.normalizers[1]' has the type 'Lowercase', which "
+                "is not supported together with a normalization form",
+                "words", kUnsupported, "/normalizer",
+                R"({"type": "Sequence", "normalizers": [
+                    {"type": "NFC"}, {"type": "Lowercase"}]})"},
+        Refusal{"has the type 'NFC', which is supported only as the first",
+                "words", kUnsupported, "/normalizer",
+                R"({"type": "Sequence", "normalizers": [
+                    {"type": "Lowercase"}, {"type": "NFC"}]})"},
+        Refusal{"'model.fuse_unk' is supported only with byte_fallback and a "
+                "token for each of the 256 bytes; there are 0 such tokens",
+                "words", kUnsupported, "/model/fuse_unk", "true"},
         Refusal{"'pre_tokenizer.pretokenizers[0]' has the type "
                 "'UnicodeScripts'",
                 "llama3", kUnsupported, "/pre_tokenizer/pretokenizers/0/type",
@@ -210,6 +233,62 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"only with a BertNormalizer and a BertPreTokenizer",
                 "wordpiece", kUnsupported, "/normalizer", "null"}),
     [](const auto &info) { return std::to_string(info.index); });
+
+TEST(TokenizerFilesTest, WordsFromGguf) {
+  Result<TokenizerData> data = readTokenizer(fileOf("words"), "");
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  ModelSource source;
+  source.metadata["tokenizer.ggml.model"] = "whitespace";
+  source.metadata["tokenizer.ggml.tokens"] = data->tokens;
+  source.metadata["tokenizer.ggml.merges"] = data->merges;
+  source.metadata["tokenizer.ggml.unknown_token_id"] = uint64_t{0};
+  source.metadata["tokenizer.ggml.normalizer.lowercase"] = true;
+  std::vector<int64_t> types;
+  for (TokenType type : data->types) {
+    types.push_back(static_cast<int64_t>(type));
+  }
+  source.metadata["tokenizer.ggml.token_type"] = types;
+  Result<TokenizerData> read = readGgufTokenizer(source);
+  ASSERT_TRUE(read.isOk()) << read.status().message();
+  EXPECT_TRUE(read->lowercase);
+  Tokenizer tokenizer = tokenizerOf(*std::move(read));
+  json cases = json::parse(slurp(fileOf("words-ids")), nullptr, false);
+  size_t compared = 0;
+  for (const json &each : cases) {
+    auto text = each["text"].get<std::string>();
+    // A GGUF file does not say how added tokens match, so texts with them are
+    // left out.
+    if (text.find_first_of("<") == std::string::npos &&
+        text.find("word") == std::string::npos &&
+        text.find("caf") == std::string::npos) {
+      EXPECT_EQ(tokenizer.encode(text, false, true),
+                each["ids"].get<std::vector<int32_t>>())
+          << each["text"];
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 10U);
+  // Each of the two words is a token of the file, which has no upper case.
+  const std::vector<int32_t> lower = tokenizer.encode("your all", false, true);
+  EXPECT_EQ(lower.size(), 2U);
+  EXPECT_EQ(tokenizer.encode("YOUR\n\tAll ", false, true), lower);
+}
+
+TEST(TokenizerFilesTest, TheLastOfEqualMergesCounts) {
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  file["model"]["merges"] = {"a b", "b c", "a b"};
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  // The library divides "abc" into "a" and "bc" with these merges.
+  EXPECT_THAT(data->merges, ElementsAre("b c", "a b"));
+}
+
+TEST(TokenizerFilesTest, FuseUnkNeedsNoUnknownCharacters) {
+  json file = json::parse(slurp(fileOf("prepend")), nullptr, false);
+  file["model"]["fuse_unk"] = true;
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  EXPECT_TRUE(data.isOk()) << data.status().message();
+}
 
 TEST(TokenizerFilesTest, NotJson) {
   for (const char *text : {"", "{", "[]", "3", "{}", "{\"model\": null}"}) {

@@ -100,6 +100,14 @@ TEST(LowerCaseTest, EveryCodePoint) {
   EXPECT_EQ(newer, 28U);
 }
 
+TEST(LowerCaseTest, Texts) {
+  // As str::to_lowercase() of Rust for each character: a capital sigma at the
+  // end of a word does not become a final one.
+  EXPECT_EQ(lowerCased("\xc4\xb0S \xce\xa3\xce\xa3!"),
+            "i\xcc\x87s \xcf\x83\xcf\x83!");
+  EXPECT_EQ(lowerCased(""), "");
+}
+
 TEST(NormalizeTest, IllFormedBytesStay) {
   for (NormalForm form : kForms) {
     EXPECT_EQ(normalized("\x80\xc3(\xff\xe2\x84", form),

@@ -10,6 +10,19 @@
 
 namespace air::rt {
 
+/// The syntax of a template of a family that mentions reasoning.
+inline AnswerSyntax syntaxNamed(const std::string &family) {
+  std::string source = "[/THINK]</think>";
+  for (const AnswerFamily &each : answerFamilies()) {
+    if (each.name == family) {
+      for (std::string_view marker : each.markers) {
+        source += marker;
+      }
+    }
+  }
+  return syntaxOf(source);
+}
+
 inline void PrintTo(const AnswerMessage &answer, std::ostream *out) {
   *out << "reasoning: '" << answer.reasoning << "', content: '"
        << answer.content << "'";

@@ -1,0 +1,193 @@
+//===- TokenizerConfig.cpp - tokenizer_config.json ------------------------===//
+#include "formats/tokenizer/TokenizerConfig.h"
+
+#include "formats/model/KnownPieces.h"
+#include "formats/support/MappedFile.h"
+#include "formats/support/Printable.h"
+#include "formats/tokenizer/JsonFields.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace air {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = JsonFields::Json;
+using Templates = std::map<std::string, std::string>;
+
+constexpr const char *kConfigName = "tokenizer_config.json";
+/// The name of a model's main template.
+constexpr const char *kMainTemplate = "default";
+
+bool isThere(const fs::path &path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+Result<std::string> textOf(const fs::path &path) {
+  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path.string()));
+  return std::string(reinterpret_cast<const char *>(file.bytes().data()),
+                     file.bytes().size());
+}
+
+void note(TokenizerData &data, const char *field, const std::string &what) {
+  data.notes.push_back(std::string("'") + field + "' of " + kConfigName +
+                       " is ignored, because " + what);
+}
+
+/// Sets `id` to the token that `field` names, unless `isFixed` is true because
+/// tokenizer.json adds the token `id` to each text. The named token becomes a
+/// control token, because transformers looks for it before it encodes a text.
+Status readToken(const JsonFields &config, const Json &json, const char *field,
+                 bool isFixed, TokenizerData &data, int32_t &id) {
+  const auto found = json.find(field);
+  if (found == json.end()) {
+    return Status::ok();
+  }
+  if (found->is_null()) {
+    id = isFixed ? id : TokenizerData::kNoToken;
+    return Status::ok();
+  }
+  const auto content =
+      found->is_object() ? found->find("content") : found->end();
+  const Json &value =
+      found->is_object() && content != found->end() ? *content : *found;
+  const auto *text = value.get_ptr<const std::string *>();
+  if (text == nullptr) {
+    return config.corrupt(field, "must be the text of a token, an object whose "
+                                 "field 'content' is the text, or null");
+  }
+  const auto token = std::ranges::find(data.tokens, *text);
+  if (token == data.tokens.end()) {
+    note(data, field, "the vocabulary has no token " + inQuotes(*text));
+    return Status::ok();
+  }
+  const auto named = static_cast<int32_t>(token - data.tokens.begin());
+  if (isFixed && named != id) {
+    note(data, field,
+         "tokenizer.json adds another token, " + inQuotes(data.tokens[id]) +
+             ", to each text");
+    return Status::ok();
+  }
+  id = named;
+  TokenType &type = data.types[id];
+  if (type == TokenType::Normal || type == TokenType::Undefined) {
+    type = TokenType::Control;
+  }
+  return Status::ok();
+}
+
+/// Sets `adds`, whether `token` is added to each text.
+Status readFlag(const JsonFields &config, const char *field,
+                bool hasTokenizerJson, int32_t token, TokenizerData &data,
+                bool &adds) {
+  AIR_ASSIGN_OR_RETURN(const bool wanted, config.flag(field, adds));
+  if (hasTokenizerJson) {
+    if (wanted != adds) {
+      note(data, field,
+           "tokenizer.json says which tokens begin and end a text");
+    }
+    return Status::ok();
+  }
+  adds = wanted && token != TokenizerData::kNoToken;
+  return Status::ok();
+}
+
+Result<Templates> templatesOf(const JsonFields &config) {
+  const Json *value = config.find("chat_template");
+  Templates templates;
+  if (value == nullptr) {
+    return templates;
+  }
+  if (const auto *text = value->get_ptr<const std::string *>()) {
+    templates[kMainTemplate] = *text;
+    return templates;
+  }
+  if (!value->is_array()) {
+    return config.corrupt("chat_template",
+                          "must be a string, or an array of objects with the "
+                          "fields 'name' and 'template'");
+  }
+  for (size_t i = 0; i < value->size(); ++i) {
+    AIR_ASSIGN_OR_RETURN(
+        const JsonFields entry,
+        JsonFields::of((*value)[i], config.placeOf("chat_template") + "[" +
+                                        std::to_string(i) + "]"));
+    AIR_ASSIGN_OR_RETURN(const std::string name, entry.text("name"));
+    AIR_ASSIGN_OR_RETURN(templates[name], entry.text("template"));
+  }
+  return templates;
+}
+
+/// Reads the templates that are files of their own.
+Result<Templates> templateFiles(const fs::path &folder) {
+  Templates templates;
+  const fs::path main = folder / "chat_template.jinja";
+  if (isThere(main)) {
+    AIR_ASSIGN_OR_RETURN(templates[kMainTemplate], textOf(main));
+  }
+  std::error_code error;
+  fs::directory_iterator at(folder / "additional_chat_templates", error);
+  for (; !error && at != fs::directory_iterator(); at.increment(error)) {
+    const fs::path &file = at->path();
+    if (file.extension() == ".jinja") {
+      AIR_ASSIGN_OR_RETURN(templates[file.stem().string()], textOf(file));
+    }
+  }
+  return templates;
+}
+
+Status readConfig(const std::string &text, bool hasTokenizerJson,
+                  TokenizerData &data, Templates &templates) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) {
+    return corruptError("tokenizer: the file is not valid JSON");
+  }
+  AIR_ASSIGN_OR_RETURN(const JsonFields config, JsonFields::of(json, ""));
+  AIR_RETURN_IF_ERROR(readToken(config, json, "bos_token",
+                                hasTokenizerJson && data.addBos, data,
+                                data.bos));
+  AIR_RETURN_IF_ERROR(readToken(config, json, "eos_token",
+                                hasTokenizerJson && data.addEos, data,
+                                data.eos));
+  if (data.eos != TokenizerData::kNoToken) {
+    addEndOfGeneration(data, data.eos);
+  }
+  AIR_RETURN_IF_ERROR(readFlag(config, "add_bos_token", hasTokenizerJson,
+                               data.bos, data, data.addBos));
+  AIR_RETURN_IF_ERROR(readFlag(config, "add_eos_token", hasTokenizerJson,
+                               data.eos, data, data.addEos));
+  AIR_ASSIGN_OR_RETURN(templates, templatesOf(config));
+  return Status::ok();
+}
+
+} // namespace
+
+Status readTokenizerConfig(const std::string &path, TokenizerData &data) {
+  const fs::path folder(path);
+  const fs::path config = folder / kConfigName;
+  Templates templates;
+  if (isThere(config)) {
+    AIR_ASSIGN_OR_RETURN(const std::string text, textOf(config));
+    AIR_RETURN_IF_ERROR(
+        readConfig(text, isThere(folder / "tokenizer.json"), data, templates)
+            .withContext(inQuotes(config.string())));
+  }
+  AIR_ASSIGN_OR_RETURN(Templates files, templateFiles(folder));
+  if (!files.empty()) {
+    templates = std::move(files);
+  }
+  if (templates.empty()) {
+    return Status::ok();
+  }
+  data.chatTemplate = templates[kMainTemplate];
+  data.namedTemplates.clear();
+  templates.erase(kMainTemplate);
+  for (auto &[name, source] : templates) {
+    addNamedTemplate(data, name, std::move(source));
+  }
+  return Status::ok();
+}
+
+} // namespace air

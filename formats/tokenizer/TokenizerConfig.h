@@ -1,0 +1,38 @@
+//===- TokenizerConfig.h - tokenizer_config.json ----------------*- C++ -*-===//
+//
+// What tokenizer_config.json and files with chat templates beside a vocabulary
+// say about it. The names and meanings are those of Hugging Face's transformers
+// 5 (https://huggingface.co/docs/transformers/main_classes/tokenizer):
+//
+//   bos_token, eos_token   a token's text, or an object whose field "content"
+//                          is the text; null: there is no such token
+//   add_bos_token, add_eos_token
+//                          ignored beside tokenizer.json, whose field
+//                          post_processor says the same
+//   chat_template          a template, or a list of templates with names; the
+//                          one named "default" is the main one
+//
+// Templates in chat_template.jinja and in additional_chat_templates/NAME.jinja
+// take the place of those in tokenizer_config.json. All other fields are
+// ignored.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TOKENIZER_TOKENIZERCONFIG_H
+#define AIRPACK_FORMATS_TOKENIZER_TOKENIZERCONFIG_H
+
+#include "formats/model/TokenizerData.h"
+#include "formats/support/Status.h"
+
+#include <string>
+
+namespace air {
+
+/// Completes `data`, the vocabulary of the folder `path`, with what the files
+/// beside it say, and adds a sentence to `data.notes` for each field that is
+/// ignored. A path that is no folder says nothing. Fails with Io if a file
+/// cannot be read, and with Corrupt if it is malformed. Thread-safe.
+Status readTokenizerConfig(const std::string &path, TokenizerData &data);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TOKENIZER_TOKENIZERCONFIG_H

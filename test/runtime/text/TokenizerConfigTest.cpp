@@ -1,0 +1,183 @@
+//===- TokenizerConfigTest.cpp - tokenizer_config.json ----------*- C++ -*-===//
+//
+// Compares with what transformers reads from the same files:
+// test/Inputs/tokenizers/configs.json (make_configs.py).
+//
+//===----------------------------------------------------------------------===//
+#include "formats/tokenizer/TokenizerConfig.h"
+
+#include "../../formats/support/TempFolder.h"
+#include "Vocabularies.h"
+#include "formats/tokenizer/TokenizerFiles.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+using namespace air;
+using namespace air::rt;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+namespace {
+
+class TokenizerConfigTest : public test::TempFolder {
+protected:
+  void write(const std::string &name, const std::string &text) const {
+    const std::filesystem::path file = folder / name;
+    std::filesystem::create_directories(file.parent_path());
+    writeText(file, text);
+  }
+
+  /// Writes one of the vocabularies of test/Inputs/tokenizers/json, or, for
+  /// "gpt2", the vocabulary llama3 as vocab.json and merges.txt. Returns the
+  /// pre-tokenizer that the latter needs.
+  std::string writeVocabulary(const std::string &name) const {
+    std::filesystem::remove_all(folder);
+    if (name != "gpt2") {
+      write("tokenizer.json",
+            slurp(inputs("tokenizers/json/" + name + ".json")));
+      return "";
+    }
+    const json whole =
+        json::parse(slurp(inputs("tokenizers/json/llama3.json")));
+    std::string merges;
+    for (const json &merge : whole["model"]["merges"]) {
+      merges += merge[0].get<std::string>() + " " +
+                merge[1].get<std::string>() + "\n";
+    }
+    write("vocab.json", whole["model"]["vocab"].dump());
+    write("merges.txt", merges);
+    return "gpt-2";
+  }
+
+  Result<TokenizerData> read(const std::string &pre = "") const {
+    AIR_ASSIGN_OR_RETURN(TokenizerData data, readTokenizer(folder, pre));
+    AIR_RETURN_IF_ERROR(readTokenizerConfig(folder, data));
+    return data;
+  }
+
+  /// Reads the vocabulary llama3, in which <s> is 0 and </s> is 1, and which
+  /// begins texts with <s>.
+  TokenizerData with(const std::string &config) const {
+    writeVocabulary("llama3");
+    write("tokenizer_config.json", config);
+    Result<TokenizerData> data = read();
+    EXPECT_TRUE(data.isOk()) << data.status().message();
+    return data.isOk() ? *std::move(data) : TokenizerData();
+  }
+};
+
+TEST_F(TokenizerConfigTest, AgreesWithTransformers) {
+  const json cases = json::parse(slurp(inputs("tokenizers/configs.json")));
+  ASSERT_EQ(cases.size(), 14U);
+  for (const json &each : cases) {
+    const std::string pre = writeVocabulary(each["vocabulary"]);
+    write("tokenizer_config.json", each["config"].dump());
+    for (const auto &[name, text] : each["files"].items()) {
+      write(name, text);
+    }
+    Result<TokenizerData> data = read(pre);
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    std::map<std::string, std::string> templates = data->namedTemplates;
+    if (!data->chatTemplate.empty()) {
+      templates["default"] = data->chatTemplate;
+    }
+    EXPECT_EQ(json(templates), each["templates"]) << each;
+    const auto id = [&](const char *name) {
+      return each[name].is_null() ? TokenizerData::kNoToken
+                                  : each[name].get<int32_t>();
+    };
+    // transformers has no BOS if tokenizer_config.json names none, even if
+    // tokenizer.json adds a token to the beginning of each text.
+    if (each["config"].contains("bos_token")) {
+      EXPECT_EQ(data->bos, id("bos")) << each;
+    }
+    EXPECT_EQ(data->eos, id("eos")) << each;
+    const Tokenizer tokenizer = tokenizerOf(*std::move(data));
+    const char *texts[] = {"the time", "the</s>"};
+    for (size_t i = 0; i < std::size(texts); ++i) {
+      EXPECT_EQ(tokenizer.encode(texts[i], true, true),
+                each["ids"][i].get<std::vector<int32_t>>())
+          << each;
+    }
+  }
+}
+
+TEST_F(TokenizerConfigTest, EosEndsAnAnswer) {
+  const TokenizerData data = with(R"({"eos_token": "</s>"})");
+  EXPECT_EQ(data.eos, 1);
+  EXPECT_THAT(data.endOfGeneration, ElementsAre(1));
+  EXPECT_THAT(data.notes, IsEmpty());
+}
+
+TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
+  EXPECT_THAT(with(R"({"eos_token": "<none>"})").notes,
+              ElementsAre("'eos_token' of tokenizer_config.json is ignored, "
+                          "because the vocabulary has no token '<none>'"));
+  EXPECT_THAT(with(R"({"add_bos_token": false, "add_eos_token": false})").notes,
+              ElementsAre("'add_bos_token' of tokenizer_config.json is "
+                          "ignored, because tokenizer.json says which tokens "
+                          "begin and end a text"));
+  const TokenizerData data = with(R"({"bos_token": "</s>"})");
+  EXPECT_EQ(data.bos, 0);
+  EXPECT_THAT(data.notes,
+              ElementsAre("'bos_token' of tokenizer_config.json is ignored, "
+                          "because tokenizer.json adds another token, '<s>', "
+                          "to each text"));
+}
+
+TEST_F(TokenizerConfigTest, Malformed) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"{", "the file is not valid JSON"},
+      {"[]", "the file is not a JSON object"},
+      {R"({"bos_token": 1})", "'bos_token' must be the text of a token"},
+      {R"({"eos_token": {}})", "'eos_token' must be the text of a token"},
+      {R"({"eos_token": {"content": null}})", "'eos_token' must be the text"},
+      {R"({"add_bos_token": 1})", "'add_bos_token' is not a boolean"},
+      {R"({"chat_template": 1})", "'chat_template' must be a string, or"},
+      {R"({"chat_template": ["x"]})",
+       "'chat_template[0]' is not a JSON object"},
+      {R"({"chat_template": [{"name": "a"}]})",
+       "'chat_template[0].template' is missing"},
+      {R"({"chat_template": [{"template": "a"}]})",
+       "'chat_template[0].name' is missing"},
+  };
+  for (const auto &[text, message] : cases) {
+    writeVocabulary("llama3");
+    write("tokenizer_config.json", text);
+    const Result<TokenizerData> data = read();
+    ASSERT_FALSE(data.isOk()) << text;
+    EXPECT_EQ(data.status().code(), ErrorCode::Corrupt);
+    EXPECT_THAT(data.status().message(), HasSubstr(message));
+    EXPECT_THAT(data.status().message(), HasSubstr("tokenizer_config.json'"));
+  }
+}
+
+TEST_F(TokenizerConfigTest, TemplatesWithoutAConfig) {
+  writeVocabulary("llama3");
+  write("chat_template.jinja", "C");
+  write("additional_chat_templates/rag.jinja", "R");
+  write("additional_chat_templates/notes.txt", "N");
+  write("additional_chat_templates/a\nb.jinja", "B");
+  const Result<TokenizerData> data = read();
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->chatTemplate, "C");
+  EXPECT_EQ(data->namedTemplates,
+            (std::map<std::string, std::string>{{"rag", "R"}}));
+  ASSERT_EQ(data->notes.size(), 1U);
+  EXPECT_THAT(data->notes[0], HasSubstr("is left out, because its name must"));
+}
+
+TEST_F(TokenizerConfigTest, AFileAloneSaysNothing) {
+  writeVocabulary("llama3");
+  write("tokenizer_config.json", R"({"eos_token": "</s>"})");
+  const std::string file = path("tokenizer.json");
+  Result<TokenizerData> data = readTokenizer(file, "");
+  ASSERT_TRUE(data.isOk());
+  EXPECT_TRUE(readTokenizerConfig(file, *data).isOk());
+  EXPECT_EQ(data->eos, TokenizerData::kNoToken);
+}
+
+} // namespace
