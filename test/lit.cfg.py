@@ -3,6 +3,7 @@
 # The build provides the tools; LLVM provides FileCheck, not, count and split-file.
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 
@@ -48,6 +49,9 @@ if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
     config.available_features.add("runtime-only-build")
 if config.air_sanitize:
     config.available_features.add("sanitizer")
+for shell in ("fish", "zsh"):
+    if shutil.which(shell):
+        config.available_features.add(shell)
 
 def may_be_another_user():
     """Whether this process is root and may continue as a user who is not."""

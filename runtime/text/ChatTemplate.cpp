@@ -18,6 +18,45 @@ std::string_view chooseTemplate(const TokenizerData &data, bool hasTools) {
   return data.chatTemplate.empty() ? named("default") : data.chatTemplate;
 }
 
+namespace {
+
+/// Whether `text` is the name of a role that chat templates know.
+bool isKnownRole(const jinja::Text &text) {
+  for (const char *name : {"assistant", "developer", "function", "observation",
+                           "system", "tool", "user"}) {
+    if (jinja::equalText(text, name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Returns the messages with the known roles as text of the template's own.
+/// Some templates make a control token of the role, such as "<|user|>" by
+/// '<|' + message.role + '|>'. No known role contains a mark of its own.
+Value withTrustedRoles(const Value &messages) {
+  if (!messages.is(jinja::Kind::List)) {
+    return messages;
+  }
+  std::vector<Value> list;
+  for (const Value &message : messages.items()) {
+    const Value *role = message.is(jinja::Kind::Dict)
+                            ? message.as<DictObject>().find("role")
+                            : nullptr;
+    if (role == nullptr || !role->is(jinja::Kind::String) ||
+        !isKnownRole(role->text())) {
+      list.push_back(message);
+      continue;
+    }
+    auto copy = std::make_shared<DictObject>(message.as<DictObject>());
+    copy->set("role", Value::string(jinja::plain(role->text())));
+    list.push_back(Value::object(jinja::Kind::Dict, std::move(copy)));
+  }
+  return Value::sequence(jinja::Kind::List, std::move(list));
+}
+
+} // namespace
+
 Result<Value> templateVariables(const TokenizerData &data,
                                 const Conversation &conversation) {
   auto dict = std::make_shared<DictObject>();
@@ -46,7 +85,7 @@ Result<Value> templateVariables(const TokenizerData &data,
       dict->set(key, value);
     }
   }
-  dict->set("messages", conversation.messages);
+  dict->set("messages", withTrustedRoles(conversation.messages));
   dict->set("tools", conversation.tools.value_or(Value::none()));
   dict->set("add_generation_prompt",
             Value::boolean(conversation.addGenerationPrompt));

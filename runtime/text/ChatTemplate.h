@@ -35,8 +35,9 @@ std::string_view chooseTemplate(const TokenizerData &data, bool hasTools);
 /// Returns the variables of a template: Conversation::variables, messages,
 /// tools, documents (none by default) and add_generation_prompt, and also
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
-/// tokens. Fails with Usage if Conversation::variables has messages, tools or
-/// add_generation_prompt.
+/// tokens. The well-known roles of messages lose their taint, because some
+/// templates make control tokens of them. Fails with Usage if
+/// Conversation::variables has messages, tools or add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);
 

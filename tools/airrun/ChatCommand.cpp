@@ -34,7 +34,7 @@ Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
     messages = *std::move(loaded);
   }
   if (const auto system = invocation.text("--system-prompt")) {
-    messages.setSystem(validText(*system));
+    messages.setSystem(validText(*system, "message"));
   }
   return messages;
 }
@@ -123,7 +123,7 @@ Result<std::string> onlyMessage(const cli::Invocation &invocation,
 
 Status answerOnce(Chat &chat, ChatMessages messages, const std::string &text,
                   const rt::GenerateOptions &options) {
-  messages.add("user", validText(text));
+  messages.add("user", validText(text, "message"));
   AIR_ASSIGN_OR_RETURN(const Turn turn, chat.answer(messages, options,
                                                     dimsReasoning(), writeOut));
   if (const int signal = firstSignal(); signal != 0) {

@@ -2,7 +2,6 @@
 #include "tools/airrun/ChatLoop.h"
 
 #include "formats/support/Printable.h"
-#include "runtime/text/Detokenizer.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/Interrupts.h"
 #include "tools/airrun/SamplingOptions.h"
@@ -58,18 +57,6 @@ const std::vector<ChatLoop::Command> &ChatLoop::commands() {
 bool dimsReasoning() {
   const char *noColor = std::getenv("NO_COLOR");
   return isatty(STDOUT_FILENO) == 1 && (noColor == nullptr || *noColor == '\0');
-}
-
-std::string validText(const std::string &text) {
-  std::string valid;
-  if (rt::appendValidUtf8(text, valid) != 0) {
-    valid += "\xEF\xBF\xBD";
-  }
-  if (valid != text) {
-    cli::printNotes({"the message is not valid UTF-8; the invalid parts are "
-                     "replaced by U+FFFD"});
-  }
-  return valid;
 }
 
 /// The options that /set can change.
@@ -213,7 +200,7 @@ Status ChatLoop::runCommand(const std::string &line) {
 }
 
 Status ChatLoop::send(const std::string &text) {
-  messages.add("user", validText(text));
+  messages.add("user", validText(text, "message"));
   repeats = 0;
   Status status = answer();
   if (!status.isOk()) {
@@ -306,7 +293,7 @@ Status ChatLoop::undo(const std::string &) {
 }
 
 Status ChatLoop::setSystem(const std::string &text) {
-  messages.setSystem(validText(text));
+  messages.setSystem(validText(text, "message"));
   return Status::ok();
 }
 
@@ -401,7 +388,7 @@ Status ChatLoop::giveResult(const std::string &text) {
     return usageError("every tool call already has its result");
   }
   ChatMessages before = messages;
-  messages.addResult(validText(text));
+  messages.addResult(validText(text, "message"));
   repeats = 0;
   if (const size_t open = messages.openCalls(); open != 0) {
     editor.print("(number of results that the model still needs: " +

@@ -69,9 +69,6 @@ private:
 /// NO_COLOR is not set (https://no-color.org).
 bool dimsReasoning();
 
-/// Replaces what is not UTF-8 by U+FFFD, and prints a note if it does so.
-std::string validText(const std::string &text);
-
 } // namespace air
 
 #endif // AIRPACK_TOOLS_AIRRUN_CHATLOOP_H

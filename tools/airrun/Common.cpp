@@ -7,6 +7,7 @@
 #include "runtime/hal/cpu/ThreadPool.h"
 #include "runtime/hal/cuda/CudaDevice.h"
 #include "runtime/io/StreamStore.h"
+#include "runtime/text/Detokenizer.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
 
@@ -282,6 +283,19 @@ Result<std::string> readTextFile(const std::string &path,
 
 Result<std::string> readStandardInput(const TextLimit &limit) {
   return readAll(stdin, "standard input", limit);
+}
+
+std::string validText(const std::string &text, const char *what) {
+  std::string valid;
+  if (rt::appendValidUtf8(text, valid) != 0) {
+    valid += "\xEF\xBF\xBD";
+  }
+  if (valid != text) {
+    cli::printNotes({format("the %s is not valid UTF-8; the invalid parts are "
+                            "replaced by U+FFFD",
+                            what)});
+  }
+  return valid;
 }
 
 bool isReadTwice(const std::string &path) {

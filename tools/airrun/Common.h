@@ -68,6 +68,10 @@ Result<std::string> readTextFile(const std::string &path,
                                  const TextLimit &limit);
 Result<std::string> readStandardInput(const TextLimit &limit);
 
+/// Replaces each maximal part of a text that is not UTF-8 by U+FFFD, and prints
+/// a note if it does so. `what` names the text in the note.
+std::string validText(const std::string &text, const char *what);
+
 /// Whether reading the file twice gives the same text, or the same error. A
 /// pipe can be read only once.
 bool isReadTwice(const std::string &path);

@@ -44,7 +44,8 @@ promptTokens(const cli::Invocation &invocation, const rt::Session &session,
     AIR_ASSIGN_OR_RETURN(text,
                          readStandardInput(promptLimit(session, *tokenizer)));
   }
-  std::vector<int32_t> tokens = tokenizer->encode(text, true, true);
+  std::vector<int32_t> tokens =
+      tokenizer->encode(validText(text, "prompt"), true, true);
   noteDoubledBos(*tokenizer, tokens);
   return tokens;
 }

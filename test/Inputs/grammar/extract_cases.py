@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""extract_cases.py LLAMA_CPP FOLDER: the published cases of llama.cpp's grammars as JSON.
+"""extract_cases.py LLAMA_CPP FOLDER [SUITE]: published cases of grammars and schemas as JSON.
 
 Reads tests/test-grammar-integration.cpp and tests/test-grammar-parser.cpp of
 llama.cpp, and writes FOLDER/gbnf.json, FOLDER/schemas.json and FOLDER/errors.json,
-which the tests find through AIR_GRAMMARS. The files are not ours to ship.
+which the tests find through AIR_GRAMMARS. If SUITE is given, it is a copy of
+https://github.com/json-schema-org/JSON-Schema-Test-Suite, and its cases for draft
+2020-12 go to FOLDER/suite.json. The files are not ours to ship.
 """
+import itertools
 import json
 import re
 import sys
@@ -83,6 +86,46 @@ def plain(parts):
     return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
 
 
+def in_every_order(value):
+    """The value with the members of its objects in each order, of which a grammar allows one."""
+    if isinstance(value, list):
+        yield from (list(each) for each in itertools.product(*map(in_every_order, value)))
+    elif isinstance(value, dict):
+        for keys in itertools.permutations(value):
+            for each in itertools.product(*(in_every_order(value[key]) for key in keys)):
+                yield dict(zip(keys, each))
+    else:
+        yield value
+
+
+def has_whole_float(value):
+    """Whether the value has a number such as 1.0, which is no text of an integer in a grammar."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(has_whole_float, parts)) or isinstance(value, float) and value.is_integer()
+
+
+def is_stricter(file, instance):
+    """Whether a grammar refuses this valid value on purpose (docs/grammars.md)."""
+    if file.parent.name == "format" and isinstance(instance, str):  # no leap seconds, and only "T" and "Z"
+        return re.search(":60|[tz]", instance) is not None
+    # A format that is only a note, and a dialect without the keywords that restrict values.
+    return file.name in ("format.json", "vocabulary.json") or has_whole_float(instance)
+
+
+def suite_cases(suite):
+    """The schemas of the test suite, each with values that are valid and invalid."""
+    for file in sorted((suite / "tests/draft2020-12").rglob("*.json")):
+        for group in json.loads(file.read_text()):
+            values = {True: [], False: []}
+            for test in group["tests"]:
+                if not test["valid"] or not is_stricter(file, test["data"]):
+                    values[test["valid"]].append(
+                        [json.dumps(each, separators=(",", ":"), ensure_ascii=False)
+                         for each in itertools.islice(in_every_order(test["data"]), 200)])
+            yield {"name": f"{file.name}: {group['description']}", "schema": json.dumps(group["schema"]),
+                   "valid": values[True], "invalid": values[False]}
+
+
 def main():
     tests, folder = Path(sys.argv[1]) / "tests", Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +144,10 @@ def main():
             errors.append(LITERAL.match(match[2])[2])
     (folder / "errors.json").write_text(json.dumps(errors, indent=1))
     print(f"{len(errors)} of errors.json")
+    if len(sys.argv) > 3:
+        cases = list(suite_cases(Path(sys.argv[3])))
+        (folder / "suite.json").write_text(json.dumps(cases, indent=1))
+        print(f"{len(cases)} of suite.json")
 
 
 main()

@@ -9,6 +9,7 @@
 
 #include "GrammarTexts.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <gmock/gmock.h>
 
@@ -164,6 +165,42 @@ TEST(JsonSchemaTest, PublishedCases) {
     }
   }
   EXPECT_LE(refused, 2);
+}
+
+// The cases of JSON-Schema-Test-Suite, by extract_cases.py. A value is given in
+// each order of its members, of which the grammar of a schema allows one.
+TEST(JsonSchemaTest, PublishedTestSuite) {
+  const char *folder = std::getenv("AIR_GRAMMARS");
+  if (folder == nullptr ||
+      !std::ifstream(std::string(folder) + "/suite.json").good()) {
+    GTEST_SKIP() << "AIR_GRAMMARS is not set, or its folder has no suite.json";
+  }
+  int schemas = 0;
+  for (const json &each : readJson(std::string(folder) + "/suite.json")) {
+    auto grammar = grammarOfSchema(each["schema"].get<std::string>());
+    if (!grammar.isOk()) {
+      // Exit code 3 says that no value is valid.
+      EXPECT_TRUE(grammar.status().code() == ErrorCode::Unsupported ||
+                  each["valid"].empty())
+          << each["name"] << "\n"
+          << grammar.status().message();
+      continue;
+    }
+    ++schemas;
+    for (const char *kind : {"valid", "invalid"}) {
+      for (const json &orders : each[kind]) {
+        const bool isAccepted =
+            std::any_of(orders.begin(), orders.end(), [&](const json &text) {
+              return accepts(*grammar, text.get<std::string>());
+            });
+        EXPECT_EQ(isAccepted, kind == std::string("valid"))
+            << each["name"] << "\n"
+            << each["schema"] << "\n"
+            << orders[0];
+      }
+    }
+  }
+  EXPECT_GT(schemas, 150);
 }
 
 } // namespace
