@@ -68,8 +68,9 @@ struct SessionOptions {
   /// The largest number of bytes of weights to read per second; 0 means no
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
-  /// The limits of memory are read before each pass, from proc and sys in this
-  /// folder. "" means /proc and /sys.
+  /// The limits of memory are read from proc and sys in this folder before each
+  /// pass, or, if the weights of a GPU stay in RAM, when the plan is opened. ""
+  /// means /proc and /sys.
   std::string memoryRoot;
   /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
   /// refused with Unsupported if this is empty.
