@@ -542,6 +542,9 @@ int cuStreamBeginCapture_v2(void *handle, int mode) {
 int cuStreamEndCapture(void *handle, void **graph) {
   const int code = enter();
   Stream *stream = findIn(gpu.streams, handle);
+  if (code != kOk && stream) {
+    stream->capture.reset(); // An error ends the capture, too.
+  }
   if (code != kOk || !stream || !stream->capture) {
     return code != kOk ? code : kCaptureInvalid;
   }
