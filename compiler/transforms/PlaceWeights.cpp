@@ -1,6 +1,7 @@
 //===- PlaceWeights.cpp - divides weights between RAM and disk ------------===//
 #include "compiler/planner/Budget.h"
 #include "compiler/planner/CodecChoice.h"
+#include "compiler/planner/GpuAlternates.h"
 #include "compiler/transforms/GpuDemand.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
@@ -76,52 +77,19 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return Status::ok();
   }
 
-  /// Creates the only placement of a plan that runs on a GPU: everything is in
-  /// the GPU's memory, except for weights that do not fit, which stay in RAM.
+  /// Creates the placements of a plan that runs on a GPU: everything is in the
+  /// GPU's memory, except for weights that do not fit, which stay in RAM.
   Status placeOnGpu(const MachineProfile &profile, const RamLimit &limit) {
     ModuleOp module = getOperation();
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     const VramLimit memory = vramLimitOf(vram, profile);
-    AIR_ASSIGN_OR_RETURN(
-        const GpuPlacement planned,
-        planGpu(gpuDemandOf(module, vocabularyBytes), {memory, limit}));
-    const VramLedger &ledger = planned.vram;
-    const DevicePlacement &placement = ledger.placement;
+    AIR_ASSIGN_OR_RETURN(const std::vector<GpuPlacement> placements,
+                         planGpuPlacements(gpuDemandOf(module, vocabularyBytes),
+                                           {memory, limit}));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-    {
-      SmallVector<int64_t> resident;
-      SmallVector<int64_t> devices;
-      SmallVector<FlatSymbolRefAttr> names; // names of segments of weights
-      for (SegmentOp segment : module.getOps<SegmentOp>()) {
-        const bool isCopied = segment.getKind() == SegmentKind::Weights &&
-                              !placement.isCopied.empty() &&
-                              placement.isCopied[names.size()];
-        if (segment.getKind() == SegmentKind::Weights) {
-          names.push_back(FlatSymbolRefAttr::get(segment.getSymNameAttr()));
-        }
-        devices.push_back(isCopied ? 0 : 1);
-        resident.push_back(
-            isCopied ? static_cast<int64_t>(segment.getRawBytes()) : 0);
-      }
+    for (const GpuPlacement &placement : placements) {
       OpBuilder::InsertionGuard guard(builder);
-      const Location loc = module.getLoc();
-      auto op = PlacementOp::create(
-          builder, loc, builder.getDenseI64ArrayAttr(resident),
-          builder.getI64IntegerAttr(0), builder.getDenseI64ArrayAttr(devices),
-          placement.copies.empty()
-              ? IntegerAttr()
-              : builder.getI64IntegerAttr(
-                    static_cast<int64_t>(placement.ringBytes)));
-      builder.createBlock(&op.getBody());
-      BudgetOp::create(builder, loc, Tier::Vram, ledger.budget);
-      BudgetOp::create(builder, loc, Tier::Ram, planned.ramBudget);
-      for (const LedgerItem &item : ledger.items) {
-        BudgetItemOp::create(builder, loc, item.name, Tier::Vram, item.bytes);
-      }
-      for (const LedgerItem &item : planned.ram) {
-        BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
-      }
-      addReads<DeviceStreamOp>(builder, placement.copies, names);
+      addGpuPlacement(builder, placement);
     }
     const auto decide = [&](StringRef name, uint64_t bytes, bool isUser) {
       DecisionOp::create(builder, module.getLoc(), name,
@@ -131,6 +99,43 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     decide("ram", limit.bytes, ram != 0);
     decide("vram", memory.bytes, vram != 0);
     return Status::ok();
+  }
+
+  void addGpuPlacement(OpBuilder &builder, const GpuPlacement &planned) {
+    ModuleOp module = getOperation();
+    const DevicePlacement &placement = planned.vram.placement;
+    SmallVector<int64_t> resident;
+    SmallVector<int64_t> devices;
+    SmallVector<FlatSymbolRefAttr> names; // names of segments of weights
+    for (SegmentOp segment : module.getOps<SegmentOp>()) {
+      const bool isCopied = segment.getKind() == SegmentKind::Weights &&
+                            !placement.isCopied.empty() &&
+                            placement.isCopied[names.size()];
+      if (segment.getKind() == SegmentKind::Weights) {
+        names.push_back(FlatSymbolRefAttr::get(segment.getSymNameAttr()));
+      }
+      devices.push_back(isCopied ? 0 : 1);
+      resident.push_back(isCopied ? static_cast<int64_t>(segment.getRawBytes())
+                                  : 0);
+    }
+    const Location loc = module.getLoc();
+    auto op = PlacementOp::create(
+        builder, loc, builder.getDenseI64ArrayAttr(resident),
+        builder.getI64IntegerAttr(0), builder.getDenseI64ArrayAttr(devices),
+        placement.copies.empty()
+            ? IntegerAttr()
+            : builder.getI64IntegerAttr(
+                  static_cast<int64_t>(placement.ringBytes)));
+    builder.createBlock(&op.getBody());
+    BudgetOp::create(builder, loc, Tier::Vram, planned.vram.budget);
+    BudgetOp::create(builder, loc, Tier::Ram, planned.ramBudget);
+    for (const LedgerItem &item : planned.vram.items) {
+      BudgetItemOp::create(builder, loc, item.name, Tier::Vram, item.bytes);
+    }
+    for (const LedgerItem &item : planned.ram) {
+      BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
+    }
+    addReads<DeviceStreamOp>(builder, placement.copies, names);
   }
 
   Result<std::vector<BudgetedPlacement>>

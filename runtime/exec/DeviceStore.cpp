@@ -21,21 +21,19 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
   store->places.resize(segments.size());
   store->isPending.resize(segments.size());
   const plan::Placement &chosen = *plan.plan().placements()->Get(placement);
-  AIR_ASSIGN_OR_RETURN(
-      store->stream,
-      DeviceStream::create(
-          plan.plan(), chosen, device,
-          [owner = store.get()](uint32_t index, std::span<uint8_t> memory) {
-            return owner->loadForCopies(index, memory);
-          }));
+  std::vector<bool> isCopied(segments.size());
+  if (chosen.device_reads() != nullptr) {
+    for (const plan::StreamRead *read : *chosen.device_reads()) {
+      isCopied[read->segment()] = true;
+    }
+  }
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < segments.size(); ++i) {
     if (segments.Get(i)->kind() == plan::SegmentKind::Kernels) {
       continue;
     }
     store->totalBytes += segments.Get(i)->raw_bytes();
-    if (const DeviceAddress inRing = store->stream->addressOf(i)) {
-      store->places[i] = inRing;
+    if (isCopied[i]) {
       store->isStreamed = true;
       continue;
     }
@@ -56,8 +54,18 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
   }
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(std::max(bytes, kAlignment), "weights"));
+  // The stream comes last, because it locks memory of the host, which takes
+  // long and is in vain if the GPU has too little memory.
+  AIR_ASSIGN_OR_RETURN(
+      store->stream,
+      DeviceStream::create(
+          plan.plan(), chosen, device,
+          [owner = store.get()](uint32_t index, std::span<uint8_t> memory) {
+            return owner->loadForCopies(index, memory);
+          }));
   for (uint32_t i = 0; i < segments.size(); ++i) {
-    store->places[i] += store->isPending[i] ? base : 0;
+    store->places[i] = store->isPending[i] ? store->places[i] + base
+                                           : store->stream->addressOf(i);
   }
   return store;
 }

@@ -109,13 +109,14 @@ Status checkSupported(const plan::Plan &plan, bool randomWeights) {
   return Status::ok();
 }
 
-/// Returns the index of the first placement whose RAM does not exceed
-/// `available` bytes. If `available` is 0, the limit is not known, and the
-/// first placement is chosen.
-Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
+/// Returns the index of the first placement, from number `first` on, whose RAM
+/// does not exceed `available` bytes. If `available` is 0, the limit is not
+/// known, and number `first` is chosen.
+Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available,
+                                 uint32_t first) {
   const auto &placements = *plan.placements();
   MemoryNeed least = {UINT64_MAX, ""};
-  for (uint32_t i = 0; i < placements.size(); ++i) {
+  for (uint32_t i = first; i < placements.size(); ++i) {
     MemoryNeed need = memoryNeed(*placements.Get(i), plan::Tier::Ram);
     if (available == 0 || need.bytes <= available) {
       return i;
@@ -230,6 +231,8 @@ struct Session::Parts {
   Status openStore(const SessionOptions &options);
   Result<PlanAddresses> hostAddresses();
   Result<PlanAddresses> gpuAddresses();
+  Result<PlanAddresses> gpuAddressesThatFit(const SessionOptions &options,
+                                            uint64_t ram);
   Status withVramNeed(const Status &error) const;
   Status allocate(uint64_t paddingPages, PlanAddresses &addresses);
   Status loadKernels(PlanAddresses &addresses);
@@ -312,15 +315,15 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
 /// weights there.
 Result<PlanAddresses> Session::Parts::gpuAddresses() {
   const plan::Plan &plan = file.plan();
+  PlanAddresses addresses;
+  // The last page of each group is for the padding of batches.
+  AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/1, addresses));
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<DeviceStore> store,
       DeviceStore::create(file, placement, std::move(source), *gpu));
-  PlanAddresses addresses;
   addresses.segments = store->addresses();
   onGpu = store.get();
   source = std::move(store);
-  // The last page of each group is for the padding of batches.
-  AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/1, addresses));
   BatchSizes sizes;
   sizes.tokens = plan.max_tokens();
   sizes.outputs = plan.max_outputs();
@@ -339,6 +342,34 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   AIR_ASSIGN_OR_RETURN(batch, DeviceBatch::create(*gpu, sizes, tables));
   addresses.batch = batch->addresses();
   return addresses;
+}
+
+/// Opens the GPU and allocates the memory of the current placement there. If
+/// less memory is free than it needs, the placements after it are tried.
+Result<PlanAddresses>
+Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
+                                    uint64_t ram) {
+  while (true) {
+    const Status opened = openGpu(options);
+    Result<PlanAddresses> addresses =
+        opened.isOk() ? gpuAddresses() : Result<PlanAddresses>(opened);
+    if (addresses || addresses.status().code() != ErrorCode::DoesNotFit) {
+      return addresses;
+    }
+    const Result<uint32_t> next =
+        placement + 1 < file.plan().placements()->size()
+            ? choosePlacement(file.plan(), ram, placement + 1)
+            : placement;
+    if (!next || *next == placement) {
+      return opened.isOk() ? withVramNeed(addresses.status()) : opened;
+    }
+    placement = *next;
+    // What has been allocated is freed with the device.
+    batch.reset();
+    onGpu = nullptr;
+    source.reset();
+    gpu.reset();
+  }
 }
 
 /// If `error` says that the GPU's memory or page-locked RAM is too small, adds
@@ -496,22 +527,20 @@ Status Session::Parts::open(const SessionOptions &options) {
                       "this plan contains its weights; leave out --source");
   }
   const uint64_t memory = hostProfile().memoryBytes;
-  AIR_ASSIGN_OR_RETURN(
-      placement,
-      choosePlacement(plan, options.ram == 0 ? memory
-                            : memory == 0    ? options.ram
-                                             : std::min(options.ram, memory)));
+  const uint64_t ram = options.ram == 0 ? memory
+                       : memory == 0    ? options.ram
+                                        : std::min(options.ram, memory);
+  AIR_ASSIGN_OR_RETURN(placement, choosePlacement(plan, ram, 0));
   AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
-  AIR_RETURN_IF_ERROR(gpuRecord != nullptr ? openGpu(options)
-                                           : openCpu(options));
-  Result<PlanAddresses> addresses =
-      gpuRecord != nullptr ? gpuAddresses() : hostAddresses();
-  if (!addresses) {
-    return gpuRecord != nullptr ? withVramNeed(addresses.status())
-                                : addresses.status();
+  PlanAddresses addresses;
+  if (gpuRecord != nullptr) {
+    AIR_ASSIGN_OR_RETURN(addresses, gpuAddressesThatFit(options, ram));
+  } else {
+    AIR_RETURN_IF_ERROR(openCpu(options));
+    AIR_ASSIGN_OR_RETURN(addresses, hostAddresses());
   }
-  AIR_RETURN_IF_ERROR(loadKernels(*addresses));
-  return createExecutor(options, *logits, *addresses);
+  AIR_RETURN_IF_ERROR(loadKernels(addresses));
+  return createExecutor(options, *logits, addresses);
 }
 
 Session::Session(std::unique_ptr<Parts> made) : parts(std::move(made)) {}

@@ -9,6 +9,7 @@
 #include "runtime/exec/Session.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 #include "test/compiler/driver/GpuModel.h"
+#include "tools/airrun/PlacementNote.h"
 
 #include <bit>
 #include <gmock/gmock.h>
@@ -171,6 +172,51 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
       copied = perPass;
     }
   }
+  fakeCuda = {};
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+// Other programs may have taken a part of the memory since the plan was made.
+TEST_F(GpuStreamTest, TheFirstPlacementThatFitsIsUsed) {
+  packAll("rtx3060");
+  const std::string name = packPart("rtx3060", 100).first;
+  fakeCuda = {};
+  fakeCuda.capability = 86;
+  Rows expected;
+  uint32_t count = 0;
+  std::vector<uint64_t> needs; // VRAM of each placement, without its kernels
+  {
+    Session session = open(name);
+    EXPECT_EQ(session.placement(), 0U);
+    EXPECT_EQ(placementNote(session), "");
+    expected = runAll(session);
+    for (const plan::Placement *placement : *session.plan().placements()) {
+      needs.push_back(0);
+      for (const char *item :
+           {"weights", "ring", "kv", "activations", "batch"}) {
+        needs.back() += vramItem(*placement, item);
+      }
+    }
+    count = session.plan().placements()->size();
+  }
+  ASSERT_GE(count, 2U);
+  for (uint32_t i = 1; i < count; ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_LT(needs[i], needs[i - 1]);
+    fakeCuda.freeBytes = needs[i];
+    Session session = open(name);
+    EXPECT_EQ(session.placement(), i);
+    EXPECT_THAT(placementNote(session),
+                testing::HasSubstr("to be fastest, but less is free"));
+    EXPECT_EQ(runAll(session), expected);
+    EXPECT_GT(session.copiedBytes(), 0U);
+  }
+  fakeCuda.freeBytes = needs.back() / 2;
+  rt::SessionOptions options;
+  options.gpu = test::openGpu;
+  const Status status = Session::open(folder().path(name), options).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(), testing::HasSubstr("ring "));
   fakeCuda = {};
   EXPECT_EQ(fakeCudaLiveObjects(), 0);
 }

@@ -4,6 +4,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/plan/BudgetItemText.h"
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/CopiedBytes.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
@@ -231,10 +232,7 @@ std::string streamLines(const plan::Plan &plan,
 /// The line that says what is copied to a GPU in every pass; empty if all
 /// weights stay in VRAM, or if there is no GPU.
 std::string copiedLine(const plan::Placement &placement) {
-  uint64_t copied = 0;
-  for (uint32_t i = 0; i < sizeOf(placement.device_reads()); ++i) {
-    copied += placement.device_reads()->Get(i)->bytes();
-  }
+  const uint64_t copied = copiedBytesPerPass(placement);
   if (copied == 0) {
     return "";
   }
@@ -253,14 +251,18 @@ std::string copiedLine(const plan::Placement &placement) {
 }
 
 /// A line for each placement but the first. These placements are used when less
-/// RAM is available.
+/// RAM is available, or less memory of a GPU.
 std::string alternateLines(const plan::Plan &plan) {
   std::string lines;
   for (uint32_t i = 1; i < sizeOf(plan.placements()); ++i) {
     const plan::Placement &placement = *plan.placements()->Get(i);
-    lines += format("%-10s %s in RAM, %s read per token", i == 1 ? "or" : "",
+    const uint64_t vram = sumOf(placement, plan::Tier::Vram);
+    const uint64_t moved = vram == 0 ? storedBytesPerPass(plan, placement)
+                                     : copiedBytesPerPass(placement);
+    lines += format("%-10s %s%s in RAM, %s %s per token", i == 1 ? "or" : "",
+                    vram == 0 ? "" : (byteText(vram) + " in VRAM, ").c_str(),
                     byteText(sumOf(placement, plan::Tier::Ram)).c_str(),
-                    byteText(storedBytesPerPass(plan, placement)).c_str());
+                    byteText(moved).c_str(), vram == 0 ? "read" : "copied");
     for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
       const plan::Prediction &prediction = *placement.predictions()->Get(p);
       if (textOf(prediction.phase()) == "decode" &&

@@ -2,6 +2,7 @@
 #include "tools/airrun/BenchCommand.h"
 
 #include "formats/machine/MachineProfile.h"
+#include "formats/plan/CopiedBytes.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -48,15 +49,8 @@ rt::StreamStore *streamingStore(const rt::Session &session) {
 
 /// The bytes that each pass copies from RAM to the GPU.
 uint64_t copiedPerPass(const rt::Session &session) {
-  const plan::Placement &placement =
-      *session.plan().placements()->Get(session.placement());
-  uint64_t bytes = 0;
-  if (placement.device_reads() != nullptr) {
-    for (const plan::StreamRead *read : *placement.device_reads()) {
-      bytes += read->bytes();
-    }
-  }
-  return bytes;
+  return copiedBytesPerPass(
+      *session.plan().placements()->Get(session.placement()));
 }
 
 /// Prepares to measure the disk with the range of the file that contains the

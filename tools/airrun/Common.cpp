@@ -8,6 +8,7 @@
 #include "runtime/hal/cuda/CudaDevice.h"
 #include "runtime/io/StreamStore.h"
 #include "runtime/text/Detokenizer.h"
+#include "tools/airrun/PlacementNote.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
 
@@ -197,6 +198,9 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   if (rt::StreamStore *store = session.streaming();
       store != nullptr && !store->note().empty()) {
     cli::printNotes({store->note()});
+  }
+  if (const std::string note = placementNote(session); !note.empty()) {
+    cli::printNotes({note});
   }
   if (ioLimit && session.streaming() == nullptr) {
     cli::printNotes(

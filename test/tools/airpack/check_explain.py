@@ -110,7 +110,7 @@ def gpu_plan(*arguments):
     report = explain(*arguments)
     check_sums(report)
     assert report["devices"] == "gpu" and report["has_kernels"]
-    (placement,) = packed["placements"]
+    placement = packed["placements"][0]
     weights = ("attention", "ffn", "head", "embedding table", "other", "padding")
     for tier, key in (("Vram", "vram_bytes"), ("Ram", "ram_bytes")):
         items = {i["name"]: i["bytes"] for i in placement["items"] if i["tier"] == tier and i["bytes"] != 0}

@@ -1,0 +1,88 @@
+//===- GpuAlternatesTest.cpp - placements for less VRAM -------------------===//
+#include "compiler/planner/GpuAlternates.h"
+
+#include <gtest/gtest.h>
+
+namespace air::compiler {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+/// Ten segments of 100 MiB, each of which a step of its own needs, and 24 MiB
+/// of activations, which always stay.
+GpuDemand demand() {
+  GpuDemand needs;
+  for (uint32_t step = 0; step < 10; ++step) {
+    needs.vram.segments.weights.push_back({100 * kMiB, step, step});
+  }
+  needs.vram.segments.steps = 10;
+  needs.vram.weights = 1000 * kMiB;
+  needs.vram.activations = 24 * kMiB;
+  needs.vram.kvPageTokens = 64;
+  return needs;
+}
+
+GpuLimits limits(uint64_t vram) {
+  return {{kDriverBytes + vram, "--vram gives"}, {8192 * kMiB, "--ram gives"}};
+}
+
+/// The sum of the items in VRAM.
+uint64_t sumOf(const GpuPlacement &placement) {
+  uint64_t sum = 0;
+  for (const LedgerItem &item : placement.vram.items) {
+    sum += item.bytes;
+  }
+  return sum;
+}
+
+TEST(GpuAlternates, AreForLessVram) {
+  // Everything fits into 1100 MiB. Into 990 MiB fit 7 segments and a ring of 2,
+  // into 825 MiB 6 and 2 or 5 and 3, and into 550 MiB 3 and 2.
+  const auto placements = planGpuPlacements(demand(), limits(1100 * kMiB));
+  ASSERT_TRUE(placements) << placements.status().message();
+  ASSERT_EQ(placements->size(), 4U);
+  const uint64_t budgets[] = {1100, 990, 825, 550};
+  uint64_t copied = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const GpuPlacement &placement = (*placements)[i];
+    EXPECT_LE(placement.vram.budget, budgets[i] * kMiB);
+    EXPECT_GT(placement.vram.budget, budgets[i] * kMiB - 100);
+    EXPECT_NEAR(static_cast<double>(placement.ramBudget),
+                static_cast<double>(budgets[i] * 8192 * kMiB / 1100), 100);
+    EXPECT_LE(sumOf(placement), placement.vram.budget);
+    EXPECT_TRUE(i == 0 ? placement.copiedBytes() == 0
+                       : placement.copiedBytes() > copied);
+    copied = placement.copiedBytes();
+  }
+  // Half of the VRAM has room for 5 segments: at most 4 that stay, and a ring
+  // for one or more of the other 6.
+  EXPECT_GE(copied, 600 * kMiB);
+}
+
+TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
+  // Even half of it holds everything.
+  EXPECT_EQ(planGpuPlacements(demand(), limits(4096 * kMiB))->size(), 1U);
+  // The ring and the activations do not fit into 90 % of 130 MiB.
+  GpuDemand least = demand();
+  const auto few = planGpuPlacements(least, limits(130 * kMiB));
+  ASSERT_TRUE(few) << few.status().message();
+  EXPECT_EQ(few->size(), 1U);
+  // RAM limits what can be copied. 16 MiB of it are for copies.
+  GpuLimits small = limits(1100 * kMiB);
+  small.ram.bytes = 500 * kMiB;
+  const auto placements = planGpuPlacements(demand(), small);
+  ASSERT_TRUE(placements) << placements.status().message();
+  EXPECT_LT(placements->size(), 4U);
+  for (const GpuPlacement &placement : *placements) {
+    EXPECT_LE(placement.copiedBytes(), 500 * kMiB - 16 * kMiB);
+  }
+  // Without both limits there is one placement.
+  EXPECT_EQ(planGpuPlacements(demand(), {})->size(), 1U);
+  small.ram.bytes = 0;
+  EXPECT_EQ(planGpuPlacements(demand(), small)->size(), 1U);
+  EXPECT_EQ(planGpuPlacements(demand(), limits(100 * kMiB)).status().code(),
+            ErrorCode::DoesNotFit);
+}
+
+} // namespace
+} // namespace air::compiler
