@@ -141,7 +141,12 @@ constexpr Expressions kMiniCpm5 = {R"(\p{N}{1,3})",
                                                R"([\r\n]*|)" SPACE};
 constexpr Expressions kLaguna = {R"([^\n]+|\n+)", QWEN2};
 constexpr Expressions kLines = {R"([^\n]+|\n+)"};
-constexpr Expressions kWhitespace = {R"(\w+|[^\w\s]+)"};
+// The published expression, \w+|[^\w\s]+, is one of Rust's crate regex. Its
+// word characters include the joiners U+200C and U+200D, but no superscript
+// digits and fractions.
+constexpr Expressions kWhitespace = {
+    R"([\w\u200C\u200D&&[^\u00B2\u00B3\u00B9\u00BC-\u00BE]]+)"
+    R"(|[[^\w\s\u200C\u200D]\u00B2\u00B3\u00B9\u00BC-\u00BE]+)"};
 constexpr Expressions kChameleon = {
     "<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z",       R"([\t\n]|    |  )",
     R"(\p{N})",          R"([\p{P}!-/:-@\[-`{-~])", GPT2};

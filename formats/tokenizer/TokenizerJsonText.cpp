@@ -20,9 +20,7 @@ constexpr std::string_view kByteLevel =
     R"(|\s+(?!\S)|\s+)";
 /// The tokenizers library counts all of ASCII's symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
-/// Match the words that Whitespace and WhitespaceSplit, which remove white
-/// space, leave.
-constexpr std::string_view kWords = R"(\w+|[^\w\s]+)";
+/// Matches the words that WhitespaceSplit, which removes white space, leaves.
 constexpr std::string_view kNoSpaces = R"(\S+)";
 /// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
@@ -406,8 +404,10 @@ private:
       return readMetaspace(fields);
     }
     if (isBpe && (type == "Whitespace" || type == "WhitespaceSplit")) {
-      data.rules.expressions.emplace_back(type == "Whitespace" ? kWords
-                                                               : kNoSpaces);
+      data.rules.expressions.emplace_back(
+          type == "Whitespace"
+              ? preTokenizerRules("whitespace")->expressions.front()
+              : kNoSpaces);
       splitsWords = true;
       return Status::ok();
     }

@@ -154,7 +154,7 @@ TEST_F(MergeMatcherTest, MergesInAnyOrder) {
 // The parts of a merge need not be letters or results of merges, and a merge
 // may be listed twice, of which the first counts.
 TEST_F(MergeMatcherTest, MergesOfAnyTexts) {
-  for (int round = 0; round < 2000; ++round) {
+  for (int round = 0; round < 500; ++round) {
     Merges merges;
     for (size_t count = 1 + random() % 12; count > 0; --count) {
       const size_t longest = 1 + random() % 4;
