@@ -69,6 +69,7 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
   profile.diskBandwidth = measured.diskBandwidth;
   profile.measured = measured.measured;
   profile.cpu = measured.cpu;
+  profile.gpus = measured.gpus;
   return profile;
 }
 

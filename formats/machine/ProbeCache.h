@@ -37,10 +37,10 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
                                    const std::string &where);
 
 /// Returns the profile `host` with those bandwidths and rates of `cache` that a
-/// plan records. `cpuModel` is the model of the host's CPU. Fails with Mismatch
-/// if the cache was measured on another machine: if the model of the CPU, the
-/// number of cores, the architecture or the features differ. The message names
-/// the first difference.
+/// plan records, and with its GPU. `cpuModel` is the model of the host's CPU.
+/// Fails with Mismatch if the cache was measured on another machine: if the
+/// model of the CPU, the number of cores, the architecture or the features
+/// differ. The message names the first difference.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);

@@ -77,7 +77,8 @@ std::vector<cli::Option> explainOptions() {
           "--vram", "", ValueKind::String, "SIZE",
           "With a target that has a GPU: the size of the GPU's whole memory. "
           "1 GiB of it is reserved for the driver. SIZE is written as for "
-          "--ram.",
+          "--ram. Without --explain, --target host with a size above 0 plans "
+          "for the GPU or fails, and with 0 plans for the CPU.",
           "that of the target's GPU"),
       makeOption(
           "--cpu", "", ValueKind::String, "NAME|FILE",

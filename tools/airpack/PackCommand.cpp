@@ -6,6 +6,7 @@
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Explain.h"
+#include "tools/airpack/HostGpu.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
@@ -103,14 +104,15 @@ Status readMemoryOptions(const cli::Invocation &invocation,
   options.ram = ram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
                        cli::byteSizeOf(invocation, "--vram"));
-  if (vram && options.machine->gpus.empty()) {
+  const bool asksForCpu = vram == uint64_t{0} && options.target == "host";
+  if (vram && options.machine->gpus.empty() && !asksForCpu) {
     return usageError("--vram is the memory of a GPU, but target '" +
                       options.target + "' has no GPU");
   }
-  if (vram) {
+  if (vram && !asksForCpu) {
     AIR_RETURN_IF_ERROR(checkVram(*vram));
-    options.vram = *vram;
   }
+  options.vram = vram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));
   if (disk.value_or(0) != 0) {
@@ -158,7 +160,10 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
   if (invocation.has("--no-probe-cache")) {
     AIR_ASSIGN_OR_RETURN(options.machine, resolveProfile(target));
   } else {
-    AIR_ASSIGN_OR_RETURN(options.machine, cli::resolveTarget(target));
+    AIR_ASSIGN_OR_RETURN(options.machine,
+                         cli::resolveTarget(target, [&](const GpuProfile &gpu) {
+                           return canPlanForHostGpu(invocation, gpu);
+                         }));
   }
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
@@ -568,7 +573,7 @@ Status writeOutput(const cli::Invocation &invocation,
   {
     Progress progress("compiling kernels", invocation.has("--progress"));
     progress.begin();
-    AIR_RETURN_IF_ERROR(compiler.run(""));
+    AIR_RETURN_IF_ERROR(runPasses(compiler, output.options, ""));
   }
   const double writeStart = monotonicSeconds();
   times.next();
@@ -603,8 +608,8 @@ Status writeOutput(const cli::Invocation &invocation,
 }
 
 /// Prints what --emit and --stop-after ask for, and writes no plan.
-Status printCompiled(const compiler::CompileOptions &options,
-                     const std::string &emit, const std::string &stopAfter) {
+Status printCompiled(compiler::CompileOptions &options, const std::string &emit,
+                     const std::string &stopAfter) {
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
   cli::printNotes(compiler.notes());
@@ -614,7 +619,7 @@ Status printCompiled(const compiler::CompileOptions &options,
   {
     Progress progress("compiling kernels", /*asLines=*/false);
     progress.begin();
-    AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
+    AIR_RETURN_IF_ERROR(runPasses(compiler, options, stopAfter));
   }
   if (emit == "json") {
     AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());

@@ -106,7 +106,8 @@ cli::Command packCommand() {
   command.options = {
       makeOption("--target", "", ValueKind::StringList, "TARGET",
                  "The machine to compile for: host (this machine, with what "
-                 "'airrun probe --save' measured on it, if anything), the name "
+                 "'airrun probe --save' measured on it, if anything; its GPU "
+                 "if a plan for the GPU can be made, else its CPU), the name "
                  "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
                  "whose kernels NVRTC compiles), or a JSON profile as airrun "
                  "probe writes it. Required. Several targets need "
@@ -170,8 +171,8 @@ cli::Command packCommand() {
       threads,
       tune,
       makeOption("--no-probe-cache", "", ValueKind::Flag, "",
-                 "With --target host, use the nominal rates of the CPU even if "
-                 "'airrun probe --save' has measured this machine."),
+                 "With --target host, plan for the CPU with its nominal rates, "
+                 "even if 'airrun probe --save' has measured this machine."),
       makeOption("--weightless", "", ValueKind::Flag, "",
                  "Write a plan without the bytes of the weights, which are not "
                  "read. Such a plan takes only kilobytes. It is useful for "

@@ -7,6 +7,7 @@
 #include "formats/support/AtomicFile.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Digest.h"
+#include "tools/airrun/Common.h"
 #include "tools/airrun/FileDigests.h"
 #include "tools/airrun/PackProcess.h"
 #include "tools/cli/ByteSize.h"
@@ -47,6 +48,9 @@ packArguments(const cli::Invocation &invocation) {
                        cli::ramOf(invocation));
   if (ram) {
     arguments.insert(arguments.end(), {"--ram", std::to_string(*ram)});
+  }
+  if (invocation.text("--device") == kCpuDevice) {
+    arguments.insert(arguments.end(), {"--vram", "0"});
   }
   return arguments;
 }
@@ -322,11 +326,12 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
     return usageError("--source names the model of a plan, but '" + named +
                       "' is a model itself; leave out --source");
   }
-  if (invocation.has("--device")) {
-    return usageError("--device names the GPU for a plan, but '" + named +
-                      "' is a model, which is packed for the CPU of this "
-                      "machine; leave out --device, or pack the model for the "
-                      "GPU with airpack and run that plan");
+  if (const auto device = invocation.text("--device");
+      device && device != kCpuDevice && cli::hostTarget().gpus.empty()) {
+    return usageError("--device names a GPU, but '" + named +
+                      "' is a model, which is packed for the CPU, because no "
+                      "GPU of this machine was measured; leave out --device, "
+                      "or run 'airrun probe --save' first");
   }
   AIR_ASSIGN_OR_RETURN(const std::string folder, planFolder());
   AIR_ASSIGN_OR_RETURN(PlanCache cache, PlanCache::open(folder));

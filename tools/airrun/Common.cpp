@@ -47,11 +47,15 @@ cli::Option threadsOption() {
 cli::Option deviceOption() {
   return {.name = "--device",
           .kind = cli::ValueKind::String,
-          .valueName = "GPU",
+          .valueName = "DEVICE",
           .help =
-              "For a plan that was made for a GPU: the GPU that runs it, as "
-              "its number (from 0) or a part of its name, such as rtx3060.",
-          .defaultText = "the first that can run the plan's kernels"};
+              "The device that runs the kernels: a GPU, as its number (from 0) "
+              "or a part of its name, such as rtx3060, or cpu. It must be of "
+              "the kind that the plan was made for. A model is packed for "
+              "the GPU that 'airrun probe --save' measured, or for cpu.",
+          .defaultText =
+              "the first that can run the plan's kernels; for a model, the GPU "
+              "that 'airrun probe --save' measured, or else the CPU"};
 }
 
 cli::Option ramOption() {
@@ -163,8 +167,14 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   options.readLimit = ioLimit.value_or(0);
   options.source = invocation.text("--source").value_or("");
   options.randomWeights = invocation.has("--random-weights");
+  const std::optional<std::string> device = invocation.text("--device");
   options.gpu =
       [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
+    if (device == kCpuDevice) {
+      return usageError("--device cpu: the kernels of this plan run on GPU '" +
+                        record.name()->str() +
+                        "'; leave out --device, or pack the model for a CPU");
+    }
     for (const char *name : {"--io", "--io-limit"}) {
       if (invocation.has(name)) {
         return usageError(std::string(name) +
@@ -186,7 +196,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(
       rt::Session session,
       rt::Session::open(invocation.positionals.at(0), options));
-  if (invocation.has("--device") && session.gpu() == nullptr) {
+  if (device && device != kCpuDevice && session.gpu() == nullptr) {
     return usageError("--device: the kernels of this plan run on the CPU; "
                       "leave out --device, or pack the model for a GPU");
   }

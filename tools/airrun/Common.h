@@ -22,6 +22,8 @@ namespace air {
 cli::Positional planPositional();
 cli::Option threadsOption();
 cli::Option deviceOption();
+/// The value of --device that means the CPU.
+inline constexpr std::string_view kCpuDevice = "cpu";
 // --ram and --io, for commands that open a session.
 cli::Option ramOption();
 cli::Option ioOption();

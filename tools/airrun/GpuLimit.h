@@ -10,7 +10,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_GPULIMIT_H
 #define AIRPACK_TOOLS_AIRRUN_GPULIMIT_H
 
-#include "runtime/hal/cuda/CudaTimer.h"
+#include "runtime/hal/cuda/CudaCopies.h"
 
 #include <memory>
 
@@ -23,9 +23,6 @@ public:
   /// the GPU has no room for the buffers.
   static Result<std::unique_ptr<GpuLimit>> create(const rt::CudaChoice &gpu,
                                                   double passBytes);
-  ~GpuLimit();
-  GpuLimit(const GpuLimit &) = delete;
-  GpuLimit &operator=(const GpuLimit &) = delete;
 
   /// "cache" if what a pass reads fits in the GPU's L2 cache, otherwise "vram".
   const char *link() const { return name; }
@@ -39,11 +36,8 @@ private:
   GpuLimit() = default;
 
   std::unique_ptr<rt::CudaDriver> driver;
-  std::unique_ptr<rt::CudaTimer> timer; ///< borrows `driver`
+  std::unique_ptr<rt::CudaCopies> copies; ///< borrows `driver`
   const char *name = "";
-  uint64_t from = 0;
-  uint64_t to = 0;
-  uint64_t bytes = 0; ///< of each buffer
 };
 
 } // namespace air

@@ -1,11 +1,13 @@
 //===- ProbeCommand.cpp - this machine, measured ----------------*- C++ -*-===//
 #include "tools/airrun/ProbeCommand.h"
 
+#include "formats/machine/GpuTable.h"
 #include "formats/machine/HostFacts.h"
 #include "formats/machine/ProbeCache.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/probe/CpuProbe.h"
+#include "runtime/hal/cuda/probe/GpuProbe.h"
 #include "runtime/io/probe/DiskProbe.h"
 #include "runtime/io/probe/ScratchFile.h"
 #include "tools/airrun/Common.h"
@@ -19,6 +21,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <vector>
 
 namespace air {
 namespace {
@@ -26,6 +29,8 @@ namespace {
 /// The seconds that all measurements take, and the disk's share of them.
 constexpr double kSeconds = 15;
 constexpr double kDiskShare = 1.0 / 3;
+/// The share of all GPUs together. Opening them takes time, too.
+constexpr double kGpuShare = 1.0 / 15;
 /// The size of the file that the disk is measured with, and the largest share
 /// of the disk's time that writing the file may take.
 constexpr uint64_t kScratchBytes = uint64_t{256} << 20;
@@ -86,6 +91,65 @@ Status addDisk(const std::optional<std::string> &path, double seconds,
   return Status::ok();
 }
 
+std::string gpuText(const rt::CudaFacts &gpu) {
+  return "GPU " + std::to_string(gpu.ordinal) + " (" + cli::oneLine(gpu.name) +
+         ")";
+}
+
+/// Measures the GPU that `device` names, or without a name all GPUs. A GPU that
+/// cannot be measured is only an error if the user has named it.
+Result<std::vector<rt::GpuProbeResult>>
+measuredGpus(const std::optional<std::string> &device, double seconds) {
+  std::vector<rt::GpuProbeResult> results;
+  if (device) {
+    AIR_ASSIGN_OR_RETURN(
+        rt::GpuProbeResult result,
+        rt::probeGpu({.device = *device, .arch = ""}, seconds));
+    results.push_back(std::move(result));
+    return results;
+  }
+  const Result<uint32_t> count = rt::CudaDriver::countGpus();
+  if (!count) {
+    cli::printNotes({"no GPU is measured: " + count.status().message()});
+    return results;
+  }
+  for (uint32_t ordinal = 0; ordinal < *count; ++ordinal) {
+    Result<rt::GpuProbeResult> result = rt::probeGpu(
+        {.device = std::to_string(ordinal), .arch = ""}, seconds / *count);
+    if (result) {
+      results.push_back(*std::move(result));
+    } else {
+      cli::printNotes({"GPU " + std::to_string(ordinal) +
+                       " is not measured: " + result.status().message()});
+    }
+  }
+  return results;
+}
+
+/// Adds to `profile` the first of the GPUs for which plans can be made, or else
+/// the first one.
+void addGpu(const std::vector<rt::GpuProbeResult> &gpus,
+            MachineProfile &profile) {
+  const rt::CudaFacts *chosen = nullptr;
+  for (const rt::GpuProbeResult &gpu : gpus) {
+    const GpuProfile described = rt::profileOf(gpu);
+    if (!canPlanFor(described)) {
+      cli::printNotes({"there are no kernels for " + gpuText(gpu.facts) +
+                       ", so no plans can be made for it"});
+    }
+    if (chosen == nullptr ||
+        (!canPlanFor(profile.gpus.front()) && canPlanFor(described))) {
+      chosen = &gpu.facts;
+      profile.gpus = {described};
+    }
+  }
+  if (gpus.size() > 1) {
+    cli::printNotes({"the profile has only " + gpuText(*chosen) +
+                     ", because a model is planned for one GPU; --device "
+                     "chooses another one"});
+  }
+}
+
 Status addCpu(uint32_t threads, double seconds, MachineProfile &profile) {
   rt::CpuProbeOptions options;
   options.threads = threads;
@@ -109,13 +173,16 @@ cli::Command probeCommand() {
       "for this machine: the arithmetic of a core, ways of reading memory, and "
       "the cost of tiles and barriers; and how fast a model that does not fit "
       "into memory can be read from the disk and its weights can be decoded. "
+      "If the machine has NVIDIA GPUs, also how fast they read their memory, "
+      "and how fast bytes are copied to them and back. "
       "Other programs that run at the "
       "same time disturb the measurement.";
   cli::Option save;
   save.name = "--save";
   save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "
               "(~/.cache if that is unset). From then on, airpack --target "
-              "host chooses kernels by this profile.";
+              "host chooses kernels by this profile, and makes plans for the "
+              "GPU that it has.";
   cli::Option json;
   json.name = "--json";
   json.help = "Print the profile of the machine as JSON, for airpack --target, "
@@ -125,11 +192,20 @@ cli::Command probeCommand() {
   seconds.kind = cli::ValueKind::Number;
   seconds.valueName = "SECONDS";
   seconds.help = "Measure for about this many seconds, a third of them for the "
-                 "disk. Memory and arithmetic are measured at least three "
-                 "times, even if that takes longer.";
+                 "disk and a fifteenth for GPUs. Memory, arithmetic and GPUs "
+                 "are measured at least three times, even if that takes "
+                 "longer.";
   seconds.defaultText = "15";
   seconds.minimum = 0;
   seconds.maximum = 3600;
+  cli::Option device;
+  device.name = "--device";
+  device.kind = cli::ValueKind::String;
+  device.valueName = "GPU";
+  device.help = "Measure only this GPU, given as its number (from 0) or a part "
+                "of its name, such as rtx3060. The profile then has this GPU.";
+  device.defaultText = "all GPUs; the profile has the first one for which "
+                       "there are kernels";
   cli::Option threads = threadsOption();
   threads.help = "Number of threads that measure at the same time.";
   threads.defaultText = "one per core";
@@ -150,9 +226,11 @@ cli::Command probeCommand() {
                      json,
                      seconds,
                      threads,
-                     disk};
+                     disk,
+                     device};
   command.examples = {"airrun probe --save", "airrun probe -o machine.json",
-                      "airrun probe --save --disk-file model.air"};
+                      "airrun probe --save --disk-file model.air",
+                      "airrun probe --save --device 1"};
   return command;
 }
 
@@ -176,10 +254,18 @@ Status runProbe(const cli::Invocation &invocation) {
   MachineProfile profile = hostProfile();
   profile.measured = true;
   addLimits(profile);
-  // The disk is measured first, because its file may prove to be unsuitable.
+  // What may prove to be unsuitable, the GPU that is named and the file on the
+  // disk, is measured first.
+  const double gpuStart = monotonicSeconds();
+  AIR_ASSIGN_OR_RETURN(
+      const std::vector<rt::GpuProbeResult> gpus,
+      measuredGpus(invocation.text("--device"), seconds * kGpuShare));
+  addGpu(gpus, profile);
+  const double gpuSeconds = monotonicSeconds() - gpuStart;
   AIR_RETURN_IF_ERROR(
       addDisk(invocation.text("--disk-file"), seconds * kDiskShare, profile));
-  AIR_RETURN_IF_ERROR(addCpu(threads, seconds * (1 - kDiskShare), profile));
+  AIR_RETURN_IF_ERROR(
+      addCpu(threads, seconds * (1 - kDiskShare) - gpuSeconds, profile));
   if (invocation.has("--threads")) {
     // The rates of "all cores" were measured with this number of threads, so
     // the profile must state the same number of cores.
@@ -197,8 +283,9 @@ Status runProbe(const cli::Invocation &invocation) {
     cli::printNotes({"saved in '" + cli::oneLine(saved.path()) +
                      "'; airpack --target host uses it"});
   }
-  return writeOut(
-      invocation.has("--json") ? json : probeReport(profile, hostCpuModel()));
+  return writeOut(invocation.has("--json")
+                      ? json
+                      : probeReport(profile, hostCpuModel()) + gpuReport(gpus));
 }
 
 } // namespace air

@@ -185,4 +185,41 @@ std::string probeReport(const MachineProfile &profile,
   return report;
 }
 
+std::string gpuReport(std::span<const rt::GpuProbeResult> gpus) {
+  const auto billions = [](uint64_t rate) {
+    return static_cast<double>(rate) / 1e9;
+  };
+  const auto microseconds = [](uint64_t nanoseconds) {
+    return static_cast<double>(nanoseconds) / 1e3;
+  };
+  std::string report;
+  for (const rt::GpuProbeResult &gpu : gpus) {
+    const rt::CudaFacts &facts = gpu.facts;
+    const std::string arch = rt::profileOf(gpu).arch;
+    report += format("\nGPU %-6u %s, compute capability %u.%u, %u "
+                     "multiprocessors\n",
+                     facts.ordinal, cli::oneLine(facts.name).c_str(),
+                     facts.capability / 10, facts.capability % 10,
+                     facts.multiprocessors);
+    report += "kernels    " + (arch.empty() ? "none" : arch) + "\n";
+    report += "VRAM       " + byteText(facts.totalBytes) + ", " +
+              byteText(facts.freeBytes) + " of it free\n";
+    report +=
+        format("reading and writing VRAM: at best %.1f GB/s, median "
+               "%.1f GB/s\n",
+               billions(gpu.bestBandwidth), billions(gpu.medianBandwidth));
+    report += "copies from and to page-locked RAM\n"
+              "                   to the GPU               to RAM\n"
+              "  each of          GB/s  one alone, us      GB/s  one alone, "
+              "us\n";
+    for (const rt::CopyRate &copy : gpu.copies) {
+      report += format("  %-12s %8.2f %14.1f  %8.2f %14.1f\n",
+                       byteText(copy.bytes).c_str(), billions(copy.toGpu),
+                       microseconds(copy.toGpuNs), billions(copy.toHost),
+                       microseconds(copy.toHostNs));
+    }
+  }
+  return report;
+}
+
 } // namespace air

@@ -3,7 +3,9 @@
 #define AIRPACK_TOOLS_AIRRUN_PROBEREPORT_H
 
 #include "formats/machine/MachineProfile.h"
+#include "runtime/hal/cuda/probe/GpuProbe.h"
 
+#include <span>
 #include <string>
 
 namespace air {
@@ -14,6 +16,10 @@ namespace air {
 /// measured, its table is left out. `cpuModel` is hostCpuModel().
 std::string probeReport(const MachineProfile &profile,
                         const std::string &cpuModel);
+
+/// Returns a table for each GPU: what it is, the rates of its memory, and the
+/// rates and times of copies by their sizes. Empty if there is no GPU.
+std::string gpuReport(std::span<const rt::GpuProbeResult> gpus);
 
 } // namespace air
 

@@ -3,6 +3,7 @@
 
 #include "formats/machine/ProbeCache.h"
 #include "formats/support/Digest.h"
+#include "formats/support/DynamicLibrary.h"
 #include "formats/support/MappedFile.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
@@ -98,10 +99,28 @@ Status saveProbe(AtomicFile &file, const MachineProfile &profile) {
   return file.commit(json.size());
 }
 
-Result<MachineProfile> resolveTarget(const std::string &spec) {
+void useCpuOnly(MachineProfile &host, const Status &why) {
+  const std::string name =
+      host.gpus.empty() ? "" : oneLine(host.gpus.front().name);
+  host.gpus.clear();
+  printNotes({"the plan is for the CPU of this machine, not for its GPU '" +
+              name + "': " + why.message() + "; profile digest " +
+              digestText(toJson(host))});
+}
+
+Result<MachineProfile> resolveTarget(const std::string &spec,
+                                     const GpuCheck &check) {
   AIR_ASSIGN_OR_RETURN(MachineProfile profile, resolveProfile(spec));
-  const std::string path = spec == "host" ? existingProbe() : "";
+  if (spec != "host") {
+    return profile;
+  }
+  const std::string path = existingProbe();
   if (path.empty()) {
+    if (DynamicLibrary::open("libcuda.so.1").isOpen()) {
+      printNotes({"this machine has an NVIDIA driver, but no GPU was measured, "
+                  "so the target host is its CPU; run 'airrun probe --save' "
+                  "to use the GPU"});
+    }
     return profile;
   }
   Result<MachineProfile> measured = hostFrom(path, profile);
@@ -109,6 +128,11 @@ Result<MachineProfile> resolveTarget(const std::string &spec) {
     printNotes({"the saved probe '" + oneLine(path) +
                 "' is not used: " + measured.status().message()});
     return profile;
+  }
+  if (check && !measured->gpus.empty()) {
+    if (const Status able = check(measured->gpus.front()); !able.isOk()) {
+      useCpuOnly(*measured, able);
+    }
   }
   printNotes({"the target host uses the measurements in '" + oneLine(path) +
               "'; profile digest " + digestText(toJson(*measured))});

@@ -10,6 +10,7 @@
 #include "formats/machine/MachineProfile.h"
 #include "formats/support/AtomicFile.h"
 
+#include <functional>
 #include <string>
 
 namespace air::cli {
@@ -32,13 +33,25 @@ Result<AtomicFile> openProbeFile();
 /// Writes `profile`, which was measured on this machine, and commits the file.
 Status saveProbe(AtomicFile &file, const MachineProfile &profile);
 
-/// Returns the profile that `spec` names, as resolveProfile() does. For "host",
-/// a saved probe of this machine replaces the nominal rates, and a note on
-/// standard error says so. A saved probe that is damaged or is of another
-/// machine is not used, and the note says why.
-Result<MachineProfile> resolveTarget(const std::string &spec);
+/// Returns Ok if a plan can be made for the GPU, or else an error that says why
+/// not.
+using GpuCheck = std::function<Status(const GpuProfile &)>;
 
-/// Returns what resolveTarget("host") returns, without printing notes.
+/// Returns the profile that `spec` names, as resolveProfile() does. For "host",
+/// a saved probe of this machine replaces the nominal rates and adds the GPU,
+/// and a note on standard error says so. A saved probe that is damaged or is of
+/// another machine is not used, and the note says why. Without a saved probe, a
+/// note says so if the machine has a driver for GPUs. If `check` refuses the
+/// GPU, does what useCpuOnly() does.
+Result<MachineProfile> resolveTarget(const std::string &spec,
+                                     const GpuCheck &check = nullptr);
+
+/// Removes the GPU of the target "host", and prints a note that says why the
+/// plan is for the CPU.
+void useCpuOnly(MachineProfile &host, const Status &why);
+
+/// Returns what resolveTarget("host") returns without a GpuCheck. Prints no
+/// notes.
 MachineProfile hostTarget();
 
 /// Returns how programs read plans from the disk: what chooseDiskRate() chooses

@@ -153,6 +153,10 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
       "' is not an NVIDIA GPU architecture; give one such as sm_86 or sm_90a");
 }
 
+bool rt::isPartOfGpuName(std::string_view part, std::string_view name) {
+  return plain(name).find(plain(part)) != std::string::npos;
+}
+
 Status CudaDriver::check(int code, const char *name) {
   if (code == 0) {
     return Status::ok();
@@ -182,7 +186,7 @@ Status CudaDriver::check(int code, const char *name) {
   return lost;
 }
 
-Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
+Result<std::unique_ptr<CudaDriver>> CudaDriver::start() {
   DynamicLibrary library = DynamicLibrary::open("libcuda.so.1");
   if (!library.isOpen()) {
     return unsupportedError("libcuda.so.1 cannot be opened, so no GPU can be "
@@ -211,6 +215,26 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
     return unsupportedError("the NVIDIA driver finds no GPU on this machine");
   }
   AIR_RETURN_IF_ERROR(driver->check(started, f.init.name));
+  return driver;
+}
+
+Result<uint32_t> CudaDriver::countGpus() {
+  AIR_ASSIGN_OR_RETURN(const std::unique_ptr<CudaDriver> driver, start());
+  return driver->count();
+}
+
+Result<uint32_t> CudaDriver::count() {
+  int count = 0;
+  AIR_RETURN_IF_ERROR(call(cuda->deviceGetCount, &count));
+  if (count == 0) {
+    return unsupportedError("the NVIDIA driver finds no GPU on this machine");
+  }
+  return static_cast<uint32_t>(count);
+}
+
+Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<CudaDriver> driver, start());
+  const CudaFunctions &f = *driver->cuda;
   AIR_RETURN_IF_ERROR(driver->choose(choice));
   AIR_RETURN_IF_ERROR(
       driver->call(f.contextRetain, &driver->context, driver->handle));
@@ -222,11 +246,7 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
 }
 
 Status CudaDriver::choose(const CudaChoice &choice) {
-  int count = 0;
-  AIR_RETURN_IF_ERROR(call(cuda->deviceGetCount, &count));
-  if (count == 0) {
-    return unsupportedError("the NVIDIA driver finds no GPU on this machine");
-  }
+  AIR_ASSIGN_OR_RETURN(const uint32_t gpus, count());
   const bool isNumber =
       !choice.device.empty() && choice.device.size() <= 2 &&
       choice.device.find_first_not_of("0123456789") == std::string::npos;
@@ -234,7 +254,7 @@ Status CudaDriver::choose(const CudaChoice &choice) {
   // messages list them.
   std::string all;
   std::string matches;
-  for (int ordinal = 0; ordinal < count; ++ordinal) {
+  for (int ordinal = 0; ordinal < static_cast<int>(gpus); ++ordinal) {
     char name[128] = {};
     int major = 0;
     int minor = 0;
@@ -246,14 +266,14 @@ Status CudaDriver::choose(const CudaChoice &choice) {
     AIR_RETURN_IF_ERROR(
         call(cuda->deviceGetAttribute, &minor, kCapabilityMinor, handle));
     device.name = name;
+    device.ordinal = static_cast<uint32_t>(ordinal);
     device.capability = static_cast<uint32_t>(10 * major + minor);
     const std::string text = std::to_string(ordinal) + " (" + device.name +
                              ", compute capability " +
                              capabilityText(device.capability) + ")";
     all += (all.empty() ? "" : ", ") + text;
-    const bool isWanted =
-        isNumber ? std::to_string(ordinal) == choice.device
-                 : plain(name).find(plain(choice.device)) != std::string::npos;
+    const bool isWanted = isNumber ? std::to_string(ordinal) == choice.device
+                                   : isPartOfGpuName(choice.device, name);
     if (!isWanted) {
       continue;
     }
@@ -295,6 +315,7 @@ Status CudaDriver::describe() {
   device.multiprocessors = static_cast<uint32_t>(multiprocessors);
   device.l2Bytes = static_cast<uint64_t>(l2);
   device.freeBytes = freeBytes;
+  device.totalBytes = totalBytes;
   device.driverVersion = versionText(version);
   return Status::ok();
 }

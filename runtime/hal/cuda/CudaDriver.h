@@ -45,7 +45,9 @@ struct CudaFacts {
   uint32_t capability = 0; ///< compute capability: 10 * major + minor
   uint32_t multiprocessors = 0;
   uint64_t l2Bytes = 0;
-  uint64_t freeBytes = 0; ///< free memory when the GPU was opened
+  uint64_t freeBytes = 0;  ///< free memory when the GPU was opened
+  uint64_t totalBytes = 0; ///< the memory that the driver can use
+  uint32_t ordinal = 0;    ///< the driver's number of the GPU
   /// The newest CUDA version that the driver supports, such as "13.0".
   std::string driverVersion;
 };
@@ -69,12 +71,19 @@ struct CudaLaunch {
 /// architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
+/// Whether `part` is a part of the name of a GPU, in any case and without
+/// regard to spaces.
+bool isPartOfGpuName(std::string_view part, std::string_view name);
+
 class CudaDriver {
 public:
   /// Opens the first GPU that matches the choice. Errors: Unsupported (no
   /// driver, a driver for a CUDA version before 12.0, no GPU), Usage (no GPU is
   /// called `device`), Mismatch (a GPU that cannot run code for `arch`).
   static Result<std::unique_ptr<CudaDriver>> open(const CudaChoice &choice);
+  /// Returns how many GPUs the machine has, at least 1. The errors are those of
+  /// open() with an empty choice.
+  static Result<uint32_t> countGpus();
   ~CudaDriver();
   CudaDriver(const CudaDriver &) = delete;
   CudaDriver &operator=(const CudaDriver &) = delete;
@@ -123,6 +132,9 @@ public:
 
 private:
   CudaDriver() = default;
+  /// Opens the driver, but no GPU.
+  static Result<std::unique_ptr<CudaDriver>> start();
+  Result<uint32_t> count();
   Status check(int code, const char *name);
   Status choose(const CudaChoice &choice);
   Status describe();

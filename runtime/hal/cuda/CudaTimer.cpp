@@ -76,19 +76,31 @@ Status CudaTimer::reservePinned(uint64_t bytes) {
   return Status::ok();
 }
 
+Result<double> CudaTimer::transferMilliseconds(CopyDirection direction,
+                                               uint64_t device, uint64_t bytes,
+                                               uint64_t piece) {
+  AIR_RETURN_IF_ERROR(reservePinned(bytes));
+  const CudaFunctions &f = driver.functions();
+  AIR_RETURN_IF_ERROR(start());
+  for (uint64_t at = 0; at < bytes; at += piece) {
+    uint8_t *host = static_cast<uint8_t *>(pinned) + at;
+    const uint64_t size = std::min(piece, bytes - at);
+    AIR_RETURN_IF_ERROR(direction == CopyDirection::ToGpu
+                            ? driver.call(f.copyToDevice, device + at, host,
+                                          size, driver.stream())
+                            : driver.call(f.copyToHost, host, device + at, size,
+                                          driver.stream()));
+  }
+  return stop();
+}
+
 Result<double> CudaTimer::uploadMilliseconds(uint64_t to, uint64_t bytes,
                                              uint64_t piece) {
-  AIR_RETURN_IF_ERROR(reservePinned(bytes));
   double best = 0;
   for (int i = 0; i < kUploads; ++i) {
-    AIR_RETURN_IF_ERROR(start());
-    for (uint64_t at = 0; at < bytes; at += piece) {
-      AIR_RETURN_IF_ERROR(driver.call(driver.functions().copyToDevice, to + at,
-                                      static_cast<const uint8_t *>(pinned) + at,
-                                      std::min(piece, bytes - at),
-                                      driver.stream()));
-    }
-    AIR_ASSIGN_OR_RETURN(const double milliseconds, stop());
+    AIR_ASSIGN_OR_RETURN(
+        const double milliseconds,
+        transferMilliseconds(CopyDirection::ToGpu, to, bytes, piece));
     if (i != 0) {
       best = best == 0 ? milliseconds : std::min(best, milliseconds);
     }

@@ -17,6 +17,9 @@
 
 namespace air::rt {
 
+/// The direction of a copy between the host and a GPU.
+enum class CopyDirection : uint8_t { ToGpu, ToHost };
+
 class CudaTimer {
 public:
   static Result<std::unique_ptr<CudaTimer>> create(CudaDriver &driver);
@@ -36,6 +39,10 @@ public:
   /// per copy in the fastest sample after the warm-up.
   Result<double> copyMilliseconds(uint64_t to, uint64_t from, uint64_t bytes,
                                   uint32_t copies, uint32_t samples);
+  /// Copies `bytes` bytes once between pinned host memory and the memory of the
+  /// device at `device`, in pieces of `piece` bytes. Returns the milliseconds.
+  Result<double> transferMilliseconds(CopyDirection direction, uint64_t device,
+                                      uint64_t bytes, uint64_t piece);
   /// Copies `bytes` bytes from pinned host memory to the device, in pieces of
   /// `piece` bytes, several times. Returns the milliseconds of the fastest
   /// repetition.

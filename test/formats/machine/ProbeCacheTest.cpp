@@ -24,6 +24,8 @@ ProbeCache example() {
   cache.profile.diskCurve = {{IoMethod::Uring, 4096, 1, true, 30}};
   cache.profile.cpu.byteDot = 40;
   cache.profile.cpu.streams = {{StreamLoads::Burst, StreamHint::T1, 64, 50}};
+  cache.profile.gpus = {
+      {"a GPU", GpuBackend::Cuda, 60, 70, 80, 90, "sm_86", 5}};
   return cache;
 }
 
@@ -60,6 +62,15 @@ TEST(ProbeCache, BadFilesNameTheField) {
       {R"({"cpu_model": "a", "profile": {"arch": "x86_64", "cores": 1,
           "cpu": {"streams": [{"hint": "t0", "hint": "t1"}]}}})",
        "field 'hint' appears twice"},
+      {R"({"cpu_model": "a", "profile": {"arch": "x86_64", "cores": 1,
+          "gpus": [{"name": "b"}]}})",
+       "field 'gpus[0].backend' is missing"},
+      {R"({"cpu_model": "a", "profile": {"arch": "x86_64", "cores": 1,
+          "gpus": [{"name": "b", "backend": "cuda", "free_bytes": 1}]}})",
+       "field 'gpus[0].free_bytes' is not known"},
+      {R"({"cpu_model": "a", "profile": {"arch": "x86_64", "cores": 1,
+          "gpus": [{"name": "b", "backend": "cuda", "memory_bytes": 1.5}]}})",
+       "field 'gpus[0].memory_bytes' is 1.5"},
   };
   for (const auto &bad : cases) {
     const Status status = parseProbeCache(bad.json, "p.json").status();
@@ -76,6 +87,7 @@ TEST(ProbeCache, TheMachineKeepsWhatWasNotMeasured) {
   host.measured = false;
   host.diskCurve = {};
   host.cpu = {};
+  host.gpus = {};
   Result<MachineProfile> measured = withMeasurements(host, "a CPU", example());
   ASSERT_TRUE(measured) << measured.status().message();
   MachineProfile expected = example().profile;

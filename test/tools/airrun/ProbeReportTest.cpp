@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <vector>
 
 using namespace air;
 using ::testing::EndsWith;
@@ -98,4 +99,39 @@ TEST(ProbeReport, MemoryMayBeWithoutLimits) {
   profile.memlockLimit = INT64_MAX;
   EXPECT_THAT(probeReport(profile, "a CPU"),
               HasSubstr("memory     3.00 GiB, all of it may be locked\n"));
+}
+
+TEST(ProbeReport, HasATableForEachGpu) {
+  EXPECT_EQ(gpuReport({}), "");
+  rt::GpuProbeResult first;
+  first.facts.name = "NVIDIA GeForce RTX 3060\n";
+  first.facts.capability = 86;
+  first.facts.multiprocessors = 28;
+  first.facts.totalBytes = uint64_t{12} << 30;
+  first.facts.freeBytes = uint64_t{11} << 30;
+  first.bestBandwidth = 330'000'000'000;
+  first.medianBandwidth = 328'400'000'000;
+  first.copies = {
+      {65536, 9'360'000'000, 8'000'000'000, 7'000, 8'200},
+      {uint64_t{4} << 20, 25'000'000'000, 24'000'000'000, 168'000, 175'040}};
+  rt::GpuProbeResult second;
+  second.facts.ordinal = 1;
+  second.facts.name = "Tesla V100";
+  second.facts.capability = 70;
+  EXPECT_THAT(
+      gpuReport(std::vector{first, second}),
+      HasSubstr(
+          "\nGPU 0      NVIDIA GeForce RTX 3060\\x0a, compute capability 8.6, "
+          "28 multiprocessors\n"
+          "kernels    sm_86\n"
+          "VRAM       12.00 GiB, 11.00 GiB of it free\n"
+          "reading and writing VRAM: at best 330.0 GB/s, median 328.4 GB/s\n"
+          "copies from and to page-locked RAM\n"
+          "                   to the GPU               to RAM\n"
+          "  each of          GB/s  one alone, us      GB/s  one alone, us\n"
+          "  64.00 KiB        9.36            7.0      8.00            8.2\n"
+          "  4.00 MiB        25.00          168.0     24.00          175.0\n"
+          "\nGPU 1      Tesla V100, compute capability 7.0, 0 "
+          "multiprocessors\n"
+          "kernels    none\n"));
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_fake.py logits|bench|decode|prefill|curve|probe FILE: checks outputs of airrun on the fake plan.
+"""check_fake.py logits|bench|decode|prefill|curve|probe|gpu FILE: checks outputs of airrun on the fake plan.
 check_fake.py saved FILE PROFILE: checks a saved probe against the profile that airrun printed.
 
 The model's formula is in test/runtime/fake/FakePlan.h.
@@ -110,6 +110,18 @@ def probe(path):
     assert got["disk_bandwidth"] == rings[24 << 20], got
 
 
+def gpu(path):
+    """Checks the GPU of the fake driver, which copies 10,000 bytes per microsecond."""
+    with open(path) as file:
+        (got,) = json.load(file)["gpus"]
+    # A copy of 4 MiB takes 420 whole microseconds.
+    assert abs(got.pop("transfer_bandwidth") / ((4 << 20) / 420e-6) - 1) < 1e-5, got
+    # Copies within the GPU count twice.
+    assert abs(got.pop("memory_bandwidth") / 20e9 - 1) < 1e-2, got
+    assert got == {"name": "emulated GPU", "backend": "cuda", "memory_bytes": 64 << 20, "f16_ops": 0,
+                   "arch": "sm_90a", "multiprocessors": 2}, got
+
+
 def saved(path):
     with open(path) as file, open(sys.argv[3]) as printed:
         got = json.load(file)
@@ -119,5 +131,5 @@ def saved(path):
     assert not names or names[0] in got["cpu_model"], (names, got)
 
 
-{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "curve": curve, "probe": probe,
+{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "curve": curve, "probe": probe, "gpu": gpu,
  "saved": saved}[sys.argv[1]](sys.argv[2])

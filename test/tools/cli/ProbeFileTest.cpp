@@ -63,4 +63,40 @@ TEST_F(ProbeFileTest, AFileThatCannotBeUsedIsNamed) {
   EXPECT_THAT(status.message(), HasSubstr("the CPU 'another CPU'"));
 }
 
+TEST_F(ProbeFileTest, TheHostHasTheGpuOfTheProbe) {
+  const GpuProfile gpu = {"a GPU", GpuBackend::Cuda, 1, 2, 3, 4, "sm_86", 5};
+  cache.profile.gpus = {gpu};
+  save(toJson(cache));
+  EXPECT_THAT(cli::hostTarget().gpus, testing::ElementsAre(gpu));
+  Result<MachineProfile> host = cli::resolveTarget("host");
+  ASSERT_TRUE(host) << host.status().message();
+  EXPECT_THAT(host->gpus, testing::ElementsAre(gpu));
+  host = cli::resolveTarget("host", [](const GpuProfile &asked) {
+    return asked.arch == "sm_86" ? Status::ok() : usageError("another GPU");
+  });
+  ASSERT_TRUE(host) << host.status().message();
+  EXPECT_THAT(host->gpus, testing::ElementsAre(gpu));
+}
+
+TEST_F(ProbeFileTest, AGpuThatCannotBeUsedIsLeftOut) {
+  cache.profile.gpus = {{"a GPU", GpuBackend::Cuda, 1, 2, 3, 4, "sm_86", 5}};
+  save(toJson(cache));
+  testing::internal::CaptureStderr();
+  const Result<MachineProfile> host =
+      cli::resolveTarget("host", [](const GpuProfile &) {
+        return unsupportedError("there is no compiler");
+      });
+  const std::string notes = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(host) << host.status().message();
+  EXPECT_TRUE(host->gpus.empty());
+  EXPECT_THAT(notes, HasSubstr("note: the plan is for the CPU of this machine, "
+                               "not for its GPU 'a GPU': there is no compiler; "
+                               "profile digest "));
+  // Both notes state the digest of the profile that is used.
+  const size_t first = notes.find("profile digest ");
+  const size_t second = notes.rfind("profile digest ");
+  ASSERT_NE(first, second);
+  EXPECT_EQ(notes.substr(first, 47), notes.substr(second, 47));
+}
+
 } // namespace

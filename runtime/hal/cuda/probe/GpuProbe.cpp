@@ -1,0 +1,149 @@
+//===- GpuProbe.cpp - measures a GPU's memory and copies ------------------===//
+#include "runtime/hal/cuda/probe/GpuProbe.h"
+
+#include "formats/machine/GpuTable.h"
+#include "formats/support/Printable.h"
+#include "runtime/hal/cpu/probe/Rounds.h"
+#include "runtime/hal/cuda/CudaCopies.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+/// Each of the two buffers takes at most this share of the free memory.
+constexpr uint64_t kMemoryShare = 4;
+constexpr uint64_t kSmallestBlock = uint64_t{64} << 10;
+constexpr uint64_t kLargestBlock = 64 * kMiB;
+constexpr uint64_t kBlockStep = 4; ///< a block's size over the previous one's
+/// The bytes of copies in a row, unless one block is larger.
+constexpr uint64_t kRowBytes = 16 * kMiB;
+/// The most multiprocessors that a profile can state.
+constexpr uint32_t kMaxMultiprocessors = 1024;
+
+uint64_t whole(double value) {
+  return static_cast<uint64_t>(std::llround(std::max(0.0, value)));
+}
+
+/// The measurements of one block size, as numbers of Rounds.
+struct BlockRows {
+  uint64_t bytes;
+  size_t toGpu;
+  size_t toHost;
+  size_t toGpuAlone;
+  size_t toHostAlone;
+};
+
+/// The size of the buffers.
+Result<uint64_t> bufferBytes(const CudaFacts &facts) {
+  // Buffers of this size are the least that a cache cannot hold. A row of
+  // copies must fit, too.
+  const uint64_t least = std::max(kRowBytes, 4 * facts.l2Bytes);
+  const uint64_t allowed = facts.freeBytes / kMemoryShare / kMiB * kMiB;
+  if (allowed < least) {
+    return doesNotFitError("the GPU " + facts.name + " has " +
+                           std::to_string(facts.freeBytes) +
+                           " bytes of free memory, but measuring it takes " +
+                           std::to_string(kMemoryShare * least) +
+                           "; end other programs that use the GPU");
+  }
+  return std::min(allowed, CudaCopies::usualBytes(facts.l2Bytes));
+}
+
+BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
+  const auto add = [&](CopyDirection direction, uint64_t bytes) {
+    return rounds.add([&copies, direction, bytes, block] {
+      return copies.transferRate(direction, bytes, block);
+    });
+  };
+  const uint64_t row = std::max(block, kRowBytes);
+  return {block, add(CopyDirection::ToGpu, row),
+          add(CopyDirection::ToHost, row), add(CopyDirection::ToGpu, block),
+          add(CopyDirection::ToHost, block)};
+}
+
+/// The newest arch of a built-in GPU whose code runs on a GPU of this compute
+/// capability; "" if there is none.
+std::string archFor(uint32_t capability) {
+  std::string newest;
+  for (const GpuProfile &gpu : builtinGpus()) {
+    if (canPlanFor(gpu)) {
+      const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
+      // All that run have the same major number, so their names are as long.
+      newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
+    }
+  }
+  return newest;
+}
+
+/// The nominal float16 rate of the built-in GPU that is meant by the name, arch
+/// and number of multiprocessors of `gpu`; 0 if there is none.
+uint64_t nominalF16Ops(const GpuProfile &gpu) {
+  for (const GpuProfile &known : builtinGpus()) {
+    if (canPlanFor(known) && known.arch == gpu.arch &&
+        known.multiprocessors == gpu.multiprocessors &&
+        isPartOfGpuName(known.name, gpu.name)) {
+      return known.f16Ops;
+    }
+  }
+  return 0;
+}
+
+} // namespace
+
+Result<GpuProbeResult> rt::probeGpu(const CudaChoice &gpu, double seconds) {
+  AIR_ASSIGN_OR_RETURN(const std::unique_ptr<CudaDriver> driver,
+                       CudaDriver::open(gpu));
+  GpuProbeResult result;
+  result.facts = driver->facts();
+  AIR_ASSIGN_OR_RETURN(const uint64_t bytes, bufferBytes(result.facts));
+  AIR_ASSIGN_OR_RETURN(const std::unique_ptr<CudaCopies> copies,
+                       CudaCopies::create(*driver, bytes));
+  Rounds rounds;
+  const size_t memory = rounds.add([&] { return copies->bandwidth(1); });
+  std::vector<BlockRows> blocks;
+  for (uint64_t block = kSmallestBlock; block <= std::min(bytes, kLargestBlock);
+       block *= kBlockStep) {
+    blocks.push_back(addBlock(rounds, *copies, block));
+  }
+  AIR_RETURN_IF_ERROR(rounds.take(seconds));
+
+  result.bestBandwidth = whole(rounds.largest(memory));
+  result.medianBandwidth = whole(rounds.median(memory));
+  for (const BlockRows &block : blocks) {
+    const auto nanoseconds = [&](size_t row) {
+      return whole(static_cast<double>(block.bytes) / rounds.median(row) * 1e9);
+    };
+    result.copies.push_back({block.bytes, whole(rounds.median(block.toGpu)),
+                             whole(rounds.median(block.toHost)),
+                             nanoseconds(block.toGpuAlone),
+                             nanoseconds(block.toHostAlone)});
+  }
+  return result;
+}
+
+GpuProfile rt::profileOf(const GpuProbeResult &result) {
+  const CudaFacts &facts = result.facts;
+  GpuProfile gpu;
+  // A profile allows names without slashes and control characters.
+  constexpr size_t kNameBytes = 256;
+  gpu.name = printable(facts.name.empty() ? "GPU" : facts.name, kNameBytes,
+                       /*also=*/"/");
+  gpu.memoryBytes = facts.totalBytes;
+  gpu.memoryBandwidth = result.bestBandwidth;
+  for (const CopyRate &copy : result.copies) {
+    if (copy.bytes == kWeightCopyBytes) {
+      gpu.transferBandwidth = copy.toGpu;
+    }
+  }
+  gpu.arch = archFor(facts.capability);
+  gpu.multiprocessors = std::min(facts.multiprocessors, kMaxMultiprocessors);
+  gpu.f16Ops = nominalF16Ops(gpu);
+  return gpu;
+}

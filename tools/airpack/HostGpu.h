@@ -1,0 +1,32 @@
+//===- HostGpu.h - whether --target host means a GPU ------------*- C++ -*-===//
+//
+// `--target host` means the GPU of this machine if a saved probe has measured
+// one, and the CPU otherwise. It also means the CPU if no plan for the GPU can
+// be made; a note then says why. With --vram and a size above 0, the user asks
+// for the GPU, and what prevents a plan for it is an error.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRPACK_HOSTGPU_H
+#define AIRPACK_TOOLS_AIRPACK_HOSTGPU_H
+
+#include "compiler/driver/Compiler.h"
+#include "tools/cli/CommandLine.h"
+
+namespace air {
+
+/// Returns an error if no plan for this GPU can be made, whatever the model is:
+/// because an option is only for CPUs, because there are no kernels for the
+/// GPU, or because NVRTC is missing.
+Status canPlanForHostGpu(const cli::Invocation &invocation,
+                         const GpuProfile &gpu);
+
+/// Runs the passes of `compiler` up to and including `stopAfter`. If the target
+/// host has a GPU that cannot run the model, removes the GPU from `options` and
+/// compiles for the CPU.
+Status runPasses(compiler::Compiler &compiler,
+                 compiler::CompileOptions &options,
+                 const std::string &stopAfter);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRPACK_HOSTGPU_H
