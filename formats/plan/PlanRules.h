@@ -38,7 +38,7 @@ inline constexpr uint32_t kMaxExecutables = 4096;
 /// it has. Even if no layers could share buffers, this would be enough for
 /// 1,260 layers, because a decoder layer binds at most 13 buffers.
 inline constexpr uint32_t kMaxBuffers = 16384;
-/// Today's plans have three programs, one for each class of batch sizes. The
+/// A plan has three or four programs, one for each class of batch sizes. The
 /// limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
 /// A sequence has a row of a block table for each group. Models have one group

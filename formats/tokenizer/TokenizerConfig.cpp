@@ -135,6 +135,12 @@ Result<Templates> templateFiles(const fs::path &folder) {
       AIR_ASSIGN_OR_RETURN(templates[file.stem().string()], textOf(file));
     }
   }
+  if (error && error != std::errc::no_such_file_or_directory &&
+      error != std::errc::not_a_directory) {
+    return ioError("tokenizer: the folder 'additional_chat_templates' cannot "
+                   "be read: " +
+                   error.message());
+  }
   return templates;
 }
 

@@ -345,10 +345,12 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
 }
 
 /// Opens the GPU and allocates the memory of the current placement there. If
-/// less memory is free than it needs, the placements after it are tried.
+/// less memory is free than it needs, the placements after it are tried. If
+/// none of them fits, fails with the error of the first.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
                                     uint64_t ram) {
+  std::optional<Status> failure;
   while (true) {
     const Status opened = openGpu(options);
     Result<PlanAddresses> addresses =
@@ -360,8 +362,11 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
         placement + 1 < file.plan().placements()->size()
             ? choosePlacement(file.plan(), ram, placement + 1)
             : placement;
+    if (!failure) {
+      failure = opened.isOk() ? withVramNeed(addresses.status()) : opened;
+    }
     if (!next || *next == placement) {
-      return opened.isOk() ? withVramNeed(addresses.status()) : opened;
+      return *failure;
     }
     placement = *next;
     // What has been allocated is freed with the device.

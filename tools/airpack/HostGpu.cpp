@@ -52,7 +52,8 @@ Status runPasses(compiler::Compiler &compiler,
                  const std::string &stopAfter) {
   const Status status = compiler.run(stopAfter);
   const bool mayUseCpu = options.target == "host" &&
-                         !options.machine->gpus.empty() && options.vram == 0;
+                         !options.machine->gpus.empty() && options.vram == 0 &&
+                         !options.ptx;
   if (!mayUseCpu || (status.code() != ErrorCode::Unsupported &&
                      status.code() != ErrorCode::DoesNotFit)) {
     return status;

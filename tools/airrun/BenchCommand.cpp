@@ -478,11 +478,8 @@ Status measureRounds(rt::Session &session, Workload &work,
 /// Reports what the plan predicts for the placement in use: the decode rate,
 /// which is 0 if the plan did not know the machine's bandwidths, and the links.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
-  uint32_t index = session.streaming() != nullptr
-                       ? session.streaming()->counters().placement
-                       : 0;
   const auto *predictions =
-      session.plan().placements()->Get(index)->predictions();
+      session.plan().placements()->Get(session.placement())->predictions();
   if (predictions == nullptr) {
     return;
   }

@@ -49,7 +49,8 @@ packArguments(const cli::Invocation &invocation) {
   if (ram) {
     arguments.insert(arguments.end(), {"--ram", std::to_string(*ram)});
   }
-  if (invocation.text("--device") == kCpuDevice) {
+  if (invocation.text("--device") == kCpuDevice &&
+      !cli::hostTarget().gpus.empty()) {
     arguments.insert(arguments.end(), {"--vram", "0"});
   }
   return arguments;
@@ -332,6 +333,19 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
                       "' is a model, which is packed for the CPU, because no "
                       "GPU of this machine was measured; leave out --device, "
                       "or run 'airrun probe --save' first");
+  }
+  if (const auto gpus = cli::hostTarget().gpus;
+      !gpus.empty() && invocation.text("--device") != kCpuDevice) {
+    for (const char *name : {"--threads", "--io", "--io-limit"}) {
+      if (invocation.has(name)) {
+        return usageError(std::string(name) +
+                          " is for plans for the CPU, but '" + named +
+                          "' would be packed for GPU '" + gpus.front().name +
+                          "'; add --device cpu, or leave "
+                          "out " +
+                          name);
+      }
+    }
   }
   AIR_ASSIGN_OR_RETURN(const std::string folder, planFolder());
   AIR_ASSIGN_OR_RETURN(PlanCache cache, PlanCache::open(folder));

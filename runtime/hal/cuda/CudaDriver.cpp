@@ -141,7 +141,8 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
     if (isPtx && error == std::errc() && suffix.empty()) {
       return capability >= number;
     }
-    if (!isPtx && error == std::errc() && suffix.empty()) {
+    // Plans have no code for the features of a family ("f").
+    if (!isPtx && error == std::errc() && (suffix.empty() || suffix == "f")) {
       return capability / 10 == number / 10 && capability >= number;
     }
     if (!isPtx && error == std::errc() && suffix == "a") {

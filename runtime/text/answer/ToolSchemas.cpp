@@ -52,9 +52,10 @@ public:
 
   /// `levels` bounds the depth of the search.
   Types typesOf(const Json &schema, int levels) const {
-    if (!schema.is_object() || levels == 0) {
+    if (!schema.is_object() || levels == 0 || looks == 0) {
       return kAny;
     }
+    --looks;
     Types all = kAny;
     if (const auto type = schema.find("type"); type != schema.end()) {
       all &=
@@ -104,6 +105,9 @@ private:
   }
 
   const SchemaDocument *document;
+  /// How many more schemas may be looked at. References may lead to the same
+  /// schema again and again.
+  mutable int looks = 100'000;
 };
 
 /// The type of a JSON text, which its first character shows.

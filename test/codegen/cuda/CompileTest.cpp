@@ -305,7 +305,7 @@ TEST(DecodeMatMul, RefusesWhatCannotBe) {
   spec.columns = 100;
   EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
   spec = good;
-  spec.dtype = DType::F64;
+  spec.dtype = DType::I8;
   EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
   EXPECT_EQ(codeOf(good, turing), ErrorCode::Unsupported) << "no bulk copies";
   spec = good;

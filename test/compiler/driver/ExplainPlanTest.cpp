@@ -28,10 +28,9 @@ public:
     return codegen::cuda::deviceIntrinsicsText();
   }
   std::string version() const override { return "sizes 1"; }
-  Result<std::vector<uint8_t>>
-  compile(const std::string &, const std::string &,
-          const codegen::cuda::CudaTarget &,
-          codegen::cuda::CodeForm) const override {
+  Result<std::vector<uint8_t>> compile(const std::string &, const std::string &,
+                                       const codegen::cuda::CudaTarget &,
+                                       codegen::cuda::CodeForm) const override {
     return std::vector<uint8_t>(40'000);
   }
 };

@@ -325,12 +325,13 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 // The plan has as many pages as 32 bits can count. Padding needs one more.
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
   // The message says nothing of the GPU's memory, which is large enough.
-  expectRefused(ErrorCode::VerificationFailed,
-                path + ": kv: 4294967295 pages of 4096 bytes, and 1 more page "
-                       "for padding, exceed",
-                [](plan::PlanT &plan) {
-                  setContext(plan, AIR_KV_PAGE_TOKENS, UINT32_MAX);
-                });
+  expectRefused(
+      ErrorCode::VerificationFailed,
+      path + ": KV cache: 4294967295 pages of 4096 bytes, and 1 more page "
+             "for padding, exceed",
+      [](plan::PlanT &plan) {
+        setContext(plan, AIR_KV_PAGE_TOKENS, UINT32_MAX);
+      });
 }
 
 // The buffer could hold rows of outputs, but the launches of the head compute a
