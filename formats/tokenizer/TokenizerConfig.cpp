@@ -68,11 +68,15 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
     note(data, field,
          "tokenizer.json adds another token, " + inQuotes(data.tokens[id]) +
              ", to each text");
+    if (&id == &data.eos) {
+      addEndOfGeneration(data, named);
+    }
     return Status::ok();
   }
   id = named;
   TokenType &type = data.types[id];
-  if (type == TokenType::Normal || type == TokenType::Undefined) {
+  if (type == TokenType::Normal || type == TokenType::Undefined ||
+      type == TokenType::UserDefined) {
     type = TokenType::Control;
   }
   return Status::ok();
@@ -86,7 +90,8 @@ Status readFlag(const JsonFields &config, const char *field,
   if (hasTokenizerJson) {
     if (wanted != adds) {
       note(data, field,
-           "tokenizer.json says which tokens begin and end a text");
+           "tokenizer.json or the model's file says which tokens begin and end "
+           "a text");
     }
     return Status::ok();
   }

@@ -40,8 +40,10 @@ void nameRequired(SchemaJson &schema) {
   for (const SchemaJson &name : required) {
     if (name.is_string() && !names.contains(name.get<std::string>())) {
       names[name.get<std::string>()] = SchemaJson::object();
-      schema["properties"] = names;
     }
+  }
+  if (!names.empty()) {
+    schema["properties"] = std::move(names);
   }
 }
 

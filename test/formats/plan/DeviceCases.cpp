@@ -154,7 +154,7 @@ std::vector<Case> machineCases() {
       {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 2; })},
       {"plan.reference", inGpu([](P &p) { p.reference = true; })},
       {"plan.enum", inGpu([](P &p) {
-         p.executables[0]->format = static_cast<plan::CodeFormat>(2);
+         p.executables[0]->format = static_cast<plan::CodeFormat>(3);
        })},
       {"plan.machine.devices", inGpu([](P &p) { gpu(p).ptx_arch = "sm_86"; })},
       {"plan.executable.ptx",

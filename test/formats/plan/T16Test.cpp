@@ -292,10 +292,10 @@ TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
 }
 
 TEST(T16, RefusesWhatItHasNoRecordOf) {
-  const Result<T16Unit> unit = t16Unit(DType::F64);
+  const Result<T16Unit> unit = t16Unit(DType::I8);
   ASSERT_FALSE(unit.isOk());
   EXPECT_EQ(unit.status().code(), ErrorCode::Unsupported);
-  EXPECT_NE(unit.status().message().find("F64"), std::string::npos);
+  EXPECT_NE(unit.status().message().find("I8"), std::string::npos);
   EXPECT_EQ(t16Bytes(DType::Q4_K, 16, 100).status().code(), ErrorCode::Corrupt);
   EXPECT_FALSE(t16Bytes(DType::F16, ~uint64_t{0}, 1 << 20).isOk());
 }

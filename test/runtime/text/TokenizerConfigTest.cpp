@@ -118,8 +118,8 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
                           "because the vocabulary has no token '<none>'"));
   EXPECT_THAT(with(R"({"add_bos_token": false, "add_eos_token": false})").notes,
               ElementsAre("'add_bos_token' of tokenizer_config.json is "
-                          "ignored, because tokenizer.json says which tokens "
-                          "begin and end a text"));
+                          "ignored, because tokenizer.json or the model's file "
+                          "says which tokens begin and end a text"));
   const TokenizerData data = with(R"({"bos_token": "</s>"})");
   EXPECT_EQ(data.bos, 0);
   EXPECT_THAT(data.notes,
