@@ -32,9 +32,10 @@ TEST(TokenizerErrorTest, UnknownPreTokenizer) {
   expectRefused(smallBpe({}, "nobody"), ErrorCode::Unsupported,
                 "pre-tokenizer 'nobody' is not supported; supported: a.x-4.0, "
                 "afmoe, bailingmoe, ");
-  expectRefused(smallBpe({}, "nobody"), ErrorCode::Unsupported,
-                ", viking, youtu; if one of these is right, pack with --pre "
-                "and its name");
+  expectRefused(
+      smallBpe({}, "nobody"), ErrorCode::Unsupported,
+      ", viking, whitespace, youtu; if one of these is right, pack with --pre "
+      "and its name");
   expectRefused(smallBpe({}, ""), ErrorCode::Unsupported,
                 "('tokenizer.ggml.pre' is missing); supported: a.x-4.0, ");
 }
