@@ -7,6 +7,7 @@ Each run must end within a minute with a documented exit code, print one line on
 stderr besides notes when it fails, and leave no file behind.
 """
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ import airtest as t
 
 model, work = Path(sys.argv[1]), Path(sys.argv[2])
 cases = int(sys.argv[3]) if len(sys.argv) > 3 else 60
-work.mkdir(parents=True, exist_ok=True)
+# A run that was killed may have left files behind.
+shutil.rmtree(work, ignore_errors=True)
+work.mkdir(parents=True)
 rng = random.Random(20260707)
 
 
