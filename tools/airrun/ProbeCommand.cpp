@@ -254,16 +254,21 @@ Status runProbe(const cli::Invocation &invocation) {
   MachineProfile profile = hostProfile();
   profile.measured = true;
   addLimits(profile);
-  // What may prove to be unsuitable, the GPU that is named and the file on the
-  // disk, is measured first.
+  // What the user has named, a file on the disk or a GPU, may prove to be
+  // unsuitable, so it is measured first.
+  const std::optional<std::string> disk = invocation.text("--disk-file");
+  if (disk) {
+    AIR_RETURN_IF_ERROR(addDisk(disk, seconds * kDiskShare, profile));
+  }
   const double gpuStart = monotonicSeconds();
   AIR_ASSIGN_OR_RETURN(
       const std::vector<rt::GpuProbeResult> gpus,
       measuredGpus(invocation.text("--device"), seconds * kGpuShare));
   addGpu(gpus, profile);
   const double gpuSeconds = monotonicSeconds() - gpuStart;
-  AIR_RETURN_IF_ERROR(
-      addDisk(invocation.text("--disk-file"), seconds * kDiskShare, profile));
+  if (!disk) {
+    AIR_RETURN_IF_ERROR(addDisk(disk, seconds * kDiskShare, profile));
+  }
   AIR_RETURN_IF_ERROR(
       addCpu(threads, seconds * (1 - kDiskShare) - gpuSeconds, profile));
   if (invocation.has("--threads")) {
