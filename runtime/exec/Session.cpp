@@ -346,7 +346,8 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
 
 /// Opens the GPU and allocates the memory of the current placement there. If
 /// less memory is free than it needs, the placements after it are tried. If
-/// none of them fits, fails with the error of the first.
+/// none of them fits, fails with the error of the one that needs the least of
+/// the GPU's memory. It fails for lack of RAM only if all do.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
                                     uint64_t ram) {
@@ -362,8 +363,10 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
         placement + 1 < file.plan().placements()->size()
             ? choosePlacement(file.plan(), ram, placement + 1)
             : placement;
-    if (!failure) {
-      failure = opened.isOk() ? withVramNeed(addresses.status()) : opened;
+    if (opened.isOk()) {
+      failure = withVramNeed(addresses.status());
+    } else if (!failure) {
+      failure = opened;
     }
     if (!next || *next == placement) {
       return *failure;
