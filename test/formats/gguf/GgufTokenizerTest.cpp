@@ -109,9 +109,8 @@ TEST(GgufTokenizer, SpmEveryKey) {
                                                 {"tool_use", "{{ tools }}"}}));
   ASSERT_EQ(data->notes.size(), 2U);
   EXPECT_EQ(data->notes[1],
-            "the chat template 'tokenizer.chat_template.a\\x0ab' is left out, "
-            "because its name must have 1 to 1024 bytes and no control "
-            "characters");
+            "the chat template 'a\\x0ab' is left out, because its name must "
+            "have 1 to 1024 bytes and no control characters");
 }
 
 TEST(GgufTokenizer, BpeDefaults) {
@@ -453,8 +452,8 @@ constexpr ErrorCode kCorrupt = ErrorCode::Corrupt;
 const Refused kRefused[] = {
     {"UnknownModel", ErrorCode::Unsupported,
      "'plamo2' is not supported; supported: 'llama' (SentencePiece), 'gpt2' "
-     "(byte-level BPE), 'gemma4' (BPE), 't5' (Unigram), 'bert' (WordPiece), "
-     "'rwkv' (RWKV World)",
+     "(byte-level BPE), 'gemma4' (BPE), 'whitespace' (BPE), 't5' (Unigram), "
+     "'bert' (WordPiece), 'rwkv' (RWKV World)",
      [] { return GgufBuilder().text("tokenizer.ggml.model", "plamo2"); }},
     {"CharsmapIsText", kCorrupt,
      "'tokenizer.ggml.precompiled_charsmap' is not an array of bytes",
