@@ -130,11 +130,11 @@
 // In all three int8 formats, a block that holds an infinity or a NaN has a NaN
 // scale, and its integers q are unspecified.
 //
-// A `kv` binding points at a cache's part of page 0 of its cache group, which
-// is number cacheGroup of the plan. The cache's part of page p begins p *
-// kvPageBytes bytes later. For each KV head it holds K as [headDim][64] and
-// then V as [64][headDim], where 64 is the number of tokens per page. Both have
-// the dtype kvDtype.
+// A `kv` binding points at a cache's part of page 0 of its cache group.
+// cacheGroup is the index of this group in the plan. The cache's part of page p
+// begins p * kvPageBytes bytes later. For each KV head it holds K as
+// [headDim][64] and then V as [64][headDim], where 64 is the number of tokens
+// per page. Both have the dtype kvDtype.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELSPEC_H

@@ -77,8 +77,8 @@ uint64_t flopsPerToken(const CudaSpec &spec);
 /// reads: its matrix or one embedding.
 uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
 
-/// What a kernel is compiled to: machine code for one architecture, or text
-/// that ends with a zero byte and that a GPU's driver compiles.
+/// What a kernel is compiled to: machine code for one architecture, or PTX. PTX
+/// is text that ends with a zero byte. A GPU's driver compiles it.
 enum class CodeForm : uint8_t { Cubin, Ptx };
 
 /// Compiles the text of kernels. Production code uses NVRTC; tests can make

@@ -64,9 +64,9 @@ Result<CudaTarget> cudaTarget(std::string_view name) {
   if (newest) {
     newest->name = portableArch(newest->name);
     newest->hasWgmma = false;
-    // Machine code without the instructions of a single architecture runs on
-    // later GPUs of the same major number (CUDA C++ Programming Guide, "Binary
-    // Compatibility").
+    // The machine code has no instructions that only one architecture has, so
+    // it runs on later GPUs of the same major number (CUDA C++ Programming
+    // Guide, "Binary Compatibility").
     newest->needsPtx = *capability / 10 != newest->capability / 10;
     return *newest;
   }

@@ -28,8 +28,8 @@ struct CudaTarget {
   bool hasBulkCopy;        ///< cp.async.bulk and mbarrier transaction counts
   bool hasDependentLaunch; ///< griddepcontrol
   bool hasWgmma;           ///< wgmma.mma_async
-  /// Whether the GPU is newer than the target, and can run kernels for it only
-  /// as PTX, which its driver compiles.
+  /// Whether the GPU is newer than the target and can run the target's kernels
+  /// only as PTX, which the GPU's driver compiles.
   bool needsPtx = false;
 };
 
@@ -44,21 +44,21 @@ inline constexpr uint32_t kRegistersPerThread = 255;
 std::span<const CudaTarget> cudaTargets();
 
 /// Returns the target called `name`. For another architecture, returns the
-/// newest target of the same or a lower compute capability, without the
-/// instructions that exist on this one only: "sm_90" and "sm_103a" get sm_90a
-/// and sm_100a without wgmma, called "sm_90" and "sm_100". If there is none,
-/// returns Unsupported with a message that lists the names of the targets.
+/// newest target of the same or a lower compute capability, without wgmma,
+/// which not all later GPUs have: sm_90a with the name "sm_90" for "sm_90", and
+/// sm_100a with the name "sm_100" for "sm_103a". If there is none, returns
+/// Unsupported with a message that lists the names of the targets.
 Result<CudaTarget> cudaTarget(std::string_view name);
 
-/// Returns `arch` without the letter that stands for the instructions of a
-/// single architecture or family: "sm_90" for "sm_90a". Later GPUs run neither
-/// machine code nor PTX with such instructions (CUDA C++ Programming Guide,
-/// "Architecture-Specific Features").
+/// Returns `arch` without the letter at its end that allows instructions of
+/// only one architecture or family: "sm_90" for "sm_90a". Later GPUs run
+/// neither machine code nor PTX with such instructions (CUDA C++ Programming
+/// Guide, "Architecture-Specific Features").
 std::string_view portableArch(std::string_view arch);
 
 /// The name of the architecture for which the PTX of a target is compiled, such
 /// as "compute_90". All GPUs of this compute capability or a later one run it.
-/// The kernels of the target must use no instructions of a single architecture.
+/// The target's kernels must not use instructions of only one architecture.
 std::string ptxArch(const CudaTarget &target);
 
 } // namespace air::codegen::cuda

@@ -18,8 +18,8 @@ struct ActivationForm {
   bool halves = false; ///< columns in the order "halves" (T16.h)
   bool bfloat = false; ///< activations are bfloat16 instead of float16
   bool split = false;  ///< each activation is the sum of two numbers
-  /// An activation is a float32, of which one number has the upper and the
-  /// other one the lower 16 bits. Products and sums are float32.
+  /// Activations stay float32. The upper 16 bits of each one and its lower 16
+  /// bits are stored as two numbers. Products and sums are float32.
   bool floats = false;
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
@@ -46,8 +46,8 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 /// kHalves, kSplitActivations, kBfloat, kFloats, kZeroFactor, kFieldBits,
 /// kFields (the number of codes in a byte), kBlockStride, kCoreMatrices, and
 /// kSum*, for the sums of `tokens` tokens. If kCoreMatrices is set, the 32
-/// columns of a block are stored as four core matrices of wgmma, two for each
-/// of two multiplications.
+/// columns of a block are stored as four core matrices of wgmma. A block takes
+/// two multiplications, each with two of these core matrices.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 

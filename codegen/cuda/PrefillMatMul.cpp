@@ -234,7 +234,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   } else if (operands.isOk() && operands->form.floats) {
-    // A lane has 16 accumulators for each tile of rows and group of tokens.
+    // Every pair of a tile of rows and a group of tokens takes 16 accumulators
+    // of a lane, so there may be only a few such pairs.
     tiling.rowTiles = 1;
     mostGroups = 4;
   }

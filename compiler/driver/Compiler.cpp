@@ -281,8 +281,8 @@ Result<Compiler> Compiler::import(CompileOptions options,
   state->model = std::move(model);
   state->notes = state->model->notes;
   if (state->options.ptx) {
-    // Later GPUs do not run PTX with instructions of a single architecture, so
-    // the kernels do without them.
+    // Later GPUs do not run PTX that has instructions of only one architecture,
+    // so the kernels do not use such instructions.
     std::optional<MachineProfile> &machine = state->options.machine;
     if (!machine) {
       AIR_ASSIGN_OR_RETURN(machine, resolveProfile(state->options.target));
@@ -491,7 +491,7 @@ cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
     file.name = fileNameOf(steps[kernel.name], kernel.name);
     file.cuda = kernel.text;
     file.cubin.assign(codes[i].cubin.begin(), codes[i].cubin.end());
-    // The file of a text has no zero byte at its end.
+    // In a plan, PTX ends with a zero byte, which a file does not need.
     const auto ptx = codes[i].ptx.first(codes[i].ptx.size() -
                                         (codes[i].ptx.empty() ? 0 : 1));
     file.ptx.assign(ptx.begin(), ptx.end());

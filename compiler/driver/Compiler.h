@@ -55,8 +55,8 @@ struct CompileOptions {
   /// Compiles the kernels of a GPU; null means NVRTC.
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
   /// Whether the kernels of a GPU are also stored as PTX, which later GPUs can
-  /// run. They then use no instructions of a single architecture, such as
-  /// wgmma.
+  /// run. If so, the kernels use no instructions that only one architecture
+  /// has, such as wgmma.
   bool ptx = false;
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
@@ -110,8 +110,8 @@ struct KernelFile {
   /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
   codegen::KernelListing listing; ///< only for kernels of the CPU
-  /// The text, the machine code and the PTX of a kernel of a GPU. All are empty
-  /// for the CPU, and what the plan does not have is empty.
+  /// The text, the machine code and the PTX of a kernel of a GPU. Each is empty
+  /// if the plan does not have it. For a kernel of the CPU, all are empty.
   std::string cuda;
   std::vector<uint8_t> cubin;
   std::vector<uint8_t> ptx;

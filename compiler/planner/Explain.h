@@ -11,8 +11,8 @@
 // ResidencySolver.h finds the placement that minimises the time to read one
 // prompt and generate kTokensPerPrompt tokens.
 //
-// Thread-safety: pure functions. Errors: DoesNotFit when no placement fits,
-// with the RAM that the model needs. Internal if the LP library fails.
+// Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
+// message says how much RAM the model needs. Internal if the LP library fails.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_EXPLAIN_H
@@ -113,7 +113,7 @@ Result<Explanation> explain(const ModelNeeds &needs,
                             const MachineProfile &machine,
                             const ExplainOptions &options);
 
-/// What explain() returns if needs.gpu is set: the plan that runs on the GPU.
+/// If needs.gpu is set, explain() returns this. It explains the plan of a GPU.
 Result<Explanation> explainGpuPlan(const ModelNeeds &needs,
                                    const MachineProfile &machine);
 

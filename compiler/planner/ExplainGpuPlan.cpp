@@ -59,7 +59,7 @@ private:
     for (size_t i = 0; i < segments.tables.size(); ++i) {
       rows[plan.tableClasses[i]].vram += segments.tables[i];
     }
-    TierRow weights; // what the ledgers have for weights and not in a class
+    TierRow weights; // bytes of weights that belong to no class
     for (const LedgerItem &item : placement.vram.items) {
       (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
     }
@@ -117,15 +117,16 @@ private:
     result.decode = speedOf(decode);
     result.limitedBy = decode.limit;
     const VramDemand &vram = plan.demand.vram;
-    // planVram() has checked that the KV cache of all slots does not overflow.
+    // This does not overflow, because planVram() has checked the size of the KV
+    // cache of all slots.
     const uint64_t kvBytes =
         kvPages(vram.context, 1, vram.kvPageTokens).value_or(0) *
         vram.kvPageBytes;
     result.decodeAtFullContext = speedOf(predict(placement, kvBytes));
   }
 
-  /// A pass over a prompt reads or copies every weight once, and computes for
-  /// each of its tokens.
+  /// Predicts the time to the first token. A pass over a prompt reads or copies
+  /// every weight once, but does computations for each token of the prompt.
   void addFirstToken(Explanation &result, const GpuPlacement &placement) const {
     result.promptTokens = needs.promptTokens;
     const uint64_t copied = placement.copiedBytes();
@@ -158,8 +159,8 @@ private:
     }
   }
 
-  /// How many tokens per second another GiB of the memory adds whose size
-  /// `sizeIn` returns.
+  /// How many tokens per second one more GiB of a memory adds. `sizeIn` returns
+  /// the field of GpuLimits that holds the size of this memory.
   template <typename Size>
   std::optional<double> gain(const Explanation &result, Size sizeIn) const {
     GpuLimits larger = plan.limits;

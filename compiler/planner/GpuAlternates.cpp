@@ -21,7 +21,7 @@ Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
     less.ram.bytes = limits.ram.bytes / 100 * percent;
     Result<GpuPlacement> placement = planGpu(demand, less);
     if (!placement) {
-      // A smaller placement would not fit either.
+      // A placement for even less memory would not fit either.
       if (placement.status().code() == ErrorCode::DoesNotFit) {
         break;
       }

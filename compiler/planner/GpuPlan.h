@@ -42,8 +42,8 @@ struct GpuPlacement {
   uint64_t copiedBytes() const;
 };
 
-/// Places everything in VRAM. If the weights do not fit, each pass copies some
-/// of them from RAM.
+/// Places everything in VRAM, except for weights that do not fit. These stay in
+/// RAM, and each pass copies them to the GPU.
 Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
 
 /// Predicts a pass that reads `weightBytes` bytes from the memory of the GPU,

@@ -15,9 +15,9 @@
 
 namespace air::compiler {
 
-/// The VRAM that a plan reserves for each kernel. The kernels of a plan take 20
-/// to 52 KiB on average, so a placement can be made before they are compiled,
-/// and does not depend on their sizes.
+/// The VRAM that a plan reserves for each kernel before the kernels are
+/// compiled, so that the placement does not depend on their actual sizes. The
+/// kernels of a plan take 20 to 52 KiB on average.
 inline constexpr uint64_t kGpuKernelBytes = uint64_t{64} << 10;
 
 /// Returns what the module needs of the memory of the GPU and of the host. If

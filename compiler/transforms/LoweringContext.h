@@ -49,7 +49,7 @@ protected:
   /// Frees the buffers whose values have no use after the step `op`.
   void freeBuffers(mlir::Operation *op);
   // The two functions below return an operand of a kernel. `symbol` returns a
-  // buffer or a tensor by name, and `kvOf` returns a cache by its number.
+  // buffer or a tensor by name, and `kvOf` returns a cache by its index.
   // codegen/KernelBindings.h defines how the kernel accesses each operand.
   mlir::Attribute symbol(llvm::StringRef name) const;
   mlir::Attribute kvOf(int64_t cache) const;

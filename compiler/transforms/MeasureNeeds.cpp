@@ -56,7 +56,8 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
     ops.bf16Dot += count;
     break;
   case Arithmetic::Float16:
-    // Only kernels of a GPU use float16, and no prediction separates them.
+    // Only kernels of a GPU use float16. Predictions for a GPU use only the sum
+    // of all operations, ops.all.
     break;
   }
 }

@@ -29,8 +29,8 @@ enum class TokenSpelling : uint8_t {
   /// As Text, but a run of line feeds for which there is a token is encoded as
   /// that token.
   TextAndLines,
-  /// As text, in which U+2581 is an ordinary character. White space divides
-  /// text into words and is left out, so tokens contain none.
+  /// As text. U+2581 is a character like any other. White space divides text
+  /// into words and is left out, so no token contains white space.
   Words,
 };
 

@@ -141,9 +141,9 @@ constexpr Expressions kMiniCpm5 = {R"(\p{N}{1,3})",
                                                R"([\r\n]*|)" SPACE};
 constexpr Expressions kLaguna = {R"([^\n]+|\n+)", QWEN2};
 constexpr Expressions kLines = {R"([^\n]+|\n+)"};
-// The published expression, \w+|[^\w\s]+, is one of Rust's crate regex. Its
-// word characters include the joiners U+200C and U+200D, but no superscript
-// digits and fractions.
+// The published expression, \w+|[^\w\s]+, is written for the Rust crate regex.
+// There, the joiners U+200C and U+200D are word characters, but superscript
+// digits and fractions are not.
 constexpr Expressions kWhitespace = {
     R"([\w\u200C\u200D&&[^\u00B2\u00B3\u00B9\u00BC-\u00BE]]+)"
     R"(|[[^\w\s\u200C\u200D]\u00B2\u00B3\u00B9\u00BC-\u00BE]+)"};

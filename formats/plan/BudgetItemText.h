@@ -7,8 +7,8 @@
 namespace air {
 
 /// What tables and messages call the item of a budget that plans call `name`:
-/// "KV cache" for "kv". Items whose names need no explanation keep them, and so
-/// does anything else.
+/// for example, "KV cache" for "kv". A name that needs no explanation, or that
+/// is not the name of an item, is returned unchanged.
 constexpr std::string_view budgetItemText(std::string_view name) {
   return name == "kv"        ? "KV cache"
          : name == "staging" ? "transfer buffers"

@@ -63,8 +63,8 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
 } // namespace rules
 
 /// The length of the list of names of an executable, or nullopt if the list
-/// lies outside the buffer. `place` is where the list of executables refers to
-/// it.
+/// lies outside the buffer. `place` is the element of the list of executables
+/// that refers to this executable.
 static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
                                             const uint8_t *buffer,
                                             const uint8_t *place) {
@@ -73,7 +73,7 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
   if (offset == 0 || !verifier.VerifyTableStart(place + offset)) {
     return std::nullopt;
   }
-  verifier.EndTable(); // tables are at the same depth
+  verifier.EndTable(); // takes back the depth that the start has added
   const uint8_t *start = place + offset;
   const flatbuffers::voffset_t field =
       reinterpret_cast<const flatbuffers::Table *>(start)
@@ -90,11 +90,11 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
              : std::nullopt;
 }
 
-/// Returns whether the number of executables is within its limit, and no two of
-/// them can share a list of names. This is checked before the FlatBuffer
-/// verifier runs. If many executables shared one long list, that verifier would
-/// take a long time even for a small buffer of `bytes` bytes. This is the only
-/// case in which it would.
+/// Returns whether the number of executables is within its limit, and their
+/// lists of names have no more entries in total than fit in a buffer of `bytes`
+/// bytes. This is checked before the FlatBuffer verifier runs. If many
+/// executables shared one long list, that verifier would take a long time even
+/// for a small buffer. This is the only case in which it would.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer, size_t bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
@@ -131,7 +131,8 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
     }
     entries += *more;
   }
-  // In lists that are not shared, an entry takes an offset of 4 bytes.
+  // An entry of a list is an offset of 4 bytes. If there are more entries than
+  // fit in the buffer, some lists are shared.
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 

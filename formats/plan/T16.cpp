@@ -205,8 +205,9 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
-/// Moves 16 bits of an element that has `halves` times as many. A row has its 8
-/// adjacent columns of a lane in `halves` successive planes.
+/// Moves the 16-bit part with index `half` of an element that has `halves`
+/// such parts. The 8 adjacent columns that a lane has of a row are in
+/// `halves` successive planes.
 template <bool Packing>
 void moveElementHalf(uint8_t *unit, uint32_t row, uint32_t column,
                      uint32_t halves, uint32_t half, uint16_t &value) {

@@ -20,7 +20,7 @@
 // The codes that a row has in columns 0, 1, 2 and 3 of a group are in bytes 0,
 // 2, 1 and 3 of a word. A mask then leaves columns 0 and 1 in the two halves of
 // the word, and the same mask after a shift by 8 leaves columns 2 and 3. Word i
-// of a lane's 16 bytes holds row g + 8*(i&1) and group number i/2.
+// of a lane's 16 bytes holds row g + 8*(i&1) and the group with index i/2.
 //
 // A unit begins with planes, each of which has 16 bytes per lane and therefore
 // 512 bytes per warp. There are ten kinds of planes:
@@ -58,8 +58,8 @@
 //              higher, modulo 16, for columns 2 and 3 of a group.
 //   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
 //              bits. The codes of columns 0, 1, 2 and 3 of a group are in
-//              nibbles 0, 2, 1 and 3 of a half of a word. There, a byte
-//              permutation finds the numbers of the bytes to select. The
+//              nibbles 0, 2, 1 and 3 of a half of a word, where a byte
+//              permutation expects the indices of the bytes to select. The
 //              lower half of the word holds two successive blocks of 32
 //              columns, the first in the lower and the second in the upper two
 //              bits of the nibbles, and the upper half holds the next two. The

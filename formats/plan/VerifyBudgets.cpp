@@ -69,8 +69,9 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   needs.ring = placement.device_ring_bytes();
   // Each token has an id, two positions, and a row of each block table. With
-  // tiles, it also has the number of its rows and a tile of three numbers, each
-  // output has the number of its token, and there are three counts.
+  // tiles, each token also has the index of its rows in the block tables and a
+  // tile of three numbers. Besides, each output has the index of its token, and
+  // there are three counts.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

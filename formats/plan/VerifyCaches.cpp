@@ -10,7 +10,7 @@
 
 namespace air::rules {
 
-/// Tiles in the order Mma have 16 elements of a head.
+/// The number of elements of a head in a tile, if a cache has the order Mma.
 constexpr uint64_t kMmaElements = 16;
 
 static std::string groupText(uint32_t index) {

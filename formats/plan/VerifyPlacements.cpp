@@ -108,9 +108,10 @@ private:
   std::vector<Piece> pieces;
 };
 
-/// Adds what a step reads of each segment of weights. If a step gathers rows on
-/// the CPU, they are fetched one by one and do not count; a launch of a GPU's
-/// kernel finds them only in the GPU's memory.
+/// Adds what a step reads of each segment of weights. A step that gathers rows
+/// on the CPU adds nothing, because the rows are fetched one by one. A step
+/// that gathers them on a GPU counts, because its kernel can read them only
+/// from the GPU's memory.
 void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
              std::vector<std::vector<Use>> &found) {
   for (const plan::Dispatch *dispatch : *step.dispatches()) {

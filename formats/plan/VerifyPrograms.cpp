@@ -475,7 +475,7 @@ private:
   const plan::Program &program;
   uint32_t device = 0;   ///< runs the dispatch
   bool isOfHead = false; ///< whether the dispatch belongs to the head
-  std::optional<plan::RowsFrom> headRows; ///< of the head's launches so far
+  std::optional<plan::RowsFrom> headRows; ///< rows_from of the head's launches
   uint64_t weightBytes = 0;
   std::vector<std::pair<uint64_t, plan::Access>> touched;
 };

@@ -8,7 +8,7 @@
 namespace air {
 namespace {
 
-/// The text of `bytes`. `round` is applied to hundredths of the unit.
+/// The text of `bytes`. `round` rounds a number of hundredths of the unit.
 std::string textOf(uint64_t bytes, double (*round)(double)) {
   static constexpr std::array<const char *, 5> kUnits = {"B", "KiB", "MiB",
                                                          "GiB", "TiB"};

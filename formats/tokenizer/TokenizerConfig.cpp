@@ -36,9 +36,10 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
                        " is ignored, because " + what);
 }
 
-/// Sets `id` to the token that `field` names, unless `isFixed` is true because
-/// tokenizer.json adds the token `id` to each text. The named token becomes a
-/// control token, because transformers looks for it before it encodes a text.
+/// Sets `id` to the token that `field` names. If `isFixed` is true, `id` does
+/// not change, because tokenizer.json adds the token `id` to each text. If `id`
+/// is now the named token, this token becomes a control token, because
+/// transformers looks for it before it encodes a text.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  bool isFixed, TokenizerData &data, int32_t &id) {
   const auto found = json.find(field);
@@ -82,7 +83,8 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
   return Status::ok();
 }
 
-/// Sets `adds`, whether `token` is added to each text.
+/// Sets `adds`, which says whether `token` is added to each text. If there is a
+/// tokenizer.json, `adds` does not change.
 Status readFlag(const JsonFields &config, const char *field,
                 bool hasTokenizerJson, int32_t token, TokenizerData &data,
                 bool &adds) {

@@ -7,8 +7,8 @@
 //   bos_token, eos_token   a token's text, or an object whose field "content"
 //                          is the text; null: there is no such token
 //   add_bos_token, add_eos_token
-//                          ignored beside tokenizer.json, whose field
-//                          post_processor says the same
+//                          ignored if there is a tokenizer.json, because its
+//                          field post_processor says which tokens are added
 //   chat_template          a template, or a list of templates with names; the
 //                          one named "default" is the main one
 //
@@ -29,7 +29,7 @@ namespace air {
 
 /// Completes `data`, the vocabulary of the folder `path`, with what the files
 /// beside it say, and adds a sentence to `data.notes` for each field that is
-/// ignored. A path that is no folder says nothing. Fails with Io if a file
+/// ignored. If `path` is not a folder, nothing changes. Fails with Io if a file
 /// cannot be read, and with Corrupt if it is malformed. Thread-safe.
 Status readTokenizerConfig(const std::string &path, TokenizerData &data);
 

@@ -159,7 +159,8 @@ private:
     return Status::ok();
   }
 
-  /// If a merge is listed more than once, the library applies the last one.
+  /// Of merges that are equal, Hugging Face's library tokenizers applies only
+  /// the last one.
   void keepLastOfEqualMerges() {
     std::vector<std::string> &all = data.merges;
     std::unordered_set<std::string_view> seen;

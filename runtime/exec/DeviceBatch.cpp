@@ -134,7 +134,8 @@ uint64_t DeviceBatch::divide(const AirBatch &batch, uint32_t tileTokens) {
   return rows;
 }
 
-/// Copies the words from the beginning of the array `first` up to `end`.
+/// Copies words to the GPU, from the first word of the array `first` up to but
+/// not including words[end].
 Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
   const uint32_t *begin = wordsOf(first);
   const auto count = static_cast<size_t>(words.data() + end - begin);
@@ -154,8 +155,8 @@ Status DeviceBatch::write(Device &device, const AirBatch &batch,
               wordsOf(BatchArray::RopePositions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // Only the first `rows` rows of a block table are read, so the others of the
-  // last array need not be copied.
+  // Only the first `rows` rows of a block table are read. The last array is a
+  // block table if there are any, so its other rows need not be copied.
   return copy(device, BatchArray::TokenCount,
               groups.empty() ? words.size()
                              : firstWord.back() + rows * groups.back().pages);

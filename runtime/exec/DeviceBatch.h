@@ -40,10 +40,10 @@ struct BatchSizes {
   bool hasTiles = false;     ///< whether some program has tiles
 };
 
-/// The block table of a cache group.
+/// What a batch needs to know about the block table of a cache group.
 struct DeviceTable {
   uint64_t pages = 0;       ///< entries of a row
-  uint32_t paddingPage = 0; ///< the number of the page that the padding uses
+  uint32_t paddingPage = 0; ///< number of the page for padding
 };
 
 class DeviceBatch {

@@ -84,7 +84,7 @@ struct ExecutorParts {
   /// runs them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  bool kvIsHalf = false;        ///< a cache holds float16
+  bool kvIsHalf = false;        ///< at least one cache holds float16
 };
 
 class Executor {

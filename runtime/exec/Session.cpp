@@ -69,7 +69,7 @@ uint32_t defaultMaxSequences(const plan::Plan &plan) {
   return static_cast<uint32_t>(std::max(most, plan.slots()));
 }
 
-/// Whether a cache of the plan holds float16.
+/// Whether at least one cache of the plan holds float16.
 bool hasHalfCache(const plan::Plan &plan) {
   constexpr auto kHalf = static_cast<uint16_t>(DType::F16);
   for (uint32_t i = 0; plan.caches() != nullptr && i < plan.caches()->size();
@@ -109,9 +109,9 @@ Status checkSupported(const plan::Plan &plan, bool randomWeights) {
   return Status::ok();
 }
 
-/// Returns the index of the first placement, from number `first` on, whose RAM
-/// does not exceed `available` bytes. If `available` is 0, the limit is not
-/// known, and number `first` is chosen.
+/// Returns the index of the first placement whose RAM does not exceed
+/// `available` bytes. The search begins at the index `first`. If `available` is
+/// 0, the limit is not known, and `first` is returned.
 Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available,
                                  uint32_t first) {
   const auto &placements = *plan.placements();
@@ -146,9 +146,10 @@ uint64_t weightsInRam(const plan::Placement &placement) {
   return bytes;
 }
 
-/// Refuses weights for which too little RAM is free. They lie in page-locked
-/// memory, which the system cannot write to the disk, so it would end this or
-/// another process instead. `root` is SessionOptions::memoryRoot.
+/// Fails if less RAM is free than `weights` bytes. The weights lie in
+/// page-locked memory, which the system cannot write to the disk. If RAM ran
+/// out, the system would end this process or another one. `root` is
+/// SessionOptions::memoryRoot.
 Status checkFreeRam(uint64_t weights, const std::string &root) {
   const std::optional<MemoryRoom> room =
       weights == 0 ? std::nullopt : MemoryLimit::open(root).read();
@@ -345,9 +346,9 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
 }
 
 /// Opens the GPU and allocates the memory of the current placement there. If
-/// less memory is free than it needs, the placements after it are tried. If
-/// none of them fits, fails with the error of the one that needs the least of
-/// the GPU's memory. It fails for lack of RAM only if all do.
+/// too little memory is free, tries the placements after it, which need less.
+/// If none fits, returns the error of the last one for which the GPU was
+/// opened. If it was opened for none, returns the first error.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
                                     uint64_t ram) {
@@ -372,7 +373,7 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
       return *failure;
     }
     placement = *next;
-    // What has been allocated is freed with the device.
+    // Closing the GPU also frees the memory that has been allocated on it.
     batch.reset();
     onGpu = nullptr;
     source.reset();
@@ -381,7 +382,8 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
 }
 
 /// If `error` says that the GPU's memory or page-locked RAM is too small, adds
-/// how much of both the plan needs. Returns any other error unchanged.
+/// how many bytes of the GPU's memory and of RAM the current placement needs.
+/// Returns any other error unchanged.
 Status Session::Parts::withVramNeed(const Status &error) const {
   if (error.code() != ErrorCode::DoesNotFit) {
     return error;

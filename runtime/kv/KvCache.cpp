@@ -83,8 +83,8 @@ void KvCache::endSequence(SequenceId sequence) {
   }
 }
 
-/// Gives the sequence a copy of its last page, which it shares. There must be a
-/// free page.
+/// Replaces the last page of the sequence, which it shares with others, by a
+/// copy of its own. There must be a free page.
 Status KvCache::makeWritable(Group &group, SequenceId sequence) {
   uint32_t &entry =
       group.row(sequence)[lengths[sequence] / group.shape.pageTokens];

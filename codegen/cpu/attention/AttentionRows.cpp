@@ -85,7 +85,7 @@ private:
 
 void RowsWriter::write(const AttentionRun &run) {
   start(b.mul(b.sub(run.end, run.first), b.i64(shape.group)));
-  // The token of a batch of one is the last of its sequence.
+  // If the batch has only one token, this is the last of its sequence.
   const Value last = spec.mClass == MClass::One
                          ? b.sub(lengthOf(run.sequence), b.i64(1))
                          : positionOf(b.sub(run.end, b.i64(1)));

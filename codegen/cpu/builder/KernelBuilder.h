@@ -105,8 +105,8 @@ public:
   Value outputRows();      ///< AirBatch.output_rows, a pointer to u32
   Value ropePositions();   ///< AirBatch.rope_positions, a pointer to u32
   Value sequenceLengths(); ///< AirBatch.sequence_lengths, a pointer to u32
-  /// The pages of AirBatch.block_tables[group], a pointer to u32, and the
-  /// length of a row in entries, i64.
+  /// blockTable() returns the pages of AirBatch.block_tables[group], a pointer
+  /// to u32, and blockTableStride() the number of entries of a row, an i64.
   Value blockTable(uint32_t group);
   Value blockTableStride(uint32_t group);
 

@@ -274,7 +274,8 @@ Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec) {
   case DType::F64:
     return Arithmetic::Float32;
   case DType::BF16:
-    // A GPU without bfloat16 multiplies the same numbers in float32.
+    // This is not exact for a GPU without bfloat16, which multiplies the same
+    // numbers in float32.
     return Arithmetic::BFloat16;
   default:
     return Arithmetic::Float16;

@@ -127,8 +127,8 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
   let extraClassDeclaration = [{
     // Sizes in bytes and the number of pages, by the formulas in plan.fbs. The
     // order is KvOrder Mma if `device` is set. The op's verifier has checked
-    // that none of them overflows. A cache's part of a page begins at its
-    // number times getCacheBytes(), which is a multiple of 64.
+    // that none of them overflows. In a page, the part of the cache with index
+    // i begins at i * getCacheBytes(), which is a multiple of 64.
     int64_t getCacheBytes();
     int64_t getPageBytes();
     int64_t getPages();

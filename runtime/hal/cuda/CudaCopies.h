@@ -1,8 +1,8 @@
 //===- CudaCopies.h - copies within a GPU and to it, timed ------*- C++ -*-===//
 //
 // Two buffers of equal size in the memory of a GPU, between which copies are
-// timed. Each byte of such a copy is read once and written once, and both
-// count. Copies between the host and the GPU use one of the buffers.
+// timed. A bandwidth counts each byte of such a copy twice, because it is read
+// once and written once. Copies between the host and the GPU use one buffer.
 //
 // Ownership: borrows the CudaDriver, which must outlive it, and owns the
 // buffers. Thread-safety: one caller at a time, with the driver's context
@@ -31,15 +31,15 @@ public:
   /// not serve the copies: four times the size of the cache, at least 128 MiB.
   static uint64_t usualBytes(uint64_t l2Bytes);
 
-  /// The bandwidth of the GPU's memory in bytes per second, from the fastest of
-  /// `samples` samples after one as a warm-up.
+  /// The bandwidth of the GPU's memory in bytes per second: that of the fastest
+  /// of `samples` samples. One more sample is taken before them as a warm-up.
   Result<double> bandwidth(uint32_t samples);
-  /// The bytes per second of CudaTimer::transferMilliseconds(). `bytes` is at
-  /// most the size of a buffer.
+  /// The rate in bytes per second of a transfer that is timed by
+  /// transferMilliseconds(). `bytes` is at most the size of a buffer.
   Result<double> transferRate(CopyDirection direction, uint64_t bytes,
                               uint64_t piece);
-  /// The bytes per second of CudaTimer::uploadMilliseconds() for one copy of a
-  /// whole buffer.
+  /// The rate in bytes per second of one upload of a whole buffer, which is
+  /// timed by CudaTimer::uploadMilliseconds().
   Result<double> uploadRate();
 
 private:

@@ -141,7 +141,8 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
     if (isPtx && error == std::errc() && suffix.empty()) {
       return capability >= number;
     }
-    // Plans have no code for the features of a family ("f").
+    // An "f" allows instructions of a family, but plans have no code with such
+    // instructions, so the "f" does not matter.
     if (!isPtx && error == std::errc() && (suffix.empty() || suffix == "f")) {
       return capability / 10 == number / 10 && capability >= number;
     }

@@ -35,8 +35,8 @@ struct CudaChoice {
   /// The architecture of the code that the GPU must be able to run: "sm_86", or
   /// "sm_90a" for code that runs on GPUs of no other architecture. Empty: any.
   std::string arch;
-  /// If the code is also there as PTX: "compute_86" if GPUs of this compute
-  /// capability and later ones can run it. Empty: there is none.
+  /// The architecture of the code's PTX, such as "compute_86". GPUs of this
+  /// compute capability and later ones can run it. Empty: there is no PTX.
   std::string ptxArch;
 };
 
@@ -47,7 +47,7 @@ struct CudaFacts {
   uint64_t l2Bytes = 0;
   uint64_t freeBytes = 0;  ///< free memory when the GPU was opened
   uint64_t totalBytes = 0; ///< the memory that the driver can use
-  uint32_t ordinal = 0;    ///< the driver's number of the GPU
+  uint32_t ordinal = 0;    ///< the GPU's index in the driver
   /// The newest CUDA version that the driver supports, such as "13.0".
   std::string driverVersion;
 };
@@ -66,13 +66,13 @@ struct CudaLaunch {
 /// Whether a GPU of this compute capability (10 * major + minor) runs code for
 /// `arch`. It also runs code for earlier architectures of the same major
 /// number, except those whose name ends in "a" (CUDA C++ Programming Guide,
-/// "Binary Compatibility"). The name of PTX, "compute_86", stands for all GPUs
-/// of this compute capability and later ones. Unsupported if `arch` names no
-/// architecture.
+/// "Binary Compatibility"). If `arch` is a name for PTX, such as "compute_86",
+/// all GPUs of this compute capability and later ones run the PTX. Unsupported
+/// if `arch` names no architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
-/// Whether `part` is a part of the name of a GPU, in any case and without
-/// regard to spaces.
+/// Whether `part` is a part of `name`, the name of a GPU. Upper and lower case
+/// count as equal, and spaces are ignored.
 bool isPartOfGpuName(std::string_view part, std::string_view name);
 
 class CudaDriver {

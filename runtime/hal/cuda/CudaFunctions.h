@@ -51,8 +51,8 @@ class CudaFunctions {
 public:
   explicit CudaFunctions(DynamicLibrary opened);
 
-  /// The name of a function that the library lacks and that is not optional;
-  /// null if it lacks none.
+  /// The name of a function that the library lacks although it is not optional;
+  /// null if there is none.
   const char *missing() const { return lacking; }
 
 private:

@@ -17,12 +17,12 @@ using namespace air::rt;
 namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-/// Each of the two buffers takes at most this share of the free memory.
+/// Each of the two buffers takes at most 1 / kMemoryShare of the free memory.
 constexpr uint64_t kMemoryShare = 4;
 constexpr uint64_t kSmallestBlock = uint64_t{64} << 10;
 constexpr uint64_t kLargestBlock = 64 * kMiB;
-constexpr uint64_t kBlockStep = 4; ///< a block's size over the previous one's
-/// The bytes of copies in a row, unless one block is larger.
+constexpr uint64_t kBlockStep = 4; ///< the ratio of successive sizes
+/// The size in bytes of a series of copies, unless one block is larger.
 constexpr uint64_t kRowBytes = 16 * kMiB;
 /// The most multiprocessors that a profile can state.
 constexpr uint32_t kMaxMultiprocessors = 1024;
@@ -31,7 +31,7 @@ uint64_t whole(double value) {
   return static_cast<uint64_t>(std::llround(std::max(0.0, value)));
 }
 
-/// The measurements of one block size, as numbers of Rounds.
+/// The indices that Rounds gives to the measurements of one block size.
 struct BlockRows {
   uint64_t bytes;
   size_t toGpu;
@@ -42,8 +42,8 @@ struct BlockRows {
 
 /// The size of the buffers.
 Result<uint64_t> bufferBytes(const CudaFacts &facts) {
-  // Buffers of this size are the least that a cache cannot hold. A row of
-  // copies must fit, too.
+  // The L2 cache could serve the copies if the buffers were smaller than four
+  // times its size. A series of copies must fit, too.
   const uint64_t least = std::max(kRowBytes, 4 * facts.l2Bytes);
   const uint64_t allowed = facts.freeBytes / kMemoryShare / kMiB * kMiB;
   if (allowed < least) {
@@ -75,15 +75,16 @@ std::string archFor(uint32_t capability) {
   for (const GpuProfile &gpu : builtinGpus()) {
     if (canPlanFor(gpu)) {
       const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
-      // All that run have the same major number, so their names are as long.
+      // All architectures that run have the same major number, so their numbers
+      // have the same length and can be compared as text.
       newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
     }
   }
   return newest;
 }
 
-/// The nominal float16 rate of the built-in GPU that is meant by the name, arch
-/// and number of multiprocessors of `gpu`; 0 if there is none.
+/// The nominal float16 rate of the built-in GPU that has the name, arch and
+/// number of multiprocessors of `gpu`; 0 if there is none.
 uint64_t nominalF16Ops(const GpuProfile &gpu) {
   for (const GpuProfile &known : builtinGpus()) {
     if (canPlanFor(known) && known.arch == gpu.arch &&
@@ -131,7 +132,7 @@ Result<GpuProbeResult> rt::probeGpu(const CudaChoice &gpu, double seconds) {
 GpuProfile rt::profileOf(const GpuProbeResult &result) {
   const CudaFacts &facts = result.facts;
   GpuProfile gpu;
-  // A profile allows names without slashes and control characters.
+  // In a profile, a name has no slashes and no control characters.
   constexpr size_t kNameBytes = 256;
   gpu.name = printable(facts.name.empty() ? "GPU" : facts.name, kNameBytes,
                        /*also=*/"/");

@@ -26,7 +26,7 @@ inline constexpr uint64_t kWeightCopyBytes = uint64_t{4} << 20;
 /// Copies of blocks of `bytes` bytes between the host and the GPU.
 struct CopyRate {
   uint64_t bytes = 0;
-  // Many copies in a row, in bytes per second.
+  // Many copies, one directly after another, in bytes per second.
   uint64_t toGpu = 0;
   uint64_t toHost = 0;
   // One copy alone, in nanoseconds.
