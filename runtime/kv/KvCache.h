@@ -87,14 +87,14 @@ private:
   struct Group {
     PageGroup shape;
     PageAllocator pages;
-    uint64_t stride = 0; ///< entries of a row
+    uint64_t stride = 0; ///< table entries of a sequence
     std::vector<uint32_t> table;
 
     uint64_t pagesFor(uint64_t tokens) const;
     uint32_t *row(SequenceId sequence) {
       return table.data() + sequence * stride;
     }
-    /// Whether position `length` is in a page that the sequence shares.
+    /// Whether position `length` is in a begun page that sequences share.
     bool endsInSharedPage(SequenceId sequence, uint64_t length);
   };
 
@@ -104,7 +104,7 @@ private:
   Device *device = nullptr;
   uint64_t context = 0;
   std::vector<Group> groups;
-  std::vector<AirBlockTable> tables; ///< of each group; point into `groups`
+  std::vector<AirBlockTable> tables; ///< one for each of `groups`
   std::vector<uint64_t> lengths;
   std::vector<bool> live;
 };

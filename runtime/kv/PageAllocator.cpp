@@ -18,7 +18,7 @@ uint32_t PageAllocator::take() {
 
 void PageAllocator::release(uint32_t page) {
   if (--holders[page] == 0) {
-    // This does not allocate, because the list once held all pages.
+    // The list once held all pages, so it need not allocate memory here.
     freeList.push_back(page);
   }
 }

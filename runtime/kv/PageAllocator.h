@@ -34,7 +34,7 @@ public:
 
 private:
   std::vector<uint32_t> freeList;
-  std::vector<uint32_t> holders; ///< of each page: the number of its holders
+  std::vector<uint32_t> holders; ///< the number of holders of each page
 };
 
 } // namespace air::rt

@@ -72,8 +72,8 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
-/// True if `word`, a piece that the expressions of TokenSpelling::Words make,
-/// is white space. Such a piece is either white space as a whole or has none.
+/// Whether `word` is white space. The expressions of TokenSpelling::Words make
+/// only words that are white space as a whole or have none.
 bool isWhiteSpace(std::string_view word) {
   return whiteSpace().contains(decodeUtf8(word).codePoint);
 }
@@ -150,7 +150,7 @@ void BpeEncoder::encode(std::string_view text, Place place,
   preTokenizer.split(text, matchers, [&](size_t end) {
     std::string_view word = text.substr(start, end - start);
     if (spelling() == TokenSpelling::Words && isWhiteSpace(word)) {
-      // White space only divides words.
+      // White space only separates words, and is not encoded.
     } else if (scratch.known.empty() || word.size() > KnownWord::kMostBytes) {
       encodeWord(word, scratch, ids);
     } else {
@@ -223,8 +223,9 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
   }
 }
 
-/// Appends the ids of `text`, whole atoms without a token: the tokens of the
-/// bytes of each atom, or else the unknown token once for the atom.
+/// Appends the ids of `text`, whose atoms have no tokens of their own: for each
+/// atom the tokens of its bytes, or if one of these is missing, the unknown
+/// token once.
 void BpeEncoder::appendWithoutToken(std::string_view text,
                                     std::vector<int32_t> &ids) const {
   while (!text.empty()) {

@@ -59,7 +59,7 @@ private:
   std::unique_ptr<const BpeTables> tables;
   std::unique_ptr<Matcher> matcher;
   std::optional<NormalForm> form; ///< the form to which text is normalised
-  bool lowercase = false;         ///< text is then put into lower case
+  bool lowercase = false;         ///< whether text is then put into lower case
   SpacePrefix prefix = SpacePrefix::None;
 };
 

@@ -31,9 +31,9 @@ bool isKnownRole(const jinja::Text &text) {
   return false;
 }
 
-/// Returns the messages with the known roles as text of the template's own.
+/// Returns the messages with each known role marked as text of the template.
 /// Some templates make a control token of the role, such as "<|user|>" by
-/// '<|' + message.role + '|>'. No known role contains a mark of its own.
+/// '<|' + message.role + '|>'. No known role contains a mark such as "<|".
 Value withTrustedRoles(const Value &messages) {
   if (!messages.is(jinja::Kind::List)) {
     return messages;

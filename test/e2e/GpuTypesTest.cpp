@@ -1,7 +1,7 @@
 //===- GpuTypesTest.cpp - matrices of unusual types on a GPU --------------===//
 //
-// nvfp4.gguf has float32 matrices, and gate and up of different types, of which
-// one has a scale. Its logits were computed in float64 by a script beside it.
+// nvfp4.gguf has float32 matrices. Its gate and up have different types, and
+// one has a scale. A script beside the file has computed its logits in float64.
 // The fake driver's GPU has compute capability 9.0, which is that of an H100.
 //
 //===----------------------------------------------------------------------===//

@@ -146,8 +146,8 @@ Status runExplain(const cli::Invocation &invocation,
   Status passes = compiler.run("schedule-reads");
   if (passes.code() == ErrorCode::Unsupported &&
       !options.machine->gpus.empty()) {
-    // The model has no plan for this GPU. What the GPU and the CPU would need
-    // is then the same as in a plan for the CPU.
+    // There is no plan of this model for this GPU, so the explanation is that
+    // of the plan for the CPU.
     noPlan = "none for this model: " + passes.message();
     options.machine->gpus.clear();
     AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));

@@ -85,7 +85,8 @@ std::string dtypeText(uint16_t id) {
   return dtype ? std::string(info(*dtype).name) : "?";
 }
 
-/// ", KV in F16", with the dtypes of all caches in the order of their names.
+/// Returns a text such as ", KV in F16", which names the dtypes of all caches
+/// in alphabetical order.
 std::string cacheDtypes(const plan::Plan &plan) {
   std::set<std::string> names;
   for (uint32_t i = 0; i < sizeOf(plan.caches()); ++i) {

@@ -29,7 +29,8 @@ namespace {
 /// The seconds that all measurements take, and the disk's share of them.
 constexpr double kSeconds = 15;
 constexpr double kDiskShare = 1.0 / 3;
-/// The share of all GPUs together. Opening them takes time, too.
+/// The share of those seconds in which all GPUs together are measured. Opening
+/// them takes further time.
 constexpr double kGpuShare = 1.0 / 15;
 /// The size of the file that the disk is measured with, and the largest share
 /// of the disk's time that writing the file may take.

@@ -29,13 +29,13 @@ SchemaSpelling spellingOf(CallStyle style) {
   return SchemaSpelling::Json;
 }
 
-/// Gives each required argument that the schema does not describe a schema that
-/// allows any value.
+/// Adds each required argument that the schema does not describe to its
+/// properties, with a schema that allows any value.
 void nameRequired(SchemaJson &schema) {
   SchemaJson names = schema.value("properties", SchemaJson::object());
   const SchemaJson required = schema.value("required", SchemaJson());
   if (!names.is_object() || !required.is_array()) {
-    return; // This is an error, which the reader of the schema reports.
+    return; // The schema is invalid, which its reader reports.
   }
   for (const SchemaJson &name : required) {
     if (name.is_string() && !names.contains(name.get<std::string>())) {

@@ -106,7 +106,7 @@ private:
     text.clear();
   }
 
-  /// The progress after a byte of a name or key that does not end it.
+  /// The progress after a byte that continues a name or key.
   CallProgress withinName() const {
     return text.size() <= kLongestHeader ? CallProgress::More
                                          : CallProgress::Bad;

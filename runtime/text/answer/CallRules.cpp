@@ -239,7 +239,8 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
       }
       const auto word = value->get<std::string>();
       // The answer parser removes a line break from the beginning of a value,
-      // and takes what looks like JSON of another allowed type for that.
+      // and reads text that looks like JSON of another allowed type as that
+      // type. Words that it would change in these ways are left out.
       const auto json =
           SchemaJson::parse(trimmed(word), nullptr, /*exceptions=*/false);
       const bool looksOther =

@@ -78,9 +78,9 @@ public:
 private:
   using Write = std::function<Result<GrammarSequence>(const std::string &,
                                                       const SchemaList &)>;
-  /// The arguments of a tool with `comma` between them. An argument whose name
-  /// is no name for isCallName(), or contains `separator`, is left out, because
-  /// the notation cannot express it.
+  /// The arguments of a tool with `comma` between them. An argument is left out
+  /// if isCallName() refuses its name or if the name contains `separator`,
+  /// because the notation cannot express it.
   Result<GrammarSequence> members(const CallTool &tool,
                                   const GrammarSequence &comma,
                                   std::string_view separator,

@@ -14,12 +14,12 @@ using Json = nlohmann::ordered_json;
 using Types = uint8_t;
 
 constexpr uint8_t kString = 1;
-constexpr uint8_t kFraction = 2; ///< the bit of other numbers
+constexpr uint8_t kFraction = 2; ///< numbers that are not whole
 constexpr uint8_t kBoolean = 4;
 constexpr uint8_t kNull = 8;
 constexpr uint8_t kArray = 16;
 constexpr uint8_t kObject = 32;
-constexpr uint8_t kInteger = 64; ///< the bit of whole numbers
+constexpr uint8_t kInteger = 64; ///< whole numbers
 constexpr uint8_t kAny = 127;
 
 uint8_t typeNamed(const Json &name) {
@@ -43,8 +43,8 @@ uint8_t typeOf(const Json &value) {
                                      : kObject;
 }
 
-/// The types of the arguments of a tool. What a schema does not say, or says in
-/// an unknown way, is allowed.
+/// Finds the types that an argument of a tool may have. A type is allowed
+/// unless the schema excludes it in a known way.
 class TypeReader {
 public:
   /// `whole` is the schema that references refer to, which may be null.

@@ -108,7 +108,8 @@ def is_stricter(file, instance):
     """Whether a grammar refuses this valid value on purpose (docs/grammars.md)."""
     if file.parent.name == "format" and isinstance(instance, str):  # no leap seconds, and only "T" and "Z"
         return re.search(":60|[tz]", instance) is not None
-    # A format that is only a note, and a dialect without the keywords that restrict values.
+    # The formats of format.json restrict nothing. The dialect of vocabulary.json lacks the keywords that
+    # restrict values.
     return file.name in ("format.json", "vocabulary.json") or has_whole_float(instance)
 
 

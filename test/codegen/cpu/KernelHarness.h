@@ -39,7 +39,7 @@ using Random = std::mt19937_64;
 struct Batch {
   std::vector<int32_t> ids;
   std::vector<uint32_t> positions;
-  std::vector<uint32_t> ropePositions; ///< unlike `positions`
+  std::vector<uint32_t> ropePositions; ///< they differ from `positions`
   std::vector<uint32_t> lengths;       ///< of each sequence
   std::vector<uint32_t> sequences;
   std::vector<uint32_t> outputRows;

@@ -81,9 +81,9 @@ void scaleRows(Doubles &w, const DecodeMatMul &spec,
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before) {
-  // The relative error that rounding may cause. Activations become one float16
-  // or a pair of float16 or bfloat16, or stay float32, and products are added
-  // in float32.
+  // The relative error that rounding may cause. Activations are rounded to one
+  // float16, or to a pair of float16 or of bfloat16, or they stay float32.
+  // Products are added in float32.
   const double unit = spec.splitActivations || spec.dtype == DType::F32
                           ? 0x1p-18
                       : spec.dtype == DType::BF16 ? 0x1p-15

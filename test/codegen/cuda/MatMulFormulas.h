@@ -33,8 +33,8 @@ struct Expected {
   Doubles allowed;
 };
 
-/// Multiplies the rows of a matrix by `scales`. In the matrix of a GLU, the
-/// rows of the gate and of `up` alternate in groups of 8; their scales do not.
+/// Multiplies rows by `scales`. In the matrix of a GLU, 8 rows of the gate and
+/// 8 of `up` alternate, but the scales of the gate come before those of `up`.
 void scaleRows(Doubles &w, const DecodeMatMul &spec,
                std::span<const float> scales);
 

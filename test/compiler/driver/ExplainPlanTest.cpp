@@ -21,7 +21,7 @@ using Json = nlohmann::json;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-/// Machine code of 40,000 bytes for each kernel.
+/// Makes 40,000 bytes of machine code for each kernel.
 class SizeCompiler : public codegen::cuda::CudaCompiler {
 public:
   std::string_view intrinsics() const override {
@@ -35,7 +35,7 @@ public:
   }
 };
 
-/// The headers of a model of one of air-gen's shapes.
+/// A file with only the headers of a model, which has one of air-gen's shapes.
 class Headers {
 public:
   explicit Headers(const std::string &shape)
@@ -83,7 +83,8 @@ Result<Json> planned(const CompileOptions &options) {
   return Json::parse(text);
 }
 
-/// The bytes of each item of a tier. JSON leaves out the tier Ram.
+/// The bytes of each item of a tier. In the JSON, items without a tier are in
+/// the tier Ram.
 std::map<std::string, uint64_t> itemsOf(const Json &placement,
                                         const std::string &tier) {
   std::map<std::string, uint64_t> items;
@@ -95,8 +96,9 @@ std::map<std::string, uint64_t> itemsOf(const Json &placement,
   return items;
 }
 
-/// The rows of an explanation as items of a plan: the classes of weights and
-/// their padding together are the item "weights", and the driver is no item.
+/// The rows of an explanation as items of a plan. The item "weights" is the sum
+/// of the classes of weights and their padding. A plan has no item for the
+/// driver.
 std::map<std::string, uint64_t> itemsOf(const Explanation &explanation,
                                         uint64_t TierRow::*tier) {
   std::map<std::string, uint64_t> items;
@@ -180,14 +182,16 @@ TEST(ExplainPlanRefusal, IsThatOfThePlan) {
   }
 }
 
-/// The largest context that is reported fits, and one more page does not.
+/// A context a little below the reported maximum fits, and one a page above the
+/// maximum does not.
 TEST(ExplainPlanContext, IsTheLargest) {
   const Headers headers("8b");
   CompileOptions options = headers.options("rtx3060", 0, 4 * kGiB);
   const Result<Explanation> said = explained(options);
   ASSERT_TRUE(said) << said.status().message();
   EXPECT_GT(said->maxContext, 4096U);
-  // A larger context also needs larger buffers, so that less of it may fit.
+  // A larger context also needs larger buffers, so the reported maximum itself
+  // may not fit.
   options.context = said->maxContext * 9 / 10;
   EXPECT_TRUE(explained(options));
   options.context = said->maxContext + 64;

@@ -283,10 +283,10 @@ TEST(VramBudget, ItemisesAndSums) {
       // Each of the 2 slots takes 16 pages, and the padding takes one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
-      // Each array begins at a multiple of 64 bytes. The arrays are three
-      // counts, four with a number for each of 8 tokens, one with 8 tiles of
-      // 12 bytes, one with 17 numbers of outputs, and 16 page numbers of 4
-      // bytes for each token.
+      // Each array begins at a multiple of 64 bytes. Three arrays hold one
+      // count each, four hold a number for each of 8 tokens, one holds 8 tiles
+      // of 12 bytes, and one the row indices of 17 outputs. The block table
+      // holds 16 page numbers of 4 bytes for each token.
       {"batch", 3 * 64 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
@@ -318,9 +318,9 @@ TEST(VramBudget, TheDriverTakesItsShare) {
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // The plan takes 1003 MiB and 704 bytes, and 2 MiB for the padding's page.
-  // Each other page takes 2 MiB, and 4 bytes in the block table of each of 8
-  // tokens.
+  // Without pages, the plan takes 1003 MiB and 704 bytes. The page for padding
+  // takes 2 MiB. Each other page takes 2 MiB, and 4 bytes in the block tables
+  // of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // has block tables of 2 GiB

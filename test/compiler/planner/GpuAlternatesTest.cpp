@@ -8,8 +8,8 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-/// Ten segments of 100 MiB, each of which a step of its own needs, and 24 MiB
-/// of activations, which always stay.
+/// Ten segments of 100 MiB, each for a different step, and 24 MiB of
+/// activations, which always stay.
 GpuDemand demand() {
   GpuDemand needs;
   for (uint32_t step = 0; step < 10; ++step) {
@@ -36,8 +36,9 @@ uint64_t sumOf(const GpuPlacement &placement) {
 }
 
 TEST(GpuAlternates, AreForLessVram) {
-  // Everything fits into 1100 MiB. Into 990 MiB fit 7 segments and a ring of 2,
-  // into 825 MiB 6 and 2 or 5 and 3, and into 550 MiB 3 and 2.
+  // 1100 MiB hold everything. 990 MiB hold 7 segments and a ring for 2 more.
+  // 825 MiB hold 6 segments and a ring for 2, or 5 and a ring for 3. 550 MiB
+  // hold 3 and a ring for 2.
   const auto placements = planGpuPlacements(demand(), limits(1100 * kMiB));
   ASSERT_TRUE(placements) << placements.status().message();
   ASSERT_EQ(placements->size(), 4U);
@@ -54,13 +55,13 @@ TEST(GpuAlternates, AreForLessVram) {
                        : placement.copiedBytes() > copied);
     copied = placement.copiedBytes();
   }
-  // Half of the VRAM has room for 5 segments: at most 4 that stay, and a ring
-  // for one or more of the other 6.
+  // In the last placement, VRAM has room for 5 segments. A ring takes the room
+  // of at least one, so at most 4 stay, and at least 6 are copied.
   EXPECT_GE(copied, 600 * kMiB);
 }
 
 TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
-  // Even half of it holds everything.
+  // Half of 4096 MiB holds everything, so all placements would be equal.
   EXPECT_EQ(planGpuPlacements(demand(), limits(4096 * kMiB))->size(), 1U);
   // The ring and the activations do not fit into 90 % of 130 MiB.
   GpuDemand least = demand();
@@ -76,7 +77,7 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
   for (const GpuPlacement &placement : *placements) {
     EXPECT_LE(placement.copiedBytes(), 500 * kMiB - 16 * kMiB);
   }
-  // Without both limits there is one placement.
+  // If either limit is missing, there is one placement.
   EXPECT_EQ(planGpuPlacements(demand(), {})->size(), 1U);
   small.ram.bytes = 0;
   EXPECT_EQ(planGpuPlacements(demand(), small)->size(), 1U);

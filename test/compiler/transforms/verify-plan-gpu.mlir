@@ -59,8 +59,8 @@
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
 // VRAM: of VRAM even if weights stay in RAM and are copied to the GPU in every pass (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB
 
-// In 5054 KiB besides the memory of the driver, of which 2304 KiB are reserved
-// for kernels, only a part of the weights can stay.
+// This --vram leaves 5054 KiB besides the memory of the driver. Of these,
+// 2304 KiB are reserved for kernels, so only a part of the weights can stay.
 // RUN: air-opt %t --place-weights="vram=1078917120" --estimate-cost --verify-plan > %t.copied
 // RUN: FileCheck %s --check-prefix=COPIED --input-file=%t.copied
 // COPIED: plan.placement resident [{{.*}}] ring 0 device [{{.*}}0{{.*}}] device_ring {{[0-9]+}} {

@@ -23,7 +23,8 @@ void setKvItems(P &p) {
   }
 }
 
-/// Adds a cache like the only one, behind it in the pages of the same group.
+/// Adds a cache of the same shape as the only one, and places it behind that
+/// one in the pages of their group.
 void addCache(P &p) {
   p.caches.push_back(std::make_unique<plan::CacheT>(cache(p)));
   p.caches[1]->offset = group(p).page_bytes;

@@ -101,7 +101,7 @@ void useGpu(P &p) {
 
 /// The bytes of the arrays of a batch with tiles. Each of 16 tokens has an id,
 /// two positions, a row number, 2 page numbers, and a tile of three numbers.
-/// There are also 16 numbers of outputs, and three counts.
+/// There are also the row indices of 16 outputs, and three counts.
 constexpr uint64_t kTileArrays =
     16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
 
@@ -260,7 +260,8 @@ std::vector<Case> dispatchCases() {
              std::make_unique<plan::DispatchT>(*dispatches[0]));
          dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
        })},
-      // Its logits would be those of the first tokens of a batch.
+      // A step of another kind than Head would compute the logits of the first
+      // tokens of a batch, and not those of its outputs.
       {"plan.buffer.output", inGpu([](P &p) {
          p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
        })},

@@ -11,7 +11,7 @@ namespace air::test {
 
 namespace {
 
-using Page = std::pair<uint32_t, uint64_t>; ///< segment, page of it
+using Page = std::pair<uint32_t, uint64_t>; ///< a segment and one of its pages
 
 class Ring {
 public:
@@ -52,7 +52,7 @@ public:
   }
 
 private:
-  /// Whether the next copy is made before the step that runs next.
+  /// Whether the next copy must be made before the next step runs.
   bool isNextDue() const {
     const plan::StreamRead &read = *reads.Get(next);
     const int64_t start = pass * steps;
@@ -93,10 +93,10 @@ private:
   const bool early;
   const int64_t steps;
   const uint64_t pages;
-  std::map<uint32_t, uint64_t> startOf; ///< of each segment, in pages
-  std::map<uint64_t, Page> held;        ///< by page of the ring
+  std::map<uint32_t, uint64_t> startOf; ///< by segment: its first ring page
+  std::map<uint64_t, Page> held;        ///< by ring page: what it holds
   int64_t done = 0; ///< steps since the start of the first pass
-  int64_t pass = 0; ///< of the next copy
+  int64_t pass = 0; ///< the pass of the next copy
   uint32_t next = 0;
 };
 

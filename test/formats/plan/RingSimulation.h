@@ -10,9 +10,9 @@ namespace air::test {
 
 /// Carries out the device_reads of every placement in three passes of each
 /// program, once as early and once as late as their order allows, and notes
-/// which page of which segment every page of the ring holds. Returns what the
-/// first launch would find wrong in the ring, or "". Plans that copy more than
-/// some thousand pages are not simulated.
+/// which page of which segment every page of the ring holds. Returns the first
+/// error: a tensor that is not in the ring when a step needs it. Returns "" if
+/// there is none, or if the plan copies more than some thousand pages.
 std::string wrongInRing(const plan::Plan &plan);
 
 } // namespace air::test

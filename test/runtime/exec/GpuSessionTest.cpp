@@ -208,8 +208,8 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
 TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
   // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
-  // multiple of 256 bytes. The KV cache has one page more than the plan. Each
-  // of eight tokens has an id, two positions and three page numbers.
+  // multiple of 256 bytes. The KV cache has one page more than the plan states.
+  // Each of eight tokens has an id, two positions and three page numbers.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},

@@ -139,7 +139,7 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
         return step->kind == plan::StepKind::Attn;
       });
     }
-    // The head, which needs the weights first, comes right after the embedding.
+    // The head is the first step that needs the weights, and is now step 1.
     plan.reads[0]->first_step = 1;
     for (const auto &item : plan.placements[0]->items) {
       item->bytes = item->name == "kv" ? 0 : item->bytes;
@@ -155,7 +155,7 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
       runRows(*session, tokens, std::vector(tokens.size(), sequence), outputs);
   ASSERT_TRUE(rows) << rows.status().message();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    // The history of a single token is its id.
+    // fakeLogits() adds the history, which for a single token is its id.
     std::vector<float> expected = fakeLogits(model, {tokens[i]});
     for (float &logit : expected) {
       logit -= static_cast<float>(tokens[i]);

@@ -134,8 +134,8 @@ TEST(EncodeRendered, AUserCannotWriteControlTokens) {
   EXPECT_EQ(countOf(naive, end), 3U);
 }
 
-// The templates of Phi-4-mini, GLM-4 and others make a message's first token of
-// its role. A role that is not well known stays the caller's text.
+// In the templates of Phi-4-mini, GLM-4 and others, the role of a message
+// becomes its first token. Only a well-known role may become a control token.
 TEST(EncodeRendered, AWellKnownRoleMakesAControlToken) {
   TokenizerData data = smallBpe({});
   for (const char *text : {"<|user|>", "<|tool|>", "<|end|>"}) {

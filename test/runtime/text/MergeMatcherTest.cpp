@@ -151,8 +151,8 @@ TEST_F(MergeMatcherTest, MergesInAnyOrder) {
   }
 }
 
-// The parts of a merge need not be letters or results of merges, and a merge
-// may be listed twice, of which the first counts.
+// The parts of a merge need be neither letters nor results of other merges. If
+// a merge is listed twice, the first one counts.
 TEST_F(MergeMatcherTest, MergesOfAnyTexts) {
   for (int round = 0; round < 500; ++round) {
     Merges merges;

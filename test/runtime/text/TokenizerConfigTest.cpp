@@ -1,7 +1,7 @@
 //===- TokenizerConfigTest.cpp - tokenizer_config.json ----------*- C++ -*-===//
 //
-// Compares with what transformers reads from the same files:
-// test/Inputs/tokenizers/configs.json (make_configs.py).
+// The expected values are what transformers reads from the same files.
+// make_configs.py has written them to test/Inputs/tokenizers/configs.json.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/tokenizer/TokenizerConfig.h"

@@ -116,7 +116,7 @@ def gpu(path):
         (got,) = json.load(file)["gpus"]
     # A copy of 4 MiB takes 420 whole microseconds.
     assert abs(got.pop("transfer_bandwidth") / ((4 << 20) / 420e-6) - 1) < 1e-5, got
-    # Copies within the GPU count twice.
+    # A copy within the GPU reads and writes each byte, so each counts twice.
     assert abs(got.pop("memory_bandwidth") / 20e9 - 1) < 1e-2, got
     assert got == {"name": "emulated GPU", "backend": "cuda", "memory_bytes": 64 << 20, "f16_ops": 0,
                    "arch": "sm_90a", "multiprocessors": 2}, got

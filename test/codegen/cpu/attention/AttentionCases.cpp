@@ -104,7 +104,7 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
   // Each page is larger than this cache's part of it, as if another cache
-  // followed. The group of a few caches is not the first one.
+  // followed. Caches with an odd number of heads are in the second group.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
   spec.cacheGroup = shape.kvHeads % 2;
 }

@@ -83,7 +83,7 @@ struct TransferBarrier {
 struct Machine {
   const EmulatedLaunch *launch = nullptr;
   std::vector<Fiber> fibers;
-  jmp_buf scheduler; ///< where a fiber that waits or has ended returns to
+  jmp_buf scheduler; ///< where fibers return when they wait or end
   uint32_t current = 0;
   uint32_t blockX = 0;
   uint32_t blockY = 0;

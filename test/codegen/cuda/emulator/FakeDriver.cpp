@@ -31,8 +31,8 @@ Gpu gpu;
 bool isInitialised = false;
 thread_local bool isCurrent = false;
 
-/// The result that every function of the driver checks first: kOk if the
-/// context is current and has not failed, unless the test makes this call fail.
+/// Every function that needs a context calls this first. Returns kOk if the
+/// context is current and has not failed, unless the test makes the call fail.
 int enter() {
   if (fakeCuda.failingCall != 0 && --fakeCuda.failingCall == 0) {
     constexpr int kHundred = 100;
@@ -59,7 +59,7 @@ template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   return nullptr;
 }
 
-/// The module that fakePtx() has made a text of; empty for other bytes.
+/// The module that fakePtx() has turned into `text`; empty for other texts.
 std::vector<uint8_t> bytesOfPtx(const char *text) {
   std::vector<uint8_t> bytes;
   const char *at = text[0] == '/' ? std::strchr(text, '\n') : nullptr;
@@ -302,8 +302,8 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
 int cuFuncGetParamInfo(void *function, size_t index, size_t *offset,
                        size_t *size) {
   const Kernel *kernel = kernelOf(function);
-  // This result means that there are no more parameters, so a test cannot make
-  // this call fail with it.
+  // kInvalidValue means that there are no more parameters, so a test cannot
+  // make this call fail with it.
   const bool mayFail = fakeCuda.callResult != kInvalidValue;
   if (const int code = mayFail ? enter() : gpu.failure) {
     return code;
@@ -546,7 +546,7 @@ int cuStreamEndCapture(void *handle, void **graph) {
   const int code = enter();
   Stream *stream = findIn(gpu.streams, handle);
   if (code != kOk && stream) {
-    stream->capture.reset(); // An error ends the capture, too.
+    stream->capture.reset(); // The capture ends even so.
   }
   if (code != kOk || !stream || !stream->capture) {
     return code != kOk ? code : kCaptureInvalid;

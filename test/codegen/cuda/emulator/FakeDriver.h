@@ -45,8 +45,8 @@ struct FakeCuda {
   int kernelResult = 719;    ///< the CUresult of the kernel that fails
   int initResult = 0;        ///< if not 0, cuInit() returns it
   int moduleResult = 0;      ///< if not 0, loading a module returns it
-  int cubinResult = 0; ///< if not 0, loading a module that is not PTX does
-  int ptxModules = 0;  ///< how many modules were loaded from PTX
+  int cubinResult = 0;       ///< like moduleResult, but not for PTX
+  int ptxModules = 0;        ///< how many modules were loaded from PTX
   /// Whether the driver tells how many parameters a kernel has.
   bool tellsParameters = true;
   /// The n-th call from now of a function that needs a context returns

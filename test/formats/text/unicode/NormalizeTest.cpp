@@ -101,8 +101,8 @@ TEST(LowerCaseTest, EveryCodePoint) {
 }
 
 TEST(LowerCaseTest, Texts) {
-  // As str::to_lowercase() of Rust for each character: a capital sigma at the
-  // end of a word does not become a final one.
+  // The result is that of Rust's str::to_lowercase() for each character alone.
+  // So a capital sigma at the end of a word does not become a final one.
   EXPECT_EQ(lowerCased("\xc4\xb0S \xce\xa3\xce\xa3!"),
             "i\xcc\x87s \xcf\x83\xcf\x83!");
   EXPECT_EQ(lowerCased(""), "");

@@ -294,8 +294,8 @@ TEST_F(CudaDeviceTest, ADispatchMustBindAsManyOperandsAsItsKernelHas) {
                         "kernel has 2 parameters"));
 }
 
-// A driver that does not tell the number of parameters reads as many arguments
-// as the kernel has parameters, whatever the dispatch binds.
+// The driver reads an argument for each parameter of a kernel, even if it does
+// not tell how many there are and the dispatch binds fewer.
 TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
   fakeCuda.tellsParameters = false;
   create();
@@ -370,7 +370,7 @@ TEST_F(CudaDeviceTest, TheDriverCompilesPtx) {
   ASSERT_TRUE(loaded.isOk()) << loaded.status().message();
   EXPECT_EQ(fakeCuda.ptxModules, 1);
 
-  // The driver reads up to the zero byte, so it must be there.
+  // The driver reads PTX up to a zero byte, so PTX without one is refused.
   ptx.pop_back();
   EXPECT_EQ(device->loadExecutable(ptx, {&name, 1}).status().code(),
             ErrorCode::Corrupt);
@@ -378,7 +378,8 @@ TEST_F(CudaDeviceTest, TheDriverCompilesPtx) {
   ptx.push_back(0);
   EXPECT_EQ(device->loadExecutable(ptx, {&name, 1}).status().code(),
             ErrorCode::Corrupt);
-  // These are CUDA_ERROR_INVALID_PTX and CUDA_ERROR_UNSUPPORTED_PTX_VERSION.
+  // 218 is CUDA_ERROR_INVALID_PTX, and 222 is
+  // CUDA_ERROR_UNSUPPORTED_PTX_VERSION.
   ptx = fakePtx(*kernels());
   fakeCuda.moduleResult = 218;
   EXPECT_EQ(device->loadExecutable(ptx, {&name, 1}).status().code(),
@@ -519,7 +520,7 @@ TEST_F(CudaDeviceTest, EachCallMayFail) {
       if (!hasFailed) {
         break;
       }
-      if (found) { // An error of a call that frees something has no effect.
+      if (found) { // The call that failed only frees something.
         EXPECT_EQ(*found, 42U);
         continue;
       }
@@ -545,13 +546,13 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   }
 }
 
-// RAM that cannot be locked has nothing to do with the memory of the GPU. The
-// advice is given only if memory is short.
+// The error is about RAM and not about the memory of the GPU. It advises
+// a larger --vram only if RAM that can be locked is short.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :
        {std::pair{2, ErrorCode::DoesNotFit}, std::pair{1, ErrorCode::Io}}) {
-    fakeCuda.failingCall = 2; // after cuCtxSetCurrent
+    fakeCuda.failingCall = 2; // the call after cuCtxSetCurrent()
     fakeCuda.callResult = result;
     const Status status = device->allocateHost(4096, "weights").status();
     EXPECT_EQ(status.code(), code);

@@ -10,7 +10,7 @@
 
 namespace air::rt {
 
-/// The syntax of a template of a family that mentions reasoning.
+/// The syntax that a template of `family` has if it also mentions reasoning.
 inline AnswerSyntax syntaxNamed(const std::string &family) {
   std::string source = "[/THINK]</think>";
   for (const AnswerFamily &each : answerFamilies()) {

@@ -145,10 +145,10 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
   return {};
 }
 
-/// Makes `rounds` random texts of the grammar in which any of the tools must be
-/// called, and `roundsOfEach` of those in which a certain one must be. The
-/// parser must read each of them as calls. Their arguments are checked with the
-/// grammar that is made from the tool's schema, except those of tools in
+/// Makes `rounds` random texts of the grammar that requires a call of any tool,
+/// and for each tool `roundsOfEach` of the grammar that requires a call of it.
+/// The parser must read each of them as calls. Their arguments are checked with
+/// the grammar that is made from the tool's schema, except those of tools in
 /// `loose`, whose values the notation restricts less.
 void checkRandomCalls(const Json &list, const AnswerFamily &family,
                       const std::set<std::string> &loose, int rounds,
@@ -374,7 +374,7 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
       }
     }
     for (const Json &word : (*tool)["parameters"]["properties"]["w"]["enum"]) {
-      // A word that contains the mark after it cannot be written.
+      // A word that contains the mark after a value cannot be written.
       const auto text = word.get<std::string>();
       EXPECT_TRUE(seen.contains(text) || text == "</parameter>")
           << name << ": " << word;

@@ -5,8 +5,8 @@
 // token, and prints how long that took.
 //
 // air-grammar-time VOCABULARY.gguf --calls TOOLS.json: does the same for random
-// texts of the grammars in which each family of models calls tools. Every text
-// begins without any masks of earlier ones.
+// texts of the grammars in which each family of models calls tools. No text
+// reuses the masks of an earlier one.
 //
 //===----------------------------------------------------------------------===//
 #include "../answer/Answers.h"
@@ -101,7 +101,8 @@ int followText(const Tokenizer &tokenizer, const TokenTrie &trie,
   return 0;
 }
 
-/// Random tokens, of which half have a character that ends a part of a text.
+/// Draws random tokens. About half of them have a character such as a quote or
+/// bracket, which may end a part of a text.
 class RandomTokens {
 public:
   explicit RandomTokens(const TokenTrie &trie) {
@@ -149,7 +150,7 @@ int followCalls(const Tokenizer &tokenizer, const TokenTrie &trie,
   for (const AnswerFamily &family : answerFamilies()) {
     const double begin = monotonicSeconds();
     AnswerSyntax syntax = syntaxNamed(family.name);
-    syntax.reasoning.clear(); // Random texts seldom leave reasoning.
+    syntax.reasoning.clear(); // Random texts seldom end their reasoning.
     std::vector<std::pair<int32_t, std::string>> controls;
     for (int32_t id : markTokens(syntax, tokenizer)) {
       controls.emplace_back(id, tokenizer.piece(id, true));

@@ -167,8 +167,8 @@ TEST(JsonSchemaTest, PublishedCases) {
   EXPECT_LE(refused, 2);
 }
 
-// The cases of JSON-Schema-Test-Suite, by extract_cases.py. A value is given in
-// each order of its members, of which the grammar of a schema allows one.
+// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It gives a
+// value in every order of its members, because a grammar allows only one order.
 TEST(JsonSchemaTest, PublishedTestSuite) {
   const char *folder = std::getenv("AIR_GRAMMARS");
   if (folder == nullptr ||
