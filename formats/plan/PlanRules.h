@@ -28,11 +28,11 @@ namespace air::rules {
 // unless its comment says so.
 
 /// A plan for a CPU has one executable, and a plan for a GPU has one for each
-/// kernel. Most kernels are matmuls, of which a dense decoder has 12 kinds: 7
-/// for q, k and v, some of which may be joined, and 5 for the other matrices,
-/// because gate and up are joined or separate. If a model has all of them in
-/// all 29 dtypes, the two programs for decode steps have 12 * 29 kernels each,
-/// and those for prefills have twice as many: 2088 in all.
+/// kernel. Most kernels are matmuls, of which a dense decoder has 13 kinds: 7
+/// for q, k and v, some of which may be joined, and 6 for the other matrices,
+/// because each layer may join gate and up or not. If a model has all of them
+/// in all 29 dtypes, the two programs for decode steps have 13 * 29 kernels
+/// each, and those for prefills have twice as many: 2262 in all.
 inline constexpr uint32_t kMaxExecutables = 4096;
 /// Layers share buffers, so a decoder has about 20 of them, however many layers
 /// it has. Even if no layers could share buffers, this would be enough for

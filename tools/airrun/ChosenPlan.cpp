@@ -334,19 +334,6 @@ Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
                       "GPU of this machine was measured; leave out --device, "
                       "or run 'airrun probe --save' first");
   }
-  if (const auto gpus = cli::hostTarget().gpus;
-      !gpus.empty() && invocation.text("--device") != kCpuDevice) {
-    for (const char *name : {"--threads", "--io", "--io-limit"}) {
-      if (invocation.has(name)) {
-        return usageError(std::string(name) +
-                          " is for plans for the CPU, but '" + named +
-                          "' would be packed for GPU '" + gpus.front().name +
-                          "'; add --device cpu, or leave "
-                          "out " +
-                          name);
-      }
-    }
-  }
   AIR_ASSIGN_OR_RETURN(const std::string folder, planFolder());
   AIR_ASSIGN_OR_RETURN(PlanCache cache, PlanCache::open(folder));
   AIR_ASSIGN_OR_RETURN(Request request, requestFor(invocation, folder));

@@ -105,8 +105,8 @@ private:
   }
 
   const SchemaDocument *document;
-  /// How many more schemas may be looked at. References may lead to the same
-  /// schema again and again.
+  /// How many more schemas may be read. Without this bound, references that
+  /// lead to the same schema again and again could take hours.
   mutable int looks = 100'000;
 };
 
