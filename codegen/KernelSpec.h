@@ -328,11 +328,12 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 /// or 8 significant bits.
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
-/// The activation format that provides `precision` with weights of `dtype`.
-/// With BF16 weights and up to eight tokens, Int8 becomes float32, which is as
-/// fast because memory bandwidth is the limit. Dtypes with 256-column blocks
-/// use I8Grid. Its larger error matters less there, because these dtypes round
-/// weights more coarsely than others with as many bits.
+/// The activation format that provides `precision` with weights of `dtype`. For
+/// BF16 weights, Int8 means BF16x32 if M is large, and float32 for up to eight
+/// tokens, where float32 is as fast because memory bandwidth is the limit.
+/// Dtypes with 256-column blocks use I8Grid. Its larger error matters less for
+/// them, because they round weights more coarsely than other dtypes with the
+/// same number of bits.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -486,8 +487,9 @@ struct KernelEntry {
   uint64_t rowsPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< scratch memory that each thread needs
-  /// The number of bytes of weights that a dispatch reads, each counted once.
-  /// For EmbedRows, this is the size of one row of the table.
+  /// The number of bytes of weights that a dispatch reads. A byte that it reads
+  /// several times counts once. For EmbedRows, this is the size of one row of
+  /// the table.
   uint64_t weightBytes = 0;
   uint64_t flopsPerRow = 0;
 };

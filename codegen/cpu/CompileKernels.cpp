@@ -33,8 +33,8 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   job.spec = spec;
   AIR_ASSIGN_OR_RETURN(job.row, findKernelRow(spec));
   // With this limit on every dimension, the product of two dimensions fits in
-  // the kernels' 64-bit arithmetic, and a row number fits in the 32-bit lanes
-  // of a gather.
+  // the kernels' 64-bit arithmetic, and a row index fits in the 32-bit lanes of
+  // a gather.
   constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;
   for (auto [field, value] :
        {std::pair("n", spec.n), std::pair("k", spec.k),
@@ -91,8 +91,9 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   return false;
 }
 
-/// Runs work(i) for i in [0, count) on up to `threads` threads. If the system
-/// refuses to start some of these threads, the remaining ones do all the work.
+/// Runs work(i) for i in [0, count) on up to `threads` threads. One of them is
+/// the calling thread. If the system refuses to start the others, the threads
+/// that do run do all the work.
 template <typename Work>
 void forEach(size_t count, unsigned threads, const Work &work) {
   std::atomic<size_t> next = 0;

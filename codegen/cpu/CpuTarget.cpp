@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
 constexpr std::array<std::string_view, 5> kX86Avx512 = {
     "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
 // Features that are passed to LLVM if the profile lists them, because they
-// improve the instruction selection. sse4.1 and ssse3 change nothing in LLVM,
-// where avx2 implies them.
+// improve the instruction selection. sse4.1 and ssse3 have no effect: avx2,
+// which is required, implies both of them in LLVM.
 constexpr std::array<std::string_view, 8> kX86Optional = {
     "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
 constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};

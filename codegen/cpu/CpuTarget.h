@@ -49,7 +49,7 @@ struct IsaTraits {
   // The three fields below come from the machine profile and are used by the
   // cost model of matmuls.
   uint32_t cores = 1; ///< cores among which a kernel's tiles are divided
-  /// bytes/s that all cores together read; 0 if unknown
+  /// bytes/s that all cores together can read; 0 if unknown
   uint64_t memoryBandwidth = 0;
   CpuRates cpu;
   /// Whether attention prefetches keys and values into L2. True unless the

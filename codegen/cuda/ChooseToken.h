@@ -11,9 +11,10 @@
 //
 // Weights are integers: 2^32 times the probability relative to the best
 // token's, rounded down. Their sums are therefore exact, and do not depend on
-// the order of threads. The random number of a draw is output number `draws` of
-// SplitMix64, counted from 0, divided by 2^64. The probabilities, in the order
-// of ids, divide [0, 1) into intervals; the number's interval names the token.
+// the order of threads. The random number of a draw is the output of SplitMix64
+// with index `draws`, counted from 0, divided by 2^64. The probabilities, in
+// the order of ids, divide [0, 1) into one interval per token. The interval
+// that contains the random number determines the chosen token.
 //
 // If a logit is NaN or +inf, or if all are -inf, the chosen id is 2^32 - 1.
 //

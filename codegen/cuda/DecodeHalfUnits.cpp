@@ -90,10 +90,10 @@ AP_DEVICE Word2 superOf(const Unit &unit) {
   return {unit.super.x & 0xffff, unit.super.y & 0xffff};
 }
 AP_DEVICE Block minimaOf(const Unit &unit) {
-  // unit.minima.x and .y have four minima of two rows, each in the upper half
-  // of a byte. An operand word holds two numbers of 16 bits: the first two
-  // words get minima 0 and 2 of the two rows, and the other two get minima 1
-  // and 3.
+  // unit.minima.x has four minima of row g, and .y four of row g+8, each in the
+  // upper half of a byte. An operand word holds two numbers of 16 bits: the
+  // first two words get minima 0 and 2 of the two rows, and the other two words
+  // get minima 1 and 3.
   return {{unit.minima.x >> 4 & 0x000f000f, unit.minima.y >> 4 & 0x000f000f,
            unit.minima.x >> 12 & 0x000f000f, unit.minima.y >> 12 & 0x000f000f},
           -16.0f * ap_float_of_half(unit.super.x >> 16),

@@ -174,10 +174,11 @@ std::string_view roundingText() {
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
     // The 256 columns of a unit have 8 or 16 groups. An mma multiplies their
-    // minima by the means of their activations. Lane 4g+t supplies a fourth of
-    // the groups of token g, so a fourth is stored together: its means as
-    // float16, and then what was lost by rounding them. If a fourth has four
-    // groups, their order is 0, 2, 1, 3, which is that of the minima.
+    // minima by the means of their activations. Lane 4g+t supplies the means of
+    // a fourth of the groups of token g, so these means are stored next to each
+    // other: first rounded to float16, and then their rounding errors. If a
+    // fourth has four groups, their order is 0, 2, 1, 3, which is that of the
+    // minima.
     constexpr u32 kGroups = 256 / kSumDivisor;
     constexpr u32 kPart = kGroups / 4;
     const float mean = sum * (1.0f / kSumDivisor);
@@ -248,9 +249,9 @@ AP_DEVICE void storeActivations(u8 *row, u32 at, const Rounded &rounded) {
   const u32 (&low)[4] = rounded.low;
   if (kCoreMatrices) {
     // wgmma reads the activations from core matrices of 8 tokens by 8 columns.
-    // Lane 4g+t multiplies columns 2t and 2t+1 of each by its weights. A weight
-    // operand has more columns for a lane than two, so each pair of columns
-    // that belongs to the same lane goes to another core matrix.
+    // Lane 4g+t multiplies columns 2t and 2t+1 of each core matrix by its
+    // weights. A lane has weights of more than two columns, so the pairs of
+    // columns that belong to one lane go to different core matrices.
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
       const u32 matrix = kHalves ? at % 4 / 2 * 2 + i % 2 : i;

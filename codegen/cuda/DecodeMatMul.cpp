@@ -73,7 +73,8 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   }
   s.headFlagOffset = at;
   if (spec.output == MatMulOutput::Heads) {
-    // Each head that a group of tiles may overlap takes 4 bytes.
+    // finishHeads() has a flag of 4 bytes for each head that a group of tiles
+    // may overlap.
     at += roundUp((tiling.reduceTiles * kT16Rows /
                        std::max(1U, spec.heads.pages.headDim) +
                    2) *

@@ -89,7 +89,7 @@ enum class MatMulOutput : uint8_t {
   Store, ///< y = product
   Add,   ///< y += product
   /// y = silu(gate) * up. Each tile of 16 rows of the matrix holds 8 rows of
-  /// the gate and then the 8 rows of `up` with the same numbers (gluRow).
+  /// the gate and then the 8 rows of `up` that have the same indices (gluRow).
   SiluGlu,
   /// Like SiluGlu, but the activation of the gate is x/2 * (1 + tanh(sqrt(2/pi)
   /// * (x + 0.044715 x^3))) (Hendrycks and Gimpel, "Gaussian Error Linear
@@ -104,9 +104,9 @@ enum class MatMulOutput : uint8_t {
   SiluUp,
 };
 
-/// The heads that MatMulOutput::Heads finishes. A number of heads may be 0, so
-/// a model whose q, k and v differ in dtype can have a matmul for each dtype.
-/// An element that overflows float16 is stored as NaN.
+/// The heads that MatMulOutput::Heads finishes. Any of the three numbers of
+/// heads may be 0, so a model whose q, k and v differ in dtype can have a
+/// matmul for each dtype. An element that overflows float16 is stored as NaN.
 struct HeadRows {
   uint32_t queryHeads = 0;
   uint32_t keyHeads = 0;
@@ -115,8 +115,9 @@ struct HeadRows {
   float qkEpsilon = 0;
   RopeKind rope = RopeKind::None;
   uint32_t ropeDim = 0; ///< number of rotated elements of a head; even
-  /// Tokens are grouped by sequence: sequence s of the block tables has the
-  /// tokens from s * tokensPerSequence on. Their positions ascend.
+  /// Tokens are grouped by sequence: the sequence of row s of the block tables
+  /// has the tokensPerSequence tokens from s * tokensPerSequence on. Their
+  /// positions ascend.
   uint32_t tokensPerSequence = 1;
   KvPages pages;
 

@@ -6,7 +6,8 @@ namespace air::codegen::cuda {
 
 std::string storeText(MatMulOutput output) {
   constexpr const char *scaled = R"(
-// The product of a row, with its scale and its bias. `at` is the place of both.
+// Applies the scale and the bias of a row, both of which have index `at`, to
+// the row's product. Either of them may be absent.
 AP_DEVICE float finished(const More &more, float sum, u32 at) {
   if (kRowScales) {
     sum *= more.rowScales[at];
@@ -105,8 +106,9 @@ AP_DEVICE void finishHeads(u8 *shared, u32 firstTile, u32 tiles, u32 warp, u32 l
 std::string_view kernelText() {
   return R"(
 // Adds the sums that the warps computed for `tiles` tiles. Stores the results
-// or, if the columns are split, writes the sums to `partials`. The outputs of a
-// tile are its 16 rows, or 8 pairs of rows whose numbers differ by 8.
+// or, if the columns are split, writes the sums to `partials`. A tile has 16
+// outputs, one for each of its rows, or 8 outputs (kPaired), each of which is
+// made from two rows that are 8 rows apart.
 AP_DEVICE void reduceTiles(const u8 *shared, const float *sums, u32 firstTile, u32 tiles, u32 part,
                            u32 thread, float *y, float *partials, const More &more) {
   for (u32 i = thread; i < tiles * kTokens * kTileOutputs; i += kThreads) {

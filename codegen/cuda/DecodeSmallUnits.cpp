@@ -33,9 +33,9 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.super = take4(p + 1088 + lane / 4 * 4);
 }
 // Returns all ones if the elements of a row in block i are 1/8 larger than -1,
-// 0 or 1, and 0 if they are 1/8 smaller. The bit that tells is the top bit of
-// the scale's nibble. With 8 in a selector, ap_permute repeats a byte's top
-// bit.
+// 0 or 1, and 0 if they are 1/8 smaller. The top bit of the scale's nibble says
+// which. For each nibble of the selector that is at least 8, ap_permute returns
+// 8 copies of the selected byte's top bit.
 AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32) {
   const u32 scales = unit.scales[row];
   return ap_permute(i < 4 ? scales << 4 : scales, 0, 0x8888 + i % 4 * 0x1111);
@@ -50,9 +50,9 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales.load(p + 1088 + lane / 4 * 16);
   unit.super = take4(p + 1216 + lane / 4 * 4);
 }
-// Returns a word that has, at bit 2 * (i % 4) of both halves, whether a row's
-// elements in the lane's columns of block i are 1/8 larger than -1, 0 or 1. If
-// the bit is 0, they are 1/8 smaller.
+// Returns a word in which bit 2 * (i % 4) of each half is 1 if the elements of
+// a row in the lane's columns of block i are 1/8 larger than -1, 0 or 1, and 0
+// if they are 1/8 smaller.
 AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
   return ap_permute(unit.offsets, 0, f == 0 ? 0x1010 : 0x3232) >> (i / 4 * 8 + row);
 }

@@ -30,8 +30,8 @@ std::string headLiterals(const HeadRows &heads);
 std::vector<Binding> headBindings(const HeadRows &heads);
 
 /// Returns the text of finishHead, with which a warp finishes one head of one
-/// token. It calls sequenceOf(more, token), which must return the number of the
-/// token's sequence.
+/// token. It calls sequenceOf(more, token), which must return the row of the
+/// token's sequence in the block tables.
 std::string_view headText();
 
 } // namespace air::codegen::cuda

@@ -17,7 +17,7 @@
 //   values  element g of positions 2t, 2t+1, 2t+8 and 2t+9, then element g+8 of
 //           the same positions
 //
-// Tile (i, j) of a matrix has number i * headDim/16 + j, where i counts tiles
+// Tile (i, j) of a matrix has index i * headDim/16 + j, where i counts tiles
 // along the positions and j along the elements of the head.
 //
 //===----------------------------------------------------------------------===//

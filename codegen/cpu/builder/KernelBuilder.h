@@ -95,7 +95,7 @@ public:
   Value tileBegin() { return function.getArgument(1); }
   Value tileEnd() { return function.getArgument(2); }
   Value scratch() { return function.getArgument(3); }
-  /// The address of binding number `index`.
+  /// The address that the binding with this index points at.
   Value binding(unsigned index);
   Value tokens();          ///< AirBatch.tokens, zero-extended to i64
   Value outputs();         ///< AirBatch.outputs, zero-extended to i64
@@ -105,8 +105,9 @@ public:
   Value outputRows();      ///< AirBatch.output_rows, a pointer to u32
   Value ropePositions();   ///< AirBatch.rope_positions, a pointer to u32
   Value sequenceLengths(); ///< AirBatch.sequence_lengths, a pointer to u32
-  /// blockTable() returns the pages of AirBatch.block_tables[group], a pointer
-  /// to u32, and blockTableStride() the number of entries of a row, an i64.
+  /// AirBatch.block_tables[group]: blockTable() returns `pages`, a pointer to
+  /// u32, and blockTableStride() returns `stride`, the number of entries per
+  /// row, as an i64.
   Value blockTable(uint32_t group);
   Value blockTableStride(uint32_t group);
 

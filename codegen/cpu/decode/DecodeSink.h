@@ -77,7 +77,7 @@ public:
     repeat(b.i64(count), columns, body, first);
   }
 
-  /// The cursor (i64), which is the origin of column numbers.
+  /// The cursor (i64), from which columns are counted.
   Value position() const { return cursor; }
   void seek(Value column) { cursor = column; }
 

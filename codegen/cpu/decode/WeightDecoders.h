@@ -21,7 +21,7 @@ namespace air::codegen {
 std::span<const DType> decodableDTypes();
 
 /// The dtypes whose decoders emit only packed bytes, in scale groups of 16 or
-/// 32 columns, which is what an Int8Sink takes. Ascending by id.
+/// 32 columns. An Int8Sink accepts nothing else. Ascending by id.
 std::span<const DType> int8DTypes();
 
 /// The subset of int8DTypes() whose quantised values q (DecodeSink::group())

@@ -69,8 +69,8 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// The address that a sequential read from `base` reaches after the prefetch
-  /// distance, or null if nothing is prefetched.
+  /// The address to prefetch when the bytes at `base` are loaded
+  /// (streamAddress()), or null if nothing is prefetched.
   Value prefetchBase;
 };
 
@@ -94,8 +94,9 @@ public:
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
   /// Layout::Rows.
   int64_t streamBytes() const;
-  /// The address that a sequential read reaches `ahead` bytes after block
-  /// column `index`. Only for Layout::X16.
+  /// The address that is read `ahead` bytes after the start of block column
+  /// `index`. It may lie beyond this row block (continuesAt()). Only for
+  /// Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.

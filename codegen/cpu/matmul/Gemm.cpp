@@ -51,7 +51,7 @@ public:
   void emit();
 
 private:
-  /// The address of the sums of a token and a row block, both numbered from the
+  /// The address of the sums of a token and a row block, both counted from the
   /// start of the tile. The sums of the row blocks of a micro-kernel are
   /// adjacent: if they were 4 KiB apart, a load from one would wait for a store
   /// to another.

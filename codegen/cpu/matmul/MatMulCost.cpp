@@ -33,16 +33,16 @@ constexpr double kPairOperations = 64;
 constexpr double kMixedInstructions = 2.5;
 
 /// With one token, no prefetches are chosen if the stream without them is
-/// slower than the fastest stream by no more than this share.
+/// slower than the fastest stream by no more than this fraction.
 constexpr double kNoPrefetchLoss = 0.02;
 /// With several tokens, prefetches are left out only if they slow a stream down
-/// by more than this share.
+/// by more than this fraction.
 constexpr double kPrefetchHarm = 0.05;
-/// Memory counts as the limit if arithmetic takes at most this share of the
+/// Memory counts as the limit if arithmetic takes at most this fraction of the
 /// time for reading. It is below 1 because the two overlap imperfectly.
 constexpr double kHiddenShare = 0.7;
 /// One byte per activation, with its larger error, is chosen over two bytes if
-/// it saves more than this share of the time.
+/// it saves more than this fraction of the time.
 constexpr double kCoarseGain = 0.2;
 
 /// The number of vector instructions on 64 bytes that a block takes in addition
@@ -114,10 +114,11 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   return {StreamLoads::Burst};
 }
 
-/// The smallest rate at which streams of the kinds `loads` are read with the
-/// given prefetches (hint None and distance 0 for none). Kinds whose rate
-/// without prefetches is unknown are ignored. The result is 0 if all kinds are
-/// ignored, or if one of the others was not measured with these prefetches.
+/// The lowest rate at which streams of the kinds `loads` are read with the
+/// given prefetches. Hint None and distance 0 mean no prefetches. Kinds whose
+/// rate without prefetches is unknown are ignored. The result is 0 if all kinds
+/// are ignored, or if a kind that is not ignored was not measured with these
+/// prefetches.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {

@@ -92,7 +92,7 @@ public:
 
 private:
   /// The address, in the scratch, of the dot products of a matrix's row block
-  /// with token number `token` of the pass (16 lanes of f32).
+  /// with token `token` of the pass (16 lanes of f32).
   Value sumsAt(Value matrix, Value token) {
     Value row = b.add(
         b.mul(matrix, b.i64(static_cast<int64_t>(tiling.passTokens))), token);
