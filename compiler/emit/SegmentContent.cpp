@@ -446,7 +446,7 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
                const std::function<Status(std::span<const uint8_t>)> &sink) {
   AIR_RETURN_IF_ERROR(checkContent(content));
   std::vector<Piece> pieces = cutPieces(content);
-  // The result of making each piece. It is written by the thread that makes the
+  // The status of each piece, which is written by the thread that makes the
   // piece and read by the calling thread.
   std::vector<Status> made(pieces.size());
   AIR_RETURN_IF_ERROR(runOrdered(
@@ -459,8 +459,8 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
         releaseSource(pieces[index], source);
         return sink(piece);
       }));
-  // releaseSource keeps pages that two pieces share and all pages of tensors
-  // that are not matrices. They are released here.
+  // releaseSource() releases neither pages that two pieces share nor pages of
+  // tensors that are not matrices. Those pages are released here.
   for (const MappedFile &file : source.files) {
     file.release(0, file.bytes().size());
   }

@@ -4,12 +4,14 @@
 // as transformers' modeling_rope_utils does. Let
 // g(m) = 0.1 * m * ln(factor) + 1 if the factor is above 1, and 1 otherwise.
 // Cosines and sines are multiplied by attn_factor with every kind of scaling.
-// With YaRN they are also multiplied
+// With YaRN they are also multiplied by the first of the following factors
+// whose condition holds:
 //
-//   by yarn_attn_factor (attention_factor in the model's configuration) if that
-//   key is present,
-//   otherwise by g(1) / g(yarn_log_multiplier) if that key is not 0,
-//   otherwise by g(1), unless yarn_ext_factor is 0.
+//   yarn_attn_factor (attention_factor in the model's configuration), if that
+//   key is present and not 0;
+//   1, if yarn_ext_factor is 0;
+//   g(1) / g(yarn_log_multiplier), if that key is present and not 0;
+//   g(1).
 //
 // llama.cpp ignores the value of yarn_attn_factor: it overwrites it with g(1).
 //

@@ -16,8 +16,8 @@ std::string shapeText(std::span<const uint64_t> shape) {
   return text.empty() ? "a scalar" : text;
 }
 
-/// Replaces the layer number in a tensor's name by N: "blk.3.attn_q.weight"
-/// becomes "blk.N.attn_q.weight".
+/// Replaces the index of the layer in a tensor's name by N:
+/// "blk.3.attn_q.weight" becomes "blk.N.attn_q.weight".
 std::string withoutLayer(const std::string &name) {
   constexpr std::string_view kPrefix = "blk.";
   if (!name.starts_with(kPrefix)) {
@@ -254,8 +254,8 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
 }
 
 Status SourceReader::refuseTensor(const std::string &name) const {
-  // Layer numbers are compared as text, because they may be too long for an
-  // integer.
+  // The index of the layer is compared as text, because it may be too large for
+  // an integer.
   constexpr size_t kDigits = 4; // index of the number in "blk.12."
   const size_t end = name.find('.', kDigits);
   if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {

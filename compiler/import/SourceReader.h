@@ -101,8 +101,8 @@ private:
   std::set<std::string> usedKeys;
   std::set<std::string> unlistedKeys;
   std::set<std::string> usedTensors;
-  // The names of the tensors that were asked for, with N in place of the layer
-  // number, as in "blk.N.attn_q.weight".
+  // The names of the tensors that were asked for, with N in place of the
+  // layer's index, as in "blk.N.attn_q.weight".
   std::set<std::string> knownNames;
   std::vector<std::string> taken;
 };

@@ -310,7 +310,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     ledger.items[0].bytes = leastDeviceBytes(demand.segments);
     total = sumOf(ledger.items);
   }
-  // A page also takes a number of 4 bytes in the block table of each token.
+  // The block tables have one row per token, so each page also takes an entry
+  // of 4 bytes per token.
   const uint64_t numberBytes = 4 * demand.tokens;
   RamDemand cache;
   cache.kvPageBytes = demand.kvPageBytes + numberBytes;

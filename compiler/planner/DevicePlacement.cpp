@@ -153,7 +153,7 @@ private:
     return bytes;
   }
 
-  /// Places the units in a ring. Returns how often a pass fills it.
+  /// Places the units in a ring. Returns how many times a pass fills the ring.
   static uint64_t lapsIn(std::vector<Unit> &units, uint64_t ring) {
     uint64_t laps = units.empty() ? 0 : 1;
     uint64_t at = 0;
@@ -247,8 +247,8 @@ private:
     return placement;
   }
 
-  /// Adds the copies of `segment`, which belongs to unit number `index` and
-  /// begins at offset `at` of the ring.
+  /// Adds the copies of `segment`, which belongs to unit `index` and begins at
+  /// offset `at` of the ring.
   void addCopies(DevicePlacement &placement, const std::vector<Unit> &units,
                  size_t index, uint32_t segment, uint64_t at) const {
     const uint64_t pages =
@@ -271,9 +271,9 @@ private:
     }
   }
 
-  /// The step after which `copy`, a part of unit number `index`, may begin: the
-  /// last earlier step whose unit overlaps the copy in the ring. The number of
-  /// a step of the previous pass is negative.
+  /// The step after which `copy`, a part of unit `index`, may begin: the last
+  /// earlier step whose unit overlaps the copy in the ring. A negative result
+  /// is a step of the previous pass (StreamedRead::afterStep).
   int64_t afterStep(const std::vector<Unit> &units, size_t index,
                     const StreamedRead &copy) const {
     int64_t pass = 0;

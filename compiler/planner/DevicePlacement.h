@@ -7,9 +7,9 @@
 // copied segments are spread evenly over the pass, so that copies and kernels
 // overlap.
 //
-// A pass fills the ring in the order of its steps, and begins at its start, so
-// each segment has the same address in all passes. A copy may begin once the
-// step whose weights it overwrites has run.
+// A pass fills the ring in the order of its steps. Every pass begins at the
+// start of the ring, so each segment has the same address in all passes. A copy
+// may begin once the step whose weights it overwrites has run.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //

@@ -33,7 +33,7 @@ namespace air::compiler {
 /// The number of tokens that are generated after each prompt.
 inline constexpr double kTokensPerPrompt = 256;
 
-/// A CPU is assumed to reach this share of its rate of arithmetic while it
+/// A CPU is assumed to reach this fraction of its rate of arithmetic while it
 /// reads a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
@@ -113,7 +113,8 @@ Result<Explanation> explain(const ModelNeeds &needs,
                             const MachineProfile &machine,
                             const ExplainOptions &options);
 
-/// If needs.gpu is set, explain() returns this. It explains the plan of a GPU.
+/// Explains the plan that airpack would make for the machine's GPU. explain()
+/// returns the result of this function if needs.gpu is set.
 Result<Explanation> explainGpuPlan(const ModelNeeds &needs,
                                    const MachineProfile &machine);
 

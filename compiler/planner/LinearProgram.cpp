@@ -10,7 +10,7 @@
 
 namespace air::compiler {
 
-/// CLP takes this number as "no limit".
+/// A bound of this value means "no limit" to CLP.
 static constexpr double kUnlimited = std::numeric_limits<double>::max();
 
 size_t LinearProgram::addVariable(double cost) {
@@ -31,7 +31,7 @@ void LinearProgram::equals(const std::vector<Term> &terms, double value) {
 }
 
 Result<std::optional<std::vector<double>>> LinearProgram::minimise() const {
-  // CLP takes the matrix column by column.
+  // CLP expects the matrix column by column.
   std::vector<std::map<int, double>> columns(costs.size());
   for (size_t row = 0; row < rows.size(); ++row) {
     for (const Term &term : rows[row].terms) {

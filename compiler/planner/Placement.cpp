@@ -314,7 +314,7 @@ private:
       const uint64_t size = position - start;
       const uint64_t count = ceilDiv(size, block);
       const uint64_t unit = units[first.segment];
-      // Returns how many pages of the read precede part number `part`.
+      // Returns how many pages of the read precede part `part`.
       const auto startOf = [&](uint64_t part) {
         const uint64_t cut = end - size + size * part / count;
         return part == count

@@ -74,8 +74,8 @@ struct StreamedRead {
   uint64_t bytes = 0;
   uint64_t ringOffset = 0;
   uint32_t beforeStep = 0; ///< the step that needs the bytes
-  /// The step after which the read may begin. A number of at least 0 is a step
-  /// of the same pass; -k is step (steps - k) of the pass before.
+  /// The step after which the read may begin. A value of at least 0 is a step
+  /// of the same pass; -k is step (steps - k) of the previous pass.
   int64_t afterStep = 0;
   bool operator==(const StreamedRead &) const = default;
 };

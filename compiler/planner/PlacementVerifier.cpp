@@ -185,9 +185,9 @@ std::tuple<uint32_t, uint32_t, uint64_t> orderOf(const StreamedRead &read) {
   return {read.beforeStep, read.segment, read.offset};
 }
 
-/// Checks that `part` of read number `index` stays in the ring until the last
-/// step that needs it has run. Later reads that do not wait for that step must
-/// not overwrite the part.
+/// Checks that `part` of read `index` stays in the ring until the last step
+/// that needs it has run. Later reads that do not wait for that step must not
+/// overwrite the part.
 Status verifyKeeps(const WeightProblem &problem,
                    const WeightPlacement &placement, size_t index,
                    const Part &part) {

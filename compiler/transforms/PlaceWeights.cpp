@@ -196,13 +196,13 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return false;
   }
 
-  /// Chooses codecs for the segments that a pass reads from the disk: planes
-  /// for bfloat16 numbers, zstd for the others. A codec is used only if it
-  /// makes the pass faster.
+  /// Chooses codecs for the segments that a pass reads from the disk: `planes`
+  /// for segments of which more than half are bfloat16 weights, `zstd` for the
+  /// others. A codec is used only if it makes the pass faster.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();
-    // For each segment, the bytes of its bfloat16 numbers.
+    // For each segment, the bytes of its bfloat16 weights.
     llvm::DenseMap<StringAttr, uint64_t> numbers;
     for (TensorOp tensor : module.getOps<TensorOp>()) {
       if (tensor.getSegmentAttr() &&

@@ -18,8 +18,9 @@ using namespace air::ir::plan;
 namespace air::compiler {
 
 uint64_t processBytesOf(ModuleOp module, uint64_t vocabularyBytes) {
-  // A process has a copy of the metadata, which contains all digests. The first
-  // MiB of them is already part of processBytes(), so only the rest is added.
+  // airrun keeps a copy of the metadata, which contains all digests.
+  // processBytes() already includes the first MiB of them, so only the rest is
+  // added.
   constexpr uint64_t kFreeDigestBytes = uint64_t{1} << 20;
   const uint64_t chunkBytes = digestChunkBytes(plan::SegmentKind::Weights);
   uint64_t digests = 0;

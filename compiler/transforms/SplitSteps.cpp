@@ -1,9 +1,10 @@
 //===- SplitSteps.cpp - divides steps that read many weights --------------===//
 //
-// A cut of a step is a place in the sequence of all row tiles of its matmuls.
-// It is chosen once, by bytes of weights, and rounded to whole row tiles in
-// each program. Programs may have different tiles, so a part of a step needs
-// nearly, but not exactly, the same rows in all of them.
+// A step is divided at cuts, which are places in the sequence of all row tiles
+// of its matmuls. A cut is chosen once for all programs, by bytes of weights,
+// and rounded to whole row tiles in each program. Programs may have different
+// tiles, so a part of a step needs nearly, but not exactly, the same rows in
+// all of them.
 //
 // Buffers need no special care. The memory planner treats what each part of a
 // matmul writes to a buffer as a new value. These values follow each other
@@ -28,8 +29,8 @@ namespace air::compiler {
 
 namespace {
 
-/// A place at which a step can be cut: before the row tile `tile` of its matmul
-/// number `matmul`.
+/// A place at which a step can be cut: before row tile `tile` of the step's
+/// matmul `matmul`, an index into ProgramStep::matmuls.
 struct Cut {
   size_t matmul = 0;
   uint64_t tile = 0;
@@ -187,7 +188,7 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
       builder.createBlock(&parts.back().getBody());
     }
     size_t part = 0;   // the part to which the next dispatch goes
-    size_t matmul = 0; // the number of the next matmul
+    size_t matmul = 0; // the index of the next matmul
     const auto begins = [&](Cut place) {
       return part < program.cuts.size() && program.cuts[part] <= place;
     };

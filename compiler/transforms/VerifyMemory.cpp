@@ -30,9 +30,11 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
-    // For some buffers: the largest number of tokens for which they have rows.
+    // For the buffers that state it (most_rows): the largest number of tokens
+    // for which the buffer has rows.
     std::map<std::string, uint64_t> most;
-    // Buffers that are zeroed only once, and therefore live in every step.
+    // Buffers that are zeroed only once, and therefore hold a live value at
+    // every step.
     std::vector<uint32_t> zeroed;
     uint64_t programTokens = 0;
     uint64_t tokens = 0;

@@ -23,7 +23,7 @@ enum class CudaOp : uint8_t {
 };
 
 /// Converts between enums and their names. The overloads of nameAt() return the
-/// name of value number `i` of an enum, or "" if there is no such value.
+/// name of the enum value `i`, or "" if there is no such value.
 struct CudaNames {
   static std::string_view nameAt(CudaOp, size_t i) {
     return at({"begin_step", "decode_matmul", "decode_attention",
@@ -274,8 +274,9 @@ Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec) {
   case DType::F64:
     return Arithmetic::Float32;
   case DType::BF16:
-    // This is not exact for a GPU without bfloat16, which multiplies the same
-    // numbers in float32.
+    // A target whose tensor cores lack bfloat16 multiplies BF16 weights in
+    // float32. The spec does not say which target it is for, so this function
+    // ignores that case.
     return Arithmetic::BFloat16;
   default:
     return Arithmetic::Float16;
