@@ -122,8 +122,8 @@ void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.features);
     if (target.isa.hasAvx512) {
-      // On some CPUs LLVM would prefer two 256-bit operations to one on a full
-      // zmm register.
+      // Without these attributes, LLVM prefers two 256-bit operations to one
+      // 512-bit operation on some CPUs.
       function.addFnAttr("prefer-vector-width", "512");
       function.addFnAttr("min-legal-vector-width", "512");
     }

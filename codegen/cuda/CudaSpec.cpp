@@ -139,7 +139,7 @@ uint64_t scaleBytes(uint32_t maxTokens) {
 std::vector<CudaBinding> bindingsOf(const PrefillInput &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
-  // x may have more rows than the maxTokens rows that are read.
+  // x may have more rows, but the kernel reads at most maxTokens of them.
   bindings.buffer("x", BindingAccess::Read,
                   kFloat * spec.maxTokens * spec.columns);
   // generateKernel() has accepted the spec, so this cannot fail.
@@ -175,7 +175,8 @@ std::vector<CudaBinding> bindingsOf(const PrefillHeads &spec,
 std::vector<CudaBinding> bindingsOf(const PrefillAttention &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
-  // maxTiles is also the largest number of tokens.
+  // maxTiles is also the largest number of tokens, because a tile may be a
+  // single token.
   bindings.buffer("q", BindingAccess::Read,
                   kFloat * spec.maxTiles * spec.queryStride);
   bindings.buffer("out", BindingAccess::Write,

@@ -164,7 +164,7 @@ AP_DEVICE void finishHead(u32 head, u32 token, float *row, u32 lane, const More 
   for (u32 i = rotated + lane; i < kHeadDim; i += 32) {
     put(i, get(i));
   }
-  // Attention multiplies keys up to the padded size.
+  // Attention multiplies keys up to the padded size, so the padding must be 0.
   for (u32 i = kHeadDim + lane; isKey && i < kPaddedDim; i += 32) {
     put(i, 0);
   }

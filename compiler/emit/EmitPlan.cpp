@@ -160,7 +160,7 @@ private:
     for (auto op : module.getOps<ir_plan::LimitsOp>()) {
       out.max_tokens = op.getMaxTokens();
       out.max_outputs = op.getMaxOutputs();
-      // All buffers are on the GPU, if the plan uses one.
+      // If the plan uses a GPU, all buffers are in its memory.
       (out.machine->devices.empty() ? out.arena_bytes
                                     : out.machine->devices[0]->arena_bytes) =
           op.getArenaBytes().value_or(0);

@@ -15,10 +15,10 @@ namespace {
 /// The share of weights that stay on the GPU is a multiple of 1 / kShares.
 constexpr uint64_t kShares = 1024;
 /// A GPU reads its memory some 13 to 80 times as fast as copies fill it. Copies
-/// that run ahead of the kernels therefore save at most 1 / kLinkRatio of the
-/// time of all copies. A ring is not enlarged by more than 1 / kLinkRatio of
-/// the copied bytes, because fewer weights could then stay on the GPU, which
-/// would cost more time than it saves.
+/// that run ahead of the kernels therefore save little: about 1 / kLinkRatio of
+/// the time of all copies at best. A larger ring leaves less room for weights
+/// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
+/// bytes, copying these weights would take more time than running ahead saves.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {

@@ -140,7 +140,7 @@ private:
   struct Choice {
     uint64_t share = 0; ///< in units of 1 / kShares
     uint64_t ring = 0;
-    uint64_t laps = 0; ///< how often a pass fills the ring
+    uint64_t laps = 0; ///< how many times a pass fills the ring
   };
   using RingSize = uint64_t (*)(const Sizes &);
 
@@ -338,9 +338,9 @@ private:
     }
   }
 
-  /// Sets afterStep of all reads. Each entry of `ends` is a number of pages
-  /// from the start of the pass, and the step after which none of these pages
-  /// is needed any more.
+  /// Sets afterStep of all reads. Each entry of `ends` counts pages from the
+  /// start of the pass, and names the step after which none of these pages is
+  /// needed any more.
   void setStarts(WeightPlacement &placement,
                  const std::vector<std::pair<uint64_t, uint32_t>> &ends,
                  uint64_t streamed, uint64_t ring) const {
@@ -378,7 +378,7 @@ private:
 
   const WeightProblem &problem;
   std::vector<uint64_t> pages; ///< for each segment; 0 if it is not divided
-  std::vector<uint64_t> units; ///< for each segment: WeightSegment::unitBytes
+  std::vector<uint64_t> units; ///< for each segment: unitBytes, in pages
   std::vector<uint64_t> least; ///< for each segment: pages always kept in RAM
   std::vector<Run> runs;       ///< of all segments that are divided
   uint64_t pinned = 0;         ///< pages of the segments that are not divided

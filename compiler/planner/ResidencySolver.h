@@ -62,7 +62,8 @@ struct WeightClass {
   std::string name;
   uint64_t bytes = 0;
   /// The share of the class that one token reads: 1 for matrices, and one row's
-  /// share for an embedding table. M tokens read the share 1 - (1 - touch)^M.
+  /// share for an embedding table. M tokens read the share 1 - (1 - touch)^M on
+  /// average.
   double touch = 1;
   /// Whether single rows are read. Rows on the disk are read straight from the
   /// file and need no room in the ring.

@@ -54,7 +54,8 @@ std::vector<CudaSpec> kernelsOf(const DecodeAttention &decode,
   PrefillAttention attention;
   attention.queryHeads = decode.queryHeads;
   attention.pages = decode.pages;
-  // If no two consecutive tokens belong to the same sequence, each is a tile.
+  // A tile consists of consecutive tokens of one sequence, so in the worst case
+  // every token is a tile of its own.
   attention.maxTiles = rows.most;
   attention.queryStride = decode.queryStride;
   attention.scale = decode.scale;

@@ -89,20 +89,21 @@ public:
     return kernels;
   }
 
-  /// The number of bytes that start() will reserve for `count` kernels, unless
-  /// it compiles them itself and they turn out to be larger.
+  /// The number of bytes that start() will reserve for `count` kernels. If
+  /// `background` is false and the kernels turn out to be larger, start()
+  /// reserves their actual size.
   uint64_t reservationFor(size_t count) const { return count * bytesEach; }
 
-  /// The number of bytes that are reserved for the kernels: their number times
-  /// the bytes for each. Without a background thread, it is their actual size
-  /// once they are compiled, if that is larger.
+  /// The number of bytes that are reserved for the kernels: reservationFor()
+  /// their number or, if `background` is false, their actual size if that is
+  /// larger.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the kernels have been compiled, or have failed to.
   bool isDone() const { return done; }
 
-  /// Waits until the kernels have been compiled. If there are none, returns an
-  /// artifact without entries.
+  /// Waits until the kernels have been compiled. If there are no kernels,
+  /// returns an artifact without entries.
   Result<const codegen::KernelArtifact *> wait();
 
   /// Waits as wait() does, and returns the content of each segment of kernels,

@@ -136,7 +136,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       return unsupportedError("--kv-type f32: kernels of a GPU need a KV cache "
                               "of float16; leave the option out");
     }
-    // In a decode step, the head computes logits for each token of the batch.
+    // In a decode step, the head computes logits for each token of the batch,
+    // so a batch must be able to request as many.
     const uint64_t leastOutputs =
         std::min<uint64_t>(maxTokens, CudaLowering::kDecodeTokens);
     if (maxTokens > codegen::cuda::kMaxPrefillTokens ||

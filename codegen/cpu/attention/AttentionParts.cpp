@@ -179,9 +179,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // The alignment of this store follows from that of a vector of V, because
-    // both have the same alignment when it is counted in elements. An element
-    // of the output has 4 bytes.
+    // Counted in elements, a vector of the output is aligned like a vector of
+    // V, because both lie in rows of whole heads without padding. An element of
+    // the output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
