@@ -287,8 +287,8 @@ void PanelsWriter::attend(const Page &page, const Place &place,
   addValues(page, place, writeWeights(place, tops[0]));
 }
 
-// Stores the scores of a panel's rows for all keys of a page. Returns the
-// largest score of each row.
+// Stores the scores of a panel's rows for the first place.tiled keys of a page.
+// Returns the largest of these scores for each row.
 PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
                                               const Place &place) {
   const int64_t columns = shape.panelColumns;
