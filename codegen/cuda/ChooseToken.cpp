@@ -150,8 +150,8 @@ struct Kept {
   }
 };
 
-// Returns the smallest set of tokens whose amounts add up to `wanted`, taken
-// from the set `before` in descending order of their logits.
+// Takes tokens from the set `before` in descending order of their logits, until
+// their amounts add up to `wanted` or more. Returns the set of these tokens.
 template <typename Amount>
 AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
                         u32 thread, Amount amountOf) {

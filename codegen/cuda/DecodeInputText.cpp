@@ -213,10 +213,11 @@ AP_DEVICE u32 bfloatOfFloat(float value) {
 }
 
 // The result of roundActivations() for 8 activations: `high` has them rounded
-// to float16. If activations are split into two numbers, `low` has the rounded
-// remainders. Activations that stay float32 have their upper 16 bits in `high`
-// and their lower 16 bits in `low`. The function returns the sum of the float16
-// numbers in `high`.
+// to float16 or, if kBfloat is set, to bfloat16. If activations are split into
+// two numbers, `low` has the rounded remainders. Activations that stay float32
+// have their upper 16 bits in `high` and their lower 16 bits in `low`. The
+// function returns the sum of the float16 numbers in `high`, and 0 for other
+// formats, which need no sums.
 struct Rounded { u32 high[4], low[4]; };
 AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
   rounded = {};

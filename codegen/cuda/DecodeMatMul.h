@@ -24,14 +24,14 @@
 // Higham, Mikaitis, Pranesh: Numerical behavior of NVIDIA tensor cores, PeerJ
 // Computer Science 7:e330, 2021). The sign, exponent and mantissa bits of an
 // MXFP4 element are moved to those of a float16, which yields the element times
-// 2^-14. For dtypes with a zero point (8, 32 or 128), the accumulator starts at
-// minus the zero point times the sum of the block's activations. Scales are
-// applied in float32 to sums over 16 or 32 columns. The minima of Q4_K and Q5_K
-// are multiplied by sums of 32 activations, each stored as two float16 numbers:
-// a rounded value and the rounding error. For BF16, each activation is split
-// exactly into two bfloat16 numbers. F32 and F64 weights, and BF16 weights on
-// targets whose tensor cores lack bfloat16, are multiplied in float32 without
-// tensor cores.
+// 2^-14. For dtypes with a zero point, such as 8 or 128, the accumulator starts
+// at minus the zero point times the sum of the block's activations. Scales are
+// applied in float32 to sums over 16 or 32 columns. The minima of dtypes such
+// as Q4_K are multiplied by means of 32 or 16 activations, each stored as two
+// float16 numbers: a rounded value and the rounding error. For BF16, each
+// activation becomes the sum of two bfloat16 numbers, which represents float16
+// activations exactly. F32 and F64 weights, and BF16 weights on targets whose
+// tensor cores lack bfloat16, are multiplied in float32 without tensor cores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H

@@ -151,9 +151,10 @@ AP_DEVICE void multiplyMinima(Sums (&sums)[kRowTiles][kTokenGroups],
                               const Unit (&units)[kRowTiles], const u8 *entries) {
   if (kSumsAsHalves) {
     // The minimum of each block of 32 or 16 columns is multiplied by the mean
-    // of that block's activations. Along the k dimension of one mma, elements 0
-    // to 7 are the means of 8 blocks, rounded to float16, and elements 8 to 15
-    // are the rounding errors. The errors of 16 blocks take a second mma.
+    // of that block's activations. If a unit has 8 blocks, one mma suffices:
+    // along its k dimension, elements 0 to 7 are the means, rounded to float16,
+    // and elements 8 to 15 are the rounding errors. If it has 16 blocks, the
+    // first mma has the means, and a second one has the errors.
 #pragma unroll
     for (u32 group = 0; group < kTokenGroups; ++group) {
       const Word2 means = *(const Word2 *)(entries + group * kGroupStride);

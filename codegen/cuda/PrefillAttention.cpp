@@ -132,8 +132,8 @@ AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
       const float (&pair)[4] = s[2 * i + j / 2];
       roundPair(pair[j % 2 * 2], pair[j % 2 * 2 + 1], high[j], low[j]);
     }
-    // Positions beyond the sequence's end have weight 0, but their values may
-    // be anything, even NaN.
+    // Positions from `length` on have weight 0, but their values may be
+    // anything, even NaN.
     u32 mask[2] = {0xffffffff, 0xffffffff};
     if (!whole) {
 #pragma unroll
@@ -218,7 +218,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   }
   // Each of a warp's 16 rows is a query, which attends to the positions up to
   // its own. The last row has the largest position, so the warp can skip the
-  // keys and values from the position after it on.
+  // keys and values of all later positions.
   const u32 warpEnd = begin + (warp * 16 + 15) / kGroup + 1;
   Softmax softmax = {};
   softmax.largest[0] = softmax.largest[1] = -0x1p126f;

@@ -264,7 +264,7 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   while (!fits() && tiling.rowWarps > leastWarps) {
     tiling.rowWarps /= 2;
   }
-  // Blocks become smaller until there is one for each multiprocessor.
+  // Blocks become smaller until there is at least one for each multiprocessor.
   const auto blocks = [&] {
     const Sizes s = sizesOf(trial, *operands);
     return uint64_t{divideUp(s.tiles, s.blockTiles)} *

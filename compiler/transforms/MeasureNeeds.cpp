@@ -95,7 +95,8 @@ llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
   return users;
 }
 
-/// The most bytes of a segment that one step needs.
+/// The most bytes of a segment that one step needs. Bytes that several steps
+/// need count only for the first of these steps.
 uint64_t largestStepOf(const WeightSegment &segment) {
   if (segment.pieces.empty()) {
     return segment.bytes;
