@@ -18,7 +18,7 @@ namespace air::codegen {
 enum class BindingKind : uint8_t {
   Tensor, ///< constant weights or a constant table, made by airpack
   Buffer, ///< rows of activations, one per token or per requested output
-  Kv,     ///< a layer's part of the KV cache (codegen/KernelSpec.h)
+  Kv,     ///< a cache's part of the KV pages (codegen/KernelSpec.h)
   Batch,  ///< token ids, positions or block tables; GPUs only
 };
 

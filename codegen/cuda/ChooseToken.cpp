@@ -160,9 +160,9 @@ AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before,
       histogram, wanted, thread,
       [&](u32 id) { return before.has(orderOf(logits[id]), id); },
       [&](u32 id) { return orderOf(logits[id]); }, amountOf);
-  // Several tokens may share the lowest logit of the set, and perhaps not all of
-  // them are needed. Those with the lowest ids are taken, so a lower id has a
-  // higher key in this search.
+  // Several tokens may share the lowest logit of the set, and perhaps not all
+  // of them are needed. Those with the lowest ids are taken, so a lower id has
+  // a higher key in this search.
   const u32 key = lastKey(
       histogram, wanted, thread,
       [&](u32 id) {

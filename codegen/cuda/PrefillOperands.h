@@ -17,8 +17,8 @@ struct PrefillOperands {
   ActivationForm form;
   bool wgmma;
   uint32_t units;      ///< units per tile of rows
-  uint32_t lowOffset;  ///< offset in a chunk of the second numbers
-  uint32_t sumOffset;  ///< offset in a chunk of the sums
+  uint32_t lowOffset;  ///< where the second numbers begin in a chunk
+  uint32_t sumOffset;  ///< where the sums begin in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
 };
 

@@ -256,7 +256,7 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
 Status SourceReader::refuseTensor(const std::string &name) const {
   // The index of the layer is compared as text, because it may be too large for
   // an integer.
-  constexpr size_t kDigits = 4; // index of the number in "blk.12."
+  constexpr size_t kDigits = 4; // where the digits begin in "blk.12."
   const size_t end = name.find('.', kDigits);
   if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {
     std::string digits = name.substr(kDigits, end - kDigits);

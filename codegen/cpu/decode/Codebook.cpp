@@ -42,7 +42,8 @@ constexpr int64_t kCodeBytes = 2;
 /// kBytesPermuted bytes.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
-/// The largest number of codes for which permutations are faster than a gather.
+/// The largest number of codes for which permutations of 16-bit codes are
+/// faster than a gather.
 constexpr int64_t kMostPermuted = 1024;
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }

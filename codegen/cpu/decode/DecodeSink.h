@@ -96,7 +96,7 @@ protected:
   KernelBuilder &b;
   void fourValues(int64_t column, const std::array<Value, 4> &values);
 
-  Value cursor; ///< the origin of column numbers, i64
+  Value cursor; ///< i64; columns are counted from it
 };
 
 /// Computes sums[t] += w . x[t], where w are the decoded rows of a row block
