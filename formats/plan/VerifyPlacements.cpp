@@ -576,10 +576,10 @@ private:
     return Status::ok();
   }
 
-  /// Records that the read with number `index` fills the bytes from `begin` to
-  /// `end` of the ring. The read may start as soon as step `after` has run, and
-  /// the steps up to `last` use its bytes. Fails if a step after `after` still
-  /// uses the earlier contents of these bytes.
+  /// Records that read `index` fills the bytes from `begin` to `end` of the
+  /// ring. The read may start as soon as step `after` has run, and the steps up
+  /// to `last` use its bytes. Fails if a step after `after` still uses the
+  /// earlier contents of these bytes.
   Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
                    uint32_t index) {
     auto it = held.upper_bound(begin);

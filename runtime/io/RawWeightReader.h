@@ -56,7 +56,7 @@ protected:
                                              uint64_t offset, uint64_t bytes,
                                              uint8_t *to);
 
-  /// Fills the memory of a request. `thread` is the number of the calling
+  /// Fills the memory of a request. `thread` is the index of the calling
   /// thread, below `depth`.
   virtual Status make(const BlockRequest &request, uint32_t thread) = 0;
   BlockDone read(const BlockRequest &request, uint32_t thread) final {

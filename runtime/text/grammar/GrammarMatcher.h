@@ -1,7 +1,8 @@
 //===- GrammarMatcher.h - the tokens that a grammar allows ------*- C++ -*-===//
 //
 // Follows a text through a grammar, and says which tokens may come next. The
-// text may be cut inside a character.
+// text comes in pieces, such as tokens, which may begin and end inside a
+// character.
 //
 // The tokens that a state allows are found by a walk through the trie of the
 // vocabulary, and kept for the next time. The walk adds whole subtrees if all
