@@ -73,7 +73,7 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
   if (offset == 0 || !verifier.VerifyTableStart(place + offset)) {
     return std::nullopt;
   }
-  verifier.EndTable(); // takes back the depth that the start has added
+  verifier.EndTable(); // undoes the ++depth of VerifyTableStart()
   const uint8_t *start = place + offset;
   const flatbuffers::voffset_t field =
       reinterpret_cast<const flatbuffers::Table *>(start)

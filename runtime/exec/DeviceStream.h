@@ -43,7 +43,7 @@ public:
 
   /// The address of a segment in the ring; 0 if the segment is not copied.
   DeviceAddress addressOf(uint32_t segment) const;
-  /// Whether copies bring anything that this step needs.
+  /// Whether the step needs bytes that each pass copies to the ring.
   bool hasCopies(uint32_t step) const {
     return !copies.empty() && stepEvents[step].arrived != 0;
   }
@@ -78,7 +78,7 @@ private:
     bool isCopied = false;
     bool isLoaded = false;
   };
-  /// Each member is the number of an event plus 1, or 0 without an event.
+  /// Each member is the index of an event plus 1, or 0 without an event.
   struct StepEvents {
     uint32_t arrived = 0; ///< the event after the last copy for this step
     uint32_t done = 0;    ///< the event after this step

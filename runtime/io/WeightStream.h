@@ -74,7 +74,7 @@ public:
   void endPass();
 
   /// Waits for the reads in flight and stops the thread. The arena may then be
-  /// mapped anew. May only be called between passes.
+  /// remapped. May only be called between passes.
   void pause();
   /// Starts the thread again with another schedule of the same segments. What
   /// is resident in both schedules, and in memory, is not read again.
