@@ -330,8 +330,9 @@ public:
       AIR_RETURN_IF_ERROR(verifyContiguous());
     }
     AIR_RETURN_IF_ERROR(verifySteps());
-    // All passes make the same reads. In the second pass, the ring already
-    // holds what the pass before has left there, as in every later pass.
+    // All passes perform the same reads. Two passes suffice, because every
+    // later pass begins like the second one: the ring already holds what the
+    // previous pass has left there.
     for (uint32_t pass = 0; pass < 2; ++pass) {
       AIR_RETURN_IF_ERROR(verifyPass(pass));
     }

@@ -1,6 +1,6 @@
 //===- WeightStream.h - reads weights ahead of the executor -----*- C++ -*-===//
 //
-// A thread makes the reads of a schedule in order, pass after pass, as far
+// A thread performs the reads of a schedule in order, pass after pass, as far
 // ahead as the ring has free space. After the last read of a pass it goes on
 // with the first one of the next pass, so the disk need not wait for the end of
 // a pass. The first pass also reads what stays resident, and verifies all
