@@ -13,7 +13,8 @@
 
 namespace air::codec {
 
-/// The planes of a chunk, whose sizes have been checked.
+/// The planes of one chunk. The caller has checked that they lie within the
+/// chunk and that there is one escape for each code 7.
 struct Planes {
   const uint8_t *exponents = nullptr; ///< 7 exponents, which have codes 0 to 6
   const uint8_t *fractions = nullptr; ///< sign and significand of each value

@@ -145,8 +145,8 @@ Status decodePlanes(std::span<const uint8_t> stored, std::span<uint8_t> raw) {
   planes.codes = planes.fractions + values;
   planes.escapes = planes.codes + blocks * kBlockCodeBytes;
   planes.blocks = blocks;
-  // The decoders read one escape for each code 7 without a check, so the two
-  // numbers are compared here.
+  // The decoders read one escape for each code 7 without a bounds check, so the
+  // header must state exactly as many escapes as there are codes 7.
   uint64_t found = 0;
   for (size_t block = 0; block < blocks; ++block) {
     const auto [low, middle, high] = codeWords(planes.codes, block);

@@ -58,7 +58,7 @@ void q3k(const uint8_t *blocks, float *values, uint64_t count) {
       const float scale = d * static_cast<float>(q3Scale(scales, i / 16));
       int q = (qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3;
       // Every element has a bit in hmask. If the bit is clear, 4 is subtracted
-      // from the element's 2-bit number.
+      // from the element's 2-bit value.
       int high = (hmask[i % 32] >> (i / 32)) & 1;
       values[i] = scale * static_cast<float>(q - (high ? 0 : 4));
     }

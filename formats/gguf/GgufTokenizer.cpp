@@ -20,8 +20,8 @@ namespace air {
 
 namespace {
 
-/// True if the texts of this vocabulary start with BOS unless the file says
-/// otherwise. For BPE, this depends on the pre-tokenizer.
+/// Returns whether BOS is put in front of texts if the file has no
+/// add_bos_token. For BPE, this depends on the pre-tokenizer.
 bool addsBosByDefault(const TokenizerData &data) {
   if (data.kind == TokenizerKind::Bpe) {
     const PreTokenizerRules *rules = preTokenizerRules(data.pre);
@@ -183,10 +183,10 @@ Status Reader::readTokens() {
   }
   data.tokens = *tokens;
 
-  // A piece must identify its token, so no two tokens may share one. Empty
-  // pieces may repeat, because they are never looked up. Sorting by hash avoids
-  // nearly all text comparisons; even pieces chosen to collide cost no more
-  // than a sort by text.
+  // Tokens are looked up by their pieces, so no two tokens may have the same
+  // piece. Empty pieces may repeat, because they are never looked up. Sorting
+  // by hash avoids nearly all text comparisons. Even if a file is crafted so
+  // that its hashes collide, this costs no more than a sort by text.
   struct Entry {
     size_t hash;
     uint32_t id;
@@ -388,7 +388,8 @@ Status Reader::readSpecials() {
     return std::cmp_less(id, data.tokens.size()) ? id : TokenizerData::kNoToken;
   };
   if (isImported) {
-    // These default ids apply only to the vocabulary of a GGUF file.
+    // The default ids below are for vocabularies that come from a GGUF file. An
+    // imported vocabulary has its own ids.
   } else if (data.kind == TokenizerKind::Spm) {
     data.unknown = orNone(0);
     data.bos = orNone(1);

@@ -54,8 +54,8 @@ struct StreamRate {
 };
 
 /// The rates of a CPU. Operations per second are for one core that executes
-/// vector instructions (not tile registers) while all cores compute. A product
-/// and an addition are two operations.
+/// vector instructions (not tile registers) while all cores compute. A
+/// multiplication and an addition are two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
   uint64_t byteDot = 0; ///< byte_dot: dot products of bytes, summed in int32

@@ -20,7 +20,7 @@ std::string_view backendName(GpuBackend backend) {
   return backend == GpuBackend::Cuda ? "cuda" : "vulkan";
 }
 
-/// The most multiprocessors for which there are kernels.
+/// The largest number of multiprocessors for which kernels can be generated.
 constexpr uint64_t kMaxMultiprocessors = 1024;
 
 /// Whether `name` is "sm_" and 1 to 13 digits and letters from a to f.

@@ -38,8 +38,9 @@ struct GpuProfile {
   uint64_t memoryBandwidth = 0; ///< reads from VRAM, in bytes/s
   /// Copies from page-locked RAM to VRAM, in bytes/s.
   uint64_t transferBandwidth = 0;
-  /// Matrix multiplication of float16 with sums in float32, in operations per
-  /// second; a product and an addition are two operations.
+  /// Matrix multiplication of float16 with accumulation in float32, in
+  /// operations per second; a multiplication and an addition are two
+  /// operations.
   uint64_t f16Ops = 0;
   std::string arch; ///< "sm_86", or "" if not known
   uint32_t multiprocessors = 0;

@@ -8,16 +8,16 @@
 // product pages of the Radeon RX series, and ark.intel.com. The columns
 // "memory", "GB/s" and "PCIe" are copied from there.
 //
-// The column "TFLOPS" is the dense rate (without sparsity) of float16 products
-// that are added in float32. GeForce: from the white papers; for models that
-// they leave out, 4 x (Turing) or 2 x (since Ampere) the float32 rate of the
-// shaders. Radeon before RX 7000: the rate of packed float16, because there are
-// no matrix units. RX 7000: the product pages' peak of half precision, which
-// the matrix instructions reach. Arc: half of the int8 rate that Intel states
-// for its matrix units. "arch" is the compute capability that NVIDIA's page
-// "CUDA GPUs" states. "multiprocessors" is the data sheet's number of CUDA
-// cores divided by 64 (Turing and A100) or 128 (all others), the number that
-// each multiprocessor has.
+// The column "TFLOPS" is the dense rate (without sparsity) of float16 matrix
+// multiplication with accumulation in float32. GeForce: from the white papers;
+// for models that they leave out, 4 x (Turing) or 2 x (since Ampere) the
+// float32 rate of the shaders. Radeon before RX 7000: the rate of packed
+// float16, because there are no matrix units. RX 7000: the product pages' peak
+// of half precision, which the matrix instructions reach. Arc: half of the int8
+// rate that Intel states for its matrix units. "arch" is the compute capability
+// that NVIDIA's page "CUDA GPUs" states. "multiprocessors" is the data sheet's
+// number of CUDA cores divided by 64 (Turing and A100) or 128 (all others), the
+// number that each multiprocessor has.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/GpuTable.h"
@@ -35,10 +35,10 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kGB = 1'000'000'000;
 
-// The shares of a data sheet's rates that programs reach. Plain reads of VRAM
-// in large kernels reach 80 to 93 %. Copies from page-locked memory reach 80 %
-// of PCIe: bandwidthTest of NVIDIA's CUDA samples shows some 12.5, 25 and 52
-// GB/s for 16 lanes of generations 3, 4 and 5, whose links carry 15.75, 31.5
+// Programs reach these percentages of the rates in data sheets. Plain reads of
+// VRAM in large kernels reach 80 to 93 %. Copies from page-locked memory reach
+// 80 % of PCIe: bandwidthTest of NVIDIA's CUDA samples shows some 12.5, 25 and
+// 52 GB/s for 16 lanes of generations 3, 4 and 5, whose links carry 15.75, 31.5
 // and 63 GB/s. The matmuls of a prompt reach about half of the peak, because
 // the weights have to be dequantised on the way.
 constexpr uint64_t kMemoryPercent = 85;

@@ -1,8 +1,8 @@
 //===- GpuTable.h - GPUs by name, and the machines around them --*- C++ -*-===//
 //
-// A named GPU stands in a computer of one of three classes, because what a
-// model does on it also depends on the CPU, the RAM and the disk. All rates are
-// nominal; GpuTable.cpp has their sources.
+// How fast a model runs on a GPU also depends on the CPU, the RAM and the disk.
+// Each GPU in the table therefore comes with a typical computer of one of three
+// classes. All rates are nominal; GpuTable.cpp has their sources.
 //
 // Thread-safety: pure functions.
 //
@@ -27,9 +27,9 @@ bool canPlanFor(const GpuProfile &gpu);
 /// nullopt for any other name.
 std::optional<MachineProfile> hostClass(std::string_view name);
 
-/// Returns a machine with the GPU called `name`: a typical computer of the
-/// class (hostClass()) in which the GPU is used. The machine has the name of
-/// the GPU. Returns nullopt for an unknown name.
+/// Returns the GPU called `name` in a typical computer for it: the hostClass()
+/// that its row in the table names. The machine has the name of the GPU.
+/// Returns nullopt for an unknown name.
 std::optional<MachineProfile> machineWithGpu(std::string_view name);
 
 } // namespace air

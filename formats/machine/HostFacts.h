@@ -7,8 +7,8 @@
 // admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and man 5
 // proc.
 //
-// Thread-safety: all functions may be called from any thread. Errors: none;
-// what cannot be read is not known.
+// Thread-safety: all functions may be called from any thread. Errors: none; the
+// functions treat a value that they cannot read as not known.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_HOSTFACTS_H

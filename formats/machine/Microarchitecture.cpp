@@ -158,8 +158,9 @@ Microarchitecture zen5() {
 /// two ports. For 1024 operations, the loop for byte_dot has 18 instructions,
 /// which take 9 cycles, and the loop for byte_dot_mixed has 30, which take 15.
 /// Twelve cache lines in flight at a latency of 80 ns result in 10 GB/s for a
-/// core. The peak bandwidth is that of six channels of DDR4-2666. l3Bytes is
-/// the share of eight cores, as many as the machines of built-in profiles have.
+/// core. The peak bandwidth is that of six channels of DDR4-2666. l3Bytes
+/// counts the L3 slices of eight cores, because the machines of built-in
+/// profiles have eight cores.
 Microarchitecture skylakeX() {
   Microarchitecture row = {"skylake-x", "x86_64", avx512(),
                            ratesOf({2200, 6400, 11'378, 6'827, 0}),
@@ -175,7 +176,7 @@ Microarchitecture skylakeX() {
 /// per cycle, on its only two ports for 512-bit instructions, so two dot
 /// products, two ANDs and a shift take 5 / 2 cycles. It has as many cache lines
 /// in flight as skylakeX(). The peak bandwidth is that of eight channels of
-/// DDR4-3200. l3Bytes is the share of eight cores, as in skylakeX().
+/// DDR4-3200. l3Bytes counts the slices of eight cores, as in skylakeX().
 Microarchitecture icelake() {
   Microarchitecture row = {
       "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
@@ -191,7 +192,7 @@ Microarchitecture icelake() {
 /// core, streams and tiles were measured on a Xeon of family 6, model 207,
 /// which has the same core. Its arithmetic is that of icelake(), plus a 512-bit
 /// bfloat16 dot product every two cycles. The peak bandwidth is that of eight
-/// channels of DDR5-4800. l3Bytes is the share of eight cores, as in
+/// channels of DDR5-4800. l3Bytes counts the slices of eight cores, as in
 /// skylakeX().
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;

@@ -20,7 +20,8 @@ constexpr std::string_view kX86Features[] = {
 constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
                                              "i8mm", "neon",    "sve"};
 
-// Linux supports at most 8192 CPUs, and usually two of them share a core.
+// Linux supports at most 8192 logical CPUs, and usually two of them share a
+// core.
 constexpr uint64_t kMaxCores = 4096;
 constexpr size_t kMaxThreadRates = 256;
 

@@ -81,7 +81,8 @@ Charsmap::Rule Charsmap::find(std::string_view text) const {
   for (size_t i = 0; i < text.size(); ++i) {
     auto byte = static_cast<uint8_t>(text[i]);
     at ^= byte;
-    // A zero byte would lead to the unit that holds a value.
+    // No rule contains a zero byte: it would lead to the unit that holds a
+    // value.
     if (byte == 0 || at >= units.size() || labelOf(units[at]) != byte) {
       break;
     }

@@ -19,7 +19,7 @@
 
 namespace air {
 
-/// Plans store these numbers (plan.fbs), so none of them may change.
+/// Plans store these values (plan.fbs), so none of them may change.
 enum class SamplerKind : uint8_t {
   Penalties = 0,
   Dry = 1,

@@ -27,7 +27,7 @@ enum class TokenizerKind : uint8_t {
   Rwkv = 5,      ///< longest matches, as in RWKV World
 };
 
-/// The type of a token, with the numbers of GGUF's tokenizer.ggml.token_type.
+/// The type of a token, with the values of GGUF's tokenizer.ggml.token_type.
 enum class TokenType : uint8_t {
   Undefined = 0,
   Normal = 1,

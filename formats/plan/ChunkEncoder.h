@@ -32,8 +32,8 @@ namespace air {
 
 class ChunkEncoder {
 public:
-  /// Takes the digest of a chunk's raw bytes, and what encodedChunk() has made
-  /// of them.
+  /// Receives the results for one chunk: the digest of its raw bytes, and the
+  /// bytes that encodedChunk() has returned for them.
   using Use = std::function<Status(const Digest &digest,
                                    std::span<const uint8_t> stored)>;
 
@@ -42,9 +42,9 @@ public:
   ChunkEncoder(const ChunkEncoder &) = delete;
   ChunkEncoder &operator=(const ChunkEncoder &) = delete;
 
-  /// Takes the next chunk. Errors: those of encodedChunk() and of `use` for
-  /// this chunk or an earlier one. After an error, add() and finish() must not
-  /// be called again.
+  /// Hands over the next chunk. Errors: those of encodedChunk() and of `use`
+  /// for this chunk or an earlier one. After an error, add() and finish() must
+  /// not be called again.
   Status add(std::vector<uint8_t> raw);
 
   /// Waits until all chunks have been coded and used. Fails as add() does.

@@ -46,7 +46,7 @@ using Square = std::array<UnitVector<Unit>, kLanes<Unit>>;
 // Transposes N vectors of N lanes in place: afterwards, vector i holds what was
 // in lane i of every vector. A round interleaves vector i with vector i + N/2.
 // This rotates the bits of an element's index (vector, lane) by one, so log2(N)
-// rounds exchange the vector number with the lane number.
+// rounds exchange the index of the vector with that of the lane.
 template <typename Unit> void transpose(Square<Unit> &square) {
   constexpr int kLaneCount = kLanes<Unit>;
   constexpr auto kSequence = std::make_integer_sequence<int, kLaneCount>();

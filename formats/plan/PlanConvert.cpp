@@ -106,8 +106,8 @@ CpuRates unpackRates(const plan::CpuRates &record) {
   return rates;
 }
 
-/// A plan stores the number of a NormalForm plus this. 0 means that there is
-/// none.
+/// plan::NormalForm lists the forms in the order of NormalForm, but begins at
+/// this value, because 0 means that text is not normalised.
 constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
 
 } // namespace

@@ -153,9 +153,9 @@ Status verifyLiveness(const plan::Plan &plan);
 Status verifyReads(const plan::Plan &plan);
 
 // Defined in VerifyPlacements.cpp.
-/// Returns, for each step of `program`, the segments that the step needs whole,
-/// ascending and without duplicates. Steps of kind Embed need none, because
-/// they gather rows.
+/// Returns, for each step of `program`, the segments of which the step needs
+/// all bytes, ascending and without duplicates. A step of kind Embed needs
+/// none, because it gathers single rows.
 std::vector<std::vector<uint32_t>> wholeSegments(const plan::Plan &plan,
                                                  const plan::Program &program);
 /// Verifies every placement, including its budgets and predictions.

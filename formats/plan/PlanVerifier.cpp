@@ -73,7 +73,7 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
   if (offset == 0 || !verifier.VerifyTableStart(place + offset)) {
     return std::nullopt;
   }
-  verifier.EndTable(); // takes back the depth that the start has added
+  verifier.EndTable(); // undoes the ++depth of VerifyTableStart()
   const uint8_t *start = place + offset;
   const flatbuffers::voffset_t field =
       reinterpret_cast<const flatbuffers::Table *>(start)
@@ -92,9 +92,11 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
 
 /// Returns whether the number of executables is within its limit, and their
 /// lists of names have no more entries in total than fit in a buffer of `bytes`
-/// bytes. This is checked before the FlatBuffer verifier runs. If many
-/// executables shared one long list, that verifier would take a long time even
-/// for a small buffer. This is the only case in which it would.
+/// bytes. This must be checked before the FlatBuffer verifier runs: if many
+/// executables shared one long list, it would visit all strings of the list
+/// once for each of them, which takes long even if the buffer is small. No
+/// other list of the schema allows this: max_tables limits the work on lists of
+/// tables, and the other list of strings occurs only once.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer, size_t bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});

@@ -67,7 +67,7 @@ public:
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// Checks that no segment is missing, writes the metadata and the header, and
-  /// puts the finished file in the place of the output. If segments have a
+  /// puts the finished file at the path of the output. If segments have a
   /// codec, `complete` is called first, to correct what depends on their stored
   /// sizes. It may change numbers, and may make texts shorter but not longer.
   Status finish(const std::function<Status(plan::PlanT &)> &complete = {});

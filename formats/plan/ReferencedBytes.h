@@ -77,10 +77,10 @@ public:
   Run next(uint32_t segment, uint64_t offset, uint64_t end,
            uint64_t mostBytes) const;
 
-  /// Fills `to` with the bytes of the segment from `offset` on. They must be a
-  /// run that next() has returned, and `from` must hold the bytes of its file
-  /// range. If a row block consists of rows from several file ranges, `read` is
-  /// called for those that are not in `from`.
+  /// Fills `to` with the bytes of the segment from `offset` on. These bytes
+  /// must be a run that next() has returned, and `from` must hold the bytes of
+  /// its file range. If a row block consists of rows from several file ranges,
+  /// `read` is called for those that are not in `from`.
   Status make(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
               std::span<const uint8_t> from, const ReadFile &read) const;
 

@@ -206,8 +206,8 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
 }
 
 /// Moves the 16-bit part with index `half` of an element that has `halves`
-/// such parts. The 8 adjacent columns that a lane has of a row are in
-/// `halves` successive planes.
+/// such parts. A lane's 8 adjacent columns of a row are in `halves` successive
+/// planes.
 template <bool Packing>
 void moveElementHalf(uint8_t *unit, uint32_t row, uint32_t column,
                      uint32_t halves, uint32_t half, uint16_t &value) {

@@ -1,8 +1,8 @@
 //===- T16.h - the matrix layout for tensor cores ---------------*- C++ -*-===//
 //
-// T16 cuts a matrix [rows, columns] into tiles of 16 rows, and a tile into
-// units of 32 to 256 columns, depending on the dtype. The units of a tile
-// are contiguous, and so are the tiles, so a thread block that multiplies
+// T16 divides a matrix [rows, columns] into tiles of 16 rows, and a tile into
+// units of 32 to 256 columns, depending on the dtype. The units of a tile are
+// contiguous, and so are the tiles, so a thread block that multiplies
 // consecutive tiles reads one contiguous stream. Rows and columns are padded
 // with zero blocks to whole tiles and units.
 //

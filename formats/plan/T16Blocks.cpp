@@ -93,7 +93,8 @@ void writePairs(const uint16_t *codes, uint8_t *qs) {
 
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
                   T16Parts &parts) {
-  // The codes of this block begin here if a block of the dtype has 32 codes.
+  // Used only for dtypes whose blocks have 32 codes. A unit has at most 8 such
+  // blocks; a larger index belongs to a dtype with smaller blocks.
   uint16_t *codes = parts.codes + (index < 8 ? index * 32 : 0);
   switch (dtype) {
   case DType::F16:

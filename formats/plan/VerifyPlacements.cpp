@@ -330,8 +330,9 @@ public:
       AIR_RETURN_IF_ERROR(verifyContiguous());
     }
     AIR_RETURN_IF_ERROR(verifySteps());
-    // All passes make the same reads. In the second pass, the ring already
-    // holds what the pass before has left there, as in every later pass.
+    // All passes perform the same reads. Two passes suffice, because every
+    // later pass begins like the second one: the ring already holds what the
+    // previous pass has left there.
     for (uint32_t pass = 0; pass < 2; ++pass) {
       AIR_RETURN_IF_ERROR(verifyPass(pass));
     }
@@ -576,10 +577,10 @@ private:
     return Status::ok();
   }
 
-  /// Records that the read with number `index` fills the bytes from `begin` to
-  /// `end` of the ring. The read may start as soon as step `after` has run, and
-  /// the steps up to `last` use its bytes. Fails if a step after `after` still
-  /// uses the earlier contents of these bytes.
+  /// Records that read `index` fills the bytes from `begin` to `end` of the
+  /// ring. The read may start as soon as step `after` has run, and the steps up
+  /// to `last` use its bytes. Fails if a step after `after` still uses the
+  /// earlier contents of these bytes.
   Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
                    uint32_t index) {
     auto it = held.upper_bound(begin);

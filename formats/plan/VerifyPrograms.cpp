@@ -114,8 +114,8 @@ Status verifyBuffers(const plan::Plan &plan) {
 
 namespace {
 
-/// Checks the rules of each dispatch of a program, and collects what the
-/// bindings of the current one refer to.
+/// Checks the rules of each dispatch of a program, one dispatch at a time, and
+/// collects what the bindings of that dispatch refer to.
 class DispatchRules {
 public:
   DispatchRules(const plan::Plan &plan, const plan::Program &program)
@@ -487,7 +487,7 @@ public:
   Status visit(const plan::Step &step, const plan::Dispatch &dispatch,
                const std::string &where) {
     if (dispatch.launch() != nullptr) {
-      // A GPU's kernel runs as a whole.
+      // The launch of a GPU's kernel is never divided into parts.
       return finish(where);
     }
     const plan::Grid &grid = *dispatch.grid();
@@ -533,8 +533,8 @@ private:
               str(end(before)) + " of its " + str(before.base_tiles()) +
               " row tiles");
     }
-    // No part but the last has a barrier: with one, the parts would count as
-    // separate dispatches that use the same buffers.
+    // Only the last part may have a barrier. After a barrier, the next part
+    // would count as a separate dispatch that uses the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
                     "continues a dispatch that has a barrier; if a dispatch is "

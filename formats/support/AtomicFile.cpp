@@ -327,8 +327,9 @@ Status AtomicFile::copyAt(uint64_t offset, int source, uint64_t sourceOffset,
       continue;
     }
     if (copied <= 0) {
-      // Not every pair of file systems can copy. If the reason is another one,
-      // such as a full disk, writing fails with it too.
+      // The system cannot copy between every pair of file systems. If the copy
+      // failed for another reason, such as a full disk, this write fails, too,
+      // and reports the reason.
       return writeAt(static_cast<uint64_t>(to), bytes);
     }
     bytes = bytes.subspan(static_cast<size_t>(copied));

@@ -8,7 +8,8 @@
 namespace air {
 namespace {
 
-/// The text of `bytes`. `round` rounds a number of hundredths of the unit.
+/// The text of `bytes`. `round` receives the value in hundredths of the unit
+/// and rounds it.
 std::string textOf(uint64_t bytes, double (*round)(double)) {
   static constexpr std::array<const char *, 5> kUnits = {"B", "KiB", "MiB",
                                                          "GiB", "TiB"};

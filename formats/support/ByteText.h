@@ -12,12 +12,12 @@ namespace air {
 /// in which the value is at least 1.
 std::string byteText(uint64_t bytes);
 
-/// Like byteText(), but rounds up, so that the text never says less than the
-/// size that is needed.
+/// Like byteText(), but rounds up, so that the text never states less than what
+/// is needed.
 std::string byteTextUp(uint64_t bytes);
 
-/// Like byteText(), but rounds down, so that the text never says more than the
-/// size that there is. If one size exceeds another, byteTextUp() of the first
+/// Like byteText(), but rounds down, so that the text never states more than
+/// what is available. If one size exceeds another, byteTextUp() of the first
 /// always differs from byteTextDown() of the second.
 std::string byteTextDown(uint64_t bytes);
 

@@ -110,7 +110,7 @@ Result<OutputPlace> findOutputPlace(const std::string &path) {
     return place;
   }
   // A link below /proc may lead to a file that has been unlinked. Then
-  // `place.path` does not name the file that `path` leads to.
+  // `place.path` does not name that file, so the file cannot be replaced.
   struct stat found{};
   if (lstat(place.path.c_str(), &found) != 0 || found.st_dev != given.st_dev ||
       found.st_ino != given.st_ino) {

@@ -25,8 +25,8 @@ bool isPrintable(uint32_t codePoint);
 
 /// Returns `text` as one line of valid UTF-8. Unprintable characters, bytes
 /// that are not UTF-8, and the ASCII characters in `also` become \xNN, byte by
-/// byte. A text of more than `most` bytes is cut after the last whole character
-/// within this limit, and "..." is appended.
+/// byte. A text of more than `most` bytes is truncated after the last whole
+/// character within this limit, and "..." is appended.
 std::string printable(std::string_view text, size_t most = SIZE_MAX,
                       std::string_view also = {});
 

@@ -124,7 +124,7 @@ private:
     }
     data.tokens.push_back(std::move(text));
     data.scores.push_back(score);
-    // TokenType has the same numbers as the types of sentencepiece.
+    // TokenType has the same values as the types of sentencepiece.
     data.types.push_back(static_cast<TokenType>(type));
     return Status::ok();
   }

@@ -20,7 +20,8 @@ constexpr std::string_view kByteLevel =
     R"(|\s+(?!\S)|\s+)";
 /// The tokenizers library counts all of ASCII's symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
-/// Matches the words that WhitespaceSplit, which removes white space, leaves.
+/// The component WhitespaceSplit removes white space. This expression matches
+/// the words that remain.
 constexpr std::string_view kNoSpaces = R"(\S+)";
 /// Splits text before each space. U+2581 has been replaced with a space.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";

@@ -70,7 +70,8 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
         " tokens, do not fit in 2^64 bytes; pack the model again with a "
         "smaller --ctx");
   }
-  // The device returns an error if the size is too large, so it comes first.
+  // The memory of the device is allocated first, because this returns an error
+  // if the size is too large, whereas resize() would throw.
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(*bytes, "batch tables"));
   made.words.resize(*bytes / sizeof(uint32_t));

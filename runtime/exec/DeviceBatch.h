@@ -1,6 +1,6 @@
 //===- DeviceBatch.h - a batch in the memory of a GPU -----------*- C++ -*-===//
 //
-// Kernels of a GPU take the tokens of a batch from arrays in its memory
+// Kernels of a GPU read the tokens of a batch from arrays in its memory
 // (BatchArray in formats/plan/plan.fbs).
 //
 // The kernels of a program without tiles always process its largest number of

@@ -54,9 +54,9 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
   }
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(std::max(bytes, kAlignment), "weights"));
-  // The stream is created after the memory of the GPU is allocated. It locks
-  // memory of the host, which takes long and would be in vain if the GPU had
-  // too little memory.
+  // The stream is created after the memory of the GPU is allocated. Creating it
+  // page-locks memory of the host. This takes long, and would be in vain if the
+  // GPU had too little memory.
   AIR_ASSIGN_OR_RETURN(
       store->stream,
       DeviceStream::create(

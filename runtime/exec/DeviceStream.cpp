@@ -116,7 +116,7 @@ Status DeviceStream::advance() {
     }
     const Copy &copy = copies[nextCopy];
     const uint64_t before = copyPass + copy.beforeStep;
-    // In the current pass, only the steps that are still to run get copies.
+    // In the current pass, copies are made only for steps that have yet to run.
     const bool isNeeded =
         copyPass != passBegin || (before >= released && before < passEnd);
     if (isNeeded) {
@@ -174,7 +174,7 @@ void DeviceStream::endPass() {
   if (failure.isOk()) {
     failure = signalSteps(next);
   }
-  // Copies for the current pass that have not been made are left out.
+  // Skips the copies of the current pass that have not been enqueued yet.
   if (failure.isOk()) {
     failure = advance();
   }

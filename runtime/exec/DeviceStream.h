@@ -1,11 +1,11 @@
 //===- DeviceStream.h - weights that each pass copies to a GPU --*- C++ -*-===//
 //
-// A DeviceStream makes the copies of a placement's device_reads: from memory of
-// the host, in which the segments stay, to a ring in the memory of the GPU. It
-// only enqueues them. Events make each step wait for its copies. They also make
-// each copy wait for the step after which its place in the ring is free. Apart
-// from that, copies run ahead of the kernels as far as the ring allows, and
-// also into the next pass.
+// A DeviceStream enqueues the copies that a placement's device_reads list: from
+// memory of the host, in which the segments stay, to a ring in the memory of
+// the GPU. It does not wait for them. Events make each step wait for its
+// copies. They also make each copy wait for the step after which its place in
+// the ring is free. Apart from that, copies run ahead of the kernels as far as
+// the ring allows, and also into the next pass.
 //
 // The calls have the same order as those of a SegmentStore. An error of
 // release() or endPass() is returned by the next require().
@@ -43,7 +43,7 @@ public:
 
   /// The address of a segment in the ring; 0 if the segment is not copied.
   DeviceAddress addressOf(uint32_t segment) const;
-  /// Whether copies bring anything that this step needs.
+  /// Whether the step needs bytes that each pass copies to the ring.
   bool hasCopies(uint32_t step) const {
     return !copies.empty() && stepEvents[step].arrived != 0;
   }
@@ -78,7 +78,7 @@ private:
     bool isCopied = false;
     bool isLoaded = false;
   };
-  /// Each member is the number of an event plus 1, or 0 without an event.
+  /// Each member is the index of an event plus 1, or 0 without an event.
   struct StepEvents {
     uint32_t arrived = 0; ///< the event after the last copy for this step
     uint32_t done = 0;    ///< the event after this step

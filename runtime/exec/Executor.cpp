@@ -154,8 +154,8 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
   return status;
 }
 
-/// Runs the program for `piece`, whose first token is number `begin` of the
-/// batch.
+/// Runs the program for `piece`, whose first token is token `begin` of the
+/// batch, counted from 0.
 Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
                          uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
                          LogitsSink sink) {

@@ -5,16 +5,16 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// If a GPU runs the kernels, a piece with fewer tokens than the most that its
-// program takes is padded unless the program has tiles (DeviceBatch.h), and
+// If a GPU runs the kernels, a piece with fewer tokens than the largest batch
+// of its program is padded, unless the program has tiles (DeviceBatch.h), and
 // only the requested rows of the logits are copied to the host.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
 // the weights of the head are not read. If more logits are requested than one
-// run of the head computes, the head runs again, and such a store reads the
-// weights of the head again each time.
+// run of the head computes, the head runs again, and a store that streams
+// weights reads those of the head again each time.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage

@@ -181,8 +181,8 @@ bool Generator::releaseText() {
   size_t keep = 0;
   for (const std::string &stop : options.stops) {
     stopAt = std::min(stopAt, held.find(stop));
-    // Keeps back the longest suffix of the text that is the beginning of this
-    // stop string, because the next token may complete it.
+    // Holds back the longest suffix of the text that is a prefix of this stop
+    // string, because the next token may complete the stop string.
     for (size_t size = std::min(stop.size() - 1, held.size()); size > keep;
          --size) {
       if (std::string_view(held).ends_with(

@@ -33,7 +33,7 @@ MemoryNeed air::rt::memoryNeed(const plan::Placement &placement,
 
 namespace {
 
-/// Checks that all things that are added are on the same device.
+/// Checks that everything that is passed to add() is on the same device.
 class SameDevice {
 public:
   explicit SameDevice(const plan::Plan &root) : plan(root) {}

@@ -15,7 +15,7 @@
 
 namespace air::rt {
 
-/// Returns the number of the device on which all kernels of the plan run, and
+/// Returns the index of the device on which all kernels of the plan run, and
 /// whose memory contains everything that they use. Returns Unsupported if they
 /// run on several devices, or use the memory of another one; the message names
 /// a step, buffer or segment of each device.

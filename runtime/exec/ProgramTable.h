@@ -43,7 +43,7 @@ struct PlanAddresses {
   DeviceAddress arena = 0;
   std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
   BatchAddresses batch;                   ///< only for a plan of a GPU
-  /// The number that the device has given to each executable of the plan.
+  /// The index that loadExecutable() returned for each executable of the plan.
   std::vector<uint32_t> executables;
 };
 

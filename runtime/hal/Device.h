@@ -119,7 +119,7 @@ public:
   virtual Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) = 0;
 
   /// Loads an executable of a plan and looks up all `entries` in it. Returns
-  /// the number of the executable, for DispatchDesc.
+  /// the index of the executable, for DispatchDesc.
   virtual Result<uint32_t>
   loadExecutable(std::span<const uint8_t> object,
                  std::span<const std::string_view> entries) = 0;
@@ -146,7 +146,7 @@ public:
   /// memory of allocateHost(), and must not change before the copy is complete.
   virtual Status upload(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
-  /// Returns the number of a new event, for signal() and wait(). An event that
+  /// Returns the index of a new event, for signal() and wait(). An event that
   /// has never been signalled counts as complete.
   virtual Result<uint32_t> addEvent() = 0;
 

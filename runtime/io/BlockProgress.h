@@ -23,7 +23,8 @@ public:
   /// The largest size of one read, in bytes. Linux reads at most 2 GiB minus a
   /// page at once.
   static constexpr uint64_t kMostBytes = uint64_t{1} << 30;
-  /// A read that has been interrupted this often in succession has failed.
+  /// A read that has been interrupted this number of times in succession counts
+  /// as failed.
   static constexpr uint32_t kMostRepeats = 1000;
 
   BlockProgress() = default;

@@ -41,10 +41,10 @@ std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
 void placeOnNodes(std::span<const uint8_t> bytes,
                   std::span<const NodePart> parts);
 
-/// Makes the system take the pages of the first `count` bytes of `bytes` from
-/// the nodes of the threads that read them. `bytes` is a range of the process's
-/// own memory that begins at a page boundary. None of these pages may have been
-/// touched yet.
+/// Asks the system to allocate the pages of the first `count` bytes of `bytes`
+/// on the nodes of the threads that read them. `bytes` is a range of the
+/// process's own memory that begins at a page boundary. None of these pages may
+/// have been touched yet.
 void preferNodes(std::span<const uint8_t> bytes, uint64_t count,
                  std::span<const NodePart> parts);
 

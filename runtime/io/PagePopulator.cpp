@@ -16,7 +16,7 @@ namespace {
 /// for the pieces that have been begun.
 constexpr size_t kPieceBytes = kHugePageBytes;
 
-/// Makes the system provide the pages of a range. Returns false if it cannot.
+/// Makes the system allocate the pages of a range. Returns false if it cannot.
 bool populate(std::span<uint8_t> range) {
   // Older C libraries do not name this advice, which Linux 5.14 introduced.
 #ifdef MADV_POPULATE_WRITE

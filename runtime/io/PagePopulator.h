@@ -1,6 +1,6 @@
 //===- PagePopulator.h - gives memory its pages ahead of reads --*- C++ -*-===//
 //
-// The system provides and clears a page of memory when the page is first
+// The system allocates and clears a page of memory when the page is first
 // touched. When a disk reads into new memory, the thread that requests the
 // reads does this work, and makes no further request in the meantime. While a
 // model is loaded, other cores have nothing to do yet, so threads of this class

@@ -1,12 +1,13 @@
 //===- RawWeightReader.h - a reader of raw bytes of weights -----*- C++ -*-===//
 //
-// Kernels read the raw bytes of weights, which some plans do not contain. This
-// is the base of the readers for such plans: CodedReader decodes the bytes, and
-// SourceReader makes them from a model's file. Their user requests blocks as if
-// one file contained the raw bytes of all segments of weights (rawOffsets() of
-// StreamSchedule.h). Each of several threads makes one block at a time: it
-// reads what it needs into its own staging memory, and writes the result to the
-// memory of the request. While some threads compute, others wait for the disk.
+// Kernels read the raw bytes of weights, which some plans do not contain.
+// RawWeightReader is the base class of the readers for such plans: CodedReader
+// decodes the bytes, and SourceReader makes them from a model's file. Their
+// user requests blocks as if one file contained the raw bytes of all segments
+// of weights (rawOffsets() of StreamSchedule.h). Each of several threads makes
+// one block at a time: it reads what it needs into its own staging memory, and
+// writes the result to the memory of the request. While some threads compute,
+// others wait for the disk.
 //
 // Ownership: borrows the plan. Thread-safety and errors: as for BlockReader.
 //
@@ -56,7 +57,7 @@ protected:
                                              uint64_t offset, uint64_t bytes,
                                              uint8_t *to);
 
-  /// Fills the memory of a request. `thread` is the number of the calling
+  /// Fills the memory of a request. `thread` is the index of the calling
   /// thread, below `depth`.
   virtual Status make(const BlockRequest &request, uint32_t thread) = 0;
   BlockDone read(const BlockRequest &request, uint32_t thread) final {

@@ -18,7 +18,7 @@ using namespace air::rt;
 
 namespace {
 
-/// No processor gives a process more addresses than this.
+/// No processor offers a larger address space to a process.
 constexpr uint64_t kMostAddresses = uint64_t{1} << 56;
 
 constexpr const char *kRing = "the ring that weights are read into";

@@ -38,7 +38,7 @@
 namespace air::rt {
 
 /// A part of a segment's addresses at which a part of the ring is mapped. All
-/// numbers except `segment` are multiples of SegmentArena::kPageBytes.
+/// fields except `segment` are multiples of SegmentArena::kPageBytes.
 struct RingWindow {
   uint32_t segment = 0;
   uint64_t offset = 0; ///< where the part begins in the segment

@@ -3,7 +3,7 @@
 // The executor reads segments at fixed addresses. Before it starts a step, it
 // requires that the segments of that step are present. How they get there is up
 // to the store: it may map the file (PlanSource), or keep a part of every
-// segment in memory and read the rest anew in each pass (StreamStore).
+// segment in memory and read the rest again in each pass (StreamStore).
 //
 // A pass runs steps 0, 1, 2, ... of a program, in that order. All programs of a
 // plan have the same steps, so a step has the same index in each of them. The
@@ -65,9 +65,9 @@ public:
   /// DoesNotFit if the memory of the store must shrink but cannot.
   virtual Status beginPass(uint32_t steps) = 0;
 
-  /// Returns when `segments` have been read and their digests verified. This is
-  /// for segments that are not in the plan's list of reads, such as kernels.
-  /// They stay readable. Errors: those of require().
+  /// Returns when `segments` have been read and their digests verified. This
+  /// function is for segments that are not in the plan's list of reads, such as
+  /// kernels. They stay readable. Errors: those of require().
   virtual Status requireNow(std::span<const uint32_t> segments) = 0;
 
   /// Returns when everything that `step` reads of `segments` is in memory and

@@ -73,7 +73,7 @@ struct StreamSchedule {
 /// Returns for each such segment where it begins in this imaginary file.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
-/// The schedule of placement number `placement` of a verified plan.
+/// The schedule of a verified plan for the placement with index `placement`.
 StreamSchedule streamScheduleOf(const plan::Plan &plan, uint32_t placement);
 
 } // namespace air::rt

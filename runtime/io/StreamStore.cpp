@@ -113,7 +113,7 @@ std::span<const uint8_t> StreamStore::table(uint32_t index) const {
 }
 
 /// Chooses the memory nodes of the bytes that stay resident. The populator then
-/// provides their pages while the bytes are read.
+/// makes the system allocate their pages while the bytes are read.
 void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
   std::vector<std::span<uint8_t>> ranges;
   for (const ScheduledRead &read : schedule.reads) {

@@ -160,7 +160,7 @@ private:
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;
-  /// Provides the pages of the arena while the placement's weights are loaded.
+  /// Populates the pages of the arena while the placement's weights are loaded.
   std::optional<PagePopulator> populator;
   std::unique_ptr<WeightStream> stream;
   /// Per segment of the plan: its index in the schedule, or kNotStreamed.

@@ -2,9 +2,9 @@
 //
 // A pass reads only one row per token of an embedding table, so the table stays
 // on disk. Kernels gather its rows from the mapping of the plan, and this class
-// brings the pages of these rows into memory beforehand. It asks for all of
-// them at once, so that the disk can read them side by side. The first time
-// that a row of a chunk is needed, the chunk's digest is verified.
+// brings the pages of these rows into memory beforehand. It requests all of
+// them at once, so that the disk can read them in parallel. The first time that
+// a row of a chunk is needed, the chunk's digest is verified.
 //
 // The pages lie in the system's page cache. They are dropped again once some
 // MiB of them have been read.

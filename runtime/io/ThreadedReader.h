@@ -30,7 +30,7 @@ protected:
   /// that starts threads must call this in its destructor.
   void stopThreads();
 
-  /// Reads a block. `thread` is the number of the calling thread, below the
+  /// Reads a block. `thread` is the index of the calling thread, below the
   /// count that startThreads() was given.
   virtual BlockDone read(const BlockRequest &request, uint32_t thread) = 0;
 

@@ -17,9 +17,9 @@ using namespace air::rt;
 
 namespace {
 
-/// If the kernel cannot take a request at present, for example because it has
-/// no memory for it, the request is handed to it at most this number of times.
-/// After that, it counts as an error.
+/// The kernel may refuse a request for the moment, for example because it has
+/// no memory for it. The request is then submitted again, up to this number of
+/// times in all. If the kernel still refuses it, the reader fails.
 constexpr int kMostAttempts = 1000;
 
 } // namespace
@@ -64,8 +64,8 @@ UringReader::~UringReader() {
 
 Status UringReader::push(uint32_t slot) {
   AIR_RETURN_IF_ERROR(broken);
-  // The queue has as many entries as there are slots, and submission empties
-  // it, so there is an entry.
+  // The queue has as many entries as there are slots, and each submission
+  // empties it, so an entry is free.
   io_uring_sqe *entry = io_uring_get_sqe(&ring->queue);
   if (entry == nullptr) {
     return broken = internalError("the submission queue of io_uring is full");

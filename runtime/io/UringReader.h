@@ -1,7 +1,7 @@
 //===- UringReader.h - blocks read through io_uring -------------*- C++ -*-===//
 //
 // Implements the method Uring of BlockReader. One thread submits all requests,
-// and the kernel reads them side by side.
+// and the kernel performs them in parallel.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_URINGREADER_H

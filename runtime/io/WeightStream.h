@@ -1,6 +1,6 @@
 //===- WeightStream.h - reads weights ahead of the executor -----*- C++ -*-===//
 //
-// A thread makes the reads of a schedule in order, pass after pass, as far
+// A thread performs the reads of a schedule in order, pass after pass, as far
 // ahead as the ring has free space. After the last read of a pass it goes on
 // with the first one of the next pass, so the disk need not wait for the end of
 // a pass. The first pass also reads what stays resident, and verifies all
@@ -74,7 +74,7 @@ public:
   void endPass();
 
   /// Waits for the reads in flight and stops the thread. The arena may then be
-  /// mapped anew. May only be called between passes.
+  /// remapped. May only be called between passes.
   void pause();
   /// Starts the thread again with another schedule of the same segments. What
   /// is resident in both schedules, and in memory, is not read again.

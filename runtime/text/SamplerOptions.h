@@ -79,7 +79,8 @@ struct SamplerOptions {
   float dryBase = 1.75F;
   int32_t dryAllowedLength = 2;
   int32_t dryLastN = 64; ///< number of most recent tokens searched
-  /// DRY searches only after the last of these texts. None may be empty.
+  /// DRY looks for repetitions only in the text after the last occurrence of
+  /// one of these texts. None may be empty.
   std::vector<std::string> dryBreakers = {"\n", ":", "\"", "*"};
   /// 1 or 2: Mirostat of that version takes the place of all samplers but the
   /// temperature. 0: off.

@@ -169,7 +169,8 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // If the format is marked as HTML, Python converts texts to numbers here.
+    // If the format is marked as HTML, Python converts a text to a number here.
+    // This is not implemented.
     return in.fail(std::string("%") + spec.type +
                        " needs a number, not a text; use "
                        "the filter 'int' or 'float'",

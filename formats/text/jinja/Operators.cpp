@@ -12,7 +12,8 @@ Value overflow(Interpreter &in) {
                  ErrorCode::Unsupported);
 }
 
-/// The quotient, rounded down, and the remainder, which has the divisor's sign.
+/// Returns the quotient, rounded down, if `quotient` is true, and otherwise the
+/// remainder, which has the divisor's sign.
 Value divideIntegers(Interpreter &in, bool quotient, int64_t a, int64_t b) {
   if (a == INT64_MIN && b == -1) {
     return quotient ? overflow(in) : Value::integer(0);

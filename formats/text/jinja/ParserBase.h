@@ -8,8 +8,9 @@
 
 namespace air::jinja {
 
-/// Parses expressions. After a failure every function returns an absent or
-/// empty result, and the current token is the end, so callers need not check.
+/// Parses expressions. After a failure, every function returns an absent or
+/// empty result, and the parser stays at the end of the tokens, so callers need
+/// not check for errors.
 class ExpressionParser {
 public:
   explicit ExpressionParser(std::vector<Token> input)

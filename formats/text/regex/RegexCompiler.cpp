@@ -346,7 +346,7 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
     const Facts &then = facts[next];
     RegexInstruction made;
     // If what follows always matches, or cannot begin with a character of the
-    // set, then the matcher takes all characters of the set and never has to
+    // set, then the matcher consumes all characters of the set and never has to
     // try fewer.
     bool isRun = isPossessive || then.isSure || (set & then.first).none();
     made.op = isRun ? Op::Run : Op::Loop;

@@ -46,8 +46,8 @@ void RegexMatcher::setWindow(size_t begin, size_t end) {
   releasePagesBefore(begin);
   windowBegin = begin;
   windowEnd = end;
-  // The previous window ended at `begin`. Instructions that failed there
-  // because of this may match now.
+  // The previous window may have ended at `begin`. Instructions that failed
+  // there because the window ended may match now.
   if (pageOf[begin / kPagePositions] != kNoPage) {
     for (uint32_t memo = 0; memo < program->memos; ++memo) {
       unmark(memo, begin);

@@ -118,8 +118,8 @@ private:
   size_t windowEnd = 0;
   std::vector<Pending> pending;
   std::vector<Step> trail;
-  /// For each block of kPagePositions positions: the number of its page in
-  /// `bits`, or kNoPage if none of them is marked.
+  /// For each block of kPagePositions positions: the index of its page in
+  /// `bits`, or kNoPage if no position of the block is marked.
   std::vector<uint32_t> pageOf;
   std::vector<uint64_t> bits; ///< the pages, one after the other
   std::vector<uint32_t> freePages;

@@ -30,15 +30,15 @@ struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
     Characters, ///< `count` characters of `row`, then `next`
-    /// All characters of `row` that follow, then `next`. It never returns to a
-    /// smaller number of characters.
+    /// All characters of `row` that follow, then `next`. If `next` fails,
+    /// smaller numbers of characters are not tried.
     Run,
     /// Any number of characters of `row`, then `next`. Larger numbers are tried
     /// before smaller ones. `nextRow` has the classes with which `next` may
     /// begin.
     Loop,
-    /// `next`, or else `other`. `nextRow` and `otherRow` have the classes with
-    /// which they may begin.
+    /// `next`, or else `other`. `nextRow` has the classes with which `next` may
+    /// begin, and `otherRow` those with which `other` may begin.
     Split,
     /// Continues at `next` if a character of `row` follows or, if `negated`,
     /// if none follows.

@@ -263,12 +263,12 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
     return;
   }
   // Each call of the function runs tiles that compute the same tokens, because
-  // only these have consecutive numbers in the kernel.
+  // only these have consecutive indices in the kernel.
   while (begin < end) {
     const uint64_t tokenTile = begin / rowTiles;
     const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);
-    // The difference between the number of a tile in the kernel and its number
-    // in the dispatch.
+    // Added to the index of a tile in the dispatch, this gives the index of the
+    // tile in the kernel.
     const uint64_t toKernel =
         grid.firstTile + tokenTile * (grid.baseTiles - rowTiles);
     dispatch.function(&call, begin + toKernel, stop + toKernel, ownScratch);

@@ -61,7 +61,7 @@ public:
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
   /// Registers functions of this process as an executable, for tests and
-  /// benchmarks, and returns its number.
+  /// benchmarks, and returns its index.
   uint32_t addFunctions(std::span<const AirKernelFn> functions);
 
   ThreadPool &threadPool() { return *pool; }

@@ -70,7 +70,8 @@ struct ReadAhead {
   std::vector<Stream> streams;
 
   /// The part of `stream` that thread `thread` of a pool of `threads` threads
-  /// reads. It may be wrong, so it must only be prefetched.
+  /// reads. Since ReadAhead may be inexact, the caller may prefetch this memory
+  /// but must not read it.
   std::span<const uint8_t> partOf(const Stream &stream, uint32_t thread,
                                   uint32_t threads) const;
 };

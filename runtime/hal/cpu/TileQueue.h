@@ -110,7 +110,7 @@ private:
   Claim claimOf(uint32_t begin, uint32_t end, uint32_t thread) const;
 
   std::vector<Range> ranges;
-  /// For each thread, the number of the first unit that it owns; the last
+  /// For each thread, the index of the first unit that it owns; the last
   /// element is the total number of units. Only open() writes this vector, and
   /// threads read it only after a successful claim.
   std::vector<uint32_t> firsts;

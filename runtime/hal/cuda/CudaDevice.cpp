@@ -117,7 +117,8 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
   allocated += size;
   AIR_RETURN_IF_ERROR(driver->call(
       f.fill, *memory, static_cast<unsigned char>(0), size, driver->stream()));
-  // Uploads, which belong to another stream, must not come before the zeros.
+  // Uploads run in another stream. They must wait for this event, or the zeros
+  // could overwrite what they copied.
   if (!zeroed) {
     AIR_RETURN_IF_ERROR(driver->call(f.eventCreate, &zeroed, kWithoutTime));
   }
@@ -353,13 +354,14 @@ Status CudaDevice::wait(Queue queue, uint32_t event) {
   return driver->call(driver->functions().streamWaitEvent, stream, handle, 0U);
 }
 
-/// Ensures that the last view has `bytes` unused bytes.
+/// Ensures that the last element of `views` has `bytes` unused bytes.
 Status CudaDevice::reserveView(uint64_t bytes) {
   if (!views.empty() && bytes <= views.back().bytes - viewUsed) {
     return Status::ok();
   }
   uint64_t size = alignUp(std::max(bytes, kSmallestView), kPiece);
-  // No view is in use, so a single view that is large enough replaces them all.
+  // Nothing that read() returned is in use any more, so a single block of
+  // memory that is large enough replaces all earlier ones.
   if (viewUsed == 0) {
     while (!views.empty()) {
       size += views.back().bytes;

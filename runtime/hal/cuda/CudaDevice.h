@@ -31,7 +31,7 @@ namespace air::rt {
 
 struct CudaOptions {
   CudaChoice gpu;
-  /// The most bytes that allocate() hands out in all.
+  /// The largest number of bytes that allocate() hands out in total.
   uint64_t memoryLimit = UINT64_MAX;
 };
 
@@ -113,8 +113,9 @@ private:
   std::map<Range, void *> graphs;
   std::vector<Slot> slots;
   size_t currentSlot = 0;
-  /// The memory for what read() has returned since the last run. All views but
-  /// the last are full; `viewUsed` bytes of the last are in use.
+  /// Pinned memory for what read() has returned since the last run. All
+  /// elements but the last are full; `viewUsed` bytes of the last one are in
+  /// use.
   std::vector<Pinned> views;
   uint64_t viewUsed = 0;
 };

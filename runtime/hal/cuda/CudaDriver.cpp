@@ -14,8 +14,8 @@ using namespace air::rt;
 
 namespace {
 
-// These are numbers of the CUDA driver API: error codes, device attributes, and
-// others.
+// These are constants of the CUDA driver API: error codes, device attributes,
+// and others.
 constexpr int kInvalidValue = 1;
 constexpr int kOutOfMemory = 2;
 constexpr int kNoDevice = 100;
@@ -141,8 +141,8 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
     if (isPtx && error == std::errc() && suffix.empty()) {
       return capability >= number;
     }
-    // An "f" allows instructions of a family, but plans have no code with such
-    // instructions, so the "f" does not matter.
+    // The suffix "f" allows instructions that only one family of architectures
+    // has. Plans contain no code with such instructions, so "f" is ignored.
     if (!isPtx && error == std::errc() && (suffix.empty() || suffix == "f")) {
       return capability / 10 == number / 10 && capability >= number;
     }

@@ -117,7 +117,7 @@ public:
   /// Corrupt if the module has no kernel of this name.
   Result<void *> findKernel(void *module, const std::string &name);
   /// The number of parameters of a kernel, or nullopt if the driver does not
-  /// tell.
+  /// report it.
   Result<std::optional<uint32_t>> countParameters(void *function);
   /// Allows launches of the kernel with up to `bytes` of dynamic shared memory.
   Status allowShared(void *function, uint32_t bytes);

@@ -16,7 +16,7 @@ using Kind = AnswerEventKind;
 constexpr std::string_view kMessageMark = "<|message|>";
 constexpr std::string_view kChannelMark = "<|channel|>";
 constexpr std::string_view kRecipient = "to=";
-/// A header is shorter than this.
+/// A text that has more bytes than this without <|message|> is not a header.
 constexpr size_t kLongestHeader = 400;
 
 } // namespace
@@ -178,7 +178,8 @@ void AnswerParser::findMarks() {
     if (mayReason || each.isAnywhere) {
       add(each.begin, Mark::ReasoningBegin, &each);
     }
-    // The answer may end a span of the prompt that openReasoning() missed.
+    // The prompt may have begun a span of reasoning that openReasoning() did
+    // not recognise. The answer then contains only the mark that ends the span.
     if (mayReason) {
       add(each.end, Mark::ReasoningEnd, &each);
     }

@@ -2,9 +2,9 @@
 //
 // Takes the text of an answer in parts of any size, and returns its content as
 // a sequence of events. The marks of the notation are in no event. The events
-// do not depend on where the text was cut, except that a text may come as
-// several events. The parser holds back only white space, text that may begin a
-// mark, and calls that it reports when they are complete.
+// do not depend on how the answer is divided into parts, except that one text
+// may be divided into several events. The parser holds back only white space,
+// text that may begin a mark, and calls that it reports when they are complete.
 //
 // What only looked like a call is returned as text. Nothing is lost but marks,
 // and white space beside them.
@@ -56,9 +56,10 @@ public:
   AnswerParser(AnswerSyntax syntax, const ToolSchemas &schemas,
                const ReasoningMarks *open);
 
-  /// Takes the next part of the answer, and returns what it completes.
+  /// Parses the next part of the answer, and returns the events that it
+  /// completes.
   std::vector<AnswerEvent> feed(std::string_view text);
-  /// Ends the answer, and returns the rest.
+  /// Ends the answer, and returns the remaining events.
   std::vector<AnswerEvent> finish();
 
 private:

@@ -11,8 +11,8 @@ namespace {
 
 using Texts = std::span<const std::string_view>;
 
-/// Cuts `text` after the first `mark`, and returns what precedes the mark.
-/// Returns false, and changes nothing, if there is none.
+/// Sets `before` to what precedes the first `mark` in `text`, and removes both
+/// from `text`. Returns false, and changes nothing, if there is no such mark.
 bool cutAt(std::string_view &text, std::string_view mark,
            std::string_view &before) {
   const size_t at = text.find(mark);

@@ -25,8 +25,8 @@ namespace air::rt {
 struct ReasoningMarks {
   std::string_view begin;
   std::string_view end;
-  /// Whether such a span may begin anywhere in an answer. Otherwise it may only
-  /// stand at the beginning.
+  /// Whether such a span may begin anywhere in an answer. Otherwise, it may
+  /// only be at the beginning of the answer.
   bool isAnywhere = false;
   /// True if the template does not mention such spans, which are then rare.
   bool isAssumed = false;

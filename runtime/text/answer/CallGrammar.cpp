@@ -11,7 +11,7 @@
 namespace air::rt {
 namespace {
 
-/// No text of a model contains this character, which Unicode assigns to none.
+/// U+10FFFF is a noncharacter in Unicode, so no text of a model contains it.
 constexpr CodePointRange kNoCharacter = {0x10ffff, 0x10ffff};
 
 SchemaSpelling spellingOf(CallStyle style) {

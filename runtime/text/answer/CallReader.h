@@ -1,6 +1,6 @@
 //===- CallReader.h - reads a tool call byte by byte ------------*- C++ -*-===//
 //
-// A reader takes the text after the mark that begins a call. It reports the
+// A reader receives the text after the mark that begins a call. It reports the
 // call as soon as its name is known, and passes on arguments that are JSON
 // already while they arrive.
 //
@@ -27,7 +27,8 @@ class CallSink {
 public:
   virtual ~CallSink() = default;
   virtual void beginCall(const std::string &name, const std::string &id) = 0;
-  /// Takes the next part of the arguments. All parts together are one object.
+  /// Receives the next part of the arguments. All parts together are one JSON
+  /// object.
   virtual void addArguments(std::string_view json) = 0;
   /// `id` is the id of the call, even if it came after the arguments.
   virtual void endCall(const std::string &id) = 0;

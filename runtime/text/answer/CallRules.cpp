@@ -131,8 +131,8 @@ GrammarSequence CallRules::idString() {
 }
 
 // Each rule is a state of the automaton of Aho and Corasick (1975) that finds
-// `end` and `other`. A state is a beginning of `end` or `other`: the longest
-// one with which the characters read so far end.
+// `end` and `other`. A state is a prefix of `end` or `other`: the longest one
+// that is a suffix of the characters read so far.
 GrammarSymbol CallRules::textUntil(std::string_view end,
                                    std::string_view other) {
   const std::string key = std::string(end) + '\n' + std::string(other);

@@ -29,7 +29,8 @@ public:
   static constexpr uint32_t kUnlimited = UINT32_MAX;
   /// The largest count of a repetition other than kUnlimited.
   static constexpr uint32_t kMostRepeats = 100'000;
-  /// The most symbols of a grammar. One of this size takes less than 500 MB.
+  /// The largest number of symbols in a grammar. A grammar of this size takes
+  /// less than 500 MB.
   static constexpr uint64_t kMostSymbols = 4'000'000;
 
   /// Adds a rule without alternatives. `origin` says where the rule comes from,

@@ -105,9 +105,9 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the chain was cut off, the lengths that its last states get are too
-  // small. The lengths of earlier states are computed from them; after that,
-  // the second half of the chain is forgotten.
+  // If the chain was ended by the limit, the lengths computed for its last
+  // states are too small. The lengths of earlier states are computed from
+  // those; then the results for the second half of the chain are discarded.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;

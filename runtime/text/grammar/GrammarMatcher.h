@@ -1,7 +1,8 @@
 //===- GrammarMatcher.h - the tokens that a grammar allows ------*- C++ -*-===//
 //
 // Follows a text through a grammar, and says which tokens may come next. The
-// text may be cut inside a character.
+// text comes in pieces, such as tokens, which may begin and end inside a
+// character.
 //
 // The tokens that a state allows are found by a walk through the trie of the
 // vocabulary, and kept for the next time. The walk adds whole subtrees if all
@@ -54,8 +55,8 @@ public:
   /// nested too deeply.
   Result<const TokenMask *> allowed();
 
-  /// Whether a token may come next. It is much cheaper than allowed(). False
-  /// after an error.
+  /// Whether a token may come next. This test is much cheaper than allowed().
+  /// False after an error.
   bool allows(int32_t id);
 
   /// Whether these bytes, which need not be a token, may come next.
@@ -129,8 +130,8 @@ private:
   const TokenTrie &trie;
   std::vector<int32_t> endTokens;
   State current;
-  /// The state before an incomplete character at the end of the text; `pending`
-  /// has the character's bytes. It is kDead if there is none.
+  /// The state before the incomplete character at the end of the text, or kDead
+  /// if the text does not end with one. `pending` has the character's bytes.
   State cut = GrammarStates::kDead;
   std::string pending;
 

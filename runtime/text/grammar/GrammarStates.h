@@ -33,7 +33,7 @@ public:
   static constexpr State kDead = 0;
 
   struct Limits {
-    /// The most nodes in one set.
+    /// The largest number of nodes in one set.
     size_t setSize = 4096;
     /// If the states take more bytes than this, states that are not needed are
     /// forgotten. States that are needed may take at most half of this number.

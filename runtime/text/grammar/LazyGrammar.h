@@ -28,8 +28,8 @@ namespace air::rt {
 struct QuietSpan {
   std::string begin;
   std::vector<std::string> ends;
-  /// Whether it may begin anywhere. Otherwise only white space and other spans
-  /// may stand before it.
+  /// Whether the span may begin anywhere. Otherwise, only white space and other
+  /// spans may precede it.
   bool isAnywhere = false;
 };
 

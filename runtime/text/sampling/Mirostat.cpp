@@ -81,7 +81,8 @@ private:
   static constexpr double kNearOne = 1e-9;
 
   size_t countBelow(CandidateSet &set) const {
-    // The weights serve as scratch memory, as they are computed anew later.
+    // The memory of the weights serves as scratch memory, because the weights
+    // are recomputed later.
     std::span<double> logits = set.editWeights();
     for (size_t i = 0; i < set.size(); ++i) {
       logits[i] = set.candidates()[i].logit;

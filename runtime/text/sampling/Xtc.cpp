@@ -9,7 +9,8 @@ class XtcStage : public CopyableStage<XtcStage> {
 public:
   XtcStage(float probability, float threshold, uint64_t seed)
       : probability(probability), threshold(threshold),
-        // The choice of a token uses `seed`, and XTC needs other numbers.
+        // The final draw of a token uses the random numbers of `seed`, so XTC
+        // must use others.
         ownSeed(SplitMix64(seed).next()), random(ownSeed) {}
 
   Status apply(CandidateSet &set) override {

@@ -20,8 +20,8 @@ public:
       : pool(&threads), loop(toRun) {}
 
   /// Returns the operations per second that all threads together execute, from
-  /// one sample of at least two milliseconds. A product and an addition are two
-  /// operations.
+  /// one sample of at least two milliseconds. A multiplication and an addition
+  /// are two operations.
   double sample();
 
 private:

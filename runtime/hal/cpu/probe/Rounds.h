@@ -25,7 +25,7 @@ class Rounds {
 public:
   using Sample = std::function<Result<double>()>;
 
-  /// Adds a measurement and returns its number.
+  /// Adds a measurement and returns its index.
   size_t add(Sample sample);
   /// Calls each measurement once per round, in the order of add(). The first
   /// error ends the rounds and is returned. After `seconds` seconds, no further

@@ -2,10 +2,10 @@
 //
 // Measures how fast a GPU reads and writes its memory, by copies within the
 // memory, and how fast bytes are copied between page-locked memory of the host
-// and the GPU, for blocks of several sizes. All times are taken by the GPU. The
-// measurements take turns (Rounds.h), and the results are medians, except that
-// the bandwidth of the memory is also stated as the best sample, because it
-// serves as an upper bound.
+// and the GPU, for blocks of several sizes. All times are measured by the GPU.
+// The measurements take turns (Rounds.h), and the results are medians, except
+// that the bandwidth of the memory is also stated as the best sample, because
+// it serves as an upper bound.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_PROBE_GPUPROBE_H
