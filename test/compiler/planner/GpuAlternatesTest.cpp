@@ -68,7 +68,8 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();
   EXPECT_EQ(few->size(), 1U);
-  // RAM limits what can be copied. 16 MiB of it are for copies.
+  // RAM limits how much can be copied, because what is copied stays there. Of
+  // the RAM, 16 MiB serve as buffers for the copies.
   GpuLimits small = limits(1100 * kMiB);
   small.ram.bytes = 500 * kMiB;
   const auto placements = planGpuPlacements(demand(), small);

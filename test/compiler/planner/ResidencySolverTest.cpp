@@ -216,9 +216,9 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
 }
 
 // A class of 6 GB has steps of 1 MB, and one of 3 GB has steps of 1 GB. The RAM
-// has 5 GB, so 4 GB are streamed. If that is 44 % of each class, the ring takes
-// 44 % of 1 GB and half as much again, or 0.67 GB. If only the first class is
-// streamed, it takes 17 MB.
+// has 5 GB, so 4 GB are streamed. If 44 % of each class are streamed, the ring
+// takes one and a half times 44 % of 1 GB, which is 0.67 GB. If only the first
+// class is streamed, the ring takes 17 MB.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];
