@@ -515,8 +515,8 @@ Status printPlan(const cli::Invocation &invocation, const Output &output,
     return cli::writeOut(planToJson(plan.plan()));
   }
   const compiler::CompileOptions &options = output.options;
-  // If the profile was measured, the summary shows its memory bandwidth, so
-  // nothing is measured here.
+  // If the rates of the profile were measured, the summary takes the memory
+  // bandwidth from there, so nothing is measured here.
   const double bandwidth =
       options.target == "host" && !options.machine->measured
           ? measureBandwidth()

@@ -125,9 +125,9 @@ const char *linkOf(double passBytes, uint64_t cacheBytes);
 /// limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// How often the limit of the bandwidth is measured again at most, because
-/// decode ran faster than the limit allows. Each measurement takes about 50 ms,
-/// and other load on the machine may last for seconds.
+/// The maximum number of times that the limit of the bandwidth is measured
+/// again because decode ran faster than the limit allows. Each measurement
+/// takes about 50 ms, and other load on the machine may last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
 /// If decode is faster than the limit of a link, other load may have lowered

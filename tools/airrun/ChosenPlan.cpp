@@ -205,7 +205,7 @@ Status makePlan(const PlanCache &cache, const Request &request) {
 /// Makes the plan of a model in which `check` finds no mistake.
 Status checkAndMakePlan(const PlanCache &cache, const Request &request,
                         const cli::Invocation &invocation, ModelCheck check) {
-  // Ctrl-C while a model is packed leaves no file.
+  // If Ctrl-C ends the process while a model is packed, no lock file remains.
   const RemovedOnSignal lockFile(cache.lockPath(request.key));
   if (check != nullptr) {
     AIR_ASSIGN_OR_RETURN(const ModelSource source, readGguf(request.model));

@@ -4,10 +4,10 @@
 // computed in float64 by published code, and their greedy tokens. The tests
 // round the weights to float16, so that tensor cores multiply them. First they
 // show that DenseModel computes the published logits with the weights as they
-// are. Then they compare the kernels with DenseModel on the rounded
-// weights, within the bound of the CPU's tests (test/e2e/check_tiny.py).
-// DenseModel uses the keys and values that the kernels have rounded, because a
-// number halfway between two float16 may be rounded either way.
+// are. Then they compare the kernels with DenseModel on the rounded weights,
+// within the bound of the CPU's tests (test/e2e/check_tiny.py). DenseModel uses
+// the keys and values that the kernels have rounded, because a value that lies
+// almost halfway between two float16 numbers may be rounded either way.
 //
 //===----------------------------------------------------------------------===//
 #include "test/codegen/cuda/EmulatedModel.h"
