@@ -35,7 +35,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The path of the output if -o is not given. For MODEL.gguf, it is MODEL.air
-/// in the current folder. The number of a split model's part is left out.
+/// in the current folder. For a part of a split model, the number of the part
+/// is left out.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
   // The name of a split model's first part ends in "-00001-of-NNNNN", where

@@ -146,8 +146,8 @@ void rateFromLimits(BenchMeasurement &measured);
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
-/// `extra` is either empty or more members of the JSON object, each followed by
-/// a comma and a line end.
+/// `extra` is empty, or holds further members of the JSON object, each followed
+/// by a comma and a line end.
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,

@@ -101,7 +101,7 @@ Result<uint64_t> limitOf(const PlanCache &cache) {
   return limit;
 }
 
-/// Everything that is known about the plan before the cache is asked.
+/// Everything that is known about the plan before it is looked up in the cache.
 struct Request {
   std::string model;
   std::vector<std::string> files;
