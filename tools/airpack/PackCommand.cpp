@@ -323,8 +323,8 @@ Status checkDumpFolder(const std::string &folder, const std::string &output) {
 }
 
 /// Writes each kernel of the plan into `folder`, which is created if need be:
-/// as MLIR, as assembly, and as an object file, or for a GPU as CUDA C++ and as
-/// a cubin and PTX, of which the plan may have only one.
+/// as MLIR, as assembly, and as an object file. A kernel of a GPU is written as
+/// CUDA C++, and as a cubin, as PTX, or as both, whatever the plan has.
 Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
   AIR_ASSIGN_OR_RETURN(const std::vector<compiler::KernelFile> kernels,
                        compiler.kernelFiles());

@@ -100,7 +100,7 @@ void useGpu(P &p) {
 }
 
 /// The bytes of the arrays of a batch with tiles. Each of 16 tokens has an id,
-/// two positions, a row index, 2 page indices, and a tile of three numbers.
+/// two positions, a row index, 2 page numbers, and a tile of three numbers.
 /// There are also the row indices of 16 outputs, and three counts.
 constexpr uint64_t kTileArrays =
     16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
