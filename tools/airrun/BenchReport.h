@@ -14,7 +14,9 @@
 //   eta              measured tokens per second / bound_tok_s
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
-//                    for a token, and passTime() adds the disk
+//                    for a token, and passTime() adds the disk. Copies to a
+//                    GPU overlap with both, so they count only if they take
+//                    longer
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
