@@ -68,8 +68,8 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();
   EXPECT_EQ(few->size(), 1U);
-  // RAM limits how much can be copied, because what is copied stays there. Of
-  // the RAM, 16 MiB serve as buffers for the copies.
+  // The weights that are copied in every pass stay in RAM, so its size limits
+  // them. The page-locked ring of the copies takes another 16 MiB of RAM.
   GpuLimits small = limits(1100 * kMiB);
   small.ram.bytes = 500 * kMiB;
   const auto placements = planGpuPlacements(demand(), small);
