@@ -30,7 +30,7 @@ using test::numberAfter;
 using test::Rows;
 using test::run;
 
-/// The difference of two rows, relative to the length of the second one.
+/// The Euclidean norm of a - b, divided by that of b.
 double difference(const std::vector<float> &a, const std::vector<float> &b) {
   double error = 0;
   double sum = 0;
@@ -130,9 +130,10 @@ std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
   return tokens;
 }
 
-// Prompts of all classes of batch sizes are followed by single tokens. A second
-// sequence continues a copy of the first, both run in one batch, and the first
-// one is shortened and gets another long continuation.
+// For each class of batch sizes, a prompt is followed by a single token. After
+// one of the prompts, a second sequence continues a copy of the first, and both
+// run in one batch. Then the first sequence is truncated and gets another long
+// continuation.
 TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());

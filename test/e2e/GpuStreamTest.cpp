@@ -150,7 +150,7 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        continue; // One of the two orders is enough for this share.
+        continue; // At 75 % and 50 %, one of the two timings is enough.
       }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);

@@ -164,7 +164,7 @@ void writeTileLoop(KernelBuilder &b, const Loop &loop) {
                     return after;
                   });
     // Storing each sum keeps its chain from being dead code. The compiler does
-    // not remove tile stores, so all sums may go to the same place.
+    // not remove tile stores, so all sums may be stored at the same address.
     for (Value sum : sums) {
       tiles.store(sum, kShape, b.element(b.binding(1), tile, loop.bytes),
                   kShape.bytes);

@@ -35,7 +35,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The path of the output if -o is not given. For MODEL.gguf, it is MODEL.air
-/// in the current folder. The number of a split model's part is left out.
+/// in the current folder. For a part of a split model, the number of the part
+/// is left out.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
   // The name of a split model's first part ends in "-00001-of-NNNNN", where
@@ -322,8 +323,8 @@ Status checkDumpFolder(const std::string &folder, const std::string &output) {
 }
 
 /// Writes each kernel of the plan into `folder`, which is created if need be:
-/// as MLIR, as assembly, and as an object file, or for a GPU as CUDA C++ and as
-/// a cubin and PTX, of which the plan may have only one.
+/// as MLIR, as assembly, and as an object file. A kernel of a GPU is written as
+/// CUDA C++, and as a cubin, as PTX, or as both, whatever the plan has.
 Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
   AIR_ASSIGN_OR_RETURN(const std::vector<compiler::KernelFile> kernels,
                        compiler.kernelFiles());
@@ -515,8 +516,8 @@ Status printPlan(const cli::Invocation &invocation, const Output &output,
     return cli::writeOut(planToJson(plan.plan()));
   }
   const compiler::CompileOptions &options = output.options;
-  // If the profile was measured, the summary shows its memory bandwidth, so
-  // nothing is measured here.
+  // If the rates of the profile were measured, the summary takes the memory
+  // bandwidth from there, so nothing is measured here.
   const double bandwidth =
       options.target == "host" && !options.machine->measured
           ? measureBandwidth()

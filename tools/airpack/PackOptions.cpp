@@ -113,12 +113,13 @@ cli::Command packCommand() {
                  "probe writes it. Required. Several targets need "
                  "--separate."),
       makeOption("--separate", "", ValueKind::Flag, "",
-                 "Write a plan for each target, with the target's name (of a "
-                 "JSON profile the file's, without the folder) before the "
-                 "extension of the output: model.air becomes "
-                 "model.rtx3060.air. The model is read once. Kernels that "
-                 "several GPUs have in common are compiled once, and weights "
-                 "that several plans arrange in the same way are packed once."),
+                 "Write a plan for each target. The name of the target is "
+                 "inserted before the extension of the output, so model.air "
+                 "becomes model.rtx3060.air; a JSON profile has the name of "
+                 "its file, without folder and extension. The model is read "
+                 "once. Kernels that several GPUs have in common are compiled "
+                 "once, and weights that several plans arrange in the same way "
+                 "are packed once."),
       makeOption("--ptx", "", ValueKind::Flag, "",
                  "Also store the kernels of a GPU as PTX, which the driver of "
                  "a GPU compiles when it loads the plan. The plan then also "
@@ -127,13 +128,15 @@ cli::Command packCommand() {
                  "on an H100 are slower. A target that is newer than all GPUs "
                  "that airpack knows always gets PTX."),
       makeOption("--from", "", ValueKind::String, "PLAN",
-                 "Copy the weights that PLAN, a plan of the same model for "
-                 "another target or with other options, arranges in the same "
-                 "way, instead of reading and packing them again. Where the "
-                 "file system can, the plans share the blocks on the disk. The "
-                 "sizes and headers of the model's files, the digests of what "
-                 "is copied, and samples of every tensor are checked. The "
-                 "plan has the same bytes as without this option."),
+                 "Copy weights from PLAN, a plan of the same model for another "
+                 "target or with other options, instead of reading and packing "
+                 "them again. This saves time for the weights that both plans "
+                 "arrange in the same way; the others are still read from the "
+                 "model. Where the file system can, the plans share the blocks "
+                 "on the disk. The sizes and headers of the model's files, the "
+                 "digests of what is copied, and samples of every tensor are "
+                 "checked. The plan has the same bytes as without this "
+                 "option."),
       makeOption("--output", "-o", ValueKind::String, "PLAN",
                  "The plan to write.",
                  "MODEL's name with the extension .air, in the current folder"),
@@ -192,10 +195,11 @@ cli::Command packCommand() {
       makeOption("--dump-kernels", "", ValueKind::String, "DIR",
                  "Also write every kernel of the plan into the folder DIR: as "
                  "MLIR (.mlir), as the target's assembly (.s) and as an object "
-                 "file (.o), or for a GPU as CUDA C++ (.cu) and as a cubin "
-                 "(.cubin). The files are named STEPS.KERNEL, after the steps "
-                 "that use the kernel. With --separate, each target has a "
-                 "folder of its own in DIR."),
+                 "file (.o), or for a GPU as CUDA C++ (.cu), and as a cubin "
+                 "(.cubin), as PTX (.ptx) or as both, whatever the plan has. "
+                 "The files are named STEPS.KERNEL, after the steps that use "
+                 "the kernel. With --separate, each target has a folder of its "
+                 "own in DIR."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
                  "JSON instead of text; with several targets one JSON text "

@@ -14,7 +14,9 @@
 //   eta              measured tokens per second / bound_tok_s
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
-//                    for a token, and passTime() adds the disk
+//                    for a token, and passTime() adds the disk. Copies to a
+//                    GPU overlap with both, so they count only if they take
+//                    longer
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -125,9 +127,9 @@ const char *linkOf(double passBytes, uint64_t cacheBytes);
 /// limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// How often the limit of the bandwidth is measured again at most, because
-/// decode ran faster than the limit allows. Each measurement takes about 50 ms,
-/// and other load on the machine may last for seconds.
+/// The maximum number of times that the limit of the bandwidth is measured
+/// again because decode ran faster than the limit allows. Each measurement
+/// takes about 50 ms, and other load on the machine may last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
 /// If decode is faster than the limit of a link, other load may have lowered
@@ -146,8 +148,8 @@ void rateFromLimits(BenchMeasurement &measured);
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
-/// `extra` is either empty or more members of the JSON object, each followed by
-/// a comma and a line end.
+/// `extra` is empty, or holds further members of the JSON object, each followed
+/// by a comma and a line end.
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,

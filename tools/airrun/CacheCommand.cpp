@@ -112,9 +112,9 @@ cli::Command cacheCommand() {
        "For rm: the first digits of the plan's key, as list prints "
        "them.",
        false}};
-  command.options = {
-      jsonOption(),
-      {.name = "--all", .help = "For rm: remove all plans not in use."}};
+  command.options = {jsonOption(),
+                     {.name = "--all",
+                      .help = "For rm: remove all plans that are not in use."}};
   command.options.front().help = "For list: print a JSON array.";
   command.examples = {"airrun cache list", "airrun cache rm 3f9a",
                       "airrun cache rm --all"};

@@ -101,7 +101,7 @@ Result<uint64_t> limitOf(const PlanCache &cache) {
   return limit;
 }
 
-/// Everything that is known about the plan before the cache is asked.
+/// Everything that is known about the plan before it is looked up in the cache.
 struct Request {
   std::string model;
   std::vector<std::string> files;
@@ -205,7 +205,7 @@ Status makePlan(const PlanCache &cache, const Request &request) {
 /// Makes the plan of a model in which `check` finds no mistake.
 Status checkAndMakePlan(const PlanCache &cache, const Request &request,
                         const cli::Invocation &invocation, ModelCheck check) {
-  // Ctrl-C while a model is packed leaves no file.
+  // If Ctrl-C ends the process while a model is packed, no lock file remains.
   const RemovedOnSignal lockFile(cache.lockPath(request.key));
   if (check != nullptr) {
     AIR_ASSIGN_OR_RETURN(const ModelSource source, readGguf(request.model));

@@ -10,8 +10,8 @@
 //   - the options that choose how the model is packed
 //   - the contents of the program airpack, and the version of the plan format
 //
-// If airpack is not installed any more, a plan that some airpack made for the
-// same request is used.
+// If airpack is not installed any more, a plan that any version of airpack made
+// for the same request is used.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H

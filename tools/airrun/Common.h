@@ -36,9 +36,10 @@ cli::Option tokensOption();
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
 /// Opens the plan that the command line names, with its --threads, --device,
-/// --ram, --io, --io-limit and --source. Prints a note if the disk is not read
-/// in the way that --io names. If a GPU runs the kernels, --threads, --io and
-/// --io-limit are Usage errors.
+/// --ram, --io, --io-limit, --source and --random-weights. Prints a note if the
+/// disk is not read in the way that --io names, if --io-limit has no effect, or
+/// if a session on a GPU uses another placement than the first one. If a GPU
+/// runs the kernels, --threads, --io and --io-limit are Usage errors.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The GPU that --device chooses for a plan that was made for `record`.

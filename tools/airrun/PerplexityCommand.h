@@ -9,7 +9,7 @@ namespace air {
 cli::Command perplexityCommand();
 
 /// Computes the perplexity of a text. The text is tokenized once, without BOS,
-/// and cut into windows. Every window is evaluated after a BOS in an empty
+/// and divided into windows. Every window is evaluated after a BOS in an empty
 /// sequence, and all of its tokens are scored. An incomplete last window is
 /// dropped. Errors: Usage (the text is shorter than a window), Unsupported (the
 /// plan has no vocabulary or no BOS), DoesNotFit (a window is longer than the

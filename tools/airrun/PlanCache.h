@@ -89,7 +89,7 @@ public:
   /// lock on the entry.
   Status describe(const std::string &key, const PlanOrigin &origin) const;
 
-  /// Notes that the entry is used now. The caller holds a lock on it.
+  /// Records that the entry is used now. The caller holds a lock on it.
   void touch(const std::string &key) const;
 
   /// The entries. The one that was used last comes first.

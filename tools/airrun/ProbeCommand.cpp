@@ -183,7 +183,7 @@ cli::Command probeCommand() {
   save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "
               "(~/.cache if that is unset). From then on, airpack --target "
               "host chooses kernels by this profile, and makes plans for the "
-              "GPU that it has.";
+              "GPU that the profile describes, if any.";
   cli::Option json;
   json.name = "--json";
   json.help = "Print the profile of the machine as JSON, for airpack --target, "

@@ -312,7 +312,7 @@ std::vector<cli::Option> samplingOptions() {
               "the model's recommended value, or 40", 2147483647),
       number("--top-p",
              "Sample from the smallest set of most likely tokens whose "
-             "probabilities sum to X; 1 turns this off.",
+             "probabilities sum to at least X; 1 turns this off.",
              "the model's recommended value, or 0.95", 0, 1),
       number("--min-p",
              "Leave out tokens that are less than X times as likely as the "
@@ -376,8 +376,8 @@ std::vector<cli::Option> samplingOptions() {
        .defaultText = "a newline, a colon, a double quote, an asterisk"},
       integer("--mirostat",
               "Use Mirostat, version 1 or 2, in place of all samplers but the "
-              "temperature. It keeps the surprise of the tokens even; 0 turns "
-              "it off.",
+              "temperature. It keeps the surprise of the tokens near the "
+              "value of --mirostat-ent; 0 turns it off.",
               "the model's recommended value, or 0", 2),
       number("--mirostat-ent",
              "The surprise that Mirostat aims at (tau), in bits.",
@@ -385,8 +385,8 @@ std::vector<cli::Option> samplingOptions() {
       number("--mirostat-lr", "The learning rate of Mirostat (eta).",
              "the model's recommended value, or 0.1", 0, rt::kMaxMirostatEta),
       number("--adaptive-target",
-             "Choose tokens near the probability X. This needs the sampler "
-             "adaptive_p in --samplers.",
+             "Prefer tokens whose probability is near X. This needs the "
+             "sampler adaptive_p in --samplers.",
              "no target", 0, 1),
       number("--adaptive-decay",
              "The weight of earlier tokens in the average by which adaptive_p "

@@ -21,9 +21,9 @@ void printNotes(const std::vector<std::string> &notes);
 std::string format(const char *pattern, ...)
     __attribute__((format(printf, 1, 2)));
 
-/// `text`, escaped by printable() of formats/support and cut after 16 KiB.
-/// Names from files and from the command line can then neither break the line
-/// nor send commands to the terminal.
+/// `text`, escaped by printable() of formats/support and truncated after 16
+/// KiB. Names from files and from the command line can then neither break the
+/// line nor send commands to the terminal.
 std::string oneLine(std::string_view text);
 
 /// Reopens standard streams that the parent process closed, in a way that makes

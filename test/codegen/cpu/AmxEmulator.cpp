@@ -164,8 +164,7 @@ bool store(const Tile *tile, const Instruction &what) {
 
 /// Whether the shapes of the tiles allow sums += a * b. All three are matrices
 /// of units of four bytes. For every k, the instruction adds the products of
-/// unit (m, k) of `a` and unit (k, n) of `b` to the 32-bit number (m, n) of
-/// `sums`.
+/// unit (m, k) of `a` and unit (k, n) of `b` to unit (m, n) of `sums`.
 bool areFactors(const Tile *sums, const Tile *a, const Tile *b) {
   return sums != nullptr && a != nullptr && b != nullptr && sums != a &&
          sums != b && a != b && sums->rows == a->rows &&

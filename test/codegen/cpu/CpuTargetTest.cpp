@@ -50,14 +50,14 @@ TEST(CpuTarget, PrefetchesUnlessTheyAreKnownToSlowDownReading) {
     const uint32_t distance = hint == StreamHint::None ? 0 : 9216;
     machine.cpu.streams.push_back({loads, hint, distance, bandwidth});
   };
-  // Rates that were measured on a core of Zen 4.
+  // Rates that were measured on a Zen 4 core.
   add(StreamLoads::Burst, StreamHint::None, 27'300'000'000);
   add(StreamLoads::Burst, StreamHint::Nta, 14'000'000'000);
   EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
   add(StreamLoads::Burst, StreamHint::T1, 23'000'000'000);
   EXPECT_FALSE(makeCpuTarget(machine)->isa.prefetchesStreams);
-  // Rates of a core of Emerald Rapids, which reads almost equally fast with
-  // prefetches.
+  // Rates that were measured on a core of Emerald Rapids, which reads almost as
+  // fast with prefetches as without them.
   machine.cpu.streams.clear();
   add(StreamLoads::Single, StreamHint::None, 13'500'000'000);
   add(StreamLoads::Burst, StreamHint::None, 13'500'000'000);

@@ -96,9 +96,8 @@ std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   return "";
 }
 
-// The squares of `width` numbers of 2^63 have the sum width * 2^126, which
-// overflows float32 if the width is 4 or more. The squares of 2^60 do not
-// overflow.
+// The sum of `width` squares of 2^63 is width * 2^126, which overflows float32
+// if the width is 4 or more. Squares of 2^60 do not overflow.
 void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random) {
   for (const uint64_t width : {4, 100}) {
     KernelCase test;
@@ -663,7 +662,8 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                   tokens, random);
       }
       // A large-M kernel has GEMV code for at most kGemvRows output rows. About
-      // half of 5 * kGemvRows tokens are outputs, so this case has more rows.
+      // half of 5 * kGemvRows tokens are outputs, so this case has more output
+      // rows than that.
       if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],

@@ -260,7 +260,7 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
       nvrtc->compile(kernel.text, kernel.name, target).operator*().cubin;
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
-  // A file that is cut off before its section headers must be refused. In a
+  // A file that is truncated before its section headers must be refused. In a
   // cubin, these come after all sections.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);

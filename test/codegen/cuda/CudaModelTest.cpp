@@ -4,10 +4,10 @@
 // computed in float64 by published code, and their greedy tokens. The tests
 // round the weights to float16, so that tensor cores multiply them. First they
 // show that DenseModel computes the published logits with the weights as they
-// are. Then they compare the kernels with DenseModel on the rounded
-// weights, within the bound of the CPU's tests (test/e2e/check_tiny.py).
-// DenseModel uses the keys and values that the kernels have rounded, because a
-// number halfway between two float16 may be rounded either way.
+// are. Then they compare the kernels with DenseModel on the rounded weights,
+// within the bound of the CPU's tests (test/e2e/check_tiny.py). DenseModel uses
+// the keys and values that the kernels have rounded, because a value that lies
+// almost halfway between two float16 numbers may be rounded either way.
 //
 //===----------------------------------------------------------------------===//
 #include "test/codegen/cuda/EmulatedModel.h"
@@ -47,7 +47,7 @@ Published published(const std::string &model) {
   return result;
 }
 
-/// The largest difference of two rows of logits, as a share of the standard
+/// The largest difference between two rows of logits, divided by the standard
 /// deviation of the row `right`.
 template <typename Left, typename Right>
 double difference(const Left *left, const Right *right, size_t count) {
@@ -66,8 +66,8 @@ double difference(const Left *left, const Right *right, size_t count) {
   return worst / std::sqrt(variance);
 }
 
-/// Returns a function that reads a number of the key or value at `position`
-/// from the emulated cache and checks it against the exact number.
+/// Returns a function that reads an element of the key or value at `position`
+/// from the emulated cache and checks it against the exact value.
 KvRounding cacheOf(const EmulatedModel &device, uint32_t sequence,
                    uint32_t position) {
   return [&device, sequence, position](uint32_t layer, bool isValue,

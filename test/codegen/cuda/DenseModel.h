@@ -42,8 +42,8 @@ struct DenseModel {
 /// rounded to float16 if `half` is true, except for the embeddings.
 Result<DenseModel> readDenseModel(const std::string &path, bool half);
 
-/// Returns the number that a KV cache holds for an element of a key or a value.
-/// Element e of KV head h has number h * headDim + e.
+/// Returns the value that a KV cache holds for an element of a key or a value.
+/// Element e of KV head h has the index h * headDim + e.
 using KvRounding = std::function<double(uint32_t layer, bool isValue,
                                         uint32_t element, double exact)>;
 

@@ -43,7 +43,8 @@ public:
            const std::vector<uint32_t> &positions);
   std::vector<uint32_t> ids() const;
   std::vector<float> logits() const; ///< [tokens][vocabulary]
-  /// Reads a number from the KV cache; `element` is as in KvRounding.
+  /// Reads an element from the KV cache; `element` is an index as in
+  /// KvRounding.
   double cached(uint32_t layer, uint32_t sequence, uint32_t position,
                 bool isValue, uint32_t element) const;
 

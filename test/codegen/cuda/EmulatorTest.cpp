@@ -9,8 +9,8 @@
 namespace air::emulator {
 namespace {
 
-/// Runs a kernel with the text `body` as its body on `bindings`, with one warp
-/// or with `threads` threads.
+/// Runs a kernel whose body is the text `body` on `bindings`, with `threads`
+/// threads.
 Status runBody(const std::string &body, std::vector<void *> bindings,
                uint32_t threads = 32, bool reversed = false,
                std::span<uint8_t> dependent = {}) {

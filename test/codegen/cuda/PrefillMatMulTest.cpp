@@ -168,8 +168,9 @@ struct Operation {
   bool rowScales = false;
 };
 
-/// Returns the rows of `k` activations in reverse order, with a row of NaN
-/// between each two. `numbers` receives the new place of each row.
+/// Stores the rows of `k` activations in reverse order, with a row of NaN
+/// between any two of them. Appends the index of each row in the result to
+/// `numbers`.
 std::vector<float> scattered(const std::vector<float> &rows, uint64_t k,
                              std::vector<uint32_t> &numbers) {
   const uint64_t count = rows.size() / k;

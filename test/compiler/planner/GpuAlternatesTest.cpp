@@ -68,7 +68,8 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();
   EXPECT_EQ(few->size(), 1U);
-  // RAM limits what can be copied. 16 MiB of it are for copies.
+  // The weights that are copied in every pass stay in RAM, so its size limits
+  // them. The page-locked ring of the copies takes another 16 MiB of RAM.
   GpuLimits small = limits(1100 * kMiB);
   small.ram.bytes = 500 * kMiB;
   const auto placements = planGpuPlacements(demand(), small);

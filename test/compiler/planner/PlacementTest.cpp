@@ -35,7 +35,7 @@ WeightPlacement placed(const WeightProblem &problem, uint64_t room) {
 }
 
 /// The ring as a list of pages. Each page is identified by its segment and its
-/// place in the segment.
+/// index in the segment.
 class PageByPage {
 public:
   PageByPage(const WeightProblem &given, const WeightPlacement &plan)

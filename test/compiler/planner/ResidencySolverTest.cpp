@@ -79,15 +79,16 @@ TEST(ResidencySolver, PinsWhatFits) {
 // 42.5 GB of weights: 22 GB in VRAM, read at 1000 GB/s, and 20.5 GB in RAM,
 // read at 80 GB/s. If the devices take turns, a pass takes 22 / 1000 + 20.5 /
 // 80 seconds; if they work at the same time, it takes 20.5 / 80 seconds. No
-// link to the GPU is used, because the CPU computes all that is in RAM.
+// link to the GPU is used, because the CPU computes with all weights that are
+// in RAM.
 TEST(ResidencySolver, SerialAndFluidWithoutADisk) {
   const LinkRates rates = {6.5, 0, 80, 1000};
   const ResidencyProblem problem = model(42.5, rates, 22, 58);
   EXPECT_NEAR(serial(problem), 0.27825, 0.0005);
   EXPECT_NEAR(fluid(problem), 0.25625, 0.0005);
   // With copies at 25 GB/s, the serial schedule takes 20.5 / 80 seconds, too:
-  // 1.92 GB of the weights in RAM are copied to the GPU and computed there, so
-  // that the memory bus is never idle.
+  // 1.92 GB of the weights in RAM are copied to the GPU, which computes with
+  // them, so that the memory bus is never idle.
   ResidencyProblem moving = problem;
   moving.links.transfer = 25e9;
   EXPECT_NEAR(serial(moving), 0.25625, 0.0005);
@@ -119,8 +120,8 @@ TEST(ResidencySolver, OneGigabyteTooLarge) {
 }
 
 // A CPU that cannot compute as fast as its memory delivers gets help from the
-// GPU. The CPU computes 30 GB of weights per second, and the link carries 20
-// GB/s to the GPU, so the GPU should compute 2/5 of the 20 GB in RAM.
+// GPU. The CPU multiplies 30 GB of weights per second, and the link carries 20
+// GB/s to the GPU, so the GPU should multiply 2/5 of the 20 GB in RAM.
 TEST(ResidencySolver, SplitsWhatASlowCpuCannotDrain) {
   ResidencyProblem problem = model(20, {0, 20, 200, 1000}, 0, 0);
   problem.hasGpu = true;
@@ -216,9 +217,9 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
 }
 
 // A class of 6 GB has steps of 1 MB, and one of 3 GB has steps of 1 GB. The RAM
-// has 5 GB, so 4 GB are streamed. If that is 44 % of each class, the ring takes
-// 44 % of 1 GB and half as much again, or 0.67 GB. If only the first class is
-// streamed, it takes 17 MB.
+// has 5 GB, so 4 GB are streamed. If 44 % of each class are streamed, the ring
+// takes one and a half times 44 % of 1 GB, which is 0.67 GB. If only the first
+// class is streamed, the ring takes 17 MB.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];

@@ -55,7 +55,7 @@ TEST(WeightUses, AChunkIsReadForTheFirstStep) {
               ElementsAre(Piece(5, 5, 5), Piece(8, 5, 6), Piece(10.5, 6, 6)));
 }
 
-// The programs cut the rows at different places: step 5 reads 3 pages in one
+// The programs divide the rows differently: step 5 reads 3 pages in one
 // program, and 5 pages in the other.
 TEST(WeightUses, ProgramsMayCutElsewhere) {
   const WeightSegment segment = dividedSegment(16 * kPage, kChunk,

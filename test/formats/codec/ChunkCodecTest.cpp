@@ -131,10 +131,10 @@ INSTANTIATE_TEST_SUITE_P(Codecs, EveryCodec,
                                       : std::string("Planes");
                          });
 
-/// Checks the fields whose places docs/plan-format.md states.
+/// Checks the fields whose offsets docs/plan-format.md states.
 TEST(Planes, HasTheDocumentedForm) {
-  // 128 negative numbers. The exponent of number 17 is 3, and all others are
-  // 120. The significand of number i is i.
+  // 128 negative values. The value at index i has the significand i. Its
+  // exponent is 3 at index 17, and 120 elsewhere.
   Bytes raw;
   for (uint32_t i = 0; i < 128; ++i) {
     const uint32_t value = 0x8000U | ((i == 17 ? 3U : 120U) << 7U) | i;
@@ -153,8 +153,8 @@ TEST(Planes, HasTheDocumentedForm) {
   EXPECT_EQ((*coded)[0], 120); // code 0 means exponent 120
   EXPECT_EQ((*coded)[7], 0);
   EXPECT_EQ((*coded)[16 + 5], 0x80 | 5);
-  // Number 17 has the escape code 7, so its bit, bit 1 of byte 2, is set in all
-  // three words of the first block.
+  // The value at index 17 has the escape code 7, so its bit, bit 1 of byte 2,
+  // is set in all three words of the first block.
   const size_t codes = 16 + 256;
   for (size_t word = 0; word < 3; ++word) {
     for (size_t byte = 0; byte < 8; ++byte) {

@@ -168,7 +168,7 @@ std::vector<Change> validCaches() {
       in(addCache),
       in(addGroup),
       in(dropAttention),
-      // The order of caches in a page is not that of their numbers.
+      // The caches need not lie in a page in the order of their indices.
       inTwoCaches(
           [](P &p) { std::swap(p.caches[0]->offset, p.caches[1]->offset); }),
       // Pages may be larger than their caches.

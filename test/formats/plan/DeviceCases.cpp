@@ -100,7 +100,7 @@ void useGpu(P &p) {
 }
 
 /// The bytes of the arrays of a batch with tiles. Each of 16 tokens has an id,
-/// two positions, a row number, 2 page numbers, and a tile of three numbers.
+/// two positions, a row index, 2 page numbers, and a tile of three numbers.
 /// There are also the row indices of 16 outputs, and three counts.
 constexpr uint64_t kTileArrays =
     16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
@@ -246,14 +246,16 @@ std::vector<Case> dispatchCases() {
       {"plan.enum", inTiles([](P &p) {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
-      // Only the head, in a program with tiles, may compute the outputs only.
+      // Only the head of a program with tiles may compute nothing but the rows
+      // of requested outputs.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;
        })},
       {"plan.dispatch.launch", inTiles([](P &p) {
          dispatchOf(p, 1, 0).launch->rows_from = plan::RowsFrom::Outputs;
        })},
-      // The second launch of the head computes other rows than the first.
+      // The second launch of the head computes all rows, but the first one only
+      // the rows of requested outputs.
       {"plan.dispatch.launch", inTiles([](P &p) {
          auto &dispatches = p.programs[1]->steps[kHeadStep]->dispatches;
          dispatches.push_back(

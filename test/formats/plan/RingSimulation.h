@@ -8,11 +8,12 @@
 
 namespace air::test {
 
-/// Carries out the device_reads of every placement in three passes of each
-/// program, once as early and once as late as their order allows, and notes
-/// which page of which segment every page of the ring holds. Returns the first
+/// Simulates the device_reads of every placement in three passes of each
+/// program, once as early and once as late as their order allows. For each page
+/// of the ring, records which page of which segment it holds. Returns the first
 /// error: a tensor that is not in the ring when a step needs it. Returns "" if
-/// there is none, or if the plan copies more than some thousand pages.
+/// there is none. A placement that copies more than 5000 pages per pass is
+/// skipped.
 std::string wrongInRing(const plan::Plan &plan);
 
 } // namespace air::test

@@ -502,8 +502,8 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   ASSERT_TRUE(run().isOk());
   EXPECT_EQ(session->streaming()->counters().placement, 1U);
   ASSERT_TRUE(run().isOk());
-  // With less memory than any placement needs, a request fails, but a later one
-  // works when there is memory again.
+  // While there is less memory than any placement needs, a request fails. Once
+  // there is enough memory again, a request succeeds.
   setMemory(needed / 2);
   EXPECT_EQ(run().code(), ErrorCode::DoesNotFit);
   setMemory(needed + 4096);

@@ -23,8 +23,8 @@
 
 namespace air::test {
 
-/// Gets the memory from the address of each binding to the end of the
-/// allocation that contains it.
+/// A kernel. For each binding, it receives the memory from the binding's
+/// address to the end of the allocation that contains this address.
 using FakeGpuKernel = std::function<void(std::span<const std::span<uint8_t>>)>;
 
 /// The kernels of the plan that writeFakeGpuPlan() writes, by name.

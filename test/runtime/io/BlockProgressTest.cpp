@@ -107,7 +107,7 @@ TEST_F(BlockProgressTest, ErrorsNameTheFileAndTheOffset) {
 }
 
 TEST_F(BlockProgressTest, ATruncatedFileIsAnError) {
-  // The file ends in the middle of the block, at a place that is not aligned.
+  // The file ends in the middle of the block, at an offset that is not aligned.
   BlockProgress progress = ask(kPage, 4 * kPage);
   EXPECT_FALSE(progress.take(kPage + 7));
   EXPECT_TRUE(progress.take(7));

@@ -188,8 +188,10 @@ TEST_F(KvCacheTest, TheSourceOfAForkGetsACopyToo) {
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   EXPECT_EQ(pageOf(cache, *fork, 0), pageOf(cache, source, 0));
   EXPECT_EQ(cache.freePages(0), 0U);
-  // After the full page has been cut, the next token is written to it. No page
-  // is left for a copy, and a failed append changes nothing.
+  // Truncating the source to 60 tokens reopens the page that was full. The fork
+  // holds this page, too, so the next append to the source needs a copy of it.
+  // Five tokens also need a second page, but only one page is free, so that
+  // append fails and changes nothing. Four tokens fit in the copy.
   ASSERT_TRUE(cache.truncate(source, 64).isOk());
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   ASSERT_TRUE(cache.truncate(source, 60).isOk());

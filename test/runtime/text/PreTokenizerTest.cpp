@@ -136,7 +136,8 @@ TEST(PreTokenizerTest, NamesAndAliases) {
 
 TEST(PreTokenizerTest, WhatNamesImply) {
   // llama.cpp uses ignoreMerges and addsBos for the same pre-tokenizers. The
-  // families' tokenizer.json files show which of them compose.
+  // tokenizer.json files of the families show which of them convert text to
+  // Normalization Form C.
   auto namesWith = [](bool air::PreTokenizerRules::*flag) {
     Pieces names;
     for (const air::PreTokenizerName &known : air::preTokenizerNames()) {

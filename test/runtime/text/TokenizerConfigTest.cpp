@@ -32,7 +32,7 @@ protected:
 
   /// Writes one of the vocabularies of test/Inputs/tokenizers/json, or, for
   /// "gpt2", the vocabulary llama3 as vocab.json and merges.txt. Returns the
-  /// pre-tokenizer that the latter needs.
+  /// name of the pre-tokenizer that those two files need, or "".
   std::string writeVocabulary(const std::string &name) const {
     std::filesystem::remove_all(folder);
     if (name != "gpt2") {

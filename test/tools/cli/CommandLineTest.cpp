@@ -203,7 +203,8 @@ TEST_F(CommandLineTest, UnknownOptionsNameTheNearest) {
   EXPECT_EQ(
       bad({"a", "--frobnicate"}),
       "unknown option '--frobnicate'; sample --help lists the known ones");
-  // A letter that some other program takes is no misspelling of "-p".
+  // Other programs have an option -m, so it is not taken for a misspelling of
+  // "-p".
   EXPECT_EQ(bad({"a", "-m", "x"}),
             "unknown option '-m'; sample --help lists the known ones");
 }

@@ -28,7 +28,7 @@ TEST(Output, OneLineShowsControlCharacters) {
   EXPECT_EQ(cli::oneLine("\xc3\xa9 \xe4\xb8\x80 \xc2\xa9"),
             "\xc3\xa9 \xe4\xb8\x80 \xc2\xa9");
   EXPECT_EQ(cli::oneLine("\xc2"), "\\xc2");
-  // A message is cut only if it is so long that it would fill the screen.
+  // A message is truncated only if it is so long that it would fill the screen.
   EXPECT_EQ(cli::oneLine(std::string(10000, 'x')), std::string(10000, 'x'));
   EXPECT_LT(cli::oneLine(std::string(3000000, 'x')).size(), 20000U);
 }

@@ -477,8 +477,9 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
         float &largest = states[m * width + ends + i * 2];
         float &sum = states[m * width + ends + i * 2 + 1];
         sum = 1 + std::abs(sum);
-        // Makes some ranges of a head empty, but never its first range. All
-        // heads of range 0 come first, then all heads of range 1, and so on.
+        // Makes some ranges of a head empty, but never its first one. The
+        // states of all heads for range 0 come first, then those for range 1,
+        // and so on.
         if (i >= shape.heads && random() % 3 == 0) {
           largest = -std::numeric_limits<float>::max();
           sum = 0;

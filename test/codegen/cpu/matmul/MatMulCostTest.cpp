@@ -256,9 +256,9 @@ TEST(CostModel, UnknownRatesAreNominal) {
 
 // ---- instructions -----------------------------------------------------------
 
-/// The number of vector operations for which an instruction counts in the cost
-/// model. Dot products, loads and all instructions that are not vector
-/// instructions count for 0. A gather counts for one operation per lane.
+/// The number of vector operations that the cost model counts for an
+/// instruction. Dot products, loads and all instructions that are not vector
+/// instructions count as none. A gather counts as one operation per lane.
 int operationsIn(const std::string &name, const std::string &operands) {
   if (name[0] != 'v' || name.starts_with("vpdpbusd") || name == "vzeroupper") {
     return 0;

@@ -472,7 +472,7 @@ int cuStreamDestroy_v2(void *handle) {
     return code;
   }
   const int code = gpu.advance(*stream);
-  // An event without a stream counts as complete.
+  // An event that refers to no stream counts as complete.
   for (Event &event : gpu.events) {
     if (event.point.stream == stream) {
       event.point = {};
@@ -546,7 +546,7 @@ int cuStreamEndCapture(void *handle, void **graph) {
   const int code = enter();
   Stream *stream = findIn(gpu.streams, handle);
   if (code != kOk && stream) {
-    stream->capture.reset(); // The capture ends even so.
+    stream->capture.reset(); // A failing call ends the capture, too.
   }
   if (code != kOk || !stream || !stream->capture) {
     return code != kOk ? code : kCaptureInvalid;

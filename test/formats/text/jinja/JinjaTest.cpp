@@ -305,7 +305,7 @@ TEST(JinjaTest, MalformedJsonIsRefused) {
        {"", "{", "[1,]", "{\"a\":}", "nul", "1 2", "\"\xff\"", "{1:2}"}) {
     EXPECT_EQ(fromJson(text, true).status().exitCode(), 3) << text;
   }
-  // Python's json module reports the same places, except that for a misspelt
+  // Python's json module reports the same positions, except that for a misspelt
   // word, such as "nul", it reports the first character of the word.
   const std::pair<const char *, const char *> places[] = {
       {"[1,]", "line 1, column 4"},

@@ -17,7 +17,8 @@ TEST(RegexCoverageTest, ExpressionsThatLeaveNoTextOut) {
   for (
       const char *pattern :
       {R"([\s\S])", R"(\s+|\S+)", R"(\p{L}+|\P{L})", R"(a|b|[^ab]+)",
-       // The published expressions of GPT-2 and GPT-4 split every text.
+       // The matches of the published expressions of GPT-2 and GPT-4 cover
+       // every text.
        R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)",
        R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}) {
     EXPECT_TRUE(covers(pattern)) << pattern;

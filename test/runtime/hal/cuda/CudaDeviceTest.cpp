@@ -314,7 +314,8 @@ TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
   EXPECT_EQ(static_cast<const uint32_t *>(*out)[31], 7U);
 }
 
-// A driver is not told how large an executable is.
+// A driver is not told how large an executable is, so the device must refuse
+// one with parts outside the file.
 TEST_F(CudaDeviceTest, ExecutablesWithPartsOutsideTheFileAreCorrupt) {
   create();
   const std::vector<uint8_t> good = *kernels();
@@ -520,7 +521,8 @@ TEST_F(CudaDeviceTest, EachCallMayFail) {
       if (!hasFailed) {
         break;
       }
-      if (found) { // The call that failed only frees something.
+      if (found) {
+        // The call that failed only frees something.
         EXPECT_EQ(*found, 42U);
         continue;
       }

@@ -41,7 +41,8 @@ AnswerSyntax syntaxNamed(const std::string &family) {
   return syntax;
 }
 
-// Each sample is parsed whole and cut at every byte.
+// Each sample is parsed as a whole, in two parts divided at each of its bytes,
+// and byte by byte.
 TEST(AnswerParserTest, Samples) {
   const Json file = samples();
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());

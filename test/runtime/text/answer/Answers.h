@@ -45,8 +45,9 @@ inline void append(std::vector<AnswerEvent> &all,
   }
 }
 
-/// The events of an answer that arrives in two parts, cut at byte `cut`, or
-/// byte by byte if `isByteByByte` is true. Adjacent texts are joined.
+/// The events of an answer that arrives in two parts, of which the first has
+/// `cut` bytes, or byte by byte if `isByteByByte` is true. Adjacent texts are
+/// joined.
 inline std::vector<AnswerEvent> eventsOf(const AnswerSyntax &syntax,
                                          const ToolSchemas &schemas,
                                          const ReasoningMarks *open,
@@ -66,8 +67,8 @@ inline std::vector<AnswerEvent> eventsOf(const AnswerSyntax &syntax,
   return events;
 }
 
-/// Parses an answer at once, cut at every byte, and byte by byte, which must
-/// all give the same events.
+/// Parses an answer as a whole, in two parts for every byte at which it can be
+/// divided, and byte by byte. All of these must give the same events.
 inline AnswerMessage parseEveryWay(const AnswerSyntax &syntax,
                                    const ToolSchemas &schemas,
                                    const ReasoningMarks *open,

@@ -150,7 +150,8 @@ int followCalls(const Tokenizer &tokenizer, const TokenTrie &trie,
   for (const AnswerFamily &family : answerFamilies()) {
     const double begin = monotonicSeconds();
     AnswerSyntax syntax = syntaxNamed(family.name);
-    syntax.reasoning.clear(); // Random texts seldom end their reasoning.
+    // Random texts would seldom end their reasoning and come to a call.
+    syntax.reasoning.clear();
     std::vector<std::pair<int32_t, std::string>> controls;
     for (int32_t id : markTokens(syntax, tokenizer)) {
       controls.emplace_back(id, tokenizer.piece(id, true));

@@ -268,8 +268,9 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // The search for the longer breaker keeps the '!' in its text, but must find
-  // it only once. The two tokens after the '!' are a repetition.
+  // With two breakers, the search for the longer one ("abcdef") still has the
+  // '!' in its text when later tokens arrive, but must not find it again. So
+  // the two tokens after the '!' count as a repetition.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
   EXPECT_LT(distribution(options, logits, after).at(3), 0.1);
