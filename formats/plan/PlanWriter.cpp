@@ -150,7 +150,7 @@ Status PlanWriter::writeSegment(
     digests.update(piece);
     if (done < segment.stored_bytes) {
       AIR_RETURN_IF_ERROR(
-          file.writeAt(segment.offset + done,
+          blocks.write(file, segment.offset + done,
                        piece.first(std::min<uint64_t>(
                            piece.size(), segment.stored_bytes - done))));
     }
@@ -165,7 +165,7 @@ Status PlanWriter::writeSegment(
   const auto paddingOf = [&](uint64_t bytes) {
     return std::span(zeros).first(alignUp(bytes, kPlanPageBytes) - bytes);
   };
-  AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + segment.stored_bytes,
+  AIR_RETURN_IF_ERROR(blocks.write(file, segment.offset + segment.stored_bytes,
                                    paddingOf(segment.stored_bytes)));
   digests.update(paddingOf(total));
   segment.digests = digests.finish();
@@ -196,6 +196,7 @@ Status PlanWriter::copySegment(uint32_t index, const PlanFile &from,
   }
   AIR_RETURN_IF_ERROR(from.verifySegment(fromIndex, PagesAfter::Drop));
   const uint64_t bytes = alignUp(segment.stored_bytes, kPlanPageBytes);
+  AIR_RETURN_IF_ERROR(blocks.flush(file));
   AIR_RETURN_IF_ERROR(file.copyAt(segment.offset, from.descriptor(),
                                   other.offset(),
                                   from.bytes().subspan(other.offset(), bytes)));
@@ -220,7 +221,7 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
       [&](const Digest &digest, std::span<const uint8_t> coded) -> Status {
         segment.digests.insert(segment.digests.end(), digest.begin(),
                                digest.end());
-        AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + stored, coded));
+        AIR_RETURN_IF_ERROR(blocks.write(file, segment.offset + stored, coded));
         stored += coded.size();
         segment.chunk_ends.push_back(
             static_cast<uint32_t>(stored / kPlanPageBytes));
@@ -323,6 +324,7 @@ PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
   metadata.resize(alignUp(metadata.size(), kPlanPageBytes));
   const std::vector<uint8_t> header =
       encodeHeader(metadata, metadataBytes, totalBytes, fingerprint);
+  AIR_RETURN_IF_ERROR(blocks.flush(file));
   AIR_RETURN_IF_ERROR(file.writeAt(kPlanPageBytes, metadata));
   AIR_RETURN_IF_ERROR(file.writeAt(0, header));
   return file.commit(totalBytes);

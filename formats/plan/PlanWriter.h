@@ -20,6 +20,7 @@
 #include "formats/plan/PlanReader.h"
 #include "formats/plan/plan_generated.h"
 #include "formats/support/AtomicFile.h"
+#include "formats/support/HugeBlocks.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
@@ -84,6 +85,7 @@ private:
                     const std::function<Status(const Sink &sink)> &produce);
 
   AtomicFile file;
+  HugeBlocks blocks; ///< all writes of segments to `file`
   plan::PlanT plan;
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
