@@ -140,28 +140,9 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Whether attention should prefetch into L2. The profile has the speeds of
-/// bursts of loads with and without prefetches. Attention gains more from
-/// prefetches than such bursts do, because the arithmetic between its loads
-/// leaves fewer loads in flight. Attention therefore prefetches unless
-/// prefetches clearly slow the bursts down.
-bool prefetchesPay(const CpuRates &rates) {
-  uint64_t without = 0;
-  uint64_t with = 0;
-  for (const StreamRate &stream : rates.streams) {
-    if (stream.loads != StreamLoads::Burst) {
-      continue;
-    }
-    if (stream.hint == StreamHint::None) {
-      without = std::max(without, stream.bandwidth);
-    } else if (stream.hint == StreamHint::T1) {
-      with = std::max(with, stream.bandwidth);
-    }
-  }
-  return with == 0 || without <= with || without - with <= with / 10;
-}
+} // namespace
 
-Result<CpuTarget> makeForArch(const MachineProfile &profile) {
+Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
   if (profile.arch == "x86_64") {
     return makeX86(profile);
   }
@@ -171,14 +152,6 @@ Result<CpuTarget> makeForArch(const MachineProfile &profile) {
   return unsupportedError("target '" + profile.name + "': architecture '" +
                           profile.arch +
                           "' has no CPU kernels; supported: aarch64, x86_64");
-}
-
-} // namespace
-
-Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
-  AIR_ASSIGN_OR_RETURN(CpuTarget target, makeForArch(profile));
-  target.isa.prefetchesStreams = prefetchesPay(profile.cpu);
-  return target;
 }
 
 } // namespace air::codegen

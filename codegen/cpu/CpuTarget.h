@@ -52,10 +52,6 @@ struct IsaTraits {
   /// bytes/s that all cores together can read; 0 if unknown
   uint64_t memoryBandwidth = 0;
   CpuRates cpu;
-  /// Whether attention prefetches keys and values into L2. True unless the
-  /// rates in the machine profile show that prefetches slow down reading
-  /// memory.
-  bool prefetchesStreams = true;
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }
 };

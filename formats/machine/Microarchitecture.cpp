@@ -101,30 +101,39 @@ Microarchitecture zen3() {
   return row;
 }
 
-/// EPYC of family 25, model 17. Clock, dot products, memory, streams and tiles
-/// were measured on such a CPU. A core executes one 512-bit byte dot product
-/// per cycle, or one in 1.5 cycles together with an AND and a shift. Each of
-/// its two FMA units is 256 bits wide, so together they execute one 512-bit FMA
-/// per cycle. The rate of bfloat16 is assumed to be half that of zen5. The peak
-/// bandwidth is that of two channels of DDR5-5200.
+/// EPYC of family 25, model 17. All rates were measured on two cores of such a
+/// CPU. A core executes one 512-bit byte dot product per cycle, or one in 1.28
+/// cycles together with an AND and half a shift, and one bfloat16 dot product
+/// per cycle. Each of its two FMA units is 256 bits wide, so together they
+/// execute one 512-bit FMA per cycle. The peak bandwidth is that of two channels
+/// of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
       "zen4", "x86_64",
       with(avx512(), {"avx512bf16", "avx512vbmi", "avx512vnni"}),
-      ratesOf({3700, 3200, 12'800, 8'533, 6400}), kAll};
-  row.rates.readBandwidth = 29'000'000'000;
-  row.rates.tileNs = 800;
-  // The percentages are bandwidths that one core reached, relative to the 27.3
-  // GB/s that it read in bursts without prefetches.
+      ratesOf({3700, 3200, 12'800, 10'000, 6400}), kAll};
+  row.rates.readBandwidth = 30'000'000'000;
+  row.rates.tileNs = 500;
+  // The percentages are bandwidths of both cores, relative to the 68 GB/s that
+  // they read in bursts without prefetches.
   row.rates.streams = {
-      stream(StreamLoads::Single, StreamHint::None, 0, 88, kAll),
-      stream(StreamLoads::Single, StreamHint::Nta, 9216, 87, kAll),
+      stream(StreamLoads::Single, StreamHint::None, 0, 92, kAll),
+      stream(StreamLoads::Single, StreamHint::Nta, 1024, 89, kAll),
+      stream(StreamLoads::Single, StreamHint::Nta, 9216, 98, kAll),
+      stream(StreamLoads::Single, StreamHint::T0, 1024, 89, kAll),
+      stream(StreamLoads::Single, StreamHint::T0, 9216, 88, kAll),
+      stream(StreamLoads::Single, StreamHint::T1, 1024, 92, kAll),
+      stream(StreamLoads::Single, StreamHint::T1, 9216, 87, kAll),
       stream(StreamLoads::Burst, StreamHint::None, 0, 100, kAll),
-      stream(StreamLoads::Burst, StreamHint::Nta, 4096, 51, kAll),
-      stream(StreamLoads::Burst, StreamHint::Nta, 9216, 51, kAll),
-      stream(StreamLoads::Burst, StreamHint::T1, 9216, 84, kAll),
-      stream(StreamLoads::TwoStreams, StreamHint::None, 0, 42, kAll)};
+      stream(StreamLoads::Burst, StreamHint::Nta, 1024, 61, kAll),
+      stream(StreamLoads::Burst, StreamHint::Nta, 9216, 73, kAll),
+      stream(StreamLoads::Burst, StreamHint::T0, 1024, 60, kAll),
+      stream(StreamLoads::Burst, StreamHint::T0, 9216, 74, kAll),
+      stream(StreamLoads::Burst, StreamHint::T1, 1024, 90, kAll),
+      stream(StreamLoads::Burst, StreamHint::T1, 9216, 59, kAll),
+      stream(StreamLoads::TwoStreams, StreamHint::None, 0, 34, kAll),
+      stream(StreamLoads::TwoStreams, StreamHint::T1, 9216, 41, kAll)};
   row.rates.l1dBytes = 32 * kKiB;
   row.rates.l2Bytes = kMiB;
   row.rates.l3Bytes = 32 * kMiB;

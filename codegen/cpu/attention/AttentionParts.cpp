@@ -77,8 +77,7 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       blockTokens(blockTokensOf(spec.mClass, group)),
       // There are kRowsTogether accumulators of rowLanes floats each. Together
       // they take half of the vector registers.
-      rowLanes(isa.vectorBytes == 64 ? 64 : 16),
-      prefetches(isa.prefetchesStreams) {
+      rowLanes(isa.vectorBytes == 64 ? 64 : 16) {
   // The accumulators of a register tile, panelRows times panelColumns floats,
   // take half of the vector registers.
   panelRows = 16;

@@ -42,9 +42,6 @@ struct AttentionShape {
 
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
-  /// Whether the code prefetches K and V into L2 and, at the distance
-  /// nearBytes, into L1 (IsaTraits::prefetchesStreams).
-  bool prefetches;
   struct {
     /// The distance in bytes at which K and V are prefetched into L1, ahead of
     /// the loads: a quarter of the K that a head has in a page, but at most 4

@@ -76,8 +76,7 @@ private:
   void writePage(const AttentionRun &run, Value page, Value lastPage);
   void prefetchShare(Value half, const Rows &rows, int64_t pass, int64_t passes,
                      Value step, int64_t steps);
-  void requestRow(Value half, Value next, Value row, int64_t rowBytes,
-                  int64_t loaded);
+  void requestRow(Value half, Value next, Value row, int64_t rowBytes);
   void writeScores(const Rows &rows, const Page &page);
   void writeWeights(const Rows &rows, int64_t r);
   void addValues(const Rows &rows, const Page &page);
@@ -203,7 +202,7 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
 // its own. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
-  if (!shape.prefetches || rows.sets == 0) {
+  if (rows.sets == 0) {
     return;
   }
   // The size of a head's K in a page. Its V has the same size.
@@ -222,21 +221,13 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 }
 
 // The first loop over `half`, the K or the V of a page, calls this function
-// before it loads the first `loaded` bytes of row `row`. If shape.prefetches is
-// false, this prefetches the rest of the row into L1. Otherwise, it prefetches
-// the rowBytes bytes that begin nearBytes after the start of the row, where
-// `next` counts as the continuation of `half`. In both cases, cache lines are
-// first requested in the order of their addresses.
-void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
-                            int64_t loaded) {
+// before it loads row `row`. It prefetches into L1 the rowBytes bytes that begin
+// nearBytes after the start of the row, where `next` counts as the continuation
+// of `half`. Cache lines are thus first requested in the order of their
+// addresses.
+void RowsWriter::requestRow(Value half, Value next, Value row,
+                            int64_t rowBytes) {
   const Value offset = b.mul(row, b.i64(rowBytes));
-  if (!shape.prefetches) {
-    for (int64_t at = (loaded + kLine - 1) / kLine * kLine; at < rowBytes;
-         at += kLine) {
-      b.prefetch(b.offset(b.offset(half, offset), at));
-    }
-    return;
-  }
   // The size of a head's K in a page. Its V has the same size.
   const Value bytes = b.i64(shape.kv.valuesOffset);
   const Value later = b.add(offset, b.i64(shape.rows.nearBytes));
@@ -262,8 +253,7 @@ void RowsWriter::writeScores(const Rows &rows, const Page &page) {
                  prefetchShare(page.nextKeys, rows, key / lanes, kPage / lanes,
                                i, shape.kv.headDim);
                  if (key == 0 && rows.isFirst()) {
-                   requestRow(page.keys, page.values, i, shape.kv.keyRowBytes,
-                              lanes * shape.kv.elementBytes);
+                   requestRow(page.keys, page.values, i, shape.kv.keyRowBytes);
                  }
                  const Value k =
                      loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes,
@@ -378,8 +368,7 @@ void RowsWriter::addValues(const Rows &rows, const Page &page) {
           prefetchShare(nextValues, rows, static_cast<int64_t>(pass),
                         static_cast<int64_t>(widths.size()), key, kPage);
           if (pass == 0 && rows.isFirst()) {
-            requestRow(page.values, page.nextKeys, key, shape.kv.valueRowBytes,
-                       lanes * shape.kv.elementBytes);
+            requestRow(page.values, page.nextKeys, key, shape.kv.valueRowBytes);
           }
           const Value v =
               loadWide(b.element(source, key, shape.kv.valueRowBytes), lanes,

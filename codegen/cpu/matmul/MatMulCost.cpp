@@ -35,9 +35,13 @@ constexpr double kMixedInstructions = 2.5;
 /// With one token, no prefetches are chosen if the stream without them is
 /// slower than the fastest stream by no more than this fraction.
 constexpr double kNoPrefetchLoss = 0.02;
-/// With several tokens, prefetches are left out only if they slow a stream down
-/// by more than this fraction.
-constexpr double kPrefetchHarm = 0.05;
+/// With several tokens, the hint that brings weights into the nearer cache is
+/// chosen if it slows the stream down by no more than this fraction.
+constexpr double kNearerCacheLoss = 0.05;
+/// With several tokens, prefetches are at least this number of bytes ahead. The
+/// arithmetic between the loads lets shorter distances run late, although a
+/// stream that only reads may be fastest with them.
+constexpr uint32_t kLeastSeveralBytes = 4096;
 /// Memory counts as the limit if arithmetic takes at most this fraction of the
 /// time for reading. It is below 1 because the two overlap imperfectly.
 constexpr double kHiddenShare = 0.7;
@@ -255,28 +259,43 @@ Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isOne = spec.mClass == MClass::One;
   const std::vector<StreamLoads> loads = loadsOf(spec);
   const std::vector<StreamRate> &streams = isa.cpu.streams;
-  const double plain = rateOf(streams, loads, StreamHint::None, 0);
   double best = 0;
   Prefetch fastest = {};
-  for (const StreamRate &stream : streams) {
-    // With several tokens, several passes may read a row block. The hint Nta is
-    // then ruled out, because it makes weights bypass the caches.
-    const bool isOut = stream.hint == StreamHint::None ||
-                       (stream.hint == StreamHint::Nta && !isOne);
-    const double rate =
-        isOut ? 0 : rateOf(streams, loads, stream.hint, stream.distanceBytes);
-    if (rate > best) {
-      best = rate;
-      fastest = {stream.hint,
-                 std::clamp(alignUp(uint64_t{stream.distanceBytes}, kLineBytes),
-                            kLineBytes, kMostPrefetchBytes)};
+  const auto consider = [&](StreamHint hint, double worth) {
+    for (const StreamRate &stream : streams) {
+      if (stream.hint != hint ||
+          (!isOne && stream.distanceBytes < kLeastSeveralBytes)) {
+        continue;
+      }
+      const double rate = rateOf(streams, loads, hint, stream.distanceBytes);
+      if (rate * worth > best) {
+        best = rate;
+        fastest = {hint, std::clamp(alignUp(uint64_t{stream.distanceBytes},
+                                            kLineBytes),
+                                    kLineBytes, kMostPrefetchBytes)};
+      }
+    }
+  };
+  const double plain = rateOf(streams, loads, StreamHint::None, 0);
+  if (isOne) {
+    for (StreamHint hint :
+         {StreamHint::Nta, StreamHint::T0, StreamHint::T1, StreamHint::T2}) {
+      consider(hint, 1);
+    }
+    if (plain != 0 && best != 0) {
+      return plain >= best * (1 - kNoPrefetchLoss) ? Prefetch() : fastest;
+    }
+  } else if (plain != 0) {
+    // Several passes may read a row block, so the hint Nta is ruled out, which
+    // makes weights bypass the caches.
+    for (StreamHint hint : {StreamHint::T0, StreamHint::T1, StreamHint::T2}) {
+      consider(hint, hint == StreamHint::T0 ? 1 : 1 - kNearerCacheLoss);
+    }
+    if (best != 0) {
+      return fastest;
     }
   }
-  if (plain == 0 || best == 0) {
-    return {StreamHint::T1, kPrefetchBytes};
-  }
-  const double worth = isOne ? 1 - kNoPrefetchLoss : 1 / (1 - kPrefetchHarm);
-  return plain >= best * worth ? Prefetch() : fastest;
+  return {StreamHint::T1, kPrefetchBytes};
 }
 
 } // namespace air::codegen

@@ -278,14 +278,6 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }
   }
-  if (GetParam().row->op == KernelOp::Attention) {
-    SCOPED_TRACE("without prefetches");
-    MachineProfile plain = host;
-    plain.cpu.streams = {{StreamLoads::Burst, StreamHint::None, 0, 2},
-                         {StreamLoads::Burst, StreamHint::T1, 4096, 1}};
-    ASSERT_FALSE(makeCpuTarget(plain)->isa.prefetchesStreams);
-    EXPECT_EQ(runOn(plain, cases, random), static_cast<int>(cases.size()));
-  }
   // At least one built-in profile supports these kernels, even if the host does
   // not.
   EXPECT_GT(supported, 0);

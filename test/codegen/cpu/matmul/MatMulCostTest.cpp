@@ -208,15 +208,21 @@ TEST(CostModel, TheFastestStreamWins) {
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   // A matmul of several tokens may read weights more than once, so it must not
-  // use `nta`, which bypasses the caches. Prefetches are left out only if they
-  // slow reading down.
+  // use `nta`, which bypasses the caches. It prefetches even if that slows down
+  // reading alone, but not less than 4 KiB ahead.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
                         stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
-                        stream(StreamLoads::Single, StreamHint::T1, 4096, 49)};
+                        stream(StreamLoads::Single, StreamHint::T1, 1024, 49),
+                        stream(StreamLoads::Single, StreamHint::T1, 9216, 30),
+                        stream(StreamLoads::Single, StreamHint::T1, 4096, 31)};
   const KernelSpec few = matMul(DType::Q4_K, MClass::Small);
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
-  target.cpu.streams[2].bandwidth = 40 * kGiga;
-  EXPECT_EQ(prefetchOf(few, target), "none 0");
+  // `t0` brings weights into the nearest cache, so it may be 5 % slower.
+  target.cpu.streams.push_back(
+      stream(StreamLoads::Single, StreamHint::T0, 4096, 29.5));
+  EXPECT_EQ(prefetchOf(few, target), "t0 4096");
+  target.cpu.streams.back().bandwidth = 29 * kGiga;
+  EXPECT_EQ(prefetchOf(few, target), "t1 4096");
   // The rate with a prefetch hint is the lower of the rates for single loads
   // and for bursts. It is 40 GB/s with T0 and 45 GB/s with T1, so T1 is chosen.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
