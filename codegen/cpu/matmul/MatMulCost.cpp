@@ -259,43 +259,41 @@ Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isOne = spec.mClass == MClass::One;
   const std::vector<StreamLoads> loads = loadsOf(spec);
   const std::vector<StreamRate> &streams = isa.cpu.streams;
+  // Several passes of several tokens may read a row block, so they must not use
+  // the hint Nta, which makes weights bypass the caches.
+  const std::vector<StreamHint> hints =
+      isOne ? std::vector{StreamHint::Nta, StreamHint::T0, StreamHint::T1,
+                          StreamHint::T2}
+            : std::vector{StreamHint::T0, StreamHint::T1, StreamHint::T2};
   double best = 0;
   Prefetch fastest = {};
-  const auto consider = [&](StreamHint hint, double worth) {
+  for (StreamHint hint : hints) {
+    double bestOfHint = 0;
+    uint32_t distance = 0;
     for (const StreamRate &stream : streams) {
-      if (stream.hint != hint ||
-          (!isOne && stream.distanceBytes < kLeastSeveralBytes)) {
-        continue;
+      const bool isTooNear =
+          !isOne && stream.distanceBytes < kLeastSeveralBytes;
+      const double rate =
+          stream.hint != hint || isTooNear
+              ? 0
+              : rateOf(streams, loads, hint, stream.distanceBytes);
+      if (rate > bestOfHint) {
+        bestOfHint = rate;
+        distance = stream.distanceBytes;
       }
-      const double rate = rateOf(streams, loads, hint, stream.distanceBytes);
-      if (rate * worth > best) {
-        best = rate;
-        fastest = {hint, std::clamp(alignUp(uint64_t{stream.distanceBytes},
-                                            kLineBytes),
-                                    kLineBytes, kMostPrefetchBytes)};
-      }
     }
-  };
-  const double plain = rateOf(streams, loads, StreamHint::None, 0);
-  if (isOne) {
-    for (StreamHint hint :
-         {StreamHint::Nta, StreamHint::T0, StreamHint::T1, StreamHint::T2}) {
-      consider(hint, 1);
-    }
-    if (plain != 0 && best != 0) {
-      return plain >= best * (1 - kNoPrefetchLoss) ? Prefetch() : fastest;
-    }
-  } else if (plain != 0) {
-    // Several passes may read a row block, so the hint Nta is ruled out, which
-    // makes weights bypass the caches.
-    for (StreamHint hint : {StreamHint::T0, StreamHint::T1, StreamHint::T2}) {
-      consider(hint, hint == StreamHint::T0 ? 1 : 1 - kNearerCacheLoss);
-    }
-    if (best != 0) {
-      return fastest;
+    // T0, T1 and T2 are in the order of the distance of their caches.
+    if (bestOfHint * (isOne ? 1 : 1 - kNearerCacheLoss) > best) {
+      best = bestOfHint;
+      fastest = {hint, std::clamp(alignUp(uint64_t{distance}, kLineBytes),
+                                  kLineBytes, kMostPrefetchBytes)};
     }
   }
-  return {StreamHint::T1, kPrefetchBytes};
+  const double plain = rateOf(streams, loads, StreamHint::None, 0);
+  if (plain == 0 || best == 0) {
+    return {StreamHint::T1, kPrefetchBytes};
+  }
+  return isOne && plain >= best * (1 - kNoPrefetchLoss) ? Prefetch() : fastest;
 }
 
 } // namespace air::codegen
