@@ -20,9 +20,6 @@ std::string_view backendName(GpuBackend backend) {
   return backend == GpuBackend::Cuda ? "cuda" : "vulkan";
 }
 
-/// The largest number of multiprocessors for which kernels can be generated.
-constexpr uint64_t kMaxMultiprocessors = 1024;
-
 /// Whether `name` is "sm_" and 1 to 13 digits and letters from a to f.
 bool isArchName(std::string_view name) {
   return name.size() > 3 && name.size() <= 16 && name.starts_with("sm_") &&

@@ -31,6 +31,9 @@ namespace air {
 /// The interface through which a GPU would be programmed.
 enum class GpuBackend : uint8_t { Cuda = 0, Vulkan = 1 };
 
+/// The largest number of multiprocessors for which kernels can be generated.
+inline constexpr uint32_t kMaxMultiprocessors = 1024;
+
 struct GpuProfile {
   std::string name; ///< "rtx4090", or any name in a file
   GpuBackend backend = GpuBackend::Cuda;

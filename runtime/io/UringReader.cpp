@@ -87,8 +87,11 @@ Status UringReader::push(uint32_t slot) {
     }
     sched_yield();
   }
-  return broken = ioError("cannot read '" + file.path() +
-                          "' through io_uring: " + std::strerror(-result));
+  return broken = ioError(
+             "cannot read '" + file.path() + "' through io_uring: " +
+             (result == 0 ? "the system did not take the request in " +
+                                std::to_string(kMostAttempts) + " attempts"
+                          : std::strerror(-result)));
 }
 
 Status UringReader::pop(uint32_t &slot, int64_t &result) {

@@ -24,8 +24,6 @@ constexpr uint64_t kLargestBlock = 64 * kMiB;
 constexpr uint64_t kBlockStep = 4; ///< the ratio of successive sizes
 /// The size in bytes of a series of copies, unless one block is larger.
 constexpr uint64_t kRowBytes = 16 * kMiB;
-/// The largest number of multiprocessors that a profile can state.
-constexpr uint32_t kMaxMultiprocessors = 1024;
 
 uint64_t whole(double value) {
   return static_cast<uint64_t>(std::llround(std::max(0.0, value)));
