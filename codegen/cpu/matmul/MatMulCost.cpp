@@ -35,9 +35,6 @@ constexpr double kMixedInstructions = 2.5;
 /// With one token, no prefetches are chosen if the stream without them is
 /// slower than the fastest stream by no more than this fraction.
 constexpr double kNoPrefetchLoss = 0.02;
-/// With several tokens, the hint that brings weights into the nearer cache is
-/// chosen if it slows the stream down by no more than this fraction.
-constexpr double kNearerCacheLoss = 0.05;
 /// With several tokens, prefetches are at least this number of bytes ahead. The
 /// arithmetic between the loads lets shorter distances run late, although a
 /// stream that only reads may be fastest with them.
@@ -259,34 +256,19 @@ Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isOne = spec.mClass == MClass::One;
   const std::vector<StreamLoads> loads = loadsOf(spec);
   const std::vector<StreamRate> &streams = isa.cpu.streams;
-  // Several passes of several tokens may read a row block, so they must not use
-  // the hint Nta, which makes weights bypass the caches.
-  const std::vector<StreamHint> hints =
-      isOne ? std::vector{StreamHint::Nta, StreamHint::T0, StreamHint::T1,
-                          StreamHint::T2}
-            : std::vector{StreamHint::T0, StreamHint::T1, StreamHint::T2};
   double best = 0;
   Prefetch fastest = {};
-  for (StreamHint hint : hints) {
-    double bestOfHint = 0;
-    uint32_t distance = 0;
-    for (const StreamRate &stream : streams) {
-      const bool isTooNear =
-          !isOne && stream.distanceBytes < kLeastSeveralBytes;
-      const double rate =
-          stream.hint != hint || isTooNear
-              ? 0
-              : rateOf(streams, loads, hint, stream.distanceBytes);
-      if (rate > bestOfHint) {
-        bestOfHint = rate;
-        distance = stream.distanceBytes;
-      }
-    }
-    // T0, T1 and T2 are in the order of the distance of their caches.
-    if (bestOfHint * (isOne ? 1 : 1 - kNearerCacheLoss) > best) {
-      best = bestOfHint;
-      fastest = {hint, std::clamp(alignUp(uint64_t{distance}, kLineBytes),
-                                  kLineBytes, kMostPrefetchBytes)};
+  for (const StreamRate &stream : streams) {
+    const bool isOut = isOne ? stream.hint == StreamHint::None
+                             : stream.hint != StreamHint::T1 ||
+                                   stream.distanceBytes < kLeastSeveralBytes;
+    const double rate =
+        isOut ? 0 : rateOf(streams, loads, stream.hint, stream.distanceBytes);
+    if (rate > best) {
+      best = rate;
+      fastest = {stream.hint,
+                 std::clamp(alignUp(uint64_t{stream.distanceBytes}, kLineBytes),
+                            kLineBytes, kMostPrefetchBytes)};
     }
   }
   const double plain = rateOf(streams, loads, StreamHint::None, 0);

@@ -108,9 +108,9 @@ struct Prefetch {
 /// as memory delivers them. It gets the prefetches of the fastest stream of
 /// bursts, or none if a stream without prefetches is nearly as fast. With
 /// several tokens, there is arithmetic between the loads, and the hardware's
-/// prefetcher alone runs late, so such a kernel always prefetches, at least 4
-/// KiB ahead. It resembles a stream of single loads and one of bursts, so
-/// prefetches are judged by the slower of the two.
+/// prefetcher alone runs late, so such a kernel always prefetches into L2
+/// (hint T1), at least 4 KiB ahead. It resembles a stream of single loads and
+/// one of bursts, so the distances are judged by the slower of the two.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

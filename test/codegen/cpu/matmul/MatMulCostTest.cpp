@@ -217,21 +217,19 @@ TEST(CostModel, TheFastestStreamWins) {
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 31)};
   const KernelSpec few = matMul(DType::Q4_K, MClass::Small);
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
-  // `t0` brings weights into the nearest cache, so it may be 5 % slower.
+  // Another hint is not chosen even if its stream is faster.
   target.cpu.streams.push_back(
-      stream(StreamLoads::Single, StreamHint::T0, 4096, 29.5));
-  EXPECT_EQ(prefetchOf(few, target), "t0 4096");
-  target.cpu.streams.back().bandwidth = 29 * kGiga;
+      stream(StreamLoads::Single, StreamHint::T0, 4096, 40));
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
-  // The rate with a prefetch hint is the lower of the rates for single loads
-  // and for bursts. It is 40 GB/s with T0 and 45 GB/s with T1, so T1 is chosen.
+  // The rate of a distance is the lower of the rates for single loads and for
+  // bursts: 30 GB/s with 4096 bytes, and 31 GB/s with 9216.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
-                        stream(StreamLoads::Single, StreamHint::T0, 4096, 60),
-                        stream(StreamLoads::Single, StreamHint::T1, 4096, 45),
+                        stream(StreamLoads::Single, StreamHint::T1, 4096, 60),
+                        stream(StreamLoads::Single, StreamHint::T1, 9216, 31),
                         stream(StreamLoads::Burst, StreamHint::None, 0, 30),
-                        stream(StreamLoads::Burst, StreamHint::T0, 4096, 40),
-                        stream(StreamLoads::Burst, StreamHint::T1, 4096, 45)};
-  EXPECT_EQ(prefetchOf(few, target), "t1 4096");
+                        stream(StreamLoads::Burst, StreamHint::T1, 4096, 30),
+                        stream(StreamLoads::Burst, StreamHint::T1, 9216, 35)};
+  EXPECT_EQ(prefetchOf(few, target), "t1 9216");
 }
 
 // A core that can read 100 GB/s takes longer to multiply Q4_0 and Q8_0 than to
