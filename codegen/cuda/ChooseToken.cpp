@@ -8,16 +8,19 @@ namespace air::codegen::cuda {
 namespace {
 
 constexpr const char *kCommon = R"(
-// Maps floats to integers that have the same order. NaN is the largest.
+// Maps finite floats to integers that have the same order; 0 and -0 are equal.
+// NaN and infinities are larger than all of them.
 AP_DEVICE u32 orderOf(float value) {
   const u32 bits = ap_bits_of_float(value);
-  if ((bits & 0x7fffffff) > 0x7f800000) {
+  const u32 magnitude = bits & 0x7fffffff;
+  if (magnitude >= 0x7f800000) {
     return 0xffffffff;
+  }
+  if (magnitude == 0) {
+    return 0x80000000;
   }
   return bits & 0x80000000 ? ~bits : bits | 0x80000000;
 }
-constexpr u32 kOrderOfInfinity = 0xff800000;
-constexpr u32 kOrderOfMinusInfinity = 0x007fffff;
 
 AP_DEVICE u64 shuffle64(u64 value, u32 mask) {
   return ap_shuffle_xor((u32)value, mask) | (u64)ap_shuffle_xor((u32)(value >> 32), mask) << 32;
@@ -33,9 +36,7 @@ AP_DEVICE u64 largestOfWarp(u64 value) {
 
 // Orders tokens by their logits and, if these are equal, by descending id.
 AP_DEVICE u64 rankOf(float logit, u32 id) { return (u64)orderOf(logit) << 32 | (0xffffffff - id); }
-AP_DEVICE bool isValid(u64 rank) {
-  return rank >> 32 > kOrderOfMinusInfinity && rank >> 32 < kOrderOfInfinity;
-}
+AP_DEVICE bool isValid(u64 rank) { return rank >> 32 != 0xffffffff; }
 AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
 
 // Returns the largest rank of the ids from `first` on, to all threads.
@@ -70,6 +71,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   ap_launch_dependents();
   ap_wait_for_previous();
 #endif
+  AP_SKIP_PADDING
   u64 best = largestRank(ofWarps, logits + token * kVocabulary, block * kThreads + thread,
                          kBlocks * kThreads, thread);
   if (thread == 0) {
@@ -197,6 +199,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   ap_launch_dependents();
   ap_wait_for_previous();
 #endif
+  AP_SKIP_PADDING
   const float *logits = allLogits + token * kVocabulary;
   const Settings settings = sampling[token];
   const u64 bestRank = largestRank(ofWarps, logits, thread, kThreads, thread);
@@ -210,7 +213,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   }
   const float best = logits[bestId];
   constexpr float kLog2E = 0x1.715476p+0f;
-  Kept kept = {kOrderOfMinusInfinity + 1, 0xffffffff};
+  Kept kept = {0, 0xffffffff};
   if (settings.topK != 0 && settings.topK < kVocabulary) {
     kept = keepBest(histogram, logits, kept, settings.topK, thread, [](u32) { return (u64)1; });
   }
@@ -329,7 +332,9 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
     kernel.bindings = {"logits", "token_ids", "sampling"};
   }
   if (spec.advance) {
-    kernel.bindings.emplace_back("positions");
+    for (const char *name : {"token_count", "positions", "rope_positions"}) {
+      kernel.bindings.emplace_back(name);
+    }
   }
   std::string &text = kernel.text;
   text = std::string(commonText());
@@ -339,8 +344,14 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
   literal(text, "kBlocks", spec.blocks);
   text += std::string("#define AP_DEPENDENT_LAUNCH ") +
           (spec.dependentLaunch ? "1" : "0") + "\n#define AP_PARAMETERS " +
-          (spec.advance ? ", u32 *positions" : "") + "\n#define AP_ADVANCE " +
-          (spec.advance ? "positions[token] += 1;" : "") +
+          (spec.advance
+               ? ", const u32 *tokenCount, u32 *positions, u32 *ropePositions"
+               : "") +
+          "\n#define AP_SKIP_PADDING " +
+          (spec.advance ? "if (token >= *tokenCount) { return; }" : "") +
+          "\n#define AP_ADVANCE " +
+          (spec.advance ? "positions[token] += 1; ropePositions[token] += 1;"
+                        : "") +
           "\n#define KERNEL_NAME " + kernel.name + "\n" +
           std::string(intrinsics) + kCommon + (greedy ? kGreedy : kRandom);
   return kernel;

@@ -16,7 +16,7 @@
 // the order of ids, divide [0, 1) into one interval per token. The interval
 // that contains the random number determines the chosen token.
 //
-// If a logit is NaN or +inf, or if all are -inf, the chosen id is 2^32 - 1.
+// If a logit is NaN or infinite, the chosen id is 2^32 - 1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_CHOOSETOKEN_H
@@ -41,10 +41,13 @@ static_assert(sizeof(SamplingSettings) == 24);
 struct ChooseToken {
   Choice choice = Choice::Greedy;
   uint32_t vocabulary = 0;
-  uint32_t tokens = 1;  ///< 1 to 8
-  uint32_t blocks = 1;  ///< thread blocks per token; 1 for Random
-  uint32_t warps = 8;   ///< 1 to 32, or 1 to 16 for Random
-  bool advance = false; ///< whether to add 1 to each token's position
+  uint32_t tokens = 1; ///< 1 to 8
+  uint32_t blocks = 1; ///< thread blocks per token; 1 for Random
+  uint32_t warps = 8;  ///< 1 to 32, or 1 to 16 for Random
+  /// Whether to add 1 to the positions of each token. The number of tokens is
+  /// then read from device memory, and the tokens after the last, which are
+  /// padding, stay as they are.
+  bool advance = false;
   bool dependentLaunch = false;
 };
 
@@ -53,8 +56,9 @@ std::string chooseTokenName(const ChooseToken &spec, const CudaTarget &target);
 /// Generates the kernel. Its bindings are, in order: "logits" (float32
 /// [tokens][vocabulary]), "token_ids" (uint32 [tokens], written), for Greedy
 /// "partials" and "counters", for Random "sampling" (SamplingSettings
-/// [tokens]), and with `advance` "positions" (uint32 [tokens]). Errors are
-/// those of generateDecodeMatMul.
+/// [tokens]), and with `advance` "token_count" (uint32), "positions" and
+/// "rope_positions" (uint32 [tokens]). Errors are those of
+/// generateDecodeMatMul.
 Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
                                        const CudaTarget &target,
                                        std::string_view intrinsics);

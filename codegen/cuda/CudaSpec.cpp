@@ -50,6 +50,10 @@ public:
   void cache(BindingAccess access) {
     set("kv_cache", {"", BindingKind::Kv, access});
   }
+  /// An array of the batch that the kernel changes.
+  void changed(const char *name, BatchArray array) {
+    set(name, {"", BindingKind::Batch, BindingAccess::ReadWrite, array});
+  }
   /// The operands of a kernel that multiplies by a matrix and stores y.
   void product(MatMulOutput output, uint64_t rows, uint64_t tokens, DType dtype,
                uint64_t weightBytes) {
@@ -186,6 +190,20 @@ std::vector<CudaBinding> bindingsOf(const PrefillAttention &spec,
   return bindings.list;
 }
 
+std::vector<CudaBinding> bindingsOf(const ChooseToken &spec,
+                                    const CudaKernel &kernel) {
+  Bindings bindings(kernel);
+  bindings.buffer("logits", BindingAccess::Read,
+                  kFloat * spec.tokens * spec.vocabulary);
+  bindings.buffer("sampling", BindingAccess::ReadWrite,
+                  sizeof(SamplingSettings) * spec.tokens);
+  // The entries of padding keep their values, so the arrays count as read, too.
+  bindings.changed("token_ids", BatchArray::TokenIds);
+  bindings.changed("positions", BatchArray::Positions);
+  bindings.changed("rope_positions", BatchArray::RopePositions);
+  return bindings.list;
+}
+
 class NvrtcCompiler : public CudaCompiler {
 public:
   explicit NvrtcCompiler(Nvrtc library) : nvrtc(std::move(library)) {}
@@ -302,6 +320,9 @@ Result<CudaKernel> generateKernel(const CudaSpec &spec,
     }
     Result<CudaKernel> operator()(const PrefillAttention &attention) const {
       return generatePrefillAttention(attention, target, intrinsics);
+    }
+    Result<CudaKernel> operator()(const ChooseToken &choose) const {
+      return generateChooseToken(choose, target, intrinsics);
     }
   };
   return std::visit(Generate{target, intrinsics}, spec);

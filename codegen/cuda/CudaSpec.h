@@ -12,6 +12,7 @@
 
 #include "codegen/KernelBindings.h"
 #include "codegen/cuda/BeginStep.h"
+#include "codegen/cuda/ChooseToken.h"
 #include "codegen/cuda/DecodeAttention.h"
 #include "codegen/cuda/PrefillAttention.h"
 #include "codegen/cuda/PrefillHeads.h"
@@ -24,7 +25,7 @@ namespace air::codegen::cuda {
 
 using CudaSpec =
     std::variant<BeginStep, DecodeMatMul, DecodeAttention, PrefillInput,
-                 PrefillMatMul, PrefillHeads, PrefillAttention>;
+                 PrefillMatMul, PrefillHeads, PrefillAttention, ChooseToken>;
 
 /// Generates the kernel that `spec` describes. Errors are those of the
 /// generator.

@@ -24,6 +24,9 @@ using Operands = llvm::StringMap<Attribute>;
 /// lose less time with incomplete tiles.
 constexpr uint32_t kShortPrefill = 64;
 
+/// The largest vocabulary of which a kernel can choose a token.
+constexpr uint32_t kMostChoices = 1U << 24;
+
 /// Clamps a size to 32 bits. The generators of kernels refuse sizes that are
 /// too large.
 static uint32_t narrow(uint64_t value) {
@@ -276,11 +279,23 @@ Status CudaLowering::lowerHead(HeadOp op) {
   operands["x"] = symbol(bufferOf[op.getX()]);
   operands["y"] =
       symbol(resultBuffer(op.getResult(), "logits", RowsFrom::Outputs));
+  const Attribute logits = operands["y"];
   addNorm(spec, operands, op.getNorm(), op.getEpsilonAttr());
-  return addMatMul(std::move(spec), std::move(operands), op.getWeight(),
-                   op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
-                                    : ArrayRef<WeightAttr>(),
-                   Recipe::Copy);
+  AIR_RETURN_IF_ERROR(
+      addMatMul(std::move(spec), std::move(operands), op.getWeight(),
+                op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
+                                 : ArrayRef<WeightAttr>(),
+                Recipe::Copy));
+  ChooseToken choose;
+  choose.vocabulary = narrow(static_cast<uint64_t>(op.getWeight().getRows()));
+  choose.advance = true;
+  choose.dependentLaunch = cuda.hasDependentLaunch;
+  if (choose.vocabulary <= kMostChoices) {
+    Operands ofChoice;
+    ofChoice["logits"] = logits;
+    steps.back().dispatches.push_back({choose, std::move(ofChoice)});
+  }
+  return Status::ok();
 }
 
 // ---- matmuls ----------------------------------------------------------------
@@ -352,6 +367,15 @@ static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
     const uint64_t wanted = ceilDiv(uint64_t{multiprocessors} * 2, blocks);
     attention->splits = static_cast<uint32_t>(
         std::min({wanted, kMaxRanges, uint64_t{pages.tablePages}}));
+  } else if (auto *choose = std::get_if<ChooseToken>(&spec)) {
+    choose->tokens = tokens;
+    // One thread block per multiprocessor, but no block whose threads would
+    // look at fewer than four logits each.
+    constexpr uint64_t kLogitsPerThread = 4;
+    const uint64_t least = uint64_t{choose->warps} * 32 * kLogitsPerThread;
+    choose->blocks = static_cast<uint32_t>(
+        std::min(ceilDiv(uint64_t{multiprocessors}, uint64_t{tokens}),
+                 ceilDiv(uint64_t{choose->vocabulary}, least)));
   }
 }
 
@@ -438,7 +462,8 @@ Status CudaLowering::createDispatch(const CudaSpec &spec,
     const auto access = static_cast<Access>(binding.access);
     if (binding.kind == codegen::BindingKind::Batch) {
       bindings.push_back(BindingAttr::get(
-          context, static_cast<ir::plan::BatchArray>(binding.array)));
+          context, access, ir::plan::BindingKind::Batch, FlatSymbolRefAttr(),
+          static_cast<int64_t>(binding.array)));
       continue;
     }
     Attribute operand = isShared(binding.name)

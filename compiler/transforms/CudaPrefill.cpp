@@ -64,6 +64,12 @@ std::vector<CudaSpec> kernelsOf(const DecodeAttention &decode,
   return {attention};
 }
 
+/// The logits of a prefill are those of the end of prompts, from which the host
+/// chooses the first tokens of answers.
+std::vector<CudaSpec> kernelsOf(const ChooseToken &, const Rows &) {
+  return {};
+}
+
 /// A prefill uses the other kinds of kernels as they are.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {

@@ -148,6 +148,11 @@ Status verifyCaches(const plan::Plan &plan);
 Status verifyBuffers(const plan::Plan &plan);
 Status verifyPrograms(const plan::Plan &plan);
 
+// Defined in VerifyChoices.cpp.
+/// Verifies the dispatches that choose tokens. verifyPrograms() must have
+/// accepted the plan.
+Status verifyChoices(const plan::Plan &plan);
+
 // Defined in VerifyReads.cpp.
 Status verifyLiveness(const plan::Plan &plan);
 Status verifyReads(const plan::Plan &plan);

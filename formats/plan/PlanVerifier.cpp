@@ -208,6 +208,7 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifyCaches(plan));
   AIR_RETURN_IF_ERROR(rules::verifyBuffers(plan));
   AIR_RETURN_IF_ERROR(rules::verifyPrograms(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyChoices(plan));
   AIR_RETURN_IF_ERROR(rules::verifyLiveness(plan));
   AIR_RETURN_IF_ERROR(rules::verifyReads(plan));
   return rules::verifyPlacements(plan, pageBytes);

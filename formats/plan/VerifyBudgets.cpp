@@ -1,4 +1,5 @@
 //===- VerifyBudgets.cpp - rules of budgets and predictions ---------------===//
+#include "formats/plan/Choice.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/ReferencedBytes.h"
@@ -90,6 +91,10 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   needs.batch = times(plan.max_tokens(), tokenBytes);
   if (hasTiles) {
     needs.batch = plus(needs.batch, plus(12, times(4, plan.max_outputs())));
+  } else if (std::any_of(
+                 plan.programs()->begin(), plan.programs()->end(),
+                 [](const plan::Program *p) { return hasChoice(*p); })) {
+    needs.batch = plus(needs.batch, 4); // TokenCount
   }
   return needs;
 }

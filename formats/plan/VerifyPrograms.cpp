@@ -1,5 +1,6 @@
 //===- VerifyPrograms.cpp - rules of buffers, programs, dispatches --------===//
 #include "formats/abi/KernelAbi.h"
+#include "formats/plan/Choice.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
@@ -126,6 +127,7 @@ public:
     AIR_RETURN_IF_ERROR(verifyEntry(dispatch, where));
     device = plan.executables()->Get(dispatch.executable())->device();
     isOfHead = step.kind() == plan::StepKind::Head;
+    choosesTokens = isChoice(dispatch);
     AIR_RETURN_IF_ERROR(device == 0 ? verifyGrid(dispatch, where)
                                     : verifyLaunch(dispatch, where));
     const uint32_t bindings = sizeOf(dispatch.bindings());
@@ -358,10 +360,13 @@ private:
     case plan::BindingKind::Batch:
       count = static_cast<uint64_t>(plan::BatchArray::BlockTables) +
               sizeOf(plan.cache_groups());
-      if (binding.access() != plan::Access::Read) {
-        return broken(
-            "plan.binding.access", where,
-            "writes an array of the batch; such an array may only be read");
+      if (binding.access() != plan::Access::Read &&
+          binding.index() >=
+              static_cast<uint32_t>(plan::BatchArray::TokenCount)) {
+        return broken("plan.binding.access", where,
+                      "writes array " + str(binding.index()) +
+                          " of the batch; only TokenIds, Positions and "
+                          "RopePositions may be written");
       }
       break;
     }
@@ -428,7 +433,8 @@ private:
       }
       if (program.tile_tokens() == 0 &&
           binding.index() >=
-              static_cast<uint32_t>(plan::BatchArray::TokenCount) &&
+              static_cast<uint32_t>(plan::BatchArray::TokenCount) +
+                  (choosesTokens ? 1 : 0) &&
           binding.index() <
               static_cast<uint32_t>(plan::BatchArray::BlockTables)) {
         return broken("plan.binding.batch", where,
@@ -436,7 +442,9 @@ private:
                           plan::EnumNameBatchArray(
                               static_cast<plan::BatchArray>(binding.index())) +
                           ", but its program has a tile_tokens of 0; only a "
-                          "program whose tile_tokens is not 0 has this array");
+                          "program whose tile_tokens is not 0 has this array, "
+                          "except that a dispatch that chooses tokens may read "
+                          "TokenCount");
       }
       break;
     }
@@ -473,8 +481,9 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
-  uint32_t device = 0;   ///< runs the dispatch
-  bool isOfHead = false; ///< whether the dispatch belongs to the head
+  uint32_t device = 0;        ///< runs the dispatch
+  bool isOfHead = false;      ///< whether the dispatch belongs to the head
+  bool choosesTokens = false; ///< whether the dispatch is a choice (Choice.h)
   std::optional<plan::RowsFrom> headRows; ///< rows_from of the head's launches
   uint64_t weightBytes = 0;
   std::vector<std::pair<uint64_t, plan::Access>> touched;

@@ -30,6 +30,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   }
   DeviceBatch made;
   made.groups.assign(tables.begin(), tables.end());
+  made.hasTokenCount = sizes.hasTiles || sizes.hasChoice;
   // The arrays in the order of their addresses, with their numbers of elements.
   // writeOutputs() copies the first two, and write() the others.
   const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
@@ -40,7 +41,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
        std::initializer_list<std::pair<BatchArray, std::optional<uint64_t>>>{
            {BatchArray::OutputCount, counts},
            {BatchArray::OutputRows, sizes.hasTiles ? sizes.outputs : 0},
-           {BatchArray::TokenCount, counts},
+           {BatchArray::TokenCount, made.hasTokenCount ? 1 : 0},
            {BatchArray::TileCount, counts},
            {BatchArray::TokenIds, sizes.tokens},
            {BatchArray::Positions, sizes.tokens},
@@ -72,11 +73,11 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   }
   // The memory of the device is allocated first, because this returns an error
   // if the size is too large, whereas resize() would throw.
-  AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
-                       device.allocate(*bytes, "batch tables"));
+  AIR_ASSIGN_OR_RETURN(made.base, device.allocate(*bytes, "batch tables"));
   made.words.resize(*bytes / sizeof(uint32_t));
+  made.held = made.words; // the memory that the device allocates is zeroed
   for (const size_t first : made.firstWord) {
-    made.arrays.push_back(base + first * sizeof(uint32_t));
+    made.arrays.push_back(made.base + first * sizeof(uint32_t));
   }
   return made;
 }
@@ -94,6 +95,9 @@ void DeviceBatch::setRow(uint64_t row, const AirBatch &batch,
 /// Fills in the arrays of a padded batch. Returns the number of rows of the
 /// block tables.
 uint64_t DeviceBatch::pad(const AirBatch &batch, uint64_t maxTokens) {
+  if (hasTokenCount) {
+    *wordsOf(BatchArray::TokenCount) = batch.tokens;
+  }
   for (uint64_t i = 0; i < batch.tokens; ++i) {
     setRow(i, batch, batch.sequences[i]);
   }
@@ -135,14 +139,47 @@ uint64_t DeviceBatch::divide(const AirBatch &batch, uint32_t tileTokens) {
   return rows;
 }
 
-/// Copies words to the GPU, from the first word of the array `first` up to but
-/// not including words[end].
+/// Makes the arrays on the GPU equal to `words`, from the first word of the
+/// array `first` up to but not including words[end].
 Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
-  const uint32_t *begin = wordsOf(first);
-  const auto count = static_cast<size_t>(words.data() + end - begin);
-  return device.write(
-      arrays[static_cast<size_t>(first)],
-      {reinterpret_cast<const uint8_t *>(begin), count * sizeof(uint32_t)});
+  size_t begin = firstWord[static_cast<size_t>(first)];
+  if (!isKnown) {
+    begin = 0;
+    end = words.size();
+  } else {
+    while (begin != end && words[begin] == held[begin]) {
+      ++begin;
+    }
+    while (begin != end && words[end - 1] == held[end - 1]) {
+      --end;
+    }
+  }
+  if (begin == end) {
+    return Status::ok();
+  }
+  const std::span changed = std::span(words).subspan(begin, end - begin);
+  isKnown = false; // in case of an error
+  AIR_RETURN_IF_ERROR(
+      device.write(base + begin * sizeof(uint32_t),
+                   {reinterpret_cast<const uint8_t *>(changed.data()),
+                    changed.size_bytes()}));
+  std::ranges::copy(changed, held.begin() + static_cast<ptrdiff_t>(begin));
+  isKnown = true;
+  return Status::ok();
+}
+
+void DeviceBatch::advance(std::span<const uint32_t> tokens) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    wordsOf(BatchArray::TokenIds)[i] = tokens[i];
+    ++wordsOf(BatchArray::Positions)[i];
+    ++wordsOf(BatchArray::RopePositions)[i];
+  }
+  for (const BatchArray array : {BatchArray::TokenIds, BatchArray::Positions,
+                                 BatchArray::RopePositions}) {
+    std::copy_n(wordsOf(array), tokens.size(),
+                held.begin() + static_cast<ptrdiff_t>(
+                                   firstWord[static_cast<size_t>(array)]));
+  }
 }
 
 Status DeviceBatch::write(Device &device, const AirBatch &batch,

@@ -13,6 +13,10 @@
 // of the block tables, and is divided into tiles. A request for rows of logits
 // is an array of its own, because it may change between two runs of the head.
 //
+// A choice (plan.fbs) changes the arrays on the GPU. The host keeps a copy of
+// what they contain, and write() copies only the words that differ, so nothing
+// is copied if the choice has left the arrays as the next batch needs them.
+//
 // Thread-safety: one caller at a time. Only create() allocates memory. Errors:
 // those of the device.
 //
@@ -38,6 +42,7 @@ struct BatchSizes {
   uint64_t outputs = 1;      ///< rows of logits that one run of the head has
   uint64_t paddedTokens = 0; ///< tokens of the largest batch that is padded
   bool hasTiles = false;     ///< whether some program has tiles
+  bool hasChoice = false;    ///< whether some program chooses tokens
 };
 
 /// What a batch needs to know about the block table of a cache group.
@@ -66,6 +71,15 @@ public:
   /// compute logits. There are at most BatchSizes::outputs of them.
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
 
+  /// Records that a choice has replaced the first tokens of the batch by
+  /// `tokens` and moved each to its next position.
+  void advance(std::span<const uint32_t> tokens);
+
+  /// Must be called after a failure, because it is then not known whether the
+  /// copies to the arrays were made and whether a choice has run. The next
+  /// write() copies everything.
+  void forget() { isKnown = false; }
+
 private:
   /// An array in `words`. The block table of cache group g is the array
   /// BlockTables + g.
@@ -77,12 +91,17 @@ private:
   uint64_t divide(const AirBatch &batch, uint32_t tileTokens);
   Status copy(Device &device, plan::BatchArray first, uint64_t end);
 
+  DeviceAddress base = 0; ///< of words[0]
   BatchAddresses arrays;
+  bool hasTokenCount = false;      ///< whether there is an array TokenCount
   std::vector<DeviceTable> groups; ///< the block tables
   /// What write() and writeOutputs() copy: all arrays, in the order of their
   /// addresses. The block tables are last.
   std::vector<uint32_t> words;
   std::vector<size_t> firstWord; ///< of each array
+  /// What the arrays on the GPU contain, unless `isKnown` is false.
+  std::vector<uint32_t> held;
+  bool isKnown = true;
 };
 
 } // namespace air::rt

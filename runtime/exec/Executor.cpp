@@ -12,6 +12,9 @@ using namespace air::rt;
 
 namespace {
 
+/// What a choice writes if a logit is NaN or infinite (plan.fbs).
+constexpr uint32_t kNoChoice = UINT32_MAX;
+
 /// True if no number is NaN or infinite, that is, if no exponent is all ones.
 /// The loop has no early exit, so that the compiler can vectorise it.
 bool areFinite(std::span<const float> numbers) {
@@ -114,9 +117,17 @@ Status Executor::run(const Batch &batch, LogitsSink sink) {
     status = runPiece(batch, begin, count, nextOutput, sink);
   }
   if (!status.isOk()) {
-    rollBack(batch.sequences);
+    undo(batch.sequences);
   }
   return status;
+}
+
+/// Undoes what a failed run has changed.
+void Executor::undo(std::span<const SequenceId> sequences) {
+  rollBack(sequences);
+  if (parts.batch != nullptr) {
+    parts.batch->forget();
+  }
 }
 
 const ProgramRecord &Executor::programFor(uint64_t tokens) const {
@@ -129,6 +140,18 @@ const ProgramRecord &Executor::programFor(uint64_t tokens) const {
 Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
                           uint64_t &nextOutput, LogitsSink sink) {
   const ProgramRecord &program = programFor(count);
+  AirBatch piece = pieceOf(batch, begin, count);
+  this->count(program, batch.sequences.subspan(begin, count));
+  bool hasOutputs = nextOutput < batch.outputs.size() &&
+                    batch.outputs[nextOutput] < begin + count;
+  AIR_RETURN_IF_ERROR(
+      beginPass(hasOutputs ? program.steps.size() : program.headStep));
+  Status status = runPass(program, batch, begin, piece, nextOutput, sink);
+  endPass();
+  return status;
+}
+
+AirBatch Executor::pieceOf(const Batch &batch, uint64_t begin, uint64_t count) {
   std::span<const SequenceId> sequences = batch.sequences.subspan(begin, count);
   for (uint64_t i = 0; i < count; ++i) {
     positions[i] = static_cast<uint32_t>(cursors[sequences[i]]++);
@@ -143,15 +166,95 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
   piece.block_tables = parts.kv->blockTables().data();
   piece.rope_positions = positions.data();
   piece.sequence_lengths = sequenceLengths.data();
+  return piece;
+}
 
-  this->count(program, sequences);
-  bool hasOutputs = nextOutput < batch.outputs.size() &&
-                    batch.outputs[nextOutput] < begin + count;
-  AIR_RETURN_IF_ERROR(
-      beginPass(hasOutputs ? program.steps.size() : program.headStep));
-  Status status = runPass(program, batch, begin, piece, nextOutput, sink);
-  endPass();
+bool Executor::canChoose(uint64_t sequences) const {
+  return sequences != 0 && sequences <= parts.maxTokens &&
+         parts.batch != nullptr && programFor(sequences).chooses;
+}
+
+Status Executor::checkChoice(const Batch &batch, size_t results) const {
+  if (!canChoose(batch.tokens.size()) || results != batch.tokens.size()) {
+    return usageError("batch: this plan cannot choose the next " +
+                      std::to_string(results) + " tokens of " +
+                      std::to_string(batch.tokens.size()) +
+                      " sequences on a GPU; use the logits");
+  }
+  for (size_t i = 0; i < batch.sequences.size(); ++i) {
+    const auto rest = batch.sequences.subspan(i + 1);
+    if (std::ranges::find(rest, batch.sequences[i]) != rest.end()) {
+      return usageError(
+          "batch: sequence " + std::to_string(batch.sequences[i]) +
+          " has several tokens, but each sequence must have one if the next "
+          "token is chosen on a GPU");
+    }
+  }
+  return Status::ok();
+}
+
+Status Executor::choose(std::span<const int32_t> tokens,
+                        std::span<const SequenceId> sequences,
+                        std::span<int32_t> next) {
+  const Batch batch = {tokens, sequences, {}};
+  AIR_RETURN_IF_ERROR(check(batch));
+  AIR_RETURN_IF_ERROR(checkChoice(batch, next.size()));
+  AIR_RETURN_IF_ERROR(reserve(batch));
+  const ProgramRecord &program = programFor(tokens.size());
+  AirBatch piece = pieceOf(batch, 0, tokens.size());
+  count(program, sequences);
+  sums.weightBytes += program.head.weightBytes;
+  sums.flops += program.head.flopsPerRow * tokens.size();
+  sums.outputs += tokens.size();
+  Status status = beginPass(program.steps.size());
+  if (status.isOk()) {
+    status = runChoice(program, piece, next);
+    endPass();
+  }
+  if (!status.isOk()) {
+    undo(sequences);
+  }
   return status;
+}
+
+/// Runs the program for `piece` and reads the tokens that it chooses.
+Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
+                           std::span<int32_t> next) {
+  // The logits of all tokens are needed to explain why none can be chosen.
+  piece.outputs = piece.tokens;
+  for (uint32_t i = 0; i < piece.tokens; ++i) {
+    outputRows[i] = i;
+  }
+  const auto write = [&] {
+    return parts.batch->write(*parts.device, piece, program.maxTokens,
+                              program.tileTokens);
+  };
+  AIR_RETURN_IF_ERROR(write());
+  AIR_RETURN_IF_ERROR(walk(program, 0,
+                           static_cast<uint32_t>(program.steps.size()), piece,
+                           /*choose=*/true));
+  AIR_RETURN_IF_ERROR(parts.device->synchronise());
+  const auto ids = static_cast<size_t>(plan::BatchArray::TokenIds);
+  AIR_ASSIGN_OR_RETURN(const void *read,
+                       parts.device->read(parts.batch->addresses()[ids],
+                                          next.size() * sizeof(uint32_t)));
+  const std::span chosen(static_cast<const uint32_t *>(read), next.size());
+  for (const uint32_t id : chosen) {
+    if (id == kNoChoice) {
+      parts.batch->forget();
+      AIR_RETURN_IF_ERROR(write());
+      return explainNotFinite(program, piece);
+    }
+    if (id >= parts.vocabulary) {
+      return internalError("a kernel has chosen token " + std::to_string(id) +
+                           ", but the vocabulary has only the tokens 0 to " +
+                           std::to_string(parts.vocabulary - 1) +
+                           "; pack the model again");
+    }
+  }
+  std::ranges::copy(chosen, next.begin());
+  parts.batch->advance(chosen);
+  return Status::ok();
 }
 
 /// Runs the program for `piece`, whose first token is token `begin` of the
@@ -364,7 +467,7 @@ uint32_t Executor::endOfGroup(const ProgramRecord &program, uint32_t step,
 }
 
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
-                      uint32_t endStep, const AirBatch &batch) {
+                      uint32_t endStep, const AirBatch &batch, bool choose) {
   if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
     return usageError("the array has room for " +
                       std::to_string(dispatchTimes.size()) +
@@ -373,8 +476,8 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
   }
   if (settled && !timing && dispatchTimes.empty()) {
     uint32_t first = program.dispatchesBefore(beginStep);
-    return parts.device->run(program.deviceProgram, first,
-                             program.dispatchesBefore(endStep) - first, batch);
+    const uint32_t end = program.dispatchesBefore(endStep) + (choose ? 1 : 0);
+    return parts.device->run(program.deviceProgram, first, end - first, batch);
   }
   for (uint32_t i = beginStep; i < endStep;) {
     const StepRecord &step = program.steps[i];
@@ -397,6 +500,10 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
     }
     i = next;
     releaseStep(i - 1);
+  }
+  if (choose) {
+    AIR_RETURN_IF_ERROR(parts.device->run(program.deviceProgram,
+                                          program.dispatchCount, 1, batch));
   }
   if (!settled) {
     // At the end of the first pass, resident segments that it did not use are

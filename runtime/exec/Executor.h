@@ -9,6 +9,12 @@
 // of its program is padded, unless the program has tiles (DeviceBatch.h), and
 // only the requested rows of the logits are copied to the host.
 //
+// choose() computes one token of each sequence, and the GPU chooses the token
+// that follows it. Only the ids of these tokens are copied to the host. If the
+// next call of choose() continues the same sequences with them, the memory of
+// the GPU already contains the batch, and nothing is copied to it unless a
+// sequence needs another page of the KV cache.
+//
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
@@ -93,6 +99,16 @@ public:
 
   Status run(const Batch &batch, LogitsSink sink);
 
+  /// Whether choose() supports this number of sequences. It does not on a CPU.
+  bool canChoose(uint64_t sequences) const;
+
+  /// Runs tokens[i] in sequences[i], which must all be different, and sets
+  /// next[i] to the token with the largest logit after it, or of several such
+  /// tokens to the one with the lowest id. The sizes must be equal. Errors: as
+  /// run(), and Usage if canChoose() is false.
+  Status choose(std::span<const int32_t> tokens,
+                std::span<const SequenceId> sequences, std::span<int32_t> next);
+
   const RunCounters &counters() const { return sums; }
   void resetCounters() { sums = {}; }
 
@@ -114,17 +130,24 @@ private:
   Status check(const Batch &batch) const;
   Status reserve(const Batch &batch);
   void rollBack(std::span<const SequenceId> sequences);
+  void undo(std::span<const SequenceId> sequences);
   Status runPiece(const Batch &batch, uint64_t begin, uint64_t count,
                   uint64_t &nextOutput, LogitsSink sink);
+  /// The tokens [begin, begin + count) of a batch, as the device takes them.
+  AirBatch pieceOf(const Batch &batch, uint64_t begin, uint64_t count);
+  Status checkChoice(const Batch &batch, size_t results) const;
+  Status runChoice(const ProgramRecord &program, AirBatch &piece,
+                   std::span<int32_t> next);
   Status runPass(const ProgramRecord &program, const Batch &batch,
                  uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
                  LogitsSink sink);
   /// Passes the logits of a piece's outputs to the sink.
   Status deliver(const ProgramRecord &program, const AirBatch &piece,
                  uint64_t firstOutput, LogitsSink sink);
-  /// Runs the steps [beginStep, endStep).
+  /// Runs the steps [beginStep, endStep) and, if `choose` is true, then the
+  /// choice of the next tokens.
   Status walk(const ProgramRecord &program, uint32_t beginStep,
-              uint32_t endStep, const AirBatch &batch);
+              uint32_t endStep, const AirBatch &batch, bool choose = false);
   // These functions no longer call the store once its settled() is true.
   Status beginPass(size_t steps);
   Status beginHeadPass(const ProgramRecord &program);

@@ -60,6 +60,9 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
     made->held.reserve(room);
     made->shown.reserve(room);
   }
+  made->choosesBest = made->options.filter == nullptr &&
+                      choosesTheBest(made->options.sampler) &&
+                      session.canChoose(1);
   made->kept = kept;
   if (kept != nullptr) {
     made->sequence = kept->id();
@@ -93,8 +96,15 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
     AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits, options.filter));
     return Status::ok();
   };
-  Status status = session.run(
-      {tokens, std::span(sequences).first(tokens.size()), outputs}, sink);
+  const std::span ofTokens = std::span(sequences).first(tokens.size());
+  Status status;
+  if (sampleAfter && choosesBest && tokens.size() == 1) {
+    int32_t best = 0;
+    status = session.choose(tokens, ofTokens, {&best, 1});
+    sampled = status.isOk() ? std::optional(best) : std::nullopt;
+  } else {
+    status = session.run({tokens, ofTokens, outputs}, sink);
+  }
   if (kept != nullptr) {
     kept->append(tokens);
   }

@@ -108,7 +108,8 @@ public:
 private:
   Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
   /// Runs `tokens` and, if `sampleAfter` is true, samples the token that
-  /// follows them.
+  /// follows them. If the sampler and no filter always choose the best token,
+  /// a GPU chooses it after a single token.
   Status run(std::span<const int32_t> tokens, bool sampleAfter);
   bool isInterrupted() const;
   /// The reason why `token` ends the answer, or NotFinished if it is part of
@@ -127,6 +128,9 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
+  /// Whether tokens are chosen where the logits are computed, because that
+  /// gives the same tokens as the sampler.
+  bool choosesBest = false;
   std::vector<SequenceId> sequences; ///< `sequence` for each token of a run
   uint64_t promptDone = 0;
   uint64_t promptReused = 0;

@@ -1,6 +1,7 @@
 //===- ProgramTable.cpp - resolves records to addresses ---------*- C++ -*-===//
 #include "runtime/exec/ProgramTable.h"
 
+#include "formats/plan/Choice.h"
 #include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
 
@@ -212,13 +213,17 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
     }
   }
   StepRecord &last = record.steps.back();
+  last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;
+  uint32_t results = last.dispatchCount;
+  if (results != 0 && isChoice(*step.dispatches()->Get(results - 1))) {
+    record.chooses = true;
+    last.dispatchCount = --results;
+  }
   // If the last dispatch has no barrier, its result is only complete when a
   // later step has run.
-  if (step.dispatches() != nullptr && step.dispatches()->size() != 0 &&
-      step.dispatches()->Get(step.dispatches()->size() - 1)->barrier()) {
-    recordResult(last, **step.dispatches()->rbegin());
+  if (results != 0 && step.dispatches()->Get(results - 1)->barrier()) {
+    recordResult(last, *step.dispatches()->Get(results - 1));
   }
-  last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;
   last.segmentCount =
       static_cast<uint32_t>(record.segments.size()) - last.firstSegment;
   return Status::ok();
@@ -238,7 +243,8 @@ Result<ProgramRecord> ProgramBuilder::finish(const plan::Program &program,
   if (!inHead) {
     record.headStep = static_cast<uint32_t>(record.steps.size());
   }
-  record.dispatchCount = static_cast<uint32_t>(descs.size());
+  record.dispatchCount =
+      static_cast<uint32_t>(descs.size()) - (record.chooses ? 1 : 0);
   record.minTokens = program.min_tokens();
   record.maxTokens = program.max_tokens();
   record.tileTokens = program.tile_tokens();

@@ -5,6 +5,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
+#include "formats/plan/Choice.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
@@ -334,6 +335,7 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
     } else {
       sizes.hasTiles = true;
     }
+    sizes.hasChoice = sizes.hasChoice || hasChoice(*program);
   }
   std::vector<DeviceTable> tables;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
@@ -609,5 +611,13 @@ uint64_t Session::length(SequenceId sequence) const {
 
 Status Session::run(const Batch &batch, LogitsSink sink) {
   return parts->executor->run(batch, sink);
+}
+bool Session::canChoose(uint64_t sequences) const {
+  return parts->executor->canChoose(sequences);
+}
+Status Session::choose(std::span<const int32_t> tokens,
+                       std::span<const SequenceId> sequences,
+                       std::span<int32_t> next) {
+  return parts->executor->choose(tokens, sequences, next);
 }
 Executor &Session::executor() { return *parts->executor; }

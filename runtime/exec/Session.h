@@ -129,6 +129,12 @@ public:
   /// Runs a batch as Executor.h describes.
   Status run(const Batch &batch, LogitsSink sink);
 
+  /// Whether the GPU of the plan can choose the next tokens of this number of
+  /// sequences, and do so as Executor::choose() describes.
+  bool canChoose(uint64_t sequences) const;
+  Status choose(std::span<const int32_t> tokens,
+                std::span<const SequenceId> sequences, std::span<int32_t> next);
+
   /// Gives access to the counters and the step times.
   Executor &executor();
 

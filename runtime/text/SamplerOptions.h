@@ -99,6 +99,11 @@ struct SamplerOptions {
 /// True if DRY is on and searches the texts of tokens for breakers.
 bool needsTokenTexts(const SamplerOptions &options);
 
+/// True if a sampler with these options chooses, whatever its state, the token
+/// with the largest logit, and of several such tokens the one with the lowest
+/// id. May be false even though the sampler does that, but never the reverse.
+bool choosesTheBest(const SamplerOptions &options);
+
 /// Errors: Usage, with the name of the option that is out of range for a
 /// vocabulary of `vocabSize` tokens.
 Status checkSamplerOptions(const SamplerOptions &options, int32_t vocabSize);

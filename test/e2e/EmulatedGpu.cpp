@@ -46,8 +46,10 @@ Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record) {
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<rt::CudaDevice> gpu,
       rt::CudaDevice::create(
-          {.gpu = {"", record.arch()->str(),
-                   record.ptx_arch() ? record.ptx_arch()->str() : ""}}));
+          {.gpu = {.device = "",
+                   .arch = record.arch()->str(),
+                   .ptxArch =
+                       record.ptx_arch() ? record.ptx_arch()->str() : ""}}));
   return std::unique_ptr<rt::Device>(std::move(gpu));
 }
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <numeric>
@@ -121,6 +122,13 @@ protected:
   static std::string plan() { return std::string(GetParam().name) + ".air"; }
 };
 
+/// The numbers from 0 to count - 1.
+std::vector<uint32_t> allOf(size_t count) {
+  std::vector<uint32_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
 /// `count` token ids, which depend on `seed`.
 std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
   std::vector<int32_t> tokens;
@@ -138,7 +146,15 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());
   ASSERT_NE(gpu.gpu(), nullptr);
-  for (const int32_t length : {1, 8, 9, 17, 64, 130}) {
+  // A page of the KV cache has 64 positions, and a pass at most 512 tokens. An
+  // ordinary run takes one of the lengths beside these limits.
+  std::vector<int32_t> lengths = {1, 8, 9, 17, 64, 130};
+  if (std::getenv("AIR_TEST_ALL") != nullptr) {
+    lengths.insert(lengths.end(), {63, 65, 511, 512, 513});
+  } else {
+    lengths.push_back(GetParam().capability == 86 ? 63 : 65);
+  }
+  for (const int32_t length : lengths) {
     SCOPED_TRACE(length);
     const SequenceId first = *cpu.newSequence();
     ASSERT_EQ(*gpu.newSequence(), first);
@@ -181,6 +197,51 @@ TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
   const auto tokens = tokensOf(static_cast<int32_t>(sequences.size()), 5);
   runBoth(cpu, gpu, tokens, sequences, {199, 449, 511, 512, 529});
   runBoth(cpu, gpu, {1, 2, 3}, each);
+}
+
+// Three sequences, the first two of which get a new page of the KV cache on the
+// way, and then one of them alone.
+TEST_P(GpuTargetTest, TheGpuChoosesTheTokensOfTheCpu) {
+  Session cpu = open("cpu.air");
+  Session gpu = open(plan());
+  std::vector<SequenceId> all;
+  std::vector<SequenceId> sequences;
+  std::vector<uint32_t> outputs;
+  for (const int32_t length : {63, 126, 5}) {
+    all.push_back(*cpu.newSequence());
+    ASSERT_EQ(*gpu.newSequence(), all.back());
+    sequences.insert(sequences.end(), length, all.back());
+    outputs.push_back(static_cast<uint32_t>(sequences.size() - 1));
+  }
+  const auto prompts = tokensOf(static_cast<int32_t>(sequences.size()), 4);
+  std::vector<int32_t> tokens;
+  for (const std::vector<float> &row :
+       runBoth(cpu, gpu, prompts, sequences, outputs)) {
+    tokens.push_back(greedy(row));
+  }
+  for (int step = 0; step < 6; ++step) {
+    SCOPED_TRACE(step);
+    const size_t count = step < 4 ? all.size() : 1;
+    const std::span ids = std::span(all).first(count);
+    tokens.resize(count);
+    ASSERT_TRUE(gpu.canChoose(count));
+    const auto lengthOf = [&](SequenceId sequence) {
+      return gpu.length(sequence) % AIR_KV_PAGE_TOKENS;
+    };
+    const bool needsCopy = step == 0 || step == 4 ||
+                           std::ranges::find(ids, 0, lengthOf) != ids.end();
+    const FakeCuda before = fakeCuda;
+    std::vector<int32_t> chosen(count);
+    const Status status = gpu.choose(tokens, ids, chosen);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ(fakeCuda.bytesToHost - before.bytesToHost, 4 * count);
+    EXPECT_EQ(fakeCuda.bytesFromHost != before.bytesFromHost, needsCopy);
+    const Rows rows = run(cpu, tokens, {ids.begin(), ids.end()}, allOf(count));
+    for (size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(chosen[i], greedy(rows[i])) << i;
+    }
+    tokens = chosen;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryTarget, GpuTargetTest,

@@ -35,6 +35,16 @@ std::string digestText(const std::string &text) {
       digestOf({reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
 }
 
+/// The option that only plans for the CPU support; null if none is given.
+const char *optionOfCpus(const cli::Invocation &invocation) {
+  for (const char *name : {"--threads", "--io", "--io-limit"}) {
+    if (invocation.has(name)) {
+      return name;
+    }
+  }
+  return nullptr;
+}
+
 /// The arguments of airpack that choose how the model is packed.
 Result<std::vector<std::string>>
 packArguments(const cli::Invocation &invocation) {
@@ -49,10 +59,24 @@ packArguments(const cli::Invocation &invocation) {
   if (ram) {
     arguments.insert(arguments.end(), {"--ram", std::to_string(*ram)});
   }
-  if (invocation.text("--device") == kCpuDevice &&
-      !cli::hostTarget().gpus.empty()) {
-    arguments.insert(arguments.end(), {"--vram", "0"});
+  const std::vector<GpuProfile> gpus = cli::hostTarget().gpus;
+  const std::optional<std::string> device = invocation.text("--device");
+  const char *option = optionOfCpus(invocation);
+  if (gpus.empty() || (device != kCpuDevice && option == nullptr)) {
+    return arguments;
   }
+  if (device && device != kCpuDevice) {
+    return usageError(std::string(option) +
+                      " has an effect only on the CPU, but --device names a "
+                      "GPU; leave out one of them");
+  }
+  if (!device) {
+    cli::printNotes({std::string("the model is packed for the CPU and not for "
+                                 "GPU '") +
+                     gpus.front().name + "', because " + option +
+                     " has an effect only on the CPU"});
+  }
+  arguments.insert(arguments.end(), {"--vram", "0"});
   return arguments;
 }
 

@@ -45,17 +45,19 @@ cli::Option threadsOption() {
 }
 
 cli::Option deviceOption() {
-  return {.name = "--device",
-          .kind = cli::ValueKind::String,
-          .valueName = "DEVICE",
-          .help =
-              "The device that runs the kernels: a GPU, as its number (from 0) "
+  return {
+      .name = "--device",
+      .kind = cli::ValueKind::String,
+      .valueName = "DEVICE",
+      .help = "The device that runs the kernels: a GPU, as its number (from 0) "
               "or a part of its name, such as rtx3060, or cpu. It must be of "
               "the kind that the plan was made for. A model is packed for "
-              "the GPU that 'airrun probe --save' measured, or for cpu.",
-          .defaultText =
-              "the first that can run the plan's kernels; for a model, the GPU "
-              "that 'airrun probe --save' measured, or else the CPU"};
+              "the GPU that 'airrun probe --save' measured, or for cpu. The "
+              "options --threads, --io and --io-limit imply cpu for a model.",
+      .defaultText =
+          "a GPU like the one that the plan was made for, or else the first "
+          "that can run its kernels; for a model, the GPU that 'airrun "
+          "probe --save' measured, or else the CPU"};
 }
 
 cli::Option ramOption() {
@@ -135,8 +137,12 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text) {
 
 rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
                          const plan::Device &record) {
-  return {invocation.text("--device").value_or(""), record.arch()->str(),
-          record.ptx_arch() == nullptr ? "" : record.ptx_arch()->str()};
+  return {.device = invocation.text("--device").value_or(""),
+          .arch = record.arch()->str(),
+          .ptxArch =
+              record.ptx_arch() == nullptr ? "" : record.ptx_arch()->str(),
+          .likeName = record.name()->str(),
+          .likeMultiprocessors = record.multiprocessors()};
 }
 
 /// Opens a GPU that can run kernels for `record`, and lets the session use as

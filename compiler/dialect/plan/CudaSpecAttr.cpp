@@ -19,7 +19,8 @@ enum class CudaOp : uint8_t {
   PrefillInput,
   PrefillMatMul,
   PrefillHeads,
-  PrefillAttention
+  PrefillAttention,
+  ChooseToken
 };
 
 /// Converts between enums and their names. The overloads of nameAt() return the
@@ -28,7 +29,7 @@ struct CudaNames {
   static std::string_view nameAt(CudaOp, size_t i) {
     return at({"begin_step", "decode_matmul", "decode_attention",
                "prefill_input", "prefill_matmul", "prefill_heads",
-               "prefill_attention"},
+               "prefill_attention", "choose_token"},
               i);
   }
   static std::string_view nameAt(RopeKind, size_t i) {
@@ -39,6 +40,9 @@ struct CudaNames {
   }
   static std::string_view nameAt(MatMulOutput, size_t i) {
     return at({"store", "add", "silu_glu", "gelu_glu", "heads", "silu_up"}, i);
+  }
+  static std::string_view nameAt(Choice, size_t i) {
+    return at({"greedy", "random"}, i);
   }
   static std::string_view nameAt(WeightFetch, size_t i) {
     return i > 2 ? "" : fetchName(static_cast<WeightFetch>(i));
@@ -206,6 +210,18 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("stages", spec.tiling.stages);
 }
 
+template <typename SpecT, typename Fn>
+  requires std::is_same_v<std::remove_const_t<SpecT>, ChooseToken>
+void forEachField(SpecT &spec, Fn &fn) {
+  fn("choice", spec.choice);
+  fn("vocabulary", spec.vocabulary);
+  fn("tokens", spec.tokens);
+  fn("blocks", spec.blocks);
+  fn("warps", spec.warps);
+  fn("advance", spec.advance);
+  fn("dependent_launch", spec.dependentLaunch);
+}
+
 /// A spec together with its kind, which is the field `op`.
 template <typename SpecT> struct Tagged {
   CudaOp op{};
@@ -259,6 +275,8 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
     return read<PrefillHeads>(attr);
   case CudaOp::PrefillAttention:
     return read<PrefillAttention>(attr);
+  case CudaOp::ChooseToken:
+    return read<ChooseToken>(attr);
   }
   return internalError("the 'op' of a kernel for GPUs is unknown");
 }

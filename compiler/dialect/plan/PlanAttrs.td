@@ -51,10 +51,6 @@ def Plan_BindingAttr : Plan_Attr<"Binding", "binding"> {
     }]>,
     AttrBuilder<(ins "Access":$access, "int64_t":$cache), [{
       return $_get($_ctxt, access, BindingKind::Kv, ::mlir::FlatSymbolRefAttr(), cache);
-    }]>,
-    AttrBuilder<(ins "BatchArray":$array), [{
-      return $_get($_ctxt, Access::Read, BindingKind::Batch,
-                   ::mlir::FlatSymbolRefAttr(), static_cast<int64_t>(array));
     }]>
   ];
   let hasCustomAssemblyFormat = 1;

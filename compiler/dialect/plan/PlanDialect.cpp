@@ -181,10 +181,18 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return success();
   }
   if (kind == BindingKind::Batch) {
-    if (target || !symbolizeBatchArray(static_cast<uint32_t>(number)) ||
-        access != Access::Read) {
-      return emitError() << "a batch binding must name one of the arrays of "
-                            "the batch, and its access must be read";
+    const auto array = symbolizeBatchArray(static_cast<uint32_t>(number));
+    if (target || !array) {
+      return emitError()
+             << "a batch binding must name one of the arrays of the batch";
+    }
+    if (access != Access::Read && *array != BatchArray::TokenIds &&
+        *array != BatchArray::Positions &&
+        *array != BatchArray::RopePositions) {
+      return emitError() << "a kernel may not write the array "
+                         << stringifyBatchArray(*array)
+                         << " of the batch; it may write only token_ids, "
+                            "positions and rope_positions";
     }
     return success();
   }

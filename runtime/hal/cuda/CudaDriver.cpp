@@ -256,6 +256,10 @@ Status CudaDriver::choose(const CudaChoice &choice) {
   // messages list them.
   std::string all;
   std::string matches;
+  // The best GPU so far, and how well it fits.
+  int bestHandle = 0;
+  CudaFacts best;
+  int bestFit = -1;
   for (int ordinal = 0; ordinal < static_cast<int>(gpus); ++ordinal) {
     char name[128] = {};
     int major = 0;
@@ -288,9 +292,27 @@ Status CudaDriver::choose(const CudaChoice &choice) {
       AIR_ASSIGN_OR_RETURN(runs,
                            cudaRunsCode(device.capability, choice.ptxArch));
     }
-    if (runs) {
-      return Status::ok();
+    if (!runs) {
+      continue;
     }
+    int multiprocessors = 0;
+    AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &multiprocessors,
+                             kMultiprocessors, handle));
+    const bool isAsLarge =
+        static_cast<uint32_t>(multiprocessors) == choice.likeMultiprocessors;
+    const int fit = !isAsLarge                               ? 0
+                    : isPartOfGpuName(choice.likeName, name) ? 2
+                                                             : 1;
+    if (fit > bestFit) {
+      bestHandle = handle;
+      best = device;
+      bestFit = fit;
+    }
+  }
+  if (bestFit >= 0) {
+    handle = bestHandle;
+    device = best;
+    return Status::ok();
   }
   if (matches.empty()) {
     return usageError("no GPU of this machine is called '" + choice.device +

@@ -38,6 +38,12 @@ struct CudaChoice {
   /// The architecture of the code's PTX, such as "compute_86". GPUs of this
   /// compute capability and later ones can run it. Empty: there is no PTX.
   std::string ptxArch;
+  /// The GPU for which the kernels were made: a part of its name, as in
+  /// `device`, and its number of multiprocessors. Of several GPUs that the
+  /// fields above allow, one with both is opened, or else one with this number,
+  /// or else the one with the lowest ordinal. "" and 0: nothing is preferred.
+  std::string likeName;
+  uint32_t likeMultiprocessors = 0;
 };
 
 struct CudaFacts {

@@ -6,55 +6,61 @@
 namespace air::rt {
 namespace {
 
-/// Returns null if the options turn the sampler off.
-StagePtr makeStage(SamplerKind kind, const SamplerOptions &options,
-                   int32_t vocabSize, const Tokenizer *tokenizer) {
+/// False if the options turn the sampler off.
+bool isOn(SamplerKind kind, const SamplerOptions &options) {
   switch (kind) {
   case SamplerKind::Penalties:
-    if (options.repeatLastN != 0 &&
-        (options.repeatPenalty != 1 || options.presencePenalty != 0 ||
-         options.frequencyPenalty != 0)) {
-      return makePenalties(options, vocabSize);
-    }
-    break;
+    return options.repeatLastN != 0 &&
+           (options.repeatPenalty != 1 || options.presencePenalty != 0 ||
+            options.frequencyPenalty != 0);
   case SamplerKind::Dry:
-    if (options.dryMultiplier != 0 && options.dryLastN != 0) {
-      return makeDry(options, vocabSize, tokenizer);
-    }
-    break;
+    return options.dryMultiplier != 0 && options.dryLastN != 0;
   case SamplerKind::TopNSigma:
-    if (options.topNSigma > 0) {
-      return makeTopNSigma(options.topNSigma);
-    }
-    break;
+    return options.topNSigma > 0;
   case SamplerKind::TopK:
-    if (options.topK > 0) {
-      return makeTopK(options.topK);
-    }
-    break;
+    return options.topK > 0;
   case SamplerKind::TypicalP:
-    if (options.typicalP < 1) {
-      return makeTypicalP(options.typicalP);
-    }
-    break;
+    return options.typicalP < 1;
   case SamplerKind::TopP:
-    if (options.topP < 1) {
-      return makeTopP(options.topP);
-    }
-    break;
+    return options.topP < 1;
   case SamplerKind::MinP:
-    if (options.minP > 0) {
-      return makeMinP(options.minP);
-    }
-    break;
+    return options.minP > 0;
   case SamplerKind::Xtc:
     // At most one token can reach a threshold above one half, and XTC would
     // not drop it.
-    if (options.xtcProbability > 0 && options.xtcThreshold <= 0.5F) {
-      return makeXtc(options.xtcProbability, options.xtcThreshold,
-                     options.seed);
-    }
-    break;
+    return options.xtcProbability > 0 && options.xtcThreshold <= 0.5F;
+  case SamplerKind::Temperature:
+    return true;
+  case SamplerKind::AdaptiveP:
+    return options.adaptiveTarget >= 0;
+  }
+  return true;
+}
+
+/// Returns null if the options turn the sampler off, or if it chooses a token,
+/// which only the last stage does.
+StagePtr makeStage(SamplerKind kind, const SamplerOptions &options,
+                   int32_t vocabSize, const Tokenizer *tokenizer) {
+  if (!isOn(kind, options)) {
+    return nullptr;
+  }
+  switch (kind) {
+  case SamplerKind::Penalties:
+    return makePenalties(options, vocabSize);
+  case SamplerKind::Dry:
+    return makeDry(options, vocabSize, tokenizer);
+  case SamplerKind::TopNSigma:
+    return makeTopNSigma(options.topNSigma);
+  case SamplerKind::TopK:
+    return makeTopK(options.topK);
+  case SamplerKind::TypicalP:
+    return makeTypicalP(options.typicalP);
+  case SamplerKind::TopP:
+    return makeTopP(options.topP);
+  case SamplerKind::MinP:
+    return makeMinP(options.minP);
+  case SamplerKind::Xtc:
+    return makeXtc(options.xtcProbability, options.xtcThreshold, options.seed);
   case SamplerKind::Temperature:
     return makeTemperature(options);
   case SamplerKind::AdaptiveP:
@@ -91,6 +97,24 @@ bool has(const SamplerOptions &options, SamplerKind kind) {
 
 } // namespace
 
+bool choosesTheBest(const SamplerOptions &options) {
+  if (!options.logitBias.empty() || options.mirostat != 0) {
+    return false;
+  }
+  bool leavesOne = false;
+  for (const SamplerKind kind : options.samplers) {
+    const bool mayDropTheBest =
+        kind != SamplerKind::Temperature && !keepsTheBest(kind);
+    if (mayDropTheBest && isOn(kind, options)) {
+      return false;
+    }
+    leavesOne |= (kind == SamplerKind::TopK && options.topK == 1) ||
+                 (kind == SamplerKind::Temperature &&
+                  options.temperature <= 0 && options.dynatempRange <= 0);
+  }
+  return leavesOne;
+}
+
 Result<std::vector<StagePtr>> makeStages(const SamplerOptions &options,
                                          int32_t vocabSize,
                                          const Tokenizer *tokenizer) {
@@ -116,8 +140,8 @@ Result<std::vector<StagePtr>> makeStages(const SamplerOptions &options,
       stages.push_back(std::move(stage));
     }
   }
-  const bool adapts =
-      has(options, SamplerKind::AdaptiveP) && options.adaptiveTarget >= 0;
+  const bool adapts = has(options, SamplerKind::AdaptiveP) &&
+                      isOn(SamplerKind::AdaptiveP, options);
   stages.push_back(adapts ? makeAdaptiveP(options) : makeDraw(options.seed));
   return stages;
 }

@@ -14,6 +14,8 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr uint32_t kNone = UINT32_MAX;
 
+using Words = std::vector<uint32_t>;
+
 struct Compiled {
   CudaKernel kernel;
   emulator::Library library;
@@ -40,37 +42,45 @@ std::vector<float> randomLogits(uint64_t seed, size_t count) {
   return logits;
 }
 
+// The last token is padding, whose entries must not change.
 TEST(ChooseToken, GreedyChoosesTheLargestLogitWithTheLowestId) {
   ChooseToken spec;
   spec.vocabulary = 501;
-  spec.tokens = 6;
+  spec.tokens = 8;
   spec.blocks = 3;
   spec.warps = 2;
   spec.advance = true;
   spec.dependentLaunch = true;
   const Result<Compiled> compiled = compile(spec);
   ASSERT_TRUE(compiled.isOk()) << compiled.status().message();
-  std::vector<float> logits = randomLogits(1, 6 * 501);
+  std::vector<float> logits = randomLogits(1, 8 * 501);
   logits[500] = 100;
   logits[501 + 311] = logits[501 + 312] = logits[501 + 17] = 99;
   std::fill_n(logits.begin() + 2 * 501, 501, -5.0F);
   logits[2 * 501 + 300] = -4;
   logits[3 * 501 + 200] = -std::nanf("");
   logits[4 * 501 + 200] = kInfinity;
-  std::fill_n(logits.begin() + 5 * 501, 501, -kInfinity);
+  logits[5 * 501 + 7] = -kInfinity;
+  // Zeros are equal, whatever their sign.
+  std::fill_n(logits.begin() + 6 * 501, 501, -1.0F);
+  logits[6 * 501 + 90] = -0.0F;
+  logits[6 * 501 + 91] = 0.0F;
   emulator::Buffers buffers = {
       {"logits", emulator::bytesOf(logits)},
-      {"token_ids", emulator::unwrittenFloats(6)},
-      {"positions",
-       emulator::bytesOf(std::vector<uint32_t>{5, 6, 7, 8, 9, 10})},
+      {"token_ids", emulator::bytesOf(Words(8, 77))},
+      {"token_count", emulator::bytesOf(Words{7})},
+      {"positions", emulator::bytesOf(Words{5, 6, 7, 8, 9, 10, 11, 12})},
+      {"rope_positions", emulator::bytesOf(Words{1, 2, 3, 4, 5, 6, 7, 8})},
   };
   const Status status = emulator::launchBothWays(
       compiled->library, compiled->kernel, buffers, "logits");
   ASSERT_TRUE(status.isOk()) << status.message();
   EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("token_ids")),
-            (std::vector<uint32_t>{500, 17, 300, kNone, kNone, kNone}));
+            (Words{500, 17, 300, kNone, kNone, kNone, 90, 77}));
   EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("positions")),
-            (std::vector<uint32_t>{6, 7, 8, 9, 10, 11}));
+            (Words{6, 7, 8, 9, 10, 11, 12, 12}));
+  EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("rope_positions")),
+            (Words{2, 3, 4, 5, 6, 7, 8, 8}));
 }
 
 /// The generator as its authors published it: a state that grows by a constant,
@@ -167,7 +177,9 @@ TEST(ChooseToken, RandomDrawsFromTheTokensThatAreKept) {
         {"logits", emulator::bytesOf(logits)},
         {"token_ids", emulator::unwrittenFloats(8)},
         {"sampling", emulator::bytesOf(settings)},
+        {"token_count", emulator::bytesOf(Words{8})},
         {"positions", emulator::bytesOf(std::vector<uint32_t>(8, 3))},
+        {"rope_positions", emulator::bytesOf(std::vector<uint32_t>(8, 3))},
     };
     const Status status =
         emulator::launchBothWays(compiled->library, compiled->kernel, buffers);

@@ -193,6 +193,22 @@ TEST(CudaSpec, BindingsOfPrefillHeadsAndAttention) {
   EXPECT_EQ(flopsPerToken(attention), 0U);
 }
 
+TEST(CudaSpec, BindingsOfAChoice) {
+  ChooseToken spec;
+  spec.vocabulary = 1000;
+  spec.tokens = 8;
+  spec.blocks = 3;
+  spec.advance = true;
+  EXPECT_THAT(
+      bindingsOf(spec),
+      testing::ElementsAre("logits buffer r 32000", "token_ids batch rw 0",
+                           "partials buffer w 192", "counters buffer rw 32",
+                           "token_count batch r 0", "positions batch rw 0",
+                           "rope_positions batch rw 0"));
+  EXPECT_EQ(flopsPerToken(spec), 0U);
+  EXPECT_FALSE(computesOutputs(spec));
+}
+
 /// Compiles a kernel to its name instead of code, and counts the calls.
 class NameCompiler : public CudaCompiler {
 public:

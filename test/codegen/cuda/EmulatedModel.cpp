@@ -179,6 +179,8 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   };
   make("token_ids", 1);
   make("positions", 1);
+  make("rope_positions", 1);
+  device.memory["step_tokens"] = emulator::bytesOf(std::vector{tokens});
   make("x", model.width);
   make("angles", model.ropeDim);
   make("qkv", model.qkvRows());
@@ -208,8 +210,7 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   begin.dependentLaunch = true;
   AIR_ASSIGN_OR_RETURN(CudaKernel first,
                        generateBeginStep(begin, target(), intrinsics));
-  device.launches.push_back(
-      {std::move(first), {{"rope_positions", "positions"}}, "token_ids"});
+  device.launches.push_back({std::move(first), {}, "token_ids"});
 
   for (uint32_t i = 0; i < model.layers.size(); ++i) {
     AIR_RETURN_IF_ERROR(device.addLayer(model, shape, i, intrinsics));
@@ -236,7 +237,8 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   choose.dependentLaunch = true;
   AIR_ASSIGN_OR_RETURN(CudaKernel chooser,
                        generateChooseToken(choose, target(), intrinsics));
-  device.launches.push_back({std::move(chooser), {}, "logits"});
+  device.launches.push_back(
+      {std::move(chooser), {{"token_count", "step_tokens"}}, "logits"});
 
   if (shape.maxPrefill != 0) {
     AIR_RETURN_IF_ERROR(device.addPrefill(model, shape, intrinsics));
@@ -284,6 +286,7 @@ void EmulatedModel::set(const std::vector<uint32_t> &ids,
                         const std::vector<uint32_t> &positions) {
   memory["token_ids"] = emulator::bytesOf(ids);
   memory["positions"] = emulator::bytesOf(positions);
+  memory["rope_positions"] = emulator::bytesOf(positions);
 }
 
 std::vector<uint32_t> EmulatedModel::ids() const {

@@ -42,6 +42,7 @@
 // CHECK: plan.step ffn_out
 // CHECK: plan.step head
 // CHECK-NEXT: input = "rms_norm"{{.*}} (<read tensor @token_embd.weight_{{[0-9]+}}>, <read buffer @x>, <write buffer @logits>,
+// CHECK-NEXT: plan.dispatch "greedy_n512_m1_sm_86_b1_w8_next" {{.*}}advance = true, op = "choose_token", vocabulary = 512 : i64} (<read buffer @logits>, <read_write batch token_ids>, <write buffer @partials>, <read_write buffer @counters>, <read batch token_count>, <read_write batch positions>, <read_write batch rope_positions>){{.*}} launch <grid_x = 1, grid_y = 1, threads = 256
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
 // CHECK-NOT: dependent
@@ -69,6 +70,8 @@
 // CHECK: plan.step head
 // CHECK-NEXT: max_tokens = 64 : i64, op = "prefill_input", outputs = true} (<read buffer @x>, <write buffer @operands>, <write buffer @scales>, <read batch output_count>, <read tensor @r>, <read batch output_rows>) rows <outputs>
 // CHECK-NEXT: op = "prefill_matmul", outputs = true{{.*}} <write buffer @logits>, <read batch output_count>) rows <outputs> weight_bytes 75776
+// The host chooses the first tokens of answers.
+// CHECK-NOT: choose_token
 // CHECK-NOT: wgmma
 
 // A kernel of this GPU may start before the previous one has ended.

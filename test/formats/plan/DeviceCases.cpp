@@ -118,6 +118,43 @@ void useTiles(P &p) {
   p.placements[0]->items[5]->bytes = kTileArrays;
 }
 
+/// Turns the small plan into one for a GPU whose first program ends with a
+/// choice. The batch has the array TokenCount for it.
+void useChoice(P &p) {
+  useGpu(p);
+  auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
+  dispatches.push_back(std::make_unique<plan::DispatchT>(*dispatches[0]));
+  plan::DispatchT &choice = *dispatches[1];
+  choice.bindings.clear();
+  choice.weight_bytes = 0;
+  choice.arithmetic = plan::Arithmetic::Float32;
+  const struct {
+    plan::BindingKind kind;
+    uint32_t index;
+    plan::Access access;
+  } bindings[] = {
+      {plan::BindingKind::Buffer, 3, plan::Access::Read}, // the logits
+      {plan::BindingKind::Buffer, 4, plan::Access::ReadWrite},
+      {plan::BindingKind::Batch, 0, plan::Access::ReadWrite}, // TokenIds
+      {plan::BindingKind::Batch, 1, plan::Access::ReadWrite}, // Positions
+      {plan::BindingKind::Batch, 2, plan::Access::ReadWrite}, // RopePositions
+      {plan::BindingKind::Batch, 3, plan::Access::Read},      // TokenCount
+  };
+  for (const auto &binding : bindings) {
+    addBinding(choice, binding.kind, binding.index, binding.access);
+  }
+  p.placements[0]->items[5]->bytes += 4;
+}
+
+plan::DispatchT &choiceOf(P &p) { return dispatchOf(p, 0, kHeadStep, 1); }
+
+template <typename F> Change inChoice(F change) {
+  return in([change](P &p) {
+    useChoice(p);
+    change(p);
+  });
+}
+
 template <typename F> Change inTiles(F change) {
   return in([change](P &p) {
     useTiles(p);
@@ -269,8 +306,8 @@ std::vector<Case> dispatchCases() {
        })},
       // There is no room for the logits of 16 tokens.
       {"plan.dispatch.launch", inGpu([](P &p) { p.max_outputs = 15; })},
-      {"plan.binding.access", inGpu([](P &p) {
-         dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
+      {"plan.binding.access", inTiles([](P &p) {
+         dispatchOf(p, 1, 0).bindings.back()->access = plan::Access::Write;
        })},
       {"plan.binding.device", in([](P &p) {
          bindingOf(p, 0, 0, 0).kind = plan::BindingKind::Batch;
@@ -474,11 +511,70 @@ std::vector<Case> placedCases() {
   };
 }
 
+/// Plans that break the rules of a choice.
+std::vector<Case> choiceCases() {
+  constexpr const char *kRule = "plan.dispatch.choice";
+  return {
+      // The embedding writes TokenIds.
+      {kRule, inGpu([](P &p) {
+         dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
+       })},
+      // The choice is not the last dispatch, or the only one, of the head.
+      {kRule, inChoice([](P &p) {
+         auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
+         dispatches.push_back(
+             std::make_unique<plan::DispatchT>(*dispatches[0]));
+       })},
+      {kRule, inChoice([](P &p) {
+         auto &steps = p.programs[0]->steps;
+         steps.push_back(std::make_unique<plan::StepT>(*steps[kHeadStep]));
+         steps[kHeadStep]->dispatches.pop_back();
+         auto &last = steps.back()->dispatches;
+         last.erase(last.begin());
+       })},
+      // The program reads tiles.
+      {kRule, inTiles([](P &p) {
+         auto &dispatches = p.programs[1]->steps[kHeadStep]->dispatches;
+         dispatches.push_back(
+             std::make_unique<plan::DispatchT>(*dispatches[0]));
+         plan::DispatchT &choice = *dispatches[1];
+         choice.launch->rows_from = plan::RowsFrom::Outputs;
+         addBinding(choice, plan::BindingKind::Batch, 0,
+                    plan::Access::ReadWrite);
+       })},
+      // It writes the logits, does not read them, or reads a weight.
+      {kRule, inChoice([](P &p) {
+         choiceOf(p).bindings[0]->access = plan::Access::ReadWrite;
+       })},
+      {kRule, inChoice([](P &p) {
+         choiceOf(p).bindings.erase(choiceOf(p).bindings.begin());
+       })},
+      {kRule, inChoice([](P &p) {
+         addBinding(choiceOf(p), plan::BindingKind::Tensor, kHeadMatrix,
+                    plan::Access::Read);
+       })},
+      // It leaves out an array, binds one twice, or only reads one.
+      {kRule, inChoice([](P &p) { choiceOf(p).bindings.pop_back(); })},
+      {kRule, inChoice([](P &p) { choiceOf(p).bindings[4]->index = 1; })},
+      {kRule, inChoice([](P &p) {
+         choiceOf(p).bindings[3]->access = plan::Access::Read;
+       })},
+      // It reads a block table.
+      {kRule, inChoice([](P &p) {
+         addBinding(choiceOf(p), plan::BindingKind::Batch, 9,
+                    plan::Access::Read);
+       })},
+      {"plan.budget.bytes",
+       inChoice([](P &p) { p.placements[0]->items[5]->bytes -= 1; })},
+  };
+}
+
 } // namespace
 
 std::vector<Case> deviceCases() {
   std::vector<Case> all = machineCases();
-  for (const auto &part : {dispatchCases(), placedCases(), copiedCases()}) {
+  for (const auto &part :
+       {dispatchCases(), choiceCases(), placedCases(), copiedCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -488,6 +584,7 @@ std::vector<Change> validDevices() {
   return {
       in(useGpu),
       in(useTiles),
+      in(useChoice),
       streamToGpu,
       inCopied([](plan::PlacementT &p) { predict(p, {"vram", "pcie"}); }),
       // The last array of the batch is the block table of the only cache group.

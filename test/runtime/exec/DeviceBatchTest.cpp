@@ -76,6 +76,61 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 3, 1), (Words{40, 41, 42}));
 }
 
+// Only what differs from the memory of the GPU is copied to it.
+TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
+  BatchSizes sizes = sizesOf(8);
+  sizes.hasChoice = true;
+  Result<DeviceBatch> device = DeviceBatch::create(gpu, sizes, groups);
+  ASSERT_TRUE(device) << device.status().message();
+  using plan::BatchArray;
+  const auto written = [&] {
+    const uint64_t before = gpu.writtenBytes;
+    EXPECT_TRUE(device->write(gpu, batch, 5, 0).isOk());
+    return gpu.writtenBytes - before;
+  };
+  EXPECT_GT(written(), 0U);
+  EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{3});
+  EXPECT_EQ(written(), 0U);
+  // The test does what a choice would do, and makes the batch that follows it.
+  const Words chosen = {17, 18, 19};
+  const int32_t nextIds[3] = {17, 18, 19};
+  const uint32_t nextPositions[3] = {71, 3, 72};
+  const uint32_t nextRopePositions[3] = {5, 6, 7};
+  for (const auto &[array, words] :
+       {std::pair(BatchArray::TokenIds, chosen),
+        std::pair(BatchArray::Positions, Words{71, 3, 72}),
+        std::pair(BatchArray::RopePositions, Words{5, 6, 7})}) {
+    const auto *bytes = reinterpret_cast<const uint8_t *>(words.data());
+    ASSERT_TRUE(
+        gpu.write(device->addresses()[static_cast<size_t>(array)], {bytes, 12})
+            .isOk());
+  }
+  device->advance(chosen);
+  batch.token_ids = nextIds;
+  batch.positions = nextPositions;
+  batch.rope_positions = nextRopePositions;
+  EXPECT_EQ(written(), 0U);
+  // Another page of a sequence is a single number.
+  const uint32_t morePages[4] = {10, 12, 20, 21};
+  const AirBlockTable moreTables[2] = {{morePages, 2}, {otherPages, 3}};
+  batch.block_tables = moreTables;
+  EXPECT_EQ(written(), 4U);
+  EXPECT_EQ(read(*device, BatchArray::TokenIds, 5), (Words{17, 18, 19, 0, 0}));
+  EXPECT_EQ(read(*device, BatchArray::BlockTables, 6),
+            (Words{20, 21, 10, 12, 20, 21}));
+  // After a failure, everything is copied again.
+  batch.token_ids = ids;
+  gpu.writeFailure = ioError("the fake GPU has failed");
+  EXPECT_FALSE(device->write(gpu, batch, 5, 0).isOk());
+  gpu.writeFailure = Status::ok();
+  batch.token_ids = nextIds;
+  const uint64_t everything = written();
+  EXPECT_GT(everything, 8U * (3 + 2 + 3) * 4);
+  EXPECT_EQ(written(), 0U);
+  device->forget();
+  EXPECT_EQ(written(), everything);
+}
+
 TEST_F(DeviceBatchTest, AModelWithoutAttentionHasNoBlockTables) {
   Result<DeviceBatch> device = DeviceBatch::create(gpu, sizesOf(8), {});
   ASSERT_TRUE(device) << device.status().message();

@@ -3,6 +3,7 @@
 
 #include "formats/plan/PlanConvert.h"
 #include "test/runtime/fake/FakePlan.h"
+#include "test/runtime/fake/LateGpu.h"
 
 #include <cmath>
 #include <cstdio>
@@ -27,11 +28,26 @@ protected:
   void SetUp() override { path = temporaryPath("plan.air"); }
   void TearDown() override { std::remove(path.c_str()); }
 
-  void open(const std::string &text) {
+  void open(const std::string &text) { open(text, /*onGpu=*/false); }
+
+  /// Opens a plan for the CPU, or for a fake GPU, to which `gpu` then points.
+  void open(const std::string &text, bool onGpu) {
     FakeModel model;
     model.say(text);
-    writeFakePlan(path, model);
-    Result<Session> opened = Session::open(path, {.threads = 1});
+    SessionOptions options;
+    if (onGpu) {
+      writeFakeGpuPlan(path, model);
+      options.gpu =
+          [&](const plan::Device &) -> Result<std::unique_ptr<Device>> {
+        auto made = std::make_unique<LateGpu>(fakeGpuKernels());
+        gpu = made.get();
+        return std::unique_ptr<Device>(std::move(made));
+      };
+    } else {
+      writeFakePlan(path, model);
+      options.threads = 1;
+    }
+    Result<Session> opened = Session::open(path, options);
     ASSERT_TRUE(opened) << opened.status().message();
     session.emplace(*std::move(opened));
     Result<Tokenizer> made =
@@ -74,6 +90,7 @@ protected:
   std::string path;
   std::optional<Session> session;
   std::optional<Tokenizer> tokenizer;
+  LateGpu *gpu = nullptr;
 };
 
 TEST_F(GeneratorTest, EndsWithTheModelsOwnEnd) {
@@ -334,6 +351,66 @@ TEST_F(GeneratorTest, AFilterSeesTheAnswerButNotThePromptNorTheEnd) {
   EXPECT_EQ(other[0], free[0]);
   EXPECT_NE(other[1], free[1]);
   EXPECT_EQ(strict.accepted, other);
+}
+
+class AnyToken : public TokenFilter {
+public:
+  bool allows(int32_t) override { return true; }
+  void mask(std::span<float>) override {}
+  Status accept(int32_t) override { return Status::ok(); }
+};
+
+// A GPU chooses the tokens itself if it would choose what the sampler chooses.
+// Then only the ids are copied to the host, and otherwise the logits. The first
+// pass has a prompt of two tokens, whose logits are always copied.
+TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
+  constexpr uint64_t kRow = FAKE_VOCABULARY * sizeof(float);
+  GenerateOptions topOne;
+  topOne.sampler.topK = 1;
+  GenerateOptions stopped = greedy();
+  stopped.stops = {"ati"};
+  GenerateOptions penalty = greedy();
+  penalty.sampler.repeatPenalty = 1.01F;
+  GenerateOptions warm;
+  warm.sampler.temperature = 0.01F;
+  AnyToken any;
+  GenerateOptions filtered = greedy();
+  filtered.filter = &any;
+  const struct {
+    GenerateOptions options;
+    bool copiesLogits;
+  } cases[] = {{greedy(), false}, {topOne, false}, {stopped, false},
+               {penalty, true},   {warm, true},    {filtered, true}};
+  for (const auto &test : cases) {
+    SCOPED_TRACE(&test - cases);
+    open("Once upatim");
+    const Answer cpu = answer(test.options, {5, kFakeBos});
+    open("Once upatim", /*onGpu=*/true);
+    const Answer got = answer(test.options, {5, kFakeBos});
+    EXPECT_EQ(got.ids, cpu.ids);
+    EXPECT_EQ(got.pieces, cpu.pieces);
+    EXPECT_EQ(got.reason, cpu.reason);
+    ASSERT_GT(got.ids.size(), 5U);
+    const uint64_t passes = session->executor().counters().passes;
+    EXPECT_EQ(gpu->readBytes,
+              kRow + (passes - 1) * (test.copiesLogits ? kRow : 4));
+  }
+}
+
+// The context of 150 tokens has three pages.
+TEST_F(GeneratorTest, AGpuGoesOnUntilTheContextIsFull) {
+  open("abc", /*onGpu=*/true);
+  GenerateOptions options = greedy();
+  options.maxTokens = 1000;
+  options.ignoreEndOfText = true;
+  const Answer got = answer(options, {kFakeBos});
+  EXPECT_EQ(got.reason, FinishReason::ContextFull);
+  EXPECT_EQ(got.ids.size(), kFakeContext);
+  const std::vector<int32_t> cpu = [&] {
+    open("abc");
+    return answer(options, {kFakeBos}).ids;
+  }();
+  EXPECT_EQ(got.ids, cpu);
 }
 
 TEST_F(GeneratorTest, AnErrorOfTheFilterEndsTheGeneration) {

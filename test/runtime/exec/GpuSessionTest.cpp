@@ -100,6 +100,142 @@ TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
   checkAllLogits(session, model, tokens, 5);
 }
 
+// The sequences have different lengths and reach new pages of the KV cache at
+// different times. Only their tokens are copied to the host, and nothing is
+// copied to the GPU until one of them needs another page.
+TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
+  for (const size_t count : {1, 3, 8}) {
+    SCOPED_TRACE(count);
+    Result<Session> session =
+        open([](plan::PlanT &plan) { setContext(plan, kFakeContext, 8); });
+    ASSERT_TRUE(session) << session.status().message();
+    ASSERT_TRUE(session->canChoose(count));
+    std::vector<SequenceId> sequences;
+    std::vector<std::vector<int32_t>> histories;
+    std::vector<int32_t> tokens;
+    for (size_t i = 0; i < count; ++i) {
+      sequences.push_back(beginSequence(*session));
+      histories.push_back(someTokens(50 + 3 * i, 20 + i));
+      tokens.push_back(histories.back().back());
+      histories.back().pop_back();
+      ASSERT_TRUE(runRows(*session, histories.back(),
+                          std::vector(histories.back().size(), sequences[i]),
+                          {}));
+    }
+    std::vector<int32_t> chosen(count);
+    for (int step = 0; step < 75; ++step) {
+      const uint64_t written = gpu->writtenBytes;
+      const uint64_t read = gpu->readBytes;
+      bool needsPage = step == 0;
+      for (size_t i = 0; i < count; ++i) {
+        needsPage |= histories[i].size() % AIR_KV_PAGE_TOKENS == 0;
+      }
+      const Status status = session->choose(tokens, sequences, chosen);
+      ASSERT_TRUE(status.isOk()) << status.message();
+      EXPECT_EQ(gpu->writtenBytes != written, needsPage) << step;
+      EXPECT_EQ(gpu->readBytes - read, 4 * count);
+      for (size_t i = 0; i < count; ++i) {
+        histories[i].push_back(tokens[i]);
+        const std::vector<float> logits = fakeLogits(model, histories[i]);
+        const auto best = std::ranges::max_element(logits);
+        ASSERT_EQ(chosen[i], best - logits.begin()) << step;
+        ASSERT_EQ(session->length(sequences[i]), histories[i].size());
+      }
+      tokens = chosen;
+    }
+  }
+}
+
+// Other batches, and tokens that were not chosen, come in between.
+TEST_F(GpuSessionTest, ChoicesMayAlternateWithOtherPasses) {
+  Session session = opened();
+  std::mt19937 random(5);
+  std::vector<SequenceId> sequences = {beginSequence(session),
+                                       beginSequence(session)};
+  std::vector<std::vector<int32_t>> histories(2);
+  int32_t last = 3;
+  for (int step = 0; step < 120; ++step) {
+    const size_t i = random() % 8 == 0 ? 1 : 0;
+    const int32_t token = random() % 4 == 0 ? 11 : last;
+    histories[i].push_back(token);
+    if (random() % 3 == 0) {
+      Result<Rows> rows = runRows(session, {token}, {sequences[i]}, {0});
+      ASSERT_TRUE(rows) << rows.status().message();
+      ASSERT_EQ((*rows)[0], fakeLogits(model, histories[i]));
+    } else {
+      ASSERT_TRUE(
+          session.choose({&token, 1}, {&sequences[i], 1}, {&last, 1}).isOk());
+      ASSERT_EQ(last, model.next[token]);
+    }
+    if (random() % 16 == 0) {
+      histories[i].pop_back();
+      ASSERT_TRUE(session.truncate(sequences[i], histories[i].size()).isOk());
+    }
+  }
+}
+
+TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
+  model.unknownBias = std::numeric_limits<float>::infinity();
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  const int32_t token = 9;
+  int32_t chosen = -1;
+  Status status = session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_TRUE(status.message().starts_with(
+      "step 'head' computes NaN or infinite numbers"))
+      << status.message();
+  EXPECT_EQ(session.length(sequence), 0U);
+  gpu->workFailure = ioError("the fake GPU has failed");
+  EXPECT_EQ(session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1}).message(),
+            "the fake GPU has failed");
+  EXPECT_EQ(session.length(sequence), 0U);
+  EXPECT_EQ(chosen, -1);
+}
+
+TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  int32_t token = 9;
+  int32_t chosen = -1;
+  for (int step = 0; step < 4; ++step) {
+    for (const bool fails : {true, false}) {
+      // The failed run has perhaps written the arrays of the batch.
+      gpu->workFailure = fails && step != 0 ? ioError("failed") : Status::ok();
+      const Status status =
+          session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
+      ASSERT_EQ(status.isOk(), gpu->workFailure.isOk());
+      if (status.isOk()) {
+        ASSERT_EQ(chosen, model.next[token]);
+        token = chosen;
+      }
+    }
+  }
+}
+
+TEST_F(GpuSessionTest, ABatchThatCannotBeChosenForIsRefused) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  EXPECT_FALSE(session.canChoose(0));
+  EXPECT_FALSE(session.canChoose(9));
+  const std::vector<int32_t> tokens(9, 1);
+  const std::vector<SequenceId> sequences(9, sequence);
+  std::vector<int32_t> chosen(9);
+  const auto messageOf = [&](size_t count, size_t results) {
+    const Status status = session.choose(std::span(tokens).first(count),
+                                         std::span(sequences).first(count),
+                                         std::span(chosen).first(results));
+    EXPECT_EQ(status.code(), ErrorCode::Usage);
+    EXPECT_EQ(session.length(sequence), 0U);
+    return status.message();
+  };
+  EXPECT_NE(messageOf(9, 9).find("cannot choose the next 9 tokens"),
+            std::string::npos);
+  EXPECT_NE(messageOf(1, 2).find("the next 2 tokens of 1 sequences"),
+            std::string::npos);
+  EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
+}
+
 TEST_F(GpuSessionTest, OnlyRequestedRowsAreRead) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -125,9 +261,10 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes only the arrays of its batch.
+  // A later pass writes only what changes in the arrays of its batch, which are
+  // the two positions. They are 64 bytes apart.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
-  EXPECT_EQ(gpu->writtenBytes - written, written - kWeights);
+  EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
 
 TEST_F(GpuSessionTest, ChangedWeightsAreFoundBeforeTheyAreCopied) {
@@ -209,14 +346,15 @@ TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
   // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
   // multiple of 256 bytes. The KV cache has one page more than the plan states.
-  // Each of eight tokens has an id, two positions and three page numbers.
+  // Each of eight tokens has an id, two positions and three page numbers, and
+  // there is the number of tokens.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},
       {"weights", 1280 + 16640},
-      {"batch tables", 3 * 64 + 8 * 3 * 4}};
+      {"batch tables", 4 * 64 + 8 * 3 * 4}};
   EXPECT_EQ(gpu->allocations, expected);
-  ASSERT_EQ(gpu->shapes.size(), 8U);
+  ASSERT_EQ(gpu->shapes.size(), 10U);
   EXPECT_EQ(gpu->shapes[0].gridX, 1U);
   EXPECT_EQ(gpu->shapes[0].gridY, 1U);
   EXPECT_EQ(gpu->shapes[0].threads, 32U);
@@ -228,8 +366,8 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
   const Status status = open().status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   for (const char *part :
-       {"the plan needs 56032 bytes of the memory of GPU 'fake'",
-        "activations 8896, batch tables 288, KV cache 28672, kernels 256, "
+       {"the plan needs 56096 bytes of the memory of GPU 'fake'",
+        "activations 8896, batch tables 352, KV cache 28672, kernels 256, "
         "weights 17920",
         "weights: 17920 bytes are needed, but only 1000 are free"}) {
     EXPECT_NE(status.message().find(part), std::string::npos)

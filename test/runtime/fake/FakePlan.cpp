@@ -16,7 +16,8 @@ namespace air::test {
 
 namespace {
 
-enum Entry : uint32_t { Append, Attend, Embed, Head }; // sorted by name
+// Sorted by name. Only the fake GPU has Next.
+enum Entry : uint32_t { Append, Attend, Embed, Head, Next };
 enum TensorIndex : uint32_t { Table, Bias };
 enum BufferIndex : uint32_t { X, Logits, Counter };
 
@@ -185,6 +186,7 @@ std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
                        const std::vector<Bound> &bindings) {
     plan::DispatchT &added =
         dispatch(step, 2 * entry + variant, weightBytes, bindings);
+    added.flops_per_row = entry == Next ? 0 : added.flops_per_row;
     added.launch = std::make_unique<plan::LaunchT>();
     added.launch->grid_x = 1;
     added.launch->threads = 32;
@@ -214,6 +216,16 @@ std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
       {{BindingKind::Buffer, X, Access::Read},
        {BindingKind::Tensor, Bias, Access::Read},
        {BindingKind::Buffer, Logits, Access::Write}});
+  const auto changed = [](plan::BatchArray array) {
+    return Bound{BindingKind::Batch, static_cast<uint32_t>(array),
+                 Access::ReadWrite};
+  };
+  add(*head, Next, 0,
+      {{BindingKind::Buffer, Logits, Access::Read},
+       bound(plan::BatchArray::TokenCount),
+       changed(plan::BatchArray::TokenIds),
+       changed(plan::BatchArray::Positions),
+       changed(plan::BatchArray::RopePositions)});
   made->steps.push_back(std::move(head));
   return made;
 }
@@ -303,7 +315,8 @@ void moveToGpu(plan::PlanT &plan) {
   plan.executables[0]->device = kGpu;
   plan.executables[0]->entries = {
       "fake_append1", "fake_append8", "fake_attend1", "fake_attend8",
-      "fake_embed1",  "fake_embed8",  "fake_head1",   "fake_head8"};
+      "fake_embed1",  "fake_embed8",  "fake_head1",   "fake_head8",
+      "fake_next1",   "fake_next8"};
   plan.max_outputs = kFakeMaxTokens;
   plan.programs.clear();
   plan.programs.push_back(gpuProgram("m1", 1, 1, 0));
@@ -342,7 +355,7 @@ void moveToGpu(plan::PlanT &plan) {
     addItem(placement, name, bytes, plan::Tier::Vram);
   };
   add("activations", device->arena_bytes);
-  add("batch", 3 * 64 + 4 * kFakeMaxTokens * (kFakePages / 2));
+  add("batch", 4 * 64 + 4 * kFakeMaxTokens * (kFakePages / 2));
   add("kv", (kFakePages + 1) * kFakeGpuPageBytes);
   // In the memory of a GPU, each segment takes a multiple of 256 bytes.
   uint64_t weights = 0;

@@ -4,6 +4,7 @@
 #include "test/runtime/fake/FakePlan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <limits>
@@ -280,6 +281,23 @@ void head(uint32_t tokens, std::span<const std::span<uint8_t>> bindings) {
   }
 }
 
+/// Bindings: logits, number of tokens, token ids, positions, positions for
+/// RoPE.
+void next(uint32_t, std::span<const std::span<uint8_t>> bindings) {
+  for (uint32_t m = 0; m < *as<uint32_t>(bindings[1]); ++m) {
+    const float *logits = as<float>(bindings[0]) + m * FAKE_VOCABULARY;
+    const bool isFinite = std::all_of(logits, logits + FAKE_VOCABULARY,
+                                      [](float l) { return std::isfinite(l); });
+    as<uint32_t>(bindings[2])[m] =
+        isFinite
+            ? static_cast<uint32_t>(
+                  std::max_element(logits, logits + FAKE_VOCABULARY) - logits)
+            : UINT32_MAX;
+    ++as<uint32_t>(bindings[3])[m];
+    ++as<uint32_t>(bindings[4])[m];
+  }
+}
+
 } // namespace
 
 std::map<std::string, FakeGpuKernel> fakeGpuKernels() {
@@ -289,7 +307,8 @@ std::map<std::string, FakeGpuKernel> fakeGpuKernels() {
   } kernels[] = {{"fake_append", append},
                  {"fake_attend", attend},
                  {"fake_embed", embed},
-                 {"fake_head", head}};
+                 {"fake_head", head},
+                 {"fake_next", next}};
   std::map<std::string, FakeGpuKernel> made;
   for (const auto &kernel : kernels) {
     for (const uint32_t tokens : {uint32_t{1}, uint32_t{kFakeMaxTokens}}) {

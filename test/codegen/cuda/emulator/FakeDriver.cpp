@@ -155,11 +155,17 @@ int cuDeviceGet(int *device, int ordinal) {
   return isDevice(*device) ? kOk : kInvalidValue;
 }
 int cuDeviceGetName(char *name, int size, int device) {
-  std::strncpy(name, "emulated GPU", static_cast<size_t>(size));
+  const bool isLast = device == kFirstDevice + fakeCuda.gpus - 1;
+  std::strncpy(name,
+               isLast && fakeCuda.lastName != nullptr ? fakeCuda.lastName
+                                                      : "emulated GPU",
+               static_cast<size_t>(size));
   return isDevice(device) ? kOk : kInvalidValue;
 }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-  const std::map<int, int> values = {{16, 2},
+  const int multiprocessors =
+      2 + (device - kFirstDevice) * fakeCuda.moreMultiprocessors;
+  const std::map<int, int> values = {{16, multiprocessors},
                                      {38, 1 << 20},
                                      {75, fakeCuda.capability / 10},
                                      {76, fakeCuda.capability % 10}};
@@ -377,6 +383,7 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes,
   if (!gpu.contains(to, bytes)) {
     return kInvalidValue;
   }
+  fakeCuda.bytesFromHost += bytes;
   if (isPinned(addressOf(from), bytes)) {
     enqueue(*stream, [=] {
       gpu.copy(at<void>(to), from, bytes);
@@ -400,6 +407,7 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *handle) {
   if (!gpu.contains(from, bytes)) {
     return kInvalidValue;
   }
+  fakeCuda.bytesToHost += bytes;
   enqueue(*stream, [=] {
     gpu.copy(to, at<const void>(from), bytes);
     return kOk;

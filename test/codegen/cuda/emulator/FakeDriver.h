@@ -32,9 +32,11 @@
 /// What the fake machine is like, and what goes wrong on it. Tests may change
 /// every field at any time.
 struct FakeCuda {
-  int driverVersion = 13000; ///< 1000 * major + 10 * minor, of CUDA
-  int gpus = 1;              ///< all alike, called "emulated GPU"
-  int capability = 90;       ///< compute capability: 10 * major + minor
+  int driverVersion = 13000;      ///< 1000 * major + 10 * minor, of CUDA
+  int gpus = 1;                   ///< all alike, called "emulated GPU", unless:
+  const char *lastName = nullptr; ///< the name of the last GPU
+  int moreMultiprocessors = 0; ///< that each GPU has more than the one before
+  int capability = 90;         ///< compute capability: 10 * major + minor
   /// The bytes of device memory that can still be allocated.
   uint64_t freeBytes = uint64_t{64} << 20;
   /// Whether streams that run no kernels do their work as early as events
@@ -56,6 +58,9 @@ struct FakeCuda {
   int callResult = 1;
   /// Counts the allocations of device memory and of pinned memory.
   uint64_t allocations = 0;
+  /// Count the bytes that were copied to the host, and from it.
+  uint64_t bytesToHost = 0;
+  uint64_t bytesFromHost = 0;
 };
 
 /// A text that the fake driver takes for PTX, with a zero byte at its end. It

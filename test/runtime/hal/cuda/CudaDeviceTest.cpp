@@ -171,6 +171,36 @@ TEST_F(CudaDeviceTest, AGpuIsChosenByNumberOrName) {
   }
 }
 
+TEST_F(CudaDeviceTest, OfSeveralGpusTheOneOfThePlanIsPreferred) {
+  fakeCuda.gpus = 3;
+  fakeCuda.moreMultiprocessors = 1; // 2, 3 and 4
+  const auto ordinalFor = [&](const CudaChoice &choice) {
+    create({choice});
+    const uint32_t ordinal = device->facts().ordinal;
+    EXPECT_EQ(device->facts().multiprocessors,
+              2 + ordinal *
+                      static_cast<uint32_t>(fakeCuda.moreMultiprocessors));
+    device.reset();
+    return ordinal;
+  };
+  const auto like = [](const char *name, uint32_t multiprocessors) {
+    return CudaChoice{.arch = "sm_90a",
+                      .likeName = name,
+                      .likeMultiprocessors = multiprocessors};
+  };
+  EXPECT_EQ(ordinalFor({.arch = "sm_90a"}), 0U);
+  EXPECT_EQ(ordinalFor(like("h100", 3)), 1U);
+  EXPECT_EQ(ordinalFor(like("h100", 132)), 0U);
+  CudaChoice named = like("h100", 3);
+  named.device = "2";
+  EXPECT_EQ(ordinalFor(named), 2U);
+  // GPUs of equal size differ in their names.
+  fakeCuda.moreMultiprocessors = 0;
+  fakeCuda.lastName = "emulated GPU Max";
+  EXPECT_EQ(ordinalFor(like("gpumax", 2)), 2U);
+  EXPECT_EQ(ordinalFor(like("gpumax", 3)), 0U);
+}
+
 TEST_F(CudaDeviceTest, AGpuOfAnotherArchitectureIsRefused) {
   fakeCuda.capability = 75;
   const Status status = createError({{.device = "", .arch = "sm_86"}});
@@ -393,7 +423,8 @@ TEST_F(CudaDeviceTest, TheDriverCompilesPtx) {
 }
 
 TEST_F(CudaDeviceTest, PtxRunsOnLaterGpus) {
-  const CudaChoice choice = {"", "sm_86", "compute_86"};
+  const CudaChoice choice = {
+      .device = "", .arch = "sm_86", .ptxArch = "compute_86"};
   fakeCuda.capability = 120;
   create({.gpu = choice});
   device.reset();

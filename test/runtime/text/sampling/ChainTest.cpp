@@ -164,6 +164,60 @@ TEST(SamplerChain, WhatGreedySamplingLeavesOut) {
   EXPECT_EQ(distribution(options, logits).size(), 3U);
 }
 
+// The options are random, and many logits are equal.
+TEST(SamplerChain, WhatAlwaysChoosesTheBestDoes) {
+  std::mt19937 random(17);
+  int always = 0;
+  for (int round = 0; round < 400; ++round) {
+    SamplerOptions options;
+    options.seed = random();
+    options.temperature = random() % 2 == 0 ? 0 : 1.5F;
+    options.dynatempRange = random() % 4 == 0 ? 0.5F : 0;
+    options.topK = static_cast<int32_t>(random() % 3);
+    options.topP = random() % 2 == 0 ? 0.1F : 1;
+    options.typicalP = random() % 4 == 0 ? 0.3F : 1;
+    options.topNSigma = random() % 2 == 0 ? 0.5F : 0;
+    options.xtcProbability = random() % 4 == 0 ? 1 : 0;
+    options.repeatPenalty = random() % 4 == 0 ? 2 : 1;
+    options.dryMultiplier = random() % 4 == 0 ? 5 : 0;
+    options.mirostat = random() % 8 == 0 ? 2 : 0;
+    options.adaptiveTarget = random() % 4 == 0 ? 0.3F : -1;
+    if (random() % 8 == 0) {
+      options.logitBias = {{3, 8}};
+    }
+    if (random() % 4 == 0) {
+      options.samplers.emplace_back(SamplerKind::AdaptiveP);
+    }
+    std::ranges::shuffle(options.samplers, random);
+    options.samplers.resize(1 + random() % options.samplers.size());
+    if (!choosesTheBest(options)) {
+      continue;
+    }
+    ++always;
+    Sampler sampler = make(options, 30);
+    for (int i = 0; i < 8; ++i) {
+      std::vector<float> logits(30);
+      for (float &logit : logits) {
+        logit = static_cast<float>(random() % 4) - 2;
+      }
+      const auto best = std::ranges::max_element(logits);
+      const Result<int32_t> chosen = sampler.sample(logits);
+      ASSERT_TRUE(chosen.isOk()) << chosen.status().message();
+      ASSERT_EQ(*chosen, best - logits.begin()) << round;
+      sampler.accept(*chosen);
+    }
+  }
+  EXPECT_GT(always, 20);
+  // What users write for greedy answers is among them, and the default is not.
+  SamplerOptions options;
+  EXPECT_FALSE(choosesTheBest(options));
+  options.temperature = 0;
+  EXPECT_TRUE(choosesTheBest(options));
+  options.temperature = 0.8F;
+  options.topK = 1;
+  EXPECT_TRUE(choosesTheBest(options));
+}
+
 TEST(SamplerChain, ThePromptDoesNotTeachAdaptiveSamplers) {
   std::mt19937 random(5);
   const std::vector<float> logits = randomLogits(random, 40);

@@ -1,0 +1,36 @@
+//===- Choice.h - the dispatch that chooses next tokens ---------*- C++ -*-===//
+//
+// A choice is a dispatch that writes arrays of the batch (plan.fbs): it
+// replaces the tokens of a batch by the ones that follow them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_CHOICE_H
+#define AIRPACK_FORMATS_PLAN_CHOICE_H
+
+#include "formats/plan/plan_generated.h"
+
+namespace air {
+
+/// Whether a dispatch, which need not be verified, is a choice.
+inline bool isChoice(const plan::Dispatch &dispatch) {
+  if (dispatch.bindings() != nullptr) {
+    for (const plan::Binding *binding : *dispatch.bindings()) {
+      if (binding->kind() == plan::BindingKind::Batch &&
+          binding->access() != plan::Access::Read) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/// Whether a program of a verified plan ends with a choice.
+inline bool hasChoice(const plan::Program &program) {
+  const auto &steps = *program.steps();
+  const auto &dispatches = *steps.Get(steps.size() - 1)->dispatches();
+  return isChoice(*dispatches.Get(dispatches.size() - 1));
+}
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_CHOICE_H

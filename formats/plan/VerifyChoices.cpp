@@ -1,0 +1,110 @@
+//===- VerifyChoices.cpp - rules of dispatches that choose tokens ---------===//
+#include "formats/plan/Choice.h"
+#include "formats/plan/PlanRules.h"
+
+#include <array>
+
+namespace air::rules {
+namespace {
+
+using plan::Access;
+using plan::BatchArray;
+using plan::BindingKind;
+
+/// Checks what a choice binds.
+Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
+                      const std::string &where) {
+  // The arrays that a choice binds, and the number of times that it does.
+  struct Bound {
+    BatchArray array;
+    Access access;
+    uint32_t times = 0;
+  };
+  std::array<Bound, 4> arrays = {Bound{BatchArray::TokenIds, Access::ReadWrite},
+                                 {BatchArray::Positions, Access::ReadWrite},
+                                 {BatchArray::RopePositions, Access::ReadWrite},
+                                 {BatchArray::TokenCount, Access::Read}};
+  uint32_t outputs = 0;
+  for (uint32_t i = 0; i < dispatch.bindings()->size(); ++i) {
+    const plan::Binding &binding = *dispatch.bindings()->Get(i);
+    bool isExpected = false;
+    if (binding.kind() == BindingKind::Buffer) {
+      const bool isOutput = plan.buffers()->Get(binding.index())->is_output();
+      isExpected = !isOutput || binding.access() == Access::Read;
+      outputs += isOutput ? 1 : 0;
+    } else if (binding.kind() == BindingKind::Batch) {
+      for (Bound &bound : arrays) {
+        if (binding.index() == static_cast<uint32_t>(bound.array)) {
+          isExpected = binding.access() == bound.access;
+          ++bound.times;
+        }
+      }
+    }
+    if (!isExpected) {
+      return broken("plan.dispatch.choice", where,
+                    "binds a " +
+                        std::string(plan::EnumNameBindingKind(binding.kind())) +
+                        " at index " + str(i) +
+                        " of its bindings; a dispatch that chooses tokens "
+                        "reads an output and TokenCount, changes TokenIds, "
+                        "Positions and RopePositions, and else binds only "
+                        "buffers that are no outputs");
+    }
+  }
+  for (const Bound &bound : arrays) {
+    if (bound.times != 1) {
+      return broken("plan.dispatch.choice", where,
+                    std::string("binds the batch's array ") +
+                        plan::EnumNameBatchArray(bound.array) + " " +
+                        str(bound.times) +
+                        " times; a dispatch that chooses tokens must bind it "
+                        "once");
+    }
+  }
+  return outputs == 1
+             ? Status::ok()
+             : broken("plan.dispatch.choice", where,
+                      "reads " + str(outputs) +
+                          " outputs; a dispatch that chooses tokens must read "
+                          "one output, the logits");
+}
+
+Status verifyProgram(const plan::Plan &plan, const plan::Program &program,
+                     const std::string &where) {
+  const uint32_t steps = program.steps()->size();
+  for (uint32_t s = 0; s < steps; ++s) {
+    const plan::Step &step = *program.steps()->Get(s);
+    const uint32_t dispatches = step.dispatches()->size();
+    for (uint32_t d = 0; d < dispatches; ++d) {
+      const plan::Dispatch &dispatch = *step.dispatches()->Get(d);
+      if (!isChoice(dispatch)) {
+        continue;
+      }
+      const std::string at =
+          where + ", " + label("step", s, step) + ", dispatch " + str(d);
+      if (program.tile_tokens() != 0 || step.kind() != plan::StepKind::Head ||
+          s + 1 != steps || d + 1 != dispatches || d == 0) {
+        return broken("plan.dispatch.choice", at,
+                      "changes arrays of the batch; only the last dispatch of "
+                      "the program may do so, in a step of kind Head that has "
+                      "other dispatches before it, and only if the program's "
+                      "tile_tokens is 0");
+      }
+      AIR_RETURN_IF_ERROR(verifyOperands(plan, dispatch, at));
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status verifyChoices(const plan::Plan &plan) {
+  for (uint32_t p = 0; p < plan.programs()->size(); ++p) {
+    const plan::Program &program = *plan.programs()->Get(p);
+    AIR_RETURN_IF_ERROR(
+        verifyProgram(plan, program, label("program", p, program)));
+  }
+  return Status::ok();
+}
+
+} // namespace air::rules
