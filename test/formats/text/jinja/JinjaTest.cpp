@@ -417,6 +417,15 @@ TEST(JinjaTest, DeepNestingIsRefused) {
   EXPECT_EQ(render(sum + " }}").status().exitCode(), 4);
 }
 
+// Neither the calls nor the expressions are nested too deeply by themselves.
+TEST(JinjaTest, DeepExpressionsInDeepCallsAreStopped) {
+  const std::string source = "{% macro f() %}{{ " + std::string(140, '-') +
+                             "f() }}{% endmacro %}{{ f() }}";
+  Result<Rendered> got = render(source);
+  ASSERT_FALSE(got.isOk());
+  EXPECT_EQ(got.status().exitCode(), 5) << got.status().message();
+}
+
 TEST(JinjaTest, ValuesThatReferToThemselvesAreFreed) {
   Result<Rendered> got =
       render("{% set n = namespace() %}{% set n.n = n %}{% for i in [1] "
