@@ -16,6 +16,7 @@
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/model/ReadSampling.h"
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Template.h"
@@ -89,6 +90,17 @@ uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
   }
   for (const auto &[name, source] : tokenizer.namedTemplates) {
     bytes += name.size() + source.size() + 2 * sizeof(uint32_t);
+  }
+  const std::unique_ptr<plan::TokenizerT> record = toPlan(tokenizer);
+  for (const auto &program : record->programs) {
+    bytes += program->words.size() * sizeof(uint32_t);
+    if (program->texts) {
+      bytes += program->texts->bytes.size() +
+               program->texts->ends.size() * sizeof(uint32_t);
+    }
+  }
+  for (const auto &splitter : record->splitters) {
+    bytes += splitter->words.size() * sizeof(uint32_t);
   }
   return bytes;
 }

@@ -1,6 +1,10 @@
 //===- PlanConvert.cpp - plan records <-> the structs of formats/ ---------===//
 #include "formats/plan/PlanConvert.h"
 
+#include "formats/plan/ProgramLimits.h"
+#include "formats/text/jinja/Template.h"
+#include "formats/text/regex/Regex.h"
+
 #include <algorithm>
 #include <string_view>
 
@@ -110,6 +114,65 @@ CpuRates unpackRates(const plan::CpuRates &record) {
 /// this value, because 0 means that text is not normalised.
 constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
 
+/// Parses templates, as long as their programs are within the limits.
+class ProgramPacker {
+public:
+  std::unique_ptr<plan::TemplateProgramT> pack(std::string_view source) {
+    auto record = std::make_unique<plan::TemplateProgramT>();
+    const Result<jinja::Template> parsed = jinja::Template::parse(source);
+    if (!parsed) {
+      return record;
+    }
+    jinja::ProgramCode code = parsed->program();
+    uint64_t textBytes = 0;
+    for (const std::string &each : code.texts) {
+      textBytes += each.size() + sizeof(uint32_t);
+    }
+    if (words + code.words.size() <= kMaxPlanProgramWords &&
+        texts + textBytes <= kMaxPlanProgramTextBytes) {
+      words += code.words.size();
+      texts += textBytes;
+      record->words = std::move(code.words);
+      record->texts = packStrings(code.texts);
+    }
+    return record;
+  }
+
+private:
+  uint64_t words = 0;
+  uint64_t texts = 0; ///< in bytes
+};
+
+/// Compiles the expressions of the pre-tokenizer. Returns an empty list if one
+/// of them cannot be used, or if they are too large.
+std::vector<std::unique_ptr<plan::RegexProgramT>>
+packSplitters(const TokenizerData &data) {
+  std::vector<std::unique_ptr<plan::RegexProgramT>> list;
+  if (data.kind != TokenizerKind::Bpe) {
+    return list;
+  }
+  std::vector<std::string_view> expressions(data.rules.expressions.begin(),
+                                            data.rules.expressions.end());
+  if (const PreTokenizerRules *named = preTokenizerRules(data.pre);
+      named != nullptr && !data.rules.isSet) {
+    expressions.assign(named->expressions.begin(), named->expressions.end());
+  }
+  uint64_t words = 0;
+  for (std::string_view expression : expressions) {
+    const Result<Regex> compiled = Regex::compile(expression);
+    if (!compiled) {
+      return {};
+    }
+    list.push_back(std::make_unique<plan::RegexProgramT>());
+    list.back()->words = compiled->code();
+    words += list.back()->words.size();
+  }
+  if (words > kMaxPlanRegexWords) {
+    list.clear();
+  }
+  return list;
+}
+
 } // namespace
 
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
@@ -144,6 +207,14 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
     record->template_names = packStrings(names);
     record->templates = packStrings(texts);
   }
+  if (!data.chatTemplate.empty() || !data.namedTemplates.empty()) {
+    ProgramPacker packer;
+    record->programs.push_back(packer.pack(data.chatTemplate));
+    for (const auto &[name, source] : data.namedTemplates) {
+      record->programs.push_back(packer.pack(source));
+    }
+  }
+  record->splitters = packSplitters(data);
   record->lowercase = data.lowercase;
   record->strip_accents = data.stripAccents;
   record->charsmap.assign(data.charsmap.begin(), data.charsmap.end());
@@ -161,6 +232,13 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
     rules.prefix = static_cast<plan::SpacePrefix>(data.rules.prefix);
   }
   return record;
+}
+
+jinja::ProgramCode fromPlan(const plan::TemplateProgram &record) {
+  jinja::ProgramCode code;
+  code.words = numbers<uint32_t>(record.words());
+  code.texts = unpackStrings(record.texts());
+  return code;
 }
 
 TokenizerData fromPlan(const plan::Tokenizer &record) {
@@ -186,6 +264,19 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
   std::vector<std::string> texts = unpackStrings(record.templates());
   for (size_t i = 0; i < std::min(names.size(), texts.size()); ++i) {
     data.namedTemplates[names[i]] = std::move(texts[i]);
+  }
+  if (record.programs() != nullptr) {
+    for (uint32_t i = 0; i < record.programs()->size(); ++i) {
+      jinja::ProgramCode code = fromPlan(*record.programs()->Get(i));
+      if (!code.words.empty()) {
+        data.templatePrograms[i == 0 ? "" : names[i - 1]] = std::move(code);
+      }
+    }
+  }
+  if (record.splitters() != nullptr) {
+    for (const plan::RegexProgram *splitter : *record.splitters()) {
+      data.splitters.push_back(numbers<uint32_t>(splitter->words()));
+    }
   }
   data.lowercase = record.lowercase();
   data.stripAccents = record.strip_accents();

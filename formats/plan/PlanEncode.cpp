@@ -31,6 +31,12 @@ uint64_t lowerBound(const plan::PlanT &plan) {
              4 * tokenizer.end_of_generation.size() +
              tokenizer.chat_template.size() + tokenizer.pre.size() +
              tokenizer.charsmap.size() + tokenizer.matching.size();
+    for (const auto &program : tokenizer.programs) {
+      bytes += 4 * program->words.size();
+    }
+    for (const auto &splitter : tokenizer.splitters) {
+      bytes += 4 * splitter->words.size();
+    }
   }
   for (const auto &segment : plan.segments) {
     bytes += segment->digests.size();

@@ -119,6 +119,10 @@ std::vector<bool> copiedToDevice(const plan::Plan &plan,
 // Defined in VerifyModel.cpp.
 Status verifyPresence(const plan::Plan &plan);
 Status verifyModel(const plan::Plan &plan);
+/// Checks that a list of strings is well-formed. `field` names it in messages.
+Status verifyStrings(const plan::StringList *list, const char *field);
+Status verifyTemplates(const plan::Tokenizer &tokenizer);
+Status verifySplitters(const plan::Tokenizer &tokenizer);
 Status verifyTokenizer(const plan::Plan &plan);
 Status verifySampling(const plan::Plan &plan);
 Status verifyMachine(const plan::Plan &plan);

@@ -77,7 +77,7 @@ Status verifyModel(const plan::Plan &plan) {
   return Status::ok();
 }
 
-static Status verifyStrings(const plan::StringList *list, const char *field) {
+Status verifyStrings(const plan::StringList *list, const char *field) {
   const auto *ends = list == nullptr ? nullptr : list->ends();
   const uint32_t bytes = list == nullptr ? 0 : sizeOf(list->bytes());
   uint32_t last = 0;
@@ -96,44 +96,6 @@ static Status verifyStrings(const plan::StringList *list, const char *field) {
     return broken("plan.tokenizer.strings", field,
                   "the last string ends at byte " + str(last) +
                       ", but the strings have " + str(bytes) + " bytes");
-  }
-  return Status::ok();
-}
-
-static Status verifyTemplates(const plan::Tokenizer &tokenizer) {
-  const plan::StringList *names = tokenizer.template_names();
-  AIR_RETURN_IF_ERROR(verifyStrings(names, "template_names"));
-  AIR_RETURN_IF_ERROR(verifyStrings(tokenizer.templates(), "templates"));
-  const auto *ends = names == nullptr ? nullptr : names->ends();
-  const uint32_t count = sizeOf(ends);
-  const uint32_t texts = tokenizer.templates() == nullptr
-                             ? 0
-                             : sizeOf(tokenizer.templates()->ends());
-  if (count != texts) {
-    return broken("plan.tokenizer.templates", "tokenizer",
-                  "there are " + str(count) + " names for " + str(texts) +
-                      " templates; there must be one for each template");
-  }
-  // If the list has no blob, verifyStrings() has checked that all names are
-  // empty.
-  const std::string_view blob =
-      names == nullptr || names->bytes() == nullptr
-          ? std::string_view()
-          : std::string_view(
-                reinterpret_cast<const char *>(names->bytes()->data()),
-                names->bytes()->size());
-  std::string_view before;
-  for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t begin = i == 0 ? 0 : ends->Get(i - 1);
-    const std::string_view name = blob.substr(begin, ends->Get(i) - begin);
-    AIR_RETURN_IF_ERROR(
-        checkName("plan.tokenizer.templates", "template " + str(i), name));
-    if (name <= before) {
-      return broken("plan.tokenizer.templates", "template " + str(i),
-                    "names must be sorted and unique, but '" + shown(name) +
-                        "' follows '" + shown(before) + "'");
-    }
-    before = name;
   }
   return Status::ok();
 }
@@ -287,6 +249,7 @@ Status verifyTokenizer(const plan::Plan &plan) {
     }
   }
   AIR_RETURN_IF_ERROR(verifyNormalisation(tokenizer));
+  AIR_RETURN_IF_ERROR(verifySplitters(tokenizer));
   const uint32_t matching = sizeOf(tokenizer.matching());
   if (matching != 0 && matching != tokens) {
     return broken("plan.tokenizer.matching", "tokenizer",

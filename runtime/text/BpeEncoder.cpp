@@ -91,8 +91,9 @@ BpeEncoder::~BpeEncoder() = default;
 Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
   AIR_ASSIGN_OR_RETURN(PreTokenizer splitter,
-                       data.rules.isSet ? PreTokenizer::create(data.rules)
-                                        : PreTokenizer::create(data.pre));
+                       data.rules.isSet
+                           ? PreTokenizer::create(data.rules, data.splitters)
+                           : PreTokenizer::create(data.pre, data.splitters));
   AIR_ASSIGN_OR_RETURN(
       BpeTables merges,
       BpeTables::create(data, splitter.rules().spelling, vocabulary));

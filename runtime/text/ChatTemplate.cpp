@@ -6,16 +6,28 @@ namespace air::rt {
 using jinja::DictObject;
 using jinja::Value;
 
-std::string_view chooseTemplate(const TokenizerData &data, bool hasTools) {
-  auto named = [&](const char *name) {
-    auto found = data.namedTemplates.find(name);
-    return found == data.namedTemplates.end() ? std::string_view()
-                                              : std::string_view(found->second);
+ChosenTemplate chooseTemplate(const TokenizerData &data, bool hasTools) {
+  const auto with = [&](std::string_view source, const char *name) {
+    const auto found = data.templatePrograms.find(name);
+    return ChosenTemplate{source, found == data.templatePrograms.end()
+                                      ? nullptr
+                                      : &found->second};
   };
-  if (hasTools && !named("tool_use").empty()) {
+  const auto named = [&](const char *name) {
+    const auto found = data.namedTemplates.find(name);
+    return found == data.namedTemplates.end() ? ChosenTemplate()
+                                              : with(found->second, name);
+  };
+  if (hasTools && !named("tool_use").source.empty()) {
     return named("tool_use");
   }
-  return data.chatTemplate.empty() ? named("default") : data.chatTemplate;
+  return data.chatTemplate.empty() ? named("default")
+                                   : with(data.chatTemplate, "");
+}
+
+Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen) {
+  return chosen.program != nullptr ? jinja::Template::load(*chosen.program)
+                                   : jinja::Template::parse(chosen.source);
 }
 
 namespace {

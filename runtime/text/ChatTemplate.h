@@ -27,10 +27,21 @@ struct Conversation {
   bool addGenerationPrompt = true;
 };
 
+/// A chat template of a model. What it refers to lies in the TokenizerData.
+struct ChosenTemplate {
+  std::string_view source; ///< "" if the model has no template
+  /// Null if `source` must be parsed.
+  const jinja::ProgramCode *program = nullptr;
+};
+
 /// Returns the template "tool_use" if there are tools and the model has it.
 /// Otherwise returns the model's unnamed template, or else the one named
-/// "default", or else "". The view lies in `data`.
-std::string_view chooseTemplate(const TokenizerData &data, bool hasTools);
+/// "default", or else one without a source.
+ChosenTemplate chooseTemplate(const TokenizerData &data, bool hasTools);
+
+/// Makes the template of its program if it has one, or else parses its source.
+/// Errors: those of jinja::Template::load() and parse().
+Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 
 /// Returns the variables of a template: Conversation::variables, messages,
 /// tools, documents (none by default) and add_generation_prompt, and also

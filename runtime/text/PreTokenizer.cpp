@@ -76,32 +76,46 @@ void PreTokenizer::splitBy(Scratch &matchers, size_t index,
   }
 }
 
-Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
+template <typename Expressions>
+Status PreTokenizer::addAll(const Expressions &expressions,
+                            CompiledExpressions compiled) {
+  for (const std::vector<uint32_t> &words : compiled) {
+    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::load(words));
+    add(std::move(regex));
+  }
+  if (!compiled.empty()) {
+    return Status::ok();
+  }
+  for (const auto &expression : expressions) {
+    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
+    add(std::move(regex));
+  }
+  return Status::ok();
+}
+
+Result<PreTokenizer> PreTokenizer::create(std::string_view pre,
+                                          CompiledExpressions compiled) {
   const PreTokenizerRules *found = preTokenizerRules(pre);
   if (found == nullptr) {
     return unsupportedError("tokenizer: the pre-tokenizer " +
                             inQuotes(std::string(pre)) + " is not supported");
   }
   PreTokenizer made(*found);
-  for (std::string_view expression : found->expressions) {
-    AIR_RETURN_IF_ERROR(made.add(expression));
-  }
+  AIR_RETURN_IF_ERROR(made.addAll(found->expressions, compiled));
   return made;
 }
 
-Result<PreTokenizer> PreTokenizer::create(const TextRules &own) {
+Result<PreTokenizer> PreTokenizer::create(const TextRules &own,
+                                          CompiledExpressions compiled) {
   PreTokenizerRules rules = {};
   rules.ignoreMerges = own.ignoreMerges;
   rules.spelling = own.spelling;
   PreTokenizer made(rules);
-  for (const std::string &expression : own.expressions) {
-    AIR_RETURN_IF_ERROR(made.add(expression));
-  }
+  AIR_RETURN_IF_ERROR(made.addAll(own.expressions, compiled));
   return made;
 }
 
-Status PreTokenizer::add(std::string_view expression) {
-  AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
+void PreTokenizer::add(Regex regex) {
   const RegexMatcher matcher(regex);
   const uint32_t bit = bitOf(regexes.size());
   for (size_t c = 0; c < begins.size(); ++c) {
@@ -113,7 +127,6 @@ Status PreTokenizer::add(std::string_view expression) {
   const bool mayAtEnd = matcher.mayBeginWith(' ', RegexMatcher::kEnd);
   beginsAtSpace.back() |= mayAtEnd ? bit : 0;
   regexes.push_back(std::move(regex));
-  return Status::ok();
 }
 
 PreTokenizer::Scratch PreTokenizer::makeScratch() const {

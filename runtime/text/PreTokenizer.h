@@ -14,6 +14,7 @@
 #include "runtime/exec/FunctionRef.h"
 
 #include <array>
+#include <span>
 #include <vector>
 
 namespace air::rt {
@@ -27,14 +28,20 @@ public:
   /// The memory of one call of split(). It can be used again.
   using Scratch = std::vector<RegexMatcher>;
 
-  /// Compiles the expressions of the pre-tokenizer that `pre` names. A
-  /// pre-tokenizer may have several names (PreTokenizerNames.h). Errors:
-  /// Unsupported if the name is not known.
-  static Result<PreTokenizer> create(std::string_view pre);
+  using CompiledExpressions = std::span<const std::vector<uint32_t>>;
 
-  /// Compiles the expressions of `own`. Errors: Unsupported if one of them is
-  /// not supported.
-  static Result<PreTokenizer> create(const TextRules &own);
+  /// Uses the expressions of the pre-tokenizer that `pre` names. A
+  /// pre-tokenizer may have several names (PreTokenizerNames.h). If `compiled`
+  /// is not empty, it has the expressions in compiled form
+  /// (TokenizerData::splitters); otherwise they are compiled. Errors:
+  /// Unsupported if the name is not known; Corrupt if `compiled` is malformed.
+  static Result<PreTokenizer> create(std::string_view pre,
+                                     CompiledExpressions compiled = {});
+
+  /// Uses the expressions of `own`, or their compiled form. Errors: Unsupported
+  /// if one of them is not supported; Corrupt if `compiled` is malformed.
+  static Result<PreTokenizer> create(const TextRules &own,
+                                     CompiledExpressions compiled = {});
 
   /// If the rules come from TextRules, `expressions` and `name` are empty.
   const PreTokenizerRules &rules() const { return known; }
@@ -45,7 +52,9 @@ public:
 
 private:
   explicit PreTokenizer(const PreTokenizerRules &found) : known(found) {}
-  Status add(std::string_view expression);
+  template <typename Expressions>
+  Status addAll(const Expressions &expressions, CompiledExpressions compiled);
+  void add(Regex regex);
   uint32_t candidates(std::string_view piece) const;
   void splitBy(Scratch &matchers, size_t index, std::string_view text,
                size_t begin, size_t end, PieceSink ends) const;

@@ -2,7 +2,8 @@
 //
 // The first line of the input is the context as JSON, and the rest is the
 // template. The template must be refused in one line, or render the same UTF-8
-// text each time. The tainted ranges of the text must be ascending.
+// text each time, also if it is made from its program. The tainted ranges of
+// the text must be ascending.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"
@@ -46,6 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     requireOneLine(parsed.status());
     return 0;
   }
+  const ProgramCode code = parsed->program();
+  const Result<Template> loaded = Template::load(code);
+  require(loaded.isOk() || code.words.size() > kMaxProgramWords,
+          "the program of a template can be read");
   Result<Rendered> first = parsed->render(*context, Date{2024, 2, 29});
   if (!first.isOk()) {
     requireOneLine(first.status());
@@ -63,7 +68,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     require(step.kind == Utf8Step::Whole, "the output is UTF-8");
     at += step.length;
   }
-  Result<Rendered> second = parsed->render(*context, Date{2024, 2, 29});
+  if (!loaded.isOk()) {
+    return 0;
+  }
+  Result<Rendered> second = loaded->render(*context, Date{2024, 2, 29});
   require(second.isOk() && second->text == first->text,
           "rendering again gives the same");
   return 0;

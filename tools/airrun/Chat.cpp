@@ -42,22 +42,19 @@ Chat::Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
       kept(std::move(sequence)) {}
 
 Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
-                          std::string_view source, const std::string &name,
-                          const jinja::Date &date, ChatTools tools) {
-  Result<jinja::Template> parsed = jinja::Template::parse(source);
-  if (!parsed) {
-    return parsed.status().withContext(name);
-  }
+                          jinja::Template chatTemplate, rt::AnswerSyntax syntax,
+                          const std::string &name, const jinja::Date &date,
+                          ChatTools tools) {
   AIR_ASSIGN_OR_RETURN(rt::Tokenizer tokenizer,
                        rt::Tokenizer::create(vocabulary));
   AIR_ASSIGN_OR_RETURN(rt::KeptSequence kept,
                        rt::KeptSequence::create(session));
-  Chat chat(session, std::move(vocabulary), *std::move(parsed),
+  Chat chat(session, std::move(vocabulary), std::move(chatTemplate),
             std::move(tokenizer), std::move(kept));
   chat.name = name;
   chat.date = date;
   chat.tools = std::move(tools);
-  chat.syntax = rt::syntaxOf(source);
+  chat.syntax = std::move(syntax);
   chat.syntax.hasTools = chat.tools.list.has_value();
   chat.markTokens = rt::markTokens(chat.syntax, *chat.encoder);
   if (const std::optional<int32_t> end =

@@ -50,10 +50,12 @@ struct ChatTools {
 
 class Chat {
 public:
-  /// Error messages call the template `name`. Errors: those of
-  /// jinja::Template::parse, rt::Tokenizer::create and rt::callGrammar.
+  /// `syntax` is what the template implies about answers. Error messages call
+  /// the template `name`. Errors: those of rt::Tokenizer::create and
+  /// rt::callGrammar.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
-                             std::string_view source, const std::string &name,
+                             jinja::Template chatTemplate,
+                             rt::AnswerSyntax syntax, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
 
   /// Answers the conversation. `write` gets the answer, which is not added to

@@ -1,12 +1,11 @@
 //===- ChatCommand.cpp - airrun chat --------------------------------------===//
 #include "tools/airrun/ChatCommand.h"
 
-#include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
-#include "runtime/text/ChatTemplate.h"
 #include "tools/airrun/ChatLoop.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/Interrupts.h"
+#include "tools/airrun/OpenTemplate.h"
 #include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/SamplingOptions.h"
 
@@ -68,19 +67,6 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   return tools;
 }
 
-/// What error messages call the model's own template.
-constexpr const char *kOwnTemplate = "the chat template";
-
-Result<std::string> ownTemplate(const TokenizerData &vocabulary,
-                                bool withTools) {
-  std::string text(rt::chooseTemplate(vocabulary, withTools));
-  if (text.empty()) {
-    return unsupportedError("the model has no chat template; give one with "
-                            "--chat-template FILE, as docs/chat.md shows");
-  }
-  return text;
-}
-
 Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
                       ChatTools tools) {
   const plan::Tokenizer *record = session.plan().tokenizer();
@@ -92,16 +78,11 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
   if (const std::optional<std::string> given = invocation.text("--date")) {
     AIR_ASSIGN_OR_RETURN(date, parseDate(*given));
   }
-  std::string source;
-  std::string name = kOwnTemplate;
-  if (const auto file = invocation.text("--chat-template")) {
-    AIR_ASSIGN_OR_RETURN(source, readTextFile(*file, textLimit()));
-    name = "'" + *file + "'";
-  } else {
-    AIR_ASSIGN_OR_RETURN(source,
-                         ownTemplate(vocabulary, tools.list.has_value()));
-  }
-  return Chat::create(session, std::move(vocabulary), source, name, date,
+  AIR_ASSIGN_OR_RETURN(
+      OpenTemplate opened,
+      openTemplate(invocation, vocabulary, tools.list.has_value()));
+  return Chat::create(session, std::move(vocabulary), std::move(opened.made),
+                      std::move(opened.syntax), opened.name, date,
                       std::move(tools));
 }
 
@@ -185,11 +166,7 @@ cli::Command chatCommand() {
                "(it calls no tool), required (it calls at least one tool), or "
                "the name of a tool (it calls this tool, and no other).",
        .defaultText = "auto"},
-      {.name = "--chat-template",
-       .kind = cli::ValueKind::String,
-       .valueName = "FILE",
-       .help = "The template, in Jinja, that turns messages into text.",
-       .defaultText = "the model's own"},
+      chatTemplateOption(),
       {.name = "--date",
        .kind = cli::ValueKind::String,
        .valueName = "YYYY-MM-DD",
@@ -230,13 +207,7 @@ Status checkChat(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(parseDate(*date).status());
   }
   AIR_RETURN_IF_ERROR(checkSamplingOptions(invocation));
-  const auto file = invocation.text("--chat-template");
-  if (file && isReadTwice(*file)) {
-    AIR_ASSIGN_OR_RETURN(const std::string text,
-                         readTextFile(*file, textLimit()));
-    AIR_RETURN_IF_ERROR(
-        jinja::Template::parse(text).status().withContext("'" + *file + "'"));
-  }
+  AIR_RETURN_IF_ERROR(checkTemplateFile(invocation));
   if (const auto tools = invocation.text("--tools");
       !tools || isReadTwice(*tools)) {
     AIR_RETURN_IF_ERROR(readTools(invocation).status());
@@ -251,14 +222,7 @@ Status checkChat(const cli::Invocation &invocation) {
 Status checkChatModel(const cli::Invocation &invocation,
                       const ModelSource &source) {
   AIR_RETURN_IF_ERROR(checkSamplingOfModel(invocation, source));
-  if (invocation.has("--chat-template")) {
-    return Status::ok();
-  }
-  AIR_ASSIGN_OR_RETURN(const TokenizerData vocabulary,
-                       readGgufTokenizer(source));
-  AIR_ASSIGN_OR_RETURN(const std::string text,
-                       ownTemplate(vocabulary, invocation.has("--tools")));
-  return jinja::Template::parse(text).status().withContext(kOwnTemplate);
+  return checkTemplateOfModel(invocation, source, invocation.has("--tools"));
 }
 
 Status runChat(const cli::Invocation &invocation) {

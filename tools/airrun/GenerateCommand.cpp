@@ -5,10 +5,13 @@
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
+#include "runtime/text/answer/TurnEnd.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/GrammarOptions.h"
 #include "tools/airrun/Interrupts.h"
 #include "tools/airrun/LoadingBar.h"
+#include "tools/airrun/OpenTemplate.h"
+#include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/SamplingOptions.h"
 
 #include <algorithm>
@@ -23,10 +26,65 @@ namespace {
 
 using cli::ValueKind;
 
-/// The token ids of the prompt, from --tokens, -p, -f or standard input.
+/// Whether the prompt is the message of a user, which the chat template turns
+/// into the text that the model continues.
+bool isMessage(const cli::Invocation &invocation) {
+  return invocation.has("--system-prompt") || invocation.has("--chat-template");
+}
+
+/// The text of the prompt, from -p, -f or standard input.
+Result<std::string> promptText(const cli::Invocation &invocation,
+                               const rt::Session &session,
+                               const rt::Tokenizer &tokenizer) {
+  if (std::optional<std::string> given = invocation.text("--prompt")) {
+    return *std::move(given);
+  }
+  std::string text;
+  if (std::optional<std::string> path = invocation.text("--file")) {
+    AIR_ASSIGN_OR_RETURN(text,
+                         readTextFile(*path, promptLimit(session, tokenizer)));
+  } else {
+    AIR_ASSIGN_OR_RETURN(text,
+                         readStandardInput(promptLimit(session, tokenizer)));
+  }
+  // A file ends with a line break that its author did not mean to send.
+  if (isMessage(invocation) && text.ends_with('\n')) {
+    text.pop_back();
+  }
+  return text;
+}
+
+/// Turns a message and the text of --system-prompt into token ids. Adds the
+/// tokens that end a turn in the template to `options`.
+Result<std::vector<int32_t>> messageTokens(const cli::Invocation &invocation,
+                                           const rt::Session &session,
+                                           const rt::Tokenizer &tokenizer,
+                                           const std::string &message,
+                                           rt::GenerateOptions &options) {
+  const TokenizerData vocabulary = fromPlan(*session.plan().tokenizer());
+  AIR_ASSIGN_OR_RETURN(const OpenTemplate opened,
+                       openTemplate(invocation, vocabulary, false));
+  ChatMessages messages;
+  if (const auto system = invocation.text("--system-prompt")) {
+    messages.setSystem(validText(*system, "system message"));
+  }
+  messages.add("user", message);
+  const jinja::Date date = today();
+  AIR_ASSIGN_OR_RETURN(const jinja::Rendered rendered,
+                       renderMessages(opened, vocabulary, messages, date));
+  const std::optional<int32_t> end =
+      rt::turnEnd(opened.made, vocabulary, tokenizer, opened.syntax, date);
+  if (end && !invocation.has("--ignore-eos")) {
+    options.endTokens.push_back(*end);
+  }
+  return tokenizer.encodeRendered(rendered.text, rendered.tainted);
+}
+
+/// The token ids of the prompt. May add to GenerateOptions::endTokens.
 Result<std::vector<int32_t>>
 promptTokens(const cli::Invocation &invocation, const rt::Session &session,
-             const std::optional<rt::Tokenizer> &tokenizer) {
+             const std::optional<rt::Tokenizer> &tokenizer,
+             rt::GenerateOptions &options) {
   if (std::optional<std::string> ids = invocation.text("--tokens")) {
     return parseTokens(*ids);
   }
@@ -34,18 +92,13 @@ promptTokens(const cli::Invocation &invocation, const rt::Session &session,
     return unsupportedError("this plan has no vocabulary; give the prompt as "
                             "token ids with --tokens");
   }
-  std::string text;
-  if (std::optional<std::string> given = invocation.text("--prompt")) {
-    text = *std::move(given);
-  } else if (std::optional<std::string> path = invocation.text("--file")) {
-    AIR_ASSIGN_OR_RETURN(text,
-                         readTextFile(*path, promptLimit(session, *tokenizer)));
-  } else {
-    AIR_ASSIGN_OR_RETURN(text,
-                         readStandardInput(promptLimit(session, *tokenizer)));
+  AIR_ASSIGN_OR_RETURN(std::string text,
+                       promptText(invocation, session, *tokenizer));
+  text = validText(text, "prompt");
+  if (isMessage(invocation)) {
+    return messageTokens(invocation, session, *tokenizer, text, options);
   }
-  std::vector<int32_t> tokens =
-      tokenizer->encode(validText(text, "prompt"), true, true);
+  std::vector<int32_t> tokens = tokenizer->encode(text, true, true);
   noteDoubledBos(*tokenizer, tokens);
   return tokens;
 }
@@ -62,6 +115,11 @@ Status checkGenerate(const cli::Invocation &invocation) {
         std::to_string(given) +
         " of --prompt, --file and --tokens are given; give only one of them");
   }
+  if (isMessage(invocation) && invocation.has("--tokens")) {
+    return usageError("--tokens gives the ids of the whole prompt, so there is "
+                      "no message for the chat template; give --prompt, or "
+                      "leave out --system-prompt and --chat-template");
+  }
   if (given == 0 && isatty(STDIN_FILENO) != 0) {
     return usageError("no prompt: give -p TEXT, -f FILE or --tokens IDS, or "
                       "text on standard input");
@@ -72,6 +130,7 @@ Status checkGenerate(const cli::Invocation &invocation) {
     return readTextFile(*file, textLimit()).status();
   }
   AIR_RETURN_IF_ERROR(checkSamplingOptions(invocation));
+  AIR_RETURN_IF_ERROR(checkTemplateFile(invocation));
   for (const std::string &stop : invocation.list("--stop")) {
     if (stop.empty()) {
       return usageError("--stop: an empty stop string would end every answer "
@@ -88,6 +147,9 @@ Status checkGenerateModel(const cli::Invocation &invocation,
                           const ModelSource &source) {
   AIR_RETURN_IF_ERROR(checkTokensOption(invocation, source));
   AIR_RETURN_IF_ERROR(checkSamplingOfModel(invocation, source));
+  if (isMessage(invocation)) {
+    AIR_RETURN_IF_ERROR(checkTemplateOfModel(invocation, source, false));
+  }
   if (!hasGrammar(invocation) || !canReadGrammarTwice(invocation)) {
     return Status::ok();
   }
@@ -221,6 +283,19 @@ cli::Command generateCommand() {
        .valueName = "FILE",
        .help = "Read the prompt from a file."},
       tokensOption(),
+      {.name = "--system-prompt",
+       .kind = ValueKind::String,
+       .valueName = "TEXT",
+       .help = "The system message, which says how the model should behave. "
+               "The prompt is then the message of a user, and the model writes "
+               "its answer, as in 'airrun chat'."},
+      {.name = "--chat-template",
+       .kind = ValueKind::String,
+       .valueName = "FILE",
+       .help = "The template, in Jinja, that turns the system message and the "
+               "prompt into text. With this option, too, the prompt is the "
+               "message of a user.",
+       .defaultText = "the model's own"},
       {.name = "--max-tokens",
        .shortName = "-n",
        .kind = ValueKind::Integer,
@@ -253,6 +328,8 @@ cli::Command generateCommand() {
       choosing.begin(), choosing.end());
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
+                      "airrun model.air --system-prompt 'Answer in one "
+                      "sentence.' -p 'What is a plan?'",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens",
                       "airrun model.gguf --ctx 8192 -p 'Once upon a time'"};
   return command;
@@ -281,7 +358,7 @@ Status runGenerate(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<GrammarOfAnswer> grammar,
                        grammarOfAnswer(invocation, tokenizer));
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
-                       promptTokens(invocation, session, tokenizer));
+                       promptTokens(invocation, session, tokenizer, options));
   options.maxTokens = static_cast<uint64_t>(
       invocation.integer("--max-tokens")
           .value_or(static_cast<int64_t>(options.maxTokens)));

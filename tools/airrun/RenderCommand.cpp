@@ -267,12 +267,14 @@ Status runRender(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(TokenizerData vocabulary, readVocabulary(model));
   std::optional<std::string> file = invocation.text("--chat-template");
-  std::string source;
+  std::string fileText;
+  rt::ChosenTemplate chosen;
   if (file) {
-    AIR_ASSIGN_OR_RETURN(source, readTextFile(*file, textLimit()));
+    AIR_ASSIGN_OR_RETURN(fileText, readTextFile(*file, textLimit()));
+    chosen.source = fileText;
   } else {
-    source = rt::chooseTemplate(vocabulary, conversation.tools.has_value());
-    if (source.empty()) {
+    chosen = rt::chooseTemplate(vocabulary, conversation.tools.has_value());
+    if (chosen.source.empty()) {
       return unsupportedError("'" + model +
                               "' has no chat template; give one with "
                               "--chat-template FILE");
@@ -283,7 +285,7 @@ Status runRender(const cli::Invocation &invocation) {
     return variables.status().withContext("--kwargs");
   }
   const std::string place = "'" + file.value_or(model) + "'";
-  Result<jinja::Template> parsed = jinja::Template::parse(source);
+  Result<jinja::Template> parsed = rt::makeTemplate(chosen);
   if (!parsed) {
     return parsed.status().withContext(place);
   }
@@ -291,7 +293,7 @@ Status runRender(const cli::Invocation &invocation) {
   if (!rendered) {
     return rendered.status().withContext(place);
   }
-  const rt::AnswerSyntax syntax = rt::syntaxOf(source);
+  const rt::AnswerSyntax syntax = rt::syntaxOf(chosen.source);
   const rt::ReasoningMarks *open =
       rt::openReasoning(syntax, rendered->text, rendered->tainted);
   if (invocation.has("--parse")) {

@@ -5,13 +5,23 @@
 
 namespace air::jinja {
 
+/// The most expressions that may be evaluated at a time, each as a part of the
+/// one before it, also across calls of macros. Each takes stack.
+static constexpr uint32_t kMaxEvaluations = 2500;
+
 Value Interpreter::evaluate(const Expression &node, Scope &scope) {
   if (!charge(0)) {
     return {};
   }
   // While an operand is evaluated, errors name the place of the operand.
   place = node.place;
-  Value value = evaluateNode(node, scope);
+  ++evaluations;
+  Value value = evaluations <= kMaxEvaluations
+                    ? evaluateNode(node, scope)
+                    : fail("expressions are nested too deeply: the limit is " +
+                               std::to_string(kMaxEvaluations) + " levels",
+                           ErrorCode::DoesNotFit);
+  --evaluations;
   if (!failed() && depthOf(value) > kMaxNesting) {
     return fail("a value is nested deeper than " + std::to_string(kMaxNesting) +
                     " levels",

@@ -108,6 +108,24 @@ void ExpressionParser::adopt(Expression &parent, ExpressionPtr child) {
   parent.operands.push_back(std::move(child));
 }
 
+void ExpressionParser::adoptArguments(Expression &parent) {
+  parent.call = parseArguments();
+  const auto count = [&](const ExpressionPtr &argument) {
+    if (argument) {
+      parent.depth = std::max(parent.depth, argument->depth + 1);
+    }
+  };
+  for (const ExpressionPtr &each : parent.call.positional) {
+    count(each);
+  }
+  for (const auto &[name, each] : parent.call.named) {
+    count(each);
+  }
+  count(parent.call.rest);
+  count(parent.call.namedRest);
+  measure(parent);
+}
+
 ExpressionPtr ExpressionParser::make(Op op, Place place, ExpressionPtr a,
                                      ExpressionPtr b) {
   ExpressionPtr node = make(op, place);
@@ -426,7 +444,7 @@ ExpressionPtr ExpressionParser::parseFilter(ExpressionPtr node) {
   }
   adopt(*result, std::move(node));
   if (isOperator("(")) {
-    result->call = parseArguments();
+    adoptArguments(*result);
   }
   return result;
 }
@@ -449,7 +467,7 @@ ExpressionPtr ExpressionParser::parseTest(ExpressionPtr node) {
                 now().kind == Token::Number || isOperator("[") ||
                 isOperator("{");
   if (isOperator("(")) {
-    result->call = parseArguments();
+    adoptArguments(*result);
   } else if (begins && !isName("else") && !isName("or") && !isName("and")) {
     if (isName("is")) {
       failHere("tests cannot be chained; write 'and' between them");
@@ -568,7 +586,7 @@ CallArguments ExpressionParser::parseArguments() {
 
 ExpressionPtr ExpressionParser::parseCall(ExpressionPtr callee) {
   ExpressionPtr node = make(Op::Call, now().place, std::move(callee));
-  node->call = parseArguments();
+  adoptArguments(*node);
   return node;
 }
 

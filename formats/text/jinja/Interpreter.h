@@ -128,6 +128,7 @@ private:
   Place place;
   uint64_t steps = 0;
   uint32_t depth = 0;
+  uint32_t evaluations = 0; ///< how many calls of evaluate() are active
   Text output;
   std::vector<std::unique_ptr<Scope>> scopes;
   std::vector<Scope *> unused;

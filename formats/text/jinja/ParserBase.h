@@ -95,6 +95,8 @@ private:
                      ExpressionPtr b = nullptr);
   ExpressionPtr binary(ExpressionPtr left, ExpressionPtr right);
   void adopt(Expression &parent, ExpressionPtr child);
+  /// Parses the arguments of a call, a filter or a test.
+  void adoptArguments(Expression &parent);
   void measure(Expression &node);
 
   std::vector<Token> tokens;

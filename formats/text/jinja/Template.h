@@ -18,6 +18,7 @@
 
 #include "formats/support/Status.h"
 #include "formats/text/jinja/Builtins.h"
+#include "formats/text/jinja/ProgramCode.h"
 
 #include <memory>
 
@@ -34,6 +35,10 @@ public:
   /// Errors, with line and column: Corrupt if `source` is not a Jinja template,
   /// Unsupported if it uses a feature that is not implemented.
   static Result<Template> parse(std::string_view source);
+  /// Makes the template of which program() returned `code`, without parsing.
+  /// Renders the same texts and reports the same errors. Corrupt if `code` is
+  /// not a program; its words may come from a damaged or malicious file.
+  static Result<Template> load(const ProgramCode &code);
 
   Template(Template &&) noexcept;
   Template &operator=(Template &&) noexcept;
@@ -47,10 +52,12 @@ public:
   Result<Rendered> render(const Value &context,
                           const std::optional<Date> &date = {}) const;
 
+  ProgramCode program() const;
+
 private:
   struct Program;
-  explicit Template(std::unique_ptr<Program> program);
-  std::unique_ptr<Program> program;
+  explicit Template(std::unique_ptr<Program> parsed);
+  std::unique_ptr<Program> held;
 };
 
 } // namespace air::jinja

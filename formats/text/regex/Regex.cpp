@@ -1,7 +1,7 @@
 //===- Regex.cpp - regular expressions in linear time -----------*- C++ -*-===//
 #include "formats/text/regex/Regex.h"
 
-#include "formats/text/regex/RegexProgram.h"
+#include "formats/text/regex/RegexCode.h"
 #include "formats/text/regex/RegexSyntax.h"
 
 namespace air {
@@ -11,5 +11,12 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   AIR_ASSIGN_OR_RETURN(RegexProgram program, compileRegex(syntax));
   return Regex(std::make_shared<const RegexProgram>(std::move(program)));
 }
+
+Result<Regex> Regex::load(std::span<const uint32_t> words) {
+  AIR_ASSIGN_OR_RETURN(RegexProgram program, readRegex(words));
+  return Regex(std::make_shared<const RegexProgram>(std::move(program)));
+}
+
+std::vector<uint32_t> Regex::code() const { return writeRegex(*compiled); }
 
 } // namespace air

@@ -31,7 +31,9 @@
 #include "formats/support/Status.h"
 
 #include <memory>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace air {
 
@@ -44,7 +46,14 @@ public:
   /// listed above, and for an expression that is too large.
   static Result<Regex> compile(std::string_view pattern);
 
+  /// Makes the expression of which code() returned `words`, without compiling.
+  /// It finds the same matches. Corrupt if the words are not those of an
+  /// expression; they may come from a damaged or malicious file.
+  static Result<Regex> load(std::span<const uint32_t> words);
+
   const RegexProgram &program() const { return *compiled; }
+  /// The compiled expression as words (RegexCode.h).
+  std::vector<uint32_t> code() const;
 
 private:
   explicit Regex(std::shared_ptr<const RegexProgram> made)

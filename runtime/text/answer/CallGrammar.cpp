@@ -83,7 +83,8 @@ SchemaJson namesOnly(const SchemaJson &schema) {
   }
   SchemaJson required = SchemaJson::array();
   for (const SchemaJson &name : schema.value("required", SchemaJson())) {
-    if (name.is_string() && names.contains(name.get<std::string>())) {
+    if (name.is_string()) {
+      names[name.get<std::string>()] = SchemaJson::object();
       required.push_back(name);
     }
   }
@@ -517,6 +518,12 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
 
 Result<ToolChoice> parseToolChoice(const std::string &text,
                                    const ToolSchemas &tools) {
+  const bool isWord = text == "auto" || text == "none" || text == "required";
+  if (isWord && tools.has(text)) {
+    return usageError(inQuotes(text) +
+                      " is both a choice and the name of a tool; give the tool "
+                      "another name");
+  }
   if (text == "auto") {
     return ToolChoice();
   }

@@ -38,7 +38,8 @@ struct ToolChoice {
 };
 
 /// Reads "auto", "none", "required", or else the name of a tool, which is then
-/// required. Fails with Usage if there is no such tool.
+/// required. Fails with Usage if there is no such tool, or if a tool has one of
+/// these words as its name.
 Result<ToolChoice> parseToolChoice(const std::string &text,
                                    const ToolSchemas &tools);
 

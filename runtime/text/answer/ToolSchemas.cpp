@@ -1,6 +1,7 @@
 //===- ToolSchemas.cpp - the types of arguments ---------------------------===//
 #include "runtime/text/answer/ToolSchemas.h"
 
+#include "formats/support/Printable.h"
 #include "runtime/text/answer/JsonScanner.h"
 #include "runtime/text/answer/Words.h"
 #include "runtime/text/grammar/SchemaDocument.h"
@@ -91,6 +92,37 @@ public:
     return all;
   }
 
+  /// Adds the properties that a schema describes itself, by a reference, or in
+  /// `allOf`, and their types.
+  void addProperties(const Json &schema, int levels,
+                     std::map<std::string, Types, std::less<>> &all) const {
+    if (!schema.is_object() || levels == 0 || looks == 0) {
+      return;
+    }
+    --looks;
+    if (const auto properties = schema.find("properties");
+        properties != schema.end() && properties->is_object()) {
+      for (const auto &[key, value] : properties->items()) {
+        Types &types = all.try_emplace(key, kAny).first->second;
+        types &= typesOf(value, levels);
+        types = types == 0 ? kAny : types;
+      }
+    }
+    if (const auto list = schema.find("allOf");
+        list != schema.end() && list->is_array()) {
+      for (const Json &each : *list) {
+        addProperties(each, levels - 1, all);
+      }
+    }
+    if (const auto reference = schema.find("$ref");
+        reference != schema.end() && document != nullptr) {
+      if (const Result<const SchemaJson *> target =
+              document->resolve(*reference)) {
+        addProperties(**target, levels - 1, all);
+      }
+    }
+  }
+
 private:
   template <typename TypesOf>
   static Types anyOf(const Json &list, const TypesOf &typesOfEach) {
@@ -156,22 +188,24 @@ Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
                           " is not an object with a \"name\"");
     }
     const auto name = tool->at("name").get<std::string>();
-    auto &arguments = schemas.tools[name];
+    const auto [known, isNew] = schemas.tools.try_emplace(name);
+    if (!isNew) {
+      return corruptError("tool " + std::to_string(i) + " has the name " +
+                          inQuotes(name) +
+                          ", as an earlier one has; give each tool a name of "
+                          "its own");
+    }
+    auto &arguments = known->second;
     const auto parameters = tool->find("parameters");
     const bool isGiven = parameters != tool->end() && !parameters->is_null();
     schemas.ordered.push_back({name, isGiven ? parameters->dump() : ""});
-    if (parameters == tool->end() || !parameters->is_object() ||
-        !parameters->contains("properties") ||
-        !parameters->at("properties").is_object()) {
+    if (parameters == tool->end() || !parameters->is_object()) {
       continue;
     }
     const Result<SchemaDocument> document =
         SchemaDocument::parse(parameters->dump());
     const TypeReader reader(document ? &*document : nullptr);
-    for (const auto &[key, schema] : parameters->at("properties").items()) {
-      const Types types = reader.typesOf(schema, kLevels);
-      arguments[key] = types == 0 ? kAny : types;
-    }
+    reader.addProperties(*parameters, kLevels, arguments);
   }
   return schemas;
 }

@@ -26,7 +26,7 @@ public:
   /// Reads a JSON array of tools: {"type": "function", "function": TOOL} or
   /// TOOL, which is {"name": ..., "parameters": SCHEMA}. The schemas are read
   /// leniently: what they do not say may have any type. Fails with Corrupt if
-  /// the text is not an array of objects that have names.
+  /// the text is not an array of objects that have different names.
   static Result<ToolSchemas> parse(std::string_view json);
 
   struct Tool {

@@ -5,6 +5,7 @@
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <numeric>
 
@@ -57,7 +58,7 @@ void GrammarMatcher::prepareTrie() {
     uses[nodeClasses[i].edge] += nodes[i].isPartial ? 0 : 1;
   }
   // The most common classes get bits of their own; all others share one.
-  std::vector<uint32_t> byUse(classes.count());
+  byUse.resize(classes.count());
   std::iota(byUse.begin(), byUse.end(), 0);
   std::ranges::sort(byUse, [&](uint32_t a, uint32_t b) {
     return uses[a] != uses[b] ? uses[a] > uses[b] : a < b;
@@ -66,7 +67,6 @@ void GrammarMatcher::prepareTrie() {
   for (uint32_t i = 0; i < byUse.size(); ++i) {
     classBit[byUse[i]] = static_cast<uint8_t>(std::min(i, kSharedBit));
   }
-  commonClass = byUse[0];
   // Children come after their parents, so a backward pass reaches them first.
   std::vector<uint32_t> parents(nodes.size());
   std::vector<uint32_t> last(trie.depth() + size_t{1});
@@ -87,11 +87,37 @@ void GrammarMatcher::prepareTrie() {
   }
 }
 
+/// Returns the state to which many of the trie's characters lead from `state`,
+/// or kDead if there is none.
+GrammarMatcher::State GrammarMatcher::commonNext(State state) {
+  const State most = states.step(state, byUse[0]);
+  if (most != GrammarStates::kDead) {
+    return most;
+  }
+  // Some parts of a text, such as names, contain only a few classes. If half of
+  // the most common ones lead to the same state, most others do, too. Trying
+  // all classes would take too long in states that allow many words.
+  constexpr size_t kTried = 8;
+  constexpr ptrdiff_t kSame = kTried / 2;
+  std::vector<State> nexts;
+  for (size_t i = 1; i < byUse.size() && i <= kTried; ++i) {
+    const State next = states.step(state, byUse[i]);
+    nexts.push_back(next);
+    if (next != GrammarStates::kDead &&
+        std::ranges::count(nexts, next) >= kSame) {
+      return next;
+    }
+  }
+  return GrammarStates::kDead;
+}
+
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
-  // Follows the most common class up to a state whose absorption is known.
-  // Longer chains are not needed, because few subtrees have that many levels.
+  // Follows the most common next states up to a state whose absorption is
+  // known. Longer chains are not needed, because few subtrees have that many
+  // levels.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
+  std::vector<State> nexts;
   State at = state;
   auto isKnown = [&](State each) {
     return each < absorptions.size() &&
@@ -99,7 +125,8 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
   };
   while (!isKnown(at) && chain.size() < kLongestChain) {
     chain.push_back(at);
-    State next = states.step(at, commonClass);
+    const State next = commonNext(at);
+    nexts.push_back(next);
     if (next == GrammarStates::kDead || next == at) {
       break;
     }
@@ -112,8 +139,8 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
                           ? chain.size()
                           : kLongestChain / 2;
   for (size_t i = chain.size(); i-- > 0;) {
-    State next = states.step(chain[i], commonClass);
-    Absorption found{0, 0};
+    const State next = nexts[i];
+    Absorption found{0, 0, 0, false};
     if (next != GrammarStates::kDead) {
       bool allShared = true;
       for (uint32_t index = 0; index < classBit.size(); ++index) {
@@ -130,6 +157,9 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
       } else if (isKnown(next) &&
                  (found.classes & ~absorptions[next].classes) == 0) {
         found.length = std::min(absorptions[next].length + 1, kAnyLength);
+        found.isMost = absorptions[next].isMost;
+      } else {
+        found.isMost = !allowsAny(next, found.classes);
       }
     }
     if (chain[i] >= absorptions.size()) {
@@ -142,6 +172,16 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     absorptions[chain[i]].length = kUnknownLength;
   }
   return result;
+}
+
+bool GrammarMatcher::allowsAny(State state, uint64_t bits) {
+  for (uint32_t index = 0; index < classBit.size(); ++index) {
+    if ((bits & bitOf(index)) != 0 &&
+        states.step(state, index) != GrammarStates::kDead) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool GrammarMatcher::allowsPartial(State state, uint32_t kind) {
@@ -158,6 +198,18 @@ void GrammarMatcher::addRanks(uint32_t begin, uint32_t end) {
     ranges.back().second = end;
   } else {
     ranges.emplace_back(begin, end);
+  }
+}
+
+/// Adds the tokens from rank `begin` to `end` that have at most `length`
+/// characters.
+void GrammarMatcher::addShortRanks(uint32_t begin, uint32_t end,
+                                   uint32_t length) {
+  const std::vector<uint16_t> &lengths = trie.lengthsByRank();
+  for (uint32_t rank = begin; rank < end; ++rank) {
+    if (lengths[rank] <= length) {
+      addRanks(rank, rank + 1);
+    }
   }
 }
 
@@ -182,10 +234,17 @@ void GrammarMatcher::walk(State from, TokenMask &mask) {
       continue;
     }
     if (node.end - i > 4) {
-      const Absorption absorption = absorptionOf(next);
-      if (node.height <= absorption.length &&
-          (nodeClasses[i].usedBelow & ~absorption.classes) == 0) {
+      const Absorption absorption = absorptionOf(next, node.end - i);
+      const bool isInClasses =
+          (nodeClasses[i].usedBelow & ~absorption.classes) == 0;
+      if (isInClasses && node.height <= absorption.length) {
         addRanks(node.firstRank, trie.endOfRanks(i));
+        i = node.end;
+        continue;
+      }
+      if (isInClasses && absorption.isMost) {
+        addShortRanks(node.firstRank, trie.endOfRanks(i),
+                      node.depth + absorption.length);
         i = node.end;
         continue;
       }

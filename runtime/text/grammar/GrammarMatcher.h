@@ -79,6 +79,7 @@ private:
   static constexpr size_t kMostMasks = 512;
   static constexpr uint32_t kAnyLength = UINT16_MAX;
   static constexpr uint32_t kUnknownLength = UINT32_MAX;
+  static constexpr uint32_t kWorthComputing = 64;
   /// The most common classes have a bit each; all others share this one.
   static constexpr uint32_t kSharedBit = 63;
 
@@ -93,6 +94,9 @@ private:
   struct Absorption {
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
+    uint32_t askedNodes = 0; ///< while it is unknown (absorptionOf())
+    /// Whether it allows no longer text of these classes.
+    bool isMost = false;
   };
 
   /// The states to which a token leads if it counts as a token that the grammar
@@ -110,15 +114,29 @@ private:
   uint64_t bitOf(uint32_t characterClass) const {
     return uint64_t{1} << classBit[characterClass];
   }
-  Absorption absorptionOf(State state) {
-    return state < absorptions.size() &&
-                   absorptions[state].length != kUnknownLength
-               ? absorptions[state]
-               : computeAbsorption(state);
+  /// What `state` absorbs. `nodes` is the size of the subtree that could be
+  /// added as a whole. If it is not yet known, computing it takes as long as
+  /// visiting dozens of nodes, so the result is that nothing is absorbed
+  /// until the state has been asked for that many.
+  Absorption absorptionOf(State state, uint32_t nodes) {
+    if (state >= absorptions.size()) {
+      absorptions.resize(state + size_t{1});
+    }
+    Absorption &known = absorptions[state];
+    if (known.length != kUnknownLength) {
+      return known;
+    }
+    known.askedNodes += nodes;
+    return known.askedNodes < kWorthComputing ? Absorption{0, 0, 0, false}
+                                              : computeAbsorption(state);
   }
   Absorption computeAbsorption(State state);
+  State commonNext(State state);
   void walk(State from, TokenMask &mask);
   void addRanks(uint32_t first, uint32_t last);
+  void addShortRanks(uint32_t begin, uint32_t end, uint32_t length);
+  /// Whether a character of one of the classes with these bits is possible.
+  bool allowsAny(State state, uint64_t bits);
   bool allowsPartial(State state, uint32_t partial);
   /// The state after `bytes`, and the incomplete character at their end.
   State after(State from, std::string_view bytes, std::string &rest);
@@ -138,7 +156,7 @@ private:
   std::vector<NodeClasses> nodeClasses; ///< one per node of the trie
   std::vector<uint8_t> classBit;        ///< per class: its bit in usedBelow
   TokenMask everyText;                  ///< the tokens of the trie
-  uint32_t commonClass = 0; ///< the class of most characters of the trie
+  std::vector<uint32_t> byUse; ///< the classes, the most common ones first
   /// Per kind of partial character, the classes that it can become.
   std::vector<std::vector<uint32_t>> partialClasses;
   std::vector<uint32_t> partialKind; ///< kind of each partial character

@@ -164,8 +164,18 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
 }
 
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // Returns from rules that have ended, and skips rules that may be empty. The
-  // loop also visits the items that it appends.
+  // Returns from rules that have ended, and skips rules that may be empty. Most
+  // steps stay inside their rules.
+  const bool stays = std::ranges::none_of(items, [&](const Item &item) {
+    const GrammarElement &element = source->elements[item.position];
+    return element.kind == GrammarElement::End ||
+           (element.kind == GrammarElement::Rule &&
+            source->rules[element.value].isNullable);
+  });
+  if (stays) {
+    return;
+  }
+  // The loop also visits the items that it appends.
   std::vector<Item> seen = items;
   std::ranges::sort(seen);
   auto add = [&](Item item) {
@@ -251,7 +261,7 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
     }
   }
   std::ranges::sort(terminals);
-  std::vector<uint32_t> found;
+  found.clear();
   if (ends) {
     found.push_back(kBottom);
   }
@@ -268,11 +278,11 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
   return status().isOk() ? state : kDead;
 }
 
-GrammarStates::State GrammarStates::close(std::vector<Item> items) {
+GrammarStates::State GrammarStates::close(std::vector<Item> &items) {
   bool ends = false;
   returnFrom(items, ends);
   std::ranges::sort(items);
-  std::vector<Item> terminals;
+  closed.clear();
   for (size_t i = 0; i < items.size();) {
     uint32_t position = items[i].position;
     uint32_t parents = items[i].parents;
@@ -283,15 +293,15 @@ GrammarStates::State GrammarStates::close(std::vector<Item> items) {
     if (element.kind == GrammarElement::Rule) {
       call(element.value, position + 1, parents);
     } else {
-      terminals.push_back({position, parents});
+      closed.push_back({position, parents});
     }
   }
-  return toState(terminals, ends);
+  return toState(closed, ends);
 }
 
 GrammarStates::State GrammarStates::computeStep(State from,
                                                 uint32_t characterClass) {
-  std::vector<Item> items;
+  stepped.clear();
   for (uint32_t index : membersOf(from)) {
     const Node &node = nodes[index];
     if (index == kBottom) {
@@ -300,10 +310,10 @@ GrammarStates::State GrammarStates::computeStep(State from,
     const GrammarElement &element = source->elements[node.position];
     if (element.kind == GrammarElement::Set &&
         source->setHasClass[element.value][characterClass]) {
-      items.push_back({node.position + 1, node.parents});
+      stepped.push_back({node.position + 1, node.parents});
     }
   }
-  State to = items.empty() ? kDead : close(std::move(items));
+  State to = stepped.empty() ? kDead : close(stepped);
   State *row = rowOf(from);
   row[characterClass] = to;
   if (sets[from].size > kFewNodes) {
@@ -331,7 +341,7 @@ GrammarStates::State GrammarStates::stepToken(State from, int32_t id) {
   if (!source->hasTokens) {
     return kDead;
   }
-  std::vector<Item> items;
+  stepped.clear();
   for (uint32_t index : membersOf(from)) {
     const Node &node = nodes[index];
     if (index == kBottom) {
@@ -341,10 +351,10 @@ GrammarStates::State GrammarStates::stepToken(State from, int32_t id) {
     bool isSame = element.value == static_cast<uint32_t>(id);
     if ((element.kind == GrammarElement::Token && isSame) ||
         (element.kind == GrammarElement::NotToken && !isSame)) {
-      items.push_back({node.position + 1, node.parents});
+      stepped.push_back({node.position + 1, node.parents});
     }
   }
-  return items.empty() ? kDead : close(std::move(items));
+  return stepped.empty() ? kDead : close(stepped);
 }
 
 GrammarStates::State GrammarStates::unite(State a, State b) {

@@ -115,7 +115,7 @@ private:
   /// Returns the state for the positions `items`. A position at the end of a
   /// rule, or before a reference to a rule, is replaced by the positions to
   /// which it leads, until every position is before a character or a token.
-  State close(std::vector<Item> items);
+  State close(std::vector<Item> &items);
   void returnFrom(std::vector<Item> &items, bool &ends);
   void call(uint32_t rule, uint32_t position, uint32_t parents);
   State toState(std::vector<Item> &terminals, bool ends);
@@ -143,6 +143,10 @@ private:
   std::vector<uint32_t> callers;  ///< per rule: where its callers continue
   std::vector<uint32_t> toExpand; ///< called rules, as a heap
   std::vector<uint32_t> scratch;
+  // Members only so that their memory is used again.
+  std::vector<Item> stepped;   ///< the positions after a character or token
+  std::vector<Item> closed;    ///< close(): those before characters and tokens
+  std::vector<uint32_t> found; ///< toState(): the nodes of the state
 };
 
 } // namespace air::rt

@@ -125,6 +125,7 @@ TokenTrie::TokenTrie(int32_t tokens,
     }
     deepest = std::max(deepest, static_cast<uint16_t>(symbols.size()));
     ranked.push_back(id);
+    lengths.push_back(static_cast<uint16_t>(symbols.size()));
   }
   close(0);
 }

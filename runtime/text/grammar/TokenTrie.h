@@ -57,6 +57,9 @@ public:
   /// The tokens by rank, which is their order in the trie. Tokens of the same
   /// node have consecutive ranks.
   const std::vector<int32_t> &idsByRank() const { return ranked; }
+  /// For each rank, the number of characters of its token. An incomplete
+  /// character counts as one.
+  const std::vector<uint16_t> &lengthsByRank() const { return lengths; }
   /// The first rank after the ranks of the tokens that end at `node`.
   uint32_t endOfOwnRanks(size_t node) const {
     return node + 1 < tree.size() ? tree[node + 1].firstRank
@@ -76,6 +79,7 @@ private:
   std::vector<size_t> starts = {0};
   std::vector<Node> tree;
   std::vector<int32_t> ranked;
+  std::vector<uint16_t> lengths;
   std::vector<PartialCharacter> partial;
   std::vector<int32_t> rests;
   uint16_t deepest = 0;

@@ -418,6 +418,10 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
   EXPECT_EQ(back.namedTemplates, data.namedTemplates);
+  // The main template lacks its end, so it has no program.
+  const std::map<std::string, jinja::ProgramCode> programs = {
+      {"a", {{1, 1, 1, 4, 1, 1, 4, 0}, {"a"}}}, {"b", {{0}, {}}}};
+  EXPECT_EQ(back.templatePrograms, programs);
   EXPECT_TRUE(back.rules.isSet);
   EXPECT_EQ(back.rules.expressions, data.rules.expressions);
   EXPECT_TRUE(back.rules.ignoreMerges);

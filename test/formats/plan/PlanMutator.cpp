@@ -9,6 +9,8 @@
 #include "formats/plan/PlanHeader.h"
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
+#include "formats/text/jinja/Json.h"
+#include "formats/text/jinja/Template.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -71,7 +73,7 @@ struct PlanMutator::Finder {
     const uint32_t count = flatbuffers::ReadScalar<uint32_t>(length);
     // A vocabulary or the digests of a large plan would outweigh everything
     // else, so only the first elements of such a list are changed.
-    constexpr uint32_t kMostVisited = 16;
+    constexpr uint32_t kMostVisited = 64;
     const uint32_t visited =
         isOfOffsets ? count : std::min(count, kMostVisited);
     for (uint32_t i = 0; i < visited; ++i) {
@@ -184,6 +186,26 @@ void PlanMutator::change() {
   }
 }
 
+/// Renders the templates of an accepted plan. They may fail, but only with a
+/// message of one line.
+static std::string wrongInPrograms(const TokenizerData &tokenizer) {
+  static const Result<jinja::Value> context =
+      jinja::fromJson(R"({"messages": [{"role": "user"}]})", true);
+  for (const auto &[name, code] : tokenizer.templatePrograms) {
+    const Result<jinja::Template> loaded = jinja::Template::load(code);
+    if (!loaded) {
+      return "an accepted plan has a program that cannot be read: " +
+             loaded.status().message();
+    }
+    const Status status = loaded->render(*context).status();
+    if (status.message().find('\n') != std::string::npos) {
+      return "the message about a template has several lines: " +
+             status.message();
+    }
+  }
+  return "";
+}
+
 std::string PlanMutator::tryOne(MutationCounts &counts) {
   const size_t metadataEnd = metadataBegin + metadataBytes;
   std::copy(good.begin(), good.begin() + static_cast<ptrdiff_t>(metadataEnd),
@@ -219,9 +241,12 @@ std::string PlanMutator::tryOne(MutationCounts &counts) {
            wrong;
   }
   const std::unique_ptr<plan::PlanT> object(plan->plan().UnPack());
-  if (fromPlan(*plan->plan().tokenizer()).tokens.size() >
-      plan->plan().model()->vocabulary()) {
+  const TokenizerData tokenizer = fromPlan(*plan->plan().tokenizer());
+  if (tokenizer.tokens.size() > plan->plan().model()->vocabulary()) {
     return "an accepted plan has more tokens than its vocabulary";
+  }
+  if (const std::string wrong = wrongInPrograms(tokenizer); !wrong.empty()) {
+    return wrong;
   }
   for (uint32_t i = 0; i < plan->plan().segments()->size(); ++i) {
     const ErrorCode code = plan->verifySegment(i).code();

@@ -2,6 +2,7 @@
 #include "PlanCases.h"
 
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanFile.h"
 #include "formats/support/CheckedMath.h"
 
@@ -31,6 +32,17 @@ void codeSegment(P &p, size_t index) {
   segment.codec = plan::Codec::Planes;
   segment.stored_bytes = pages * kPlanPageBytes;
   segment.chunk_ends = {static_cast<uint32_t>(pages)};
+}
+
+/// Makes the vocabulary one of BPE with two expressions in compiled form.
+void setSplitters(P &p) {
+  TokenizerData data;
+  data.kind = TokenizerKind::Bpe;
+  data.rules = {.isSet = true, .expressions = {"a|b", "c+"}};
+  const std::unique_ptr<plan::TokenizerT> made = toPlan(data);
+  p.tokenizer->kind = plan::TokenizerKind::Bpe;
+  p.tokenizer->rules = std::move(made->rules);
+  p.tokenizer->splitters = std::move(made->splitters);
 }
 
 /// Adds the memory for decoding to the budget of every placement.
@@ -125,6 +137,40 @@ std::vector<Case> factCases() {
        in([](P &p) { p.tokenizer->template_names->bytes[0] = '\n'; })},
       {"plan.tokenizer.templates",
        in([](P &p) { p.tokenizer->template_names->bytes[0] = 'z'; })},
+      {"plan.tokenizer.programs",
+       in([](P &p) { p.tokenizer->programs.pop_back(); })},
+      {"plan.tokenizer.programs",
+       in([](P &p) { p.tokenizer->programs[0]->words[0] = 2; })},
+      {"plan.tokenizer.programs",
+       in([](P &p) { p.tokenizer->programs[2]->words.push_back(0); })},
+      {"plan.tokenizer.programs",
+       in([](P &p) { p.tokenizer->programs[2]->texts.reset(); })},
+      {"plan.tokenizer.programs",
+       in([](P &p) { p.tokenizer->programs[2]->texts->bytes[0] = 0xff; })},
+      {"plan.tokenizer.programs",
+       in([](P &p) { p.tokenizer->programs[1]->words.resize(1U << 18); })},
+      {"plan.tokenizer.programs", in([](P &p) {
+         p.tokenizer->programs[1]->texts->bytes.resize(1U << 24);
+         p.tokenizer->programs[1]->texts->ends = {1U << 24};
+       })},
+      {"plan.tokenizer.strings",
+       in([](P &p) { p.tokenizer->programs[2]->texts->ends[0] = 99; })},
+      {"plan.tokenizer.splitters", in([](P &p) {
+         p.tokenizer->splitters.push_back(
+             std::make_unique<plan::RegexProgramT>());
+       })},
+      {"plan.tokenizer.splitters", in([](P &p) {
+         setSplitters(p);
+         p.tokenizer->splitters.pop_back();
+       })},
+      {"plan.tokenizer.splitters", in([](P &p) {
+         setSplitters(p);
+         p.tokenizer->splitters[1]->words.resize((1U << 20) - 1);
+       })},
+      {"plan.tokenizer.splitters", in([](P &p) {
+         setSplitters(p);
+         p.tokenizer->splitters[1]->words.pop_back();
+       })},
       {"plan.tokenizer.vocabulary", in([](P &p) { p.model->vocabulary = 7; })},
       {"plan.tokenizer.types", in([](P &p) { p.tokenizer->types.pop_back(); })},
       {"plan.tokenizer.types", in([](P &p) { p.tokenizer->types[3] = 7; })},
@@ -707,6 +753,9 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         p.decisions.clear();
         p.tokenizer = std::make_unique<plan::TokenizerT>();
       }),
+      // Plans of version 4.0 contain templates without their programs.
+      in([](P &p) { p.tokenizer->programs.clear(); }),
+      in(setSplitters),
       // If nothing is streamed, programs may divide their work differently.
       in([](P &p) {
         p.placements.pop_back();

@@ -168,7 +168,8 @@ void addTokenizer(plan::PlanT &plan) {
   tokenizer.bos = 1;
   tokenizer.eos = 2;
   tokenizer.endOfGeneration = {2, 5};
-  tokenizer.chatTemplate = "{{ messages }}";
+  tokenizer.chatTemplate = "{% for m in messages %}"
+                           "{{ m.role | trim ~ loop.index }}{% endfor %}";
   tokenizer.namedTemplates = {{"rag", ""}, {"tool_use", "{{ tools }}"}};
   plan.tokenizer = toPlan(tokenizer);
   plan.sampling =

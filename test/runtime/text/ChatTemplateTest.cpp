@@ -34,16 +34,37 @@ Result<jinja::Rendered> render(const TokenizerData &data,
 
 TEST(ChatTemplate, ToolsChooseTheirTemplate) {
   TokenizerData data;
-  EXPECT_EQ(chooseTemplate(data, true), "");
+  EXPECT_EQ(chooseTemplate(data, true).source, "");
   data.namedTemplates = {{"default", "d"}, {"rag", "r"}};
-  EXPECT_EQ(chooseTemplate(data, false), "d");
-  EXPECT_EQ(chooseTemplate(data, true), "d");
+  EXPECT_EQ(chooseTemplate(data, false).source, "d");
+  EXPECT_EQ(chooseTemplate(data, true).source, "d");
   data.chatTemplate = "c";
-  EXPECT_EQ(chooseTemplate(data, false), "c");
-  EXPECT_EQ(chooseTemplate(data, true), "c");
+  EXPECT_EQ(chooseTemplate(data, false).source, "c");
+  EXPECT_EQ(chooseTemplate(data, true).source, "c");
   data.namedTemplates["tool_use"] = "t";
-  EXPECT_EQ(chooseTemplate(data, false), "c");
-  EXPECT_EQ(chooseTemplate(data, true), "t");
+  EXPECT_EQ(chooseTemplate(data, false).source, "c");
+  EXPECT_EQ(chooseTemplate(data, true).source, "t");
+}
+
+// The texts are not Jinja, so only the programs can be rendered.
+TEST(ChatTemplate, AProgramIsRenderedWithoutParsing) {
+  TokenizerData data;
+  data.chatTemplate = "{% broken";
+  data.namedTemplates = {{"tool_use", "{% broken, too"}};
+  EXPECT_FALSE(makeTemplate(chooseTemplate(data, false)).isOk());
+  data.templatePrograms[""] =
+      jinja::Template::parse("a{{ messages[0].role }}")->program();
+  data.templatePrograms["tool_use"] = jinja::Template::parse("b")->program();
+  Conversation conversation;
+  conversation.messages = json(R"([{"role": "user"}])");
+  const Result<jinja::Value> variables = templateVariables(data, conversation);
+  const std::pair<bool, const char *> cases[] = {{false, "auser"}, {true, "b"}};
+  for (const auto &[hasTools, expected] : cases) {
+    const Result<jinja::Template> made =
+        makeTemplate(chooseTemplate(data, hasTools));
+    ASSERT_TRUE(made.isOk()) << made.status().message();
+    EXPECT_EQ(made->render(*variables)->text, expected);
+  }
 }
 
 // The library transformers defines `tools` and `documents` as None if there are

@@ -80,6 +80,26 @@ TEST(PreTokenizerTest, AgreesWithTheExpressions) {
   EXPECT_EQ(tested.size(), vectors["lengths"].size() + kSame.size());
 }
 
+// The expressions are malformed, so only their compiled form can split a text.
+TEST(PreTokenizerTest, CompiledExpressionsAreNotCompiledAgain) {
+  air::TextRules rules;
+  rules.isSet = true;
+  rules.expressions = {"(", "["};
+  EXPECT_FALSE(PreTokenizer::create(rules).isOk());
+  std::vector<std::vector<uint32_t>> compiled;
+  for (const char *expression : {R"(\p{L}+|\s)", "b"}) {
+    compiled.push_back(air::Regex::compile(expression)->code());
+  }
+  air::Result<PreTokenizer> made = PreTokenizer::create(rules, compiled);
+  ASSERT_TRUE(made.isOk()) << made.status().message();
+  EXPECT_THAT(cut(*made, "abc 12"), ElementsAre("a", "b", "c", " ", "12"));
+  air::Result<PreTokenizer> named = PreTokenizer::create("gpt-2", compiled);
+  ASSERT_TRUE(named.isOk());
+  EXPECT_THAT(cut(*named, "abc"), ElementsAre("a", "b", "c"));
+  compiled[1].pop_back();
+  EXPECT_EQ(PreTokenizer::create(rules, compiled).status().exitCode(), 3);
+}
+
 TEST(PreTokenizerTest, Contractions) {
   EXPECT_THAT(cut("gpt-2", "we'll WE'LL"),
               ElementsAre("we", "'ll", " WE", "'", "LL"));

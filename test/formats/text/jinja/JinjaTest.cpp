@@ -13,6 +13,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <random>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,12 +44,20 @@ std::string field(const Value &dict, const char *name) {
   return value == nullptr ? "" : toUtf8(str(*value));
 }
 
+/// Renders a template after its program has been written and read, so every
+/// expected output also tests the programs that plans contain.
 Result<Rendered> render(const std::string &source, const Value &context) {
   Result<Template> parsed = Template::parse(source);
   if (!parsed.isOk()) {
     return parsed.status();
   }
-  return parsed->render(context, kDate);
+  const ProgramCode code = parsed->program();
+  Result<Template> loaded = Template::load(code);
+  if (!loaded.isOk()) {
+    return internalError(loaded.status().message());
+  }
+  EXPECT_EQ(loaded->program(), code) << source;
+  return loaded->render(context, kDate);
 }
 
 Result<Rendered> render(const std::string &source,
@@ -223,6 +232,119 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
   }
 }
 
+// docs/plan-format.md explains the words of this template one by one.
+TEST(JinjaTest, AProgramHasTheDocumentedWords) {
+  Result<Template> parsed = Template::parse("Hi {{ name }}");
+  ASSERT_TRUE(parsed.isOk());
+  const ProgramCode code = {{2, 0, 1, 1, 0, 1, 1, 7, 1, 1, 7, 1},
+                            {"Hi ", "name"}};
+  EXPECT_EQ(parsed->program(), code);
+}
+
+TEST(JinjaTest, MalformedProgramsAreRefused) {
+  // The texts are "a", "", "x\ny", "==" and "12". {0, 1, 1, 0} is a constant
+  // of the kind 0, {1, 1, 1, 0} is the variable a.
+  const std::pair<std::vector<uint32_t>, const char *> cases[] = {
+      {{}, "word 0 of 0: the program is incomplete"},
+      {{1},
+       "the count is 1, but the 0 words that follow are enough for at "
+       "most 0"},
+      {{UINT32_MAX}, "the count is 4294967295"},
+      {{0, 0}, "word 0 of 2: the program ends here, but 1 words follow"},
+      {{1, 13, 1, 1}, "a statement's kind is 13; it must be below 13"},
+      {{1, 0, 0, 1, 0}, "the place is line 0, column 1"},
+      {{1, 0, 1, 0, 0}, "the place is line 1, column 0"},
+      {{1, 0, 1, 1}, "word 3 of 4: the program is incomplete"},
+      {{1, 0, 1, 1, 5}, "the index of a text is 5; it must be below 5"},
+      {{1, 1, 1, 1, 20, 1, 1}, "an expression's kind is 20; it must be below"},
+      {{1, 1, 1, 1, 1, 1, 1, 1}, "a name is empty or contains a control"},
+      {{1, 1, 1, 1, 1, 1, 1, 2}, "a name is empty or contains a control"},
+      {{1, 1, 1, 1, 0, 1, 1, 0}, "a constant has kind 0"},
+      {{1, 1, 1, 1, 0, 1, 1, 7}, "a constant's kind is 7; it must be below 7"},
+      {{1, 1, 1, 1, 0, 1, 1, 2, 2}, "a flag is 2; it must be below 2"},
+      {{1, 1, 1, 1, 0, 1, 1, 3, 2}, "the program is incomplete"},
+      {{1, 1, 1, 1, 0, 1, 1, 4, 0}, "an integer is not written in decimal"},
+      {{1, 1, 1, 1, 0, 1, 1, 4, 1}, "an integer is not written in decimal"},
+      // a list that claims 100 items, and a dictionary with a key only
+      {{1, 1, 1, 1, 2, 1, 1, 100}, "the count is 100"},
+      {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operands"},
+      {{1, 1, 1, 1, 18, 1, 1, 3}, "'==' is not an operator"},
+      {{1, 1, 1, 1, 19, 1, 1, 1, 0}, "'a' is not an operator"},
+      {{1, 1, 1, 1, 19, 1, 1, 0}, "a comparison has no operator"},
+      // {{ | a }}, a filter without an operand
+      {{1, 1, 1, 1, 9, 1, 1, 0, 0, 0, 0, 0, 0},
+       "a filter outside a filter block has no operand"},
+      // {% filter %} with the variable a in place of a filter
+      {{1, 8, 1, 1, 1, 1, 1, 0, 0}, "the value of a filter block is not a"},
+      // {% filter %} with a filter that has the variable a as its operand
+      {{1, 8, 1, 1, 9, 1, 1, 0, 1, 1, 1, 1, 0},
+       "the first filter of a filter block has an operand"},
+      // {% call %} with the variable a in place of a call
+      {{1, 7, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0}, "the value of a call block is"},
+      {{1, 6, 1, 1, 0, 8}, "what a macro uses is 8; it must be below 8"},
+      // a target whose attribute has a control character
+      {{1, 4, 1, 1, 1, 1, 0, 0, 2}, "the name of an attribute contains"},
+  };
+  for (const auto &[words, message] : cases) {
+    const Result<Template> loaded =
+        Template::load({words, {"a", "", "x\ny", "==", "12"}});
+    ASSERT_FALSE(loaded.isOk()) << message;
+    EXPECT_EQ(loaded.status().exitCode(), 3);
+    EXPECT_NE(loaded.status().message().find(message), std::string::npos)
+        << loaded.status().message() << "\n  expected: " << message;
+  }
+  EXPECT_EQ(Template::load({{0}, {"a", "\xff"}}).status().message(),
+            "text 1 is not UTF-8");
+  EXPECT_FALSE(
+      Template::load({std::vector<uint32_t>(kMaxProgramWords + 1), {}}).isOk());
+  // 100,000 negations, and as many scopes
+  std::vector<uint32_t> deep = {1, 1, 1, 1};
+  std::vector<uint32_t> scopes;
+  for (int i = 0; i < 50'000; ++i) {
+    deep.insert(deep.end(), {15, 1, 1});
+    scopes.insert(scopes.end(), {1, 10, 1, 1});
+  }
+  for (const std::vector<uint32_t> &words : {deep, scopes}) {
+    EXPECT_NE(Template::load({words, {}})
+                  .status()
+                  .message()
+                  .find("nested deeper than 300 levels"),
+              std::string::npos);
+  }
+}
+
+// Whatever the words of a program are, it is refused in one line, or it runs.
+TEST(JinjaTest, DamagedProgramsDoNoHarm) {
+  Value all = readJson(std::string(AIR_TEST_INPUTS) + "/templates/cases.json");
+  ASSERT_TRUE(all.is(Kind::Dict));
+  const Value &context = *all.as<DictObject>().find("context");
+  std::mt19937 random(1);
+  size_t accepted = 0;
+  size_t refused = 0;
+  for (const Value &test : all.as<DictObject>().find("cases")->items()) {
+    Result<Template> parsed = Template::parse(field(test, "source"));
+    if (!parsed.isOk()) {
+      continue;
+    }
+    const ProgramCode good = parsed->program();
+    for (int i = 0; i < 8; ++i) {
+      ProgramCode code = good;
+      uint32_t &word = code.words[random() % code.words.size()];
+      word =
+          i % 2 == 0 ? random() % 24 : code.words[random() % code.words.size()];
+      const Result<Template> loaded = Template::load(code);
+      const Status status = loaded.isOk()
+                                ? loaded->render(context, kDate).status()
+                                : loaded.status();
+      EXPECT_EQ(status.message().find('\n'), std::string::npos)
+          << status.message();
+      ++(loaded.isOk() ? accepted : refused);
+    }
+  }
+  EXPECT_GT(accepted, 500U);
+  EXPECT_GT(refused, 500U);
+}
+
 TEST(JinjaTest, TheFuzzTargetAcceptsTheTable) {
   Value all = readJson(std::string(AIR_TEST_INPUTS) + "/templates/cases.json");
   ASSERT_TRUE(all.is(Kind::Dict));
@@ -277,11 +399,31 @@ TEST(JinjaTest, DeepNestingIsRefused) {
     ASSERT_FALSE(got.isOk()) << piece;
     EXPECT_EQ(got.status().exitCode(), 4) << got.status().message();
   }
+  // 70 calls, each with an argument that has 100 levels of its own
+  std::string call = "{{ ";
+  std::string end;
+  for (int i = 0; i < 70; ++i) {
+    call += "f(";
+    end += ")";
+    for (int j = 0; j < 100; ++j) {
+      end += ".a";
+    }
+  }
+  EXPECT_EQ(render(call + "1" + end + " }}").status().exitCode(), 4);
   std::string sum = "{{ 1";
   for (int i = 0; i < 100000; ++i) {
     sum += "+1";
   }
   EXPECT_EQ(render(sum + " }}").status().exitCode(), 4);
+}
+
+// Neither the calls nor the expressions are nested too deeply by themselves.
+TEST(JinjaTest, DeepExpressionsInDeepCallsAreStopped) {
+  const std::string source = "{% macro f() %}{{ " + std::string(140, '-') +
+                             "f() }}{% endmacro %}{{ f() }}";
+  Result<Rendered> got = render(source);
+  ASSERT_FALSE(got.isOk());
+  EXPECT_EQ(got.status().exitCode(), 5) << got.status().message();
 }
 
 TEST(JinjaTest, ValuesThatReferToThemselvesAreFreed) {

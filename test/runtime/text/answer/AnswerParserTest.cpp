@@ -203,6 +203,28 @@ TEST(LiteralCallsTest, NestingIsLimited) {
   EXPECT_FALSE(pythonCalls(call(1000000)));
 }
 
+TEST(ToolSchemasTest, ArgumentsBehindReferencesHaveTypes) {
+  const ToolSchemas tools = *ToolSchemas::parse(R"([
+    {"name": "f", "parameters": {"$ref": "#/$defs/a", "$defs": {"a":
+      {"properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}}}},
+    {"name": "g", "parameters": {"properties": {"s": {}}, "allOf":
+      [{"properties": {"s": {"type": "string"}}}]}},
+    {"name": "loop", "parameters": {"$ref": "#"}}])");
+  EXPECT_EQ(tools.toJson("f", "n", "42"), "42");
+  EXPECT_EQ(tools.toJson("f", "s", "42"), "\"42\"");
+  EXPECT_EQ(tools.toJson("g", "s", "42"), "\"42\"");
+  EXPECT_EQ(tools.toJson("loop", "s", "42"), "42");
+}
+
+TEST(ToolSchemasTest, RefusesTwoToolsOfOneName) {
+  const Status status =
+      ToolSchemas::parse(R"([{"name": "f"}, {"name": "g"}, {"name": "f"}])")
+          .status();
+  EXPECT_EQ(status.code(), ErrorCode::Corrupt);
+  EXPECT_EQ(status.message(), "tool 2 has the name 'f', as an earlier one has; "
+                              "give each tool a name of its own");
+}
+
 TEST(ToolSchemasTest, RefusesWhatIsNoListOfTools) {
   for (const auto &[json, why] :
        {std::pair("{}", "not a JSON array"),

@@ -255,6 +255,11 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_EQ(unknown.status().code(), ErrorCode::Usage);
   EXPECT_EQ(unknown.status().message(),
             "there is no tool 'h'; give auto, none, required, or one of f, g");
+  const ToolSchemas words = *ToolSchemas::parse(R"([{"name": "none"}])");
+  EXPECT_EQ(parseToolChoice("none", words).status().message(),
+            "'none' is both a choice and the name of a tool; give the tool "
+            "another name");
+  EXPECT_TRUE(parseToolChoice("auto", words).isOk());
 }
 
 // Reasoning may precede a required call only if the template mentions it.
@@ -333,6 +338,22 @@ TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   const std::string any = begin + "\"a\": 1}}</tool_call>";
   EXPECT_EQ(follow(made, any, isWhole), any.size());
   EXPECT_EQ(follow(made, begin + "}", isWhole), begin.size());
+}
+
+// This also holds for a name that only "required" mentions.
+TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"type": "object",
+           "required": ["a", "b"], "additionalProperties": false,
+           "properties": {"a": {"type": "string", "format": "uri"}}}}])");
+  const CallGrammar made = grammarOf("hermes", tools);
+  ASSERT_EQ(made.notes.size(), 1U);
+  const std::string begin = "<tool_call>{\"name\": \"f\", \"arguments\": {";
+  bool isWhole = false;
+  const std::string any = begin + "\"a\": 1, \"b\": 2}}</tool_call>";
+  EXPECT_EQ(follow(made, any, isWhole), any.size());
+  const std::string half = begin + "\"a\": 1";
+  EXPECT_EQ(follow(made, half + "}", isWhole), half.size());
 }
 
 // A schema may require an argument without describing it.

@@ -1,0 +1,39 @@
+//===- ProgramCode.h - a parsed template as numbers and texts ---*- C++ -*-===//
+//
+// A plan contains the programs of its chat templates in this form, so that
+// airrun runs them without parsing. docs/plan-format.md lists the words of each
+// statement and each expression.
+//
+// A program is a tree, and its words are those of the tree in preorder. Every
+// count and every text precedes what depends on it, so a reader can check a
+// program from the first word to the last one, and no program has cycles or
+// shared parts.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_PROGRAMCODE_H
+#define AIRPACK_FORMATS_TEXT_JINJA_PROGRAMCODE_H
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace air::jinja {
+
+struct ProgramCode {
+  /// Empty if there is no program. The program of an empty template has one
+  /// word.
+  std::vector<uint32_t> words;
+  /// Names and constants, in UTF-8. Words refer to them by their indices.
+  std::vector<std::string> texts;
+  bool operator==(const ProgramCode &) const = default;
+};
+
+/// The largest number of words of a program. The templates of published models
+/// have fewer than 20,000. A reader needs up to 130 bytes of memory for a word,
+/// so this limits what a damaged file can make it allocate.
+inline constexpr size_t kMaxProgramWords = size_t{1} << 18;
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_PROGRAMCODE_H
