@@ -216,8 +216,8 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
 
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   Value firstRowBlock, Value lastRowBlock) {
-  // There may be a single output, but a large-M kernel has at least nine tokens,
-  // of which the second pass gets one to eight.
+  // There may be a single output, but a large-M kernel has at least nine
+  // tokens, so its last pass may have a few padding tokens.
   const bool isOfOutputs = spec.rowsFrom == RowsFrom::Outputs;
   GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),
