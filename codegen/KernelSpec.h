@@ -232,6 +232,8 @@ inline constexpr int kConversionShift = 40;
 /// integers of a block whose scale has the exponent kGridBaseExponent.
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
+/// In I8Grid, the element of ActivationTile::conversions for a NaN scale.
+inline constexpr int32_t kNanConversionBits = kGridConversionBits - (1 << 23);
 inline constexpr int64_t kGridVectorBytes =
     64; ///< the size of 16 float32 weight scales, one per row
 /// ActivationTile::scaledSums holds sums divided by this number, so that the
@@ -257,12 +259,13 @@ struct ActivationTile {
   /// the grid, these are the bits of the float c = 1.5 * 2^(23 -
   /// kConversionShift + e). Kernels add a dot product to these bits, read the
   /// sum as a float and subtract c. The result is exactly the dot product times
-  /// 2^(e - kConversionShift). For a NaN scale and for a block of zeros, e is
-  /// 0. The elements of padding tokens are on the grid, too.
+  /// 2^(e - kConversionShift). For a block of zeros, e is 0; for a NaN scale, e
+  /// is -1, which is off the grid. The elements of padding tokens are on the
+  /// grid.
   int32_t conversions[kActivationTokens];
   /// In I8Grid, each element is step * kGridVectorBytes, where the step of a
-  /// NaN scale is kGridSteps. It is the byte offset of the vector of weight
-  /// scales for this step in an int8 panel. The elements of padding tokens are
+  /// NaN scale is 0. It is the byte offset of the vector of weight scales for
+  /// this step in an int8 panel. The elements of padding tokens are
   /// valid offsets, too. In I8, the elements are unspecified.
   int32_t steps[kActivationTokens];
 };

@@ -301,7 +301,6 @@ Quantized quantizeOnGrid(std::span<const float> columns) {
   const float largest = largestOf(columns);
   if (std::isnan(largest)) {
     block.scale = largest;
-    block.step = kGridSteps;
     return block;
   }
   const float least = std::max(largest / 127, FLT_MIN);
@@ -375,8 +374,9 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
                             std::ranges::all_of(columns, [](float value) {
                               return value == 0;
                             });
-        const bool hasExponent = !std::isnan(made.scale) && !isZero;
-        const int power = hasExponent ? made.exponent - kGridBaseExponent : 0;
+        const int power = std::isnan(made.scale) ? -1
+                          : isZero ? 0
+                                   : made.exponent - kGridBaseExponent;
         tile.conversions[token] = static_cast<int32_t>(
             int64_t{kGridConversionBits} + int64_t{power} * (1 << 23));
         tile.steps[token] = made.step * kGridVectorBytes;

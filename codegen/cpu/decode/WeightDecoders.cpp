@@ -76,6 +76,9 @@ constexpr std::array kHalfBlockDTypes = {
     DType::Q2_K,  DType::Q3_K,  DType::Q6_K, DType::IQ2_XS,
     DType::IQ2_S, DType::IQ1_M, DType::NVFP4};
 
+constexpr std::array kOffsetDTypes = {DType::Q4_1, DType::Q5_1, DType::Q2_K,
+                                      DType::Q4_K, DType::Q5_K, DType::IQ1_S};
+
 constexpr int64_t kLineBytes = 64;
 
 // ---- dtypes without blocks --------------------------------------------------
@@ -162,6 +165,8 @@ std::span<const DType> eightBitDTypes() { return kWholeByteDTypes; }
 std::span<const DType> codebookDTypes() { return kCodebookDTypes; }
 
 std::span<const DType> scalePer16DTypes() { return kHalfBlockDTypes; }
+
+std::span<const DType> offsetDTypes() { return kOffsetDTypes; }
 
 void decodeColumns(const RowBlockReader &rows, DecodeSink &sink, Value first,
                    Value count, int64_t k, int64_t prefetchAhead) {

@@ -33,6 +33,8 @@ std::span<const DType> eightBitDTypes();
 std::span<const DType> codebookDTypes();
 /// The subset of int8DTypes() with a scale per 16 columns instead of 32.
 std::span<const DType> scalePer16DTypes();
+/// The subset of int8DTypes() whose scale groups have offsets.
+std::span<const DType> offsetDTypes();
 
 /// The maximum number of columns in a scale group of a dtype without blocks. In
 /// a dot product, the columns of a group have a partial sum of their own, which

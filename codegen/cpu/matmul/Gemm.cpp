@@ -1,6 +1,6 @@
 //===- Gemm.cpp - y = w x for large M ---------------------------*- C++ -*-===//
 //
-// A tile covers a few row blocks and, by default, up to 128 tokens. The columns
+// A tile covers a few row blocks and, by default, up to 256 tokens. The columns
 // are processed in sections, small enough that the tile's activations in a
 // section stay in L2 while every row block uses them. Within a section, a row
 // block is decoded in parts, each into a panel in L1 that is then multiplied
@@ -13,7 +13,8 @@
 // arithmetic rather than loads is the limit.
 //
 // If a pass needs the logits of only a few tokens, they are computed with the
-// GEMV code (MatMulKernel.cpp).
+// GEMV code (MatMulKernel.cpp). On some CPUs, so are all results of passes of
+// few tokens (gemvRows()).
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel
@@ -170,12 +171,13 @@ void GemmEmitter::emit() {
     Value rowBlocks = b.min(
         b.sub(b.i64(static_cast<int64_t>(tiling.rowBlocks)), firstRowBlock),
         b.i64(tileRowBlocks));
-    if (!switchesToGemv(spec)) {
+    const auto most = static_cast<int64_t>(gemvRows(spec, b.isa()));
+    if (most == 0) {
       manyRows(tile, firstRowBlock, rowBlocks);
       return;
     }
     b.ifThenElse(
-        b.less(b.i64(kGemvRows), rows()),
+        b.less(b.i64(most), rows()),
         [&] { manyRows(tile, firstRowBlock, rowBlocks); },
         [&] {
           emitGemvRows(b, spec, firstRowBlock, b.add(firstRowBlock, rowBlocks));

@@ -10,7 +10,6 @@
 #include <cassert>
 #include <cmath>
 #include <cstddef>
-#include <limits>
 
 namespace air::codegen {
 
@@ -40,6 +39,7 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
   if (std::ranges::count(scalePer16DTypes(), spec.dtype) != 0) {
     layout.columns /= 2;
   }
+  layout.hasOffset = std::ranges::count(offsetDTypes(), spec.dtype) != 0;
   layout.isGrid = spec.activation == Activation::I8Grid;
   // In I8, a scale counts as short if its product with 1.5 * 2^23 is exact.
   // This holds for float16 and for the scales of NVFP4, but the largest scales
@@ -58,6 +58,8 @@ void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
                                Value scale, Value offset) {
   assert(count == made.columns && first % count == 0 &&
          "a group must be a block of columns or half of one");
+  assert((!offset || made.hasOffset) &&
+         "offsetDTypes() must list every dtype with offsets");
   auto floats = b.vec(b.f32(), kRowLanes);
   auto place = [&](int64_t step) {
     return groupAt(first, made.scalesAt() + step * kGridVectorBytes);
@@ -72,8 +74,6 @@ void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
           std::ldexp(mantissa, kGridBaseExponent + kConversionShift);
       b.store(b.mul(scale, b.constant(floats, factor)), place(step), 64);
     }
-    b.store(b.constant(floats, std::numeric_limits<double>::quiet_NaN()),
-            place(kGridSteps), 64);
   } else {
     b.store(scale, place(0), 64);
     if (made.hasShortScales) {
@@ -81,7 +81,6 @@ void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
     }
   }
   if (offset) {
-    made.hasOffset = true;
     offset = b.mul(offset, b.constant(floats, double{kScaledSumDivisor}));
     b.store(offset, groupAt(first, made.offsetsAt()), 64);
   }
@@ -221,6 +220,9 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
                             b.shiftRightSigned(power, 1));
       dot = b.mul(b.signedToFloat(sum, b.f32()),
                   powerOfTwo(b, b.sub(power, half)));
+      // If the token's scale is NaN, so is this difference; otherwise it is 0.
+      Value ofToken = scalars.number(b, offsetof(ActivationTile, scale), more);
+      dot = b.add(dot, b.sub(ofToken, ofToken));
       scale = b.mul(scale, powerOfTwo(b, half));
     }
   } else {

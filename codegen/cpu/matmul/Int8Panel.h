@@ -14,9 +14,9 @@
 //   I8Grid  n depends on the exponent of the token's scale. Subtracting c
 //           yields the dot product times 2^(exponent + 24), without rounding. A
 //           panel holds each weight scale s once for each step of the
-//           activations' scales, as s * 2^-24 * (1 + step / 4), and NaN for the
-//           step that marks a NaN scale. One FMA multiplies by the scales for
-//           the token's step and adds to the total.
+//           activations' scales, as s * 2^-24 * (1 + step / 4). One FMA
+//           multiplies by the scales for the token's step and adds to the
+//           total.
 //   I8      c is 1.5 * 2^23. A panel holds each weight scale s, and -c * s. One
 //           FMA yields s * dot, and another one multiplies it by the token's
 //           scale and adds to the total. -c * s must be exact, so s must have
@@ -24,8 +24,8 @@
 //           other scales (MXFP4), dot products start from 0 and are converted.
 //
 // The grid has a limited range. If any token's scale in the columns of a panel
-// is off the grid, slower code runs that is correct for all scales. For scales
-// on the grid it produces the same bits.
+// is off the grid or NaN, slower code runs that is correct for all scales. For
+// scales on the grid it produces the same bits.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -41,8 +41,8 @@ namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
 /// The number of columns of a panel. A kernel multiplies up to three panels of
-/// at most 10 KiB each by the same columns of 16 tokens. With this number of
-/// columns, all of these fit together in an L1 cache of 48 KiB.
+/// at most 9 KiB each by the same columns of a few tokens. With this number of
+/// columns, all of these fit together in an L1 cache of 32 KiB.
 inline constexpr uint64_t kInt8PanelColumns = 256;
 
 /// The layout of a panel, and the offsets of the parts of a scale group.
@@ -52,8 +52,8 @@ struct Int8PanelLayout {
   bool isGrid = false;
   /// In I8 only: whether the product of a scale and 1.5 * 2^23 is always exact.
   bool hasShortScales = false;
-  // The decoder determines the following properties of the weights.
   bool hasOffset = false;
+  // The decoder determines the following properties of the weights.
   /// The bits of a field and the bias to add, as in Int8Sink::bytes().
   int64_t bits = 8;
   int bias = 0;
@@ -61,12 +61,14 @@ struct Int8PanelLayout {
   int64_t quads() const { return columns / 4; }
   int64_t scalesAt() const { return quads() * kPanelQuadBytes; }
   int64_t scaleVectors() const {
-    return isGrid ? kGridSteps + 1 : hasShortScales ? 2 : 1;
+    return isGrid ? kGridSteps : hasShortScales ? 2 : 1;
   }
   int64_t offsetsAt() const {
     return scalesAt() + scaleVectors() * kGridVectorBytes;
   }
-  int64_t groupBytes() const { return offsetsAt() + kGridVectorBytes; }
+  int64_t groupBytes() const {
+    return offsetsAt() + (hasOffset ? kGridVectorBytes : 0);
+  }
 };
 /// The layout for a matmul with tiled int8 activations.
 Int8PanelLayout int8PanelLayout(const KernelSpec &spec);

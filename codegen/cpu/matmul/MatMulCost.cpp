@@ -32,6 +32,11 @@ constexpr double kPairOperations = 64;
 /// rate byte_dot_mixed: the dot product itself and 1.5 others.
 constexpr double kMixedInstructions = 2.5;
 
+/// A CPU whose units all execute dot products reaches 0.4 of the rate of dot
+/// products in the loop with kMixedInstructions instructions per dot product. A
+/// CPU that reaches this share has other units, too.
+constexpr double kLeastSpareShare = 0.6;
+
 /// With one token, no prefetches are chosen if the stream without them is
 /// slower than the fastest stream by no more than this fraction.
 constexpr double kNoPrefetchLoss = 0.02;
@@ -235,6 +240,14 @@ bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa) {
     return std::max(time.memory, time.arithmetic / kHiddenShare);
   };
   return cost(Precision::Int15) * (1 - kCoarseGain) <= cost(Precision::Int8);
+}
+
+bool hasSpareUnits(const IsaTraits &isa) {
+  const bool isOne =
+      isa.byteDot == ByteDot::Vnni512 || isa.byteDot == ByteDot::Vnni256;
+  return isOne && isa.cpu.byteDot != 0 &&
+         static_cast<double>(isa.cpu.byteDotMixed) >=
+             kLeastSpareShare * static_cast<double>(isa.cpu.byteDot);
 }
 
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa) {

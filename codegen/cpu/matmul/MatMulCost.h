@@ -90,6 +90,13 @@ uint64_t operandRate(const IsaTraits &isa);
 /// state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
+/// Whether the CPU multiplies bytes by a single instruction and has execution
+/// units besides those that do so, which decode weights in the meantime. The
+/// GEMV code then reaches nearly the rate of byte dot products alone if it
+/// multiplies eight tokens at a time. False if the profile does not state the
+/// rates.
+bool hasSpareUnits(const IsaTraits &isa);
+
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16
 /// (BF16x32) take at most as long as float32 FMAs (F32x16), which are more
 /// exact. On some CPUs they take twice as long. True if the profile does not

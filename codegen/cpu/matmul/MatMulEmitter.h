@@ -48,8 +48,8 @@ private:
 // Defined in Gemm.cpp.
 void emitGemm(KernelBuilder &builder, const KernelSpec &spec);
 
-// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for a
-// spec for which switchesToGemv() holds. Defined in MatMulKernel.cpp.
+// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for up
+// to gemvRows() rows of x. Defined in MatMulKernel.cpp.
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   mlir::Value firstRowBlock, mlir::Value lastRowBlock);
 

@@ -83,9 +83,11 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
 
 class GemvEmitter : public MatMulEmitter {
 public:
+  /// The last pass over a row block has at least `leastTokens` tokens, a power
+  /// of two, some of which may be padding.
   GemvEmitter(KernelBuilder &builder, const KernelSpec &kernelSpec,
-              MClass passClass)
-      : MatMulEmitter(builder, kernelSpec), mClass(passClass) {}
+              int64_t leastTokens)
+      : MatMulEmitter(builder, kernelSpec), leastPass(leastTokens) {}
   void emit();
   Value allRows() { return rows(); }
   void passes(Value rowBlock, Value firstToken, Value lastToken);
@@ -101,9 +103,7 @@ private:
   void lastPass(Value rowBlock, Value firstToken, Value rest, int64_t tokens);
   void pass(Value rowBlock, Value firstToken, int64_t tokens);
 
-  /// The class for which passes are emitted. It differs from spec.mClass if a
-  /// large-M kernel uses this code (emitGemvRows()).
-  const MClass mClass;
+  const int64_t leastPass;
 };
 
 void GemvEmitter::emit() {
@@ -133,13 +133,11 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
 }
 
 // The last pass has the smallest of the widths 1, 2, 4 and 8 that holds the
-// remaining tokens. Three tokens use the code for four and read one padding
-// row. Large-M kernels have many tokens, so extra code for their last pass is
-// not worth it.
+// remaining tokens and is not less than `leastPass`. Three tokens use the code
+// for four and read one padding row.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
-  if (tokens ==
-      (mClass == MClass::Large ? static_cast<int64_t>(tiling.passTokens) : 1)) {
+  if (tokens <= leastPass) {
     pass(rowBlock, firstToken, tokens);
     return;
   }
@@ -208,13 +206,20 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
     emitGemm(builder, spec);
   } else {
-    GemvEmitter(builder, spec, spec.mClass).emit();
+    // Large-M kernels have many tokens, so extra code for their last pass is
+    // not worth it.
+    constexpr int64_t kAnyTokens = 8;
+    GemvEmitter(builder, spec, spec.mClass == MClass::Large ? kAnyTokens : 1)
+        .emit();
   }
 }
 
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   Value firstRowBlock, Value lastRowBlock) {
-  GemvEmitter product(builder, spec, MClass::Small);
+  // There may be a single output, but a large-M kernel has at least nine
+  // tokens, so its last pass may have a few padding tokens.
+  const bool isOfOutputs = spec.rowsFrom == RowsFrom::Outputs;
+  GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),
                [&](Value rowBlock) {
                  product.passes(rowBlock, builder.i64(0), product.allRows());

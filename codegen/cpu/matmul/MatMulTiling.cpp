@@ -17,6 +17,12 @@ namespace {
 /// The default number of tokens per tile in large-M kernels. If this many share
 /// a panel, loading and decoding its weights costs little per token.
 constexpr uint64_t kTileTokens = 128;
+/// The default for int8 panels if that leaves enough tiles. It halves the time
+/// for decoding, which is a larger part of the time than with floats.
+constexpr uint64_t kManyTileTokens = 256;
+/// The number of tiles per core that are enough for cores to finish at about
+/// the same time.
+constexpr uint64_t kTilesPerCore = 8;
 /// The number of tokens that the cost model assumes for large M. A pass over a
 /// long prompt has about as many.
 constexpr uint64_t kNominalTokens = 512;
@@ -77,6 +83,16 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
   return static_cast<uint64_t>(std::clamp(
       std::round(best), 1.0,
       static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
+}
+
+/// The default number of tokens per tile of a kernel with int8 panels for
+/// `rowBlocks` row blocks, of which it multiplies `together` at a time.
+uint64_t int8TileTokens(const IsaTraits &isa, uint64_t rowBlocks,
+                        uint64_t together) {
+  const uint64_t tiles =
+      ceilDiv(rowBlocks, together) * ceilDiv(kNominalTokens, kManyTileTokens);
+  return tiles >= kTilesPerCore * std::max(1U, isa.cores) ? kManyTileTokens
+                                                          : kTileTokens;
 }
 
 /// Whether the kernel has code that prefetches weights.
@@ -157,9 +173,20 @@ bool usesPanel(const KernelSpec &spec) {
          (isInt8Tiled(spec.activation) && spec.mClass == MClass::Large);
 }
 
-bool switchesToGemv(const KernelSpec &spec) {
-  return spec.op == KernelOp::MatMul && spec.mClass == MClass::Large &&
-         spec.rowsFrom == RowsFrom::Outputs && isInt8Tiled(spec.activation);
+uint64_t gemvRows(const KernelSpec &spec, const IsaTraits &isa) {
+  if (spec.mClass != MClass::Large || !isInt8Tiled(spec.activation)) {
+    return 0;
+  }
+  if (spec.rowsFrom == RowsFrom::Outputs) {
+    return spec.op == KernelOp::MatMul ? kGemvRows : 0;
+  }
+  if (!hasSpareUnits(isa) ||
+      std::ranges::count(codebookDTypes(), spec.dtype) != 0) {
+    return 0;
+  }
+  return std::ranges::count(scalePer16DTypes(), spec.dtype) != 0
+             ? kGemvRows
+             : kManyGemvRows;
 }
 
 MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
@@ -187,7 +214,10 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
                          : isAmxBf16    ? kActivationTokens
                          : isInt8Tiles  ? 4
                                         : 8;
-    tiling.tileTokens = orElse(chosen.tokens, kTileTokens);
+    tiling.tileTokens = orElse(
+        chosen.tokens, isInt8Tiles ? int8TileTokens(isa, tiling.rowBlocks,
+                                                    tiling.microRowBlocks)
+                                   : kTileTokens);
     tiling.panelColumns =
         orElse(chosen.panelColumns, isInt8Tiles ? kInt8PanelColumns
                                     : isAmxBf16 ? kAmxPanelColumns
@@ -216,7 +246,7 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
       // is full of the current panels until these have been multiplied.
       tiling.panelHint = chosen.prefetchHint.value_or(StreamHint::T1);
     }
-    if (switchesToGemv(spec)) {
+    if (gemvRows(spec, isa) != 0) {
       tiling.prefetch = modelPrefetch(spec, isa);
     }
   } else {

@@ -39,14 +39,24 @@ inline constexpr int64_t kSumBytes = kRowLanes * 4;
 /// M), rather than straight into dot products.
 bool usesPanel(const KernelSpec &spec);
 
-/// A large-M pass may need the logits of only a few tokens. If it has at most
-/// this number of output rows, it computes them with the GEMV code, which
-/// decodes weights once for eight rows. With Q6_K, the GEMV code takes a sixth
-/// of the GEMM's time for one row and two thirds of it for 16 rows; for 32 rows
-/// it would take longer than the GEMM. Float kernels cannot switch, since GEMV
-/// and GEMM read different formats of x.
-inline constexpr int64_t kGemvRows = 16;
-bool switchesToGemv(const KernelSpec &spec);
+/// A large-M kernel multiplies up to this number of rows of x with the GEMV
+/// code, which decodes weights once for eight rows; 0 if it has no such code.
+///
+/// A kernel whose rows are outputs has it for up to kGemvRows rows: a pass over
+/// many tokens may need the logits of only a few, and with Q6_K, the GEMV code
+/// takes a sixth of the GEMM's time for one row and two thirds of it for 16
+/// rows. For 32 rows it would take longer than the GEMM.
+///
+/// Other kernels, which have at least nine rows, have it on CPUs on which
+/// hasSpareUnits() holds, but not with codebooks, which take too long to decode
+/// twice. With a scale per 32 columns, the GEMV code is the faster one for up
+/// to kManyGemvRows rows.
+///
+/// Float kernels never have it, since GEMV and GEMM read different formats of
+/// x.
+uint64_t gemvRows(const KernelSpec &spec, const IsaTraits &isa);
+inline constexpr uint64_t kGemvRows = 16;
+inline constexpr uint64_t kManyGemvRows = 32;
 
 struct MatMulTiling {
   uint64_t rowBlocks; ///< row blocks of the matrix

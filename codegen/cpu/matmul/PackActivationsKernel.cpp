@@ -89,7 +89,7 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 /// Like exactScale() for integers from -127 to 127, but rounds the scale up to
 /// the next number on a grid. The grid divides the range from each power of two
 /// to the next into kGridSteps steps. Every lane gets a valid step, whatever
-/// its `bits` are.
+/// its `bits` are. Lanes that are not finite get a conversion off the grid.
 Scale gridScale(KernelBuilder &b, Value bits) {
   // The difference between the bit patterns of two adjacent scales of the grid.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
@@ -116,8 +116,9 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   made.conversion =
       b.select(b.equal(finiteBits, number(0)), number(kGridConversionBits),
                b.add(b.andBits(scale, kInfinityBits), number(kFromScale)));
-  made.step = b.mul(b.select(isFinite, step, number(kGridSteps)),
-                    number(kGridVectorBytes));
+  made.conversion =
+      b.select(isFinite, made.conversion, number(kNanConversionBits));
+  made.step = b.mul(step, number(kGridVectorBytes));
   return made;
 }
 

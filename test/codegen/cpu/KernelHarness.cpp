@@ -413,7 +413,7 @@ Doubles KernelCase::readsActivations(const Floats &x) {
           tile.scaledSums[part][token] = kNaN;
         }
         tile.conversions[token] = kGridConversionBits;
-        tile.steps[token] = kGridSteps * kGridVectorBytes;
+        tile.steps[token] = (kGridSteps - 1) * kGridVectorBytes;
       }
     }
     readsRecords(tiles);
