@@ -41,7 +41,7 @@ TEST(CostModel, ManyTokensShareTheirTripFromMemory) {
             tilesOn(2, matMul(MClass::One, Precision::Int15)));
 }
 
-// On an EPYC of family 25, model 17, 16 tokens take 14 to 34 % less time with
+// On an EPYC of family 25, model 17, 16 tokens take 17 to 34 % less time with
 // the GEMV code. On a Xeon of family 6, model 207, where all vector
 // instructions compete for the same units, they take at least 17 % more. With
 // codebooks, they take longer on the EPYC, too.
