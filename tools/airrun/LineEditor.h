@@ -27,7 +27,8 @@ enum class LineEnd : uint8_t {
 struct Line {
   std::string text; ///< UTF-8, without the newline
   LineEnd end = LineEnd::Entered;
-  /// Whether text was typed, but not read before the signal, and so is lost.
+  /// Whether text had been typed that was not read before the signal came, so
+  /// that it is lost.
   bool droppedText = false;
 };
 

@@ -10,7 +10,7 @@
 //   - Addresses and counts are i64. Token counts are loaded from the batch.
 //   - Every operation works on scalars and on vectors of any length, and all
 //     its operands have the same type. LLVM splits vectors that are longer than
-//     the machine's.
+//     the target's vector registers.
 //   - Kernels must not need libc or libm symbols, so they cannot use LLVM's
 //     sin, exp and fmod. Use exp() of this class, or write a polynomial.
 //   - Only fma() fuses a multiplication and an addition. Results are thus the

@@ -94,9 +94,9 @@ public:
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
   /// Layout::Rows.
   int64_t streamBytes() const;
-  /// The address that is read `ahead` bytes after the start of block column
-  /// `index`. It may lie beyond this row block (continuesAt()). Only for
-  /// Layout::X16.
+  /// The address that, in the order of reading, comes `ahead` bytes after the
+  /// start of block column `index`. It may lie beyond this row block
+  /// (continuesAt()). Only for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.

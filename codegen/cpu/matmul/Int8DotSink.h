@@ -65,8 +65,9 @@ private:
   /// `bias` times the sum of the token's activations in the group. `bias` is
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
-  /// Adds the products of columns [column, column + 4). The bytes of `word` are
-  /// 2^shift times the weights, and have `bits` bits.
+  /// Adds the products of columns [column, column + 4). Each byte of `word` is
+  /// a weight, without its bias, times 2^shift. Only the lowest `bits` bits of
+  /// a byte are in use.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 

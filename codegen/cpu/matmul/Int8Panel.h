@@ -3,8 +3,8 @@
 // A panel (WeightPanel.h) consists of scale groups of 16 or 32 columns: bytes
 // [column / 4][16 rows][4], followed by scales and offsets as [16 rows] f32.
 // Where the target's 8-bit weights are unsigned (Int8Dot.h), fields with a bias
-// are rebased to a bias of -128, whose contribution is stored with the
-// activations.
+// are increased so that their bias is -128. What this bias adds to a dot
+// product is stored with the activations (ActivationTile::biasSums).
 //
 // Dot products are converted to float without an instruction for it: they start
 // from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
@@ -23,9 +23,11 @@
 //           at most 22 significant bits and not be huge. For weights with
 //           other scales (MXFP4), dot products start from 0 and are converted.
 //
-// The grid has a limited range. If any token's scale in the columns of a panel
-// is off the grid, slower code runs that is correct for all scales. For scales
-// on the grid it produces the same bits.
+// A scale of I8Grid is on the grid if its exponent is in a certain range
+// (kGridBaseExponent in codegen/KernelSpec.h). If, in the columns of a panel,
+// the scale of any token is off the grid, slower code runs. It is correct for
+// all scales, and produces the same bits as the fast code for scales on the
+// grid.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -54,7 +56,8 @@ struct Int8PanelLayout {
   bool hasShortScales = false;
   // The decoder determines the following properties of the weights.
   bool hasOffset = false;
-  /// The bits of a field and the bias to add, as in Int8Sink::bytes().
+  /// The number of bits of a field, and the bias to add to it, as in
+  /// Int8Sink::bytes().
   int64_t bits = 8;
   int bias = 0;
 

@@ -82,11 +82,11 @@ private:
   /// The most common classes have a bit each; all others share this one.
   static constexpr uint32_t kSharedBit = 63;
 
-  /// What the grammar says about a node of the trie.
+  /// The character classes of a node of the trie and of the nodes below it.
   struct NodeClasses {
     /// The class of the node's character, or the kind of its partial character.
     uint32_t edge;
-    uint64_t usedBelow; ///< bits of the classes in its subtree
+    uint64_t usedBelow; ///< bits of the classes of all nodes below it
   };
   /// Describes a state that allows every text of up to `length` characters if
   /// the classes of all its characters are in `classes`.

@@ -5,7 +5,8 @@
 // far as they ask for.
 //
 // A temperature does not change the logits, because storing rounded products
-// would be less exact. It changes `scale`, a factor of all logits.
+// would be less exact. Instead, it changes `scale`, a factor by which all
+// logits are to be multiplied.
 //
 // Ownership: the set owns 16 bytes per entry of the vocabulary and allocates
 // only in its constructor.
