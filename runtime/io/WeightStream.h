@@ -65,8 +65,8 @@ public:
   /// in memory.
   Status require(uint32_t step);
   /// States that all steps up to and including `step` have run, or will not run
-  /// in this pass. For a step that will not run, nothing is read any more.
-  /// require() must not have been called for such a step.
+  /// in this pass. Nothing more is read for a step that will not run. require()
+  /// must not have been called for such a step.
   void release(uint32_t step);
   /// The number of steps from `step` on, up to `end`, that need no read in this
   /// pass and whose resident bytes are in memory.

@@ -82,8 +82,8 @@ struct BenchMeasurement {
   std::vector<double> tokenSeconds; ///< times of the decoded tokens, ascending
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
-  /// The rate of copies from pinned memory of the host to the GPU, in bytes/s;
-  /// 0 if it was not measured.
+  /// The rate of copies from pinned host memory to the GPU, in bytes/s; 0 if it
+  /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The links in the plan's prediction; empty if the plan has none.

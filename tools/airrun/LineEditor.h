@@ -41,7 +41,7 @@ public:
   ~LineEditor();
 
   Line read(const std::string &prompt);
-  /// Adds a line to the history, from which the arrow keys take it.
+  /// Adds a line to the history, so that the arrow keys can recall it.
   void remember(const std::string &line);
   /// Prints text to the terminal.
   void print(const std::string &text);

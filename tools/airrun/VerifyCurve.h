@@ -33,7 +33,7 @@ struct CurvePass {
 struct CurvePoint {
   uint64_t tokens = 0;
   CurvePass oneSequence;
-  std::optional<CurvePass> sequences; ///< nullopt if the cache is too small
+  std::optional<CurvePass> sequences; ///< nullopt: the KV cache is too small
 };
 
 /// Parses token counts that are separated by commas. They must ascend and be at

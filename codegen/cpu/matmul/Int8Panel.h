@@ -141,11 +141,12 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
-/// block of columns. The panels are multiplied with one token tile after
-/// another; `tile` is the index of the tile at `x`, and the next one is
-/// `tileBytes` further on. The tokens are multiplied `microTokens` at a time,
-/// until all that exist (PanelPrefetch::tokens) have been multiplied. `starts`
-/// points at int8StartBytes() bytes of scratch, aligned to 64 bytes.
+/// block of columns. These 16 tokens are one token tile. The caller multiplies
+/// the same panels with all token tiles, one per call; `tile` is the index of
+/// the tile at `x` among them. The next token tile is `tileBytes` bytes after
+/// `x`. Within the tile, `microTokens` tokens are multiplied at a time. The
+/// last tile may contain fewer tokens (PanelPrefetch::tokens). `starts` points
+/// at int8StartBytes() bytes of scratch, aligned to 64 bytes.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

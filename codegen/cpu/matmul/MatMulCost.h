@@ -83,11 +83,11 @@ double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
 /// profile does not state byte_dot_mixed.
 uint64_t operandRate(const IsaTraits &isa);
 
-/// Whether, for one token, two bytes per activation (I8x2) take little or no
-/// more time than one byte. They take no more time where memory is the limit.
-/// Memory counts as the limit only if arithmetic takes clearly less time than
-/// reading, because the two overlap imperfectly. True if the profile does not
-/// state the rates.
+/// Whether, for one token, a kernel with two bytes per activation (I8x2) is at
+/// most slightly slower than one with a single byte. It is not slower at all
+/// where memory is the limit. Memory counts as the limit only if arithmetic
+/// takes clearly less time than reading, because the two overlap imperfectly.
+/// True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16

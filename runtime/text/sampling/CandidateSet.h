@@ -78,7 +78,7 @@ public:
   /// order. If logits are equal, the earlier candidates are kept.
   void keepBest(size_t most);
 
-  /// Drops all candidates from index `most` on.
+  /// Drops all candidates but the first `most`.
   void truncate(size_t most);
 
   /// Drops all candidates for whose index `keep` returns false, and keeps the
