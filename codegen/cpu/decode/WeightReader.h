@@ -30,11 +30,11 @@ public:
   KernelBuilder &builder() const { return b; }
   const DTypeInfo &dtype() const { return type; }
 
-  /// Loads a unit of a field, one row per lane, in 16 lanes of i8, i16, i32 or
-  /// i64, depending on the size of the field's units. The units of a field are
-  /// divided among sections (formats/plan/X16Order.h). `index` counts the units
-  /// of the field within section `section`, which is an i64; null means section
-  /// 0.
+  /// Loads a unit of the field `field` of the block, one row per lane, in 16
+  /// lanes of i8, i16, i32 or i64, depending on the size of the field's units.
+  /// The units of a field are divided among sections (formats/plan/X16Order.h).
+  /// `index` counts the units of the field within section `section`, which is
+  /// an i64; null means section 0.
   ///
   /// A decoder loads every unit once, in the order in which layout x16 stores
   /// the units, so that the addresses of the loads of a block ascend.

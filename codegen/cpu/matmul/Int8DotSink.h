@@ -9,8 +9,8 @@
 // A negative bias of the weights is not part of the bytes. Instead, the sums
 // start from the bias times the sum of the token's activations.
 //
-// Where weight bytes are unsigned, a field in the upper bits of a byte need not
-// be shifted down before the multiplication. The products are then 2^shift
+// Where weight bytes are unsigned, a weight in the upper bits of a byte need
+// not be shifted down before the multiplication. The products are then 2^shift
 // times too large, so their sum is shifted down instead. That is exact, because
 // the sum is a multiple of 2^shift.
 //

@@ -2,9 +2,10 @@
 //
 // A panel (WeightPanel.h) consists of scale groups of 16 or 32 columns: bytes
 // [column / 4][16 rows][4], followed by scales and offsets as [16 rows] f32.
-// Where the target's 8-bit weights are unsigned (Int8Dot.h), fields with a bias
-// are increased so that their bias is -128. What this bias adds to a dot
-// product is stored with the activations (ActivationTile::biasSums).
+// Where the target's 8-bit weights are unsigned (Int8Dot.h), bit fields with a
+// bias (DecodeSink::fields()) are increased so that the bias of each is -128.
+// What this bias adds to a dot product is stored with the activations
+// (ActivationTile::biasSums).
 //
 // Dot products are converted to float without an instruction for it: they start
 // from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
@@ -56,8 +57,8 @@ struct Int8PanelLayout {
   bool hasShortScales = false;
   // The decoder determines the following properties of the weights.
   bool hasOffset = false;
-  /// The number of bits of a field, and the bias to add to it, as in
-  /// Int8Sink::bytes().
+  /// The number of bits of a weight's byte that are in use, and the bias to add
+  /// to them, as in Int8Sink::bytes().
   int64_t bits = 8;
   int bias = 0;
 
