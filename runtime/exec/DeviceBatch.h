@@ -46,7 +46,7 @@ struct BatchSizes {
 /// What a batch needs to know about the block table of a cache group.
 struct DeviceTable {
   uint64_t pages = 0;       ///< entries of a row
-  uint32_t paddingPage = 0; ///< number of the page for padding
+  uint32_t paddingPage = 0; ///< index of the page for padding
 };
 
 class DeviceBatch {

@@ -163,7 +163,7 @@ private:
   /// The number of steps that have run or were left out, counted over all
   /// passes.
   uint64_t stepsDone = 0;
-  uint64_t passesEnded = 0; ///< also the number of the current pass
+  uint64_t passesEnded = 0; ///< also the index of the current pass
   uint32_t passSteps = 0;   ///< steps of the current pass
   bool stopping = false;
   bool isIdle = false; ///< nothing is in flight, and nothing can be read yet

@@ -77,8 +77,8 @@ public:
     return groups[group].pages.freePages();
   }
 
-  /// One block table per group, with one row of page numbers per sequence.
-  /// Entries past the pages of a sequence are 0, which is a valid page number.
+  /// One block table per group, with one row of page indices per sequence.
+  /// Entries past the pages of a sequence are 0, which is a valid index.
   const std::vector<AirBlockTable> &blockTables() const { return tables; }
 
 private:

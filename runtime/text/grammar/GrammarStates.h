@@ -71,7 +71,7 @@ public:
   Status status() const;
 
   /// If all states together take too much memory, forgets all but `kept` and
-  /// returns true. `kept` then has the states' new numbers.
+  /// returns true. `kept` then has the new values of the states that it had.
   bool compact(std::span<State> kept);
 
 private:
