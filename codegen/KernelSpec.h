@@ -51,12 +51,13 @@
 //                  One tile per 4 tokens.
 //   Attention    qkv, kv, out
 //                  Causal attention; out[m] has heads*headDim floats. Query
-//                  head h reads KV head h / (heads/kvHeads). Before they are
-//                  normalised, the largest weight of the softmax is 1, and
-//                  weights below 2^-126 count as 0. If `ranges` is not 1, the
-//                  positions that a token attends to are divided into that many
-//                  ranges of whole KV pages, some of which may be empty, and
-//                  out holds the state of each range: first float32
+//                  head h reads KV head h / (heads/kvHeads). A position's
+//                  weight in the softmax is exp(score - largest score) before
+//                  it is normalised; weights below 2^-126 count as 0. If
+//                  `ranges` is not 1, the positions that a token attends to
+//                  are divided into that many ranges of whole KV pages, some of
+//                  which may be empty, and out holds the state of each range:
+//                  first float32
 //                  [ranges][heads][headDim], the sums of weight * v, where a
 //                  position's weight is 2^(score * log2(e) - largest); then
 //                  float32 [ranges][heads][2]: `largest`, which is the largest
@@ -65,9 +66,9 @@
 //                  tile per token, KV head and range.
 //   AttentionMerge
 //                states, out
-//                  Computes the out[m] of Attention from the states of `ranges`
-//                  ranges, which are added in the order of the ranges. One tile
-//                  per token and KV head.
+//                  Merges the states of the `ranges` ranges, in the order of
+//                  the ranges, into the out[m] of Attention. One tile per token
+//                  and KV head.
 //   Add          x, y
 //                  y += x, in rows of k floats. One tile per token.
 //   SiluMul      gate, up, y
@@ -207,8 +208,8 @@ struct ActivationBlock {
   int8_t low[kActivationColumns];
   float scale;
   /// The negated sums of q over columns 0-15, 16-31 and 0-31. If every stored
-  /// weight is 2^n too large, kernels correct the dot product of these columns
-  /// by adding 2^n times the negated sum.
+  /// weight is the true weight plus 2^n, kernels correct the dot product of
+  /// these columns by adding 2^n times the negated sum.
   int32_t negatedSums[3];
   float sums[3]; ///< the sums of q over columns 0-15, 16-31 and 0-31
   uint32_t zero;

@@ -5,9 +5,9 @@
 // a context of its own. Then all bitcodes, in the order in which the caller
 // passes them, become one relocatable object.
 //
-// Thread-safety: compileToBitcode may run on many threads at once.
-// Errors: Internal, with the message of LLVM or MLIR and the kernel's name. For
-// kernels that this library emits, no call prints anything or ends the process.
+// Thread-safety: compileToBitcode may run on many threads at once. Errors:
+// Internal, with the message of LLVM or MLIR and the kernel's name. For kernels
+// that this library emits, LLVM and MLIR neither print anything nor abort.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_COMPILEMODULE_H

@@ -21,7 +21,7 @@ struct BeginStep {
   uint32_t columns = 0;
   uint32_t tokens = 1; ///< 1 to kMaxPrefillTokens
   /// Whether the number of tokens is read from device memory. `tokens` is then
-  /// the largest one.
+  /// the largest number of tokens.
   bool countInMemory = false;
   float scale = 1;      ///< factor for the embeddings
   uint32_t ropeDim = 0; ///< even; 0 if no angles are needed

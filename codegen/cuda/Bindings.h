@@ -1,7 +1,8 @@
 //===- Bindings.h - the arguments of a kernel that vary ---------*- C++ -*-===//
 //
 // Private to codegen/cuda. Some arguments exist only in some variants of a
-// kernel. The kernel passes them to its functions in a struct More.
+// kernel. In the text of a kernel, a struct called More passes these arguments
+// to the functions that need them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_BINDINGS_H

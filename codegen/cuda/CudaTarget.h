@@ -43,22 +43,26 @@ inline constexpr uint32_t kRegistersPerThread = 255;
 /// All targets, in ascending order of compute capability.
 std::span<const CudaTarget> cudaTargets();
 
-/// Returns the target called `name`. For another architecture, returns the
-/// newest target of the same or a lower compute capability, without wgmma,
-/// which not all later GPUs have: sm_90a with the name "sm_90" for "sm_90", and
-/// sm_100a with the name "sm_100" for "sm_103a". If there is none, returns
-/// Unsupported with a message that lists the names of the targets.
+/// Returns the target called `name`. If there is none, takes `name` as the
+/// architecture of a GPU, and derives the result from the newest target whose
+/// compute capability is not above that of the GPU. As the GPU may lack
+/// instructions that only this target's own architecture has, the result has no
+/// wgmma, and its name has no letter at the end. "sm_90" thus yields sm_90a as
+/// "sm_90", and "sm_103a" yields sm_100a as "sm_100". If there is no such
+/// target either, returns Unsupported with a message that lists the names of
+/// the targets.
 Result<CudaTarget> cudaTarget(std::string_view name);
 
-/// Returns `arch` without the letter at its end that allows instructions of
-/// only one architecture or family: "sm_90" for "sm_90a". Later GPUs run
+/// Returns `arch` without the letter at its end, which allows instructions that
+/// only one architecture or family has: "sm_90" for "sm_90a". Later GPUs run
 /// neither machine code nor PTX with such instructions (CUDA C++ Programming
 /// Guide, "Architecture-Specific Features").
 std::string_view portableArch(std::string_view arch);
 
 /// The name of the architecture for which the PTX of a target is compiled, such
 /// as "compute_90". All GPUs of this compute capability or a later one run it.
-/// The target's kernels must not use instructions of only one architecture.
+/// The target's kernels must not use instructions that only one architecture
+/// has.
 std::string ptxArch(const CudaTarget &target);
 
 } // namespace air::codegen::cuda

@@ -27,7 +27,7 @@ struct DecodeAttention {
   uint32_t queryHeads = 0; ///< a multiple of pages.kvHeads
   KvPages pages;
   uint32_t tokens = 1; ///< 1 to 8
-  /// Tokens are grouped by sequence as in HeadRows.
+  /// Tokens are grouped by sequence as in HeadRows (DecodeMatMul.h).
   uint32_t tokensPerSequence = 1;
   uint32_t queryStride = 0; ///< number of floats from one token's q to the next
   float scale = 1;

@@ -26,12 +26,13 @@
 // MXFP4 element are moved to those of a float16, which yields the element times
 // 2^-14. For dtypes with a zero point, such as 8 or 128, the accumulator starts
 // at minus the zero point times the sum of the block's activations. Scales are
-// applied in float32 to sums over 16 or 32 columns. The minima of dtypes such
-// as Q4_K are multiplied by means of 32 or 16 activations, each stored as two
-// float16 numbers: a rounded value and the rounding error. For BF16, each
-// activation becomes the sum of two bfloat16 numbers, which represents float16
-// activations exactly. F32 and F64 weights, and BF16 weights on targets whose
-// tensor cores lack bfloat16, are multiplied in float32 without tensor cores.
+// applied in float32 to sums over 16 or 32 columns. In dtypes with minima, such
+// as Q4_K, a block's minimum is multiplied by the mean of the 32 or 16
+// activations of the block. This mean is stored as two float16 numbers: the
+// rounded mean and the rounding error. For BF16, each activation becomes the
+// sum of two bfloat16 numbers, which represents float16 activations exactly.
+// F32 and F64 weights, and BF16 weights on targets whose tensor cores lack
+// bfloat16, are multiplied in float32 without tensor cores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
@@ -147,8 +148,9 @@ struct DecodeMatMul {
   bool splitActivations = false;
   MatMulOutput output = MatMulOutput::Store;
   bool hasBias = false; ///< a float32 per row; a GLU has the gate's rows first
-  /// Whether the products of each row are multiplied by a float32, before the
-  /// bias is added. The factors are in the order of the bias.
+  /// Whether the products of each row are multiplied by a float32 scale of this
+  /// row before the bias is added. The scales are in the same order as the
+  /// elements of the bias.
   bool hasRowScales = false;
   HeadRows heads; ///< used if the output is Heads
   DecodeTiling tiling;

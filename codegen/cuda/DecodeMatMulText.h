@@ -21,8 +21,10 @@ struct ActivationForm {
   /// Activations stay float32. The upper 16 bits of each one and its lower 16
   /// bits are stored as two numbers. Products and sums are float32.
   bool floats = false;
-  uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
-  bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
+  uint32_t sumColumns = 0; ///< activations per sum; 0 if no sums are needed
+  /// Whether the mean is stored instead of the sum, as two float16: the rounded
+  /// mean and its rounding error.
+  bool sumsAsHalves = false;
   /// A sum of activations times this factor is the correction for the zero
   /// point of the codes. This holds for blocks whose codes are in the lowest
   /// bits of their bytes.
@@ -60,7 +62,9 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 ///   kGroupStride  the distance in bytes between a lane's activations for two
 ///                 consecutive groups
 ///   kBlockStride  the same for two consecutive blocks of 32 columns
-///   kXLow         the distance in bytes from activations to their remainders
+///   kXLow         the distance in bytes from a rounded activation to its
+///                 rounding error if activations are split, and from the upper
+///                 to the lower half of an activation in float32
 ///   kXStride      for activations in float32, the distance in bytes from a
 ///                 token to the next
 /// With `wgmma`, four warps multiply together, and kCoreMatrices must be set.
@@ -89,7 +93,7 @@ std::string smallUnitText(DType dtype);
 /// in the lowest bits of their bytes.
 std::string_view fieldFactorText();
 /// Returns the text of halfScale and superOf, for units whose scales are bytes
-/// and whose `super` holds the d of two rows.
+/// and whose `super` holds the float16 block scales ("d" in GGUF) of two rows.
 std::string wordScalesText();
 /// Returns the text of `elements`, which converts e2m1 codes.
 std::string_view e2m1Text();

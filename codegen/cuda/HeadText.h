@@ -13,9 +13,9 @@ namespace air::codegen::cuda {
 
 uint32_t headCount(const HeadRows &heads);
 
-/// Returns Unsupported, with a message that begins with `where`, if a number is
-/// out of range or the KV cache does not fit the heads. Does not check
-/// tokensPerSequence.
+/// Returns Unsupported, with a message that begins with `where`, if a size in
+/// `heads` is out of range or the KV cache does not fit the heads. Does not
+/// check tokensPerSequence.
 Status checkHeads(const HeadRows &heads, const std::string &where);
 
 /// Returns the part of a kernel's name that states `heads`, without

@@ -44,9 +44,9 @@ public:
   /// were tried, when no library is found.
   static Result<Nvrtc> open(const std::string &path);
 
-  /// The version with the number of the release, such as "13.0.88", because
-  /// releases of one version can generate different code. Without the last
-  /// number if the library does not state it.
+  /// The version of NVRTC with the number of the release, such as "13.0.88", or
+  /// without this number, such as "13.0", if the library does not state it.
+  /// Releases of one version can generate different code.
   const std::string &version() const { return versionText; }
   const std::string &path() const { return openedPath; }
 

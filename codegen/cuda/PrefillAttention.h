@@ -5,14 +5,15 @@
 // sequences; a table in device memory divides them into tiles of consecutive
 // tokens of one sequence.
 //
-// A thread block computes the heads that share a KV head, for one tile. Its
-// queries are the rows of the mma: row r belongs to token r / group and head
-// r % group, where `group` is the number of heads. A warp has 16 rows. The
-// block copies the keys and values of some positions at a time to slots in
-// shared memory, and each warp multiplies its rows by them with an online
-// softmax whose weights stay in registers (Dao, "FlashAttention-2", 2023). No
-// transposition is needed: the columns of the mma are positions in the product
-// with the keys, and elements in the product with the values.
+// A thread block computes the query heads that share a KV head, for one tile of
+// tokens. Its queries are the rows of the mma: row r belongs to token r / group
+// and head r % group, where `group` is the number of query heads per KV head. A
+// warp has 16 rows. The block copies the keys and values of some positions at a
+// time to slots in shared memory, and each warp multiplies its rows by them
+// with an online softmax whose weights stay in registers (Dao,
+// "FlashAttention-2", 2023). No transposition is needed: the columns of the mma
+// are positions in the product with the keys, and elements in the product with
+// the values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLATTENTION_H

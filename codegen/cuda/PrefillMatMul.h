@@ -7,14 +7,14 @@
 // are, scales are applied in float32 to sums over 16 or 32 columns, and
 // activations are float16 times a power of two for each token.
 //
-// Two kernels share the work. The first (PrefillInput) normalises the
+// Each matmul consists of two kernels. The first (PrefillInput) normalises the
 // activations, once for each token, and stores them in the order in which the
 // second (PrefillMatMul) multiplies them. Thread blocks of the second multiply
-// a tile of rows by a tile of tokens. For one unit of columns after another,
-// they copy the weights and the activations to slots in shared memory, with
-// cp.async where the target has it. Each warp multiplies several tiles of 16
-// rows by several groups of 8 tokens, so a decoded weight and an activation
-// that has been read serve several mma.
+// a tile of rows by a tile of tokens. They proceed by T16 units of columns: the
+// weights and the activations of a unit are copied to a slot in shared memory,
+// with cp.async where the target has it. Each warp multiplies several tiles of
+// 16 rows by several groups of 8 tokens, so each decoded weight and each loaded
+// activation is used in several mma instructions.
 //
 // The activations between the two kernels, "operands", consist of chunks. Chunk
 // [g][u] holds tokens 8g to 8g+7 and the columns of T16 unit u:

@@ -3,15 +3,18 @@
 // Kernels of a GPU read the tokens of a batch from arrays in its memory
 // (BatchArray in formats/plan/plan.fbs).
 //
-// The kernels of a program without tiles always process its largest number of
-// tokens, so a smaller batch is padded. The padding is a sequence of its own:
-// token 0 at positions 0, 1, 2 and so on of a page of each cache group that
-// belongs to no other sequence.
+// A program has tiles if its tile_tokens in the plan (plan.fbs) is not 0.
 //
-// The kernels of a program with tiles read the number of tokens. The batch is
-// divided into runs of consecutive tokens of one sequence. Each run has a row
-// of the block tables, and is divided into tiles. A request for rows of logits
-// is an array of its own, because it may change between two runs of the head.
+// The kernels of a program without tiles always process the largest number of
+// tokens that the program allows, so a smaller batch is padded. The padding is
+// a sequence of its own: token 0 at positions 0, 1, 2 and so on. Its keys and
+// values go to a page of each cache group that belongs to no other sequence.
+//
+// The kernels of a program with tiles read the number of tokens from an array.
+// The batch is divided into runs of consecutive tokens of one sequence. Each
+// run has a row of the block tables, and is divided into tiles. The indices of
+// the tokens whose logits are requested are in an array of their own, because
+// they may change between two runs of the head.
 //
 // A choice (plan.fbs) changes the arrays on the GPU. The host keeps a copy of
 // what they contain, and write() copies only the words that differ, so nothing
@@ -48,13 +51,14 @@ struct BatchSizes {
 /// What a batch needs to know about the block table of a cache group.
 struct DeviceTable {
   uint64_t pages = 0;       ///< entries of a row
-  uint32_t paddingPage = 0; ///< number of the page for padding
+  uint32_t paddingPage = 0; ///< index of the page for padding
 };
 
 class DeviceBatch {
 public:
-  /// Allocates the arrays. `paddedTokens` tokens must fit in one page. `tables`
-  /// has an element for each cache group.
+  /// Allocates the arrays. BatchSizes::paddedTokens must be at most
+  /// AIR_KV_PAGE_TOKENS, because all padding goes to one page. `tables` has an
+  /// element for each cache group.
   static Result<DeviceBatch> create(Device &device, const BatchSizes &sizes,
                                     std::span<const DeviceTable> tables);
 

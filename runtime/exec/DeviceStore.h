@@ -4,9 +4,10 @@
 // placement keeps in the memory of a GPU, and a ring (DeviceStream.h) for those
 // that each pass copies there from RAM. require() verifies the segments of a
 // step and copies them, so the first pass loads the model while it computes.
-// The segments come from another store, which has them in host memory. Once
-// they have been copied to the GPU, or to the memory from which each pass
-// copies them, this process no longer needs them there.
+// The segments come from another store, which has them in host memory. Once a
+// segment has been copied to the GPU, or to the host memory from which each
+// pass copies it (Device::allocateHost), its bytes in the other store are no
+// longer needed.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the

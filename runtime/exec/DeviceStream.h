@@ -1,11 +1,11 @@
 //===- DeviceStream.h - weights that each pass copies to a GPU --*- C++ -*-===//
 //
 // A DeviceStream enqueues the copies that a placement's device_reads list: from
-// memory of the host, in which the segments stay, to a ring in the memory of
-// the GPU. It does not wait for them. Events make each step wait for its
-// copies. They also make each copy wait for the step after which its place in
-// the ring is free. Apart from that, copies run ahead of the kernels as far as
-// the ring allows, and also into the next pass.
+// host memory, in which the segments stay, to a ring in the memory of the GPU.
+// It does not wait for them. Events make each step wait for its copies. They
+// also make each copy wait for the step after which its place in the ring is
+// free. Apart from that, copies run ahead of the kernels as far as the ring
+// allows, and also into the next pass.
 //
 // The calls have the same order as those of a SegmentStore. An error of
 // release() or endPass() is returned by the next require().
@@ -30,13 +30,13 @@ namespace air::rt {
 
 class DeviceStream {
 public:
-  /// Fills memory of the host with the verified bytes of a segment. It is
-  /// called once for each segment.
+  /// Fills host memory with the verified bytes of a segment. It is called once
+  /// for each segment.
   using Loader =
       std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
 
-  /// Allocates the ring, and memory of the host for all segments that are
-  /// copied. The placement must have been verified.
+  /// Allocates the ring, and host memory for all segments that are copied. The
+  /// placement must have been verified.
   static Result<std::unique_ptr<DeviceStream>>
   create(const plan::Plan &plan, const plan::Placement &placement,
          Device &device, Loader loader);
@@ -56,9 +56,9 @@ public:
   /// not run in this pass.
   void release(uint32_t step);
   void endPass();
-  /// Loads the segments that are not in memory of the host yet.
+  /// Loads the segments that are not in host memory yet.
   Status loadAll();
-  /// Whether all segments are in memory of the host.
+  /// Whether all segments are in host memory.
   bool isLoaded() const { return unloaded == 0; }
   /// The number of bytes that have been given to the device so far.
   uint64_t copiedBytes() const { return copied; }

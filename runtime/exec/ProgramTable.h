@@ -11,8 +11,8 @@
 // requested than the plan's max_outputs.
 //
 // On a GPU, the head consists of the steps of kind Head. In a program without
-// tiles, kernels always process the largest number of tokens, and the head
-// computes the logits of every token.
+// tiles (DeviceBatch.h), kernels always process the largest number of tokens,
+// and the head computes the logits of every token.
 //
 // The records refer to the plan, which must outlive them.
 //

@@ -108,8 +108,8 @@ public:
   virtual Result<DeviceAddress> allocate(uint64_t bytes,
                                          std::string_view what) = 0;
 
-  /// Allocates zeroed memory of the host from which upload() can copy; on a GPU
-  /// it is page-locked. `what` names the memory in the error message.
+  /// Allocates zeroed host memory from which upload() can copy; on a GPU it is
+  /// page-locked. `what` names the memory in the error message.
   virtual Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
                                                   std::string_view what) = 0;
 
@@ -133,17 +133,17 @@ public:
   virtual Status run(uint32_t program, uint32_t first, uint32_t count,
                      const AirBatch &batch) = 0;
 
-  /// Copies `bytes` bytes within the memory of the device, after all earlier
-  /// runs and copies of the queue Compute are complete.
+  /// Copies `bytes` bytes within device memory, after all earlier runs and
+  /// copies of the queue Compute are complete.
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
 
-  /// Copies `from` to memory of the device, after all earlier runs and copies
-  /// of the queue Compute are complete. `from` may change once the call has
-  /// returned.
+  /// Copies `from` to device memory, after all earlier runs and copies of the
+  /// queue Compute are complete. `from` may change once the call has returned.
   virtual Status write(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
-  /// Copies `from` to memory of the device, in the queue Upload. `from` must be
-  /// memory of allocateHost(), and must not change before the copy is complete.
+  /// Copies `from` to device memory, in the queue Upload. `from` must be memory
+  /// that allocateHost() returned, and must not change before the copy is
+  /// complete.
   virtual Status upload(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
   /// Returns the index of a new event, for signal() and wait(). An event that

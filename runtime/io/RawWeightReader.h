@@ -2,12 +2,12 @@
 //
 // Kernels read the raw bytes of weights, which some plans do not contain.
 // RawWeightReader is the base class of the readers for such plans: CodedReader
-// decodes the bytes, and SourceReader makes them from a model's file. Their
-// user requests blocks as if one file contained the raw bytes of all segments
-// of weights (rawOffsets() of StreamSchedule.h). Each of several threads makes
-// one block at a time: it reads what it needs into its own staging memory, and
-// writes the result to the memory of the request. While some threads compute,
-// others wait for the disk.
+// decodes the bytes, and SourceReader converts them from a model's file.
+// Callers request blocks as if one file contained the raw bytes of all segments
+// of weights (rawOffsets() of StreamSchedule.h). Each of several threads
+// produces one block at a time: it reads what it needs into its own staging
+// memory, and writes the result to the memory of the request. While some
+// threads compute, others wait for the disk.
 //
 // Ownership: borrows the plan. Thread-safety and errors: as for BlockReader.
 //
@@ -46,7 +46,8 @@ protected:
     uint32_t segment = 0; ///< its index in the plan
     uint64_t at = 0;      ///< offset in the segment
   };
-  /// Where the byte at `offset` of the file of raw bytes belongs.
+  /// The segment that contains the byte at `offset` of the imaginary file of
+  /// raw bytes, and the place of the byte in it.
   Place placeOf(uint64_t offset) const;
 
   /// Reads the bytes [offset, offset + bytes) of a file, and returns where they
@@ -65,8 +66,8 @@ protected:
   }
 
 private:
-  /// The offset of each segment of weights in the file of raw bytes, and its
-  /// index in the plan. Sorted by offset.
+  /// The offset of each segment of weights in the imaginary file of raw bytes,
+  /// and its index in the plan. Sorted by offset.
   std::vector<std::pair<uint64_t, uint32_t>> begins;
   uint8_t *memory = nullptr; ///< the staging memory of all threads
   uint64_t memoryBytes = 0;

@@ -2,12 +2,12 @@
 //
 // Reads a reference plan as if it contained all bytes of its weights. A request
 // is divided into runs (ReferencedBytes.h). Each of kReferenceReads threads
-// reads the range of a run from the plan or a source file, past the page cache,
-// and arranges it in the memory of the request.
+// reads the range of a run from the plan or a source file, bypassing the page
+// cache, and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, so up to a block more is read
-// at each end. A row block that lies in two requests is read twice;
-// sizeOfBlock() avoids such requests.
+// at each end. A row block of which two requests need a part is read twice;
+// requests of the sizes that sizeOfBlock() returns avoid this.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
 // the files itself. Thread-safety and errors: as for RawWeightReader.
@@ -27,7 +27,7 @@ namespace air::rt {
 class SourceReader final : public RawWeightReader {
 public:
   /// Opens a reader with the method Pread. It uses Buffered instead if `wanted`
-  /// is Buffered, or if one of the files cannot be read past the page cache
+  /// is Buffered, or if one of the files cannot be read without the page cache
   /// (OpenedReader::note then says so). `plan` must have been opened from a
   /// file.
   static Result<OpenedReader> open(const PlanFile &plan,

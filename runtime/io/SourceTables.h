@@ -3,13 +3,13 @@
 // Provides the rows of embedding tables for a reference plan, whose tables lie
 // in source files; TableRows.h serves plans that contain their tables. A pass
 // needs only the rows of its tokens. Kernels need the alignment and the layout
-// of the plan, so the bytes of these rows are made in separate memory, whose
-// addresses do not change.
+// of the plan, so these rows are converted and written to separate memory,
+// whose addresses do not change.
 //
-// The first time that a row of a chunk is needed, the whole chunk is made and
-// its digest verified. Only the pages that contain the row are kept. Such pages
-// are dropped once there are some MiB of them, unless the placement keeps the
-// table in RAM.
+// The first time that a row of a chunk is needed, the whole chunk is converted
+// and its digest verified. Only the pages that contain the row are kept. Such
+// pages are dropped once there are some MiB of them, unless the placement keeps
+// the table in RAM.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes. Thread-
 // safety: one caller at a time. Errors: VerificationFailed, Io, and DoesNotFit
@@ -48,17 +48,17 @@ public:
     return {tables[segment].memory, tables[segment].bytes};
   }
 
-  /// Makes and verifies the bytes of the ranges. table() must not be empty for
-  /// their segments.
+  /// Converts and verifies the bytes of the ranges. table() must not be empty
+  /// for their segments.
   Status require(std::span<const SegmentRange> ranges);
 
-  /// If more than kCachedBytes bytes have been made since pages were last
+  /// If more than kCachedBytes bytes have been converted since pages were last
   /// dropped, drops the pages of all tables that `placement` does not keep in
   /// RAM.
   void endPass(const plan::Placement &placement);
 
-  /// The total number of bytes made so far, including the rest of every page or
-  /// chunk of which only a part was needed.
+  /// The total number of bytes converted so far, including the rest of every
+  /// page or chunk of which only a part was needed.
   uint64_t bytesNeeded() const { return needed; }
 
 private:

@@ -48,7 +48,7 @@ struct ScheduledRead {
   bool isResident = false;
   uint32_t beforeStep = 0; ///< the first step that needs the bytes
   /// The read may begin once this step has run, because its place in the ring
-  /// is free then. A number below 0 refers to the previous pass: -1 is its last
+  /// is free then. A value below 0 refers to the previous pass: -1 is its last
   /// step, -2 the one before it, and so on. Unused if the read is resident.
   int64_t afterStep = 0;
   uint64_t ringOffset = 0; ///< unused if the read is resident

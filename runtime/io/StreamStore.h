@@ -1,14 +1,14 @@
 //===- StreamStore.h - segments of a plan larger than memory ----*- C++ -*-===//
 //
 // A store for placements that do not keep all weights in memory. Weights are
-// read past the page cache, partly once and partly in every pass (WeightStream,
-// SegmentArena). Rows of embedding tables are gathered from the mapping of the
-// plan (TableRows). Kernels are read from the mapping too, when the plan is
-// opened. Weights that are stored with a codec are decoded when they are read
-// (CodedReader). The weights and tables of a reference plan are made from the
-// model's files instead (SourceReader, SourceTables). On a machine with several
-// memory nodes, the bytes of a segment that stay resident lie on the nodes of
-// the threads that compute with them (NodePlacement.h).
+// read without the page cache, some of them once and the others in every pass
+// (WeightStream, SegmentArena). Rows of embedding tables are gathered from the
+// mapping of the plan (TableRows). Kernels are read from the mapping too, when
+// the plan is opened. Weights that are stored with a codec are decoded when
+// they are read (CodedReader). The weights and tables of a reference plan are
+// converted from the model's files instead (SourceReader, SourceTables). On a
+// machine with several memory nodes, the bytes of a segment that stay resident
+// lie on the nodes of the threads that compute with them (NodePlacement.h).
 //
 // Before each pass, the store checks that nobody has written to the files, and
 // finds out how much memory the process may use. If this has become too little

@@ -65,8 +65,8 @@ public:
   /// in memory.
   Status require(uint32_t step);
   /// States that all steps up to and including `step` have run, or will not run
-  /// in this pass. For a step that will not run, nothing is read any more.
-  /// require() must not have been called for such a step.
+  /// in this pass. Nothing more is read for a step that will not run. require()
+  /// must not have been called for such a step.
   void release(uint32_t step);
   /// The number of steps from `step` on, up to `end`, that need no read in this
   /// pass and whose resident bytes are in memory.
@@ -163,7 +163,7 @@ private:
   /// The number of steps that have run or were left out, counted over all
   /// passes.
   uint64_t stepsDone = 0;
-  uint64_t passesEnded = 0; ///< also the number of the current pass
+  uint64_t passesEnded = 0; ///< also the index of the current pass
   uint32_t passSteps = 0;   ///< steps of the current pass
   bool stopping = false;
   bool isIdle = false; ///< nothing is in flight, and nothing can be read yet

@@ -77,8 +77,8 @@ public:
     return groups[group].pages.freePages();
   }
 
-  /// One block table per group, with one row of page numbers per sequence.
-  /// Entries past the pages of a sequence are 0, which is a valid page number.
+  /// One block table per group, with one row of page indices per sequence.
+  /// Entries past the pages of a sequence are 0, which is a valid index.
   const std::vector<AirBlockTable> &blockTables() const { return tables; }
 
 private:
@@ -94,7 +94,9 @@ private:
     uint32_t *row(SequenceId sequence) {
       return table.data() + sequence * stride;
     }
-    /// Whether position `length` is in a begun page that sequences share.
+    /// Whether a sequence of `length` positions ends within a page, and shares
+    /// this page with other sequences. It then needs a copy of the page before
+    /// it can grow.
     bool endsInSharedPage(SequenceId sequence, uint64_t length);
   };
 

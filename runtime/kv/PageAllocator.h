@@ -1,6 +1,6 @@
 //===- PageAllocator.h - the pages of a cache group -------------*- C++ -*-===//
 //
-// Hands out the pages of a cache group by number, and counts how many sequences
+// Hands out the pages of a cache group by index, and counts how many sequences
 // hold each of them. A page is free again when the last of them has released
 // it. The page that became free last is taken first, so the same calls in the
 // same order always yield the same pages.

@@ -31,7 +31,8 @@ public:
   static constexpr int32_t kNoPiece = -1;
 
   ByteTrie() = default;
-  /// Empty pieces are left out. Equal pieces share the lowest of their ids.
+  /// Empty pieces are left out. Of several equal pieces, only the one with the
+  /// lowest id is stored.
   explicit ByteTrie(std::vector<Piece> pieces);
 
   /// Returns the node that `byte` leads to from `node`, or kNoNode.

@@ -16,8 +16,8 @@
 
 namespace air::rt {
 
-/// What a chat template renders. All strings in it should be tainted
-/// (jinja::fromJson).
+/// What a chat template renders. All strings in it should be tainted, which
+/// means marked as data that cannot become control tokens (jinja::fromJson).
 struct Conversation {
   jinja::Value messages;             ///< a list of dictionaries
   std::optional<jinja::Value> tools; ///< a list of dictionaries

@@ -28,7 +28,8 @@ struct DetokenizerOptions {
   /// If true, control and unknown tokens are rendered as their text. Otherwise
   /// they are rendered as nothing.
   bool renderSpecial = false;
-  /// Control tokens that are rendered in any case, in ascending order.
+  /// Control tokens that are rendered even if renderSpecial is false, in
+  /// ascending order.
   std::vector<int32_t> shownTokens = {};
 };
 

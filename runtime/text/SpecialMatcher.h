@@ -46,7 +46,7 @@ public:
   /// Divides `text` into tokens and the nonempty parts between them, and passes
   /// these to the sinks in order. `flags` has the match_flags of each id, or is
   /// empty. If the flags exclude a match, the search goes on after its end, as
-  /// in the tokenizers library.
+  /// in Hugging Face's tokenizers library.
   void divide(std::string_view text, std::span<const uint8_t> flags,
               PartSink onPart, TokenSink onToken) const;
 

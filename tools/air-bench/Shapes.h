@@ -51,8 +51,8 @@ inline constexpr uint64_t kMostKvBytes = uint64_t{1} << 30;
 
 /// For each MClass, the number of tokens with which its kernels are timed.
 inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};
-/// Kernels whose code does not depend on the MClass are timed with these
-/// numbers of tokens.
+/// Kernels whose code does not depend on the MClass are timed with these token
+/// counts.
 inline constexpr std::array<uint32_t, 2> kPlainTokens = {1, 64};
 
 } // namespace air::bench

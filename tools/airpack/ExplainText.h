@@ -8,7 +8,7 @@
 
 namespace air {
 
-/// What an explanation is about.
+/// The model and the machine that an explanation is about.
 struct ExplainSubject {
   std::string modelName; ///< as in the file; may be empty
   std::string architecture;

@@ -2,8 +2,9 @@
 //
 // `--target host` means the GPU of this machine if a saved probe has measured
 // one, and the CPU otherwise. It also means the CPU if no plan for the GPU can
-// be made; a note then says why. With --vram and a size above 0, the user asks
-// for the GPU, and what prevents a plan for it is an error.
+// be made; a note then says why. If --vram is given with a size above 0, the
+// user has asked for the GPU, and anything that prevents a plan for it is an
+// error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRPACK_HOSTGPU_H

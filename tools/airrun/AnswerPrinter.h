@@ -1,9 +1,9 @@
 //===- AnswerPrinter.h - an answer as it appears ----------------*- C++ -*-===//
 //
-// Writes an answer to standard output, event by event. On a terminal, what the
-// model thinks before it answers is dimmed. In a file or a pipe, it stands
-// between <think> and </think>, whatever the model's own marks are. A tool call
-// is written as <tool_call>{"name": ..., "arguments": ...}</tool_call>.
+// Writes an answer to standard output, event by event. On a terminal, the
+// reasoning of the model is dimmed. In a file or a pipe, it stands between
+// <think> and </think>, whatever the model's own marks are. A tool call is
+// written as <tool_call>{"name": ..., "arguments": ...}</tool_call>.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_ANSWERPRINTER_H

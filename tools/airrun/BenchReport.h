@@ -1,12 +1,13 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// A decode step reads over one or two links: from memory, and, if the plan does
-// not keep all weights there, also from the disk, or from RAM to the memory of
-// a GPU. The limit of a link is its measured bandwidth in bytes per second; for
-// the memory of a GPU, the bandwidth of copies within it. The minimal bytes are
-// those that each token must read over the link: the weights and the KV cache
-// from memory, and over the other link the weights that the plan's placement
-// does not keep in memory.
+// A decode step reads over one or two links. The first is the memory from which
+// the kernels read: RAM, or the memory of a GPU. If the plan's placement does
+// not keep all weights in this memory, there is a second link to it: from the
+// disk or, with a GPU, from RAM. The limit of a link is its measured bandwidth
+// in bytes per second; for the memory of a GPU, this is the bandwidth of copies
+// within it. The minimal bytes are those that each token must read over the
+// link: the weights and the KV cache over the first, and over the second the
+// weights that the placement does not keep in memory.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
@@ -81,8 +82,8 @@ struct BenchMeasurement {
   std::vector<double> tokenSeconds; ///< times of the decoded tokens, ascending
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
-  /// The rate of copies from pinned memory of the host to the GPU, in bytes/s;
-  /// 0 if it was not measured.
+  /// The rate of copies from pinned host memory to the GPU, in bytes/s; 0 if it
+  /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The links in the plan's prediction; empty if the plan has none.

@@ -61,7 +61,7 @@ private:
   cli::Invocation settings;
   OptionsFor optionsFor;
   std::optional<Turn> last;
-  uint64_t repeats = 0; ///< how often the last answer was made again
+  uint64_t repeats = 0; ///< how often the last answer was regenerated
   bool isLeaving = false;
 };
 

@@ -54,9 +54,10 @@ public:
 
   void add(const char *role, const std::string &content);
   void addAnswer(const rt::AnswerMessage &answer, const char *reasoningKey);
-  /// The number of calls in the last answer that have no result yet.
+  /// The number of tool calls in the last answer that have no result yet.
   size_t openCalls() const;
-  /// Adds the result of the first call that has none; there must be one.
+  /// Adds the result of the first tool call that has none; there must be such a
+  /// call.
   void addResult(const std::string &content);
   /// Removes the last message if it has this role. Returns whether it did so.
   bool dropLast(std::string_view role);

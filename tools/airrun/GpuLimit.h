@@ -18,9 +18,9 @@ namespace air {
 
 class GpuLimit {
 public:
-  /// Both buffers together have as many bytes as a pass reads, but no more than
-  /// it takes to exceed the GPU's L2 cache by far. Errors: also DoesNotFit if
-  /// the GPU has no room for the buffers.
+  /// Each of the two buffers has half as many bytes as a pass reads, but at
+  /// most CudaCopies::usualBytes(). Errors: also DoesNotFit if the GPU has no
+  /// room for the buffers.
   static Result<std::unique_ptr<GpuLimit>> create(const rt::CudaChoice &gpu,
                                                   double passBytes);
 
@@ -28,7 +28,7 @@ public:
   const char *link() const { return name; }
   /// The bandwidth in bytes per second, from the best of several samples.
   Result<double> measure();
-  /// The rate of copies from pinned memory of the host to the GPU, in bytes per
+  /// The rate of copies from pinned host memory to the GPU, in bytes per
   /// second.
   Result<double> measureUpload();
 

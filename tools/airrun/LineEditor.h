@@ -27,7 +27,8 @@ enum class LineEnd : uint8_t {
 struct Line {
   std::string text; ///< UTF-8, without the newline
   LineEnd end = LineEnd::Entered;
-  /// Whether text was typed, but not read before the signal, and so is lost.
+  /// Whether text had been typed that was not read before the signal came, so
+  /// that it is lost.
   bool droppedText = false;
 };
 
@@ -40,7 +41,7 @@ public:
   ~LineEditor();
 
   Line read(const std::string &prompt);
-  /// Adds a line to the history, from which the arrow keys take it.
+  /// Adds a line to the history, so that the arrow keys can recall it.
   void remember(const std::string &line);
   /// Prints text to the terminal.
   void print(const std::string &text);

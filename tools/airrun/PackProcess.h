@@ -16,7 +16,7 @@ std::string findAirpack();
 /// Runs airpack with the arguments and --progress, and waits for its end. On a
 /// terminal, a bar shows how far it has come. Notes go to standard error; what
 /// airpack prints to standard output is dropped. If airpack fails, its code and
-/// message are returned. airpack is ended if this process ends before it.
+/// message are returned. If this process ends first, airpack is terminated.
 Status runAirpack(const std::string &program,
                   const std::vector<std::string> &arguments);
 

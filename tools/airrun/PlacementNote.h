@@ -9,8 +9,8 @@
 namespace air {
 
 /// If a session uses another placement than the first one of its plan, because
-/// too little memory of the GPU is free: a sentence that says so, with both
-/// sizes. Otherwise "".
+/// too little GPU memory is free: a sentence that says so, with both sizes.
+/// Otherwise "".
 std::string placementNote(const rt::Session &session);
 
 } // namespace air

@@ -3,8 +3,9 @@
 // A pass that waits for the disk takes about as long with several tokens as
 // with one. The curve shows the largest number of tokens for which this holds.
 // For each number M, two passes are timed: one with M tokens of a single
-// sequence, which can check M - 1 guessed tokens, and one with a token of each
-// of M sequences. The logits of all tokens are computed.
+// sequence, which can verify M - 1 draft tokens of speculative decoding, and
+// one with a token of each of M sequences. The logits of all tokens are
+// computed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
@@ -20,7 +21,7 @@
 
 namespace air {
 
-/// The numbers of tokens that are measured if none are given.
+/// The token counts that are measured by default.
 inline constexpr const char *kCurveTokens = "1,2,4,8,16,32,64";
 
 /// The measurement of one pass, or the medians of several.
@@ -32,12 +33,12 @@ struct CurvePass {
 struct CurvePoint {
   uint64_t tokens = 0;
   CurvePass oneSequence;
-  std::optional<CurvePass> sequences; ///< nullopt if the cache is too small
+  std::optional<CurvePass> sequences; ///< nullopt: the KV cache is too small
 };
 
-/// Reads numbers of tokens that are separated by commas. If 1 is not among
-/// them, it is added. They must ascend and be at most `most`; if `text` is
-/// kCurveTokens, larger ones are left out. Fails with Usage.
+/// Parses token counts that are separated by commas. They must ascend and be at
+/// most `most`; if `text` is kCurveTokens, counts above `most` are left out
+/// instead. If 1 is not among the counts, it is added. Fails with Usage.
 Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
                                                uint64_t most);
 

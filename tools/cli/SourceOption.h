@@ -9,7 +9,7 @@
 
 namespace air::cli {
 
-/// The option that states where the model files are to which a plan refers.
+/// The option that states where to find the model files that a plan refers to.
 Option sourceOption();
 
 /// The error if --source is given for the plan `path`, which contains its

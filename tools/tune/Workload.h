@@ -110,8 +110,9 @@ private:
   std::vector<uint32_t> programs; ///< one per kernel
   uint64_t stride = 0; ///< bytes from one copy of all operands to the next
   uint32_t copies = 1;
-  /// For attention, a page of the KV cache holds `layers` layers, each of which
-  /// is one of the copies. They are layerStride bytes apart.
+  /// For attention, a page of the KV cache holds the K and V of `layers`
+  /// layers, which are layerStride bytes apart. Each layer serves as one copy
+  /// of the operand.
   uint64_t layers = 1;
   uint64_t layerStride = 0;
   uint32_t dispatchCount =

@@ -12,8 +12,9 @@
 // run is query head r % group of token first + r / group.
 //
 // Slots of a page beyond a token's position may hold anything, including NaN.
-// Their scores are therefore replaced rather than multiplied by zero, and V is
-// read only up to the last key that some row attends to.
+// Kernels therefore do not multiply the scores of these slots by zero, but
+// replace them by a very negative number. V is read only up to the last key
+// that some row attends to.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ATTENTION_ATTENTIONPARTS_H
@@ -25,7 +26,8 @@ namespace air::codegen {
 
 /// The compile-time constants of one kernel. Offsets are in bytes from the
 /// start of scratch. AttentionRows.cpp and AttentionPanels.cpp use the same
-/// scratch, because only one of them computes a run.
+/// bytes of scratch, which is possible because each run is computed by only one
+/// of the two.
 struct AttentionShape {
   KvShape kv;
   int64_t heads;

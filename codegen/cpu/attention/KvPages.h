@@ -38,16 +38,15 @@ struct KvShape {
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Rejects numbers of heads and of elements per head that no kernel supports.
-/// The error is Internal if no model can have such heads, and Unsupported
-/// otherwise.
+/// Rejects head counts and head sizes that no kernel supports. The error is
+/// Internal if no model can have such heads, and Unsupported otherwise.
 Status checkHeads(const KernelSpec &spec);
 /// Rejects KV dtypes, head shapes and page sizes that no kernel supports. The
 /// error is Internal for a shape or size that no cache can have, and
 /// Unsupported otherwise.
 Status checkKv(const KernelSpec &spec);
 
-/// Rejects numbers of ranges that no kernel supports, with an Internal error.
+/// Returns an Internal error if no kernel supports the number of ranges.
 Status checkRanges(const KernelSpec &spec);
 
 /// The address of KV head `head` in the page that holds position 64 * `page` of

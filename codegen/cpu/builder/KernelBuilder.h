@@ -10,7 +10,7 @@
 //   - Addresses and counts are i64. Token counts are loaded from the batch.
 //   - Every operation works on scalars and on vectors of any length, and all
 //     its operands have the same type. LLVM splits vectors that are longer than
-//     the machine's.
+//     the target's vector registers.
 //   - Kernels must not need libc or libm symbols, so they cannot use LLVM's
 //     sin, exp and fmod. Use exp() of this class, or write a polynomial.
 //   - Only fma() fuses a multiplication and an addition. Results are thus the
@@ -159,8 +159,8 @@ public:
   /// the cache level that `hint` names. For the hint None, no instruction is
   /// emitted.
   void prefetch(Value pointer, StreamHint hint = StreamHint::T0);
-  /// The address of a read-only table in the object. Kernels share tables by
-  /// `name`, so equal names must mean equal bytes.
+  /// The address of a read-only table in the object. All kernels that pass the
+  /// same `name` use the same table, so they must pass equal bytes.
   Value table(const std::string &name, llvm::ArrayRef<uint8_t> bytes,
               unsigned alignment = 64);
 

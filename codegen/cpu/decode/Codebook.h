@@ -3,8 +3,8 @@
 // The codebooks of the IQ types (formats/dtype/IqGrids.h) hold 256 to 2048
 // vectors of four or eight elements, which take only three to eight different
 // values. Kernels therefore store a value index per element instead of the
-// value. A vector becomes a 16-bit code, and the table of codes is small enough
-// for registers and L1.
+// value. The value indices of a vector make up its 16-bit code, and the table
+// of codes is small enough for registers and L1.
 //
 // A two-register AVX-512 permutation looks up 32 codes in a table of 64. With
 // isa().hasVbmi, it can look up 64 half codes (bytes) in a table of 128.

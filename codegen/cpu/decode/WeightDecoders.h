@@ -20,8 +20,9 @@ namespace air::codegen {
 /// Every dtype that has a decoder, ascending by id.
 std::span<const DType> decodableDTypes();
 
-/// The dtypes whose decoders emit only packed bytes, in scale groups of 16 or
-/// 32 columns. An Int8Sink accepts nothing else. Ascending by id.
+/// The dtypes whose weights an Int8Sink can take: their decoders never emit
+/// single values (DecodeSink::value()), but only words of bytes or bit fields,
+/// in scale groups of 16 or 32 columns. Ascending by id.
 std::span<const DType> int8DTypes();
 
 /// The subset of int8DTypes() whose quantised values q (DecodeSink::group())

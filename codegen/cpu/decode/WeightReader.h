@@ -30,11 +30,11 @@ public:
   KernelBuilder &builder() const { return b; }
   const DTypeInfo &dtype() const { return type; }
 
-  /// Loads a unit of a field, one row per lane, in 16 lanes of i8, i16, i32 or
-  /// i64, depending on the size of the field's units. The units of a field are
-  /// divided among sections (formats/plan/X16Order.h). `index` counts the units
-  /// of the field within section `section`, which is an i64; null means section
-  /// 0.
+  /// Loads a unit of the field `field` of the block, one row per lane, in 16
+  /// lanes of i8, i16, i32 or i64, depending on the size of the field's units.
+  /// The units of a field are divided among sections (formats/plan/X16Order.h).
+  /// `index` counts the units of the field within section `section`, which is
+  /// an i64; null means section 0.
   ///
   /// A decoder loads every unit once, in the order in which layout x16 stores
   /// the units, so that the addresses of the loads of a block ascend.
@@ -94,9 +94,9 @@ public:
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
   /// Layout::Rows.
   int64_t streamBytes() const;
-  /// The address that is read `ahead` bytes after the start of block column
-  /// `index`. It may lie beyond this row block (continuesAt()). Only for
-  /// Layout::X16.
+  /// The address that, in the order of reading, comes `ahead` bytes after the
+  /// start of block column `index`. It may lie beyond this row block
+  /// (continuesAt()). Only for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.

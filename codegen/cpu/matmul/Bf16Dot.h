@@ -43,10 +43,10 @@ void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one Bf16Tile per block
-/// of columns. The panels are multiplied with one token tile after another;
-/// `tile` is the index of the tile at `x`. The tokens are multiplied
-/// `microTokens` at a time, until all that exist (PanelPrefetch::tokens) have
-/// been multiplied.
+/// of columns. These 16 tokens are one token tile. The caller multiplies the
+/// same panels with all token tiles, one per call; `tile` is the index of the
+/// tile at `x` among them. Within the tile, `microTokens` tokens are multiplied
+/// at a time. The last tile may contain fewer tokens (PanelPrefetch::tokens).
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   int64_t microTokens, mlir::Value x, mlir::Value tile,
                   mlir::Value sums, mlir::Value columns,

@@ -6,15 +6,15 @@
 // look-up in a table of 16 signed bytes.
 //
 // Instruction sets differ in the signedness of weight bytes, which does not
-// matter for fields of up to seven bits. Decoders emit 8-bit weights as signed
-// bytes; toTargetInt8() converts them to the target's signedness, which adds
-// -targetInt8Bias() to each.
+// matter for unsigned weights of up to seven bits. Decoders emit 8-bit weights
+// as signed bytes; toTargetInt8() converts them to the target's signedness,
+// which adds -targetInt8Bias() to each.
 //
 // x86 without VNNI multiplies unsigned bytes by signed bytes and adds pairs of
-// products in 16 bits with saturation. With fields below 128 no sum saturates,
-// since |x| <= 127 and 2 * 127 * 127 < 2^15. For 8-bit weights, the sign of the
-// weight is moved to the activation. No sum saturates then either, since
-// 2 * 128 * 127 < 2^15.
+// products in 16 bits with saturation. With weights from 0 to 127, no sum
+// saturates, since |x| <= 127 and 2 * 127 * 127 < 2^15. For 8-bit weights, the
+// sign of the weight is moved to the activation. No sum saturates then either,
+// since 2 * 128 * 127 < 2^15.
 //
 // Thread-safety: one thread per MLIRContext.
 //

@@ -9,8 +9,8 @@
 // A negative bias of the weights is not part of the bytes. Instead, the sums
 // start from the bias times the sum of the token's activations.
 //
-// Where weight bytes are unsigned, a field in the upper bits of a byte need not
-// be shifted down before the multiplication. The products are then 2^shift
+// Where weight bytes are unsigned, a weight in the upper bits of a byte need
+// not be shifted down before the multiplication. The products are then 2^shift
 // times too large, so their sum is shifted down instead. That is exact, because
 // the sum is a multiple of 2^shift.
 //
@@ -65,8 +65,9 @@ private:
   /// `bias` times the sum of the token's activations in the group. `bias` is
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
-  /// Adds the products of columns [column, column + 4). The bytes of `word` are
-  /// 2^shift times the weights, and have `bits` bits.
+  /// Adds the products of columns [column, column + 4). Each byte of `word` is
+  /// a weight, without its bias, times 2^shift. Only the lowest `bits` bits of
+  /// a byte are in use.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 

@@ -2,9 +2,10 @@
 //
 // A panel (WeightPanel.h) consists of scale groups of 16 or 32 columns: bytes
 // [column / 4][16 rows][4], followed by scales and offsets as [16 rows] f32.
-// Where the target's 8-bit weights are unsigned (Int8Dot.h), fields with a bias
-// are rebased to a bias of -128, whose contribution is stored with the
-// activations.
+// Where the target's 8-bit weights are unsigned (Int8Dot.h), bit fields with a
+// bias (DecodeSink::fields()) are increased so that the bias of each is -128.
+// What this bias adds to a dot product is stored with the activations
+// (ActivationTile::biasSums).
 //
 // Dot products are converted to float without an instruction for it: they start
 // from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
@@ -23,9 +24,11 @@
 //           at most 22 significant bits and not be huge. For weights with
 //           other scales (MXFP4), dot products start from 0 and are converted.
 //
-// The grid has a limited range. If any token's scale in the columns of a panel
-// is off the grid or NaN, slower code runs that is correct for all scales. For
-// scales on the grid it produces the same bits.
+// A scale of I8Grid is on the grid if its exponent is in a certain range
+// (kGridBaseExponent in codegen/KernelSpec.h). If, in the columns of a panel,
+// the scale of any token is off the grid or NaN, slower code runs. It is correct for
+// all scales, and produces the same bits as the fast code for scales on the
+// grid.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -54,7 +57,8 @@ struct Int8PanelLayout {
   bool hasShortScales = false;
   bool hasOffset = false;
   // The decoder determines the following properties of the weights.
-  /// The bits of a field and the bias to add, as in Int8Sink::bytes().
+  /// The number of bits of a weight's byte that are in use, and the bias to add
+  /// to them, as in Int8Sink::bytes().
   int64_t bits = 8;
   int bias = 0;
 
@@ -140,11 +144,12 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
-/// block of columns. The panels are multiplied with one token tile after
-/// another; `tile` is the index of the tile at `x`, and the next one is
-/// `tileBytes` further on. The tokens are multiplied `microTokens` at a time,
-/// until all that exist (PanelPrefetch::tokens) have been multiplied. `starts`
-/// points at int8StartBytes() bytes of scratch, aligned to 64 bytes.
+/// block of columns. These 16 tokens are one token tile. The caller multiplies
+/// the same panels with all token tiles, one per call; `tile` is the index of
+/// the tile at `x` among them. The next token tile is `tileBytes` bytes after
+/// `x`. Within the tile, `microTokens` tokens are multiplied at a time. The
+/// last tile may contain fewer tokens (PanelPrefetch::tokens). `starts` points
+/// at int8StartBytes() bytes of scratch, aligned to 64 bytes.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

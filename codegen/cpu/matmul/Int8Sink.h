@@ -1,8 +1,8 @@
 //===- Int8Sink.h - weights as int8 -----------------------------*- C++ -*-===//
 //
-// The base class of the int8 sinks. It turns every kind of field that a decoder
-// emits into words of four bytes per lane, in the form that dotBytes() takes
-// (Int8Dot.h).
+// The base class of the int8 sinks. It turns every kind of bit field that a
+// decoder emits (DecodeSink.h) into words of four bytes per lane, in the form
+// that dotBytes() takes (Int8Dot.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_INT8SINK_H
@@ -36,8 +36,8 @@ protected:
   /// takes. A value is the low `bits` bits of its byte plus `bias`, which is 0
   /// or a negative power of two, and the same for a whole group.
   virtual void bytes(int64_t column, Value word, int64_t bits, int bias) = 0;
-  /// Like bytes(), but the field of each byte begins at bit `shift`, and the
-  /// other bits of the byte belong to other fields.
+  /// Like bytes(), but the bits of a value begin at bit `shift` of its byte,
+  /// and the other bits of the byte belong to other values.
   virtual void bytesInPlace(int64_t column, Value word, int64_t shift,
                             int64_t bits, int bias);
 };

@@ -35,11 +35,11 @@
 namespace air::codegen {
 
 /// The prefetch distance in bytes that is used, with the hint T1, if the
-/// profile has no rates of streams. It is about twice what one core reads
-/// during one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on
-/// every CPU, but it costs at most a sixth of the bandwidth on every CPU that
-/// was measured. Other hints cost half of it on some CPUs
-/// (docs/cpu-kernels.md).
+/// profile does not state the bandwidths of the streams (StreamRate in
+/// CpuRates.h) that would decide. It is about twice what one core reads during
+/// one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on every
+/// CPU, but it costs at most a sixth of the bandwidth on every CPU that was
+/// measured. Other hints cost half of it on some CPUs (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
 /// The longest prefetch distance. Every distance is a multiple of kLineBytes,
 /// the size of a cache line.
@@ -83,11 +83,11 @@ double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
 /// profile does not state byte_dot_mixed.
 uint64_t operandRate(const IsaTraits &isa);
 
-/// Whether, for one token, two bytes per activation (I8x2) take little or no
-/// more time than one byte. They take no more time where memory is the limit.
-/// Memory counts as the limit only if arithmetic takes clearly less time than
-/// reading, because the two overlap imperfectly. True if the profile does not
-/// state the rates.
+/// Whether, for one token, a kernel with two bytes per activation (I8x2) is at
+/// most slightly slower than one with a single byte. It is not slower at all
+/// where memory is the limit. Memory counts as the limit only if arithmetic
+/// takes clearly less time than reading, because the two overlap imperfectly.
+/// True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Whether the CPU multiplies bytes by a single instruction and has execution
@@ -110,14 +110,16 @@ struct Prefetch {
   uint64_t bytes = 0;
 };
 
-/// Chooses the prefetches of a kernel without panels from the streams in the
-/// profile. With one token, a kernel reads weights in bursts of loads, as fast
-/// as memory delivers them. It gets the prefetches of the fastest stream of
-/// bursts, or none if a stream without prefetches is nearly as fast. With
-/// several tokens, there is arithmetic between the loads, and the hardware's
-/// prefetcher alone runs late, so such a kernel always prefetches into L2
-/// (hint T1), at least 4 KiB ahead. It resembles a stream of single loads and
-/// one of bursts, so the distances are judged by the slower of the two.
+/// Chooses the prefetches of a kernel without panels from CpuRates::streams,
+/// the bandwidths of reading with various orders of loads and various
+/// prefetches. With one token, a kernel reads weights in bursts of loads, as
+/// fast as memory delivers them. It gets the prefetches of the fastest stream
+/// with StreamLoads::Burst, or none if the stream without prefetches is nearly
+/// as fast. With several tokens, there is arithmetic between the loads, and the
+/// hardware's prefetcher alone runs late, so such a kernel always prefetches
+/// into L2 (hint T1), at least 4 KiB ahead. Its loads resemble both StreamLoads::Single and
+/// StreamLoads::Burst, so a distance counts as fast as the slower of
+/// the two streams that use them.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

@@ -44,8 +44,9 @@ struct PanelPrefetch {
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
   StreamHint hint = StreamHint::T1;
-  /// The number of tokens that the current panels are multiplied with, a few at
-  /// a time. A share of the bytes is prefetched each time.
+  /// The number of tokens that the current panels are multiplied with. They are
+  /// multiplied a few at a time, and an equal share of the bytes is prefetched
+  /// each time.
   mlir::Value tokens;
 
   /// The number of turns that it takes to multiply all tokens, `each` at a

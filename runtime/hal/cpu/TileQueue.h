@@ -3,9 +3,9 @@
 // A phase is a set of units (usually tiles) that may run in any order. Each
 // thread owns a contiguous range of them and takes chunks from the front of its
 // own range. It therefore reads memory as one stream, which is the same in
-// every pass and lies on its own memory node. A chunk is a small fraction of
-// what is left of the range, but at least one unit. If the system suspends a
-// thread, only its current chunk is delayed.
+// every pass and lies on the thread's own memory node. A chunk is a small
+// fraction of what is left of the range, but at least one unit. If the system
+// suspends a thread, only its current chunk is delayed.
 //
 // A thread whose range is empty steals the second half of the range that has
 // the most units left. It then treats these units like its own: it takes chunks

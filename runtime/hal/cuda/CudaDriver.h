@@ -28,15 +28,17 @@ namespace air::rt {
 
 /// Which GPU to open.
 struct CudaChoice {
-  /// A number of at most two digits is the driver's ordinal of the GPU. Other
-  /// text is a part of its name, in any case and without regard to spaces:
-  /// "rtx3060" finds "NVIDIA GeForce RTX 3060". Empty: any GPU.
+  /// A number of at most two digits is the driver's ordinal of the GPU. Any
+  /// other text is a part of the GPU's name; upper and lower case count as
+  /// equal, and spaces are ignored: "rtx3060" finds "NVIDIA GeForce RTX 3060".
+  /// Empty: any GPU.
   std::string device;
   /// The architecture of the code that the GPU must be able to run: "sm_86", or
   /// "sm_90a" for code that runs on GPUs of no other architecture. Empty: any.
   std::string arch;
-  /// The architecture of the code's PTX, such as "compute_86". GPUs of this
-  /// compute capability and later ones can run it. Empty: there is no PTX.
+  /// The architecture for which the PTX of the code was compiled, such as
+  /// "compute_86". GPUs of this compute capability and later ones can run it.
+  /// Empty: there is no PTX.
   std::string ptxArch;
   /// The GPU for which the kernels were made: a part of its name, as in
   /// `device`, and its number of multiprocessors. Of several GPUs that the

@@ -1,7 +1,7 @@
 //===- CudaTimer.h - times work of a GPU's stream ---------------*- C++ -*-===//
 //
-// The GPU measures the times by means of events, so they do not include the
-// time that the host needs to enqueue the work.
+// The GPU measures the times with events, so they do not include the time that
+// the host needs to enqueue the work.
 //
 // Ownership: borrows the CudaDriver, which must outlive it. Thread-safety: one
 // caller at a time, with the driver's context current. Errors: as CudaDriver.h

@@ -17,12 +17,12 @@
 // These samples read into as little memory as possible. A plan, however, reads
 // into a ring of some 24 MiB or more, which may not fit in a cache. The last
 // fifth of the time therefore goes to samples of the chosen combination with
-// rings of 8, 24, 64 and 128 MiB, the usual size first. Each sample fills its
-// ring at least once.
+// rings of 24 MiB, which is the usual size, and then of 64, 8 and 128 MiB. Each
+// sample fills its ring at least once.
 //
-// The file should be on the disk that will hold plans. Reads past the page
-// cache may still come from a cache of the drive, of its controller or of the
-// host of a virtual machine, above all if the file has just been written.
+// The file should be on the disk that will hold plans. Reads that bypass the
+// page cache may still come from a cache of the drive, of its controller or of
+// the host of a virtual machine, above all if the file has just been written.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_PROBE_DISKPROBE_H

@@ -28,7 +28,8 @@ struct ReasoningMarks {
   /// Whether such a span may begin anywhere in an answer. Otherwise, it may
   /// only be at the beginning of the answer.
   bool isAnywhere = false;
-  /// True if the template does not mention such spans, which are then rare.
+  /// True if the template does not mention such spans. The model may write them
+  /// nevertheless, but rarely does.
   bool isAssumed = false;
 };
 
@@ -97,8 +98,8 @@ struct AnswerFamily {
   /// Marks around all calls; "" if the family has none.
   std::string_view sectionBegin = {};
   std::string_view sectionEnd = {};
-  /// A longer text than `callBegin` with which a call begins, if other text may
-  /// follow `callBegin`; otherwise "".
+  /// If `callBegin` also occurs in ordinary text: a longer text, which begins
+  /// with `callBegin` and occurs only where a call begins. Otherwise "".
   std::string_view trigger = {};
   CallList list = CallList::Never;
   CallKeys keys = {};                       ///< for CallStyle::Json

@@ -1,9 +1,9 @@
 //===- CallGrammar.h - a grammar of valid tool calls ------------*- C++ -*-===//
 //
 // Makes a grammar of the calls that a model may write in the notation of its
-// family. A call in it names one of the tools, and has the arguments that the
-// tool requires. docs/answers.md says how far the values are restricted to the
-// schemas.
+// family. Each call that the grammar allows names one of the tools, and has the
+// arguments that the tool requires. docs/answers.md says how far the values are
+// restricted to the schemas.
 //
 // The marks of a notation are control tokens if the vocabulary has such tokens,
 // and otherwise text.

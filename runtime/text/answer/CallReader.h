@@ -60,8 +60,8 @@ std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);
 std::unique_ptr<CallReader> makeArgumentsReader(std::string name);
 std::unique_ptr<CallReader> makeTaggedReader(const AnswerFamily &family,
                                              const ToolSchemas &schemas);
-/// Reads calls in Python's notation or, if that is the style of the family, in
-/// braces. They end with the family's mark or, if it has none, with the answer.
+/// Reads calls in the notation of CallStyle::Python or CallStyle::Braces. They
+/// end with the family's mark or, if it has none, with the answer.
 std::unique_ptr<CallReader> makeWholeReader(const AnswerFamily &family);
 
 } // namespace air::rt

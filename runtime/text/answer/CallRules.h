@@ -54,7 +54,7 @@ public:
   GrammarSequence optional(GrammarSequence part) {
     return builder.repeat(std::move(part), 0, 1);
   }
-  /// One or more times `item`, separated by `between`.
+  /// One or more occurrences of `item`, with `between` between them.
   GrammarSequence list(const GrammarSequence &item, GrammarSequence between);
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));
@@ -62,7 +62,7 @@ public:
   /// Any text, and then the mark `end`, which the text does not contain. Nor
   /// does it contain `other`, unless that is "".
   GrammarSymbol textUntil(std::string_view end, std::string_view other = {});
-  /// A string in quotes of JSON that consists of letters, digits, _ and -.
+  /// A JSON string, with its quotes, that consists of letters, digits, _ and -.
   GrammarSequence idString();
   GrammarSequence id();
 

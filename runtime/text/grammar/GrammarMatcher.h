@@ -5,8 +5,9 @@
 // character.
 //
 // The tokens that a state allows are found by a walk through the trie of the
-// vocabulary, and kept for the next time. The walk adds whole subtrees if all
-// their characters lead back to the same state, for example inside a string.
+// vocabulary, and are remembered for when the text is in this state again. The
+// walk adds whole subtrees if all their characters lead back to the same state,
+// for example inside a string.
 //
 // Ownership: refers to the trie, which must outlive it. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -80,14 +81,15 @@ private:
   static constexpr uint32_t kAnyLength = UINT16_MAX;
   static constexpr uint32_t kUnknownLength = UINT32_MAX;
   static constexpr uint32_t kWorthComputing = 64;
-  /// The most common classes have a bit each; all others share this one.
+  /// In a set of classes of 64 bits, the most common classes have a bit each,
+  /// and this bit stands for all other classes.
   static constexpr uint32_t kSharedBit = 63;
 
-  /// What the grammar says about a node of the trie.
+  /// The character classes of a node of the trie and of the nodes below it.
   struct NodeClasses {
     /// The class of the node's character, or the kind of its partial character.
     uint32_t edge;
-    uint64_t usedBelow; ///< bits of the classes in its subtree
+    uint64_t usedBelow; ///< bits of the classes of all nodes below it
   };
   /// Describes a state that allows every text of up to `length` characters if
   /// the classes of all its characters are in `classes`.

@@ -50,7 +50,8 @@ public:
     State known = rowOf(from)[characterClass];
     return known != kUnknown ? known : computeStep(from, characterClass);
   }
-  /// The state after a token that the grammar names at `from`, or kDead.
+  /// The state after token `id`, where the grammar names this token at a
+  /// position of `from`. Otherwise kDead.
   State stepToken(State from, int32_t id);
   /// The state of a text that may be in either state.
   State unite(State a, State b);
@@ -70,7 +71,7 @@ public:
   Status status() const;
 
   /// If all states together take too much memory, forgets all but `kept` and
-  /// returns true. `kept` then has the states' new numbers.
+  /// returns true. `kept` then has the new values of the states that it had.
   bool compact(std::span<State> kept);
 
 private:

@@ -66,7 +66,7 @@ public:
   /// Adds the rules for the results of valueOf() and for the values within
   /// them. Errors: as for grammarOfSchema(). The rules are then incomplete.
   Status define();
-  /// Why some schema allows no value; "" if each allows one.
+  /// Why one of the schemas allows no value; "" if every schema allows one.
   const std::string &whyEmpty() const { return contradiction; }
 
 private:

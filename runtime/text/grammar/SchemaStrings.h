@@ -30,8 +30,8 @@ public:
   GrammarSequence ofLength(uint32_t least, uint32_t most);
   /// A string other than `texts`, with its quotes.
   GrammarSymbol otherThan(const std::vector<std::string> &texts);
-  /// A string in which a regular expression of ECMA-262 matches. Errors:
-  /// Corrupt or Unsupported, with the position in the expression.
+  /// A string that contains a match of a regular expression of ECMA-262.
+  /// Errors: Corrupt or Unsupported, with the position in the expression.
   Result<GrammarSequence> matching(std::string_view pattern);
 
   /// The regular expression of a `format`, or null if the format is not known.

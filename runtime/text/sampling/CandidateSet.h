@@ -5,7 +5,8 @@
 // far as they ask for.
 //
 // A temperature does not change the logits, because storing rounded products
-// would be less exact. It changes `scale`, a factor of all logits.
+// would be less exact. Instead, it changes `scale`, a factor by which all
+// logits are to be multiplied.
 //
 // Ownership: the set owns 16 bytes per entry of the vocabulary and allocates
 // only in its constructor.
@@ -77,7 +78,7 @@ public:
   /// order. If logits are equal, the earlier candidates are kept.
   void keepBest(size_t most);
 
-  /// Drops all candidates from index `most` on.
+  /// Drops all candidates but the first `most`.
   void truncate(size_t most);
 
   /// Drops all candidates for whose index `keep` returns false, and keeps the

@@ -1,11 +1,11 @@
 //===- GpuProbe.h - measures a GPU's memory and copies ----------*- C++ -*-===//
 //
 // Measures how fast a GPU reads and writes its memory, by copies within the
-// memory, and how fast bytes are copied between page-locked memory of the host
-// and the GPU, for blocks of several sizes. All times are measured by the GPU.
-// The measurements take turns (Rounds.h), and the results are medians, except
-// that the bandwidth of the memory is also stated as the best sample, because
-// it serves as an upper bound.
+// memory, and how fast blocks of several sizes are copied between page-locked
+// host memory and the GPU. All times are measured by the GPU. The measurements
+// take turns (Rounds.h), and the results are medians, except that the bandwidth
+// of the memory is also stated as the best sample, because it serves as an
+// upper bound.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_PROBE_GPUPROBE_H
@@ -20,7 +20,7 @@
 
 namespace air::rt {
 
-/// The size of the copies by which airrun brings weights to a GPU, in bytes.
+/// The size in bytes of the copies with which airrun brings weights to a GPU.
 inline constexpr uint64_t kWeightCopyBytes = uint64_t{4} << 20;
 
 /// Copies of blocks of `bytes` bytes between the host and the GPU.
