@@ -1,12 +1,12 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// A decode step reads over one or two links: from memory, and, if the plan does
-// not keep all weights there, also from the disk, or from RAM to the memory of
-// a GPU. The limit of a link is its measured bandwidth in bytes per second; for
-// the memory of a GPU, the bandwidth of copies within it. The minimal bytes are
-// those that each token must read over the link: the weights and the KV cache
-// from memory, and over the other link the weights that the plan's placement
-// does not keep in memory.
+// A decode step reads over one to three links: from memory, and, if the plan
+// does not keep all weights there, also from the disk, or from RAM to the
+// memory of a GPU, or both. The limit of a link is its measured bandwidth in
+// bytes per second; for the memory of a GPU, the bandwidth of copies within it.
+// The minimal bytes are those that each token must read over the link: the
+// weights and the KV cache from memory, and over the other links the weights
+// that the plan's placement does not keep in VRAM or in RAM.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
@@ -14,7 +14,8 @@
 //   eta              measured tokens per second / bound_tok_s
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
-//                    for a token, and passTime() adds the disk
+//                    for a token, and passTime() adds the disk. With a GPU,
+//                    the slowest link takes the whole time
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
