@@ -331,28 +331,57 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
              "VRAM"));
 }
 
-Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
-                                            uint64_t logitsBytes,
-                                            uint64_t copiedBytes,
-                                            const RamLimit &limit) {
+Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
+                                  const WeightProblem &segments,
+                                  const DevicePlacement &device,
+                                  const RamLimit &limit) {
   // The runtime copies through a ring of page-locked memory.
   constexpr uint64_t kRingBytes = uint64_t{16} << 20;
-  std::vector<LedgerItem> items = {
+  GpuHostLedger ledger;
+  ledger.items = {
       {"process", processBytes},
       {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
-  if (copiedBytes != 0) {
-    items.push_back({"weights", copiedBytes});
+  const uint64_t others = sumOf(ledger.items);
+  const uint64_t copied = device.ramBytes(segments);
+  const auto total = [&](uint64_t bytes) {
+    return checkedAdd(others, bytes).value_or(UINT64_MAX);
+  };
+  if (limit.bytes == 0 || total(copied) <= limit.bytes) {
+    ledger.placement.keptBytes = copied;
+    if (copied != 0) {
+      ledger.items.push_back({"weights", copied});
+    }
+    return ledger;
   }
-  if (limit.bytes != 0 && sumOf(items) > limit.bytes) {
-    return doesNotFitError("the plan needs " + byteTextUp(sumOf(items)) +
-                           " of RAM (" + textOf(items) + "), but " +
-                           limit.giver + " " + byteTextDown(limit.bytes) +
-                           "; give a larger --ram" +
-                           (copiedBytes != 0 ? " or --vram" : "") +
-                           ", or choose a target with more " +
-                           (copiedBytes != 0 ? "memory" : "RAM"));
+  const uint64_t least =
+      copied == 0 ? 0 : std::min(copied, leastRamBytes(segments, device));
+  if (limit.streams && total(least) <= limit.bytes) {
+    std::optional<HostPlacement> placed =
+        placeInRam(segments, device, limit.bytes - others);
+    if (placed) {
+      ledger.placement = *std::move(placed);
+      ledger.items.push_back({"weights", ledger.placement.keptBytes});
+      ledger.items.push_back({"ring", ledger.placement.ringBytes});
+      return ledger;
+    }
   }
-  return items;
+  const uint64_t needed = limit.streams ? least : copied;
+  if (needed != 0) {
+    ledger.items.push_back({"weights", needed});
+  }
+  std::string what = "the plan needs " + byteTextUp(total(needed)) + " of RAM";
+  if (needed < copied) {
+    what += " even if weights are read from the disk in every pass";
+  }
+  what += " (" + textOf(ledger.items) + "), but " + limit.giver + " " +
+          byteTextDown(limit.bytes) + "; ";
+  if (!limit.streams && total(least) <= limit.bytes) {
+    return doesNotFitError(what + "leave out --disk 0, so that weights are "
+                                  "read from the disk in every pass");
+  }
+  return doesNotFitError(
+      what + "give a larger --ram" + (copied != 0 ? " or --vram" : "") +
+      ", or choose a target with more " + (copied != 0 ? "memory" : "RAM"));
 }
 
 } // namespace air::compiler

@@ -123,14 +123,21 @@ struct VramLedger {
 /// pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
-/// Returns the ledger of the RAM of a plan that runs on a GPU: the process, the
+/// How much RAM a plan that runs on a GPU uses, and for what.
+struct GpuHostLedger {
+  std::vector<LedgerItem> items;
+  HostPlacement placement;
+};
+
+/// Accounts for the RAM of a plan that runs on a GPU: the process, the
 /// page-locked memory for copies (with `logitsBytes` for logits), and the
-/// `copiedBytes` of weights that each pass copies to the GPU. If limit.bytes is
-/// not 0, the sum must not exceed it.
-Result<std::vector<LedgerItem>> planGpuHost(uint64_t processBytes,
-                                            uint64_t logitsBytes,
-                                            uint64_t copiedBytes,
-                                            const RamLimit &limit);
+/// weights of `segments` that, with the placement `device`, each pass copies to
+/// the GPU. If limit.bytes is not 0 and they do not fit, each pass reads some
+/// of them from the disk.
+Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
+                                  const WeightProblem &segments,
+                                  const DevicePlacement &device,
+                                  const RamLimit &limit);
 
 } // namespace air::compiler
 

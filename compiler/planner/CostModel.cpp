@@ -43,8 +43,9 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
     const double cores =
         overlappedTime(static_cast<double>(memory), static_cast<double>(cpu));
     const auto reading = static_cast<double>(disk);
-    prediction.nanoseconds =
-        static_cast<uint64_t>(std::ceil(passTime(cores, reading)));
+    // Reads from the disk slow down a CPU, but not the kernels of a GPU.
+    prediction.nanoseconds = static_cast<uint64_t>(std::ceil(
+        name == "vram" ? std::max(cores, reading) : passTime(cores, reading)));
     if (copies > prediction.nanoseconds) {
       prediction.nanoseconds = copies;
       prediction.limit = "pcie";

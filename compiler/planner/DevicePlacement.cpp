@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace air::compiler {
 namespace {
@@ -19,6 +20,8 @@ constexpr uint64_t kShares = 1024;
 /// the time of all copies at best. A larger ring leaves less room for weights
 /// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
 /// bytes, copying these weights would take more time than running ahead saves.
+/// The same holds for a ring in RAM, since copies to a GPU are some 5 to 20 times
+/// as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -33,11 +36,16 @@ struct Unit {
   uint64_t ringOffset = 0;
 };
 
+/// Divides segments between a memory, which is that of a GPU or RAM, and the
+/// next larger one, from which each pass fills a ring in the first. The names
+/// are those for a GPU.
 class DevicePlacer {
 public:
-  explicit DevicePlacer(const WeightProblem &given) : problem(given) {
+  /// Each segment and each table that stays takes a multiple of `unit` bytes.
+  DevicePlacer(const WeightProblem &given, uint64_t unit)
+      : problem(given), alignment(unit) {
     for (const uint64_t table : problem.tables) {
-      tableBytes += alignUp(table, kDeviceAlignment);
+      tableBytes += alignUp(table, alignment);
     }
     for (const WeightSegment &segment : problem.weights) {
       if (mayBeCopied(segment)) {
@@ -131,8 +139,7 @@ private:
     }
     uint64_t bytes = tableBytes;
     for (size_t i = 0; i < isCopied.size(); ++i) {
-      bytes +=
-          isCopied[i] ? 0 : alignUp(problem.weights[i].bytes, kDeviceAlignment);
+      bytes += isCopied[i] ? 0 : alignUp(problem.weights[i].bytes, alignment);
     }
     return bytes;
   }
@@ -292,9 +299,26 @@ private:
   }
 
   const WeightProblem &problem;
+  const uint64_t alignment;
   uint64_t tableBytes = 0;
   std::set<uint64_t> limits; ///< the sizes of the segments that may be copied
 };
+
+/// The segments that `device` copies, as a problem of their own, and for each
+/// of them its index in `problem`.
+std::pair<WeightProblem, std::vector<uint32_t>>
+copiedPart(const WeightProblem &problem, const DevicePlacement &device) {
+  WeightProblem part;
+  std::vector<uint32_t> indices;
+  part.steps = problem.steps;
+  for (uint32_t i = 0; i < device.isCopied.size(); ++i) {
+    if (device.isCopied[i]) {
+      part.weights.push_back(problem.weights[i]);
+      indices.push_back(i);
+    }
+  }
+  return {std::move(part), std::move(indices)};
+}
 
 } // namespace
 
@@ -320,7 +344,7 @@ uint64_t DevicePlacement::ramBytes(const WeightProblem &problem) const {
 }
 
 uint64_t leastDeviceBytes(const WeightProblem &problem) {
-  return DevicePlacer(problem).leastBytes();
+  return DevicePlacer(problem, kDeviceAlignment).leastBytes();
 }
 
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
@@ -329,7 +353,8 @@ Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
   if (all.deviceBytes(problem) <= room) {
     return all;
   }
-  std::optional<DevicePlacement> found = DevicePlacer(problem).best(room);
+  std::optional<DevicePlacement> found =
+      DevicePlacer(problem, kDeviceAlignment).best(room);
   if (!found) {
     return doesNotFitError("the weights need at least " +
                            byteTextUp(leastDeviceBytes(problem)) +
@@ -340,6 +365,41 @@ Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                            "or choose a smaller --ctx or --slots");
   }
   return *std::move(found);
+}
+
+uint64_t leastRamBytes(const WeightProblem &problem,
+                       const DevicePlacement &device) {
+  return DevicePlacer(copiedPart(problem, device).first, kPlanPageBytes)
+      .leastBytes();
+}
+
+std::optional<HostPlacement> placeInRam(const WeightProblem &problem,
+                                        const DevicePlacement &device,
+                                        uint64_t room) {
+  HostPlacement host;
+  host.keptBytes = device.ramBytes(problem);
+  if (host.keptBytes <= room) {
+    return host;
+  }
+  const auto [part, indices] = copiedPart(problem, device);
+  std::optional<DevicePlacement> found =
+      DevicePlacer(part, kPlanPageBytes).best(room);
+  if (!found) {
+    return std::nullopt;
+  }
+  host.isRead.resize(problem.weights.size());
+  for (uint32_t i = 0; i < indices.size(); ++i) {
+    if (found->isCopied[i]) {
+      host.isRead[indices[i]] = true;
+      host.keptBytes -= paddedBytes(part.weights[i]);
+    }
+  }
+  host.ringBytes = found->ringBytes;
+  host.reads = std::move(found->copies);
+  for (StreamedRead &read : host.reads) {
+    read.segment = indices[read.segment];
+  }
+  return host;
 }
 
 } // namespace air::compiler

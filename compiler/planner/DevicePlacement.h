@@ -11,6 +11,11 @@
 // start of the ring, so each segment has the same address in all passes. A copy
 // may begin once the step whose weights it overwrites has run.
 //
+// When RAM is too small for the segments that are copied, it is divided in the
+// same way: some of these segments stay in RAM, and each pass reads the others
+// from the disk to a ring in RAM, from which they are copied to the GPU. A read
+// may begin once the copies of the segments that it overwrites are complete.
+//
 // All sizes are in bytes. Thread-safety: pure functions.
 //
 //===----------------------------------------------------------------------===//
@@ -20,6 +25,7 @@
 #include "compiler/planner/Placement.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace air::compiler {
@@ -39,6 +45,22 @@ struct DevicePlacement {
   uint64_t ramBytes(const WeightProblem &problem) const;
 };
 
+/// What stays in RAM of the segments that a pass copies to a GPU, and what each
+/// pass reads from the disk.
+struct HostPlacement {
+  /// For each segment of weights: whether each pass reads it from the disk.
+  /// Empty if none is read.
+  std::vector<bool> isRead;
+  uint64_t ringBytes = 0; ///< size of the ring in RAM
+  /// The reads of one pass, in order. StreamedRead::ringOffset counts from the
+  /// start of the ring in RAM, and StreamedRead::afterStep is the step whose
+  /// copies must be complete before the read begins.
+  std::vector<StreamedRead> reads;
+  uint64_t keptBytes = 0; ///< RAM for the segments that stay there
+
+  uint64_t ramBytes() const { return keptBytes + ringBytes; }
+};
+
 /// The alignment of each segment in the memory of a GPU.
 inline constexpr uint64_t kDeviceAlignment = 256;
 
@@ -54,6 +76,17 @@ uint64_t leastDeviceBytes(const WeightProblem &problem);
 /// message, if room < leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                                       uint64_t room);
+
+/// The least RAM for which placeInRam() finds a placement.
+uint64_t leastRamBytes(const WeightProblem &problem,
+                       const DevicePlacement &device);
+
+/// Divides the segments that `device` copies between `room` bytes of RAM and
+/// the disk, so that a pass reads as few bytes as possible. The ring is chosen
+/// as in placeOnDevice(). Returns nothing if room < leastRamBytes().
+std::optional<HostPlacement> placeInRam(const WeightProblem &problem,
+                                        const DevicePlacement &device,
+                                        uint64_t room);
 
 } // namespace air::compiler
 

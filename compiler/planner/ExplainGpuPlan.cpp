@@ -49,11 +49,15 @@ private:
   /// Adds the rows of the ledgers. Those of the weights are divided by class.
   void addRows(Explanation &result, const GpuPlacement &placement) const {
     const WeightProblem &segments = plan.demand.vram.segments;
-    const std::vector<bool> &isCopied = placement.vram.placement.isCopied;
+    const auto is = [](const std::vector<bool> &flags, size_t index) {
+      return !flags.empty() && flags[index];
+    };
     std::map<std::string, TierRow> rows;
     for (size_t i = 0; i < segments.weights.size(); ++i) {
       TierRow &row = rows[plan.weightClasses[i]];
-      (!isCopied.empty() && isCopied[i] ? row.ram : row.vram) +=
+      (is(placement.ram.placement.isRead, i)      ? row.disk
+       : is(placement.vram.placement.isCopied, i) ? row.ram
+                                                  : row.vram) +=
           segments.weights[i].bytes;
     }
     for (size_t i = 0; i < segments.tables.size(); ++i) {
@@ -63,7 +67,7 @@ private:
     for (const LedgerItem &item : placement.vram.items) {
       (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
     }
-    for (const LedgerItem &item : placement.ram) {
+    for (const LedgerItem &item : placement.ram.items) {
       (item.name == "weights" ? weights : rows[item.name]).ram += item.bytes;
     }
     for (const ClassNeeds &entry : needs.classes) {
@@ -100,8 +104,9 @@ private:
   /// Predicts a decode pass that reads `kvBytes` bytes of the KV cache.
   PassPrediction predict(const GpuPlacement &placement,
                          uint64_t kvBytes) const {
-    return predictGpuPass(plan.decodeBytes + kvBytes, placement.copiedBytes(),
-                          gpu);
+    return predictGpuPass({plan.decodeBytes + kvBytes, placement.copiedBytes(),
+                           placement.readBytes()},
+                          machine);
   }
 
   void addSpeed(Explanation &result, const GpuPlacement &placement) const {
@@ -130,8 +135,10 @@ private:
   void addFirstToken(Explanation &result, const GpuPlacement &placement) const {
     result.promptTokens = needs.promptTokens;
     const uint64_t copied = placement.copiedBytes();
+    const uint64_t fromDisk = placement.readBytes();
     if (gpu.f16Ops == 0 || gpu.memoryBandwidth == 0 ||
-        (copied != 0 && gpu.transferBandwidth == 0)) {
+        (copied != 0 && gpu.transferBandwidth == 0) ||
+        (fromDisk != 0 && machine.diskBandwidth == 0)) {
       return;
     }
     double seconds = 0;
@@ -151,7 +158,8 @@ private:
                  : static_cast<double>(bytes) / static_cast<double>(rate);
     };
     result.firstTokenWarm =
-        std::max(seconds, timeOf(copied, gpu.transferBandwidth));
+        std::max({seconds, timeOf(copied, gpu.transferBandwidth),
+                  timeOf(fromDisk, machine.diskBandwidth)});
     if (machine.diskBandwidth != 0 && gpu.transferBandwidth != 0) {
       result.firstTokenCold =
           std::max({seconds, timeOf(needs.weightBytes, machine.diskBandwidth),

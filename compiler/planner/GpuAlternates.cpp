@@ -1,36 +1,62 @@
-//===- GpuAlternates.cpp - placements for less VRAM -----------------------===//
+//===- GpuAlternates.cpp - placements for less memory ---------------------===//
 #include "compiler/planner/GpuAlternates.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace air::compiler {
+namespace {
+
+/// A percentage of a limit. The limit is divided before it is multiplied,
+/// because the product could overflow.
+uint64_t shareOf(uint64_t bytes, uint64_t percent) {
+  return percent == 100 ? bytes : bytes / 100 * percent;
+}
+
+bool isSame(const GpuPlacement &a, const GpuPlacement &b) {
+  const DevicePlacement &device = a.vram.placement;
+  const HostPlacement &host = a.ram.placement;
+  return device.isCopied == b.vram.placement.isCopied &&
+         device.ringBytes == b.vram.placement.ringBytes &&
+         host.isRead == b.ram.placement.isRead &&
+         host.ringBytes == b.ram.placement.ringBytes;
+}
+
+} // namespace
 
 Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
                                                     const GpuLimits &limits) {
   std::vector<GpuPlacement> placements;
   AIR_ASSIGN_OR_RETURN(placements.emplace_back(), planGpu(demand, limits));
   const uint64_t budget = placements.front().vram.budget;
-  if (budget == 0 || limits.ram.bytes == 0) {
-    return placements;
-  }
-  for (const uint64_t percent : {90, 75, 50}) {
-    GpuLimits less = limits;
-    // The budgets are divided before they are multiplied, because the products
-    // could overflow.
-    less.vram.bytes = kDriverBytes + budget / 100 * percent;
-    less.ram.bytes = limits.ram.bytes / 100 * percent;
-    Result<GpuPlacement> placement = planGpu(demand, less);
-    if (!placement) {
-      // A placement for even less memory would not fit either.
-      if (placement.status().code() == ErrorCode::DoesNotFit) {
+  for (const uint64_t vram : {100, 90, 75, 50}) {
+    for (const uint64_t ram : {100, 75, 50}) {
+      if ((vram != 100 && budget == 0) ||
+          (ram != 100 && limits.ram.bytes == 0)) {
+        continue;
+      }
+      GpuLimits less = limits;
+      if (vram != 100) {
+        less.vram.bytes = kDriverBytes + shareOf(budget, vram);
+      }
+      less.ram.bytes = shareOf(limits.ram.bytes, ram);
+      Result<GpuPlacement> placement = planGpu(demand, less);
+      if (!placement) {
+        if (placement.status().code() != ErrorCode::DoesNotFit) {
+          return placement.status();
+        }
+        if (ram == 100) {
+          // A placement for even less VRAM would not fit either.
+          return placements;
+        }
         break;
       }
-      return placement.status();
-    }
-    const DevicePlacement &last = placements.back().vram.placement;
-    const DevicePlacement &next = placement->vram.placement;
-    if (last.isCopied != next.isCopied || last.ringBytes != next.ringBytes) {
-      placements.push_back(*std::move(placement));
+      if (std::none_of(placements.begin(), placements.end(),
+                       [&](const GpuPlacement &earlier) {
+                         return isSame(earlier, *placement);
+                       })) {
+        placements.push_back(*std::move(placement));
+      }
     }
   }
   return placements;

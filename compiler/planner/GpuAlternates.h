@@ -1,7 +1,8 @@
-//===- GpuAlternates.h - placements for less VRAM ---------------*- C++ -*-===//
+//===- GpuAlternates.h - placements for less memory -------------*- C++ -*-===//
 //
-// Other programs may use a part of a GPU's memory. A plan therefore has several
-// placements, and airrun uses the first one that fits into what is free.
+// Other programs may use a part of a GPU's memory, or of RAM. A plan therefore
+// has several placements, and airrun uses the first one that fits into what is
+// free.
 //
 // Thread-safety: pure functions. Errors: those of planGpu().
 //
@@ -15,10 +16,11 @@
 
 namespace air::compiler {
 
-/// Returns the placement of planGpu(), and then one each for 90, 75 and 50 % of
-/// the RAM and of the VRAM that the driver leaves. A placement that does not
-/// fit, or that is equal to the one before it, is left out. If a limit is not
-/// known, there is only one placement.
+/// Returns the placement of planGpu(), and then placements for 90, 75 and 50 %
+/// of the VRAM that the driver leaves. For each of these sizes of VRAM, the
+/// placement for all of the RAM comes first, and then those for 75 and 50 % of
+/// it. A placement that does not fit, or that is equal to an earlier one, is
+/// left out. A limit that is not known is not reduced.
 Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
                                                     const GpuLimits &limits);
 

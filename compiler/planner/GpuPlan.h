@@ -35,21 +35,30 @@ struct GpuLimits {
 /// A placement of the weights, and the ledgers of VRAM and RAM.
 struct GpuPlacement {
   VramLedger vram;
-  uint64_t ramBudget = 0; ///< the limit on the sum of `ram`; 0 = none
-  std::vector<LedgerItem> ram;
+  uint64_t ramBudget = 0; ///< the limit on the sum of ram.items; 0 = none
+  GpuHostLedger ram;
 
   /// The bytes that each pass copies from RAM to the GPU.
   uint64_t copiedBytes() const;
+  /// The bytes that each pass reads from the disk to RAM.
+  uint64_t readBytes() const;
 };
 
 /// Places everything in VRAM, except for weights that do not fit. These stay in
-/// RAM, and each pass copies them to the GPU.
+/// RAM, and each pass copies them to the GPU. Weights that do not fit into RAM
+/// either are read from the disk in every pass.
 Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
 
-/// Predicts a pass that reads `weightBytes` bytes from the memory of the GPU,
-/// of which `copiedBytes` bytes are first copied there.
-PassPrediction predictGpuPass(uint64_t weightBytes, uint64_t copiedBytes,
-                              const GpuProfile &gpu);
+/// The bytes that a pass of a plan for a GPU moves.
+struct GpuPassBytes {
+  uint64_t weights = 0; ///< read from the memory of the GPU
+  uint64_t copied = 0;  ///< copied there from RAM
+  uint64_t read = 0;    ///< read from the disk to RAM
+};
+
+/// Predicts a pass on the only GPU of a machine.
+PassPrediction predictGpuPass(const GpuPassBytes &pass,
+                              const MachineProfile &machine);
 
 } // namespace air::compiler
 

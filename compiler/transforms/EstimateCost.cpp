@@ -48,26 +48,31 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
   }
 
   /// Predicts a pass that reads all weights from the memory of the GPU, after
-  /// some of them have been copied there.
+  /// some of them have been copied there, or read from the disk and copied.
   Status predictGpu(const MachineProfile &profile) {
     const uint64_t weightBytes = decodeWeightBytes(getOperation());
     for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {
-      uint64_t copied = 0;
-      for (DeviceStreamOp copy : placement.getOps<DeviceStreamOp>()) {
-        copied += copy.getBytes();
-      }
-      addPrediction(placement,
-                    predictGpuPass(weightBytes, copied, profile.gpus.front()));
+      addPrediction(
+          placement,
+          predictGpuPass({weightBytes, bytesOf<DeviceStreamOp>(placement),
+                          bytesOf<StreamOp>(placement)},
+                         profile));
     }
     return Status::ok();
   }
 
+  /// The bytes that the ops of type `Op` in a placement move in a pass.
+  template <typename Op> static uint64_t bytesOf(PlacementOp placement) {
+    uint64_t bytes = 0;
+    for (Op op : placement.getOps<Op>()) {
+      bytes += op.getBytes();
+    }
+    return bytes;
+  }
+
   static void predictDecode(PlacementOp placement, std::vector<LinkLoad> loads,
                             const MachineProfile &profile) {
-    uint64_t streamed = 0;
-    for (StreamOp read : placement.getOps<StreamOp>()) {
-      streamed += read.getBytes();
-    }
+    const uint64_t streamed = bytesOf<StreamOp>(placement);
     if (streamed != 0) {
       loads.push_back({"disk", streamed, profile.diskBandwidth});
     }

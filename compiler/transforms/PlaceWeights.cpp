@@ -78,7 +78,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// Creates the placements of a plan that runs on a GPU: everything is in the
-  /// GPU's memory, except for weights that do not fit, which stay in RAM.
+  /// GPU's memory, except for weights that do not fit, which stay in RAM or on
+  /// the disk.
   Status placeOnGpu(const MachineProfile &profile, const RamLimit &limit) {
     ModuleOp module = getOperation();
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
@@ -98,30 +99,39 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     };
     decide("ram", limit.bytes, ram != 0);
     decide("vram", memory.bytes, vram != 0);
+    if (!disk) {
+      DecisionOp::create(builder, module.getLoc(), "disk", "0",
+                         DecidedBy::User);
+    }
     return Status::ok();
   }
 
   void addGpuPlacement(OpBuilder &builder, const GpuPlacement &planned) {
     ModuleOp module = getOperation();
     const DevicePlacement &placement = planned.vram.placement;
+    const HostPlacement &host = planned.ram.placement;
     SmallVector<int64_t> resident;
     SmallVector<int64_t> devices;
     SmallVector<FlatSymbolRefAttr> names; // names of segments of weights
     for (SegmentOp segment : module.getOps<SegmentOp>()) {
-      const bool isCopied = segment.getKind() == SegmentKind::Weights &&
-                            !placement.isCopied.empty() &&
-                            placement.isCopied[names.size()];
+      const auto is = [&](const std::vector<bool> &flags) {
+        return segment.getKind() == SegmentKind::Weights && !flags.empty() &&
+               flags[names.size()];
+      };
+      const bool isCopied = is(placement.isCopied);
+      const bool isKept = isCopied && !is(host.isRead);
       if (segment.getKind() == SegmentKind::Weights) {
         names.push_back(FlatSymbolRefAttr::get(segment.getSymNameAttr()));
       }
       devices.push_back(isCopied ? 0 : 1);
-      resident.push_back(isCopied ? static_cast<int64_t>(segment.getRawBytes())
-                                  : 0);
+      resident.push_back(isKept ? static_cast<int64_t>(segment.getRawBytes())
+                                : 0);
     }
     const Location loc = module.getLoc();
     auto op = PlacementOp::create(
         builder, loc, builder.getDenseI64ArrayAttr(resident),
-        builder.getI64IntegerAttr(0), builder.getDenseI64ArrayAttr(devices),
+        builder.getI64IntegerAttr(static_cast<int64_t>(host.ringBytes)),
+        builder.getDenseI64ArrayAttr(devices),
         placement.copies.empty()
             ? IntegerAttr()
             : builder.getI64IntegerAttr(
@@ -132,9 +142,10 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     for (const LedgerItem &item : planned.vram.items) {
       BudgetItemOp::create(builder, loc, item.name, Tier::Vram, item.bytes);
     }
-    for (const LedgerItem &item : planned.ram) {
+    for (const LedgerItem &item : planned.ram.items) {
       BudgetItemOp::create(builder, loc, item.name, Tier::Ram, item.bytes);
     }
+    addReads<StreamOp>(builder, host.reads, names);
     addReads<DeviceStreamOp>(builder, placement.copies, names);
   }
 

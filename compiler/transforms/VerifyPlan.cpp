@@ -206,7 +206,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   }
 
   /// Checks a placement in which everything is in the memory of the GPU, except
-  /// for weights that stay in RAM and that each pass copies to the GPU.
+  /// for weights that each pass copies there from RAM. These stay in RAM, or
+  /// each pass reads them from the disk.
   Status verifyGpuPlacement(PlacementOp op, const WeightProblem &problem,
                             const std::map<std::string, uint32_t> &indexOf) {
     WeightPlacement copied;
@@ -214,6 +215,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     copied.ringBytes =
         static_cast<uint64_t>(op.getDeviceRingBytes().value_or(0));
     uint64_t needed = copied.ringBytes;
+    WeightPlacement read; // all that is not read from the disk counts as in RAM
+    read.tables = problem.tables;
+    read.ringBytes = op.getRingBytes();
+    uint64_t neededRam = read.ringBytes;
     size_t next = 0;
     for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
       if (next == op.getResident().size()) {
@@ -224,22 +229,28 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       const auto resident = static_cast<uint64_t>(op.getResident()[next++]);
       const bool isWeights = segment.getKind() == SegmentKind::Weights;
       if (device == 1 ? resident != 0
-                      : device != 0 || !isWeights || resident != bytes) {
+                      : device != 0 || !isWeights ||
+                            (resident != bytes && resident != 0)) {
         return verificationError(
             "segment '" + segment.getSymName().str() + "' is on device " +
             std::to_string(device) + " and keeps " + std::to_string(resident) +
             " of its " + std::to_string(bytes) +
             " bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes "
             "in RAM. Every other segment must contain weights, be on device 0, "
-            "the CPU, and keep all of its bytes in RAM");
+            "the CPU, and keep all of its bytes in RAM or none");
       }
       needed += device == 1 ? bytes : 0;
+      neededRam += resident;
       if (isWeights) {
         copied.weights.push_back(device == 1 ? bytes : 0);
+        read.weights.push_back(device == 1 ? bytes : resident);
       }
     }
     AIR_ASSIGN_OR_RETURN(copied.reads, readsOf<DeviceStreamOp>(op, indexOf));
     AIR_RETURN_IF_ERROR(verifyWeights(problem, copied, UINT64_MAX));
+    AIR_ASSIGN_OR_RETURN(read.reads, readsOf<StreamOp>(op, indexOf));
+    AIR_RETURN_IF_ERROR(verifyWeights(problem, read, UINT64_MAX)
+                            .withContext("the ring in RAM"));
     for (KvOp kv : getOperation().getOps<KvOp>()) {
       needed += static_cast<uint64_t>((kv.getPages() + 1) * kv.getPageBytes());
     }
@@ -256,6 +267,13 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
           std::to_string(sums[Tier::Vram]) +
           " bytes, but the segments, the KV cache and the buffers need " +
           std::to_string(needed));
+    }
+    if (sums[Tier::Ram] < neededRam) {
+      return verificationError(
+          "the items of the RAM budget take " +
+          std::to_string(sums[Tier::Ram]) +
+          " bytes, but the weights in RAM and the ring need " +
+          std::to_string(neededRam));
     }
     for (BudgetOp budget : op.getOps<BudgetOp>()) {
       if (budget.getBytes() != 0 &&

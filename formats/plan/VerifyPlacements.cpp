@@ -174,6 +174,7 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                       " segments; the plan has " +
                       str(plan.segments()->size()) + " segments");
   }
+  const std::vector<bool> isCopied = copiedToDevice(plan, placement);
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
     const uint64_t resident = placement.resident()->Get(i);
@@ -189,6 +190,14 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
     }
     if (resident == segment.raw_bytes()) {
       continue;
+    }
+    if (isCopied[i] && resident != 0) {
+      return broken("plan.placement.resident",
+                    where + ", " + label("segment", i, segment),
+                    "keeps " + str(resident) + " of " +
+                        str(segment.raw_bytes()) +
+                        " bytes in RAM; a segment that is copied to a GPU must "
+                        "keep all bytes or none");
     }
     const bool isAllowed =
         segment.kind() == plan::SegmentKind::Weights
@@ -281,15 +290,17 @@ Status verifySegmentDevices(const plan::Plan &plan,
                       " segments (all if the plan uses a GPU, otherwise none)");
   }
   AIR_RETURN_IF_ERROR(verifyCopied(plan, placement, where));
+  const std::vector<bool> isCopied = copiedToDevice(plan, placement);
   for (uint32_t i = 0; i < wanted; ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
     const std::string at = where + ", " + label("segment", i, segment);
     AIR_RETURN_IF_ERROR(
         checkDevice("plan.placement.device", plan, deviceOf(placement, i), at));
-    if (deviceOf(placement, i) != 0 && segment.codec() != plan::Codec::None) {
+    if ((deviceOf(placement, i) != 0 || isCopied[i]) &&
+        segment.codec() != plan::Codec::None) {
       return broken("plan.placement.device", at,
-                    "is in the memory of a GPU, but is stored with a codec, "
-                    "which only the CPU can decode");
+                    "is in the memory of a GPU or copied there, but is stored "
+                    "with a codec, which only the CPU can decode");
     }
   }
   for (uint32_t i = 0; wanted != 0 && i < plan.executables()->size(); ++i) {
@@ -326,9 +337,7 @@ public:
     AIR_RETURN_IF_ERROR(verifyRing());
     AIR_RETURN_IF_ERROR(verifyOrder());
     AIR_RETURN_IF_ERROR(verifyComplete());
-    if (isDevice) {
-      AIR_RETURN_IF_ERROR(verifyContiguous());
-    }
+    AIR_RETURN_IF_ERROR(verifyContiguous());
     AIR_RETURN_IF_ERROR(verifySteps());
     // All passes perform the same reads. Two passes suffice, because every
     // later pass begins like the second one: the ring already holds what the
@@ -455,13 +464,20 @@ private:
     return Status::ok();
   }
 
-  /// Checks that the bytes of each segment follow each other in the ring,
-  /// because a kernel reads a tensor at consecutive addresses. The reads cover
-  /// each segment once, from its start, and are sorted by offset within it.
+  /// Checks that the bytes of each segment that is copied to a GPU follow each
+  /// other in the ring of the GPU, because a kernel reads a tensor at
+  /// consecutive addresses. They must also do so in the ring in RAM, because
+  /// page-locked memory cannot be mapped at several addresses. The reads cover
+  /// each of these segments once, from its start, and are sorted by offset
+  /// within it.
   Status verifyContiguous() const {
+    const std::vector<bool> isCopied = copiedToDevice(plan, placement);
     std::map<uint32_t, uint64_t> startOf; // segment -> offset in the ring
     for (uint32_t i = 0; i < readCount(); ++i) {
       const plan::StreamRead &read = readAt(i);
+      if (!isCopied[read.segment()]) {
+        continue;
+      }
       const auto start =
           startOf.emplace(read.segment(), read.ring_offset()).first;
       if (read.ring_offset() - start->second != read.offset() ||
@@ -663,14 +679,45 @@ Status verifySameSteps(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Returns the budget of RAM of a placement; 0 if it has none.
-uint64_t ramBudget(const plan::Placement &placement) {
+/// Returns a budget of a placement; 0 if it has none for this tier.
+uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < sizeOf(placement.budgets()); ++i) {
     const plan::Budget &budget = *placement.budgets()->Get(i);
-    bytes = budget.tier() == plan::Tier::Ram ? budget.bytes() : bytes;
+    bytes = budget.tier() == tier ? budget.bytes() : bytes;
   }
   return bytes;
+}
+
+/// Checks that each placement is for less memory than the one before it. For a
+/// plan that uses a GPU, placements are ordered by VRAM, and those for the same
+/// VRAM by RAM.
+Status verifyPlacementOrder(const plan::Plan &plan) {
+  const bool usesGpu = deviceCount(plan) != 1;
+  std::pair<uint64_t, uint64_t> before; // the budgets of VRAM and RAM
+  for (uint32_t i = 0; i < plan.placements()->size(); ++i) {
+    const plan::Placement &placement = *plan.placements()->Get(i);
+    const uint64_t ram = budgetOf(placement, plan::Tier::Ram);
+    const uint64_t vram =
+        usesGpu ? budgetOf(placement, plan::Tier::Vram) : uint64_t{0};
+    const std::pair budgets(vram, ram);
+    if (i != 0 && (budgets >= before || (vram == before.first && ram == 0) ||
+                   (usesGpu && vram == 0))) {
+      return broken(
+          "plan.placement.order", "placement " + str(i),
+          "has a RAM budget of " + str(ram) + " bytes" +
+              (usesGpu ? " and a VRAM budget of " + str(vram) +
+                             " bytes; if there are several placements, each "
+                             "must have a smaller VRAM budget than the "
+                             "placement before it, or an equal one and a "
+                             "smaller RAM budget"
+                       : "; if there are several placements, each must have a "
+                         "budget that is smaller than that of the placement "
+                         "before it"));
+    }
+    before = budgets;
+  }
+  return Status::ok();
 }
 
 /// Whether any placement reads weights in every pass.
@@ -728,19 +775,10 @@ Status verifyPlacements(const plan::Plan &plan, uint64_t pageBytes) {
     AIR_RETURN_IF_ERROR(verifySameSteps(plan));
     uses = usesOf(plan, pageBytes);
   }
-  uint64_t before = UINT64_MAX;
+  AIR_RETURN_IF_ERROR(verifyPlacementOrder(plan));
   for (uint32_t i = 0; i < plan.placements()->size(); ++i) {
     const plan::Placement &placement = *plan.placements()->Get(i);
     const std::string where = "placement " + str(i);
-    const uint64_t budget = ramBudget(placement);
-    if (plan.placements()->size() > 1 && (budget == 0 || budget >= before)) {
-      return broken("plan.placement.order", where,
-                    "has a RAM budget of " + str(budget) +
-                        " bytes; if there are several placements, each must "
-                        "have a budget that is smaller than that of the "
-                        "placement before it");
-    }
-    before = budget;
     AIR_RETURN_IF_ERROR(verifySegmentDevices(plan, placement, where));
     AIR_RETURN_IF_ERROR(verifyResidency(plan, placement, pageBytes, where));
     for (const Stream::Ring ring : {Stream::Ring::Ram, Stream::Ring::Device}) {

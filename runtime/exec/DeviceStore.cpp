@@ -14,29 +14,27 @@ static constexpr uint64_t kCopyBytes = uint64_t{16} << 20;
 
 Result<std::unique_ptr<DeviceStore>>
 DeviceStore::create(const PlanFile &plan, uint32_t placement,
-                    std::unique_ptr<SegmentStore> host, Device &device) {
+                    std::unique_ptr<SegmentStore> host, Device &device,
+                    const HostRingOptions &reading) {
   std::unique_ptr<DeviceStore> store(
       new DeviceStore(plan, std::move(host), device));
   const auto &segments = *plan.plan().segments();
   store->places.resize(segments.size());
   store->isPending.resize(segments.size());
   const plan::Placement &chosen = *plan.plan().placements()->Get(placement);
-  std::vector<bool> isCopied(segments.size());
-  if (chosen.device_reads() != nullptr) {
-    for (const plan::StreamRead *read : *chosen.device_reads()) {
-      isCopied[read->segment()] = true;
-    }
-  }
+  const std::vector<bool> isCopied = copiedSegments(plan.plan(), chosen);
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < segments.size(); ++i) {
     if (segments.Get(i)->kind() == plan::SegmentKind::Kernels) {
       continue;
     }
-    store->totalBytes += segments.Get(i)->raw_bytes();
     if (isCopied[i]) {
       store->isStreamed = true;
+      store->totalBytes +=
+          readsFromDisk(chosen) ? 0 : segments.Get(i)->raw_bytes();
       continue;
     }
+    store->totalBytes += segments.Get(i)->raw_bytes();
     const std::optional<uint64_t> end =
         checkedAdd(bytes, segments.Get(i)->raw_bytes());
     const std::optional<uint64_t> aligned =
@@ -54,21 +52,35 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
   }
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(std::max(bytes, kAlignment), "weights"));
-  // The stream is created after the memory of the GPU is allocated. Creating it
-  // page-locks memory of the host. This takes long, and would be in vain if the
-  // GPU had too little memory.
+  // The host ring and the stream are created after the memory of the GPU is
+  // allocated. Creating them page-locks memory of the host. This takes long, and
+  // would be in vain if the GPU had too little memory.
+  if (readsFromDisk(chosen)) {
+    AIR_ASSIGN_OR_RETURN(store->disk,
+                         HostRing::start(plan, placement, device, reading));
+    store->totalBytes += store->disk->bytesToLoad();
+  }
   AIR_ASSIGN_OR_RETURN(
       store->stream,
       DeviceStream::create(
           plan.plan(), chosen, device,
           [owner = store.get()](uint32_t index, std::span<uint8_t> memory) {
             return owner->loadForCopies(index, memory);
-          }));
+          },
+          store->disk.get()));
   for (uint32_t i = 0; i < segments.size(); ++i) {
     store->places[i] = store->isPending[i] ? store->places[i] + base
                                            : store->stream->addressOf(i);
   }
   return store;
+}
+
+Status DeviceStore::beginPass(uint32_t steps) {
+  // Weights that change between two passes would give wrong results.
+  if (disk) {
+    AIR_RETURN_IF_ERROR(file.checkUnchanged());
+  }
+  return stream->beginPass(steps);
 }
 
 Status DeviceStore::copy(uint32_t index) {

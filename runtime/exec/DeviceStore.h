@@ -7,7 +7,9 @@
 // The segments come from another store, which has them in host memory. Once a
 // segment has been copied to the GPU, or to the host memory from which each
 // pass copies it (Device::allocateHost), its bytes in the other store are no
-// longer needed.
+// longer needed. If RAM is too small for all segments that are copied, a
+// HostRing takes the place of the other store for them. The plan's file must then
+// not change, because each pass reads it.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -33,17 +35,21 @@ public:
   /// The alignment in bytes of each segment in the device's memory.
   static constexpr uint64_t kAlignment = 256;
 
-  /// `placement` is the index of one of the plan's placements.
+  /// `placement` is the index of one of the plan's placements. `reading` is
+  /// used only if the placement reads weights from the disk in every pass.
   static Result<std::unique_ptr<DeviceStore>>
   create(const PlanFile &plan, uint32_t placement,
-         std::unique_ptr<SegmentStore> host, Device &device);
+         std::unique_ptr<SegmentStore> host, Device &device,
+         const HostRingOptions &reading = {});
 
   /// The address of each segment on the device; 0 for segments of kernels. A
   /// kernel may read a segment after require().
   const std::vector<DeviceAddress> &addresses() const { return places; }
 
   LoadProgress loading() const override {
-    return {copiedBytes.load(std::memory_order_relaxed), totalBytes};
+    return {copiedBytes.load(std::memory_order_relaxed) +
+                (disk ? disk->loadedBytes() : 0),
+            totalBytes};
   }
   std::span<const uint8_t> segment(uint32_t index) const override {
     return host->segment(index);
@@ -51,7 +57,7 @@ public:
   std::span<const uint8_t> table(uint32_t index) const override {
     return host->table(index);
   }
-  Status beginPass(uint32_t steps) override { return stream->beginPass(steps); }
+  Status beginPass(uint32_t steps) override;
   Status requireNow(std::span<const uint32_t> segments) override;
   Status require(uint32_t step, std::span<const uint32_t> segments) override {
     AIR_RETURN_IF_ERROR(requireNow(segments));
@@ -67,6 +73,8 @@ public:
 
   /// The number of bytes that passes have copied to the ring so far.
   uint64_t streamedBytes() const { return stream->copiedBytes(); }
+  /// What reads weights from the disk in every pass; null if nothing does.
+  HostRing *diskStream() const { return disk.get(); }
 
 private:
   DeviceStore(const PlanFile &plan, std::unique_ptr<SegmentStore> below,
@@ -81,6 +89,7 @@ private:
   const PlanFile &file;
   std::unique_ptr<SegmentStore> host;
   Device &device;
+  std::unique_ptr<HostRing> disk;
   std::unique_ptr<DeviceStream> stream;
   bool isStreamed = false; ///< whether passes copy any segment
   std::vector<DeviceAddress> places;

@@ -11,9 +11,9 @@ using namespace air::rt;
 
 Result<std::unique_ptr<DeviceStream>>
 DeviceStream::create(const plan::Plan &plan, const plan::Placement &placement,
-                     Device &device, Loader loader) {
+                     Device &device, Loader loader, HostRing *disk) {
   std::unique_ptr<DeviceStream> made(
-      new DeviceStream(device, std::move(loader)));
+      new DeviceStream(device, std::move(loader), disk));
   made->sources.resize(plan.segments()->size());
   made->stepEvents.resize(plan.programs()->Get(0)->steps()->size());
   if (placement.device_reads() == nullptr ||
@@ -37,10 +37,17 @@ DeviceStream::create(const plan::Plan &plan, const plan::Placement &placement,
     // sizes of all segments, in whole pages, do not overflow.
     hostBytes += read->bytes();
   }
-  AIR_ASSIGN_OR_RETURN(std::span<uint8_t> memory,
-                       device.allocateHost(hostBytes, "streamed weights"));
+  std::span<uint8_t> memory;
+  if (disk == nullptr) {
+    AIR_ASSIGN_OR_RETURN(memory,
+                         device.allocateHost(hostBytes, "streamed weights"));
+  }
   for (uint32_t i = 0; i < made->sources.size(); ++i) {
-    if (made->sources[i].isCopied) {
+    if (made->sources[i].isCopied && disk != nullptr) {
+      made->sources[i].memory = disk->segment(i);
+      made->sources[i].isLoaded = true;
+      --made->unloaded;
+    } else if (made->sources[i].isCopied) {
       const uint64_t bytes =
           alignUp(plan.segments()->Get(i)->raw_bytes(), kPlanPageBytes);
       made->sources[i].memory = memory.first(bytes);
@@ -103,45 +110,120 @@ Status DeviceStream::enqueue(const Copy &copy, int64_t after) {
       copy.to, sources[copy.segment].memory.subspan(copy.offset, copy.bytes)));
   const bool isLast =
       &copy == &copies.back() || (&copy)[1].beforeStep != copy.beforeStep;
-  return isLast ? device.signal(Queue::Upload,
-                                stepEvents[copy.beforeStep].arrived - 1)
-                : Status::ok();
+  if (!isLast) {
+    return Status::ok();
+  }
+  const uint32_t arrived = stepEvents[copy.beforeStep].arrived - 1;
+  if (disk != nullptr) {
+    inFlight.push_back({copy.beforeStep, arrived});
+  }
+  return device.signal(Queue::Upload, arrived);
 }
 
 Status DeviceStream::advance() {
   while (!copies.empty()) {
     if (nextCopy == copies.size()) {
+      if (disk != nullptr && copyPass == passBegin) {
+        break;
+      }
       nextCopy = 0;
       copyPass += stepEvents.size();
     }
     const Copy &copy = copies[nextCopy];
     const uint64_t before = copyPass + copy.beforeStep;
     // In the current pass, copies are made only for steps that have yet to run.
-    const bool isNeeded =
-        copyPass != passBegin || (before >= released && before < passEnd);
+    // Nothing is copied for a pass that has ended.
+    const bool isNeeded = copyPass == passBegin
+                              ? before >= released && before < passEnd
+                              : copyPass > passBegin;
     if (isNeeded) {
       const int64_t after = static_cast<int64_t>(copyPass) + copy.afterStep;
-      if (after >= static_cast<int64_t>(released)) {
-        return Status::ok();
+      if (after >= static_cast<int64_t>(released) ||
+          (disk != nullptr && !disk->has(copy.beforeStep))) {
+        break;
       }
       AIR_RETURN_IF_ERROR(enqueue(copy, after));
     }
     ++nextCopy;
   }
+  return disk != nullptr ? releaseCopied() : Status::ok();
+}
+
+/// Tells the HostRing which copies of the current pass are complete, or will
+/// not be made.
+Status DeviceStream::releaseCopied() {
+  while (!inFlight.empty()) {
+    AIR_ASSIGN_OR_RETURN(const bool isComplete,
+                         device.isComplete(inFlight.front().event));
+    if (!isComplete) {
+      break;
+    }
+    inFlight.pop_front();
+  }
+  // No copy for a step before this one is missing.
+  const auto steps = static_cast<uint32_t>(stepEvents.size());
+  const uint32_t end = !inFlight.empty()           ? inFlight.front().step
+                       : nextCopy != copies.size() ? copies[nextCopy].beforeStep
+                                                   : steps;
+  if (end != 0) {
+    disk->release(end - 1);
+  }
   return Status::ok();
+}
+
+/// Enqueues all copies for `step`. Waits until the HostRing has their bytes.
+/// The reads may have to wait for copies that are in flight, so the HostRing
+/// must learn when these are complete.
+Status DeviceStream::copyFromDisk(uint32_t step) {
+  while (nextCopy != copies.size() && copies[nextCopy].beforeStep <= step) {
+    const size_t before = nextCopy;
+    const uint32_t needed = copies[nextCopy].beforeStep;
+    while (!disk->has(needed) && !inFlight.empty()) {
+      AIR_RETURN_IF_ERROR(device.finish(inFlight.front().event));
+      AIR_RETURN_IF_ERROR(releaseCopied());
+    }
+    AIR_RETURN_IF_ERROR(disk->require(needed));
+    AIR_RETURN_IF_ERROR(advance());
+    if (nextCopy == before) {
+      return internalError("copy " + std::to_string(nextCopy) +
+                           " to the GPU, for step " + std::to_string(needed) +
+                           ", still waits for a step that has not run when " +
+                           "step " + std::to_string(step) + " needs it");
+    }
+  }
+  return Status::ok();
+}
+
+/// Ends the pass of the HostRing. No copy may be in flight then, because what
+/// it copies could be overwritten.
+Status DeviceStream::endDiskPass() {
+  inFlight.clear();
+  const Status status = device.synchronise();
+  disk->endPass();
+  return status;
 }
 
 Status DeviceStream::beginPass(uint32_t steps) {
   passEnd = passBegin + steps;
   AIR_RETURN_IF_ERROR(failure);
+  if (copies.empty()) {
+    return Status::ok();
+  }
+  if (disk != nullptr) {
+    disk->beginPass(steps);
+  }
   return advance();
 }
 
 Status DeviceStream::require(uint32_t step) {
   AIR_RETURN_IF_ERROR(failure);
-  return hasCopies(step)
-             ? device.wait(Queue::Compute, stepEvents[step].arrived - 1)
-             : Status::ok();
+  if (!hasCopies(step)) {
+    return Status::ok();
+  }
+  if (disk != nullptr) {
+    AIR_RETURN_IF_ERROR(copyFromDisk(step));
+  }
+  return device.wait(Queue::Compute, stepEvents[step].arrived - 1);
 }
 
 /// Signals that the steps from `released` up to `end` are done.
@@ -174,10 +256,14 @@ void DeviceStream::endPass() {
   if (failure.isOk()) {
     failure = signalSteps(next);
   }
-  // Skips the copies of the current pass that have not been enqueued yet.
-  if (failure.isOk()) {
-    failure = advance();
+  if (disk != nullptr) {
+    const Status ended = endDiskPass();
+    failure = failure.isOk() ? ended : failure;
   }
   passBegin = next;
   passEnd = next + stepEvents.size();
+  // Skips the copies of the pass that has ended that have not been enqueued yet.
+  if (failure.isOk()) {
+    failure = advance();
+  }
 }

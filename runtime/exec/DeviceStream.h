@@ -7,20 +7,29 @@
 // free. Apart from that, copies run ahead of the kernels as far as the ring
 // allows, and also into the next pass.
 //
-// The calls have the same order as those of a SegmentStore. An error of
-// release() or endPass() is returned by the next require().
+// If a HostRing reads some of the segments from the disk, copies are enqueued
+// when their bytes are there: for the step that is required, after waiting, and
+// for later ones, if they are there already. Whenever one of these functions is
+// called, the HostRing learns from the events which copies are complete. Copies
+// for the next pass are then enqueued only when the current pass has ended.
 //
-// Ownership: borrows the device, which must outlive it. Thread-safety: one
-// caller at a time, which must also be the only user of the device. Errors:
-// those of Device and of the loader.
+// The calls have the same order as those of a SegmentStore. An error of
+// release() or endPass() is returned by the next require(), unless it is one of
+// reading, which ends only its pass.
+//
+// Ownership: borrows the device and the HostRing, which must outlive it.
+// Thread-safety: one caller at a time, which must also be the only user of the
+// device. Errors: those of Device, of the loader and of HostRing.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICESTREAM_H
 #define AIRPACK_RUNTIME_EXEC_DEVICESTREAM_H
 
 #include "formats/plan/plan_generated.h"
+#include "runtime/exec/HostRing.h"
 #include "runtime/hal/Device.h"
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -35,11 +44,11 @@ public:
   using Loader =
       std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
 
-  /// Allocates the ring, and host memory for all segments that are copied. The
-  /// placement must have been verified.
+  /// Allocates the ring, and host memory for all segments that are copied, which `loader` fills. If `disk` is not null, it has this memory,
+  /// and the loader is not called. The placement must have been verified.
   static Result<std::unique_ptr<DeviceStream>>
   create(const plan::Plan &plan, const plan::Placement &placement,
-         Device &device, Loader loader);
+         Device &device, Loader loader, HostRing *disk = nullptr);
 
   /// The address of a segment in the ring; 0 if the segment is not copied.
   DeviceAddress addressOf(uint32_t segment) const;
@@ -84,18 +93,29 @@ private:
     uint32_t done = 0;    ///< the event after this step
   };
 
-  DeviceStream(Device &owner, Loader source)
-      : device(owner), load(std::move(source)) {}
+  /// The copies for a step that have been enqueued and may not be complete.
+  struct InFlight {
+    uint32_t step = 0;
+    uint32_t event = 0; ///< complete once these copies are
+  };
+
+  DeviceStream(Device &owner, Loader source, HostRing *ring)
+      : device(owner), load(std::move(source)), disk(ring) {}
   Status createEvents();
   Status loadSegment(uint32_t segment);
   /// Enqueues the next copies, as far as their places in the ring are free.
   Status advance();
   Status enqueue(const Copy &copy, int64_t after);
   Status signalSteps(uint64_t end);
+  Status copyFromDisk(uint32_t step);
+  Status releaseCopied();
+  Status endDiskPass();
 
   Device &device;
   Loader load;
-  std::vector<Copy> copies; ///< of one pass, in order
+  HostRing *disk;                ///< null if nothing is read from the disk
+  std::deque<InFlight> inFlight; ///< in order; empty without `disk`
+  std::vector<Copy> copies;      ///< of one pass, in order
   std::vector<Source> sources;
   std::vector<StepEvents> stepEvents;
   uint32_t unloaded = 0;

@@ -131,40 +131,67 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available,
       "memory: the plan needs at least " + std::to_string(least.bytes) +
       " bytes of RAM (" + least.items + "), but at most " +
       std::to_string(available) + " are available; pack the model " +
-      (usesGpu ? "with a larger --vram, so that fewer weights stay in RAM"
+      (usesGpu ? "for less memory with --ram, or with a larger --vram"
                : "for less memory with --ram, or with a smaller --ctx"));
 }
 
-/// The bytes of weights that a placement for a GPU keeps in RAM.
-uint64_t weightsInRam(const plan::Placement &placement) {
+/// The RAM from which each pass of a placement for a GPU copies weights, in
+/// bytes.
+uint64_t lockedRam(const plan::Placement &placement) {
   uint64_t bytes = 0;
   for (const plan::BudgetItem *item : *placement.items()) {
+    const std::string_view name = item->name()->string_view();
     if (item->tier() == plan::Tier::Ram &&
-        item->name()->string_view() == "weights") {
-      bytes = item->bytes();
+        (name == "weights" || name == "ring")) {
+      bytes = checkedAdd(bytes, item->bytes()).value_or(UINT64_MAX);
     }
   }
   return bytes;
 }
 
-/// Fails if less RAM is free than `weights` bytes. The weights lie in
-/// page-locked memory, which the system cannot write to the disk. If RAM ran
-/// out, the system would end this process or another one. `root` is
-/// SessionOptions::memoryRoot.
-Status checkFreeRam(uint64_t weights, const std::string &root) {
+/// The RAM that random weights take, in bytes.
+uint64_t randomBytes(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::Segment *segment : *plan.segments()) {
+    if (segment->kind() != plan::SegmentKind::Kernels) {
+      bytes = checkedAdd(bytes, segment->raw_bytes()).value_or(UINT64_MAX);
+    }
+  }
+  return bytes;
+}
+
+/// Fails if less RAM is free than a placement needs for weights: page-locked
+/// memory, and, with `isRandom`, memory for all weights besides. The system
+/// cannot write page-locked memory to the disk, so if RAM ran out, it would end
+/// this process or another one. `root` is SessionOptions::memoryRoot.
+Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
+                    bool isRandom, const std::string &root) {
+  const uint64_t locked = lockedRam(placement);
+  const uint64_t random = isRandom ? randomBytes(plan) : 0;
+  const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
   const std::optional<MemoryRoom> room =
-      weights == 0 ? std::nullopt : MemoryLimit::open(root).read();
+      needed == 0 ? std::nullopt : MemoryLimit::open(root).read();
   const auto free =
-      room ? static_cast<uint64_t>(std::max<int64_t>(room->free, 0)) : weights;
-  return weights <= free
-             ? Status::ok()
-             : doesNotFitError(
-                   "memory: the plan keeps " + std::to_string(weights) +
-                   " bytes of weights in RAM, from which each pass copies them "
-                   "to the GPU, but only " +
-                   std::to_string(free) +
-                   " bytes are free; end other programs, or pack the model "
-                   "with a larger --vram");
+      room ? static_cast<uint64_t>(std::max<int64_t>(room->free, 0)) : needed;
+  if (needed <= free) {
+    return Status::ok();
+  }
+  const std::string parts =
+      isRandom ? "--random-weights takes " + std::to_string(random) +
+                     " bytes of RAM" +
+                     (locked == 0 ? ""
+                                  : ", and the plan " + std::to_string(locked) +
+                                        " bytes, from which each pass copies "
+                                        "weights to the GPU")
+               : "the plan keeps " + std::to_string(locked) +
+                     " bytes of weights in RAM, from which each pass copies "
+                     "them to the GPU";
+  return doesNotFitError("memory: " + parts + ", but only " +
+                         std::to_string(free) +
+                         " bytes are free; end other programs, or " +
+                         (isRandom ? "bench a smaller model"
+                                   : "pack the model with a larger --vram or a "
+                                     "smaller --ram"));
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
@@ -216,8 +243,9 @@ struct Session::Parts {
   std::unique_ptr<Device> gpu;
   const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
-  // `source` as an object of its own class. Pointers to other classes are null.
-  StreamStore *streaming = nullptr;
+  // `source`, or a part of it, as an object of its own class. Pointers to other
+  // classes are null.
+  DiskStream *streaming = nullptr;
   DeviceStore *onGpu = nullptr;
   uint32_t placement = 0;           ///< the one with which `source` was opened
   std::optional<DeviceBatch> batch; ///< only for a GPU
@@ -229,10 +257,11 @@ struct Session::Parts {
   Status open(const SessionOptions &options);
   Status openCpu(const SessionOptions &options);
   Status openGpu(const SessionOptions &options);
-  Status openMapping(std::vector<NodePart> nodeParts);
+  Status openMapping(std::vector<NodePart> nodeParts,
+                     const std::vector<bool> &isLeftOut = {});
   Status openStore(const SessionOptions &options);
   Result<PlanAddresses> hostAddresses();
-  Result<PlanAddresses> gpuAddresses();
+  Result<PlanAddresses> gpuAddresses(const SessionOptions &options);
   Result<PlanAddresses> gpuAddressesThatFit(const SessionOptions &options,
                                             uint64_t ram);
   Status withVramNeed(const Status &error) const;
@@ -313,18 +342,21 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
   return addresses;
 }
 
-/// Allocates everything in the memory of the GPU, and makes `source` copy the
-/// weights there.
-Result<PlanAddresses> Session::Parts::gpuAddresses() {
+/// Allocates everything in the memory of the GPU, loads the kernels, and makes
+/// `source` copy the weights there.
+Result<PlanAddresses>
+Session::Parts::gpuAddresses(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   PlanAddresses addresses;
   // The last page of each group is for the padding of batches.
   AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/1, addresses));
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<DeviceStore> store,
-      DeviceStore::create(file, placement, std::move(source), *gpu));
+      DeviceStore::create(file, placement, std::move(source), *gpu,
+                          {options.reading, options.readLimit}));
   addresses.segments = store->addresses();
   onGpu = store.get();
+  streaming = onGpu->diskStream();
   source = std::move(store);
   BatchSizes sizes;
   sizes.tokens = plan.max_tokens();
@@ -344,11 +376,13 @@ Result<PlanAddresses> Session::Parts::gpuAddresses() {
   }
   AIR_ASSIGN_OR_RETURN(batch, DeviceBatch::create(*gpu, sizes, tables));
   addresses.batch = batch->addresses();
+  AIR_RETURN_IF_ERROR(loadKernels(addresses));
   return addresses;
 }
 
-/// Opens the GPU and allocates the memory of the current placement there. If
-/// too little memory is free, tries the placements after it, which need less.
+/// Opens the GPU, allocates the memory of the current placement there, and
+/// loads the kernels. If too little memory is free on the GPU or in RAM, tries
+/// the placements after it, which need less of one or the other.
 /// If none fits, returns the error of the last one for which the GPU was
 /// opened. If it was opened for none, returns the first error.
 Result<PlanAddresses>
@@ -358,7 +392,7 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
   while (true) {
     const Status opened = openGpu(options);
     Result<PlanAddresses> addresses =
-        opened.isOk() ? gpuAddresses() : Result<PlanAddresses>(opened);
+        opened.isOk() ? gpuAddresses(options) : Result<PlanAddresses>(opened);
     if (addresses || addresses.status().code() != ErrorCode::DoesNotFit) {
       return addresses;
     }
@@ -378,6 +412,7 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
     // Closing the GPU also frees the memory that has been allocated on it.
     batch.reset();
     onGpu = nullptr;
+    streaming = nullptr;
     source.reset();
     gpu.reset();
   }
@@ -402,12 +437,15 @@ Status Session::Parts::withVramNeed(const Status &error) const {
                                       " bytes of RAM (" + ram.items + ")"));
 }
 
-/// Sets `source`, the store of the weights, to the mapping of the plan.
-Status Session::Parts::openMapping(std::vector<NodePart> nodeParts) {
+/// Sets `source`, the store of the weights, to the mapping of the plan. The
+/// segments for which `isLeftOut` is true are not loaded ahead.
+Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
+                                   const std::vector<bool> &isLeftOut) {
   const uint32_t loaders = std::min<uint32_t>(
       kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
-  AIR_ASSIGN_OR_RETURN(source,
-                       PlanSource::start(file, loaders, std::move(nodeParts)));
+  AIR_ASSIGN_OR_RETURN(
+      source,
+      PlanSource::start(file, loaders, std::move(nodeParts), isLeftOut));
   return Status::ok();
 }
 
@@ -476,11 +514,25 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                       ", so the number of threads has no effect; leave out "
                       "--threads");
   }
-  if (!options.randomWeights) {
-    AIR_RETURN_IF_ERROR(
-        checkFreeRam(weightsInRam(*file.plan().placements()->Get(placement)),
-                     options.memoryRoot));
+  const auto &placements = *file.plan().placements();
+  if (!options.readOption.empty() &&
+      std::none_of(
+          placements.begin(), placements.end(),
+          [](const plan::Placement *p) { return readsFromDisk(*p); })) {
+    return usageError(options.readOption +
+                      " has no effect, because all weights of this plan stay "
+                      "in the memory of " +
+                      name + " or in RAM; leave out " + options.readOption);
   }
+  const plan::Placement &chosen = *placements.Get(placement);
+  if (options.randomWeights && readsFromDisk(chosen)) {
+    return unsupportedError(
+        "--random-weights does not support weights that are read from the disk "
+        "in every pass, because a weightless plan has none there; pack the "
+        "model with a larger --ram or --vram");
+  }
+  AIR_RETURN_IF_ERROR(checkFreeRam(file.plan(), chosen, options.randomWeights,
+                                   options.memoryRoot));
   Result<std::unique_ptr<Device>> opened = options.gpu(*gpuRecord);
   AIR_RETURN_IF_ERROR(
       opened.status().withContext("the plan was made for " + name));
@@ -489,7 +541,10 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
     AIR_ASSIGN_OR_RETURN(source, RandomStore::create(file));
     return Status::ok();
   }
-  return openMapping({});
+  // The HostRing reads what is copied, if it reads anything.
+  return openMapping({}, readsFromDisk(chosen)
+                             ? copiedSegments(file.plan(), chosen)
+                             : std::vector<bool>());
 }
 
 Status Session::Parts::createExecutor(const SessionOptions &options,
@@ -550,8 +605,8 @@ Status Session::Parts::open(const SessionOptions &options) {
   } else {
     AIR_RETURN_IF_ERROR(openCpu(options));
     AIR_ASSIGN_OR_RETURN(addresses, hostAddresses());
+    AIR_RETURN_IF_ERROR(loadKernels(addresses));
   }
-  AIR_RETURN_IF_ERROR(loadKernels(addresses));
   return createExecutor(options, *logits, addresses);
 }
 
@@ -585,7 +640,7 @@ const plan::Device *Session::gpu() const { return parts->gpuRecord; }
 const SourceFiles *Session::sources() const {
   return parts->sources ? &*parts->sources : nullptr;
 }
-StreamStore *Session::streaming() const { return parts->streaming; }
+DiskStream *Session::streaming() const { return parts->streaming; }
 uint32_t Session::placement() const {
   return parts->streaming == nullptr ? parts->placement
                                      : parts->streaming->counters().placement;

@@ -38,7 +38,7 @@ class SourceFiles;
 
 namespace air::rt {
 
-class StreamStore;
+class DiskStream;
 
 /// Creates a GPU that can run kernels for `record`, a device of a plan.
 using GpuFactory =
@@ -68,6 +68,10 @@ struct SessionOptions {
   /// The largest number of bytes of weights to read per second; 0 means no
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
+  /// The option with which the user has chosen how to read weights, such as
+  /// "--io", or "". If a GPU runs the kernels and no placement reads weights in
+  /// every pass, open() fails with Usage unless it is empty.
+  std::string readOption;
   /// The limits of memory are read from proc and sys in this folder: before
   /// each pass, or, if weights of a GPU's plan stay in RAM, when the plan is
   /// opened. "" means /proc and /sys.
@@ -100,10 +104,10 @@ public:
   uint32_t threads() const;
   /// The plan's record of the GPU that runs the kernels; null if the CPU does.
   const plan::Device *gpu() const;
-  /// The store of a session that reads weights in every pass, or whose plan is
-  /// a reference plan; null if all weights stay in RAM and kernels read them
+  /// What reads weights from the disk in every pass, or the weights of a
+  /// reference plan, or coded ones; null if all weights stay in memory and come
   /// from the mapping of the plan.
-  StreamStore *streaming() const;
+  DiskStream *streaming() const;
   /// The placement that is in use, as an index into Plan.placements.
   uint32_t placement() const;
   /// How much of the plan the first pass has read. May be called by any thread

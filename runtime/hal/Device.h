@@ -158,6 +158,12 @@ public:
   /// of the event is complete. Returns at once.
   virtual Status wait(Queue queue, uint32_t event) = 0;
 
+  /// Whether the work before the last signal() of the event is complete.
+  virtual Result<bool> isComplete(uint32_t event) = 0;
+
+  /// Returns when the work before the last signal() of the event is complete.
+  virtual Status finish(uint32_t event) = 0;
+
   /// Returns when all earlier work of both queues is complete.
   virtual Status synchronise() = 0;
 

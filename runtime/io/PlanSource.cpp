@@ -10,7 +10,8 @@ using namespace air::rt;
 
 Result<std::unique_ptr<PlanSource>>
 PlanSource::start(const PlanFile &plan, uint32_t loaders,
-                  std::vector<NodePart> parts) {
+                  std::vector<NodePart> parts,
+                  const std::vector<bool> &isLeftOut) {
   const plan::Plan &root = plan.plan();
   uint32_t count = root.segments() ? root.segments()->size() : 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -35,9 +36,11 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
   }
   if (root.reads() != nullptr) {
     for (const plan::Read *read : *root.reads()) {
-      if (read->segment() < count && !source->ordered[read->segment()]) {
-        source->ordered[read->segment()] = true;
-        source->order.push_back(read->segment());
+      const uint32_t index = read->segment();
+      if (index < count && !source->ordered[index] &&
+          (isLeftOut.empty() || !isLeftOut[index])) {
+        source->ordered[index] = true;
+        source->order.push_back(index);
       }
     }
   }

@@ -39,9 +39,11 @@ public:
   /// verify segments before they are needed. The system may refuse some or all
   /// of the threads; require() verifies what no loader has verified. `parts`
   /// describes the compute threads of each memory node; it is empty if there is
-  /// a single node.
+  /// a single node. Nothing loads the segments for which `isLeftOut` is true
+  /// before requireNow() names them; if it is empty, none is left out.
   static Result<std::unique_ptr<PlanSource>>
-  start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts);
+  start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts,
+        const std::vector<bool> &isLeftOut = {});
   ~PlanSource() override;
   PlanSource(const PlanSource &) = delete;
   PlanSource &operator=(const PlanSource &) = delete;

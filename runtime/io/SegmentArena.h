@@ -46,7 +46,15 @@ struct RingWindow {
   uint64_t ringOffset = 0;
 };
 
-class SegmentArena {
+/// Where the bytes of each segment are in memory.
+class SegmentMemory {
+public:
+  virtual ~SegmentMemory() = default;
+  /// The address of segment `index`. It never changes.
+  virtual uint8_t *segment(uint32_t index) const = 0;
+};
+
+class SegmentArena final : public SegmentMemory {
 public:
   static constexpr uint64_t kPageBytes = 4096;
 
@@ -59,10 +67,12 @@ public:
   SegmentArena &operator=(SegmentArena &&other) noexcept;
   SegmentArena(const SegmentArena &) = delete;
   SegmentArena &operator=(const SegmentArena &) = delete;
-  ~SegmentArena();
+  ~SegmentArena() override;
 
-  /// The address of segment `index`. It does not change in remap().
-  uint8_t *segment(uint32_t index) const { return base + offsets[index]; }
+  /// The address does not change in remap().
+  uint8_t *segment(uint32_t index) const override {
+    return base + offsets[index];
+  }
 
   /// Replaces the windows and the ring, whose contents are lost. Bytes that
   /// neither an old nor a new window covers keep their contents.

@@ -29,6 +29,7 @@
 #include "formats/machine/DiskRates.h"
 #include "formats/plan/PlanFile.h"
 #include "formats/plan/SourceFiles.h"
+#include "runtime/io/DiskStream.h"
 #include "runtime/io/MemoryLimit.h"
 #include "runtime/io/NodePlacement.h"
 #include "runtime/io/PagePopulator.h"
@@ -75,22 +76,10 @@ struct StreamOptions {
   std::function<std::optional<MemoryRoom>()> memoryRoom;
 };
 
-/// Totals since the store was created.
-struct StreamCounters {
-  uint64_t diskBytes = 0;         ///< bytes that the reader has read
-  uint64_t tableBytes = 0;        ///< TableRows::bytesNeeded()
-  uint64_t waitedNanoseconds = 0; ///< time that steps have waited for weights
-  // The members from here on describe the current placement.
-  uint32_t placement = 0;
-  uint64_t bytesPerPass = 0;
-  uint64_t residentBytes = 0;
-  uint64_t ringBytes = 0;
-};
-
 /// The bytes of RAM that a placement takes for weights and everything else.
 uint64_t ramOf(const plan::Placement &placement);
 
-class StreamStore final : public SegmentStore {
+class StreamStore final : public SegmentStore, public DiskStream {
 public:
   /// The number of passes in a row in which there must have been memory for a
   /// larger placement before the store changes to it. It does not change at
@@ -119,16 +108,12 @@ public:
     return {std::min(reader->bytesRead(), firstPassBytes), firstPassBytes};
   }
 
-  StreamCounters counters() const;
-  /// Waits until the weights for the next pass have been read as far ahead as
-  /// the ring allows. May only be called between passes.
-  void waitUntilIdle() { stream->waitUntilIdle(); }
-  /// The memory with the weights that stay resident.
-  std::vector<std::span<const uint8_t>> residentMemory() const;
-  uint64_t readLimit() const { return options.bytesPerSecond; }
-  IoMethod method() const { return reader->method(); }
-  /// A sentence for the user if method() is not StreamOptions::method.
-  const std::string &note() const { return methodNote; }
+  StreamCounters counters() const override;
+  void waitUntilIdle() override { stream->waitUntilIdle(); }
+  std::vector<std::span<const uint8_t>> residentMemory() const override;
+  uint64_t readLimit() const override { return options.bytesPerSecond; }
+  IoMethod method() const override { return reader->method(); }
+  const std::string &note() const override { return methodNote; }
 
 private:
   StreamStore(const PlanFile &plan, StreamOptions given)

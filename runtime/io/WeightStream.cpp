@@ -65,7 +65,7 @@ Status checkSchedule(const StreamSchedule &schedule) {
 } // namespace
 
 Result<std::unique_ptr<WeightStream>>
-WeightStream::start(StreamSchedule schedule, const SegmentArena &arena,
+WeightStream::start(StreamSchedule schedule, const SegmentMemory &arena,
                     StreamInput input) {
   AIR_RETURN_IF_ERROR(checkSchedule(schedule));
   std::unique_ptr<WeightStream> stream(
@@ -166,21 +166,22 @@ void WeightStream::endPass() {
   forReader.notify_one();
 }
 
-Status WeightStream::require(uint32_t step) {
+bool WeightStream::has(uint32_t step) const {
   uint32_t count = readsBefore[step];
-  auto isThere = [&] {
-    // The executor need not wait for reads that the reading thread skips:
-    // resident ones whose bytes are in memory, and those for steps that this
-    // pass leaves out. The executor needs no lock to read passesEnded and
-    // stepsDone, because no other thread changes them.
-    while (count != 0 && (loaded[count - 1].load(std::memory_order_acquire) ||
-                          isPast(passesEnded, count - 1))) {
-      --count;
-    }
-    return count == 0 || ready.load(std::memory_order_acquire) >=
-                             passesEnded * schedule.reads.size() + count;
-  };
-  if (isThere()) {
+  // The executor need not wait for reads that the reading thread skips:
+  // resident ones whose bytes are in memory, and those for steps that this pass
+  // leaves out. The executor needs no lock to read passesEnded and stepsDone,
+  // because no other thread changes them.
+  while (count != 0 && (loaded[count - 1].load(std::memory_order_acquire) ||
+                        isPast(passesEnded, count - 1))) {
+    --count;
+  }
+  return count == 0 || ready.load(std::memory_order_acquire) >=
+                           passesEnded * schedule.reads.size() + count;
+}
+
+Status WeightStream::require(uint32_t step) {
+  if (has(step)) {
     return Status::ok();
   }
   uint64_t begin = monotonicNanoseconds();
@@ -190,9 +191,9 @@ Status WeightStream::require(uint32_t step) {
   auto hasFailed = [&] {
     return !failure.isOk() && (failedPass == passesEnded || isBroken);
   };
-  forExecutor.wait(lock, [&] { return isThere() || hasFailed(); });
+  forExecutor.wait(lock, [&] { return has(step) || hasFailed(); });
   waited += monotonicNanoseconds() - begin;
-  return isThere() ? Status::ok() : failure;
+  return has(step) ? Status::ok() : failure;
 }
 
 void WeightStream::waitUntilIdle() {

@@ -14,9 +14,9 @@
 // therefore ends one pass, not the process. If the reader itself fails,
 // however, every later pass fails, too.
 //
-// Ownership: borrows the arena and the reader. Thread-safety: all functions are
-// called by one thread at a time. Errors: Io and VerificationFailed, from the
-// thread's reads, as results of require() and resume().
+// Ownership: borrows the memory and the reader. Thread-safety: all functions
+// are called by one thread at a time. Errors: Io and VerificationFailed, from
+// the thread's reads, as results of require() and resume().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_WEIGHTSTREAM_H
@@ -54,7 +54,7 @@ class WeightStream {
 public:
   /// Starts the thread. `input.reader` and `arena` must outlive the stream.
   static Result<std::unique_ptr<WeightStream>>
-  start(StreamSchedule schedule, const SegmentArena &arena, StreamInput input);
+  start(StreamSchedule schedule, const SegmentMemory &arena, StreamInput input);
   ~WeightStream();
   WeightStream(const WeightStream &) = delete;
   WeightStream &operator=(const WeightStream &) = delete;
@@ -64,6 +64,8 @@ public:
   /// Waits until the bytes that the steps up to and including `step` need are
   /// in memory.
   Status require(uint32_t step);
+  /// Whether require() would return at once and without an error.
+  bool has(uint32_t step) const;
   /// States that all steps up to and including `step` have run, or will not run
   /// in this pass. Nothing more is read for a step that will not run. require()
   /// must not have been called for such a step.
@@ -105,7 +107,7 @@ private:
     bool done = false;
   };
 
-  WeightStream(StreamSchedule given, const SegmentArena &arena,
+  WeightStream(StreamSchedule given, const SegmentMemory &arena,
                StreamInput input)
       : schedule(std::move(given)), arena(arena), input(std::move(input)),
         verified(schedule.segments.size()), present(schedule.segments.size()) {
@@ -127,7 +129,7 @@ private:
   void restartAt(uint64_t pass);
 
   StreamSchedule schedule;
-  const SegmentArena &arena;
+  const SegmentMemory &arena;
   StreamInput input;
 
   // Other threads may use these members only while the reading thread is

@@ -7,11 +7,14 @@
 #include "EmulatedGpu.h"
 #include "compiler/planner/Budget.h"
 #include "runtime/exec/Session.h"
+#include "runtime/io/DiskStream.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 #include "test/compiler/driver/GpuModel.h"
 #include "tools/airrun/PlacementNote.h"
 
 #include <bit>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -28,14 +31,28 @@ using test::numberAfter;
 using test::Rows;
 using test::run;
 
-/// The bytes of an item of tier Vram; 0 if there is none.
-uint64_t vramItem(const plan::Placement &placement, const std::string &name) {
+/// The bytes of an item of a tier; 0 if there is none.
+uint64_t itemOf(const plan::Placement &placement, plan::Tier tier,
+                const std::string &name) {
   for (const plan::BudgetItem *item : *placement.items()) {
-    if (item->tier() == plan::Tier::Vram && item->name()->str() == name) {
+    if (item->tier() == tier && item->name()->str() == name) {
       return item->bytes();
     }
   }
   return 0;
+}
+uint64_t vramItem(const plan::Placement &placement, const std::string &name) {
+  return itemOf(placement, plan::Tier::Vram, name);
+}
+
+std::vector<uint32_t> bitsOf(const Rows &rows) {
+  std::vector<uint32_t> bits;
+  for (const std::vector<float> &row : rows) {
+    for (const float value : row) {
+      bits.push_back(std::bit_cast<uint32_t>(value));
+    }
+  }
+  return bits;
 }
 
 class GpuStreamTest : public testing::Test {
@@ -50,9 +67,10 @@ protected:
     return model;
   }
   /// Packs the model for a GPU whose kernels the emulator runs. `vram` is the
-  /// size of its memory; 0 means the size that the target states.
+  /// size of its memory, and `ram` that of RAM; 0 means the size that the
+  /// target states.
   static void packForGpu(const std::string &target, const std::string &plan,
-                         uint64_t vram = 0) {
+                         uint64_t vram = 0, uint64_t ram = 0) {
     CompileOptions options;
     options.model = folder().model();
     options.target = target;
@@ -60,6 +78,7 @@ protected:
     options.slots = 3;
     options.cuda = test::emulatorCompiler();
     options.vram = vram;
+    options.ram = ram;
     const Status packed = packModel(options, folder().path(plan)).status();
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
@@ -95,6 +114,27 @@ protected:
     return {name, weights};
   }
 
+  /// Packs the model for a GPU whose memory has room for a quarter of the
+  /// weights, and for RAM with room for the given share of the others.
+  /// packAll() must have been called for the target.
+  static std::string packOnDisk(const std::string &target, uint64_t percent) {
+    const std::string inRam = packPart(target, 25).first;
+    Result<PlanFile> file = PlanFile::open(folder().path(inRam));
+    EXPECT_TRUE(file) << file.status().message();
+    const plan::Placement &placement = *file->plan().placements()->Get(0);
+    uint64_t vram = 0;
+    for (const plan::Budget *budget : *placement.budgets()) {
+      vram = budget->tier() == plan::Tier::Vram ? budget->bytes() : vram;
+    }
+    const uint64_t ram =
+        itemOf(placement, plan::Tier::Ram, "process") +
+        itemOf(placement, plan::Tier::Ram, "staging") +
+        itemOf(placement, plan::Tier::Ram, "weights") * percent / 100;
+    const std::string name = "disk" + std::to_string(percent) + ".air";
+    packForGpu(target, name, compiler::kDriverBytes + vram, ram);
+    return name;
+  }
+
   /// The logits of a prompt, of single tokens, and of two sequences together.
   static Rows runAll(Session &session) {
     const SequenceId first = *session.newSequence();
@@ -127,15 +167,6 @@ protected:
 // be the same, bit for bit, as with all weights in VRAM, whether copies are
 // made as late or as early as the events allow.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
-  const auto bitsOf = [](const Rows &rows) {
-    std::vector<uint32_t> bits;
-    for (const std::vector<float> &row : rows) {
-      for (const float value : row) {
-        bits.push_back(std::bit_cast<uint32_t>(value));
-      }
-    }
-    return bits;
-  };
   packAll("rtx3060");
   fakeCuda.capability = 86;
   std::vector<uint32_t> expected;
@@ -174,6 +205,78 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   }
   fakeCuda = {};
   EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+// What does not fit into RAM either is read from the disk in every pass.
+TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
+  packAll("rtx3060");
+  fakeCuda = {};
+  fakeCuda.capability = 86;
+  std::vector<uint32_t> expected;
+  {
+    Session session = open("all.air");
+    expected = bitsOf(runAll(session));
+    EXPECT_EQ(session.streaming(), nullptr);
+  }
+  for (const bool isEarly : {false, true}) {
+    SCOPED_TRACE(isEarly);
+    const std::string name = packOnDisk("rtx3060", isEarly ? 50 : 75);
+    fakeCuda.copiesEarly = isEarly;
+    Session session = open(name);
+    ASSERT_NE(session.streaming(), nullptr);
+    const plan::Placement &chosen = *session.plan().placements()->Get(0);
+    const rt::StreamCounters planned = session.streaming()->counters();
+    EXPECT_EQ(itemOf(chosen, plan::Tier::Ram, "ring"), planned.ringBytes);
+    EXPECT_EQ(itemOf(chosen, plan::Tier::Ram, "weights"),
+              planned.residentBytes);
+    uint64_t copiedPerPass = 0;
+    for (const plan::StreamRead *read : *chosen.device_reads()) {
+      copiedPerPass += read->bytes();
+    }
+    // Everything that is copied is either in RAM or read from the disk.
+    EXPECT_EQ(planned.residentBytes + planned.bytesPerPass, copiedPerPass);
+    EXPECT_GT(planned.bytesPerPass, planned.ringBytes);
+    EXPECT_EQ(bitsOf(runAll(session)), expected);
+    session.streaming()->waitUntilIdle();
+    // There are five passes, one of them without the head. What the next pass
+    // needs has been read as far ahead as there is room.
+    const rt::StreamCounters now = session.streaming()->counters();
+    EXPECT_GT(now.diskBytes, now.residentBytes + 4 * now.bytesPerPass);
+    EXPECT_LE(now.diskBytes, now.residentBytes + 6 * now.bytesPerPass);
+    EXPECT_GT(session.copiedBytes(), 4 * copiedPerPass);
+    EXPECT_LE(session.copiedBytes(), 6 * copiedPerPass);
+    EXPECT_EQ(session.loading().done, session.loading().total);
+  }
+  fakeCuda = {};
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+}
+
+TEST_F(GpuStreamTest, RandomWeightsNeedRamThatIsFree) {
+  CompileOptions made;
+  made.model = folder().model();
+  made.target = "rtx3060";
+  made.threads = 2;
+  made.cuda = test::emulatorCompiler();
+  made.weightless = true;
+  const Status packed = packModel(made, folder().path("none.air")).status();
+  ASSERT_TRUE(packed.isOk()) << packed.message();
+  fakeCuda = {};
+  fakeCuda.capability = 86;
+  rt::SessionOptions options;
+  options.gpu = test::openGpu;
+  options.randomWeights = true;
+  EXPECT_TRUE(Session::open(folder().path("none.air"), options));
+  options.memoryRoot = folder().path("root");
+  std::filesystem::create_directories(options.memoryRoot + "/proc");
+  std::ofstream(options.memoryRoot + "/proc/meminfo")
+      << "MemTotal: 1000000 kB\nMemAvailable: 4 kB\n";
+  const Status status =
+      Session::open(folder().path("none.air"), options).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(),
+              testing::ContainsRegex("--random-weights takes [0-9]+ bytes of "
+                                     "RAM, but only 4096 bytes are free"));
+  fakeCuda = {};
 }
 
 // Other programs may have taken a part of the memory since the plan was made.
@@ -224,7 +327,7 @@ TEST_F(GpuStreamTest, TheFirstPlacementThatFitsIsUsed) {
 TEST_F(GpuStreamTest, AirrunRunsThePlan) {
   packAll("h100");
   const std::string all = folder().path("all.air");
-  const std::string streamed = folder().path(packPart("h100", 50).first);
+  const std::string streamed = folder().path(packOnDisk("h100", 50));
   const std::string generate = " --tokens 5,80 -n 2 --temp 0 --output-tokens "
                                "--ignore-eos 2> /dev/null";
   EXPECT_EQ(airrun(streamed + generate), airrun(all + generate));
@@ -234,6 +337,15 @@ TEST_F(GpuStreamTest, AirrunRunsThePlan) {
               10, 0.25);
   EXPECT_GT(numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"pcie\""),
             1e5);
+  // A decode pass reads each byte that is not in RAM once.
+  const double read = numberAfter(
+      report, "\"minimal_bytes_per_token\": ", "{\"name\": \"disk\"");
+  EXPECT_GT(read, 1e5);
+  EXPECT_NEAR(
+      numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"disk\""), read,
+      read / 2);
+  EXPECT_NEAR(numberAfter(report, "\"bytes_per_pass\": ", "\"streaming\""),
+              read, 0.5);
 }
 
 } // namespace

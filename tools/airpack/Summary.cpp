@@ -221,13 +221,17 @@ std::string streamLines(const plan::Plan &plan,
     return "";
   }
   const uint64_t resident = residentWeights(plan, placement);
-  return format("streamed   %s of weights are read from the %s for every "
-                "token; %s (%.0f %%) stay in RAM\n",
-                byteText(streamed).c_str(),
-                plan.reference() ? "model's file" : "plan",
-                byteText(resident).c_str(),
-                100.0 * static_cast<double>(resident) /
-                    static_cast<double>(resident + streamed));
+  const std::string line = format(
+      "streamed   %s of weights are read from the %s for every "
+      "token; %s",
+      byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
+      byteText(resident).c_str());
+  // With a GPU, other weights stay in VRAM.
+  return copiedBytesPerPass(placement) != 0
+             ? line + " stay in RAM\n"
+             : line + format(" (%.0f %%) stay in RAM\n",
+                             100.0 * static_cast<double>(resident) /
+                                 static_cast<double>(resident + streamed));
 }
 
 /// The line that says what is copied to a GPU in every pass; empty if all
@@ -258,12 +262,16 @@ std::string alternateLines(const plan::Plan &plan) {
   for (uint32_t i = 1; i < sizeOf(plan.placements()); ++i) {
     const plan::Placement &placement = *plan.placements()->Get(i);
     const uint64_t vram = sumOf(placement, plan::Tier::Vram);
-    const uint64_t moved = vram == 0 ? storedBytesPerPass(plan, placement)
-                                     : copiedBytesPerPass(placement);
-    lines += format("%-10s %s%s in RAM, %s %s per token", i == 1 ? "or" : "",
+    const uint64_t read = storedBytesPerPass(plan, placement);
+    std::string moved = byteText(read) + " read";
+    if (vram != 0) {
+      moved = byteText(copiedBytesPerPass(placement)) + " copied" +
+              (read == 0 ? "" : " and " + moved);
+    }
+    lines += format("%-10s %s%s in RAM, %s per token", i == 1 ? "or" : "",
                     vram == 0 ? "" : (byteText(vram) + " in VRAM, ").c_str(),
                     byteText(sumOf(placement, plan::Tier::Ram)).c_str(),
-                    byteText(moved).c_str(), vram == 0 ? "read" : "copied");
+                    moved.c_str());
     for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
       const plan::Prediction &prediction = *placement.predictions()->Get(p);
       if (textOf(prediction.phase()) == "decode" &&

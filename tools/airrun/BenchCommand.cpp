@@ -3,12 +3,13 @@
 
 #include "formats/machine/MachineProfile.h"
 #include "formats/plan/CopiedBytes.h"
+#include "formats/plan/SourceFiles.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
 #include "runtime/hal/cpu/probe/ArithmeticRate.h"
-#include "runtime/io/StreamStore.h"
+#include "runtime/io/DiskStream.h"
 #include "runtime/text/Sampler.h"
 #include "tools/airrun/BenchReport.h"
 #include "tools/airrun/Common.h"
@@ -40,9 +41,9 @@ constexpr uint32_t kArithmeticSamples = 10;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
-/// The session's store, or null if no weights are read in every pass.
-rt::StreamStore *streamingStore(const rt::Session &session) {
-  rt::StreamStore *store = session.streaming();
+/// What reads weights in every pass of the session; null if nothing does.
+rt::DiskStream *streamingStore(const rt::Session &session) {
+  rt::DiskStream *store = session.streaming();
   return store != nullptr && store->counters().bytesPerPass != 0 ? store
                                                                  : nullptr;
 }
@@ -121,20 +122,19 @@ public:
       if (copiedPerPass(session) != 0) {
         limits.names.emplace_back("pcie");
       }
+      AIR_RETURN_IF_ERROR(limits.addDisk(session));
       limits.best.resize(limits.names.size());
       return limits;
     }
     AIR_ASSIGN_OR_RETURN(limits.device,
                          rt::CpuDevice::create(session.threads()));
-    if (rt::StreamStore *store = streamingStore(session)) {
+    if (rt::DiskStream *store = streamingStore(session)) {
       // There may be no memory for a buffer, so the probe reads the weights
       // that are in RAM.
       limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
                                                     store->residentMemory()));
-      limits.store = store;
-      limits.names = {"dram", "disk"};
-      AIR_ASSIGN_OR_RETURN(DiskLimit disk, diskLimitOf(session));
-      limits.disk.emplace(std::move(disk));
+      limits.names = {"dram"};
+      AIR_RETURN_IF_ERROR(limits.addDisk(session));
     } else {
       uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
                            ? static_cast<uint64_t>(passBytes)
@@ -175,9 +175,9 @@ public:
   }
   Result<double> measure(size_t link) {
     double found = 0;
-    if (gpu && link == 1) {
+    if (names[link] == "pcie") {
       AIR_ASSIGN_OR_RETURN(found, gpu->measureUpload());
-    } else if (gpu) {
+    } else if (gpu && link == 0) {
       AIR_ASSIGN_OR_RETURN(found, gpu->measure());
     } else if (link == 0) {
       found = memory->measure(kProbeSamples, kProbeMilliseconds);
@@ -195,11 +195,22 @@ public:
   }
 
 private:
+  /// Adds the link "disk" if weights are read from the disk in every pass.
+  Status addDisk(const rt::Session &session) {
+    store = streamingStore(session);
+    if (store != nullptr) {
+      names.emplace_back("disk");
+      AIR_ASSIGN_OR_RETURN(DiskLimit made, diskLimitOf(session));
+      disk.emplace(std::move(made));
+    }
+    return Status::ok();
+  }
+
   std::unique_ptr<GpuLimit> gpu; ///< null if the CPU runs the kernels
   double upload = 0;
   std::unique_ptr<rt::CpuDevice> device;
   std::optional<rt::ReadBandwidth> memory;
-  rt::StreamStore *store = nullptr;
+  rt::DiskStream *store = nullptr;
   std::optional<DiskLimit> disk;
   std::optional<rt::ArithmeticRate> arithmetic;
   double bestOperations = 0; ///< per second, of all threads
@@ -363,7 +374,7 @@ struct StreamedPhase {
   double systemBytes = 0;
 
   explicit StreamedPhase(rt::Session &session) {
-    if (rt::StreamStore *store = streamingStore(session)) {
+    if (rt::DiskStream *store = streamingStore(session)) {
       store->waitUntilIdle();
       counters = store->counters();
       systemBytes = systemBytesRead();
@@ -374,7 +385,7 @@ struct StreamedPhase {
 void reportStreaming(rt::Session &session, const StreamedPhase &before,
                      const StreamedPhase &after, uint64_t passes,
                      BenchMeasurement &measured) {
-  rt::StreamStore *store = streamingStore(session);
+  rt::DiskStream *store = streamingStore(session);
   if (store == nullptr) {
     return;
   }
@@ -393,7 +404,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
       1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
-  BenchLink &disk = measured.links[1];
+  BenchLink &disk = measured.links.back(); // LinkLimits adds it last
   disk.minimalBytesPerToken = static_cast<double>(after.counters.bytesPerPass);
   disk.bytesPerToken = perToken(static_cast<double>(after.counters.diskBytes -
                                                     before.counters.diskBytes));

@@ -46,8 +46,11 @@ double predictedRate(const BenchMeasurement &measured) {
      : link.name == "cpu"  ? arithmetic
                            : reading) = link.bytesPerPass / link.measuredRate;
   }
-  const double seconds =
-      std::max(passTime(overlappedTime(reading, arithmetic), disk), copying);
+  const double cores = overlappedTime(reading, arithmetic);
+  // Reads from the disk slow down a CPU, but not the kernels of a GPU.
+  const double seconds = std::max(measured.gpu.empty() ? passTime(cores, disk)
+                                                       : std::max(cores, disk),
+                                  copying);
   return seconds > 0 ? 1 / seconds : 0;
 }
 

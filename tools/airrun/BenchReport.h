@@ -1,13 +1,13 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// A decode step reads over one or two links. The first is the memory from which
-// the kernels read: RAM, or the memory of a GPU. If the plan's placement does
-// not keep all weights in this memory, there is a second link to it: from the
-// disk or, with a GPU, from RAM. The limit of a link is its measured bandwidth
-// in bytes per second; for the memory of a GPU, this is the bandwidth of copies
-// within it. The minimal bytes are those that each token must read over the
-// link: the weights and the KV cache over the first, and over the second the
-// weights that the placement does not keep in memory.
+// A decode step reads over one to three links. The first is the memory from
+// which the kernels read: RAM, or the memory of a GPU. If the plan's placement
+// does not keep all weights in this memory, other links bring in the rest: from
+// the disk to RAM, from RAM to the memory of a GPU, or both. The limit of a link
+// is its measured bandwidth in bytes per second; for the memory of a GPU, this is
+// the bandwidth of copies within it. The minimal bytes are those that each token
+// must read over the link: the weights and the KV cache over the first, and over
+// the others the weights that the placement does not keep in VRAM or in RAM.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
@@ -15,9 +15,8 @@
 //   eta              measured tokens per second / bound_tok_s
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
-//                    for a token, and passTime() adds the disk. Copies to a
-//                    GPU overlap with both, so they count only if they take
-//                    longer
+//                    for a token, and passTime() adds the disk. With a GPU,
+//                    the slowest link takes the whole time
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//

@@ -6,7 +6,7 @@
 #include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
 #include "runtime/hal/cuda/CudaDevice.h"
-#include "runtime/io/StreamStore.h"
+#include "runtime/io/DiskStream.h"
 #include "runtime/text/Detokenizer.h"
 #include "tools/airrun/PlacementNote.h"
 #include "tools/cli/ByteSize.h"
@@ -171,6 +171,9 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
         "give a rate above 0, or leave the option out");
   }
   options.readLimit = ioLimit.value_or(0);
+  for (const char *name : {"--io-limit", "--io"}) {
+    options.readOption = invocation.has(name) ? name : options.readOption;
+  }
   options.source = invocation.text("--source").value_or("");
   options.randomWeights = invocation.has("--random-weights");
   const std::optional<std::string> device = invocation.text("--device");
@@ -180,14 +183,6 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
       return usageError("--device cpu: the kernels of this plan run on GPU '" +
                         record.name()->str() +
                         "'; leave out --device, or pack the model for a CPU");
-    }
-    for (const char *name : {"--io", "--io-limit"}) {
-      if (invocation.has(name)) {
-        return usageError(std::string(name) +
-                          " has no effect, because all weights of this plan "
-                          "stay in the memory of GPU '" +
-                          record.name()->str() + "'; leave out " + name);
-      }
     }
     return openGpu(invocation, record);
   };
@@ -211,7 +206,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
                       "with --reference; give pread or buffered, or leave out "
                       "--io");
   }
-  if (rt::StreamStore *store = session.streaming();
+  if (const rt::DiskStream *store = session.streaming();
       store != nullptr && !store->note().empty()) {
     cli::printNotes({store->note()});
   }

@@ -1,6 +1,7 @@
 //===- PlacementNote.cpp - which placement of a plan for a GPU ------------===//
 #include "tools/airrun/PlacementNote.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/CopiedBytes.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
@@ -17,13 +18,22 @@ std::string placementNote(const rt::Session &session) {
     return byteText(
         rt::memoryNeed(*placements.Get(index), plan::Tier::Vram).bytes);
   };
+  const plan::Placement &chosen = *placements.Get(session.placement());
+  const auto ramOf = [&](const plan::Placement &placement) {
+    return byteText(rt::memoryNeed(placement, plan::Tier::Ram).bytes);
+  };
+  const uint64_t read = storedBytesPerPass(session.plan(), chosen);
   return "the plan needs " + vramOf(0) + " of the memory of GPU " +
-         inQuotes(session.gpu()->name()->str()) +
-         " to be fastest, but less is free, so " + vramOf(session.placement()) +
-         " are used, and " +
-         byteText(copiedBytesPerPass(*placements.Get(session.placement()))) +
-         " of weights are copied to the GPU for every token; end other "
-         "programs that use the GPU";
+         inQuotes(session.gpu()->name()->str()) + " and " +
+         ramOf(*placements.Get(0)) +
+         " of RAM to be fastest, but less is free, so " +
+         vramOf(session.placement()) + " and " + ramOf(chosen) +
+         " are used, and " + byteText(copiedBytesPerPass(chosen)) +
+         " of weights are copied to the GPU for every token" +
+         (read == 0 ? ""
+                    : ", of which " + byteText(read) +
+                          " are first read from the disk") +
+         "; end other programs that use the GPU or much memory";
 }
 
 } // namespace air

@@ -2,7 +2,7 @@
 #include "tools/airrun/VerifyCurve.h"
 
 #include "formats/support/MonotonicClock.h"
-#include "runtime/io/StreamStore.h"
+#include "runtime/io/DiskStream.h"
 #include "runtime/text/Sampler.h"
 #include "tools/airrun/Common.h"
 
@@ -45,7 +45,7 @@ public:
     for (size_t i = 0; i < tokens.size(); ++i) {
       sequences.push_back(own[i % count]);
     }
-    rt::StreamStore *store = session.streaming();
+    rt::DiskStream *store = session.streaming();
     uint64_t before = 0;
     if (store != nullptr) {
       store->waitUntilIdle();

@@ -57,6 +57,11 @@ public:
     return wait(queue, event);
   }
   Status wait(Queue queue, uint32_t event) override;
+  Result<bool> isComplete(uint32_t event) override {
+    AIR_RETURN_IF_ERROR(finish(event));
+    return true;
+  }
+  Status finish(uint32_t event) override { return wait(Queue::Compute, event); }
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 

@@ -354,6 +354,18 @@ Status CudaDevice::wait(Queue queue, uint32_t event) {
   return driver->call(driver->functions().streamWaitEvent, stream, handle, 0U);
 }
 
+Result<bool> CudaDevice::isComplete(uint32_t event) {
+  AIR_RETURN_IF_ERROR(driver->activate());
+  AIR_ASSIGN_OR_RETURN(void *handle, eventAt(event));
+  return driver->isComplete(handle);
+}
+
+Status CudaDevice::finish(uint32_t event) {
+  AIR_RETURN_IF_ERROR(driver->activate());
+  AIR_ASSIGN_OR_RETURN(void *handle, eventAt(event));
+  return driver->call(driver->functions().eventSynchronize, handle);
+}
+
 /// Ensures that the last element of `views` has `bytes` unused bytes.
 Status CudaDevice::reserveView(uint64_t bytes) {
   if (!views.empty() && bytes <= views.back().bytes - viewUsed) {

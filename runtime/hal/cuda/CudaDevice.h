@@ -70,6 +70,8 @@ public:
   Result<uint32_t> addEvent() override;
   Status signal(Queue queue, uint32_t event) override;
   Status wait(Queue queue, uint32_t event) override;
+  Result<bool> isComplete(uint32_t event) override;
+  Status finish(uint32_t event) override;
   Status synchronise() override;
   /// Waits until all earlier work is complete.
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;

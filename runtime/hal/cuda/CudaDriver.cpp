@@ -24,6 +24,7 @@ constexpr int kNoBinaryForGpu = 209;
 constexpr int kInvalidPtx = 218;
 constexpr int kUnsupportedPtxVersion = 222;
 constexpr int kNotFound = 500;
+constexpr int kNotReady = 600;
 constexpr int kNotSupported = 801;
 constexpr int kMultiprocessors = 16;
 constexpr int kL2Bytes = 38;
@@ -411,6 +412,16 @@ Result<void *> CudaDriver::findKernel(void *module, const std::string &name) {
   }
   AIR_RETURN_IF_ERROR(status);
   return function;
+}
+
+Result<bool> CudaDriver::isComplete(void *event) {
+  AIR_RETURN_IF_ERROR(lost);
+  const int code = cuda->eventQuery.pointer(event);
+  if (code == kNotReady) {
+    return false;
+  }
+  AIR_RETURN_IF_ERROR(check(code, cuda->eventQuery.name));
+  return true;
 }
 
 Result<std::optional<uint32_t>> CudaDriver::countParameters(void *function) {

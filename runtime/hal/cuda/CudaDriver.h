@@ -130,6 +130,8 @@ public:
   /// Allows launches of the kernel with up to `bytes` of dynamic shared memory.
   Status allowShared(void *function, uint32_t bytes);
   Status unloadModules();
+  /// Whether all work before the event is complete.
+  Result<bool> isComplete(void *event);
 
   /// Enqueues a launch. Errors of the kernel itself are reported by finish().
   Status launch(const CudaLaunch &launch);

@@ -39,6 +39,7 @@ CudaFunctions::CudaFunctions(DynamicLibrary opened)
       graphExecDestroy(*this, "cuGraphExecDestroy"),
       graphDestroy(*this, "cuGraphDestroy"),
       eventCreate(*this, "cuEventCreate"), eventRecord(*this, "cuEventRecord"),
+      eventQuery(*this, "cuEventQuery"),
       eventSynchronize(*this, "cuEventSynchronize"),
       eventElapsed(*this, "cuEventElapsedTime"),
       eventDestroy(*this, "cuEventDestroy_v2") {}

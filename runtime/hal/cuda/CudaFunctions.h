@@ -101,6 +101,7 @@ public:
   CudaFunction<void *> graphDestroy;
   CudaFunction<void **, unsigned> eventCreate;
   CudaFunction<void *, void *> eventRecord;
+  CudaFunction<void *> eventQuery;
   CudaFunction<void *> eventSynchronize;
   CudaFunction<float *, void *, void *> eventElapsed;
   CudaFunction<void *> eventDestroy;

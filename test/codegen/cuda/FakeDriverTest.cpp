@@ -87,10 +87,13 @@ TEST_F(FakeDriver, WaitingForAnEventDoesOnlyWhatPrecedesIt) {
   float milliseconds = -1;
   EXPECT_EQ(cuda.eventElapsed.pointer(&milliseconds, begin, end), kNotReady);
   pinned[kBytes / 2] = 7;
+  EXPECT_EQ(cuda.eventQuery.pointer(begin), kOk);
+  EXPECT_EQ(cuda.eventQuery.pointer(end), kNotReady);
   EXPECT_EQ(cuda.eventSynchronize.pointer(begin), kOk);
   EXPECT_EQ(pinned[kBytes / 2], 7);
   EXPECT_EQ(cuda.eventSynchronize.pointer(end), kOk);
   EXPECT_EQ(pinned[kBytes / 2], 1);
+  EXPECT_EQ(cuda.eventQuery.pointer(end), kOk);
   EXPECT_EQ(cuda.eventElapsed.pointer(&milliseconds, begin, end), kOk);
   // A copy takes at least a microsecond.
   EXPECT_FLOAT_EQ(milliseconds, 0.001F);
@@ -117,6 +120,7 @@ TEST_F(FakeDriver, RefusesUnknownHandles) {
   int none = 0;
   EXPECT_EQ(cuda.streamSynchronize.pointer(&none), kInvalidHandle);
   EXPECT_EQ(cuda.eventSynchronize.pointer(&none), kInvalidHandle);
+  EXPECT_EQ(cuda.eventQuery.pointer(&none), kInvalidHandle);
   EXPECT_EQ(cuda.eventDestroy.pointer(&none), kInvalidHandle);
   EXPECT_EQ(cuda.moduleUnload.pointer(&none), kInvalidHandle);
   EXPECT_EQ(cuda.graphLaunch.pointer(&none, stream), kInvalidHandle);

@@ -165,6 +165,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"8b", "rtx3060", 0, 6 * kGiB, "vram"},
                     Case{"8b", "rtx3060", 0, 5 * kGiB, "pcie"},
                     Case{"8b", "t4", 8 * kGiB, 4 * kGiB, "pcie"},
+                    Case{"8b", "rtx3070", kGiB, 4 * kGiB, "disk"},
                     Case{"70b", "rtx4090", 0, 0, "pcie"}),
     [](const auto &info) {
       return std::string(info.param.shape) + "_" + info.param.target + "_" +
@@ -174,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ExplainPlanRefusal, IsThatOfThePlan) {
   const Headers headers("8b");
   for (const auto &[ram, vram] :
-       {std::pair(uint64_t{0}, 1500 * kMiB), std::pair(2 * kGiB, 4 * kGiB)}) {
+       {std::pair(uint64_t{0}, 1500 * kMiB), std::pair(80 * kMiB, 4 * kGiB)}) {
     const CompileOptions options = headers.options("rtx3060", ram, vram);
     const Status said = explained(options).status();
     EXPECT_EQ(said.code(), ErrorCode::DoesNotFit);

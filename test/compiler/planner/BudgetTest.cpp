@@ -355,28 +355,75 @@ TEST(VramBudget, WhatNeverFitsIsRefused) {
             ErrorCode::DoesNotFit);
 }
 
+/// Five segments of 1 MiB, each for a different step, all of which each pass
+/// copies to the GPU.
+struct Copied {
+  Copied() {
+    for (uint32_t step = 0; step < 5; ++step) {
+      segments.weights.push_back({kMiB, step, step});
+    }
+    segments.steps = 5;
+    device.isCopied.assign(5, true);
+  }
+  WeightProblem segments;
+  DevicePlacement device;
+};
+
 TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
-  const auto items = planGpuHost(20 * kMiB, kMiB, 0, {0, ""});
-  ASSERT_TRUE(items.isOk());
-  ASSERT_EQ(items->size(), 2U);
-  EXPECT_EQ((*items)[0].bytes, 20 * kMiB);
-  EXPECT_EQ((*items)[1].bytes, 17 * kMiB);
-  EXPECT_TRUE(planGpuHost(20 * kMiB, kMiB, 0, {37 * kMiB, ""}).isOk());
-  const Status status =
-      planGpuHost(20 * kMiB, kMiB, 0, {37 * kMiB - 1, "--ram gives"}).status();
+  const auto host = [](const RamLimit &limit) {
+    return planGpuHost(20 * kMiB, kMiB, {}, {}, limit);
+  };
+  const auto ledger = host({0, ""});
+  ASSERT_TRUE(ledger.isOk());
+  ASSERT_EQ(ledger->items.size(), 2U);
+  EXPECT_EQ(ledger->items[0].bytes, 20 * kMiB);
+  EXPECT_EQ(ledger->items[1].bytes, 17 * kMiB);
+  EXPECT_TRUE(host({37 * kMiB, ""}).isOk());
+  const Status status = host({37 * kMiB - 1, "--ram gives"}).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(status.message(),
               HasSubstr("process 20.00 MiB, transfer buffers 17.00 MiB"));
-  const auto copied = planGpuHost(20 * kMiB, kMiB, 5 * kMiB, {0, ""});
-  ASSERT_TRUE(copied.isOk());
-  EXPECT_EQ(copied->back().name, "weights");
-  EXPECT_EQ(copied->back().bytes, 5 * kMiB);
+  const Copied of;
+  for (const uint64_t limit : {uint64_t{0}, 42 * kMiB}) {
+    const auto copied =
+        planGpuHost(20 * kMiB, kMiB, of.segments, of.device, {limit, ""});
+    ASSERT_TRUE(copied.isOk());
+    EXPECT_EQ(copied->items.back().name, "weights");
+    EXPECT_EQ(copied->items.back().bytes, 5 * kMiB);
+    EXPECT_TRUE(copied->placement.reads.empty());
+  }
+}
+
+// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
+// takes 1 MiB, so 3 of the 5 segments stay in RAM.
+TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
+  const Copied of;
+  const auto with = [&](uint64_t bytes, bool streams) {
+    return planGpuHost(20 * kMiB, kMiB, of.segments, of.device,
+                       {bytes, "--ram gives", streams});
+  };
+  const auto ledger = with(41 * kMiB, true);
+  ASSERT_TRUE(ledger.isOk()) << ledger.status().message();
+  ASSERT_EQ(ledger->items.size(), 4U);
+  EXPECT_EQ(ledger->items[2].name, "weights");
+  EXPECT_EQ(ledger->items[2].bytes, 3 * kMiB);
+  EXPECT_EQ(ledger->items[3].name, "ring");
+  EXPECT_EQ(ledger->items[3].bytes, kMiB);
+  EXPECT_EQ(ledger->placement.reads.size(), 2U);
+  // At least a ring for one segment is needed.
+  EXPECT_TRUE(with(38 * kMiB, true).isOk());
   EXPECT_THAT(
-      planGpuHost(20 * kMiB, kMiB, 5 * kMiB, {37 * kMiB, "--ram gives"})
-          .status()
-          .message(),
-      HasSubstr("weights 5.00 MiB), but --ram gives 37.00 MiB; give a larger "
-                "--ram or --vram"));
+      with(38 * kMiB - 1, true).status().message(),
+      HasSubstr("the plan needs 38.00 MiB of RAM even if weights are "
+                "read from the disk in every pass (process 20.00 MiB, "
+                "transfer buffers 17.00 MiB, weights 1.00 MiB), but "
+                "--ram gives 37.99 MiB; give a larger --ram or --vram"));
+  EXPECT_THAT(with(41 * kMiB, false).status().message(),
+              HasSubstr("weights 5.00 MiB), but --ram gives 41.00 MiB; leave "
+                        "out --disk 0"));
+  EXPECT_THAT(with(37 * kMiB, false).status().message(),
+              HasSubstr("weights 5.00 MiB), but --ram gives 37.00 MiB; give a "
+                        "larger --ram or --vram"));
 }
 
 } // namespace

@@ -36,6 +36,19 @@ TEST(CostModel, CopiesToAGpuOverlapItsKernels) {
   EXPECT_EQ(prediction.limit, "vram");
 }
 
+TEST(CostModel, ADiskDoesNotSlowDownAGpu) {
+  const PassPrediction fast = predictPass({{"vram", 1000, 1'000'000'000},
+                                           {"pcie", 100, 50'000'000},
+                                           {"disk", 30, 10'000'000}});
+  EXPECT_EQ(fast.nanoseconds, 3000U);
+  EXPECT_EQ(fast.limit, "disk");
+  const PassPrediction slow = predictPass({{"vram", 1000, 1'000'000'000},
+                                           {"pcie", 100, 20'000'000},
+                                           {"disk", 30, 10'000'000}});
+  EXPECT_EQ(slow.nanoseconds, 5000U);
+  EXPECT_EQ(slow.limit, "pcie");
+}
+
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
   // Reading takes 100 ms, and arithmetic takes 40 ms. A quarter of the shorter
   // time, 10 ms, overlaps with the longer one, so the pass takes 130 ms.

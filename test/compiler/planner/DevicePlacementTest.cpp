@@ -144,6 +144,58 @@ TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
   EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
 }
 
+/// Checks what stays in RAM of the segments that `device` copies. Everything
+/// that is not read from the disk counts as in RAM for verifyWeights().
+void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
+                const HostPlacement &host, uint64_t room) {
+  EXPECT_LE(host.ramBytes(), room);
+  WeightPlacement seen;
+  seen.tables = problem.tables;
+  seen.ringBytes = host.ringBytes;
+  seen.reads = host.reads;
+  uint64_t kept = 0;
+  for (size_t i = 0; i < problem.weights.size(); ++i) {
+    const uint64_t bytes = problem.weights[i].bytes;
+    const bool isRead = !host.isRead.empty() && host.isRead[i];
+    EXPECT_TRUE(!isRead || device.isCopied[i]) << i;
+    seen.weights.push_back(isRead ? 0 : bytes);
+    kept += device.isCopied[i] && !isRead ? (bytes + 4095) / 4096 * 4096 : 0;
+  }
+  EXPECT_EQ(host.keptBytes, kept);
+  const Status verdict = verifyWeights(problem, seen, UINT64_MAX);
+  EXPECT_TRUE(verdict.isOk()) << room << ": " << verdict.message();
+  std::map<uint32_t, uint64_t> startOf;
+  for (const StreamedRead &read : host.reads) {
+    const uint64_t start =
+        startOf.emplace(read.segment, read.ringOffset).first->second;
+    EXPECT_EQ(read.ringOffset - start, read.offset);
+    EXPECT_LE(read.ringOffset + read.bytes, host.ringBytes);
+  }
+}
+
+// VRAM keeps none of the four segments, because it has room for one. RAM has
+// room for three: two of them stay, and the others take turns in a ring.
+TEST(HostPlacement, WhatDoesNotFitIntoRamIsRead) {
+  const WeightProblem problem = fourEqual();
+  const DevicePlacement device = placed(problem, 64 * kMiB);
+  ASSERT_THAT(device.isCopied, ElementsAre(true, true, true, true));
+  const std::optional<HostPlacement> host =
+      placeInRam(problem, device, 192 * kMiB);
+  ASSERT_TRUE(host);
+  verifyHost(problem, device, *host, 192 * kMiB);
+  EXPECT_EQ(host->keptBytes, 128 * kMiB);
+  EXPECT_EQ(host->ringBytes, 64 * kMiB);
+  EXPECT_THAT(host->isRead, ElementsAre(false, true, false, true));
+  // With room for all four, nothing is read.
+  const std::optional<HostPlacement> all =
+      placeInRam(problem, device, 256 * kMiB);
+  ASSERT_TRUE(all);
+  EXPECT_TRUE(all->isRead.empty() && all->reads.empty());
+  EXPECT_EQ(all->ramBytes(), 256 * kMiB);
+  EXPECT_EQ(leastRamBytes(problem, device), 64 * kMiB);
+  EXPECT_FALSE(placeInRam(problem, device, 64 * kMiB - 1));
+}
+
 TEST(DevicePlacement, RandomProblemsAreSolved) {
   std::mt19937 random(7);
   const auto below = [&](uint32_t end) {
@@ -166,6 +218,16 @@ TEST(DevicePlacement, RandomProblemsAreSolved) {
     }
     if (least < all) {
       EXPECT_FALSE(placeOnDevice(problem, least - 1).isOk());
+      const DevicePlacement device = placed(problem, least);
+      const uint64_t leastRam = leastRamBytes(problem, device);
+      const uint64_t allRam = device.ramBytes(problem);
+      for (const uint64_t part : {0, 1, 2, 3, 4}) {
+        const uint64_t room = leastRam + (allRam - leastRam) * part / 4;
+        const auto host = placeInRam(problem, device, room);
+        ASSERT_TRUE(host) << room;
+        verifyHost(problem, device, *host, room);
+      }
+      EXPECT_FALSE(placeInRam(problem, device, leastRam - 1));
     }
   }
 }

@@ -77,6 +77,16 @@
 // RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
 // DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes in RAM. Every other segment must contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
 
+// RAM is too small for what is copied, so each pass reads a part of it.
+// RUN: air-opt %t --place-weights="vram=1078917120 ram=34100000" --estimate-cost --verify-plan > %t.read
+// RUN: FileCheck %s --check-prefix=READ --input-file=%t.read
+// READ: plan.placement resident [{{.*}}] ring 143360 device
+// READ: plan.budget_item "weights" ram bytes 212992
+// READ: plan.budget_item "ring" ram bytes 143360
+// READ: plan.stream @head at 0 bytes 143360 to 0 before 6 after 5
+// READ: plan.device_stream @
+// READ: #plan.link<name = "disk", {{.*}} limit "disk"
+
 module {
   plan.model <name = "gpu", architecture = "llama", vocabulary = 512, width = 256, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
   plan.graph @gpu {

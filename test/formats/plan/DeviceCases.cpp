@@ -379,6 +379,70 @@ template <typename F> Change inCopied(F change) {
   };
 }
 
+/// Changes the plan of streamToGpu() so that each pass reads the weights from
+/// the disk before it copies them. Both segments take turns in a ring of three
+/// pages in RAM:
+///
+///   read  segment  pages  page of the ring  before step  after copies for step
+///   0     0        0, 1   0                 1            -1 (head)
+///   1     0        2      2                 1            -1 (head)
+///   2     1        0      0                 4            3
+///
+/// Step 3 is the last one that needs segment 0.
+void readFromDisk(SmallPlan &small) {
+  streamToGpu(small);
+  plan::PlacementT &placement = *small.plan.placements[0];
+  for (const auto &copy : placement.device_reads) {
+    placement.reads.push_back(std::make_unique<plan::StreamReadT>(*copy));
+    plan::StreamReadT &read = *placement.reads.back();
+    read.after_step = read.segment == 0 ? -1 : 3;
+    read.ring_offset = read.offset;
+  }
+  placement.ring_bytes = 3 * kPlanPageBytes;
+  for (uint32_t i = 0; i < 2; ++i) {
+    placement.resident[i] = 0;
+  }
+  for (const auto &item : placement.items) {
+    if (item->name == "weights" && item->tier == plan::Tier::Ram) {
+      item->bytes = 0;
+    }
+  }
+  addItem(small.plan, "ring", plan::Tier::Ram, placement.ring_bytes);
+}
+
+/// A case that modifies the placement of readFromDisk().
+template <typename F> Change inRead(F change) {
+  return [change](SmallPlan &small) {
+    readFromDisk(small);
+    change(*small.plan.placements[0]);
+  };
+}
+
+/// Gives the plan of streamToGpu() placements with these budgets of VRAM and
+/// RAM, which are above what it needs.
+Change withBudgets(std::vector<std::pair<uint64_t, uint64_t>> budgets) {
+  return [budgets](SmallPlan &small) {
+    streamToGpu(small);
+    auto &placements = small.plan.placements;
+    for (size_t i = 0; i < budgets.size(); ++i) {
+      if (i != 0) {
+        placements.push_back(
+            std::make_unique<plan::PlacementT>(*placements[0]));
+        placements[i]->budgets.clear();
+      }
+      for (const auto &[tier, bytes] :
+           {std::pair(plan::Tier::Vram, budgets[i].first),
+            std::pair(plan::Tier::Ram, budgets[i].second)}) {
+        placements[i]->budgets.push_back(std::make_unique<plan::BudgetT>());
+        placements[i]->budgets.back()->tier = tier;
+        placements[i]->budgets.back()->bytes = bytes;
+      }
+    }
+  };
+}
+
+constexpr uint64_t kMuch = uint64_t{1} << 30;
+
 void predict(plan::PlacementT &placement, std::vector<const char *> links) {
   auto prediction = std::make_unique<plan::PredictionT>();
   prediction->phase = "decode";
@@ -462,6 +526,56 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.prediction.bytes",
        inCopied([](Placement &p) { predict(p, {"vram"}); })},
+  };
+}
+
+std::vector<Case> readCasesOfGpus() {
+  using Placement = plan::PlacementT;
+  return {
+      {"plan.placement.ring", inRead([](Placement &p) { p.ring_bytes += 1; })},
+      {"plan.placement.resident",
+       inRead([](Placement &p) { p.resident[0] = kPlanPageBytes; })},
+      {"plan.placement.device",
+       [](SmallPlan &small) {
+         readFromDisk(small);
+         small.plan.segments[1]->codec = plan::Codec::Planes;
+         small.plan.segments[1]->stored_bytes = 4096;
+         small.plan.segments[1]->chunk_ends = {1};
+       }},
+      {"plan.stream.complete",
+       inRead([](Placement &p) { p.reads.pop_back(); })},
+      {"plan.stream.complete", inRead([](Placement &p) {
+         p.reads.push_back(std::make_unique<plan::StreamReadT>(*p.reads[2]));
+       })},
+      // The second read of segment 0 does not follow the first one in the ring.
+      {"plan.stream.contiguous", inRead([](Placement &p) {
+         p.reads[0]->ring_offset = kPlanPageBytes;
+         p.reads[1]->ring_offset = 0;
+       })},
+      // Page-locked memory does not wrap around to the start of the ring.
+      {"plan.stream.contiguous", inRead([](Placement &p) {
+         p.reads[0]->ring_offset = 2 * kPlanPageBytes;
+         p.reads[1]->ring_offset = kPlanPageBytes;
+       })},
+      {"plan.stream.before",
+       inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
+      // The read would overwrite what is copied for steps up to 3.
+      {"plan.stream.overrun",
+       inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
+      // The read would overwrite what is still to be copied for the head of the
+      // previous pass.
+      {"plan.stream.overrun", inRead([](Placement &p) {
+         p.reads[0]->after_step = p.reads[1]->after_step = -2;
+       })},
+      {"plan.budget.bytes",
+       inRead([](Placement &p) { p.items.back()->bytes -= 1; })},
+      {"plan.prediction.bytes",
+       inRead([](Placement &p) { predict(p, {"vram", "pcie"}); })},
+      {"plan.placement.order", withBudgets({{kMuch, kMuch}, {kMuch, kMuch}})},
+      {"plan.placement.order", withBudgets({{kMuch, kMuch}, {kMuch + 1, 1}})},
+      {"plan.placement.order", withBudgets({{kMuch, kMuch}, {kMuch, 0}})},
+      {"plan.placement.order", withBudgets({{0, kMuch}, {0, kMuch / 2}})},
+      {"plan.placement.order", withBudgets({{kMuch, kMuch}, {0, kMuch / 2}})},
   };
 }
 
@@ -573,8 +687,8 @@ std::vector<Case> choiceCases() {
 
 std::vector<Case> deviceCases() {
   std::vector<Case> all = machineCases();
-  for (const auto &part :
-       {dispatchCases(), choiceCases(), placedCases(), copiedCases()}) {
+  for (const auto &part : {dispatchCases(), choiceCases(), placedCases(),
+                           copiedCases(), readCasesOfGpus()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -586,6 +700,13 @@ std::vector<Change> validDevices() {
       in(useTiles),
       in(useChoice),
       streamToGpu,
+      readFromDisk,
+      inRead([](plan::PlacementT &p) { predict(p, {"vram", "pcie", "disk"}); }),
+      // With less VRAM, a placement may use more RAM.
+      withBudgets({{kMuch, kMuch / 2},
+                   {kMuch, kMuch / 4},
+                   {kMuch / 2, kMuch},
+                   {kMuch / 4, 0}}),
       inCopied([](plan::PlacementT &p) { predict(p, {"vram", "pcie"}); }),
       // The last array of the batch is the block table of the only cache group.
       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 9; }),

@@ -1,4 +1,4 @@
-//===- RingSimulation.cpp - the copies of a plan, page by page ------------===//
+//===- RingSimulation.cpp - the rings of a plan, page by page -------------===//
 #include "RingSimulation.h"
 
 #include "formats/plan/PlanHeader.h"
@@ -13,12 +13,21 @@ namespace {
 
 using Page = std::pair<uint32_t, uint64_t>; ///< a segment and one of its pages
 
+/// How early the reads from the disk and the copies to a GPU are made.
+struct Order {
+  bool copiesEarly = false;
+  bool readsEarly = false;
+};
+
+using Reads = flatbuffers::Vector<flatbuffers::Offset<plan::StreamRead>>;
+
+/// A ring, and the next of the reads that fill it.
 class Ring {
 public:
-  Ring(const plan::Plan &given, const plan::Placement &chosen, bool isEarly)
-      : plan(given), reads(*chosen.device_reads()), early(isEarly),
-        steps(given.programs()->Get(0)->steps()->size()),
-        pages(chosen.device_ring_bytes() / kPlanPageBytes) {
+  Ring(const Reads *given, int64_t stepsOfPass) : steps(stepsOfPass) {
+    if (given != nullptr) {
+      reads.assign(given->begin(), given->end());
+    }
     for (const plan::StreamRead *read : reads) {
       if (read->offset() == 0) {
         startOf[read->segment()] = read->ring_offset() / kPlanPageBytes;
@@ -26,23 +35,78 @@ public:
     }
   }
 
+  bool isEmpty() const { return reads.empty(); }
+  const plan::StreamRead &next() const { return *reads[index]; }
+  /// The step before which the next read ends, and the one after which it may
+  /// begin, counted from the start of the first pass.
+  int64_t before() const {
+    return pass * steps + int64_t{next().before_step()};
+  }
+  int64_t after() const { return pass * steps + next().after_step(); }
+
+  void fillNext() {
+    for (uint64_t i = 0; i < next().bytes() / kPlanPageBytes; ++i) {
+      held[next().ring_offset() / kPlanPageBytes + i] = {
+          next().segment(), next().offset() / kPlanPageBytes + i};
+    }
+    index = (index + 1) % reads.size();
+    pass += index == 0 ? 1 : 0;
+  }
+
+  /// Whether the ring holds bytes of a segment, if they are ever read to it.
+  bool holds(uint32_t segment, uint64_t offset, uint64_t bytes) const {
+    const auto start = startOf.find(segment);
+    if (start == startOf.end()) {
+      return true;
+    }
+    for (uint64_t page = offset / kPlanPageBytes;
+         page * kPlanPageBytes < offset + bytes; ++page) {
+      const auto found = held.find(start->second + page);
+      if (found == held.end() || found->second != Page(segment, page)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+private:
+  const int64_t steps;
+  std::vector<const plan::StreamRead *> reads;
+  std::map<uint32_t, uint64_t> startOf; ///< by segment: its first ring page
+  std::map<uint64_t, Page> held;        ///< by ring page: what it holds
+  size_t index = 0;                     ///< of the next read
+  int64_t pass = 0;                     ///< the pass of the next read
+};
+
+class Simulation {
+public:
+  Simulation(const plan::Plan &given, const plan::Placement &chosen,
+             Order wanted)
+      : plan(given), order(wanted),
+        steps(given.programs()->Get(0)->steps()->size()),
+        copies(chosen.device_reads(), steps), reads(chosen.reads(), steps) {}
+
   /// Runs all steps of a program.
   std::string run(const plan::Program &program) {
     for (uint32_t s = 0; s < program.steps()->size(); ++s) {
-      while (isNextDue()) {
-        copyNext();
+      while (order.copiesEarly ? copies.after() < done
+                               : copies.before() <= done) {
+        if (!copyNext()) {
+          return at(s, program, "the ring in RAM does not hold what is copied");
+        }
       }
-      const plan::Step &step = *program.steps()->Get(s);
-      for (const plan::Dispatch *dispatch : *step.dispatches()) {
+      for (const plan::Dispatch *dispatch :
+           *program.steps()->Get(s)->dispatches()) {
         for (const plan::Binding *binding : *dispatch->bindings()) {
-          if (binding->kind() == plan::BindingKind::Tensor &&
-              !holds(*plan.tensors()->Get(binding->index()))) {
-            return "the ring does not hold tensor " +
-                   std::to_string(binding->index()) + " when step " +
-                   std::to_string(s) + " of a program of up to " +
-                   std::to_string(program.max_tokens()) +
-                   " tokens runs, with copies as " +
-                   (early ? "early" : "late") + " as possible";
+          if (binding->kind() != plan::BindingKind::Tensor) {
+            continue;
+          }
+          const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
+          if (!copies.holds(tensor.segment(), tensor.offset(),
+                            tensor.bytes())) {
+            return at(s, program,
+                      "the ring of the GPU does not hold tensor " +
+                          std::to_string(binding->index()));
           }
         }
       }
@@ -52,52 +116,40 @@ public:
   }
 
 private:
-  /// Whether the next copy must be made before the next step runs.
-  bool isNextDue() const {
-    const plan::StreamRead &read = *reads.Get(next);
-    const int64_t start = pass * steps;
-    return early ? start + read.after_step() < done
-                 : start + int64_t{read.before_step()} <= done;
+  std::string at(uint32_t step, const plan::Program &program,
+                 const std::string &what) const {
+    return what + " when step " + std::to_string(step) +
+           " of a program of up to " + std::to_string(program.max_tokens()) +
+           " tokens runs, with copies as " +
+           (order.copiesEarly ? "early" : "late") + " and reads as " +
+           (order.readsEarly ? "early" : "late") + " as possible";
   }
 
-  void copyNext() {
-    const plan::StreamRead &read = *reads.Get(next);
-    for (uint64_t i = 0; i < read.bytes() / kPlanPageBytes; ++i) {
-      held[read.ring_offset() / kPlanPageBytes + i] = {
-          read.segment(), read.offset() / kPlanPageBytes + i};
+  /// Makes the next copy, after the reads that it needs and before those that
+  /// may begin after it. Returns false if its bytes are not in RAM.
+  bool copyNext() {
+    // No copy for a step before this one is missing.
+    const auto mayRead = [&] { return reads.after() < copies.before(); };
+    while (!reads.isEmpty() && reads.before() <= copies.before() && mayRead()) {
+      reads.fillNext();
     }
-    next = (next + 1) % reads.size();
-    pass += next == 0 ? 1 : 0;
-  }
-
-  /// Whether the ring holds all pages of a tensor, if it is copied at all.
-  bool holds(const plan::Tensor &tensor) const {
-    const auto start = startOf.find(tensor.segment());
-    if (start == startOf.end()) {
-      return true;
+    if (!reads.holds(copies.next().segment(), copies.next().offset(),
+                     copies.next().bytes())) {
+      return false;
     }
-    const uint64_t end = tensor.offset() + tensor.bytes();
-    for (uint64_t page = tensor.offset() / kPlanPageBytes;
-         page * kPlanPageBytes < end; ++page) {
-      const auto found = held.find(start->second + page);
-      if (start->second + page >= pages || found == held.end() ||
-          found->second != Page(tensor.segment(), page)) {
-        return false;
-      }
+    copies.fillNext();
+    while (!reads.isEmpty() && order.readsEarly && mayRead()) {
+      reads.fillNext();
     }
     return true;
   }
 
   const plan::Plan &plan;
-  const flatbuffers::Vector<flatbuffers::Offset<plan::StreamRead>> &reads;
-  const bool early;
+  const Order order;
   const int64_t steps;
-  const uint64_t pages;
-  std::map<uint32_t, uint64_t> startOf; ///< by segment: its first ring page
-  std::map<uint64_t, Page> held;        ///< by ring page: what it holds
+  Ring copies;      ///< the ring of the GPU
+  Ring reads;       ///< the ring in RAM
   int64_t done = 0; ///< steps since the start of the first pass
-  int64_t pass = 0; ///< the pass of the next copy
-  uint32_t next = 0;
 };
 
 } // namespace
@@ -116,11 +168,12 @@ std::string wrongInRing(const plan::Plan &plan) {
     if (pages > kMostPages) {
       continue;
     }
-    for (const bool isEarly : {false, true}) {
-      Ring ring(plan, *placement, isEarly);
+    for (const Order order :
+         {Order{false, false}, {false, true}, {true, false}, {true, true}}) {
+      Simulation rings(plan, *placement, order);
       for (const uint32_t pass : {0, 1, 2}) {
         for (const plan::Program *program : *plan.programs()) {
-          if (std::string wrong = ring.run(*program); !wrong.empty()) {
+          if (std::string wrong = rings.run(*program); !wrong.empty()) {
             return wrong + " (round " + std::to_string(pass) + ")";
           }
         }

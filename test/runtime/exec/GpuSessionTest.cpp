@@ -4,6 +4,7 @@
 // that writes too early, computes wrong logits.
 //
 //===----------------------------------------------------------------------===//
+#include "runtime/io/DiskStream.h"
 #include "test/runtime/exec/BatchRuns.h"
 #include "test/runtime/fake/LateGpu.h"
 
@@ -34,6 +35,11 @@ protected:
       EXPECT_EQ(record.arch()->string_view(), "sm_86");
       auto made = std::make_unique<LateGpu>(fakeGpuKernels(), gpuBytes);
       gpu = made.get();
+      gpu->uploadsEarly = uploadsEarly;
+      if (noRoomForKernels > 0) {
+        --noRoomForKernels;
+        gpu->loadFailure = doesNotFitError("no room for kernels");
+      }
       return std::unique_ptr<Device>(std::move(made));
     };
     return Session::open(path, options);
@@ -62,6 +68,8 @@ protected:
   FakeModel model;
   std::string path;
   uint64_t gpuBytes = uint64_t{1} << 30;
+  bool uploadsEarly = false;
+  int noRoomForKernels = 0; ///< the number of GPUs that refuse the kernels
   LateGpu *gpu = nullptr;
 };
 
@@ -375,6 +383,137 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
   }
 }
 
+/// Changes the last placement of the plan so that each pass copies the only
+/// segment of weights, which the head needs, to a ring of one page. With
+/// `isRead`, it is read from the disk to another such ring in RAM before that.
+void copyInEveryPass(plan::PlanT &plan, bool isRead) {
+  plan::PlacementT &placement = *plan.placements.back();
+  const uint64_t bytes = plan.segments[0]->raw_bytes;
+  plan::StreamReadT read;
+  read.bytes = kPlanPageBytes;
+  read.before_step = 2;
+  read.after_step = -1;
+  placement.device[0] = 0;
+  placement.device_ring_bytes = kPlanPageBytes;
+  placement.device_reads.push_back(std::make_unique<plan::StreamReadT>(read));
+  const auto add = [&](const char *name, plan::Tier tier, uint64_t size) {
+    auto item = std::make_unique<plan::BudgetItemT>();
+    item->name = name;
+    item->tier = tier;
+    item->bytes = size;
+    placement.items.push_back(std::move(item));
+  };
+  add("ring", plan::Tier::Vram, kPlanPageBytes);
+  if (isRead) {
+    placement.ring_bytes = kPlanPageBytes;
+    placement.reads.push_back(std::make_unique<plan::StreamReadT>(read));
+    add("ring", plan::Tier::Ram, kPlanPageBytes);
+  } else {
+    placement.resident[0] = bytes;
+    add("weights", plan::Tier::Ram, bytes);
+  }
+}
+
+/// The number of passes in which checkAllLogits() runs 100 tokens, 8 at a time.
+constexpr uint64_t kPasses = 13;
+
+TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
+  for (const bool isEarly : {false, true}) {
+    uploadsEarly = isEarly;
+    Result<Session> session =
+        open([](plan::PlanT &plan) { copyInEveryPass(plan, true); });
+    ASSERT_TRUE(session) << session.status().message();
+    ASSERT_NE(session->streaming(), nullptr);
+    checkAllLogits(*session, model, someTokens(100), 8);
+    session->streaming()->waitUntilIdle();
+    const StreamCounters counters = session->streaming()->counters();
+    EXPECT_EQ(counters.bytesPerPass, kPlanPageBytes);
+    EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
+    EXPECT_EQ(counters.residentBytes, 0U);
+    // Each pass reads the page once, and one more is read and copied ahead.
+    EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
+    EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
+    EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
+    EXPECT_LE(session->copiedBytes(), (kPasses + 1) * kPlanPageBytes);
+    EXPECT_EQ(session->loading().done, session->loading().total);
+  }
+}
+
+TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
+  Result<Session> session =
+      open([](plan::PlanT &plan) { copyInEveryPass(plan, true); });
+  ASSERT_TRUE(session) << session.status().message();
+  const SequenceId sequence = beginSequence(*session);
+  std::vector<int32_t> tokens;
+  for (int32_t token = 5; token < 8; ++token) {
+    // Passes without outputs do not need the weights that are read.
+    ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
+    tokens.push_back(token);
+    ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));
+    tokens.push_back(token + 7);
+    Result<Rows> rows = runRows(*session, {token}, {sequence}, {0});
+    ASSERT_TRUE(rows) << rows.status().message();
+    tokens.push_back(token);
+    EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  }
+  // Nobody may change the file, because each pass reads it again.
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  const Result<Rows> rows = runRows(*session, {7}, {sequence}, {0});
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.status().code(), ErrorCode::Io) << rows.status().message();
+  EXPECT_EQ(session->length(sequence), tokens.size());
+}
+
+TEST_F(GpuSessionTest, ChangedWeightsOnTheDiskAreFoundBeforeTheyAreCopied) {
+  writeFakeGpuPlan(path, model,
+                   [](plan::PlanT &plan) { copyInEveryPass(plan, true); });
+  uint64_t offset = 0;
+  {
+    Result<PlanFile> plan = PlanFile::open(path);
+    ASSERT_TRUE(plan) << plan.status().message();
+    offset = plan->plan().segments()->Get(0)->offset();
+  }
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(offset + 9));
+  file.put(0x5a);
+  file.close();
+  Result<Session> session = openPlan();
+  ASSERT_TRUE(session) << session.status().message();
+  const SequenceId sequence = beginSequence(*session);
+  for (int round = 0; round < 2; ++round) {
+    const Result<Rows> rows = runRows(*session, {7}, {sequence}, {0});
+    ASSERT_FALSE(rows);
+    EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
+    EXPECT_EQ(session->length(sequence), 0U);
+  }
+  EXPECT_EQ(session->copiedBytes(), 0U);
+}
+
+/// Gives the plan a second placement, which copies weights in every pass.
+void addSecondPlacement(plan::PlanT &plan) {
+  plan.placements.push_back(
+      std::make_unique<plan::PlacementT>(*plan.placements[0]));
+  copyInEveryPass(plan, false);
+  for (uint64_t i = 0; i < 2; ++i) {
+    plan.placements[i]->budgets.push_back(std::make_unique<plan::BudgetT>());
+    plan.placements[i]->budgets.back()->tier = plan::Tier::Vram;
+    plan.placements[i]->budgets.back()->bytes = (uint64_t{1} << 30) - i;
+  }
+}
+
+TEST_F(GpuSessionTest, TheNextPlacementIsUsedIfThereIsNoRoomForKernels) {
+  noRoomForKernels = 1;
+  Result<Session> session = open(addSecondPlacement);
+  ASSERT_TRUE(session) << session.status().message();
+  EXPECT_EQ(session->placement(), 1U);
+  checkAllLogits(*session, model, someTokens(100), 8);
+  noRoomForKernels = 2;
+  const Status status = open(addSecondPlacement).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_NE(status.message().find("no room for kernels"), std::string::npos)
+      << status.message();
+}
+
 /// A change to a plan that adds an item to the RAM of its placement.
 std::function<void(plan::PlanT &)> addRam(const char *name, uint64_t bytes) {
   return [name, bytes](plan::PlanT &plan) {
@@ -409,7 +548,7 @@ TEST_F(GpuSessionTest, TooLittleRamIsSaidToBeShort) {
   expectRefused(ErrorCode::DoesNotFit,
                 "memory: the plan needs at least 4096 bytes of RAM (transfer "
                 "buffers 4096), but at most 4095 are available; pack the model "
-                "with a larger --vram",
+                "for less memory with --ram, or with a larger --vram",
                 addRam("staging", 4096), options);
 }
 

@@ -54,6 +54,8 @@ public:
   Result<uint32_t> addEvent() override { return 0; }
   Status signal(Queue, uint32_t) override { return Status::ok(); }
   Status wait(Queue, uint32_t) override { return Status::ok(); }
+  Result<bool> isComplete(uint32_t) override { return true; }
+  Status finish(uint32_t) override { return Status::ok(); }
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress, uint64_t) override {
     return nullptr;

@@ -53,6 +53,7 @@ std::span<uint8_t> LateGpu::memoryAt(DeviceAddress address, uint64_t bytes) {
 Result<uint32_t>
 LateGpu::loadExecutable(std::span<const uint8_t> object,
                         std::span<const std::string_view> entries) {
+  AIR_RETURN_IF_ERROR(loadFailure);
   if (!std::equal(object.begin(), object.end(), kFakeCubin.begin(),
                   kFakeCubin.end())) {
     return corruptError("the executable is not for a fake GPU");
@@ -136,8 +137,13 @@ void LateGpu::enqueue(rt::Queue queue, std::function<void()> action,
 void LateGpu::advance(Point to) {
   WorkQueue &queue = queueOf(to.queue);
   while (queue.done < to.count) {
+    const Point after = queue.work[queue.done].after;
+    if (queueOf(after.queue).done < after.count) {
+      // With early uploads, this may also do some of the work of `queue`.
+      advance(after);
+      continue;
+    }
     const Work next = std::move(queue.work[queue.done++]);
-    advance(next.after);
     if (workFailure.isOk()) {
       next.action();
     }
@@ -200,6 +206,21 @@ Status LateGpu::wait(rt::Queue queue, uint32_t event) {
   }
   enqueue(queue, [] {}, events[event]);
   return Status::ok();
+}
+
+Result<bool> LateGpu::isComplete(uint32_t event) {
+  if (event >= events.size()) {
+    return internalError("a question is about an unknown event");
+  }
+  return queueOf(events[event].queue).done >= events[event].count;
+}
+
+Status LateGpu::finish(uint32_t event) {
+  if (event >= events.size()) {
+    return internalError("the host waits for an unknown event");
+  }
+  advance(events[event]);
+  return workFailure;
 }
 
 Status LateGpu::synchronise() {

@@ -41,6 +41,8 @@ public:
   bool uploadsEarly = false;
   /// Unless this is ok, write() returns it and does nothing.
   Status writeFailure;
+  /// Unless this is ok, loadExecutable() returns it.
+  Status loadFailure;
   /// Unless this is ok, synchronise() returns it and drops all pending work.
   Status workFailure;
   /// The name and the size of each allocation, in order.
@@ -72,6 +74,8 @@ public:
   Result<uint32_t> addEvent() override;
   Status signal(rt::Queue queue, uint32_t event) override;
   Status wait(rt::Queue queue, uint32_t event) override;
+  Result<bool> isComplete(uint32_t event) override;
+  Status finish(uint32_t event) override;
   Status synchronise() override;
   Result<const void *> read(rt::DeviceAddress from, uint64_t bytes) override;
 

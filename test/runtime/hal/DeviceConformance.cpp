@@ -309,12 +309,33 @@ TEST_P(DeviceConformance, SynchronisingWaitsForUploadsToo) {
   EXPECT_EQ(read(to), numbersFrom(4));
 }
 
+// The host may change the memory of an upload once an event after the upload is
+// complete.
+TEST_P(DeviceConformance, TheHostWaitsForEvents) {
+  const DeviceAddress to = allocate(kVectorBytes);
+  const std::span<uint8_t> from = allocateHost();
+  const uint32_t arrived = addEvent();
+  // Before its first signal, an event counts as complete.
+  EXPECT_TRUE(*device->isComplete(arrived));
+  EXPECT_TRUE(device->finish(arrived).isOk());
+  for (const uint32_t round : {1, 2}) {
+    upload(to, from, numbersFrom(round));
+    signal(Queue::Upload, arrived);
+    ASSERT_TRUE(device->finish(arrived).isOk());
+    EXPECT_TRUE(*device->isComplete(arrived));
+    std::fill(from.begin(), from.end(), 0xee);
+    EXPECT_EQ(read(to), numbersFrom(round));
+  }
+}
+
 TEST_P(DeviceConformance, UnknownEventsAreRefused) {
   const uint32_t event = addEvent();
   for (const Queue queue : {Queue::Compute, Queue::Upload}) {
     EXPECT_EQ(device->signal(queue, event + 1).code(), ErrorCode::Internal);
     EXPECT_EQ(device->wait(queue, event + 1).code(), ErrorCode::Internal);
   }
+  EXPECT_EQ(device->isComplete(event + 1).status().code(), ErrorCode::Internal);
+  EXPECT_EQ(device->finish(event + 1).code(), ErrorCode::Internal);
 }
 
 TEST_P(DeviceConformance, ImportedMemoryIsReadByKernelsOrRefused) {
@@ -372,7 +393,9 @@ TEST_P(LateUploads, AreMissedByAKernelThatDoesNotWait) {
   const uint32_t added = program(kernel, vectors);
   write(from, numbersFrom(1));
   upload(from, allocateHost(), numbersFrom(50));
-  signal(Queue::Upload, addEvent());
+  const uint32_t arrived = addEvent();
+  signal(Queue::Upload, arrived);
+  EXPECT_FALSE(*device->isComplete(arrived));
   run(added, 0, 1);
   EXPECT_EQ(read(to), numbersFrom(2));
   EXPECT_EQ(read(from), numbersFrom(50));

@@ -627,6 +627,15 @@ int cuEventRecord(void *handle, void *streamHandle) {
   event->point = {stream, stream->enqueued};
   return kOk;
 }
+int cuEventQuery(void *handle) {
+  const int code = enter();
+  const Event *event = findIn(gpu.events, handle);
+  if (code != kOk || !event) {
+    return code != kOk ? code : kInvalidHandle;
+  }
+  const Point &point = event->point;
+  return !point.stream || point.stream->done >= point.count ? kOk : kNotReady;
+}
 int cuEventSynchronize(void *handle) {
   const int code = enter();
   const Event *event = findIn(gpu.events, handle);

@@ -108,15 +108,16 @@ int Gpu::fail(int code, const std::string &text) {
 
 int Gpu::advance(Stream &stream, uint64_t count) {
   while (failure == kOk && !stream.queue.empty() && stream.done < count) {
+    const Point after = stream.queue.front().after;
+    if (after.stream && after.stream->done < after.count) {
+      // With early copies, this may also do some of the work of `stream`.
+      advance(*after.stream, after.count);
+      continue;
+    }
     const Work work = std::move(stream.queue.front());
     stream.queue.pop_front();
     ++stream.done;
-    if (work.after.stream) {
-      advance(*work.after.stream, work.after.count);
-    }
-    if (failure == kOk) {
-      failure = work.action();
-    }
+    failure = work.action();
     if (fakeCuda.copiesEarly && stream.hasKernels) {
       advanceCopies();
     }

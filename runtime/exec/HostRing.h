@@ -1,0 +1,109 @@
+//===- HostRing.h - weights from the disk, for copies to a GPU --*- C++ -*-===//
+//
+// If RAM is too small for the weights that each pass copies to a GPU, some of
+// them stay in page-locked RAM, and the others are read from the disk in every
+// pass, to a ring in such memory. The first pass reads both, and verifies all
+// digests. This class owns the memory and the thread that reads
+// (WeightStream.h). A DeviceStream makes the copies.
+//
+//   disk ──reads──► ring in RAM ──copies──► ring in VRAM ──► kernels
+//
+// The calls are those of a WeightStream. release() states that copies are
+// complete, not that kernels have run: the place of weights in RAM is free once
+// they have been copied.
+//
+// Ownership: borrows the PlanFile and the device, which must outlive it. The
+// device owns the memory, and frees it only when it is destroyed itself.
+// Thread-safety: one caller at a time. Errors: those of Device, BlockReader and
+// WeightStream.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_EXEC_HOSTRING_H
+#define AIRPACK_RUNTIME_EXEC_HOSTRING_H
+
+#include "formats/plan/PlanFile.h"
+#include "runtime/hal/Device.h"
+#include "runtime/io/BlockReader.h"
+#include "runtime/io/DiskStream.h"
+#include "runtime/io/WeightStream.h"
+
+#include <memory>
+#include <vector>
+
+namespace air::rt {
+
+/// Whether a placement for a GPU reads weights from the disk in every pass.
+bool readsFromDisk(const plan::Placement &placement);
+
+/// For each segment: whether a placement for a GPU copies it there in every
+/// pass.
+std::vector<bool> copiedSegments(const plan::Plan &plan,
+                                 const plan::Placement &placement);
+
+struct HostRingOptions {
+  /// The method, the size of a block and the number of blocks in flight. As in
+  /// StreamOptions, there are limits on the size and the number.
+  DiskRate reading;
+  uint64_t bytesPerSecond = 0; ///< the largest rate of reading; 0: no limit
+};
+
+class HostRing final : public DiskStream {
+public:
+  /// Allocates the memory and starts to read. `placement` is the index of one
+  /// of the plan's placements, for which readsFromDisk() must be true.
+  static Result<std::unique_ptr<HostRing>>
+  start(const PlanFile &plan, uint32_t placement, Device &device,
+        const HostRingOptions &options);
+
+  /// The bytes of a segment that is copied, in whole pages. They may be copied
+  /// from require() of their step until release() of that step.
+  std::span<uint8_t> segment(uint32_t index) const;
+
+  void beginPass(uint32_t steps) { stream->beginPass(steps); }
+  bool has(uint32_t step) const { return stream->has(step); }
+  Status require(uint32_t step) { return stream->require(step); }
+  /// States that the copies for all steps up to and including `step` are
+  /// complete, or will not be made in this pass.
+  void release(uint32_t step) { stream->release(step); }
+  void endPass() { stream->endPass(); }
+
+  /// The bytes of the first pass that have been read, and how many it reads in
+  /// all. May be called by any thread.
+  uint64_t loadedBytes() const {
+    return std::min(reader->bytesRead(), firstPassBytes);
+  }
+  uint64_t bytesToLoad() const { return firstPassBytes; }
+
+  StreamCounters counters() const override;
+  void waitUntilIdle() override { stream->waitUntilIdle(); }
+  std::vector<std::span<const uint8_t>> residentMemory() const override;
+  uint64_t readLimit() const override { return bytesPerSecond; }
+  IoMethod method() const override { return reader->method(); }
+  const std::string &note() const override { return methodNote; }
+
+private:
+  /// The addresses of the segments of a StreamSchedule.
+  struct Places final : SegmentMemory {
+    std::vector<uint8_t *> addresses; ///< null for segments that are not copied
+    uint8_t *segment(uint32_t index) const override { return addresses[index]; }
+  };
+
+  HostRing() = default;
+  Status allocate(const StreamSchedule &schedule, Device &device);
+
+  std::unique_ptr<BlockReader> reader;
+  std::string methodNote;
+  uint64_t bytesPerSecond = 0;
+  Places places;
+  std::vector<uint32_t> indexOf; ///< segment of the plan -> of the schedule
+  std::vector<uint64_t> sizes;   ///< of the schedule's segments, in bytes
+  std::vector<std::span<const uint8_t>> resident;
+  StreamCounters fixed; ///< the members that do not change are set
+  uint64_t firstPassBytes = 0;
+  /// Destroyed first, because its thread uses the other members.
+  std::unique_ptr<WeightStream> stream;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_EXEC_HOSTRING_H
