@@ -16,13 +16,11 @@ namespace {
 
 /// Updates the predictions of all placements. How many bytes segments with a
 /// codec take on the disk is known only after they have been written.
-Status predictCoded(plan::PlanT &plan) {
-  AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, encodeMetadata(plan));
-  const plan::Plan &records = *plan::GetPlan(bytes.data());
+Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
   for (size_t i = 0; i < plan.placements.size(); ++i) {
     const plan::Placement &placement =
-        *records.placements()->Get(static_cast<uint32_t>(i));
-    const uint64_t stored = storedBytesPerPass(records, placement);
+        *encoded.placements()->Get(static_cast<uint32_t>(i));
+    const uint64_t stored = storedBytesPerPass(encoded, placement);
     for (const auto &prediction : plan.placements[i]->predictions) {
       std::vector<LinkLoad> loads;
       for (const auto &link : prediction->links) {

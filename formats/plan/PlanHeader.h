@@ -14,7 +14,10 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 0;
+inline constexpr uint32_t kPlanMinor = 1; ///< the newest that can be read
+/// The minor version of fat plans. Plans for one target have the minor version
+/// 0, so that older readers can read them.
+inline constexpr uint32_t kFatPlanMinor = 1;
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
