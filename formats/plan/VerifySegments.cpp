@@ -305,12 +305,18 @@ static Status verifyPtx(const plan::Plan &plan,
                       " of a segment of " + str(bytes) +
                       " bytes; PTX must follow a cubin in its segment");
   }
-  if ((isPtx || offset != 0) &&
-      textOf(
-          plan.machine()->devices()->Get(executable.device() - 1)->ptx_arch())
-          .empty()) {
+  if (executable.device() == 0) {
+    return Status::ok();
+  }
+  const bool hasPtx = isPtx || offset != 0;
+  const std::string_view ptxArch = textOf(
+      plan.machine()->devices()->Get(executable.device() - 1)->ptx_arch());
+  if (hasPtx == ptxArch.empty()) {
     return broken("plan.executable.ptx", where,
-                  "has PTX, but its device has no ptx_arch");
+                  hasPtx ? "has PTX, but its device has no ptx_arch"
+                         : "has no PTX, but its device has ptx_arch '" +
+                               shown(ptxArch) +
+                               "', so all of its executables must have PTX");
   }
   return Status::ok();
 }
