@@ -29,6 +29,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -48,8 +49,10 @@ struct Compiler::State {
   CompileOptions options;
   std::shared_ptr<const Model> model;
   std::vector<std::string> notes;
-  /// The plans that the options name; the one of `options.from` first.
+  /// The plans that the options name, once for each of their targets; the one
+  /// of `options.from` first.
   std::vector<std::shared_ptr<const PlanFile>> packed;
+  size_t fromTargets = 0; ///< how many of `packed` are that of `options.from`
   uint64_t copiedBytes = 0;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
@@ -307,12 +310,18 @@ Result<Compiler> Compiler::import(CompileOptions options,
       state->options.background, state->options.kernelBytes,
       state->options.cuda, state->options.ptx);
   const auto open = [&](const std::string &path) -> Status {
-    AIR_ASSIGN_OR_RETURN(PlanFile file, openPacked(path, state->model->source));
-    state->packed.push_back(std::make_shared<PlanFile>(std::move(file)));
+    for (uint32_t target = 0, count = 1; target < count; ++target) {
+      AIR_ASSIGN_OR_RETURN(PlanFile file,
+                           openPacked(path, state->model->source));
+      count = file.targets();
+      file.choose(std::min(target, count - 1));
+      state->packed.push_back(std::make_shared<PlanFile>(std::move(file)));
+    }
     return Status::ok();
   };
   if (!state->options.from.empty()) {
     AIR_RETURN_IF_ERROR(open(state->options.from).withContext("--from"));
+    state->fromTargets = state->packed.size();
   }
   for (const std::string &path : state->options.packed) {
     AIR_RETURN_IF_ERROR(open(path));
@@ -332,20 +341,30 @@ Compiler::packedPlaces(const plan::PlanT &plan,
   }
   Result<std::vector<PackedPlace>> places =
       findPacked(plan, contents, state->packed);
-  if (options.from.empty()) {
-    return places;
+  if (!options.from.empty()) {
+    AIR_RETURN_IF_ERROR(places.status().withContext("--from"));
   }
-  AIR_RETURN_IF_ERROR(places.status().withContext("--from"));
-  const PlanFile *from = state->packed.front().get();
-  for (const PackedPlace &place : *places) {
-    if (place.plan == from) {
-      return places;
+  return places;
+}
+
+Status Compiler::checkCopies(std::span<const PackedPlace> places,
+                             size_t segments) const {
+  if (state->options.from.empty()) {
+    return Status::ok();
+  }
+  size_t count = 0;
+  for (size_t i = 0; i < state->fromTargets; ++i) {
+    const PlanFile *from = state->packed[i].get();
+    if (std::ranges::any_of(places, [&](const PackedPlace &place) {
+          return place.plan == from;
+        })) {
+      return Status::ok();
     }
+    count += from->plan().segments()->size();
   }
-  return usageError("--from: none of the " +
-                    std::to_string(from->plan().segments()->size()) +
-                    " segments of " + inQuotes(options.from) +
-                    " is one of the " + std::to_string(plan.segments.size()) +
+  return usageError("--from: none of the " + std::to_string(count) +
+                    " segments of " + inQuotes(state->options.from) +
+                    " is one of the " + std::to_string(segments) +
                     " segments of the new plan, because the options or the "
                     "target arrange or code the weights in another way; leave "
                     "out --from");
@@ -613,6 +632,40 @@ Result<std::string> Compiler::planJson() const {
   return planToJson(*plan::GetPlan(builder.GetBufferPointer()));
 }
 
+Result<uint64_t> Compiler::writeTogether(std::span<Compiler> compilers,
+                                         AtomicFile output,
+                                         const ProgressFn &progress) {
+  if (compilers.empty()) {
+    return usageError("a plan needs a target");
+  }
+  std::vector<PlanParts> all;
+  Status copies = Status::ok();
+  bool isCopied = false;
+  for (const Compiler &compiler : compilers) {
+    PlanParts parts;
+    AIR_ASSIGN_OR_RETURN(parts.plan, compiler.plan());
+    if (!compiler.state->options.weightless) {
+      AIR_ASSIGN_OR_RETURN(parts.contents, emitContents(*compiler.state->module,
+                                                        compiler.source()));
+    }
+    AIR_ASSIGN_OR_RETURN(parts.packed,
+                         compiler.packedPlaces(parts.plan, parts.contents));
+    AIR_ASSIGN_OR_RETURN(parts.kernels, compiler.state->kernels->images());
+    // It is enough if one of the targets has the weights of the other plan.
+    copies = compiler.checkCopies(parts.packed, parts.plan.segments.size());
+    isCopied = isCopied || copies.isOk();
+    all.push_back(std::move(parts));
+  }
+  AIR_RETURN_IF_ERROR(isCopied ? Status::ok() : copies);
+  const Compiler &first = compilers.front();
+  AIR_ASSIGN_OR_RETURN(const WrittenBytes bytes,
+                       writeFatPlan(std::move(output), std::move(all),
+                                    first.source(),
+                                    first.state->options.threads, progress));
+  first.state->copiedBytes = bytes.copied;
+  return bytes.file;
+}
+
 Result<uint64_t> Compiler::write(AtomicFile output,
                                  const ProgressFn &progress) const {
   const std::string path = output.path();
@@ -624,12 +677,8 @@ Result<uint64_t> Compiler::write(AtomicFile output,
   }
   AIR_ASSIGN_OR_RETURN(const std::vector<PackedPlace> packed,
                        packedPlaces(plan, contents));
-  state->copiedBytes = 0;
-  for (const PackedPlace &place : packed) {
-    state->copiedBytes += place.plan == nullptr
-                              ? 0
-                              : place.plan->segmentBytes(place.segment).size();
-  }
+  AIR_RETURN_IF_ERROR(checkCopies(packed, plan.segments.size()));
+  state->copiedBytes = bytesOf(packed);
   bool isTooLarge = false;
   const KernelBytes kernels = {
       .wait = [&]() -> Result<std::vector<std::span<const uint8_t>>> {

@@ -25,6 +25,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -75,9 +76,9 @@ struct CompileOptions {
   /// `weightless`.
   bool reference = false;
   /// A plan of this model from which segments are copied if they are equal to
-  /// those of the new plan, or "". load() fails if the plan is of another
-  /// model, and write() if no segment can be copied. Must not be combined with
-  /// `weightless` or `reference`.
+  /// those of the new plan, or "". It may be for several targets. load() fails
+  /// if the plan is of another model, and write() if no segment can be copied.
+  /// Must not be combined with `weightless` or `reference`.
   std::string from;
   /// More plans to copy segments from. They must have been written from the
   /// same loaded model (again()), and need not have equal segments.
@@ -176,6 +177,18 @@ public:
   /// Writes the plan and returns the file's size in bytes.
   Result<uint64_t> write(AtomicFile output, const ProgressFn &progress) const;
 
+  /// Writes one plan for the targets of all compilers, which must come from the
+  /// same loaded model (again()), and returns the file's size in bytes. They
+  /// must have run all passes, without CompileOptions::background. The order of
+  /// the compilers has no effect on the file. copiedBytes() of the first one
+  /// then counts what was copied for any of them.
+  ///
+  /// Errors: those of write(), and Usage if there are fewer than 2 or more than
+  /// kMaxTargets compilers, or if two have the same target.
+  static Result<uint64_t> writeTogether(std::span<Compiler> compilers,
+                                        AtomicFile output,
+                                        const ProgressFn &progress);
+
 private:
   struct Model;
   static Result<Compiler> import(CompileOptions options,
@@ -184,6 +197,10 @@ private:
   Result<std::vector<PackedPlace>>
   packedPlaces(const plan::PlanT &plan,
                const std::vector<SegmentContent> &contents) const;
+  /// Fails with Usage if the options name a plan to copy from, and no place is
+  /// in that plan. `segments` is the number of segments of the new plan.
+  Status checkCopies(std::span<const PackedPlace> places,
+                     size_t segments) const;
 
   /// Returns the plan's records. Segment offsets and digests are not set yet.
   Result<plan::PlanT> plan() const;

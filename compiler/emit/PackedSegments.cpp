@@ -139,6 +139,16 @@ Result<PlanFile> openPacked(const std::string &path,
   return file;
 }
 
+uint64_t bytesOf(std::span<const PackedPlace> places) {
+  uint64_t bytes = 0;
+  for (const PackedPlace &place : places) {
+    bytes += place.plan == nullptr
+                 ? 0
+                 : place.plan->segmentBytes(place.segment).size();
+  }
+  return bytes;
+}
+
 Result<std::vector<PackedPlace>>
 findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
            const std::vector<std::shared_ptr<const PlanFile>> &from) {

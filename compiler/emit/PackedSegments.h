@@ -18,6 +18,7 @@
 #include "formats/plan/PlanFile.h"
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct PackedPlace {
   const PlanFile *plan = nullptr; ///< null if the segment must be packed
   uint32_t segment = 0;
 };
+
+/// The size in bytes of the segments that are already in another plan.
+uint64_t bytesOf(std::span<const PackedPlace> places);
 
 /// Looks for each segment of `plan` in the plans `from`, and uses the first of
 /// these plans that has it. `contents` describes the segments of weights and

@@ -45,6 +45,8 @@ struct YarnShape {
   /// YaRN at the top of this file. If it is 0, the frequency of every pair is
   /// divided by `factor`.
   double mix = 1;
+
+  bool operator==(const YarnShape &) const = default;
 };
 
 struct RopeShape {
@@ -54,6 +56,8 @@ struct RopeShape {
   /// The dim/2 divisors of the frequencies; empty if these are not divided.
   std::vector<double> factors;
   std::optional<YarnShape> yarn;
+
+  bool operator==(const RopeShape &) const = default;
 };
 
 /// Returns dim/2 frequencies in radians per position. The numbers of `shape`

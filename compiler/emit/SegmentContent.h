@@ -37,11 +37,15 @@ struct MatrixRecipe {
   /// If it is not 0, there are two sources of equal shape, and the result takes
   /// this number of rows from each of them in turn.
   uint64_t interleavedRows = 0;
+
+  bool operator==(const MatrixRecipe &) const = default;
 };
 
 /// Concatenates one or more vectors and converts every element to float32.
 struct VectorRecipe {
   std::vector<const SourceTensor *> sources;
+
+  bool operator==(const VectorRecipe &) const = default;
 };
 
 /// Repeats the scale of each matrix, as float32, once per row of the matrix.
@@ -50,8 +54,12 @@ struct RowScaleRecipe {
     /// A tensor of one element, or null for a scale of 1.
     const SourceTensor *scale = nullptr;
     uint64_t rows = 0;
+
+    bool operator==(const Part &) const = default;
   };
   std::vector<Part> parts;
+
+  bool operator==(const RowScaleRecipe &) const = default;
 };
 
 /// Computes the RoPE frequencies of `shape` as float64. If `factors` is not
@@ -59,6 +67,8 @@ struct RowScaleRecipe {
 struct FrequencyRecipe {
   RopeShape shape;
   const SourceTensor *factors = nullptr; ///< shape.dim/2 elements if not null
+
+  bool operator==(const FrequencyRecipe &) const = default;
 };
 
 struct TensorContent {
@@ -70,14 +80,19 @@ struct TensorContent {
   uint64_t columns = 0;
   uint64_t offset = 0; ///< in bytes from the start of the segment
   uint64_t bytes = 0;
+
+  bool operator==(const TensorContent &) const = default;
 };
 
 /// The content of a segment of weights or of a table. The tensors are sorted by
-/// offset and do not overlap. The padding between them is zero.
+/// offset and do not overlap. The padding between them is zero. Equal contents
+/// of the same model produce the same bytes.
 struct SegmentContent {
   std::string name;
   std::vector<TensorContent> tensors;
   uint64_t bytes = 0;
+
+  bool operator==(const SegmentContent &) const = default;
 };
 
 /// Fails with Internal when the sources of a recipe do not match the tensor's

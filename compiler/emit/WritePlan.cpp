@@ -3,8 +3,10 @@
 
 #include "compiler/planner/CostModel.h"
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanEncode.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -16,13 +18,11 @@ namespace {
 
 /// Updates the predictions of all placements. How many bytes segments with a
 /// codec take on the disk is known only after they have been written.
-Status predictCoded(plan::PlanT &plan) {
-  AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, encodeMetadata(plan));
-  const plan::Plan &records = *plan::GetPlan(bytes.data());
+Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
   for (size_t i = 0; i < plan.placements.size(); ++i) {
     const plan::Placement &placement =
-        *records.placements()->Get(static_cast<uint32_t>(i));
-    const uint64_t stored = storedBytesPerPass(records, placement);
+        *encoded.placements()->Get(static_cast<uint32_t>(i));
+    const uint64_t stored = storedBytesPerPass(encoded, placement);
     for (const auto &prediction : plan.placements[i]->predictions) {
       std::vector<LinkLoad> loads;
       for (const auto &link : prediction->links) {
@@ -122,53 +122,72 @@ Status makeReference(plan::PlanT &plan,
   return Status::ok();
 }
 
-Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
-                           const std::vector<SegmentContent> &contents,
-                           const std::vector<PackedPlace> &packed,
-                           const KernelBytes &kernels,
-                           const ModelSource &source, unsigned threads,
-                           const ProgressFn &progress) {
-  uint64_t total = 0;
-  std::vector<uint64_t> reserved; // sizes of the Kernels segments in bytes
-  size_t weights = 0;
-  std::vector<plan::SegmentKind> kinds;
-  for (const auto &segment : plan.segments) {
-    total += digestedBytes(plan, *segment);
-    kinds.push_back(segment->kind);
-    if (segment->kind == plan::SegmentKind::Kernels) {
-      reserved.push_back(segment->stored_bytes);
-    } else {
-      ++weights;
+namespace {
+
+/// What writeSegments() needs to know of a plan's segments. The writer owns
+/// their records.
+struct SegmentFacts {
+  explicit SegmentFacts(const plan::PlanT &plan) : weightless(plan.weightless) {
+    for (const auto &segment : plan.segments) {
+      total += digestedBytes(plan, *segment);
+      kinds.push_back(segment->kind);
+      if (segment->kind == plan::SegmentKind::Kernels) {
+        reserved.push_back(segment->stored_bytes);
+      }
     }
   }
-  const bool weightless = plan.weightless;
-  if (!weightless && weights != contents.size()) {
-    return internalError("the plan has " + std::to_string(weights) +
-                         " segments of weights and tables, but there are "
-                         "recipes for " +
-                         std::to_string(contents.size()));
+
+  /// Fails with Internal if there is not a recipe for each segment that needs
+  /// one.
+  Status check(const std::vector<SegmentContent> &contents) const {
+    const size_t weights = kinds.size() - reserved.size();
+    if (!weightless && weights != contents.size()) {
+      return internalError("the plan has " + std::to_string(weights) +
+                           " segments of weights and tables, but there are "
+                           "recipes for " +
+                           std::to_string(contents.size()));
+    }
+    return Status::ok();
   }
-  AIR_ASSIGN_OR_RETURN(
-      PlanWriter writer,
-      PlanWriter::create(std::move(output), std::move(plan), threads));
+
+  Status checkKernels(size_t compiled) const {
+    return compiled == reserved.size()
+               ? Status::ok()
+               : internalError("the plan has " +
+                               std::to_string(reserved.size()) +
+                               " segments of kernels, but " +
+                               std::to_string(compiled) + " were compiled");
+  }
+
+  uint64_t total = 0; ///< bytes of all segments
+  std::vector<plan::SegmentKind> kinds;
+  std::vector<uint64_t> reserved; ///< sizes of the Kernels segments in bytes
+  bool weightless;
+};
+
+/// Writes all segments and finishes the file. The arguments are those of
+/// writePlan().
+Result<uint64_t> writeSegments(PlanWriter writer, const SegmentFacts &facts,
+                               const std::vector<SegmentContent> &contents,
+                               const std::vector<PackedPlace> &packed,
+                               const KernelBytes &kernels,
+                               const ModelSource &source, unsigned threads,
+                               const ProgressFn &progress) {
+  uint64_t total = facts.total;
   uint64_t done = 0;
   size_t next = 0;
   size_t nextKernels = 0;
-  for (uint32_t index = 0; index < kinds.size(); ++index) {
-    const bool isKernels = kinds[index] == plan::SegmentKind::Kernels;
+  for (uint32_t index = 0; index < facts.kinds.size(); ++index) {
+    const bool isKernels = facts.kinds[index] == plan::SegmentKind::Kernels;
     std::vector<std::span<const uint8_t>> all;
     if (isKernels || kernels.isDone()) {
       AIR_ASSIGN_OR_RETURN(all, kernels.wait());
-      if (all.size() != reserved.size()) {
-        return internalError("the plan has " + std::to_string(reserved.size()) +
-                             " segments of kernels, but " +
-                             std::to_string(all.size()) + " were compiled");
-      }
+      AIR_RETURN_IF_ERROR(facts.checkKernels(all.size()));
     }
     std::span<const uint8_t> object;
     if (isKernels) {
       object = all[nextKernels];
-      const uint64_t stated = reserved[nextKernels++];
+      const uint64_t stated = facts.reserved[nextKernels++];
       if (object.size() != stated) {
         total = total - stated + object.size();
         AIR_RETURN_IF_ERROR(writer.shrinkSegment(index, object.size()));
@@ -198,9 +217,9 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
           if (isKernels) {
             return counted(object);
           }
-          return weightless ? Status::ok()
-                            : produceSegment(contents[next++], source, threads,
-                                             counted);
+          return facts.weightless ? Status::ok()
+                                  : produceSegment(contents[next++], source,
+                                                   threads, counted);
         }));
   }
   // If a file changed while its weights were read, the plan would contain a
@@ -215,6 +234,133 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   }
   AIR_RETURN_IF_ERROR(writer.finish(predictCoded));
   return writer.fileBytes();
+}
+
+/// Numbers the segments of all plans, so that equal segments have the same
+/// number.
+class SegmentNumbers {
+public:
+  std::vector<uint64_t> add(const PlanParts &parts) {
+    std::vector<uint64_t> numbers;
+    size_t nextContent = 0;
+    size_t nextKernels = 0;
+    for (const auto &segment : parts.plan.segments) {
+      Known known{segment.get(), nullptr, {}, next};
+      const bool isKernels = segment->kind == plan::SegmentKind::Kernels;
+      if (isKernels) {
+        known.code = parts.kernels[nextKernels++];
+      } else if (!parts.plan.weightless) {
+        known.content = &parts.contents[nextContent++];
+      }
+      // What is left out of a weightless plan is not compared.
+      const bool isComparable = isKernels || known.content != nullptr;
+      std::vector<Known> &sameName = all[segment->name];
+      const auto found =
+          std::ranges::find_if(sameName, [&](const Known &other) {
+            return isComparable && isSame(known, other);
+          });
+      if (found != sameName.end()) {
+        numbers.push_back(found->number);
+        continue;
+      }
+      sameName.push_back(known);
+      numbers.push_back(next++);
+    }
+    return numbers;
+  }
+
+private:
+  struct Known {
+    const plan::SegmentT *record;
+    const SegmentContent *content;
+    std::span<const uint8_t> code;
+    uint64_t number;
+  };
+  static bool isSame(const Known &a, const Known &b) {
+    return a.record->kind == b.record->kind &&
+           a.record->codec == b.record->codec &&
+           a.record->raw_bytes == b.record->raw_bytes &&
+           a.record->stored_bytes == b.record->stored_bytes &&
+           (a.content == nullptr
+                ? b.content == nullptr && std::ranges::equal(a.code, b.code)
+                : b.content != nullptr && *a.content == *b.content);
+  }
+
+  std::map<std::string, std::vector<Known>> all; ///< by name
+  uint64_t next = 0;
+};
+
+} // namespace
+
+Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
+                           const std::vector<SegmentContent> &contents,
+                           const std::vector<PackedPlace> &packed,
+                           const KernelBytes &kernels,
+                           const ModelSource &source, unsigned threads,
+                           const ProgressFn &progress) {
+  const SegmentFacts facts(plan);
+  AIR_RETURN_IF_ERROR(facts.check(contents));
+  AIR_ASSIGN_OR_RETURN(
+      PlanWriter writer,
+      PlanWriter::create(std::move(output), std::move(plan), threads));
+  return writeSegments(std::move(writer), facts, contents, packed, kernels,
+                       source, threads, progress);
+}
+
+Result<WrittenBytes> writeFatPlan(AtomicFile output,
+                                  std::vector<PlanParts> parts,
+                                  const ModelSource &source, unsigned threads,
+                                  const ProgressFn &progress) {
+  SegmentNumbers segments;
+  std::vector<std::vector<uint64_t>> numbers;
+  for (const PlanParts &each : parts) {
+    const SegmentFacts facts(each.plan);
+    AIR_RETURN_IF_ERROR(facts.check(each.contents));
+    AIR_RETURN_IF_ERROR(facts.checkKernels(each.kernels.size()));
+    numbers.push_back(segments.add(each));
+  }
+  // The place of a segment among the contents or the kernels of its plan.
+  std::vector<std::vector<size_t>> placeOf(parts.size());
+  std::vector<plan::PlanT> plans;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    size_t weights = 0;
+    size_t kernels = 0;
+    for (const auto &segment : parts[i].plan.segments) {
+      placeOf[i].push_back(
+          segment->kind == plan::SegmentKind::Kernels ? kernels++ : weights++);
+    }
+    plans.push_back(std::move(parts[i].plan));
+  }
+  AIR_ASSIGN_OR_RETURN(FatRecords fat, joinTargets(std::move(plans), numbers));
+  const SegmentFacts facts(fat.shared);
+  std::vector<SegmentContent> contents;
+  std::vector<PackedPlace> packed;
+  std::vector<std::span<const uint8_t>> kernels;
+  for (size_t i = 0; i < fat.origins.size(); ++i) {
+    const SegmentOrigin &origin = fat.origins[i];
+    PlanParts &from = parts[origin.plan];
+    const size_t place = placeOf[origin.plan][origin.segment];
+    packed.push_back(from.packed.empty() ? PackedPlace{}
+                                         : from.packed[origin.segment]);
+    if (facts.kinds[i] == plan::SegmentKind::Kernels) {
+      kernels.push_back(from.kernels[place]);
+    } else if (!facts.weightless) {
+      contents.push_back(std::move(from.contents[place]));
+    }
+  }
+  AIR_ASSIGN_OR_RETURN(PlanWriter writer,
+                       PlanWriter::create(std::move(output),
+                                          std::move(fat.shared),
+                                          std::move(fat.targets), threads));
+  const KernelBytes compiled = {
+      .wait = [&]() -> Result<std::vector<std::span<const uint8_t>>> {
+        return kernels;
+      },
+      .isDone = [] { return true; }};
+  AIR_ASSIGN_OR_RETURN(const uint64_t bytes,
+                       writeSegments(std::move(writer), facts, contents, packed,
+                                     compiled, source, threads, progress));
+  return WrittenBytes{bytes, bytesOf(packed)};
 }
 
 } // namespace air::compiler

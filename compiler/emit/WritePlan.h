@@ -53,6 +53,30 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress);
 
+/// A plan that is complete, but not written yet.
+struct PlanParts {
+  plan::PlanT plan;
+  /// As in writePlan(). The plan's Kernels segments have the sizes of
+  /// `kernels`, their contents in the order of the segments.
+  std::vector<SegmentContent> contents;
+  std::vector<PackedPlace> packed;
+  std::vector<std::span<const uint8_t>> kernels;
+};
+
+struct WrittenBytes {
+  uint64_t file = 0;   ///< the size of the file in bytes
+  uint64_t copied = 0; ///< bytes of segments that were in other plans
+};
+
+/// Writes plans of one model for different targets as one fat plan. Segments with equal contents are written once. The
+/// order of `parts` has no effect on the file.
+///
+/// Errors: those of writePlan() and of joinTargets().
+Result<WrittenBytes> writeFatPlan(AtomicFile output,
+                                  std::vector<PlanParts> parts,
+                                  const ModelSource &source, unsigned threads,
+                                  const ProgressFn &progress);
+
 } // namespace air::compiler
 
 #endif // AIRPACK_COMPILER_EMIT_WRITEPLAN_H

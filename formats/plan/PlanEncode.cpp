@@ -1,7 +1,7 @@
 //===- PlanEncode.cpp - metadata and header as bytes ----------------------===//
 #include "formats/plan/PlanEncode.h"
 
-#include "formats/plan/PlanConvert.h"
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/support/CheckedMath.h"
 
@@ -13,10 +13,17 @@ namespace air {
 
 namespace {
 
-/// Returns a lower bound on the size of the metadata in bytes.
-/// FlatBufferBuilder aborts at 2 GiB, so the parts whose size the model's file
-/// determines are counted before they are encoded.
-uint64_t lowerBound(const plan::PlanT &plan) {
+Status tooLarge(uint64_t bytes) {
+  return doesNotFitError("the plan's metadata takes " + std::to_string(bytes) +
+                         " bytes; at most " +
+                         std::to_string(kMaxMetadataBytes) +
+                         " are allowed; check that the model's tokenizer and "
+                         "the shapes of its tensors are intact");
+}
+
+} // namespace
+
+uint64_t leastMetadataBytes(const plan::PlanT &plan) {
   uint64_t bytes = plan.tensors.size() * sizeof(plan::Tensor) +
                    plan.codegen_fingerprint.size();
   if (plan.tokenizer) {
@@ -49,15 +56,9 @@ uint64_t lowerBound(const plan::PlanT &plan) {
   return bytes;
 }
 
-Status tooLarge(uint64_t bytes) {
-  return doesNotFitError("the plan's metadata takes " + std::to_string(bytes) +
-                         " bytes; at most " +
-                         std::to_string(kMaxMetadataBytes) +
-                         " are allowed; check that the model's tokenizer and "
-                         "the shapes of its tensors are intact");
+Status checkMetadataBytes(uint64_t bytes) {
+  return bytes > kMaxMetadataBytes ? tooLarge(bytes) : Status::ok();
 }
-
-} // namespace
 
 uint64_t digestChunkBytes(plan::SegmentKind kind) {
   switch (kind) {
@@ -125,15 +126,11 @@ std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
 }
 
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan) {
-  if (const uint64_t bytes = lowerBound(plan); bytes > kMaxMetadataBytes) {
-    return tooLarge(bytes);
-  }
+  AIR_RETURN_IF_ERROR(checkMetadataBytes(leastMetadataBytes(plan)));
   flatbuffers::FlatBufferBuilder builder(1 << 16);
   builder.ForceDefaults(true);
   builder.Finish(plan::Plan::Pack(builder, &plan), plan::PlanIdentifier());
-  if (builder.GetSize() > kMaxMetadataBytes) {
-    return tooLarge(builder.GetSize());
-  }
+  AIR_RETURN_IF_ERROR(checkMetadataBytes(builder.GetSize()));
   const uint8_t *bytes = builder.GetBufferPointer();
   return std::vector<uint8_t>(bytes, bytes + builder.GetSize());
 }
@@ -158,9 +155,19 @@ Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes) {
 }
 
 Digest targetFingerprint(const plan::Machine &machine) {
-  const std::string json = toJson(fromPlan(machine));
+  const std::string json = targetKey(machine);
   return digestOf(
       {reinterpret_cast<const uint8_t *>(json.data()), json.size()});
+}
+
+Digest targetFingerprint(std::span<const plan::Plan *const> targets) {
+  DigestStream digest;
+  for (const plan::Plan *target : targets) {
+    const std::string json = targetKey(*target->machine());
+    digest.update(
+        {reinterpret_cast<const uint8_t *>(json.data()), json.size()});
+  }
+  return digest.finish();
 }
 
 Digest headerDigest(std::span<const uint8_t> page) {
@@ -179,7 +186,7 @@ std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
   PlanHeader header{};
   std::memcpy(header.magic, kPlanMagic, sizeof(kPlanMagic));
   header.major = kPlanMajor;
-  header.minor = kPlanMinor;
+  header.minor = isFatPlan(metadata) ? kFatPlanMinor : kSinglePlanMinor;
   header.pageLog2 = kPlanPageLog2;
   header.headerBytes = kPlanPageBytes;
   header.fileBytes = fileBytes;

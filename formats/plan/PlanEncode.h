@@ -23,6 +23,14 @@ namespace air {
 /// Fails with DoesNotFit if the size would exceed kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
+/// Returns a lower bound on the size of the metadata in bytes.
+/// FlatBufferBuilder aborts at 2 GiB, so the parts whose size the model's file
+/// determines are counted before they are encoded.
+uint64_t leastMetadataBytes(const plan::PlanT &plan);
+
+/// Fails with DoesNotFit if `bytes` exceeds kMaxMetadataBytes.
+Status checkMetadataBytes(uint64_t bytes);
+
 /// Returns the size of the chunks into which a segment of kind `kind` is
 /// divided for its digests. A reader of a part of a segment must read whole
 /// chunks in order to verify them. A step reads several megabytes of a segment
@@ -70,9 +78,10 @@ std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
 /// bytes.
 Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 
-/// Returns the digest of the machine record's JSON (toJson() of
-/// MachineProfile.h).
+/// Returns the digest of the machine record's JSON (targetKey() of FatPlan.h),
+/// or that of the JSON of all targets' machines, one after the other.
 Digest targetFingerprint(const plan::Machine &machine);
+Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 
 /// Returns the header page, including its digest. `metadata` is padded to whole
 /// pages; `metadataBytes` is its length without the padding.

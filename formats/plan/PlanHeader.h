@@ -14,7 +14,11 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 1;
+inline constexpr uint32_t kPlanMinor = 2; ///< the newest that can be read
+/// The minor version of plans for one target, so that readers that do not know
+/// fat plans can read them.
+inline constexpr uint32_t kSinglePlanMinor = 1;
+inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',

@@ -2,6 +2,7 @@
 #include "formats/plan/PlanReader.h"
 
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanVerifier.h"
 #include "formats/support/CheckedMath.h"
@@ -145,14 +146,26 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
                              "and the next page must be zero")
         .withContext(where);
   }
-  AIR_RETURN_IF_ERROR(verifyStructure(metadata.first(used)).withContext(where));
-  file.root = plan::GetPlan(metadata.data());
   AIR_RETURN_IF_ERROR(
-      verifyPlan(*file.root, bytes.size(), kPlanPageBytes).withContext(where));
-  // verifyPlan() has checked that the segments are contiguous up to the end of
-  // the file. There must be no gap between the metadata and the first segment,
-  // either.
-  const uint64_t first = file.root->segments()->Get(0)->offset();
+      verifyMetadata(metadata.first(used), bytes.size(), kPlanPageBytes)
+          .withContext(where));
+  if (isFatPlan(metadata) != (file.head.minor == kFatPlanMinor)) {
+    return verificationError("header.version: the minor version is " +
+                             std::to_string(file.head.minor) + "; it must be " +
+                             std::to_string(kFatPlanMinor) +
+                             " in a plan for several targets, and 0 in any "
+                             "other plan")
+        .withContext(where);
+  }
+  file.roots = targetsIn(metadata);
+  file.choose(0);
+  // verifyMetadata() has checked that the segments of all targets together are
+  // contiguous up to the end of the file. There must be no gap between the
+  // metadata and the first segment, either.
+  uint64_t first = UINT64_MAX;
+  for (const plan::Plan *target : file.roots) {
+    first = std::min(first, target->segments()->Get(0)->offset());
+  }
   if (first != kPlanPageBytes + padded) {
     return verificationError("metadata.gap: the first segment starts at byte " +
                              std::to_string(first) +
@@ -161,13 +174,13 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
                              "; there must be no gap")
         .withContext(where);
   }
-  const Digest fingerprint = targetFingerprint(*file.root->machine());
+  const Digest fingerprint = targetFingerprint(file.roots);
   const Digest claimed = digestIn(file.head.targetFingerprint);
   if (claimed != fingerprint) {
     return verificationError(
                "header.target_fingerprint: the target's fingerprint is " +
                toHex(claimed) + " in the header, but " + toHex(fingerprint) +
-               " according to the machine record")
+               " according to the records of the machines")
         .withContext(where);
   }
   return file;

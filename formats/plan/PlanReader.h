@@ -1,8 +1,8 @@
 //===- PlanReader.h - a plan that has been verified -------------*- C++ -*-===//
 //
 // Ownership: a PlanFile owns its mapping; what its functions return is valid
-// only as long as it exists. Thread-safety: immutable after open(). Errors: Io,
-// Corrupt (not a plan, or truncated), VerificationFailed (a wrong digest or a
+// only as long as it exists. Thread-safety: immutable after open() and
+// choose(). Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed (a wrong digest or a
 // broken rule), Unsupported (a newer version).
 //
 //===----------------------------------------------------------------------===//
@@ -37,6 +37,17 @@ public:
   /// result; `name` is used in messages. The function is for tests and fuzzing.
   static Result<PlanFile> parse(std::span<const uint8_t> bytes,
                                 const std::string &name);
+
+  /// How many targets the plan is for. A plan for several is a fat plan, which
+  /// has one file and one model, but machine code and a schedule for each
+  /// target. All other functions concern the target that was chosen last, at
+  /// first target 0; numbers of segments are those of that target.
+  uint32_t targets() const { return static_cast<uint32_t>(roots.size()); }
+  /// The records of a target. `index` must be below targets().
+  const plan::Plan &target(uint32_t index) const { return *roots[index]; }
+  /// Chooses a target. `index` must be below targets(). Nothing may use the
+  /// plan of another target of this object afterwards.
+  void choose(uint32_t index) { root = roots[index]; }
 
   const plan::Plan &plan() const { return *root; }
   const PlanHeader &header() const { return head; }
@@ -92,7 +103,8 @@ private:
   std::span<const uint8_t> all;
   std::vector<uint8_t> metadata; ///< the verified copy; later writes to the
                                  ///< file do not change it
-  const plan::Plan *root = nullptr;
+  std::vector<const plan::Plan *> roots; ///< one for each target
+  const plan::Plan *root = nullptr;      ///< the chosen one of `roots`
   PlanHeader head{};
   std::string fileName;
 };

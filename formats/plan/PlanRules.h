@@ -116,6 +116,12 @@ inline uint32_t deviceOf(const plan::Placement &placement, uint32_t segment) {
 std::vector<bool> copiedToDevice(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
+// Defined in PlanVerifier.cpp.
+/// Calls all functions below for a plan, or for a target of a fat plan. If
+/// `isWholeFile`, all segments of the file belong to it.
+Status verifyTarget(const plan::Plan &plan, uint64_t fileBytes,
+                    uint64_t pageBytes, bool isWholeFile);
+
 // Defined in VerifyModel.cpp.
 Status verifyPresence(const plan::Plan &plan);
 Status verifyModel(const plan::Plan &plan);
@@ -133,8 +139,10 @@ Status verifyProvenance(const plan::Plan &plan);
 Status verifySourceNames(const plan::Plan &plan);
 
 // Defined in VerifySegments.cpp.
+/// Verifies the segments. If `isWholeFile`, they are all segments of the file;
+/// otherwise, the file also has segments of other targets.
 Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
-                      uint64_t pageBytes);
+                      uint64_t pageBytes, bool isWholeFile);
 Status verifyTensors(const plan::Plan &plan);
 
 // Defined in VerifyReference.cpp.

@@ -1,6 +1,7 @@
 //===- PlanVerifier.cpp - every rule a plan must obey ---------------------===//
 #include "formats/plan/PlanVerifier.h"
 
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/plan/PlanRules.h"
 
@@ -90,44 +91,57 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
              : std::nullopt;
 }
 
-/// Returns whether the number of executables is within its limit, and their
-/// lists of names have no more entries in total than fit in a buffer of `bytes`
-/// bytes. This must be checked before the FlatBuffer verifier runs: if many
-/// executables shared one long list, it would visit all strings of the list
-/// once for each of them, which takes long even if the buffer is small. No
-/// other list of the schema allows this: max_tables limits the work on lists of
-/// tables, and the other list of strings occurs only once.
-static bool boundedExecutables(flatbuffers::Verifier &verifier,
-                               const uint8_t *buffer, size_t bytes) {
-  const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
-  if (root == 0) {
-    return false;
+/// The elements of a list of tables, as offsets to be followed, or nullopt if
+/// the list lies outside the buffer. `start` is the table that has the list in
+/// the field `field`, and has been verified as far as its start.
+using TableOffsets = flatbuffers::Vector<flatbuffers::uoffset_t>;
+static std::optional<const TableOffsets *>
+tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
+          flatbuffers::voffset_t field) {
+  const flatbuffers::voffset_t place =
+      reinterpret_cast<const flatbuffers::Table *>(start)
+          ->GetOptionalFieldOffset(field);
+  if (place == 0) {
+    return nullptr;
   }
-  const uint8_t *start = buffer + root;
+  const flatbuffers::uoffset_t offset = verifier.VerifyOffset(start, place);
+  const auto *list =
+      reinterpret_cast<const TableOffsets *>(start + place + offset);
+  return offset != 0 && verifier.VerifyVector(list)
+             ? std::optional<const TableOffsets *>(list)
+             : std::nullopt;
+}
+
+/// Returns whether the number of executables of the table Plan at `start` is
+/// within its limit, and their lists of names have no more entries in total
+/// than fit in a buffer of `bytes` bytes. This must be checked before the
+/// FlatBuffer verifier runs: if many executables shared one long list, it would
+/// visit all strings of the list once for each of them, which takes long even if
+/// the buffer is small. No other list of the schema allows this: max_tables
+/// limits the work on lists of tables, and the other list of strings occurs only
+/// once.
+static bool boundedExecutables(flatbuffers::Verifier &verifier,
+                               const uint8_t *buffer, size_t bytes,
+                               const uint8_t *start) {
   if (!verifier.VerifyTableStart(start)) {
     return false;
   }
-  const auto *table = reinterpret_cast<const flatbuffers::Table *>(start);
-  const flatbuffers::voffset_t field =
-      table->GetOptionalFieldOffset(plan::Plan::VT_EXECUTABLES);
-  if (field == 0) {
-    return true;
-  }
-  const flatbuffers::uoffset_t list = verifier.VerifyOffset(start, field);
-  if (list == 0) {
+  verifier.EndTable(); // takes back the depth that the start has added
+  const auto executables =
+      tableList(verifier, start, plan::Plan::VT_EXECUTABLES);
+  if (!executables) {
     return false;
   }
-  const auto *executables =
-      reinterpret_cast<const flatbuffers::Vector<flatbuffers::uoffset_t> *>(
-          start + field + list);
-  if (!verifier.VerifyVector(executables) ||
-      executables->size() > rules::kMaxExecutables) {
+  if (*executables == nullptr) {
+    return true;
+  }
+  if ((*executables)->size() > rules::kMaxExecutables) {
     return false;
   }
   uint64_t entries = 0;
-  for (uint32_t i = 0; i < executables->size(); ++i) {
+  for (uint32_t i = 0; i < (*executables)->size(); ++i) {
     const std::optional<uint64_t> more = countEntries(
-        verifier, buffer, executables->Data() + i * sizeof(uint32_t));
+        verifier, buffer, (*executables)->Data() + i * sizeof(uint32_t));
     if (!more) {
       return false;
     }
@@ -136,6 +150,68 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   // An entry of a list is an offset of 4 bytes. If there are more entries than
   // fit in the buffer, some lists are shared.
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
+}
+
+/// Returns whether boundedExecutables() holds for the plan, or for each target
+/// of a fat plan, of which there are at most kMaxTargets.
+static bool boundedTargets(flatbuffers::Verifier &verifier,
+                           std::span<const uint8_t> bytes) {
+  const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
+  if (root == 0) {
+    return false;
+  }
+  const uint8_t *start = bytes.data() + root;
+  if (!isFatPlan(bytes)) {
+    return boundedExecutables(verifier, bytes.data(), bytes.size(), start);
+  }
+  if (!verifier.VerifyTableStart(start)) {
+    return false;
+  }
+  verifier.EndTable();
+  const auto targets = tableList(verifier, start, plan::FatPlan::VT_TARGETS);
+  if (!targets || *targets == nullptr || (*targets)->size() > kMaxTargets) {
+    return false;
+  }
+  for (uint32_t i = 0; i < (*targets)->size(); ++i) {
+    const auto at = static_cast<size_t>((*targets)->Data() - bytes.data()) +
+                    i * sizeof(flatbuffers::uoffset_t);
+    const flatbuffers::uoffset_t offset = verifier.VerifyOffset(at);
+    if (offset == 0 || !boundedExecutables(verifier, bytes.data(), bytes.size(),
+                                           bytes.data() + at + offset)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<const plan::Plan *> targetsIn(std::span<const uint8_t> bytes) {
+  if (!isFatPlan(bytes)) {
+    return {plan::GetPlan(bytes.data())};
+  }
+  std::vector<const plan::Plan *> list;
+  const auto *targets =
+      flatbuffers::GetRoot<plan::FatPlan>(bytes.data())->targets();
+  for (uint32_t i = 0; i < rules::sizeOf(targets); ++i) {
+    list.push_back(targets->Get(i));
+  }
+  return list;
+}
+
+/// The FlatBuffer verifier checks the alignment of a list's length, but not of
+/// its elements. Placement.resident is the only list of 64-bit numbers.
+static Status verifyAlignment(const plan::Plan &plan, const uint8_t *buffer) {
+  for (uint32_t i = 0; i < rules::sizeOf(plan.placements()); ++i) {
+    const auto *resident = plan.placements()->Get(i)->resident();
+    if (resident != nullptr &&
+        static_cast<uint64_t>(resident->Data() - buffer) % sizeof(uint64_t) !=
+            0) {
+      return verificationError("plan.structure: the resident bytes of "
+                               "placement " +
+                               std::to_string(i) +
+                               " do not begin at a multiple of 8 bytes");
+    }
+  }
+  return Status::ok();
 }
 
 Status verifyStructure(std::span<const uint8_t> bytes) {
@@ -151,49 +227,45 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
                   " bytes; it must have 8 to " +
                   std::to_string(kMaxMetadataBytes));
   }
-  if (!plan::PlanBufferHasIdentifier(bytes.data())) {
+  const bool isFat = isFatPlan(bytes);
+  if (!isFat && !plan::PlanBufferHasIdentifier(bytes.data())) {
     return refuse("the metadata is not a plan's FlatBuffer (its identifier "
-                  "is not \"" +
-                  std::string(plan::PlanIdentifier()) + "\")");
+                  "is neither \"" +
+                  std::string(plan::PlanIdentifier()) + "\" nor \"" +
+                  kFatPlanIdentifier + "\")");
   }
   flatbuffers::Verifier::Options options;
   // The deepest nesting is Plan > Program > Step > Dispatch > Grid, which is 5
-  // levels. One more is allowed.
-  options.max_depth = 6;
+  // levels, and 6 in a fat plan. One more is allowed.
+  options.max_depth = isFat ? 7 : 6;
   // A table takes at least 8 bytes: the offset that refers to it, and the
-  // offset of its vtable.
-  options.max_tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 8);
+  // offset of its vtable. Each target of a fat plan may refer to each table.
+  options.max_tables = static_cast<flatbuffers::uoffset_t>(
+      bytes.size() / 8 * (isFat ? kMaxTargets : 1));
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);
-  if (!boundedExecutables(shape, bytes.data(), bytes.size())) {
+  if (!boundedTargets(shape, bytes)) {
     return refuse("the list of executables or one of their lists of names lies "
-                  "outside the metadata, the lists of names overlap, or there "
+                  "outside the metadata, the lists of names overlap, there "
                   "are more than " +
-                  std::to_string(rules::kMaxExecutables) + " executables");
+                  std::to_string(rules::kMaxExecutables) +
+                  " executables, or more than " + std::to_string(kMaxTargets) +
+                  " targets");
   }
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), options);
-  if (!plan::VerifyPlanBuffer(verifier)) {
+  if (isFat ? !verifier.VerifyBuffer<plan::FatPlan>(kFatPlanIdentifier)
+            : !plan::VerifyPlanBuffer(verifier)) {
     return refuse(
         "the metadata is damaged: an offset or a size in it leads beyond its " +
         std::to_string(bytes.size()) + " bytes");
   }
-  // The FlatBuffer verifier checks the alignment of a list's length, but not of
-  // its elements. Placement.resident is the only list of 64-bit numbers.
-  const auto *placements = plan::GetPlan(bytes.data())->placements();
-  for (uint32_t i = 0; placements != nullptr && i < placements->size(); ++i) {
-    const auto *resident = placements->Get(i)->resident();
-    if (resident != nullptr &&
-        static_cast<uint64_t>(resident->Data() - bytes.data()) %
-                sizeof(uint64_t) !=
-            0) {
-      return refuse("the resident bytes of placement " + std::to_string(i) +
-                    " do not begin at a multiple of 8 bytes");
-    }
+  for (const plan::Plan *plan : targetsIn(bytes)) {
+    AIR_RETURN_IF_ERROR(verifyAlignment(*plan, bytes.data()));
   }
   return Status::ok();
 }
 
-Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
-                  uint64_t pageBytes) {
+Status rules::verifyTarget(const plan::Plan &plan, uint64_t fileBytes,
+                           uint64_t pageBytes, bool isWholeFile) {
   AIR_RETURN_IF_ERROR(rules::verifyPresence(plan));
   AIR_RETURN_IF_ERROR(rules::verifyModel(plan));
   AIR_RETURN_IF_ERROR(rules::verifyTokenizer(plan));
@@ -201,7 +273,8 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifyMachine(plan));
   AIR_RETURN_IF_ERROR(rules::verifyProvenance(plan));
   AIR_RETURN_IF_ERROR(rules::verifySourceNames(plan));
-  AIR_RETURN_IF_ERROR(rules::verifySegments(plan, fileBytes, pageBytes));
+  AIR_RETURN_IF_ERROR(
+      rules::verifySegments(plan, fileBytes, pageBytes, isWholeFile));
   AIR_RETURN_IF_ERROR(rules::verifyTensors(plan));
   AIR_RETURN_IF_ERROR(rules::verifySourceRows(plan));
   AIR_RETURN_IF_ERROR(rules::verifyExecutables(plan));
@@ -212,6 +285,20 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifyLiveness(plan));
   AIR_RETURN_IF_ERROR(rules::verifyReads(plan));
   return rules::verifyPlacements(plan, pageBytes);
+}
+
+Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
+                  uint64_t pageBytes) {
+  return rules::verifyTarget(plan, fileBytes, pageBytes, /*isWholeFile=*/true);
+}
+
+Status verifyMetadata(std::span<const uint8_t> bytes, uint64_t fileBytes,
+                      uint64_t pageBytes) {
+  AIR_RETURN_IF_ERROR(verifyStructure(bytes));
+  return isFatPlan(bytes)
+             ? verifyFatPlan(*flatbuffers::GetRoot<plan::FatPlan>(bytes.data()),
+                             fileBytes, pageBytes)
+             : verifyPlan(*plan::GetPlan(bytes.data()), fileBytes, pageBytes);
 }
 
 } // namespace air

@@ -15,12 +15,14 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace air {
 
 /// Checks only the structure: `bytes`, which must be 8-byte aligned, are one
-/// FlatBuffer of the schema plan.fbs, and no offset leads outside of them. A
-/// VerificationFailed error names the rule plan.structure.
+/// FlatBuffer of the schema plan.fbs with the root Plan or FatPlan, and no
+/// offset leads outside of them. A VerificationFailed error names the rule
+/// plan.structure.
 Status verifyStructure(std::span<const uint8_t> bytes);
 
 /// Checks every semantic rule of docs/plan-format.md on metadata that has
@@ -30,6 +32,19 @@ Status verifyStructure(std::span<const uint8_t> bytes);
 /// this version does not have.
 Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
                   uint64_t pageBytes);
+
+/// As verifyPlan(), for the targets of a fat plan. The message names the target
+/// that breaks a rule.
+Status verifyFatPlan(const plan::FatPlan &plan, uint64_t fileBytes,
+                     uint64_t pageBytes);
+
+/// Calls verifyStructure(), and then verifyPlan() or verifyFatPlan().
+Status verifyMetadata(std::span<const uint8_t> bytes, uint64_t fileBytes,
+                      uint64_t pageBytes);
+
+/// Returns the tables Plan of metadata that has passed verifyMetadata(): one,
+/// or in a fat plan one for each target. They point into `bytes`.
+std::vector<const plan::Plan *> targetsIn(std::span<const uint8_t> bytes);
 
 } // namespace air
 

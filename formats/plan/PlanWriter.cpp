@@ -66,34 +66,45 @@ Result<PlanWriter> PlanWriter::create(const std::string &path,
 
 Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan,
                                       unsigned threads) {
+  return create(std::move(output), std::move(plan), {}, threads);
+}
+
+Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan,
+                                      std::vector<TargetRecords> targets,
+                                      unsigned threads) {
   // The digests are not known yet, but they have their final size from the
   // start, so that the size of the metadata, and with it every offset, is
   // final.
-  AIR_RETURN_IF_ERROR(prepareDigests(plan));
-  for (const auto &segment : plan.segments) {
+  PlanWriter writer;
+  writer.plan = std::move(plan);
+  writer.targets = std::move(targets);
+  const auto &segments = writer.plan.segments;
+  AIR_RETURN_IF_ERROR(prepareDigests(writer.plan));
+  for (const auto &segment : segments) {
     segment->offset = 0;
   }
-  PlanWriter writer;
-  AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> draft, encodeMetadata(plan));
+  AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> draft, writer.encode());
   writer.metadataBytes = draft.size();
   AIR_ASSIGN_OR_RETURN(writer.totalBytes,
-                       placeSegments(plan, writer.metadataBytes));
-  AIR_ASSIGN_OR_RETURN(draft, encodeMetadata(plan));
-  AIR_RETURN_IF_ERROR(verifyStructure(draft));
-  AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(draft.data()),
-                                 writer.totalBytes, kPlanPageBytes));
+                       placeSegments(writer.plan, writer.metadataBytes));
+  AIR_ASSIGN_OR_RETURN(draft, writer.encode());
+  AIR_RETURN_IF_ERROR(verifyMetadata(draft, writer.totalBytes, kPlanPageBytes));
 
-  for (const auto &segment : plan.segments) {
+  for (const auto &segment : segments) {
     writer.isCoded |= segment->codec != plan::Codec::None;
   }
-  writer.nextOffset = plan.segments.front()->offset;
+  writer.nextOffset = segments.front()->offset;
   writer.codingThreads = threads;
   writer.isVerified = true;
-  writer.written.assign(plan.segments.size(), false);
-  writer.plan = std::move(plan);
+  writer.written.assign(segments.size(), false);
   writer.file = std::move(output);
   AIR_RETURN_IF_ERROR(writer.file.reserve(writer.totalBytes));
   return writer;
+}
+
+Result<std::vector<uint8_t>> PlanWriter::encode() const {
+  return targets.empty() ? encodeMetadata(plan)
+                         : encodeFatMetadata(plan, targets);
 }
 
 Result<std::string> PlanWriter::beginSegment(uint32_t index) {
@@ -260,6 +271,11 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
 }
 
 Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
+  if (!targets.empty()) {
+    return usageError("the size of segment " + std::to_string(index) +
+                      " must be known before a plan for several targets is "
+                      "written");
+  }
   for (size_t i = index; i < written.size(); ++i) {
     if (written[i]) {
       return usageError("segment " + std::to_string(i) +
@@ -287,8 +303,7 @@ Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   return Status::ok();
 }
 
-Status
-PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
+Status PlanWriter::finish(const Completion &complete) {
   for (size_t i = 0; i < written.size(); ++i) {
     if (!written[i]) {
       return usageError("segment " + std::to_string(i) + " '" +
@@ -298,10 +313,15 @@ PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
   if (isCoded) {
     totalBytes = nextOffset;
     if (complete) {
-      AIR_RETURN_IF_ERROR(complete(plan));
+      AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> encoded, encode());
+      const std::vector<const plan::Plan *> roots = targetsIn(encoded);
+      for (size_t i = 0; i < roots.size(); ++i) {
+        AIR_RETURN_IF_ERROR(
+            complete(targets.empty() ? plan : targets[i].plan, *roots[i]));
+      }
     }
   }
-  AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encodeMetadata(plan));
+  AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encode());
   // `complete` may have changed a text such as "disk" to the shorter "cpu".
   // Bytes after the end of a FlatBuffer have no meaning, so it is padded with
   // zeros.
@@ -315,12 +335,9 @@ PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
                          " bytes now that it is written");
   }
   if (!isVerified || isCoded) {
-    AIR_RETURN_IF_ERROR(verifyStructure(metadata));
-    AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(metadata.data()), totalBytes,
-                                   kPlanPageBytes));
+    AIR_RETURN_IF_ERROR(verifyMetadata(metadata, totalBytes, kPlanPageBytes));
   }
-  const Digest fingerprint =
-      targetFingerprint(*plan::GetPlan(metadata.data())->machine());
+  const Digest fingerprint = targetFingerprint(targetsIn(metadata));
   metadata.resize(alignUp(metadata.size(), kPlanPageBytes));
   const std::vector<uint8_t> header =
       encodeHeader(metadata, metadataBytes, totalBytes, fingerprint);

@@ -17,6 +17,7 @@
 #ifndef AIRPACK_FORMATS_PLAN_PLANWRITER_H
 #define AIRPACK_FORMATS_PLAN_PLANWRITER_H
 
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanReader.h"
 #include "formats/plan/plan_generated.h"
 #include "formats/support/AtomicFile.h"
@@ -44,6 +45,11 @@ public:
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan,
                                    unsigned threads = 1);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
+  /// As above, for a fat plan. Numbers of segments are indices into
+  /// `shared.segments`, and only these segments need offsets and digests.
+  static Result<PlanWriter> create(AtomicFile output, plan::PlanT shared,
+                                   std::vector<TargetRecords> targets,
+                                   unsigned threads = 1);
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
   /// in one or more pieces, in order: raw_bytes bytes for a segment with a
@@ -63,15 +69,22 @@ public:
 
   /// Reduces the size of segment `index` to `bytes`. All placements then keep
   /// the whole segment in RAM. The segments after it move, so neither it nor
-  /// any of them may have been written. Fails with Usage if one has been, or if
-  /// the number of digests, and with it the size of the metadata, would change.
+  /// any of them may have been written. Fails with Usage if one has been, if
+  /// the number of digests, and with it the size of the metadata, would change,
+  /// or if the plan is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
+
+  /// A function that corrects what depends on the stored sizes of segments with
+  /// a codec. `encoded` has these sizes, and otherwise equals `records`, which
+  /// in a fat plan are those of a target and lack what the targets share. It
+  /// may change numbers, and may make texts shorter but not longer.
+  using Completion =
+      std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;
 
   /// Checks that no segment is missing, writes the metadata and the header, and
   /// puts the finished file at the path of the output. If segments have a
-  /// codec, `complete` is called first, to correct what depends on their stored
-  /// sizes. It may change numbers, and may make texts shorter but not longer.
-  Status finish(const std::function<Status(plan::PlanT &)> &complete = {});
+  /// codec, `complete` is called first, for each target.
+  Status finish(const Completion &complete = {});
 
   /// The size of the whole file in bytes. If segments have a codec, it may
   /// change until finish() has returned.
@@ -83,13 +96,16 @@ private:
   Result<std::string> beginSegment(uint32_t index);
   Status writeCoded(plan::SegmentT &segment, const std::string &name,
                     const std::function<Status(const Sink &sink)> &produce);
+  /// Encodes the metadata as they are now.
+  Result<std::vector<uint8_t>> encode() const;
 
   AtomicFile file;
   HugeBlocks blocks; ///< all writes of segments to `file`
-  plan::PlanT plan;
+  plan::PlanT plan;  // of a fat plan, only what its targets share
+  std::vector<TargetRecords> targets; // only of a fat plan
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
-  bool isVerified = false;    // verifyPlan() has accepted the current plan
+  bool isVerified = false;    // verifyMetadata() has accepted the current plan
   uint64_t totalBytes = 0;
   unsigned codingThreads = 1;
   bool isCoded = false;    // some segment has a codec

@@ -95,7 +95,7 @@ static Status verifyCodec(const plan::Segment &segment,
 }
 
 Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
-                      uint64_t pageBytes) {
+                      uint64_t pageBytes, bool isWholeFile) {
   std::unordered_set<std::string_view> names;
   uint64_t expected = 0;
   plan::SegmentKind kind = plan::SegmentKind::Weights;
@@ -171,16 +171,18 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     }
     AIR_RETURN_IF_ERROR(verifyChunks(plan, segment, pageBytes, where));
     // The header page and at least one page of metadata come before the first
-    // segment.
-    if (i == 0 ? segment.offset() < 2 * pageBytes
-               : segment.offset() != expected) {
+    // segment. In a fat plan, segments of other targets may be in between;
+    // verifyFatPlan() checks that all of them together are contiguous.
+    const uint64_t least = i == 0 ? 2 * pageBytes : expected;
+    const bool mayFollowLater = i == 0 || !isWholeFile;
+    if (mayFollowLater ? segment.offset() < least : segment.offset() != least) {
       return broken(
           "plan.segment.contiguous", where,
           "starts at " + str(segment.offset()) +
-              (i == 0
+              (mayFollowLater
                    ? "; it must start at or after "
                    : "; it must start where the segment before it ends, at ") +
-              str(i == 0 ? 2 * pageBytes : expected));
+              str(least));
     }
     expected = segment.offset() + *padded;
     if (segment.kind() < kind) {
@@ -193,7 +195,7 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     kind = segment.kind();
     AIR_RETURN_IF_ERROR(verifyCodec(segment, where));
   }
-  if (expected != fileBytes) {
+  if (isWholeFile && expected != fileBytes) {
     return broken("plan.segment.end", "segments",
                   "the last one ends at " + str(expected) +
                       ", but the file ends at " + str(fileBytes));
@@ -303,12 +305,18 @@ static Status verifyPtx(const plan::Plan &plan,
                       " of a segment of " + str(bytes) +
                       " bytes; PTX must follow a cubin in its segment");
   }
-  if ((isPtx || offset != 0) &&
-      textOf(
-          plan.machine()->devices()->Get(executable.device() - 1)->ptx_arch())
-          .empty()) {
+  if (executable.device() == 0) {
+    return Status::ok();
+  }
+  const bool hasPtx = isPtx || offset != 0;
+  const std::string_view ptxArch = textOf(
+      plan.machine()->devices()->Get(executable.device() - 1)->ptx_arch());
+  if (hasPtx == ptxArch.empty()) {
     return broken("plan.executable.ptx", where,
-                  "has PTX, but its device has no ptx_arch");
+                  hasPtx ? "has PTX, but its device has no ptx_arch"
+                         : "has no PTX, but its device has ptx_arch '" +
+                               shown(ptxArch) +
+                               "', so all of its executables must have PTX");
   }
   return Status::ok();
 }

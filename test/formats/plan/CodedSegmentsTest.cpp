@@ -56,9 +56,8 @@ protected:
     placement.items.push_back(std::move(staging));
   }
 
-  using Complete = std::function<Status(plan::PlanT &)>;
-
-  Status write(const Complete &complete = {}, unsigned threads = 1) {
+  Status write(const PlanWriter::Completion &complete = {},
+               unsigned threads = 1) {
     AIR_ASSIGN_OR_RETURN(AtomicFile output, AtomicFile::create(path));
     AIR_ASSIGN_OR_RETURN(
         PlanWriter writer,
@@ -153,7 +152,7 @@ TEST_P(CodedSegments, ADamagedChunkIsNoticed) {
 // thereby make one of its texts shorter, such as the name of a limit.
 TEST_P(CodedSegments, TextsMayBecomeShorterAtTheEndButNotLonger) {
   makePlan();
-  const auto append = [](plan::PlanT &plan) {
+  const auto append = [](plan::PlanT &plan, const plan::Plan &) {
     plan.codegen_fingerprint += ", and more than eight bytes";
     return Status::ok();
   };
@@ -161,7 +160,7 @@ TEST_P(CodedSegments, TextsMayBecomeShorterAtTheEndButNotLonger) {
   makePlan();
   small.plan.codegen_fingerprint = "a text of some length";
   uint64_t storedBytes = 0;
-  const Status written = write([&](plan::PlanT &plan) {
+  const Status written = write([&](plan::PlanT &plan, const plan::Plan &) {
     storedBytes = plan.segments[0]->stored_bytes;
     plan.codegen_fingerprint = "short";
     return Status::ok();

@@ -197,6 +197,8 @@ std::vector<Case> machineCases() {
       {"plan.executable.ptx",
        inGpu([](P &p) { p.executables[0]->ptx_offset = 1; })},
       {"plan.executable.ptx",
+       inGpu([](P &p) { gpu(p).ptx_arch = "compute_86"; })},
+      {"plan.executable.ptx",
        inGpu([](P &p) { p.executables[0]->format = plan::CodeFormat::Ptx; })},
       {"plan.executable.ptx", inGpu([](P &p) {
          gpu(p).ptx_arch = "compute_86";

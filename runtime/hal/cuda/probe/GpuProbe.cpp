@@ -66,19 +66,32 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
           add(CopyDirection::ToHost, block)};
 }
 
-/// The newest arch of a built-in GPU whose code runs on a GPU of this compute
-/// capability; "" if there is none.
+/// The arch for which kernels are made for a GPU of this compute capability.
+/// It is the newest arch of a built-in GPU whose machine code the GPU runs. A
+/// later GPU that runs none of it has an arch of its own, such as "sm_103":
+/// airpack makes kernels for it that use no instructions of a single
+/// architecture, if need be as PTX. Returns "" for a GPU that is older than all
+/// built-in ones.
 std::string archFor(uint32_t capability) {
   std::string newest;
+  bool isOlder = true;
   for (const GpuProfile &gpu : builtinGpus()) {
-    if (canPlanFor(gpu)) {
-      const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
-      // All architectures that run have the same major number, so their numbers
-      // have the same length and can be compared as text.
-      newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
+    if (!canPlanFor(gpu)) {
+      continue;
     }
+    const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
+    // All architectures that run have the same major number, so their numbers
+    // have the same length and can be compared as text.
+    newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
+    // PTX for an architecture runs on all GPUs but older ones.
+    const size_t digits = gpu.arch.find_first_of("0123456789");
+    const size_t end = gpu.arch.find_first_not_of("0123456789", digits);
+    const Result<bool> isNewer = cudaRunsCode(
+        capability, "compute_" + gpu.arch.substr(digits, end - digits));
+    isOlder = isOlder && !(isNewer && *isNewer);
   }
-  return newest;
+  return newest.empty() && !isOlder ? "sm_" + std::to_string(capability)
+                                    : newest;
 }
 
 /// The nominal float16 rate of the built-in GPU that has the name, arch and

@@ -1,0 +1,82 @@
+//===- FatPlan.h - the records of a plan for several targets ----*- C++ -*-===//
+//
+// A fat plan has a table Plan for each of its targets. What they have in common
+// is stored once: the model, the tokenizer, the sources, the sampler settings,
+// and each segment that several targets use.
+//
+// Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_FATPLAN_H
+#define AIRPACK_FORMATS_PLAN_FATPLAN_H
+
+#include "formats/plan/plan_generated.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// The file identifier of the metadata of a fat plan.
+inline constexpr const char *kFatPlanIdentifier = "AIRF";
+
+/// The largest number of targets of a plan.
+inline constexpr uint32_t kMaxTargets = 16;
+
+/// Whether `metadata`, which has at least 8 bytes, has the identifier of a fat
+/// plan.
+bool isFatPlan(std::span<const uint8_t> metadata);
+
+/// The text by which targets are ordered, and in which no two are equal: the
+/// JSON of the machine.
+std::string targetKey(const plan::Machine &machine);
+
+/// What one target has for itself.
+struct TargetRecords {
+  /// Has no model, tokenizer, sources, sampler settings and segments.
+  plan::PlanT plan;
+  /// The target's segments as indices into the segments of the file, ascending.
+  std::vector<uint32_t> segments;
+};
+
+/// A segment of one of several plans.
+struct SegmentOrigin {
+  uint32_t plan = 0;
+  uint32_t segment = 0;
+};
+
+struct FatRecords {
+  /// What the targets have in common, among it all segments of the file.
+  plan::PlanT shared;
+  std::vector<TargetRecords> targets; ///< in the order of targetKey()
+  /// For each segment of the file: a segment of the joined plans that is equal.
+  std::vector<SegmentOrigin> origins;
+};
+
+/// Joins plans for different targets. `contents` has a number for each segment
+/// of each plan; segments with the same number have the same name, kind, codec
+/// and bytes, and are stored once. In each plan, all numbers are different. The
+/// result does not depend on the order of the plans, except for `origins`.
+///
+/// The segments of each plan keep their order. A segment is not shared if that
+/// is incompatible with the order in which another plan has the same segments.
+///
+/// Errors: Usage if there are fewer than 2 or more than kMaxTargets plans, if
+/// two have the same target, or if they are not plans of one model; the message
+/// names the targets.
+Result<FatRecords>
+joinTargets(std::vector<plan::PlanT> plans,
+            const std::vector<std::vector<uint64_t>> &contents);
+
+/// Encodes the metadata of a fat plan as encodeMetadata() encodes those of an
+/// ordinary plan.
+Result<std::vector<uint8_t>>
+encodeFatMetadata(const plan::PlanT &shared,
+                  std::span<const TargetRecords> targets);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_FATPLAN_H

@@ -1,0 +1,157 @@
+//===- VerifyFatPlan.cpp - rules of plans for several targets -------------===//
+#include "formats/plan/FatPlan.h"
+#include "formats/plan/PlanRules.h"
+#include "formats/plan/PlanVerifier.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <span>
+#include <tuple>
+#include <vector>
+
+namespace air {
+
+namespace {
+
+using rules::broken;
+using rules::shown;
+using rules::sizeOf;
+using rules::str;
+using rules::textOf;
+
+std::string nameOf(const plan::Plan &target) {
+  return "target '" + shown(textOf(target.machine()->name())) + "'";
+}
+
+/// Checks what all targets have in common. The tables must be the same, not
+/// only equal, so that a reader sees at once that the model is the same.
+Status verifyCommon(const plan::Plan &first, const plan::Plan &other) {
+  const char *differs = other.model() != first.model()           ? "model"
+                        : other.tokenizer() != first.tokenizer() ? "tokenizer"
+                        : other.sources() != first.sources()     ? "sources"
+                        : other.sampling() != first.sampling()   ? "sampling"
+                                                                 : nullptr;
+  if (differs != nullptr) {
+    return broken("plan.targets.common", nameOf(other),
+                  std::string(differs) + " is not the one of " + nameOf(first) +
+                      "; all targets must refer to the same");
+  }
+  if (other.weightless() != first.weightless() ||
+      other.reference() != first.reference()) {
+    return broken("plan.targets.common", nameOf(other),
+                  "is weightless or a reference plan, and " + nameOf(first) +
+                      " is not, or the other way round");
+  }
+  return Status::ok();
+}
+
+/// A segment of a target, with the target's name for messages.
+struct Place {
+  const plan::Segment *segment;
+  const plan::Plan *target;
+  size_t order; ///< targets in order, each with its segments in order
+};
+
+/// Whether two records describe the same bytes of the file in the same way.
+bool isSame(const plan::Segment &a, const plan::Segment &b) {
+  const auto bytesOf = [](const auto *list) {
+    return list == nullptr
+               ? std::span<const uint8_t>()
+               : std::span(list->Data(), list->size() * sizeof(*list->data()));
+  };
+  return &a == &b ||
+         (textOf(a.name()) == textOf(b.name()) && a.kind() == b.kind() &&
+          a.codec() == b.codec() && a.offset() == b.offset() &&
+          a.stored_bytes() == b.stored_bytes() &&
+          a.raw_bytes() == b.raw_bytes() &&
+          a.digest_chunk() == b.digest_chunk() &&
+          std::ranges::equal(bytesOf(a.digests()), bytesOf(b.digests())) &&
+          std::ranges::equal(bytesOf(a.chunk_ends()), bytesOf(b.chunk_ends())));
+}
+
+/// Checks that the segments of all targets follow each other up to the end of
+/// the file. verifySegments() has checked that they lie in the file.
+Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
+                          uint64_t pageBytes) {
+  std::vector<Place> places;
+  for (const plan::Plan *target : *plan.targets()) {
+    for (const plan::Segment *segment : *target->segments()) {
+      places.push_back({segment, target, places.size()});
+    }
+  }
+  // Segments without stored bytes come before one with bytes at the same place.
+  std::ranges::sort(places, {}, [](const Place &place) {
+    return std::tuple(place.segment->offset(), place.segment->stored_bytes(),
+                      place.order);
+  });
+  uint64_t expected = places.front().segment->offset();
+  const plan::Segment *before = nullptr; // the last one with stored bytes
+  for (const Place &place : places) {
+    const plan::Segment &segment = *place.segment;
+    const std::string where = nameOf(*place.target) + ": segment '" +
+                              shown(textOf(segment.name())) + "'";
+    if (before != nullptr && segment.stored_bytes() != 0 &&
+        segment.offset() == before->offset()) {
+      if (!isSame(segment, *before)) {
+        return broken("plan.targets.segments", where,
+                      "another target has a different segment at its offset " +
+                          str(segment.offset()));
+      }
+      continue;
+    }
+    if (segment.offset() != expected) {
+      return broken("plan.targets.segments", where,
+                    "starts at " + str(segment.offset()) +
+                        ", but the segments before it, of all targets, end "
+                        "at " +
+                        str(expected) + "; there must be no gap or overlap");
+    }
+    if (before != nullptr && segment.kind() < before->kind()) {
+      return broken("plan.targets.segments", where,
+                    std::string("is of kind ") +
+                        plan::EnumNameSegmentKind(segment.kind()) +
+                        " and must come before the segments of kind " +
+                        plan::EnumNameSegmentKind(before->kind()));
+    }
+    if (segment.stored_bytes() != 0) {
+      before = &segment;
+      expected += alignUp(segment.stored_bytes(), pageBytes);
+    }
+  }
+  if (expected != fileBytes) {
+    return broken("plan.targets.segments", "segments of all targets",
+                  "the last one ends at " + str(expected) +
+                      ", but the file ends at " + str(fileBytes));
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status verifyFatPlan(const plan::FatPlan &plan, uint64_t fileBytes,
+                     uint64_t pageBytes) {
+  const uint32_t count = sizeOf(plan.targets());
+  if (count < 2 || count > kMaxTargets) {
+    return broken("plan.targets.count", "targets",
+                  "there are " + str(count) +
+                      "; a plan of this kind has 2 to " + str(kMaxTargets));
+  }
+  std::string before;
+  for (uint32_t i = 0; i < count; ++i) {
+    const plan::Plan &target = *plan.targets()->Get(i);
+    AIR_RETURN_IF_ERROR(rules::verifyTarget(target, fileBytes, pageBytes,
+                                            /*isWholeFile=*/false)
+                            .withContext("target " + str(i)));
+    AIR_RETURN_IF_ERROR(verifyCommon(*plan.targets()->Get(0), target));
+    std::string key = targetKey(*target.machine());
+    if (i > 0 && key <= before) {
+      return broken("plan.targets.order", nameOf(target),
+                    "the targets must be sorted by the JSON of their machines, "
+                    "in which no two may be equal");
+    }
+    before = std::move(key);
+  }
+  return verifyFileSegments(plan, fileBytes, pageBytes);
+}
+
+} // namespace air

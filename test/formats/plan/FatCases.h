@@ -1,0 +1,43 @@
+//===- FatCases.h - small plans for two targets -----------------*- C++ -*-===//
+#ifndef AIRPACK_TEST_FORMATS_PLAN_FATCASES_H
+#define AIRPACK_TEST_FORMATS_PLAN_FATCASES_H
+
+#include "SmallPlan.h"
+
+#include "formats/plan/FatPlan.h"
+
+#include <functional>
+#include <vector>
+
+namespace air::test {
+
+/// The small plan for another target, whose machine has the name `name`, and
+/// whose kernels are different bytes.
+SmallPlan otherTarget(const char *name);
+
+struct FatSmallPlan {
+  FatRecords records; ///< with the offsets and digests of `segments`
+  std::vector<std::vector<uint8_t>> segments; ///< as in SmallPlan
+  uint64_t fileBytes = 0;
+  /// Whether metadataOf() gives each target copies of all tables.
+  bool sharesNothing = false;
+};
+
+/// Joins `plans`, which share weights and the table, but not the kernels.
+FatSmallPlan makeFatPlan(std::vector<SmallPlan> plans);
+
+/// The small plan and otherTarget("wide"), in a fat plan.
+FatSmallPlan makeFatPlan();
+
+std::vector<uint8_t> metadataOf(const FatSmallPlan &fat);
+
+/// A change to the fat plan that breaks a rule.
+struct FatCase {
+  const char *rule;
+  std::function<void(FatSmallPlan &)> breakIt;
+};
+std::vector<FatCase> fatCases();
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_FORMATS_PLAN_FATCASES_H
