@@ -110,8 +110,12 @@ cli::Command packCommand() {
                  "if a plan for the GPU can be made, else its CPU), the name "
                  "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
                  "whose kernels NVRTC compiles), or a JSON profile as airrun "
-                 "probe writes it. Required. Several targets need "
-                 "--separate."),
+                 "probe writes it. Required. The option may be given several "
+                 "times: the plan is then for all of these targets. It has the "
+                 "weights once where the targets arrange them in the same way, "
+                 "and the rest for each target. airrun chooses the target that "
+                 "fits its machine best. The order of the targets does not "
+                 "matter."),
       makeOption("--separate", "", ValueKind::Flag, "",
                  "Write a plan for each target, with the target's name (of a "
                  "JSON profile the file's, without the folder) before the "
@@ -128,7 +132,7 @@ cli::Command packCommand() {
                  "that airpack knows always gets PTX."),
       makeOption("--from", "", ValueKind::String, "PLAN",
                  "Copy the weights that PLAN, a plan of the same model for "
-                 "another target or with other options, arranges in the same "
+                 "other targets or with other options, arranges in the same "
                  "way, instead of reading and packing them again. Where the "
                  "file system can, the plans share the blocks on the disk. The "
                  "sizes and headers of the model's files, the digests of what "
@@ -194,12 +198,13 @@ cli::Command packCommand() {
                  "MLIR (.mlir), as the target's assembly (.s) and as an object "
                  "file (.o), or for a GPU as CUDA C++ (.cu) and as a cubin "
                  "(.cubin). The files are named STEPS.KERNEL, after the steps "
-                 "that use the kernel. With --separate, each target has a "
-                 "folder of its own in DIR."),
+                 "that use the kernel. With several targets or --separate, "
+                 "each target has a folder of its own in DIR."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
-                 "JSON instead of text; with several targets one JSON text "
-                 "after the other."),
+                 "JSON instead of text; with --separate one JSON text after "
+                 "the other, and with several targets in one plan an object "
+                 "whose key \"targets\" has the metadata of each."),
       makeOption(
           "--times", "", ValueKind::Flag, "",
           "Also print to standard error how long reading the model's "
@@ -219,7 +224,7 @@ cli::Command packCommand() {
                       "airpack model.gguf --target x86-64-v3 --ctx 8192",
                       "airpack model.gguf --target host --ram 3GiB",
                       "airpack model.gguf --target rtx3060 --target rtx4090 "
-                      "--separate",
+                      "--target x86-64-v3",
                       "airpack model.gguf --target rtx4090 --explain --ram "
                       "16GiB"};
   return command;

@@ -7,6 +7,7 @@
 #include "formats/support/AtomicFile.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Digest.h"
+#include "formats/support/NvrtcLibrary.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/FileDigests.h"
 #include "tools/airrun/PackProcess.h"
@@ -129,7 +130,13 @@ Result<Request> requestFor(const cli::Invocation &invocation,
   FileDigests digests = FileDigests::open(folder + "/digests.json");
   AIR_ASSIGN_OR_RETURN(std::string text,
                        contentsOf(request.files, request.bytes, digests));
-  text += "target " + digestText(toJson(cli::hostTarget())) + "\n";
+  const MachineProfile target = cli::hostTarget();
+  text += "target " + digestText(toJson(target)) + "\n";
+  if (!target.gpus.empty() && invocation.text("--device") != kCpuDevice) {
+    // Without NVRTC, airpack makes a plan for the CPU, which must not be used
+    // any more once NVRTC is installed.
+    text += "NVRTC " + installedNvrtc() + "\n";
+  }
   text += "options " + request.origin.options + "\n";
   text += "plan format " + std::to_string(kPlanMajor) + "." +
           std::to_string(kPlanMinor) + "\n";

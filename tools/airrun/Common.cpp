@@ -9,6 +9,7 @@
 #include "runtime/io/StreamStore.h"
 #include "runtime/text/Detokenizer.h"
 #include "tools/airrun/PlacementNote.h"
+#include "tools/airrun/PlanTarget.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
 
@@ -51,11 +52,13 @@ cli::Option deviceOption() {
           .help =
               "The device that runs the kernels: a GPU, as its number (from 0) "
               "or a part of its name, such as rtx3060, or cpu. It must be of "
-              "the kind that the plan was made for. A model is packed for "
+              "a kind that the plan was made for. A model is packed for "
               "the GPU that 'airrun probe --save' measured, or for cpu.",
           .defaultText =
-              "the first that can run the plan's kernels; for a model, the GPU "
-              "that 'airrun probe --save' measured, or else the CPU"};
+              "the first that can run the plan's kernels; for a plan for "
+              "several targets, the GPU that one of them fits best, or else "
+              "the CPU; for a model, the GPU that 'airrun probe --save' "
+              "measured, or else the CPU"};
 }
 
 cli::Option ramOption() {
@@ -168,6 +171,9 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   options.source = invocation.text("--source").value_or("");
   options.randomWeights = invocation.has("--random-weights");
   const std::optional<std::string> device = invocation.text("--device");
+  options.target = [&](const PlanFile &file) {
+    return chooseTarget(file, device.value_or(""));
+  };
   options.gpu =
       [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
     if (device == kCpuDevice) {
