@@ -2,6 +2,7 @@
 #include "codegen/cuda/Nvrtc.h"
 
 #include "formats/support/DynamicLibrary.h"
+#include "formats/support/NvrtcLibrary.h"
 
 #include <array>
 #include <charconv>
@@ -133,23 +134,8 @@ Result<KernelResources> parseAssemblerReport(const std::string &log) {
 }
 
 Result<Nvrtc> Nvrtc::open(const std::string &path) {
-  static constexpr std::array<const char *, 2> names = {"libnvrtc.so.13",
-                                                        "libnvrtc.so.12"};
-  std::vector<std::string> candidates;
-  if (path.empty()) {
-    for (const char *folder : {"", "/usr/local/cuda/lib64/"}) {
-      for (const char *name : names) {
-        candidates.push_back(std::string(folder) + name);
-      }
-    }
-  } else {
-    candidates.push_back(path);
-    for (const char *name : names) {
-      candidates.push_back(path + "/" + name);
-    }
-  }
   std::string tried;
-  for (const std::string &candidate : candidates) {
+  for (const std::string &candidate : nvrtcPaths(path)) {
     auto functions = std::make_shared<Functions>();
     functions->library = DynamicLibrary::open(candidate);
     if (!functions->library.isOpen()) {

@@ -14,6 +14,7 @@
 #include "runtime/exec/DeviceStore.h"
 #include "runtime/exec/PlanDevice.h"
 #include "runtime/exec/RandomStore.h"
+#include "runtime/exec/TargetChoice.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/io/MemoryLimit.h"
@@ -619,6 +620,13 @@ Result<Session> Session::open(const std::string &path,
                               const SessionOptions &options) {
   auto parts = std::make_unique<Parts>();
   AIR_ASSIGN_OR_RETURN(parts->file, PlanFile::open(path));
+  if (parts->file.targets() > 1) {
+    Result<uint32_t> target = options.target
+                                  ? options.target(parts->file)
+                                  : chooseCpuTarget(parts->file, hostProfile());
+    AIR_RETURN_IF_ERROR(target.status().withContext(path));
+    parts->file.choose(*target);
+  }
   AIR_RETURN_IF_ERROR(parts->open(options).withContext(path));
   return Session(std::move(parts));
 }

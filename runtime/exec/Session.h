@@ -33,6 +33,7 @@
 #include <string>
 
 namespace air {
+class PlanFile;
 class SourceFiles;
 } // namespace air
 
@@ -43,6 +44,9 @@ class DiskStream;
 /// Creates a GPU that can run kernels for `record`, a device of a plan.
 using GpuFactory =
     std::function<Result<std::unique_ptr<Device>>(const plan::Device &record)>;
+
+/// Chooses a target of a plan for several targets, and returns its index.
+using TargetChooser = std::function<Result<uint32_t>(const PlanFile &file)>;
 
 struct SessionOptions {
   /// The number of compute threads. 0 means one per core of the machine that
@@ -82,6 +86,9 @@ struct SessionOptions {
   /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
   /// refused with Unsupported if this is empty.
   GpuFactory gpu;
+  /// Is called only for a plan for several targets. Empty: chooseCpuTarget()
+  /// of TargetChoice.h.
+  TargetChooser target;
 };
 
 class Session {

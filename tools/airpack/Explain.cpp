@@ -4,6 +4,7 @@
 #include "compiler/planner/Explain.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ExplainText.h"
+#include "tools/airpack/HostGpu.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/ProbeFile.h"
@@ -25,9 +26,14 @@ constexpr const char *kNotWithExplain[] = {
 Result<MachineProfile> machineFor(const cli::Invocation &invocation,
                                   const std::string &target) {
   const bool isSaved = target == "host" && !invocation.has("--no-probe-cache");
-  AIR_ASSIGN_OR_RETURN(MachineProfile machine, isSaved
-                                                   ? cli::resolveTarget(target)
-                                                   : resolveMachine(target));
+  // The explanation is that of the plan that airpack makes, so a GPU for which
+  // it would make none is left out here, too.
+  const auto check = [&](const GpuProfile &gpu) {
+    return canPlanForHostGpu(invocation, gpu);
+  };
+  AIR_ASSIGN_OR_RETURN(MachineProfile machine,
+                       isSaved ? cli::resolveTarget(target, check)
+                               : resolveMachine(target));
   if (const std::optional<std::string> cpu = invocation.text("--cpu")) {
     if (machine.gpus.empty()) {
       return usageError("--cpu replaces the CPU beside a GPU, but target '" +
@@ -49,7 +55,8 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
                        cli::byteSizeOf(invocation, "--vram"));
   machine.memoryBytes = ram.value_or(machine.memoryBytes);
-  if (vram) {
+  const bool asksForCpu = vram == uint64_t{0} && target == "host";
+  if (vram && !asksForCpu) {
     if (machine.gpus.empty()) {
       return usageError("--vram is the memory of a GPU, but target '" + target +
                         "' has no GPU; leave out --vram");
@@ -77,8 +84,8 @@ std::vector<cli::Option> explainOptions() {
           "--vram", "", ValueKind::String, "SIZE",
           "With a target that has a GPU: the size of the GPU's whole memory. "
           "1 GiB of it is reserved for the driver. SIZE is written as for "
-          "--ram. Without --explain, --target host with a size above 0 plans "
-          "for the GPU or fails, and with 0 plans for the CPU.",
+          "--ram. With --target host, a size above 0 asks for a plan for the "
+          "GPU, and 0 for a plan for the CPU.",
           "that of the target's GPU"),
       makeOption(
           "--cpu", "", ValueKind::String, "NAME|FILE",

@@ -4,8 +4,7 @@
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
 #include "tools/airpack/Commands.h"
-#include "tools/airpack/KernelTable.h"
-#include "tools/airpack/Summary.h"
+#include "tools/airpack/TargetReports.h"
 #include "tools/cli/Output.h"
 
 #include <nlohmann/json.hpp>
@@ -116,24 +115,6 @@ std::string modelText(const ModelSource &source) {
          " tensors, " + byteText(bytes) + "\n";
 }
 
-/// Prints the metadata of a plan as JSON. A plan for a GPU also has the key
-/// gpu_kernels, with what its machine code states.
-Status writePlanJson(const PlanFile &plan) {
-  const std::string metadata = planToJson(plan.plan());
-  AIR_ASSIGN_OR_RETURN(Json kernels, kernelsAsJson(plan));
-  if (kernels.empty()) {
-    return cli::writeOut(metadata);
-  }
-  Json object = Json::parse(metadata);
-  object["gpu_kernels"] = std::move(kernels);
-  return cli::writeOut(dump(object) + "\n");
-}
-
-Status writePlanText(const PlanFile &plan) {
-  AIR_ASSIGN_OR_RETURN(const std::string kernels, kernelTable(plan));
-  return cli::writeOut(planSummary(plan.plan(), plan.bytes().size()) + kernels);
-}
-
 } // namespace
 
 cli::Command inspectCommand() {
@@ -141,7 +122,8 @@ cli::Command inspectCommand() {
   command.name = "inspect";
   command.summary = "Show what a plan or a model contains. For a plan that "
                     "uses a GPU, the registers, the shared memory and the code "
-                    "bytes of each kernel are listed, too.";
+                    "bytes of each kernel are listed, too. A plan for several "
+                    "targets is described once for each of them.";
   command.positionals = {{"PLAN|MODEL", "A plan or a GGUF file.", true}};
   command.options = {makeOption("--json", "", cli::ValueKind::Flag, "",
                                 "Print everything as JSON.")};
@@ -166,7 +148,12 @@ Status runInspect(const cli::Invocation &invocation) {
   }
   if (start.starts_with("AIRPLAN")) {
     AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(path));
-    return json ? writePlanJson(plan) : writePlanText(plan);
+    AIR_ASSIGN_OR_RETURN(
+        const std::string report,
+        json ? reportJson(plan, ListKernels::Yes)
+             : reportText(plan, ListKernels::Yes,
+                          [](const plan::Plan &) { return 0.0; }));
+    return cli::writeOut(report);
   }
   return corruptError("'" + path +
                       "' is neither a plan nor a GGUF file: it begins with "

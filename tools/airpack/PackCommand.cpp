@@ -5,9 +5,10 @@
 #include "formats/support/MonotonicClock.h"
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
+#include "tools/airpack/DumpKernels.h"
 #include "tools/airpack/Explain.h"
 #include "tools/airpack/HostGpu.h"
-#include "tools/airpack/Summary.h"
+#include "tools/airpack/TargetReports.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
@@ -17,15 +18,14 @@
 #include "tools/tune/Tuner.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -287,79 +287,6 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   return Status::ok();
 }
 
-Status noDumpFolder(const std::string &folder, std::error_code error) {
-  return ioError("--dump-kernels: the folder '" + folder +
-                 "' cannot be created: " + error.message());
-}
-
-/// Finds out, before any work is done, whether kernels can be written into
-/// `folder`. Changes nothing.
-Status checkDumpFolder(const std::string &folder, const std::string &output) {
-  std::error_code error;
-  const fs::path place = fs::weakly_canonical(fs::absolute(folder), error);
-  if (error) {
-    return noDumpFolder(folder, error);
-  }
-  const fs::path plan = fs::weakly_canonical(fs::absolute(output), error);
-  fs::path existing = place;
-  bool isUnderPlan = false;
-  while (!fs::exists(existing, error) && existing.has_relative_path()) {
-    isUnderPlan = isUnderPlan || existing == plan;
-    existing = existing.parent_path();
-  }
-  if (isUnderPlan || existing == plan) {
-    return usageError(
-        "--dump-kernels: '" + folder +
-        "' is the path of the plan or lies inside it; name another folder");
-  }
-  if (!fs::is_directory(existing, error)) {
-    return noDumpFolder(folder,
-                        std::make_error_code(std::errc::not_a_directory));
-  }
-  if (access(existing.c_str(), W_OK | X_OK) != 0) {
-    return noDumpFolder(folder, {errno, std::generic_category()});
-  }
-  return Status::ok();
-}
-
-/// Writes each kernel of the plan into `folder`, which is created if need be:
-/// as MLIR, as assembly, and as an object file. A kernel of a GPU is written as
-/// CUDA C++, and as a cubin, as PTX, or as both, whatever the plan has.
-Status dumpKernels(compiler::Compiler &compiler, const std::string &folder) {
-  AIR_ASSIGN_OR_RETURN(const std::vector<compiler::KernelFile> kernels,
-                       compiler.kernelFiles());
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    return noDumpFolder(folder, error);
-  }
-  const auto bytesOf = [](const std::string &text) {
-    return std::span(reinterpret_cast<const uint8_t *>(text.data()),
-                     text.size());
-  };
-  for (const compiler::KernelFile &kernel : kernels) {
-    const std::string path = (fs::path(folder) / kernel.name).string();
-    using Parts =
-        std::vector<std::pair<const char *, std::span<const uint8_t>>>;
-    const Parts parts = kernel.cuda.empty()
-                            ? Parts{{".mlir", bytesOf(kernel.listing.mlir)},
-                                    {".s", bytesOf(kernel.listing.assembly)},
-                                    {".o", kernel.listing.object}}
-                            : Parts{{".cu", bytesOf(kernel.cuda)},
-                                    {".cubin", kernel.cubin},
-                                    {".ptx", kernel.ptx}};
-    for (const auto &[extension, bytes] : parts) {
-      if (bytes.empty()) {
-        continue;
-      }
-      AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(path + extension));
-      AIR_RETURN_IF_ERROR(file.writeAt(0, bytes));
-      AIR_RETURN_IF_ERROR(file.commit(bytes.size()));
-    }
-  }
-  return Status::ok();
-}
-
 /// This machine's memory bandwidth in bytes/s. If it cannot be measured, prints
 /// a note and returns 0, because the plan is already written and only a line of
 /// its summary is missing.
@@ -420,7 +347,6 @@ Status checkPrintOptions(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The targets. There are several only if plans are written separately.
 Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
   std::vector<std::string> targets = invocation.list("--target");
   if (targets.empty()) {
@@ -432,10 +358,12 @@ Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
                       " times, but --explain reports on one target; give "
                       "--target once");
   }
-  if (targets.size() > 1 && !invocation.has("--separate")) {
+  const bool prints =
+      invocation.has("--emit") || invocation.has("--stop-after");
+  if (targets.size() > 1 && prints && !invocation.has("--separate")) {
     return usageError("--target is given " + std::to_string(targets.size()) +
-                      " times, but a plan is for one target; add --separate to "
-                      "write a plan for each, or give one target");
+                      " times, but --emit and --stop-after print what is made "
+                      "for one target; give --target once");
   }
   return targets;
 }
@@ -447,28 +375,39 @@ std::string fileNameOf(const std::string &target) {
   return isFile ? fs::path(target).stem().string() : target;
 }
 
-/// The plans to write, one for each target. Their files are not open yet.
+/// What to write for each target: the plans, or, without --separate, parts of
+/// one plan, which all have its path. The files are not open yet.
 Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
                                       const std::vector<std::string> &targets) {
   const std::string given =
       invocation.text("--output")
           .value_or(defaultOutput(invocation.positionals.front()));
   std::optional<std::string> dump = invocation.text("--dump-kernels");
-  if (!invocation.has("--separate")) {
-    AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
-                         compileOptions(invocation, targets.front()));
-    std::vector<Output> one;
-    one.push_back({std::move(options), given, dump, {}});
-    return one;
-  }
+  const bool isSeparate = invocation.has("--separate");
   std::map<std::string, std::string> targetOf; ///< the target of each path
   std::vector<Output> outputs;
   for (const std::string &target : targets) {
     fs::path path = given;
     const std::string name = fileNameOf(target);
-    path.replace_filename(path.stem().string() + "." + name +
-                          path.extension().string());
-    const auto [other, isNew] = targetOf.emplace(path.string(), target);
+    if (isSeparate) {
+      path.replace_filename(path.stem().string() + "." + name +
+                            path.extension().string());
+    }
+    std::optional<std::string> folder = dump;
+    if (dump && (isSeparate || targets.size() > 1)) {
+      folder = (fs::path(*dump) / name).string();
+    }
+    const auto [other, isNew] = targetOf.emplace(
+        isSeparate ? path.string() : folder.value_or(target), target);
+    if (!isNew && !isSeparate) {
+      return usageError(
+          "--target: '" + other->second + "' and '" + target +
+          (other->second == target
+               ? "' are the same target; give it once"
+               : "' have the same name, so their kernels would be written to "
+                 "the same folder '" +
+                     *folder + "'; rename one of the profiles"));
+    }
     if (!isNew) {
       return usageError("--separate: the plans for the targets '" +
                         other->second + "' and '" + target +
@@ -477,28 +416,26 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
     }
     AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
                          compileOptions(invocation, target));
-    std::optional<std::string> folder;
-    if (dump) {
-      folder = (fs::path(*dump) / name).string();
-    }
     outputs.push_back({std::move(options), path.string(), folder, {}});
   }
   return outputs;
 }
 
 /// Prints how the plan in `path` was made, with the times that --times reports.
-void printTimes(const PlanFile &plan, bool isReference,
-                const compiler::Compiler &compiler, double loadSeconds,
+void printTimes(PlanFile &plan, double kernelsReadyAt, double loadSeconds,
                 double compileStart, double writeStart, double writeSeconds) {
   // For a reference plan, the time includes computing the digests of all
   // weights, so the bytes must include the weights that the plan does not
   // store.
+  const bool isReference = plan.plan().reference();
   uint64_t bytes = plan.bytes().size();
-  for (const plan::Segment *segment : *plan.plan().segments()) {
-    bytes += isReference ? segment->raw_bytes() - segment->stored_bytes() : 0;
-  }
+  (void)forEachSegment(plan, [&](uint32_t index) {
+    const plan::Segment &segment = *plan.plan().segments()->Get(index);
+    bytes += isReference ? segment.raw_bytes() - segment.stored_bytes() : 0;
+    return Status::ok();
+  });
   const double megabytes = static_cast<double>(bytes) / 1e6;
-  const double compileEnd = std::max(writeStart, compiler.kernelsReadyAt());
+  const double compileEnd = std::max(writeStart, kernelsReadyAt);
   std::fputs(
       cli::format("airpack: read in %.2f s, compiled in %.2f s (%.2f s of it "
                   "while writing), %s %.0f MB in %.2f s (%.0f MB/s)\n",
@@ -510,21 +447,30 @@ void printTimes(const PlanFile &plan, bool isReference,
       stderr);
 }
 
-Status printPlan(const cli::Invocation &invocation, const Output &output,
-                 const PlanFile &plan) {
+/// Describes a plan, which has been written for the targets of `outputs`.
+Status printPlan(const cli::Invocation &invocation,
+                 std::span<const Output> outputs, PlanFile &plan) {
   if (invocation.has("--json")) {
-    return cli::writeOut(planToJson(plan.plan()));
+    AIR_ASSIGN_OR_RETURN(const std::string json,
+                         reportJson(plan, ListKernels::No));
+    return cli::writeOut(json);
   }
-  const compiler::CompileOptions &options = output.options;
-  // If the rates of the profile were measured, the summary takes the memory
-  // bandwidth from there, so nothing is measured here.
-  const double bandwidth =
-      options.target == "host" && !options.machine->measured
-          ? measureBandwidth()
-          : 0;
-  return cli::writeOut(
-      planSummary(plan.plan(), plan.bytes().size(), bandwidth) + "written to " +
-      output.path + "\n");
+  const auto bandwidthOf = [&](const plan::Plan &target) {
+    for (const Output &output : outputs) {
+      const compiler::CompileOptions &options = output.options;
+      // If the profile was measured, the summary shows its memory bandwidth, so
+      // nothing is measured here.
+      if (options.target == "host" && !options.machine->measured &&
+          options.machine->name == target.machine()->name()->string_view()) {
+        return measureBandwidth();
+      }
+    }
+    return 0.0;
+  };
+  AIR_ASSIGN_OR_RETURN(std::string text,
+                       reportText(plan, ListKernels::No, bandwidthOf));
+  text += "written to " + outputs.front().path + "\n";
+  return cli::writeOut(text);
 }
 
 /// Refuses plans of which one would replace another. Their names differ, but a
@@ -544,6 +490,16 @@ Status checkOutputsDiffer(const std::vector<Output> &outputs) {
     }
   }
   return Status::ok();
+}
+
+/// Says how many bytes were copied from the plan that --from names.
+void noteCopied(const compiler::Compiler &compiler,
+                const compiler::CompileOptions &options) {
+  if (const uint64_t copied = compiler.copiedBytes();
+      copied != 0 && !options.from.empty()) {
+    cli::printNotes({byteText(copied) + " of the weights were copied from '" +
+                     options.from + "'"});
+  }
 }
 
 /// Makes the plan of outputs[index]. The model is read unless `previous`, the
@@ -590,11 +546,7 @@ Status writeOutput(const cli::Invocation &invocation,
     AIR_RETURN_IF_ERROR(bytes.status());
   }
   const double writeSeconds = times.next();
-  if (const uint64_t copied = compiler.copiedBytes();
-      copied != 0 && !output.options.from.empty()) {
-    cli::printNotes({byteText(copied) + " of the weights were copied from '" +
-                     output.options.from + "'"});
-  }
+  noteCopied(compiler, output.options);
   // With --json, no note is printed: the output names the model's files, and
   // airrun, which uses --json for its cache, finds them by itself.
   if (output.options.reference && !invocation.has("--json")) {
@@ -602,10 +554,78 @@ Status writeOutput(const cli::Invocation &invocation,
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output.path));
   if (invocation.has("--times")) {
-    printTimes(plan, output.options.reference, compiler, loadSeconds,
-               compileStart, writeStart, writeSeconds);
+    printTimes(plan, compiler.kernelsReadyAt(), loadSeconds, compileStart,
+               writeStart, writeSeconds);
   }
-  return printPlan(invocation, output, plan);
+  return printPlan(invocation, std::span(&output, 1), plan);
+}
+
+/// Adds the target to an error, unless it is a usage error, which concerns all
+/// targets.
+Status forTarget(const Status &status, const std::string &target) {
+  return status.code() == ErrorCode::Usage
+             ? status
+             : status.withContext("target '" + target + "'");
+}
+
+/// Makes one plan for the targets of all `outputs`, in the file of the first.
+Status writeTogether(const cli::Invocation &invocation,
+                     std::vector<Output> &outputs) {
+  Output &first = outputs.front();
+  StageTimes times;
+  std::vector<compiler::Compiler> compilers;
+  double loadSeconds = 0;
+  double compileStart = 0;
+  for (Output &output : outputs) {
+    const std::string &target = output.options.target;
+    // Compilers pass on the kernels for GPUs that they have compiled.
+    Result<compiler::Compiler> loaded =
+        compilers.empty() ? compiler::Compiler::load(output.options)
+                          : compilers.back().again(output.options);
+    if (!loaded) {
+      return loaded.status();
+    }
+    compilers.push_back(*std::move(loaded));
+    if (compilers.size() == 1) {
+      cli::printNotes(compilers.front().notes());
+      AIR_RETURN_IF_ERROR(
+          checkIsNoSource(first.path, compilers.front().source()));
+      loadSeconds = times.next();
+      compileStart = monotonicSeconds();
+    }
+    {
+      Progress progress("compiling kernels for " + target,
+                        invocation.has("--progress"));
+      progress.begin();
+      AIR_RETURN_IF_ERROR(
+          forTarget(runPasses(compilers.back(), output.options, ""), target));
+    }
+    if (output.dumpFolder) {
+      AIR_RETURN_IF_ERROR(dumpKernels(compilers.back(), *output.dumpFolder));
+    }
+  }
+  const double writeStart = monotonicSeconds();
+  times.next();
+  {
+    Progress progress("packing", invocation.has("--progress"));
+    AIR_RETURN_IF_ERROR(
+        compiler::Compiler::writeTogether(compilers, std::move(first.file),
+                                          [&](uint64_t done, uint64_t total) {
+                                            progress.update(done, total);
+                                          })
+            .status());
+  }
+  const double writeSeconds = times.next();
+  noteCopied(compilers.front(), first.options);
+  if (first.options.reference && !invocation.has("--json")) {
+    notePlaceOfSource(first.path, compilers.front().source());
+  }
+  AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(first.path));
+  if (invocation.has("--times")) {
+    printTimes(plan, writeStart, loadSeconds, compileStart, writeStart,
+               writeSeconds);
+  }
+  return printPlan(invocation, outputs, plan);
 }
 
 /// Prints what --emit and --stop-after ask for, and writes no plan.
@@ -647,6 +667,7 @@ Status runPack(const cli::Invocation &invocation) {
   AIR_RETURN_IF_ERROR(checkPrintOptions(invocation, emit, stopAfter));
   const bool writes = emit.empty() && stopAfter.empty();
   const bool printsIr = !writes && emit != "json";
+  const bool isTogether = outputs.size() > 1 && !invocation.has("--separate");
   if (invocation.has("--reference") &&
       (printsIr || invocation.has("--weightless"))) {
     return usageError("--reference applies only to a plan that is written, or "
@@ -659,11 +680,11 @@ Status runPack(const cli::Invocation &invocation) {
     if (output.dumpFolder) {
       AIR_RETURN_IF_ERROR(checkDumpFolder(*output.dumpFolder, output.path));
     }
-    if (writes) {
+    if (writes && (!isTogether || &output == outputs.data())) {
       AIR_ASSIGN_OR_RETURN(output.file, cli::openOutput(output.path));
     }
   }
-  if (writes) {
+  if (writes && !isTogether) {
     AIR_RETURN_IF_ERROR(checkOutputsDiffer(outputs));
   }
   const unsigned threads = threadsToBeHad(outputs.front().options.threads);
@@ -682,21 +703,21 @@ Status runPack(const cli::Invocation &invocation) {
     if (!writes) {
       return printCompiled(options, emit, stopAfter);
     }
+    if (isTogether) {
+      continue;
+    }
     // Writing while compiling takes a second thread.
     options.background = threads > 1;
     options.packed = packed;
     const Status written = writeOutput(invocation, outputs, i, compiler);
     if (!written.isOk()) {
-      // A usage error concerns all targets.
-      return outputs.size() == 1 || written.code() == ErrorCode::Usage
-                 ? written
-                 : written.withContext("target '" + options.target + "'");
+      return outputs.size() == 1 ? written : forTarget(written, options.target);
     }
     if (!options.weightless && !options.reference) {
       packed.push_back(outputs[i].path);
     }
   }
-  return Status::ok();
+  return isTogether ? writeTogether(invocation, outputs) : Status::ok();
 }
 
 } // namespace air

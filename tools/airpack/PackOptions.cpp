@@ -110,8 +110,12 @@ cli::Command packCommand() {
                  "if a plan for the GPU can be made, else its CPU), the name "
                  "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
                  "whose kernels NVRTC compiles), or a JSON profile as airrun "
-                 "probe writes it. Required. Several targets need "
-                 "--separate."),
+                 "probe writes it. Required. The option may be given several "
+                 "times: the plan is then for all of these targets. It has the "
+                 "weights once where the targets arrange them in the same way, "
+                 "and the rest for each target. airrun chooses the target that "
+                 "fits its machine best. The order of the targets does not "
+                 "matter."),
       makeOption("--separate", "", ValueKind::Flag, "",
                  "Write a plan for each target. The name of the target is "
                  "inserted before the extension of the output, so model.air "
@@ -127,16 +131,17 @@ cli::Command packCommand() {
                  "no instructions that only one architecture has, so prefills "
                  "on an H100 are slower. A target that is newer than all GPUs "
                  "that airpack knows always gets PTX."),
-      makeOption("--from", "", ValueKind::String, "PLAN",
-                 "Copy weights from PLAN, a plan of the same model for another "
-                 "target or with other options, instead of reading and packing "
-                 "them again. This saves time for the weights that both plans "
-                 "arrange in the same way; the others are still read from the "
-                 "model. Where the file system can, the plans share the blocks "
-                 "on the disk. The sizes and headers of the model's files, the "
-                 "digests of what is copied, and samples of every tensor are "
-                 "checked. The plan has the same bytes as without this "
-                 "option."),
+      makeOption(
+          "--from", "", ValueKind::String, "PLAN",
+          "Copy weights from PLAN, a plan of the same model for other "
+          "targets or with other options, instead of reading and packing "
+          "them again. This saves time for the weights that both plans "
+          "arrange in the same way; the others are still read from the "
+          "model. Where the file system can, the plans share the blocks "
+          "on the disk. The sizes and headers of the model's files, the "
+          "digests of what is copied, and samples of every tensor are "
+          "checked. The plan has the same bytes as without this "
+          "option."),
       makeOption("--output", "-o", ValueKind::String, "PLAN",
                  "The plan to write.",
                  "MODEL's name with the extension .air, in the current folder"),
@@ -198,12 +203,13 @@ cli::Command packCommand() {
                  "file (.o), or for a GPU as CUDA C++ (.cu), and as a cubin "
                  "(.cubin), as PTX (.ptx) or as both, whatever the plan has. "
                  "The files are named STEPS.KERNEL, after the steps that use "
-                 "the kernel. With --separate, each target has a folder of its "
-                 "own in DIR."),
+                 "the kernel. With several targets or --separate, each target "
+                 "has a folder of its own in DIR."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
-                 "JSON instead of text; with several targets one JSON text "
-                 "after the other."),
+                 "JSON instead of text; with --separate one JSON text after "
+                 "the other, and with several targets in one plan an object "
+                 "whose key \"targets\" has the metadata of each."),
       makeOption(
           "--times", "", ValueKind::Flag, "",
           "Also print to standard error how long reading the model's "
@@ -223,7 +229,7 @@ cli::Command packCommand() {
                       "airpack model.gguf --target x86-64-v3 --ctx 8192",
                       "airpack model.gguf --target host --ram 3GiB",
                       "airpack model.gguf --target rtx3060 --target rtx4090 "
-                      "--separate",
+                      "--target x86-64-v3",
                       "airpack model.gguf --target rtx4090 --explain --ram "
                       "16GiB"};
   return command;

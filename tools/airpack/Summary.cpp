@@ -470,8 +470,10 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
          streamLines(plan, placement) + copiedLine(placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
          weightlessLine(plan) + referenceLine(plan) +
-         format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
-                sizeOf(plan.segments()));
+         (fileBytes == 0
+              ? ""
+              : format("file       %s in %u segments\n",
+                       byteText(fileBytes).c_str(), sizeOf(plan.segments())));
 }
 
 } // namespace air

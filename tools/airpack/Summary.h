@@ -16,7 +16,8 @@ inline constexpr const char *kUnknownSpeed =
 
 /// The text that describes a plan: model, target, memory, the bytes moved
 /// over each link per token, the expected speed and what limits it. Every line
-/// ends with a newline. `dramBandwidth` is this machine's measured read
+/// ends with a newline. `fileBytes` is the size of the file, or 0 to leave out
+/// the line about it. `dramBandwidth` is this machine's measured read
 /// bandwidth in bytes/s, or 0 if it was not measured; the speed that follows
 /// from it is shown beside the plan's own prediction.
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,

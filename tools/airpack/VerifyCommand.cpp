@@ -4,6 +4,7 @@
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/ByteText.h"
 #include "tools/airpack/Commands.h"
+#include "tools/airpack/TargetReports.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/ProgressBar.h"
 #include "tools/cli/SourceOption.h"
@@ -39,32 +40,50 @@ Status runVerify(const cli::Invocation &invocation) {
                        PlanFile::open(invocation.positionals.front()));
   const std::optional<std::string> place = invocation.text("--source");
   std::optional<SourceFiles> sources;
-  std::optional<ReferencedBytes> referenced;
   if (file.plan().reference()) {
     AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, place.value_or("")));
-    referenced.emplace(file.plan());
   } else if (place) {
     return cli::noSourceNeeded(file.name());
   }
-  const auto &segments = *file.plan().segments();
   uint64_t total = 0;
-  for (const plan::Segment *segment : segments) {
-    total += digestedBytes(file.plan(), *segment);
-  }
+  uint64_t segments = 0;
+  const auto bytesOf = [&](uint32_t index) {
+    return digestedBytes(file.plan(), *file.plan().segments()->Get(index));
+  };
+  AIR_RETURN_IF_ERROR(forEachSegment(file, [&](uint32_t index) {
+    total += bytesOf(index);
+    ++segments;
+    return Status::ok();
+  }));
   {
     cli::ProgressBar bar("verifying");
     uint64_t done = 0;
-    for (uint32_t i = 0; i < segments.size(); ++i) {
-      AIR_RETURN_IF_ERROR(file.isReferenced(i)
-                              ? verifyReferenced(file, *sources, *referenced, i)
-                              : file.verifySegment(i, PagesAfter::Drop));
-      done += digestedBytes(file.plan(), *segments.Get(i));
+    // Each target of a reference plan has its own list of rows.
+    std::optional<ReferencedBytes> referenced;
+    const plan::Plan *described = nullptr;
+    AIR_RETURN_IF_ERROR(forEachSegment(file, [&](uint32_t index) -> Status {
+      if (file.isReferenced(index)) {
+        if (described != &file.plan()) {
+          described = &file.plan();
+          referenced.emplace(*described);
+        }
+        AIR_RETURN_IF_ERROR(
+            verifyReferenced(file, *sources, *referenced, index));
+      } else {
+        AIR_RETURN_IF_ERROR(file.verifySegment(index, PagesAfter::Drop));
+      }
+      done += bytesOf(index);
       bar.update(done, total);
-    }
+      return Status::ok();
+    }));
   }
-  return cli::writeOut("ok: " + std::to_string(segments.size()) +
-                       " segments, " + byteText(file.bytes().size()) +
-                       noteOf(file.plan()) + "\n");
+  return cli::writeOut(
+      "ok: " + std::to_string(segments) + " segments, " +
+      byteText(file.bytes().size()) +
+      (file.targets() == 1
+           ? ""
+           : ", " + std::to_string(file.targets()) + " targets") +
+      noteOf(file.plan()) + "\n");
 }
 
 } // namespace air

@@ -7,6 +7,7 @@
 #include "formats/support/AtomicFile.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Digest.h"
+#include "formats/support/NvrtcLibrary.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/FileDigests.h"
 #include "tools/airrun/PackProcess.h"
@@ -35,16 +36,6 @@ std::string digestText(const std::string &text) {
       digestOf({reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
 }
 
-/// The option that only plans for the CPU support; null if none is given.
-const char *optionOfCpus(const cli::Invocation &invocation) {
-  for (const char *name : {"--threads", "--io", "--io-limit"}) {
-    if (invocation.has(name)) {
-      return name;
-    }
-  }
-  return nullptr;
-}
-
 /// The arguments of airpack that choose how the model is packed.
 Result<std::vector<std::string>>
 packArguments(const cli::Invocation &invocation) {
@@ -61,20 +52,19 @@ packArguments(const cli::Invocation &invocation) {
   }
   const std::vector<GpuProfile> gpus = cli::hostTarget().gpus;
   const std::optional<std::string> device = invocation.text("--device");
-  const char *option = optionOfCpus(invocation);
-  if (gpus.empty() || (device != kCpuDevice && option == nullptr)) {
+  const bool wantsThreads = invocation.has("--threads");
+  if (gpus.empty() || (device != kCpuDevice && !wantsThreads)) {
     return arguments;
   }
   if (device && device != kCpuDevice) {
-    return usageError(std::string(option) +
-                      " has an effect only on the CPU, but --device names a "
-                      "GPU; leave out one of them");
+    return usageError("--threads has an effect only on the CPU, but --device "
+                      "names a GPU; leave out one of them");
   }
   if (!device) {
     cli::printNotes({std::string("the model is packed for the CPU and not for "
                                  "GPU '") +
-                     gpus.front().name + "', because " + option +
-                     " has an effect only on the CPU"});
+                     gpus.front().name +
+                     "', because --threads has an effect only on the CPU"});
   }
   arguments.insert(arguments.end(), {"--vram", "0"});
   return arguments;
@@ -153,7 +143,13 @@ Result<Request> requestFor(const cli::Invocation &invocation,
   FileDigests digests = FileDigests::open(folder + "/digests.json");
   AIR_ASSIGN_OR_RETURN(std::string text,
                        contentsOf(request.files, request.bytes, digests));
-  text += "target " + digestText(toJson(cli::hostTarget())) + "\n";
+  const MachineProfile target = cli::hostTarget();
+  text += "target " + digestText(toJson(target)) + "\n";
+  if (!target.gpus.empty() && invocation.text("--device") != kCpuDevice) {
+    // Without NVRTC, airpack makes a plan for the CPU, which must not be used
+    // any more once NVRTC is installed.
+    text += "NVRTC " + installedNvrtc() + "\n";
+  }
   text += "options " + request.origin.options + "\n";
   text += "plan format " + std::to_string(kPlanMajor) + "." +
           std::to_string(kPlanMinor) + "\n";

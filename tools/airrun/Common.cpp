@@ -9,6 +9,7 @@
 #include "runtime/io/DiskStream.h"
 #include "runtime/text/Detokenizer.h"
 #include "tools/airrun/PlacementNote.h"
+#include "tools/airrun/PlanTarget.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
 
@@ -51,12 +52,14 @@ cli::Option deviceOption() {
       .valueName = "DEVICE",
       .help = "The device that runs the kernels: a GPU, as its number (from 0) "
               "or a part of its name, such as rtx3060, or cpu. It must be of "
-              "the kind that the plan was made for. A model is packed for "
+              "a kind that the plan was made for. A model is packed for "
               "the GPU that 'airrun probe --save' measured, or for cpu. The "
-              "options --threads, --io and --io-limit imply cpu for a model.",
+              "option --threads implies cpu for a model.",
       .defaultText =
           "a GPU like the one that the plan was made for, or else the first "
-          "that can run its kernels; for a model, the GPU that 'airrun "
+          "that can run its kernels; for a plan for several targets, the GPU "
+          "that one of them fits best, or else the CPU; for a model, the GPU "
+          "that 'airrun "
           "probe --save' measured, or else the CPU"};
 }
 
@@ -177,6 +180,9 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   options.source = invocation.text("--source").value_or("");
   options.randomWeights = invocation.has("--random-weights");
   const std::optional<std::string> device = invocation.text("--device");
+  options.target = [&](const PlanFile &file) {
+    return chooseTarget(file, device.value_or(""));
+  };
   options.gpu =
       [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
     if (device == kCpuDevice) {

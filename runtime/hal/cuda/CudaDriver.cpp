@@ -156,6 +156,11 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
       "' is not an NVIDIA GPU architecture; give one such as sm_86 or sm_90a");
 }
 
+std::string rt::gpuLabel(const CudaFacts &gpu) {
+  return std::to_string(gpu.ordinal) + " (" + gpu.name +
+         ", compute capability " + capabilityText(gpu.capability) + ")";
+}
+
 bool rt::isPartOfGpuName(std::string_view part, std::string_view name) {
   return plain(name).find(plain(part)) != std::string::npos;
 }
@@ -248,96 +253,102 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
   return driver;
 }
 
-Status CudaDriver::choose(const CudaChoice &choice) {
+Result<std::vector<CudaFacts>> CudaDriver::listGpus(const std::string &device) {
+  AIR_ASSIGN_OR_RETURN(const std::unique_ptr<CudaDriver> driver, start());
+  return driver->list(device);
+}
+
+Result<CudaFacts> CudaDriver::find(uint32_t ordinal) {
+  char name[128] = {};
+  int major = 0;
+  int minor = 0;
+  int multiprocessors = 0;
+  AIR_RETURN_IF_ERROR(
+      call(cuda->deviceGet, &handle, static_cast<int>(ordinal)));
+  AIR_RETURN_IF_ERROR(call(cuda->deviceGetName, name,
+                           static_cast<int>(sizeof name - 1), handle));
+  AIR_RETURN_IF_ERROR(
+      call(cuda->deviceGetAttribute, &major, kCapabilityMajor, handle));
+  AIR_RETURN_IF_ERROR(
+      call(cuda->deviceGetAttribute, &minor, kCapabilityMinor, handle));
+  AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &multiprocessors,
+                           kMultiprocessors, handle));
+  CudaFacts facts;
+  facts.name = name;
+  facts.ordinal = ordinal;
+  facts.capability = static_cast<uint32_t>(10 * major + minor);
+  facts.multiprocessors = static_cast<uint32_t>(multiprocessors);
+  return facts;
+}
+
+Result<std::vector<CudaFacts>> CudaDriver::list(const std::string &wanted) {
   AIR_ASSIGN_OR_RETURN(const uint32_t gpus, count());
   const bool isNumber =
-      !choice.device.empty() && choice.device.size() <= 2 &&
-      choice.device.find_first_not_of("0123456789") == std::string::npos;
-  // The names of all GPUs, and of the GPUs that `choice.device` allows. Error
-  // messages list them.
+      !wanted.empty() && wanted.size() <= 2 &&
+      wanted.find_first_not_of("0123456789") == std::string::npos;
   std::string all;
-  std::string matches;
-  // The best GPU so far, and how well it fits.
-  int bestHandle = 0;
-  CudaFacts best;
-  int bestFit = -1;
-  for (int ordinal = 0; ordinal < static_cast<int>(gpus); ++ordinal) {
-    char name[128] = {};
-    int major = 0;
-    int minor = 0;
-    AIR_RETURN_IF_ERROR(call(cuda->deviceGet, &handle, ordinal));
-    AIR_RETURN_IF_ERROR(call(cuda->deviceGetName, name,
-                             static_cast<int>(sizeof name - 1), handle));
-    AIR_RETURN_IF_ERROR(
-        call(cuda->deviceGetAttribute, &major, kCapabilityMajor, handle));
-    AIR_RETURN_IF_ERROR(
-        call(cuda->deviceGetAttribute, &minor, kCapabilityMinor, handle));
-    device.name = name;
-    device.ordinal = static_cast<uint32_t>(ordinal);
-    device.capability = static_cast<uint32_t>(10 * major + minor);
-    const std::string text = std::to_string(ordinal) + " (" + device.name +
-                             ", compute capability " +
-                             capabilityText(device.capability) + ")";
-    all += (all.empty() ? "" : ", ") + text;
-    const bool isWanted = isNumber ? std::to_string(ordinal) == choice.device
-                                   : isPartOfGpuName(choice.device, name);
-    if (!isWanted) {
-      continue;
+  std::vector<CudaFacts> matches;
+  for (uint32_t ordinal = 0; ordinal < gpus; ++ordinal) {
+    AIR_ASSIGN_OR_RETURN(CudaFacts gpu, find(ordinal));
+    all += (all.empty() ? "" : ", ") + gpuLabel(gpu);
+    if (isNumber ? std::to_string(ordinal) == wanted
+                 : isPartOfGpuName(wanted, gpu.name)) {
+      matches.push_back(std::move(gpu));
     }
-    matches += (matches.empty() ? "" : ", ") + text;
+  }
+  if (matches.empty()) {
+    return usageError("no GPU of this machine is called '" + wanted +
+                      "'; its GPUs are " + all);
+  }
+  return matches;
+}
+
+Status CudaDriver::choose(const CudaChoice &choice) {
+  AIR_ASSIGN_OR_RETURN(const std::vector<CudaFacts> gpus, list(choice.device));
+  std::string names;
+  // The best GPU so far, and how well it fits.
+  const CudaFacts *best = nullptr;
+  int bestFit = -1;
+  for (const CudaFacts &gpu : gpus) {
+    names += (names.empty() ? "" : ", ") + gpuLabel(gpu);
     bool runs = true;
     if (!choice.arch.empty()) {
-      AIR_ASSIGN_OR_RETURN(runs, cudaRunsCode(device.capability, choice.arch));
+      AIR_ASSIGN_OR_RETURN(runs, cudaRunsCode(gpu.capability, choice.arch));
     }
     if (!runs && !choice.ptxArch.empty()) {
-      AIR_ASSIGN_OR_RETURN(runs,
-                           cudaRunsCode(device.capability, choice.ptxArch));
+      AIR_ASSIGN_OR_RETURN(runs, cudaRunsCode(gpu.capability, choice.ptxArch));
     }
     if (!runs) {
       continue;
     }
-    int multiprocessors = 0;
-    AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &multiprocessors,
-                             kMultiprocessors, handle));
-    const bool isAsLarge =
-        static_cast<uint32_t>(multiprocessors) == choice.likeMultiprocessors;
-    const int fit = !isAsLarge                               ? 0
-                    : isPartOfGpuName(choice.likeName, name) ? 2
-                                                             : 1;
+    const bool isAsLarge = gpu.multiprocessors == choice.likeMultiprocessors;
+    const int fit = !isAsLarge                                   ? 0
+                    : isPartOfGpuName(choice.likeName, gpu.name) ? 2
+                                                                 : 1;
     if (fit > bestFit) {
-      bestHandle = handle;
-      best = device;
+      best = &gpu;
       bestFit = fit;
     }
   }
-  if (bestFit >= 0) {
-    handle = bestHandle;
-    device = best;
+  if (best != nullptr) {
+    AIR_ASSIGN_OR_RETURN(device, find(best->ordinal));
     return Status::ok();
-  }
-  if (matches.empty()) {
-    return usageError("no GPU of this machine is called '" + choice.device +
-                      "'; its GPUs are " + all);
   }
   const std::string ptx =
       choice.ptxArch.empty()
           ? ""
           : ", its PTX is for " + choice.ptxArch + " and later GPUs,";
   return mismatchError("the plan's code is for " + choice.arch + ptx +
-                       " and cannot run on GPU " + matches +
+                       " and cannot run on GPU " + names +
                        "; pack the model with the --target of that GPU");
 }
 
 Status CudaDriver::describe() {
-  int multiprocessors = 0;
   int l2 = 0;
   size_t freeBytes = 0;
   size_t totalBytes = 0;
-  AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &multiprocessors,
-                           kMultiprocessors, handle));
   AIR_RETURN_IF_ERROR(call(cuda->deviceGetAttribute, &l2, kL2Bytes, handle));
   AIR_RETURN_IF_ERROR(call(cuda->memoryGetInfo, &freeBytes, &totalBytes));
-  device.multiprocessors = static_cast<uint32_t>(multiprocessors);
   device.l2Bytes = static_cast<uint64_t>(l2);
   device.freeBytes = freeBytes;
   device.totalBytes = totalBytes;

@@ -79,6 +79,9 @@ struct CudaLaunch {
 /// if `arch` names no architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
+/// A GPU in messages: "0 (NVIDIA GeForce RTX 3060, compute capability 8.6)".
+std::string gpuLabel(const CudaFacts &gpu);
+
 /// Whether `part` is a part of `name`, the name of a GPU. Upper and lower case
 /// count as equal, and spaces are ignored.
 bool isPartOfGpuName(std::string_view part, std::string_view name);
@@ -92,6 +95,11 @@ public:
   /// Returns how many GPUs the machine has, at least 1. The errors are those of
   /// open() with an empty choice.
   static Result<uint32_t> countGpus();
+  /// Returns the GPUs that `device` (see CudaChoice) allows, in the order in
+  /// which open() tries them. No GPU is opened, so their facts have only the
+  /// name, the compute capability, the number of multiprocessors and the
+  /// ordinal. The errors are those of open().
+  static Result<std::vector<CudaFacts>> listGpus(const std::string &device);
   ~CudaDriver();
   CudaDriver(const CudaDriver &) = delete;
   CudaDriver &operator=(const CudaDriver &) = delete;
@@ -145,6 +153,10 @@ private:
   /// Opens the driver, but no GPU.
   static Result<std::unique_ptr<CudaDriver>> start();
   Result<uint32_t> count();
+  /// Sets `handle` to the GPU, and describes it as listGpus() does.
+  Result<CudaFacts> find(uint32_t ordinal);
+  /// The GPUs that `wanted` allows. The error if there is none lists all.
+  Result<std::vector<CudaFacts>> list(const std::string &wanted);
   Status check(int code, const char *name);
   Status choose(const CudaChoice &choice);
   Status describe();

@@ -1,0 +1,28 @@
+//===- NvrtcLibrary.h - where NVRTC is on this machine ----------*- C++ -*-===//
+//
+// NVRTC is NVIDIA's compiler of CUDA C++ as a library. airpack compiles kernels
+// with it (codegen/cuda/Nvrtc.h); airrun only asks whether it is there, because
+// that decides what airpack makes for this machine.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_SUPPORT_NVRTCLIBRARY_H
+#define AIRPACK_FORMATS_SUPPORT_NVRTCLIBRARY_H
+
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// The names of the library in the order in which they are tried, the newest
+/// first. `place` is a library or its folder, or "" for the dynamic linker's
+/// search path and /usr/local/cuda.
+std::vector<std::string> nvrtcPaths(const std::string &place);
+
+/// Opens the library at the first of nvrtcPaths("") that can be opened, and
+/// returns the version that it reports, such as "13.0"; "" if there is no such
+/// library, or if it reports no version.
+std::string installedNvrtc();
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_SUPPORT_NVRTCLIBRARY_H

@@ -1,0 +1,37 @@
+//===- TargetChoice.h - which target of a plan runs here --------*- C++ -*-===//
+//
+// A plan for several targets contains a plan for each of them. A target is for
+// a GPU if its machine has one, and otherwise for a CPU.
+//
+// Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_EXEC_TARGETCHOICE_H
+#define AIRPACK_RUNTIME_EXEC_TARGETCHOICE_H
+
+#include "formats/machine/MachineProfile.h"
+#include "formats/plan/PlanFile.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <string>
+
+namespace air::rt {
+
+/// The plan's record of the GPU that a target is for; null if it is for a CPU.
+const plan::Device *gpuOf(const plan::Plan &target);
+
+/// The targets of a plan for messages, for example "rtx3060 (GPU, sm_86),
+/// x86-64-v3 (CPU, x86_64)".
+std::string targetList(const PlanFile &file);
+
+/// Returns the index of the target for a CPU that needs the most ISA features
+/// of those that `host` can run; of equal ones, the first. If there is none,
+/// returns Mismatch with a message that says what the machine lacks, and lists
+/// the targets.
+Result<uint32_t> chooseCpuTarget(const PlanFile &file,
+                                 const MachineProfile &host);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_EXEC_TARGETCHOICE_H

@@ -1,0 +1,35 @@
+//===- TargetReports.h - what a plan has for each of its targets -*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRPACK_TARGETREPORTS_H
+#define AIRPACK_TOOLS_AIRPACK_TARGETREPORTS_H
+
+#include "formats/plan/PlanFile.h"
+
+#include <functional>
+#include <string>
+
+namespace air {
+
+/// Calls `visit` once for each segment of the file. Before each call, it
+/// chooses a target that has the segment; `index` is the segment's index there.
+Status forEachSegment(PlanFile &file,
+                      const std::function<Status(uint32_t index)> &visit);
+
+/// Whether the list of kernels is a part of a report.
+enum class ListKernels : uint8_t { No, Yes };
+
+/// Returns the text that describes a plan: planSummary(), and for a plan for
+/// several targets a summary for each of them. `bandwidthOf` returns the
+/// measured bandwidth that planSummary() takes.
+Result<std::string>
+reportText(PlanFile &file, ListKernels kernels,
+           const std::function<double(const plan::Plan &)> &bandwidthOf);
+
+/// Returns the metadata of a plan as JSON (planToJson()). With
+/// ListKernels::Yes, a plan for a GPU also has the key gpu_kernels, with what
+/// its machine code states. For several targets, the metadata of each are an
+/// element of the list "targets" of an object.
+Result<std::string> reportJson(PlanFile &file, ListKernels kernels);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRPACK_TARGETREPORTS_H

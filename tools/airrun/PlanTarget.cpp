@@ -1,0 +1,121 @@
+//===- PlanTarget.cpp - the target that airrun runs -------------*- C++ -*-===//
+#include "tools/airrun/PlanTarget.h"
+
+#include "formats/machine/MachineProfile.h"
+#include "runtime/exec/TargetChoice.h"
+#include "tools/airrun/Common.h"
+
+#include <charconv>
+#include <tuple>
+#include <vector>
+
+namespace air {
+
+namespace {
+
+/// How well a target fits a GPU; a larger value is better.
+using Fit = std::tuple<bool, uint32_t, bool, int64_t>;
+
+/// The number in the name of an architecture, such as 90 in "sm_90a".
+uint32_t numberOf(std::string_view arch) {
+  uint32_t number = 0;
+  const size_t digits = arch.find_first_of("0123456789");
+  if (digits != std::string_view::npos) {
+    std::from_chars(arch.data() + digits, arch.data() + arch.size(), number);
+  }
+  return number;
+}
+
+/// Returns how well the target fits the GPU, or nullopt if the GPU cannot run
+/// it.
+Result<std::optional<Fit>> fitOf(const GpuTarget &target,
+                                 const rt::CudaFacts &gpu) {
+  std::string_view arch = target.arch;
+  AIR_ASSIGN_OR_RETURN(const bool runsCode,
+                       rt::cudaRunsCode(gpu.capability, arch));
+  if (!runsCode) {
+    if (target.ptxArch.empty()) {
+      return std::optional<Fit>();
+    }
+    arch = target.ptxArch;
+    AIR_ASSIGN_OR_RETURN(const bool runsPtx,
+                         rt::cudaRunsCode(gpu.capability, arch));
+    if (!runsPtx) {
+      return std::optional<Fit>();
+    }
+  }
+  const int64_t difference =
+      int64_t{target.multiprocessors} - int64_t{gpu.multiprocessors};
+  return std::optional<Fit>(Fit(runsCode, numberOf(arch), arch.ends_with('a'),
+                                difference < 0 ? difference : -difference));
+}
+
+std::vector<GpuTarget> gpuTargets(const PlanFile &file) {
+  std::vector<GpuTarget> targets;
+  for (uint32_t i = 0; i < file.targets(); ++i) {
+    if (const plan::Device *gpu = rt::gpuOf(file.target(i))) {
+      targets.push_back(
+          {i, gpu->arch()->str(),
+           gpu->ptx_arch() == nullptr ? "" : gpu->ptx_arch()->str(),
+           gpu->multiprocessors()});
+    }
+  }
+  return targets;
+}
+
+} // namespace
+
+Result<std::optional<uint32_t>>
+chooseGpuTarget(std::span<const GpuTarget> targets,
+                std::span<const rt::CudaFacts> gpus) {
+  std::optional<uint32_t> best;
+  Fit bestFit;
+  for (const GpuTarget &target : targets) {
+    std::optional<Fit> fit;
+    for (const rt::CudaFacts &gpu : gpus) {
+      AIR_ASSIGN_OR_RETURN(fit, fitOf(target, gpu));
+      if (fit) {
+        break;
+      }
+    }
+    if (fit && (!best || *fit > bestFit)) {
+      best = target.target;
+      bestFit = *fit;
+    }
+  }
+  return best;
+}
+
+Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
+  if (device == kCpuDevice) {
+    return rt::chooseCpuTarget(file, hostProfile());
+  }
+  Result<std::vector<rt::CudaFacts>> gpus = rt::CudaDriver::listGpus(device);
+  if (!gpus) {
+    // Without a driver or a GPU, the CPU may still run a target, unless the
+    // user asks for a GPU.
+    return device.empty() ? rt::chooseCpuTarget(file, hostProfile())
+                          : Result<uint32_t>(gpus.status());
+  }
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint32_t> target,
+                       chooseGpuTarget(gpuTargets(file), *gpus));
+  if (target) {
+    return *target;
+  }
+  std::string names;
+  for (const rt::CudaFacts &gpu : *gpus) {
+    names += (names.empty() ? "" : ", ") + rt::gpuLabel(gpu);
+  }
+  const std::string which = "GPU " + names +
+                            " can run none of the plan's targets, which are " +
+                            rt::targetList(file);
+  if (!device.empty()) {
+    return mismatchError(which +
+                         "; choose another --device, or pack the model with "
+                         "the --target of that GPU");
+  }
+  Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
+  return cpu ? cpu : Result<uint32_t>(cpu.status().withContext(which));
+}
+
+} // namespace air

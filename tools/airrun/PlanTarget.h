@@ -1,0 +1,45 @@
+//===- PlanTarget.h - the target that airrun runs ---------------*- C++ -*-===//
+//
+// A plan for several targets is run on the best device for which it has a
+// target: a GPU if there is one, and otherwise the CPU. --device cpu, or the
+// number or name of a GPU, restricts the choice.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_PLANTARGET_H
+#define AIRPACK_TOOLS_AIRRUN_PLANTARGET_H
+
+#include "formats/plan/PlanFile.h"
+#include "runtime/hal/cuda/CudaDriver.h"
+
+#include <optional>
+#include <span>
+#include <string>
+
+namespace air {
+
+/// A target for a GPU.
+struct GpuTarget {
+  uint32_t target = 0; ///< its index in the plan
+  std::string arch;    ///< of its machine code, such as "sm_86"
+  std::string ptxArch; ///< of its PTX, such as "compute_86"; "" without PTX
+  uint32_t multiprocessors = 0; ///< of the GPU that it was made for
+};
+
+/// Returns the index of the target that fits one of the GPUs best, or nullopt
+/// if these can run no target. For each target, the first of the GPUs counts
+/// that can run its kernels, because a session opens this one (CudaDriver.h).
+/// Machine code is better than PTX, and code for a newer architecture is better
+/// than code for an older one; then the target is best whose number of
+/// multiprocessors is nearest to the GPU's.
+Result<std::optional<uint32_t>>
+chooseGpuTarget(std::span<const GpuTarget> targets,
+                std::span<const rt::CudaFacts> gpus);
+
+/// Chooses the target of a plan for several targets. `device` is the value of
+/// --device, or "". Errors: Mismatch if this machine, or the device, can run
+/// none of the targets, which the message lists; Usage if there is no such GPU.
+Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_PLANTARGET_H
