@@ -54,13 +54,15 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnits and
 /// totalOf. Besides the constants of the dtype's ActivationForm, it uses these:
 ///   kRowTiles     the number of tiles of 16 rows that a warp multiplies
-///   kTokenGroups  the number of groups of 8 tokens that it multiplies them by
+///   kTokenGroups  the number of groups of 8 tokens by which it multiplies them
 ///   kLazy         whether weights stay in shared memory until they are
 ///                 multiplied
 ///   kGroupStride  the distance in bytes between a lane's activations for two
 ///                 consecutive groups
 ///   kBlockStride  the same for two consecutive blocks of 32 columns
-///   kXLow         the distance in bytes from activations to their remainders
+///   kXLow         for activations that are split into two numbers, the
+///                 distance in bytes from the high numbers to the low ones
+///                 (struct Rounded in DecodeInputText.cpp)
 ///   kXStride      for activations in float32, the distance in bytes from a
 ///                 token to the next
 /// With `wgmma`, four warps multiply together, and kCoreMatrices must be set.

@@ -53,8 +53,9 @@
 
 namespace air::compiler {
 
-/// Classes get different shares only if that saves more than this fraction of
-/// the time, because equal shares are simpler to stream.
+/// The tiers hold different fractions of different classes only if that saves
+/// more than this fraction of the time, because equal fractions are simpler to
+/// stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -114,9 +115,10 @@ struct ResidencyProblem {
   /// Whether the disk's writes to the ring count as bytes on the memory bus.
   /// The predictions in plans leave them out.
   bool countsRingWrites = true;
-  /// Whether the placement must be one that a plan can have: all classes with
-  /// touch 1 have the same shares, and each table is either in RAM or on the
-  /// disk as a whole. If false, classes may have different shares, but only if
+  /// Whether the placement must be one that a plan can have. In such a
+  /// placement, each tier holds the same fraction of every class that has touch
+  /// 1 and is not pinned, and each table is either in RAM or on the disk as a
+  /// whole. If false, the fractions may differ between classes, but only if
   /// that saves more than the fraction `worthUneven` of the time.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
@@ -140,7 +142,8 @@ struct ClassPlacement {
   uint64_t vram = 0; ///< bytes of tier V
   uint64_t ram = 0;  ///< bytes of tiers RC and RG
   uint64_t disk = 0; ///< bytes of tiers SC and SG
-  /// For each phase, the shares of `ram` and `disk` that the GPU computes.
+  /// For each phase: the fraction of the bytes `ram`, and the fraction of the
+  /// bytes `disk`, that the GPU computes with.
   std::vector<double> ramOnGpu;
   std::vector<double> diskOnGpu;
 };

@@ -2,7 +2,7 @@
 //
 // The pass compile-kernels starts a KernelBuild. The passes after it need the
 // size of the kernels, because weights can only stay in the RAM that the
-// kernels leave. So that these passes need not wait for the compiler, the
+// kernels leave free. So that these passes need not wait for the compiler, the
 // plan's budgets reserve a number of bytes for each kernel. The number does not
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
@@ -89,14 +89,13 @@ public:
     return kernels;
   }
 
-  /// The number of bytes that start() will reserve for `count` kernels. If
-  /// `background` is false and the kernels turn out to be larger, start()
-  /// reserves their actual size.
+  /// The number of bytes that start() reserves for `count` kernels before it
+  /// knows their size.
   uint64_t reservationFor(size_t count) const { return count * bytesEach; }
 
-  /// The number of bytes that are reserved for the kernels: reservationFor()
-  /// their number or, if `background` is false, their actual size if that is
-  /// larger.
+  /// The number of bytes that start() has reserved for its kernels. If they are
+  /// compiled in the background, it is reservationFor(the number of kernels);
+  /// otherwise, it is the maximum of this and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the kernels have been compiled, or have failed to.

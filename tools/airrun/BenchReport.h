@@ -1,12 +1,14 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// A decode step reads over one or two links: from memory, and, if the plan does
-// not keep all weights there, also from the disk, or from RAM to the memory of
-// a GPU. The limit of a link is its measured bandwidth in bytes per second; for
-// the memory of a GPU, the bandwidth of copies within it. The minimal bytes are
-// those that each token must read over the link: the weights and the KV cache
-// from memory, and over the other link the weights that the plan's placement
-// does not keep in memory.
+// A decode step reads over one or two links. The first one is the memory of the
+// device that computes: RAM, or the memory of a GPU. A second one is needed if
+// the plan does not keep all weights there: each pass then reads the others
+// from the disk into RAM, or copies them from RAM to the memory of the GPU. The
+// limit of a link is its measured bandwidth in bytes per second; for the memory
+// of a GPU, the bandwidth of copies within it. The minimal bytes are those that
+// each token must read over the link: the weights and the KV cache over the
+// first link, and over the second one the weights that the plan's placement
+// does not keep in the memory of the device.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
