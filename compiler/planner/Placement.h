@@ -44,9 +44,9 @@ struct WeightSegment {
   /// The first and the last step of a pass that need the segment.
   uint32_t firstStep = 0;
   uint32_t lastStep = 0;
-  /// If it is empty, each of the segment's steps needs the whole segment.
-  /// Otherwise, steps need only parts of it, and firstStep and lastStep are the
-  /// first and the last step of all pieces.
+  /// If empty, every step that needs the segment needs all of it. Otherwise, a
+  /// step may need only some of these pieces; firstStep is then the smallest
+  /// firstStep of all pieces, and lastStep the largest lastStep.
   std::vector<WeightPiece> pieces = {};
   /// For a segment that is divided into pieces: how many bytes at its start
   /// always stay in RAM, because more than one step needs them. A multiple of
@@ -54,8 +54,8 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. WeightPiece::firstStep changes only at multiples of it.
-  /// A segment with a codec can only be read in whole chunks.
+  /// that stays in RAM. Adjacent pieces that meet elsewhere have the same
+  /// firstStep. A segment with a codec can only be read in whole chunks.
   uint64_t unitBytes = 4096;
 };
 

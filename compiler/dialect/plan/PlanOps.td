@@ -125,9 +125,10 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
-    // Sizes in bytes and the number of pages, by the formulas in plan.fbs. The
-    // order is KvOrder Mma if `device` is set. The op's verifier has checked
-    // that none of them overflows. In a page, the part of the cache with index
+    // The bytes that one cache has in a page, the bytes of a page, and the
+    // number of pages, by the formulas in plan.fbs. The KvOrder is Mma if
+    // `device` is set, and otherwise Cpu. The op's verifier has checked that
+    // none of these numbers overflows. The part of a page that belongs to cache
     // i begins at i * getCacheBytes(), which is a multiple of 64.
     int64_t getCacheBytes();
     int64_t getPageBytes();

@@ -92,7 +92,7 @@ private:
   Value makeMacro(const Statement &statement, Scope &scope);
   void assign(const Target &target, const Value &value, Scope &scope);
   void write(TextView text);
-  /// The output of `body` in a scope below `scope`.
+  /// Runs `body` in a new scope inside `scope`, and returns its output.
   Text capture(const Body &body, Scope &scope);
 
   Value evaluate(const Expression &node, Scope &scope);
