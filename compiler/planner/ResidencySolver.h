@@ -66,8 +66,8 @@ struct WeightClass {
   /// share for an embedding table. M tokens read the share 1 - (1 - touch)^M on
   /// average.
   double touch = 1;
-  /// Whether single rows are read. Rows on the disk are read straight from the
-  /// file and need no room in the ring.
+  /// Whether steps gather single rows, as from an embedding table. Rows on the
+  /// disk are read straight from the file and need no room in the ring.
   bool isGathered = false;
   /// Whether the class must stay in memory, because its segments are too small
   /// to be worth reads of their own.

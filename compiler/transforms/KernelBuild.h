@@ -84,7 +84,7 @@ public:
     return cuda;
   }
 
-  /// The kernels that compileCuda() has compiled, in the order of its results.
+  /// The kernels that compileCuda() has compiled, in the order of cudaCodes().
   const std::vector<codegen::cuda::CudaKernel> &cudaKernels() const {
     return kernels;
   }

@@ -34,8 +34,9 @@ inline bool isCoded(const plan::Segment &segment) {
 bool hasCodedSegments(const plan::Plan &plan);
 
 /// Returns where the file stores the `bytes` raw bytes of the segment that
-/// begin at `offset`. With a codec, the range consists of all coded chunks that
-/// contain any of them, and otherwise of the pages that do.
+/// begin at `offset`. With a codec, the range consists of all chunks that
+/// contain any of these bytes. Without one, it consists of pages, and `offset`
+/// must be a multiple of the page size.
 StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
                         uint64_t bytes);
 
