@@ -74,7 +74,7 @@ struct StreamedRead {
   uint64_t offset = 0;
   uint64_t bytes = 0;
   uint64_t ringOffset = 0;
-  uint32_t beforeStep = 0; ///< the step that needs the bytes
+  uint32_t beforeStep = 0; ///< the first step that needs the bytes
   /// The step after which the read may begin. A value of at least 0 is a step
   /// of the same pass; -k is step (steps - k) of the previous pass.
   int64_t afterStep = 0;

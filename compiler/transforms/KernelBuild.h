@@ -126,7 +126,7 @@ private:
   std::vector<codegen::cuda::CudaKernel> kernels;
   /// A kernel's segment: machine code, PTX, or PTX after machine code.
   std::vector<std::vector<uint8_t>> codes;
-  std::vector<uint64_t> cubinBytes; ///< machine code in each of `codes`
+  std::vector<uint64_t> cubinBytes; ///< size of the machine code in `codes`
   std::string ptxName;
   // The thread writes the members below, and sets `done` last.
   Status status;

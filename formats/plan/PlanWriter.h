@@ -85,7 +85,7 @@ private:
                     const std::function<Status(const Sink &sink)> &produce);
 
   AtomicFile file;
-  HugeBlocks blocks; ///< all writes of segments to `file`
+  HugeBlocks blocks; ///< writes the segments to `file`
   plan::PlanT plan;
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
