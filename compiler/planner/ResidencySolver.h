@@ -5,16 +5,19 @@
 // device multiplies what is not in VRAM. The choice is the solution of a linear
 // program: a fraction of each class is in each of the tiers
 //
-//   V   in VRAM, computed by the GPU
-//   RC  in RAM, computed by the CPU
-//   RG  in RAM, copied to the GPU in every pass and computed there
-//   SC  on the disk, read in every pass into a ring in RAM, computed by the CPU
-//   SG  on the disk, read into the ring, copied to the GPU, computed there
+//   V   in VRAM; the GPU computes with them
+//   RC  in RAM; the CPU computes with them
+//   RG  in RAM; each pass copies them to the GPU, which computes with them
+//   SC  on the disk; each pass reads them into a ring in RAM, and the CPU
+//       computes with them
+//   SG  on the disk; each pass reads them into the ring and copies them to the
+//       GPU, which computes with them
 //
-// Which share is in VRAM, in RAM and on the disk is the same in all phases
-// (decoding, reading a prompt); the device that computes it may differ. A
-// fraction of a class means the same fraction of every layer, because a matrix
-// can be cut between any two rows. The busiest resource sets a pass's time:
+// The fractions in VRAM, in RAM and on the disk are the same in all phases
+// (decoding, reading a prompt), but which device computes with them may differ.
+// A fraction of a class means the same fraction of every layer, because a
+// matrix can be cut between any two rows. The busiest resource sets a pass's
+// time:
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
 //   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
@@ -25,10 +28,10 @@
 //             larger of them. For each class, a device takes the longer of
 //             two times: the time to read the class, and the time of its
 //             arithmetic. In a pass of one token, the CPU takes longer than
-//             either, because it does not overlap the two entirely.
+//             either, because reading and arithmetic do not overlap entirely.
 //
-// What is streamed crosses the memory bus twice: the disk writes it to the
-// ring, and a device reads it there.
+// Bytes that are read from the disk cross the memory bus twice: the disk writes
+// them to the ring, and a device reads them there.
 //
 // The KV cache is placed before the weights: in VRAM as far as it fits there,
 // the rest in RAM. The device that holds a layer's cache computes its
