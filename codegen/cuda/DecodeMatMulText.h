@@ -56,7 +56,7 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 /// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnits and
 /// totalOf. Besides the constants of the dtype's ActivationForm, it uses these:
 ///   kRowTiles     the number of tiles of 16 rows that a warp multiplies
-///   kTokenGroups  the number of groups of 8 tokens that it multiplies them by
+///   kTokenGroups  the number of groups of 8 tokens by which it multiplies them
 ///   kLazy         whether weights stay in shared memory until they are
 ///                 multiplied
 ///   kGroupStride  the distance in bytes between a lane's activations for two

@@ -72,7 +72,7 @@ struct CompileOptions {
   /// then not read.
   bool weightless = false;
   /// When true, the plan's matrices stay in the model's files. They are still
-  /// read, because the plan has their digests. Must not be combined with
+  /// read, because the plan contains their digests. Must not be combined with
   /// `weightless`.
   bool reference = false;
   /// A plan of this model from which segments are copied if they are equal to
@@ -81,7 +81,8 @@ struct CompileOptions {
   /// Must not be combined with `weightless` or `reference`.
   std::string from;
   /// More plans to copy segments from. They must have been written from the
-  /// same loaded model (again()), and need not have equal segments.
+  /// same loaded model (again()). Unlike with `from`, it is not an error if no
+  /// segment of such a plan can be copied.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still

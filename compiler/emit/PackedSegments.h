@@ -34,7 +34,7 @@ sourceRecords(const ModelSource &source);
 /// made from other files than `source`. They begin with the plan's name.
 Result<PlanFile> openPacked(const std::string &path, const ModelSource &source);
 
-/// Where the bytes of a segment already are.
+/// The segment of another plan from which a segment can be copied.
 struct PackedPlace {
   const PlanFile *plan = nullptr; ///< null if the segment must be packed
   uint32_t segment = 0;
@@ -43,11 +43,12 @@ struct PackedPlace {
 /// The size in bytes of the segments that are already in another plan.
 uint64_t bytesOf(std::span<const PackedPlace> places);
 
-/// Looks for each segment of `plan` in the plans `from`, and uses the first of
-/// these plans that has it. `contents` describes the segments of weights and
-/// tables in order. A plan has a segment if one of its segments has the same
-/// kind, tensors and sizes, and no codec. Errors: those of checkSamples(), with
-/// the plan's name in front.
+/// For each segment of `plan`, looks for an equal segment in the plans `from`,
+/// in their order. Segments are equal if they have the same kind, tensors and
+/// sizes, and no codec. `contents` describes the segments of weights and tables
+/// of `plan` in order. Errors: those of checkSamples(), with the name of the
+/// other plan in front, and those of PlanFile::verifySegment() if that plan is
+/// damaged.
 Result<std::vector<PackedPlace>>
 findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
            const std::vector<std::shared_ptr<const PlanFile>> &from);

@@ -420,7 +420,9 @@ Status checkSamples(const SegmentContent &content,
       const uint64_t first = block * kX16Rows;
       const uint64_t rows = std::min<uint64_t>(kX16Rows, tensor.rows - first);
       AIR_RETURN_IF_ERROR(makePiece({&tensor, 0, first, rows}, made));
-      // The row blocks of a matrix have equal sizes in every layout.
+      // Whatever the layout, all row blocks of one matrix have the same size. A
+      // block therefore begins at the size of a matrix that has only the rows
+      // before it.
       const uint64_t offset = block == 0
                                   ? 0
                                   : *layoutBytes(tensor.dtype, matrix->layout,

@@ -24,9 +24,10 @@
 
 namespace air::compiler {
 
-/// A matrix that interleaves gate and up has this number of rows of the gate,
-/// then as many of `up`, and so on. This is half a tile of layout t16 (gluRow()
-/// of codegen/cuda/DecodeMatMul.h).
+/// A matrix that interleaves gate and up consists of this number of rows of
+/// gate, the same number of rows of up, the next rows of gate, and so on. It is
+/// half the number of rows of a tile of layout t16 (gluRow() of
+/// codegen/cuda/DecodeMatMul.h).
 inline constexpr uint64_t kGluRows = 8;
 
 /// Packs the rows of one matrix, or of several matrices of the same dtype one
@@ -34,8 +35,8 @@ inline constexpr uint64_t kGluRows = 8;
 struct MatrixRecipe {
   std::vector<const SourceTensor *> sources;
   Layout layout = Layout::Rows;
-  /// If it is not 0, there are two sources of equal shape, and the result takes
-  /// this number of rows from each of them in turn.
+  /// If not 0, there are two sources of equal shape, and the packed matrix
+  /// takes this number of rows from them alternately.
   uint64_t interleavedRows = 0;
 
   bool operator==(const MatrixRecipe &) const = default;
@@ -48,7 +49,7 @@ struct VectorRecipe {
   bool operator==(const VectorRecipe &) const = default;
 };
 
-/// Repeats the scale of each matrix, as float32, once per row of the matrix.
+/// For each row of each matrix, stores the scale of the matrix as float32.
 struct RowScaleRecipe {
   struct Part {
     /// A tensor of one element, or null for a scale of 1.
@@ -103,9 +104,9 @@ Status checkContent(const SegmentContent &content);
 /// Compares `packed`, the bytes of the segment in another plan, with samples of
 /// the source. The samples are all tensors that are not matrices, and some
 /// blocks of 16 rows of every matrix: the first block, the middle one, the last
-/// one, and each block in which the rows of another source begin. Fails with
-/// Usage, naming the tensor, when they differ, and otherwise as
-/// produceSegment() does.
+/// one, and each block that contains the first row of one of the matrix's
+/// sources. Fails with Usage if a sample differs; the message names the tensor.
+/// Other errors are those of produceSegment().
 Status checkSamples(const SegmentContent &content,
                     std::span<const uint8_t> packed);
 

@@ -91,9 +91,11 @@ inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 
 /// What a plan that runs on a GPU needs in the GPU's memory, in bytes.
 struct VramDemand {
-  uint64_t weights = 0; ///< size of all weights and tables, aligned
-  /// The segments and tables whose sizes `weights` adds up, if passes may copy
-  /// some of them from RAM; otherwise empty.
+  /// The size of all weights and tables, each rounded up to a multiple of
+  /// kDeviceAlignment.
+  uint64_t weights = 0;
+  /// The segments of weights and the tables, whose sizes add up to `weights`.
+  /// Empty if passes must not copy any of them from RAM.
   WeightProblem segments = {};
   uint64_t kernels = 0;
   uint64_t activations = 0;

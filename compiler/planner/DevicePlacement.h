@@ -3,7 +3,7 @@
 // When the memory of a GPU is too small for all weights, some segments stay
 // there, and each pass copies the others from RAM to a ring in that memory. A
 // kernel reads a matrix at consecutive addresses, so a segment is copied either
-// as a whole or not at all, and does not continue at the start of the ring. The
+// as a whole or not at all, and never wraps around at the end of the ring. The
 // copied segments are spread evenly over the pass, so that copies and kernels
 // overlap.
 //

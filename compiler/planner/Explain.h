@@ -44,8 +44,9 @@ inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
 inline constexpr double kHandoverSeconds = 20e-6;
 
 struct ExplainOptions {
-  /// Whether the user gave the RAM of the profile as a budget for the model.
-  /// Otherwise, a machine with a GPU keeps a sixteenth of it for the system.
+  /// Whether the RAM of the profile is a budget that the user has set for the
+  /// model. If not, and if the machine has a GPU, a sixteenth of its RAM is
+  /// left to the system.
   bool isRamBudget = false;
   /// The most bytes of weights that may be read from the disk in every pass;
   /// nullopt means any number.

@@ -1,8 +1,8 @@
 //===- LinearProgram.h - minimise a sum under linear limits -----*- C++ -*-===//
 //
-// A thin layer over COIN-OR CLP, so that nothing else includes its headers. The
-// variables are not negative; a row states that a sum of multiples of variables
-// is at most, or is exactly, a number. CLP works with tolerances of 1e-9, so
+// A thin layer over COIN-OR CLP, so that nothing else includes its headers. All
+// variables are at least 0. A row is a constraint: a weighted sum of variables
+// is at most, or is equal to, a constant. CLP works with tolerances of 1e-9, so
 // the caller should choose units in which its numbers are between about 1e-3
 // and 1e3.
 //
@@ -41,9 +41,9 @@ public:
   void atMost(const std::vector<Term> &terms, double limit);
   void equals(const std::vector<Term> &terms, double value);
 
-  /// Returns the variables' values at the least cost, or nullopt if no values
-  /// satisfy all rows. Fails with Internal if the cost has no lower bound, or
-  /// if CLP gives up.
+  /// Returns the values of the variables for which the total cost is lowest, or
+  /// nullopt if no values satisfy all rows. Fails with Internal if the cost has
+  /// no lower bound, or if CLP gives up.
   Result<std::optional<std::vector<double>>> minimise() const;
 
 private:

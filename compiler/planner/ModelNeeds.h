@@ -49,8 +49,8 @@ struct ClassNeeds {
 struct GpuNeeds {
   GpuDemand demand;
   GpuLimits limits;
-  /// For each segment of weights and for each table of `demand.vram.segments`:
-  /// the name of its class.
+  /// The name of the class of each segment of weights, and of each table, in
+  /// `demand.vram.segments`.
   std::vector<std::string> weightClasses;
   std::vector<std::string> tableClasses;
   /// The bytes of weights that a decode pass of one token reads.

@@ -1,12 +1,12 @@
 //===- Placement.h - which weights stay in RAM, which are read --*- C++ -*-===//
 //
 // A pass over the model needs every segment of weights once, in the order of
-// its steps. When RAM is too small for all of them, each segment keeps the same
-// share of its bytes there, from its start, and each pass reads the rest again
-// from the disk. Equal shares spread the reads evenly over the pass, so that
-// the disk never pauses while a step computes, and a small buffer suffices. If
-// whole layers stayed in RAM instead, nothing could be read while those layers
-// compute, unless the buffer were larger.
+// its steps. When RAM is too small for all of them, the first part of each
+// segment stays there, which is the same fraction of every segment, and each
+// pass reads the rest again from the disk. Equal fractions spread the reads
+// evenly over the pass, so that the disk never pauses while a step computes,
+// and a small buffer suffices. If whole layers stayed in RAM instead, nothing
+// could be read while those layers compute, unless the buffer were larger.
 //
 // The buffer is a ring. A pass fills it in the order of the steps that need the
 // bytes, and for each step in the order of the file. When the ring is full, the
@@ -14,7 +14,8 @@
 // each byte has the same place in all passes. A read may begin when the last
 // step that needs what it overwrites has run, even if that step belongs to the
 // previous pass. The ring's size is chosen so that a pass fills it a whole
-// number of times; otherwise its end would be unused between passes.
+// number of times; otherwise a part of it would be unused when the next pass
+// begins at its start again.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -44,9 +45,9 @@ struct WeightSegment {
   /// The first and the last step of a pass that need the segment.
   uint32_t firstStep = 0;
   uint32_t lastStep = 0;
-  /// If it is empty, each of the segment's steps needs the whole segment.
-  /// Otherwise, steps need only parts of it, and firstStep and lastStep are the
-  /// first and the last step of all pieces.
+  /// If empty, every step that needs the segment needs all of it. Otherwise, a
+  /// step may need only some of these pieces; firstStep is then the smallest
+  /// firstStep of all pieces, and lastStep the largest lastStep.
   std::vector<WeightPiece> pieces = {};
   /// For a segment that is divided into pieces: how many bytes at its start
   /// always stay in RAM, because more than one step needs them. A multiple of
@@ -54,8 +55,8 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. WeightPiece::firstStep changes only at multiples of it.
-  /// A segment with a codec can only be read in whole chunks.
+  /// that stays in RAM. Adjacent pieces that meet elsewhere have the same
+  /// firstStep. A segment with a codec can only be read in whole chunks.
   uint64_t unitBytes = 4096;
 };
 
@@ -73,7 +74,7 @@ struct StreamedRead {
   uint64_t offset = 0;
   uint64_t bytes = 0;
   uint64_t ringOffset = 0;
-  uint32_t beforeStep = 0; ///< the step that needs the bytes
+  uint32_t beforeStep = 0; ///< the first step that needs the bytes
   /// The step after which the read may begin. A value of at least 0 is a step
   /// of the same pass; -k is step (steps - k) of the previous pass.
   int64_t afterStep = 0;
@@ -96,18 +97,19 @@ struct WeightPlacement {
 /// Segments smaller than this stay in RAM: they are norms and the like, and
 /// reading them separately would cost more than their memory is worth.
 inline constexpr uint64_t kSmallestStreamed = uint64_t{64} << 10;
-/// The largest part of a segment that is read at once. Requests of 1 to 4 MiB,
-/// with which disks reach their full rate, divide it evenly. Larger reads would
-/// wait longer until no step needs the bytes that they overwrite.
+/// The largest read, unless kMaxReads requires larger ones. Requests of 1, 2 or
+/// 4 MiB, with which disks reach their full rate, divide it evenly. A larger
+/// read could only begin later, because no step may still need any of the bytes
+/// that it overwrites.
 inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
 inline constexpr uint64_t kMaxReads = 16384;
-/// How much more the ring holds than a step needs, so that the disk is busy
-/// while that step computes: at least kReadAhead, and at least half of the most
-/// that any step needs. In two cases it may be less, down to kLeastReadAhead,
-/// which is one read: if RAM is too small, or if a pass streams so little that
-/// it would not fill such a ring twice.
+/// The ring is larger than the most bytes that a single step needs from it, so
+/// that the disk is busy while that step computes. It is larger by kReadAhead
+/// or by half of these bytes, whichever is more. If RAM is too small for such a
+/// ring, or if a pass streams too little to fill it twice, the ring is larger
+/// by less, but at least by kLeastReadAhead, which is one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 

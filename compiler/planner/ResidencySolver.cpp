@@ -50,7 +50,8 @@ std::optional<uint64_t> left(uint64_t capacity, uint64_t taken) {
 bool needsRing(const WeightClass &weights) { return !weights.isGathered; }
 
 /// Whether the class may be streamed and every token reads all of it. In a
-/// plan, all such classes have the same shares.
+/// plan, all such classes are divided alike: the same fraction of each of them
+/// is in VRAM, in RAM and on the disk.
 bool isDense(const WeightClass &weights) {
   return !weights.isGathered && !weights.isPinned && weights.touch >= 1;
 }

@@ -5,16 +5,19 @@
 // device multiplies what is not in VRAM. The choice is the solution of a linear
 // program: a fraction of each class is in each of the tiers
 //
-//   V   in VRAM, computed by the GPU
-//   RC  in RAM, computed by the CPU
-//   RG  in RAM, copied to the GPU in every pass and computed there
-//   SC  on the disk, read in every pass into a ring in RAM, computed by the CPU
-//   SG  on the disk, read into the ring, copied to the GPU, computed there
+//   V   in VRAM; the GPU computes with them
+//   RC  in RAM; the CPU computes with them
+//   RG  in RAM; each pass copies them to the GPU, which computes with them
+//   SC  on the disk; each pass reads them into a ring in RAM, and the CPU
+//       computes with them
+//   SG  on the disk; each pass reads them into the ring and copies them to the
+//       GPU, which computes with them
 //
-// Which share is in VRAM, in RAM and on the disk is the same in all phases
-// (decoding, reading a prompt); the device that computes it may differ. A
-// fraction of a class means the same fraction of every layer, because a matrix
-// can be cut between any two rows. The busiest resource sets a pass's time:
+// The fractions in VRAM, in RAM and on the disk are the same in all phases
+// (decoding, reading a prompt), but which device computes with them may differ.
+// A fraction of a class means the same fraction of every layer, because a
+// matrix can be cut between any two rows. The busiest resource sets a pass's
+// time:
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
 //   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
@@ -25,10 +28,10 @@
 //             larger of them. For each class, a device takes the longer of
 //             two times: the time to read the class, and the time of its
 //             arithmetic. In a pass of one token, the CPU takes longer than
-//             either, because it does not overlap the two entirely.
+//             either, because reading and arithmetic do not overlap entirely.
 //
-// What is streamed crosses the memory bus twice: the disk writes it to the
-// ring, and a device reads it there.
+// Bytes that are read from the disk cross the memory bus twice: the disk writes
+// them to the ring, and a device reads them there.
 //
 // The KV cache is placed before the weights: in VRAM as far as it fits there,
 // the rest in RAM. The device that holds a layer's cache computes its
@@ -53,8 +56,9 @@
 
 namespace air::compiler {
 
-/// Classes get different shares only if that saves more than this fraction of
-/// the time, because equal shares are simpler to stream.
+/// The tiers hold different fractions of different classes only if that saves
+/// more than this fraction of the time, because equal fractions are simpler to
+/// stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -65,8 +69,8 @@ struct WeightClass {
   /// share for an embedding table. M tokens read the share 1 - (1 - touch)^M on
   /// average.
   double touch = 1;
-  /// Whether single rows are read. Rows on the disk are read straight from the
-  /// file and need no room in the ring.
+  /// Whether steps gather single rows, as from an embedding table. Rows on the
+  /// disk are read straight from the file and need no room in the ring.
   bool isGathered = false;
   /// Whether the class must stay in memory, because its segments are too small
   /// to be worth reads of their own.
@@ -114,9 +118,10 @@ struct ResidencyProblem {
   /// Whether the disk's writes to the ring count as bytes on the memory bus.
   /// The predictions in plans leave them out.
   bool countsRingWrites = true;
-  /// Whether the placement must be one that a plan can have: all classes with
-  /// touch 1 have the same shares, and each table is either in RAM or on the
-  /// disk as a whole. If false, classes may have different shares, but only if
+  /// Whether the placement must be one that a plan can have. In such a
+  /// placement, each tier holds the same fraction of every class that has touch
+  /// 1 and is not pinned, and each table is either in RAM or on the disk as a
+  /// whole. If false, the fractions may differ between classes, but only if
   /// that saves more than the fraction `worthUneven` of the time.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
@@ -140,7 +145,8 @@ struct ClassPlacement {
   uint64_t vram = 0; ///< bytes of tier V
   uint64_t ram = 0;  ///< bytes of tiers RC and RG
   uint64_t disk = 0; ///< bytes of tiers SC and SG
-  /// For each phase, the shares of `ram` and `disk` that the GPU computes.
+  /// For each phase: the fraction of the bytes `ram`, and the fraction of the
+  /// bytes `disk`, that the GPU computes with.
   std::vector<double> ramOnGpu;
   std::vector<double> diskOnGpu;
 };

@@ -1,8 +1,8 @@
 //===- WeightUses.h - which steps need which weights ------------*- C++ -*-===//
 //
-// A step may need only some rows of a matrix. Given which bytes of a segment
-// each step reads, this file divides the segment into the pieces of
-// planner/Placement.h.
+// A step may need only some rows of a matrix. From the bytes that each step
+// reads, dividedSegment() determines into which pieces (planner/Placement.h) a
+// segment is divided.
 //
 // A chunk can only be verified as a whole, so all of it is read for the first
 // step that needs any byte of it. After that, its pages are needed only by the

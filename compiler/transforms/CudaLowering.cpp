@@ -49,10 +49,10 @@ Status CudaLowering::run() {
       continue;
     }
     if (rope && rope != attnIn.getRopeAttr()) {
-      return unsupportedError("some layers use different rotary positions "
-                              "(rope) than others; kernels for GPUs need the "
-                              "same in all layers, so choose a target without "
-                              "a GPU");
+      return unsupportedError("the parameters of rotary position embedding "
+                              "(rope) differ between layers; kernels for GPUs "
+                              "need the same parameters in all layers, so "
+                              "choose a target without a GPU");
     }
     rope = attnIn.getRopeAttr();
   }

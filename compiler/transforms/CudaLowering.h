@@ -45,8 +45,9 @@ public:
   Status run();
 
 private:
-  /// A kernel, and what is bound to the operands that depend on the model.
-  /// `spec` is for one token.
+  /// A kernel for one token, and what its operands are bound to, by the names
+  /// of the operands. createDispatch() binds the arrays of the batch and the
+  /// buffers that all kernels share.
   struct Dispatch {
     codegen::cuda::CudaSpec spec;
     llvm::StringMap<mlir::Attribute> operands;
@@ -77,8 +78,9 @@ private:
 
   static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
   codegen::cuda::KvPages pages() const;
-  /// Adds a matmul by the given matrices. Sets the rows, the columns, the dtype
-  /// and the device in `spec`, and adds weights and bias to `operands`.
+  /// Adds a dispatch to the current step that multiplies by the given matrices,
+  /// which `recipe` makes one tensor. Sets what `spec` says about matrices and
+  /// device, and adds weights, bias and row scales to `operands`.
   Status addMatMul(codegen::cuda::DecodeMatMul spec,
                    llvm::StringMap<mlir::Attribute> operands,
                    llvm::ArrayRef<ir::plan::WeightAttr> weights,
@@ -98,7 +100,8 @@ private:
              uint32_t tokens) const;
   Status createDispatch(const codegen::cuda::CudaSpec &spec,
                         const llvm::StringMap<mlir::Attribute> &operands);
-  /// Returns a buffer of `bytes` bytes or more that all kernels share.
+  /// Returns the buffer `name`, which all kernels share. Creates it, or makes
+  /// it larger, so that it has at least `bytes` bytes.
   mlir::Attribute sharedBuffer(llvm::StringRef name, uint64_t bytes,
                                bool isZeroed);
 

@@ -2,7 +2,7 @@
 //
 // The pass compile-kernels starts a KernelBuild. The passes after it need the
 // size of the kernels, because weights can only stay in the RAM that the
-// kernels leave. So that these passes need not wait for the compiler, the
+// kernels leave free. So that these passes need not wait for the compiler, the
 // plan's budgets reserve a number of bytes for each kernel. The number does not
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
@@ -84,19 +84,18 @@ public:
     return cuda;
   }
 
-  /// The kernels that compileCuda() has compiled, in the order of its results.
+  /// The kernels that compileCuda() has compiled, in the order of cudaCodes().
   const std::vector<codegen::cuda::CudaKernel> &cudaKernels() const {
     return kernels;
   }
 
-  /// The number of bytes that start() will reserve for `count` kernels. If
-  /// `background` is false and the kernels turn out to be larger, start()
-  /// reserves their actual size.
+  /// The number of bytes that start() reserves for `count` kernels before it
+  /// knows their size.
   uint64_t reservationFor(size_t count) const { return count * bytesEach; }
 
-  /// The number of bytes that are reserved for the kernels: reservationFor()
-  /// their number or, if `background` is false, their actual size if that is
-  /// larger.
+  /// The number of bytes that start() has reserved for its kernels. If they are
+  /// compiled in the background, it is reservationFor(the number of kernels);
+  /// otherwise, it is the maximum of this and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the kernels have been compiled, or have failed to.
@@ -127,7 +126,7 @@ private:
   std::vector<codegen::cuda::CudaKernel> kernels;
   /// A kernel's segment: machine code, PTX, or PTX after machine code.
   std::vector<std::vector<uint8_t>> codes;
-  std::vector<uint64_t> cubinBytes; ///< machine code in each of `codes`
+  std::vector<uint64_t> cubinBytes; ///< size of the machine code in `codes`
   std::string ptxName;
   // The thread writes the members below, and sets `done` last.
   Status status;

@@ -1,7 +1,7 @@
 //===- LoweringContext.h - what all lowerings of steps share ----*- C++ -*-===//
 //
-// Creates the plan.buffer and plan.tensor ops that kernels bind, whatever the
-// kernels are made for.
+// Creates the plan.buffer and plan.tensor ops that the kernels of a CPU or of a
+// GPU bind.
 //
 // Layers share buffers. A buffer becomes free after the last step that uses its
 // value, and the next value of the same name and shape takes it. Only values

@@ -10,7 +10,7 @@
 
 namespace air::compiler {
 
-/// What the pass place-weights takes from its options.
+/// The options of the pass place-weights that measureNeeds() depends on.
 struct NeedsOptions {
   /// The size of the vocabulary in the plan's metadata.
   uint64_t vocabularyBytes = 0;

@@ -16,8 +16,8 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     with one `plan.program` for each class of batch sizes. Kernels, their grids
     and their layouts come from codegen/ for the target, which is recorded on the
     module as `plan.target`. If the target has a GPU, all kernels are for the GPU
-    (CudaLowering.h), and batches have at most 8 tokens. Later passes may assume that the target has every
-    kernel that a dispatch names.
+    (CudaLowering.h). Later passes may assume that codegen/ can generate the
+    kernel of every dispatch.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"",
@@ -98,9 +98,9 @@ def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
 def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
   let summary = "Compile the kernels of all dispatches into one object";
   let description = [{
-    The object itself is handed to the driver; the module records its size. The
-    driver may compile in the background, and reserve a size until it is done.
-    The kernels of a GPU become one cubin each.
+    The object itself is handed to the driver; the module records how many bytes
+    are reserved for it (KernelBuild.h). Each kernel of a GPU becomes a cubin,
+    PTX, or both.
   }];
   let options = [
     Option<"threads", "threads", "unsigned", "1",
@@ -119,10 +119,16 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
   let summary = "Divide the weights between RAM and disk";
   let description = [{
     Adds one `plan.placement` for the RAM that the plan may use, and smaller ones
-    for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
-    fit of the weights is read from the disk in every pass. Fails when the rest
-    does not fit. If the share that stays in RAM is given, there is only one
-    placement. For a GPU, there is one, with everything in the GPU's memory. Also chooses the codec of each segment of weights.
+    for 90, 75 and 50 % of it. Each accounts for every byte of RAM. Weights that
+    do not fit are read from the disk in every pass. Fails if anything else does
+    not fit. If the share of the weights that stays in RAM is given, there is
+    only one placement.
+
+    For a GPU, the placements are for all of the VRAM and the RAM that the plan
+    may use, and for 90, 75 and 50 % of both (planner/GpuAlternates.h). Weights
+    that do not fit in VRAM stay in RAM and are copied to the GPU in every pass.
+
+    Also chooses the codec of each segment of weights.
   }];
   let options = [
     Option<"ram", "ram", "uint64_t", "0",

@@ -55,8 +55,8 @@ Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
                                          std::span<const uint8_t> raw);
 
 /// Fills `raw` with the bytes that `stored` was made from. `stored` may be
-/// followed by other bytes, such as zeros up to a whole page; `raw` must have
-/// the size of the original. If the function fails, the contents of `raw` are
+/// followed by other bytes, such as the padding of a page; `raw` must have the
+/// size of the original. If the function fails, the contents of `raw` are
 /// unknown.
 Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
                    std::span<uint8_t> raw, ChunkScratch &scratch);

@@ -125,7 +125,7 @@ inline constexpr uint32_t kMaxPrefetchDistance = uint32_t{1} << 20;
 /// enumeration.
 std::string_view streamHintName(StreamHint hint);
 std::string_view streamLoadsName(StreamLoads loads);
-/// The value with a name, or nullopt if no value has the name.
+/// The value called `name`, or nullopt if there is none.
 std::optional<StreamHint> streamHintOf(std::string_view name);
 std::optional<StreamLoads> streamLoadsOf(std::string_view name);
 

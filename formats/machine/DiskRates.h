@@ -35,7 +35,7 @@ enum class IoMethod : uint8_t {
 
 /// The name of a method, or "" if the value is not in the enumeration.
 std::string_view ioMethodName(IoMethod method);
-/// The method with a name, or nullopt if no method has the name.
+/// The method called `name`, or nullopt if there is none.
 std::optional<IoMethod> ioMethodOf(std::string_view name);
 
 /// Offsets, lengths and addresses of blocks are multiples of this, in bytes. It
@@ -62,8 +62,9 @@ struct DiskRate {
 
 /// How fast blocks are read into a ring with the method, block size, depth and
 /// pages that chooseDiskRate() returns. A ring is a block of memory that is
-/// filled again and again. On machines where blocks first go to the cache of
-/// the CPU, a ring that does not fit in that cache is slower.
+/// filled again and again. Some machines write what comes from the disk into
+/// the cache of the CPU. There, a ring that does not fit in the cache is filled
+/// more slowly.
 struct RingRate {
   uint64_t bytes = 0;     ///< bytes: the size of the ring, at least 1
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1

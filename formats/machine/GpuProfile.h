@@ -55,7 +55,7 @@ struct GpuProfile {
 std::string_view backendTitle(GpuBackend backend);
 
 /// The GPUs that can be named as a target, sorted by name. Their rates are
-/// nominal: shares of what the data sheets state (GpuTable.cpp).
+/// nominal: fractions of the rates in the data sheets (GpuTable.cpp).
 std::vector<GpuProfile> builtinGpus();
 
 } // namespace air

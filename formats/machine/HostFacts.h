@@ -34,8 +34,8 @@ struct MemoryGroup {
   /// The file with the number of bytes in use, including the page cache.
   std::string usage;
   std::string statistics;
-  /// The line of `statistics` with the bytes of the page cache that the kernel
-  /// reclaims first.
+  /// The key in `statistics` whose value is the number of bytes of the page
+  /// cache that the kernel reclaims first.
   std::string_view inactiveFile;
 };
 

@@ -105,8 +105,8 @@ Microarchitecture zen3() {
 /// CPU. A core executes one 512-bit byte dot product per cycle, or one in 1.28
 /// cycles together with an AND and half a shift, and one bfloat16 dot product
 /// per cycle. Each of its two FMA units is 256 bits wide, so together they
-/// execute one 512-bit FMA per cycle. The peak bandwidth is that of two channels
-/// of DDR5-5200.
+/// execute one 512-bit FMA per cycle. The peak bandwidth is that of two
+/// channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {

@@ -23,7 +23,7 @@
 namespace air {
 
 struct Microarchitecture {
-  std::string name; ///< "zen4"
+  std::string name; ///< for example "zen4"
   std::string arch; ///< as in MachineProfile
   std::vector<std::string> features;
   CpuRates rates;

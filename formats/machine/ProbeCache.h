@@ -36,11 +36,11 @@ std::string toJson(const ProbeCache &cache);
 Result<ProbeCache> parseProbeCache(const std::string &json,
                                    const std::string &where);
 
-/// Returns the profile `host` with those bandwidths and rates of `cache` that a
-/// plan records, and with its GPU. `cpuModel` is the model of the host's CPU.
-/// Fails with Mismatch if the cache was measured on another machine: if the
-/// model of the CPU, the number of cores, the architecture or the features
-/// differ. The message names the first difference.
+/// Returns the profile `host`, in which the bandwidths and rates that a plan
+/// records, and the GPU, are those of `cache`. `cpuModel` is the model of the
+/// host's CPU. Fails with Mismatch if the cache was measured on another
+/// machine: if the model of the CPU, the number of cores, the architecture or
+/// the features differ. The message names the first difference.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);

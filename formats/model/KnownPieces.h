@@ -29,12 +29,13 @@ bool isKnownEndPiece(std::string_view piece);
 /// byte token. Adds one note for all of them.
 void markBytePieces(TokenizerData &data);
 
-/// Turns the pieces that are known to end a turn, a message or a text into
-/// control tokens that end generation, whatever their type is. Adds a note for
-/// each piece whose type changes. Pieces that a merge of a BPE vocabulary
-/// produces are text and stay text. The ids of the tokens that end generation
-/// are added to `data.endOfGeneration`, which is then sorted and has no
-/// duplicates.
+/// Turns the pieces for which isKnownEndPiece() is true into control tokens
+/// that end generation. Adds a note for each piece whose type changes. There
+/// are two exceptions: pieces that have another meaning in this vocabulary, and
+/// pieces that are not control tokens and that a merge of a BPE vocabulary
+/// produces, because these are ordinary text. Some special tokens of
+/// fill-in-the-middle end generation, too. The ids of all these tokens are
+/// added to `data.endOfGeneration`, which is then sorted and has no duplicates.
 void markEndPieces(TokenizerData &data);
 
 /// Adds `id` to `data.endOfGeneration`, which stays sorted and without

@@ -59,7 +59,7 @@ enum class SpacePrefix : uint8_t {
 /// other files, `TokenizerData::kind` and `pre` decide this.
 struct TextRules {
   bool isSet = false;
-  /// As PreTokenizerRules::expressions.
+  /// The expressions that split the text: see PreTokenizerRules::expressions.
   std::vector<std::string> expressions;
   bool ignoreMerges = false;      ///< as in PreTokenizerRules
   std::optional<NormalForm> form; ///< text is first converted to this form

@@ -6,9 +6,9 @@
 
 namespace air {
 
-/// What tables and messages call the item of a budget that plans call `name`:
-/// for example, "KV cache" for "kv". A name that needs no explanation, or that
-/// is not the name of an item, is returned unchanged.
+/// Returns the name that tables and messages use for a budget item whose name
+/// in plans is `name`, such as "KV cache" for "kv". A name that needs no
+/// explanation, or that is not the name of an item, is returned unchanged.
 constexpr std::string_view budgetItemText(std::string_view name) {
   return name == "kv"        ? "KV cache"
          : name == "staging" ? "transfer buffers"

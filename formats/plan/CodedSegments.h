@@ -33,19 +33,22 @@ inline bool isCoded(const plan::Segment &segment) {
 }
 bool hasCodedSegments(const plan::Plan &plan);
 
-/// Returns where the file stores `bytes` raw bytes of the segment from `offset`
-/// on: the coded chunks that contain them or, without a codec, their pages.
+/// Returns where the file stores the `bytes` raw bytes of the segment that
+/// begin at `offset`. With a codec, the range consists of all chunks that
+/// contain any of these bytes. Without one, it consists of pages, and `offset`
+/// must be a multiple of the page size.
 StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
                         uint64_t bytes);
 
 /// Decodes a chunk of a coded segment from `stored`, the bytes of its
-/// storedRange(). `raw` must have the size of the chunk, including the zeros up
-/// to a whole page. Errors: Corrupt.
+/// storedRange(). `raw` must have the size of the chunk, including the zero
+/// padding of its last page. Errors: Corrupt.
 Status decodeStoredChunk(const plan::Segment &segment,
                          std::span<const uint8_t> stored,
                          std::span<uint8_t> raw, ChunkScratch &scratch);
 
-/// Returns what is stored for a chunk, in whole pages.
+/// Returns what a plan stores for the chunk `raw`, padded to whole pages: the
+/// coded bytes, or `raw` itself if coding would not save a page.
 Result<std::vector<uint8_t>> encodedChunk(plan::Codec codec,
                                           std::span<const uint8_t> raw);
 

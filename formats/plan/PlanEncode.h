@@ -42,8 +42,8 @@ Status checkMetadataBytes(uint64_t bytes);
 /// kernels.
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
-/// Returns the number of bytes of a segment that have digests, without the
-/// zeros up to a whole page. For a segment with a codec, and for weights and
+/// Returns the number of bytes of a segment that have digests, without the zero
+/// padding of its last page. For a segment with a codec, and for weights and
 /// tables of a reference plan, these are all raw bytes; otherwise, they are the
 /// stored bytes.
 inline uint64_t digestedBytes(const plan::Plan &plan,

@@ -61,22 +61,23 @@ public:
   /// The stored bytes of segment `index`, which lie in the mapping. `index`
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
-  /// Whether bytes of segment `index` may lie in other files (Plan.reference).
-  /// segmentBytes() then returns only the first bytes of the segment. Its
-  /// chunks contain all raw bytes, which a ReferencedBytes produces, and the
-  /// zeros up to a whole page.
+  /// Whether segment `index` consists of weights or a table of a reference plan
+  /// (Plan.reference), whose matrices lie in other files. If so, segmentBytes()
+  /// returns only the bytes that the plan itself stores, which come first in
+  /// the segment. The chunks nevertheless divide all raw bytes of the segment,
+  /// as a ReferencedBytes makes them, and the zero padding of its last page.
   bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
   /// MiB of the file are in memory at a time. If isReferenced(index), this
-  /// verifies only the zeros after the segment's stored bytes;
+  /// verifies only the zero padding after the segment's stored bytes;
   /// verifyReferenced() (SourceFiles.h) verifies its chunks.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
   /// The number of chunks of segment `index`. The chunks divide its stored
   /// bytes, or its raw bytes if it has a codec or isReferenced(index). Chunk i
-  /// begins at byte i * digest_chunk; the last one includes the zeros up to a
-  /// whole page.
+  /// begins at byte i * digest_chunk; the last one includes the zero padding of
+  /// the segment's last page.
   uint64_t chunkCount(uint32_t index) const;
   /// The size in bytes of a chunk, which must be below chunkCount(). It is
   /// digest_chunk; only the last chunk may have fewer pages.

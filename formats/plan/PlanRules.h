@@ -41,8 +41,9 @@ inline constexpr uint32_t kMaxBuffers = 16384;
 /// A plan has three or four programs, one for each class of batch sizes. The
 /// limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
-/// A sequence has a row of a block table for each group. Models have one group
-/// for each window of attention and each kind of state.
+/// Each sequence has one row in the block table of every group. A model needs
+/// one group for each size of attention window, and one for each kind of
+/// recurrent state.
 inline constexpr uint32_t kMaxCacheGroups = 16;
 /// Budget items of tier Vram do not name a device, so there may be only one.
 inline constexpr uint32_t kMaxDevices = 1;

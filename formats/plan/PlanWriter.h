@@ -100,7 +100,7 @@ private:
   Result<std::vector<uint8_t>> encode() const;
 
   AtomicFile file;
-  HugeBlocks blocks; ///< all writes of segments to `file`
+  HugeBlocks blocks; ///< writes the segments to `file`
   plan::PlanT plan;  // of a fat plan, only what its targets share
   std::vector<TargetRecords> targets; // only of a fat plan
   std::vector<bool> written;

@@ -31,8 +31,8 @@
 
 namespace air {
 
-/// The number that stands for the plan's own file. Source i of the plan has the
-/// number i + 1.
+/// In this interface, files are identified by integers: kPlanFileNumber is the
+/// plan itself, and i + 1 is the file Plan.sources[i].
 inline constexpr uint32_t kPlanFileNumber = 0;
 
 struct FileRange {

@@ -30,7 +30,8 @@ struct HalfOpenRange {
   bool operator==(const HalfOpenRange &) const = default;
 };
 
-/// The number of rows that a layout stores as one unit: 1 for rows, else 16.
+/// The number of rows that a layout stores as one unit: 1 for the layout rows,
+/// and 16 for all others.
 uint64_t rowsPerBlock(Layout layout);
 
 /// The bytes, from the start of a matrix, that hold the given rows. A row block

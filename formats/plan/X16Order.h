@@ -16,9 +16,10 @@
 namespace air {
 
 /// The place of a unit in a block of layout x16. The units of a field are
-/// stored in one or more sections of equal size, which have equal numbers of
-/// units. Offsets are in bytes of the block of a single row. The layout stores
-/// the blocks of 16 rows together, where offsets are 16 times as large.
+/// spread over one or more sections of equal size, each of which has the same
+/// number of them. Offsets are in bytes of the block of a single row. The
+/// layout stores the blocks of 16 rows together, where offsets are 16 times as
+/// large.
 struct X16Place {
   uint32_t offset;       ///< the offset of the unit in section 0
   uint32_t sectionBytes; ///< the distance from one section to the next

@@ -1,10 +1,10 @@
 //===- HugeBlocks.h - writes a file in blocks of huge pages -----*- C++ -*-===//
 //
-// The page cache keeps what a write covers in pages that are as large as the
-// write and its alignment allow. If the blocks of a file are written as aligned
-// blocks of 2 MiB, a program that maps the file soon afterwards gets huge
-// pages: fewer misses of the TLB, and longer runs of consecutive memory for the
-// prefetchers of the CPU.
+// When a file is written, the page cache uses the largest pages that the size
+// and the alignment of each write allow. If the blocks of a file are written as
+// aligned blocks of 2 MiB, a program that maps the file soon afterwards gets
+// huge pages: fewer misses of the TLB, and longer runs of consecutive memory
+// for the prefetchers of the CPU.
 //
 // Ownership: keeps a copy of at most one block. Thread-safety: none. Errors:
 // those of AtomicFile::writeAt(), possibly later than the write that they
@@ -30,8 +30,9 @@ public:
   static constexpr uint64_t kBlockBytes = uint64_t{2} << 20;
 
   /// Writes `bytes` at `offset`, or keeps them until the block that they belong
-  /// to is complete. Bytes that do not follow the previous ones are collected
-  /// anew, after those that are left have been written.
+  /// to is complete. If `offset` is not where the previous bytes ended, the
+  /// bytes that are still kept are written first, even though their block is
+  /// incomplete.
   Status write(AtomicFile &file, uint64_t offset,
                std::span<const uint8_t> bytes);
   /// Writes what is left. Must be called before anything else writes to or

@@ -379,7 +379,7 @@ Status Executor::overflowError(const StepRecord &step) const {
     return unsupportedError(
         where + " computes NaN or infinite numbers, because kernels of a GPU "
                 "multiply float16 numbers, and values of this model exceed "
-                "65504, the largest of them; pack the model for a CPU");
+                "65504, the largest float16 number; pack the model for a CPU");
   }
   // The result of the previous step is finite. It contains the queries of this
   // pass, and the keys and values before their conversion to float16. Keys or

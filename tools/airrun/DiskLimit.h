@@ -4,8 +4,8 @@
 // page cache. The rate limits the speed of plans that read weights in every
 // pass. The code is independent of the runtime's readers: its threads call
 // pread with O_DIRECT. It tries a few combinations of block size and number of
-// threads, and uses the fastest. Where the file system refuses O_DIRECT, the
-// threads read through the page cache and drop what they have read.
+// threads, and uses the fastest one. Where the file system refuses O_DIRECT,
+// the threads read through the page cache and drop what they have read.
 //
 // Ownership: a DiskLimit owns its descriptor and its buffers. Thread-safety:
 // one caller at a time. Errors: Io.
@@ -33,10 +33,10 @@ public:
   DiskLimit &operator=(DiskLimit &&) = delete;
   ~DiskLimit();
 
-  /// Reads about `bytes` bytes, going on where the last call ended, and returns
-  /// the bytes per second. The first call does this once with each combination
-  /// of block size and number of threads, and returns the highest rate. All
-  /// later calls use the combination that reached it.
+  /// Reads about `bytes` bytes, starting where the previous call ended, and
+  /// returns the rate in bytes per second. The first call does this once for
+  /// each combination of block size and number of threads, and returns the
+  /// highest rate; later calls use the combination that reached it.
   Result<double> measure(uint64_t bytes);
 
 private:

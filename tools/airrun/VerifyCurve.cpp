@@ -106,11 +106,11 @@ Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
     const bool isLast = next == end;
     if (error != std::errc() || value == 0 || (!isLast && *next != ',')) {
       return usageError("--verify-curve: '" + text +
-                        "' is not a list of numbers of tokens, such as " +
+                        "' is not a list of token counts, such as " +
                         kCurveTokens);
     }
     if (!(isFirst && value == 1) && value <= tokens.back()) {
-      return usageError("--verify-curve: the numbers of tokens in '" + text +
+      return usageError("--verify-curve: the token counts in '" + text +
                         "' must ascend");
     }
     if (value > most && text != kCurveTokens) {

@@ -392,7 +392,8 @@ void storeStarts(KernelBuilder &b, const Int8PanelLayout &layout, Value x,
 }
 
 /// Implements multiplyInt8(). `scales` says whether the emitted code must
-/// support all scales that tokens may have, or only those on the grid.
+/// support all scales that tokens may have, or only scales that are on the grid
+/// of the activation format I8Grid (codegen/KernelSpec.h).
 void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                     const Int8PanelLayout &layout, int64_t microTokens, Value x,
                     Value tile, int64_t tileBytes, Value starts, Value sums,

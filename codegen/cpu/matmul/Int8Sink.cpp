@@ -77,8 +77,11 @@ void Int8Sink::bitFields(int64_t column, Value word) {
 
 void Int8Sink::nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table) {
-  // If adding a power of two turns all entries into unsigned numbers of seven
-  // bits, they become fields with a bias, which every target takes unchanged.
+  // If adding a power of two (or nothing) brings all entries into the range 0
+  // to 127, the sums are stored, and the bias subtracts the power of two again.
+  // Such bytes have the same value whether they are signed or not, so the dot
+  // products of every target take them as they are. Otherwise, the entries are
+  // stored with the bias that the target's 8-bit weights have.
   const auto [least, most] = std::ranges::minmax(table);
   const int raised =
       least < 0 ? static_cast<int>(std::bit_ceil(unsigned(-least))) : 0;

@@ -77,9 +77,10 @@ def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
   I32EnumCase<"Vector", 2, "vector">,
   // Computes the frequencies of the attribute `rope` as F64.
   I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">,
-  // Repeats the scale of each matrix, as F32, once per row of the matrix.
+  // For each row of each matrix, stores the scale of the matrix as F32.
   I32EnumCase<"RowScales", 4, "row_scales">,
-  // Takes 8 rows of each of two matrices in turn and packs them.
+  // Packs the rows of two matrices alternately: 8 rows of the first matrix, 8
+  // rows of the second, and so on.
   I32EnumCase<"Interleave", 5, "interleave">
 ]>;
 

@@ -63,7 +63,7 @@ def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
   let summary = "A file of machine code and its entry points";
   let description = [{
     The executable of the CPU is a relocatable object. An executable with
-    `device` is a cubin.
+    `device` is one kernel of a GPU, as a cubin, as PTX, or as both.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$abi_version, StrArrayAttr:$entries,
@@ -91,8 +91,9 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
     `most`. plan-memory adds `at offset bytes size`.
 
     A buffer with `device` is in the arena of that device, and has exactly one
-    row per token or output of the largest batch. With `fixed`, it has one row whatever the
-    batch. With `zeroed`, it holds counters that are zero between kernels.
+    row per token or output of the largest batch. With `fixed`, it has one row,
+    however large the batch is. With `zeroed`, it holds counters that are zero
+    between kernels.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$row_elements,
@@ -112,8 +113,8 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 def Plan_KvOp : Plan_ModuleOp<"kv"> {
   let summary = "A cache group of equal caches: CacheGroup, Cache";
   let description = [{
-    The caches have the numbers 0 to `caches` - 1. A model without attention has
-    none, and then the plan has no cache group.
+    The caches have the indices 0 to `caches` - 1. For a model without
+    attention, `caches` is 0, and the plan has no cache group.
   }];
   let arguments = (ins
     Llm_DTypeAttr:$dtype, Plan_Count:$page_tokens, Plan_Size:$caches,
@@ -125,9 +126,10 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
-    // Sizes in bytes and the number of pages, by the formulas in plan.fbs. The
-    // order is KvOrder Mma if `device` is set. The op's verifier has checked
-    // that none of them overflows. In a page, the part of the cache with index
+    // The bytes that one cache has in a page, the bytes of a page, and the
+    // number of pages, by the formulas in plan.fbs. The KvOrder is Mma if
+    // `device` is set, and otherwise Cpu. The op's verifier has checked that
+    // none of these numbers overflows. The part of a page that belongs to cache
     // i begins at i * getCacheBytes(), which is a multiple of 64.
     int64_t getCacheBytes();
     int64_t getPageBytes();
@@ -188,8 +190,8 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     `spec` is the codegen::KernelSpec without the fields that have their default
     (KernelSpecAttr.h). The bindings are those that codegen/KernelBindings.h
     lists for it. With `overlap` the next dispatch may start before all tiles of
-    this one are done. `tile_rows` is Grid.rows_per_tile; `part 4 to 8` runs only
-    the row tiles from number 4 to number 7.
+    this one are done. `tile_rows` is Grid.rows_per_tile. With `part 4 to 8`,
+    the dispatch runs only the row tiles 4 to 7.
 
     A kernel of a GPU has a `launch`. Its `spec` is a codegen::cuda::CudaSpec
     (CudaSpecAttr.h), and it has no tiles, scratch and overlap. `rows` is
@@ -238,10 +240,11 @@ def Plan_PlacementOp : Plan_ModuleOp<"placement", [
       plan.prediction "decode" links [...] nanoseconds 0 limit ""
     }
     ```
-    `resident` has one size in bytes for each plan.segment, in the order of the
-    module. So has `device`, which is present only if the plan uses a GPU: the
-    number of the device in whose memory the segment is, or 0. `device_ring` is
-    the ring in the memory of the GPU, to which `plan.device_stream` ops copy.
+    `resident` lists, for each plan.segment in the order of the module, how many
+    bytes stay in RAM. `device` is present only if the plan uses a GPU. It
+    lists, in the same order, the device in whose memory the segment is, or 0.
+    `device_ring` is the size of the ring in the memory of the GPU, into which
+    `plan.device_stream` ops copy.
   }];
   let arguments = (ins DenseI64ArrayAttr:$resident, Plan_Size:$ring_bytes,
                        OptionalAttr<DenseI64ArrayAttr>:$device,

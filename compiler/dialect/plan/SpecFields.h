@@ -64,8 +64,8 @@ bool fieldFromAttr(mlir::Attribute attr, T &value) {
   }
 }
 
-/// Returns the fields of `spec` that do not have the value of a default spec,
-/// and in any case the field `op`.
+/// Returns the fields of `spec` whose values are not the default ones, and
+/// always the field `op`.
 template <typename Names, typename SpecT, typename Each>
 mlir::DictionaryAttr specToAttr(mlir::MLIRContext *context, const SpecT &spec,
                                 Each each) {

@@ -67,7 +67,8 @@ struct Date {
 };
 Value formatDate(Interpreter &in, const Text &format, const Date &date);
 
-/// The arguments of a call, by the names of the parameters.
+/// Assigns the arguments of a call to the parameters `names`. The functions
+/// below take the index of a parameter.
 class Bound {
 public:
   /// Reports a failure if there are too many arguments, or if one has an
@@ -82,7 +83,7 @@ public:
   bool flag(size_t i, bool other) const {
     return values[i] ? isTrue(*values[i]) : other;
   }
-  /// An argument that must be given.
+  /// The argument, which must be given; otherwise reports a failure.
   Value need(size_t i);
   /// An integer argument, or `other` if it is absent or none.
   int64_t integer(size_t i, int64_t other);

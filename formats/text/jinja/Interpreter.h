@@ -56,13 +56,13 @@ public:
   const Status &status() const { return failure; }
   bool failed() const { return !failure.isOk(); }
 
-  // Operations on values call the functions below.
+  // The functions below are for operations on values (Builtins.h).
 
   /// Records the first failure, and returns an undefined value.
   Value fail(const std::string &message, ErrorCode code = ErrorCode::Corrupt);
   Value failUndefined(const Value &value);
-  /// Counts work in proportion to `amount` characters or items. Returns false
-  /// once the limit is reached.
+  /// Adds the work of an operation on `amount` characters or items to the
+  /// number of steps. Fails, and returns false, once that exceeds its limit.
   bool charge(uint64_t amount);
   Value call(const Value &callee, const Arguments &arguments);
   Value attribute(const Value &object, const std::string &name);
@@ -92,7 +92,7 @@ private:
   Value makeMacro(const Statement &statement, Scope &scope);
   void assign(const Target &target, const Value &value, Scope &scope);
   void write(TextView text);
-  /// The output of `body` in a scope below `scope`.
+  /// Runs `body` in a new scope inside `scope`, and returns its output.
   Text capture(const Body &body, Scope &scope);
 
   Value evaluate(const Expression &node, Scope &scope);
@@ -108,7 +108,8 @@ private:
   Value evaluateConcat(const Expression &node, Scope &scope);
   Value evaluateCompare(const Expression &node, Scope &scope);
   Value evaluateSign(const Expression &node, Scope &scope);
-  /// `input` is the operand if the chain of filters has none of its own.
+  /// Applies a chain of filters. `input` is the operand of the first filter if
+  /// the chain itself has none, as in a filter block.
   Value evaluateFilter(const Expression &node, Scope &scope,
                        const Value *input);
   Arguments evaluateArguments(const CallArguments &call, Scope &scope);

@@ -65,7 +65,7 @@ protected:
   Status failure;
   uint32_t nesting = 0;
   uint32_t conditional = 0; ///< the number of `if` around the current token
-  /// The names that were read since the innermost macro began.
+  /// The names that have been parsed since the innermost macro began.
   std::vector<std::string> mentioned;
 
 private:

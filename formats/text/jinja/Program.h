@@ -51,8 +51,8 @@ struct Expression {
   CallArguments call;
 };
 
-/// What is assigned to: a name, an attribute of a namespace, or several
-/// targets.
+/// The left side of an assignment: a name, an attribute of a namespace, or
+/// several targets.
 struct Target {
   Place place;
   std::string name;

@@ -125,7 +125,7 @@ struct SequenceObject final : Object {
   std::string label; ///< the repr of a View
   uint32_t depth = 1;
   uint64_t weight = 1;
-  size_t next = 0; ///< in a Generator, the first unread item
+  size_t next = 0; ///< in a Generator, the index of the next item
 };
 
 /// Keeps the order of insertion.

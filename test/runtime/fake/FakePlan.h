@@ -49,8 +49,9 @@ struct FakeModel {
   float unknownBias = 0;
 
   FakeModel();
-  /// Makes the bytes of `text` and then </s> the greedy output after BOS. No
-  /// byte may occur twice in `text`.
+  /// Makes greedy decoding after BOS produce the bytes of `text`, one token
+  /// each, and then </s>. No byte may occur twice in `text`, because only the
+  /// last token determines the next one.
   void say(const std::string &text);
 };
 

@@ -170,7 +170,9 @@ struct Executed {
     stream = *std::move(started);
   }
 
-  /// Makes the next read of a random byte fail.
+  /// Picks a byte of the file at random. The next read that includes it fails,
+  /// and later ones succeed. A failure that an earlier call has set up, but
+  /// that has not happened yet, is cancelled.
   void failOnce() {
     reader.fail(failing, Status::ok(), 0);
     failing = 3 * kPage + random() % fileBytes();

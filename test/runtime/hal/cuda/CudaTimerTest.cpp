@@ -25,7 +25,9 @@ TEST(CudaTimer, TimesAreThoseOfTheDriver) {
         *memory + 1'000'000, *memory, 1'000'000, 3, 2);
     ASSERT_TRUE(copy.isOk()) << copy.status().message();
     EXPECT_NEAR(*copy, 0.1, 1e-6);
-    // Three pieces take 31 microseconds each, and the last one takes 10.
+    // The copy consists of three pieces of 300,001 bytes, which take 31
+    // microseconds each, and a fourth one with the remaining 99,997 bytes,
+    // which takes 10 microseconds.
     const Result<double> upload =
         (*timer)->uploadMilliseconds(*memory, 1'000'000, 300'001);
     ASSERT_TRUE(upload.isOk()) << upload.status().message();
