@@ -4,6 +4,7 @@
 #include "compiler/planner/CostModel.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/FatPlan.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanEncode.h"
 
 #include <algorithm>
@@ -19,6 +20,7 @@ namespace {
 /// Updates the predictions of all placements. How many bytes segments with a
 /// codec take on the disk is known only after they have been written.
 Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
+  const KeptShares kept = keptShares(fromPlan(*encoded.machine()));
   for (size_t i = 0; i < plan.placements.size(); ++i) {
     const plan::Placement &placement =
         *encoded.placements()->Get(static_cast<uint32_t>(i));
@@ -31,7 +33,7 @@ Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
         }
         loads.push_back({link->link, link->bytes_per_pass, link->bandwidth});
       }
-      const PassPrediction pass = predictPass(std::move(loads));
+      const PassPrediction pass = predictPass(std::move(loads), kept);
       prediction->nanoseconds = pass.nanoseconds;
       prediction->limit = pass.limit;
     }

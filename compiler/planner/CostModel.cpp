@@ -1,14 +1,13 @@
 //===- CostModel.cpp - predicts a pass from its links' bandwidths ---------===//
 #include "compiler/planner/CostModel.h"
 
-#include "formats/machine/CpuRates.h"
-
 #include <cmath>
 #include <utility>
 
 namespace air::compiler {
 
-PassPrediction predictPass(std::vector<LinkLoad> links) {
+PassPrediction predictPass(std::vector<LinkLoad> links,
+                           const KeptShares &kept) {
   PassPrediction prediction;
   bool known = true;
   uint64_t memory = 0;       // time of the link to RAM or VRAM
@@ -44,8 +43,9 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
         overlappedTime(static_cast<double>(memory), static_cast<double>(cpu));
     const auto reading = static_cast<double>(disk);
     // Reads from the disk slow down a CPU, but not the kernels of a GPU.
-    prediction.nanoseconds = static_cast<uint64_t>(std::ceil(
-        name == "vram" ? std::max(cores, reading) : passTime(cores, reading)));
+    prediction.nanoseconds = static_cast<uint64_t>(
+        std::ceil(name == "vram" ? std::max(cores, reading)
+                                 : passTime(cores, reading, kept)));
     if (copies > prediction.nanoseconds) {
       prediction.nanoseconds = copies;
       prediction.limit = "pcie";
