@@ -68,8 +68,9 @@ struct WrittenBytes {
   uint64_t copied = 0; ///< bytes of segments that were in other plans
 };
 
-/// Writes plans of one model for different targets as one fat plan. Segments with equal contents are written once. The
-/// order of `parts` has no effect on the file.
+/// Writes plans of one model for different targets as one fat plan. Segments
+/// with equal contents are written once. The order of `parts` has no effect on
+/// the file.
 ///
 /// Errors: those of writePlan() and of joinTargets().
 Result<WrittenBytes> writeFatPlan(AtomicFile output,

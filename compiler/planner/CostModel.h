@@ -9,12 +9,12 @@
 // in parallel with the cores. The cores take less than the times of "dram" and
 // "cpu" together, because they read and compute in parallel: see
 // overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
-// the cores and of the disk, which slow each other down. The limit of a pass is "disk" if the disk takes
-// longer than the cores, or else "dram" if reading takes at least half of the
-// cores' time, or else "cpu". Copies from RAM to a GPU are the link "pcie".
-// They overlap everything else, and are the limit of a pass if they take longer
-// than all the rest. A bandwidth of 0 means that it is not known; then neither
-// the time nor the limit is known.
+// the cores and of the disk, which slow each other down. The limit of a pass is
+// "disk" if the disk takes longer than the cores, or else "dram" if reading
+// takes at least half of the cores' time, or else "cpu". Copies from RAM to a
+// GPU are the link "pcie". They overlap everything else, and are the limit of a
+// pass if they take longer than all the rest. A bandwidth of 0 means that it is
+// not known; then neither the time nor the limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //

@@ -20,8 +20,8 @@ constexpr uint64_t kShares = 1024;
 /// the time of all copies at best. A larger ring leaves less room for weights
 /// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
 /// bytes, copying these weights would take more time than running ahead saves.
-/// The same holds for a ring in RAM, since copies to a GPU are some 5 to 20 times
-/// as fast as reads from a disk.
+/// The same holds for a ring in RAM, since copies to a GPU are some 5 to 20
+/// times as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {

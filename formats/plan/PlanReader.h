@@ -2,8 +2,8 @@
 //
 // Ownership: a PlanFile owns its mapping; what its functions return is valid
 // only as long as it exists. Thread-safety: immutable after open() and
-// choose(). Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed (a wrong digest or a
-// broken rule), Unsupported (a newer version).
+// choose(). Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed
+// (a wrong digest or a broken rule), Unsupported (a newer version).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANREADER_H

@@ -8,8 +8,8 @@
 // segment has been copied to the GPU, or to the host memory from which each
 // pass copies it (Device::allocateHost), its bytes in the other store are no
 // longer needed. If RAM is too small for all segments that are copied, a
-// HostRing takes the place of the other store for them. The plan's file must then
-// not change, because each pass reads it.
+// HostRing takes the place of the other store for them. The plan's file must
+// then not change, because each pass reads it.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the

@@ -262,7 +262,8 @@ void DeviceStream::endPass() {
   }
   passBegin = next;
   passEnd = next + stepEvents.size();
-  // Skips the copies of the pass that has ended that have not been enqueued yet.
+  // Skips the copies of the pass that has ended that have not been enqueued
+  // yet.
   if (failure.isOk()) {
     failure = advance();
   }

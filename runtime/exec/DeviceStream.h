@@ -44,8 +44,9 @@ public:
   using Loader =
       std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
 
-  /// Allocates the ring, and host memory for all segments that are copied, which `loader` fills. If `disk` is not null, it has this memory,
-  /// and the loader is not called. The placement must have been verified.
+  /// Allocates the ring, and host memory for all segments that are copied,
+  /// which `loader` fills. If `disk` is not null, it has this memory, and the
+  /// loader is not called. The placement must have been verified.
   static Result<std::unique_ptr<DeviceStream>>
   create(const plan::Plan &plan, const plan::Placement &placement,
          Device &device, Loader loader, HostRing *disk = nullptr);

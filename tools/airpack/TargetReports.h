@@ -1,4 +1,4 @@
-//===- TargetReports.h - what a plan has for each of its targets -*- C++ -*-===//
+//===- TargetReports.h - what a plan has for each target --------*- C++ -*-===//
 #ifndef AIRPACK_TOOLS_AIRPACK_TARGETREPORTS_H
 #define AIRPACK_TOOLS_AIRPACK_TARGETREPORTS_H
 

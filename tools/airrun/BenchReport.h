@@ -3,11 +3,12 @@
 // A decode step reads over one to three links. The first is the memory from
 // which the kernels read: RAM, or the memory of a GPU. If the plan's placement
 // does not keep all weights in this memory, other links bring in the rest: from
-// the disk to RAM, from RAM to the memory of a GPU, or both. The limit of a link
-// is its measured bandwidth in bytes per second; for the memory of a GPU, this is
-// the bandwidth of copies within it. The minimal bytes are those that each token
-// must read over the link: the weights and the KV cache over the first, and over
-// the others the weights that the placement does not keep in VRAM or in RAM.
+// the disk to RAM, from RAM to the memory of a GPU, or both. The limit of a
+// link is its measured bandwidth in bytes per second; for the memory of a GPU,
+// this is the bandwidth of copies within it. The minimal bytes are those that
+// each token must read over the link: the weights and the KV cache over the
+// first, and over the others the weights that the placement does not keep in
+// VRAM or in RAM.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it

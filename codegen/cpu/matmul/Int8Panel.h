@@ -26,9 +26,9 @@
 //
 // A scale of I8Grid is on the grid if its exponent is in a certain range
 // (kGridBaseExponent in codegen/KernelSpec.h). If, in the columns of a panel,
-// the scale of any token is off the grid or NaN, slower code runs. It is correct for
-// all scales, and produces the same bits as the fast code for scales on the
-// grid.
+// the scale of any token is off the grid or NaN, slower code runs. It is
+// correct for all scales, and produces the same bits as the fast code for
+// scales on the grid.
 //
 // Thread-safety: one thread per MLIRContext.
 //

@@ -117,9 +117,9 @@ struct Prefetch {
 /// with StreamLoads::Burst, or none if the stream without prefetches is nearly
 /// as fast. With several tokens, there is arithmetic between the loads, and the
 /// hardware's prefetcher alone runs late, so such a kernel always prefetches
-/// into L2 (hint T1), at least 4 KiB ahead. Its loads resemble both StreamLoads::Single and
-/// StreamLoads::Burst, so a distance counts as fast as the slower of
-/// the two streams that use them.
+/// into L2 (hint T1), at least 4 KiB ahead. Its loads resemble both
+/// StreamLoads::Single and StreamLoads::Burst, so a distance counts as fast as
+/// the slower of the two streams that use them.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen
