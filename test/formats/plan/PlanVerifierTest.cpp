@@ -37,8 +37,7 @@ void codeSegment(P &p, size_t index) {
 
 /// Makes the vocabulary one of BPE with two expressions in compiled form.
 void setSplitters(P &p) {
-  TokenizerData data;
-  data.kind = TokenizerKind::Bpe;
+  TokenizerData data{.kind = TokenizerKind::Bpe};
   data.rules = {.isSet = true, .expressions = {"a|b", "c+"}};
   const std::unique_ptr<plan::TokenizerT> made = toPlan(data);
   p.tokenizer->kind = plan::TokenizerKind::Bpe;
