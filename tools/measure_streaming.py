@@ -20,6 +20,8 @@ the rounds, which are interleaved:
             keeps everything in memory
   eta       tok/s / bound
   dram      the same with what the rate of memory allows instead of that pass
+  together  the same with what disk and memory allow while both are read, by the
+            shares of their rates that airrun probe measured
   beta      the bytes that a pass needs from the disk / the bytes that were read
   predicted what the plan predicts at the rates of disk, memory and arithmetic
             that the same run measures, and by how much it is too high or too low
@@ -216,6 +218,8 @@ def summary(case, reports, alone, peers):
     disk_s = read / disk_rate if disk_rate else 0
     bound_tok_s = 1 / max(disk_s, 1 / resident_tok_s)
     predicted = middle(lambda r: r["decode"]["predicted_tok_s"])
+    # Plans that read nothing from the disk in each pass have no such rate.
+    joint = lambda key: middle(lambda r: r["decode"][key]) if all(key in r["decode"] for r in reports) else None
     row = {
         "ratio": case["ratio"], "limit_bytes": case["limit"], "pin": case.get("pin"),
         "tok_s": tok_s, "bound_tok_s": bound_tok_s, "eta": tok_s / bound_tok_s,
@@ -223,6 +227,7 @@ def summary(case, reports, alone, peers):
         "resident_tok_s": resident_tok_s,
         "dram_tok_s": middle(lambda r: r["decode"]["bound_tok_s"]),
         "dram_eta": middle(lambda r: r["decode"]["eta"]),
+        "joint_tok_s": joint("joint_tok_s"), "joint_eta": joint("joint_eta"),
         "beta": middle(lambda r: r["decode"]["beta"]),
         "predicted_tok_s": predicted, "prediction_error": predicted / tok_s - 1,
         "plan_tok_s": reports[0]["decode"]["plan_predicted_tok_s"],
@@ -267,9 +272,10 @@ def print_row(row, as_json):
     if "peer_tok_s" in row:
         peer = (f"; peer {row['peer_tok_s']:.3f} tok/s, ours x {row['times_peer']:.2f}" if row["peer_tok_s"] else
                 "; peer was killed")
+    together = "" if row["joint_eta"] is None else f"together {row['joint_eta']:.3f} of {row['joint_tok_s']:.3f}; "
     print(f"{name} {row['tok_s']:8.3f} tok/s of {row['bound_tok_s']:.3f} ({row['limited_by']}): "
           f"eta {row['eta']:.3f} (dram {row['dram_eta']:.3f} of {row['dram_tok_s']:.3f}), beta {row['beta']:.3f}; "
-          f"{row['bytes_per_pass'] / 1e6:.0f} MB per pass at {row['disk_gb_s']:.2f} GB/s, "
+          f"{together}{row['bytes_per_pass'] / 1e6:.0f} MB per pass at {row['disk_gb_s']:.2f} GB/s, "
           f"ring {row['ring_bytes'] / 1e6:.0f} MB; peak {row['peak_share']:.3f}; "
           f"first {row['first_token_s']:.2f} s of {row['first_token_bound_s']:.2f}; "
           f"same {'yes' if row['same_tokens'] else 'NO'}{peer}")

@@ -3,6 +3,7 @@
 
 #include "compiler/planner/CostModel.h"
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanEncode.h"
 
 #include <filesystem>
@@ -19,6 +20,7 @@ namespace {
 Status predictCoded(plan::PlanT &plan) {
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, encodeMetadata(plan));
   const plan::Plan &records = *plan::GetPlan(bytes.data());
+  const KeptShares kept = keptShares(fromPlan(*records.machine()));
   for (size_t i = 0; i < plan.placements.size(); ++i) {
     const plan::Placement &placement =
         *records.placements()->Get(static_cast<uint32_t>(i));
@@ -31,7 +33,7 @@ Status predictCoded(plan::PlanT &plan) {
         }
         loads.push_back({link->link, link->bytes_per_pass, link->bandwidth});
       }
-      const PassPrediction pass = predictPass(std::move(loads));
+      const PassPrediction pass = predictPass(std::move(loads), kept);
       prediction->nanoseconds = pass.nanoseconds;
       prediction->limit = pass.limit;
     }

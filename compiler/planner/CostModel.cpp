@@ -1,14 +1,13 @@
 //===- CostModel.cpp - predicts a pass from its links' bandwidths ---------===//
 #include "compiler/planner/CostModel.h"
 
-#include "formats/machine/CpuRates.h"
-
 #include <cmath>
 #include <utility>
 
 namespace air::compiler {
 
-PassPrediction predictPass(std::vector<LinkLoad> links) {
+PassPrediction predictPass(std::vector<LinkLoad> links,
+                           const KeptShares &kept) {
   PassPrediction prediction;
   bool known = true;
   uint64_t memory = 0;       // time of the link to RAM or VRAM
@@ -44,7 +43,7 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
         overlappedTime(static_cast<double>(memory), static_cast<double>(cpu));
     const auto reading = static_cast<double>(disk);
     prediction.nanoseconds =
-        static_cast<uint64_t>(std::ceil(passTime(cores, reading)));
+        static_cast<uint64_t>(std::ceil(passTime(cores, reading, kept)));
     if (copies > prediction.nanoseconds) {
       prediction.nanoseconds = copies;
       prediction.limit = "pcie";

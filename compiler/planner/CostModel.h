@@ -9,18 +9,20 @@
 // in parallel with the cores. The cores take less than the times of "dram" and
 // "cpu" together, because they read and compute in parallel: see
 // overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
-// the cores and of the disk. The limit of a pass is "disk" if the disk takes
-// longer than the cores, or else "dram" if reading takes at least half of the
-// cores' time, or else "cpu". Copies from RAM to a GPU are the link "pcie".
-// They overlap everything else, and limit a pass if they take longer. A
-// bandwidth of 0 means that it is not known; then neither the time nor the
-// limit is known.
+// the cores and of the disk, which slow each other down. The limit of a pass is
+// "disk" if the disk takes longer than the cores, or else "dram" if reading
+// takes at least half of the cores' time, or else "cpu". Copies from RAM to a
+// GPU are the link "pcie". They overlap everything else, and limit a pass if
+// they take longer. A bandwidth of 0 means that it is not known; then neither
+// the time nor the limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_COSTMODEL_H
 #define AIRPACK_COMPILER_PLANNER_COSTMODEL_H
+
+#include "formats/machine/CpuRates.h"
 
 #include <cstdint>
 #include <string>
@@ -41,8 +43,10 @@ struct PassPrediction {
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is
-/// not known, nanoseconds is 0 and limit is "".
-PassPrediction predictPass(std::vector<LinkLoad> links);
+/// not known, nanoseconds is 0 and limit is "". `kept` only matters if the disk
+/// has bytes.
+PassPrediction predictPass(std::vector<LinkLoad> links,
+                           const KeptShares &kept = {});
 
 /// Returns the tokens per second if each pass yields one token, or 0 if the
 /// time of a pass is not known.

@@ -214,7 +214,8 @@ private:
     return 1 / (isSlowed
                     ? std::max(load.seconds,
                                passTime(load.cpuSeconds,
-                                        load.diskBytes / problem.links.disk))
+                                        load.diskBytes / problem.links.disk,
+                                        keptShares(machine)))
                     : load.seconds);
   }
 

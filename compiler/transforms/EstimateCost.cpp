@@ -71,7 +71,8 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     if (streamed != 0) {
       loads.push_back({"disk", streamed, profile.diskBandwidth});
     }
-    addPrediction(placement, predictPass(std::move(loads)));
+    addPrediction(placement,
+                  predictPass(std::move(loads), keptShares(profile)));
   }
 
   static void addPrediction(PlacementOp placement,

@@ -81,6 +81,14 @@ void setTarget(ModuleOp module, const MachineProfile &profile) {
       builder.getNamedAttr("disk_bandwidth", number(profile.diskBandwidth)),
       builder.getNamedAttr("measured", builder.getBoolAttr(profile.measured)),
   };
+  if (profile.diskBeside != 0) {
+    entries.push_back(
+        builder.getNamedAttr("disk_beside", number(profile.diskBeside)));
+  }
+  if (profile.memoryBeside != 0) {
+    entries.push_back(
+        builder.getNamedAttr("memory_beside", number(profile.memoryBeside)));
+  }
   if (profile.cpu != CpuRates{}) {
     entries.push_back(
         builder.getNamedAttr("cpu", ratesAttr(builder, profile.cpu)));
@@ -194,6 +202,12 @@ Result<MachineProfile> targetOf(ModuleOp module) {
   profile.memoryBytes = reader.number("memory_bytes");
   profile.memoryBandwidth = reader.number("memory_bandwidth");
   profile.diskBandwidth = reader.number("disk_bandwidth");
+  if (entries.contains("disk_beside")) {
+    profile.diskBeside = reader.number("disk_beside");
+  }
+  if (entries.contains("memory_beside")) {
+    profile.memoryBeside = reader.number("memory_beside");
+  }
   auto measured = entries.getAs<BoolAttr>("measured");
   reader.note("measured", static_cast<bool>(measured));
   profile.measured = measured && measured.getValue();

@@ -198,6 +198,8 @@ Result<MachineProfile> withCpu(const MachineProfile &machine,
     changed.features = cpu->features;
     changed.cpu = cpu->cpu;
     changed.memoryBandwidth = cpu->memoryBandwidth;
+    changed.diskBeside = 0;
+    changed.memoryBeside = 0;
     changed.measured = false;
     return changed;
   }
@@ -214,6 +216,11 @@ Result<MachineProfile> withCpu(const MachineProfile &machine,
   changed.name = machine.name;
   changed.gpus = machine.gpus;
   return changed;
+}
+
+KeptShares keptShares(const MachineProfile &machine) {
+  return {keptShare(machine.diskBeside, machine.diskBandwidth),
+          keptShare(machine.memoryBeside, machine.memoryBandwidth)};
 }
 
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host) {

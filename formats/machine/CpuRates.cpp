@@ -39,8 +39,21 @@ double overlappedTime(double reading, double arithmetic) {
          kExposedShare * std::min(reading, arithmetic);
 }
 
-double passTime(double cores, double disk) {
-  return std::max(cores, disk) + kDiskInterference * std::min(cores, disk);
+double keptShare(uint64_t beside, uint64_t alone) {
+  if (beside == 0 || alone == 0) {
+    return KeptShares{}.disk;
+  }
+  return std::clamp(static_cast<double>(beside) / static_cast<double>(alone),
+                    kLeastKeptShare, 1.0);
+}
+
+double passTime(double cores, double disk, const KeptShares &kept) {
+  const double slowCores = cores / kept.memory;
+  const double slowDisk = disk / kept.disk;
+  // Until the shorter one finishes, the longer one lacks a part of its rate,
+  // and must make up for it afterwards.
+  return slowCores >= slowDisk ? cores + (1 - kept.memory) * slowDisk
+                               : disk + (1 - kept.disk) * slowCores;
 }
 
 std::string_view streamHintName(StreamHint hint) {

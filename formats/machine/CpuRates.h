@@ -105,16 +105,32 @@ inline constexpr double kExposedShare = 0.75;
 /// alone takes `arithmetic`, all in the same unit.
 double overlappedTime(double reading, double arithmetic);
 
-/// The disk and the cores work at the same time, but the disk writes to the
-/// memory from which the cores read, and its requests take some of their time.
-/// This share of the shorter of the two times is therefore added to the longer
-/// one. It is fitted to eight decode passes of whole models on two cores of
-/// Emerald Rapids; passTime() predicts them within 5 % (docs/streaming.md).
-inline constexpr double kDiskInterference = 0.2;
+/// What is left of the rates of the disk and of memory while both are read. The
+/// disk writes to the memory from which the cores read, so each slows down the
+/// other. Both shares are within [kLeastKeptShare, 1].
+///
+/// The default is for machines on which nothing has been measured. It adds a
+/// fifth of the shorter of the two times to the longer one, which predicts
+/// eight decode passes of whole models on two cores of Emerald Rapids within
+/// 5 % (docs/streaming.md).
+struct KeptShares {
+  double disk = 5.0 / 6;   ///< rate of the disk while all cores read memory
+  double memory = 5.0 / 6; ///< rate of memory while the disk is read
 
-/// The time of a pass in which the cores work for `cores` and the disk for
-/// `disk`, all in the same unit.
-double passTime(double cores, double disk);
+  bool operator==(const KeptShares &) const = default;
+};
+inline constexpr double kLeastKeptShare = 0.1;
+
+/// The rate `beside` as a share of the rate `alone`, brought into the range of
+/// KeptShares. If one of the rates is 0, which means that it is not known,
+/// returns the default of KeptShares.
+double keptShare(uint64_t beside, uint64_t alone);
+
+/// The time of a pass in which the cores work for `cores` if the disk is idle,
+/// and the disk for `disk` if the cores are. All times are in the same unit.
+/// Both begin together, at the rates that are left to them. Once one of them
+/// has finished, the other goes on at its full rate.
+double passTime(double cores, double disk, const KeptShares &kept);
 
 /// A profile and a plan have at most this many streams.
 inline constexpr size_t kMaxStreams = 256;

@@ -137,8 +137,7 @@ Status readRings(const ProfileJson &list, const std::string &where,
 } // namespace
 
 Status readDiskRates(const ProfileJson &object, const std::string &where,
-                     std::vector<DiskRate> &curve,
-                     std::vector<RingRate> &rings) {
+                     MachineProfile &profile) {
   const auto it = object.find("disk");
   if (it == object.end()) {
     return Status::ok();
@@ -148,7 +147,8 @@ Status readDiskRates(const ProfileJson &object, const std::string &where,
         .fail("disk",
               "is " + ProfileFields::shown(*it) + "; it must be an object");
   }
-  static constexpr const char *kKeys[] = {"cached", "curve", "rings"};
+  static constexpr const char *kKeys[] = {"cached", "curve", "rings",
+                                          "bandwidth_beside", "memory_beside"};
   const ProfileFields fields(*it, where, "disk.");
   AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "the object"));
   std::string cached = "unknown";
@@ -160,15 +160,21 @@ Status readDiskRates(const ProfileJson &object, const std::string &where,
   AIR_ASSIGN_OR_RETURN(const ProfileJson *list,
                        readList(fields, *it, "curve", kMaxDiskRates));
   if (list != nullptr) {
-    AIR_RETURN_IF_ERROR(readCurve(*list, where, fields, curve));
+    AIR_RETURN_IF_ERROR(readCurve(*list, where, fields, profile.diskCurve));
   }
   AIR_ASSIGN_OR_RETURN(list, readList(fields, *it, "rings", kMaxRingRates));
-  return list == nullptr ? Status::ok()
-                         : readRings(*list, where, fields, rings);
+  if (list != nullptr) {
+    AIR_RETURN_IF_ERROR(readRings(*list, where, fields, profile.diskRings));
+  }
+  AIR_RETURN_IF_ERROR(fields.readNumber("bandwidth_beside", 0,
+                                        kMaxProfileNumber, profile.diskBeside));
+  return fields.readNumber("memory_beside", 0, kMaxProfileNumber,
+                           profile.memoryBeside);
 }
 
-ProfileJson diskRatesJson(const std::vector<DiskRate> &curve,
-                          const std::vector<RingRate> &rings) {
+namespace {
+
+ProfileJson curveJson(const std::vector<DiskRate> &curve) {
   ProfileJson list = ProfileJson::array();
   for (const DiskRate &rate : curve) {
     ProfileJson entry;
@@ -179,18 +185,36 @@ ProfileJson diskRatesJson(const std::vector<DiskRate> &curve,
     entry["bandwidth"] = rate.bandwidth;
     list.push_back(std::move(entry));
   }
+  return list;
+}
+
+ProfileJson ringsJson(const std::vector<RingRate> &rings) {
+  ProfileJson list = ProfileJson::array();
+  for (const RingRate &ring : rings) {
+    ProfileJson entry;
+    entry["bytes"] = ring.bytes;
+    entry["bandwidth"] = ring.bandwidth;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+} // namespace
+
+ProfileJson diskRatesJson(const MachineProfile &profile) {
   ProfileJson object;
-  object["cached"] = "unknown";
-  object["curve"] = std::move(list);
-  if (!rings.empty()) {
-    ProfileJson sizes = ProfileJson::array();
-    for (const RingRate &ring : rings) {
-      ProfileJson entry;
-      entry["bytes"] = ring.bytes;
-      entry["bandwidth"] = ring.bandwidth;
-      sizes.push_back(std::move(entry));
-    }
-    object["rings"] = std::move(sizes);
+  if (!profile.diskCurve.empty() || !profile.diskRings.empty()) {
+    object["cached"] = "unknown";
+    object["curve"] = curveJson(profile.diskCurve);
+  }
+  if (!profile.diskRings.empty()) {
+    object["rings"] = ringsJson(profile.diskRings);
+  }
+  if (profile.diskBeside != 0) {
+    object["bandwidth_beside"] = profile.diskBeside;
+  }
+  if (profile.memoryBeside != 0) {
+    object["memory_beside"] = profile.memoryBeside;
   }
   return object;
 }

@@ -34,7 +34,8 @@
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice. The table
 // Machine lacks the keys from memory_limit to disk, because they only matter on
-// the machine itself. It has gpus in the form of the table Device.
+// the machine itself. It has only the two rates "beside" of disk, and gpus in
+// the form of the table Device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
@@ -79,6 +80,10 @@ struct MachineProfile {
   std::vector<ThreadRate> memoryCurve; ///< sorted by number of threads
   std::vector<DiskRate> diskCurve;     ///< sorted by compareDiskRates()
   std::vector<RingRate> diskRings;     ///< sorted by size
+  /// disk.bandwidth_beside and disk.memory_beside (DiskRates.h): the rates of
+  /// the disk and of memory while both are read, in bytes/s; 0 = not known.
+  uint64_t diskBeside = 0;
+  uint64_t memoryBeside = 0;
   CpuRates cpu;
   std::vector<GpuProfile> gpus; ///< none or one
 
@@ -100,6 +105,10 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// of the cgroup, whichever is smaller; it does not depend on how much memory
 /// is free.
 MachineProfile hostProfile();
+
+/// What is left of the rates of the machine's disk and memory while both are
+/// read.
+KeptShares keptShares(const MachineProfile &machine);
 
 /// Returns the machine that `spec` names: "host", a built-in name, the name of
 /// a GPU, or a path that ends in ".json" or contains a '/'. An Unsupported

@@ -67,6 +67,8 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
   MachineProfile profile = host;
   profile.memoryBandwidth = measured.memoryBandwidth;
   profile.diskBandwidth = measured.diskBandwidth;
+  profile.diskBeside = measured.diskBeside;
+  profile.memoryBeside = measured.memoryBeside;
   profile.measured = measured.measured;
   profile.cpu = measured.cpu;
   profile.gpus = measured.gpus;

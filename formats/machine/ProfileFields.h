@@ -82,12 +82,10 @@ ProfileJson cpuRatesJson(const CpuRates &rates);
 
 /// Reads the object "disk" of the profile `object`, if there is one.
 Status readDiskRates(const ProfileJson &object, const std::string &where,
-                     std::vector<DiskRate> &curve,
-                     std::vector<RingRate> &rings);
+                     MachineProfile &profile);
 
-/// The object "disk". It has the key "rings" only if there are some.
-ProfileJson diskRatesJson(const std::vector<DiskRate> &curve,
-                          const std::vector<RingRate> &rings);
+/// The object "disk", or null if the profile has none of its rates.
+ProfileJson diskRatesJson(const MachineProfile &profile);
 
 /// Reads the list "gpus" of the profile `object`, if there is one.
 Status readGpus(const ProfileJson &object, const std::string &where,

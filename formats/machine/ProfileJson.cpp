@@ -215,8 +215,7 @@ Result<MachineProfile> profileFrom(const Json &object,
   AIR_RETURN_IF_ERROR(fields.readNumber("memlock_limit", 1, kMaxProfileNumber,
                                         profile.memlockLimit));
   AIR_RETURN_IF_ERROR(readMemoryCurve(object, where, fields, profile));
-  AIR_RETURN_IF_ERROR(
-      readDiskRates(object, where, profile.diskCurve, profile.diskRings));
+  AIR_RETURN_IF_ERROR(readDiskRates(object, where, profile));
   AIR_RETURN_IF_ERROR(readFeatures(object, fields, profile));
   AIR_RETURN_IF_ERROR(readCpuRates(object, where, profile.cpu));
   AIR_RETURN_IF_ERROR(readGpus(object, where, profile.gpus));
@@ -249,8 +248,8 @@ Json profileJson(const MachineProfile &profile) {
     }
     object["memory_curve"] = std::move(list);
   }
-  if (!profile.diskCurve.empty() || !profile.diskRings.empty()) {
-    object["disk"] = diskRatesJson(profile.diskCurve, profile.diskRings);
+  if (Json disk = diskRatesJson(profile); !disk.is_null()) {
+    object["disk"] = std::move(disk);
   }
   if (profile.cpu != CpuRates{}) {
     object["cpu"] = cpuRatesJson(profile.cpu);

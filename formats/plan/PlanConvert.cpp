@@ -271,6 +271,8 @@ std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile) {
   record->memory_bytes = profile.memoryBytes;
   record->memory_bandwidth = profile.memoryBandwidth;
   record->disk_bandwidth = profile.diskBandwidth;
+  record->disk_beside = profile.diskBeside;
+  record->memory_beside = profile.memoryBeside;
   record->measured = profile.measured;
   if (profile.cpu != CpuRates{}) {
     record->cpu = packRates(profile.cpu);
@@ -302,6 +304,8 @@ MachineProfile fromPlan(const plan::Machine &record) {
   profile.memoryBytes = record.memory_bytes();
   profile.memoryBandwidth = record.memory_bandwidth();
   profile.diskBandwidth = record.disk_bandwidth();
+  profile.diskBeside = record.disk_beside();
+  profile.memoryBeside = record.memory_beside();
   profile.measured = record.measured();
   if (record.cpu() != nullptr) {
     profile.cpu = unpackRates(*record.cpu());

@@ -3,6 +3,7 @@
 
 #include "formats/machine/MachineProfile.h"
 #include "formats/plan/CopiedBytes.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -476,8 +477,10 @@ Status measureRounds(rt::Session &session, Workload &work,
 }
 
 /// Reports what the plan predicts for the placement in use: the decode rate,
-/// which is 0 if the plan did not know the machine's bandwidths, and the links.
+/// which is 0 if the plan did not know the machine's bandwidths, the links, and
+/// what disk and memory keep of their rates while both are read.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
+  measured.kept = keptShares(fromPlan(*session.plan().machine()));
   const auto *predictions =
       session.plan().placements()->Get(session.placement())->predictions();
   if (predictions == nullptr) {

@@ -1,7 +1,6 @@
 //===- BenchReport.cpp - rates, shares and their bound ----------*- C++ -*-===//
 #include "tools/airrun/BenchReport.h"
 
-#include "formats/machine/CpuRates.h"
 #include "tools/airrun/Common.h"
 
 #include <algorithm>
@@ -46,9 +45,23 @@ double predictedRate(const BenchMeasurement &measured) {
      : link.name == "cpu"  ? arithmetic
                            : reading) = link.bytesPerPass / link.measuredRate;
   }
-  const double seconds =
-      std::max(passTime(overlappedTime(reading, arithmetic), disk), copying);
+  const double seconds = std::max(
+      passTime(overlappedTime(reading, arithmetic), disk, measured.kept),
+      copying);
   return seconds > 0 ? 1 / seconds : 0;
+}
+
+/// The tokens per second that memory and disk allow together, or 0 if one of
+/// the two is not a link of the measurement.
+double jointRate(const BenchMeasurement &measured) {
+  double memory = 0;
+  double disk = 0;
+  for (const BenchLink &link : measured.links) {
+    const double seconds = link.minimalBytesPerToken / link.limitPerSecond;
+    disk = link.name == "disk" ? seconds : disk;
+    memory = link.name == "dram" ? seconds : memory;
+  }
+  return memory > 0 && disk > 0 ? 1 / passTime(memory, disk, measured.kept) : 0;
 }
 
 constexpr double kGiga = 1e9;
@@ -137,6 +150,9 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
     }
   }
   report.eta = report.decodeRate / report.boundRate;
+  report.jointRate = jointRate(measured);
+  report.jointEta =
+      report.jointRate > 0 ? report.decodeRate / report.jointRate : 0;
   report.predictedRate = predictedRate(measured);
   return report;
 }
@@ -178,6 +194,13 @@ std::string predictionJson(const BenchMeasurement &measured) {
   return out + "],\n ";
 }
 
+std::string jointJson(const BenchReport &report) {
+  return report.jointRate == 0
+             ? ""
+             : format("\"joint_tok_s\": %.6g, \"joint_eta\": %.6g, ",
+                      report.jointRate, report.jointEta);
+}
+
 std::string streamingJson(const BenchStreaming &streaming) {
   return format("\"streaming\": {\"io\": \"%s\", \"placement\": %u, "
                 "\"resident_bytes\": %llu, \"ring_bytes\": %llu, "
@@ -212,17 +235,18 @@ std::string benchJson(const BenchMeasurement &measured,
                   measured.prefillFlops / measured.prefillSeconds / kGiga);
   }
   if (measured.decodeTokens != 0) {
-    out += format(
-        "\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %.6g, "
-        "\"predicted_tok_s\": %.6g, "
-        "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
-        "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
-        "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
-        report.decodeRate, report.boundRate, report.predictedRate,
-        measured.planRate, report.limitedBy.c_str(), report.beta, report.eta,
-        static_cast<unsigned long long>(measured.decodeTokens),
-        measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
-        percentile(measured.tokenSeconds, 0.99) * kMilli);
+    out += format("\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %.6g, "
+                  "\"predicted_tok_s\": %.6g, "
+                  "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
+                  "\"beta\": %.6g, \"eta\": %.6g, %s\"tokens\": %llu, "
+                  "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
+                  report.decodeRate, report.boundRate, report.predictedRate,
+                  measured.planRate, report.limitedBy.c_str(), report.beta,
+                  report.eta, jointJson(report).c_str(),
+                  static_cast<unsigned long long>(measured.decodeTokens),
+                  measured.decodeSeconds,
+                  percentile(measured.tokenSeconds, 0.5) * kMilli,
+                  percentile(measured.tokenSeconds, 0.99) * kMilli);
     out += linksJson(measured, report);
     out += predictionJson(measured);
     if (measured.streaming) {
@@ -295,6 +319,11 @@ std::string benchText(const BenchMeasurement &measured,
     out += format("; p50 %.2f ms, p99 %.2f ms\n",
                   percentile(measured.tokenSeconds, 0.5) * kMilli,
                   percentile(measured.tokenSeconds, 0.99) * kMilli);
+    if (report.jointRate != 0) {
+      out += format("         of %.2f tok/s that disk and cores reach together "
+                    "(joint eta %.2f)\n",
+                    report.jointRate, report.jointEta);
+    }
     for (size_t i = 0; i < measured.links.size(); ++i) {
       const BenchLink &link = measured.links[i];
       out += format("%-8s %.1f MB per token, %.2f GB/s of %.2f GB/s: share "

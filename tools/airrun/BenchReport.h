@@ -12,6 +12,12 @@
 //   beta             minimal bytes / bytes read, the smallest of all links; it
 //                    is 1 if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
+//   joint_tok_s      if weights are read from the disk in every pass: what disk
+//                    and memory reach together. passTime() (CpuRates.h) gives
+//                    the time of minimal bytes at the measured limits, with the
+//                    shares of both rates that the plan's machine states
+//   joint_eta        measured tokens per second / joint_tok_s. It may be above
+//                    1, because the shares were measured at another time
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
 //                    for a token, and passTime() adds the disk. Copies to a
@@ -23,6 +29,7 @@
 #ifndef AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H
 #define AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H
 
+#include "formats/machine/CpuRates.h"
 #include "formats/support/Status.h"
 #include "runtime/exec/Executor.h"
 
@@ -85,6 +92,9 @@ struct BenchMeasurement {
   /// 0 if it was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
+  /// The shares of both rates that the plan's machine keeps while disk and
+  /// memory are both read.
+  KeptShares kept;
   /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
@@ -101,6 +111,10 @@ struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
   double boundRate = 0;
+  /// joint_tok_s and joint_eta; 0 if weights are not read from the disk in
+  /// every pass, or if the limit of memory or disk was not measured.
+  double jointRate = 0;
+  double jointEta = 0;
   /// 0 if the plan predicts nothing or a rate was not measured.
   double predictedRate = 0;
   double beta = 0;

@@ -97,7 +97,10 @@ cli::Tool describe() {
       "same command prints the same text.",
       "bench: bound_tok_s is the measured read bandwidth divided by the "
       "least number of bytes that must be read for a token; eta is the "
-      "measured decode speed divided by bound_tok_s; predicted_tok_s is what "
+      "measured decode speed divided by bound_tok_s; joint_tok_s and joint_eta "
+      "are the same for memory and disk together, if weights are read from the "
+      "disk in every pass: each slows down the other by as much as the plan's "
+      "profile says; predicted_tok_s is what "
       "the plan predicts at the rates of memory, disk and arithmetic that the "
       "same run measured; beta is the least number of bytes divided by the "
       "number of bytes that were read; share is the "

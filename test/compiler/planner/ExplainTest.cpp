@@ -132,6 +132,17 @@ TEST(Explain, SomeOnTheDisk) {
               *some.decode + *some.gainOfRam, 1e-6);
 }
 
+TEST(Explain, DiskAndCoresKeepAShareOfTheirRates) {
+  MachineProfile profile = machine(6 * kGB);
+  profile.diskBeside = profile.diskBandwidth / 2;
+  profile.memoryBeside = profile.memoryBandwidth * 3 / 4;
+  const Explanation some = explained(profile);
+  // The CPU reads 9 GB in 150 ms, or beside the disk in 200 ms, during which
+  // the disk does half of what it would do alone.
+  const double disk = (static_cast<double>(row(some, "ffn").disk) + 20e3) / 3e9;
+  EXPECT_NEAR(*some.decode, 1 / (0.2 + disk - 0.1), 1e-4);
+}
+
 TEST(Explain, UnknownRatesGiveNoSpeed) {
   MachineProfile profile = machine(6 * kGB);
   profile.diskBandwidth = 0;

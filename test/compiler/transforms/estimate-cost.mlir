@@ -51,3 +51,26 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
     plan.stream @a at 0 bytes 4096 to 0 before 0 after -1
   }
 }
+
+// -----
+
+// Beside each other, disk and memory keep a half and four fifths of their
+// rates. Reading 1000 bytes at 0.8 * 1 GB/s takes 1250 ns, in which the disk
+// does as much as alone in 625 of its 8192 ns.
+
+// CHECK: plan.prediction "decode" links [{{.*}}] nanoseconds 1000 limit "dram"
+// CHECK: plan.prediction "decode" links [{{.*}}] nanoseconds 8817 limit "disk"
+module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 1000000000 : i64, disk_beside = 500000000 : i64, features = [], measured = true, memory_bandwidth = 1000000000 : i64, memory_beside = 800000000 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.buffer @x row 10
+  plan.segment @a weights codec none bytes 1000
+  plan.program @m1 tokens 1 to 1 {
+    plan.step glu "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @x>) weight_bytes 1000
+    }
+  }
+  plan.placement resident [1000] ring 0 {
+  }
+  plan.placement resident [0] ring 4096 {
+    plan.stream @a at 0 bytes 8192 to 0 before 0 after -1
+  }
+}

@@ -98,6 +98,8 @@ TEST(DiskRates, JsonIsAsDocumented) {
   profile.memoryCurve = {{1, 5}, {2, 6}};
   profile.diskCurve = {{IoMethod::Uring, 4096, 2, true, 7}};
   profile.diskRings = {{8, 9}};
+  profile.diskBeside = 10;
+  profile.memoryBeside = 11;
   const std::string json = toJson(profile);
   EXPECT_THAT(json, HasSubstr("  \"measured\": false,\n"
                               "  \"memory_limit\": 3,\n"
@@ -128,7 +130,9 @@ TEST(DiskRates, JsonIsAsDocumented) {
                               "        \"bytes\": 8,\n"
                               "        \"bandwidth\": 9\n"
                               "      }\n"
-                              "    ]\n"
+                              "    ],\n"
+                              "    \"bandwidth_beside\": 10,\n"
+                              "    \"memory_beside\": 11\n"
                               "  }\n"
                               "}\n"));
   Result<MachineProfile> back = parseProfile(json, "x.json");
@@ -167,7 +171,7 @@ TEST(DiskRates, BadFilesNameTheField) {
                 "disk' is an array; it must be an object");
   expectCorrupt(with("\"disk\": {\"rate\": 1}"),
                 "disk.rate' is not known; the fields of the object are cached, "
-                "curve and rings");
+                "curve, rings, bandwidth_beside and memory_beside");
   expectCorrupt(with("\"disk\": {\"cached\": \"no\"}"),
                 "disk.cached' is \"no\"; it must be \"unknown\"");
   expectCorrupt(with("\"disk\": {\"cached\": true}"),
@@ -215,6 +219,40 @@ TEST(DiskRates, BadFilesNameTheField) {
   }
   expectCorrupt(withCurve(many),
                 "disk.curve' has 1025 rates; at most 1024 are allowed");
+}
+
+TEST(RatesBeside, OnlyKnownOnesAreWritten) {
+  MachineProfile profile;
+  profile.name = "box";
+  profile.arch = "x86_64";
+  profile.memoryBeside = 11;
+  const std::string json = toJson(profile);
+  EXPECT_THAT(json, HasSubstr("  \"disk\": {\n"
+                              "    \"memory_beside\": 11\n"
+                              "  }\n"));
+  Result<MachineProfile> back = parseProfile(json, "x.json");
+  ASSERT_TRUE(back) << back.status().message();
+  EXPECT_EQ(*back, profile);
+  // 0 means the same as no value.
+  Result<MachineProfile> zeros = parseProfile(
+      with(R"("disk": {"bandwidth_beside": 0, "memory_beside": 0})"), "x.json");
+  ASSERT_TRUE(zeros) << zeros.status().message();
+  EXPECT_EQ(toJson(*zeros).find("disk\":"), std::string::npos);
+}
+
+TEST(RatesBeside, BadFilesNameTheField) {
+  for (const char *key : {"bandwidth_beside", "memory_beside"}) {
+    for (const auto &[value, shown] :
+         {std::pair("-1", "-1"), std::pair("\"1 GB/s\"", "\"1 GB/s\""),
+          std::pair("1.5", "1.5"),
+          std::pair("9223372036854775808", "9223372036854775808")}) {
+      expectCorrupt(
+          with("\"disk\": {\"" + std::string(key) + "\": " + value + "}"),
+          "disk." + std::string(key) + "' is " + shown +
+              "; it must be a whole number from 0 to "
+              "9223372036854775807");
+    }
+  }
 }
 
 TEST(RingRates, AreSorted) {

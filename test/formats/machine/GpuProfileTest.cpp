@@ -122,7 +122,9 @@ TEST(GpuProfile, NoPlanIsMadeForOtherGpus) {
 }
 
 TEST(GpuProfile, TheCpuBesideItCanBeReplaced) {
-  const MachineProfile machine = *resolveMachine("rtx4090");
+  MachineProfile machine = *resolveMachine("rtx4090");
+  machine.diskBeside = 5;
+  machine.memoryBeside = 6;
   const MachineProfile zen5 = *withCpu(machine, "zen5");
   EXPECT_EQ(zen5.name, "rtx4090");
   EXPECT_EQ(zen5.gpus, machine.gpus);
@@ -131,6 +133,9 @@ TEST(GpuProfile, TheCpuBesideItCanBeReplaced) {
   EXPECT_EQ(zen5.cores, machine.cores);
   EXPECT_EQ(zen5.memoryBytes, machine.memoryBytes);
   EXPECT_EQ(zen5.diskBandwidth, machine.diskBandwidth);
+  // They were measured with the other CPU.
+  EXPECT_EQ(zen5.diskBeside, 0u);
+  EXPECT_EQ(zen5.memoryBeside, 0u);
 
   const MachineProfile laptop = *withCpu(machine, "laptop");
   EXPECT_EQ(laptop.gpus, machine.gpus);

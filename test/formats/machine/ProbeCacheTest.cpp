@@ -20,6 +20,8 @@ ProbeCache example() {
   cache.profile.memoryBytes = 1;
   cache.profile.memoryBandwidth = 20;
   cache.profile.diskBandwidth = 30;
+  cache.profile.diskBeside = 15;
+  cache.profile.memoryBeside = 16;
   cache.profile.measured = true;
   cache.profile.diskCurve = {{IoMethod::Uring, 4096, 1, true, 30}};
   cache.profile.cpu.byteDot = 40;
@@ -85,6 +87,8 @@ TEST(ProbeCache, TheMachineKeepsWhatWasNotMeasured) {
   host.memoryBytes = 7;
   host.memoryBandwidth = 8;
   host.measured = false;
+  host.diskBeside = 0;
+  host.memoryBeside = 0;
   host.diskCurve = {};
   host.cpu = {};
   host.gpus = {};

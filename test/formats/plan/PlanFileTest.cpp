@@ -438,6 +438,8 @@ TEST(PlanConvert, MachinesComeBack) {
     if (!profile.gpus.empty()) {
       profile.gpus[0].f16Ops = 0; // is not part of a plan
     }
+    profile.diskBeside = 1'234;
+    profile.memoryBeside = 56'789;
     flatbuffers::FlatBufferBuilder builder;
     builder.Finish(plan::Machine::Pack(builder, toPlan(profile).get()));
     EXPECT_EQ(fromPlan(*flatbuffers::GetRoot<plan::Machine>(

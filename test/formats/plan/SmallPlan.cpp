@@ -306,6 +306,8 @@ void addHyperparameters(plan::PlanT &plan) {
   machine.cores = 2;
   machine.memoryBytes = uint64_t{1} << 30;
   machine.memoryBandwidth = 1'000'000'000;
+  machine.diskBeside = 200'000'000;
+  machine.memoryBeside = 800'000'000;
   machine.cpu.byteDot = 64'000'000'000;
   machine.cpu.planesDecode = 4'000'000'000;
   machine.cpu.zstdDecode = 1'000'000'000;

@@ -98,6 +98,47 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
+// What disk and cores reach together is computed from minimal bytes and
+// measured limits, and, unlike the bound, may be exceeded.
+TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
+  BenchMeasurement measured = example();
+  EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";
+  EXPECT_EQ(benchJson(measured, *evaluate(measured)).find("joint"),
+            std::string::npos);
+  // Alone, memory takes 100 ms and the disk takes 125 ms.
+  measured.links.push_back({"disk", 0.25e9, 0.5e9, 4e9});
+  measured.links[1].limitPerSecond = 2.5e9;
+  measured.links[1].minimalBytesPerToken = 2.5e9 * 0.125;
+  measured.kept = {.disk = 0.5, .memory = 0.8};
+  measured.planLinks = {{"dram", 4e9, 50e9, 0}, {"disk", 0.375e9, 3e9, 0}};
+  rateFromLimits(measured);
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_EQ(report->limitedBy, "disk");
+  EXPECT_DOUBLE_EQ(report->boundRate, 8);
+  EXPECT_DOUBLE_EQ(report->eta, 5.0 / 8);
+  // Beside the disk, memory takes 125 ms, in which the disk does half of its
+  // work. So the disk takes another 62.5 ms.
+  EXPECT_DOUBLE_EQ(report->jointRate, 1 / 0.1875);
+  EXPECT_DOUBLE_EQ(report->jointEta, 5 * 0.1875);
+  // For the 375 MB of the prediction, the disk alone takes 150 ms.
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2125);
+  const nlohmann::json json =
+      nlohmann::json::parse(benchJson(measured, *report));
+  EXPECT_NEAR(json["decode"]["joint_tok_s"], 1 / 0.1875, 1e-4);
+  EXPECT_NEAR(json["decode"]["joint_eta"], 0.9375, 1e-4);
+  EXPECT_NE(benchText(measured, *report)
+                .find("of 5.33 tok/s that disk and cores reach together (joint "
+                      "eta 0.94)\n"),
+            std::string::npos)
+      << benchText(measured, *report);
+  measured.kept = {.disk = 0.1, .memory = 0.1};
+  EXPECT_GT(evaluate(measured)->jointEta, 1.1);
+  // If the rate of memory cannot be measured, nothing is known about both.
+  measured.links.erase(measured.links.begin());
+  EXPECT_EQ(evaluate(measured)->jointRate, 0);
+}
+
 // Copies to a GPU overlap with everything else, but can limit the rate by
 // themselves.
 TEST(BenchReport, CopiesToAGpuAreALink) {

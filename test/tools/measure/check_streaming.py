@@ -25,6 +25,7 @@ def report(tok_s, disk_gb_s=None, first=1.0, peak=900):
     if disk_gb_s:
         made["links"].append({"name": "disk", "limit_gb_s": disk_gb_s})
         made["prediction"].append({"name": "disk", "plan_gb_s": 3, "measured_gb_s": disk_gb_s})
+        made["decode"] |= {"joint_tok_s": 4 * tok_s, "joint_eta": 0.25}
         made["streaming"] = {"bytes_per_pass": 2_000_000_000, "ring_bytes": 24, "resident_bytes": 3_000_000_000}
     return made
 
@@ -46,6 +47,8 @@ near(row["eta"], 0.9)
 near(row["resident_tok_s"], 6.0)
 assert row["limited_by"] == "disk" and "peer_tok_s" not in row, row
 near(row["dram_eta"], 0.09)
+near(row["joint_tok_s"], 3.6)
+near(row["joint_eta"], 0.25)
 near(row["prediction_error"], 1.1 / 0.9 - 1)
 near(row["peak_share"], 0.95)
 near(row["kept_share"], 0.6)
@@ -62,7 +65,8 @@ near(row["times_peer"], 2.5)
 text = io.StringIO()
 with contextlib.redirect_stdout(text):
     script.print_row(row, False)
-assert "ours x 2.50" in text.getvalue() and "disk 100.00 (3.00)" in text.getvalue(), text.getvalue()
+for part in ("ours x 2.50", "disk 100.00 (3.00)", "together 0.250 of 20.000;"):
+    assert part in text.getvalue(), text.getvalue()
 
 # A peer that was killed in any round has no rate.
 killed = script.summary(CASE, [report(5.0, 100)] * 3, ALONE, [1.0, None, 4.0])
@@ -72,6 +76,7 @@ assert killed["peer_tok_s"] is None and killed["times_peer"] is None, killed
 whole = script.summary(CASE, ALONE, ALONE, [])
 near(whole["eta"], 1.0)
 near(whole["kept_share"], 1.0)
+assert whole["joint_tok_s"] is None and whole["joint_eta"] is None, whole
 assert whole["bytes_per_pass"] == 0 and whole["disk_gb_s"] == 0, whole
 
 rows = [{"pin": None, "tok_s": 1.9}, {"pin": 0, "tok_s": 1.0}, {"pin": 40, "tok_s": 2.0}]
