@@ -7,6 +7,7 @@
 #include "formats/support/MonotonicClock.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/probe/CpuProbe.h"
+#include "runtime/hal/cpu/probe/MemoryReaders.h"
 #include "runtime/hal/cuda/probe/GpuProbe.h"
 #include "runtime/io/probe/DiskProbe.h"
 #include "runtime/io/probe/ScratchFile.h"
@@ -17,8 +18,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fcntl.h>
+#include <memory>
+#include <optional>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
@@ -47,10 +51,34 @@ void addLimits(MachineProfile &profile) {
   }
 }
 
+/// The threads of MemoryReaders. Their memory is allocated when they begin to
+/// read, because a disk may prove to be unsuitable before that.
+class CoreTraffic final : public rt::MemoryTraffic {
+public:
+  CoreTraffic(uint32_t threads, uint64_t memoryBytes)
+      : threads(threads), memoryBytes(memoryBytes) {}
+
+  Status start() override {
+    if (readers == nullptr) {
+      AIR_ASSIGN_OR_RETURN(readers,
+                           rt::MemoryReaders::create(threads, memoryBytes));
+    }
+    return readers->start();
+  }
+  uint64_t bytes() const override { return readers->bytes(); }
+  void stop() override { readers->stop(); }
+
+private:
+  uint32_t threads;
+  uint64_t memoryBytes;
+  std::unique_ptr<rt::MemoryReaders> readers;
+};
+
 /// Measures the disk with the file `path`, or with a file that it writes to the
 /// current folder.
 Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
-                                         double seconds) {
+                                         double seconds,
+                                         rt::MemoryTraffic &traffic) {
   if (path) {
     const int descriptor =
         open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -58,7 +86,7 @@ Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
       return ioError("cannot open '" + *path + "': " + std::strerror(errno));
     }
     Result<rt::DiskProbeResult> result =
-        rt::probeDisk(descriptor, *path, seconds);
+        rt::probeDisk(descriptor, *path, seconds, &traffic);
     close(descriptor);
     return result;
   }
@@ -67,14 +95,17 @@ Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
       rt::ScratchFile file,
       rt::ScratchFile::create(".", kScratchBytes, seconds * kScratchShare));
   return rt::probeDisk(file.descriptor(), "the file for measurements",
-                       seconds - (monotonicSeconds() - start));
+                       seconds - (monotonicSeconds() - start), &traffic);
 }
 
-/// Adds the rates of the disk to `profile`. A disk that cannot be measured is
-/// only an error if the user has named a file on it.
-Status addDisk(const std::optional<std::string> &path, double seconds,
-               MachineProfile &profile) {
-  Result<rt::DiskProbeResult> disk = measuredDisk(path, seconds);
+/// Adds the rates of the disk to `profile`, and returns what is left of the
+/// rates of disk and memory while both are read. A disk that cannot be measured
+/// is only an error if the user has named a file on it.
+Result<std::optional<KeptShares>>
+addDisk(const std::optional<std::string> &path, double seconds,
+        uint32_t threads, MachineProfile &profile) {
+  CoreTraffic traffic(threads, profile.memoryBytes);
+  Result<rt::DiskProbeResult> disk = measuredDisk(path, seconds, traffic);
   if (!disk && path) {
     return disk.status();
   }
@@ -82,14 +113,29 @@ Status addDisk(const std::optional<std::string> &path, double seconds,
     cli::printNotes({"the disk of the current folder is not measured: " +
                      disk.status().message() +
                      "; --disk-file names a file to read"});
-    return Status::ok();
+    return std::optional<KeptShares>();
   }
   cli::printNotes(disk->notes);
   profile.diskCurve = std::move(disk->curve);
   profile.diskRings = std::move(disk->rings);
   profile.diskBandwidth =
       streamingBandwidth(profile.diskCurve, profile.diskRings);
-  return Status::ok();
+  return disk->kept;
+}
+
+/// Adds the rates of disk and memory while both are read. They are shares of
+/// the profile's own rates, so that rates which were measured seconds apart are
+/// not compared with each other.
+void addTogether(const std::optional<KeptShares> &kept,
+                 MachineProfile &profile) {
+  const auto rate = [](double share, uint64_t alone) {
+    return static_cast<uint64_t>(
+        std::llround(share * static_cast<double>(alone)));
+  };
+  if (kept) {
+    profile.diskBeside = rate(kept->disk, profile.diskBandwidth);
+    profile.memoryBeside = rate(kept->memory, profile.memoryBandwidth);
+  }
 }
 
 std::string gpuText(const rt::CudaFacts &gpu) {
@@ -258,8 +304,10 @@ Status runProbe(const cli::Invocation &invocation) {
   // What the user has named, a file on the disk or a GPU, may prove to be
   // unsuitable, so it is measured first.
   const std::optional<std::string> disk = invocation.text("--disk-file");
+  std::optional<KeptShares> kept;
   if (disk) {
-    AIR_RETURN_IF_ERROR(addDisk(disk, seconds * kDiskShare, profile));
+    AIR_ASSIGN_OR_RETURN(kept,
+                         addDisk(disk, seconds * kDiskShare, threads, profile));
   }
   const double gpuStart = monotonicSeconds();
   AIR_ASSIGN_OR_RETURN(
@@ -268,10 +316,12 @@ Status runProbe(const cli::Invocation &invocation) {
   addGpu(gpus, profile);
   const double gpuSeconds = monotonicSeconds() - gpuStart;
   if (!disk) {
-    AIR_RETURN_IF_ERROR(addDisk(disk, seconds * kDiskShare, profile));
+    AIR_ASSIGN_OR_RETURN(kept,
+                         addDisk(disk, seconds * kDiskShare, threads, profile));
   }
   AIR_RETURN_IF_ERROR(
       addCpu(threads, seconds * (1 - kDiskShare) - gpuSeconds, profile));
+  addTogether(kept, profile);
   if (invocation.has("--threads")) {
     // The rates of "all cores" were measured with this number of threads, so
     // the profile must state the same number of cores.

@@ -182,6 +182,14 @@ std::string probeReport(const MachineProfile &profile,
   if (!profile.diskRings.empty()) {
     report += ringLine(profile.diskRings);
   }
+  if (profile.diskBeside != 0 && profile.memoryBeside != 0) {
+    report += format("while all cores read memory: disk %.2f GB/s (share "
+                     "%.2f), memory %.1f GB/s (share %.2f)\n",
+                     static_cast<double>(profile.diskBeside) / 1e9,
+                     share(profile.diskBeside, profile.diskBandwidth),
+                     static_cast<double>(profile.memoryBeside) / 1e9,
+                     share(profile.memoryBeside, profile.memoryBandwidth));
+  }
   return report;
 }
 

@@ -43,7 +43,13 @@ constexpr double kPromising = 0.8;
 /// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-constexpr double kRingShare = 0.2; ///< share of the time for kRings
+/// The shares of the time for kRings and for the rates of memory and disk
+/// together.
+constexpr double kRingShare = 1.0 / 6;
+constexpr double kTogetherShare = 0.2;
+/// The least duration of a sample of memory alone or of the disk alone. A turn
+/// of samples takes some four times as long, so a second has several turns.
+constexpr double kTurnSeconds = 0.04;
 
 double medianOf(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
@@ -68,6 +74,23 @@ struct Way {
 
   double median() const { return medianOf(samples); }
 };
+
+/// The rates of a sample in bytes per second.
+struct Rates {
+  double disk = 0;
+  double memory = 0; ///< 0 if no traffic was counted
+};
+
+/// Returns the rate at which `traffic` reads memory.
+double memoryRate(const MemoryTraffic &traffic) {
+  const double start = monotonicSeconds();
+  const uint64_t before = traffic.bytes();
+  double time = 0;
+  while ((time = monotonicSeconds() - start) < kTurnSeconds) {
+    usleep(1000);
+  }
+  return static_cast<double>(traffic.bytes() - before) / time;
+}
 
 /// Returns the size of the file. Fails if the file is not suitable for
 /// measuring a disk.
@@ -120,11 +143,14 @@ bool staysCached(int descriptor, uint64_t bytes) {
 class Probe {
 public:
   Result<DiskProbeResult> run(int descriptor, const std::string &path,
-                              double seconds);
+                              double seconds, MemoryTraffic *traffic);
 
 private:
   Status prepare(int descriptor, const std::string &path);
   Status sample(Way &way);
+  /// Reads for at least `least` seconds. If `traffic` is not null, also returns
+  /// the rate at which it read memory in the same time.
+  Result<Rates> read(Way &way, double least, const MemoryTraffic *traffic);
   Status submit(Way &way, uint64_t slot);
   /// The ways of reading that are fast enough to get another sample.
   std::vector<Way *> promising();
@@ -133,6 +159,13 @@ private:
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
+  /// Measures what is left of the rates of disk and memory while both are read,
+  /// until isOver() is true.
+  Result<std::optional<KeptShares>>
+  measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
+                  const std::function<bool()> &isOver);
+  /// The way of reading that chooseDiskRate() chooses from `curve`.
+  const Way &chosenWay(const std::vector<DiskRate> &curve) const;
 
   uint64_t fileBytes = 0;
   uint64_t cursor = 0; ///< offset of the next block
@@ -216,12 +249,20 @@ Status Probe::submit(Way &way, uint64_t slot) {
 }
 
 Status Probe::sample(Way &way) {
+  AIR_ASSIGN_OR_RETURN(const Rates rates, read(way, kSampleSeconds, nullptr));
+  way.samples.push_back(rates.disk);
+  return Status::ok();
+}
+
+Result<Rates> Probe::read(Way &way, double least,
+                          const MemoryTraffic *traffic) {
   for (uint64_t slot = 0; slot < way.rate.depth; ++slot) {
     AIR_RETURN_IF_ERROR(submit(way, slot));
   }
   // The clock starts when the first block completes, so this block is not
   // counted.
   uint64_t blocks = 0;
+  uint64_t before = 0;
   double start = 0;
   double time = 0;
   for (bool isStarted = false;; ++blocks) {
@@ -231,22 +272,26 @@ Status Probe::sample(Way &way) {
     if (!isStarted) {
       isStarted = true;
       start = now;
+      before = traffic == nullptr ? 0 : traffic->bytes();
       blocks = 0;
     }
     time = now - start;
-    if (blocks >= 2 * way.rate.depth && time >= kSampleSeconds &&
+    if (blocks >= 2 * way.rate.depth && time >= least &&
         blocks * way.rate.blockBytes >= way.ringBytes) {
       break;
     }
     AIR_RETURN_IF_ERROR(submit(way, done.id));
   }
-  way.samples.push_back(static_cast<double>(blocks * way.rate.blockBytes) /
-                        time);
+  Rates rates;
+  rates.disk = static_cast<double>(blocks * way.rate.blockBytes) / time;
+  if (traffic != nullptr) {
+    rates.memory = static_cast<double>(traffic->bytes() - before) / time;
+  }
   while (way.reader->inFlight() != 0) {
     AIR_ASSIGN_OR_RETURN(BlockDone done, way.reader->wait());
     AIR_RETURN_IF_ERROR(done.status);
   }
-  return Status::ok();
+  return rates;
 }
 
 std::vector<Way *> Probe::promising() {
@@ -268,15 +313,18 @@ std::vector<Way *> Probe::promising() {
   return chosen;
 }
 
+const Way &Probe::chosenWay(const std::vector<DiskRate> &curve) const {
+  const DiskRate chosen = chooseDiskRate(curve);
+  return *std::find_if(ways.begin(), ways.end(), [&](const Way &candidate) {
+    return compareDiskRates(candidate.rate, chosen) == 0;
+  });
+}
+
 Result<std::vector<RingRate>>
 Probe::measureRings(const std::vector<DiskRate> &curve,
                     const std::function<bool()> &isOver) {
   std::vector<RingRate> rings;
-  const DiskRate chosen = chooseDiskRate(curve);
-  const auto way =
-      std::find_if(ways.begin(), ways.end(), [&](const Way &candidate) {
-        return compareDiskRates(candidate.rate, chosen) == 0;
-      });
+  const Way &way = chosenWay(curve);
   // All rings use the same block of memory, which is as large as the largest
   // ring. Rings that would take much of the machine's memory, or for which the
   // system has no memory, are left out.
@@ -289,7 +337,7 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
   while (!bytes.empty() && !memory) {
     const uint64_t most = *std::max_element(bytes.begin(), bytes.end());
     if (Result<BlockMemory> made =
-            BlockMemory::create(most, chosen.hugePages)) {
+            BlockMemory::create(most, way.rate.hugePages)) {
       memory = *std::move(made);
     } else {
       std::erase(bytes, most);
@@ -297,7 +345,7 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
   }
   std::vector<Way> sizes;
   for (uint64_t size : bytes) {
-    Way &ring = sizes.emplace_back(*way);
+    Way &ring = sizes.emplace_back(way);
     ring.memory = memory->data();
     ring.ringBytes = size;
     ring.samples.clear();
@@ -323,8 +371,35 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
   return rings;
 }
 
+Result<std::optional<KeptShares>>
+Probe::measureTogether(const std::vector<DiskRate> &curve,
+                       MemoryTraffic &traffic,
+                       const std::function<bool()> &isOver) {
+  Way ring = chosenWay(curve);
+  Result<BlockMemory> memory =
+      BlockMemory::create(kUsualRingBytes, ring.rate.hugePages);
+  if (!memory) {
+    return std::optional<KeptShares>();
+  }
+  ring.memory = memory->data();
+  ring.ringBytes = kUsualRingBytes;
+  std::vector<double> ofDisk;
+  std::vector<double> ofMemory;
+  do {
+    AIR_RETURN_IF_ERROR(traffic.start());
+    const double memoryAlone = memoryRate(traffic);
+    const Result<Rates> together = read(ring, 2 * kTurnSeconds, &traffic);
+    traffic.stop();
+    AIR_RETURN_IF_ERROR(together.status());
+    AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kTurnSeconds, nullptr));
+    ofDisk.push_back(together->disk / alone.disk);
+    ofMemory.push_back(together->memory / memoryAlone);
+  } while (!isOver());
+  return std::optional(KeptShares{medianOf(ofDisk), medianOf(ofMemory)});
+}
+
 Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
-                                   double seconds) {
+                                   double seconds, MemoryTraffic *traffic) {
   const double start = monotonicSeconds();
   const auto elapsed = [&] { return monotonicSeconds() - start; };
   AIR_RETURN_IF_ERROR(prepare(descriptor, path));
@@ -334,7 +409,9 @@ Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
     }
     AIR_RETURN_IF_ERROR(sample(ways[i]));
   }
-  const double forCurve = seconds * (1 - kRingShare);
+  const double forRings =
+      seconds * (traffic == nullptr ? 1 : 1 - kTogetherShare);
+  const double forCurve = forRings - seconds * kRingShare;
   while (elapsed() < forCurve) {
     for (Way *way : promising()) {
       if (elapsed() >= forCurve) {
@@ -355,16 +432,23 @@ Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
               return compareDiskRates(a, b) < 0;
             });
   AIR_ASSIGN_OR_RETURN(result.rings, measureRings(result.curve, [&] {
-                         return elapsed() >= seconds;
+                         return elapsed() >= forRings;
                        }));
+  if (traffic != nullptr) {
+    AIR_ASSIGN_OR_RETURN(result.kept,
+                         measureTogether(result.curve, *traffic,
+                                         [&] { return elapsed() >= seconds; }));
+  }
   result.notes = std::move(notes);
   return result;
 }
 
 } // namespace
 
-Result<DiskProbeResult>
-air::rt::probeDisk(int descriptor, const std::string &path, double seconds) {
+Result<DiskProbeResult> air::rt::probeDisk(int descriptor,
+                                           const std::string &path,
+                                           double seconds,
+                                           MemoryTraffic *traffic) {
   Probe probe;
-  return probe.run(descriptor, path, seconds);
+  return probe.run(descriptor, path, seconds, traffic);
 }

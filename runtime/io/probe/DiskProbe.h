@@ -15,10 +15,17 @@
 // combination has only one sample.
 //
 // These samples read into as little memory as possible. A plan, however, reads
-// into a ring of some 24 MiB or more, which may not fit in a cache. The last
-// fifth of the time therefore goes to samples of the chosen combination with
-// rings of 8, 24, 64 and 128 MiB, the usual size first. Each sample fills its
-// ring at least once.
+// into a ring of some 24 MiB or more, which may not fit in a cache. A sixth of
+// the time therefore goes to samples of the chosen combination with rings of 8,
+// 24, 64 and 128 MiB, the usual size first. Each sample fills its ring at least
+// once.
+//
+// In a pass, the cores read memory while the disk writes to it, and each slows
+// down the other. The last fifth of the time goes to what is left of both
+// rates, with the chosen combination and the usual ring. The rates of some
+// machines change from second to second, so three samples take turns: memory
+// alone, memory and disk together, and the disk alone. Each turn gives two
+// shares, and the results are their medians.
 //
 // The file should be on the disk that will hold plans. Reads past the page
 // cache may still come from a cache of the drive, of its controller or of the
@@ -28,10 +35,12 @@
 #ifndef AIRPACK_RUNTIME_IO_PROBE_DISKPROBE_H
 #define AIRPACK_RUNTIME_IO_PROBE_DISKPROBE_H
 
+#include "formats/machine/CpuRates.h"
 #include "formats/machine/DiskRates.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,21 +49,40 @@ namespace air::rt {
 /// The least size of a file in bytes: more than all blocks in flight together.
 inline constexpr uint64_t kFewestProbeBytes = uint64_t{32} << 20;
 
+/// What reads memory with all cores while the disk is measured.
+class MemoryTraffic {
+public:
+  virtual ~MemoryTraffic() = default;
+  /// Begins to read, and returns when all cores are reading.
+  virtual Status start() = 0;
+  /// The number of bytes that the cores have read so far.
+  virtual uint64_t bytes() const = 0;
+  /// Returns when no core reads any more.
+  virtual void stop() = 0;
+};
+
 struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
   /// Sorted by size; empty if the system has no memory for such rings.
   std::vector<RingRate> rings;
+  /// What is left of the rates of disk and memory while both are read; nothing
+  /// if this was not measured. Because of the spread of the samples, a share
+  /// may be above 1.
+  std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.
   std::vector<std::string> notes;
 };
 
 /// Takes samples for about `seconds` seconds, or longer if the disk is very
-/// slow. `path` is only used in messages. Errors: Unsupported if the file is
-/// not on a disk (tmpfs, ramfs) or has holes, Usage if it is smaller than
-/// kFewestProbeBytes, and those of the reader with the method Buffered.
+/// slow. `path` is only used in messages. If `traffic` is null, or if the
+/// system has no memory for the usual ring, `kept` is not measured. Errors:
+/// Unsupported if the file is not on a disk (tmpfs, ramfs) or has holes, Usage
+/// if it is smaller than kFewestProbeBytes, and those of `traffic` and of the
+/// reader with the method Buffered.
 Result<DiskProbeResult> probeDisk(int descriptor, const std::string &path,
-                                  double seconds);
+                                  double seconds,
+                                  MemoryTraffic *traffic = nullptr);
 
 } // namespace air::rt
 

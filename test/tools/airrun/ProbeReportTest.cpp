@@ -74,6 +74,9 @@ TEST(ProbeReport, HasLimitsThreadsAndTheDisk) {
                        {IoMethod::Buffered, 1 << 18, 1, false, 750'000'000}};
   profile.diskRings = {{uint64_t{8} << 20, 2'100'000'000},
                        {uint64_t{64} << 20, 1'400'000'000}};
+  profile.diskBandwidth = 2'000'000'000;
+  profile.diskBeside = 1'200'000'000;
+  profile.memoryBeside = 30'000'000'000;
   const std::string report = probeReport(profile, "a CPU");
   EXPECT_THAT(report, HasSubstr("memory     3.00 GiB, which a cgroup limits to "
                                 "3.00 GiB, 8.00 MiB may be locked\n"));
@@ -90,7 +93,9 @@ TEST(ProbeReport, HasLimitsThreadsAndTheDisk) {
                "  buffered, 256.00 KiB, 4 KiB pages     0.75        -\n"
                "chosen for models: uring, 1.00 MiB, huge pages, depth 2, 2.00 "
                "GB/s\n"
-               "to a ring of 8.00 MiB: 2.10, 64.00 MiB: 1.40 GB/s\n"));
+               "to a ring of 8.00 MiB: 2.10, 64.00 MiB: 1.40 GB/s\n"
+               "while all cores read memory: disk 1.20 GB/s (share 0.60), "
+               "memory 30.0 GB/s (share 0.75)\n"));
 }
 
 TEST(ProbeReport, MemoryMayBeWithoutLimits) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <fcntl.h>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -38,6 +39,35 @@ public:
   int descriptor;
 };
 
+/// Pretends to read memory: at 8 GB/s until its bytes have been asked for
+/// twice, which is the sample without the disk, and then at 2 GB/s.
+class FakeTraffic final : public MemoryTraffic {
+public:
+  Status start() override {
+    EXPECT_FALSE(isReading);
+    isReading = true;
+    calls = 0;
+    ++starts;
+    return refusal;
+  }
+  uint64_t bytes() const override {
+    EXPECT_TRUE(isReading);
+    timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const double seconds = static_cast<double>(now.tv_sec) +
+                           1e-9 * static_cast<double>(now.tv_nsec);
+    return static_cast<uint64_t>(seconds * (calls++ < 2 ? 8e9 : 2e9));
+  }
+  void stop() override { isReading = false; }
+
+  Status refusal = Status::ok();
+  int starts = 0;
+  bool isReading = false;
+
+private:
+  mutable int calls = 0;
+};
+
 TEST(DiskProbe, MeasuresEveryMethod) {
   struct statfs system = {};
   ASSERT_EQ(statfs(testing::TempDir().c_str(), &system), 0);
@@ -50,8 +80,9 @@ TEST(DiskProbe, MeasuresEveryMethod) {
   // With a time budget of 0, the probe measures only a few combinations of
   // block size, depth and method, and takes one sample of each.
   for (double seconds : {0.0, 1.0}) {
+    FakeTraffic traffic;
     Result<DiskProbeResult> probed =
-        probeDisk(file->descriptor(), "scratch", seconds);
+        probeDisk(file->descriptor(), "scratch", seconds, &traffic);
     ASSERT_TRUE(probed) << probed.status().message();
     std::set<IoMethod> methods;
     for (const DiskRate &rate : probed->curve) {
@@ -83,6 +114,15 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
+    // The memory keeps a quarter of its rate, whatever the disk does. The
+    // bounds leave room for a thread that loses its CPU.
+    ASSERT_TRUE(probed->kept);
+    EXPECT_GT(probed->kept->memory, 0.1);
+    EXPECT_LT(probed->kept->memory, 0.6);
+    EXPECT_GT(probed->kept->disk, 0.01);
+    EXPECT_LT(probed->kept->disk, 100);
+    EXPECT_GE(traffic.starts, 1);
+    EXPECT_FALSE(traffic.isReading);
     // A profile with these rates must be valid.
     MachineProfile profile = hostProfile();
     profile.diskCurve = probed->curve;
@@ -92,6 +132,14 @@ TEST(DiskProbe, MeasuresEveryMethod) {
     EXPECT_EQ(back->diskCurve, probed->curve);
     EXPECT_EQ(back->diskRings, probed->rings);
   }
+  Result<DiskProbeResult> alone = probeDisk(file->descriptor(), "scratch", 0);
+  ASSERT_TRUE(alone) << alone.status().message();
+  EXPECT_FALSE(alone->kept);
+  FakeTraffic broken;
+  broken.refusal = ioError("no thread");
+  EXPECT_EQ(
+      probeDisk(file->descriptor(), "scratch", 0, &broken).status().message(),
+      "no thread");
 }
 
 TEST(DiskProbe, SmallFilesAreRefused) {

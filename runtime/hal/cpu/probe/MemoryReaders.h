@@ -1,0 +1,68 @@
+//===- MemoryReaders.h - all cores read memory in the background *- C++ -*-===//
+//
+// Keeps the memory bus as busy as a decode pass does, so that what is left for
+// the disk can be measured. Each thread of a pool reads its
+// part of a buffer that is too large for any cache, again and again, until the
+// reading is stopped.
+//
+// Thread-safety: start() and stop() are called by one thread at a time; bytes()
+// may be called by any thread.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_MEMORYREADERS_H
+#define AIRPACK_RUNTIME_HAL_CPU_PROBE_MEMORYREADERS_H
+
+#include "formats/support/Status.h"
+#include "formats/support/Thread.h"
+#include "runtime/hal/cpu/CpuDevice.h"
+#include "runtime/hal/cpu/ReadBandwidth.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace air::rt {
+
+class MemoryReaders {
+public:
+  /// Allocates and writes the buffer. `memoryBytes` is the size of the RAM, or
+  /// 0 if it is not known. Errors: those of dramBufferBytes() and of CpuDevice.
+  static Result<std::unique_ptr<MemoryReaders>> create(uint32_t threads,
+                                                       uint64_t memoryBytes);
+  ~MemoryReaders() { stop(); }
+  MemoryReaders(const MemoryReaders &) = delete;
+  MemoryReaders &operator=(const MemoryReaders &) = delete;
+
+  /// Begins to read, and returns when all threads are reading. Must not be
+  /// called again before stop(). Errors: Io if the system cannot start a
+  /// thread.
+  Status start();
+  /// The number of bytes that all threads together have read so far. It grows
+  /// in steps of kChunkBytes.
+  uint64_t bytes() const;
+  /// Returns when no thread reads any more. Does nothing if none does.
+  void stop();
+
+  /// A thread counts what it has read whenever it has read this much.
+  static constexpr uint64_t kChunkBytes = uint64_t{64} << 10;
+
+private:
+  struct alignas(64) Count {
+    std::atomic<uint64_t> chunks{0};
+  };
+
+  explicit MemoryReaders(uint32_t threads) : counts(threads) {}
+  static void read(void *context, uint32_t thread);
+
+  std::unique_ptr<CpuDevice> device;
+  ReadBandwidth memory;
+  std::vector<Count> counts; ///< one per thread
+  std::atomic<bool> stopping{false};
+  std::atomic<uint64_t> result{0}; ///< keeps the loads from being dead code
+  Thread caller;                   ///< thread 0 of the pool
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CPU_PROBE_MEMORYREADERS_H

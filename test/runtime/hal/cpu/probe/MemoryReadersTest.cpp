@@ -1,0 +1,54 @@
+//===- MemoryReadersTest.cpp - reading goes on until it is stopped --------===//
+#include "runtime/hal/cpu/probe/MemoryReaders.h"
+
+#include <ctime>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+double seconds() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) +
+         1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+} // namespace
+
+TEST(MemoryReaders, ReadUntilTheyAreStopped) {
+  // More threads than a small machine has cores must not block each other.
+  constexpr uint32_t kThreads = 3;
+  Result<std::unique_ptr<MemoryReaders>> made =
+      MemoryReaders::create(kThreads, 0);
+  ASSERT_TRUE(made) << made.status().message();
+  MemoryReaders &readers = **made;
+  EXPECT_EQ(readers.bytes(), 0u);
+  readers.stop();
+  for (int turn = 0; turn < 2; ++turn) {
+    const uint64_t before = readers.bytes();
+    const double start = seconds();
+    ASSERT_EQ(readers.start().message(), "");
+    // Every thread has read at least one chunk, and goes on.
+    const uint64_t begun = readers.bytes();
+    EXPECT_GE(begun, before + kThreads * MemoryReaders::kChunkBytes);
+    while (readers.bytes() < begun + 100 * MemoryReaders::kChunkBytes) {
+      usleep(100);
+    }
+    readers.stop();
+    const uint64_t after = readers.bytes();
+    EXPECT_EQ(after % MemoryReaders::kChunkBytes, 0u);
+    // No memory gives 10 TB/s, so more would mean that nothing was read.
+    EXPECT_LT(static_cast<double>(after - before), 1e13 * (seconds() - start));
+    usleep(5000);
+    EXPECT_EQ(readers.bytes(), after) << "a thread still reads";
+  }
+}
+
+TEST(MemoryReaders, RefuseAMachineThatIsTooSmall) {
+  EXPECT_EQ(MemoryReaders::create(1, 1 << 20).status().code(),
+            ErrorCode::DoesNotFit);
+}
