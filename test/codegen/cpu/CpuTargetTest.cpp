@@ -43,28 +43,6 @@ TEST(CpuTarget, HalfAnAvx512IsNone) {
   EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
 }
 
-TEST(CpuTarget, PrefetchesUnlessTheyAreKnownToSlowDownReading) {
-  MachineProfile machine = profile("x86_64", {"avx2", "f16c", "fma"});
-  EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
-  auto add = [&](StreamLoads loads, StreamHint hint, uint64_t bandwidth) {
-    const uint32_t distance = hint == StreamHint::None ? 0 : 9216;
-    machine.cpu.streams.push_back({loads, hint, distance, bandwidth});
-  };
-  // Rates that were measured on a Zen 4 core.
-  add(StreamLoads::Burst, StreamHint::None, 27'300'000'000);
-  add(StreamLoads::Burst, StreamHint::Nta, 14'000'000'000);
-  EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
-  add(StreamLoads::Burst, StreamHint::T1, 23'000'000'000);
-  EXPECT_FALSE(makeCpuTarget(machine)->isa.prefetchesStreams);
-  // Rates that were measured on a core of Emerald Rapids, which reads almost as
-  // fast with prefetches as without them.
-  machine.cpu.streams.clear();
-  add(StreamLoads::Single, StreamHint::None, 13'500'000'000);
-  add(StreamLoads::Burst, StreamHint::None, 13'500'000'000);
-  add(StreamLoads::Burst, StreamHint::T1, 13'200'000'000);
-  EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
-}
-
 TEST(CpuTarget, WholeAvx512) {
   auto target = makeCpuTarget(
       profile("x86_64", {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f",
