@@ -125,7 +125,7 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     only one placement.
 
     For a GPU, the placements are for all of the VRAM and the RAM that the plan
-    may use, and for 90, 75 and 50 % of both (planner/GpuAlternates.h). Weights
+    may use, and for smaller sizes of both (planner/GpuAlternates.h). Weights
     that do not fit in VRAM stay in RAM and are copied to the GPU in every pass.
 
     Also chooses the codec of each segment of weights.

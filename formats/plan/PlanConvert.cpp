@@ -128,8 +128,10 @@ public:
     for (const std::string &each : code.texts) {
       textBytes += each.size() + sizeof(uint32_t);
     }
-    if (words + code.words.size() <= kMaxPlanProgramWords &&
-        texts + textBytes <= kMaxPlanProgramTextBytes) {
+    const bool isSmall = words + code.words.size() <= kMaxPlanProgramWords &&
+                         texts + textBytes <= kMaxPlanProgramTextBytes;
+    // A program that no reader would take is left out, too.
+    if (isSmall && jinja::Template::load(code)) {
       words += code.words.size();
       texts += textBytes;
       record->words = std::move(code.words);

@@ -153,8 +153,8 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
     return verificationError("header.version: the minor version is " +
                              std::to_string(file.head.minor) + "; it must be " +
                              std::to_string(kFatPlanMinor) +
-                             " in a plan for several targets, and 0 in any "
-                             "other plan")
+                             " in a plan for several targets, and 0 or 1 in "
+                             "any other plan")
         .withContext(where);
   }
   file.roots = targetsIn(metadata);

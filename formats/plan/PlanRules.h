@@ -53,7 +53,7 @@ inline constexpr uint32_t kMaxFeatures = 256;
 /// shape and dtype share kernels; a model of 405 billion parameters with mixed
 /// dtypes has 50.
 inline constexpr uint32_t kMaxEntries = 65536;
-/// Plans that airpack writes have at most four placements.
+/// Plans that airpack writes have at most 4 placements, and 12 for a GPU.
 inline constexpr uint32_t kMaxPlacements = 16;
 /// A chunk must be in memory as a whole to be verified. Plans have chunks of at
 /// most 1 MiB.

@@ -527,7 +527,9 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   const plan::Placement &chosen = *placements.Get(placement);
   if (options.randomWeights && readsFromDisk(chosen)) {
-    return unsupportedError(
+    // Another placement, which needs less memory of the GPU, may do without the
+    // disk.
+    return doesNotFitError(
         "--random-weights does not support weights that are read from the disk "
         "in every pass, because a weightless plan has none there; pack the "
         "model with a larger --ram or --vram");

@@ -31,6 +31,16 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
   const bool areMade = plan.reference() || hasCodedSegments(plan);
   const std::vector<uint64_t> offsets =
       areMade ? rawOffsets(plan) : std::vector<uint64_t>();
+  // A segment that is copied to a GPU must be in memory for the copy, which may
+  // come before the first step that Plan.reads states.
+  std::vector<uint32_t> copiedBefore(plan.segments()->size(), UINT32_MAX);
+  const uint32_t copies =
+      chosen.device_reads() == nullptr ? 0 : chosen.device_reads()->size();
+  for (uint32_t i = 0; i < copies; ++i) {
+    const plan::StreamRead *copy = chosen.device_reads()->Get(i);
+    copiedBefore[copy->segment()] =
+        std::min(copiedBefore[copy->segment()], copy->before_step());
+  }
   std::vector<uint32_t> indexOf(plan.segments()->size());
   for (const plan::Read *needed : *plan.reads()) {
     uint32_t index = needed->segment();
@@ -49,7 +59,7 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
       read.segment = indexOf[index];
       read.bytes = resident;
       read.isResident = true;
-      read.beforeStep = needed->first_step();
+      read.beforeStep = std::min(needed->first_step(), copiedBefore[index]);
       schedule.reads.push_back(read);
     }
     schedule.segments.push_back(segment);

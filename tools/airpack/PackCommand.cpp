@@ -358,9 +358,16 @@ Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
                       " times, but --explain reports on one target; give "
                       "--target once");
   }
+  const bool isOnePlan = !invocation.has("--separate");
+  if (isOnePlan && targets.size() > kMaxTargets) {
+    return usageError("--target is given " + std::to_string(targets.size()) +
+                      " times, but a plan is for at most " +
+                      std::to_string(kMaxTargets) +
+                      " targets; give --separate, or leave out some of them");
+  }
   const bool prints =
       invocation.has("--emit") || invocation.has("--stop-after");
-  if (targets.size() > 1 && prints && !invocation.has("--separate")) {
+  if (targets.size() > 1 && prints && isOnePlan) {
     return usageError("--target is given " + std::to_string(targets.size()) +
                       " times, but --emit and --stop-after print what is made "
                       "for one target; give --target once");

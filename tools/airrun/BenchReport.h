@@ -14,8 +14,8 @@
 //   beta             minimal bytes / bytes read, the smallest of all links; it
 //                    is 1 if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
-//   joint_tok_s      if weights are read from the disk in every pass: what disk
-//                    and memory reach together. passTime() (CpuRates.h) gives
+//   joint_tok_s      if a CPU computes and weights are read from the disk in
+//                    every pass: what disk and memory reach together. passTime() (CpuRates.h) gives
 //                    the time of minimal bytes at the measured limits, with the
 //                    shares of both rates that the plan's machine states
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
@@ -112,8 +112,8 @@ struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
   double boundRate = 0;
-  /// joint_tok_s and joint_eta; 0 if weights are not read from the disk in
-  /// every pass, or if the limit of memory or disk was not measured.
+  /// joint_tok_s and joint_eta; 0 on a GPU, if weights are not read from the
+  /// disk in every pass, or if the limit of memory or disk was not measured.
   double jointRate = 0;
   double jointEta = 0;
   /// 0 if the plan predicts nothing or a rate was not measured.

@@ -145,7 +145,11 @@ Result<Request> requestFor(const cli::Invocation &invocation,
                        contentsOf(request.files, request.bytes, digests));
   const MachineProfile target = cli::hostTarget();
   text += "target " + digestText(toJson(target)) + "\n";
-  if (!target.gpus.empty() && invocation.text("--device") != kCpuDevice) {
+  // --vram 0 is given exactly if the plan is for the CPU of a machine with a
+  // GPU.
+  const bool isForCpu =
+      std::ranges::count(request.arguments, std::string("--vram")) != 0;
+  if (!target.gpus.empty() && !isForCpu) {
     // Without NVRTC, airpack makes a plan for the CPU, which must not be used
     // any more once NVRTC is installed.
     text += "NVRTC " + installedNvrtc() + "\n";

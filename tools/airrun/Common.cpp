@@ -219,10 +219,10 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   if (const std::string note = placementNote(session); !note.empty()) {
     cli::printNotes({note});
   }
-  if (ioLimit && session.streaming() == nullptr) {
-    cli::printNotes(
-        {"--io-limit has no effect, because all weights of this plan "
-         "stay in memory"});
+  if (!options.readOption.empty() && session.streaming() == nullptr) {
+    cli::printNotes({options.readOption +
+                     " has no effect, because all weights of this plan stay in "
+                     "memory"});
   }
   return session;
 }

@@ -73,10 +73,12 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
   for (const GpuTarget &target : targets) {
     std::optional<Fit> fit;
     for (const rt::CudaFacts &gpu : gpus) {
-      AIR_ASSIGN_OR_RETURN(fit, fitOf(target, gpu));
-      if (fit) {
-        break;
-      }
+      AIR_ASSIGN_OR_RETURN(const std::optional<Fit> one, fitOf(target, gpu));
+      // A session prefers a GPU of the size for which the kernels were made to
+      // the first one that can run them.
+      const bool isBetter =
+          one && (!fit || (std::get<3>(*one) == 0 && std::get<3>(*fit) != 0));
+      fit = isBetter ? one : fit;
     }
     if (fit && (!best || *fit > bestFit)) {
       best = target.target;
@@ -87,18 +89,23 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
 }
 
 Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
-  if (device == kCpuDevice) {
+  const std::vector<GpuTarget> forGpus = gpuTargets(file);
+  if (device == kCpuDevice || (device.empty() && forGpus.empty())) {
     return rt::chooseCpuTarget(file, hostProfile());
   }
   Result<std::vector<rt::CudaFacts>> gpus = rt::CudaDriver::listGpus(device);
   if (!gpus) {
-    // Without a driver or a GPU, the CPU may still run a target, unless the
-    // user asks for a GPU.
-    return device.empty() ? rt::chooseCpuTarget(file, hostProfile())
-                          : Result<uint32_t>(gpus.status());
+    if (!device.empty()) {
+      return gpus.status();
+    }
+    // Without a driver or a GPU, the CPU may still run a target.
+    Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
+    return cpu ? cpu
+               : Result<uint32_t>(
+                     cpu.status().withContext(gpus.status().message()));
   }
   AIR_ASSIGN_OR_RETURN(const std::optional<uint32_t> target,
-                       chooseGpuTarget(gpuTargets(file), *gpus));
+                       chooseGpuTarget(forGpus, *gpus));
   if (target) {
     return *target;
   }

@@ -171,7 +171,9 @@ void GemmEmitter::emit() {
     Value rowBlocks = b.min(
         b.sub(b.i64(static_cast<int64_t>(tiling.rowBlocks)), firstRowBlock),
         b.i64(tileRowBlocks));
-    const auto most = static_cast<int64_t>(gemvRows(spec, b.isa()));
+    // The GEMV code computes all rows, so one tile must hold all tokens.
+    const auto most = static_cast<int64_t>(
+        std::min<uint64_t>(gemvRows(spec, b.isa()), tiling.tileTokens));
     if (most == 0) {
       manyRows(tile, firstRowBlock, rowBlocks);
       return;

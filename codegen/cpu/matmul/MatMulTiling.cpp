@@ -265,8 +265,15 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const uint64_t together = std::max<uint64_t>(1, tiling.microRowBlocks);
   const uint64_t model = modelRowBlocks(
       spec, isa, tiling.rowBlocks, std::max<uint64_t>(1, tiling.tileTokens));
+  // The model does not know the limit of the sums of a tile (checkTiles()).
+  const uint64_t matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
+  const uint64_t most =
+      usesPanel(spec)
+          ? kMostSumBytes / (matrices * tiling.tileTokens * uint64_t{kSumBytes})
+          : model;
   tiling.tileRowBlocks = orElse(
-      chosen.rowBlocks, std::max(model / together, uint64_t{1}) * together);
+      chosen.rowBlocks,
+      std::max(std::min(model, most) / together, uint64_t{1}) * together);
   return tiling;
 }
 

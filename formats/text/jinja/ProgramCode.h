@@ -30,9 +30,13 @@ struct ProgramCode {
 };
 
 /// The largest number of words of a program. The templates of published models
-/// have fewer than 20,000. A reader needs up to 130 bytes of memory for a word,
-/// so this limits what a damaged file can make it allocate.
+/// have fewer than 20,000. A reader needs up to 130 bytes of memory for a word.
+/// Together with kMaxCopiedBytes, this limits what a damaged file can make it
+/// allocate.
 inline constexpr size_t kMaxProgramWords = size_t{1} << 18;
+/// The largest sum of the sizes, in bytes, of the texts that a program uses. A
+/// text that is used several times counts as often.
+inline constexpr uint64_t kMaxCopiedBytes = uint64_t{16} << 20;
 
 } // namespace air::jinja
 

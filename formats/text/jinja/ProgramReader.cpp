@@ -101,6 +101,7 @@ private:
   };
 
   const ProgramCode &code;
+  uint64_t copiedBytes = 0; ///< the size of all uses of texts so far
   size_t next = 0;
   uint32_t level = 0;
   Status failure;
@@ -162,7 +163,17 @@ const std::string &Reader::readText() {
   static const std::string none;
   const auto size = static_cast<uint32_t>(code.texts.size());
   const uint32_t index = below(size, "the index of a text");
-  return failed() ? none : code.texts[index];
+  if (failed()) {
+    return none;
+  }
+  // Every use of a text is a copy of it.
+  copiedBytes += code.texts[index].size();
+  if (copiedBytes > kMaxCopiedBytes) {
+    fail("all uses of texts have more than " + std::to_string(kMaxCopiedBytes) +
+         " bytes together");
+    return none;
+  }
+  return code.texts[index];
 }
 
 std::string Reader::readName() {

@@ -392,9 +392,15 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
     AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kTurnSeconds, nullptr));
-    ofDisk.push_back(together->disk / alone.disk);
-    ofMemory.push_back(together->memory / memoryAlone);
+    // A turn in which the machine did nothing says nothing.
+    if (alone.disk > 0 && memoryAlone > 0) {
+      ofDisk.push_back(together->disk / alone.disk);
+      ofMemory.push_back(together->memory / memoryAlone);
+    }
   } while (!isOver());
+  if (ofDisk.empty()) {
+    return std::optional<KeptShares>();
+  }
   return std::optional(KeptShares{medianOf(ofDisk), medianOf(ofMemory)});
 }
 

@@ -78,7 +78,7 @@
 // DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes in RAM. Every other segment must contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
 
 // RAM is too small for what is copied, so each pass reads a part of it.
-// RUN: air-opt %t --place-weights="vram=1078917120 ram=34100000" --estimate-cost --verify-plan > %t.read
+// RUN: air-opt %t --place-weights="vram=1079048192 ram=34100000" --estimate-cost --verify-plan > %t.read
 // RUN: FileCheck %s --check-prefix=READ --input-file=%t.read
 // READ: plan.placement resident [{{.*}}] ring 143360 device
 // READ: plan.budget_item "weights" ram bytes 212992

@@ -38,6 +38,8 @@ TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
   const std::vector<GpuTarget> ptx = targets({{0, "sm_86", "compute_86", 28},
                                               {0, "sm_90", "compute_90", 132},
                                               {0, "sm_120", "compute_120", 1}});
+  const std::vector<GpuTarget> alike =
+      targets({{0, "sm_86", "", 46}, {0, "sm_86", "", 82}});
   const struct {
     const std::vector<GpuTarget> &plan;
     std::vector<rt::CudaFacts> gpus;
@@ -52,6 +54,8 @@ TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
       // Of several GPUs, the one with the newest architecture.
       {plan, {kRtx3060, kRtx4090}, 3},
       {plan, {kRtx5090, kRtx3090}, 2},
+      // Of two GPUs of one architecture, the one for which a target was made.
+      {alike, {kRtx3060, kRtx3090}, 2},
       // Machine code is better than PTX for a newer architecture.
       {ptx, {kRtx4090}, 1},
       {ptx, {kH100}, 2},

@@ -68,6 +68,20 @@ TEST(CostModel, ManyTokensPerTileLeaveATileForEveryCore) {
   EXPECT_EQ(describeKernel(spec, machine(64))->tokensPerTile, 128U);
 }
 
+// The gate and up matrices of a model of 70 billion parameters, on one core that
+// loses much time with every tile.
+TEST(CostModel, LargeTilesKeepTheLimitOfTheirSums) {
+  MachineProfile one = *resolveProfile("zen4");
+  one.cores = 1;
+  one.cpu.tileNs = 5000;
+  KernelSpec spec = matMul(MClass::Large, Precision::Int8);
+  spec.op = KernelOp::GluMatMul;
+  spec.n = spec.yStride = 28672;
+  spec.k = 8192;
+  const Result<KernelEntry> entry = describeKernel(spec, one);
+  EXPECT_TRUE(entry.isOk()) << entry.status().message();
+}
+
 TEST(Tiles, AreTheSpecsWhereItSaysThem) {
   KernelSpec spec = matMul(MClass::Large, Precision::Int8);
   spec.tiles = {.rowBlocks = 6, .tokens = 64, .panelColumns = 512};
