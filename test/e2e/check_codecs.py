@@ -39,9 +39,11 @@ def disk_bytes(plan):
 
 read = {}
 expected = None
-for codec, ram in (("none", "88MiB"), ("planes", "88MiB"), ("zstd", "88MiB"), ("planes", None)):
+# The same fraction of the weights stays in RAM with every codec, so the bytes that a pass
+# reads depend only on the codec, and not on how much memory this machine's kernels need.
+for codec, ram in (("none", "120MiB"), ("planes", "120MiB"), ("zstd", "120MiB"), ("planes", None)):
     plan = work / f"{codec}.air"
-    options = ("--ctx", 128, "--codec", codec) + (("--ram", ram) if ram else ())
+    options = ("--ctx", 128, "--codec", codec) + (("--pin", 25, "--ram", ram) if ram else ())
     t.pack(model, plan, *options)
     t.run(t.AIRPACK, "verify", plan)
     found = {batch: logits(plan, batch) for batch in (1, 20)}

@@ -15,9 +15,10 @@
 //                    is 1 if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
 //   joint_tok_s      if a CPU computes and weights are read from the disk in
-//                    every pass: what disk and memory reach together. passTime() (CpuRates.h) gives
-//                    the time of minimal bytes at the measured limits, with the
-//                    shares of both rates that the plan's machine states
+//                    every pass: what disk and memory reach together.
+//                    passTime() (CpuRates.h) gives the time of minimal bytes
+//                    at the measured limits, with the shares of both rates
+//                    that the plan's machine states
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
 //                    1, because the shares were measured at another time
 //   predicted_tok_s  what the plan predicts at the measured rates.

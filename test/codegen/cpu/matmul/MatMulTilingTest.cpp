@@ -68,8 +68,8 @@ TEST(CostModel, ManyTokensPerTileLeaveATileForEveryCore) {
   EXPECT_EQ(describeKernel(spec, machine(64))->tokensPerTile, 128U);
 }
 
-// The gate and up matrices of a model of 70 billion parameters, on one core that
-// loses much time with every tile.
+// The gate and up matrices of a model of 70 billion parameters, on one core
+// that loses much time with every tile.
 TEST(CostModel, LargeTilesKeepTheLimitOfTheirSums) {
   MachineProfile one = *resolveProfile("zen4");
   one.cores = 1;
