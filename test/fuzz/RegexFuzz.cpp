@@ -72,6 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
             "an error says why in one line");
     return 0;
   }
+  require(Regex::load(regex->code()).isOk(),
+          "what the compiler makes can be loaded");
   std::string text = wellFormed(input.substr(std::min(line + 1, size)));
   RegexMatcher matcher(*regex);
   std::vector<size_t> first = run(matcher, text);

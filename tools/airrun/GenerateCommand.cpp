@@ -54,37 +54,51 @@ Result<std::string> promptText(const cli::Invocation &invocation,
   return text;
 }
 
-/// Turns a message and the text of --system-prompt into token ids. Adds the
-/// tokens that end a turn in the template to `options`.
-Result<std::vector<int32_t>> messageTokens(const cli::Invocation &invocation,
-                                           const rt::Session &session,
-                                           const rt::Tokenizer &tokenizer,
-                                           const std::string &message,
-                                           rt::GenerateOptions &options) {
-  const TokenizerData vocabulary = fromPlan(*session.plan().tokenizer());
-  AIR_ASSIGN_OR_RETURN(const OpenTemplate opened,
+/// The chat template for a prompt that is a message, and what it refers to.
+struct MessageTemplate {
+  TokenizerData vocabulary;
+  OpenTemplate opened;
+  jinja::Date date;
+};
+
+Result<MessageTemplate> openMessageTemplate(const cli::Invocation &invocation,
+                                            TokenizerData vocabulary) {
+  AIR_ASSIGN_OR_RETURN(OpenTemplate opened,
                        openTemplate(invocation, vocabulary, false));
+  return MessageTemplate{std::move(vocabulary), std::move(opened), today()};
+}
+
+/// The tokens with which the template ends a turn. The vocabulary may have
+/// other tokens that end generation.
+std::vector<int32_t> endTokensOf(const MessageTemplate &message,
+                                 const rt::Tokenizer &tokenizer) {
+  const std::optional<int32_t> end =
+      rt::turnEnd(message.opened.made, message.vocabulary, tokenizer,
+                  message.opened.syntax, message.date);
+  return end ? std::vector<int32_t>{*end} : std::vector<int32_t>();
+}
+
+/// Turns a message and the text of --system-prompt into token ids.
+Result<std::vector<int32_t>> messageTokens(const cli::Invocation &invocation,
+                                           const MessageTemplate &message,
+                                           const rt::Tokenizer &tokenizer,
+                                           const std::string &text) {
   ChatMessages messages;
   if (const auto system = invocation.text("--system-prompt")) {
     messages.setSystem(validText(*system, "system message"));
   }
-  messages.add("user", message);
-  const jinja::Date date = today();
+  messages.add("user", text);
   AIR_ASSIGN_OR_RETURN(const jinja::Rendered rendered,
-                       renderMessages(opened, vocabulary, messages, date));
-  const std::optional<int32_t> end =
-      rt::turnEnd(opened.made, vocabulary, tokenizer, opened.syntax, date);
-  if (end && !invocation.has("--ignore-eos")) {
-    options.endTokens.push_back(*end);
-  }
+                       renderMessages(message.opened, message.vocabulary,
+                                      messages, message.date));
   return tokenizer.encodeRendered(rendered.text, rendered.tainted);
 }
 
-/// The token ids of the prompt. May add to GenerateOptions::endTokens.
+/// The token ids of the prompt. Without `message`, the prompt is not a message.
 Result<std::vector<int32_t>>
 promptTokens(const cli::Invocation &invocation, const rt::Session &session,
              const std::optional<rt::Tokenizer> &tokenizer,
-             rt::GenerateOptions &options) {
+             const std::optional<MessageTemplate> &message) {
   if (std::optional<std::string> ids = invocation.text("--tokens")) {
     return parseTokens(*ids);
   }
@@ -95,8 +109,8 @@ promptTokens(const cli::Invocation &invocation, const rt::Session &session,
   AIR_ASSIGN_OR_RETURN(std::string text,
                        promptText(invocation, session, *tokenizer));
   text = validText(text, "prompt");
-  if (isMessage(invocation)) {
-    return messageTokens(invocation, session, *tokenizer, text, options);
+  if (message) {
+    return messageTokens(invocation, *message, *tokenizer, text);
   }
   std::vector<int32_t> tokens = tokenizer->encode(text, true, true);
   noteDoubledBos(*tokenizer, tokens);
@@ -155,11 +169,22 @@ Status checkGenerateModel(const cli::Invocation &invocation,
   }
   AIR_ASSIGN_OR_RETURN(TokenizerData vocabulary, readGgufTokenizer(source));
   std::optional<rt::Tokenizer> tokenizer;
+  std::vector<int32_t> endTokens;
   if (!vocabulary.tokens.empty()) {
-    AIR_ASSIGN_OR_RETURN(tokenizer,
-                         rt::Tokenizer::create(std::move(vocabulary)));
+    AIR_ASSIGN_OR_RETURN(tokenizer, rt::Tokenizer::create(vocabulary));
+    if (isMessage(invocation)) {
+      const auto file = invocation.text("--chat-template");
+      if (file && !isReadTwice(*file)) {
+        // Without the template it is not known which tokens end the answer.
+        return Status::ok();
+      }
+      AIR_ASSIGN_OR_RETURN(
+          const MessageTemplate message,
+          openMessageTemplate(invocation, std::move(vocabulary)));
+      endTokens = endTokensOf(message, *tokenizer);
+    }
   }
-  return grammarOfAnswer(invocation, tokenizer).status();
+  return grammarOfAnswer(invocation, tokenizer, endTokens).status();
 }
 
 namespace {
@@ -355,10 +380,20 @@ Status runGenerate(const cli::Invocation &invocation) {
     return unsupportedError(
         "this plan has no vocabulary; give --output-tokens to print token ids");
   }
-  AIR_ASSIGN_OR_RETURN(std::unique_ptr<GrammarOfAnswer> grammar,
-                       grammarOfAnswer(invocation, tokenizer));
+  std::optional<MessageTemplate> message;
+  if (isMessage(invocation) && tokenizer) {
+    AIR_ASSIGN_OR_RETURN(
+        message,
+        openMessageTemplate(invocation, fromPlan(*session.plan().tokenizer())));
+    if (!invocation.has("--ignore-eos")) {
+      options.endTokens = endTokensOf(*message, *tokenizer);
+    }
+  }
+  AIR_ASSIGN_OR_RETURN(
+      std::unique_ptr<GrammarOfAnswer> grammar,
+      grammarOfAnswer(invocation, tokenizer, options.endTokens));
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
-                       promptTokens(invocation, session, tokenizer, options));
+                       promptTokens(invocation, session, tokenizer, message));
   options.maxTokens = static_cast<uint64_t>(
       invocation.integer("--max-tokens")
           .value_or(static_cast<int64_t>(options.maxTokens)));

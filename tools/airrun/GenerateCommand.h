@@ -14,7 +14,7 @@ cli::Command generateCommand();
 Status checkGenerate(const cli::Invocation &invocation);
 
 /// Finds mistakes that depend on the model: those of checkTokensOption(),
-/// checkSamplerOptions() and grammarOfAnswer().
+/// checkSamplerOptions(), openTemplate() and grammarOfAnswer().
 Status checkGenerateModel(const cli::Invocation &invocation,
                           const ModelSource &source);
 

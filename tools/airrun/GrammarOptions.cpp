@@ -108,7 +108,8 @@ GrammarOfAnswer::GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,
 
 Result<std::unique_ptr<GrammarOfAnswer>>
 grammarOfAnswer(const cli::Invocation &invocation,
-                const std::optional<rt::Tokenizer> &tokenizer) {
+                const std::optional<rt::Tokenizer> &tokenizer,
+                std::span<const int32_t> endTokens) {
   if (!hasGrammar(invocation)) {
     return std::unique_ptr<GrammarOfAnswer>();
   }
@@ -139,7 +140,8 @@ grammarOfAnswer(const cli::Invocation &invocation,
   }
   std::vector<int32_t> ends;
   for (int32_t id = 0; id < tokenizer->vocabSize(); ++id) {
-    if (tokenizer->isEndOfGeneration(id)) {
+    if (tokenizer->isEndOfGeneration(id) ||
+        std::ranges::find(endTokens, id) != endTokens.end()) {
       ends.push_back(id);
     }
   }

@@ -9,7 +9,8 @@ namespace air::jinja {
 /// one before it, also across calls of macros. Each takes stack.
 static constexpr uint32_t kMaxEvaluations = 2500;
 
-Value Interpreter::evaluate(const Expression &node, Scope &scope) {
+Value Interpreter::evaluate(const Expression &node, Scope &scope,
+                            const Value *input) {
   if (!charge(0)) {
     return {};
   }
@@ -17,7 +18,7 @@ Value Interpreter::evaluate(const Expression &node, Scope &scope) {
   place = node.place;
   ++evaluations;
   Value value = evaluations <= kMaxEvaluations
-                    ? evaluateNode(node, scope)
+                    ? evaluateNode(node, scope, input)
                     : fail("expressions are nested too deeply: the limit is " +
                                std::to_string(kMaxEvaluations) + " levels",
                            ErrorCode::DoesNotFit);
@@ -35,7 +36,8 @@ Value Interpreter::evaluate(const Expression &node, Scope &scope) {
   return value;
 }
 
-Value Interpreter::evaluateNode(const Expression &node, Scope &scope) {
+Value Interpreter::evaluateNode(const Expression &node, Scope &scope,
+                                const Value *input) {
   switch (node.op) {
   case Op::Constant:
     return node.constant;
@@ -61,7 +63,7 @@ Value Interpreter::evaluateNode(const Expression &node, Scope &scope) {
   case Op::Call:
     return evaluateCall(node, scope);
   case Op::Filter:
-    return evaluateFilter(node, scope, nullptr);
+    return evaluateFilter(node, scope, input);
   case Op::Test: {
     Value value = evaluate(*node.operands[0], scope);
     Arguments arguments = evaluateArguments(node.call, scope);
@@ -325,10 +327,10 @@ Value Interpreter::evaluateSign(const Expression &node, Scope &scope) {
 Value Interpreter::evaluateFilter(const Expression &node, Scope &scope,
                                   const Value *input) {
   const Expression *operand = node.operands[0].get();
-  Value value = operand == nullptr ? *input
-                : operand->op == Op::Filter && input != nullptr
-                    ? evaluateFilter(*operand, scope, input)
-                    : evaluate(*operand, scope);
+  Value value = operand == nullptr
+                    ? *input
+                    : evaluate(*operand, scope,
+                               operand->op == Op::Filter ? input : nullptr);
   if (failed()) {
     return {};
   }

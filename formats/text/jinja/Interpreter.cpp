@@ -313,7 +313,7 @@ void Interpreter::executeFor(const Statement &statement, Scope &scope,
 void Interpreter::executeSetBlock(const Statement &statement, Scope &scope) {
   Value value = string(capture(statement.body, scope));
   if (statement.value && !failed()) {
-    value = evaluateFilter(*statement.value, scope, &value);
+    value = evaluate(*statement.value, scope, &value);
   }
   assign(statement.target, value, scope);
 }
@@ -323,7 +323,7 @@ void Interpreter::executeFilter(const Statement &statement, Scope &scope) {
   if (failed()) {
     return;
   }
-  Value value = evaluateFilter(*statement.value, scope, &input);
+  Value value = evaluate(*statement.value, scope, &input);
   if (!failed()) {
     write(textOf(value));
   }

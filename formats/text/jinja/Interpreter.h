@@ -95,8 +95,10 @@ private:
   /// Runs `body` in a new scope inside `scope`, and returns its output.
   Text capture(const Body &body, Scope &scope);
 
-  Value evaluate(const Expression &node, Scope &scope);
-  Value evaluateNode(const Expression &node, Scope &scope);
+  /// `input` is only for chains of filters; see evaluateFilter().
+  Value evaluate(const Expression &node, Scope &scope,
+                 const Value *input = nullptr);
+  Value evaluateNode(const Expression &node, Scope &scope, const Value *input);
   Value evaluateName(const Expression &node, Scope &scope);
   Value evaluateDict(const Expression &node, Scope &scope);
   Value evaluateItems(const Expression &node, Scope &scope, Kind kind);

@@ -17,9 +17,7 @@
 namespace air {
 namespace {
 
-constexpr size_t kMostInstructions = 20000;
 constexpr size_t kMostRows = 4096;
-constexpr uint32_t kMostMemos = 1024;
 constexpr uint32_t kMostClasses = RegexProgram::kEndClass;
 constexpr size_t kPages = (kLastCodePoint + 1) / 128;
 
@@ -56,9 +54,10 @@ private:
   uint32_t startFor(uint32_t pc, size_t cls) const;
 
   PcOr add(const RegexInstruction &instruction, const Facts &known) {
-    if (program.code.size() == kMostInstructions) {
+    if (program.code.size() == RegexProgram::kMostInstructions) {
       return tooLarge("it compiles to more than " +
-                      std::to_string(kMostInstructions) + " instructions");
+                      std::to_string(RegexProgram::kMostInstructions) +
+                      " instructions");
     }
     // A look-ahead asks only whether there is a match. If the rest of its
     // expression certainly matches, the look-ahead can succeed at once.
@@ -248,8 +247,9 @@ Result<RegexProgram> Compiler::run() {
     return tooLarge("it has more than " + std::to_string(kMostRows) +
                     " different sets of characters");
   }
-  if (program.memos > kMostMemos) {
-    return tooLarge("it has more than " + std::to_string(kMostMemos) +
+  if (program.memos > RegexProgram::kMostMemos) {
+    return tooLarge("it has more than " +
+                    std::to_string(RegexProgram::kMostMemos) +
                     " backtracking points");
   }
   return std::move(program);

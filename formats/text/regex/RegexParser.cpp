@@ -11,8 +11,6 @@ namespace air {
 namespace {
 
 constexpr size_t kMostBytes = size_t{1} << 16;
-constexpr int kMostNested = 50;
-constexpr uint32_t kMostRepeats = 1000;
 constexpr uint32_t kEnd = UINT32_MAX;
 
 bool isDigit(uint32_t c) { return c >= '0' && c <= '9'; }
@@ -105,7 +103,7 @@ private:
   std::string_view source;
   std::vector<uint32_t> text;
   size_t position = 0;
-  int nested = 0;
+  uint32_t nested = 0;
   bool ignoreCase = false;
   RegexSyntax syntax;
 };
@@ -137,9 +135,10 @@ Result<RegexSyntax> Parser::run() {
 }
 
 Parser::NodeOr Parser::parseChoice() {
-  if (nested > kMostNested) {
+  if (nested > RegexSyntax::kMostNested) {
     return notSupported(position, "groups are nested more than " +
-                                      std::to_string(kMostNested) + " deep");
+                                      std::to_string(RegexSyntax::kMostNested) +
+                                      " deep");
   }
   ++nested;
   bool outerIgnoresCase = ignoreCase;
@@ -193,7 +192,8 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   auto number = [&](uint32_t &value) {
     value = 0;
     while (isDigit(peek())) {
-      value = std::min(value * 10 + (peek() - '0'), kMostRepeats + 1);
+      value =
+          std::min(value * 10 + (peek() - '0'), RegexSyntax::kMostRepeats + 1);
       ++position;
     }
   };
@@ -220,10 +220,10 @@ Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
     return Status::ok();
   }
   found = true;
-  if (least > kMostRepeats ||
-      (most > kMostRepeats && most != RegexNode::kUnlimited)) {
+  if (least > RegexSyntax::kMostRepeats ||
+      (most > RegexSyntax::kMostRepeats && most != RegexNode::kUnlimited)) {
     return notSupported(start, "a repetition count is above the limit of " +
-                                   std::to_string(kMostRepeats));
+                                   std::to_string(RegexSyntax::kMostRepeats));
   }
   if (most < least) {
     return syntaxError(start, "the upper bound of a repetition count, " +
@@ -595,9 +595,10 @@ Result<CodePointSet> Parser::parseClassItems(bool isFirst) {
 
 Result<CodePointSet> Parser::parseClass() {
   size_t start = position;
-  if (nested > kMostNested) {
+  if (nested > RegexSyntax::kMostNested) {
     return notSupported(position, "classes are nested more than " +
-                                      std::to_string(kMostNested) + " deep");
+                                      std::to_string(RegexSyntax::kMostNested) +
+                                      " deep");
   }
   ++nested;
   ++position;

@@ -1,4 +1,5 @@
 //===- RegexReader.cpp - words to a compiled expression ---------*- C++ -*-===//
+#include "formats/text/regex/RegexCheck.h"
 #include "formats/text/regex/RegexCode.h"
 #include "formats/text/unicode/Unicode.h"
 
@@ -13,9 +14,6 @@ using Op = RegexInstruction::Op;
 constexpr uint32_t kInstructionWords = 8;
 constexpr uint32_t kRowWords = 8;
 constexpr uint32_t kPageSize = 128;
-/// The most sets of positions that an expression may need. The matcher has
-/// memory for all of them.
-constexpr uint32_t kMostMemos = 1024;
 
 Status bad(const std::string &what) {
   return corruptError("regular expression: " + what);
@@ -38,8 +36,6 @@ private:
   Status readRows();
   Status readClasses();
   Status checkRows() const;
-  Status checkCycles() const;
-  Status checkLooks() const;
 
   std::span<const uint32_t> words;
   size_t next = 0;
@@ -174,8 +170,11 @@ Status Reader::checkRows() const {
       return bad(name + " remembers positions in set " + str(in.memo) +
                  "; it must be below " + str(program.memos));
     }
-    if (in.op == Op::Characters && in.count == 0) {
-      return bad(name + " matches 0 characters; it must match at least 1");
+    if (in.op == Op::Characters &&
+        (in.count == 0 || in.count > RegexSyntax::kMostRepeats)) {
+      return bad(name + " matches " + str(in.count) +
+                 " characters; it must match 1 to " +
+                 str(RegexSyntax::kMostRepeats));
     }
     const bool takes =
         in.op == Op::Characters || in.op == Op::Run || in.op == Op::Loop;
@@ -186,88 +185,13 @@ Status Reader::checkRows() const {
   return Status::ok();
 }
 
-/// Refuses programs that can go in a circle without a character. `state` of an
-/// instruction is 0 before it is visited, 1 while the instructions that it
-/// leads to are visited, and 2 after that.
-Status Reader::checkCycles() const {
-  std::vector<uint8_t> state(program.code.size());
-  std::vector<std::pair<uint32_t, uint8_t>> open;
-  for (uint32_t root = 0; root < program.code.size(); ++root) {
-    if (state[root] == 0) {
-      state[root] = 1;
-      open.emplace_back(root, 0);
-    }
-    while (!open.empty()) {
-      auto &[pc, step] = open.back();
-      const RegexInstruction &in = program.code[pc];
-      const bool hasNext = in.op != Op::Accept && in.op != Op::Characters;
-      const bool hasOther = in.op == Op::Split || in.op == Op::Look;
-      const uint8_t now = step++;
-      if (now >= 2) {
-        state[pc] = 2;
-        open.pop_back();
-        continue;
-      }
-      if (now == 0 ? !hasNext : !hasOther) {
-        continue;
-      }
-      const uint32_t to = now == 0 ? in.next : in.other;
-      if (state[to] == 1) {
-        return bad("instruction " + str(pc) + " leads back to instruction " +
-                   str(to) + " without a character");
-      }
-      if (state[to] == 0) {
-        state[to] = 1;
-        open.emplace_back(to, 0);
-      }
-    }
-  }
-  return Status::ok();
-}
-
-/// Checks that no look-ahead contains itself, and that instructions in
-/// look-aheads have two sets of positions each.
-Status Reader::checkLooks() const {
-  std::vector<size_t> seenFor(program.code.size(), SIZE_MAX);
-  std::vector<uint32_t> open;
-  for (size_t look = 0; look < program.code.size(); ++look) {
-    if (program.code[look].op != Op::Look) {
-      continue;
-    }
-    open.assign(1, program.code[look].other);
-    while (!open.empty()) {
-      const uint32_t pc = open.back();
-      open.pop_back();
-      if (pc == look) {
-        return bad("the look-ahead of instruction " + str(look) +
-                   " contains itself");
-      }
-      if (std::exchange(seenFor[pc], look) == look) {
-        continue;
-      }
-      const RegexInstruction &in = program.code[pc];
-      if (in.memo != RegexInstruction::kNoMemo &&
-          in.memo + 1 >= program.memos) {
-        return bad("instruction " + str(pc) + " of a look-ahead needs set " +
-                   str(uint64_t{in.memo} + 1) +
-                   " of positions; it must be "
-                   "below " +
-                   str(program.memos));
-      }
-      if (in.op != Op::Accept) {
-        open.push_back(in.next);
-      }
-      if (in.op == Op::Split || in.op == Op::Look) {
-        open.push_back(in.other);
-      }
-    }
-  }
-  return Status::ok();
-}
-
 Result<RegexProgram> Reader::run() {
   AIR_ASSIGN_OR_RETURN(const uint32_t instructions,
                        count("instructions", kInstructionWords, 1));
+  if (instructions > RegexProgram::kMostInstructions) {
+    return bad("there are " + str(instructions) + " instructions; at most " +
+               str(RegexProgram::kMostInstructions) + " are allowed");
+  }
   for (uint32_t i = 0; i < instructions; ++i) {
     AIR_RETURN_IF_ERROR(readInstruction(i));
   }
@@ -288,11 +212,12 @@ Result<RegexProgram> Reader::run() {
   }
   program.wordRow = word();
   program.memos = word();
-  if (program.wordRow >= program.rows.size() || program.memos > kMostMemos) {
+  if (program.wordRow >= program.rows.size() ||
+      program.memos > RegexProgram::kMostMemos) {
     return bad("the row of words is " + str(program.wordRow) + " of " +
                str(program.rows.size()) + ", and there are " +
                str(program.memos) + " sets of positions; at most " +
-               str(kMostMemos) + " are allowed");
+               str(RegexProgram::kMostMemos) + " are allowed");
   }
   AIR_ASSIGN_OR_RETURN(const uint32_t memos, count("main sets", 1, 0));
   for (uint32_t i = 0; i < memos; ++i) {
@@ -307,8 +232,7 @@ Result<RegexProgram> Reader::run() {
     return bad(str(left()) + " words follow the end of the program");
   }
   AIR_RETURN_IF_ERROR(checkRows());
-  AIR_RETURN_IF_ERROR(checkCycles());
-  AIR_RETURN_IF_ERROR(checkLooks());
+  AIR_RETURN_IF_ERROR(checkRegex(program));
   return std::move(program);
 }
 

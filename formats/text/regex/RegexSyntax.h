@@ -43,6 +43,11 @@ struct RegexNode {
 };
 
 struct RegexSyntax {
+  /// How deep groups, and classes, may be nested.
+  static constexpr uint32_t kMostNested = 50;
+  /// The largest count of a repetition that has one.
+  static constexpr uint32_t kMostRepeats = 1000;
+
   std::vector<RegexNode> nodes;
   std::vector<CodePointSet> sets; ///< without duplicates
   uint32_t root = 0;

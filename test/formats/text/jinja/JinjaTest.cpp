@@ -437,6 +437,27 @@ TEST(JinjaTest, DeepExpressionsInDeepCallsAreStopped) {
   EXPECT_EQ(got.status().exitCode(), 5) << got.status().message();
 }
 
+// The filters of a filter block or set block count as expressions, too. The
+// first filter calls the macro while all the others wait for it.
+TEST(JinjaTest, LongChainsOfFiltersInDeepCallsAreStopped) {
+  std::string filters = "default(f())";
+  for (int i = 0; i < 145; ++i) {
+    filters += "|trim";
+  }
+  for (const std::string &body :
+       {"{% filter " + filters + " %}x{% endfilter %}",
+        "{% set y | " + filters + " %}x{% endset %}"}) {
+    Result<Rendered> got =
+        render("{% macro f() %}" + body + "{% endmacro %}{{ f() }}");
+    ASSERT_FALSE(got.isOk());
+    EXPECT_EQ(got.status().exitCode(), 5) << got.status().message();
+    EXPECT_NE(got.status().message().find(
+                  "expressions are nested too deeply: the limit is 2500"),
+              std::string::npos)
+        << got.status().message();
+  }
+}
+
 TEST(JinjaTest, ValuesThatReferToThemselvesAreFreed) {
   Result<Rendered> got =
       render("{% set n = namespace() %}{% set n.n = n %}{% for i in [1] "

@@ -1,16 +1,20 @@
 //===- RegexCodeTest.cpp - compiled expressions as words ------------------===//
 #include "formats/text/regex/RegexCode.h"
+
+#include "formats/model/PreTokenizerNames.h"
 #include "formats/text/regex/RegexMatcher.h"
 #include "formats/text/unicode/Unicode.h"
 
 #include <gtest/gtest.h>
 #include <random>
+#include <set>
 
 using namespace air;
 
 namespace {
 
 using Words = std::vector<uint32_t>;
+using Many = std::vector<Words>;
 
 /// An instruction: its operation and flags, row, nextRow, otherRow, next,
 /// other, count, memo.
@@ -25,7 +29,7 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   }
   words.insert(words.end(), {3, 2, 0, 0, 0, 0, 0, 0, 0});
   words.insert(words.end(), {3, 0, 0, 0, 0, 0, 0, 0});
-  words.insert(words.end(), {3, 0, 0, 0, 0, 0, 0, 1U << 31});
+  words.insert(words.end(), 8, UINT32_MAX);
   words.insert(words.end(), 256, 0);
   words.insert(words.end(), {0, memos, 0});
   // U+0000 to U+0060, a, and the rest
@@ -33,9 +37,28 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   return words;
 }
 
+/// The program with these main sets instead of none.
+Words withMainSets(Words words, const Words &sets) {
+  const auto count = words.end() - 5;
+  *count = static_cast<uint32_t>(sets.size());
+  words.insert(count + 1, sets.begin(), sets.end());
+  return words;
+}
+
 const Words kAccept = {0, 0, 0, 0, 0, 0, 0, kNone};
 /// One letter a, then instruction 1.
 const Words kLetter = {1, 0, 0, 0, 1, 0, 1, kNone};
+
+Words split(uint32_t next, uint32_t other, uint32_t memo = kNone) {
+  return {4, 0, 2, 2, next, other, 0, memo};
+}
+Words look(uint32_t next, uint32_t other) {
+  return {6, 0, 2, 2, next, other, 0, kNone};
+}
+/// All letters a that follow.
+Words run(uint32_t next, uint32_t memo = kNone) {
+  return {2, 0, 2, 0, next, 0, 0, memo};
+}
 
 // docs/plan-format.md lists the words.
 TEST(RegexCodeTest, WordsByHandMatch) {
@@ -76,13 +99,6 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
   };
   Words longer = good;
   longer.push_back(0);
-  // Split: next, other
-  const auto split = [](uint32_t next, uint32_t other) {
-    return Words{4, 0, 1, 1, next, other, 0, kNone};
-  };
-  const auto look = [](uint32_t next, uint32_t other) {
-    return Words{6, 0, 1, 1, next, other, 0, kNone};
-  };
   const struct {
     Words words;
     const char *message;
@@ -97,7 +113,7 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
       {with(3, 3), "uses the rows 0, 3 and 0; they must be below 3"},
       {with(5, 2), "leads to the instructions 2 and 0; they must be below 2"},
       {with(6, 2), "leads to the instructions 1 and 2; they must be below 2"},
-      {with(7, 0), "matches 0 characters"},
+      {with(7, 0), "matches 0 characters; it must match 1 to 1000"},
       {with(8, 0), "remembers positions in set 0; it must be below 0"},
       {with(2, 2), "takes the end of the text as a character"},
       {with(rows, 0), "there are 0 rows"},
@@ -115,14 +131,16 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
       {longer, "1 words follow the end of the program"},
       {cut(good.size() - 1), "there are 3 classes"},
       {cut(last), "are incomplete: 256 words follow"},
+      {programOf(Many(20001, kAccept)),
+       "there are 20001 instructions; at most 20000 are allowed"},
       {programOf({split(0, 1), kAccept}), "leads back to instruction 0"},
       {programOf({split(1, 2), kAccept, split(1, 0)}), "leads back to"},
-      // A look-ahead at what follows a letter, and that is the same look-ahead.
-      {programOf({look(2, 1), {1, 0, 0, 0, 0, 0, 1, kNone}, kAccept}),
-       "the look-ahead of instruction 0 contains itself"},
-      // A run in a look-ahead needs sets 0 and 1.
-      {programOf({look(2, 1), {2, 0, 1, 0, 2, 0, 0, 0}, kAccept}, 1),
-       "of a look-ahead needs set 1 of positions; it must be below 1"},
+      // A letter that is followed by the same letter, without a set
+      {programOf({{1, 0, 0, 0, 0, 0, 1, kNone}}),
+       "instruction 0 leads back to instruction 0 without a loop"},
+      {with(7, 1001), "matches 1001 characters; it must match 1 to 1000"},
+      {withMainSets(programOf({run(1, 0), kAccept}, 1), {0, 0}),
+       "set 0 is twice among the main sets"},
   };
   ASSERT_TRUE(Regex::load(good).isOk());
   for (const auto &each : cases) {
@@ -133,9 +151,137 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
   }
 }
 
+// With such programs the matcher would take exponential or quadratic time, or a
+// stack that grows with the program.
+TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
+  // Each look-ahead contains the next one; the last one contains an Accept.
+  const auto nested = [](uint32_t depth) {
+    Many code;
+    for (uint32_t i = 0; i < depth; ++i) {
+      code.push_back(look(depth + 1 + i, i + 1));
+    }
+    code.insert(code.end(), depth + 1, kAccept);
+    return programOf(code);
+  };
+  // Choices, both of whose alternatives lead to the next choice after a letter
+  Many choices;
+  for (uint32_t i = 0; i < 60; i += 3) {
+    choices.push_back(split(i + 1, i + 2));
+    choices.insert(choices.end(), 2, {1, 0, 0, 0, i + 3, 0, 1, kNone});
+  }
+  choices.push_back(kAccept);
+  // Look-aheads, each of which contains the next one twice
+  Many doubled;
+  for (uint32_t i = 0; i < 60; i += 2) {
+    doubled.push_back(look(i + 1, i + 2));
+    doubled.push_back(look(61, i + 2));
+  }
+  doubled.insert(doubled.end(), 2, kAccept);
+  // A loop with letters
+  const Words loop = {4U | 1U << 18, 0, 2, 2, 1, 2, 0, 0};
+  Words noSet = loop;
+  noSet[7] = kNone;
+  const Words toLoop = {1, 0, 0, 0, 0, 0, 1, kNone};
+  const Words letterTo3 = {1, 0, 0, 0, 3, 0, 1, kNone};
+  const struct {
+    Words words;
+    const char *message; ///< nullptr if the program is accepted
+  } cases[] = {
+      {nested(50), nullptr},
+      {nested(51), "look-aheads are nested 51 deep; at most 50 levels"},
+      {nested(9000), "look-aheads are nested 51 deep; at most 50 levels"},
+      {programOf(choices), "leads to a choice without a set of positions"},
+      {programOf(doubled),
+       "instruction 60 belongs to the look-ahead of instruction 58 and to the "
+       "look-ahead of instruction 59"},
+      {programOf({look(1, 1), kAccept}),
+       "belongs to the expression outside all look-aheads and to the "
+       "look-ahead of instruction 0"},
+      {withMainSets(programOf({loop, toLoop, kAccept}, 1), {0}), nullptr},
+      {programOf({noSet, toLoop, kAccept}),
+       "instruction 0 is a choice in a loop, so it needs a set"},
+      {programOf({loop, toLoop, kAccept}, 1),
+       "is in no look-ahead, but its set 0 is not among the main sets"},
+      {programOf({look(4, 1), split(2, 3), letterTo3, kAccept, kAccept}),
+       "instruction 1 is a choice in a look-ahead, so it needs a set"},
+      // A choice at the start, as it is and with a choice behind it.
+      {programOf({split(3, 1), split(3, 2), letterTo3, kAccept}), nullptr},
+      {programOf({split(1, 3), split(3, 2), letterTo3, kAccept}),
+       "instruction 0 leads to a choice without a set of positions"},
+      {withMainSets(
+           programOf({split(3, 1, 0), split(3, 2), letterTo3, kAccept}, 1),
+           {0}),
+       "instruction 0 leads to a choice without a set of positions"},
+      {withMainSets(
+           programOf({split(2, 1, 0), split(2, 3, 0), letterTo3, kAccept}, 1),
+           {0}),
+       "use the same set of positions, set 0"},
+      {programOf({look(2, 1), kAccept, kAccept}), nullptr},
+      {programOf({look(2, 1), run(3, 0), kAccept, kAccept}, 2), nullptr},
+      {programOf({look(2, 1), run(3, 0), kAccept, kAccept}, 1),
+       "of a look-ahead needs set 1 of positions; it must be below 1"},
+      {withMainSets(programOf({look(2, 1), run(3, 0), kAccept, kAccept}, 2),
+                    {1}),
+       "is in a look-ahead, but its set 1 is a main set"},
+      {programOf({look(2, 1), run(3), kAccept, kAccept}),
+       "needs a set of positions, because it is in a look-ahead"},
+      // What follows the run may match nothing only in the second program.
+      {programOf({run(1), kAccept}), nullptr},
+      {programOf({run(1), letterTo3, kAccept, kAccept}),
+       "needs a set of positions, because it may be followed by no match"},
+      {withMainSets(programOf({run(1), split(2, 3, 0), letterTo3, kAccept}, 1),
+                    {0}),
+       nullptr},
+      // The choice is said to be sure of its first alternative, but is not.
+      {withMainSets(programOf({run(1),
+                               {4U | 1U << 17, 0, 2, 2, 2, 3, 0, 0},
+                               letterTo3,
+                               kAccept},
+                              1),
+                    {0}),
+       "needs a set of positions, because it may be followed by no match"},
+  };
+  for (const auto &each : cases) {
+    const Status status = Regex::load(each.words).status();
+    if (each.message == nullptr) {
+      EXPECT_TRUE(status.isOk()) << status.message();
+      continue;
+    }
+    EXPECT_EQ(status.exitCode(), 3) << each.message;
+    EXPECT_EQ(status.message().find('\n'), std::string::npos);
+    EXPECT_NE(status.message().find(each.message), std::string::npos)
+        << status.message() << "\n  expected: " << each.message;
+  }
+}
+
+TEST(RegexCodeTest, PublishedExpressionsAndDeepOnesCanBeLoaded) {
+  std::set<std::string_view> patterns;
+  for (const PreTokenizerName &name : preTokenizerNames()) {
+    const PreTokenizerRules *rules = preTokenizerRules(name.canonical);
+    ASSERT_NE(rules, nullptr) << name.canonical;
+    patterns.insert(rules->expressions.begin(), rules->expressions.end());
+  }
+  EXPECT_GT(patterns.size(), 30U);
+  std::string deepest = "ab";
+  for (int i = 0; i < 50; ++i) {
+    deepest = (i % 2 == 0 ? "(?=x*" : "(?!") + deepest + ")";
+  }
+  patterns.insert({deepest, R"((?:a?b){200}c)", R"(a{1000}b{0,9}+)"});
+  for (const std::string_view pattern : patterns) {
+    const Result<Regex> regex = Regex::compile(pattern);
+    ASSERT_TRUE(regex.isOk()) << regex.status().message();
+    const Status status = Regex::load(regex->code()).status();
+    EXPECT_TRUE(status.isOk()) << pattern << "\n  " << status.message();
+  }
+}
+
 // Whatever the words are, they are refused in one line, or the matcher ends.
 TEST(RegexCodeTest, DamagedWordsDoNoHarm) {
   std::mt19937 random(1);
+  std::string text = std::string(800, 'a') + std::string(800, 'x') +
+                     std::string(800, ' ') + "xyz'll  aab ccx 12";
+  const size_t ascii = text.size();
+  text += "\xc3\xa9\n ccx";
   size_t accepted = 0;
   size_t refused = 0;
   for (const char *pattern :
@@ -157,11 +303,12 @@ TEST(RegexCodeTest, DamagedWordsDoNoHarm) {
         continue;
       }
       RegexMatcher matcher(*regex);
-      matcher.setText("xyz'll  aab \xc3\xa9\n ccx");
+      matcher.setText(text);
       RegexMatch match{};
-      for (size_t at = 0; matcher.find(at, match) && match.end < 20;) {
+      for (size_t at = 0; at < ascii && matcher.find(at, match);) {
         at = std::max(match.end, match.start + 1);
       }
+      EXPECT_LT(matcher.steps(), 300 * text.size()) << pattern;
     }
   }
   EXPECT_GT(accepted, 200U);

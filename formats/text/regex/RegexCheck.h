@@ -1,0 +1,18 @@
+//===- RegexCheck.h - checks what bounds the matcher's time -----*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXCHECK_H
+#define AIRPACK_FORMATS_TEXT_REGEX_REGEXCHECK_H
+
+#include "formats/support/Status.h"
+#include "formats/text/regex/RegexProgram.h"
+
+namespace air {
+
+/// Checks that the matcher ends, in time linear in the length of the text and
+/// with a bounded stack, whatever the text is. All rows, instructions and sets
+/// of positions that `program` refers to must exist. Takes linear time. Errors:
+/// Corrupt; the message is one line.
+Status checkRegex(const RegexProgram &program);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_REGEX_REGEXCHECK_H
