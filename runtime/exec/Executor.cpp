@@ -12,7 +12,8 @@ using namespace air::rt;
 
 namespace {
 
-/// What a choice writes if a logit is NaN or infinite (plan.fbs).
+/// A choice writes this instead of a token id if a logit is NaN or infinite
+/// (plan.fbs).
 constexpr uint32_t kNoChoice = UINT32_MAX;
 
 /// True if no number is NaN or infinite, that is, if no exponent is all ones.
@@ -220,7 +221,8 @@ Status Executor::choose(std::span<const int32_t> tokens,
 /// Runs the program for `piece` and reads the tokens that it chooses.
 Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
                            std::span<int32_t> next) {
-  // The logits of all tokens are needed to explain why none can be chosen.
+  // If no token can be chosen, the logits of all tokens are needed to explain
+  // why.
   piece.outputs = piece.tokens;
   for (uint32_t i = 0; i < piece.tokens; ++i) {
     outputRows[i] = i;

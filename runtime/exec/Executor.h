@@ -102,10 +102,10 @@ public:
   /// Whether choose() supports this number of sequences. It does not on a CPU.
   bool canChoose(uint64_t sequences) const;
 
-  /// Runs tokens[i] in sequences[i], which must all be different, and sets
-  /// next[i] to the token with the largest logit after it, or of several such
-  /// tokens to the one with the lowest id. The sizes must be equal. Errors: as
-  /// run(), and Usage if canChoose() is false.
+  /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
+  /// largest logit. If several tokens have it, the one with the lowest id is
+  /// chosen. The sequences must all be different, and the sizes equal. Errors:
+  /// as run(), and Usage if canChoose() is false.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next);
 

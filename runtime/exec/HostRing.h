@@ -2,15 +2,15 @@
 //
 // If RAM is too small for the weights that each pass copies to a GPU, some of
 // them stay in page-locked RAM, and the others are read from the disk in every
-// pass, to a ring in such memory. The first pass reads both, and verifies all
-// digests. This class owns the memory and the thread that reads
+// pass, into a ring in page-locked RAM. The first pass reads both, and verifies
+// all digests. This class owns the memory and the thread that reads
 // (WeightStream.h). A DeviceStream makes the copies.
 //
 //   disk ──reads──► ring in RAM ──copies──► ring in VRAM ──► kernels
 //
-// The calls are those of a WeightStream. release() states that copies are
-// complete, not that kernels have run: the place of weights in RAM is free once
-// they have been copied.
+// The functions are those of a WeightStream, but release() states that copies
+// are complete, not that kernels have run: once weights have been copied, their
+// place in RAM may be overwritten.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it. The
 // device owns the memory, and frees it only when it is destroyed itself.
@@ -35,8 +35,8 @@ namespace air::rt {
 /// Whether a placement for a GPU reads weights from the disk in every pass.
 bool readsFromDisk(const plan::Placement &placement);
 
-/// For each segment: whether a placement for a GPU copies it there in every
-/// pass.
+/// For each segment: whether a placement for a GPU copies it to the GPU in
+/// every pass.
 std::vector<bool> copiedSegments(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
@@ -55,8 +55,8 @@ public:
   start(const PlanFile &plan, uint32_t placement, Device &device,
         const HostRingOptions &options);
 
-  /// The bytes of a segment that is copied, in whole pages. They may be copied
-  /// from require() of their step until release() of that step.
+  /// The bytes of a segment that each pass copies, in whole pages. They are
+  /// valid from require() of the step that needs them until its release().
   std::span<uint8_t> segment(uint32_t index) const;
 
   void beginPass(uint32_t steps) { stream->beginPass(steps); }
@@ -67,8 +67,8 @@ public:
   void release(uint32_t step) { stream->release(step); }
   void endPass() { stream->endPass(); }
 
-  /// The bytes of the first pass that have been read, and how many it reads in
-  /// all. May be called by any thread.
+  /// The number of bytes that the first pass has read so far, and the number
+  /// that it reads in total. May be called by any thread.
   uint64_t loadedBytes() const {
     return std::min(reader->bytesRead(), firstPassBytes);
   }

@@ -74,20 +74,19 @@ struct SessionOptions {
   uint64_t readLimit = 0;
   /// The option with which the user has chosen how to read weights, such as
   /// "--io", or "". If a GPU runs the kernels and no placement reads weights in
-  /// every pass, open() fails with Usage unless it is empty.
+  /// every pass, the option would have no effect, and open() fails with Usage.
   std::string readOption;
-  /// The limits of memory are read from proc and sys in this folder: before
-  /// each pass, or, if weights of a GPU's plan stay in RAM, when the plan is
-  /// opened. "" means /proc and /sys.
+  /// The folder that contains the folders proc and sys from which the limits of
+  /// memory are read; "" means the root of the file system.
   std::string memoryRoot;
   /// Whether a weightless plan for a GPU runs with random weights, for
   /// measurements. open() fails with Usage for any other plan.
   bool randomWeights = false;
-  /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
-  /// refused with Unsupported if this is empty.
+  /// Creates the GPU if the kernels of the plan run on one. If this is empty,
+  /// plans for a GPU are refused with Unsupported.
   GpuFactory gpu;
-  /// Is called only for a plan for several targets. Empty: chooseCpuTarget()
-  /// of TargetChoice.h.
+  /// Called only for a plan for several targets. If this is empty,
+  /// chooseCpuTarget() (TargetChoice.h) is called instead.
   TargetChooser target;
 };
 
@@ -111,9 +110,9 @@ public:
   uint32_t threads() const;
   /// The plan's record of the GPU that runs the kernels; null if the CPU does.
   const plan::Device *gpu() const;
-  /// What reads weights from the disk in every pass, or the weights of a
-  /// reference plan, or coded ones; null if all weights stay in memory and come
-  /// from the mapping of the plan.
+  /// The object that reads weights from the disk in every pass, or reads the
+  /// weights of a reference plan, or decodes coded weights. Null if none of
+  /// this is needed.
   DiskStream *streaming() const;
   /// The placement that is in use, as an index into Plan.placements.
   uint32_t placement() const;

@@ -142,8 +142,9 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
     if (isPtx && error == std::errc() && suffix.empty()) {
       return capability >= number;
     }
-    // The suffix "f" allows instructions that only one family of architectures
-    // has. Plans contain no code with such instructions, so "f" is ignored.
+    // The suffix "f" of an architecture, as in "sm_100f", allows instructions
+    // that only one family of architectures has. Plans contain no code with
+    // such instructions, so "f" is ignored.
     if (!isPtx && error == std::errc() && (suffix.empty() || suffix == "f")) {
       return capability / 10 == number / 10 && capability >= number;
     }

@@ -41,9 +41,10 @@ struct CudaChoice {
   /// Empty: there is no PTX.
   std::string ptxArch;
   /// The GPU for which the kernels were made: a part of its name, as in
-  /// `device`, and its number of multiprocessors. Of several GPUs that the
-  /// fields above allow, one with both is opened, or else one with this number,
-  /// or else the one with the lowest ordinal. "" and 0: nothing is preferred.
+  /// `device`, and its number of multiprocessors. If the fields above allow
+  /// several GPUs, one that has both is opened, or else one that has this
+  /// number, or else the one with the lowest ordinal. "" and 0 state no
+  /// preference.
   std::string likeName;
   uint32_t likeMultiprocessors = 0;
 };
@@ -67,7 +68,7 @@ struct CudaLaunch {
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
   bool dependent = false; ///< may start while the previous launch still runs
-  /// Device pointers. A kernel with more parameters gets 0 for the others.
+  /// Device pointers. A kernel with more parameters gets 0 for the rest.
   std::vector<uint64_t> arguments;
 };
 
@@ -155,7 +156,8 @@ private:
   Result<uint32_t> count();
   /// Sets `handle` to the GPU, and describes it as listGpus() does.
   Result<CudaFacts> find(uint32_t ordinal);
-  /// The GPUs that `wanted` allows. The error if there is none lists all.
+  /// The GPUs that `wanted` allows. If it allows none, the error lists all
+  /// GPUs.
   Result<std::vector<CudaFacts>> list(const std::string &wanted);
   Status check(int code, const char *name);
   Status choose(const CudaChoice &choice);

@@ -31,7 +31,7 @@ public:
   /// that.
   Status start();
   /// Waits until all work of the stream is complete. Returns the milliseconds
-  /// that it took since start().
+  /// from start() until then.
   Result<double> stop();
 
   /// Takes `samples` samples, after one as a warm-up. A sample copies `bytes`

@@ -66,12 +66,12 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
           add(CopyDirection::ToHost, block)};
 }
 
-/// The arch for which kernels are made for a GPU of this compute capability.
-/// It is the newest arch of a built-in GPU whose machine code the GPU runs. A
-/// later GPU that runs none of it has an arch of its own, such as "sm_103":
-/// airpack makes kernels for it that use no instructions of a single
-/// architecture, if need be as PTX. Returns "" for a GPU that is older than all
-/// built-in ones.
+/// Returns the architecture for which airpack makes kernels for a GPU of this
+/// compute capability. It is the newest architecture of the built-in GPUs whose
+/// machine code this GPU runs. If this GPU is newer and runs none of their
+/// code, it is the GPU's own, such as "sm_103". The kernels then use no
+/// instructions that only one architecture has, and may be PTX. Returns "" for
+/// a GPU that is older than all built-in ones.
 std::string archFor(uint32_t capability) {
   std::string newest;
   bool isOlder = true;
