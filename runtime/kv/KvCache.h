@@ -49,7 +49,8 @@ public:
   static Result<KvCache> create(std::span<const PageGroup> groups,
                                 uint64_t context, uint32_t maxSequences,
                                 Device &device);
-  // A copy would share its block tables with the original.
+  // There is no copy constructor, because a copy would share its block tables
+  // with the original.
   KvCache(KvCache &&) = default;
   KvCache &operator=(KvCache &&) = default;
 

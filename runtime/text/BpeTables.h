@@ -3,8 +3,8 @@
 // Byte-pair encoding divides a text into atoms, which are bytes, or characters
 // if the vocabulary spells its tokens as text. Then it merges pairs of
 // neighbours. Atoms and the results of merges are called symbols. A symbol has
-// the id of the token with the same bytes; one that is no token has an internal
-// id (Vocabulary.h).
+// the id of the token with the same bytes; a symbol that is not a token has an
+// internal id (Vocabulary.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPETABLES_H

@@ -4,10 +4,10 @@
 // length of the word. Two facts make this possible (H. van Antwerpen and
 // A. Neubeck, "So many tokens, so little time", 2024):
 //
-// - Merging turns a text into a certain sequence of symbols exactly if it turns
-//   the bytes of each symbol into that symbol, and the bytes of each pair of
-//   neighbours into that pair. Otherwise some merge would have crossed the
-//   border between the two.
+// - Merging turns a text into a certain sequence of symbols if and only if it
+//   turns the bytes of each symbol into that symbol, and the bytes of each pair
+//   of neighbours into that pair. Otherwise, some merge would have crossed the
+//   border between two neighbours.
 // - Hence there is only one such sequence for the beginning of a text up to a
 //   given position. The symbols that may follow at that position therefore need
 //   to be tried only once.
@@ -18,11 +18,11 @@
 // ordinary text it seldom goes back.
 //
 // If every symbol is merged later than its parts were, the merges at the border
-// of two symbols tell whether the two merge. Published vocabularies contain a
-// few untimely merges (Llama 3: 80 of 280,000). Their rank is lower than the
-// rank of a merge that makes one of their parts, so they take place as soon as
-// the parts exist. Texts that contain the result of an untimely merge are left
-// to PairMerger.
+// between two symbols tell whether these symbols merge. Published vocabularies
+// contain a few untimely merges (Llama 3: 80 of 280,000). The rank of such a
+// merge is lower than the rank of a merge that makes one of its parts, so it
+// takes place as soon as its parts exist. Texts that contain the result of an
+// untimely merge are left to PairMerger.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
@@ -58,7 +58,8 @@ public:
   static constexpr size_t kLongestSymbol = 1024;
 
   /// Replaces `found` by the symbols of `word` after all merges. Returns false
-  /// if there are none, which does not happen with correct tables.
+  /// if there is no such sequence of symbols, which does not happen with
+  /// correct tables.
   bool match(std::string_view word, Scratch &scratch,
              std::vector<int32_t> &found) const;
 

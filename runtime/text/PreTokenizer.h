@@ -2,7 +2,7 @@
 //
 // Each model family splits text by published regular expressions before it
 // merges byte pairs (formats/model/PreTokenizerNames.h). Splitting takes time
-// proportional to the text, whatever the text is.
+// proportional to the length of the text, whatever the text contains.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H

@@ -39,7 +39,7 @@ private:
 
   explicit UnigramEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  /// What the rules of the Charsmap make of a text.
+  /// The text after the rules of the Charsmap have been applied.
   std::string mapped(std::string_view text) const;
   std::string normalised(std::string_view text, Place place) const;
   void encodeRun(std::string_view run, std::vector<Node> &nodes,

@@ -6,8 +6,8 @@
 // may be divided into several events. The parser holds back only white space,
 // text that may begin a mark, and calls that it reports when they are complete.
 //
-// What only looked like a call is returned as text. Nothing is lost but marks,
-// and white space beside them.
+// Text that only looked like a call is returned as text. Only marks, and white
+// space beside them, are lost.
 //
 // Ownership: copies the syntax; the schemas must outlive the parser.
 // Thread-safety: one caller at a time.
@@ -33,8 +33,8 @@ enum class AnswerEventKind : uint8_t {
   CallBegin,     ///< a call of the tool `name`
   CallArguments, ///< a part of its arguments, which are a JSON object
   CallEnd,       ///< the call is complete
-  /// The current call turned out not to be one, so it must be forgotten. What
-  /// the model wrote for it follows as text.
+  /// What began as the current call is not a call, so the caller must forget
+  /// it. What the model wrote for it follows as text.
   CallBroken,
 };
 
@@ -116,7 +116,8 @@ private:
   std::string held;                     ///< text that may begin a mark
   std::string spaces;       ///< white space, kept only if text follows
   bool dropsSpaces = false; ///< white space is dropped until text follows
-  /// True if no answer text came yet, or none since the last reasoning.
+  /// True if no text of the answer has come yet, or none since the last
+  /// reasoning.
   bool isAtStart = true;
   bool hasReasoned = false;
   bool wrote[2] = {};      ///< whether reasoning [0] or an answer [1] has come

@@ -60,7 +60,7 @@ struct CallHeader {
 };
 
 /// Reads all text between the mark that begins a call and the brace that begins
-/// its arguments. Returns false if it is no header.
+/// its arguments. Returns false if the text is not a header.
 using ReadHeader = bool (*)(std::string_view text, CallHeader &header);
 
 /// The texts around the parts of a call in CallStyle::Header. They are in the

@@ -35,7 +35,7 @@ void nameRequired(SchemaJson &schema) {
   SchemaJson names = schema.value("properties", SchemaJson::object());
   const SchemaJson required = schema.value("required", SchemaJson());
   if (!names.is_object() || !required.is_array()) {
-    return; // The schema is invalid, which its reader reports.
+    return; // The schema is invalid; shapesOf() reports this.
   }
   for (const SchemaJson &name : required) {
     if (name.is_string() && !names.contains(name.get<std::string>())) {
@@ -47,8 +47,9 @@ void nameRequired(SchemaJson &schema) {
   }
 }
 
-/// Returns the schema of a tool's arguments. It refuses arguments that it does
-/// not name, unless the tool's own schema says that they are allowed.
+/// Returns the schema of a tool's arguments. Arguments that it does not name
+/// are refused, unless the tool's own schema contains one of the keywords
+/// `kOpen`.
 Result<SchemaJson> argumentSchema(const std::string &parameters) {
   SchemaJson schema = SchemaJson::object();
   if (!parameters.empty()) {
@@ -73,7 +74,8 @@ Result<SchemaJson> argumentSchema(const std::string &parameters) {
   return schema;
 }
 
-/// A schema that only names the arguments.
+/// Returns a schema that names the arguments but does not restrict their
+/// values.
 SchemaJson namesOnly(const SchemaJson &schema) {
   SchemaJson names = SchemaJson::object();
   if (schema.contains("properties") && schema["properties"].is_object()) {
@@ -301,7 +303,8 @@ Result<GrammarSequence> Maker::headers() {
   return GrammarSequence{rules.choice(std::move(options))};
 }
 
-/// A call of OpenAI's harmony, from the recipient in the header on.
+/// A call in the notation of OpenAI's harmony, beginning with the recipient in
+/// the header.
 Result<GrammarSequence> Maker::channelCall() {
   constexpr std::string_view kRecipient = " to=functions.";
   if (choice.kind != ToolChoice::Required) {
@@ -397,7 +400,7 @@ GrammarSequence Maker::calls(const GrammarSequence &inner) {
       joined({gap, rules.list(next, gap), end(family.sectionEnd)});
   GrammarSequence section = joined({begin(family.sectionBegin, true), rest});
   if (choice.kind != ToolChoice::Required) {
-    // Models may forget the mark of the section.
+    // Models may omit the mark that begins the section.
     section = {rules.choice(
         {std::move(section),
          joined({call(true), rules.optional(end(family.sectionEnd))})})};

@@ -191,7 +191,7 @@ private:
   bool isFirst = true;
 };
 
-/// Reads calls only when they are complete.
+/// Collects the text of calls, and parses it only when the calls are complete.
 class WholeReader final : public CallReader {
 public:
   explicit WholeReader(const AnswerFamily &of) : family(of) {}

@@ -44,7 +44,8 @@ public:
   CallRules(GrammarBuilder &made, const ControlTexts &texts)
       : builder(made), controls(texts) {}
 
-  /// A mark: the control tokens in it, and text.
+  /// A mark of the notation, as the control tokens in it and the text around
+  /// them.
   GrammarSequence mark(std::string_view text) const;
   /// Optional white space.
   GrammarSymbol gap();
@@ -59,8 +60,8 @@ public:
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));
   }
-  /// Any text, and then the mark `end`, which the text does not contain. Nor
-  /// does it contain `other`, unless that is "".
+  /// A text that contains neither `end` nor, unless that is "", `other`, and
+  /// then the mark `end`.
   GrammarSymbol textUntil(std::string_view end, std::string_view other = {});
   /// A JSON string, with its quotes, that consists of letters, digits, _ and -.
   GrammarSequence idString();

@@ -199,7 +199,7 @@ CallProgress JsonCallReader::inObject(char c, CallSink &sink) {
     const bool isOver =
         scanner.depth() <= 1 && (after == State::CommaOrEnd ||
                                  after == State::Key || after == State::Done);
-    // The comma or brace after a number ends the value and is not in it.
+    // The comma or brace that ends a number is not a part of it.
     if (!isOver || after == State::CommaOrEnd) {
       if (isStreaming) {
         sink.addArguments({&c, 1});

@@ -57,10 +57,10 @@ public:
   /// empty once the grammar is too large.
   GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
 
-  /// Checks and orders the rules. Alternatives without texts are left out.
+  /// Checks and orders the rules. Alternatives that match no text are left out.
   /// Errors, which begin with the origin of a rule: Corrupt if a rule is not
-  /// defined or is left-recursive, or if the root has no texts; Unsupported if
-  /// the grammar is too large.
+  /// defined or is left-recursive, or if the root matches no text; Unsupported
+  /// if the grammar is too large.
   Result<std::shared_ptr<const Grammar>> finish(uint32_t root) &&;
 
 private:

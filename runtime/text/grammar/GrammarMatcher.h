@@ -96,8 +96,9 @@ private:
   struct Absorption {
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
-    uint32_t askedNodes = 0; ///< while it is unknown (absorptionOf())
-    /// Whether it allows no longer text of these classes.
+    uint32_t askedNodes = 0; ///< while `length` is unknown (absorptionOf())
+    /// Whether the state allows no text of these classes that is longer than
+    /// `length`.
     bool isMost = false;
   };
 
@@ -116,10 +117,11 @@ private:
   uint64_t bitOf(uint32_t characterClass) const {
     return uint64_t{1} << classBit[characterClass];
   }
-  /// What `state` absorbs. `nodes` is the size of the subtree that could be
-  /// added as a whole. If it is not yet known, computing it takes as long as
-  /// visiting dozens of nodes, so the result is that nothing is absorbed
-  /// until the state has been asked for that many.
+  /// The Absorption of `state`. `nodes` is the size of the subtree that the
+  /// caller could then add as a whole. An Absorption takes as long to compute
+  /// as visiting dozens of nodes. Until the subtrees of all calls for `state`
+  /// together have kWorthComputing nodes, the result is therefore an empty
+  /// Absorption.
   Absorption absorptionOf(State state, uint32_t nodes) {
     if (state >= absorptions.size()) {
       absorptions.resize(state + size_t{1});
@@ -137,7 +139,8 @@ private:
   void walk(State from, TokenMask &mask);
   void addRanks(uint32_t first, uint32_t last);
   void addShortRanks(uint32_t begin, uint32_t end, uint32_t length);
-  /// Whether a character of one of the classes with these bits is possible.
+  /// Whether a character of one of the classes with these bits may come next in
+  /// `state`.
   bool allowsAny(State state, uint64_t bits);
   bool allowsPartial(State state, uint32_t partial);
   /// The state after `bytes`, and the incomplete character at their end.

@@ -71,7 +71,8 @@ public:
   Status status() const;
 
   /// If all states together take too much memory, forgets all but `kept` and
-  /// returns true. `kept` then has the new values of the states that it had.
+  /// returns true. The remaining states get new values, which are written to
+  /// `kept`.
   bool compact(std::span<State> kept);
 
 private:

@@ -72,7 +72,7 @@ public:
   Status accept(int32_t id) override;
 
 private:
-  /// What is known of the text before the trigger.
+  /// What is known about the text before the trigger.
   struct Progress {
     std::string recent; ///< the last bytes, which may begin a mark
     /// Whether only white space and spans precede `recent`.

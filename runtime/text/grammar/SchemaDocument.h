@@ -23,7 +23,7 @@ public:
   static Result<SchemaDocument> parse(std::string_view text);
 
   const SchemaJson &root() const { return *json; }
-  /// "the schema", or "the schema at '/POINTER'".
+  /// Returns "the schema" or "the schema at '/POINTER'", for messages.
   std::string placeOf(const SchemaJson &value) const;
 
   Status corrupt(const SchemaJson &where, const std::string &what) const {

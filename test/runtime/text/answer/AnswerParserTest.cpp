@@ -221,8 +221,9 @@ TEST(ToolSchemasTest, RefusesTwoToolsOfOneName) {
       ToolSchemas::parse(R"([{"name": "f"}, {"name": "g"}, {"name": "f"}])")
           .status();
   EXPECT_EQ(status.code(), ErrorCode::Corrupt);
-  EXPECT_EQ(status.message(), "tool 2 has the name 'f', as an earlier one has; "
-                              "give each tool a name of its own");
+  EXPECT_EQ(status.message(),
+            "tool 2 has the same name as an earlier tool, 'f'; "
+            "give each tool a name of its own");
 }
 
 TEST(ToolSchemasTest, RefusesWhatIsNoListOfTools) {
