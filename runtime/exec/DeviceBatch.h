@@ -43,7 +43,7 @@ using BatchAddresses = std::vector<DeviceAddress>;
 /// The sizes of the largest batch.
 struct BatchSizes {
   uint64_t tokens = 1;
-  uint64_t outputs = 1;      ///< rows of logits that one run of the head has
+  uint64_t outputs = 1; ///< rows of logits that one run of the head computes
   uint64_t paddedTokens = 0; ///< tokens of the largest batch that is padded
   bool hasTiles = false;     ///< whether any program has tiles
   bool hasChoice = false;    ///< whether any program chooses tokens
@@ -51,7 +51,7 @@ struct BatchSizes {
 
 /// What a batch needs to know about the block table of a cache group.
 struct DeviceTable {
-  uint64_t pages = 0;       ///< entries of a row
+  uint64_t pages = 0;       ///< entries in a row of the block table
   uint32_t paddingPage = 0; ///< index of the page for padding
 };
 
@@ -95,14 +95,14 @@ private:
   uint64_t divide(const AirBatch &batch, uint32_t tileTokens);
   Status copy(Device &device, plan::BatchArray first, uint64_t end);
 
-  DeviceAddress base = 0; ///< of words[0]
+  DeviceAddress base = 0; ///< the address of words[0] on the GPU
   BatchAddresses arrays;
   bool hasTokenCount = false;      ///< whether there is an array TokenCount
-  std::vector<DeviceTable> groups; ///< the block tables
+  std::vector<DeviceTable> groups; ///< one per cache group
   /// What write() and writeOutputs() copy: all arrays, in the order of their
   /// addresses. The block tables are last.
   std::vector<uint32_t> words;
-  std::vector<size_t> firstWord; ///< of each array
+  std::vector<size_t> firstWord; ///< per array: its first index in `words`
   /// What the arrays on the GPU contain, unless `isKnown` is false.
   std::vector<uint32_t> held;
   bool isKnown = true;

@@ -99,7 +99,7 @@ private:
   /// The copies for a step that have been enqueued and may not be complete.
   struct InFlight {
     uint32_t step = 0;
-    uint32_t event = 0; ///< complete once these copies are
+    uint32_t event = 0; ///< the event after the last of these copies
   };
 
   DeviceStream(Device &owner, Loader source, HostRing *ring)
@@ -118,7 +118,7 @@ private:
   Loader load;
   HostRing *disk;                ///< null if nothing is read from the disk
   std::deque<InFlight> inFlight; ///< in order; empty without `disk`
-  std::vector<Copy> copies;      ///< of one pass, in order
+  std::vector<Copy> copies;      ///< the copies of one pass, in order
   std::vector<Source> sources;
   std::vector<StepEvents> stepEvents;
   uint32_t unloaded = 0;
@@ -126,7 +126,7 @@ private:
   // Steps are counted from the start of the first pass.
   uint64_t passBegin = 0; ///< the first step of the current pass
   uint64_t passEnd = 0;   ///< the steps of the pass from here on do not run
-  uint64_t released = 0;  ///< all steps before this one are released
+  uint64_t released = 0;  ///< all steps before this one have been released
   int64_t waitedFor = -1; ///< the last step for which the copies wait
   uint64_t copyPass = 0;  ///< the first step of nextCopy's pass
   size_t nextCopy = 0;    ///< index into `copies`

@@ -95,10 +95,11 @@ private:
   std::string methodNote;
   uint64_t bytesPerSecond = 0;
   Places places;
-  std::vector<uint32_t> indexOf; ///< segment of the plan -> of the schedule
-  std::vector<uint64_t> sizes;   ///< of the schedule's segments, in bytes
+  /// Per segment of the plan: its index in the schedule.
+  std::vector<uint32_t> indexOf;
+  std::vector<uint64_t> sizes; ///< bytes of each segment of the schedule
   std::vector<std::span<const uint8_t>> resident;
-  StreamCounters fixed; ///< the members that do not change are set
+  StreamCounters fixed; ///< only the members that never change are set
   uint64_t firstPassBytes = 0;
   /// Destroyed first, because its thread uses the other members.
   std::unique_ptr<WeightStream> stream;

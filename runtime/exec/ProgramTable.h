@@ -102,7 +102,7 @@ struct ProgramRecord {
   uint32_t dispatchesBefore(uint32_t step) const {
     return step < steps.size() ? steps[step].firstDispatch : dispatchCount;
   }
-  uint32_t dispatchCount = 0; ///< without the choice
+  uint32_t dispatchCount = 0; ///< the choice is not counted
   /// Whether the device's program has one more dispatch at its end, which
   /// belongs to no step: the choice of the next tokens (formats/plan/Choice.h).
   bool chooses = false;

@@ -52,7 +52,7 @@ private:
   explicit RandomStore(const PlanFile &plan) : file(plan) {}
 
   const PlanFile &file;
-  uint64_t bytes = 0; ///< of all weights
+  uint64_t bytes = 0; ///< total size of the weights
   /// The weights of each segment; null for segments of kernels.
   std::vector<std::unique_ptr<uint8_t[]>> weights;
 };

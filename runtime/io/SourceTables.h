@@ -64,7 +64,7 @@ public:
 private:
   struct Table {
     uint8_t *memory = nullptr;
-    uint64_t bytes = 0;         ///< rounded up to whole pages
+    uint64_t bytes = 0; ///< size of the table, rounded up to whole pages
     std::vector<bool> verified; ///< per chunk: whether its digest was right
     std::vector<bool> present;  ///< per page: whether it is in memory
   };

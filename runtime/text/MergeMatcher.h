@@ -89,7 +89,7 @@ private:
   bool merges(int32_t left, int32_t right, Scratch &scratch) const;
 
   const BpeTables *tables;
-  std::vector<Derivation> derivations; ///< by symbol
+  std::vector<Derivation> derivations; ///< indexed by symbol
   ByteTrie pieces;                     ///< the symbols that have a derivation
   /// The results of untimely merges.
   ByteTrie untimely;

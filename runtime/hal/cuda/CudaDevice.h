@@ -80,7 +80,7 @@ private:
   struct Kernel {
     void *function = nullptr;
     uint32_t sharedBytes = 0; ///< the limit set by CudaDriver::allowShared()
-    std::optional<uint32_t> parameters; ///< their number, if it is known
+    std::optional<uint32_t> parameters; ///< the number of them, if known
   };
   /// Pinned host memory that write() copies through.
   struct Slot {

@@ -112,7 +112,7 @@ private:
   State state = State::Text;
   AnswerEventKind kind = AnswerEventKind::Answer;
   const ReasoningMarks *span = nullptr; ///< the open span; null: none
-  std::vector<ActiveMark> marks;        ///< recognised in this state
+  std::vector<ActiveMark> marks;        ///< recognised in the current state
   std::string held;                     ///< text that may begin a mark
   std::string spaces;       ///< white space, kept only if text follows
   bool dropsSpaces = false; ///< white space is dropped until text follows
@@ -123,7 +123,7 @@ private:
   bool wrote[2] = {};      ///< whether reasoning [0] or an answer [1] has come
   bool marksAreOld = true; ///< findMarks() must be called
 
-  std::string raw; ///< the call so far; becomes text if it proves to be none
+  std::string raw; ///< what the model has written for the call so far
   std::string header;
   std::unique_ptr<CallReader> reader;
   bool isBare = false;     ///< no mark began the call

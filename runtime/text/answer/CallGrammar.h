@@ -27,8 +27,8 @@ namespace air::rt {
 struct ToolChoice {
   enum Kind : uint8_t {
     Auto,     ///< the model decides whether it calls tools
-    None,     ///< it calls none
-    Required, ///< its answer is one or more calls
+    None,     ///< the model calls no tools
+    Required, ///< the answer consists of one or more calls
   };
 
   Kind kind = Auto;

@@ -37,7 +37,7 @@ public:
 enum class CallProgress : uint8_t {
   More, ///< the reader needs the next byte
   Done, ///< all calls that the mark began are complete
-  Bad,  ///< what follows the mark is no call
+  Bad,  ///< what follows the mark is not a call
 };
 
 class CallReader {

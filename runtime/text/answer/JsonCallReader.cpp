@@ -91,7 +91,7 @@ private:
   std::string key;
   Field field = Field::Other;
   bool isInValue = false;
-  bool isStreaming = false; ///< the value goes to the sink
+  bool isStreaming = false; ///< the value is passed to the sink as it is read
   bool hasBegun = false;
   std::string value;
   std::string name;

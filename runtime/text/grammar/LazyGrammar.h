@@ -34,12 +34,13 @@ struct QuietSpan {
 };
 
 struct GrammarTriggers {
-  std::vector<std::string> texts; ///< none is empty
+  std::vector<std::string> texts; ///< none of them is empty
   std::vector<int32_t> tokens;
-  std::vector<std::string> starts =
-      {}; ///< triggers only at the beginning of the text
+  /// Texts that are triggers only at the beginning of the text.
+  std::vector<std::string> starts = {};
   std::vector<QuietSpan> spans = {};
-  std::optional<size_t> open = {}; ///< the span that the text begins within
+  /// The index of the span in which the text begins, if it begins in one.
+  std::optional<size_t> open = {};
   /// Control tokens, ascending, and their texts, which marks may contain.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
@@ -77,7 +78,7 @@ private:
     std::string recent; ///< the last bytes, which may begin a mark
     /// Whether only white space and spans precede `recent`.
     bool isAtStart = true;
-    std::optional<size_t> in; ///< the span that the text ends within
+    std::optional<size_t> in; ///< index of the span in which the text ends
   };
 
   std::string_view textOf(int32_t id) const;

@@ -38,7 +38,7 @@ public:
     uint32_t end;       ///< the index after the last node of the subtree
     uint32_t firstRank; ///< the rank of the first token of the subtree
     uint16_t depth;     ///< characters up to and including this one
-    uint16_t height;    ///< the most characters that may follow
+    uint16_t height;    ///< the most characters on a path below this node
     bool isPartial;
   };
 

@@ -21,7 +21,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kMemoryShare = 4;
 constexpr uint64_t kSmallestBlock = uint64_t{64} << 10;
 constexpr uint64_t kLargestBlock = 64 * kMiB;
-constexpr uint64_t kBlockStep = 4; ///< the ratio of successive sizes
+constexpr uint64_t kBlockStep = 4; ///< the ratio of successive block sizes
 /// The size in bytes of a series of copies, unless one block is larger.
 constexpr uint64_t kRowBytes = 16 * kMiB;
 
