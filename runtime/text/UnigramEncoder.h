@@ -6,10 +6,10 @@
 // piece. It is encoded as the tokens of its bytes if the vocabulary has byte
 // tokens. Otherwise, a run of such characters becomes one unknown token.
 //
-// Before that, the rules of the model's Charsmap are applied to the text,
-// spaces are collapsed if the vocabulary says so, and a space is put before the
-// text. The vocabulary spells a space as U+2581, but pieces here contain a real
-// space.
+// Before the text is divided, the rules of the model's Charsmap are applied to
+// the text, spaces are collapsed if the vocabulary says so, and a space is put
+// before the text. The vocabulary spells a space as U+2581, but pieces here
+// contain a real space.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H

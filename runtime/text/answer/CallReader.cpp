@@ -12,8 +12,8 @@ namespace air::rt {
 namespace {
 
 constexpr size_t kLongestName = 256; ///< in bytes
-/// The longest text between two marks that has a name in it, such as a name
-/// with an id, or the name of an argument with an attribute.
+/// The largest size in bytes of a text between two marks that contains a name,
+/// such as a name with an id, or the name of an argument with an attribute.
 constexpr size_t kLongestHeader = 2 * kLongestName;
 
 /// Reads calls whose arguments are a JSON object after a header.

@@ -87,7 +87,7 @@ private:
   std::string fence;
   JsonScanner scanner;
 
-  // What has been read of the object.
+  // What has been read so far of the object of the current call.
   std::string key;
   Field field = Field::Other;
   bool isInValue = false;

@@ -81,8 +81,8 @@ private:
   static constexpr uint32_t kAnyLength = UINT16_MAX;
   static constexpr uint32_t kUnknownLength = UINT32_MAX;
   static constexpr uint32_t kWorthComputing = 64;
-  /// In a set of classes of 64 bits, the most common classes have a bit each,
-  /// and this bit stands for all other classes.
+  /// A set of classes has 64 bits. The most common classes have a bit each, and
+  /// this bit stands for all other classes.
   static constexpr uint32_t kSharedBit = 63;
 
   /// The character classes of a node of the trie and of the nodes below it.

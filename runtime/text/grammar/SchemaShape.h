@@ -69,7 +69,7 @@ Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
 /// The schemas that hold for the item at `index`.
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index);
 /// The schemas that hold for the property `name`. Null stands for a property
-/// that is not named.
+/// that the schemas do not name.
 SchemaList schemasOfProperty(const SchemaShape &shape, const std::string *name);
 
 } // namespace air::rt

@@ -2,7 +2,7 @@
 //
 // The samplers of a chain work on one set, one after the other. Most of them
 // need only the best few of 150,000 candidates, so the set is sorted only as
-// far as they ask for.
+// far as a sampler needs.
 //
 // A temperature does not change the logits, because storing rounded products
 // would be less exact. Instead, it changes `scale`, a factor by which all
