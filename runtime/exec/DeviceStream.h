@@ -10,8 +10,8 @@
 // If a HostRing reads some of the segments from the disk, a copy is enqueued
 // only once its bytes have been read. require() waits for the bytes of its
 // step. The functions check which copies are complete, and tell the HostRing,
-// which may then reuse their memory. With a HostRing, copies for the next pass
-// are enqueued only when the current pass has ended.
+// which may then overwrite what was copied. With a HostRing, copies for the
+// next pass are enqueued only when the current pass has ended.
 //
 // The functions are called in the same order as those of a SegmentStore. An
 // error in release() or endPass() is returned by the calls of require() and

@@ -11,9 +11,9 @@
 //
 // choose() computes one token of each sequence, and the GPU chooses the token
 // that follows it. Only the ids of these tokens are copied to the host. If the
-// next call of choose() continues the same sequences with them, the memory of
-// the GPU already contains the batch, and nothing is copied to it unless a
-// sequence needs another page of the KV cache.
+// next call of choose() continues the same sequences with these tokens, the
+// memory of the GPU already contains the batch, and nothing is copied to it
+// unless a sequence needs another page of the KV cache.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store

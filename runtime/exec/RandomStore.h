@@ -5,8 +5,7 @@
 // vector, such as the weights of a norm, gets equal small numbers. The sums of
 // a model then stay finite. The same plan always gets the same bytes.
 //
-// Ownership: borrows the PlanFile. Thread-safety: one caller at a time; after
-// create(), nothing changes but progress.
+// Ownership: borrows the PlanFile. Thread-safety: one caller at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_RANDOMSTORE_H

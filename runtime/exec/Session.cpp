@@ -439,7 +439,8 @@ Status Session::Parts::withVramNeed(const Status &error) const {
 }
 
 /// Sets `source`, the store of the weights, to the mapping of the plan. The
-/// segments for which `isLeftOut` is true are not loaded ahead.
+/// segments for which `isLeftOut` is true are only loaded when they are
+/// required.
 Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
                                    const std::vector<bool> &isLeftOut) {
   const uint32_t loaders = std::min<uint32_t>(

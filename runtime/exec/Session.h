@@ -73,8 +73,8 @@ struct SessionOptions {
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
   /// The option with which the user has chosen how to read weights, such as
-  /// "--io", or "". If a GPU runs the kernels and no placement reads weights in
-  /// every pass, the option would have no effect, and open() fails with Usage.
+  /// "--io", or "". open() fails with Usage if an option is given, a GPU runs
+  /// the kernels, and no placement reads weights in every pass.
   std::string readOption;
   /// The folder that contains the folders proc and sys from which the limits of
   /// memory are read; "" means the root of the file system.
@@ -139,8 +139,7 @@ public:
   /// Runs a batch as Executor.h describes.
   Status run(const Batch &batch, LogitsSink sink);
 
-  /// Whether the GPU of the plan can choose the next tokens of this number of
-  /// sequences, and do so as Executor::choose() describes.
+  /// Like the functions of Executor with the same names.
   bool canChoose(uint64_t sequences) const;
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next);

@@ -1,7 +1,7 @@
 //===- HugePages.h - memory into which a disk reads fast --------*- C++ -*-===//
 //
 // A disk may read into scattered pages of 4 KiB much more slowly than into huge
-// pages. Where the system has no huge pages, everything else stays the same.
+// pages. Where the system has no huge pages, only the speed differs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_HUGEPAGES_H

@@ -27,7 +27,7 @@
 namespace air::rt {
 
 /// What is left before the process reaches a limit. Where there are several
-/// limits, this describes the one that it would reach first.
+/// limits, the members describe the limit that the process would reach first.
 struct MemoryRoom {
   /// The bytes that can be allocated before the limit is reached. Negative if
   /// more is in use already, because the limit has been lowered. A process that

@@ -57,8 +57,8 @@ public:
   /// RAM.
   void endPass(const plan::Placement &placement);
 
-  /// The total number of bytes converted so far, including the rest of every
-  /// page or chunk of which only a part was needed.
+  /// The total number of bytes converted so far. A page or chunk counts as a
+  /// whole even if only a part of it was needed.
   uint64_t bytesNeeded() const { return needed; }
 
 private:

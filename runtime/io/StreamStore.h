@@ -15,7 +15,7 @@
 // for the current placement, the store changes to the first placement of the
 // plan that fits. If a larger placement has fitted in kPassesBeforeGrowth
 // passes in a row, the store changes to the largest one that has fitted in each
-// of them. Bytes that are in memory already are not read again.
+// of these passes. Bytes that are in memory already are not read again.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // for SegmentStore; counters() may be called by the same thread only. Errors:
@@ -71,7 +71,7 @@ struct StreamOptions {
   /// The store never changes to a placement that needs more than this number of
   /// bytes of memory; 0 means that only memoryRoom() limits it.
   uint64_t ram = 0;
-  /// Returns how much memory the process may use, or nothing if no limit is
+  /// Returns how much memory the process may use, or nullopt if no limit is
   /// known. Called before every pass. May be empty.
   std::function<std::optional<MemoryRoom>()> memoryRoom;
 };

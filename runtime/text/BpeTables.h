@@ -23,7 +23,7 @@ bool isWellFormed(std::string_view text);
 class BpeTables {
 public:
   /// An atom that occurs neither in the vocabulary nor in a merge has the
-  /// symbol kAbsent. It is merged with nothing.
+  /// symbol kAbsent. Such an atom is never merged.
   struct Atom {
     int32_t symbol;
     uint32_t length; ///< in bytes

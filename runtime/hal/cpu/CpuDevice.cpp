@@ -156,7 +156,8 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     scratchBytes = std::max(scratchBytes, desc.scratchBytes);
   }
   // Only dispatches whose number of tiles is independent of the number of
-  // tokens are read ahead. In the others, several tiles read the same weights.
+  // tokens are read ahead. In other dispatches, several tiles read the same
+  // weights.
   program.aheads.reserve(dispatches.size());
   std::vector<const ReadAhead *> own(dispatches.size());
   for (size_t i = 0; i < dispatches.size(); ++i) {

@@ -18,7 +18,8 @@ constexpr uint64_t kSlotBytes = uint64_t{2} << 20;
 constexpr size_t kSlots = 4;
 constexpr uint64_t kSmallestView = uint64_t{1} << 20;
 constexpr uint64_t kPiece = AIR_BINDING_ALIGNMENT;
-constexpr unsigned kWithoutTime = 2; // CU_EVENT_DISABLE_TIMING
+/// The driver API calls this CU_EVENT_DISABLE_TIMING.
+constexpr unsigned kWithoutTime = 2;
 
 } // namespace
 
@@ -305,7 +306,8 @@ Result<void *> CudaDevice::streamOf(Queue queue) {
     return driver->stream();
   }
   if (!uploads) {
-    constexpr unsigned kNonBlocking = 1; // CU_STREAM_NON_BLOCKING
+    // The driver API calls this CU_STREAM_NON_BLOCKING.
+    constexpr unsigned kNonBlocking = 1;
     AIR_RETURN_IF_ERROR(
         driver->call(driver->functions().streamCreate, &uploads, kNonBlocking));
   }

@@ -127,9 +127,10 @@ public:
 
   Result<uint64_t> allocate(uint64_t bytes);
   /// Loads a cubin, or PTX that ends with a zero byte, which the driver
-  /// compiles. Corrupt if `image` is neither a complete ELF file nor such a
-  /// text, or the driver refuses it; Mismatch if it is for another
-  /// architecture; Unsupported if the driver is too old for the PTX.
+  /// compiles. Corrupt if `image` is neither a complete ELF file nor a text
+  /// that ends with a zero byte, or if the driver refuses it; Mismatch if it is
+  /// for another architecture; Unsupported if the driver is too old for the
+  /// PTX.
   Result<void *> loadModule(std::span<const uint8_t> image);
   /// Corrupt if the module has no kernel of this name.
   Result<void *> findKernel(void *module, const std::string &name);

@@ -51,8 +51,8 @@ public:
 };
 
 /// Reads a JSON object or an array of objects. If `tools` is not null, no mark
-/// began the call, so it must name one of these tools and have only the keys of
-/// a call.
+/// began the call, so the call must name one of these tools and have only the
+/// keys of a call.
 std::unique_ptr<CallReader> makeJsonReader(bool isKeyed,
                                            const ToolSchemas *tools);
 std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);

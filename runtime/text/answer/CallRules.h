@@ -60,14 +60,14 @@ public:
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));
   }
-  /// A text that contains neither `end` nor, unless that is "", `other`, and
-  /// then the mark `end`.
+  /// Any text without `end` and `other` in it, followed by the mark `end`. If
+  /// `other` is "", only `end` is excluded.
   GrammarSymbol textUntil(std::string_view end, std::string_view other = {});
   /// A JSON string, with its quotes, that consists of letters, digits, _ and -.
   GrammarSequence idString();
   GrammarSequence id();
 
-  /// The arguments of a tool between marks.
+  /// The arguments of a tool, each between marks of its own.
   Result<GrammarSequence> tagged(const CallTool &tool,
                                  const ArgumentTags &tags);
   /// The arguments of a tool as in Python, without the parentheses.

@@ -168,7 +168,7 @@ bool JsonCallReader::endValue() {
     return objectOf(value).has_value();
   }
   if (field == Field::Name && value.front() == '{') {
-    // {"type": "function", "function": {"name": ..., "arguments": ...}}
+    // The value of "function" is {"name": ..., "arguments": ...}.
     const Json call = Json::parse(value, nullptr, false);
     if (!call.contains("name") || !call["name"].is_string()) {
       return false;

@@ -9,7 +9,8 @@
 namespace air::rt {
 namespace {
 
-/// The characters of the class `letter` of ECMA-262; null if there is none.
+/// The characters of the class `letter` of ECMA-262; null if ECMA-262 has no
+/// such class.
 const char *contentsOf(char letter) {
   switch (letter) {
   case 'd':

@@ -15,7 +15,7 @@ constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
 constexpr size_t kMostOpenGroups = 1000;
-/// What peek() returns at the end.
+/// peek() returns this at the end of the grammar.
 constexpr uint32_t kNoCharacter = UINT32_MAX;
 
 bool isDigit(uint32_t c) { return c >= '0' && c <= '9'; }

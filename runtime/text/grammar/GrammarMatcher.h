@@ -45,8 +45,8 @@ private:
 
 class GrammarMatcher {
 public:
-  /// `endOfGeneration` are the tokens that end a text. They are allowed exactly
-  /// where the text may end.
+  /// `endOfGeneration` are the tokens that end a text. They are allowed if and
+  /// only if the text may end.
   GrammarMatcher(std::shared_ptr<const Grammar> grammar, const TokenTrie &trie,
                  std::vector<int32_t> endOfGeneration,
                  GrammarStates::Limits limits = {});

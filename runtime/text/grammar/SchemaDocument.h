@@ -34,7 +34,8 @@ public:
   }
 
   /// The value to which `reference`, the value of a `$ref`, points. Errors:
-  /// Corrupt if there is none, Unsupported if it is in another document.
+  /// Corrupt if `reference` points to nothing, Unsupported if it is in another
+  /// document.
   Result<const SchemaJson *> resolve(const SchemaJson &reference) const;
 
 private:
