@@ -5,9 +5,9 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// If a GPU runs the kernels, a piece with fewer tokens than the largest batch
-// of its program is padded, unless the program has tiles (DeviceBatch.h), and
-// only the requested rows of the logits are copied to the host.
+// If a GPU runs the kernels, only the requested rows of the logits are copied
+// to the host. A piece with fewer tokens than the largest batch of its program
+// is padded, unless the program has tiles (DeviceBatch.h).
 //
 // choose() computes one token of each sequence, and the GPU chooses the token
 // that follows it. Only the ids of these tokens are copied to the host. If the
@@ -19,8 +19,8 @@
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
 // the weights of the head are not read. If more logits are requested than one
-// run of the head computes, the head runs again, and a store that streams
-// weights reads those of the head again each time.
+// run of the head computes, the head runs again. A store that streams weights
+// then reads the weights of the head again.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage

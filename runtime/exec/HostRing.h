@@ -1,10 +1,10 @@
 //===- HostRing.h - weights from the disk, for copies to a GPU --*- C++ -*-===//
 //
 // If RAM is too small for the weights that each pass copies to a GPU, some of
-// them stay in page-locked RAM, and the others are read from the disk in every
-// pass, into a ring in page-locked RAM. The first pass reads both, and verifies
-// all digests. This class owns the memory and the thread that reads
-// (WeightStream.h). A DeviceStream makes the copies.
+// them stay in page-locked RAM. The others are read from the disk in every
+// pass, into a ring in page-locked RAM. The first pass reads all of these
+// weights, and verifies their digests. This class owns the memory and the
+// thread that reads (WeightStream.h). A DeviceStream makes the copies.
 //
 //   disk ──reads──► ring in RAM ──copies──► ring in VRAM ──► kernels
 //

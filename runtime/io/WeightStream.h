@@ -1,10 +1,10 @@
 //===- WeightStream.h - reads weights ahead of the executor -----*- C++ -*-===//
 //
 // A thread performs the reads of a schedule in order, pass after pass, as far
-// ahead as the ring has free space. After the last read of a pass it goes on
-// with the first one of the next pass, so the disk need not wait for the end of
-// a pass. The first pass also reads what stays resident, and verifies all
-// digests. Nothing is read twice in a pass.
+// ahead as the ring has free space. After the last read of a pass, the thread
+// goes on with the first read of the next pass, so the disk need not wait for
+// the end of a pass. The first pass also reads what stays resident, and
+// verifies all digests. Nothing is read twice in a pass.
 //
 //   thread    read, read, read ...          waits for free space in the ring
 //   executor  require(step)  compute  release(step)

@@ -5,9 +5,9 @@
 // character.
 //
 // The tokens that a state allows are found by a walk through the trie of the
-// vocabulary, and are remembered for when the text is in this state again. The
-// walk adds whole subtrees if all their characters lead back to the same state,
-// for example inside a string.
+// vocabulary, and are kept in case the text reaches this state again. The walk
+// adds whole subtrees if all their characters lead back to the same state, for
+// example inside a string.
 //
 // Ownership: refers to the trie, which must outlive it. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -102,8 +102,8 @@ private:
     bool isMost = false;
   };
 
-  /// The states to which a token leads if it counts as a token that the grammar
-  /// names, and if it counts as text.
+  /// The state to which a token leads if the grammar names the token, and the
+  /// state to which the token's text leads.
   struct Next {
     State asToken = GrammarStates::kDead;
     State asText = GrammarStates::kDead;
