@@ -100,7 +100,7 @@ private:
   /// Reads the charsmap of a Unigram vocabulary, whose bytes the file stores as
   /// an array of integers.
   Status readCharsmap();
-  /// Reads what only some kinds of vocabularies have.
+  /// Reads the keys that only vocabularies of the kind `data.kind` have.
   Status readAlgorithm();
   Status readSpecials();
   void setDefaultFlags();

@@ -89,16 +89,17 @@ inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;
 uint64_t streamingBandwidth(std::span<const DiskRate> curve,
                             std::span<const RingRate> rings);
 
-/// The order of a curve: by method, block size, depth and pages (huge pages
-/// last). Two rates that are equal in this order are the same way of reading.
+/// Compares by method, block size, depth and pages (huge pages last), which is
+/// the order of a curve. Rates that compare equal describe the same way of
+/// reading.
 std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
 
 /// Chooses how a program reads. Among the ways that reach at least 97 % of the
 /// highest rate, it chooses the one that takes the least memory (block size
-/// times depth), because weights could use this memory; among equals, the
-/// fastest. Differences below 3 % are within the spread of the measurements. If
-/// the curve is empty, returns the default values, without a bandwidth: two
-/// blocks of 2 MiB in flight are enough for an NVMe drive.
+/// times depth), because weights could use this memory; among ways that take
+/// equal memory, the fastest. Differences below 3 % are within the spread of
+/// the measurements. If the curve is empty, returns the default values, without
+/// a bandwidth: two blocks of 2 MiB in flight are enough for an NVMe drive.
 DiskRate chooseDiskRate(std::span<const DiskRate> curve);
 
 } // namespace air

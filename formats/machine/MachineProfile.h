@@ -106,8 +106,8 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// is free.
 MachineProfile hostProfile();
 
-/// What is left of the rates of the machine's disk and memory while both are
-/// read.
+/// The shares of the machine's full disk and memory rates that are reached
+/// while both are read.
 KeptShares keptShares(const MachineProfile &machine);
 
 /// Returns the machine that `spec` names: "host", a built-in name, the name of

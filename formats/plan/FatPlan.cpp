@@ -18,8 +18,8 @@ namespace {
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 
-/// Packs records as the code does that the schema generates: a list without
-/// records is absent.
+/// Packs records as the code generated from the schema does: an empty list is
+/// absent from the buffer.
 template <typename Record>
 Offset<flatbuffers::Vector<Offset<Record>>>
 packList(FlatBufferBuilder &builder,
@@ -68,7 +68,8 @@ std::vector<uint8_t> commonBytes(const plan::PlanT &plan) {
           builder.GetBufferPointer() + builder.GetSize()};
 }
 
-/// The segments of the file, while those of one plan after the other are added.
+/// The segments of the file, to which the segments of each plan are added in
+/// turn.
 class SegmentList {
 public:
   /// Adds the segments of a plan that have the kind `kind`.
@@ -116,7 +117,7 @@ private:
   }
 };
 
-/// Returns the order of the plans by targetKey().
+/// Returns the indices of the plans, sorted by targetKey().
 Result<std::vector<uint32_t>>
 targetOrder(const std::vector<plan::PlanT> &plans) {
   std::vector<std::string> keys;

@@ -130,7 +130,7 @@ public:
     }
     const bool isSmall = words + code.words.size() <= kMaxPlanProgramWords &&
                          texts + textBytes <= kMaxPlanProgramTextBytes;
-    // A program that no reader would take is left out, too.
+    // A program that readers would refuse is left out, too.
     if (isSmall && jinja::Template::load(code)) {
       words += code.words.size();
       texts += textBytes;

@@ -28,11 +28,11 @@ namespace air::rules {
 // unless its comment says so.
 
 /// A plan for a CPU has one executable, and a plan for a GPU has one for each
-/// kernel. Most kernels are matmuls, of which a dense decoder has 13 kinds: 7
+/// kernel. Most kernels are matmuls. A dense decoder has 13 kinds of them: 7
 /// for q, k and v, some of which may be joined, and 6 for the other matrices,
-/// because each layer may join gate and up or not. If a model has all of them
-/// in all 29 dtypes, the two programs for decode steps have 13 * 29 kernels
-/// each, and those for prefills have twice as many: 2262 in all.
+/// because each layer may join gate and up or not. If a model has all kinds in
+/// all 29 dtypes, each of the two programs for decode steps has 13 * 29
+/// kernels, and each of the two for prefills has twice as many: 2262 in all.
 inline constexpr uint32_t kMaxExecutables = 4096;
 /// Layers share buffers, so a decoder has about 20 of them, however many layers
 /// it has. Even if no layers could share buffers, this would be enough for
@@ -53,7 +53,8 @@ inline constexpr uint32_t kMaxFeatures = 256;
 /// shape and dtype share kernels; a model of 405 billion parameters with mixed
 /// dtypes has 50.
 inline constexpr uint32_t kMaxEntries = 65536;
-/// Plans that airpack writes have at most 4 placements, and 12 for a GPU.
+/// Plans that airpack writes have at most 4 placements for a CPU, and at most
+/// 12 for a GPU.
 inline constexpr uint32_t kMaxPlacements = 16;
 /// A chunk must be in memory as a whole to be verified. Plans have chunks of at
 /// most 1 MiB.

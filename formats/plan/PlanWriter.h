@@ -45,8 +45,8 @@ public:
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan,
                                    unsigned threads = 1);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
-  /// As above, for a fat plan. Numbers of segments are indices into
-  /// `shared.segments`, and only these segments need offsets and digests.
+  /// As above, for a fat plan. Indices of segments refer to `shared.segments`,
+  /// and only these segments get offsets and digests.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT shared,
                                    std::vector<TargetRecords> targets,
                                    unsigned threads = 1);
@@ -96,13 +96,13 @@ private:
   Result<std::string> beginSegment(uint32_t index);
   Status writeCoded(plan::SegmentT &segment, const std::string &name,
                     const std::function<Status(const Sink &sink)> &produce);
-  /// Encodes the metadata as they are now.
+  /// Encodes the metadata in its current state.
   Result<std::vector<uint8_t>> encode() const;
 
   AtomicFile file;
   HugeBlocks blocks; ///< writes the segments to `file`
-  plan::PlanT plan;  // of a fat plan, only what its targets share
-  std::vector<TargetRecords> targets; // only of a fat plan
+  plan::PlanT plan;  // in a fat plan, only what its targets share
+  std::vector<TargetRecords> targets; // empty unless the plan is a fat plan
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
   bool isVerified = false;    // verifyMetadata() has accepted the current plan

@@ -14,7 +14,7 @@ using plan::BindingKind;
 /// Checks what a choice binds.
 Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                       const std::string &where) {
-  // The arrays that a choice binds, and the number of times that it does.
+  // An array that a choice must bind, and how many of its bindings refer to it.
   struct Bound {
     BatchArray array;
     Access access;

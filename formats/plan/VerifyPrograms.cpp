@@ -210,7 +210,7 @@ private:
     return verifyRows(*launch, where);
   }
 
-  /// Checks which rows a launch computes.
+  /// Checks rows_from of a launch.
   Status verifyRows(const plan::Launch &launch, const std::string &where) {
     AIR_RETURN_IF_ERROR(checkEnum(where, "rows_from",
                                   static_cast<uint8_t>(launch.rows_from()),

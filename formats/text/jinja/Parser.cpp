@@ -135,7 +135,8 @@ void Parser::parseTag(Body &out) {
     statement->value = parseFilters();
     statement->body = parseBlock("endfilter");
   } else if (name == "generation") {
-    // The block only marks the assistant's part of the text for training.
+    // A `generation` block marks the assistant's part of the text for training.
+    // Its only effect here is to contain statements.
     statement->body = parseBlock("endgeneration");
   } else if (name == "break" || name == "continue") {
     if (!isLoop) {

@@ -4,8 +4,8 @@
 // of positions only once at each position, and takes a bounded number of other
 // instructions in between. This is so if
 //
-// - each circle of instructions contains a loop that has a set of positions,
-//   and no set belongs to two instructions;
+// - each cycle of instructions contains a loop that has a set of positions, and
+//   no set belongs to two instructions;
 // - a Split without a set is tried only once for each start of a match;
 // - a Run without a set is certainly followed by a match, so that no character
 //   that it takes is ever looked at by such a Run again;
@@ -73,8 +73,8 @@ private:
   std::vector<uint32_t> open;   ///< instructions whose successors are to visit
   std::vector<uint32_t> userOf; ///< for each set, the instruction that uses it
   std::vector<bool> isMain;     ///< for each set, whether it is in mainMemos
-  /// For each instruction, classes such that there certainly is a match if the
-  /// next character is of one of them.
+  /// For each instruction, classes of characters. If the next character is of
+  /// one of these classes, there certainly is a match.
   std::vector<Classes> sure;
 };
 
@@ -88,11 +88,10 @@ Status Check::checkMainMemos() {
   return Status::ok();
 }
 
-/// Finds a circle of instructions none of which `endsPath`. Returns the
-/// instructions at the end and at the beginning of the circle. If there is
-/// none, `order` has the instructions. `state` of an instruction is 0 before it
-/// is visited, 1 while the instructions that it leads to are visited, and 2
-/// after that.
+/// Finds a cycle in which `endsPath` is false for all instructions. Returns the
+/// last and the first instruction of the cycle. If there is no cycle, `order`
+/// has the instructions. `state` of an instruction is 0 before it is visited, 1
+/// while the instructions that it leads to are visited, and 2 after that.
 std::optional<std::pair<uint32_t, uint32_t>>
 Check::findCircle(bool (*endsPath)(const RegexInstruction &)) {
   std::vector<uint8_t> state(code.size());

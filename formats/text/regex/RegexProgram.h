@@ -73,7 +73,8 @@ struct RegexInstruction {
 
 struct RegexProgram {
   static constexpr uint32_t kMostInstructions = 20000;
-  /// The most sets of positions. The matcher has memory for all of them.
+  /// The largest number of sets of positions (see RegexInstruction::memo). The
+  /// matcher has memory for all of them.
   static constexpr uint32_t kMostMemos = 1024;
   /// The class of the end of the text. It is in no set of the expression.
   static constexpr uint8_t kEndClass = 255;

@@ -30,7 +30,7 @@ private:
   /// The next word. The caller has checked that there is one.
   uint32_t word() { return words[next++]; }
   size_t left() const { return words.size() - next; }
-  /// Reads the number of things that follow, each of `size` words.
+  /// Reads the number of elements that follow, each of `size` words.
   Result<uint32_t> count(const char *what, uint32_t size, uint32_t least);
   Status readInstruction(uint32_t index);
   Status readRows();
