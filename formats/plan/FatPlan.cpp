@@ -42,8 +42,8 @@ std::string keyOf(const plan::PlanT &plan) {
       *flatbuffers::GetRoot<plan::Machine>(builder.GetBufferPointer()));
 }
 
-/// What the targets of a fat plan have in common, as bytes. It has the digests
-/// of the model's files, so it is different for different models.
+/// What the targets of a fat plan have in common, as bytes. The bytes include
+/// the digests of the model's files, so they differ between models.
 std::vector<uint8_t> commonBytes(const plan::PlanT &plan) {
   FlatBufferBuilder builder;
   const auto model = plan::CreateHyperparameters(builder, plan.model.get());
@@ -107,7 +107,7 @@ public:
   struct Entry {
     uint64_t content = 0;
     SegmentOrigin origin;
-    std::vector<SegmentOrigin> uses; ///< by the plans that have the segment
+    std::vector<SegmentOrigin> uses; ///< the segment in each plan that has it
   };
   std::vector<Entry> list;
 

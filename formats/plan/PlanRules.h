@@ -5,8 +5,8 @@
 // declarations, and each may rely on what the functions before it have checked.
 // Malformed data can make them return an error but cannot crash them, because
 // they read only what the FlatBuffer verifier has found to lie inside the
-// metadata. Their time is nearly linear in the size of the metadata; where it
-// would not be, a count is limited.
+// metadata. Their time is nearly linear in the size of the metadata. Where more
+// time could be needed, the number of records is limited.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANRULES_H

@@ -152,8 +152,8 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 
-/// Returns whether boundedExecutables() holds for the plan, or for each target
-/// of a fat plan, of which there are at most kMaxTargets.
+/// Returns whether boundedExecutables() is true for the plan or, in a fat plan,
+/// for each of at most kMaxTargets targets.
 static bool boundedTargets(flatbuffers::Verifier &verifier,
                            std::span<const uint8_t> bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});

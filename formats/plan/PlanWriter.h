@@ -61,23 +61,25 @@ public:
                       const std::function<Status(const Sink &sink)> &produce);
 
   /// Writes segment `index` with the bytes of segment `fromIndex` of another
-  /// plan, which are verified first. May take the place of writeSegment().
-  /// Both segments must have the same size and the same size of chunks, and
-  /// must store all of their bytes without a codec; otherwise fails with Usage.
-  /// Fails with VerificationFailed if a digest of the other plan is wrong.
+  /// plan, which are verified first. This can be called instead of
+  /// writeSegment(). Both segments must have the same size and the same size of
+  /// chunks, and must store all of their bytes without a codec; otherwise fails
+  /// with Usage. Fails with VerificationFailed if a digest of the other plan is
+  /// wrong.
   Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
 
   /// Reduces the size of segment `index` to `bytes`. All placements then keep
   /// the whole segment in RAM. The segments after it move, so neither it nor
-  /// any of them may have been written. Fails with Usage if one has been, if
-  /// the number of digests, and with it the size of the metadata, would change,
-  /// or if the plan is a fat plan.
+  /// any of them may have been written. Fails with Usage if one of them has
+  /// been written, if the number of digests (and thus the size of the metadata)
+  /// would change, or if the plan is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// A function that corrects what depends on the stored sizes of segments with
-  /// a codec. `encoded` has these sizes, and otherwise equals `records`, which
-  /// in a fat plan are those of a target and lack what the targets share. It
-  /// may change numbers, and may make texts shorter but not longer.
+  /// a codec. `encoded` has these sizes and otherwise equals `records`. In a
+  /// fat plan, `records` belong to one target and lack what the targets share.
+  /// The function may change numbers, and may make texts shorter but not
+  /// longer.
   using Completion =
       std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;
 

@@ -50,7 +50,7 @@ Status verifyCommon(const plan::Plan &first, const plan::Plan &other) {
 struct Place {
   const plan::Segment *segment;
   const plan::Plan *target;
-  size_t order; ///< targets in order, each with its segments in order
+  size_t order; ///< the rank by target, and then by segment
 };
 
 /// Checks that the segments of all targets follow each other up to the end of

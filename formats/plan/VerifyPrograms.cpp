@@ -394,8 +394,9 @@ private:
     return Status::ok();
   }
 
-  /// Checks that what a binding refers to is in the memory of the device that
-  /// runs the dispatch. Placements say where tensors are.
+  /// Checks that the buffer, cache or array that a binding refers to is in the
+  /// memory of the device that runs the dispatch. The place of a tensor depends
+  /// on the placement; verifyPlacements() checks it.
   Status verifyPlace(const plan::Binding &binding, const std::string &where) {
     uint32_t place = device;
     switch (binding.kind()) {

@@ -382,7 +382,7 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // ByteLevel changes offsets, not ids
+      return Status::ok(); // this component changes offsets, not ids
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));

@@ -213,8 +213,8 @@ public:
   }
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
-    // `position` is the end of the token that is not allowed there. The
-    // message names the token's last byte.
+    // `position` is the number of bytes up to the end of the unexpected token.
+    // The message names the token's last byte.
     failure = "it is not valid JSON: the error is at " +
               placeName(placeAfter(source.substr(0, position - 1)));
     return false;

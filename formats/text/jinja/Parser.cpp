@@ -22,8 +22,8 @@ public:
 
 private:
   using Names = std::initializer_list<std::string_view>;
-  /// Parses statements up to a tag with one of the names, and stops at the
-  /// name. Without names, parses up to the end of the template.
+  /// Parses statements up to a tag whose name is in `ends`, and stops at that
+  /// name. If `ends` is empty, parses up to the end of the template.
   Body parseBody(Names ends);
   /// Parses the rest of the tag and the statements up to the tag `end`.
   Body parseBlock(const char *end);

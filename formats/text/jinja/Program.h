@@ -6,7 +6,7 @@
 
 namespace air::jinja {
 
-/// The kinds of expressions. Names in `...` are fields of Expression.
+/// The kinds of expressions. Names in backquotes are fields of Expression.
 enum class Op : uint8_t {
   Constant,  ///< the value `constant`
   Name,      ///< the variable `name`
@@ -56,7 +56,7 @@ struct Expression {
 struct Target {
   Place place;
   std::string name;
-  std::string attribute; ///< "" if the target is no attribute
+  std::string attribute; ///< "" if the target is not an attribute
   bool isTuple = false;
   std::vector<Target> parts;
 };

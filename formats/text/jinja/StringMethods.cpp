@@ -510,8 +510,8 @@ Value justify(Interpreter &in, const Text &self, const Arguments &given,
   }
   bool hasSign = how == '0' && !self.empty() &&
                  (codeOf(self[0]) == U'-' || codeOf(self[0]) == U'+');
-  // If a text cannot be centred exactly, the left side gets one character more
-  // if `width` is odd, and the right side otherwise, as in Python.
+  // As in Python, a text that cannot be centred exactly gets the extra
+  // character on the left if `width` is odd, and on the right if it is even.
   size_t before = how == 'l'   ? 0
                   : how == 'c' ? missing / 2 + (missing & width & 1)
                                : missing;

@@ -128,7 +128,7 @@ struct SequenceObject final : Object {
   size_t next = 0; ///< in a Generator, the index of the next item
 };
 
-/// Keeps the order of insertion.
+/// A dictionary that keeps the order of insertion.
 struct DictObject final : Object {
   std::vector<std::pair<Value, Value>> entries;
   std::map<Text, size_t> index; ///< finds keyOf(key) in `entries`

@@ -69,8 +69,8 @@ private:
   /// For each instruction, the look-ahead that it belongs to: the index of the
   /// Look, or code.size() if it is in none. kNone if no match gets there.
   std::vector<uint32_t> owner;
-  std::vector<uint32_t> depth;  ///< how many look-aheads are around it
-  std::vector<uint32_t> open;   ///< instructions whose successors are to visit
+  std::vector<uint32_t> depth;  ///< per instruction, the look-aheads around it
+  std::vector<uint32_t> open;   ///< instructions with successors still to visit
   std::vector<uint32_t> userOf; ///< for each set, the instruction that uses it
   std::vector<bool> isMain;     ///< for each set, whether it is in mainMemos
   /// For each instruction, classes of characters. If the next character is of
@@ -255,7 +255,8 @@ void Check::findSureClasses() {
     } else if (in.op == Op::Split && !in.isLoop &&
                (sure[in.next].any() || sure[in.other].any())) {
       const Classes first = rowOf(in.nextRow);
-      // If `next` is said to be sure, `other` is not tried after it.
+      // If the Split states that `next` is sure, the matcher does not try
+      // `other` after it.
       const Classes second =
           in.nextIsSure ? rowOf(in.otherRow) & ~first : rowOf(in.otherRow);
       sure[pc] = (first & sure[in.next]) | (second & sure[in.other]);

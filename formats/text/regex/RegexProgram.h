@@ -30,12 +30,12 @@ struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
     Characters, ///< `count` characters of `row`, then `next`
-    /// All characters of `row` that follow, then `next`. If `next` fails,
-    /// smaller numbers of characters are not tried.
+    /// As many characters of `row` as follow, then `next`. If `next` fails, the
+    /// matcher does not try it after fewer characters.
     Run,
-    /// Any number of characters of `row`, then `next`. Larger numbers are tried
-    /// before smaller ones. `nextRow` has the classes with which `next` may
-    /// begin.
+    /// Any number of characters of `row`, then `next`. The matcher tries larger
+    /// numbers before smaller ones. `nextRow` has the classes with which `next`
+    /// may begin.
     Loop,
     /// `next`, or else `other`. `nextRow` has the classes with which `next` may
     /// begin, and `otherRow` those with which `other` may begin.

@@ -198,7 +198,8 @@ private:
   uint32_t indexOf(uint32_t c) const {
     return blocks[c / kBlock] * kBlock + c % kBlock;
   }
-  /// Returns the entry of a code point, which gets a block if it has none.
+  /// Returns the entry of a code point. Adds a block of entries if none
+  /// contains the code point.
   Point &make(uint32_t c) {
     uint16_t &block = blocks[c / kBlock];
     if (block == 0) {
