@@ -111,10 +111,10 @@ double overlappedTime(double reading, double arithmetic);
 /// read, so each slows down the other. Both shares are from kLeastKeptShare to
 /// 1.
 ///
-/// The default is for machines on which nothing has been measured. It adds a
-/// fifth of the shorter of the two times to the longer one, which predicts
-/// eight decode passes of whole models on two cores of Emerald Rapids within
-/// 5 % (docs/streaming.md).
+/// The default is for machines on which nothing has been measured. It makes a
+/// pass take the longer of the times of disk and cores plus a fifth of the
+/// shorter one, which predicts eight decode passes of whole models on two cores
+/// of Emerald Rapids within 5 % (docs/streaming.md).
 struct KeptShares {
   double disk = 5.0 / 6;   ///< rate of the disk while all cores read memory
   double memory = 5.0 / 6; ///< rate of memory while the disk is read
@@ -147,8 +147,9 @@ std::string_view streamLoadsName(StreamLoads loads);
 std::optional<StreamHint> streamHintOf(std::string_view name);
 std::optional<StreamLoads> streamLoadsOf(std::string_view name);
 
-/// The order of CpuRates::streams: by loads, then hint, then distance. Two
-/// streams that are equal in this order are the same way of reading.
+/// Compares by loads, then hint, then distance, which is the order of
+/// CpuRates::streams. Streams that compare equal describe the same way of
+/// reading.
 std::strong_ordering compareStreams(const StreamRate &a, const StreamRate &b);
 
 } // namespace air

@@ -45,7 +45,8 @@ inline constexpr uint32_t kMaxPrograms = 64;
 /// one group for each size of attention window, and one for each kind of
 /// recurrent state.
 inline constexpr uint32_t kMaxCacheGroups = 16;
-/// Budget items of tier Vram do not name a device, so there may be only one.
+/// Budget items of tier Vram do not name a device, so there may be only one
+/// device besides the CPU.
 inline constexpr uint32_t kMaxDevices = 1;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;

@@ -323,8 +323,8 @@ Status PlanWriter::finish(const Completion &complete) {
   }
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encode());
   // `complete` may have changed a text such as "disk" to the shorter "cpu".
-  // Bytes after the end of a FlatBuffer have no meaning, so it is padded with
-  // zeros.
+  // Bytes after the end of a FlatBuffer have no meaning, so the metadata is
+  // padded with zeros.
   if (isCoded && complete && metadata.size() < metadataBytes) {
     metadata.resize(metadataBytes);
   }

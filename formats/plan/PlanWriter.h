@@ -77,8 +77,8 @@ public:
 
   /// A function that corrects what depends on the stored sizes of segments with
   /// a codec. `encoded` has these sizes and otherwise equals `records`. In a
-  /// fat plan, `records` belong to one target and lack what the targets share.
-  /// The function may change numbers, and may make texts shorter but not
+  /// fat plan, `records` belongs to one target and lacks what the targets
+  /// share. The function may change numbers, and may make texts shorter but not
   /// longer.
   using Completion =
       std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;

@@ -482,7 +482,7 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
-  uint32_t device = 0;        ///< runs the dispatch
+  uint32_t device = 0;        ///< the device that runs the dispatch
   bool isOfHead = false;      ///< whether the dispatch belongs to the head
   bool choosesTokens = false; ///< whether the dispatch is a choice (Choice.h)
   std::optional<plan::RowsFrom> headRows; ///< rows_from of the head's launches

@@ -159,8 +159,8 @@ private:
     return Status::ok();
   }
 
-  /// Of merges that are equal, Hugging Face's library tokenizers applies only
-  /// the last one.
+  /// If a merge is listed several times, Hugging Face's library tokenizers
+  /// applies only the last entry.
   void keepLastOfEqualMerges() {
     std::vector<std::string> &all = data.merges;
     std::unordered_set<std::string_view> seen;

@@ -186,7 +186,8 @@ public:
                    : Value::integer(static_cast<int64_t>(value)));
   }
   bool number_float(number_float_t value, const string_t &text) override {
-    // The parser also calls this for integers that do not fit in 64 bits.
+    // The parser also calls number_float() for integers that do not fit in 64
+    // bits.
     return add(text.find_first_of(".eE") == std::string::npos
                    ? Value::bigInteger(text)
                    : Value::real(value));

@@ -135,8 +135,8 @@ void Parser::parseTag(Body &out) {
     statement->value = parseFilters();
     statement->body = parseBlock("endfilter");
   } else if (name == "generation") {
-    // A `generation` block marks the assistant's part of the text for training.
-    // Its only effect here is to contain statements.
+    // A `generation` block only marks the assistant's part of the text for
+    // training, which does not change the output.
     statement->body = parseBlock("endgeneration");
   } else if (name == "break" || name == "continue") {
     if (!isLoop) {

@@ -77,14 +77,14 @@ private:
       out.operands.push_back(readExpression());
     }
   }
-  /// The filters of a block.
+  /// Reads the filters of a filter block.
   ExpressionPtr readFilters();
   Value readConstant();
   CallArguments readArguments();
   Target readTarget();
   Signature readSignature();
 
-  /// Counts the levels of the tree while it exists.
+  /// Adds a level to the current depth in the tree while the object exists.
   class Nested {
   public:
     explicit Nested(Reader &reader) : owner(reader) {

@@ -7,8 +7,8 @@
 // - each cycle of instructions contains a loop that has a set of positions, and
 //   no set belongs to two instructions;
 // - a Split without a set is tried only once for each start of a match;
-// - a Run without a set is certainly followed by a match, so that no character
-//   that it takes is ever looked at by such a Run again;
+// - a Run without a set is certainly followed by a match, so no Run of this
+//   kind ever looks at the same character again;
 // - no instruction belongs to two look-aheads, because look-aheads that share
 //   instructions could double the work at each level.
 //
