@@ -164,8 +164,8 @@ joinTargets(std::vector<plan::PlanT> plans,
                         inQuotes(plans[order[0]].machine->name) + " and " +
                         inQuotes(plans[index].machine->name) +
                         " were made from different models, or one of them "
-                        "leaves out its weights; make both anew from one "
-                        "model");
+                        "leaves out its weights; make both again from the "
+                        "same model");
     }
   }
   FatRecords fat;

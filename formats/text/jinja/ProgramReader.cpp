@@ -170,8 +170,8 @@ const std::string &Reader::readText() {
   // Each use of a text makes a copy of it.
   copiedBytes += code.texts[index].size();
   if (copiedBytes > kMaxCopiedBytes) {
-    fail("all uses of texts have more than " + std::to_string(kMaxCopiedBytes) +
-         " bytes together");
+    fail("the texts, counted once for each use, have more than " +
+         std::to_string(kMaxCopiedBytes) + " bytes");
     return none;
   }
   return code.texts[index];
