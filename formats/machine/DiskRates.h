@@ -12,10 +12,10 @@
 //           each size may appear once
 //   bandwidth_beside, memory_beside
 //           the bytes per second that are read from the disk, to a ring of
-//           kUsualRingBytes, while all cores read memory, and those that all
-//           cores read from memory meanwhile: 0..2^63-1. `airrun probe` writes
-//           them as shares of disk_bandwidth and memory_bandwidth that it has
-//           measured in turns (DiskProbe.h). Only written if known
+//           kUsualRingBytes, and the bytes per second that all cores read from
+//           memory, while both are read: 0..2^63-1. `airrun probe` multiplies
+//           disk_bandwidth and memory_bandwidth by the shares that it measures
+//           (DiskProbe.h). Only written if known
 // `cached` and `curve` are only written if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.

@@ -61,8 +61,8 @@ struct FatRecords {
 /// bytes, and are stored once. The ids within a plan are unique. The result
 /// does not depend on the order of the plans, except for `origins`.
 ///
-/// The segments of each plan keep their order. A segment is not shared where
-/// this makes the orders of two plans incompatible.
+/// The segments of each plan keep their order. A segment is not shared if
+/// sharing it would contradict the order of a plan.
 ///
 /// Errors: Usage if there are fewer than 2 or more than kMaxTargets plans, if
 /// two have the same target, or if they are not plans of one model; the message

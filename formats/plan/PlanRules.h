@@ -149,8 +149,8 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
 Status verifyTensors(const plan::Plan &plan);
 
 // Defined in VerifyReference.cpp.
-/// Verifies which tensors a plan stores, and in which places of which source
-/// files the rows of the other tensors are.
+/// Verifies which tensors a plan stores, and where in the source files the rows
+/// of the other tensors are.
 Status verifySourceRows(const plan::Plan &plan);
 
 // Defined in VerifySegments.cpp.
@@ -173,9 +173,9 @@ Status verifyLiveness(const plan::Plan &plan);
 Status verifyReads(const plan::Plan &plan);
 
 // Defined in VerifyPlacements.cpp.
-/// Returns, for each step of `program`, the segments of which the step needs
-/// all bytes, ascending and without duplicates. A step of kind Embed needs
-/// none, because it gathers single rows.
+/// Returns, for each step of `program`, the segments that the step needs whole,
+/// ascending and without duplicates. A step of kind Embed needs none, because
+/// it gathers single rows.
 std::vector<std::vector<uint32_t>> wholeSegments(const plan::Plan &plan,
                                                  const plan::Program &program);
 /// Verifies every placement, including its budgets and predictions.

@@ -7,8 +7,9 @@
 // output is the same, byte for byte, as that of Jinja 3.1.
 //
 // Every character of the output is known to come either from the template or
-// from the caller's data. Only what comes from the template may be encoded as
-// a control token, or else a user could write one into the conversation.
+// from the caller's data. Only what comes from the template may be encoded as a
+// control token. Otherwise, a user could write control tokens into the
+// conversation.
 //
 // Thread-safety: a Template may be rendered by several threads at a time.
 //

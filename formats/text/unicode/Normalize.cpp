@@ -99,7 +99,7 @@ struct Pair {
 };
 
 /// The tables in the form in which they are used. Code points are looked up in
-/// blocks of 128; code points of which nothing is known share a block.
+/// blocks of 128; code points about which nothing is known share a block.
 class Tables {
 public:
   static const Tables &get() {
