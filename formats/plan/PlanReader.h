@@ -102,8 +102,8 @@ public:
 private:
   MappedFile mappedFile;
   std::span<const uint8_t> all;
-  std::vector<uint8_t> metadata; ///< the verified copy; later writes to the
-                                 ///< file do not change it
+  /// The verified copy. Later writes to the file do not change it.
+  std::vector<uint8_t> metadata;
   std::vector<const plan::Plan *> roots; ///< one for each target
   const plan::Plan *root = nullptr;      ///< the chosen one of `roots`
   PlanHeader head{};
