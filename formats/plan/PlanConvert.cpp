@@ -142,7 +142,7 @@ public:
 
 private:
   uint64_t words = 0;
-  uint64_t texts = 0; ///< in bytes
+  uint64_t texts = 0; ///< the size of all texts, in bytes
 };
 
 /// Compiles the expressions of the pre-tokenizer. Returns an empty list if one

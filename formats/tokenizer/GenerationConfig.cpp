@@ -88,7 +88,7 @@ private:
   }
 
   std::string_view source;
-  std::string name; ///< of the field that is being read
+  std::string name; ///< the name of the field that is being read
   size_t level = 0; ///< how many objects and lists are open
 };
 
@@ -146,7 +146,7 @@ SamplingSettings settingsOf(const Json &fields, const std::string &file,
   };
   struct Name {
     const char *field;
-    const char *key; ///< in GGUF, after "general.sampling."
+    const char *key; ///< the name in GGUF, after "general.sampling."
   };
   constexpr Name kNames[] = {
       {"temperature", "temp"}, {"top_k", "top_k"},

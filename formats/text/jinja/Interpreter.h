@@ -38,10 +38,11 @@ struct FunctionObject final : Object {
 struct LoopObject final : Object {
   std::vector<Value> items;
   size_t index = 0;
-  uint32_t level = 0; ///< depth of recursion, from 0
+  uint32_t level = 0; ///< depth of recursion, counted from 0
   const Statement *statement = nullptr;
-  Scope *scope = nullptr;                     ///< the scope around the loop
-  std::optional<std::vector<Value>> lastSeen; ///< last arguments of changed()
+  Scope *scope = nullptr; ///< the scope around the loop
+  /// The arguments of the last call of changed().
+  std::optional<std::vector<Value>> lastSeen;
 };
 
 class Interpreter {

@@ -63,7 +63,7 @@ struct Target {
 
 struct Parameter {
   std::string name;
-  ExpressionPtr byDefault; ///< may be absent
+  ExpressionPtr byDefault; ///< the default value; may be absent
 };
 
 struct Signature {
@@ -80,7 +80,7 @@ enum class Act : uint8_t {
   Data,     ///< writes `data`
   Output,   ///< writes `value`
   If,       ///< runs the first of `branches` whose condition is true or absent
-  For,      ///< runs `body` for each item of `value`; if none, `otherwise`
+  For,      ///< runs `body` for each item of `value`, or else `otherwise`
   Set,      ///< target = value
   SetBlock, ///< target = text of `body`, passed through any filters in `value`
   Macro,    ///< defines the macro `signature` with `body`
