@@ -47,8 +47,8 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                         " at index " + str(i) +
                         " of its bindings; a dispatch that chooses tokens "
                         "reads an output and TokenCount, changes TokenIds, "
-                        "Positions and RopePositions, and else binds only "
-                        "buffers that are no outputs");
+                        "Positions and RopePositions, and otherwise binds "
+                        "only buffers that are not outputs");
     }
   }
   for (const Bound &bound : arrays) {

@@ -36,9 +36,9 @@ public:
   /// Errors, with line and column: Corrupt if `source` is not a Jinja template,
   /// Unsupported if it uses a feature that is not implemented.
   static Result<Template> parse(std::string_view source);
-  /// Makes a template from `code`, which program() of a parsed template has
-  /// returned, without parsing. It renders the same texts and reports the same
-  /// errors. Corrupt if `code` is not a program; its words may come from a
+  /// Makes a template, without parsing, from the `code` that program() of a
+  /// parsed template has returned. It renders the same texts and reports the
+  /// same errors. Corrupt if `code` is not a program; its words may come from a
   /// damaged or malicious file.
   static Result<Template> load(const ProgramCode &code);
 

@@ -19,8 +19,9 @@
 
 namespace air {
 
-/// A set of classes of characters. byClass[c] is 1 if class c is in it, and
-/// byAscii[c] is 1 if the class of the ASCII character c is in it.
+/// A set of classes of characters, to which instructions refer by its index in
+/// RegexProgram::rows. byClass[c] is 1 if class c is in it, and byAscii[c] is 1
+/// if the class of the ASCII character c is in it.
 struct RegexRow {
   std::array<uint8_t, 256> byClass{};
   std::array<uint8_t, 128> byAscii{};
@@ -86,7 +87,7 @@ struct RegexProgram {
   /// For each class of the next character, the instruction at which the matcher
   /// starts. Choices that the class decides are skipped.
   std::array<uint32_t, 256> start{};
-  uint32_t wordRow = 0; ///< the row of the word characters; \b needs it
+  uint32_t wordRow = 0; ///< index of the row with the word characters
   uint32_t memos = 0;
   /// The memos of instructions that are not in a look-ahead.
   std::vector<uint32_t> mainMemos;
