@@ -90,8 +90,8 @@ uint64_t streamingBandwidth(std::span<const DiskRate> curve,
                             std::span<const RingRate> rings);
 
 /// Compares by method, block size, depth and pages (huge pages last), which is
-/// the order of a curve. Rates that compare equal describe the same way of
-/// reading.
+/// the order of MachineProfile::diskCurve. Rates that compare equal describe
+/// the same way of reading.
 std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
 
 /// Chooses how a program reads. Among the ways that reach at least 97 % of the

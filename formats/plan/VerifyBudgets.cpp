@@ -35,7 +35,7 @@ struct Needs {
   uint64_t activations = 0;
   uint64_t scratch = 0;
   uint64_t staging = 0;
-  uint64_t batch = 0; // arrays of the batch that a device reads
+  uint64_t batch = 0; // bytes of the batch's arrays that a device reads
 
   uint64_t total() const {
     uint64_t sum = 0;
@@ -136,7 +136,7 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
 using Items = std::map<std::pair<std::string_view, plan::Tier>, uint64_t>;
 
 /// Checks the items of a tier. An item of 0 bytes may be missing if `mayLack`
-/// is true, or if it is the ring, staging or batch.
+/// is true, or if it is the item "ring", "staging" or "batch".
 Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
                   std::map<plan::Tier, uint64_t> &sums, bool mayLack,
                   const std::string &owner) {

@@ -153,7 +153,7 @@ Value indent(Interpreter &in, const Value &value, const Arguments &given) {
   bool first = bound.flag(1, false);
   bool blank = bound.flag(2, false);
   Text text = in.textOf(value) + U"\n";
-  // Lines end as in str.splitlines.
+  // A line ends where str.splitlines of Python ends it.
   Value whole = in.string(std::move(text));
   if (in.failed()) {
     return {};
