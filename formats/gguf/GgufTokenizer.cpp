@@ -97,7 +97,7 @@ private:
   Status readTypes();
   Status readScores();
   Status readMerges();
-  /// Reads the charsmap of a Unigram vocabulary, whose bytes the file stores as
+  /// Reads the charsmap of a Unigram vocabulary. The file stores its bytes as
   /// an array of integers.
   Status readCharsmap();
   /// Reads the keys that only vocabularies of the kind `data.kind` have.

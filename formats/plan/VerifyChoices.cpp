@@ -11,7 +11,7 @@ using plan::Access;
 using plan::BatchArray;
 using plan::BindingKind;
 
-/// Checks what a choice binds.
+/// Checks the bindings of a dispatch that chooses tokens.
 Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                       const std::string &where) {
   // An array that a choice must bind, and how many of its bindings refer to it.
