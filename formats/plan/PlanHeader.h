@@ -14,7 +14,7 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 2; ///< the newest that is read
+inline constexpr uint32_t kPlanMinor = 2; ///< the newest that is supported
 /// The minor version of plans for one target. It is lower than that of fat
 /// plans, so that readers that do not support fat plans accept it.
 inline constexpr uint32_t kSinglePlanMinor = 1;

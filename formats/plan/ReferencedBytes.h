@@ -63,7 +63,7 @@ class ReferencedBytes {
 public:
   /// Bytes of a segment that one call of make() makes.
   struct Run {
-    uint64_t bytes = 0; ///< how many bytes of the segment
+    uint64_t bytes = 0; ///< the number of bytes of the segment
     FileRange from;     ///< the source of the bytes; empty for zeros
   };
 

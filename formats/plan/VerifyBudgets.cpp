@@ -314,9 +314,9 @@ Status verifyPredictions(const plan::Plan &plan,
                           " bytes per pass; a pass transfers at least " +
                           str(bytes->second));
       }
-      // The nanoseconds that bytes_per_pass() take at the assumed bandwidth.
-      // One nanosecond less is tolerated, because the prediction may have been
-      // rounded.
+      // The nanoseconds that a transfer of bytes_per_pass() takes at the
+      // assumed bandwidth. One nanosecond less is tolerated, because the
+      // prediction may have been rounded.
       const auto needed =
           link.bandwidth() == 0
               ? static_cast<unsigned __int128>(0)

@@ -151,8 +151,8 @@ public:
     AIR_RETURN_IF_ERROR(checkEnum(
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
-    // Formats other than Float32 round activations, which only dispatches that
-    // multiply by a weight matrix may do.
+    // Only dispatches that multiply by a weight matrix may round activations,
+    // as all formats but Float32 do.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
       return broken(
