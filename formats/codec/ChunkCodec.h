@@ -2,7 +2,7 @@
 //
 // Weights that are read from the disk in every pass may be stored in a form
 // that takes fewer bytes. Each chunk of a segment is coded by itself, so that a
-// reader can begin at any chunk. There are two such forms, Planes and Zstd;
+// reader can begin at any chunk. There are two coded forms, Planes and Zstd;
 // docs/plan-format.md describes them byte by byte.
 //
 // Planes is made for bfloat16 numbers. The exponents of a matrix have few

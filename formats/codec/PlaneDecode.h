@@ -14,7 +14,7 @@
 namespace air::codec {
 
 /// The planes of one chunk. The caller has checked that they lie within the
-/// chunk and that `escapes` has one byte for each code 7.
+/// chunk and that `escapes` has one byte for each value with code 7.
 struct Planes {
   const uint8_t *exponents = nullptr; ///< 7 exponents, which have codes 0 to 6
   const uint8_t *fractions = nullptr; ///< sign and significand of each value

@@ -97,10 +97,10 @@ private:
   Status readTypes();
   Status readScores();
   Status readMerges();
-  /// Reads the charsmap of a Unigram vocabulary, whose bytes the file stores as
+  /// Reads the charsmap of a Unigram vocabulary. The file stores its bytes as
   /// an array of integers.
   Status readCharsmap();
-  /// Reads what only some kinds of vocabularies have.
+  /// Reads the keys that only vocabularies of the kind `data.kind` have.
   Status readAlgorithm();
   Status readSpecials();
   void setDefaultFlags();

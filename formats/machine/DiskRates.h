@@ -12,10 +12,10 @@
 //           each size may appear once
 //   bandwidth_beside, memory_beside
 //           the bytes per second that are read from the disk, to a ring of
-//           kUsualRingBytes, while all cores read memory, and those that all
-//           cores read from memory meanwhile: 0..2^63-1. `airrun probe` writes
-//           them as shares of disk_bandwidth and memory_bandwidth that it has
-//           measured in turns (DiskProbe.h). Only written if known
+//           kUsualRingBytes, and the bytes per second that all cores read from
+//           memory, while both are read: 0..2^63-1. `airrun probe` multiplies
+//           disk_bandwidth and memory_bandwidth by the shares that it measures
+//           (DiskProbe.h). Only written if known
 // `cached` and `curve` are only written if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.
@@ -89,16 +89,17 @@ inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;
 uint64_t streamingBandwidth(std::span<const DiskRate> curve,
                             std::span<const RingRate> rings);
 
-/// The order of a curve: by method, block size, depth and pages (huge pages
-/// last). Two rates that are equal in this order are the same way of reading.
+/// Compares by method, block size, depth and pages (huge pages last), which is
+/// the order of MachineProfile::diskCurve. Rates that compare equal describe
+/// the same way of reading.
 std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
 
 /// Chooses how a program reads. Among the ways that reach at least 97 % of the
 /// highest rate, it chooses the one that takes the least memory (block size
-/// times depth), because weights could use this memory; among equals, the
-/// fastest. Differences below 3 % are within the spread of the measurements. If
-/// the curve is empty, returns the default values, without a bandwidth: two
-/// blocks of 2 MiB in flight are enough for an NVMe drive.
+/// times depth), because weights could use this memory; among ways that take
+/// equal memory, the fastest. Differences below 3 % are within the spread of
+/// the measurements. If the curve is empty, returns the default values, without
+/// a bandwidth: two blocks of 2 MiB in flight are enough for an NVMe drive.
 DiskRate chooseDiskRate(std::span<const DiskRate> curve);
 
 } // namespace air

@@ -60,7 +60,7 @@ struct GpuRow {
   unsigned pcieGeneration;
   unsigned pcieLanes;
   uint64_t tenthTeraflops;
-  std::string_view arch; ///< of CUDA; "" for other backends
+  std::string_view arch; ///< such as "sm_86"; "" without CUDA
   uint32_t multiprocessors;
 };
 

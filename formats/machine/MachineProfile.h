@@ -34,8 +34,8 @@
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice. The table
 // Machine lacks the keys from memory_limit to disk, because they only matter on
-// the machine itself. It has only the two rates "beside" of disk, and gpus in
-// the form of the table Device.
+// the machine itself. Of disk, it has only bandwidth_beside and memory_beside.
+// Its form of gpus is the table Device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
@@ -106,8 +106,8 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// is free.
 MachineProfile hostProfile();
 
-/// What is left of the rates of the machine's disk and memory while both are
-/// read.
+/// The shares of the machine's full disk and memory rates that are reached
+/// while both are read.
 KeptShares keptShares(const MachineProfile &machine);
 
 /// Returns the machine that `spec` names: "host", a built-in name, the name of

@@ -28,7 +28,7 @@ namespace air {
 class Charsmap {
 public:
   struct Rule {
-    size_t length; ///< of the string that is replaced; 0 if no rule applies
+    size_t length; ///< of the replaced string; 0 if no rule applies
     std::string_view replacement; ///< valid as long as the Charsmap
   };
 

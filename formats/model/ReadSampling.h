@@ -19,7 +19,7 @@ namespace air {
 
 /// A setting before it is checked.
 struct SamplingSetting {
-  /// How notes name it, for example "key 'general.sampling.temp'".
+  /// The setting's name in notes, for example "key 'general.sampling.temp'".
   std::string place;
   MetadataValue value;
 };

@@ -104,7 +104,7 @@ struct TokenizerData {
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template
-  /// tokenizer.chat_template.NAME by name, such as "tool_use".
+  /// The templates tokenizer.chat_template.NAME by NAME, such as "tool_use".
   std::map<std::string, std::string> namedTemplates;
   /// From a plan: the programs of namedTemplates by name, and that of
   /// chatTemplate under the name "". Templates without a program are parsed

@@ -1,7 +1,7 @@
 //===- Choice.h - the dispatch that chooses next tokens ---------*- C++ -*-===//
 //
-// A choice is a dispatch that writes arrays of the batch (plan.fbs): it
-// replaces the tokens of a batch by the ones that follow them.
+// A choice is a dispatch that replaces each token of a batch by the token that
+// the model predicts to follow it. It writes arrays of the batch (plan.fbs).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_CHOICE_H

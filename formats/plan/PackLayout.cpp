@@ -242,7 +242,7 @@ void convertRows(DType dtype, Layout layout, uint64_t rowCount,
                             packed.data() + group * groupBytes);
   }
   if (whole * kX16Rows != rowCount) {
-    // The last rows, followed by zeros up to 16 rows.
+    // The last rows, padded with rows of zeros to 16 rows.
     std::vector<uint8_t> filled(groupBytes, 0);
     const auto rest = rows.subspan(whole * groupBytes);
     if constexpr (direction == Direction::Pack) {

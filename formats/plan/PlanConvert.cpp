@@ -130,7 +130,7 @@ public:
     }
     const bool isSmall = words + code.words.size() <= kMaxPlanProgramWords &&
                          texts + textBytes <= kMaxPlanProgramTextBytes;
-    // A program that no reader would take is left out, too.
+    // A program that readers would refuse is left out, too.
     if (isSmall && jinja::Template::load(code)) {
       words += code.words.size();
       texts += textBytes;
@@ -142,7 +142,7 @@ public:
 
 private:
   uint64_t words = 0;
-  uint64_t texts = 0; ///< in bytes
+  uint64_t texts = 0; ///< the size of all texts, in bytes
 };
 
 /// Compiles the expressions of the pre-tokenizer. Returns an empty list if one

@@ -78,8 +78,9 @@ std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
 /// bytes.
 Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 
-/// Returns the digest of the machine record's JSON (targetKey() of FatPlan.h),
-/// or that of the JSON of all targets' machines, one after the other.
+/// Returns the digest of the machine record's JSON (targetKey() of FatPlan.h).
+/// For a fat plan, the digest covers the JSON of all targets' machines,
+/// concatenated.
 Digest targetFingerprint(const plan::Machine &machine);
 Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 

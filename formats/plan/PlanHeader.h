@@ -14,9 +14,9 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 2; ///< the newest that can be read
-/// The minor version of plans for one target, so that readers that do not know
-/// fat plans can read them.
+inline constexpr uint32_t kPlanMinor = 2; ///< the newest that is supported
+/// The minor version of plans for one target. It is lower than that of fat
+/// plans, so that readers that do not support fat plans accept it.
 inline constexpr uint32_t kSinglePlanMinor = 1;
 inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
 inline constexpr uint32_t kPlanPageLog2 = 12;

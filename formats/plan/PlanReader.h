@@ -38,15 +38,15 @@ public:
   static Result<PlanFile> parse(std::span<const uint8_t> bytes,
                                 const std::string &name);
 
-  /// How many targets the plan is for. A plan for several is a fat plan, which
-  /// has one file and one model, but machine code and a schedule for each
-  /// target. All other functions concern the target that was chosen last, at
-  /// first target 0; numbers of segments are those of that target.
+  /// How many targets the plan is for. A plan for several targets is a fat
+  /// plan: one file and one model, with machine code and a schedule for each
+  /// target. All other functions concern the target that was chosen last,
+  /// initially target 0, and their segment indices are those of that target.
   uint32_t targets() const { return static_cast<uint32_t>(roots.size()); }
   /// The records of a target. `index` must be below targets().
   const plan::Plan &target(uint32_t index) const { return *roots[index]; }
-  /// Chooses a target. `index` must be below targets(). Nothing may use the
-  /// plan of another target of this object afterwards.
+  /// Chooses a target. `index` must be below targets(). Afterwards, the plan of
+  /// the target chosen before must no longer be in use.
   void choose(uint32_t index) { root = roots[index]; }
 
   const plan::Plan &plan() const { return *root; }
@@ -102,8 +102,8 @@ public:
 private:
   MappedFile mappedFile;
   std::span<const uint8_t> all;
-  std::vector<uint8_t> metadata; ///< the verified copy; later writes to the
-                                 ///< file do not change it
+  /// The verified copy. Later writes to the file do not change it.
+  std::vector<uint8_t> metadata;
   std::vector<const plan::Plan *> roots; ///< one for each target
   const plan::Plan *root = nullptr;      ///< the chosen one of `roots`
   PlanHeader head{};

@@ -92,8 +92,8 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
 }
 
 /// The elements of a list of tables, as offsets to be followed, or nullopt if
-/// the list lies outside the buffer. `start` is the table that has the list in
-/// the field `field`, and has been verified as far as its start.
+/// the list lies outside the buffer. `start` is the table whose field `field`
+/// is the list. VerifyTableStart() must have accepted the table.
 using TableOffsets = flatbuffers::Vector<flatbuffers::uoffset_t>;
 static std::optional<const TableOffsets *>
 tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
@@ -126,7 +126,7 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   if (!verifier.VerifyTableStart(start)) {
     return false;
   }
-  verifier.EndTable(); // takes back the depth that the start has added
+  verifier.EndTable(); // undoes the ++depth of VerifyTableStart()
   const auto executables =
       tableList(verifier, start, plan::Plan::VT_EXECUTABLES);
   if (!executables) {
@@ -152,8 +152,8 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 
-/// Returns whether boundedExecutables() holds for the plan, or for each target
-/// of a fat plan, of which there are at most kMaxTargets.
+/// Returns whether boundedExecutables() is true for the plan or, in a fat plan,
+/// for each of at most kMaxTargets targets.
 static bool boundedTargets(flatbuffers::Verifier &verifier,
                            std::span<const uint8_t> bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});

@@ -199,11 +199,13 @@ Status PlanWriter::copySegment(uint32_t index, const PlanFile &from,
                         !from.isReferenced(fromIndex);
   if (!isStored || segment.stored_bytes != other.stored_bytes() ||
       segment.digest_chunk != other.digest_chunk()) {
-    return usageError(name + " of " + std::to_string(segment.stored_bytes) +
-                      " bytes cannot be copied from segment " +
-                      std::to_string(fromIndex) + " of '" + from.name() +
-                      "', which has " + std::to_string(other.stored_bytes()) +
-                      " bytes or is not stored there as it is");
+    return usageError(
+        name + " of " + std::to_string(segment.stored_bytes) +
+        " bytes cannot be copied from segment " + std::to_string(fromIndex) +
+        " of '" + from.name() + "', which has " +
+        std::to_string(other.stored_bytes()) +
+        " bytes; both must have the same size and the same size of "
+        "chunks, and must be stored whole and without a codec");
   }
   AIR_RETURN_IF_ERROR(from.verifySegment(fromIndex, PagesAfter::Drop));
   const uint64_t bytes = alignUp(segment.stored_bytes, kPlanPageBytes);
@@ -323,8 +325,8 @@ Status PlanWriter::finish(const Completion &complete) {
   }
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encode());
   // `complete` may have changed a text such as "disk" to the shorter "cpu".
-  // Bytes after the end of a FlatBuffer have no meaning, so it is padded with
-  // zeros.
+  // Bytes after the end of a FlatBuffer have no meaning, so the metadata is
+  // padded with zeros.
   if (isCoded && complete && metadata.size() < metadataBytes) {
     metadata.resize(metadataBytes);
   }

@@ -186,8 +186,8 @@ Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
       offset += bytes;
       continue;
     }
-    // `to` or `from` has only a part of this row block. The whole one is made
-    // in `block`, and the wanted bytes are copied from there.
+    // `to` or `from` has only a part of this row block. The whole row block is
+    // made in `block`, and the wanted bytes are copied from there.
     const uint64_t rows =
         std::min<uint64_t>(kX16Rows, part.rowCount - firstRow);
     const uint64_t bytes = rows * part.rowBytes;

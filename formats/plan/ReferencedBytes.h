@@ -63,8 +63,8 @@ class ReferencedBytes {
 public:
   /// Bytes of a segment that one call of make() makes.
   struct Run {
-    uint64_t bytes = 0; ///< how many bytes of the segment
-    FileRange from;     ///< their source; empty if they are zeros
+    uint64_t bytes = 0; ///< the number of bytes of the segment
+    FileRange from;     ///< the source of the bytes; empty for zeros
   };
 
   /// `plan` must be a verified reference plan.
@@ -104,7 +104,7 @@ private:
     uint64_t begin = 0; ///< offset in the segment
     uint64_t end = 0;
     bool isStored = false;
-    FileRange stored; ///< only if isStored
+    FileRange stored; ///< set only if isStored
     // The members below are only set for a tensor.
     DType dtype = DType::F32;
     bool isX16 = false;

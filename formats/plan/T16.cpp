@@ -135,9 +135,9 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
 }
 
-/// The place of the lower two bits of a selector of IQ2. A half of a word has
-/// the selectors of two successive blocks of 32 columns, in the lower and the
-/// upper two bits of each nibble.
+/// The place of the lower two bits of a selector of IQ2. Each half of a word
+/// has the selectors of two successive blocks of 32 columns, the first in the
+/// lower and the second in the upper two bits of each nibble.
 Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
   const Position at = positionOf(row, column % 32, halves);
   const uint32_t block = column / 32;

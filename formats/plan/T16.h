@@ -158,8 +158,8 @@ namespace air {
 
 inline constexpr uint32_t kT16Rows = 16;
 
-/// The shape of a unit. Offsets are in bytes from the unit's start. If the
-/// dtype does not have a part, the part's offset is 0.
+/// The shape of a unit. Offsets are in bytes from the unit's start. The offset
+/// of a part that the dtype does not have is 0.
 struct T16Unit {
   uint32_t columns; ///< number of columns of a unit
   uint32_t bytes;   ///< size of a unit, a multiple of 16

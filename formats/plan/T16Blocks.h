@@ -16,8 +16,8 @@ namespace air {
 
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
-  /// Unsigned codes; or elements, each in 1 (F16, BF16), 2 (F32) or 4 (F64)
-  /// numbers of 16 bits, of which the first has the lowest bits.
+  /// Unsigned codes. For F16, BF16, F32 and F64, the elements instead, each as
+  /// 1, 1, 2 or 4 numbers of 16 bits, with the lowest bits first.
   uint16_t codes[256] = {};
   /// The quantised scales, plus 128 in Q6_K and plus 32 in Q3_K and IQ4_XS; in
   /// Q2_K, scales in the lower and minima in the upper 4 bits; in MXFP4, the

@@ -29,7 +29,7 @@ struct Piece {
 struct Uses {
   uint32_t steps = 0;
   /// For each segment of weights, the pieces into which it is divided,
-  /// ascending and without gaps. Empty for segments of other kinds.
+  /// ascending and without gaps. The list is empty for segments of other kinds.
   std::vector<std::vector<Piece>> pieces;
 };
 
@@ -633,7 +633,7 @@ private:
   struct Held {
     uint64_t end = 0;
     int64_t lastUse = 0; // the last step that needs the bytes
-    uint32_t read = 0;   // the read that has put them there
+    uint32_t read = 0;   // the read that has filled the bytes
   };
 
   const plan::Plan &plan;

@@ -57,8 +57,8 @@ Status verifyTemplates(const plan::Tokenizer &tokenizer) {
                       " programs; there must be either none or " +
                       str(templates) + ", one for each template");
   }
-  // The sizes are checked before the programs are read, because programs may
-  // share their lists.
+  // Programs may share their lists, so the sum of their sizes is checked before
+  // any of them is read.
   uint64_t words = 0;
   uint64_t textBytes = 0;
   for (uint32_t i = 0; i < count; ++i) {

@@ -127,7 +127,7 @@ Result<Templates> templatesOf(const JsonFields &config) {
   return templates;
 }
 
-/// Reads the templates that are files of their own.
+/// Reads the templates that have files of their own.
 Result<Templates> templateFiles(const fs::path &folder) {
   Templates templates;
   const fs::path main = folder / "chat_template.jinja";

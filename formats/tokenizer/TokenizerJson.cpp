@@ -159,8 +159,8 @@ private:
     return Status::ok();
   }
 
-  /// Of merges that are equal, Hugging Face's library tokenizers applies only
-  /// the last one.
+  /// If a merge is listed several times, Hugging Face's library tokenizers
+  /// applies only the last entry.
   void keepLastOfEqualMerges() {
     std::vector<std::string> &all = data.merges;
     std::unordered_set<std::string_view> seen;
@@ -382,7 +382,7 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // ByteLevel changes offsets, not ids
+      return Status::ok(); // this component changes offsets, not ids
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));

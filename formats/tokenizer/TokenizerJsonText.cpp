@@ -42,7 +42,8 @@ std::optional<std::string> withBehavior(const std::string &regex,
     return match + "+";
   }
   // MergedWithPrevious joins a match with the text before it, MergedWithNext
-  // with the text after it. `inverts` swaps matches and the text between them.
+  // with the text after it. If `inverts` is true, matches and the text between
+  // them swap roles.
   const bool joinsBefore = behavior == "MergedWithPrevious";
   if (joinsBefore || behavior == "MergedWithNext") {
     return joinsBefore != inverts ? "(?:" + gap + ")?" + match

@@ -217,7 +217,7 @@ cli::Command packCommand() {
           "was done while writing, and the write speed. The "
           "plan itself contains no times."),
       makeOption("--progress", "", ValueKind::Flag, "",
-                 "Print how far packing has come to standard error as lines "
+                 "Print to standard error how far packing has come, as lines "
                  "\"progress: STAGE\" and \"progress: STAGE PERCENT %\", for "
                  "another program to display. Without this option a terminal "
                  "shows a bar."),

@@ -58,9 +58,8 @@ cli::Option deviceOption() {
       .defaultText =
           "a GPU like the one that the plan was made for, or else the first "
           "that can run its kernels; for a plan for several targets, the GPU "
-          "that one of them fits best, or else the CPU; for a model, the GPU "
-          "that 'airrun "
-          "probe --save' measured, or else the CPU"};
+          "that one of the targets fits best, or else the CPU; for a model, "
+          "the GPU that 'airrun probe --save' measured, or else the CPU"};
 }
 
 cli::Option ramOption() {

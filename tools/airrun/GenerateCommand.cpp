@@ -318,8 +318,8 @@ cli::Command generateCommand() {
        .kind = ValueKind::String,
        .valueName = "FILE",
        .help = "The template, in Jinja, that turns the system message and the "
-               "prompt into text. With this option, too, the prompt is the "
-               "message of a user.",
+               "prompt into text. With this option, as with --system-prompt, "
+               "the prompt is the message of a user.",
        .defaultText = "the model's own"},
       {.name = "--max-tokens",
        .shortName = "-n",

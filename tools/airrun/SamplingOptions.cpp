@@ -389,8 +389,8 @@ std::vector<cli::Option> samplingOptions() {
              "sampler adaptive_p in --samplers.",
              "no target", 0, 1),
       number("--adaptive-decay",
-             "The weight of earlier tokens in the average by which adaptive_p "
-             "corrects its target.",
+             "How much earlier tokens count in the moving average of "
+             "probabilities by which adaptive_p corrects its target.",
              "0.9", 0, rt::kMaxAdaptiveDecay),
       {.name = "--logit-bias",
        .kind = ValueKind::StringList,

@@ -46,9 +46,10 @@ public:
   /// listed above, and for an expression that is too large.
   static Result<Regex> compile(std::string_view pattern);
 
-  /// Makes the expression of which code() returned `words`, without compiling.
-  /// It finds the same matches. Corrupt if the words are not those of an
-  /// expression; they may come from a damaged or malicious file.
+  /// Makes an expression, without compiling, from the `words` that code() of a
+  /// compiled expression has returned. It finds the same matches. Corrupt if
+  /// the words are not those of an expression; they may come from a damaged or
+  /// malicious file.
   static Result<Regex> load(std::span<const uint32_t> words);
 
   const RegexProgram &program() const { return *compiled; }

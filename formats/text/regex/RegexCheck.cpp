@@ -4,11 +4,11 @@
 // of positions only once at each position, and takes a bounded number of other
 // instructions in between. This is so if
 //
-// - each circle of instructions contains a loop that has a set of positions,
-//   and no set belongs to two instructions;
+// - each cycle of instructions contains a loop that has a set of positions, and
+//   no set belongs to two instructions;
 // - a Split without a set is tried only once for each start of a match;
-// - a Run without a set is certainly followed by a match, so that no character
-//   that it takes is ever looked at by such a Run again;
+// - a Run without a set is certainly followed by a match, so no Run of this
+//   kind ever looks at the same character again;
 // - no instruction belongs to two look-aheads, because look-aheads that share
 //   instructions could double the work at each level.
 //
@@ -69,12 +69,12 @@ private:
   /// For each instruction, the look-ahead that it belongs to: the index of the
   /// Look, or code.size() if it is in none. kNone if no match gets there.
   std::vector<uint32_t> owner;
-  std::vector<uint32_t> depth;  ///< how many look-aheads are around it
-  std::vector<uint32_t> open;   ///< instructions whose successors are to visit
+  std::vector<uint32_t> depth;  ///< per instruction, the look-aheads around it
+  std::vector<uint32_t> open;   ///< instructions with successors still to visit
   std::vector<uint32_t> userOf; ///< for each set, the instruction that uses it
   std::vector<bool> isMain;     ///< for each set, whether it is in mainMemos
-  /// For each instruction, classes such that there certainly is a match if the
-  /// next character is of one of them.
+  /// For each instruction, classes of characters. If the next character is of
+  /// one of these classes, there certainly is a match.
   std::vector<Classes> sure;
 };
 
@@ -88,11 +88,10 @@ Status Check::checkMainMemos() {
   return Status::ok();
 }
 
-/// Finds a circle of instructions none of which `endsPath`. Returns the
-/// instructions at the end and at the beginning of the circle. If there is
-/// none, `order` has the instructions. `state` of an instruction is 0 before it
-/// is visited, 1 while the instructions that it leads to are visited, and 2
-/// after that.
+/// Finds a cycle in which `endsPath` is false for all instructions. Returns the
+/// last and the first instruction of the cycle. If there is no cycle, `order`
+/// has the instructions. `state` of an instruction is 0 before it is visited, 1
+/// while the instructions that it leads to are visited, and 2 after that.
 std::optional<std::pair<uint32_t, uint32_t>>
 Check::findCircle(bool (*endsPath)(const RegexInstruction &)) {
   std::vector<uint8_t> state(code.size());
@@ -256,7 +255,8 @@ void Check::findSureClasses() {
     } else if (in.op == Op::Split && !in.isLoop &&
                (sure[in.next].any() || sure[in.other].any())) {
       const Classes first = rowOf(in.nextRow);
-      // If `next` is said to be sure, `other` is not tried after it.
+      // If the Split states that `next` is sure, the matcher does not try
+      // `other` after it.
       const Classes second =
           in.nextIsSure ? rowOf(in.otherRow) & ~first : rowOf(in.otherRow);
       sure[pc] = (first & sure[in.next]) | (second & sure[in.other]);

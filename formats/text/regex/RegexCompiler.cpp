@@ -139,7 +139,7 @@ Status Compiler::classify() {
   if (starts.back() > kLastCodePoint) {
     starts.pop_back();
   }
-  // Each set splits the classes of which it contains only a part.
+  // Each set splits the classes that it contains only partly.
   std::vector<uint32_t> classOfStart(starts.size(), 0);
   uint32_t count = 1;
   std::vector<bool> inside(starts.size());

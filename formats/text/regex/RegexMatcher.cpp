@@ -203,7 +203,8 @@ bool RegexMatcher::mayBeginWith(char c, int next) const {
   const auto has = [&](const RegexInstruction &in, size_t character) {
     return program->rows[in.row].byClass[classes[character]] != 0;
   };
-  // Instructions to visit, each with the number of characters matched before.
+  // Instructions to visit, each with the number of characters matched before
+  // it.
   std::vector<std::pair<uint32_t, size_t>> open;
   std::vector<bool> seen(program->code.size() * 2);
   const auto enter = [&](uint32_t pc, size_t consumed) {
