@@ -1,13 +1,14 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Walks the registry. Every op, dtype, layout and M class in it is compiled for
-// the host. Ops without a dtype and the common dtypes are also compiled for all
-// other targets, and each of the less common dtypes for a third of the targets;
-// which third depends on the dtype, the layout and the precision. If the
-// environment variable AIR_TEST_ALL is set, everything is compiled for every
-// target. The kernels whose target this machine can run, by itself or with an
-// emulator, are also run. An emulator may cover a whole architecture or only
-// some instructions. An op without cases fails the test.
+// the host. For each other target, a third of the kernels of ops without a
+// dtype and of the common dtypes is compiled, in turn. The less common dtypes,
+// which have fewer kernels, are compiled for a third of the targets; which
+// third depends on the dtype, the layout and the precision. If the environment
+// variable AIR_TEST_ALL is set, everything is compiled for every target. The
+// kernels whose target this machine can run, by itself or with an emulator, are
+// also run. An emulator may cover a whole architecture or only some
+// instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -20,6 +21,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -97,6 +99,10 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
+/// Unless everything is tested, targets other than the host get one kernel in
+/// this many.
+constexpr size_t kSampled = 3;
+
 /// One test: all M classes of a registry row for one dtype, layout and
 /// precision.
 struct Slice {
@@ -111,15 +117,19 @@ struct Slice {
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
+  /// Whether the slice has many kernels, of which every target other than the
+  /// host gets a share.
+  bool isLarge() const {
+    return row->dtypes.empty() || isCommon(dtype, precision);
+  }
   /// Whether the slice is tested on the target with this index in targets(),
   /// where index 0 is the host.
   bool isTestedOn(size_t index) const {
-    constexpr size_t kSampled = 3; // every third target is tested
     const size_t turn = static_cast<size_t>(dtype) +
                         static_cast<size_t>(layout) +
                         static_cast<size_t>(precision);
-    return index == 0 || row->dtypes.empty() || isCommon(dtype, precision) ||
-           (index + turn) % kSampled == 0 || testsEverything();
+    return index == 0 || isLarge() || (index + turn) % kSampled == 0 ||
+           testsEverything();
   }
   bool isFor(const IsaTraits &isa) const {
     return precision == Precision::Float ||
@@ -175,6 +185,25 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
     std::move(more.begin(), more.end(), std::back_inserter(cases));
   }
   return cases;
+}
+
+/// Returns the cases of every kSampled-th kernel, or all cases if they have
+/// fewer kernels than that. The kernels are counted from `turn`, so that
+/// kSampled turns in a row return all cases. Cases with the same specification
+/// share a kernel.
+std::vector<KernelCase> sampled(const std::vector<KernelCase> &cases,
+                                size_t turn) {
+  std::vector<KernelCase> sample;
+  std::map<std::string, size_t> kernels;
+  for (const KernelCase &test : cases) {
+    const size_t kernel =
+        kernels.try_emplace(kernelName(test.spec), kernels.size())
+            .first->second;
+    if ((kernel + turn) % kSampled == 0) {
+      sample.push_back(test);
+    }
+  }
+  return kernels.size() < kSampled ? cases : sample;
 }
 
 /// Checks that the kernels that should use AMX tiles did use them, and that no
@@ -277,7 +306,10 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
     if (!isTested) {
       continue;
     }
-    const int ran = runOn(target, cases, random);
+    const bool isSampled =
+        index > 1 && GetParam().isLarge() && !testsEverything();
+    const int ran =
+        runOn(target, isSampled ? sampled(cases, index) : cases, random);
     if (target.name == host.name) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }

@@ -43,8 +43,12 @@ public:
   Status writeFailure;
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
-  /// Unless this is ok, synchronise() returns it and drops all pending work.
+  /// Unless this is ok, synchronise() returns it and drops all pending work but
+  /// the first `workBeforeFailure` actions.
   Status workFailure;
+  /// How many more kernels, copies and writes are done while `workFailure` is
+  /// not ok.
+  uint64_t workBeforeFailure = 0;
   /// The name and the size of each allocation, in order.
   std::vector<std::pair<std::string, uint64_t>> allocations;
   uint64_t writtenBytes = 0; ///< by write() so far
