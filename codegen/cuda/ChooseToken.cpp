@@ -143,8 +143,8 @@ AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, 
   return key;
 }
 
-// Tokens are kept if their order is larger than `order`, or equal and their id
-// is at most `lastId`.
+// A token is kept if orderOf(its logit) is larger than `order`, or if the two
+// are equal and its id is at most `lastId`.
 struct Kept {
   u32 order, lastId;
   AP_MEMBER bool has(u32 one, u32 id) const {

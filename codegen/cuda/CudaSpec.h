@@ -119,9 +119,9 @@ withMemory(std::shared_ptr<const CudaCompiler> compiler);
 
 /// Compiles kernels on up to `threads` threads. The results are in the order of
 /// `kernels`, and do not depend on `threads`. Equal texts are compiled once.
-/// The error is that of the first kernel in the list that cannot be compiled. A
-/// kernel whose machine code has another number of parameters than the kernel
-/// has bindings is an Internal error.
+/// The error is that of the first kernel in the list that cannot be compiled.
+/// It is Internal if the machine code of a kernel does not have one parameter
+/// for each binding.
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
                CodeForm form, const CudaCompiler &compiler, unsigned threads);

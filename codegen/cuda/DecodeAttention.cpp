@@ -128,10 +128,9 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
   }
 }
 
-// The number of floats with which a range of positions describes its part of
-// the attention, so that the parts can be merged: for each of 8 queries, the
-// largest score, the sum of the softmax weights, and an output vector of
-// kHeadDim elements.
+// The number of floats in the state of a range of positions: for each of 8
+// queries, the largest score, the sum of the softmax weights, and an output
+// vector of kHeadDim elements. The states of all ranges are merged at the end.
 constexpr u32 kStateFloats = 16 + 8 * kHeadDim;
 
 AP_KERNEL(KERNEL_NAME, kThreads, 1)

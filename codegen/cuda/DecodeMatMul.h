@@ -101,7 +101,7 @@ enum class MatMulOutput : uint8_t {
   /// and v are written to the KV cache (HeadRows).
   Heads,
   /// y = silu(y) * product. An earlier matmul has stored the gate in y, because
-  /// its matrix cannot be interleaved with this one.
+  /// the gate's matrix cannot be interleaved with this one.
   SiluUp,
 };
 

@@ -36,7 +36,7 @@ struct ActivationForm {
 };
 
 /// Returns the form that the kernels of a dtype need on `target`, or
-/// Unsupported if there are none.
+/// Unsupported if `target` has no kernels for this dtype.
 Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target);
 
 /// Returns the size of the sums of the activations of a unit's columns, for

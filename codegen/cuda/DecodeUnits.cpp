@@ -133,7 +133,7 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
 }
 // Initialises an accumulator with the correction for the codes' zero point.
 // `entry` stores the correction in the order of the mma's registers, so no
-// values must be moved between lanes.
+// values have to move between lanes.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
   Word4 sum = {0, 0, 0, 0};
   if (kSumColumns != 0 && !kSumsAsHalves) {
@@ -551,7 +551,8 @@ constexpr uint32_t sumEntryBytes(uint32_t tokens) {
 }
 
 /// The bytes of sums that a lane reads for one token and 256 columns, or 0 if
-/// sums are not halves. A lane reads a fourth of the sums, each as two float16.
+/// sums are not stored as float16. A lane reads a fourth of the sums, each as
+/// two float16 numbers.
 constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
   return form.sumsAsHalves ? 256 / form.sumColumns : 0;
 }

@@ -63,9 +63,10 @@ struct Softmax {
   float o[2 * kSteps][4];
 };
 
-// Adds the positions of a slot, the first of which is firstPosition. If `whole`
-// is set, every row attends to all of them. Otherwise, a row attends only to
-// positions up to its `last` and below `length`.
+// Adds the positions of a slot to the state; the first of them is
+// firstPosition. If `whole` is set, every row attends to all of them.
+// Otherwise, a row attends only to positions up to its `last` and below
+// `length`.
 template <bool whole>
 AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
                             u32 firstPosition, const u32 (&last)[2], u32 length, u32 lane) {

@@ -230,7 +230,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     tiling.rowWarps = 8;
     tiling.rowTiles = 1;
     tiling.tokenWarps = 1;
-    // With a scale per 16 columns, more than 8 groups need too many registers.
+    // With a scale per 16 columns, more than 8 groups of tokens would need too
+    // many registers.
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   } else if (operands.isOk() && operands->form.floats) {
@@ -250,8 +251,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     return tiling.stages * sizesOf(trial, *operands).slotBytes <=
            target.sharedBytesPerBlock;
   };
-  // Two slots must fit. Weights take less room than activations, so the number
-  // of tokens is halved first.
+  // Two slots must fit in shared memory. Weights take less room than
+  // activations, so the number of tokens is halved first.
   while (!fits() && tiling.tokenGroups > 2) {
     tiling.tokenGroups /= 2;
   }

@@ -49,10 +49,10 @@ struct Compiler::State {
   CompileOptions options;
   std::shared_ptr<const Model> model;
   std::vector<std::string> notes;
-  /// The plans that the options name, once for each of their targets; the one
-  /// of `options.from` first.
+  /// The plans that the options name, with one entry for each target of a plan.
+  /// The entries of `options.from` come first.
   std::vector<std::shared_ptr<const PlanFile>> packed;
-  size_t fromTargets = 0; ///< how many of `packed` are that of `options.from`
+  size_t fromTargets = 0; ///< the number of entries of `options.from`
   uint64_t copiedBytes = 0;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
@@ -126,7 +126,7 @@ void noteBadTemplates(const TokenizerData &tokenizer,
   }
 }
 
-/// Codes the first chunk of several matrices: bfloat16 matrices for the codec
+/// Encodes the first chunk of several matrices: bfloat16 matrices for the codec
 /// Planes, and others for Zstd. Returns coded bytes / uncoded bytes, or 1 if no
 /// matrix is suitable.
 double codecRatio(const ModelSource &source, plan::Codec codec) {
@@ -651,7 +651,7 @@ Result<uint64_t> Compiler::writeTogether(std::span<Compiler> compilers,
     AIR_ASSIGN_OR_RETURN(parts.packed,
                          compiler.packedPlaces(parts.plan, parts.contents));
     AIR_ASSIGN_OR_RETURN(parts.kernels, compiler.state->kernels->images());
-    // It is enough if one of the targets has the weights of the other plan.
+    // It is enough if segments can be copied for one of the targets.
     copies = compiler.checkCopies(parts.packed, parts.plan.segments.size());
     isCopied = isCopied || copies.isOk();
     all.push_back(std::move(parts));
@@ -701,8 +701,9 @@ Result<uint64_t> Compiler::write(AtomicFile output,
     return bytes;
   }
   // The plan's budgets count only the reserved size of the kernels, which is
-  // too small. The model is compiled again from the start, this time waiting
-  // for the kernels, so that their actual size is known.
+  // too small. The model is compiled again from the start, this time without
+  // compiling the kernels in the background, so that their actual size is
+  // known.
   CompileOptions options = state->options;
   options.background = false;
   AIR_ASSIGN_OR_RETURN(Compiler compiler, this->again(std::move(options)));

@@ -31,7 +31,8 @@ sourceRecords(const ModelSource &source);
 
 /// Opens a plan from which segments are to be copied. Errors: those of
 /// PlanFile::open(), and Usage if the plan does not store its weights or was
-/// made from other files than `source`. They begin with the plan's name.
+/// made from other files than `source`. The messages begin with the plan's
+/// name.
 Result<PlanFile> openPacked(const std::string &path, const ModelSource &source);
 
 /// The segment of another plan from which a segment can be copied.

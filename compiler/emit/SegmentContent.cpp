@@ -177,8 +177,8 @@ Status checkFrequencies(const TensorContent &tensor,
   return Status::ok();
 }
 
-/// Checks that the numbers in `bytes` are finite. `bytes` are rows of `source`,
-/// of which the first is row `firstRow`.
+/// Checks that the numbers in `bytes` are finite. `bytes` holds rows of
+/// `source`, from row `firstRow` on.
 Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                    uint64_t firstRow) {
   std::optional<uint64_t> block = firstNotFinite(source.dtype, bytes);
@@ -420,9 +420,9 @@ Status checkSamples(const SegmentContent &content,
       const uint64_t first = block * kX16Rows;
       const uint64_t rows = std::min<uint64_t>(kX16Rows, tensor.rows - first);
       AIR_RETURN_IF_ERROR(makePiece({&tensor, 0, first, rows}, made));
-      // Whatever the layout, all row blocks of one matrix have the same size. A
-      // block therefore begins at the size of a matrix that has only the rows
-      // before it.
+      // Whatever the layout, all row blocks of one matrix have the same size.
+      // The offset of a block is therefore the size of a matrix that has only
+      // the rows before it.
       const uint64_t offset = block == 0
                                   ? 0
                                   : *layoutBytes(tensor.dtype, matrix->layout,

@@ -43,8 +43,8 @@ struct PassPrediction {
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is
-/// not known, nanoseconds is 0 and limit is "". `kept` only matters if the disk
-/// has bytes.
+/// not known, nanoseconds is 0 and limit is "". `kept` matters only if bytes
+/// are read from the disk.
 PassPrediction predictPass(std::vector<LinkLoad> links,
                            const KeptShares &kept = {});
 

@@ -19,9 +19,9 @@ constexpr uint64_t kShares = 1024;
 /// that run ahead of the kernels therefore save little: about 1 / kLinkRatio of
 /// the time of all copies at best. A larger ring leaves less room for weights
 /// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
-/// bytes, copying these weights would take more time than running ahead saves.
-/// The same holds for a ring in RAM, since copies to a GPU are some 5 to 20
-/// times as fast as reads from a disk.
+/// bytes, copying the weights that no longer fit would take more time than
+/// running ahead saves. The same holds for a ring in RAM, since copies to a GPU
+/// are some 5 to 20 times as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -37,8 +37,9 @@ struct Unit {
 };
 
 /// Divides segments between a memory, which is that of a GPU or RAM, and the
-/// next larger one, from which each pass fills a ring in the first. The names
-/// are those for a GPU.
+/// next larger one. Each pass copies segments from the larger memory to a ring
+/// in the smaller one. The names and comments of this class are for the memory
+/// of a GPU.
 class DevicePlacer {
 public:
   /// Each segment and each table that stays takes a multiple of `unit` bytes.

@@ -74,7 +74,7 @@ private:
   }
 
   /// Returns the seconds that all cores need for the operations `ops` while
-  /// they read a prompt.
+  /// they process a prompt.
   double cpuSeconds(const TokenOps &ops) const {
     const CpuRates nominal =
         nominalRates(CpuIdentity(), machine.arch, machine.features);

@@ -34,7 +34,7 @@ namespace air::compiler {
 inline constexpr double kTokensPerPrompt = 256;
 
 /// A CPU is assumed to reach this fraction of its rate of arithmetic while it
-/// reads a prompt. docs/performance.md has measurements of 0.55 to 0.78.
+/// processes a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.

@@ -68,7 +68,7 @@ struct ModelNeeds {
   uint64_t layers = 0;
   uint64_t parameters = 0;
   uint64_t trainedContext = 0;
-  /// Only if the plan runs on a GPU.
+  /// Set only if the plan runs on a GPU.
   std::optional<GpuNeeds> gpu;
 };
 

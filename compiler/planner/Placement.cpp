@@ -200,7 +200,8 @@ private:
     }
     // When step run.firstStep runs, the ring must hold the pages of all runs
     // from `oldest`, the first run that this step or a later one needs, to
-    // `run`. Among the pages that a pass reads, they are [begin, end).
+    // `run`. In the order of a pass, they are pages [begin, end) of all the
+    // pages that it reads.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -253,7 +254,7 @@ private:
   /// Chooses the number of laps, at least 2, with which the largest share stays
   /// in RAM. More laps mean a smaller ring and more room for weights, but the
   /// ring must not become smaller than wantedRing(). With few laps, the room
-  /// limits the share; with many, this smallest ring does. The best number of
+  /// limits the share; with many laps, wantedRing() does. The best number of
   /// laps is the largest one with which the room is the limit, or one more.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
@@ -367,7 +368,7 @@ private:
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
         // The last lap of the previous pass did not reach this part of the
-        // ring, so the read overwrites what the lap before that one read.
+        // ring, so the read overwrites bytes of the lap before the last one.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so no read begins before the previous one.

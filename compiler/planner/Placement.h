@@ -1,12 +1,12 @@
 //===- Placement.h - which weights stay in RAM, which are read --*- C++ -*-===//
 //
 // A pass over the model needs every segment of weights once, in the order of
-// its steps. When RAM is too small for all of them, the first part of each
-// segment stays there, which is the same fraction of every segment, and each
-// pass reads the rest again from the disk. Equal fractions spread the reads
-// evenly over the pass, so that the disk never pauses while a step computes,
-// and a small buffer suffices. If whole layers stayed in RAM instead, nothing
-// could be read while those layers compute, unless the buffer were larger.
+// its steps. When RAM is too small for all of them, the start of each segment
+// stays there, which is the same fraction of every segment, and each pass reads
+// the rest again from the disk. Equal fractions spread the reads evenly over
+// the pass, so that the disk never pauses while a step computes, and a small
+// buffer suffices. If whole layers stayed in RAM instead, nothing could be read
+// while those layers compute, unless the buffer were larger.
 //
 // The buffer is a ring. A pass fills it in the order of the steps that need the
 // bytes, and for each step in the order of the file. When the ring is full, the
@@ -55,7 +55,7 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. Adjacent pieces that meet elsewhere have the same
+  /// that stays in RAM. Two pieces that meet at any other byte have the same
   /// firstStep. A segment with a codec can only be read in whole chunks.
   uint64_t unitBytes = 4096;
 };

@@ -109,7 +109,7 @@ Status verifyCoverage(const WeightProblem &problem,
 }
 
 /// Checks that each read, and the part of each segment that stays in RAM, ends
-/// at a unit of the segment.
+/// at a multiple of the segment's unitBytes or at the segment's end.
 Status verifyUnits(const WeightProblem &problem,
                    const WeightPlacement &placement) {
   const auto isWhole = [&](uint32_t segment, uint64_t end) {

@@ -13,7 +13,8 @@
 
 namespace air::compiler {
 
-/// The cost of a whole class in a pass if a single device computes all of it.
+/// The cost of a class of weights in a pass if a single device computes with
+/// all of them.
 struct ClassCost {
   double bytes = 0;      ///< bytes of the class that the pass reads
   double cpuReading = 0; ///< seconds for reading them from RAM

@@ -50,13 +50,13 @@ public:
   KernelBuild &operator=(const KernelBuild &) = delete;
 
   /// Compiles `specs`, of which no two are equal. If no thread can be started,
-  /// start() compiles them itself. May be called once.
+  /// start() compiles them itself. May be called only once.
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
-  /// constructor was told so, to PTX; if the target needs PTX, only to PTX.
-  /// May be called once, instead of start(). Errors are those of
+  /// constructor was told so, to PTX; if the target needs PTX, only to PTX. May
+  /// be called only once, and instead of start(). Errors are those of
   /// generateKernel(), compileKernels() and openNvrtcCompiler()
   /// (codegen/cuda/CudaSpec.h).
   Status compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
@@ -124,11 +124,12 @@ private:
   bool wantsPtx;
   std::string version;
   std::vector<codegen::cuda::CudaKernel> kernels;
-  /// A kernel's segment: machine code, PTX, or PTX after machine code.
+  /// The contents of each kernel's segment: machine code, PTX, or both in this
+  /// order.
   std::vector<std::vector<uint8_t>> codes;
   std::vector<uint64_t> cubinBytes; ///< size of the machine code in `codes`
   std::string ptxName;
-  // The thread writes the members below, and sets `done` last.
+  // The background thread writes the members below, and sets `done` last.
   Status status;
   codegen::KernelArtifact artifact;
   double end = 0;

@@ -204,7 +204,7 @@ public:
   Value floatExtend(Value a, Type element);   ///< f16 -> f32, f32 -> f64
   Value floatTruncate(Value a, Type element); ///< rounds to nearest even
   Value bitcast(Value a, Type element);       ///< to lanes of equal width
-  /// The same bits with lanes of another width.
+  /// The bits of `vector`, as lanes of another width.
   Value recast(Value vector, Type element);
 
   // ---- vectors --------------------------------------------------------------

@@ -220,7 +220,7 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
                             b.shiftRightSigned(power, 1));
       dot = b.mul(b.signedToFloat(sum, b.f32()),
                   powerOfTwo(b, b.sub(power, half)));
-      // If the token's scale is NaN, so is this difference; otherwise it is 0.
+      // ofToken - ofToken is NaN if the token's scale is NaN, and otherwise 0.
       Value ofToken = scalars.number(b, offsetof(ActivationTile, scale), more);
       dot = b.add(dot, b.sub(ofToken, ofToken));
       scale = b.mul(scale, powerOfTwo(b, half));

@@ -7,9 +7,9 @@
 // What this bias adds to a dot product is stored with the activations
 // (ActivationTile::biasSums).
 //
-// Dot products are converted to float without an instruction for it: they start
-// from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
-// their bits at the end are those of the float c + dot * 2^(n - 23)
+// Dot products are converted to float without a conversion instruction: they
+// start from the bits of a float c of the form 1.5 * 2^n instead of from 0, so
+// that their bits at the end are those of the float c + dot * 2^(n - 23)
 // (kConversionBits in codegen/KernelSpec.h). Scaling also removes c:
 //
 //   I8Grid  n depends on the exponent of the token's scale. Subtracting c

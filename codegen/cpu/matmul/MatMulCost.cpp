@@ -32,9 +32,9 @@ constexpr double kPairOperations = 64;
 /// rate byte_dot_mixed: the dot product itself and 1.5 others.
 constexpr double kMixedInstructions = 2.5;
 
-/// A CPU whose units all execute dot products reaches 0.4 of the rate of dot
-/// products in the loop with kMixedInstructions instructions per dot product. A
-/// CPU that reaches this share has other units, too.
+/// In the loop that measures byte_dot_mixed, a CPU whose units all execute dot
+/// products reaches 1 / kMixedInstructions = 0.4 of the rate byte_dot. A CPU
+/// that reaches this larger share has other units, too.
 constexpr double kLeastSpareShare = 0.6;
 
 /// With one token, no prefetches are chosen if the stream without them is

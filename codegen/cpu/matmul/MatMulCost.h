@@ -99,8 +99,8 @@ bool hasSpareUnits(const IsaTraits &isa);
 
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16
 /// (BF16x32) take at most as long as float32 FMAs (F32x16), which are more
-/// exact. On some CPUs they take twice as long. True if the profile does not
-/// state the rates.
+/// exact. On some CPUs, the dot products take twice as long. True if the
+/// profile does not state the rates.
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
@@ -118,8 +118,8 @@ struct Prefetch {
 /// as fast. With several tokens, there is arithmetic between the loads, and the
 /// hardware's prefetcher alone runs late, so such a kernel always prefetches
 /// into L2 (hint T1), at least 4 KiB ahead. Its loads resemble both
-/// StreamLoads::Single and StreamLoads::Burst, so a distance counts as fast as
-/// the slower of the two streams that use them.
+/// StreamLoads::Single and StreamLoads::Burst, so a distance is judged by the
+/// slower of the two streams with this distance.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

@@ -14,11 +14,13 @@
 namespace air::codegen {
 namespace {
 
-/// The default number of tokens per tile in large-M kernels. If this many share
-/// a panel, loading and decoding its weights costs little per token.
+/// The default number of tokens per tile in large-M kernels. If this many
+/// tokens share a panel, loading and decoding its weights costs little per
+/// token.
 constexpr uint64_t kTileTokens = 128;
-/// The default for int8 panels if that leaves enough tiles. It halves the time
-/// for decoding, which is a larger part of the time than with floats.
+/// The default number of tokens per tile for int8 panels, if it leaves enough
+/// tiles. Twice as many tokens halve the time for decoding, which is a larger
+/// part of the time than with floats.
 constexpr uint64_t kManyTileTokens = 256;
 /// The number of tiles per core that are enough for cores to finish at about
 /// the same time.
@@ -28,11 +30,11 @@ constexpr uint64_t kTilesPerCore = 8;
 constexpr uint64_t kNominalTokens = 512;
 /// The number of tokens that the cost model assumes for 2 to 8 tokens.
 constexpr uint64_t kFewTokens = 4;
-/// The limit for the bytes of activations that a tile reads again for every row
+/// The limit on the bytes of activations that a tile reads again for every row
 /// block. It is more than half of an L2 cache of 1 MiB, and enough for 2048
 /// columns of 128 tokens in format I8.
 constexpr uint64_t kTileActivationBytes = 576 << 10;
-/// The limit for the bytes of a tile's sums, which share the L2 cache with its
+/// The limit on the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
 constexpr uint64_t kMostSumBytes = 1 << 20;
 /// The time in nanoseconds to claim a tile and to start on it, for profiles
@@ -265,7 +267,8 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const uint64_t together = std::max<uint64_t>(1, tiling.microRowBlocks);
   const uint64_t model = modelRowBlocks(
       spec, isa, tiling.rowBlocks, std::max<uint64_t>(1, tiling.tileTokens));
-  // The model does not know the limit of the sums of a tile (checkTiles()).
+  // The cost model ignores the limit on the bytes of a tile's sums
+  // (checkTiles()).
   const uint64_t matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
   const uint64_t most =
       usesPanel(spec)

@@ -48,9 +48,9 @@ bool usesPanel(const KernelSpec &spec);
 /// rows. For 32 rows it would take longer than the GEMM.
 ///
 /// Other kernels, which have at least nine rows, have it on CPUs on which
-/// hasSpareUnits() holds, but not with codebooks, which take too long to decode
-/// twice. With a scale per 32 columns, the GEMV code is the faster one for up
-/// to kManyGemvRows rows.
+/// hasSpareUnits() holds, but not for dtypes with codebooks, which take too
+/// long to decode twice. For dtypes with a scale per 32 columns, the GEMV code
+/// is faster for up to kManyGemvRows rows.
 ///
 /// Float kernels never have it, since GEMV and GEMM read different formats of
 /// x.

@@ -75,8 +75,8 @@ private:
   }
 };
 
-// The functions below are the only lists of the fields. The conversions in both
-// directions iterate over them.
+// The functions below are the only lists of the specs' fields. The conversions
+// to attributes and back both iterate over these lists.
 
 template <typename PagesT, typename Fn>
 void forEachPageField(PagesT &pages, Fn &fn) {
