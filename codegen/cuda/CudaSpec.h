@@ -55,7 +55,8 @@ struct CudaBinding {
   BatchArray array = BatchArray::TokenIds; ///< for BindingKind::Batch
   DType dtype = DType::F32;                ///< of a tensor
   /// The size of a tensor, or how much of a buffer the kernel may access. 0 for
-  /// other kinds, and for a buffer that the kernel does not access.
+  /// a binding of another kind, and for a buffer that the kernel does not
+  /// access.
   uint64_t bytes = 0;
 };
 

@@ -95,8 +95,8 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
   }
 #pragma unroll
   for (u32 i = 0; i < 4; ++i) {
-    // The weights of a query are now in lanes with the same t. The next mma
-    // needs them in lanes with the same g.
+    // The softmax weights of a query are now in lanes with the same t. The next
+    // mma needs them in lanes with the same g.
     u32 high[2], low[2];
 #pragma unroll
     for (u32 j = 0; j < 2; ++j) {

@@ -19,7 +19,7 @@ constexpr float kSubnormal = 0x1p-24F;
 //   kScaled         whether the factors are used
 //   kNibbles        whether odd blocks have their codes in high nibbles, so
 //                   that they are multiplied as 16 times their value
-//   kUnitValue      what the codes' sums are multiplied by in the end
+//   kUnitValue      what the codes' sums are multiplied by at the end
 //   multiply        the mma instruction
 constexpr const char *kParts = R"(
 // The parts of a unit that a lane reads: planes of 16 bytes, and words. With
@@ -104,12 +104,14 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
-// Accumulators and the loops over the columns of a unit. A warp multiplies
-// kRowTiles tiles of 16 rows by kTokenGroups groups of 8 tokens, so an operand
-// that it has decoded or read serves several mma.
+// The text of the accumulators and of the loops over the columns of a unit. A
+// warp multiplies kRowTiles tiles of 16 rows by kTokenGroups groups of 8
+// tokens, so an operand that it has decoded or read serves several mma.
 constexpr const char *kSums = R"(
-// If there is one group of tokens, odd blocks of nibbles have sums of their
-// own, which saves the multiplication of their factors by 1/16.
+// If kNibbles is set, the codes of odd blocks are multiplied as 16 times their
+// value. With one group of tokens, odd blocks have sums of their own, which are
+// multiplied by 1/16 at the end. Otherwise, the factors of odd blocks are
+// multiplied by 1/16.
 constexpr u32 kParities = kNibbles && kTokenGroups == 1 ? 2 : 1;
 struct Sums { float of[kParities][4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {

@@ -126,7 +126,8 @@ AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
   const u8 *values = slot + kPositions * kPaddedDim * 2;
 #pragma unroll
   for (u32 i = 0; i < kPositions / 16; ++i) {
-    // Each lane already holds the weights that the next mma needs from it.
+    // Each lane already holds the softmax weights that the next mma needs from
+    // it.
     u32 high[4], low[4];
 #pragma unroll
     for (u32 j = 0; j < 4; ++j) {

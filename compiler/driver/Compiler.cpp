@@ -296,8 +296,8 @@ Result<Compiler> Compiler::import(CompileOptions options,
   state->model = std::move(model);
   state->notes = state->model->notes;
   if (state->options.ptx) {
-    // Later GPUs do not run PTX that has instructions of only one architecture,
-    // so the kernels do not use such instructions.
+    // PTX is stored for later GPUs. They do not run instructions that only one
+    // architecture has, so the kernels must not use such instructions.
     std::optional<MachineProfile> &machine = state->options.machine;
     if (!machine) {
       AIR_ASSIGN_OR_RETURN(machine, resolveProfile(state->options.target));

@@ -127,9 +127,9 @@ public:
   /// Reads and imports the model.
   static Result<Compiler> load(CompileOptions options);
 
-  /// Returns a compiler with other options for the model that this one has
+  /// Returns a compiler with other options for the model that this compiler has
   /// read. `options` must name the same model, vocabulary and pre-tokenizer.
-  /// Kernels for GPUs that this one has compiled are not compiled again.
+  /// Kernels for GPUs that this compiler has compiled are not compiled again.
   Result<Compiler> again(CompileOptions options) const;
   ~Compiler();
   Compiler(Compiler &&) noexcept;

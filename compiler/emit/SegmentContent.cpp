@@ -257,8 +257,8 @@ template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
   if (const uint64_t run = recipe.interleavedRows; run != 0) {
-    // The result consists of runs of `run` rows each, which come from the first
-    // and the second source in turn.
+    // The interleaved matrix consists of runs of `run` rows each, which come
+    // from the first and the second source in turn.
     for (uint64_t row = firstRow; row < firstRow + rowCount;) {
       const uint64_t place = row % run;
       const uint64_t count = std::min(run - place, firstRow + rowCount - row);

@@ -42,7 +42,8 @@ struct Unit {
 /// of a GPU.
 class DevicePlacer {
 public:
-  /// Each segment and each table that stays takes a multiple of `unit` bytes.
+  /// Each segment and each table that stays on the GPU takes a multiple of
+  /// `unit` bytes.
   DevicePlacer(const WeightProblem &given, uint64_t unit)
       : problem(given), alignment(unit) {
     for (const uint64_t table : problem.tables) {
@@ -64,8 +65,8 @@ public:
   std::optional<DevicePlacement> best(uint64_t room) const {
     std::optional<Choice> found;
     for (const bool runsAhead : {true, false}) {
-      // Segments larger than `limit` stay, because they would need a large
-      // ring.
+      // Segments larger than `limit` stay on the GPU, because they would need a
+      // large ring.
       for (const uint64_t limit : limits) {
         improve(room, limit, runsAhead, found);
       }

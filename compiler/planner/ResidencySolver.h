@@ -130,7 +130,8 @@ struct ResidencyProblem {
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
-  /// What is needed besides weights, KV cache and ring, in bytes.
+  /// The VRAM and the RAM that are needed besides weights, KV cache and ring,
+  /// in bytes.
   uint64_t vramReserve = 0;
   uint64_t ramReserve = 0;
   uint64_t kvBytes = 0;

@@ -345,8 +345,8 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
 
 // ---- programs ---------------------------------------------------------------
 
-/// Sets the number of tokens of a kernel of a decode step, and what depends on
-/// it.
+/// Sets the number of tokens of a kernel of a decode step, and the fields that
+/// depend on this number.
 static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
                       uint32_t multiprocessors) {
   if (auto *begin = std::get_if<BeginStep>(&spec)) {

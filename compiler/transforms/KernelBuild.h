@@ -7,7 +7,8 @@
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
 //
-// Kernels of a GPU are compiled at once, so their sizes are exact.
+// Kernels of a GPU are never compiled in the background, so their sizes are
+// exact.
 //
 // Ownership: the destructor waits until nothing is being compiled.
 // Thread-safety: one thread. Errors: those of codegen::compileKernels().
@@ -95,7 +96,7 @@ public:
 
   /// The number of bytes that start() has reserved for its kernels. If they are
   /// compiled in the background, it is reservationFor(the number of kernels);
-  /// otherwise, it is the maximum of this and their actual size.
+  /// otherwise, it is the larger of this number and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the kernels have been compiled, or have failed to.

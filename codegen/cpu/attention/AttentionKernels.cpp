@@ -109,8 +109,8 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   entry.scratchBytes = static_cast<uint64_t>(
       shape.blockTokens == 1 ? shape.rows.bytes
                              : std::max(shape.rows.bytes, shape.panel.bytes));
-  // The work is proportional to the length of the context, which is not known
-  // here. The entry states the work for one page of keys and values.
+  // The work is proportional to the length of the context, which is known only
+  // at run time. The entry states the work for one page of keys and values.
   entry.flopsPerRow = 4 * spec.heads * spec.headDim * AIR_KV_PAGE_TOKENS;
   return Status::ok();
 }

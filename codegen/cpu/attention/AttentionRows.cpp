@@ -198,8 +198,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
 
 // Prefetches a share of `half`, the K or the V of the next page, into L2. Each
 // set of rows runs `passes` loops of `steps` steps over the same half of the
-// current page. Every step calls this function, to prefetch an equal share of
-// its own. If rows.sets is 0, nothing is prefetched.
+// current page. Every step calls this function, which prefetches one of as many
+// equal shares. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (rows.sets == 0) {

@@ -172,7 +172,8 @@ public:
   Value div(Value a, Value b);          ///< floats, or unsigned integers
   Value rem(Value a, Value b);          ///< unsigned integers
   Value fma(Value a, Value b, Value c); ///< a * b + c, rounded once
-  /// For floats, or unsigned integers. If either float is NaN, the result is b.
+  /// min() and max() take floats or unsigned integers. If either operand is
+  /// NaN, the result is `b`.
   Value min(Value a, Value b);
   Value max(Value a, Value b);
   Value negate(Value a);

@@ -311,8 +311,8 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
 }
 
 /// Computes the dot products of block `block` of each panel with `tokens`
-/// tokens, of which the first has index `first` in its tile. Scales them and
-/// adds them to totals[panel][token].
+/// tokens of a token tile, from token `first` on. Scales them and adds them to
+/// totals[panel][token].
 void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value block, Value x,
                    int64_t tileBytes, Value starts, Value first, int64_t tokens,
@@ -369,7 +369,7 @@ void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 }
 
 /// Stores dotStart() of each scale group and token at `starts`, i32 [group][16
-/// tokens]. It is the same for all panels.
+/// tokens]. These values are the same for all panels.
 void storeStarts(KernelBuilder &b, const Int8PanelLayout &layout, Value x,
                  Value columns, Scales scales, Value starts) {
   const int64_t parts = kColumns / layout.columns;

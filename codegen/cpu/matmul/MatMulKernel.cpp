@@ -1,9 +1,9 @@
 //===- MatMulKernel.cpp - y = w x for small M, and descriptions -*- C++ -*-===//
 //
 // GEMV: a row block of w is decoded straight into dot products, in passes of 1,
-// 2, 4 or 8 tokens. Large M uses panels (Gemm.cpp), except with I8x2
-// activations, for which it uses passes of four tokens: decoding costs little
-// compared with their dot products.
+// 2, 4 or 8 tokens. Large-M kernels use panels (Gemm.cpp) instead, unless the
+// activations are I8x2. These are multiplied in passes of four tokens, because
+// decoding costs little compared with their dot products.
 //
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue.

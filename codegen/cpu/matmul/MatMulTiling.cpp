@@ -87,8 +87,9 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
       static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
 }
 
-/// The default number of tokens per tile of a kernel with int8 panels for
-/// `rowBlocks` row blocks, of which it multiplies `together` at a time.
+/// The default number of tokens per tile of a kernel with int8 panels. Its
+/// matrix has `rowBlocks` row blocks, and it multiplies `together` of them at a
+/// time.
 uint64_t int8TileTokens(const IsaTraits &isa, uint64_t rowBlocks,
                         uint64_t together) {
   const uint64_t tiles =
