@@ -34,7 +34,7 @@ AP_DEVICE void stageQueries(u8 *shared, const float *q, u32 firstToken, u32 firs
 // The state of a softmax over some positions. Lane 4g+t has queries 2t and
 // 2t+1, and elements g and g+8 of every 16 elements of their outputs.
 struct Softmax {
-  float largest[2]; // largest score
+  float largest[2]; // each query's largest score
   float sum[2];     // this lane's part of the sum of 2^(score - largest)
   float o[kSteps][4];
 };

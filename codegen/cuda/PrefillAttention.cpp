@@ -58,7 +58,7 @@ AP_DEVICE void stageQueries(u8 *shared, const float *q, u32 firstToken, u32 rows
 // The state of a warp's softmax. Lane 4g+t has rows g and g+8, and elements 2t
 // and 2t+1 of every 8.
 struct Softmax {
-  float largest[2]; // the largest score of each row
+  float largest[2]; // each row's largest score
   float sum[2];     // this lane's part of the sum of 2^(score - largest)
   float o[2 * kSteps][4];
 };

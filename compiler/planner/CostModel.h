@@ -39,7 +39,7 @@ struct LinkLoad {
 struct PassPrediction {
   std::vector<LinkLoad> links;
   uint64_t nanoseconds = 0; ///< time of the pass; 0 = not known
-  std::string limit;        ///< the link that limits; "" = not known
+  std::string limit;        ///< the link that limits the pass; "" = not known
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is

@@ -39,7 +39,7 @@ struct ClassNeeds {
   bool isGathered = false;
   bool isForOutputs = false;
   uint64_t largestStep = 0;
-  TokenOps ops; ///< per token while a prompt is read
+  TokenOps ops; ///< per token of a prompt
   /// The CPU's arithmetic for one token, in bytes of vector operands (see
   /// kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
   double operandBytes = 0;

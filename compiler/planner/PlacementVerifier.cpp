@@ -223,8 +223,8 @@ Status verifyWeights(const WeightProblem &problem,
   if (ring % kPlanPageBytes != 0 || (ring == 0) != placement.reads.empty()) {
     return refuse("the ring has " + std::to_string(ring) + " bytes for " +
                   std::to_string(placement.reads.size()) +
-                  " reads; it must have whole pages if there are reads, and 0 "
-                  "bytes otherwise");
+                  " reads; it must consist of whole pages if there are reads, "
+                  "and have 0 bytes otherwise");
   }
   int64_t before = -int64_t{problem.steps};
   for (size_t i = 0; i < placement.reads.size(); ++i) {

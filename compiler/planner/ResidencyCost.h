@@ -17,9 +17,9 @@ namespace air::compiler {
 /// all of them.
 struct ClassCost {
   double bytes = 0;      ///< bytes of the class that the pass reads
-  double cpuReading = 0; ///< seconds for reading them from RAM
-  double gpuReading = 0; ///< seconds for reading them from VRAM
-  double cpuSeconds = 0; ///< seconds for reading and arithmetic, which overlap
+  double cpuReading = 0; ///< seconds for reading these bytes from RAM
+  double gpuReading = 0; ///< seconds for reading these bytes from VRAM
+  double cpuSeconds = 0; ///< seconds for reading and computing, which overlap
   double gpuSeconds = 0;
 };
 

@@ -351,7 +351,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   /// once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // set if another part of its matmul must follow
+      DispatchOp last; // set if another part of the matmul must follow
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);

@@ -102,7 +102,7 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   if (spec.ranges != 1 && spec.mClass != MClass::One) {
     return internalError(
         "attention for several tokens divides the KV cache into " +
-        std::to_string(spec.ranges) + " ranges; there must be 1");
+        std::to_string(spec.ranges) + " ranges; the number must be 1");
   }
   entry.baseTiles = spec.kvHeads * spec.ranges;
   entry.tokensPerTile = static_cast<uint64_t>(shape.tokensPerTile);
