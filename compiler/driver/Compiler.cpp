@@ -584,7 +584,7 @@ Result<ModelNeeds> Compiler::needs() {
        .vram = options.vram});
 }
 
-/// Records where the PTX of the GPU's kernels is.
+/// Records in `plan` where the PTX of the GPU's kernels is.
 static void recordPtx(plan::PlanT &plan, const KernelBuild &build) {
   const std::vector<KernelBuild::CudaCode> codes = build.cudaCodes();
   size_t next = 0;

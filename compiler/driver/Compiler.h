@@ -198,8 +198,9 @@ private:
   Result<std::vector<PackedPlace>>
   packedPlaces(const plan::PlanT &plan,
                const std::vector<SegmentContent> &contents) const;
-  /// Fails with Usage if the options name a plan to copy from, and no place is
-  /// in that plan. `segments` is the number of segments of the new plan.
+  /// Fails with Usage if the options name a plan to copy from, and none of
+  /// `places` is in that plan. `segments` is the number of segments of the new
+  /// plan.
   Status checkCopies(std::span<const PackedPlace> places,
                      size_t segments) const;
 

@@ -126,8 +126,8 @@ Status makeReference(plan::PlanT &plan,
 
 namespace {
 
-/// What writeSegments() needs to know of a plan's segments. The writer owns
-/// their records.
+/// What writeSegments() needs to know about a plan's segments. The PlanWriter
+/// owns the records of the segments.
 struct SegmentFacts {
   explicit SegmentFacts(const plan::PlanT &plan) : weightless(plan.weightless) {
     for (const auto &segment : plan.segments) {

@@ -219,8 +219,8 @@ private:
                : std::nullopt;
   }
 
-  /// Finds the choice with the largest share that fits. If this choice copies
-  /// fewer bytes than `found`, it replaces `found`.
+  /// Finds the choice that keeps the largest possible share on the GPU. If this
+  /// choice copies fewer bytes than `found`, it replaces `found`.
   void improve(uint64_t room, uint64_t limit, bool runsAhead,
                std::optional<Choice> &found) const {
     std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);

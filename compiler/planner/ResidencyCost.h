@@ -26,7 +26,7 @@ struct ClassCost {
 ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
                     const Phase &phase);
 
-/// The share of the class that a pass reads.
+/// The share of the class `weights` that a pass of the kind `phase` reads.
 double touchedShare(const WeightClass &weights, const Phase &phase);
 
 /// How many times a streamed byte crosses the memory bus: twice if writes to

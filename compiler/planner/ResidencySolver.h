@@ -75,7 +75,8 @@ struct WeightClass {
   /// Whether the class must stay in memory, because its segments are too small
   /// to be worth reads of their own.
   bool isPinned = false;
-  /// Whether the class is computed only for the tokens whose logits are wanted.
+  /// Whether a pass computes with the class only for the tokens whose logits
+  /// are requested.
   bool isForOutputs = false;
   /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
   /// the same for the GPU.

@@ -222,8 +222,8 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 
 // The first loop over `half`, the K or the V of a page, calls this function
 // before it loads row `row`. It prefetches into L1 the rowBytes bytes that
-// begin nearBytes after the start of the row, where `next` counts as the
-// continuation of `half`. Cache lines are thus first requested in the order of
+// begin nearBytes after the start of the row, which are in `next` if they lie
+// past the end of `half`. Cache lines are thus first requested in the order of
 // their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row,
                             int64_t rowBytes) {

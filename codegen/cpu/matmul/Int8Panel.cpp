@@ -41,9 +41,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
   }
   layout.hasOffset = std::ranges::count(offsetDTypes(), spec.dtype) != 0;
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // In I8, a scale counts as short if its product with 1.5 * 2^23 is exact.
-  // This holds for float16 and for the scales of NVFP4, but the largest scales
-  // of MXFP4 make the product overflow.
+  // In I8, a weight scale counts as short if its product with 1.5 * 2^23 is
+  // exact. This holds for float16 scales and for the scales of NVFP4, but the
+  // largest scales of MXFP4 make the product overflow.
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }

@@ -53,7 +53,8 @@ struct Int8PanelLayout {
   /// The number of columns of a scale group, which is a block or half a block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
-  /// In I8 only: whether the product of a scale and 1.5 * 2^23 is always exact.
+  /// In I8 only: whether the product of a weight scale and 1.5 * 2^23 is always
+  /// exact.
   bool hasShortScales = false;
   bool hasOffset = false;
   // The decoder determines the following properties of the weights.

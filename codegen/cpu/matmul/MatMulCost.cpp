@@ -40,9 +40,9 @@ constexpr double kLeastSpareShare = 0.6;
 /// With one token, no prefetches are chosen if the stream without them is
 /// slower than the fastest stream by no more than this fraction.
 constexpr double kNoPrefetchLoss = 0.02;
-/// With several tokens, prefetches are at least this number of bytes ahead. The
-/// arithmetic between the loads lets shorter distances run late, although a
-/// stream that only reads may be fastest with them.
+/// With several tokens, prefetches are at least this number of bytes ahead.
+/// Because of the arithmetic between the loads, prefetches at shorter distances
+/// run late, although these may be fastest for a stream that only reads.
 constexpr uint32_t kLeastSeveralBytes = 4096;
 /// Memory counts as the limit if arithmetic takes at most this fraction of the
 /// time for reading. It is below 1 because the two overlap imperfectly.

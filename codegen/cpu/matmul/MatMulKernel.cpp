@@ -132,9 +132,9 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// The last pass has the smallest of the widths 1, 2, 4 and 8 that holds the
-// remaining tokens and is not less than `leastPass`. Three tokens use the code
-// for four and read one padding row.
+// The last pass over a row block has the smallest of the widths 1, 2, 4 and 8
+// that holds the remaining tokens and is not less than `leastPass`. Three
+// tokens use the code for four and read one padding row.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
   if (tokens <= leastPass) {

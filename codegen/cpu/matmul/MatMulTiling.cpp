@@ -28,7 +28,8 @@ constexpr uint64_t kTilesPerCore = 8;
 /// The number of tokens that the cost model assumes for large M. A pass over a
 /// long prompt has about as many.
 constexpr uint64_t kNominalTokens = 512;
-/// The number of tokens that the cost model assumes for 2 to 8 tokens.
+/// The number of tokens that the cost model assumes for batches of 2 to 8
+/// tokens.
 constexpr uint64_t kFewTokens = 4;
 /// The limit on the bytes of activations that a tile reads again for every row
 /// block. It is more than half of an L2 cache of 1 MiB, and enough for 2048
@@ -333,7 +334,7 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
   const MatMulTiling tiling = matMulTiling(spec, isa);
   const MatMulTiles now = matMulUsedTiles(spec, isa);
   // A tile for more row blocks than the matrix has is a tile for the whole
-  // matrix, so larger numbers need not be measured.
+  // matrix, so larger numbers of row blocks need not be measured.
   const uint64_t mostRowBlocks =
       std::max(tiling.rowBlocks, tiling.tileRowBlocks);
   std::vector<std::vector<MatMulTiles>> all;

@@ -11,7 +11,7 @@ using air::codegen::RopeKind;
 namespace air::ir::plan {
 namespace {
 
-/// The kinds of kernels, in the order of the types of CudaSpec.
+/// The kinds of kernels, in the order of the alternatives of CudaSpec.
 enum class CudaOp : uint8_t {
   BeginStep,
   DecodeMatMul,
