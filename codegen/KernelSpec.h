@@ -82,7 +82,8 @@
 //
 // Activation formats. Columns are divided into blocks of 32, and tokens into
 // token tiles of 16. The contents of padding tokens are unspecified, except for
-// two members of ActivationTile in I8Grid, as described there.
+// two members of ActivationTile in I8Grid, which the comments on these members
+// describe.
 //
 // F32 and F32x16 are plain float32. A kernel that reads them adds up the
 // products of the columns that share a weight scale, and multiplies only the

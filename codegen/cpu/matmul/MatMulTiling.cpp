@@ -19,8 +19,8 @@ namespace {
 /// token.
 constexpr uint64_t kTileTokens = 128;
 /// The default number of tokens per tile for int8 panels, if it leaves enough
-/// tiles. Twice as many tokens halve the time for decoding, which is a larger
-/// part of the time than with floats.
+/// tiles. Doubling the number of tokens halves the time for decoding, which is
+/// a larger part of the time than with floats.
 constexpr uint64_t kManyTileTokens = 256;
 /// The number of tiles per core that are enough for cores to finish at about
 /// the same time.
