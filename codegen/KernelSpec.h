@@ -394,8 +394,8 @@ struct KernelSpec {
   bool hasRowScales = false; ///< used by MatMul and GluMatMul
   bool hasBias = false;
   RowsFrom rowsFrom = RowsFrom::Tokens;
-  /// Multiplies the results of EmbedRows and RopeAngles, and the scores of
-  /// Attention.
+  /// The factor by which the results of EmbedRows and RopeAngles, and the
+  /// scores of Attention, are multiplied.
   float scale = 1.0F;
   float epsilon = 0.0F; ///< used by RmsNorm, and by RopeAppend with qkNorm
   uint64_t heads = 0;

@@ -13,7 +13,7 @@
 
 namespace air::codegen::cuda {
 
-/// The form in which a dtype's kernels need the activations.
+/// The form in which the kernels of a dtype need the activations.
 struct ActivationForm {
   bool halves = false; ///< columns in the order "halves" (T16.h)
   bool bfloat = false; ///< activations are bfloat16 instead of float16

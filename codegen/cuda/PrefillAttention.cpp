@@ -330,7 +330,7 @@ AttentionTiling defaultAttentionTiling(const PrefillAttention &spec,
   if (pages.kvHeads == 0 || pages.headDim == 0) {
     return tiling;
   }
-  // About 64 queries fill the four warps that can multiply at once.
+  // About 64 queries fill the four warps that can multiply at the same time.
   const uint32_t group = std::max(1U, spec.queryHeads / pages.kvHeads);
   tiling.tileTokens = std::max(1U, 64 / group);
   const auto fits = [&] {

@@ -219,7 +219,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   PrefillTiling &tiling = trial.tiling;
   const Result<PrefillOperands> operands =
       prefillOperands(prefillInputOf(spec), target, "");
-  // A block has up to 64 tokens, or up to 128 where shared memory is large.
+  // A thread block multiplies up to 64 tokens, or up to 128 where shared memory
+  // is large.
   const bool large = target.sharedBytesPerBlock > 128 * 1024;
   const uint32_t groups = divideUp(spec.maxTokens, 8);
   tiling = {.rowWarps = 4, .rowTiles = 2, .tokenGroups = 2, .stages = 2};
@@ -265,7 +266,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   while (!fits() && tiling.rowWarps > leastWarps) {
     tiling.rowWarps /= 2;
   }
-  // Blocks become smaller until there is at least one for each multiprocessor.
+  // Thread blocks become smaller until there is at least one for each
+  // multiprocessor.
   const auto blocks = [&] {
     const Sizes s = sizesOf(trial, *operands);
     return uint64_t{divideUp(s.tiles, s.blockTiles)} *

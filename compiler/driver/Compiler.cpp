@@ -208,7 +208,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   return passes;
 }
 
-/// Implements the option --pre: unless `name` is empty, it replaces the
+/// Implements the option --pre: unless `name` is empty, this name replaces the
 /// pre-tokeniser that the file names.
 Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   if (name.empty()) {

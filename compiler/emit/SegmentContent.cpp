@@ -240,8 +240,8 @@ void makeFrequencies(const FrequencyRecipe &recipe,
               table.size() * sizeof(double));
 }
 
-/// The part of a tensor that is produced at once: some rows of a matrix, or the
-/// whole of any other tensor.
+/// The part of a tensor that is produced as one buffer: some rows of a matrix,
+/// or the whole of any other tensor.
 struct Piece {
   const TensorContent *tensor = nullptr;
   uint64_t paddingBefore = 0;

@@ -53,7 +53,7 @@ struct ExplainOptions {
   std::optional<uint64_t> disk;
 };
 
-/// Where the bytes of one item lie.
+/// Where the bytes of one item, such as a class of weights, lie.
 struct TierRow {
   std::string name;
   uint64_t vram = 0;

@@ -113,7 +113,7 @@ inline constexpr uint64_t kMaxReads = 16384;
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 
-/// The RAM that is needed to keep all weights and tables there.
+/// The RAM that is needed to keep all weights and tables in RAM.
 uint64_t residentBytes(const WeightProblem &problem);
 
 /// The least RAM for which placeWeights() finds a placement.

@@ -347,8 +347,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyWeights(problem, placement, weights);
   }
 
-  /// Checks that the parts of a matmul follow each other and run every row tile
-  /// once.
+  /// Checks that the parts of a matmul follow each other and together run every
+  /// row tile once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
       DispatchOp last; // set if another part of the matmul must follow

@@ -81,7 +81,8 @@ public:
   Value i32(int32_t value);
   Value f32(float value);
   Value f64(double value);
-  /// A constant of scalar type, or a splat of it for a vector type.
+  /// The constant `value`. If `type` is a vector type, every lane has this
+  /// value.
   Value constant(Type type, int64_t value);
   Value constant(Type type, double value);
   Value zero(Type type);

@@ -117,7 +117,7 @@ void GemmEmitter::emit() {
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
   const bool isBf16 = spec.activation == Activation::BF16x32;
-  // The size of one column of a token tile of activations.
+  // The size in bytes of one column of a token tile of activations.
   const int64_t columnBytes =
       4 * kTokens *
       static_cast<int64_t>(activationBlockWords(spec.activation)) / kColumns;

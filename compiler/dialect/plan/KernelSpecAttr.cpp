@@ -147,7 +147,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("ranges", spec.ranges);
 }
 
-/// Makes the overloads above available to SpecFields.h.
+/// Makes the overloads of nameOf() and fromName() available to SpecFields.h.
 struct KernelNames {
   template <typename E> static std::string_view of(E value) {
     return nameOf(value);
