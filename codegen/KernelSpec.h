@@ -519,9 +519,9 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
 
 /// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles,
-/// in which the cost model has chosen everything that the spec leaves open.
-/// Sizes that the kernel does not use are 0. prefetchHint is set only for
-/// weights in layout x16.
+/// completed by the cost model where the spec leaves a choice open. Sizes that
+/// the kernel does not use are 0. prefetchHint is set only for weights in
+/// layout x16.
 MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
 
 /// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.

@@ -429,13 +429,11 @@ Status checkSamples(const SegmentContent &content,
                                                  first, tensor.columns);
       if (!std::ranges::equal(
               made, packed.subspan(tensor.offset + offset, made.size()))) {
-        return usageError("tensor '" + tensor.name + "' has other numbers " +
-                          (matrix == nullptr
-                               ? "than"
-                               : "in rows " + std::to_string(first) + " to " +
-                                     std::to_string(first + rows - 1) +
-                                     " than") +
-                          " the model's file");
+        return usageError(
+            "tensor '" + tensor.name + "' differs from the model's file" +
+            (matrix == nullptr ? ""
+                               : " in rows " + std::to_string(first) + " to " +
+                                     std::to_string(first + rows - 1)));
       }
     }
   }

@@ -96,7 +96,8 @@ private:
   };
 
   /// Whether each segment is copied. Those above `limit` bytes stay on the GPU.
-  /// So do share / kShares of the other bytes, spread evenly over the pass.
+  /// Of the other bytes, share / kShares stay there, too, spread evenly over
+  /// the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;

@@ -50,8 +50,8 @@ public:
   KernelBuild(const KernelBuild &) = delete;
   KernelBuild &operator=(const KernelBuild &) = delete;
 
-  /// Compiles `specs`, of which no two are equal. If no thread can be started,
-  /// start() compiles them itself. May be called only once.
+  /// Compiles `specs`, which must all be different. If no thread can be
+  /// started, start() compiles them itself. May be called only once.
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
 

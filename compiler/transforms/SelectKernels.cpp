@@ -137,7 +137,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                               "of float16; leave the option out");
     }
     // In a decode step, the head computes logits for each token of the batch,
-    // so a batch must be able to request as many.
+    // so a batch must be able to request as many outputs as it has tokens.
     const uint64_t leastOutputs =
         std::min<uint64_t>(maxTokens, CudaLowering::kDecodeTokens);
     if (maxTokens > codegen::cuda::kMaxPrefillTokens ||

@@ -54,8 +54,8 @@ constexpr double kCoarseGain = 0.2;
 /// The number of vector instructions on 64 bytes that a block takes in addition
 /// to its dot products or FMAs, without loads. They were counted in the code
 /// that LLVM generates for x86-64-v4-vnni and one token (MatMulCostTest counts
-/// them in the int8 kernels). Other instruction sets are assumed to need as
-/// many instructions for as many bytes.
+/// them in the int8 kernels). Other instruction sets are assumed to need the
+/// same number of instructions for the same number of bytes.
 struct Operations {
   DType dtype;
   uint16_t f32; ///< with float32 activations

@@ -26,7 +26,7 @@ constexpr uint64_t kManyTileTokens = 256;
 /// the same time.
 constexpr uint64_t kTilesPerCore = 8;
 /// The number of tokens that the cost model assumes for large M. A pass over a
-/// long prompt has about as many.
+/// long prompt has about this many tokens.
 constexpr uint64_t kNominalTokens = 512;
 /// The number of tokens that the cost model assumes for batches of 2 to 8
 /// tokens.
