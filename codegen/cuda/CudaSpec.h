@@ -102,7 +102,7 @@ public:
                                                CodeForm form) const = 0;
 
   /// Returns the number of parameters of the kernel `name` in machine code that
-  /// compile() returned, or nothing if the code does not tell.
+  /// compile() returned, or nothing if the code does not state it.
   virtual Result<std::optional<uint32_t>>
   parameters(std::span<const uint8_t>, const std::string &) const {
     return std::optional<uint32_t>();

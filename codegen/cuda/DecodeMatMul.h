@@ -7,7 +7,8 @@
 //
 // A kernel can also do the work around the matmul: normalise x before it
 // (MatMulInput), and afterwards add a bias, add to a residual stream, apply a
-// gated activation, or finish the heads of q, k and v (MatMulOutput).
+// gated activation, or normalise, rotate and store the heads of q, k and v
+// (MatMulOutput).
 //
 // float32 activations are converted to float16, after each token's activations
 // have been multiplied by the power of two that brings the largest of them

@@ -96,8 +96,8 @@ struct CompileOptions {
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger limit
   /// is used instead, so that the plan does not become too large. The limit
-  /// decides the size of the ring through which weights are streamed. It is
-  /// small, because many disks read faster into a small ring, whose memory
+  /// decides the size of the ring through which weights are streamed. The limit
+  /// is small, because many disks read faster into a small ring, whose memory
   /// stays in the caches of the CPU.
   uint64_t partBytes = uint64_t{4} << 20;
   static constexpr uint64_t kMostParts = 8192;

@@ -96,8 +96,8 @@ private:
   };
 
   /// Whether each segment is copied. Those above `limit` bytes stay on the GPU.
-  /// Of the other bytes, share / kShares stay there, too, spread evenly over
-  /// the pass.
+  /// Of the other bytes, share / kShares stay on the GPU, too, spread evenly
+  /// over the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;

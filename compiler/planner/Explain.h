@@ -7,8 +7,8 @@
 // a plan.
 //
 // If a plan for the machine's GPU can be made, its placement and its prediction
-// are shown, from the functions that make the plan (GpuPlan.h). Otherwise,
-// ResidencySolver.h finds the placement that minimises the time to read one
+// come from the functions that make the plan (GpuPlan.h). Otherwise,
+// ResidencySolver.h finds the placement that minimises the time to process one
 // prompt and generate kTokensPerPrompt tokens.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the

@@ -12,10 +12,10 @@
 // bytes, and for each step in the order of the file. When the ring is full, the
 // pass continues at its start. Every pass begins at the start of the ring, so
 // each byte has the same place in all passes. A read may begin when the last
-// step that needs what it overwrites has run, even if that step belongs to the
-// previous pass. The ring's size is chosen so that a pass fills it a whole
-// number of times; otherwise a part of it would be unused when the next pass
-// begins at its start again.
+// step that needs the overwritten bytes has run, even if that step belongs to
+// the previous pass. The ring's size is chosen so that a pass fills it a whole
+// number of times; otherwise a part of the ring would be unused when the next
+// pass begins at the start of the ring again.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //

@@ -554,9 +554,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          codegen::describeKernel(spec, profile));
     bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
     if (dispatch.getFirstTile()) {
-      // The bytes of weights that a part reads are in proportion to its row
-      // blocks, and the operations that it computes are in proportion to its
-      // rows.
+      // The bytes of weights that a part of a matmul reads are in proportion to
+      // its row blocks, and its operations are in proportion to its rows.
       uint64_t block = spec.layout == Layout::X16 ? kX16Rows : 1;
       uint64_t row = *dispatch.getFirstTile() * entry.rowsPerTile;
       uint64_t rows = (*dispatch.getEndTile() == entry.baseTiles
