@@ -140,9 +140,9 @@ Result<std::vector<Job>> describeAll(std::span<const KernelSpec> specs,
   return jobs;
 }
 
-/// Calls compile(job, index) for every job, on up to `threads` threads. Of
-/// several failures, the first in the order of the jobs is returned, so that it
-/// does not depend on which thread finished first.
+/// Calls compile(job, index) for every job, on up to `threads` threads. If
+/// several jobs fail, returns the error of the first of them in the order of
+/// the jobs, so that the error does not depend on which thread finished first.
 template <typename Compile>
 Status compileAll(const std::vector<Job> &jobs, unsigned threads,
                   const Compile &compile) {

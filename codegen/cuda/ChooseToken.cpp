@@ -101,10 +101,10 @@ AP_DEVICE u64 weightOf(float logit, float best, float factor) {
 
 // Sorts the tokens for which accepts(id) is true by keyOf(id), the largest key
 // first, and adds up amountOf(id) until the sum reaches `wanted`. Returns the
-// key at which it does. Afterwards, `wanted` is what was still missing before
-// the tokens with that key were added. Nothing is really sorted: the four bytes
-// of the key are found one after the other, from a histogram of the amounts for
-// each value of the byte.
+// key at which this happens. Afterwards, `wanted` is what was still missing
+// before the tokens with that key were added. Nothing is really sorted: the
+// four bytes of the key are found one after the other, from a histogram of the
+// amounts for each value of the byte.
 template <typename Accepts, typename Key, typename Amount>
 AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, Key keyOf,
                       Amount amountOf) {
@@ -143,8 +143,8 @@ AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, 
   return key;
 }
 
-// Tokens are kept if their order is larger than `order`, or equal and their id
-// is at most `lastId`.
+// A token is kept if orderOf(its logit) is larger than `order`, or if the two
+// are equal and its id is at most `lastId`.
 struct Kept {
   u32 order, lastId;
   AP_MEMBER bool has(u32 one, u32 id) const {

@@ -71,7 +71,8 @@ public:
     tensor("norm_weight", kFloat * columns);
     tensor("norm_bias", kFloat * columns);
   }
-  /// The operands of a kernel that finishes the heads of q, k and v.
+  /// The operands of a kernel that applies QK-norm and RoPE to heads of q and
+  /// k, and stores k and v in the KV cache.
   void finishedHeads(const HeadRows &heads, uint64_t tokens) {
     tensor("q_norm", kFloat * heads.pages.headDim);
     tensor("k_norm", kFloat * heads.pages.headDim);
@@ -98,7 +99,7 @@ private:
 std::vector<CudaBinding> bindingsOf(const BeginStep &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
-  // The generator has checked that the columns are whole blocks.
+  // The generator has checked that a row consists of whole blocks.
   bindings.tensor("table",
                   spec.vocabulary * *rowBytes(spec.dtype, spec.columns),
                   spec.dtype);

@@ -73,8 +73,8 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   }
   s.headFlagOffset = at;
   if (spec.output == MatMulOutput::Heads) {
-    // finishHeads() has a flag of 4 bytes for each head that a group of tiles
-    // may overlap.
+    // finishHeads() needs a flag of 4 bytes in shared memory for each head that
+    // a group of tiles may overlap.
     at += roundUp((tiling.reduceTiles * kT16Rows /
                        std::max(1U, spec.heads.pages.headDim) +
                    2) *
@@ -284,7 +284,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
       }
     }
   }
-  // Chooses the largest number of slots that fits in shared memory, up to 4.
+  // Chooses the largest number of prefetch slots that fits in shared memory, up
+  // to 4.
   for (uint32_t stages = 2; stages <= 4; ++stages) {
     tiling.stages = stages;
     if (!fits(limit)) {

@@ -201,7 +201,7 @@ AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 
 std::string smallUnitText(DType dtype) {
   std::string text;
-  // The products of codes and scales are multiplied by `factor` in the end. A
+  // The products of codes and scales are multiplied by `factor` at the end. A
   // code c in the low bits of a float16 has the value c * 2^-24.
   const auto begin = [&](float factor, bool nibbles, uint32_t scaleMask) {
     literal(text, "kScaled", true);

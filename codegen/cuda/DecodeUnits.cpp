@@ -19,7 +19,7 @@ constexpr float kSubnormal = 0x1p-24F;
 //   kScaled         whether the factors are used
 //   kNibbles        whether odd blocks have their codes in high nibbles, so
 //                   that they are multiplied as 16 times their value
-//   kUnitValue      what the codes' sums are multiplied by in the end
+//   kUnitValue      what the codes' sums are multiplied by at the end
 //   multiply        the mma instruction
 constexpr const char *kParts = R"(
 // The parts of a unit that a lane reads: planes of 16 bytes, and words. With
@@ -104,12 +104,14 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
-// Accumulators and the loops over the columns of a unit. A warp multiplies
-// kRowTiles tiles of 16 rows by kTokenGroups groups of 8 tokens, so an operand
-// that it has decoded or read serves several mma.
+// The text of the accumulators and of the loops over the columns of a unit. A
+// warp multiplies kRowTiles tiles of 16 rows by kTokenGroups groups of 8
+// tokens, so an operand that it has decoded or read serves several mma.
 constexpr const char *kSums = R"(
-// If there is one group of tokens, odd blocks of nibbles have sums of their
-// own, which saves the multiplication of their factors by 1/16.
+// If kNibbles is set, the codes of odd blocks are multiplied as 16 times their
+// value. With one group of tokens, odd blocks have sums of their own, which are
+// multiplied by 1/16 at the end. Otherwise, the factors of odd blocks are
+// multiplied by 1/16.
 constexpr u32 kParities = kNibbles && kTokenGroups == 1 ? 2 : 1;
 struct Sums { float of[kParities][4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
@@ -133,7 +135,7 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
 }
 // Initialises an accumulator with the correction for the codes' zero point.
 // `entry` stores the correction in the order of the mma's registers, so no
-// values must be moved between lanes.
+// values have to move between lanes.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
   Word4 sum = {0, 0, 0, 0};
   if (kSumColumns != 0 && !kSumsAsHalves) {
@@ -551,7 +553,8 @@ constexpr uint32_t sumEntryBytes(uint32_t tokens) {
 }
 
 /// The bytes of sums that a lane reads for one token and 256 columns, or 0 if
-/// sums are not halves. A lane reads a fourth of the sums, each as two float16.
+/// sums are not stored as float16. A lane reads a fourth of the sums, each as
+/// two float16 numbers.
 constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
   return form.sumsAsHalves ? 256 / form.sumColumns : 0;
 }

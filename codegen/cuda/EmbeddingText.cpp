@@ -134,7 +134,7 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 
 constexpr const char *kIQ1_M = R"(
 // The four nibbles of the block's float16 scale are the upper four bits of its
-// four words of 3-bit scales.
+// four 16-bit words of 3-bit scales.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u8 *words = block + 48;
   const u32 d = words[1] >> 4 | (words[3] >> 4) << 4 | (words[5] >> 4) << 8 | (words[7] >> 4) << 12;
@@ -314,8 +314,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
   case DType::Q4_K:
   case DType::Q5_K:
     return R"(
-// The 6-bit scales and minima of blocks 4 to 7 have their upper 2 bits in the
-// bytes of blocks 0 to 3.
+// The 6-bit scales and minima of sub-blocks 4 to 7 have their upper 2 bits in
+// the bytes of sub-blocks 0 to 3.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u8 *packed = block + 4;
   const u32 part = i / 32;

@@ -20,7 +20,7 @@ namespace air::codegen::cuda {
 /// The resources that the assembler (ptxas) reports for one kernel.
 struct KernelResources {
   uint32_t registers = 0;  ///< registers per thread
-  uint32_t spillBytes = 0; ///< bytes that spills store and load, per thread
+  uint32_t spillBytes = 0; ///< bytes of spill stores and loads per thread
   uint32_t stackBytes = 0;
 };
 

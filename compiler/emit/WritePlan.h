@@ -56,8 +56,9 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
 /// A plan that is complete, but not written yet.
 struct PlanParts {
   plan::PlanT plan;
-  /// As in writePlan(). The plan's Kernels segments have the sizes of
-  /// `kernels`, their contents in the order of the segments.
+  /// `contents` and `packed` are as in writePlan(). `kernels` holds the
+  /// contents of the Kernels segments, in their order; the plan states the
+  /// exact sizes of these contents.
   std::vector<SegmentContent> contents;
   std::vector<PackedPlace> packed;
   std::vector<std::span<const uint8_t>> kernels;

@@ -39,12 +39,12 @@ struct LinkLoad {
 struct PassPrediction {
   std::vector<LinkLoad> links;
   uint64_t nanoseconds = 0; ///< time of the pass; 0 = not known
-  std::string limit;        ///< the link that limits; "" = not known
+  std::string limit;        ///< the link that limits the pass; "" = not known
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is
-/// not known, nanoseconds is 0 and limit is "". `kept` only matters if the disk
-/// has bytes.
+/// not known, nanoseconds is 0 and limit is "". `kept` matters only if bytes
+/// are read from the disk.
 PassPrediction predictPass(std::vector<LinkLoad> links,
                            const KeptShares &kept = {});
 

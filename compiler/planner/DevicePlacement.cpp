@@ -19,9 +19,9 @@ constexpr uint64_t kShares = 1024;
 /// that run ahead of the kernels therefore save little: about 1 / kLinkRatio of
 /// the time of all copies at best. A larger ring leaves less room for weights
 /// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
-/// bytes, copying these weights would take more time than running ahead saves.
-/// The same holds for a ring in RAM, since copies to a GPU are some 5 to 20
-/// times as fast as reads from a disk.
+/// bytes, copying the weights that no longer fit would take more time than
+/// running ahead saves. The same holds for a ring in RAM, since copies to a GPU
+/// are some 5 to 20 times as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -37,11 +37,13 @@ struct Unit {
 };
 
 /// Divides segments between a memory, which is that of a GPU or RAM, and the
-/// next larger one, from which each pass fills a ring in the first. The names
-/// are those for a GPU.
+/// next larger one. Each pass copies segments from the larger memory to a ring
+/// in the smaller one. The names and comments of this class are for the memory
+/// of a GPU.
 class DevicePlacer {
 public:
-  /// Each segment and each table that stays takes a multiple of `unit` bytes.
+  /// Each segment and each table that stays on the GPU takes a multiple of
+  /// `unit` bytes.
   DevicePlacer(const WeightProblem &given, uint64_t unit)
       : problem(given), alignment(unit) {
     for (const uint64_t table : problem.tables) {
@@ -63,8 +65,8 @@ public:
   std::optional<DevicePlacement> best(uint64_t room) const {
     std::optional<Choice> found;
     for (const bool runsAhead : {true, false}) {
-      // Segments larger than `limit` stay, because they would need a large
-      // ring.
+      // Segments larger than `limit` stay on the GPU, because they would need a
+      // large ring.
       for (const uint64_t limit : limits) {
         improve(room, limit, runsAhead, found);
       }
@@ -94,7 +96,8 @@ private:
   };
 
   /// Whether each segment is copied. Those above `limit` bytes stay on the GPU.
-  /// So do share / kShares of the other bytes, spread evenly over the pass.
+  /// Of the other bytes, share / kShares stay on the GPU, too, spread evenly
+  /// over the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;
@@ -217,8 +220,8 @@ private:
                : std::nullopt;
   }
 
-  /// Finds the choice with the largest share that fits. If this choice copies
-  /// fewer bytes than `found`, it replaces `found`.
+  /// Finds the choice that keeps the largest possible share on the GPU. If this
+  /// choice copies fewer bytes than `found`, it replaces `found`.
   void improve(uint64_t room, uint64_t limit, bool runsAhead,
                std::optional<Choice> &found) const {
     std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);

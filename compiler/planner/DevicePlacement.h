@@ -39,7 +39,8 @@ struct DevicePlacement {
   /// start of the GPU's ring.
   std::vector<StreamedRead> copies;
 
-  /// The memory of the GPU for the ring and for everything that stays there.
+  /// The memory of the GPU for the ring and for everything that stays on the
+  /// GPU.
   uint64_t deviceBytes(const WeightProblem &problem) const;
   /// The RAM for the segments that are copied.
   uint64_t ramBytes(const WeightProblem &problem) const;

@@ -7,8 +7,8 @@
 // a plan.
 //
 // If a plan for the machine's GPU can be made, its placement and its prediction
-// are shown, from the functions that make the plan (GpuPlan.h). Otherwise,
-// ResidencySolver.h finds the placement that minimises the time to read one
+// come from the functions that make the plan (GpuPlan.h). Otherwise,
+// ResidencySolver.h finds the placement that minimises the time to process one
 // prompt and generate kTokensPerPrompt tokens.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
@@ -34,7 +34,7 @@ namespace air::compiler {
 inline constexpr double kTokensPerPrompt = 256;
 
 /// A CPU is assumed to reach this fraction of its rate of arithmetic while it
-/// reads a prompt. docs/performance.md has measurements of 0.55 to 0.78.
+/// processes a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
@@ -53,7 +53,7 @@ struct ExplainOptions {
   std::optional<uint64_t> disk;
 };
 
-/// Where the bytes of one item lie.
+/// Where the bytes of one item, such as a class of weights, lie.
 struct TierRow {
   std::string name;
   uint64_t vram = 0;

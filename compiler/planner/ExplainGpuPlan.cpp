@@ -46,7 +46,8 @@ private:
     return bytes == 0 ? std::nullopt : std::optional(bytes);
   }
 
-  /// Adds the rows of the ledgers. Those of the weights are divided by class.
+  /// Adds the rows of the ledgers. The rows of the weights are divided by class
+  /// of weights.
   void addRows(Explanation &result, const GpuPlacement &placement) const {
     const WeightProblem &segments = plan.demand.vram.segments;
     const auto is = [](const std::vector<bool> &flags, size_t index) {

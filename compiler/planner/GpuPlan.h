@@ -52,7 +52,7 @@ Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
 /// The bytes that a pass of a plan for a GPU moves.
 struct GpuPassBytes {
   uint64_t weights = 0; ///< read from the memory of the GPU
-  uint64_t copied = 0;  ///< copied there from RAM
+  uint64_t copied = 0;  ///< copied from RAM to the GPU
   uint64_t read = 0;    ///< read from the disk to RAM
 };
 

@@ -19,7 +19,7 @@ uint64_t pagesOf(uint64_t bytes) { return ceilDiv(bytes, kPlanPageBytes); }
 constexpr uint64_t kReadAheadPages = kReadAhead / kPlanPageBytes;
 constexpr uint64_t kLeastReadAheadPages = kLeastReadAhead / kPlanPageBytes;
 
-/// Shares of a segment are multiples of 1 / kShares.
+/// The share of a segment that stays in RAM is a multiple of 1 / kShares.
 constexpr uint64_t kShares = uint64_t{1} << 32;
 
 /// Returns the largest value in [0, end) for which `holds` is true; nullopt if
@@ -200,7 +200,8 @@ private:
     }
     // When step run.firstStep runs, the ring must hold the pages of all runs
     // from `oldest`, the first run that this step or a later one needs, to
-    // `run`. Among the pages that a pass reads, they are [begin, end).
+    // `run`. In the order of a pass, they are pages [begin, end) of all the
+    // pages that it reads.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -227,9 +228,10 @@ private:
     return sizes.largestStep + kLeastReadAheadPages;
   }
 
-  /// Chooses the largest share for which everything fits in `room` and the ring
-  /// has at least the size that `leastSize` gives. A pass fills the ring `laps`
-  /// times. A larger share makes the ring smaller, but needs more RAM in all.
+  /// Chooses the largest share of the weights to keep in RAM for which
+  /// everything fits in `room` and the ring has at least the size that
+  /// `leastSize` gives. A pass fills the ring `laps` times. A larger share
+  /// makes the ring smaller, but needs more RAM in all.
   std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
                                   RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
@@ -250,11 +252,12 @@ private:
     return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps), laps};
   }
 
-  /// Chooses the number of laps, at least 2, with which the largest share stays
-  /// in RAM. More laps mean a smaller ring and more room for weights, but the
-  /// ring must not become smaller than wantedRing(). With few laps, the room
-  /// limits the share; with many, this smallest ring does. The best number of
-  /// laps is the largest one with which the room is the limit, or one more.
+  /// Chooses how many times a pass fills the ring (laps, at least 2), so that
+  /// the largest share of the weights stays in RAM. More laps mean a smaller
+  /// ring and more room for weights, but the ring must not become smaller than
+  /// wantedRing(). With few laps, the room limits the share; with many laps,
+  /// wantedRing() does. The best number of laps is the largest one with which
+  /// the room is the limit, or one more.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -360,14 +363,16 @@ private:
       const uint64_t end = position + read.bytes / kPlanPageBytes;
       int64_t after = 0;
       if (end > ring) {
-        // The read overwrites what the same pass read one lap earlier.
+        // The read overwrites what the same pass read one lap of the ring
+        // earlier.
         after = stepOf(end - ring - 1);
       } else if (lastLap + position < streamed) {
-        // The read overwrites what the previous pass read in its last lap.
+        // The read overwrites what the previous pass read in its last lap of
+        // the ring.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
         // The last lap of the previous pass did not reach this part of the
-        // ring, so the read overwrites what the lap before that one read.
+        // ring, so the read overwrites bytes of the lap before the last one.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so no read begins before the previous one.

@@ -1,21 +1,21 @@
 //===- Placement.h - which weights stay in RAM, which are read --*- C++ -*-===//
 //
 // A pass over the model needs every segment of weights once, in the order of
-// its steps. When RAM is too small for all of them, the first part of each
-// segment stays there, which is the same fraction of every segment, and each
-// pass reads the rest again from the disk. Equal fractions spread the reads
-// evenly over the pass, so that the disk never pauses while a step computes,
-// and a small buffer suffices. If whole layers stayed in RAM instead, nothing
-// could be read while those layers compute, unless the buffer were larger.
+// its steps. When RAM is too small for all of them, the start of each segment
+// stays there, which is the same fraction of every segment, and each pass reads
+// the rest again from the disk. Equal fractions spread the reads evenly over
+// the pass, so that the disk never pauses while a step computes, and a small
+// buffer suffices. If whole layers stayed in RAM instead, nothing could be read
+// while those layers compute, unless the buffer were larger.
 //
 // The buffer is a ring. A pass fills it in the order of the steps that need the
 // bytes, and for each step in the order of the file. When the ring is full, the
 // pass continues at its start. Every pass begins at the start of the ring, so
 // each byte has the same place in all passes. A read may begin when the last
-// step that needs what it overwrites has run, even if that step belongs to the
-// previous pass. The ring's size is chosen so that a pass fills it a whole
-// number of times; otherwise a part of it would be unused when the next pass
-// begins at its start again.
+// step that needs the overwritten bytes has run, even if that step belongs to
+// the previous pass. The ring's size is chosen so that a pass fills it a whole
+// number of times; otherwise a part of the ring would be unused when the next
+// pass begins at the start of the ring again.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -55,7 +55,7 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. Adjacent pieces that meet elsewhere have the same
+  /// that stays in RAM. Two pieces that meet at any other byte have the same
   /// firstStep. A segment with a codec can only be read in whole chunks.
   uint64_t unitBytes = 4096;
 };
@@ -113,7 +113,7 @@ inline constexpr uint64_t kMaxReads = 16384;
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 
-/// The RAM that is needed to keep all weights and tables there.
+/// The RAM that is needed to keep all weights and tables in RAM.
 uint64_t residentBytes(const WeightProblem &problem);
 
 /// The least RAM for which placeWeights() finds a placement.

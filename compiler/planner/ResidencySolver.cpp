@@ -152,7 +152,8 @@ private:
   using Terms = std::vector<LinearProgram::Term>;
 
   /// The variables of a class: its shares in VRAM, in RAM and on the disk; and
-  /// for each phase, how much of the RAM and disk shares each device computes.
+  /// for each phase, how much of the RAM and disk shares each device computes
+  /// with.
   struct Tiers {
     size_t vram = 0;
     size_t ram = 0;

@@ -2,8 +2,9 @@
 //
 // Decides how much of each class of weights lies in the VRAM of a GPU, how much
 // in RAM, and how much stays on the disk and is read in every pass, and which
-// device multiplies what is not in VRAM. The choice is the solution of a linear
-// program: a fraction of each class is in each of the tiers
+// device multiplies by the weights that are not in VRAM. The choice is the
+// solution of a linear program: a fraction of each class is in each of the
+// tiers
 //
 //   V   in VRAM; the GPU computes with them
 //   RC  in RAM; the CPU computes with them
@@ -14,9 +15,9 @@
 //       GPU, which computes with them
 //
 // The fractions in VRAM, in RAM and on the disk are the same in all phases
-// (decoding, reading a prompt), but which device computes with them may differ.
-// A fraction of a class means the same fraction of every layer, because a
-// matrix can be cut between any two rows. The busiest resource sets a pass's
+// (decoding, processing a prompt), but which device computes with them may
+// differ. A fraction of a class means the same fraction of every layer, because
+// a matrix can be cut between any two rows. The busiest resource sets a pass's
 // time:
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
@@ -75,7 +76,8 @@ struct WeightClass {
   /// Whether the class must stay in memory, because its segments are too small
   /// to be worth reads of their own.
   bool isPinned = false;
-  /// Whether the class is computed only for the tokens whose logits are wanted.
+  /// Whether a pass computes with the class only for the tokens whose logits
+  /// are requested.
   bool isForOutputs = false;
   /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
   /// the same for the GPU.
@@ -130,7 +132,8 @@ struct ResidencyProblem {
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
-  /// What is needed besides weights, KV cache and ring, in bytes.
+  /// The VRAM and the RAM that are needed besides weights, KV cache and ring,
+  /// in bytes.
   uint64_t vramReserve = 0;
   uint64_t ramReserve = 0;
   uint64_t kvBytes = 0;

@@ -17,8 +17,8 @@ struct Active {
   std::multiset<uint32_t> pages;  ///< the steps that read bytes of this page
 };
 
-/// The steps that are added to Active and removed from it at a place in the
-/// segment.
+/// The steps that are added to Active, and those that are removed from it, at
+/// one place in the segment.
 struct Changes {
   std::vector<uint32_t> chunksBegin, chunksEnd;
   std::vector<uint32_t> pagesBegin, pagesEnd;

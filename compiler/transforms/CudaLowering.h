@@ -79,8 +79,9 @@ private:
   static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
   codegen::cuda::KvPages pages() const;
   /// Adds a dispatch to the current step that multiplies by the given matrices,
-  /// which `recipe` makes one tensor. Sets what `spec` says about matrices and
-  /// device, and adds weights, bias and row scales to `operands`.
+  /// which `recipe` combines into one tensor. Sets the fields of `spec` that
+  /// describe the matrices and the device, and adds weights, bias and row
+  /// scales to `operands`.
   Status addMatMul(codegen::cuda::DecodeMatMul spec,
                    llvm::StringMap<mlir::Attribute> operands,
                    llvm::ArrayRef<ir::plan::WeightAttr> weights,

@@ -16,8 +16,8 @@ namespace {
 
 // ---- predicates for patterns ------------------------------------------------
 
-/// Returns the index of the cache that an attention reads. The caches have the
-/// same order as the attentions.
+/// Returns the index of the cache that an attention op reads. The caches have
+/// the same order as the attention ops.
 int64_t cacheOf(llm::AttentionOp op) {
   int64_t cache = 0;
   for (Operation *before = op->getPrevNode(); before;

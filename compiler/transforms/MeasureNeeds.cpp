@@ -72,7 +72,7 @@ ProgramOp programFor(ModuleOp module, uint64_t tokens) {
   return {};
 }
 
-/// Which kinds of steps use each segment. A tied table is used by two.
+/// Which kinds of steps use each segment. Two kinds of steps use a tied table.
 llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
                                                          ProgramOp program) {
   llvm::DenseMap<StringAttr, StringAttr> segmentOf;

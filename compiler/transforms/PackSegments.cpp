@@ -114,8 +114,8 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       }
     }
     // The vectors come first, because what stays in RAM is always the start of
-    // a segment. They must stay there: if the step is divided later, all of its
-    // parts may need them.
+    // a segment. Vectors must stay in RAM: if the step is divided later, all of
+    // its parts may need them.
     llvm::stable_sort(tensors, [](TensorOp a, TensorOp b) {
       return a.getRows() == 1 && b.getRows() != 1;
     });

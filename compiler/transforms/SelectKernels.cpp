@@ -137,7 +137,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                               "of float16; leave the option out");
     }
     // In a decode step, the head computes logits for each token of the batch,
-    // so a batch must be able to request as many.
+    // so a batch must be able to request as many outputs as it has tokens.
     const uint64_t leastOutputs =
         std::min<uint64_t>(maxTokens, CudaLowering::kDecodeTokens);
     if (maxTokens > codegen::cuda::kMaxPrefillTokens ||
@@ -373,8 +373,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
   /// Maps a batch class, given by its smallest number of tokens, to the
-  /// prefetches of its matmuls. These map a text such as "t0 9216" to the
-  /// dtypes of the weights that are prefetched in this way.
+  /// prefetches of its matmuls. The inner map leads from a text such as "t0
+  /// 9216" to the dtypes of the weights that are prefetched in this way.
   std::map<uint64_t, std::map<std::string, std::set<std::string>>> prefetches;
 };
 

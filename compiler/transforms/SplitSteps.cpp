@@ -108,7 +108,7 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     return Status::ok();
   }
 
-  /// Divides one step. `programs` has that step of each program.
+  /// Divides one step. `programs` holds this step of each program.
   Status splitStep(std::vector<ProgramStep> &programs) const {
     ProgramStep &first = programs.front();
     uint64_t total = 0;

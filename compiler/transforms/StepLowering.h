@@ -7,8 +7,8 @@
 // states which programs it belongs to.
 //
 // Activations: a matmul uses the activation format that is fastest for its M
-// class within the requested precision. Its input is packed before it, once for
-// each step and format.
+// class within the requested precision. Its input is packed before the matmul,
+// once for each step and format.
 //
 // Matrices: q, k and v are concatenated when their dtypes are equal and either
 // all or none have a bias. gate and up are computed by one kernel when their

@@ -113,7 +113,7 @@ WeightProblem stepNeedsOf(ModuleOp module) {
   for (ProgramOp program : module.getOps<ProgramOp>()) {
     uint32_t index = 0;
     for (StepOp step : program.getOps<StepOp>()) {
-      // Embedding gathers rows, and needs no segment as a whole.
+      // An embed step gathers single rows and needs no segment as a whole.
       const bool gathers = step.getKind() == StepKind::Embed;
       for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
         for (Attribute attr : dispatch.getBindings()) {

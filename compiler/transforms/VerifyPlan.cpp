@@ -159,7 +159,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<uint32_t> &used = uses.emplace_back();
         if (step.getKind() == StepKind::Embed) {
-          continue; // Embedding only gathers rows.
+          continue; // an embed step only gathers single rows
         }
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (Attribute attr : dispatch.getBindings()) {
@@ -215,7 +215,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     copied.ringBytes =
         static_cast<uint64_t>(op.getDeviceRingBytes().value_or(0));
     uint64_t needed = copied.ringBytes;
-    WeightPlacement read; // all that is not read from the disk counts as in RAM
+    WeightPlacement read; // what is not read counts as being in RAM
     read.tables = problem.tables;
     read.ringBytes = op.getRingBytes();
     uint64_t neededRam = read.ringBytes;
@@ -329,7 +329,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       }
     }
     AIR_ASSIGN_OR_RETURN(placement.reads, readsOf<StreamOp>(op, indexOf));
-    uint64_t others = 0; // bytes of the items besides weights and ring
+    uint64_t others = 0; // bytes of all items but weights and ring
     uint64_t weights = 0;
     for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {
       (item.getName() == "weights" || item.getName() == "ring" ? weights
@@ -347,11 +347,11 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyWeights(problem, placement, weights);
   }
 
-  /// Checks that the parts of a matmul follow each other and run every row tile
-  /// once.
+  /// Checks that the parts of a matmul follow each other and together run every
+  /// row tile once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // set if another part of its matmul must follow
+      DispatchOp last; // set if another part of the matmul must follow
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);
@@ -437,7 +437,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          cuda::cudaTarget(profile.gpus.front().arch));
     AIR_ASSIGN_OR_RETURN(const cuda::CudaSpec spec,
                          cudaSpecFromAttr(dispatch.getSpec()));
-    // Layers share kernels, and generating their text takes time.
+    // Each kernel is generated only once, because layers share kernels and
+    // generating their text takes time.
     auto [known, isNew] = generated.try_emplace(name);
     if (isNew) {
       AIR_ASSIGN_OR_RETURN(
@@ -553,9 +554,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          codegen::describeKernel(spec, profile));
     bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
     if (dispatch.getFirstTile()) {
-      // The bytes of weights that a part reads are in proportion to its row
-      // blocks, and the operations that it computes are in proportion to its
-      // rows.
+      // The bytes of weights that a part of a matmul reads are in proportion to
+      // its row blocks, and its operations are in proportion to its rows.
       uint64_t block = spec.layout == Layout::X16 ? kX16Rows : 1;
       uint64_t row = *dispatch.getFirstTile() * entry.rowsPerTile;
       uint64_t rows = (*dispatch.getEndTile() == entry.baseTiles

@@ -198,8 +198,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
 
 // Prefetches a share of `half`, the K or the V of the next page, into L2. Each
 // set of rows runs `passes` loops of `steps` steps over the same half of the
-// current page. Every step calls this function, to prefetch an equal share of
-// its own. If rows.sets is 0, nothing is prefetched.
+// current page. Every step calls this function, which prefetches the share of
+// this step. All shares are equal. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (rows.sets == 0) {
@@ -221,10 +221,10 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 }
 
 // The first loop over `half`, the K or the V of a page, calls this function
-// before it loads row `row`. It prefetches into L1 the rowBytes bytes that
-// begin nearBytes after the start of the row, where `next` counts as the
-// continuation of `half`. Cache lines are thus first requested in the order of
-// their addresses.
+// before it loads row `row`. It prefetches rowBytes bytes into L1. They begin
+// nearBytes after the start of the row, and are in `next` if that is past the
+// end of `half`. Cache lines are thus first requested in the order of their
+// addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row,
                             int64_t rowBytes) {
   const Value offset = b.mul(row, b.i64(rowBytes));

@@ -56,7 +56,8 @@ private:
   enum class Field : uint8_t { Scale, BiasSums, Sums };
 
   /// Returns the address of byte `byte` of the block of activations for the
-  /// open group's columns. The first block of activations is at `start`.
+  /// columns of the group that is being emitted. The first block of activations
+  /// is at `start`.
   Value blockAt(Value start, int64_t byte);
   /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
   /// for the low halves of I8x2, and otherwise 0.
@@ -96,7 +97,8 @@ private:
     llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> ofTokens;
   };
   Sums &sumsWith(int64_t shift);
-  /// The sums of the open group: one element for each shift that has occurred.
+  /// The sums of the group that is being emitted: one element for each shift
+  /// that has occurred.
   llvm::SmallVector<Sums, 2> sumsOfBytes;
 };
 

@@ -41,9 +41,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
   }
   layout.hasOffset = std::ranges::count(offsetDTypes(), spec.dtype) != 0;
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // In I8, a scale counts as short if its product with 1.5 * 2^23 is exact.
-  // This holds for float16 and for the scales of NVFP4, but the largest scales
-  // of MXFP4 make the product overflow.
+  // In I8, a weight scale counts as short if its product with 1.5 * 2^23 is
+  // exact. This holds for float16 scales and for the scales of NVFP4, but the
+  // largest scales of MXFP4 make the product overflow.
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }
@@ -220,7 +220,7 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
                             b.shiftRightSigned(power, 1));
       dot = b.mul(b.signedToFloat(sum, b.f32()),
                   powerOfTwo(b, b.sub(power, half)));
-      // If the token's scale is NaN, so is this difference; otherwise it is 0.
+      // ofToken - ofToken is NaN if the token's scale is NaN, and otherwise 0.
       Value ofToken = scalars.number(b, offsetof(ActivationTile, scale), more);
       dot = b.add(dot, b.sub(ofToken, ofToken));
       scale = b.mul(scale, powerOfTwo(b, half));
@@ -311,8 +311,8 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
 }
 
 /// Computes the dot products of block `block` of each panel with `tokens`
-/// tokens, of which the first has index `first` in its tile. Scales them and
-/// adds them to totals[panel][token].
+/// tokens of a token tile, from token `first` on. Scales them and adds them to
+/// totals[panel][token].
 void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value block, Value x,
                    int64_t tileBytes, Value starts, Value first, int64_t tokens,
@@ -369,7 +369,7 @@ void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 }
 
 /// Stores dotStart() of each scale group and token at `starts`, i32 [group][16
-/// tokens]. It is the same for all panels.
+/// tokens]. These values are the same for all panels.
 void storeStarts(KernelBuilder &b, const Int8PanelLayout &layout, Value x,
                  Value columns, Scales scales, Value starts) {
   const int64_t parts = kColumns / layout.columns;

@@ -7,9 +7,9 @@
 // What this bias adds to a dot product is stored with the activations
 // (ActivationTile::biasSums).
 //
-// Dot products are converted to float without an instruction for it: they start
-// from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
-// their bits at the end are those of the float c + dot * 2^(n - 23)
+// Dot products are converted to float without a conversion instruction: they
+// start from the bits of a float c of the form 1.5 * 2^n instead of from 0, so
+// that their bits at the end are those of the float c + dot * 2^(n - 23)
 // (kConversionBits in codegen/KernelSpec.h). Scaling also removes c:
 //
 //   I8Grid  n depends on the exponent of the token's scale. Subtracting c
@@ -53,7 +53,8 @@ struct Int8PanelLayout {
   /// The number of columns of a scale group, which is a block or half a block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
-  /// In I8 only: whether the product of a scale and 1.5 * 2^23 is always exact.
+  /// In I8 only: whether the product of a weight scale and 1.5 * 2^23 is always
+  /// exact.
   bool hasShortScales = false;
   bool hasOffset = false;
   // The decoder determines the following properties of the weights.

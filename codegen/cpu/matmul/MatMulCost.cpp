@@ -32,17 +32,17 @@ constexpr double kPairOperations = 64;
 /// rate byte_dot_mixed: the dot product itself and 1.5 others.
 constexpr double kMixedInstructions = 2.5;
 
-/// A CPU whose units all execute dot products reaches 0.4 of the rate of dot
-/// products in the loop with kMixedInstructions instructions per dot product. A
-/// CPU that reaches this share has other units, too.
+/// In the loop that measures byte_dot_mixed, a CPU whose units all execute dot
+/// products reaches 1 / kMixedInstructions = 0.4 of the rate byte_dot. A CPU
+/// that reaches this larger share has other units, too.
 constexpr double kLeastSpareShare = 0.6;
 
 /// With one token, no prefetches are chosen if the stream without them is
 /// slower than the fastest stream by no more than this fraction.
 constexpr double kNoPrefetchLoss = 0.02;
-/// With several tokens, prefetches are at least this number of bytes ahead. The
-/// arithmetic between the loads lets shorter distances run late, although a
-/// stream that only reads may be fastest with them.
+/// With several tokens, prefetches are at least this number of bytes ahead.
+/// Because of the arithmetic between the loads, prefetches at shorter distances
+/// run late, although these may be fastest for a stream that only reads.
 constexpr uint32_t kLeastSeveralBytes = 4096;
 /// Memory counts as the limit if arithmetic takes at most this fraction of the
 /// time for reading. It is below 1 because the two overlap imperfectly.
@@ -54,8 +54,8 @@ constexpr double kCoarseGain = 0.2;
 /// The number of vector instructions on 64 bytes that a block takes in addition
 /// to its dot products or FMAs, without loads. They were counted in the code
 /// that LLVM generates for x86-64-v4-vnni and one token (MatMulCostTest counts
-/// them in the int8 kernels). Other instruction sets are assumed to need as
-/// many instructions for as many bytes.
+/// them in the int8 kernels). Other instruction sets are assumed to need the
+/// same number of instructions for the same number of bytes.
 struct Operations {
   DType dtype;
   uint16_t f32; ///< with float32 activations

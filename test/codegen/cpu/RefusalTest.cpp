@@ -83,17 +83,17 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(attention(), [](KernelSpec &s) { s.kvPageBytes += 8; }),
        ErrorCode::Internal, "kvPageBytes is 32776"},
       {"no ranges", with(attention(), [](KernelSpec &s) { s.ranges = 0; }),
-       ErrorCode::Internal, "into 0 ranges; there must be 1 to 64"},
+       ErrorCode::Internal, "into 0 ranges; the number must be 1 to 64"},
       {"too many ranges",
        with(attention(), [](KernelSpec &s) { s.ranges = 65; }),
-       ErrorCode::Internal, "into 65 ranges; there must be 1 to 64"},
+       ErrorCode::Internal, "into 65 ranges; the number must be 1 to 64"},
       {"ranges of several tokens",
        with(attention(),
             [](KernelSpec &s) {
               s.ranges = 2;
               s.mClass = MClass::Small;
             }),
-       ErrorCode::Internal, "into 2 ranges; there must be 1"},
+       ErrorCode::Internal, "into 2 ranges; the number must be 1"},
       {"merge of no head",
        with(attention(),
             [](KernelSpec &s) {
