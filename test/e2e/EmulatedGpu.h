@@ -24,7 +24,8 @@ namespace air::test {
 /// A row contains the logits of a token.
 using Rows = std::vector<std::vector<float>>;
 
-/// Compiles kernels for the emulator, each text only once.
+/// Compiles kernels for the emulator. A text that was compiled before is not
+/// compiled again.
 class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
 public:
   explicit EmulatorCompiler(std::string intrinsicsText)
@@ -45,7 +46,7 @@ private:
 /// The compiler that all tests of a process share.
 std::shared_ptr<const codegen::cuda::CudaCompiler> emulatorCompiler();
 
-/// A SessionOptions::gpu that opens the fake driver's GPU.
+/// A function for SessionOptions::gpu that opens the fake driver's GPU.
 Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record);
 
 /// Runs a batch and returns the logits of the tokens `outputs`.

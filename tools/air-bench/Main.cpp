@@ -349,8 +349,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   state.counters["share"] = shareOf(bytes, flops);
 }
 
-/// The numbers of threads for which limits are measured: the powers of two up
-/// to the number of cores, and `threads`, which the kernels use.
+/// The thread counts for which limits are measured: the powers of two up to the
+/// number of cores, and `threads`, which the kernels use.
 std::set<uint32_t> threadCounts(const MachineProfile &host, uint32_t threads) {
   std::set<uint32_t> counts = {threads};
   for (uint32_t count = 1; count <= host.cores; count *= 2) {

@@ -23,9 +23,9 @@ constexpr uint64_t kRows = 16; ///< rows of a row block
 
 /// The prefetch distances that are tried, in bytes.
 constexpr uint64_t kDistances[] = {2304, 4608, 9216, 18432};
-/// The numbers of row blocks per tile that are tried: kTileSizes in kernels
-/// without panels, and kPanelTileSizes in kernels with panels, which multiply
-/// the panels of one to three row blocks at a time.
+/// The numbers of row blocks per tile that are tried: kTileSizes for kernels
+/// without panels, and kPanelTileSizes for kernels with panels, because these
+/// multiply the panels of one to three row blocks at a time.
 constexpr uint64_t kTileSizes[] = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint64_t kPanelTileSizes[] = {3, 6, 12, 24, 48};
 
@@ -125,7 +125,8 @@ KernelSpec cachedSpec(const KernelSpec &spec, const MachineProfile &target,
   }
   const uint64_t rowBlockBytes = ceilDiv(entry->weightBytes, rowBlocks);
   const uint64_t fit = l2Bytes / 2 * threads / rowBlockBytes;
-  // Each thread gets the same number of row blocks.
+  // The number of row blocks is a multiple of the number of threads, so that
+  // all threads get equally many.
   const uint64_t kept =
       std::min(rowBlocks, std::max(fit / threads, uint64_t{1}) * threads);
   cached.n = std::min(spec.n, kept * kRows);

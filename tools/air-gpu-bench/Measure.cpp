@@ -173,8 +173,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   AIR_RETURN_IF_ERROR(counters.allocate(driver, kernel.counterBytes));
   AIR_RETURN_IF_ERROR(driver.write(weights.at(), operands.packed));
   // `packed` holds the distinct rows. The first copy of the matrix is filled by
-  // repeating them, doubling the number of filled bytes each time. All other
-  // copies are copies of the first.
+  // repeating them, which doubles the number of filled bytes each time. The
+  // first copy is then duplicated.
   for (uint64_t set = 0; set < sets; ++set) {
     const DevicePointer to = weights.at() + set * kernel.weightBytes;
     uint64_t done = operands.packed.size();
@@ -199,8 +199,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   launch.arguments = {weights.at(), x.at(), y.at(), partials.at(),
                       counters.at()};
   Row &result = row(group, kernel.name);
-  // There are two launches, because the results of the second one are wrong if
-  // the first has not set `counters` back to zero.
+  // The kernel is launched twice, because the second results are wrong if the
+  // first has not set `counters` back to zero.
   for (int round = 0; round < 2; ++round) {
     AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // all NaN
     AIR_RETURN_IF_ERROR(driver.launch(launch));

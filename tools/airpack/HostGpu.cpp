@@ -13,7 +13,8 @@
 
 namespace air {
 
-/// The option that only plans for CPUs support; "" if none is given.
+/// The first of the given options that only plans for CPUs support; "" if there
+/// is none.
 static std::string optionForCpus(const cli::Invocation &invocation) {
   for (const char *name : {"--activations", "--pin", "--reference", "--tune"}) {
     if (invocation.has(name)) {

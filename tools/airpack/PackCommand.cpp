@@ -65,8 +65,8 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
-/// Prints a note if the model's files do not lie in the folder of the reference
-/// plan, where airrun looks for them.
+/// Prints a note if the model's files are in another folder than the reference
+/// plan. airrun looks for them in the folder of the plan.
 void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   const fs::path folder = fs::absolute(plan).parent_path();
   for (const MappedFile &file : source.files) {
@@ -81,10 +81,10 @@ void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   }
 }
 
-/// The number of threads, at most `wanted`, that the system allows. Prints a
-/// note if it is lower than `wanted`.
+/// Returns how many threads the system allows, at most `wanted`. Prints a note
+/// if it allows fewer.
 unsigned threadsToBeHad(unsigned wanted) {
-  // These threads come in addition to the one that compiles and writes.
+  // These threads are in addition to the one that compiles and writes.
   const ThreadSupply supply = probeThreads(wanted);
   if (supply.refusal.isOk()) {
     return wanted;
@@ -382,8 +382,9 @@ std::string fileNameOf(const std::string &target) {
   return isFile ? fs::path(target).stem().string() : target;
 }
 
-/// What to write for each target: the plans, or, without --separate, parts of
-/// one plan, which all have its path. The files are not open yet.
+/// What to write for each target: a plan of its own with --separate, otherwise
+/// a part of a common plan, so that all paths are the same. The files are not
+/// open yet.
 Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
                                       const std::vector<std::string> &targets) {
   const std::string given =
@@ -585,7 +586,8 @@ Status writeTogether(const cli::Invocation &invocation,
   double compileStart = 0;
   for (Output &output : outputs) {
     const std::string &target = output.options.target;
-    // Compilers pass on the kernels for GPUs that they have compiled.
+    // again() lets a compiler reuse the GPU kernels that the previous one has
+    // compiled.
     Result<compiler::Compiler> loaded =
         compilers.empty() ? compiler::Compiler::load(output.options)
                           : compilers.back().again(output.options);
@@ -713,7 +715,7 @@ Status runPack(const cli::Invocation &invocation) {
     if (isTogether) {
       continue;
     }
-    // Writing while compiling takes a second thread.
+    // A second thread is needed to write while kernels are being compiled.
     options.background = threads > 1;
     options.packed = packed;
     const Status written = writeOutput(invocation, outputs, i, compiler);

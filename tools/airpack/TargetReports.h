@@ -17,8 +17,8 @@ Status forEachSegment(PlanFile &file,
 /// Whether the list of kernels is a part of a report.
 enum class ListKernels : uint8_t { No, Yes };
 
-/// Returns the text that describes a plan: planSummary(), and for a plan for
-/// several targets a summary for each of them. `bandwidthOf` returns the
+/// Returns the text that describes a plan: planSummary(), which for a plan for
+/// several targets is repeated for each of them. `bandwidthOf` returns the
 /// measured bandwidth that planSummary() takes.
 Result<std::string>
 reportText(PlanFile &file, ListKernels kernels,
@@ -26,8 +26,8 @@ reportText(PlanFile &file, ListKernels kernels,
 
 /// Returns the metadata of a plan as JSON (planToJson()). With
 /// ListKernels::Yes, a plan for a GPU also has the key gpu_kernels, with what
-/// its machine code states. For several targets, the metadata of each are an
-/// element of the list "targets" of an object.
+/// its machine code states. For a plan with several targets, returns an object
+/// whose list "targets" holds the metadata of each target.
 Result<std::string> reportJson(PlanFile &file, ListKernels kernels);
 
 } // namespace air

@@ -367,8 +367,8 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// What a session that reads weights in every pass has done so far. The
-/// difference between two such objects is what one decode phase has done. The
+/// What a session that reads weights in every pass has read so far. The
+/// difference between two such objects is what was read in between. The
 /// constructor waits until nothing is being read ahead.
 struct StreamedPhase {
   rt::StreamCounters counters;
@@ -479,8 +479,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // If too few weights stay in memory, the bandwidth of the memory cannot be
-  // measured and is 0.
+  // If too few weights stay in memory, its bandwidth cannot be measured, and is
+  // reported as 0.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }

@@ -274,7 +274,7 @@ Status ChatLoop::regenerate(const std::string &) {
     messages = std::move(before);
     return usageError("there is no message to answer again");
   }
-  // The seed depends on `repeats`, so the new answer differs.
+  // The seed depends on `repeats`, so the new answer differs from the old one.
   ++repeats;
   Status status = answer();
   if (!status.isOk()) {

@@ -24,8 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The exit code of a child that could not run the program. Shells use the
-/// same.
+/// The exit code of a child that could not run the program, as in shells.
 constexpr int kCannotRun = 127;
 
 bool isProgram(const std::string &path) {

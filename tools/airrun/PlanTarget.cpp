@@ -74,8 +74,9 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
     std::optional<Fit> fit;
     for (const rt::CudaFacts &gpu : gpus) {
       AIR_ASSIGN_OR_RETURN(const std::optional<Fit> one, fitOf(target, gpu));
-      // A session prefers a GPU of the size for which the kernels were made to
-      // the first one that can run them.
+      // If several GPUs can run the kernels, a session uses the first one with
+      // the number of multiprocessors for which they were made, or else the
+      // first one.
       const bool isBetter =
           one && (!fit || (std::get<3>(*one) == 0 && std::get<3>(*fit) != 0));
       fit = isBetter ? one : fit;
@@ -98,7 +99,7 @@ Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
     if (!device.empty()) {
       return gpus.status();
     }
-    // Without a driver or a GPU, the CPU may still run a target.
+    // Without a driver or a GPU, the plan may have a target for the CPU.
     Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
     return cpu ? cpu
                : Result<uint32_t>(

@@ -47,14 +47,14 @@ bool isFileName(const std::string &valueName) {
   return false;
 }
 
-/// Whether one of the arguments that are no options may be a file.
+/// Whether an argument that is not an option may be a file.
 bool takesFiles(const Command &command) {
   return std::ranges::any_of(command.positionals, [](const Positional &each) {
     return each.choices.empty() && isFileName(each.name);
   });
 }
 
-/// Whether the word after the option is its value.
+/// Whether the next word of the command line is the value of the option.
 bool takesWord(const Option &option) {
   return option.kind != ValueKind::Flag && !option.impliedValue;
 }

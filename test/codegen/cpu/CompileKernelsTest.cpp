@@ -83,7 +83,6 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
   for (uint64_t width = 1; width < 40; width += 3) {
     specs.push_back(add(width));
   }
-  // The next two kernels share a codebook.
   specs.push_back(matMul(DType::IQ1_S, MClass::One));
   specs.push_back(matMul(DType::IQ1_M, MClass::Large));
   auto one = compileKernels(specs, named("x86-64-v3"), 1);

@@ -55,8 +55,8 @@ struct Batch {
   }
 };
 
-/// A batch as kernels get it. The given cache group has the block table of the
-/// batch, and the other groups have none.
+/// A batch in the form in which kernels receive it. Only the given cache group
+/// has a block table.
 class BatchView {
 public:
   BatchView(const Batch &from, uint32_t cacheGroup);
@@ -155,9 +155,9 @@ std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);
 
 /// Like runCase(), but visits each tile only once and runs in an emulator of
-/// another architecture. `image` is loaded code with the kernel at `entryAt`,
-/// and `runner` is the program built from ForeignRunner.c for that
-/// architecture.
+/// another architecture. `image` is the loaded code, in which the kernel starts
+/// at offset `entryAt`, and `runner` is the program built from ForeignRunner.c
+/// for that architecture.
 std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            std::span<const uint8_t> image, uint64_t entryAt,
                            const std::string &emulator,

@@ -1,13 +1,13 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
-// Walks the registry. Every op, dtype, layout and M class in it is compiled for
-// the host. Ops without a dtype and the common dtypes are also compiled for all
-// other targets, and each of the less common dtypes for a third of the targets;
-// which third depends on the dtype, the layout and the precision. If the
-// environment variable AIR_TEST_ALL is set, everything is compiled for every
-// target. The kernels whose target this machine can run, by itself or with an
-// emulator, are also run. An emulator may cover a whole architecture or only
-// some instructions. An op without cases fails the test.
+// Compiles the kernels of every op, dtype, layout and M class in the registry
+// for the host. Kernels without a dtype and the common dtypes are also compiled
+// for all other targets, and each of the less common dtypes for a third of the
+// targets; which third depends on the dtype, the layout and the precision. If
+// the environment variable AIR_TEST_ALL is set, everything is compiled for
+// every target. The kernels whose target this machine can run, by itself or
+// with an emulator, are also run. An emulator may cover a whole architecture or
+// only some instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -55,7 +55,8 @@ bool runsEmulated(const MachineProfile &target) {
 }
 
 /// The host, and every built-in profile whose vectors, byte permutations or
-/// (for int8 kernels) dot products differ from those of the profiles before it.
+/// (for int8 kernels) dot products differ from those of the host and of all
+/// profiles earlier in the list.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -177,8 +178,8 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
-/// Checks that the kernels that should use AMX tiles did use them, and that no
-/// others did.
+/// Checks that the kernels that should use AMX tiles used them, and that no
+/// other kernel did.
 void expectTiles(const CpuTarget &target,
                  const std::vector<KernelCase> &cases) {
   bool isOfPairs = false;

@@ -137,8 +137,8 @@ TEST(Explain, DiskAndCoresKeepAShareOfTheirRates) {
   profile.diskBeside = profile.diskBandwidth / 2;
   profile.memoryBeside = profile.memoryBandwidth * 3 / 4;
   const Explanation some = explained(profile);
-  // The CPU reads 9 GB in 150 ms, or beside the disk in 200 ms, during which
-  // the disk does half of what it would do alone.
+  // The CPU reads 9 GB in 150 ms, or in 200 ms while the disk is read. In these
+  // 200 ms, the disk does half of what it would do alone.
   const double disk = (static_cast<double>(row(some, "ffn").disk) + 20e3) / 3e9;
   EXPECT_NEAR(*some.decode, 1 / (0.2 + disk - 0.1), 1e-4);
 }

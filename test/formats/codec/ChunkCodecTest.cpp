@@ -171,7 +171,7 @@ TEST(Planes, HasTheDocumentedForm) {
   EXPECT_EQ(longer->back(), 3);
 }
 
-/// Skips the instruction sets that this machine lacks.
+/// Instruction sets that this machine lacks are skipped.
 TEST(Planes, EveryInstructionSetDecodesTheSame) {
   Bytes raw = normalNumbers(size_t{128} * 37, 3);
   const Bytes noise = randomBytes(1000, 4); // has many escapes

@@ -56,7 +56,8 @@ std::vector<Case> referenceCases() {
              std::make_unique<plan::SourceRowsT>());
          p.tensors[2]->source_rows[0]->rows = 32;
        })},
-      // The vector at the start of the first segment is not in the source.
+      // The plan must store the vector at the start of the first segment,
+      // because it is not in the source.
       {"plan.reference.stored",
        [](SmallPlan &small) {
          makeReference(small);
@@ -98,7 +99,8 @@ std::vector<Case> referenceCases() {
       {"plan.segment.bytes", inReference([](P &p) {
          p.segments[0]->stored_bytes = p.segments[0]->raw_bytes + 1;
        })},
-      // Digests must cover all raw bytes, not only those that the plan stores.
+      // Digests must cover the raw bytes of a whole segment, not only those
+      // that the plan stores.
       {"plan.segment.digest",
        inReference([](P &p) { p.segments[1]->digests.clear(); })},
       {"plan.budget.bytes",

@@ -16,7 +16,7 @@ namespace air::test {
 
 namespace {
 
-// Sorted by name. Only the fake GPU has Next.
+// Sorted by name. Only plans for the fake GPU have Next.
 enum Entry : uint32_t { Append, Attend, Embed, Head, Next };
 enum TensorIndex : uint32_t { Table, Bias };
 enum BufferIndex : uint32_t { X, Logits, Counter };
@@ -101,7 +101,7 @@ std::unique_ptr<plan::StepT> step(plan::StepKind kind, const char *name,
   return made;
 }
 
-/// Adds a dispatch without a grid or a launch to a step.
+/// Adds a dispatch that has neither a grid nor a launch yet to a step.
 plan::DispatchT &dispatch(plan::StepT &into, uint32_t entry,
                           uint64_t weightBytes,
                           const std::vector<Bound> &bindings) {
