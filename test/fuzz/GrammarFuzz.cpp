@@ -48,8 +48,8 @@ const TokenTrie &vocabulary() {
   return trie;
 }
 
-/// For each token whether it may follow, and at the end whether the text may
-/// end.
+/// One element per token: whether it may follow. The last element says whether
+/// the text may end.
 std::vector<bool> allowedBy(GrammarMatcher &matcher) {
   std::vector<bool> all;
   for (int32_t id = 0; id < vocabulary().size(); ++id) {

@@ -373,9 +373,9 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
     bench.report = evaluate(measured);
   }
   if (!bench.report.impossible.empty()) {
-    return internalError("the measurement is faster than the limits allow: " +
-                         bench.report.impossible +
-                         "; run air-bench again on an idle machine");
+    return internalError(
+        "a result is faster than the limits allow: " + bench.report.impossible +
+        "; run air-bench again on an idle machine");
   }
   return bench;
 }

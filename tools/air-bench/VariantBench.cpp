@@ -254,7 +254,7 @@ Result<VariantTable> VariantRun::run() {
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {
     return internalError(
-        "the measurement is faster than the limits allow: " + impossible +
+        "a result is faster than the limits allow: " + impossible +
         "; run air-bench again on an idle machine");
   }
   return std::move(table);

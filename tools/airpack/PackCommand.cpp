@@ -375,7 +375,7 @@ Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
   return targets;
 }
 
-/// The name of a target in the name of a plan.
+/// The form in which the name of a target appears in file names.
 std::string fileNameOf(const std::string &target) {
   const bool isFile =
       target.ends_with(".json") || target.find('/') != std::string::npos;
@@ -481,8 +481,8 @@ Status printPlan(const cli::Invocation &invocation,
   return cli::writeOut(text);
 }
 
-/// Refuses plans of which one would replace another. Their names differ, but a
-/// name may be a link to another plan.
+/// Returns an error if one plan would replace another. Their names differ, but
+/// a name may be a link to another plan.
 Status checkOutputsDiffer(const std::vector<Output> &outputs) {
   std::map<fs::path, std::string> pathOf; ///< of each file, links followed
   for (const Output &output : outputs) {

@@ -178,7 +178,7 @@ uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
   return 0;
 }
 
-/// The bytes of weights that stay in RAM; tables do not count.
+/// The bytes of weights that stay in RAM, without embedding tables.
 uint64_t residentWeights(const plan::Plan &plan,
                          const plan::Placement &placement) {
   uint64_t bytes = 0;

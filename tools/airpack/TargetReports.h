@@ -17,9 +17,9 @@ Status forEachSegment(PlanFile &file,
 /// Whether the list of kernels is a part of a report.
 enum class ListKernels : uint8_t { No, Yes };
 
-/// Returns the text that describes a plan: planSummary(), which for a plan for
-/// several targets is repeated for each of them. `bandwidthOf` returns the
-/// measured bandwidth that planSummary() takes.
+/// Returns the text that describes a plan, with the planSummary() of each
+/// target. `bandwidthOf` returns the measured bandwidth that planSummary()
+/// takes.
 Result<std::string>
 reportText(PlanFile &file, ListKernels kernels,
            const std::function<double(const plan::Plan &)> &bandwidthOf);

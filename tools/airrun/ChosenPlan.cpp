@@ -168,8 +168,8 @@ Result<Request> requestFor(const cli::Invocation &invocation,
   return request;
 }
 
-/// Finds a plan if airpack is not installed: returns the key of the plan for
-/// the same request that was used last.
+/// Finds a plan if airpack is not installed: returns the key of the plan that
+/// was last used among those for the same request.
 Result<std::string> keyWithoutAirpack(const PlanCache &cache,
                                       const Request &request) {
   for (const CacheEntry &entry : cache.entries()) {

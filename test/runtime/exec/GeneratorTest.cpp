@@ -360,9 +360,10 @@ public:
   Status accept(int32_t) override { return Status::ok(); }
 };
 
-// If the sampler is greedy, the GPU chooses the tokens itself, and only their
-// ids are copied to the host. Otherwise the logits are copied. The first pass
-// has a prompt of two tokens, whose logits are always copied.
+// If the sampler always takes the most likely token, the GPU chooses the tokens
+// itself, and only their ids are copied to the host. Otherwise the logits are
+// copied. The first pass has a prompt of two tokens, whose logits are always
+// copied.
 TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
   constexpr uint64_t kRow = FAKE_VOCABULARY * sizeof(float);
   GenerateOptions topOne;

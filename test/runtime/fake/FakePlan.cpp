@@ -101,7 +101,7 @@ std::unique_ptr<plan::StepT> step(plan::StepKind kind, const char *name,
   return made;
 }
 
-/// Adds a dispatch that has neither a grid nor a launch yet to a step.
+/// Adds to a step a dispatch that has no grid or launch yet.
 plan::DispatchT &dispatch(plan::StepT &into, uint32_t entry,
                           uint64_t weightBytes,
                           const std::vector<Bound> &bindings) {

@@ -16,12 +16,13 @@ namespace {
 using Words = std::vector<uint32_t>;
 using Many = std::vector<Words>;
 
-/// An instruction: its operation and flags, row, nextRow, otherRow, next,
-/// other, count, memo.
+/// The words of an instruction are its operation and flags, row, nextRow,
+/// otherRow, next, other, count and memo.
 constexpr uint32_t kNone = UINT32_MAX;
 
-/// The words of a program with the given instructions and three sets. Row 0 is
-/// the letter a, row 1 everything, row 2 everything with the end of the text.
+/// The words of a program with the given instructions and three rows: row 0
+/// contains the letter a, row 1 every character, and row 2 also the end of the
+/// text.
 Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   Words words = {static_cast<uint32_t>(code.size())};
   for (const Words &in : code) {
@@ -37,7 +38,7 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   return words;
 }
 
-/// The program with the given main sets, of which it had none.
+/// Adds main sets to a program that has none.
 Words withMainSets(Words words, const Words &sets) {
   const auto count = words.end() - 5;
   *count = static_cast<uint32_t>(sets.size());

@@ -146,10 +146,10 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
 }
 
 /// Makes `rounds` random texts of the grammar that requires a call of any tool,
-/// and for each tool `roundsOfEach` of the grammar that requires a call of it.
-/// The parser must read each of them as calls. Their arguments are checked with
-/// the grammar that is made from the tool's schema, except those of tools in
-/// `loose`, whose values the notation restricts less.
+/// and for each tool `roundsOfEach` random texts of the grammar that requires a
+/// call of this tool. The parser must read each text as calls. Their arguments
+/// are checked with the grammar made from the tool's schema. Tools in `loose`
+/// are exempt, because the notation restricts their values less.
 void checkRandomCalls(const Json &list, const AnswerFamily &family,
                       const std::set<std::string> &loose, int rounds,
                       int roundsOfEach) {
@@ -341,7 +341,8 @@ TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   EXPECT_EQ(follow(made, begin + "}", isWhole), begin.size());
 }
 
-// The same is true if "required" names an argument that has no schema.
+// If a schema is not supported, a call must still contain every argument that
+// "required" names, even one without a schema.
 TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object",
