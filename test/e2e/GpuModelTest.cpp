@@ -147,8 +147,8 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session gpu = open(plan());
   ASSERT_NE(gpu.gpu(), nullptr);
   // A page of the KV cache has 64 positions, and a pass has at most 512 tokens.
-  // Lengths next to these limits are tested with AIR_TEST_ALL; without it, only
-  // 63 or 65 is.
+  // With AIR_TEST_ALL, all lengths next to these limits are tested, and without
+  // it only one.
   std::vector<int32_t> lengths = {1, 8, 9, 17, 64, 130};
   if (std::getenv("AIR_TEST_ALL") != nullptr) {
     lengths.insert(lengths.end(), {63, 65, 511, 512, 513});

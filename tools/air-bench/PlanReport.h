@@ -97,7 +97,8 @@ struct KindReport {
 /// The shares of the passes, each relative to the rates that were measured
 /// right before and right after the pass.
 struct AdjacentShare {
-  /// Unknown if half of the passes or more were faster than these rates allow.
+  /// Unknown if half of the passes or more were faster than the rates around
+  /// them allow.
   std::optional<Quartiles> shares;
   uint64_t passes = 0; ///< those that were not faster than their rates allow
 };

@@ -168,8 +168,8 @@ struct Mix {
     return more && moreBits(layer, layers) ? DType::Q6_K : base;
   }
   /// The dtype of attn_v. llama.cpp treats every Llama of 80 layers as a 70B
-  /// model, whose attn_v is only an eighth of the size of attn_q. There, attn_v
-  /// gets Q5_K where other models have Q4_K.
+  /// model, whose attn_v is only an eighth of the size of attn_q. In such a
+  /// model, attn_v gets Q5_K where other models have Q4_K.
   DType forV(uint32_t layer, uint32_t layers) const {
     const DType dtype = forDown(layer, layers);
     return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;

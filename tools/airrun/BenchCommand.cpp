@@ -405,7 +405,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
       1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
-  BenchLink &disk = measured.links.back(); // LinkLimits adds it last
+  BenchLink &disk = measured.links.back(); // LinkLimits adds the disk last
   disk.minimalBytesPerToken = static_cast<double>(after.counters.bytesPerPass);
   disk.bytesPerToken = perToken(static_cast<double>(after.counters.diskBytes -
                                                     before.counters.diskBytes));
@@ -479,8 +479,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // If too few weights stay in memory, its bandwidth cannot be measured, and is
-  // reported as 0.
+  // If too few weights stay in memory, the memory's bandwidth cannot be
+  // measured, and is 0 here.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }

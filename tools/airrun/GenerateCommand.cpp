@@ -213,8 +213,7 @@ double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// The numbers of tokens processed and generated so far, and when they were, in
-/// seconds of the monotonic clock.
+/// The progress of generation. Times are in seconds of the monotonic clock.
 struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;

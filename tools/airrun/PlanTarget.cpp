@@ -99,7 +99,8 @@ Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
     if (!device.empty()) {
       return gpus.status();
     }
-    // Without a driver or a GPU, the plan may have a target for the CPU.
+    // Without a driver or a GPU, the plan can still run if it has a target for
+    // the CPU.
     Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
     return cpu ? cpu
                : Result<uint32_t>(

@@ -34,7 +34,7 @@ namespace {
 /// disk.
 constexpr double kSeconds = 15;
 constexpr double kDiskShare = 1.0 / 3;
-/// The fraction of that time for measuring all GPUs. Opening them takes
+/// The fraction of kSeconds for measuring all GPUs. Opening them takes
 /// additional time.
 constexpr double kGpuShare = 1.0 / 15;
 /// The size of the file that the disk is measured with, and the largest share
@@ -52,8 +52,8 @@ void addLimits(MachineProfile &profile) {
   }
 }
 
-/// The threads of MemoryReaders. Their memory is allocated when they begin to
-/// read, because a disk may prove to be unsuitable before that.
+/// The threads of MemoryReaders. Their memory is allocated only when they begin
+/// to read, because it is not needed if the disk proves to be unsuitable.
 class CoreTraffic final : public rt::MemoryTraffic {
 public:
   CoreTraffic(uint32_t threads, uint64_t memoryBytes)

@@ -162,7 +162,7 @@ Result<DiskRate> savedDiskRate() {
   if (!cache) {
     return refuse(cache.status());
   }
-  // A probe of another machine is refused, since its disk is another one.
+  // A probe of another machine is refused, because it measured another disk.
   const Result<MachineProfile> host =
       withMeasurements(hostProfile(), hostCpuModel(), *cache);
   if (!host) {

@@ -355,7 +355,7 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Makes all values tiny in every second row behind those that contain marked
+  // Makes all values tiny in every second row after those that contain marked
   // values. Some of these rows then get one larger value.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {

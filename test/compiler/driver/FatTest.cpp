@@ -144,7 +144,7 @@ TEST_F(Fat, GpusShareTheirWeights) {
   EXPECT_LE(fat->bytes().size(), one->bytes().size() +
                                      kernelBytes(fat->target(1)) +
                                      alignUp(metadata, kPlanPageBytes));
-  // The vocabulary and the digests are not stored again.
+  // The vocabulary and the digests are stored only once.
   EXPECT_LT(metadata, one->header().metadataBytes);
 }
 

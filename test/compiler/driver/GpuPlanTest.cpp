@@ -420,8 +420,8 @@ TEST_F(GpuPlan, EqualKernelsOfSeveralTargetsAreCompiledOnce) {
   ASSERT_TRUE(second.isOk()) << second.status().message();
   ASSERT_TRUE(second->run("").isOk());
   const int more = compiler->calls - calls;
-  // The 3070 has more multiprocessors. The kernels whose grid depends on them
-  // differ, and the others do not.
+  // The RTX 3070 has more multiprocessors than the first target. Only kernels
+  // whose grid depends on this number differ.
   EXPECT_LT(more, calls);
   Result<Compiler> third = second->again(other);
   ASSERT_TRUE(third.isOk()) << third.status().message();

@@ -304,7 +304,7 @@ std::vector<Case> dispatchCases() {
          dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
        })},
       // In a step that is not a head, the rows of logits would be those of the
-      // first tokens of a batch, instead of its outputs.
+      // first tokens of a batch, instead of those of its outputs.
       {"plan.buffer.output", inGpu([](P &p) {
          p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
        })},

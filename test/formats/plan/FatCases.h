@@ -24,7 +24,8 @@ struct FatSmallPlan {
   bool sharesNothing = false;
 };
 
-/// Joins `plans`, which share weights and the table, but not the kernels.
+/// Joins `plans`, which share the weights and the embedding table, but not the
+/// kernels.
 FatSmallPlan makeFatPlan(std::vector<SmallPlan> plans);
 
 /// The small plan and otherTarget("wide"), in a fat plan.

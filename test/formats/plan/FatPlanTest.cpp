@@ -163,7 +163,7 @@ std::vector<uint64_t> joined(const std::vector<std::vector<uint64_t>> &lists) {
     file.push_back(lists[origin.plan][origin.segment]);
   }
   for (size_t i = 0; i < lists.size(); ++i) {
-    // Each target finds its segments in its own order.
+    // In the file, the segments of each target are in the target's own order.
     EXPECT_TRUE(std::ranges::is_sorted(fat.targets[i].segments));
     std::vector<uint64_t> own;
     for (const uint32_t index : fat.targets[i].segments) {

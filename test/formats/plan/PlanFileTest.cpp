@@ -440,7 +440,7 @@ TEST(PlanConvert, MachinesComeBack) {
   for (const std::string &name : names) {
     MachineProfile profile = *resolveProfile(name);
     if (!profile.gpus.empty()) {
-      profile.gpus[0].f16Ops = 0; // is not part of a plan
+      profile.gpus[0].f16Ops = 0; // plans do not contain this rate
     }
     profile.diskBeside = 1'234;
     profile.memoryBeside = 56'789;

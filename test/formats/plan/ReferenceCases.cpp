@@ -49,7 +49,7 @@ std::vector<Case> referenceCases() {
        inReference([](P &p) { p.segments[0]->codec = plan::Codec::Planes; })},
       {"plan.reference.codec",
        inReference([](P &p) { p.segments[3]->codec = plan::Codec::Zstd; })},
-      // Plans that contain their weights name no files.
+      // A plan that contains its weights must not name a source file.
       {"plan.reference", in([](P &p) { p.sources[0]->name = "small.gguf"; })},
       {"plan.reference", in([](P &p) {
          p.tensors[2]->source_rows.push_back(

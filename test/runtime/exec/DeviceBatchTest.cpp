@@ -173,7 +173,8 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 9, 1),
             (Words{40, 41, 42, 30, 31, 32, 40, 41, 42}));
   EXPECT_EQ(read(*device, BatchArray::TileCount, 1), Words{4});
-  // Each tile: its first token, its number of tokens, and its row.
+  // A tile consists of its first token, its number of tokens, and its row of
+  // the block tables.
   EXPECT_EQ(read(*device, BatchArray::Tiles, 12),
             (Words{0, 2, 0, 2, 1, 0, 3, 1, 1, 4, 2, 2}));
   ASSERT_TRUE(device->writeOutputs(gpu, Words{2, 5}).isOk());

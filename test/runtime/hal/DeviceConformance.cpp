@@ -411,7 +411,8 @@ TEST_P(EarlyUploads, OverwriteWhatAKernelStillReads) {
   write(from, numbersFrom(1));
   signal(Queue::Compute, before);
   run(added, 0, 1);
-  // This is wrong: the upload should wait for an event after the run.
+  // This is wrong on purpose: the upload should wait for an event after the
+  // run.
   wait(Queue::Upload, before);
   upload(from, allocateHost(), numbersFrom(50));
   EXPECT_EQ(read(to), numbersFrom(51));

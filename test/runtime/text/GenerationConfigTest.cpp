@@ -155,7 +155,7 @@ TEST(GenerationConfigTest, MalformedFiles) {
     EXPECT_EQ(outcome.status.code(), ErrorCode::Corrupt) << each.text;
     EXPECT_EQ(outcome.status.message(), each.error) << each.text;
   }
-  // Nesting costs neither memory nor stack.
+  // Deep nesting must cost neither memory nor stack space.
   const std::string deep =
       "{\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}";
   EXPECT_TRUE(read(deep).status.isOk());

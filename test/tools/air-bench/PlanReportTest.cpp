@@ -98,7 +98,8 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head took 1900"));
-  // If a new measurement raises the bandwidth, the same time is possible again.
+  // If a new measurement raises the bandwidth, a time that was impossible
+  // becomes possible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }

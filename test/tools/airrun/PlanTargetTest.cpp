@@ -47,7 +47,7 @@ TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
   } cases[] = {
       {plan, {kRtx3060}, 1},
       {plan, {kRtx3090}, 2},
-      {plan, {kRtx4090}, 3}, // it also runs code for sm_86
+      {plan, {kRtx4090}, 3}, // an RTX 4090 also runs code for sm_86
       {plan, {kH100}, 4},
       {plan, {kRtx5090}, {}},
       {plan, {}, {}},

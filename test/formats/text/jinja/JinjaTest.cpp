@@ -429,7 +429,8 @@ TEST(JinjaTest, DeepNestingIsRefused) {
   EXPECT_EQ(render(sum + " }}").status().exitCode(), 4);
 }
 
-// Neither the calls nor the expressions are nested too deeply by themselves.
+// The calls and the expressions are not nested too deeply by themselves, but
+// they are together.
 TEST(JinjaTest, DeepExpressionsInDeepCallsAreStopped) {
   const std::string source = "{% macro f() %}{{ " + std::string(140, '-') +
                              "f() }}{% endmacro %}{{ f() }}";

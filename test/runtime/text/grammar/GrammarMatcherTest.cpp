@@ -269,7 +269,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(grammar.isActive());
   feed(grammar, "t>");
   EXPECT_TRUE(grammar.isActive());
-  // Without isAnywhere, only white space may precede a span.
+  // Without isAnywhere, only white space may precede a span in which triggers
+  // have no effect.
   LazyGrammar late = lazy(triggers);
   feed(late, "Some text <think>a<t>");
   EXPECT_TRUE(late.isActive());
@@ -279,7 +280,7 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(anywhere.isActive());
   feed(anywhere, "<end><t>");
   EXPECT_TRUE(anywhere.isActive());
-  // The text begins within the span, and a control token ends it.
+  // The text begins within such a span, and a control token ends the span.
   triggers.open = 0;
   triggers.controls = {{3, "<end>"}};
   LazyGrammar open = lazy(triggers);

@@ -63,7 +63,8 @@ TEST_F(GpuProbeTest, TheProfileHasWhatThePlannerReads) {
   EXPECT_EQ(gpu.backend, GpuBackend::Cuda);
   EXPECT_EQ(gpu.memoryBytes, 64 * kMiB);
   EXPECT_EQ(gpu.memoryBandwidth, result->bestBandwidth);
-  // Weights are copied in pieces of 4 MiB, and this is the fourth size.
+  // Weights are copied in pieces of 4 MiB, which is the fourth size that is
+  // measured.
   EXPECT_EQ(gpu.transferBandwidth, result->copies.at(3).toGpu);
   EXPECT_EQ(gpu.f16Ops, 0U);
   EXPECT_EQ(gpu.arch, "sm_90a");
