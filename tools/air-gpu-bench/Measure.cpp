@@ -38,7 +38,7 @@ public:
   Buffer() = default;
   ~Buffer() {
     if (owner && address) {
-      // This fails only after an earlier failure, which has been reported.
+      // release() fails only after an earlier failure, which has been reported.
       (void)owner->release(address);
     }
   }

@@ -290,8 +290,8 @@ Status runProbe(const cli::Invocation &invocation) {
   }
   AtomicFile saved;
   if (invocation.has("--save") && invocation.has("--threads")) {
-    return usageError("--save remembers how this machine performs with one "
-                      "thread per core; leave out --threads");
+    return usageError("--save stores rates that are measured with one thread "
+                      "per core; leave out --threads");
   }
   if (invocation.has("--save")) {
     AIR_ASSIGN_OR_RETURN(saved, cli::openProbeFile());

@@ -35,8 +35,8 @@ public:
   Status step();
 
   /// Computes the logits of tokens and appends their keys and values to the
-  /// cache. All tokens of a sequence must be adjacent in `tokens`. Returns the
-  /// logits, [tokens][vocabulary].
+  /// cache. The tokens of a sequence follow one another in `tokens`. Returns
+  /// the logits, [tokens][vocabulary].
   Result<std::vector<float>> prefill(const std::vector<PrefillToken> &tokens);
 
   void set(const std::vector<uint32_t> &ids,

@@ -246,7 +246,8 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
   for (const plan::Program *program : *plan.programs()) {
     const bool isPrefill = program->max_tokens() > 8;
     EXPECT_EQ(program->tile_tokens() != 0, isPrefill);
-    // Both layers have five steps, and the embedding and the head one each.
+    // Each of the two layers has five steps. The embedding and the head have
+    // one step each.
     EXPECT_EQ(program->steps()->size(), 2U * 5 + 2);
     EXPECT_EQ(program->steps()->Get(0)->kind(), plan::StepKind::Embed);
     for (const plan::Step *step : *program->steps()) {

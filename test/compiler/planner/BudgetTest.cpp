@@ -25,7 +25,7 @@ RamDemand demand() {
   return demand;
 }
 
-/// 100 MiB of weights, all of which one step needs.
+/// A single step needs all of the 100 MiB of weights.
 WeightProblem weights() {
   WeightProblem problem;
   problem.weights = {{100 * kMiB, 0, 0}};

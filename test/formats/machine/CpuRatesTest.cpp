@@ -31,7 +31,7 @@ TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   // The cores take 16 / 0.8 = 20. Meanwhile the disk does 20 * 0.5 = 10 of its
   // 40 units of work, and then it needs another 30.
   EXPECT_DOUBLE_EQ(passTime(16, 40, kept), 50);
-  // Both take 40, so neither of them ever runs alone.
+  // The cores and the disk both take 40, so neither of them ever runs alone.
   EXPECT_DOUBLE_EQ(passTime(32, 20, kept), 40);
   EXPECT_NEAR(passTime(32 + 1e-9, 20, kept), 40, 1e-8);
   EXPECT_NEAR(passTime(32 - 1e-9, 20, kept), 40, 1e-8);
@@ -43,10 +43,10 @@ TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   EXPECT_DOUBLE_EQ(passTime(5, 7, {.disk = 1, .memory = 1}), 7);
 }
 
-// A model of 1.3 GB of which 113 MB are read per pass, on two cores of Zen 4: a
-// pass takes 35 ms if nothing is read from the disk, and the disk alone takes
-// 32 ms. When both are busy, the disk reads 1.6 to 2.2 instead of 3.5 GB/s, and
-// the cores 26.9 instead of 34.5 GB/s. Passes took 52 to 57 ms.
+// A model of 1.3 GB on two cores of Zen 4. Each pass reads 113 MB from the
+// disk. A pass takes 35 ms if nothing is read from the disk, and the disk alone
+// takes 32 ms. When both are busy, the disk reads 1.6 to 2.2 instead of 3.5
+// GB/s, and the cores 26.9 instead of 34.5 GB/s. Passes took 52 to 57 ms.
 TEST(PassTime, PredictsAMeasuredPass) {
   const KeptShares kept = {.disk = keptShare(1'900'000'000, 3'500'000'000),
                            .memory = keptShare(26'900'000'000, 34'500'000'000)};

@@ -64,7 +64,7 @@ TEST(DiskRates, TheChoiceIsTheLeastMemoryThatIsFastEnough) {
   const DiskRate slow{IoMethod::Uring, kMiB / 4, 1, true, 2'190'000'000};
   const DiskRate curve[] = {slow, threads, fastest, small};
   EXPECT_EQ(chooseDiskRate(curve), small);
-  // If only `slow` is left beside `fastest`, `fastest` is chosen, although it
+  // If only `slow` and `fastest` are given, `fastest` is chosen, although it
   // takes more memory.
   const DiskRate two[] = {slow, fastest};
   EXPECT_EQ(chooseDiskRate(two), fastest);

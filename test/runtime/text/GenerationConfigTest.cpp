@@ -16,8 +16,8 @@ struct Outcome {
   std::vector<std::string> notes;
 };
 
-/// Reads `text` as generation_config.json beside a vocabulary of 10 tokens, in
-/// which token 7 ends an answer.
+/// Reads `text` as generation_config.json of a model with 10 tokens, in which
+/// token 7 ends an answer.
 Outcome read(std::string_view text) {
   TokenizerData data;
   data.tokens.resize(10, "a");

@@ -455,7 +455,7 @@ TEST_F(CudaDeviceTest, ErrorsThatEndTheUseOfTheGpuAreKnown) {
   }
 }
 
-/// These kernels leave the GPU unusable.
+/// Each test of this class runs a kernel that leaves the GPU unusable.
 class BrokenKernel : public CudaDeviceTest,
                      public testing::WithParamInterface<const char *> {};
 
