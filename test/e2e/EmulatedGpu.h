@@ -24,8 +24,7 @@ namespace air::test {
 /// A row contains the logits of a token.
 using Rows = std::vector<std::vector<float>>;
 
-/// Compiles kernels for the emulator. A text that was compiled before is not
-/// compiled again.
+/// Compiles kernels for the emulator, but each text only once.
 class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
 public:
   explicit EmulatorCompiler(std::string intrinsicsText)
@@ -54,7 +53,6 @@ Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
          const std::vector<rt::SequenceId> &sequences,
          const std::vector<uint32_t> &outputs);
 
-/// The index of the largest logit.
 int32_t greedy(const std::vector<float> &row);
 
 /// What airrun writes to standard output, with the fake driver. `arguments` may

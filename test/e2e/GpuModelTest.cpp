@@ -122,7 +122,6 @@ protected:
   static std::string plan() { return std::string(GetParam().name) + ".air"; }
 };
 
-/// The numbers from 0 to count - 1.
 std::vector<uint32_t> allOf(size_t count) {
   std::vector<uint32_t> numbers(count);
   std::iota(numbers.begin(), numbers.end(), 0);

@@ -31,8 +31,7 @@ using test::numberAfter;
 using test::Rows;
 using test::run;
 
-/// The bytes that a placement states for an item of a tier; 0 if it has no such
-/// item.
+/// The bytes that a placement states for an item; 0 if it has no such item.
 uint64_t itemOf(const plan::Placement &placement, plan::Tier tier,
                 const std::string &name) {
   for (const plan::BudgetItem *item : *placement.items()) {

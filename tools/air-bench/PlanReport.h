@@ -29,7 +29,6 @@
 
 namespace air::bench {
 
-/// Rates that were measured on this machine.
 struct MachineRates {
   double bytes = 0; ///< bytes read per second
   ArithmeticRates arithmetic;

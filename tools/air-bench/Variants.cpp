@@ -125,8 +125,7 @@ KernelSpec cachedSpec(const KernelSpec &spec, const MachineProfile &target,
   }
   const uint64_t rowBlockBytes = ceilDiv(entry->weightBytes, rowBlocks);
   const uint64_t fit = l2Bytes / 2 * threads / rowBlockBytes;
-  // The number of row blocks is a multiple of the number of threads, so that
-  // all threads get equally many.
+  // Each thread gets the same number of row blocks.
   const uint64_t kept =
       std::min(rowBlocks, std::max(fit / threads, uint64_t{1}) * threads);
   cached.n = std::min(spec.n, kept * kRows);

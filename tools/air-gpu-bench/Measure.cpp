@@ -173,8 +173,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   AIR_RETURN_IF_ERROR(counters.allocate(driver, kernel.counterBytes));
   AIR_RETURN_IF_ERROR(driver.write(weights.at(), operands.packed));
   // `packed` holds the distinct rows. To fill the first copy of the matrix, the
-  // bytes filled so far are copied again and again, which doubles their number
-  // each time. All other copies are made from the first.
+  // filled part is duplicated again and again. All other copies are made from
+  // the first.
   for (uint64_t set = 0; set < sets; ++set) {
     const DevicePointer to = weights.at() + set * kernel.weightBytes;
     uint64_t done = operands.packed.size();

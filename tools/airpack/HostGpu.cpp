@@ -13,8 +13,7 @@
 
 namespace air {
 
-/// The first of the given options that only plans for CPUs support; "" if there
-/// is none.
+/// The first given option that only plans for CPUs support, or "".
 static std::string optionForCpus(const cli::Invocation &invocation) {
   for (const char *name : {"--activations", "--pin", "--reference", "--tune"}) {
     if (invocation.has(name)) {

@@ -302,7 +302,6 @@ double measureBandwidth() {
   return *bandwidth;
 }
 
-/// A plan that is to be written.
 struct Output {
   compiler::CompileOptions options;
   std::string path;
@@ -383,8 +382,7 @@ std::string fileNameOf(const std::string &target) {
 }
 
 /// What to write for each target: a plan of its own with --separate, otherwise
-/// a part of a common plan, so that all paths are the same. The files are not
-/// open yet.
+/// a part of one plan. The files are not open yet.
 Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
                                       const std::vector<std::string> &targets) {
   const std::string given =

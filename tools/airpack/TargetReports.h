@@ -14,7 +14,6 @@ namespace air {
 Status forEachSegment(PlanFile &file,
                       const std::function<Status(uint32_t index)> &visit);
 
-/// Whether the list of kernels is a part of a report.
 enum class ListKernels : uint8_t { No, Yes };
 
 /// Returns the text that describes a plan, with the planSummary() of each

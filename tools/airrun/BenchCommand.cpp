@@ -515,7 +515,6 @@ void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   }
 }
 
-/// Measures the curve that --verify-curve asks for.
 Result<std::vector<CurvePoint>>
 verifyCurve(const std::vector<uint64_t> &tokens, rt::Session &session,
             Workload &work, uint32_t rounds, BenchMeasurement &measured,

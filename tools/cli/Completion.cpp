@@ -9,7 +9,6 @@
 namespace air::cli {
 namespace {
 
-/// The first sentence of a text, without its full stop.
 std::string firstSentence(const std::string &text) {
   std::string sentence = text.substr(0, text.find(". "));
   if (sentence.ends_with('.')) {
@@ -54,7 +53,7 @@ bool takesFiles(const Command &command) {
   });
 }
 
-/// Whether the next word of the command line is the value of the option.
+/// Whether the next word is the value of the option.
 bool takesWord(const Option &option) {
   return option.kind != ValueKind::Flag && !option.impliedValue;
 }

@@ -42,7 +42,6 @@ Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
   return secondsSince(start) / static_cast<double>(runs);
 }
 
-/// Measures the kernels of one plan.
 class Tuner {
 public:
   Tuner(const MachineProfile &machine, uint32_t onThreads,

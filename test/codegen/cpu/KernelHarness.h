@@ -48,7 +48,6 @@ struct Batch {
   uint32_t pages = 0; ///< number of physical pages in the tables
 
   uint64_t tokens() const { return ids.size(); }
-  /// The physical page that holds `position` of `sequence`.
   uint32_t pageOf(uint64_t sequence, uint32_t position) const {
     return blockTables[sequence * blockTableStride +
                        position / AIR_KV_PAGE_TOKENS];

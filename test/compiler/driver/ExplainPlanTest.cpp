@@ -84,8 +84,8 @@ Result<Json> planned(const CompileOptions &options) {
   return Json::parse(text);
 }
 
-/// The names and sizes, in bytes, of the items that a placement states for a
-/// tier. In the JSON, items without a tier belong to the tier Ram.
+/// The items that a placement states for a tier, with their sizes in bytes. In
+/// the JSON, items without a tier are in the tier Ram.
 std::map<std::string, uint64_t> itemsOf(const Json &placement,
                                         const std::string &tier) {
   std::map<std::string, uint64_t> items;
@@ -98,8 +98,8 @@ std::map<std::string, uint64_t> itemsOf(const Json &placement,
 }
 
 /// The rows of an explanation as items of a plan. The item "weights" is the sum
-/// of all classes of weights and their padding. A plan has no item for the
-/// memory of the driver, so that row is left out.
+/// of all classes of weights and their padding. The row of the driver is left
+/// out, because a plan has no item for it.
 std::map<std::string, uint64_t> itemsOf(const Explanation &explanation,
                                         uint64_t TierRow::*tier) {
   std::map<std::string, uint64_t> items;

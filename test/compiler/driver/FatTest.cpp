@@ -47,7 +47,6 @@ protected:
     options.threads = 2;
   }
 
-  /// Makes a plan for several targets.
   Result<PlanFile> pack(const std::string &name, const Names &targets) {
     std::vector<Compiler> compilers;
     for (const std::string &target : targets) {

@@ -80,8 +80,7 @@ TEST(KeptShares, AreRatiosOfTheProfilesRates) {
   profile.memoryBandwidth = 40'000;
   profile.memoryBeside = 30'000;
   EXPECT_EQ(keptShares(profile), (KeptShares{0.5, 0.75}));
-  // If the rate of the disk is not known, its share has the default, and the
-  // share of the memory does not change.
+  // If the disk's rate is not known, only the share of the disk is affected.
   profile.diskBandwidth = 0;
   EXPECT_EQ(keptShares(profile), (KeptShares{5.0 / 6, 0.75}));
   EXPECT_DOUBLE_EQ(keptShare(0, 10), 5.0 / 6);

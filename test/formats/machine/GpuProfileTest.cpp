@@ -133,8 +133,7 @@ TEST(GpuProfile, TheCpuBesideItCanBeReplaced) {
   EXPECT_EQ(zen5.cores, machine.cores);
   EXPECT_EQ(zen5.memoryBytes, machine.memoryBytes);
   EXPECT_EQ(zen5.diskBandwidth, machine.diskBandwidth);
-  // The rates of disk and memory while both are read depend on the CPU, which
-  // is another one here.
+  // These two rates were measured with another CPU.
   EXPECT_EQ(zen5.diskBeside, 0u);
   EXPECT_EQ(zen5.memoryBeside, 0u);
 

@@ -143,8 +143,8 @@ TEST_F(FatPlanTest, DoesNotDependOnTheOrderOfTargets) {
   EXPECT_EQ(names.size(), 3U);
 }
 
-/// The contents of the file's segments when plans with these contents are
-/// joined. Each number stands for the contents of a segment of weights.
+/// The contents of the file's segments when plans are joined. A number stands
+/// for the contents of a segment of weights.
 std::vector<uint64_t> joined(const std::vector<std::vector<uint64_t>> &lists) {
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < lists.size(); ++i) {
@@ -223,7 +223,7 @@ TEST_F(FatPlanTest, RefusesEachBrokenRule) {
     EXPECT_THAT(status.message(), HasSubstr(std::string(broken.rule) + ": "));
     EXPECT_EQ(status.message().find('\n'), std::string::npos);
   }
-  // A target that breaks a rule is found, whichever target it is.
+  // A broken rule is found in every target.
   FatSmallPlan fat = makeFatPlan();
   fat.records.targets[1].plan.arena_bytes = 0;
   EXPECT_THAT(verdict(fat).message(),
@@ -289,7 +289,7 @@ TEST_F(FatPlanTest, StructureIsRefused) {
     refuse(builder);
   }
   {
-    // A list of a million targets, all of which refer to the same table.
+    // A list of a million targets that are all the same table.
     flatbuffers::FlatBufferBuilder builder;
     const std::vector<flatbuffers::Offset<plan::Plan>> targets(
         1'000'000, plan::CreatePlan(builder));

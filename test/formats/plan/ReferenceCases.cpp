@@ -23,7 +23,6 @@ void addPages(SmallPlan &small, size_t segment, int64_t pages) {
   small.fileBytes += bytes;
 }
 
-/// A case that gives the source another name.
 Case named(std::string name) {
   return {"plan.reference",
           inReference([name](P &p) { p.sources[0]->name = name; })};

@@ -53,8 +53,8 @@ public:
     pass += index == 0 ? 1 : 0;
   }
 
-  /// Whether the ring holds the given bytes of a segment. True if no read ever
-  /// brings the segment into the ring.
+  /// Whether the ring holds the given bytes. True for a segment that is never
+  /// read into the ring.
   bool holds(uint32_t segment, uint64_t offset, uint64_t bytes) const {
     const auto start = startOf.find(segment);
     if (start == startOf.end()) {
@@ -87,7 +87,6 @@ public:
         steps(given.programs()->Get(0)->steps()->size()),
         copies(chosen.device_reads(), steps), reads(chosen.reads(), steps) {}
 
-  /// Runs all steps of a program.
   std::string run(const plan::Program &program) {
     for (uint32_t s = 0; s < program.steps()->size(); ++s) {
       while (order.copiesEarly ? copies.after() < done

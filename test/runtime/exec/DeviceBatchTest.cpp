@@ -183,8 +183,7 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{6});
 }
 
-// The padding of a batch uses the positions of a single page, which limits its
-// size.
+// All padding uses the positions of a single page.
 TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, sizesOf(64), groups));
   const Status status = DeviceBatch::create(gpu, sizesOf(65), groups).status();

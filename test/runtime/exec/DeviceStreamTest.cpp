@@ -115,7 +115,6 @@ protected:
     ASSERT_TRUE(gpu.addProgram(dispatches));
   }
 
-  /// Submits the dispatches of a step to the GPU.
   void runStep(uint32_t step) {
     const Status ready = stream->require(step);
     ASSERT_TRUE(ready.isOk()) << ready.message();

@@ -308,7 +308,6 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   return plan;
 }
 
-/// Turns a plan for the CPU into one for the fake GPU.
 void moveToGpu(plan::PlanT &plan) {
   constexpr uint32_t kGpu = 1;
   plan.executables[0]->format = plan::CodeFormat::Cubin;
@@ -391,7 +390,6 @@ void FakeModel::say(const std::string &text) {
   next[last] = kFakeEos;
 }
 
-/// Writes a plan with the weights of `model`.
 static void writePlan(const std::string &path, const FakeModel &model,
                       plan::PlanT plan, std::span<const uint8_t> code) {
   std::vector<float> table(FAKE_VOCABULARY * FAKE_WIDTH);

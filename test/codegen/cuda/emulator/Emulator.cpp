@@ -377,7 +377,6 @@ const char *nameOf(Wait wait) {
   return "?";
 }
 
-/// Runs the block's fibers until all have ended.
 void runBlock() {
   const uint32_t threads = machine->launch->threads;
   while (machine->error.empty()) {

@@ -49,7 +49,6 @@ bool isDevice(int device) {
          device < kFirstDevice + fakeCuda.gpus;
 }
 
-/// The object of `list` with this handle; null if there is none.
 template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   for (T &one : list) {
     if (&one == handle) {
@@ -278,7 +277,6 @@ int cuModuleGetFunction(void **function, void *handle, const char *name) {
 
 namespace {
 
-/// The kernel with this handle; null if there is none.
 Kernel *kernelOf(const void *handle) {
   for (Module &module : gpu.modules) {
     for (auto &[name, kernel] : module.kernels) {

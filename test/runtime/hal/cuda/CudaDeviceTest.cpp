@@ -455,7 +455,7 @@ TEST_F(CudaDeviceTest, ErrorsThatEndTheUseOfTheGpuAreKnown) {
   }
 }
 
-/// Each test of this class runs a kernel that leaves the GPU unusable.
+/// Tests with a kernel that leaves the GPU unusable.
 class BrokenKernel : public CudaDeviceTest,
                      public testing::WithParamInterface<const char *> {};
 

@@ -341,8 +341,8 @@ TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   EXPECT_EQ(follow(made, begin + "}", isWhole), begin.size());
 }
 
-// If a schema is not supported, a call must still contain every argument that
-// "required" names, even one without a schema.
+// A call must contain every argument that "required" names, even if the schema
+// is not supported or does not describe the argument.
 TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object",

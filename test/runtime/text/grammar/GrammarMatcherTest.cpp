@@ -269,8 +269,7 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(grammar.isActive());
   feed(grammar, "t>");
   EXPECT_TRUE(grammar.isActive());
-  // Without isAnywhere, only white space may precede a span in which triggers
-  // have no effect.
+  // Without isAnywhere, only white space may precede a span without triggers.
   LazyGrammar late = lazy(triggers);
   feed(late, "Some text <think>a<t>");
   EXPECT_TRUE(late.isActive());
