@@ -35,7 +35,7 @@ std::string joined(const std::vector<std::string> &words,
   return out;
 }
 
-/// Whether a value with this name may be the name of a file.
+/// Whether a value that help texts call `valueName` may be the name of a file.
 bool isFileName(const std::string &valueName) {
   for (const char *word :
        {"FILE", "FOLDER", "PATH", "PLAN", "MODEL", "TARGET"}) {

@@ -410,7 +410,7 @@ TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   EXPECT_EQ(ledger->items[3].name, "ring");
   EXPECT_EQ(ledger->items[3].bytes, kMiB);
   EXPECT_EQ(ledger->placement.reads.size(), 2U);
-  // At the least, a ring for one segment is needed.
+  // A ring for one segment is the least that is needed.
   EXPECT_TRUE(with(38 * kMiB, true).isOk());
   EXPECT_THAT(
       with(38 * kMiB - 1, true).status().message(),

@@ -188,7 +188,7 @@ TEST(HostPlacement, WhatDoesNotFitIntoRamIsRead) {
   EXPECT_EQ(host->keptBytes, 128 * kMiB);
   EXPECT_EQ(host->ringBytes, 64 * kMiB);
   EXPECT_THAT(host->isRead, ElementsAre(false, true, false, true));
-  // With room for all four, nothing is read.
+  // With room for all four segments in RAM, nothing is read from the disk.
   const std::optional<HostPlacement> all =
       placeInRam(problem, device, 256 * kMiB);
   ASSERT_TRUE(all);

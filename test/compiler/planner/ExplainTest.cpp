@@ -94,7 +94,7 @@ TEST(Explain, AllInRam) {
   EXPECT_EQ(all.total.ram, 10 * kGB + (512 + 100 + 8 + 1) * kMiB);
   EXPECT_EQ(all.total.disk, 0u);
   EXPECT_EQ(all.total.vram, 0u);
-  // A decode pass reads 9 GB, and a row of 20 kB, at 60 GB/s.
+  // A decode pass reads 9 GB and one embedding row of 20 kB, at 60 GB/s.
   ASSERT_TRUE(all.decode);
   EXPECT_NEAR(*all.decode, 60.0 / 9, 1e-3);
   EXPECT_EQ(all.limitedBy, "dram");

@@ -54,7 +54,7 @@ TEST_F(HugeBlocksTest, WritesEveryByteInItsPlace) {
 
 TEST_F(HugeBlocksTest, ReportsAFailedWrite) {
   HugeBlocks blocks;
-  AtomicFile closed; // every write to it fails
+  AtomicFile closed; // every write to this file fails
   const std::vector<uint8_t> bytes(100);
   EXPECT_TRUE(blocks.write(closed, 0, bytes).isOk());
   EXPECT_EQ(blocks.flush(closed).code(), ErrorCode::Io);

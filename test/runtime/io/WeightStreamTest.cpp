@@ -228,7 +228,7 @@ struct Executed {
     return sum;
   }
 
-  /// Per segment: the bytes that stay in memory.
+  /// For each segment, the bytes that stay in memory.
   std::vector<uint64_t> residentBytes() const {
     std::vector<uint64_t> bytes(shape.schedule.segments.size());
     for (const ScheduledRead &read : shape.schedule.reads) {
