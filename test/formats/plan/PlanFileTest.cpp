@@ -266,7 +266,7 @@ TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
     ASSERT_TRUE(writer) << writer.status().message();
     for (uint32_t i = 0; i < small.segments.size(); ++i) {
       const std::span<const uint8_t> bytes = small.segments[i];
-      // Each segment is written in two halves, which do not end at a chunk
+      // Each segment is written in two halves, whose boundary is not a chunk
       // boundary.
       ASSERT_TRUE(writer
                       ->writeSegment(i,
