@@ -31,7 +31,7 @@ using test::numberAfter;
 using test::Rows;
 using test::run;
 
-/// The bytes of an item of a tier; 0 if there is none.
+/// The bytes that a placement states for an item; 0 if it has no such item.
 uint64_t itemOf(const plan::Placement &placement, plan::Tier tier,
                 const std::string &name) {
   for (const plan::BudgetItem *item : *placement.items()) {
@@ -95,9 +95,9 @@ protected:
     packForGpu(target, "all.air");
   }
 
-  /// Packs the model for a GPU whose memory has room for the given share of the
-  /// weights. Returns the name of the plan and the bytes of all weights.
-  /// packAll() must have been called for the target.
+  /// Packs the model for a GPU whose memory has room for `percent` % of the
+  /// weights. Returns the name of the plan and the size of all weights in
+  /// bytes. packAll() must have been called for the target.
   static std::pair<std::string, uint64_t> packPart(const std::string &target,
                                                    uint64_t percent) {
     Result<PlanFile> file = PlanFile::open(folder().path("all.air"));
@@ -115,8 +115,8 @@ protected:
   }
 
   /// Packs the model for a GPU whose memory has room for a quarter of the
-  /// weights, and for RAM with room for the given share of the others.
-  /// packAll() must have been called for the target.
+  /// weights, and for a host whose RAM has room for `percent` % of the other
+  /// weights. packAll() must have been called for the target.
   static std::string packOnDisk(const std::string &target, uint64_t percent) {
     const std::string inRam = packPart(target, 25).first;
     Result<PlanFile> file = PlanFile::open(folder().path(inRam));
@@ -181,7 +181,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        continue; // At 75 % and 50 %, one of the two timings is enough.
+        continue; // Only late copies are tested at 75 %, and only early ones at
+                  // 50 %.
       }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);

@@ -21,13 +21,12 @@ constexpr const char *kNotWithExplain[] = {
     "--times",    "--weightless",   "--reference", "--threads",    "--pin",
     "--progress", "--dump-kernels", "--separate",  "--from",       "--ptx"};
 
-/// The machine that --target names, with the changes that the other options
-/// ask for.
+/// The machine that --target names, changed as the other options say.
 Result<MachineProfile> machineFor(const cli::Invocation &invocation,
                                   const std::string &target) {
   const bool isSaved = target == "host" && !invocation.has("--no-probe-cache");
-  // The explanation is that of the plan that airpack makes, so a GPU for which
-  // it would make none is left out here, too.
+  // --explain must describe the plan that airpack would make, so a GPU is left
+  // out here if airpack would not make a plan for it.
   const auto check = [&](const GpuProfile &gpu) {
     return canPlanForHostGpu(invocation, gpu);
   };
@@ -154,8 +153,8 @@ Status runExplain(const cli::Invocation &invocation,
   Status passes = compiler.run("schedule-reads");
   if (passes.code() == ErrorCode::Unsupported &&
       !options.machine->gpus.empty()) {
-    // There is no plan of this model for this GPU, so the explanation is that
-    // of the plan for the CPU.
+    // No plan of this model can be made for this GPU, so the explanation
+    // describes the plan for the CPU.
     noPlan = "none for this model: " + passes.message();
     options.machine->gpus.clear();
     AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));

@@ -13,7 +13,7 @@
 
 namespace air {
 
-/// The option that only plans for CPUs support; "" if none is given.
+/// The first given option that only plans for CPUs support, or "".
 static std::string optionForCpus(const cli::Invocation &invocation) {
   for (const char *name : {"--activations", "--pin", "--reference", "--tune"}) {
     if (invocation.has(name)) {

@@ -18,8 +18,7 @@ namespace {
 /// the file.
 using Json = nlohmann::ordered_json;
 
-/// The number of elements up to which a list is shown. For longer lists, only
-/// the length is shown.
+/// Of a list with more elements than this, only the length is shown.
 constexpr size_t kLongestList = 16;
 
 template <typename T> Json listToJson(const std::vector<T> &list) {

@@ -18,7 +18,7 @@ namespace {
 
 struct KernelRow {
   std::string name;
-  /// Not known if the code of the kernel is not a cubin that can be read.
+  /// Empty if the code of the kernel is not a cubin that can be read.
   std::optional<codegen::cuda::CubinFacts> facts;
   /// The most threads that any launch uses, and the most bytes of shared memory
   /// that any launch adds to those of the kernel.

@@ -65,8 +65,8 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
-/// Prints a note if the model's files do not lie in the folder of the reference
-/// plan, where airrun looks for them.
+/// Prints a note if the model's files are in another folder than the reference
+/// plan. airrun looks for them in the folder of the plan.
 void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   const fs::path folder = fs::absolute(plan).parent_path();
   for (const MappedFile &file : source.files) {
@@ -81,10 +81,10 @@ void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   }
 }
 
-/// The number of threads, at most `wanted`, that the system allows. Prints a
-/// note if it is lower than `wanted`.
+/// Returns how many threads the system allows, at most `wanted`. Prints a note
+/// if it allows fewer.
 unsigned threadsToBeHad(unsigned wanted) {
-  // These threads come in addition to the one that compiles and writes.
+  // These threads are in addition to the one that compiles and writes.
   const ThreadSupply supply = probeThreads(wanted);
   if (supply.refusal.isOk()) {
     return wanted;
@@ -302,7 +302,6 @@ double measureBandwidth() {
   return *bandwidth;
 }
 
-/// A plan that is to be written.
 struct Output {
   compiler::CompileOptions options;
   std::string path;
@@ -375,15 +374,15 @@ Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
   return targets;
 }
 
-/// The name of a target in the name of a plan.
+/// The form in which the name of a target appears in file names.
 std::string fileNameOf(const std::string &target) {
   const bool isFile =
       target.ends_with(".json") || target.find('/') != std::string::npos;
   return isFile ? fs::path(target).stem().string() : target;
 }
 
-/// What to write for each target: the plans, or, without --separate, parts of
-/// one plan, which all have its path. The files are not open yet.
+/// What to write for each target: a plan of its own with --separate, otherwise
+/// a part of one plan. The files are not open yet.
 Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
                                       const std::vector<std::string> &targets) {
   const std::string given =
@@ -480,8 +479,8 @@ Status printPlan(const cli::Invocation &invocation,
   return cli::writeOut(text);
 }
 
-/// Refuses plans of which one would replace another. Their names differ, but a
-/// name may be a link to another plan.
+/// Returns an error if one plan would replace another. Their names differ, but
+/// a name may be a link to another plan.
 Status checkOutputsDiffer(const std::vector<Output> &outputs) {
   std::map<fs::path, std::string> pathOf; ///< of each file, links followed
   for (const Output &output : outputs) {
@@ -585,7 +584,8 @@ Status writeTogether(const cli::Invocation &invocation,
   double compileStart = 0;
   for (Output &output : outputs) {
     const std::string &target = output.options.target;
-    // Compilers pass on the kernels for GPUs that they have compiled.
+    // again() lets a compiler reuse the GPU kernels that the previous one has
+    // compiled.
     Result<compiler::Compiler> loaded =
         compilers.empty() ? compiler::Compiler::load(output.options)
                           : compilers.back().again(output.options);
@@ -713,7 +713,7 @@ Status runPack(const cli::Invocation &invocation) {
     if (isTogether) {
       continue;
     }
-    // Writing while compiling takes a second thread.
+    // A second thread is needed to write while kernels are being compiled.
     options.background = threads > 1;
     options.packed = packed;
     const Status written = writeOutput(invocation, outputs, i, compiler);

@@ -367,8 +367,8 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// What a session that reads weights in every pass has done so far. The
-/// difference between two such objects is what one decode phase has done. The
+/// What a session that reads weights in every pass has read so far. The
+/// difference between two such objects is what was read in between. The
 /// constructor waits until nothing is being read ahead.
 struct StreamedPhase {
   rt::StreamCounters counters;
@@ -405,7 +405,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
       1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
-  BenchLink &disk = measured.links.back(); // LinkLimits adds it last
+  BenchLink &disk = measured.links.back(); // LinkLimits adds the disk last
   disk.minimalBytesPerToken = static_cast<double>(after.counters.bytesPerPass);
   disk.bytesPerToken = perToken(static_cast<double>(after.counters.diskBytes -
                                                     before.counters.diskBytes));
@@ -479,8 +479,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // If too few weights stay in memory, the bandwidth of the memory cannot be
-  // measured and is 0.
+  // If too few weights stay in memory, the memory's bandwidth cannot be
+  // measured, and is 0 here.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }
@@ -515,7 +515,6 @@ void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   }
 }
 
-/// Measures the curve that --verify-curve asks for.
 Result<std::vector<CurvePoint>>
 verifyCurve(const std::vector<uint64_t> &tokens, rt::Session &session,
             Workload &work, uint32_t rounds, BenchMeasurement &measured,

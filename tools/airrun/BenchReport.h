@@ -94,8 +94,8 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  /// The shares of both rates that the plan's machine keeps while disk and
-  /// memory are both read.
+  /// The fractions of their rates that disk and memory keep while both are
+  /// read, as the plan's machine states them.
   KeptShares kept;
   /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
@@ -155,8 +155,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
-/// Sets PlanLink::measuredRate for memory and disk to the limits of these
-/// links.
+/// Sets PlanLink::measuredRate of the links for memory and disk to their
+/// measured limits.
 void rateFromLimits(BenchMeasurement &measured);
 
 /// Computes the report. Returns an Internal error if the rate at which decode
@@ -164,8 +164,8 @@ void rateFromLimits(BenchMeasurement &measured);
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
-/// `extra` is empty, or holds further members of the JSON object, each followed
-/// by a comma and a line end.
+/// `extra` holds any further members of the JSON object, each followed by a
+/// comma and a line end.
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,

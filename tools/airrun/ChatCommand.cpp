@@ -56,7 +56,7 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
           invocation.text("--tool-choice")) {
     if (tools.schemas.isEmpty()) {
       return usageError("--tool-choice needs at least one tool, but there is "
-                        "none; give --tools a file with a tool");
+                        "none; name a file of tools with --tools");
     }
     Result<rt::ToolChoice> parsed = rt::parseToolChoice(*choice, tools.schemas);
     if (!parsed) {

@@ -192,7 +192,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
     return openGpu(invocation, record);
   };
   if (const std::optional<std::string> io = invocation.text("--io")) {
-    // The parser has checked that the name is one of the choices.
+    // The parser has accepted only names of known methods.
     options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);
   } else if (Result<DiskRate> saved = cli::savedDiskRate()) {
     options.reading = *saved;

@@ -47,7 +47,7 @@ Result<std::string> promptText(const cli::Invocation &invocation,
     AIR_ASSIGN_OR_RETURN(text,
                          readStandardInput(promptLimit(session, tokenizer)));
   }
-  // A file ends with a line break that its author did not mean to send.
+  // The line break at the end of a file is not meant to be part of the message.
   if (isMessage(invocation) && text.ends_with('\n')) {
     text.pop_back();
   }
@@ -213,8 +213,7 @@ double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// The numbers of tokens processed and generated so far, and the times of these
-/// events, in seconds of the monotonic clock.
+/// The progress of generation. Times are in seconds of the monotonic clock.
 struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;

@@ -83,7 +83,7 @@ constexpr struct {
      &rt::SamplerOptions::dryMultiplier},
 };
 
-/// The settings that the options are checked against.
+/// The values that decide whether an option has an effect.
 struct Effects {
   const cli::Invocation &invocation;
   const rt::SamplerOptions &options;

@@ -85,7 +85,8 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
   }
 }
 
-/// Returns "" if got[begin] to got[end - 1] are all NaN, otherwise a message.
+/// Returns "" if all of got[begin] to got[end - 1] are NaN, otherwise a
+/// message.
 std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     if (!std::isnan(got[i])) {
@@ -162,8 +163,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
 }
 
 // One token's block of 32 columns in any of the int8 activation formats. If the
-// scale is NaN, the format does not specify the other members except `step` and
-// `conversion`.
+// scale is NaN, the format specifies only `step` and `conversion`.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
@@ -355,8 +355,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Makes all values tiny in every second row after the marked ones. Some of
-  // these rows then get one value that is larger.
+  // Makes all values tiny in every second row after those that contain marked
+  // values. Some of these rows then get one larger value.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;

@@ -1,14 +1,14 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
-// Walks the registry. Every op, dtype, layout and M class in it is compiled for
-// the host. For each other target, a third of the kernels of ops without a
-// dtype and of the common dtypes is compiled, in turn. The less common dtypes,
-// which have fewer kernels, are compiled for a third of the targets; which
-// third depends on the dtype, the layout and the precision. If the environment
-// variable AIR_TEST_ALL is set, everything is compiled for every target. The
-// kernels whose target this machine can run, by itself or with an emulator, are
-// also run. An emulator may cover a whole architecture or only some
-// instructions. An op without cases fails the test.
+// Compiles the kernels of every op, dtype, layout and M class in the registry
+// for the host. Each other target gets a third of the kernels of ops without a
+// dtype and of the common dtypes, and the targets take turns. The less common
+// dtypes have fewer kernels. All of these are compiled for a third of the other
+// targets; which third depends on the dtype, the layout and the precision. If
+// the environment variable AIR_TEST_ALL is set, everything is compiled for
+// every target. The kernels whose target this machine can run, by itself or
+// with an emulator, are also run. An emulator may cover a whole architecture or
+// only some instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -57,7 +57,8 @@ bool runsEmulated(const MachineProfile &target) {
 }
 
 /// The host, and every built-in profile whose vectors, byte permutations or
-/// (for int8 kernels) dot products differ from those of the profiles before it.
+/// (for int8 kernels) dot products differ from those of the host and of all
+/// profiles earlier in the list.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -206,8 +207,8 @@ std::vector<KernelCase> sampled(const std::vector<KernelCase> &cases,
   return kernels.size() < kSampled ? cases : sample;
 }
 
-/// Checks that the kernels that should use AMX tiles did use them, and that no
-/// others did.
+/// Checks that the kernels that should use AMX tiles used them, and that no
+/// other kernel did.
 void expectTiles(const CpuTarget &target,
                  const std::vector<KernelCase> &cases) {
   bool isOfPairs = false;

@@ -43,7 +43,7 @@ protected:
 bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
 
 TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
-  // An ordinary run compiles a third of the combinations.
+  // Unless AIR_TEST_ALL is set, a third of the combinations is compiled.
   const bool all = testsEverything();
   uint32_t index = 0;
   size_t compiled = 0;
@@ -131,8 +131,8 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
       {DType::IQ3_S, 1.62, 1.74},  {DType::TQ2_0, 1.13, 1.25},
       {DType::NVFP4, 4.07, 4.17},  {DType::IQ3_XXS, 3.72, 3.86},
   };
-  // An ordinary run tests Q4_K in all four combinations of target and tokens,
-  // and each other dtype in one of them.
+  // Unless AIR_TEST_ALL is set, this tests Q4_K in all four combinations of
+  // target and tokens, and each other dtype in one of them.
   size_t combination = 0;
   for (const char *name : {"sm_86", "sm_90a"}) {
     const CudaTarget target = *cudaTarget(name);
@@ -277,9 +277,9 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     (void)countInstructions(wrong, kernel.name);
     (void)countParameters(wrong, kernel.name);
   }
-  // Nothing may be read out of bounds if any of the other bytes is corrupt,
-  // either. Some of them are records of parameters; a record with a wrong size
-  // may reach beyond the last one.
+  // No other corrupt byte may cause a read out of bounds either. Some bytes
+  // belong to the records of parameters: if the size of a record is wrong, the
+  // record may reach beyond the last one.
   size_t refused = 0;
   for (size_t at = 64; at < cubin.size(); ++at) {
     std::vector<uint8_t> wrong = cubin;

@@ -154,7 +154,7 @@ TEST(CudaSpec, BindingsOfAPrefillMatMul) {
       testing::ElementsAre("x buffer r 20480", "operands buffer w " + text,
                            "scales buffer w 96", "token_count batch r 0",
                            "norm_weight F32 r 1024"));
-  // The rows of requested outputs are listed in an array.
+  // An array of the batch lists the rows whose outputs are requested.
   spec.outputs = true;
   input.outputs = true;
   EXPECT_TRUE(computesOutputs(spec) && computesOutputs(input));

@@ -189,7 +189,8 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   make("logits", model.vocabulary);
   device.memory["table"] = emulator::bytesOf(model.embeddings);
   device.memory["inverse_frequency"] = emulator::bytesOf(model.frequencies);
-  // The sequences take turns, so consecutive pages belong to different ones.
+  // The sequences take turns, so that consecutive pages belong to different
+  // sequences.
   std::vector<uint32_t> tables;
   for (uint32_t s = 0; s < shape.sequences; ++s) {
     for (uint32_t p = 0; p < shape.contextPages; ++p) {

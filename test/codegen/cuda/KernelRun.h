@@ -30,7 +30,6 @@ std::vector<T> valuesOf(const std::vector<uint8_t> &bytes) {
   return values;
 }
 
-/// A buffer of `count` floats that are NaN.
 inline std::vector<uint8_t> unwrittenFloats(uint64_t count) {
   return std::vector<uint8_t>(count * 4, 0xff);
 }

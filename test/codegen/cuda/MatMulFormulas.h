@@ -50,7 +50,7 @@ Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before);
 
-/// The largest error of `y` as a share of what is allowed. NaN counts as 1e9.
+/// The largest error of `y` divided by the allowed error. NaN counts as 1e9.
 double worstShare(std::span<const float> y, const Expected &expected);
 
 } // namespace air::codegen::cuda

@@ -19,7 +19,6 @@
 namespace air::codegen::cuda {
 namespace {
 
-/// Whether an ordinary run leaves out combination `index`.
 bool leavesOut(uint32_t index) {
   return std::getenv("AIR_TEST_ALL") == nullptr && index % 3 != 0;
 }

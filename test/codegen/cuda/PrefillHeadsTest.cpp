@@ -45,8 +45,8 @@ TEST(PrefillHeads, NormalisesRotatesAndAppendsTokensOfSeveralSequences) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // The page is larger than this layer's part, as if it had another layer's
-    // part, too.
+    // Each page is larger than one layer's part of it, as if it also held the
+    // part of another layer.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.maxTokens = 16;
     spec.dependentLaunch = true;

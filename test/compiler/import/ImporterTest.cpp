@@ -158,7 +158,6 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
 }
 
-/// The RoPE attribute of the graph that is imported from a source.
 ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
                          const ModelSource &source) {
   auto module = compiler::importModel(context, source);

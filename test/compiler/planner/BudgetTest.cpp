@@ -25,7 +25,7 @@ RamDemand demand() {
   return demand;
 }
 
-/// 100 MiB of weights, all of which one step needs.
+/// A single step needs all of the 100 MiB of weights.
 WeightProblem weights() {
   WeightProblem problem;
   problem.weights = {{100 * kMiB, 0, 0}};
@@ -137,7 +137,7 @@ TEST(Budget, OverflowDoesNotFit) {
   EXPECT_EQ(plan(huge, 0).status().code(), ErrorCode::DoesNotFit);
 }
 
-/// 16 segments of 64 MiB, which 16 steps need one after the other.
+/// 16 segments of 64 MiB, one for each of 16 steps.
 WeightProblem manyWeights() {
   WeightProblem problem;
   for (uint32_t step = 0; step < 16; ++step) {
@@ -286,7 +286,7 @@ TEST(VramBudget, ItemisesAndSums) {
       // Each array begins at a multiple of 64 bytes. Three arrays hold one
       // count each, four hold a number for each of 8 tokens, one holds 8 tiles
       // of 12 bytes, and one the row indices of 17 outputs. The block table
-      // holds 16 page numbers of 4 bytes for each token.
+      // holds 16 page indices of 4 bytes for each token.
       {"batch", 3 * 64 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
@@ -355,8 +355,8 @@ TEST(VramBudget, WhatNeverFitsIsRefused) {
             ErrorCode::DoesNotFit);
 }
 
-/// Five segments of 1 MiB, each for a different step, all of which each pass
-/// copies to the GPU.
+/// Five segments of 1 MiB that each pass copies to the GPU, each for a
+/// different step.
 struct Copied {
   Copied() {
     for (uint32_t step = 0; step < 5; ++step) {
@@ -410,7 +410,7 @@ TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   EXPECT_EQ(ledger->items[3].name, "ring");
   EXPECT_EQ(ledger->items[3].bytes, kMiB);
   EXPECT_EQ(ledger->placement.reads.size(), 2U);
-  // At least a ring for one segment is needed.
+  // A ring for one segment is the least that is needed.
   EXPECT_TRUE(with(38 * kMiB, true).isOk());
   EXPECT_THAT(
       with(38 * kMiB - 1, true).status().message(),

@@ -67,7 +67,7 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();
   EXPECT_EQ(few->size(), 1U);
-  // A limit that is not known is not reduced.
+  // No placement is made for a reduced limit if the limit is not known.
   EXPECT_EQ(planGpuPlacements(demand(), {})->size(), 1U);
   GpuLimits unknown = limits(1100 * kMiB);
   unknown.ram.bytes = 0;
@@ -76,8 +76,9 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
             ErrorCode::DoesNotFit);
 }
 
-// RAM has 484 MiB for weights, 363 or 242. The rest of what is copied is read
-// from the disk. With less VRAM, there are placements for each of these again.
+// The placements leave 484, 363 or 242 MiB of RAM for weights. Copied weights
+// that do not fit there are read from the disk. For each amount of VRAM, there
+// is a placement for each amount of RAM.
 TEST(GpuAlternates, AreAlsoForLessRam) {
   GpuLimits small = limits(1100 * kMiB);
   small.ram.bytes = 500 * kMiB;

@@ -41,9 +41,9 @@ public:
   PageByPage(const WeightProblem &given, const WeightPlacement &plan)
       : problem(given), placement(plan), ring(plan.ringBytes / kPage) {}
 
-  /// Runs three passes and makes each read as early as the placement allows. A
-  /// read that is allowed too early overwrites bytes that a step still needs. A
-  /// read that is allowed too late leaves a step without its bytes.
+  /// Runs three passes and performs each read as early as the placement allows.
+  /// A read that is allowed too early overwrites bytes that a step still needs.
+  /// A read that is allowed too late leaves a step without its bytes.
   void run() {
     const auto steps = int64_t{problem.steps};
     readUpTo(-1);
@@ -93,7 +93,7 @@ private:
   const WeightProblem &problem;
   const WeightPlacement &placement;
   std::vector<std::tuple<int64_t, uint32_t, uint64_t>> ring;
-  int64_t next = 0; // the read that is made next, counted over all passes
+  int64_t next = 0; // index of the next read, counted over all passes
 };
 
 TEST(Placement, WhatFitsStays) {
@@ -106,8 +106,7 @@ TEST(Placement, WhatFitsStays) {
   EXPECT_EQ(all.ringBytes, 0U);
   EXPECT_TRUE(all.reads.empty());
   EXPECT_EQ(all.ramBytes(), 266 * kMiB);
-  // The rows of the table are gathered from the file if there is no room for
-  // it.
+  // Without room for the table, its rows are gathered from the file.
   const WeightPlacement gathered = placed(problem, 266 * kMiB - 1);
   EXPECT_EQ(gathered.weights, all.weights);
   EXPECT_EQ(gathered.tables, std::vector<uint64_t>{0});
@@ -557,7 +556,7 @@ TEST(Placement, TheVerifierFindsMistakes) {
       {"may overwrite", [](auto &p) { p.reads[9].ringOffset += kPage; }},
       {"may overwrite",
        [](auto &p) {
-         // The ring is one read smaller than its offsets assume.
+         // The ring is smaller by one read than the reads' offsets assume.
          p.ringBytes -= 4 * kMiB;
          p.reads[15].ringOffset = p.reads[31].ringOffset = 0;
        }},

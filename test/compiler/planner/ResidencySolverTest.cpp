@@ -363,7 +363,8 @@ double timeOf(const ResidencyProblem &problem, Schedule schedule,
                    bus / problem.links.memory, devices});
 }
 
-/// All ways to divide a class among the five tiers in eighths of the class.
+/// All ways to divide a class among the five tiers if each tier gets a multiple
+/// of one eighth.
 std::vector<Shares> grid() {
   constexpr int kParts = 8;
   std::vector<Shares> all;

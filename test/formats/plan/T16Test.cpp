@@ -168,8 +168,9 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
 // similar shifts, the third bits of Q3_K must be right above these codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block
-  // hold the upper bits of the codes; bit i of these bytes is for columns 32i
-  // to 32i+31. The next 64 bytes hold the lower bits. The test ignores scales.
+  // hold the upper bits of the codes; bit i of these bytes belongs to columns
+  // 32i to 32i+31. The next 64 bytes hold the lower bits. The test ignores
+  // scales.
   const auto code = [](uint32_t row, uint32_t column) {
     return (row * 5 + column * 3 + column / 32) % 8;
   };
@@ -222,7 +223,7 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
       continue;
     }
     // In each row, two bits are added to 8 scales (IQ4_XS), to 16 scales, or to
-    // 8 scales and 8 minima.
+    // 8 scales and 8 minimums.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;

@@ -91,7 +91,8 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   EXPECT_GT(written(), 0U);
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{3});
   EXPECT_EQ(written(), 0U);
-  // The test does what a choice would do, and makes the batch that follows it.
+  // The test writes what the GPU would write when it chooses tokens, and makes
+  // the next batch.
   const Words chosen = {17, 18, 19};
   const int32_t nextIds[3] = {17, 18, 19};
   const uint32_t nextPositions[3] = {71, 3, 72};
@@ -110,7 +111,7 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   batch.positions = nextPositions;
   batch.rope_positions = nextRopePositions;
   EXPECT_EQ(written(), 0U);
-  // Another page of a sequence is a single number.
+  // If a sequence gets another page, only the index of this page is copied.
   const uint32_t morePages[4] = {10, 12, 20, 21};
   const AirBlockTable moreTables[2] = {{morePages, 2}, {otherPages, 3}};
   batch.block_tables = moreTables;
@@ -118,7 +119,7 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 5), (Words{17, 18, 19, 0, 0}));
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 6),
             (Words{20, 21, 10, 12, 20, 21}));
-  // After a failure, everything is copied again.
+  // After a failed copy, everything is copied again.
   batch.token_ids = ids;
   gpu.writeFailure = ioError("the fake GPU has failed");
   EXPECT_FALSE(device->write(gpu, batch, 5, 0).isOk());
@@ -172,7 +173,8 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 9, 1),
             (Words{40, 41, 42, 30, 31, 32, 40, 41, 42}));
   EXPECT_EQ(read(*device, BatchArray::TileCount, 1), Words{4});
-  // Each tile: its first token, its number of tokens, and its row.
+  // A tile consists of its first token, its number of tokens, and its row of
+  // the block tables.
   EXPECT_EQ(read(*device, BatchArray::Tiles, 12),
             (Words{0, 2, 0, 2, 1, 0, 3, 1, 1, 4, 2, 2}));
   ASSERT_TRUE(device->writeOutputs(gpu, Words{2, 5}).isOk());
@@ -181,7 +183,7 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{6});
 }
 
-// The positions of the padding are in a single page.
+// All padding uses the positions of a single page.
 TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, sizesOf(64), groups));
   const Status status = DeviceBatch::create(gpu, sizesOf(65), groups).status();

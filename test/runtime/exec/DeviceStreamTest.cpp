@@ -92,7 +92,7 @@ protected:
     addProgram();
   }
 
-  /// Each page of each segment has a dispatch.
+  /// A step has one dispatch for each page of its segment.
   void addProgram() {
     const std::span<const uint8_t> object(
         reinterpret_cast<const uint8_t *>(test::kFakeCubin.data()),
@@ -115,7 +115,6 @@ protected:
     ASSERT_TRUE(gpu.addProgram(dispatches));
   }
 
-  /// Gives the dispatches of a step to the GPU.
   void runStep(uint32_t step) {
     const Status ready = stream->require(step);
     ASSERT_TRUE(ready.isOk()) << ready.message();
@@ -135,7 +134,7 @@ protected:
     }
   }
 
-  /// Checks what the steps [begin, end) have found in the ring.
+  /// Checks the words that the steps [begin, end) have found in the ring.
   void expectResults(uint32_t begin = 0, uint32_t end = kSteps) {
     ASSERT_TRUE(gpu.synchronise().isOk());
     uint32_t dispatch = 0;

@@ -187,8 +187,8 @@ TEST_F(GeneratorTest, TheContextIsAnEndNotAnError) {
   std::vector<int32_t> prompt(100, 50);
   Answer got = answer(options, prompt);
   EXPECT_EQ(got.reason, FinishReason::ContextFull);
-  // The last token is sampled from the logits of the last position and takes no
-  // position itself.
+  // The last token is sampled from the logits of the last position but does not
+  // get a position in the context.
   EXPECT_EQ(got.ids.size(), kFakeContext - 100 + 1);
 }
 
@@ -360,9 +360,10 @@ public:
   Status accept(int32_t) override { return Status::ok(); }
 };
 
-// A GPU chooses the tokens itself if it would choose what the sampler chooses.
-// Then only the ids are copied to the host, and otherwise the logits. The first
-// pass has a prompt of two tokens, whose logits are always copied.
+// If the sampler always takes the most likely token, the GPU chooses the tokens
+// itself, and only their ids are copied to the host. Otherwise the logits are
+// copied. The first pass has a prompt of two tokens, whose logits are always
+// copied.
 TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
   constexpr uint64_t kRow = FAKE_VOCABULARY * sizeof(float);
   GenerateOptions topOne;

@@ -54,8 +54,8 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  /// Applies `change` to the plan and expects that opening it then fails with
-  /// `code` and `message`.
+  /// Opens a plan that `change` has altered, and expects an error with `code`
+  /// and `message`.
   void expectRefused(ErrorCode code, const std::string &message,
                      const std::function<void(plan::PlanT &)> &change,
                      const SessionOptions &options = {}) {
@@ -154,7 +154,8 @@ TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
   }
 }
 
-// Other batches, and tokens that were not chosen, come in between.
+// Passes in which the GPU chooses tokens alternate with other passes, and some
+// tokens are not those that it chose.
 TEST_F(GpuSessionTest, ChoicesMayAlternateWithOtherPasses) {
   Session session = opened();
   std::mt19937 random(5);
@@ -277,8 +278,8 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes only what changes in the arrays of its batch, which are
-  // the two positions. They are 64 bytes apart.
+  // A later pass writes only those elements of its batch that changed: the two
+  // positions, which are 64 bytes apart.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
@@ -343,7 +344,8 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
   const SequenceId sequence = beginSequence(session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // First the copy of the weights fails, and later the kernels.
+    // First the copy of the weights fails, and the second time the kernels
+    // fail.
     Status &failure = tokens.empty() ? gpu->writeFailure : gpu->workFailure;
     failure = ioError("the fake GPU has failed");
     Result<Rows> rows = runRows(session, {token}, {sequence}, {0});
@@ -362,8 +364,8 @@ TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
   // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
   // multiple of 256 bytes. The KV cache has one page more than the plan states.
-  // Each of eight tokens has an id, two positions and three page numbers, and
-  // there is the number of tokens.
+  // The batch has an id, two positions and three page indices for each of eight
+  // tokens, and the number of tokens.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},
@@ -392,8 +394,9 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
 }
 
 /// Changes the last placement of the plan so that each pass copies the only
-/// segment of weights, which the head needs, to a ring of one page. With
-/// `isRead`, it is read from the disk to another such ring in RAM before that.
+/// segment of weights, which the head needs, to a ring of one page. If `isRead`
+/// is true, each pass first reads it from the disk into a ring of one page in
+/// RAM.
 void copyInEveryPass(plan::PlanT &plan, bool isRead) {
   plan::PlacementT &placement = *plan.placements.back();
   const uint64_t bytes = plan.segments[0]->raw_bytes;
@@ -438,7 +441,7 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.bytesPerPass, kPlanPageBytes);
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
-    // Each pass reads the page once, and one more is read and copied ahead.
+    // Each pass reads the page once, and it is read and copied ahead once more.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
     EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
@@ -464,7 +467,7 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
     tokens.push_back(token);
     EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
   }
-  // Nobody may change the file, because each pass reads it again.
+  // The file must not be changed, because each pass reads it again.
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   const Result<Rows> rows = runRows(*session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);
@@ -522,7 +525,7 @@ TEST_F(GpuSessionTest, TheNextPlacementIsUsedIfThereIsNoRoomForKernels) {
       << status.message();
 }
 
-/// A change to a plan that adds an item to the RAM of its placement.
+/// Returns a change that adds an item for RAM to the plan's placement.
 std::function<void(plan::PlanT &)> addRam(const char *name, uint64_t bytes) {
   return [name, bytes](plan::PlanT &plan) {
     auto item = std::make_unique<plan::BudgetItemT>();
@@ -609,7 +612,7 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 
 // The plan has as many pages as 32 bits can count. Padding needs one more.
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
-  // The message says nothing of the GPU's memory, which is large enough.
+  // The message does not mention the GPU's memory, which is large enough.
   expectRefused(
       ErrorCode::VerificationFailed,
       path + ": KV cache: 4294967295 pages of 4096 bytes, and 1 more page "
@@ -619,7 +622,7 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
       });
 }
 
-// The buffer could hold rows of outputs, but the launches of the head compute a
+// The buffer of the logits has a row for each output, but the head computes a
 // row for each token.
 TEST_F(GpuSessionTest, ABufferForOutputsMayHoldTheRowsOfTokens) {
   Result<Session> session = open([](plan::PlanT &plan) {

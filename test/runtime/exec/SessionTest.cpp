@@ -109,7 +109,7 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
       EXPECT_EQ(session->length(sequence), 0U);
     }
     // If the bias is not the cause, the error occurs only in sequences with id
-    // 0. A sequence of other ids must still work.
+    // 0. A sequence of tokens with other ids must still work.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -127,8 +127,8 @@ TEST_F(SessionTest, AForkGoesItsOwnWay) {
   checkFork(session, model);
 }
 
-// Without its step of attention, the fake model computes logits without a
-// history, so a token gives the same logits wherever it is.
+// Without attention, the fake model's logits do not depend on earlier tokens,
+// so a token has the same logits at every position.
 TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.cache_groups.clear();
@@ -367,7 +367,8 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
-// The plan has a thousand slots, and a KV cache for as many sequences.
+// The plan allows a thousand sequences at a time, and its KV cache has room for
+// them.
 TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
   Result<Session> session =
       open({}, [](plan::PlanT &plan) { setContext(plan, 128, 1000); });
@@ -386,8 +387,8 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
 
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
   // In this plan, a sequence may have 256 Ki pages, so its row of the block
-  // table takes 1 MiB. To keep the table small, only sixteen sequences are
-  // allowed by default, and not 256 as with a short context.
+  // table takes 1 MiB. To keep the table small, only 16 sequences are allowed
+  // by default, instead of 256 as with a short context.
   Result<Session> session = open(
       {}, [](plan::PlanT &plan) { setContext(plan, uint64_t{64} << 18, 1); });
   ASSERT_TRUE(session) << session.status().message();
@@ -427,7 +428,7 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
     std::vector<int32_t> tokens = someTokens(60);
     std::vector<int32_t> sofar;
     // Some passes request more outputs than one run of the head computes, and
-    // some request none. Those without outputs do not read the head's weights.
+    // some request none. Passes without outputs do not read the head's weights.
     uint64_t heads = 0;
     for (size_t begin = 0; begin < tokens.size();) {
       size_t count =
@@ -462,7 +463,8 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   };
   uint64_t needed = 0;
   auto twoPlacements = [&](plan::PlanT &plan) {
-    // Both placements stream; the first has a ring that is 64 KiB larger.
+    // Both placements stream the weights; the first one's ring is larger by 64
+    // KiB.
     streamTheHead(plan);
     auto larger = std::make_unique<plan::PlacementT>(*plan.placements[0]);
     for (const auto &item : larger->items) {

@@ -88,12 +88,12 @@ private:
     FakeGpuKernel kernel;
     std::vector<std::span<uint8_t>> bindings;
   };
-  /// The first `count` pieces of work of a queue.
+  /// The point in a queue at which its first `count` pieces of work are done.
   struct Point {
     rt::Queue queue;
     uint64_t count;
   };
-  /// Work that begins only after everything before `after`.
+  /// Work that begins only once the point `after` has been reached.
   struct Work {
     std::function<void()> action;
     Point after;

@@ -28,7 +28,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
     EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
   }
   EXPECT_TRUE((*source)->settled());
-  // The progress of the load does not count the segment with the kernels.
+  // The progress of loading leaves out the segment with the kernels.
   const uint64_t bytes =
       plan.segmentBytes(0).size() + plan.segmentBytes(2).size();
   EXPECT_EQ((*source)->loading().done, bytes);

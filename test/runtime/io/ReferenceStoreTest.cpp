@@ -60,7 +60,6 @@ protected:
                static_cast<std::streamsize>(bytes.size()));
   }
 
-  /// Opens the plan, its source files and a new store.
   void open(uint32_t placement, IoMethod method = IoMethod::Pread) {
     store.reset();
     Result<PlanFile> plan = PlanFile::open(at("small.air"));

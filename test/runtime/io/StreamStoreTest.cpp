@@ -106,8 +106,8 @@ protected:
     }
     return used;
   }
-  /// Runs passes. All but the last run in placement `from`, and the last one is
-  /// the first that runs in placement `to`.
+  /// Runs `passes` passes. The last one must be the first that runs in
+  /// placement `to`; all others must run in placement `from`.
   void expectChangeAtTheLastOf(uint32_t passes, uint32_t from, uint32_t to) {
     std::vector<uint32_t> expected(passes - 1, from);
     expected.push_back(to);
@@ -185,7 +185,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   // A placement must also fit within the smallest limit of all cgroups, even if
-  // that is not the limit of the cgroup with the least free memory.
+  // another cgroup has less free memory.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};
@@ -204,8 +204,8 @@ TEST_F(StreamStoreTest, WithoutALimitNothingChanges) {
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
 }
 
-// A request that finds too little memory for any placement fails. The next ones
-// work as soon as there is enough.
+// A request fails if there is too little memory for any placement. Later
+// requests work as soon as there is enough.
 TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   start(1);
   EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));

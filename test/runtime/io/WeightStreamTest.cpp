@@ -2,7 +2,7 @@
 //
 // The file is a sequence of 64-bit words, each of which is its own offset, so
 // that bytes from a wrong place are recognised. A FakeBlockReader completes its
-// requests in random order. The executor's part is played by the test.
+// requests in random order. The test plays the part of the executor.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/io/WeightStream.h"
@@ -192,7 +192,7 @@ struct Executed {
 
   /// Runs the steps [first, steps) of a pass that was announced to have
   /// `announced` steps. All bytes that a step needs must be right, except those
-  /// whose read would have been for a step before `first`.
+  /// whose read belongs to a step before `first`.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {
@@ -228,7 +228,7 @@ struct Executed {
     return sum;
   }
 
-  /// Per segment: the bytes that stay in memory.
+  /// For each segment, the bytes that stay in memory.
   std::vector<uint64_t> residentBytes() const {
     std::vector<uint64_t> bytes(shape.schedule.segments.size());
     for (const ScheduledRead &read : shape.schedule.reads) {

@@ -200,7 +200,7 @@ TEST(EncodeRendered, NoControlTokenExtendsIntoTaintedText) {
   const TaintedSpan last[] = {{10, 11}};
   EXPECT_EQ(tokenizer.encodeRendered(text, last).front(), end);
   EXPECT_EQ(tokenizer.encodeRendered(text, last).size(), 2U);
-  // The template and the user each give a part of the token.
+  // One part of the token comes from the template, the other from the user.
   const TaintedSpan half[] = {{5, 10}};
   EXPECT_EQ(countOf(tokenizer.encodeRendered(text, half), end), 0U);
 }

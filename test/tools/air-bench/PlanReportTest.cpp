@@ -98,8 +98,8 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head took 1900"));
-  // If another measurement raises the bandwidth, the same time is no longer
-  // impossible.
+  // If a new measurement raises the bandwidth, a time that was impossible
+  // becomes possible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }
@@ -147,7 +147,7 @@ TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreLeftOut) {
   EXPECT_DOUBLE_EQ(report.adjacent.shares->low, 0.5);
   EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 30.0 / 29);
   EXPECT_THAT(planText(measured, report), HasSubstr("2 of 3 passes"));
-  // If no more than half of the passes are left, their shares say nothing.
+  // If half of the passes or more are left out, no shares are reported.
   measured.passes[0].seconds = 28;
   report = evaluate(measured);
   EXPECT_EQ(report.impossible, "");

@@ -159,7 +159,7 @@ TEST_F(Measure, NoKernelBeginsAfterTheTime) {
   EXPECT_EQ(report->notReached, folder.registers.size());
 }
 
-// A graph has 10 launches, and one replay serves to warm up. The fake clock
+// A graph has 10 launches, and the first replay is a warm-up. The fake clock
 // counts 10 microseconds per launch.
 TEST_F(Measure, ReplaysCountEveryLaunchInOrder) {
   const CudaKernel kernel =

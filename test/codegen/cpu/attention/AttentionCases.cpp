@@ -477,9 +477,9 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
         float &largest = states[m * width + ends + i * 2];
         float &sum = states[m * width + ends + i * 2 + 1];
         sum = 1 + std::abs(sum);
-        // Makes some ranges of a head empty, but never its first one. The
-        // states of all heads for range 0 come first, then those for range 1,
-        // and so on.
+        // Makes some of a head's ranges of positions empty, but never range 0.
+        // The states of all heads for range 0 come first, then those for range
+        // 1, and so on.
         if (i >= shape.heads && random() % 3 == 0) {
           largest = -std::numeric_limits<float>::max();
           sum = 0;
@@ -537,7 +537,7 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   }
   if (mClass == MClass::Large) {
     // A kernel processes tokens in blocks. These cases have complete and
-    // incomplete blocks, in one sequence and in several.
+    // incomplete blocks, of one sequence and of several.
     const HeadShape shape = {8, 2, 64};
     addAttention(cases, shape, DType::F16, mClass, BatchKind::Prefill, 150,
                  1.0F, random);

@@ -6,9 +6,10 @@
 // the cache lines of a page are read in another order, and LLVM's scheduler may
 // reorder loads that are not volatile.
 //
-// The common dtypes are tested on every kind of target that this machine can
-// run, and each other dtype on the host's kind and on one of the other kinds.
-// If the environment variable AIR_TEST_ALL is set, each is tested on all kinds.
+// Targets for which the same code loads the weights are of one kind. Common
+// dtypes are tested on one target of each kind that this machine can run, and
+// every other dtype on two of these targets, or on all of them if the
+// environment variable AIR_TEST_ALL is set.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelSpec.h"
@@ -114,7 +115,7 @@ public:
   }
 
 private:
-  /// The element of kRegisters for `reg`: -1 if there is no register, and
+  /// The element of kRegisters for `reg`: -1 if `reg` is NoRegister, and
   /// nothing if it is not a 64-bit general register.
   std::optional<int> numberOf(llvm::MCRegister reg) const {
     if (!reg) {
@@ -247,7 +248,7 @@ KernelCase makeCase(DType dtype, MClass mClass, Precision precision,
   return test;
 }
 
-/// The host, and one built-in profile of every other kind of target that this
+/// The host, and one built-in profile of each other kind of target that this
 /// machine can run.
 std::vector<MachineProfile> kindsOfTargets() {
   std::vector<MachineProfile> kinds;

@@ -297,7 +297,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
             "text 1 is not UTF-8");
   EXPECT_FALSE(
       Template::load({std::vector<uint32_t>(kMaxProgramWords + 1), {}}).isOk());
-  // 20 pieces of text of a million bytes, which are stored once
+  // 20 texts of a million bytes each; the program stores the bytes only once
   std::vector<uint32_t> copies = {20};
   for (int i = 0; i < 20; ++i) {
     copies.insert(copies.end(), {0, 1, 1, 0});
@@ -325,7 +325,8 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
 }
 
-// Whatever the words of a program are, it is refused in one line, or it runs.
+// Whatever the words of a program are, the program either runs or is refused in
+// one line.
 TEST(JinjaTest, DamagedProgramsDoNoHarm) {
   Value all = readJson(std::string(AIR_TEST_INPUTS) + "/templates/cases.json");
   ASSERT_TRUE(all.is(Kind::Dict));
@@ -429,7 +430,8 @@ TEST(JinjaTest, DeepNestingIsRefused) {
   EXPECT_EQ(render(sum + " }}").status().exitCode(), 4);
 }
 
-// Neither the calls nor the expressions are nested too deeply by themselves.
+// The calls and the expressions are not nested too deeply by themselves, but
+// they are together.
 TEST(JinjaTest, DeepExpressionsInDeepCallsAreStopped) {
   const std::string source = "{% macro f() %}{{ " + std::string(140, '-') +
                              "f() }}{% endmacro %}{{ f() }}";

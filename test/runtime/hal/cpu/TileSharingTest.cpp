@@ -130,7 +130,8 @@ void rememberThread(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
     std::lock_guard<std::mutex> lock(state.mutex);
     state.seen.insert(pthread_self());
   }
-  // This is long enough for a sleeping thread to wake up and take part.
+  // 200 microseconds are long enough for a sleeping thread to wake up and take
+  // part.
   std::this_thread::sleep_for(std::chrono::microseconds(200));
   state.tiles += end - begin;
 }

@@ -176,7 +176,7 @@ TEST(JsonScannerTest, AcceptsAndRefuses) {
   EXPECT_FALSE(isJson(nested(most + 1)));
 }
 
-// The other parser is nlohmann's.
+// JsonScanner must accept the same texts as nlohmann's JSON parser.
 TEST(JsonScannerTest, AgreesWithAnotherParser) {
   std::mt19937 random(7);
   const std::string_view parts[] = {

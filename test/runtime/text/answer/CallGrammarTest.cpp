@@ -48,8 +48,8 @@ size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   return text.size();
 }
 
-// Follows the sample answers of the parser, with calls and without. If a sample
-// has "refused", the grammar must refuse the byte at that position.
+// Follows the parser's sample answers, with and without calls. If a sample has
+// "refused", the grammar must refuse the byte at that position.
 TEST(CallGrammarTest, Samples) {
   const Json file = inputs("samples.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -146,10 +146,10 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
 }
 
 /// Makes `rounds` random texts of the grammar that requires a call of any tool,
-/// and for each tool `roundsOfEach` of the grammar that requires a call of it.
-/// The parser must read each of them as calls. Their arguments are checked with
-/// the grammar that is made from the tool's schema, except those of tools in
-/// `loose`, whose values the notation restricts less.
+/// and for each tool `roundsOfEach` random texts of the grammar that requires a
+/// call of this tool. The parser must read each text as calls. Their arguments
+/// are checked with the grammar made from the tool's schema. Tools in `loose`
+/// are exempt, because the notation restricts their values less.
 void checkRandomCalls(const Json &list, const AnswerFamily &family,
                       const std::set<std::string> &loose, int rounds,
                       int roundsOfEach) {
@@ -321,7 +321,8 @@ TEST(CallGrammarTest, MarksCanBeControlTokens) {
   EXPECT_TRUE(filter.allows(258));
 }
 
-// A keyword that grammars do not support does not make a tool useless.
+// If a schema has a keyword that grammars do not support, the tool can still be
+// called.
 TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object", "required": ["a"],
@@ -340,7 +341,8 @@ TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   EXPECT_EQ(follow(made, begin + "}", isWhole), begin.size());
 }
 
-// This also holds for a name that only "required" mentions.
+// A call must contain every argument that "required" names, even if the schema
+// is not supported or does not describe the argument.
 TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object",
@@ -356,7 +358,6 @@ TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   EXPECT_EQ(follow(made, half + "}", isWhole), half.size());
 }
 
-// A schema may require an argument without describing it.
 TEST(CallGrammarTest, RequiredArgumentsWithoutASchema) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object", "required": ["b"],
@@ -395,7 +396,8 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
       }
     }
     for (const Json &word : (*tool)["parameters"]["properties"]["w"]["enum"]) {
-      // A word that contains the mark after a value cannot be written.
+      // Some notations cannot write "</parameter>", because this mark ends a
+      // value.
       const auto text = word.get<std::string>();
       EXPECT_TRUE(seen.contains(text) || text == "</parameter>")
           << name << ": " << word;

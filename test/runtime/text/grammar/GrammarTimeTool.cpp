@@ -161,7 +161,7 @@ int followCalls(const Tokenizer &tokenizer, const TokenTrie &trie,
   for (const AnswerFamily &family : answerFamilies()) {
     const double begin = monotonicSeconds();
     AnswerSyntax syntax = syntaxNamed(family.name);
-    // Random texts would seldom end their reasoning and come to a call.
+    // Random texts would seldom get beyond the reasoning to a call.
     syntax.reasoning.clear();
     std::vector<std::pair<int32_t, std::string>> controls;
     for (int32_t id : markTokens(syntax, tokenizer)) {

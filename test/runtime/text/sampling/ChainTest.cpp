@@ -83,7 +83,7 @@ TEST(SamplerChain, AShiftOfAllLogitsChangesNothing) {
   std::mt19937 random(2);
   for (const SamplerOptions &options : chainsWithState()) {
     if (options.repeatPenalty != 1) {
-      continue; // this penalty depends on the sign of a logit
+      continue; // the effect of this penalty depends on a logit's sign
     }
     std::vector<float> logits = randomLogits(random, 60);
     const auto before = distribution(options, logits);
@@ -208,7 +208,8 @@ TEST(SamplerChain, WhatAlwaysChoosesTheBestDoes) {
     }
   }
   EXPECT_GT(always, 20);
-  // What users write for greedy answers is among them, and the default is not.
+  // The options that users give for greedy answers always choose the best
+  // token. The defaults do not.
   SamplerOptions options;
   EXPECT_FALSE(choosesTheBest(options));
   options.temperature = 0;
@@ -301,8 +302,8 @@ TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
   OnlyFilter filter(1);
   ASSERT_EQ(*filtered.sample(logits, &filter), 1);
   filtered.accept(1);
-  // Each token with a surprise of 0 raises the bound by 0.25, here to 0.75 and
-  // then to 1. After that, both tokens are possible.
+  // Each token with a surprise of 0 bits raises Mirostat's bound by 0.25, here
+  // to 0.75 and then to 1. After that, both tokens are possible.
   ASSERT_EQ(*filtered.sample(logits), 0);
   filtered.accept(0);
   bool sawBoth = false;
