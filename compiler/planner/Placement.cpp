@@ -341,9 +341,8 @@ private:
     }
   }
 
-  /// Sets afterStep of all reads. Each entry of `ends` counts pages from the
-  /// start of the pass, and names the step after which none of these pages is
-  /// needed any more.
+  /// Sets afterStep of all reads. An entry {n, step} of `ends` means that the
+  /// first n pages that a pass reads are no longer needed after that step.
   void setStarts(WeightPlacement &placement,
                  const std::vector<std::pair<uint64_t, uint32_t>> &ends,
                  uint64_t streamed, uint64_t ring) const {

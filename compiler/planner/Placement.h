@@ -55,8 +55,9 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. Two pieces that meet at any other byte have the same
-  /// firstStep. A segment with a codec can only be read in whole chunks.
+  /// that stays in RAM. If a piece ends at any other byte, one read has bytes
+  /// of this piece and of the next one, so both must have the same firstStep. A
+  /// segment with a codec can only be read in whole chunks.
   uint64_t unitBytes = 4096;
 };
 

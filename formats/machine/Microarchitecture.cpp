@@ -115,8 +115,9 @@ Microarchitecture zen4() {
       ratesOf({3700, 3200, 12'800, 10'000, 6400}), kAll};
   row.rates.readBandwidth = 30'000'000'000;
   row.rates.tileNs = 500;
-  // The percentages are bandwidths of both cores, relative to the 68 GB/s that
-  // they read in bursts without prefetches.
+  // The percentages are the bandwidths that the two cores of the measured
+  // machine reach together, relative to 68 GB/s, which they reach with loads in
+  // bursts and without prefetches.
   row.rates.streams = {
       stream(StreamLoads::Single, StreamHint::None, 0, 92, kAll),
       stream(StreamLoads::Single, StreamHint::Nta, 1024, 89, kAll),

@@ -64,8 +64,9 @@ public:
   /// Whether segment `index` consists of weights or a table of a reference plan
   /// (Plan.reference), whose matrices lie in other files. If so, segmentBytes()
   /// returns only the bytes that the plan itself stores, which come first in
-  /// the segment. The chunks nevertheless divide all raw bytes of the segment,
-  /// as a ReferencedBytes makes them, and the zero padding of its last page.
+  /// the segment. The digest chunks nevertheless cover the whole segment: all
+  /// of its raw bytes, which a ReferencedBytes assembles from the model's
+  /// files, and the zero padding of its last page.
   bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
   /// MiB of the file are in memory at a time. If isReferenced(index), this

@@ -84,7 +84,8 @@ public:
   Status make(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
               std::span<const uint8_t> from, const ReadFile &read) const;
 
-  /// Reads and makes any range of a segment, run by run.
+  /// Fills `to` with the bytes of any range of a segment. For each of its runs,
+  /// it calls next(), reads the file range and calls make().
   Status makeAll(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
                  const ReadFile &read) const;
 

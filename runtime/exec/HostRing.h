@@ -55,8 +55,9 @@ public:
   start(const PlanFile &plan, uint32_t placement, Device &device,
         const HostRingOptions &options);
 
-  /// The bytes of a segment that each pass copies, in whole pages. They are
-  /// valid from require() of the step that needs them until its release().
+  /// The memory of a segment that each pass copies to the GPU, padded to whole
+  /// pages. Its contents are valid from require() until release() of the step
+  /// that needs them.
   std::span<uint8_t> segment(uint32_t index) const;
 
   void beginPass(uint32_t steps) { stream->beginPass(steps); }

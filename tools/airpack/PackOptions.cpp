@@ -127,10 +127,11 @@ cli::Command packCommand() {
       makeOption("--ptx", "", ValueKind::Flag, "",
                  "Also store the kernels of a GPU as PTX, which the driver of "
                  "a GPU compiles when it loads the plan. The plan then also "
-                 "runs on GPUs that are newer than its target. Its kernels use "
-                 "no instructions that only one architecture has, so prefills "
-                 "on an H100 are slower. A target that is newer than all GPUs "
-                 "that airpack knows always gets PTX."),
+                 "runs on GPUs that are newer than its target. With this "
+                 "option, no GPU kernel of the plan uses instructions that "
+                 "only one architecture has, so prefills on an H100 are "
+                 "slower. A target that is newer than all GPUs that airpack "
+                 "knows always gets PTX."),
       makeOption(
           "--from", "", ValueKind::String, "PLAN",
           "Copy weights from PLAN, a plan of the same model for other "

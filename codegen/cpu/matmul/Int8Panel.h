@@ -57,9 +57,9 @@ struct Int8PanelLayout {
   /// exact.
   bool hasShortScales = false;
   bool hasOffset = false;
-  // The decoder determines the following properties of the weights.
-  /// The number of bits of a weight's byte that are in use, and the bias to add
-  /// to them, as in Int8Sink::bytes().
+  /// How many bits of a weight's byte are in use, and what is added to the
+  /// value of these bits to get the weight. Both are set by the decoder of the
+  /// dtype, and have the same meaning as in Int8Sink::bytes().
   int64_t bits = 8;
   int bias = 0;
 
