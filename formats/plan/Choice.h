@@ -11,8 +11,8 @@
 
 namespace air {
 
-/// Whether a dispatch is a choice, which chooses the next token of each sequence
-/// of the batch on the GPU. The dispatch need not have been verified.
+/// Whether a dispatch is a choice, which chooses the next token of each
+/// sequence of the batch on the GPU. The dispatch need not have been verified.
 inline bool isChoice(const plan::Dispatch &dispatch) {
   if (dispatch.bindings() != nullptr) {
     for (const plan::Binding *binding : *dispatch.bindings()) {
