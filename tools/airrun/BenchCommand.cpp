@@ -220,7 +220,9 @@ private:
 };
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
-/// the token ids.
+/// the token ids. If the plan can choose the next token on a GPU, which is how
+/// airrun generates without sampling, each decoded token but the first is the
+/// one that was chosen after the token before it.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -259,13 +261,13 @@ public:
     uint64_t at = prefillTokens;
     double start = monotonicSeconds();
     for (; at < prefillTokens + untimed(); ++at) {
-      AIR_RETURN_IF_ERROR(run(at, 1));
+      AIR_RETURN_IF_ERROR(decodeOne(at));
     }
     double before = monotonicSeconds();
     firstSeconds = before - start;
     start = before;
     for (; at < tokens.size(); ++at) {
-      AIR_RETURN_IF_ERROR(run(at, 1));
+      AIR_RETURN_IF_ERROR(decodeOne(at));
       double now = monotonicSeconds();
       tokenSeconds.push_back(now - before);
       before = now;
@@ -302,6 +304,20 @@ private:
         {std::span(tokens).subspan(first, count),
          std::span(sequences).first(count), std::span(&last, 1)},
         [](uint64_t, std::span<const float>) { return Status::ok(); });
+  }
+
+  Status decodeOne(uint64_t at) {
+    if (!session->canChoose(1)) {
+      return run(at, 1);
+    }
+    int32_t chosen = 0;
+    AIR_RETURN_IF_ERROR(session->choose(std::span(tokens).subspan(at, 1),
+                                        std::span(sequences).first(1),
+                                        {&chosen, 1}));
+    if (at + 1 < tokens.size()) {
+      tokens[at + 1] = chosen;
+    }
+    return Status::ok();
   }
 
   rt::Session *session;
