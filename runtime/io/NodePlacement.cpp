@@ -42,7 +42,7 @@ bool getPolicy(MemoryPolicy &policy) {
 }
 
 bool setPolicy(const MemoryPolicy &policy) {
-  // The kernel reads one bit fewer than the last argument says.
+  // Linux ignores the last of the bits that this argument counts.
   return syscall(SYS_set_mempolicy, policy.mode, policy.nodes, kMaxNodes + 1) ==
          0;
 }

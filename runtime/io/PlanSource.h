@@ -40,7 +40,7 @@ public:
   /// of the threads; require() verifies what no loader has verified. `parts`
   /// describes the compute threads of each memory node; it is empty if there is
   /// a single node. Nothing loads the segments for which `isLeftOut` is true
-  /// before requireNow() names them; if it is empty, none is left out.
+  /// before requireNow() names them; if `isLeftOut` is empty, there are none.
   static Result<std::unique_ptr<PlanSource>>
   start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts,
         const std::vector<bool> &isLeftOut = {});

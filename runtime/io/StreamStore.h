@@ -136,9 +136,11 @@ private:
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
-  /// The number of passes in a row in which a larger placement has fitted.
+  /// The number of consecutive passes before which there was memory for a
+  /// larger placement.
   uint32_t roomyPasses = 0;
-  /// The largest placement that has fitted in the last roomyPasses passes.
+  /// The largest placement for which there was memory before each of the last
+  /// roomyPasses passes.
   uint32_t roomyPlacement = 0;
   /// The system has refused the memory of a larger placement. It is not asked
   /// again, because each attempt drops what has been read ahead.

@@ -64,7 +64,7 @@ public:
              std::vector<int32_t> &found) const;
 
 private:
-  /// How merging makes a symbol from its own bytes.
+  /// How merges build a symbol from its bytes.
   struct Derivation {
     /// The two symbols that the last merge joins.
     int32_t left = TokenTable::kAbsent;

@@ -136,7 +136,7 @@ Status readMemoryOptions(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The options of the compiler. With --explain, they have no machine yet.
+/// The options of the compiler. With --explain, options.machine is not set yet.
 Result<compiler::CompileOptions>
 compileOptions(const cli::Invocation &invocation, const std::string &target) {
   compiler::CompileOptions options;

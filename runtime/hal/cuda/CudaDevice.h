@@ -4,10 +4,11 @@
 // cubins. The kernels read the tokens of a batch from device memory: the caller
 // writes them before each run, and the AirBatch given to run() is not used.
 //
-// Each queue is a stream. The stream of uploads is made when it is first used.
-// The first run of a range of dispatches records the range as a CUDA graph;
-// later runs launch that graph, which is never changed. write() copies through
-// a ring of pinned memory, and waits only while the whole ring is in use.
+// Each queue is a stream. The stream for uploads is created when it is first
+// used. The first run of a range of dispatches records the range as a CUDA
+// graph; later runs launch that graph, which is never changed. write() copies
+// through a ring of pinned memory, and waits only while the whole ring is in
+// use.
 //
 // Errors: see Device.h. Every message names the driver's function that failed
 // and contains the driver's own text. After an error that ends the use of the

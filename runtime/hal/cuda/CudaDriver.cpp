@@ -204,7 +204,8 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::start() {
   std::unique_ptr<CudaDriver> driver(new CudaDriver());
   driver->cuda = std::make_unique<CudaFunctions>(std::move(library));
   const CudaFunctions &f = *driver->cuda;
-  // The version is checked before the functions, since old drivers lack some.
+  // The version is checked before the functions, because old drivers lack some
+  // of the functions.
   const bool hasVersion = f.driverGetVersion.pointer != nullptr &&
                           f.driverGetVersion.pointer(&driver->version) == 0;
   if (hasVersion && driver->version < kOldestVersion) {

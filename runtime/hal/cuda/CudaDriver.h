@@ -68,7 +68,7 @@ struct CudaLaunch {
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
   bool dependent = false; ///< may start while the previous launch still runs
-  /// Device pointers. A kernel with more parameters gets 0 for the rest.
+  /// Device pointers. If the kernel has more parameters, the others are 0.
   std::vector<uint64_t> arguments;
 };
 

@@ -33,8 +33,9 @@ constexpr uint32_t kDepths[] = {2, 4, 1};
 constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,
                                  IoMethod::Buffered};
 constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
-/// The first kFewestSampled combinations get a sample even if the time is over.
-/// They include at least one of each method.
+/// The first kFewestSampled combinations of method, depth and block size get a
+/// sample even if the time is over. They include at least one combination with
+/// each method.
 constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// The least duration of a sample. It is short enough that all combinations
 /// take some 2 seconds on a drive that reads 2 GB/s.
@@ -43,8 +44,8 @@ constexpr double kPromising = 0.8;
 /// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-/// The shares of the time for kRings and for the rates of memory and disk
-/// together.
+/// The fraction of the time for comparing kRings, and the fraction for
+/// measuring memory and disk at the same time.
 constexpr double kRingShare = 1.0 / 6;
 constexpr double kTogetherShare = 0.2;
 /// The least duration of a sample of memory alone or of the disk alone. A turn

@@ -66,9 +66,9 @@ struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
   /// Sorted by size; empty if the system has no memory for such rings.
   std::vector<RingRate> rings;
-  /// What is left of the rates of disk and memory while both are read; nullopt
-  /// if this was not measured. Because of the spread of the samples, a share
-  /// may be above 1.
+  /// The fraction of its rate that the disk keeps while memory is read, too,
+  /// and the fraction that memory keeps; nullopt if this was not measured.
+  /// Because the samples vary, a fraction may be above 1.
   std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.

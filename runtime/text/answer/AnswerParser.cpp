@@ -225,7 +225,7 @@ void AnswerParser::onMark(const ActiveMark &mark) {
       raw += mark.text;
       giveUp();
     } else if (state == State::Text) {
-      // A mark that ends a call is text where no call is open.
+      // If no call is open, a mark that ends a call is ordinary text.
       for (char c : mark.text) {
         onText(c);
       }

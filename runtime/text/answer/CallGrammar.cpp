@@ -206,7 +206,8 @@ GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   return {token, mark.end()};
 }
 
-/// The mark that ends a call or section; empty if models do not write it.
+/// The mark `text`, which ends a call or a section. Empty if the family has no
+/// such mark or its models do not write it.
 GrammarSequence Maker::end(std::string_view text) {
   return !text.empty() && contains(family.example, text)
              ? joined({{rules.gap()}, rules.mark(text)})
@@ -440,8 +441,8 @@ GrammarSequence Maker::reasoning() {
   }
   std::vector<GrammarSequence> options = {{rules.gap()}};
   for (const ReasoningMarks &marks : syntax.reasoning) {
-    // If a call is required, reasoning that the template does not mention is
-    // not allowed before it.
+    // If a call is required, only reasoning that the template mentions may come
+    // before the call.
     if (marks.isAssumed) {
       continue;
     }

@@ -69,8 +69,9 @@ private:
     bool isDefined = false;
     std::vector<GrammarSequence> alternatives;
   };
-  /// For each rule, whether all symbols of one of its alternatives have a
-  /// property. The arguments say which sets have it, and whether tokens do.
+  /// For each rule, whether it has an alternative whose symbols all have a
+  /// property. `setHas` says which sets have the property, and `tokensHave`
+  /// whether tokens do.
   std::vector<bool> closure(const std::vector<bool> &setHas,
                             bool tokensHave) const;
   void leaveOutEmpty(const std::vector<bool> &isProductive);
@@ -81,7 +82,7 @@ private:
   std::vector<std::string> origins = {"the grammar"};
   uint32_t origin = 0;
   std::vector<CodePointSet> sets;
-  /// Maps the bounds of a set's ranges to its index.
+  /// Maps the bounds of the ranges of a set to the index of the set.
   std::map<std::vector<uint32_t>, uint32_t> setIndex;
   uint64_t size = 0; ///< the number of symbols of all rules
 };

@@ -41,7 +41,8 @@ struct GrammarTriggers {
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.
   std::optional<size_t> open = {};
-  /// Control tokens, ascending, and their texts, which marks may contain.
+  /// The control tokens whose texts marks may contain, in ascending order, and
+  /// these texts.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
   bool empty() const {
@@ -76,7 +77,7 @@ private:
   /// What is known about the text before the trigger.
   struct Progress {
     std::string recent; ///< the last bytes, which may begin a mark
-    /// Whether only white space and spans precede `recent`.
+    /// Whether only white space and quiet spans (QuietSpan) precede `recent`.
     bool isAtStart = true;
     std::optional<size_t> in; ///< index of the span in which the text ends
   };

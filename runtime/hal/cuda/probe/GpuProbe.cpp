@@ -40,8 +40,8 @@ struct BlockRows {
 
 /// The size of the buffers.
 Result<uint64_t> bufferBytes(const CudaFacts &facts) {
-  // The L2 cache could serve the copies if the buffers were smaller than four
-  // times its size. A series of copies must fit, too.
+  // If the buffers were smaller than four times the L2 cache, the cache could
+  // serve the copies. A buffer must also hold a whole series of copies.
   const uint64_t least = std::max(kRowBytes, 4 * facts.l2Bytes);
   const uint64_t allowed = facts.freeBytes / kMemoryShare / kMiB * kMiB;
   if (allowed < least) {
@@ -80,8 +80,8 @@ std::string archFor(uint32_t capability) {
       continue;
     }
     const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
-    // All architectures that run have the same major number, so their numbers
-    // have the same length and can be compared as text.
+    // All architectures whose code this GPU runs have the same major number, so
+    // their names have the same length and can be compared as text.
     newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
     // PTX for an architecture runs on all GPUs but older ones.
     const size_t digits = gpu.arch.find_first_of("0123456789");
