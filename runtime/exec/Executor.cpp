@@ -218,7 +218,7 @@ Status Executor::choose(std::span<const int32_t> tokens,
   return status;
 }
 
-/// Runs the program for `piece` and reads the tokens that it chooses.
+/// Runs the program for `piece`, and reads the tokens that the program chooses.
 Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
                            std::span<int32_t> next) {
   // If no token can be chosen, the logits of all tokens are needed to explain

@@ -244,8 +244,8 @@ struct Session::Parts {
   std::unique_ptr<Device> gpu;
   const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
-  // Both point to `source` or to a part of it. A pointer is null if `source`
-  // contains no object of that class.
+  // Each of these pointers refers to `source` or to a part of it. It is null if
+  // `source` contains no object of its class.
   DiskStream *streaming = nullptr;
   DeviceStore *onGpu = nullptr;
   uint32_t placement = 0;           ///< the one with which `source` was opened

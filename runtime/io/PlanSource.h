@@ -87,7 +87,7 @@ private:
   /// The index in `order` of the segment that the next free loader verifies.
   std::atomic<uint32_t> next{0};
   std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
-  /// The bytes of those segments of `order` that are Ready.
+  /// The total size in bytes of the segments in `order` that are Ready.
   std::atomic<uint64_t> readyBytes{0};
   uint64_t orderBytes = 0;
   std::atomic<bool> stopping{false};

@@ -69,7 +69,7 @@ public:
   SegmentArena &operator=(const SegmentArena &) = delete;
   ~SegmentArena() override;
 
-  /// The address does not change in remap().
+  /// remap() does not change the address.
   uint8_t *segment(uint32_t index) const override {
     return base + offsets[index];
   }

@@ -142,8 +142,8 @@ private:
   /// The largest placement for which there was memory before each of the last
   /// roomyPasses passes.
   uint32_t roomyPlacement = 0;
-  /// The system has refused the memory of a larger placement. It is not asked
-  /// again, because each attempt drops what has been read ahead.
+  /// The system has refused the memory of a larger placement. The store does
+  /// not ask for it again, because each attempt drops what has been read ahead.
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;

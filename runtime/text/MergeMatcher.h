@@ -77,7 +77,7 @@ private:
   static constexpr unsigned kKnownPairBits = 14;
   static constexpr uint64_t kNoPair = UINT64_MAX;
   static constexpr int32_t kAtom = -1; ///< the rank of an atom
-  /// The rank of a symbol that no merge makes.
+  /// The rank of a symbol that no merge produces.
   static constexpr int32_t kNever = INT32_MAX;
 
   explicit MergeMatcher(const BpeTables &known) : tables(&known) {}

@@ -8,9 +8,9 @@
 
 namespace air {
 
-/// If a session uses another placement than the first one of its plan, because
-/// too little GPU memory is free: a sentence that says so, with both sizes.
-/// Otherwise "".
+/// If a session does not use the first placement of its plan, because too
+/// little memory of the GPU or too little RAM is free: a sentence that says so,
+/// and states how much memory both placements need. Otherwise "".
 std::string placementNote(const rt::Session &session);
 
 } // namespace air

@@ -93,7 +93,8 @@ private:
     uint8_t *memory = nullptr;
     uint64_t bytes = 0;
   };
-  /// Program, first dispatch, number of dispatches.
+  /// The program of a range of dispatches, the index of the first dispatch, and
+  /// the number of dispatches.
   using Range = std::tuple<uint32_t, uint32_t, uint32_t>;
 
   CudaDevice() = default;

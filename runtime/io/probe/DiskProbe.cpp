@@ -49,7 +49,8 @@ constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
 constexpr double kRingShare = 1.0 / 6;
 constexpr double kTogetherShare = 0.2;
 /// The least duration of a sample of memory alone or of the disk alone. A turn
-/// of samples takes some four times as long, so a second has several turns.
+/// of the three samples that DiskProbe.h describes takes some four times as
+/// long, so a second has several turns.
 constexpr double kTurnSeconds = 0.04;
 
 double medianOf(std::vector<double> samples) {
@@ -393,7 +394,8 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
     AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kTurnSeconds, nullptr));
-    // A turn in which memory or disk was not read yields no shares.
+    // A turn yields no fractions if nothing was read from memory or from the
+    // disk.
     if (alone.disk > 0 && memoryAlone > 0) {
       ofDisk.push_back(together->disk / alone.disk);
       ofMemory.push_back(together->memory / memoryAlone);

@@ -95,7 +95,7 @@ struct AnswerFamily {
   CallStyle style = CallStyle::Json;
   std::string_view callBegin; ///< "" if nothing marks calls
   std::string_view callEnd;   ///< "" if calls end with their arguments
-  /// Marks around all calls; "" if the family has none.
+  /// The marks around all calls of an answer; "" if the family has none.
   std::string_view sectionBegin = {};
   std::string_view sectionEnd = {};
   /// If `callBegin` also occurs in ordinary text: a longer text, which begins

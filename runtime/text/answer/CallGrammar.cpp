@@ -29,8 +29,8 @@ SchemaSpelling spellingOf(CallStyle style) {
   return SchemaSpelling::Json;
 }
 
-/// Adds each required argument that the schema does not describe to its
-/// properties, with a schema that allows any value.
+/// Adds to the properties of the schema each required argument that they lack,
+/// with a schema that allows any value.
 void nameRequired(SchemaJson &schema) {
   SchemaJson names = schema.value("properties", SchemaJson::object());
   const SchemaJson required = schema.value("required", SchemaJson());

@@ -39,7 +39,8 @@ public:
   uint32_t addRule(std::string origin);
   void define(uint32_t rule, std::vector<GrammarSequence> alternatives);
   bool isDefined(uint32_t rule) const { return rules[rule].isDefined; }
-  /// If this is true, finish() fails, and there is no need to add more.
+  /// If this is true, the grammar has too many symbols: finish() fails, and
+  /// nothing more need be added.
   bool isTooLarge() const { return size > kMostSymbols; }
 
   /// The origin of the rules without a name that are made from now on.

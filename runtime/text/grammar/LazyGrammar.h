@@ -2,9 +2,9 @@
 //
 // Restricts a sampler to the texts of a grammar. A model that may call tools
 // writes free text until a trigger appears: a text such as "<tool_call>", or a
-// token. From there on, the grammar holds. The trigger itself is a part of the
-// text that the grammar must match. A model that reasons may mention a trigger,
-// so triggers do not count within the spans of reasoning.
+// token. From there on, the grammar applies. The trigger itself is a part of
+// the text that the grammar must match. A model that reasons may mention a
+// trigger, so triggers do not count within the spans of reasoning.
 //
 // Ownership: refers to the trie, like GrammarMatcher. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -52,7 +52,7 @@ struct GrammarTriggers {
 
 class LazyGrammar final : public TokenFilter {
 public:
-  /// Without triggers, the grammar holds from the beginning.
+  /// Without triggers, the grammar applies from the beginning of the text.
   LazyGrammar(GrammarMatcher matcher, const TokenTrie &trie,
               GrammarTriggers triggers);
 
