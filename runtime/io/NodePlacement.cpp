@@ -25,7 +25,7 @@ struct MemoryPolicy {
   unsigned long nodes[kMaxNodes / kBits] = {};
 };
 
-/// Returns nullopt if the number of the node is too large for the kernel.
+/// Returns nullopt if `node` is larger than any node that Linux supports.
 std::optional<MemoryPolicy> preferring(uint32_t node) {
   if (node >= kMaxNodes) {
     return std::nullopt;

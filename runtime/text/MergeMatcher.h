@@ -66,10 +66,10 @@ public:
 private:
   /// How merges build a symbol from its bytes.
   struct Derivation {
-    /// The two symbols that the last merge joins.
+    /// The two symbols whose merge results in this symbol.
     int32_t left = TokenTable::kAbsent;
     int32_t right = TokenTable::kAbsent;
-    int32_t rank = kNever; ///< the rank of the last merge
+    int32_t rank = kNever; ///< the rank of this merge
     /// The longest other symbol that the symbol begins with, or kAbsent.
     int32_t shorter = TokenTable::kAbsent;
     uint32_t length = 0; ///< in bytes

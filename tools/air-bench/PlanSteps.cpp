@@ -80,8 +80,8 @@ public:
   }
 
   const char *link() const { return linkName; }
-  /// Measures the limits again, and replaces the values in `rates` that are
-  /// lower.
+  /// Measures the limits again, and replaces those values in `rates` that are
+  /// lower than the new ones.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
       reads.push_back(memory->sample());

@@ -442,7 +442,8 @@ Result<std::optional<uint32_t>> CudaDriver::countParameters(void *function) {
     return std::optional<uint32_t>();
   }
   AIR_RETURN_IF_ERROR(lost);
-  // The driver refuses the index after that of the last parameter.
+  // For the index after that of the last parameter, the driver returns an
+  // error.
   for (uint32_t count = 0; count <= kMaxParameterBytes; ++count) {
     size_t offset = 0;
     size_t size = 0;

@@ -64,7 +64,7 @@ public:
 
 struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
-  /// Sorted by size; empty if the system has no memory for such rings.
+  /// Sorted by size; empty if the system has no memory for the rings.
   std::vector<RingRate> rings;
   /// The fraction of its rate that the disk keeps while memory is read, too,
   /// and the fraction that memory keeps; nullopt if this was not measured.

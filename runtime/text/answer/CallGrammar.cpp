@@ -382,7 +382,7 @@ Result<GrammarSequence> Maker::body() {
       "the notation in which this model writes tool calls is unknown");
 }
 
-/// Calls with the marks of the family around them.
+/// Calls of the form `inner`, with the marks of the family around them.
 GrammarSequence Maker::calls(const GrammarSequence &inner) {
   const GrammarSequence gap = {rules.gap()};
   const auto call = [&](bool isFirst) {

@@ -89,7 +89,8 @@ TokenTrie::TokenTrie(int32_t tokens,
   };
 
   tree.push_back({0, 0, 0, 0, 0, false});
-  // The nodes whose subtrees are not finished.
+  // The path from the root to the newest node. The subtrees of these nodes are
+  // not complete yet.
   std::vector<uint32_t> path = {0};
   std::vector<Symbol> symbols;
   auto close = [&](size_t keep) {

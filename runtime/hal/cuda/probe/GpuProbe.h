@@ -36,7 +36,8 @@ struct CopyRate {
 
 struct GpuProbeResult {
   CudaFacts facts;
-  // Bytes that copies within the GPU read and write, per second.
+  // The bandwidth of copies within the GPU: bytes read plus bytes written, per
+  // second.
   uint64_t bestBandwidth = 0;
   uint64_t medianBandwidth = 0;
   std::vector<CopyRate> copies; ///< sorted by size, not empty
