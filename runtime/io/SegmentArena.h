@@ -13,8 +13,8 @@
 // window is no longer needed. A window that reaches the end of the ring
 // continues at its start.
 //
-// Another placement of the same segments is another mapping of the same
-// addresses (remap()). Neither the kernels nor their bindings change.
+// If the placement of the segments changes, remap() maps the same addresses in
+// another way. Neither the kernels nor their bindings change.
 //
 // Where the system has huge pages, the ring consists of them, because a disk
 // that reads into scattered 4 KiB pages may be much slower. Without huge pages

@@ -1,8 +1,8 @@
 //===- MergeMatcher.h - symbols after all merges, by matching ---*- C++ -*-===//
 //
-// Finds the symbols that PairMerger ends with, in time proportional to the
-// length of the word. Two facts make this possible (H. van Antwerpen and
-// A. Neubeck, "So many tokens, so little time", 2024):
+// Computes the same symbols as PairMerger, in time proportional to the length
+// of the word. Two facts make this possible (H. van Antwerpen and A. Neubeck,
+// "So many tokens, so little time", 2024):
 //
 // - Merging turns a text into a certain sequence of symbols if and only if it
 //   turns the bytes of each symbol into that symbol, and the bytes of each pair

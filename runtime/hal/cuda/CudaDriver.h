@@ -1,8 +1,8 @@
 //===- CudaDriver.h - one GPU, opened through libcuda.so.1 ------*- C++ -*-===//
 //
-// A CudaDriver has the primary context of one GPU and one stream of it. It is
-// shared by CudaDevice and air-gpu-bench: it finds a GPU, reports the driver's
-// errors, loads kernels, and makes graphs of launches.
+// A CudaDriver has the primary context of one GPU and one stream of it. It
+// finds a GPU, reports the driver's errors, loads kernels, and makes graphs of
+// launches, for CudaDevice and for air-gpu-bench.
 //
 // Ownership: modules live as long as the CudaDriver. The caller frees memory,
 // events and graphs, before the CudaDriver is destroyed. Thread-safety: one
