@@ -85,7 +85,7 @@ struct SessionOptions {
   /// Opens the GPU if the kernels of the plan run on one. If this is empty,
   /// plans for a GPU are refused with Unsupported.
   GpuFactory gpu;
-  /// Called only if the plan has several targets. If it is empty,
+  /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.
   TargetChooser target;
 };

@@ -61,8 +61,8 @@ public:
   virtual std::span<const uint8_t> table(uint32_t index) const = 0;
 
   /// Begins a pass that runs the steps [0, steps). The store may skip reads
-  /// that only later steps need. Errors: those of reading memory limits, and
-  /// DoesNotFit if the memory of the store must shrink but cannot.
+  /// that only the steps from `steps` on need. Errors: those of reading memory
+  /// limits, and DoesNotFit if the memory of the store must shrink but cannot.
   virtual Status beginPass(uint32_t steps) = 0;
 
   /// Returns when `segments` have been read and their digests verified. This

@@ -511,7 +511,7 @@ void noteCopied(const compiler::Compiler &compiler,
 
 /// Makes and writes the plan of outputs[index]. `previous` is the compiler of
 /// an earlier plan, which has read the model, or empty if the model must be
-/// read. It becomes the compiler of this plan.
+/// read. Afterwards, `previous` is the compiler of this plan.
 Status writeOutput(const cli::Invocation &invocation,
                    std::vector<Output> &outputs, size_t index,
                    std::optional<compiler::Compiler> &previous) {

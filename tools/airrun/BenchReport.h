@@ -17,7 +17,7 @@
 //   joint_tok_s      if a CPU computes and weights are read from the disk in
 //                    every pass: what disk and memory reach together.
 //                    passTime() (CpuRates.h) gives the time of minimal bytes
-//                    from the measured limits and from `kept` below
+//                    from the limits and from BenchMeasurement::kept
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
 //                    1, because `kept` was measured at another time
 //   predicted_tok_s  what the plan predicts at the measured rates.

@@ -10,7 +10,8 @@ namespace air {
 
 /// If a session does not use the first placement of its plan, because too
 /// little memory of the GPU or too little RAM is free: a sentence that says so,
-/// and states how much memory both placements need. Otherwise "".
+/// and states how much memory the first placement and the chosen one need.
+/// Otherwise "".
 std::string placementNote(const rt::Session &session);
 
 } // namespace air

@@ -68,7 +68,8 @@ struct CudaLaunch {
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
   bool dependent = false; ///< may start while the previous launch still runs
-  /// Device pointers. If the kernel has more parameters, the others are 0.
+  /// Device pointers. If the kernel has more parameters than there are
+  /// arguments, it gets 0 for the others.
   std::vector<uint64_t> arguments;
 };
 

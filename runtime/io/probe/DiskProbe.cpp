@@ -44,7 +44,7 @@ constexpr double kPromising = 0.8;
 /// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-/// The fraction of the time for comparing kRings, and the fraction for
+/// The fraction of the probe's time for comparing kRings, and the fraction for
 /// measuring memory and disk at the same time.
 constexpr double kRingShare = 1.0 / 6;
 constexpr double kTogetherShare = 0.2;
@@ -394,8 +394,8 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
     AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kTurnSeconds, nullptr));
-    // A turn yields no fractions if nothing was read from memory or from the
-    // disk.
+    // If one of these rates is 0, this turn is left out, because the rate
+    // cannot be a divisor.
     if (alone.disk > 0 && memoryAlone > 0) {
       ofDisk.push_back(together->disk / alone.disk);
       ofMemory.push_back(together->memory / memoryAlone);

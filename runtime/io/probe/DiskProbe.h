@@ -66,9 +66,9 @@ struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
   /// Sorted by size; empty if the system has no memory for the rings.
   std::vector<RingRate> rings;
-  /// The fraction of its rate that the disk keeps while memory is read, too,
-  /// and the fraction that memory keeps; nullopt if this was not measured.
-  /// Because the samples vary, a fraction may be above 1.
+  /// The fractions of their rates that disk and memory keep while both are
+  /// read; nullopt if this was not measured. Because the samples vary, a
+  /// fraction may be above 1.
   std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.

@@ -33,8 +33,8 @@ enum class AnswerEventKind : uint8_t {
   CallBegin,     ///< a call of the tool `name`
   CallArguments, ///< a part of its arguments, which are a JSON object
   CallEnd,       ///< the call is complete
-  /// The current call turned out not to be one, so the caller must discard it.
-  /// What the model wrote for it follows as text.
+  /// What was reported as the current call is not a call, so the caller must
+  /// discard it. Its text follows as ordinary text.
   CallBroken,
 };
 

@@ -97,8 +97,8 @@ private:
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
     uint32_t askedNodes = 0; ///< while `length` is unknown (absorptionOf())
-    /// Whether every text longer than `length` is refused, if the classes of
-    /// all its characters are in `classes`.
+    /// Whether the state refuses every longer text whose characters all belong
+    /// to `classes`.
     bool isMost = false;
   };
 

@@ -41,8 +41,8 @@ struct GrammarTriggers {
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.
   std::optional<size_t> open = {};
-  /// The control tokens whose texts marks may contain, in ascending order, and
-  /// these texts.
+  /// The control tokens that marks may contain, each with its text, in
+  /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
   bool empty() const {

@@ -24,8 +24,8 @@ using Symbol = uint32_t;
 CodePointRange completionsOf(std::string_view bytes) {
   auto lead = static_cast<uint8_t>(bytes[0]);
   const size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  // `low` and `high` become the UTF-8 bytes of the first and of the last of
-  // these characters.
+  // `low` and `high` become the UTF-8 bytes of the first and of the last
+  // character that begins with `bytes`.
   std::string low(bytes);
   std::string high(bytes);
   while (low.size() < length) {

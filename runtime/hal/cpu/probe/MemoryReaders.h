@@ -45,7 +45,7 @@ public:
   /// nothing if no thread is reading.
   void stop();
 
-  /// A thread adds to the count each time it has read this many bytes.
+  /// A thread updates its count of bytes each time it has read this many.
   static constexpr uint64_t kChunkBytes = uint64_t{64} << 10;
 
 private:
