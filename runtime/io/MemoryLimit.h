@@ -63,7 +63,7 @@ public:
 
 private:
   /// A file that stays open, and the number that was last read from it. read()
-  /// returns nullopt if there is no such file.
+  /// returns nullopt if the file does not exist.
   class Number {
   public:
     /// `key` is the start of the line with the number; if it is empty, the file

@@ -245,8 +245,8 @@ struct Samples {
   std::vector<std::vector<double>> dispatches;
 };
 
-/// Calls `once` at least once, and until `seconds` have passed or it was called
-/// `most` times.
+/// Calls `once` repeatedly: at least once, and then until `seconds` have passed
+/// or `most` calls have been made.
 template <typename Fn>
 Status repeat(double seconds, Fn once, int most = INT_MAX) {
   const double start = monotonicSeconds();

@@ -31,7 +31,8 @@ namespace air {
 struct PlanOrigin {
   std::string model;   ///< the path that the model had
   std::string options; ///< such as "--ctx 512"; "": no options
-  /// Identifies all that the plan was made from, except the program airpack.
+  /// Identifies everything that the plan was made from, except the program
+  /// airpack.
   std::string request;
 };
 

@@ -174,8 +174,8 @@ measuredGpus(const std::optional<std::string> &device, double seconds) {
   return results;
 }
 
-/// Adds to `profile` the first of the GPUs for which plans can be made, or else
-/// the first one.
+/// Adds to `profile` the first GPU for which plans can be made or, if there is
+/// none, the first of all GPUs.
 void addGpu(const std::vector<rt::GpuProbeResult> &gpus,
             MachineProfile &profile) {
   const rt::CudaFacts *chosen = nullptr;

@@ -161,8 +161,8 @@ private:
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
-  /// Measures what is left of the rates of disk and memory while both are read,
-  /// until isOver() is true.
+  /// Measures the fractions of their rates that disk and memory keep while both
+  /// are read, until isOver() is true.
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);

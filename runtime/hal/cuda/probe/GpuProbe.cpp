@@ -67,11 +67,11 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
 }
 
 /// Returns the architecture for which airpack makes kernels for a GPU of this
-/// compute capability. It is the newest architecture of the built-in GPUs whose
-/// machine code this GPU runs. If this GPU is newer and runs none of their
-/// code, it is the GPU's own, such as "sm_103". The kernels then use no
-/// instructions that only one architecture has, and may be PTX. Returns "" for
-/// a GPU that is older than all built-in ones.
+/// compute capability: the newest architecture of the built-in GPUs whose
+/// machine code this GPU runs. For a newer GPU that runs none of their code,
+/// returns the GPU's own architecture, such as "sm_103". Kernels for such a GPU
+/// use no architecture-specific instructions, and may be PTX. Returns "" for a
+/// GPU that is older than all built-in ones.
 std::string archFor(uint32_t capability) {
   std::string newest;
   bool isOlder = true;
