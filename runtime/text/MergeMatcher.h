@@ -70,7 +70,7 @@ private:
     int32_t left = TokenTable::kAbsent;
     int32_t right = TokenTable::kAbsent;
     int32_t rank = kNever; ///< the rank of this merge
-    /// The longest other symbol that the symbol begins with, or kAbsent.
+    /// The longest other symbol with which this symbol begins, or kAbsent.
     int32_t shorter = TokenTable::kAbsent;
     uint32_t length = 0; ///< in bytes
   };

@@ -25,8 +25,8 @@ namespace air::rt {
 struct ReasoningMarks {
   std::string_view begin;
   std::string_view end;
-  /// Whether such a span may begin anywhere in an answer. Otherwise, it may
-  /// only be at the beginning of the answer.
+  /// Whether a span with these marks may begin anywhere in an answer.
+  /// Otherwise, it may begin only at the start of the answer.
   bool isAnywhere = false;
   /// True if the template does not mention these marks. The model may write
   /// them nevertheless, but rarely does.
