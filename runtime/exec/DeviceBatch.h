@@ -76,8 +76,9 @@ public:
   /// the head computes logits: at most BatchSizes::outputs.
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
 
-  /// Records what a choice has done to the arrays on the GPU: the first tokens
-  /// of the batch are now `tokens`, and their positions are greater by 1.
+  /// Records how a run that chose tokens has changed the arrays on the GPU: the
+  /// first tokens of the batch are now `tokens`, and their positions are
+  /// greater by 1.
   void advance(std::span<const uint32_t> tokens);
 
   /// Must be called after a failure, because the contents of the arrays on the

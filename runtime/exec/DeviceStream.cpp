@@ -34,7 +34,7 @@ DeviceStream::create(const plan::Plan &plan, const plan::Placement &placement,
       ++made->unloaded;
     }
     // Together, the reads cover the segment. The verifier has checked that the
-    // sizes of all segments, in whole pages, do not overflow.
+    // total size of all segments, in whole pages, does not overflow.
     hostBytes += read->bytes();
   }
   std::span<uint8_t> memory;
@@ -194,8 +194,8 @@ Status DeviceStream::copyFromDisk(uint32_t step) {
   return Status::ok();
 }
 
-/// Ends the pass of the HostRing, after all copies are complete: the HostRing
-/// may overwrite the bytes that a copy reads.
+/// Waits until all copies are complete, and then ends the pass of the HostRing.
+/// The HostRing may then overwrite the bytes that the copies read.
 Status DeviceStream::endDiskPass() {
   inFlight.clear();
   const Status status = device.synchronise();

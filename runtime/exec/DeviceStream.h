@@ -61,8 +61,8 @@ public:
   }
   /// Begins a pass that runs the steps [0, steps).
   Status beginPass(uint32_t steps);
-  /// Makes the work that the device is given next wait for the copies that
-  /// `step` needs.
+  /// Makes all later work of the queue Compute wait for the copies that `step`
+  /// needs.
   Status require(uint32_t step);
   /// Tells the stream that each step up to and including `step` has been
   /// enqueued on the device, or will not run in this pass.
@@ -96,7 +96,8 @@ private:
     uint32_t done = 0;    ///< the event after this step
   };
 
-  /// The copies for a step that have been enqueued and may not be complete.
+  /// The copies for a step that have been enqueued and may still be in
+  /// progress.
   struct InFlight {
     uint32_t step = 0;
     uint32_t event = 0; ///< the event after the last of these copies

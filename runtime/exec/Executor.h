@@ -133,7 +133,8 @@ private:
   void undo(std::span<const SequenceId> sequences);
   Status runPiece(const Batch &batch, uint64_t begin, uint64_t count,
                   uint64_t &nextOutput, LogitsSink sink);
-  /// The tokens [begin, begin + count) of a batch, as the device takes them.
+  /// The tokens [begin, begin + count) of a batch, in the form that a device
+  /// takes.
   AirBatch pieceOf(const Batch &batch, uint64_t begin, uint64_t count);
   Status checkChoice(const Batch &batch, size_t results) const;
   Status runChoice(const ProgramRecord &program, AirBatch &piece,

@@ -31,7 +31,7 @@ public:
     return segment(index);
   }
   Status beginPass(uint32_t) override { return Status::ok(); }
-  /// Verifies the kernels among the segments.
+  /// Verifies those of `segments` that contain kernels.
   Status requireNow(std::span<const uint32_t> segments) override;
   Status require(uint32_t, std::span<const uint32_t> segments) override {
     return requireNow(segments);

@@ -244,8 +244,8 @@ struct Session::Parts {
   std::unique_ptr<Device> gpu;
   const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
-  // Both point to `source` or to a part of it. A pointer is null if `source`
-  // contains no object of that class.
+  // Each of these pointers refers to `source` or to a part of it. It is null if
+  // `source` contains no object of its class.
   DiskStream *streaming = nullptr;
   DeviceStore *onGpu = nullptr;
   uint32_t placement = 0;           ///< the one with which `source` was opened
@@ -451,10 +451,10 @@ Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
   return Status::ok();
 }
 
-/// Opens the store that gives weights to the kernels of a CPU. If all weights
-/// stay in RAM, it is the mapping of the plan. It is a StreamStore if the
-/// placement reads weights from the disk, if the plan is a reference plan, or
-/// if it contains coded weights, which kernels cannot read.
+/// Opens the store that gives weights to the kernels of a CPU. The store is a
+/// StreamStore if the placement reads weights from the disk, if the plan is a
+/// reference plan, or if it contains coded weights, which kernels cannot read.
+/// Otherwise it is the mapping of the plan.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
@@ -528,8 +528,8 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   const plan::Placement &chosen = *placements.Get(placement);
   if (options.randomWeights && readsFromDisk(chosen)) {
-    // With DoesNotFit, the caller tries the next placement, which may not read
-    // from the disk.
+    // With DoesNotFit, the caller tries the next placement, which may be one
+    // that does not read from the disk.
     return doesNotFitError(
         "--random-weights does not support weights that are read from the disk "
         "in every pass, because a weightless plan has none there; pack the "

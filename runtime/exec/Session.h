@@ -41,7 +41,7 @@ namespace air::rt {
 
 class DiskStream;
 
-/// Creates a GPU that can run kernels for `record`, a device of a plan.
+/// Opens a GPU that can run kernels for `record`, a device of a plan.
 using GpuFactory =
     std::function<Result<std::unique_ptr<Device>>(const plan::Device &record)>;
 
@@ -82,10 +82,10 @@ struct SessionOptions {
   /// Whether a weightless plan for a GPU runs with random weights, for
   /// measurements. open() fails with Usage for any other plan.
   bool randomWeights = false;
-  /// Creates the GPU if the kernels of the plan run on one. If this is empty,
+  /// Opens the GPU if the kernels of the plan run on one. If this is empty,
   /// plans for a GPU are refused with Unsupported.
   GpuFactory gpu;
-  /// Called only for a plan for several targets. If this is empty,
+  /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.
   TargetChooser target;
 };

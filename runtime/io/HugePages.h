@@ -18,7 +18,7 @@ inline constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 /// huge pages. The range should begin at a multiple of kHugePageBytes. A
 /// failure is ignored.
 inline void collapseToHugePages(void *start, uint64_t bytes) {
-  // Older C libraries do not name this advice, which Linux 6.1 introduced.
+  // Older C libraries do not define MADV_COLLAPSE, which Linux 6.1 introduced.
 #ifdef MADV_COLLAPSE
   constexpr int kCollapse = MADV_COLLAPSE;
 #else

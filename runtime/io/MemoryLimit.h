@@ -7,8 +7,8 @@
 // keeps the files of the kernel open and can be asked before every pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
-// The kernel takes back the inactive part of it before it refuses memory to a
-// process, so that part counts as free. The active part does not.
+// The kernel reclaims the inactive part of the page cache before it refuses
+// memory to a process, so that part counts as free. The active part does not.
 //
 // Thread-safety: an object is used by one thread at a time.
 //
@@ -63,7 +63,7 @@ public:
 
 private:
   /// A file that stays open, and the number that was last read from it. read()
-  /// returns nullopt if there is no such file.
+  /// returns nullopt if the file does not exist.
   class Number {
   public:
     /// `key` is the start of the line with the number; if it is empty, the file

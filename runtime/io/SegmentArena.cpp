@@ -76,7 +76,7 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
   return arena;
 }
 
-/// Maps empty private memory at an offset from `base`.
+/// Maps zero-filled private memory at `offset` bytes after `base`.
 Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
   uint8_t *start = base + offset;
   if (mmap(start, bytes, PROT_READ | PROT_WRITE,

@@ -136,12 +136,14 @@ private:
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
-  /// The number of passes in a row in which a larger placement has fitted.
+  /// How many passes in a row have begun with enough memory for a larger
+  /// placement.
   uint32_t roomyPasses = 0;
-  /// The largest placement that has fitted in the last roomyPasses passes.
+  /// The largest placement for which there was memory at the beginning of each
+  /// of the last roomyPasses passes.
   uint32_t roomyPlacement = 0;
-  /// The system has refused the memory of a larger placement. It is not asked
-  /// again, because each attempt drops what has been read ahead.
+  /// The system has refused the memory of a larger placement. The store does
+  /// not ask for it again, because each attempt drops what has been read ahead.
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;

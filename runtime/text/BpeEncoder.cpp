@@ -41,7 +41,7 @@ struct BpeEncoder::Scratch {
 
 /// The matcher, which is made once kMergedBytes have been merged without it.
 struct BpeEncoder::Matcher {
-  /// Making the matcher takes about as long as merging this number of bytes.
+  /// Building the matcher takes about as long as merging this many bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;
 
   std::atomic<size_t> merged = 0;

@@ -22,8 +22,9 @@ bool isWellFormed(std::string_view text);
 /// Immutable after create(); any number of threads may use it.
 class BpeTables {
 public:
-  /// An atom that occurs neither in the vocabulary nor in a merge has the
-  /// symbol kAbsent. Such an atom is never merged.
+  /// An atom is a byte or a character, the smallest unit that is merged. An
+  /// atom that occurs neither in the vocabulary nor in a merge has the symbol
+  /// kAbsent, and is never merged.
   struct Atom {
     int32_t symbol;
     uint32_t length; ///< in bytes

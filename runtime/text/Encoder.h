@@ -13,7 +13,7 @@ namespace air::rt {
 enum class Place : uint8_t {
   TextStart,  ///< at the start of the whole text
   AfterToken, ///< after a special token
-  /// After a special token that was found in normalised text.
+  /// The text follows a special token that was found in normalised text.
   AfterNormalizedToken,
 };
 

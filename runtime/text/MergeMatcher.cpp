@@ -67,8 +67,9 @@ void MergeMatcher::derive() {
 }
 
 /// Finds out which symbols that contain the result of an untimely merge stay
-/// whole when their bytes are merged. These symbols get no parts, because only
-/// partsMerge() reads parts, and it is not called for such symbols.
+/// whole when their bytes are merged. For these symbols, no parts are stored,
+/// because only partsMerge() reads parts, and it is not called for such
+/// symbols.
 void MergeMatcher::deriveUntimely() {
   if (!hasUntimely) {
     return;

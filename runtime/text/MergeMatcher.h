@@ -1,8 +1,8 @@
 //===- MergeMatcher.h - symbols after all merges, by matching ---*- C++ -*-===//
 //
-// Finds the symbols that PairMerger ends with, in time proportional to the
-// length of the word. Two facts make this possible (H. van Antwerpen and
-// A. Neubeck, "So many tokens, so little time", 2024):
+// Computes the same symbols as PairMerger, in time proportional to the length
+// of the word. Two facts make this possible (H. van Antwerpen and A. Neubeck,
+// "So many tokens, so little time", 2024):
 //
 // - Merging turns a text into a certain sequence of symbols if and only if it
 //   turns the bytes of each symbol into that symbol, and the bytes of each pair
@@ -64,20 +64,20 @@ public:
              std::vector<int32_t> &found) const;
 
 private:
-  /// How merging makes a symbol from its own bytes.
+  /// How merges build a symbol from its bytes.
   struct Derivation {
-    /// The two symbols that the last merge joins.
+    /// The two symbols whose merge results in this symbol.
     int32_t left = TokenTable::kAbsent;
     int32_t right = TokenTable::kAbsent;
-    int32_t rank = kNever; ///< the rank of the last merge
-    /// The longest other symbol that the symbol begins with, or kAbsent.
+    int32_t rank = kNever; ///< the rank of this merge
+    /// The longest other symbol with which this symbol begins, or kAbsent.
     int32_t shorter = TokenTable::kAbsent;
     uint32_t length = 0; ///< in bytes
   };
   static constexpr unsigned kKnownPairBits = 14;
   static constexpr uint64_t kNoPair = UINT64_MAX;
   static constexpr int32_t kAtom = -1; ///< the rank of an atom
-  /// The rank of a symbol that no merge makes.
+  /// The rank of a symbol that no merge produces.
   static constexpr int32_t kNever = INT32_MAX;
 
   explicit MergeMatcher(const BpeTables &known) : tables(&known) {}

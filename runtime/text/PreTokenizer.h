@@ -38,8 +38,10 @@ public:
   static Result<PreTokenizer> create(std::string_view pre,
                                      CompiledExpressions compiled = {});
 
-  /// Uses the expressions of `own`, or their compiled form. Errors: Unsupported
-  /// if one of them is not supported; Corrupt if `compiled` is malformed.
+  /// Uses the expressions of `own`. If `compiled` is not empty, it has these
+  /// expressions in compiled form; otherwise they are compiled. Errors:
+  /// Unsupported if one of them is not supported; Corrupt if `compiled` is
+  /// malformed.
   static Result<PreTokenizer> create(const TextRules &own,
                                      CompiledExpressions compiled = {});
 

@@ -77,9 +77,9 @@ struct Loop {
   }
 };
 
-/// Multiplies each factor by the accumulator and adds the products to it. If
-/// two factors were multiplied, the product would be the same in all chains, so
-/// the compiler would compute it only once.
+/// Multiplies each factor by the accumulator and adds the products to the
+/// accumulator. If two factors were multiplied, the product would be the same
+/// in all chains, so the compiler would compute it only once.
 Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
   codegen::Int8Accumulator bytes(sum);
   for (Value factor : factors) {

@@ -96,8 +96,8 @@ struct KindReport {
 /// The shares of the passes, each relative to the rates that were measured
 /// right before and right after the pass.
 struct AdjacentShare {
-  /// Unknown if half of the passes or more were faster than the rates around
-  /// them allow.
+  /// Unknown if at least half of the passes were faster than the rates measured
+  /// right before and after them allow.
   std::optional<Quartiles> shares;
   uint64_t passes = 0; ///< those that were not faster than their rates allow
 };

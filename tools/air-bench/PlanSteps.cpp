@@ -80,8 +80,8 @@ public:
   }
 
   const char *link() const { return linkName; }
-  /// Measures the limits again, and replaces the values in `rates` that are
-  /// lower.
+  /// Measures the limits again, and replaces those values in `rates` that are
+  /// lower than the new ones.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
       reads.push_back(memory->sample());
@@ -245,8 +245,8 @@ struct Samples {
   std::vector<std::vector<double>> dispatches;
 };
 
-/// Calls `once` at least once, and until `seconds` have passed or it was called
-/// `most` times.
+/// Calls `once` repeatedly: at least once, and then until `seconds` have passed
+/// or `most` calls have been made.
 template <typename Fn>
 Status repeat(double seconds, Fn once, int most = INT_MAX) {
   const double start = monotonicSeconds();

@@ -70,7 +70,7 @@ struct VariantRow {
   VariantTime memory;
 };
 
-/// All variants of a matmul on some number of threads.
+/// All variants of a matmul, timed with the same number of threads.
 struct VariantTable {
   std::string name;
   uint32_t threads = 1;

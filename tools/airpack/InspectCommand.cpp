@@ -18,7 +18,7 @@ namespace {
 /// the file.
 using Json = nlohmann::ordered_json;
 
-/// Of a list with more elements than this, only the length is shown.
+/// A list with more elements than this is shown only as its length.
 constexpr size_t kLongestList = 16;
 
 template <typename T> Json listToJson(const std::vector<T> &list) {

@@ -97,7 +97,7 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// Reads --ram, --vram, --disk and --pin. `options` already has the machine.
+/// Reads --ram, --vram, --disk and --pin. `options.machine` is already set.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
@@ -136,7 +136,7 @@ Status readMemoryOptions(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The options of the compiler. With --explain, they have no machine yet.
+/// The options of the compiler. With --explain, options.machine is not set yet.
 Result<compiler::CompileOptions>
 compileOptions(const cli::Invocation &invocation, const std::string &target) {
   compiler::CompileOptions options;
@@ -310,7 +310,7 @@ struct Output {
 };
 
 /// Refuses options that concern a plan's file if no plan is written. `emit` and
-/// `stopAfter` are the values of these options, or "".
+/// `stopAfter` are the values of --emit and --stop-after, or "".
 Status checkPrintOptions(const cli::Invocation &invocation,
                          const std::string &emit,
                          const std::string &stopAfter) {
@@ -453,7 +453,8 @@ void printTimes(PlanFile &plan, double kernelsReadyAt, double loadSeconds,
       stderr);
 }
 
-/// Describes a plan, which has been written for the targets of `outputs`.
+/// Prints the description of `plan`, which has been written for the targets of
+/// `outputs`.
 Status printPlan(const cli::Invocation &invocation,
                  std::span<const Output> outputs, PlanFile &plan) {
   if (invocation.has("--json")) {
@@ -508,9 +509,9 @@ void noteCopied(const compiler::Compiler &compiler,
   }
 }
 
-/// Makes the plan of outputs[index]. The model is read unless `previous`, the
-/// compiler of another plan, has read it; then `previous` becomes the compiler
-/// of this plan.
+/// Makes and writes the plan of outputs[index]. `previous` is the compiler of
+/// an earlier plan, which has read the model, or empty if the model must be
+/// read. Afterwards, `previous` is the compiler of this plan.
 Status writeOutput(const cli::Invocation &invocation,
                    std::vector<Output> &outputs, size_t index,
                    std::optional<compiler::Compiler> &previous) {
@@ -566,15 +567,16 @@ Status writeOutput(const cli::Invocation &invocation,
   return printPlan(invocation, std::span(&output, 1), plan);
 }
 
-/// Adds the target to an error, unless it is a usage error, which concerns all
-/// targets.
+/// Adds the name of the target to an error, unless it is a usage error. Usage
+/// errors concern all targets.
 Status forTarget(const Status &status, const std::string &target) {
   return status.code() == ErrorCode::Usage
              ? status
              : status.withContext("target '" + target + "'");
 }
 
-/// Makes one plan for the targets of all `outputs`, in the file of the first.
+/// Makes one plan for the targets of all `outputs`, and writes it to the file
+/// of the first output.
 Status writeTogether(const cli::Invocation &invocation,
                      std::vector<Output> &outputs) {
   Output &first = outputs.front();

@@ -42,7 +42,8 @@ constexpr uint32_t kArithmeticSamples = 10;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
-/// What reads weights in every pass of the session; null if nothing does.
+/// The object that reads weights in every pass of the session; null if there is
+/// none.
 rt::DiskStream *streamingStore(const rt::Session &session) {
   rt::DiskStream *store = session.streaming();
   return store != nullptr && store->counters().bytesPerPass != 0 ? store
@@ -183,7 +184,7 @@ public:
     } else if (link == 0) {
       found = memory->measure(kProbeSamples, kProbeMilliseconds);
     } else {
-      // The session must not read at the same time.
+      // The session must not read from the disk while the disk is measured.
       store->waitUntilIdle();
       AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
       // With --io-limit, the session may not use all of the disk's bandwidth.
@@ -290,7 +291,7 @@ public:
                : 0;
   }
 
-  /// Gives up the sequence; nothing may be run afterwards.
+  /// Ends the sequence. No pass may be run afterwards.
   void end() { session->endSequence(sequence); }
 
   const std::vector<double> &lastTokenSeconds() const { return tokenSeconds; }
@@ -661,8 +662,8 @@ Status runBench(const cli::Invocation &invocation) {
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
-  // If the limit of the memory is not known, measured.links lacks that link,
-  // which is the first one of limits->links().
+  // If the limit of the memory is unknown, measured.links has no entry for the
+  // memory, which is the first entry of limits->links().
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);

@@ -17,10 +17,9 @@
 //   joint_tok_s      if a CPU computes and weights are read from the disk in
 //                    every pass: what disk and memory reach together.
 //                    passTime() (CpuRates.h) gives the time of minimal bytes
-//                    at the measured limits, with the shares of both rates
-//                    that the plan's machine states
+//                    from the limits and from BenchMeasurement::kept
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
-//                    1, because the shares were measured at another time
+//                    1, because `kept` was measured at another time
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
 //                    for a token, and passTime() adds the disk. With a GPU,
@@ -95,7 +94,7 @@ struct BenchMeasurement {
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The fractions of their rates that disk and memory keep while both are
-  /// read, as the plan's machine states them.
+  /// read, as the plan's record of the machine states them.
   KeptShares kept;
   /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
@@ -113,8 +112,9 @@ struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
   double boundRate = 0;
-  /// joint_tok_s and joint_eta; 0 on a GPU, if weights are not read from the
-  /// disk in every pass, or if the limit of memory or disk was not measured.
+  /// joint_tok_s and joint_eta. Both are 0 if the plan runs on a GPU, if
+  /// weights are not read from the disk in every pass, or if the limit of
+  /// memory or disk was not measured.
   double jointRate = 0;
   double jointEta = 0;
   /// 0 if the plan predicts nothing or a rate was not measured.

@@ -26,7 +26,7 @@
 
 namespace air {
 
-/// An answer, and what it took. Times are in seconds.
+/// An answer, with its numbers of tokens and its times in seconds.
 struct Turn {
   rt::AnswerMessage answer;
   rt::FinishReason reason = rt::FinishReason::NotFinished;

@@ -317,7 +317,7 @@ std::vector<std::string> modelFiles(const std::string &path) {
     std::string file =
         stem + cli::format("-%05lu-of-%s.gguf", part, count.c_str());
     std::error_code error;
-    // airpack reports the missing parts.
+    // Missing parts are left out here. airpack reports them.
     if (fs::exists(file, error)) {
       files.push_back(std::move(file));
     }

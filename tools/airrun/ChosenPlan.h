@@ -60,7 +60,8 @@ using ModelCheck = Status (*)(const cli::Invocation &, const ModelSource &);
 Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
                                           ModelCheck check);
 
-/// The folder of the cache. A Usage error says which variable to set.
+/// The folder of the cache. A Usage error says which environment variable to
+/// set.
 Result<std::string> planFolder();
 
 } // namespace air

@@ -54,7 +54,8 @@ Result<std::string> promptText(const cli::Invocation &invocation,
   return text;
 }
 
-/// The chat template for a prompt that is a message, and what it refers to.
+/// The chat template for a prompt that is a message, and the objects that the
+/// template refers to.
 struct MessageTemplate {
   TokenizerData vocabulary;
   OpenTemplate opened;
@@ -94,7 +95,8 @@ Result<std::vector<int32_t>> messageTokens(const cli::Invocation &invocation,
   return tokenizer.encodeRendered(rendered.text, rendered.tainted);
 }
 
-/// The token ids of the prompt. Without `message`, the prompt is not a message.
+/// The token ids of the prompt. If `message` is empty, the text is not a
+/// message and is encoded as it is.
 Result<std::vector<int32_t>>
 promptTokens(const cli::Invocation &invocation, const rt::Session &session,
              const std::optional<rt::Tokenizer> &tokenizer,

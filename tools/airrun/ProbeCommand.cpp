@@ -124,9 +124,9 @@ addDisk(const std::optional<std::string> &path, double seconds,
   return disk->kept;
 }
 
-/// Adds the rates of disk and memory while both are read. They are shares of
-/// the profile's own rates, so that rates which were measured seconds apart are
-/// not compared with each other.
+/// Adds the rates of disk and memory while both are read. They are computed as
+/// fractions of the profile's own rates, so that rates that were measured
+/// seconds apart are not compared with each other.
 void addTogether(const std::optional<KeptShares> &kept,
                  MachineProfile &profile) {
   const auto rate = [](double share, uint64_t alone) {
@@ -174,8 +174,8 @@ measuredGpus(const std::optional<std::string> &device, double seconds) {
   return results;
 }
 
-/// Adds to `profile` the first of the GPUs for which plans can be made, or else
-/// the first one.
+/// Adds to `profile` the first GPU for which plans can be made or, if there is
+/// none, the first of all GPUs.
 void addGpu(const std::vector<rt::GpuProbeResult> &gpus,
             MachineProfile &profile) {
   const rt::CudaFacts *chosen = nullptr;

@@ -14,7 +14,7 @@
 namespace air {
 namespace {
 
-/// Runs passes of a number of tokens, which are divided among sequences.
+/// Runs passes of a given number of tokens, which are divided among sequences.
 class CurveRunner {
 public:
   CurveRunner(rt::Session &owner, uint64_t count) : session(owner) {

@@ -83,7 +83,8 @@ std::string functionName(const Tool &tool) {
 
 // ---- bash -------------------------------------------------------------------
 
-/// The case of the bash script that completes the value of the option `label`.
+/// The clause of the bash script's case statement that completes the value of
+/// the option `label`.
 std::string bashValue(const std::string &label, const std::string &reply) {
   return "      " + label + ")\n        " + reply + "\n        return ;;\n";
 }

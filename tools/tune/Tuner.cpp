@@ -204,8 +204,8 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     if (progress) {
       progress(choices.size());
     }
-    // Each use gets a part of the remaining time in proportion to its bytes of
-    // weights.
+    // Each use of a kernel gets a part of the remaining time in proportion to
+    // its bytes of weights.
     const auto bytes = static_cast<double>(use.weightBytes);
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;

@@ -118,8 +118,8 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
   allocated += size;
   AIR_RETURN_IF_ERROR(driver->call(
       f.fill, *memory, static_cast<unsigned char>(0), size, driver->stream()));
-  // Uploads run in another stream. They must wait for this event, or the zeros
-  // could overwrite what they copied.
+  // Uploads run in another stream and must wait for this event. Otherwise, the
+  // zeros could overwrite uploaded bytes.
   if (!zeroed) {
     AIR_RETURN_IF_ERROR(driver->call(f.eventCreate, &zeroed, kWithoutTime));
   }

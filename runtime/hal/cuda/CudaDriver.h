@@ -1,8 +1,8 @@
 //===- CudaDriver.h - one GPU, opened through libcuda.so.1 ------*- C++ -*-===//
 //
-// A CudaDriver has the primary context of one GPU and one stream of it. It is
-// shared by CudaDevice and air-gpu-bench: it finds a GPU, reports the driver's
-// errors, loads kernels, and makes graphs of launches.
+// A CudaDriver has the primary context of one GPU and one stream of it. It
+// finds a GPU, reports the driver's errors, loads kernels, and makes graphs of
+// launches, for CudaDevice and for air-gpu-bench.
 //
 // Ownership: modules live as long as the CudaDriver. The caller frees memory,
 // events and graphs, before the CudaDriver is destroyed. Thread-safety: one
@@ -68,7 +68,8 @@ struct CudaLaunch {
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
   bool dependent = false; ///< may start while the previous launch still runs
-  /// Device pointers. A kernel with more parameters gets 0 for the rest.
+  /// Device pointers. If the kernel has more parameters than there are
+  /// arguments, it gets 0 for the others.
   std::vector<uint64_t> arguments;
 };
 

@@ -27,8 +27,8 @@ public:
   CudaTimer(const CudaTimer &) = delete;
   CudaTimer &operator=(const CudaTimer &) = delete;
 
-  /// Starts the clock when all earlier work is complete. Does not wait for
-  /// that.
+  /// Starts the clock once all earlier work is complete. Returns without
+  /// waiting for that.
   Status start();
   /// Waits until all work of the stream is complete. Returns the milliseconds
   /// from start() until then.

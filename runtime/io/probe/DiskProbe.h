@@ -64,11 +64,11 @@ public:
 
 struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
-  /// Sorted by size; empty if the system has no memory for such rings.
+  /// Sorted by size; empty if the system has no memory for the rings.
   std::vector<RingRate> rings;
-  /// What is left of the rates of disk and memory while both are read; nullopt
-  /// if this was not measured. Because of the spread of the samples, a share
-  /// may be above 1.
+  /// The fractions of their rates that disk and memory keep while both are
+  /// read; nullopt if this was not measured. Because the samples vary, a
+  /// fraction may be above 1.
   std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.

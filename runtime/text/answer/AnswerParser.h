@@ -1,10 +1,10 @@
 //===- AnswerParser.h - an answer as reasoning, text and calls --*- C++ -*-===//
 //
 // Takes the text of an answer in parts of any size, and returns its content as
-// a sequence of events. The marks of the notation are in no event. The events
-// do not depend on how the answer is divided into parts, except that one text
-// may be divided into several events. The parser holds back only white space,
-// text that may begin a mark, and calls that it reports when they are complete.
+// a sequence of events. No event contains marks of the notation. The events do
+// not depend on how the answer is divided into parts, except that one text may
+// be divided into several events. The parser holds back only white space, text
+// that may begin a mark, and calls that it reports when they are complete.
 //
 // Text that only looked like a call is returned as text. Only marks, and white
 // space beside them, are lost.
@@ -33,8 +33,8 @@ enum class AnswerEventKind : uint8_t {
   CallBegin,     ///< a call of the tool `name`
   CallArguments, ///< a part of its arguments, which are a JSON object
   CallEnd,       ///< the call is complete
-  /// What began as the current call is not a call, so the caller must forget
-  /// it. What the model wrote for it follows as text.
+  /// What was reported as the current call is not a call, so the caller must
+  /// discard it. Its text follows as ordinary text.
   CallBroken,
 };
 
@@ -51,8 +51,8 @@ struct AnswerEvent {
 class AnswerParser final : private CallSink {
 public:
   /// `open` is the span of reasoning in which the prompt ends, or null (see
-  /// openReasoning()). The schemas give the types of arguments. A call without
-  /// a mark must name one of their tools.
+  /// openReasoning()). `schemas` gives the types of arguments. A call without a
+  /// mark must name one of the tools in `schemas`.
   AnswerParser(AnswerSyntax syntax, const ToolSchemas &schemas,
                const ReasoningMarks *open);
 

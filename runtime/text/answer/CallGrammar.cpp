@@ -29,8 +29,8 @@ SchemaSpelling spellingOf(CallStyle style) {
   return SchemaSpelling::Json;
 }
 
-/// Adds each required argument that the schema does not describe to its
-/// properties, with a schema that allows any value.
+/// Adds to the properties of the schema each required argument that they lack,
+/// with a schema that allows any value.
 void nameRequired(SchemaJson &schema) {
   SchemaJson names = schema.value("properties", SchemaJson::object());
   const SchemaJson required = schema.value("required", SchemaJson());
@@ -206,7 +206,8 @@ GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   return {token, mark.end()};
 }
 
-/// The mark that ends a call or section; empty if models do not write it.
+/// The mark `text`, which ends a call or a section. Empty if the family has no
+/// such mark or its models do not write it.
 GrammarSequence Maker::end(std::string_view text) {
   return !text.empty() && contains(family.example, text)
              ? joined({{rules.gap()}, rules.mark(text)})
@@ -381,7 +382,7 @@ Result<GrammarSequence> Maker::body() {
       "the notation in which this model writes tool calls is unknown");
 }
 
-/// Calls with the marks of the family around them.
+/// Calls of the form `inner`, with the marks of the family around them.
 GrammarSequence Maker::calls(const GrammarSequence &inner) {
   const GrammarSequence gap = {rules.gap()};
   const auto call = [&](bool isFirst) {
@@ -440,8 +441,8 @@ GrammarSequence Maker::reasoning() {
   }
   std::vector<GrammarSequence> options = {{rules.gap()}};
   for (const ReasoningMarks &marks : syntax.reasoning) {
-    // If a call is required, reasoning that the template does not mention is
-    // not allowed before it.
+    // If a call is required, only reasoning that the template mentions may come
+    // before the call.
     if (marks.isAssumed) {
       continue;
     }

@@ -45,7 +45,8 @@ Result<ToolChoice> parseToolChoice(const std::string &text,
 
 struct CallGrammar {
   std::shared_ptr<const Grammar> grammar;
-  /// What begins a call. If it is empty, the grammar holds from the beginning.
+  /// What begins a call. If it is empty, the grammar applies from the beginning
+  /// of the answer.
   GrammarTriggers triggers;
   /// One sentence for each tool whose schema is not enforced.
   std::vector<std::string> notes;

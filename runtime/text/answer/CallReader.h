@@ -46,7 +46,8 @@ public:
   virtual CallProgress push(char c, CallSink &sink) = 0;
   /// Ends the input. Returns Done or Bad.
   virtual CallProgress finish(CallSink &sink) = 0;
-  /// Whether a code fence was opened that may be closed after the call.
+  /// Whether the call contains the beginning of a code fence, which may end
+  /// after the call.
   virtual bool hasCodeFence() const { return false; }
 };
 

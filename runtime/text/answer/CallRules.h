@@ -44,8 +44,8 @@ public:
   CallRules(GrammarBuilder &made, const ControlTexts &texts)
       : builder(made), controls(texts) {}
 
-  /// A mark of the notation, as the control tokens in it and the text around
-  /// them.
+  /// A mark of the notation as a sequence of the control tokens that occur in
+  /// it and the text between them.
   GrammarSequence mark(std::string_view text) const;
   /// Optional white space.
   GrammarSymbol gap();

@@ -54,7 +54,7 @@ public:
   size_t depth() const { return open.size(); }
   /// Whether the string that is being read, or has just been read, is a key.
   bool isKey() const { return stringIsKey; }
-  /// Whether all bytes so far are one whole value.
+  /// Whether the bytes so far are exactly one complete JSON value.
   bool isWhole() const {
     return now == State::Done || (open.empty() && endsNumber());
   }

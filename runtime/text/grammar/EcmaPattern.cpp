@@ -33,7 +33,7 @@ const char *contentsOf(char letter) {
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
   std::string ours;
   bool inSet = false;
-  bool afterCount = false; // whether `ours` ends with *, +, ? or {...}
+  bool afterCount = false; // whether `ours` ends with a quantifier
   auto refuse = [&](std::string_view what, size_t at) {
     return unsupportedError(inQuotes(what) + " at byte " + std::to_string(at) +
                             " of the expression is not supported");

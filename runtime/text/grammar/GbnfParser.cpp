@@ -41,8 +41,8 @@ private:
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    /// The item that follows `now`. A repetition such as * may still come after
-    /// it.
+    /// The item read last. It is not in `now` yet, because a repetition such as
+    /// * may still follow it.
     GrammarSequence item;
     bool hasItem = false;
     uint64_t counts = 1;     ///< product of nested repeat counts in `item`

@@ -94,9 +94,10 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
   if (most != GrammarStates::kDead) {
     return most;
   }
-  // Some parts of a text, such as names, contain only a few classes. If half of
-  // the most common ones lead to the same state, most others do, too. Trying
-  // all classes would take too long in states that allow many words.
+  // Some parts of a text, such as names, consist of only a few classes of
+  // characters. If half of the most common classes lead to the same state, most
+  // others do, too. Trying all classes would take too long in states that allow
+  // many words.
   constexpr size_t kTried = 8;
   constexpr ptrdiff_t kSame = kTried / 2;
   std::vector<State> nexts;

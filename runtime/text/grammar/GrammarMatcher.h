@@ -52,8 +52,8 @@ public:
                  GrammarStates::Limits limits = {});
 
   /// The tokens that may come next. The reference is valid until the next call
-  /// of another function. Errors: DoesNotFit if the text is too ambiguous or
-  /// nested too deeply.
+  /// of any other member function. Errors: DoesNotFit if the text is too
+  /// ambiguous or nested too deeply.
   Result<const TokenMask *> allowed();
 
   /// Whether a token may come next. This test is much cheaper than allowed().
@@ -97,8 +97,8 @@ private:
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
     uint32_t askedNodes = 0; ///< while `length` is unknown (absorptionOf())
-    /// Whether the state allows no text of these classes that is longer than
-    /// `length`.
+    /// Whether the state refuses every text longer than `length` whose
+    /// characters all belong to `classes`.
     bool isMost = false;
   };
 
@@ -162,7 +162,8 @@ private:
   std::vector<uint8_t> classBit;        ///< per class: its bit in usedBelow
   TokenMask everyText;                  ///< the tokens of the trie
   std::vector<uint32_t> byUse; ///< the classes, the most common ones first
-  /// Per kind of partial character, the classes that it can become.
+  /// For each kind of partial character: the classes of the characters that it
+  /// may be the beginning of.
   std::vector<std::vector<uint32_t>> partialClasses;
   std::vector<uint32_t> partialKind; ///< kind of each partial character
 

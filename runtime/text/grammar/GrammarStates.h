@@ -53,7 +53,7 @@ public:
   /// The state after token `id` if the grammar names this token at a position
   /// of `from`; otherwise kDead.
   State stepToken(State from, int32_t id);
-  /// The state of a text that may be in either state.
+  /// The state of a text that may be in state `a` or in state `b`.
   State unite(State a, State b);
 
   /// Whether the text may end.

@@ -2,9 +2,9 @@
 //
 // Restricts a sampler to the texts of a grammar. A model that may call tools
 // writes free text until a trigger appears: a text such as "<tool_call>", or a
-// token. From there on, the grammar holds. The trigger itself is a part of the
-// text that the grammar must match. A model that reasons may mention a trigger,
-// so triggers do not count within the spans of reasoning.
+// token. From there on, the grammar applies. The trigger itself is a part of
+// the text that the grammar must match. A model that reasons may mention a
+// trigger, so triggers do not count within the spans of reasoning.
 //
 // Ownership: refers to the trie, like GrammarMatcher. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -41,7 +41,8 @@ struct GrammarTriggers {
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.
   std::optional<size_t> open = {};
-  /// Control tokens, ascending, and their texts, which marks may contain.
+  /// The control tokens that marks may contain, each with its text, in
+  /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
   bool empty() const {
@@ -51,7 +52,7 @@ struct GrammarTriggers {
 
 class LazyGrammar final : public TokenFilter {
 public:
-  /// Without triggers, the grammar holds from the beginning.
+  /// Without triggers, the grammar applies from the beginning of the text.
   LazyGrammar(GrammarMatcher matcher, const TokenTrie &trie,
               GrammarTriggers triggers);
 
@@ -76,7 +77,7 @@ private:
   /// What is known about the text before the trigger.
   struct Progress {
     std::string recent; ///< the last bytes, which may begin a mark
-    /// Whether only white space and spans precede `recent`.
+    /// Whether only white space and quiet spans (QuietSpan) precede `recent`.
     bool isAtStart = true;
     std::optional<size_t> in; ///< index of the span in which the text ends
   };

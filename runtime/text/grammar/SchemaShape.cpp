@@ -520,7 +520,7 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
         shapes.push_back(std::move(part.shape));
       }
     }
-    // Makes one part for each combination of one alternative per anyOf or
+    // Makes one part for each way to pick one alternative from every anyOf and
     // oneOf.
     std::vector<Part> made;
     if (!choices.empty()) {

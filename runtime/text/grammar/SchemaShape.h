@@ -45,7 +45,8 @@ struct SchemaShape {
 
   uint8_t types = Null | Boolean | Number | String | Array | Object;
   bool integers = false; ///< whether numbers must be integers
-  /// If set, the value is one of these, which fulfil all other keywords.
+  /// If set, the only values of this shape. Each of them fulfils all other
+  /// keywords.
   std::optional<SchemaList> values;
   std::optional<NumberBound> least;
   std::optional<NumberBound> most;

@@ -70,7 +70,8 @@ public:
                                         : static_cast<uint32_t>(ranked.size());
   }
   const std::vector<PartialCharacter> &partials() const { return partial; }
-  /// The tokens that begin with the rest of a character.
+  /// The tokens whose first bytes continue a character that an earlier token
+  /// began.
   const std::vector<int32_t> &continuations() const { return rests; }
   uint16_t depth() const { return deepest; }
 

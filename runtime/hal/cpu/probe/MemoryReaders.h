@@ -45,7 +45,7 @@ public:
   /// nothing if no thread is reading.
   void stop();
 
-  /// A thread counts what it has read whenever it has read this much.
+  /// A thread updates its count of bytes each time it has read this many.
   static constexpr uint64_t kChunkBytes = uint64_t{64} << 10;
 
 private:
