@@ -1,7 +1,8 @@
 //===- PlaneDecode.h - loops that decode planes -----------------*- C++ -*-===//
 //
 // The inner loop of decodePlanes() (Planes.h), once in plain C++ and once for
-// each instruction set that makes it faster. All of them give the same bytes.
+// each instruction set that makes it faster. All versions produce the same
+// bytes.
 //
 // Thread-safety: pure functions.
 //

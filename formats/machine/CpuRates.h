@@ -111,10 +111,10 @@ double overlappedTime(double reading, double arithmetic);
 /// read, so each slows down the other. Both shares are from kLeastKeptShare to
 /// 1.
 ///
-/// The default is for machines on which nothing has been measured. It makes a
-/// pass take the longer of the times of disk and cores plus a fifth of the
-/// shorter one, which predicts eight decode passes of whole models on two cores
-/// of Emerald Rapids within 5 % (docs/streaming.md).
+/// The default is for machines on which nothing has been measured. With it, the
+/// time of a pass is the longer of the disk's and the cores' time, plus a fifth
+/// of the shorter one. This predicts eight decode passes of whole models on two
+/// cores of Emerald Rapids within 5 % (docs/streaming.md).
 struct KeptShares {
   double disk = 5.0 / 6;   ///< rate of the disk while all cores read memory
   double memory = 5.0 / 6; ///< rate of memory while the disk is read

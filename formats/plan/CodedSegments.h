@@ -3,7 +3,8 @@
 // A segment with a codec is divided into chunks of digest_chunk raw bytes. Each
 // chunk has a digest, is coded by itself (ChunkCodec.h), and is stored in whole
 // pages after the previous chunk. A chunk that would not become at least a page
-// smaller is stored uncoded, which its stored size shows.
+// smaller is stored uncoded. A reader recognises it by its stored size, which
+// is then that of the decoded chunk.
 //
 // Thread-safety: pure functions. Except for encodedChunk(), they expect a
 // segment that verifyPlan() has accepted.
@@ -61,7 +62,8 @@ uint64_t storedBytesPerPass(const plan::Plan &plan,
 inline constexpr uint32_t kCodedReads = 6;
 inline constexpr uint64_t kCodedBlockBytes = uint64_t{512} << 10;
 
-/// The memory in which airrun reads and decodes chunks of at most `chunkBytes`.
+/// Returns the size of the memory in which airrun reads and decodes chunks of
+/// at most `chunkBytes` bytes.
 constexpr uint64_t codedStagingBytes(uint64_t chunkBytes) {
   return kCodedReads *
          ((chunkBytes > kCodedBlockBytes ? chunkBytes : kCodedBlockBytes) +

@@ -119,7 +119,7 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
   }
 }
 
-/// A field, and where x16 stores its units.
+/// A field of a block, with the offsets at which x16 stores its units.
 struct PackedField {
   BlockField field;
   std::vector<uint32_t> places; ///< each unit's byte offset in a block column

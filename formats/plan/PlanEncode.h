@@ -1,8 +1,8 @@
 //===- PlanEncode.h - metadata and header as bytes --------------*- C++ -*-===//
 //
-// These functions make the bytes that PlanWriter puts before the segments. They
-// are separate from the writer so that tests can compute correct digests for
-// files that the writer would refuse to write.
+// These functions compute the bytes that PlanWriter writes before the segments.
+// They are separate from the writer so that tests can compute correct digests
+// for files that the writer would refuse to write.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANENCODE_H

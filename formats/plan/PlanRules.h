@@ -52,7 +52,7 @@ inline constexpr uint32_t kMaxDevices = 1;
 inline constexpr uint32_t kMaxFeatures = 256;
 /// The limit on the kernels of all executables together. Layers of the same
 /// shape and dtype share kernels; a model of 405 billion parameters with mixed
-/// dtypes has 50.
+/// dtypes needs 50.
 inline constexpr uint32_t kMaxEntries = 65536;
 /// Plans that airpack writes have at most 4 placements for a CPU, and at most
 /// 12 for a GPU.
@@ -121,7 +121,7 @@ std::vector<bool> copiedToDevice(const plan::Plan &plan,
 
 // Defined in PlanVerifier.cpp.
 /// Calls all functions below for a plan, or for a target of a fat plan. If
-/// `isWholeFile`, all segments of the file belong to it.
+/// `isWholeFile`, the file has no segments of other targets.
 Status verifyTarget(const plan::Plan &plan, uint64_t fileBytes,
                     uint64_t pageBytes, bool isWholeFile);
 

@@ -33,8 +33,8 @@ Status verifyStructure(std::span<const uint8_t> bytes);
 Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
                   uint64_t pageBytes);
 
-/// As verifyPlan(), for the targets of a fat plan. The message names the target
-/// that breaks a rule.
+/// Does what verifyPlan() does, for all targets of a fat plan. The message
+/// names the target that breaks a rule.
 Status verifyFatPlan(const plan::FatPlan &plan, uint64_t fileBytes,
                      uint64_t pageBytes);
 

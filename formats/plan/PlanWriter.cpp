@@ -34,7 +34,7 @@ public:
     }
   }
 
-  /// Returns the digests, one after the other.
+  /// Returns the digests of all chunks, concatenated.
   std::vector<uint8_t> finish() {
     if (filled != 0) {
       endChunk();

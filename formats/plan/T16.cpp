@@ -117,7 +117,7 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
-/// The place of a code in a plane of pairs.
+/// The place of a 2-bit code in the planes of the kind pairs (T16.h).
 Place pairPlace(uint32_t row, uint32_t column, bool halves) {
   const Position at = positionOf(row, column % 32, halves);
   return {column / 128 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
@@ -146,8 +146,8 @@ Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
   return {block / 4 * 512 + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 2};
 }
 
-/// The place of the upper bit of a selector of IQ2. It is in the same nibble of
-/// a word as the lower bits.
+/// The place of the upper bit of a selector of IQ2: the same nibble of a word
+/// as for the lower bits, but in the plane of upper bits.
 Place upperSelectorPlace(const T16Unit &unit, uint32_t row, uint32_t column,
                          bool halves) {
   const Position at = positionOf(row, column % 32, halves);

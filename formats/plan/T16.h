@@ -163,7 +163,8 @@ inline constexpr uint32_t kT16Rows = 16;
 struct T16Unit {
   uint32_t columns; ///< number of columns of a unit
   uint32_t bytes;   ///< size of a unit, a multiple of 16
-  /// The number of planes of nibbles, pairs, bytes, words or long words.
+  /// The number of planes of nibbles, pairs, bytes, words or long words (kinds
+  /// of planes that the top of this file describes).
   uint32_t planes;
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales or, in dtypes without them, of d.

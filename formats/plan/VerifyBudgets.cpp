@@ -47,7 +47,7 @@ struct Needs {
   }
 };
 
-/// The part of `needs` that counts segments of this kind.
+/// The member of `needs` that counts the bytes of segments of this kind.
 uint64_t &partOf(Needs &needs, plan::SegmentKind kind) {
   return kind == plan::SegmentKind::Weights   ? needs.weights
          : kind == plan::SegmentKind::Kernels ? needs.kernels

@@ -25,7 +25,7 @@ struct Piece {
   uint32_t last = 0;
 };
 
-/// Which steps, of any program, use which bytes of the segments of weights.
+/// For each segment of weights, the steps of all programs that read its bytes.
 struct Uses {
   uint32_t steps = 0;
   /// For each segment of weights, the pieces into which it is divided,
@@ -40,8 +40,9 @@ struct Use {
   uint32_t step = 0;
 };
 
-/// Divides a segment into pieces. `bytes` is its size in whole pages. The time
-/// is nearly linear in the number of uses.
+/// Splits a segment into pieces at the bounds of its uses, rounded to whole
+/// pages and to whole chunks. `bytes` is the size of the segment, rounded up to
+/// whole pages. The time is nearly linear in the number of uses.
 class Division {
 public:
   Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,
@@ -321,7 +322,7 @@ Status verifySegmentDevices(const plan::Plan &plan,
 }
 
 /// Follows the reads of a placement into the ring in RAM, or its copies into
-/// the ring of a GPU, and the steps that use what they have read. A step is
+/// the ring of a GPU, and the steps that use the bytes in the ring. A step is
 /// identified by the number of steps before it since the start of the first
 /// pass.
 class Stream {
@@ -339,9 +340,9 @@ public:
     AIR_RETURN_IF_ERROR(verifyComplete());
     AIR_RETURN_IF_ERROR(verifyContiguous());
     AIR_RETURN_IF_ERROR(verifySteps());
-    // All passes perform the same reads. Two passes suffice, because every
-    // later pass begins like the second one: the ring already holds what the
-    // previous pass has left there.
+    // All passes perform the same reads. Two passes suffice, because the ring
+    // has the same contents at the start of every later pass as at the start of
+    // the second one.
     for (uint32_t pass = 0; pass < 2; ++pass) {
       AIR_RETURN_IF_ERROR(verifyPass(pass));
     }
@@ -694,7 +695,8 @@ uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
 /// VRAM by RAM.
 Status verifyPlacementOrder(const plan::Plan &plan) {
   const bool usesGpu = deviceCount(plan) != 1;
-  std::pair<uint64_t, uint64_t> before; // the budgets of VRAM and RAM
+  // The budgets of VRAM and RAM of the previous placement.
+  std::pair<uint64_t, uint64_t> before;
   for (uint32_t i = 0; i < plan.placements()->size(); ++i) {
     const plan::Placement &placement = *plan.placements()->Get(i);
     const uint64_t ram = budgetOf(placement, plan::Tier::Ram);

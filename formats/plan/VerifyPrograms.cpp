@@ -152,7 +152,7 @@ public:
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
     // Only dispatches that multiply by a weight matrix may round activations,
-    // as all formats but Float32 do.
+    // which every Arithmetic except Float32 does.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
       return broken(
@@ -395,8 +395,8 @@ private:
   }
 
   /// Checks that the buffer, cache or array that a binding refers to is in the
-  /// memory of the device that runs the dispatch. The place of a tensor depends
-  /// on the placement; verifyPlacements() checks it.
+  /// memory of the device that runs the dispatch. For a tensor, this depends on
+  /// the placement; verifyPlacements() checks it.
   Status verifyPlace(const plan::Binding &binding, const std::string &where) {
     uint32_t place = device;
     switch (binding.kind()) {

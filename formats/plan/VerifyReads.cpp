@@ -98,10 +98,10 @@ private:
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
       }
     }
-    // The parts of a launch use the same rows of the same buffers, so the rest
-    // is done only for the first part. Parts may overlap in time, because each
-    // writes its own columns of those rows and reads no columns that another
-    // part writes.
+    // The parts of a launch use the same rows of the same buffers, so the
+    // checks below are done only for the first part. Parts may overlap in time,
+    // because each writes its own columns of those rows and reads no columns
+    // that another part writes.
     if (dispatch.launch() == nullptr && dispatch.grid()->first_tile() != 0) {
       return Status::ok();
     }

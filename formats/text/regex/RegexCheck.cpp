@@ -1,8 +1,8 @@
 //===- RegexCheck.cpp - checks what bounds the matcher's time -------------===//
 //
-// The time is linear because the matcher takes each instruction that has a set
-// of positions only once at each position, and takes a bounded number of other
-// instructions in between. This is so if
+// The time is linear because the matcher executes each instruction that has a
+// set of positions only once at each position, and executes a bounded number of
+// other instructions in between. This is so if
 //
 // - each cycle of instructions contains a loop that has a set of positions, and
 //   no set belongs to two instructions;
@@ -155,8 +155,8 @@ Status Check::enter(uint32_t pc, uint32_t newOwner, uint32_t newDepth) {
   return Status::ok();
 }
 
-/// Visits all instructions that a match can get to. The others, which the
-/// compiler leaves behind where it skips a choice, do no harm.
+/// Visits all instructions that the matcher can reach. Unreachable ones, which
+/// the compiler leaves behind when it skips a choice, are harmless.
 Status Check::walk() {
   for (uint32_t start : program.start) {
     if (start != RegexProgram::kNowhere) {
@@ -255,8 +255,8 @@ void Check::findSureClasses() {
     } else if (in.op == Op::Split && !in.isLoop &&
                (sure[in.next].any() || sure[in.other].any())) {
       const Classes first = rowOf(in.nextRow);
-      // If the Split states that `next` is sure, the matcher does not try
-      // `other` after it.
+      // If nextIsSure is set, the matcher does not try `other` where the next
+      // character is in `nextRow`.
       const Classes second =
           in.nextIsSure ? rowOf(in.otherRow) & ~first : rowOf(in.otherRow);
       sure[pc] = (first & sure[in.next]) | (second & sure[in.other]);
