@@ -57,8 +57,9 @@ Result<std::vector<uint8_t>> encodedChunk(plan::Codec codec,
 uint64_t storedBytesPerPass(const plan::Plan &plan,
                             const plan::Placement &placement);
 
-/// airrun reads and decodes coded chunks on this number of threads. A request
-/// covers at most kCodedBlockBytes raw bytes, or one chunk if that is larger.
+/// airrun reads and decodes coded chunks on this number of threads. Each
+/// request to a thread covers at most kCodedBlockBytes raw bytes, or one chunk
+/// if that is larger.
 inline constexpr uint32_t kCodedReads = 6;
 inline constexpr uint64_t kCodedBlockBytes = uint64_t{512} << 10;
 

@@ -63,8 +63,8 @@ template <typename Unit> void transpose(Square<Unit> &square) {
 }
 
 // Packs one field of one block column. `rows` points at the field in row 0, and
-// rows are `stride` bytes apart. Unit i of all 16 rows is stored at packed +
-// place(i).
+// rows are `stride` bytes apart. The units with index i of all 16 rows are
+// stored from packed + place(i) on.
 template <typename Unit, typename Place>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
                uint8_t *packed, Place place) {

@@ -17,7 +17,7 @@ struct Row {
   T16Unit unit;
 };
 
-/// The bytes of a plane that a lane reads.
+/// The number of bytes that a lane reads from each plane.
 constexpr uint32_t kPlaneBytesOfLane = 16;
 
 constexpr std::array<Row, 29> kUnits = {{

@@ -17,7 +17,8 @@ namespace {
 
 /// A range of a segment. `first` is the first step that reads from a chunk that
 /// overlaps the range, since chunks are verified as a whole; UINT32_MAX if no
-/// step does. `last` is the last step that reads from a page that overlaps it.
+/// step does. `last` is the last step that reads from a page that overlaps the
+/// range.
 struct Piece {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -465,12 +466,11 @@ private:
     return Status::ok();
   }
 
-  /// Checks that the bytes of each segment that is copied to a GPU follow each
-  /// other in the ring of the GPU, because a kernel reads a tensor at
-  /// consecutive addresses. They must also do so in the ring in RAM, because
-  /// page-locked memory cannot be mapped at several addresses. The reads cover
-  /// each of these segments once, from its start, and are sorted by offset
-  /// within it.
+  /// Checks that each segment that is copied to a GPU is contiguous in the ring
+  /// of the GPU, because a kernel reads a tensor at consecutive addresses. It
+  /// must also be contiguous in the ring in RAM, because page-locked memory
+  /// cannot be mapped at several addresses. The reads cover each of these
+  /// segments once, from its start, and are sorted by offset within it.
   Status verifyContiguous() const {
     const std::vector<bool> isCopied = copiedToDevice(plan, placement);
     std::map<uint32_t, uint64_t> startOf; // segment -> offset in the ring

@@ -543,8 +543,8 @@ private:
               str(end(before)) + " of its " + str(before.base_tiles()) +
               " row tiles");
     }
-    // Only the last part may have a barrier. After a barrier, the next part
-    // would count as a separate dispatch that uses the same buffers.
+    // Only the last part of a launch may have a barrier. After a barrier, the
+    // next part would count as a separate dispatch that uses the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
                     "continues a dispatch that has a barrier; if a dispatch is "

@@ -91,8 +91,8 @@ private:
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
-    // A dispatch reads values that earlier ones wrote, so its reads are checked
-    // before its writes are recorded.
+    // A dispatch reads values that earlier dispatches wrote, so its reads are
+    // checked before its writes are recorded.
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer) {
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));

@@ -66,8 +66,9 @@ private:
   /// The instructions in an order in which the successors of each come before
   /// it. Only loops may come before their successors.
   std::vector<uint32_t> order;
-  /// For each instruction, the look-ahead that it belongs to: the index of the
-  /// Look, or code.size() if it is in none. kNone if no match gets there.
+  /// For each instruction, the look-ahead that it belongs to: the index of its
+  /// Look; code.size() if it is in no look-ahead; kNone if the matcher cannot
+  /// reach the instruction.
   std::vector<uint32_t> owner;
   std::vector<uint32_t> depth;  ///< per instruction, the look-aheads around it
   std::vector<uint32_t> open;   ///< instructions with successors still to visit
@@ -89,9 +90,9 @@ Status Check::checkMainMemos() {
 }
 
 /// Finds a cycle in which `endsPath` is false for all instructions. Returns the
-/// last and the first instruction of the cycle. If there is no cycle, `order`
-/// has the instructions. `state` of an instruction is 0 before it is visited, 1
-/// while the instructions that it leads to are visited, and 2 after that.
+/// last and the first instruction of the cycle. If there is no cycle, fills
+/// `order`. `state` of an instruction is 0 before it is visited, 1 while the
+/// instructions that it leads to are visited, and 2 after that.
 std::optional<std::pair<uint32_t, uint32_t>>
 Check::findCircle(bool (*endsPath)(const RegexInstruction &)) {
   std::vector<uint8_t> state(code.size());
@@ -211,7 +212,7 @@ Status Check::useMemo(uint32_t pc, uint32_t memo) {
   return Status::ok();
 }
 
-/// `pc` is an instruction that a match can get to.
+/// `pc` must be an instruction that the matcher can reach.
 Status Check::checkInstruction(uint32_t pc) {
   const RegexInstruction &in = code[pc];
   const bool isInLook = depth[pc] > 0;

@@ -98,8 +98,8 @@ struct Pair {
   uint64_t key() const { return (uint64_t{first} << 32) | second; }
 };
 
-/// The tables in the form in which they are used. Code points are looked up in
-/// blocks of 128; code points about which nothing is known share a block.
+/// The tables, unpacked for look-ups by code point. Points are stored in blocks
+/// of 128; all blocks without any known point share one.
 class Tables {
 public:
   static const Tables &get() {
