@@ -33,8 +33,8 @@ void decodePlanesPlain(const Planes &planes, uint8_t *values);
 /// The fastest function that this machine can run.
 DecodePlanesFn fastestPlaneDecoder();
 
-/// The functions for particular instruction sets; null if this machine, or the
-/// architecture of this build, does not have them.
+/// The functions for particular instruction sets; null if this machine lacks
+/// the instruction set, or if this build is for another architecture.
 DecodePlanesFn planeDecoderAvx2();
 DecodePlanesFn planeDecoderAvx512();
 

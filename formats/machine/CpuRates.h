@@ -54,7 +54,7 @@ struct StreamRate {
 };
 
 /// The rates of a CPU. Operations per second are for one core that executes
-/// vector instructions (not tile registers) while all cores compute. A
+/// vector instructions (not tile instructions) while all cores compute. A
 /// multiplication and an addition are two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32

@@ -59,8 +59,8 @@ struct DiskRate {
   /// block_bytes: a multiple of kBlockAlignment, at most kMaxBlockBytes
   uint64_t blockBytes = uint64_t{2} << 20;
   uint32_t depth = 2; ///< depth: blocks in flight, 1 to kMaxDiskDepth
-  /// huge_pages: whether the memory to which the blocks go has huge pages,
-  /// true or false
+  /// huge_pages: whether the memory into which the blocks are read has huge
+  /// pages, true or false
   bool hugePages = true;
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
 

@@ -56,7 +56,7 @@ enum class SpacePrefix : uint8_t {
 };
 
 /// How a text is prepared according to tokenizer.json. In vocabularies from
-/// other files, `TokenizerData::kind` and `pre` decide this.
+/// other files, `TokenizerData::kind` and `pre` determine this.
 struct TextRules {
   bool isSet = false;
   /// The expressions that split the text: see PreTokenizerRules::expressions.

@@ -35,8 +35,8 @@ inline bool isCoded(const plan::Segment &segment) {
 bool hasCodedSegments(const plan::Plan &plan);
 
 /// Returns where the file stores the `bytes` raw bytes of the segment that
-/// begin at `offset`. With a codec, the range consists of all chunks that
-/// contain any of these bytes. Without one, it consists of pages, and `offset`
+/// begin at `offset`. With a codec, the range covers all chunks that contain
+/// any of these bytes. Without a codec, it covers whole pages, and `offset`
 /// must be a multiple of the page size.
 StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
                         uint64_t bytes);

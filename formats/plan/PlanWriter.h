@@ -69,10 +69,10 @@ public:
   Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
 
   /// Reduces the size of segment `index` to `bytes`. All placements then keep
-  /// the whole segment in RAM. The segments after it move, so neither it nor
-  /// any of them may have been written. Fails with Usage if one of them has
-  /// been written, if the number of digests (and thus the size of the metadata)
-  /// would change, or if the plan is a fat plan.
+  /// the whole segment in RAM. The segments after it move. Fails with Usage if
+  /// this segment or a later one has already been written, if the number of
+  /// digests (and thus the size of the metadata) would change, or if the plan
+  /// is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// A function that corrects the fields that depend on the stored sizes of

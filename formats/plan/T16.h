@@ -124,16 +124,16 @@
 //                d of 64 columns [g][64s][row 2]
 //   NVFP4        scales [g][row 2][16]
 //
-// The codes of IQ1, IQ2 and IQ3 are not the source's, which are indices of a
-// codebook with entries of 8 or 4 elements. A code is the place of one element
-// among all values of the dtype, in ascending order. A word of 4-bit scales
-// holds four of them in the lower nibbles of its bytes and the next four in the
-// upper nibbles. In IQ1_S, bit 3 of a scale is set if the offset of its 32
-// columns is positive. In IQ1_M, where 8 columns share an offset, each g has
-// two words: the first for lanes t = 0 and 1, and the second for t = 2 and 3.
-// Bit 8i + 2b + r of half f of a word is for row g + 8r. It is set if the
-// offset of these lanes' columns among columns 16f to 16f+15 of block 4i + b is
-// positive.
+// The codes of IQ1, IQ2 and IQ3 differ from the source, which stores indices of
+// a codebook with entries of 8 or 4 elements. A code is the index of one
+// element in the ascending list of all values that the codebook has. A word of
+// 4-bit scales holds four of them in the lower nibbles of its bytes and the
+// next four in the upper nibbles. In IQ1_S, bit 3 of a scale is set if the
+// offset of its 32 columns is positive. In IQ1_M, where 8 columns share an
+// offset, each g has two words: the first for lanes t = 0 and 1, and the second
+// for t = 2 and 3. Bit 8i + 2b + r of half f of a word is for row g + 8r. It is
+// set if the offset of these lanes' columns among columns 16f to 16f+15 of
+// block 4i + b is positive.
 //
 // Scales and minima of Q3_K, Q4_K, Q5_K and IQ4_XS take a byte each instead of
 // the source's 6 bits, so Q3_K grows by 3.6 %, Q4_K by 2.8 %, Q5_K by 2.3 % and
