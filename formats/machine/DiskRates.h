@@ -33,7 +33,7 @@
 
 namespace air {
 
-/// How blocks of a file get into memory.
+/// How blocks of a file are read into memory.
 enum class IoMethod : uint8_t {
   Uring = 0,    ///< uring: io_uring and O_DIRECT, past the page cache
   Pread = 1,    ///< pread: threads that call pread, with O_DIRECT
@@ -49,7 +49,7 @@ std::optional<IoMethod> ioMethodOf(std::string_view name);
 /// suits every file system whose blocks are no larger than a page of 4 KiB.
 inline constexpr uint64_t kBlockAlignment = 4096;
 inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;
-/// The largest number of blocks that are read at a time.
+/// The largest number of blocks that are read at the same time.
 inline constexpr uint32_t kMaxDiskDepth = 256;
 inline constexpr size_t kMaxDiskRates = 1024;
 

@@ -53,7 +53,7 @@
 
 namespace air {
 
-/// How fast a number of threads together read from memory.
+/// The memory bandwidth that a number of threads reach together.
 struct ThreadRate {
   uint32_t threads = 1;   ///< threads: 1 to the number of cores
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1

@@ -94,7 +94,7 @@ public:
   uint64_t largestRowBlock() const { return largest; }
 
 private:
-  /// Rows that follow each other in a file.
+  /// Consecutive rows of a matrix in a file.
   struct Rows {
     uint64_t first = 0; ///< the index of the first row in the tensor
     uint64_t end = 0;

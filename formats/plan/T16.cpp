@@ -205,9 +205,9 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
-/// Moves the 16-bit part with index `half` of an element that has `halves`
-/// such parts. A lane's 8 adjacent columns of a row are in `halves` successive
-/// planes.
+/// Packs or unpacks the 16-bit part with index `half` of an element that has
+/// `halves` such parts. A lane's 8 adjacent columns of a row are in `halves`
+/// successive planes.
 template <bool Packing>
 void moveElementHalf(uint8_t *unit, uint32_t row, uint32_t column,
                      uint32_t halves, uint32_t half, uint16_t &value) {
@@ -289,7 +289,7 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
   }
 }
 
-/// Moves d and dmin of dtypes that have both.
+/// Packs or unpacks d and dmin of dtypes that have both.
 template <bool Packing>
 void moveSuper(const T16Unit &shape, uint8_t *unit, uint32_t row,
                T16Parts &parts) {

@@ -634,7 +634,7 @@ private:
   struct Held {
     uint64_t end = 0;
     int64_t lastUse = 0; // the last step that needs the bytes
-    uint32_t read = 0;   // the read that has filled the bytes
+    uint32_t read = 0;   // the index of the read that filled the bytes
   };
 
   const plan::Plan &plan;

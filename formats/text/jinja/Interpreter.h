@@ -41,7 +41,7 @@ struct LoopObject final : Object {
   uint32_t level = 0; ///< depth of recursion, counted from 0
   const Statement *statement = nullptr;
   Scope *scope = nullptr; ///< the scope around the loop
-  /// The arguments of the last call of changed().
+  /// The arguments of the last call of loop.changed().
   std::optional<std::vector<Value>> lastSeen;
 };
 
