@@ -1,6 +1,6 @@
 //===- CpuRates.h - what decides the speed of a kernel ----------*- C++ -*-===//
 //
-// The rates of a CPU that decide between variants of a kernel: how much
+// The rates of a CPU by which variants of a kernel are chosen: how much
 // arithmetic one core does, how fast memory is read with various orders of
 // loads and various prefetches, and how long it takes to start a tile and to
 // pass a barrier. They are either nominal (those of a built-in profile, or of

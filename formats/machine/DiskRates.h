@@ -11,7 +11,7 @@
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
 //           each size may appear once
 //   bandwidth_beside, memory_beside
-//           the bytes per second that are read from the disk, to a ring of
+//           the bytes per second that are read from the disk, into a ring of
 //           kUsualRingBytes, and the bytes per second that all cores read from
 //           memory, while both are read: 0..2^63-1. `airrun probe` multiplies
 //           disk_bandwidth and memory_bandwidth by the shares that it measures

@@ -55,9 +55,10 @@ private:
 /// SourceFiles::read(). `plan` and `sources` must outlive the function.
 ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
 
-/// Verifies the digests of all chunks of a segment that isReferenced(). `bytes`
-/// must have been made for the same plan. A few MiB are in memory at a time.
-/// Errors: VerificationFailed, and those of SourceFiles::read().
+/// Verifies the digests of all chunks of a segment for which isReferenced() is
+/// true. `bytes` must have been created for the same plan. A few MiB are in
+/// memory at a time. Errors: VerificationFailed, and those of
+/// SourceFiles::read().
 Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
                         const ReferencedBytes &bytes, uint32_t segment);
 

@@ -53,9 +53,9 @@
 //   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
 //              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
 //              and word 2p+1 to row g+8. In each half of a word, bits 2, 4, 6
-//              and 8 belong to the four blocks of 32 columns. These numbers
-//              are 1 higher for the lane's second group of columns, and 8
-//              higher, modulo 16, for columns 2 and 3 of a group.
+//              and 8 belong to the four blocks of 32 columns. These bit
+//              indices are 1 higher for the lane's second group of columns, and
+//              8 higher, modulo 16, for columns 2 and 3 of a group.
 //   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
 //              bits. The codes of columns 0, 1, 2 and 3 of a group are in
 //              nibbles 0, 2, 1 and 3 of a half of a word, where a byte

@@ -40,7 +40,7 @@ Result<SamplingSettings> readGenerationConfig(const std::string &path,
 
 /// Does what readGenerationConfig() does, but with `text`, the contents of one
 /// file, which notes call `name`. The sampler settings go to `settings`, which
-/// is null for a config.json, because old versions of the library wrote their
+/// is null for a config.json, because old versions of transformers wrote their
 /// own defaults into that file.
 Status parseGenerationConfig(std::string_view text, const std::string &name,
                              TokenizerData &data, SamplingSettings *settings);

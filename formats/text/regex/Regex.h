@@ -46,8 +46,8 @@ public:
   /// listed above, and for an expression that is too large.
   static Result<Regex> compile(std::string_view pattern);
 
-  /// Makes an expression, without compiling, from the `words` that code() of a
-  /// compiled expression has returned. It finds the same matches. Corrupt if
+  /// Creates an expression, without compiling, from the `words` that code() of
+  /// a compiled expression has returned. It finds the same matches. Corrupt if
   /// the words are not those of an expression; they may come from a damaged or
   /// malicious file.
   static Result<Regex> load(std::span<const uint32_t> words);
