@@ -17,8 +17,8 @@ namespace air {
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
   /// Unsigned codes. F16, BF16, F32 and F64 have no codes: this array then
-  /// contains the bits of the elements, each in 1, 1, 2 or 4 words, with the
-  /// lowest bits first.
+  /// contains the bits of the elements, each in 1, 1, 2 or 4 array elements,
+  /// with the lowest bits first.
   uint16_t codes[256] = {};
   /// The quantised scales, plus 128 in Q6_K and plus 32 in Q3_K and IQ4_XS; in
   /// Q2_K, scales in the lower and minima in the upper 4 bits; in MXFP4, the

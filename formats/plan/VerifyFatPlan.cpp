@@ -53,8 +53,8 @@ struct Place {
   size_t order; ///< the rank by target, and then by segment
 };
 
-/// Checks that the segments of all targets follow each other up to the end of
-/// the file. verifySegments() has checked that they lie in the file.
+/// Checks that the segments of all targets together are contiguous up to the
+/// end of the file. verifySegments() has checked that they lie in the file.
 Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
                           uint64_t pageBytes) {
   std::vector<Place> places;

@@ -237,7 +237,7 @@ Status AtomicFile::openNamed() {
       }
       continue;
     }
-    // Before flock(), another process may have taken the new file for a
+    // Before flock(), another process may have mistaken the new file for a
     // leftover, and locked or removed it.
     struct stat facts{};
     if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||

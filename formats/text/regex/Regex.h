@@ -13,7 +13,7 @@
 //   (?i:X) (?i)           ignores case, by simple case folding
 //   (?=X) (?!X)           look-ahead
 //   .                     any character but \n
-//   [...] [^...]          ranges, escapes, nested classes, and && (intersection)
+//   [...] [^...]          ranges, escapes, nested classes, && (intersection)
 //   \p{P} \pP \P{P} \p{^P}   categories and scripts of Unicode 16
 //   \s \S \d \D \w \W     White_Space, Nd, and word characters (Unicode.h)
 //   \b \B \A \z ^ $       ^ is \A; $ matches at the end and before a final \n

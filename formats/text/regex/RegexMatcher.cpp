@@ -370,7 +370,7 @@ bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
   return false;
 }
 
-/// Runs from instruction `pc` on and sets `end` to the end of the match.
+/// Executes instructions from `pc` on, and sets `end` to the end of the match.
 /// Earlier alternatives in `pending` are not touched.
 bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
   const RegexInstruction *code = program->code.data();

@@ -345,8 +345,8 @@ std::string normalized(std::string_view text, NormalForm form) {
   std::string out;
   out.reserve(text.size());
   Stretch stretch(form, out);
-  // Inert characters are copied. If others follow, the last inert one is
-  // normalized together with them.
+  // Inert characters are copied. If other characters follow, the last inert one
+  // is normalized together with them.
   size_t at = 0;
   while (at < text.size()) {
     size_t start = at;
