@@ -13,9 +13,9 @@
 // separated, whichever is smaller.
 //
 // Thread-safety: pure functions; a ChunkScratch is used by one thread at a
-// time. Errors: decoding returns Corrupt for bytes that no encoder makes. It
-// never reads or writes beyond the spans that it is given, whatever they
-// contain.
+// time. Errors: decoding returns Corrupt for bytes that the encoder cannot have
+// produced. It never reads or writes beyond the spans that it is given,
+// whatever they contain.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_CODEC_CHUNKCODEC_H

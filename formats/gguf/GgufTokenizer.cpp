@@ -508,7 +508,7 @@ Result<TokenizerData> Reader::run() {
   data.kind = known->kind;
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
   if (model == "gemma4" || model == "whitespace") {
-    data.pre = model; // implied by the tokenizer model
+    data.pre = model; // these models have one pre-tokenizer each
   }
   AIR_RETURN_IF_ERROR(readTemplates());
   AIR_RETURN_IF_ERROR(readTokens());

@@ -1,6 +1,6 @@
 //===- CpuRates.h - what decides the speed of a kernel ----------*- C++ -*-===//
 //
-// The rates of a CPU that decide between variants of a kernel: how much
+// The rates of a CPU by which variants of a kernel are chosen: how much
 // arithmetic one core does, how fast memory is read with various orders of
 // loads and various prefetches, and how long it takes to start a tile and to
 // pass a barrier. They are either nominal (those of a built-in profile, or of
@@ -54,7 +54,7 @@ struct StreamRate {
 };
 
 /// The rates of a CPU. Operations per second are for one core that executes
-/// vector instructions (not tile registers) while all cores compute. A
+/// vector instructions (not tile instructions) while all cores compute. A
 /// multiplication and an addition are two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
@@ -111,10 +111,10 @@ double overlappedTime(double reading, double arithmetic);
 /// read, so each slows down the other. Both shares are from kLeastKeptShare to
 /// 1.
 ///
-/// The default is for machines on which nothing has been measured. It makes a
-/// pass take the longer of the times of disk and cores plus a fifth of the
-/// shorter one, which predicts eight decode passes of whole models on two cores
-/// of Emerald Rapids within 5 % (docs/streaming.md).
+/// The default is for machines on which nothing has been measured. With it, the
+/// time of a pass is the longer of the disk's and the cores' time, plus a fifth
+/// of the shorter one. This predicts eight decode passes of whole models on two
+/// cores of Emerald Rapids within 5 % (docs/streaming.md).
 struct KeptShares {
   double disk = 5.0 / 6;   ///< rate of the disk while all cores read memory
   double memory = 5.0 / 6; ///< rate of memory while the disk is read

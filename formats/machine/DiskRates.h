@@ -11,7 +11,7 @@
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
 //           each size may appear once
 //   bandwidth_beside, memory_beside
-//           the bytes per second that are read from the disk, to a ring of
+//           the bytes per second that are read from the disk, into a ring of
 //           kUsualRingBytes, and the bytes per second that all cores read from
 //           memory, while both are read: 0..2^63-1. `airrun probe` multiplies
 //           disk_bandwidth and memory_bandwidth by the shares that it measures
@@ -33,7 +33,7 @@
 
 namespace air {
 
-/// How blocks of a file get into memory.
+/// How blocks of a file are read into memory.
 enum class IoMethod : uint8_t {
   Uring = 0,    ///< uring: io_uring and O_DIRECT, past the page cache
   Pread = 1,    ///< pread: threads that call pread, with O_DIRECT
@@ -49,7 +49,7 @@ std::optional<IoMethod> ioMethodOf(std::string_view name);
 /// suits every file system whose blocks are no larger than a page of 4 KiB.
 inline constexpr uint64_t kBlockAlignment = 4096;
 inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;
-/// The largest number of blocks that are read at a time.
+/// The largest number of blocks that are read at the same time.
 inline constexpr uint32_t kMaxDiskDepth = 256;
 inline constexpr size_t kMaxDiskRates = 1024;
 
@@ -59,8 +59,8 @@ struct DiskRate {
   /// block_bytes: a multiple of kBlockAlignment, at most kMaxBlockBytes
   uint64_t blockBytes = uint64_t{2} << 20;
   uint32_t depth = 2; ///< depth: blocks in flight, 1 to kMaxDiskDepth
-  /// huge_pages: whether the memory to which the blocks go has huge pages,
-  /// true or false
+  /// huge_pages: whether the memory into which the blocks are read has huge
+  /// pages, true or false
   bool hugePages = true;
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
 

@@ -130,9 +130,9 @@ GpuProfile profileOf(const GpuRow &row) {
   return gpu;
 }
 
-/// A typical computer for a GPU. The rates are what programs reach: for RAM
-/// about 75 % of the peak of all memory channels, and for the disk about 85 %
-/// of the sequential reads in its data sheet.
+/// The computer that a profile of a GPU describes. The rates are those that
+/// programs reach: for RAM, about 75 % of the peak of all memory channels, and
+/// for the disk about 85 % of the sequential read rate in its data sheet.
 struct HostRow {
   HostClass host;
   std::string_view name;

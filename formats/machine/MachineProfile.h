@@ -34,8 +34,8 @@
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice. The table
 // Machine lacks the keys from memory_limit to disk, because they only matter on
-// the machine itself. Of disk, it has only bandwidth_beside and memory_beside.
-// Its form of gpus is the table Device.
+// the machine itself. Of disk, it stores only bandwidth_beside and
+// memory_beside. It stores gpus as a list of tables Device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
@@ -53,7 +53,7 @@
 
 namespace air {
 
-/// How fast a number of threads together read from memory.
+/// The memory bandwidth that a number of threads reach together.
 struct ThreadRate {
   uint32_t threads = 1;   ///< threads: 1 to the number of cores
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1

@@ -307,8 +307,8 @@ std::string_view nameOf(const CpuIdentity &cpu,
   return "";
 }
 
-/// The row of a CPU, or null if there is none or if the CPU lacks features on
-/// which the rates of the row depend.
+/// Returns the microarchitecture of a CPU; null if it is not known, or if the
+/// CPU lacks features on which its rates depend.
 const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
                                std::span<const std::string> features) {
   // No rate depends on these features: all rates are those of vector

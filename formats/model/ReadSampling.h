@@ -34,7 +34,8 @@ SamplingDefaults readSampling(const SamplingSettings &settings,
 
 /// Replaces the fields of `defaults` that `by` sets, except those that a
 /// generation_config.json cannot set. Appends a sentence to `notes` for each
-/// whose value changes; `file` is the name of the file that `by` comes from.
+/// field whose value changes; `file` is the name of the file that `by` comes
+/// from.
 void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
                       const std::string &file, std::vector<std::string> &notes);
 

@@ -47,7 +47,8 @@ public:
   /// not be called again.
   Status add(std::vector<uint8_t> raw);
 
-  /// Waits until all chunks have been coded and used. Fails as add() does.
+  /// Waits until all chunks have been coded and passed to `use`. Fails as add()
+  /// does.
   Status finish();
 
 private:

@@ -152,9 +152,10 @@ Result<FatRecords>
 joinTargets(std::vector<plan::PlanT> plans,
             const std::vector<std::vector<uint64_t>> &contents) {
   if (plans.size() < 2 || plans.size() > kMaxTargets) {
-    return usageError("a plan for several targets has 2 to " +
-                      std::to_string(kMaxTargets) + " of them, but " +
-                      std::to_string(plans.size()) + " are given");
+    return usageError("a plan for several targets must have 2 to " +
+                      std::to_string(kMaxTargets) +
+                      " targets; the number given is " +
+                      std::to_string(plans.size()));
   }
   AIR_ASSIGN_OR_RETURN(const std::vector<uint32_t> order, targetOrder(plans));
   const std::vector<uint8_t> common = commonBytes(plans[order[0]]);

@@ -36,7 +36,7 @@ std::string targetKey(const plan::Machine &machine);
 
 /// The records that belong to one target only.
 struct TargetRecords {
-  /// Without the model, tokenizer, sources, sampler settings and segments.
+  /// Lacks the model, tokenizer, sources, sampler settings and segments.
   plan::PlanT plan;
   /// The target's segments as indices into the segments of the file, ascending.
   std::vector<uint32_t> segments;

@@ -63,8 +63,8 @@ template <typename Unit> void transpose(Square<Unit> &square) {
 }
 
 // Packs one field of one block column. `rows` points at the field in row 0, and
-// rows are `stride` bytes apart. Unit i of all 16 rows is stored at packed +
-// place(i).
+// rows are `stride` bytes apart. The units with index i of all 16 rows are
+// stored from packed + place(i) on.
 template <typename Unit, typename Place>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
                uint8_t *packed, Place place) {
@@ -119,7 +119,7 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
   }
 }
 
-/// A field, and where x16 stores its units.
+/// A field of a block, with the offsets at which x16 stores its units.
 struct PackedField {
   BlockField field;
   std::vector<uint32_t> places; ///< each unit's byte offset in a block column

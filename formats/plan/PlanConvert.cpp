@@ -114,7 +114,8 @@ CpuRates unpackRates(const plan::CpuRates &record) {
 /// this value, because 0 means that text is not normalised.
 constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
 
-/// Parses templates, as long as their programs are within the limits.
+/// Parses the templates of a plan. A template gets no program if it cannot be
+/// parsed, or if the programs of the plan would together exceed the limits.
 class ProgramPacker {
 public:
   std::unique_ptr<plan::TemplateProgramT> pack(std::string_view source) {

@@ -71,14 +71,14 @@ public:
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
   /// MiB of the file are in memory at a time. If isReferenced(index), this
   /// verifies only the zero padding after the segment's stored bytes;
-  /// verifyReferenced() (SourceFiles.h) verifies its chunks.
+  /// verifyReferenced() (SourceFiles.h) verifies the chunks of such a segment.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
-  /// The number of chunks of segment `index`. The chunks divide its stored
-  /// bytes, or its raw bytes if it has a codec or isReferenced(index). Chunk i
-  /// begins at byte i * digest_chunk; the last one includes the zero padding of
-  /// the segment's last page.
+  /// The number of chunks of segment `index`. The chunks cover the segment's
+  /// stored bytes, or its raw bytes if it has a codec or isReferenced(index).
+  /// Chunk i begins at byte i * digest_chunk; the last one includes the zero
+  /// padding of the segment's last page.
   uint64_t chunkCount(uint32_t index) const;
   /// The size in bytes of a chunk, which must be below chunkCount(). It is
   /// digest_chunk; only the last chunk may have fewer pages.
@@ -103,7 +103,8 @@ public:
 private:
   MappedFile mappedFile;
   std::span<const uint8_t> all;
-  /// The verified copy. Later writes to the file do not change it.
+  /// A verified copy of the file's metadata, which later writes to the file do
+  /// not change.
   std::vector<uint8_t> metadata;
   std::vector<const plan::Plan *> roots; ///< one for each target
   const plan::Plan *root = nullptr;      ///< the chosen one of `roots`

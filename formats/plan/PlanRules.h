@@ -29,10 +29,10 @@ namespace air::rules {
 
 /// A plan for a CPU has one executable, and a plan for a GPU has one for each
 /// kernel. Most kernels are matmuls. A dense decoder has 13 kinds of them: 7
-/// for q, k and v, some of which may be joined, and 6 for the other matrices,
-/// because each layer may join gate and up or not. If a model has all kinds in
-/// all 29 dtypes, each of the two programs for decode steps has 13 * 29
-/// kernels, and each of the two for prefills has twice as many: 2262 in all.
+/// for q, k and v, because a layer may join two or all of them, and 6 for the
+/// other matrices, because a layer may join gate and up. If a model has all
+/// kinds in all 29 dtypes, each of the two programs for decode steps has 13 *
+/// 29 kernels, and each of the two for prefills has twice as many: 2262 in all.
 inline constexpr uint32_t kMaxExecutables = 4096;
 /// Layers share buffers, so a decoder has about 20 of them, however many layers
 /// it has. Even if no layers could share buffers, this would be enough for
@@ -52,7 +52,7 @@ inline constexpr uint32_t kMaxDevices = 1;
 inline constexpr uint32_t kMaxFeatures = 256;
 /// The limit on the kernels of all executables together. Layers of the same
 /// shape and dtype share kernels; a model of 405 billion parameters with mixed
-/// dtypes has 50.
+/// dtypes needs 50.
 inline constexpr uint32_t kMaxEntries = 65536;
 /// Plans that airpack writes have at most 4 placements for a CPU, and at most
 /// 12 for a GPU.
@@ -121,7 +121,7 @@ std::vector<bool> copiedToDevice(const plan::Plan &plan,
 
 // Defined in PlanVerifier.cpp.
 /// Calls all functions below for a plan, or for a target of a fat plan. If
-/// `isWholeFile`, all segments of the file belong to it.
+/// `isWholeFile`, the file has no segments of other targets.
 Status verifyTarget(const plan::Plan &plan, uint64_t fileBytes,
                     uint64_t pageBytes, bool isWholeFile);
 

@@ -115,11 +115,11 @@ tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
 /// Returns whether the number of executables of the table Plan at `start` is
 /// within its limit, and their lists of names have no more entries in total
 /// than fit in a buffer of `bytes` bytes. This must be checked before the
-/// FlatBuffer verifier runs: if many executables shared one long list, it would
-/// visit all strings of the list once for each of them, which takes long even
-/// if the buffer is small. No other list of the schema allows this: max_tables
-/// limits the work on lists of tables, and the other list of strings occurs
-/// only once.
+/// FlatBuffer verifier runs: if many executables shared one long list, the
+/// verifier would visit all strings of the list once for each executable, which
+/// takes long even if the buffer is small. No other list of the schema allows
+/// this: max_tables limits the work on lists of tables, and the other list of
+/// strings occurs only once.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer, size_t bytes,
                                const uint8_t *start) {
@@ -239,7 +239,7 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   // levels, and 6 in a fat plan. One more is allowed.
   options.max_depth = isFat ? 7 : 6;
   // A table takes at least 8 bytes: the offset that refers to it, and the
-  // offset of its vtable. Each target of a fat plan may refer to each table.
+  // offset of its vtable. Every target of a fat plan may refer to every table.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(
       bytes.size() / 8 * (isFat ? kMaxTargets : 1));
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);

@@ -34,7 +34,7 @@ public:
     }
   }
 
-  /// Returns the digests, one after the other.
+  /// Returns the digests of all chunks, concatenated.
   std::vector<uint8_t> finish() {
     if (filled != 0) {
       endChunk();
@@ -52,7 +52,7 @@ private:
 
   uint64_t chunkBytes;
   DigestStream digest;
-  uint64_t filled = 0; // bytes of the current chunk
+  uint64_t filled = 0; // bytes of the current chunk so far
   std::vector<uint8_t> digests;
 };
 
@@ -145,7 +145,7 @@ Status PlanWriter::writeSegment(
   nextOffset += alignUp(segment.stored_bytes, kPlanPageBytes);
   ChunkDigests digests(segment.digest_chunk);
   // The digests of a reference plan cover all bytes of its weights and tables,
-  // so all are produced, although only the first ones are stored.
+  // so `produce` passes all of them, although only the first ones are stored.
   const uint64_t total = digestedBytes(plan, segment);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {

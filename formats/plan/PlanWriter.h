@@ -1,11 +1,11 @@
 //===- PlanWriter.h - writes a plan, segment by segment ---------*- C++ -*-===//
 //
 // The metadata precedes the segments, but is written last. Its size is known
-// from the start, so no segment has to wait in memory for it. The sizes of the
-// segments determine their places before anything is written. Only the size of
-// a segment with a codec is not known until it is written; the next segment
-// then follows directly. The same plan and segment bytes always result in the
-// same file, with any number of threads.
+// from the start, so no segment has to wait in memory for it. The offsets of
+// the segments are known before anything is written, unless segments have a
+// codec: the size of such a segment is known only when it has been written, and
+// the next segment begins directly after it. The same plan and segment bytes
+// always result in the same file, with any number of threads.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: used by one thread. Errors:
@@ -34,7 +34,7 @@ namespace air {
 
 class PlanWriter {
 public:
-  /// A function that takes the next piece of a segment's bytes.
+  /// A function that receives the next bytes of a segment.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
   /// `plan` must be complete except for Segment.offset, Segment.digest_chunk,
@@ -45,8 +45,8 @@ public:
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan,
                                    unsigned threads = 1);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
-  /// As above, for a fat plan. Indices of segments refer to `shared.segments`,
-  /// and only these segments get offsets and digests.
+  /// Creates the writer of a fat plan. Indices of segments refer to
+  /// `shared.segments`, and only these segments get offsets and digests.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT shared,
                                    std::vector<TargetRecords> targets,
                                    unsigned threads = 1);
@@ -69,17 +69,17 @@ public:
   Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
 
   /// Reduces the size of segment `index` to `bytes`. All placements then keep
-  /// the whole segment in RAM. The segments after it move, so neither it nor
-  /// any of them may have been written. Fails with Usage if one of them has
-  /// been written, if the number of digests (and thus the size of the metadata)
-  /// would change, or if the plan is a fat plan.
+  /// the whole segment in RAM. The segments after it move. Fails with Usage if
+  /// this segment or a later one has already been written, if the number of
+  /// digests (and thus the size of the metadata) would change, or if the plan
+  /// is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
-  /// A function that corrects what depends on the stored sizes of segments with
-  /// a codec. `encoded` has these sizes and otherwise equals `records`. In a
-  /// fat plan, `records` belongs to one target and lacks what the targets
-  /// share. The function may change numbers, and may make texts shorter but not
-  /// longer.
+  /// A function that corrects the fields that depend on the stored sizes of
+  /// segments with a codec. `encoded` has these sizes and otherwise equals
+  /// `records`. In a fat plan, `records` belongs to one target and lacks what
+  /// the targets share. The function may change numbers, and may make texts
+  /// shorter but not longer.
   using Completion =
       std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;
 

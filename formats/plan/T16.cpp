@@ -17,7 +17,7 @@ struct Row {
   T16Unit unit;
 };
 
-/// The bytes of a plane that a lane reads.
+/// The number of bytes that a lane reads from each plane.
 constexpr uint32_t kPlaneBytesOfLane = 16;
 
 constexpr std::array<Row, 29> kUnits = {{
@@ -117,7 +117,7 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
-/// The place of a code in a plane of pairs.
+/// The place of a 2-bit code in the planes of the kind pairs (T16.h).
 Place pairPlace(uint32_t row, uint32_t column, bool halves) {
   const Position at = positionOf(row, column % 32, halves);
   return {column / 128 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
@@ -146,8 +146,8 @@ Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
   return {block / 4 * 512 + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 2};
 }
 
-/// The place of the upper bit of a selector of IQ2. It is in the same nibble of
-/// a word as the lower bits.
+/// The place of the upper bit of a selector of IQ2: the same nibble of a word
+/// as for the lower bits, but in the plane of upper bits.
 Place upperSelectorPlace(const T16Unit &unit, uint32_t row, uint32_t column,
                          bool halves) {
   const Position at = positionOf(row, column % 32, halves);
@@ -205,9 +205,9 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
-/// Moves the 16-bit part with index `half` of an element that has `halves`
-/// such parts. A lane's 8 adjacent columns of a row are in `halves` successive
-/// planes.
+/// Packs or unpacks the 16-bit part with index `half` of an element that has
+/// `halves` such parts. A lane's 8 adjacent columns of a row are in `halves`
+/// successive planes.
 template <bool Packing>
 void moveElementHalf(uint8_t *unit, uint32_t row, uint32_t column,
                      uint32_t halves, uint32_t half, uint16_t &value) {
@@ -289,7 +289,7 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
   }
 }
 
-/// Moves d and dmin of dtypes that have both.
+/// Packs or unpacks d and dmin of dtypes that have both.
 template <bool Packing>
 void moveSuper(const T16Unit &shape, uint8_t *unit, uint32_t row,
                T16Parts &parts) {

@@ -53,9 +53,9 @@
 //   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
 //              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
 //              and word 2p+1 to row g+8. In each half of a word, bits 2, 4, 6
-//              and 8 belong to the four blocks of 32 columns. These numbers
-//              are 1 higher for the lane's second group of columns, and 8
-//              higher, modulo 16, for columns 2 and 3 of a group.
+//              and 8 belong to the four blocks of 32 columns. These bit
+//              indices are 1 higher for the lane's second group of columns, and
+//              8 higher, modulo 16, for columns 2 and 3 of a group.
 //   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
 //              bits. The codes of columns 0, 1, 2 and 3 of a group are in
 //              nibbles 0, 2, 1 and 3 of a half of a word, where a byte
@@ -124,16 +124,16 @@
 //                d of 64 columns [g][64s][row 2]
 //   NVFP4        scales [g][row 2][16]
 //
-// The codes of IQ1, IQ2 and IQ3 are not the source's, which are indices of a
-// codebook with entries of 8 or 4 elements. A code is the place of one element
-// among all values of the dtype, in ascending order. A word of 4-bit scales
-// holds four of them in the lower nibbles of its bytes and the next four in the
-// upper nibbles. In IQ1_S, bit 3 of a scale is set if the offset of its 32
-// columns is positive. In IQ1_M, where 8 columns share an offset, each g has
-// two words: the first for lanes t = 0 and 1, and the second for t = 2 and 3.
-// Bit 8i + 2b + r of half f of a word is for row g + 8r. It is set if the
-// offset of these lanes' columns among columns 16f to 16f+15 of block 4i + b is
-// positive.
+// The codes of IQ1, IQ2 and IQ3 differ from the source, which stores indices of
+// a codebook with entries of 8 or 4 elements. A code is the index of one
+// element in the ascending list of all values that the codebook has. A word of
+// 4-bit scales holds four of them in the lower nibbles of its bytes and the
+// next four in the upper nibbles. In IQ1_S, bit 3 of a scale is set if the
+// offset of its 32 columns is positive. In IQ1_M, where 8 columns share an
+// offset, each g has two words: the first for lanes t = 0 and 1, and the second
+// for t = 2 and 3. Bit 8i + 2b + r of half f of a word is for row g + 8r. It is
+// set if the offset of these lanes' columns among columns 16f to 16f+15 of
+// block 4i + b is positive.
 //
 // Scales and minima of Q3_K, Q4_K, Q5_K and IQ4_XS take a byte each instead of
 // the source's 6 bits, so Q3_K grows by 3.6 %, Q4_K by 2.8 %, Q5_K by 2.3 % and
@@ -163,7 +163,8 @@ inline constexpr uint32_t kT16Rows = 16;
 struct T16Unit {
   uint32_t columns; ///< number of columns of a unit
   uint32_t bytes;   ///< size of a unit, a multiple of 16
-  /// The number of planes of nibbles, pairs, bytes, words or long words.
+  /// The number of planes of nibbles, pairs, bytes, words or long words (kinds
+  /// of planes that the top of this file describes).
   uint32_t planes;
   uint32_t upperOffset; ///< offset of the upper bits of the codes
   /// The offset of the quantised scales or, in dtypes without them, of d.

@@ -47,7 +47,7 @@ struct Needs {
   }
 };
 
-/// The part of `needs` that counts segments of this kind.
+/// The member of `needs` that counts the bytes of segments of this kind.
 uint64_t &partOf(Needs &needs, plan::SegmentKind kind) {
   return kind == plan::SegmentKind::Weights   ? needs.weights
          : kind == plan::SegmentKind::Kernels ? needs.kernels
@@ -71,8 +71,8 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   needs.ring = placement.device_ring_bytes();
   // Each token has an id, two positions, and a row of each block table. With
   // tiles, each token also has the index of its rows in the block tables and a
-  // tile of three numbers. In addition, each output has the index of its token,
-  // and there are three counts.
+  // tile of three numbers. In addition, each output then has the index of its
+  // token, and there are three counts of 4 bytes.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

@@ -83,8 +83,8 @@ static Status verifyDtypes(const plan::Cache &cache, const std::string &where) {
   return Status::ok();
 }
 
-/// The size of a cache's part of a page; nullopt if it is 2^64 bytes or more.
-/// The dtypes and dimensions have been checked.
+/// The number of bytes that a cache takes in each page; nullopt if it is 2^64
+/// or more. The dtypes and dimensions have been checked.
 static std::optional<uint64_t> partBytes(const plan::Cache &cache,
                                          uint64_t pageTokens) {
   const uint64_t block = cache.order() == plan::KvOrder::Mma ? kMmaElements : 1;

@@ -152,7 +152,7 @@ public:
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
     // Only dispatches that multiply by a weight matrix may round activations,
-    // as all formats but Float32 do.
+    // which every Arithmetic except Float32 does.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
       return broken(
@@ -395,8 +395,8 @@ private:
   }
 
   /// Checks that the buffer, cache or array that a binding refers to is in the
-  /// memory of the device that runs the dispatch. The place of a tensor depends
-  /// on the placement; verifyPlacements() checks it.
+  /// memory of the device that runs the dispatch. For a tensor, this depends on
+  /// the placement; verifyPlacements() checks it.
   Status verifyPlace(const plan::Binding &binding, const std::string &where) {
     uint32_t place = device;
     switch (binding.kind()) {
@@ -543,8 +543,8 @@ private:
               str(end(before)) + " of its " + str(before.base_tiles()) +
               " row tiles");
     }
-    // Only the last part may have a barrier. After a barrier, the next part
-    // would count as a separate dispatch that uses the same buffers.
+    // Only the last part of a launch may have a barrier. After a barrier, the
+    // next part would count as a separate dispatch that uses the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
                     "continues a dispatch that has a barrier; if a dispatch is "

@@ -26,8 +26,8 @@ struct X16Place {
 };
 
 /// The place of a unit of the field called `field`. `index` counts the units of
-/// this field within a section. Asserts that it is below sectionUnits and that
-/// the dtype has the field.
+/// this field within a section. Asserts that `index` is below sectionUnits and
+/// that the dtype has the field.
 X16Place x16Place(DType dtype, std::string_view field, uint32_t index);
 
 /// The offset of unit `unit`, counted within the whole field. The units of all

@@ -14,9 +14,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Keeps the fields of the outermost object that are scalars, or lists of them.
-/// A field that is an object counts as null. Values in nested lists and objects
-/// are skipped, so their depth need not be limited.
+/// Keeps the fields of the outermost object that are scalars or lists of
+/// scalars. A field that is an object counts as null. Values in nested lists
+/// and objects are skipped, so their depth need not be limited.
 class FieldReader final : public nlohmann::json_sax<Json> {
 public:
   explicit FieldReader(std::string_view json) : source(json) {}

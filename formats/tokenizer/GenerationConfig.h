@@ -38,8 +38,9 @@ inline constexpr const char *kGenerationConfigName = "generation_config.json";
 Result<SamplingSettings> readGenerationConfig(const std::string &path,
                                               TokenizerData &data);
 
-/// Does the same with the text of one file, which notes call `name`. `settings`
-/// is null for a config.json, because old versions of the library wrote their
+/// Does what readGenerationConfig() does, but with `text`, the contents of one
+/// file, which notes call `name`. The sampler settings go to `settings`, which
+/// is null for a config.json, because old versions of transformers wrote their
 /// own defaults into that file.
 Status parseGenerationConfig(std::string_view text, const std::string &name,
                              TokenizerData &data, SamplingSettings *settings);

@@ -27,10 +27,11 @@
 
 namespace air {
 
-/// Completes `data`, the vocabulary of the folder `path`, with what the files
-/// beside it say, and adds a sentence to `data.notes` for each field that is
-/// ignored. If `path` is not a folder, nothing changes. Fails with Io if a file
-/// cannot be read, and with Corrupt if a file is malformed. Thread-safe.
+/// Completes `data`, the vocabulary of the folder `path`, from
+/// tokenizer_config.json and the template files of that folder, and adds a
+/// sentence to `data.notes` for each field that is ignored. If `path` is not a
+/// folder, nothing changes. Fails with Io if a file cannot be read, and with
+/// Corrupt if a file is malformed. Thread-safe.
 Status readTokenizerConfig(const std::string &path, TokenizerData &data);
 
 } // namespace air

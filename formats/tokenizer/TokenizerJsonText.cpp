@@ -33,7 +33,7 @@ std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
   const std::string match = "(?:" + regex + ")";
-  // The text up to the next match. It is not empty.
+  // Matches all text up to the next match of `regex`, but never the empty text.
   const std::string gap = "(?:(?!" + regex + ")[\\s\\S])+";
   if (behavior == "Isolated") {
     return regex;

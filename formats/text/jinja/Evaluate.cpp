@@ -6,7 +6,7 @@
 namespace air::jinja {
 
 /// The largest depth of nested evaluations, including those in macros that an
-/// expression calls. Each level takes stack.
+/// expression calls. Each level uses stack space.
 static constexpr uint32_t kMaxEvaluations = 2500;
 
 Value Interpreter::evaluate(const Expression &node, Scope &scope,

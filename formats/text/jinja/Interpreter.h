@@ -41,7 +41,7 @@ struct LoopObject final : Object {
   uint32_t level = 0; ///< depth of recursion, counted from 0
   const Statement *statement = nullptr;
   Scope *scope = nullptr; ///< the scope around the loop
-  /// The arguments of the last call of changed().
+  /// The arguments of the last call of loop.changed().
   std::optional<std::vector<Value>> lastSeen;
 };
 
@@ -72,7 +72,7 @@ public:
   /// Appends the items that a loop over `value` visits. Returns false on
   /// failure.
   bool iterate(const Value &value, std::vector<Value> &items);
-  /// The text of a value. Making it counts as work (charge()).
+  /// Converts a value to text, which counts as work (charge()).
   Text textOf(const Value &value);
   /// Makes a string, or fails if the text is too long.
   Value string(Text text, bool isMarkup = false);

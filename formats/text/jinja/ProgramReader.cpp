@@ -167,7 +167,7 @@ const std::string &Reader::readText() {
   if (failed()) {
     return none;
   }
-  // Each use of a text makes a copy of it.
+  // Each use of a text copies it.
   copiedBytes += code.texts[index].size();
   if (copiedBytes > kMaxCopiedBytes) {
     fail("the texts, counted once for each use, have more than " +

@@ -36,7 +36,7 @@ public:
   /// Errors, with line and column: Corrupt if `source` is not a Jinja template,
   /// Unsupported if it uses a feature that is not implemented.
   static Result<Template> parse(std::string_view source);
-  /// Makes a template, without parsing, from the `code` that program() of a
+  /// Creates a template, without parsing, from the `code` that program() of a
   /// parsed template has returned. It renders the same texts and reports the
   /// same errors. Corrupt if `code` is not a program; its words may come from a
   /// damaged or malicious file.

@@ -167,7 +167,7 @@ std::optional<Text> keyOf(const Value &value);
 
 bool isTrue(const Value &value);
 bool equal(const Value &a, const Value &b);
-/// Whether `a` < `b`; nothing if Python refuses to compare them.
+/// Whether `a` < `b`; nullopt if Python refuses to compare them.
 std::optional<bool> lessThan(const Value &a, const Value &b);
 /// Python's name of the type, for messages.
 const char *typeName(const Value &value);

@@ -1,8 +1,8 @@
 //===- RegexCheck.cpp - checks what bounds the matcher's time -------------===//
 //
-// The time is linear because the matcher takes each instruction that has a set
-// of positions only once at each position, and takes a bounded number of other
-// instructions in between. This is so if
+// The time is linear because the matcher executes each instruction that has a
+// set of positions only once at each position, and executes a bounded number of
+// other instructions in between. This is so if
 //
 // - each cycle of instructions contains a loop that has a set of positions, and
 //   no set belongs to two instructions;
@@ -66,8 +66,9 @@ private:
   /// The instructions in an order in which the successors of each come before
   /// it. Only loops may come before their successors.
   std::vector<uint32_t> order;
-  /// For each instruction, the look-ahead that it belongs to: the index of the
-  /// Look, or code.size() if it is in none. kNone if no match gets there.
+  /// For each instruction, the look-ahead that it belongs to: the index of its
+  /// Look; code.size() if it is in no look-ahead; kNone if the matcher cannot
+  /// reach the instruction.
   std::vector<uint32_t> owner;
   std::vector<uint32_t> depth;  ///< per instruction, the look-aheads around it
   std::vector<uint32_t> open;   ///< instructions with successors still to visit
@@ -89,9 +90,9 @@ Status Check::checkMainMemos() {
 }
 
 /// Finds a cycle in which `endsPath` is false for all instructions. Returns the
-/// last and the first instruction of the cycle. If there is no cycle, `order`
-/// has the instructions. `state` of an instruction is 0 before it is visited, 1
-/// while the instructions that it leads to are visited, and 2 after that.
+/// last and the first instruction of the cycle. If there is no cycle, fills
+/// `order`. `state` of an instruction is 0 before it is visited, 1 while the
+/// instructions that it leads to are visited, and 2 after that.
 std::optional<std::pair<uint32_t, uint32_t>>
 Check::findCircle(bool (*endsPath)(const RegexInstruction &)) {
   std::vector<uint8_t> state(code.size());
@@ -155,8 +156,8 @@ Status Check::enter(uint32_t pc, uint32_t newOwner, uint32_t newDepth) {
   return Status::ok();
 }
 
-/// Visits all instructions that a match can get to. The others, which the
-/// compiler leaves behind where it skips a choice, do no harm.
+/// Visits all instructions that the matcher can reach. Unreachable ones, which
+/// the compiler leaves behind when it skips a choice, are harmless.
 Status Check::walk() {
   for (uint32_t start : program.start) {
     if (start != RegexProgram::kNowhere) {
@@ -211,7 +212,7 @@ Status Check::useMemo(uint32_t pc, uint32_t memo) {
   return Status::ok();
 }
 
-/// `pc` is an instruction that a match can get to.
+/// `pc` must be an instruction that the matcher can reach.
 Status Check::checkInstruction(uint32_t pc) {
   const RegexInstruction &in = code[pc];
   const bool isInLook = depth[pc] > 0;
@@ -255,8 +256,8 @@ void Check::findSureClasses() {
     } else if (in.op == Op::Split && !in.isLoop &&
                (sure[in.next].any() || sure[in.other].any())) {
       const Classes first = rowOf(in.nextRow);
-      // If the Split states that `next` is sure, the matcher does not try
-      // `other` after it.
+      // If nextIsSure is set, the matcher does not try `other` where the next
+      // character is in `nextRow`.
       const Classes second =
           in.nextIsSure ? rowOf(in.otherRow) & ~first : rowOf(in.otherRow);
       sure[pc] = (first & sure[in.next]) | (second & sure[in.other]);

@@ -5,8 +5,8 @@
 // one if the first one leads to no match.
 //
 // Characters are classified once, when the program is compiled: two characters
-// are in the same class if every set of the expression has both or neither. The
-// program's sets are sets of these classes.
+// are in the same class if every set of the expression contains both or
+// neither. The program's sets are sets of these classes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXPROGRAM_H
@@ -31,15 +31,16 @@ struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
     Characters, ///< `count` characters of `row`, then `next`
-    /// As many characters of `row` as follow, then `next`. If `next` fails, the
-    /// matcher does not try it after fewer characters.
+    /// All characters of `row` that follow, then `next`. If `next` fails, the
+    /// matcher does not try fewer characters.
     Run,
     /// Any number of characters of `row`, then `next`. The matcher tries larger
     /// numbers before smaller ones. `nextRow` has the classes with which `next`
     /// may begin.
     Loop,
-    /// `next`, or else `other`. `nextRow` has the classes with which `next` may
-    /// begin, and `otherRow` those with which `other` may begin.
+    /// Tries `next` and, if that fails, `other`. `nextRow` has the classes with
+    /// which `next` may begin, and `otherRow` those with which `other` may
+    /// begin.
     Split,
     /// Continues at `next` if a character of `row` follows or, if `negated`,
     /// if none follows.

@@ -114,7 +114,8 @@ Status Reader::readClasses() {
                  str(kLastCodePoint));
     }
   }
-  // Pages whose code points are all in one class are shared.
+  // Pages of code points that are all in the same class are stored only once
+  // for each class.
   std::vector<uint32_t> uniform(256, UINT32_MAX);
   size_t run = 0;
   for (uint32_t first = 0; first <= kLastCodePoint; first += kPageSize) {

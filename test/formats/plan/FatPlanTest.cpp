@@ -195,9 +195,9 @@ TEST_F(FatPlanTest, RefusesPlansThatDoNotBelongTogether) {
     EXPECT_EQ(status.code(), ErrorCode::Usage);
     return status.message();
   };
-  EXPECT_THAT(refusal(plansFor({})), HasSubstr("but 1 are given"));
+  EXPECT_THAT(refusal(plansFor({})), HasSubstr("the number given is 1"));
   EXPECT_THAT(refusal(plansFor(std::vector<const char *>(16, "wide"))),
-              HasSubstr("2 to 16 of them, but 17 are given"));
+              HasSubstr("2 to 16 targets; the number given is 17"));
   EXPECT_THAT(refusal(plansFor({"wide", "wide"})),
               HasSubstr("two targets are the same machine, 'wide'"));
   std::vector<SmallPlan> plans = plansFor({"wide"});
