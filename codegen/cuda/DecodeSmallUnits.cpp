@@ -185,9 +185,9 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   a[3] = elements(w1, i % 2 + 2);
 }
 AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) { return unit.scales[i]; }
-// A scale is an e4m3 number: four bits of exponent and three of mantissa. Moved
-// to the exponent and the mantissa of a float16, it is 2^-8 times itself. As in
-// ggml, the byte 0x7f means 0, and the top bit is ignored.
+// Returns 2^-8 times an e4m3 scale (four exponent bits, three mantissa bits):
+// the value of a float16 with the same exponent and mantissa bits. As in ggml,
+// the byte 0x7f means 0, and the top bit is ignored.
 AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 scale = word >> 8 * byte & 0xff;
   return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
@@ -242,7 +242,8 @@ std::string smallUnitText(DType dtype) {
     begin(0x1p24F, false, 0);
     return text + kTernary;
   case DType::NVFP4:
-    // An operand is 2^-14 times an element, and a scale is 2^-8 times itself.
+    // The operands are 2^-14 times the elements, and halfScale() returns 2^-8
+    // times a scale.
     begin(0x1p22F, false, 0);
     return text + std::string(e2m1Text()) + kNVFP4;
   default:

@@ -221,8 +221,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 
 constexpr const char *kNVFP4 = R"(
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
-  // Every 16 elements have a scale in e4m3. Moved to the exponent and the
-  // mantissa of a float16, it is 2^-8 times itself. As in ggml, the byte 0x7f
+  // Every 16 elements have an e4m3 scale. A float16 with the same exponent and
+  // mantissa bits has 2^-8 times the scale's value. As in ggml, the byte 0x7f
   // means 0, and the top bit is ignored.
   const u32 scale = block[i / 16];
   const float half = scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7) * 128.0f;

@@ -56,8 +56,9 @@ public:
                                  const std::string &name,
                                  const CudaTarget &target) const;
 
-  /// Compiles a text with one kernel to PTX for ptxArch(), with the zero byte
-  /// at its end. Errors: as compile().
+  /// Compiles a text with one kernel to PTX for the architecture
+  /// ptxArch(target). The result ends with a zero byte. Errors are those of
+  /// compile().
   Result<std::vector<uint8_t>> compilePtx(const std::string &text,
                                           const std::string &name,
                                           const CudaTarget &target) const;

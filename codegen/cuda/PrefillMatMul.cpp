@@ -53,7 +53,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   if (firstGroup >= groups) {
     return;
   }
-  // One slot is multiplied while the others are filled.
+  // While the warps multiply the unit in one slot, the copies fill the others.
   constexpr u32 kAhead = kStages - 1;
 #pragma unroll 1
   for (u32 unit = 0; unit < kAhead; ++unit) {

@@ -80,9 +80,9 @@ struct CompileOptions {
   /// if the plan is of another model, and write() if no segment can be copied.
   /// Must not be combined with `weightless` or `reference`.
   std::string from;
-  /// More plans to copy segments from. They must have been written from the
-  /// same loaded model (again()). Unlike with `from`, it is not an error if no
-  /// segment of such a plan can be copied.
+  /// More plans to copy segments from. They must have been written by compilers
+  /// that share this one's loaded model (see again()). Unlike with `from`, it
+  /// is not an error if no segment of such a plan can be copied.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still

@@ -139,8 +139,8 @@ struct SegmentFacts {
     }
   }
 
-  /// Fails with Internal if there is not a recipe for each segment that needs
-  /// one.
+  /// Fails with Internal unless `contents` has one entry for each segment of
+  /// weights or tables. A weightless plan needs no entries.
   Status check(const std::vector<SegmentContent> &contents) const {
     const size_t weights = kinds.size() - reserved.size();
     if (!weightless && weights != contents.size()) {

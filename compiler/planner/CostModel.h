@@ -43,8 +43,9 @@ struct PassPrediction {
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is
-/// not known, nanoseconds is 0 and limit is "". `kept` matters only if bytes
-/// are read from the disk.
+/// not known, nanoseconds is 0 and limit is "". `kept` states how much disk and
+/// memory slow each other down; it has no effect unless bytes are read from the
+/// disk.
 PassPrediction predictPass(std::vector<LinkLoad> links,
                            const KeptShares &kept = {});
 

@@ -202,13 +202,15 @@ private:
     return ringFor(units, std::max<uint64_t>(2, lapsIn(units, most)));
   }
 
-  /// Chooses segments with chosen(). Returns nothing if they do not fit in
-  /// `room`. Without `runsAhead`, the ring is as large as the largest unit.
+  /// Copies the segments that chosen(limit, share) names. Returns nothing if
+  /// the ring and all that stays on the GPU do not fit in `room`. If
+  /// `runsAhead` is false, the ring is as large as the largest unit.
   std::optional<Choice> choiceFor(uint64_t room, uint64_t limit, bool runsAhead,
                                   uint64_t share) const {
     std::vector<Unit> units = unitsOf(chosen(limit, share));
     const uint64_t kept = keptBytes(units);
-    // Copying a single unit saves no memory: the ring has to hold all of it.
+    // If only one step's segments are copied, nothing is saved: the ring is as
+    // large as these segments.
     if (units.size() < 2 || kept > room || largestOf(units) > room - kept) {
       return std::nullopt;
     }
@@ -220,8 +222,8 @@ private:
                : std::nullopt;
   }
 
-  /// Finds the choice that keeps the largest possible share on the GPU. If this
-  /// choice copies fewer bytes than `found`, it replaces `found`.
+  /// Finds the largest `share` for which choiceFor() returns a choice. That
+  /// choice replaces `found` if it copies fewer bytes.
   void improve(uint64_t room, uint64_t limit, bool runsAhead,
                std::optional<Choice> &found) const {
     std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);

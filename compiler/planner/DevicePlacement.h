@@ -46,8 +46,8 @@ struct DevicePlacement {
   uint64_t ramBytes(const WeightProblem &problem) const;
 };
 
-/// What stays in RAM of the segments that a pass copies to a GPU, and what each
-/// pass reads from the disk.
+/// Where the segments that each pass copies to a GPU come from: some stay in
+/// RAM, and each pass reads the others from the disk.
 struct HostPlacement {
   /// For each segment of weights: whether each pass reads it from the disk.
   /// Empty if none is read.

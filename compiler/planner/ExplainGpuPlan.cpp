@@ -46,8 +46,8 @@ private:
     return bytes == 0 ? std::nullopt : std::optional(bytes);
   }
 
-  /// Adds the rows of the ledgers. The rows of the weights are divided by class
-  /// of weights.
+  /// Adds a row for each class of weights and for each other item of the
+  /// ledgers.
   void addRows(Explanation &result, const GpuPlacement &placement) const {
     const WeightProblem &segments = plan.demand.vram.segments;
     const auto is = [](const std::vector<bool> &flags, size_t index) {
@@ -64,7 +64,7 @@ private:
     for (size_t i = 0; i < segments.tables.size(); ++i) {
       rows[plan.tableClasses[i]].vram += segments.tables[i];
     }
-    TierRow weights; // bytes of weights that belong to no class
+    TierRow weights; // ledger items "weights", minus the bytes of all classes
     for (const LedgerItem &item : placement.vram.items) {
       (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
     }

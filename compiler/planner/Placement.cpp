@@ -37,7 +37,7 @@ std::optional<uint64_t> largest(uint64_t end,
   return low;
 }
 
-/// Pages of a segment that the same steps need.
+/// Consecutive pages of a segment, all of which are needed by the same steps.
 struct Run {
   uint32_t segment = 0;
   uint64_t begin = 0;
@@ -300,7 +300,8 @@ private:
     uint64_t position = 0;
     uint32_t last = 0;
     for (size_t i = 0; i < runs.size();) {
-      // Adjacent runs of a segment with the same first step are read together.
+      // Adjacent runs of a segment that are first needed by the same step are
+      // read together.
       const Run &first = runs[i];
       uint64_t end = first.begin;
       const uint64_t start = position;
@@ -370,8 +371,9 @@ private:
         // the ring.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The last lap of the previous pass did not reach this part of the
-        // ring, so the read overwrites bytes of the lap before the last one.
+        // The previous pass ended before it reached this part of the ring for
+        // the last time, so the read overwrites what that pass read one lap
+        // before its last one.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so no read begins before the previous one.

@@ -77,7 +77,8 @@ struct StreamedRead {
   uint64_t ringOffset = 0;
   uint32_t beforeStep = 0; ///< the first step that needs the bytes
   /// The step after which the read may begin. A value of at least 0 is a step
-  /// of the same pass; -k is step (steps - k) of the previous pass.
+  /// of the same pass. In a pass of n steps, -k means step n - k of the
+  /// previous pass.
   int64_t afterStep = 0;
   bool operator==(const StreamedRead &) const = default;
 };
@@ -106,11 +107,11 @@ inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
 inline constexpr uint64_t kMaxReads = 16384;
-/// The ring is larger than the most bytes that a single step needs from it, so
-/// that the disk is busy while that step computes. It is larger by kReadAhead
-/// or by half of these bytes, whichever is more. If RAM is too small for such a
-/// ring, or if a pass streams too little to fill it twice, the ring is larger
-/// by less, but at least by kLeastReadAhead, which is one read.
+/// Let S be the largest number of bytes that a single step needs from the ring.
+/// The ring has S + max(kReadAhead, S / 2) bytes, so that the disk is busy
+/// while that step computes. If RAM is too small for such a ring, or if a pass
+/// streams too little to fill it twice, the ring is smaller, but has at least S
+/// + kLeastReadAhead bytes. kLeastReadAhead is the size of one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 

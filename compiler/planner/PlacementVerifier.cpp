@@ -139,7 +139,7 @@ Status verifyUnits(const WeightProblem &problem,
   return Status::ok();
 }
 
-/// Pages of a read that the same steps need.
+/// Consecutive pages of a read, all of which are needed by the same steps.
 struct Part {
   uint64_t ringOffset = 0;
   uint64_t bytes = 0;

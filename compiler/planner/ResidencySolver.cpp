@@ -1,8 +1,8 @@
 //===- ResidencySolver.cpp - the linear program of a placement ------------===//
 //
-// Which devices compute, and what may be streamed, are choices that no linear
-// program can make. Each of their few combinations is one linear program, and
-// the best of their solutions is returned.
+// A linear program cannot choose which devices compute and what may be
+// streamed. These choices have few combinations. One linear program is solved
+// for each combination, and the best solution is returned.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/ResidencySolver.h"
@@ -215,7 +215,8 @@ private:
     for (const Phase &phase : problem.phases) {
       addPhase(phase);
     }
-    // Only placements that may divide classes round shares to pages.
+    // Shares of a class are rounded to pages only where a class may be divided
+    // between tiers.
     const uint64_t room = cutsClasses(combination) ? kRoundingRoom : 0;
     const bool hasWholeTables =
         problem.isForPlan && combination.streams == Streams::Rows;
@@ -368,7 +369,7 @@ private:
     }
   }
 
-  /// Sets the costs that choose between placements of equal time.
+  /// Sets the costs that decide between placements whose times are equal.
   void addPreferences(double passes) {
     for (size_t i = 0; i < problem.classes.size(); ++i) {
       const bool isGathered = problem.classes[i].isGathered;
@@ -543,7 +544,8 @@ Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem) {
       Solver solver(unlimited, Schedule::Serial, combination);
       AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> bytes, solver.solveForRam());
       if (bytes) {
-        // The bytes that a placement leaves free if it may divide classes.
+        // Where a class may be divided between tiers, some bytes stay free, so
+        // that rounding to pages does not exceed the RAM.
         const uint64_t room =
             cutsClasses(combination) ? kRoundingRoom + kPage : 0;
         const uint64_t all = problem.ramReserve + *bytes + room;

@@ -72,7 +72,7 @@ WeightSegment dividedSegment(uint64_t bytes, uint64_t chunkBytes,
     }
     WeightPiece piece;
     piece.end = std::next(it)->first;
-    // Padding between tensors belongs to the bytes before it.
+    // Padding between two tensors counts as a part of the piece before it.
     if (active.chunks.empty()) {
       if (!segment.pieces.empty()) {
         segment.pieces.back().end = piece.end;

@@ -84,7 +84,7 @@ template <typename OpTy> OpTy onlyUseOf(Value value) {
 /// only if no other op uses its result.
 struct NormedInput {
   Value x;
-  llm::WeightAttr norm; // null without a norm
+  llm::WeightAttr norm; // null if no norm is applied to x
   FloatAttr epsilon;
 };
 

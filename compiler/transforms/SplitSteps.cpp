@@ -7,8 +7,9 @@
 // all of them.
 //
 // Buffers need no special care. The memory planner treats what each part of a
-// matmul writes to a buffer as a new value. These values follow each other
-// without a gap, so no other buffer gets the same memory meanwhile.
+// matmul writes to a buffer as a new value. Some such value is live at every
+// step from the first part to the last, so no other buffer gets the memory in
+// between.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
@@ -108,7 +109,8 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     return Status::ok();
   }
 
-  /// Divides one step. `programs` holds this step of each program.
+  /// Splits one step into several, at the same cuts in all programs. `programs`
+  /// holds this step of each program.
   Status splitStep(std::vector<ProgramStep> &programs) const {
     ProgramStep &first = programs.front();
     uint64_t total = 0;

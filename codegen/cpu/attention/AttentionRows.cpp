@@ -43,7 +43,7 @@ private:
   };
   // A set of rows of one token, on one page.
   struct Rows {
-    Value first; // the set's first row, counted from the start of the run
+    Value first; // the index in the run of the first row of the set
     int64_t count = 0;
     // The index of this set among the `sets` sets of a token, which share the
     // work of prefetching. If `sets` is 0, nothing is prefetched.

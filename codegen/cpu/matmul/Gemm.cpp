@@ -255,10 +255,11 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value column = b.add(part.column, part.columns);
   Value following = b.add(part.first, b.i64(microRowBlocks));
   Value tileFirst = b.sub(part.first, part.rowBlock);
-  // These three values say what is read next. They start as the first weights
-  // of the next tile. Each ifElse() below tests whether one of the loops of
-  // emit() has another iteration, and if so, replaces them with the start of
-  // that iteration. The innermost loop comes last, to override the others.
+  // These three values say which weights are read next. They are initialised to
+  // the first weights of the next tile. Each ifElse() below tests whether one
+  // of the loops of emit() has another iteration and, if so, sets the values to
+  // the start of that iteration. The innermost loop is tested last, so it takes
+  // precedence.
   Value matrix = zero;
   Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;

@@ -206,8 +206,8 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
     emitGemm(builder, spec);
   } else {
-    // Large-M kernels have many tokens, so extra code for a last pass with
-    // fewer tokens is not worth it.
+    // A large-M kernel runs many passes per row block, so code for a narrower
+    // last pass would save little.
     constexpr int64_t kAnyTokens = 8;
     GemvEmitter(builder, spec, spec.mClass == MClass::Large ? kAnyTokens : 1)
         .emit();

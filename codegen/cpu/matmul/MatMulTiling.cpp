@@ -22,7 +22,7 @@ constexpr uint64_t kTileTokens = 128;
 /// tiles. Doubling the number of tokens halves the time for decoding, which is
 /// a larger part of the time than with floats.
 constexpr uint64_t kManyTileTokens = 256;
-/// The number of tiles per core that are enough for cores to finish at about
+/// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
 constexpr uint64_t kTilesPerCore = 8;
 /// The number of tokens that the cost model assumes for large M. A pass over a
