@@ -76,7 +76,7 @@ bool hasDependentLaunch(const CudaSpec &spec);
 uint64_t flopsPerToken(const CudaSpec &spec);
 
 /// The bytes of weights that `kernel`, the result of generateKernel(spec),
-/// reads: its matrix or one embedding.
+/// reads: its matrix, or one row of the embedding table.
 uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
 
 /// What a kernel is compiled to: machine code for one architecture, or PTX. PTX

@@ -439,15 +439,16 @@ AP_DEVICE Block minimaOf(const Unit &unit) {
 )";
 
 constexpr const char *kIQ4Table = R"(
-// The 16 entries of IQ4_NL's table, plus 128: -127, -104, -83, -65, -49, -35,
-// -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113.
+// IQ4_NL's 16 table entries, each with 128 added. The entries are -127, -104,
+// -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113.
 constexpr u32 kTable0 = 0x3f2d1801, kTable1 = 0x766a5d4f;
 constexpr u32 kTable2 = 0xa6998d81, kTable3 = 0xf1d9c5b5;
 )";
 
 constexpr const char *kIQ3Table = R"(
-// Halves of the 16 elements of IQ3_XXS, plus 128: -31, -26, -22, -18, -14, -10,
-// -6, -2, and the same numbers without their signs in the opposite order.
+// The 16 possible elements of IQ3_XXS, each divided by 2 and with 128 added.
+// The quotients are -31, -26, -22, -18, -14, -10, -6, -2, and their absolute
+// values in ascending order.
 constexpr u32 kTable0 = 0x6e6a6661, kTable1 = 0x7e7a7672;
 constexpr u32 kTable2 = 0x8e8a8682, kTable3 = 0x9f9a9692;
 )";

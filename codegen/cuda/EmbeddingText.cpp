@@ -257,7 +257,7 @@ constexpr const char *kF64 = R"(
 AP_DEVICE float elementOf(const u8 *block, u32) { return (float)*(const double *)block; }
 )";
 
-/// The text of elementOf, which needs partsText() before it.
+/// The text of elementOf, which must come after the text of partsText().
 const char *bodyText(DType dtype) {
   switch (dtype) {
   case DType::F32:

@@ -13,8 +13,9 @@ namespace air::compiler {
 void makeWeightless(plan::PlanT &plan);
 
 /// Makes the plan a reference plan: its matrices stay in the files of `source`,
-/// whose names it records. `contents` describes the plan's segments of weights
-/// and tables in order. Fails with Unsupported if two files have the same name.
+/// whose names the plan records. `contents` describes the plan's segments of
+/// weights and tables in order. Fails with Unsupported if two files have the
+/// same name.
 Status makeReference(plan::PlanT &plan,
                      const std::vector<SegmentContent> &contents,
                      const ModelSource &source);

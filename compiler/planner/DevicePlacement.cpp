@@ -13,7 +13,8 @@
 namespace air::compiler {
 namespace {
 
-/// The share of weights that stay on the GPU is a multiple of 1 / kShares.
+/// The fraction of the weights that stays on the GPU is a multiple of 1 /
+/// kShares.
 constexpr uint64_t kShares = 1024;
 /// A GPU reads its memory some 13 to 80 times as fast as copies fill it. Copies
 /// that run ahead of the kernels therefore save little: about 1 / kLinkRatio of
@@ -95,9 +96,9 @@ private:
     uint64_t copied = 0;
   };
 
-  /// Whether each segment is copied. Those above `limit` bytes stay on the GPU.
-  /// Of the other bytes, share / kShares stay on the GPU, too, spread evenly
-  /// over the pass.
+  /// Returns, for each segment, whether it is copied. Segments of more than
+  /// `limit` bytes stay on the GPU. So does the fraction share / kShares of the
+  /// other segments' bytes, spread evenly over the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;
@@ -309,8 +310,8 @@ private:
   std::set<uint64_t> limits; ///< the sizes of the segments that may be copied
 };
 
-/// The segments that `device` copies, as a problem of their own, and for each
-/// of them its index in `problem`.
+/// Returns the segments that `device` copies, as a WeightProblem of their own,
+/// and the index of each of them in `problem`.
 std::pair<WeightProblem, std::vector<uint32_t>>
 copiedPart(const WeightProblem &problem, const DevicePlacement &device) {
   WeightProblem part;

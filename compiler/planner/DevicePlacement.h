@@ -82,9 +82,10 @@ Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
 uint64_t leastRamBytes(const WeightProblem &problem,
                        const DevicePlacement &device);
 
-/// Divides the segments that `device` copies between `room` bytes of RAM and
-/// the disk, so that a pass reads as few bytes as possible. The ring is chosen
-/// as in placeOnDevice(). Returns nothing if room < leastRamBytes().
+/// Chooses which of the segments that `device` copies to the GPU stay in RAM,
+/// and which each pass reads from the disk, so that a pass reads as few bytes
+/// as possible. All that is in RAM fits in `room` bytes. The ring is chosen as
+/// in placeOnDevice(). Returns nothing if room < leastRamBytes().
 std::optional<HostPlacement> placeInRam(const WeightProblem &problem,
                                         const DevicePlacement &device,
                                         uint64_t room);

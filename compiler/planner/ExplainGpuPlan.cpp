@@ -123,8 +123,8 @@ private:
     result.decode = speedOf(decode);
     result.limitedBy = decode.limit;
     const VramDemand &vram = plan.demand.vram;
-    // This does not overflow, because planVram() has checked the size of the KV
-    // cache of all slots.
+    // The product does not overflow, because planVram() has checked the size of
+    // the KV cache of all slots.
     const uint64_t kvBytes =
         kvPages(vram.context, 1, vram.kvPageTokens).value_or(0) *
         vram.kvPageBytes;

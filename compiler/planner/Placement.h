@@ -99,10 +99,10 @@ struct WeightPlacement {
 /// Segments smaller than this stay in RAM: they are norms and the like, and
 /// reading them separately would cost more than their memory is worth.
 inline constexpr uint64_t kSmallestStreamed = uint64_t{64} << 10;
-/// The largest read, unless kMaxReads requires larger ones. Requests of 1, 2 or
-/// 4 MiB, with which disks reach their full rate, divide it evenly. A larger
-/// read could only begin later, because no step may still need any of the bytes
-/// that it overwrites.
+/// The largest size of a read in bytes, unless kMaxReads requires larger reads.
+/// It is a multiple of 1, 2 and 4 MiB, the sizes of requests with which disks
+/// reach their full rate. A larger read would have to begin later, because no
+/// step may still need any of the bytes that it overwrites.
 inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.

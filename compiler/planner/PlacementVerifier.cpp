@@ -198,7 +198,7 @@ Status verifyKeeps(const WeightProblem &problem,
     const size_t other = (index + ahead) % reads.size();
     const int64_t pass = index + ahead < reads.size() ? 0 : steps;
     if (pass + reads[other].afterStep >= lastUse) {
-      return Status::ok(); // all later reads wait for lastUse, too
+      return Status::ok(); // all later reads wait for step lastUse, too
     }
     if (touches(part, reads[other], placement.ringBytes)) {
       return refuse(name(other) + " may overwrite bytes that " + name(index) +

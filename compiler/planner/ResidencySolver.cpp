@@ -28,8 +28,9 @@ constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 /// changes the time by less.
 constexpr double kIndifference = 1e-4;
 
-/// What a placement may read in every pass: nothing, rows of tables, or
-/// everything, through a ring of one of two sizes.
+/// What each pass may read from the disk: nothing, only rows of tables, or any
+/// weights. In the last case, the ring is either large enough for reads to run
+/// far ahead (Roomy) or as small as possible (Tight).
 enum class Streams : uint8_t { Nothing, Rows, Roomy, Tight };
 
 bool hasRing(Streams streams) { return streams >= Streams::Roomy; }
@@ -240,7 +241,7 @@ private:
     }
     const auto bytes = static_cast<double>(*rest - std::min(*rest, room));
     // A limit that no placement exceeds is left out, because it would only add
-    // a huge number to the program.
+    // a huge number to the linear program.
     if (bytes < mostBytes()) {
       program.atMost(terms, bytes / total);
     }

@@ -131,8 +131,8 @@ Projection projectionOf(Value value) {
   return projection;
 }
 
-/// Rewrites attention, and the linear ops, QK-norm and RoPE that make q, k and
-/// v from one input, to the steps attn_in and attn.
+/// Rewrites attention, and the linear ops, QK-norm and RoPE that compute q, k
+/// and v from one input, to the steps attn_in and attn.
 struct ToAttention : OpRewritePattern<llm::AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 

@@ -99,7 +99,8 @@ public:
   /// otherwise, it is the larger of this number and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
-  /// Whether the kernels have been compiled, or have failed to.
+  /// Whether the compilation of the kernels has ended, with success or an
+  /// error.
   bool isDone() const { return done; }
 
   /// Waits until the kernels have been compiled. If there are no kernels,

@@ -145,8 +145,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (found == indexOf.end() || found->second != reads.size()) {
         return verificationError(
             "read " + std::to_string(reads.size()) + " reads segment '" +
-            read.getSegment().str() + "'; it must read segment number " +
-            std::to_string(reads.size()) + " of the plan's weights");
+            read.getSegment().str() +
+            "'; it must read the segment of weights with index " +
+            std::to_string(reads.size()));
       }
       reads.push_back(
           {found->second, static_cast<uint32_t>(read.getFirstStep())});
@@ -159,7 +160,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<uint32_t> &used = uses.emplace_back();
         if (step.getKind() == StepKind::Embed) {
-          continue; // an embed step only gathers single rows
+          continue; // embed steps gather rows and need no whole segment
         }
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (Attribute attr : dispatch.getBindings()) {

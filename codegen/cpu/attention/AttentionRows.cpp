@@ -338,7 +338,7 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 // one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
-  // The numbers of lanes of the vectors that together hold headDim elements.
+  // The widths, in lanes, of the vectors that together cover headDim elements.
   llvm::SmallVector<int64_t> widths;
   for (int64_t i = 0, lanes = shape.rowLanes; i < shape.kv.headDim;
        i += lanes) {

@@ -45,8 +45,8 @@ constexpr double kTileNs = 50;
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 /// The largest number of row blocks per tile that the cost model chooses if the
-/// profile does not state the time to start a tile. If it does, the largest
-/// number is kKnownRowBlocks.
+/// profile does not state the time to start a tile. If the profile states it,
+/// the largest number is kKnownRowBlocks.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
