@@ -69,7 +69,7 @@ std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
 /// not for each of its tokens.
 bool computesOutputs(const CudaSpec &spec);
 
-/// Whether the kernel may be launched before the previous one has ended.
+/// Whether the kernel may be launched before the previous kernel has ended.
 bool hasDependentLaunch(const CudaSpec &spec);
 
 /// The number of operations of a matmul per token; 0 for other kernels.

@@ -108,10 +108,10 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 // warp multiplies kRowTiles tiles of 16 rows by kTokenGroups groups of 8
 // tokens, so an operand that it has decoded or read serves several mma.
 constexpr const char *kSums = R"(
-// If kNibbles is set, the codes of odd blocks are multiplied as 16 times their
-// value. With one group of tokens, odd blocks have sums of their own, which are
-// multiplied by 1/16 at the end. Otherwise, the factors of odd blocks are
-// multiplied by 1/16.
+// If kNibbles is set, the operands of odd blocks are 16 times their codes. With
+// one group of tokens, odd blocks have sums of their own, which are multiplied
+// by 1/16 at the end. With several groups, each scale of an odd block is
+// multiplied by 1/16 instead.
 constexpr u32 kParities = kNibbles && kTokenGroups == 1 ? 2 : 1;
 struct Sums { float of[kParities][4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {

@@ -21,8 +21,8 @@ Status makeReference(plan::PlanT &plan,
                      const ModelSource &source);
 
 /// A callback that the writing thread calls with the number of segment bytes
-/// made so far and in total. A reference plan does not store all of the bytes
-/// that are counted here.
+/// produced so far and in total. A reference plan does not store all of the
+/// bytes that are counted here.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Provides the contents of the Kernels segments. Another thread may still be

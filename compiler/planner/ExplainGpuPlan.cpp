@@ -181,7 +181,7 @@ private:
     const Result<GpuPlacement> placement = planGpu(plan.demand, larger);
     const std::optional<double> speed =
         placement ? speedOf(predict(*placement, 0)) : std::nullopt;
-    // A gain of less than a thousandth is a matter of rounding.
+    // A gain of less than a thousandth may come from rounding and counts as 0.
     return speed ? std::optional(*speed < *result.decode * 1.001
                                      ? 0
                                      : *speed - *result.decode)

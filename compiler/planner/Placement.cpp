@@ -128,8 +128,8 @@ public:
   }
 
 private:
-  /// The sizes, in pages, that follow if every divided segment keeps the same
-  /// share of its pages in RAM.
+  /// The sizes, in pages, of a placement in which every divided segment keeps
+  /// the same share of its pages in RAM.
   struct Sizes {
     uint64_t kept = 0;     ///< pages that stay in RAM
     uint64_t streamed = 0; ///< pages that each pass reads

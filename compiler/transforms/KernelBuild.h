@@ -74,12 +74,12 @@ public:
   /// The name of the architecture of the PTX; "" if there is none.
   const std::string &ptxArch() const { return ptxName; }
 
-  /// The name and version of the compiler that compileCuda() has used; "" if it
-  /// has not been called.
+  /// The name and version of the compiler that compileCuda() has used; "" if
+  /// compileCuda() has not been called.
   const std::string &cudaVersion() const { return version; }
 
-  /// The compiler that compileCuda() has used, or the one given to the
-  /// constructor if it has not been called.
+  /// The compiler that compileCuda() has used or, if compileCuda() has not been
+  /// called, the one given to the constructor.
   const std::shared_ptr<const codegen::cuda::CudaCompiler> &
   cudaCompiler() const {
     return cuda;

@@ -41,7 +41,7 @@ private:
     Value values;
     Value nextKeys; // keys of the page that will be read after this one
   };
-  // A set of rows of one token, on one page.
+  // Some rows of one token, which are processed together on each page.
   struct Rows {
     Value first; // the index in the run of the first row of the set
     int64_t count = 0;
@@ -172,8 +172,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // The first set does all the prefetching. The other sets run the same
-        // code in a loop, so each of them would prefetch the same share.
+        // Only the first set prefetches. The other sets run the same code in a
+        // loop, so each of them would prefetch the same cache lines again.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });

@@ -64,7 +64,8 @@ struct Operations {
 };
 constexpr Operations kOperations[] = {
     {DType::F32, 0, 0, 0},
-    // A conversion from float16 counts twice, because it takes two steps.
+    // For each 64 bytes of results, a conversion from float16 counts as two
+    // instructions, because the CPU executes it in two steps.
     {DType::F16, 512, 0, 0},
     {DType::Q4_0, 529, 136, 168},
     {DType::Q4_1, 600, 136, 160},
