@@ -59,9 +59,10 @@ AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
 )";
 
 constexpr const char *kIQ1 = R"(
-// An operand is 4 * c + o. The code c of -1, 0 or 1 is 0, 1 or 2, and the
-// offset o is 1 for +1/8 and 0 for -1/8, so the operand is 4 * element + 4.5. A
-// byte of a plane has the codes of four blocks of 32 columns.
+// An element is a digit -1, 0 or 1, plus or minus 1/8. The operand is 4 * c + o
+// = 4 * element + 4.5, where the code c is the digit plus 1, and o is 1 for
+// plus and 0 for minus. A byte of a plane has the codes of four blocks of 32
+// columns.
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   const Word4 codes = unit.codes[i / 4];
   const u32 mask = 0x000c000cu << i % 4 * 2;

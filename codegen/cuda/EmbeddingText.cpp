@@ -27,7 +27,8 @@ std::string arrayText(const char *name, std::span<const uint32_t> values) {
 }
 
 /// Returns the text of `elementIn`, which returns element j of an entry of a
-/// codebook. `values` are the values that occur, in ascending order.
+/// codebook. `values` are all values that the elements can have, in ascending
+/// order.
 template <typename Entry>
 std::string codebookText(std::span<const Entry> grid,
                          std::span<const int> values) {

@@ -66,8 +66,8 @@ struct BudgetedPlacement {
   WeightPlacement weights;
 };
 
-/// Returns the number of pages that `slots` sequences of `context` tokens take,
-/// or nullopt when that number does not fit in 64 bits.
+/// Returns the number of KV pages that `slots` sequences of `context` tokens
+/// take, or nullopt when that number does not fit in 64 bits.
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens);
 

@@ -164,7 +164,8 @@ private:
     return bytes;
   }
 
-  /// Places the units in a ring. Returns how many times a pass fills the ring.
+  /// Assigns the units, in order, to offsets in a ring of `ring` bytes. Returns
+  /// how many times a pass fills the ring.
   static uint64_t lapsIn(std::vector<Unit> &units, uint64_t ring) {
     uint64_t laps = units.empty() ? 0 : 1;
     uint64_t at = 0;

@@ -96,8 +96,8 @@ struct Explanation {
   std::optional<double> firstTokenCold;
   std::optional<double> firstTokenWarm;
 
-  /// How many tokens per second another GiB of VRAM, or of RAM, adds; nullopt
-  /// if not known. gainOfVram is nullopt without a GPU.
+  /// The gain, in tokens per second, from one more GiB of VRAM or of RAM;
+  /// nullopt if not known. gainOfVram is nullopt without a GPU.
   std::optional<double> gainOfVram;
   std::optional<double> gainOfRam;
 

@@ -168,8 +168,8 @@ private:
     }
   }
 
-  /// How many tokens per second one more GiB of a memory adds. `sizeIn` returns
-  /// the field of GpuLimits that holds the size of this memory.
+  /// The gain, in tokens per second, from one more GiB of VRAM or of RAM.
+  /// `sizeIn` returns the field of GpuLimits with the size of this memory.
   template <typename Size>
   std::optional<double> gain(const Explanation &result, Size sizeIn) const {
     GpuLimits larger = plan.limits;

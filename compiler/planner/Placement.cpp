@@ -113,8 +113,8 @@ public:
       share = choice->share;
       ring = choice->ring;
     } else {
-      // Only the pages that must stay in RAM are kept there, and the ring gets
-      // the rest of the room. The ring is then reduced to a size that a pass
+      // Keeps in RAM only the pages that must stay there, and gives the ring
+      // all other pages in `room`. Then reduces the ring to a size that a pass
       // fills a whole number of times, unless that size is too small.
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);

@@ -59,8 +59,8 @@ int64_t blockTokensOf(MClass mClass, int64_t group) {
   case MClass::Small:
     return 8;
   case MClass::Large:
-    // A block of tokens has about 128 rows (tokens times heads), which share
-    // the widened elements of a page.
+    // The rows of a block of tokens share the widened elements of a page. There
+    // are about 128 rows: tokens times query heads per KV head.
     return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
   }
   return 1;

@@ -88,9 +88,9 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
       static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
 }
 
-/// The default number of tokens per tile of a kernel with int8 panels. Its
-/// matrix has `rowBlocks` row blocks, and it multiplies `together` of them at a
-/// time.
+/// The default number of tokens per tile of a kernel with int8 panels. The
+/// kernel's matrix has `rowBlocks` row blocks, of which the kernel multiplies
+/// `together` at a time.
 uint64_t int8TileTokens(const IsaTraits &isa, uint64_t rowBlocks,
                         uint64_t together) {
   const uint64_t tiles =
@@ -365,8 +365,8 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
     if (knob.step == 0) {
       continue;
     }
-    // The list of hints precedes the list of distances. A tuner has thus chosen
-    // the hint before it varies the distance.
+    // The list of hints precedes the list of distances, so a tuner chooses the
+    // hint before it varies the distance.
     const bool isDistance = knob.field == &MatMulTiles::prefetchBytes;
     if (isDistance) {
       addHints();
