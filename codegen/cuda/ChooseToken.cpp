@@ -153,8 +153,9 @@ struct Kept {
   }
 };
 
-// Takes tokens from the set `before` in descending order of their logits, until
-// their amounts add up to `wanted` or more. Returns the set of these tokens.
+// Selects tokens of the set `before`, in descending order of their logits,
+// until the sum of their amounts is at least `wanted`. Returns the set of the
+// selected tokens.
 template <typename Amount>
 AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
                         u32 thread, Amount amountOf) {

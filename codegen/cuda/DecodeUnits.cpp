@@ -546,9 +546,9 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
-/// The bytes of the float32 sums of one group of columns, with which the
-/// accumulators begin. Lane 4g+t reads four floats, which depend on t if there
-/// are several tokens.
+/// The bytes of the float32 values to which the accumulators of one group of
+/// columns are initialised. Lane 4g+t reads four floats, which depend on t if
+/// there are several tokens.
 constexpr uint32_t sumEntryBytes(uint32_t tokens) {
   return tokens == 1 ? 16 : 64;
 }

@@ -42,8 +42,8 @@ struct YarnShape {
   /// original context is divided by `factor`.
   double betaSlow = 1;
   /// Multiplies `keep`, the weight of the unscaled frequency in the formula for
-  /// YaRN at the top of this file. If it is 0, the frequency of every pair is
-  /// divided by `factor`.
+  /// YaRN at the top of this file. If `mix` is 0, the frequency of every pair
+  /// is divided by `factor`.
   double mix = 1;
 
   bool operator==(const YarnShape &) const = default;

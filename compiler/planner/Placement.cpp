@@ -198,10 +198,10 @@ private:
     for (size_t i = 0; i < pages.size(); ++i) {
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
-    // When step run.firstStep runs, the ring must hold the pages of all runs
+    // When step run.firstStep runs, the ring must contain the pages of all runs
     // from `oldest`, the first run that this step or a later one needs, to
-    // `run`. In the order of a pass, they are pages [begin, end) of all the
-    // pages that it reads.
+    // `run`. These are pages [begin, end), counted in the order in which a pass
+    // reads pages.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;

@@ -55,9 +55,10 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. If a piece ends at any other byte, one read has bytes
-  /// of this piece and of the next one, so both must have the same firstStep. A
-  /// segment with a codec can only be read in whole chunks.
+  /// that stays in RAM. If a piece ends at any other byte, a single read
+  /// contains bytes of this piece and of the next one, so these two pieces must
+  /// have the same firstStep. A segment with a codec can only be read in whole
+  /// chunks.
   uint64_t unitBytes = 4096;
 };
 
@@ -134,10 +135,10 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
 uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
 
 /// Like placeWeights(), but keeps the given share, 0 to 100 %, of each segment
-/// that may be divided, even if more would fit in `room`. The ring has the size
-/// that the comment at kReadAhead states, or, if `room` is too small for that,
-/// only kLeastReadAhead more than a step needs. With less than 100 %, no table
-/// stays in RAM; rows are read from the file. Fails with DoesNotFit if room <
+/// that may be divided, even if more would fit in `room`. The ring has the
+/// preferred size that the comment at kReadAhead states or, if `room` is too
+/// small for that, the least size. With less than 100 %, no table stays in RAM;
+/// rows are read from the file. Fails with DoesNotFit if room <
 /// leastBytesPinned().
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room);

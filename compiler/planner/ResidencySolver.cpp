@@ -23,9 +23,9 @@ constexpr uint64_t kPage = 4096;
 /// rounding shares to pages nor CLP's tolerance makes a placement exceed it.
 constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 
-/// Placements whose times differ by less than this fraction are equally good.
-/// Reading a row of an embedding table from one memory instead of another
-/// changes the time by less.
+/// Placements whose times differ by less than this fraction count as equally
+/// fast. Reading a row of an embedding table from another memory changes the
+/// time by a smaller fraction.
 constexpr double kIndifference = 1e-4;
 
 /// What each pass may read from the disk: nothing, only rows of tables, or any
@@ -106,10 +106,9 @@ public:
     if (!fastest) {
       return std::optional<Residency>();
     }
-    // The program is solved again with other costs. Many placements take about
-    // the same time as the fastest one. The second solution is the one among
-    // them that reads the fewest bytes over slow links and keeps the most in
-    // fast memory.
+    // Many placements take about the same time as the fastest one. To choose
+    // among these, the linear program is solved again with other costs, so that
+    // few bytes cross slow links and many bytes are in fast memory.
     double best = 0;
     for (const LinearProgram::Term &term : time) {
       best += term.factor * (*fastest)[term.variable];

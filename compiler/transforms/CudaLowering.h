@@ -35,8 +35,8 @@ public:
 
   /// `kv` must be on a device. The GPU of `profile` must have the architecture
   /// `target`. Batches have up to `maxTokens` tokens and request up to
-  /// `maxOutputs` rows of logits, which is at least the smaller of maxTokens
-  /// and kDecodeTokens. New ops are inserted before `graph`.
+  /// `maxOutputs` rows of logits. `maxOutputs` is at least the smaller of
+  /// maxTokens and kDecodeTokens. New ops are inserted before `graph`.
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,
                const codegen::cuda::CudaTarget &target, uint32_t maxTokens,
@@ -114,7 +114,7 @@ private:
   std::string angles; ///< the buffer of RoPE's angles; "": no RoPE
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
-  /// buffers of several kernels, placed before the programs
+  /// The buffers that several kernels share, by name.
   llvm::StringMap<ir::plan::BufferOp> shared;
 };
 

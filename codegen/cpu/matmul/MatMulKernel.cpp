@@ -216,8 +216,9 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
 
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   Value firstRowBlock, Value lastRowBlock) {
-  // If the rows are outputs, there may be only one. If they are tokens, there
-  // are at least nine, so a few padding tokens in the last pass cost little.
+  // If the rows of x are outputs, there may be a single row. If they are
+  // tokens, there are at least nine rows, so a few padding rows in the last
+  // pass cost little.
   const bool isOfOutputs = spec.rowsFrom == RowsFrom::Outputs;
   GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),
