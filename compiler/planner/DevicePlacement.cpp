@@ -37,10 +37,9 @@ struct Unit {
   uint64_t ringOffset = 0;
 };
 
-/// Divides segments between a memory, which is that of a GPU or RAM, and the
-/// next larger one. Each pass copies segments from the larger memory to a ring
-/// in the smaller one. The names and comments of this class are for the memory
-/// of a GPU.
+/// Chooses which segments stay in a memory, which is that of a GPU or RAM, and
+/// which ones each pass copies to a ring in it from the next larger memory. The
+/// names and comments of this class are for the memory of a GPU.
 class DevicePlacer {
 public:
   /// Each segment and each table that stays on the GPU takes a multiple of

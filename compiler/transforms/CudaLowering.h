@@ -94,8 +94,8 @@ private:
 
   /// Creates the program for batches of `minTokens` to `tokens` tokens.
   Status createProgram(uint32_t minTokens, uint32_t tokens);
-  /// Returns the kernels that do for up to `tokens` tokens what `spec` does for
-  /// one token.
+  /// Returns the kernels that compute for up to `tokens` tokens what `spec`
+  /// computes for one token.
   std::vector<codegen::cuda::CudaSpec>
   kernelsFor(const codegen::cuda::CudaSpec &spec, ir::plan::StepKind step,
              uint32_t tokens) const;
