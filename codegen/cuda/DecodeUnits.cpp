@@ -18,7 +18,7 @@ constexpr float kSubnormal = 0x1p-24F;
 //                   kSumsAsHalves is set
 //   kScaled         whether the factors are used
 //   kNibbles        whether odd blocks have their codes in high nibbles, so
-//                   that they are multiplied as 16 times their value
+//                   that their operands are 16 times the codes
 //   kUnitValue      what the codes' sums are multiplied by at the end
 //   multiply        the mma instruction
 constexpr const char *kParts = R"(

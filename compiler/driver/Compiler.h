@@ -181,8 +181,8 @@ public:
   /// Writes one plan for the targets of all compilers, which must come from the
   /// same loaded model (again()), and returns the file's size in bytes. They
   /// must have run all passes, without CompileOptions::background. The order of
-  /// the compilers has no effect on the file. copiedBytes() of the first one
-  /// then counts what was copied for any of them.
+  /// the compilers has no effect on the file. Afterwards, copiedBytes() of the
+  /// first compiler includes what was copied for the others.
   ///
   /// Errors: those of write(), and Usage if there are fewer than 2 or more than
   /// kMaxTargets compilers, or if two have the same target.

@@ -1,21 +1,21 @@
 //===- Placement.h - which weights stay in RAM, which are read --*- C++ -*-===//
 //
 // A pass over the model needs every segment of weights once, in the order of
-// its steps. When RAM is too small for all of them, the start of each segment
-// stays there, which is the same fraction of every segment, and each pass reads
-// the rest again from the disk. Equal fractions spread the reads evenly over
-// the pass, so that the disk never pauses while a step computes, and a small
-// buffer suffices. If whole layers stayed in RAM instead, nothing could be read
-// while those layers compute, unless the buffer were larger.
+// its steps. When RAM is too small for all of them, the same fraction of every
+// segment, at its start, stays in RAM, and each pass reads the remaining bytes
+// from the disk again. Equal fractions spread the reads evenly over the pass,
+// so that the disk never pauses while a step computes, and a small buffer
+// suffices. If whole layers stayed in RAM instead, nothing could be read while
+// those layers compute, unless the buffer were larger.
 //
 // The buffer is a ring. A pass fills it in the order of the steps that need the
 // bytes, and for each step in the order of the file. When the ring is full, the
 // pass continues at its start. Every pass begins at the start of the ring, so
-// each byte has the same place in all passes. A read may begin when the last
-// step that needs the overwritten bytes has run, even if that step belongs to
-// the previous pass. The ring's size is chosen so that a pass fills it a whole
-// number of times; otherwise a part of the ring would be unused when the next
-// pass begins at the start of the ring again.
+// each byte has the same offset in the ring in all passes. A read may begin
+// when the last step that needs the bytes that it overwrites has run, even if
+// that is a step of the previous pass. The ring's size is chosen so that a pass
+// fills it a whole number of times; otherwise a part of the ring would be
+// unused when the next pass begins at the start of the ring again.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //

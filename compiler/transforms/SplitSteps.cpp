@@ -1,10 +1,10 @@
 //===- SplitSteps.cpp - divides steps that read many weights --------------===//
 //
-// A step is divided at cuts, which are places in the sequence of all row tiles
-// of its matmuls. A cut is chosen once for all programs, by bytes of weights,
-// and rounded to whole row tiles in each program. Programs may have different
-// tiles, so a part of a step needs nearly, but not exactly, the same rows in
-// all of them.
+// A step is divided at cuts. A cut lies between two row tiles, in the sequence
+// of the row tiles of all matmuls of the step. It is chosen once for all
+// programs, by bytes of weights, and rounded to whole row tiles in each
+// program. Programs may have different tiles, so a part of a step needs nearly,
+// but not exactly, the same rows in all of them.
 //
 // Buffers need no special care. The memory planner treats what each part of a
 // matmul writes to a buffer as a new value. Some such value is live at every

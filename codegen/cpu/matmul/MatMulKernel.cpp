@@ -2,8 +2,8 @@
 //
 // GEMV: a row block of w is decoded straight into dot products, in passes of 1,
 // 2, 4 or 8 tokens. Large-M kernels use panels (Gemm.cpp) instead, unless the
-// activations are I8x2. Decoding costs little compared with the two dot
-// products of I8x2, so these kernels use passes of four tokens.
+// activations are I8x2. With I8x2, decoding costs little compared with the two
+// dot products, so large-M kernels use GEMV in passes of four tokens.
 //
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue.
