@@ -1,8 +1,8 @@
 //===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
-// A decode pass (one token, empty KV cache) reads every byte of the weights
-// that it needs once from memory. Some of these bytes must be read from the
-// disk first. Memory and disk are called links. The arithmetic of the pass is a
+// Each byte of the weights that a decode pass (one token, empty KV cache) needs
+// is read once from memory. Some of these bytes must be read from the disk
+// first. Memory and disk are called links. The arithmetic of the pass is a
 // third link, "cpu". Its bytes are the bytes of the vector operands that the
 // pass computes with (kMixedOperandBytes in CpuRates.h). A link takes the time
 // bytes / bandwidth, with the bandwidth that the machine profile states. The

@@ -163,7 +163,7 @@ private:
     return bytes;
   }
 
-  /// Assigns the units, in order, to offsets in a ring of `ring` bytes. Returns
+  /// Assigns each unit, in order, an offset in a ring of `ring` bytes. Returns
   /// how many times a pass fills the ring.
   static uint64_t lapsIn(std::vector<Unit> &units, uint64_t ring) {
     uint64_t laps = units.empty() ? 0 : 1;

@@ -319,7 +319,7 @@ struct ToMatMul : OpRewritePattern<llm::LinearOp> {
     if (op.getX().getDefiningOp<llm::OutputsOp>()) {
       return rewriter.notifyMatchFailure(
           op,
-          "its input is llm.outputs, but only an llm.rms_norm can take that");
+          "its input comes from llm.outputs, which only llm.rms_norm may use");
     }
     bool onOutputs = isOnOutputs(op.getX());
     auto rows = plan::RowsFromAttr::get(getContext(),

@@ -365,8 +365,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         if (!fits) {
           status = verificationError(
               "dispatch '" + dispatch.getKernel().str() +
-              "' must begin at row tile 0, or continue the dispatch before it "
-              "if that has not run all of its row tiles");
+              "' must begin at row tile 0, or continue the previous dispatch "
+              "if that one has not run all of its row tiles");
           return WalkResult::interrupt();
         }
         last = dispatch.getEndTile().value_or(dispatch.getBaseTiles()) <
@@ -503,10 +503,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
       if (!gpuBindingFits(wanted[i], binding, symbols)) {
         return verificationError("dispatch '" + name +
-                                 "': what is bound to the operand " +
+                                 "': the binding of the operand " +
                                  wanted[i].name +
-                                 " differs in kind, access, dtype, layout or "
-                                 "size from what the kernel takes");
+                                 " does not have the kind, access, dtype, "
+                                 "layout and size that the kernel requires");
       }
     }
     return Status::ok();
@@ -606,7 +606,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             "dispatch '" + dispatch.getKernel().str() + "' binds '" + bound +
             "' as " + wanted[i].name +
             ", but its dtype, layout or shape differs from "
-            "what the kernel takes");
+            "what the kernel requires");
       }
     }
     return Status::ok();
