@@ -92,8 +92,8 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
 }
 
 /// Runs work(i) for i in [0, count) on up to `threads` threads. One of them is
-/// the calling thread. If the system refuses to start the others, the threads
-/// that do run do all the work.
+/// the calling thread. If the system refuses to start some threads, the
+/// remaining ones do all the work.
 template <typename Work>
 void forEach(size_t count, unsigned threads, const Work &work) {
   std::atomic<size_t> next = 0;

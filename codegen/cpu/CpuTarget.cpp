@@ -92,7 +92,8 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       target.isa.hasBf16Dot = true;
     }
     // Matmuls that cannot use tile registers use vector dot products, so
-    // hasAmxBf16 and hasAmxInt8 also require those of bfloat16 and of int8.
+    // hasAmxBf16 also requires the vector instruction for bfloat16, and
+    // hasAmxInt8 the one for int8.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

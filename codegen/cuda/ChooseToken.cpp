@@ -39,7 +39,8 @@ AP_DEVICE u64 rankOf(float logit, u32 id) { return (u64)orderOf(logit) << 32 | (
 AP_DEVICE bool isValid(u64 rank) { return rank >> 32 != 0xffffffff; }
 AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
 
-// Returns the largest rank of the ids from `first` on, to all threads.
+// Returns, to all threads of the block, the largest rank of the tokens that
+// these threads read. A thread reads the ids first, first + stride, and so on.
 AP_DEVICE u64 largestRank(u64 *ofWarps, const float *logits, u32 first, u32 stride, u32 thread) {
   u64 best = 0;
   for (u32 id = first; id < kVocabulary; id += stride) {
@@ -152,8 +153,9 @@ struct Kept {
   }
 };
 
-// Takes tokens from the set `before` in descending order of their logits, until
-// their amounts add up to `wanted` or more. Returns the set of these tokens.
+// Selects tokens of the set `before`, in descending order of their logits,
+// until the sum of their amounts is at least `wanted`. Returns the set of the
+// selected tokens.
 template <typename Amount>
 AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
                         u32 thread, Amount amountOf) {
@@ -175,7 +177,8 @@ AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before,
   return kept;
 }
 
-// Returns the sum over the warp, and in `before` the sum of the lower lanes.
+// Returns the sum of `value` over the warp. `before` receives the sum over the
+// lower lanes.
 AP_DEVICE u64 sumOfWarp(u64 value, u64 &before, u32 lane) {
   before = 0;
 #pragma unroll

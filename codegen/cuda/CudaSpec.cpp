@@ -198,7 +198,8 @@ std::vector<CudaBinding> bindingsOf(const ChooseToken &spec,
                   kFloat * spec.tokens * spec.vocabulary);
   bindings.buffer("sampling", BindingAccess::ReadWrite,
                   sizeof(SamplingSettings) * spec.tokens);
-  // The entries of padding keep their values, so the arrays count as read, too.
+  // The elements of padding tokens keep their values, so the arrays count as
+  // read, too.
   bindings.changed("token_ids", BatchArray::TokenIds);
   bindings.changed("positions", BatchArray::Positions);
   bindings.changed("rope_positions", BatchArray::RopePositions);

@@ -69,14 +69,14 @@ std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
 /// not for each of its tokens.
 bool computesOutputs(const CudaSpec &spec);
 
-/// Whether the kernel may be launched before the previous one has ended.
+/// Whether the kernel may be launched before the previous kernel has ended.
 bool hasDependentLaunch(const CudaSpec &spec);
 
 /// The number of operations of a matmul per token; 0 for other kernels.
 uint64_t flopsPerToken(const CudaSpec &spec);
 
 /// The bytes of weights that `kernel`, the result of generateKernel(spec),
-/// reads: its matrix or one embedding.
+/// reads: its matrix, or one row of the embedding table.
 uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
 
 /// What a kernel is compiled to: machine code for one architecture, or PTX. PTX

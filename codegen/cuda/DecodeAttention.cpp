@@ -41,7 +41,8 @@ struct Softmax {
 
 AP_DEVICE u32 pairOfHalves(u32 first, u32 second) { return first | second << 16; }
 
-// Adds the first `inside` positions of a page to the state.
+// Adds the scores and values of a page's first `inside` positions to the
+// softmax state.
 template <bool whole>
 AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 firstPosition,
                        const u32 (&last)[2], u32 inside, u32 lane) {
@@ -205,7 +206,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   }
   ap_barrier();
 
-  // Merges the states of the warps and then of the ranges, in a fixed order.
+  // Merges the softmax states of the warps and then, if kSplits > 1, those of
+  // the ranges of positions. The order is fixed.
   float *ofRange = partials + (u64)(block * kSplits + split) * kStateFloats;
   for (u32 i = thread; i < 8 * kHeadDim; i += kThreads) {
     const u32 row = i / kHeadDim;

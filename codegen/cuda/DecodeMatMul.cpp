@@ -220,7 +220,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   return text;
 }
 
-/// The bindings that follow the first five.
+/// The bindings after the first five. Only some kernels have them.
 std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
   std::vector<Binding> bindings = {
       {"norm_weight", "const float *", "normWeight", isNormed(spec.input)},

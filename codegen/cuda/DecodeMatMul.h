@@ -185,10 +185,9 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
 
 /// Generates the kernel. Its bindings are, in order: "weights", "x", "y",
 /// "partials" (partial sums), "counters", and then, if the kernel uses them,
-/// "norm_weight", "norm_bias", "bias", "row_scales", "angles" (as RopeAngles
-/// makes them, codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32
-/// [tokens]), "block_tables" (uint32 [sequences][pages.tablePages]),
-/// "kv_cache".
+/// "norm_weight", "norm_bias", "bias", "row_scales", "angles" (as RopeAngles in
+/// codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32 [tokens]),
+/// "block_tables" (uint32 [sequences][pages.tablePages]), "kv_cache".
 /// `intrinsics` is deviceIntrinsicsText(), or the tests' text of the same
 /// functions for the host. Returns Unsupported when a size is out of range, the
 /// target lacks an instruction or T16 does not cover the dtype, and DoesNotFit

@@ -39,8 +39,8 @@ struct ActivationForm {
 /// Unsupported if `target` has no kernels for this dtype.
 Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target);
 
-/// Returns the size of the sums of the activations of a unit's columns, for
-/// `tokens` tokens (1 to 8).
+/// Returns how many bytes the sums of activations take for the columns of one
+/// unit and `tokens` tokens (1 to 8).
 uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens);
 

@@ -53,7 +53,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   if (firstGroup >= groups) {
     return;
   }
-  // One slot is multiplied while the others are filled.
+  // While the warps multiply the unit in one slot, the copies fill the others.
   constexpr u32 kAhead = kStages - 1;
 #pragma unroll 1
   for (u32 unit = 0; unit < kAhead; ++unit) {
@@ -93,7 +93,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
                   chunk + kChunkSums + (kSumsAsHalves ? (g * 4 + t) * kSumLane : t * 16));
     slot = slot + 1 == kStages ? 0 : slot + 1;
   }
-  // The count is read again: the loop left no register in which to keep it.
+  // Reads the number of tokens again, because the loop leaves no register in
+  // which to keep it.
   const u32 end = ap_stream4(tokenCount);
 #pragma unroll
   for (u32 group = 0; group < kTokenGroups; ++group) {
@@ -266,8 +267,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   while (!fits() && tiling.rowWarps > leastWarps) {
     tiling.rowWarps /= 2;
   }
-  // Thread blocks become smaller until there is at least one for each
-  // multiprocessor.
+  // Gives each thread block fewer rows until there are at least as many thread
+  // blocks as multiprocessors.
   const auto blocks = [&] {
     const Sizes s = sizesOf(trial, *operands);
     return uint64_t{divideUp(s.tiles, s.blockTiles)} *

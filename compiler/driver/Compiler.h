@@ -80,9 +80,9 @@ struct CompileOptions {
   /// if the plan is of another model, and write() if no segment can be copied.
   /// Must not be combined with `weightless` or `reference`.
   std::string from;
-  /// More plans to copy segments from. They must have been written from the
-  /// same loaded model (again()). Unlike with `from`, it is not an error if no
-  /// segment of such a plan can be copied.
+  /// More plans to copy segments from. They must have been written by compilers
+  /// that share this one's loaded model (see again()). Unlike with `from`, it
+  /// is not an error if no segment of such a plan can be copied.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still
@@ -181,8 +181,8 @@ public:
   /// Writes one plan for the targets of all compilers, which must come from the
   /// same loaded model (again()), and returns the file's size in bytes. They
   /// must have run all passes, without CompileOptions::background. The order of
-  /// the compilers has no effect on the file. copiedBytes() of the first one
-  /// then counts what was copied for any of them.
+  /// the compilers has no effect on the file. Afterwards, copiedBytes() of the
+  /// first compiler includes what was copied for the others.
   ///
   /// Errors: those of write(), and Usage if there are fewer than 2 or more than
   /// kMaxTargets compilers, or if two have the same target.

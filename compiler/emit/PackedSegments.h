@@ -41,7 +41,8 @@ struct PackedPlace {
   uint32_t segment = 0;
 };
 
-/// The size in bytes of the segments that are already in another plan.
+/// The total size, in bytes, of the segments that can be copied from other
+/// plans.
 uint64_t bytesOf(std::span<const PackedPlace> places);
 
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,

@@ -459,8 +459,8 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
         releaseSource(pieces[index], source);
         return sink(piece);
       }));
-  // releaseSource() releases neither pages that two pieces share nor pages of
-  // tensors that are not matrices. Those pages are released here.
+  // Releases what releaseSource() has not: pages that two pieces share, and
+  // pages of tensors that are not matrices.
   for (const MappedFile &file : source.files) {
     file.release(0, file.bytes().size());
   }

@@ -139,8 +139,8 @@ struct SegmentFacts {
     }
   }
 
-  /// Fails with Internal if there is not a recipe for each segment that needs
-  /// one.
+  /// Fails with Internal unless `contents` has one entry for each segment of
+  /// weights or tables. A weightless plan needs no entries.
   Status check(const std::vector<SegmentContent> &contents) const {
     const size_t weights = kinds.size() - reserved.size();
     if (!weightless && weights != contents.size()) {
@@ -322,8 +322,8 @@ Result<WrittenBytes> writeFatPlan(AtomicFile output,
     AIR_RETURN_IF_ERROR(facts.checkKernels(each.kernels.size()));
     numbers.push_back(segments.add(each));
   }
-  // placeOf[i][j] is the index of segment j of plan i in the `kernels` or, if
-  // it does not hold kernels, in the `contents` of parts[i].
+  // placeOf[i][j] is the index of segment j of plan i in parts[i].kernels if
+  // the segment contains kernels, and otherwise in parts[i].contents.
   std::vector<std::vector<size_t>> placeOf(parts.size());
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < parts.size(); ++i) {

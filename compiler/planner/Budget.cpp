@@ -310,8 +310,9 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     ledger.items[0].bytes = leastDeviceBytes(demand.segments);
     total = sumOf(ledger.items);
   }
-  // The block tables have one row per token, so each page also takes an entry
-  // of 4 bytes per token.
+  // The block tables have a row for each token of a batch, and each row has a
+  // 4-byte entry for each KV page of a sequence. These entries count as a part
+  // of the page.
   const uint64_t numberBytes = 4 * demand.tokens;
   RamDemand cache;
   cache.kvPageBytes = demand.kvPageBytes + numberBytes;

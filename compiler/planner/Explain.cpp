@@ -280,7 +280,8 @@ private:
       if (!speed) {
         return std::optional<double>();
       }
-      // A gain of less than a thousandth is a matter of rounding.
+      // A gain of less than a thousandth may come from rounding and counts as
+      // 0.
       const double more = *speed - *result.decode;
       return std::optional(more < *result.decode * 1e-3 ? 0 : more);
     };

@@ -1,10 +1,10 @@
 //===- Explain.h - what a model would do on a machine -----------*- C++ -*-===//
 //
-// Places the weights of a model on a machine and predicts how fast it generates
-// text. Nothing is executed, and the machine need not exist. All rates come
-// from the machine profile; if they are nominal, the predictions are neither
-// upper nor lower bounds. Predictions of speed are for an empty KV cache, as in
-// a plan.
+// Places the weights of a model on a machine and predicts how fast the model
+// generates text. Nothing is executed, and the machine need not exist. All
+// rates come from the machine profile; if they are nominal, the predictions are
+// neither upper nor lower bounds. Predictions of speed are for an empty KV
+// cache, as in a plan.
 //
 // If a plan for the machine's GPU can be made, its placement and its prediction
 // come from the functions that make the plan (GpuPlan.h). Otherwise,
@@ -96,8 +96,8 @@ struct Explanation {
   std::optional<double> firstTokenCold;
   std::optional<double> firstTokenWarm;
 
-  /// How many tokens per second another GiB of VRAM, or of RAM, adds; nullopt
-  /// if not known. gainOfVram is nullopt without a GPU.
+  /// The gain, in tokens per second, from one more GiB of VRAM or of RAM;
+  /// nullopt if not known. gainOfVram is nullopt without a GPU.
   std::optional<double> gainOfVram;
   std::optional<double> gainOfRam;
 

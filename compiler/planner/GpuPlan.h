@@ -1,7 +1,7 @@
 //===- GpuPlan.h - memory and speed of a plan for a GPU ---------*- C++ -*-===//
 //
-// airpack makes the placement and the prediction of a plan for a GPU with these
-// functions. `airpack --explain` reports their results, so its numbers are
+// With these functions, airpack computes the placement and the prediction of a
+// plan for a GPU. `airpack --explain` reports their results, so its numbers are
 // those of the plan that the same options give.
 //
 // Thread-safety: pure functions. Errors: those of planVram() and planGpuHost().

@@ -1,9 +1,10 @@
 //===- ModelNeeds.h - what a model asks of a machine ------------*- C++ -*-===//
 //
-// The sizes and numbers of operations that decide where a model's weights
-// should lie and how fast it can be. measureNeeds() determines them after the
-// pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they match the
-// plan that airpack would write.
+// The sizes, and the numbers of arithmetic operations, that decide where a
+// model's weights should lie and how fast the model can run. measureNeeds()
+// determines them after the pass schedule-reads
+// (compiler/transforms/MeasureNeeds.h), so they match the plan that airpack
+// would write.
 //
 // Thread-safety: plain data.
 //

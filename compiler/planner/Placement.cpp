@@ -37,7 +37,7 @@ std::optional<uint64_t> largest(uint64_t end,
   return low;
 }
 
-/// Pages of a segment that the same steps need.
+/// Consecutive pages of a segment, all of which are needed by the same steps.
 struct Run {
   uint32_t segment = 0;
   uint64_t begin = 0;
@@ -113,8 +113,8 @@ public:
       share = choice->share;
       ring = choice->ring;
     } else {
-      // Only the pages that must stay in RAM are kept there, and the ring gets
-      // the rest of the room. The ring is then reduced to a size that a pass
+      // Keeps in RAM only the pages that must stay there, and gives the ring
+      // all other pages in `room`. Then reduces the ring to a size that a pass
       // fills a whole number of times, unless that size is too small.
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
@@ -128,8 +128,8 @@ public:
   }
 
 private:
-  /// The sizes, in pages, that follow if every divided segment keeps the same
-  /// share of its pages in RAM.
+  /// The sizes, in pages, of a placement in which every divided segment keeps
+  /// the same share of its pages in RAM.
   struct Sizes {
     uint64_t kept = 0;     ///< pages that stay in RAM
     uint64_t streamed = 0; ///< pages that each pass reads
@@ -198,10 +198,10 @@ private:
     for (size_t i = 0; i < pages.size(); ++i) {
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
-    // When step run.firstStep runs, the ring must hold the pages of all runs
+    // When step run.firstStep runs, the ring must contain the pages of all runs
     // from `oldest`, the first run that this step or a later one needs, to
-    // `run`. In the order of a pass, they are pages [begin, end) of all the
-    // pages that it reads.
+    // `run`. These are pages [begin, end), counted in the order in which a pass
+    // reads pages.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -300,7 +300,8 @@ private:
     uint64_t position = 0;
     uint32_t last = 0;
     for (size_t i = 0; i < runs.size();) {
-      // Adjacent runs of a segment with the same first step are read together.
+      // Adjacent runs of a segment that are first needed by the same step are
+      // read together.
       const Run &first = runs[i];
       uint64_t end = first.begin;
       const uint64_t start = position;
@@ -370,8 +371,9 @@ private:
         // the ring.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The last lap of the previous pass did not reach this part of the
-        // ring, so the read overwrites bytes of the lap before the last one.
+        // The previous pass ended before it reached this part of the ring for
+        // the last time, so the read overwrites what that pass read one lap
+        // before its last one.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so no read begins before the previous one.

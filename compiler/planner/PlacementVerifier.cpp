@@ -139,7 +139,7 @@ Status verifyUnits(const WeightProblem &problem,
   return Status::ok();
 }
 
-/// Pages of a read that the same steps need.
+/// Consecutive pages of a read, all of which are needed by the same steps.
 struct Part {
   uint64_t ringOffset = 0;
   uint64_t bytes = 0;
@@ -198,7 +198,7 @@ Status verifyKeeps(const WeightProblem &problem,
     const size_t other = (index + ahead) % reads.size();
     const int64_t pass = index + ahead < reads.size() ? 0 : steps;
     if (pass + reads[other].afterStep >= lastUse) {
-      return Status::ok(); // all later reads wait for lastUse, too
+      return Status::ok(); // all later reads wait for step lastUse, too
     }
     if (touches(part, reads[other], placement.ringBytes)) {
       return refuse(name(other) + " may overwrite bytes that " + name(index) +

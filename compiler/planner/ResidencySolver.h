@@ -57,9 +57,9 @@
 
 namespace air::compiler {
 
-/// The tiers hold different fractions of different classes only if that saves
-/// more than this fraction of the time, because equal fractions are simpler to
-/// stream.
+/// A tier contains different fractions of different classes only if the time
+/// becomes shorter by more than this fraction, because equal fractions are
+/// simpler to stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -121,10 +121,10 @@ struct ResidencyProblem {
   /// The predictions in plans leave them out.
   bool countsRingWrites = true;
   /// Whether the placement must be one that a plan can have. In such a
-  /// placement, each tier holds the same fraction of every class that has touch
-  /// 1 and is not pinned, and each table is either in RAM or on the disk as a
-  /// whole. If false, the fractions may differ between classes, but only if
-  /// that saves more than the fraction `worthUneven` of the time.
+  /// placement, a tier contains the same fraction of every class that has
+  /// `touch` 1 and is not pinned, and each table is either in RAM or on the
+  /// disk as a whole. If false, these fractions may differ between classes, but
+  /// only if the time becomes shorter by more than the fraction `worthUneven`.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
   /// Capacities in bytes; nullopt means that there is no limit. `disk`

@@ -71,7 +71,7 @@ std::vector<CudaSpec> kernelsOf(const ChooseToken &, const Rows &) {
   return {};
 }
 
-/// A prefill uses the other kinds of kernels as they are.
+/// Kernels of the kinds without an overload above are the same in a prefill.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {
   return {prefill};

@@ -74,12 +74,12 @@ public:
   /// The name of the architecture of the PTX; "" if there is none.
   const std::string &ptxArch() const { return ptxName; }
 
-  /// The name and version of the compiler that compileCuda() has used; "" if it
-  /// has not been called.
+  /// The name and version of the compiler that compileCuda() has used; "" if
+  /// compileCuda() has not been called.
   const std::string &cudaVersion() const { return version; }
 
-  /// The compiler that compileCuda() has used, or the one given to the
-  /// constructor if it has not been called.
+  /// The compiler that compileCuda() has used or, if compileCuda() has not been
+  /// called, the one given to the constructor.
   const std::shared_ptr<const codegen::cuda::CudaCompiler> &
   cudaCompiler() const {
     return cuda;
@@ -99,7 +99,8 @@ public:
   /// otherwise, it is the larger of this number and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
-  /// Whether the kernels have been compiled, or have failed to.
+  /// Whether the compilation of the kernels has ended, with success or an
+  /// error.
   bool isDone() const { return done; }
 
   /// Waits until the kernels have been compiled. If there are no kernels,

@@ -95,7 +95,7 @@ public:
 
   void add(StepOp step, uint32_t index) {
     if (step.getKind() == StepKind::Embed) {
-      return; // an embed step only gathers single rows
+      return; // embed steps gather rows and need no whole segment
     }
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
       for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {

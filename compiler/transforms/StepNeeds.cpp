@@ -30,7 +30,7 @@ Need needOf(DispatchOp dispatch, TensorOp tensor, uint32_t step) {
   if (!dispatch.getFirstTile() || rows == 1) {
     return {offset, offset + tensor.getBytes(), step};
   }
-  // The units of storage are single rows or, in layout x16, blocks of 16 rows.
+  // A matrix is stored in units of one row or, in layout x16, of 16 rows.
   const uint64_t unit =
       tensor.getLayout().getValue() == Layout::X16 ? kX16Rows : 1;
   const uint64_t units = (rows + unit - 1) / unit;

@@ -145,8 +145,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (found == indexOf.end() || found->second != reads.size()) {
         return verificationError(
             "read " + std::to_string(reads.size()) + " reads segment '" +
-            read.getSegment().str() + "'; it must read segment number " +
-            std::to_string(reads.size()) + " of the plan's weights");
+            read.getSegment().str() +
+            "'; it must read the segment of weights with index " +
+            std::to_string(reads.size()));
       }
       reads.push_back(
           {found->second, static_cast<uint32_t>(read.getFirstStep())});
@@ -159,7 +160,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<uint32_t> &used = uses.emplace_back();
         if (step.getKind() == StepKind::Embed) {
-          continue; // an embed step only gathers single rows
+          continue; // embed steps gather rows and need no whole segment
         }
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (Attribute attr : dispatch.getBindings()) {
@@ -364,8 +365,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         if (!fits) {
           status = verificationError(
               "dispatch '" + dispatch.getKernel().str() +
-              "' must begin at row tile 0, or continue the dispatch before it "
-              "if that has not run all of its row tiles");
+              "' must begin at row tile 0, or continue the previous dispatch "
+              "if that one has not run all of its row tiles");
           return WalkResult::interrupt();
         }
         last = dispatch.getEndTile().value_or(dispatch.getBaseTiles()) <
@@ -502,10 +503,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
       if (!gpuBindingFits(wanted[i], binding, symbols)) {
         return verificationError("dispatch '" + name +
-                                 "': what is bound to the operand " +
+                                 "': the binding of the operand " +
                                  wanted[i].name +
-                                 " differs in kind, access, dtype, layout or "
-                                 "size from what the kernel takes");
+                                 " does not have the kind, access, dtype, "
+                                 "layout and size that the kernel requires");
       }
     }
     return Status::ok();
@@ -605,7 +606,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             "dispatch '" + dispatch.getKernel().str() + "' binds '" + bound +
             "' as " + wanted[i].name +
             ", but its dtype, layout or shape differs from "
-            "what the kernel takes");
+            "what the kernel requires");
       }
     }
     return Status::ok();

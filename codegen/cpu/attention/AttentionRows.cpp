@@ -41,9 +41,9 @@ private:
     Value values;
     Value nextKeys; // keys of the page that will be read after this one
   };
-  // A set of rows of one token, on one page.
+  // Some rows of one token, which are processed together on each page.
   struct Rows {
-    Value first; // the set's first row, counted from the start of the run
+    Value first; // the index in the run of the first row of the set
     int64_t count = 0;
     // The index of this set among the `sets` sets of a token, which share the
     // work of prefetching. If `sets` is 0, nothing is prefetched.
@@ -172,8 +172,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // The first set does all the prefetching. The other sets run the same
-        // code in a loop, so each of them would prefetch the same share.
+        // Only the first set prefetches. The other sets run the same code in a
+        // loop, so each of them would prefetch the same cache lines again.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
@@ -338,7 +338,7 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 // one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
-  // The numbers of lanes of the vectors that together hold headDim elements.
+  // The widths, in lanes, of the vectors that together cover headDim elements.
   llvm::SmallVector<int64_t> widths;
   for (int64_t i = 0, lanes = shape.rowLanes; i < shape.kv.headDim;
        i += lanes) {

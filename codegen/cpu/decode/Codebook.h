@@ -48,9 +48,9 @@ public:
   };
 
   /// Each of the `entries` is a vector of eight elements, one per byte with the
-  /// lowest byte first. Every element is one of the `values`; there are at most
-  /// four. The number of entries must be a power of two, and at least 256.
-  /// `name` is passed to KernelBuilder::table().
+  /// lowest byte first. Every element is one of the `values`, of which there
+  /// may be at most four. The number of entries must be a power of two, and at
+  /// least 256. `name` is passed to KernelBuilder::table().
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint64_t> entries, std::span<const int8_t> values);
   /// A codebook like that of the first constructor, but with vectors of four

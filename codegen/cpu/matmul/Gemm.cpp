@@ -171,8 +171,8 @@ void GemmEmitter::emit() {
     Value rowBlocks = b.min(
         b.sub(b.i64(static_cast<int64_t>(tiling.rowBlocks)), firstRowBlock),
         b.i64(tileRowBlocks));
-    // The GEMV code computes all rows of x, so it is used only if one tile
-    // holds all of them.
+    // The GEMV code computes all rows of x, so it is used only if a single tile
+    // covers all of them.
     const auto most = static_cast<int64_t>(
         std::min<uint64_t>(gemvRows(spec, b.isa()), tiling.tileTokens));
     if (most == 0) {
@@ -255,10 +255,11 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value column = b.add(part.column, part.columns);
   Value following = b.add(part.first, b.i64(microRowBlocks));
   Value tileFirst = b.sub(part.first, part.rowBlock);
-  // These three values say what is read next. They start as the first weights
-  // of the next tile. Each ifElse() below tests whether one of the loops of
-  // emit() has another iteration, and if so, replaces them with the start of
-  // that iteration. The innermost loop comes last, to override the others.
+  // These three values say which weights are read next. They are initialised to
+  // the first weights of the next tile. Each ifElse() below tests whether one
+  // of the loops of emit() has another iteration and, if so, sets the values to
+  // the start of that iteration. The innermost loop is tested last, so it takes
+  // precedence.
   Value matrix = zero;
   Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;

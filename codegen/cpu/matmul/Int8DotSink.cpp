@@ -172,8 +172,8 @@ void Int8DotSink::endGroup() {
       part = b.shiftRightSigned(part, sums.shift);
       sum = sum ? b.add(sum, part) : part;
     }
-    // The token's scale is applied last, because the product of both scales
-    // could underflow.
+    // The token's scale is applied last, because the product of the weight
+    // scale and the token's scale could underflow.
     Value dot = b.signedToFloat(sum, b.f32());
     if (groupScale) {
       dot = b.mul(groupScale, dot);

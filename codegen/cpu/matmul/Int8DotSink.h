@@ -74,9 +74,10 @@ private:
 
   const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
   Value base;         ///< the address of the first token's bytes
-  /// In the tiled formats only: the address of the token tile, plus 4 times the
-  /// first token's index in it. With the offset of a field of ActivationTile
-  /// added, it is the address of the first token's number in this field.
+  /// In the tiled formats only: the address of the token tile plus 4 times the
+  /// index of the first token in the tile. Adding the offset of a field of
+  /// ActivationTile yields the address of the first token's element of this
+  /// field.
   Value numbers;
   int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;

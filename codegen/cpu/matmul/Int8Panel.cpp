@@ -20,9 +20,9 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// A token's scale is on the grid if and only if the token's element of
-/// ActivationTile::conversions, minus kGridConversionBits, is below this limit
-/// as an unsigned number.
+/// A token's scale is on the grid of I8Grid (codegen/KernelSpec.h) if and only
+/// if its element of ActivationTile::conversions, minus kGridConversionBits, is
+/// below this limit as an unsigned number.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 /// The size of an array that has one number of 4 bytes for each token of a
 /// tile.
@@ -256,8 +256,9 @@ Value quadAt(KernelBuilder &b, Value group, int64_t quad) {
   return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
 }
 
-/// Computes the dot products of one scale group of each panel with the bytes of
-/// the tokens, and adds them to sums[panel][token].
+/// Computes the dot products of one scale group of each panel with the same
+/// columns of `tokens` tokens, whose int8 activations are at `bytes`. Adds them
+/// to sums[panel][token].
 void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
              llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
              llvm::MutableArrayRef<Value> sums) {

@@ -104,12 +104,12 @@ private:
 /// for each half of the block, and one for the whole block. In every other
 /// field, a token has one number.
 struct TokenScales {
-  /// The address of the tile, plus 4 times the token's index in it. Adding the
-  /// offset of a field that has one number per token yields the address of the
-  /// token's number in this field.
+  /// The address of the tile plus 4 times the token's index in the tile. Adding
+  /// the offset of a field with one number per token yields the address of the
+  /// token's element of this field.
   mlir::Value once;
-  /// `once` plus the byte offset of the scale group's columns in biasSums. In
-  /// scaledSums, their offset is the same.
+  /// `once` plus the byte offset, within biasSums, of the sums over the scale
+  /// group's columns. This offset is the same within scaledSums.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

@@ -34,12 +34,13 @@
 
 namespace air::codegen {
 
-/// The prefetch distance in bytes that is used, with the hint T1, if the
-/// profile does not state the bandwidths of the streams (StreamRate in
-/// CpuRates.h) that would decide. It is about twice what one core reads during
-/// one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on every
-/// CPU, but it costs at most a sixth of the bandwidth on every CPU that was
-/// measured. Other hints cost half of it on some CPUs (docs/cpu-kernels.md).
+/// The prefetch distance, in bytes, that is used with the hint T1 if the
+/// profile does not state the bandwidths (StreamRate in CpuRates.h) by which
+/// prefetches are otherwise chosen. It is about twice what one core reads
+/// during one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on
+/// every CPU, but it costs at most a sixth of the bandwidth on every CPU that
+/// was measured. Other hints cost half of it on some CPUs
+/// (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
 /// The longest prefetch distance. Every distance is a multiple of kLineBytes,
 /// the size of a cache line.

@@ -2,8 +2,8 @@
 //
 // GEMV: a row block of w is decoded straight into dot products, in passes of 1,
 // 2, 4 or 8 tokens. Large-M kernels use panels (Gemm.cpp) instead, unless the
-// activations are I8x2. Decoding costs little compared with the two dot
-// products of I8x2, so these kernels use passes of four tokens.
+// activations are I8x2. With I8x2, decoding costs little compared with the two
+// dot products, so large-M kernels use GEMV in passes of four tokens.
 //
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue.
@@ -206,8 +206,8 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
     emitGemm(builder, spec);
   } else {
-    // Large-M kernels have many tokens, so extra code for a last pass with
-    // fewer tokens is not worth it.
+    // A large-M kernel runs many passes per row block, so code for a narrower
+    // last pass would save little.
     constexpr int64_t kAnyTokens = 8;
     GemvEmitter(builder, spec, spec.mClass == MClass::Large ? kAnyTokens : 1)
         .emit();
@@ -216,8 +216,9 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
 
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   Value firstRowBlock, Value lastRowBlock) {
-  // If the rows are outputs, there may be only one. If they are tokens, there
-  // are at least nine, so a few padding tokens in the last pass cost little.
+  // If the rows of x are outputs, there may be a single row. If they are
+  // tokens, there are at least nine rows, so a few padding rows in the last
+  // pass cost little.
   const bool isOfOutputs = spec.rowsFrom == RowsFrom::Outputs;
   GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),

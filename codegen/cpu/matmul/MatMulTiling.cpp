@@ -22,7 +22,7 @@ constexpr uint64_t kTileTokens = 128;
 /// tiles. Doubling the number of tokens halves the time for decoding, which is
 /// a larger part of the time than with floats.
 constexpr uint64_t kManyTileTokens = 256;
-/// The number of tiles per core that are enough for cores to finish at about
+/// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
 constexpr uint64_t kTilesPerCore = 8;
 /// The number of tokens that the cost model assumes for large M. A pass over a
@@ -45,8 +45,8 @@ constexpr double kTileNs = 50;
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 /// The largest number of row blocks per tile that the cost model chooses if the
-/// profile does not state the time to start a tile. If it does, the largest
-/// number is kKnownRowBlocks.
+/// profile does not state the time to start a tile. If the profile states it,
+/// the largest number is kKnownRowBlocks.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
@@ -88,9 +88,9 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
       static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
 }
 
-/// The default number of tokens per tile of a kernel with int8 panels. Its
-/// matrix has `rowBlocks` row blocks, and it multiplies `together` of them at a
-/// time.
+/// The default number of tokens per tile of a kernel with int8 panels. The
+/// kernel's matrix has `rowBlocks` row blocks, of which the kernel multiplies
+/// `together` at a time.
 uint64_t int8TileTokens(const IsaTraits &isa, uint64_t rowBlocks,
                         uint64_t together) {
   const uint64_t tiles =
@@ -365,8 +365,8 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
     if (knob.step == 0) {
       continue;
     }
-    // The list of hints precedes the list of distances. A tuner has thus chosen
-    // the hint before it varies the distance.
+    // The list of hints precedes the list of distances, so a tuner chooses the
+    // hint before it varies the distance.
     const bool isDistance = knob.field == &MatMulTiles::prefetchBytes;
     if (isDistance) {
       addHints();

@@ -94,7 +94,7 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 Scale gridScale(KernelBuilder &b, Value bits) {
   // The difference between the bit patterns of two adjacent scales of the grid.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
-  constexpr int64_t kLeast = int64_t{1} << 23; // the bits of kLeastScale
+  constexpr int64_t kLeast = int64_t{1} << 23; // kLeastScale as f32 bits
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
   constexpr int64_t kFromScale = int64_t{kGridConversionBits} - kBase;
   auto integers = bits.getType();
