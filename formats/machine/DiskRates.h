@@ -67,8 +67,9 @@ struct DiskRate {
   bool operator==(const DiskRate &) const = default;
 };
 
-/// How fast blocks are read into a ring with the method, block size, depth and
-/// pages that chooseDiskRate() returns. A ring is a block of memory that is
+/// How fast blocks are read into a ring with the method, block size, number of
+/// blocks in flight and kind of memory pages (normal or huge) that
+/// chooseDiskRate() returns. A ring is a block of memory that is
 /// filled again and again. Some machines write what comes from the disk into
 /// the cache of the CPU. There, a ring that does not fit in the cache is filled
 /// more slowly.

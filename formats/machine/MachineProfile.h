@@ -9,12 +9,15 @@
 // so that two plans made on one machine are identical. withMeasurements()
 // (ProbeCache.h) adds what `airrun probe --save` has measured.
 //
-// The JSON is one object with the keys of the table Machine in plan.fbs:
+// The JSON is one object with the following keys. Those from memory_limit to
+// disk are no fields of the table Machine in plan.fbs, because they matter only
+// on the machine itself; of disk, Machine has bandwidth_beside and
+// memory_beside. Machine has gpus as a list of tables Device.
 //   name              1 to 1024 bytes without '/' or control characters; the
 //                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)
-//   features          list of names from knownFeatures(). With a feature, the
-//                     list must also contain all features that it implies
+//   features          list of names from knownFeatures(). A list that contains
+//                     a feature must also contain all features that it implies
 //                     (FeatureRules.h). [] when absent
 //   cores             1..4096 (required)
 //   memory_bytes, memory_bandwidth, disk_bandwidth
@@ -32,10 +35,7 @@
 //                     StreamRate. It is only written if a rate is known.
 //                     planes_decode and zstd_decode are left out if not known
 //   gpus              as GpuProfile.h describes
-// Any other key is refused, and so is a key that appears twice. The table
-// Machine lacks the keys from memory_limit to disk, because they only matter on
-// the machine itself. Of disk, it stores only bandwidth_beside and
-// memory_beside. It stores gpus as a list of tables Device.
+// Any other key is refused, and so is a key that appears twice.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H

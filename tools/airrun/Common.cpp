@@ -50,16 +50,17 @@ cli::Option deviceOption() {
       .name = "--device",
       .kind = cli::ValueKind::String,
       .valueName = "DEVICE",
-      .help = "The device that runs the kernels: a GPU, as its number (from 0) "
-              "or a part of its name, such as rtx3060, or cpu. It must be of "
-              "a kind that the plan was made for. A model is packed for "
-              "the GPU that 'airrun probe --save' measured, or for cpu. The "
-              "option --threads implies cpu for a model.",
+      .help = "The device that runs the kernels: cpu, or a GPU, given as its "
+              "number (from 0) or a part of its name, such as rtx3060. For a "
+              "plan, it must be of a kind that the plan was made for. For a "
+              "model, it must be cpu or the GPU that 'airrun probe --save' "
+              "measured, and --threads implies cpu.",
       .defaultText =
-          "a GPU like the one that the plan was made for, or else the first "
-          "that can run its kernels; for a plan for several targets, the GPU "
-          "that one of the targets fits best, or else the CPU; for a model, "
-          "the GPU that 'airrun probe --save' measured, or else the CPU"};
+          "for a plan, the GPU most like the one that it was made for, or else "
+          "the first that can run its kernels; for a plan with several "
+          "targets, the GPU that one of them fits best, or else the CPU; for a "
+          "model, the GPU that 'airrun probe --save' measured, or else the "
+          "CPU"};
 }
 
 cli::Option ramOption() {
