@@ -111,11 +111,10 @@ cli::Command packCommand() {
                  "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
                  "whose kernels NVRTC compiles), or a JSON profile as airrun "
                  "probe writes it. Required. The option may be given several "
-                 "times: the plan is then for all of these targets. It has the "
-                 "weights once where the targets arrange them in the same way, "
-                 "and the rest for each target. airrun chooses the target that "
-                 "fits its machine best. The order of the targets does not "
-                 "matter."),
+                 "times: the plan is then for all of these targets. Weights "
+                 "that several targets arrange in the same way are stored only "
+                 "once. airrun chooses the target that fits its machine best. "
+                 "The order of the targets does not matter."),
       makeOption("--separate", "", ValueKind::Flag, "",
                  "Write a plan for each target. The name of the target is "
                  "inserted before the extension of the output, so model.air "

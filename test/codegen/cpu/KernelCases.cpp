@@ -169,7 +169,7 @@ struct PackedBlock {
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  // These two are 0 except in I8Grid.
+  // In other formats than I8Grid, `step` and `conversion` are 0.
   int32_t step;
   int32_t conversion; ///< in I8Grid, off the grid if the scale is NaN
 
@@ -624,8 +624,8 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   test.label = labelOf(spec, rows) + " of any magnitude";
   Floats x = extremeRows(random, rows, spec.k,
                          precision == Precision::Float ? 0x1p80F : 0x1p112F);
-  // With int8 activations, a NaN makes all results of its token NaN, and none
-  // of other tokens.
+  // With int8 activations, a NaN makes all results of its token NaN, and does
+  // not affect other tokens.
   if (isInt8(spec.activation)) {
     x.back() = NAN;
   }

@@ -277,9 +277,9 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     (void)countInstructions(wrong, kernel.name);
     (void)countParameters(wrong, kernel.name);
   }
-  // No other corrupt byte may cause a read out of bounds either. Some bytes
-  // belong to the records of parameters: if the size of a record is wrong, the
-  // record may reach beyond the last one.
+  // A corrupt byte after the file header must not cause a read out of bounds
+  // either. It may lie in the list of parameter records, and make a record so
+  // long that it ends beyond the list.
   size_t refused = 0;
   for (size_t at = 64; at < cubin.size(); ++at) {
     std::vector<uint8_t> wrong = cubin;

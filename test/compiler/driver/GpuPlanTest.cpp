@@ -327,7 +327,8 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
                  file->bytes().subspan(segment.offset() + tensor->offset(),
                                        tensor->bytes()),
                  unpacked);
-      // Different bytes of TQ1_0 can mean the same, so elements are compared.
+      // In TQ1_0, different bytes can encode the same elements, so elements are
+      // compared.
       const uint64_t elements = tensor->rows() * tensor->columns();
       std::vector<float> before(elements);
       std::vector<float> after(elements);
@@ -340,8 +341,8 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
 }
 
 /// A model of the Llama architecture with as many layers as there are dtypes of
-/// weights. Each of the seven matrices of a layer has another dtype, and over
-/// all layers it has every dtype. All weights are zero.
+/// weights. The seven matrices of a layer have different dtypes. Over all
+/// layers, each of the seven has every dtype once. All weights are zero.
 Bytes modelOfAllDTypes(const std::vector<DType> &dtypes) {
   constexpr uint64_t kWidth = 256;
   constexpr uint64_t kHidden = 512;

@@ -92,7 +92,7 @@ TEST_F(Packed, ThePlanIsTheSameAsWithoutTheOther) {
   EXPECT_EQ(copied, weightBytes(at("v3.air")));
   EXPECT_TRUE(bytesOf("copied.air") == bytesOf("v4.air"));
   EXPECT_FALSE(bytesOf("copied.air") == bytesOf("v3.air"));
-  // Packing over the plan that the segments come from is allowed.
+  // The output may replace the plan from which the segments are copied.
   std::filesystem::copy_file(at("v3.air"), at("own.air"));
   options.from = at("own.air");
   ASSERT_TRUE(pack("own.air").isOk());

@@ -149,8 +149,8 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   EXPECT_THAT(importText(source), HasSubstr("linear_factor = 4.000000e+00"));
-  // Neither the scaling type "none", whatever the factor, nor a factor of 0
-  // scales the positions.
+  // With the scaling type "none", positions are not scaled, whatever the factor
+  // is. With a factor of 0, they are not scaled either.
   source.metadata["llama.rope.scaling.type"] = std::string("none");
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
   source.metadata["llama.rope.scaling.type"] = std::string("linear");

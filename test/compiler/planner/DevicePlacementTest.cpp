@@ -175,8 +175,9 @@ void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
   }
 }
 
-// VRAM keeps none of the four segments, because it has room for one. RAM has
-// room for three: two of them stay, and the others take turns in a ring.
+// VRAM has room for only one of the four segments. The ring takes this room, so
+// all four are copied in every pass. RAM has room for three segments: two stay
+// there, and the other two take turns in a ring.
 TEST(HostPlacement, WhatDoesNotFitIntoRamIsRead) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement device = placed(problem, 64 * kMiB);

@@ -166,7 +166,7 @@ TEST(Placement, SmallModelsUseAllOfTheRoom) {
   }
   for (uint64_t missing : {6, 10, 15, 19}) {
     const WeightPlacement placement = placed(problem, (40 - missing) * kMiB);
-    // Shares are rounded down to pages, segment by segment.
+    // The resident bytes of each segment are rounded down to whole pages.
     EXPECT_NEAR(static_cast<double>(placement.streamedBytes()),
                 static_cast<double>(2 * missing * kMiB), 40.0 * kPage);
     EXPECT_NEAR(static_cast<double>(placement.ramBytes()),
@@ -413,7 +413,7 @@ TEST(Placement, AsMuchAsPossibleStays) {
     for (uint64_t bytes : placement.weights) {
       kept += (bytes + kPage - 1) / kPage;
     }
-    // Shares are rounded down to pages, segment by segment.
+    // The resident bytes of each segment are rounded down to whole pages.
     EXPECT_GE(kept + problem.weights.size() + 1, mostKept(problem, room))
         << round;
     ++compared;

@@ -23,8 +23,8 @@ void setKvItems(P &p) {
   }
 }
 
-/// Adds a cache of the same shape as the only one, and places it after that one
-/// in the pages of their group.
+/// Adds a second cache with the shape of the first, and places it after the
+/// first in the pages of their group.
 void addCache(P &p) {
   p.caches.push_back(std::make_unique<plan::CacheT>(cache(p)));
   p.caches[1]->offset = group(p).page_bytes;
@@ -171,7 +171,7 @@ std::vector<Change> validCaches() {
       // Caches may lie in a page in any order.
       inTwoCaches(
           [](P &p) { std::swap(p.caches[0]->offset, p.caches[1]->offset); }),
-      // A page may be larger than its caches together.
+      // A page may be larger than the sum of the caches that it contains.
       in([](P &p) {
         group(p).page_bytes += 64;
         setKvItems(p);

@@ -496,7 +496,7 @@ std::vector<Case> copiedCases() {
          p.device_reads[1]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[2]->ring_offset = 2 * kPlanPageBytes;
        })},
-      // Unlike in RAM, a segment must not wrap around to the start of the ring.
+      // In the ring of a GPU, a segment must not wrap around to the start.
       {"plan.stream.contiguous", inCopied([](Placement &p) {
          p.device_reads[0]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[1]->ring_offset = kPlanPageBytes;
@@ -556,18 +556,19 @@ std::vector<Case> readCasesOfGpus() {
          p.reads[0]->ring_offset = kPlanPageBytes;
          p.reads[1]->ring_offset = 0;
        })},
-      // Page-locked memory does not wrap around to the start of the ring.
+      // In a ring of page-locked memory, a segment must not wrap around to the
+      // start.
       {"plan.stream.contiguous", inRead([](Placement &p) {
          p.reads[0]->ring_offset = 2 * kPlanPageBytes;
          p.reads[1]->ring_offset = kPlanPageBytes;
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite what is copied for steps up to 3.
+      // The read would overwrite bytes that are not yet copied for step 3.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
-      // The read would overwrite what is still to be copied for the head of the
-      // previous pass.
+      // The read would overwrite bytes that are not yet copied for the head of
+      // the previous pass.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},
@@ -637,8 +638,8 @@ std::vector<Case> choiceCases() {
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // The dispatch that chooses tokens is not the last one of the head, or
-      // not its only one.
+      // The dispatch that chooses tokens is not the last one of the head, or it
+      // is the only dispatch of its step.
       {kRule, inChoice([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
          dispatches.push_back(

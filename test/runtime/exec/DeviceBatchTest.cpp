@@ -183,7 +183,7 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{6});
 }
 
-// All padding uses the positions of a single page.
+// All padding tokens use the positions of a single page of the KV cache.
 TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, sizesOf(64), groups));
   const Status status = DeviceBatch::create(gpu, sizesOf(65), groups).status();
@@ -199,7 +199,8 @@ TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   }
 }
 
-// The host has no memory for such tables either, and must not be asked for it.
+// The host could not allocate block tables of this size either, and must not be
+// asked to.
 TEST_F(DeviceBatchTest, TablesThatTheGpuCannotHoldAreRefused) {
   const DeviceTable large[] = {{uint64_t{1} << 50, 99}};
   const Status status = DeviceBatch::create(gpu, sizesOf(8), large).status();

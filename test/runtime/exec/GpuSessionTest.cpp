@@ -202,8 +202,8 @@ TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
   EXPECT_EQ(chosen, -1);
 }
 
-// A choice that fails may have changed any part of the arrays of the batch. It
-// is made to fail before each of its actions.
+// When choose() fails, any part of the batch's arrays may have changed. The
+// test makes it fail before each of its actions in turn.
 TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -226,7 +226,7 @@ TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
     ASSERT_EQ(chosen, model.next[token]) << done << " actions";
     token = chosen;
   }
-  // Each of the steps and the choice are an action.
+  // Each step is an action, and so is the choice of the token.
   EXPECT_GT(done, 5U);
 }
 
@@ -441,7 +441,8 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.bytesPerPass, kPlanPageBytes);
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
-    // Each pass reads the page once, and it is read and copied ahead once more.
+    // Each pass reads and copies the page once. After the last pass, the page
+    // may be read and copied once more for a next pass.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
     EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
@@ -457,7 +458,8 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
   const SequenceId sequence = beginSequence(*session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // Passes without outputs do not need the weights that are read.
+    // Only the head needs the weights that are read in every pass, and it does
+    // not run without outputs.
     ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
     tokens.push_back(token);
     ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));

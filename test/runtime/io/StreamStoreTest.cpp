@@ -140,7 +140,7 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   setLimit(needed[0]);
   expectChangeAtTheLastOf(kWait, 2, 0);
   EXPECT_EQ(store->counters().bytesPerPass, 0u);
-  // Now everything is in memory.
+  // From now on, all weights are in memory.
   EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
   const uint64_t bytes = store->counters().diskBytes;
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 0));

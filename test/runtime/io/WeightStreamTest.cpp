@@ -131,7 +131,7 @@ Shape randomShape(std::mt19937 &random) {
   return shape;
 }
 
-/// A stream and an imitation of the executor, which runs passes with it.
+/// A stream, and a simple executor that runs passes with this stream.
 struct Executed {
   /// If `fails` is true, some read of the first pass fails.
   explicit Executed(uint32_t seed, bool fails = false)
@@ -351,8 +351,8 @@ TEST_P(WeightStreamOf, AnErrorInMidPassEndsThePassThatNeedsTheBytes) {
       run.shape.schedule.segments[failing->segment].fileOffset +
       failing->offset + run.random() % failing->bytes;
   run.reader.fail(offset, ioError("Input/output error"), 1);
-  // The failure ends the first or the second of these passes, because the
-  // stream reads ahead for one pass at most.
+  // The failure ends the first or the second of the passes below, because the
+  // stream reads ahead for at most one pass.
   uint32_t failures = 0;
   for (int pass = 0; pass < 5; ++pass) {
     Status status = run.pass();

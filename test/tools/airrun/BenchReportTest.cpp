@@ -98,8 +98,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// What disk and cores reach together is computed from minimal bytes and
-// measured limits, and, unlike the bound, may be exceeded.
+// The joint rate of disk and cores is computed from the minimal bytes and the
+// measured limits. Unlike the bound, it may be exceeded.
 TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   BenchMeasurement measured = example();
   EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";

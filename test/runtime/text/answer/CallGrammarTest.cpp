@@ -104,8 +104,8 @@ TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   }
 }
 
-/// Returns a random text of a grammar, which is made of bytes and of marks that
-/// end free text. Returns "" if the text gets too long.
+/// Returns a random text that the grammar accepts, joined from single bytes and
+/// from marks that end free text. Returns "" if the text gets too long.
 std::string randomText(const CallGrammar &made, const AnswerFamily &family,
                        std::mt19937 &random) {
   const std::string_view marks[] = {
@@ -288,7 +288,8 @@ TEST(CallGrammarTest, RequiredCallsFollowOpenReasoning) {
   EXPECT_EQ(follow(made, words + "f", isWhole), words.size());
 }
 
-// A vocabulary may have tokens for marks. The tokens 0 to 255 are bytes.
+// A vocabulary may have control tokens for the marks of tool calls. Here,
+// tokens 0 to 255 are bytes.
 TEST(CallGrammarTest, MarksCanBeControlTokens) {
   const std::vector<std::pair<int32_t, std::string>> controls = {
       {256, "<|tool_call_start|>"}, {257, "<|tool_call_end|>"}};
