@@ -261,7 +261,7 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
   // A file that is truncated before its section headers must be refused. In a
-  // cubin, these come after all sections.
+  // cubin, the section headers come after all sections.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);
   for (size_t size = 0; size < header.e_shoff; size += 61) {

@@ -294,8 +294,8 @@ TEST_F(GpuPlan, DoesNotDependOnThreads) {
   EXPECT_TRUE(std::ranges::equal(one->bytes(), two->bytes()));
 }
 
-// Matrices and embeddings of every dtype of weights have kernels. air-gen makes
-// no F64.
+// There are kernels for matrices and embeddings of every dtype of weights. F64
+// is left out, because air-gen does not write it.
 TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
   for (const DTypeInfo &type : allDTypes()) {
     if (!type.isWeight || type.id == DType::F64) {

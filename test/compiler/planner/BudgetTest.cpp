@@ -394,8 +394,8 @@ TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
   }
 }
 
-// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
-// takes 1 MiB, so 3 of the 5 segments stay in RAM.
+// Of 41 MiB, the process and the buffers take 37 MiB, and a ring takes 1 MiB.
+// The other 3 MiB hold 3 of the 5 segments.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {

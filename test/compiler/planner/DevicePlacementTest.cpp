@@ -72,8 +72,8 @@ TEST(DevicePlacement, WhatFitsStays) {
 
 // VRAM has room for two of four segments and a ring of the size of one. The
 // other two segments are copied in parts of 4 MiB. The second segment
-// overwrites the fourth, which step 4 of the previous pass used. In a pass of 6
-// steps, this is step -2 of the present pass.
+// overwrites the fourth, which step 4 of the previous pass used. A pass has 6
+// steps, so counted from the start of the present pass, this is step -2.
 TEST(DevicePlacement, EverySecondSegmentIsCopied) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement placement = placed(problem, 192 * kMiB);

@@ -158,7 +158,7 @@ TEST(Placement, AlmostEverythingStays) {
 }
 
 // With 40 segments of 1 MiB, a pass reads twice the bytes that do not fit, even
-// if that is less than two rings of the preferred size.
+// if that is less than twice the preferred size of a ring.
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {

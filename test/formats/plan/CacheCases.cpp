@@ -32,8 +32,8 @@ void addCache(P &p) {
   setKvItems(p);
 }
 
-/// Adds a group with a cache of another shape. Its values have other dtypes and
-/// sizes than its keys, and its part of a page is smaller than the page.
+/// Adds a group with a cache of another shape. The values have another dtype
+/// and size than the keys, and a page is larger than the cache needs.
 void addGroup(P &p) {
   p.cache_groups.push_back(std::make_unique<plan::CacheGroupT>(group(p)));
   p.cache_groups[1]->page_bytes = 128 + 3 * 64 * (24 * 2 + 8 * 4) + 64;

@@ -116,8 +116,8 @@ TEST_F(FatPlanTest, HasThePlanOfEachTargetAndSharedSegmentsOnce) {
     isShared.push_back(first.Get(i)->offset() == second.Get(i)->offset());
   }
   EXPECT_THAT(isShared, ElementsAre(true, true, false, true));
-  // The kernels of the small plan take one page, and the records of a second
-  // target take whole pages of metadata.
+  // Compared with the small plan, the second target adds one page for its
+  // kernels, and whole pages of metadata for its records.
   const uint64_t small = contents(at("small.air")).size();
   const uint64_t metadata =
       PlanFile::open(at("small.air"))->header().metadataBytes;
@@ -268,7 +268,7 @@ TEST_F(FatPlanTest, EachChangedByteIsDetected) {
     EXPECT_FALSE(openAndVerifyAll(file).isOk()) << i;
     file[i] ^= 1;
   }
-  // The header says whether the plan has several targets.
+  // The minor version in the header says whether the plan has several targets.
   const uint32_t minor = 0;
   std::memcpy(&file[offsetof(PlanHeader, minor)], &minor, sizeof minor);
   signHeader(file);

@@ -260,7 +260,7 @@ std::vector<Case> placementCases() {
          p.reads[2]->ring_offset -= kPlanPageBytes;
        })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // A single read must not serve both parts of the head.
+         // A single read must not contain bytes for both steps of the head.
          p.reads[1]->bytes += p.reads[2]->bytes;
          p.reads.pop_back();
        })},
@@ -353,8 +353,8 @@ std::vector<Change> validPlacements() {
       threePages,
       // Two steps read different parts of a matrix.
       headParts,
-      // The second part of the head replaces the first one in the ring, except
-      // for the page that both parts need.
+      // In the ring, the weights of the head's second step replace those of its
+      // first step, except for the page that both steps need.
       inHeadParts([](Placement &p) {
         p.ring_bytes = p.items[5]->bytes = 6 * kPlanPageBytes;
         p.reads[2]->ring_offset = 5 * kPlanPageBytes;

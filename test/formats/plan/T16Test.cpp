@@ -46,7 +46,7 @@ bool isWidened(DType dtype) {
 }
 
 // In TQ1_0, several bytes stand for the same five digits. Replaces each byte by
-// the smallest one with its digits, as unpackT16() does.
+// the smallest byte that stands for its digits, as unpackT16() does.
 void chooseDigits(Bytes &source) {
   for (size_t at = 0; at < source.size(); ++at) {
     if (at % 54 < 52) {

@@ -68,7 +68,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(Words(others.begin(), others.begin() + 10),
             (Words{40, 41, 42, 30, 31, 32, 40, 41, 42, 77}));
   EXPECT_EQ(others[12], 77U);
-  // A program for one token reads only the first elements.
+  // A program for one token reads only that token's elements of each array.
   batch.tokens = 1;
   ASSERT_TRUE(device->write(gpu, batch, 1, 0).isOk());
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 1), Words{7});

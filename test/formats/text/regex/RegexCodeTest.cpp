@@ -137,7 +137,8 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
        "there are 20001 instructions; at most 20000 are allowed"},
       {programOf({split(0, 1), kAccept}), "leads back to instruction 0"},
       {programOf({split(1, 2), kAccept, split(1, 0)}), "leads back to"},
-      // An instruction for one letter that leads back to itself, but has no set
+      // This instruction matches a letter and leads back to itself, but is not
+      // marked as a loop.
       {programOf({{1, 0, 0, 0, 0, 0, 1, kNone}}),
        "instruction 0 leads back to instruction 0 without a loop"},
       {with(7, 1001), "matches 1001 characters; it must match 1 to 1000"},
