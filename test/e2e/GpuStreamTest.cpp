@@ -208,7 +208,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   EXPECT_EQ(fakeCudaLiveObjects(), 0);
 }
 
-// What does not fit into RAM either is read from the disk in every pass.
+// Weights that fit neither into VRAM nor into RAM are read from the disk in
+// every pass.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
   packAll("rtx3060");
   fakeCuda = {};

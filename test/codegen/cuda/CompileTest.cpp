@@ -320,8 +320,8 @@ TEST(DecodeMatMul, RefusesWhatCannotBe) {
   }
 }
 
-// Which GPUs run which code: CUDA C++ Programming Guide, "Binary Compatibility"
-// and "Architecture-Specific Features".
+// The CUDA C++ Programming Guide states which GPUs run which code, in "Binary
+// Compatibility" and "Architecture-Specific Features".
 TEST(CudaTarget, OtherGpusUseTheNewestTargetThatTheyRun) {
   const struct {
     const char *arch;

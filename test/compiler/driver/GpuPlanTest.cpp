@@ -23,8 +23,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Bytes = std::vector<uint8_t>;
 
-/// A compiler that returns the kernel's name instead of machine code. Like
-/// those of cubins, the sizes of its results differ.
+/// A compiler that returns the kernel's name instead of machine code. The
+/// results differ in size, as cubins do.
 class NameCompiler : public codegen::cuda::CudaCompiler {
 public:
   std::string_view intrinsics() const override {

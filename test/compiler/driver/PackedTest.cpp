@@ -162,7 +162,8 @@ TEST_F(Packed, DamagedPlansAreRefused) {
   ASSERT_TRUE(pack("a.air").isOk());
   options.from = at("a.air");
   std::string bytes = bytesOf("a.air");
-  // The first and the last byte of the first segment, and a byte of the header.
+  // Damages the first or the last byte of the first segment, or a byte of the
+  // header.
   const Result<PlanFile> file = PlanFile::open(options.from);
   ASSERT_TRUE(file.isOk());
   const plan::Segment &segment = *file->plan().segments()->Get(0);

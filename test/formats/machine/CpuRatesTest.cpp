@@ -38,10 +38,10 @@ TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   EXPECT_DOUBLE_EQ(passTime(32, 20, kept), 40);
   EXPECT_NEAR(passTime(32 + 1e-9, 20, kept), 40, 1e-8);
   EXPECT_NEAR(passTime(32 - 1e-9, 20, kept), 40, 1e-8);
-  // If one of the two has nothing to do, the other keeps its full rate.
+  // If only the cores or only the disk has work, its rate is not reduced.
   EXPECT_DOUBLE_EQ(passTime(7, 0, kept), 7);
   EXPECT_DOUBLE_EQ(passTime(0, 7, kept), 7);
-  // If neither slows down the other, the longer time counts.
+  // If cores and disk do not slow each other down, the longer time counts.
   EXPECT_DOUBLE_EQ(passTime(7, 5, {.disk = 1, .memory = 1}), 7);
   EXPECT_DOUBLE_EQ(passTime(5, 7, {.disk = 1, .memory = 1}), 7);
 }

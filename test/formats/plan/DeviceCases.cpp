@@ -288,7 +288,8 @@ std::vector<Case> dispatchCases() {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
       // In a program with tiles, the head may compute only the rows of
-      // requested outputs. No other step may do so, and no other program.
+      // requested outputs. No other step may do so, and no step of a program
+      // without tiles.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;
        })},

@@ -252,8 +252,8 @@ std::vector<Case> placementCases() {
       {"plan.stream.overrun",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // Both parts of the head need this page, but only the read for the
-         // second part contains it.
+         // Both steps of the head need this page, but only the read for the
+         // second step contains it.
          p.reads[1]->bytes -= kPlanPageBytes;
          p.reads[2]->offset -= kPlanPageBytes;
          p.reads[2]->bytes += kPlanPageBytes;
@@ -266,8 +266,8 @@ std::vector<Case> placementCases() {
        })},
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
-      // The read overwrites the last page of the first part, which step 5, the
-      // second part, also needs.
+      // The read overwrites the last page of the head's first step, which step
+      // 5, its second step, also needs.
       {"plan.stream.overrun", inHeadParts([](Placement &p) {
          p.reads[0]->ring_offset = 4 * kPlanPageBytes;
          p.reads[0]->after_step = -2;

@@ -615,7 +615,7 @@ std::vector<Case> programCases() {
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         // Without this write, only the KV cache requires the barrier.
+         // As this is now a read, only the KV cache requires the barrier.
          bindingOf(p, 1, 1, 0).access = plan::Access::Read;
        })},
       {"plan.dispatch.barrier",

@@ -95,8 +95,9 @@ TEST_F(GpuSessionTest, AForkGoesItsOwnWay) {
   checkFork(session, model);
 }
 
-// The padding consists of tokens with id 0. No sequence may see its keys and
-// values, even if they are NaN. The sequences of this test use all pages.
+// The padding consists of tokens with id 0. No sequence may see the keys and
+// values of the padding, even if they are NaN. The sequences of this test use
+// all pages.
 TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
   model.unknownInHistory = std::nanf("");
   Session session = opened();
@@ -109,8 +110,8 @@ TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
 }
 
 // The sequences have different lengths and reach new pages of the KV cache at
-// different times. Only their tokens are copied to the host, and nothing is
-// copied to the GPU until one of them needs another page.
+// different times. Only the chosen tokens are copied to the host, and nothing
+// is copied to the GPU until a sequence needs another page.
 TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
   for (const size_t count : {1, 3, 8}) {
     SCOPED_TRACE(count);
@@ -278,8 +279,8 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes only those elements of its batch that changed: the two
-  // positions, which are 64 bytes apart.
+  // A later pass writes its batch only from the first to the last element that
+  // changed. These are the two positions, which are 64 bytes apart.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }

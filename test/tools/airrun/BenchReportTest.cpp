@@ -159,7 +159,7 @@ TEST(BenchReport, CopiesToAGpuAreALink) {
       << text;
   measured.planLinks[1].bytesPerPass = 1e9;
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 10);
-  // Each token copies 3 GB, so 5 tokens per second copy 15 GB/s.
+  // 3 GB are copied for each token, so 5 tokens per second copy 15 GB/s.
   measured.links[1].bytesPerToken = 3e9;
   report = evaluate(measured);
   ASSERT_FALSE(report);

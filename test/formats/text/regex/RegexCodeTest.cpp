@@ -62,7 +62,7 @@ Words run(uint32_t next, uint32_t memo = kNone) {
   return {2, 0, 2, 0, next, 0, 0, memo};
 }
 
-// docs/plan-format.md lists the words.
+// docs/plan-format.md describes these words of a compiled expression.
 TEST(RegexCodeTest, WordsByHandMatch) {
   const Result<Regex> regex = Regex::load(programOf({kLetter, kAccept}));
   ASSERT_TRUE(regex.isOk()) << regex.status().message();

@@ -32,8 +32,9 @@ CallGrammar grammarOf(const std::string &family, const ToolSchemas &tools,
 
 int32_t idOf(char c) { return static_cast<uint8_t>(c); }
 
-/// Follows a text byte by byte. Returns the first byte that is refused, or the
-/// length of the text. `isWhole` says whether the text may end there.
+/// Follows a text byte by byte. Returns the offset of the first byte that is
+/// refused, or the length of the text. `isWhole` says whether the text may end
+/// there.
 size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   // The byte 0 stands for the token that ends a text.
   LazyGrammar filter(GrammarMatcher(made.grammar, byteTrie(), {0}), byteTrie(),
@@ -75,8 +76,8 @@ TEST(CallGrammarTest, Samples) {
   }
 }
 
-// Calls of the tools in calls.json, each with the byte at which a broken one is
-// refused.
+// calls.json has calls of its tools. A broken call consists of two strings, and
+// must be refused at the first byte of the second.
 TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
