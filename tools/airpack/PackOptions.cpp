@@ -168,9 +168,9 @@ cli::Command packCommand() {
       makeOption("--tokenizer", "", ValueKind::String, "PATH",
                  "The vocabulary, in place of that of the model's file: a file "
                  "tokenizer.json or tokenizer.model, or a folder with one of "
-                 "them or with vocab.json and merges.txt, for which --pre "
-                 "names the pre-tokenizer. It must have as many tokens as the "
-                 "model. If the folder also has tokenizer_config.json, "
+                 "them or with vocab.json and merges.txt (--pre then names the "
+                 "pre-tokenizer). It must have as many tokens as the model. If "
+                 "the folder also has tokenizer_config.json, "
                  "generation_config.json, config.json or chat_template.jinja, "
                  "the plan takes BOS, EOS, the ids that end an answer, the "
                  "recommended sampler settings and the chat templates from "
@@ -200,8 +200,8 @@ cli::Command packCommand() {
       makeOption("--dump-kernels", "", ValueKind::String, "DIR",
                  "Also write every kernel of the plan into the folder DIR: as "
                  "MLIR (.mlir), as the target's assembly (.s) and as an object "
-                 "file (.o), or for a GPU as CUDA C++ (.cu), and as a cubin "
-                 "(.cubin), as PTX (.ptx) or as both, whatever the plan has. "
+                 "file (.o), or for a GPU as CUDA C++ (.cu) and in the forms "
+                 "that the plan stores: a cubin (.cubin), PTX (.ptx) or both. "
                  "The files are named STEPS.KERNEL, after the steps that use "
                  "the kernel. With several targets or --separate, each target "
                  "has a folder of its own in DIR."),
