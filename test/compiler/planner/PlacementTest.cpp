@@ -240,8 +240,9 @@ TEST(Placement, SmallAndSharedSegmentsStay) {
   EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
 }
 
-/// Divides a segment of one or two matrices among several consecutive steps by
-/// rows. Two steps need the chunk at each boundary. Returns the last step.
+/// Divides the rows of a segment of one or two matrices among several
+/// consecutive steps. Where two steps meet inside a chunk, both need this
+/// chunk. Returns the last step.
 uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
   const uint32_t first = segment.firstStep;
   const uint32_t parts = 1 + random() % 5;

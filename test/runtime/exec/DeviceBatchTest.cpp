@@ -76,7 +76,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 3, 1), (Words{40, 41, 42}));
 }
 
-// Only what differs from the memory of the GPU is copied to it.
+// Only the words that differ from those in the GPU's memory are copied there.
 TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;

@@ -1,7 +1,7 @@
 //===- WeightStreamTest.cpp - every step sees the right weights -----------===//
 //
-// The file is a sequence of 64-bit words, each of which is its own offset, so
-// that bytes from a wrong place are recognised. A FakeBlockReader completes its
+// The file is a sequence of 64-bit words. Each contains its own offset, so that
+// bytes from a wrong offset are recognised. A FakeBlockReader completes its
 // requests in random order. The test plays the part of the executor.
 //
 //===----------------------------------------------------------------------===//
@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint64_t kPage = SegmentArena::kPageBytes;
 
-/// Returns a file in which each word is its own offset.
+/// Returns a file in which each 64-bit word contains its own offset.
 std::vector<uint8_t> wordsOf(uint64_t bytes) {
   std::vector<uint8_t> file(bytes);
   for (uint64_t i = 0; i < bytes; i += 8) {

@@ -323,8 +323,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // With two breakers, the search for the longer one ("abcdef") still has the
-  // '!' in its text when later tokens arrive, but must not find it again. So
+  // Because of the long breaker "abcdef", the text that is searched still
+  // contains the '!' when later tokens arrive. It must not be found again, so
   // the two tokens after the '!' count as a repetition.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
