@@ -565,11 +565,12 @@ std::vector<Case> readCasesOfGpus() {
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite bytes that are not yet copied for step 3.
+      // The read would overwrite bytes of segment 0 before all copies for steps
+      // up to 3 are made.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
-      // The read would overwrite bytes that are not yet copied for the head of
-      // the previous pass.
+      // The reads would overwrite bytes of segment 1 before the copies for the
+      // head of the previous pass are made.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},
