@@ -139,8 +139,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
     if (op == KernelOp::SiluMul) {
-      // e^-x overflows for the first of these numbers, and underflows for the
-      // second.
+      // e^-x overflows for x = -200, and underflows for x = 200.
       x.front() = -200.0F;
       x.back() = 200.0F;
     }

@@ -358,10 +358,11 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("must end at a multiple of"));
 }
 
-/// The most pages that can stay in RAM. The function tries many shares and, for
-/// each, every number of times that a pass may fill the ring. The ring must
-/// hold what a step needs, and half of that or 16 MiB more, whichever is
-/// larger. If a pass fills the ring twice, 4 MiB more are enough.
+/// The most pages that can stay in RAM. The function tries many values for the
+/// part of each segment that stays and, for each, every number of times that a
+/// pass may fill the ring. The ring must hold what a step needs, and half of
+/// that or 16 MiB more, whichever is larger. If a pass fills the ring twice, 4
+/// MiB more are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {

@@ -423,8 +423,8 @@ template <typename F> Change inRead(F change) {
   };
 }
 
-/// Gives the plan of streamToGpu() placements with these budgets of VRAM and
-/// RAM, all of which exceed what the plan needs.
+/// Gives the plan of streamToGpu() placements with the given budgets of VRAM
+/// and RAM. All budgets must exceed what the plan needs.
 Change withBudgets(std::vector<std::pair<uint64_t, uint64_t>> budgets) {
   return [budgets](SmallPlan &small) {
     streamToGpu(small);

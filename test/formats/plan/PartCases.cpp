@@ -90,7 +90,7 @@ std::vector<Case> partCases() {
 std::vector<Change> validParts() {
   return {
       in(splitHead),
-      // Both parts may belong to the same step.
+      // The dispatches of both parts may belong to the same step.
       inParts([](P &p) {
         for (const auto &program : p.programs) {
           program->steps[kHeadStep]->dispatches.push_back(

@@ -349,7 +349,8 @@ std::vector<Case> placementCases() {
 
 std::vector<Change> validPlacements() {
   return {
-      // A part of a segment stays in RAM, and the rest is read in pieces.
+      // One page of a segment stays in RAM, and two reads provide its other two
+      // pages.
       threePages,
       // Two steps read different parts of a matrix.
       headParts,

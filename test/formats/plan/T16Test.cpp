@@ -258,7 +258,7 @@ TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
 }
 
 // A byte permutation looks up four codes of IQ2 at once, one from each of four
-// nibbles. These belong to the columns 0, 2, 1 and 3.
+// nibbles. In ascending order, the nibbles belong to the columns 0, 2, 1 and 3.
 TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
   const Bytes source = randomBytes(16 * 74, 3);
   std::vector<float> values(16 * 256);
