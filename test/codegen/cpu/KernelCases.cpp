@@ -168,7 +168,7 @@ struct PackedBlock {
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  // In other formats than I8Grid, `step` and `conversion` are 0.
+  // In formats other than I8Grid, `step` and `conversion` are 0.
   int32_t step;
   int32_t conversion; ///< in I8Grid, off the grid if the scale is NaN
 

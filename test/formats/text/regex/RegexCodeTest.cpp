@@ -33,7 +33,7 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   words.insert(words.end(), 8, UINT32_MAX);
   words.insert(words.end(), 256, 0);
   words.insert(words.end(), {0, memos, 0});
-  // Three classes: U+0000 to U+0060, the letter a, and all later characters.
+  // Three ranges: U+0000 to U+0060, the letter a, and all later characters.
   words.insert(words.end(), {3, 0, 0x61U << 8 | 1, 0x62U << 8});
   return words;
 }
