@@ -146,8 +146,8 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session gpu = open(plan());
   ASSERT_NE(gpu.gpu(), nullptr);
   // A page of the KV cache has 64 positions, and a pass has at most 512 tokens.
-  // With AIR_TEST_ALL, all lengths next to these limits are tested, and without
-  // it only one.
+  // With AIR_TEST_ALL, all lengths next to these limits are tested, otherwise
+  // only one of them.
   std::vector<int32_t> lengths = {1, 8, 9, 17, 64, 130};
   if (std::getenv("AIR_TEST_ALL") != nullptr) {
     lengths.insert(lengths.end(), {63, 65, 511, 512, 513});
@@ -182,7 +182,8 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   }
 }
 
-// The batch has more tokens than a pass, so the second prompt is divided.
+// The batch has more tokens than a pass, so the second prompt is divided
+// between two passes.
 TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());

@@ -181,8 +181,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        continue; // Only late copies are tested at 75 %, and only early ones at
-                  // 50 %.
+        // At 75 %, only late copies are tested, and at 50 %, only early ones.
+        continue;
       }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);
@@ -208,7 +208,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   EXPECT_EQ(fakeCudaLiveObjects(), 0);
 }
 
-// What does not fit into RAM either is read from the disk in every pass.
+// Weights that fit neither into VRAM nor into RAM are read from the disk in
+// every pass.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
   packAll("rtx3060");
   fakeCuda = {};
@@ -239,8 +240,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
     EXPECT_GT(planned.bytesPerPass, planned.ringBytes);
     EXPECT_EQ(bitsOf(runAll(session)), expected);
     session.streaming()->waitUntilIdle();
-    // There are five passes, one of them without the head. What the next pass
-    // needs has been read as far ahead as there is room.
+    // There are five passes, one of them without the head. The stream has also
+    // read ahead for the next pass, as far as its ring has room.
     const rt::StreamCounters now = session.streaming()->counters();
     EXPECT_GT(now.diskBytes, now.residentBytes + 4 * now.bytesPerPass);
     EXPECT_LE(now.diskBytes, now.residentBytes + 6 * now.bytesPerPass);
@@ -288,7 +289,7 @@ TEST_F(GpuStreamTest, TheFirstPlacementThatFitsIsUsed) {
   fakeCuda.capability = 86;
   Rows expected;
   uint32_t count = 0;
-  std::vector<uint64_t> needs; // VRAM of each placement, without its kernels
+  std::vector<uint64_t> needs; // VRAM of each placement, without the kernels
   {
     Session session = open(name);
     EXPECT_EQ(session.placement(), 0U);

@@ -139,8 +139,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
     if (op == KernelOp::SiluMul) {
-      // e^-x overflows for the first of these numbers, and underflows for the
-      // second.
+      // e^-x overflows for x = -200, and underflows for x = 200.
       x.front() = -200.0F;
       x.back() = 200.0F;
     }
@@ -169,7 +168,7 @@ struct PackedBlock {
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  // These two are 0 except in I8Grid.
+  // In formats other than I8Grid, `step` and `conversion` are 0.
   int32_t step;
   int32_t conversion; ///< in I8Grid, off the grid if the scale is NaN
 
@@ -624,8 +623,8 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   test.label = labelOf(spec, rows) + " of any magnitude";
   Floats x = extremeRows(random, rows, spec.k,
                          precision == Precision::Float ? 0x1p80F : 0x1p112F);
-  // With int8 activations, a NaN makes all results of its token NaN, and none
-  // of other tokens.
+  // With int8 activations, a NaN makes all results of its token NaN, and does
+  // not affect other tokens.
   if (isInt8(spec.activation)) {
     x.back() = NAN;
   }

@@ -523,8 +523,8 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
   ForeignJob job = {};
   Bytes file(sizeof(ForeignJob));
   const auto append = [&file](const void *bytes, uint64_t size) {
-    // Every part lies between guard bytes. One of the parts is code, which must
-    // start at a page boundary, so all parts do.
+    // Every part of the file lies between guard bytes. One part is code, which
+    // must start at a page boundary, so all parts do.
     file.resize(file.size() + kGuardBytes, kGuard);
     file.resize(alignUp(file.size(), 4096), kGuard);
     const uint64_t at = file.size();

@@ -1,14 +1,14 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Compiles the kernels of every op, dtype, layout and M class in the registry
-// for the host. Each other target gets a third of the kernels of ops without a
-// dtype and of the common dtypes, and the targets take turns. The less common
-// dtypes have fewer kernels. All of these are compiled for a third of the other
-// targets; which third depends on the dtype, the layout and the precision. If
-// the environment variable AIR_TEST_ALL is set, everything is compiled for
-// every target. The kernels whose target this machine can run, by itself or
-// with an emulator, are also run. An emulator may cover a whole architecture or
-// only some instructions. An op without cases fails the test.
+// for the host. For ops without a dtype and for common dtypes, each other
+// target compiles a third of the kernels. Less common dtypes have fewer
+// kernels. A third of the other targets compile all of them; which third
+// depends on the dtype, the layout and the precision. If the environment
+// variable AIR_TEST_ALL is set, everything is compiled for every target. The
+// kernels whose target this machine can run, by itself or with an emulator, are
+// also run. An emulator may cover a whole architecture or only some
+// instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -100,8 +100,8 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
-/// Unless everything is tested, targets other than the host get one kernel in
-/// this many.
+/// Unless everything is tested, each target other than the host tests one in
+/// this many kernels.
 constexpr size_t kSampled = 3;
 
 /// One test: all M classes of a registry row for one dtype, layout and
@@ -118,8 +118,8 @@ struct Slice {
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
-  /// Whether the slice has many kernels, of which every target other than the
-  /// host gets a share.
+  /// Whether the slice has so many kernels that each target other than the host
+  /// tests only one in kSampled of them.
   bool isLarge() const {
     return row->dtypes.empty() || isCommon(dtype, precision);
   }
@@ -189,9 +189,9 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
 }
 
 /// Returns the cases of every kSampled-th kernel, or all cases if they have
-/// fewer kernels than that. The kernels are counted from `turn`, so that
-/// kSampled turns in a row return all cases. Cases with the same specification
-/// share a kernel.
+/// fewer than kSampled kernels. `turn` determines which kernels these are:
+/// together, kSampled consecutive values of it give all cases. Cases with the
+/// same specification share a kernel.
 std::vector<KernelCase> sampled(const std::vector<KernelCase> &cases,
                                 size_t turn) {
   std::vector<KernelCase> sample;

@@ -343,7 +343,7 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   for (const char *target : {"x86-64-v3", "x86-64-v4"}) {
     EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
     // On targets that multiply bytes with vpmaddubsw, dtypes with a scale per
-    // 16 columns also cost twice as much as others, so I8x2 is not used for
+    // 16 columns cost twice as much as other dtypes, so I8x2 is not used for
     // large M.
     KernelSpec many = byteMatMul(DType::Q6_K);
     many.mClass = MClass::Large;

@@ -261,7 +261,7 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
   // A file that is truncated before its section headers must be refused. In a
-  // cubin, these come after all sections.
+  // cubin, the section headers come after all sections.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);
   for (size_t size = 0; size < header.e_shoff; size += 61) {
@@ -277,9 +277,9 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     (void)countInstructions(wrong, kernel.name);
     (void)countParameters(wrong, kernel.name);
   }
-  // No other corrupt byte may cause a read out of bounds either. Some bytes
-  // belong to the records of parameters: if the size of a record is wrong, the
-  // record may reach beyond the last one.
+  // A corrupt byte after the file header must not cause a read out of bounds
+  // either. It may lie in the list of parameter records, and make a record so
+  // long that it ends beyond the list.
   size_t refused = 0;
   for (size_t at = 64; at < cubin.size(); ++at) {
     std::vector<uint8_t> wrong = cubin;
@@ -320,8 +320,8 @@ TEST(DecodeMatMul, RefusesWhatCannotBe) {
   }
 }
 
-// Which GPUs run which code: CUDA C++ Programming Guide, "Binary Compatibility"
-// and "Architecture-Specific Features".
+// The CUDA C++ Programming Guide states which GPUs run which code, in "Binary
+// Compatibility" and "Architecture-Specific Features".
 TEST(CudaTarget, OtherGpusUseTheNewestTargetThatTheyRun) {
   const struct {
     const char *arch;

@@ -273,7 +273,8 @@ Status EmulatedModel::run(const std::vector<Launch> &list) {
     for (const auto &[binding, buffer] : launch.buffers) {
       views[binding] = memory.at(buffer);
     }
-    // A page holds the parts of all layers, one after another.
+    // A page of the KV cache contains the keys and values of all layers, one
+    // layer after another.
     views["kv_cache"] =
         std::span(memory.at("kv_cache")).subspan(launch.cacheOffset);
     AIR_RETURN_IF_ERROR(

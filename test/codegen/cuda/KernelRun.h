@@ -11,8 +11,8 @@
 
 namespace air::emulator {
 
-/// The contents of a kernel's bindings, by name. "partials" and "counters" are
-/// made by launch().
+/// The contents of a kernel's bindings, by name. launch() allocates "partials"
+/// and "counters".
 using Buffers = std::map<std::string, std::vector<uint8_t>>;
 
 template <typename T>

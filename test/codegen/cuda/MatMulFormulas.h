@@ -44,8 +44,9 @@ inline bool readsResult(MatMulOutput output) {
 }
 
 /// Returns the results of a matmul for any number of tokens and any spec.output
-/// but Heads. `x` holds the normalised activations. MatMulOutput::Add adds the
-/// products to `before`, and SiluUp multiplies them by its SiLU.
+/// but Heads. `x` holds the normalised activations. With MatMulOutput::Add, the
+/// products are added to `before`; with SiluUp, they are multiplied by the SiLU
+/// of `before`.
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before);

@@ -45,8 +45,8 @@ TEST(PrefillHeads, NormalisesRotatesAndAppendsTokensOfSeveralSequences) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // Each page is larger than one layer's part of it, as if it also held the
-    // part of another layer.
+    // Each page is larger than one layer needs, as if another layer also stored
+    // keys and values in it.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.maxTokens = 16;
     spec.dependentLaunch = true;

@@ -23,8 +23,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Bytes = std::vector<uint8_t>;
 
-/// A compiler that returns the kernel's name instead of machine code. Like
-/// those of cubins, the sizes of its results differ.
+/// A compiler that returns the kernel's name instead of machine code. The
+/// results differ in size, as cubins do.
 class NameCompiler : public codegen::cuda::CudaCompiler {
 public:
   std::string_view intrinsics() const override {
@@ -294,8 +294,8 @@ TEST_F(GpuPlan, DoesNotDependOnThreads) {
   EXPECT_TRUE(std::ranges::equal(one->bytes(), two->bytes()));
 }
 
-// Matrices and embeddings of every dtype of weights have kernels. air-gen makes
-// no F64.
+// There are kernels for matrices and embeddings of every dtype of weights. F64
+// is left out, because air-gen does not write it.
 TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
   for (const DTypeInfo &type : allDTypes()) {
     if (!type.isWeight || type.id == DType::F64) {
@@ -327,7 +327,8 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
                  file->bytes().subspan(segment.offset() + tensor->offset(),
                                        tensor->bytes()),
                  unpacked);
-      // Different bytes of TQ1_0 can mean the same, so elements are compared.
+      // In TQ1_0, different bytes can encode the same elements, so elements are
+      // compared.
       const uint64_t elements = tensor->rows() * tensor->columns();
       std::vector<float> before(elements);
       std::vector<float> after(elements);
@@ -340,8 +341,8 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
 }
 
 /// A model of the Llama architecture with as many layers as there are dtypes of
-/// weights. Each of the seven matrices of a layer has another dtype, and over
-/// all layers it has every dtype. All weights are zero.
+/// weights. The seven matrices of a layer have different dtypes. Over all
+/// layers, each of the seven has every dtype once. All weights are zero.
 Bytes modelOfAllDTypes(const std::vector<DType> &dtypes) {
   constexpr uint64_t kWidth = 256;
   constexpr uint64_t kHidden = 512;

@@ -20,7 +20,7 @@ RamDemand demand() {
   demand.process = kMiB / 2;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // takes 16 pages of 64 tokens
+  demand.context = 1000; // 16 pages of 64 tokens
   demand.slots = 2;
   return demand;
 }
@@ -267,7 +267,7 @@ VramDemand vramDemand() {
   demand.activations = 2 * kMiB;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // takes 16 pages of 64 tokens
+  demand.context = 1000; // 16 pages of 64 tokens
   demand.slots = 2;
   demand.tokens = 8;
   demand.outputs = 17;
@@ -323,7 +323,7 @@ TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
   // of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
-  demand.context = UINT32_MAX; // has block tables of 2 GiB
+  demand.context = UINT32_MAX; // The block tables take 2 GiB.
   const uint64_t room = 1000 * (2 * kMiB + 32);
   const VramLimit limit = {kDriverBytes + 1005 * kMiB + 704 + room,
                            "target 'x' has"};
@@ -394,8 +394,8 @@ TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
   }
 }
 
-// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
-// takes 1 MiB, so 3 of the 5 segments stay in RAM.
+// Of 41 MiB, the process and the buffers take 37 MiB, and a ring takes 1 MiB.
+// The other 3 MiB hold 3 of the 5 segments.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {

@@ -29,8 +29,8 @@ TEST(CostModel, DiskAndCoresKeepAShareOfTheirRates) {
   EXPECT_EQ(prediction.nanoseconds, 262'500'000U);
   EXPECT_EQ(prediction.limit, "disk");
   // While the cores are busy, the disk takes 60 / 0.5 = 120 ms. In this time,
-  // the cores do 96 of their 100 ms of work. The limit is the link that takes
-  // longer alone.
+  // the cores do 96 of their 100 ms of work. The reported limit is the link
+  // that would take longer alone.
   prediction = predictPass({reading, {"disk", 210'000'000, 3'500'000'000}},
                            {.disk = 0.5, .memory = 0.8});
   EXPECT_NEAR(static_cast<double>(prediction.nanoseconds), 124e6, 1);

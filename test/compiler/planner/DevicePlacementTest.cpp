@@ -72,8 +72,8 @@ TEST(DevicePlacement, WhatFitsStays) {
 
 // VRAM has room for two of four segments and a ring of the size of one. The
 // other two segments are copied in parts of 4 MiB. The second segment
-// overwrites the fourth, which step 4 of the previous pass used. In a pass of 6
-// steps, this is step -2 of the present pass.
+// overwrites the fourth, which step 4 of the previous pass used. A pass has 6
+// steps, so counted from the start of the present pass, this is step -2.
 TEST(DevicePlacement, EverySecondSegmentIsCopied) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement placement = placed(problem, 192 * kMiB);
@@ -175,8 +175,9 @@ void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
   }
 }
 
-// VRAM keeps none of the four segments, because it has room for one. RAM has
-// room for three: two of them stay, and the others take turns in a ring.
+// VRAM has room for only one of the four segments. The ring takes this room, so
+// all four are copied in every pass. RAM has room for three segments: two stay
+// there, and the other two take turns in a ring.
 TEST(HostPlacement, WhatDoesNotFitIntoRamIsRead) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement device = placed(problem, 64 * kMiB);

@@ -67,7 +67,7 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();
   EXPECT_EQ(few->size(), 1U);
-  // No placement is made for a reduced limit if the limit is not known.
+  // If the size of VRAM is not known, no placements for less VRAM are made.
   EXPECT_EQ(planGpuPlacements(demand(), {})->size(), 1U);
   GpuLimits unknown = limits(1100 * kMiB);
   unknown.ram.bytes = 0;

@@ -158,7 +158,7 @@ TEST(Placement, AlmostEverythingStays) {
 }
 
 // With 40 segments of 1 MiB, a pass reads twice the bytes that do not fit, even
-// if that is less than two rings of the preferred size.
+// if that is less than twice the preferred size of a ring.
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -166,7 +166,7 @@ TEST(Placement, SmallModelsUseAllOfTheRoom) {
   }
   for (uint64_t missing : {6, 10, 15, 19}) {
     const WeightPlacement placement = placed(problem, (40 - missing) * kMiB);
-    // Shares are rounded down to pages, segment by segment.
+    // The resident bytes of each segment are rounded down to whole pages.
     EXPECT_NEAR(static_cast<double>(placement.streamedBytes()),
                 static_cast<double>(2 * missing * kMiB), 40.0 * kPage);
     EXPECT_NEAR(static_cast<double>(placement.ramBytes()),
@@ -240,8 +240,9 @@ TEST(Placement, SmallAndSharedSegmentsStay) {
   EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
 }
 
-/// Divides a segment of one or two matrices among several consecutive steps by
-/// rows. Two steps need the chunk at each boundary. Returns the last step.
+/// Divides the rows of a segment of one or two matrices among several
+/// consecutive steps. Where two steps meet inside a chunk, both need this
+/// chunk. Returns the last step.
 uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
   const uint32_t first = segment.firstStep;
   const uint32_t parts = 1 + random() % 5;
@@ -357,10 +358,11 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("must end at a multiple of"));
 }
 
-/// The most pages that can stay in RAM. The function tries many shares and, for
-/// each, every number of times that a pass may fill the ring. The ring must
-/// hold what a step needs, and half of that or 16 MiB more, whichever is
-/// larger. If a pass fills the ring twice, 4 MiB more are enough.
+/// The most pages that can stay in RAM. The function tries many values for the
+/// part of each segment that stays and, for each, every number of times that a
+/// pass may fill the ring. The ring must hold what a step needs, and half of
+/// that or 16 MiB more, whichever is larger. If a pass fills the ring twice, 4
+/// MiB more are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {
@@ -413,7 +415,7 @@ TEST(Placement, AsMuchAsPossibleStays) {
     for (uint64_t bytes : placement.weights) {
       kept += (bytes + kPage - 1) / kPage;
     }
-    // Shares are rounded down to pages, segment by segment.
+    // The resident bytes of each segment are rounded down to whole pages.
     EXPECT_GE(kept + problem.weights.size() + 1, mostKept(problem, room))
         << round;
     ++compared;

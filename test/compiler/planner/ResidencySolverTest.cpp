@@ -18,9 +18,9 @@ uint64_t gigabytes(double count) {
   return static_cast<uint64_t>(count * static_cast<double>(kGB));
 }
 
-/// A problem with one class of `size` GB, and one phase with one token per
-/// pass. The steps are so small that the ring takes hardly any room. Rates are
-/// in GB/s.
+/// A problem with one class of weights of `size` GB, and one phase with one
+/// token per pass. The steps are so small that the ring takes hardly any room.
+/// Rates are in GB/s.
 ResidencyProblem model(double size, LinkRates rates) {
   ResidencyProblem problem;
   WeightClass weights;
@@ -193,9 +193,9 @@ TEST(ResidencySolver, KvBeforeWeights) {
   EXPECT_EQ(best.kvVram, 4 * kGB);
   EXPECT_EQ(best.kvRam, 0u);
   EXPECT_NEAR(static_cast<double>(best.classes[0].vram), 5e9, 1e4);
-  // The cache takes 12 GB: 9 GB in VRAM, and 3 GB, which do not fit there, in
-  // RAM. Reading the two parts takes 9 / 1000 and 3 / 50 seconds. In addition,
-  // the CPU takes 8 / 50 seconds for the weights.
+  // The KV cache takes 12 GB: 9 GB in VRAM, and 3 GB, which do not fit there,
+  // in RAM. Reading the two parts takes 9 / 1000 and 3 / 50 seconds. In
+  // addition, the CPU takes 8 / 50 seconds for the weights.
   problem.kvBytes = problem.phases[0].kvBytesRead = 12 * kGB;
   problem.links.transfer = 0;
   const Residency split = *solveResidency(problem, Schedule::Serial);

@@ -161,7 +161,7 @@ TEST(Planes, HasTheDocumentedForm) {
       EXPECT_EQ((*coded)[codes + word * 8 + byte], byte == 2 ? 2 : 0);
     }
   }
-  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the first escape
+  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the escaped exponent
   // Bytes after the last whole block of 64 values are stored as they are.
   const size_t coded256 = coded->size();
   raw.insert(raw.end(), {1, 2, 3});

@@ -25,20 +25,23 @@ std::string withStreams(const std::string &streams) {
 // The times of each case are computed by hand.
 TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   const KeptShares kept = {.disk = 0.5, .memory = 0.8};
-  // The disk takes 20 / 0.5 = 40. Meanwhile the cores do 40 * 0.8 = 32 of their
-  // 40 units of work, and then they need another 8.
+  // Beside the cores, the disk takes 20 / 0.5 = 40 units of time. Meanwhile the
+  // cores do 40 * 0.8 = 32 of their 40 units of work, and then they need
+  // another 8.
   EXPECT_DOUBLE_EQ(passTime(40, 20, kept), 48);
-  // The cores take 16 / 0.8 = 20. Meanwhile the disk does 20 * 0.5 = 10 of its
-  // 40 units of work, and then it needs another 30.
+  // Beside the disk, the cores take 16 / 0.8 = 20 units of time. Meanwhile the
+  // disk does 20 * 0.5 = 10 of its 40 units of work, and then it needs another
+  // 30.
   EXPECT_DOUBLE_EQ(passTime(16, 40, kept), 50);
-  // The cores and the disk both take 40, so neither of them ever runs alone.
+  // The cores take 32 / 0.8 and the disk takes 20 / 0.5 units of time. Both are
+  // 40, so neither of the two ever runs alone.
   EXPECT_DOUBLE_EQ(passTime(32, 20, kept), 40);
   EXPECT_NEAR(passTime(32 + 1e-9, 20, kept), 40, 1e-8);
   EXPECT_NEAR(passTime(32 - 1e-9, 20, kept), 40, 1e-8);
-  // If one of the two has nothing to do, the other keeps its full rate.
+  // If only the cores or only the disk has work, its rate is not reduced.
   EXPECT_DOUBLE_EQ(passTime(7, 0, kept), 7);
   EXPECT_DOUBLE_EQ(passTime(0, 7, kept), 7);
-  // If neither slows down the other, the longer time counts.
+  // If cores and disk do not slow each other down, the longer time counts.
   EXPECT_DOUBLE_EQ(passTime(7, 5, {.disk = 1, .memory = 1}), 7);
   EXPECT_DOUBLE_EQ(passTime(5, 7, {.disk = 1, .memory = 1}), 7);
 }
@@ -80,7 +83,8 @@ TEST(KeptShares, AreRatiosOfTheProfilesRates) {
   profile.memoryBandwidth = 40'000;
   profile.memoryBeside = 30'000;
   EXPECT_EQ(keptShares(profile), (KeptShares{0.5, 0.75}));
-  // If the disk's rate is not known, only the share of the disk is affected.
+  // If the disk's rate is unknown, the disk is assumed to keep 5/6 of it. The
+  // share that memory keeps does not change.
   profile.diskBandwidth = 0;
   EXPECT_EQ(keptShares(profile), (KeptShares{5.0 / 6, 0.75}));
   EXPECT_DOUBLE_EQ(keptShare(0, 10), 5.0 / 6);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-/// A profile of two cores with further keys.
+/// A profile of two cores that also has the given keys.
 std::string with(const std::string &keys) {
   return R"({"name": "box", "arch": "x86_64", "cores": 2, )" + keys + "}";
 }

@@ -23,8 +23,8 @@ void setKvItems(P &p) {
   }
 }
 
-/// Adds a cache of the same shape as the only one, and places it after that one
-/// in the pages of their group.
+/// Adds a second cache with the shape of the first, and places it after the
+/// first in the pages of their group.
 void addCache(P &p) {
   p.caches.push_back(std::make_unique<plan::CacheT>(cache(p)));
   p.caches[1]->offset = group(p).page_bytes;
@@ -32,8 +32,8 @@ void addCache(P &p) {
   setKvItems(p);
 }
 
-/// Adds a group with a cache of another shape. Its values have other dtypes and
-/// sizes than its keys, and its part of a page is smaller than the page.
+/// Adds a group with a cache of another shape. The values have another dtype
+/// and size than the keys, and a page is larger than the cache needs.
 void addGroup(P &p) {
   p.cache_groups.push_back(std::make_unique<plan::CacheGroupT>(group(p)));
   p.cache_groups[1]->page_bytes = 128 + 3 * 64 * (24 * 2 + 8 * 4) + 64;
@@ -171,7 +171,7 @@ std::vector<Change> validCaches() {
       // Caches may lie in a page in any order.
       inTwoCaches(
           [](P &p) { std::swap(p.caches[0]->offset, p.caches[1]->offset); }),
-      // A page may be larger than its caches together.
+      // A page may be larger than the sum of the caches that it contains.
       in([](P &p) {
         group(p).page_bytes += 64;
         setKvItems(p);

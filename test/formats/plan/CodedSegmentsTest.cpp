@@ -93,7 +93,7 @@ TEST_P(CodedSegments, ComeBackChunkByChunk) {
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_TRUE(file->verifySegment(i, PagesAfter::Drop).isOk());
   }
-  // The third chunk does not become smaller, so it is stored as it is.
+  // Encoding would not make the third chunk smaller, so it is stored as it is.
   EXPECT_EQ(storedRange(segment, 2 * kChunk, 1).bytes, kChunk);
   EXPECT_LT(storedRange(segment, 0, kChunk).bytes, kChunk);
   const StoredRange both = storedRange(segment, kChunk - 1, 2);

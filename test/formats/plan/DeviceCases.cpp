@@ -288,7 +288,8 @@ std::vector<Case> dispatchCases() {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
       // In a program with tiles, the head may compute only the rows of
-      // requested outputs. No other step may do so, and no other program.
+      // requested outputs. No other step may do so, and no step of a program
+      // without tiles.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;
        })},
@@ -422,8 +423,8 @@ template <typename F> Change inRead(F change) {
   };
 }
 
-/// Gives the plan of streamToGpu() placements with these budgets of VRAM and
-/// RAM, all of which exceed what the plan needs.
+/// Gives the plan of streamToGpu() placements with the given budgets of VRAM
+/// and RAM. All budgets must exceed what the plan needs.
 Change withBudgets(std::vector<std::pair<uint64_t, uint64_t>> budgets) {
   return [budgets](SmallPlan &small) {
     streamToGpu(small);
@@ -496,7 +497,7 @@ std::vector<Case> copiedCases() {
          p.device_reads[1]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[2]->ring_offset = 2 * kPlanPageBytes;
        })},
-      // Unlike in RAM, a segment must not wrap around to the start of the ring.
+      // In the ring of a GPU, a segment must not wrap around to the start.
       {"plan.stream.contiguous", inCopied([](Placement &p) {
          p.device_reads[0]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[1]->ring_offset = kPlanPageBytes;
@@ -556,18 +557,20 @@ std::vector<Case> readCasesOfGpus() {
          p.reads[0]->ring_offset = kPlanPageBytes;
          p.reads[1]->ring_offset = 0;
        })},
-      // Page-locked memory does not wrap around to the start of the ring.
+      // In a ring of page-locked memory, a segment must not wrap around to the
+      // start.
       {"plan.stream.contiguous", inRead([](Placement &p) {
          p.reads[0]->ring_offset = 2 * kPlanPageBytes;
          p.reads[1]->ring_offset = kPlanPageBytes;
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite what is copied for steps up to 3.
+      // The read would overwrite bytes of segment 0 before all copies for steps
+      // up to 3 are made.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
-      // The read would overwrite what is still to be copied for the head of the
-      // previous pass.
+      // The reads would overwrite bytes of segment 1 before the copies for the
+      // head of the previous pass are made.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},
@@ -637,8 +640,8 @@ std::vector<Case> choiceCases() {
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // The dispatch that chooses tokens is not the last one of the head, or
-      // not its only one.
+      // The dispatch that chooses tokens is not the last one of the head, or it
+      // is the only dispatch of its step.
       {kRule, inChoice([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
          dispatches.push_back(

@@ -116,8 +116,8 @@ TEST_F(FatPlanTest, HasThePlanOfEachTargetAndSharedSegmentsOnce) {
     isShared.push_back(first.Get(i)->offset() == second.Get(i)->offset());
   }
   EXPECT_THAT(isShared, ElementsAre(true, true, false, true));
-  // The kernels of the small plan take one page, and the records of a second
-  // target take whole pages of metadata.
+  // Compared with the small plan, the second target adds one page for its
+  // kernels, and whole pages of metadata for its records.
   const uint64_t small = contents(at("small.air")).size();
   const uint64_t metadata =
       PlanFile::open(at("small.air"))->header().metadataBytes;
@@ -143,8 +143,9 @@ TEST_F(FatPlanTest, DoesNotDependOnTheOrderOfTargets) {
   EXPECT_EQ(names.size(), 3U);
 }
 
-/// The contents of the file's segments when plans are joined. A number stands
-/// for the contents of a segment of weights.
+/// Joins plans whose segments of weights have the contents `lists`, and returns
+/// the contents of the file's segments. A number stands for the contents of a
+/// segment.
 std::vector<uint64_t> joined(const std::vector<std::vector<uint64_t>> &lists) {
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < lists.size(); ++i) {
@@ -180,7 +181,7 @@ TEST_F(FatPlanTest, SegmentsKeepTheOrderOfEachTarget) {
   EXPECT_THAT(joined({{1, 2, 3}, {1, 9, 3}}), ElementsAre(1, 2, 9, 3));
   EXPECT_THAT(joined({{1, 2, 3}, {8, 1, 3, 9}, {8, 3}}),
               ElementsAre(8, 1, 2, 3, 9));
-  // 1 precedes 2 in one plan, but follows 2 in the other.
+  // 1 precedes 2 in one plan, but follows 2 in the other, so 1 is stored twice.
   EXPECT_THAT(joined({{1, 2}, {2, 1}}), ElementsAre(1, 2, 1));
 }
 
@@ -268,7 +269,7 @@ TEST_F(FatPlanTest, EachChangedByteIsDetected) {
     EXPECT_FALSE(openAndVerifyAll(file).isOk()) << i;
     file[i] ^= 1;
   }
-  // The header says whether the plan has several targets.
+  // The minor version in the header says whether the plan has several targets.
   const uint32_t minor = 0;
   std::memcpy(&file[offsetof(PlanHeader, minor)], &minor, sizeof minor);
   signHeader(file);

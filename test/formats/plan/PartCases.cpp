@@ -90,7 +90,7 @@ std::vector<Case> partCases() {
 std::vector<Change> validParts() {
   return {
       in(splitHead),
-      // Both parts may belong to the same step.
+      // The dispatches of both parts may belong to the same step.
       inParts([](P &p) {
         for (const auto &program : p.programs) {
           program->steps[kHeadStep]->dispatches.push_back(
@@ -98,7 +98,8 @@ std::vector<Change> validParts() {
           program->steps.pop_back();
         }
       }),
-      // The parts of a step may add to their result, as those of attn_out do.
+      // The parts of a divided step may add to their output, as those of
+      // attn_out do.
       in([](P &p) {
         for (const auto &program : p.programs) {
           plan::StepT &out = *program->steps[3];

@@ -252,22 +252,22 @@ std::vector<Case> placementCases() {
       {"plan.stream.overrun",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // Both parts of the head need this page, but only the read for the
-         // second part contains it.
+         // Both steps of the head need this page, but only the read for the
+         // second step contains it.
          p.reads[1]->bytes -= kPlanPageBytes;
          p.reads[2]->offset -= kPlanPageBytes;
          p.reads[2]->bytes += kPlanPageBytes;
          p.reads[2]->ring_offset -= kPlanPageBytes;
        })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // A single read must not serve both parts of the head.
+         // A single read must not contain bytes for both steps of the head.
          p.reads[1]->bytes += p.reads[2]->bytes;
          p.reads.pop_back();
        })},
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
-      // The read overwrites the last page of the first part, which step 5, the
-      // second part, also needs.
+      // The read overwrites the last page of the head's first step, which step
+      // 5, its second step, also needs.
       {"plan.stream.overrun", inHeadParts([](Placement &p) {
          p.reads[0]->ring_offset = 4 * kPlanPageBytes;
          p.reads[0]->after_step = -2;
@@ -349,12 +349,13 @@ std::vector<Case> placementCases() {
 
 std::vector<Change> validPlacements() {
   return {
-      // A part of a segment stays in RAM, and the rest is read in pieces.
+      // One page of a segment stays in RAM, and two reads provide its other two
+      // pages.
       threePages,
       // Two steps read different parts of a matrix.
       headParts,
-      // The second part of the head replaces the first one in the ring, except
-      // for the page that both parts need.
+      // In the ring, the weights of the head's second step replace those of its
+      // first step, except for the page that both steps need.
       inHeadParts([](Placement &p) {
         p.ring_bytes = p.items[5]->bytes = 6 * kPlanPageBytes;
         p.reads[2]->ring_offset = 5 * kPlanPageBytes;

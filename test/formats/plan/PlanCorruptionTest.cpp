@@ -113,8 +113,8 @@ TEST(PlanCorruption, MisalignedNumbersAreRefused) {
   ASSERT_TRUE(verifyStructure(metadata).isOk());
   const auto *placement = reinterpret_cast<const flatbuffers::Table *>(
       plan::GetPlan(metadata.data())->placements()->Get(0));
-  // Adding 4 to the offset of the list makes the lower half of its first number
-  // its length.
+  // With 4 added to its offset, the list takes the lower half of its first
+  // 64-bit number for its length.
   const auto at = static_cast<size_t>(
       reinterpret_cast<const uint8_t *>(placement) +
       placement->GetOptionalFieldOffset(plan::Placement::VT_RESIDENT) -

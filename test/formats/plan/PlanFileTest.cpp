@@ -176,7 +176,7 @@ TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
 TEST_F(PlanFileTest, WriterFindsOutThatTheDigestsAreTooLarge) {
   SmallPlan small = makeSmallPlan();
   // Kernels of more than 1 PiB have too many digests: there is a digest of 16
-  // bytes for each 64 MiB, and the metadata has at most 256 MiB.
+  // bytes for each 64 MiB, and the metadata may take at most 256 MiB.
   plan::SegmentT &kernels = *small.plan.segments[2];
   kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 56;
   Result<PlanWriter> writer =

@@ -555,8 +555,8 @@ std::vector<Case> memoryCases() {
       // qkv too early.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
-         // attn_out reads what attn writes, which would itself require the
-         // barrier, so attn_out is removed.
+         // attn_out is removed because it reads what attn writes, so it would
+         // require the barrier, too.
          m1.steps.erase(m1.steps.begin() + 3);
          m1.steps[2]->dispatches[0]->barrier = false;
        })},
@@ -615,7 +615,7 @@ std::vector<Case> programCases() {
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         // Without this write, only the KV cache requires the barrier.
+         // As this is now a read, only the KV cache requires the barrier.
          bindingOf(p, 1, 1, 0).access = plan::Access::Read;
        })},
       {"plan.dispatch.barrier",

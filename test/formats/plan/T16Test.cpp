@@ -46,7 +46,7 @@ bool isWidened(DType dtype) {
 }
 
 // In TQ1_0, several bytes stand for the same five digits. Replaces each byte by
-// the smallest one with its digits, as unpackT16() does.
+// the smallest byte that stands for its digits, as unpackT16() does.
 void chooseDigits(Bytes &source) {
   for (size_t at = 0; at < source.size(); ++at) {
     if (at % 54 < 52) {
@@ -222,8 +222,8 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
       EXPECT_GT(unit.bytes, source) << info(dtype).name;
       continue;
     }
-    // In each row, two bits are added to 8 scales (IQ4_XS), to 16 scales, or to
-    // 8 scales and 8 minimums.
+    // In each row, numbers of 6 bits grow to 8 bits: 8 scales (IQ4_XS), 16
+    // scales, or 8 scales and 8 minimums.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;
@@ -258,7 +258,7 @@ TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
 }
 
 // A byte permutation looks up four codes of IQ2 at once, one from each of four
-// nibbles. These belong to the columns 0, 2, 1 and 3.
+// nibbles. In ascending order, the nibbles belong to the columns 0, 2, 1 and 3.
 TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
   const Bytes source = randomBytes(16 * 74, 3);
   std::vector<float> values(16 * 256);

@@ -430,8 +430,8 @@ TEST_F(AtomicFileTest, ASignalRemovesWhatIsNamed) {
   writeText(path("kept"), "x");
   writeText(path("gone"), "y");
   int status = statusOfChild([&] {
-    std::signal(SIGINT, SIG_DFL); // a shell may start background jobs with
-                                  // SIGINT ignored
+    // A shell may start background jobs with SIGINT ignored.
+    std::signal(SIGINT, SIG_DFL);
     removeTemporariesOnSignal();
     {
       RemovedOnSignal before(path("kept"));

@@ -68,7 +68,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(Words(others.begin(), others.begin() + 10),
             (Words{40, 41, 42, 30, 31, 32, 40, 41, 42, 77}));
   EXPECT_EQ(others[12], 77U);
-  // A program for one token reads only the first elements.
+  // A program for one token reads only that token's elements of each array.
   batch.tokens = 1;
   ASSERT_TRUE(device->write(gpu, batch, 1, 0).isOk());
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 1), Words{7});
@@ -76,7 +76,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 3, 1), (Words{40, 41, 42}));
 }
 
-// Only what differs from the memory of the GPU is copied to it.
+// Only the words that differ from those in the GPU's memory are copied there.
 TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;
@@ -183,7 +183,7 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{6});
 }
 
-// All padding uses the positions of a single page.
+// All padding tokens use the positions of a single page of the KV cache.
 TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, sizesOf(64), groups));
   const Status status = DeviceBatch::create(gpu, sizesOf(65), groups).status();
@@ -199,7 +199,8 @@ TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   }
 }
 
-// The host has no memory for such tables either, and must not be asked for it.
+// The host could not allocate block tables of this size either, and must not be
+// asked to.
 TEST_F(DeviceBatchTest, TablesThatTheGpuCannotHoldAreRefused) {
   const DeviceTable large[] = {{uint64_t{1} << 50, 99}};
   const Status status = DeviceBatch::create(gpu, sizesOf(8), large).status();

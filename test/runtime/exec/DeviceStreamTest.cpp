@@ -1,9 +1,10 @@
 //===- DeviceStreamTest.cpp - copies and kernels share a ring -------------===//
 //
-// Five steps copy a word from the place of their weights in the ring to a
-// result. If the fake GPU does uploads as late as it may, the tests find a step
-// that does not wait for its copies. If it does them as early as it may, they
-// find a copy that overwrites what a step still needs.
+// Each step that needs weights copies a word from each page of its weights in
+// the ring to a result. If the fake GPU does uploads as late as it may, a step
+// that does not wait for its weights gives wrong results. If it does uploads as
+// early as it may, a copy that overwrites weights too early gives wrong
+// results.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/exec/DeviceStream.h"
@@ -177,7 +178,8 @@ TEST_P(DeviceStreamTest, EachStepFindsItsWeights) {
   }
   EXPECT_EQ(loads, 3U);
   EXPECT_TRUE(stream->isLoaded());
-  // Each of 4 passes copies 4 pages, and one page is copied ahead.
+  // Each of 4 passes copies 4 pages. One more page has been copied ahead for a
+  // next pass.
   EXPECT_EQ(stream->copiedBytes(), (4 * 4 + 1) * kPage);
 }
 

@@ -95,8 +95,9 @@ TEST_F(GpuSessionTest, AForkGoesItsOwnWay) {
   checkFork(session, model);
 }
 
-// The padding consists of tokens with id 0. No sequence may see its keys and
-// values, even if they are NaN. The sequences of this test use all pages.
+// The padding consists of tokens with id 0. No sequence may see the keys and
+// values of the padding, even if they are NaN. The sequences of this test use
+// all pages.
 TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
   model.unknownInHistory = std::nanf("");
   Session session = opened();
@@ -109,8 +110,8 @@ TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
 }
 
 // The sequences have different lengths and reach new pages of the KV cache at
-// different times. Only their tokens are copied to the host, and nothing is
-// copied to the GPU until one of them needs another page.
+// different times. Only the chosen tokens are copied to the host, and nothing
+// is copied to the GPU until a sequence needs another page.
 TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
   for (const size_t count : {1, 3, 8}) {
     SCOPED_TRACE(count);
@@ -202,8 +203,8 @@ TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
   EXPECT_EQ(chosen, -1);
 }
 
-// A choice that fails may have changed any part of the arrays of the batch. It
-// is made to fail before each of its actions.
+// When choose() fails, any part of the batch's arrays may have changed. The
+// test makes it fail before each of its actions in turn.
 TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -226,7 +227,7 @@ TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
     ASSERT_EQ(chosen, model.next[token]) << done << " actions";
     token = chosen;
   }
-  // Each of the steps and the choice are an action.
+  // Each step is an action, and so is the choice of the token.
   EXPECT_GT(done, 5U);
 }
 
@@ -278,8 +279,8 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes only those elements of its batch that changed: the two
-  // positions, which are 64 bytes apart.
+  // A later pass writes its batch only from the first to the last element that
+  // changed. These are the two positions, which are 64 bytes apart.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
@@ -441,7 +442,8 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.bytesPerPass, kPlanPageBytes);
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
-    // Each pass reads the page once, and it is read and copied ahead once more.
+    // Each pass reads and copies the page once. After the last pass, the page
+    // may be read and copied once more for a next pass.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
     EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
@@ -457,7 +459,8 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
   const SequenceId sequence = beginSequence(*session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // Passes without outputs do not need the weights that are read.
+    // Only the head needs the weights that are read in every pass, and it does
+    // not run without outputs.
     ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
     tokens.push_back(token);
     ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));

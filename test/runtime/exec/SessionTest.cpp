@@ -304,7 +304,8 @@ TEST_F(SessionTest, TimedDispatchesComputeTheSame) {
   for (uint64_t nanoseconds : times) {
     EXPECT_GT(nanoseconds, 0U);
   }
-  // A list with too few elements is refused, and the sequence is unchanged.
+  // If the list has fewer elements than the pass has dispatches, the pass is
+  // refused, and the sequence is unchanged.
   session.executor().timeDispatches(std::span(times).first(1));
   rows = runRows(session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);

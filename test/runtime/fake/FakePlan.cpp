@@ -101,7 +101,7 @@ std::unique_ptr<plan::StepT> step(plan::StepKind kind, const char *name,
   return made;
 }
 
-/// Adds to a step a dispatch that has no grid or launch yet.
+/// Adds a dispatch to the step `into`. The caller sets its grid or launch.
 plan::DispatchT &dispatch(plan::StepT &into, uint32_t entry,
                           uint64_t weightBytes,
                           const std::vector<Bound> &bindings) {

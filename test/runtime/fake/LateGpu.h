@@ -106,7 +106,8 @@ private:
     return queues[static_cast<size_t>(queue)];
   }
   void enqueue(rt::Queue queue, std::function<void()> action, Point after = {});
-  /// Does the work of a queue before a point, and all that it waits for.
+  /// Does the work before the point `to`, and all work in the other queue for
+  /// which it waits.
   void advance(Point to);
   void advanceUploads();
   /// The memory from `address` to the end of its allocation. An address outside

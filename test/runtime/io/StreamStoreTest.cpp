@@ -140,7 +140,7 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   setLimit(needed[0]);
   expectChangeAtTheLastOf(kWait, 2, 0);
   EXPECT_EQ(store->counters().bytesPerPass, 0u);
-  // Now everything is in memory.
+  // From now on, all weights are in memory.
   EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
   const uint64_t bytes = store->counters().diskBytes;
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 0));
@@ -225,8 +225,8 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   expectChangeAtTheLastOf(kWait, 2, 0);
 }
 
-// Every machine has node 0, and hardly any machine has node 999. Threads of
-// both nodes read the segment's only page, which is placed on node 0.
+// Every machine has NUMA node 0, and hardly any machine has node 999. Threads
+// of both nodes read the segment's only page, which is placed on node 0.
 TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
   EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));

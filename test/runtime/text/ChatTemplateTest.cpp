@@ -148,8 +148,8 @@ TEST(EncodeRendered, AUserCannotWriteControlTokens) {
   EXPECT_EQ(ids.front(), start);
   EXPECT_EQ(ids[ids.size() - 2], end);
   EXPECT_EQ(textOf(tokenizer, ids), got->text);
-  // Without the tainted ranges, the user would end the message and begin
-  // another.
+  // Without the tainted ranges, the user's text would contain the control
+  // tokens that end a message and begin another.
   const Ids naive = tokenizer.encode(got->text, false, true);
   EXPECT_EQ(countOf(naive, start), 2U);
   EXPECT_EQ(countOf(naive, end), 3U);

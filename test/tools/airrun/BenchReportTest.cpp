@@ -98,8 +98,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// What disk and cores reach together is computed from minimal bytes and
-// measured limits, and, unlike the bound, may be exceeded.
+// The joint rate of disk and cores is computed from the minimal bytes and the
+// measured limits. Unlike the bound, it may be exceeded.
 TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   BenchMeasurement measured = example();
   EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";
@@ -159,7 +159,7 @@ TEST(BenchReport, CopiesToAGpuAreALink) {
       << text;
   measured.planLinks[1].bytesPerPass = 1e9;
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 10);
-  // Each token copies 3 GB, so 5 tokens per second copy 15 GB/s.
+  // 3 GB are copied for each token, so 5 tokens per second copy 15 GB/s.
   measured.links[1].bytesPerToken = 3e9;
   report = evaluate(measured);
   ASSERT_FALSE(report);

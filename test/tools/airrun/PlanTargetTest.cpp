@@ -29,7 +29,7 @@ std::vector<GpuTarget> targets(std::vector<GpuTarget> list) {
   return list;
 }
 
-// Which code a GPU runs follows NVIDIA's rules of binary compatibility.
+// NVIDIA's rules of binary compatibility determine which code a GPU runs.
 TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
   const std::vector<GpuTarget> plan = targets({{0, "sm_86", "", 28},
                                                {0, "sm_86", "", 82},

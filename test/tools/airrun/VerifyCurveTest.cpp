@@ -15,8 +15,7 @@ TEST(VerifyCurve, ReadsTheNumbersOfTokens) {
   EXPECT_THAT(*parseCurveTokens("1,2,4", 4), ElementsAre(1, 2, 4));
   EXPECT_THAT(*parseCurveTokens("3,8", 8), ElementsAre(1, 3, 8));
   EXPECT_THAT(*parseCurveTokens("1", 1), ElementsAre(1));
-  // Token counts that are too large are left out if the list is the default
-  // one.
+  // In the default list, token counts above the limit are left out.
   EXPECT_THAT(*parseCurveTokens(kCurveTokens, 10), ElementsAre(1, 2, 4, 8));
   for (const char *text : {"", ",", "1,", "0", "1,0", "a", "1;2", "-1", "1,2x",
                            "99999999999999999999999"}) {

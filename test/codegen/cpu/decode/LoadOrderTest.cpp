@@ -106,7 +106,7 @@ public:
       const auto base = numberOf(instruction.getOperand(i).getReg());
       const auto index = numberOf(instruction.getOperand(i + 2).getReg());
       if (!base || !index) {
-        return std::nullopt; // relative to RIP, or a gather
+        return std::nullopt; // a load relative to RIP, or a gather
       }
       return Load{*base, *index, instruction.getOperand(i + 1).getImm(),
                   instruction.getOperand(i + 3).getImm()};

@@ -552,7 +552,7 @@ int cuStreamEndCapture(void *handle, void **graph) {
   const int code = enter();
   Stream *stream = findIn(gpu.streams, handle);
   if (code != kOk && stream) {
-    stream->capture.reset(); // A failing call ends the capture, too.
+    stream->capture.reset(); // A failed call ends the capture.
   }
   if (code != kOk || !stream || !stream->capture) {
     return code != kOk ? code : kCaptureInvalid;

@@ -33,12 +33,13 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   words.insert(words.end(), 8, UINT32_MAX);
   words.insert(words.end(), 256, 0);
   words.insert(words.end(), {0, memos, 0});
-  // U+0000 to U+0060, a, and the rest
+  // Three ranges: U+0000 to U+0060, the letter a, and all later characters.
   words.insert(words.end(), {3, 0, 0x61U << 8 | 1, 0x62U << 8});
   return words;
 }
 
-/// Adds main sets to a program that has none.
+/// Adds main sets, the sets of positions that no look-ahead uses, to a program
+/// that has none.
 Words withMainSets(Words words, const Words &sets) {
   const auto count = words.end() - 5;
   *count = static_cast<uint32_t>(sets.size());
@@ -61,7 +62,7 @@ Words run(uint32_t next, uint32_t memo = kNone) {
   return {2, 0, 2, 0, next, 0, 0, memo};
 }
 
-// docs/plan-format.md lists the words.
+// docs/plan-format.md describes these words of a compiled expression.
 TEST(RegexCodeTest, WordsByHandMatch) {
   const Result<Regex> regex = Regex::load(programOf({kLetter, kAccept}));
   ASSERT_TRUE(regex.isOk()) << regex.status().message();
@@ -136,7 +137,8 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
        "there are 20001 instructions; at most 20000 are allowed"},
       {programOf({split(0, 1), kAccept}), "leads back to instruction 0"},
       {programOf({split(1, 2), kAccept, split(1, 0)}), "leads back to"},
-      // An instruction for one letter that leads back to itself, but has no set
+      // This instruction matches a letter and leads back to itself, but is not
+      // marked as a loop.
       {programOf({{1, 0, 0, 0, 0, 0, 1, kNone}}),
        "instruction 0 leads back to instruction 0 without a loop"},
       {with(7, 1001), "matches 1001 characters; it must match 1 to 1000"},
@@ -152,8 +154,8 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
   }
 }
 
-// With such programs the matcher would take exponential or quadratic time, or a
-// stack that grows with the program.
+// With the programs below, the matcher would take exponential or quadratic
+// time, or a stack that grows with the program.
 TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
   // Each look-ahead contains the next one; the last one contains an Accept.
   const auto nested = [](uint32_t depth) {
@@ -164,8 +166,8 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
     code.insert(code.end(), depth + 1, kAccept);
     return programOf(code);
   };
-  // Choices. Each alternative of a choice is a letter that leads to the next
-  // choice.
+  // A chain of choices. Each alternative of a choice is a letter that leads to
+  // the next choice.
   Many choices;
   for (uint32_t i = 0; i < 60; i += 3) {
     choices.push_back(split(i + 1, i + 2));
@@ -226,7 +228,8 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "is in a look-ahead, but its set 1 is a main set"},
       {programOf({look(2, 1), run(3), kAccept, kAccept}),
        "needs a set of positions, because it is in a look-ahead"},
-      // Only in the second program may the part after the run fail to match.
+      // Only in the second program may the instructions after run() fail to
+      // match.
       {programOf({run(1), kAccept}), nullptr},
       {programOf({run(1), letterTo3, kAccept, kAccept}),
        "needs a set of positions, because it may be followed by no match"},

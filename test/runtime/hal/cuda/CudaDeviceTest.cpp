@@ -505,7 +505,8 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramIfSeveralRan) {
               HasSubstr("while it ran one of several programs"));
 }
 
-/// Uploads numbers to the kernel addOne, and copies one of its results.
+/// Uploads numbers, runs the kernel addOne on them, and copies and returns one
+/// of its results.
 Result<uint32_t> uploadAndAddOne() {
   AIR_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device, makeDevice());
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());

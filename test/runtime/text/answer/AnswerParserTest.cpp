@@ -133,7 +133,8 @@ TEST(AnswerParserTest, WithoutToolsACallIsText) {
 }
 
 // A part of a call that was reported cannot be taken back. If the call turns
-// out to be broken, an event says so, and its text follows as an answer.
+// out to be broken, an event says so, and the text of the call follows as an
+// answer.
 TEST(AnswerParserTest, ABrokenCallIsReported) {
   const AnswerSyntax syntax = syntaxNamed("hermes");
   const ToolSchemas none;

@@ -32,8 +32,9 @@ CallGrammar grammarOf(const std::string &family, const ToolSchemas &tools,
 
 int32_t idOf(char c) { return static_cast<uint8_t>(c); }
 
-/// Follows a text byte by byte. Returns the first byte that is refused, or the
-/// length of the text. `isWhole` says whether the text may end there.
+/// Follows a text byte by byte. Returns the offset of the first byte that is
+/// refused, or the length of the text. `isWhole` says whether the text may end
+/// there.
 size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   // The byte 0 stands for the token that ends a text.
   LazyGrammar filter(GrammarMatcher(made.grammar, byteTrie(), {0}), byteTrie(),
@@ -75,8 +76,8 @@ TEST(CallGrammarTest, Samples) {
   }
 }
 
-// Calls of the tools in calls.json, each with the byte at which a broken one is
-// refused.
+// calls.json has calls of its tools. A broken call consists of two strings, and
+// must be refused at the first byte of the second.
 TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -104,8 +105,8 @@ TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   }
 }
 
-/// Returns a random text of a grammar, which is made of bytes and of marks that
-/// end free text. Returns "" if the text gets too long.
+/// Returns a random text that the grammar accepts, joined from single bytes and
+/// from marks that end free text. Returns "" if the text gets too long.
 std::string randomText(const CallGrammar &made, const AnswerFamily &family,
                        std::mt19937 &random) {
   const std::string_view marks[] = {
@@ -288,7 +289,8 @@ TEST(CallGrammarTest, RequiredCallsFollowOpenReasoning) {
   EXPECT_EQ(follow(made, words + "f", isWhole), words.size());
 }
 
-// A vocabulary may have tokens for marks. The tokens 0 to 255 are bytes.
+// A vocabulary may have control tokens for the marks of tool calls. Here,
+// tokens 0 to 255 are bytes.
 TEST(CallGrammarTest, MarksCanBeControlTokens) {
   const std::vector<std::pair<int32_t, std::string>> controls = {
       {256, "<|tool_call_start|>"}, {257, "<|tool_call_end|>"}};

@@ -27,8 +27,8 @@ std::shared_ptr<const Grammar> grammarOf(const std::string &text) {
   return *grammar;
 }
 
-/// Random pieces of up to six parts. Some parts are incomplete UTF-8
-/// characters.
+/// Random texts of tokens, each joined from up to six parts. Some parts are
+/// incomplete UTF-8 characters.
 std::vector<std::string> randomPieces(std::mt19937 &random) {
   const std::vector<std::string> parts = {
       "a",    "b",        "c",        "x",    "1",        "2",        "\"",
@@ -269,7 +269,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(grammar.isActive());
   feed(grammar, "t>");
   EXPECT_TRUE(grammar.isActive());
-  // Without isAnywhere, only white space may precede a span without triggers.
+  // Unless isAnywhere is true, <think> begins a quiet span only if nothing but
+  // white space precedes it. So this <t> is a trigger.
   LazyGrammar late = lazy(triggers);
   feed(late, "Some text <think>a<t>");
   EXPECT_TRUE(late.isActive());
@@ -279,7 +280,7 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(anywhere.isActive());
   feed(anywhere, "<end><t>");
   EXPECT_TRUE(anywhere.isActive());
-  // The text begins within such a span, and a control token ends the span.
+  // The text begins within the quiet span, which the control token <end> ends.
   triggers.open = 0;
   triggers.controls = {{3, "<end>"}};
   LazyGrammar open = lazy(triggers);

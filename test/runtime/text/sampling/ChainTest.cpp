@@ -31,7 +31,7 @@ std::vector<float> randomLogits(std::mt19937 &random, size_t count) {
   return logits;
 }
 
-/// Every sampler that has a state, and several that have none.
+/// Chains with every sampler that has a state, and with several that have none.
 std::vector<SamplerOptions> chainsWithState() {
   SamplerOptions all = plainSampling();
   all.repeatPenalty = 1.3F;
@@ -323,8 +323,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // With two breakers, the search for the longer one ("abcdef") still has the
-  // '!' in its text when later tokens arrive, but must not find it again. So
+  // Because of the long breaker "abcdef", the text that is searched still
+  // contains the '!' when later tokens arrive. It must not be found again, so
   // the two tokens after the '!' count as a repetition.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
@@ -340,8 +340,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
     for (int32_t id : history) {
       sampler->accept(id);
     }
-    // After tokens 4 and 1, history[2] would be a repetition. DRY lowers its
-    // logit by 1 unless its text contains a breaker.
+    // After tokens 4 and 1, history[2] would continue a repetition. DRY lowers
+    // its logit by 1 unless the text of this token contains a breaker.
     std::vector<float> two(257, -HUGE_VALF);
     two[static_cast<size_t>(history[2])] = 0.5F;
     two[7] = 0;
