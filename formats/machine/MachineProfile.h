@@ -9,10 +9,11 @@
 // so that two plans made on one machine are identical. withMeasurements()
 // (ProbeCache.h) adds what `airrun probe --save` has measured.
 //
-// The JSON is one object with the following keys. Those from memory_limit to
-// disk are no fields of the table Machine in plan.fbs, because they matter only
-// on the machine itself; of disk, Machine has bandwidth_beside and
-// memory_beside. Machine has gpus as a list of tables Device.
+// The JSON is one object with the following keys. The keys from memory_limit to
+// disk have no fields in the table Machine of plan.fbs, because they matter
+// only on the machine itself; of the keys in disk, Machine has only
+// bandwidth_beside (as disk_beside) and memory_beside. Machine has gpus as a
+// list of tables Device.
 //   name              1 to 1024 bytes without '/' or control characters; the
 //                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)

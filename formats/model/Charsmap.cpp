@@ -11,8 +11,8 @@ constexpr uint32_t kIsValue = uint32_t{1} << 31;
 uint32_t offsetOf(uint32_t unit) {
   return (unit >> 10) << ((unit & 0x200) >> 6);
 }
-/// Returns the byte that leads to the unit, or a number above 255 if the unit
-/// holds a value.
+/// Returns the label of a unit of the trie, which is the byte that leads to it.
+/// The result is above 255 if the unit holds a value and has no label.
 uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
 /// Whether a rule ends at this unit. If so, offsetOf() leads to the unit with
 /// the rule's value.

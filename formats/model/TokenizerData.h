@@ -104,7 +104,8 @@ struct TokenizerData {
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template
-  /// The templates tokenizer.chat_template.NAME by NAME, such as "tool_use".
+  /// The chat templates of the keys tokenizer.chat_template.NAME, by NAME, such
+  /// as "tool_use".
   std::map<std::string, std::string> namedTemplates;
   /// Only set if the data comes from a plan: the programs of namedTemplates by
   /// name, and that of chatTemplate under the name "". Templates without a

@@ -1,7 +1,8 @@
 //===- Choice.h - the dispatch that chooses next tokens ---------*- C++ -*-===//
 //
 // A choice is a dispatch that replaces each token of a batch by the token that
-// the model predicts to follow it. It writes arrays of the batch (plan.fbs).
+// the model predicts to follow it, and advances the token's positions. Tokens
+// and positions are arrays of the batch (BatchArray in plan.fbs).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_CHOICE_H

@@ -172,11 +172,11 @@ template <typename Body> void withUnit(uint8_t bytes, Body body) {
   }
 }
 
-/// Calls `body` for every field of every block of 16 rows. Its arguments are a
-/// zero of the type of the field's units, the byte offset of the field in a
-/// row, the number of units in the field, the byte offset of the block column,
-/// and a function that maps the index of a unit to its byte offset in the block
-/// column.
+/// Calls `body` for every field of every block of 16 rows. Its arguments are
+/// the number 0, whose type is the unsigned integer type of the field's units;
+/// the byte offset of the field in a row; the number of units in the field; the
+/// byte offset of the block column; and a function that maps the index of a
+/// unit to its byte offset in the block column.
 template <typename Body> void forEachField(const Shape &shape, Body body) {
   if (shape.runUnits != 0) {
     withUnit(shape.fields[0].field.unit, [&](auto unit) {

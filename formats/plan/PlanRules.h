@@ -46,7 +46,7 @@ inline constexpr uint32_t kMaxPrograms = 64;
 /// recurrent state.
 inline constexpr uint32_t kMaxCacheGroups = 16;
 /// Budget items of tier Vram do not name a device, so there may be only one
-/// device besides the CPU.
+/// device other than the CPU.
 inline constexpr uint32_t kMaxDevices = 1;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;

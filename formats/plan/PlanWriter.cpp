@@ -275,14 +275,16 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
 Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   if (!targets.empty()) {
     return usageError("the size of segment " + std::to_string(index) +
-                      " must be known before a plan for several targets is "
-                      "written");
+                      " of a plan for several targets cannot be reduced; it "
+                      "must be final when the writer is created");
   }
   for (size_t i = index; i < written.size(); ++i) {
     if (written[i]) {
       return usageError("segment " + std::to_string(i) +
                         " was written before the size of segment " +
-                        std::to_string(index) + " was known");
+                        std::to_string(index) +
+                        " was reduced; reduce a size before this segment or a "
+                        "later one is written");
     }
   }
   plan::SegmentT &segment = *plan.segments[index];

@@ -69,7 +69,7 @@ struct Place {
 };
 
 /// The place of a code in a plane. The code belongs to one of the 16 rows of a
-/// tile and to one of the 32 columns of a group.
+/// tile, and to one of 32 consecutive columns.
 struct Position {
   uint32_t lane;
   /// The index of one of the lane's 4 words. Its bit 0 is set for rows 8 to 15

@@ -35,9 +35,10 @@
 //   bytes      32 columns of 8-bit codes.
 //   words      16-bit elements. Two planes hold 32 columns, the first for row g
 //              and the second for row g+8.
-//   long words elements of 32 or 64 bits. Two or four planes hold 32 columns of
-//              row g, and as many planes follow for row g+8. Each has two or
-//              four of the lane's columns.
+//   long words elements of 32 or 64 bits. Two planes (32 bits) or four planes
+//              (64 bits) hold 32 columns of row g, and as many planes follow
+//              for row g+8. Each plane has four (32 bits) or two (64 bits) of
+//              the lane's columns.
 //   bits, bit pairs
 //              The upper bits of the codes of Q5_0, Q5_1 and Q5_K (one bit per
 //              code) and Q6_K (two bits per code), whose lower 4 bits are in
@@ -144,7 +145,8 @@
 // 33 % and TQ2_0 by 9 %, and Q1_0 doubles.
 // Codes are stored as unsigned integers; for example, the code of a Q8_0
 // element q is q + 128. Nothing is rounded, so unpacking restores the source's
-// bytes, except that several bytes of TQ1_0 mean the same five digits.
+// bytes. TQ1_0 is an exception: several values of a byte stand for the same
+// digits, and unpacking writes the smallest of them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_T16_H

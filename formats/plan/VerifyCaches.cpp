@@ -38,7 +38,7 @@ static Status verifyGroup(const plan::Plan &plan, uint32_t index) {
                       str(AIR_BINDING_ALIGNMENT) + " and at least one");
   }
   // This cannot overflow, because both factors are below 2^32. Block tables
-  // hold 32-bit page numbers, which limits the number of pages.
+  // hold 32-bit indices of pages, which limits the number of pages.
   const uint64_t pages =
       plan.slots() * ceilDiv(plan.context(), group.page_tokens());
   if (group.pages() != pages || pages > UINT32_MAX ||

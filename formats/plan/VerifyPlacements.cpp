@@ -41,9 +41,11 @@ struct Use {
   uint32_t step = 0;
 };
 
-/// Splits a segment into pieces at the bounds of its uses, rounded to whole
-/// pages and to whole chunks. `bytes` is the size of the segment, rounded up to
-/// whole pages. The time is nearly linear in the number of uses.
+/// Splits a segment into pieces. A piece begins or ends where a use of the
+/// segment does after it has been extended to whole pages, and also where it
+/// does after it has been extended to whole chunks. `bytes` is the size of the
+/// segment, rounded up to whole pages. The time is nearly linear in the number
+/// of uses.
 class Division {
 public:
   Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,

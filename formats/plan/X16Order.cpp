@@ -83,8 +83,9 @@ constexpr Run kScalesIq4xs[] = {
     {"d", 0, 1}, {"scales_h", 0, 1}, {"scales_l", 0, 1}};
 constexpr Part kIq4xs[] = {{1, kScalesIq4xs}, {8, kFourQs}};
 
-/// Returns the order in which x16 stores the units of a block of `dtype`; empty
-/// if this is the order of the block's fields, in one section.
+/// Returns the order in which x16 stores the units of a block of `dtype`. Empty
+/// if the units are in the order of the block's fields, and no field is divided
+/// into sections.
 std::span<const Part> orderOf(DType dtype) {
   switch (dtype) {
   case DType::Q1_0:

@@ -1,9 +1,9 @@
 //===- GenerationConfig.h - generation_config.json --------------*- C++ -*-===//
 //
-// What generation_config.json and config.json beside a tokenizer say about
-// generation. The names and meanings of the fields are those of the class
-// GenerationConfig in Hugging Face's transformers (https://huggingface.co/docs/
-// transformers/main_classes/text_generation):
+// What generation_config.json and config.json, in the folder of a tokenizer,
+// say about generation. The names and meanings of the fields are those of the
+// class GenerationConfig in Hugging Face's transformers
+// (https://huggingface.co/docs/transformers/main_classes/text_generation):
 //
 //   eos_token_id        an id or a list of ids that end an answer. Also in
 //                       config.json

@@ -1,8 +1,9 @@
 //===- TokenizerConfig.h - tokenizer_config.json ----------------*- C++ -*-===//
 //
-// What tokenizer_config.json and files with chat templates beside a vocabulary
-// say about it. The names and meanings are those of Hugging Face's transformers
-// 5 (https://huggingface.co/docs/transformers/main_classes/tokenizer):
+// What tokenizer_config.json, and files with chat templates in the same folder,
+// say about a vocabulary. The names and meanings are those of Hugging Face's
+// transformers 5
+// (https://huggingface.co/docs/transformers/main_classes/tokenizer):
 //
 //   bos_token, eos_token   a token's text, or an object whose field "content"
 //                          is the text; null: there is no such token

@@ -109,7 +109,8 @@ public:
 private:
   bool isKind(TokenizerKind kind) const { return data.kind == kind; }
 
-  /// Calls `read` for each entry of list `name` in a Sequence component.
+  /// Calls `read` for each entry of the list `name` of a component of type
+  /// Sequence.
   template <typename Read>
   static Status forEach(const JsonFields &fields, const char *name, int depth,
                         Read read) {

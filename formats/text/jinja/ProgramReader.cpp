@@ -143,7 +143,7 @@ uint32_t Reader::count(uint32_t least) {
   if (!failed() && value > left / least) {
     fail("the count is " + std::to_string(value) + ", but the " +
          std::to_string(left) + " words that follow are enough for at most " +
-         std::to_string(left / least));
+         std::to_string(left / least) + " elements");
     return 0;
   }
   return failed() ? 0 : value;
@@ -372,7 +372,8 @@ void Reader::readExpression(Expression &out, Chain chain) {
     out.operands.push_back(hasOperand ? readExpression(chain) : nullptr);
     if (!failed() && hasOperand && chain == Chain::Open &&
         out.operands[0]->op != Op::Filter) {
-      fail("the first filter of a filter block has an operand");
+      fail("the first filter of a filter block has an operand; it must have "
+           "none, because it applies to the output of the block");
     }
     out.call = readArguments();
     break;
