@@ -5,9 +5,10 @@
 // reader can begin at any chunk. There are two coded forms, Planes and Zstd;
 // docs/plan-format.md describes them byte by byte.
 //
-// Planes is made for bfloat16 numbers. The exponents of a matrix have few
-// different values, so each takes a fixed code of 3 bits, while sign and
-// significand stay as they are. Because all codes have the same length, vector
+// Planes is made for bfloat16 numbers. Most exponents of a matrix have one of
+// seven values, so each number takes a code of 3 bits, while sign and
+// significand stay as they are; the eighth code marks an exponent that is
+// stored separately. Because all codes have the same length, vector
 // instructions can decode many values at once. Zstd compresses a chunk with the
 // library of that name, either as it is, or with the even and the odd bytes
 // separated, whichever is smaller.

@@ -123,7 +123,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Returns `machine` with another CPU, which `spec` names in one of these ways:
 ///   - the name of a built-in profile: only the architecture, the features, the
-///     rates and the memory bandwidth change;
+///     rates and the memory bandwidth change, `measured` becomes false, and
+///     diskBeside and memoryBeside become unknown;
 ///   - "desktop", "laptop" or "server" (GpuTable.h), "host" or a file:
 ///     everything but the name and the GPU changes, including cores, RAM and
 ///     disk.
@@ -146,10 +147,10 @@ Result<MachineProfile> parseProfile(const std::string &json,
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the
-/// machine `plan`. Otherwise fails with Mismatch and the message "FIELD: plan
-/// needs X, this machine has Y", for the architecture or for all missing
-/// features. Fewer cores or less bandwidth only reduce the speed and are not a
-/// mismatch.
+/// machine `plan`. Otherwise fails with Mismatch; the message begins "FIELD:
+/// the plan needs X, but this machine has Y", and FIELD is the architecture or
+/// the features. Fewer cores or less bandwidth only reduce the speed and are
+/// not a mismatch.
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

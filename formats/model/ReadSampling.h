@@ -1,8 +1,8 @@
 //===- ReadSampling.h - recommended sampler settings ------------*- C++ -*-===//
 //
-// The ranges of the sampler settings that a model's files recommend, whichever
-// file they come from. A value that is out of range, or an order that names an
-// unknown sampler, results in a note, not an error.
+// Checks the sampler settings that a model's files recommend. A setting has the
+// same range, whichever file it comes from. A value that is out of range, or an
+// order that names an unknown sampler, results in a note, not an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_READSAMPLING_H

@@ -165,17 +165,19 @@ inline constexpr uint32_t kT16Rows = 16;
 struct T16Unit {
   uint32_t columns; ///< number of columns of a unit
   uint32_t bytes;   ///< size of a unit, a multiple of 16
-  /// The number of planes of nibbles, pairs, bytes, words or long words (kinds
-  /// of planes that the top of this file describes).
+  /// The number of planes, without those that hold only upper bits of the codes
+  /// (the top of this file describes the kinds of planes).
   uint32_t planes;
-  uint32_t upperOffset; ///< offset of the upper bits of the codes
+  /// The offset of the planes of upper bits or, in IQ1_M, of the bits that say
+  /// which offsets are positive.
+  uint32_t upperOffset;
   /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;
   /// The offset of the minima (the field m of Q4_1 and Q5_1), if they are
   /// stored separately from the scales.
   uint32_t minimumOffset;
-  /// The offset of d, and of dmin if the dtype has it, in dtypes with
-  /// 256-column blocks.
+  /// The offset of d, and of dmin if the dtype has it, in dtypes that also have
+  /// quantised scales.
   uint32_t superOffset;
 };
 

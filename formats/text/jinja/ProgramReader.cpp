@@ -367,7 +367,7 @@ void Reader::readExpression(Expression &out, Chain chain) {
     out.name = readName();
     const bool hasOperand = flag();
     if (!failed() && !hasOperand && chain == Chain::None) {
-      fail("a filter outside a filter block has no operand");
+      fail("a filter outside a filter block has no operand; it must have one");
     }
     out.operands.push_back(hasOperand ? readExpression(chain) : nullptr);
     if (!failed() && hasOperand && chain == Chain::Open &&

@@ -90,7 +90,7 @@ bool agrees(const Value &test, const std::string &name,
   int code = got.status().exitCode();
   if (error == "refused") {
     EXPECT_EQ(code, 3) << name;
-    EXPECT_NE(message.find("refuses these messages"), std::string::npos)
+    EXPECT_NE(message.find("refuses the conversation"), std::string::npos)
         << message;
   } else {
     EXPECT_TRUE(code == 3 || code == 4 || code == 5) << name << ": " << message;
@@ -219,8 +219,8 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
       {"é{{ 1 / 0 }}", 3,
        "template line 1, column 7: a number is divided by 0"},
       {"{{ raise_exception(\"roles\nmust 'alternate'\") }}", 3,
-       "template line 1, column 19: the template refuses these messages: "
-       "'roles\\x0amust \\x27alternate\\x27'"},
+       "template line 1, column 19: the template refuses the conversation and "
+       "says 'roles\\x0amust \\x27alternate\\x27'"},
       {"a\nb{{ '\xff' }}", 3,
        "template line 2, column 6: the byte 0xff is not part of UTF-8"},
   };
