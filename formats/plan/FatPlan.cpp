@@ -164,9 +164,9 @@ joinTargets(std::vector<plan::PlanT> plans,
       return usageError("the plans for " +
                         inQuotes(plans[order[0]].machine->name) + " and " +
                         inQuotes(plans[index].machine->name) +
-                        " were made from different models, or only one of "
-                        "them was made with --weightless or --reference; make "
-                        "both again from the same model with the same options");
+                        " were made from different models, or differ in "
+                        "--weightless or --reference; make both again from the "
+                        "same model with the same options");
     }
   }
   FatRecords fat;
