@@ -280,7 +280,7 @@ TEST(VramBudget, ItemisesAndSums) {
   EXPECT_EQ(ledger->budget, 0U);
   const std::pair<const char *, uint64_t> expected[] = {
       {"weights", 1000 * kMiB},
-      // Each of the 2 slots takes 16 pages, and the padding takes one more.
+      // Each of the 2 slots takes 16 pages, and padding tokens take one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
       // Each array begins at a multiple of 64 bytes. Three arrays hold one
