@@ -48,8 +48,8 @@ TEST(MarkTokensTest, ControlTokensThatOccurInMarks) {
 TEST(TurnEndTest, AControlTokenBehindTheAnswer) {
   EXPECT_EQ(endOf(turns("{{ m.role }}: {{ m.content }}<sep>")), "<sep>");
   EXPECT_EQ(endOf(turns("{{ m.content }}\n<sep>!")), "<sep>!");
-  // The template may also write the token that ends a turn at the beginning of
-  // the next message.
+  // Instead of ending each message with this token, the template may begin each
+  // message with it.
   EXPECT_EQ(endOf(turns("<sep>{{ m.content }}")), "<sep>");
 }
 
