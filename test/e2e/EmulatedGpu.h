@@ -24,7 +24,7 @@ namespace air::test {
 /// A row contains the logits of a token.
 using Rows = std::vector<std::vector<float>>;
 
-/// Compiles kernels for the emulator, but each text only once.
+/// Compiles kernels for the emulator. The same source is compiled only once.
 class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
 public:
   explicit EmulatorCompiler(std::string intrinsicsText)

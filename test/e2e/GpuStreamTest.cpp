@@ -142,7 +142,8 @@ protected:
     for (int32_t i = 0; i < 11; ++i) {
       prompt.push_back((i * 37 + 11) % 300);
     }
-    // Without outputs, the head does not run, and its weights are not copied.
+    // If no outputs are requested, the output head does not run, and its
+    // weights are not copied.
     const std::vector<SequenceId> sequences(prompt.size(), first);
     EXPECT_TRUE(
         session

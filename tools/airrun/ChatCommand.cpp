@@ -150,8 +150,9 @@ cli::Command chatCommand() {
       {.name = "--load",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Go on with a conversation that /save has written, or any JSON "
-               "array of objects with \"role\" and \"content\"."},
+       .help = "Continue the conversation in FILE, which /save has written, or "
+               "which is any JSON array of objects with \"role\" and "
+               "\"content\"."},
       {.name = "--tools",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",

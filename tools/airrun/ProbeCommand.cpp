@@ -251,9 +251,10 @@ cli::Command probeCommand() {
   device.kind = cli::ValueKind::String;
   device.valueName = "GPU";
   device.help = "Measure only this GPU, given as its number (from 0) or a part "
-                "of its name, such as rtx3060. The profile then has this GPU.";
-  device.defaultText = "all GPUs; the profile has the first one for which "
-                       "there are kernels";
+                "of its name, such as rtx3060. The profile then describes this "
+                "GPU.";
+  device.defaultText = "all GPUs; the profile describes the first one for "
+                       "which there are kernels";
   cli::Option threads = threadsOption();
   threads.help = "Number of threads that measure at the same time.";
   threads.defaultText = "one per core";

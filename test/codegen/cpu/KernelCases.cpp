@@ -343,8 +343,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     for (uint64_t j = 0; j < kBlock; ++j) {
       // The other values of the block depend on `mark`. If it is infinite or
       // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
-      // the scale is 1 in some format, and they are multiples of 0.5, so that
-      // many lie halfway between integers. For other marks they stay random.
+      // the block has a scale of 1 in one of the formats, and they are
+      // multiples of 0.5, so that many lie halfway between integers. For other
+      // marks they stay random.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128

@@ -342,8 +342,8 @@ TEST(CudaTarget, OtherGpusUseTheNewestTargetThatTheyRun) {
   }
 }
 
-// The text must not use instructions of a single architecture, which PTX for
-// later GPUs cannot have.
+// The source must not use instructions that only one architecture has, because
+// PTX for later GPUs cannot contain them.
 TEST_F(WithNvrtc, MatMulsCompileToPtx) {
   for (const CudaTarget &known : cudaTargets()) {
     const CudaTarget target = *cudaTarget(portableArch(known.name));

@@ -171,7 +171,7 @@ TEST_F(PrefillStep, VariantsFitEveryTargetWithoutSpills) {
 }
 
 // The figures below were counted with NVRTC 13.0 and rounded up. A higher count
-// means that a kernel's text has become less efficient.
+// means that the source of a kernel has become less efficient.
 TEST_F(PrefillStep, KernelsHaveNoMoreInstructionsThanCommitted) {
   const std::string_view intrinsics = deviceIntrinsicsText();
   struct Figure {

@@ -153,7 +153,7 @@ TEST_F(DecodeStep, EveryKernelFitsEveryTargetWithoutSpills) {
 }
 
 // The figures below were counted with NVRTC 13.0 and rounded up. A higher count
-// means that a kernel's text has become less efficient.
+// means that the source of a kernel has become less efficient.
 TEST_F(DecodeStep, KernelsHaveNoMoreInstructionsThanCommitted) {
   const std::map<std::string, uint64_t> most[2] = {
       {{"begin", 240},

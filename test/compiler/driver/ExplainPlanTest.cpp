@@ -120,7 +120,7 @@ struct Case {
   const char *target;
   uint64_t ram;
   uint64_t vram; ///< 0: the memory of the target's GPU
-  /// The link that limits the pass.
+  /// What limits the pass: "vram", "pcie" (copies to the GPU) or "disk".
   const char *limit;
 };
 

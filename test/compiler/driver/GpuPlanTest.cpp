@@ -197,7 +197,8 @@ TEST_F(GpuPlan, PtxFollowsTheCode) {
   }
 }
 
-// PTX that uses wgmma, which sm_90a alone has, would not run on later GPUs.
+// PTX with wgmma instructions would not run on later GPUs, because only sm_90a
+// has them.
 TEST_F(GpuPlan, PtxIsMadeOfKernelsThatLaterGpusCanRun) {
   options.target = "h100";
   compiler->expected = "sm_90a";

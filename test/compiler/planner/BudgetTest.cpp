@@ -182,8 +182,9 @@ TEST(Budget, AlternatesStreamWhatDoesNotFit) {
 TEST(Budget, AlternatesThatAreEqualOrDoNotFitAreLeftOut) {
   const RamLimit large{4096 * kMiB, "target 'large' has"};
   EXPECT_EQ(planPlacements(manyWeights(), demand(), large)->size(), 1U);
-  // The ring takes at least 68 MiB, and everything but the weights takes 77
-  // MiB. Their sum fits in 160 MiB, but not in 90 % of it.
+  // Placements are made for 100, 90, 75 and 50 % of the limit. The ring takes
+  // at least 68 MiB, and everything but the weights takes 77 MiB. Their sum
+  // fits in 160 MiB, but not in 90 % of it.
   const RamLimit small{160 * kMiB, "target 'small' has"};
   const auto placements = planPlacements(manyWeights(), demand(), small);
   ASSERT_TRUE(placements.isOk()) << placements.status().message();
@@ -280,7 +281,7 @@ TEST(VramBudget, ItemisesAndSums) {
   EXPECT_EQ(ledger->budget, 0U);
   const std::pair<const char *, uint64_t> expected[] = {
       {"weights", 1000 * kMiB},
-      // Each of the 2 slots takes 16 pages, and the padding takes one more.
+      // Each of the 2 slots takes 16 pages, and padding tokens take one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
       // Each array begins at a multiple of 64 bytes. Three arrays hold one

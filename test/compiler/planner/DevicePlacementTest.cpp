@@ -93,8 +93,8 @@ TEST(DevicePlacement, EverySecondSegmentIsCopied) {
 
 TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   const WeightProblem problem = fourEqual();
-  // Three segments are copied. A ring for two segments would need 192 MiB
-  // together with the segment that stays.
+  // Three segments are copied in every pass, and one stays in VRAM. With a ring
+  // for two segments, this would take 192 MiB.
   EXPECT_EQ(placed(problem, 192 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(placed(problem, 128 * kMiB).ringBytes, 64 * kMiB);
   // All four segments are copied, and only the ring is in VRAM.

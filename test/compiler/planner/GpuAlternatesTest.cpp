@@ -60,9 +60,10 @@ TEST(GpuAlternates, AreForLessVram) {
 }
 
 TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
-  // Half of 4096 MiB holds everything, so all placements would be equal.
+  // Placements are made for 100, 90, 75 and 50 % of VRAM. Half of 4096 MiB
+  // holds everything, so all of them would be equal.
   EXPECT_EQ(planGpuPlacements(demand(), limits(4096 * kMiB))->size(), 1U);
-  // The ring and the activations do not fit into 90 % of 130 MiB.
+  // The ring and the activations fit into 130 MiB, but not into 90 % of it.
   GpuDemand least = demand();
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();

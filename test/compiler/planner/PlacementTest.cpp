@@ -157,8 +157,8 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
 
-// With 40 segments of 1 MiB, a pass reads twice the bytes that do not fit, even
-// if that is less than twice the preferred size of a ring.
+// With 40 segments of 1 MiB, a ring has the size of what does not fit, and a
+// pass fills it twice, even if larger rings are preferred otherwise.
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -206,8 +206,8 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // The ring must hold the first matrix from its shared page on, the second
-  // matrix, and a read of 4 MiB.
+  // For step 2, the ring must hold everything from the page of the first matrix
+  // that both steps need to the end of the segment, and a read of 4 MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});
@@ -454,8 +454,9 @@ TEST(Placement, APinnedShareStays) {
   EXPECT_EQ(placement->ringBytes, 96 * kMiB);
   EXPECT_EQ(placement->streamedBytes(), 192 * kMiB);
   EXPECT_TRUE(verifyWeights(problem, *placement, enough).isOk());
-  // With less room, the ring need only hold the 48 MiB that a step needs and 4
-  // MiB more. A pass then fills a ring of 192 / 3 = 64 MiB three times.
+  // With less RAM, the ring must hold only the 48 MiB that a step needs and 4
+  // MiB for a read, 52 MiB in all. The smallest such ring that a pass fills a
+  // whole number of times has 192 / 3 = 64 MiB.
   EXPECT_EQ(leastBytesPinned(problem, 25), (64 + 64) * kMiB);
   placement = pinWeights(problem, 25, enough - 1);
   ASSERT_TRUE(placement.isOk()) << placement.status().message();

@@ -216,10 +216,10 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
               static_cast<double>(best.classes[1].disk) / 3e9, 1e-5);
 }
 
-// A class of 6 GB has steps of 1 MB, and one of 3 GB has steps of 1 GB. The RAM
-// has 5 GB, so 4 GB are streamed. If 44 % of each class are streamed, the ring
-// takes one and a half times 44 % of 1 GB, which is 0.67 GB. If only the first
-// class is streamed, the ring takes 17 MB.
+// One class of weights has 6 GB, and its steps 1 MB each. Another has 3 GB, and
+// its steps 1 GB each. The RAM has 5 GB, so 4 GB are streamed. If 44 % of each
+// class are streamed, the ring takes one and a half times 44 % of 1 GB, which
+// is 0.67 GB. If only the first class is streamed, the ring takes 17 MB.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];

@@ -35,7 +35,8 @@ std::vector<uint8_t> unsharedMetadataOf(const FatSmallPlan &fat) {
           builder.GetBufferPointer() + builder.GetSize()};
 }
 
-/// Gives the second target segments of weights that have no bytes in the file.
+/// The second target gets segments of weights of its own, which have no bytes
+/// in the file.
 void leaveOutWeightsOfOneTarget(FatSmallPlan &fat) {
   auto &segments = fat.records.shared.segments;
   std::vector<uint32_t> &own = fat.records.targets[1].segments;

@@ -19,7 +19,7 @@ void splitHead(P &p) {
 
 namespace {
 
-/// Divides the head of the plan and then applies `change`.
+/// Divides the head of the plan into two steps, and then applies `change`.
 template <typename F> Change inParts(F change) {
   return in([change](P &p) {
     splitHead(p);

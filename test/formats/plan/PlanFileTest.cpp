@@ -418,7 +418,7 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
   EXPECT_EQ(back.namedTemplates, data.namedTemplates);
-  // The main template lacks its end, so it has no program.
+  // The main template is incomplete, so it has no program.
   const std::map<std::string, jinja::ProgramCode> programs = {
       {"a", {{1, 1, 1, 4, 1, 1, 4, 0}, {"a"}}}, {"b", {{0}, {}}}};
   EXPECT_EQ(back.templatePrograms, programs);

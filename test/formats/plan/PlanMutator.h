@@ -53,7 +53,7 @@ private:
     size_t bytes;
   };
   struct List {
-    size_t at; // offset of the length, which the elements follow
+    size_t at; // offset of the list's length; the elements come next
     size_t elementBytes;
     bool isOfOffsets; // whether the elements are offsets
   };

@@ -165,7 +165,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
 
 // A kernel applies a mask to a word with 2-bit codes, and gets two codes at
 // once. For every second pair of codes it first shifts the word by 8. After
-// similar shifts, the third bits of Q3_K must be right above these codes.
+// similar shifts, the third bits of Q3_K must be the next higher bits of these
+// codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block
   // hold the upper bits of the codes; bit i of these bytes belongs to columns

@@ -514,7 +514,8 @@ TEST_F(GeneratorTest, ComputesOnlyWhatAKeptSequenceLacks) {
   std::vector<int32_t> next(kept->tokens().begin(), kept->tokens().end());
   next.insert(next.end(), {60, kFakeBos});
   EXPECT_EQ(ask(next), "Once upatim 13+2");
-  // A prompt as long as the context fits, whatever tokens the sequence holds.
+  // A prompt that fills the whole context is accepted, whatever tokens the
+  // sequence holds.
   std::vector<int32_t> full(session->context(), 70);
   EXPECT_EQ(ask(full).substr(1), " 0+150");
   full.push_back(70);

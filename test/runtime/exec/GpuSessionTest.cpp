@@ -204,7 +204,7 @@ TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
 }
 
 // When choose() fails, any part of the batch's arrays may have changed. The
-// test makes it fail before each of its actions in turn.
+// test makes it fail before each piece of its work in turn.
 TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -216,7 +216,7 @@ TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
   // The first pass also copies the weights.
   ASSERT_TRUE(choose().isOk());
   token = chosen;
-  uint64_t done = 0; // actions before the failure
+  uint64_t done = 0; // pieces of work before the failure
   for (bool isComplete = false; !isComplete; ++done) {
     gpu->workFailure = ioError("the fake GPU has failed");
     gpu->workBeforeFailure = done;
@@ -224,10 +224,10 @@ TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
     isComplete = gpu->workBeforeFailure != 0;
     gpu->workFailure = Status::ok();
     ASSERT_TRUE(choose().isOk());
-    ASSERT_EQ(chosen, model.next[token]) << done << " actions";
+    ASSERT_EQ(chosen, model.next[token]) << done << " pieces of work";
     token = chosen;
   }
-  // Each step is an action, and so is the choice of the token.
+  // Each step is a piece of work, and so is the choice of the token.
   EXPECT_GT(done, 5U);
 }
 
@@ -260,7 +260,7 @@ TEST_F(GpuSessionTest, OnlyRequestedRowsAreRead) {
   const std::vector<SequenceId> sequences(8, sequence);
   ASSERT_TRUE(runRows(session, someTokens(8), sequences, {}));
   EXPECT_EQ(gpu->readBytes, 0U);
-  // Without outputs, the head does not run.
+  // If no outputs are requested, the output head does not run.
   EXPECT_EQ(gpu->launches, 3U);
   ASSERT_TRUE(runRows(session, someTokens(8), sequences, {1, 2, 5}));
   EXPECT_EQ(gpu->readBytes, 3 * kRowBytes);
@@ -301,7 +301,8 @@ TEST_F(GpuSessionTest, ChangedWeightsAreFoundBeforeTheyAreCopied) {
     Result<Session> session = openPlan();
     ASSERT_TRUE(session) << session.status().message();
     const SequenceId sequence = beginSequence(*session);
-    // Without outputs the head does not run, but its segment is still verified.
+    // If no outputs are requested, the output head does not run, but its
+    // segment is still verified.
     for (const std::vector<uint32_t> &outputs :
          {std::vector<uint32_t>{0}, std::vector<uint32_t>{}}) {
       Result<Rows> rows = runRows(*session, {7}, {sequence}, outputs);

@@ -86,7 +86,7 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      // In float16, a head has twice as many numbers, so that the KV cache has
+      // In float16, a head has twice as many elements, so that the KV cache has
       // the same layout in bytes.
       if (test.isHalf) {
         plan::CacheT &cache = *plan.caches[0];
@@ -108,8 +108,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
           << rows.status().message();
       EXPECT_EQ(session->length(sequence), 0U);
     }
-    // If the bias is not the cause, the error occurs only in sequences with id
-    // 0. A sequence of tokens with other ids must still work.
+    // If the bias is not the cause, the error occurs only in sequences that
+    // contain token 0. A sequence of other tokens must still work.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -155,7 +155,8 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
       runRows(*session, tokens, std::vector(tokens.size(), sequence), outputs);
   ASSERT_TRUE(rows) << rows.status().message();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    // fakeLogits() adds the history, which for a single token is its id.
+    // The logits include the history (FakePlan.h), which is the token's id if
+    // there is only one token.
     std::vector<float> expected = fakeLogits(model, {tokens[i]});
     for (float &logit : expected) {
       logit -= static_cast<float>(tokens[i]);
@@ -351,7 +352,8 @@ TEST_F(SessionTest, ChangedWeightsAreFoundBeforeAnyLogits) {
     ASSERT_FALSE(rows);
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
     EXPECT_EQ(session->length(sequence), 0U);
-    // Without outputs the head does not run, but its segment is still verified.
+    // If no outputs are requested, the output head does not run, but its
+    // segment is still verified.
     rows = runRows(*session, {7}, {sequence}, {});
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
   }
@@ -411,7 +413,7 @@ TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
       << session.status().message();
 }
 
-/// Makes the plan read the head's weights in every pass.
+/// Makes the plan read the weights of the output head in every pass.
 void streamTheHead(plan::PlanT &plan) {
   addStreamedPlacement(plan, kPlanPageBytes);
   plan.placements.erase(plan.placements.begin());

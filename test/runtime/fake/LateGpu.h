@@ -44,7 +44,7 @@ public:
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
   /// Unless this is ok, synchronise() returns it and drops all pending work but
-  /// the first `workBeforeFailure` actions.
+  /// the first `workBeforeFailure` pieces.
   Status workFailure;
   /// How many more kernels, copies and writes are done while `workFailure` is
   /// not ok.

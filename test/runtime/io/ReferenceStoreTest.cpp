@@ -259,8 +259,8 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
   // The layer's segment begins with a vector of 128 bytes, which the plan
   // stores. The rows of q+k+v follow, with 18 bytes each. The first 16 rows are
   // contiguous in the source, and the next 16 are in three places. Each group
-  // of 16 rows is read as a block of its own, even if many more bytes are
-  // wanted.
+  // of 16 rows is read as a block of its own, although the caller asks for much
+  // larger blocks.
   constexpr uint64_t kMuch = uint64_t{1} << 20;
   BlockReader &reader = *opened->reader;
   EXPECT_EQ(reader.sizeOfBlock(0, kPlanPageBytes, kMuch), 128U);

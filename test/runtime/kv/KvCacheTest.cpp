@@ -188,12 +188,12 @@ TEST_F(KvCacheTest, TheSourceOfAForkGetsACopyToo) {
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   EXPECT_EQ(pageOf(cache, *fork, 0), pageOf(cache, source, 0));
   EXPECT_EQ(cache.freePages(0), 0U);
+  ASSERT_TRUE(cache.truncate(source, 64).isOk());
+  ASSERT_TRUE(cache.append(*fork, 1).isOk());
   // Truncating the source to 60 tokens reopens the page that was full. The fork
   // holds this page, too, so the next append to the source needs a copy of it.
   // Five tokens also need a second page, but only one page is free, so that
   // append fails and changes nothing. Four tokens fit in the copy.
-  ASSERT_TRUE(cache.truncate(source, 64).isOk());
-  ASSERT_TRUE(cache.append(*fork, 1).isOk());
   ASSERT_TRUE(cache.truncate(source, 60).isOk());
   const uint32_t shared = pageOf(cache, source, 0);
   bytes[256 * shared] = 9;

@@ -67,8 +67,8 @@ TEST(ChatTemplate, AProgramIsRenderedWithoutParsing) {
   }
 }
 
-// The library transformers defines `tools` and `documents` as None if there are
-// none. It defines a special token only if the tokenizer has it.
+// Hugging Face's `transformers` library defines `tools` and `documents` as None
+// if there are none. It defines a special token only if the tokenizer has it.
 TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
   TokenizerData data;
   data.tokens = {"<unk>", "<s>", "</s>"};

@@ -1,7 +1,7 @@
 //===- TokenizerFilesTest.cpp - vocabularies outside of GGUF ----*- C++ -*-===//
 //
-// Compares the tokenizer's ids with those that Hugging Face's tokenizers
-// computed: test/Inputs/tokenizers/json/NAME-ids.json (make_json.py).
+// Compares the tokenizer's ids with those that Hugging Face's `tokenizers`
+// library computed: test/Inputs/tokenizers/json/NAME-ids.json (make_json.py).
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -280,7 +280,8 @@ TEST(TokenizerFilesTest, TheLastOfEqualMergesCounts) {
   file["model"]["merges"] = {"a b", "b c", "a b"};
   Result<TokenizerData> data = parseTokenizerJson(file.dump());
   ASSERT_TRUE(data.isOk()) << data.status().message();
-  // With these merges, Hugging Face's library divides "abc" into "a" and "bc".
+  // With these merges, Hugging Face's `tokenizers` library divides "abc" into
+  // "a" and "bc".
   EXPECT_THAT(data->merges, ElementsAre("b c", "a b"));
 }
 

@@ -127,7 +127,8 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
   EXPECT_DOUBLE_EQ(report.adjacent.shares->median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 0.625);
   EXPECT_EQ(report.adjacent.passes, 5U);
-  // Unlike these shares, the share of the whole pass refers to the best rates.
+  // The share of the whole pass refers to measured.rates instead, the highest
+  // rates of the run.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
   EXPECT_THAT(planJson(measured, report),

@@ -121,8 +121,8 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   // half of its work, so it takes another 62.5 ms.
   EXPECT_DOUBLE_EQ(report->jointRate, 1 / 0.1875);
   EXPECT_DOUBLE_EQ(report->jointEta, 5 * 0.1875);
-  // The prediction states 375 MB for the disk, which alone takes 150 ms for
-  // them.
+  // According to the prediction, a token needs 375 MB from the disk, which take
+  // 150 ms by themselves.
   EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2125);
   const nlohmann::json json =
       nlohmann::json::parse(benchJson(measured, *report));

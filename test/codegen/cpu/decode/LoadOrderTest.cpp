@@ -1,14 +1,14 @@
 //===- LoadOrderTest.cpp - loads of weights ascend ------------------------===//
 //
-// Runs the machine code of matmul kernels for few tokens one instruction at a
-// time, and records the address of every load from the weights. The addresses
-// must ascend: some CPUs read memory at less than half of their peak rate if
-// the cache lines of a page are read in another order, and LLVM's scheduler may
-// reorder loads that are not volatile.
+// Runs the machine code of matmul kernels for small numbers of tokens one
+// instruction at a time, and records the address of every load from the
+// weights. The addresses must ascend: some CPUs read memory at less than half
+// of their peak rate if the cache lines of a page are read in another order,
+// and LLVM's scheduler may reorder loads that are not volatile.
 //
-// Targets for which the same code loads the weights are of one kind. Common
-// dtypes are tested on one target of each kind that this machine can run, and
-// every other dtype on two of these targets, or on all of them if the
+// Two targets are of the same kind if they load weights with the same code.
+// Common dtypes are tested on one target of each kind that this machine can
+// run, and every other dtype on two of these targets, or on all of them if the
 // environment variable AIR_TEST_ALL is set.
 //
 //===----------------------------------------------------------------------===//

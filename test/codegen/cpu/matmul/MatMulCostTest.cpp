@@ -281,8 +281,8 @@ int operationsIn(const std::string &name, const std::string &operands) {
     return isLoad ? 0 : 1;
   }
   if (name.starts_with("vpxor") || name.starts_with("vxorps")) {
-    // An XOR of a register with itself only clears it, which takes no
-    // operation.
+    // An XOR of a register with itself is a zeroing idiom, which CPUs handle
+    // without an execution unit.
     std::istringstream words(operands);
     std::map<std::string, int> registers;
     for (std::string word; std::getline(words, word, ',');) {

@@ -50,7 +50,7 @@ struct FakeCuda {
   int moduleResult = 0;      ///< if not 0, loading a module returns it
   int cubinResult = 0;       ///< like moduleResult, but not for PTX
   int ptxModules = 0;        ///< how many modules were loaded from PTX
-  /// Whether the driver tells how many parameters a kernel has.
+  /// Whether the driver reports how many parameters a kernel has.
   bool tellsParameters = true;
   /// If this is n > 0, the n-th call from now of a function that needs a
   /// context does nothing and returns `callResult`. Results from 700 to 799

@@ -282,7 +282,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       // {% call %} with the variable a in place of a call
       {{1, 7, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0}, "the value of a call block is"},
       {{1, 6, 1, 1, 0, 8}, "what a macro uses is 8; it must be below 8"},
-      // a target whose attribute has a control character
+      // an assignment to an attribute whose name has a control character
       {{1, 4, 1, 1, 1, 1, 0, 0, 2}, "the name of an attribute contains"},
   };
   for (const auto &[words, message] : cases) {

@@ -325,7 +325,7 @@ TEST_F(CudaDeviceTest, ADispatchMustBindAsManyOperandsAsItsKernelHas) {
 }
 
 // The driver reads an argument for each parameter of a kernel, even if it does
-// not tell how many there are and the dispatch binds fewer.
+// not report their number and the dispatch binds fewer.
 TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
   fakeCuda.tellsParameters = false;
   create();

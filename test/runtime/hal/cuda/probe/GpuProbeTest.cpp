@@ -145,7 +145,7 @@ TEST(GpuProfileOf, AKnownGpuHasItsNominalRateOfArithmetic) {
   EXPECT_EQ(profileFor("NVIDIA A100-SXM4-80GB", 80, 108).f16Ops,
             nominal("a100"));
   // An L40 is not an L4, and an H100 PCIe has fewer multiprocessors than an
-  // H100 SXM.
+  // H100 SXM, so the nominal rates of l4 and h100 do not apply to them.
   EXPECT_EQ(profileFor("NVIDIA L40", 89, 142).f16Ops, 0U);
   EXPECT_EQ(profileFor("NVIDIA H100 PCIe", 90, 114).f16Ops, 0U);
 }
