@@ -59,7 +59,7 @@ TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
 /// The memory that the tiles of a coming dispatch will read, in the order of
 /// the tiles. Since it is only prefetched, the information need not be exact,
-/// and the memory need not exist.
+/// and the addresses need not even be mapped.
 struct ReadAhead {
   struct Stream {
     const uint8_t *start = nullptr; ///< the address at which tile 0 begins
@@ -116,7 +116,7 @@ public:
 
   uint32_t threads() const { return threadCount; }
 
-  /// Which threads compute on which memory node. The list is empty unless the
+  /// Which threads compute on which NUMA node. The list is empty unless the
   /// threads are pinned and there are several nodes. Thread 0 is counted on the
   /// node where it would be pinned, although the caller may run elsewhere.
   std::span<const NodeRun> nodeRuns() const { return runs; }

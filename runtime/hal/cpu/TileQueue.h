@@ -3,7 +3,7 @@
 // A phase is a set of units (usually tiles) that may run in any order. Each
 // thread owns a contiguous range of them and takes chunks from the front of its
 // own range. It therefore reads memory as one stream, which is the same in
-// every pass and lies on the thread's own memory node. A chunk is a small
+// every pass and lies on the thread's own NUMA node. A chunk is a small
 // fraction of what is left of the range, but at least one unit. If the system
 // suspends a thread, only its current chunk is delayed.
 //
