@@ -61,7 +61,7 @@ public:
   }
   /// Begins a pass that runs the steps [0, steps).
   Status beginPass(uint32_t steps);
-  /// Makes all later work of the queue Compute wait for the copies that `step`
+  /// Makes all later work of the Compute queue wait for the copies that `step`
   /// needs.
   Status require(uint32_t step);
   /// Tells the stream that each step up to and including `step` has been

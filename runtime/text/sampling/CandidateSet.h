@@ -109,7 +109,7 @@ public:
   /// changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
-  /// Returns the memory of the weights for the caller to write to.
+  /// Returns the array of weights, for the caller to write to.
   std::span<double> editWeights() {
     weightsAreKnown = false;
     return {weightOf.data(), count};
