@@ -476,8 +476,8 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // airpack reports a model with no tokens or too many, so this is not an
-    // error here.
+    // airpack reports a vocabulary that is missing or too large, so this is not
+    // an error here.
     return Status::ok();
   }
   std::vector<std::string> ignored;
