@@ -107,7 +107,8 @@ private:
       : device(owner), load(std::move(source)), disk(ring) {}
   Status createEvents();
   Status loadSegment(uint32_t segment);
-  /// Enqueues the next copies, as far as their places in the ring are free.
+  /// Enqueues the next copies, up to the first one that has to wait for its
+  /// place in the ring, or for the HostRing to read its bytes.
   Status advance();
   Status enqueue(const Copy &copy, int64_t after);
   Status signalSteps(uint64_t end);

@@ -63,7 +63,7 @@ struct BlockDone {
 class BlockReader;
 
 /// Opens a reader of the file that `descriptor` refers to. `path` is only used
-/// in messages. `descriptor` is not needed any more when the function has
+/// in messages. `descriptor` is no longer needed once the function has
 /// returned. Reads one block, to find out whether the system and the file
 /// system support the method. Errors: Unsupported if they do not, Corrupt if
 /// the file is not a regular file, Usage unless 1 <= depth <= kMaxReaderDepth,

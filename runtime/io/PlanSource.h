@@ -39,8 +39,8 @@ public:
   /// verify segments before they are needed. The system may refuse some or all
   /// of the threads; require() verifies what no loader has verified. `parts`
   /// describes the compute threads of each NUMA node; it is empty if there is a
-  /// single node. Nothing loads the segments for which `isLeftOut` is true
-  /// before requireNow() names them; if `isLeftOut` is empty, there are none.
+  /// single node. A segment for which `isLeftOut` is true is not loaded until
+  /// requireNow() names it; if `isLeftOut` is empty, there is no such segment.
   static Result<std::unique_ptr<PlanSource>>
   start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts,
         const std::vector<bool> &isLeftOut = {});

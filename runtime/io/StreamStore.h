@@ -87,7 +87,7 @@ public:
   /// change in every second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
 
-  /// Starts to read weights at once.
+  /// Starts the store, which begins to read weights immediately.
   static Result<std::unique_ptr<StreamStore>> start(const PlanFile &plan,
                                                     StreamOptions options);
 

@@ -451,7 +451,7 @@ std::string referenceLine(const plan::Plan &plan) {
               ? ""
               : format(" and %u other file%s", more, more == 1 ? "" : "s")) +
          " (" + byteText(files) +
-         "), which airrun needs beside the plan, or named with --source\n";
+         "), which must be in the plan's folder or be named with --source\n";
 }
 
 } // namespace

@@ -91,8 +91,8 @@ struct Effects {
   /// turn samplers on.
   bool modelIsKnown;
 
-  /// Whether the value of `option` is final: the command line gives it, or the
-  /// model, which may recommend one, has been read.
+  /// Whether the value of `option` is final, because the command line gives it,
+  /// or because the model, which may recommend a value, has been read.
   bool isDecided(const char *option) const {
     return modelIsKnown || invocation.has(option);
   }

@@ -14,7 +14,7 @@
 // work.
 //
 // Threads without work spin briefly and then sleep. If there are more threads
-// than CPUs, threads without work sleep at once, because another thread may
+// than CPUs, threads without work sleep immediately, because another thread may
 // need their CPU.
 //
 // If the pool has at least one thread per core, and at most one per CPU, each

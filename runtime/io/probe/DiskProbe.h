@@ -58,7 +58,7 @@ public:
   virtual Status start() = 0;
   /// The number of bytes that the cores have read so far.
   virtual uint64_t bytes() const = 0;
-  /// Stops reading, and returns when no core reads any more.
+  /// Stops reading, and returns when all cores have stopped.
   virtual void stop() = 0;
 };
 

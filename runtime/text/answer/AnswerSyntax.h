@@ -50,7 +50,7 @@ struct ArgumentTags {
   std::string_view nameEnd;
   std::string_view keyBegin;
   std::string_view keyEnd;
-  std::string_view valueBegin; ///< "" if the value follows the key at once
+  std::string_view valueBegin; ///< "" if the value directly follows the key
   std::string_view valueEnd;
 };
 
