@@ -144,8 +144,8 @@ private:
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// If the method that is used is not the wanted one, a sentence for the user
-  /// that says why; otherwise empty.
+  /// A sentence for the user that says why another method is used than the
+  /// requested one; empty if the requested one is used.
   std::string note;
 };
 

@@ -74,9 +74,9 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
 }
 
 /// The peak memory of this process, in bytes. If weights are read in every
-/// pass, returns the present memory instead: the peak that the system states
-/// would count a page of the ring once for every address at which it is mapped,
-/// and the memory of such a session does not grow.
+/// pass, returns the memory in use at present instead: the peak that the system
+/// states would count a page of the ring once for every address at which it is
+/// mapped, and the memory of such a session does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");

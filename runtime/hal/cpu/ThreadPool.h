@@ -9,7 +9,7 @@
 // Such a thread joins whichever phase is open when it comes back, in this walk
 // or in a later one.
 //
-// A waiting thread prefetches the memory that it will read first in a coming
+// A waiting thread prefetches the memory that it will read first in an upcoming
 // phase (ReadAhead). Memory is thus also read while only a few threads have
 // work.
 //
@@ -57,7 +57,7 @@ struct TileRange {
 /// one; earlier threads own the larger ranges.
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
-/// The memory that the tiles of a coming dispatch will read, in the order of
+/// The memory that the tiles of an upcoming dispatch will read, in the order of
 /// the tiles. Since it is only prefetched, the information need not be exact,
 /// and the addresses need not even be mapped.
 struct ReadAhead {

@@ -41,8 +41,8 @@
 //     them, so the claiming thread observes everything that was written before
 //     open(). A thread that steals passes this on: it acquires the word from
 //     which it takes units, and releases the word in which it stores those that
-//     it does not run immediately. A thread must first claim units, and only then
-//     read what they are.
+//     it does not run immediately. A thread must first claim units, and only
+//     then read what they are.
 //   - finish() releases what the units wrote, and the last finish() of a phase
 //     acquires what all others released. The thread that then opens the next
 //     phase publishes all of it.

@@ -74,7 +74,7 @@ public:
   /// Puts the best `first` candidates in order at the beginning.
   void sortBest(size_t first);
 
-  /// Keeps only the `most` candidates with the largest logits, in their present
+  /// Keeps only the `most` candidates with the largest logits, in their current
   /// order. If logits are equal, the earlier candidates are kept.
   void keepBest(size_t most);
 
