@@ -139,8 +139,9 @@ uint64_t DeviceBatch::divide(const AirBatch &batch, uint32_t tileTokens) {
   return rows;
 }
 
-/// Makes the arrays on the GPU equal to `words`, from the first word of the
-/// array `first` up to but not including words[end].
+/// Copies `words` to the GPU, from the start of the array `first` up to but not
+/// including words[end], but only from the first to the last word that the GPU
+/// does not hold yet. Copies all words if it is not known what the GPU holds.
 Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
   size_t begin = firstWord[static_cast<size_t>(first)];
   if (!isKnown) {

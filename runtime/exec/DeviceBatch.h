@@ -1,7 +1,7 @@
 //===- DeviceBatch.h - a batch in the memory of a GPU -----------*- C++ -*-===//
 //
-// Kernels of a GPU read the tokens of a batch from arrays in its memory
-// (BatchArray in formats/plan/plan.fbs).
+// GPU kernels read the tokens of a batch from arrays in GPU memory (BatchArray
+// in formats/plan/plan.fbs).
 //
 // A program has tiles if its tile_tokens in the plan (plan.fbs) is not 0.
 //

@@ -53,8 +53,8 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
   AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
                        device.allocate(std::max(bytes, kAlignment), "weights"));
   // The host ring and the stream are created after the memory of the GPU is
-  // allocated. Creating them page-locks memory of the host. This takes long,
-  // and would be in vain if the GPU had too little memory.
+  // allocated. Creating them page-locks memory of the host. This takes a long
+  // time, which would be wasted if the GPU had too little memory.
   if (readsFromDisk(chosen)) {
     AIR_ASSIGN_OR_RETURN(store->disk,
                          HostRing::start(plan, placement, device, reading));

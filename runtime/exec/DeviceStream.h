@@ -61,7 +61,7 @@ public:
   }
   /// Begins a pass that runs the steps [0, steps).
   Status beginPass(uint32_t steps);
-  /// Makes all later work of the queue Compute wait for the copies that `step`
+  /// Makes all later work of the Compute queue wait for the copies that `step`
   /// needs.
   Status require(uint32_t step);
   /// Tells the stream that each step up to and including `step` has been
@@ -107,7 +107,8 @@ private:
       : device(owner), load(std::move(source)), disk(ring) {}
   Status createEvents();
   Status loadSegment(uint32_t segment);
-  /// Enqueues the next copies, as far as their places in the ring are free.
+  /// Enqueues the next copies, up to the first one that has to wait for its
+  /// place in the ring, or for the HostRing to read its bytes.
   Status advance();
   Status enqueue(const Copy &copy, int64_t after);
   Status signalSteps(uint64_t end);

@@ -177,10 +177,12 @@ bool Executor::canChoose(uint64_t sequences) const {
 
 Status Executor::checkChoice(const Batch &batch, size_t results) const {
   if (!canChoose(batch.tokens.size()) || results != batch.tokens.size()) {
-    return usageError("batch: this plan cannot choose the next " +
-                      std::to_string(results) + " tokens of " +
+    return usageError("batch: cannot choose " + std::to_string(results) +
+                      " next tokens for " +
                       std::to_string(batch.tokens.size()) +
-                      " sequences on a GPU; use the logits");
+                      " sequences on a GPU; the numbers must be equal, and the "
+                      "plan must have a GPU program that chooses so many "
+                      "tokens; otherwise, request logits");
   }
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     const auto rest = batch.sequences.subspan(i + 1);
@@ -379,7 +381,7 @@ Status Executor::overflowError(const StepRecord &step) const {
   const std::string where = "step '" + std::string(step.name) + "'";
   if (parts.batch != nullptr) {
     return unsupportedError(
-        where + " computes NaN or infinite numbers, because kernels of a GPU "
+        where + " computes NaN or infinite numbers, because GPU kernels "
                 "multiply float16 numbers, and values of this model exceed "
                 "65504, the largest float16 number; pack the model for a CPU");
   }

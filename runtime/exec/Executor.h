@@ -177,8 +177,8 @@ private:
   std::vector<SegmentRange> rowRanges; ///< the rows that a step gathers
   std::vector<uint64_t> cursors; ///< per sequence: its next token's position
   std::vector<uint32_t> sequenceLengths; ///< as in AirBatch
-  /// Per sequence: the number of the last pass in which its keys and values
-  /// were added to RunCounters::kvBytes.
+  /// For each sequence: the value of `passNumber` in the last pass that added
+  /// its keys and values to RunCounters::kvBytes.
   std::vector<uint64_t> countedIn;
   RunCounters sums;
   StepTimes times = {};

@@ -76,8 +76,9 @@ Status HostRing::allocate(const StreamSchedule &schedule, Device &device) {
   const auto bytes =
       checkedAdd(schedule.ringBytes, schedule.residentBytes() + kPlanPageBytes);
   if (!bytes) {
-    return verificationError("the ring in RAM and the weights beside it take "
-                             "2^64 bytes or more; pack the model again");
+    return verificationError(
+        "the ring in RAM and the weights that stay in RAM take "
+        "2^64 bytes or more; pack the model again");
   }
   AIR_ASSIGN_OR_RETURN(const std::span<uint8_t> memory,
                        device.allocateHost(*bytes, "streamed weights"));

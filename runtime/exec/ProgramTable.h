@@ -42,7 +42,7 @@ struct PlanAddresses {
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
-  BatchAddresses batch;                   ///< only for a plan of a GPU
+  BatchAddresses batch;                   ///< only if a GPU runs the kernels
   /// The index that loadExecutable() returned for each executable of the plan.
   std::vector<uint32_t> executables;
 };
@@ -78,7 +78,7 @@ struct StepRecord {
 /// The cost of running one part of a program, the body or the head.
 struct PartCost {
   uint64_t weightBytes = 0; ///< read once per run
-  /// Read once per token: the row of the embedding table for the token's id.
+  /// The bytes that are read once per token: a row of the embedding table.
   uint64_t weightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;
 };

@@ -451,7 +451,7 @@ Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
   return Status::ok();
 }
 
-/// Opens the store that gives weights to the kernels of a CPU. The store is a
+/// Opens the store that gives weights to CPU kernels. The store is a
 /// StreamStore if the placement reads weights from the disk, if the plan is a
 /// reference plan, or if it contains coded weights, which kernels cannot read.
 /// Otherwise it is the mapping of the plan.
@@ -508,7 +508,7 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   if (!options.gpu) {
     return unsupportedError("the kernels run on " + name +
-                            ", but this program runs only kernels of CPUs; use "
+                            ", but this program runs only CPU kernels; use "
                             "airrun, or pack the model for a CPU");
   }
   if (options.threads != 0) {
@@ -531,9 +531,9 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
     // With DoesNotFit, the caller tries the next placement, which may be one
     // that does not read from the disk.
     return doesNotFitError(
-        "--random-weights does not support weights that are read from the disk "
-        "in every pass, because a weightless plan has none there; pack the "
-        "model with a larger --ram or --vram");
+        "--random-weights cannot be used if weights are read from the disk in "
+        "every pass, because a weightless plan stores no weights to read; pack "
+        "the model with a larger --ram or --vram");
   }
   AIR_RETURN_IF_ERROR(checkFreeRam(file.plan(), chosen, options.randomWeights,
                                    options.memoryRoot));
@@ -590,9 +590,10 @@ Status Session::Parts::open(const SessionOptions &options) {
   AIR_ASSIGN_OR_RETURN(const uint32_t number, deviceOfKernels(plan));
   gpuRecord = deviceRecord(plan, number);
   if (options.randomWeights && gpuRecord == nullptr) {
-    return usageError("--random-weights is for plans of a GPU, but the kernels "
-                      "of this plan run on the CPU; pack the model again "
-                      "without --weightless");
+    return usageError(
+        "--random-weights needs a plan for a GPU, but the kernels "
+        "of this plan run on the CPU; pack the model again "
+        "without --weightless");
   }
   if (!plan.reference() && !options.source.empty()) {
     return usageError("--source names the file with the weights of a plan, but "

@@ -63,7 +63,7 @@ struct BlockDone {
 class BlockReader;
 
 /// Opens a reader of the file that `descriptor` refers to. `path` is only used
-/// in messages. `descriptor` is not needed any more when the function has
+/// in messages. `descriptor` is no longer needed once the function has
 /// returned. Reads one block, to find out whether the system and the file
 /// system support the method. Errors: Unsupported if they do not, Corrupt if
 /// the file is not a regular file, Usage unless 1 <= depth <= kMaxReaderDepth,
@@ -144,8 +144,8 @@ private:
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// If the method that is used is not the wanted one, a sentence for the user
-  /// that says why; otherwise empty.
+  /// A sentence for the user that says why another method is used than the
+  /// requested one; empty if the requested one is used.
   std::string note;
 };
 

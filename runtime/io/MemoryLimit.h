@@ -52,7 +52,7 @@ public:
   MemoryLimit(MemoryLimit &&) noexcept = default;
   MemoryLimit &operator=(MemoryLimit &&) = delete;
 
-  /// Reads the files again, which takes some microseconds for each. If a file
+  /// Reads the files again, which takes a few microseconds for each. If a file
   /// cannot be read or understood, the last value read from it is used. Returns
   /// nullopt if no limit is known.
   std::optional<MemoryRoom> read();

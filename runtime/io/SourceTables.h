@@ -8,8 +8,8 @@
 //
 // The first time that a row of a chunk is needed, the whole chunk is converted
 // and its digest verified. Only the pages that contain the row are kept. Such
-// pages are dropped once there are some MiB of them, unless the placement keeps
-// the table in RAM.
+// pages are dropped once they take a few MiB, unless the placement keeps the
+// table in RAM.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes. Thread-
 // safety: one caller at a time. Errors: VerificationFailed, Io, and DoesNotFit

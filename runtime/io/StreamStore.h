@@ -7,7 +7,7 @@
 // the plan is opened. Weights that are stored with a codec are decoded when
 // they are read (CodedReader). The weights and tables of a reference plan are
 // converted from the model's files instead (SourceReader, SourceTables). On a
-// machine with several memory nodes, the bytes of a segment that stay resident
+// machine with several NUMA nodes, the bytes of a segment that stay resident
 // lie on the nodes of the threads that compute with them (NodePlacement.h).
 //
 // Before each pass, the store checks that nobody has written to the files, and
@@ -66,7 +66,7 @@ struct StreamOptions {
   /// The files of a reference plan, which must outlive the store; null for any
   /// other plan.
   const SourceFiles *sources = nullptr;
-  /// The compute threads of each memory node; empty if there is one node only.
+  /// The compute threads of each NUMA node; empty if there is one node only.
   std::vector<NodePart> nodeParts;
   /// The store never changes to a placement that needs more than this number of
   /// bytes of memory; 0 means that only memoryRoom() limits it.
@@ -87,7 +87,7 @@ public:
   /// change in every second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
 
-  /// Starts to read weights at once.
+  /// Starts the store, which begins to read weights immediately.
   static Result<std::unique_ptr<StreamStore>> start(const PlanFile &plan,
                                                     StreamOptions options);
 

@@ -66,7 +66,7 @@ private:
   /// For each ASCII character: bit i is set if a match of regexes[i] may begin
   /// with it. Bit 31 stands for regexes[31] and all later expressions.
   std::array<uint32_t, 128> begins{};
-  /// As `begins`, but for a match that may begin with a space before the
+  /// Like `begins`, but for a match that may begin with a space before the
   /// character. The last entry is for a space at the end of the text.
   std::array<uint32_t, 129> beginsAtSpace{};
 };

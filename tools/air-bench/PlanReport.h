@@ -38,7 +38,8 @@ struct MachineRates {
   }
 };
 
-/// The time of a pass, with the rates right before and after it.
+/// The time of a pass, with the machine's rates, measured right before and
+/// right after it.
 struct PassSample {
   double seconds = 0;
   MachineRates before;

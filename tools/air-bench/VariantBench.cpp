@@ -23,7 +23,8 @@ constexpr double kSampleSeconds = 4e-3;
 constexpr uint32_t kFewestRounds = 7;
 constexpr int kAttempts = 3;
 constexpr int kLimitSamples = 10;
-/// The number of variants that are timed between two samples of the limit.
+/// The number of variants that are timed between two samples of the bandwidth
+/// of plain reads, which limits them.
 constexpr size_t kVariantsPerLimit = 6;
 
 double medianOf(std::vector<double> values) {

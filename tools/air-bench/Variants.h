@@ -31,9 +31,9 @@ struct Variant {
   codegen::KernelSpec spec;
 };
 
-/// Returns the variants of `spec`, a matmul that the kernels of `target`
-/// support. The first one has the cost model's choices and the activation
-/// format of `spec`.
+/// Returns those variants of the matmul `spec` for which `target` has kernels.
+/// The first one has the cost model's choices and the activation format of
+/// `spec`.
 std::vector<Variant> variantsOf(const codegen::KernelSpec &spec,
                                 const MachineProfile &target);
 

@@ -39,7 +39,7 @@ Status canPlanForHostGpu(const cli::Invocation &invocation,
     return Status::ok();
   }
   if (const std::string option = optionForCpus(invocation); !option.empty()) {
-    return unsupportedError(option + " is only for plans for CPUs");
+    return unsupportedError(option + " is supported only in plans for CPUs");
   }
   if (!canPlanFor(gpu)) {
     return unsupportedError("there are no kernels for this GPU");

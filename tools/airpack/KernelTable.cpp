@@ -27,7 +27,7 @@ struct KernelRow {
   uint32_t sharedBytes = 0;
 };
 
-/// The kernels of the GPU, in the order of the plan's executables.
+/// The GPU kernels, in the order of the plan's executables.
 Result<std::vector<KernelRow>> rowsOf(const PlanFile &file) {
   const plan::Plan &plan = file.plan();
   std::vector<KernelRow> rows;

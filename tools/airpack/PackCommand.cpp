@@ -118,7 +118,7 @@ Status readMemoryOptions(const cli::Invocation &invocation,
                        cli::byteSizeOf(invocation, "--disk"));
   if (disk.value_or(0) != 0) {
     return usageError("--disk takes a size above 0 only with --explain; give 0 "
-                      "if no weights may be read from the disk in every pass, "
+                      "to forbid reading weights from the disk in every pass, "
                       "or leave the option out");
   }
   options.disk = !disk.has_value();
@@ -171,18 +171,20 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
   options.reference = invocation.has("--reference");
   options.ptx = invocation.has("--ptx");
   if (options.ptx && options.machine->gpus.empty()) {
-    return usageError("--ptx stores the kernels of a GPU as PTX, but target '" +
+    return usageError("--ptx stores GPU kernels as PTX, but target '" +
                       options.target + "' has no GPU; leave out --ptx");
   }
   options.codec = invocation.text("--codec").value_or("auto");
   if (options.weightless && options.codec != "auto" &&
       options.codec != "none") {
-    return usageError("--codec chooses how weights are stored, but "
-                      "--weightless leaves them out; leave out one of them");
+    return usageError("--codec chooses how a plan stores weights, but "
+                      "--weightless makes a plan without weights; give only "
+                      "one of these options");
   }
   if (options.reference && options.codec != "auto" && options.codec != "none") {
-    return usageError("--codec chooses how weights are stored, but --reference "
-                      "leaves them in the model's file; leave out one of them");
+    return usageError("--codec chooses how a plan stores weights, but "
+                      "--reference leaves the weights in the model's file; "
+                      "give only one of these options");
   }
   options.from = invocation.text("--from").value_or("");
   if (invocation.has("--from") && options.from.empty()) {
@@ -191,7 +193,8 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
   }
   if (!options.from.empty() && (options.weightless || options.reference)) {
     return usageError("--from copies weights from a plan, but --weightless and "
-                      "--reference leave them out; leave out one of them");
+                      "--reference make a plan without weights; leave out "
+                      "--from or the other option");
   }
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
@@ -262,7 +265,7 @@ private:
 Status measureTiles(compiler::CompileOptions &options, double seconds) {
   const MachineProfile &target = *options.machine;
   if (!target.gpus.empty()) {
-    return unsupportedError("--tune times kernels of the CPU, but target '" +
+    return unsupportedError("--tune times CPU kernels, but target '" +
                             options.target +
                             "' is a GPU; leave the option out, or name a CPU");
   }
@@ -554,8 +557,9 @@ Status writeOutput(const cli::Invocation &invocation,
   }
   const double writeSeconds = times.next();
   noteCopied(compiler, output.options);
-  // With --json, no note is printed: the output names the model's files, and
-  // airrun, which uses --json for its cache, finds them by itself.
+  // With --json, this note is left out, because the JSON object names the
+  // model's files. airrun packs with --json to fill its cache, and knows where
+  // the files are.
   if (output.options.reference && !invocation.has("--json")) {
     notePlaceOfSource(output.path, compiler.source());
   }

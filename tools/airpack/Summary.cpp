@@ -226,8 +226,9 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // If passes also copy weights to a GPU, other weights stay in VRAM, so the
-  // weights in RAM are not stated as a percentage.
+  // If passes also copy weights to a GPU, other weights stay in VRAM.
+  // `resident` and `streamed` then do not add up to all weights, so no
+  // percentage is stated.
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"
              : line + format(" (%.0f %%) stay in RAM\n",
@@ -450,7 +451,7 @@ std::string referenceLine(const plan::Plan &plan) {
               ? ""
               : format(" and %u other file%s", more, more == 1 ? "" : "s")) +
          " (" + byteText(files) +
-         "), which airrun needs beside the plan, or named with --source\n";
+         "), which must be in the plan's folder or be named with --source\n";
 }
 
 } // namespace

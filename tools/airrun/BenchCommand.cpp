@@ -74,9 +74,9 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
 }
 
 /// The peak memory of this process, in bytes. If weights are read in every
-/// pass, returns the present memory instead: the peak that the system states
-/// would count a page of the ring once for every address at which it is mapped,
-/// and the memory of such a session does not grow.
+/// pass, returns the memory in use at present instead: the peak that the system
+/// states would count a page of the ring once for every address at which it is
+/// mapped, and the memory of such a session does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -222,8 +222,8 @@ private:
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
 /// the token ids. If the plan can choose the next token on a GPU, which is how
-/// airrun generates without sampling, each decoded token but the first is the
-/// one that was chosen after the token before it.
+/// airrun generates without sampling, each decoded token except the first is
+/// the one that the previous pass chose.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -344,7 +344,7 @@ Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
   if (p == 0 && n == 0) {
     return usageError(
         "bench: -p 0 leaves out prefill and -n 0 leaves out decode, so nothing "
-        "is left to measure; leave out one of them");
+        "is left to measure; give one of them a value above 0");
   }
   uint64_t half = std::max<uint64_t>(context / 2, 1);
   auto decode = static_cast<uint64_t>(

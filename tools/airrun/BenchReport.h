@@ -65,7 +65,8 @@ struct BenchStreaming {
   double systemBytesPerToken = 0;
 };
 
-/// A link of the plan's prediction for the placement in use.
+/// What the plan's prediction for the placement in use says about one limit of
+/// a pass: a memory, a bus, the disk, or the arithmetic of the cores.
 struct PlanLink {
   /// "dram", "vram", "pcie", "disk" or "cpu", as in the plan.
   std::string name;

@@ -180,9 +180,9 @@ Result<std::string> keyWithoutAirpack(const PlanCache &cache,
   }
   return unsupportedError(
       "'" + request.model +
-      "' is a model, and airpack, which makes a plan of it, is neither beside "
-      "airrun nor in PATH; install airpack, or make the plan where it is "
-      "installed: airpack MODEL --target PROFILE, with the profile that "
+      "' is a model, and airpack, which makes a plan of it, is neither in the "
+      "folder of airrun nor in PATH; install airpack, or make the plan where "
+      "it is installed: airpack MODEL --target PROFILE, with the profile that "
       "'airrun probe -o PROFILE' writes here");
 }
 

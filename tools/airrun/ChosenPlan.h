@@ -9,7 +9,7 @@
 //   - the profile of this machine, with the rates that a saved probe measured
 //   - if this machine has a GPU, whether NVRTC is installed, and its version
 //   - the options that choose how the model is packed
-//   - the contents of the program airpack, and the version of the plan format
+//   - the contents of the airpack program, and the version of the plan format
 //
 // If airpack is not installed any more, a plan that any version of airpack made
 // for the same request is used.

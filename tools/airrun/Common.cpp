@@ -169,9 +169,8 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ioLimit,
                        cli::byteSizeOf(invocation, "--io-limit"));
   if (ioLimit == uint64_t{0}) {
-    return usageError(
-        "--io-limit: nothing can be read with 0 bytes per second; "
-        "give a rate above 0, or leave the option out");
+    return usageError("--io-limit: nothing can be read at 0 bytes per second; "
+                      "give a rate above 0, or leave the option out");
   }
   options.readLimit = ioLimit.value_or(0);
   for (const char *name : {"--io-limit", "--io"}) {

@@ -150,7 +150,7 @@ Status checkGenerate(const cli::Invocation &invocation) {
   for (const std::string &stop : invocation.list("--stop")) {
     if (stop.empty()) {
       return usageError("--stop: an empty stop string would end every answer "
-                        "at once; leave the option out");
+                        "immediately; leave the option out");
     }
   }
   if (const std::optional<std::string> ids = invocation.text("--tokens")) {

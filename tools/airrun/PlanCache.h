@@ -31,8 +31,8 @@ namespace air {
 struct PlanOrigin {
   std::string model;   ///< the path that the model had
   std::string options; ///< such as "--ctx 512"; "": no options
-  /// Identifies everything that the plan was made from, except the program
-  /// airpack.
+  /// Identifies everything that the plan was made from, except the airpack
+  /// program.
   std::string request;
 };
 

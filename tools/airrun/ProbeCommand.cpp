@@ -124,9 +124,9 @@ addDisk(const std::optional<std::string> &path, double seconds,
   return disk->kept;
 }
 
-/// Adds the rates of disk and memory while both are read. They are computed as
-/// fractions of the profile's own rates, so that rates that were measured
-/// seconds apart are not compared with each other.
+/// Adds to `profile` the rates of disk and memory while both are read. They are
+/// computed as fractions of the profile's own rates, so that rates that were
+/// measured seconds apart are not compared with each other.
 void addTogether(const std::optional<KeptShares> &kept,
                  MachineProfile &profile) {
   const auto rate = [](double share, uint64_t alone) {

@@ -150,7 +150,8 @@ cli::Command renderCommand() {
 
 namespace {
 
-/// Parses the text of a file, which error messages call the `what` file.
+/// Parses the text of the file `path`. Error messages call it "`what` file", as
+/// in "messages file 'FILE'".
 Result<Value> readObjects(const std::string &text, const std::string &path,
                           const char *what) {
   return parseObjects(text, std::string(what) + " file '" + path + "'");

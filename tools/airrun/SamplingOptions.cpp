@@ -91,8 +91,8 @@ struct Effects {
   /// turn samplers on.
   bool modelIsKnown;
 
-  /// Whether the value of `option` is final: the command line gives it, or the
-  /// model, which may recommend one, has been read.
+  /// Whether the value of `option` is final, because the command line gives it,
+  /// or because the model, which may recommend a value, has been read.
   bool isDecided(const char *option) const {
     return modelIsKnown || invocation.has(option);
   }
@@ -476,8 +476,8 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // airpack reports a model with no tokens or too many, so this is not an
-    // error here.
+    // airpack reports a vocabulary that is missing or too large, so this is not
+    // an error here.
     return Status::ok();
   }
   std::vector<std::string> ignored;

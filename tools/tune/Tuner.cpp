@@ -81,7 +81,7 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
   }
   const auto runs = static_cast<size_t>(std::clamp(
       std::ceil(kSampleSeconds / std::max(fastest, 1e-9)), 1.0, kMostRuns));
-  // If a candidate is slower than the present choice by more than the factor
+  // If a candidate is slower than the current choice by more than the factor
   // kNoChance in each of the first kTrialRounds rounds, it is not timed again,
   // so that the others get more rounds.
   constexpr size_t kTrialRounds = 3;

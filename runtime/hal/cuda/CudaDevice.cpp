@@ -197,7 +197,7 @@ CudaDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     if (desc.scratchBytes != 0) {
       return internalError(name + " needs " +
                            std::to_string(desc.scratchBytes) +
-                           " bytes of scratch, which kernels of a GPU do not "
+                           " bytes of scratch memory, which GPU kernels do not "
                            "have");
     }
     Kernel &kernel = executables[desc.executable][desc.entry];

@@ -12,10 +12,10 @@
 // is in use.
 //
 // Errors: see Device.h. Every message names the driver's function that failed
-// and contains the driver's own text. After an error that ends the use of the
-// GPU, such as an illegal access by a kernel, every later call returns the same
-// error, which names the program that ran. Only a new process can then use the
-// GPU.
+// and contains the driver's own text. After an error that makes the GPU
+// unusable for this process, such as an illegal access by a kernel, every later
+// call returns the same error, which names the program that ran. Only a new
+// process can then use the GPU.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDADEVICE_H

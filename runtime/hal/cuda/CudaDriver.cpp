@@ -44,7 +44,7 @@ constexpr uint32_t kDependentCapability = 90;
 /// C++ Programming Guide, "Function Parameters").
 constexpr size_t kMaxParameterBytes = 32764;
 
-/// Whether a context cannot be used any more after this error. Such errors are
+/// Whether a context can no longer be used after this error. Such errors are
 /// uncorrectable memory errors, lost links, faults of kernels, hardware or
 /// other processes, and unknown errors.
 bool endsContext(int code) {

@@ -110,8 +110,8 @@ public:
   const CudaFunctions &functions() const { return *cuda; }
   void *stream() const { return work; }
 
-  /// Calls a function of the driver. After an error that ends the use of the
-  /// GPU, all later calls return that error.
+  /// Calls a function of the driver. After an error that makes the GPU unusable
+  /// for this process, all later calls return that error.
   template <typename... Parameters, typename... Arguments>
   Status call(const CudaFunction<Parameters...> &function,
               Arguments... arguments) {
@@ -122,7 +122,7 @@ public:
   /// Makes the context current in the calling thread.
   Status activate() { return call(cuda->contextSetCurrent, context); }
 
-  /// Records that a program was enqueued. An error that ends the use of the GPU
+  /// Records that a program was enqueued. An error that makes the GPU unusable
   /// names the programs that were enqueued since the last finish().
   void noteProgram(uint32_t program);
 

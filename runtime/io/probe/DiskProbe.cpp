@@ -64,6 +64,7 @@ uint64_t rounded(double rate) {
   return static_cast<uint64_t>(std::llround(std::max(1.0, rate)));
 }
 
+/// A combination of a method, a block size, a depth and a size of pages.
 struct Way {
   DiskRate rate;
   BlockReader *reader = nullptr;
@@ -106,7 +107,9 @@ Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
     return corruptError("'" + path + "' is not a regular file");
   }
   if (isInMemory(descriptor)) {
-    return unsupportedError("'" + path + "' is in memory, not on a disk");
+    return unsupportedError("'" + path +
+                            "' is in a file system in memory, not on a disk; "
+                            "give a file on a disk");
   }
   const auto bytes = static_cast<uint64_t>(info.st_size);
   if (bytes < kFewestProbeBytes) {
@@ -154,9 +157,9 @@ private:
   /// the rate at which it read memory in the same time.
   Result<Rates> read(Way &way, double least, const MemoryTraffic *traffic);
   Status submit(Way &way, uint64_t slot);
-  /// The ways of reading that are fast enough to get another sample.
+  /// The combinations that are fast enough to get another sample.
   std::vector<Way *> promising();
-  /// Measures rings of all sizes with the way of reading that chooseDiskRate()
+  /// Measures rings of all sizes with the combination that chooseDiskRate()
   /// chooses from `curve`, until isOver() is true.
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
@@ -166,7 +169,7 @@ private:
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);
-  /// The way of reading that chooseDiskRate() chooses from `curve`.
+  /// The combination that chooseDiskRate() chooses from `curve`.
   const Way &chosenWay(const std::vector<DiskRate> &curve) const;
 
   uint64_t fileBytes = 0;

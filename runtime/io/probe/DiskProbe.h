@@ -58,7 +58,7 @@ public:
   virtual Status start() = 0;
   /// The number of bytes that the cores have read so far.
   virtual uint64_t bytes() const = 0;
-  /// Stops reading, and returns when no core reads any more.
+  /// Stops reading, and returns when all cores have stopped.
   virtual void stop() = 0;
 };
 
@@ -80,7 +80,7 @@ struct DiskProbeResult {
 /// system has no memory for the usual ring, `kept` is not measured. Errors:
 /// Unsupported if the file is not on a disk (tmpfs, ramfs) or has holes, Usage
 /// if it is smaller than kFewestProbeBytes, and those of `traffic` and of the
-/// reader with the method Buffered.
+/// reader with the Buffered method.
 Result<DiskProbeResult> probeDisk(int descriptor, const std::string &path,
                                   double seconds,
                                   MemoryTraffic *traffic = nullptr);

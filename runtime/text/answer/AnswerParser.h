@@ -1,13 +1,14 @@
 //===- AnswerParser.h - an answer as reasoning, text and calls --*- C++ -*-===//
 //
 // Takes the text of an answer in parts of any size, and returns its content as
-// a sequence of events. No event contains marks of the notation. The events do
-// not depend on how the answer is divided into parts, except that one text may
-// be divided into several events. The parser holds back only white space, text
-// that may begin a mark, and calls that it reports when they are complete.
+// a sequence of events. No event contains delimiters of the notation. The
+// events do not depend on how the answer is divided into parts, except that one
+// text may be divided into several events. The parser holds back only white
+// space, text that may begin a delimiter, and calls that it reports when they
+// are complete.
 //
-// Text that only looked like a call is returned as text. Only marks, and white
-// space beside them, are lost.
+// Text that only looked like a call is returned as text. Only delimiters, and
+// white space beside them, are lost.
 //
 // Ownership: copies the syntax; the schemas must outlive the parser.
 // Thread-safety: one caller at a time.
@@ -52,7 +53,7 @@ class AnswerParser final : private CallSink {
 public:
   /// `open` is the span of reasoning in which the prompt ends, or null (see
   /// openReasoning()). `schemas` gives the types of arguments. A call without a
-  /// mark must name one of the tools in `schemas`.
+  /// delimiter must name one of the tools in `schemas`.
   AnswerParser(AnswerSyntax syntax, const ToolSchemas &schemas,
                const ReasoningMarks *open);
 
@@ -65,9 +66,9 @@ public:
 private:
   enum class State : uint8_t {
     Text,      ///< reasoning or answer, as `kind` says
-    Section,   ///< after the mark of a section, before its first call
-    Call,      ///< after the mark of a call
-    AfterCall, ///< after a call, where only marks are expected
+    Section,   ///< after the delimiter of a section, before its first call
+    Call,      ///< after the delimiter that begins a call
+    AfterCall, ///< after a call, where only delimiters are expected
     Header,    ///< from <|channel|> to <|message|>
   };
   enum class Mark : uint8_t {
@@ -87,8 +88,8 @@ private:
   };
 
   void step(char c);
-  /// Handles the bytes in `held` that cannot be the beginning of a mark. If
-  /// `isEnd` is true, no bytes follow.
+  /// Handles the bytes in `held` that cannot be the beginning of a delimiter.
+  /// If `isEnd` is true, no bytes follow.
   void resolve(bool isEnd);
   void findMarks();
   void onMark(const ActiveMark &mark);
@@ -113,7 +114,7 @@ private:
   AnswerEventKind kind = AnswerEventKind::Answer;
   const ReasoningMarks *span = nullptr; ///< the open span; null: none
   std::vector<ActiveMark> marks;        ///< recognised in the current state
-  std::string held;                     ///< text that may begin a mark
+  std::string held;                     ///< text that may begin a delimiter
   std::string spaces;       ///< white space, kept only if text follows
   bool dropsSpaces = false; ///< white space is dropped until text follows
   /// True if no text of the answer has come yet, or none since the last
@@ -126,7 +127,7 @@ private:
   std::string raw; ///< what the model has written for the call so far
   std::string header;
   std::unique_ptr<CallReader> reader;
-  bool isBare = false;     ///< no mark began the call
+  bool isBare = false;     ///< no delimiter began the call
   bool isReported = false; ///< a CallBegin has no CallEnd yet
   bool hasFence = false;
   std::vector<AnswerEvent> events;

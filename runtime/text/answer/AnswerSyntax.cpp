@@ -363,8 +363,8 @@ constexpr AnswerFamily kFamilies[] = {
      .hasBareCalls = true},
 };
 
-// The marks around a span of reasoning. Which of them a model uses does not
-// depend on its family.
+// The delimiters around a span of reasoning. Which of them a model uses does
+// not depend on its family.
 constexpr ReasoningMarks kReasoning[] = {
     {"<seed:think>", "</seed:think>"},
     {"<mm:think>", "</mm:think>"},
@@ -376,7 +376,7 @@ constexpr ReasoningMarks kReasoning[] = {
     {"Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"},
 };
 // A model that was trained to reason may do so even if its template does not
-// mention these marks, so they are always recognised.
+// mention these delimiters, so they are always recognised.
 constexpr ReasoningMarks kUsualReasoning = {"<think>", "</think>"};
 
 } // namespace

@@ -182,9 +182,10 @@ Status Maker::addTool(const ToolSchemas::Tool &tool) {
   return Status::ok();
 }
 
-/// Returns the mark that begins a call or a section. Unless a call is required,
-/// the first mark also becomes a trigger. If a control token in the mark is the
-/// trigger, the mark's text before this token is left out.
+/// Returns the delimiter that begins a call or a section. Unless a call is
+/// required, the first delimiter also becomes a trigger. If a control token in
+/// the delimiter is the trigger, the delimiter's text before this token is left
+/// out.
 GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   GrammarSequence mark = rules.mark(text);
   if (!isFirst || choice.kind == ToolChoice::Required) {
@@ -206,8 +207,8 @@ GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   return {token, mark.end()};
 }
 
-/// The mark `text`, which ends a call or a section. Empty if the family has no
-/// such mark or its models do not write it.
+/// The delimiter `text`, which ends a call or a section. Empty if the family
+/// has no such delimiter or its models do not write it.
 GrammarSequence Maker::end(std::string_view text) {
   return !text.empty() && contains(family.example, text)
              ? joined({{rules.gap()}, rules.mark(text)})
@@ -331,7 +332,7 @@ Result<GrammarSequence> Maker::channelCall() {
   return choice.kind == ToolChoice::Required ? joined({channel, call}) : call;
 }
 
-/// What follows the mark that begins a call.
+/// What follows the delimiter that begins a call.
 Result<GrammarSequence> Maker::body() {
   const GrammarSequence gap = {rules.gap()};
   const GrammarSequence last = end(family.callEnd);
@@ -382,7 +383,7 @@ Result<GrammarSequence> Maker::body() {
       "the notation in which this model writes tool calls is unknown");
 }
 
-/// Calls of the form `inner`, with the marks of the family around them.
+/// Calls of the form `inner`, with the delimiters of the family around them.
 GrammarSequence Maker::calls(const GrammarSequence &inner) {
   const GrammarSequence gap = {rules.gap()};
   const auto call = [&](bool isFirst) {
@@ -401,7 +402,7 @@ GrammarSequence Maker::calls(const GrammarSequence &inner) {
       joined({gap, rules.list(next, gap), end(family.sectionEnd)});
   GrammarSequence section = joined({begin(family.sectionBegin, true), rest});
   if (choice.kind != ToolChoice::Required) {
-    // Models may omit the mark that begins the section.
+    // Models may omit the delimiter that begins the section.
     section = {rules.choice(
         {std::move(section),
          joined({call(true), rules.optional(end(family.sectionEnd))})})};

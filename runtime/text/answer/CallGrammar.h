@@ -5,8 +5,8 @@
 // arguments that the tool requires. docs/answers.md says how far the values are
 // restricted to the schemas.
 //
-// The marks of a notation are control tokens if the vocabulary has such tokens,
-// and otherwise text.
+// The delimiters of a notation are control tokens if the vocabulary has such
+// tokens, and otherwise text.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_ANSWER_CALLGRAMMAR_H
@@ -23,7 +23,7 @@
 
 namespace air::rt {
 
-/// The option tool_choice of OpenAI's chat completions.
+/// The tool_choice option of OpenAI's chat completions.
 struct ToolChoice {
   enum Kind : uint8_t {
     Auto,     ///< the model decides whether it calls tools
@@ -55,8 +55,8 @@ struct CallGrammar {
 /// The grammar of an answer, which may begin with reasoning. `controls` are the
 /// control tokens of markTokens() and their texts, ascending. `open` is the
 /// reasoning that the prompt has begun; null if there is none. Errors: Corrupt
-/// if the parameters of a tool are no JSON schema; Unsupported if calls of the
-/// tools cannot be written in the family's notation.
+/// if the parameters of a tool are not a JSON schema; Unsupported if calls of
+/// the tools cannot be written in the family's notation.
 Result<CallGrammar>
 callGrammar(const AnswerSyntax &syntax, const ToolSchemas &tools,
             const ToolChoice &choice,

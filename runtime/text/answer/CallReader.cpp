@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kLongestName = 256; ///< in bytes
 /// The largest size in bytes of a name and of what stands beside it between two
-/// marks, such as an id or an attribute.
+/// delimiters, such as an id or an attribute.
 constexpr size_t kLongestHeader = 2 * kLongestName;
 
 /// Reads calls whose arguments are a JSON object after a header.
@@ -61,7 +61,7 @@ private:
   JsonScanner scanner;
 };
 
-/// Reads calls that have a mark before and after each name and value.
+/// Reads calls that have a delimiter before and after each name and value.
 class TaggedReader final : public CallReader {
 public:
   TaggedReader(const AnswerFamily &of, const ToolSchemas &types)
@@ -167,7 +167,7 @@ private:
   }
 
   void endValue(CallSink &sink) {
-    // The line breaks beside the marks are not a part of the value.
+    // The line breaks beside the delimiters are not a part of the value.
     std::string_view value = text;
     if (value.starts_with('\n')) {
       value.remove_prefix(1);

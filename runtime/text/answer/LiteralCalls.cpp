@@ -13,7 +13,8 @@ namespace {
 /// if the text has another form.
 class Reader {
 public:
-  /// `mark` encloses each string. If it is empty, strings are as in Python.
+  /// `mark` is the delimiter before and after each string. If it is empty,
+  /// strings are quoted as in Python.
   Reader(std::string_view given, std::string_view mark)
       : text(given), quote(mark) {}
 

@@ -444,8 +444,8 @@ Status Parser::parseBody() {
       skipSpace(true);
     } else if (c == '(') {
       if (frames.size() > kMostOpenGroups) {
-        return fail(place, "more than " + std::to_string(kMostOpenGroups) +
-                               " groups are nested");
+        return fail(place, "groups are nested more than " +
+                               std::to_string(kMostOpenGroups) + " deep");
       }
       frames.push_back({});
       frames.back().begin = place;

@@ -118,10 +118,10 @@ private:
     return uint64_t{1} << classBit[characterClass];
   }
   /// The Absorption of `state`. `nodes` is the size of the subtree that the
-  /// caller could then add as a whole. An Absorption takes as long to compute
-  /// as visiting dozens of nodes. Until the subtrees of all calls for `state`
-  /// together have kWorthComputing nodes, the result is therefore an empty
-  /// Absorption.
+  /// caller could then add as a whole. Computing an Absorption takes as long as
+  /// visiting dozens of nodes. It is therefore computed only once the subtrees
+  /// of all calls for `state` have kWorthComputing nodes in total. Until then,
+  /// the result is an empty Absorption.
   Absorption absorptionOf(State state, uint32_t nodes) {
     if (state >= absorptions.size()) {
       absorptions.resize(state + size_t{1});

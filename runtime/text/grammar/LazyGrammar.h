@@ -24,7 +24,7 @@
 namespace air::rt {
 
 /// A part of the text in which nothing is a trigger, such as reasoning. Its
-/// marks may be the texts of control tokens.
+/// delimiters may be the texts of control tokens.
 struct QuietSpan {
   std::string begin;
   std::vector<std::string> ends;
@@ -41,7 +41,7 @@ struct GrammarTriggers {
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.
   std::optional<size_t> open = {};
-  /// The control tokens that marks may contain, each with its text, in
+  /// The control tokens that delimiters may contain, each with its text, in
   /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
@@ -76,7 +76,7 @@ public:
 private:
   /// What is known about the text before the trigger.
   struct Progress {
-    std::string recent; ///< the last bytes, which may begin a mark
+    std::string recent; ///< the last bytes, which may begin a delimiter
     /// Whether only white space and quiet spans (QuietSpan) precede `recent`.
     bool isAtStart = true;
     std::optional<size_t> in; ///< index of the span in which the text ends
@@ -92,7 +92,7 @@ private:
   const TokenTrie &trie;
   GrammarTriggers triggers;
   bool active;
-  size_t longest = 0; ///< bytes of the longest text of a trigger or mark
+  size_t longest = 0; ///< bytes of the longest text of a trigger or delimiter
   Progress now;
   Status failure;
 };

@@ -26,7 +26,7 @@ struct PartialCharacter {
   CodePointRange completions; ///< the characters that it can become
 };
 
-/// The characters whose UTF-8 text begins with `bytes`.
+/// The characters whose UTF-8 encoding begins with `bytes`.
 CodePointRange completionsOf(std::string_view bytes);
 
 class TokenTrie {

@@ -74,7 +74,7 @@ public:
   /// Puts the best `first` candidates in order at the beginning.
   void sortBest(size_t first);
 
-  /// Keeps only the `most` candidates with the largest logits, in their present
+  /// Keeps only the `most` candidates with the largest logits, in their current
   /// order. If logits are equal, the earlier candidates are kept.
   void keepBest(size_t most);
 
@@ -109,7 +109,7 @@ public:
   /// changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
-  /// Returns the memory of the weights for the caller to write to.
+  /// Returns the array of weights, for the caller to write to.
   std::span<double> editWeights() {
     weightsAreKnown = false;
     return {weightOf.data(), count};

@@ -247,9 +247,9 @@ TEST_F(GpuSessionTest, ABatchThatCannotBeChosenForIsRefused) {
     EXPECT_EQ(session.length(sequence), 0U);
     return status.message();
   };
-  EXPECT_NE(messageOf(9, 9).find("cannot choose the next 9 tokens"),
+  EXPECT_NE(messageOf(9, 9).find("cannot choose 9 next tokens"),
             std::string::npos);
-  EXPECT_NE(messageOf(1, 2).find("the next 2 tokens of 1 sequences"),
+  EXPECT_NE(messageOf(1, 2).find("2 next tokens for 1 sequences"),
             std::string::npos);
   EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
 }

@@ -425,7 +425,7 @@ TEST(BestReader, WithoutDirectReadsThePageCacheIsUsed) {
   ASSERT_TRUE(opened) << opened.status().message();
   EXPECT_EQ(opened->reader->method(), IoMethod::Buffered);
   EXPECT_EQ(opened->note,
-            "'/proc/version' is read with the method buffered instead of "
+            "'/proc/version' is read with the buffered method instead of "
             "uring: '/proc/version' cannot be opened with O_DIRECT: Invalid "
             "argument");
   const Pages memory(kPage);

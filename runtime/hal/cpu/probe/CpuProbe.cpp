@@ -195,7 +195,7 @@ void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
     return;
   }
   // A single reader reads its own part and the parts of all other threads on
-  // the same memory node. These parts are adjacent.
+  // the same NUMA node. These parts are adjacent.
   const auto nodes = device->threadPool().nodeRuns();
   job.partPages = partPages * (nodes.empty() ? threads : nodes.front().end);
   job.readers = 1;

@@ -41,8 +41,8 @@ public:
   /// The number of bytes that all threads together have read so far. It grows
   /// in steps of kChunkBytes.
   uint64_t bytes() const;
-  /// Stops the threads, and returns when none of them reads any more. Does
-  /// nothing if no thread is reading.
+  /// Stops the threads, and returns when all of them have stopped. Does nothing
+  /// if no thread is reading.
   void stop();
 
   /// A thread updates its count of bytes each time it has read this many.

@@ -53,7 +53,7 @@ template <StreamHint H, typename V>
     for (V &sum : sums) {
       sum ^= (sum >> 3) & 0x0f0f0f0f0f0f0f0fU;
     }
-    // As in kernels, the prefetches are spread over the arithmetic.
+    // As in kernels, the prefetches are interleaved with the arithmetic.
     prefetch<H>(ahead + (2 * step) * kLineBytes);
     prefetch<H>(ahead + (2 * step + 1) * kLineBytes);
     asm volatile("" ::: "memory");

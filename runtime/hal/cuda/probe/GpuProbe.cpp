@@ -22,7 +22,8 @@ constexpr uint64_t kMemoryShare = 4;
 constexpr uint64_t kSmallestBlock = uint64_t{64} << 10;
 constexpr uint64_t kLargestBlock = 64 * kMiB;
 constexpr uint64_t kBlockStep = 4; ///< the ratio of successive block sizes
-/// The size in bytes of a series of copies, unless one block is larger.
+/// Copies of one block size follow each other until they add up to this number
+/// of bytes. A larger block is copied only once.
 constexpr uint64_t kRowBytes = 16 * kMiB;
 
 uint64_t whole(double value) {
@@ -67,11 +68,11 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
 }
 
 /// Returns the architecture for which airpack makes kernels for a GPU of this
-/// compute capability: the newest architecture of the built-in GPUs whose
-/// machine code this GPU runs. For a newer GPU that runs none of their code,
-/// returns the GPU's own architecture, such as "sm_103". Kernels for such a GPU
-/// use no architecture-specific instructions, and may be PTX. Returns "" for a
-/// GPU that is older than all built-in ones.
+/// compute capability: the newest architecture among the built-in profiles of
+/// GPUs whose machine code this GPU runs. For a newer GPU that runs none of
+/// this code, returns the GPU's own architecture, such as "sm_103". Kernels for
+/// such a GPU use no architecture-specific instructions, and may be PTX.
+/// Returns "" for a GPU that is older than those of all built-in profiles.
 std::string archFor(uint32_t capability) {
   std::string newest;
   bool isOlder = true;
@@ -94,8 +95,8 @@ std::string archFor(uint32_t capability) {
                                     : newest;
 }
 
-/// The nominal float16 rate of the built-in GPU that has the name, arch and
-/// number of multiprocessors of `gpu`; 0 if there is none.
+/// The nominal float16 rate in the built-in profile that has the name, arch and
+/// number of multiprocessors of `gpu`; 0 if there is no such profile.
 uint64_t nominalF16Ops(const GpuProfile &gpu) {
   for (const GpuProfile &known : builtinGpus()) {
     if (canPlanFor(known) && known.arch == gpu.arch &&

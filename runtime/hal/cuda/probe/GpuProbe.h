@@ -50,9 +50,9 @@ Result<GpuProbeResult> probeGpu(const CudaChoice &gpu, double seconds);
 
 /// What plans and predictions need to know about the GPU. Its arch is the
 /// newest one for which there are kernels that the GPU can run, or "" if there
-/// is none. f16_ops, which is not measured, is the nominal rate of the built-in
-/// GPU with this name, arch and number of multiprocessors, or 0 if there is
-/// none.
+/// is none. f16_ops, which is not measured, is the nominal rate in the built-in
+/// profile that has this name, arch and number of multiprocessors, or 0 if
+/// there is no such profile.
 GpuProfile profileOf(const GpuProbeResult &result);
 
 } // namespace air::rt

@@ -166,10 +166,11 @@ TEST(DiskProbe, FilesInMemoryAreNotOnADisk) {
   const SparseFile file("/dev/shm/", off_t{64} << 20);
   const Status status = probeDisk(file.descriptor, file.path, 0).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_THAT(status.message(), HasSubstr("is in memory, not on a disk"));
+  EXPECT_THAT(status.message(),
+              HasSubstr("is in a file system in memory, not on a disk"));
   EXPECT_EQ(
       ScratchFile::create("/dev/shm", kFewestProbeBytes, 1).status().message(),
-      "the folder '/dev/shm' is in memory, not on a disk");
+      "the folder '/dev/shm' is in a file system in memory, not on a disk");
 }
 
 TEST(DiskProbe, FoldersAreRefused) {
