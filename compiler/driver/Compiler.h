@@ -108,8 +108,9 @@ struct CompileOptions {
 
 /// A kernel of the plan, and the kinds of the steps that use it.
 struct KernelFile {
-  /// "STEPS.KERNEL", where STEPS are the kinds in alphabetical order with '+'
-  /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
+  /// "STEPS.KERNEL", where STEPS are the kinds of the steps in alphabetical
+  /// order with '+' between them, and KERNEL is the name of the kernel.
+  /// Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
   codegen::KernelListing listing; ///< only for kernels of the CPU
   /// The text, the machine code and the PTX of a kernel of a GPU. Each is empty

@@ -82,10 +82,10 @@ struct WeightClass {
   /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
   /// the same for the GPU.
   double cpuSecondsPerToken = 0;
-  /// Seconds of the CPU's arithmetic in a pass of a single token, in which
-  /// arithmetic and reading overlap as overlappedTime() (CpuRates.h) describes.
-  /// If it is 0, the pass takes cpuSecondsPerToken or the time for reading,
-  /// whichever is longer.
+  /// The seconds of the CPU's arithmetic in a pass of a single token. If it is
+  /// not 0, this arithmetic overlaps with reading as overlappedTime()
+  /// (CpuRates.h) describes. If it is 0, such a pass takes cpuSecondsPerToken
+  /// or the time for reading, whichever is longer.
   double cpuSecondsAlone = 0;
   double gpuSecondsPerToken = 0;
   /// The most bytes of the class that a single step needs.

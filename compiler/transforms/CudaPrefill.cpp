@@ -71,7 +71,8 @@ std::vector<CudaSpec> kernelsOf(const ChooseToken &, const Rows &) {
   return {};
 }
 
-/// Kernels of the kinds without an overload above are the same in a prefill.
+/// For kinds of kernels without an overload above, a prefill uses the same
+/// kernel as a decode step.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {
   return {prefill};
