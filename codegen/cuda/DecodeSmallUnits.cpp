@@ -193,9 +193,9 @@ AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 scale = word >> 8 * byte & 0xff;
   return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
 }
-// NVFP4 has no float16 scales beside those of the 16-column blocks, so this
-// function returns 1, as the bits of a float16, for both rows. The scale of the
-// whole matrix, if there is one, is applied elsewhere.
+// NVFP4 has no float16 scale by which the scales of 16 columns are multiplied,
+// so this function returns 1, as the bits of a float16, for both rows. The scale
+// of the whole matrix, if there is one, is applied elsewhere.
 AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 )";
 
