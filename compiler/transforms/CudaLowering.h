@@ -6,9 +6,9 @@
 // A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
 // tokens, respectively. Every token has a row of its own in the block tables,
 // so the tokens of a batch may belong to any sequences. Larger batches have the
-// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and "m65-512".
-// Their tokens may belong to any sequences, too, and the head computes only the
-// requested rows.
+// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and, if batches
+// may have up to 512 tokens, "m65-512". Their tokens may belong to any
+// sequences, too, and the head computes only the requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
 // except that q, k and v take a dispatch for each of their dtypes, and that a
