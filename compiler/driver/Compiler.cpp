@@ -209,7 +209,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
 }
 
 /// Implements the option --pre: unless `name` is empty, this name replaces the
-/// pre-tokeniser that the file names.
+/// pre-tokenizer that the file names.
 Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   if (name.empty()) {
     return Status::ok();

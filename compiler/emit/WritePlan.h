@@ -8,8 +8,8 @@
 
 namespace air::compiler {
 
-/// Marks the plan as weightless and sets the stored size of every segment
-/// except the Kernels segment to 0. Everything else is kept.
+/// Marks the plan as weightless. Every segment except the Kernels segments gets
+/// the stored size 0 and no codec. Everything else is kept.
 void makeWeightless(plan::PlanT &plan);
 
 /// Makes the plan a reference plan: its matrices stay in the files of `source`,

@@ -312,9 +312,9 @@ private:
     return fits * pageTokens;
   }
 
-  /// The error if the model does not fit. It states the RAM and the context
-  /// with which the model would fit. If even unlimited RAM would not suffice,
-  /// it is `refusal`.
+  /// The error if the model does not fit. It states the least RAM with which
+  /// the model would fit and, if a smaller context would help, the largest such
+  /// context. If even unlimited RAM would not suffice, it is `refusal`.
   Status nearestFit(const ResidencyProblem &problem, Status refusal) const {
     AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
     if (!least) {
