@@ -11,12 +11,12 @@
 // sequences, too, and the head computes only the requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
-// except that q, k and v take a dispatch for each of their dtypes, that gate and
-// up take two if their dtypes differ, and that a second dispatch of the head
-// chooses the token with the largest logit. The embedding and the angles of RoPE
-// are one dispatch, so there is no step `positions`. Matrices have layout t16;
-// gate and up are one matrix if their dtypes are equal. A tied table is stored
-// twice, because embeddings are read by rows.
+// except that q, k and v take a dispatch for each of their dtypes, that gate
+// and up take two if their dtypes differ, and that a second dispatch of the
+// head chooses the token with the largest logit. The embedding and the angles
+// of RoPE are one dispatch, so there is no step `positions`. Matrices have
+// layout t16; gate and up are one matrix if their dtypes are equal. A tied
+// table is stored twice, because embeddings are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
 //
