@@ -71,8 +71,8 @@ std::vector<CudaSpec> kernelsOf(const ChooseToken &, const Rows &) {
   return {};
 }
 
-/// For kinds of kernels without an overload above, a prefill uses the same
-/// kernel as a decode step.
+/// The kinds without an overload above are already kernels of a prefill, so
+/// they are returned unchanged.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {
   return {prefill};
