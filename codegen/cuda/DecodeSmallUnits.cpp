@@ -61,7 +61,7 @@ AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
 constexpr const char *kIQ1 = R"(
 // An element is a digit -1, 0 or 1, plus or minus 1/8. The operand is 4 * c + o
 // = 4 * element + 4.5, where the code c is the digit plus 1, and o is 1 for
-// plus and 0 for minus. Each byte of a plane holds four codes, one of each of
+// plus and 0 for minus. Each byte of a plane holds four codes, one from each of
 // four successive blocks of 32 columns.
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   const Word4 codes = unit.codes[i / 4];
@@ -158,7 +158,7 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales.load(p + 1024 + lane / 4 * 16);
 }
 // The codes of -1, 0, 1 and 2 are 0, 1, 2 and 3. Each byte of a plane holds
-// four codes, one of each of four successive blocks of 32 columns.
+// four codes, one from each of four successive blocks of 32 columns.
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const Word4 w = unit.codes[i / 4];
   const u32 scales = unit.scales[i / 2];
@@ -194,8 +194,8 @@ AP_DEVICE float halfScale(u32 word, u32 byte) {
   return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
 }
 // NVFP4 has no float16 scale by which the scales of 16 columns are multiplied,
-// so this function returns 1, as the bits of a float16, for both rows. The scale
-// of the whole matrix, if there is one, is applied elsewhere.
+// so this function returns 1, as the bits of a float16, for both rows. The
+// scale of the whole matrix, if there is one, is applied elsewhere.
 AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 )";
 
