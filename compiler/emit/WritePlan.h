@@ -67,7 +67,7 @@ struct PlanParts {
 
 struct WrittenBytes {
   uint64_t file = 0;   ///< the size of the file in bytes
-  uint64_t copied = 0; ///< bytes of segments that were in other plans
+  uint64_t copied = 0; ///< bytes of segments copied from other plans
 };
 
 /// Writes plans of one model for different targets as one fat plan. Segments

@@ -67,9 +67,11 @@ struct MatMulTiling {
   uint64_t tileColumns;  ///< columns per section (Gemm.cpp)
   uint64_t panelColumns; ///< columns per panel; divides tileColumns
   uint64_t panelBytes;   ///< bytes of a panel of one row block
-  uint64_t dotBytes;     ///< bytes of the i32 sums of int8 kernels
-  Prefetch prefetch;     ///< prefetches of the GEMV code
-  StreamHint panelHint;  ///< for prefetches of the next panels' weights
+  /// The bytes of scratch that int8 kernels need besides sums and panels
+  /// (Gemm.cpp).
+  uint64_t dotBytes;
+  Prefetch prefetch;    ///< prefetches of the GEMV code
+  StreamHint panelHint; ///< for prefetches of the next panels' weights
   // The numbers of row blocks and of tokens that the micro-kernel multiplies at
   // a time.
   uint64_t microRowBlocks; ///< divides tileRowBlocks
