@@ -40,7 +40,8 @@ AP_DEVICE bool isValid(u64 rank) { return rank >> 32 != 0xffffffff; }
 AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
 
 // Returns, to all threads of the block, the largest rank of the tokens that
-// these threads read. A thread reads the ids first, first + stride, and so on.
+// these threads read. A thread reads the logits of the tokens with the ids
+// `first`, `first` + stride, `first` + 2 * stride, and so on.
 AP_DEVICE u64 largestRank(u64 *ofWarps, const float *logits, u32 first, u32 stride, u32 thread) {
   u64 best = 0;
   for (u32 id = first; id < kVocabulary; id += stride) {
@@ -154,8 +155,8 @@ struct Kept {
 };
 
 // Selects tokens of the set `before`, in descending order of their logits,
-// until the sum of their amounts is at least `wanted`. Returns the set of the
-// selected tokens.
+// until amountOf(id), added up over them, is at least `wanted`. Returns the set
+// of the selected tokens.
 template <typename Amount>
 AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
                         u32 thread, Amount amountOf) {

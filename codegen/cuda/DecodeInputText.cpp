@@ -177,8 +177,8 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
     // minimum of each group by the mean of the group's activations. Lane 4g+t
     // supplies the means of a fourth of the groups of token g, so these means
     // are stored next to each other: first the means, rounded to float16, and
-    // then their rounding errors. Four groups of a lane are in the order 0, 2,
-    // 1, 3, as their minima are.
+    // then their rounding errors. If a lane has four groups, they are in the
+    // order 0, 2, 1, 3, in which their minima are stored, too.
     constexpr u32 kGroups = 256 / kSumDivisor;
     constexpr u32 kPart = kGroups / 4;
     const float mean = sum * (1.0f / kSumDivisor);

@@ -98,7 +98,7 @@ Status checkHeadsOfBatch(const DecodeMatMul &spec, const std::string &where) {
     return unsupportedError(
         where + " does not support " + std::to_string(heads.tokensPerSequence) +
         " tokens per sequence in a batch of " + std::to_string(spec.tokens) +
-        "; the batch must consist of whole sequences");
+        "; all sequences must have the same number of tokens");
   }
   return Status::ok();
 }
@@ -114,8 +114,8 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       (spec.dtype != DType::F16 || spec.input == MatMulInput::Half)) {
     return unsupportedError(
         where + " with " + std::string(info(spec.dtype).name) +
-        " weights cannot split its activations; only float32 activations with "
-        "F16 weights can be split");
+        " weights cannot split each activation into a sum of two float16 "
+        "numbers; only float32 activations with F16 weights can be split");
   }
   if (spec.rows == 0 || spec.columns == 0 || spec.columns % 8 != 0 ||
       spec.columns % info(spec.dtype).blockElements != 0 ||
@@ -275,7 +275,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     return tiling;
   }
   // Chooses the largest number of units per copy that evenly divides the units
-  // that a warp multiplies in each tile. A copy may have at most 5 KiB.
+  // that a warp multiplies in each tile. A copy may be at most 5 KiB long.
   const Result<Sizes> sizes = sizesOf(trial, target);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {

@@ -61,8 +61,8 @@ AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
 constexpr const char *kIQ1 = R"(
 // An element is a digit -1, 0 or 1, plus or minus 1/8. The operand is 4 * c + o
 // = 4 * element + 4.5, where the code c is the digit plus 1, and o is 1 for
-// plus and 0 for minus. A byte of a plane has the codes of four blocks of 32
-// columns.
+// plus and 0 for minus. Each byte of a plane holds four codes, one from each of
+// four successive blocks of 32 columns.
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   const Word4 codes = unit.codes[i / 4];
   const u32 mask = 0x000c000cu << i % 4 * 2;
@@ -157,8 +157,8 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
   unit.scales.load(p + 1024 + lane / 4 * 16);
 }
-// The codes of -1, 0, 1 and 2 are 0, 1, 2 and 3. A byte of a plane has the
-// codes of four blocks of 32 columns.
+// The codes of -1, 0, 1 and 2 are 0, 1, 2 and 3. Each byte of a plane holds
+// four codes, one from each of four successive blocks of 32 columns.
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const Word4 w = unit.codes[i / 4];
   const u32 scales = unit.scales[i / 2];
@@ -193,8 +193,9 @@ AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 scale = word >> 8 * byte & 0xff;
   return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
 }
-// A matrix may have one more scale, which is applied elsewhere. So the scales
-// that this function returns, as bits of float16, are 1.
+// NVFP4 has no float16 scale by which the scales of 16 columns are multiplied,
+// so this function returns 1, as the bits of a float16, for both rows. The
+// scale of the whole matrix, if there is one, is applied elsewhere.
 AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 )";
 

@@ -53,7 +53,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   if (firstGroup >= groups) {
     return;
   }
-  // While the warps multiply the unit in one slot, the copies fill the others.
+  // While the warps multiply the unit in one slot, the next units are copied to
+  // the other slots.
   constexpr u32 kAhead = kStages - 1;
 #pragma unroll 1
   for (u32 unit = 0; unit < kAhead; ++unit) {

@@ -16,8 +16,10 @@ struct PrefillOperands {
   T16Unit unit;
   ActivationForm form;
   bool wgmma;
-  uint32_t units;      ///< T16 units that the columns of a matrix take
-  uint32_t lowOffset;  ///< offset of the second numbers in a chunk
+  uint32_t units; ///< T16 units that the columns of a matrix take
+  /// The offset in a chunk of the second numbers, if each activation is the sum
+  /// of two numbers.
+  uint32_t lowOffset;
   uint32_t sumOffset;  ///< offset of the sums in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
 };

@@ -52,7 +52,7 @@ struct Compiler::State {
   /// The plans that the options name, with one entry for each target of a plan.
   /// The entries of `options.from` come first.
   std::vector<std::shared_ptr<const PlanFile>> packed;
-  size_t fromTargets = 0; ///< the number of entries of `options.from`
+  size_t fromTargets = 0; ///< number of entries that are from `options.from`
   uint64_t copiedBytes = 0;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
@@ -209,7 +209,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
 }
 
 /// Implements the option --pre: unless `name` is empty, this name replaces the
-/// pre-tokeniser that the file names.
+/// pre-tokenizer that the file names.
 Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   if (name.empty()) {
     return Status::ok();

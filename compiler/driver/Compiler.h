@@ -38,13 +38,13 @@ struct CompileOptions {
   std::string target = "host";
   /// The target machine as a profile. If it is set, `target` is ignored.
   std::optional<MachineProfile> machine;
-  /// The name of a pre-tokeniser to use instead of the file's, or "". Loading
+  /// The name of a pre-tokenizer to use instead of the file's, or "". Loading
   /// fails with Usage when the name is unknown or the vocabulary is not
   /// byte-level BPE.
   std::string pre;
   /// A file or folder with the vocabulary to use instead of the model's own
   /// (formats/tokenizer/TokenizerFiles.h), or "". `pre` then names the
-  /// pre-tokeniser for a vocab.json.
+  /// pre-tokenizer for a vocab.json.
   std::string tokenizer;
   std::string kvType;      ///< "f16", "f32", or "" for the default
   std::string activations; ///< "f32", "i8x2", "i8", or "" for the default
@@ -108,12 +108,14 @@ struct CompileOptions {
 
 /// A kernel of the plan, and the kinds of the steps that use it.
 struct KernelFile {
-  /// "STEPS.KERNEL", where STEPS are the kinds in alphabetical order with '+'
-  /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
+  /// "STEPS.KERNEL", where STEPS are the kinds of the steps in alphabetical
+  /// order with '+' between them, and KERNEL is the name of the kernel.
+  /// Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
   codegen::KernelListing listing; ///< only for kernels of the CPU
-  /// The text, the machine code and the PTX of a kernel of a GPU. Each is empty
-  /// if the plan does not have it. For a kernel of the CPU, all are empty.
+  /// The text, the machine code and the PTX of a kernel of a GPU. The machine
+  /// code and the PTX are empty if the plan does not have them. For a kernel of
+  /// the CPU, all three are empty.
   std::string cuda;
   std::vector<uint8_t> cubin;
   std::vector<uint8_t> ptx;

@@ -18,9 +18,10 @@
 //           (Peng et al., "YaRN: Efficient Context Window Extension of Large
 //           Language Models", 2023, section 3.2)
 //
-// `low` and `high` are rounded as transformers' modeling_rope_utils does by
-// default and as llama.cpp always does. The factor by which cosines and sines
-// are multiplied is the same for every pair; see compiler/import/RopeScaling.h.
+// `low` and `high` are rounded as modeling_rope_utils.py of Hugging Face's
+// `transformers` library does by default and as llama.cpp always does. The
+// factor by which cosines and sines are multiplied is the same for every pair;
+// see compiler/import/RopeScaling.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_EMIT_ROPEFREQUENCIES_H

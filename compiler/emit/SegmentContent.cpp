@@ -166,10 +166,10 @@ Status checkFrequencies(const TensorContent &tensor,
     if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
       return corruptError(
           "rope rotates pair " + std::to_string(i) + " by " +
-          numberText(table[i]) +
-          " radians per position, but an angle must be 0 to " +
+          numberText(table[i]) + " radians per position, but only 0 to " +
           numberText(kMaxFrequency) +
-          " radians; check the keys rope.freq_base and rope.scaling.factor" +
+          " are supported; check the keys rope.freq_base and "
+          "rope.scaling.factor" +
           (recipe.factors ? ", and the tensor '" + recipe.factors->name + "'"
                           : ""));
     }

@@ -144,10 +144,10 @@ struct SegmentFacts {
   Status check(const std::vector<SegmentContent> &contents) const {
     const size_t weights = kinds.size() - reserved.size();
     if (!weightless && weights != contents.size()) {
-      return internalError("the plan has " + std::to_string(weights) +
-                           " segments of weights and tables, but there are "
-                           "recipes for " +
-                           std::to_string(contents.size()));
+      return internalError(
+          "the plan has " + std::to_string(weights) +
+          " segments of weights and tables, but contents for " +
+          std::to_string(contents.size()));
     }
     return Status::ok();
   }

@@ -8,8 +8,8 @@
 
 namespace air::compiler {
 
-/// Marks the plan as weightless and sets the stored size of every segment
-/// except the Kernels segment to 0. Everything else is kept.
+/// Marks the plan as weightless. Every segment except the Kernels segments gets
+/// the stored size 0 and no codec. Everything else is kept.
 void makeWeightless(plan::PlanT &plan);
 
 /// Makes the plan a reference plan: its matrices stay in the files of `source`,
@@ -67,7 +67,7 @@ struct PlanParts {
 
 struct WrittenBytes {
   uint64_t file = 0;   ///< the size of the file in bytes
-  uint64_t copied = 0; ///< bytes of segments that were in other plans
+  uint64_t copied = 0; ///< bytes of segments copied from other plans
 };
 
 /// Writes plans of one model for different targets as one fat plan. Segments

@@ -132,10 +132,10 @@ struct GpuHostLedger {
 };
 
 /// Accounts for the RAM of a plan that runs on a GPU: the process, the
-/// page-locked memory for copies (with `logitsBytes` for logits), and the
-/// weights of `segments` that each pass copies to the GPU, as `device` states.
-/// If limit.bytes is not 0 and these weights do not fit, each pass reads some
-/// of them from the disk.
+/// page-locked memory for copies (with `logitsBytes` for logits), and those
+/// weights of `segments` that, according to `device`, each pass copies to the
+/// GPU. If limit.bytes is not 0 and these weights do not fit, each pass reads
+/// some of them from the disk.
 Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,
                                   const DevicePlacement &device,

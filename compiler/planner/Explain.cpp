@@ -312,8 +312,9 @@ private:
     return fits * pageTokens;
   }
 
-  /// The error when nothing fits. It is `refusal` if even unlimited RAM would
-  /// not suffice.
+  /// The error if the model does not fit. It states the least RAM with which
+  /// the model would fit and, if a smaller context would help, the largest such
+  /// context. If even unlimited RAM would not suffice, it is `refusal`.
   Status nearestFit(const ResidencyProblem &problem, Status refusal) const {
     AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
     if (!least) {

@@ -371,9 +371,9 @@ private:
         // the ring.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The previous pass ended before it reached this part of the ring for
-        // the last time, so the read overwrites what that pass read one lap
-        // before its last one.
+        // In its last lap, the previous pass ended before it reached this part
+        // of the ring, so the read overwrites what that pass read one lap
+        // earlier.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so no read begins before the previous one.

@@ -33,7 +33,7 @@ namespace air::compiler {
 /// A piece of a segment: the bytes from the end of the piece before it, or from
 /// the start of the segment, up to `end`.
 struct WeightPiece {
-  uint64_t end = 0; ///< a multiple of a page, or the segment's end
+  uint64_t end = 0; ///< a multiple of the page size, or the segment's end
   /// The first step that needs bytes of the piece, or other bytes of a chunk in
   /// which it lies. Chunks are read and verified as a whole.
   uint32_t firstStep = 0;

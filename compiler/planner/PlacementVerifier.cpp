@@ -171,9 +171,8 @@ std::vector<Part> partsOf(const WeightProblem &problem,
   return parts;
 }
 
-/// Returns whether two ranges of the ring share a byte. `from` and `to` are
-/// offsets in the ring; the ranges continue at its start when they reach its
-/// end.
+/// Returns whether two ranges of the ring share a byte. A range that reaches
+/// the end of the ring continues at its start.
 bool touches(const Part &a, const StreamedRead &b, uint64_t ring) {
   const uint64_t forward = b.ringOffset >= a.ringOffset
                                ? b.ringOffset - a.ringOffset

@@ -227,8 +227,8 @@ private:
            limit(disk, problem.disk, 0, diskRoom);
   }
 
-  /// Limits the bytes of a sum of shares to `capacity` minus `taken` and
-  /// `room`. Returns false if `taken` exceeds `capacity`.
+  /// Limits the bytes of a sum of shares to capacity - taken - room. Returns
+  /// false if `taken` exceeds `capacity`.
   bool limit(const Terms &terms, std::optional<uint64_t> capacity,
              uint64_t taken, uint64_t room) {
     if (!capacity) {
@@ -489,7 +489,7 @@ bool isBetter(const Residency &a, const Residency &b) {
   return copied(a) < copied(b) * (1 - kIndifference);
 }
 
-/// Returns the best placement among all choices of devices and streams.
+/// Returns the best placement among all combinations of Devices and Streams.
 Result<std::optional<Residency>> best(const ResidencyProblem &problem,
                                       Schedule schedule, bool isEven) {
   std::optional<Residency> found;
@@ -497,7 +497,7 @@ Result<std::optional<Residency>> best(const ResidencyProblem &problem,
     bool fits = false;
     for (Streams streams :
          {Streams::Nothing, Streams::Rows, Streams::Roomy, Streams::Tight}) {
-      // A tight ring is tried only if nothing else fits.
+      // A ring as small as possible is tried only if nothing else fits.
       if (streams == Streams::Tight && fits) {
         continue;
       }

@@ -29,10 +29,12 @@
 //             larger of them. For each class, a device takes the longer of
 //             two times: the time to read the class, and the time of its
 //             arithmetic. In a pass of one token, the CPU takes longer than
-//             either, because reading and arithmetic do not overlap entirely.
+//             either if cpuSecondsAlone is set, because reading and arithmetic
+//             do not overlap entirely.
 //
 // Bytes that are read from the disk cross the memory bus twice: the disk writes
-// them to the ring, and a device reads them there.
+// them to the ring, and a device reads them there. If countsRingWrites is
+// false, the writes are left out.
 //
 // The KV cache is placed before the weights: in VRAM as far as it fits there,
 // the rest in RAM. The device that holds a layer's cache computes its
@@ -82,10 +84,10 @@ struct WeightClass {
   /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
   /// the same for the GPU.
   double cpuSecondsPerToken = 0;
-  /// Seconds of the CPU's arithmetic in a pass of a single token, in which
-  /// arithmetic and reading overlap as overlappedTime() (CpuRates.h) describes.
-  /// If it is 0, the pass takes cpuSecondsPerToken or the time for reading,
-  /// whichever is longer.
+  /// The seconds of the CPU's arithmetic in a pass of a single token. If it is
+  /// not 0, this arithmetic overlaps with reading as overlappedTime()
+  /// (CpuRates.h) describes. If it is 0, such a pass takes cpuSecondsPerToken
+  /// or the time for reading, whichever is longer.
   double cpuSecondsAlone = 0;
   double gpuSecondsPerToken = 0;
   /// The most bytes of the class that a single step needs.

@@ -211,7 +211,8 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
 
 Status CudaLowering::lowerAttn(AttnOp op) {
   // The first matmul of the previous step computes the queries. Its number of
-  // rows is the distance between the queries of two tokens.
+  // rows is the distance, in floats, from the queries of one token to those of
+  // the next.
   const auto *queries =
       steps.size() < 2 || steps[steps.size() - 2].kind != StepKind::AttnIn
           ? nullptr

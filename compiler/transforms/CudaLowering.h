@@ -6,15 +6,16 @@
 // A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
 // tokens, respectively. Every token has a row of its own in the block tables,
 // so the tokens of a batch may belong to any sequences. Larger batches have the
-// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and "m65-512".
-// Their tokens may belong to any sequences, too, and the head computes only the
-// requested rows.
+// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and, if batches
+// may have up to 512 tokens, "m65-512". Their tokens may belong to any
+// sequences, too, and the head computes only the requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
-// except that q, k and v take a dispatch for each of their dtypes, and that a
-// second dispatch of the head chooses the token with the largest logit. The
-// embedding and the angles of RoPE are one dispatch, so there is no step
-// `positions`. Matrices have layout t16; gate and up are one matrix. A tied
+// except that q, k and v take a dispatch for each of their dtypes, that gate
+// and up take two if their dtypes differ, and that a second dispatch of the
+// head chooses the token with the largest logit. The embedding and the angles
+// of RoPE are one dispatch, so there is no step `positions`. Matrices have
+// layout t16; gate and up are one matrix if their dtypes are equal. A tied
 // table is stored twice, because embeddings are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.

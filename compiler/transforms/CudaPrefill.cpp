@@ -71,7 +71,8 @@ std::vector<CudaSpec> kernelsOf(const ChooseToken &, const Rows &) {
   return {};
 }
 
-/// Kernels of the kinds without an overload above are the same in a prefill.
+/// The kinds without an overload above are already kernels of a prefill, so
+/// they are returned unchanged.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {
   return {prefill};

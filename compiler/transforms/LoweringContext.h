@@ -34,8 +34,8 @@ protected:
 
   // The functions below manage buffers.
 
-  /// Returns a free buffer of that name and shape, or a new one if none is
-  /// free.
+  /// Returns a free buffer of that name and shape. If none is free or
+  /// `isOutput` is set, it returns a new one.
   std::string takeBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows, bool isOutput = false,
                          uint64_t mostRows = 0);

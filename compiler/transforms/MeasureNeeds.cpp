@@ -124,8 +124,9 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   if (models.size() != 1 || limits.size() != 1 || caches.size() != 1 ||
       !decode) {
     return internalError(
-        "the memory of the module has not been planned; it must have one "
-        "plan.model, one plan.limits, one plan.kv and a program for one token");
+        "the memory of the module has not been planned; the module must have "
+        "one plan.model, one plan.limits, one plan.kv and a program for one "
+        "token");
   }
   ModelNeeds needs;
   needs.ram = ramDemandOf(module, profile, options.vocabularyBytes,

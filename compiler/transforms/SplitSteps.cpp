@@ -40,7 +40,7 @@ struct Cut {
 
 struct ProgramStep {
   StepOp step;
-  SmallVector<DispatchOp> matmuls; ///< dispatches with a rowsPerTile
+  SmallVector<DispatchOp> matmuls; ///< dispatches whose rowsPerTile is not 0
   std::vector<Cut> cuts; ///< where each part but the first begins, ascending
 
   Cut end() const { return {matmuls.size(), 0}; }

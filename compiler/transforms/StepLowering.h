@@ -92,9 +92,10 @@ private:
   void add(const codegen::KernelSpec &spec,
            llvm::ArrayRef<mlir::Attribute> operands, bool overlap = false,
            unsigned mClasses = kAllMClasses);
-  /// Adds a dispatch of MatMul or GluMatMul and, before it, one that packs the
-  /// activations `x`. The packed activations are the first binding of the
-  /// matmul, and `others` are the bindings that follow.
+  /// Adds a dispatch of MatMul or GluMatMul for each activation format that an
+  /// M class uses and, before each of them, one that packs the activations `x`
+  /// unless they are used unpacked. The activations are the first binding of
+  /// the matmul, and `others` are the bindings that follow.
   void addMatMulDispatches(codegen::KernelSpec spec, llvm::StringRef x,
                            llvm::ArrayRef<mlir::Attribute> others,
                            bool overlap);

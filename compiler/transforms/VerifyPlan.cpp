@@ -50,9 +50,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
       if (program.getMinTokens() != next) {
         return verificationError("program '" + program.getSymName().str() +
-                                 "' starts at " +
+                                 "' is for batches of " +
                                  std::to_string(program.getMinTokens()) +
-                                 " tokens instead of " + std::to_string(next));
+                                 " tokens or more; it must begin at " +
+                                 std::to_string(next) + " tokens");
       }
       next = program.getMaxTokens() + 1;
     }

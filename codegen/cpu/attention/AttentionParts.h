@@ -26,8 +26,8 @@ namespace air::codegen {
 
 /// The compile-time constants of one kernel. Offsets are in bytes from the
 /// start of scratch. AttentionRows.cpp and AttentionPanels.cpp use the same
-/// bytes of scratch, which is possible because each run is computed by only one
-/// of the two.
+/// bytes of scratch, which is possible because each run of tokens is computed
+/// by only one of the two.
 struct AttentionShape {
   KvShape kv;
   int64_t heads;

@@ -91,7 +91,7 @@ public:
   Value constants(llvm::ArrayRef<int32_t> values);
   Value constants(llvm::ArrayRef<int8_t> values);
 
-  // ---- the call (formats/abi/KernelAbi.h) -----------------------------------
+  // ---- arguments of the kernel (formats/abi/KernelAbi.h) --------------------
 
   Value tileBegin() { return function.getArgument(1); }
   Value tileEnd() { return function.getArgument(2); }
@@ -165,7 +165,7 @@ public:
   Value table(const std::string &name, llvm::ArrayRef<uint8_t> bytes,
               unsigned alignment = 64);
 
-  // ---- arithmetic: integer or float by the operands' type -------------------
+  // ---- arithmetic on integers or floats, as the operands' type says ---------
 
   Value add(Value a, Value b);
   Value sub(Value a, Value b);

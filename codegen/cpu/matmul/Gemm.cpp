@@ -18,8 +18,8 @@
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel
-// (WeightPanel.h), then the i32 sums of the int8 kernels (AmxGemm.h,
-// multiplyInt8() in Int8Panel.h).
+// (WeightPanel.h). In int8 kernels, i32 sums (AmxGemm.h) or the values from
+// which dot products start (multiplyInt8() in Int8Panel.h) follow.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/WeightDecoders.h"

@@ -121,11 +121,11 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   return {StreamLoads::Burst};
 }
 
-/// The lowest rate at which streams of the kinds `loads` are read with the
-/// given prefetches. Hint None and distance 0 mean no prefetches. Kinds whose
-/// rate without prefetches is unknown are ignored. The result is 0 if all kinds
-/// are ignored, or if a kind that is not ignored was not measured with these
-/// prefetches.
+/// The rate at which streams are read with the given prefetches: the lowest of
+/// the rates of the kinds of streams in `loads`. Hint None and distance 0 mean
+/// no prefetches. Kinds whose rate without prefetches is unknown are ignored.
+/// The result is 0 if all kinds are ignored, or if a kind that is not ignored
+/// was not measured with these prefetches.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {

@@ -91,10 +91,11 @@ uint64_t operandRate(const IsaTraits &isa);
 /// True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
-/// Whether the CPU has an instruction for dot products of bytes, and other
-/// execution units that decode weights in the meantime. The GEMV code then
-/// reaches nearly the rate of byte dot products alone if it multiplies eight
-/// tokens at a time. False if the profile does not state the rates.
+/// Whether the CPU is an x86-64 CPU with an instruction for dot products of
+/// bytes (VNNI), and with other execution units that decode weights in the
+/// meantime. The GEMV code then reaches nearly the rate of byte dot products
+/// alone if it multiplies eight tokens at a time. False if the profile does not
+/// state the rates.
 bool hasSpareUnits(const IsaTraits &isa);
 
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16

@@ -49,8 +49,8 @@ struct PanelPrefetch {
   /// panels' bytes is prefetched.
   mlir::Value tokens;
 
-  /// The number of turns that it takes to multiply all tokens, `each` at a
-  /// time.
+  /// The number of groups that the tokens form if `each` of them are multiplied
+  /// at a time.
   mlir::Value turns(KernelBuilder &b, int64_t each) const;
   /// The number of tokens in token tile `tile` that are not padding, at most
   /// 16.

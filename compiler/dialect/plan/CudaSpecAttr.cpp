@@ -257,8 +257,8 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   Attribute name = attr.get("op");
   if (!name || !fieldFromAttr<CudaNames>(name, op)) {
     return corruptError(
-        "the kernel specification has no 'op', or one that no kernel for GPUs "
-        "has");
+        "the field 'op' of the kernel specification is missing, or names no "
+        "kernel for GPUs");
   }
   switch (op) {
   case CudaOp::BeginStep:

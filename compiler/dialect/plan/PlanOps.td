@@ -111,7 +111,7 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 }
 
 def Plan_KvOp : Plan_ModuleOp<"kv"> {
-  let summary = "A cache group of equal caches: CacheGroup, Cache";
+  let summary = "A cache group of equal caches (CacheGroup, Cache in plan.fbs)";
   let description = [{
     The caches have the indices 0 to `caches` - 1. For a model without
     attention, `caches` is 0, and the plan has no cache group.
@@ -230,7 +230,7 @@ def Plan_ReadOp : Plan_ModuleOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpI
 
 def Plan_PlacementOp : Plan_ModuleOp<"placement", [
     SingleBlock, NoTerminator, NoRegionArguments]> {
-  let summary = "One way to divide the weights between RAM and disk: Placement";
+  let summary = "A way to divide weights among memories (Placement in plan.fbs)";
   let description = [{
     ```mlir
     plan.placement resident [1536, 0, 100] ring 8192 {
@@ -272,11 +272,11 @@ class Plan_StreamPartOp<string mnemonic> : Plan_PlacementPartOp<mnemonic, [
 }
 
 def Plan_StreamOp : Plan_StreamPartOp<"stream"> {
-  let summary = "Bytes of a segment that each pass reads into the ring: StreamRead";
+  let summary = "Bytes that a pass reads into the ring (StreamRead in plan.fbs)";
 }
 
 def Plan_DeviceStreamOp : Plan_StreamPartOp<"device_stream"> {
-  let summary = "Bytes of a segment that each pass copies to a GPU: StreamRead";
+  let summary = "Bytes that a pass copies to a GPU (StreamRead in plan.fbs)";
 }
 
 def Plan_BudgetOp : Plan_PlacementPartOp<"budget"> {
