@@ -366,8 +366,8 @@ Status Compiler::checkCopies(std::span<const PackedPlace> places,
                     " segments of " + inQuotes(state->options.from) +
                     " is one of the " + std::to_string(segments) +
                     " segments of the new plan, because the options or the "
-                    "target arrange or code the weights in another way; leave "
-                    "out --from");
+                    "target arrange or encode the weights in another way; "
+                    "leave out --from");
 }
 
 uint64_t Compiler::copiedBytes() const { return state->copiedBytes; }

@@ -503,8 +503,8 @@ Result<std::vector<SegmentContent>> emitContents(ModuleOp module,
                        : indexOf.end();
     if (segment == indexOf.end()) {
       return internalError("tensor '" + tensor.getSymName().str() +
-                           "' has not been placed in a segment of weights or a "
-                           "table");
+                           "' has not been placed in a segment that holds "
+                           "weights or a table");
     }
     AIR_ASSIGN_OR_RETURN(TensorContent content, contentOf(tensor, source));
     contents[segment->second].tensors.push_back(std::move(content));

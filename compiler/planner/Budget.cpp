@@ -142,8 +142,8 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
   const uint64_t streamed =
       checkedAdd(leastBytes(weights), ledger.total).value_or(UINT64_MAX);
   if (!limit.streams && streamed <= limit.bytes) {
-    return doesNotFitError(what + "leave out --disk 0, so that weights are "
-                                  "read from the disk in every pass");
+    return doesNotFitError(what + "leave out --disk 0 to allow every pass "
+                                  "to read weights from the disk");
   }
   return doesNotFitError(what +
                          advice(demand, total - ledger.kv, limit.bytes, "RAM"));
@@ -377,8 +377,8 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
   what += " (" + textOf(ledger.items) + "), but " + limit.giver + " " +
           byteTextDown(limit.bytes) + "; ";
   if (!limit.streams && total(least) <= limit.bytes) {
-    return doesNotFitError(what + "leave out --disk 0, so that weights are "
-                                  "read from the disk in every pass");
+    return doesNotFitError(what + "leave out --disk 0 to allow every pass "
+                                  "to read weights from the disk");
   }
   return doesNotFitError(
       what + "give a larger --ram" + (copied != 0 ? " or --vram" : "") +

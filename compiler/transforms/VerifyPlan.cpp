@@ -175,7 +175,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
               return verificationError(
                   "step '" + step.getName().str() + "' reads all of tensor '" +
                   name +
-                  "', which is in a table; only embed steps may read a table");
+                  "', which is in a segment of kind table; only embed steps "
+                  "may read such a segment");
             }
             used.push_back(found->second);
           }

@@ -90,7 +90,7 @@ module {
 
 // Steps may only gather rows of a table, never read all of it.
 
-// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a table; only embed steps may read a table}}
+// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a segment of kind table; only embed steps may read such a segment}}
 module {
   plan.segment @t table codec none bytes 96
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @t at 0
