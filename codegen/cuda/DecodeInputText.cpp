@@ -125,9 +125,9 @@ AP_DEVICE void prepareActivations(u8 *shared, const float *x, const More &more, 
         factor = ap_float_of_bits(0x7fffffff); // NaN
       }
     }
-    // No activation exceeds `bound`, which `power` brings between 2^7 and 2^8.
-    // The exponent is clamped so that the power and its inverse are normal
-    // numbers.
+    // No activation exceeds `bound` in magnitude. Multiplying by `power` brings
+    // `bound` between 2^7 and 2^8. The exponent is clamped so that `power` and
+    // its inverse are normal numbers.
     const float bound = ap_fma(largest, factor, largestBias);
     u32 exponent = ap_bits_of_float(bound) >> 23 & 0xff;
     exponent = exponent < 8 ? 8 : exponent > 254 ? 254 : exponent;

@@ -144,9 +144,10 @@ struct DecodeMatMul {
   bool dependentLaunch = false;
   MatMulInput input = MatMulInput::Half;
   float epsilon = 0; ///< used by RmsNorm and LayerNorm
-  /// Whether an activation is multiplied as the sum of two float16, which have
-  /// 22 significant bits together. This requires dtype F16 and an input other
-  /// than Half. With BF16, every activation is the sum of two bfloat16.
+  /// Whether an activation is represented as the sum of two float16 numbers,
+  /// which together have 22 significant bits. This requires dtype F16 and an
+  /// input other than Half. With BF16, every activation is the sum of two
+  /// bfloat16 numbers.
   bool splitActivations = false;
   MatMulOutput output = MatMulOutput::Store;
   bool hasBias = false; ///< a float32 per row; a GLU has the gate's rows first

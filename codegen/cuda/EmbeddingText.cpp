@@ -134,8 +134,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 )";
 
 constexpr const char *kIQ1_M = R"(
-// The four nibbles of the block's float16 scale are the upper four bits of its
-// four 16-bit words of 3-bit scales.
+// The block's float16 scale is stored in four nibbles: the upper four bits of
+// each of the four 16-bit words that hold the 3-bit scales.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u8 *words = block + 48;
   const u32 d = words[1] >> 4 | (words[3] >> 4) << 4 | (words[5] >> 4) << 8 | (words[7] >> 4) << 12;

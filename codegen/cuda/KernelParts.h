@@ -29,7 +29,7 @@ std::string nameInKernels(DType dtype);
 std::string inputName(MatMulInput input);
 std::string outputName(MatMulOutput output);
 
-/// Returns Unsupported if no prefill kernel can have `maxTokens` tokens, or if
+/// Returns Unsupported if no prefill kernel supports `maxTokens` tokens, or if
 /// `dependentLaunch` is set and the target has no dependent launches. The
 /// message begins with `where`.
 Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,

@@ -121,8 +121,8 @@ struct VramLedger {
 };
 
 /// Accounts for all VRAM of a plan. The KV cache has one page more than its
-/// sequences need, for the padding of batches. If the weights do not fit, each
-/// pass copies some of them from RAM.
+/// sequences need, for the padding tokens of batches. If the weights do not
+/// fit, each pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
 /// How much RAM a plan that runs on a GPU uses, and for what.

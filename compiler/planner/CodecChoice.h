@@ -36,8 +36,8 @@ struct CodecQuestion {
   uint64_t cores = 1;
 };
 
-/// Whether the codecs make the pass faster. False if a rate is not known, if
-/// nothing would be coded, or if the ratio of any of the parts is larger than
+/// Whether the codecs make the pass faster. False if a rate is not known, if no
+/// part would have a codec, or if the ratio of any of the parts is larger than
 /// kWorthwhileRatio.
 bool codecsPay(const CodecQuestion &question);
 

@@ -37,8 +37,8 @@ struct Unit {
   uint64_t ringOffset = 0;
 };
 
-/// Chooses which segments stay in a memory, which is that of a GPU or RAM, and
-/// which ones each pass copies to a ring in it from the next larger memory. The
+/// Chooses which segments stay in one memory (that of a GPU, or RAM), and which
+/// ones each pass copies from the next larger memory to a ring in this one. The
 /// names and comments of this class are for the memory of a GPU.
 class DevicePlacer {
 public:

@@ -101,8 +101,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Without a GPU, cpuSecondsAlone makes this prediction equal to the one
-      // in a plan.
+      // Without a GPU, cpuSecondsAlone is set, so that this prediction equals
+      // the one that a plan contains.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);

@@ -45,8 +45,8 @@ struct GpuPlacement {
 };
 
 /// Places everything in VRAM, except for weights that do not fit. These stay in
-/// RAM, and each pass copies them to the GPU. Weights that do not fit into RAM
-/// either are read from the disk in every pass.
+/// RAM, and each pass copies them to the GPU. Weights that fit in neither VRAM
+/// nor RAM are read from the disk in every pass.
 Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
 
 /// The bytes that a pass of a plan for a GPU moves.

@@ -50,8 +50,8 @@ struct ClassNeeds {
 struct GpuNeeds {
   GpuDemand demand;
   GpuLimits limits;
-  /// The name of the class of each segment of weights, and of each table, in
-  /// `demand.vram.segments`.
+  /// The names of the classes to which the segments of weights and the tables
+  /// in `demand.vram.segments` belong, in the same order.
   std::vector<std::string> weightClasses;
   std::vector<std::string> tableClasses;
   /// The bytes of weights that a decode pass of one token reads.

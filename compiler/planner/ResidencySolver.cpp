@@ -19,8 +19,9 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-/// How much a linear program leaves free of a capacity, so that neither
-/// rounding shares to pages nor CLP's tolerance makes a placement exceed it.
+/// The number of bytes of each capacity that a linear program leaves free, so
+/// that neither rounding shares to pages nor CLP's tolerance makes a placement
+/// exceed the capacity.
 constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 
 /// Placements whose times differ by less than this fraction count as equally

@@ -150,8 +150,8 @@ struct ClassPlacement {
   uint64_t vram = 0; ///< bytes of tier V
   uint64_t ram = 0;  ///< bytes of tiers RC and RG
   uint64_t disk = 0; ///< bytes of tiers SC and SG
-  /// For each phase: the fraction of the bytes `ram`, and the fraction of the
-  /// bytes `disk`, that the GPU computes with.
+  /// For each phase: the fraction of the `ram` bytes (ramOnGpu) and that of the
+  /// `disk` bytes (diskOnGpu) with which the GPU computes.
   std::vector<double> ramOnGpu;
   std::vector<double> diskOnGpu;
 };

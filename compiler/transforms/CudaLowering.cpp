@@ -448,7 +448,7 @@ Attribute CudaLowering::sharedBuffer(StringRef name, uint64_t bytes,
 }
 
 /// Whether all kernels that have an operand of this name share one buffer for
-/// it, because it holds nothing between the steps.
+/// it, because it carries no data from one step to the next.
 static bool isShared(StringRef operand) {
   return operand == "partials" || operand == "counters" ||
          operand == "operands" || operand == "scales";

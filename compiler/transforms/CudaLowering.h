@@ -31,7 +31,7 @@ namespace air::compiler {
 
 class CudaLowering : LoweringContext {
 public:
-  /// The largest number of tokens of the kernels of a decode step.
+  /// The largest number of tokens that a kernel of a decode step processes.
   static constexpr uint32_t kDecodeTokens = 8;
 
   /// `kv` must be on a device. The GPU of `profile` must have the architecture
@@ -46,9 +46,9 @@ public:
   Status run();
 
 private:
-  /// A kernel for one token, and what its operands are bound to, by the names
-  /// of the operands. createDispatch() binds the arrays of the batch and the
-  /// buffers that all kernels share.
+  /// A kernel for one token, and what each of its operands is bound to, keyed
+  /// by the operand's name. createDispatch() binds the arrays of the batch and
+  /// the buffers that all kernels share.
   struct Dispatch {
     codegen::cuda::CudaSpec spec;
     llvm::StringMap<mlir::Attribute> operands;

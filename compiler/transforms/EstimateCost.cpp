@@ -48,8 +48,8 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
   }
 
   /// Predicts a pass on a GPU, which reads all weights from the GPU's memory.
-  /// It first copies some of them there from RAM, some of these after reading
-  /// them from the disk.
+  /// It first copies some of them there from RAM, and some of those must first
+  /// be read from the disk.
   Status predictGpu(const MachineProfile &profile) {
     const uint64_t weightBytes = decodeWeightBytes(getOperation());
     for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {

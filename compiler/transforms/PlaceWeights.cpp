@@ -158,7 +158,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// The segments from which steps gather single rows. Rows are read straight
-  /// from the file, so these segments cannot be coded.
+  /// from the file, so these segments cannot have a codec.
   llvm::DenseSet<StringAttr> gatheredSegments() {
     ModuleOp module = getOperation();
     llvm::DenseSet<StringAttr> tensors;
@@ -184,7 +184,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return segments;
   }
 
-  /// Sets the codec of the segments of weights that can be coded and for which
+  /// Sets the codec of the segments of weights that can have one and for which
   /// select(index, segment) is true. The index counts segments of weights only.
   template <typename Select> void setCodecs(Codec wanted, Select select) {
     const llvm::DenseSet<StringAttr> gathered = gatheredSegments();

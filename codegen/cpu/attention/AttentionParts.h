@@ -50,14 +50,15 @@ struct AttentionShape {
     /// KiB, so that most of L1 is left to other data.
     int64_t nearBytes;
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
-    /// replaced by the weights.
+    /// replaced by the softmax weights.
     int64_t weights;
     /// The offset of f32 [kRowsTogether]: the factors by which `values` must be
     /// rescaled.
     int64_t decay;
     /// The offset of f32 [rows]: the largest score of each row.
     int64_t largest;
-    /// The offset of f32 [rows][16]: partial sums of each row's weights.
+    /// The offset of f32 [rows][16]: partial sums of each row's softmax
+    /// weights.
     int64_t sum;
     /// The offset of f32 [rows][paddedDim]: each row's weighted sum of V.
     int64_t values;
@@ -78,14 +79,15 @@ struct AttentionShape {
     /// The offset of the widened values: 64 rows, one every valueStride bytes.
     int64_t values;
     /// The offset of f32 [64][panelRows]: the scores, which are then replaced
-    /// by the weights.
+    /// by the softmax weights.
     int64_t weights;
     /// The offset of u32 [panels][panelRows]: the position, in its sequence, of
     /// each row's token.
     int64_t positions;
     /// The offset of f32 [panels][panelRows]: the largest score of each row.
     int64_t largest;
-    /// The offset of f32 [panels][panelRows]: the sum of each row's weights.
+    /// The offset of f32 [panels][panelRows]: the sum of each row's softmax
+    /// weights.
     int64_t sum;
     /// The offset of f32 [panels][paddedDim][panelRows]: each row's query,
     /// multiplied by scoreScale().
@@ -116,7 +118,7 @@ struct AttentionRun {
 /// at which the state of query head `head` in range `range` is stored.
 struct AttentionState {
   KernelBuilder::Value values;  ///< f32 [headDim]
-  KernelBuilder::Value largest; ///< f32, followed by the sum of the weights
+  KernelBuilder::Value largest; ///< f32, then the sum of softmax weights
 };
 AttentionState attentionState(KernelBuilder &b, const KernelSpec &spec,
                               KernelBuilder::Value row,

@@ -26,8 +26,8 @@ constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
 /// The loop over sets of query heads is unrolled if a KV head has at most this
 /// number of query heads.
 constexpr int64_t kUnrolledHeads = 32;
-/// The number of partial sums of weights per query row. They are added up when
-/// the run's last key has been processed.
+/// The number of partial sums of softmax weights per query row. They are added
+/// up when the run's last key has been processed.
 constexpr int64_t kSumLanes = 16;
 
 class RowsWriter : AttentionWriter {
@@ -405,7 +405,7 @@ void RowsWriter::finish(const AttentionRun &run) {
   });
 }
 
-// Stores the state of the run's range, for AttentionMerge.
+// Stores the softmax state of the run's range of positions, for AttentionMerge.
 void RowsWriter::storeState(const AttentionRun &run) {
   const Value states =
       b.element(b.binding(2), run.first,

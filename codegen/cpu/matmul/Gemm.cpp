@@ -171,8 +171,8 @@ void GemmEmitter::emit() {
     Value rowBlocks = b.min(
         b.sub(b.i64(static_cast<int64_t>(tiling.rowBlocks)), firstRowBlock),
         b.i64(tileRowBlocks));
-    // The GEMV code computes all rows of x, so it is used only if a single tile
-    // covers all of them.
+    // The GEMV code processes all rows of x, so it is used only if a single
+    // tile covers all of them.
     const auto most = static_cast<int64_t>(
         std::min<uint64_t>(gemvRows(spec, b.isa()), tiling.tileTokens));
     if (most == 0) {

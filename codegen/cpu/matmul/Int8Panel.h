@@ -108,8 +108,8 @@ struct TokenScales {
   /// the offset of a field with one number per token yields the address of the
   /// token's element of this field.
   mlir::Value once;
-  /// The address `once`, plus the byte offset within biasSums of the sums over
-  /// the scale group's columns. The offset within scaledSums is the same.
+  /// The address in `once`, plus the byte offset, within biasSums, of the sums
+  /// over the scale group's columns. The offset within scaledSums is the same.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

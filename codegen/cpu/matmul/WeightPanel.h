@@ -49,9 +49,9 @@ struct PanelPrefetch {
   /// panels' bytes is prefetched.
   mlir::Value tokens;
 
-  /// The number of groups that the tokens form if `each` of them are multiplied
-  /// at a time.
-  mlir::Value turns(KernelBuilder &b, int64_t each) const;
+  /// The number of groups into which the tokens are divided if `groupTokens`
+  /// tokens are multiplied at a time.
+  mlir::Value turns(KernelBuilder &b, int64_t groupTokens) const;
   /// The number of tokens in token tile `tile` that are not padding, at most
   /// 16.
   mlir::Value tokensOf(KernelBuilder &b, mlir::Value tile) const;
