@@ -203,7 +203,8 @@ Status verifyKeeps(const WeightProblem &problem,
       return refuse(name(other) + " may overwrite bytes that " + name(index) +
                     " has put into the ring for step " +
                     std::to_string(lastUse) +
-                    "; it must not begin before that step has run");
+                    "; the overwriting read must not begin before that step "
+                    "has run");
     }
   }
   return refuse("all reads may begin before step " + std::to_string(lastUse) +

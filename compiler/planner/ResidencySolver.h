@@ -59,9 +59,9 @@
 
 namespace air::compiler {
 
-/// A tier contains different fractions of different classes only if the time
-/// becomes shorter by more than this fraction, because equal fractions are
-/// simpler to stream.
+/// A tier contains different fractions of different classes only if this
+/// shortens the time by a factor of more than 1 + kWorthUneven, because equal
+/// fractions are simpler to stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -126,7 +126,7 @@ struct ResidencyProblem {
   /// placement, a tier contains the same fraction of every class that has
   /// `touch` 1 and is not pinned, and each table is either in RAM or on the
   /// disk as a whole. If false, these fractions may differ between classes, but
-  /// only if the time becomes shorter by more than the fraction `worthUneven`.
+  /// only if this shortens the time by a factor of more than 1 + worthUneven.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
   /// Capacities in bytes; nullopt means that there is no limit. `disk`

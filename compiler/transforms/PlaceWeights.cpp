@@ -215,11 +215,11 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();
     // For each segment, the bytes of its bfloat16 weights.
-    llvm::DenseMap<StringAttr, uint64_t> numbers;
+    llvm::DenseMap<StringAttr, uint64_t> bfloatBytes;
     for (TensorOp tensor : module.getOps<TensorOp>()) {
       if (tensor.getSegmentAttr() &&
           tensor.getDtype().getValue() == DType::BF16) {
-        numbers[tensor.getSegmentAttr().getAttr()] += tensor.getBytes();
+        bfloatBytes[tensor.getSegmentAttr().getAttr()] += tensor.getBytes();
       }
     }
     CodecQuestion question;
@@ -236,7 +236,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
       if (gathered.contains(segment.getSymNameAttr()) || streamed[index] == 0) {
         return Codec::None;
       }
-      return numbers.lookup(segment.getSymNameAttr()) >
+      return bfloatBytes.lookup(segment.getSymNameAttr()) >
                      segment.getRawBytes() / 2
                  ? Codec::Planes
                  : Codec::Zstd;

@@ -150,7 +150,7 @@ module {
 // A placement must satisfy the rules of planner/Placement.h. Here the second
 // read may begin while step 0 still uses the bytes of the first one.
 
-// expected-error @+1 {{placement 1: read 1 may overwrite bytes that read 0 has put into the ring for step 0; it must not begin before that step has run}}
+// expected-error @+1 {{placement 1: read 1 may overwrite bytes that read 0 has put into the ring for step 0; the overwriting read must not begin before that step has run}}
 module {
   plan.segment @first weights codec none bytes 8192
   plan.segment @second weights codec none bytes 4096
@@ -188,7 +188,7 @@ module {
 // ring. The second part's rows are read too early, while the first part still
 // uses its own rows.
 
-// expected-error @+1 {{placement 0: read 1 may overwrite bytes that read 0 has put into the ring for step 0; it must not begin before that step has run}}
+// expected-error @+1 {{placement 0: read 1 may overwrite bytes that read 0 has put into the ring for step 0; the overwriting read must not begin before that step has run}}
 module {
   plan.buffer @x row 524288
   plan.buffer @y row 32
