@@ -54,9 +54,9 @@ struct ChooseToken {
 std::string chooseTokenName(const ChooseToken &spec, const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "logits" (float32
-/// [tokens][vocabulary]), "token_ids" (uint32 [tokens], written), for Greedy
-/// "partials" and "counters", for Random "sampling" (SamplingSettings
-/// [tokens]), and with `advance` "token_count" (uint32), "positions" and
+/// [tokens][vocabulary]) and "token_ids" (uint32 [tokens], written); for
+/// Greedy, "partials" and "counters"; for Random, "sampling" (SamplingSettings
+/// [tokens]); and if `advance` is set, "token_count" (uint32), "positions" and
 /// "rope_positions" (uint32 [tokens]). Errors are those of
 /// generateDecodeMatMul.
 Result<CudaKernel> generateChooseToken(const ChooseToken &spec,

@@ -42,7 +42,8 @@ struct Combination {
   bool isEven = true;
 };
 
-/// Bytes that are left of a capacity; nullopt if `taken` exceeds it.
+/// The bytes of a capacity that remain if `taken` bytes are in use; nullopt if
+/// `taken` exceeds the capacity.
 std::optional<uint64_t> left(uint64_t capacity, uint64_t taken) {
   return taken > capacity ? std::nullopt : std::optional(capacity - taken);
 }
@@ -228,7 +229,7 @@ private:
            limit(disk, problem.disk, 0, diskRoom);
   }
 
-  /// Limits the bytes of a sum of shares to capacity - taken - room. Returns
+  /// Limits `terms`, a sum of shares, to capacity - taken - room bytes. Returns
   /// false if `taken` exceeds `capacity`.
   bool limit(const Terms &terms, std::optional<uint64_t> capacity,
              uint64_t taken, uint64_t room) {
