@@ -1,14 +1,14 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Compiles the kernels of every op, dtype, layout and M class in the registry
-// for the host. For ops without a dtype and for common dtypes, each other
-// target compiles a third of the kernels. Less common dtypes have fewer
-// kernels. A third of the other targets compile all of them; which third
-// depends on the dtype, the layout and the precision. If the environment
-// variable AIR_TEST_ALL is set, everything is compiled for every target. The
-// kernels whose target this machine can run, by itself or with an emulator, are
-// also run. An emulator may cover a whole architecture or only some
-// instructions. An op without cases fails the test.
+// for the host. The kernels of ops without a dtype and of common dtypes are
+// also compiled for the other targets, but only a third of them for each
+// target. Less common dtypes have fewer kernels, which are all compiled for a
+// third of the other targets; which third depends on the dtype, the layout and
+// the precision. If the environment variable AIR_TEST_ALL is set, everything is
+// compiled for every target. The kernels whose target this machine can run, by
+// itself or with an emulator, are also run. An emulator may cover a whole
+// architecture or only some instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
