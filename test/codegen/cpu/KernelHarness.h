@@ -162,8 +162,8 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            const std::string &emulator,
                            const std::string &runner);
 
-/// Whether the tests run all shapes on all targets for the dtype. This is true
-/// for only a few dtypes. The other dtypes share all code but the decoder with
+/// Whether the dtype is tested with all shapes and on every target. This is true
+/// of only a few dtypes. The other dtypes share all code but the decoder with
 /// these, so they are tested with only some shapes and on only some targets.
 bool isCommon(DType dtype, Precision precision);
 

@@ -101,8 +101,8 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
-/// Unless everything is tested, each target other than the host tests one in
-/// this many kernels.
+/// Unless everything is tested, only one in this many kernels is tested on each
+/// target other than the host.
 constexpr size_t kSampled = 3;
 
 /// One test: all M classes of a registry row for one dtype, layout and
@@ -119,8 +119,8 @@ struct Slice {
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
-  /// Whether the slice has so many kernels that each target other than the host
-  /// tests only one in kSampled of them.
+  /// Whether the slice has so many kernels that only one in kSampled of them is
+  /// tested on each target other than the host.
   bool isLarge() const {
     return row->dtypes.empty() || isCommon(dtype, precision);
   }
