@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   for (TaintedSpan span : first->tainted) {
     require(span.begin >= end && span.begin < span.end &&
                 span.end <= first->text.size(),
-            "tainted ranges are ascending");
+            "tainted ranges are in ascending order");
     end = span.end + 1;
   }
   for (size_t at = 0; at < first->text.size();) {

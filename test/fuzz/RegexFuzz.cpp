@@ -46,7 +46,7 @@ std::vector<size_t> run(RegexMatcher &matcher, std::string_view text) {
   while (matcher.find(at, match)) {
     require(match.start >= at && match.end >= match.start &&
                 match.end <= text.size(),
-            "matches are ascending parts of the text");
+            "matches lie in the text in ascending order");
     ends.push_back(match.start);
     ends.push_back(match.end);
     at = match.end;
