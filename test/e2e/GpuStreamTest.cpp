@@ -290,7 +290,8 @@ TEST_F(GpuStreamTest, TheFirstPlacementThatFitsIsUsed) {
   fakeCuda.capability = 86;
   Rows expected;
   uint32_t count = 0;
-  std::vector<uint64_t> needs; // VRAM of each placement, without the kernels
+  // The VRAM that each placement needs, not counting the kernels.
+  std::vector<uint64_t> needs;
   {
     Session session = open(name);
     EXPECT_EQ(session.placement(), 0U);

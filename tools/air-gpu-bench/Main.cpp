@@ -26,7 +26,7 @@ cli::Tool describe() {
       {.name = "--json",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Also write every figure to this file as JSON."},
+       .help = "Also write every measured value to this file as JSON."},
       {.name = "--filter",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",

@@ -137,11 +137,11 @@ cli::Command packCommand() {
           "targets or with other options, instead of reading and packing "
           "them again. This saves time for the weights that both plans "
           "arrange in the same way; the others are still read from the "
-          "model. Where the file system can, the plans share the blocks "
-          "on the disk. The sizes and headers of the model's files, the "
-          "digests of what is copied, and samples of every tensor are "
-          "checked. The plan has the same bytes as without this "
-          "option."),
+          "model. If the file system supports it, the copied weights are "
+          "stored only once on the disk, for both plans. The sizes and "
+          "headers of the model's files, the digests of what is copied, "
+          "and samples of every tensor are checked. The plan has the same "
+          "bytes as without this option."),
       makeOption("--output", "-o", ValueKind::String, "PLAN",
                  "The plan to write.",
                  "MODEL's name with the extension .air, in the current folder"),
@@ -207,9 +207,10 @@ cli::Command packCommand() {
                  "has a folder of its own in DIR."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
-                 "JSON instead of text; with --separate one JSON text after "
-                 "the other, and with several targets in one plan an object "
-                 "whose key \"targets\" has the metadata of each."),
+                 "JSON instead of text. With --separate, one JSON text is "
+                 "printed after the other. For one plan with several targets, "
+                 "an object is printed whose key \"targets\" has the metadata "
+                 "of each."),
       makeOption(
           "--times", "", ValueKind::Flag, "",
           "Also print to standard error how long reading the model's "

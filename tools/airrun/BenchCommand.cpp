@@ -597,9 +597,10 @@ cli::Command benchCommand() {
        .impliedValue = kCurveTokens},
       {.name = "--random-weights",
        .kind = cli::ValueKind::Flag,
-       .help = "Measure a plan for a GPU that airpack --weightless made, with "
+       .help = "Measure a plan that airpack --weightless made for a GPU, with "
                "random weights in place of those that it lacks. The times are "
-               "those of the model, and the answers mean nothing."},
+               "the same as with the model's weights, but the answers mean "
+               "nothing."},
       jsonOption(),
       threadsOption(),
       deviceOption(),

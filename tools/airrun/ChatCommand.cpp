@@ -142,7 +142,7 @@ cli::Command chatCommand() {
        .shortName = "-p",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
-       .help = "Answer this message and end."},
+       .help = "Answer this message and exit."},
       {.name = "--system-prompt",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",

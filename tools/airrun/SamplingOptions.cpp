@@ -349,8 +349,8 @@ std::vector<cli::Option> samplingOptions() {
              "among the recent tokens (--repeat-last-n).",
              "0", -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n",
-              "The penalties apply to the recent tokens, which are the last N; "
-              "0 turns the penalties off.",
+              "Apply the penalties to the recent tokens, that is, to the last "
+              "N; 0 turns the penalties off.",
               "the model's recommended value, or 64",
               rt::kLongestPenaltyWindow),
       number("--dry-multiplier",

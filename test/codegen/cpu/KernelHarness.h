@@ -162,9 +162,9 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            const std::string &emulator,
                            const std::string &runner);
 
-/// Whether the tests run all shapes on all targets for the dtype. This is true
-/// for only a few dtypes. The other dtypes share all code but the decoder with
-/// these, so they are tested with only some shapes and on only some targets.
+/// Whether the dtype is tested with all shapes and on every target. Only a few
+/// dtypes are. The other dtypes share all code but the decoder with these, so
+/// they are tested with only some shapes and on only some targets.
 bool isCommon(DType dtype, Precision precision);
 
 /// The test cases of one op for one dtype, layout, M class and precision of

@@ -1,14 +1,14 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Compiles the kernels of every op, dtype, layout and M class in the registry
-// for the host. For ops without a dtype and for common dtypes, each other
-// target compiles a third of the kernels. Less common dtypes have fewer
-// kernels. A third of the other targets compile all of them; which third
-// depends on the dtype, the layout and the precision. If the environment
-// variable AIR_TEST_ALL is set, everything is compiled for every target. The
-// kernels whose target this machine can run, by itself or with an emulator, are
-// also run. An emulator may cover a whole architecture or only some
-// instructions. An op without cases fails the test.
+// for the host. The kernels of ops without a dtype and of common dtypes are
+// also compiled for the other targets, but only a third of them for each
+// target. Less common dtypes have fewer kernels, which are all compiled for a
+// third of the other targets; which third depends on the dtype, the layout and
+// the precision. If the environment variable AIR_TEST_ALL is set, everything is
+// compiled for every target. The kernels whose target this machine can run, by
+// itself or with an emulator, are also run. An emulator may cover a whole
+// architecture or only some instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -101,8 +101,8 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
-/// Unless everything is tested, each target other than the host tests one in
-/// this many kernels.
+/// Unless everything is tested, only one in this many kernels is tested on each
+/// target other than the host.
 constexpr size_t kSampled = 3;
 
 /// One test: all M classes of a registry row for one dtype, layout and
@@ -119,8 +119,8 @@ struct Slice {
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
-  /// Whether the slice has so many kernels that each target other than the host
-  /// tests only one in kSampled of them.
+  /// Whether the slice has so many kernels that only one in kSampled of them is
+  /// tested on each target other than the host.
   bool isLarge() const {
     return row->dtypes.empty() || isCommon(dtype, precision);
   }

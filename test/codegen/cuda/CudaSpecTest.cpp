@@ -295,7 +295,7 @@ TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {
     return;
   }
   EXPECT_EQ(compiler.status().code(), ErrorCode::Unsupported);
-  // The message must say how to get NVRTC, and only once.
+  // The message must say how to get NVRTC, and must say it only once.
   EXPECT_THAT(compiler.status().message(),
               AllOf(HasSubstr("which this machine lacks: no NVRTC library"),
                     EndsWith("or run `bash tools/install-deps.sh --cuda`, "

@@ -2,7 +2,7 @@
 //
 // If the environment variable AIR_TEST_ALL is set, every dtype and every size
 // of heads is compiled for every target. Otherwise each of them is compiled for
-// two or three targets, and each target compiles some of them.
+// two or three targets, and some of them are compiled for each target.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/Cubin.h"

@@ -98,8 +98,8 @@ std::map<std::string, uint64_t> itemsOf(const Json &placement,
 }
 
 /// The rows of an explanation as items of a plan. The item "weights" is the sum
-/// of all classes of weights and their padding. The row of the driver is left
-/// out, because a plan has no item for it.
+/// of all classes of weights and their padding. The row for the driver's memory
+/// is left out, because a plan has no item for it.
 std::map<std::string, uint64_t> itemsOf(const Explanation &explanation,
                                         uint64_t TierRow::*tier) {
   std::map<std::string, uint64_t> items;

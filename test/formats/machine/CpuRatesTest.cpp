@@ -25,13 +25,13 @@ std::string withStreams(const std::string &streams) {
 // The times of each case are computed by hand.
 TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   const KeptShares kept = {.disk = 0.5, .memory = 0.8};
-  // Beside the cores, the disk takes 20 / 0.5 = 40 units of time. Meanwhile the
-  // cores do 40 * 0.8 = 32 of their 40 units of work, and then they need
-  // another 8.
+  // While the cores are busy, the disk takes 20 / 0.5 = 40 units of time. In
+  // this time, the cores do 40 * 0.8 = 32 of their 40 units of work, so they
+  // need another 8.
   EXPECT_DOUBLE_EQ(passTime(40, 20, kept), 48);
-  // Beside the disk, the cores take 16 / 0.8 = 20 units of time. Meanwhile the
-  // disk does 20 * 0.5 = 10 of its 40 units of work, and then it needs another
-  // 30.
+  // While the disk is read, the cores take 16 / 0.8 = 20 units of time. In this
+  // time, the disk does 20 * 0.5 = 10 of its 40 units of work, so it needs
+  // another 30.
   EXPECT_DOUBLE_EQ(passTime(16, 40, kept), 50);
   // The cores take 32 / 0.8 and the disk takes 20 / 0.5 units of time. Both are
   // 40, so neither of the two ever runs alone.

@@ -224,7 +224,7 @@ TEST_F(FatPlanTest, RefusesEachBrokenRule) {
     EXPECT_THAT(status.message(), HasSubstr(std::string(broken.rule) + ": "));
     EXPECT_EQ(status.message().find('\n'), std::string::npos);
   }
-  // A broken rule is found in every target.
+  // The rules are checked for every target, not only for the first.
   FatSmallPlan fat = makeFatPlan();
   fat.records.targets[1].plan.arena_bytes = 0;
   EXPECT_THAT(verdict(fat).message(),

@@ -45,7 +45,7 @@ void setSplitters(P &p) {
   p.tokenizer->splitters = std::move(made->splitters);
 }
 
-/// Adds the memory for decoding to the budget of every placement.
+/// Adds the memory for decoding weights to the budget of every placement.
 void addStaging(P &p, uint64_t bytes) {
   for (const auto &placement : p.placements) {
     auto item = std::make_unique<plan::BudgetItemT>();

@@ -71,8 +71,8 @@ TEST_F(ReferencedBytesTest, AreThoseOfThePlanThatStoresThem) {
   }
 }
 
-// Computes random ranges of segments from random amounts of source bytes at a
-// time. The bytes must equal those of the whole segment.
+// Computes random ranges of segments in runs, with a random limit on the number
+// of source bytes for a run. The bytes must equal those of the whole segment.
 TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());

@@ -37,8 +37,9 @@ public:
 
   bool isEmpty() const { return reads.empty(); }
   const plan::StreamRead &next() const { return *reads[index]; }
-  /// The next read must end before step before(), and may begin after step
-  /// after(). Steps are counted from the start of the first pass.
+  /// The next read must end before the step that before() returns, and may
+  /// begin after the step that after() returns. Steps are counted from the
+  /// start of the first pass.
   int64_t before() const {
     return pass * steps + int64_t{next().before_step()};
   }

@@ -223,7 +223,7 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
       EXPECT_GT(unit.bytes, source) << info(dtype).name;
       continue;
     }
-    // In each row, numbers of 6 bits grow to 8 bits: 8 scales (IQ4_XS), 16
+    // In each row, 6-bit numbers are widened to 8 bits: 8 scales (IQ4_XS), 16
     // scales, or 8 scales and 8 minimums.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2

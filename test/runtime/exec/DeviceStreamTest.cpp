@@ -178,8 +178,8 @@ TEST_P(DeviceStreamTest, EachStepFindsItsWeights) {
   }
   EXPECT_EQ(loads, 3U);
   EXPECT_TRUE(stream->isLoaded());
-  // Each of 4 passes copies 4 pages. One more page has been copied ahead for a
-  // next pass.
+  // Each of 4 passes copies 4 pages. One more page has been copied in
+  // preparation for another pass.
   EXPECT_EQ(stream->copiedBytes(), (4 * 4 + 1) * kPage);
 }
 

@@ -318,7 +318,7 @@ TEST_F(GeneratorTest, SequencesAreGivenBack) {
   }
 }
 
-/// Forbids one token, and records what it accepts.
+/// Forbids one token, and records the tokens that are passed to accept().
 class WithoutFilter : public TokenFilter {
 public:
   explicit WithoutFilter(int32_t id) : forbidden(id) {}

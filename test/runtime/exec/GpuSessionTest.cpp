@@ -279,8 +279,9 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes its batch only from the first to the last element that
-  // changed. These are the two positions, which are 64 bytes apart.
+  // A later pass copies to the GPU only the part of its batch from the first to
+  // the last element that changed. These elements are the two positions, which
+  // are 64 bytes apart.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
@@ -444,7 +445,7 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
     // Each pass reads and copies the page once. After the last pass, the page
-    // may be read and copied once more for a next pass.
+    // may be read and copied once more in preparation for another pass.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
     EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);

@@ -93,7 +93,7 @@ private:
     rt::Queue queue;
     uint64_t count;
   };
-  /// Work that begins only once the point `after` has been reached.
+  /// Work that begins only after the work before the point `after` is done.
   struct Work {
     std::function<void()> action;
     Point after;

@@ -52,8 +52,9 @@ TEST(GenerationConfigTest, PublishedFiles) {
             (SamplingDefaults{.temperature = 0.6F, .topP = 0.9F}));
 }
 
-// transformers ignores the temperature of a greedy search, and applies the
-// penalty to every token of the prompt and of the answer.
+// Hugging Face's `transformers` library ignores the temperature of a greedy
+// search, and applies the penalty to every token of the prompt and of the
+// answer.
 TEST(GenerationConfigTest, GreedySearchAndPenalty) {
   EXPECT_EQ(read(R"({"do_sample": false, "temperature": 0.7,
                      "repetition_penalty": 1.05, "min_p": 0.1,

@@ -1,8 +1,8 @@
 //===- TokenizerConfigTest.cpp - tokenizer_config.json ----------*- C++ -*-===//
 //
 // make_configs.py has written the expected values to
-// test/Inputs/tokenizers/configs.json. They are what transformers reads from
-// the files that these tests write.
+// test/Inputs/tokenizers/configs.json. They are what Hugging Face's
+// `transformers` library reads from the files that these tests write.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/tokenizer/TokenizerConfig.h"
@@ -90,8 +90,8 @@ TEST_F(TokenizerConfigTest, AgreesWithTransformers) {
       return each[name].is_null() ? TokenizerData::kNoToken
                                   : each[name].get<int32_t>();
     };
-    // transformers has no BOS if tokenizer_config.json names none, even if
-    // tokenizer.json adds a token to the beginning of each text.
+    // The `transformers` library has no BOS if tokenizer_config.json names
+    // none, even if tokenizer.json adds a token to the beginning of each text.
     if (each["config"].contains("bos_token")) {
       EXPECT_EQ(data->bos, id("bos")) << each;
     }

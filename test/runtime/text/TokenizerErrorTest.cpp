@@ -140,8 +140,8 @@ TEST(TokenizerErrorTest, SpmPieces) {
 }
 
 TEST(TokenizerErrorTest, OddButHarmless) {
-  // A merge that contains a character to which byte-level BPE maps no byte
-  // never applies. An empty token is never used, and of duplicate tokens only
+  // A merge never applies if it contains a character that stands for no byte in
+  // byte-level BPE. An empty token is never used, and of duplicate tokens only
   // the first is used.
   TokenizerData data = smallBpe({"a b"});
   data.merges.push_back("\xe4\xb8\xad x");

@@ -21,7 +21,8 @@ const rt::CudaFacts kRtx4090 = gpu(89, 128);
 const rt::CudaFacts kH100 = gpu(90, 132);
 const rt::CudaFacts kRtx5090 = gpu(120, 170);
 
-/// Numbers the targets for GPUs from 1. Target 0 of the plan is for a CPU.
+/// Gives the targets for GPUs the indices 1, 2 and so on, because target 0 of
+/// the plan is for a CPU.
 std::vector<GpuTarget> targets(std::vector<GpuTarget> list) {
   for (uint32_t i = 0; i < list.size(); ++i) {
     list[i].target = i + 1;

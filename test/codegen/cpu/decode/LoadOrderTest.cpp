@@ -55,8 +55,8 @@ constexpr int kRegisters[16] = {
 
 /// A load whose address is base + index * scale + displacement.
 struct Load {
-  int base = -1;  ///< an element of kRegisters; -1 for no base register
-  int index = -1; ///< an element of kRegisters; -1 for no index register
+  int base = -1;  ///< index in `gregs`; -1 for no base register
+  int index = -1; ///< index in `gregs`; -1 for no index register
   int64_t scale = 1;
   int64_t displacement = 0;
 };
@@ -115,8 +115,8 @@ public:
   }
 
 private:
-  /// The element of kRegisters for `reg`: -1 if `reg` is NoRegister, and
-  /// nothing if it is not a 64-bit general register.
+  /// The index of `reg` in `gregs`: -1 if `reg` is NoRegister, and nothing if
+  /// it is not a 64-bit general register.
   std::optional<int> numberOf(llvm::MCRegister reg) const {
     if (!reg) {
       return -1;

@@ -13,7 +13,8 @@ using namespace air::fakecuda;
 namespace {
 
 constexpr uint64_t kAlignment = 256;
-// The bytes around an allocation that show whether a kernel writes beyond it.
+// The number of guard bytes on each side of an allocation. They show whether a
+// kernel writes outside it.
 constexpr uint64_t kGuardBytes = 256;
 constexpr uint8_t kGuard = 0xa5;
 constexpr uint64_t kKernelMicroseconds = 10;

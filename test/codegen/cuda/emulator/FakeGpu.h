@@ -70,8 +70,8 @@ struct Point {
   uint64_t count = 0;
 };
 
-/// A piece of work. If `after` names a stream, the work starts only after that
-/// stream has reached the point.
+/// A piece of work. If `after` names a stream, the work starts only after the
+/// first `after.count` pieces of work of that stream are done.
 struct Work {
   /// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
   std::function<int()> action;

@@ -265,7 +265,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 0, 1, 1, 3, 2}, "the program is incomplete"},
       {{1, 1, 1, 1, 0, 1, 1, 4, 0}, "an integer is not written in decimal"},
       {{1, 1, 1, 1, 0, 1, 1, 4, 1}, "an integer is not written in decimal"},
-      // a list that claims 100 items, and a dictionary with a key only
+      // a list that claims 100 items, and a dictionary with a key but no value
       {{1, 1, 1, 1, 2, 1, 1, 100}, "the count is 100"},
       {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operands"},
       {{1, 1, 1, 1, 18, 1, 1, 3}, "'==' is not an operator"},
@@ -412,7 +412,7 @@ TEST(JinjaTest, DeepNestingIsRefused) {
     ASSERT_FALSE(got.isOk()) << piece;
     EXPECT_EQ(got.status().exitCode(), 4) << got.status().message();
   }
-  // 70 calls, each with an argument that has 100 levels of its own
+  // 70 nested calls, with 100 nested attributes of the result of each call
   std::string call = "{{ ";
   std::string end;
   for (int i = 0; i < 70; ++i) {

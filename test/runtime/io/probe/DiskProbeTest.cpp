@@ -87,7 +87,8 @@ TEST(DiskProbe, MeasuresEveryMethod) {
     std::set<IoMethod> methods;
     for (const DiskRate &rate : probed->curve) {
       methods.insert(rate.method);
-      // The bounds are the slowest hard disk and the RAM of a large server.
+      // The bounds are the rates of the slowest hard disks and of the RAM of a
+      // large server.
       EXPECT_GT(rate.bandwidth, 1e5);
       EXPECT_LT(rate.bandwidth, 1e13);
     }
@@ -114,8 +115,8 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
-    // The memory keeps a quarter of its rate, whatever the disk does. The
-    // bounds leave room for a thread that loses its CPU.
+    // FakeTraffic reads memory at a quarter of its full rate while the disk is
+    // read. The bounds leave room for a thread that loses its CPU.
     ASSERT_TRUE(probed->kept);
     EXPECT_GT(probed->kept->memory, 0.1);
     EXPECT_LT(probed->kept->memory, 0.6);

@@ -25,7 +25,7 @@ Json samples() {
   return Json::parse(file);
 }
 
-/// The family's syntax, with all marks that can end reasoning.
+/// The family's syntax, with all markers that can end reasoning.
 AnswerSyntax syntaxNamed(const std::string &family) {
   std::string source =
       "</seed:think>[/THINK]<|END_THINKING|><|inner_suffix|><channel|>";

@@ -10,7 +10,8 @@
 
 namespace air::rt {
 
-/// The syntax that a template of `family` has if it also mentions reasoning.
+/// The syntax of answers that a template implies if it contains the markers of
+/// `family` and those of reasoning.
 inline AnswerSyntax syntaxNamed(const std::string &family) {
   std::string source = "[/THINK]</think>";
   for (const AnswerFamily &each : answerFamilies()) {

@@ -105,8 +105,8 @@ TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   }
 }
 
-/// Returns a random text that the grammar accepts, joined from single bytes and
-/// from marks that end free text. Returns "" if the text gets too long.
+/// Returns a random text that the grammar accepts. It consists of single bytes
+/// and of markers that end free text. Returns "" if the text gets too long.
 std::string randomText(const CallGrammar &made, const AnswerFamily &family,
                        std::mt19937 &random) {
   const std::string_view marks[] = {
@@ -289,7 +289,7 @@ TEST(CallGrammarTest, RequiredCallsFollowOpenReasoning) {
   EXPECT_EQ(follow(made, words + "f", isWhole), words.size());
 }
 
-// A vocabulary may have control tokens for the marks of tool calls. Here,
+// A vocabulary may have control tokens for the markers of tool calls. Here,
 // tokens 0 to 255 are bytes.
 TEST(CallGrammarTest, MarksCanBeControlTokens) {
   const std::vector<std::pair<int32_t, std::string>> controls = {
@@ -398,8 +398,8 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
       }
     }
     for (const Json &word : (*tool)["parameters"]["properties"]["w"]["enum"]) {
-      // Some notations cannot write "</parameter>", because this mark ends a
-      // value.
+      // In some notations, a value cannot contain "</parameter>", because this
+      // tag ends the value.
       const auto text = word.get<std::string>();
       EXPECT_TRUE(seen.contains(text) || text == "</parameter>")
           << name << ": " << word;

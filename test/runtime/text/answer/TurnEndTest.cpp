@@ -60,7 +60,7 @@ TEST(TurnEndTest, NothingElseEndsATurn) {
   EXPECT_EQ(endOf("{{ raise_exception('no') }}"), "");
   // Only the vocabulary says whether a known piece such as <|end|> ends a text.
   EXPECT_EQ(endOf(turns("{{ m.content }}<|end|>")), "");
-  // A mark of the notation of answers, here the one that begins the response,
+  // A marker of the notation of answers, here the one that begins the response,
   // does not end a turn.
   EXPECT_EQ(
       endOf(turns("{{ m.content }}<|START_RESPONSE|>") + "<|START_ACTION|>"),

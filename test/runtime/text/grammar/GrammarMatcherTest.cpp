@@ -271,8 +271,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(grammar.isActive());
   feed(grammar, "t>");
   EXPECT_TRUE(grammar.isActive());
-  // Unless isAnywhere is true, <think> begins a quiet span only if nothing but
-  // white space precedes it. So this <t> is a trigger.
+  // Unless isAnywhere is true, <think> begins a span without triggers only if
+  // nothing but white space precedes it. So this <t> is a trigger.
   LazyGrammar late = lazy(triggers);
   feed(late, "Some text <think>a<t>");
   EXPECT_TRUE(late.isActive());
@@ -282,7 +282,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(anywhere.isActive());
   feed(anywhere, "<end><t>");
   EXPECT_TRUE(anywhere.isActive());
-  // The text begins within the quiet span, which the control token <end> ends.
+  // The text begins inside a span without triggers, which the control token
+  // <end> ends.
   triggers.open = 0;
   triggers.controls = {{3, "<end>"}};
   LazyGrammar open = lazy(triggers);

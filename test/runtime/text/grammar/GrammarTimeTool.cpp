@@ -5,7 +5,7 @@
 // token, and prints how long that took.
 //
 // air-grammar-time VOCABULARY.gguf --calls TOOLS.json: does the same for random
-// texts of the grammars in which each family of models calls tools. No text
+// texts of the grammars of tool calls, one for each family of models. No text
 // reuses the masks of an earlier one.
 //
 //===----------------------------------------------------------------------===//

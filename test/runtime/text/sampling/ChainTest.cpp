@@ -248,7 +248,7 @@ TEST(LogitBias, AddsAndExcludes) {
   EXPECT_THAT(id.status().message(), HasSubstr("biases exclude all tokens"));
 }
 
-/// Allows only one token, and counts the calls.
+/// Allows only one token, and counts the calls of allows() and of mask().
 class OnlyFilter : public TokenFilter {
 public:
   explicit OnlyFilter(int32_t only) : only(only) {}
