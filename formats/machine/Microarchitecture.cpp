@@ -59,10 +59,10 @@ CpuRates ratesOf(const PerCycles &core) {
   return rates;
 }
 
-/// A stream whose bandwidth is `percent` per cent of the bandwidth `all`.
+/// A stream whose bandwidth is `percent` per cent of `reference`, a bandwidth.
 StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
-                  uint64_t percent, uint64_t all) {
-  return {loads, hint, distance, all / 100 * percent};
+                  uint64_t percent, uint64_t reference) {
+  return {loads, hint, distance, reference / 100 * percent};
 }
 
 std::vector<std::string> avx2() { return {"avx2", "bmi2", "f16c", "fma"}; }

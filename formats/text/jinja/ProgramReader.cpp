@@ -443,8 +443,8 @@ Value Reader::readConstant() {
     return Value::bigInteger(digits);
   }
   default:
-    fail("a constant has kind " + std::to_string(static_cast<int>(kind)) +
-         ", which no constant has");
+    fail("a constant has the unknown kind " +
+         std::to_string(static_cast<int>(kind)) + "; kinds 1 to 6 are known");
     return {};
   }
 }

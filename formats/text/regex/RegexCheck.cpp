@@ -157,7 +157,7 @@ Status Check::enter(uint32_t pc, uint32_t newOwner, uint32_t newDepth) {
 }
 
 /// Visits all instructions that the matcher can reach. Unreachable ones, which
-/// the compiler leaves behind when it skips a choice, are harmless.
+/// the compiler leaves behind when it skips a Split, are harmless.
 Status Check::walk() {
   for (uint32_t start : program.start) {
     if (start != RegexProgram::kNowhere) {
@@ -178,7 +178,8 @@ Status Check::walk() {
     } else if (in.op == Op::Look) {
       AIR_RETURN_IF_ERROR(enter(in.other, pc, depth[pc] + 1));
     }
-    // The choices at the root of an expression form a chain through `other`.
+    // The alternatives at the top level of an expression are a linked list of
+    // Splits: the `other` of each one leads to the next one.
     if (isSplitWithoutMemo(code[in.next]) ||
         (in.op == Op::Split && isSplitWithoutMemo(code[in.other]) &&
          !isSplitWithoutMemo(in))) {

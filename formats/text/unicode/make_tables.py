@@ -7,9 +7,9 @@ points of Unicode 16, and their decompositions.
 
 The general categories come from unicodedata2. White space, scripts and case
 equivalence come from regex, which has the tables of the same version of Unicode.
-The set \\w is the one of the tokenizers library, because that library splits the
-text on which most models are trained. Decompositions and combining classes come
-from unicodedata2.
+The set \\w is that of Hugging Face's `tokenizers` library, because that library
+splits the text on which most models are trained. Decompositions and combining
+classes come from unicodedata2.
 """
 
 import os
@@ -62,7 +62,7 @@ def canonical_cases():
 
 
 def lower_cases():
-    """Returns the assigned characters that the tokenizers library puts into lower case."""
+    """Returns the assigned characters that the `tokenizers` library converts to lower case."""
     lower = tokenizers.normalizers.Lowercase().normalize_str
     return [(c, ord(lower(chr(c))[0])) for c in ALL
             if lower(chr(c)) != chr(c) and unicodedata2.category(chr(c)) != "Cn"]
