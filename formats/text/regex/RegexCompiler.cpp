@@ -139,7 +139,8 @@ Status Compiler::classify() {
   if (starts.back() > kLastCodePoint) {
     starts.pop_back();
   }
-  // Each set splits the classes that it contains only partly.
+  // Each set splits every class of which it contains some characters, but not
+  // all.
   std::vector<uint32_t> classOfStart(starts.size(), 0);
   uint32_t count = 1;
   std::vector<bool> inside(starts.size());

@@ -32,7 +32,7 @@ TURKIC = {0x130, 0x131}
 
 
 def ranges(members):
-    """Joins sorted code points to [first, last] ranges."""
+    """Joins sorted code points into [first, last] ranges."""
     out = []
     for c in members:
         if out and out[-1][1] == c - 1:
@@ -69,7 +69,7 @@ def lower_cases():
 
 
 def runs_of_cases(pairs):
-    """Joins pairs to runs (first, count, step, difference of the two)."""
+    """Joins pairs into runs (first, count, step, difference of the two)."""
     out = []
     for c, other in pairs:
         distance = c - other
@@ -97,7 +97,7 @@ BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def digits(number):
-    """Writes a number with 5 bits a digit, the lowest first. 32 marks all but the last."""
+    """Writes a number with 5 bits a digit, the lowest first. 32 is added to all but the last."""
     out = ""
     while number >= 32:
         out += BASE64[number & 31 | 32]
