@@ -183,9 +183,10 @@ Status Check::walk() {
     if (isSplitWithoutMemo(code[in.next]) ||
         (in.op == Op::Split && isSplitWithoutMemo(code[in.other]) &&
          !isSplitWithoutMemo(in))) {
-      return bad("instruction " + str(pc) +
-                 " leads to a choice without a set of positions; only the "
-                 "start and `other` of such a choice may lead to it");
+      return bad(
+          "instruction " + str(pc) +
+          " leads to a split (operation 4) without a set of positions; only "
+          "the start and `other` of such a split may lead to it");
     }
   }
   return Status::ok();
@@ -222,7 +223,7 @@ Status Check::checkInstruction(uint32_t pc) {
     return isInLook ? useMemo(pc, in.memo + 1) : Status::ok();
   }
   if (in.op == Op::Split && (isInLook || in.isLoop)) {
-    return bad("instruction " + str(pc) + " is a choice " +
+    return bad("instruction " + str(pc) + " is a split (operation 4) " +
                (in.isLoop ? "in a loop" : "in a look-ahead") +
                ", so it needs a set of positions");
   }
