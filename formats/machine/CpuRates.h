@@ -72,8 +72,8 @@ struct CpuRates {
   /// streams: sorted by loads, hint and distance. Each combination of these
   /// three appears at most once.
   std::vector<StreamRate> streams;
-  /// tile_ns: nanoseconds that a thread loses when it goes on reading at an
-  /// address that does not follow the previous one.
+  /// tile_ns: nanoseconds that a thread loses when it starts a tile, because it
+  /// goes on reading at an address that does not follow the previous one.
   uint64_t tileNs = 0;
   uint64_t barrierNs = 0; ///< barrier_ns: ns that a barrier of all cores takes
   uint64_t l1dBytes = 0;  ///< l1d_bytes: L1 data cache of one core

@@ -35,7 +35,7 @@ namespace air {
 
 /// How blocks of a file are read into memory.
 enum class IoMethod : uint8_t {
-  Uring = 0,    ///< uring: io_uring and O_DIRECT, past the page cache
+  Uring = 0,    ///< uring: io_uring with O_DIRECT, bypassing the page cache
   Pread = 1,    ///< pread: threads that call pread, with O_DIRECT
   Buffered = 2, ///< buffered: threads that call pread, through the page cache
 };

@@ -20,7 +20,8 @@ std::string_view backendName(GpuBackend backend) {
   return backend == GpuBackend::Cuda ? "cuda" : "vulkan";
 }
 
-/// Whether `name` is "sm_" and 1 to 13 digits and letters from a to f.
+/// Whether `name` is "sm_" followed by 1 to 13 characters, each of which is a
+/// digit or a letter from a to f.
 bool isArchName(std::string_view name) {
   return name.size() > 3 && name.size() <= 16 && name.starts_with("sm_") &&
          name.substr(3).find_first_not_of("0123456789abcdef") ==

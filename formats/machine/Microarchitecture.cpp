@@ -26,9 +26,9 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 /// The bytes of weights that a core decodes in 100 cycles. They were measured
 /// at 3 GHz on a Xeon of family 6, model 207: planes at 10.6 GB/s with AVX2 and
-/// with AVX-512, and at 1 GB/s without vector instructions, which is how Arm
-/// decodes; zstd at 1.34 GB/s, on bfloat16 numbers of a normal distribution.
-/// Other cores are assumed to take as many cycles.
+/// with AVX-512, and at 1 GB/s without vector instructions, which is how planes
+/// are decoded on Arm; zstd at 1.34 GB/s, on bfloat16 numbers of a normal
+/// distribution. Other cores are assumed to take as many cycles.
 constexpr uint64_t kPlanesVector = 350;
 constexpr uint64_t kPlanesPlain = 33;
 constexpr uint64_t kZstd = 45;
@@ -59,10 +59,10 @@ CpuRates ratesOf(const PerCycles &core) {
   return rates;
 }
 
-/// A stream whose bandwidth is `percent` per cent of the bandwidth `all`.
+/// A stream whose bandwidth is `percent` per cent of `reference`, a bandwidth.
 StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
-                  uint64_t percent, uint64_t all) {
-  return {loads, hint, distance, all / 100 * percent};
+                  uint64_t percent, uint64_t reference) {
+  return {loads, hint, distance, reference / 100 * percent};
 }
 
 std::vector<std::string> avx2() { return {"avx2", "bmi2", "f16c", "fma"}; }

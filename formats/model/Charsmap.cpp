@@ -82,8 +82,8 @@ Charsmap::Rule Charsmap::find(std::string_view text) const {
   for (size_t i = 0; i < text.size(); ++i) {
     auto byte = static_cast<uint8_t>(text[i]);
     at ^= byte;
-    // No rule contains a zero byte, because byte 0 leads to the unit that holds
-    // the value of a rule.
+    // No rule contains a zero byte: in the trie, byte 0 leads from the end of a
+    // rule to the unit that holds the value of the rule.
     if (byte == 0 || at >= units.size() || labelOf(units[at]) != byte) {
       break;
     }

@@ -32,12 +32,13 @@ using SamplingSettings = std::map<std::string, SamplingSetting>;
 SamplingDefaults readSampling(const SamplingSettings &settings,
                               std::vector<std::string> &notes);
 
-/// Replaces the fields of `defaults` that `by` sets, except those that a
-/// generation_config.json cannot set. Appends a sentence to `notes` for each
-/// field whose value changes; `file` is the name of the file that `by` comes
-/// from.
-void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
-                      const std::string &file, std::vector<std::string> &notes);
+/// Replaces each field of `defaults` that is set in `config`, except the fields
+/// that a generation_config.json cannot set. Appends a sentence to `notes` for
+/// each field whose value changes; `file` is the name of the file from which
+/// `config` was read.
+void overrideSampling(SamplingDefaults &defaults,
+                      const SamplingDefaults &config, const std::string &file,
+                      std::vector<std::string> &notes);
 
 } // namespace air
 

@@ -97,7 +97,7 @@ struct TokenizerData {
   bool addEos = false;
   bool addSpacePrefix = true; ///< SPM, Unigram: put a space before a text
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
-  bool lowercase = false;    ///< BPE, WordPiece: put text into lower case
+  bool lowercase = false;    ///< BPE, WordPiece: convert text to lower case
   bool stripAccents = false; ///< WordPiece: remove accents
   std::string charsmap;      ///< Unigram: bytes of a Charsmap; "": none
   TextRules rules;           ///< used by BPE and Unigram

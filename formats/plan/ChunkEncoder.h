@@ -67,7 +67,8 @@ private:
   plan::Codec codec;
   Use use;
   size_t mostChunks;
-  std::deque<std::unique_ptr<Chunk>> chunks; ///< not used yet, oldest first
+  /// The chunks that have not been passed to `use` yet, the oldest first.
+  std::deque<std::unique_ptr<Chunk>> chunks;
   std::vector<Thread> workers;
   std::mutex mutex; ///< guards what follows
   std::condition_variable hasWork;

@@ -107,7 +107,7 @@ public:
   struct Entry {
     uint64_t content = 0;
     SegmentOrigin origin;
-    std::vector<SegmentOrigin> uses; ///< the segment in each plan that has it
+    std::vector<SegmentOrigin> uses; ///< where it is in each plan that has it
   };
   std::vector<Entry> list;
 

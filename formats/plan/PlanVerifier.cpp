@@ -205,10 +205,10 @@ static Status verifyAlignment(const plan::Plan &plan, const uint8_t *buffer) {
     if (resident != nullptr &&
         static_cast<uint64_t>(resident->Data() - buffer) % sizeof(uint64_t) !=
             0) {
-      return verificationError("plan.structure: the resident bytes of "
+      return verificationError("plan.structure: the list 'resident' of "
                                "placement " +
                                std::to_string(i) +
-                               " do not begin at a multiple of 8 bytes");
+                               " does not begin at a multiple of 8 bytes");
     }
   }
   return Status::ok();

@@ -280,11 +280,11 @@ Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   }
   for (size_t i = index; i < written.size(); ++i) {
     if (written[i]) {
-      return usageError("segment " + std::to_string(i) +
-                        " was written before the size of segment " +
-                        std::to_string(index) +
-                        " was reduced; reduce a size before this segment or a "
-                        "later one is written");
+      return usageError("the size of segment " + std::to_string(index) +
+                        " cannot be reduced, because segment " +
+                        std::to_string(i) +
+                        " has been written; reduce the size of a segment "
+                        "before it or a later segment is written");
     }
   }
   plan::SegmentT &segment = *plan.segments[index];

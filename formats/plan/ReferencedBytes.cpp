@@ -186,8 +186,9 @@ Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
       offset += bytes;
       continue;
     }
-    // `to` or `from` has only a part of this row block. The whole row block is
-    // assembled in `block`, and the requested bytes are copied from there.
+    // Only a part of this row block was requested, or only a part of its rows
+    // was read into `from`. The whole row block is assembled in `block`, and
+    // the requested bytes are copied from there.
     const uint64_t rows =
         std::min<uint64_t>(kX16Rows, part.rowCount - firstRow);
     const uint64_t bytes = rows * part.rowBytes;

@@ -41,11 +41,10 @@ struct Use {
   uint32_t step = 0;
 };
 
-/// Splits a segment into pieces. A piece begins or ends where a use of the
-/// segment does after it has been extended to whole pages, and also where it
-/// does after it has been extended to whole chunks. `bytes` is the size of the
-/// segment, rounded up to whole pages. The time is nearly linear in the number
-/// of uses.
+/// Splits a segment into pieces. Each use of the segment is extended to whole
+/// pages, and separately to whole chunks; the ends of all of these ranges are
+/// the boundaries of the pieces. `bytes` is the size of the segment, rounded up
+/// to whole pages. The time is nearly linear in the number of uses.
 class Division {
 public:
   Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,
@@ -598,7 +597,7 @@ private:
 
   /// Records that read `index` fills the bytes from `begin` to `end` of the
   /// ring. The read may start as soon as step `after` has run, and the steps up
-  /// to `last` use its bytes. Fails if a step after `after` still uses the
+  /// to `last` use its bytes. Fails if a step later than `after` still uses the
   /// earlier contents of these bytes.
   Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
                    uint32_t index) {

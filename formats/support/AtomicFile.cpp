@@ -72,7 +72,7 @@ ErrorCode codeOf(int error) {
              : ErrorCode::Io;
 }
 
-// Returns "air-PID-N.tmp", where N is `number`. The name of the target is not a
+// Returns "air-PID-N.tmp", where N is `number`. The name of the output is not a
 // part of it, because that name may already be as long as the file system
 // allows.
 std::string temporaryName(int number) {

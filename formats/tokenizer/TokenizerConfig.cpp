@@ -36,10 +36,10 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
                        " is ignored, because " + what);
 }
 
-/// Sets `id` to the token that `field` names. If `isFixed` is true, `id` does
-/// not change, because tokenizer.json adds the token `id` to each text. If `id`
-/// is now the named token, this token becomes a control token, because
-/// transformers searches a text for this token before it encodes the text.
+/// Sets `id` to the token that `field` names, unless `isFixed` is true: then
+/// tokenizer.json adds the token `id` to each text, and `id` does not change.
+/// If `id` is the named token afterwards, the token is made a control token,
+/// because transformers searches a text for it before it encodes the text.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  bool isFixed, TokenizerData &data, int32_t &id) {
   const auto found = json.find(field);

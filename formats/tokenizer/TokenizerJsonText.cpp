@@ -18,7 +18,7 @@ constexpr int kDeepest = 8;
 constexpr std::string_view kByteLevel =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
     R"(|\s+(?!\S)|\s+)";
-/// The tokenizers library counts all of ASCII's symbols as punctuation.
+/// Hugging Face's `tokenizers` library counts all ASCII symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 /// The component WhitespaceSplit removes white space. This expression matches
 /// the words that remain.
@@ -27,8 +27,8 @@ constexpr std::string_view kNoSpaces = R"(\S+)";
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
 /// Returns an expression that splits text into its matches and the text between
-/// them, as the tokenizers library does with `regex` and `behavior`. Returns
-/// nothing for "Removed".
+/// them, as Hugging Face's `tokenizers` library does with `regex` and
+/// `behavior`. Returns nothing for "Removed".
 std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
@@ -319,7 +319,8 @@ private:
                                            fields.placeOf("pattern") + "'");
     }
     if (behavior == "Removed" && inverts && matchesAllText(*compiled)) {
-      // The matches cover all text, so nothing between them is removed.
+      // The matches cover all text, so there is no text between them that would
+      // be removed.
       expression = regex;
     }
     if (!expression) {

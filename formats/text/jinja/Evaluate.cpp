@@ -320,8 +320,8 @@ Value Interpreter::evaluateSign(const Expression &node, Scope &scope) {
   if (value.is(Kind::Undefined)) {
     return failUndefined(value);
   }
-  return fail(std::string("a value of type ") + typeName(value) +
-              " cannot have a sign");
+  return fail(std::string(negates ? "'-'" : "'+'") +
+              " needs a number, not a value of type " + typeName(value));
 }
 
 Value Interpreter::evaluateFilter(const Expression &node, Scope &scope,

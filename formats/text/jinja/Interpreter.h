@@ -81,7 +81,7 @@ public:
 
 private:
   enum class Flow : uint8_t { Next, Break, Continue };
-  class Deeper; ///< increments the depth of calls while it exists
+  class Deeper; ///< keeps the depth of calls one higher while it exists
 
   Flow execute(const Body &body, Scope &scope);
   Flow execute(const Statement &statement, Scope &scope);

@@ -11,7 +11,8 @@ struct JsonStyle {
   bool ascii = false; ///< write non-ASCII characters as \uXXXX
   /// The indent of each level. If absent, the whole text is on one line.
   std::optional<Text> indent;
-  std::optional<Text> itemSeparator; ///< ", ", or "," with an indent
+  /// If absent, the separator is "," if there is an indent, and otherwise ", ".
+  std::optional<Text> itemSeparator;
   Text keySeparator = U": ";
   bool sortKeys = false;
 };

@@ -50,7 +50,8 @@ protected:
   bool failed() const { return !failure.isOk(); }
   static std::string describe(const Token &token);
 
-  /// Increments `nesting` while the object exists. Fails at too great a depth.
+  /// Keeps `nesting` one higher for as long as the object exists. Fails at too
+  /// great a depth.
   class Nested {
   public:
     explicit Nested(ExpressionParser &parser);

@@ -43,8 +43,8 @@ public:
 private:
   /// Whether the innermost filter of a chain has an operand.
   enum class Chain : uint8_t {
-    None, ///< it has one, like every other filter
-    Open, ///< it has none, as in a filter block
+    None, ///< it has one, because the chain is not that of a filter block
+    Open, ///< it has none, because it applies to the output of a filter block
   };
 
   void fail(const std::string &what);
@@ -102,7 +102,7 @@ private:
   };
 
   const ProgramCode &code;
-  uint64_t copiedBytes = 0; ///< the size of all uses of texts so far
+  uint64_t copiedBytes = 0; ///< size of the texts so far, once for each use
   size_t next = 0;
   uint32_t level = 0;
   Status failure;
@@ -443,8 +443,8 @@ Value Reader::readConstant() {
     return Value::bigInteger(digits);
   }
   default:
-    fail("a constant has kind " + std::to_string(static_cast<int>(kind)) +
-         ", which no constant has");
+    fail("a constant has the unknown kind " +
+         std::to_string(static_cast<int>(kind)) + "; kinds 1 to 6 are known");
     return {};
   }
 }

@@ -13,8 +13,8 @@ namespace {
 
 Arguments none() { return {}; }
 
-/// The value itself if it is a string, which may be marked as HTML, or else its
-/// text.
+/// Returns `value` itself if it is a string, whether or not it is marked as
+/// HTML, and otherwise its text.
 Value softString(Interpreter &in, const Value &value) {
   return value.is(Kind::String) ? value : in.string(in.textOf(value));
 }

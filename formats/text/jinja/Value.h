@@ -131,7 +131,7 @@ struct SequenceObject final : Object {
 /// A dictionary that keeps the order of insertion.
 struct DictObject final : Object {
   std::vector<std::pair<Value, Value>> entries;
-  std::map<Text, size_t> index; ///< finds keyOf(key) in `entries`
+  std::map<Text, size_t> index; ///< from keyOf(key) to an index in `entries`
   uint32_t depth = 1;
   uint64_t weight = 1;
 

@@ -4,8 +4,8 @@
 // expression is compiled once; RegexMatcher.h finds its matches, in time
 // proportional to the length of the text.
 //
-// Syntax, with the meaning that it has in the tokenizers library and in the
-// regex module of Python:
+// Syntax, with the meaning that it has in Hugging Face's `tokenizers` library
+// and in the regex module of Python:
 //   XY  X|Y               X, then Y; X, or Y if X does not lead to a match
 //   X* X+ X? X{m} X{m,} X{m,n}   may be followed by ? (lazy) or + (possessive;
 //                         only where X is one character)

@@ -157,7 +157,7 @@ Status Check::enter(uint32_t pc, uint32_t newOwner, uint32_t newDepth) {
 }
 
 /// Visits all instructions that the matcher can reach. Unreachable ones, which
-/// the compiler leaves behind when it skips a choice, are harmless.
+/// the compiler leaves behind when it skips a Split, are harmless.
 Status Check::walk() {
   for (uint32_t start : program.start) {
     if (start != RegexProgram::kNowhere) {
@@ -178,13 +178,15 @@ Status Check::walk() {
     } else if (in.op == Op::Look) {
       AIR_RETURN_IF_ERROR(enter(in.other, pc, depth[pc] + 1));
     }
-    // The choices at the root of an expression form a chain through `other`.
+    // The alternatives at the top level of an expression are a linked list of
+    // Splits: the `other` of each one leads to the next one.
     if (isSplitWithoutMemo(code[in.next]) ||
         (in.op == Op::Split && isSplitWithoutMemo(code[in.other]) &&
          !isSplitWithoutMemo(in))) {
-      return bad("instruction " + str(pc) +
-                 " leads to a choice without a set of positions; only the "
-                 "start and `other` of such a choice may lead to it");
+      return bad(
+          "instruction " + str(pc) +
+          " leads to a split (operation 4) without a set of positions; only "
+          "the start and `other` of such a split may lead to it");
     }
   }
   return Status::ok();
@@ -221,7 +223,7 @@ Status Check::checkInstruction(uint32_t pc) {
     return isInLook ? useMemo(pc, in.memo + 1) : Status::ok();
   }
   if (in.op == Op::Split && (isInLook || in.isLoop)) {
-    return bad("instruction " + str(pc) + " is a choice " +
+    return bad("instruction " + str(pc) + " is a split (operation 4) " +
                (in.isLoop ? "in a loop" : "in a look-ahead") +
                ", so it needs a set of positions");
   }

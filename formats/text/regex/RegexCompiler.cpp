@@ -139,7 +139,8 @@ Status Compiler::classify() {
   if (starts.back() > kLastCodePoint) {
     starts.pop_back();
   }
-  // Each set splits the classes that it contains only partly.
+  // Each set splits every class of which it contains some characters, but not
+  // all.
   std::vector<uint32_t> classOfStart(starts.size(), 0);
   uint32_t count = 1;
   std::vector<bool> inside(starts.size());
@@ -257,7 +258,7 @@ Result<RegexProgram> Compiler::run() {
 }
 
 /// Returns the instruction at which the matcher can start instead of at `pc` if
-/// the next character is of class `cls`: the choices that `cls` decides are
+/// the next character is of class `cls`: the Splits that `cls` decides are
 /// skipped. Returns kNowhere if there is no match.
 uint32_t Compiler::startFor(uint32_t pc, size_t cls) const {
   for (;;) {
@@ -308,8 +309,8 @@ Compiler::PcOr Compiler::compile(uint32_t index, uint32_t next) {
     return next;
   }
   case RegexNode::Choice: {
-    // A choice at the root of the expression is tried only once at each
-    // position, so the matcher need not remember where it has failed.
+    // An alternation at the top level of the expression is tried only once at
+    // each position, so the matcher need not remember where it has failed.
     bool needsMemo = index != syntax.root;
     AIR_ASSIGN_OR_RETURN(uint32_t chosen, compile(node.children.back(), next));
     for (size_t i = node.children.size() - 1; i > 0; --i) {
@@ -347,8 +348,8 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
     const Facts &then = facts[next];
     RegexInstruction made;
     // If what follows always matches, or cannot begin with a character of the
-    // set, then the matcher consumes all characters of the set and never has to
-    // try fewer.
+    // set, then the matcher consumes every following character that is in the
+    // set, and never has to try with fewer.
     bool isRun = isPossessive || then.isSure || (set & then.first).none();
     made.op = isRun ? Op::Run : Op::Loop;
     made.row = rowOf(set);

@@ -76,7 +76,7 @@ private:
     uint32_t pc;
     size_t position;
     size_t lowest; ///< for a Loop: the position at which it began
-    size_t trail;  ///< the size of `trail` when this was added
+    size_t trail;  ///< size of RegexMatcher::trail when this was added
   };
   /// The positions from `first` to `last`, which a look-ahead has marked in set
   /// `memo`. If the look-ahead succeeds, they are also marked in set memo + 1.

@@ -86,7 +86,7 @@ struct RegexProgram {
   /// The entry of `start` for a class with which no match begins.
   static constexpr uint32_t kNowhere = UINT32_MAX;
   /// For each class of the next character, the instruction at which the matcher
-  /// starts. Choices that the class decides are skipped.
+  /// starts. Splits that the class decides are skipped.
   std::array<uint32_t, 256> start{};
   uint32_t wordRow = 0; ///< index of the row with the word characters
   uint32_t memos = 0;

@@ -98,8 +98,9 @@ struct Pair {
   uint64_t key() const { return (uint64_t{first} << 32) | second; }
 };
 
-/// The tables, unpacked for look-ups by code point. Points are stored in blocks
-/// of 128; all blocks without any known point share one.
+/// The tables, unpacked for look-ups by code point. The Points of 128
+/// consecutive code points form a block. Blocks of code points of which nothing
+/// is known are stored only once.
 class Tables {
 public:
   static const Tables &get() {

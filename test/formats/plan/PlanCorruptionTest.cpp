@@ -129,8 +129,8 @@ TEST(PlanCorruption, MisalignedNumbersAreRefused) {
   const Status status = verifyStructure(metadata);
   EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
   EXPECT_THAT(status.message(),
-              HasSubstr("the resident bytes of placement 0 do not begin at a "
-                        "multiple of 8 bytes"));
+              HasSubstr("the list 'resident' of placement 0 does not begin at "
+                        "a multiple of 8 bytes"));
 }
 
 TEST(PlanCorruption, SharedListsDoNotCostTime) {

@@ -222,7 +222,8 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
        "template line 1, column 19: the template refuses the conversation and "
        "says 'roles\\x0amust \\x27alternate\\x27'"},
       {"a\nb{{ '\xff' }}", 3,
-       "template line 2, column 6: the byte 0xff is not part of UTF-8"},
+       "template line 2, column 6: the byte 0xff does not begin a character in "
+       "UTF-8"},
   };
   for (const auto &[source, code, message] : cases) {
     Result<Rendered> got = render(source);
@@ -259,7 +260,8 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 20, 1, 1}, "an expression's kind is 20; it must be below"},
       {{1, 1, 1, 1, 1, 1, 1, 1}, "a name is empty or contains a control"},
       {{1, 1, 1, 1, 1, 1, 1, 2}, "a name is empty or contains a control"},
-      {{1, 1, 1, 1, 0, 1, 1, 0}, "a constant has kind 0"},
+      {{1, 1, 1, 1, 0, 1, 1, 0},
+       "a constant has the unknown kind 0; kinds 1 to 6 are known"},
       {{1, 1, 1, 1, 0, 1, 1, 7}, "a constant's kind is 7; it must be below 7"},
       {{1, 1, 1, 1, 0, 1, 1, 2, 2}, "a flag is 2; it must be below 2"},
       {{1, 1, 1, 1, 0, 1, 1, 3, 2}, "the program is incomplete"},

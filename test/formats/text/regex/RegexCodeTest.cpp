@@ -194,7 +194,8 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
       {nested(50), nullptr},
       {nested(51), "look-aheads are nested 51 deep; at most 50 levels"},
       {nested(9000), "look-aheads are nested 51 deep; at most 50 levels"},
-      {programOf(choices), "leads to a choice without a set of positions"},
+      {programOf(choices),
+       "leads to a split (operation 4) without a set of positions"},
       {programOf(doubled),
        "instruction 60 belongs to the look-ahead of instruction 58 and to the "
        "look-ahead of instruction 59"},
@@ -203,18 +204,21 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "look-ahead of instruction 0"},
       {withMainSets(programOf({loop, toLoop, kAccept}, 1), {0}), nullptr},
       {programOf({noSet, toLoop, kAccept}),
-       "instruction 0 is a choice in a loop, so it needs a set"},
+       "instruction 0 is a split (operation 4) in a loop, so it needs a set"},
       {programOf({loop, toLoop, kAccept}, 1),
        "is in no look-ahead, but its set 0 is not among the main sets"},
       {programOf({look(4, 1), split(2, 3), letterTo3, kAccept, kAccept}),
-       "instruction 1 is a choice in a look-ahead, so it needs a set"},
+       "instruction 1 is a split (operation 4) in a look-ahead, so it needs a "
+       "set"},
       {programOf({split(3, 1), split(3, 2), letterTo3, kAccept}), nullptr},
       {programOf({split(1, 3), split(3, 2), letterTo3, kAccept}),
-       "instruction 0 leads to a choice without a set of positions"},
+       "instruction 0 leads to a split (operation 4) without a set of "
+       "positions"},
       {withMainSets(
            programOf({split(3, 1, 0), split(3, 2), letterTo3, kAccept}, 1),
            {0}),
-       "instruction 0 leads to a choice without a set of positions"},
+       "instruction 0 leads to a split (operation 4) without a set of "
+       "positions"},
       {withMainSets(
            programOf({split(2, 1, 0), split(2, 3, 0), letterTo3, kAccept}, 1),
            {0}),
