@@ -26,7 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kKeyDigits = 32;
-/// The most bytes of KEY.json, which holds two paths and some digests.
+/// The largest size of KEY.json in bytes. The file holds two paths and some
+/// digests.
 constexpr uint64_t kMostBytes = uint64_t{1} << 16;
 
 bool isKey(const std::string &text) {

@@ -114,8 +114,8 @@ public:
   /// The number of bytes of all plans.
   uint64_t bytes() const;
 
-  /// The most bytes that the plans may take if the user sets no limit: half of
-  /// what the disk would have free if the cache were empty.
+  /// The largest number of bytes that the plans may take if the user sets no
+  /// limit: half of what the disk would have free if the cache were empty.
   uint64_t usualLimit() const;
 
 private:
