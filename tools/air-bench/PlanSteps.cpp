@@ -246,15 +246,15 @@ struct Samples {
 };
 
 /// Runs `body` at least once, and then again until `seconds` have passed or it
-/// has run `most` times.
+/// has run `mostRuns` times.
 template <typename Fn>
-Status repeat(double seconds, Fn body, int most = INT_MAX) {
+Status repeat(double seconds, Fn body, int mostRuns = INT_MAX) {
   const double start = monotonicSeconds();
   int times = 0;
   do {
     AIR_RETURN_IF_ERROR(body());
     ++times;
-  } while (times < most && monotonicSeconds() - start < seconds);
+  } while (times < mostRuns && monotonicSeconds() - start < seconds);
   return Status::ok();
 }
 

@@ -108,8 +108,8 @@ public:
   void discard(const std::string &key) const;
 
   /// Removes plans that are not in use until all plans and `needed` more bytes
-  /// fit into `most` bytes. The plans that were used longest ago go first.
-  Status makeRoom(uint64_t needed, uint64_t most) const;
+  /// fit into `limit` bytes. The plans that were used longest ago go first.
+  Status makeRoom(uint64_t needed, uint64_t limit) const;
 
   /// The number of bytes of all plans.
   uint64_t bytes() const;
