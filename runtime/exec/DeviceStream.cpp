@@ -185,11 +185,11 @@ Status DeviceStream::copyFromDisk(uint32_t step) {
     AIR_RETURN_IF_ERROR(disk->require(needed));
     AIR_RETURN_IF_ERROR(advance());
     if (nextCopy == before) {
-      return internalError("step " + std::to_string(step) + " needs copy " +
-                           std::to_string(nextCopy) + " to the GPU, for step " +
-                           std::to_string(needed) +
-                           ", but its place in the ring is not free until a "
-                           "later step has run");
+      return internalError("step " + std::to_string(step) + " waits for copy " +
+                           std::to_string(nextCopy) +
+                           " to the GPU, which step " + std::to_string(needed) +
+                           " needs, but the copy's place in the ring is not "
+                           "free until a later step has run");
     }
   }
   return Status::ok();

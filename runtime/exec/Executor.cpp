@@ -372,8 +372,9 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
       return overflowError(step);
     }
   }
-  return internalError("the logits were NaN or infinite, but came out finite "
-                       "when the same tokens were computed again");
+  return internalError("the logits were NaN or infinite, but were finite when "
+                       "the same tokens were computed again; if this happens "
+                       "again, the memory or the processor may be faulty");
 }
 
 /// Returns the error for the first step whose result is not finite.

@@ -171,8 +171,8 @@ private:
   ExecutorParts parts;
   std::vector<ProgramRecord> programs;
   std::vector<uint32_t> positions; ///< positions of the tokens of a piece
-  /// The tokens whose logits one run of the head computes, as indices into the
-  /// tokens of the piece.
+  /// The tokens whose logits one run of the program's head (ProgramTable.h)
+  /// computes, as indices into the tokens of the piece.
   std::vector<uint32_t> outputRows;
   std::vector<SegmentRange> rowRanges; ///< the rows that a step gathers
   std::vector<uint64_t> cursors; ///< per sequence: its next token's position

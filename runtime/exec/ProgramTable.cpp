@@ -61,7 +61,7 @@ GridRows rowsOf(const plan::Dispatch &dispatch) {
              : GridRows::Tokens;
 }
 
-/// Whether a dispatch belongs to the head.
+/// Whether a dispatch belongs to the head of its program (ProgramTable.h).
 bool isOfHead(const plan::Step &step, const plan::Dispatch &dispatch) {
   return dispatch.launch() != nullptr ? step.kind() == plan::StepKind::Head
                                       : rowsOf(dispatch) == GridRows::Outputs;

@@ -68,7 +68,7 @@ struct TileStream {
 
 /// How a GPU launches a kernel; a CPU uses DispatchGrid instead. If `dependent`
 /// is true, the kernel may start while the previous kernel of the program still
-/// runs, and then waits for that kernel itself.
+/// runs; the code of the kernel then waits until the previous one is complete.
 struct LaunchShape {
   uint32_t gridX = 0; ///< thread blocks; 0 for a CPU kernel
   uint32_t gridY = 1;

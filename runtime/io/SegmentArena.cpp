@@ -84,8 +84,7 @@ Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
            0) == MAP_FAILED) {
     return refused("the weights", bytes);
   }
-  // A failure is ignored: without huge pages the weights are only read more
-  // slowly.
+  // A failure is ignored: huge pages only make reading the weights faster.
   (void)madvise(start, bytes, MADV_HUGEPAGE);
   return Status::ok();
 }

@@ -64,8 +64,8 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
     }
     return opened;
   }
-  return internalError("no method is left with which the reference plan "
-                       "could be read");
+  return internalError("the reference plan cannot be read, because no method "
+                       "of reading is left to try");
 }
 
 Status SourceReader::openFiles(const PlanFile &plan) {

@@ -18,8 +18,8 @@ namespace {
 /// steps the next pass will run, so the thread reads ahead for all steps.
 constexpr uint32_t kAllSteps = std::numeric_limits<uint32_t>::max();
 
-/// The reason why the executor cannot use `read`, or an empty text. `before` is
-/// the step before which the preceding read must end.
+/// The reason why the executor cannot use `read`, or "" if it can. `before` is
+/// the beforeStep of the preceding read.
 std::string whyUnusable(const ScheduledRead &read,
                         const StreamSchedule &schedule, uint32_t before) {
   if (read.beforeStep >= schedule.steps) {

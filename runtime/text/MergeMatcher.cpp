@@ -66,10 +66,10 @@ void MergeMatcher::derive() {
   untimely = ByteTrie(std::move(results));
 }
 
-/// Finds out which symbols that contain the result of an untimely merge stay
-/// whole when their bytes are merged. For these symbols, no parts are stored,
-/// because only partsMerge() reads parts, and it is not called for such
-/// symbols.
+/// Finds out which symbols that contain the result of an untimely merge
+/// (MergeMatcher.h) stay whole when their bytes are merged. For these symbols,
+/// no parts are stored, because only partsMerge() reads parts, and it is not
+/// called for such symbols.
 void MergeMatcher::deriveUntimely() {
   if (!hasUntimely) {
     return;

@@ -337,9 +337,10 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       return fail(
           state, row.name,
           internalError(cli::format(
-              "the kernel is %.2f times as fast as the limits allow: it "
-              "reads %.2f GB/s (limit %.2f) and computes %.2f GFLOP/s "
-              "(limit %.2f); run air-bench again on an idle machine",
+              "the kernel is %.2f times as fast as the measured limits of this "
+              "machine allow: it reads %.2f GB/s (limit %.2f) and computes "
+              "%.2f GFLOP/s (limit %.2f); run air-bench again on an idle "
+              "machine",
               shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9, flops * 1e-9,
               cores() * 1e-9)));
     }

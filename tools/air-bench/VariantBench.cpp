@@ -255,8 +255,8 @@ Result<VariantTable> VariantRun::run() {
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {
     return internalError(
-        "a result is faster than the limits allow: " + impossible +
-        "; run air-bench again on an idle machine");
+        "a result is faster than the measured limits of this machine allow: " +
+        impossible + "; run air-bench again on an idle machine");
   }
   return std::move(table);
 }

@@ -70,7 +70,7 @@ public:
   Status wgmma();
   Status uploads();
 
-  /// Replays a graph that repeats the launches `set` for kGraphMilliseconds.
+  /// Replays a graph that repeats the launches of `set` for kGraphMilliseconds.
   /// Returns the milliseconds per launch in each replay.
   Result<std::vector<double>> time(const std::vector<Launch> &set);
 

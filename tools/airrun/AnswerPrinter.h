@@ -22,7 +22,7 @@ class AnswerPrinter {
 public:
   using Write = std::function<Status(std::string_view)>;
 
-  /// `dims` says whether reasoning is dimmed.
+  /// `dims` says whether reasoning is printed in dim text.
   AnswerPrinter(Write output, bool dims);
 
   Status add(std::span<const rt::AnswerEvent> events);

@@ -187,7 +187,7 @@ public:
       // The session must not read from the disk while the disk is measured.
       store->waitUntilIdle();
       AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
-      // With --io-limit, the session may not use all of the disk's bandwidth.
+      // If --io-limit is below the disk's bandwidth, it limits the session.
       if (const uint64_t limit = store->readLimit()) {
         found = std::min(found, static_cast<double>(limit));
       }
@@ -506,7 +506,7 @@ Status measureRounds(rt::Session &session, Workload &work,
 
 /// Reports what the plan predicts for the placement in use: the decode rate,
 /// which is 0 if the plan did not know the machine's bandwidths, the links, and
-/// what disk and memory keep of their rates while both are read.
+/// the fractions of their rates that disk and memory keep while both are read.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
   const auto *predictions =

@@ -121,7 +121,8 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
                       link.bytesPerToken, link.limitPerSecond);
     }
     return internalError(
-        format("bench: a measurement failed (prefill %g s, decode %g s%s)",
+        format("bench: a time, an amount or a rate that cannot be 0 was "
+               "measured as 0 (prefill %g s, decode %g s%s)",
                measured.prefillSeconds, measured.decodeSeconds, links.c_str()));
   }
   BenchReport report;

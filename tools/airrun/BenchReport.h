@@ -113,12 +113,14 @@ struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
   double boundRate = 0;
-  /// joint_tok_s and joint_eta. Both are 0 if the plan runs on a GPU, if
-  /// weights are not read from the disk in every pass, or if the limit of
-  /// memory or disk was not measured.
+  /// What memory and disk allow together, in tokens/s, and the measured rate
+  /// divided by it (joint_tok_s and joint_eta above). Both are 0 if the plan
+  /// runs on a GPU, if weights are not read from the disk in every pass, or if
+  /// the limit of memory or disk was not measured.
   double jointRate = 0;
   double jointEta = 0;
-  /// 0 if the plan predicts nothing or a rate was not measured.
+  /// What the plan predicts at the measured rates, in tokens/s; 0 if it
+  /// predicts nothing or a rate was not measured.
   double predictedRate = 0;
   double beta = 0;
   double eta = 0;

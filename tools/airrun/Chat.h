@@ -59,10 +59,10 @@ public:
                              const jinja::Date &date, ChatTools tools);
 
   /// Answers the conversation. `write` gets the answer, which is not added to
-  /// `messages`; `dims` says whether reasoning is dimmed. Ignores `endTokens`
-  /// and `shownTokens` of `options`, and sets them itself. Errors: those of the
-  /// template and of Generator; DoesNotFit, with both lengths, if the
-  /// conversation is longer than the context.
+  /// `messages`; `dims` says whether reasoning is printed in dim text. Ignores
+  /// `endTokens` and `shownTokens` of `options`, and sets them itself. Errors:
+  /// those of the template and of Generator; DoesNotFit, with both lengths, if
+  /// the conversation is longer than the context.
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 

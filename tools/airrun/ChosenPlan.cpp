@@ -103,7 +103,7 @@ uint64_t bytesOf(const std::vector<std::string> &files) {
   return bytes;
 }
 
-/// The most bytes that the plans in the cache may take.
+/// The largest number of bytes that the plans in the cache may take together.
 Result<uint64_t> limitOf(const PlanCache &cache) {
   const char *text = std::getenv("AIR_CACHE_MAX");
   if (text == nullptr || *text == '\0') {

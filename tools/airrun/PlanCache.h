@@ -108,14 +108,14 @@ public:
   void discard(const std::string &key) const;
 
   /// Removes plans that are not in use until all plans and `needed` more bytes
-  /// fit into `most` bytes. The plans that were used longest ago go first.
-  Status makeRoom(uint64_t needed, uint64_t most) const;
+  /// fit into `limit` bytes. The plans that were used longest ago go first.
+  Status makeRoom(uint64_t needed, uint64_t limit) const;
 
   /// The number of bytes of all plans.
   uint64_t bytes() const;
 
-  /// The most bytes that the plans may take if the user sets no limit: half of
-  /// what the disk would have free if the cache were empty.
+  /// The largest number of bytes that the plans may take if the user sets no
+  /// limit: half of what the disk would have free if the cache were empty.
   uint64_t usualLimit() const;
 
 private:

@@ -81,7 +81,7 @@ Result<jinja::Date> parseDate(const std::string &text) {
                                    std::chrono::day(day))
            .ok()) {
     return usageError("--date: " + inQuotes(text) +
-                      " is not a date; give one as in 2024-07-26");
+                      " is not a date; give one such as 2024-07-26");
   }
   return jinja::Date{year, static_cast<int>(month), static_cast<int>(day)};
 }

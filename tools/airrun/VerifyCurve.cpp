@@ -94,7 +94,7 @@ CurvePass medianOf(const std::vector<CurvePass> &passes) {
 } // namespace
 
 Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
-                                               uint64_t most) {
+                                               uint64_t limit) {
   std::vector<uint64_t> tokens = {1};
   const char *at = text.data();
   const char *end = at + text.size();
@@ -112,13 +112,13 @@ Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
       return usageError("--verify-curve: the token counts in '" + text +
                         "' must ascend");
     }
-    if (value > most && text != kCurveTokens) {
+    if (value > limit && text != kCurveTokens) {
       return usageError(
           "--verify-curve: a pass of " + std::to_string(value) +
           " tokens is requested, but this plan supports at most " +
-          std::to_string(most) + " tokens of a sequence");
+          std::to_string(limit) + " tokens of a sequence");
     }
-    if (value != 1 && value <= most) {
+    if (value != 1 && value <= limit) {
       tokens.push_back(value);
     }
     if (isLast) {

@@ -347,8 +347,8 @@ Status Workload::runMany(size_t kernel, uint32_t times) {
         id = static_cast<int32_t>(nextRandom(random) % vocabulary);
       }
     }
-    // A kernel that reads token ids gets new ids for each run, so each run is a
-    // call of its own.
+    // A kernel that reads token ids gets new ids for each run, so each run
+    // needs its own call of Device::run().
     const uint32_t count =
         vocabulary != 0 ? 1 : std::min(times, dispatchCount - next);
     AIR_RETURN_IF_ERROR(device->run(programs[kernel], next, count, view()));

@@ -66,7 +66,7 @@ Result<DeviceAddress> CpuDevice::allocate(uint64_t bytes,
     return addressOf(region);
   }
   uint64_t start = alignUp(addressOf(region), kHugePageBytes);
-  // A failure is ignored: without huge pages the kernels only run slower.
+  // A failure is ignored: huge pages only make the kernels faster.
   (void)madvise(pointerTo<void>(start), *size, MADV_HUGEPAGE);
   return start;
 }

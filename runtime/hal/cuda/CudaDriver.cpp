@@ -387,7 +387,8 @@ Result<void *> CudaDriver::loadModule(std::span<const uint8_t> image) {
   if (!isCompleteElf(image) && !isText(image)) {
     return corruptError("the plan's code for the GPU has " +
                         std::to_string(image.size()) +
-                        " bytes and is not a complete ELF file, nor PTX");
+                        " bytes, but is neither a complete ELF file nor "
+                        "PTX; pack the model again");
   }
   AIR_RETURN_IF_ERROR(lost);
   void *module = nullptr;

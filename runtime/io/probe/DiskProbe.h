@@ -9,7 +9,7 @@
 // First each combination gets one sample, the most promising ones first. Then
 // the combinations that reached at least 80 % of the highest rate, and the
 // fastest combination of each method, get more samples in turn until the time
-// is over. On a slow disk, half of the time may be over before every
+// is up. On a slow disk, half of the time may have passed before every
 // combination has had its first sample; the remaining combinations are then not
 // measured. The rate of a combination is the median of its samples. A slow
 // combination has only one sample.

@@ -525,9 +525,9 @@ Result<ToolChoice> parseToolChoice(const std::string &text,
                                    const ToolSchemas &tools) {
   const bool isWord = text == "auto" || text == "none" || text == "required";
   if (isWord && tools.has(text)) {
-    return usageError(inQuotes(text) +
-                      " is both a choice and the name of a tool; give the tool "
-                      "another name");
+    return usageError("the tool choice " + inQuotes(text) +
+                      " is ambiguous, because a tool has the same name; give "
+                      "the tool another name");
   }
   if (text == "auto") {
     return ToolChoice();

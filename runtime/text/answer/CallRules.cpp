@@ -114,8 +114,8 @@ GrammarSymbol CallRules::gap() {
 }
 
 GrammarSequence CallRules::list(const GrammarSequence &item,
-                                GrammarSequence between) {
-  return joined({item, builder.repeat(joined({std::move(between), item}), 0,
+                                GrammarSequence separator) {
+  return joined({item, builder.repeat(joined({std::move(separator), item}), 0,
                                       GrammarBuilder::kUnlimited)});
 }
 

@@ -55,8 +55,8 @@ public:
   GrammarSequence optional(GrammarSequence part) {
     return builder.repeat(std::move(part), 0, 1);
   }
-  /// One or more occurrences of `item`, with `between` between them.
-  GrammarSequence list(const GrammarSequence &item, GrammarSequence between);
+  /// One or more occurrences of `item`, with `separator` between them.
+  GrammarSequence list(const GrammarSequence &item, GrammarSequence separator);
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));
   }

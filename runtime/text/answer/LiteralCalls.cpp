@@ -39,12 +39,12 @@ public:
     return taken;
   }
 
-  /// Calls `each` for each item up to `end`. Commas separate the items, and one
-  /// may follow the last item.
-  template <typename Each>
-  bool sequence(std::string_view end, const Each &each) {
+  /// Calls readItem() for each item up to `end`. Commas separate the items, and
+  /// a comma may also follow the last item.
+  template <typename ReadItem>
+  bool sequence(std::string_view end, const ReadItem &readItem) {
     while (!take(end)) {
-      if (!each()) {
+      if (!readItem()) {
         return false;
       }
       if (!take(",")) {

@@ -12,7 +12,8 @@
 namespace air::rt {
 namespace {
 
-// No template contains these texts by itself.
+// No template contains these texts, so where they occur in a rendered text,
+// they come from the messages.
 constexpr std::string_view kAnswer = "the answer is 8191";
 constexpr std::string_view kReasoning = "the reason is 131071";
 constexpr std::string_view kTool = "tool_524287";

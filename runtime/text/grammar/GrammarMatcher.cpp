@@ -95,9 +95,9 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
     return most;
   }
   // Some parts of a text, such as names, consist of only a few classes of
-  // characters. If half of the most common classes lead to the same state, most
-  // others do, too. Trying all classes would take too long in states that allow
-  // many words.
+  // characters. Therefore, the kTried classes that are next in frequency are
+  // tried, too. If half of them lead to the same state, most others do, too.
+  // Trying all classes would take too long in states that allow many words.
   constexpr size_t kTried = 8;
   constexpr ptrdiff_t kSame = kTried / 2;
   std::vector<State> nexts;

@@ -65,7 +65,7 @@ std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
       first = std::min(first, text.find(trigger));
     }
     // The first position after white space; kNone if text other than white
-    // space and quiet spans has come before.
+    // space and QuietSpans has come before.
     const size_t head =
         progress.isAtStart ? text.find_first_not_of(kSpaces) : kNone;
     const auto isHead = [&](const std::string &mark) {

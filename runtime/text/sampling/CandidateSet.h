@@ -50,7 +50,8 @@ public:
   /// Divides all logits by `temperature`, which must be positive.
   void divideBy(double temperature);
 
-  /// Makes scale() 1 by multiplying the logits, so that they can be changed.
+  /// Multiplies all logits by scale(), and sets scale() to 1, so that the
+  /// caller can change single logits.
   void applyScale();
 
   /// Returns the candidates, whose logits the caller may then change.
@@ -71,15 +72,15 @@ public:
   size_t best();
   float largestLogit();
 
-  /// Puts the best `first` candidates in order at the beginning.
-  void sortBest(size_t first);
+  /// Moves the n best candidates to the beginning, in the order of kBetter.
+  void sortBest(size_t n);
 
-  /// Keeps only the `most` candidates with the largest logits, in their current
+  /// Keeps only the n candidates with the largest logits, in their current
   /// order. If logits are equal, the earlier candidates are kept.
-  void keepBest(size_t most);
+  void keepBest(size_t n);
 
-  /// Drops all candidates but the first `most`.
-  void truncate(size_t most);
+  /// Drops all candidates but the first n.
+  void truncate(size_t n);
 
   /// Drops all candidates for whose index `keep` returns false, and keeps the
   /// order of the others.

@@ -75,8 +75,8 @@ bool keepsTheBest(SamplerKind kind) {
          kind == SamplerKind::TopP || kind == SamplerKind::MinP;
 }
 
-/// Leaves out samplers directly before a temperature of 0 if they never drop
-/// the best token: the temperature drops all other tokens anyway.
+/// Leaves out the samplers that come directly before a temperature of 0 and
+/// never drop the best token. This temperature drops all other tokens anyway.
 std::vector<SamplerKind> usefulSamplers(const SamplerOptions &options) {
   std::vector<SamplerKind> useful;
   for (SamplerKind kind : options.samplers) {

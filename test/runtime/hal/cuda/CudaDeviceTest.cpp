@@ -386,7 +386,7 @@ TEST_F(CudaDeviceTest, ExecutablesWithPartsOutsideTheFileAreCorrupt) {
     std::memcpy(&bytes[sections], &section, sizeof section);
     const Status status = device->loadExecutable(bytes, {}).status();
     EXPECT_EQ(status.code(), ErrorCode::Corrupt) << &damage - damages;
-    EXPECT_THAT(status.message(), HasSubstr("is not a complete ELF file"));
+    EXPECT_THAT(status.message(), HasSubstr("is neither a complete ELF file"));
   }
 }
 

@@ -258,8 +258,8 @@ TEST(CallGrammarTest, Choices) {
             "there is no tool 'h'; give auto, none, required, or one of f, g");
   const ToolSchemas words = *ToolSchemas::parse(R"([{"name": "none"}])");
   EXPECT_EQ(parseToolChoice("none", words).status().message(),
-            "'none' is both a choice and the name of a tool; give the tool "
-            "another name");
+            "the tool choice 'none' is ambiguous, because a tool has the same "
+            "name; give the tool another name");
   EXPECT_TRUE(parseToolChoice("auto", words).isOk());
 }
 
