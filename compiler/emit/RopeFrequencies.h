@@ -9,6 +9,7 @@
 //           Large Language Models via Positional Interpolation", 2023)
 //   YaRN    with kept = f[i] and slowed = f[i] / factor:
 //           slowed * (1 - keep) + kept * keep, keep = mix * (1 - ramp),
+//           where mix is 1 in the paper and ext_factor in llama.cpp,
 //           ramp = (i - low) / (high - low), clamped to [0, 1],
 //           low  = max(0, floor(pairOf(betaFast))),
 //           high = min(dim - 1, ceil(pairOf(betaSlow))), at least low + 0.001,

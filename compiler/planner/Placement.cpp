@@ -100,9 +100,9 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // If the weights exceed the room only slightly, a pass would have to stream
-    // more than necessary to fill a ring of the preferred size twice. A smaller
-    // ring leaves more weights in RAM.
+    // If only a few weights do not fit in RAM, filling a ring of the preferred
+    // size twice would make each pass read more than these. A smaller ring
+    // leaves more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {

@@ -118,8 +118,8 @@ Status readMemoryOptions(const cli::Invocation &invocation,
                        cli::byteSizeOf(invocation, "--disk"));
   if (disk.value_or(0) != 0) {
     return usageError("--disk takes a size above 0 only with --explain; give 0 "
-                      "to forbid reading weights from the disk in every pass, "
-                      "or leave the option out");
+                      "for a plan that never reads weights from the disk once "
+                      "they are loaded, or leave the option out");
   }
   options.disk = !disk.has_value();
   const std::optional<int64_t> pin = invocation.integer("--pin");

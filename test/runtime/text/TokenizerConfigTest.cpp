@@ -59,8 +59,9 @@ protected:
     return data;
   }
 
-  /// Reads the vocabulary llama3, in which <s> is 0 and </s> is 1, and which
-  /// begins texts with <s>.
+  /// Reads a folder with the test vocabulary llama3 and `config` as its
+  /// tokenizer_config.json. In this vocabulary, <s> has the id 0 and </s> the id
+  /// 1, and texts begin with <s>.
   TokenizerData with(const std::string &config) const {
     writeVocabulary("llama3");
     write("tokenizer_config.json", config);
