@@ -94,8 +94,8 @@ struct VramDemand {
   /// The size of all weights and tables, each rounded up to a multiple of
   /// kDeviceAlignment.
   uint64_t weights = 0;
-  /// The segments of weights and the tables, whose sizes add up to `weights`.
-  /// Empty if passes must not copy any of them from RAM.
+  /// The weight segments and the table segments, whose sizes add up to
+  /// `weights`. Empty if no pass may copy any of them from RAM to the GPU.
   WeightProblem segments = {};
   uint64_t kernels = 0;
   uint64_t activations = 0;

@@ -546,8 +546,9 @@ Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem) {
       Solver solver(unlimited, Schedule::Serial, combination);
       AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> bytes, solver.solveForRam());
       if (bytes) {
-        // Where a class may be divided between tiers, some bytes stay free, so
-        // that rounding to pages does not exceed the RAM.
+        // If a class of segments may be divided between tiers, some bytes stay
+        // free, so that the segments still fit in RAM after their sizes are
+        // rounded up to pages.
         const uint64_t room =
             cutsClasses(combination) ? kRoundingRoom + kPage : 0;
         const uint64_t all = problem.ramReserve + *bytes + room;

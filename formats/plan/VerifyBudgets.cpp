@@ -70,10 +70,10 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   needs.ring = placement.device_ring_bytes();
   // Every number below takes 4 bytes. Each token has an id, two positions, and
-  // a row in the block table of each cache group. With tiles, each token also
-  // has the index of its sequence's row in the block tables, there may be as
-  // many tiles as tokens, each described by three numbers, each output has the
-  // index of its token, and there are three counts.
+  // a row in the block table of each cache group. With tiles, there are also:
+  // for each token, the index of its sequence's row in the block tables; three
+  // numbers for each tile, of which there may be as many as tokens; for each
+  // output, the index of its token; and three counts.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

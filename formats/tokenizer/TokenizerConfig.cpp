@@ -67,7 +67,7 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
   const auto named = static_cast<int32_t>(token - data.tokens.begin());
   if (isFixed && named != id) {
     note(data, field,
-         "tokenizer.json adds another token, " + inQuotes(data.tokens[id]) +
+         "tokenizer.json adds a different token, " + inQuotes(data.tokens[id]) +
              ", to each text");
     if (&id == &data.eos) {
       addEndOfGeneration(data, named);

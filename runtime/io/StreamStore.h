@@ -63,8 +63,9 @@ struct StreamOptions {
   /// At most this number of bytes of weights are read per second; 0 means that
   /// there is no limit.
   uint64_t bytesPerSecond = 0;
-  /// The files of a reference plan, which must outlive the store; null for any
-  /// other plan.
+  /// If the plan refers to the model's files instead of containing the weights
+  /// (a reference plan), these files, which must outlive the store; otherwise
+  /// null.
   const SourceFiles *sources = nullptr;
   /// The compute threads of each NUMA node; empty if there is one node only.
   std::vector<NodePart> nodeParts;

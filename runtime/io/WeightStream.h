@@ -71,7 +71,8 @@ public:
   /// must not have been called for such a step.
   void release(uint32_t step);
   /// The number of consecutive steps, from `step` on and before `end`, that
-  /// need no read in this pass and whose resident bytes are in memory.
+  /// need no read in this pass, because all their bytes are resident and have
+  /// been loaded already.
   uint32_t residentSteps(uint32_t step, uint32_t end) const;
   void endPass();
 

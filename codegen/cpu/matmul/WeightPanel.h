@@ -36,8 +36,8 @@ private:
 };
 
 /// Prefetches the weights of the next panels while the current panels are
-/// multiplied. If they were prefetched while a panel is decoded, which takes
-/// little time, nearly all prefetches would wait for memory at once.
+/// multiplied. Decoding a panel takes too little time for this: nearly all
+/// prefetches would be outstanding at the same time.
 struct PanelPrefetch {
   /// The addresses of the weights, one for each row block. If there are none,
   /// nothing is prefetched.

@@ -505,8 +505,8 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.stream.before",
        inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
-      // The first step gathers rows of the head's matrix, which is copied only
-      // for the head.
+      // The first step gathers rows of the output head's matrix, which is
+      // copied to the ring only before the step of the head, so too late.
       {"plan.stream.before",
        [](SmallPlan &small) {
          streamToGpu(small);

@@ -60,8 +60,8 @@ protected:
   }
 
   /// Reads a folder with the test vocabulary llama3 and `config` as its
-  /// tokenizer_config.json. In this vocabulary, <s> has the id 0 and </s> the id
-  /// 1, and texts begin with <s>.
+  /// tokenizer_config.json. In this vocabulary, <s> has the id 0 and </s> the
+  /// id 1, and texts begin with <s>.
   TokenizerData with(const std::string &config) const {
     writeVocabulary("llama3");
     write("tokenizer_config.json", config);
@@ -126,8 +126,8 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
   EXPECT_EQ(data.bos, 0);
   EXPECT_THAT(data.notes,
               ElementsAre("'bos_token' of tokenizer_config.json is ignored, "
-                          "because tokenizer.json adds another token, '<s>', "
-                          "to each text"));
+                          "because tokenizer.json adds a different token, "
+                          "'<s>', to each text"));
 }
 
 TEST_F(TokenizerConfigTest, Malformed) {
