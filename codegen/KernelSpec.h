@@ -77,8 +77,8 @@
 //                x, xp
 //                  xp = x in the format `activation`, which is not F32. A row
 //                  of x has k floats. rowsFrom has the same meaning as for
-//                  MatMul. For I8x2 there is one tile per row; otherwise a tile
-//                  covers kPackColumns columns of 16 rows.
+//                  MatMul. A tile covers kPackColumns columns of one row for
+//                  I8x2, and of 16 rows for any other format.
 //
 // Activation formats. Columns are divided into blocks of 32, and tokens into
 // token tiles of 16. The contents of padding tokens are unspecified, except for

@@ -20,8 +20,8 @@ struct MatrixShape {
   uint64_t k; ///< columns, one per input
 };
 
-inline constexpr std::array<MatrixShape, 4> kProjections = {
-    {{2048, 2048}, {8192, 2048}, {4096, 4096}, {14336, 4096}}};
+inline constexpr std::array<MatrixShape, 5> kProjections = {
+    {{2048, 2048}, {8192, 2048}, {2048, 8192}, {4096, 4096}, {14336, 4096}}};
 inline constexpr std::array<MatrixShape, 2> kGatedProjections = {
     {{8192, 2048}, {14336, 4096}}};
 /// Embedding tables with about a quarter of the models' 128,256 rows, so that

@@ -139,7 +139,7 @@ void storeField(KernelBuilder &b, Value value, Value record, size_t field,
   b.store(value, b.offset(record, static_cast<int64_t>(field) + more), 4);
 }
 
-// ---- I8x2: one token per tile -----------------------------------------------
+// ---- I8x2: kPackColumns columns of a token per tile -------------------------
 
 void writeBlock(KernelBuilder &b, Value x, Value block) {
   const Block from = loadBlock(b, x);
@@ -170,11 +170,16 @@ void writeBlock(KernelBuilder &b, Value x, Value block) {
 
 void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
   constexpr int64_t kBytes = sizeof(ActivationBlock);
+  constexpr auto kTileBlocks = static_cast<int64_t>(kPackColumns) / kColumns;
   const auto blocks = static_cast<int64_t>(spec.k) / kColumns;
-  b.tileLoop([&](Value row) {
+  const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
+  b.tileLoop([&](Value tile) {
+    Value row = b.div(tile, b.i64(parts));
     Value x = b.element(b.binding(0), row, blocks * kColumns * 4);
     Value packed = b.element(b.binding(1), row, blocks * kBytes);
-    b.loop(b.i64(0), b.i64(blocks), b.i64(1), [&](Value i) {
+    Value first = b.mul(b.rem(tile, b.i64(parts)), b.i64(kTileBlocks));
+    Value last = b.min(b.add(first, b.i64(kTileBlocks)), b.i64(blocks));
+    b.loop(first, last, b.i64(1), [&](Value i) {
       writeBlock(b, b.element(x, i, kColumns * 4),
                  b.element(packed, i, kBytes));
     });
@@ -454,12 +459,9 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
         "the width k of the activations is " + std::to_string(spec.k) +
         "; it must be a positive multiple of " + std::to_string(unit));
   }
-  if (spec.activation == Activation::I8x2) {
-    entry.tokensPerTile = 1;
-  } else {
-    entry.baseTiles = ceilDiv(spec.k, kPackColumns);
-    entry.tokensPerTile = kActivationTokens;
-  }
+  entry.baseTiles = ceilDiv(spec.k, kPackColumns);
+  entry.tokensPerTile =
+      spec.activation == Activation::I8x2 ? 1 : kActivationTokens;
   if (spec.activation == Activation::BF16x32) {
     entry.scratchBytes = kActivationTokens * sizeof(float);
   }

@@ -381,7 +381,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
 
 void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
   for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
-    for (const uint64_t width : {32, 96, 2048}) {
+    // 544 columns are a whole tile and one more block of 32.
+    for (const uint64_t width : {32, 96, 544, 2048}) {
       for (const Activation format :
            {Activation::F32x16, Activation::I8x2, Activation::I8,
             Activation::I8Grid, Activation::BF16x32}) {
