@@ -69,7 +69,8 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.device_ring_bytes();
-  // Each token has an id, two positions, and a row of each block table. With
+  // Each token has an id, two positions, and a row of the block table of each
+  // group on the device. With
   // tiles, each token also has the index of its rows in the block tables and a
   // tile of three numbers. Besides, each output has the index of its token, and
   // there are three counts.
@@ -83,9 +84,9 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
       // The tokens that pad a batch write their keys and values to an extra
       // page.
       needs.kv = plus(needs.kv, times(group.pages() + 1, group.page_bytes()));
+      tokenBytes =
+          plus(tokenBytes, 4 * ceilDiv(plan.context(), group.page_tokens()));
     }
-    tokenBytes =
-        plus(tokenBytes, 4 * ceilDiv(plan.context(), group.page_tokens()));
   }
   needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
   needs.batch = times(plan.max_tokens(), tokenBytes);

@@ -42,8 +42,9 @@ public:
          std::unique_ptr<SegmentStore> host, Device &device,
          const HostRingOptions &reading = {});
 
-  /// The address of each segment on the device; 0 for segments of kernels. A
-  /// kernel may read a segment after require().
+  /// The address of each segment on the device; 0 for segments of kernels, and
+  /// for those that only the CPU reads. A kernel may read a segment after
+  /// require().
   const std::vector<DeviceAddress> &addresses() const { return places; }
 
   LoadProgress loading() const override {
@@ -69,7 +70,9 @@ public:
   Status requireRows(std::span<const SegmentRange> ranges) override;
   void release(uint32_t step) override { stream->release(step); }
   void endPass() override { stream->endPass(); }
-  bool settled() const override { return pending == 0 && !isStreamed; }
+  bool settled() const override {
+    return pending == 0 && !isStreamed && (onCpu.empty() || isCpuReady);
+  }
 
   /// The number of bytes that passes have copied to the ring so far.
   uint64_t streamedBytes() const { return stream->copiedBytes(); }
@@ -91,7 +94,9 @@ private:
   Device &device;
   std::unique_ptr<HostRing> disk;
   std::unique_ptr<DeviceStream> stream;
-  bool isStreamed = false; ///< whether passes copy any segment
+  bool isStreamed = false;     ///< whether passes copy any segment
+  std::vector<uint32_t> onCpu; ///< the segments that only the CPU reads
+  bool isCpuReady = false;     ///< whether all of them have been verified
   std::vector<DeviceAddress> places;
   /// Per segment that stays on the device: whether it must still be copied.
   std::vector<bool> isPending;
