@@ -4,12 +4,13 @@
 // placement keeps in the memory of a GPU, and a ring (DeviceStream.h) for those
 // that each pass copies there from RAM. require() verifies the segments of a
 // step and copies them, so the first pass loads the model while it computes.
-// The segments come from another store, which has them in host memory. Once a
-// segment has been copied to the GPU, or to the host memory from which each
-// pass copies it (Device::allocateHost), its bytes in the other store are no
-// longer needed. If RAM is too small for all segments that are copied, a
-// HostRing takes the place of the other store for them. The plan's file must
-// then not change, because each pass reads it.
+// The segments come from another store, which has them in host memory. Those
+// that only the CPU reads stay there. Once another segment has been copied to
+// the GPU, or to the host memory from which each pass copies it
+// (Device::allocateHost), its bytes in the other store are no longer needed. If
+// RAM is too small for all segments that are copied, a HostRing takes the place
+// of the other store for them. The plan's file must then not change, because
+// each pass reads it.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the

@@ -163,11 +163,12 @@ uint64_t randomBytes(const plan::Plan &plan) {
 }
 
 /// Fails if less RAM is free than a placement needs for weights: page-locked
-/// memory, and, with `isRandom`, memory for all weights besides. The system
-/// cannot write page-locked memory to the disk, so if RAM ran out, it would end
-/// this process or another one. `root` is SessionOptions::memoryRoot.
+/// memory, what the CPU reads if it computes some layers (`usesCpu`), and, with
+/// `isRandom`, memory for all weights besides. The system cannot write
+/// page-locked memory to the disk, so if RAM ran out, it would end this process
+/// or another one. `root` is SessionOptions::memoryRoot.
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
-                    bool isRandom, const std::string &root) {
+                    bool isRandom, bool usesCpu, const std::string &root) {
   const uint64_t locked = lockedRam(placement);
   const uint64_t random = isRandom ? randomBytes(plan) : 0;
   const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
@@ -186,8 +187,9 @@ Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                                         " bytes, from which each pass copies "
                                         "weights to the GPU")
                : "the plan keeps " + std::to_string(locked) +
-                     " bytes of weights in RAM, from which each pass copies "
-                     "them to the GPU";
+                     " bytes of weights in RAM, " +
+                     (usesCpu ? "for the CPU and for copies to the GPU"
+                              : "from which each pass copies them to the GPU");
   return doesNotFitError("memory: " + parts + ", but only " +
                          std::to_string(free) +
                          " bytes are free; end other programs, or " +
@@ -580,7 +582,7 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
         "model with a larger --ram or --vram");
   }
   AIR_RETURN_IF_ERROR(checkFreeRam(file.plan(), chosen, options.randomWeights,
-                                   options.memoryRoot));
+                                   devices.cpu, options.memoryRoot));
   Result<std::unique_ptr<Device>> opened = options.gpu(*gpuRecord);
   AIR_RETURN_IF_ERROR(
       opened.status().withContext("the plan was made for " + name));
