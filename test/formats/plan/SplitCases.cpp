@@ -1,7 +1,7 @@
 //===- SplitCases.cpp - plans that run on the CPU and a GPU ---------------===//
 #include "PlanCases.h"
 
-#include "formats/plan/PlanWriter.h"
+#include "formats/plan/PlanEncode.h"
 
 namespace air::test {
 
