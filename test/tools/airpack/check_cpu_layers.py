@@ -17,9 +17,8 @@ def explain(layers, vram):
     return json.loads(done.stdout)
 
 
-def weights_of(report, memory):
-    classes = ("attention", "ffn", "head", "embedding table", "other")
-    return sum(row[memory] for row in report["placement"] if row["name"] in classes)
+def bytes_over(report, name):
+    return sum(x["bytes_per_token"] for x in report["links"] if x["link"] == name)
 
 
 copied = explain(0, "4GiB")
@@ -37,9 +36,10 @@ for other in {max(layers - 1, 1), min(layers + 1, 31)} - {layers}:
     beside = explain(other, "4GiB")
     assert beside["cpu_layers"] == other, beside
     assert beside["decode_tok_s"] < 1.03 * best["decode_tok_s"], (beside, best)
-    # More layers on the CPU have more weights in RAM, and fewer in VRAM.
-    for memory, sign in (("ram_bytes", 1), ("vram_bytes", -1)):
-        difference = weights_of(beside, memory) - weights_of(best, memory)
-        assert sign * difference * (other - layers) >= 0, (memory, beside, best)
+    # With more layers on the CPU, a token reads more from RAM, and less from
+    # VRAM.
+    for name, sign in (("dram", 1), ("vram", -1)):
+        difference = bytes_over(beside, name) - bytes_over(best, name)
+        assert sign * difference * (other - layers) > 0, (name, beside, best)
 
 assert explain("auto", "24GiB")["cpu_layers"] == 0
