@@ -21,7 +21,7 @@
 // CHECK: read batch block_tables
 // CHECK: kv 1>
 // CHECK: plan.step head "head"
-// CHECK-LABEL: plan.program @m65-512 tokens 65 to 512
+// CHECK-LABEL: plan.program @"m65-512" tokens 65 to 512
 // CHECK: plan.step ffn_out layer 0
 // CHECK: plan.step positions "gpu.positions" copy @x to @x_0 {
 
@@ -64,7 +64,7 @@ module {
     %qkv1 = plan.attn_in %x2 layer 1 cache 1 heads 4 kv_heads 2 head_dim 32 norm <"n1", F32, 256> epsilon 1.0e-05 q <"q1", Q8_0, 128x256> k <"k1", Q8_0, 64x256> v <"v1", Q8_0, 64x256> rope <norm, dim = 32, base = 1.0e4> : tensor<?x256xf32> -> tensor<?x256xf32>
     %heads1 = plan.attn %qkv1 layer 1 cache 1 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
     %x3 = plan.attn_out %heads1 into %x2 layer 1 <"o1", Q8_0, 256x128> : tensor<?x128xf32> -> tensor<?x256xf32>
-    %h1 = plan.ffn_in %x3 layer 1 norm <"m1", F32, 256> epsilon 1.0e-05 gate <"g1", Q8_0, 384x256> up <"u1", Q8_0, 384x256> : tensor<?x256xf32> -> tensor<?x384xf32>
+    %h1 = plan.ffn_in %x3 layer 1 norm <"n2", F32, 256> epsilon 1.0e-05 gate <"g1", Q8_0, 384x256> up <"u1", Q8_0, 384x256> : tensor<?x256xf32> -> tensor<?x384xf32>
     %x4 = plan.ffn_out %h1 into %x3 layer 1 <"d1", Q8_0, 256x384> : tensor<?x384xf32> -> tensor<?x256xf32>
     %logits = plan.head %x4 norm <"r", F32, 256> epsilon 1.0e-05 <"w", Q8_0, 512x256> : tensor<?x256xf32> -> tensor<?x512xf32>
     plan.return %logits : tensor<?x512xf32>
