@@ -6,11 +6,11 @@
 // listed in its row of the group's block table: if a page has T positions, page
 // row[p / T] holds position p of the sequence, at place p % T.
 //
-// This class does the bookkeeping; the bytes belong to the device of the group. In every
-// group, a sequence takes pages when it grows, and returns them when it shrinks
-// or ends. A fork shares the pages of the sequence that it comes from. A
-// sequence that grows into a page that it shares first gets a copy of the page.
-// The same calls in the same order always yield the same pages.
+// This class does the bookkeeping; the bytes belong to the device of the group.
+// In every group, a sequence takes pages when it grows, and returns them when
+// it shrinks or ends. A fork shares the pages of the sequence that it comes
+// from. A sequence that grows into a page that it shares first gets a copy of
+// the page. The same calls in the same order always yield the same pages.
 //
 // Only create() allocates memory. Thread-safety: one caller at a time. Errors:
 // DoesNotFit if a sequence exceeds the context, or if no page or no sequence is

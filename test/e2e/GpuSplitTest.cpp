@@ -147,8 +147,9 @@ class LayersTest : public GpuSplitTest,
                    public testing::WithParamInterface<uint64_t> {};
 
 // The lengths are those beside the limits of the programs and of the pages of
-// the KV cache; an ordinary run takes some of them. Each prompt is followed by a token, and one of them by a fork
-// that goes its own way in batches with the first sequence.
+// the KV cache; an ordinary run takes some of them. Each prompt is followed by
+// a token, and one of them by a fork that goes its own way in batches with the
+// first sequence.
 TEST_P(LayersTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session split = open(packSplit(GetParam()));
