@@ -53,10 +53,10 @@ std::span<const CudaTarget> cudaTargets();
 /// the targets.
 Result<CudaTarget> cudaTarget(std::string_view name);
 
-/// Returns `arch` without the letter at its end, which allows instructions that
-/// only one architecture or family has: "sm_90" for "sm_90a". Later GPUs run
-/// neither machine code nor PTX with such instructions (CUDA C++ Programming
-/// Guide, "Architecture-Specific Features").
+/// Returns `arch` without its final letter, if it has one: "sm_90" for
+/// "sm_90a". The letter stands for instructions that only one architecture or
+/// family has. Later GPUs run neither machine code nor PTX with such
+/// instructions (CUDA C++ Programming Guide, "Architecture-Specific Features").
 std::string_view portableArch(std::string_view arch);
 
 /// The name of the architecture for which the PTX of a target is compiled, such

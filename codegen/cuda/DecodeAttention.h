@@ -11,8 +11,8 @@
 // pages. The last block of a query to finish merges the ranges (Dao et al.,
 // "Flash-Decoding for long-context inference", 2023).
 //
-// Queries and the weights of the softmax are multiplied as the sum of two
-// float16, so they have 22 significant bits. Keys and values are float16. A
+// Queries and softmax weights are each represented as the sum of two float16
+// numbers, so they have 22 significant bits. Keys and values are float16. A
 // query whose product with `scale` overflows float16 gives NaN.
 //
 //===----------------------------------------------------------------------===//

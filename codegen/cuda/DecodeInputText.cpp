@@ -125,9 +125,9 @@ AP_DEVICE void prepareActivations(u8 *shared, const float *x, const More &more, 
         factor = ap_float_of_bits(0x7fffffff); // NaN
       }
     }
-    // No activation exceeds `bound`, which `power` brings between 2^7 and 2^8.
-    // The exponent is clamped so that the power and its inverse are normal
-    // numbers.
+    // No activation exceeds `bound` in magnitude. Multiplying by `power` brings
+    // `bound` between 2^7 and 2^8. The exponent is clamped so that `power` and
+    // its inverse are normal numbers.
     const float bound = ap_fma(largest, factor, largestBias);
     u32 exponent = ap_bits_of_float(bound) >> 23 & 0xff;
     exponent = exponent < 8 ? 8 : exponent > 254 ? 254 : exponent;
@@ -173,12 +173,12 @@ std::string_view roundingText() {
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // The 256 columns of a unit have 8 or 16 groups. An mma multiplies their
-    // minima by the means of their activations. Lane 4g+t supplies the means of
-    // a fourth of the groups of token g, so these means are stored next to each
-    // other: first rounded to float16, and then their rounding errors. If a
-    // fourth has four groups, their order is 0, 2, 1, 3, which is that of the
-    // minima.
+    // The 256 columns of a unit form 8 or 16 groups. An mma multiplies the
+    // minimum of each group by the mean of the group's activations. Lane 4g+t
+    // supplies the means of a fourth of the groups of token g, so these means
+    // are stored next to each other: first the means, rounded to float16, and
+    // then their rounding errors. If a lane has four groups, they are in the
+    // order 0, 2, 1, 3, in which their minima are stored, too.
     constexpr u32 kGroups = 256 / kSumDivisor;
     constexpr u32 kPart = kGroups / 4;
     const float mean = sum * (1.0f / kSumDivisor);

@@ -73,8 +73,8 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   }
   s.headFlagOffset = at;
   if (spec.output == MatMulOutput::Heads) {
-    // finishHeads() has a flag of 4 bytes for each head that a group of tiles
-    // may overlap.
+    // finishHeads() needs a flag of 4 bytes in shared memory for each head that
+    // a group of tiles may overlap.
     at += roundUp((tiling.reduceTiles * kT16Rows /
                        std::max(1U, spec.heads.pages.headDim) +
                    2) *
@@ -98,7 +98,7 @@ Status checkHeadsOfBatch(const DecodeMatMul &spec, const std::string &where) {
     return unsupportedError(
         where + " does not support " + std::to_string(heads.tokensPerSequence) +
         " tokens per sequence in a batch of " + std::to_string(spec.tokens) +
-        "; the batch must consist of whole sequences");
+        "; all sequences must have the same number of tokens");
   }
   return Status::ok();
 }
@@ -114,8 +114,8 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       (spec.dtype != DType::F16 || spec.input == MatMulInput::Half)) {
     return unsupportedError(
         where + " with " + std::string(info(spec.dtype).name) +
-        " weights cannot split its activations; only float32 activations with "
-        "F16 weights can be split");
+        " weights cannot split each activation into a sum of two float16 "
+        "numbers; only float32 activations with F16 weights can be split");
   }
   if (spec.rows == 0 || spec.columns == 0 || spec.columns % 8 != 0 ||
       spec.columns % info(spec.dtype).blockElements != 0 ||
@@ -220,7 +220,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   return text;
 }
 
-/// The bindings that follow the first five.
+/// The bindings after the first five. Only some kernels have them.
 std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
   std::vector<Binding> bindings = {
       {"norm_weight", "const float *", "normWeight", isNormed(spec.input)},
@@ -275,7 +275,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     return tiling;
   }
   // Chooses the largest number of units per copy that evenly divides the units
-  // that a warp multiplies in each tile. A copy may have at most 5 KiB.
+  // that a warp multiplies in each tile. A copy may be at most 5 KiB long.
   const Result<Sizes> sizes = sizesOf(trial, target);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {
@@ -284,7 +284,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
       }
     }
   }
-  // Chooses the largest number of slots that fits in shared memory, up to 4.
+  // Chooses the largest number of prefetch slots that fits in shared memory, up
+  // to 4.
   for (uint32_t stages = 2; stages <= 4; ++stages) {
     tiling.stages = stages;
     if (!fits(limit)) {

@@ -13,17 +13,18 @@
 
 namespace air::codegen::cuda {
 
-/// The form in which a dtype's kernels need the activations.
+/// The form in which the kernels of a dtype need the activations.
 struct ActivationForm {
   bool halves = false; ///< columns in the order "halves" (T16.h)
   bool bfloat = false; ///< activations are bfloat16 instead of float16
   bool split = false;  ///< each activation is the sum of two numbers
-  /// Activations stay float32. The upper 16 bits of each one and its lower 16
-  /// bits are stored as two numbers. Products and sums are float32.
+  /// Whether activations stay float32. The upper 16 bits of each one and its
+  /// lower 16 bits are then stored as two numbers, and products and sums are
+  /// float32.
   bool floats = false;
   uint32_t sumColumns = 0; ///< activations per sum; 0 if no sums are needed
-  /// Whether the mean is stored instead of the sum, as two float16: the rounded
-  /// mean and its rounding error.
+  /// Whether the mean of these activations is stored instead of their sum, as
+  /// two float16 numbers: the rounded mean and its rounding error.
   bool sumsAsHalves = false;
   /// A sum of activations times this factor is the correction for the zero
   /// point of the codes. This holds for blocks whose codes are in the lowest
@@ -36,11 +37,11 @@ struct ActivationForm {
 };
 
 /// Returns the form that the kernels of a dtype need on `target`, or
-/// Unsupported if there are none.
+/// Unsupported if `target` has no kernels for this dtype.
 Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target);
 
-/// Returns the size of the sums of the activations of a unit's columns, for
-/// `tokens` tokens (1 to 8).
+/// Returns how many bytes the sums of activations take for the columns of one
+/// unit and `tokens` tokens (1 to 8).
 uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens);
 

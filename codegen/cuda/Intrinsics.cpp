@@ -241,13 +241,13 @@ std::string wgmmaText(uint32_t groups) {
 
 /// With wgmma, a warpgroup of four warps adds A * B to an accumulator with m =
 /// 64, n = 8 * groups and k = 16. Warp w has rows 16w to 16w+15 of A and of the
-/// accumulator d, and d[j] holds columns 8j to 8j+7, as ap_mma_f16 has them. B
-/// is in shared memory without a swizzle: for every 8 columns, two core
-/// matrices of 8 columns by 8 k (16 bytes for each column) that follow one
-/// another, and the next 8 columns `stride` bytes later (PTX ISA, "Matrix
-/// Descriptor Format"). ap_wgmma_begin comes after all writes to d and to `a`,
-/// which holds the operands A of all multiplications up to ap_wgmma_end. In
-/// between, only the functions that multiply may use d.
+/// accumulator d. d[j] holds columns 8j to 8j+7, distributed over the lanes as
+/// in ap_mma_f16. B is in shared memory without a swizzle: for every 8 columns,
+/// two adjacent core matrices of 8 columns by 8 k (16 bytes for each column),
+/// and the next 8 columns `stride` bytes later (PTX ISA, "Matrix Descriptor
+/// Format"). ap_wgmma_begin must come after all writes to d and to `a`, which
+/// holds the operands A of all multiplications up to ap_wgmma_end. In between,
+/// only the functions that multiply may use d.
 std::string wgmmaTexts() {
   std::string text = R"(
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL

@@ -29,7 +29,7 @@ std::string nameInKernels(DType dtype);
 std::string inputName(MatMulInput input);
 std::string outputName(MatMulOutput output);
 
-/// Returns Unsupported if no prefill kernel can have `maxTokens` tokens, or if
+/// Returns Unsupported if no prefill kernel supports `maxTokens` tokens, or if
 /// `dependentLaunch` is set and the target has no dependent launches. The
 /// message begins with `where`.
 Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
@@ -38,9 +38,9 @@ Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
 /// Returns the text that defines AP_DEPENDENT_LAUNCH as 1 or 0.
 std::string dependentLaunchText(bool dependentLaunch);
 
-/// Returns the text of three functions. copyPieces lets a warp begin to copy a
-/// multiple of 16 bytes to shared memory. endCopies ends a group of copies, and
-/// waitForCopies<n> waits for all groups but the latest n.
+/// Returns the text of three functions. With copyPieces, a warp starts to copy
+/// a multiple of 16 bytes to shared memory. endCopies ends a group of copies,
+/// and waitForCopies<n> waits for all groups but the latest n.
 std::string_view copyText(const CudaTarget &target);
 
 } // namespace air::codegen::cuda

@@ -211,7 +211,7 @@ Result<Nvrtc::Output> Nvrtc::compileFor(const std::string &architecture,
       return output;
     }
   }
-  return internalError("NVRTC gave no code for kernel " + name);
+  return internalError("NVRTC returned no code for kernel " + name);
 }
 
 Result<CompiledKernel> Nvrtc::compile(const std::string &text,

@@ -37,8 +37,9 @@ struct PrefillAttention {
   uint32_t maxTiles = 0;    ///< 1 to kMaxPrefillTokens
   uint32_t queryStride = 0; ///< as in DecodeAttention
   float scale = 1;
-  /// Whether queries and weights of the softmax are multiplied as the sum of
-  /// two float16, as in decode steps. It costs twice the multiplications.
+  /// Whether queries and softmax weights are each represented as the sum of two
+  /// float16 numbers, as in decode steps. This takes twice as many
+  /// multiplications.
   bool splitOperands = false;
   bool dependentLaunch = false;
   AttentionTiling tiling;

@@ -80,7 +80,9 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
   }
   if (spec.splitActivations && spec.dtype != DType::F16) {
     return unsupportedError(
-        where + " supports split activations only with F16 weights, not with " +
+        where +
+        " can split each activation into a sum of two float16 numbers only "
+        "with F16 weights, not with " +
         std::string(info(spec.dtype).name) + " weights");
   }
   if (spec.wgmma && !canUseWgmma(spec.dtype, target)) {

@@ -16,9 +16,11 @@ struct PrefillOperands {
   T16Unit unit;
   ActivationForm form;
   bool wgmma;
-  uint32_t units;      ///< units per tile of rows
-  uint32_t lowOffset;  ///< where the second numbers begin in a chunk
-  uint32_t sumOffset;  ///< where the sums begin in a chunk
+  uint32_t units; ///< T16 units that the columns of a matrix take
+  /// If each activation is the sum of two numbers: the offset, within a chunk,
+  /// of the second numbers.
+  uint32_t lowOffset;
+  uint32_t sumOffset;  ///< offset of the sums in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
 };
 

@@ -38,13 +38,13 @@ struct CompileOptions {
   std::string target = "host";
   /// The target machine as a profile. If it is set, `target` is ignored.
   std::optional<MachineProfile> machine;
-  /// The name of a pre-tokeniser to use instead of the file's, or "". Loading
+  /// The name of a pre-tokenizer to use instead of the file's, or "". Loading
   /// fails with Usage when the name is unknown or the vocabulary is not
   /// byte-level BPE.
   std::string pre;
   /// A file or folder with the vocabulary to use instead of the model's own
   /// (formats/tokenizer/TokenizerFiles.h), or "". `pre` then names the
-  /// pre-tokeniser for a vocab.json.
+  /// pre-tokenizer for a vocab.json.
   std::string tokenizer;
   std::string kvType;      ///< "f16", "f32", or "" for the default
   std::string activations; ///< "f32", "i8x2", "i8", or "" for the default
@@ -85,9 +85,9 @@ struct CompileOptions {
   /// if the plan is of another model, and write() if no segment can be copied.
   /// Must not be combined with `weightless` or `reference`.
   std::string from;
-  /// More plans to copy segments from. They must have been written from the
-  /// same loaded model (again()). Unlike with `from`, it is not an error if no
-  /// segment of such a plan can be copied.
+  /// More plans to copy segments from. They must have been written by compilers
+  /// that share this one's loaded model (see again()). Unlike with `from`, it
+  /// is not an error if no segment of such a plan can be copied.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still
@@ -101,8 +101,8 @@ struct CompileOptions {
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger limit
   /// is used instead, so that the plan does not become too large. The limit
-  /// decides how large the ring is through which weights are streamed. It is
-  /// small, because many disks read faster into a small ring, whose memory
+  /// decides the size of the ring through which weights are streamed. The limit
+  /// is small, because many disks read faster into a small ring, whose memory
   /// stays in the caches of the CPU.
   uint64_t partBytes = uint64_t{4} << 20;
   static constexpr uint64_t kMostParts = 8192;
@@ -113,12 +113,14 @@ struct CompileOptions {
 
 /// A kernel of the plan, and the kinds of the steps that use it.
 struct KernelFile {
-  /// "STEPS.KERNEL", where STEPS are the kinds in alphabetical order with '+'
-  /// between them. Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
+  /// "STEPS.KERNEL", where STEPS are the kinds of the steps in alphabetical
+  /// order with '+' between them, and KERNEL is the name of the kernel.
+  /// Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
   codegen::KernelListing listing; ///< only for kernels of the CPU
-  /// The text, the machine code and the PTX of a kernel of a GPU. Each is empty
-  /// if the plan does not have it. For a kernel of the CPU, all are empty.
+  /// The text, the machine code and the PTX of a kernel of a GPU. The machine
+  /// code and the PTX are empty if the plan does not have them. For a kernel of
+  /// the CPU, all three are empty.
   std::string cuda;
   std::vector<uint8_t> cubin;
   std::vector<uint8_t> ptx;
@@ -132,9 +134,9 @@ public:
   /// Reads and imports the model.
   static Result<Compiler> load(CompileOptions options);
 
-  /// Returns a compiler with other options for the model that this one has
+  /// Returns a compiler with other options for the model that this compiler has
   /// read. `options` must name the same model, vocabulary and pre-tokenizer.
-  /// Kernels for GPUs that this one has compiled are not compiled again.
+  /// Kernels for GPUs that this compiler has compiled are not compiled again.
   Result<Compiler> again(CompileOptions options) const;
   ~Compiler();
   Compiler(Compiler &&) noexcept;
@@ -186,8 +188,8 @@ public:
   /// Writes one plan for the targets of all compilers, which must come from the
   /// same loaded model (again()), and returns the file's size in bytes. They
   /// must have run all passes, without CompileOptions::background. The order of
-  /// the compilers has no effect on the file. copiedBytes() of the first one
-  /// then counts what was copied for any of them.
+  /// the compilers has no effect on the file. Afterwards, copiedBytes() of the
+  /// first compiler includes what was copied for the others.
   ///
   /// Errors: those of write(), and Usage if there are fewer than 2 or more than
   /// kMaxTargets compilers, or if two have the same target.
@@ -203,8 +205,9 @@ private:
   Result<std::vector<PackedPlace>>
   packedPlaces(const plan::PlanT &plan,
                const std::vector<SegmentContent> &contents) const;
-  /// Fails with Usage if the options name a plan to copy from, and no place is
-  /// in that plan. `segments` is the number of segments of the new plan.
+  /// Fails with Usage if the options name a plan to copy from, and none of
+  /// `places` is in that plan. `segments` is the number of segments of the new
+  /// plan.
   Status checkCopies(std::span<const PackedPlace> places,
                      size_t segments) const;
 

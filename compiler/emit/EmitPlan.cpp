@@ -412,7 +412,8 @@ private:
   IndexOf segments;
   IndexOf tensors;
   IndexOf buffers;
-  /// The executable and the entry of each kernel.
+  /// For each kernel: the index of its executable, and its index among the
+  /// entries of the executable.
   llvm::DenseMap<StringAttr, std::pair<uint32_t, uint32_t>> entries;
 };
 
@@ -530,8 +531,8 @@ Result<std::vector<SegmentContent>> emitContents(ModuleOp module,
                        : indexOf.end();
     if (segment == indexOf.end()) {
       return internalError("tensor '" + tensor.getSymName().str() +
-                           "' has not been placed in a segment of weights or a "
-                           "table");
+                           "' has not been placed in a segment that holds "
+                           "weights or a table");
     }
     AIR_ASSIGN_OR_RETURN(TensorContent content, contentOf(tensor, source));
     contents[segment->second].tensors.push_back(std::move(content));

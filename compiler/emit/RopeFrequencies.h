@@ -9,6 +9,7 @@
 //           Large Language Models via Positional Interpolation", 2023)
 //   YaRN    with kept = f[i] and slowed = f[i] / factor:
 //           slowed * (1 - keep) + kept * keep, keep = mix * (1 - ramp),
+//           where mix is 1 in the paper and ext_factor in llama.cpp,
 //           ramp = (i - low) / (high - low), clamped to [0, 1],
 //           low  = max(0, floor(pairOf(betaFast))),
 //           high = min(dim - 1, ceil(pairOf(betaSlow))), at least low + 0.001,
@@ -18,9 +19,10 @@
 //           (Peng et al., "YaRN: Efficient Context Window Extension of Large
 //           Language Models", 2023, section 3.2)
 //
-// `low` and `high` are rounded as transformers' modeling_rope_utils does by
-// default and as llama.cpp always does. The factor by which cosines and sines
-// are multiplied is the same for every pair; see compiler/import/RopeScaling.h.
+// `low` and `high` are rounded as modeling_rope_utils.py of Hugging Face's
+// `transformers` library does by default and as llama.cpp always does. The
+// factor by which cosines and sines are multiplied is the same for every pair;
+// see compiler/import/RopeScaling.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_EMIT_ROPEFREQUENCIES_H
@@ -38,12 +40,12 @@ struct YarnShape {
   /// Pairs that make more rotations than this over the original context keep
   /// their frequency.
   double betaFast = 32;
-  /// Pairs that make fewer rotations than this over the original context have
-  /// their frequency divided by `factor`.
+  /// The frequency of pairs that make fewer rotations than this over the
+  /// original context is divided by `factor`.
   double betaSlow = 1;
   /// Multiplies `keep`, the weight of the unscaled frequency in the formula for
-  /// YaRN at the top of this file. If it is 0, the frequency of every pair is
-  /// divided by `factor`.
+  /// YaRN at the top of this file. If `mix` is 0, the frequency of every pair
+  /// is divided by `factor`.
   double mix = 1;
 
   bool operator==(const YarnShape &) const = default;
@@ -53,7 +55,8 @@ struct RopeShape {
   uint64_t dim = 0; ///< number of rotated elements of a head; even
   double base = 0;
   double linearFactor = 1;
-  /// The dim/2 divisors of the frequencies; empty if these are not divided.
+  /// One divisor for each of the dim/2 frequencies; empty if all divisors are
+  /// 1.
   std::vector<double> factors;
   std::optional<YarnShape> yarn;
 

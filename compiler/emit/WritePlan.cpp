@@ -53,8 +53,9 @@ void makeWeightless(plan::PlanT &plan) {
   }
 }
 
-/// How many bytes of a segment a reference plan stores: everything up to the
-/// end of the last tensor that is not a matrix.
+/// How many bytes of a segment a reference plan stores. Such a plan leaves the
+/// matrices in the model's files, so it stores everything up to the end of the
+/// last tensor that is not a matrix.
 static uint64_t storedBytes(const SegmentContent &content) {
   uint64_t stored = 0;
   for (const TensorContent &tensor : content.tensors) {
@@ -126,8 +127,8 @@ Status makeReference(plan::PlanT &plan,
 
 namespace {
 
-/// What writeSegments() needs to know of a plan's segments. The writer owns
-/// their records.
+/// What writeSegments() needs to know about a plan's segments. The PlanWriter
+/// owns the records of the segments.
 struct SegmentFacts {
   explicit SegmentFacts(const plan::PlanT &plan) : weightless(plan.weightless) {
     for (const auto &segment : plan.segments) {
@@ -139,15 +140,15 @@ struct SegmentFacts {
     }
   }
 
-  /// Fails with Internal if there is not a recipe for each segment that needs
-  /// one.
+  /// Fails with Internal unless `contents` has one entry for each segment of
+  /// weights or tables. A weightless plan needs no entries.
   Status check(const std::vector<SegmentContent> &contents) const {
     const size_t weights = kinds.size() - reserved.size();
     if (!weightless && weights != contents.size()) {
-      return internalError("the plan has " + std::to_string(weights) +
-                           " segments of weights and tables, but there are "
-                           "recipes for " +
-                           std::to_string(contents.size()));
+      return internalError(
+          "the plan has " + std::to_string(weights) +
+          " segments of weights and tables, but contents for " +
+          std::to_string(contents.size()));
     }
     return Status::ok();
   }
@@ -254,7 +255,8 @@ public:
       } else if (!parts.plan.weightless) {
         known.content = &parts.contents[nextContent++];
       }
-      // What is left out of a weightless plan is not compared.
+      // A weightless plan lacks the contents of weights and tables, so these
+      // segments are not compared.
       const bool isComparable = isKernels || known.content != nullptr;
       std::vector<Known> &sameName = all[segment->name];
       const auto found =
@@ -321,7 +323,8 @@ Result<WrittenBytes> writeFatPlan(AtomicFile output,
     AIR_RETURN_IF_ERROR(facts.checkKernels(each.kernels.size()));
     numbers.push_back(segments.add(each));
   }
-  // The place of a segment among the contents or the kernels of its plan.
+  // placeOf[i][j] is the index of segment j of plan i in parts[i].kernels if
+  // the segment contains kernels, and otherwise in parts[i].contents.
   std::vector<std::vector<size_t>> placeOf(parts.size());
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < parts.size(); ++i) {

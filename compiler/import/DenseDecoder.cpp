@@ -142,16 +142,16 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   if (shape.kvHeads == 0 || shape.heads % shape.kvHeads != 0) {
     return corruptError("key '" + reader.fullKey("attention.head_count_kv") +
                         "' is " + std::to_string(shape.kvHeads) +
-                        ", which does not divide the " +
-                        std::to_string(shape.heads) + " heads");
+                        ", which does not divide " +
+                        std::to_string(shape.heads) + ", the number of heads");
   }
   AIR_ASSIGN_OR_RETURN(auto keyLength,
                        reader.optionalCount("attention.key_length"));
   if (!keyLength && shape.width % shape.heads != 0) {
     return corruptError("key '" + reader.fullKey("embedding_length") + "' is " +
                         std::to_string(shape.width) +
-                        ", which is not a multiple of the " +
-                        std::to_string(shape.heads) + " heads");
+                        ", which is not a multiple of " +
+                        std::to_string(shape.heads) + ", the number of heads");
   }
   shape.headDim = keyLength.value_or(shape.width / shape.heads);
   AIR_ASSIGN_OR_RETURN(auto valueLength,
@@ -437,9 +437,9 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
-    // If the head's matrix is the embedding table, its scale is not read, so
-    // finish() refuses it. Such a scale would have to apply to embedded rows,
-    // too.
+    // If the head multiplies by the embedding table, a scale of the table is
+    // left unread, so finish() refuses the model: the scale would have to apply
+    // to embedded rows, too.
     AIR_ASSIGN_OR_RETURN(std::string scale,
                          output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,

@@ -1,7 +1,7 @@
 //===- RopeScaling.h - the rope.scaling.* keys ------------------*- C++ -*-===//
 //
 // Reads GGUF's keys for context extension by RoPE scaling, and evaluates them
-// as transformers' modeling_rope_utils does. Let
+// as modeling_rope_utils.py of Hugging Face's `transformers` library does. Let
 // g(m) = 0.1 * m * ln(factor) + 1 if the factor is above 1, and 1 otherwise.
 // Cosines and sines are multiplied by attn_factor with every kind of scaling.
 // With YaRN they are also multiplied by the first of the following factors
@@ -13,7 +13,8 @@
 //   g(1) / g(yarn_log_multiplier), if that key is present and not 0;
 //   g(1).
 //
-// llama.cpp ignores the value of yarn_attn_factor: it overwrites it with g(1).
+// llama.cpp ignores the value of yarn_attn_factor, because it overwrites the
+// value with g(1).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_ROPESCALING_H

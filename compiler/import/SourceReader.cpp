@@ -88,7 +88,7 @@ SourceReader::optionalCount(const std::string &key) {
   }
   if (!number) {
     return corruptError("key '" + fullKey(key) +
-                        "' is not a whole number of 0 or more");
+                        "' is negative or not a whole number");
   }
   if (*number > kMaxCount) {
     return corruptError("key '" + fullKey(key) + "' is " +

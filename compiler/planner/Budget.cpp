@@ -142,8 +142,8 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
   const uint64_t streamed =
       checkedAdd(leastBytes(weights), ledger.total).value_or(UINT64_MAX);
   if (!limit.streams && streamed <= limit.bytes) {
-    return doesNotFitError(what + "leave out --disk 0, so that weights are "
-                                  "read from the disk in every pass");
+    return doesNotFitError(what + "leave out --disk 0 to allow every pass "
+                                  "to read weights from the disk");
   }
   return doesNotFitError(what +
                          advice(demand, total - ledger.kv, limit.bytes, "RAM"));
@@ -267,11 +267,11 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         std::to_string(demand.context) +
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
-  // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of
-  // this. The arrays are three counts; for each token, its id, its positions in
-  // the cache and for RoPE, and the index of its row in the block tables; for
-  // each tile, three numbers; the indices of the output rows; and the block
-  // tables.
+  // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of this
+  // number of bytes. The arrays hold three counts; for each token, its id, its
+  // positions in the cache and for RoPE, and the index of its row in the block
+  // tables; for each tile, three numbers; the indices of the output rows; and
+  // the block tables.
   constexpr uint64_t kAlignment = 64;
   const uint64_t arrays = 3 * kAlignment +
                           4 * alignUp(4 * demand.tokens, kAlignment) +
@@ -310,8 +310,9 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     ledger.items[0].bytes = leastDeviceBytes(demand.segments);
     total = sumOf(ledger.items);
   }
-  // The block tables have one row per token, so each page also takes an entry
-  // of 4 bytes per token.
+  // The block tables have a row for each token of a batch, and each row has a
+  // 4-byte entry for each KV page of a sequence. These entries count as a part
+  // of the page.
   const uint64_t numberBytes = 4 * demand.tokens;
   RamDemand cache;
   cache.kvPageBytes = demand.kvPageBytes + numberBytes;
@@ -388,8 +389,8 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
   what += " (" + textOf(ledger.items) + "), but " + limit.giver + " " +
           byteTextDown(limit.bytes) + "; ";
   if (!limit.streams && total(least) <= limit.bytes) {
-    return doesNotFitError(what + "leave out --disk 0, so that weights are "
-                                  "read from the disk in every pass");
+    return doesNotFitError(what + "leave out --disk 0 to allow every pass "
+                                  "to read weights from the disk");
   }
   return doesNotFitError(
       what + "give a larger --ram" + (copied != 0 ? " or --vram" : "") +

@@ -66,8 +66,8 @@ struct BudgetedPlacement {
   WeightPlacement weights;
 };
 
-/// Returns the number of pages that `slots` sequences of `context` tokens take,
-/// or nullopt when that number does not fit in 64 bits.
+/// Returns the number of KV pages that `slots` sequences of `context` tokens
+/// take, or nullopt when that number does not fit in 64 bits.
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens);
 
@@ -94,8 +94,8 @@ struct VramDemand {
   /// The size of all weights and tables, each rounded up to a multiple of
   /// kDeviceAlignment.
   uint64_t weights = 0;
-  /// The segments of weights and the tables, whose sizes add up to `weights`.
-  /// Empty if passes must not copy any of them from RAM.
+  /// The weight segments and the table segments, whose sizes add up to
+  /// `weights`. Empty if no pass may copy any of them from RAM to the GPU.
   WeightProblem segments = {};
   uint64_t kernels = 0;
   uint64_t activations = 0;
@@ -121,8 +121,8 @@ struct VramLedger {
 };
 
 /// Accounts for all VRAM of a plan. The KV cache has one page more than its
-/// sequences need, for the padding of batches. If the weights do not fit, each
-/// pass copies some of them from RAM.
+/// sequences need, for the padding tokens of batches. If the weights do not
+/// fit, each pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
 /// What the layers that the CPU computes in a plan for a GPU need of RAM, in

@@ -2,7 +2,7 @@
 //
 // Coded weights take fewer bytes on the disk, but cores must decode them. The
 // cores are busy while they read weights from memory, and idle while they wait
-// for the disk. Codecs pay if the cores are idle for long enough to decode.
+// for the disk. Codecs pay off if the cores are idle for long enough to decode.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -36,8 +36,9 @@ struct CodecQuestion {
   uint64_t cores = 1;
 };
 
-/// Whether the codecs make the pass faster. False if a rate is not known, if
-/// nothing would be coded, or if the ratio of a part is not worthwhile.
+/// Whether the codecs make the pass faster. False if a rate is not known, if no
+/// part would have a codec, or if the ratio of any of the parts is larger than
+/// kWorthwhileRatio.
 bool codecsPay(const CodecQuestion &question);
 
 } // namespace air::compiler

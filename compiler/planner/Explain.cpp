@@ -74,7 +74,7 @@ private:
   }
 
   /// Returns the seconds that all cores need for the operations `ops` while
-  /// they read a prompt.
+  /// they process a prompt.
   double cpuSeconds(const TokenOps &ops) const {
     const CpuRates nominal =
         nominalRates(CpuIdentity(), machine.arch, machine.features);
@@ -101,8 +101,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Without a GPU, cpuSecondsAlone makes this prediction equal to the one
-      // in a plan.
+      // Without a GPU, cpuSecondsAlone is set, so that this prediction equals
+      // the one that a plan contains.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);
@@ -155,7 +155,7 @@ private:
     return problem;
   }
 
-  /// The same problem, except that only rows of tables may be streamed.
+  /// Returns `problem` with one change: only rows of tables may be streamed.
   static ResidencyProblem withoutStreams(ResidencyProblem problem) {
     uint64_t tables = 0;
     for (const WeightClass &weights : problem.classes) {
@@ -280,7 +280,8 @@ private:
       if (!speed) {
         return std::optional<double>();
       }
-      // A gain of less than a thousandth is a matter of rounding.
+      // A gain of less than a thousandth may come from rounding and counts as
+      // 0.
       const double more = *speed - *result.decode;
       return std::optional(more < *result.decode * 1e-3 ? 0 : more);
     };
@@ -311,8 +312,9 @@ private:
     return fits * pageTokens;
   }
 
-  /// The error when nothing fits. It is `refusal` if even unlimited RAM would
-  /// not suffice.
+  /// The error if the model does not fit. It states the least RAM with which
+  /// the model would fit and, if a smaller context would help, the largest such
+  /// context. If even unlimited RAM would not suffice, it is `refusal`.
   Status nearestFit(const ResidencyProblem &problem, Status refusal) const {
     AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
     if (!least) {

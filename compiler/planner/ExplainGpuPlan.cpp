@@ -47,7 +47,8 @@ private:
     return bytes == 0 ? std::nullopt : std::optional(bytes);
   }
 
-  /// Adds the rows of the ledgers. Those of the weights are divided by class.
+  /// Adds a row for each class of weights and for each other item of the
+  /// ledgers.
   void addRows(Explanation &result, const GpuPlacement &placement) const {
     const WeightProblem &segments = plan.demand.vram.segments;
     const auto is = [](const std::vector<bool> &flags, size_t index) {
@@ -141,7 +142,7 @@ private:
   }
 
   /// Predicts the time to the first token. A pass over a prompt reads or copies
-  /// every weight once, but does computations for each token of the prompt.
+  /// every weight once, but multiplies by it once for each token of the prompt.
   void addFirstToken(Explanation &result, const GpuPlacement &placement) const {
     result.promptTokens = needs.promptTokens;
     const uint64_t copied = placement.copiedBytes();
@@ -181,8 +182,8 @@ private:
     }
   }
 
-  /// How many tokens per second one more GiB of a memory adds. `sizeIn` returns
-  /// the field of GpuLimits that holds the size of this memory.
+  /// The gain, in tokens per second, from one more GiB of VRAM or of RAM.
+  /// `sizeIn` returns the field of GpuLimits with the size of this memory.
   template <typename Size>
   std::optional<double> gain(const Explanation &result, Size sizeIn) const {
     GpuLimits larger = plan.limits;
@@ -194,7 +195,7 @@ private:
     const Result<GpuPlacement> placement = planGpu(plan.demand, larger);
     const std::optional<double> speed =
         placement ? speedOf(predict(*placement, 0)) : std::nullopt;
-    // A gain of less than a thousandth is a matter of rounding.
+    // A gain of less than a thousandth may come from rounding and counts as 0.
     return speed ? std::optional(*speed < *result.decode * 1.001
                                      ? 0
                                      : *speed - *result.decode)

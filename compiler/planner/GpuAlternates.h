@@ -16,11 +16,12 @@
 
 namespace air::compiler {
 
-/// Returns the placement of planGpu(), and then placements for 90, 75 and 50 %
-/// of the VRAM that the driver leaves. For each of these sizes of VRAM, the
-/// placement for all of the RAM comes first, and then those for 75 and 50 % of
-/// it. A placement that does not fit, or that is equal to an earlier one, is
-/// left out. A limit that is not known is not reduced.
+/// Returns placements for 100, 90, 75 and 50 % of the VRAM that the driver
+/// leaves, in this order. For each of these sizes of VRAM, the placement for
+/// all of the RAM comes first, and then those for 75 and 50 % of it. So the
+/// first placement is that of planGpu(). A placement that does not fit, or that
+/// is equal to an earlier one, is left out. If the size of the VRAM or of the
+/// RAM is not known, there are no placements for fractions of it.
 Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
                                                     const GpuLimits &limits);
 

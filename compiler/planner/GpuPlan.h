@@ -1,7 +1,7 @@
 //===- GpuPlan.h - memory and speed of a plan for a GPU ---------*- C++ -*-===//
 //
-// airpack makes the placement and the prediction of a plan for a GPU with these
-// functions. `airpack --explain` reports their results, so its numbers are
+// With these functions, airpack computes the placement and the prediction of a
+// plan for a GPU. `airpack --explain` reports their results, so its numbers are
 // those of the plan that the same options give.
 //
 // Thread-safety: pure functions. Errors: those of planVram() and planGpuHost().
@@ -46,14 +46,14 @@ struct GpuPlacement {
 };
 
 /// Places everything in VRAM, except for weights that do not fit. These stay in
-/// RAM, and each pass copies them to the GPU. Weights that do not fit into RAM
-/// either are read from the disk in every pass.
+/// RAM, and each pass copies them to the GPU. Weights that fit in neither VRAM
+/// nor RAM are read from the disk in every pass.
 Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
 
 /// The bytes that a pass of a plan for a GPU moves.
 struct GpuPassBytes {
   uint64_t weights = 0; ///< read from the memory of the GPU
-  uint64_t copied = 0;  ///< copied there from RAM
+  uint64_t copied = 0;  ///< copied from RAM to the GPU
   uint64_t read = 0;    ///< read from the disk to RAM
   uint64_t onCpu = 0;   ///< read from RAM by kernels of the CPU
   uint64_t ring = 0;    ///< size of the ring into which weights are copied

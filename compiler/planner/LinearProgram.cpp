@@ -78,8 +78,8 @@ Result<std::optional<std::vector<double>>> LinearProgram::minimise() const {
     return std::optional<std::vector<double>>();
   }
   if (status != kOptimal) {
-    return internalError("CLP ended with status " + std::to_string(status) +
-                         " for a linear program of " +
+    return internalError("the solver CLP ended with status " +
+                         std::to_string(status) + " for a linear program of " +
                          std::to_string(costs.size()) + " variables and " +
                          std::to_string(rows.size()) + " rows");
   }

@@ -18,7 +18,8 @@ struct Life {
   size_t last = 0;
 };
 
-/// Returns the lifetimes in one program, sorted by their first step.
+/// Returns the lifetimes of all values in one program, sorted by their first
+/// step.
 Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
                                        const ProgramUses &program) {
   constexpr size_t kNone = ~size_t{0};
@@ -27,10 +28,10 @@ Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
   for (size_t step = 0; step < program.steps.size(); ++step) {
     for (const BufferUse &use : program.steps[step]) {
       if (use.buffer >= problem.buffers.size()) {
-        return internalError("step " + std::to_string(step) + " binds buffer " +
-                             std::to_string(use.buffer) + ", but there are " +
-                             std::to_string(problem.buffers.size()) +
-                             " buffers");
+        return internalError(
+            "step " + std::to_string(step) + " binds buffer " +
+            std::to_string(use.buffer) + ", but there are only " +
+            std::to_string(problem.buffers.size()) + " buffers");
       }
       size_t &life = current[use.buffer];
       if (life == kNone || (!use.reads && lives[life].last != step)) {

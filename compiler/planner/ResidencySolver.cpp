@@ -1,8 +1,8 @@
 //===- ResidencySolver.cpp - the linear program of a placement ------------===//
 //
-// Which devices compute, and what may be streamed, are choices that no linear
-// program can make. Each of their few combinations is one linear program, and
-// the best of their solutions is returned.
+// A linear program cannot choose which devices compute and what may be
+// streamed. These choices have few combinations. One linear program is solved
+// for each combination, and the best solution is returned.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/ResidencySolver.h"
@@ -19,17 +19,19 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-/// How much a linear program leaves free of a capacity, so that neither
-/// rounding shares to pages nor CLP's tolerance makes a placement exceed it.
+/// The number of bytes of each capacity that a linear program leaves free, so
+/// that neither rounding shares to pages nor CLP's tolerance makes a placement
+/// exceed the capacity.
 constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 
-/// Placements whose times differ by less than this fraction are equally good.
-/// Reading a row of an embedding table from one memory instead of another
-/// changes the time by less.
+/// Placements whose times differ by less than this fraction count as equally
+/// fast. Reading a row of an embedding table from another memory changes the
+/// time by a smaller fraction.
 constexpr double kIndifference = 1e-4;
 
-/// What a placement may read in every pass: nothing, rows of tables, or
-/// everything, through a ring of one of two sizes.
+/// What each pass may read from the disk: nothing, only rows of tables, or any
+/// weights. In the last case, the ring is either large enough for reads to run
+/// far ahead (Roomy) or as small as possible (Tight).
 enum class Streams : uint8_t { Nothing, Rows, Roomy, Tight };
 
 bool hasRing(Streams streams) { return streams >= Streams::Roomy; }
@@ -40,7 +42,8 @@ struct Combination {
   bool isEven = true;
 };
 
-/// Bytes that are left of a capacity; nullopt if `taken` exceeds it.
+/// The bytes of a capacity that remain if `taken` bytes are in use; nullopt if
+/// `taken` exceeds the capacity.
 std::optional<uint64_t> left(uint64_t capacity, uint64_t taken) {
   return taken > capacity ? std::nullopt : std::optional(capacity - taken);
 }
@@ -105,10 +108,9 @@ public:
     if (!fastest) {
       return std::optional<Residency>();
     }
-    // The program is solved again with other costs. Many placements take about
-    // the same time as the fastest one. The second solution is the one among
-    // them that reads the fewest bytes over slow links and keeps the most in
-    // fast memory.
+    // Many placements take about the same time as the fastest one. To choose
+    // among these, the linear program is solved again with other costs, so that
+    // few bytes cross slow links and many bytes are in fast memory.
     double best = 0;
     for (const LinearProgram::Term &term : time) {
       best += term.factor * (*fastest)[term.variable];
@@ -152,7 +154,8 @@ private:
   using Terms = std::vector<LinearProgram::Term>;
 
   /// The variables of a class: its shares in VRAM, in RAM and on the disk; and
-  /// for each phase, how much of the RAM and disk shares each device computes.
+  /// for each phase, how much of the RAM and disk shares each device computes
+  /// with.
   struct Tiers {
     size_t vram = 0;
     size_t ram = 0;
@@ -214,7 +217,8 @@ private:
     for (const Phase &phase : problem.phases) {
       addPhase(phase);
     }
-    // Only placements that may divide classes round shares to pages.
+    // Shares of a class are rounded to pages only where a class may be divided
+    // between tiers.
     const uint64_t room = cutsClasses(combination) ? kRoundingRoom : 0;
     const bool hasWholeTables =
         problem.isForPlan && combination.streams == Streams::Rows;
@@ -225,8 +229,8 @@ private:
            limit(disk, problem.disk, 0, diskRoom);
   }
 
-  /// Limits the bytes of a sum of shares to `capacity` minus `taken` and
-  /// `room`. Returns false if `taken` exceeds `capacity`.
+  /// Limits `terms`, a sum of shares, to capacity - taken - room bytes. Returns
+  /// false if `taken` exceeds `capacity`.
   bool limit(const Terms &terms, std::optional<uint64_t> capacity,
              uint64_t taken, uint64_t room) {
     if (!capacity) {
@@ -238,7 +242,7 @@ private:
     }
     const auto bytes = static_cast<double>(*rest - std::min(*rest, room));
     // A limit that no placement exceeds is left out, because it would only add
-    // a huge number to the program.
+    // a huge number to the linear program.
     if (bytes < mostBytes()) {
       program.atMost(terms, bytes / total);
     }
@@ -367,7 +371,7 @@ private:
     }
   }
 
-  /// Sets the costs that choose between placements of equal time.
+  /// Sets the costs that decide between placements whose times are equal.
   void addPreferences(double passes) {
     for (size_t i = 0; i < problem.classes.size(); ++i) {
       const bool isGathered = problem.classes[i].isGathered;
@@ -487,7 +491,7 @@ bool isBetter(const Residency &a, const Residency &b) {
   return copied(a) < copied(b) * (1 - kIndifference);
 }
 
-/// Returns the best placement among all choices of devices and streams.
+/// Returns the best placement among all combinations of Devices and Streams.
 Result<std::optional<Residency>> best(const ResidencyProblem &problem,
                                       Schedule schedule, bool isEven) {
   std::optional<Residency> found;
@@ -495,7 +499,7 @@ Result<std::optional<Residency>> best(const ResidencyProblem &problem,
     bool fits = false;
     for (Streams streams :
          {Streams::Nothing, Streams::Rows, Streams::Roomy, Streams::Tight}) {
-      // A tight ring is tried only if nothing else fits.
+      // A ring as small as possible is tried only if nothing else fits.
       if (streams == Streams::Tight && fits) {
         continue;
       }
@@ -542,7 +546,9 @@ Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem) {
       Solver solver(unlimited, Schedule::Serial, combination);
       AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> bytes, solver.solveForRam());
       if (bytes) {
-        // The bytes that a placement leaves free if it may divide classes.
+        // If a class of segments may be divided between tiers, some bytes stay
+        // free, so that the segments still fit in RAM after their sizes are
+        // rounded up to pages.
         const uint64_t room =
             cutsClasses(combination) ? kRoundingRoom + kPage : 0;
         const uint64_t all = problem.ramReserve + *bytes + room;

@@ -13,8 +13,8 @@ scheduleReads(const std::vector<std::vector<uint32_t>> &stepSegments,
       if (segment >= seen.size()) {
         return internalError("step " + std::to_string(step) +
                              " reads segment " + std::to_string(segment) +
-                             ", but there are " + std::to_string(seen.size()) +
-                             " segments");
+                             ", but there are only " +
+                             std::to_string(seen.size()) + " segments");
       }
       if (!seen[segment]) {
         seen[segment] = true;
@@ -40,7 +40,7 @@ Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
     if (read.segment >= segmentNames.size()) {
       return verificationError(
           "a read refers to segment " + std::to_string(read.segment) +
-          ", but there are " + std::to_string(segmentNames.size()) +
+          ", but there are only " + std::to_string(segmentNames.size()) +
           " segments");
     }
     const std::string &name = segmentNames[read.segment];
@@ -62,7 +62,7 @@ Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
       if (segment >= segmentNames.size()) {
         return verificationError(
             "step " + std::to_string(step) + " reads segment " +
-            std::to_string(segment) + ", but there are " +
+            std::to_string(segment) + ", but there are only " +
             std::to_string(segmentNames.size()) + " segments");
       }
       if (readBefore[segment] > step) {

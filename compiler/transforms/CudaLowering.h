@@ -7,17 +7,18 @@
 // computes the angles of RoPE.
 //
 // A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
-// tokens. Every token has a row of its own in the block tables, so the tokens
-// of a batch may belong to any sequences. Larger batches have the kernels of a
-// prefill (CudaPrefill.h), in the programs "m9-64" and "m65-512". Their tokens
-// may belong to any sequences, too, and the head computes only the requested
-// rows.
+// tokens, respectively. Every token has a row of its own in the block tables,
+// so the tokens of a batch may belong to any sequences. Larger batches have the
+// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and, if batches
+// may have up to 512 tokens, "m65-512". Their tokens may belong to any
+// sequences, too, and the head computes only the requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
-// except that q, k and v take a dispatch for each of their dtypes, and that a
-// second dispatch of the head chooses the token with the largest logit. The
-// embedding and the angles of RoPE are one dispatch, so there is no step
-// `positions`. Matrices have layout t16; gate and up are one matrix. A tied
+// except that q, k and v take a dispatch for each of their dtypes, that gate
+// and up take two if their dtypes differ, and that a second dispatch of the
+// head chooses the token with the largest logit. The embedding and the angles
+// of RoPE are one dispatch, so there is no step `positions`. Matrices have
+// layout t16; gate and up are one matrix if their dtypes are equal. A tied
 // table is stored twice, because embeddings are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
@@ -33,13 +34,13 @@ namespace air::compiler {
 
 class CudaLowering : LoweringContext {
 public:
-  /// The largest number of tokens of the kernels of a decode step.
+  /// The largest number of tokens that a kernel of a decode step processes.
   static constexpr uint32_t kDecodeTokens = 8;
 
   /// `kv` must be on a device. The GPU of `profile` must have the architecture
   /// `target`. Batches have up to `maxTokens` tokens and request up to
-  /// `maxOutputs` rows of logits, which is at least the smaller of maxTokens
-  /// and kDecodeTokens. New ops are inserted before `graph`.
+  /// `maxOutputs` rows of logits. `maxOutputs` is at least the smaller of
+  /// maxTokens and kDecodeTokens. New ops are inserted before `graph`.
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,
                const codegen::cuda::CudaTarget &target, uint32_t maxTokens,
@@ -56,9 +57,9 @@ public:
   Status run();
 
 private:
-  /// A kernel for one token, and what its operands are bound to, by the names
-  /// of the operands. createDispatch() binds the arrays of the batch and the
-  /// buffers that all kernels share.
+  /// A kernel for one token, and what each of its operands is bound to, keyed
+  /// by the operand's name. createDispatch() binds the arrays of the batch and
+  /// the buffers that all kernels share.
   struct Dispatch {
     codegen::cuda::CudaSpec spec;
     llvm::StringMap<mlir::Attribute> operands;
@@ -95,8 +96,9 @@ private:
   static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
   codegen::cuda::KvPages pages() const;
   /// Adds a dispatch to the current step that multiplies by the given matrices,
-  /// which `recipe` makes one tensor. Sets what `spec` says about matrices and
-  /// device, and adds weights, bias and row scales to `operands`.
+  /// which `recipe` combines into one tensor. Sets the fields of `spec` that
+  /// describe the matrices and the device, and adds weights, bias and row
+  /// scales to `operands`.
   Status addMatMul(codegen::cuda::DecodeMatMul spec,
                    llvm::StringMap<mlir::Attribute> operands,
                    llvm::ArrayRef<ir::plan::WeightAttr> weights,
@@ -109,8 +111,8 @@ private:
 
   /// Creates the program for batches of `minTokens` to `tokens` tokens.
   Status createProgram(uint32_t minTokens, uint32_t tokens);
-  /// Returns the kernels that do for up to `tokens` tokens what `spec` does for
-  /// one token.
+  /// Returns the kernels that compute for up to `tokens` tokens what `spec`
+  /// computes for one token.
   std::vector<codegen::cuda::CudaSpec>
   kernelsFor(const codegen::cuda::CudaSpec &spec, ir::plan::StepKind step,
              uint32_t tokens) const;
@@ -131,7 +133,7 @@ private:
   std::string takenFrom;
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
-  /// buffers of several kernels, placed before the programs
+  /// The buffers that several kernels share, by name.
   llvm::StringMap<ir::plan::BufferOp> shared;
 };
 

@@ -4,9 +4,9 @@
 // GPU bind.
 //
 // Layers share buffers. A buffer becomes free after the last step that uses its
-// value, and the next value of the same name and shape takes it. Only values
-// whose lifetimes overlap need separate buffers. All buffers are on the device
-// of the KV cache.
+// value, and the next value of the same name and shape is stored in it. Only
+// values whose lifetimes overlap need separate buffers. All buffers are on the
+// device of the KV cache.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_LOWERINGCONTEXT_H
@@ -44,8 +44,8 @@ protected:
 
   // The functions below manage buffers.
 
-  /// Returns a free buffer of that name and shape, or a new one if none is
-  /// free.
+  /// Returns a free buffer of that name and shape. If none is free or
+  /// `isOutput` is set, it returns a new one.
   std::string takeBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows, bool isOutput = false,
                          uint64_t mostRows = 0);

@@ -205,7 +205,8 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     if (segment.getKind() == SegmentKind::Kernels) {
       continue;
     }
-    // A tied table belongs to the head, which reads all of it.
+    // A tied embedding table counts as weights of the head, which reads all of
+    // it.
     const std::set<ClassIndex> &uses = users[segment.getSymNameAttr()];
     const ClassIndex index = uses.contains(kHead) ? kHead
                              : uses.empty()       ? kOther

@@ -19,8 +19,9 @@ struct NeedsOptions {
 };
 
 /// Returns what the plan in `module` needs on the machine `profile`. The pass
-/// schedule-reads must have run. The kernels are not compiled then, so their
-/// size is the estimate kKernelBytes, or, on a GPU, what a plan reserves.
+/// schedule-reads must have run. At that point the kernels have not been
+/// compiled, so their size is the estimate kKernelBytes or, on a GPU, what a
+/// plan reserves.
 Result<ModelNeeds> measureNeeds(mlir::ModuleOp module,
                                 const MachineProfile &profile,
                                 const NeedsOptions &options);

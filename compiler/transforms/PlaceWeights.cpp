@@ -168,7 +168,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// The segments from which steps gather single rows. Rows are read straight
-  /// from the file, so these segments cannot be coded.
+  /// from the file, so these segments cannot have a codec.
   llvm::DenseSet<StringAttr> gatheredSegments() {
     ModuleOp module = getOperation();
     llvm::DenseSet<StringAttr> tensors;
@@ -194,7 +194,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return segments;
   }
 
-  /// Sets the codec of the segments of weights that can be coded and for which
+  /// Sets the codec of the segments of weights that can have one and for which
   /// select(index, segment) is true. The index counts segments of weights only.
   template <typename Select> void setCodecs(Codec wanted, Select select) {
     const llvm::DenseSet<StringAttr> gathered = gatheredSegments();
@@ -218,17 +218,18 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// Chooses codecs for the segments that a pass reads from the disk: `planes`
-  /// for segments of which more than half are bfloat16 weights, `zstd` for the
-  /// others. A codec is used only if it makes the pass faster.
+  /// for segments in which bfloat16 weights take more than half of the bytes,
+  /// and `zstd` for the others. A codec is used only if it makes the pass
+  /// faster.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();
     // For each segment, the bytes of its bfloat16 weights.
-    llvm::DenseMap<StringAttr, uint64_t> numbers;
+    llvm::DenseMap<StringAttr, uint64_t> bfloatBytes;
     for (TensorOp tensor : module.getOps<TensorOp>()) {
       if (tensor.getSegmentAttr() &&
           tensor.getDtype().getValue() == DType::BF16) {
-        numbers[tensor.getSegmentAttr().getAttr()] += tensor.getBytes();
+        bfloatBytes[tensor.getSegmentAttr().getAttr()] += tensor.getBytes();
       }
     }
     CodecQuestion question;
@@ -245,7 +246,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
       if (gathered.contains(segment.getSymNameAttr()) || streamed[index] == 0) {
         return Codec::None;
       }
-      return numbers.lookup(segment.getSymNameAttr()) >
+      return bfloatBytes.lookup(segment.getSymNameAttr()) >
                      segment.getRawBytes() / 2
                  ? Codec::Planes
                  : Codec::Zstd;

@@ -51,12 +51,12 @@ def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
   let description = [{
     Each step that is the first to use some tensors gets a segment. The tensors
     are in the segment in binding order, but vectors before matrices, and aligned
-    for kernels. The second of two large matrices that one dispatch binds begins
-    with a chunk of its own. A tensor that
-    several steps use is in the segment of the first. A segment for the kernels
-    follows the weights; compile-kernels sets its size. Steps of kind embed only
-    gather rows, so what no other step uses is in a table at the end. Each kernel
-    of a GPU is an executable with a segment of its own.
+    for kernels. If a dispatch binds two matrices, the second one begins with a
+    chunk of its own if it is large. A tensor that several steps use is in the
+    segment of the first. A segment for the kernels follows the weights;
+    compile-kernels sets its size. Steps of kind embed only gather rows, so what
+    no other step uses is in a table at the end. Each kernel of a GPU is an
+    executable with a segment of its own.
   }];
 }
 

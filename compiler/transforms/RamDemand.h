@@ -24,8 +24,8 @@ RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
 /// the digests of its segments.
 uint64_t processBytesOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
 
-/// Returns the segments of weights and the tables, in the order of the module,
-/// and which steps of any program need them.
+/// Returns the segments of weights and those of tables, each in the order in
+/// which the module lists them, and which steps of any program need them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
 /// The options of the passes place-weights and compile-kernels that concern

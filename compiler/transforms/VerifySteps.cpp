@@ -118,7 +118,7 @@ private:
       return op.emitOpError() << "writes cache " << op.getCache()
                               << ", but caches are numbered in the order of "
                                  "the steps that write "
-                                 "them, so the cache must be number "
+                                 "them, so it must write cache "
                               << nextCache;
     }
     if (static_cast<int64_t>(op.getKvHeads()) != hyperparameters.getKvHeads() ||

@@ -183,8 +183,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
     return unsupportedError(
         "target '" + spec + "' has a GPU with arch '" + gpu.arch + "' and " +
         std::to_string(gpu.multiprocessors) +
-        " multiprocessors; kernels can only be made for an arch such as sm_86 "
-        "and at least 1 multiprocessor, so add both to the profile");
+        " multiprocessors; kernels can only be made if the profile states an "
+        "arch such as sm_86 and at least 1 multiprocessor; add both to it");
   }
   return machine;
 }
@@ -209,7 +209,8 @@ Result<MachineProfile> withCpu(const MachineProfile &machine,
     AIR_ASSIGN_OR_RETURN(changed, resolveMachine(spec));
     if (!changed.gpus.empty()) {
       return unsupportedError("'" + spec +
-                              "' is a machine with a GPU, not a CPU; " +
+                              "' names a machine with a GPU, but a CPU is "
+                              "needed here; " +
                               knownTargets());
     }
   }

@@ -50,8 +50,9 @@ double keptShare(uint64_t beside, uint64_t alone) {
 double passTime(double cores, double disk, const KeptShares &kept) {
   const double slowCores = cores / kept.memory;
   const double slowDisk = disk / kept.disk;
-  // Until the shorter one finishes, the longer one lacks a part of its rate,
-  // and must make up for it afterwards.
+  // Both activities run at reduced rates until the shorter one ends. The longer
+  // one then makes up, at its full rate, for the work that it could not do so
+  // far.
   return slowCores >= slowDisk ? cores + (1 - kept.memory) * slowDisk
                                : disk + (1 - kept.disk) * slowCores;
 }

@@ -20,7 +20,8 @@ std::string_view backendName(GpuBackend backend) {
   return backend == GpuBackend::Cuda ? "cuda" : "vulkan";
 }
 
-/// Whether `name` is "sm_" and 1 to 13 digits and letters from a to f.
+/// Whether `name` is "sm_" followed by 1 to 13 characters, each of which is a
+/// digit or a letter from a to f.
 bool isArchName(std::string_view name) {
   return name.size() > 3 && name.size() <= 16 && name.starts_with("sm_") &&
          name.substr(3).find_first_not_of("0123456789abcdef") ==
@@ -57,8 +58,9 @@ Status readGpu(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.readText("arch", gpu.arch));
   if (!gpu.arch.empty() && !isArchName(gpu.arch)) {
     return fields.fail("arch", "is " + ProfileFields::shown(gpu.arch) +
-                                   "; it must be sm_ followed by digits and "
-                                   "a letter, such as sm_86");
+                                   "; it must be sm_ followed by 1 to 13 "
+                                   "digits and letters from a to f, such as "
+                                   "sm_86 or sm_90a");
   }
   uint64_t multiprocessors = 0;
   AIR_RETURN_IF_ERROR(fields.readNumber("multiprocessors", 0,

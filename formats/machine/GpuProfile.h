@@ -6,7 +6,8 @@
 // In the JSON of a profile, the GPUs are the list "gpus". It has at most one
 // entry, and is only written if there is a GPU. An entry is an object with the
 // keys
-//   name              as the name of the machine (required)
+//   name              1 to 1024 bytes without '/' or control characters
+//                     (required)
 //   backend           "cuda" or "vulkan" (required)
 //   memory_bytes, memory_bandwidth, transfer_bandwidth, f16_ops
 //                     0..2^63-1; 0 when absent, which means "not known"
@@ -28,7 +29,7 @@
 
 namespace air {
 
-/// The interface through which a GPU would be programmed.
+/// The interface through which a GPU is programmed.
 enum class GpuBackend : uint8_t { Cuda = 0, Vulkan = 1 };
 
 /// The largest number of multiprocessors for which kernels can be generated.

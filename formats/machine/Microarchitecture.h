@@ -27,7 +27,7 @@ struct Microarchitecture {
   std::string arch; ///< as in MachineProfile
   std::vector<std::string> features;
   CpuRates rates;
-  /// The peak of all memory channels of one CPU, in bytes per second.
+  /// The peak bandwidth of all memory channels of one CPU, in bytes per second.
   uint64_t memoryBandwidth = 0;
 };
 

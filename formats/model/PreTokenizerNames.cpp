@@ -1,4 +1,4 @@
-//===- PreTokenizerNames.cpp - names of pre-tokenisers --------------------===//
+//===- PreTokenizerNames.cpp - names of pre-tokenizers --------------------===//
 //
 // Source of the names: llama.cpp, src/llama-vocab.cpp. Two names are synonyms
 // only if their rules all agree (PreTokenizerRules.cpp).

@@ -142,21 +142,21 @@ SamplingDefaults readSampling(const SamplingSettings &settings,
   return Reader(settings, notes).read();
 }
 
-void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
-                      const std::string &file,
+void overrideSampling(SamplingDefaults &defaults,
+                      const SamplingDefaults &config, const std::string &file,
                       std::vector<std::string> &notes) {
   auto take = [&](const char *option, auto SamplingDefaults::*field) {
-    if (!(by.*field)) {
+    if (!(config.*field)) {
       return;
     }
-    if (defaults.*field && *(defaults.*field) != *(by.*field)) {
+    if (defaults.*field && *(defaults.*field) != *(config.*field)) {
       notes.push_back("the model's file recommends " + std::string(option) +
                       " " + shortText(static_cast<double>(*(defaults.*field))) +
                       ", but " + file + " recommends " +
-                      shortText(static_cast<double>(*(by.*field))) +
+                      shortText(static_cast<double>(*(config.*field))) +
                       ", which is used");
     }
-    defaults.*field = by.*field;
+    defaults.*field = config.*field;
   };
   take("--temp", &SamplingDefaults::temperature);
   take("--top-k", &SamplingDefaults::topK);

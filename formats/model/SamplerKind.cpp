@@ -41,8 +41,8 @@ std::string lowerCase(std::string_view text) {
   return lower;
 }
 
-/// True if `typed`, in lower case, is `name` or a spelling of it in which each
-/// '_' is written '-' or left out.
+/// True if `typed`, which is in lower case, is `name`, `name` with every '_'
+/// replaced by '-', or `name` with every '_' left out.
 bool isSpellingOf(std::string_view typed, std::string_view name) {
   std::string withDashes(name);
   std::ranges::replace(withDashes, '_', '-');

@@ -1,10 +1,11 @@
 //===- AtomicFile.h - outputs appear whole or not at all --------*- C++ -*-===//
 //
-// Data is written to a temporary file in the target's folder. commit() syncs it
-// and puts it in the target's place. Until then the old file stays as it is; it
-// is never written to. The new file gets the permissions of the file that it
-// replaces, and its owner and group where the system allows it. A symbolic link
-// is kept: the file that it points to is replaced.
+// Data is written to a temporary file in the folder of the destination.
+// commit() syncs it and gives it the name of the destination. Until then, the
+// old file stays as it is; it is never written to. The new file gets the
+// permissions of the file that it replaces, and its owner and group where the
+// system allows it. A symbolic link is kept: the file that it points to is
+// replaced.
 //
 // Where the file system supports it (O_TMPFILE), the temporary file has no
 // name, so nothing is left of it however the process ends. Elsewhere it has a
@@ -45,7 +46,7 @@ public:
   /// file.
   static Result<AtomicFile> create(const std::string &path);
   /// For tests: does the same as create(), but always gives the temporary file
-  /// a name, "air-PID-N.tmp" in the target's folder.
+  /// a name, "air-PID-N.tmp" in the folder of path().
   static Result<AtomicFile> createNamed(const std::string &path);
 
   /// The path of the file that commit() creates or replaces: the path given to
@@ -65,19 +66,19 @@ public:
   /// (copy_file_range). If `source` is -1, does the same as writeAt().
   Status copyAt(uint64_t offset, int source, uint64_t sourceOffset,
                 std::span<const uint8_t> bytes);
-  /// Truncates the file to `size`, syncs it, puts it in the target's place, and
-  /// syncs the folder.
+  /// Truncates the temporary file to `size`, syncs it, gives it the name
+  /// path(), and syncs the folder.
   Status commit(uint64_t size);
 
 private:
   static Result<AtomicFile> prepare(const std::string &path);
   /// Opens a temporary file without a name. Returns false if the system cannot
-  /// open one in the target's folder, for example because the file system does
+  /// open one in the folder of path(), for example because the file system does
   /// not support O_TMPFILE.
   bool openUnnamed();
   Status openNamed();
-  /// Gives an unnamed temporary file a name: the target's if no file has that
-  /// name, otherwise a temporary one.
+  /// Gives an unnamed temporary file a name: path() if there is no such file,
+  /// and otherwise a temporary name.
   Status link();
   Status keepAccess();
 

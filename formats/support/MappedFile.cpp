@@ -106,7 +106,8 @@ Status MappedFile::checkUnchanged() const {
   }
   return ioError("'" + filePath +
                  "' was overwritten while it was in use, so the results may be "
-                 "wrong; replace such files by renaming (mv) and start again");
+                 "wrong; start again, and replace files that are in use only "
+                 "by renaming new ones over them (mv)");
 }
 
 Result<MappedFile> MappedFile::open(const std::string &path) {

@@ -19,7 +19,7 @@ constexpr Range kUnprintable[] = {
     {0x61c, 0x61c},                      // Arabic letter mark
     {0x200b, 0x200b},                    // zero width space
     {0x200e, 0x200f},                    // left-to-right, right-to-left mark
-    {0x2028, 0x202e},                    // separators, embeddings, overrides
+    {0x2028, 0x202e},                    // separators, bidirectional controls
     {0x2060, 0x206f},                    // invisible formatting characters
     {0xfeff, 0xfeff},                    // byte order mark
     {0xfff9, 0xfffb},                    // interlinear annotation

@@ -36,10 +36,10 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
                        " is ignored, because " + what);
 }
 
-/// Sets `id` to the token that `field` names. If `isFixed` is true, `id` does
-/// not change, because tokenizer.json adds the token `id` to each text. If `id`
-/// is now the named token, this token becomes a control token, because
-/// transformers looks for it before it encodes a text.
+/// Sets `id` to the token that `field` names, unless `isFixed` is true: then
+/// tokenizer.json adds the token `id` to each text, and `id` does not change.
+/// If `id` is the named token afterwards, the token is made a control token,
+/// because transformers searches a text for it before it encodes the text.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  bool isFixed, TokenizerData &data, int32_t &id) {
   const auto found = json.find(field);
@@ -67,7 +67,7 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
   const auto named = static_cast<int32_t>(token - data.tokens.begin());
   if (isFixed && named != id) {
     note(data, field,
-         "tokenizer.json adds another token, " + inQuotes(data.tokens[id]) +
+         "tokenizer.json adds a different token, " + inQuotes(data.tokens[id]) +
              ", to each text");
     if (&id == &data.eos) {
       addEndOfGeneration(data, named);
@@ -127,7 +127,7 @@ Result<Templates> templatesOf(const JsonFields &config) {
   return templates;
 }
 
-/// Reads the templates that are files of their own.
+/// Reads the templates that have files of their own.
 Result<Templates> templateFiles(const fs::path &folder) {
   Templates templates;
   const fs::path main = folder / "chat_template.jinja";

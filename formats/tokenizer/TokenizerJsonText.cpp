@@ -18,7 +18,7 @@ constexpr int kDeepest = 8;
 constexpr std::string_view kByteLevel =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
     R"(|\s+(?!\S)|\s+)";
-/// The tokenizers library counts all of ASCII's symbols as punctuation.
+/// Hugging Face's `tokenizers` library counts all ASCII symbols as punctuation.
 constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 /// The component WhitespaceSplit removes white space. This expression matches
 /// the words that remain.
@@ -27,13 +27,13 @@ constexpr std::string_view kNoSpaces = R"(\S+)";
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
 /// Returns an expression that splits text into its matches and the text between
-/// them, as the tokenizers library does with `regex` and `behavior`. Returns
-/// nothing for "Removed".
+/// them, as Hugging Face's `tokenizers` library does with `regex` and
+/// `behavior`. Returns nothing for "Removed".
 std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
   const std::string match = "(?:" + regex + ")";
-  // The text up to the next match. It is not empty.
+  // Matches all text up to the next match of `regex`, but never the empty text.
   const std::string gap = "(?:(?!" + regex + ")[\\s\\S])+";
   if (behavior == "Isolated") {
     return regex;
@@ -42,7 +42,8 @@ std::optional<std::string> withBehavior(const std::string &regex,
     return match + "+";
   }
   // MergedWithPrevious joins a match with the text before it, MergedWithNext
-  // with the text after it. `inverts` swaps matches and the text between them.
+  // with the text after it. If `inverts` is true, matches and the text between
+  // them swap roles.
   const bool joinsBefore = behavior == "MergedWithPrevious";
   if (joinsBefore || behavior == "MergedWithNext") {
     return joinsBefore != inverts ? "(?:" + gap + ")?" + match
@@ -108,7 +109,8 @@ public:
 private:
   bool isKind(TokenizerKind kind) const { return data.kind == kind; }
 
-  /// Calls `read` for each entry of list `name` in a Sequence component.
+  /// Calls `read` for each entry of the list `name` of a component of type
+  /// Sequence.
   template <typename Read>
   static Status forEach(const JsonFields &fields, const char *name, int depth,
                         Read read) {
@@ -317,7 +319,8 @@ private:
                                            fields.placeOf("pattern") + "'");
     }
     if (behavior == "Removed" && inverts && matchesAllText(*compiled)) {
-      // The matches cover all text, so nothing between them is removed.
+      // The matches cover all text, so there is no text between them that would
+      // be removed.
       expression = regex;
     }
     if (!expression) {

@@ -77,7 +77,8 @@ public:
 
   /// The number of bytes that passes have copied to the ring so far.
   uint64_t streamedBytes() const { return stream->copiedBytes(); }
-  /// What reads weights from the disk in every pass; null if nothing does.
+  /// The ring of the weights that every pass reads from the disk; null if there
+  /// are none.
   HostRing *diskStream() const { return disk.get(); }
 
 private:

@@ -12,7 +12,8 @@ using namespace air::rt;
 
 namespace {
 
-/// What a choice writes if a logit is NaN or infinite (plan.fbs).
+/// If a logit is NaN or infinite, the kernel that chooses the next token writes
+/// this instead of a token id (plan.fbs).
 constexpr uint32_t kNoChoice = UINT32_MAX;
 
 /// True if no number is NaN or infinite, that is, if no exponent is all ones.
@@ -176,10 +177,12 @@ bool Executor::canChoose(uint64_t sequences) const {
 
 Status Executor::checkChoice(const Batch &batch, size_t results) const {
   if (!canChoose(batch.tokens.size()) || results != batch.tokens.size()) {
-    return usageError("batch: this plan cannot choose the next " +
-                      std::to_string(results) + " tokens of " +
+    return usageError("batch: cannot choose " + std::to_string(results) +
+                      " next tokens for " +
                       std::to_string(batch.tokens.size()) +
-                      " sequences on a GPU; use the logits");
+                      " sequences on a GPU; the numbers must be equal, and the "
+                      "plan must have a GPU program that chooses so many "
+                      "tokens; otherwise, request logits");
   }
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     const auto rest = batch.sequences.subspan(i + 1);
@@ -217,10 +220,11 @@ Status Executor::choose(std::span<const int32_t> tokens,
   return status;
 }
 
-/// Runs the program for `piece` and reads the tokens that it chooses.
+/// Runs the program for `piece`, and reads the tokens that the program chooses.
 Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
                            std::span<int32_t> next) {
-  // The logits of all tokens are needed to explain why none can be chosen.
+  // If no token can be chosen, the logits of all tokens are needed to explain
+  // why.
   piece.outputs = piece.tokens;
   for (uint32_t i = 0; i < piece.tokens; ++i) {
     outputRows[i] = i;
@@ -309,7 +313,7 @@ Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
 Status Executor::deliver(const ProgramRecord &program, const AirBatch &piece,
                          uint64_t firstOutput, LogitsSink sink) {
   for (uint32_t done = 0; done < piece.outputs;) {
-    // Rows that follow each other are read together.
+    // Outputs in adjacent rows are read with one call.
     uint64_t row = 0;
     uint32_t rows = piece.outputs;
     if (program.logitsRows == GridRows::Tokens) {
@@ -371,8 +375,9 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
       return overflowError(step);
     }
   }
-  return internalError("the logits were NaN or infinite, but came out finite "
-                       "when the same tokens were computed again");
+  return internalError("the logits were NaN or infinite, but were finite when "
+                       "the same tokens were computed again; if this happens "
+                       "again, the memory or the processor may be faulty");
 }
 
 /// Returns the error for the first step whose result is not finite.
@@ -380,7 +385,7 @@ Status Executor::overflowError(const StepRecord &step) const {
   const std::string where = "step '" + std::string(step.name) + "'";
   if (step.isOnGpu) {
     return unsupportedError(
-        where + " computes NaN or infinite numbers, because kernels of a GPU "
+        where + " computes NaN or infinite numbers, because GPU kernels "
                 "multiply float16 numbers, and values of this model exceed "
                 "65504, the largest float16 number; pack the model for a CPU");
   }
@@ -403,8 +408,9 @@ Status Executor::beginPass(size_t steps) {
                  : parts.store->beginPass(static_cast<uint32_t>(steps));
 }
 
-/// Begins another pass of the head alone. A store that streams weights must
-/// read the head's weights again, because they may never be in memory together.
+/// Begins another pass that runs only the head. A store that streams weights
+/// must read the head's weights again, because it may never hold all of them in
+/// memory at once.
 Status Executor::beginHeadPass(const ProgramRecord &program) {
   endPass();
   AIR_RETURN_IF_ERROR(beginPass(program.steps.size()));

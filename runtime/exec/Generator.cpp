@@ -25,7 +25,7 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
     if (stop.empty() || tokenizer == nullptr) {
       return usageError(stop.empty()
                             ? "stop: an empty stop string would end every "
-                              "answer at once"
+                              "answer immediately"
                             : "stop: '" + stop +
                                   "' cannot be found, because the plan has no "
                                   "tokenizer");

@@ -69,7 +69,7 @@ GridRows rowsOf(const plan::Dispatch &dispatch) {
              : GridRows::Tokens;
 }
 
-/// Whether a dispatch belongs to the head.
+/// Whether a dispatch belongs to the head of its program (ProgramTable.h).
 bool isOfHead(const plan::Step &step, const plan::Dispatch &dispatch) {
   return dispatch.launch() != nullptr ? step.kind() == plan::StepKind::Head
                                       : rowsOf(dispatch) == GridRows::Outputs;
@@ -86,8 +86,9 @@ LaunchShape shapeOf(const plan::Launch &launch) {
           launch.shared_bytes(), launch.dependent()};
 }
 
-// Adds to `streams` the weights that the tiles of a matmul read in turn. In
-// layouts other than x16 they are not contiguous, so nothing is added.
+// Adds to `streams` the weights that the tiles of a matmul read one after
+// another. In layouts other than x16, these are not contiguous, so nothing is
+// added.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||

@@ -43,13 +43,13 @@ struct PlanAddresses {
   DeviceAddress arena = 0;                ///< of the CPU
   DeviceAddress gpuArena = 0;             ///< of the GPU
   std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
-  BatchAddresses batch;                   ///< only for a plan of a GPU
+  BatchAddresses batch;                   ///< only if a GPU runs the kernels
   /// The index that loadExecutable() returned for each executable of the plan.
   std::vector<uint32_t> executables;
 };
 
-/// A table of which a step reads only the rows of the batch's tokens. Rows lie
-/// in blocks: token t needs the block of `blockBytes` bytes that begins at
+/// A table from which a step reads only the rows of the batch's tokens. Rows
+/// lie in blocks: token t needs the block of `blockBytes` bytes that begins at
 /// offset + t / blockRows * blockBytes of the segment.
 struct RowGather {
   uint32_t segment = 0;
@@ -80,7 +80,7 @@ struct StepRecord {
 /// The cost of running one part of a program, the body or the head.
 struct PartCost {
   uint64_t weightBytes = 0; ///< read once per run
-  /// Read once per token: the row of the embedding table for the token's id.
+  /// The bytes that are read once per token: a row of the embedding table.
   uint64_t weightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;
 };
@@ -104,7 +104,7 @@ struct ProgramRecord {
   uint32_t dispatchesBefore(uint32_t step) const {
     return step < steps.size() ? steps[step].firstDispatch : dispatchCount;
   }
-  uint32_t dispatchCount = 0; ///< without the choice
+  uint32_t dispatchCount = 0; ///< the choice is not counted
   /// Whether the device's program has one more dispatch at its end, which
   /// belongs to no step: the choice of the next tokens (formats/plan/Choice.h).
   bool chooses = false;
@@ -116,7 +116,7 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
 
 /// The bytes of weights that a decode pass must read, whichever kernels it
 /// uses. This is the sum over all tensors that are bound in the program for one
-/// token. A tensor of which steps only gather rows counts as a single row.
+/// token. A tensor from which steps only gather rows counts as a single row.
 uint64_t minimalWeightBytes(const plan::Plan &plan);
 
 } // namespace air::rt

@@ -6,9 +6,9 @@
 //
 // Order of use: allocate memory, load executables, add programs (flat lists of
 // dispatches whose bindings are already addresses), then run ranges of them.
-// What costs time or memory happens before the first run of a range, or during
-// it: a CPU resolves entry points in addProgram(), and a GPU records a graph or
-// a command buffer of a range when it first runs.
+// Work that takes a long time or allocates memory is done before the first run
+// of a range, or during that run: a CPU resolves entry points in addProgram(),
+// and a GPU records a graph or a command buffer of a range when it first runs.
 //
 // Addresses are 64-bit numbers that the device's kernels understand: pointers
 // on the CPU, device pointers or buffer device addresses on a GPU. They do not
@@ -68,9 +68,9 @@ struct TileStream {
 
 /// How a GPU launches a kernel; a CPU uses DispatchGrid instead. If `dependent`
 /// is true, the kernel may start while the previous kernel of the program still
-/// runs, and then waits for that kernel itself.
+/// runs; the code of the kernel then waits until the previous one is complete.
 struct LaunchShape {
-  uint32_t gridX = 0; ///< thread blocks; 0 for a kernel of a CPU
+  uint32_t gridX = 0; ///< thread blocks; 0 for a CPU kernel
   uint32_t gridY = 1;
   uint32_t threads = 0; ///< per thread block
   uint32_t sharedBytes = 0;
@@ -107,7 +107,7 @@ struct DispatchDesc {
 
 /// A device does the work of each queue in the order of the calls. Work of
 /// different queues may overlap, unless signal() and wait() order it. Uploads
-/// belong to the queue Upload, and all other work to the queue Compute.
+/// belong to the Upload queue, and all other work to the Compute queue.
 enum class Queue : uint8_t { Compute, Upload };
 
 class Device {
@@ -145,14 +145,14 @@ public:
                      const AirBatch &batch) = 0;
 
   /// Copies `bytes` bytes within device memory, after all earlier runs and
-  /// copies of the queue Compute are complete.
+  /// copies of the Compute queue are complete.
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
 
   /// Copies `from` to device memory, after all earlier runs and copies of the
-  /// queue Compute are complete. `from` may change once the call has returned.
+  /// Compute queue are complete. `from` may change once the call has returned.
   virtual Status write(DeviceAddress to, std::span<const uint8_t> from) = 0;
 
-  /// Copies `from` to device memory, in the queue Upload. `from` must be memory
+  /// Copies `from` to device memory, in the Upload queue. `from` must be memory
   /// that allocateHost() returned, and must not change before the copy is
   /// complete.
   virtual Status upload(DeviceAddress to, std::span<const uint8_t> from) = 0;

@@ -29,7 +29,7 @@ public:
 
   int descriptor() const { return handle; }
   const std::string &path() const { return name; }
-  /// The present size in bytes; 0 if the system does not report it.
+  /// The current size in bytes; 0 if the system does not report it.
   uint64_t size() const;
 
 private:

@@ -34,7 +34,7 @@ Status BlockReader::submit(const BlockRequest &request) {
   }
   if (request.offset % alignment() != 0 ||
       reinterpret_cast<uintptr_t>(request.to) % alignment() != 0) {
-    return refuse("the offset and the memory must be multiples of " +
+    return refuse("the offset and the memory address must be multiples of " +
                   std::to_string(alignment()));
   }
   AIR_RETURN_IF_ERROR(start(request));
@@ -137,8 +137,9 @@ Result<OpenedReader> air::rt::openBestReader(int descriptor,
     if (reader) {
       OpenedReader opened{*std::move(reader), ""};
       if (!reasons.empty()) {
-        opened.note = "'" + path + "' is read with the method " +
-                      std::string(ioMethodName(method)) + " instead of " +
+        opened.note = "'" + path + "' is read with the " +
+                      std::string(ioMethodName(method)) +
+                      " method instead of " +
                       std::string(ioMethodName(wanted)) + ": " + reasons;
       }
       return opened;

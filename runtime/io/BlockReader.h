@@ -21,10 +21,10 @@
 // offset.
 //
 // Ownership: the reader opens the file again, and keeps what it opened until it
-// is destroyed. If another file takes the place of the first, the reader
-// continues to read the first. Memory belongs to the caller, and must stay
-// valid until the request has completed or the reader has been destroyed. The
-// destructor waits for the requests that are in flight. A request cannot be
+// is destroyed. If the file is replaced with another file of the same name, the
+// reader continues to read the original. Memory belongs to the caller, and must
+// stay valid until the request has completed or the reader has been destroyed.
+// The destructor waits for the requests that are in flight. A request cannot be
 // cancelled, since the device may write to its memory at any time until it has
 // completed.
 //
@@ -63,7 +63,7 @@ struct BlockDone {
 class BlockReader;
 
 /// Opens a reader of the file that `descriptor` refers to. `path` is only used
-/// in messages. `descriptor` is not needed any more when the function has
+/// in messages. `descriptor` is no longer needed once the function has
 /// returned. Reads one block, to find out whether the system and the file
 /// system support the method. Errors: Unsupported if they do not, Corrupt if
 /// the file is not a regular file, Usage unless 1 <= depth <= kMaxReaderDepth,
@@ -144,8 +144,8 @@ private:
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// If the method that is used is not the wanted one, a sentence for the user
-  /// that says why; otherwise empty.
+  /// A sentence for the user that says why another method is used than the
+  /// requested one; empty if the requested one is used.
   std::string note;
 };
 

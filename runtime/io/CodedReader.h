@@ -24,7 +24,7 @@ namespace air::rt {
 
 class CodedReader final : public RawWeightReader {
 public:
-  /// Opens a reader with the method Pread. It uses Buffered instead if `wanted`
+  /// Opens a reader with the Pread method. It uses Buffered instead if `wanted`
   /// is Buffered, or if the plan cannot be read without the page cache
   /// (OpenedReader::note then says so). `plan` must have been opened from a
   /// file.

@@ -1,12 +1,12 @@
 //===- NodePlacement.h - weights on their readers' nodes --------*- C++ -*-===//
 //
-// The system places a page of a file on the memory node of the thread that
-// first reads it. On a machine with several nodes, each thread of the CPU
-// device reads its own contiguous part of a matrix. Segments are therefore
-// divided in the same way, and each part is read under a memory policy that
-// prefers the node of its readers. Pages that are already in the page cache
-// stay where they are. Where weights are read into memory of the process, that
-// memory has such a policy itself, so that any thread may read them.
+// The system places a page of a file on the NUMA node of the thread that first
+// reads it. On a machine with several nodes, each thread of the CPU device
+// reads its own contiguous part of a matrix. Segments are therefore divided in
+// the same way, and each part is read under a memory policy that prefers the
+// node of its readers. Pages that are already in the page cache stay where they
+// are. Where weights are read into memory of the process, that memory has such
+// a policy itself, so that any thread may read them.
 //
 // All of this is advice: if the system refuses it, the plan only runs slower.
 //
@@ -20,7 +20,7 @@
 
 namespace air::rt {
 
-/// The threads of the CPU device that compute on memory node `node`: those with
+/// The threads of the CPU device that compute on NUMA node `node`: those with
 /// an index in [first, end), of `threads` threads in all.
 struct NodePart {
   uint32_t node = 0;

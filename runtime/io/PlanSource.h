@@ -6,9 +6,9 @@
 // ahead, and verify each segment's digest, which also brings its pages into
 // memory. This loading runs while the first pass is already computing:
 // require() waits only for the segments of the next step, and verifies a
-// segment itself if no loader has started on it. On a machine with several
-// memory nodes, the pages of a segment are first read on the nodes of the
-// threads that use them (NodePlacement.h).
+// segment itself if no loader has started on it. On a machine with several NUMA
+// nodes, the pages of a segment are first read on the nodes of the threads that
+// use them (NodePlacement.h).
 //
 // Ownership: borrows the PlanFile, which must outlive it. Segments with a codec
 // other than None are refused (Unsupported), because they cannot be used from
@@ -38,9 +38,9 @@ public:
   /// Starts at most `loaders` threads, and no more than kMaxLoaders, that
   /// verify segments before they are needed. The system may refuse some or all
   /// of the threads; require() verifies what no loader has verified. `parts`
-  /// describes the compute threads of each memory node; it is empty if there is
-  /// a single node. Nothing loads the segments for which `isLeftOut` is true
-  /// before requireNow() names them; if it is empty, none is left out.
+  /// describes the compute threads of each NUMA node; it is empty if there is a
+  /// single node. A segment for which `isLeftOut` is true is not loaded until
+  /// requireNow() names it; if `isLeftOut` is empty, there is no such segment.
   static Result<std::unique_ptr<PlanSource>>
   start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts,
         const std::vector<bool> &isLeftOut = {});
@@ -87,7 +87,7 @@ private:
   /// The index in `order` of the segment that the next free loader verifies.
   std::atomic<uint32_t> next{0};
   std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
-  /// The bytes of those segments of `order` that are Ready.
+  /// The total size in bytes of the segments in `order` that are Ready.
   std::atomic<uint64_t> readyBytes{0};
   uint64_t orderBytes = 0;
   std::atomic<bool> stopping{false};

@@ -1,6 +1,6 @@
 //===- PreadReader.h - blocks read by threads -------------------*- C++ -*-===//
 //
-// Implements the methods Pread and Buffered of BlockReader.
+// Implements the Pread and Buffered methods of BlockReader.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_PREADREADER_H

@@ -55,8 +55,7 @@ Status RawWeightReader::allocateStaging(uint64_t bytes) {
     munmap(memory + memoryBytes,
            static_cast<uint64_t>(first + mapped - memory) - memoryBytes);
   }
-  // A failure is ignored: without huge pages the disk may only read more
-  // slowly.
+  // A failure is ignored: huge pages only make reading faster.
   (void)madvise(memory, memoryBytes, MADV_HUGEPAGE);
   std::memset(memory, 0, memoryBytes);
   collapseToHugePages(memory, memoryBytes);

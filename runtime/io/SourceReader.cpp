@@ -58,14 +58,14 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
     reader->startThreads(kReferenceReads);
     OpenedReader opened{std::move(reader), ""};
     if (!reason.empty()) {
-      opened.note = "the weights are read with the method buffered instead of "
+      opened.note = "the weights are read with the buffered method instead of "
                     "pread: " +
                     reason;
     }
     return opened;
   }
-  return internalError("the wanted method of reading does not exist for a "
-                       "reference plan");
+  return internalError("the reference plan cannot be read, because no method "
+                       "of reading is left to try");
 }
 
 Status SourceReader::openFiles(const PlanFile &plan) {

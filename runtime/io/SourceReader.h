@@ -6,8 +6,8 @@
 // cache, and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, so up to a block more is read
-// at each end. A row block of which two requests need a part is read twice;
-// requests of the sizes that sizeOfBlock() returns avoid this.
+// at each end. If two requests need parts of the same row block, it is read
+// twice; requests of the sizes that sizeOfBlock() returns avoid this.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
 // the files itself. Thread-safety and errors: as for RawWeightReader.
@@ -26,7 +26,7 @@ namespace air::rt {
 
 class SourceReader final : public RawWeightReader {
 public:
-  /// Opens a reader with the method Pread. It uses Buffered instead if `wanted`
+  /// Opens a reader with the Pread method. It uses Buffered instead if `wanted`
   /// is Buffered, or if one of the files cannot be read without the page cache
   /// (OpenedReader::note then says so). `plan` must have been opened from a
   /// file.

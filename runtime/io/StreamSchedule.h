@@ -27,8 +27,8 @@ namespace air::rt {
 
 struct StreamedSegment {
   uint32_t segment = 0; ///< its index in the plan
-  /// The offset of its first byte in the file of the plan. For a reference plan
-  /// and for a plan with coded segments, see rawOffsets().
+  /// The offset of the segment's first byte in the plan's file. For a reference
+  /// plan and for a plan with coded segments, see rawOffsets().
   uint64_t fileOffset = 0;
   uint64_t bytes = 0; ///< its raw size, rounded up to whole pages
   /// The size of a chunk, which is the range that a digest covers. The segment
@@ -39,8 +39,8 @@ struct StreamedSegment {
 /// One read of a range of a segment. A resident read begins at the start of the
 /// segment. If several reads share a chunk, the chunk is verified when its last
 /// byte arrives, so the whole chunk must be in memory then. The plan's verifier
-/// has therefore checked that one step needs all reads of a chunk that are not
-/// resident.
+/// has therefore checked that all reads of a chunk that are not resident are
+/// needed by the same step.
 struct ScheduledRead {
   uint32_t segment = 0; ///< index into StreamSchedule::segments
   uint64_t offset = 0;  ///< where the range begins in the segment

@@ -112,7 +112,7 @@ std::span<const uint8_t> StreamStore::table(uint32_t index) const {
   return file.segmentBytes(index);
 }
 
-/// Chooses the memory nodes of the bytes that stay resident. The populator then
+/// Chooses the NUMA nodes of the bytes that stay resident. The populator then
 /// makes the system allocate their pages while the bytes are read.
 void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
   std::vector<std::span<uint8_t>> ranges;

@@ -6,7 +6,7 @@
 // them at once, so that the disk can read them in parallel. The first time that
 // a row of a chunk is needed, the chunk's digest is verified.
 //
-// The pages lie in the system's page cache. They are dropped again once some
+// The pages lie in the system's page cache. They are dropped again once a few
 // MiB of them have been read.
 //
 // Ownership: borrows the plan. Thread-safety: one caller at a time. Errors:
@@ -36,7 +36,7 @@ public:
   /// their segments.
   Status require(std::span<const SegmentRange> ranges);
 
-  /// Drops pages from memory if there are more than kCachedBytes of them.
+  /// Drops pages from memory if they take more than kCachedBytes bytes.
   void endPass();
 
   /// The number of bytes needed so far, counted in whole pages and chunks. Some

@@ -1,6 +1,6 @@
 //===- UringReader.h - blocks read through io_uring -------------*- C++ -*-===//
 //
-// Implements the method Uring of BlockReader. One thread submits all requests,
+// Implements the Uring method of BlockReader. One thread submits all requests,
 // and the kernel performs them in parallel.
 //
 //===----------------------------------------------------------------------===//

@@ -18,8 +18,8 @@ namespace {
 /// steps the next pass will run, so the thread reads ahead for all steps.
 constexpr uint32_t kAllSteps = std::numeric_limits<uint32_t>::max();
 
-/// The reason why the executor cannot use `read`, or an empty text. `before` is
-/// the step before which the preceding read must end.
+/// The reason why the executor cannot use `read`, or "" if it can. `before` is
+/// the beforeStep of the preceding read.
 std::string whyUnusable(const ScheduledRead &read,
                         const StreamSchedule &schedule, uint32_t before) {
   if (read.beforeStep >= schedule.steps) {
@@ -221,9 +221,9 @@ void WeightStream::restartAt(uint64_t pass) {
 }
 
 /// The number of bytes at the start of a resident read that need not be read,
-/// because they are in memory already. A change of the schedule keeps them. If
-/// they end within a chunk whose digest has not been verified yet, the bytes of
-/// that chunk do not count.
+/// because they are in memory already. These bytes stay valid when the schedule
+/// changes. If they end within a chunk whose digest has not been verified yet,
+/// the bytes of that chunk are not counted.
 uint64_t WeightStream::bytesInMemory(const ScheduledRead &read) const {
   uint64_t bytes = std::min(present[read.segment], read.bytes);
   uint64_t chunkBytes = schedule.segments[read.segment].chunkBytes;

@@ -57,7 +57,8 @@ public:
   Result<SequenceId> newSequence();
   void endSequence(SequenceId sequence);
 
-  /// Makes room for `tokens` more positions.
+  /// Adds `tokens` positions to the end of a sequence, and takes pages for
+  /// them.
   Status append(SequenceId sequence, uint64_t tokens);
   /// Keeps the first `length` positions and drops the others. Returns Usage if
   /// the sequence is shorter.

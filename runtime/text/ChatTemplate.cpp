@@ -44,8 +44,8 @@ bool isKnownRole(const jinja::Text &text) {
 }
 
 /// Returns the messages with each known role marked as text of the template.
-/// Some templates make a control token of the role, such as "<|user|>" by
-/// '<|' + message.role + '|>'. No known role contains a mark such as "<|".
+/// Some templates make a control token of the role, such as "<|user|>" by '<|'
+/// + message.role + '|>'. No known role contains a delimiter such as "<|".
 Value withTrustedRoles(const Value &messages) {
   if (!messages.is(jinja::Kind::List)) {
     return messages;

@@ -2,7 +2,7 @@
 //
 // Each model family splits text by published regular expressions before it
 // merges byte pairs (formats/model/PreTokenizerNames.h). Splitting takes time
-// proportional to the text, whatever the text is.
+// proportional to the length of the text, whatever the text contains.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
@@ -38,8 +38,10 @@ public:
   static Result<PreTokenizer> create(std::string_view pre,
                                      CompiledExpressions compiled = {});
 
-  /// Uses the expressions of `own`, or their compiled form. Errors: Unsupported
-  /// if one of them is not supported; Corrupt if `compiled` is malformed.
+  /// Uses the expressions of `own`. If `compiled` is not empty, it has these
+  /// expressions in compiled form; otherwise they are compiled. Errors:
+  /// Unsupported if one of them is not supported; Corrupt if `compiled` is
+  /// malformed.
   static Result<PreTokenizer> create(const TextRules &own,
                                      CompiledExpressions compiled = {});
 
@@ -64,7 +66,7 @@ private:
   /// For each ASCII character: bit i is set if a match of regexes[i] may begin
   /// with it. Bit 31 stands for regexes[31] and all later expressions.
   std::array<uint32_t, 128> begins{};
-  /// As `begins`, but for a match that may begin with a space before the
+  /// Like `begins`, but for a match that may begin with a space before the
   /// character. The last entry is for a space at the end of the text.
   std::array<uint32_t, 129> beginsAtSpace{};
 };

@@ -25,7 +25,7 @@ public:
   /// Returns whether token `id` may come next.
   virtual bool allows(int32_t id) = 0;
 
-  /// Sets the logit of each token that may not come next to -infinity.
+  /// Gives the logit -infinity to each token that is not allowed to come next.
   virtual void mask(std::span<float> logits) = 0;
 
   /// Records that token `id` has been generated. It is not called for the

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """check_tiny.py MODEL.gguf WORKDIR [PACK OPTIONS]: checks logits and greedy tokens of a tiny model.
 
-The reference is MODEL.logits.f32: float64 logits computed by transformers, or
-by a numpy script that agrees with it. With a float32 KV cache and batches of 1,
-8 and 64 tokens, max |difference| must be at most 1e-4 of the row's standard
-deviation (llama.cpp reaches 1.4e-5), and the greedy tokens must be equal.
+The reference is MODEL.logits.f32: float64 logits computed by Hugging Face's
+`transformers` library, or by a numpy script that agrees with it. With a float32
+KV cache and batches of 1, 8 and 64 tokens, max |difference| must be at most
+1e-4 of the row's standard deviation (llama.cpp reaches 1.4e-5), and the greedy
+tokens must be equal.
 """
 import sys
 from pathlib import Path

@@ -2,8 +2,8 @@
 //
 // The first line of the input is the context as JSON, and the rest is the
 // template. The template must be refused in one line, or render the same UTF-8
-// text each time, also if it is made from its program. The tainted ranges of
-// the text must be ascending.
+// text every time, also after its program has been written and loaded again.
+// The tainted ranges of the text must be in ascending order.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"
@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   for (TaintedSpan span : first->tainted) {
     require(span.begin >= end && span.begin < span.end &&
                 span.end <= first->text.size(),
-            "tainted ranges are ascending");
+            "tainted ranges are in ascending order");
     end = span.end + 1;
   }
   for (size_t at = 0; at < first->text.size();) {

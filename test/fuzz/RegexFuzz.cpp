@@ -1,9 +1,9 @@
 //===- RegexFuzz.cpp - any expression on any text ---------------*- C++ -*-===//
 //
 // The first line of the input is an expression, and the rest is the text. The
-// expression must compile or be refused in one line. Matches must be ascending
-// parts of the text, the same in a second run of the matcher, and found in a
-// number of steps that is proportional to the text.
+// expression must compile or be refused in one line. Matches must lie in the
+// text in ascending order, be the same in a second run of the matcher, and be
+// found in a number of steps that is proportional to the length of the text.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"
@@ -46,7 +46,7 @@ std::vector<size_t> run(RegexMatcher &matcher, std::string_view text) {
   while (matcher.find(at, match)) {
     require(match.start >= at && match.end >= match.start &&
                 match.end <= text.size(),
-            "matches are ascending parts of the text");
+            "matches lie in the text in ascending order");
     ends.push_back(match.start);
     ends.push_back(match.end);
     at = match.end;
@@ -78,8 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   RegexMatcher matcher(*regex);
   std::vector<size_t> first = run(matcher, text);
   // A memo is a set of positions at which an instruction is known to fail or to
-  // succeed. At each position, the matcher looks into each memo a bounded
-  // number of times. Between two looks, it runs each instruction at most once.
+  // succeed. At each position, the matcher consults each memo a bounded number
+  // of times. Between two such accesses, it runs each instruction at most once.
   uint64_t code = regex->program().code.size() + 1;
   for (const RegexInstruction &each : regex->program().code) {
     code += each.count;

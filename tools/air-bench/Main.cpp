@@ -337,9 +337,10 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       return fail(
           state, row.name,
           internalError(cli::format(
-              "the kernel is %.2f times as fast as the limits allow: it "
-              "reads %.2f GB/s (limit %.2f) and computes %.2f GFLOP/s "
-              "(limit %.2f); run air-bench again on an idle machine",
+              "the kernel is %.2f times as fast as the measured limits of this "
+              "machine allow: it reads %.2f GB/s (limit %.2f) and computes "
+              "%.2f GFLOP/s (limit %.2f); run air-bench again on an idle "
+              "machine",
               shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9, flops * 1e-9,
               cores() * 1e-9)));
     }
@@ -349,8 +350,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   state.counters["share"] = shareOf(bytes, flops);
 }
 
-/// The numbers of threads for which limits are measured: the powers of two up
-/// to the number of cores, and `threads`, which the kernels use.
+/// The thread counts for which limits are measured: the powers of two up to the
+/// number of cores, and `threads`, which the kernels use.
 std::set<uint32_t> threadCounts(const MachineProfile &host, uint32_t threads) {
   std::set<uint32_t> counts = {threads};
   for (uint32_t count = 1; count <= host.cores; count *= 2) {
@@ -412,8 +413,10 @@ Status runPlan(const cli::Invocation &call) {
   for (const char *other :
        {"--filter", "--list", "--min-time", "--target", "--variants"}) {
     if (call.has(other)) {
-      return usageError(std::string(other) +
-                        " applies to single kernels; leave it out with --plan");
+      return usageError(
+          std::string(other) +
+          " applies to single kernels, and --plan to all kernels of a "
+          "plan; give only one of the two");
     }
   }
   PlanOptions options;
@@ -471,7 +474,7 @@ Status run(const cli::Invocation &call) {
   for (const char *option : {"--tokens", "--context", "--rounds"}) {
     if (call.has(option)) {
       return usageError(std::string(option) +
-                        " applies to a plan; give it with --plan PLAN");
+                        " applies to a plan; give --plan PLAN, too");
     }
   }
   NameFilter filter;

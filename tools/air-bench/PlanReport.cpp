@@ -43,7 +43,8 @@ double medianSeconds(const std::vector<PassSample> &passes) {
   return quartilesOf(std::move(seconds)).median;
 }
 
-/// The sum of the bounds of all dispatches at `rates`, in seconds.
+/// The sum of the bounds (PlanReport.h) of all dispatches at `rates`, in
+/// seconds.
 double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   double bound = 0;
   for (const StepCost &step : measured.steps) {

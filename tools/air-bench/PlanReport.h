@@ -29,7 +29,6 @@
 
 namespace air::bench {
 
-/// Rates that were measured on this machine.
 struct MachineRates {
   double bytes = 0; ///< bytes read per second
   ArithmeticRates arithmetic;
@@ -39,7 +38,8 @@ struct MachineRates {
   }
 };
 
-/// The time of a pass, with the rates right before and after it.
+/// The time of a pass, with the machine's rates, measured right before and
+/// right after it.
 struct PassSample {
   double seconds = 0;
   MachineRates before;
@@ -97,7 +97,8 @@ struct KindReport {
 /// The shares of the passes, each relative to the rates that were measured
 /// right before and right after the pass.
 struct AdjacentShare {
-  /// Unknown if half of the passes or more were faster than these rates allow.
+  /// Unknown if at least half of the passes were faster than the rates measured
+  /// right before and after them allow.
   std::optional<Quartiles> shares;
   uint64_t passes = 0; ///< those that were not faster than their rates allow
 };

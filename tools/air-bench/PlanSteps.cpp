@@ -19,8 +19,8 @@ constexpr uint64_t kFewTokens = 8;
 /// does not take too long.
 constexpr double kEnoughSeconds = 60;
 /// How many seconds of each round are spent on passes that are timed dispatch
-/// by dispatch.
-constexpr double kTurnSeconds = 0.25;
+/// by dispatch. Passes with empty kernels get a tenth of this time.
+constexpr double kSingleSeconds = 0.25;
 /// A round times whole passes, each between two measurements of the limits,
 /// until kWholeSeconds have passed or kWholePasses passes have been timed.
 constexpr double kWholeSeconds = 2;
@@ -80,7 +80,8 @@ public:
   }
 
   const char *link() const { return linkName; }
-  /// Measures the limits again and keeps the higher values in `rates`.
+  /// Measures the limits again, and replaces those values in `rates` that are
+  /// lower than the new ones.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
       reads.push_back(memory->sample());
@@ -244,16 +245,16 @@ struct Samples {
   std::vector<std::vector<double>> dispatches;
 };
 
-/// Calls `once` until `seconds` have passed, but at most `most` times and at
-/// least once.
+/// Runs `body` at least once, and then again until `seconds` have passed or it
+/// has run `mostRuns` times.
 template <typename Fn>
-Status repeat(double seconds, Fn once, int most = INT_MAX) {
+Status repeat(double seconds, Fn body, int mostRuns = INT_MAX) {
   const double start = monotonicSeconds();
   int times = 0;
   do {
-    AIR_RETURN_IF_ERROR(once());
+    AIR_RETURN_IF_ERROR(body());
     ++times;
-  } while (times < most && monotonicSeconds() - start < seconds);
+  } while (times < mostRuns && monotonicSeconds() - start < seconds);
   return Status::ok();
 }
 
@@ -273,7 +274,7 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
   AIR_RETURN_IF_ERROR(repeat(kWholeSeconds, passBetweenLimits, kWholePasses));
   AIR_RETURN_IF_ERROR(passes.whole().status());
   std::vector<uint64_t> times(samples.dispatches.size());
-  AIR_RETURN_IF_ERROR(repeat(kTurnSeconds, [&]() -> Status {
+  AIR_RETURN_IF_ERROR(repeat(kSingleSeconds, [&]() -> Status {
     std::fill(times.begin(), times.end(), 0);
     AIR_RETURN_IF_ERROR(passes.timed(times));
     for (size_t i = 0; i < times.size(); ++i) {
@@ -282,7 +283,7 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
     return Status::ok();
   }));
   AIR_RETURN_IF_ERROR(empty.together().status());
-  return repeat(kTurnSeconds / 10, [&]() -> Status {
+  return repeat(kSingleSeconds / 10, [&]() -> Status {
     AIR_ASSIGN_OR_RETURN(double together, empty.together());
     AIR_ASSIGN_OR_RETURN(double singly, empty.singly());
     samples.emptyTogether.push_back(together);
@@ -372,9 +373,9 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
     bench.report = evaluate(measured);
   }
   if (!bench.report.impossible.empty()) {
-    return internalError("the measurement is faster than the limits allow: " +
-                         bench.report.impossible +
-                         "; run air-bench again on an idle machine");
+    return internalError(
+        "a result is faster than the measured limits of this machine allow: " +
+        bench.report.impossible + "; run air-bench again on an idle machine");
   }
   return bench;
 }

@@ -23,7 +23,8 @@ constexpr double kSampleSeconds = 4e-3;
 constexpr uint32_t kFewestRounds = 7;
 constexpr int kAttempts = 3;
 constexpr int kLimitSamples = 10;
-/// The number of variants that are timed between two samples of the limit.
+/// The number of variants that are timed between two samples of the bandwidth
+/// of plain reads, which limits them.
 constexpr size_t kVariantsPerLimit = 6;
 
 double medianOf(std::vector<double> values) {
@@ -31,8 +32,7 @@ double medianOf(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-/// A kernel whose weights are in one of the two places, cache or memory, with
-/// its samples.
+/// A kernel and its samples, with its weights either in cache or in memory.
 struct Bench {
   std::shared_ptr<Workload> work; ///< shared by variants of one format
   size_t kernel = 0;              ///< the kernel's index in `work`
@@ -255,8 +255,8 @@ Result<VariantTable> VariantRun::run() {
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {
     return internalError(
-        "the measurement is faster than the limits allow: " + impossible +
-        "; run air-bench again on an idle machine");
+        "a result is faster than the measured limits of this machine allow: " +
+        impossible + "; run air-bench again on an idle machine");
   }
   return std::move(table);
 }

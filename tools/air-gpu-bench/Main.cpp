@@ -26,7 +26,7 @@ cli::Tool describe() {
       {.name = "--json",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Also write every figure to this file as JSON."},
+       .help = "Also write every measured value to this file as JSON."},
       {.name = "--filter",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
@@ -41,9 +41,9 @@ cli::Tool describe() {
       {.name = "--checks-only", .help = "Only check results; time nothing."},
       {.name = "--timings-only",
        .help =
-           "Run only the kernels that are timed, and not those that serve only "
-           "to check results, because their shapes occur in no model. The "
-           "results of the timed kernels are checked, too."}};
+           "Run only the kernels that are timed, and check their results. This "
+           "leaves out the kernels that serve only to check results, whose "
+           "shapes occur in no model."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";

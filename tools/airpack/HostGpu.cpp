@@ -14,7 +14,8 @@
 
 namespace air {
 
-/// The option that only plans for CPUs support; "" if none is given.
+/// The first option that was given although only plans for CPUs support it, or
+/// "".
 static std::string optionForCpus(const cli::Invocation &invocation) {
   for (const char *name : {"--activations", "--pin", "--reference", "--tune"}) {
     if (invocation.has(name)) {
@@ -40,7 +41,7 @@ Status canPlanForHostGpu(const cli::Invocation &invocation,
     return Status::ok();
   }
   if (const std::string option = optionForCpus(invocation); !option.empty()) {
-    return unsupportedError(option + " is only for plans for CPUs");
+    return unsupportedError(option + " is supported only in plans for CPUs");
   }
   if (!canPlanFor(gpu)) {
     return unsupportedError("there are no kernels for this GPU");

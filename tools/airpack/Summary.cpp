@@ -178,7 +178,7 @@ uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
   return 0;
 }
 
-/// The bytes of weights that stay in RAM; tables do not count.
+/// The bytes of weights that stay in RAM, without embedding tables.
 uint64_t residentWeights(const plan::Plan &plan,
                          const plan::Placement &placement) {
   uint64_t bytes = 0;
@@ -226,7 +226,9 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // With a GPU, other weights stay in VRAM.
+  // If passes also copy weights to a GPU, other weights stay in VRAM.
+  // `resident` and `streamed` then do not add up to all weights, so no
+  // percentage is stated.
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"
              : line + format(" (%.0f %%) stay in RAM\n",
@@ -449,7 +451,7 @@ std::string referenceLine(const plan::Plan &plan) {
               ? ""
               : format(" and %u other file%s", more, more == 1 ? "" : "s")) +
          " (" + byteText(files) +
-         "), which airrun needs beside the plan, or named with --source\n";
+         "), which must be in the plan's folder or be named with --source\n";
 }
 
 /// The number of layers that the CPU computes in a plan that also uses a GPU; 0

@@ -2,7 +2,7 @@
 //
 // Writes an answer to standard output, event by event. On a terminal, the
 // reasoning of the model is dimmed. In a file or a pipe, it stands between
-// <think> and </think>, whatever the model's own marks are. A tool call is
+// <think> and </think>, whatever the model's own delimiters are. A tool call is
 // written as <tool_call>{"name": ..., "arguments": ...}</tool_call>.
 //
 //===----------------------------------------------------------------------===//
@@ -22,7 +22,7 @@ class AnswerPrinter {
 public:
   using Write = std::function<Status(std::string_view)>;
 
-  /// `dims` says whether reasoning is dimmed.
+  /// `dims` says whether reasoning is printed in dim text.
   AnswerPrinter(Write output, bool dims);
 
   Status add(std::span<const rt::AnswerEvent> events);

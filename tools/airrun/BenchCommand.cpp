@@ -42,7 +42,8 @@ constexpr uint32_t kArithmeticSamples = 10;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
-/// What reads weights in every pass of the session; null if nothing does.
+/// The object that reads weights in every pass of the session; null if there is
+/// none.
 rt::DiskStream *streamingStore(const rt::Session &session) {
   rt::DiskStream *store = session.streaming();
   return store != nullptr && store->counters().bytesPerPass != 0 ? store
@@ -73,9 +74,9 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
 }
 
 /// The peak memory of this process, in bytes. If weights are read in every
-/// pass, returns the present memory instead: the peak that the system states
-/// would count a page of the ring once for every address at which it is mapped,
-/// and the memory of such a session does not grow.
+/// pass, returns the memory in use at present instead: the peak that the system
+/// states would count a page of the ring once for every address at which it is
+/// mapped, and the memory of such a session does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -183,10 +184,10 @@ public:
     } else if (link == 0) {
       found = memory->measure(kProbeSamples, kProbeMilliseconds);
     } else {
-      // The session must not read at the same time.
+      // The session must not read from the disk while the disk is measured.
       store->waitUntilIdle();
       AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
-      // With --io-limit, the session may not use all of the disk's bandwidth.
+      // If --io-limit is below the disk's bandwidth, it limits the session.
       if (const uint64_t limit = store->readLimit()) {
         found = std::min(found, static_cast<double>(limit));
       }
@@ -220,7 +221,9 @@ private:
 };
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
-/// the token ids.
+/// the token ids. If the plan can choose the next token on a GPU, which is how
+/// airrun generates without sampling, each decoded token except the first is
+/// the one that the previous pass chose.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -259,13 +262,13 @@ public:
     uint64_t at = prefillTokens;
     double start = monotonicSeconds();
     for (; at < prefillTokens + untimed(); ++at) {
-      AIR_RETURN_IF_ERROR(run(at, 1));
+      AIR_RETURN_IF_ERROR(decodeOne(at));
     }
     double before = monotonicSeconds();
     firstSeconds = before - start;
     start = before;
     for (; at < tokens.size(); ++at) {
-      AIR_RETURN_IF_ERROR(run(at, 1));
+      AIR_RETURN_IF_ERROR(decodeOne(at));
       double now = monotonicSeconds();
       tokenSeconds.push_back(now - before);
       before = now;
@@ -288,7 +291,7 @@ public:
                : 0;
   }
 
-  /// Gives up the sequence; nothing may be run afterwards.
+  /// Ends the sequence. No pass may be run afterwards.
   void end() { session->endSequence(sequence); }
 
   const std::vector<double> &lastTokenSeconds() const { return tokenSeconds; }
@@ -302,6 +305,20 @@ private:
         {std::span(tokens).subspan(first, count),
          std::span(sequences).first(count), std::span(&last, 1)},
         [](uint64_t, std::span<const float>) { return Status::ok(); });
+  }
+
+  Status decodeOne(uint64_t at) {
+    if (!session->canChoose(1)) {
+      return run(at, 1);
+    }
+    int32_t chosen = 0;
+    AIR_RETURN_IF_ERROR(session->choose(std::span(tokens).subspan(at, 1),
+                                        std::span(sequences).first(1),
+                                        {&chosen, 1}));
+    if (at + 1 < tokens.size()) {
+      tokens[at + 1] = chosen;
+    }
+    return Status::ok();
   }
 
   rt::Session *session;
@@ -327,7 +344,7 @@ Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
   if (p == 0 && n == 0) {
     return usageError(
         "bench: -p 0 leaves out prefill and -n 0 leaves out decode, so nothing "
-        "is left to measure; leave out one of them");
+        "is left to measure; give one of them a value above 0");
   }
   uint64_t half = std::max<uint64_t>(context / 2, 1);
   auto decode = static_cast<uint64_t>(
@@ -367,8 +384,8 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// What a session that reads weights in every pass has done so far. The
-/// difference between two such objects is what one decode phase has done. The
+/// What a session that reads weights in every pass has read so far. The
+/// difference between two such objects is what was read in between. The
 /// constructor waits until nothing is being read ahead.
 struct StreamedPhase {
   rt::StreamCounters counters;
@@ -405,7 +422,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
       1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
-  BenchLink &disk = measured.links.back(); // LinkLimits adds it last
+  BenchLink &disk = measured.links.back(); // LinkLimits adds the disk last
   disk.minimalBytesPerToken = static_cast<double>(after.counters.bytesPerPass);
   disk.bytesPerToken = perToken(static_cast<double>(after.counters.diskBytes -
                                                     before.counters.diskBytes));
@@ -479,8 +496,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // If too few weights stay in memory, the bandwidth of the memory cannot be
-  // measured and is 0.
+  // If too few weights stay in memory, the memory's bandwidth cannot be
+  // measured, and is 0 here.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }
@@ -489,7 +506,7 @@ Status measureRounds(rt::Session &session, Workload &work,
 
 /// Reports what the plan predicts for the placement in use: the decode rate,
 /// which is 0 if the plan did not know the machine's bandwidths, the links, and
-/// what disk and memory keep of their rates while both are read.
+/// the fractions of their rates that disk and memory keep while both are read.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
   const auto *predictions =
@@ -515,7 +532,6 @@ void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   }
 }
 
-/// Measures the curve that --verify-curve asks for.
 Result<std::vector<CurvePoint>>
 verifyCurve(const std::vector<uint64_t> &tokens, rt::Session &session,
             Workload &work, uint32_t rounds, BenchMeasurement &measured,
@@ -581,9 +597,10 @@ cli::Command benchCommand() {
        .impliedValue = kCurveTokens},
       {.name = "--random-weights",
        .kind = cli::ValueKind::Flag,
-       .help = "Measure a plan for a GPU that airpack --weightless made, with "
+       .help = "Measure a plan that airpack --weightless made for a GPU, with "
                "random weights in place of those that it lacks. The times are "
-               "those of the model, and the answers mean nothing."},
+               "the same as with the model's weights, but the answers mean "
+               "nothing."},
       jsonOption(),
       threadsOption(),
       deviceOption(),
@@ -646,8 +663,8 @@ Status runBench(const cli::Invocation &invocation) {
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
-  // If the limit of the memory is not known, measured.links lacks that link,
-  // which is the first one of limits->links().
+  // If the limit of the memory is unknown, measured.links has no entry for the
+  // memory, which is the first entry of limits->links().
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);

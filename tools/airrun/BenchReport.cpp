@@ -35,7 +35,7 @@ double predictedRate(const BenchMeasurement &measured) {
   double reading = 0;
   double arithmetic = 0;
   double disk = 0;
-  double copying = 0; // seconds that overlap with everything else
+  double copying = 0; // seconds of copies, which overlap all other work
   for (const PlanLink &link : measured.planLinks) {
     if (link.measuredRate <= 0) {
       return 0;
@@ -46,7 +46,7 @@ double predictedRate(const BenchMeasurement &measured) {
                            : reading) = link.bytesPerPass / link.measuredRate;
   }
   const double cores = overlappedTime(reading, arithmetic);
-  // Reads from the disk slow down a CPU, but not the kernels of a GPU.
+  // Reads from the disk slow down CPU kernels, but not GPU kernels.
   const double seconds =
       std::max(measured.gpu.empty() ? passTime(cores, disk, measured.kept)
                                     : std::max(cores, disk),
@@ -121,7 +121,8 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
                       link.bytesPerToken, link.limitPerSecond);
     }
     return internalError(
-        format("bench: a measurement failed (prefill %g s, decode %g s%s)",
+        format("bench: a time, an amount or a rate that cannot be 0 was "
+               "measured as 0 (prefill %g s, decode %g s%s)",
                measured.prefillSeconds, measured.decodeSeconds, links.c_str()));
   }
   BenchReport report;

@@ -140,7 +140,7 @@ FileDigests::digestOf(const std::string &file,
   if (fstat(opened.get(), &after) != 0 || identityOf(after) != identity) {
     return ioError("'" + file +
                    "' was changed while it was being read; run "
-                   "the command again when nothing changes it any more");
+                   "the command again when no other program writes to it");
   }
   const Digest digest = stream.finish();
   if (isSettled(after)) {

@@ -9,7 +9,7 @@
 
 namespace air {
 
-/// The path of the program airpack: the one in the folder of this program, or
+/// The path of the airpack program: the one in the folder of this program, or
 /// else the first in PATH; "" if there is none.
 std::string findAirpack();
 

@@ -8,9 +8,10 @@
 
 namespace air {
 
-/// If a session uses another placement than the first one of its plan, because
-/// too little GPU memory is free: a sentence that says so, with both sizes.
-/// Otherwise "".
+/// Returns a sentence for the user if the session does not use the first
+/// placement of its plan, because too little memory of the GPU or too little
+/// RAM is free. It states how much memory the first placement and the chosen
+/// one need. Otherwise returns "".
 std::string placementNote(const rt::Session &session);
 
 } // namespace air

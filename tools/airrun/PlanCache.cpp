@@ -26,7 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kKeyDigits = 32;
-/// The most bytes of KEY.json, which holds two paths and some digests.
+/// The largest size of KEY.json in bytes. The file holds two paths and some
+/// digests.
 constexpr uint64_t kMostBytes = uint64_t{1} << 16;
 
 bool isKey(const std::string &text) {
@@ -285,13 +286,13 @@ void PlanCache::discard(const std::string &key) const {
   (void)unlink(filePath(key, ".json").c_str());
 }
 
-Status PlanCache::makeRoom(uint64_t needed, uint64_t most) const {
+Status PlanCache::makeRoom(uint64_t needed, uint64_t limit) const {
   std::vector<CacheEntry> all = entries();
   uint64_t total = 0;
   for (const CacheEntry &entry : all) {
     total += entry.bytes;
   }
-  while (!all.empty() && (total > most || needed > most - total)) {
+  while (!all.empty() && (total > limit || needed > limit - total)) {
     const CacheEntry oldest = std::move(all.back());
     all.pop_back();
     if (oldest.isInUse || oldest.bytes == 0) {

@@ -81,7 +81,7 @@ Result<jinja::Date> parseDate(const std::string &text) {
                                    std::chrono::day(day))
            .ok()) {
     return usageError("--date: " + inQuotes(text) +
-                      " is not a date; give one as in 2024-07-26");
+                      " is not a date; give one such as 2024-07-26");
   }
   return jinja::Date{year, static_cast<int>(month), static_cast<int>(day)};
 }
@@ -150,7 +150,8 @@ cli::Command renderCommand() {
 
 namespace {
 
-/// Parses the text of a file, which error messages call the `what` file.
+/// Parses the text of the file `path`. Error messages call it "`what` file", as
+/// in "messages file 'FILE'".
 Result<Value> readObjects(const std::string &text, const std::string &path,
                           const char *what) {
   return parseObjects(text, std::string(what) + " file '" + path + "'");

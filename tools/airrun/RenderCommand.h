@@ -26,7 +26,7 @@ Status runRender(const cli::Invocation &invocation);
 Result<jinja::Value> parseObjects(std::string_view json,
                                   const std::string &place);
 
-/// The date of today, in the local time zone.
+/// Today's date, in the local time zone.
 jinja::Date today();
 
 /// Parses a date such as "2024-07-26". Fails with Usage.

@@ -14,7 +14,7 @@
 namespace air {
 namespace {
 
-/// Runs passes of a number of tokens, which are divided among sequences.
+/// Runs passes of a given number of tokens, which are divided among sequences.
 class CurveRunner {
 public:
   CurveRunner(rt::Session &owner, uint64_t count) : session(owner) {
@@ -35,8 +35,7 @@ public:
   }
 
   /// Measures one pass. An untimed pass precedes it, because the first pass may
-  /// find cold caches, or may profit from weights that were read while nothing
-  /// ran.
+  /// find cold caches, or may find weights that were read ahead between passes.
   Result<CurvePass> measure(uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) {
       AIR_ASSIGN_OR_RETURN(rt::SequenceId id, session.newSequence());
@@ -95,7 +94,7 @@ CurvePass medianOf(const std::vector<CurvePass> &passes) {
 } // namespace
 
 Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
-                                               uint64_t most) {
+                                               uint64_t limit) {
   std::vector<uint64_t> tokens = {1};
   const char *at = text.data();
   const char *end = at + text.size();
@@ -113,13 +112,13 @@ Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
       return usageError("--verify-curve: the token counts in '" + text +
                         "' must ascend");
     }
-    if (value > most && text != kCurveTokens) {
+    if (value > limit && text != kCurveTokens) {
       return usageError(
           "--verify-curve: a pass of " + std::to_string(value) +
           " tokens is requested, but this plan supports at most " +
-          std::to_string(most) + " tokens of a sequence");
+          std::to_string(limit) + " tokens of a sequence");
     }
-    if (value != 1 && value <= most) {
+    if (value != 1 && value <= limit) {
       tokens.push_back(value);
     }
     if (isLast) {

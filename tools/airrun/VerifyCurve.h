@@ -37,10 +37,10 @@ struct CurvePoint {
 };
 
 /// Parses token counts that are separated by commas. They must ascend and be at
-/// most `most`; if `text` is kCurveTokens, counts above `most` are left out
+/// most `limit`; if `text` is kCurveTokens, counts above `limit` are left out
 /// instead. If 1 is not among the counts, it is added. Fails with Usage.
 Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
-                                               uint64_t most);
+                                               uint64_t limit);
 
 /// Measures all passes in turn, in at most `rounds` rounds. No further round
 /// begins once `isEnough` returns true. No sequence of the session may hold

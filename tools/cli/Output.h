@@ -26,9 +26,9 @@ std::string format(const char *pattern, ...)
 /// line nor send commands to the terminal.
 std::string oneLine(std::string_view text);
 
-/// Reopens standard streams that the parent process closed, in a way that makes
-/// using them fail. Otherwise the next file to be opened would get such a
-/// stream's descriptor, and messages would end up in that file.
+/// Reopens each standard stream that the parent process closed, such that every
+/// use of it fails. Otherwise the next file to be opened would get the stream's
+/// descriptor, and messages would end up in that file.
 void occupyStandardStreams();
 
 } // namespace air::cli

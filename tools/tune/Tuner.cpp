@@ -42,27 +42,27 @@ Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
   return secondsSince(start) / static_cast<double>(runs);
 }
 
-/// Measures the kernels of one plan.
 class Tuner {
 public:
   Tuner(const MachineProfile &machine, uint32_t onThreads,
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use of a kernel. Measures until `soon`, or
-  /// longer if kFewestRounds rounds are not complete by then, but not beyond
-  /// `end`. Returns nothing if kFewestRounds rounds could not be completed.
+  /// Chooses the tiles for one use of a kernel. Measures until `softEnd`. If
+  /// kFewestRounds rounds are not complete by then, goes on until they are, but
+  /// not beyond `end`. Returns nothing if kFewestRounds rounds could not be
+  /// completed.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
-                                          Clock::time_point soon);
+                                          Clock::time_point softEnd);
 
 private:
   /// Returns `present`, or the fastest of `others` if its gain is at least
   /// kLeastGain. Returns nothing if there was no time for kFewestRounds rounds.
   Result<std::optional<MatMulTiles>>
   pick(const KernelUse &use, const MatMulTiles &present,
-       const std::vector<MatMulTiles> &others, Clock::time_point soon);
+       const std::vector<MatMulTiles> &others, Clock::time_point softEnd);
   Result<std::vector<std::vector<double>>>
-  measure(Workload &work, size_t candidates, Clock::time_point soon);
+  measure(Workload &work, size_t candidates, Clock::time_point softEnd);
 
   const MachineProfile &target;
   const uint32_t threads;
@@ -71,7 +71,7 @@ private:
 };
 
 Result<std::vector<std::vector<double>>>
-Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
+Tuner::measure(Workload &work, size_t candidates, Clock::time_point softEnd) {
   double fastest = kSampleSeconds;
   for (size_t i = 0; i < candidates; ++i) {
     // This warm-up run touches the pages of the code and of the scratch memory.
@@ -81,7 +81,7 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
   }
   const auto runs = static_cast<size_t>(std::clamp(
       std::ceil(kSampleSeconds / std::max(fastest, 1e-9)), 1.0, kMostRuns));
-  // If a candidate is slower than the present choice by more than the factor
+  // If a candidate is slower than the current choice by more than the factor
   // kNoChance in each of the first kTrialRounds rounds, it is not timed again,
   // so that the others get more rounds.
   constexpr size_t kTrialRounds = 3;
@@ -89,7 +89,7 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
   std::vector<bool> isOut(candidates);
   std::vector<std::vector<double>> times;
   while (times.size() < kMostRounds && Clock::now() < end &&
-         (times.size() < kFewestRounds || Clock::now() < soon)) {
+         (times.size() < kFewestRounds || Clock::now() < softEnd)) {
     std::vector<double> round(candidates);
     for (size_t i = 0; i < candidates; ++i) {
       const size_t candidate = (i + times.size()) % candidates;
@@ -111,7 +111,7 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
 
 Result<std::optional<MatMulTiles>>
 Tuner::pick(const KernelUse &use, const MatMulTiles &present,
-            const std::vector<MatMulTiles> &others, Clock::time_point soon) {
+            const std::vector<MatMulTiles> &others, Clock::time_point softEnd) {
   std::vector<MatMulTiles> all = {present};
   all.insert(all.end(), others.begin(), others.end());
   std::vector<KernelSpec> specs;
@@ -126,7 +126,7 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
       std::unique_ptr<Workload> work,
       Workload::create(specs, {use.rows, 0}, memory, target, threads));
   AIR_ASSIGN_OR_RETURN(std::vector<std::vector<double>> times,
-                       measure(*work, all.size(), soon));
+                       measure(*work, all.size(), softEnd));
   if (times.size() < kFewestRounds) {
     return std::optional<MatMulTiles>();
   }
@@ -134,7 +134,7 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
 }
 
 Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
-                                               Clock::time_point soon) {
+                                               Clock::time_point softEnd) {
   KernelSpec spec = use.spec;
   const size_t sizes = codegen::tileVariants(spec, target).size();
   for (size_t i = 0; i < sizes; ++i) {
@@ -152,7 +152,7 @@ Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
     }
     const Clock::time_point now = Clock::now();
     const Clock::time_point next =
-        now + (std::max(soon, now) - now) / static_cast<int64_t>(sizes - i);
+        now + (std::max(softEnd, now) - now) / static_cast<int64_t>(sizes - i);
     AIR_ASSIGN_OR_RETURN(std::optional<MatMulTiles> picked,
                          pick(use, spec.tiles, variants[i], next));
     if (!picked) {
@@ -204,8 +204,8 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     if (progress) {
       progress(choices.size());
     }
-    // Each use gets a part of the remaining time in proportion to its bytes of
-    // weights.
+    // Each use of a kernel gets a part of the remaining time in proportion to
+    // its bytes of weights.
     const auto bytes = static_cast<double>(use.weightBytes);
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;

@@ -8,8 +8,8 @@
 //
 // Candidates are timed in rounds, each candidate once per round, so that other
 // load slows all of them alike. In each round, the time of every candidate is
-// divided by the time of the present choice. The candidate with the smallest
-// median ratio wins, provided that it was faster than the present choice in
+// divided by the time of the current choice. The candidate with the smallest
+// median ratio wins, provided that it was faster than the current choice in
 // more than three quarters of the rounds.
 //
 //===----------------------------------------------------------------------===//
@@ -24,12 +24,12 @@
 
 namespace air::tune {
 
-/// Other tiles replace the present ones only if they save at least this
-/// fraction of the time.
+/// Other tiles replace the current choice only if they save at least this
+/// fraction of its time.
 inline constexpr double kLeastGain = 0.02;
 
 /// The index of the candidate to choose. times[round][candidate] is in seconds.
-/// Candidate 0 is the present choice; it is also the result if there are no
+/// Candidate 0 is the current choice; it is also the result if there are no
 /// rounds.
 size_t chooseByTimes(std::span<const std::vector<double>> times);
 

@@ -1,8 +1,8 @@
-//===- AttentionMerge.cpp - adds up the states of ranges of positions -----===//
+//===- AttentionMerge.cpp - merges the states of ranges of positions ------===//
 //
-// A tile covers those query heads of a token that share one KV head. The states
-// of the ranges are added in ascending order, so the result does not depend on
-// the order in which threads computed the ranges.
+// A tile covers those query heads of a token that share one KV head. The
+// softmax states of the ranges are merged in ascending order, so the result
+// does not depend on the order in which threads computed the ranges.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"

@@ -26,8 +26,8 @@ namespace air::codegen {
 
 /// The compile-time constants of one kernel. Offsets are in bytes from the
 /// start of scratch. AttentionRows.cpp and AttentionPanels.cpp use the same
-/// bytes of scratch, which is possible because each run is computed by only one
-/// of the two.
+/// bytes of scratch, which is possible because each run of tokens is computed
+/// by only one of the two.
 struct AttentionShape {
   KvShape kv;
   int64_t heads;
@@ -50,14 +50,15 @@ struct AttentionShape {
     /// KiB, so that most of L1 is left to other data.
     int64_t nearBytes;
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
-    /// replaced by the weights.
+    /// replaced by the softmax weights.
     int64_t weights;
     /// The offset of f32 [kRowsTogether]: the factors by which `values` must be
     /// rescaled.
     int64_t decay;
     /// The offset of f32 [rows]: the largest score of each row.
     int64_t largest;
-    /// The offset of f32 [rows][16]: partial sums of each row's weights.
+    /// The offset of f32 [rows][16]: partial sums of each row's softmax
+    /// weights.
     int64_t sum;
     /// The offset of f32 [rows][paddedDim]: each row's weighted sum of V.
     int64_t values;
@@ -69,23 +70,24 @@ struct AttentionShape {
   int64_t panelColumns; ///< keys (or elements of V) per register tile
   int64_t panels;       ///< panels per block of tokens
   struct {
-    /// The bytes from element i of the widened keys to element i + 1.
+    /// The distance in bytes between elements i and i + 1 of the widened keys.
     int64_t keyStride;
-    /// The bytes from one key's widened values to the next key's.
+    /// The distance in bytes between the widened values of successive keys.
     int64_t valueStride;
     /// The offset of the widened keys: headDim rows, one every keyStride bytes.
     int64_t keys;
     /// The offset of the widened values: 64 rows, one every valueStride bytes.
     int64_t values;
     /// The offset of f32 [64][panelRows]: the scores, which are then replaced
-    /// by the weights.
+    /// by the softmax weights.
     int64_t weights;
     /// The offset of u32 [panels][panelRows]: the position, in its sequence, of
     /// each row's token.
     int64_t positions;
     /// The offset of f32 [panels][panelRows]: the largest score of each row.
     int64_t largest;
-    /// The offset of f32 [panels][panelRows]: the sum of each row's weights.
+    /// The offset of f32 [panels][panelRows]: the sum of each row's softmax
+    /// weights.
     int64_t sum;
     /// The offset of f32 [panels][paddedDim][panelRows]: each row's query,
     /// multiplied by scoreScale().
@@ -116,7 +118,7 @@ struct AttentionRun {
 /// at which the state of query head `head` in range `range` is stored.
 struct AttentionState {
   KernelBuilder::Value values;  ///< f32 [headDim]
-  KernelBuilder::Value largest; ///< f32, followed by the sum of the weights
+  KernelBuilder::Value largest; ///< f32, then the sum of softmax weights
 };
 AttentionState attentionState(KernelBuilder &b, const KernelSpec &spec,
                               KernelBuilder::Value row,

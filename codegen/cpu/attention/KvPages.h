@@ -23,7 +23,7 @@ struct KvShape {
   int64_t headDim;
   int64_t paddedDim; ///< headDim rounded up to a multiple of kVector
   int64_t elementBytes;
-  int64_t keyRowBytes;   ///< bytes of a row of K: one element of 64 keys
+  int64_t keyRowBytes;   ///< bytes of a row of K: element i of all 64 keys
   int64_t valueRowBytes; ///< bytes of one token's V
   int64_t valuesOffset;  ///< bytes from a head's K to its V
   int64_t headBytes;

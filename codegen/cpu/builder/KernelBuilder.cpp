@@ -109,7 +109,7 @@ Value KernelBuilder::constants(llvm::ArrayRef<int8_t> values) {
                                    DenseElementsAttr::get(type, values));
 }
 
-// ---- the call ---------------------------------------------------------------
+// ---- arguments of the kernel ------------------------------------------------
 
 Value KernelBuilder::entryLoad(Value record, int64_t at, Type type) {
   Value &slot = entryLoads[{record.getAsOpaquePointer(), at}];

@@ -270,9 +270,10 @@ Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
   WordMath math(b);
   const int64_t step = choice.isOneForAll ? 0 : 1;
   if (b.isa().hasVbmi) {
-    // An index into the table consists of the value index and, above it, the
-    // element's bit of `choice`. Higher bits do not matter, because the 64
-    // elements of the table repeat the first 8 or 16.
+    // An index into the table consists of the element's value index and, in the
+    // next higher bit, the bit that `choice` selects for the element. Higher
+    // bits do not matter, because the 64 elements of the table repeat the first
+    // 8 or 16.
     const int64_t first = choice.first - valueIndexBits;
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});

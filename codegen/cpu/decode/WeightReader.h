@@ -4,7 +4,8 @@
 // per lane, in either layout (formats/plan/Layout.h). A unit of a block is
 // loaded for all 16 rows as one vector. In Layout::X16 this is one load. In
 // Layout::Rows it is a gather, in which lanes past the last row read the last
-// row again.
+// row again. A block column consists of those blocks of the 16 rows that have
+// the same columns.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_DECODE_WEIGHTREADER_H

@@ -7,8 +7,8 @@ using mlir::Value;
 
 // ---- prefetching ------------------------------------------------------------
 
-Value PanelPrefetch::turns(KernelBuilder &b, int64_t each) const {
-  return b.div(b.add(tokens, b.i64(each - 1)), b.i64(each));
+Value PanelPrefetch::turns(KernelBuilder &b, int64_t groupTokens) const {
+  return b.div(b.add(tokens, b.i64(groupTokens - 1)), b.i64(groupTokens));
 }
 
 Value PanelPrefetch::tokensOf(KernelBuilder &b, Value tile) const {

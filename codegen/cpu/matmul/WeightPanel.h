@@ -36,25 +36,27 @@ private:
 };
 
 /// Prefetches the weights of the next panels while the current panels are
-/// multiplied. If they were prefetched while a panel is decoded, which takes
-/// little time, nearly all prefetches would wait for memory at once.
+/// multiplied. Decoding a panel takes too little time for this: nearly all
+/// prefetches would be outstanding at the same time.
 struct PanelPrefetch {
   /// The addresses of the weights, one for each row block. If there are none,
   /// nothing is prefetched.
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
   StreamHint hint = StreamHint::T1;
-  /// The number of tokens that the current panels are multiplied with. They are
-  /// multiplied a few at a time, and an equal share of the bytes is prefetched
-  /// each time.
+  /// The number of tokens that the current panels are multiplied with. A few
+  /// tokens are multiplied at a time, and meanwhile an equal share of the next
+  /// panels' bytes is prefetched.
   mlir::Value tokens;
 
-  /// The number of turns that it takes to multiply all tokens, `each` at a
-  /// time.
-  mlir::Value turns(KernelBuilder &b, int64_t each) const;
-  /// How many of the 16 tokens of token tile `tile` exist.
+  /// The number of groups into which the tokens are divided if `groupTokens`
+  /// tokens are multiplied at a time.
+  mlir::Value turns(KernelBuilder &b, int64_t groupTokens) const;
+  /// The number of tokens in token tile `tile` that are not padding, at most
+  /// 16.
   mlir::Value tokensOf(KernelBuilder &b, mlir::Value tile) const;
-  /// Divides the bytes into `slots` equal shares and prefetches share `slot`.
+  /// Divides the bytes to prefetch into `slots` equal shares, and prefetches
+  /// the one with index `slot`.
   void prefetchShare(KernelBuilder &b, mlir::Value slot,
                      mlir::Value slots) const;
 };

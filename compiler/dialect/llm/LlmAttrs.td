@@ -66,9 +66,9 @@ def Llm_YarnAttr : Llm_Attr<"Yarn", "yarn"> {
   let description = [{
     Pairs that make more than `beta_fast` rotations over `original_context`
     tokens keep their frequency. Pairs that make fewer than `beta_slow` rotations
-    have it divided by `factor`. Pairs in between get a blend of both, and `mix`
-    is the weight of the unchanged frequency. compiler/emit/RopeFrequencies.h has
-    the formula.
+    have it divided by `factor`. Pairs in between get a blend of both. `mix`
+    multiplies the weight of the unchanged frequency: if it is 0, the frequency
+    of every pair is divided. compiler/emit/RopeFrequencies.h has the formula.
   }];
   let parameters = (ins
     Llm_F64Parameter:$factor,

@@ -179,8 +179,9 @@ LogicalResult HeadNormOp::verify() {
   }
   if (columnsOf(getX()) % weight.getColumns() != 0) {
     return emitOpError() << "x has " << columnsOf(getX())
-                         << " columns, which is not a multiple of the "
-                         << weight.getColumns() << " elements of weight '"
+                         << " columns, which is not a multiple of "
+                         << weight.getColumns()
+                         << ", the number of elements of weight '"
                          << weight.getName() << "'";
   }
   return checkEpsilon(*this, getEpsilon());

@@ -96,7 +96,7 @@ def Llm_RopeOp : Llm_Op<"rope", [Pure, SameOperandsAndResultType]> {
 
 def Llm_AttentionOp : Llm_Op<"attention", [
     MemoryEffects<[MemRead<Llm_KvCache>, MemWrite<Llm_KvCache>]>]> {
-  let summary = "Appends k and v to the layer's cache, then causal attention";
+  let summary = "Appends k and v to the cache, then computes causal attention";
   let description = [{
     softmax(scale * q.k) v over all tokens of the same sequence up to and
     including the token's own position. Query head h reads key/value head

@@ -11,7 +11,7 @@ using air::codegen::RopeKind;
 namespace air::ir::plan {
 namespace {
 
-/// The kinds of kernels, in the order of the types of CudaSpec.
+/// The kinds of kernels, in the order of the alternatives of CudaSpec.
 enum class CudaOp : uint8_t {
   BeginStep,
   DecodeMatMul,
@@ -75,8 +75,8 @@ private:
   }
 };
 
-// The functions below are the only lists of the fields. The conversions in both
-// directions iterate over them.
+// The functions below are the only lists of the specs' fields. The conversions
+// to attributes and back both iterate over these lists.
 
 template <typename PagesT, typename Fn>
 void forEachPageField(PagesT &pages, Fn &fn) {
@@ -257,8 +257,8 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   Attribute name = attr.get("op");
   if (!name || !fieldFromAttr<CudaNames>(name, op)) {
     return corruptError(
-        "the kernel specification has no 'op', or one that no kernel for GPUs "
-        "has");
+        "the field 'op' of the kernel specification is missing, or names no "
+        "kernel for GPUs");
   }
   switch (op) {
   case CudaOp::BeginStep:

@@ -44,7 +44,7 @@ def Plan_BindingAttr : Plan_Attr<"Binding", "binding"> {
     EnumParameter<Plan_Access>:$access,
     EnumParameter<Plan_BindingKind>:$kind,
     OptionalParameter<"::mlir::FlatSymbolRefAttr", "tensor or buffer">:$target,
-    DefaultValuedParameter<"int64_t", "-1", "number of a cache, or of a batch array">:$number);
+    DefaultValuedParameter<"int64_t", "-1", "index of a cache or batch array">:$number);
   let builders = [
     AttrBuilder<(ins "Access":$access, "BindingKind":$kind, "::llvm::StringRef":$symbol), [{
       return $_get($_ctxt, access, kind, ::mlir::FlatSymbolRefAttr::get($_ctxt, symbol), -1);
@@ -58,7 +58,7 @@ def Plan_BindingAttr : Plan_Attr<"Binding", "binding"> {
 }
 
 def Plan_LaunchAttr : Plan_Attr<"Launch", "launch"> {
-  let summary = "How a kernel of a GPU is launched: Launch";
+  let summary = "How a kernel of a GPU is launched (Launch in plan.fbs)";
   let parameters = (ins "uint32_t":$grid_x, "uint32_t":$grid_y,
                         "uint32_t":$threads, "uint32_t":$shared_bytes,
                         DefaultValuedParameter<"bool", "false">:$dependent);
@@ -68,7 +68,7 @@ def Plan_LaunchAttr : Plan_Attr<"Launch", "launch"> {
 def Plan_BindingArrayAttr : TypedArrayAttrBase<Plan_BindingAttr, "bindings">;
 
 def Plan_LinkAttr : Plan_Attr<"Link", "link"> {
-  let summary = "The bytes that one pass moves over a link: LinkPrediction";
+  let summary = "The bytes that one pass moves over a link (LinkPrediction)";
   let parameters = (ins
     StringRefParameter<"\"dram\", \"disk\"">:$name,
     "int64_t":$bytes_per_pass,

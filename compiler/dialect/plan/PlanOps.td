@@ -111,7 +111,7 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 }
 
 def Plan_KvOp : Plan_ModuleOp<"kv"> {
-  let summary = "A cache group of equal caches: CacheGroup, Cache";
+  let summary = "A cache group of equal caches (CacheGroup, Cache in plan.fbs)";
   let description = [{
     The caches have the indices 0 to `caches` - 1, or, if another plan.kv comes
     before this one, the indices that follow that one's. For a model without
@@ -128,7 +128,7 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
-    // The bytes that one cache has in a page, the bytes of a page, and the
+    // The bytes that one cache takes in a page, the bytes of a page, and the
     // number of pages, by the formulas in plan.fbs. The KvOrder is Mma if
     // `device` is set, and otherwise Cpu. The op's verifier has checked that
     // none of these numbers overflows. The part of a page that belongs to cache
@@ -245,7 +245,7 @@ def Plan_ReadOp : Plan_ModuleOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpI
 
 def Plan_PlacementOp : Plan_ModuleOp<"placement", [
     SingleBlock, NoTerminator, NoRegionArguments]> {
-  let summary = "One way to divide the weights between RAM and disk: Placement";
+  let summary = "A way to divide weights among memories (Placement in plan.fbs)";
   let description = [{
     ```mlir
     plan.placement resident [1536, 0, 100] ring 8192 {
@@ -287,11 +287,11 @@ class Plan_StreamPartOp<string mnemonic> : Plan_PlacementPartOp<mnemonic, [
 }
 
 def Plan_StreamOp : Plan_StreamPartOp<"stream"> {
-  let summary = "Bytes of a segment that each pass reads into the ring: StreamRead";
+  let summary = "Bytes that a pass reads into the ring (StreamRead in plan.fbs)";
 }
 
 def Plan_DeviceStreamOp : Plan_StreamPartOp<"device_stream"> {
-  let summary = "Bytes of a segment that each pass copies to a GPU: StreamRead";
+  let summary = "Bytes that a pass copies to a GPU (StreamRead in plan.fbs)";
 }
 
 def Plan_BudgetOp : Plan_PlacementPartOp<"budget"> {

@@ -192,7 +192,7 @@ size_t readNumber(TextView text, size_t &at) {
   return number;
 }
 
-/// Formats a value by what follows ':' in braces.
+/// Formats a value according to the text that follows ':' in braces.
 Value formatBySpec(Interpreter &in, const Value &value, TextView text) {
   if (text.empty()) {
     return in.string(in.textOf(value));
@@ -360,8 +360,10 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
                          : next == 1 || isNamed || value.is(Kind::Dict) ||
                                value.is(Kind::List);
   if (!in.failed() && !usesAll) {
-    return in.fail("the format uses only " + std::to_string(next) +
-                   " of the values that are given");
+    const size_t given = isTuple ? value.items().size() : 1;
+    return in.fail("the format uses " + std::to_string(next) + " of the " +
+                   std::to_string(given) +
+                   " values that are given; it must use all of them");
   }
   return in.failed() ? Value() : in.string(std::move(out), isMarkup);
 }

@@ -9,9 +9,10 @@ namespace air::jinja {
 
 struct JsonStyle {
   bool ascii = false; ///< write non-ASCII characters as \uXXXX
-  /// The indent of each level. If absent, all is on one line.
+  /// The indent of each level. If absent, the whole text is on one line.
   std::optional<Text> indent;
-  std::optional<Text> itemSeparator; ///< ", ", or "," with an indent
+  /// If absent, the separator is "," if there is an indent, and otherwise ", ".
+  std::optional<Text> itemSeparator;
   Text keySeparator = U": ";
   bool sortKeys = false;
 };

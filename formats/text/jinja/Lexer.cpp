@@ -436,10 +436,11 @@ Result<std::vector<Token>> tokenize(std::string_view source) {
     if (step.kind != Utf8Step::Whole) {
       static constexpr char kHex[] = "0123456789abcdef";
       auto byte = static_cast<unsigned char>(source[at]);
-      return corruptError(
-          "template " + atPlace(placeAfter(source.substr(0, at)),
-                                std::string("the byte 0x") + kHex[byte >> 4] +
-                                    kHex[byte & 15] + " is not part of UTF-8"));
+      return corruptError("template " +
+                          atPlace(placeAfter(source.substr(0, at)),
+                                  std::string("the byte 0x") + kHex[byte >> 4] +
+                                      kHex[byte & 15] +
+                                      " does not begin a character in UTF-8"));
     }
     at += step.length;
   }

@@ -50,7 +50,8 @@ protected:
   bool failed() const { return !failure.isOk(); }
   static std::string describe(const Token &token);
 
-  /// Increments `nesting` while the object exists. Fails at too great a depth.
+  /// Keeps `nesting` one higher for as long as the object exists. Fails at too
+  /// great a depth.
   class Nested {
   public:
     explicit Nested(ExpressionParser &parser);
@@ -64,7 +65,7 @@ protected:
 
   Status failure;
   uint32_t nesting = 0;
-  uint32_t conditional = 0; ///< the number of `if` around the current token
+  uint32_t conditional = 0; ///< how many `if` tags or expressions are open
   /// The names that have been parsed since the innermost macro began.
   std::vector<std::string> mentioned;
 

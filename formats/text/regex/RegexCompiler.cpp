@@ -1,7 +1,7 @@
 //===- RegexCompiler.cpp - compiles regular expressions ---------*- C++ -*-===//
 //
-// Instructions are made from the end of the expression to its beginning, so
-// that the successors of an instruction are known when it is made. The
+// Instructions are generated from the end of the expression to its beginning,
+// so that the successors of an instruction are known when it is generated. The
 // successors tell which characters can come next, and whether a match is
 // certain. With this knowledge, the matcher can leave out most of the
 // alternatives that it would otherwise have to return to.
@@ -139,7 +139,8 @@ Status Compiler::classify() {
   if (starts.back() > kLastCodePoint) {
     starts.pop_back();
   }
-  // Each set splits the classes of which it contains only a part.
+  // Each set splits every class of which it contains some characters, but not
+  // all.
   std::vector<uint32_t> classOfStart(starts.size(), 0);
   uint32_t count = 1;
   std::vector<bool> inside(starts.size());
@@ -181,7 +182,8 @@ Status Compiler::classify() {
   if (hasEdge) {
     wordSet = sets.back();
   }
-  // Pages whose characters are all in one class are shared.
+  // Pages of 128 characters that are all in the same class are stored only once
+  // for each class.
   program.pages.resize(kPages);
   std::map<uint32_t, uint16_t> uniform;
   size_t interval = 0;
@@ -256,7 +258,7 @@ Result<RegexProgram> Compiler::run() {
 }
 
 /// Returns the instruction at which the matcher can start instead of at `pc` if
-/// the next character is of class `cls`: the choices that `cls` decides are
+/// the next character is of class `cls`: the Splits that `cls` decides are
 /// skipped. Returns kNowhere if there is no match.
 uint32_t Compiler::startFor(uint32_t pc, size_t cls) const {
   for (;;) {
@@ -307,8 +309,8 @@ Compiler::PcOr Compiler::compile(uint32_t index, uint32_t next) {
     return next;
   }
   case RegexNode::Choice: {
-    // A choice at the root of the expression is tried only once at each
-    // position, so the matcher need not remember where it has failed.
+    // An alternation at the top level of the expression is tried only once at
+    // each position, so the matcher need not remember where it has failed.
     bool needsMemo = index != syntax.root;
     AIR_ASSIGN_OR_RETURN(uint32_t chosen, compile(node.children.back(), next));
     for (size_t i = node.children.size() - 1; i > 0; --i) {
@@ -346,8 +348,8 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
     const Facts &then = facts[next];
     RegexInstruction made;
     // If what follows always matches, or cannot begin with a character of the
-    // set, then the matcher consumes all characters of the set and never has to
-    // try fewer.
+    // set, then the matcher consumes every following character that is in the
+    // set, and never has to try with fewer.
     bool isRun = isPossessive || then.isSure || (set & then.first).none();
     made.op = isRun ? Op::Run : Op::Loop;
     made.row = rowOf(set);

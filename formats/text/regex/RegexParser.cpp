@@ -75,8 +75,7 @@ private:
     syntax.nodes.push_back(std::move(node));
     return static_cast<uint32_t>(syntax.nodes.size() - 1);
   }
-  /// The node that matches one character of `set`. If case is ignored, the
-  /// variants of these characters match, too.
+  /// The node that matches one character of `set`.
   uint32_t addSet(CodePointSet set) {
     auto same = std::ranges::find_if(syntax.sets, [&](const CodePointSet &s) {
       return std::ranges::equal(s.ranges(), set.ranges());
@@ -89,6 +88,8 @@ private:
     }
     return add(std::move(node));
   }
+  /// The node that matches the character `c` or, if case is ignored, any
+  /// character that differs from `c` only in case.
   uint32_t addCharacter(uint32_t c) {
     CodePointSet set({{c, c}});
     if (ignoreCase) {
@@ -153,7 +154,7 @@ Parser::NodeOr Parser::parseChoice() {
   if (choice.children.size() == 1) {
     return choice.children[0];
   }
-  // A choice between single characters is a set of characters.
+  // An alternation of single characters is a set of characters.
   if (std::ranges::all_of(choice.children,
                           [&](uint32_t child) { return isSet(child); })) {
     CodePointSet all;

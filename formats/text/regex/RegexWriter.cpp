@@ -46,7 +46,8 @@ std::vector<uint32_t> writeRegex(const RegexProgram &program) {
       add(c << 8 | program.classOf(c));
       ++words[place];
     }
-    // Most pages have code points of one class, and follow one another.
+    // If all code points of a page belong to one class, this is often true of
+    // many pages that follow, so those that equal this page are skipped.
     const size_t page = c / kPageSize;
     if (c % kPageSize == kPageSize - 1 && page > 0 &&
         words.back() >> 8 < c - kPageSize) {

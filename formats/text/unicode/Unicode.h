@@ -25,8 +25,8 @@ std::string propertyList();
 
 /// The characters that \s matches: the property White_Space.
 const CodePointSet &whiteSpace();
-/// The characters that \w matches in the tokenizers library: mainly letters,
-/// marks, digits, and connecting punctuation.
+/// The characters that \w stands for in Hugging Face's `tokenizers`
+/// library: mainly letters, marks, digits, and connecting punctuation.
 const CodePointSet &wordCharacters();
 
 /// Adds the code points that differ only in case from one that is in the set.

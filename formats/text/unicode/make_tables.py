@@ -7,9 +7,9 @@ points of Unicode 16, and their decompositions.
 
 The general categories come from unicodedata2. White space, scripts and case
 equivalence come from regex, which has the tables of the same version of Unicode.
-The set \\w is the one of the tokenizers library, because that library splits the
-text on which most models are trained. Decompositions and combining classes come
-from unicodedata2.
+The set \\w is that of Hugging Face's `tokenizers` library, because that library
+splits the text on which most models are trained. Decompositions and combining
+classes come from unicodedata2.
 """
 
 import os
@@ -32,7 +32,7 @@ TURKIC = {0x130, 0x131}
 
 
 def ranges(members):
-    """Joins sorted code points to [first, last] ranges."""
+    """Joins sorted code points into [first, last] ranges."""
     out = []
     for c in members:
         if out and out[-1][1] == c - 1:
@@ -62,14 +62,14 @@ def canonical_cases():
 
 
 def lower_cases():
-    """Returns the assigned characters that the tokenizers library puts into lower case."""
+    """Returns the assigned characters that the `tokenizers` library converts to lower case."""
     lower = tokenizers.normalizers.Lowercase().normalize_str
     return [(c, ord(lower(chr(c))[0])) for c in ALL
             if lower(chr(c)) != chr(c) and unicodedata2.category(chr(c)) != "Cn"]
 
 
 def runs_of_cases(pairs):
-    """Joins pairs to runs (first, count, step, difference of the two)."""
+    """Joins pairs into runs (first, count, step, difference of the two)."""
     out = []
     for c, other in pairs:
         distance = c - other
@@ -97,7 +97,7 @@ BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def digits(number):
-    """Writes a number with 5 bits a digit, the lowest first. 32 marks all but the last."""
+    """Writes a number with 5 bits a digit, the lowest first. 32 is added to all but the last."""
     out = ""
     while number >= 32:
         out += BASE64[number & 31 | 32]

@@ -11,10 +11,10 @@ namespace air::rt {
 
 struct CpuTopology {
   /// The CPUs that the affinity mask allows: first one CPU of each physical
-  /// core, then their SMT siblings. Each of the two parts is sorted by memory
+  /// core, then their SMT siblings. Each of the two parts is sorted by NUMA
   /// node, then by CPU number. The list is never empty.
   std::vector<uint32_t> cpus;
-  /// The memory node of each element of `cpus`; 0 if the system does not report
+  /// The NUMA node of each element of `cpus`; 0 if the system does not report
   /// it.
   std::vector<uint32_t> nodes;
   /// The number of physical cores, which is the length of the first part of
@@ -23,7 +23,7 @@ struct CpuTopology {
 };
 
 /// Reads the affinity mask and, if the system reports them, the SMT siblings
-/// and the memory nodes of the CPUs.
+/// and the NUMA nodes of the CPUs.
 CpuTopology cpuTopology();
 
 /// A CPU as the system describes it.
@@ -37,14 +37,14 @@ struct CpuPlace {
 /// numbers.
 CpuTopology arrangeCpus(std::span<const CpuPlace> places);
 
-/// Threads [first, end) of a pool, all on CPUs of one memory node.
+/// Threads [first, end) of a pool, all on CPUs of one NUMA node.
 struct NodeRun {
   uint32_t node = 0;
   uint32_t first = 0;
   uint32_t end = 0;
 };
 
-/// Groups the threads of a pool by memory node, in the order of the threads;
+/// Groups the threads of a pool by NUMA node, in the order of the threads;
 /// thread t computes on topology.cpus[t]. The result is empty if all threads
 /// are on one node, or if there are more threads than CPUs.
 std::vector<NodeRun> nodeRuns(const CpuTopology &topology, uint32_t threads);

@@ -98,7 +98,7 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
   made.memory.emplace_back(data, total);
   // Each thread writes the part that it will read. Until then, all pages of the
   // buffer are one shared page of zeros, which would stay in the cache. The
-  // first write to a page places it on the memory node of the writing thread.
+  // first write to a page places it on the NUMA node of the writing thread.
   pool.run(
       [](void *context, uint32_t thread) {
         const auto &self = *static_cast<const ReadBandwidth *>(context);

@@ -9,12 +9,12 @@
 // Such a thread joins whichever phase is open when it comes back, in this walk
 // or in a later one.
 //
-// A waiting thread prefetches the memory that it will read first in a coming
+// A waiting thread prefetches the memory that it will read first in an upcoming
 // phase (ReadAhead). Memory is thus also read while only a few threads have
 // work.
 //
 // Threads without work spin briefly and then sleep. If there are more threads
-// than CPUs, threads without work sleep at once, because another thread may
+// than CPUs, threads without work sleep immediately, because another thread may
 // need their CPU.
 //
 // If the pool has at least one thread per core, and at most one per CPU, each
@@ -57,9 +57,9 @@ struct TileRange {
 /// one; earlier threads own the larger ranges.
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
-/// The memory that the tiles of a coming dispatch will read, in the order of
+/// The memory that the tiles of an upcoming dispatch will read, in the order of
 /// the tiles. Since it is only prefetched, the information need not be exact,
-/// and the memory need not exist.
+/// and the addresses need not even be mapped.
 struct ReadAhead {
   struct Stream {
     const uint8_t *start = nullptr; ///< the address at which tile 0 begins
@@ -116,7 +116,7 @@ public:
 
   uint32_t threads() const { return threadCount; }
 
-  /// Which threads compute on which memory node. The list is empty unless the
+  /// Which threads compute on which NUMA node. The list is empty unless the
   /// threads are pinned and there are several nodes. Thread 0 is counted on the
   /// node where it would be pinned, although the caller may run elsewhere.
   std::span<const NodeRun> nodeRuns() const { return runs; }

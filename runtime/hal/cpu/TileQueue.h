@@ -3,7 +3,7 @@
 // A phase is a set of units (usually tiles) that may run in any order. Each
 // thread owns a contiguous range of them and takes chunks from the front of its
 // own range. It therefore reads memory as one stream, which is the same in
-// every pass and lies on the thread's own memory node. A chunk is a small
+// every pass and lies on the thread's own NUMA node. A chunk is a small
 // fraction of what is left of the range, but at least one unit. If the system
 // suspends a thread, only its current chunk is delayed.
 //
@@ -41,8 +41,8 @@
 //     them, so the claiming thread observes everything that was written before
 //     open(). A thread that steals passes this on: it acquires the word from
 //     which it takes units, and releases the word in which it stores those that
-//     it does not run at once. A thread must first claim units, and only then
-//     read what they are.
+//     it does not run immediately. A thread must first claim units, and only
+//     then read what they are.
 //   - finish() releases what the units wrote, and the last finish() of a phase
 //     acquires what all others released. The thread that then opens the next
 //     phase publishes all of it.

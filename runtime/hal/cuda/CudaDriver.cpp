@@ -44,7 +44,7 @@ constexpr uint32_t kDependentCapability = 90;
 /// C++ Programming Guide, "Function Parameters").
 constexpr size_t kMaxParameterBytes = 32764;
 
-/// Whether a context cannot be used any more after this error. Such errors are
+/// Whether a context can no longer be used after this error. Such errors are
 /// uncorrectable memory errors, lost links, faults of kernels, hardware or
 /// other processes, and unknown errors.
 bool endsContext(int code) {
@@ -142,8 +142,9 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
     if (isPtx && error == std::errc() && suffix.empty()) {
       return capability >= number;
     }
-    // The suffix "f" allows instructions that only one family of architectures
-    // has. Plans contain no code with such instructions, so "f" is ignored.
+    // The suffix "f" of an architecture, as in "sm_100f", allows instructions
+    // that only one family of architectures has. Plans contain no code with
+    // such instructions, so "f" is ignored.
     if (!isPtx && error == std::errc() && (suffix.empty() || suffix == "f")) {
       return capability / 10 == number / 10 && capability >= number;
     }
@@ -203,7 +204,8 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::start() {
   std::unique_ptr<CudaDriver> driver(new CudaDriver());
   driver->cuda = std::make_unique<CudaFunctions>(std::move(library));
   const CudaFunctions &f = *driver->cuda;
-  // The version is checked before the functions, since old drivers lack some.
+  // The version is checked before the functions, because old drivers lack some
+  // of the functions.
   const bool hasVersion = f.driverGetVersion.pointer != nullptr &&
                           f.driverGetVersion.pointer(&driver->version) == 0;
   if (hasVersion && driver->version < kOldestVersion) {
@@ -385,7 +387,8 @@ Result<void *> CudaDriver::loadModule(std::span<const uint8_t> image) {
   if (!isCompleteElf(image) && !isText(image)) {
     return corruptError("the plan's code for the GPU has " +
                         std::to_string(image.size()) +
-                        " bytes and is not a complete ELF file, nor PTX");
+                        " bytes, but is neither a complete ELF file nor "
+                        "PTX; pack the model again");
   }
   AIR_RETURN_IF_ERROR(lost);
   void *module = nullptr;
@@ -440,7 +443,8 @@ Result<std::optional<uint32_t>> CudaDriver::countParameters(void *function) {
     return std::optional<uint32_t>();
   }
   AIR_RETURN_IF_ERROR(lost);
-  // The driver refuses the index after that of the last parameter.
+  // For the index after that of the last parameter, the driver returns an
+  // error.
   for (uint32_t count = 0; count <= kMaxParameterBytes; ++count) {
     size_t offset = 0;
     size_t size = 0;

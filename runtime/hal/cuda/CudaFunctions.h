@@ -16,7 +16,7 @@
 
 namespace air::rt {
 
-/// The value of a launch attribute (CUlaunchAttribute).
+/// A launch attribute with its value (CUlaunchAttribute).
 struct alignas(8) CudaLaunchAttribute {
   int id;
   char padding[4];

@@ -33,8 +33,9 @@ constexpr uint32_t kDepths[] = {2, 4, 1};
 constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,
                                  IoMethod::Buffered};
 constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
-/// The first kFewestSampled combinations get a sample even if the time is over.
-/// They include at least one of each method.
+/// The first kFewestSampled combinations of method, depth and block size get a
+/// sample even if the time is up. They include at least one combination with
+/// each method.
 constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// The least duration of a sample. It is short enough that all combinations
 /// take some 2 seconds on a drive that reads 2 GB/s.
@@ -43,13 +44,14 @@ constexpr double kPromising = 0.8;
 /// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-/// The shares of the time for kRings and for the rates of memory and disk
-/// together.
+/// The fraction of the probe's time for comparing the ring sizes, and the
+/// fraction for measuring memory and disk at the same time.
 constexpr double kRingShare = 1.0 / 6;
 constexpr double kTogetherShare = 0.2;
-/// The least duration of a sample of memory alone or of the disk alone. A turn
-/// of samples takes some four times as long, so a second has several turns.
-constexpr double kTurnSeconds = 0.04;
+/// The least duration of a sample of memory alone or of the disk alone. That of
+/// a sample of both is twice as long. A turn of all three samples (DiskProbe.h)
+/// takes about four times as long, so there are several turns in a second.
+constexpr double kAloneSeconds = 0.04;
 
 double medianOf(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
@@ -62,6 +64,7 @@ uint64_t rounded(double rate) {
   return static_cast<uint64_t>(std::llround(std::max(1.0, rate)));
 }
 
+/// A combination of a method, a block size, a depth and a size of pages.
 struct Way {
   DiskRate rate;
   BlockReader *reader = nullptr;
@@ -86,7 +89,7 @@ double memoryRate(const MemoryTraffic &traffic) {
   const double start = monotonicSeconds();
   const uint64_t before = traffic.bytes();
   double time = 0;
-  while ((time = monotonicSeconds() - start) < kTurnSeconds) {
+  while ((time = monotonicSeconds() - start) < kAloneSeconds) {
     usleep(1000);
   }
   return static_cast<double>(traffic.bytes() - before) / time;
@@ -104,7 +107,9 @@ Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
     return corruptError("'" + path + "' is not a regular file");
   }
   if (isInMemory(descriptor)) {
-    return unsupportedError("'" + path + "' is in memory, not on a disk");
+    return unsupportedError("'" + path +
+                            "' is in a file system in memory, not on a disk; "
+                            "give a file on a disk");
   }
   const auto bytes = static_cast<uint64_t>(info.st_size);
   if (bytes < kFewestProbeBytes) {
@@ -152,19 +157,19 @@ private:
   /// the rate at which it read memory in the same time.
   Result<Rates> read(Way &way, double least, const MemoryTraffic *traffic);
   Status submit(Way &way, uint64_t slot);
-  /// The ways of reading that are fast enough to get another sample.
+  /// The combinations (see Way) that are fast enough to get another sample.
   std::vector<Way *> promising();
-  /// Measures rings of all sizes with the way of reading that chooseDiskRate()
-  /// chooses from `curve`, until isOver() is true.
+  /// Measures rings of all sizes with the Way that chooseDiskRate() chooses
+  /// from `curve`, until isOver() is true.
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
-  /// Measures what is left of the rates of disk and memory while both are read,
-  /// until isOver() is true.
+  /// Measures the fractions of their rates that disk and memory keep while both
+  /// are read, until isOver() is true.
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);
-  /// The way of reading that chooseDiskRate() chooses from `curve`.
+  /// The Way that chooseDiskRate() chooses from `curve`.
   const Way &chosenWay(const std::vector<DiskRate> &curve) const;
 
   uint64_t fileBytes = 0;
@@ -350,7 +355,7 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
     ring.ringBytes = size;
     ring.samples.clear();
   }
-  // The first size gets a sample even if the time is over.
+  // The first size gets a sample even if the time is up.
   bool isFirst = true;
   do {
     for (Way &ring : sizes) {
@@ -388,11 +393,12 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
   do {
     AIR_RETURN_IF_ERROR(traffic.start());
     const double memoryAlone = memoryRate(traffic);
-    const Result<Rates> together = read(ring, 2 * kTurnSeconds, &traffic);
+    const Result<Rates> together = read(ring, 2 * kAloneSeconds, &traffic);
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
-    AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kTurnSeconds, nullptr));
-    // A turn in which the machine did nothing says nothing.
+    AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kAloneSeconds, nullptr));
+    // If one of these rates is 0, this turn is left out, because the rate
+    // cannot be a divisor.
     if (alone.disk > 0 && memoryAlone > 0) {
       ofDisk.push_back(together->disk / alone.disk);
       ofMemory.push_back(together->memory / memoryAlone);

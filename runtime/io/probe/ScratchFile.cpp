@@ -83,7 +83,7 @@ Result<ScratchFile> ScratchFile::create(const std::string &folder,
   ScratchFile file(descriptor);
   if (isInMemory(descriptor)) {
     return unsupportedError("the folder '" + folder +
-                            "' is in memory, not on a disk");
+                            "' is in a file system in memory, not on a disk");
   }
   std::vector<uint64_t> piece(kPieceBytes / sizeof(uint64_t));
   uint64_t state = 0;

@@ -113,8 +113,8 @@ void AnswerParser::resolve(bool isEnd) {
       held.erase(0, 1);
       onText(c);
     } else {
-      // onMark() and step() may change `marks`. Therefore the mark is copied,
-      // and the bytes after it are handled again, one by one.
+      // onMark() and step() may change `marks`. Therefore the delimiter is
+      // copied, and the bytes after it are handled again, one by one.
       const ActiveMark mark = *longest;
       std::string rest = held.substr(mark.text.size());
       held.clear();
@@ -179,7 +179,8 @@ void AnswerParser::findMarks() {
       add(each.begin, Mark::ReasoningBegin, &each);
     }
     // The prompt may have begun a span of reasoning that openReasoning() did
-    // not recognise. The answer then contains only the mark that ends the span.
+    // not recognise. The answer then contains only the delimiter that ends the
+    // span.
     if (mayReason) {
       add(each.end, Mark::ReasoningEnd, &each);
     }
@@ -225,7 +226,7 @@ void AnswerParser::onMark(const ActiveMark &mark) {
       raw += mark.text;
       giveUp();
     } else if (state == State::Text) {
-      // A mark that ends a call is text where no call is open.
+      // If no call is open, a delimiter that ends a call is ordinary text.
       for (char c : mark.text) {
         onText(c);
       }
@@ -308,7 +309,8 @@ std::unique_ptr<CallReader> AnswerParser::readerFor(char first) const {
   switch (family.style) {
   case CallStyle::Json:
   case CallStyle::KeyedJson:
-    // After its mark for a call, Llama 3 may also write name.call(a=1).
+    // Llama 3 may also write name.call(a=1) after the delimiter that begins a
+    // call.
     if (!isJson && family.hasBareCalls && !isBare && family.callEnd.empty()) {
       return makeWholeReader(family);
     }

@@ -2,8 +2,10 @@
 //
 // A chat template implies more than the text of a prompt. The model answers in
 // the notation in which the template writes earlier answers: it may think
-// before it answers, and it calls tools in the notation of its family. A family
-// is recognised by texts that its templates contain (docs/answers.md).
+// before it answers, and it calls tools in the notation of its family. The
+// delimiters of a notation are the texts or control tokens that begin or end a
+// part of an answer, such as <think> or </tool_call>. A family is recognised by
+// texts that its templates contain (docs/answers.md).
 //
 // Ownership: all views lie in static tables. Thread-safety: immutable.
 //
@@ -21,34 +23,34 @@
 
 namespace air::rt {
 
-/// The texts around a span of reasoning.
+/// The delimiters of a span of reasoning.
 struct ReasoningMarks {
   std::string_view begin;
   std::string_view end;
-  /// Whether such a span may begin anywhere in an answer. Otherwise, it may
-  /// only be at the beginning of the answer.
+  /// Whether a span with these delimiters may begin anywhere in an answer.
+  /// Otherwise, it may begin only at the start of the answer.
   bool isAnywhere = false;
-  /// True if the template does not mention such spans. The model may write them
-  /// nevertheless, but rarely does.
+  /// True if the template does not mention these delimiters. The model may
+  /// write them nevertheless, but rarely does.
   bool isAssumed = false;
 };
 
 enum class CallStyle : uint8_t {
   Json,      ///< {"name": "f", "arguments": {"a": 1}}, or an array of these
   KeyedJson, ///< {"f": {"a": 1}}, or an array of these
-  Header,    ///< the name between marks, and then {"a": 1}
-  Tagged,    ///< the name, and each argument between marks of its own
+  Header,    ///< the name between delimiters, and then {"a": 1}
+  Tagged,    ///< the name, and each argument between delimiters of its own
   Python,    ///< f(a=1), or [f(a=1), g()]
-  Braces,    ///< call:f{a:1}, with marks instead of quotes
+  Braces,    ///< call:f{a:1}, with delimiters instead of quotes
 };
 
-/// The marks of CallStyle::Tagged. The name ends at `nameEnd` or, if that is
-/// empty, at white space or at the next mark.
+/// The delimiters of CallStyle::Tagged. The name ends at `nameEnd` or, if that
+/// is empty, at white space or at the next delimiter.
 struct ArgumentTags {
   std::string_view nameEnd;
   std::string_view keyBegin;
   std::string_view keyEnd;
-  std::string_view valueBegin; ///< "" if the value follows the key at once
+  std::string_view valueBegin; ///< "" if the value directly follows the key
   std::string_view valueEnd;
 };
 
@@ -59,8 +61,8 @@ struct CallHeader {
   bool hasCodeFence = false; ///< ``` follows the arguments
 };
 
-/// Reads all text between the mark that begins a call and the brace that begins
-/// its arguments. Returns false if it is no header.
+/// Reads all text between the delimiter that begins a call and the brace that
+/// begins its arguments. Returns false if the text is not a header.
 using ReadHeader = bool (*)(std::string_view text, CallHeader &header);
 
 /// The texts around the parts of a call in CallStyle::Header. They are in the
@@ -82,9 +84,9 @@ struct CallKeys {
 };
 
 enum class CallList : uint8_t {
-  Never,  ///< a mark begins one call
-  Always, ///< a mark begins a list of calls
-  Maybe,  ///< a mark begins one call or a list of calls
+  Never,  ///< a delimiter begins one call
+  Always, ///< a delimiter begins a list of calls
+  Maybe,  ///< a delimiter begins one call or a list of calls
 };
 
 struct AnswerFamily {
@@ -95,7 +97,7 @@ struct AnswerFamily {
   CallStyle style = CallStyle::Json;
   std::string_view callBegin; ///< "" if nothing marks calls
   std::string_view callEnd;   ///< "" if calls end with their arguments
-  /// Marks around all calls; "" if the family has none.
+  /// The delimiters around all calls of an answer; "" if the family has none.
   std::string_view sectionBegin = {};
   std::string_view sectionEnd = {};
   /// If `callBegin` also occurs in ordinary text: a longer text, which begins
@@ -106,14 +108,14 @@ struct AnswerFamily {
   std::span<const HeaderForm> headers = {}; ///< for CallStyle::Header
   /// Whether an answer that begins with a JSON object may be a call.
   bool hasBareCalls = false;
-  /// Whether a call that begins within reasoning ends it. Otherwise it is a
-  /// part of the reasoning.
+  /// Whether a call that begins within reasoning ends the reasoning. Otherwise
+  /// the call is a part of the reasoning.
   bool callsEndReasoning = false;
   ArgumentTags tags = {};          ///< for CallStyle::Tagged
   ReadHeader readHeader = nullptr; ///< for CallStyle::Header
   std::string_view quote = {};     ///< for CallStyle::Braces
-  /// Marks and other control tokens of the notation that are not a part of the
-  /// answer's text.
+  /// Delimiters and other control tokens of the notation that are not a part of
+  /// the answer's text.
   std::span<const std::string_view> dropped = {};
   std::span<const std::string_view> inner = {};
   /// Whether an answer consists of messages in channels (OpenAI's harmony).
@@ -137,14 +139,14 @@ AnswerSyntax syntaxOf(std::string_view chatTemplate);
 std::span<const AnswerFamily> answerFamilies();
 
 /// The span of reasoning that the rendered prompt opens because it ends with
-/// the mark that begins the span. Null if there is none. A mark that a user
-/// wrote opens nothing.
+/// the delimiter that begins the span. Null if there is none. A delimiter that
+/// a user wrote opens nothing.
 const ReasoningMarks *
 openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
               std::span<const jinja::TaintedSpan> tainted);
 
-/// The control tokens that occur in a mark, in ascending order. The parser must
-/// see their text. Without tools, the marks of calls do not count.
+/// The control tokens that occur in a delimiter, in ascending order. The parser
+/// must see their text. Without tools, the delimiters of calls are ignored.
 std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
                                 const Tokenizer &tokenizer);
 

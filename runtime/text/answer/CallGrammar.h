@@ -5,8 +5,8 @@
 // arguments that the tool requires. docs/answers.md says how far the values are
 // restricted to the schemas.
 //
-// The marks of a notation are control tokens if the vocabulary has such tokens,
-// and otherwise text.
+// The delimiters of a notation are control tokens if the vocabulary has such
+// tokens, and otherwise text.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_ANSWER_CALLGRAMMAR_H
@@ -23,12 +23,12 @@
 
 namespace air::rt {
 
-/// The option tool_choice of OpenAI's chat completions.
+/// The tool_choice option of OpenAI's chat completions.
 struct ToolChoice {
   enum Kind : uint8_t {
     Auto,     ///< the model decides whether it calls tools
-    None,     ///< it calls none
-    Required, ///< its answer is one or more calls
+    None,     ///< the model calls no tools
+    Required, ///< the answer consists of one or more calls
   };
 
   Kind kind = Auto;
@@ -45,7 +45,8 @@ Result<ToolChoice> parseToolChoice(const std::string &text,
 
 struct CallGrammar {
   std::shared_ptr<const Grammar> grammar;
-  /// What begins a call. If it is empty, the grammar holds from the beginning.
+  /// What begins a call. If it is empty, the grammar applies from the beginning
+  /// of the answer.
   GrammarTriggers triggers;
   /// One sentence for each tool whose schema is not enforced.
   std::vector<std::string> notes;
@@ -54,8 +55,8 @@ struct CallGrammar {
 /// The grammar of an answer, which may begin with reasoning. `controls` are the
 /// control tokens of markTokens() and their texts, ascending. `open` is the
 /// reasoning that the prompt has begun; null if there is none. Errors: Corrupt
-/// if the parameters of a tool are no JSON schema; Unsupported if calls of the
-/// tools cannot be written in the family's notation.
+/// if the parameters of a tool are not a JSON schema; Unsupported if calls of
+/// the tools cannot be written in the family's notation.
 Result<CallGrammar>
 callGrammar(const AnswerSyntax &syntax, const ToolSchemas &tools,
             const ToolChoice &choice,

@@ -12,8 +12,8 @@ namespace air::rt {
 namespace {
 
 constexpr size_t kLongestName = 256; ///< in bytes
-/// The longest text between two marks that has a name in it, such as a name
-/// with an id, or the name of an argument with an attribute.
+/// The largest size in bytes of a name and of what stands beside it between two
+/// delimiters, such as an id or an attribute.
 constexpr size_t kLongestHeader = 2 * kLongestName;
 
 /// Reads calls whose arguments are a JSON object after a header.
@@ -61,7 +61,7 @@ private:
   JsonScanner scanner;
 };
 
-/// Reads calls that have a mark before and after each name and value.
+/// Reads calls that have a delimiter before and after each name and value.
 class TaggedReader final : public CallReader {
 public:
   TaggedReader(const AnswerFamily &of, const ToolSchemas &types)
@@ -167,7 +167,7 @@ private:
   }
 
   void endValue(CallSink &sink) {
-    // The line breaks beside the marks are not a part of the value.
+    // The line breaks beside the delimiters are not a part of the value.
     std::string_view value = text;
     if (value.starts_with('\n')) {
       value.remove_prefix(1);
@@ -191,7 +191,7 @@ private:
   bool isFirst = true;
 };
 
-/// Reads calls only when they are complete.
+/// Collects the text of calls, and parses it only when the calls are complete.
 class WholeReader final : public CallReader {
 public:
   explicit WholeReader(const AnswerFamily &of) : family(of) {}

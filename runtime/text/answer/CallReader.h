@@ -1,7 +1,7 @@
 //===- CallReader.h - reads a tool call byte by byte ------------*- C++ -*-===//
 //
-// A reader receives the text after the mark that begins a call. It reports the
-// call as soon as its name is known, and passes on arguments that are JSON
+// A reader receives the text after the delimiter that begins a call. It reports
+// the call as soon as its name is known, and passes on arguments that are JSON
 // already while they arrive.
 //
 // Ownership: a reader refers to the tables and schemas that it was made with.
@@ -36,8 +36,8 @@ public:
 
 enum class CallProgress : uint8_t {
   More, ///< the reader needs the next byte
-  Done, ///< all calls that the mark began are complete
-  Bad,  ///< what follows the mark is no call
+  Done, ///< all calls that the delimiter began are complete
+  Bad,  ///< what follows the delimiter is not a call
 };
 
 class CallReader {
@@ -46,13 +46,14 @@ public:
   virtual CallProgress push(char c, CallSink &sink) = 0;
   /// Ends the input. Returns Done or Bad.
   virtual CallProgress finish(CallSink &sink) = 0;
-  /// Whether a code fence was opened that may be closed after the call.
+  /// Whether the call contains the beginning of a code fence, which may end
+  /// after the call.
   virtual bool hasCodeFence() const { return false; }
 };
 
-/// Reads a JSON object or an array of objects. If `tools` is not null, no mark
-/// began the call, so it must name one of these tools and have only the keys of
-/// a call.
+/// Reads a JSON object or an array of objects. If `tools` is not null, no
+/// delimiter began the call, so the call must name one of these tools and have
+/// only the keys of a call.
 std::unique_ptr<CallReader> makeJsonReader(bool isKeyed,
                                            const ToolSchemas *tools);
 std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);
@@ -61,7 +62,7 @@ std::unique_ptr<CallReader> makeArgumentsReader(std::string name);
 std::unique_ptr<CallReader> makeTaggedReader(const AnswerFamily &family,
                                              const ToolSchemas &schemas);
 /// Reads calls in the notation of CallStyle::Python or CallStyle::Braces. They
-/// end with the family's mark or, if it has none, with the answer.
+/// end with the family's delimiter or, if it has none, with the answer.
 std::unique_ptr<CallReader> makeWholeReader(const AnswerFamily &family);
 
 } // namespace air::rt

@@ -44,7 +44,8 @@ public:
   CallRules(GrammarBuilder &made, const ControlTexts &texts)
       : builder(made), controls(texts) {}
 
-  /// A mark: the control tokens in it, and text.
+  /// A delimiter of the notation as a sequence of the control tokens that occur
+  /// in it and the text between them.
   GrammarSequence mark(std::string_view text) const;
   /// Optional white space.
   GrammarSymbol gap();
@@ -54,19 +55,19 @@ public:
   GrammarSequence optional(GrammarSequence part) {
     return builder.repeat(std::move(part), 0, 1);
   }
-  /// One or more occurrences of `item`, with `between` between them.
-  GrammarSequence list(const GrammarSequence &item, GrammarSequence between);
+  /// One or more occurrences of `item`, with `separator` between them.
+  GrammarSequence list(const GrammarSequence &item, GrammarSequence separator);
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));
   }
-  /// Any text, and then the mark `end`, which the text does not contain. Nor
-  /// does it contain `other`, unless that is "".
+  /// Any text without `end` and `other` in it, followed by the delimiter `end`.
+  /// If `other` is "", only `end` is excluded.
   GrammarSymbol textUntil(std::string_view end, std::string_view other = {});
   /// A JSON string, with its quotes, that consists of letters, digits, _ and -.
   GrammarSequence idString();
   GrammarSequence id();
 
-  /// The arguments of a tool between marks.
+  /// The arguments of a tool, each between delimiters of its own.
   Result<GrammarSequence> tagged(const CallTool &tool,
                                  const ArgumentTags &tags);
   /// The arguments of a tool as in Python, without the parentheses.
@@ -85,8 +86,8 @@ private:
                                   const GrammarSequence &comma,
                                   std::string_view separator,
                                   const Write &write);
-  /// A value and the mark after it. `wanted` has the bits of the types that
-  /// the value may have (SchemaShape::Type).
+  /// A value and the delimiter after it. `wanted` has the bits of the types
+  /// that the value may have (SchemaShape::Type).
   Result<GrammarSequence> taggedValue(const CallTool &tool,
                                       const SchemaList &schemas,
                                       const ArgumentTags &tags, uint8_t wanted);

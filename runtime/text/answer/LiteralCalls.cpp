@@ -13,7 +13,8 @@ namespace {
 /// if the text has another form.
 class Reader {
 public:
-  /// `mark` stands around strings. If it is empty, strings are as in Python.
+  /// `mark` is the delimiter before and after each string. If it is empty,
+  /// strings are quoted as in Python.
   Reader(std::string_view given, std::string_view mark)
       : text(given), quote(mark) {}
 
@@ -38,12 +39,12 @@ public:
     return taken;
   }
 
-  /// Calls `each` for each item up to `end`. Commas separate the items, and one
-  /// may follow the last item.
-  template <typename Each>
-  bool sequence(std::string_view end, const Each &each) {
+  /// Calls readItem() for each item up to `end`. Commas separate the items, and
+  /// a comma may also follow the last item.
+  template <typename ReadItem>
+  bool sequence(std::string_view end, const ReadItem &readItem) {
     while (!take(end)) {
-      if (!each()) {
+      if (!readItem()) {
         return false;
       }
       if (!take(",")) {

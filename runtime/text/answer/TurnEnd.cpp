@@ -12,7 +12,8 @@
 namespace air::rt {
 namespace {
 
-// No template contains these texts by itself.
+// No template contains these texts, so where they occur in a rendered text,
+// they come from the messages.
 constexpr std::string_view kAnswer = "the answer is 8191";
 constexpr std::string_view kReasoning = "the reason is 131071";
 constexpr std::string_view kTool = "tool_524287";
@@ -42,7 +43,8 @@ std::string renderedTurn(const jinja::Template &chatTemplate,
   return rendered ? rendered->text : std::string();
 }
 
-/// Whether `text` stands between `first` and `second`.
+/// Whether the first occurrence of `text` after the start of `first` comes
+/// before `second`.
 bool isBetween(const std::string &whole, std::string_view text,
                std::string_view first, std::string_view second) {
   const size_t begin = whole.find(first);

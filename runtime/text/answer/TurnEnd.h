@@ -15,9 +15,9 @@ namespace air::rt {
 /// with the template ends its answers with this token, even if the model's file
 /// does not list it among the tokens that end generation. Returns nothing if
 /// the template refuses the conversation, or writes no control token after the
-/// answer. Also returns nothing if the token is a mark of the syntax or in
-/// formats/model/KnownPieces.h, or if the template also writes it within an
-/// answer, after the reasoning or before the tool calls.
+/// answer. Also returns nothing if the token is a delimiter of the answer
+/// syntax or is listed in formats/model/KnownPieces.h, or if the template also
+/// writes it within an answer, after the reasoning or before the tool calls.
 std::optional<int32_t> turnEnd(const jinja::Template &chatTemplate,
                                const TokenizerData &vocabulary,
                                const Tokenizer &tokenizer,

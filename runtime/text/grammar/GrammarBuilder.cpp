@@ -118,8 +118,9 @@ Status GrammarBuilder::fail(uint32_t rule, const std::string &what) const {
 
 std::vector<bool> GrammarBuilder::closure(const std::vector<bool> &setHas,
                                           bool tokensHave) const {
-  // `unknown` counts the symbols that are not yet known to have the property.
-  // `uses` pairs each rule with the alternatives in which it occurs.
+  // `unknown` is the number of symbols that are not yet known to have the
+  // property that closure() computes. `uses` pairs each rule with the
+  // alternatives in which it occurs.
   struct Alternative {
     uint32_t rule;
     uint32_t unknown;
@@ -244,10 +245,9 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
 Result<std::shared_ptr<const Grammar>>
 GrammarBuilder::finish(uint32_t root) && {
   if (isTooLarge()) {
-    return unsupportedError("grammar: it has more than " +
+    return unsupportedError("grammar: its repetitions expand to more than " +
                             std::to_string(kMostSymbols) +
-                            " symbols when its repetitions are written out; "
-                            "use smaller repetition counts");
+                            " symbols; use smaller repetition counts");
   }
   for (uint32_t i = 0; i < rules.size(); ++i) {
     if (!rules[i].isDefined) {
@@ -294,9 +294,8 @@ GrammarBuilder::finish(uint32_t root) && {
   const uint32_t classes = grammar->classes.count();
   if (uint64_t{classes} * sets.size() > kMostSetBits || classes > UINT16_MAX) {
     return unsupportedError(
-        "grammar: it has " + std::to_string(sets.size()) +
-        " different sets of characters, which distinguish " +
-        std::to_string(classes) +
+        "grammar: its " + std::to_string(sets.size()) +
+        " different sets of characters distinguish " + std::to_string(classes) +
         " classes of characters; the product of these numbers must be at "
         "most " +
         std::to_string(kMostSetBits) + ", and the number of classes at most " +

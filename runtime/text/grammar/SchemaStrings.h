@@ -19,16 +19,16 @@ namespace air::rt {
 class SchemaStrings {
 public:
   /// With `marksEscaped`, strings are compact JSON in which < is written as
-  /// \u003c, so that they cannot contain a mark such as </parameter>.
+  /// \u003c, so that they cannot contain a delimiter such as </parameter>.
   explicit SchemaStrings(GrammarBuilder &made, bool marksEscaped = false)
       : builder(made), escapesMarks(marksEscaped) {}
 
-  /// Returns `json` with every < as \u003c if marks are escaped.
+  /// Returns `json` with every < as \u003c if delimiters are escaped.
   std::string spelled(std::string json) const;
 
   /// A string of `least` to `most` characters, with its quotes.
   GrammarSequence ofLength(uint32_t least, uint32_t most);
-  /// A string other than `texts`, with its quotes.
+  /// Any string except `texts`, with its quotes.
   GrammarSymbol otherThan(const std::vector<std::string> &texts);
   /// A string that contains a match of a regular expression of ECMA-262.
   /// Errors: Corrupt or Unsupported, with the position in the expression.

@@ -11,7 +11,8 @@
 namespace air::rt {
 namespace {
 
-/// Up to this number of candidates, weights are computed by std::exp().
+/// If there are at most this many candidates, their weights are computed by
+/// std::exp().
 constexpr size_t kFew = 1024;
 
 } // namespace
@@ -97,23 +98,23 @@ float CandidateSet::largestLogit() {
   return largest;
 }
 
-void CandidateSet::sortBest(size_t first) {
-  if (first <= sortedFirst) {
+void CandidateSet::sortBest(size_t n) {
+  if (n <= sortedFirst) {
     return;
   }
-  std::partial_sort(items.begin() + sortedFirst, items.begin() + first,
+  std::partial_sort(items.begin() + sortedFirst, items.begin() + n,
                     items.begin() + count, kBetter);
-  sortedFirst = first;
+  sortedFirst = n;
   whole = false;
   weightsAreKnown = false;
 }
 
-void CandidateSet::keepBest(size_t most) {
-  if (most >= count) {
+void CandidateSet::keepBest(size_t n) {
+  if (n >= count) {
     return;
   }
-  if (most <= sortedFirst) {
-    truncate(most);
+  if (n <= sortedFirst) {
+    truncate(n);
     return;
   }
   // Copies of the logits are rearranged, not the candidates, so the result does
@@ -122,10 +123,10 @@ void CandidateSet::keepBest(size_t most) {
   for (size_t i = 0; i < count; ++i) {
     weightOf[i] = items[i].logit;
   }
-  std::nth_element(weightOf.begin(), weightOf.begin() + (most - 1),
+  std::nth_element(weightOf.begin(), weightOf.begin() + (n - 1),
                    weightOf.begin() + count, std::greater<>());
-  const auto least = static_cast<float>(weightOf[most - 1]);
-  size_t atLeast = most;
+  const auto least = static_cast<float>(weightOf[n - 1]);
+  size_t atLeast = n;
   for (const Candidate &candidate : candidates()) {
     atLeast -= candidate.logit > least ? 1 : 0;
   }
@@ -137,11 +138,11 @@ void CandidateSet::keepBest(size_t most) {
   });
 }
 
-void CandidateSet::truncate(size_t most) {
-  if (most == count) {
+void CandidateSet::truncate(size_t n) {
+  if (n == count) {
     return;
   }
-  count = most;
+  count = n;
   sortedFirst = std::min(sortedFirst, count);
   whole = false;
   largestIsKnown = false;

@@ -2,7 +2,7 @@
 //
 // The samplers of a chain work on one set, one after the other. Most of them
 // need only the best few of 150,000 candidates, so the set is sorted only as
-// far as they ask for.
+// far as a sampler needs.
 //
 // A temperature does not change the logits, because storing rounded products
 // would be less exact. Instead, it changes `scale`, a factor by which all
@@ -50,10 +50,11 @@ public:
   /// Divides all logits by `temperature`, which must be positive.
   void divideBy(double temperature);
 
-  /// Makes scale() 1 by multiplying the logits, so that they can be changed.
+  /// Multiplies all logits by scale(), and sets scale() to 1, so that the
+  /// caller can change single logits.
   void applyScale();
 
-  /// Returns the candidates for the caller to change their logits.
+  /// Returns the candidates, whose logits the caller may then change.
   std::span<Candidate> edit() {
     sortedFirst = 0;
     largestIsKnown = false;
@@ -61,7 +62,7 @@ public:
     return {items.data(), count};
   }
 
-  /// Returns the candidates for the caller to put them into another order.
+  /// Returns the candidates, which the caller may then reorder.
   std::span<Candidate> orderAnew() {
     whole = false;
     return edit();
@@ -71,15 +72,15 @@ public:
   size_t best();
   float largestLogit();
 
-  /// Puts the best `first` candidates in order at the beginning.
-  void sortBest(size_t first);
+  /// Moves the n best candidates to the beginning, in the order of kBetter.
+  void sortBest(size_t n);
 
-  /// Keeps only the `most` candidates with the largest logits, in their present
+  /// Keeps only the n candidates with the largest logits, in their current
   /// order. If logits are equal, the earlier candidates are kept.
-  void keepBest(size_t most);
+  void keepBest(size_t n);
 
-  /// Drops all candidates but the first `most`.
-  void truncate(size_t most);
+  /// Drops all candidates but the first n.
+  void truncate(size_t n);
 
   /// Drops all candidates for whose index `keep` returns false, and keeps the
   /// order of the others.
@@ -109,7 +110,7 @@ public:
   /// changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
-  /// Returns the memory of the weights for the caller to write to.
+  /// Returns the array of weights, for the caller to write to.
   std::span<double> editWeights() {
     weightsAreKnown = false;
     return {weightOf.data(), count};

@@ -59,8 +59,8 @@ private:
   double surprise = 0;
 };
 
-/// Finds the number of candidates below the bound with Zipf's law. It estimates
-/// the exponent of the law from the most probable tokens.
+/// Uses Zipf's law to find how many candidates are below the bound. The
+/// exponent of the law is estimated from the most probable tokens.
 class MirostatStage : public CopyableStage<MirostatStage> {
 public:
   MirostatStage(const SamplerOptions &options, int32_t vocabSize)
@@ -81,8 +81,8 @@ private:
   static constexpr double kNearOne = 1e-9;
 
   size_t countBelow(CandidateSet &set) const {
-    // The memory of the weights serves as scratch memory, because the weights
-    // are recomputed later.
+    // The array of weights serves as scratch memory, because the weights are
+    // recomputed later.
     std::span<double> logits = set.editWeights();
     for (size_t i = 0; i < set.size(); ++i) {
       logits[i] = set.candidates()[i].logit;

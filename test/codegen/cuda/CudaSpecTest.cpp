@@ -146,7 +146,7 @@ TEST(CudaSpec, BindingsOfAPrefillMatMul) {
   spec.hasBias = true;
   // The operands of 8 tokens and 128 columns are stored together: 2 bytes for
   // each activation, and 8 bytes for the sum of every 32 activations of a
-  // token. There are 3 such groups of tokens and 2 such groups of columns.
+  // token. 20 tokens are 3 groups of 8, and 256 columns are 2 groups of 128.
   const uint64_t operands = 3 * 2 * (2 * 8 * 128 + 8 * 4 * 8);
   const std::string text = std::to_string(operands);
   EXPECT_THAT(bindingsOf(spec),
@@ -163,7 +163,7 @@ TEST(CudaSpec, BindingsOfAPrefillMatMul) {
       testing::ElementsAre("x buffer r 20480", "operands buffer w " + text,
                            "scales buffer w 96", "token_count batch r 0",
                            "norm_weight F32 r 1024"));
-  // The rows of requested outputs are listed in an array.
+  // An array of the batch lists the rows whose outputs are requested.
   spec.outputs = true;
   input.outputs = true;
   EXPECT_TRUE(computesOutputs(spec) && computesOutputs(input));
@@ -304,7 +304,7 @@ TEST(CudaSpec, WithoutNvrtcItSaysHowToGetIt) {
     return;
   }
   EXPECT_EQ(compiler.status().code(), ErrorCode::Unsupported);
-  // The message must say how to get NVRTC, and only once.
+  // The message must say how to get NVRTC, and must say it only once.
   EXPECT_THAT(compiler.status().message(),
               AllOf(HasSubstr("which this machine lacks: no NVRTC library"),
                     EndsWith("or run `bash tools/install-deps.sh --cuda`, "

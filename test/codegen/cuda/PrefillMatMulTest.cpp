@@ -57,7 +57,8 @@ Result<emulator::Library> compile(const std::vector<Case> &cases) {
 Status runCase(const emulator::Library &library, const Case &one,
                emulator::Buffers &buffers) {
   AIR_ASSIGN_OR_RETURN(const uint64_t bytes, prefillOperandBytes(one.input));
-  // The kernels must not use any number that they have not written.
+  // The kernels must not use values that they have not written, so these
+  // buffers start as NaN.
   buffers["operands"] = std::vector<uint8_t>(bytes, 0xff);
   buffers["scales"] = emulator::unwrittenFloats((one.tokens + 7) / 8 * 8);
   buffers[one.input.outputs ? "output_count" : "token_count"] =

@@ -185,8 +185,8 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
     EXPECT_EQ(status.code(), ErrorCode::Corrupt) << status.message();
   }
   EXPECT_EQ(check(1e4, 1.0, zero).message(),
-            "rope rotates pair 1 by inf radians per position, but an "
-            "angle must be 0 to 1048576 radians; check the keys rope.freq_base "
+            "rope rotates pair 1 by inf radians per position, but only "
+            "0 to 1048576 are supported; check the keys rope.freq_base "
             "and rope.scaling.factor, and the tensor 'rope_freqs.weight'");
 }
 

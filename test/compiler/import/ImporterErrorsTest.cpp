@@ -57,7 +57,7 @@ const Case kCases[] = {
      "key 'llama.embedding_length' is 1099511627776; it must be at most "
      "2147483647"},
     {"NegativeKey", "llama", set("llama.context_length", int64_t{-1}), kCorrupt,
-     "key 'llama.context_length' is not a whole number of 0 or more"},
+     "key 'llama.context_length' is negative or not a whole number"},
     {"TextForNumber", "llama",
      set("llama.attention.layer_norm_rms_epsilon", std::string("small")),
      kCorrupt, "key 'llama.attention.layer_norm_rms_epsilon' is not a number"},
@@ -80,12 +80,12 @@ const Case kCases[] = {
      "value for all layers is supported"},
     {"KvHeads", "llama", set("llama.attention.head_count_kv", uint64_t{3}),
      kCorrupt,
-     "key 'llama.attention.head_count_kv' is 3, which does not divide the 2 "
-     "heads"},
+     "key 'llama.attention.head_count_kv' is 3, which does not divide 2, "
+     "the number of heads"},
     {"WidthOfHeads", "llama", set("llama.attention.head_count", uint64_t{3}),
      kCorrupt,
-     "key 'llama.embedding_length' is 8, which is not a multiple of the 3 "
-     "heads"},
+     "key 'llama.embedding_length' is 8, which is not a multiple of 3, "
+     "the number of heads"},
     {"ValueLength", "llama", set("llama.attention.value_length", uint64_t{8}),
      kUnsupported,
      "attention heads with keys of 4 elements and values of 8 elements are not "

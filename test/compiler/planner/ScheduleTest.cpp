@@ -46,7 +46,7 @@ TEST(ScheduleVerifier, FindsEveryFault) {
   EXPECT_THAT(verdict({{0, 2}, {1, 0}, {2, 1}}),
               HasSubstr("comes after one for step 2"));
   EXPECT_THAT(verdict({{7, 0}}),
-              HasSubstr("refers to segment 7, but there are 3 segments"));
+              HasSubstr("refers to segment 7, but there are only 3 segments"));
   EXPECT_EQ(verdict({{1, 0}, {2, 1}, {0, 2}}), "");
 }
 

@@ -102,7 +102,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // PIN: plan.decision "ram" = "260000000" by user
 // PIN-NEXT: plan.decision "pin" = "75" by user
 
-// NODISK: error: the plan needs 272.12 MiB of RAM (weights 256.01 MiB, KV cache 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but --ram gives 143.05 MiB; leave out --disk 0, so that weights are read from the disk in every pass
+// NODISK: error: the plan needs 272.12 MiB of RAM (weights 256.01 MiB, KV cache 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but --ram gives 143.05 MiB; leave out --disk 0 to allow every pass to read weights from the disk
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = [], measured = true, memory_bandwidth = 0 : i64, memory_bytes = 218215412 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 2 head_dim 32 context 100 slots 3
   plan.limits tokens 16 outputs 1 arena 4096

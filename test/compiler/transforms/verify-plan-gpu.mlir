@@ -28,7 +28,7 @@
 // LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}'; both must have the same name, spec, rows and launch
 // RUN: sed 's/threads = 128/threads = 128, dependent = true/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
-// ARRAY: dispatch 'matmul_{{.*}}': what is bound to the operand block_tables differs in kind, access, dtype, layout or size from what the kernel takes
+// ARRAY: dispatch 'matmul_{{.*}}': the binding of the operand block_tables does not have the kind, access, dtype, layout and size that the kernel requires
 // RUN: sed 's/read_write batch token_ids/read batch token_ids/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=CHOICE
 // CHOICE: dispatch 'greedy_{{.*}}': what is bound to the operand token_ids differs in kind, access
 // RUN: sed 's/read batch token_count/read_write batch token_count/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=WRITTEN
@@ -73,7 +73,7 @@
 // COPIED: plan.device_stream @{{.*}} at 0 bytes {{[0-9]+}} to 0 before {{[0-9]+}} after -
 // COPIED: plan.prediction "decode" links [#plan.link<name = "vram", {{.*}}#plan.link<name = "pcie", {{.*}} limit "pcie"
 // RUN: sed 's/\(device_stream .* after \).*/\10/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=EARLY
-// EARLY: placement 0: read {{[0-9]+}} may overwrite bytes that read {{[0-9]+}} has put into the ring for step {{[0-9]+}}; it must not begin before that step has run
+// EARLY: placement 0: read {{[0-9]+}} may overwrite bytes that read {{[0-9]+}} has put into the ring for step {{[0-9]+}}; the overwriting read must not begin before that step has run
 // RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
 // DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes in RAM. Every other segment must contain weights, be on device 0, the CPU, and keep all of its bytes in RAM
 

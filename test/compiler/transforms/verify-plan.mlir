@@ -22,7 +22,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{program 'm2' starts at 3 tokens instead of 2}}
+// expected-error @+1 {{program 'm2' is for batches of 3 tokens or more; it must begin at 2 tokens}}
 module {
   plan.program @m1 tokens 1 to 1 {
   }
@@ -90,7 +90,7 @@ module {
 
 // Steps may only gather rows of a table, never read all of it.
 
-// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a table; only embed steps may read a table}}
+// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a segment of kind table; only embed steps may read such a segment}}
 module {
   plan.segment @t table codec none bytes 96
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @t at 0
@@ -120,7 +120,7 @@ module {
 
 // Weights must be read in the order of the file.
 
-// expected-error @+1 {{read 0 reads segment 'second'; it must read segment number 0 of the plan's weights}}
+// expected-error @+1 {{read 0 reads segment 'second'; it must read the segment of weights with index 0}}
 module {
   plan.segment @first weights codec none bytes 32
   plan.segment @second weights codec none bytes 32
@@ -150,7 +150,7 @@ module {
 // A placement must satisfy the rules of planner/Placement.h. Here the second
 // read may begin while step 0 still uses the bytes of the first one.
 
-// expected-error @+1 {{placement 1: read 1 may overwrite bytes that read 0 has put into the ring for step 0; it must not begin before that step has run}}
+// expected-error @+1 {{placement 1: read 1 may overwrite bytes that read 0 has put into the ring for step 0; the overwriting read must not begin before that step has run}}
 module {
   plan.segment @first weights codec none bytes 8192
   plan.segment @second weights codec none bytes 4096
@@ -188,7 +188,7 @@ module {
 // ring. The second part's rows are read too early, while the first part still
 // uses its own rows.
 
-// expected-error @+1 {{placement 0: read 1 may overwrite bytes that read 0 has put into the ring for step 0; it must not begin before that step has run}}
+// expected-error @+1 {{placement 0: read 1 may overwrite bytes that read 0 has put into the ring for step 0; the overwriting read must not begin before that step has run}}
 module {
   plan.buffer @x row 524288
   plan.buffer @y row 32
@@ -432,7 +432,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A bound buffer or tensor must have the shape that the kernel reads.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -447,7 +447,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -465,7 +465,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // A kernel that reads one row per token must not be bound to a buffer with one
 // row per output.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -482,7 +482,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A bound tensor must have the layout that the kernel reads.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -500,7 +500,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The second part must begin where the first one ends.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' must begin at row tile 0, or continue the dispatch before it if that has not run all of its row tiles}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' must begin at row tile 0, or continue the previous dispatch if that one has not run all of its row tiles}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 4096
   plan.read @s before 0
@@ -559,7 +559,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The cache of a KV binding must exist.
 
-// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24
@@ -575,7 +575,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A kernel must take the block table of the group that holds its cache.
 
-// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048_cg1' binds '0' as kv, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048_cg1' binds '0' as kv, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24

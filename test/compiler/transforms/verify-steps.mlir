@@ -150,7 +150,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{writes cache 1, but caches are numbered in the order of the steps that write them, so the cache must be number 0}}
+  // expected-error @+1 {{writes cache 1, but caches are numbered in the order of the steps that write them, so it must write cache 0}}
   %q = plan.attn_in %x layer 0 cache 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 cache 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>

@@ -29,9 +29,9 @@ bool decodesFinite(const DTypeInfo &type, const uint8_t *block) {
 }
 
 /// The dtypes in which a block is finite if and only if all of its decoded
-/// elements are. This leaves out four dtypes: in MXFP4 and NVFP4, ggml decodes
-/// the codes for NaN as numbers, and in F64 and Q8_K, finite numbers may
-/// overflow float32 when they are decoded.
+/// elements are. Four dtypes are left out: in MXFP4 and NVFP4, ggml decodes the
+/// codes for NaN as numbers, and in F64 and Q8_K, finite numbers may overflow
+/// float32 when they are decoded.
 std::vector<DTypeInfo> decodedAlike() {
   std::vector<DTypeInfo> types;
   for (const DTypeInfo &type : allDTypes()) {
@@ -67,9 +67,8 @@ TEST_P(FiniteAsDecoded, RandomBlocks) {
 
 TEST_P(Finite, TheFirstOneIsFoundWhereverItLies) {
   const DTypeInfo &type = GetParam();
-  // The test sets all bits of some blocks to 1 and leaves all bits of the
-  // others 0. A block of zeros is finite. A block of ones is not, unless the
-  // dtype is an integer.
+  // A block whose bits are all 0 is finite. A block whose bits are all 1 is
+  // not, unless the dtype is an integer type.
   constexpr size_t kBlocks = 2500;
   std::vector<uint8_t> bytes(kBlocks * type.blockBytes);
   EXPECT_EQ(firstNotFinite(type.id, bytes), std::nullopt);

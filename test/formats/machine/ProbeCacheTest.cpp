@@ -96,7 +96,8 @@ TEST(ProbeCache, TheMachineKeepsWhatWasNotMeasured) {
   ASSERT_TRUE(measured) << measured.status().message();
   MachineProfile expected = example().profile;
   expected.memoryBytes = 7;
-  // The fingerprint must not cover the disk curve, which no plan records.
+  // The fingerprint must not cover the measured rates of the disk, which no
+  // plan records.
   expected.diskCurve = {};
   EXPECT_EQ(*measured, expected);
 }

@@ -113,8 +113,8 @@ Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
   return packed;
 }
 
-// Compares packed bytes for every weight dtype, with complete and incomplete
-// row blocks.
+// For every weight dtype, packs matrices with complete and incomplete row
+// blocks, and compares the bytes with those of packByDefinition().
 TEST(PackLayout, X16IsItsDefinitionAndUnpacks) {
   int cases = 0;
   for (const DTypeInfo &type : allDTypes()) {

@@ -95,7 +95,7 @@ std::vector<Case> cases() {
        }},
       {"metadata.gap", ErrorCode::VerificationFailed,
        [](Bytes &f) {
-         // This file has a page of zeros that belongs to no part of the file.
+         // There is a page of zeros between the metadata and the first segment.
          SmallPlan small = makeSmallPlan();
          for (auto &segment : small.plan.segments) {
            segment->offset += kPlanPageBytes;

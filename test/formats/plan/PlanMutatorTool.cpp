@@ -3,8 +3,8 @@
 //   air-mutate-plan COUNT SEED [PLAN.air]
 //
 // Opens COUNT damaged copies of the plan, or of the small plan of the unit
-// tests, and prints how many were accepted and refused. Ends with code 1 at the
-// first copy for which PlanMutator::tryOne() finds something wrong.
+// tests, and prints how many were accepted and refused. Exits with code 1 at
+// the first copy for which PlanMutator::tryOne() finds something wrong.
 //
 //===----------------------------------------------------------------------===//
 #include "PlanMutator.h"

@@ -7,8 +7,8 @@
 // computes with wrong bytes.
 //
 // Thread-safety: fail(), breakDown() and bytesRead() may be called at any time.
-// The other members may only be used while no request can be submitted or
-// waited for by another thread.
+// The other members may only be used while no other thread can submit a request
+// or wait for one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_RUNTIME_FAKE_FAKEBLOCKREADER_H
@@ -57,7 +57,7 @@ private:
 
   std::vector<rt::BlockRequest> flying;
   std::mutex mutex;
-  // The mutex guards these members.
+  // The mutex guards the members below.
   std::map<uint64_t, Failure> failures; ///< by offset
   Status broken;
 };

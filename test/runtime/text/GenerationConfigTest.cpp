@@ -16,8 +16,8 @@ struct Outcome {
   std::vector<std::string> notes;
 };
 
-/// Reads `text` as generation_config.json beside a vocabulary of 10 tokens, in
-/// which token 7 ends an answer.
+/// Reads `text` as generation_config.json of a model with 10 tokens, in which
+/// token 7 ends an answer.
 Outcome read(std::string_view text) {
   TokenizerData data;
   data.tokens.resize(10, "a");
@@ -52,8 +52,9 @@ TEST(GenerationConfigTest, PublishedFiles) {
             (SamplingDefaults{.temperature = 0.6F, .topP = 0.9F}));
 }
 
-// transformers ignores the temperature of a greedy search, and applies the
-// penalty to every token of the prompt and of the answer.
+// Hugging Face's `transformers` library ignores the temperature of a greedy
+// search, and applies the penalty to every token of the prompt and of the
+// answer.
 TEST(GenerationConfigTest, GreedySearchAndPenalty) {
   EXPECT_EQ(read(R"({"do_sample": false, "temperature": 0.7,
                      "repetition_penalty": 1.05, "min_p": 0.1,
@@ -155,7 +156,7 @@ TEST(GenerationConfigTest, MalformedFiles) {
     EXPECT_EQ(outcome.status.code(), ErrorCode::Corrupt) << each.text;
     EXPECT_EQ(outcome.status.message(), each.error) << each.text;
   }
-  // Nesting costs neither memory nor stack.
+  // Deep nesting must cost neither memory nor stack space.
   const std::string deep =
       "{\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}";
   EXPECT_TRUE(read(deep).status.isOk());

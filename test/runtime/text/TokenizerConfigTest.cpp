@@ -1,7 +1,8 @@
 //===- TokenizerConfigTest.cpp - tokenizer_config.json ----------*- C++ -*-===//
 //
-// The expected values are what transformers reads from the same files.
-// make_configs.py has written them to test/Inputs/tokenizers/configs.json.
+// make_configs.py has written the expected values to
+// test/Inputs/tokenizers/configs.json. They are what Hugging Face's
+// `transformers` library reads from the files that these tests write.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/tokenizer/TokenizerConfig.h"
@@ -58,8 +59,9 @@ protected:
     return data;
   }
 
-  /// Reads the vocabulary llama3, in which <s> is 0 and </s> is 1, and which
-  /// begins texts with <s>.
+  /// Reads a folder with the test vocabulary llama3 and `config` as its
+  /// tokenizer_config.json. In this vocabulary, <s> has the id 0 and </s> the
+  /// id 1, and texts begin with <s>.
   TokenizerData with(const std::string &config) const {
     writeVocabulary("llama3");
     write("tokenizer_config.json", config);
@@ -89,8 +91,8 @@ TEST_F(TokenizerConfigTest, AgreesWithTransformers) {
       return each[name].is_null() ? TokenizerData::kNoToken
                                   : each[name].get<int32_t>();
     };
-    // transformers has no BOS if tokenizer_config.json names none, even if
-    // tokenizer.json adds a token to the beginning of each text.
+    // The `transformers` library has no BOS if tokenizer_config.json names
+    // none, even if tokenizer.json adds a token to the beginning of each text.
     if (each["config"].contains("bos_token")) {
       EXPECT_EQ(data->bos, id("bos")) << each;
     }
@@ -124,8 +126,8 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
   EXPECT_EQ(data.bos, 0);
   EXPECT_THAT(data.notes,
               ElementsAre("'bos_token' of tokenizer_config.json is ignored, "
-                          "because tokenizer.json adds another token, '<s>', "
-                          "to each text"));
+                          "because tokenizer.json adds a different token, "
+                          "'<s>', to each text"));
 }
 
 TEST_F(TokenizerConfigTest, Malformed) {

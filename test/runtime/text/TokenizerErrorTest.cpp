@@ -98,7 +98,7 @@ TEST(TokenizerErrorTest, Merges) {
 
 TEST(TokenizerErrorTest, BytesOfNoOrdinaryTextMayBeMissing) {
   // Falcon's vocabulary has no token for some control characters and for 0xf2,
-  // and StarCoder's has none for 0xf1. The library "tokenizers" of Hugging Face
+  // and StarCoder's has none for 0xf1. Hugging Face's `tokenizers` library
   // leaves such bytes out.
   TokenizerData data = smallBpe({});
   int missing = 0;
@@ -140,8 +140,8 @@ TEST(TokenizerErrorTest, SpmPieces) {
 }
 
 TEST(TokenizerErrorTest, OddButHarmless) {
-  // A merge that contains a character to which byte-level BPE maps no byte
-  // never applies. An empty token is never used, and of duplicate tokens only
+  // A merge never applies if it contains a character that stands for no byte in
+  // byte-level BPE. An empty token is never used, and of duplicate tokens only
   // the first is used.
   TokenizerData data = smallBpe({"a b"});
   data.merges.push_back("\xe4\xb8\xad x");

@@ -5,9 +5,10 @@
 // of them per cycle. A loop therefore has 8 to 16 independent chains of
 // instructions, so that the core rarely waits for a result. With VNNI, AVX-VNNI
 // or Arm's dot products, one instruction multiplies bytes and adds the products
-// to 32-bit sums. Without them, one instruction multiplies bytes and adds each
-// pair of products to a 16-bit sum. A loop adds the results of eight such
-// instructions in 16 bits, and widens the sums to 32 bits.
+// to 32-bit sums. Without them, one instruction multiplies bytes and adds the
+// two products of each pair to each other, which gives a 16-bit number per
+// pair. A loop adds the results of eight such instructions in 16 bits, and
+// widens the sums to 32 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H

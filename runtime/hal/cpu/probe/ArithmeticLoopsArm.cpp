@@ -1,8 +1,8 @@
 //===- ArithmeticLoopsArm.cpp - loops at the peak rate of a core ----------===//
 //
 // The instructions are written as assembly, so that the compiler neither merges
-// chains nor computes their results. Source: Arm Architecture Reference Manual
-// (operands, and the names of the extensions).
+// the dependency chains nor computes their results at compile time. Source: Arm
+// Architecture Reference Manual (operands, and the names of the extensions).
 //
 //===----------------------------------------------------------------------===//
 #if defined(__aarch64__)

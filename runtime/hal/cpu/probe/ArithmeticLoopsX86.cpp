@@ -1,8 +1,8 @@
 //===- ArithmeticLoopsX86.cpp - loops at the peak rate of a core ----------===//
 //
 // The instructions are written as assembly, so that the compiler neither merges
-// chains nor computes their results. Sources: Intel SDM, volume 2 (operands and
-// encodings), uops.info (latencies).
+// the dependency chains nor computes their results at compile time. Sources:
+// Intel SDM, volume 2 (operands and encodings), uops.info (latencies).
 //
 //===----------------------------------------------------------------------===//
 #if defined(__x86_64__)

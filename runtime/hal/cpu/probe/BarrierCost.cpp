@@ -15,12 +15,12 @@ constexpr uint32_t kDispatches = 256;
 /// Dependent multiplications per tile, which take about 100 ns in total. With
 /// longer tiles, changes of the clock frequency would change the time of the
 /// tiles by more than the overhead that is measured.
-constexpr uint32_t kTurns = 40;
+constexpr uint32_t kMultiplications = 40;
 
 void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
   for (uint64_t tile = begin; tile < end; ++tile) {
     uint64_t value = tile;
-    for (uint32_t turn = 0; turn < kTurns; ++turn) {
+    for (uint32_t i = 0; i < kMultiplications; ++i) {
       value = value * 6364136223846793005U + 1;
       // This statement keeps the compiler from computing the result in closed
       // form.

@@ -44,8 +44,8 @@ template <typename V>
 
 /// Imitates the work of a kernel on a burst of eight lines, with about as many
 /// instructions as a kernel needs to decode and multiply 512 bytes of weights.
-/// Each of the four steps can be undone, so `sums` still depends on every bit
-/// that was read. Also prefetches the eight lines from `ahead` on.
+/// Every operation on `sums` is invertible, so `sums` still depends on every
+/// bit that was read. Also prefetches the eight lines from `ahead` on.
 template <StreamHint H, typename V>
 [[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
                                           const uint8_t *ahead) {
@@ -53,7 +53,7 @@ template <StreamHint H, typename V>
     for (V &sum : sums) {
       sum ^= (sum >> 3) & 0x0f0f0f0f0f0f0f0fU;
     }
-    // As in kernels, the prefetches are spread over the arithmetic.
+    // As in kernels, the prefetches are interleaved with the arithmetic.
     prefetch<H>(ahead + (2 * step) * kLineBytes);
     prefetch<H>(ahead + (2 * step + 1) * kLineBytes);
     asm volatile("" ::: "memory");

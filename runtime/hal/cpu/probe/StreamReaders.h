@@ -16,8 +16,9 @@ namespace air::rt {
 
 inline constexpr uint64_t kStreamPageBytes = 4096;
 
-/// Reads `pages` pages of 4 KiB, beginning at `data`, a multiple of 64.
-/// Prefetches `distance` bytes ahead of the loads, even beyond the last page.
+/// Reads `pages` pages of 4 KiB, beginning at `data`, which must be aligned to
+/// 64 bytes. Prefetches `distance` bytes ahead of the loads, even beyond the
+/// last page.
 /// Returns a value that depends on every bit that was read: for Single and
 /// TwoStreams the XOR of all 64-bit words, for Burst another function of them.
 using StreamReader = uint64_t (*)(const uint8_t *data, uint64_t pages,

@@ -26,17 +26,18 @@ inline constexpr uint64_t kWeightCopyBytes = uint64_t{4} << 20;
 /// Copies of blocks of `bytes` bytes between the host and the GPU.
 struct CopyRate {
   uint64_t bytes = 0;
-  // Many copies, one directly after another, in bytes per second.
+  // The rate of many copies, one directly after another, in bytes per second.
   uint64_t toGpu = 0;
   uint64_t toHost = 0;
-  // One copy alone, in nanoseconds.
+  // The time of one copy alone, in nanoseconds.
   uint64_t toGpuNs = 0;
   uint64_t toHostNs = 0;
 };
 
 struct GpuProbeResult {
   CudaFacts facts;
-  // Bytes that copies within the GPU read and write, per second.
+  // The bandwidth of copies within the GPU: bytes read plus bytes written, per
+  // second.
   uint64_t bestBandwidth = 0;
   uint64_t medianBandwidth = 0;
   std::vector<CopyRate> copies; ///< sorted by size, not empty
@@ -49,9 +50,9 @@ Result<GpuProbeResult> probeGpu(const CudaChoice &gpu, double seconds);
 
 /// What plans and predictions need to know about the GPU. Its arch is the
 /// newest one for which there are kernels that the GPU can run, or "" if there
-/// is none. f16_ops, which is not measured, is the nominal rate of the built-in
-/// GPU with this name, arch and number of multiprocessors, or 0 if there is
-/// none.
+/// is none. f16_ops, which is not measured, is the nominal rate in the built-in
+/// profile that has this name, arch and number of multiprocessors, or 0 if
+/// there is no such profile.
 GpuProfile profileOf(const GpuProbeResult &result);
 
 } // namespace air::rt

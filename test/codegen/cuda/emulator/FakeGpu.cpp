@@ -13,7 +13,8 @@ using namespace air::fakecuda;
 namespace {
 
 constexpr uint64_t kAlignment = 256;
-// The bytes around an allocation that show whether a kernel writes beyond it.
+// The number of guard bytes on each side of an allocation. They show whether a
+// kernel writes outside it.
 constexpr uint64_t kGuardBytes = 256;
 constexpr uint8_t kGuard = 0xa5;
 constexpr uint64_t kKernelMicroseconds = 10;
@@ -110,7 +111,7 @@ int Gpu::advance(Stream &stream, uint64_t count) {
   while (failure == kOk && !stream.queue.empty() && stream.done < count) {
     const Point after = stream.queue.front().after;
     if (after.stream && after.stream->done < after.count) {
-      // With early copies, this may also do some of the work of `stream`.
+      // With `copiesEarly`, this may also do some of the work of `stream`.
       advance(*after.stream, after.count);
       continue;
     }
@@ -176,7 +177,7 @@ int Gpu::runKernel(const KernelCall &call) {
     launch.dependent = written;
   }
   // What this kernel writes is found by comparing the memory before and after
-  // it. That is needed only if the next kernel may start before this one has
+  // it. This is needed only if the next kernel may start before this one has
   // ended.
   std::map<uint64_t, std::vector<uint8_t>> before;
   if (call.hasDependent) {

@@ -70,8 +70,8 @@ struct Point {
   uint64_t count = 0;
 };
 
-/// A piece of work. If `after` names a stream, the work starts only after that
-/// stream has reached the point.
+/// A piece of work. If `after` names a stream, the work starts only after the
+/// first `after.count` pieces of work of that stream are done.
 struct Work {
   /// Returns a CUresult. After a result other than kOk, the GPU cannot be used.
   std::function<int()> action;
@@ -103,8 +103,8 @@ public:
   /// Does queued work until `stream.done` is `count` or the queue is empty.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
-  /// Does the work of the streams that run no kernels, up to the first piece
-  /// that must wait for another stream.
+  /// Does the work of the streams that run no kernels, up to the first piece of
+  /// work that must wait for another stream.
   void advanceCopies();
   int runKernel(const KernelCall &call);
   /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.

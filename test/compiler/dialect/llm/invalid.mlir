@@ -103,7 +103,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{x has 8 columns, which is not a multiple of the 3 elements of weight 'n'}}
+  // expected-error @+1 {{x has 8 columns, which is not a multiple of 3, the number of elements of weight 'n'}}
   %y = llm.head_norm %x <"n", F32, 3> epsilon 1.0e-5 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }

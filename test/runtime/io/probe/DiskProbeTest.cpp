@@ -39,8 +39,8 @@ public:
   int descriptor;
 };
 
-/// Pretends to read memory: at 8 GB/s until its bytes have been asked for
-/// twice, which is the sample without the disk, and then at 2 GB/s.
+/// Pretends to read memory: at 8 GB/s in the first two calls of bytes(), which
+/// are the sample without the disk, and then at 2 GB/s.
 class FakeTraffic final : public MemoryTraffic {
 public:
   Status start() override {
@@ -87,7 +87,8 @@ TEST(DiskProbe, MeasuresEveryMethod) {
     std::set<IoMethod> methods;
     for (const DiskRate &rate : probed->curve) {
       methods.insert(rate.method);
-      // The bounds are the slowest hard disk and the RAM of a large server.
+      // The bounds are the rates of the slowest hard disks and of the RAM of a
+      // large server.
       EXPECT_GT(rate.bandwidth, 1e5);
       EXPECT_LT(rate.bandwidth, 1e13);
     }
@@ -114,8 +115,8 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
-    // The memory keeps a quarter of its rate, whatever the disk does. The
-    // bounds leave room for a thread that loses its CPU.
+    // FakeTraffic reads memory at a quarter of its full rate while the disk is
+    // read. The bounds leave room for a thread that loses its CPU.
     ASSERT_TRUE(probed->kept);
     EXPECT_GT(probed->kept->memory, 0.1);
     EXPECT_LT(probed->kept->memory, 0.6);
@@ -166,10 +167,11 @@ TEST(DiskProbe, FilesInMemoryAreNotOnADisk) {
   const SparseFile file("/dev/shm/", off_t{64} << 20);
   const Status status = probeDisk(file.descriptor, file.path, 0).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_THAT(status.message(), HasSubstr("is in memory, not on a disk"));
+  EXPECT_THAT(status.message(),
+              HasSubstr("is in a file system in memory, not on a disk"));
   EXPECT_EQ(
       ScratchFile::create("/dev/shm", kFewestProbeBytes, 1).status().message(),
-      "the folder '/dev/shm' is in memory, not on a disk");
+      "the folder '/dev/shm' is in a file system in memory, not on a disk");
 }
 
 TEST(DiskProbe, FoldersAreRefused) {

@@ -167,8 +167,9 @@ TEST(JsonSchemaTest, PublishedCases) {
   EXPECT_LE(refused, 2);
 }
 
-// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It gives a
-// value in every order of its members, because a grammar allows only one order.
+// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It writes each
+// value with its members in every order, because a grammar allows only one
+// order.
 TEST(JsonSchemaTest, PublishedTestSuite) {
   const char *folder = std::getenv("AIR_GRAMMARS");
   if (folder == nullptr ||
@@ -179,7 +180,8 @@ TEST(JsonSchemaTest, PublishedTestSuite) {
   for (const json &each : readJson(std::string(folder) + "/suite.json")) {
     auto grammar = grammarOfSchema(each["schema"].get<std::string>());
     if (!grammar.isOk()) {
-      // Exit code 3 says that no value is valid.
+      // The schemas are well-formed, so any error but Unsupported says that no
+      // text matches the schema. Then no value may be valid.
       EXPECT_TRUE(grammar.status().code() == ErrorCode::Unsupported ||
                   each["valid"].empty())
           << each["name"] << "\n"
