@@ -337,7 +337,7 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const DevicePlacement &device,
                                   const RamLimit &limit,
                                   const std::vector<LedgerItem> &cpuItems) {
-  // The runtime copies through a ring of page-locked memory.
+  // The runtime copies to the GPU through a ring of page-locked memory.
   constexpr uint64_t kRingBytes = uint64_t{16} << 20;
   GpuHostLedger ledger;
   ledger.items = {

@@ -68,7 +68,7 @@ private:
     for (const auto &[name, bytes] : plan.cpuClassBytes) {
       rows[name].ram += bytes;
     }
-    TierRow weights; // bytes of weights that belong to no class
+    TierRow weights; // ledger items "weights", minus the bytes of all classes
     for (const LedgerItem &item : placement.vram.items) {
       (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
     }

@@ -127,7 +127,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     return Status::ok();
   }
 
-  /// Compiles the kernels of a GPU, each of which is the only entry of an
+  /// Compiles the kernels of a GPU. Each kernel is the only entry of an
   /// executable.
   Status compileForGpu(const MachineProfile &profile) {
     ModuleOp module = getOperation();

@@ -56,8 +56,8 @@ public:
              const MachineProfile &profile, unsigned threads);
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
-  /// constructor was told so, to PTX; if the target needs PTX, only to PTX.
-  /// May be called once, also if start() is called. Errors are those of
+  /// constructor got `withPtx`, to PTX; if the target needs PTX, only to PTX.
+  /// May be called only once, also if start() is called. Errors are those of
   /// generateKernel(), compileKernels() and openNvrtcCompiler()
   /// (codegen/cuda/CudaSpec.h).
   Status compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,

@@ -106,7 +106,7 @@ void visitSegments(ModuleOp module, ProgramOp program, Visit visit) {
   }
 }
 
-/// Which kinds of steps use each segment. A tied table is used by two.
+/// Which kinds of steps use each segment. Two kinds of steps use a tied table.
 llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
                                                          ProgramOp program) {
   llvm::DenseMap<StringAttr, std::set<ClassIndex>> users;

@@ -70,10 +70,10 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   needs.ring = placement.device_ring_bytes();
   // Each token has an id, two positions, and a row of the block table of each
-  // group on the device. With
-  // tiles, each token also has the index of its rows in the block tables and a
-  // tile of three numbers. Besides, each output has the index of its token, and
-  // there are three counts.
+  // group on the device. With tiles, each token also has the index of its rows
+  // in the block tables, and there may be as many tiles as tokens, each
+  // described by three numbers. In addition, each output then has the index of
+  // its token, and there are three counts of 4 bytes.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

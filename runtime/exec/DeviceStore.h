@@ -8,9 +8,9 @@
 // that only the CPU reads stay there. Once another segment has been copied to
 // the GPU, or to the host memory from which each pass copies it
 // (Device::allocateHost), its bytes in the other store are no longer needed. If
-// RAM is too small for all segments that are copied, a HostRing takes the place
-// of the other store for them. The plan's file must then not change, because
-// each pass reads it.
+// RAM is too small for all segments that passes copy, a HostRing keeps some of
+// them in RAM and reads the others from the plan's file in every pass. The file
+// must then not change.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the

@@ -37,7 +37,7 @@
 // ELSEWHERE: placement 0: segment 'positions' is on device 1 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM, but kernels of the CPU use it, so all of it must be in RAM
 
 // RUN: sed "s/<read kv 1>/<read kv 0>/" %t.placed | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=CACHE
-// CACHE: what is bound to the operand kv_cache differs in kind
+// CACHE: the binding of the operand kv_cache does not have the kind
 
 // RUN: not air-opt %s --select-kernels="target=rtx3060 cpu-layers=2" 2>&1 | FileCheck %s --check-prefix=MANY
 // MANY: --cpu-layers is 2, but the model has 2 layers, at least one of which must be computed by the GPU; give a smaller number, or a target without a GPU
