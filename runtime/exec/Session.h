@@ -6,9 +6,9 @@
 // brought into memory later, while the first batch is already being computed
 // (runtime/io).
 //
-// The kernels of a plan run on the CPU, on a GPU, or some of them on the CPU and
-// the others on a GPU. The memory of a GPU contains everything that its kernels
-// use. If all kernels run on a GPU, the session has no compute threads.
+// The kernels of a plan run on the CPU, on a GPU, or some of them on the CPU
+// and the others on a GPU. The memory of a GPU contains everything that its
+// kernels use. If all kernels run on a GPU, the session has no compute threads.
 //
 //   Session session = *Session::open("model.air", {});
 //   SequenceId sequence = *session.newSequence();
