@@ -45,7 +45,7 @@ using Index = u64;
 using Index = u32;
 #endif
 AP_KERNEL(KERNEL_NAME, kThreads, 1)
-(const u32 *tokenIds, const u8 *table, float *x AP_PARAMETERS) {
+(AP_PARAMETERS) {
   const u32 thread = ap_thread();
   const u32 token = ap_block_x();
 #if AP_DEPENDENT_LAUNCH
@@ -57,6 +57,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     return;
   }
 #endif
+#if AP_EMBEDDINGS
   const u32 id = tokenIds[token];
   const u8 *row = table + (u64)id * (kColumns / kBlockElements * kBlockBytes);
   for (u32 i = thread; i < kColumns; i += kThreads) {
@@ -65,6 +66,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
             ? kScale * elementOf(row + i / kBlockElements * kBlockBytes, i % kBlockElements)
             : ap_float_of_bits(0x7fffffff); // NaN
   }
+#endif
 #if AP_ANGLES
   for (u32 i = thread; i < kRopeDim / 2; i += kThreads) {
     double cosine, sine;
@@ -81,7 +83,9 @@ constexpr uint32_t kThreads = 256;
 } // namespace
 
 std::string beginStepName(const BeginStep &spec, const CudaTarget &target) {
-  std::string name = "begin_" + nameInKernels(spec.dtype);
+  std::string name = spec.vocabulary == 0
+                         ? "begin_angles"
+                         : "begin_" + nameInKernels(spec.dtype);
   auto add = [&](const char *prefix, uint32_t value) {
     name += std::string("_") + prefix + std::to_string(value);
   };
@@ -107,7 +111,13 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
                             std::string(type.name) +
                             ", because weights cannot have this dtype");
   }
-  if (spec.vocabulary < 1 || spec.vocabulary > 1U << 24 || spec.columns < 1 ||
+  const bool embeddings = spec.vocabulary != 0;
+  const bool angles = spec.ropeDim != 0;
+  if (!embeddings && !angles) {
+    return unsupportedError(where + "cannot be made because it would compute "
+                                    "neither embeddings nor angles");
+  }
+  if (spec.vocabulary > 1U << 24 || (spec.columns == 0) == embeddings ||
       spec.columns > 1U << 20 || spec.columns % type.blockElements != 0 ||
       spec.tokens < 1 || spec.tokens > kMaxPrefillTokens ||
       spec.ropeDim % 2 != 0 || spec.ropeDim > 1U << 16) {
@@ -116,8 +126,9 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
         "cannot be made because one of these numbers is out of range: " +
         std::to_string(spec.tokens) + " tokens (1 to " +
         std::to_string(kMaxPrefillTokens) + "), " +
-        std::to_string(spec.vocabulary) + " rows of the table (1 to 2^24), " +
-        std::to_string(spec.columns) + " columns of the table (a multiple of " +
+        std::to_string(spec.vocabulary) +
+        " rows of the table (at most 2^24), " + std::to_string(spec.columns) +
+        " columns of the table (a multiple of " +
         std::to_string(type.blockElements) + ", at most 2^20), " +
         std::to_string(spec.ropeDim) +
         " rotated elements (an even number, at most 2^16)");
@@ -131,14 +142,23 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   kernel.name = beginStepName(spec, target);
   kernel.gridX = spec.tokens;
   kernel.threads = kThreads;
-  kernel.bindings = {"token_ids", "table", "x"};
-  const bool angles = spec.ropeDim != 0;
+  std::string parameters;
+  const auto add = [&](const char *binding, const char *parameter) {
+    kernel.bindings.emplace_back(binding);
+    parameters += (parameters.empty() ? "" : ", ") + std::string(parameter);
+  };
+  if (embeddings) {
+    add("token_ids", "const u32 *tokenIds");
+    add("table", "const u8 *table");
+    add("x", "float *x");
+  }
   if (angles) {
-    kernel.bindings.insert(kernel.bindings.end(),
-                           {"rope_positions", "inverse_frequency", "angles"});
+    add("rope_positions", "const u32 *ropePositions");
+    add("inverse_frequency", "const double *inverseFrequency");
+    add("angles", "float *angles");
   }
   if (spec.countInMemory) {
-    kernel.bindings.emplace_back("token_count");
+    add("token_count", "const u32 *tokenCount");
   }
   std::string &text = kernel.text;
   text = std::string(commonText());
@@ -150,17 +170,15 @@ Result<CudaKernel> generateBeginStep(const BeginStep &spec,
   literal(text, "kScale", spec.scale);
   literal(text, "kRopeDim", spec.ropeDim);
   literal(text, "kAngleScale", spec.angleScale);
-  text +=
-      dependentLaunchText(spec.dependentLaunch) + "#define AP_ANGLES " +
-      (angles ? "1" : "0") + "\n#define AP_COUNT " +
-      (spec.countInMemory ? "1" : "0") + "\n#define AP_PREFILL " +
-      (spec.tokens > 8 ? "1" : "0") + "\n#define AP_PARAMETERS " +
-      (angles ? ", const u32 *ropePositions, const double *inverseFrequency, "
-                "float *angles"
-              : "") +
-      (spec.countInMemory ? ", const u32 *tokenCount" : "") +
-      "\n#define KERNEL_NAME " + kernel.name + "\n" + std::string(intrinsics) +
-      elementText(spec.dtype) + (angles ? kAngles : "") + kKernel;
+  text += dependentLaunchText(spec.dependentLaunch) + "#define AP_EMBEDDINGS " +
+          (embeddings ? "1" : "0") + "\n#define AP_ANGLES " +
+          (angles ? "1" : "0") + "\n#define AP_COUNT " +
+          (spec.countInMemory ? "1" : "0") + "\n#define AP_PREFILL " +
+          (spec.tokens > 8 ? "1" : "0") + "\n#define AP_PARAMETERS " +
+          parameters + "\n#define KERNEL_NAME " + kernel.name + "\n" +
+          std::string(intrinsics) +
+          (embeddings ? elementText(spec.dtype) : "") +
+          (angles ? kAngles : "") + kKernel;
   return kernel;
 }
 

@@ -162,6 +162,8 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   select.activations = options.activations;
   select.contextTokens = options.context;
   select.slots = options.slots;
+  select.cpuLayers = options.cpuLayers;
+  select.cpuLayersChosen = options.choosesCpuLayers;
   SplitStepsOptions split;
   uint64_t bytes = 0;
   for (const auto &[name, tensor] : source.tensors) {
@@ -372,13 +374,19 @@ Status Compiler::checkCopies(std::span<const PackedPlace> places,
 
 uint64_t Compiler::copiedBytes() const { return state->copiedBytes; }
 
-/// Replaces the reserved size of the kernels with their actual size. The
+/// Replaces the reserved size of the CPU's kernels with their actual size. The
 /// budgets of the placements stay as they are.
 static void setKernelBytes(ModuleOp module, uint64_t bytes) {
+  llvm::DenseSet<StringAttr> ofCpu;
+  for (auto executable : module.getOps<ir::plan::ExecutableOp>()) {
+    if (executable.getDevice() == 0 && executable.getSegmentAttr()) {
+      ofCpu.insert(executable.getSegmentAttr().getAttr());
+    }
+  }
   size_t index = 0;
   Builder builder(module.getContext());
   for (auto segment : module.getOps<ir::plan::SegmentOp>()) {
-    if (segment.getKind() == ir::plan::SegmentKind::Kernels) {
+    if (ofCpu.contains(segment.getSymNameAttr())) {
       segment.setRawBytesAttr(
           builder.getI64IntegerAttr(static_cast<int64_t>(bytes)));
       for (auto placement : module.getOps<ir::plan::PlacementOp>()) {
@@ -492,6 +500,9 @@ cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
   std::map<std::string, codegen::cuda::CudaSpec> specs;
   Status status = Status::ok();
   module.walk([&](ir::plan::DispatchOp dispatch) {
+    if (!dispatch.getLaunch()) {
+      return;
+    }
     const std::string name = dispatch.getKernel().str();
     steps[name].insert(
         stringifyStepKind(
@@ -536,14 +547,20 @@ cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
 
 Result<std::vector<KernelFile>> Compiler::kernelFiles() {
   AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
+  std::vector<KernelFile> files;
   if (!profile.gpus.empty()) {
-    return cudaKernelFiles(*state->module, profile, *state->kernels,
-                           state->options.threads);
+    AIR_ASSIGN_OR_RETURN(files, cudaKernelFiles(*state->module, profile,
+                                                *state->kernels,
+                                                state->options.threads));
   }
+  // The kernels of the CPU follow.
   std::map<std::string, std::set<std::string>> steps;
   std::vector<codegen::KernelSpec> specs;
   Status status = Status::ok();
   state->module->walk([&](ir::plan::DispatchOp dispatch) {
+    if (dispatch.getLaunch()) {
+      return;
+    }
     const std::string kernel = dispatch.getKernel().str();
     Result<codegen::KernelSpec> spec =
         ir::plan::kernelSpecFromAttr(dispatch.getSpec());
@@ -560,10 +577,12 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
             .str());
   });
   AIR_RETURN_IF_ERROR(status);
+  if (specs.empty()) {
+    return files;
+  }
   AIR_ASSIGN_OR_RETURN(
       std::vector<codegen::KernelListing> listings,
       codegen::listKernels(specs, profile, state->options.threads));
-  std::vector<KernelFile> files;
   for (codegen::KernelListing &listing : listings) {
     KernelFile file;
     file.name = fileNameOf(steps[listing.name], listing.name);

@@ -53,6 +53,11 @@ struct CompileOptions {
   uint64_t ram = 0;        ///< bytes of RAM; 0 means the target's memory
   /// The size of the GPU's memory in bytes; 0 means what the target states.
   uint64_t vram = 0;
+  /// The number of layers, from the first one on, that the CPU computes
+  /// although the target has a GPU.
+  uint64_t cpuLayers = 0;
+  /// Whether bestCpuLayers() has chosen cpuLayers, or is to choose it.
+  bool choosesCpuLayers = false;
   /// Compiles the kernels of a GPU; null means NVRTC.
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
   /// Whether the kernels of a GPU are also stored as PTX, which later GPUs can

@@ -160,10 +160,11 @@ private:
     for (auto op : module.getOps<ir_plan::LimitsOp>()) {
       out.max_tokens = op.getMaxTokens();
       out.max_outputs = op.getMaxOutputs();
-      // If the plan uses a GPU, all buffers are in its memory.
-      (out.machine->devices.empty() ? out.arena_bytes
-                                    : out.machine->devices[0]->arena_bytes) =
-          op.getArenaBytes().value_or(0);
+      out.arena_bytes = op.getArenaBytes().value_or(0);
+      if (!out.machine->devices.empty()) {
+        out.machine->devices[0]->arena_bytes =
+            op.getGpuArenaBytes().value_or(0);
+      }
     }
     for (auto op : module.getOps<ir_plan::KvOp>()) {
       emitCaches(op);
@@ -211,6 +212,9 @@ private:
       stepRecord->layer =
           static_cast<int32_t>(static_cast<int64_t>(step.getLayer()));
       stepRecord->name = step.getName().str();
+      if (step.getCopyFromAttr()) {
+        stepRecord->copies.push_back(copyOf(step));
+      }
       for (auto dispatch : step.getOps<ir_plan::DispatchOp>()) {
         AIR_ASSIGN_OR_RETURN(std::unique_ptr<plan::DispatchT> dispatchRecord,
                              emitDispatch(dispatch));
@@ -220,6 +224,17 @@ private:
     }
     out.programs.push_back(std::move(record));
     return Status::ok();
+  }
+
+  /// The copy that a step makes of the rows of a buffer.
+  std::unique_ptr<plan::BufferCopyT> copyOf(ir_plan::StepOp step) {
+    auto record = std::make_unique<plan::BufferCopyT>();
+    record->from = buffers.lookup(step.getCopyFromAttr().getAttr());
+    record->to = buffers.lookup(step.getCopyToAttr().getAttr());
+    auto buffer = SymbolTable::lookupNearestSymbolFrom<ir_plan::BufferOp>(
+        step, step.getCopyToAttr());
+    record->row_bytes = buffer ? buffer.getRowElements() * sizeof(float) : 0;
+    return record;
   }
 
   static std::unique_ptr<plan::GridT> gridOf(ir_plan::DispatchOp op) {
@@ -233,6 +248,17 @@ private:
       grid->tiles = *op.getEndTile() - *op.getFirstTile();
     }
     return grid;
+  }
+
+  /// The index of an array of the batch. In the dialect, `block_tables` is the
+  /// block table of the GPU's cache group, which is the last one.
+  uint32_t batchArrayOf(ir_plan::BindingAttr binding) const {
+    const auto array = static_cast<uint32_t>(binding.getNumber());
+    const bool isTable =
+        array == static_cast<uint32_t>(ir_plan::BatchArray::BlockTables);
+    return isTable && !out.cache_groups.empty()
+               ? array + static_cast<uint32_t>(out.cache_groups.size()) - 1
+               : array;
   }
 
   Result<std::unique_ptr<plan::DispatchT>>
@@ -268,8 +294,10 @@ private:
         bindingRecord->index = buffers.lookup(binding.getTarget().getAttr());
         break;
       case ir_plan::BindingKind::Kv:
-      case ir_plan::BindingKind::Batch:
         bindingRecord->index = static_cast<uint32_t>(binding.getNumber());
+        break;
+      case ir_plan::BindingKind::Batch:
+        bindingRecord->index = batchArrayOf(binding);
         break;
       }
       record->bindings.push_back(std::move(bindingRecord));

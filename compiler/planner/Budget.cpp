@@ -335,13 +335,25 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
 Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,
                                   const DevicePlacement &device,
-                                  const RamLimit &limit) {
+                                  const RamLimit &limit,
+                                  const std::vector<LedgerItem> &cpuItems) {
   // The runtime copies to the GPU through a ring of page-locked memory.
   constexpr uint64_t kRingBytes = uint64_t{16} << 20;
   GpuHostLedger ledger;
   ledger.items = {
       {"process", processBytes},
       {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
+  ledger.items.insert(ledger.items.end(), cpuItems.begin(), cpuItems.end());
+  // The weights of the CPU's layers and those that are copied are one item.
+  const auto addWeights = [&](uint64_t bytes) {
+    for (LedgerItem &item : ledger.items) {
+      if (item.name == "weights") {
+        item.bytes = checkedAdd(item.bytes, bytes).value_or(UINT64_MAX);
+        return;
+      }
+    }
+    ledger.items.push_back({"weights", bytes});
+  };
   const uint64_t others = sumOf(ledger.items);
   const uint64_t copied = device.ramBytes(segments);
   const auto total = [&](uint64_t bytes) {
@@ -350,7 +362,7 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
   if (limit.bytes == 0 || total(copied) <= limit.bytes) {
     ledger.placement.keptBytes = copied;
     if (copied != 0) {
-      ledger.items.push_back({"weights", copied});
+      addWeights(copied);
     }
     return ledger;
   }
@@ -361,14 +373,14 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
         placeInRam(segments, device, limit.bytes - others);
     if (placed) {
       ledger.placement = *std::move(placed);
-      ledger.items.push_back({"weights", ledger.placement.keptBytes});
+      addWeights(ledger.placement.keptBytes);
       ledger.items.push_back({"ring", ledger.placement.ringBytes});
       return ledger;
     }
   }
   const uint64_t needed = limit.streams ? least : copied;
   if (needed != 0) {
-    ledger.items.push_back({"weights", needed});
+    addWeights(needed);
   }
   std::string what = "the plan needs " + byteTextUp(total(needed)) + " of RAM";
   if (needed < copied) {
@@ -382,6 +394,7 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
   }
   return doesNotFitError(
       what + "give a larger --ram" + (copied != 0 ? " or --vram" : "") +
+      (cpuItems.empty() ? "" : ", or a smaller --cpu-layers") +
       ", or choose a target with more " + (copied != 0 ? "memory" : "RAM"));
 }
 

@@ -125,6 +125,16 @@ struct VramLedger {
 /// fit, each pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
+/// What the layers that the CPU computes in a plan for a GPU need of RAM, in
+/// bytes. All members are 0 if there are none.
+struct CpuPartDemand {
+  uint64_t weights = 0; ///< their segments and tables, all of which stay in RAM
+  uint64_t kvPageBytes = 0; ///< context and slots are those of VramDemand
+  uint64_t activations = 0;
+  uint64_t scratch = 0; ///< of all threads
+  uint64_t kernels = 0;
+};
+
 /// How much RAM a plan that runs on a GPU uses, and for what.
 struct GpuHostLedger {
   std::vector<LedgerItem> items;
@@ -132,14 +142,15 @@ struct GpuHostLedger {
 };
 
 /// Accounts for the RAM of a plan that runs on a GPU: the process, the
-/// page-locked memory for copies (with `logitsBytes` for logits), and those
-/// weights of `segments` that, according to `device`, each pass copies to the
-/// GPU. If limit.bytes is not 0 and these weights do not fit, each pass reads
-/// some of them from the disk.
+/// page-locked memory for copies (with `logitsBytes` for logits), what the CPU
+/// needs for its layers (`cpuItems`), and the weights of `segments` that, with
+/// the placement `device`, each pass copies to the GPU. If limit.bytes is not 0
+/// and the latter do not fit, each pass reads some of them from the disk.
 Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,
                                   const DevicePlacement &device,
-                                  const RamLimit &limit);
+                                  const RamLimit &limit,
+                                  const std::vector<LedgerItem> &cpuItems = {});
 
 } // namespace air::compiler
 

@@ -108,6 +108,9 @@ struct Explanation {
   uint64_t maxResidentContext = 0;
 
   Devices devices = Devices::Cpu;
+  /// How many layers, from the first one on, the CPU computes in a plan for a
+  /// GPU.
+  uint64_t cpuLayers = 0;
 };
 
 Result<Explanation> explain(const ModelNeeds &needs,

@@ -22,7 +22,8 @@ public:
     AIR_ASSIGN_OR_RETURN(const GpuPlacement placement,
                          planGpu(plan.demand, plan.limits));
     Explanation result;
-    result.devices = Devices::Gpu;
+    result.devices = plan.cpuLayers == 0 ? Devices::Gpu : Devices::Both;
+    result.cpuLayers = plan.cpuLayers;
     result.vramCapacity = known(plan.limits.vram.bytes);
     result.ramCapacity = known(plan.limits.ram.bytes);
     addRows(result, placement);
@@ -64,6 +65,9 @@ private:
     for (size_t i = 0; i < segments.tables.size(); ++i) {
       rows[plan.tableClasses[i]].vram += segments.tables[i];
     }
+    for (const auto &[name, bytes] : plan.cpuClassBytes) {
+      rows[name].ram += bytes;
+    }
     TierRow weights; // ledger items "weights", minus the bytes of all classes
     for (const LedgerItem &item : placement.vram.items) {
       (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
@@ -90,8 +94,9 @@ private:
     for (const ClassNeeds &entry : needs.classes) {
       add(entry.name);
     }
-    for (const char *name : {"padding", "kv", "activations", "batch", "kernels",
-                             "ring", "driver", "staging", "process"}) {
+    for (const char *name :
+         {"padding", "kv", "activations", "batch", "kernels", "scratch", "ring",
+          "driver", "staging", "process"}) {
       add(name);
     }
     result.total.name = "total";
@@ -102,17 +107,23 @@ private:
     return speed > 0 ? std::optional(speed) : std::nullopt;
   }
 
-  /// Predicts a decode pass that reads `kvBytes` bytes of the KV cache.
-  PassPrediction predict(const GpuPlacement &placement,
-                         uint64_t kvBytes) const {
-    return predictGpuPass({plan.decodeBytes + kvBytes, placement.copiedBytes(),
-                           placement.readBytes()},
-                          machine);
+  /// Predicts a decode pass that reads `pages` pages of each cache group.
+  PassPrediction predict(const GpuPlacement &placement, uint64_t pages) const {
+    const GpuDemand &demand = plan.demand;
+    return predictGpuPass(
+        {.weights = plan.decodeBytes + pages * demand.vram.kvPageBytes,
+         .copied = placement.copiedBytes(),
+         .read = placement.readBytes(),
+         .onCpu = plan.cpuDecodeBytes + pages * demand.cpu.kvPageBytes,
+         .ring = placement.vram.placement.ringBytes,
+         .operands = plan.cpuOperands,
+         .operandRate = plan.cpuOperandRate},
+        machine);
   }
 
   void addSpeed(Explanation &result, const GpuPlacement &placement) const {
     const PassPrediction decode = predict(placement, 0);
-    for (const char *name : {"disk", "pcie", "dram", "vram"}) {
+    for (const char *name : {"disk", "pcie", "dram", "cpu", "vram"}) {
       for (const LinkLoad &load : decode.links) {
         if (load.link == name && load.bytesPerPass != 0) {
           result.links.push_back(
@@ -123,12 +134,11 @@ private:
     result.decode = speedOf(decode);
     result.limitedBy = decode.limit;
     const VramDemand &vram = plan.demand.vram;
-    // The product does not overflow, because planVram() has checked the size of
-    // the KV cache of all slots.
-    const uint64_t kvBytes =
-        kvPages(vram.context, 1, vram.kvPageTokens).value_or(0) *
-        vram.kvPageBytes;
-    result.decodeAtFullContext = speedOf(predict(placement, kvBytes));
+    // The bytes of these pages do not overflow, because planVram() has checked
+    // the size of the KV cache of all slots.
+    const uint64_t pages =
+        kvPages(vram.context, 1, vram.kvPageTokens).value_or(0);
+    result.decodeAtFullContext = speedOf(predict(placement, pages));
   }
 
   /// Predicts the time to the first token. A pass over a prompt reads or copies
@@ -140,6 +150,10 @@ private:
     if (gpu.f16Ops == 0 || gpu.memoryBandwidth == 0 ||
         (copied != 0 && gpu.transferBandwidth == 0) ||
         (fromDisk != 0 && machine.diskBandwidth == 0)) {
+      return;
+    }
+    // How fast a CPU reads a prompt is not known here.
+    if (plan.cpuLayers != 0) {
       return;
     }
     double seconds = 0;

@@ -1,6 +1,9 @@
 //===- GpuPlan.cpp - memory and speed of a plan for a GPU -----------------===//
 #include "compiler/planner/GpuPlan.h"
 
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
 #include <utility>
 
 namespace air::compiler {
@@ -19,15 +22,65 @@ uint64_t GpuPlacement::copiedBytes() const {
 
 uint64_t GpuPlacement::readBytes() const { return sumOf(ram.placement.reads); }
 
+/// What the CPU's layers take of RAM. planVram() has checked that the KV cache
+/// of the GPU, whose pages are as many, does not overflow.
+static std::vector<LedgerItem> cpuItems(const GpuDemand &demand) {
+  const CpuPartDemand &cpu = demand.cpu;
+  if (cpu.weights == 0) {
+    return {};
+  }
+  const uint64_t pages =
+      kvPages(demand.vram.context, demand.vram.slots, demand.vram.kvPageTokens)
+          .value_or(UINT64_MAX);
+  return {{"weights", cpu.weights},
+          {"kv", checkedMul(pages, cpu.kvPageBytes).value_or(UINT64_MAX)},
+          {"activations", cpu.activations},
+          {"scratch", cpu.scratch},
+          {"kernels", cpu.kernels}};
+}
+
 Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits) {
   GpuPlacement placement;
   AIR_ASSIGN_OR_RETURN(placement.vram, planVram(demand.vram, limits.vram));
   placement.ramBudget = limits.ram.bytes;
-  AIR_ASSIGN_OR_RETURN(placement.ram,
-                       planGpuHost(demand.process, demand.logits,
-                                   demand.vram.segments,
-                                   placement.vram.placement, limits.ram));
+  AIR_ASSIGN_OR_RETURN(
+      placement.ram,
+      planGpuHost(demand.process, demand.logits, demand.vram.segments,
+                  placement.vram.placement, limits.ram, cpuItems(demand)));
   return placement;
+}
+
+/// The time of a pass in which the CPU computes first, and then the GPU.
+static void predictInTurn(const GpuPassBytes &pass,
+                          const MachineProfile &machine,
+                          const std::vector<LinkLoad> &ofCpu,
+                          PassPrediction &prediction) {
+  const GpuProfile &gpu = machine.gpus.front();
+  const auto timeOf = [](std::string link, uint64_t bytes, uint64_t rate) {
+    return predictPass({{std::move(link), bytes, rate}}).nanoseconds;
+  };
+  const PassPrediction cpu = predictPass(ofCpu);
+  // `prediction` is that of the GPU and its links alone. If it is not known,
+  // neither is the sum.
+  if (prediction.nanoseconds == 0 || cpu.nanoseconds == 0) {
+    prediction.nanoseconds = 0;
+    prediction.limit.clear();
+    return;
+  }
+  const uint64_t early = std::min(pass.ring, pass.copied);
+  const uint64_t vram = timeOf("vram", pass.weights, gpu.memoryBandwidth);
+  const uint64_t copies = timeOf("pcie", pass.copied, gpu.transferBandwidth);
+  const uint64_t disk = timeOf("disk", pass.read, machine.diskBandwidth);
+  const uint64_t first =
+      std::max(cpu.nanoseconds, timeOf("pcie", early, gpu.transferBandwidth));
+  const uint64_t second = std::max(
+      vram, timeOf("pcie", pass.copied - early, gpu.transferBandwidth));
+  prediction.nanoseconds = std::max({first + second, copies, disk});
+  const uint64_t most = std::max({cpu.nanoseconds, vram, copies, disk});
+  prediction.limit = most == disk              ? "disk"
+                     : most == copies          ? "pcie"
+                     : most == cpu.nanoseconds ? cpu.limit
+                                               : "vram";
 }
 
 PassPrediction predictGpuPass(const GpuPassBytes &pass,
@@ -40,7 +93,18 @@ PassPrediction predictGpuPass(const GpuPassBytes &pass,
   if (pass.read != 0) {
     loads.push_back({"disk", pass.read, machine.diskBandwidth});
   }
-  return predictPass(std::move(loads));
+  PassPrediction prediction = predictPass(std::move(loads));
+  if (pass.onCpu != 0) {
+    std::vector<LinkLoad> ofCpu = {
+        {"dram", pass.onCpu, machine.memoryBandwidth}};
+    if (pass.operands != 0) {
+      ofCpu.push_back({"cpu", pass.operands, pass.operandRate});
+    }
+    predictInTurn(pass, machine, ofCpu, prediction);
+    prediction.links.insert(prediction.links.begin() + 1, ofCpu.begin(),
+                            ofCpu.end());
+  }
+  return prediction;
 }
 
 } // namespace air::compiler

@@ -23,6 +23,7 @@ namespace air::compiler {
 /// host, in bytes.
 struct GpuDemand {
   VramDemand vram;
+  CpuPartDemand cpu;
   uint64_t process = 0; ///< see processBytes()
   uint64_t logits = 0;  ///< page-locked memory for the logits of a batch
 };
@@ -54,9 +55,18 @@ struct GpuPassBytes {
   uint64_t weights = 0; ///< read from the memory of the GPU
   uint64_t copied = 0;  ///< copied from RAM to the GPU
   uint64_t read = 0;    ///< read from the disk to RAM
+  uint64_t onCpu = 0;   ///< read from RAM by kernels of the CPU
+  uint64_t ring = 0;    ///< size of the ring into which weights are copied
+  /// Their arithmetic, in bytes of vector operands, and how many of these bytes
+  /// all cores process per second; 0 if not known.
+  uint64_t operands = 0;
+  uint64_t operandRate = 0;
 };
 
-/// Predicts a pass on the only GPU of a machine.
+/// Predicts a pass on the only GPU of a machine. If the CPU computes some
+/// layers, it and the GPU work in turn, so their times are added. As many bytes
+/// as the ring holds are copied while the CPU works, and the other copies while
+/// the GPU works. Reads from the disk go on all the time.
 PassPrediction predictGpuPass(const GpuPassBytes &pass,
                               const MachineProfile &machine);
 

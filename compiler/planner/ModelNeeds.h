@@ -15,6 +15,7 @@
 #include "compiler/planner/GpuPlan.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,8 +55,17 @@ struct GpuNeeds {
   /// in `demand.vram.segments` belong, in the same order.
   std::vector<std::string> weightClasses;
   std::vector<std::string> tableClasses;
-  /// The bytes of weights that a decode pass of one token reads.
+  /// For each segment of weights in `demand.vram.segments`: the layer of the
+  /// first step that uses it, or -1 for a step outside the layers.
+  std::vector<int64_t> weightLayers;
+  /// The bytes of weights that a decode pass of one token reads from VRAM.
   uint64_t decodeBytes = 0;
+  // The rest is about the layers that the CPU computes, if there are any.
+  uint64_t cpuLayers = 0;      ///< their number
+  uint64_t cpuDecodeBytes = 0; ///< what such a pass reads for them from RAM
+  uint64_t cpuOperands = 0;    ///< GpuPassBytes::operands of such a pass
+  uint64_t cpuOperandRate = 0; ///< GpuPassBytes::operandRate
+  std::map<std::string, uint64_t> cpuClassBytes; ///< by the name of the class
 };
 
 struct ModelNeeds {

@@ -31,19 +31,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     if (!profile.gpus.empty()) {
       return compileForGpu(profile);
     }
-    // The kernels are sorted by name, so that the object depends only on the
-    // set of kernels.
-    std::map<std::string, codegen::KernelSpec> specs;
-    Status status = Status::ok();
-    module.walk([&](DispatchOp dispatch) {
-      Result<codegen::KernelSpec> spec = kernelSpecFromAttr(dispatch.getSpec());
-      if (!spec) {
-        status = spec.status().withContext(dispatch.getKernel().str());
-        return;
-      }
-      specs.emplace(dispatch.getKernel().str(), *spec);
-    });
-    AIR_RETURN_IF_ERROR(status);
+    AIR_ASSIGN_OR_RETURN(const CpuSpecs specs, cpuSpecs());
     std::vector<codegen::KernelSpec> list;
     for (const auto &[name, spec] : specs) {
       list.push_back(spec);
@@ -88,6 +76,57 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     return Status::ok();
   }
 
+  /// By name, so that the object depends only on the set of kernels.
+  using CpuSpecs = std::map<std::string, codegen::KernelSpec>;
+
+  /// The kernels of the CPU that dispatches name.
+  Result<CpuSpecs> cpuSpecs() {
+    CpuSpecs specs;
+    Status status = Status::ok();
+    getOperation().walk([&](DispatchOp dispatch) {
+      if (dispatch.getLaunch()) {
+        return;
+      }
+      Result<codegen::KernelSpec> spec = kernelSpecFromAttr(dispatch.getSpec());
+      if (!spec) {
+        status = spec.status().withContext(dispatch.getKernel().str());
+        return;
+      }
+      specs.emplace(dispatch.getKernel().str(), *spec);
+    });
+    AIR_RETURN_IF_ERROR(status);
+    return specs;
+  }
+
+  /// Starts to compile the kernels of the layers that the CPU computes, if
+  /// there are any, and sets the size of their segment.
+  Status compileCpuPart(const MachineProfile &profile, KernelBuild &used) {
+    AIR_ASSIGN_OR_RETURN(const CpuSpecs specs, cpuSpecs());
+    if (specs.empty()) {
+      return Status::ok();
+    }
+    std::vector<codegen::KernelSpec> list;
+    SmallVector<StringRef> entries;
+    for (const auto &[name, spec] : specs) {
+      list.push_back(spec);
+      entries.push_back(name);
+    }
+    used.start(std::move(list), profile, std::max(1U, unsigned{threads}));
+    if (used.isDone()) {
+      AIR_RETURN_IF_ERROR(used.wait().status());
+    }
+    Builder builder(&getContext());
+    for (ExecutableOp executable : getOperation().getOps<ExecutableOp>()) {
+      auto segment = SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
+          executable, executable.getSegmentAttr());
+      if (executable.getDevice() == 0 && segment) {
+        executable.setEntriesAttr(builder.getStrArrayAttr(entries));
+        segment.setRawBytes(used.reserved());
+      }
+    }
+    return Status::ok();
+  }
+
   /// Compiles the kernels of a GPU. Each kernel is the only entry of an
   /// executable.
   Status compileForGpu(const MachineProfile &profile) {
@@ -97,13 +136,17 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // Compiling takes seconds and needs NVRTC, so whatever can be checked
     // without the kernels is checked first.
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
-    AIR_RETURN_IF_ERROR(planGpu(gpuDemandOf(module, vocabularyBytes),
-                                {vramLimitOf(vram, profile),
-                                 ramLimitOf({ram, disk, pin}, profile)})
-                            .status());
+    AIR_RETURN_IF_ERROR(
+        planGpu(
+            gpuDemandOf(module, vocabularyBytes, profile.cores),
+            {vramLimitOf(vram, profile), ramLimitOf({ram, disk, pin}, profile)})
+            .status());
     std::map<std::string, codegen::cuda::CudaSpec> specs;
     Status status = Status::ok();
     module.walk([&](DispatchOp dispatch) {
+      if (!dispatch.getLaunch()) {
+        return;
+      }
       Result<codegen::cuda::CudaSpec> spec =
           cudaSpecFromAttr(dispatch.getSpec());
       if (!spec) {
@@ -116,6 +159,9 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     std::vector<codegen::cuda::CudaSpec> list;
     SmallVector<SegmentOp> segments;
     for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+      if (executable.getDevice() == 0) {
+        continue;
+      }
       const auto spec =
           executable.getEntries().size() == 1
               ? specs.find(cast<StringAttr>(executable.getEntries()[0]).str())
@@ -132,12 +178,12 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     }
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
+    AIR_RETURN_IF_ERROR(compileCpuPart(profile, used));
     AIR_RETURN_IF_ERROR(
         used.compileCuda(list, target, std::max(1U, unsigned{threads})));
-    AIR_ASSIGN_OR_RETURN(const std::vector<std::span<const uint8_t>> codes,
-                         used.images());
-    for (const auto &[segment, code] : llvm::zip_equal(segments, codes)) {
-      segment.setRawBytes(code.size());
+    for (const auto &[segment, code] :
+         llvm::zip_equal(segments, used.cudaCodes())) {
+      segment.setRawBytes(code.cubin.size() + code.ptx.size());
     }
     return Status::ok();
   }

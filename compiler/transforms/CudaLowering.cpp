@@ -36,14 +36,14 @@ static uint32_t narrow(uint64_t value) {
 CudaLowering::CudaLowering(GraphOp graphOp, KvOp kvOp,
                            const MachineProfile &profile,
                            const CudaTarget &cudaTarget, uint32_t tokens,
-                           uint32_t outputs)
-    : LoweringContext(graphOp, kvOp, profile), cuda(cudaTarget),
+                           uint32_t outputs, GraphPart graphPart)
+    : LoweringContext(graphOp, kvOp, profile, graphPart), cuda(cudaTarget),
       multiprocessors(profile.gpus.front().multiprocessors), maxTokens(tokens),
       maxOutputs(outputs) {}
 
 Status CudaLowering::run() {
-  Block &body = graph.getBody().front();
-  for (Operation &op : body) {
+  const std::vector<Operation *> ops = partOps();
+  for (Operation *op : ops) {
     auto attnIn = dyn_cast<AttnInOp>(op);
     if (!attnIn || !attnIn.getRopeAttr()) {
       continue;
@@ -56,8 +56,11 @@ Status CudaLowering::run() {
     }
     rope = attnIn.getRopeAttr();
   }
-  for (Operation &op : body.without_terminator()) {
-    AIR_RETURN_IF_ERROR(lower(&op));
+  if (taken) {
+    lowerTaken();
+  }
+  for (Operation *op : ops) {
+    AIR_RETURN_IF_ERROR(lower(op));
   }
   uint32_t first = 1;
   for (const uint32_t most : {1U, kDecodeTokens, kShortPrefill, maxTokens}) {
@@ -76,8 +79,12 @@ Status CudaLowering::lower(Operation *op) {
     return internalError("'" + op->getName().getStringRef().str() +
                          "' is not a step");
   }
-  steps.push_back(
-      {step.getStepKind(), step.getStepLayer(), step.getStepName(), {}});
+  steps.push_back({step.getStepKind(),
+                   step.getStepLayer(),
+                   step.getStepName(),
+                   {},
+                   {},
+                   {}});
   Status status =
       llvm::TypeSwitch<Operation *, Status>(op)
           .Case([&](EmbedOp embed) { return lowerEmbed(embed); })
@@ -103,6 +110,32 @@ Status CudaLowering::lower(Operation *op) {
 
 // ---- steps ------------------------------------------------------------------
 
+/// Adds the step that copies the residual stream from the CPU and computes the
+/// angles of RoPE. A layer has attention, which needs them.
+void CudaLowering::lowerTaken() {
+  steps.push_back({StepKind::Positions, -1, "gpu.positions", {}, {}, {}});
+  steps.back().copyFrom = FlatSymbolRefAttr::get(context, takenFrom);
+  steps.back().copyTo =
+      FlatSymbolRefAttr::get(context, takenBuffer(taken, "x"));
+  BeginStep spec;
+  spec.dtype = DType::F32;
+  spec.dependentLaunch = cuda.hasDependentLaunch;
+  Operands operands;
+  addAngles(spec, operands);
+  steps.back().dispatches.push_back({spec, std::move(operands)});
+}
+
+void CudaLowering::addAngles(BeginStep &spec, Operands &operands) {
+  if (rope) {
+    spec.ropeDim = narrow(static_cast<uint64_t>(rope.getDim()));
+    spec.angleScale = static_cast<float>(rope.getMagnitude().convertToDouble());
+    angles = takeBuffer("angles", static_cast<uint64_t>(rope.getDim()),
+                        RowsFrom::Tokens);
+    operands["angles"] = symbol(angles);
+    operands["inverse_frequency"] = symbol(addFrequencies(rope));
+  }
+}
+
 Status CudaLowering::lowerEmbed(EmbedOp op) {
   WeightAttr table = op.getTable();
   BeginStep spec;
@@ -117,14 +150,7 @@ Status CudaLowering::lowerEmbed(EmbedOp op) {
                        Layout::Rows, static_cast<uint64_t>(table.getRows()),
                        static_cast<uint64_t>(table.getColumns())));
   operands["x"] = symbol(resultBuffer(op.getResult(), "x", RowsFrom::Tokens));
-  if (rope) {
-    spec.ropeDim = narrow(static_cast<uint64_t>(rope.getDim()));
-    spec.angleScale = static_cast<float>(rope.getMagnitude().convertToDouble());
-    angles = takeBuffer("angles", static_cast<uint64_t>(rope.getDim()),
-                        RowsFrom::Tokens);
-    operands["angles"] = symbol(angles);
-    operands["inverse_frequency"] = symbol(addFrequencies(rope));
-  }
+  addAngles(spec, operands);
   steps.back().dispatches.push_back({spec, std::move(operands)});
   return Status::ok();
 }
@@ -407,9 +433,9 @@ Status CudaLowering::createProgram(uint32_t minTokens, uint32_t tokens) {
   uint32_t tileTokens = tokens > kDecodeTokens ? 1 : 0;
   for (const Step &lowered : steps) {
     OpBuilder::InsertionGuard stepGuard(builder);
-    auto step =
-        StepOp::create(builder, graph.getLoc(), lowered.kind,
-                       static_cast<uint64_t>(lowered.layer), lowered.name);
+    auto step = StepOp::create(builder, graph.getLoc(), lowered.kind,
+                               static_cast<uint64_t>(lowered.layer),
+                               lowered.name, lowered.copyFrom, lowered.copyTo);
     builder.createBlock(&step.getBody());
     for (const Dispatch &dispatch : lowered.dispatches) {
       for (const CudaSpec &spec :

@@ -1,7 +1,10 @@
 //===- CudaLowering.h - fused steps -> kernels of a GPU ---------*- C++ -*-===//
 //
 // The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
-// buffers and the programs of a plan that runs as a whole on one GPU.
+// buffers and the programs of a plan that runs on a GPU: all steps, or those
+// from some layer on. In the latter case, the CPU computes the residual stream
+// before that layer. The GPU's first step, "gpu.positions", copies it and
+// computes the angles of RoPE.
 //
 // A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
 // tokens, respectively. Every token has a row of its own in the block tables,
@@ -41,7 +44,15 @@ public:
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,
                const codegen::cuda::CudaTarget &target, uint32_t maxTokens,
-               uint32_t maxOutputs);
+               uint32_t maxOutputs, GraphPart part = {});
+
+  /// States that the first step takes `value`, which the CPU has computed in
+  /// the buffer `from`. Must be called before run() if the part of the graph
+  /// does not begin with the first op.
+  void takeFromCpu(mlir::Value value, llvm::StringRef from) {
+    taken = value;
+    takenFrom = from.str();
+  }
 
   Status run();
 
@@ -58,6 +69,8 @@ private:
     int64_t layer = -1;
     std::string name;
     std::vector<Dispatch> dispatches;
+    mlir::FlatSymbolRefAttr copyFrom; ///< null if the step copies nothing
+    mlir::FlatSymbolRefAttr copyTo;
   };
   /// One, two or all of a layer's matrices q, k and v. Their dtypes are equal,
   /// and either all or none of them have a bias.
@@ -68,6 +81,9 @@ private:
   };
 
   Status lower(mlir::Operation *op);
+  void lowerTaken();
+  void addAngles(codegen::cuda::BeginStep &spec,
+                 llvm::StringMap<mlir::Attribute> &operands);
   Status lowerEmbed(ir::plan::EmbedOp op);
   Status lowerAttnIn(ir::plan::AttnInOp op);
   Status lowerAttn(ir::plan::AttnOp op);
@@ -113,6 +129,8 @@ private:
   uint32_t maxOutputs;
   ir::plan::RopeAttr rope;
   std::string angles; ///< the buffer of RoPE's angles; "": no RoPE
+  mlir::Value taken;  ///< the value that the CPU has computed, if any
+  std::string takenFrom;
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
   /// The buffers that several kernels share, by name.

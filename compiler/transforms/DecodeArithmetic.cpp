@@ -19,6 +19,20 @@ uint64_t decodeWeightBytes(mlir::ModuleOp module) {
   return bytes;
 }
 
+uint64_t decodeWeightBytesOf(mlir::ModuleOp module, bool onGpu) {
+  uint64_t bytes = 0;
+  for (ProgramOp program : module.getOps<ProgramOp>()) {
+    if (program.getMinTokens() == 1) {
+      program.walk([&](DispatchOp dispatch) {
+        if (static_cast<bool>(dispatch.getLaunch()) == onGpu) {
+          bytes += dispatch.getWeightBytes();
+        }
+      });
+    }
+  }
+  return bytes;
+}
+
 Result<uint64_t>
 decodeArithmetic(ProgramOp program, const MachineProfile &machine,
                  const std::function<void(StepOp, double)> &add) {
@@ -29,6 +43,9 @@ decodeArithmetic(ProgramOp program, const MachineProfile &machine,
                        codegen::makeCpuTarget(machine));
   for (StepOp step : program.getOps<StepOp>()) {
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+      if (dispatch.getLaunch()) {
+        continue;
+      }
       AIR_ASSIGN_OR_RETURN(const codegen::KernelSpec spec,
                            kernelSpecFromAttr(dispatch.getSpec()));
       if (spec.op == codegen::KernelOp::MatMul ||

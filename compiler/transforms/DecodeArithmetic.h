@@ -15,6 +15,9 @@ namespace air::compiler {
 /// The bytes of weights that the module's program for one token reads.
 uint64_t decodeWeightBytes(mlir::ModuleOp module);
 
+/// The part of it that the kernels of the GPU read, or those of the CPU.
+uint64_t decodeWeightBytesOf(mlir::ModuleOp module, bool onGpu);
+
 /// Calls `add` for each matmul of `program`, which must be the program for one
 /// token. The arguments of `add` are the step of the matmul and the amount of
 /// its arithmetic, in bytes of vector operands (kMixedOperandBytes in

@@ -24,22 +24,11 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     if (!profile.gpus.empty()) {
       return predictGpu(profile);
     }
-    double operandBytes = 0;
-    uint64_t operandRate = 0;
-    for (ProgramOp program : module.getOps<ProgramOp>()) {
-      if (program.getMinTokens() == 1) {
-        AIR_ASSIGN_OR_RETURN(
-            operandRate,
-            decodeArithmetic(program, profile, [&](StepOp, double bytes) {
-              operandBytes += bytes;
-            }));
-      }
-    }
+    AIR_ASSIGN_OR_RETURN(const CpuArithmetic arithmetic, arithmeticOf(profile));
     std::vector<LinkLoad> always = {
         {"dram", decodeWeightBytes(module), profile.memoryBandwidth}};
-    if (operandBytes > 0) {
-      always.push_back(
-          {"cpu", static_cast<uint64_t>(operandBytes), operandRate});
+    if (arithmetic.operands != 0) {
+      always.push_back({"cpu", arithmetic.operands, arithmetic.rate});
     }
     for (PlacementOp placement : module.getOps<PlacementOp>()) {
       predictDecode(placement, always, profile);
@@ -47,17 +36,46 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     return Status::ok();
   }
 
-  /// Predicts a pass on a GPU, which reads all weights from the GPU's memory.
-  /// It first copies some of them there from RAM, and some of those must first
-  /// be read from the disk.
+  /// The arithmetic of the CPU's matmuls in a decode pass; 0 if the rate of the
+  /// CPU is not known.
+  struct CpuArithmetic {
+    uint64_t operands = 0; ///< bytes of vector operands
+    uint64_t rate = 0;     ///< bytes/s of all cores
+  };
+  Result<CpuArithmetic> arithmeticOf(const MachineProfile &profile) {
+    double bytes = 0;
+    CpuArithmetic arithmetic;
+    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
+      if (program.getMinTokens() == 1) {
+        AIR_ASSIGN_OR_RETURN(
+            arithmetic.rate,
+            decodeArithmetic(program, profile,
+                             [&](StepOp, double more) { bytes += more; }));
+      }
+    }
+    arithmetic.operands = static_cast<uint64_t>(bytes);
+    return arithmetic;
+  }
+
+  /// Predicts a pass that reads the weights of the GPU's layers from its
+  /// memory, after some of them have been copied there, or read from the disk
+  /// and copied.
   Status predictGpu(const MachineProfile &profile) {
-    const uint64_t weightBytes = decodeWeightBytes(getOperation());
+    GpuPassBytes pass;
+    pass.weights = decodeWeightBytesOf(getOperation(), /*onGpu=*/true);
+    pass.onCpu = decodeWeightBytesOf(getOperation(), /*onGpu=*/false);
+    if (pass.onCpu != 0) {
+      AIR_ASSIGN_OR_RETURN(const CpuArithmetic arithmetic,
+                           arithmeticOf(profile));
+      pass.operands = arithmetic.operands;
+      pass.operandRate = arithmetic.rate;
+    }
     for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {
-      addPrediction(
-          placement,
-          predictGpuPass({weightBytes, bytesOf<DeviceStreamOp>(placement),
-                          bytesOf<StreamOp>(placement)},
-                         profile));
+      pass.copied = bytesOf<DeviceStreamOp>(placement);
+      pass.read = bytesOf<StreamOp>(placement);
+      pass.ring =
+          static_cast<uint64_t>(placement.getDeviceRingBytes().value_or(0));
+      addPrediction(placement, predictGpuPass(pass, profile));
     }
     return Status::ok();
   }

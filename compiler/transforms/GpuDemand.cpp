@@ -2,6 +2,7 @@
 #include "compiler/transforms/GpuDemand.h"
 
 #include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/transforms/KernelBuild.h"
 #include "compiler/transforms/RamDemand.h"
 #include "formats/support/CheckedMath.h"
 
@@ -14,27 +15,97 @@ namespace air::compiler {
 
 namespace {
 
-VramDemand vramDemandOf(ModuleOp module) {
-  VramDemand demand;
-  demand.segments = weightProblemOf(module);
+/// The weights and tables that the GPU uses, as weightProblemOf() describes
+/// them.
+WeightProblem gpuWeightsOf(ModuleOp module,
+                           const llvm::DenseSet<StringAttr> &ofCpu) {
+  const WeightProblem all = weightProblemOf(module);
+  WeightProblem problem;
+  problem.steps = all.steps;
+  size_t weights = 0;
+  size_t tables = 0;
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
-    (segment.getKind() == SegmentKind::Kernels ? demand.kernels
-                                               : demand.weights) +=
-        alignUp(segment.getRawBytes(), kDeviceAlignment);
+    const bool isOfGpu = !ofCpu.contains(segment.getSymNameAttr());
+    if (segment.getKind() == SegmentKind::Weights) {
+      const WeightSegment &known = all.weights[weights++];
+      if (isOfGpu) {
+        problem.weights.push_back(known);
+      }
+    } else if (segment.getKind() == SegmentKind::Table) {
+      const uint64_t bytes = all.tables[tables++];
+      if (isOfGpu) {
+        problem.tables.push_back(bytes);
+      }
+    }
   }
-  const uint64_t kernels = llvm::range_size(module.getOps<ExecutableOp>());
+  return problem;
+}
+
+VramDemand vramDemandOf(ModuleOp module,
+                        const llvm::DenseSet<StringAttr> &ofCpu) {
+  VramDemand demand;
+  demand.segments = gpuWeightsOf(module, ofCpu);
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    if (!ofCpu.contains(segment.getSymNameAttr())) {
+      (segment.getKind() == SegmentKind::Kernels ? demand.kernels
+                                                 : demand.weights) +=
+          alignUp(segment.getRawBytes(), kDeviceAlignment);
+    }
+  }
+  uint64_t kernels = 0;
+  for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+    kernels += executable.getDevice() != 0 ? 1 : 0;
+  }
   demand.kernels = std::max(demand.kernels, kernels * kGpuKernelBytes);
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
-    demand.activations = limits.getArenaBytes().value_or(0);
+    demand.activations = limits.getGpuArenaBytes().value_or(0);
     demand.tokens = limits.getMaxTokens();
     demand.outputs = limits.getMaxOutputs();
   }
   for (KvOp kv : module.getOps<KvOp>()) {
-    demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
-    demand.kvPageTokens = kv.getPageTokens();
-    demand.context = kv.getContext();
-    demand.slots = kv.getSlots();
+    if (kv.getDevice()) {
+      demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+      demand.kvPageTokens = kv.getPageTokens();
+      demand.context = kv.getContext();
+      demand.slots = kv.getSlots();
+    }
   }
+  return demand;
+}
+
+CpuPartDemand cpuDemandOf(ModuleOp module, uint64_t threads,
+                          const llvm::DenseSet<StringAttr> &ofCpu) {
+  CpuPartDemand demand;
+  if (ofCpu.empty()) {
+    return demand;
+  }
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    if (ofCpu.contains(segment.getSymNameAttr())) {
+      (segment.getKind() == SegmentKind::Kernels ? demand.kernels
+                                                 : demand.weights) +=
+          segment.getRawBytes();
+    }
+  }
+  for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+    if (executable.getDevice() == 0) {
+      demand.kernels =
+          std::max(demand.kernels, executable.getEntries().size() *
+                                       KernelBuild::kReservedBytes);
+    }
+  }
+  for (LimitsOp limits : module.getOps<LimitsOp>()) {
+    demand.activations = limits.getArenaBytes().value_or(0);
+  }
+  for (KvOp kv : module.getOps<KvOp>()) {
+    if (!kv.getDevice()) {
+      demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+    }
+  }
+  uint64_t scratch = 0;
+  module.walk([&](DispatchOp dispatch) {
+    scratch = std::max<uint64_t>(scratch, dispatch.getScratchBytes());
+  });
+  demand.scratch = checkedMul(scratch, threads).value_or(UINT64_MAX);
   return demand;
 }
 
@@ -51,9 +122,37 @@ uint64_t logitsBytesOf(ModuleOp module) {
 
 } // namespace
 
-GpuDemand gpuDemandOf(ModuleOp module, uint64_t vocabularyBytes) {
-  return {vramDemandOf(module), processBytesOf(module, vocabularyBytes),
-          logitsBytesOf(module)};
+llvm::DenseSet<StringAttr> cpuSegmentsOf(ModuleOp module) {
+  llvm::DenseMap<StringAttr, StringAttr> segmentOf;
+  for (TensorOp tensor : module.getOps<TensorOp>()) {
+    if (FlatSymbolRefAttr segment = tensor.getSegmentAttr()) {
+      segmentOf[tensor.getSymNameAttr()] = segment.getAttr();
+    }
+  }
+  llvm::DenseSet<StringAttr> segments;
+  module.walk([&](DispatchOp dispatch) {
+    if (dispatch.getLaunch()) {
+      return;
+    }
+    for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
+      if (binding.getKind() == BindingKind::Tensor) {
+        segments.insert(segmentOf.lookup(binding.getTarget().getAttr()));
+      }
+    }
+  });
+  for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+    if (executable.getDevice() == 0 && executable.getSegmentAttr()) {
+      segments.insert(executable.getSegmentAttr().getAttr());
+    }
+  }
+  return segments;
+}
+
+GpuDemand gpuDemandOf(ModuleOp module, uint64_t vocabularyBytes,
+                      uint64_t threads) {
+  const llvm::DenseSet<StringAttr> ofCpu = cpuSegmentsOf(module);
+  return {vramDemandOf(module, ofCpu), cpuDemandOf(module, threads, ofCpu),
+          processBytesOf(module, vocabularyBytes), logitsBytesOf(module)};
 }
 
 VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile) {

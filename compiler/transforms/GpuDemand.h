@@ -13,6 +13,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include "llvm/ADT/DenseSet.h"
+
 namespace air::compiler {
 
 /// The VRAM that a plan reserves for each kernel before the kernels are
@@ -20,10 +22,17 @@ namespace air::compiler {
 /// kernels of a plan take 20 to 52 KiB on average.
 inline constexpr uint64_t kGpuKernelBytes = uint64_t{64} << 10;
 
-/// Returns what the module needs of the memory of the GPU and of the host. If
+/// The names of the segments, of any kind, that kernels of the CPU use. In a
+/// plan for a GPU, they belong to the layers that the CPU computes.
+llvm::DenseSet<mlir::StringAttr> cpuSegmentsOf(mlir::ModuleOp module);
+
+/// Returns what the module needs of the memory of the GPU and of the host. The
+/// segments in it are those that the CPU does not use. `threads` is the number
+/// of threads that compute the CPU's layers, if there are any. If
 /// the kernels are larger than what is reserved for them, their actual size
 /// counts. `vocabularyBytes` is the size of the vocabulary in the plan.
-GpuDemand gpuDemandOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
+GpuDemand gpuDemandOf(mlir::ModuleOp module, uint64_t vocabularyBytes,
+                      uint64_t threads);
 
 /// `vram` is the size of the VRAM in bytes; 0 means the size in `profile`.
 VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile);

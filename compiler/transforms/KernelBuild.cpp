@@ -97,10 +97,12 @@ std::vector<KernelBuild::CudaCode> KernelBuild::cudaCodes() const {
 
 Result<std::vector<std::span<const uint8_t>>> KernelBuild::images() {
   AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *compiled, wait());
-  if (codes.empty()) {
-    return std::vector<std::span<const uint8_t>>{compiled->object};
+  std::vector<std::span<const uint8_t>> list;
+  if (codes.empty() || reservedBytes != 0) {
+    list.emplace_back(compiled->object);
   }
-  return std::vector<std::span<const uint8_t>>(codes.begin(), codes.end());
+  list.insert(list.end(), codes.begin(), codes.end());
+  return list;
 }
 
 Result<const codegen::KernelArtifact *> KernelBuild::wait() {

@@ -57,7 +57,7 @@ public:
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
   /// constructor got `withPtx`, to PTX; if the target needs PTX, only to PTX.
-  /// May be called only once, and instead of start(). Errors are those of
+  /// May be called only once, also if start() is called. Errors are those of
   /// generateKernel(), compileKernels() and openNvrtcCompiler()
   /// (codegen/cuda/CudaSpec.h).
   Status compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
@@ -107,8 +107,9 @@ public:
   /// returns an artifact without entries.
   Result<const codegen::KernelArtifact *> wait();
 
-  /// Waits as wait() does, and returns the content of each segment of kernels,
-  /// in the order in which the kernels were given.
+  /// Waits as wait() does, and returns the content of each segment of kernels:
+  /// first that of the CPU's kernels, if there are any, and then those of a GPU
+  /// in the order in which they were given.
   Result<std::vector<std::span<const uint8_t>>> images();
 
   /// The time in seconds at which the build ended, on the clock of

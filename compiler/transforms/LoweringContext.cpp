@@ -7,12 +7,26 @@ using namespace air::ir::plan;
 namespace air::compiler {
 
 LoweringContext::LoweringContext(GraphOp graphOp, KvOp kvOp,
-                                 const MachineProfile &profile)
-    : graph(graphOp), kv(kvOp), target(profile),
+                                 const MachineProfile &profile,
+                                 GraphPart graphPart)
+    : graph(graphOp), part(graphPart), kv(kvOp), target(profile),
       device(kvOp.getDevice().value_or(0)), builder(graphOp),
       symbols(graphOp->getParentOfType<ModuleOp>()),
       context(graphOp.getContext()) {
   logits = cast<ReturnOp>(graph.getBody().front().getTerminator()).getLogits();
+}
+
+std::vector<Operation *> LoweringContext::partOps() {
+  Block &body = graph.getBody().front();
+  std::vector<Operation *> ops;
+  bool isInside = part.begin == nullptr;
+  for (Operation &op : body.without_terminator()) {
+    isInside = (isInside || &op == part.begin) && &op != part.end;
+    if (isInside) {
+      ops.push_back(&op);
+    }
+  }
+  return ops;
 }
 
 uint64_t LoweringContext::columnsOf(Value activation) {
@@ -82,6 +96,13 @@ std::string LoweringContext::resultBuffer(Value result, const std::string &name,
   std::string symbol = takeBuffer(result == logits ? "logits" : name,
                                   columnsOf(result), rows, result == logits);
   bufferOf[result] = symbol;
+  return symbol;
+}
+
+std::string LoweringContext::takenBuffer(Value value, const std::string &name) {
+  const std::string symbol = resultBuffer(value, name, RowsFrom::Tokens);
+  usesToCome[symbol] +=
+      static_cast<uint64_t>(llvm::range_size(value.getUses()));
   return symbol;
 }
 

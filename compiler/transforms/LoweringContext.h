@@ -19,11 +19,21 @@
 
 namespace air::compiler {
 
+/// A range of the ops of a graph that one lowering handles: those from `begin`
+/// on, before `end`. Null means the first op, and the end of the graph.
+struct GraphPart {
+  mlir::Operation *begin = nullptr;
+  mlir::Operation *end = nullptr;
+};
+
 class LoweringContext {
 protected:
   /// New ops are inserted before `graph`, in the module that contains it.
   LoweringContext(ir::plan::GraphOp graph, ir::plan::KvOp kv,
-                  const MachineProfile &target);
+                  const MachineProfile &target, GraphPart part);
+
+  /// The steps that this lowering handles, in order.
+  std::vector<mlir::Operation *> partOps();
 
   static uint64_t columnsOf(mlir::Value activation);
   static std::string nameOf(DType dtype);
@@ -46,6 +56,9 @@ protected:
   /// Returns a buffer that holds `result` until its last use.
   std::string resultBuffer(mlir::Value result, const std::string &name,
                            ir::plan::RowsFrom rows);
+  /// Returns a buffer for a value that another lowering computes. It holds the
+  /// value until the last use in this part of the graph.
+  std::string takenBuffer(mlir::Value value, const std::string &name);
   /// Frees the buffers whose values have no use after the step `op`.
   void freeBuffers(mlir::Operation *op);
   // The two functions below return an operand of a kernel. `symbol` returns a
@@ -68,6 +81,7 @@ protected:
                         uint64_t rows, uint64_t columns);
 
   ir::plan::GraphOp graph;
+  GraphPart part;
   ir::plan::KvOp kv;
   const MachineProfile &target;
   uint64_t device = 0; ///< the device that holds the buffers

@@ -72,27 +72,58 @@ ProgramOp programFor(ModuleOp module, uint64_t tokens) {
   return {};
 }
 
-/// Which kinds of steps use each segment. Two kinds of steps use a tied table.
-llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
-                                                         ProgramOp program) {
+/// The number of layers that the CPU computes.
+uint64_t layersOnCpu(ProgramOp program) {
+  std::set<uint64_t> layers;
+  program.walk([&](DispatchOp dispatch) {
+    const auto layer =
+        static_cast<int64_t>(dispatch->getParentOfType<StepOp>().getLayer());
+    if (!dispatch.getLaunch() && layer >= 0) {
+      layers.insert(static_cast<uint64_t>(layer));
+    }
+  });
+  return layers.size();
+}
+
+/// Calls visit(segment, step) for each segment of each tensor that a step of
+/// the program binds, in the order of the steps.
+template <typename Visit>
+void visitSegments(ModuleOp module, ProgramOp program, Visit visit) {
   llvm::DenseMap<StringAttr, StringAttr> segmentOf;
   for (TensorOp tensor : module.getOps<TensorOp>()) {
     if (FlatSymbolRefAttr segment = tensor.getSegmentAttr()) {
       segmentOf[tensor.getSymNameAttr()] = segment.getAttr();
     }
   }
-  llvm::DenseMap<StringAttr, std::set<ClassIndex>> users;
   for (StepOp step : program.getOps<StepOp>()) {
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
       for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
         if (binding.getKind() == BindingKind::Tensor) {
-          users[segmentOf.lookup(binding.getTarget().getAttr())].insert(
-              classOf(step.getKind()));
+          visit(segmentOf.lookup(binding.getTarget().getAttr()), step);
         }
       }
     }
   }
+}
+
+/// Which kinds of steps use each segment. Two kinds of steps use a tied table.
+llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
+                                                         ProgramOp program) {
+  llvm::DenseMap<StringAttr, std::set<ClassIndex>> users;
+  visitSegments(module, program, [&](StringAttr segment, StepOp step) {
+    users[segment].insert(classOf(step.getKind()));
+  });
   return users;
+}
+
+/// The layer of the first step that uses each segment.
+llvm::DenseMap<StringAttr, int64_t> layersOf(ModuleOp module,
+                                             ProgramOp program) {
+  llvm::DenseMap<StringAttr, int64_t> layers;
+  visitSegments(module, program, [&](StringAttr segment, StepOp step) {
+    layers.try_emplace(segment, static_cast<int64_t>(step.getLayer()));
+  });
+  return layers;
 }
 
 /// The most bytes of a segment that one step needs. Bytes that several steps
@@ -121,12 +152,10 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   auto limits = llvm::to_vector(module.getOps<LimitsOp>());
   auto caches = llvm::to_vector(module.getOps<KvOp>());
   ProgramOp decode = programFor(module, 1);
-  if (models.size() != 1 || limits.size() != 1 || caches.size() != 1 ||
-      !decode) {
+  if (models.size() != 1 || limits.size() != 1 || caches.empty() || !decode) {
     return internalError(
-        "the memory of the module has not been planned; the module must have "
-        "one plan.model, one plan.limits, one plan.kv and a program for one "
-        "token");
+        "the memory of the module has not been planned; it must have one "
+        "plan.model, one plan.limits, a plan.kv and a program for one token");
   }
   ModelNeeds needs;
   needs.ram = ramDemandOf(module, profile, options.vocabularyBytes,
@@ -134,7 +163,9 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   needs.ram.kernels = kKernelBytes;
   needs.kvType =
       caches.front().getDtype().getValue() == DType::F32 ? "f32" : "f16";
-  needs.caches = caches.front().getCaches();
+  for (KvOp kv : caches) {
+    needs.caches += kv.getCaches();
+  }
   const auto hyperparameters = models.front().getHyperparameters();
   needs.layers = static_cast<uint64_t>(hyperparameters.getLayers());
   needs.parameters = static_cast<uint64_t>(hyperparameters.getParameters());
@@ -149,12 +180,25 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   const bool isOnGpu = !profile.gpus.empty();
   if (isOnGpu) {
     needs.gpu.emplace();
-    needs.gpu->demand = gpuDemandOf(module, options.vocabularyBytes);
+    needs.gpu->demand =
+        gpuDemandOf(module, options.vocabularyBytes, profile.cores);
     needs.gpu->limits = {vramLimitOf(options.vram, profile),
                          ramLimitOf(options.memory, profile)};
-    needs.gpu->decodeBytes = decodeWeightBytes(module);
+    needs.gpu->decodeBytes = decodeWeightBytesOf(module, true);
+    needs.gpu->cpuDecodeBytes = decodeWeightBytesOf(module, false);
+    needs.gpu->cpuLayers = layersOnCpu(decode);
+    if (needs.gpu->cpuLayers != 0) {
+      double operands = 0;
+      AIR_ASSIGN_OR_RETURN(
+          needs.gpu->cpuOperandRate,
+          decodeArithmetic(decode, profile,
+                           [&](StepOp, double bytes) { operands += bytes; }));
+      needs.gpu->cpuOperands = static_cast<uint64_t>(operands);
+    }
   }
   auto users = usersOf(module, decode);
+  const llvm::DenseMap<StringAttr, int64_t> layers = layersOf(module, decode);
+  const llvm::DenseSet<StringAttr> ofCpu = cpuSegmentsOf(module);
   const std::vector<WeightSegment> weights = weightProblemOf(module).weights;
   size_t next = 0;
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
@@ -171,7 +215,13 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     needs.weightBytes += segment.getRawBytes();
     entry.bytes += segment.getRawBytes();
     const bool isTable = segment.getKind() == SegmentKind::Table;
-    if (isOnGpu) {
+    if (isOnGpu && ofCpu.contains(segment.getSymNameAttr())) {
+      needs.gpu->cpuClassBytes[entry.name] += segment.getRawBytes();
+    } else if (isOnGpu) {
+      if (!isTable) {
+        needs.gpu->weightLayers.push_back(
+            layers.lookup(segment.getSymNameAttr()));
+      }
       (isTable ? needs.gpu->tableClasses : needs.gpu->weightClasses)
           .push_back(entry.name);
     }

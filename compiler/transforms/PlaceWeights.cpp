@@ -78,19 +78,21 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// Creates the placements of a plan that runs on a GPU: everything is in the
-  /// GPU's memory, except for weights that do not fit, which stay in RAM or on
-  /// the disk.
+  /// GPU's memory, except for what the CPU uses, and for weights that do not
+  /// fit, which stay in RAM or on the disk.
   Status placeOnGpu(const MachineProfile &profile, const RamLimit &limit) {
     ModuleOp module = getOperation();
     AIR_RETURN_IF_ERROR(checkGpuOptions(pin, codec.getValue(), reference));
     const VramLimit memory = vramLimitOf(vram, profile);
-    AIR_ASSIGN_OR_RETURN(const std::vector<GpuPlacement> placements,
-                         planGpuPlacements(gpuDemandOf(module, vocabularyBytes),
-                                           {memory, limit}));
+    AIR_ASSIGN_OR_RETURN(
+        const std::vector<GpuPlacement> placements,
+        planGpuPlacements(gpuDemandOf(module, vocabularyBytes, profile.cores),
+                          {memory, limit}));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    const llvm::DenseSet<StringAttr> ofCpu = cpuSegmentsOf(module);
     for (const GpuPlacement &placement : placements) {
       OpBuilder::InsertionGuard guard(builder);
-      addGpuPlacement(builder, placement);
+      addGpuPlacement(builder, placement, ofCpu);
     }
     const auto decide = [&](StringRef name, uint64_t bytes, bool isUser) {
       DecisionOp::create(builder, module.getLoc(), name,
@@ -106,14 +108,22 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return Status::ok();
   }
 
-  void addGpuPlacement(OpBuilder &builder, const GpuPlacement &planned) {
+  /// `ofCpu` has the segments of the layers that the CPU computes, which stay
+  /// in RAM.
+  void addGpuPlacement(OpBuilder &builder, const GpuPlacement &planned,
+                       const llvm::DenseSet<StringAttr> &ofCpu) {
     ModuleOp module = getOperation();
     const DevicePlacement &placement = planned.vram.placement;
     const HostPlacement &host = planned.ram.placement;
     SmallVector<int64_t> resident;
     SmallVector<int64_t> devices;
-    SmallVector<FlatSymbolRefAttr> names; // names of segments of weights
+    SmallVector<FlatSymbolRefAttr> names; // the GPU's segments of weights
     for (SegmentOp segment : module.getOps<SegmentOp>()) {
+      if (ofCpu.contains(segment.getSymNameAttr())) {
+        devices.push_back(0);
+        resident.push_back(static_cast<int64_t>(segment.getRawBytes()));
+        continue;
+      }
       const auto is = [&](const std::vector<bool> &flags) {
         return segment.getKind() == SegmentKind::Weights && !flags.empty() &&
                flags[names.size()];

@@ -25,13 +25,30 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
       return internalError("a module must have one plan.limits, but has " +
                            std::to_string(limits.size()));
     }
+    for (const uint64_t device : {0, 1}) {
+      AIR_RETURN_IF_ERROR(planArenaOf(device, limits.front()));
+    }
+    return Status::ok();
+  }
+
+  /// Places the buffers of a device in its arena.
+  Status planArenaOf(uint64_t device, LimitsOp limits) {
+    ModuleOp module = getOperation();
     MemoryProblem problem;
     llvm::DenseMap<StringAttr, uint32_t> indexOf;
-    auto buffers = llvm::to_vector(module.getOps<BufferOp>());
+    SmallVector<BufferOp> buffers;
+    for (BufferOp buffer : module.getOps<BufferOp>()) {
+      if (buffer.getDevice() == device) {
+        buffers.push_back(buffer);
+      }
+    }
+    if (buffers.empty()) {
+      return Status::ok();
+    }
     for (BufferOp buffer : buffers) {
       uint64_t rows = buffer.getRows() == RowsFrom::Outputs
-                          ? limits.front().getMaxOutputs()
-                          : limits.front().getMaxTokens();
+                          ? limits.getMaxOutputs()
+                          : limits.getMaxTokens();
       rows = std::min(rows, buffer.getMostRows().value_or(rows));
       std::optional<uint64_t> padded =
           buffer.getFixed()         ? 1
@@ -56,12 +73,22 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
       ProgramUses &uses = problem.programs.emplace_back();
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<BufferUse> &bound = uses.steps.emplace_back();
+        const auto use = [&](StringAttr name, bool isRead) {
+          // Buffers of other devices are not in this arena.
+          if (const auto found = indexOf.find(name); found != indexOf.end()) {
+            bound.emplace_back(found->second, isRead);
+          }
+        };
+        if (step.getCopyFromAttr()) {
+          use(step.getCopyFromAttr().getAttr(), /*isRead=*/true);
+          use(step.getCopyToAttr().getAttr(), /*isRead=*/false);
+        }
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (auto binding :
                dispatch.getBindings().getAsRange<BindingAttr>()) {
             if (binding.getKind() == BindingKind::Buffer) {
-              bound.emplace_back(indexOf.lookup(binding.getTarget().getAttr()),
-                                 binding.getAccess() != Access::Write);
+              use(binding.getTarget().getAttr(),
+                  binding.getAccess() != Access::Write);
             }
           }
         }
@@ -86,8 +113,13 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
       buffer.setBytesAttr(
           builder.getI64IntegerAttr(static_cast<int64_t>(facts.bytes)));
     }
-    limits.front().setArenaBytesAttr(
-        builder.getI64IntegerAttr(static_cast<int64_t>(plan.arenaBytes)));
+    const IntegerAttr bytes =
+        builder.getI64IntegerAttr(static_cast<int64_t>(plan.arenaBytes));
+    if (device == 0) {
+      limits.setArenaBytesAttr(bytes);
+    } else {
+      limits.setGpuArenaBytesAttr(bytes);
+    }
     return Status::ok();
   }
 };

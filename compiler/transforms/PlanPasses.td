@@ -16,7 +16,7 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     with one `plan.program` for each class of batch sizes. Kernels, their grids
     and their layouts come from codegen/ for the target, which is recorded on the
     module as `plan.target`. If the target has a GPU, all kernels are for the GPU
-    (CudaLowering.h). Later passes may assume that codegen/ can generate the
+    (CudaLowering.h), except those of the first `cpu-layers` layers. Later passes may assume that codegen/ can generate the
     kernel of every dispatch.
   }];
   let options = [
@@ -37,7 +37,12 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     Option<"maxTokens", "max-tokens", "uint64_t", "512",
            "Number of tokens of the largest batch">,
     Option<"maxOutputs", "max-outputs", "uint64_t", "64",
-           "Number of rows of logits that one batch may request">];
+           "Number of rows of logits that one batch may request">,
+    Option<"cpuLayers", "cpu-layers", "uint64_t", "0",
+           "Number of layers, from the first one on, that the CPU computes "
+           "although the target has a GPU">,
+    Option<"cpuLayersChosen", "cpu-layers-chosen", "bool", "false",
+           "Whether that number was chosen by predictions, not by the user">];
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 

@@ -51,7 +51,7 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
     demand.activations = limits.getArenaBytes().value_or(0);
   }
   for (KvOp kv : module.getOps<KvOp>()) {
-    demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+    demand.kvPageBytes += static_cast<uint64_t>(kv.getPageBytes());
     demand.kvPageTokens = kv.getPageTokens();
     demand.context = kv.getContext();
     demand.slots = kv.getSlots();

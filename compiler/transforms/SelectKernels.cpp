@@ -90,17 +90,25 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
 
     OpBuilder builder(graph);
     if (!profile.gpus.empty()) {
-      AIR_RETURN_IF_ERROR(
-          lowerToGpu(builder, graph, models.front().getHyperparameters()));
+      AIR_RETURN_IF_ERROR(lowerToGpu(
+          builder, graph, models.front().getHyperparameters(), precision));
       graph.erase();
       setTarget(module, profile);
       return Status::ok();
     }
+    if (cpuLayers != 0) {
+      return usageError("--cpu-layers is " + std::to_string(cpuLayers) +
+                        ", but the target has no GPU, so the CPU computes all "
+                        "layers; leave the option out");
+    }
+    const auto hyperparameters = models.front().getHyperparameters();
+    AIR_RETURN_IF_ERROR(
+        decideSizes(builder, hyperparameters,
+                    activations.empty() ? "i8" : activations.getValue()));
     AIR_ASSIGN_OR_RETURN(
-        KvOp kv,
-        createKv(builder, models.front().getHyperparameters(), graph, 0));
+        KvOp kv, createKv(builder, hyperparameters, cachesOf(graph, {}), 0));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
-                     IntegerAttr());
+                     IntegerAttr(), IntegerAttr());
     StepLowering lowering(graph, kv, profile, precision);
     AIR_ASSIGN_OR_RETURN(std::vector<LoweredStep> steps, lowering.run());
     for (const BatchClass &batch : kBatchClasses) {
@@ -119,16 +127,13 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return Status::ok();
   }
 
-  /// Lowers `graph` to a plan that runs entirely on the target's GPU.
-  Status lowerToGpu(OpBuilder &builder, GraphOp graph,
-                    HyperparametersAttr hyperparameters) {
-    AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget cuda,
-                         codegen::cuda::cudaTarget(machine->gpus.front().arch));
+  /// Refuses options that kernels of a GPU do not support.
+  Status checkGpuOptions() {
     if (isTuned) {
       return unsupportedError("the target has a GPU, but only kernels for CPUs "
                               "can be measured; leave out --tune");
     }
-    if (!activations.empty()) {
+    if (!activations.empty() && cpuLayers == 0) {
       return unsupportedError("--activations: kernels of a GPU multiply "
                               "float16 activations; leave the option out");
     }
@@ -149,13 +154,123 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                         ", and max-outputs at least " +
                         std::to_string(leastOutputs));
     }
-    AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, hyperparameters, graph, 1));
+    return Status::ok();
+  }
+
+  /// Makes a plan that runs on the target's GPU, except for the first
+  /// `cpuLayers` layers and the embedding before them, which run on the CPU.
+  Status lowerToGpu(OpBuilder &builder, GraphOp graph,
+                    HyperparametersAttr hyperparameters,
+                    codegen::Precision precision) {
+    AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget cuda,
+                         codegen::cuda::cudaTarget(machine->gpus.front().arch));
+    AIR_RETURN_IF_ERROR(checkGpuOptions());
+    const auto tokens = static_cast<uint32_t>(maxTokens);
+    const auto outputs = static_cast<uint32_t>(maxOutputs);
+    if (cpuLayers == 0) {
+      AIR_RETURN_IF_ERROR(decideSizes(builder, hyperparameters, "f16"));
+      if (cpuLayersChosen) {
+        decideCpuLayers(builder);
+      }
+      AIR_ASSIGN_OR_RETURN(
+          KvOp kv, createKv(builder, hyperparameters, cachesOf(graph, {}), 1));
+      LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
+                       IntegerAttr(), IntegerAttr());
+      return CudaLowering(graph, kv, *machine, cuda, tokens, outputs).run();
+    }
+    AIR_ASSIGN_OR_RETURN(Operation * first, firstOnGpu(graph, hyperparameters));
+    AIR_ASSIGN_OR_RETURN(const Value crossing, crossingValue(first));
+    AIR_RETURN_IF_ERROR(
+        decideSizes(builder, hyperparameters,
+                    activations.empty() ? "i8" : activations.getValue()));
+    decideCpuLayers(builder);
+    const GraphPart cpuPart = {nullptr, first};
+    const GraphPart gpuPart = {first, nullptr};
+    AIR_ASSIGN_OR_RETURN(KvOp cpuKv, createKv(builder, hyperparameters,
+                                              cachesOf(graph, cpuPart), 0));
+    AIR_ASSIGN_OR_RETURN(KvOp gpuKv, createKv(builder, hyperparameters,
+                                              cachesOf(graph, gpuPart), 1));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
-                     IntegerAttr());
-    return CudaLowering(graph, kv, *machine, cuda,
-                        static_cast<uint32_t>(maxTokens),
-                        static_cast<uint32_t>(maxOutputs))
-        .run();
+                     IntegerAttr(), IntegerAttr());
+    StepLowering onCpu(graph, cpuKv, *machine, precision, cpuPart);
+    AIR_ASSIGN_OR_RETURN(const std::vector<LoweredStep> steps, onCpu.run());
+    // The symbols of the CPU's part exist when the GPU's part gets its own.
+    CudaLowering onGpu(graph, gpuKv, *machine, cuda, tokens, outputs, gpuPart);
+    onGpu.takeFromCpu(crossing, onCpu.bufferFor(crossing));
+    AIR_RETURN_IF_ERROR(onGpu.run());
+    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(&program.getBody().front());
+      AIR_RETURN_IF_ERROR(addSteps(builder, graph.getLoc(),
+                                   batchClassOf(program.getMinTokens()), steps,
+                                   *machine));
+    }
+    decidePrefetch(builder, getOperation());
+    return Status::ok();
+  }
+
+  void decideCpuLayers(OpBuilder &builder) {
+    DecisionOp::create(builder, getOperation().getLoc(), "cpu-layers",
+                       std::to_string(cpuLayers),
+                       cpuLayersChosen ? DecidedBy::Solver : DecidedBy::User);
+  }
+
+  /// The first op of layer `cpuLayers`.
+  Result<Operation *> firstOnGpu(GraphOp graph,
+                                 HyperparametersAttr hyperparameters) {
+    for (Operation &op : graph.getBody().front().without_terminator()) {
+      auto step = dyn_cast<StepOpInterface>(op);
+      if (step && step.getStepLayer() >= 0 &&
+          static_cast<uint64_t>(step.getStepLayer()) >= cpuLayers) {
+        return &op;
+      }
+    }
+    return usageError("--cpu-layers is " + std::to_string(cpuLayers) +
+                      ", but the model has " +
+                      std::to_string(hyperparameters.getLayers()) +
+                      " layers, at least one of which must be computed by the "
+                      "GPU; give a smaller number, or a target without a GPU");
+  }
+
+  /// The only value that ops from `first` on use and an earlier op computes.
+  static Result<Value> crossingValue(Operation *first) {
+    Value found;
+    for (Operation *op = first; op != nullptr; op = op->getNextNode()) {
+      for (Value operand : op->getOperands()) {
+        Operation *maker = operand.getDefiningOp();
+        if (maker == nullptr || !maker->isBeforeInBlock(first)) {
+          continue;
+        }
+        if (found && found != operand) {
+          return unsupportedError(
+              "--cpu-layers: several results of the layers before '" +
+              cast<StepOpInterface>(first).getStepName() +
+              "' are used after it, but only the residual stream can be copied "
+              "to the GPU; leave the option out");
+        }
+        found = operand;
+      }
+    }
+    return found ? Result<Value>(found)
+                 : internalError("no result of the CPU's layers is used by "
+                                 "those of the GPU");
+  }
+
+  static const BatchClass &batchClassOf(uint64_t tokens) {
+    return *std::find_if(
+        std::begin(kBatchClasses), std::end(kBatchClasses),
+        [&](const BatchClass &batch) { return tokens <= batch.maxTokens; });
+  }
+
+  /// The number of caches that a part of the graph needs.
+  static uint64_t cachesOf(GraphOp graph, const GraphPart &part) {
+    uint64_t count = 0;
+    bool isInside = part.begin == nullptr;
+    for (Operation &op : graph.getBody().front()) {
+      isInside = (isInside || &op == part.begin) && &op != part.end;
+      count += isInside && isa<AttnInOp>(op) ? 1 : 0;
+    }
+    return count;
   }
 
   /// Returns the spec with the tile sizes that were measured for its kernel, if
@@ -247,14 +362,12 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                       activations + "'");
   }
 
-  /// Creates the caches of the graph's attention in the memory of `device`.
-  Result<KvOp> createKv(OpBuilder &builder, HyperparametersAttr hyperparameters,
-                        GraphOp graph, uint64_t device) {
-    Location loc = builder.getUnknownLoc();
+  /// The context in tokens and the number of sequences.
+  Result<std::pair<uint64_t, uint64_t>>
+  sizesOf(HyperparametersAttr hyperparameters) {
     if (!kvType.empty() && kvType != "f16" && kvType != "f32") {
       return usageError("kv-type must be f16 or f32, not '" + kvType + "'");
     }
-    DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
     auto trained = static_cast<uint64_t>(hyperparameters.getTrainedContext());
     uint64_t context =
         contextTokens != 0 ? contextTokens : std::min(trained, kDefaultContext);
@@ -266,30 +379,41 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                         std::to_string(sequences) + "; both must be 1 to " +
                         std::to_string(kMost));
     }
+    return std::pair(context, sequences);
+  }
 
-    // The plan.decision ops are created in the order of their names, which is
-    // their order in the plan file.
+  /// Creates the plan.decision ops in the order of their names, which is their
+  /// order in the plan file.
+  Status decideSizes(OpBuilder &builder, HyperparametersAttr hyperparameters,
+                     const std::string &activationFormat) {
+    AIR_ASSIGN_OR_RETURN(const auto sizes, sizesOf(hyperparameters));
+    const auto trained =
+        static_cast<uint64_t>(hyperparameters.getTrainedContext());
     auto decide = [&](StringRef name, const std::string &value, DecidedBy by) {
-      DecisionOp::create(builder, loc, name, value, by);
+      DecisionOp::create(builder, builder.getUnknownLoc(), name, value, by);
     };
-    decide("activations",
-           device != 0           ? "f16"
-           : activations.empty() ? "i8"
-                                 : activations.getValue(),
+    decide("activations", activationFormat,
            activations.empty() ? DecidedBy::Default : DecidedBy::User);
-    decide("context", std::to_string(context),
+    decide("context", std::to_string(sizes.first),
            contextTokens != 0          ? DecidedBy::User
            : trained < kDefaultContext ? DecidedBy::Model
                                        : DecidedBy::Default);
-    decide("kv-type", dtype == DType::F32 ? "f32" : "f16",
+    decide("kv-type", kvType == "f32" ? "f32" : "f16",
            kvType.empty() ? DecidedBy::Default : DecidedBy::User);
     decide("max-outputs", std::to_string(maxOutputs), DecidedBy::Default);
     decide("max-tokens", std::to_string(maxTokens), DecidedBy::Default);
-    decide("slots", std::to_string(sequences),
+    decide("slots", std::to_string(sizes.second),
            slots != 0 ? DecidedBy::User : DecidedBy::Default);
+    return Status::ok();
+  }
 
-    const auto caches = static_cast<uint64_t>(
-        llvm::range_size(graph.getBody().front().getOps<AttnInOp>()));
+  /// Creates `caches` caches in the memory of `device`.
+  Result<KvOp> createKv(OpBuilder &builder, HyperparametersAttr hyperparameters,
+                        uint64_t caches, uint64_t device) {
+    Location loc = builder.getUnknownLoc();
+    AIR_ASSIGN_OR_RETURN(const auto sizes, sizesOf(hyperparameters));
+    const auto [context, sequences] = sizes;
+    const DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
     // The verifier of plan.kv also refuses a KV cache that is too large, but
     // without advice for the user.
     uint64_t elementBytes = air::info(dtype).blockBytes;
@@ -329,11 +453,18 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                           std::min<uint64_t>(batch.maxTokens, maxTokens),
                           /*tile_tokens=*/IntegerAttr());
     builder.createBlock(&program.getBody());
+    return addSteps(builder, loc, batch, steps, profile);
+  }
+
+  /// Writes out the steps for a class of batches.
+  Status addSteps(OpBuilder &builder, Location loc, const BatchClass &batch,
+                  const std::vector<LoweredStep> &steps,
+                  const MachineProfile &profile) {
     for (const LoweredStep &lowered : steps) {
       OpBuilder::InsertionGuard stepGuard(builder);
-      auto step =
-          StepOp::create(builder, loc, lowered.kind,
-                         static_cast<uint64_t>(lowered.layer), lowered.name);
+      auto step = StepOp::create(
+          builder, loc, lowered.kind, static_cast<uint64_t>(lowered.layer),
+          lowered.name, FlatSymbolRefAttr(), FlatSymbolRefAttr());
       builder.createBlock(&step.getBody());
       for (const LoweredDispatch &dispatch : lowered.dispatches) {
         if ((dispatch.mClasses & bitOf(batch.mClass)) == 0) {

@@ -185,7 +185,8 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     for (size_t i = 0; i < program.cuts.size(); ++i) {
       parts.push_back(StepOp::create(
           builder, step.getLoc(), step.getKind(), step.getLayer(),
-          step.getName().str() + "." + std::to_string(i + 1)));
+          step.getName().str() + "." + std::to_string(i + 1),
+          FlatSymbolRefAttr(), FlatSymbolRefAttr()));
       OpBuilder::InsertionGuard guard(builder);
       builder.createBlock(&parts.back().getBody());
     }

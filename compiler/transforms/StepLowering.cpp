@@ -18,12 +18,12 @@ using codegen::KernelSpec;
 
 StepLowering::StepLowering(GraphOp graphOp, KvOp kvOp,
                            const MachineProfile &profile,
-                           codegen::Precision least)
-    : LoweringContext(graphOp, kvOp, profile), precision(least) {}
+                           codegen::Precision least, GraphPart graphPart)
+    : LoweringContext(graphOp, kvOp, profile, graphPart), precision(least) {}
 
 Result<std::vector<LoweredStep>> StepLowering::run() {
-  Block &body = graph.getBody().front();
-  for (Operation &op : body) {
+  const std::vector<Operation *> ops = partOps();
+  for (Operation *op : ops) {
     if (auto head = dyn_cast<HeadOp>(op)) {
       multiplied.insert(head.getWeight().getName());
     } else if (auto matmul = dyn_cast<MatMulOp>(op)) {
@@ -38,8 +38,8 @@ Result<std::vector<LoweredStep>> StepLowering::run() {
     }
   }
   AIR_RETURN_IF_ERROR(lowerPositions());
-  for (Operation &op : body.without_terminator()) {
-    AIR_RETURN_IF_ERROR(lower(&op));
+  for (Operation *op : ops) {
+    AIR_RETURN_IF_ERROR(lower(op));
   }
   return std::move(steps);
 }

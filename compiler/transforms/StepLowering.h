@@ -54,9 +54,16 @@ class StepLowering : LoweringContext {
 public:
   /// New ops are inserted before `graph`, in the module that contains it.
   StepLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
-               const MachineProfile &target, codegen::Precision precision);
+               const MachineProfile &target, codegen::Precision precision,
+               GraphPart part = {});
 
   Result<std::vector<LoweredStep>> run();
+
+  /// The buffer of a value that a step of this lowering has computed and that
+  /// the rest of the graph uses. run() must have succeeded.
+  std::string bufferFor(mlir::Value value) const {
+    return bufferOf.lookup(value);
+  }
 
 private:
   struct Matrix {

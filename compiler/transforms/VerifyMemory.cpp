@@ -11,6 +11,7 @@
 #include "formats/abi/KernelAbi.h"
 
 #include <map>
+#include <set>
 
 using namespace mlir;
 using namespace air::ir::plan;
@@ -27,8 +28,17 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
 
   Status run() override {
     markAllAnalysesPreserved();
+    for (const uint64_t device : {0, 1}) {
+      AIR_RETURN_IF_ERROR(verifyArenaOf(device));
+    }
+    return Status::ok();
+  }
+
+  /// Checks the arena of a device. Buffers of other devices are left out.
+  Status verifyArenaOf(uint64_t device) {
     MemoryProblem problem;
     ArenaPlan plan;
+    std::set<std::string> elsewhere;
     std::map<std::string, uint32_t> indexOf;
     // For each buffer with the attribute most_rows: the largest number of
     // tokens for which the buffer has rows.
@@ -42,10 +52,16 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
       tokens = limits.getMaxTokens();
       outputs = limits.getMaxOutputs();
-      plan.arenaBytes = limits.getArenaBytes().value_or(0);
+      plan.arenaBytes =
+          (device == 0 ? limits.getArenaBytes() : limits.getGpuArenaBytes())
+              .value_or(0);
     }
     for (BufferOp buffer : getOperation().getOps<BufferOp>()) {
       std::string name = buffer.getSymName().str();
+      if (buffer.getDevice() != device) {
+        elsewhere.insert(name);
+        continue;
+      }
       if (!buffer.getOffset() || !buffer.getBytes()) {
         return verificationError("buffer '" + name +
                                  "' has not been placed in the arena");
@@ -81,8 +97,15 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
       if (auto program = dyn_cast<ProgramOp>(op)) {
         problem.programs.emplace_back();
         programTokens = program.getMaxTokens();
-      } else if (isa<StepOp>(op)) {
-        problem.programs.back().steps.emplace_back();
+      } else if (auto step = dyn_cast<StepOp>(op)) {
+        std::vector<BufferUse> &uses =
+            problem.programs.back().steps.emplace_back();
+        if (step.getCopyFrom() && indexOf.contains(step.getCopyFrom()->str())) {
+          uses.emplace_back(indexOf.at(step.getCopyFrom()->str()), true);
+        }
+        if (step.getCopyTo() && indexOf.contains(step.getCopyTo()->str())) {
+          uses.emplace_back(indexOf.at(step.getCopyTo()->str()), false);
+        }
       } else if (auto dispatch = dyn_cast<DispatchOp>(op)) {
         for (Attribute attr : dispatch.getBindings()) {
           auto binding = cast<BindingAttr>(attr);
@@ -90,6 +113,9 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
             continue;
           }
           auto found = indexOf.find(binding.getTarget().getValue().str());
+          if (elsewhere.contains(binding.getTarget().getValue().str())) {
+            continue;
+          }
           if (found == indexOf.end()) {
             status =
                 verificationError("dispatch '" + dispatch.getKernel().str() +

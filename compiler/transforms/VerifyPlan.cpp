@@ -208,6 +208,32 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
+  /// The segments of weights, tables and kernels that the CPU uses in a plan
+  /// for a GPU.
+  std::set<std::string> segmentsOfCpu() {
+    std::set<std::string> tensors;
+    std::set<std::string> segments;
+    getOperation().walk([&](DispatchOp dispatch) {
+      for (Attribute attr : dispatch.getBindings()) {
+        auto binding = cast<BindingAttr>(attr);
+        if (!dispatch.getLaunch() && binding.getKind() == BindingKind::Tensor) {
+          tensors.insert(binding.getTarget().getValue().str());
+        }
+      }
+    });
+    for (TensorOp tensor : getOperation().getOps<TensorOp>()) {
+      if (tensors.contains(tensor.getSymName().str())) {
+        segments.insert(tensor.getSegment()->str());
+      }
+    }
+    for (ExecutableOp executable : getOperation().getOps<ExecutableOp>()) {
+      if (executable.getDevice() == 0 && executable.getSegment()) {
+        segments.insert(executable.getSegment()->str());
+      }
+    }
+    return segments;
+  }
+
   /// Checks a placement in which everything is in the memory of the GPU, except
   /// for weights that each pass copies there from RAM. These stay in RAM, or
   /// each pass reads them from the disk.
@@ -222,6 +248,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     read.tables = problem.tables;
     read.ringBytes = op.getRingBytes();
     uint64_t neededRam = read.ringBytes;
+    const std::set<std::string> ofCpu = segmentsOfCpu();
     size_t next = 0;
     for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
       if (next == op.getResident().size()) {
@@ -231,6 +258,22 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       const int64_t device = (*op.getDevice())[next];
       const auto resident = static_cast<uint64_t>(op.getResident()[next++]);
       const bool isWeights = segment.getKind() == SegmentKind::Weights;
+      if (ofCpu.contains(segment.getSymName().str())) {
+        if (device != 0 || resident != bytes) {
+          return verificationError(
+              "segment '" + segment.getSymName().str() + "' is on device " +
+              std::to_string(device) + " and keeps " +
+              std::to_string(resident) + " of its " + std::to_string(bytes) +
+              " bytes in RAM, but kernels of the CPU use it, so all of it must "
+              "be in RAM");
+        }
+        neededRam += resident;
+        if (isWeights) {
+          copied.weights.push_back(bytes);
+          read.weights.push_back(bytes);
+        }
+        continue;
+      }
       if (device == 1 ? resident != 0
                       : device != 0 || !isWeights ||
                             (resident != bytes && resident != 0)) {
@@ -255,10 +298,16 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     AIR_RETURN_IF_ERROR(verifyWeights(problem, read, UINT64_MAX)
                             .withContext("the ring in RAM"));
     for (KvOp kv : getOperation().getOps<KvOp>()) {
-      needed += static_cast<uint64_t>((kv.getPages() + 1) * kv.getPageBytes());
+      if (kv.getDevice()) {
+        needed +=
+            static_cast<uint64_t>((kv.getPages() + 1) * kv.getPageBytes());
+      } else {
+        neededRam += static_cast<uint64_t>(kv.getPages() * kv.getPageBytes());
+      }
     }
     for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
-      needed += limits.getArenaBytes().value_or(0);
+      needed += limits.getGpuArenaBytes().value_or(0);
+      neededRam += limits.getArenaBytes().value_or(0);
     }
     std::map<Tier, uint64_t> sums;
     for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {
@@ -275,7 +324,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       return verificationError(
           "the items of the RAM budget take " +
           std::to_string(sums[Tier::Ram]) +
-          " bytes, but the weights in RAM and the ring need " +
+          " bytes, but the weights in RAM, the ring, and the KV cache and the "
+          "buffers of the CPU need " +
           std::to_string(neededRam));
     }
     for (BudgetOp budget : op.getOps<BudgetOp>()) {
@@ -525,13 +575,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     switch (binding.getKind()) {
     case BindingKind::Batch:
       return binding.getNumber() == static_cast<int64_t>(want.array);
-    case BindingKind::Kv: {
-      auto caches = getOperation().getOps<KvOp>();
-      return !caches.empty() &&
-             static_cast<uint64_t>(binding.getNumber()) <
-                 (*caches.begin()).getCaches() &&
-             (*caches.begin()).getDevice() == uint64_t{1};
-    }
+    case BindingKind::Kv:
+      return cacheOf(binding.getNumber(), /*onGpu=*/true) != nullptr;
     case BindingKind::Tensor: {
       auto tensor = symbols.lookup<TensorOp>(binding.getTarget().getAttr());
       return tensor && tensor.getBytes() == want.bytes &&
@@ -625,14 +670,23 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            tensor.getRows() == want.rows && tensor.getColumns() == want.columns;
   }
 
-  bool kvFits(const codegen::KernelSpec &spec, int64_t cache) {
-    auto caches = getOperation().getOps<KvOp>();
-    if (caches.empty()) {
-      return false;
+  /// The plan.kv of the cache with this index, or null if there is none on the
+  /// CPU, or on the GPU if `onGpu` is true.
+  KvOp cacheOf(int64_t index, bool onGpu) {
+    uint64_t first = 0;
+    for (KvOp kv : getOperation().getOps<KvOp>()) {
+      const auto cache = static_cast<uint64_t>(index);
+      if (cache >= first && cache < first + kv.getCaches()) {
+        return kv.getDevice().has_value() == onGpu ? kv : KvOp();
+      }
+      first += kv.getCaches();
     }
-    KvOp kv = *caches.begin();
-    return static_cast<uint64_t>(cache) < kv.getCaches() &&
-           spec.cacheGroup == 0 && spec.kvHeads == kv.getHeads() &&
+    return {};
+  }
+
+  bool kvFits(const codegen::KernelSpec &spec, int64_t cache) {
+    KvOp kv = cacheOf(cache, /*onGpu=*/false);
+    return kv && spec.cacheGroup == 0 && spec.kvHeads == kv.getHeads() &&
            spec.headDim == kv.getHeadDim() &&
            spec.kvDtype == kv.getDtype().getValue() &&
            spec.kvPageBytes == static_cast<uint64_t>(kv.getPageBytes());

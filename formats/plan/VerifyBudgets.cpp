@@ -69,11 +69,11 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.device_ring_bytes();
-  // Every number below takes 4 bytes. Each token has an id, two positions, and
-  // a row in the block table of each cache group. With tiles, there are also:
-  // for each token, the index of its sequence's row in the block tables; three
-  // numbers for each tile, of which there may be as many as tokens; for each
-  // output, the index of its token; and three counts.
+  // Each token has an id, two positions, and a row of the block table of each
+  // group on the device. With tiles, each token also has the index of its rows
+  // in the block tables, and there may be as many tiles as tokens, each
+  // described by three numbers. In addition, each output then has the index of
+  // its token, and there are three counts of 4 bytes.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });
@@ -84,9 +84,9 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
       // The tokens that pad a batch write their keys and values to an extra
       // page.
       needs.kv = plus(needs.kv, times(group.pages() + 1, group.page_bytes()));
+      tokenBytes =
+          plus(tokenBytes, 4 * ceilDiv(plan.context(), group.page_tokens()));
     }
-    tokenBytes =
-        plus(tokenBytes, 4 * ceilDiv(plan.context(), group.page_tokens()));
   }
   needs.activations = plan.machine()->devices()->Get(0)->arena_bytes();
   needs.batch = times(plan.max_tokens(), tokenBytes);

@@ -432,6 +432,11 @@ private:
                       "binds an array of the batch, but runs on the CPU, whose "
                       "kernels get the batch as an argument");
       }
+      if (constexpr auto kTables =
+              static_cast<uint32_t>(plan::BatchArray::BlockTables);
+          binding.index() >= kTables) {
+        place = plan.cache_groups()->Get(binding.index() - kTables)->device();
+      }
       if (program.tile_tokens() == 0 &&
           binding.index() >=
               static_cast<uint32_t>(plan::BatchArray::TokenCount) +
@@ -586,6 +591,89 @@ private:
   const plan::Step *lastStep = nullptr;
 };
 
+/// Checks which devices the steps of a program run on, and what is copied
+/// between them.
+class DeviceRules {
+public:
+  DeviceRules(const plan::Plan &plan, const plan::Program &program)
+      : plan(plan), program(program) {}
+
+  /// The dispatches of `step` must have been checked.
+  Status visit(const plan::Step &step, const std::string &where) {
+    const uint32_t device = deviceOf(*step.dispatches()->Get(0));
+    for (const plan::Dispatch *dispatch : *step.dispatches()) {
+      if (deviceOf(*dispatch) != device) {
+        return broken("plan.step.device", where,
+                      "has dispatches on the devices " + str(device) + " and " +
+                          str(deviceOf(*dispatch)) +
+                          "; all dispatches of a step must run on one device");
+      }
+    }
+    const bool isApart =
+        sizeOf(step.copies()) != 0 || (last != nullptr && device != lastDevice);
+    if (isApart && last != nullptr && !last->barrier()) {
+      return broken("plan.step.device", where,
+                    "has copies, or runs on another device than the step "
+                    "before it, so the dispatch before it must have a barrier");
+    }
+    for (uint32_t i = 0; i < sizeOf(step.copies()); ++i) {
+      AIR_RETURN_IF_ERROR(verifyCopy(*step.copies()->Get(i), device,
+                                     where + ", copy " + str(i)));
+    }
+    last = step.dispatches()->Get(step.dispatches()->size() - 1);
+    lastDevice = device;
+    return Status::ok();
+  }
+
+private:
+  uint32_t deviceOf(const plan::Dispatch &dispatch) const {
+    return plan.executables()->Get(dispatch.executable())->device();
+  }
+
+  Status verifyCopy(const plan::BufferCopy &copy, uint32_t device,
+                    const std::string &where) const {
+    const uint32_t count = plan.buffers()->size();
+    if (copy.from() >= count || copy.to() >= count) {
+      return broken("plan.copy.buffers", where,
+                    "copies buffer " + str(copy.from()) + " to buffer " +
+                        str(copy.to()) + ", but there are only " + str(count) +
+                        " buffers");
+    }
+    const plan::Buffer &from = *plan.buffers()->Get(copy.from());
+    const plan::Buffer &to = *plan.buffers()->Get(copy.to());
+    if (to.device() != device || from.device() == device || to.is_output() ||
+        to.is_zeroed() || from.is_zeroed()) {
+      return broken("plan.copy.buffers", where,
+                    "copies buffer '" + shown(textOf(from.name())) +
+                        "' of device " + str(from.device()) + " to buffer '" +
+                        shown(textOf(to.name())) + "' of device " +
+                        str(to.device()) +
+                        "; it must copy from another device to the device of "
+                        "the step, which is " +
+                        str(device) +
+                        ", neither to an output nor from or to a buffer that "
+                        "is zeroed");
+    }
+    const auto bytes = checkedMul(copy.row_bytes(), program.max_tokens());
+    if (copy.row_bytes() == 0 || !bytes ||
+        *bytes > std::min(from.bytes(), to.bytes())) {
+      return broken("plan.copy.rows", where,
+                    "copies up to " + str(program.max_tokens()) + " rows of " +
+                        str(copy.row_bytes()) + " bytes from a buffer of " +
+                        str(from.bytes()) + " bytes to one of " +
+                        str(to.bytes()) +
+                        "; a row must not be empty, and all of them must fit "
+                        "in both");
+    }
+    return Status::ok();
+  }
+
+  const plan::Plan &plan;
+  const plan::Program &program;
+  const plan::Dispatch *last = nullptr; ///< of the step before
+  uint32_t lastDevice = 0;
+};
+
 Status verifySteps(const plan::Plan &plan, const plan::Program &program,
                    const std::string &where) {
   if (sizeOf(program.steps()) == 0) {
@@ -593,6 +681,7 @@ Status verifySteps(const plan::Plan &plan, const plan::Program &program,
   }
   DispatchRules dispatchRules(plan, program);
   PartRules partRules;
+  DeviceRules deviceRules(plan, program);
   const auto layers = static_cast<int64_t>(plan.model()->layers());
   for (uint32_t s = 0; s < program.steps()->size(); ++s) {
     const plan::Step &step = *program.steps()->Get(s);
@@ -614,6 +703,7 @@ Status verifySteps(const plan::Plan &plan, const plan::Program &program,
       AIR_RETURN_IF_ERROR(dispatchRules.verify(step, dispatch, place));
       AIR_RETURN_IF_ERROR(partRules.visit(step, dispatch, place));
     }
+    AIR_RETURN_IF_ERROR(deviceRules.visit(step, at));
   }
   return partRules.finish(where);
 }

@@ -40,6 +40,8 @@ public:
     for (uint32_t s = 0; s < program.steps()->size(); ++s) {
       const plan::Step &step = *program.steps()->Get(s);
       bool barrier = true;
+      AIR_RETURN_IF_ERROR(
+          visitCopies(step, phase, where + ", " + label("step", s, step)));
       for (uint32_t d = 0; d < step.dispatches()->size(); ++d) {
         const plan::Dispatch &dispatch = *step.dispatches()->Get(d);
         AIR_RETURN_IF_ERROR(visit(dispatch, phase,
@@ -88,6 +90,22 @@ private:
            binding.kind() == plan::BindingKind::Kv;
   }
 
+  /// The copies of a step are made after everything before it and before its
+  /// own dispatches, so they need no further barriers.
+  Status visitCopies(const plan::Step &step, uint32_t phase,
+                     const std::string &at) {
+    for (uint32_t i = 0; i < sizeOf(step.copies()); ++i) {
+      const plan::BufferCopy &copy = *step.copies()->Get(i);
+      const std::string place = at + ", copy " + str(i);
+      AIR_RETURN_IF_ERROR(
+          useValue(copy.from(), plan::Access::Read, phase, place));
+      AIR_RETURN_IF_ERROR(
+          useValue(copy.to(), plan::Access::Write, phase, place));
+      values[copy.to()].written = true;
+    }
+    return Status::ok();
+  }
+
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
@@ -95,7 +113,8 @@ private:
     // checked before its writes are recorded.
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer) {
-        AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
+        AIR_RETURN_IF_ERROR(
+            useValue(binding->index(), binding->access(), phase, at));
       }
     }
     // The parts of a launch use the same rows of the same buffers, so the
@@ -122,21 +141,21 @@ private:
     return Status::ok();
   }
 
-  /// Records that `binding` uses a buffer in the phase `phase`. If the first
-  /// use of a buffer in a phase only writes it, a new value begins. Fails if
-  /// the buffer is read before it has been written.
-  Status useValue(const plan::Binding &binding, uint32_t phase,
+  /// Records a use of a buffer in the phase `phase`. If the first use of a
+  /// buffer in a phase only writes it, a new value begins. Fails if the buffer
+  /// is read before it has been written.
+  Status useValue(uint32_t buffer, plan::Access access, uint32_t phase,
                   const std::string &at) {
-    Value &value = values[binding.index()];
-    if (reads(binding.access()) && !value.written) {
+    Value &value = values[buffer];
+    if (reads(access) && !value.written) {
       return broken("plan.buffer.unwritten", at,
-                    "reads " + bufferName(binding.index()) +
+                    "reads " + bufferName(buffer) +
                         " before anything has written it");
     }
     const bool isFirstOfPhase = !value.bound || value.last != phase;
-    if (isFirstOfPhase && !reads(binding.access())) {
+    if (isFirstOfPhase && !reads(access)) {
       if (value.bound) {
-        lives.push_back({binding.index(), value.first, value.last});
+        lives.push_back({buffer, value.first, value.last});
       }
       value.first = phase;
     }

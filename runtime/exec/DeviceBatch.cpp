@@ -108,7 +108,9 @@ uint64_t DeviceBatch::pad(const AirBatch &batch, uint64_t maxTokens) {
     wordsOf(BatchArray::RopePositions)[i] = position;
     for (size_t group = 0; group < groups.size(); ++group) {
       const auto &[pages, paddingPage] = groups[group];
-      wordsOf(BatchArray::BlockTables, group)[i * pages] = paddingPage;
+      if (pages != 0) {
+        wordsOf(BatchArray::BlockTables, group)[i * pages] = paddingPage;
+      }
     }
   }
   return maxTokens;

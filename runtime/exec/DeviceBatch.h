@@ -51,7 +51,9 @@ struct BatchSizes {
 
 /// What a batch needs to know about the block table of a cache group.
 struct DeviceTable {
-  uint64_t pages = 0;       ///< entries in a row of the block table
+  /// The number of entries of a row; 0 for a group in the memory of the CPU,
+  /// whose block table the GPU does not need.
+  uint64_t pages = 0;
   uint32_t paddingPage = 0; ///< index of the page for padding
 };
 

@@ -28,6 +28,11 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
     if (segments.Get(i)->kind() == plan::SegmentKind::Kernels) {
       continue;
     }
+    if (!isCopied[i] && chosen.device()->Get(i) == 0) {
+      store->onCpu.push_back(i);
+      store->totalBytes += segments.Get(i)->raw_bytes();
+      continue;
+    }
     if (isCopied[i]) {
       store->isStreamed = true;
       store->totalBytes +=
@@ -117,7 +122,7 @@ Status DeviceStore::loadForCopies(uint32_t index, std::span<uint8_t> memory) {
 }
 
 uint32_t DeviceStore::residentSteps(uint32_t step, uint32_t end) const {
-  if (pending != 0) {
+  if (pending != 0 || (!onCpu.empty() && !isCpuReady)) {
     return 0;
   }
   uint32_t count = 0;
@@ -144,6 +149,14 @@ Status DeviceStore::requireRest() {
     if (isPending[i]) {
       AIR_RETURN_IF_ERROR(requireNow(std::span(&i, 1)));
     }
+  }
+  if (!isCpuReady) {
+    AIR_RETURN_IF_ERROR(host->requireNow(onCpu));
+    for (const uint32_t index : onCpu) {
+      completeBytes += host->segment(index).size();
+    }
+    copiedBytes.store(completeBytes, std::memory_order_relaxed);
+    isCpuReady = true;
   }
   return stream->loadAll();
 }

@@ -4,12 +4,13 @@
 // placement keeps in the memory of a GPU, and a ring (DeviceStream.h) for those
 // that each pass copies there from RAM. require() verifies the segments of a
 // step and copies them, so the first pass loads the model while it computes.
-// The segments come from another store, which has them in host memory. Once a
-// segment has been copied to the GPU, or to the host memory from which each
-// pass copies it (Device::allocateHost), its bytes in the other store are no
-// longer needed. If RAM is too small for all segments that passes copy, a
-// HostRing keeps some of them in RAM and reads the others from the plan's file
-// in every pass. The file must then not change.
+// The segments come from another store, which has them in host memory. Those
+// that only the CPU reads stay there. Once another segment has been copied to
+// the GPU, or to the host memory from which each pass copies it
+// (Device::allocateHost), its bytes in the other store are no longer needed. If
+// RAM is too small for all segments that passes copy, a HostRing keeps some of
+// them in RAM and reads the others from the plan's file in every pass. The file
+// must then not change.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -42,8 +43,9 @@ public:
          std::unique_ptr<SegmentStore> host, Device &device,
          const HostRingOptions &reading = {});
 
-  /// The address of each segment on the device; 0 for segments of kernels. A
-  /// kernel may read a segment after require().
+  /// The address of each segment on the device; 0 for segments of kernels, and
+  /// for those that only the CPU reads. A kernel may read a segment after
+  /// require().
   const std::vector<DeviceAddress> &addresses() const { return places; }
 
   LoadProgress loading() const override {
@@ -69,7 +71,9 @@ public:
   Status requireRows(std::span<const SegmentRange> ranges) override;
   void release(uint32_t step) override { stream->release(step); }
   void endPass() override { stream->endPass(); }
-  bool settled() const override { return pending == 0 && !isStreamed; }
+  bool settled() const override {
+    return pending == 0 && !isStreamed && (onCpu.empty() || isCpuReady);
+  }
 
   /// The number of bytes that passes have copied to the ring so far.
   uint64_t streamedBytes() const { return stream->copiedBytes(); }
@@ -92,7 +96,9 @@ private:
   Device &device;
   std::unique_ptr<HostRing> disk;
   std::unique_ptr<DeviceStream> stream;
-  bool isStreamed = false; ///< whether passes copy any segment
+  bool isStreamed = false;     ///< whether passes copy any segment
+  std::vector<uint32_t> onCpu; ///< the segments that only the CPU reads
+  bool isCpuReady = false;     ///< whether all of them have been verified
   std::vector<DeviceAddress> places;
   /// Per segment that stays on the device: whether it must still be copied.
   std::vector<bool> isPending;

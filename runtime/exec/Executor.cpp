@@ -348,8 +348,11 @@ Result<bool> Executor::resultIsFinite(const StepRecord &step,
   if (bytes == 0) {
     return true;
   }
-  AIR_ASSIGN_OR_RETURN(const void *numbers,
-                       parts.device->read(step.result, bytes));
+  // The addresses of the CPU are pointers.
+  const void *numbers = reinterpret_cast<const void *>(step.result);
+  if (parts.batch == nullptr || step.isOnGpu) {
+    AIR_ASSIGN_OR_RETURN(numbers, parts.device->read(step.result, bytes));
+  }
   return areFinite(
       {static_cast<const float *>(numbers), bytes / sizeof(float)});
 }
@@ -380,7 +383,7 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
 /// Returns the error for the first step whose result is not finite.
 Status Executor::overflowError(const StepRecord &step) const {
   const std::string where = "step '" + std::string(step.name) + "'";
-  if (parts.batch != nullptr) {
+  if (step.isOnGpu) {
     return unsupportedError(
         where + " computes NaN or infinite numbers, because GPU kernels "
                 "multiply float16 numbers, and values of this model exceed "

@@ -5,9 +5,12 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// If a GPU runs the kernels, only the requested rows of the logits are copied
-// to the host. A piece with fewer tokens than the largest batch of its program
-// is padded, unless the program has tiles (DeviceBatch.h).
+// A plan may run some of its steps on the CPU and the others on a GPU. Its
+// device is then a HybridDevice, and the head runs on the GPU.
+//
+// If a GPU runs the head, a piece with fewer tokens than the largest batch
+// of its program is padded, unless the program has tiles (DeviceBatch.h), and
+// only the requested rows of the logits are copied to the host.
 //
 // choose() computes one token of each sequence, and the GPU chooses the token
 // that follows it. Only the ids of these tokens are copied to the host. If the
@@ -86,8 +89,8 @@ struct ExecutorParts {
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0; ///< address of rows of `vocabulary` floats
-  /// The batch in the memory of the GPU that runs the kernels; null if the CPU
-  /// runs them.
+  /// The batch in the memory of the GPU that runs kernels; null if the CPU runs
+  /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
   bool kvIsHalf = false;        ///< at least one cache holds float16

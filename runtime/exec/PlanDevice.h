@@ -1,4 +1,4 @@
-//===- PlanDevice.h - which device runs a plan's kernels --------*- C++ -*-===//
+//===- PlanDevice.h - which devices run a plan's kernels --------*- C++ -*-===//
 //
 // Devices are numbered as in formats/plan/plan.fbs: 0 is the CPU, and device
 // i + 1 is Machine.devices[i].
@@ -15,11 +15,16 @@
 
 namespace air::rt {
 
-/// Returns the index of the device on which all kernels of the plan run, and
-/// whose memory contains everything that they use. Returns Unsupported if they
-/// run on several devices, or use the memory of another one; the message names
-/// a step, buffer or segment of each device.
-Result<uint32_t> deviceOfKernels(const plan::Plan &plan);
+/// The devices that run the kernels of a plan: the CPU, a GPU, or both.
+struct KernelDevices {
+  bool cpu = false;
+  uint32_t gpu = 0; ///< its index; 0 if there is none
+};
+
+/// Returns the devices of the plan, which must have been verified. Returns
+/// Unsupported if a GPU runs kernels, but the logits are in the memory of the
+/// CPU.
+Result<KernelDevices> devicesOfKernels(const plan::Plan &plan);
 
 /// The plan's record of a device, or null if it has none, as for the CPU.
 const plan::Device *deviceRecord(const plan::Plan &plan, uint32_t device);

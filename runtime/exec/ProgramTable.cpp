@@ -25,6 +25,7 @@ public:
 private:
   Status addDispatch(const plan::Step &step, const plan::Dispatch &dispatch);
   DeviceAddress addressOf(const plan::Binding &binding) const;
+  DeviceAddress addressOf(const plan::Buffer &buffer) const;
   void addTensor(const plan::Step &step, const plan::Dispatch &dispatch,
                  const plan::Tensor &tensor);
   void addStream(const plan::Tensor &tensor, const plan::Grid &grid);
@@ -38,6 +39,8 @@ private:
   std::vector<uint64_t> firstBindings;
   std::vector<TileStream> streams;
   std::vector<uint64_t> firstStreams;
+  std::vector<RowCopy> copies;
+  std::vector<uint64_t> firstCopies;
   std::vector<DispatchDesc> descs;
 };
 
@@ -50,7 +53,12 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
     const plan::Cache &cache = *plan.caches()->Get(binding.index());
     return addresses.cacheGroups[cache.group()] + cache.offset();
   }
-  return addresses.arena + plan.buffers()->Get(binding.index())->offset();
+  return addressOf(*plan.buffers()->Get(binding.index()));
+}
+
+DeviceAddress ProgramBuilder::addressOf(const plan::Buffer &buffer) const {
+  return (buffer.device() == 0 ? addresses.arena : addresses.gpuArena) +
+         buffer.offset();
 }
 
 GridRows rowsOf(const plan::Dispatch &dispatch) {
@@ -183,6 +191,14 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   descs.push_back(desc);
   firstBindings.push_back(bindings.size());
   firstStreams.push_back(streams.size());
+  firstCopies.push_back(copies.size());
+  if (&dispatch == step.dispatches()->Get(0) && step.copies() != nullptr) {
+    for (const plan::BufferCopy *copy : *step.copies()) {
+      copies.push_back({addressOf(*plan.buffers()->Get(copy->from())),
+                        addressOf(*plan.buffers()->Get(copy->to())),
+                        copy->row_bytes()});
+    }
+  }
   if (dispatch.bindings() != nullptr) {
     for (const plan::Binding *binding : *dispatch.bindings()) {
       if (binding->kind() == plan::BindingKind::Tensor) {
@@ -214,6 +230,9 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
     }
   }
   StepRecord &last = record.steps.back();
+  last.isOnGpu = step.dispatches() != nullptr &&
+                 step.dispatches()->size() != 0 &&
+                 step.dispatches()->Get(0)->launch() != nullptr;
   last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;
   uint32_t results = last.dispatchCount;
   if (results != 0 && isChoice(*step.dispatches()->Get(results - 1))) {
@@ -240,6 +259,9 @@ Result<ProgramRecord> ProgramBuilder::finish(const plan::Program &program,
     end = i + 1 < descs.size() ? firstStreams[i + 1] : streams.size();
     descs[i].streams =
         std::span(streams).subspan(firstStreams[i], end - firstStreams[i]);
+    end = i + 1 < descs.size() ? firstCopies[i + 1] : copies.size();
+    descs[i].copies =
+        std::span(copies).subspan(firstCopies[i], end - firstCopies[i]);
   }
   if (!inHead) {
     record.headStep = static_cast<uint32_t>(record.steps.size());

@@ -34,13 +34,14 @@
 
 namespace air::rt {
 
-/// The addresses of a plan's data on the device that runs its kernels. The
+/// The addresses of a plan's data, each on the device whose kernels use it. The
 /// vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
   /// For each segment, the address from which steps that gather rows read.
   std::vector<DeviceAddress> tables;
-  DeviceAddress arena = 0;
+  DeviceAddress arena = 0;                ///< of the CPU
+  DeviceAddress gpuArena = 0;             ///< of the GPU
   std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
   BatchAddresses batch;                   ///< only if a GPU runs the kernels
   /// The index that loadExecutable() returned for each executable of the plan.
@@ -73,6 +74,7 @@ struct StepRecord {
   DeviceAddress result = 0;
   uint64_t resultRowBytes = 0;
   GridRows resultRows = GridRows::Tokens;
+  bool isOnGpu = false; ///< whether a GPU runs the step
 };
 
 /// The cost of running one part of a program, the body or the head.

@@ -12,6 +12,7 @@
 #include "formats/support/CheckedMath.h"
 #include "runtime/exec/DeviceBatch.h"
 #include "runtime/exec/DeviceStore.h"
+#include "runtime/exec/HybridDevice.h"
 #include "runtime/exec/PlanDevice.h"
 #include "runtime/exec/RandomStore.h"
 #include "runtime/exec/TargetChoice.h"
@@ -161,12 +162,13 @@ uint64_t randomBytes(const plan::Plan &plan) {
   return bytes;
 }
 
-/// Fails if less RAM is free than a placement needs: page-locked memory for
-/// weights and, if `isRandom` is true, memory for random weights. The system
-/// cannot swap out page-locked memory. If RAM ran out, the system would kill
-/// this process or another one. `root` is SessionOptions::memoryRoot.
+/// Fails if less RAM is free than a placement needs for weights: page-locked
+/// memory, what the CPU reads if it computes some layers (`usesCpu`), and, with
+/// `isRandom`, memory for all weights besides. The system cannot write
+/// page-locked memory to the disk, so if RAM ran out, it would end this process
+/// or another one. `root` is SessionOptions::memoryRoot.
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
-                    bool isRandom, const std::string &root) {
+                    bool isRandom, bool usesCpu, const std::string &root) {
   const uint64_t locked = lockedRam(placement);
   const uint64_t random = isRandom ? randomBytes(plan) : 0;
   const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
@@ -185,8 +187,9 @@ Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                                         " bytes, from which each pass copies "
                                         "weights to the GPU")
                : "the plan keeps " + std::to_string(locked) +
-                     " bytes of weights in RAM, from which each pass copies "
-                     "them to the GPU";
+                     " bytes of weights in RAM, " +
+                     (usesCpu ? "for the CPU and for copies to the GPU"
+                              : "from which each pass copies them to the GPU");
   return doesNotFitError("memory: " + parts + ", but only " +
                          std::to_string(free) +
                          " bytes are free; end other programs, or " +
@@ -239,10 +242,13 @@ struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
   std::optional<SourceFiles> sources; ///< only for a reference plan
-  // The kernels run either on the CPU or on a GPU; the other pointer is null.
+  // The devices that run kernels; pointers to others are null. `hybrid` uses
+  // both of them.
   std::unique_ptr<CpuDevice> cpu;
   std::unique_ptr<Device> gpu;
-  const plan::Device *gpuRecord = nullptr; ///< null for the CPU
+  std::unique_ptr<HybridDevice> hybrid;
+  KernelDevices devices;
+  const plan::Device *gpuRecord = nullptr; ///< null if only the CPU is used
   std::unique_ptr<SegmentStore> source;
   // Each of these pointers refers to `source` or to a part of it. It is null if
   // `source` contains no object of its class.
@@ -253,10 +259,19 @@ struct Session::Parts {
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
-  Device &device() { return gpu ? *gpu : *cpu; }
+  /// The device that runs the plan's programs.
+  Device &device() {
+    if (hybrid) {
+      return *hybrid;
+    }
+    return gpu ? *gpu : *cpu;
+  }
+  /// A device by its index in the plan.
+  Device &deviceAt(uint32_t index) { return index == 0 ? *cpu : *gpu; }
   /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
   Status openCpu(const SessionOptions &options);
+  Status createCpu(const SessionOptions &options);
   Status openGpu(const SessionOptions &options);
   Status openMapping(std::vector<NodePart> nodeParts,
                      const std::vector<bool> &isLeftOut = {});
@@ -266,7 +281,8 @@ struct Session::Parts {
   Result<PlanAddresses> gpuAddressesThatFit(const SessionOptions &options,
                                             uint64_t ram);
   Status withVramNeed(const Status &error) const;
-  Status allocate(uint64_t paddingPages, PlanAddresses &addresses);
+  Status importSegments(PlanAddresses &addresses);
+  Status allocate(PlanAddresses &addresses);
   Status loadKernels(PlanAddresses &addresses);
   Status createExecutor(const SessionOptions &options,
                         const plan::Buffer &logits,
@@ -290,11 +306,12 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
     const std::span<const uint8_t> code =
         source->segment(executable->segment());
     const uint64_t ptx = executable->ptx_offset();
+    Device &owner = deviceAt(executable->device());
     Result<uint32_t> loaded =
-        device().loadExecutable(ptx == 0 ? code : code.first(ptx), entries);
+        owner.loadExecutable(ptx == 0 ? code : code.first(ptx), entries);
     // PTX is for GPUs that cannot run the machine code.
     if (ptx != 0 && loaded.status().code() == ErrorCode::Mismatch) {
-      loaded = device().loadExecutable(code.subspan(ptx), entries);
+      loaded = owner.loadExecutable(code.subspan(ptx), entries);
     }
     AIR_RETURN_IF_ERROR(loaded.status());
     addresses.executables.push_back(*loaded);
@@ -302,18 +319,21 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   return Status::ok();
 }
 
-/// Allocates the activations, and the pages of the cache groups with
-/// `paddingPages` more pages for each group.
-Status Session::Parts::allocate(uint64_t paddingPages,
-                                PlanAddresses &addresses) {
+/// Allocates the activations and the pages of the cache groups. On a GPU, each
+/// group has one more page, for the padding of batches.
+Status Session::Parts::allocate(PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
-  AIR_ASSIGN_OR_RETURN(addresses.arena,
-                       device().allocate(gpuRecord != nullptr
-                                             ? gpuRecord->arena_bytes()
-                                             : plan.arena_bytes(),
-                                         "activations"));
+  if (cpu) {
+    AIR_ASSIGN_OR_RETURN(addresses.arena,
+                         cpu->allocate(plan.arena_bytes(), "activations"));
+  }
+  if (gpu) {
+    AIR_ASSIGN_OR_RETURN(
+        addresses.gpuArena,
+        gpu->allocate(gpuRecord->arena_bytes(), "activations"));
+  }
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
-    const uint64_t pages = group->pages() + paddingPages;
+    const uint64_t pages = group->pages() + (group->device() == 0 ? 0 : 1);
     const auto bytes = checkedMul(pages, group->page_bytes());
     if (pages > UINT32_MAX || !bytes) {
       return verificationError(
@@ -322,40 +342,54 @@ Status Session::Parts::allocate(uint64_t paddingPages,
           " bytes, and 1 more page for padding, exceed 2^32 - 1 pages or 2^64 "
           "bytes; pack the model with a smaller --ctx or fewer --slots");
     }
-    AIR_ASSIGN_OR_RETURN(const DeviceAddress base,
-                         device().allocate(*bytes, "KV cache"));
+    AIR_ASSIGN_OR_RETURN(
+        const DeviceAddress base,
+        deviceAt(group->device()).allocate(*bytes, "KV cache"));
     addresses.cacheGroups.push_back(base);
   }
   return Status::ok();
 }
 
-Result<PlanAddresses> Session::Parts::hostAddresses() {
-  const plan::Plan &plan = file.plan();
-  PlanAddresses addresses;
-  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+/// Sets the addresses at which the CPU reads the segments.
+Status Session::Parts::importSegments(PlanAddresses &addresses) {
+  for (uint32_t i = 0; i < file.plan().segments()->size(); ++i) {
     AIR_ASSIGN_OR_RETURN(DeviceAddress address,
                          cpu->importHost(source->segment(i)));
     addresses.segments.push_back(address);
     AIR_ASSIGN_OR_RETURN(address, cpu->importHost(source->table(i)));
     addresses.tables.push_back(address);
   }
-  AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/0, addresses));
+  return Status::ok();
+}
+
+Result<PlanAddresses> Session::Parts::hostAddresses() {
+  PlanAddresses addresses;
+  AIR_RETURN_IF_ERROR(importSegments(addresses));
+  AIR_RETURN_IF_ERROR(allocate(addresses));
   return addresses;
 }
 
-/// Allocates everything in the memory of the GPU, loads the kernels, and makes
-/// `source` copy the weights there.
+/// Allocates everything in the memory of the devices, loads the kernels, and
+/// makes `source` copy the weights of the GPU there.
 Result<PlanAddresses>
 Session::Parts::gpuAddresses(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   PlanAddresses addresses;
-  // The last page of each group is for the padding of batches.
-  AIR_RETURN_IF_ERROR(allocate(/*paddingPages=*/1, addresses));
+  if (cpu) {
+    AIR_RETURN_IF_ERROR(importSegments(addresses));
+  }
+  AIR_RETURN_IF_ERROR(allocate(addresses));
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<DeviceStore> store,
       DeviceStore::create(file, placement, std::move(source), *gpu,
                           {options.reading, options.readLimit}));
-  addresses.segments = store->addresses();
+  addresses.segments.resize(plan.segments()->size());
+  for (size_t i = 0; i < addresses.segments.size(); ++i) {
+    // Segments that only the CPU reads have no address on the GPU.
+    if (const DeviceAddress address = store->addresses()[i]; address != 0) {
+      addresses.segments[i] = address;
+    }
+  }
   onGpu = store.get();
   streaming = onGpu->diskStream();
   source = std::move(store);
@@ -372,8 +406,8 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
   }
   std::vector<DeviceTable> tables;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
-    tables.push_back(
-        {tablePages(plan, *group), static_cast<uint32_t>(group->pages())});
+    tables.push_back({group->device() == 0 ? 0 : tablePages(plan, *group),
+                      static_cast<uint32_t>(group->pages())});
   }
   AIR_ASSIGN_OR_RETURN(batch, DeviceBatch::create(*gpu, sizes, tables));
   addresses.batch = batch->addresses();
@@ -415,7 +449,9 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
     onGpu = nullptr;
     streaming = nullptr;
     source.reset();
+    hybrid.reset();
     gpu.reset();
+    cpu.reset();
   }
 }
 
@@ -491,11 +527,17 @@ Status Session::Parts::openCpu(const SessionOptions &options) {
   if (plan.reference()) {
     AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
   }
+  AIR_RETURN_IF_ERROR(createCpu(options));
+  return openStore(options);
+}
+
+Status Session::Parts::createCpu(const SessionOptions &options) {
+  const plan::Plan &plan = file.plan();
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), hostProfile()));
   AIR_ASSIGN_OR_RETURN(cpu, CpuDevice::create(options.threads != 0
                                                   ? options.threads
                                                   : defaultThreads(plan)));
-  return openStore(options);
+  return Status::ok();
 }
 
 Status Session::Parts::openGpu(const SessionOptions &options) {
@@ -511,7 +553,7 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                             ", but this program runs only CPU kernels; use "
                             "airrun, or pack the model for a CPU");
   }
-  if (options.threads != 0) {
+  if (options.threads != 0 && !devices.cpu) {
     return usageError("the kernels run on " + name +
                       ", so the number of threads has no effect; leave out "
                       "--threads");
@@ -527,6 +569,11 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                       name + " or in RAM; leave out " + options.readOption);
   }
   const plan::Placement &chosen = *placements.Get(placement);
+  if (options.randomWeights && devices.cpu) {
+    return unsupportedError("--random-weights is for plans whose kernels all "
+                            "run on a GPU, but the CPU runs some steps of this "
+                            "plan; pack the model with --cpu-layers 0");
+  }
   if (options.randomWeights && readsFromDisk(chosen)) {
     // With DoesNotFit, the caller tries the next placement, which may be one
     // that does not read from the disk.
@@ -536,11 +583,15 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
         "the model with a larger --ram or --vram");
   }
   AIR_RETURN_IF_ERROR(checkFreeRam(file.plan(), chosen, options.randomWeights,
-                                   options.memoryRoot));
+                                   devices.cpu, options.memoryRoot));
   Result<std::unique_ptr<Device>> opened = options.gpu(*gpuRecord);
   AIR_RETURN_IF_ERROR(
       opened.status().withContext("the plan was made for " + name));
   gpu = *std::move(opened);
+  if (devices.cpu) {
+    AIR_RETURN_IF_ERROR(createCpu(options));
+    hybrid = std::make_unique<HybridDevice>(*cpu, *gpu);
+  }
   if (options.randomWeights) {
     AIR_ASSIGN_OR_RETURN(source, RandomStore::create(file));
     return Status::ok();
@@ -565,19 +616,21 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
   std::vector<PageGroup> groups;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
     groups.push_back({group->page_tokens(), group->page_bytes(), group->pages(),
-                      addresses.cacheGroups[groups.size()]});
+                      addresses.cacheGroups[groups.size()],
+                      &deviceAt(group->device())});
     executorParts.kvPositionBytes += group->page_bytes() / group->page_tokens();
   }
-  AIR_ASSIGN_OR_RETURN(kv,
-                       KvCache::create(groups, plan.context(),
-                                       executorParts.maxSequences, device()));
+  AIR_ASSIGN_OR_RETURN(
+      kv, KvCache::create(groups, plan.context(), executorParts.maxSequences));
   executorParts.device = &device();
   executorParts.store = source.get();
   executorParts.kv = &*kv;
   executorParts.vocabulary = plan.model()->vocabulary();
   executorParts.maxTokens = plan.max_tokens();
   executorParts.maxOutputs = plan.max_outputs();
-  executorParts.logits = addresses.arena + logits.offset();
+  executorParts.logits =
+      (logits.device() == 0 ? addresses.arena : addresses.gpuArena) +
+      logits.offset();
   executorParts.batch = batch ? &*batch : nullptr;
   executorParts.kvIsHalf = hasHalfCache(plan);
   executor.emplace(std::move(executorParts), std::move(programs));
@@ -587,8 +640,8 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   AIR_RETURN_IF_ERROR(checkSupported(plan, options.randomWeights));
-  AIR_ASSIGN_OR_RETURN(const uint32_t number, deviceOfKernels(plan));
-  gpuRecord = deviceRecord(plan, number);
+  AIR_ASSIGN_OR_RETURN(devices, devicesOfKernels(plan));
+  gpuRecord = deviceRecord(plan, devices.gpu);
   if (options.randomWeights && gpuRecord == nullptr) {
     return usageError(
         "--random-weights needs a plan for a GPU, but the kernels "

@@ -6,9 +6,9 @@
 // brought into memory later, while the first batch is already being computed
 // (runtime/io).
 //
-// All kernels of a plan run on one device, the CPU or a GPU. With a GPU, its
-// memory contains everything that the kernels use, and the session has no
-// compute threads.
+// The kernels of a plan run on the CPU, on a GPU, or some of them on the CPU
+// and the others on a GPU. The memory of a GPU contains everything that its
+// kernels use. If all kernels run on a GPU, the session has no compute threads.
 //
 //   Session session = *Session::open("model.air", {});
 //   SequenceId sequence = *session.newSequence();
@@ -51,7 +51,7 @@ using TargetChooser = std::function<Result<uint32_t>(const PlanFile &file)>;
 struct SessionOptions {
   /// The number of compute threads. 0 means one per core of the machine that
   /// the plan was made for, but at most one per core that this process may use.
-  /// Must be 0 if a GPU runs the kernels; otherwise open() fails with Usage.
+  /// Must be 0 if a GPU runs all kernels; otherwise open() fails with Usage.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per
   /// page of the KV cache, but at most 256, or fewer if the context is very
@@ -106,9 +106,9 @@ public:
   uint64_t context() const;
   /// The largest number of tokens in a pass. run() splits larger batches.
   uint64_t maxTokens() const;
-  /// The number of compute threads; 0 if a GPU runs the kernels.
+  /// The number of compute threads; 0 if a GPU runs all kernels.
   uint32_t threads() const;
-  /// The plan's record of the GPU that runs the kernels; null if the CPU does.
+  /// The plan's record of the GPU that runs kernels; null if the CPU runs all.
   const plan::Device *gpu() const;
   /// The object that reads weights from the disk in every pass, or reads the
   /// weights of a reference plan, or decodes coded weights. Null if none of

@@ -77,8 +77,16 @@ struct LaunchShape {
   bool dependent = false;
 };
 
-/// One kernel launch of a program. The memory of `bindings` and `streams` is
-/// only read during addProgram().
+/// A row of activations for each token of the batch, copied between the
+/// memories of two devices.
+struct RowCopy {
+  DeviceAddress from = 0;
+  DeviceAddress to = 0;
+  uint64_t rowBytes = 0;
+};
+
+/// One kernel launch of a program. The memory of `bindings`, `streams` and
+/// `copies` is only read during addProgram().
 struct DispatchDesc {
   uint32_t executable = 0; ///< returned by loadExecutable()
   uint32_t entry = 0;      ///< index into the `entries` of loadExecutable()
@@ -92,6 +100,9 @@ struct DispatchDesc {
   /// The memory that a device may prefetch before the dispatch starts. Results
   /// do not depend on it.
   std::span<const TileStream> streams = {};
+  /// What is copied from another device before the dispatch starts. Only
+  /// programs that run on two devices have copies (exec/HybridDevice.h).
+  std::span<const RowCopy> copies = {};
 };
 
 /// A device does the work of each queue in the order of the calls. Work of

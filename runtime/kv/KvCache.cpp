@@ -19,10 +19,8 @@ bool KvCache::Group::endsInSharedPage(SequenceId sequence, uint64_t length) {
 }
 
 Result<KvCache> KvCache::create(std::span<const PageGroup> groups,
-                                uint64_t context, uint32_t maxSequences,
-                                Device &device) {
+                                uint64_t context, uint32_t maxSequences) {
   KvCache cache;
-  cache.device = &device;
   cache.context = context;
   for (const PageGroup &shape : groups) {
     if (shape.pageTokens == 0 || shape.pages == 0 || context == 0 ||
@@ -89,9 +87,9 @@ Status KvCache::makeWritable(Group &group, SequenceId sequence) {
   uint32_t &entry =
       group.row(sequence)[lengths[sequence] / group.shape.pageTokens];
   const uint32_t copy = group.pages.take();
-  Status status = device->copy(group.shape.base + copy * group.shape.pageBytes,
-                               group.shape.base + entry * group.shape.pageBytes,
-                               group.shape.pageBytes);
+  Status status = group.shape.device->copy(
+      group.shape.base + copy * group.shape.pageBytes,
+      group.shape.base + entry * group.shape.pageBytes, group.shape.pageBytes);
   if (!status.isOk()) {
     group.pages.release(copy);
     return status;

@@ -6,11 +6,11 @@
 // listed in its row of the group's block table: if a page has T positions, page
 // row[p / T] holds position p of the sequence, at place p % T.
 //
-// This class does the bookkeeping; the bytes belong to the device. In every
-// group, a sequence takes pages when it grows, and returns them when it shrinks
-// or ends. A fork shares the pages of the sequence that it comes from. A
-// sequence that grows into a page that it shares first gets a copy of the page.
-// The same calls in the same order always yield the same pages.
+// This class does the bookkeeping; the bytes belong to the device of the group.
+// In every group, a sequence takes pages when it grows, and returns them when
+// it shrinks or ends. A fork shares the pages of the sequence that it comes
+// from. A sequence that grows into a page that it shares first gets a copy of
+// the page. The same calls in the same order always yield the same pages.
 //
 // Only create() allocates memory. Thread-safety: one caller at a time. Errors:
 // DoesNotFit if a sequence exceeds the context, or if no page or no sequence is
@@ -39,18 +39,17 @@ struct PageGroup {
   uint64_t pageBytes = 0;
   uint64_t pages = 0;
   DeviceAddress base = 0; ///< address of page 0
+  /// The device that owns the pages. It must outlive the cache.
+  Device *device = nullptr;
 };
 
 class KvCache {
 public:
   /// `context` is the largest number of tokens in a sequence. At most
-  /// `maxSequences` sequences are live at a time. `device` owns the pages, and
-  /// must outlive the cache.
+  /// `maxSequences` sequences are live at a time.
   static Result<KvCache> create(std::span<const PageGroup> groups,
-                                uint64_t context, uint32_t maxSequences,
-                                Device &device);
-  // There is no copy constructor, because a copy would share its block tables
-  // with the original.
+                                uint64_t context, uint32_t maxSequences);
+  // A copy would share its block tables with the original.
   KvCache(KvCache &&) = default;
   KvCache &operator=(KvCache &&) = default;
 
@@ -105,7 +104,6 @@ private:
   Status checkLive(SequenceId sequence) const;
   Status makeWritable(Group &group, SequenceId sequence);
 
-  Device *device = nullptr;
   uint64_t context = 0;
   std::vector<Group> groups;
   std::vector<AirBlockTable> tables; ///< one for each of `groups`

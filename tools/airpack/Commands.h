@@ -4,6 +4,10 @@
 
 #include "tools/cli/CommandLine.h"
 
+namespace air::compiler {
+struct CompileOptions;
+} // namespace air::compiler
+
 namespace air {
 
 /// The command `airpack MODEL --target ...`.
@@ -22,6 +26,11 @@ Status runVerify(const cli::Invocation &invocation);
 
 /// Refuses --vram 0.
 Status checkVram(uint64_t bytes);
+
+/// Reads --cpu-layers into `options`. Returns Usage for anything but a number
+/// and `auto`.
+Status readCpuLayers(const cli::Invocation &invocation,
+                     compiler::CompileOptions &options);
 
 cli::Option makeOption(std::string name, std::string shortName,
                        cli::ValueKind kind, std::string valueName,

@@ -152,7 +152,8 @@ Status runExplain(const cli::Invocation &invocation,
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
   cli::printNotes(compiler.notes());
-  Status passes = compiler.run("schedule-reads");
+  Status passes = chooseCpuLayers(compiler, options);
+  passes = passes.isOk() ? compiler.run("schedule-reads") : passes;
   if (passes.code() == ErrorCode::Unsupported &&
       !options.machine->gpus.empty()) {
     // No plan of this model can be made for this GPU, so the explanation

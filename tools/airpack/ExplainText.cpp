@@ -247,6 +247,7 @@ std::string explanationText(const ExplainSubject &subject,
                 byteText(subject.needs.weightBytes).c_str(),
                 static_cast<unsigned long long>(subject.needs.layers)) +
          targetLines(subject) +
+         layersLine(explanation.cpuLayers, subject.needs.layers) +
          placementTable(explanation, gpuOf(machine) != nullptr) +
          linkLines(explanation, kind) + speedLines(explanation, kind) +
          firstTokenLine(explanation) + gainLine(explanation) +
@@ -285,6 +286,7 @@ std::string explanationJson(const ExplainSubject &subject,
   };
   json["capacity"] = {{"vram_bytes", bytesOrNull(explanation.vramCapacity)},
                       {"ram_bytes", bytesOrNull(explanation.ramCapacity)}};
+  json["cpu_layers"] = explanation.cpuLayers;
   json["schedule"] = "serial";
   json["devices"] = explanation.devices == Devices::Cpu   ? "cpu"
                     : explanation.devices == Devices::Gpu ? "gpu"

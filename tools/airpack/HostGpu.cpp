@@ -3,6 +3,7 @@
 
 #include "codegen/cuda/CudaTarget.h"
 #include "codegen/cuda/Nvrtc.h"
+#include "compiler/driver/BestCpuLayers.h"
 #include "formats/machine/GpuTable.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/ProbeFile.h"
@@ -35,7 +36,8 @@ Status canPlanForHostGpu(const cli::Invocation &invocation,
   if (vram == uint64_t{0}) {
     return unsupportedError("--vram is 0");
   }
-  if (vram) {
+  // Both options ask for a plan for the GPU.
+  if (vram || invocation.text("--cpu-layers").value_or("0") != "0") {
     return Status::ok();
   }
   if (const std::string option = optionForCpus(invocation); !option.empty()) {
@@ -48,12 +50,25 @@ Status canPlanForHostGpu(const cli::Invocation &invocation,
   return codegen::cuda::Nvrtc::open("").status();
 }
 
+Status chooseCpuLayers(compiler::Compiler &compiler,
+                       compiler::CompileOptions &options) {
+  if (!options.choosesCpuLayers || options.machine->gpus.empty()) {
+    return Status::ok();
+  }
+  AIR_ASSIGN_OR_RETURN(options.cpuLayers,
+                       compiler::bestCpuLayers(compiler, options));
+  AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));
+  return Status::ok();
+}
+
 Status runPasses(compiler::Compiler &compiler,
                  compiler::CompileOptions &options,
                  const std::string &stopAfter) {
+  AIR_RETURN_IF_ERROR(chooseCpuLayers(compiler, options));
   const Status status = compiler.run(stopAfter);
   const bool mayUseCpu = options.target == "host" &&
                          !options.machine->gpus.empty() && options.vram == 0 &&
+                         options.cpuLayers == 0 && !options.choosesCpuLayers &&
                          !options.ptx;
   if (!mayUseCpu || (status.code() != ErrorCode::Unsupported &&
                      status.code() != ErrorCode::DoesNotFit)) {

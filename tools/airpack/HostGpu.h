@@ -21,6 +21,11 @@ namespace air {
 Status canPlanForHostGpu(const cli::Invocation &invocation,
                          const GpuProfile &gpu);
 
+/// If `options` ask for it, chooses the number of layers that the CPU computes,
+/// and replaces `compiler` by one for that number.
+Status chooseCpuLayers(compiler::Compiler &compiler,
+                       compiler::CompileOptions &options);
+
 /// Runs the passes of `compiler` up to and including `stopAfter`. If the target
 /// host has a GPU that cannot run the model, removes the GPU from `options` and
 /// compiles for the CPU.

@@ -155,6 +155,7 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
       static_cast<uint64_t>(invocation.integer("--ctx").value_or(0));
   options.slots =
       static_cast<uint64_t>(invocation.integer("--slots").value_or(0));
+  AIR_RETURN_IF_ERROR(readCpuLayers(invocation, options));
   if (invocation.has("--explain")) {
     return options;
   }
@@ -167,6 +168,11 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
                          }));
   }
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
+  if (options.choosesCpuLayers && options.machine->gpus.empty()) {
+    return usageError("--cpu-layers divides a model between a CPU and a GPU, "
+                      "but target '" +
+                      options.target + "' has no GPU; leave the option out");
+  }
   options.weightless = invocation.has("--weightless");
   options.reference = invocation.has("--reference");
   options.ptx = invocation.has("--ptx");

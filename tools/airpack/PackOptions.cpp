@@ -1,9 +1,12 @@
 //===- PackOptions.cpp - the options of airpack MODEL ---------------------===//
 #include "compiler/driver/Compiler.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/support/Printable.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Explain.h"
 
+#include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -66,6 +69,16 @@ cli::Command packCommand() {
                  "1");
   slots.minimum = 1;
   slots.maximum = 65536;
+  cli::Option cpuLayers = makeOption(
+      "--cpu-layers", "", ValueKind::String, "N|auto",
+      "With a target that has a GPU: the CPU computes the embedding and the "
+      "first N layers, whose weights and KV cache stay in RAM, and the GPU the "
+      "other layers and the output head. If VRAM is too small for the model, "
+      "this may be faster than copying weights to the GPU for every token, but "
+      "prompts are read more slowly. N is smaller than the number of layers. "
+      "With auto, airpack takes the number for which it predicts the fastest "
+      "decoding.",
+      "0: the GPU computes all layers");
   cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
                                    "Number of threads. Compiling and packing "
                                    "go on at the same time unless N is 1. The "
@@ -149,6 +162,7 @@ cli::Command packCommand() {
       activations,
       context,
       slots,
+      cpuLayers,
       makeOption("--ram", "", ValueKind::String, "SIZE",
                  "RAM that airrun may take in all: for weights, KV cache, "
                  "activations and itself. If not all weights fit, a part of "
@@ -234,6 +248,25 @@ cli::Command packCommand() {
                       "airpack model.gguf --target rtx4090 --explain --ram "
                       "16GiB"};
   return command;
+}
+
+Status readCpuLayers(const cli::Invocation &invocation,
+                     compiler::CompileOptions &options) {
+  const std::optional<std::string> text = invocation.text("--cpu-layers");
+  if (!text || *text == "auto") {
+    options.choosesCpuLayers = text.has_value();
+    return Status::ok();
+  }
+  const char *end = text->data() + text->size();
+  const auto [stop, error] =
+      std::from_chars(text->data(), end, options.cpuLayers);
+  // No model has more layers.
+  constexpr uint64_t kMost = 65535;
+  return error == std::errc() && stop == end && options.cpuLayers <= kMost
+             ? Status::ok()
+             : usageError("--cpu-layers is " + inQuotes(*text) +
+                          "; give a number from 0 to " + std::to_string(kMost) +
+                          ", or auto");
 }
 
 Status checkVram(uint64_t bytes) {

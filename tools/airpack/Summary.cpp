@@ -454,7 +454,30 @@ std::string referenceLine(const plan::Plan &plan) {
          "), which must be in the plan's folder or be named with --source\n";
 }
 
+/// The number of layers that the CPU computes in a plan that also uses a GPU; 0
+/// for any other plan.
+uint64_t cpuLayersOf(const plan::Plan &plan) {
+  std::set<int32_t> layers;
+  bool usesGpu = false;
+  for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
+    const plan::Dispatch &dispatch = *step->dispatches()->Get(0);
+    usesGpu = usesGpu || dispatch.launch() != nullptr;
+    if (dispatch.launch() == nullptr && step->layer() >= 0) {
+      layers.insert(step->layer());
+    }
+  }
+  return usesGpu ? layers.size() : 0;
+}
+
 } // namespace
+
+std::string layersLine(uint64_t cpuLayers, uint64_t layers) {
+  return cpuLayers == 0
+             ? ""
+             : format("layers     %llu on the CPU, then %llu on the GPU\n",
+                      static_cast<unsigned long long>(cpuLayers),
+                      static_cast<unsigned long long>(layers - cpuLayers));
+}
 
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
                         double dramBandwidth) {
@@ -466,8 +489,10 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
   }
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + kernelLines(plan) +
-         gpuLines(plan) + contextLine(plan) + cacheLines(plan) +
-         samplingLine(plan) + memoryTable(placement, plan::Tier::Vram) +
+         gpuLines(plan) +
+         layersLine(cpuLayersOf(plan), plan.model()->layers()) +
+         contextLine(plan) + cacheLines(plan) + samplingLine(plan) +
+         memoryTable(placement, plan::Tier::Vram) +
          memoryTable(placement, plan::Tier::Ram) +
          streamLines(plan, placement) + copiedLine(placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +

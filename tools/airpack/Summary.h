@@ -23,6 +23,10 @@ inline constexpr const char *kUnknownSpeed =
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
                         double dramBandwidth = 0);
 
+/// The line that says how many of a model's layers the CPU computes, and how
+/// many the GPU; empty if the CPU computes none of a plan for a GPU.
+std::string layersLine(uint64_t cpuLayers, uint64_t layers);
+
 } // namespace air
 
 #endif // AIRPACK_TOOLS_AIRPACK_SUMMARY_H

@@ -113,8 +113,10 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 def Plan_KvOp : Plan_ModuleOp<"kv"> {
   let summary = "A cache group of equal caches (CacheGroup, Cache in plan.fbs)";
   let description = [{
-    The caches have the indices 0 to `caches` - 1. For a model without
-    attention, `caches` is 0, and the plan has no cache group.
+    The caches have the indices 0 to `caches` - 1, or, if another plan.kv comes
+    before this one, the indices that follow that one's. For a model without
+    attention, `caches` is 0, and the plan has no cache group. A plan has at most
+    two: one of the CPU, and then one of the GPU.
   }];
   let arguments = (ins
     Llm_DTypeAttr:$dtype, Plan_Count:$page_tokens, Plan_Size:$caches,
@@ -139,11 +141,17 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
 }
 
 def Plan_LimitsOp : Plan_ModuleOp<"limits"> {
-  let summary = "The largest batch, and the arena's size after plan-memory";
+  let summary = "The largest batch, and the arenas' sizes after plan-memory";
+  let description = [{
+    `arena` is the size of the CPU's arena, and `gpu_arena` that of the GPU's.
+    Each is present only if the device has buffers.
+  }];
   let arguments = (ins Plan_Count:$max_tokens, Plan_Count:$max_outputs,
-                       OptionalAttr<Plan_Size>:$arena_bytes);
+                       OptionalAttr<Plan_Size>:$arena_bytes,
+                       OptionalAttr<Plan_Size>:$gpu_arena_bytes);
   let assemblyFormat = [{
-    `tokens` $max_tokens `outputs` $max_outputs (`arena` $arena_bytes^)? attr-dict
+    `tokens` $max_tokens `outputs` $max_outputs (`arena` $arena_bytes^)?
+    (`gpu_arena` $gpu_arena_bytes^)? attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -170,11 +178,18 @@ def Plan_ProgramOp : Plan_ModuleOp<"program", [
 def Plan_StepOp : Plan_Op<"step", [
     HasParent<"ProgramOp">, SingleBlock, NoTerminator, NoRegionArguments]> {
   let summary = "A step and the dispatches that compute it";
+  let description = [{
+    With `copy @a to @b`, the rows of buffer `a` are copied to buffer `b`, which
+    is on another device, before the dispatches run.
+  }];
   let arguments = (ins Plan_StepKindAttr:$kind,
-                       DefaultValuedAttr<I64Attr, "-1">:$layer, StrAttr:$name);
+                       DefaultValuedAttr<I64Attr, "-1">:$layer, StrAttr:$name,
+                       OptionalAttr<FlatSymbolRefAttr>:$copy_from,
+                       OptionalAttr<FlatSymbolRefAttr>:$copy_to);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    custom<Enum>($kind) (`layer` $layer^)? $name attr-dict-with-keyword $body
+    custom<Enum>($kind) (`layer` $layer^)? $name (`copy` $copy_from^ `to` $copy_to)?
+    attr-dict-with-keyword $body
   }];
 }
 

@@ -90,12 +90,13 @@ TEST(BeginStep, DequantisesRowsOfEveryDType) {
   }
 }
 
-TEST(BeginStep, ComputesTheAnglesOfRoPE) {
+/// Checks the angles of a kernel with or without embeddings.
+void checkAngles(bool hasEmbeddings) {
   const CudaTarget target = *cudaTarget("sm_90a");
   BeginStep spec;
   spec.dtype = DType::F32;
-  spec.vocabulary = 1;
-  spec.columns = 4;
+  spec.vocabulary = hasEmbeddings ? 1 : 0;
+  spec.columns = hasEmbeddings ? 4 : 0;
   spec.tokens = 10;
   spec.countInMemory = true;
   spec.ropeDim = 128;
@@ -118,14 +119,16 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
   frequencies[63] = 3.5;
   frequencies[62] = 0;
   emulator::Buffers buffers = {
-      {"token_ids", emulator::bytesOf(std::vector<uint32_t>(8))},
       {"token_count", emulator::bytesOf(std::vector<uint32_t>{8})},
-      {"table", emulator::bytesOf(std::vector<float>(4))},
-      {"x", emulator::unwrittenFloats(10 * 4)},
       {"rope_positions", emulator::bytesOf(positions)},
       {"inverse_frequency", emulator::bytesOf(frequencies)},
       {"angles", emulator::unwrittenFloats(10 * 128)},
   };
+  if (hasEmbeddings) {
+    buffers["token_ids"] = emulator::bytesOf(std::vector<uint32_t>(8));
+    buffers["table"] = emulator::bytesOf(std::vector<float>(4));
+    buffers["x"] = emulator::unwrittenFloats(10 * 4);
+  }
   const Status status =
       emulator::launchBothWays(*library, *kernel, buffers, "rope_positions");
   ASSERT_TRUE(status.isOk()) << status.message();
@@ -137,14 +140,20 @@ TEST(BeginStep, ComputesTheAnglesOfRoPE) {
     // second bounds the error of an angle of up to 2^22 in double precision.
     EXPECT_NEAR(double{angles[i]}, expected[i], 0x1p-24 + 0x1p-30) << i;
   }
-  const auto x = emulator::valuesOf<float>(buffers.at("x"));
-  for (size_t i = 0; i < x.size(); ++i) {
-    EXPECT_EQ(std::isnan(x[i]), i >= 8 * 4) << "there are 8 tokens, not 10";
-  }
   for (size_t i = expected.size(); i < angles.size(); ++i) {
     EXPECT_TRUE(std::isnan(angles[i])) << i;
   }
+  if (hasEmbeddings) {
+    const auto x = emulator::valuesOf<float>(buffers.at("x"));
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_EQ(std::isnan(x[i]), i >= 8 * 4) << "there are 8 tokens, not 10";
+    }
+  }
 }
+
+TEST(BeginStep, ComputesTheAnglesOfRoPE) { checkAngles(true); }
+
+TEST(BeginStep, MayComputeOnlyAngles) { checkAngles(false); }
 
 TEST(BeginStep, RefusesWhatCannotBe) {
   const CudaTarget target = *cudaTarget("sm_80");
@@ -165,6 +174,16 @@ TEST(BeginStep, RefusesWhatCannotBe) {
   spec = good;
   spec.columns = 48;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.columns = 0;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.vocabulary = 0;
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec.columns = 0;
+  EXPECT_EQ(generateBeginStep(spec, target, "").status().message(),
+            "a kernel for sm_80 that begins a step cannot be made because it "
+            "would compute neither embeddings nor angles");
   spec = good;
   spec.ropeDim = 3;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);

@@ -54,6 +54,15 @@ TEST(CudaSpec, BindingsOfTheFirstKernel) {
   EXPECT_FALSE(hasDependentLaunch(spec));
   spec.dependentLaunch = true;
   EXPECT_TRUE(hasDependentLaunch(spec));
+  spec.dependentLaunch = false;
+  // Without embeddings, the kernel reads neither token ids nor weights.
+  spec.vocabulary = 0;
+  spec.columns = 0;
+  EXPECT_THAT(bindingsOf(spec),
+              testing::ElementsAre("rope_positions batch r 0",
+                                   "inverse_frequency F64 r 256",
+                                   "angles buffer w 2048"));
+  EXPECT_EQ(weightBytesRead(spec, {}), 0U);
 }
 
 TEST(CudaSpec, BindingsOfAMatMulOfHeads) {

@@ -395,8 +395,36 @@ TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
   }
 }
 
-// Of 41 MiB, the process and the buffers take 37 MiB, and a ring takes 1 MiB.
-// The other 3 MiB hold 3 of the 5 segments.
+// The process and the buffers take 37 MiB, and the layers of the CPU 10 MiB.
+// Their weights and the 5 MiB that are copied are one item.
+TEST(VramBudget, LayersOnTheCpuTakeRam) {
+  const Copied of;
+  const auto with = [&](uint64_t bytes) {
+    return planGpuHost(20 * kMiB, kMiB, of.segments, of.device,
+                       {bytes, "--ram gives"},
+                       {{"weights", 8 * kMiB}, {"kv", 2 * kMiB}});
+  };
+  for (const uint64_t limit : {uint64_t{0}, 52 * kMiB}) {
+    const auto ledger = with(limit);
+    ASSERT_TRUE(ledger.isOk()) << ledger.status().message();
+    ASSERT_EQ(ledger->items.size(), 4U);
+    EXPECT_EQ(ledger->items[2].name, "weights");
+    EXPECT_EQ(ledger->items[2].bytes, 13 * kMiB);
+    EXPECT_EQ(ledger->items[3].bytes, 2 * kMiB);
+  }
+  // Two of the segments are read from the disk, through a ring of 1 MiB.
+  const auto ledger = with(51 * kMiB);
+  ASSERT_TRUE(ledger.isOk()) << ledger.status().message();
+  EXPECT_EQ(ledger->items[2].bytes, 11 * kMiB);
+  EXPECT_EQ(ledger->placement.reads.size(), 2U);
+  EXPECT_THAT(with(48 * kMiB - 1).status().message(),
+              HasSubstr("weights 9.00 MiB, KV cache 2.00 MiB), but --ram gives "
+                        "47.99 MiB; give a larger --ram or --vram, or a "
+                        "smaller --cpu-layers, or choose a target"));
+}
+
+// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
+// takes 1 MiB, so 3 of the 5 segments stay in RAM.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {

@@ -61,6 +61,11 @@ std::vector<Change> validCaches();
 std::vector<Case> deviceCases();
 std::vector<Change> validDevices();
 
+/// Changes that break a rule for plans that run on the CPU and a GPU, and
+/// changes that break none.
+std::vector<Case> splitCases();
+std::vector<Change> validSplits();
+
 } // namespace air::test
 
 #endif // AIRPACK_TEST_FORMATS_PLAN_PLANCASES_H

@@ -682,7 +682,7 @@ std::vector<Case> allCases() {
   for (const auto &part :
        {factCases(), segmentCases(), memoryCases(), programCases(), partCases(),
         readCases(), placementCases(), referenceCases(), deviceCases(),
-        cacheCases()}) {
+        splitCases(), cacheCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -788,7 +788,7 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
   };
   for (const std::vector<Change> &more :
        {validPlacements(), validParts(), validReferences(), validDevices(),
-        validCaches()}) {
+        validSplits(), validCaches()}) {
     changes.insert(changes.end(), more.begin(), more.end());
   }
   for (size_t i = 0; i < changes.size(); ++i) {

@@ -50,6 +50,23 @@ BatchSizes sizesOf(uint64_t tokens) {
   return {.tokens = tokens, .outputs = 4, .paddedTokens = tokens};
 }
 
+// The first cache group is in the memory of the CPU, so it has no block table.
+TEST_F(DeviceBatchTest, HasNoBlockTablesOfTheCpu) {
+  const DeviceTable onGpu[2] = {{0, 0}, {3, 77}};
+  Result<DeviceBatch> device = DeviceBatch::create(gpu, sizesOf(8), onGpu);
+  ASSERT_TRUE(device) << device.status().message();
+  ASSERT_TRUE(device->write(gpu, batch, 4, 0).isOk());
+  EXPECT_EQ(read(*device, plan::BatchArray::BlockTables, 10, 1),
+            (Words{40, 41, 42, 30, 31, 32, 40, 41, 42, 77}));
+  BatchSizes tiled = sizesOf(8);
+  tiled.hasTiles = true;
+  device = DeviceBatch::create(gpu, tiled, onGpu);
+  ASSERT_TRUE(device) << device.status().message();
+  ASSERT_TRUE(device->write(gpu, batch, 8, 2).isOk());
+  EXPECT_EQ(read(*device, plan::BatchArray::BlockTables, 9, 1),
+            (Words{40, 41, 42, 30, 31, 32, 40, 41, 42}));
+}
+
 TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   Result<DeviceBatch> device = DeviceBatch::create(gpu, sizesOf(8), groups);
   ASSERT_TRUE(device) << device.status().message();

@@ -1,7 +1,6 @@
 //===- PlanDeviceTest.cpp - plans for one device and for several ----------===//
 #include "runtime/exec/PlanDevice.h"
 
-#include <functional>
 #include <gtest/gtest.h>
 
 using namespace air;
@@ -37,48 +36,43 @@ plan::PlanT planOn(uint32_t device) {
   return plan;
 }
 
-Result<uint32_t> deviceOf(const plan::PlanT &plan) {
+Result<KernelDevices> devicesOf(const plan::PlanT &plan) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(plan::Plan::Pack(builder, &plan));
-  return deviceOfKernels(
+  return devicesOfKernels(
       *flatbuffers::GetRoot<plan::Plan>(builder.GetBufferPointer()));
 }
 
 TEST(PlanDevice, APlanForOneDeviceRunsOnIt) {
   for (const uint32_t device : {0U, 1U}) {
-    plan::PlanT plan = planOn(device);
-    Result<uint32_t> found = deviceOf(plan);
+    const Result<KernelDevices> found = devicesOf(planOn(device));
     ASSERT_TRUE(found) << found.status().message();
-    EXPECT_EQ(*found, device);
+    EXPECT_EQ(found->gpu, device);
+    EXPECT_EQ(found->cpu, device == 0);
   }
-  plan::PlanT plan = planOn(0);
-  plan.placements[0]->device.clear();
-  EXPECT_TRUE(deviceOf(plan));
 }
 
-TEST(PlanDevice, APlanForSeveralDevicesIsRefusedByName) {
-  const struct {
-    std::function<void(plan::PlanT &)> change;
-    const char *message;
-  } cases[] = {
-      {[](plan::PlanT &plan) { plan.executables[1]->device = 0; },
-       "step 'head' is on the CPU, but step 'embed' is on GPU 'rtx3060'"},
-      {[](plan::PlanT &plan) { plan.executables[0]->device = 0; },
-       "step 'head' is on GPU 'rtx3060', but step 'embed' is on the CPU"},
-      {[](plan::PlanT &plan) { plan.buffers[0]->device = 0; },
-       "buffer 'x' is on the CPU"},
-      {[](plan::PlanT &plan) { plan.cache_groups[0]->device = 0; },
-       "cache group 0 is on the CPU"},
-      {[](plan::PlanT &plan) { plan.placements[0]->device[0] = 0; },
-       "segment 'layer.0.attn_in' is on the CPU"},
-  };
-  for (const auto &test : cases) {
-    plan::PlanT plan = planOn(1);
-    test.change(plan);
-    const Status status = deviceOf(plan).status();
-    EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-    EXPECT_TRUE(status.message().starts_with(test.message)) << status.message();
-  }
+TEST(PlanDevice, APlanMayRunOnTheCpuAndAGpu) {
+  plan::PlanT plan = planOn(1);
+  plan.executables[0]->device = 0;
+  const Result<KernelDevices> found = devicesOf(plan);
+  ASSERT_TRUE(found) << found.status().message();
+  EXPECT_EQ(found->gpu, 1U);
+  EXPECT_TRUE(found->cpu);
+}
+
+TEST(PlanDevice, LogitsOfTheCpuAreRefusedIfThereIsAGpu) {
+  plan::PlanT plan = planOn(1);
+  plan.executables[1]->device = 0;
+  plan.buffers[0]->device = 0;
+  EXPECT_TRUE(devicesOf(plan));
+  plan.buffers[0]->is_output = true;
+  const Status status = devicesOf(plan).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_TRUE(status.message().starts_with(
+      "buffer 'x' is an output of the CPU, but other steps run on GPU "
+      "'rtx3060'"))
+      << status.message();
 }
 
 } // namespace

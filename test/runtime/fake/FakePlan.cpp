@@ -164,9 +164,44 @@ std::unique_ptr<plan::ProgramT> program(const char *name, uint64_t min,
   return made;
 }
 
-/// A program for the fake GPU. For each Entry there are two kernels: one for a
-/// single token (`variant` 0), and one for kFakeMaxTokens tokens (`variant` 1).
-/// Each of them runs as a single thread block.
+Bound boundArray(plan::BatchArray array, plan::Access access) {
+  return {plan::BindingKind::Batch, static_cast<uint32_t>(array), access};
+}
+
+/// Adds a launch on the fake GPU to a step. For each Entry there are two
+/// kernels: one for a single token (`variant` 0), and one for kFakeMaxTokens
+/// tokens (`variant` 1). Each of them runs as a single thread block.
+void launch(plan::StepT &step, Entry entry, uint32_t variant,
+            uint64_t weightBytes, const std::vector<Bound> &bindings) {
+  plan::DispatchT &added =
+      dispatch(step, 2 * entry + variant, weightBytes, bindings);
+  added.flops_per_row = entry == Next ? 0 : added.flops_per_row;
+  added.launch = std::make_unique<plan::LaunchT>();
+  added.launch->grid_x = 1;
+  added.launch->threads = 32;
+  added.launch->shared_bytes = 1024 * (entry + 1);
+}
+
+/// The head on the fake GPU, which reads the buffer `x`.
+std::unique_ptr<plan::StepT> gpuHead(uint32_t variant, uint32_t x) {
+  using plan::Access;
+  using plan::BatchArray;
+  using plan::BindingKind;
+  auto head = step(plan::StepKind::Head, "head", -1);
+  launch(*head, Head, variant, FAKE_VOCABULARY * sizeof(float),
+         {{BindingKind::Buffer, x, Access::Read},
+          {BindingKind::Tensor, Bias, Access::Read},
+          {BindingKind::Buffer, Logits, Access::Write}});
+  launch(*head, Next, variant, 0,
+         {{BindingKind::Buffer, Logits, Access::Read},
+          boundArray(BatchArray::TokenCount, Access::Read),
+          boundArray(BatchArray::TokenIds, Access::ReadWrite),
+          boundArray(BatchArray::Positions, Access::ReadWrite),
+          boundArray(BatchArray::RopePositions, Access::ReadWrite)});
+  return head;
+}
+
+/// A program for the fake GPU.
 std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
                                            uint64_t max, uint32_t variant) {
   using plan::Access;
@@ -175,22 +210,12 @@ std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
   made->name = name;
   made->min_tokens = min;
   made->max_tokens = max;
-  const auto bound = [](plan::BatchArray array) {
-    return Bound{BindingKind::Batch, static_cast<uint32_t>(array),
-                 Access::Read};
-  };
-  const Bound ids = bound(plan::BatchArray::TokenIds);
-  const Bound positions = bound(plan::BatchArray::Positions);
-  const Bound tables = bound(plan::BatchArray::BlockTables);
+  const Bound ids = boundArray(plan::BatchArray::TokenIds, Access::Read);
+  const Bound positions = boundArray(plan::BatchArray::Positions, Access::Read);
+  const Bound tables = boundArray(plan::BatchArray::BlockTables, Access::Read);
   const auto add = [&](plan::StepT &step, Entry entry, uint64_t weightBytes,
                        const std::vector<Bound> &bindings) {
-    plan::DispatchT &added =
-        dispatch(step, 2 * entry + variant, weightBytes, bindings);
-    added.flops_per_row = entry == Next ? 0 : added.flops_per_row;
-    added.launch = std::make_unique<plan::LaunchT>();
-    added.launch->grid_x = 1;
-    added.launch->threads = 32;
-    added.launch->shared_bytes = 1024 * (entry + 1);
+    launch(step, entry, variant, weightBytes, bindings);
   };
   auto embed = step(plan::StepKind::Embed, "embed", -1);
   add(*embed, Embed, FAKE_WIDTH * sizeof(float),
@@ -211,22 +236,7 @@ std::unique_ptr<plan::ProgramT> gpuProgram(const char *name, uint64_t min,
        {BindingKind::Buffer, X, Access::ReadWrite},
        {BindingKind::Buffer, Counter, Access::ReadWrite}});
   made->steps.push_back(std::move(attn));
-  auto head = step(plan::StepKind::Head, "head", -1);
-  add(*head, Head, FAKE_VOCABULARY * sizeof(float),
-      {{BindingKind::Buffer, X, Access::Read},
-       {BindingKind::Tensor, Bias, Access::Read},
-       {BindingKind::Buffer, Logits, Access::Write}});
-  const auto changed = [](plan::BatchArray array) {
-    return Bound{BindingKind::Batch, static_cast<uint32_t>(array),
-                 Access::ReadWrite};
-  };
-  add(*head, Next, 0,
-      {{BindingKind::Buffer, Logits, Access::Read},
-       bound(plan::BatchArray::TokenCount),
-       changed(plan::BatchArray::TokenIds),
-       changed(plan::BatchArray::Positions),
-       changed(plan::BatchArray::RopePositions)});
-  made->steps.push_back(std::move(head));
+  made->steps.push_back(gpuHead(variant, X));
   return made;
 }
 
@@ -368,6 +378,53 @@ void moveToGpu(plan::PlanT &plan) {
   plan.machine->devices.push_back(std::move(device));
 }
 
+/// Moves the head of a plan for the CPU to the fake GPU. The segments become
+/// head, kernels of the CPU, kernels of the GPU, embed.
+void moveHeadToGpu(plan::PlanT &plan) {
+  constexpr uint64_t kX = kFakeMaxTokens * FAKE_WIDTH * sizeof(float);
+  constexpr uint64_t kLogits = kFakeMaxTokens * FAKE_VOCABULARY * sizeof(float);
+  plan::PlanT gpu = makePlan(kFakeCubin.size());
+  moveToGpu(gpu);
+  plan.machine->devices = std::move(gpu.machine->devices);
+  plan.machine->devices[0]->arena_bytes = kX + kLogits;
+  plan.segments.insert(
+      plan.segments.begin() + 2,
+      segment("code", plan::SegmentKind::Kernels, kFakeCubin.size()));
+  plan.tensors[0]->segment = 3;
+  plan.executables.push_back(std::move(gpu.executables[0]));
+  plan.executables[1]->segment = 2;
+  plan.max_outputs = kFakeMaxTokens;
+  plan.buffers[1] = std::move(gpu.buffers[1]);
+  plan.buffers.push_back(std::move(gpu.buffers[0]));
+  plan.buffers[2]->name = "gpu.x";
+  plan.arena_bytes = kXBytes;
+  for (uint32_t i = 0; i < 2; ++i) {
+    plan.programs[i]->steps[2] = gpuHead(i, 2);
+    plan::StepT &head = *plan.programs[i]->steps[2];
+    for (const auto &made : head.dispatches) {
+      made->executable = 1;
+    }
+    head.copies.push_back(std::make_unique<plan::BufferCopyT>());
+    head.copies[0]->from = X;
+    head.copies[0]->to = 2;
+    head.copies[0]->row_bytes = FAKE_WIDTH * sizeof(float);
+  }
+  plan::PlacementT &placement = *plan.placements[0];
+  const uint64_t table = FAKE_VOCABULARY * FAKE_WIDTH * sizeof(float);
+  placement.resident = {0, plan.segments[1]->raw_bytes, 0, table};
+  placement.device = {1, 0, 1, 0};
+  for (const auto &item : placement.items) {
+    item->bytes = item->name == "activations" ? kXBytes
+                  : item->name == "weights"   ? table
+                                              : item->bytes;
+  }
+  addItem(placement, "activations", kX + kLogits, plan::Tier::Vram);
+  addItem(placement, "batch", 4 * 64, plan::Tier::Vram);
+  addItem(placement, "kernels", 256, plan::Tier::Vram);
+  addItem(placement, "weights", (plan.segments[0]->raw_bytes + 255) / 256 * 256,
+          plan::Tier::Vram);
+}
+
 template <typename T> std::span<const uint8_t> bytesOf(const T &values) {
   return {reinterpret_cast<const uint8_t *>(values.data()),
           values.size() * sizeof(values[0])};
@@ -390,8 +447,11 @@ void FakeModel::say(const std::string &text) {
   next[last] = kFakeEos;
 }
 
+/// Writes a plan with the weights of `model`. `codes` has its segments of
+/// kernels.
 static void writePlan(const std::string &path, const FakeModel &model,
-                      plan::PlanT plan, std::span<const uint8_t> code) {
+                      plan::PlanT plan,
+                      const std::vector<std::span<const uint8_t>> &codes) {
   std::vector<float> table(FAKE_VOCABULARY * FAKE_WIDTH);
   std::vector<float> bias(FAKE_VOCABULARY);
   for (int32_t id = 0; id < FAKE_VOCABULARY; ++id) {
@@ -403,8 +463,10 @@ static void writePlan(const std::string &path, const FakeModel &model,
   bias[0] = model.unknownBias;
   Result<PlanWriter> writer = PlanWriter::create(path, std::move(plan));
   ASSERT_TRUE(writer) << writer.status().message();
-  std::span<const uint8_t> contents[] = {bytesOf(bias), code, bytesOf(table)};
-  for (uint32_t i = 0; i < 3; ++i) {
+  std::vector<std::span<const uint8_t>> contents = {bytesOf(bias)};
+  contents.insert(contents.end(), codes.begin(), codes.end());
+  contents.push_back(bytesOf(table));
+  for (uint32_t i = 0; i < contents.size(); ++i) {
     Status written = writer->writeSegment(
         i, [&](const PlanWriter::Sink &sink) { return sink(contents[i]); });
     ASSERT_TRUE(written.isOk()) << written.message();
@@ -433,7 +495,7 @@ void writeFakePlan(const std::string &path, const FakeModel &model,
   if (change) {
     change(plan);
   }
-  writePlan(path, model, std::move(plan), object);
+  writePlan(path, model, std::move(plan), {object});
 }
 
 void writeFakeGpuPlan(const std::string &path, const FakeModel &model,
@@ -443,7 +505,18 @@ void writeFakeGpuPlan(const std::string &path, const FakeModel &model,
   if (change) {
     change(plan);
   }
-  writePlan(path, model, std::move(plan), bytesOf(kFakeCubin));
+  writePlan(path, model, std::move(plan), {bytesOf(kFakeCubin)});
+}
+
+void writeFakeSplitPlan(const std::string &path, const FakeModel &model,
+                        const std::function<void(plan::PlanT &)> &change) {
+  const std::vector<uint8_t> object = readObject();
+  plan::PlanT plan = makePlan(object.size());
+  moveHeadToGpu(plan);
+  if (change) {
+    change(plan);
+  }
+  writePlan(path, model, std::move(plan), {object, bytesOf(kFakeCubin)});
 }
 
 void addStreamedPlacement(plan::PlanT &plan, uint64_t ringBytes) {

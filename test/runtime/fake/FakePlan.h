@@ -69,6 +69,11 @@ void setContext(plan::PlanT &plan, uint64_t context, uint64_t slots);
 void writeFakeGpuPlan(const std::string &path, const FakeModel &model = {},
                       const std::function<void(plan::PlanT &)> &change = {});
 
+/// Like writeFakeGpuPlan(), but only the head runs on the fake GPU. The CPU
+/// computes the other steps, and has the KV cache.
+void writeFakeSplitPlan(const std::string &path, const FakeModel &model = {},
+                        const std::function<void(plan::PlanT &)> &change = {});
+
 /// Adds a copy of the first placement. The copy reads the only segment of
 /// weights in every pass, through a ring of `ringBytes`, and has no budgets.
 void addStreamedPlacement(plan::PlanT &plan, uint64_t ringBytes);

@@ -22,9 +22,12 @@ protected:
     ASSERT_TRUE(made) << made.status().message();
     device = *std::move(made);
   }
-  Result<KvCache> create(const std::vector<PageGroup> &groups, uint64_t context,
+  Result<KvCache> create(std::vector<PageGroup> groups, uint64_t context,
                          uint32_t sequences) {
-    return KvCache::create(groups, context, sequences, *device);
+    for (PageGroup &group : groups) {
+      group.device = device.get();
+    }
+    return KvCache::create(groups, context, sequences);
   }
   KvCache makeCache(uint64_t pages, uint64_t context, uint32_t sequences,
                     DeviceAddress base = 0) {

@@ -1,0 +1,145 @@
+//===- CpuLayersTest.cpp - layers on the CPU by predicted time ------------===//
+#include "compiler/planner/CpuLayers.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <gtest/gtest.h>
+
+namespace air::compiler {
+namespace {
+
+constexpr uint64_t kGB = 1'000'000'000;
+constexpr uint64_t kLayers = 10;
+constexpr uint64_t kLayerBytes = kGB; ///< a layer has one segment
+
+/// A computer that reads `ramRate` from RAM, and whose GPU has room for
+/// `vramLayers` layers. It reads 400 GB/s from VRAM and copies 25 GB/s there.
+MachineProfile machineWith(uint64_t ramRate) {
+  MachineProfile machine;
+  machine.memoryBandwidth = ramRate;
+  machine.diskBandwidth = 5 * kGB;
+  GpuProfile gpu;
+  gpu.memoryBandwidth = 400 * kGB;
+  gpu.transferBandwidth = 25 * kGB;
+  machine.gpus = {gpu};
+  return machine;
+}
+
+/// A model of ten layers of 1 GB. One of them is on the CPU already.
+CpuLayerProblem problemWith(uint64_t vramBytes, uint64_t ramBytes) {
+  CpuLayerProblem problem;
+  problem.layers = kLayers;
+  problem.demand.vram.segments.steps = kLayers;
+  for (uint32_t layer = 1; layer < kLayers; ++layer) {
+    WeightSegment segment;
+    segment.bytes = kLayerBytes;
+    segment.firstStep = segment.lastStep = layer;
+    problem.demand.vram.segments.weights.push_back(segment);
+    problem.layerOf.push_back(layer);
+    problem.demand.vram.weights += alignUp(kLayerBytes, kDeviceAlignment);
+  }
+  problem.demand.cpu.weights = kLayerBytes;
+  problem.limits.vram = {kDriverBytes + vramBytes, "the test has"};
+  problem.limits.ram = {ramBytes, "the test has"};
+  problem.pass.weights = (kLayers - 1) * kLayerBytes;
+  problem.pass.onCpu = kLayerBytes;
+  return problem;
+}
+
+// RAM is faster than PCIe, so the CPU computes all that does not fit in VRAM.
+// That is 6 layers for 4.1 GB. The pass takes 6 GB / 50 GB/s + 4 GB / 400 GB/s.
+TEST(CpuLayers, TheCpuComputesWhatDoesNotFit) {
+  const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
+      problemWith(4'100'000'000, 64 * kGB), machineWith(50 * kGB));
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->layers, 6U);
+  EXPECT_EQ(choice->prediction.nanoseconds, 130'000'000U);
+  EXPECT_EQ(choice->prediction.limit, "dram");
+}
+
+// The ring has room for one layer, which is copied in 40 ms while the CPU
+// computes. With a CPU that takes 50 ms for each layer, it is therefore faster
+// to copy more layers than to compute one more.
+TEST(CpuLayers, ASlowCpuLeavesMoreToCopies) {
+  const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
+      problemWith(4'100'000'000, 64 * kGB), machineWith(20 * kGB));
+  ASSERT_TRUE(choice);
+  EXPECT_LT(choice->layers, 6U);
+  const PassPrediction six = predictGpuPass(
+      {.weights = 4 * kGB, .onCpu = 6 * kGB}, machineWith(20 * kGB));
+  EXPECT_EQ(six.nanoseconds, 310'000'000U);
+  EXPECT_LT(choice->prediction.nanoseconds, six.nanoseconds);
+}
+
+// 2 GB on the CPU take 40 ms, 4 GB in VRAM 10 ms, and 3 GB of copies 120 ms.
+TEST(CpuLayers, CopiesBesideTheCpuAreLimitedByTheRing) {
+  GpuPassBytes pass = {
+      .weights = 4 * kGB, .copied = 3 * kGB, .onCpu = 2 * kGB, .ring = kGB};
+  const MachineProfile machine = machineWith(50 * kGB);
+  // 1 GB is copied in 40 ms, and 2 GB in 80 ms while the GPU works.
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 120'000'000U);
+  EXPECT_EQ(predictGpuPass(pass, machine).limit, "pcie");
+  pass.ring = kGB / 2;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 140'000'000U);
+  // All is copied meanwhile.
+  pass.copied = kGB / 2;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 50'000'000U);
+  EXPECT_EQ(predictGpuPass(pass, machine).limit, "dram");
+  // Arithmetic takes 60 ms, and a quarter of the 40 ms of reading is hidden
+  // behind it (kExposedShare in CpuRates.h).
+  pass.operands = 6 * kGB;
+  pass.operandRate = 100 * kGB;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 100'000'000U);
+  EXPECT_EQ(predictGpuPass(pass, machine).limit, "cpu");
+  // The disk takes longer than everything else.
+  pass.read = kGB;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 200'000'000U);
+  EXPECT_EQ(predictGpuPass(pass, machine).limit, "disk");
+}
+
+TEST(CpuLayers, OneLayerIsTheLeastAndAllButOneTheMost) {
+  // All fits in VRAM, which is faster than RAM.
+  std::optional<CpuLayerChoice> choice =
+      chooseCpuLayers(problemWith(20 * kGB, 64 * kGB), machineWith(50 * kGB));
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->layers, 1U);
+  // VRAM has room for little more than one layer.
+  choice = chooseCpuLayers(problemWith(1'100'000'000, 64 * kGB),
+                           machineWith(50 * kGB));
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->layers, 9U);
+}
+
+// 3.5 GB of RAM hold three layers at most, after 17 MiB for copies.
+TEST(CpuLayers, RamLimitsTheNumber) {
+  const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
+      problemWith(6'100'000'000, 3'500'000'000), machineWith(50 * kGB));
+  ASSERT_TRUE(choice);
+  EXPECT_LE(choice->layers, 3U);
+}
+
+TEST(CpuLayers, NothingIsChosenWithoutRatesOrRoom) {
+  EXPECT_FALSE(chooseCpuLayers(problemWith(4 * kGB, 64 * kGB), machineWith(0)));
+  EXPECT_FALSE(
+      chooseCpuLayers(problemWith(kGB / 2, kGB / 2), machineWith(50 * kGB)));
+}
+
+// Each layer on the CPU takes its keys and values to RAM. A page has 50 MB for
+// each layer, and a sequence and the padding of batches have one page each.
+TEST(CpuLayers, CachesMoveWithTheLayers) {
+  CpuLayerProblem problem = problemWith(4'100'000'000, 64 * kGB);
+  problem.demand.vram.kvPageBytes = 9 * (kGB / 20);
+  problem.demand.cpu.kvPageBytes = kGB / 20;
+  problem.demand.vram.context = 64;
+  problem.demand.vram.kvPageTokens = 64;
+  problem.demand.vram.slots = 1;
+  const std::optional<CpuLayerChoice> choice =
+      chooseCpuLayers(problem, machineWith(50 * kGB));
+  ASSERT_TRUE(choice);
+  // Two pages of 50 MB for each of 4 layers do not fit beside their weights in
+  // 4.1 GB, but those of 3 do.
+  EXPECT_EQ(choice->layers, 7U);
+}
+
+} // namespace
+} // namespace air::compiler

@@ -1,0 +1,308 @@
+//===- GpuSplitTest.cpp - layers on the CPU, the others on a GPU ----------===//
+//
+// airpack's compiler gives the first layers of a model to this CPU, and the
+// others to a GPU that the emulator stands in for. The logits are compared with
+// those of a plan that runs on the CPU alone.
+//
+//===----------------------------------------------------------------------===//
+#include "EmulatedGpu.h"
+#include "formats/machine/MachineProfile.h"
+#include "runtime/exec/Session.h"
+#include "test/codegen/cuda/emulator/FakeDriver.h"
+#include "test/compiler/driver/GpuModel.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <numeric>
+
+namespace air {
+namespace {
+
+using compiler::CompileOptions;
+using compiler::GpuModel;
+using rt::SequenceId;
+using rt::Session;
+using test::airrun;
+using test::greedy;
+using test::Rows;
+using test::run;
+
+constexpr uint64_t kLayers = 4;
+
+/// The Euclidean norm of a - b, divided by that of b.
+double difference(const std::vector<float> &a, const std::vector<float> &b) {
+  double error = 0;
+  double sum = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    error += std::pow(double{a[i]} - double{b[i]}, 2);
+    sum += std::pow(double{b[i]}, 2);
+  }
+  return std::sqrt(error / sum);
+}
+
+/// An rtx3060 in a computer with the CPU of this machine.
+MachineProfile gpuInThisMachine() {
+  MachineProfile machine = *resolveProfile("rtx3060");
+  const MachineProfile host = hostProfile();
+  machine.arch = host.arch;
+  machine.features = host.features;
+  machine.cores = 2;
+  machine.cpu = {};
+  return machine;
+}
+
+class GpuSplitTest : public testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    const Status made = folder().make("--type Q8_0 --layers 4");
+    ASSERT_TRUE(made.isOk()) << made.message();
+    CompileOptions options;
+    pack(options, "cpu.air");
+  }
+  void SetUp() override { fakeCuda = {.capability = 86}; }
+  void TearDown() override {
+    EXPECT_EQ(fakeCudaLiveObjects(), 0);
+    fakeCuda = {};
+  }
+  /// The folder with the model and its plans. All tests share it.
+  static GpuModel &folder() {
+    static GpuModel model;
+    return model;
+  }
+  static void pack(CompileOptions options, const std::string &plan) {
+    options.model = folder().model();
+    options.activations = "f32";
+    options.kvType = "f16";
+    options.threads = 2;
+    options.slots = 3;
+    const Status packed = packModel(options, folder().path(plan)).status();
+    ASSERT_TRUE(packed.isOk()) << packed.message();
+  }
+  /// Packs the model with this number of layers on the CPU. Returns the name of
+  /// the plan. `vram` is the size of the GPU's memory; 0 means its own.
+  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0) {
+    CompileOptions options;
+    options.machine = gpuInThisMachine();
+    options.cuda = test::emulatorCompiler();
+    options.cpuLayers = cpuLayers;
+    options.vram = vram;
+    const std::string name =
+        std::to_string(cpuLayers) + (vram == 0 ? ".air" : ".small.air");
+    pack(options, name);
+    return name;
+  }
+  static Session open(const std::string &plan) {
+    rt::SessionOptions options;
+    options.gpu = test::openGpu;
+    Result<Session> session = Session::open(folder().path(plan), options);
+    EXPECT_TRUE(session) << session.status().message();
+    return *std::move(session);
+  }
+  /// Runs the same batch on both, compares the logits of the tokens `outputs`
+  /// (by default of all tokens), and returns the CPU's logits.
+  static Rows runBoth(Session &cpu, Session &split,
+                      const std::vector<int32_t> &tokens,
+                      const std::vector<SequenceId> &sequences,
+                      std::vector<uint32_t> outputs = {}) {
+    if (outputs.empty()) {
+      outputs.resize(tokens.size());
+      std::iota(outputs.begin(), outputs.end(), 0);
+    }
+    const Rows expected = run(cpu, tokens, sequences, outputs);
+    const Rows found = run(split, tokens, sequences, outputs);
+    for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
+      EXPECT_LT(difference(found[i], expected[i]), 1e-3) << "token " << i;
+      EXPECT_EQ(greedy(found[i]), greedy(expected[i])) << "token " << i;
+    }
+    return expected;
+  }
+  /// The layers whose steps a device of the plan runs in its first program.
+  static std::vector<int32_t> layersOf(const plan::Plan &plan,
+                                       uint32_t device) {
+    std::vector<int32_t> layers;
+    for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
+      const uint32_t executable = step->dispatches()->Get(0)->executable();
+      if (plan.executables()->Get(executable)->device() == device &&
+          step->layer() >= 0 &&
+          (layers.empty() || layers.back() != step->layer())) {
+        layers.push_back(step->layer());
+      }
+    }
+    return layers;
+  }
+};
+
+/// `count` token ids, which depend on `seed`.
+std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < count; ++i) {
+    tokens.push_back((i * 37 + seed * 11) % 300);
+  }
+  return tokens;
+}
+
+class LayersTest : public GpuSplitTest,
+                   public testing::WithParamInterface<uint64_t> {};
+
+// The lengths are those beside the limits of the programs and of the pages of
+// the KV cache; an ordinary run takes some of them. Each prompt is followed by
+// a token, and one of them by a fork that goes its own way in batches with the
+// first sequence.
+TEST_P(LayersTest, LogitsAndTokensAreThoseOfTheCpu) {
+  Session cpu = open("cpu.air");
+  Session split = open(packSplit(GetParam()));
+  ASSERT_NE(split.gpu(), nullptr);
+  EXPECT_GT(split.threads(), 0U);
+  EXPECT_EQ(layersOf(split.plan(), 0).size(), GetParam());
+  EXPECT_EQ(layersOf(split.plan(), 1).size(), kLayers - GetParam());
+  std::vector<int32_t> lengths =
+      GetParam() == 1 ? std::vector{1, 9, 17} : std::vector{8, 17, 65};
+  if (std::getenv("AIR_TEST_ALL") != nullptr) {
+    lengths = {1, 8, 9, 17, 63, 64, 65};
+  }
+  for (const int32_t length : lengths) {
+    SCOPED_TRACE(length);
+    const SequenceId first = *cpu.newSequence();
+    ASSERT_EQ(*split.newSequence(), first);
+    int32_t next = greedy(
+        runBoth(cpu, split, tokensOf(length, 1), std::vector(length, first))
+            .back());
+    EXPECT_EQ(split.loading().done, split.loading().total);
+    next = greedy(runBoth(cpu, split, {next}, {first}).back());
+    if (length == 17) {
+      const Result<SequenceId> second = cpu.fork(first, 9);
+      const Result<SequenceId> forked = split.fork(first, 9);
+      ASSERT_TRUE(second && forked);
+      ASSERT_EQ(*second, *forked);
+      runBoth(cpu, split, {next, 7, 8}, {first, *second, *second});
+      ASSERT_TRUE(cpu.truncate(first, 5).isOk());
+      ASSERT_TRUE(split.truncate(first, 5).isOk());
+      std::vector<SequenceId> mixed = {*second, first, first, *second};
+      mixed.resize(19, first);
+      runBoth(cpu, split, tokensOf(19, 3), mixed);
+      cpu.endSequence(*second);
+      split.endSequence(*second);
+    }
+    cpu.endSequence(first);
+    split.endSequence(first);
+  }
+}
+
+// Two sequences, one of which gets a new page of both KV caches on the way.
+TEST_P(LayersTest, TheGpuChoosesTheTokensOfTheCpu) {
+  Session cpu = open("cpu.air");
+  Session split = open(packSplit(GetParam()));
+  std::vector<SequenceId> ids;
+  std::vector<SequenceId> sequences;
+  std::vector<uint32_t> outputs;
+  for (const int32_t length : {62, 5}) {
+    ids.push_back(*cpu.newSequence());
+    ASSERT_EQ(*split.newSequence(), ids.back());
+    sequences.insert(sequences.end(), length, ids.back());
+    outputs.push_back(static_cast<uint32_t>(sequences.size() - 1));
+  }
+  const auto prompts = tokensOf(static_cast<int32_t>(sequences.size()), 4);
+  std::vector<int32_t> tokens;
+  for (const auto &row : runBoth(cpu, split, prompts, sequences, outputs)) {
+    tokens.push_back(greedy(row));
+  }
+  for (int step = 0; step < 4; ++step) {
+    SCOPED_TRACE(step);
+    ASSERT_TRUE(split.canChoose(ids.size()));
+    std::vector<int32_t> chosen(ids.size());
+    const Status status = split.choose(tokens, ids, chosen);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    const Rows rows = run(cpu, tokens, ids, {0, 1});
+    for (size_t i = 0; i < ids.size(); ++i) {
+      EXPECT_EQ(chosen[i], greedy(rows[i])) << i;
+    }
+    tokens = chosen;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(One, LayersTest, testing::Values(1));
+INSTANTIATE_TEST_SUITE_P(AllButOne, LayersTest, testing::Values(3));
+
+// The batch has more tokens than a pass, so the second prompt is divided.
+TEST_F(GpuSplitTest, APromptMayContinueInTheNextPass) {
+  if (std::getenv("AIR_TEST_ALL") == nullptr) {
+    GTEST_SKIP() << "530 tokens on the emulator take too long; AIR_TEST_ALL=1 "
+                    "runs this test";
+  }
+  Session cpu = open("cpu.air");
+  Session split = open(packSplit(3));
+  std::vector<SequenceId> sequences;
+  std::vector<SequenceId> each;
+  for (const int32_t length : {200, 250, 80}) {
+    each.push_back(*cpu.newSequence());
+    ASSERT_EQ(*split.newSequence(), each.back());
+    sequences.insert(sequences.end(), length, each.back());
+  }
+  ASSERT_GT(sequences.size(), split.maxTokens());
+  const auto tokens = tokensOf(static_cast<int32_t>(sequences.size()), 5);
+  runBoth(cpu, split, tokens, sequences, {199, 449, 511, 512, 529});
+  runBoth(cpu, split, {1, 2, 3}, each);
+}
+
+// With less VRAM, each pass copies weights of the GPU's layers, while the CPU
+// computes the others. The logits are the same, bit for bit.
+TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
+  const std::string all = packSplit(1);
+  uint64_t vram = compiler::kDriverBytes;
+  {
+    const Result<PlanFile> file = PlanFile::open(folder().path(all));
+    ASSERT_TRUE(file) << file.status().message();
+    for (const auto *item : *file->plan().placements()->Get(0)->items()) {
+      if (item->tier() == plan::Tier::Vram) {
+        vram += item->name()->string_view() == "weights" ? item->bytes() / 2
+                                                         : item->bytes();
+      }
+    }
+  }
+  Rows expected;
+  for (const std::string &name : {all, packSplit(1, vram)}) {
+    Session split = open(name);
+    const SequenceId sequence = *split.newSequence();
+    Rows rows = run(split, tokensOf(11, 1), std::vector(11, sequence), {10});
+    for (int i = 0; i < 3; ++i) {
+      rows.push_back(run(split, {greedy(rows.back())}, {sequence}, {0}).back());
+    }
+    EXPECT_EQ(split.copiedBytes() != 0, name != all);
+    EXPECT_TRUE(expected.empty() || rows == expected);
+    expected = rows;
+  }
+}
+
+TEST_F(GpuSplitTest, AirrunRunsThePlan) {
+  const std::string cpu = folder().path("cpu.air");
+  const std::string split = folder().path(packSplit(3));
+  fakeCuda = {};
+  const std::string generate =
+      " --tokens 5,80,250,7,8,9,10,11,12,13,14 -n 3 --temp 0 --output-tokens "
+      "--ignore-eos 2> /dev/null";
+  EXPECT_EQ(airrun(split + " --threads 2" + generate), airrun(cpu + generate));
+  const std::string report =
+      airrun("bench " + split + " -p 12 -n 1 --rounds 1 --json");
+  EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"rtx3060\""));
+}
+
+TEST_F(GpuSplitTest, TheGpuNeedsALayer) {
+  CompileOptions options;
+  options.machine = gpuInThisMachine();
+  options.model = folder().model();
+  options.cpuLayers = kLayers;
+  EXPECT_EQ(packModel(options, folder().path("none.air")).status().message(),
+            "--cpu-layers is 4, but the model has 4 layers, at least one of "
+            "which must be computed by the GPU; give a smaller number, or a "
+            "target without a GPU");
+  options.machine->gpus.clear();
+  options.cpuLayers = 1;
+  EXPECT_EQ(packModel(options, folder().path("none.air")).status().message(),
+            "--cpu-layers is 1, but the target has no GPU, so the CPU computes "
+            "all layers; leave the option out");
+}
+
+} // namespace
+} // namespace air

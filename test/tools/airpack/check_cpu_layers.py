@@ -1,0 +1,45 @@
+"""Checks `airpack --cpu-layers auto`: it is faster than copying weights to the
+GPU and than the numbers of layers beside it, and 0 if all weights fit in VRAM.
+
+usage: check_cpu_layers.py MODEL    a model of 32 layers that needs some 5 GiB
+"""
+
+import json
+import subprocess
+import sys
+
+
+def explain(layers, vram):
+    command = ["airpack", sys.argv[1], "--target", "rtx3060", "--vram", vram]
+    command += ["--cpu-layers", str(layers), "--explain", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (command, done.stderr)
+    return json.loads(done.stdout)
+
+
+def bytes_over(report, name):
+    return sum(x["bytes_per_token"] for x in report["links"] if x["link"] == name)
+
+
+copied = explain(0, "4GiB")
+assert copied["cpu_layers"] == 0 and copied["devices"] == "gpu", copied
+assert copied["limited_by"] == "pcie", copied
+
+best = explain("auto", "4GiB")
+layers = best["cpu_layers"]
+assert 1 <= layers <= 31, best
+assert best["devices"] == "both", best
+assert best["decode_tok_s"] > copied["decode_tok_s"], (best, copied)
+for other in {max(layers - 1, 1), min(layers + 1, 31)} - {layers}:
+    # The choice assumes that layers take as many bytes on the CPU as on the
+    # GPU, where they take up to 3 % more.
+    beside = explain(other, "4GiB")
+    assert beside["cpu_layers"] == other, beside
+    assert beside["decode_tok_s"] < 1.03 * best["decode_tok_s"], (beside, best)
+    # With more layers on the CPU, a token reads more from RAM, and less from
+    # VRAM.
+    for name, sign in (("dram", 1), ("vram", -1)):
+        difference = bytes_over(beside, name) - bytes_over(best, name)
+        assert sign * difference * (other - layers) > 0, (name, beside, best)
+
+assert explain("auto", "24GiB")["cpu_layers"] == 0
