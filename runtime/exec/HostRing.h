@@ -76,6 +76,8 @@ public:
 
   StreamCounters counters() const override;
   void waitUntilIdle() override { stream->waitUntilIdle(); }
+  Result<std::span<uint8_t>> lendRing() override;
+  Status takeRingBack() override;
   std::vector<std::span<const uint8_t>> residentMemory() const override;
   uint64_t readLimit() const override { return bytesPerSecond; }
   IoMethod method() const override { return reader->method(); }
@@ -97,6 +99,7 @@ private:
   Places places;
   std::vector<uint32_t> indexOf; ///< segment of the plan -> of the schedule
   std::vector<uint64_t> sizes;   ///< of the schedule's segments, in bytes
+  std::span<uint8_t> ring;
   std::vector<std::span<const uint8_t>> resident;
   StreamCounters fixed; ///< the members that do not change are set
   uint64_t firstPassBytes = 0;
