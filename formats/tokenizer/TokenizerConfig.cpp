@@ -39,7 +39,7 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
 /// Sets `id` to the token that `field` names. If `isFixed` is true, `id` does
 /// not change, because tokenizer.json adds the token `id` to each text. If `id`
 /// is now the named token, this token becomes a control token, because
-/// transformers looks for it before it encodes a text.
+/// transformers searches a text for this token before it encodes the text.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  bool isFixed, TokenizerData &data, int32_t &id) {
   const auto found = json.find(field);
@@ -127,7 +127,7 @@ Result<Templates> templatesOf(const JsonFields &config) {
   return templates;
 }
 
-/// Reads the templates that are files of their own.
+/// Reads the templates that have files of their own.
 Result<Templates> templateFiles(const fs::path &folder) {
   Templates templates;
   const fs::path main = folder / "chat_template.jinja";

@@ -159,8 +159,8 @@ private:
     return Status::ok();
   }
 
-  /// Of merges that are equal, Hugging Face's library tokenizers applies only
-  /// the last one.
+  /// If a merge is listed several times, Hugging Face's `tokenizers` library
+  /// applies only the last entry.
   void keepLastOfEqualMerges() {
     std::vector<std::string> &all = data.merges;
     std::unordered_set<std::string_view> seen;
@@ -343,8 +343,9 @@ private:
     }
   }
 
-  /// Checks that 'fuse_unk' has no effect: a vocabulary that is spelled as text
-  /// must have tokens for all bytes, so that no character is unknown.
+  /// Checks that 'fuse_unk' has no effect: unless tokens are spelled byte by
+  /// byte (TokenSpelling::Bytes), there must be a token for each of the 256
+  /// bytes, so that no character is unknown.
   Status checkUnknownRuns() const {
     constexpr ptrdiff_t kBytes = 256;
     if (!fusesUnknown || data.unknown == TokenizerData::kNoToken ||
@@ -382,7 +383,7 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // ByteLevel changes offsets, not ids
+      return Status::ok(); // this component changes offsets, not ids
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));
@@ -419,8 +420,8 @@ private:
     return setId(fields, name, (*pair)[1], id);
   }
 
-  /// Reads the template of one text. It consists of at most one token, the
-  /// text, and at most one more token.
+  /// Reads the field "single" of a TemplateProcessing, which says what is added
+  /// to a single text: at most one token before it, and at most one after it.
   Status readSingle(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(const Json *parts, fields.array("single"));
     bool hasText = false;

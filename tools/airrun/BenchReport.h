@@ -115,8 +115,9 @@ struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
   double boundRate = 0;
-  /// joint_tok_s and joint_eta; 0 on a GPU, if weights are not read from the
-  /// disk in every pass, or if the limit of memory or disk was not measured.
+  /// joint_tok_s and joint_eta. Both are 0 if the plan runs on a GPU, if
+  /// weights are not read from the disk in every pass, or if the limit of
+  /// memory or disk was not measured.
   double jointRate = 0;
   double jointEta = 0;
   /// 0 if the plan predicts nothing or a rate was not measured.
@@ -166,8 +167,8 @@ void rateFromLinks(BenchMeasurement &measured);
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
-/// `extra` is empty, or holds further members of the JSON object, each followed
-/// by a comma and a line end.
+/// `extra` holds any further members of the JSON object, each followed by a
+/// comma and a line end.
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,
