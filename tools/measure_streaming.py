@@ -20,11 +20,13 @@ the rounds, which are interleaved:
             keeps everything in memory
   eta       tok/s / bound
   dram      the same with what the rate of memory allows instead of that pass
-  together  the same with what disk and memory allow while both are read, by the
-            shares of their rates that airrun probe measured
+  together  the same with what disk and memory reach while both are read, by
+            their median rates and by the shares of these rates that they keep
+            beside each other, all measured in the same run
   beta      the bytes that a pass needs from the disk / the bytes that were read
-  predicted what the plan predicts at the rates of disk, memory and arithmetic
-            that the same run measures, and by how much it is too high or too low
+  predicted what the plan predicts at the median rates of disk, memory and
+            arithmetic that the same run measures, and by how much it is too high
+            or too low
   plan      what it predicts at the rates of the profile; a line below has both
             rates of each link, in GB/s
   peak      the most memory that the cgroup used, as a share of its limit
@@ -123,7 +125,8 @@ def options():
     parser.add_argument("--peer", type=Path, metavar="LLAMA_BENCH", help="llama-bench to run in the same rounds")
     parser.add_argument("--sweep", type=Path, metavar="SVG", help="measure 16 ratios and draw them")
     parser.add_argument("--ctx", type=int, default=512, help="context in tokens (default 512)")
-    parser.add_argument("--decode", type=int, default=8, metavar="N", help="tokens per round (default 8)")
+    parser.add_argument("--decode", type=int, default=4, metavar="N",
+                        help="tokens between two measurements of the rates (default 4)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds (default 5)")
     parser.add_argument("--io", default="uring", help="as of airrun bench (default uring)")
     parser.add_argument("--build", type=Path, default=ROOT / "build/release", metavar="DIR",
@@ -171,7 +174,9 @@ def plain_load(path, kept, ring):
 
 def bench(args, tools, plan, limit):
     drop(plan)
-    done, peak = run([tools / "airrun", "bench", plan, "-p", "0", "-n", args.decode, "--rounds", "1",
+    # The rates of some machines change within seconds, so airrun bench measures
+    # them several times, and decodes only a few tokens in between.
+    done, peak = run([tools / "airrun", "bench", plan, "-p", "0", "-n", args.decode, "--rounds", "3",
                       "--io", args.io, "--json"], limit)
     report = json.loads(done.stdout)
     report["peak"] = peak

@@ -83,9 +83,9 @@ Status HostRing::allocate(const StreamSchedule &schedule, Device &device) {
   AIR_ASSIGN_OR_RETURN(const std::span<uint8_t> memory,
                        device.allocateHost(*bytes, "streamed weights"));
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
-  uint8_t *const ring =
-      memory.data() + (alignUp(address, kPlanPageBytes) - address);
-  uint8_t *next = ring + schedule.ringBytes;
+  ring = memory.subspan(alignUp(address, kPlanPageBytes) - address,
+                        schedule.ringBytes);
+  uint8_t *next = ring.data() + ring.size();
   places.addresses.resize(schedule.segments.size());
   for (const ScheduledRead &read : schedule.reads) {
     uint8_t *&place = places.addresses[read.segment];
@@ -96,7 +96,7 @@ Status HostRing::allocate(const StreamSchedule &schedule, Device &device) {
     } else if (read.offset == 0) {
       // The verifier has checked that all reads of the segment follow this one
       // in the ring.
-      place = ring + read.ringOffset;
+      place = ring.data() + read.ringOffset;
     }
   }
   return Status::ok();
@@ -113,6 +113,13 @@ StreamCounters HostRing::counters() const {
   now.waitedNanoseconds = stream->waitedNanoseconds();
   return now;
 }
+
+Result<std::span<uint8_t>> HostRing::lendRing() {
+  stream->pause();
+  return ring;
+}
+
+Status HostRing::takeRingBack() { return stream->resume(); }
 
 std::vector<std::span<const uint8_t>> HostRing::residentMemory() const {
   return resident;

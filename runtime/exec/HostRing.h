@@ -77,6 +77,8 @@ public:
 
   StreamCounters counters() const override;
   void waitUntilIdle() override { stream->waitUntilIdle(); }
+  Result<std::span<uint8_t>> lendRing() override;
+  Status takeRingBack() override;
   std::vector<std::span<const uint8_t>> residentMemory() const override;
   uint64_t readLimit() const override { return bytesPerSecond; }
   IoMethod method() const override { return reader->method(); }
@@ -99,6 +101,7 @@ private:
   /// Per segment of the plan: its index in the schedule.
   std::vector<uint32_t> indexOf;
   std::vector<uint64_t> sizes; ///< bytes of each segment of the schedule
+  std::span<uint8_t> ring;
   std::vector<std::span<const uint8_t>> resident;
   StreamCounters fixed; ///< only the members that never change are set
   uint64_t firstPassBytes = 0;

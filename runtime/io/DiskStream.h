@@ -11,6 +11,7 @@
 #define AIRPACK_RUNTIME_IO_DISKSTREAM_H
 
 #include "formats/machine/DiskRates.h"
+#include "formats/support/Status.h"
 
 #include <cstdint>
 #include <span>
@@ -39,6 +40,16 @@ public:
   /// Waits until the weights for the next pass have been read as far ahead as
   /// the ring allows. May only be called between passes.
   virtual void waitUntilIdle() = 0;
+  /// Stops reading, and returns the ring, whose contents may then be
+  /// overwritten, so that the rate of the disk can be measured with the same
+  /// memory. Empty if the disk does not write to the ring, because weights are
+  /// decoded or rearranged on their way there. May only be called between
+  /// passes, and takeRingBack() must follow before the next pass, even if
+  /// lendRing() fails.
+  virtual Result<std::span<uint8_t>> lendRing() = 0;
+  /// Reads again what had been read ahead, and goes on. Errors: those of
+  /// WeightStream::resume().
+  virtual Status takeRingBack() = 0;
   /// The memory with the weights that stay in RAM.
   virtual std::vector<std::span<const uint8_t>> residentMemory() const = 0;
   /// At most this number of bytes are read per second; 0 means no limit.

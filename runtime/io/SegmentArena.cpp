@@ -91,6 +91,7 @@ Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
 
 /// Allocates a new ring. Windows onto the previous ring stay valid.
 Status SegmentArena::mapRing(uint64_t bytes) {
+  hideRing();
   if (ring >= 0) {
     close(ring);
     ring = -1;
@@ -106,26 +107,46 @@ Status SegmentArena::mapRing(uint64_t bytes) {
   // The ring is mapped for a moment, at a huge-page boundary, to fill it with
   // pages and to turn them into huge pages. The windows then use these pages,
   // although they themselves need not lie at such boundaries.
-  uint64_t mapped = bytes + kHugePageBytes;
+  AIR_ASSIGN_OR_RETURN(const std::span<uint8_t> whole, showRing());
+  // If there is not enough memory, fallocate() fails. Without this call, the
+  // first write to a page that the system cannot provide would end the process.
+  const bool isBacked = fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
+  Status status = isBacked ? Status::ok() : refused(kRing, bytes);
+  if (isBacked) {
+    collapseToHugePages(whole.data(), bytes);
+  }
+  hideRing();
+  return status;
+}
+
+Result<std::span<uint8_t>> SegmentArena::showRing() {
+  hideRing();
+  if (ringSize == 0) {
+    return std::span<uint8_t>();
+  }
+  const uint64_t mapped = ringSize + kHugePageBytes;
   void *region = mmap(nullptr, mapped, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return refused(kRing, bytes);
+    return refused(kRing, ringSize);
   }
+  shown = {static_cast<uint8_t *>(region), mapped};
   auto *start = reinterpret_cast<uint8_t *>(
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
-  bool isMapped = mmap(start, bytes, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_FIXED, ring, 0) != MAP_FAILED;
-  // If there is not enough memory, fallocate() fails. Without this call, the
-  // first write to a page that the system cannot provide would end the process.
-  bool isBacked =
-      isMapped && fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
-  Status status = isBacked ? Status::ok() : refused(kRing, bytes);
-  if (isBacked) {
-    collapseToHugePages(start, bytes);
+  if (mmap(start, ringSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+           ring, 0) == MAP_FAILED) {
+    Status status = refused(kRing, ringSize);
+    hideRing();
+    return status;
   }
-  munmap(region, mapped);
-  return status;
+  return std::span(start, ringSize);
+}
+
+void SegmentArena::hideRing() {
+  if (!shown.empty()) {
+    munmap(shown.data(), shown.size());
+    shown = {};
+  }
 }
 
 Status SegmentArena::mapWindow(const RingWindow &window) {
@@ -176,10 +197,12 @@ SegmentArena &SegmentArena::operator=(SegmentArena &&other) noexcept {
   std::swap(current, other.current);
   std::swap(ring, other.ring);
   std::swap(ringSize, other.ringSize);
+  std::swap(shown, other.shown);
   return *this;
 }
 
 SegmentArena::~SegmentArena() {
+  hideRing();
   if (base != nullptr) {
     munmap(base, reserved);
   }

@@ -78,6 +78,12 @@ public:
   /// neither an old nor a new window covers keep their contents.
   Status remap(std::span<const RingWindow> windows, uint64_t ringBytes);
 
+  /// Returns the whole ring at one range of addresses, beside the windows. The
+  /// range is valid until hideRing() or remap() is called. Empty if there is no
+  /// ring.
+  Result<std::span<uint8_t>> showRing();
+  void hideRing();
+
 private:
   SegmentArena() = default;
   Status mapPrivate(uint64_t offset, uint64_t bytes);
@@ -90,6 +96,9 @@ private:
   std::vector<RingWindow> current; ///< the windows that are mapped
   int ring = -1;                   ///< descriptor of the ring's memory
   uint64_t ringSize = 0;
+  /// The addresses that showRing() has reserved for its range; empty if it has
+  /// reserved none.
+  std::span<uint8_t> shown;
 };
 
 } // namespace air::rt

@@ -265,6 +265,20 @@ StreamCounters StreamStore::counters() const {
   return counters;
 }
 
+Result<std::span<uint8_t>> StreamStore::lendRing() {
+  AIR_RETURN_IF_ERROR(unusable);
+  stream->pause();
+  const bool isReadDirectly =
+      !hasCodedSegments(file.plan()) && !file.plan().reference();
+  return isReadDirectly ? arena->showRing() : std::span<uint8_t>();
+}
+
+Status StreamStore::takeRingBack() {
+  AIR_RETURN_IF_ERROR(unusable);
+  arena->hideRing();
+  return stream->resume();
+}
+
 std::vector<std::span<const uint8_t>> StreamStore::residentMemory() const {
   std::vector<std::span<const uint8_t>> ranges;
   const plan::Placement &placement =

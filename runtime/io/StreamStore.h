@@ -111,6 +111,8 @@ public:
 
   StreamCounters counters() const override;
   void waitUntilIdle() override { stream->waitUntilIdle(); }
+  Result<std::span<uint8_t>> lendRing() override;
+  Status takeRingBack() override;
   std::vector<std::span<const uint8_t>> residentMemory() const override;
   uint64_t readLimit() const override { return options.bytesPerSecond; }
   IoMethod method() const override { return reader->method(); }

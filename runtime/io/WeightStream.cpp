@@ -127,6 +127,13 @@ Status WeightStream::resume(StreamSchedule changed) {
   schedule = std::move(changed);
   reset();
   stepsDone = passesEnded * schedule.steps;
+  return resume();
+}
+
+Status WeightStream::resume() {
+  if (isBroken) {
+    return failure;
+  }
   restartAt(passesEnded);
   return startThread();
 }

@@ -82,6 +82,9 @@ public:
   /// Starts the thread again with another schedule of the same segments. What
   /// is resident in both schedules, and in memory, is not read again.
   Status resume(StreamSchedule changed);
+  /// Starts the thread again with the same schedule. What had been read ahead
+  /// is read again, so the ring may have been overwritten in the meantime.
+  Status resume();
 
   /// Waits until the thread has read as far ahead as the ring allows. May only
   /// be called between passes.

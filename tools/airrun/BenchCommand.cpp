@@ -14,8 +14,7 @@
 #include "runtime/text/Sampler.h"
 #include "tools/airrun/BenchReport.h"
 #include "tools/airrun/Common.h"
-#include "tools/airrun/DiskLimit.h"
-#include "tools/airrun/GpuLimit.h"
+#include "tools/airrun/LinkLimits.h"
 #include "tools/airrun/VerifyCurve.h"
 
 #include <algorithm>
@@ -31,48 +30,6 @@ constexpr int64_t kRounds = 5;
 /// No new round starts after this many seconds, so that measuring a slow model
 /// does not take too long.
 constexpr double kEnoughSeconds = 60;
-/// The bandwidth probe reads at most this many bytes, which is far more than
-/// any cache holds and far less than a large model has.
-constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
-// Among many short samples, at least the best one is hardly disturbed by other
-// processes.
-constexpr uint32_t kProbeSamples = 25;
-constexpr uint32_t kProbeMilliseconds = 2;
-constexpr uint32_t kArithmeticSamples = 10;
-/// The bytes of a plan that one measurement of the disk reads.
-constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
-
-/// The object that reads weights in every pass of the session; null if there is
-/// none.
-rt::DiskStream *streamingStore(const rt::Session &session) {
-  rt::DiskStream *store = session.streaming();
-  return store != nullptr && store->counters().bytesPerPass != 0 ? store
-                                                                 : nullptr;
-}
-
-/// The bytes that each pass copies from RAM to the GPU.
-uint64_t copiedPerPass(const rt::Session &session) {
-  return copiedBytesPerPass(
-      *session.plan().placements()->Get(session.placement()));
-}
-
-/// Prepares to measure the disk with the range of the file that contains the
-/// weights.
-Result<DiskLimit> diskLimitOf(const rt::Session &session) {
-  if (const SourceFiles *sources = session.sources()) {
-    const MappedFile &file = sources->file(0);
-    return DiskLimit::create(file.path(),
-                             session.plan().sources()->Get(0)->header_bytes(),
-                             file.bytes().size());
-  }
-  const auto &segments = *session.plan().segments();
-  const auto &reads = *session.plan().reads();
-  const plan::Segment &last =
-      *segments.Get(reads.Get(reads.size() - 1)->segment());
-  return DiskLimit::create(session.path(), segments.Get(0)->offset(),
-                           last.offset() + last.stored_bytes());
-}
-
 /// The peak memory of this process, in bytes. If weights are read in every
 /// pass, returns the memory in use at present instead: the peak that the system
 /// states would count a page of the ring once for every address at which it is
@@ -106,119 +63,6 @@ double systemBytesRead() {
   }
   return 0;
 }
-
-/// Measures the bandwidths that limit a decode pass: of the memory from which
-/// the kernels read, of the disk if weights are read from it in every pass, and
-/// of copies to a GPU if every pass copies weights there.
-class LinkLimits {
-public:
-  static Result<LinkLimits> create(const cli::Invocation &invocation,
-                                   rt::Session &session, double passBytes) {
-    LinkLimits limits;
-    if (const plan::Device *record = session.gpu()) {
-      AIR_ASSIGN_OR_RETURN(
-          limits.gpu,
-          GpuLimit::create(gpuChoice(invocation, *record), passBytes));
-      AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
-      limits.names = {limits.gpu->link()};
-      if (copiedPerPass(session) != 0) {
-        limits.names.emplace_back("pcie");
-      }
-      AIR_RETURN_IF_ERROR(limits.addDisk(session));
-      limits.best.resize(limits.names.size());
-      return limits;
-    }
-    AIR_ASSIGN_OR_RETURN(limits.device,
-                         rt::CpuDevice::create(session.threads()));
-    if (rt::DiskStream *store = streamingStore(session)) {
-      // There may be no memory for a buffer, so the probe reads the weights
-      // that are in RAM.
-      limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
-                                                    store->residentMemory()));
-      limits.names = {"dram"};
-      AIR_RETURN_IF_ERROR(limits.addDisk(session));
-    } else {
-      uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
-                           ? static_cast<uint64_t>(passBytes)
-                           : kMostProbeBytes;
-      AIR_ASSIGN_OR_RETURN(
-          rt::ReadBandwidth made,
-          rt::ReadBandwidth::create(*limits.device, limits.device->threadPool(),
-                                    bytes));
-      limits.memory.emplace(std::move(made));
-      limits.names = {linkOf(passBytes, rt::lastLevelCacheBytes())};
-    }
-    limits.best.resize(limits.names.size());
-    const MachineProfile host = hostProfile();
-    if (rt::ArithmeticLoop loop =
-            rt::arithmeticLoop(rt::Arithmetic::ByteDotMixed, host.features)) {
-      limits.arithmetic.emplace(limits.device->threadPool(), loop);
-    }
-    return limits;
-  }
-
-  const std::vector<std::string> &links() const { return names; }
-  double bytesPerSecond(size_t link) const { return best[link]; }
-  /// How many bytes of operands the vector instructions of the cores process
-  /// per second; 0 if this was not measured.
-  double operandRate() const { return bestOperations * kMixedOperandBytes; }
-  /// The rate of copies from the host to the GPU, in bytes per second; 0
-  /// without a GPU.
-  double uploadRate() const { return upload; }
-
-  Status measure() {
-    for (size_t link = 0; link < names.size(); ++link) {
-      AIR_RETURN_IF_ERROR(measure(link).status());
-    }
-    for (uint32_t i = 0; arithmetic && i < kArithmeticSamples; ++i) {
-      bestOperations = std::max(bestOperations, arithmetic->sample());
-    }
-    return Status::ok();
-  }
-  Result<double> measure(size_t link) {
-    double found = 0;
-    if (names[link] == "pcie") {
-      AIR_ASSIGN_OR_RETURN(found, gpu->measureUpload());
-    } else if (gpu && link == 0) {
-      AIR_ASSIGN_OR_RETURN(found, gpu->measure());
-    } else if (link == 0) {
-      found = memory->measure(kProbeSamples, kProbeMilliseconds);
-    } else {
-      // The session must not read from the disk while the disk is measured.
-      store->waitUntilIdle();
-      AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
-      // If --io-limit is below the disk's bandwidth, it limits the session.
-      if (const uint64_t limit = store->readLimit()) {
-        found = std::min(found, static_cast<double>(limit));
-      }
-    }
-    best[link] = std::max(best[link], found);
-    return best[link];
-  }
-
-private:
-  /// Adds the link "disk" if weights are read from the disk in every pass.
-  Status addDisk(const rt::Session &session) {
-    store = streamingStore(session);
-    if (store != nullptr) {
-      names.emplace_back("disk");
-      AIR_ASSIGN_OR_RETURN(DiskLimit made, diskLimitOf(session));
-      disk.emplace(std::move(made));
-    }
-    return Status::ok();
-  }
-
-  std::unique_ptr<GpuLimit> gpu; ///< null if the CPU runs the kernels
-  double upload = 0;
-  std::unique_ptr<rt::CpuDevice> device;
-  std::optional<rt::ReadBandwidth> memory;
-  rt::DiskStream *store = nullptr;
-  std::optional<DiskLimit> disk;
-  std::optional<rt::ArithmeticRate> arithmetic;
-  double bestOperations = 0; ///< per second, of all threads
-  std::vector<std::string> names;
-  std::vector<double> best;
-};
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
 /// the token ids. If the plan can choose the next token on a GPU, which is how
@@ -494,7 +338,12 @@ Status measureRounds(rt::Session &session, Workload &work,
       static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
   AIR_RETURN_IF_ERROR(limits->measure());
   for (size_t i = 0; i < measured.links.size(); ++i) {
-    measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
+    measured.links[i].limitPerSecond = limits->limit(i);
+    measured.links[i].usualPerSecond = limits->usual(i);
+  }
+  if (const std::optional<KeptShares> kept = limits->kept()) {
+    measured.kept = *kept;
+    measured.isKeptMeasured = true;
   }
   // If too few weights stay in memory, the memory's bandwidth cannot be
   // measured, and is 0 here.
@@ -679,7 +528,7 @@ Status runBench(const cli::Invocation &invocation) {
     AIR_ASSIGN_OR_RETURN(curve, verifyCurve(curveTokens, session, work, rounds,
                                             measured, measureAgain));
   }
-  rateFromLimits(measured);
+  rateFromLinks(measured);
   for (PlanLink &link : measured.planLinks) {
     if (link.name == "cpu" && limits) {
       link.measuredRate = limits->operandRate();

@@ -54,13 +54,13 @@ double predictedRate(const BenchMeasurement &measured) {
   return seconds > 0 ? 1 / seconds : 0;
 }
 
-/// The tokens per second that memory and disk allow together, or 0 if one of
+/// The tokens per second that memory and disk reach together, or 0 if one of
 /// the two is not a link of the measurement.
 double jointRate(const BenchMeasurement &measured) {
   double memory = 0;
   double disk = 0;
   for (const BenchLink &link : measured.links) {
-    const double seconds = link.minimalBytesPerToken / link.limitPerSecond;
+    const double seconds = link.minimalBytesPerToken / link.usualPerSecond;
     disk = link.name == "disk" ? seconds : disk;
     memory = link.name == "dram" ? seconds : memory;
   }
@@ -93,13 +93,13 @@ void raiseLimits(BenchMeasurement &measured,
   }
 }
 
-void rateFromLimits(BenchMeasurement &measured) {
+void rateFromLinks(BenchMeasurement &measured) {
   for (PlanLink &plan : measured.planLinks) {
     for (const BenchLink &link : measured.links) {
       if (plan.name == link.name ||
           (link.name == "cache" &&
            (plan.name == "dram" || plan.name == "vram"))) {
-        plan.measuredRate = link.limitPerSecond;
+        plan.measuredRate = link.usualPerSecond;
       }
     }
   }
@@ -170,10 +170,12 @@ std::string linksJson(const BenchMeasurement &measured,
     const BenchLink &link = measured.links[i];
     out += format("%s{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
                   "\"minimal_bytes_per_token\": %.0f, \"gb_s\": %.6g, "
-                  "\"limit_gb_s\": %.6g, \"share\": %.6g}",
+                  "\"limit_gb_s\": %.6g, \"usual_gb_s\": %.6g, "
+                  "\"share\": %.6g}",
                   i == 0 ? "" : ", ", link.name.c_str(), link.bytesPerToken,
                   link.minimalBytesPerToken, report.links[i].rate / kGiga,
-                  link.limitPerSecond / kGiga, report.links[i].share);
+                  link.limitPerSecond / kGiga, link.usualPerSecond / kGiga,
+                  report.links[i].share);
   }
   out += "],\n ";
   if (measured.uploadPerSecond != 0) {
@@ -198,11 +200,14 @@ std::string predictionJson(const BenchMeasurement &measured) {
   return out + "],\n ";
 }
 
-std::string jointJson(const BenchReport &report) {
+std::string jointJson(const BenchMeasurement &measured,
+                      const BenchReport &report) {
   return report.jointRate == 0
              ? ""
-             : format("\"joint_tok_s\": %.6g, \"joint_eta\": %.6g, ",
-                      report.jointRate, report.jointEta);
+             : format("\"joint_tok_s\": %.6g, \"joint_eta\": %.6g, "
+                      "\"disk_keeps\": %.6g, \"memory_keeps\": %.6g, ",
+                      report.jointRate, report.jointEta, measured.kept.disk,
+                      measured.kept.memory);
 }
 
 std::string streamingJson(const BenchStreaming &streaming) {
@@ -246,7 +251,7 @@ std::string benchJson(const BenchMeasurement &measured,
                   "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
                   report.decodeRate, report.boundRate, report.predictedRate,
                   measured.planRate, report.limitedBy.c_str(), report.beta,
-                  report.eta, jointJson(report).c_str(),
+                  report.eta, jointJson(measured, report).c_str(),
                   static_cast<unsigned long long>(measured.decodeTokens),
                   measured.decodeSeconds,
                   percentile(measured.tokenSeconds, 0.5) * kMilli,
@@ -325,8 +330,11 @@ std::string benchText(const BenchMeasurement &measured,
                   percentile(measured.tokenSeconds, 0.99) * kMilli);
     if (report.jointRate != 0) {
       out += format("         of %.2f tok/s that disk and cores reach together "
-                    "(joint eta %.2f)\n",
-                    report.jointRate, report.jointEta);
+                    "(joint eta %.2f); beside each other, the disk keeps %.2f "
+                    "of its rate and memory %.2f (%s)\n",
+                    report.jointRate, report.jointEta, measured.kept.disk,
+                    measured.kept.memory,
+                    measured.isKeptMeasured ? "measured" : "from the plan");
     }
     for (size_t i = 0; i < measured.links.size(); ++i) {
       const BenchLink &link = measured.links[i];

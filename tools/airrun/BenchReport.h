@@ -4,11 +4,11 @@
 // which the kernels read: RAM, or the memory of a GPU. If the plan's placement
 // does not keep all weights in this memory, other links bring in the rest: from
 // the disk to RAM, from RAM to the memory of a GPU, or both. The limit of a
-// link is its measured bandwidth in bytes per second; for the memory of a GPU,
-// this is the bandwidth of copies within it. The minimal bytes are those that
-// each token must read over the link: the weights and the KV cache over the
-// first, and over the others the weights that the placement does not keep in
-// VRAM or in RAM.
+// link is its highest measured bandwidth in bytes per second, and its usual
+// rate is the median of the same samples. For the memory of a GPU, both are
+// those of copies within it. The minimal bytes are those that each token must
+// read over the link: the weights and the KV cache over the first, and over the
+// others the weights that the placement does not keep in VRAM or in RAM.
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
@@ -17,13 +17,14 @@
 //   joint_tok_s      if a CPU computes and weights are read from the disk in
 //                    every pass: what disk and memory reach together.
 //                    passTime() (CpuRates.h) gives the time of minimal bytes
-//                    from the limits and from BenchMeasurement::kept
+//                    at the usual rates, with the shares that disk and memory
+//                    keep beside each other
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
-//                    1, because `kept` was measured at another time
-//   predicted_tok_s  what the plan predicts at the measured rates.
-//                    overlappedTime() (CpuRates.h) is the time of the cores
-//                    for a token, and passTime() adds the disk. With a GPU,
-//                    the slowest link takes the whole time
+//                    1, because the usual rates are no limits
+//   predicted_tok_s  what the plan predicts at the usual rates, with the same
+//                    shares. overlappedTime() (CpuRates.h) is the time of the
+//                    cores for a token, and passTime() adds the disk. With a
+//                    GPU, the slowest link takes the whole time
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -49,6 +50,7 @@ struct BenchLink {
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   double limitPerSecond = 0; ///< the best measured rate, in bytes/s
+  double usualPerSecond = 0; ///< the median of the measured rates, in bytes/s
 };
 
 /// How a plan runs if memory does not hold all of its weights. All sizes are in
@@ -94,9 +96,10 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  /// The fractions of their rates that disk and memory keep while both are
-  /// read, as the plan's record of the machine states them.
+  /// The shares of their rates that disk and memory keep while both are read:
+  /// measured by this run, or if it measured none, those of the plan's machine.
   KeptShares kept;
+  bool isKeptMeasured = false;
   /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
@@ -158,9 +161,9 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
-/// Sets PlanLink::measuredRate of the links for memory and disk to their
-/// measured limits.
-void rateFromLimits(BenchMeasurement &measured);
+/// Sets PlanLink::measuredRate for memory, disk and copies to the usual rates of
+/// these links.
+void rateFromLinks(BenchMeasurement &measured);
 
 /// Computes the report. Returns an Internal error if the rate at which decode
 /// reads exceeds its limit (the message states both numbers), or if the time of

@@ -34,17 +34,25 @@ Result<DiskLimit> DiskLimit::create(const std::string &path, uint64_t begin,
     limit.isDirect = false;
     limit.descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   }
-  void *memory =
-      mmap(nullptr, kBufferBytes + kHugePageBytes, PROT_READ | PROT_WRITE,
-           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (limit.descriptor < 0 || memory == MAP_FAILED) {
+  if (limit.descriptor < 0) {
     return ioError("cannot measure how fast '" + path +
                    "' is read: " + std::strerror(errno));
   }
-  limit.buffer = static_cast<uint8_t *>(memory);
+  return limit;
+}
+
+Status DiskLimit::allocate() {
+  void *memory =
+      mmap(nullptr, kBufferBytes + kHugePageBytes, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return ioError("cannot measure how fast '" + path +
+                   "' is read: " + std::strerror(errno));
+  }
+  buffer = static_cast<uint8_t *>(memory);
   (void)madvise(memory, kBufferBytes + kHugePageBytes, MADV_HUGEPAGE);
   std::memset(memory, 1, kBufferBytes + kHugePageBytes);
-  return limit;
+  return Status::ok();
 }
 
 DiskLimit::DiskLimit(DiskLimit &&other) noexcept
@@ -62,21 +70,26 @@ DiskLimit::~DiskLimit() {
   }
 }
 
-Result<double> DiskLimit::measure(const Combination &how, uint64_t bytes) {
-  auto *start = reinterpret_cast<uint8_t *>(
-      alignUp(reinterpret_cast<uintptr_t>(buffer), kHugePageBytes));
-  uint64_t blocks = std::max<uint64_t>(bytes / how.blockBytes, how.threads);
-  uint64_t inFile = std::max<uint64_t>((end - begin) / how.blockBytes, 1);
+Result<double> DiskLimit::read(const Combination &how,
+                               std::span<uint8_t> memory) {
+  const uint64_t blockBytes = std::min<uint64_t>(
+      how.blockBytes, memory.size() / kPageBytes * kPageBytes);
+  const uint64_t places = memory.size() / blockBytes;
+  // The sizes of rings are far from 2^64 / kMostFills.
+  const uint64_t bytes = std::clamp<uint64_t>(kSampleBytes, memory.size(),
+                                              kMostFills * memory.size());
+  const uint64_t blocks = ceilDiv(bytes, blockBytes);
+  const uint64_t inFile = std::max<uint64_t>((end - begin) / blockBytes, 1);
   std::atomic<uint64_t> next{0};
   std::atomic<uint64_t> done{0};
   std::atomic<int> failed{0};
-  uint64_t first = (at - begin) / how.blockBytes;
-  auto work = [&](uint32_t thread) {
+  const uint64_t first = (at - begin) / blockBytes;
+  auto work = [&] {
     for (uint64_t i = next++; i < blocks && failed == 0; i = next++) {
-      uint64_t offset = begin + (first + i) % inFile * how.blockBytes;
-      uint64_t size = std::min(how.blockBytes, end - offset);
-      ssize_t got = pread(descriptor, start + thread * how.blockBytes, size,
-                          static_cast<off_t>(offset));
+      uint64_t offset = begin + (first + i) % inFile * blockBytes;
+      uint64_t size = std::min(blockBytes, end - offset);
+      ssize_t got = pread(descriptor, memory.data() + i % places * blockBytes,
+                          size, static_cast<off_t>(offset));
       if (got < 0) {
         failed = errno;
         return;
@@ -91,35 +104,48 @@ Result<double> DiskLimit::measure(const Combination &how, uint64_t bytes) {
   double began = monotonicSeconds();
   std::vector<Thread> threads;
   for (uint32_t i = 1; i < how.threads; ++i) {
-    AIR_ASSIGN_OR_RETURN(Thread thread, Thread::start([&, i] { work(i); }));
+    AIR_ASSIGN_OR_RETURN(Thread thread, Thread::start(work));
     threads.push_back(std::move(thread));
   }
-  work(0);
+  work();
   threads.clear();
   double seconds = monotonicSeconds() - began;
-  at = begin + (first + blocks) % inFile * how.blockBytes;
+  at = begin + (first + blocks) % inFile * blockBytes;
   if (failed != 0) {
     return ioError("cannot read '" + path + "': " + std::strerror(failed));
   }
   return static_cast<double>(done.load()) / seconds;
 }
 
-Result<double> DiskLimit::measure(uint64_t bytes) {
+Result<double> DiskLimit::sample(std::span<uint8_t> memory) {
+  if (memory.empty()) {
+    if (buffer == nullptr) {
+      AIR_RETURN_IF_ERROR(allocate());
+    }
+    memory = {reinterpret_cast<uint8_t *>(
+                  alignUp(reinterpret_cast<uintptr_t>(buffer), kHugePageBytes)),
+              kBufferBytes};
+  }
+  if (best.threads != 0) {
+    return read(best, memory);
+  }
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
   double rate = 0;
-  if (best.threads == 0) {
-    constexpr uint64_t kMiB = uint64_t{1} << 20;
+  // Each combination gets its samples some time apart, because the rates of a
+  // machine may change in the meantime.
+  for (int turn = 0; turn < 2; ++turn) {
     for (const Combination &how :
-         {Combination{2, kMiB}, Combination{4, kMiB}, Combination{2, 2 * kMiB},
-          Combination{4, 2 * kMiB}, Combination{2, 4 * kMiB}}) {
-      AIR_ASSIGN_OR_RETURN(double found, measure(how, bytes));
+         {Combination{2, kMiB}, Combination{4, kMiB}, Combination{8, kMiB},
+          Combination{2, 2 * kMiB}, Combination{4, 2 * kMiB},
+          Combination{2, 4 * kMiB}}) {
+      AIR_ASSIGN_OR_RETURN(const double found, read(how, memory));
       if (found > rate) {
         rate = found;
         best = how;
       }
     }
-    return rate;
   }
-  return measure(best, bytes);
+  return read(best, memory);
 }
 
 } // namespace air

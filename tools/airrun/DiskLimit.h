@@ -7,8 +7,13 @@
 // threads, and uses the fastest one. Where the file system refuses O_DIRECT,
 // the threads read through the page cache and drop what they have read.
 //
-// Ownership: a DiskLimit owns its descriptor and its buffers. Thread-safety:
-// one caller at a time. Errors: Io.
+// The blocks go to successive places of the memory that the caller provides, as
+// the weights of a plan go to its ring. A smaller buffer may stay in a cache of
+// the CPU, and be filled at a rate that no plan reaches; and a disk may be
+// slower to write to small pages than to huge ones.
+//
+// Ownership: a DiskLimit owns its descriptor and, if the caller provides no
+// memory, a buffer. Thread-safety: one caller at a time. Errors: Io.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_DISKLIMIT_H
@@ -17,27 +22,33 @@
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace air {
 
 class DiskLimit {
 public:
-  /// The memory that the buffers take.
+  /// The size of the buffer that is used if the caller provides no memory.
   static constexpr uint64_t kBufferBytes = uint64_t{8} << 20;
+  /// A sample reads this many bytes. It reads more if that does not fill the
+  /// memory, and less if that fills the memory more than kMostFills times.
+  static constexpr uint64_t kSampleBytes = uint64_t{64} << 20;
+  static constexpr uint64_t kMostFills = 8;
 
-  /// Opens a file. measure() will read its bytes [begin, end).
+  /// Opens a file. sample() will read its bytes [begin, end).
   static Result<DiskLimit> create(const std::string &path, uint64_t begin,
                                   uint64_t end);
   DiskLimit(DiskLimit &&other) noexcept;
   DiskLimit &operator=(DiskLimit &&) = delete;
   ~DiskLimit();
 
-  /// Reads about `bytes` bytes, starting where the previous call ended, and
-  /// returns the rate in bytes per second. The first call measures every
-  /// combination of block size and number of threads, and returns the highest
-  /// rate. Later calls use the fastest combination.
-  Result<double> measure(uint64_t bytes);
+  /// Reads, starting where the previous call ended, and returns the rate in
+  /// bytes per second. `memory` begins at a page, and has at least one page; if
+  /// it is empty, the bytes go to a buffer of kBufferBytes. The first call
+  /// chooses the combination of block size and number of threads, for which it
+  /// takes two samples of each.
+  Result<double> sample(std::span<uint8_t> memory);
 
 private:
   struct Combination {
@@ -45,14 +56,15 @@ private:
     uint64_t blockBytes = 0;
   };
   DiskLimit() = default;
-  Result<double> measure(const Combination &how, uint64_t bytes);
+  Status allocate();
+  Result<double> read(const Combination &how, std::span<uint8_t> memory);
 
   std::string path;
   int descriptor = -1;
   bool isDirect = true;
   uint64_t begin = 0;
   uint64_t end = 0;
-  uint64_t at = 0; ///< offset in the file at which the next measurement begins
+  uint64_t at = 0; ///< offset in the file at which the next sample begins
   uint8_t *buffer = nullptr;
   Combination best;
 };

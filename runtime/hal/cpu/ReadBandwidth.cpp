@@ -154,16 +154,19 @@ void ReadBandwidth::read(void *context, uint32_t thread) {
 }
 
 double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
+  const std::vector<double> found = sample(samples, milliseconds);
+  return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
+}
+
+std::vector<double> ReadBandwidth::sample(uint32_t samples,
+                                          uint32_t milliseconds) {
   Job job{this, widestSum(), 1, {}};
   double bytes = 0;
   for (std::span<const uint8_t> range : memory) {
     bytes += static_cast<double>(range.size());
   }
-  if (bytes == 0) {
-    return 0;
-  }
-  double best = 0;
-  for (uint32_t sample = 0; sample < samples;) {
+  std::vector<double> found;
+  while (bytes != 0 && found.size() < samples) {
     double start = monotonicSeconds();
     pool->run(read, &job);
     double seconds = monotonicSeconds() - start;
@@ -173,10 +176,9 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
       job.repeats *= 2;
       continue;
     }
-    best = std::max(best, bytes * static_cast<double>(job.repeats) / seconds);
-    ++sample;
+    found.push_back(bytes * static_cast<double>(job.repeats) / seconds);
   }
-  return best;
+  return found;
 }
 
 Result<uint64_t> air::rt::dramBufferBytes(uint64_t memoryBytes) {

@@ -4,6 +4,7 @@
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
+#include <sched.h>
 #include <utility>
 
 using namespace air;
@@ -159,9 +160,34 @@ void ThreadPool::walk(PhaseWalk &work, bool shared) {
     if (finished.load(std::memory_order_acquire)) {
       return;
     }
+    leaveWorkersCpu();
     if (!this->work(0)) {
       waitForWork(0, seen);
     }
+  }
+}
+
+void ThreadPool::leaveWorkersCpu() const {
+  const int here = sched_getcpu();
+  const bool isTaken =
+      std::any_of(workers.begin(), workers.end(), [&](const Worker &worker) {
+        return worker.homeCpu && static_cast<int>(*worker.homeCpu) == here;
+      });
+  cpu_set_t allowed;
+  // Fails on a machine with more than CPU_SETSIZE CPUs. The scheduler alone
+  // then decides.
+  if (!isTaken || sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    return;
+  }
+  cpu_set_t others = allowed;
+  for (const Worker &worker : workers) {
+    if (worker.homeCpu) {
+      CPU_CLR(*worker.homeCpu, &others);
+    }
+  }
+  if (CPU_COUNT(&others) != 0 &&
+      sched_setaffinity(0, sizeof others, &others) == 0) {
+    (void)sched_setaffinity(0, sizeof allowed, &allowed);
   }
 }
 

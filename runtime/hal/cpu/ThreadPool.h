@@ -20,9 +20,12 @@
 // If the pool has at least one thread per core, and at most one per CPU, each
 // thread except the caller is pinned to a CPU of its own. A smaller pool is
 // left to the scheduler, because another process might have pinned its threads
-// to the same cores. The caller's affinity is never changed. If a pinned thread
-// loses its CPU to another process while it has work, a waiting thread lends
-// its own CPU to it (CpuLending.h).
+// to the same cores. The caller keeps its affinity, but if the scheduler has
+// placed it on the CPU of a pinned thread, it moves to another one before it
+// works. Otherwise the two would share a CPU until the scheduler notices, which
+// may take longer than a pass. If a pinned thread loses its CPU to another
+// process while it has work, a waiting thread lends its own CPU to it
+// (CpuLending.h).
 //
 // Thread-safety: run() and walk() are called by one thread at a time. Errors:
 // Usage for zero threads or more than kMaxThreads, Io if the system refuses to
@@ -148,6 +151,9 @@ private:
   /// Like walk(work), but if `shared` is false, each thread runs only the units
   /// that it owns.
   void walk(PhaseWalk &work, bool shared);
+  /// Moves the calling thread away from the CPU of a pinned thread, if it may
+  /// run on a CPU that has none.
+  void leaveWorkersCpu() const;
   /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);
   /// Returns once `opened` differs from `seen`.

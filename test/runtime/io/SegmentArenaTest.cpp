@@ -34,6 +34,26 @@ TEST(SegmentArena, WindowsShowTheRingInTurn) {
   EXPECT_TRUE(holds(first + 3 * kPage, 3, 1));
 }
 
+TEST(SegmentArena, TheWholeRingIsTheMemoryOfTheWindows) {
+  // The window begins at the last page of the ring, and goes on at its first.
+  uint64_t sizes[] = {4 * kPage};
+  RingWindow windows[] = {{0, kPage, 2 * kPage, 2 * kPage}};
+  Result<SegmentArena> arena = SegmentArena::create(sizes, windows, 3 * kPage);
+  ASSERT_TRUE(arena) << arena.status().message();
+  std::memset(arena->segment(0), 1, 4 * kPage);
+  Result<std::span<uint8_t>> ring = arena->showRing();
+  ASSERT_TRUE(ring) << ring.status().message();
+  ASSERT_EQ(ring->size(), 3 * kPage);
+  EXPECT_TRUE(holds(ring->data() + 2 * kPage, 1, 1));
+  EXPECT_TRUE(holds(ring->data(), 1, 1));
+  EXPECT_TRUE(holds(ring->data() + kPage, 1, 0));
+  std::memset(ring->data(), 2, kPage);
+  EXPECT_TRUE(holds(arena->segment(0) + kPage, 1, 1));
+  EXPECT_TRUE(holds(arena->segment(0) + 2 * kPage, 1, 2));
+  arena->hideRing();
+  EXPECT_TRUE(holds(arena->segment(0) + 3 * kPage, 1, 1));
+}
+
 TEST(SegmentArena, ResidentSegmentsNeedNoRing) {
   uint64_t sizes[] = {3 * kPage, kPage};
   Result<SegmentArena> arena = SegmentArena::create(sizes, {}, 0);
@@ -41,6 +61,9 @@ TEST(SegmentArena, ResidentSegmentsNeedNoRing) {
   std::memset(arena->segment(0), 1, 3 * kPage);
   std::memset(arena->segment(1), 2, kPage);
   EXPECT_TRUE(holds(arena->segment(0), 3, 1));
+  Result<std::span<uint8_t>> ring = arena->showRing();
+  ASSERT_TRUE(ring) << ring.status().message();
+  EXPECT_TRUE(ring->empty());
 }
 
 TEST(SegmentArena, AddressesAndWhatStaysSurviveARemap) {

@@ -18,7 +18,7 @@ BenchMeasurement example() {
   measured.decodeTokens = 10;
   measured.decodeSeconds = 2;
   measured.tokenSeconds = {0.1, 0.2, 0.2, 0.5};
-  measured.links = {{"dram", 4e9, 5e9, 40e9}};
+  measured.links = {{"dram", 4e9, 5e9, 40e9, 32e9}};
   measured.peakRssBytes = 123;
   measured.firstTokenSeconds = 0.75;
   measured.firstTokenWarmSeconds = 0.25;
@@ -68,13 +68,16 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
 
 TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   BenchMeasurement measured = example();
-  measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
-  // Reading 8 GB at 40 GB/s takes 200 ms and hides a quarter of the 100 ms of
-  // arithmetic, so the cores take 275 ms. The disk takes 150 ms for 0.3 GB at 2
-  // GB/s. A fifth of the shorter time is added to the longer one.
+  measured.links[0].usualPerSecond = 40e9;
+  measured.links[0].limitPerSecond = 44e9;
+  measured.links.push_back({"disk", 0.25e9, 0.25e9, 2.5e9, 2e9});
+  // Limits do not count here. At the usual rates, reading 8 GB at 40 GB/s takes
+  // 200 ms and hides a quarter of the 100 ms of arithmetic, so the cores take
+  // 275 ms. The disk takes 150 ms for 0.3 GB at 2 GB/s. A fifth of the shorter
+  // time is added to the longer one.
   measured.planLinks = {
       {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
-  rateFromLimits(measured);
+  rateFromLinks(measured);
   EXPECT_DOUBLE_EQ(measured.planLinks[0].measuredRate, 40e9);
   EXPECT_DOUBLE_EQ(measured.planLinks[1].measuredRate, 10e9);
   EXPECT_DOUBLE_EQ(measured.planLinks[2].measuredRate, 2e9);
@@ -98,8 +101,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// The joint rate of disk and cores is computed from the minimal bytes and the
-// measured limits. Unlike the bound, it may be exceeded.
+// What disk and cores reach together is computed from minimal bytes and usual
+// rates, and, unlike the bound, may be exceeded.
 TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   BenchMeasurement measured = example();
   EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";
@@ -107,11 +110,13 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
             std::string::npos);
   // Alone, memory takes 100 ms and the disk takes 125 ms.
   measured.links.push_back({"disk", 0.25e9, 0.5e9, 4e9});
+  measured.links[0].usualPerSecond = 40e9;
   measured.links[1].limitPerSecond = 2.5e9;
+  measured.links[1].usualPerSecond = 2.5e9;
   measured.links[1].minimalBytesPerToken = 2.5e9 * 0.125;
   measured.kept = {.disk = 0.5, .memory = 0.8};
   measured.planLinks = {{"dram", 4e9, 50e9, 0}, {"disk", 0.375e9, 3e9, 0}};
-  rateFromLimits(measured);
+  rateFromLinks(measured);
   Result<BenchReport> report = evaluate(measured);
   ASSERT_TRUE(report) << report.status().message();
   EXPECT_EQ(report->limitedBy, "disk");
@@ -128,11 +133,18 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
       nlohmann::json::parse(benchJson(measured, *report));
   EXPECT_NEAR(json["decode"]["joint_tok_s"], 1 / 0.1875, 1e-4);
   EXPECT_NEAR(json["decode"]["joint_eta"], 0.9375, 1e-4);
-  EXPECT_NE(benchText(measured, *report)
-                .find("of 5.33 tok/s that disk and cores reach together (joint "
-                      "eta 0.94)\n"),
-            std::string::npos)
+  EXPECT_EQ(json["decode"]["disk_keeps"], 0.5);
+  EXPECT_EQ(json["decode"]["memory_keeps"], 0.8);
+  EXPECT_NE(
+      benchText(measured, *report)
+          .find("of 5.33 tok/s that disk and cores reach together (joint "
+                "eta 0.94); beside each other, the disk keeps 0.50 of its "
+                "rate and memory 0.80 (from the plan)\n"),
+      std::string::npos)
       << benchText(measured, *report);
+  measured.isKeptMeasured = true;
+  EXPECT_NE(benchText(measured, *report).find("memory 0.80 (measured)\n"),
+            std::string::npos);
   measured.kept = {.disk = 0.1, .memory = 0.1};
   EXPECT_GT(evaluate(measured)->jointEta, 1.1);
   // Without the rate of memory, the joint rate of memory and disk is not known.
@@ -145,9 +157,10 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
 TEST(BenchReport, CopiesToAGpuAreALink) {
   BenchMeasurement measured = example();
   measured.gpu = "rtx3060";
-  measured.links = {{"vram", 4e9, 4e9, 40e9}, {"pcie", 2e9, 2e9, 12e9}};
+  measured.links = {{"vram", 4e9, 4e9, 40e9, 40e9},
+                    {"pcie", 2e9, 2e9, 12e9, 12e9}};
   measured.planLinks = {{"vram", 4e9, 50e9, 0}, {"pcie", 2e9, 25e9, 0}};
-  rateFromLimits(measured);
+  rateFromLinks(measured);
   Result<BenchReport> report = evaluate(measured);
   ASSERT_TRUE(report) << report.status().message();
   EXPECT_EQ(report->limitedBy, "pcie");
@@ -239,6 +252,7 @@ TEST(BenchReport, JsonHoldsTheSameNumbers) {
   EXPECT_EQ(json["links"][0]["bytes_per_token"], 5e9);
   EXPECT_EQ(json["links"][0]["gb_s"], 25);
   EXPECT_EQ(json["links"][0]["limit_gb_s"], 40);
+  EXPECT_EQ(json["links"][0]["usual_gb_s"], 32);
   EXPECT_EQ(json["links"][0]["share"], 0.625);
   EXPECT_EQ(json["steps"][0]["decode_s"], 0.125);
   EXPECT_EQ(json["peak_rss_bytes"], 123);
@@ -297,11 +311,11 @@ TEST(BenchReport, TheLimitOfAGpuIsThatOfItsMemory) {
     BenchMeasurement measured = example();
     measured.threads = 0;
     measured.gpu = "rtx3060";
-    measured.links = {{link, 4e9, 5e9, 40e9}};
+    measured.links = {{link, 4e9, 5e9, 40e9, 40e9}};
     measured.uploadPerSecond = 12.5e9;
     measured.planLinks = {{"vram", 4e9, 360e9, 0}};
     measured.planRate = 90;
-    rateFromLimits(measured);
+    rateFromLinks(measured);
     EXPECT_EQ(measured.planLinks[0].measuredRate, 40e9) << link;
     Result<BenchReport> report = evaluate(measured);
     ASSERT_TRUE(report) << report.status().message();

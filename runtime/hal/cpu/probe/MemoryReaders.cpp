@@ -4,7 +4,9 @@
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/probe/StreamReaders.h"
 
+#include <algorithm>
 #include <sched.h>
+#include <string>
 #include <utility>
 
 namespace air::rt {
@@ -19,20 +21,51 @@ MemoryReaders::create(uint32_t threads, uint64_t memoryBytes) {
                        ReadBandwidth::create(*made->device,
                                              made->device->threadPool(),
                                              ceilDiv(bytes, unit) * unit));
+  for (uint32_t thread = 0; thread < threads; ++thread) {
+    made->parts[thread] = {made->memory.part(thread)};
+  }
+  return made;
+}
+
+Result<std::unique_ptr<MemoryReaders>>
+MemoryReaders::over(uint32_t threads,
+                    std::span<const std::span<const uint8_t>> ranges) {
+  std::unique_ptr<MemoryReaders> made(new MemoryReaders(threads));
+  AIR_ASSIGN_OR_RETURN(made->device, CpuDevice::create(threads));
+  for (std::span<const uint8_t> range : ranges) {
+    const uint64_t own =
+        range.size() / threads / kStreamPageBytes * kStreamPageBytes;
+    for (uint32_t thread = 0; own != 0 && thread < threads; ++thread) {
+      made->parts[thread].push_back(range.subspan(thread * own, own));
+    }
+  }
+  if (made->parts.front().empty()) {
+    return doesNotFitError("reading memory with " + std::to_string(threads) +
+                           " threads takes a range of at least " +
+                           std::to_string(threads * kStreamPageBytes) +
+                           " bytes, but there is none");
+  }
   return made;
 }
 
 void MemoryReaders::read(void *context, uint32_t thread) {
   auto &self = *static_cast<MemoryReaders *>(context);
-  const std::span<const uint8_t> part = self.memory.part(thread);
   const StreamReader reader =
       streamReader(StreamLoads::Single, StreamHint::None);
-  std::atomic<uint64_t> &chunks = self.counts[thread].chunks;
+  std::atomic<uint64_t> &bytes = self.counts[thread].bytes;
   uint64_t sum = 0;
-  for (uint64_t at = 0; !self.stopping.load(std::memory_order_relaxed);
-       at = at + kChunkBytes == part.size() ? 0 : at + kChunkBytes) {
-    sum += reader(part.data() + at, kChunkBytes / kStreamPageBytes, 0);
-    chunks.fetch_add(1, std::memory_order_relaxed);
+  const auto isStopping = [&] {
+    return self.stopping.load(std::memory_order_relaxed);
+  };
+  while (!isStopping()) {
+    for (std::span<const uint8_t> part : self.parts[thread]) {
+      for (uint64_t at = 0; at < part.size() && !isStopping();) {
+        const uint64_t size = std::min(kChunkBytes, part.size() - at);
+        sum += reader(part.data() + at, size / kStreamPageBytes, 0);
+        at += size;
+        bytes.fetch_add(size, std::memory_order_relaxed);
+      }
+    }
   }
   self.result.fetch_add(sum, std::memory_order_relaxed);
 }
@@ -40,13 +73,13 @@ void MemoryReaders::read(void *context, uint32_t thread) {
 Status MemoryReaders::start() {
   std::vector<uint64_t> before;
   for (const Count &count : counts) {
-    before.push_back(count.chunks.load(std::memory_order_relaxed));
+    before.push_back(count.bytes.load(std::memory_order_relaxed));
   }
   stopping = false;
   AIR_ASSIGN_OR_RETURN(
       caller, Thread::start([this] { device->threadPool().run(read, this); }));
   for (size_t thread = 0; thread < counts.size(); ++thread) {
-    while (counts[thread].chunks.load(std::memory_order_relaxed) ==
+    while (counts[thread].bytes.load(std::memory_order_relaxed) ==
            before[thread]) {
       sched_yield();
     }
@@ -55,11 +88,11 @@ Status MemoryReaders::start() {
 }
 
 uint64_t MemoryReaders::bytes() const {
-  uint64_t chunks = 0;
+  uint64_t bytes = 0;
   for (const Count &count : counts) {
-    chunks += count.chunks.load(std::memory_order_relaxed);
+    bytes += count.bytes.load(std::memory_order_relaxed);
   }
-  return chunks * kChunkBytes;
+  return bytes;
 }
 
 void MemoryReaders::stop() {

@@ -30,6 +30,12 @@ public:
   /// 0 if it is not known. Errors: those of dramBufferBytes() and of CpuDevice.
   static Result<std::unique_ptr<MemoryReaders>> create(uint32_t threads,
                                                        uint64_t memoryBytes);
+  /// Reads memory that exists already and outlives the result, for example
+  /// weights. Every thread reads its part of each range, in whole pages of 4
+  /// KiB. Ranges that have less than a page for each thread are left out; if
+  /// none is left, returns DoesNotFit. Errors: also those of CpuDevice.
+  static Result<std::unique_ptr<MemoryReaders>>
+  over(uint32_t threads, std::span<const std::span<const uint8_t>> ranges);
   ~MemoryReaders() { stop(); }
   MemoryReaders(const MemoryReaders &) = delete;
   MemoryReaders &operator=(const MemoryReaders &) = delete;
@@ -39,7 +45,7 @@ public:
   /// thread.
   Status start();
   /// The number of bytes that all threads together have read so far. It grows
-  /// in steps of kChunkBytes.
+  /// in steps of kChunkBytes, or less at the end of a part.
   uint64_t bytes() const;
   /// Stops the threads, and returns when all of them have stopped. Does nothing
   /// if no thread is reading.
@@ -50,15 +56,17 @@ public:
 
 private:
   struct alignas(64) Count {
-    std::atomic<uint64_t> chunks{0};
+    std::atomic<uint64_t> bytes{0};
   };
 
-  explicit MemoryReaders(uint32_t threads) : counts(threads) {}
+  explicit MemoryReaders(uint32_t threads) : counts(threads), parts(threads) {}
   static void read(void *context, uint32_t thread);
 
   std::unique_ptr<CpuDevice> device;
-  ReadBandwidth memory;
+  ReadBandwidth memory;      ///< owns the memory, if create() has made it
   std::vector<Count> counts; ///< one per thread
+  /// What each thread reads, in whole pages.
+  std::vector<std::vector<std::span<const uint8_t>>> parts;
   std::atomic<bool> stopping{false};
   std::atomic<uint64_t> result{0}; ///< keeps the loads from being dead code
   Thread caller;                   ///< thread 0 of the pool

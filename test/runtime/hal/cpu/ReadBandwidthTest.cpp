@@ -47,4 +47,20 @@ TEST(ReadBandwidth, IsAtLeastTheBandwidthOfAPlainLoop) {
   EXPECT_LT(limit, 1.28e12);
 }
 
+TEST(ReadBandwidth, ReturnsAsManySamplesAsItWasAskedFor) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
+  ASSERT_TRUE(device) << device.status().message();
+  const std::vector<uint8_t> bytes(1 << 16, 1);
+  ReadBandwidth probe =
+      ReadBandwidth::over((*device)->threadPool(), {std::span(bytes)});
+  const std::vector<double> samples = probe.sample(4, 1);
+  EXPECT_EQ(samples.size(), 4u);
+  for (double sample : samples) {
+    EXPECT_GT(sample, 0);
+  }
+  ReadBandwidth nothing = ReadBandwidth::over((*device)->threadPool(), {});
+  EXPECT_TRUE(nothing.sample(4, 1).empty());
+  EXPECT_EQ(nothing.measure(4, 1), 0);
+}
+
 } // namespace

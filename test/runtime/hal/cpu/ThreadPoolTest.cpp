@@ -187,6 +187,44 @@ TEST(ThreadPool, IdleBurnsNoCpu) {
   EXPECT_LT(processCpuSeconds() - before, 0.01);
 }
 
+// A pool with a thread for each CPU pins all threads but the caller. The test
+// moves the caller to each of these CPUs before it runs the pool.
+TEST(ThreadPool, TheCallerDoesNotWorkOnTheCpuOfAPinnedThread) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  const CpuTopology topology = cpuTopology();
+  if (topology.cpus.size() < 2) {
+    GTEST_SKIP() << "there is only one CPU";
+  }
+  auto made = ThreadPool::create(static_cast<uint32_t>(topology.cpus.size()));
+  ASSERT_TRUE(made) << made.status().message();
+  for (size_t thread = 1; thread < topology.cpus.size(); ++thread) {
+    cpu_set_t taken;
+    CPU_ZERO(&taken);
+    CPU_SET(topology.cpus[thread], &taken);
+    ASSERT_EQ(sched_setaffinity(0, sizeof taken, &taken), 0);
+    ASSERT_EQ(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+    int cpuOfCaller = -1;
+    (*made)->run(
+        [](void *cpu, uint32_t number) {
+          if (number == 0) {
+            *static_cast<int *>(cpu) = sched_getcpu();
+          }
+        },
+        &cpuOfCaller);
+    EXPECT_EQ(cpuOfCaller, static_cast<int>(topology.cpus[0]));
+    cpu_set_t after;
+    ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);
+    EXPECT_TRUE(CPU_EQUAL(&after, &allowed));
+    // A caller that may run nowhere else stays where it is.
+    ASSERT_EQ(sched_setaffinity(0, sizeof taken, &taken), 0);
+    (*made)->run([](void *, uint32_t) {}, nullptr);
+    ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);
+    EXPECT_TRUE(CPU_EQUAL(&after, &taken));
+    ASSERT_EQ(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+  }
+}
+
 TEST(CpuTopology, NamesEachAllowedCpuOnce) {
   CpuTopology topology = cpuTopology();
   std::vector<uint32_t> sorted = topology.cpus;

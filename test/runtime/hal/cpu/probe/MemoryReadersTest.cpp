@@ -49,6 +49,27 @@ TEST(MemoryReaders, ReadUntilTheyAreStopped) {
   }
 }
 
+// The second range has less than a page for each thread.
+TEST(MemoryReaders, ReadMemoryThatExists) {
+  constexpr uint64_t kPage = 4096;
+  std::vector<uint8_t> large(70 * kPage, 1);
+  std::vector<uint8_t> small(2 * kPage - 1, 1);
+  const std::span<const uint8_t> ranges[] = {large, small};
+  Result<std::unique_ptr<MemoryReaders>> made = MemoryReaders::over(2, ranges);
+  ASSERT_TRUE(made) << made.status().message();
+  MemoryReaders &readers = **made;
+  ASSERT_EQ(readers.start().message(), "");
+  while (readers.bytes() < 1000 * kPage) {
+    usleep(100);
+  }
+  readers.stop();
+  // A part has 35 pages: two chunks, and the rest.
+  EXPECT_EQ(readers.bytes() % kPage, 0u);
+  EXPECT_EQ(MemoryReaders::over(2, std::span(ranges).last(1)).status().code(),
+            ErrorCode::DoesNotFit);
+  EXPECT_EQ(MemoryReaders::over(2, {}).status().code(), ErrorCode::DoesNotFit);
+}
+
 TEST(MemoryReaders, RefuseAMachineThatIsTooSmall) {
   EXPECT_EQ(MemoryReaders::create(1, 1 << 20).status().code(),
             ErrorCode::DoesNotFit);

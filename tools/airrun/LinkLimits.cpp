@@ -1,0 +1,245 @@
+//===- LinkLimits.cpp - the bandwidths that limit a decode pass -----------===//
+#include "tools/airrun/LinkLimits.h"
+
+#include "formats/machine/MachineProfile.h"
+#include "formats/plan/CopiedBytes.h"
+#include "formats/plan/SourceFiles.h"
+#include "formats/support/MonotonicClock.h"
+#include "runtime/io/DiskStream.h"
+#include "tools/airrun/BenchReport.h"
+#include "tools/airrun/Common.h"
+
+#include <algorithm>
+#include <unistd.h>
+
+namespace air {
+namespace {
+
+// Among many short samples, at least the best one is hardly disturbed by other
+// processes.
+constexpr uint32_t kProbeSamples = 25;
+constexpr uint32_t kProbeMilliseconds = 2;
+constexpr uint32_t kArithmeticSamples = 10;
+constexpr uint32_t kDiskSamples = 4;
+/// How long the cores read memory alone in a turn.
+constexpr double kTurnSeconds = 0.04;
+
+double medianOf(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  return samples.empty() ? 0 : samples[(samples.size() - 1) / 2];
+}
+
+/// Prepares to measure the disk with the range of the file that contains the
+/// weights.
+Result<DiskLimit> diskLimitOf(const rt::Session &session) {
+  if (const SourceFiles *sources = session.sources()) {
+    const MappedFile &file = sources->file(0);
+    return DiskLimit::create(file.path(),
+                             session.plan().sources()->Get(0)->header_bytes(),
+                             file.bytes().size());
+  }
+  const auto &segments = *session.plan().segments();
+  const auto &reads = *session.plan().reads();
+  const plan::Segment &last =
+      *segments.Get(reads.Get(reads.size() - 1)->segment());
+  return DiskLimit::create(session.path(), segments.Get(0)->offset(),
+                           last.offset() + last.stored_bytes());
+}
+
+/// The ranges up to a total of `most` bytes.
+std::vector<std::span<const uint8_t>>
+firstBytes(std::vector<std::span<const uint8_t>> ranges, uint64_t most) {
+  uint64_t left = most;
+  for (std::span<const uint8_t> &range : ranges) {
+    range = range.first(std::min<uint64_t>(range.size(), left));
+    left -= range.size();
+  }
+  return ranges;
+}
+
+/// Gives the rate at which threads have read memory since its construction.
+class MemoryClock {
+public:
+  explicit MemoryClock(const rt::MemoryReaders &readers)
+      : readers(readers), start(monotonicSeconds()), before(readers.bytes()) {}
+  double rate() const {
+    return static_cast<double>(readers.bytes() - before) /
+           (monotonicSeconds() - start);
+  }
+
+private:
+  const rt::MemoryReaders &readers;
+  double start;
+  uint64_t before;
+};
+
+} // namespace
+
+rt::DiskStream *streamingStore(const rt::Session &session) {
+  rt::DiskStream *store = session.streaming();
+  return store != nullptr && store->counters().bytesPerPass != 0 ? store
+                                                                 : nullptr;
+}
+
+uint64_t copiedPerPass(const rt::Session &session) {
+  return copiedBytesPerPass(
+      *session.plan().placements()->Get(session.placement()));
+}
+
+Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
+                                      rt::Session &session, double passBytes) {
+  LinkLimits limits;
+  if (const plan::Device *record = session.gpu()) {
+    AIR_ASSIGN_OR_RETURN(
+        limits.gpu,
+        GpuLimit::create(gpuChoice(invocation, *record), passBytes));
+    AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
+    limits.names = {limits.gpu->link()};
+    if (copiedPerPass(session) != 0) {
+      limits.names.emplace_back("pcie");
+    }
+    AIR_RETURN_IF_ERROR(limits.addDisk(session));
+    limits.rates.resize(limits.names.size());
+    return limits;
+  }
+  AIR_ASSIGN_OR_RETURN(limits.device, rt::CpuDevice::create(session.threads()));
+  // Samples of more than this would only take longer.
+  AIR_ASSIGN_OR_RETURN(const uint64_t enough, rt::dramBufferBytes(0));
+  if (rt::DiskStream *store = streamingStore(session)) {
+    // There may be no memory for a buffer, so the probe reads the weights that
+    // are in RAM.
+    const auto resident = firstBytes(store->residentMemory(), enough);
+    limits.memory.emplace(
+        rt::ReadBandwidth::over(limits.device->threadPool(), resident));
+    Result<std::unique_ptr<rt::MemoryReaders>> readers =
+        rt::MemoryReaders::over(session.threads(), resident);
+    if (readers) {
+      limits.traffic = *std::move(readers);
+    } else if (readers.status().code() != ErrorCode::DoesNotFit) {
+      return readers.status();
+    }
+    limits.names = {"dram"};
+    AIR_RETURN_IF_ERROR(limits.addDisk(session));
+  } else {
+    const auto bytes =
+        static_cast<uint64_t>(std::min(passBytes, static_cast<double>(enough)));
+    AIR_ASSIGN_OR_RETURN(rt::ReadBandwidth made,
+                         rt::ReadBandwidth::create(*limits.device,
+                                                   limits.device->threadPool(),
+                                                   bytes));
+    limits.memory.emplace(std::move(made));
+    limits.names = {linkOf(passBytes, rt::lastLevelCacheBytes())};
+  }
+  limits.rates.resize(limits.names.size());
+  const MachineProfile host = hostProfile();
+  if (rt::ArithmeticLoop loop =
+          rt::arithmeticLoop(rt::Arithmetic::ByteDotMixed, host.features)) {
+    limits.arithmetic.emplace(limits.device->threadPool(), loop);
+  }
+  return limits;
+}
+
+/// Adds the link "disk" if weights are read from the disk in every pass.
+Status LinkLimits::addDisk(const rt::Session &session) {
+  store = streamingStore(session);
+  if (store != nullptr) {
+    names.emplace_back("disk");
+    AIR_ASSIGN_OR_RETURN(DiskLimit made, diskLimitOf(session));
+    disk.emplace(std::move(made));
+  }
+  return Status::ok();
+}
+
+double LinkLimits::limit(size_t link) const {
+  const std::vector<double> &samples = rates[link];
+  return samples.empty() ? 0
+                         : *std::max_element(samples.begin(), samples.end());
+}
+
+double LinkLimits::usual(size_t link) const { return medianOf(rates[link]); }
+
+double LinkLimits::operandRate() const {
+  return medianOf(operations) * kMixedOperandBytes;
+}
+
+std::optional<KeptShares> LinkLimits::kept() const {
+  if (keptDisk.empty()) {
+    return std::nullopt;
+  }
+  const auto share = [](const std::vector<double> &samples) {
+    return std::clamp(medianOf(samples), kLeastKeptShare, 1.0);
+  };
+  return KeptShares{share(keptDisk), share(keptMemory)};
+}
+
+Status LinkLimits::measure() {
+  for (size_t link = 0; link < names.size(); ++link) {
+    AIR_RETURN_IF_ERROR(measure(link).status());
+  }
+  for (uint32_t i = 0; arithmetic && i < kArithmeticSamples; ++i) {
+    operations.push_back(arithmetic->sample());
+  }
+  return Status::ok();
+}
+
+Result<double> LinkLimits::measure(size_t link) {
+  std::vector<double> &samples = rates[link];
+  if (names[link] == "disk") {
+    AIR_RETURN_IF_ERROR(measureDisk(samples));
+  } else if (gpu) {
+    AIR_ASSIGN_OR_RETURN(const double found, names[link] == "pcie"
+                                                 ? gpu->measureUpload()
+                                                 : gpu->measure());
+    samples.push_back(found);
+  } else {
+    const std::vector<double> found =
+        memory->sample(kProbeSamples, kProbeMilliseconds);
+    samples.insert(samples.end(), found.begin(), found.end());
+  }
+  return limit(link);
+}
+
+/// Measures the disk with the ring of the session, which must not read at the
+/// same time.
+Status LinkLimits::measureDisk(std::vector<double> &samples) {
+  const Result<std::span<uint8_t>> ring = store->lendRing();
+  Status measured = ring ? measureTurns(*ring, samples) : ring.status();
+  Status returned = store->takeRingBack();
+  return measured.isOk() ? returned : measured;
+}
+
+Status LinkLimits::measureTurns(std::span<uint8_t> ring,
+                                std::vector<double> &samples) {
+  for (uint32_t turn = 0; turn < kDiskSamples; ++turn) {
+    AIR_ASSIGN_OR_RETURN(const double alone, diskRate(ring));
+    samples.push_back(alone);
+    if (traffic == nullptr) {
+      continue;
+    }
+    AIR_RETURN_IF_ERROR(traffic->start());
+    const MemoryClock first(*traffic);
+    usleep(static_cast<useconds_t>(kTurnSeconds * 1e6));
+    const double memoryAlone = first.rate();
+    const MemoryClock second(*traffic);
+    const Result<double> beside = diskRate(ring);
+    const double memoryBeside = second.rate();
+    traffic->stop();
+    AIR_RETURN_IF_ERROR(beside.status());
+    // A turn in which the machine did nothing says nothing.
+    if (alone > 0 && memoryAlone > 0) {
+      keptDisk.push_back(*beside / alone);
+      keptMemory.push_back(memoryBeside / memoryAlone);
+    }
+  }
+  return Status::ok();
+}
+
+/// Takes a sample of the disk. With --io-limit, the session may not use all of
+/// the disk's bandwidth.
+Result<double> LinkLimits::diskRate(std::span<uint8_t> ring) {
+  AIR_ASSIGN_OR_RETURN(const double found, disk->sample(ring));
+  const uint64_t most = store->readLimit();
+  return most == 0 ? found : std::min(found, static_cast<double>(most));
+}
+
+} // namespace air

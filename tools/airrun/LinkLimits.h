@@ -1,0 +1,101 @@
+//===- LinkLimits.h - the bandwidths that limit a decode pass ---*- C++ -*-===//
+//
+// Measures the bandwidths of what a decode pass reads over: the memory from
+// which the kernels read, the disk if weights are read from it in every pass,
+// and copies to a GPU if every pass copies weights there. Only the rate of
+// memory uses code of the runtime, and none of it is the engine's.
+//
+// Each call of measure() takes several samples of each link. The limit of a
+// link is its best sample, since nothing can be faster. The usual rate is the
+// median of all samples, since that is what a pass can be expected to find: the
+// rates of some machines change from second to second.
+//
+// If a CPU computes and weights are read from the disk in every pass, samples
+// take turns: all cores read the weights that stay in RAM, then the disk also
+// fills the plan's ring, and then the disk does so alone. Each turn gives the
+// shares of their rates that disk and memory keep beside each other.
+//
+// Ownership: borrows the session. Thread-safety: one caller at a time, while
+// no pass runs. Errors: those of GpuLimit, CpuDevice, DiskLimit and DiskStream.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_LINKLIMITS_H
+#define AIRPACK_TOOLS_AIRRUN_LINKLIMITS_H
+
+#include "formats/machine/CpuRates.h"
+#include "runtime/exec/Session.h"
+#include "runtime/hal/cpu/CpuDevice.h"
+#include "runtime/hal/cpu/ReadBandwidth.h"
+#include "runtime/hal/cpu/probe/ArithmeticRate.h"
+#include "runtime/hal/cpu/probe/MemoryReaders.h"
+#include "tools/airrun/DiskLimit.h"
+#include "tools/airrun/GpuLimit.h"
+#include "tools/cli/CommandLine.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// What reads weights in every pass of the session; null if nothing does.
+rt::DiskStream *streamingStore(const rt::Session &session);
+
+/// The bytes that each pass copies from RAM to the GPU.
+uint64_t copiedPerPass(const rt::Session &session);
+
+class LinkLimits {
+public:
+  /// `passBytes` is the number of bytes that a pass reads from memory.
+  static Result<LinkLimits> create(const cli::Invocation &invocation,
+                                   rt::Session &session, double passBytes);
+
+  /// The links: first memory, and then the others.
+  const std::vector<std::string> &links() const { return names; }
+  /// The best sample of a link, in bytes per second; 0 if there is none.
+  double limit(size_t link) const;
+  /// The median of the samples of a link, in bytes per second; 0 if there is
+  /// none.
+  double usual(size_t link) const;
+  /// How many bytes of operands the vector instructions of the cores process
+  /// per second, as the median of all samples; 0 if this was not measured.
+  double operandRate() const;
+  /// The shares of their rates that disk and memory keep while both are read,
+  /// as the medians of all turns; nothing if they were not measured.
+  std::optional<KeptShares> kept() const;
+  /// The rate of copies from the host to the GPU, in bytes per second; 0
+  /// without a GPU.
+  double uploadRate() const { return upload; }
+
+  /// Takes samples of everything.
+  Status measure();
+  /// Takes samples of one link, and returns its limit.
+  Result<double> measure(size_t link);
+
+private:
+  LinkLimits() = default;
+  Status addDisk(const rt::Session &session);
+  Status measureDisk(std::vector<double> &samples);
+  Status measureTurns(std::span<uint8_t> ring, std::vector<double> &samples);
+  Result<double> diskRate(std::span<uint8_t> ring);
+
+  std::unique_ptr<GpuLimit> gpu; ///< null if the CPU runs the kernels
+  double upload = 0;
+  std::unique_ptr<rt::CpuDevice> device;
+  std::optional<rt::ReadBandwidth> memory;
+  /// Reads what stays in RAM beside the disk; null if no turns are taken.
+  std::unique_ptr<rt::MemoryReaders> traffic;
+  rt::DiskStream *store = nullptr;
+  std::optional<DiskLimit> disk;
+  std::optional<rt::ArithmeticRate> arithmetic;
+  std::vector<double> operations; ///< per second, of all threads
+  std::vector<double> keptDisk;
+  std::vector<double> keptMemory;
+  std::vector<std::string> names;
+  std::vector<std::vector<double>> rates; ///< the samples of each link
+};
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_LINKLIMITS_H
