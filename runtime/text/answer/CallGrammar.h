@@ -47,7 +47,8 @@ struct CallGrammar {
   std::shared_ptr<const Grammar> grammar;
   /// What begins a call. If it is empty, the grammar holds from the beginning.
   GrammarTriggers triggers;
-  /// One sentence for each tool whose schema is not enforced.
+  /// One sentence for each tool whose schema is not enforced, or which cannot be
+  /// called, or not with all of its arguments.
   std::vector<std::string> notes;
 };
 
