@@ -60,10 +60,12 @@ function(air_tool name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_LINKS})
 endfunction()
 
-# Adds a GoogleTest binary, which CTest runs as one test:
-#   air_unit_test(NAME SOURCES a.cpp... [DEPENDS AirX...] [LINKS external...])
+# Adds a GoogleTest binary, which CTest runs as one test. With MLIR, its sources
+# may include MLIR's headers:
+#   air_unit_test(NAME [MLIR] SOURCES a.cpp... [DEPENDS AirX...]
+#                 [LINKS external...])
 function(air_unit_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "MLIR" "" "SOURCES;DEPENDS;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES AIR_LAYER test
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test-bin")
@@ -72,5 +74,10 @@ function(air_unit_test name)
   target_compile_definitions(${name} PRIVATE
     AIR_TEST_INPUTS="${CMAKE_SOURCE_DIR}/test/Inputs"
     AIR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  if(ARG_MLIR)
+    air_link_mlir(${name})
+  else()
+    target_precompile_headers(${name} REUSE_FROM AirTestPch)
+  endif()
   add_test(NAME ${name} COMMAND ${name})
 endfunction()

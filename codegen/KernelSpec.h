@@ -82,7 +82,8 @@
 //
 // Activation formats. Columns are divided into blocks of 32, and tokens into
 // token tiles of 16. The contents of padding tokens are unspecified, except for
-// two members of ActivationTile in I8Grid, as described there.
+// two members of ActivationTile in I8Grid, which the comments on these members
+// describe.
 //
 // F32 and F32x16 are plain float32. A kernel that reads them adds up the
 // products of the columns that share a weight scale, and multiplies only the
@@ -393,8 +394,8 @@ struct KernelSpec {
   bool hasRowScales = false; ///< used by MatMul and GluMatMul
   bool hasBias = false;
   RowsFrom rowsFrom = RowsFrom::Tokens;
-  /// Multiplies the results of EmbedRows and RopeAngles, and the scores of
-  /// Attention.
+  /// The factor by which the results of EmbedRows and RopeAngles, and the
+  /// scores of Attention, are multiplied.
   float scale = 1.0F;
   float epsilon = 0.0F; ///< used by RmsNorm, and by RopeAppend with qkNorm
   uint64_t heads = 0;
@@ -518,9 +519,9 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
 
 /// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles,
-/// in which the cost model has chosen everything that the spec leaves open.
-/// Sizes that the kernel does not use are 0. prefetchHint is set only for
-/// weights in layout x16.
+/// completed by the cost model where the spec leaves a choice open. Sizes that
+/// the kernel does not use are 0. prefetchHint is set only for weights in
+/// layout x16.
 MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
 
 /// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.

@@ -22,8 +22,8 @@ struct KernelUse {
   uint64_t weightBytes = 0;
 };
 
-/// The tile sizes that were measured to be fastest for a KernelUse's spec. For
-/// each size that is 0, the cost model's choice remains.
+/// The tile sizes that were measured to be fastest for a KernelUse's spec. The
+/// cost model chooses the sizes that are 0.
 struct TileChoice {
   KernelSpec spec;
   MatMulTiles tiles;

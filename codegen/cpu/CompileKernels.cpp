@@ -92,8 +92,8 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
 }
 
 /// Runs work(i) for i in [0, count) on up to `threads` threads. One of them is
-/// the calling thread. If the system refuses to start the others, the threads
-/// that do run do all the work.
+/// the calling thread. If the system refuses to start some threads, the
+/// remaining ones do all the work.
 template <typename Work>
 void forEach(size_t count, unsigned threads, const Work &work) {
   std::atomic<size_t> next = 0;
@@ -140,9 +140,9 @@ Result<std::vector<Job>> describeAll(std::span<const KernelSpec> specs,
   return jobs;
 }
 
-/// Calls compile(job, index) for every job, on up to `threads` threads. Of
-/// several failures, the first in the order of the jobs is returned, so that it
-/// does not depend on which thread finished first.
+/// Calls compile(job, index) for every job, on up to `threads` threads. If
+/// several jobs fail, returns the error of the first of them in the order of
+/// the jobs, so that the error does not depend on which thread finished first.
 template <typename Compile>
 Status compileAll(const std::vector<Job> &jobs, unsigned threads,
                   const Compile &compile) {

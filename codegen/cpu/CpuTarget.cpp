@@ -91,8 +91,9 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // Some matmuls cannot use tile registers. hasAmxBf16 and hasAmxInt8
-    // therefore also require the vector dot products of bfloat16 and of int8.
+    // Matmuls that cannot use tile registers use vector dot products, so
+    // hasAmxBf16 also requires the vector instruction for bfloat16, and
+    // hasAmxInt8 the one for int8.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

@@ -19,9 +19,8 @@ AP_DEVICE void turn(double turns, double &cosine, double &sine) {
   const u32 quarter = (u32)(part * 4 + 0.5); // 0 to 4
   const double x = (part - quarter * 0.25) * 6.283185307179586477;
   const double y = x * x;
-  // The angle x is between -45 and 45 degrees. There, the first six terms of
-  // the Taylor series of the sine are accurate to 2^-36, and so are the first
-  // seven of the cosine.
+  // For x between -45 and 45 degrees, the first six terms of the sine's Taylor
+  // series and the first seven of the cosine's are accurate to 2^-36.
   const double s =
       x * (1 + y * (-1.0 / 6 + y * (1.0 / 120 + y * (-1.0 / 5040 + y * (1.0 / 362880 +
            y * (-1.0 / 39916800))))));

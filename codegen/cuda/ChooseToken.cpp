@@ -39,7 +39,8 @@ AP_DEVICE u64 rankOf(float logit, u32 id) { return (u64)orderOf(logit) << 32 | (
 AP_DEVICE bool isValid(u64 rank) { return rank >> 32 != 0xffffffff; }
 AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
 
-// Returns the largest rank of the ids from `first` on, to all threads.
+// Returns, to all threads of the block, the largest rank of the tokens that
+// these threads read. A thread reads the ids first, first + stride, and so on.
 AP_DEVICE u64 largestRank(u64 *ofWarps, const float *logits, u32 first, u32 stride, u32 thread) {
   u64 best = 0;
   for (u32 id = first; id < kVocabulary; id += stride) {
@@ -101,10 +102,10 @@ AP_DEVICE u64 weightOf(float logit, float best, float factor) {
 
 // Sorts the tokens for which accepts(id) is true by keyOf(id), the largest key
 // first, and adds up amountOf(id) until the sum reaches `wanted`. Returns the
-// key at which it does. Afterwards, `wanted` is what was still missing before
-// the tokens with that key were added. Nothing is really sorted: the four bytes
-// of the key are found one after the other, from a histogram of the amounts for
-// each value of the byte.
+// key at which this happens. Afterwards, `wanted` is what was still missing
+// before the tokens with that key were added. Nothing is really sorted: the
+// four bytes of the key are found one after the other, from a histogram of the
+// amounts for each value of the byte.
 template <typename Accepts, typename Key, typename Amount>
 AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, Key keyOf,
                       Amount amountOf) {
@@ -143,8 +144,8 @@ AP_DEVICE u32 lastKey(u64 *histogram, u64 &wanted, u32 thread, Accepts accepts, 
   return key;
 }
 
-// Tokens are kept if their order is larger than `order`, or equal and their id
-// is at most `lastId`.
+// A token is kept if orderOf(its logit) is larger than `order`, or if the two
+// are equal and its id is at most `lastId`.
 struct Kept {
   u32 order, lastId;
   AP_MEMBER bool has(u32 one, u32 id) const {
@@ -152,8 +153,9 @@ struct Kept {
   }
 };
 
-// Takes tokens from the set `before` in descending order of their logits, until
-// their amounts add up to `wanted` or more. Returns the set of these tokens.
+// Selects tokens of the set `before`, in descending order of their logits,
+// until the sum of their amounts is at least `wanted`. Returns the set of the
+// selected tokens.
 template <typename Amount>
 AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before, u64 wanted,
                         u32 thread, Amount amountOf) {
@@ -175,7 +177,8 @@ AP_DEVICE Kept keepBest(u64 *histogram, const float *logits, const Kept &before,
   return kept;
 }
 
-// Returns the sum over the warp, and in `before` the sum of the lower lanes.
+// Returns the sum of `value` over the warp. `before` receives the sum over the
+// lower lanes.
 AP_DEVICE u64 sumOfWarp(u64 value, u64 &before, u32 lane) {
   before = 0;
 #pragma unroll

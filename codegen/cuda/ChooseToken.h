@@ -44,9 +44,9 @@ struct ChooseToken {
   uint32_t tokens = 1; ///< 1 to 8
   uint32_t blocks = 1; ///< thread blocks per token; 1 for Random
   uint32_t warps = 8;  ///< 1 to 32, or 1 to 16 for Random
-  /// Whether to add 1 to the positions of each token. The number of tokens is
-  /// then read from device memory, and the tokens after the last, which are
-  /// padding, stay as they are.
+  /// Whether to add 1 to each token's elements of "positions" and
+  /// "rope_positions". The number of tokens is then read from device memory,
+  /// and the elements of padding tokens stay as they are.
   bool advance = false;
   bool dependentLaunch = false;
 };

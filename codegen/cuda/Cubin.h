@@ -36,7 +36,7 @@ struct CubinFacts {
   uint64_t staticSharedBytes = 0;
 };
 
-/// Returns what kernel `name` of a cubin needs.
+/// Returns what kernel `name` of a cubin needs of the GPU.
 Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
                               const std::string &name);
 

@@ -71,7 +71,8 @@ public:
     tensor("norm_weight", kFloat * columns);
     tensor("norm_bias", kFloat * columns);
   }
-  /// The operands of a kernel that finishes the heads of q, k and v.
+  /// The operands of a kernel that applies QK-norm and RoPE to heads of q and
+  /// k, and stores k and v in the KV cache.
   void finishedHeads(const HeadRows &heads, uint64_t tokens) {
     tensor("q_norm", kFloat * heads.pages.headDim);
     tensor("k_norm", kFloat * heads.pages.headDim);
@@ -98,7 +99,7 @@ private:
 std::vector<CudaBinding> bindingsOf(const BeginStep &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
-  // The generator has checked that the columns are whole blocks.
+  // The generator has checked that a row consists of whole blocks.
   bindings.tensor("table",
                   spec.vocabulary * *rowBytes(spec.dtype, spec.columns),
                   spec.dtype);
@@ -197,7 +198,8 @@ std::vector<CudaBinding> bindingsOf(const ChooseToken &spec,
                   kFloat * spec.tokens * spec.vocabulary);
   bindings.buffer("sampling", BindingAccess::ReadWrite,
                   sizeof(SamplingSettings) * spec.tokens);
-  // The entries of padding keep their values, so the arrays count as read, too.
+  // The elements of padding tokens keep their values, so the arrays count as
+  // read, too.
   bindings.changed("token_ids", BatchArray::TokenIds);
   bindings.changed("positions", BatchArray::Positions);
   bindings.changed("rope_positions", BatchArray::RopePositions);

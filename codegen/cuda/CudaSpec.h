@@ -55,7 +55,8 @@ struct CudaBinding {
   BatchArray array = BatchArray::TokenIds; ///< for BindingKind::Batch
   DType dtype = DType::F32;                ///< of a tensor
   /// The size of a tensor, or how much of a buffer the kernel may access. 0 for
-  /// other kinds, and for a buffer that the kernel does not access.
+  /// a binding of another kind, and for a buffer that the kernel does not
+  /// access.
   uint64_t bytes = 0;
 };
 
@@ -68,14 +69,14 @@ std::vector<CudaBinding> cudaBindings(const CudaSpec &spec,
 /// not for each of its tokens.
 bool computesOutputs(const CudaSpec &spec);
 
-/// Whether the kernel may be launched before the previous one has ended.
+/// Whether the kernel may be launched before the previous kernel has ended.
 bool hasDependentLaunch(const CudaSpec &spec);
 
 /// The number of operations of a matmul per token; 0 for other kernels.
 uint64_t flopsPerToken(const CudaSpec &spec);
 
 /// The bytes of weights that `kernel`, the result of generateKernel(spec),
-/// reads: its matrix or one embedding.
+/// reads: its matrix, or one row of the embedding table.
 uint64_t weightBytesRead(const CudaSpec &spec, const CudaKernel &kernel);
 
 /// What a kernel is compiled to: machine code for one architecture, or PTX. PTX
@@ -101,7 +102,7 @@ public:
                                                CodeForm form) const = 0;
 
   /// Returns the number of parameters of the kernel `name` in machine code that
-  /// compile() returned, or nothing if the code does not tell.
+  /// compile() returned, or nothing if the code does not state it.
   virtual Result<std::optional<uint32_t>>
   parameters(std::span<const uint8_t>, const std::string &) const {
     return std::optional<uint32_t>();
@@ -119,9 +120,9 @@ withMemory(std::shared_ptr<const CudaCompiler> compiler);
 
 /// Compiles kernels on up to `threads` threads. The results are in the order of
 /// `kernels`, and do not depend on `threads`. Equal texts are compiled once.
-/// The error is that of the first kernel in the list that cannot be compiled. A
-/// kernel whose machine code has another number of parameters than the kernel
-/// has bindings is an Internal error.
+/// The error is that of the first kernel in the list that cannot be compiled.
+/// It is Internal if the machine code of a kernel does not have one parameter
+/// for each binding.
 Result<std::vector<std::vector<uint8_t>>>
 compileKernels(const std::vector<CudaKernel> &kernels, const CudaTarget &target,
                CodeForm form, const CudaCompiler &compiler, unsigned threads);

@@ -34,14 +34,15 @@ AP_DEVICE void stageQueries(u8 *shared, const float *q, u32 firstToken, u32 firs
 // The state of a softmax over some positions. Lane 4g+t has queries 2t and
 // 2t+1, and elements g and g+8 of every 16 elements of their outputs.
 struct Softmax {
-  float largest[2]; // largest score
+  float largest[2]; // each query's largest score
   float sum[2];     // this lane's part of the sum of 2^(score - largest)
   float o[kSteps][4];
 };
 
 AP_DEVICE u32 pairOfHalves(u32 first, u32 second) { return first | second << 16; }
 
-// Adds the first `inside` positions of a page to the state.
+// Adds the scores and values of a page's first `inside` positions to the
+// softmax state.
 template <bool whole>
 AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 firstPosition,
                        const u32 (&last)[2], u32 inside, u32 lane) {
@@ -95,8 +96,8 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
   }
 #pragma unroll
   for (u32 i = 0; i < 4; ++i) {
-    // The weights of a query are now in lanes with the same t. The next mma
-    // needs them in lanes with the same g.
+    // The softmax weights of a query are now in lanes with the same t. The next
+    // mma needs them in lanes with the same g.
     u32 high[2], low[2];
 #pragma unroll
     for (u32 j = 0; j < 2; ++j) {
@@ -128,10 +129,9 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
   }
 }
 
-// The number of floats with which a range of positions describes its part of
-// the attention, so that the parts can be merged: for each of 8 queries, the
-// largest score, the sum of the softmax weights, and an output vector of
-// kHeadDim elements.
+// The number of floats in the state of a range of positions: for each of 8
+// queries, the largest score, the sum of the softmax weights, and an output
+// vector of kHeadDim elements. The states of all ranges are merged at the end.
 constexpr u32 kStateFloats = 16 + 8 * kHeadDim;
 
 AP_KERNEL(KERNEL_NAME, kThreads, 1)
@@ -206,7 +206,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   }
   ap_barrier();
 
-  // Merges the states of the warps and then of the ranges, in a fixed order.
+  // Merges the softmax states of the warps and then, if kSplits > 1, those of
+  // the ranges of positions. The order is fixed.
   float *ofRange = partials + (u64)(block * kSplits + split) * kStateFloats;
   for (u32 i = thread; i < 8 * kHeadDim; i += kThreads) {
     const u32 row = i / kHeadDim;

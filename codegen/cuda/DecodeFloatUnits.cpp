@@ -58,7 +58,7 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) { unit.words.load(p +
 
 // A lane adds up its own columns, for rows g and g+8 and all tokens. totalOf()
 // adds the sums of the four lanes that share these rows, and gives each lane
-// the tokens that it would get from an mma.
+// the totals that an mma would give it.
 struct Sums { float of[2][8]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
   const u32 t = ap_thread() % 4;
@@ -77,7 +77,7 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
 }
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *) {
-  // x has the lane's columns of token g.
+  // x points at the lane's columns of token g.
   const u8 *ofFirstToken = x - ap_thread() % 32 / 4 % kTokens * kXStride;
 #pragma unroll kBlockUnroll
   for (u32 i = 0; i < kUnitColumns / 32; ++i) {

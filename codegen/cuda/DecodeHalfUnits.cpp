@@ -62,11 +62,11 @@ AP_DEVICE Word2 superOf(const Unit &unit) { return {unit.super & 0xffff, unit.su
 )";
 
 constexpr const char *kQ2_K = R"(
-// What a lane reads of a unit of Q2_K. Each byte of `scales` and `minima` has
-// the scale of 16 columns in its lower 4 bits and their minimum in its upper 4
-// bits. `scales` has all 16 bytes of each of the lane's two rows. The mma that
-// multiplies the minima needs only four of the 16 minima of each row from this
-// lane. `minima` holds the bytes with these minima again.
+// What a lane reads of a unit of Q2_K. Each byte of `scales` and `minima` packs
+// the scale of 16 columns (lower 4 bits) and their minimum (upper 4 bits).
+// `scales` has all 16 bytes of each of the lane's two rows. `minima` repeats
+// those four bytes of each row whose minima this lane must give to the mma that
+// multiplies the minima.
 struct Unit { Planes<2> codes; Words<8> scales; Word2 minima; Word2 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);

@@ -173,12 +173,12 @@ std::string_view roundingText() {
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // The 256 columns of a unit have 8 or 16 groups. An mma multiplies their
-    // minima by the means of their activations. Lane 4g+t supplies the means of
-    // a fourth of the groups of token g, so these means are stored next to each
-    // other: first rounded to float16, and then their rounding errors. If a
-    // fourth has four groups, their order is 0, 2, 1, 3, which is that of the
-    // minima.
+    // The 256 columns of a unit form 8 or 16 groups. An mma multiplies the
+    // minimum of each group by the mean of the group's activations. Lane 4g+t
+    // supplies the means of a fourth of the groups of token g, so these means
+    // are stored next to each other: first the means, rounded to float16, and
+    // then their rounding errors. Four groups of a lane are in the order 0, 2,
+    // 1, 3, as their minima are.
     constexpr u32 kGroups = 256 / kSumDivisor;
     constexpr u32 kPart = kGroups / 4;
     const float mean = sum * (1.0f / kSumDivisor);

@@ -73,8 +73,8 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   }
   s.headFlagOffset = at;
   if (spec.output == MatMulOutput::Heads) {
-    // finishHeads() has a flag of 4 bytes for each head that a group of tiles
-    // may overlap.
+    // finishHeads() needs a flag of 4 bytes in shared memory for each head that
+    // a group of tiles may overlap.
     at += roundUp((tiling.reduceTiles * kT16Rows /
                        std::max(1U, spec.heads.pages.headDim) +
                    2) *
@@ -220,7 +220,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   return text;
 }
 
-/// The bindings that follow the first five.
+/// The bindings after the first five. Only some kernels have them.
 std::vector<Binding> moreBindings(const DecodeMatMul &spec) {
   std::vector<Binding> bindings = {
       {"norm_weight", "const float *", "normWeight", isNormed(spec.input)},
@@ -284,7 +284,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
       }
     }
   }
-  // Chooses the largest number of slots that fits in shared memory, up to 4.
+  // Chooses the largest number of prefetch slots that fits in shared memory, up
+  // to 4.
   for (uint32_t stages = 2; stages <= 4; ++stages) {
     tiling.stages = stages;
     if (!fits(limit)) {

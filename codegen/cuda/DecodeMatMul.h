@@ -7,7 +7,8 @@
 //
 // A kernel can also do the work around the matmul: normalise x before it
 // (MatMulInput), and afterwards add a bias, add to a residual stream, apply a
-// gated activation, or finish the heads of q, k and v (MatMulOutput).
+// gated activation, or normalise, rotate and store the heads of q, k and v
+// (MatMulOutput).
 //
 // float32 activations are converted to float16, after each token's activations
 // have been multiplied by the power of two that brings the largest of them
@@ -101,13 +102,14 @@ enum class MatMulOutput : uint8_t {
   /// and v are written to the KV cache (HeadRows).
   Heads,
   /// y = silu(y) * product. An earlier matmul has stored the gate in y, because
-  /// its matrix cannot be interleaved with this one.
+  /// the gate's matrix cannot be interleaved with this one.
   SiluUp,
 };
 
-/// The heads that MatMulOutput::Heads finishes. Any of the three numbers of
-/// heads may be 0, so a model whose q, k and v differ in dtype can have a
-/// matmul for each dtype. An element that overflows float16 is stored as NaN.
+/// The heads of q, k and v that a matmul with MatMulOutput::Heads computes. Any
+/// of the three numbers of heads may be 0, so a model whose q, k and v differ
+/// in dtype can have a matmul for each dtype. An element that overflows float16
+/// is stored as NaN.
 struct HeadRows {
   uint32_t queryHeads = 0;
   uint32_t keyHeads = 0;
@@ -183,10 +185,9 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
 
 /// Generates the kernel. Its bindings are, in order: "weights", "x", "y",
 /// "partials" (partial sums), "counters", and then, if the kernel uses them,
-/// "norm_weight", "norm_bias", "bias", "row_scales", "angles" (as RopeAngles
-/// makes them, codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32
-/// [tokens]), "block_tables" (uint32 [sequences][pages.tablePages]),
-/// "kv_cache".
+/// "norm_weight", "norm_bias", "bias", "row_scales", "angles" (as RopeAngles in
+/// codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32 [tokens]),
+/// "block_tables" (uint32 [sequences][pages.tablePages]), "kv_cache".
 /// `intrinsics` is deviceIntrinsicsText(), or the tests' text of the same
 /// functions for the host. Returns Unsupported when a size is out of range, the
 /// target lacks an instruction or T16 does not cover the dtype, and DoesNotFit

@@ -13,7 +13,7 @@
 
 namespace air::codegen::cuda {
 
-/// The form in which a dtype's kernels need the activations.
+/// The form in which the kernels of a dtype need the activations.
 struct ActivationForm {
   bool halves = false; ///< columns in the order "halves" (T16.h)
   bool bfloat = false; ///< activations are bfloat16 instead of float16
@@ -36,11 +36,11 @@ struct ActivationForm {
 };
 
 /// Returns the form that the kernels of a dtype need on `target`, or
-/// Unsupported if there are none.
+/// Unsupported if `target` has no kernels for this dtype.
 Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target);
 
-/// Returns the size of the sums of the activations of a unit's columns, for
-/// `tokens` tokens (1 to 8).
+/// Returns how many bytes the sums of activations take for the columns of one
+/// unit and `tokens` tokens (1 to 8).
 uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
                       uint32_t tokens);
 

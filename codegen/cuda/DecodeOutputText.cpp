@@ -65,8 +65,8 @@ AP_DEVICE void finishHeads(u8 *, u32, u32, u32, u32, float *, u32 *, const More 
 AP_DEVICE u32 sequenceOf(const More &, u32 token) { return token / kTokensPerSequence; }
 )";
   constexpr const char *lastTiles = R"(
-// The thread block that computes the last tile of a head finishes the head.
-// Each head has a counter of its tiles.
+// Counts the finished tiles of each head. The thread block that finishes a
+// head's last tile normalises, rotates and stores the whole head.
 AP_DEVICE void finishHeads(u8 *shared, u32 firstTile, u32 tiles, u32 warp, u32 lane, float *y,
                            u32 *counters, const More &more) {
   u32 *complete = (u32 *)(shared + kHeadFlagOffset);
@@ -184,8 +184,9 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 block = ap_block_x();
   const u32 part = ap_block_y();
 
-  // The first kSpare thread blocks get one tile more than the others. The warps
-  // of a thread block share out the weight units of its part of the columns.
+  // The first kSpare thread blocks get one tile more than the others. Each warp
+  // of a thread block multiplies some of the weight units in the block's part
+  // of the columns.
   constexpr u32 kSpare = kTiles % kBlocks;
   const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
   const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);

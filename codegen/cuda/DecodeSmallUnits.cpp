@@ -59,9 +59,10 @@ AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
 )";
 
 constexpr const char *kIQ1 = R"(
-// An operand is 4 * c + o. The code c of -1, 0 or 1 is 0, 1 or 2, and the
-// offset o is 1 for +1/8 and 0 for -1/8, so the operand is 4 * element + 4.5. A
-// byte of a plane has the codes of four blocks of 32 columns.
+// An element is a digit -1, 0 or 1, plus or minus 1/8. The operand is 4 * c + o
+// = 4 * element + 4.5, where the code c is the digit plus 1, and o is 1 for
+// plus and 0 for minus. A byte of a plane has the codes of four blocks of 32
+// columns.
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   const Word4 codes = unit.codes[i / 4];
   const u32 mask = 0x000c000cu << i % 4 * 2;
@@ -185,9 +186,9 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   a[3] = elements(w1, i % 2 + 2);
 }
 AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) { return unit.scales[i]; }
-// A scale is an e4m3 number: four bits of exponent and three of mantissa. Moved
-// to the exponent and the mantissa of a float16, it is 2^-8 times itself. As in
-// ggml, the byte 0x7f means 0, and the top bit is ignored.
+// Returns 2^-8 times an e4m3 scale (four exponent bits, three mantissa bits):
+// the value of a float16 with the same exponent and mantissa bits. As in ggml,
+// the byte 0x7f means 0, and the top bit is ignored.
 AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 scale = word >> 8 * byte & 0xff;
   return scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7);
@@ -201,7 +202,7 @@ AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 
 std::string smallUnitText(DType dtype) {
   std::string text;
-  // The products of codes and scales are multiplied by `factor` in the end. A
+  // The products of codes and scales are multiplied by `factor` at the end. A
   // code c in the low bits of a float16 has the value c * 2^-24.
   const auto begin = [&](float factor, bool nibbles, uint32_t scaleMask) {
     literal(text, "kScaled", true);
@@ -242,7 +243,8 @@ std::string smallUnitText(DType dtype) {
     begin(0x1p24F, false, 0);
     return text + kTernary;
   case DType::NVFP4:
-    // An operand is 2^-14 times an element, and a scale is 2^-8 times itself.
+    // The operands are 2^-14 times the elements, and halfScale() returns 2^-8
+    // times a scale.
     begin(0x1p22F, false, 0);
     return text + std::string(e2m1Text()) + kNVFP4;
   default:

@@ -18,8 +18,8 @@ constexpr float kSubnormal = 0x1p-24F;
 //                   kSumsAsHalves is set
 //   kScaled         whether the factors are used
 //   kNibbles        whether odd blocks have their codes in high nibbles, so
-//                   that they are multiplied as 16 times their value
-//   kUnitValue      what the codes' sums are multiplied by in the end
+//                   that their operands are 16 times the codes
+//   kUnitValue      what the codes' sums are multiplied by at the end
 //   multiply        the mma instruction
 constexpr const char *kParts = R"(
 // The parts of a unit that a lane reads: planes of 16 bytes, and words. With
@@ -104,12 +104,14 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
-// Accumulators and the loops over the columns of a unit. A warp multiplies
-// kRowTiles tiles of 16 rows by kTokenGroups groups of 8 tokens, so an operand
-// that it has decoded or read serves several mma.
+// The text of the accumulators and of the loops over the columns of a unit. A
+// warp multiplies kRowTiles tiles of 16 rows by kTokenGroups groups of 8
+// tokens, so an operand that it has decoded or read serves several mma.
 constexpr const char *kSums = R"(
-// If there is one group of tokens, odd blocks of nibbles have sums of their
-// own, which saves the multiplication of their factors by 1/16.
+// If kNibbles is set, the operands of odd blocks are 16 times their codes. With
+// one group of tokens, odd blocks have sums of their own, which are multiplied
+// by 1/16 at the end. With several groups, each scale of an odd block is
+// multiplied by 1/16 instead.
 constexpr u32 kParities = kNibbles && kTokenGroups == 1 ? 2 : 1;
 struct Sums { float of[kParities][4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
@@ -133,7 +135,7 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
 }
 // Initialises an accumulator with the correction for the codes' zero point.
 // `entry` stores the correction in the order of the mma's registers, so no
-// values must be moved between lanes.
+// values have to move between lanes.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
   Word4 sum = {0, 0, 0, 0};
   if (kSumColumns != 0 && !kSumsAsHalves) {
@@ -437,15 +439,16 @@ AP_DEVICE Block minimaOf(const Unit &unit) {
 )";
 
 constexpr const char *kIQ4Table = R"(
-// The 16 entries of IQ4_NL's table, plus 128: -127, -104, -83, -65, -49, -35,
-// -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113.
+// IQ4_NL's 16 table entries, each with 128 added. The entries are -127, -104,
+// -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113.
 constexpr u32 kTable0 = 0x3f2d1801, kTable1 = 0x766a5d4f;
 constexpr u32 kTable2 = 0xa6998d81, kTable3 = 0xf1d9c5b5;
 )";
 
 constexpr const char *kIQ3Table = R"(
-// Halves of the 16 elements of IQ3_XXS, plus 128: -31, -26, -22, -18, -14, -10,
-// -6, -2, and the same numbers without their signs in the opposite order.
+// The 16 possible elements of IQ3_XXS, each divided by 2 and with 128 added.
+// The quotients are -31, -26, -22, -18, -14, -10, -6, -2, and their absolute
+// values in ascending order.
 constexpr u32 kTable0 = 0x6e6a6661, kTable1 = 0x7e7a7672;
 constexpr u32 kTable2 = 0x8e8a8682, kTable3 = 0x9f9a9692;
 )";
@@ -543,15 +546,16 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
-/// The bytes of the float32 sums of one group of columns, with which the
-/// accumulators begin. Lane 4g+t reads four floats, which depend on t if there
-/// are several tokens.
+/// The bytes of the float32 values to which the accumulators of one group of
+/// columns are initialised. Lane 4g+t reads four floats, which depend on t if
+/// there are several tokens.
 constexpr uint32_t sumEntryBytes(uint32_t tokens) {
   return tokens == 1 ? 16 : 64;
 }
 
 /// The bytes of sums that a lane reads for one token and 256 columns, or 0 if
-/// sums are not halves. A lane reads a fourth of the sums, each as two float16.
+/// sums are not stored as float16. A lane reads a fourth of the sums, each as
+/// two float16 numbers.
 constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
   return form.sumsAsHalves ? 256 / form.sumColumns : 0;
 }

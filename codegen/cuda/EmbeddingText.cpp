@@ -27,7 +27,8 @@ std::string arrayText(const char *name, std::span<const uint32_t> values) {
 }
 
 /// Returns the text of `elementIn`, which returns element j of an entry of a
-/// codebook. `values` are the values that occur, in ascending order.
+/// codebook. `values` are all values that the elements can have, in ascending
+/// order.
 template <typename Entry>
 std::string codebookText(std::span<const Entry> grid,
                          std::span<const int> values) {
@@ -134,7 +135,7 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 
 constexpr const char *kIQ1_M = R"(
 // The four nibbles of the block's float16 scale are the upper four bits of its
-// four words of 3-bit scales.
+// four 16-bit words of 3-bit scales.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u8 *words = block + 48;
   const u32 d = words[1] >> 4 | (words[3] >> 4) << 4 | (words[5] >> 4) << 8 | (words[7] >> 4) << 12;
@@ -221,8 +222,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 
 constexpr const char *kNVFP4 = R"(
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
-  // Every 16 elements have a scale in e4m3. Moved to the exponent and the
-  // mantissa of a float16, it is 2^-8 times itself. As in ggml, the byte 0x7f
+  // Every 16 elements have an e4m3 scale. A float16 with the same exponent and
+  // mantissa bits has 2^-8 times the scale's value. As in ggml, the byte 0x7f
   // means 0, and the top bit is ignored.
   const u32 scale = block[i / 16];
   const float half = scale == 0x7f ? 0 : ap_float_of_half((scale & 0x7f) << 7) * 128.0f;
@@ -257,7 +258,7 @@ constexpr const char *kF64 = R"(
 AP_DEVICE float elementOf(const u8 *block, u32) { return (float)*(const double *)block; }
 )";
 
-/// The text of elementOf, which needs partsText() before it.
+/// The text of elementOf, which must come after the text of partsText().
 const char *bodyText(DType dtype) {
   switch (dtype) {
   case DType::F32:
@@ -289,7 +290,7 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 )";
   case DType::Q2_K:
     return R"(
-// A byte has a scale in its lower and a minimum in its upper 4 bits.
+// Each byte has a scale in its lower 4 bits and a minimum in its upper 4 bits.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u32 scale = block[i / 16];
   const u32 code = block[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
@@ -314,8 +315,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
   case DType::Q4_K:
   case DType::Q5_K:
     return R"(
-// The 6-bit scales and minima of blocks 4 to 7 have their upper 2 bits in the
-// bytes of blocks 0 to 3.
+// The 6-bit scales and minima of sub-blocks 4 to 7 have their upper 2 bits in
+// the bytes of sub-blocks 0 to 3.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u8 *packed = block + 4;
   const u32 part = i / 32;

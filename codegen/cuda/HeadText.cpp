@@ -104,7 +104,8 @@ AP_DEVICE u16 cachedHalf(float value) {
   return (u16)((bits & 0x7fff) >= 0x7c00 ? 0x7fff : bits);
 }
 
-// A warp normalises, rotates and stores one head of a token, which `row` holds.
+// A warp normalises, rotates and stores one head of a token. `row` points at
+// the head's elements.
 AP_DEVICE void finishHead(u32 head, u32 token, float *row, u32 lane, const More &more) {
   const bool isQuery = head < kQueryHeads;
   const bool isKey = !isQuery && head < kQueryHeads + kKeyHeads;

@@ -2,8 +2,8 @@
 //
 // Kernels are C++ text that calls a small set of functions named ap_*. On a GPU
 // most of these functions are one PTX instruction (PTX ISA 8.x). The tests have
-// a second text of the same functions, with which kernels run on the host, each
-// GPU thread as a fiber. A kernel's text includes no headers.
+// another text of these functions, which runs kernels on the host, with a fiber
+// for each GPU thread. A kernel's text includes no headers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_INTRINSICS_H

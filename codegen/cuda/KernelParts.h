@@ -38,9 +38,9 @@ Status checkPrefill(uint32_t maxTokens, bool dependentLaunch,
 /// Returns the text that defines AP_DEPENDENT_LAUNCH as 1 or 0.
 std::string dependentLaunchText(bool dependentLaunch);
 
-/// Returns the text of three functions. copyPieces lets a warp begin to copy a
-/// multiple of 16 bytes to shared memory. endCopies ends a group of copies, and
-/// waitForCopies<n> waits for all groups but the latest n.
+/// Returns the text of three functions. With copyPieces, a warp starts to copy
+/// a multiple of 16 bytes to shared memory. endCopies ends a group of copies,
+/// and waitForCopies<n> waits for all groups but the latest n.
 std::string_view copyText(const CudaTarget &target);
 
 } // namespace air::codegen::cuda

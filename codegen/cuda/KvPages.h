@@ -46,7 +46,7 @@ constexpr uint32_t paddedHeadDim(uint32_t headDim) {
   return (headDim + 15) / 16 * 16;
 }
 
-/// The size of one layer's part of a page.
+/// The size, in bytes, of one layer's part of a page.
 constexpr uint64_t kvLayerBytes(const KvPages &pages) {
   return uint64_t{pages.kvHeads} * 2 * kKvPageTokens *
          paddedHeadDim(pages.headDim) * 2;

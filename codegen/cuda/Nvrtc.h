@@ -20,7 +20,7 @@ namespace air::codegen::cuda {
 /// The resources that the assembler (ptxas) reports for one kernel.
 struct KernelResources {
   uint32_t registers = 0;  ///< registers per thread
-  uint32_t spillBytes = 0; ///< bytes that spills store and load, per thread
+  uint32_t spillBytes = 0; ///< bytes of spill stores and loads per thread
   uint32_t stackBytes = 0;
 };
 
@@ -44,9 +44,9 @@ public:
   /// were tried, when no library is found.
   static Result<Nvrtc> open(const std::string &path);
 
-  /// The version of NVRTC with the number of the release, such as "13.0.88", or
-  /// without this number, such as "13.0", if the library does not state it.
-  /// Releases of one version can generate different code.
+  /// The version of NVRTC, such as "13.0.88", or "13.0" if the library does not
+  /// state the last number. Versions that differ only in this number can
+  /// generate different code.
   const std::string &version() const { return versionText; }
   const std::string &path() const { return openedPath; }
 
@@ -56,8 +56,9 @@ public:
                                  const std::string &name,
                                  const CudaTarget &target) const;
 
-  /// Compiles a text with one kernel to PTX for ptxArch(), with the zero byte
-  /// at its end. Errors: as compile().
+  /// Compiles a text with one kernel to PTX for the architecture
+  /// ptxArch(target). The result ends with a zero byte. Errors are those of
+  /// compile().
   Result<std::vector<uint8_t>> compilePtx(const std::string &text,
                                           const std::string &name,
                                           const CudaTarget &target) const;

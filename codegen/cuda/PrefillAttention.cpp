@@ -55,17 +55,18 @@ AP_DEVICE void stageQueries(u8 *shared, const float *q, u32 firstToken, u32 rows
   }
 }
 
-// The state of a warp's softmax. Lane 4g+t has rows g and g+8, and elements 2t
-// and 2t+1 of every 8.
+// The state of the online softmax of a warp's 16 rows. Lane 4g+t has rows g and
+// g+8 and, of their outputs `o`, elements 2t and 2t+1 of every 8.
 struct Softmax {
-  float largest[2]; // the largest score of each row
+  float largest[2]; // each row's largest score
   float sum[2];     // this lane's part of the sum of 2^(score - largest)
   float o[2 * kSteps][4];
 };
 
-// Adds the positions of a slot, the first of which is firstPosition. If `whole`
-// is set, every row attends to all of them. Otherwise, a row attends only to
-// positions up to its `last` and below `length`.
+// Adds the scores and values of the positions in a slot, from firstPosition on,
+// to the softmax state. If `whole` is set, every row attends to all of these
+// positions. Otherwise, a row attends only to positions up to its `last` and
+// below `length`.
 template <bool whole>
 AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
                             u32 firstPosition, const u32 (&last)[2], u32 length, u32 lane) {
@@ -125,7 +126,8 @@ AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
   const u8 *values = slot + kPositions * kPaddedDim * 2;
 #pragma unroll
   for (u32 i = 0; i < kPositions / 16; ++i) {
-    // Each lane already holds the weights that the next mma needs from it.
+    // Each lane already holds the softmax weights that the next mma needs from
+    // it.
     u32 high[4], low[4];
 #pragma unroll
     for (u32 j = 0; j < 4; ++j) {
@@ -328,7 +330,7 @@ AttentionTiling defaultAttentionTiling(const PrefillAttention &spec,
   if (pages.kvHeads == 0 || pages.headDim == 0) {
     return tiling;
   }
-  // About 64 queries fill the four warps that can multiply at once.
+  // About 64 queries fill the four warps that can multiply at the same time.
   const uint32_t group = std::max(1U, spec.queryHeads / pages.kvHeads);
   tiling.tileTokens = std::max(1U, 64 / group);
   const auto fits = [&] {

@@ -38,7 +38,7 @@ struct PrefillAttention {
   uint32_t queryStride = 0; ///< as in DecodeAttention
   float scale = 1;
   /// Whether queries and weights of the softmax are multiplied as the sum of
-  /// two float16, as in decode steps. It costs twice the multiplications.
+  /// two float16, as in decode steps. This takes twice as many multiplications.
   bool splitOperands = false;
   bool dependentLaunch = false;
   AttentionTiling tiling;

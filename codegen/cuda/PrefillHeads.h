@@ -2,7 +2,7 @@
 //
 // The kernel between the matmul for q, k and v and the attention of a prefill.
 // It does what MatMulOutput::Heads does in a decode step: QK-norm, RoPE, and
-// the append of keys and values to the KV cache. A thread block finishes all
+// the append of keys and values to the KV cache. A thread block handles all
 // heads of a token.
 //
 //===----------------------------------------------------------------------===//

@@ -53,7 +53,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   if (firstGroup >= groups) {
     return;
   }
-  // One slot is multiplied while the others are filled.
+  // While the warps multiply the unit in one slot, the copies fill the others.
   constexpr u32 kAhead = kStages - 1;
 #pragma unroll 1
   for (u32 unit = 0; unit < kAhead; ++unit) {
@@ -93,7 +93,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
                   chunk + kChunkSums + (kSumsAsHalves ? (g * 4 + t) * kSumLane : t * 16));
     slot = slot + 1 == kStages ? 0 : slot + 1;
   }
-  // The count is read again: the loop left no register in which to keep it.
+  // Reads the number of tokens again, because the loop leaves no register in
+  // which to keep it.
   const u32 end = ap_stream4(tokenCount);
 #pragma unroll
   for (u32 group = 0; group < kTokenGroups; ++group) {
@@ -219,7 +220,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   PrefillTiling &tiling = trial.tiling;
   const Result<PrefillOperands> operands =
       prefillOperands(prefillInputOf(spec), target, "");
-  // A block has up to 64 tokens, or up to 128 where shared memory is large.
+  // A thread block multiplies up to 64 tokens, or up to 128 where shared memory
+  // is large.
   const bool large = target.sharedBytesPerBlock > 128 * 1024;
   const uint32_t groups = divideUp(spec.maxTokens, 8);
   tiling = {.rowWarps = 4, .rowTiles = 2, .tokenGroups = 2, .stages = 2};
@@ -230,7 +232,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     tiling.rowWarps = 8;
     tiling.rowTiles = 1;
     tiling.tokenWarps = 1;
-    // With a scale per 16 columns, more than 8 groups need too many registers.
+    // With a scale per 16 columns, more than 8 groups of tokens would need too
+    // many registers.
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   } else if (operands.isOk() && operands->form.floats) {
@@ -250,8 +253,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     return tiling.stages * sizesOf(trial, *operands).slotBytes <=
            target.sharedBytesPerBlock;
   };
-  // Two slots must fit. Weights take less room than activations, so the number
-  // of tokens is halved first.
+  // Two slots must fit in shared memory. Weights take less room than
+  // activations, so the number of tokens is halved first.
   while (!fits() && tiling.tokenGroups > 2) {
     tiling.tokenGroups /= 2;
   }
@@ -264,7 +267,8 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
   while (!fits() && tiling.rowWarps > leastWarps) {
     tiling.rowWarps /= 2;
   }
-  // Blocks become smaller until there is at least one for each multiprocessor.
+  // Gives each thread block fewer rows until there are at least as many thread
+  // blocks as multiprocessors.
   const auto blocks = [&] {
     const Sizes s = sizesOf(trial, *operands);
     return uint64_t{divideUp(s.tiles, s.blockTiles)} *

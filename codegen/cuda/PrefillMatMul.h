@@ -9,12 +9,12 @@
 //
 // Each matmul consists of two kernels. The first (PrefillInput) normalises the
 // activations, once for each token, and stores them in the order in which the
-// second (PrefillMatMul) multiplies them. Thread blocks of the second multiply
-// a tile of rows by a tile of tokens. They proceed by T16 units of columns: the
-// weights and the activations of a unit are copied to a slot in shared memory,
-// with cp.async where the target has it. Each warp multiplies several tiles of
-// 16 rows by several groups of 8 tokens, so each decoded weight and each loaded
-// activation is used in several mma instructions.
+// second (PrefillMatMul) multiplies them. Each thread block of the second
+// multiplies a tile of rows by a tile of tokens. It proceeds by T16 units of
+// columns: the weights and the activations of a unit are copied to a slot in
+// shared memory, with cp.async where the target has it. Each warp multiplies
+// several tiles of 16 rows by several groups of 8 tokens, so each decoded
+// weight and each loaded activation is used in several mma instructions.
 //
 // The activations between the two kernels, "operands", consist of chunks. Chunk
 // [g][u] holds tokens 8g to 8g+7 and the columns of T16 unit u:
@@ -24,9 +24,9 @@
 //     by 8 columns that two multiplications read;
 //   - if activations are sums of two numbers, the same for the second numbers;
 //   - the sums of the activations that the dtype's zero points or minima need.
-// Columns beyond the matrix are 0, and tokens beyond the last are copies of it.
-// A separate array, "scales", has a factor for each token, which undoes the
-// power of two in the results.
+// Columns beyond the matrix are 0, and tokens beyond the last one are copies of
+// the last one. A separate array, "scales", has a factor for each token, which
+// undoes the power of two in the results.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLMATMUL_H

@@ -16,9 +16,9 @@ struct PrefillOperands {
   T16Unit unit;
   ActivationForm form;
   bool wgmma;
-  uint32_t units;      ///< units per tile of rows
-  uint32_t lowOffset;  ///< where the second numbers begin in a chunk
-  uint32_t sumOffset;  ///< where the sums begin in a chunk
+  uint32_t units;      ///< T16 units that the columns of a matrix take
+  uint32_t lowOffset;  ///< offset of the second numbers in a chunk
+  uint32_t sumOffset;  ///< offset of the sums in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
 };
 

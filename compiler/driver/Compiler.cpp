@@ -49,10 +49,10 @@ struct Compiler::State {
   CompileOptions options;
   std::shared_ptr<const Model> model;
   std::vector<std::string> notes;
-  /// The plans that the options name, once for each of their targets; the one
-  /// of `options.from` first.
+  /// The plans that the options name, with one entry for each target of a plan.
+  /// The entries of `options.from` come first.
   std::vector<std::shared_ptr<const PlanFile>> packed;
-  size_t fromTargets = 0; ///< how many of `packed` are that of `options.from`
+  size_t fromTargets = 0; ///< the number of entries of `options.from`
   uint64_t copiedBytes = 0;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
@@ -126,7 +126,7 @@ void noteBadTemplates(const TokenizerData &tokenizer,
   }
 }
 
-/// Codes the first chunk of several matrices: bfloat16 matrices for the codec
+/// Encodes the first chunk of several matrices: bfloat16 matrices for the codec
 /// Planes, and others for Zstd. Returns coded bytes / uncoded bytes, or 1 if no
 /// matrix is suitable.
 double codecRatio(const ModelSource &source, plan::Codec codec) {
@@ -208,7 +208,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   return passes;
 }
 
-/// Implements the option --pre: unless `name` is empty, it replaces the
+/// Implements the option --pre: unless `name` is empty, this name replaces the
 /// pre-tokeniser that the file names.
 Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   if (name.empty()) {
@@ -296,8 +296,8 @@ Result<Compiler> Compiler::import(CompileOptions options,
   state->model = std::move(model);
   state->notes = state->model->notes;
   if (state->options.ptx) {
-    // Later GPUs do not run PTX that has instructions of only one architecture,
-    // so the kernels do not use such instructions.
+    // PTX is stored for later GPUs. They do not run instructions that only one
+    // architecture has, so the kernels must not use such instructions.
     std::optional<MachineProfile> &machine = state->options.machine;
     if (!machine) {
       AIR_ASSIGN_OR_RETURN(machine, resolveProfile(state->options.target));
@@ -584,7 +584,7 @@ Result<ModelNeeds> Compiler::needs() {
        .vram = options.vram});
 }
 
-/// Records where the PTX of the GPU's kernels is.
+/// Records in `plan` where the PTX of the GPU's kernels is.
 static void recordPtx(plan::PlanT &plan, const KernelBuild &build) {
   const std::vector<KernelBuild::CudaCode> codes = build.cudaCodes();
   size_t next = 0;
@@ -651,7 +651,7 @@ Result<uint64_t> Compiler::writeTogether(std::span<Compiler> compilers,
     AIR_ASSIGN_OR_RETURN(parts.packed,
                          compiler.packedPlaces(parts.plan, parts.contents));
     AIR_ASSIGN_OR_RETURN(parts.kernels, compiler.state->kernels->images());
-    // It is enough if one of the targets has the weights of the other plan.
+    // It is enough if segments can be copied for one of the targets.
     copies = compiler.checkCopies(parts.packed, parts.plan.segments.size());
     isCopied = isCopied || copies.isOk();
     all.push_back(std::move(parts));
@@ -701,8 +701,9 @@ Result<uint64_t> Compiler::write(AtomicFile output,
     return bytes;
   }
   // The plan's budgets count only the reserved size of the kernels, which is
-  // too small. The model is compiled again from the start, this time waiting
-  // for the kernels, so that their actual size is known.
+  // too small. The model is compiled again from the start, this time without
+  // compiling the kernels in the background, so that their actual size is
+  // known.
   CompileOptions options = state->options;
   options.background = false;
   AIR_ASSIGN_OR_RETURN(Compiler compiler, this->again(std::move(options)));

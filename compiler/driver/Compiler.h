@@ -80,9 +80,9 @@ struct CompileOptions {
   /// if the plan is of another model, and write() if no segment can be copied.
   /// Must not be combined with `weightless` or `reference`.
   std::string from;
-  /// More plans to copy segments from. They must have been written from the
-  /// same loaded model (again()). Unlike with `from`, it is not an error if no
-  /// segment of such a plan can be copied.
+  /// More plans to copy segments from. They must have been written by compilers
+  /// that share this one's loaded model (see again()). Unlike with `from`, it
+  /// is not an error if no segment of such a plan can be copied.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still
@@ -96,8 +96,8 @@ struct CompileOptions {
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger limit
   /// is used instead, so that the plan does not become too large. The limit
-  /// decides how large the ring is through which weights are streamed. It is
-  /// small, because many disks read faster into a small ring, whose memory
+  /// decides the size of the ring through which weights are streamed. The limit
+  /// is small, because many disks read faster into a small ring, whose memory
   /// stays in the caches of the CPU.
   uint64_t partBytes = uint64_t{4} << 20;
   static constexpr uint64_t kMostParts = 8192;
@@ -127,9 +127,9 @@ public:
   /// Reads and imports the model.
   static Result<Compiler> load(CompileOptions options);
 
-  /// Returns a compiler with other options for the model that this one has
+  /// Returns a compiler with other options for the model that this compiler has
   /// read. `options` must name the same model, vocabulary and pre-tokenizer.
-  /// Kernels for GPUs that this one has compiled are not compiled again.
+  /// Kernels for GPUs that this compiler has compiled are not compiled again.
   Result<Compiler> again(CompileOptions options) const;
   ~Compiler();
   Compiler(Compiler &&) noexcept;
@@ -181,8 +181,8 @@ public:
   /// Writes one plan for the targets of all compilers, which must come from the
   /// same loaded model (again()), and returns the file's size in bytes. They
   /// must have run all passes, without CompileOptions::background. The order of
-  /// the compilers has no effect on the file. copiedBytes() of the first one
-  /// then counts what was copied for any of them.
+  /// the compilers has no effect on the file. Afterwards, copiedBytes() of the
+  /// first compiler includes what was copied for the others.
   ///
   /// Errors: those of write(), and Usage if there are fewer than 2 or more than
   /// kMaxTargets compilers, or if two have the same target.
@@ -198,8 +198,9 @@ private:
   Result<std::vector<PackedPlace>>
   packedPlaces(const plan::PlanT &plan,
                const std::vector<SegmentContent> &contents) const;
-  /// Fails with Usage if the options name a plan to copy from, and no place is
-  /// in that plan. `segments` is the number of segments of the new plan.
+  /// Fails with Usage if the options name a plan to copy from, and none of
+  /// `places` is in that plan. `segments` is the number of segments of the new
+  /// plan.
   Status checkCopies(std::span<const PackedPlace> places,
                      size_t segments) const;
 

@@ -384,7 +384,8 @@ private:
   IndexOf segments;
   IndexOf tensors;
   IndexOf buffers;
-  /// The executable and the entry of each kernel.
+  /// For each kernel: the index of its executable, and its index among the
+  /// entries of the executable.
   llvm::DenseMap<StringAttr, std::pair<uint32_t, uint32_t>> entries;
 };
 

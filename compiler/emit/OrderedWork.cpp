@@ -64,8 +64,8 @@ public:
 private:
   const uint64_t total;
   std::vector<std::vector<uint8_t>> slots;
-  // Guards the members below. A slot needs no lock: it belongs to the worker
-  // that makes its piece until it is ready, and then to the consumer.
+  // Guards the members below. A slot needs no lock: until its piece is ready,
+  // it belongs to the worker that makes the piece, and then to the consumer.
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<bool> ready;

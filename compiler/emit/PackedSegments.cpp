@@ -45,7 +45,7 @@ contentKeys(const std::vector<std::unique_ptr<plan::SegmentT>> &segments,
   return keys;
 }
 
-/// As the function above, for a plan in a file.
+/// Like the overload above, but for a plan as it is stored in a file.
 std::vector<std::string> contentKeys(const plan::Plan &plan) {
   std::vector<std::unique_ptr<plan::SegmentT>> segments;
   for (const plan::Segment *segment : *plan.segments()) {

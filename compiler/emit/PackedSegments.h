@@ -31,7 +31,8 @@ sourceRecords(const ModelSource &source);
 
 /// Opens a plan from which segments are to be copied. Errors: those of
 /// PlanFile::open(), and Usage if the plan does not store its weights or was
-/// made from other files than `source`. They begin with the plan's name.
+/// made from other files than `source`. The messages begin with the plan's
+/// name.
 Result<PlanFile> openPacked(const std::string &path, const ModelSource &source);
 
 /// The segment of another plan from which a segment can be copied.
@@ -40,15 +41,16 @@ struct PackedPlace {
   uint32_t segment = 0;
 };
 
-/// The size in bytes of the segments that are already in another plan.
+/// The total size, in bytes, of the segments that can be copied from other
+/// plans.
 uint64_t bytesOf(std::span<const PackedPlace> places);
 
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,
 /// in their order. Segments are equal if they have the same kind, tensors and
 /// sizes, and no codec. `contents` describes the segments of weights and tables
-/// of `plan` in order. Errors: those of checkSamples(), with the name of the
-/// other plan in front, and those of PlanFile::verifySegment() if that plan is
-/// damaged.
+/// of `plan` in order. Errors: those of checkSamples(), with messages that
+/// begin with the name of the other plan, and those of
+/// PlanFile::verifySegment() if that plan is damaged.
 Result<std::vector<PackedPlace>>
 findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
            const std::vector<std::shared_ptr<const PlanFile>> &from);

@@ -38,12 +38,12 @@ struct YarnShape {
   /// Pairs that make more rotations than this over the original context keep
   /// their frequency.
   double betaFast = 32;
-  /// Pairs that make fewer rotations than this over the original context have
-  /// their frequency divided by `factor`.
+  /// The frequency of pairs that make fewer rotations than this over the
+  /// original context is divided by `factor`.
   double betaSlow = 1;
   /// Multiplies `keep`, the weight of the unscaled frequency in the formula for
-  /// YaRN at the top of this file. If it is 0, the frequency of every pair is
-  /// divided by `factor`.
+  /// YaRN at the top of this file. If `mix` is 0, the frequency of every pair
+  /// is divided by `factor`.
   double mix = 1;
 
   bool operator==(const YarnShape &) const = default;
@@ -53,7 +53,8 @@ struct RopeShape {
   uint64_t dim = 0; ///< number of rotated elements of a head; even
   double base = 0;
   double linearFactor = 1;
-  /// The dim/2 divisors of the frequencies; empty if these are not divided.
+  /// One divisor for each of the dim/2 frequencies; empty if all divisors are
+  /// 1.
   std::vector<double> factors;
   std::optional<YarnShape> yarn;
 

@@ -177,8 +177,8 @@ Status checkFrequencies(const TensorContent &tensor,
   return Status::ok();
 }
 
-/// Checks that the numbers in `bytes` are finite. `bytes` are rows of `source`,
-/// of which the first is row `firstRow`.
+/// Checks that the numbers in `bytes` are finite. `bytes` holds rows of
+/// `source`, from row `firstRow` on.
 Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                    uint64_t firstRow) {
   std::optional<uint64_t> block = firstNotFinite(source.dtype, bytes);
@@ -240,8 +240,8 @@ void makeFrequencies(const FrequencyRecipe &recipe,
               table.size() * sizeof(double));
 }
 
-/// The part of a tensor that is produced at once: some rows of a matrix, or the
-/// whole of any other tensor.
+/// The part of a tensor that is produced as one buffer: some rows of a matrix,
+/// or the whole of any other tensor.
 struct Piece {
   const TensorContent *tensor = nullptr;
   uint64_t paddingBefore = 0;
@@ -257,8 +257,8 @@ template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
   if (const uint64_t run = recipe.interleavedRows; run != 0) {
-    // The result consists of runs of `run` rows each, which come from the first
-    // and the second source in turn.
+    // The interleaved matrix consists of runs of `run` rows each, which come
+    // from the first and the second source in turn.
     for (uint64_t row = firstRow; row < firstRow + rowCount;) {
       const uint64_t place = row % run;
       const uint64_t count = std::min(run - place, firstRow + rowCount - row);
@@ -420,22 +420,20 @@ Status checkSamples(const SegmentContent &content,
       const uint64_t first = block * kX16Rows;
       const uint64_t rows = std::min<uint64_t>(kX16Rows, tensor.rows - first);
       AIR_RETURN_IF_ERROR(makePiece({&tensor, 0, first, rows}, made));
-      // Whatever the layout, all row blocks of one matrix have the same size. A
-      // block therefore begins at the size of a matrix that has only the rows
-      // before it.
+      // Whatever the layout, all row blocks of one matrix have the same size.
+      // The offset of a block is therefore the size of a matrix that has only
+      // the rows before it.
       const uint64_t offset = block == 0
                                   ? 0
                                   : *layoutBytes(tensor.dtype, matrix->layout,
                                                  first, tensor.columns);
       if (!std::ranges::equal(
               made, packed.subspan(tensor.offset + offset, made.size()))) {
-        return usageError("tensor '" + tensor.name + "' has other numbers " +
-                          (matrix == nullptr
-                               ? "than"
-                               : "in rows " + std::to_string(first) + " to " +
-                                     std::to_string(first + rows - 1) +
-                                     " than") +
-                          " the model's file");
+        return usageError(
+            "tensor '" + tensor.name + "' differs from the model's file" +
+            (matrix == nullptr ? ""
+                               : " in rows " + std::to_string(first) + " to " +
+                                     std::to_string(first + rows - 1)));
       }
     }
   }
@@ -461,8 +459,8 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
         releaseSource(pieces[index], source);
         return sink(piece);
       }));
-  // releaseSource() releases neither pages that two pieces share nor pages of
-  // tensors that are not matrices. Those pages are released here.
+  // Releases what releaseSource() has not: pages that two pieces share, and
+  // pages of tensors that are not matrices.
   for (const MappedFile &file : source.files) {
     file.release(0, file.bytes().size());
   }

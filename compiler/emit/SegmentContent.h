@@ -35,8 +35,8 @@ inline constexpr uint64_t kGluRows = 8;
 struct MatrixRecipe {
   std::vector<const SourceTensor *> sources;
   Layout layout = Layout::Rows;
-  /// If not 0, there are two sources of equal shape, and the packed matrix
-  /// takes this number of rows from them alternately.
+  /// If not 0, there are two sources of equal shape, and the packed matrix has
+  /// this number of rows of each in turn.
   uint64_t interleavedRows = 0;
 
   bool operator==(const MatrixRecipe &) const = default;

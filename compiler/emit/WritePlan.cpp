@@ -126,8 +126,8 @@ Status makeReference(plan::PlanT &plan,
 
 namespace {
 
-/// What writeSegments() needs to know of a plan's segments. The writer owns
-/// their records.
+/// What writeSegments() needs to know about a plan's segments. The PlanWriter
+/// owns the records of the segments.
 struct SegmentFacts {
   explicit SegmentFacts(const plan::PlanT &plan) : weightless(plan.weightless) {
     for (const auto &segment : plan.segments) {
@@ -139,8 +139,8 @@ struct SegmentFacts {
     }
   }
 
-  /// Fails with Internal if there is not a recipe for each segment that needs
-  /// one.
+  /// Fails with Internal unless `contents` has one entry for each segment of
+  /// weights or tables. A weightless plan needs no entries.
   Status check(const std::vector<SegmentContent> &contents) const {
     const size_t weights = kinds.size() - reserved.size();
     if (!weightless && weights != contents.size()) {
@@ -254,7 +254,8 @@ public:
       } else if (!parts.plan.weightless) {
         known.content = &parts.contents[nextContent++];
       }
-      // What is left out of a weightless plan is not compared.
+      // A weightless plan lacks the contents of weights and tables, so these
+      // segments are not compared.
       const bool isComparable = isKernels || known.content != nullptr;
       std::vector<Known> &sameName = all[segment->name];
       const auto found =
@@ -321,7 +322,8 @@ Result<WrittenBytes> writeFatPlan(AtomicFile output,
     AIR_RETURN_IF_ERROR(facts.checkKernels(each.kernels.size()));
     numbers.push_back(segments.add(each));
   }
-  // The place of a segment among the contents or the kernels of its plan.
+  // placeOf[i][j] is the index of segment j of plan i in parts[i].kernels if
+  // the segment contains kernels, and otherwise in parts[i].contents.
   std::vector<std::vector<size_t>> placeOf(parts.size());
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < parts.size(); ++i) {

@@ -13,15 +13,16 @@ namespace air::compiler {
 void makeWeightless(plan::PlanT &plan);
 
 /// Makes the plan a reference plan: its matrices stay in the files of `source`,
-/// whose names it records. `contents` describes the plan's segments of weights
-/// and tables in order. Fails with Unsupported if two files have the same name.
+/// whose names the plan records. `contents` describes the plan's segments of
+/// weights and tables in order. Fails with Unsupported if two files have the
+/// same name.
 Status makeReference(plan::PlanT &plan,
                      const std::vector<SegmentContent> &contents,
                      const ModelSource &source);
 
 /// A callback that the writing thread calls with the number of segment bytes
-/// made so far and in total. A reference plan does not store all of the bytes
-/// that are counted here.
+/// produced so far and in total. A reference plan does not store all of the
+/// bytes that are counted here.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Provides the contents of the Kernels segments. Another thread may still be
@@ -38,11 +39,11 @@ struct KernelBytes {
 
 /// Writes `output` whole or not at all, and returns the file's size in bytes.
 /// `contents` describes the plan's segments of weights and tables in order
-/// (none for a weightless plan). The Kernels segments get what `kernels`
+/// (none for a weightless plan). The Kernels segments contain what `kernels`
 /// provides, which may be fewer bytes than the plan states. `packed` is empty,
-/// or has an entry for each segment; segments that have a place in another plan
-/// are copied from there. Memory use does not depend on the model's size, and
-/// the written bytes do not depend on `threads`.
+/// or has an entry for each segment; if the entry refers to a segment of
+/// another plan, that segment is copied. Memory use does not depend on the
+/// model's size, and the written bytes do not depend on `threads`.
 ///
 /// Errors: DoesNotFit when the disk has too little space, which is detected
 /// before anything is written; Io; and those of the plan verifier.
@@ -56,8 +57,9 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
 /// A plan that is complete, but not written yet.
 struct PlanParts {
   plan::PlanT plan;
-  /// As in writePlan(). The plan's Kernels segments have the sizes of
-  /// `kernels`, their contents in the order of the segments.
+  /// `contents` and `packed` are as in writePlan(). `kernels` holds the
+  /// contents of the Kernels segments, in their order; the plan states the
+  /// exact sizes of these contents.
   std::vector<SegmentContent> contents;
   std::vector<PackedPlace> packed;
   std::vector<std::span<const uint8_t>> kernels;

@@ -437,9 +437,9 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
-    // If the head's matrix is the embedding table, its scale is not read, so
-    // finish() refuses it. Such a scale would have to apply to embedded rows,
-    // too.
+    // If the head multiplies by the embedding table, a scale of the table is
+    // left unread, so finish() refuses the model: the scale would have to apply
+    // to embedded rows, too.
     AIR_ASSIGN_OR_RETURN(std::string scale,
                          output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,

@@ -25,7 +25,8 @@ namespace air::compiler {
 
 enum class Presence : uint8_t { Never, Optional, Always };
 
-/// How a family differs from the others that share the graph.
+/// What distinguishes one architecture family from the others that share the
+/// graph.
 struct DenseDecoderTraits {
   ir::llm::RopeKind rope = ir::llm::RopeKind::Norm;
   Presence qkvBias = Presence::Never;     ///< tensors attn_{q,k,v}.bias

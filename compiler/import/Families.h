@@ -15,7 +15,7 @@
 
 namespace air::compiler {
 
-/// Builds in `module` the llm.model of the source that `reader` reads.
+/// Adds the llm.model to `module`, built from the source that `reader` reads.
 using BuildModel = Status (*)(SourceReader &reader, mlir::ModuleOp module);
 
 struct Family {

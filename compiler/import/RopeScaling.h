@@ -13,7 +13,8 @@
 //   g(1) / g(yarn_log_multiplier), if that key is present and not 0;
 //   g(1).
 //
-// llama.cpp ignores the value of yarn_attn_factor: it overwrites it with g(1).
+// llama.cpp ignores the value of yarn_attn_factor, because it overwrites the
+// value with g(1).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_ROPESCALING_H

@@ -1,8 +1,8 @@
 //===- SourceReader.h - tracks what is read from a source -------*- C++ -*-===//
 //
-// Families read a ModelSource through a SourceReader. It records which keys and
-// tensors were read, so that finish() can refuse a source with keys or tensors
-// that the family did not read.
+// The import code of each architecture family reads a ModelSource through a
+// SourceReader, which records the keys and tensors that were read. finish() can
+// therefore refuse a source with keys or tensors that the family ignores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_SOURCEREADER_H
@@ -42,7 +42,7 @@ public:
   /// Returns a number from 1 to kMaxCount. A list that has the same value for
   /// every layer counts as that value; any other list is an Unsupported error.
   Result<uint64_t> count(const std::string &key);
-  /// Like count, but 0 is allowed and the key may be absent.
+  /// Like count(), but 0 is allowed and the key may be absent.
   Result<std::optional<uint64_t>> optionalCount(const std::string &key);
   Result<double> number(const std::string &key);
   Result<std::optional<double>> optionalNumber(const std::string &key);
@@ -78,11 +78,11 @@ public:
   /// has another shape, and with Unsupported when its dtype is not a weight
   /// format.
   Result<const SourceTensor *> tensor(const std::string &name, Shape shape);
-  /// Like tensor, but returns null when there is no tensor of that name.
+  /// Like tensor(), but returns null when there is no tensor of that name.
   Result<const SourceTensor *> optionalTensor(const std::string &name,
                                               Shape shape);
   /// Returns the matrix of that name, which must have `columns` columns and may
-  /// have any number of rows. Fails as tensor does.
+  /// have any number of rows. Fails as tensor() does.
   Result<const SourceTensor *> matrixOfColumns(const std::string &name,
                                                uint64_t columns);
 

@@ -267,11 +267,11 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         std::to_string(demand.context) +
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
-  // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of
-  // this. The arrays are three counts; for each token, its id, its positions in
-  // the cache and for RoPE, and the index of its row in the block tables; for
-  // each tile, three numbers; the indices of the output rows; and the block
-  // tables.
+  // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of this
+  // number of bytes. The arrays hold three counts; for each token, its id, its
+  // positions in the cache and for RoPE, and the index of its row in the block
+  // tables; for each tile, three numbers; the indices of the output rows; and
+  // the block tables.
   constexpr uint64_t kAlignment = 64;
   const uint64_t arrays = 3 * kAlignment +
                           4 * alignUp(4 * demand.tokens, kAlignment) +
@@ -310,8 +310,9 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     ledger.items[0].bytes = leastDeviceBytes(demand.segments);
     total = sumOf(ledger.items);
   }
-  // The block tables have one row per token, so each page also takes an entry
-  // of 4 bytes per token.
+  // The block tables have a row for each token of a batch, and each row has a
+  // 4-byte entry for each KV page of a sequence. These entries count as a part
+  // of the page.
   const uint64_t numberBytes = 4 * demand.tokens;
   RamDemand cache;
   cache.kvPageBytes = demand.kvPageBytes + numberBytes;
@@ -335,7 +336,7 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,
                                   const DevicePlacement &device,
                                   const RamLimit &limit) {
-  // The runtime copies through a ring of page-locked memory.
+  // The runtime copies to the GPU through a ring of page-locked memory.
   constexpr uint64_t kRingBytes = uint64_t{16} << 20;
   GpuHostLedger ledger;
   ledger.items = {

@@ -66,8 +66,8 @@ struct BudgetedPlacement {
   WeightPlacement weights;
 };
 
-/// Returns the number of pages that `slots` sequences of `context` tokens take,
-/// or nullopt when that number does not fit in 64 bits.
+/// Returns the number of KV pages that `slots` sequences of `context` tokens
+/// take, or nullopt when that number does not fit in 64 bits.
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens);
 
@@ -133,8 +133,8 @@ struct GpuHostLedger {
 
 /// Accounts for the RAM of a plan that runs on a GPU: the process, the
 /// page-locked memory for copies (with `logitsBytes` for logits), and the
-/// weights of `segments` that, with the placement `device`, each pass copies to
-/// the GPU. If limit.bytes is not 0 and they do not fit, each pass reads some
+/// weights of `segments` that each pass copies to the GPU, as `device` states.
+/// If limit.bytes is not 0 and these weights do not fit, each pass reads some
 /// of them from the disk.
 Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,

@@ -11,7 +11,7 @@ PassPrediction predictPass(std::vector<LinkLoad> links,
   PassPrediction prediction;
   bool known = true;
   uint64_t memory = 0;       // time of the link to RAM or VRAM
-  std::string name = "dram"; // name of that link
+  std::string name = "dram"; // name of the link to RAM or VRAM
   uint64_t cpu = 0;
   uint64_t disk = 0;
   uint64_t copies = 0; // time of the copies to a GPU

@@ -1,20 +1,20 @@
 //===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
-// A decode pass (one token, empty KV cache) reads each byte of weights that it
-// needs from memory once. Some of these bytes must be read from the disk first.
-// Memory and disk are called links. The arithmetic of the pass is a third link,
-// "cpu". Its bytes are the bytes of the vector operands that the pass computes
-// with (kMixedOperandBytes in CpuRates.h). A link takes the time bytes /
-// bandwidth, with the bandwidth that the machine profile states. The disk works
-// in parallel with the cores. The cores take less than the times of "dram" and
-// "cpu" together, because they read and compute in parallel: see
+// Each byte of the weights that a decode pass (one token, empty KV cache) needs
+// is read once from memory. Some of these bytes must be read from the disk
+// first. Memory and disk are called links. The arithmetic of the pass is a
+// third link, "cpu". Its bytes are the bytes of the vector operands that the
+// pass computes with (kMixedOperandBytes in CpuRates.h). A link takes the time
+// bytes / bandwidth, with the bandwidth that the machine profile states. The
+// disk works in parallel with the cores. The cores take less than the times of
+// "dram" and "cpu" together, because they read and compute in parallel: see
 // overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
 // the cores and of the disk, which slow each other down. The limit of a pass is
 // "disk" if the disk takes longer than the cores, or else "dram" if reading
 // takes at least half of the cores' time, or else "cpu". Copies from RAM to a
 // GPU are the link "pcie". They overlap everything else, and are the limit of a
-// pass if they take longer than all the rest. A bandwidth of 0 means that it is
-// not known; then neither the time nor the limit is known.
+// pass if they take longer than everything else together. A bandwidth of 0
+// means that it is not known; then neither the time nor the limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -39,12 +39,13 @@ struct LinkLoad {
 struct PassPrediction {
   std::vector<LinkLoad> links;
   uint64_t nanoseconds = 0; ///< time of the pass; 0 = not known
-  std::string limit;        ///< the link that limits; "" = not known
+  std::string limit;        ///< the link that limits the pass; "" = not known
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is
-/// not known, nanoseconds is 0 and limit is "". `kept` only matters if the disk
-/// has bytes.
+/// not known, nanoseconds is 0 and limit is "". `kept` states how much disk and
+/// memory slow each other down; it has no effect unless bytes are read from the
+/// disk.
 PassPrediction predictPass(std::vector<LinkLoad> links,
                            const KeptShares &kept = {});
 

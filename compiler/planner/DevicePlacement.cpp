@@ -13,15 +13,16 @@
 namespace air::compiler {
 namespace {
 
-/// The share of weights that stay on the GPU is a multiple of 1 / kShares.
+/// The fraction of the weights that stays on the GPU is a multiple of 1 /
+/// kShares.
 constexpr uint64_t kShares = 1024;
 /// A GPU reads its memory some 13 to 80 times as fast as copies fill it. Copies
 /// that run ahead of the kernels therefore save little: about 1 / kLinkRatio of
 /// the time of all copies at best. A larger ring leaves less room for weights
 /// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
-/// bytes, copying these weights would take more time than running ahead saves.
-/// The same holds for a ring in RAM, since copies to a GPU are some 5 to 20
-/// times as fast as reads from a disk.
+/// bytes, copying the weights that no longer fit would take more time than
+/// running ahead saves. The same holds for a ring in RAM, since copies to a GPU
+/// are some 5 to 20 times as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -36,12 +37,13 @@ struct Unit {
   uint64_t ringOffset = 0;
 };
 
-/// Divides segments between a memory, which is that of a GPU or RAM, and the
-/// next larger one, from which each pass fills a ring in the first. The names
-/// are those for a GPU.
+/// Chooses which segments stay in a memory, which is that of a GPU or RAM, and
+/// which ones each pass copies to a ring in it from the next larger memory. The
+/// names and comments of this class are for the memory of a GPU.
 class DevicePlacer {
 public:
-  /// Each segment and each table that stays takes a multiple of `unit` bytes.
+  /// Each segment and each table that stays on the GPU takes a multiple of
+  /// `unit` bytes.
   DevicePlacer(const WeightProblem &given, uint64_t unit)
       : problem(given), alignment(unit) {
     for (const uint64_t table : problem.tables) {
@@ -63,8 +65,8 @@ public:
   std::optional<DevicePlacement> best(uint64_t room) const {
     std::optional<Choice> found;
     for (const bool runsAhead : {true, false}) {
-      // Segments larger than `limit` stay, because they would need a large
-      // ring.
+      // Segments larger than `limit` stay on the GPU, because they would need a
+      // large ring.
       for (const uint64_t limit : limits) {
         improve(room, limit, runsAhead, found);
       }
@@ -93,8 +95,9 @@ private:
     uint64_t copied = 0;
   };
 
-  /// Whether each segment is copied. Those above `limit` bytes stay on the GPU.
-  /// So do share / kShares of the other bytes, spread evenly over the pass.
+  /// Returns, for each segment, whether it is copied. Segments of more than
+  /// `limit` bytes stay on the GPU. So does the fraction share / kShares of the
+  /// other segments' bytes, spread evenly over the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;
@@ -160,7 +163,8 @@ private:
     return bytes;
   }
 
-  /// Places the units in a ring. Returns how many times a pass fills the ring.
+  /// Assigns each unit, in order, an offset in a ring of `ring` bytes. Returns
+  /// how many times a pass fills the ring.
   static uint64_t lapsIn(std::vector<Unit> &units, uint64_t ring) {
     uint64_t laps = units.empty() ? 0 : 1;
     uint64_t at = 0;
@@ -199,13 +203,15 @@ private:
     return ringFor(units, std::max<uint64_t>(2, lapsIn(units, most)));
   }
 
-  /// Chooses segments with chosen(). Returns nothing if they do not fit in
-  /// `room`. Without `runsAhead`, the ring is as large as the largest unit.
+  /// Copies the segments that chosen(limit, share) names. Returns nothing if
+  /// the ring and all that stays on the GPU do not fit in `room`. If
+  /// `runsAhead` is false, the ring is as large as the largest unit.
   std::optional<Choice> choiceFor(uint64_t room, uint64_t limit, bool runsAhead,
                                   uint64_t share) const {
     std::vector<Unit> units = unitsOf(chosen(limit, share));
     const uint64_t kept = keptBytes(units);
-    // Copying a single unit saves no memory: the ring has to hold all of it.
+    // If only one step's segments are copied, nothing is saved: the ring is as
+    // large as these segments.
     if (units.size() < 2 || kept > room || largestOf(units) > room - kept) {
       return std::nullopt;
     }
@@ -217,8 +223,8 @@ private:
                : std::nullopt;
   }
 
-  /// Finds the choice with the largest share that fits. If this choice copies
-  /// fewer bytes than `found`, it replaces `found`.
+  /// Finds the largest `share` for which choiceFor() returns a choice. That
+  /// choice replaces `found` if it copies fewer bytes.
   void improve(uint64_t room, uint64_t limit, bool runsAhead,
                std::optional<Choice> &found) const {
     std::optional<Choice> most = choiceFor(room, limit, runsAhead, 0);
@@ -304,8 +310,8 @@ private:
   std::set<uint64_t> limits; ///< the sizes of the segments that may be copied
 };
 
-/// The segments that `device` copies, as a problem of their own, and for each
-/// of them its index in `problem`.
+/// Returns the segments that `device` copies, as a WeightProblem of their own,
+/// and the index of each of them in `problem`.
 std::pair<WeightProblem, std::vector<uint32_t>>
 copiedPart(const WeightProblem &problem, const DevicePlacement &device) {
   WeightProblem part;

@@ -39,14 +39,15 @@ struct DevicePlacement {
   /// start of the GPU's ring.
   std::vector<StreamedRead> copies;
 
-  /// The memory of the GPU for the ring and for everything that stays there.
+  /// The memory of the GPU for the ring and for everything that stays on the
+  /// GPU.
   uint64_t deviceBytes(const WeightProblem &problem) const;
   /// The RAM for the segments that are copied.
   uint64_t ramBytes(const WeightProblem &problem) const;
 };
 
-/// What stays in RAM of the segments that a pass copies to a GPU, and what each
-/// pass reads from the disk.
+/// Where the segments that each pass copies to a GPU come from: some stay in
+/// RAM, and each pass reads the others from the disk.
 struct HostPlacement {
   /// For each segment of weights: whether each pass reads it from the disk.
   /// Empty if none is read.
@@ -81,9 +82,10 @@ Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
 uint64_t leastRamBytes(const WeightProblem &problem,
                        const DevicePlacement &device);
 
-/// Divides the segments that `device` copies between `room` bytes of RAM and
-/// the disk, so that a pass reads as few bytes as possible. The ring is chosen
-/// as in placeOnDevice(). Returns nothing if room < leastRamBytes().
+/// Chooses which of the segments that `device` copies to the GPU stay in RAM,
+/// and which each pass reads from the disk, so that a pass reads as few bytes
+/// as possible. All that is in RAM fits in `room` bytes. The ring is chosen as
+/// in placeOnDevice(). Returns nothing if room < leastRamBytes().
 std::optional<HostPlacement> placeInRam(const WeightProblem &problem,
                                         const DevicePlacement &device,
                                         uint64_t room);

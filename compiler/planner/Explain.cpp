@@ -74,7 +74,7 @@ private:
   }
 
   /// Returns the seconds that all cores need for the operations `ops` while
-  /// they read a prompt.
+  /// they process a prompt.
   double cpuSeconds(const TokenOps &ops) const {
     const CpuRates nominal =
         nominalRates(CpuIdentity(), machine.arch, machine.features);
@@ -155,7 +155,7 @@ private:
     return problem;
   }
 
-  /// The same problem, except that only rows of tables may be streamed.
+  /// Returns `problem` with one change: only rows of tables may be streamed.
   static ResidencyProblem withoutStreams(ResidencyProblem problem) {
     uint64_t tables = 0;
     for (const WeightClass &weights : problem.classes) {
@@ -280,7 +280,8 @@ private:
       if (!speed) {
         return std::optional<double>();
       }
-      // A gain of less than a thousandth is a matter of rounding.
+      // A gain of less than a thousandth may come from rounding and counts as
+      // 0.
       const double more = *speed - *result.decode;
       return std::optional(more < *result.decode * 1e-3 ? 0 : more);
     };

@@ -1,14 +1,14 @@
 //===- Explain.h - what a model would do on a machine -----------*- C++ -*-===//
 //
-// Places the weights of a model on a machine and predicts how fast it generates
-// text. Nothing is executed, and the machine need not exist. All rates come
-// from the machine profile; if they are nominal, the predictions are neither
-// upper nor lower bounds. Predictions of speed are for an empty KV cache, as in
-// a plan.
+// Places the weights of a model on a machine and predicts how fast the model
+// generates text. Nothing is executed, and the machine need not exist. All
+// rates come from the machine profile; if they are nominal, the predictions are
+// neither upper nor lower bounds. Predictions of speed are for an empty KV
+// cache, as in a plan.
 //
 // If a plan for the machine's GPU can be made, its placement and its prediction
-// are shown, from the functions that make the plan (GpuPlan.h). Otherwise,
-// ResidencySolver.h finds the placement that minimises the time to read one
+// come from the functions that make the plan (GpuPlan.h). Otherwise,
+// ResidencySolver.h finds the placement that minimises the time to process one
 // prompt and generate kTokensPerPrompt tokens.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
@@ -34,7 +34,7 @@ namespace air::compiler {
 inline constexpr double kTokensPerPrompt = 256;
 
 /// A CPU is assumed to reach this fraction of its rate of arithmetic while it
-/// reads a prompt. docs/performance.md has measurements of 0.55 to 0.78.
+/// processes a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
@@ -53,7 +53,7 @@ struct ExplainOptions {
   std::optional<uint64_t> disk;
 };
 
-/// Where the bytes of one item lie.
+/// Where the bytes of one item, such as a class of weights, lie.
 struct TierRow {
   std::string name;
   uint64_t vram = 0;
@@ -96,8 +96,8 @@ struct Explanation {
   std::optional<double> firstTokenCold;
   std::optional<double> firstTokenWarm;
 
-  /// How many tokens per second another GiB of VRAM, or of RAM, adds; nullopt
-  /// if not known. gainOfVram is nullopt without a GPU.
+  /// The gain, in tokens per second, from one more GiB of VRAM or of RAM;
+  /// nullopt if not known. gainOfVram is nullopt without a GPU.
   std::optional<double> gainOfVram;
   std::optional<double> gainOfRam;
 

@@ -46,7 +46,8 @@ private:
     return bytes == 0 ? std::nullopt : std::optional(bytes);
   }
 
-  /// Adds the rows of the ledgers. Those of the weights are divided by class.
+  /// Adds a row for each class of weights and for each other item of the
+  /// ledgers.
   void addRows(Explanation &result, const GpuPlacement &placement) const {
     const WeightProblem &segments = plan.demand.vram.segments;
     const auto is = [](const std::vector<bool> &flags, size_t index) {
@@ -63,7 +64,7 @@ private:
     for (size_t i = 0; i < segments.tables.size(); ++i) {
       rows[plan.tableClasses[i]].vram += segments.tables[i];
     }
-    TierRow weights; // bytes of weights that belong to no class
+    TierRow weights; // ledger items "weights", minus the bytes of all classes
     for (const LedgerItem &item : placement.vram.items) {
       (item.name == "weights" ? weights : rows[item.name]).vram += item.bytes;
     }
@@ -122,8 +123,8 @@ private:
     result.decode = speedOf(decode);
     result.limitedBy = decode.limit;
     const VramDemand &vram = plan.demand.vram;
-    // This does not overflow, because planVram() has checked the size of the KV
-    // cache of all slots.
+    // The product does not overflow, because planVram() has checked the size of
+    // the KV cache of all slots.
     const uint64_t kvBytes =
         kvPages(vram.context, 1, vram.kvPageTokens).value_or(0) *
         vram.kvPageBytes;
@@ -167,8 +168,8 @@ private:
     }
   }
 
-  /// How many tokens per second one more GiB of a memory adds. `sizeIn` returns
-  /// the field of GpuLimits that holds the size of this memory.
+  /// The gain, in tokens per second, from one more GiB of VRAM or of RAM.
+  /// `sizeIn` returns the field of GpuLimits with the size of this memory.
   template <typename Size>
   std::optional<double> gain(const Explanation &result, Size sizeIn) const {
     GpuLimits larger = plan.limits;
@@ -180,7 +181,7 @@ private:
     const Result<GpuPlacement> placement = planGpu(plan.demand, larger);
     const std::optional<double> speed =
         placement ? speedOf(predict(*placement, 0)) : std::nullopt;
-    // A gain of less than a thousandth is a matter of rounding.
+    // A gain of less than a thousandth may come from rounding and counts as 0.
     return speed ? std::optional(*speed < *result.decode * 1.001
                                      ? 0
                                      : *speed - *result.decode)

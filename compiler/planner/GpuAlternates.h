@@ -20,7 +20,8 @@ namespace air::compiler {
 /// of the VRAM that the driver leaves. For each of these sizes of VRAM, the
 /// placement for all of the RAM comes first, and then those for 75 and 50 % of
 /// it. A placement that does not fit, or that is equal to an earlier one, is
-/// left out. A limit that is not known is not reduced.
+/// left out. If the size of the VRAM or of the RAM is not known, there are no
+/// placements for fractions of it.
 Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
                                                     const GpuLimits &limits);
 

@@ -1,7 +1,7 @@
 //===- GpuPlan.h - memory and speed of a plan for a GPU ---------*- C++ -*-===//
 //
-// airpack makes the placement and the prediction of a plan for a GPU with these
-// functions. `airpack --explain` reports their results, so its numbers are
+// With these functions, airpack computes the placement and the prediction of a
+// plan for a GPU. `airpack --explain` reports their results, so its numbers are
 // those of the plan that the same options give.
 //
 // Thread-safety: pure functions. Errors: those of planVram() and planGpuHost().
@@ -52,7 +52,7 @@ Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits);
 /// The bytes that a pass of a plan for a GPU moves.
 struct GpuPassBytes {
   uint64_t weights = 0; ///< read from the memory of the GPU
-  uint64_t copied = 0;  ///< copied there from RAM
+  uint64_t copied = 0;  ///< copied from RAM to the GPU
   uint64_t read = 0;    ///< read from the disk to RAM
 };
 

@@ -18,7 +18,8 @@ struct Life {
   size_t last = 0;
 };
 
-/// Returns the lifetimes in one program, sorted by their first step.
+/// Returns the lifetimes of all values in one program, sorted by their first
+/// step.
 Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
                                        const ProgramUses &program) {
   constexpr size_t kNone = ~size_t{0};

@@ -1,9 +1,10 @@
 //===- ModelNeeds.h - what a model asks of a machine ------------*- C++ -*-===//
 //
-// The sizes and numbers of operations that decide where a model's weights
-// should lie and how fast it can be. measureNeeds() determines them after the
-// pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they match the
-// plan that airpack would write.
+// The sizes, and the numbers of arithmetic operations, that decide where a
+// model's weights should lie and how fast the model can run. measureNeeds()
+// determines them after the pass schedule-reads
+// (compiler/transforms/MeasureNeeds.h), so they match the plan that airpack
+// would write.
 //
 // Thread-safety: plain data.
 //
@@ -39,7 +40,7 @@ struct ClassNeeds {
   bool isGathered = false;
   bool isForOutputs = false;
   uint64_t largestStep = 0;
-  TokenOps ops; ///< per token while a prompt is read
+  TokenOps ops; ///< per token of a prompt
   /// The CPU's arithmetic for one token, in bytes of vector operands (see
   /// kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
   double operandBytes = 0;
@@ -68,7 +69,7 @@ struct ModelNeeds {
   uint64_t layers = 0;
   uint64_t parameters = 0;
   uint64_t trainedContext = 0;
-  /// Only if the plan runs on a GPU.
+  /// Set only if the plan runs on a GPU.
   std::optional<GpuNeeds> gpu;
 };
 

@@ -19,7 +19,7 @@ uint64_t pagesOf(uint64_t bytes) { return ceilDiv(bytes, kPlanPageBytes); }
 constexpr uint64_t kReadAheadPages = kReadAhead / kPlanPageBytes;
 constexpr uint64_t kLeastReadAheadPages = kLeastReadAhead / kPlanPageBytes;
 
-/// Shares of a segment are multiples of 1 / kShares.
+/// The share of a segment that stays in RAM is a multiple of 1 / kShares.
 constexpr uint64_t kShares = uint64_t{1} << 32;
 
 /// Returns the largest value in [0, end) for which `holds` is true; nullopt if
@@ -37,7 +37,7 @@ std::optional<uint64_t> largest(uint64_t end,
   return low;
 }
 
-/// Pages of a segment that the same steps need.
+/// Consecutive pages of a segment, all of which are needed by the same steps.
 struct Run {
   uint32_t segment = 0;
   uint64_t begin = 0;
@@ -113,8 +113,8 @@ public:
       share = choice->share;
       ring = choice->ring;
     } else {
-      // Only the pages that must stay in RAM are kept there, and the ring gets
-      // the rest of the room. The ring is then reduced to a size that a pass
+      // Keeps in RAM only the pages that must stay there, and gives the ring
+      // all other pages in `room`. Then reduces the ring to a size that a pass
       // fills a whole number of times, unless that size is too small.
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
@@ -128,8 +128,8 @@ public:
   }
 
 private:
-  /// The sizes, in pages, that follow if every divided segment keeps the same
-  /// share of its pages in RAM.
+  /// The sizes, in pages, of a placement in which every divided segment keeps
+  /// the same share of its pages in RAM.
   struct Sizes {
     uint64_t kept = 0;     ///< pages that stay in RAM
     uint64_t streamed = 0; ///< pages that each pass reads
@@ -198,9 +198,10 @@ private:
     for (size_t i = 0; i < pages.size(); ++i) {
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
-    // When step run.firstStep runs, the ring must hold the pages of all runs
+    // When step run.firstStep runs, the ring must contain the pages of all runs
     // from `oldest`, the first run that this step or a later one needs, to
-    // `run`. Among the pages that a pass reads, they are [begin, end).
+    // `run`. These are pages [begin, end), counted in the order in which a pass
+    // reads pages.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -227,9 +228,10 @@ private:
     return sizes.largestStep + kLeastReadAheadPages;
   }
 
-  /// Chooses the largest share for which everything fits in `room` and the ring
-  /// has at least the size that `leastSize` gives. A pass fills the ring `laps`
-  /// times. A larger share makes the ring smaller, but needs more RAM in all.
+  /// Chooses the largest share of the weights to keep in RAM for which
+  /// everything fits in `room` and the ring has at least the size that
+  /// `leastSize` gives. A pass fills the ring `laps` times. A larger share
+  /// makes the ring smaller, but needs more RAM in all.
   std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
                                   RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
@@ -250,11 +252,12 @@ private:
     return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps), laps};
   }
 
-  /// Chooses the number of laps, at least 2, with which the largest share stays
-  /// in RAM. More laps mean a smaller ring and more room for weights, but the
-  /// ring must not become smaller than wantedRing(). With few laps, the room
-  /// limits the share; with many, this smallest ring does. The best number of
-  /// laps is the largest one with which the room is the limit, or one more.
+  /// Chooses how many times a pass fills the ring (laps, at least 2), so that
+  /// the largest share of the weights stays in RAM. More laps mean a smaller
+  /// ring and more room for weights, but the ring must not become smaller than
+  /// wantedRing(). With few laps, the room limits the share; with many laps,
+  /// wantedRing() does. The best number of laps is the largest one with which
+  /// the room is the limit, or one more.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -297,7 +300,8 @@ private:
     uint64_t position = 0;
     uint32_t last = 0;
     for (size_t i = 0; i < runs.size();) {
-      // Adjacent runs of a segment with the same first step are read together.
+      // Adjacent runs of a segment that are first needed by the same step are
+      // read together.
       const Run &first = runs[i];
       uint64_t end = first.begin;
       const uint64_t start = position;
@@ -338,9 +342,8 @@ private:
     }
   }
 
-  /// Sets afterStep of all reads. Each entry of `ends` counts pages from the
-  /// start of the pass, and names the step after which none of these pages is
-  /// needed any more.
+  /// Sets afterStep of all reads. An entry {n, step} of `ends` means that the
+  /// first n pages that a pass reads are no longer needed after that step.
   void setStarts(WeightPlacement &placement,
                  const std::vector<std::pair<uint64_t, uint32_t>> &ends,
                  uint64_t streamed, uint64_t ring) const {
@@ -360,14 +363,17 @@ private:
       const uint64_t end = position + read.bytes / kPlanPageBytes;
       int64_t after = 0;
       if (end > ring) {
-        // The read overwrites what the same pass read one lap earlier.
+        // The read overwrites what the same pass read one lap of the ring
+        // earlier.
         after = stepOf(end - ring - 1);
       } else if (lastLap + position < streamed) {
-        // The read overwrites what the previous pass read in its last lap.
+        // The read overwrites what the previous pass read in its last lap of
+        // the ring.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The last lap of the previous pass did not reach this part of the
-        // ring, so the read overwrites what the lap before that one read.
+        // The previous pass ended before it reached this part of the ring for
+        // the last time, so the read overwrites what that pass read one lap
+        // before its last one.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so no read begins before the previous one.

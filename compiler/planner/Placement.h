@@ -1,21 +1,21 @@
 //===- Placement.h - which weights stay in RAM, which are read --*- C++ -*-===//
 //
 // A pass over the model needs every segment of weights once, in the order of
-// its steps. When RAM is too small for all of them, the first part of each
-// segment stays there, which is the same fraction of every segment, and each
-// pass reads the rest again from the disk. Equal fractions spread the reads
-// evenly over the pass, so that the disk never pauses while a step computes,
-// and a small buffer suffices. If whole layers stayed in RAM instead, nothing
-// could be read while those layers compute, unless the buffer were larger.
+// its steps. When RAM is too small for all of them, the same fraction of every
+// segment, at its start, stays in RAM, and each pass reads the remaining bytes
+// from the disk again. Equal fractions spread the reads evenly over the pass,
+// so that the disk never pauses while a step computes, and a small buffer
+// suffices. If whole layers stayed in RAM instead, nothing could be read while
+// those layers compute, unless the buffer were larger.
 //
 // The buffer is a ring. A pass fills it in the order of the steps that need the
 // bytes, and for each step in the order of the file. When the ring is full, the
 // pass continues at its start. Every pass begins at the start of the ring, so
-// each byte has the same place in all passes. A read may begin when the last
-// step that needs what it overwrites has run, even if that step belongs to the
-// previous pass. The ring's size is chosen so that a pass fills it a whole
-// number of times; otherwise a part of it would be unused when the next pass
-// begins at its start again.
+// each byte has the same offset in the ring in all passes. A read may begin
+// when the last step that needs the bytes that it overwrites has run, even if
+// that is a step of the previous pass. The ring's size is chosen so that a pass
+// fills it a whole number of times; otherwise a part of the ring would be
+// unused when the next pass begins at the start of the ring again.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -55,8 +55,10 @@ struct WeightSegment {
   uint64_t keptBytes = 0;
   /// A multiple of the page size. Each read begins and ends at a multiple of
   /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. Adjacent pieces that meet elsewhere have the same
-  /// firstStep. A segment with a codec can only be read in whole chunks.
+  /// that stays in RAM. If a piece ends at any other byte, a single read
+  /// contains bytes of this piece and of the next one, so these two pieces must
+  /// have the same firstStep. A segment with a codec can only be read in whole
+  /// chunks.
   uint64_t unitBytes = 4096;
 };
 
@@ -76,7 +78,8 @@ struct StreamedRead {
   uint64_t ringOffset = 0;
   uint32_t beforeStep = 0; ///< the first step that needs the bytes
   /// The step after which the read may begin. A value of at least 0 is a step
-  /// of the same pass; -k is step (steps - k) of the previous pass.
+  /// of the same pass. In a pass of n steps, -k means step n - k of the
+  /// previous pass.
   int64_t afterStep = 0;
   bool operator==(const StreamedRead &) const = default;
 };
@@ -97,23 +100,23 @@ struct WeightPlacement {
 /// Segments smaller than this stay in RAM: they are norms and the like, and
 /// reading them separately would cost more than their memory is worth.
 inline constexpr uint64_t kSmallestStreamed = uint64_t{64} << 10;
-/// The largest read, unless kMaxReads requires larger ones. Requests of 1, 2 or
-/// 4 MiB, with which disks reach their full rate, divide it evenly. A larger
-/// read could only begin later, because no step may still need any of the bytes
-/// that it overwrites.
+/// The largest size of a read in bytes, unless kMaxReads requires larger reads.
+/// It is a multiple of 1, 2 and 4 MiB, the sizes of requests with which disks
+/// reach their full rate. A larger read would have to begin later, because no
+/// step may still need any of the bytes that it overwrites.
 inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
 inline constexpr uint64_t kMaxReads = 16384;
-/// The ring is larger than the most bytes that a single step needs from it, so
-/// that the disk is busy while that step computes. It is larger by kReadAhead
-/// or by half of these bytes, whichever is more. If RAM is too small for such a
-/// ring, or if a pass streams too little to fill it twice, the ring is larger
-/// by less, but at least by kLeastReadAhead, which is one read.
+/// Let S be the largest number of bytes that a single step needs from the ring.
+/// The ring has S + max(kReadAhead, S / 2) bytes, so that the disk is busy
+/// while that step computes. If RAM is too small for such a ring, or if a pass
+/// streams too little to fill it twice, the ring is smaller, but has at least S
+/// + kLeastReadAhead bytes. kLeastReadAhead is the size of one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 
-/// The RAM that is needed to keep all weights and tables there.
+/// The RAM that is needed to keep all weights and tables in RAM.
 uint64_t residentBytes(const WeightProblem &problem);
 
 /// The least RAM for which placeWeights() finds a placement.
@@ -132,10 +135,10 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
 uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
 
 /// Like placeWeights(), but keeps the given share, 0 to 100 %, of each segment
-/// that may be divided, even if more would fit in `room`. The ring has the size
-/// that the comment at kReadAhead states, or, if `room` is too small for that,
-/// only kLeastReadAhead more than a step needs. With less than 100 %, no table
-/// stays in RAM; rows are read from the file. Fails with DoesNotFit if room <
+/// that may be divided, even if more would fit in `room`. The ring has the
+/// preferred size that the comment at kReadAhead states or, if `room` is too
+/// small for that, the least size. With less than 100 %, no table stays in RAM;
+/// rows are read from the file. Fails with DoesNotFit if room <
 /// leastBytesPinned().
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room);

@@ -1,8 +1,8 @@
 //===- PlacementVerifier.cpp - checks a placement against the steps -------===//
 //
 // This file shares no code with Placement.cpp. It does not know how the ring is
-// laid out: it compares each read with all reads that may be made while its
-// bytes are in use.
+// laid out: it compares each read with all others that may be made while the
+// bytes of that read are in use.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/Placement.h"
@@ -109,7 +109,7 @@ Status verifyCoverage(const WeightProblem &problem,
 }
 
 /// Checks that each read, and the part of each segment that stays in RAM, ends
-/// at a unit of the segment.
+/// at a multiple of the segment's unitBytes or at the segment's end.
 Status verifyUnits(const WeightProblem &problem,
                    const WeightPlacement &placement) {
   const auto isWhole = [&](uint32_t segment, uint64_t end) {
@@ -139,7 +139,7 @@ Status verifyUnits(const WeightProblem &problem,
   return Status::ok();
 }
 
-/// Pages of a read that the same steps need.
+/// Consecutive pages of a read, all of which are needed by the same steps.
 struct Part {
   uint64_t ringOffset = 0;
   uint64_t bytes = 0;
@@ -198,7 +198,7 @@ Status verifyKeeps(const WeightProblem &problem,
     const size_t other = (index + ahead) % reads.size();
     const int64_t pass = index + ahead < reads.size() ? 0 : steps;
     if (pass + reads[other].afterStep >= lastUse) {
-      return Status::ok(); // This and all later reads wait for the last use.
+      return Status::ok(); // all later reads wait for step lastUse, too
     }
     if (touches(part, reads[other], placement.ringBytes)) {
       return refuse(name(other) + " may overwrite bytes that " + name(index) +
@@ -223,8 +223,8 @@ Status verifyWeights(const WeightProblem &problem,
   if (ring % kPlanPageBytes != 0 || (ring == 0) != placement.reads.empty()) {
     return refuse("the ring has " + std::to_string(ring) + " bytes for " +
                   std::to_string(placement.reads.size()) +
-                  " reads; it must have whole pages if there are reads, and 0 "
-                  "bytes otherwise");
+                  " reads; it must consist of whole pages if there are reads, "
+                  "and have 0 bytes otherwise");
   }
   int64_t before = -int64_t{problem.steps};
   for (size_t i = 0; i < placement.reads.size(); ++i) {

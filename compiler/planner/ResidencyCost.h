@@ -13,19 +13,20 @@
 
 namespace air::compiler {
 
-/// The cost of a whole class in a pass if a single device computes all of it.
+/// The cost of a class of weights in a pass if a single device computes with
+/// all of them.
 struct ClassCost {
   double bytes = 0;      ///< bytes of the class that the pass reads
-  double cpuReading = 0; ///< seconds for reading them from RAM
-  double gpuReading = 0; ///< seconds for reading them from VRAM
-  double cpuSeconds = 0; ///< seconds for reading and arithmetic, which overlap
+  double cpuReading = 0; ///< seconds for reading these bytes from RAM
+  double gpuReading = 0; ///< seconds for reading these bytes from VRAM
+  double cpuSeconds = 0; ///< seconds for reading and computing, which overlap
   double gpuSeconds = 0;
 };
 
 ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
                     const Phase &phase);
 
-/// The share of the class that a pass reads.
+/// The share of the class `weights` that a pass of the kind `phase` reads.
 double touchedShare(const WeightClass &weights, const Phase &phase);
 
 /// How many times a streamed byte crosses the memory bus: twice if writes to

@@ -1,8 +1,8 @@
 //===- ResidencySolver.cpp - the linear program of a placement ------------===//
 //
-// Which devices compute, and what may be streamed, are choices that no linear
-// program can make. Each of their few combinations is one linear program, and
-// the best of their solutions is returned.
+// A linear program cannot choose which devices compute and what may be
+// streamed. These choices have few combinations. One linear program is solved
+// for each combination, and the best solution is returned.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/ResidencySolver.h"
@@ -23,13 +23,14 @@ constexpr uint64_t kPage = 4096;
 /// rounding shares to pages nor CLP's tolerance makes a placement exceed it.
 constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 
-/// Placements whose times differ by less than this fraction are equally good.
-/// Reading a row of an embedding table from one memory instead of another
-/// changes the time by less.
+/// Placements whose times differ by less than this fraction count as equally
+/// fast. Reading a row of an embedding table from another memory changes the
+/// time by a smaller fraction.
 constexpr double kIndifference = 1e-4;
 
-/// What a placement may read in every pass: nothing, rows of tables, or
-/// everything, through a ring of one of two sizes.
+/// What each pass may read from the disk: nothing, only rows of tables, or any
+/// weights. In the last case, the ring is either large enough for reads to run
+/// far ahead (Roomy) or as small as possible (Tight).
 enum class Streams : uint8_t { Nothing, Rows, Roomy, Tight };
 
 bool hasRing(Streams streams) { return streams >= Streams::Roomy; }
@@ -105,10 +106,9 @@ public:
     if (!fastest) {
       return std::optional<Residency>();
     }
-    // The program is solved again with other costs. Many placements take about
-    // the same time as the fastest one. The second solution is the one among
-    // them that reads the fewest bytes over slow links and keeps the most in
-    // fast memory.
+    // Many placements take about the same time as the fastest one. To choose
+    // among these, the linear program is solved again with other costs, so that
+    // few bytes cross slow links and many bytes are in fast memory.
     double best = 0;
     for (const LinearProgram::Term &term : time) {
       best += term.factor * (*fastest)[term.variable];
@@ -152,7 +152,8 @@ private:
   using Terms = std::vector<LinearProgram::Term>;
 
   /// The variables of a class: its shares in VRAM, in RAM and on the disk; and
-  /// for each phase, how much of the RAM and disk shares each device computes.
+  /// for each phase, how much of the RAM and disk shares each device computes
+  /// with.
   struct Tiers {
     size_t vram = 0;
     size_t ram = 0;
@@ -214,7 +215,8 @@ private:
     for (const Phase &phase : problem.phases) {
       addPhase(phase);
     }
-    // Only placements that may divide classes round shares to pages.
+    // Shares of a class are rounded to pages only where a class may be divided
+    // between tiers.
     const uint64_t room = cutsClasses(combination) ? kRoundingRoom : 0;
     const bool hasWholeTables =
         problem.isForPlan && combination.streams == Streams::Rows;
@@ -238,7 +240,7 @@ private:
     }
     const auto bytes = static_cast<double>(*rest - std::min(*rest, room));
     // A limit that no placement exceeds is left out, because it would only add
-    // a huge number to the program.
+    // a huge number to the linear program.
     if (bytes < mostBytes()) {
       program.atMost(terms, bytes / total);
     }
@@ -367,7 +369,7 @@ private:
     }
   }
 
-  /// Sets the costs that choose between placements of equal time.
+  /// Sets the costs that decide between placements whose times are equal.
   void addPreferences(double passes) {
     for (size_t i = 0; i < problem.classes.size(); ++i) {
       const bool isGathered = problem.classes[i].isGathered;
@@ -542,7 +544,8 @@ Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem) {
       Solver solver(unlimited, Schedule::Serial, combination);
       AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> bytes, solver.solveForRam());
       if (bytes) {
-        // The bytes that a placement leaves free if it may divide classes.
+        // Where a class may be divided between tiers, some bytes stay free, so
+        // that rounding to pages does not exceed the RAM.
         const uint64_t room =
             cutsClasses(combination) ? kRoundingRoom + kPage : 0;
         const uint64_t all = problem.ramReserve + *bytes + room;

@@ -2,8 +2,9 @@
 //
 // Decides how much of each class of weights lies in the VRAM of a GPU, how much
 // in RAM, and how much stays on the disk and is read in every pass, and which
-// device multiplies what is not in VRAM. The choice is the solution of a linear
-// program: a fraction of each class is in each of the tiers
+// device multiplies by the weights that are not in VRAM. The choice is the
+// solution of a linear program: a fraction of each class is in each of the
+// tiers
 //
 //   V   in VRAM; the GPU computes with them
 //   RC  in RAM; the CPU computes with them
@@ -14,9 +15,9 @@
 //       GPU, which computes with them
 //
 // The fractions in VRAM, in RAM and on the disk are the same in all phases
-// (decoding, reading a prompt), but which device computes with them may differ.
-// A fraction of a class means the same fraction of every layer, because a
-// matrix can be cut between any two rows. The busiest resource sets a pass's
+// (decoding, processing a prompt), but which device computes with them may
+// differ. A fraction of a class means the same fraction of every layer, because
+// a matrix can be cut between any two rows. The busiest resource sets a pass's
 // time:
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
@@ -56,9 +57,9 @@
 
 namespace air::compiler {
 
-/// The tiers hold different fractions of different classes only if that saves
-/// more than this fraction of the time, because equal fractions are simpler to
-/// stream.
+/// A tier contains different fractions of different classes only if the time
+/// becomes shorter by more than this fraction, because equal fractions are
+/// simpler to stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -75,7 +76,8 @@ struct WeightClass {
   /// Whether the class must stay in memory, because its segments are too small
   /// to be worth reads of their own.
   bool isPinned = false;
-  /// Whether the class is computed only for the tokens whose logits are wanted.
+  /// Whether a pass computes with the class only for the tokens whose logits
+  /// are requested.
   bool isForOutputs = false;
   /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
   /// the same for the GPU.
@@ -119,10 +121,10 @@ struct ResidencyProblem {
   /// The predictions in plans leave them out.
   bool countsRingWrites = true;
   /// Whether the placement must be one that a plan can have. In such a
-  /// placement, each tier holds the same fraction of every class that has touch
-  /// 1 and is not pinned, and each table is either in RAM or on the disk as a
-  /// whole. If false, the fractions may differ between classes, but only if
-  /// that saves more than the fraction `worthUneven` of the time.
+  /// placement, a tier contains the same fraction of every class that has
+  /// `touch` 1 and is not pinned, and each table is either in RAM or on the
+  /// disk as a whole. If false, these fractions may differ between classes, but
+  /// only if the time becomes shorter by more than the fraction `worthUneven`.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
   /// Capacities in bytes; nullopt means that there is no limit. `disk`
@@ -130,7 +132,8 @@ struct ResidencyProblem {
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
-  /// What is needed besides weights, KV cache and ring, in bytes.
+  /// The VRAM and the RAM that are needed besides weights, KV cache and ring,
+  /// in bytes.
   uint64_t vramReserve = 0;
   uint64_t ramReserve = 0;
   uint64_t kvBytes = 0;

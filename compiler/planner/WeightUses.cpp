@@ -11,14 +11,15 @@
 namespace air::compiler {
 namespace {
 
-/// The steps that need the bytes at one place in the segment.
+/// The steps that need the bytes at the current offset of a sweep over the
+/// segment.
 struct Active {
   std::multiset<uint32_t> chunks; ///< the steps that need bytes of this chunk
   std::multiset<uint32_t> pages;  ///< the steps that read bytes of this page
 };
 
-/// The steps that are added to Active and removed from it at a place in the
-/// segment.
+/// The steps that the sweep adds to Active, and those that it removes, at one
+/// offset of the segment.
 struct Changes {
   std::vector<uint32_t> chunksBegin, chunksEnd;
   std::vector<uint32_t> pagesBegin, pagesEnd;
@@ -72,7 +73,7 @@ WeightSegment dividedSegment(uint64_t bytes, uint64_t chunkBytes,
     }
     WeightPiece piece;
     piece.end = std::next(it)->first;
-    // Padding between tensors belongs to the bytes before it.
+    // Padding between two tensors counts as a part of the piece before it.
     if (active.chunks.empty()) {
       if (!segment.pieces.empty()) {
         segment.pieces.back().end = piece.end;

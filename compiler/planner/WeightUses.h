@@ -21,7 +21,7 @@
 
 namespace air::compiler {
 
-/// A step reads the bytes [begin, end) of a segment.
+/// States that a step reads the bytes [begin, end) of a segment.
 struct WeightUse {
   uint64_t begin = 0;
   uint64_t end = 0;

@@ -51,7 +51,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // Without a KernelBuild, kernels are compiled here, so their size is exact.
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
-    SmallVector<StringRef> entries; // in the order in which the object has them
+    SmallVector<StringRef> entries; // in their order in the object
     for (const auto &[name, spec] : specs) {
       entries.push_back(name);
     }
@@ -88,7 +88,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     return Status::ok();
   }
 
-  /// Compiles the kernels of a GPU, each of which is the only entry of an
+  /// Compiles the kernels of a GPU. Each kernel is the only entry of an
   /// executable.
   Status compileForGpu(const MachineProfile &profile) {
     ModuleOp module = getOperation();

@@ -20,11 +20,11 @@ namespace air::compiler {
 
 using Operands = llvm::StringMap<Attribute>;
 
-/// Prompts of up to this many tokens have a program of their own, whose kernels
-/// lose less time with incomplete tiles.
+/// Prompts of up to this many tokens have a program of their own. Its kernels
+/// can have smaller tiles, so incomplete tiles waste less time.
 constexpr uint32_t kShortPrefill = 64;
 
-/// The largest vocabulary of which a kernel can choose a token.
+/// The largest vocabulary from which a kernel can choose a token.
 constexpr uint32_t kMostChoices = 1U << 24;
 
 /// Clamps a size to 32 bits. The generators of kernels refuse sizes that are
@@ -345,8 +345,8 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
 
 // ---- programs ---------------------------------------------------------------
 
-/// Sets the number of tokens of a kernel of a decode step, and what depends on
-/// it.
+/// Sets the number of tokens of a kernel of a decode step, and the fields that
+/// depend on this number.
 static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
                       uint32_t multiprocessors) {
   if (auto *begin = std::get_if<BeginStep>(&spec)) {
@@ -369,8 +369,8 @@ static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
         std::min({wanted, kMaxRanges, uint64_t{pages.tablePages}}));
   } else if (auto *choose = std::get_if<ChooseToken>(&spec)) {
     choose->tokens = tokens;
-    // One thread block per multiprocessor, but no block whose threads would
-    // look at fewer than four logits each.
+    // There is one thread block per multiprocessor, or fewer if the threads
+    // would otherwise look at fewer than four logits each.
     constexpr uint64_t kLogitsPerThread = 4;
     const uint64_t least = uint64_t{choose->warps} * 32 * kLogitsPerThread;
     choose->blocks = static_cast<uint32_t>(

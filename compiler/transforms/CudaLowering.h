@@ -4,11 +4,11 @@
 // buffers and the programs of a plan that runs as a whole on one GPU.
 //
 // A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
-// tokens. Every token has a row of its own in the block tables, so the tokens
-// of a batch may belong to any sequences. Larger batches have the kernels of a
-// prefill (CudaPrefill.h), in the programs "m9-64" and "m65-512". Their tokens
-// may belong to any sequences, too, and the head computes only the requested
-// rows.
+// tokens, respectively. Every token has a row of its own in the block tables,
+// so the tokens of a batch may belong to any sequences. Larger batches have the
+// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and "m65-512".
+// Their tokens may belong to any sequences, too, and the head computes only the
+// requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
 // except that q, k and v take a dispatch for each of their dtypes, and that a
@@ -35,8 +35,8 @@ public:
 
   /// `kv` must be on a device. The GPU of `profile` must have the architecture
   /// `target`. Batches have up to `maxTokens` tokens and request up to
-  /// `maxOutputs` rows of logits, which is at least the smaller of maxTokens
-  /// and kDecodeTokens. New ops are inserted before `graph`.
+  /// `maxOutputs` rows of logits. `maxOutputs` is at least the smaller of
+  /// maxTokens and kDecodeTokens. New ops are inserted before `graph`.
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,
                const codegen::cuda::CudaTarget &target, uint32_t maxTokens,
@@ -79,8 +79,9 @@ private:
   static std::vector<HeadGroup> headGroups(ir::plan::AttnInOp op);
   codegen::cuda::KvPages pages() const;
   /// Adds a dispatch to the current step that multiplies by the given matrices,
-  /// which `recipe` makes one tensor. Sets what `spec` says about matrices and
-  /// device, and adds weights, bias and row scales to `operands`.
+  /// which `recipe` combines into one tensor. Sets the fields of `spec` that
+  /// describe the matrices and the device, and adds weights, bias and row
+  /// scales to `operands`.
   Status addMatMul(codegen::cuda::DecodeMatMul spec,
                    llvm::StringMap<mlir::Attribute> operands,
                    llvm::ArrayRef<ir::plan::WeightAttr> weights,
@@ -93,8 +94,8 @@ private:
 
   /// Creates the program for batches of `minTokens` to `tokens` tokens.
   Status createProgram(uint32_t minTokens, uint32_t tokens);
-  /// Returns the kernels that do for up to `tokens` tokens what `spec` does for
-  /// one token.
+  /// Returns the kernels that compute for up to `tokens` tokens what `spec`
+  /// computes for one token.
   std::vector<codegen::cuda::CudaSpec>
   kernelsFor(const codegen::cuda::CudaSpec &spec, ir::plan::StepKind step,
              uint32_t tokens) const;
@@ -113,7 +114,7 @@ private:
   std::string angles; ///< the buffer of RoPE's angles; "": no RoPE
   std::vector<Step> steps;
   ir::plan::ProgramOp firstProgram;
-  /// buffers of several kernels, placed before the programs
+  /// The buffers that several kernels share, by name.
   llvm::StringMap<ir::plan::BufferOp> shared;
 };
 

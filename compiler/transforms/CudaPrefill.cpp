@@ -64,13 +64,14 @@ std::vector<CudaSpec> kernelsOf(const DecodeAttention &decode,
   return {attention};
 }
 
-/// The logits of a prefill are those of the end of prompts, from which the host
-/// chooses the first tokens of answers.
+/// A prefill has no kernel that chooses tokens. Its logits are those at the
+/// ends of prompts, and the host chooses the first tokens of the answers from
+/// them.
 std::vector<CudaSpec> kernelsOf(const ChooseToken &, const Rows &) {
   return {};
 }
 
-/// A prefill uses the other kinds of kernels as they are.
+/// Kernels of the kinds without an overload above are the same in a prefill.
 template <typename Spec>
 std::vector<CudaSpec> kernelsOf(const Spec &prefill, const Rows &) {
   return {prefill};

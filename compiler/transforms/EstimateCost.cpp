@@ -47,8 +47,9 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     return Status::ok();
   }
 
-  /// Predicts a pass that reads all weights from the memory of the GPU, after
-  /// some of them have been copied there, or read from the disk and copied.
+  /// Predicts a pass on a GPU, which reads all weights from the GPU's memory.
+  /// It first copies some of them there from RAM, some of these after reading
+  /// them from the disk.
   Status predictGpu(const MachineProfile &profile) {
     const uint64_t weightBytes = decodeWeightBytes(getOperation());
     for (PlacementOp placement : getOperation().getOps<PlacementOp>()) {

@@ -16,8 +16,8 @@ namespace {
 
 // ---- predicates for patterns ------------------------------------------------
 
-/// Returns the index of the cache that an attention reads. The caches have the
-/// same order as the attentions.
+/// Returns the index of the cache that an attention op reads. The caches have
+/// the same order as the attention ops.
 int64_t cacheOf(llm::AttentionOp op) {
   int64_t cache = 0;
   for (Operation *before = op->getPrevNode(); before;
@@ -84,7 +84,7 @@ template <typename OpTy> OpTy onlyUseOf(Value value) {
 /// only if no other op uses its result.
 struct NormedInput {
   Value x;
-  llm::WeightAttr norm; // null without a norm
+  llm::WeightAttr norm; // null if no norm is applied to x
   FloatAttr epsilon;
 };
 
@@ -131,8 +131,8 @@ Projection projectionOf(Value value) {
   return projection;
 }
 
-/// Rewrites attention, and the linear ops, QK-norm and RoPE that make q, k and
-/// v from one input, to the steps attn_in and attn.
+/// Rewrites attention, and the linear ops, QK-norm and RoPE that compute q, k
+/// and v from one input, to the steps attn_in and attn.
 struct ToAttention : OpRewritePattern<llm::AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -319,7 +319,7 @@ struct ToMatMul : OpRewritePattern<llm::LinearOp> {
     if (op.getX().getDefiningOp<llm::OutputsOp>()) {
       return rewriter.notifyMatchFailure(
           op,
-          "its input is llm.outputs, but only an llm.rms_norm can take that");
+          "its input comes from llm.outputs, which only llm.rms_norm may use");
     }
     bool onOutputs = isOnOutputs(op.getX());
     auto rows = plan::RowsFromAttr::get(getContext(),

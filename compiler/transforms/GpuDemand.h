@@ -1,8 +1,8 @@
 //===- GpuDemand.h - the memory that a plan on a GPU needs ------*- C++ -*-===//
 //
 // These functions collect the input of planner/Budget.h from the ops of a
-// packed module whose kernels run on a GPU, and refuse what such a plan cannot
-// have.
+// packed module whose kernels run on a GPU, and refuse options that such a plan
+// does not support.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_GPUDEMAND_H
@@ -29,7 +29,7 @@ GpuDemand gpuDemandOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
 VramLimit vramLimitOf(uint64_t vram, const MachineProfile &profile);
 
 /// Fails with Unsupported if one of these options of place-weights asks for
-/// what a plan on a GPU cannot have.
+/// something that a plan for a GPU does not support.
 Status checkGpuOptions(int pin, llvm::StringRef codec, bool reference);
 
 } // namespace air::compiler

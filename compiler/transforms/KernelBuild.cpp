@@ -31,8 +31,8 @@ void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
       // Kernels are compiled with a lower priority than the threads that pack
       // and write the weights, because the disk would idle while these threads
       // wait for a CPU. On Linux, setpriority() changes the priority of the
-      // calling thread, and the threads that it starts inherit it. If it fails,
-      // the build only takes longer.
+      // calling thread, and the threads that it starts inherit it. If
+      // setpriority() fails, the build only takes longer.
       constexpr int kNice = 10;
       (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNice);
       compile(specs, profile, threads);

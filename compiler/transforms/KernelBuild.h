@@ -7,7 +7,8 @@
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
 //
-// Kernels of a GPU are compiled at once, so their sizes are exact.
+// Kernels of a GPU are never compiled in the background, so their sizes are
+// exact.
 //
 // Ownership: the destructor waits until nothing is being compiled.
 // Thread-safety: one thread. Errors: those of codegen::compileKernels().
@@ -49,14 +50,14 @@ public:
   KernelBuild(const KernelBuild &) = delete;
   KernelBuild &operator=(const KernelBuild &) = delete;
 
-  /// Compiles `specs`, of which no two are equal. If no thread can be started,
-  /// start() compiles them itself. May be called once.
+  /// Compiles `specs`, which must all be different. If no thread can be
+  /// started, start() compiles them itself. May be called only once.
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
-  /// constructor was told so, to PTX; if the target needs PTX, only to PTX.
-  /// May be called once, instead of start(). Errors are those of
+  /// constructor got `withPtx`, to PTX; if the target needs PTX, only to PTX.
+  /// May be called only once, and instead of start(). Errors are those of
   /// generateKernel(), compileKernels() and openNvrtcCompiler()
   /// (codegen/cuda/CudaSpec.h).
   Status compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
@@ -73,12 +74,12 @@ public:
   /// The name of the architecture of the PTX; "" if there is none.
   const std::string &ptxArch() const { return ptxName; }
 
-  /// The name and version of the compiler that compileCuda() has used; "" if it
-  /// has not been called.
+  /// The name and version of the compiler that compileCuda() has used; "" if
+  /// compileCuda() has not been called.
   const std::string &cudaVersion() const { return version; }
 
-  /// The compiler that compileCuda() has used, or the one given to the
-  /// constructor if it has not been called.
+  /// The compiler that compileCuda() has used or, if compileCuda() has not been
+  /// called, the one given to the constructor.
   const std::shared_ptr<const codegen::cuda::CudaCompiler> &
   cudaCompiler() const {
     return cuda;
@@ -95,10 +96,11 @@ public:
 
   /// The number of bytes that start() has reserved for its kernels. If they are
   /// compiled in the background, it is reservationFor(the number of kernels);
-  /// otherwise, it is the maximum of this and their actual size.
+  /// otherwise, it is the larger of this number and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
-  /// Whether the kernels have been compiled, or have failed to.
+  /// Whether the compilation of the kernels has ended, with success or an
+  /// error.
   bool isDone() const { return done; }
 
   /// Waits until the kernels have been compiled. If there are no kernels,
@@ -124,11 +126,12 @@ private:
   bool wantsPtx;
   std::string version;
   std::vector<codegen::cuda::CudaKernel> kernels;
-  /// A kernel's segment: machine code, PTX, or PTX after machine code.
+  /// The contents of each kernel's segment: machine code, PTX, or both in this
+  /// order.
   std::vector<std::vector<uint8_t>> codes;
   std::vector<uint64_t> cubinBytes; ///< size of the machine code in `codes`
   std::string ptxName;
-  // The thread writes the members below, and sets `done` last.
+  // The background thread writes the members below, and sets `done` last.
   Status status;
   codegen::KernelArtifact artifact;
   double end = 0;

@@ -93,8 +93,9 @@ void LoweringContext::freeBuffers(Operation *op) {
     free(symbol);
   }
   ofStep.clear();
-  // The result of a step may be in the buffer of an operand. Therefore the uses
-  // of results are added before those of operands are subtracted.
+  // A result of a step may be in the buffer of an operand. The uses of results
+  // are added first, so that subtracting the use of an operand does not free
+  // such a buffer.
   for (Value result : op->getResults()) {
     usesToCome[bufferOf[result]] +=
         static_cast<uint64_t>(llvm::range_size(result.getUses()));

@@ -4,9 +4,9 @@
 // GPU bind.
 //
 // Layers share buffers. A buffer becomes free after the last step that uses its
-// value, and the next value of the same name and shape takes it. Only values
-// whose lifetimes overlap need separate buffers. All buffers are on the device
-// of the KV cache.
+// value, and the next value of the same name and shape is stored in it. Only
+// values whose lifetimes overlap need separate buffers. All buffers are on the
+// device of the KV cache.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_LOWERINGCONTEXT_H

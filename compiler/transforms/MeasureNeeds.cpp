@@ -72,7 +72,7 @@ ProgramOp programFor(ModuleOp module, uint64_t tokens) {
   return {};
 }
 
-/// Which kinds of steps use each segment. A tied table is used by two.
+/// Which kinds of steps use each segment. Two kinds of steps use a tied table.
 llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
                                                          ProgramOp program) {
   llvm::DenseMap<StringAttr, StringAttr> segmentOf;
@@ -160,7 +160,8 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     if (segment.getKind() == SegmentKind::Kernels) {
       continue;
     }
-    // A tied table belongs to the head, which reads all of it.
+    // A tied embedding table counts as weights of the head, which reads all of
+    // it.
     const std::set<ClassIndex> &uses = users[segment.getSymNameAttr()];
     const ClassIndex index = uses.contains(kHead) ? kHead
                              : uses.empty()       ? kOther

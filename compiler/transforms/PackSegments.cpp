@@ -22,7 +22,7 @@ namespace {
 /// end of the first matrix. If both were in one chunk, the chunk would be read
 /// for the first part and have to be kept until the last one, so a large second
 /// matrix begins at a chunk of its own. This wastes at most one chunk, which is
-/// still too much for matrices smaller than this.
+/// too much for a matrix of fewer bytes than kLargeMatrix.
 constexpr uint64_t kLargeMatrix = uint64_t{8} << 20;
 
 struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
@@ -114,8 +114,8 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       }
     }
     // The vectors come first, because what stays in RAM is always the start of
-    // a segment. They must stay there: if the step is divided later, all of its
-    // parts may need them.
+    // a segment. Vectors must stay in RAM: if the step is divided later, all of
+    // its parts may need them.
     llvm::stable_sort(tensors, [](TensorOp a, TensorOp b) {
       return a.getRows() == 1 && b.getRows() != 1;
     });

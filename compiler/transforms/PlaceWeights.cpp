@@ -208,8 +208,9 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   }
 
   /// Chooses codecs for the segments that a pass reads from the disk: `planes`
-  /// for segments of which more than half are bfloat16 weights, `zstd` for the
-  /// others. A codec is used only if it makes the pass faster.
+  /// for segments in which bfloat16 weights take more than half of the bytes,
+  /// and `zstd` for the others. A codec is used only if it makes the pass
+  /// faster.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();

@@ -95,7 +95,7 @@ public:
 
   void add(StepOp step, uint32_t index) {
     if (step.getKind() == StepKind::Embed) {
-      return; // Embedding gathers rows and needs no whole segment.
+      return; // embed steps gather rows and need no whole segment
     }
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
       for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {

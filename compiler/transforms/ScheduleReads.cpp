@@ -42,7 +42,7 @@ struct ScheduleReads : StatusPass<impl::ScheduleReadsBase<ScheduleReads>> {
     for (StepOp step : programs.front().getOps<StepOp>()) {
       std::vector<uint32_t> &used = uses.emplace_back();
       if (step.getKind() == StepKind::Embed) {
-        continue; // Embedding gathers rows and needs no whole segment.
+        continue; // embed steps gather rows and need no whole segment
       }
       for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
         for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {

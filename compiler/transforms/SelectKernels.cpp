@@ -34,8 +34,8 @@ struct BatchClass {
   MClass mClass;
   const char *name;
   uint64_t minTokens;
-  /// The most tokens that the class allows. A program for the class supports
-  /// fewer if the plan's max_tokens is smaller.
+  /// The largest number of tokens in a batch of this class. The class's program
+  /// supports fewer if the plan's max_tokens is smaller.
   uint64_t maxTokens;
 };
 
@@ -119,7 +119,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return Status::ok();
   }
 
-  /// Makes a plan that runs as a whole on the target's GPU.
+  /// Lowers `graph` to a plan that runs entirely on the target's GPU.
   Status lowerToGpu(OpBuilder &builder, GraphOp graph,
                     HyperparametersAttr hyperparameters) {
     AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget cuda,
@@ -137,7 +137,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                               "of float16; leave the option out");
     }
     // In a decode step, the head computes logits for each token of the batch,
-    // so a batch must be able to request as many.
+    // so a batch must be able to request as many outputs as it has tokens.
     const uint64_t leastOutputs =
         std::min<uint64_t>(maxTokens, CudaLowering::kDecodeTokens);
     if (maxTokens > codegen::cuda::kMaxPrefillTokens ||
@@ -373,8 +373,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
   /// Maps a batch class, given by its smallest number of tokens, to the
-  /// prefetches of its matmuls. These map a text such as "t0 9216" to the
-  /// dtypes of the weights that are prefetched in this way.
+  /// prefetches of its matmuls. The inner map has a text such as "t0 9216" as
+  /// its key, and the dtypes of the weights that are prefetched in this way as
+  /// its value.
   std::map<uint64_t, std::map<std::string, std::set<std::string>>> prefetches;
 };
 

@@ -1,14 +1,15 @@
 //===- SplitSteps.cpp - divides steps that read many weights --------------===//
 //
-// A step is divided at cuts, which are places in the sequence of all row tiles
-// of its matmuls. A cut is chosen once for all programs, by bytes of weights,
-// and rounded to whole row tiles in each program. Programs may have different
-// tiles, so a part of a step needs nearly, but not exactly, the same rows in
-// all of them.
+// A step is divided at cuts. A cut lies between two row tiles, in the sequence
+// of the row tiles of all matmuls of the step. It is chosen once for all
+// programs, by bytes of weights, and rounded to whole row tiles in each
+// program. Programs may have different tiles, so a part of a step needs nearly,
+// but not exactly, the same rows in all of them.
 //
 // Buffers need no special care. The memory planner treats what each part of a
-// matmul writes to a buffer as a new value. These values follow each other
-// without a gap, so no other buffer gets the same memory meanwhile.
+// matmul writes to a buffer as a new value. Some such value is live at every
+// step from the first part to the last, so no other buffer gets the memory in
+// between.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
@@ -108,7 +109,8 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     return Status::ok();
   }
 
-  /// Divides one step. `programs` has that step of each program.
+  /// Splits one step into several, at the same cuts in all programs. `programs`
+  /// holds this step of each program.
   Status splitStep(std::vector<ProgramStep> &programs) const {
     ProgramStep &first = programs.front();
     uint64_t total = 0;

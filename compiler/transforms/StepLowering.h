@@ -2,13 +2,13 @@
 //
 // The part of select-kernels that is common to all M classes: it decides the
 // layout of every matrix, creates the plan.tensor and plan.buffer ops that the
-// kernels bind, and lists each step's dispatches. The list is made once and
-// then written out once per program. A dispatch that not every program needs
-// states which programs it belongs to.
+// kernels bind, and lists each step's dispatches. These lists are made once,
+// and then emitted once for each program. A dispatch that not every program
+// needs states which programs it belongs to.
 //
 // Activations: a matmul uses the activation format that is fastest for its M
-// class within the requested precision. Its input is packed before it, once for
-// each step and format.
+// class within the requested precision. Its input is packed before the matmul,
+// once for each step and format.
 //
 // Matrices: q, k and v are concatenated when their dtypes are equal and either
 // all or none have a bias. gate and up are computed by one kernel when their

@@ -30,7 +30,7 @@ Need needOf(DispatchOp dispatch, TensorOp tensor, uint32_t step) {
   if (!dispatch.getFirstTile() || rows == 1) {
     return {offset, offset + tensor.getBytes(), step};
   }
-  // The units of storage are single rows or, in layout x16, blocks of 16 rows.
+  // A matrix is stored in units of one row or, in layout x16, of 16 rows.
   const uint64_t unit =
       tensor.getLayout().getValue() == Layout::X16 ? kX16Rows : 1;
   const uint64_t units = (rows + unit - 1) / unit;
@@ -113,7 +113,7 @@ WeightProblem stepNeedsOf(ModuleOp module) {
   for (ProgramOp program : module.getOps<ProgramOp>()) {
     uint32_t index = 0;
     for (StepOp step : program.getOps<StepOp>()) {
-      // Embedding gathers rows, and needs no segment as a whole.
+      // An embed step gathers single rows and needs no segment as a whole.
       const bool gathers = step.getKind() == StepKind::Embed;
       for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
         for (Attribute attr : dispatch.getBindings()) {

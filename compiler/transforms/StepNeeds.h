@@ -1,11 +1,11 @@
 //===- StepNeeds.h - what the verifier knows of the weights -----*- C++ -*-===//
 //
 // The pass place-weights decides which weights stay in RAM. Its input is the
-// pieces that planner/WeightUses.h makes. The pass verify-plan must not rely on
-// these pieces, so this file finds out from the dispatches what each step
-// needs, with code of its own: it cuts each segment wherever the pages or
-// chunks that a dispatch reads begin or end, and then notes for each of the
-// resulting parts which steps need it.
+// pieces into which planner/WeightUses.h divides segments. The pass verify-plan
+// must not rely on these pieces, so this file determines independently, from
+// the dispatches, what each step needs. It cuts each segment wherever the pages
+// or chunks that a dispatch reads begin or end. It then records the first and
+// the last step that need each of the resulting pieces.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_STEPNEEDS_H
@@ -18,8 +18,8 @@
 namespace air::compiler {
 
 /// Returns the segments of weights and the tables, in the order of the module.
-/// A segment has pieces if any step needs it. Every tensor must already have a
-/// place in a segment.
+/// Every segment that some step needs is divided into pieces. The pass
+/// pack-segments must have placed all tensors.
 WeightProblem stepNeedsOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

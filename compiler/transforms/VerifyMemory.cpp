@@ -30,8 +30,8 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
-    // For the buffers that state it (most_rows): the largest number of tokens
-    // for which the buffer has rows.
+    // For each buffer with the attribute most_rows: the largest number of
+    // tokens for which the buffer has rows.
     std::map<std::string, uint64_t> most;
     // Buffers that are zeroed only once, and therefore hold a live value at
     // every step.

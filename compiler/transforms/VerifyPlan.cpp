@@ -145,8 +145,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (found == indexOf.end() || found->second != reads.size()) {
         return verificationError(
             "read " + std::to_string(reads.size()) + " reads segment '" +
-            read.getSegment().str() + "'; it must read segment number " +
-            std::to_string(reads.size()) + " of the plan's weights");
+            read.getSegment().str() +
+            "'; it must read the segment of weights with index " +
+            std::to_string(reads.size()));
       }
       reads.push_back(
           {found->second, static_cast<uint32_t>(read.getFirstStep())});
@@ -159,7 +160,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<uint32_t> &used = uses.emplace_back();
         if (step.getKind() == StepKind::Embed) {
-          continue; // Embedding only gathers rows.
+          continue; // embed steps gather rows and need no whole segment
         }
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (Attribute attr : dispatch.getBindings()) {
@@ -215,7 +216,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     copied.ringBytes =
         static_cast<uint64_t>(op.getDeviceRingBytes().value_or(0));
     uint64_t needed = copied.ringBytes;
-    WeightPlacement read; // all that is not read from the disk counts as in RAM
+    WeightPlacement read; // what is not read counts as being in RAM
     read.tables = problem.tables;
     read.ringBytes = op.getRingBytes();
     uint64_t neededRam = read.ringBytes;
@@ -329,7 +330,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       }
     }
     AIR_ASSIGN_OR_RETURN(placement.reads, readsOf<StreamOp>(op, indexOf));
-    uint64_t others = 0; // bytes of the items besides weights and ring
+    uint64_t others = 0; // bytes of all items but weights and ring
     uint64_t weights = 0;
     for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {
       (item.getName() == "weights" || item.getName() == "ring" ? weights
@@ -347,11 +348,11 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyWeights(problem, placement, weights);
   }
 
-  /// Checks that the parts of a matmul follow each other and run every row tile
-  /// once.
+  /// Checks that the parts of a matmul follow each other and together run every
+  /// row tile once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // set if another part of its matmul must follow
+      DispatchOp last; // set if another part of the matmul must follow
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);
@@ -364,8 +365,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         if (!fits) {
           status = verificationError(
               "dispatch '" + dispatch.getKernel().str() +
-              "' must begin at row tile 0, or continue the dispatch before it "
-              "if that has not run all of its row tiles");
+              "' must begin at row tile 0, or continue the previous dispatch "
+              "if that one has not run all of its row tiles");
           return WalkResult::interrupt();
         }
         last = dispatch.getEndTile().value_or(dispatch.getBaseTiles()) <
@@ -437,7 +438,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          cuda::cudaTarget(profile.gpus.front().arch));
     AIR_ASSIGN_OR_RETURN(const cuda::CudaSpec spec,
                          cudaSpecFromAttr(dispatch.getSpec()));
-    // Layers share kernels, and generating their text takes time.
+    // Each kernel is generated only once, because layers share kernels and
+    // generating their text takes time.
     auto [known, isNew] = generated.try_emplace(name);
     if (isNew) {
       AIR_ASSIGN_OR_RETURN(
@@ -501,10 +503,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
       if (!gpuBindingFits(wanted[i], binding, symbols)) {
         return verificationError("dispatch '" + name +
-                                 "': what is bound to the operand " +
+                                 "': the binding of the operand " +
                                  wanted[i].name +
-                                 " differs in kind, access, dtype, layout or "
-                                 "size from what the kernel takes");
+                                 " does not have the kind, access, dtype, "
+                                 "layout and size that the kernel requires");
       }
     }
     return Status::ok();
@@ -553,9 +555,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          codegen::describeKernel(spec, profile));
     bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
     if (dispatch.getFirstTile()) {
-      // The bytes of weights that a part reads are in proportion to its row
-      // blocks, and the operations that it computes are in proportion to its
-      // rows.
+      // The bytes of weights that a part of a matmul reads are in proportion to
+      // its row blocks, and its operations are in proportion to its rows.
       uint64_t block = spec.layout == Layout::X16 ? kX16Rows : 1;
       uint64_t row = *dispatch.getFirstTile() * entry.rowsPerTile;
       uint64_t rows = (*dispatch.getEndTile() == entry.baseTiles
@@ -605,7 +606,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             "dispatch '" + dispatch.getKernel().str() + "' binds '" + bound +
             "' as " + wanted[i].name +
             ", but its dtype, layout or shape differs from "
-            "what the kernel takes");
+            "what the kernel requires");
       }
     }
     return Status::ok();

@@ -2,20 +2,21 @@
 //
 // Weights that are read from the disk in every pass may be stored in a form
 // that takes fewer bytes. Each chunk of a segment is coded by itself, so that a
-// reader can begin at any chunk. There are two such forms, Planes and Zstd;
+// reader can begin at any chunk. There are two coded forms, Planes and Zstd;
 // docs/plan-format.md describes them byte by byte.
 //
-// Planes is made for bfloat16 numbers. The exponents of a matrix have few
-// different values, so each takes a fixed code of 3 bits, while sign and
-// significand stay as they are. Because all codes have the same length, vector
+// Planes is made for bfloat16 numbers. Most exponents of a matrix have one of
+// seven values, so each number takes a code of 3 bits, while sign and
+// significand stay as they are; the eighth code marks an exponent that is
+// stored separately. Because all codes have the same length, vector
 // instructions can decode many values at once. Zstd compresses a chunk with the
 // library of that name, either as it is, or with the even and the odd bytes
 // separated, whichever is smaller.
 //
 // Thread-safety: pure functions; a ChunkScratch is used by one thread at a
-// time. Errors: decoding returns Corrupt for bytes that no encoder makes. It
-// never reads or writes beyond the spans that it is given, whatever they
-// contain.
+// time. Errors: decoding returns Corrupt for bytes that the encoder cannot have
+// produced. It never reads or writes beyond the spans that it is given,
+// whatever they contain.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_CODEC_CHUNKCODEC_H

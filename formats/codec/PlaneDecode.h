@@ -1,7 +1,8 @@
 //===- PlaneDecode.h - loops that decode planes -----------------*- C++ -*-===//
 //
 // The inner loop of decodePlanes() (Planes.h), once in plain C++ and once for
-// each instruction set that makes it faster. All of them give the same bytes.
+// each instruction set that makes it faster. All versions produce the same
+// bytes.
 //
 // Thread-safety: pure functions.
 //
@@ -14,7 +15,7 @@
 namespace air::codec {
 
 /// The planes of one chunk. The caller has checked that they lie within the
-/// chunk and that `escapes` has one byte for each code 7.
+/// chunk and that `escapes` has one byte for each value with code 7.
 struct Planes {
   const uint8_t *exponents = nullptr; ///< 7 exponents, which have codes 0 to 6
   const uint8_t *fractions = nullptr; ///< sign and significand of each value
@@ -32,8 +33,8 @@ void decodePlanesPlain(const Planes &planes, uint8_t *values);
 /// The fastest function that this machine can run.
 DecodePlanesFn fastestPlaneDecoder();
 
-/// The functions for particular instruction sets; null if this machine, or the
-/// architecture of this build, does not have them.
+/// The functions for particular instruction sets; null if this machine lacks
+/// the instruction set, or if this build is for another architecture.
 DecodePlanesFn planeDecoderAvx2();
 DecodePlanesFn planeDecoderAvx512();
 

@@ -25,8 +25,9 @@ CodeWords loadCodes(const Planes &planes, uint64_t block) {
   return words;
 }
 
-/// Writes the exponents of a block's values with code 7, which the vector code
-/// has left as 0. Returns the end of the escapes that were used.
+/// Inserts the exponents of a block's values with code 7, which the vector code
+/// has left as 0. They are read from `escaped`, one byte for each. Returns the
+/// end of the bytes that were read.
 const uint8_t *addEscapes(const CodeWords &words, const uint8_t *escaped,
                           uint8_t *values) {
   for (uint64_t left = words.low & words.middle & words.high; left != 0;
@@ -100,7 +101,8 @@ decodeAvx512(const Planes &planes, uint8_t *values) {
       _mm_load_si128(reinterpret_cast<const __m128i *>(entries)));
   const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
   // Unpack instructions work on each group of 16 bytes separately. These
-  // indices put the groups of their results in the order of the values.
+  // indices put the groups of 16 bytes from two unpacked vectors into the order
+  // of the values.
   const __m512i firstHalf = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
   const __m512i secondHalf = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
   const uint8_t *escaped = planes.escapes;

@@ -4,9 +4,10 @@
 // bytes a block takes, and what value each element has. It says nothing about
 // the order of rows (formats/plan/Layout.h) or about the machine.
 //
-// The ids 0 to 42 are those of GGUF (ggml_type), so a tensor's id in a file is
-// also its id in this project. The ids of types that ggml has removed are
-// absent. Dtypes that GGUF does not have would get ids of 1000 and above.
+// The ids 0 to 42 are those of GGUF (ggml_type), so the type id of a tensor in
+// a file is also the id of its dtype here. The ids of types that ggml has
+// removed are absent. Dtypes that GGUF does not have would get ids of 1000 and
+// above.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_DTYPE_H

@@ -109,9 +109,9 @@ void q6k(const uint8_t *blocks, float *values, uint64_t count) {
     const float d = loadHalf(blocks + 208);
     for (int i = 0; i < 256; ++i) {
       // Each half of the block has 128 elements, in four quarters of 32. Each
-      // of 64 bytes of ql has the low four bits of two elements: one of quarter
-      // 0 or 1 in its low nibble, and one of quarter 2 or 3 in its high nibble.
-      // qh has the two high bits of every element.
+      // of its 64 bytes of ql has the low four bits of two elements: one of
+      // quarter 0 or 1 in its low nibble, and one of quarter 2 or 3 in its high
+      // nibble. qh has the two high bits of every element.
       int half = i / 128;
       int quarter = i % 128 / 32;
       int low = (ql[half * 64 + i % 64] >> (quarter / 2 * 4)) & 15;

@@ -97,10 +97,10 @@ private:
   Status readTypes();
   Status readScores();
   Status readMerges();
-  /// Reads the charsmap of a Unigram vocabulary, whose bytes the file stores as
+  /// Reads the charsmap of a Unigram vocabulary. The file stores its bytes as
   /// an array of integers.
   Status readCharsmap();
-  /// Reads what only some kinds of vocabularies have.
+  /// Reads the keys that only vocabularies of the kind `data.kind` have.
   Status readAlgorithm();
   Status readSpecials();
   void setDefaultFlags();
@@ -388,8 +388,8 @@ Status Reader::readSpecials() {
     return std::cmp_less(id, data.tokens.size()) ? id : TokenizerData::kNoToken;
   };
   if (isImported) {
-    // The default ids below are for vocabularies that come from a GGUF file. An
-    // imported vocabulary has its own ids.
+    // The default ids below are for vocabularies of GGUF files. A vocabulary
+    // that was read from a tokenizer file has its own ids.
   } else if (data.kind == TokenizerKind::Spm) {
     data.unknown = orNone(0);
     data.bos = orNone(1);
@@ -446,8 +446,8 @@ Result<TokenizerData> Reader::runSpecials() {
   AIR_RETURN_IF_ERROR(readSpecials());
   data.bos = data.hasTemplate && data.addBos ? bos : data.bos;
   data.eos = data.hasTemplate && data.addEos ? eos : data.eos;
-  // The imported vocabulary says how spaces are treated, so these flags of the
-  // model's file are ignored.
+  // The vocabulary was read from a tokenizer file, which says how spaces are
+  // treated, so these flags of the model's file are ignored.
   bool addSpacePrefix = data.addSpacePrefix;
   bool removeExtraWhitespaces = data.removeExtraWhitespaces;
   AIR_RETURN_IF_ERROR(readFlags());
@@ -523,7 +523,7 @@ Result<TokenizerData> Reader::run() {
   data.kind = known->kind;
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
   if (model == "gemma4" || model == "whitespace") {
-    data.pre = model; // implied by the tokenizer model
+    data.pre = model; // these models have one pre-tokenizer each
   }
   AIR_RETURN_IF_ERROR(readTemplates());
   AIR_RETURN_IF_ERROR(readTokens());

@@ -209,7 +209,8 @@ Result<MachineProfile> withCpu(const MachineProfile &machine,
     AIR_ASSIGN_OR_RETURN(changed, resolveMachine(spec));
     if (!changed.gpus.empty()) {
       return unsupportedError("'" + spec +
-                              "' is a machine with a GPU, not a CPU; " +
+                              "' names a machine with a GPU, but a CPU is "
+                              "needed here; " +
                               knownTargets());
     }
   }

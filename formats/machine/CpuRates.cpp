@@ -50,8 +50,8 @@ double keptShare(uint64_t beside, uint64_t alone) {
 double passTime(double cores, double disk, const KeptShares &kept) {
   const double slowCores = cores / kept.memory;
   const double slowDisk = disk / kept.disk;
-  // Until the shorter one finishes, the longer one lacks a part of its rate,
-  // and must make up for it afterwards.
+  // Until the shorter activity ends, the longer one runs at a reduced rate.
+  // Afterwards it needs additional time for the work that this has delayed.
   return slowCores >= slowDisk ? cores + (1 - kept.memory) * slowDisk
                                : disk + (1 - kept.disk) * slowCores;
 }

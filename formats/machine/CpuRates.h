@@ -1,6 +1,6 @@
 //===- CpuRates.h - what decides the speed of a kernel ----------*- C++ -*-===//
 //
-// The rates of a CPU that decide between variants of a kernel: how much
+// The rates of a CPU by which variants of a kernel are chosen: how much
 // arithmetic one core does, how fast memory is read with various orders of
 // loads and various prefetches, and how long it takes to start a tile and to
 // pass a barrier. They are either nominal (those of a built-in profile, or of
@@ -54,7 +54,7 @@ struct StreamRate {
 };
 
 /// The rates of a CPU. Operations per second are for one core that executes
-/// vector instructions (not tile registers) while all cores compute. A
+/// vector instructions (not tile instructions) while all cores compute. A
 /// multiplication and an addition are two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
@@ -79,8 +79,9 @@ struct CpuRates {
   uint64_t l1dBytes = 0;  ///< l1d_bytes: L1 data cache of one core
   uint64_t l2Bytes = 0;   ///< l2_bytes: L2 cache of one core
   uint64_t l3Bytes = 0;   ///< l3_bytes: L3 cache that one core reaches
-  /// planes_decode, zstd_decode: how fast one core decodes weights of this
-  /// codec (ChunkCodec.h) while all cores do, in decoded bytes per second.
+  /// planes_decode, zstd_decode: the decoded bytes per second of one core for
+  /// weights of the codec Planes or Zstd (ChunkCodec.h), while all cores
+  /// decode.
   uint64_t planesDecode = 0;
   uint64_t zstdDecode = 0;
 
@@ -105,14 +106,15 @@ inline constexpr double kExposedShare = 0.75;
 /// alone takes `arithmetic`, all in the same unit.
 double overlappedTime(double reading, double arithmetic);
 
-/// What is left of the rates of the disk and of memory while both are read. The
-/// disk writes to the memory from which the cores read, so each slows down the
-/// other. Both shares are within [kLeastKeptShare, 1].
+/// The shares of the full rates of the disk and of memory that are reached
+/// while both are read. The disk writes to the memory from which the cores
+/// read, so each slows down the other. Both shares are from kLeastKeptShare to
+/// 1.
 ///
-/// The default is for machines on which nothing has been measured. It adds a
-/// fifth of the shorter of the two times to the longer one, which predicts
-/// eight decode passes of whole models on two cores of Emerald Rapids within
-/// 5 % (docs/streaming.md).
+/// The default is for machines on which nothing has been measured. With it, the
+/// time of a pass is the longer of the disk's and the cores' time, plus a fifth
+/// of the shorter one. This predicts eight decode passes of whole models on two
+/// cores of Emerald Rapids within 5 % (docs/streaming.md).
 struct KeptShares {
   double disk = 5.0 / 6;   ///< rate of the disk while all cores read memory
   double memory = 5.0 / 6; ///< rate of memory while the disk is read
@@ -121,15 +123,15 @@ struct KeptShares {
 };
 inline constexpr double kLeastKeptShare = 0.1;
 
-/// The rate `beside` as a share of the rate `alone`, brought into the range of
+/// The rate `beside` as a share of the rate `alone`, clamped to the range of
 /// KeptShares. If one of the rates is 0, which means that it is not known,
 /// returns the default of KeptShares.
 double keptShare(uint64_t beside, uint64_t alone);
 
-/// The time of a pass in which the cores work for `cores` if the disk is idle,
-/// and the disk for `disk` if the cores are. All times are in the same unit.
-/// Both begin together, at the rates that are left to them. Once one of them
-/// has finished, the other goes on at its full rate.
+/// The time of a pass in which the cores alone would take the time `cores`, and
+/// the disk alone would take `disk`. All times are in the same unit. Cores and
+/// disk start together at the reduced rates in `kept`. Once one of them has
+/// finished, the other goes on at its full rate.
 double passTime(double cores, double disk, const KeptShares &kept);
 
 /// A profile and a plan have at most this many streams.
@@ -145,8 +147,9 @@ std::string_view streamLoadsName(StreamLoads loads);
 std::optional<StreamHint> streamHintOf(std::string_view name);
 std::optional<StreamLoads> streamLoadsOf(std::string_view name);
 
-/// The order of CpuRates::streams: by loads, then hint, then distance. Two
-/// streams that are equal in this order are the same way of reading.
+/// Compares by loads, then hint, then distance, which is the order of
+/// CpuRates::streams. Streams that compare equal describe the same way of
+/// reading.
 std::strong_ordering compareStreams(const StreamRate &a, const StreamRate &b);
 
 } // namespace air

@@ -14,8 +14,8 @@ struct Number {
   uint64_t CpuRates::*field;
 };
 
-/// The numbers are written in this order: kRates, the array "streams", kCosts,
-/// kDecodeRates.
+/// The fields of the object "cpu" are written in this order: kRates, the array
+/// "streams", kCosts, kDecodeRates.
 constexpr Number kRates[] = {{"fma_f32", &CpuRates::fmaF32},
                              {"byte_dot", &CpuRates::byteDot},
                              {"byte_dot_mixed", &CpuRates::byteDotMixed},

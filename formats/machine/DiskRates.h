@@ -11,11 +11,11 @@
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
 //           each size may appear once
 //   bandwidth_beside, memory_beside
-//           the bytes per second that are read from the disk, to a ring of
-//           kUsualRingBytes, while all cores read memory, and those that all
-//           cores read from memory meanwhile: 0..2^63-1. `airrun probe` writes
-//           them as shares of disk_bandwidth and memory_bandwidth that it has
-//           measured in turns (DiskProbe.h). Only written if known
+//           the bytes per second that are read from the disk, into a ring of
+//           kUsualRingBytes, and the bytes per second that all cores read from
+//           memory, while both are read: 0..2^63-1. `airrun probe` multiplies
+//           disk_bandwidth and memory_bandwidth by the shares that it measures
+//           (DiskProbe.h). Only written if known
 // `cached` and `curve` are only written if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.
@@ -33,7 +33,7 @@
 
 namespace air {
 
-/// How blocks of a file get into memory.
+/// How blocks of a file are read into memory.
 enum class IoMethod : uint8_t {
   Uring = 0,    ///< uring: io_uring and O_DIRECT, past the page cache
   Pread = 1,    ///< pread: threads that call pread, with O_DIRECT
@@ -49,7 +49,7 @@ std::optional<IoMethod> ioMethodOf(std::string_view name);
 /// suits every file system whose blocks are no larger than a page of 4 KiB.
 inline constexpr uint64_t kBlockAlignment = 4096;
 inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;
-/// The largest number of blocks that are read at a time.
+/// The largest number of blocks that are read at the same time.
 inline constexpr uint32_t kMaxDiskDepth = 256;
 inline constexpr size_t kMaxDiskRates = 1024;
 
@@ -59,16 +59,17 @@ struct DiskRate {
   /// block_bytes: a multiple of kBlockAlignment, at most kMaxBlockBytes
   uint64_t blockBytes = uint64_t{2} << 20;
   uint32_t depth = 2; ///< depth: blocks in flight, 1 to kMaxDiskDepth
-  /// huge_pages: whether the memory to which the blocks go has huge pages,
-  /// true or false
+  /// huge_pages: whether the memory into which the blocks are read has huge
+  /// pages, true or false
   bool hugePages = true;
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
 
   bool operator==(const DiskRate &) const = default;
 };
 
-/// How fast blocks are read into a ring with the method, block size, depth and
-/// pages that chooseDiskRate() returns. A ring is a block of memory that is
+/// How fast blocks are read into a ring with the method, block size, number of
+/// blocks in flight and kind of memory pages (normal or huge) that
+/// chooseDiskRate() returns. A ring is a block of memory that is
 /// filled again and again. Some machines write what comes from the disk into
 /// the cache of the CPU. There, a ring that does not fit in the cache is filled
 /// more slowly.
@@ -89,16 +90,17 @@ inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;
 uint64_t streamingBandwidth(std::span<const DiskRate> curve,
                             std::span<const RingRate> rings);
 
-/// The order of a curve: by method, block size, depth and pages (huge pages
-/// last). Two rates that are equal in this order are the same way of reading.
+/// Compares by method, block size, depth and pages (huge pages last), which is
+/// the order of MachineProfile::diskCurve. Rates that compare equal describe
+/// the same way of reading.
 std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
 
 /// Chooses how a program reads. Among the ways that reach at least 97 % of the
 /// highest rate, it chooses the one that takes the least memory (block size
-/// times depth), because weights could use this memory; among equals, the
-/// fastest. Differences below 3 % are within the spread of the measurements. If
-/// the curve is empty, returns the default values, without a bandwidth: two
-/// blocks of 2 MiB in flight are enough for an NVMe drive.
+/// times depth), because weights could use this memory; among ways that take
+/// equal memory, the fastest. Differences below 3 % are within the spread of
+/// the measurements. If the curve is empty, returns the default values, without
+/// a bandwidth: two blocks of 2 MiB in flight are enough for an NVMe drive.
 DiskRate chooseDiskRate(std::span<const DiskRate> curve);
 
 } // namespace air

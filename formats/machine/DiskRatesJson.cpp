@@ -155,7 +155,9 @@ Status readDiskRates(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.readText("cached", cached));
   if (cached != "unknown") {
     return fields.fail("cached", "is " + ProfileFields::shown(cached) +
-                                     "; it must be \"unknown\"");
+                                     "; it must be \"unknown\", because a "
+                                     "program cannot see whether a cache below "
+                                     "the operating system was used");
   }
   AIR_ASSIGN_OR_RETURN(const ProfileJson *list,
                        readList(fields, *it, "curve", kMaxDiskRates));

@@ -57,8 +57,9 @@ Status readGpu(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.readText("arch", gpu.arch));
   if (!gpu.arch.empty() && !isArchName(gpu.arch)) {
     return fields.fail("arch", "is " + ProfileFields::shown(gpu.arch) +
-                                   "; it must be sm_ followed by digits and "
-                                   "a letter, such as sm_86");
+                                   "; it must be sm_ followed by 1 to 13 "
+                                   "digits and letters from a to f, such as "
+                                   "sm_86 or sm_90a");
   }
   uint64_t multiprocessors = 0;
   AIR_RETURN_IF_ERROR(fields.readNumber("multiprocessors", 0,

@@ -28,7 +28,7 @@
 
 namespace air {
 
-/// The interface through which a GPU would be programmed.
+/// The interface through which a GPU is programmed.
 enum class GpuBackend : uint8_t { Cuda = 0, Vulkan = 1 };
 
 /// The largest number of multiprocessors for which kernels can be generated.

@@ -60,7 +60,7 @@ struct GpuRow {
   unsigned pcieGeneration;
   unsigned pcieLanes;
   uint64_t tenthTeraflops;
-  std::string_view arch; ///< of CUDA; "" for other backends
+  std::string_view arch; ///< such as "sm_86"; "" without CUDA
   uint32_t multiprocessors;
 };
 
@@ -130,9 +130,9 @@ GpuProfile profileOf(const GpuRow &row) {
   return gpu;
 }
 
-/// A typical computer for a GPU. The rates are what programs reach: for RAM
-/// about 75 % of the peak of all memory channels, and for the disk about 85 %
-/// of the sequential reads in its data sheet.
+/// The computer that a profile of a GPU describes. The rates are those that
+/// programs reach: for RAM, about 75 % of the peak of all memory channels, and
+/// for the disk about 85 % of the sequential read rate in its data sheet.
 struct HostRow {
   HostClass host;
   std::string_view name;

@@ -27,9 +27,9 @@ bool canPlanFor(const GpuProfile &gpu);
 /// nullopt for any other name.
 std::optional<MachineProfile> hostClass(std::string_view name);
 
-/// Returns the GPU called `name` in a typical computer for it: the hostClass()
-/// that its row in the table names. The machine has the name of the GPU.
-/// Returns nullopt for an unknown name.
+/// Returns a machine with the GPU called `name`, whose CPU, RAM and disk are
+/// those of the hostClass() that the table states for this GPU. The machine has
+/// the name of the GPU. Returns nullopt for an unknown name.
 std::optional<MachineProfile> machineWithGpu(std::string_view name);
 
 } // namespace air

@@ -35,7 +35,8 @@ void appendGroups(const std::string &mount, std::string group, bool isUnified,
     } else {
       found.limits = {folder + "memory.limit_in_bytes"};
       found.usage = folder + "memory.usage_in_bytes";
-      // The line without "total_" leaves out the groups below this one.
+      // The line "inactive_file" counts only this cgroup. The line
+      // "total_inactive_file" also counts its descendants.
       found.inactiveFile = "total_inactive_file";
     }
     found.statistics = folder + "memory.stat";

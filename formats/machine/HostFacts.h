@@ -31,7 +31,8 @@ inline constexpr uint64_t kUnlimitedMemory = uint64_t{1} << 62;
 struct MemoryGroup {
   /// Files with a limit in bytes, or "max". The smallest limit applies.
   std::vector<std::string> limits;
-  /// The file with the number of bytes in use, including the page cache.
+  /// The file that states how many bytes of memory the group uses, including
+  /// the page cache.
   std::string usage;
   std::string statistics;
   /// The key in `statistics` whose value is the number of bytes of the page

@@ -64,7 +64,7 @@ std::vector<std::string> hostFeatures() {
   const CpuidRegisters leaf7a = leaf7.eax >= 1 ? cpuid(7, 1) : CpuidRegisters{};
   const uint64_t saved = savedState(leaf1);
   constexpr uint64_t kYmm = 0x6;      // XCR0: bits of XMM and YMM
-  constexpr uint64_t kZmm = 0xE6;     // XCR0: also bits of opmask and ZMM
+  constexpr uint64_t kZmm = 0xE6;     // XCR0: bits of XMM, YMM, ZMM and opmask
   constexpr uint64_t kTile = 0x60000; // XCR0: bits of the tile registers
   const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
   const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;

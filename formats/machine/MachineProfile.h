@@ -9,12 +9,16 @@
 // so that two plans made on one machine are identical. withMeasurements()
 // (ProbeCache.h) adds what `airrun probe --save` has measured.
 //
-// The JSON is one object with the keys of the table Machine in plan.fbs:
+// The JSON is one object with the following keys. The keys from memory_limit to
+// disk have no fields in the table Machine of plan.fbs, because they matter
+// only on the machine itself; of the keys in disk, Machine has only
+// bandwidth_beside (as disk_beside) and memory_beside. Machine has gpus as a
+// list of tables Device.
 //   name              1 to 1024 bytes without '/' or control characters; the
 //                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)
-//   features          list of names from knownFeatures(). With a feature, the
-//                     list must also contain all features that it implies
+//   features          list of names from knownFeatures(). A list that contains
+//                     a feature must also contain all features that it implies
 //                     (FeatureRules.h). [] when absent
 //   cores             1..4096 (required)
 //   memory_bytes, memory_bandwidth, disk_bandwidth
@@ -32,10 +36,7 @@
 //                     StreamRate. It is only written if a rate is known.
 //                     planes_decode and zstd_decode are left out if not known
 //   gpus              as GpuProfile.h describes
-// Any other key is refused, and so is a key that appears twice. The table
-// Machine lacks the keys from memory_limit to disk, because they only matter on
-// the machine itself. It has only the two rates "beside" of disk, and gpus in
-// the form of the table Device.
+// Any other key is refused, and so is a key that appears twice.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
@@ -53,7 +54,7 @@
 
 namespace air {
 
-/// How fast a number of threads together read from memory.
+/// The memory bandwidth that a number of threads reach together.
 struct ThreadRate {
   uint32_t threads = 1;   ///< threads: 1 to the number of cores
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
@@ -106,8 +107,8 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// is free.
 MachineProfile hostProfile();
 
-/// What is left of the rates of the machine's disk and memory while both are
-/// read.
+/// The shares of the machine's full disk and memory rates that are reached
+/// while both are read.
 KeptShares keptShares(const MachineProfile &machine);
 
 /// Returns the machine that `spec` names: "host", a built-in name, the name of
@@ -122,7 +123,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Returns `machine` with another CPU, which `spec` names in one of these ways:
 ///   - the name of a built-in profile: only the architecture, the features, the
-///     rates and the memory bandwidth change;
+///     rates and the memory bandwidth change, `measured` becomes false, and
+///     diskBeside and memoryBeside become unknown;
 ///   - "desktop", "laptop" or "server" (GpuTable.h), "host" or a file:
 ///     everything but the name and the GPU changes, including cores, RAM and
 ///     disk.
@@ -145,10 +147,10 @@ Result<MachineProfile> parseProfile(const std::string &json,
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the
-/// machine `plan`. Otherwise fails with Mismatch and the message "FIELD: plan
-/// needs X, this machine has Y", for the architecture or for all missing
-/// features. Fewer cores or less bandwidth only reduce the speed and are not a
-/// mismatch.
+/// machine `plan`. Otherwise fails with Mismatch; the message begins "FIELD:
+/// the plan needs X, but this machine has Y", and FIELD is the architecture or
+/// the features. Fewer cores or less bandwidth only reduce the speed and are
+/// not a mismatch.
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

@@ -2,10 +2,9 @@
 //
 // Sources of the rates. Instructions per cycle: uops.info and Agner Fog's
 // instruction tables for x86, Arm's Neoverse V1 Software Optimization Guide for
-// Arm. Several instructions take as many cycles as their number divided by the
-// number of ports that can execute them. Clock frequencies, caches and memory
-// channels: the vendors' product pages of the CPU that the comment of each row
-// names.
+// Arm. A loop of n instructions is assumed to take n / p cycles if p ports can
+// execute them. Clock frequencies, caches and memory channels: the vendors'
+// product pages of the CPU that the comment of each row names.
 //
 // Sources of families and models: AMD's revision guides and processor
 // programming references (families 19h and 1Ah), Intel SDM, volume 4, table
@@ -115,8 +114,9 @@ Microarchitecture zen4() {
       ratesOf({3700, 3200, 12'800, 10'000, 6400}), kAll};
   row.rates.readBandwidth = 30'000'000'000;
   row.rates.tileNs = 500;
-  // The percentages are bandwidths of both cores, relative to the 68 GB/s that
-  // they read in bursts without prefetches.
+  // The percentages are the bandwidths that the two cores of the measured
+  // machine reach together, relative to 68 GB/s, which they reach with loads in
+  // bursts and without prefetches.
   row.rates.streams = {
       stream(StreamLoads::Single, StreamHint::None, 0, 92, kAll),
       stream(StreamLoads::Single, StreamHint::Nta, 1024, 89, kAll),
@@ -141,10 +141,10 @@ Microarchitecture zen4() {
 }
 
 /// EPYC of family 26. Clock, memory, streams and 512-bit byte dot products (two
-/// per cycle) were measured on such a CPU. FMAs are assumed to be as fast. A
-/// core executes four vector instructions per cycle in all, so two dot
-/// products, two ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that
-/// of two channels of DDR5-5600.
+/// per cycle) were measured on such a CPU. Two 512-bit FMAs per cycle are
+/// assumed, too. A core executes four vector instructions per cycle in all, so
+/// two dot products, two ANDs and a shift take 5 / 4 cycles. The peak bandwidth
+/// is that of two channels of DDR5-5600.
 Microarchitecture zen5() {
   constexpr uint64_t kAll = 89'600'000'000;
   Microarchitecture row = {
@@ -198,10 +198,10 @@ Microarchitecture icelake() {
 }
 
 /// Xeon Platinum 8480+ at its all-core turbo. Arithmetic, the reads of one
-/// core, streams and tiles were measured on a Xeon of family 6, model 207,
-/// which has the same core. Its arithmetic is that of icelake(), plus a 512-bit
-/// bfloat16 dot product every two cycles. The peak bandwidth is that of eight
-/// channels of DDR5-4800. l3Bytes counts the slices of eight cores, as in
+/// core, the streams and tile_ns were measured on a Xeon of family 6, model
+/// 207, which has the same core. Its arithmetic is that of icelake(), plus a
+/// 512-bit bfloat16 dot product every two cycles. The peak bandwidth is that of
+/// eight channels of DDR5-4800. l3Bytes counts the slices of eight cores, as in
 /// skylakeX().
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;
@@ -306,8 +306,8 @@ std::string_view nameOf(const CpuIdentity &cpu,
   return "";
 }
 
-/// The row of a CPU, or null if there is none or if the CPU lacks features on
-/// which the rates of the row depend.
+/// Returns the microarchitecture of a CPU; null if it is not known, or if the
+/// CPU lacks features on which its rates depend.
 const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
                                std::span<const std::string> features) {
   // No rate depends on these features: all rates are those of vector

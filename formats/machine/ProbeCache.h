@@ -36,8 +36,8 @@ std::string toJson(const ProbeCache &cache);
 Result<ProbeCache> parseProbeCache(const std::string &json,
                                    const std::string &where);
 
-/// Returns the profile `host`, in which the bandwidths and rates that a plan
-/// records, and the GPU, are those of `cache`. `cpuModel` is the model of the
+/// Returns a copy of `host` in which the GPU, and all bandwidths and rates that
+/// a plan records, are those of `cache`. `cpuModel` is the model of the
 /// host's CPU. Fails with Mismatch if the cache was measured on another
 /// machine: if the model of the CPU, the number of cores, the architecture or
 /// the features differ. The message names the first difference.

@@ -7,7 +7,7 @@
 namespace air {
 namespace {
 
-/// One more than the largest code point that spells a byte.
+/// One more than the largest code point that stands for a byte.
 constexpr uint32_t kEnd = 0x144;
 
 constexpr bool isPrintable(uint32_t byte) {

@@ -11,10 +11,11 @@ constexpr uint32_t kIsValue = uint32_t{1} << 31;
 uint32_t offsetOf(uint32_t unit) {
   return (unit >> 10) << ((unit & 0x200) >> 6);
 }
-/// Returns the byte that leads to the unit, or a number above 255 if the unit
-/// holds a value.
+/// Returns the label of a unit of the trie, which is the byte that leads to it.
+/// The result is above 255 if the unit holds a value and has no label.
 uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
-/// Whether a rule ends at this unit. offsetOf() then leads to its value.
+/// Whether a rule ends at this unit. If so, offsetOf() leads to the unit with
+/// the rule's value.
 bool endsRule(uint32_t unit) { return (unit & 0x100) != 0; }
 
 Status broken(const std::string &what) {
@@ -81,8 +82,8 @@ Charsmap::Rule Charsmap::find(std::string_view text) const {
   for (size_t i = 0; i < text.size(); ++i) {
     auto byte = static_cast<uint8_t>(text[i]);
     at ^= byte;
-    // No rule contains a zero byte: it would lead to the unit that holds a
-    // value.
+    // No rule contains a zero byte, because byte 0 leads to the unit that holds
+    // the value of a rule.
     if (byte == 0 || at >= units.size() || labelOf(units[at]) != byte) {
       break;
     }

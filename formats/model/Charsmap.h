@@ -8,7 +8,7 @@
 // replacements, each ended by a zero byte. The trie is a double array of the
 // library Darts-clone (https://github.com/s-yata/darts-clone): an array of
 // units of 32 bits. From unit i, byte c leads to unit j = i ^ offset(i) ^ c if
-// the label of j is c. If bit 8 of a unit is set, unit i ^ offset(i) has the
+// the label of j is c. If bit 8 of unit i is set, unit i ^ offset(i) has the
 // position of a replacement. All numbers are little-endian.
 //
 //===----------------------------------------------------------------------===//
@@ -28,7 +28,7 @@ namespace air {
 class Charsmap {
 public:
   struct Rule {
-    size_t length; ///< of the string that is replaced; 0 if no rule applies
+    size_t length; ///< of the replaced string; 0 if no rule applies
     std::string_view replacement; ///< valid as long as the Charsmap
   };
 

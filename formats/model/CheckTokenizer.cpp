@@ -178,10 +178,10 @@ Status checkRwkv(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// Whether ordinary text contains the byte. Three kinds of bytes do not occur
-/// in it: bytes that well-formed UTF-8 never has, control characters other than
-/// tab and line ends, and the first bytes of Unicode planes that have no
-/// characters (4 to 11) or only private ones (16). Vocabularies such as
+/// Whether ordinary text can contain the byte. Three kinds of bytes do not
+/// occur in it: bytes that well-formed UTF-8 never has, control characters
+/// other than tab and line ends, and the first bytes of Unicode planes that
+/// have no characters (4 to 11) or only private ones (16). Vocabularies such as
 /// Falcon's and StarCoder's lack tokens for some of these bytes.
 bool occursInText(size_t byte) {
   if (byte < 0x20) {

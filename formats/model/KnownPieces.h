@@ -34,8 +34,9 @@ void markBytePieces(TokenizerData &data);
 /// are two exceptions: pieces that have another meaning in this vocabulary, and
 /// pieces that are not control tokens and that a merge of a BPE vocabulary
 /// produces, because these are ordinary text. Some special tokens of
-/// fill-in-the-middle end generation, too. The ids of all these tokens are
-/// added to `data.endOfGeneration`, which is then sorted and has no duplicates.
+/// fill-in-the-middle end generation, too. The ids of all tokens that end
+/// generation are added to `data.endOfGeneration`, which is then sorted and has
+/// no duplicates.
 void markEndPieces(TokenizerData &data);
 
 /// Adds `id` to `data.endOfGeneration`, which stays sorted and without

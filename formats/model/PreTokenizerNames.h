@@ -29,8 +29,8 @@ enum class TokenSpelling : uint8_t {
   /// As Text, but a run of line feeds for which there is a token is encoded as
   /// that token.
   TextAndLines,
-  /// As text. U+2581 is a character like any other. White space divides text
-  /// into words and is left out, so no token contains white space.
+  /// As text, in which U+2581 has no special meaning. Text is split into words
+  /// at white space, which is dropped, so no token contains white space.
   Words,
 };
 
@@ -43,9 +43,9 @@ constexpr bool marksSpaces(TokenSpelling spelling) {
 /// How the text of a family of models is split.
 struct PreTokenizerRules {
   std::string_view name; ///< the canonical name
-  /// Each expression divides every piece that the previous ones have left into
-  /// its matches and the text between them. formats/text/regex/Regex.h has the
-  /// syntax.
+  /// The first expression splits the text into its matches and the text between
+  /// them. Each later one splits the resulting pieces in the same way.
+  /// formats/text/regex/Regex.h has the syntax.
   std::span<const std::string_view> expressions;
   /// If true, a piece that is a token as a whole is encoded as that token,
   /// without merges. This is the field "ignore_merges" of tokenizer.json.

@@ -62,7 +62,8 @@ constexpr Expressions kBailing = {
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N})"
     R"(| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
 // The published expression for words, (?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+, has
-// the same matches but takes several steps for each letter.
+// the same matches as the one here, but the matcher takes several steps for
+// each letter.
 constexpr Expressions kExaoneMoe = {
     CONTRACTION
     R"(|[^\r\n\p{L}\p{N}]?\p{L}[\p{L}\p{M}]*(?: \p{L}[\p{L}\p{M}]*)*)"

@@ -1,8 +1,8 @@
 //===- ReadSampling.h - recommended sampler settings ------------*- C++ -*-===//
 //
-// The ranges of the sampler settings that a model's files recommend, whichever
-// file they come from. A value that is out of range, or an order that names an
-// unknown sampler, results in a note, not an error.
+// Checks the sampler settings that a model's files recommend. A setting has the
+// same range, whichever file it comes from. A value that is out of range, or an
+// order that names an unknown sampler, results in a note, not an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_READSAMPLING_H
@@ -19,7 +19,7 @@ namespace air {
 
 /// A setting before it is checked.
 struct SamplingSetting {
-  /// How notes name it, for example "key 'general.sampling.temp'".
+  /// The setting's name in notes, for example "key 'general.sampling.temp'".
   std::string place;
   MetadataValue value;
 };
@@ -34,7 +34,8 @@ SamplingDefaults readSampling(const SamplingSettings &settings,
 
 /// Replaces the fields of `defaults` that `by` sets, except those that a
 /// generation_config.json cannot set. Appends a sentence to `notes` for each
-/// whose value changes; `file` is the name of the file that `by` comes from.
+/// field whose value changes; `file` is the name of the file that `by` comes
+/// from.
 void overrideSampling(SamplingDefaults &defaults, const SamplingDefaults &by,
                       const std::string &file, std::vector<std::string> &notes);
 

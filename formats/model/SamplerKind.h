@@ -45,10 +45,10 @@ std::string_view samplerName(SamplerKind kind);
 /// The names of `samplers`, separated by semicolons.
 std::string samplerNames(const std::vector<SamplerKind> &samplers);
 
-/// Reads names that are separated by semicolons or commas. Upper and lower case
-/// are the same, '_' may be written '-' or left out, and "temp", "typ" and
-/// "nucleus" are accepted, too. Fails with Usage if a name is not known; the
-/// message lists the known ones.
+/// Reads names that are separated by semicolons or commas. Case is ignored, '_'
+/// may be written '-' or left out, and "temp", "typ" and "nucleus" are
+/// accepted, too. Fails with Usage if a name is not known; the message lists
+/// the known ones.
 Result<std::vector<SamplerKind>> parseSamplerNames(std::string_view text);
 
 /// Reads a word that has one letter for each sampler, such as "kpt". Fails with

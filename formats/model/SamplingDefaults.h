@@ -16,8 +16,8 @@
 
 namespace air {
 
-/// The recommended settings. A field is absent if the file does not set it.
-/// Meanings and ranges are those of the options of the same name
+/// The recommended settings. A field is absent if the model's files do not set
+/// it. Meanings and ranges are those of the options of the same name
 /// (runtime/text/Sampler.h).
 struct SamplingDefaults {
   std::optional<float> temperature;    ///< at least 0

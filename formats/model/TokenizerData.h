@@ -56,7 +56,7 @@ enum class SpacePrefix : uint8_t {
 };
 
 /// How a text is prepared according to tokenizer.json. In vocabularies from
-/// other files, `TokenizerData::kind` and `pre` decide this.
+/// other files, `TokenizerData::kind` and `pre` determine this.
 struct TextRules {
   bool isSet = false;
   /// The expressions that split the text: see PreTokenizerRules::expressions.
@@ -107,15 +107,16 @@ struct TokenizerData {
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template
-  /// tokenizer.chat_template.NAME by name, such as "tool_use".
+  /// The chat templates of the keys tokenizer.chat_template.NAME, by NAME, such
+  /// as "tool_use".
   std::map<std::string, std::string> namedTemplates;
-  /// From a plan: the programs of namedTemplates by name, and that of
-  /// chatTemplate under the name "". Templates without a program are parsed
-  /// when they are used.
+  /// Only set if the data comes from a plan: the programs of namedTemplates by
+  /// name, and that of chatTemplate under the name "". Templates without a
+  /// program are parsed when they are used.
   std::map<std::string, jinja::ProgramCode> templatePrograms;
-  /// From a plan: the compiled form of each expression of the pre-tokenizer
-  /// (RegexCode.h). If it is empty, the expressions are compiled when they are
-  /// used.
+  /// Only set if the data comes from a plan: the compiled form of each
+  /// expression of the pre-tokenizer (RegexCode.h). If it is empty, the
+  /// expressions are compiled when they are used.
   std::vector<std::vector<uint32_t>> splitters;
   /// One sentence for the user about each correction that the reader of the
   /// model file made. The notes are not part of a plan.

@@ -1,7 +1,8 @@
 //===- Choice.h - the dispatch that chooses next tokens ---------*- C++ -*-===//
 //
-// A choice is a dispatch that writes arrays of the batch (plan.fbs): it
-// replaces the tokens of a batch by the ones that follow them.
+// A choice is a dispatch that replaces each token of a batch by the token that
+// the model predicts to follow it, and advances the token's positions. Tokens
+// and positions are arrays of the batch (BatchArray in plan.fbs).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_CHOICE_H
@@ -11,7 +12,8 @@
 
 namespace air {
 
-/// Whether a dispatch, which need not be verified, is a choice.
+/// Whether a dispatch is a choice, which chooses the next token of each
+/// sequence of the batch on the GPU. The dispatch need not have been verified.
 inline bool isChoice(const plan::Dispatch &dispatch) {
   if (dispatch.bindings() != nullptr) {
     for (const plan::Binding *binding : *dispatch.bindings()) {

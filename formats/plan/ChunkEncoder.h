@@ -1,14 +1,14 @@
 //===- ChunkEncoder.h - codes chunks on several threads ---------*- C++ -*-===//
 //
-// Codes the chunks of a segment (CodedSegments.h) on threads, and gives the
-// results to its user in the order of the chunks, so they do not depend on the
-// number of threads. At most two chunks per thread are held at a time. If the
-// system refuses to start some of the threads, fewer threads are used; if it
-// starts none, the calling thread codes the chunks.
+// Codes the chunks of a segment (CodedSegments.h) on threads, and passes the
+// results to `use` in the order of the chunks, so the output does not depend on
+// the number of threads. At most two chunks per thread are held at a time. If
+// the system refuses to start some of the threads, fewer threads are used; if
+// it starts none, the calling thread codes the chunks.
 //
 // Ownership: owns the chunks that it is given. The destructor ends the threads,
-// and drops chunks whose results have not been used. Thread-safety: one thread
-// uses an encoder; `use` runs on it.
+// and drops chunks whose results have not been used. Thread-safety: an encoder
+// is used by one thread, on which `use` runs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_CHUNKENCODER_H
@@ -47,7 +47,8 @@ public:
   /// not be called again.
   Status add(std::vector<uint8_t> raw);
 
-  /// Waits until all chunks have been coded and used. Fails as add() does.
+  /// Waits until all chunks have been coded and passed to `use`. Fails as add()
+  /// does.
   Status finish();
 
 private:

@@ -3,7 +3,8 @@
 // A segment with a codec is divided into chunks of digest_chunk raw bytes. Each
 // chunk has a digest, is coded by itself (ChunkCodec.h), and is stored in whole
 // pages after the previous chunk. A chunk that would not become at least a page
-// smaller is stored uncoded, which its stored size shows.
+// smaller is stored uncoded. A reader recognises it by its stored size, which
+// is then that of the decoded chunk.
 //
 // Thread-safety: pure functions. Except for encodedChunk(), they expect a
 // segment that verifyPlan() has accepted.
@@ -34,8 +35,8 @@ inline bool isCoded(const plan::Segment &segment) {
 bool hasCodedSegments(const plan::Plan &plan);
 
 /// Returns where the file stores the `bytes` raw bytes of the segment that
-/// begin at `offset`. With a codec, the range consists of all chunks that
-/// contain any of these bytes. Without one, it consists of pages, and `offset`
+/// begin at `offset`. With a codec, the range covers all chunks that contain
+/// any of these bytes. Without a codec, it covers whole pages, and `offset`
 /// must be a multiple of the page size.
 StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
                         uint64_t bytes);
@@ -56,12 +57,14 @@ Result<std::vector<uint8_t>> encodedChunk(plan::Codec codec,
 uint64_t storedBytesPerPass(const plan::Plan &plan,
                             const plan::Placement &placement);
 
-/// airrun reads and decodes coded chunks on this number of threads. A request
-/// covers at most kCodedBlockBytes raw bytes, or one chunk if that is larger.
+/// airrun reads and decodes coded chunks on this number of threads. Each
+/// request to a thread covers at most kCodedBlockBytes raw bytes, or one chunk
+/// if that is larger.
 inline constexpr uint32_t kCodedReads = 6;
 inline constexpr uint64_t kCodedBlockBytes = uint64_t{512} << 10;
 
-/// The memory in which airrun reads and decodes chunks of at most `chunkBytes`.
+/// Returns the size of the memory in which airrun reads and decodes chunks of
+/// at most `chunkBytes` bytes.
 constexpr uint64_t codedStagingBytes(uint64_t chunkBytes) {
   return kCodedReads *
          ((chunkBytes > kCodedBlockBytes ? chunkBytes : kCodedBlockBytes) +

@@ -8,8 +8,8 @@
 
 namespace air {
 
-/// Returns how many bytes one pass copies from RAM to a GPU with a placement of
-/// a verified plan.
+/// Returns how many bytes one pass copies from RAM to the GPU under
+/// `placement`, which must belong to a verified plan.
 inline uint64_t copiedBytesPerPass(const plan::Placement &placement) {
   uint64_t bytes = 0;
   if (placement.device_reads() != nullptr) {

@@ -18,8 +18,8 @@ namespace {
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 
-/// Packs records as the code does that the schema generates: a list without
-/// records is absent.
+/// Packs records as the code generated from the schema does: an empty list is
+/// absent from the buffer.
 template <typename Record>
 Offset<flatbuffers::Vector<Offset<Record>>>
 packList(FlatBufferBuilder &builder,
@@ -42,8 +42,8 @@ std::string keyOf(const plan::PlanT &plan) {
       *flatbuffers::GetRoot<plan::Machine>(builder.GetBufferPointer()));
 }
 
-/// What the targets of a fat plan have in common, as bytes. It has the digests
-/// of the model's files, so it is different for different models.
+/// What the targets of a fat plan have in common, as bytes. The bytes include
+/// the digests of the model's files, so they differ between models.
 std::vector<uint8_t> commonBytes(const plan::PlanT &plan) {
   FlatBufferBuilder builder;
   const auto model = plan::CreateHyperparameters(builder, plan.model.get());
@@ -68,7 +68,8 @@ std::vector<uint8_t> commonBytes(const plan::PlanT &plan) {
           builder.GetBufferPointer() + builder.GetSize()};
 }
 
-/// The segments of the file, while those of one plan after the other are added.
+/// The segments of the file, to which the segments of each plan are added in
+/// turn.
 class SegmentList {
 public:
   /// Adds the segments of a plan that have the kind `kind`.
@@ -106,7 +107,7 @@ public:
   struct Entry {
     uint64_t content = 0;
     SegmentOrigin origin;
-    std::vector<SegmentOrigin> uses; ///< by the plans that have the segment
+    std::vector<SegmentOrigin> uses; ///< the segment in each plan that has it
   };
   std::vector<Entry> list;
 
@@ -116,7 +117,7 @@ private:
   }
 };
 
-/// Returns the order of the plans by targetKey().
+/// Returns the indices of the plans, sorted by targetKey().
 Result<std::vector<uint32_t>>
 targetOrder(const std::vector<plan::PlanT> &plans) {
   std::vector<std::string> keys;
@@ -151,9 +152,10 @@ Result<FatRecords>
 joinTargets(std::vector<plan::PlanT> plans,
             const std::vector<std::vector<uint64_t>> &contents) {
   if (plans.size() < 2 || plans.size() > kMaxTargets) {
-    return usageError("a plan for several targets has 2 to " +
-                      std::to_string(kMaxTargets) + " of them, but " +
-                      std::to_string(plans.size()) + " are given");
+    return usageError("a plan for several targets must have 2 to " +
+                      std::to_string(kMaxTargets) +
+                      " targets; the number given is " +
+                      std::to_string(plans.size()));
   }
   AIR_ASSIGN_OR_RETURN(const std::vector<uint32_t> order, targetOrder(plans));
   const std::vector<uint8_t> common = commonBytes(plans[order[0]]);
@@ -162,9 +164,9 @@ joinTargets(std::vector<plan::PlanT> plans,
       return usageError("the plans for " +
                         inQuotes(plans[order[0]].machine->name) + " and " +
                         inQuotes(plans[index].machine->name) +
-                        " were made from different models, or one of them "
-                        "leaves out its weights; make both anew from one "
-                        "model");
+                        " were made from different models, or differ in "
+                        "--weightless or --reference; make both again from the "
+                        "same model with the same options");
     }
   }
   FatRecords fat;

@@ -30,13 +30,13 @@ inline constexpr uint32_t kMaxTargets = 16;
 /// plan.
 bool isFatPlan(std::span<const uint8_t> metadata);
 
-/// The text by which targets are ordered, and in which no two are equal: the
-/// JSON of the machine.
+/// Returns the JSON of the machine. Targets are ordered by it, and no two
+/// targets of a plan have the same JSON.
 std::string targetKey(const plan::Machine &machine);
 
-/// What one target has for itself.
+/// The records that belong to one target only.
 struct TargetRecords {
-  /// Has no model, tokenizer, sources, sampler settings and segments.
+  /// Lacks the model, tokenizer, sources, sampler settings and segments.
   plan::PlanT plan;
   /// The target's segments as indices into the segments of the file, ascending.
   std::vector<uint32_t> segments;
@@ -49,20 +49,20 @@ struct SegmentOrigin {
 };
 
 struct FatRecords {
-  /// What the targets have in common, among it all segments of the file.
+  /// What the targets share, including all segments of the file.
   plan::PlanT shared;
   std::vector<TargetRecords> targets; ///< in the order of targetKey()
-  /// For each segment of the file: a segment of the joined plans that is equal.
+  /// For each segment of the file: an equal segment of one of the joined plans.
   std::vector<SegmentOrigin> origins;
 };
 
-/// Joins plans for different targets. `contents` has a number for each segment
-/// of each plan; segments with the same number have the same name, kind, codec
-/// and bytes, and are stored once. In each plan, all numbers are different. The
-/// result does not depend on the order of the plans, except for `origins`.
+/// Joins plans for different targets. `contents` has an id for each segment of
+/// each plan; segments with the same id have the same name, kind, codec and
+/// bytes, and are stored once. The ids within a plan are unique. The result
+/// does not depend on the order of the plans, except for `origins`.
 ///
-/// The segments of each plan keep their order. A segment is not shared if that
-/// is incompatible with the order in which another plan has the same segments.
+/// The segments of each plan keep their order. A segment is not shared if
+/// sharing it would contradict the order of a plan.
 ///
 /// Errors: Usage if there are fewer than 2 or more than kMaxTargets plans, if
 /// two have the same target, or if they are not plans of one model; the message
@@ -71,7 +71,7 @@ Result<FatRecords>
 joinTargets(std::vector<plan::PlanT> plans,
             const std::vector<std::vector<uint64_t>> &contents);
 
-/// Encodes the metadata of a fat plan as encodeMetadata() encodes those of an
+/// Encodes the metadata of a fat plan as encodeMetadata() encodes that of an
 /// ordinary plan.
 Result<std::vector<uint8_t>>
 encodeFatMetadata(const plan::PlanT &shared,

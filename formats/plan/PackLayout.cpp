@@ -63,8 +63,8 @@ template <typename Unit> void transpose(Square<Unit> &square) {
 }
 
 // Packs one field of one block column. `rows` points at the field in row 0, and
-// rows are `stride` bytes apart. Unit i of all 16 rows is stored at packed +
-// place(i).
+// rows are `stride` bytes apart. The units with index i of all 16 rows are
+// stored from packed + place(i) on.
 template <typename Unit, typename Place>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
                uint8_t *packed, Place place) {
@@ -119,7 +119,7 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
   }
 }
 
-/// A field, and where x16 stores its units.
+/// A field of a block, with the offsets at which x16 stores its units.
 struct PackedField {
   BlockField field;
   std::vector<uint32_t> places; ///< each unit's byte offset in a block column
@@ -172,10 +172,11 @@ template <typename Body> void withUnit(uint8_t bytes, Body body) {
   }
 }
 
-/// Calls `body` for every field of every block of 16 rows. `body` receives
-/// Unit(), the offset of the field in a row, the number of units, the offset of
-/// the block column, and a function that returns the place of a unit in the
-/// block column.
+/// Calls `body` for every field of every block of 16 rows. Its arguments are
+/// the number 0, whose type is the unsigned integer type of the field's units;
+/// the byte offset of the field in a row; the number of units in the field; the
+/// byte offset of the block column; and a function that maps the index of a
+/// unit to its byte offset in the block column.
 template <typename Body> void forEachField(const Shape &shape, Body body) {
   if (shape.runUnits != 0) {
     withUnit(shape.fields[0].field.unit, [&](auto unit) {
@@ -242,7 +243,7 @@ void convertRows(DType dtype, Layout layout, uint64_t rowCount,
                             packed.data() + group * groupBytes);
   }
   if (whole * kX16Rows != rowCount) {
-    // The last rows, followed by zeros up to 16 rows.
+    // The last rows, padded with rows of zeros to 16 rows.
     std::vector<uint8_t> filled(groupBytes, 0);
     const auto rest = rows.subspan(whole * groupBytes);
     if constexpr (direction == Direction::Pack) {

@@ -114,7 +114,8 @@ CpuRates unpackRates(const plan::CpuRates &record) {
 /// this value, because 0 means that text is not normalised.
 constexpr uint8_t kFirstForm = static_cast<uint8_t>(plan::NormalForm::D);
 
-/// Parses templates, as long as their programs are within the limits.
+/// Parses the templates of a plan. A template gets no program if it cannot be
+/// parsed, or if the programs of the plan would together exceed the limits.
 class ProgramPacker {
 public:
   std::unique_ptr<plan::TemplateProgramT> pack(std::string_view source) {
@@ -130,7 +131,7 @@ public:
     }
     const bool isSmall = words + code.words.size() <= kMaxPlanProgramWords &&
                          texts + textBytes <= kMaxPlanProgramTextBytes;
-    // A program that no reader would take is left out, too.
+    // A program that readers would refuse is left out, too.
     if (isSmall && jinja::Template::load(code)) {
       words += code.words.size();
       texts += textBytes;
@@ -142,7 +143,7 @@ public:
 
 private:
   uint64_t words = 0;
-  uint64_t texts = 0; ///< in bytes
+  uint64_t texts = 0; ///< the size of all texts, in bytes
 };
 
 /// Compiles the expressions of the pre-tokenizer. Returns an empty list if one

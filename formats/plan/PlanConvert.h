@@ -27,8 +27,8 @@ std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
 /// If `record` is null, the model recommends nothing.
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
-/// The GPU of `profile`, if any, must be one for which plans can be made. Its
-/// record lacks the rate of arithmetic, and its arena_bytes is 0.
+/// The GPU of `profile`, if any, must be one for which plans can be made. The
+/// record of the GPU lacks its rate of arithmetic, and has an arena_bytes of 0.
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);
 MachineProfile fromPlan(const plan::Machine &record);
 

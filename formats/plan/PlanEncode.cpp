@@ -72,8 +72,8 @@ uint64_t digestChunkBytes(plan::SegmentKind kind) {
   return uint64_t{64} << 20;
 }
 
-/// Makes room for the ends of coded chunks. Until a chunk is coded, it is
-/// assumed to take its raw size, which is the most that it can take.
+/// Fills Segment.chunk_ends with upper limits: until a chunk is coded, its
+/// stored size is assumed to be its raw size, which is the maximum.
 static Status prepareChunkEnds(plan::SegmentT &segment, uint64_t chunks) {
   const uint64_t pages = ceilDiv(segment.raw_bytes, kPlanPageBytes);
   if (pages > UINT32_MAX) {

@@ -1,8 +1,8 @@
 //===- PlanEncode.h - metadata and header as bytes --------------*- C++ -*-===//
 //
-// These functions make the bytes that PlanWriter puts before the segments. They
-// are separate from the writer so that tests can compute correct digests for
-// files that the writer would refuse to write.
+// These functions compute the bytes that PlanWriter writes before the segments.
+// They are separate from the writer so that tests can compute correct digests
+// for files that the writer would refuse to write.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANENCODE_H
@@ -35,8 +35,8 @@ Status checkMetadataBytes(uint64_t bytes);
 /// divided for its digests. A reader of a part of a segment must read whole
 /// chunks in order to verify them. A step reads several megabytes of a segment
 /// of weights and may share the first and the last chunk with another step, so
-/// these chunks are small in comparison. The rows of a table have only some
-/// kilobytes and are read one at a time, so its chunks are smaller still.
+/// chunks of weights are small in comparison. The rows of a table have only
+/// some kilobytes and are read one at a time, so its chunks are smaller still.
 /// Kernels are always read as a whole, so their chunk is large enough for all
 /// of them, and the size of the metadata does not depend on the size of the
 /// kernels.
@@ -78,8 +78,9 @@ std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
 /// bytes.
 Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 
-/// Returns the digest of the machine record's JSON (targetKey() of FatPlan.h),
-/// or that of the JSON of all targets' machines, one after the other.
+/// Returns the digest of the machine record's JSON (targetKey() of FatPlan.h).
+/// For a fat plan, the digest covers the JSON of all targets' machines,
+/// concatenated.
 Digest targetFingerprint(const plan::Machine &machine);
 Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 

@@ -14,9 +14,9 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 2; ///< the newest that can be read
-/// The minor version of plans for one target, so that readers that do not know
-/// fat plans can read them.
+inline constexpr uint32_t kPlanMinor = 2; ///< the newest that is supported
+/// The minor version of plans for one target. It is lower than that of fat
+/// plans, so that readers that do not support fat plans accept it.
 inline constexpr uint32_t kSinglePlanMinor = 1;
 inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
 inline constexpr uint32_t kPlanPageLog2 = 12;
@@ -26,7 +26,7 @@ inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
 /// The largest metadata that a reader accepts, in bytes. It limits what a
 /// reader must verify before it trusts anything. A vocabulary of 256 Ki tokens
 /// takes some 10 MiB, a layer of a quantised decoder 6.5 KiB, and the digests
-/// of a model of 400 GB 6 MiB, so much larger models fit, too.
+/// of a model of 400 GB 6 MiB, so even far larger models fit.
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
 
 /// The first bytes of every plan of every version.

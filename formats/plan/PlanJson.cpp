@@ -113,7 +113,7 @@ Json walkVector(ElementaryType kind, const uint8_t *at, const TypeTable *type) {
   return list;
 }
 
-/// Converts Segment.digests, in which the digests follow one another.
+/// Converts Segment.digests, in which the digests are concatenated.
 Json walkDigests(const flatbuffers::Vector<uint8_t> &digests) {
   const uint32_t count = digests.size() / sizeof(Digest);
   if (count > kListed) {

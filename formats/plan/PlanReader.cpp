@@ -228,9 +228,9 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
   if (const uint64_t expected = chunkBytes(index, chunk);
       bytes.size() != expected) {
     return verificationError("segment.digest: " + what + " has " +
-                             std::to_string(expected) +
-                             " bytes, but the bytes to verify are " +
-                             std::to_string(bytes.size()))
+                             std::to_string(expected) + " bytes, but " +
+                             std::to_string(bytes.size()) +
+                             " bytes were given to be verified")
         .withContext("'" + fileName + "'");
   }
   Digest recorded;

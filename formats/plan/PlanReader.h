@@ -38,15 +38,15 @@ public:
   static Result<PlanFile> parse(std::span<const uint8_t> bytes,
                                 const std::string &name);
 
-  /// How many targets the plan is for. A plan for several is a fat plan, which
-  /// has one file and one model, but machine code and a schedule for each
-  /// target. All other functions concern the target that was chosen last, at
-  /// first target 0; numbers of segments are those of that target.
+  /// How many targets the plan is for. A plan for several targets is a fat
+  /// plan: one file and one model, with machine code and a schedule for each
+  /// target. All other functions concern the target that was chosen last,
+  /// initially target 0, and their segment indices are those of that target.
   uint32_t targets() const { return static_cast<uint32_t>(roots.size()); }
   /// The records of a target. `index` must be below targets().
   const plan::Plan &target(uint32_t index) const { return *roots[index]; }
-  /// Chooses a target. `index` must be below targets(). Nothing may use the
-  /// plan of another target of this object afterwards.
+  /// Chooses a target. `index` must be below targets(). Afterwards, the plan of
+  /// the target chosen before must no longer be in use.
   void choose(uint32_t index) { root = roots[index]; }
 
   const plan::Plan &plan() const { return *root; }
@@ -64,20 +64,21 @@ public:
   /// Whether segment `index` consists of weights or a table of a reference plan
   /// (Plan.reference), whose matrices lie in other files. If so, segmentBytes()
   /// returns only the bytes that the plan itself stores, which come first in
-  /// the segment. The chunks nevertheless divide all raw bytes of the segment,
-  /// as a ReferencedBytes makes them, and the zero padding of its last page.
+  /// the segment. The digest chunks nevertheless cover the whole segment: all
+  /// of its raw bytes, which a ReferencedBytes assembles from the model's
+  /// files, and the zero padding of its last page.
   bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
   /// MiB of the file are in memory at a time. If isReferenced(index), this
   /// verifies only the zero padding after the segment's stored bytes;
-  /// verifyReferenced() (SourceFiles.h) verifies its chunks.
+  /// verifyReferenced() (SourceFiles.h) verifies the chunks of such a segment.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
-  /// The number of chunks of segment `index`. The chunks divide its stored
-  /// bytes, or its raw bytes if it has a codec or isReferenced(index). Chunk i
-  /// begins at byte i * digest_chunk; the last one includes the zero padding of
-  /// the segment's last page.
+  /// The number of chunks of segment `index`. The chunks cover the segment's
+  /// stored bytes, or its raw bytes if it has a codec or isReferenced(index).
+  /// Chunk i begins at byte i * digest_chunk; the last one includes the zero
+  /// padding of the segment's last page.
   uint64_t chunkCount(uint32_t index) const;
   /// The size in bytes of a chunk, which must be below chunkCount(). It is
   /// digest_chunk; only the last chunk may have fewer pages.
@@ -102,8 +103,9 @@ public:
 private:
   MappedFile mappedFile;
   std::span<const uint8_t> all;
-  std::vector<uint8_t> metadata; ///< the verified copy; later writes to the
-                                 ///< file do not change it
+  /// A verified copy of the file's metadata, which later writes to the file do
+  /// not change.
+  std::vector<uint8_t> metadata;
   std::vector<const plan::Plan *> roots; ///< one for each target
   const plan::Plan *root = nullptr;      ///< the chosen one of `roots`
   PlanHeader head{};

@@ -5,8 +5,8 @@
 // declarations, and each may rely on what the functions before it have checked.
 // Malformed data can make them return an error but cannot crash them, because
 // they read only what the FlatBuffer verifier has found to lie inside the
-// metadata. Their time is nearly linear in the size of the metadata; where it
-// would not be, a count is limited.
+// metadata. Their time is nearly linear in the size of the metadata. Where more
+// time could be needed, the number of records is limited.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANRULES_H
@@ -28,11 +28,11 @@ namespace air::rules {
 // unless its comment says so.
 
 /// A plan for a CPU has one executable, and a plan for a GPU has one for each
-/// kernel. Most kernels are matmuls, of which a dense decoder has 13 kinds: 7
-/// for q, k and v, some of which may be joined, and 6 for the other matrices,
-/// because each layer may join gate and up or not. If a model has all of them
-/// in all 29 dtypes, the two programs for decode steps have 13 * 29 kernels
-/// each, and those for prefills have twice as many: 2262 in all.
+/// kernel. Most kernels are matmuls. A dense decoder has 13 kinds of them: 7
+/// for q, k and v, because a layer may join two or all of them, and 6 for the
+/// other matrices, because a layer may join gate and up. If a model has all
+/// kinds in all 29 dtypes, each of the two programs for decode steps has 13 *
+/// 29 kernels, and each of the two for prefills has twice as many: 2262 in all.
 inline constexpr uint32_t kMaxExecutables = 4096;
 /// Layers share buffers, so a decoder has about 20 of them, however many layers
 /// it has. Even if no layers could share buffers, this would be enough for
@@ -45,15 +45,17 @@ inline constexpr uint32_t kMaxPrograms = 64;
 /// one group for each size of attention window, and one for each kind of
 /// recurrent state.
 inline constexpr uint32_t kMaxCacheGroups = 16;
-/// Budget items of tier Vram do not name a device, so there may be only one.
+/// Budget items of tier Vram do not name a device, so there may be only one
+/// device other than the CPU.
 inline constexpr uint32_t kMaxDevices = 1;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;
 /// The limit on the kernels of all executables together. Layers of the same
 /// shape and dtype share kernels; a model of 405 billion parameters with mixed
-/// dtypes has 50.
+/// dtypes needs 50.
 inline constexpr uint32_t kMaxEntries = 65536;
-/// Plans that airpack writes have at most 4 placements, and 12 for a GPU.
+/// Plans that airpack writes have at most 4 placements for a CPU, and at most
+/// 12 for a GPU.
 inline constexpr uint32_t kMaxPlacements = 16;
 /// A chunk must be in memory as a whole to be verified. Plans have chunks of at
 /// most 1 MiB.
@@ -119,7 +121,7 @@ std::vector<bool> copiedToDevice(const plan::Plan &plan,
 
 // Defined in PlanVerifier.cpp.
 /// Calls all functions below for a plan, or for a target of a fat plan. If
-/// `isWholeFile`, all segments of the file belong to it.
+/// `isWholeFile`, the file has no segments of other targets.
 Status verifyTarget(const plan::Plan &plan, uint64_t fileBytes,
                     uint64_t pageBytes, bool isWholeFile);
 
@@ -147,8 +149,8 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
 Status verifyTensors(const plan::Plan &plan);
 
 // Defined in VerifyReference.cpp.
-/// Verifies which tensors a plan stores, and in which places of which source
-/// files the rows of the other tensors are.
+/// Verifies which tensors a plan stores, and where in the source files the rows
+/// of the other tensors are.
 Status verifySourceRows(const plan::Plan &plan);
 
 // Defined in VerifySegments.cpp.
@@ -171,9 +173,9 @@ Status verifyLiveness(const plan::Plan &plan);
 Status verifyReads(const plan::Plan &plan);
 
 // Defined in VerifyPlacements.cpp.
-/// Returns, for each step of `program`, the segments of which the step needs
-/// all bytes, ascending and without duplicates. A step of kind Embed needs
-/// none, because it gathers single rows.
+/// Returns, for each step of `program`, the segments that the step needs whole,
+/// ascending and without duplicates. A step of kind Embed needs none, because
+/// it gathers single rows.
 std::vector<std::vector<uint32_t>> wholeSegments(const plan::Plan &plan,
                                                  const plan::Program &program);
 /// Verifies every placement, including its budgets and predictions.

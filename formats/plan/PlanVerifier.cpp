@@ -92,8 +92,8 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
 }
 
 /// The elements of a list of tables, as offsets to be followed, or nullopt if
-/// the list lies outside the buffer. `start` is the table that has the list in
-/// the field `field`, and has been verified as far as its start.
+/// the list lies outside the buffer. `start` is the table whose field `field`
+/// is the list. VerifyTableStart() must have accepted the table.
 using TableOffsets = flatbuffers::Vector<flatbuffers::uoffset_t>;
 static std::optional<const TableOffsets *>
 tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
@@ -115,18 +115,18 @@ tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
 /// Returns whether the number of executables of the table Plan at `start` is
 /// within its limit, and their lists of names have no more entries in total
 /// than fit in a buffer of `bytes` bytes. This must be checked before the
-/// FlatBuffer verifier runs: if many executables shared one long list, it would
-/// visit all strings of the list once for each of them, which takes long even
-/// if the buffer is small. No other list of the schema allows this: max_tables
-/// limits the work on lists of tables, and the other list of strings occurs
-/// only once.
+/// FlatBuffer verifier runs: if many executables shared one long list, the
+/// verifier would visit all strings of the list once for each executable, which
+/// takes long even if the buffer is small. No other list of the schema allows
+/// this: max_tables limits the work on lists of tables, and the other list of
+/// strings occurs only once.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer, size_t bytes,
                                const uint8_t *start) {
   if (!verifier.VerifyTableStart(start)) {
     return false;
   }
-  verifier.EndTable(); // takes back the depth that the start has added
+  verifier.EndTable(); // undoes the ++depth of VerifyTableStart()
   const auto executables =
       tableList(verifier, start, plan::Plan::VT_EXECUTABLES);
   if (!executables) {
@@ -152,8 +152,8 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 
-/// Returns whether boundedExecutables() holds for the plan, or for each target
-/// of a fat plan, of which there are at most kMaxTargets.
+/// Returns whether boundedExecutables() is true for the plan or, in a fat plan,
+/// for each of at most kMaxTargets targets.
 static bool boundedTargets(flatbuffers::Verifier &verifier,
                            std::span<const uint8_t> bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
@@ -239,7 +239,7 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   // levels, and 6 in a fat plan. One more is allowed.
   options.max_depth = isFat ? 7 : 6;
   // A table takes at least 8 bytes: the offset that refers to it, and the
-  // offset of its vtable. Each target of a fat plan may refer to each table.
+  // offset of its vtable. Every target of a fat plan may refer to every table.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(
       bytes.size() / 8 * (isFat ? kMaxTargets : 1));
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);

@@ -33,8 +33,8 @@ Status verifyStructure(std::span<const uint8_t> bytes);
 Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
                   uint64_t pageBytes);
 
-/// As verifyPlan(), for the targets of a fat plan. The message names the target
-/// that breaks a rule.
+/// Does what verifyPlan() does, for all targets of a fat plan. The message
+/// names the target that breaks a rule.
 Status verifyFatPlan(const plan::FatPlan &plan, uint64_t fileBytes,
                      uint64_t pageBytes);
 
@@ -42,7 +42,7 @@ Status verifyFatPlan(const plan::FatPlan &plan, uint64_t fileBytes,
 Status verifyMetadata(std::span<const uint8_t> bytes, uint64_t fileBytes,
                       uint64_t pageBytes);
 
-/// Returns the tables Plan of metadata that has passed verifyMetadata(): one,
+/// Returns the Plan tables of metadata that has passed verifyMetadata(): one,
 /// or in a fat plan one for each target. They point into `bytes`.
 std::vector<const plan::Plan *> targetsIn(std::span<const uint8_t> bytes);
 

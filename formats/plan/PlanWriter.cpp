@@ -34,7 +34,7 @@ public:
     }
   }
 
-  /// Returns the digests, one after the other.
+  /// Returns the digests of all chunks, concatenated.
   std::vector<uint8_t> finish() {
     if (filled != 0) {
       endChunk();
@@ -52,7 +52,7 @@ private:
 
   uint64_t chunkBytes;
   DigestStream digest;
-  uint64_t filled = 0; // bytes of the current chunk
+  uint64_t filled = 0; // bytes of the current chunk so far
   std::vector<uint8_t> digests;
 };
 
@@ -145,7 +145,7 @@ Status PlanWriter::writeSegment(
   nextOffset += alignUp(segment.stored_bytes, kPlanPageBytes);
   ChunkDigests digests(segment.digest_chunk);
   // The digests of a reference plan cover all bytes of its weights and tables,
-  // so all are produced, although only the first ones are stored.
+  // so `produce` passes all of them, although only the first ones are stored.
   const uint64_t total = digestedBytes(plan, segment);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
@@ -199,11 +199,13 @@ Status PlanWriter::copySegment(uint32_t index, const PlanFile &from,
                         !from.isReferenced(fromIndex);
   if (!isStored || segment.stored_bytes != other.stored_bytes() ||
       segment.digest_chunk != other.digest_chunk()) {
-    return usageError(name + " of " + std::to_string(segment.stored_bytes) +
-                      " bytes cannot be copied from segment " +
-                      std::to_string(fromIndex) + " of '" + from.name() +
-                      "', which has " + std::to_string(other.stored_bytes()) +
-                      " bytes or is not stored there as it is");
+    return usageError(
+        name + " of " + std::to_string(segment.stored_bytes) +
+        " bytes cannot be copied from segment " + std::to_string(fromIndex) +
+        " of '" + from.name() + "', which has " +
+        std::to_string(other.stored_bytes()) +
+        " bytes; both must have the same size and the same size of "
+        "chunks, and must be stored whole and without a codec");
   }
   AIR_RETURN_IF_ERROR(from.verifySegment(fromIndex, PagesAfter::Drop));
   const uint64_t bytes = alignUp(segment.stored_bytes, kPlanPageBytes);
@@ -273,14 +275,16 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
 Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   if (!targets.empty()) {
     return usageError("the size of segment " + std::to_string(index) +
-                      " must be known before a plan for several targets is "
-                      "written");
+                      " of a plan for several targets cannot be reduced; it "
+                      "must be final when the writer is created");
   }
   for (size_t i = index; i < written.size(); ++i) {
     if (written[i]) {
       return usageError("segment " + std::to_string(i) +
                         " was written before the size of segment " +
-                        std::to_string(index) + " was known");
+                        std::to_string(index) +
+                        " was reduced; reduce a size before this segment or a "
+                        "later one is written");
     }
   }
   plan::SegmentT &segment = *plan.segments[index];
@@ -323,8 +327,8 @@ Status PlanWriter::finish(const Completion &complete) {
   }
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encode());
   // `complete` may have changed a text such as "disk" to the shorter "cpu".
-  // Bytes after the end of a FlatBuffer have no meaning, so it is padded with
-  // zeros.
+  // Bytes after the end of a FlatBuffer have no meaning, so the metadata is
+  // padded with zeros.
   if (isCoded && complete && metadata.size() < metadataBytes) {
     metadata.resize(metadataBytes);
   }

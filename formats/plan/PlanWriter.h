@@ -1,11 +1,11 @@
 //===- PlanWriter.h - writes a plan, segment by segment ---------*- C++ -*-===//
 //
 // The metadata precedes the segments, but is written last. Its size is known
-// from the start, so no segment has to wait in memory for it. The sizes of the
-// segments determine their places before anything is written. Only the size of
-// a segment with a codec is not known until it is written; the next segment
-// then follows directly. The same plan and segment bytes always result in the
-// same file, with any number of threads.
+// from the start, so no segment has to wait in memory for it. The offsets of
+// the segments are known before anything is written, unless segments have a
+// codec: the size of such a segment is known only when it has been written, and
+// the next segment begins directly after it. The same plan and segment bytes
+// always result in the same file, with any number of threads.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: used by one thread. Errors:
@@ -34,7 +34,7 @@ namespace air {
 
 class PlanWriter {
 public:
-  /// A function that takes the next piece of a segment's bytes.
+  /// A function that receives the next bytes of a segment.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
   /// `plan` must be complete except for Segment.offset, Segment.digest_chunk,
@@ -45,8 +45,8 @@ public:
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan,
                                    unsigned threads = 1);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
-  /// As above, for a fat plan. Numbers of segments are indices into
-  /// `shared.segments`, and only these segments need offsets and digests.
+  /// Creates the writer of a fat plan. Indices of segments refer to
+  /// `shared.segments`, and only these segments get offsets and digests.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT shared,
                                    std::vector<TargetRecords> targets,
                                    unsigned threads = 1);
@@ -61,23 +61,25 @@ public:
                       const std::function<Status(const Sink &sink)> &produce);
 
   /// Writes segment `index` with the bytes of segment `fromIndex` of another
-  /// plan, which are verified first. May take the place of writeSegment().
-  /// Both segments must have the same size and the same size of chunks, and
-  /// must store all of their bytes without a codec; otherwise fails with Usage.
-  /// Fails with VerificationFailed if a digest of the other plan is wrong.
+  /// plan, which are verified first. This can be called instead of
+  /// writeSegment(). Both segments must have the same size and the same size of
+  /// chunks, and must store all of their bytes without a codec; otherwise fails
+  /// with Usage. Fails with VerificationFailed if a digest of the other plan is
+  /// wrong.
   Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
 
   /// Reduces the size of segment `index` to `bytes`. All placements then keep
-  /// the whole segment in RAM. The segments after it move, so neither it nor
-  /// any of them may have been written. Fails with Usage if one has been, if
-  /// the number of digests, and with it the size of the metadata, would change,
-  /// or if the plan is a fat plan.
+  /// the whole segment in RAM. The segments after it move. Fails with Usage if
+  /// this segment or a later one has already been written, if the number of
+  /// digests (and thus the size of the metadata) would change, or if the plan
+  /// is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
-  /// A function that corrects what depends on the stored sizes of segments with
-  /// a codec. `encoded` has these sizes, and otherwise equals `records`, which
-  /// in a fat plan are those of a target and lack what the targets share. It
-  /// may change numbers, and may make texts shorter but not longer.
+  /// A function that corrects the fields that depend on the stored sizes of
+  /// segments with a codec. `encoded` has these sizes and otherwise equals
+  /// `records`. In a fat plan, `records` belongs to one target and lacks what
+  /// the targets share. The function may change numbers, and may make texts
+  /// shorter but not longer.
   using Completion =
       std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;
 
@@ -96,13 +98,13 @@ private:
   Result<std::string> beginSegment(uint32_t index);
   Status writeCoded(plan::SegmentT &segment, const std::string &name,
                     const std::function<Status(const Sink &sink)> &produce);
-  /// Encodes the metadata as they are now.
+  /// Encodes the metadata in its current state.
   Result<std::vector<uint8_t>> encode() const;
 
   AtomicFile file;
   HugeBlocks blocks; ///< writes the segments to `file`
-  plan::PlanT plan;  // of a fat plan, only what its targets share
-  std::vector<TargetRecords> targets; // only of a fat plan
+  plan::PlanT plan;  // in a fat plan, only what its targets share
+  std::vector<TargetRecords> targets; // empty unless the plan is a fat plan
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
   bool isVerified = false;    // verifyMetadata() has accepted the current plan

@@ -60,8 +60,8 @@ ReferencedBytes::ReferencedBytes(const plan::Plan &plan)
     if (tensor->source_rows() == nullptr) {
       continue;
     }
-    // The verifier has checked dtype, layout and all sizes, so the values below
-    // exist.
+    // The verifier has checked dtype, layout and all sizes, so the lookups
+    // below cannot fail.
     Part part;
     part.begin = tensor->offset();
     part.end = tensor->offset() + tensor->bytes();
@@ -186,8 +186,8 @@ Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
       offset += bytes;
       continue;
     }
-    // `to` or `from` has only a part of this row block. The whole one is made
-    // in `block`, and the wanted bytes are copied from there.
+    // `to` or `from` has only a part of this row block. The whole row block is
+    // assembled in `block`, and the requested bytes are copied from there.
     const uint64_t rows =
         std::min<uint64_t>(kX16Rows, part.rowCount - firstRow);
     const uint64_t bytes = rows * part.rowBytes;

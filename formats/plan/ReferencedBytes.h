@@ -1,20 +1,20 @@
 //===- ReferencedBytes.h - segments made from a model's file ----*- C++ -*-===//
 //
-// A reference plan leaves its matrices in the files from which it was made. The
-// bytes of a segment, as kernels read them, are then a sequence of
+// A reference plan leaves its matrices in the model's files. The bytes of a
+// segment, as kernels read them, are then a sequence of
 //
 //   stored bytes   the first bytes of the segment, from the plan's file
-//   tensors        from rows in a source file, which are arranged in the
-//                  tensor's layout (PackLayout.h)
+//   tensors        rows from the model's files, arranged in the tensor's layout
+//                  (PackLayout.h)
 //   zeros          between tensors, and up to a whole page
 //
-// A ReferencedBytes divides any range of a segment into runs. Each of them is
-// made from one range of one file. A run in layout x16 consists of row blocks
-// of 16 rows. Even if a range contains only a part of a row block, all rows of
-// the block must be read.
+// A ReferencedBytes splits any range of a segment into runs. Each run is
+// assembled from one range of one file. A run in layout x16 consists of row
+// blocks of 16 rows. Even if a range contains only a part of a row block, all
+// rows of the block must be read.
 //
-// Ownership: borrows the plan. Thread-safety: immutable. Errors of functions
-// that make bytes: those of the function that reads the files.
+// Ownership: borrows the plan. Thread-safety: immutable. Errors: make() and
+// makeAll() return those of the function that reads the files.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_REFERENCEDBYTES_H
@@ -61,19 +61,19 @@ uint64_t largestRowBlock(const plan::Plan &plan);
 
 class ReferencedBytes {
 public:
-  /// Bytes of a segment that one call of make() makes.
+  /// The bytes of a segment that one call of make() assembles.
   struct Run {
-    uint64_t bytes = 0; ///< how many bytes of the segment
-    FileRange from;     ///< their source; empty if they are zeros
+    uint64_t bytes = 0; ///< the number of bytes of the segment
+    FileRange from;     ///< the source of the bytes; empty for zeros
   };
 
   /// `plan` must be a verified reference plan.
   explicit ReferencedBytes(const plan::Plan &plan);
 
-  /// The first run of the bytes [offset, end) of a segment of weights or a
-  /// table. The range of a file from which it is made has at most `mostBytes`
-  /// bytes, unless a single row block has more. `end` may lie beyond the end of
-  /// the segment, where all bytes are zero.
+  /// Returns the first run of the bytes [offset, end) of a segment of weights
+  /// or a table. It is assembled from at most `mostBytes` bytes of a file,
+  /// unless a single row block needs more. `end` may lie beyond the end of the
+  /// segment, where all bytes are zero.
   Run next(uint32_t segment, uint64_t offset, uint64_t end,
            uint64_t mostBytes) const;
 
@@ -84,16 +84,17 @@ public:
   Status make(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
               std::span<const uint8_t> from, const ReadFile &read) const;
 
-  /// Reads and makes any range of a segment, run by run.
+  /// Fills `to` with the bytes of a segment from `offset` on, one run after the
+  /// other: it calls next(), reads the file range and calls make().
   Status makeAll(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
                  const ReadFile &read) const;
 
-  /// largestRowBlock() of the plan, in bytes. A run of one row block is made
-  /// from at most this number of bytes of a file.
+  /// largestRowBlock() of the plan, in bytes. A run of one row block is
+  /// assembled from at most this number of bytes of a file.
   uint64_t largestRowBlock() const { return largest; }
 
 private:
-  /// Rows that follow each other in a file.
+  /// Consecutive rows of a matrix in a file.
   struct Rows {
     uint64_t first = 0; ///< the index of the first row in the tensor
     uint64_t end = 0;
@@ -104,7 +105,7 @@ private:
     uint64_t begin = 0; ///< offset in the segment
     uint64_t end = 0;
     bool isStored = false;
-    FileRange stored; ///< only if isStored
+    FileRange stored; ///< set only if isStored
     // The members below are only set for a tensor.
     DType dtype = DType::F32;
     bool isX16 = false;

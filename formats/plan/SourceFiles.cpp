@@ -104,8 +104,8 @@ ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources) {
 
 Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
                         const ReferencedBytes &bytes, uint32_t segment) {
-  // Several chunks are made at once, because all rows of a row block have to be
-  // read even for a chunk that contains only a part of it.
+  // Several chunks are assembled at once, because all rows of a row block have
+  // to be read even for a chunk that contains only a part of it.
   constexpr uint64_t kAtOnce = uint64_t{8} << 20;
   const uint64_t chunk = plan.plan().segments()->Get(segment)->digest_chunk();
   const uint64_t chunks = plan.chunkCount(segment);

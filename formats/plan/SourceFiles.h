@@ -1,9 +1,9 @@
 //===- SourceFiles.h - the model's files of a reference plan ----*- C++ -*-===//
 //
-// A reference plan records the names of the files that hold its weights, their
-// sizes, and the digests of their headers, which contain the name, dtype, shape
-// and place of every tensor. open() finds the files and checks all of these.
-// The plan has a digest of every chunk of the weights themselves.
+// For each file that contains its weights, a reference plan records the name,
+// the size, and the digest of the header, which contains the name, dtype, shape
+// and offset of every tensor. open() finds the files and checks their sizes and
+// headers. The weights themselves have a digest for each chunk.
 //
 // Ownership: a SourceFiles owns its open files. If a file is replaced by
 // another one after open(), the original is still read. Thread-safety:
@@ -55,9 +55,10 @@ private:
 /// SourceFiles::read(). `plan` and `sources` must outlive the function.
 ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
 
-/// Verifies the digests of all chunks of a segment that isReferenced(). `bytes`
-/// must have been made for the same plan. A few MiB are in memory at a time.
-/// Errors: VerificationFailed, and those of SourceFiles::read().
+/// Verifies the digests of all chunks of a segment for which isReferenced() is
+/// true. `bytes` must have been created for the same plan. A few MiB are in
+/// memory at a time. Errors: VerificationFailed, and those of
+/// SourceFiles::read().
 Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
                         const ReferencedBytes &bytes, uint32_t segment);
 

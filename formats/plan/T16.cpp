@@ -17,7 +17,7 @@ struct Row {
   T16Unit unit;
 };
 
-/// The bytes of a plane that a lane reads.
+/// The number of bytes that a lane reads from each plane.
 constexpr uint32_t kPlaneBytesOfLane = 16;
 
 constexpr std::array<Row, 29> kUnits = {{
@@ -69,7 +69,7 @@ struct Place {
 };
 
 /// The place of a code in a plane. The code belongs to one of the 16 rows of a
-/// tile and to one of the 32 columns of a group.
+/// tile, and to one of 32 consecutive columns.
 struct Position {
   uint32_t lane;
   /// The index of one of the lane's 4 words. Its bit 0 is set for rows 8 to 15
@@ -117,7 +117,7 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
-/// The place of a code in a plane of pairs.
+/// The place of a 2-bit code in the planes of the kind pairs (T16.h).
 Place pairPlace(uint32_t row, uint32_t column, bool halves) {
   const Position at = positionOf(row, column % 32, halves);
   return {column / 128 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
@@ -135,9 +135,9 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
 }
 
-/// The place of the lower two bits of a selector of IQ2. A half of a word has
-/// the selectors of two successive blocks of 32 columns, in the lower and the
-/// upper two bits of each nibble.
+/// The place of the lower two bits of a selector of IQ2. Each half of a word
+/// has the selectors of two successive blocks of 32 columns, the first in the
+/// lower and the second in the upper two bits of each nibble.
 Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
   const Position at = positionOf(row, column % 32, halves);
   const uint32_t block = column / 32;
@@ -146,8 +146,8 @@ Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
   return {block / 4 * 512 + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 2};
 }
 
-/// The place of the upper bit of a selector of IQ2. It is in the same nibble of
-/// a word as the lower bits.
+/// The place of the upper bit of a selector of IQ2: the same nibble of a word
+/// as for the lower bits, but in the plane of upper bits.
 Place upperSelectorPlace(const T16Unit &unit, uint32_t row, uint32_t column,
                          bool halves) {
   const Position at = positionOf(row, column % 32, halves);
@@ -205,9 +205,9 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
-/// Moves the 16-bit part with index `half` of an element that has `halves`
-/// such parts. A lane's 8 adjacent columns of a row are in `halves` successive
-/// planes.
+/// Packs or unpacks the 16-bit part with index `half` of an element that has
+/// `halves` such parts. A lane's 8 adjacent columns of a row are in `halves`
+/// successive planes.
 template <bool Packing>
 void moveElementHalf(uint8_t *unit, uint32_t row, uint32_t column,
                      uint32_t halves, uint32_t half, uint16_t &value) {
@@ -289,7 +289,7 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
   }
 }
 
-/// Moves d and dmin of dtypes that have both.
+/// Packs or unpacks d and dmin of dtypes that have both.
 template <bool Packing>
 void moveSuper(const T16Unit &shape, uint8_t *unit, uint32_t row,
                T16Parts &parts) {

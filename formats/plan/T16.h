@@ -35,9 +35,10 @@
 //   bytes      32 columns of 8-bit codes.
 //   words      16-bit elements. Two planes hold 32 columns, the first for row g
 //              and the second for row g+8.
-//   long words elements of 32 or 64 bits. Two or four planes hold 32 columns of
-//              row g, and as many planes follow for row g+8. Each has two or
-//              four of the lane's columns.
+//   long words elements of 32 or 64 bits. Two planes (32 bits) or four planes
+//              (64 bits) hold 32 columns of row g, and as many planes follow
+//              for row g+8. Each plane has four (32 bits) or two (64 bits) of
+//              the lane's columns.
 //   bits, bit pairs
 //              The upper bits of the codes of Q5_0, Q5_1 and Q5_K (one bit per
 //              code) and Q6_K (two bits per code), whose lower 4 bits are in
@@ -53,9 +54,9 @@
 //   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
 //              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
 //              and word 2p+1 to row g+8. In each half of a word, bits 2, 4, 6
-//              and 8 belong to the four blocks of 32 columns. These numbers
-//              are 1 higher for the lane's second group of columns, and 8
-//              higher, modulo 16, for columns 2 and 3 of a group.
+//              and 8 belong to the four blocks of 32 columns. These bit
+//              indices are 1 higher for the lane's second group of columns, and
+//              8 higher, modulo 16, for columns 2 and 3 of a group.
 //   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
 //              bits. The codes of columns 0, 1, 2 and 3 of a group are in
 //              nibbles 0, 2, 1 and 3 of a half of a word, where a byte
@@ -124,16 +125,16 @@
 //                d of 64 columns [g][64s][row 2]
 //   NVFP4        scales [g][row 2][16]
 //
-// The codes of IQ1, IQ2 and IQ3 are not the source's, which are indices of a
-// codebook with entries of 8 or 4 elements. A code is the place of one element
-// among all values of the dtype, in ascending order. A word of 4-bit scales
-// holds four of them in the lower nibbles of its bytes and the next four in the
-// upper nibbles. In IQ1_S, bit 3 of a scale is set if the offset of its 32
-// columns is positive. In IQ1_M, where 8 columns share an offset, each g has
-// two words: the first for lanes t = 0 and 1, and the second for t = 2 and 3.
-// Bit 8i + 2b + r of half f of a word is for row g + 8r. It is set if the
-// offset of these lanes' columns among columns 16f to 16f+15 of block 4i + b is
-// positive.
+// The codes of IQ1, IQ2 and IQ3 differ from the source, which stores indices of
+// a codebook with entries of 8 or 4 elements. A code is the index of one
+// element in the ascending list of all values that the codebook has. A word of
+// 4-bit scales holds four of them in the lower nibbles of its bytes and the
+// next four in the upper nibbles. In IQ1_S, bit 3 of a scale is set if the
+// offset of its 32 columns is positive. In IQ1_M, where 8 columns share an
+// offset, each g has two words: the first for lanes t = 0 and 1, and the second
+// for t = 2 and 3. Bit 8i + 2b + r of half f of a word is for row g + 8r. It is
+// set if the offset of these lanes' columns among columns 16f to 16f+15 of
+// block 4i + b is positive.
 //
 // Scales and minima of Q3_K, Q4_K, Q5_K and IQ4_XS take a byte each instead of
 // the source's 6 bits, so Q3_K grows by 3.6 %, Q4_K by 2.8 %, Q5_K by 2.3 % and
@@ -144,7 +145,8 @@
 // 33 % and TQ2_0 by 9 %, and Q1_0 doubles.
 // Codes are stored as unsigned integers; for example, the code of a Q8_0
 // element q is q + 128. Nothing is rounded, so unpacking restores the source's
-// bytes, except that several bytes of TQ1_0 mean the same five digits.
+// bytes. TQ1_0 is an exception: several values of a byte stand for the same
+// digits, and unpacking writes the smallest of them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_T16_H
@@ -158,21 +160,24 @@ namespace air {
 
 inline constexpr uint32_t kT16Rows = 16;
 
-/// The shape of a unit. Offsets are in bytes from the unit's start. If the
-/// dtype does not have a part, the part's offset is 0.
+/// The shape of a unit. Offsets are in bytes from the unit's start. The offset
+/// of a part that the dtype does not have is 0.
 struct T16Unit {
   uint32_t columns; ///< number of columns of a unit
   uint32_t bytes;   ///< size of a unit, a multiple of 16
-  /// The number of planes of nibbles, pairs, bytes, words or long words.
+  /// The number of planes, without those that hold only upper bits of the codes
+  /// (the top of this file describes the kinds of planes).
   uint32_t planes;
-  uint32_t upperOffset; ///< offset of the upper bits of the codes
+  /// The offset of the planes of upper bits or, in IQ1_M, of the bits that say
+  /// which offsets are positive.
+  uint32_t upperOffset;
   /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;
   /// The offset of the minima (the field m of Q4_1 and Q5_1), if they are
   /// stored separately from the scales.
   uint32_t minimumOffset;
-  /// The offset of d, and of dmin if the dtype has it, in dtypes with
-  /// 256-column blocks.
+  /// The offset of d, and of dmin if the dtype has it, in dtypes that also have
+  /// quantised scales.
   uint32_t superOffset;
 };
 

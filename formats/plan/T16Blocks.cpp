@@ -93,8 +93,9 @@ void writePairs(const uint16_t *codes, uint8_t *qs) {
 
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
                   T16Parts &parts) {
-  // Used only for dtypes whose blocks have 32 codes. A unit has at most 8 such
-  // blocks; a larger index belongs to a dtype with smaller blocks.
+  // Used only for dtypes whose blocks have 32 codes; a row of a unit has at
+  // most 8 such blocks. Only dtypes with smaller blocks have larger indices,
+  // for which the pointer must still be valid.
   uint16_t *codes = parts.codes + (index < 8 ? index * 32 : 0);
   switch (dtype) {
   case DType::F16:

@@ -16,8 +16,9 @@ namespace air {
 
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
-  /// Unsigned codes; or elements, each in 1 (F16, BF16), 2 (F32) or 4 (F64)
-  /// numbers of 16 bits, of which the first has the lowest bits.
+  /// Unsigned codes. F16, BF16, F32 and F64 have no codes: this array then
+  /// contains the bits of the elements, each in 1, 1, 2 or 4 array elements,
+  /// with the lowest bits first.
   uint16_t codes[256] = {};
   /// The quantised scales, plus 128 in Q6_K and plus 32 in Q3_K and IQ4_XS; in
   /// Q2_K, scales in the lower and minima in the upper 4 bits; in MXFP4, the
@@ -55,8 +56,8 @@ void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block);
 
 /// readT16Block and writeT16Block for IQ1, IQ2 and IQ3. Instead of indices of a
-/// codebook, `parts` has a code for each element: the place of its value among
-/// all values of the dtype, in ascending order.
+/// codebook, `parts` has a code for each element: the index of its value in the
+/// ascending list of all values that the codebook has.
 void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts);
 void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block);
 

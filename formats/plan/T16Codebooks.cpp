@@ -196,7 +196,7 @@ void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts) {
     case DType::IQ1_S: {
       const uint32_t qh = loadHalf(block + 34 + k / 4 * 2);
       eight.index[0] = block[2 + k] | (qh >> (k % 4 * 3) & 7) << 8;
-      // The top bit is set if the offset is negative.
+      // The top bit of qh is set if the offset is negative.
       parts.scales[k / 4] = static_cast<uint8_t>(qh >> 12 ^ 8);
       break;
     }

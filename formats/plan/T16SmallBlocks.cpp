@@ -14,7 +14,8 @@ struct Run {
 constexpr Run kRuns[] = {{0, 32, 5}, {32, 16, 5}, {48, 4, 4}};
 
 /// Reads base-3 digits as in formats/dtype/DequantSmall.cpp. A byte b stands
-/// for b / 256, and multiplying it by 3 moves the first digit above the byte.
+/// for b / 256, and multiplying it by 3 moves the first digit into the bits
+/// above the byte.
 void readDigits(const uint8_t *block, uint16_t *codes) {
   for (const Run &run : kRuns) {
     for (uint32_t j = 0; j < run.size; ++j) {

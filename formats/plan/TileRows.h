@@ -1,7 +1,7 @@
 //===- TileRows.h - which bytes of a matrix row tiles read ------*- C++ -*-===//
 //
 // A dispatch with Grid.rows_per_tile divides the rows of its matrices between
-// its row tiles (plan.fbs). The rows of some consecutive tiles are one range of
+// its row tiles (plan.fbs). The rows of consecutive tiles are one range of
 // bytes in every layout, because a layout stores the rows, or the row blocks,
 // one after the other.
 //

@@ -35,7 +35,7 @@ struct Needs {
   uint64_t activations = 0;
   uint64_t scratch = 0;
   uint64_t staging = 0;
-  uint64_t batch = 0; // arrays of the batch that a device reads
+  uint64_t batch = 0; // bytes of the batch's arrays that a device reads
 
   uint64_t total() const {
     uint64_t sum = 0;
@@ -47,7 +47,7 @@ struct Needs {
   }
 };
 
-/// The part of `needs` that counts segments of this kind.
+/// The member of `needs` that counts the bytes of segments of this kind.
 uint64_t &partOf(Needs &needs, plan::SegmentKind kind) {
   return kind == plan::SegmentKind::Weights   ? needs.weights
          : kind == plan::SegmentKind::Kernels ? needs.kernels
@@ -70,9 +70,10 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   needs.ring = placement.device_ring_bytes();
   // Each token has an id, two positions, and a row of each block table. With
-  // tiles, each token also has the index of its rows in the block tables and a
-  // tile of three numbers. Besides, each output has the index of its token, and
-  // there are three counts.
+  // tiles, each token also has the index of its rows in the block tables, and
+  // there may be as many tiles as tokens, each described by three numbers. In
+  // addition, each output then has the index of its token, and there are three
+  // counts of 4 bytes.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });
@@ -136,7 +137,7 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
 using Items = std::map<std::pair<std::string_view, plan::Tier>, uint64_t>;
 
 /// Checks the items of a tier. An item of 0 bytes may be missing if `mayLack`
-/// is true, or if it is the ring, staging or batch.
+/// is true, or if it is the item "ring", "staging" or "batch".
 Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
                   std::map<plan::Tier, uint64_t> &sums, bool mayLack,
                   const std::string &owner) {
@@ -314,9 +315,9 @@ Status verifyPredictions(const plan::Plan &plan,
                           " bytes per pass; a pass transfers at least " +
                           str(bytes->second));
       }
-      // The nanoseconds that bytes_per_pass() take at the assumed bandwidth.
-      // One nanosecond less is tolerated, because the prediction may have been
-      // rounded.
+      // The nanoseconds that a transfer of bytes_per_pass() takes at the
+      // assumed bandwidth. One nanosecond less is tolerated, because the
+      // prediction may have been rounded.
       const auto needed =
           link.bandwidth() == 0
               ? static_cast<unsigned __int128>(0)

@@ -38,7 +38,7 @@ static Status verifyGroup(const plan::Plan &plan, uint32_t index) {
                       str(AIR_BINDING_ALIGNMENT) + " and at least one");
   }
   // This cannot overflow, because both factors are below 2^32. Block tables
-  // hold 32-bit page numbers, which limits the number of pages.
+  // hold 32-bit indices of pages, which limits the number of pages.
   const uint64_t pages =
       plan.slots() * ceilDiv(plan.context(), group.page_tokens());
   if (group.pages() != pages || pages > UINT32_MAX ||
@@ -83,8 +83,8 @@ static Status verifyDtypes(const plan::Cache &cache, const std::string &where) {
   return Status::ok();
 }
 
-/// The size of a cache's part of a page; nullopt if it is 2^64 bytes or more.
-/// The dtypes and dimensions have been checked.
+/// The number of bytes that a cache takes in each page; nullopt if it is 2^64
+/// or more. The dtypes and dimensions have been checked.
 static std::optional<uint64_t> partBytes(const plan::Cache &cache,
                                          uint64_t pageTokens) {
   const uint64_t block = cache.order() == plan::KvOrder::Mma ? kMmaElements : 1;

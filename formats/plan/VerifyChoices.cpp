@@ -11,10 +11,10 @@ using plan::Access;
 using plan::BatchArray;
 using plan::BindingKind;
 
-/// Checks what a choice binds.
+/// Checks the bindings of a dispatch that chooses tokens.
 Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                       const std::string &where) {
-  // The arrays that a choice binds, and the number of times that it does.
+  // An array that a choice must bind, and how many of its bindings refer to it.
   struct Bound {
     BatchArray array;
     Access access;
@@ -47,8 +47,8 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                         " at index " + str(i) +
                         " of its bindings; a dispatch that chooses tokens "
                         "reads an output and TokenCount, changes TokenIds, "
-                        "Positions and RopePositions, and else binds only "
-                        "buffers that are no outputs");
+                        "Positions and RopePositions, and otherwise binds "
+                        "only buffers that are not outputs");
     }
   }
   for (const Bound &bound : arrays) {

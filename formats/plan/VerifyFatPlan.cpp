@@ -23,8 +23,9 @@ std::string nameOf(const plan::Plan &target) {
   return "target '" + shown(textOf(target.machine()->name())) + "'";
 }
 
-/// Checks what all targets have in common. The tables must be the same, not
-/// only equal, so that a reader sees at once that the model is the same.
+/// Checks that two targets refer to the same tables for what all targets share.
+/// Equal copies are refused, so that a reader sees at once that the model is
+/// the same.
 Status verifyCommon(const plan::Plan &first, const plan::Plan &other) {
   const char *differs = other.model() != first.model()           ? "model"
                         : other.tokenizer() != first.tokenizer() ? "tokenizer"
@@ -49,11 +50,11 @@ Status verifyCommon(const plan::Plan &first, const plan::Plan &other) {
 struct Place {
   const plan::Segment *segment;
   const plan::Plan *target;
-  size_t order; ///< targets in order, each with its segments in order
+  size_t order; ///< the rank by target, and then by segment
 };
 
-/// Checks that the segments of all targets follow each other up to the end of
-/// the file. verifySegments() has checked that they lie in the file.
+/// Checks that the segments of all targets together are contiguous up to the
+/// end of the file. verifySegments() has checked that they lie in the file.
 Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
                           uint64_t pageBytes) {
   std::vector<Place> places;
@@ -62,13 +63,13 @@ Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
       places.push_back({segment, target, places.size()});
     }
   }
-  // Segments without stored bytes come before one with bytes at the same place.
+  // At equal offsets, segments without stored bytes come first.
   std::ranges::sort(places, {}, [](const Place &place) {
     return std::tuple(place.segment->offset(), place.segment->stored_bytes(),
                       place.order);
   });
   uint64_t expected = places.front().segment->offset();
-  const plan::Segment *before = nullptr; // the last one with stored bytes
+  const plan::Segment *before = nullptr; // the last one that has stored bytes
   for (const Place &place : places) {
     const plan::Segment &segment = *place.segment;
     const std::string where = nameOf(*place.target) + ": segment '" +

@@ -312,14 +312,14 @@ Status verifyStreams(const plan::CpuRates &rates) {
   return Status::ok();
 }
 
-/// Checks the devices besides the CPU.
+/// Checks the devices other than the CPU.
 static Status verifyDevices(const plan::Plan &plan) {
   const auto *devices = plan.machine()->devices();
   if (sizeOf(devices) > kMaxDevices) {
     return broken("plan.machine.devices", "machine",
                   "there are " + str(sizeOf(devices)) +
-                      " devices besides the CPU; at most " + str(kMaxDevices) +
-                      " is allowed");
+                      " devices other than the CPU; at most " +
+                      str(kMaxDevices) + " is allowed");
   }
   for (uint32_t i = 0; i < sizeOf(devices); ++i) {
     const plan::Device &device = *devices->Get(i);

@@ -27,7 +27,8 @@ Status verifySplitters(const plan::Tokenizer &tokenizer) {
                         " expressions; there must be one for each or none");
     }
   }
-  // Expressions may share their lists, so the sum is checked first.
+  // Expressions may share their lists, so the sum of their sizes is checked
+  // before any of them is read.
   uint64_t words = 0;
   for (uint32_t i = 0; i < count; ++i) {
     words += sizeOf(splitters->Get(i)->words());

@@ -17,7 +17,8 @@ namespace {
 
 /// A range of a segment. `first` is the first step that reads from a chunk that
 /// overlaps the range, since chunks are verified as a whole; UINT32_MAX if no
-/// step does. `last` is the last step that reads from a page that overlaps it.
+/// step does. `last` is the last step that reads from a page that overlaps the
+/// range.
 struct Piece {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -25,11 +26,11 @@ struct Piece {
   uint32_t last = 0;
 };
 
-/// Which steps, of any program, use which bytes of the segments of weights.
+/// For each segment of weights, the steps of all programs that read its bytes.
 struct Uses {
   uint32_t steps = 0;
   /// For each segment of weights, the pieces into which it is divided,
-  /// ascending and without gaps. Empty for segments of other kinds.
+  /// ascending and without gaps. The list is empty for segments of other kinds.
   std::vector<std::vector<Piece>> pieces;
 };
 
@@ -40,8 +41,11 @@ struct Use {
   uint32_t step = 0;
 };
 
-/// Divides a segment into pieces. `bytes` is its size in whole pages. The time
-/// is nearly linear in the number of uses.
+/// Splits a segment into pieces. A piece begins or ends where a use of the
+/// segment does after it has been extended to whole pages, and also where it
+/// does after it has been extended to whole chunks. `bytes` is the size of the
+/// segment, rounded up to whole pages. The time is nearly linear in the number
+/// of uses.
 class Division {
 public:
   Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,
@@ -321,7 +325,7 @@ Status verifySegmentDevices(const plan::Plan &plan,
 }
 
 /// Follows the reads of a placement into the ring in RAM, or its copies into
-/// the ring of a GPU, and the steps that use what they have read. A step is
+/// the ring of a GPU, and the steps that use the bytes in the ring. A step is
 /// identified by the number of steps before it since the start of the first
 /// pass.
 class Stream {
@@ -339,9 +343,9 @@ public:
     AIR_RETURN_IF_ERROR(verifyComplete());
     AIR_RETURN_IF_ERROR(verifyContiguous());
     AIR_RETURN_IF_ERROR(verifySteps());
-    // All passes perform the same reads. Two passes suffice, because every
-    // later pass begins like the second one: the ring already holds what the
-    // previous pass has left there.
+    // All passes perform the same reads. Two passes suffice, because the ring
+    // has the same contents at the start of every later pass as at the start of
+    // the second one.
     for (uint32_t pass = 0; pass < 2; ++pass) {
       AIR_RETURN_IF_ERROR(verifyPass(pass));
     }
@@ -464,12 +468,11 @@ private:
     return Status::ok();
   }
 
-  /// Checks that the bytes of each segment that is copied to a GPU follow each
-  /// other in the ring of the GPU, because a kernel reads a tensor at
-  /// consecutive addresses. They must also do so in the ring in RAM, because
-  /// page-locked memory cannot be mapped at several addresses. The reads cover
-  /// each of these segments once, from its start, and are sorted by offset
-  /// within it.
+  /// Checks that each segment that is copied to a GPU is contiguous in the ring
+  /// of the GPU, because a kernel reads a tensor at consecutive addresses. It
+  /// must also be contiguous in the ring in RAM, because page-locked memory
+  /// cannot be mapped at several addresses. The reads cover each of these
+  /// segments once, from its start, and are sorted by offset within it.
   Status verifyContiguous() const {
     const std::vector<bool> isCopied = copiedToDevice(plan, placement);
     std::map<uint32_t, uint64_t> startOf; // segment -> offset in the ring
@@ -633,7 +636,7 @@ private:
   struct Held {
     uint64_t end = 0;
     int64_t lastUse = 0; // the last step that needs the bytes
-    uint32_t read = 0;   // the read that has put them there
+    uint32_t read = 0;   // the index of the read that filled the bytes
   };
 
   const plan::Plan &plan;
@@ -694,7 +697,8 @@ uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
 /// VRAM by RAM.
 Status verifyPlacementOrder(const plan::Plan &plan) {
   const bool usesGpu = deviceCount(plan) != 1;
-  std::pair<uint64_t, uint64_t> before; // the budgets of VRAM and RAM
+  // The budgets of VRAM and RAM of the previous placement.
+  std::pair<uint64_t, uint64_t> before;
   for (uint32_t i = 0; i < plan.placements()->size(); ++i) {
     const plan::Placement &placement = *plan.placements()->Get(i);
     const uint64_t ram = budgetOf(placement, plan::Tier::Ram);

@@ -151,8 +151,8 @@ public:
     AIR_RETURN_IF_ERROR(checkEnum(
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
-    // Formats other than Float32 round activations, which only dispatches that
-    // multiply by a weight matrix may do.
+    // Only dispatches that multiply by a weight matrix may round activations,
+    // which every Arithmetic except Float32 does.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
       return broken(
@@ -210,7 +210,7 @@ private:
     return verifyRows(*launch, where);
   }
 
-  /// Checks which rows a launch computes.
+  /// Checks rows_from of a launch.
   Status verifyRows(const plan::Launch &launch, const std::string &where) {
     AIR_RETURN_IF_ERROR(checkEnum(where, "rows_from",
                                   static_cast<uint8_t>(launch.rows_from()),
@@ -394,8 +394,9 @@ private:
     return Status::ok();
   }
 
-  /// Checks that what a binding refers to is in the memory of the device that
-  /// runs the dispatch. Placements say where tensors are.
+  /// Checks that the buffer, cache or array that a binding refers to is in the
+  /// memory of the device that runs the dispatch. For a tensor, this depends on
+  /// the placement; verifyPlacements() checks it.
   Status verifyPlace(const plan::Binding &binding, const std::string &where) {
     uint32_t place = device;
     switch (binding.kind()) {
@@ -481,7 +482,7 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
-  uint32_t device = 0;        ///< runs the dispatch
+  uint32_t device = 0;        ///< the device that runs the dispatch
   bool isOfHead = false;      ///< whether the dispatch belongs to the head
   bool choosesTokens = false; ///< whether the dispatch is a choice (Choice.h)
   std::optional<plan::RowsFrom> headRows; ///< rows_from of the head's launches
@@ -542,8 +543,8 @@ private:
               str(end(before)) + " of its " + str(before.base_tiles()) +
               " row tiles");
     }
-    // Only the last part may have a barrier. After a barrier, the next part
-    // would count as a separate dispatch that uses the same buffers.
+    // Only the last part of a launch may have a barrier. After a barrier, the
+    // next part would count as a separate dispatch that uses the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
                     "continues a dispatch that has a barrier; if a dispatch is "

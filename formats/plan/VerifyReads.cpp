@@ -91,17 +91,17 @@ private:
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
-    // A dispatch reads values that earlier ones wrote, so its reads are checked
-    // before its writes are recorded.
+    // A dispatch reads values that earlier dispatches wrote, so its reads are
+    // checked before its writes are recorded.
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer) {
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
       }
     }
-    // The parts of a launch use the same rows of the same buffers, so the rest
-    // is done only for the first part. Parts may overlap in time, because each
-    // writes its own columns of those rows and reads no columns that another
-    // part writes.
+    // The parts of a launch use the same rows of the same buffers, so the
+    // checks below are done only for the first part. Parts may overlap in time,
+    // because each writes its own columns of those rows and reads no columns
+    // that another part writes.
     if (dispatch.launch() == nullptr && dispatch.grid()->first_tile() != 0) {
       return Status::ok();
     }
@@ -252,7 +252,7 @@ private:
   const plan::Plan &plan;
   const plan::Program &program;
   std::string where;
-  std::vector<Value> values; // indexed by buffer
+  std::vector<Value> values; // the current value of each buffer
   std::vector<Life> lives;   // lives of the values that have ended
   std::unordered_map<uint64_t, Use> group;
 };

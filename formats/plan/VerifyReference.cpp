@@ -8,7 +8,7 @@
 
 namespace air::rules {
 
-/// The longest name of a file in the file systems of Linux.
+/// The maximum length of a file name in the file systems of Linux.
 static constexpr size_t kMaxFileNameBytes = 255;
 
 /// A name that contains a folder could make a reader open any file.

@@ -22,8 +22,8 @@ static Status verifySegmentEnums(const plan::Segment &segment,
                    plan::EnumNameCodec(segment.codec()));
 }
 
-/// Checks where the stored forms of coded chunks end. There is one end for each
-/// chunk.
+/// Checks Segment.chunk_ends of a segment with a codec. The caller has checked
+/// that the list has one element for each chunk.
 static Status verifyCodedChunks(const plan::Segment &segment,
                                 uint64_t pageBytes, const std::string &where) {
   // The number of pages that chunk i and all later chunks have when decoded.

@@ -57,8 +57,9 @@ Status verifyTemplates(const plan::Tokenizer &tokenizer) {
                       " programs; there must be either none or " +
                       str(templates) + ", one for each template");
   }
-  // The sizes are checked before the programs are read, because programs may
-  // share their lists.
+  // Several programs may refer to the same list in the file, so a small file
+  // can describe huge programs. The sum of the sizes of all programs is
+  // therefore checked before any program is read.
   uint64_t words = 0;
   uint64_t textBytes = 0;
   for (uint32_t i = 0; i < count; ++i) {

@@ -16,10 +16,10 @@ struct Run {
   uint32_t count;
 };
 
-/// A part of a block, which has all units of one or more fields. It consists of
-/// `sections` sections of equal size, and `runs` lists the units of a section
-/// in order. The first section has the first units of each field, the second
-/// one has the units that follow them, and so on.
+/// A part of a block that contains all units of one or more fields. It consists
+/// of `sections` sections of equal size, and `runs` lists the units of a
+/// section in order. The first section has the first units of each field, the
+/// second one has the units that follow them, and so on.
 struct Part {
   uint32_t sections;
   std::span<const Run> runs;
@@ -83,8 +83,9 @@ constexpr Run kScalesIq4xs[] = {
     {"d", 0, 1}, {"scales_h", 0, 1}, {"scales_l", 0, 1}};
 constexpr Part kIq4xs[] = {{1, kScalesIq4xs}, {8, kFourQs}};
 
-/// The order of the units of a dtype. The result is empty if the units keep the
-/// order of the block's fields, in one section.
+/// Returns the order in which x16 stores the units of a block of `dtype`. Empty
+/// if the units are in the order of the block's fields, and no field is divided
+/// into sections.
 std::span<const Part> orderOf(DType dtype) {
   switch (dtype) {
   case DType::Q1_0:

@@ -16,10 +16,9 @@
 namespace air {
 
 /// The place of a unit in a block of layout x16. The units of a field are
-/// spread over one or more sections of equal size, each of which has the same
-/// number of them. Offsets are in bytes of the block of a single row. The
-/// layout stores the blocks of 16 rows together, where offsets are 16 times as
-/// large.
+/// divided evenly among one or more sections of equal size. Offsets are in
+/// bytes of the block of a single row. The layout stores the blocks of 16 rows
+/// together, so its offsets are 16 times as large.
 struct X16Place {
   uint32_t offset;       ///< the offset of the unit in section 0
   uint32_t sectionBytes; ///< the distance from one section to the next
@@ -27,8 +26,8 @@ struct X16Place {
 };
 
 /// The place of a unit of the field called `field`. `index` counts the units of
-/// this field within a section. Asserts that it is below sectionUnits and that
-/// the dtype has the field.
+/// this field within a section. Asserts that `index` is below sectionUnits and
+/// that the dtype has the field.
 X16Place x16Place(DType dtype, std::string_view field, uint32_t index);
 
 /// The offset of unit `unit`, counted within the whole field. The units of all

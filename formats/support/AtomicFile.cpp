@@ -26,7 +26,8 @@ namespace air {
 namespace {
 
 // The number of open temporary files whose paths a signal handler can read. A
-// slot is claimed first and becomes live when its path is complete.
+// slot is claimed first. It becomes live, so that handlers read it, when its
+// path is complete.
 constexpr size_t kSlots = 16;
 constexpr size_t kPathBytes = 4096;
 enum class SlotState : int { Free, Claimed, Live };
@@ -109,8 +110,8 @@ std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   }
   std::optional<uint64_t> removed;
   struct stat facts{};
-  // A process that is still writing the file holds its lock, even in another
-  // container.
+  // A process that is still writing the file holds the file's lock, even in
+  // another container.
   if (fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) &&
       facts.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
       unlinkat(folder, name, 0) == 0) {
@@ -218,7 +219,8 @@ bool AtomicFile::openUnnamed() {
   descriptor =
       ::open(place.folder.c_str(), kOpenFlags | O_TMPFILE, newFileMode(place));
   if (descriptor >= 0 && access(openFileName(descriptor).c_str(), F_OK) != 0) {
-    // Without /proc, link() cannot name the file, so it is of no use here.
+    // Without /proc, link() could not give the unnamed file a name, so a named
+    // temporary file is used instead.
     close(std::exchange(descriptor, -1));
   }
   return descriptor >= 0;
@@ -235,7 +237,7 @@ Status AtomicFile::openNamed() {
       }
       continue;
     }
-    // Before flock(), another process may have taken the new file for a
+    // Before flock(), another process may have mistaken the new file for a
     // leftover, and locked or removed it.
     struct stat facts{};
     if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||

@@ -30,8 +30,8 @@ inline std::optional<uint64_t> checkedMul(uint64_t a, uint64_t b) {
   return product;
 }
 
-/// Rounds `value` up to a multiple of `alignment`. Also returns nullopt if
-/// `alignment` is not a power of two.
+/// Rounds `value` up to a multiple of `alignment`. Returns nullopt if the
+/// result overflows or `alignment` is not a power of two.
 inline std::optional<uint64_t> checkedAlignUp(uint64_t value,
                                               uint64_t alignment) {
   if (!std::has_single_bit(alignment)) {

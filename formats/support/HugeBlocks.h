@@ -35,8 +35,8 @@ public:
   /// incomplete.
   Status write(AtomicFile &file, uint64_t offset,
                std::span<const uint8_t> bytes);
-  /// Writes what is left. Must be called before anything else writes to or
-  /// reads from the file.
+  /// Writes the bytes that are still kept. Must be called before anything else
+  /// writes to or reads from the file.
   Status flush(AtomicFile &file);
 
 private:

@@ -7,7 +7,7 @@
 //
 // Reading a page that no longer exists (the file was truncated, or the disk
 // fails) raises SIGBUS. With mappedPlaceOf(), a tool's signal handler finds out
-// which file that was.
+// to which file the page belongs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H

@@ -1,7 +1,7 @@
 //===- OutputPlace.h - what a new file would replace ------------*- C++ -*-===//
 //
-// findOutputPlace() finds out, before any work is done, whether a finished file
-// can be put under the name that the user gave. Links are followed, so that
+// findOutputPlace() finds out, before any work is done, whether the finished
+// file can be moved to the path that the user gave. Links are followed, so that
 // what a link points to is replaced and the link stays.
 //
 //===----------------------------------------------------------------------===//

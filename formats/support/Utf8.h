@@ -1,8 +1,8 @@
 //===- Utf8.h - one character at a time -------------------------*- C++ -*-===//
 //
 // decodeUtf8() accepts well-formed UTF-8 as defined in table 3-7 of Unicode 15:
-// no overlong forms, no surrogates, nothing above U+10FFFF. appendUtf8() does
-// the opposite.
+// no overlong forms, no surrogates, nothing above U+10FFFF. appendUtf8()
+// encodes one character.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_UTF8_H

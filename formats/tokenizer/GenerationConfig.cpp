@@ -14,9 +14,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Keeps the fields of the outermost object that are scalars, or lists of them.
-/// An object counts as null. Values in nested lists and objects are skipped, so
-/// their depth need not be limited.
+/// Keeps the fields of the outermost object that are scalars or lists of
+/// scalars. A field that is an object counts as null. Values in nested lists
+/// and objects are skipped, so their depth need not be limited.
 class FieldReader final : public nlohmann::json_sax<Json> {
 public:
   explicit FieldReader(std::string_view json) : source(json) {}
@@ -42,8 +42,8 @@ public:
   bool end_array() override { return close(); }
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
-    // `position` is the number of bytes up to the end of the token that is not
-    // allowed there. The message names the token's last byte.
+    // `position` is the number of bytes up to the end of the unexpected token.
+    // The message names the token's last byte.
     const std::string_view before =
         source.substr(0, std::max<size_t>(position, 1) - 1);
     const size_t line =
@@ -88,11 +88,11 @@ private:
   }
 
   std::string_view source;
-  std::string name; ///< of the field that is being read
+  std::string name; ///< the name of the field that is being read
   size_t level = 0; ///< how many objects and lists are open
 };
 
-/// How notes name a field.
+/// The name of a field in notes.
 std::string placeOf(const std::string &field, const std::string &file) {
   return "'" + field + "' of " + file;
 }
@@ -135,7 +135,7 @@ MetadataValue valueOf(const Json &json) {
   if (const auto *value = json.get_ptr<const Json::number_integer_t *>()) {
     return *value;
   }
-  return false; // readSampling() says that this is not a number
+  return false; // readSampling() reports a value that is not a number
 }
 
 SamplingSettings settingsOf(const Json &fields, const std::string &file,
@@ -146,7 +146,7 @@ SamplingSettings settingsOf(const Json &fields, const std::string &file,
   };
   struct Name {
     const char *field;
-    const char *key; ///< in GGUF, after "general.sampling."
+    const char *key; ///< the name in GGUF, after "general.sampling."
   };
   constexpr Name kNames[] = {
       {"temperature", "temp"}, {"top_k", "top_k"},

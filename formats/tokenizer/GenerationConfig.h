@@ -1,9 +1,9 @@
 //===- GenerationConfig.h - generation_config.json --------------*- C++ -*-===//
 //
-// What generation_config.json and config.json beside a tokenizer say about
-// generation. The names and meanings of the fields are those of the class
-// GenerationConfig in Hugging Face's transformers (https://huggingface.co/docs/
-// transformers/main_classes/text_generation):
+// What generation_config.json and config.json, in the folder of a tokenizer,
+// say about generation. The names and meanings of the fields are those of the
+// class GenerationConfig in Hugging Face's transformers
+// (https://huggingface.co/docs/transformers/main_classes/text_generation):
 //
 //   eos_token_id        an id or a list of ids that end an answer. Also in
 //                       config.json
@@ -38,8 +38,9 @@ inline constexpr const char *kGenerationConfigName = "generation_config.json";
 Result<SamplingSettings> readGenerationConfig(const std::string &path,
                                               TokenizerData &data);
 
-/// Does the same with the text of one file, which notes call `name`. `settings`
-/// is null for a config.json, because old versions of the library wrote their
+/// Does what readGenerationConfig() does, but with `text`, the contents of one
+/// file, which notes call `name`. The sampler settings go to `settings`, which
+/// is null for a config.json, because old versions of transformers wrote their
 /// own defaults into that file.
 Status parseGenerationConfig(std::string_view text, const std::string &name,
                              TokenizerData &data, SamplingSettings *settings);

@@ -57,7 +57,7 @@ enum class Fixed : uint8_t {
 
 /// Sets `id` to the token that `field` names, unless `fixed` says that it must
 /// not change. If `id` is now the named token, this token becomes a control
-/// token, because transformers looks for it before it encodes a text.
+/// token, because transformers searches a text for it before it encodes the text.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  Fixed fixed, TokenizerData &data, int32_t &id) {
   const bool isFixed = fixed != Fixed::No;
@@ -154,7 +154,7 @@ Result<Templates> templatesOf(const JsonFields &config) {
   return templates;
 }
 
-/// Reads the templates that are files of their own.
+/// Reads the templates that have files of their own.
 Result<Templates> templateFiles(const fs::path &folder) {
   Templates templates;
   const fs::path main = folder / "chat_template.jinja";

@@ -1,8 +1,9 @@
 //===- TokenizerConfig.h - tokenizer_config.json ----------------*- C++ -*-===//
 //
-// What tokenizer_config.json and files with chat templates beside a vocabulary
-// say about it. The names and meanings are those of Hugging Face's transformers
-// 5 (https://huggingface.co/docs/transformers/main_classes/tokenizer):
+// What tokenizer_config.json, and files with chat templates in the same folder,
+// say about a vocabulary. The names and meanings are those of Hugging Face's
+// transformers 5
+// (https://huggingface.co/docs/transformers/main_classes/tokenizer):
 //
 //   bos_token, eos_token, unk_token, pad_token
 //                          a token's text, or an object whose field "content"
@@ -30,10 +31,11 @@
 
 namespace air {
 
-/// Completes `data`, the vocabulary of the folder `path`, with what the files
-/// beside it say, and adds a sentence to `data.notes` for each field that is
-/// ignored. If `path` is not a folder, nothing changes. Fails with Io if a file
-/// cannot be read, and with Corrupt if it is malformed. Thread-safe.
+/// Completes `data`, the vocabulary of the folder `path`, from
+/// tokenizer_config.json and the template files of that folder, and adds a
+/// sentence to `data.notes` for each field that is ignored. If `path` is not a
+/// folder, nothing changes. Fails with Io if a file cannot be read, and with
+/// Corrupt if a file is malformed. Thread-safe.
 Status readTokenizerConfig(const std::string &path, TokenizerData &data);
 
 } // namespace air

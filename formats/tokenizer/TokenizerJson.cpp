@@ -161,8 +161,8 @@ private:
     return Status::ok();
   }
 
-  /// Of merges that are equal, Hugging Face's library tokenizers applies only
-  /// the last one.
+  /// If a merge is listed several times, Hugging Face's `tokenizers` library
+  /// applies only the last entry.
   void keepLastOfEqualMerges() {
     std::vector<std::string> &all = data.merges;
     std::unordered_set<std::string_view> seen;
@@ -345,8 +345,8 @@ private:
     }
   }
 
-  /// Checks that 'fuse_unk' has no effect: if all bytes have tokens, nothing in
-  /// a text is unknown.
+  /// Checks that 'fuse_unk' has no effect: if each of the 256 bytes has a token,
+  /// no part of a text is unknown.
   Status checkUnknownRuns() const {
     return !fusesUnknown || data.unknown == TokenizerData::kNoToken ||
                    hasAllBytes(data)
@@ -377,7 +377,7 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // ByteLevel changes offsets, not ids
+      return Status::ok(); // this component changes offsets, not ids
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));
@@ -414,8 +414,8 @@ private:
     return setId(fields, name, (*pair)[1], id);
   }
 
-  /// Reads the template of one text. It consists of at most one token, the
-  /// text, and at most one more token.
+  /// Reads the field "single" of a TemplateProcessing, which says what is added
+  /// to a single text: at most one token before it, and at most one after it.
   Status readSingle(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(const Json *parts, fields.array("single"));
     bool hasText = false;

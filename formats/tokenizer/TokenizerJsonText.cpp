@@ -33,7 +33,7 @@ std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
   const std::string match = "(?:" + regex + ")";
-  // The text up to the next match. It is not empty.
+  // Matches all text up to the next match of `regex`, but never the empty text.
   const std::string gap = "(?:(?!" + regex + ")[\\s\\S])+";
   if (behavior == "Isolated") {
     return regex;
@@ -42,7 +42,8 @@ std::optional<std::string> withBehavior(const std::string &regex,
     return match + "+";
   }
   // MergedWithPrevious joins a match with the text before it, MergedWithNext
-  // with the text after it. `inverts` swaps matches and the text between them.
+  // with the text after it. If `inverts` is true, matches and the text between
+  // them swap roles.
   const bool joinsBefore = behavior == "MergedWithPrevious";
   if (joinsBefore || behavior == "MergedWithNext") {
     return joinsBefore != inverts ? "(?:" + gap + ")?" + match
@@ -108,7 +109,8 @@ public:
 private:
   bool isKind(TokenizerKind kind) const { return data.kind == kind; }
 
-  /// Calls `read` for each entry of list `name` in a Sequence component.
+  /// Calls `read` for each entry of the list `name` of a component of type
+  /// Sequence.
   template <typename Read>
   static Status forEach(const JsonFields &fields, const char *name, int depth,
                         Read read) {

@@ -12,8 +12,8 @@ using plan::BatchArray;
 
 namespace {
 
-/// A tile: its first token, its number of tokens, and its row of the block
-/// tables.
+/// A tile is three words: the index of its first token, its number of tokens,
+/// and its row of the block tables.
 constexpr uint64_t kTileWords = 3;
 
 } // namespace
@@ -32,7 +32,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   made.groups.assign(tables.begin(), tables.end());
   made.hasTokenCount = sizes.hasTiles || sizes.hasChoice;
   // The arrays in the order of their addresses, with their numbers of elements.
-  // writeOutputs() copies the first two, and write() the others.
+  // writeOutputs() copies the first two arrays, and write() copies the others.
   const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
   const uint64_t counts = sizes.hasTiles ? 1 : 0;
   constexpr auto kTables = static_cast<size_t>(BatchArray::BlockTables);
@@ -82,7 +82,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   return made;
 }
 
-/// Copies the page numbers of a sequence to row `row` of the block tables.
+/// Copies the page indices of a sequence to row `row` of the block tables.
 void DeviceBatch::setRow(uint64_t row, const AirBatch &batch,
                          uint32_t sequence) {
   for (size_t group = 0; group < groups.size(); ++group) {
@@ -158,7 +158,7 @@ Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
     return Status::ok();
   }
   const std::span changed = std::span(words).subspan(begin, end - begin);
-  isKnown = false; // in case of an error
+  isKnown = false; // until the copy has succeeded
   AIR_RETURN_IF_ERROR(
       device.write(base + begin * sizeof(uint32_t),
                    {reinterpret_cast<const uint8_t *>(changed.data()),
@@ -193,8 +193,9 @@ Status DeviceBatch::write(Device &device, const AirBatch &batch,
               wordsOf(BatchArray::RopePositions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // Only the first `rows` rows of a block table are read. The last array is a
-  // block table if there are any, so its other rows need not be copied.
+  // Kernels read only the first `rows` rows of a block table. If there are
+  // block tables, one of them is the last array, and its other rows need not be
+  // copied.
   return copy(device, BatchArray::TokenCount,
               groups.empty() ? words.size()
                              : firstWord.back() + rows * groups.back().pages);

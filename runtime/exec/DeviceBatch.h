@@ -12,13 +12,14 @@
 //
 // The kernels of a program with tiles read the number of tokens from an array.
 // The batch is divided into runs of consecutive tokens of one sequence. Each
-// run has a row of the block tables, and is divided into tiles. The indices of
-// the tokens whose logits are requested are in an array of their own, because
-// they may change between two runs of the head.
+// run of tokens has a row of the block tables, and is divided into tiles. The
+// indices of the tokens whose logits are requested are in an array of their
+// own, because they may change each time the head runs.
 //
-// A choice (plan.fbs) changes the arrays on the GPU. The host keeps a copy of
-// what they contain, and write() copies only the words that differ, so nothing
-// is copied if the choice has left the arrays as the next batch needs them.
+// A choice (plan.fbs), the dispatch with which a GPU chooses the next tokens,
+// writes them to the arrays. The host knows what the arrays contain, and
+// write() copies only the words that differ. Nothing is copied if the next
+// batch consists of the chosen tokens and needs no new pages.
 //
 // Thread-safety: one caller at a time. Only create() allocates memory. Errors:
 // those of the device.
@@ -42,15 +43,15 @@ using BatchAddresses = std::vector<DeviceAddress>;
 /// The sizes of the largest batch.
 struct BatchSizes {
   uint64_t tokens = 1;
-  uint64_t outputs = 1;      ///< rows of logits that one run of the head has
+  uint64_t outputs = 1; ///< rows of logits that one run of the head computes
   uint64_t paddedTokens = 0; ///< tokens of the largest batch that is padded
-  bool hasTiles = false;     ///< whether some program has tiles
-  bool hasChoice = false;    ///< whether some program chooses tokens
+  bool hasTiles = false;     ///< whether any program has tiles
+  bool hasChoice = false;    ///< whether any program chooses tokens
 };
 
 /// What a batch needs to know about the block table of a cache group.
 struct DeviceTable {
-  uint64_t pages = 0;       ///< entries of a row
+  uint64_t pages = 0;       ///< entries in a row of the block table
   uint32_t paddingPage = 0; ///< index of the page for padding
 };
 
@@ -71,17 +72,17 @@ public:
   Status write(Device &device, const AirBatch &batch, uint64_t maxTokens,
                uint32_t tileTokens);
 
-  /// Writes the tokens of the batch for which the next run of a head is to
-  /// compute logits. There are at most BatchSizes::outputs of them.
+  /// Writes the indices of the tokens of the batch for which the next run of
+  /// the head computes logits: at most BatchSizes::outputs.
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
 
-  /// Records that a choice has replaced the first tokens of the batch by
-  /// `tokens` and moved each to its next position.
+  /// Records how a run that chose tokens has changed the arrays on the GPU: the
+  /// first tokens of the batch are now `tokens`, and their positions are
+  /// greater by 1.
   void advance(std::span<const uint32_t> tokens);
 
-  /// Must be called after a failure, because it is then not known whether the
-  /// copies to the arrays were made and whether a choice has run. The next
-  /// write() copies everything.
+  /// Must be called after a failure, because the contents of the arrays on the
+  /// GPU are then unknown. The next write() copies everything.
   void forget() { isKnown = false; }
 
 private:
@@ -95,14 +96,14 @@ private:
   uint64_t divide(const AirBatch &batch, uint32_t tileTokens);
   Status copy(Device &device, plan::BatchArray first, uint64_t end);
 
-  DeviceAddress base = 0; ///< of words[0]
+  DeviceAddress base = 0; ///< the address of words[0] on the GPU
   BatchAddresses arrays;
   bool hasTokenCount = false;      ///< whether there is an array TokenCount
-  std::vector<DeviceTable> groups; ///< the block tables
+  std::vector<DeviceTable> groups; ///< one per cache group
   /// What write() and writeOutputs() copy: all arrays, in the order of their
   /// addresses. The block tables are last.
   std::vector<uint32_t> words;
-  std::vector<size_t> firstWord; ///< of each array
+  std::vector<size_t> firstWord; ///< per array: its first index in `words`
   /// What the arrays on the GPU contain, unless `isKnown` is false.
   std::vector<uint32_t> held;
   bool isKnown = true;

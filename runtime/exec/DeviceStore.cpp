@@ -76,7 +76,8 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
 }
 
 Status DeviceStore::beginPass(uint32_t steps) {
-  // Weights that change between two passes would give wrong results.
+  // Each pass reads the file. If it changed between two passes, the results
+  // would be wrong.
   if (disk) {
     AIR_RETURN_IF_ERROR(file.checkUnchanged());
   }
@@ -128,8 +129,8 @@ uint32_t DeviceStore::residentSteps(uint32_t step, uint32_t end) const {
 
 Status DeviceStore::requireNow(std::span<const uint32_t> segments) {
   for (const uint32_t index : segments) {
-    // A segment that is on the device already need not be loaded. One that goes
-    // to the ring is loaded before its first copy.
+    // A segment that is on the device already need not be loaded. DeviceStream
+    // loads the segments that are copied to the ring.
     if (isPending[index] || places[index] == 0) {
       AIR_RETURN_IF_ERROR(host->requireNow(std::span(&index, 1)));
       AIR_RETURN_IF_ERROR(copy(index));

@@ -7,9 +7,9 @@
 // The segments come from another store, which has them in host memory. Once a
 // segment has been copied to the GPU, or to the host memory from which each
 // pass copies it (Device::allocateHost), its bytes in the other store are no
-// longer needed. If RAM is too small for all segments that are copied, a
-// HostRing takes the place of the other store for them. The plan's file must
-// then not change, because each pass reads it.
+// longer needed. If RAM is too small for all segments that passes copy, a
+// HostRing keeps some of them in RAM and reads the others from the plan's file
+// in every pass. The file must then not change.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -73,7 +73,8 @@ public:
 
   /// The number of bytes that passes have copied to the ring so far.
   uint64_t streamedBytes() const { return stream->copiedBytes(); }
-  /// What reads weights from the disk in every pass; null if nothing does.
+  /// The ring of the weights that every pass reads from the disk; null if there
+  /// are none.
   HostRing *diskStream() const { return disk.get(); }
 
 private:

@@ -34,7 +34,7 @@ DeviceStream::create(const plan::Plan &plan, const plan::Placement &placement,
       ++made->unloaded;
     }
     // Together, the reads cover the segment. The verifier has checked that the
-    // sizes of all segments, in whole pages, do not overflow.
+    // total size of all segments, in whole pages, does not overflow.
     hostBytes += read->bytes();
   }
   std::span<uint8_t> memory;
@@ -160,7 +160,7 @@ Status DeviceStream::releaseCopied() {
     }
     inFlight.pop_front();
   }
-  // No copy for a step before this one is missing.
+  // All copies for the steps before `end` are complete, or will not be made.
   const auto steps = static_cast<uint32_t>(stepEvents.size());
   const uint32_t end = !inFlight.empty()           ? inFlight.front().step
                        : nextCopy != copies.size() ? copies[nextCopy].beforeStep
@@ -194,8 +194,8 @@ Status DeviceStream::copyFromDisk(uint32_t step) {
   return Status::ok();
 }
 
-/// Ends the pass of the HostRing. No copy may be in flight then, because what
-/// it copies could be overwritten.
+/// Waits until all copies are complete, and then ends the pass of the HostRing.
+/// The HostRing may then overwrite the bytes that the copies read.
 Status DeviceStream::endDiskPass() {
   inFlight.clear();
   const Status status = device.synchronise();
@@ -262,8 +262,7 @@ void DeviceStream::endPass() {
   }
   passBegin = next;
   passEnd = next + stepEvents.size();
-  // Skips the copies of the pass that has ended that have not been enqueued
-  // yet.
+  // Copies of the ended pass that have not been enqueued are skipped.
   if (failure.isOk()) {
     failure = advance();
   }

@@ -7,15 +7,16 @@
 // free. Apart from that, copies run ahead of the kernels as far as the ring
 // allows, and also into the next pass.
 //
-// If a HostRing reads some of the segments from the disk, copies are enqueued
-// when their bytes are there: for the step that is required, after waiting, and
-// for later ones, if they are there already. Whenever one of these functions is
-// called, the HostRing learns from the events which copies are complete. Copies
-// for the next pass are then enqueued only when the current pass has ended.
+// If a HostRing reads some of the segments from the disk, a copy is enqueued
+// only once its bytes have been read. require() waits for the bytes of its
+// step. The functions check which copies are complete, and tell the HostRing,
+// which may then overwrite what was copied. With a HostRing, copies for the
+// next pass are enqueued only when the current pass has ended.
 //
-// The calls have the same order as those of a SegmentStore. An error of
-// release() or endPass() is returned by the next require(), unless it is one of
-// reading, which ends only its pass.
+// The functions are called in the same order as those of a SegmentStore. An
+// error in release() or endPass() is returned by the calls of require() and
+// beginPass() that follow. An error of the HostRing while it reads ends only
+// the current pass.
 //
 // Ownership: borrows the device and the HostRing, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
@@ -44,9 +45,10 @@ public:
   using Loader =
       std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
 
-  /// Allocates the ring, and host memory for all segments that are copied,
-  /// which `loader` fills. If `disk` is not null, it has this memory, and the
-  /// loader is not called. The placement must have been verified.
+  /// Allocates the ring. If `disk` is null, also allocates host memory for all
+  /// segments that are copied, which `loader` fills. Otherwise, their memory is
+  /// in `disk`, and `loader` is not called. The placement must have been
+  /// verified.
   static Result<std::unique_ptr<DeviceStream>>
   create(const plan::Plan &plan, const plan::Placement &placement,
          Device &device, Loader loader, HostRing *disk = nullptr);
@@ -59,18 +61,18 @@ public:
   }
   /// Begins a pass that runs the steps [0, steps).
   Status beginPass(uint32_t steps);
-  /// Enqueues the copies that `step` needs, and makes the later work of the
-  /// device wait for them.
+  /// Makes all later work of the queue Compute wait for the copies that `step`
+  /// needs.
   Status require(uint32_t step);
-  /// States that all steps up to `step` have been given to the device, or will
-  /// not run in this pass.
+  /// Tells the stream that each step up to and including `step` has been
+  /// enqueued on the device, or will not run in this pass.
   void release(uint32_t step);
   void endPass();
   /// Loads the segments that are not in host memory yet.
   Status loadAll();
   /// Whether all segments are in host memory.
   bool isLoaded() const { return unloaded == 0; }
-  /// The number of bytes that have been given to the device so far.
+  /// The number of bytes whose copies have been enqueued so far.
   uint64_t copiedBytes() const { return copied; }
 
 private:
@@ -88,16 +90,17 @@ private:
     bool isCopied = false;
     bool isLoaded = false;
   };
-  /// Each member is the index of an event plus 1, or 0 without an event.
+  /// Each member is the index of an event plus 1, or 0 if there is no event.
   struct StepEvents {
     uint32_t arrived = 0; ///< the event after the last copy for this step
     uint32_t done = 0;    ///< the event after this step
   };
 
-  /// The copies for a step that have been enqueued and may not be complete.
+  /// The copies for a step that have been enqueued and may still be in
+  /// progress.
   struct InFlight {
     uint32_t step = 0;
-    uint32_t event = 0; ///< complete once these copies are
+    uint32_t event = 0; ///< the event after the last of these copies
   };
 
   DeviceStream(Device &owner, Loader source, HostRing *ring)
@@ -116,7 +119,7 @@ private:
   Loader load;
   HostRing *disk;                ///< null if nothing is read from the disk
   std::deque<InFlight> inFlight; ///< in order; empty without `disk`
-  std::vector<Copy> copies;      ///< of one pass, in order
+  std::vector<Copy> copies;      ///< the copies of one pass, in order
   std::vector<Source> sources;
   std::vector<StepEvents> stepEvents;
   uint32_t unloaded = 0;
@@ -124,7 +127,7 @@ private:
   // Steps are counted from the start of the first pass.
   uint64_t passBegin = 0; ///< the first step of the current pass
   uint64_t passEnd = 0;   ///< the steps of the pass from here on do not run
-  uint64_t released = 0;  ///< all steps before this one are released
+  uint64_t released = 0;  ///< all steps before this one have been released
   int64_t waitedFor = -1; ///< the last step for which the copies wait
   uint64_t copyPass = 0;  ///< the first step of nextCopy's pass
   size_t nextCopy = 0;    ///< index into `copies`

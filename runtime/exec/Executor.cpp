@@ -12,7 +12,8 @@ using namespace air::rt;
 
 namespace {
 
-/// What a choice writes if a logit is NaN or infinite (plan.fbs).
+/// If a logit is NaN or infinite, the kernel that chooses the next token writes
+/// this instead of a token id (plan.fbs).
 constexpr uint32_t kNoChoice = UINT32_MAX;
 
 /// True if no number is NaN or infinite, that is, if no exponent is all ones.
@@ -217,10 +218,11 @@ Status Executor::choose(std::span<const int32_t> tokens,
   return status;
 }
 
-/// Runs the program for `piece` and reads the tokens that it chooses.
+/// Runs the program for `piece`, and reads the tokens that the program chooses.
 Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
                            std::span<int32_t> next) {
-  // The logits of all tokens are needed to explain why none can be chosen.
+  // If no token can be chosen, the logits of all tokens are needed to explain
+  // why.
   piece.outputs = piece.tokens;
   for (uint32_t i = 0; i < piece.tokens; ++i) {
     outputRows[i] = i;
@@ -309,7 +311,7 @@ Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
 Status Executor::deliver(const ProgramRecord &program, const AirBatch &piece,
                          uint64_t firstOutput, LogitsSink sink) {
   for (uint32_t done = 0; done < piece.outputs;) {
-    // Rows that follow each other are read together.
+    // Outputs in adjacent rows are read with one call.
     uint64_t row = 0;
     uint32_t rows = piece.outputs;
     if (program.logitsRows == GridRows::Tokens) {
@@ -400,8 +402,9 @@ Status Executor::beginPass(size_t steps) {
                  : parts.store->beginPass(static_cast<uint32_t>(steps));
 }
 
-/// Begins another pass of the head alone. A store that streams weights must
-/// read the head's weights again, because they may never be in memory together.
+/// Begins another pass that runs only the head. A store that streams weights
+/// must read the head's weights again, because it may never hold all of them in
+/// memory at once.
 Status Executor::beginHeadPass(const ProgramRecord &program) {
   endPass();
   AIR_RETURN_IF_ERROR(beginPass(program.steps.size()));

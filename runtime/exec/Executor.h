@@ -5,22 +5,22 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// If a GPU runs the kernels, a piece with fewer tokens than the largest batch
-// of its program is padded, unless the program has tiles (DeviceBatch.h), and
-// only the requested rows of the logits are copied to the host.
+// If a GPU runs the kernels, only the requested rows of the logits are copied
+// to the host. A piece with fewer tokens than the largest batch of its program
+// is padded, unless the program has tiles (DeviceBatch.h).
 //
 // choose() computes one token of each sequence, and the GPU chooses the token
 // that follows it. Only the ids of these tokens are copied to the host. If the
-// next call of choose() continues the same sequences with them, the memory of
-// the GPU already contains the batch, and nothing is copied to it unless a
-// sequence needs another page of the KV cache.
+// next call of choose() continues the same sequences with these tokens, the
+// memory of the GPU already contains the batch, and nothing is copied to it
+// unless a sequence needs another page of the KV cache.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
 // the weights of the head are not read. If more logits are requested than one
-// run of the head computes, the head runs again, and a store that streams
-// weights reads those of the head again each time.
+// run of the head computes, the head runs again. A store that streams weights
+// then reads the weights of the head again.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage
@@ -102,10 +102,10 @@ public:
   /// Whether choose() supports this number of sequences. It does not on a CPU.
   bool canChoose(uint64_t sequences) const;
 
-  /// Runs tokens[i] in sequences[i], which must all be different, and sets
-  /// next[i] to the token with the largest logit after it, or of several such
-  /// tokens to the one with the lowest id. The sizes must be equal. Errors: as
-  /// run(), and Usage if canChoose() is false.
+  /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
+  /// largest logit. If several tokens have it, the one with the lowest id is
+  /// chosen. The sequences must all be different, and the sizes equal. Errors:
+  /// as run(), and Usage if canChoose() is false.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next);
 
@@ -133,7 +133,8 @@ private:
   void undo(std::span<const SequenceId> sequences);
   Status runPiece(const Batch &batch, uint64_t begin, uint64_t count,
                   uint64_t &nextOutput, LogitsSink sink);
-  /// The tokens [begin, begin + count) of a batch, as the device takes them.
+  /// The tokens [begin, begin + count) of a batch, in the form that a device
+  /// takes.
   AirBatch pieceOf(const Batch &batch, uint64_t begin, uint64_t count);
   Status checkChoice(const Batch &batch, size_t results) const;
   Status runChoice(const ProgramRecord &program, AirBatch &piece,

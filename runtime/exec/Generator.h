@@ -108,8 +108,8 @@ public:
 private:
   Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
   /// Runs `tokens` and, if `sampleAfter` is true, samples the token that
-  /// follows them. If the sampler and no filter always choose the best token,
-  /// a GPU chooses it after a single token.
+  /// follows them. If `choosesBest` is true and there is only one token, the
+  /// GPU chooses the next one.
   Status run(std::span<const int32_t> tokens, bool sampleAfter);
   bool isInterrupted() const;
   /// The reason why `token` ends the answer, or NotFinished if it is part of
@@ -128,8 +128,8 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
-  /// Whether tokens are chosen where the logits are computed, because that
-  /// gives the same tokens as the sampler.
+  /// Whether Session::choose() may choose the tokens, because there is no
+  /// filter and the sampler always takes the token with the largest logit.
   bool choosesBest = false;
   std::vector<SequenceId> sequences; ///< `sequence` for each token of a run
   uint64_t promptDone = 0;

@@ -71,7 +71,8 @@ HostRing::start(const PlanFile &plan, uint32_t placement, Device &device,
 /// Allocates page-locked memory for the ring and for what stays in RAM, and
 /// determines where in it each segment begins.
 Status HostRing::allocate(const StreamSchedule &schedule, Device &device) {
-  // The disk writes to the memory itself, so it must begin at a page.
+  // The disk writes to this memory by DMA, so the memory must begin at a page
+  // boundary.
   const auto bytes =
       checkedAdd(schedule.ringBytes, schedule.residentBytes() + kPlanPageBytes);
   if (!bytes) {

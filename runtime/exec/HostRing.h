@@ -1,16 +1,16 @@
 //===- HostRing.h - weights from the disk, for copies to a GPU --*- C++ -*-===//
 //
 // If RAM is too small for the weights that each pass copies to a GPU, some of
-// them stay in page-locked RAM, and the others are read from the disk in every
-// pass, to a ring in such memory. The first pass reads both, and verifies all
-// digests. This class owns the memory and the thread that reads
-// (WeightStream.h). A DeviceStream makes the copies.
+// them stay in page-locked RAM. The others are read from the disk in every
+// pass, into a ring in page-locked RAM. The first pass reads all of these
+// weights, and verifies their digests. This class owns the memory and the
+// thread that reads (WeightStream.h). A DeviceStream makes the copies.
 //
 //   disk ──reads──► ring in RAM ──copies──► ring in VRAM ──► kernels
 //
-// The calls are those of a WeightStream. release() states that copies are
-// complete, not that kernels have run: the place of weights in RAM is free once
-// they have been copied.
+// The functions are those of a WeightStream, but release() states that copies
+// are complete, not that kernels have run: once weights have been copied, their
+// place in RAM may be overwritten.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it. The
 // device owns the memory, and frees it only when it is destroyed itself.
@@ -35,14 +35,14 @@ namespace air::rt {
 /// Whether a placement for a GPU reads weights from the disk in every pass.
 bool readsFromDisk(const plan::Placement &placement);
 
-/// For each segment: whether a placement for a GPU copies it there in every
-/// pass.
+/// For each segment: whether a placement for a GPU copies it to the GPU in
+/// every pass.
 std::vector<bool> copiedSegments(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
 struct HostRingOptions {
-  /// The method, the size of a block and the number of blocks in flight. As in
-  /// StreamOptions, there are limits on the size and the number.
+  /// The method, the size of a block and the number of blocks in flight. The
+  /// size and the number are limited as in StreamOptions.
   DiskRate reading;
   uint64_t bytesPerSecond = 0; ///< the largest rate of reading; 0: no limit
 };
@@ -55,8 +55,9 @@ public:
   start(const PlanFile &plan, uint32_t placement, Device &device,
         const HostRingOptions &options);
 
-  /// The bytes of a segment that is copied, in whole pages. They may be copied
-  /// from require() of their step until release() of that step.
+  /// The memory of a segment that each pass copies to the GPU, padded to whole
+  /// pages. Its contents are valid from require() until release() of the step
+  /// that needs them.
   std::span<uint8_t> segment(uint32_t index) const;
 
   void beginPass(uint32_t steps) { stream->beginPass(steps); }
@@ -67,8 +68,8 @@ public:
   void release(uint32_t step) { stream->release(step); }
   void endPass() { stream->endPass(); }
 
-  /// The bytes of the first pass that have been read, and how many it reads in
-  /// all. May be called by any thread.
+  /// The number of bytes that the first pass has read so far, and the number
+  /// that it reads in total. May be called by any thread.
   uint64_t loadedBytes() const {
     return std::min(reader->bytesRead(), firstPassBytes);
   }
@@ -95,10 +96,11 @@ private:
   std::string methodNote;
   uint64_t bytesPerSecond = 0;
   Places places;
-  std::vector<uint32_t> indexOf; ///< segment of the plan -> of the schedule
-  std::vector<uint64_t> sizes;   ///< of the schedule's segments, in bytes
+  /// Per segment of the plan: its index in the schedule.
+  std::vector<uint32_t> indexOf;
+  std::vector<uint64_t> sizes; ///< bytes of each segment of the schedule
   std::vector<std::span<const uint8_t>> resident;
-  StreamCounters fixed; ///< the members that do not change are set
+  StreamCounters fixed; ///< only the members that never change are set
   uint64_t firstPassBytes = 0;
   /// Destroyed first, because its thread uses the other members.
   std::unique_ptr<WeightStream> stream;

@@ -69,7 +69,7 @@ private:
 
 Status addPlacement(SameDevice &same, const plan::Plan &plan,
                     const plan::Placement &placement) {
-  // The segments that a pass copies to the device of the kernels.
+  // Whether each pass copies a segment to the device that runs the kernels.
   std::vector<bool> isCopied(plan.segments()->size());
   if (placement.device_reads() != nullptr) {
     for (const plan::StreamRead *read : *placement.device_reads()) {

@@ -78,8 +78,9 @@ LaunchShape shapeOf(const plan::Launch &launch) {
           launch.shared_bytes(), launch.dependent()};
 }
 
-// Adds to `streams` the weights that the tiles of a matmul read in turn. In
-// layouts other than x16 they are not contiguous, so nothing is added.
+// Adds to `streams` the weights that the tiles of a matmul read one after
+// another. In layouts other than x16, these are not contiguous, so nothing is
+// added.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||

@@ -47,8 +47,8 @@ struct PlanAddresses {
   std::vector<uint32_t> executables;
 };
 
-/// A table of which a step reads only the rows of the batch's tokens. Rows lie
-/// in blocks: token t needs the block of `blockBytes` bytes that begins at
+/// A table from which a step reads only the rows of the batch's tokens. Rows
+/// lie in blocks: token t needs the block of `blockBytes` bytes that begins at
 /// offset + t / blockRows * blockBytes of the segment.
 struct RowGather {
   uint32_t segment = 0;
@@ -102,7 +102,7 @@ struct ProgramRecord {
   uint32_t dispatchesBefore(uint32_t step) const {
     return step < steps.size() ? steps[step].firstDispatch : dispatchCount;
   }
-  uint32_t dispatchCount = 0; ///< without the choice
+  uint32_t dispatchCount = 0; ///< the choice is not counted
   /// Whether the device's program has one more dispatch at its end, which
   /// belongs to no step: the choice of the next tokens (formats/plan/Choice.h).
   bool chooses = false;
@@ -114,7 +114,7 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
 
 /// The bytes of weights that a decode pass must read, whichever kernels it
 /// uses. This is the sum over all tensors that are bound in the program for one
-/// token. A tensor of which steps only gather rows counts as a single row.
+/// token. A tensor from which steps only gather rows counts as a single row.
 uint64_t minimalWeightBytes(const plan::Plan &plan);
 
 } // namespace air::rt

@@ -14,7 +14,7 @@ using namespace air::rt;
 
 namespace {
 
-/// Random bytes that are repeated in all matrices.
+/// The size of the random pattern that fills all matrices, in bytes.
 constexpr size_t kPatternBytes = size_t{1} << 20;
 
 /// Returns pairs of bytes. As a float16, a pair is between 2^-4 and 2^-2 in

@@ -5,8 +5,7 @@
 // vector, such as the weights of a norm, gets equal small numbers. The sums of
 // a model then stay finite. The same plan always gets the same bytes.
 //
-// Ownership: borrows the PlanFile. Thread-safety: one caller at a time; after
-// create(), nothing changes but progress.
+// Ownership: borrows the PlanFile. Thread-safety: one caller at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_RANDOMSTORE_H
@@ -32,7 +31,7 @@ public:
     return segment(index);
   }
   Status beginPass(uint32_t) override { return Status::ok(); }
-  /// Verifies the kernels among the segments.
+  /// Verifies those of `segments` that contain kernels.
   Status requireNow(std::span<const uint32_t> segments) override;
   Status require(uint32_t, std::span<const uint32_t> segments) override {
     return requireNow(segments);
@@ -52,7 +51,7 @@ private:
   explicit RandomStore(const PlanFile &plan) : file(plan) {}
 
   const PlanFile &file;
-  uint64_t bytes = 0; ///< of all weights
+  uint64_t bytes = 0; ///< total size of the weights
   /// The weights of each segment; null for segments of kernels.
   std::vector<std::unique_ptr<uint8_t[]>> weights;
 };

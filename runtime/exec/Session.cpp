@@ -34,8 +34,8 @@ namespace {
 /// the plan has more slots.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
-/// table, which has one row per sequence, has at most this number of bytes, but
-/// not below the plan's number of slots.
+/// table, which has one row per sequence, has at most this number of bytes. It
+/// is never lower than the plan's number of slots.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// The number of threads that verify segments before they are needed. This
 /// number is enough for a fast disk.
@@ -161,9 +161,9 @@ uint64_t randomBytes(const plan::Plan &plan) {
   return bytes;
 }
 
-/// Fails if less RAM is free than a placement needs for weights: page-locked
-/// memory, and, with `isRandom`, memory for all weights besides. The system
-/// cannot write page-locked memory to the disk, so if RAM ran out, it would end
+/// Fails if less RAM is free than a placement needs: page-locked memory for
+/// weights and, if `isRandom` is true, memory for random weights. The system
+/// cannot swap out page-locked memory. If RAM ran out, the system would kill
 /// this process or another one. `root` is SessionOptions::memoryRoot.
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                     bool isRandom, const std::string &root) {
@@ -244,8 +244,8 @@ struct Session::Parts {
   std::unique_ptr<Device> gpu;
   const plan::Device *gpuRecord = nullptr; ///< null for the CPU
   std::unique_ptr<SegmentStore> source;
-  // `source`, or a part of it, as an object of its own class. Pointers to other
-  // classes are null.
+  // Each of these pointers refers to `source` or to a part of it. It is null if
+  // `source` contains no object of its class.
   DiskStream *streaming = nullptr;
   DeviceStore *onGpu = nullptr;
   uint32_t placement = 0;           ///< the one with which `source` was opened
@@ -382,10 +382,10 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
 }
 
 /// Opens the GPU, allocates the memory of the current placement there, and
-/// loads the kernels. If too little memory is free on the GPU or in RAM, tries
-/// the placements after it, which need less of one or the other.
-/// If none fits, returns the error of the last one for which the GPU was
-/// opened. If it was opened for none, returns the first error.
+/// loads the kernels. If the GPU or the host has too little free memory, tries
+/// the placements that follow. If none fits, returns the error of the last
+/// placement with which the GPU could be opened, or the first error if the GPU
+/// could not be opened at all.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
                                     uint64_t ram) {
@@ -439,7 +439,8 @@ Status Session::Parts::withVramNeed(const Status &error) const {
 }
 
 /// Sets `source`, the store of the weights, to the mapping of the plan. The
-/// segments for which `isLeftOut` is true are not loaded ahead.
+/// segments for which `isLeftOut` is true are only loaded when they are
+/// required.
 Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
                                    const std::vector<bool> &isLeftOut) {
   const uint32_t loaders = std::min<uint32_t>(
@@ -450,10 +451,10 @@ Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
   return Status::ok();
 }
 
-/// Opens the store that gives weights to the kernels of a CPU. If all weights
-/// stay in RAM, it is the mapping of the plan. It is a StreamStore if the
-/// placement reads weights from the disk, if the plan is a reference plan, or
-/// if it contains coded weights, which kernels cannot read.
+/// Opens the store that gives weights to the kernels of a CPU. The store is a
+/// StreamStore if the placement reads weights from the disk, if the plan is a
+/// reference plan, or if it contains coded weights, which kernels cannot read.
+/// Otherwise it is the mapping of the plan.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
@@ -527,8 +528,8 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   const plan::Placement &chosen = *placements.Get(placement);
   if (options.randomWeights && readsFromDisk(chosen)) {
-    // Another placement, which needs less memory of the GPU, may do without the
-    // disk.
+    // With DoesNotFit, the caller tries the next placement, which may be one
+    // that does not read from the disk.
     return doesNotFitError(
         "--random-weights does not support weights that are read from the disk "
         "in every pass, because a weightless plan has none there; pack the "
@@ -544,7 +545,8 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
     AIR_ASSIGN_OR_RETURN(source, RandomStore::create(file));
     return Status::ok();
   }
-  // The HostRing reads what is copied, if it reads anything.
+  // If the placement reads from the disk, a HostRing loads the segments that
+  // passes copy to the GPU.
   return openMapping({}, readsFromDisk(chosen)
                              ? copiedSegments(file.plan(), chosen)
                              : std::vector<bool>());

@@ -41,7 +41,7 @@ namespace air::rt {
 
 class DiskStream;
 
-/// Creates a GPU that can run kernels for `record`, a device of a plan.
+/// Opens a GPU that can run kernels for `record`, a device of a plan.
 using GpuFactory =
     std::function<Result<std::unique_ptr<Device>>(const plan::Device &record)>;
 
@@ -73,21 +73,20 @@ struct SessionOptions {
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
   /// The option with which the user has chosen how to read weights, such as
-  /// "--io", or "". If a GPU runs the kernels and no placement reads weights in
-  /// every pass, open() fails with Usage unless it is empty.
+  /// "--io", or "". open() fails with Usage if an option is given, a GPU runs
+  /// the kernels, and no placement reads weights in every pass.
   std::string readOption;
-  /// The limits of memory are read from proc and sys in this folder: before
-  /// each pass, or, if weights of a GPU's plan stay in RAM, when the plan is
-  /// opened. "" means /proc and /sys.
+  /// The folder that contains the folders proc and sys from which the limits of
+  /// memory are read; "" means the root of the file system.
   std::string memoryRoot;
   /// Whether a weightless plan for a GPU runs with random weights, for
   /// measurements. open() fails with Usage for any other plan.
   bool randomWeights = false;
-  /// Creates the GPU of a plan whose kernels run on one. A plan for a GPU is
-  /// refused with Unsupported if this is empty.
+  /// Opens the GPU if the kernels of the plan run on one. If this is empty,
+  /// plans for a GPU are refused with Unsupported.
   GpuFactory gpu;
-  /// Is called only for a plan for several targets. Empty: chooseCpuTarget()
-  /// of TargetChoice.h.
+  /// Called only if the plan has several targets. If no function is set,
+  /// chooseCpuTarget() (TargetChoice.h) is called instead.
   TargetChooser target;
 };
 
@@ -111,9 +110,9 @@ public:
   uint32_t threads() const;
   /// The plan's record of the GPU that runs the kernels; null if the CPU does.
   const plan::Device *gpu() const;
-  /// What reads weights from the disk in every pass, or the weights of a
-  /// reference plan, or coded ones; null if all weights stay in memory and come
-  /// from the mapping of the plan.
+  /// The object that reads weights from the disk in every pass, or reads the
+  /// weights of a reference plan, or decodes coded weights. Null if none of
+  /// this is needed.
   DiskStream *streaming() const;
   /// The placement that is in use, as an index into Plan.placements.
   uint32_t placement() const;
@@ -140,8 +139,7 @@ public:
   /// Runs a batch as Executor.h describes.
   Status run(const Batch &batch, LogitsSink sink);
 
-  /// Whether the GPU of the plan can choose the next tokens of this number of
-  /// sequences, and do so as Executor::choose() describes.
+  /// Like the functions of Executor with the same names.
   bool canChoose(uint64_t sequences) const;
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next);

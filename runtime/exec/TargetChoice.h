@@ -25,10 +25,10 @@ const plan::Device *gpuOf(const plan::Plan &target);
 /// x86-64-v3 (CPU, x86_64)".
 std::string targetList(const PlanFile &file);
 
-/// Returns the index of the target for a CPU that needs the most ISA features
-/// of those that `host` can run; of equal ones, the first. If there is none,
-/// returns Mismatch with a message that says what the machine lacks, and lists
-/// the targets.
+/// Of the CPU targets that `host` can run, returns the index of the one that
+/// needs the most ISA features. If several need equally many, the first is
+/// chosen. If `host` can run none, returns Mismatch with a message that says
+/// what the machine lacks, and lists the targets.
 Result<uint32_t> chooseCpuTarget(const PlanFile &file,
                                  const MachineProfile &host);
 

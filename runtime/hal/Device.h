@@ -6,9 +6,9 @@
 //
 // Order of use: allocate memory, load executables, add programs (flat lists of
 // dispatches whose bindings are already addresses), then run ranges of them.
-// What costs time or memory happens before the first run of a range, or during
-// it: a CPU resolves entry points in addProgram(), and a GPU records a graph or
-// a command buffer of a range when it first runs.
+// Work that takes long or allocates memory is done before the first run of a
+// range, or during that run: a CPU resolves entry points in addProgram(), and a
+// GPU records a graph or a command buffer of a range when it first runs.
 //
 // Addresses are 64-bit numbers that the device's kernels understand: pointers
 // on the CPU, device pointers or buffer device addresses on a GPU. They do not

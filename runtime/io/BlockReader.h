@@ -21,10 +21,10 @@
 // offset.
 //
 // Ownership: the reader opens the file again, and keeps what it opened until it
-// is destroyed. If another file takes the place of the first, the reader
-// continues to read the first. Memory belongs to the caller, and must stay
-// valid until the request has completed or the reader has been destroyed. The
-// destructor waits for the requests that are in flight. A request cannot be
+// is destroyed. If the file is replaced with another file of the same name, the
+// reader continues to read the original. Memory belongs to the caller, and must
+// stay valid until the request has completed or the reader has been destroyed.
+// The destructor waits for the requests that are in flight. A request cannot be
 // cancelled, since the device may write to its memory at any time until it has
 // completed.
 //

@@ -62,9 +62,9 @@ Status CodedReader::make(const BlockRequest &request, uint32_t thread) {
     return readRange(file, segment.offset() + begin, to.size(), to.data())
         .status();
   }
-  // The staging memory of a thread has room for the stored bytes of a block.
-  // They are followed by room for one decoded chunk of which only a part is
-  // wanted.
+  // The staging memory of a thread has room for the stored bytes of a block,
+  // followed by room for one decoded chunk, which is used if only a part of the
+  // chunk is wanted.
   const std::span<uint8_t> memory = staging(thread);
   const StoredRange all = storedRange(segment, begin, request.bytes);
   if (all.bytes > largestBlock) {

@@ -1,8 +1,8 @@
 //===- DiskStream.h - what reads weights in every pass ----------*- C++ -*-===//
 //
 // A session that reads weights from the disk in every pass does so either for
-// the kernels of a CPU (StreamStore) or for copies to a GPU (HostRing). This is
-// what tools need to know about the reads.
+// the kernels of a CPU (StreamStore) or for copies to a GPU (HostRing). This
+// interface tells the tools about these reads.
 //
 // Thread-safety: only the thread that runs the passes may call the functions.
 //

@@ -1,7 +1,7 @@
 //===- HugePages.h - memory into which a disk reads fast --------*- C++ -*-===//
 //
 // A disk may read into scattered pages of 4 KiB much more slowly than into huge
-// pages. Where the system has no huge pages, everything else stays the same.
+// pages. Where the system has no huge pages, only the speed differs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_HUGEPAGES_H
@@ -18,7 +18,7 @@ inline constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 /// huge pages. The range should begin at a multiple of kHugePageBytes. A
 /// failure is ignored.
 inline void collapseToHugePages(void *start, uint64_t bytes) {
-  // Older C libraries do not name this advice, which Linux 6.1 introduced.
+  // Older C libraries do not define MADV_COLLAPSE, which Linux 6.1 introduced.
 #ifdef MADV_COLLAPSE
   constexpr int kCollapse = MADV_COLLAPSE;
 #else

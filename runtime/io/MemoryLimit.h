@@ -7,8 +7,8 @@
 // keeps the files of the kernel open and can be asked before every pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
-// The kernel takes back the inactive part of it before it refuses memory to a
-// process, so that part counts as free. The active part does not.
+// The kernel reclaims the inactive part of the page cache before it refuses
+// memory to a process, so that part counts as free. The active part does not.
 //
 // Thread-safety: an object is used by one thread at a time.
 //
@@ -27,7 +27,7 @@
 namespace air::rt {
 
 /// What is left before the process reaches a limit. Where there are several
-/// limits, this describes the one that it would reach first.
+/// limits, the members describe the limit that the process would reach first.
 struct MemoryRoom {
   /// The bytes that can be allocated before the limit is reached. Negative if
   /// more is in use already, because the limit has been lowered. A process that
@@ -63,7 +63,7 @@ public:
 
 private:
   /// A file that stays open, and the number that was last read from it. read()
-  /// returns nullopt if there is no such file.
+  /// returns nullopt if the file does not exist.
   class Number {
   public:
     /// `key` is the start of the line with the number; if it is empty, the file

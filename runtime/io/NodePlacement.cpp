@@ -25,7 +25,7 @@ struct MemoryPolicy {
   unsigned long nodes[kMaxNodes / kBits] = {};
 };
 
-/// Returns nullopt if the number of the node is too large for the kernel.
+/// Returns nullopt if `node` is larger than any node that Linux supports.
 std::optional<MemoryPolicy> preferring(uint32_t node) {
   if (node >= kMaxNodes) {
     return std::nullopt;
@@ -42,7 +42,7 @@ bool getPolicy(MemoryPolicy &policy) {
 }
 
 bool setPolicy(const MemoryPolicy &policy) {
-  // The kernel reads one bit fewer than the last argument says.
+  // Linux ignores the last of the bits that this argument counts.
   return syscall(SYS_set_mempolicy, policy.mode, policy.nodes, kMaxNodes + 1) ==
          0;
 }

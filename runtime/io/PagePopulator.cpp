@@ -18,7 +18,8 @@ constexpr size_t kPieceBytes = kHugePageBytes;
 
 /// Makes the system allocate the pages of a range. Returns false if it cannot.
 bool populate(std::span<uint8_t> range) {
-  // Older C libraries do not name this advice, which Linux 5.14 introduced.
+  // Older C libraries do not define MADV_POPULATE_WRITE, which Linux 5.14
+  // introduced.
 #ifdef MADV_POPULATE_WRITE
   constexpr int kPopulateWrite = MADV_POPULATE_WRITE;
 #else

@@ -33,7 +33,8 @@ public:
   /// boundary and stay mapped until the populator is destroyed.
   PagePopulator(std::vector<std::span<uint8_t>> ranges, unsigned threads);
 
-  /// Stops soon, even if not all ranges are populated.
+  /// Stops the threads after their current pieces, even if not all ranges are
+  /// populated.
   ~PagePopulator();
   PagePopulator(const PagePopulator &) = delete;
   PagePopulator &operator=(const PagePopulator &) = delete;

@@ -40,7 +40,7 @@ public:
   /// of the threads; require() verifies what no loader has verified. `parts`
   /// describes the compute threads of each memory node; it is empty if there is
   /// a single node. Nothing loads the segments for which `isLeftOut` is true
-  /// before requireNow() names them; if it is empty, none is left out.
+  /// before requireNow() names them; if `isLeftOut` is empty, there are none.
   static Result<std::unique_ptr<PlanSource>>
   start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts,
         const std::vector<bool> &isLeftOut = {});
@@ -87,7 +87,7 @@ private:
   /// The index in `order` of the segment that the next free loader verifies.
   std::atomic<uint32_t> next{0};
   std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
-  /// The bytes of those segments of `order` that are Ready.
+  /// The total size in bytes of the segments in `order` that are Ready.
   std::atomic<uint64_t> readyBytes{0};
   uint64_t orderBytes = 0;
   std::atomic<bool> stopping{false};

@@ -76,7 +76,7 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
   return arena;
 }
 
-/// Maps empty private memory at an offset from `base`.
+/// Maps zero-filled private memory at `offset` bytes after `base`.
 Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
   uint8_t *start = base + offset;
   if (mmap(start, bytes, PROT_READ | PROT_WRITE,
@@ -117,8 +117,8 @@ Status SegmentArena::mapRing(uint64_t bytes) {
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
   bool isMapped = mmap(start, bytes, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_FIXED, ring, 0) != MAP_FAILED;
-  // If there is not enough memory, fallocate() reports it. Without this call,
-  // the first write to the page would end the process.
+  // If there is not enough memory, fallocate() fails. Without this call, the
+  // first write to a page that the system cannot provide would end the process.
   bool isBacked =
       isMapped && fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
   Status status = isBacked ? Status::ok() : refused(kRing, bytes);

@@ -13,8 +13,8 @@
 // window is no longer needed. A window that reaches the end of the ring
 // continues at its start.
 //
-// Another placement of the same segments is another mapping of the same
-// addresses (remap()). Neither the kernels nor their bindings change.
+// If the placement of the segments changes, remap() maps the same addresses in
+// another way. Neither the kernels nor their bindings change.
 //
 // Where the system has huge pages, the ring consists of them, because a disk
 // that reads into scattered 4 KiB pages may be much slower. Without huge pages
@@ -69,7 +69,7 @@ public:
   SegmentArena &operator=(const SegmentArena &) = delete;
   ~SegmentArena() override;
 
-  /// The address does not change in remap().
+  /// remap() does not change the address.
   uint8_t *segment(uint32_t index) const override {
     return base + offsets[index];
   }

@@ -60,9 +60,9 @@ public:
   /// requireRows().
   virtual std::span<const uint8_t> table(uint32_t index) const = 0;
 
-  /// Begins a pass that runs the steps [0, steps). The store may leave out what
-  /// only later steps read. Errors: those of reading memory limits, and
-  /// DoesNotFit if the memory of the store must shrink but cannot.
+  /// Begins a pass that runs the steps [0, steps). The store may skip reads
+  /// that only the steps from `steps` on need. Errors: those of reading memory
+  /// limits, and DoesNotFit if the memory of the store must shrink but cannot.
   virtual Status beginPass(uint32_t steps) = 0;
 
   /// Returns when `segments` have been read and their digests verified. This
@@ -75,9 +75,9 @@ public:
   /// Errors: VerificationFailed or Io, with the segment's name.
   virtual Status require(uint32_t step, std::span<const uint32_t> segments) = 0;
 
-  /// Returns the number of steps from `step` on, up to `end`, that read only
-  /// weights that stay in memory and are there already. These steps need no
-  /// require(), and may run together.
+  /// Returns the number of consecutive steps, from `step` on and before `end`,
+  /// that read only weights that stay in memory and are there already. These
+  /// steps need no require(), and may run together.
   virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
 
   /// Whether the store itself makes each step wait for its weights, and makes

@@ -6,8 +6,8 @@
 // cache, and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, so up to a block more is read
-// at each end. A row block of which two requests need a part is read twice;
-// requests of the sizes that sizeOfBlock() returns avoid this.
+// at each end. If two requests need parts of the same row block, it is read
+// twice; requests of the sizes that sizeOfBlock() returns avoid this.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
 // the files itself. Thread-safety and errors: as for RawWeightReader.

@@ -67,8 +67,8 @@ Status SourceTables::reserve(uint32_t segment) {
   return Status::ok();
 }
 
-/// Asks the system to read the bytes of the source files from which the range
-/// is made. Does not wait for them.
+/// Asks the system to read the bytes of the source files from which the bytes
+/// of `range` are computed. Returns without waiting for them.
 void SourceTables::ask(const SegmentRange &range) {
   const uint64_t end = range.offset + range.bytes;
   for (uint64_t at = range.offset; at < end;) {
@@ -84,7 +84,7 @@ void SourceTables::ask(const SegmentRange &range) {
   }
 }
 
-/// Makes the pages [begin, end) of the segment, which lie in one chunk.
+/// Converts the pages [begin, end) of the segment, which lie in one chunk.
 Status SourceTables::makePages(uint32_t segment, uint64_t begin, uint64_t end) {
   Table &table = tables[segment];
   const uint64_t chunkSize =
@@ -114,8 +114,8 @@ Status SourceTables::require(std::span<const SegmentRange> ranges) {
         file.plan().segments()->Get(range.segment)->digest_chunk();
     const uint64_t end = range.offset + range.bytes;
     for (uint64_t at = range.offset; at < end;) {
-      // Makes the pages from `at` on, up to the end of the range or of the
-      // chunk, whichever comes first.
+      // Converts the pages from `at` to the end of the range or of the chunk,
+      // whichever comes first.
       const uint64_t first = at / kPlanPageBytes;
       const uint64_t stop = std::min((at / chunkSize + 1) * chunkSize, end);
       const uint64_t last = ceilDiv(stop, kPlanPageBytes);

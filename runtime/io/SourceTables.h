@@ -57,14 +57,14 @@ public:
   /// RAM.
   void endPass(const plan::Placement &placement);
 
-  /// The total number of bytes converted so far, including the rest of every
-  /// page or chunk of which only a part was needed.
+  /// The total number of bytes converted so far. A page or chunk counts as a
+  /// whole even if only a part of it was needed.
   uint64_t bytesNeeded() const { return needed; }
 
 private:
   struct Table {
     uint8_t *memory = nullptr;
-    uint64_t bytes = 0;         ///< rounded up to whole pages
+    uint64_t bytes = 0; ///< size of the table, rounded up to whole pages
     std::vector<bool> verified; ///< per chunk: whether its digest was right
     std::vector<bool> present;  ///< per page: whether it is in memory
   };

@@ -27,8 +27,8 @@ namespace air::rt {
 
 struct StreamedSegment {
   uint32_t segment = 0; ///< its index in the plan
-  /// The offset of its first byte in the file of the plan. For a reference plan
-  /// and for a plan with coded segments, see rawOffsets().
+  /// The offset of the segment's first byte in the plan's file. For a reference
+  /// plan and for a plan with coded segments, see rawOffsets().
   uint64_t fileOffset = 0;
   uint64_t bytes = 0; ///< its raw size, rounded up to whole pages
   /// The size of a chunk, which is the range that a digest covers. The segment

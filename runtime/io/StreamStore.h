@@ -15,7 +15,7 @@
 // for the current placement, the store changes to the first placement of the
 // plan that fits. If a larger placement has fitted in kPassesBeforeGrowth
 // passes in a row, the store changes to the largest one that has fitted in each
-// of them. Bytes that are in memory already are not read again.
+// of these passes. Bytes that are in memory already are not read again.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // for SegmentStore; counters() may be called by the same thread only. Errors:
@@ -71,7 +71,7 @@ struct StreamOptions {
   /// The store never changes to a placement that needs more than this number of
   /// bytes of memory; 0 means that only memoryRoom() limits it.
   uint64_t ram = 0;
-  /// Returns how much memory the process may use, or nothing if no limit is
+  /// Returns how much memory the process may use, or nullopt if no limit is
   /// known. Called before every pass. May be empty.
   std::function<std::optional<MemoryRoom>()> memoryRoom;
 };
@@ -136,12 +136,14 @@ private:
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
-  /// The number of passes in a row in which a larger placement has fitted.
+  /// How many passes in a row have begun with enough memory for a larger
+  /// placement.
   uint32_t roomyPasses = 0;
-  /// The largest placement that has fitted in the last roomyPasses passes.
+  /// The largest placement for which there was memory at the beginning of each
+  /// of the last roomyPasses passes.
   uint32_t roomyPlacement = 0;
-  /// The system has refused the memory of a larger placement. It is not asked
-  /// again, because each attempt drops what has been read ahead.
+  /// The system has refused the memory of a larger placement. The store does
+  /// not ask for it again, because each attempt drops what has been read ahead.
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;

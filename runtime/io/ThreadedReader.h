@@ -41,7 +41,7 @@ private:
   void serve(uint32_t thread);
 
   std::vector<Thread> threads;
-  std::mutex mutex; ///< guards what follows
+  std::mutex mutex; ///< guards the members below
   std::condition_variable hasWork;
   std::condition_variable hasDone;
   std::deque<BlockRequest> waiting;

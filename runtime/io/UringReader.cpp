@@ -17,8 +17,8 @@ using namespace air::rt;
 
 namespace {
 
-/// The kernel may refuse a request for the moment, for example because it has
-/// no memory for it. The request is then submitted again, up to this number of
+/// The kernel may refuse a request temporarily, for example because it is short
+/// of memory. The reader then submits the request again, up to this number of
 /// times in all. If the kernel still refuses it, the reader fails.
 constexpr int kMostAttempts = 1000;
 

@@ -1,10 +1,10 @@
 //===- WeightStream.h - reads weights ahead of the executor -----*- C++ -*-===//
 //
 // A thread performs the reads of a schedule in order, pass after pass, as far
-// ahead as the ring has free space. After the last read of a pass it goes on
-// with the first one of the next pass, so the disk need not wait for the end of
-// a pass. The first pass also reads what stays resident, and verifies all
-// digests. Nothing is read twice in a pass.
+// ahead as the ring has free space. After the last read of a pass, the thread
+// goes on with the first read of the next pass, so the disk need not wait for
+// the end of a pass. The first pass also reads what stays resident, and
+// verifies all digests. Nothing is read twice in a pass.
 //
 //   thread    read, read, read ...          waits for free space in the ring
 //   executor  require(step)  compute  release(step)
@@ -70,8 +70,8 @@ public:
   /// in this pass. Nothing more is read for a step that will not run. require()
   /// must not have been called for such a step.
   void release(uint32_t step);
-  /// The number of steps from `step` on, up to `end`, that need no read in this
-  /// pass and whose resident bytes are in memory.
+  /// The number of consecutive steps, from `step` on and before `end`, that
+  /// need no read in this pass and whose resident bytes are in memory.
   uint32_t residentSteps(uint32_t step, uint32_t end) const;
   void endPass();
 
@@ -143,8 +143,9 @@ private:
   /// For each segment: the number of bytes at its start that are resident and
   /// in memory.
   std::vector<uint64_t> present;
-  /// For each read of bytes that stay in memory: whether they are there already
-  /// or have been requested since the last restart. False for all other reads.
+  /// For each read of bytes that stay in memory: whether these bytes are in
+  /// memory already or have been requested since the last restart. False for
+  /// all other reads.
   std::vector<bool> requested;
 
   /// For each read: whether it is resident and in memory. The executor's thread

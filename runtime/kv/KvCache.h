@@ -49,7 +49,8 @@ public:
   static Result<KvCache> create(std::span<const PageGroup> groups,
                                 uint64_t context, uint32_t maxSequences,
                                 Device &device);
-  // A copy would share its block tables with the original.
+  // There is no copy constructor, because a copy would share its block tables
+  // with the original.
   KvCache(KvCache &&) = default;
   KvCache &operator=(KvCache &&) = default;
 
@@ -57,7 +58,8 @@ public:
   Result<SequenceId> newSequence();
   void endSequence(SequenceId sequence);
 
-  /// Makes room for `tokens` more positions.
+  /// Adds `tokens` positions to the end of a sequence, and takes pages for
+  /// them.
   Status append(SequenceId sequence, uint64_t tokens);
   /// Keeps the first `length` positions and drops the others. Returns Usage if
   /// the sequence is shorter.

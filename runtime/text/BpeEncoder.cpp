@@ -41,7 +41,7 @@ struct BpeEncoder::Scratch {
 
 /// The matcher, which is made once kMergedBytes have been merged without it.
 struct BpeEncoder::Matcher {
-  /// Making the matcher takes about as long as merging this number of bytes.
+  /// Building the matcher takes about as long as merging this many bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;
 
   std::atomic<size_t> merged = 0;
@@ -72,8 +72,9 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
-/// Whether `word` is white space. The expressions of TokenSpelling::Words make
-/// only words that are white space as a whole or have none.
+/// Whether `word` is white space. The expressions of TokenSpelling::Words yield
+/// only words that consist of white space or contain none, so the first
+/// character suffices.
 bool isWhiteSpace(std::string_view word) {
   return whiteSpace().contains(decodeUtf8(word).codePoint);
 }
@@ -224,9 +225,9 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
   }
 }
 
-/// Appends the ids of `text`, whose atoms have no tokens of their own: for each
-/// atom the tokens of its bytes, or if one of these is missing, the unknown
-/// token once.
+/// Appends the ids of `text`, whose atoms have no tokens of their own. Each
+/// atom becomes the tokens of its bytes or, if a byte has no token, one unknown
+/// token.
 void BpeEncoder::appendWithoutToken(std::string_view text,
                                     std::vector<int32_t> &ids) const {
   while (!text.empty()) {

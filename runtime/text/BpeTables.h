@@ -3,8 +3,8 @@
 // Byte-pair encoding divides a text into atoms, which are bytes, or characters
 // if the vocabulary spells its tokens as text. Then it merges pairs of
 // neighbours. Atoms and the results of merges are called symbols. A symbol has
-// the id of the token with the same bytes; one that is no token has an internal
-// id (Vocabulary.h).
+// the id of the token with the same bytes; a symbol that is not a token has an
+// internal id (Vocabulary.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPETABLES_H
@@ -22,8 +22,9 @@ bool isWellFormed(std::string_view text);
 /// Immutable after create(); any number of threads may use it.
 class BpeTables {
 public:
-  /// An atom that occurs neither in the vocabulary nor in a merge has the
-  /// symbol kAbsent. It is merged with nothing.
+  /// An atom is a byte or a character, the smallest unit that is merged. An
+  /// atom that occurs neither in the vocabulary nor in a merge has the symbol
+  /// kAbsent, and is never merged.
   struct Atom {
     int32_t symbol;
     uint32_t length; ///< in bytes

@@ -17,8 +17,9 @@ public:
   }
 
   /// Returns a base such that slot base ^ label is free for each of `labels`,
-  /// and takes these slots. A single label gets a slot of the first block that
-  /// has a free one. For several labels, only the last block is searched.
+  /// and marks these slots as used. A single label gets a slot of the first
+  /// block that has a free one. For several labels, only the last block is
+  /// searched.
   uint32_t place(std::span<const uint8_t> labels) {
     while (oldest < blocks.size() && blocks[oldest].free() == 0) {
       ++oldest;

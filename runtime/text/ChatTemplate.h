@@ -27,7 +27,8 @@ struct Conversation {
   bool addGenerationPrompt = true;
 };
 
-/// A chat template of a model. What it refers to lies in the TokenizerData.
+/// A chat template of a model. Its members refer to the TokenizerData, which
+/// must outlive it.
 struct ChosenTemplate {
   std::string_view source; ///< "" if the model has no template
   /// Null if `source` must be parsed.
@@ -39,8 +40,9 @@ struct ChosenTemplate {
 /// "default", or else one without a source.
 ChosenTemplate chooseTemplate(const TokenizerData &data, bool hasTools);
 
-/// Makes the template of its program if it has one, or else parses its source.
-/// Errors: those of jinja::Template::load() and parse().
+/// Makes a template from chosen.program or, if that is null, from
+/// chosen.source, which is then parsed. Errors: those of
+/// jinja::Template::load() and parse().
 Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 
 /// Returns the variables of a template: Conversation::variables, messages,

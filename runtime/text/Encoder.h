@@ -9,11 +9,11 @@
 
 namespace air::rt {
 
-/// Where a part of a text lies.
+/// The position of a part of a text.
 enum class Place : uint8_t {
   TextStart,  ///< at the start of the whole text
   AfterToken, ///< after a special token
-  /// After a special token that was found in normalised text.
+  /// The text follows a special token that was found in normalised text.
   AfterNormalizedToken,
 };
 
@@ -27,8 +27,8 @@ public:
   virtual void encode(std::string_view text, Place place,
                       std::vector<int32_t> &ids) const = 0;
 
-  /// Converts a text to the normalization form in which special tokens with
-  /// the flag kNormalized are found. Encoding the result is the same as
+  /// Converts a text to the normalization form in which special tokens with the
+  /// flag kNormalized are found. Encoding the result yields the same ids as
   /// encoding the text.
   virtual std::string normalisedForm(std::string_view text) const {
     return std::string(text);

@@ -32,7 +32,7 @@ std::optional<MergeMatcher> MergeMatcher::create(const BpeTables &known) {
 }
 
 /// Finds the derivations of all symbols except those that contain the result of
-/// an untimely merge, and fills `untimely`.
+/// an untimely merge (MergeMatcher.h), and fills `untimely`.
 void MergeMatcher::derive() {
   derivations.resize(tables->symbols().size());
   for (const int32_t atom : tables->atoms()) {
@@ -67,8 +67,9 @@ void MergeMatcher::derive() {
 }
 
 /// Finds out which symbols that contain the result of an untimely merge stay
-/// whole when their bytes are merged. These symbols get no parts, because only
-/// partsMerge() reads parts, and it is not called for such symbols.
+/// whole when their bytes are merged. For these symbols, no parts are stored,
+/// because only partsMerge() reads parts, and it is not called for such
+/// symbols.
 void MergeMatcher::deriveUntimely() {
   if (!hasUntimely) {
     return;
@@ -85,7 +86,7 @@ void MergeMatcher::deriveUntimely() {
   }
 }
 
-/// Returns true if an untimely merge may take place in `text`.
+/// Returns true if an untimely merge (MergeMatcher.h) may take place in `text`.
 bool MergeMatcher::isUntimely(std::string_view text) const {
   for (; !text.empty(); text.remove_prefix(1)) {
     if (untimely.longest(text).length != 0) {
@@ -96,8 +97,9 @@ bool MergeMatcher::isUntimely(std::string_view text) const {
 }
 
 /// Returns true if a merge joins the end of `left` and the beginning of `right`
-/// before both symbols are complete. Undoes the merges that made the two, the
-/// latest first, and looks at each pair of neighbours at the border.
+/// before both symbols are complete. Undoes the merges that made the two
+/// symbols, the latest first, and examines each pair of neighbours that meet at
+/// the border.
 bool MergeMatcher::partsMerge(int32_t left, int32_t right) const {
   // `left` exists until the merge of rank `leftUntil` joins it with another
   // symbol, and `right` until the merge of rank `rightUntil` does so.

@@ -1,13 +1,13 @@
 //===- MergeMatcher.h - symbols after all merges, by matching ---*- C++ -*-===//
 //
-// Finds the symbols that PairMerger ends with, in time proportional to the
-// length of the word. Two facts make this possible (H. van Antwerpen and
-// A. Neubeck, "So many tokens, so little time", 2024):
+// Computes the same symbols as PairMerger, in time proportional to the length
+// of the word. Two facts make this possible (H. van Antwerpen and A. Neubeck,
+// "So many tokens, so little time", 2024):
 //
-// - Merging turns a text into a certain sequence of symbols exactly if it turns
-//   the bytes of each symbol into that symbol, and the bytes of each pair of
-//   neighbours into that pair. Otherwise some merge would have crossed the
-//   border between the two.
+// - Merging turns a text into a certain sequence of symbols if and only if it
+//   turns the bytes of each symbol into that symbol, and the bytes of each pair
+//   of neighbours into that pair. Otherwise, some merge would have crossed the
+//   border between two neighbours.
 // - Hence there is only one such sequence for the beginning of a text up to a
 //   given position. The symbols that may follow at that position therefore need
 //   to be tried only once.
@@ -18,11 +18,11 @@
 // ordinary text it seldom goes back.
 //
 // If every symbol is merged later than its parts were, the merges at the border
-// of two symbols tell whether the two merge. Published vocabularies contain a
-// few untimely merges (Llama 3: 80 of 280,000). Their rank is lower than the
-// rank of a merge that makes one of their parts, so they take place as soon as
-// the parts exist. Texts that contain the result of an untimely merge are left
-// to PairMerger.
+// between two symbols tell whether these symbols merge. Published vocabularies
+// contain a few untimely merges (Llama 3: 80 of 280,000). The rank of such a
+// merge is lower than the rank of a merge that makes one of its parts, so it
+// takes place as soon as its parts exist. Texts that contain the result of an
+// untimely merge are left to PairMerger.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
@@ -58,25 +58,26 @@ public:
   static constexpr size_t kLongestSymbol = 1024;
 
   /// Replaces `found` by the symbols of `word` after all merges. Returns false
-  /// if there are none, which does not happen with correct tables.
+  /// if there is no such sequence of symbols, which does not happen with
+  /// correct tables.
   bool match(std::string_view word, Scratch &scratch,
              std::vector<int32_t> &found) const;
 
 private:
-  /// How merging makes a symbol from its own bytes.
+  /// How merges build a symbol from its bytes.
   struct Derivation {
-    /// The two symbols that the last merge joins.
+    /// The two symbols whose merge results in this symbol.
     int32_t left = TokenTable::kAbsent;
     int32_t right = TokenTable::kAbsent;
-    int32_t rank = kNever; ///< the rank of the last merge
-    /// The longest other symbol that the symbol begins with, or kAbsent.
+    int32_t rank = kNever; ///< the rank of this merge
+    /// The longest other symbol with which this symbol begins, or kAbsent.
     int32_t shorter = TokenTable::kAbsent;
     uint32_t length = 0; ///< in bytes
   };
   static constexpr unsigned kKnownPairBits = 14;
   static constexpr uint64_t kNoPair = UINT64_MAX;
   static constexpr int32_t kAtom = -1; ///< the rank of an atom
-  /// The rank of a symbol that no merge makes.
+  /// The rank of a symbol that no merge produces.
   static constexpr int32_t kNever = INT32_MAX;
 
   explicit MergeMatcher(const BpeTables &known) : tables(&known) {}
@@ -88,7 +89,7 @@ private:
   bool merges(int32_t left, int32_t right, Scratch &scratch) const;
 
   const BpeTables *tables;
-  std::vector<Derivation> derivations; ///< by symbol
+  std::vector<Derivation> derivations; ///< indexed by symbol
   ByteTrie pieces;                     ///< the symbols that have a derivation
   /// The results of untimely merges.
   ByteTrie untimely;

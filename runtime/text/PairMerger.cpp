@@ -35,7 +35,8 @@ void PairMerger::merge(std::string_view word, std::vector<int32_t> &found) {
   }
 }
 
-/// Does all merges in `symbols`, and removes what was merged into others.
+/// Performs all merges in `symbols`, and removes the symbols that were merged
+/// into their left neighbours.
 void PairMerger::mergeShort() {
   const auto rate = [&](size_t i) {
     const PairTable::Merge *merge =
@@ -72,7 +73,7 @@ void PairMerger::mergeShort() {
   }
 }
 
-/// Does all merges in `symbols`.
+/// Performs all merges in `symbols`.
 void PairMerger::mergeLong() {
   heap.clear();
   for (size_t i = 0; i + 1 < symbols.size(); ++i) {

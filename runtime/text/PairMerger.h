@@ -38,8 +38,8 @@ private:
     uint32_t length; ///< the length of both symbols together
     int32_t merged;
 
-    /// Puts the candidate with the lowest rank on top of the heap, or the
-    /// leftmost of those if there are several.
+    /// Puts the candidate with the lowest rank on top of the heap. Of several
+    /// such candidates, the leftmost is on top.
     bool operator<(const Candidate &other) const {
       return rank != other.rank ? rank > other.rank : left > other.left;
     }

@@ -2,7 +2,7 @@
 //
 // Each model family splits text by published regular expressions before it
 // merges byte pairs (formats/model/PreTokenizerNames.h). Splitting takes time
-// proportional to the text, whatever the text is.
+// proportional to the length of the text, whatever the text contains.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
@@ -38,8 +38,10 @@ public:
   static Result<PreTokenizer> create(std::string_view pre,
                                      CompiledExpressions compiled = {});
 
-  /// Uses the expressions of `own`, or their compiled form. Errors: Unsupported
-  /// if one of them is not supported; Corrupt if `compiled` is malformed.
+  /// Uses the expressions of `own`. If `compiled` is not empty, it has these
+  /// expressions in compiled form; otherwise they are compiled. Errors:
+  /// Unsupported if one of them is not supported; Corrupt if `compiled` is
+  /// malformed.
   static Result<PreTokenizer> create(const TextRules &own,
                                      CompiledExpressions compiled = {});
 

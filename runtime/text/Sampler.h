@@ -2,10 +2,10 @@
 //
 // A sampler is a chain of small samplers. The logit biases come first, then
 // SamplerOptions::samplers in their order, then one draw (or Mirostat or
-// adaptive-p, which choose in another way). Each works on the candidates that
-// the previous one kept. Top-p and min-p therefore use the probabilities before
-// temperature is applied, if temperature comes after them. Tokens with equal
-// logits are ordered by id.
+// adaptive-p, which choose in another way). Each sampler works on the
+// candidates that the previous one kept. Top-p and min-p therefore use the
+// probabilities before temperature is applied, if temperature comes after them.
+// Tokens with equal logits are ordered by id.
 //
 // The random number of the n-th draw depends only on the seed and on n
 // (SplitMix64.h). Sums are computed in double precision and in a fixed order.

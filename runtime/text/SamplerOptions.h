@@ -99,9 +99,9 @@ struct SamplerOptions {
 /// True if DRY is on and searches the texts of tokens for breakers.
 bool needsTokenTexts(const SamplerOptions &options);
 
-/// True if a sampler with these options chooses, whatever its state, the token
-/// with the largest logit, and of several such tokens the one with the lowest
-/// id. May be false even though the sampler does that, but never the reverse.
+/// If true, a sampler with these options always chooses the token with the
+/// largest logit, and of several such tokens the one with the lowest id. If
+/// false, the sampler may still do so.
 bool choosesTheBest(const SamplerOptions &options);
 
 /// Errors: Usage, with the name of the option that is out of range for a

@@ -70,8 +70,8 @@ SpecialMatcher::Match SpecialMatcher::matchAt(std::string_view text,
   auto low = tokens.begin();
   auto high = tokens.end();
   for (size_t depth = 0; low != high; ++depth) {
-    // The tokens in [low, high) match the first `depth` bytes. If one of them
-    // has no more bytes, it is the first in sorted order.
+    // The tokens in [low, high) match the first `depth` bytes. A token that
+    // consists of only these bytes comes first in the sorted list.
     if (low->text.size() == depth) {
       best = {start, depth, low->id};
       ++low;

@@ -27,8 +27,8 @@ struct SpmEncoder::Candidate {
   uint32_t length;
   int32_t merged;
 
-  /// Puts the candidate with the highest score on top of the heap, or the
-  /// leftmost of those if there are several.
+  /// Puts the candidate with the highest score on top of the heap. Of several
+  /// such candidates, the leftmost is on top.
   bool operator<(const Candidate &other) const {
     return score != other.score ? score < other.score : left > other.left;
   }

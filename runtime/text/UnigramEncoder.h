@@ -6,10 +6,10 @@
 // piece. It is encoded as the tokens of its bytes if the vocabulary has byte
 // tokens. Otherwise, a run of such characters becomes one unknown token.
 //
-// Before that, the rules of the model's Charsmap are applied to the text,
-// spaces are collapsed if the vocabulary says so, and a space is put before the
-// text. The vocabulary spells a space as U+2581, but pieces here contain a real
-// space.
+// Before the text is divided, the rules of the model's Charsmap are applied to
+// the text, spaces are collapsed if the vocabulary says so, and a space is put
+// before the text. The vocabulary spells a space as U+2581, but pieces here
+// contain a real space.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H
@@ -39,7 +39,7 @@ private:
 
   explicit UnigramEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  /// What the rules of the Charsmap make of a text.
+  /// The text after the rules of the Charsmap have been applied.
   std::string mapped(std::string_view text) const;
   std::string normalised(std::string_view text, Place place) const;
   void encodeRun(std::string_view run, std::vector<Node> &nodes,

@@ -24,7 +24,7 @@ namespace air::test {
 /// A row contains the logits of a token.
 using Rows = std::vector<std::vector<float>>;
 
-/// Compiles kernels for the emulator, each text only once.
+/// Compiles kernels for the emulator. The same source is compiled only once.
 class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
 public:
   explicit EmulatorCompiler(std::string intrinsicsText)
@@ -45,7 +45,7 @@ private:
 /// The compiler that all tests of a process share.
 std::shared_ptr<const codegen::cuda::CudaCompiler> emulatorCompiler();
 
-/// A SessionOptions::gpu that opens the fake driver's GPU.
+/// A function for SessionOptions::gpu that opens the fake driver's GPU.
 Result<std::unique_ptr<rt::Device>> openGpu(const plan::Device &record);
 
 /// Runs a batch and returns the logits of the tokens `outputs`.
@@ -53,7 +53,6 @@ Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
          const std::vector<rt::SequenceId> &sequences,
          const std::vector<uint32_t> &outputs);
 
-/// The index of the largest logit.
 int32_t greedy(const std::vector<float> &row);
 
 /// What airrun writes to standard output, with the fake driver. `arguments` may

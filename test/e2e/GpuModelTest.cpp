@@ -86,8 +86,8 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  /// Runs the same batch on both, compares the logits of the tokens `outputs`
-  /// (by default of all tokens), and returns the CPU's logits.
+  /// Runs the same batch in both sessions, compares the logits of the tokens
+  /// `outputs` (by default of all tokens), and returns the CPU's logits.
   static Rows runBoth(Session &cpu, Session &gpu,
                       const std::vector<int32_t> &tokens,
                       const std::vector<SequenceId> &sequences,
@@ -122,7 +122,6 @@ protected:
   static std::string plan() { return std::string(GetParam().name) + ".air"; }
 };
 
-/// The numbers from 0 to count - 1.
 std::vector<uint32_t> allOf(size_t count) {
   std::vector<uint32_t> numbers(count);
   std::iota(numbers.begin(), numbers.end(), 0);
@@ -146,8 +145,9 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());
   ASSERT_NE(gpu.gpu(), nullptr);
-  // A page of the KV cache has 64 positions, and a pass at most 512 tokens. An
-  // ordinary run takes one of the lengths beside these limits.
+  // A page of the KV cache has 64 positions, and a pass has at most 512 tokens.
+  // With AIR_TEST_ALL, all lengths next to these limits are tested, otherwise
+  // only one of them.
   std::vector<int32_t> lengths = {1, 8, 9, 17, 64, 130};
   if (std::getenv("AIR_TEST_ALL") != nullptr) {
     lengths.insert(lengths.end(), {63, 65, 511, 512, 513});
@@ -182,7 +182,8 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   }
 }
 
-// The batch has more tokens than a pass, so the second prompt is divided.
+// The batch has more tokens than a pass, so the second prompt is divided
+// between two passes.
 TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());
@@ -199,8 +200,8 @@ TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
   runBoth(cpu, gpu, {1, 2, 3}, each);
 }
 
-// Three sequences, the first two of which get a new page of the KV cache on the
-// way, and then one of them alone.
+// Three sequences are decoded together, and then one of them alone. The first
+// two get a new page of the KV cache during these steps.
 TEST_P(GpuTargetTest, TheGpuChoosesTheTokensOfTheCpu) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());

@@ -31,7 +31,7 @@ using test::numberAfter;
 using test::Rows;
 using test::run;
 
-/// The bytes of an item of a tier; 0 if there is none.
+/// The bytes that a placement states for an item; 0 if it has no such item.
 uint64_t itemOf(const plan::Placement &placement, plan::Tier tier,
                 const std::string &name) {
   for (const plan::BudgetItem *item : *placement.items()) {
@@ -95,9 +95,9 @@ protected:
     packForGpu(target, "all.air");
   }
 
-  /// Packs the model for a GPU whose memory has room for the given share of the
-  /// weights. Returns the name of the plan and the bytes of all weights.
-  /// packAll() must have been called for the target.
+  /// Packs the model for a GPU whose memory has room for `percent` % of the
+  /// weights. Returns the name of the plan and the size of all weights in
+  /// bytes. packAll() must have been called for the target.
   static std::pair<std::string, uint64_t> packPart(const std::string &target,
                                                    uint64_t percent) {
     Result<PlanFile> file = PlanFile::open(folder().path("all.air"));
@@ -115,8 +115,8 @@ protected:
   }
 
   /// Packs the model for a GPU whose memory has room for a quarter of the
-  /// weights, and for RAM with room for the given share of the others.
-  /// packAll() must have been called for the target.
+  /// weights, and for a host whose RAM has room for `percent` % of the other
+  /// weights. packAll() must have been called for the target.
   static std::string packOnDisk(const std::string &target, uint64_t percent) {
     const std::string inRam = packPart(target, 25).first;
     Result<PlanFile> file = PlanFile::open(folder().path(inRam));
@@ -142,7 +142,8 @@ protected:
     for (int32_t i = 0; i < 11; ++i) {
       prompt.push_back((i * 37 + 11) % 300);
     }
-    // Without outputs, the head does not run, and its weights are not copied.
+    // If no outputs are requested, the output head does not run, and its
+    // weights are not copied.
     const std::vector<SequenceId> sequences(prompt.size(), first);
     EXPECT_TRUE(
         session
@@ -181,7 +182,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        continue; // At 75 % and 50 %, one of the two timings is enough.
+        // At 75 %, only late copies are tested, and at 50 %, only early ones.
+        continue;
       }
       fakeCuda.copiesEarly = isEarly;
       Session session = open(name);
@@ -207,7 +209,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   EXPECT_EQ(fakeCudaLiveObjects(), 0);
 }
 
-// What does not fit into RAM either is read from the disk in every pass.
+// Weights that fit neither into VRAM nor into RAM are read from the disk in
+// every pass.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
   packAll("rtx3060");
   fakeCuda = {};
@@ -238,8 +241,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
     EXPECT_GT(planned.bytesPerPass, planned.ringBytes);
     EXPECT_EQ(bitsOf(runAll(session)), expected);
     session.streaming()->waitUntilIdle();
-    // There are five passes, one of them without the head. What the next pass
-    // needs has been read as far ahead as there is room.
+    // There are five passes, one of them without the head. The stream has also
+    // read ahead for the next pass, as far as its ring has room.
     const rt::StreamCounters now = session.streaming()->counters();
     EXPECT_GT(now.diskBytes, now.residentBytes + 4 * now.bytesPerPass);
     EXPECT_LE(now.diskBytes, now.residentBytes + 6 * now.bytesPerPass);
@@ -287,7 +290,7 @@ TEST_F(GpuStreamTest, TheFirstPlacementThatFitsIsUsed) {
   fakeCuda.capability = 86;
   Rows expected;
   uint32_t count = 0;
-  std::vector<uint64_t> needs; // VRAM of each placement, without its kernels
+  std::vector<uint64_t> needs; // VRAM of each placement, without the kernels
   {
     Session session = open(name);
     EXPECT_EQ(session.placement(), 0U);

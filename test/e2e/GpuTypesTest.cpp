@@ -1,8 +1,9 @@
 //===- GpuTypesTest.cpp - matrices of unusual types on a GPU --------------===//
 //
-// nvfp4.gguf has float32 matrices. Its gate and up have different types, and
-// one has a scale. A script beside the file has computed its logits in float64.
-// The fake driver's GPU has compute capability 9.0, which is that of an H100.
+// In nvfp4.gguf, some matrices are float32, and the gate and up matrices have
+// different types, and one of the two has a scale. A script beside the file has
+// computed its logits in float64. The fake driver's GPU has compute capability
+// 9.0, which is that of an H100.
 //
 //===----------------------------------------------------------------------===//
 #include "EmulatedGpu.h"
@@ -73,8 +74,8 @@ Published published() {
   return result;
 }
 
-/// The largest difference of two rows, as a share of the standard deviation of
-/// the row `right`.
+/// The largest difference between two rows of logits, divided by the standard
+/// deviation of `right`.
 double difference(const std::vector<float> &left,
                   const std::vector<float> &right) {
   const auto count = static_cast<double>(right.size());
@@ -89,9 +90,9 @@ double difference(const std::vector<float> &left,
   return worst / std::sqrt(variance);
 }
 
-// The programs for 40, 1 and 5 tokens are those of a prefill and of both kinds
-// of decode steps. Keys, values, and the activations of the NVFP4 matrix are
-// rounded to float16.
+// Passes of 40, 1 and 5 tokens run the programs for a prefill and for both
+// kinds of decode steps. Keys, values, and the activations of the NVFP4 matrix
+// are rounded to float16.
 TEST_F(GpuTypesTest, LogitsAreThePublishedOnes) {
   const std::string plan = pack("nvfp4.air", /*weightless=*/false);
   const Published facts = published();

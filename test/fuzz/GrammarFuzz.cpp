@@ -48,7 +48,8 @@ const TokenTrie &vocabulary() {
   return trie;
 }
 
-/// Whether each token may follow and, at the end, whether the text may end.
+/// One element per token: whether it may follow. The last element says whether
+/// the text may end.
 std::vector<bool> allowedBy(GrammarMatcher &matcher) {
   std::vector<bool> all;
   for (int32_t id = 0; id < vocabulary().size(); ++id) {

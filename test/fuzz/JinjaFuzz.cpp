@@ -2,8 +2,8 @@
 //
 // The first line of the input is the context as JSON, and the rest is the
 // template. The template must be refused in one line, or render the same UTF-8
-// text each time, also if it is made from its program. The tainted ranges of
-// the text must be ascending.
+// text every time, also after its program has been written and loaded again.
+// The tainted ranges of the text must be ascending.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"

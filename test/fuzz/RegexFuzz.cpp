@@ -78,8 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   RegexMatcher matcher(*regex);
   std::vector<size_t> first = run(matcher, text);
   // A memo is a set of positions at which an instruction is known to fail or to
-  // succeed. At each position, the matcher looks into each memo a bounded
-  // number of times. Between two looks, it runs each instruction at most once.
+  // succeed. At each position, the matcher consults each memo a bounded number
+  // of times. Between two such accesses, it runs each instruction at most once.
   uint64_t code = regex->program().code.size() + 1;
   for (const RegexInstruction &each : regex->program().code) {
     code += each.count;

@@ -62,8 +62,8 @@ struct Loop {
   }
   /// Whether the accumulators hold float32 sums, not int32 sums.
   bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
-  /// The number of iterations. A tile multiplication takes about as long as 16
-  /// vector multiplications.
+  /// The number of iterations. Tile loops have fewer, because a tile
+  /// multiplication takes about as long as 16 vector multiplications.
   int64_t turns() const { return isOfTiles ? kTurns / 16 : kTurns; }
   double operations() const {
     if (isOfTiles) {
@@ -77,9 +77,9 @@ struct Loop {
   }
 };
 
-/// Adds the products of each factor and the accumulator. Products of two
-/// factors would be the same in all chains, so the compiler would compute them
-/// only once.
+/// Multiplies each factor by the accumulator and adds the products to the
+/// accumulator. If two factors were multiplied, the product would be the same
+/// in all chains, so the compiler would compute it only once.
 Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
   codegen::Int8Accumulator bytes(sum);
   for (Value factor : factors) {

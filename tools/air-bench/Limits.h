@@ -55,7 +55,7 @@ inline constexpr std::array kArithmetics = {
 const char *nameOf(Arithmetic kind);
 
 /// The highest measured rate of each kind of arithmetic, in operations per
-/// second; 0 if it was not measured.
+/// second; 0 if a kind was not measured.
 struct ArithmeticRates {
   double fma = 0;
   double byteDots = 0;

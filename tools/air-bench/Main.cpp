@@ -349,8 +349,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   state.counters["share"] = shareOf(bytes, flops);
 }
 
-/// The numbers of threads for which limits are measured: the powers of two up
-/// to the number of cores, and `threads`, which the kernels use.
+/// The thread counts for which limits are measured: the powers of two up to the
+/// number of cores, and `threads`, which the kernels use.
 std::set<uint32_t> threadCounts(const MachineProfile &host, uint32_t threads) {
   std::set<uint32_t> counts = {threads};
   for (uint32_t count = 1; count <= host.cores; count *= 2) {
@@ -412,8 +412,10 @@ Status runPlan(const cli::Invocation &call) {
   for (const char *other :
        {"--filter", "--list", "--min-time", "--target", "--variants"}) {
     if (call.has(other)) {
-      return usageError(std::string(other) +
-                        " applies to single kernels; leave it out with --plan");
+      return usageError(
+          std::string(other) +
+          " applies to single kernels, and --plan to all kernels of a "
+          "plan; give only one of the two");
     }
   }
   PlanOptions options;
@@ -471,7 +473,7 @@ Status run(const cli::Invocation &call) {
   for (const char *option : {"--tokens", "--context", "--rounds"}) {
     if (call.has(option)) {
       return usageError(std::string(option) +
-                        " applies to a plan; give it with --plan PLAN");
+                        " applies to a plan; give --plan PLAN, too");
     }
   }
   NameFilter filter;

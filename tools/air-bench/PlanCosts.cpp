@@ -80,7 +80,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
 KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic) {
   switch (arithmetic) {
   case plan::Arithmetic::Float32:
-  case plan::Arithmetic::Float16: // only GPU kernels use it
+  case plan::Arithmetic::Float16: // only GPU kernels use float16 arithmetic
     break;
   case plan::Arithmetic::Int8:
     return {Arithmetic::ByteDot, 1};

@@ -29,7 +29,6 @@
 
 namespace air::bench {
 
-/// Rates that were measured on this machine.
 struct MachineRates {
   double bytes = 0; ///< bytes read per second
   ArithmeticRates arithmetic;
@@ -97,7 +96,8 @@ struct KindReport {
 /// The shares of the passes, each relative to the rates that were measured
 /// right before and right after the pass.
 struct AdjacentShare {
-  /// Unknown if half of the passes or more were faster than these rates allow.
+  /// Unknown if at least half of the passes were faster than the rates measured
+  /// right before and after them allow.
   std::optional<Quartiles> shares;
   uint64_t passes = 0; ///< those that were not faster than their rates allow
 };

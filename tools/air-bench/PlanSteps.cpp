@@ -80,7 +80,8 @@ public:
   }
 
   const char *link() const { return linkName; }
-  /// Measures the limits again and keeps the higher values in `rates`.
+  /// Measures the limits again, and replaces those values in `rates` that are
+  /// lower than the new ones.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
       reads.push_back(memory->sample());
@@ -244,8 +245,8 @@ struct Samples {
   std::vector<std::vector<double>> dispatches;
 };
 
-/// Calls `once` until `seconds` have passed, but at most `most` times and at
-/// least once.
+/// Calls `once` repeatedly: at least once, and then until `seconds` have passed
+/// or `most` calls have been made.
 template <typename Fn>
 Status repeat(double seconds, Fn once, int most = INT_MAX) {
   const double start = monotonicSeconds();
@@ -372,9 +373,9 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
     bench.report = evaluate(measured);
   }
   if (!bench.report.impossible.empty()) {
-    return internalError("the measurement is faster than the limits allow: " +
-                         bench.report.impossible +
-                         "; run air-bench again on an idle machine");
+    return internalError(
+        "a result is faster than the limits allow: " + bench.report.impossible +
+        "; run air-bench again on an idle machine");
   }
   return bench;
 }

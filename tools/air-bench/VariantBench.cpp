@@ -31,8 +31,7 @@ double medianOf(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-/// A kernel whose weights are in one of the two places, cache or memory, with
-/// its samples.
+/// A kernel and its samples, with its weights either in cache or in memory.
 struct Bench {
   std::shared_ptr<Workload> work; ///< shared by variants of one format
   size_t kernel = 0;              ///< the kernel's index in `work`
@@ -255,7 +254,7 @@ Result<VariantTable> VariantRun::run() {
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {
     return internalError(
-        "the measurement is faster than the limits allow: " + impossible +
+        "a result is faster than the limits allow: " + impossible +
         "; run air-bench again on an idle machine");
   }
   return std::move(table);

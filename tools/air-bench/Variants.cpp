@@ -23,9 +23,9 @@ constexpr uint64_t kRows = 16; ///< rows of a row block
 
 /// The prefetch distances that are tried, in bytes.
 constexpr uint64_t kDistances[] = {2304, 4608, 9216, 18432};
-/// The numbers of row blocks per tile that are tried: kTileSizes in kernels
-/// without panels, and kPanelTileSizes in kernels with panels, which multiply
-/// the panels of one to three row blocks at a time.
+/// The numbers of row blocks per tile that are tried: kTileSizes for kernels
+/// without panels, and kPanelTileSizes for kernels with panels, because these
+/// multiply the panels of one to three row blocks at a time.
 constexpr uint64_t kTileSizes[] = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint64_t kPanelTileSizes[] = {3, 6, 12, 24, 48};
 

@@ -53,9 +53,9 @@ struct VariantTime {
   double predicted = 0; ///< seconds per run, predicted by the cost model
   double bytes = 0;     ///< bytes of weights per run
   double operations = 0;
-  /// The rate at which weights were read, divided by the bandwidth of plain
-  /// reads (without arithmetic) at the same time: the median over the rounds.
-  /// It is 0 for weights from cache.
+  /// The median over all rounds of the rate at which weights were read, divided
+  /// by the bandwidth of plain reads (without arithmetic) at that time; 0 for
+  /// weights from cache.
   double share = 0;
 };
 
@@ -70,7 +70,7 @@ struct VariantRow {
   VariantTime memory;
 };
 
-/// All variants of a matmul on some number of threads.
+/// All variants of a matmul, timed with the same number of threads.
 struct VariantTable {
   std::string name;
   uint32_t threads = 1;

@@ -79,7 +79,7 @@ float scaleFor(DType dtype) {
 /// Overwrites the scale of a block if the scale is not stored as one float16.
 void putScale(DType dtype, float scale, uint8_t *block) {
   if (dtype == DType::IQ1_M) {
-    // Each of four words has a nibble of the float16 as its upper 4 bits.
+    // The upper 4 bits of each of four words hold a nibble of the float16.
     const uint16_t half = halfOf(scale);
     for (int w = 0; w < 4; ++w) {
       uint8_t &byte = block[49 + 2 * w];
@@ -130,8 +130,8 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
     std::memcpy(bytes.data() + at, &word,
                 std::min<uint64_t>(8, bytes.size() - at));
   }
-  // Random bytes are suitable as codes, but the scales and minima among them
-  // need a realistic magnitude, so they are overwritten.
+  // Random bytes are suitable as codes, but scales and minimums need a
+  // realistic magnitude, so these are overwritten.
   float scale = scaleFor(dtype);
   for (uint64_t block = 0; block * facts.blockBytes < bytes.size(); ++block) {
     putScale(dtype, scale, bytes.data() + block * facts.blockBytes);
@@ -152,9 +152,9 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
   }
 }
 
-/// Whether `layer` gets more bits in llama.cpp's mixes whose names end in _M.
-/// The layers with more bits are the first and the last eighth of all layers,
-/// and every third layer in between.
+/// Whether `layer` gets more bits in those mixed types of llama.cpp whose names
+/// end in _M. The layers with more bits are the first and the last eighth of
+/// all layers, and every third layer in between.
 bool moreBits(uint32_t layer, uint32_t layers) {
   return layer < layers / 8 || layer >= 7 * layers / 8 ||
          (layer - layers / 8) % 3 == 2;
@@ -168,8 +168,8 @@ struct Mix {
     return more && moreBits(layer, layers) ? DType::Q6_K : base;
   }
   /// The dtype of attn_v. llama.cpp treats every Llama of 80 layers as a 70B
-  /// model, whose attn_v is only an eighth of the size of attn_q. In that
-  /// model, attn_v gets Q5_K where it gets Q4_K in other models.
+  /// model, whose attn_v is only an eighth of the size of attn_q. In such a
+  /// model, attn_v gets Q5_K where other models have Q4_K.
   DType forV(uint32_t layer, uint32_t layers) const {
     const DType dtype = forDown(layer, layers);
     return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;

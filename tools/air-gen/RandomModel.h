@@ -36,9 +36,10 @@ struct ModelShape {
 const std::vector<ModelShape> &knownShapes();
 
 /// Writes a GGUF file of the architecture "llama" to `file`. `type` is the name
-/// of a dtype for all matrices, or "Q4_K_M" or "Q5_K_M". These two are mixes of
-/// llama.cpp, which use more bits for attn_v and ffn_down of some layers, and
-/// Q6_K for the output matrix. The bytes depend only on the arguments.
+/// of a dtype for all matrices, or "Q4_K_M" or "Q5_K_M". These two are mixed
+/// types of llama.cpp that use more bits for attn_v and ffn_down of some
+/// layers, and Q6_K for the output matrix. The bytes depend only on the
+/// arguments.
 Status writeRandomModel(const ModelShape &shape, const std::string &type,
                         uint64_t seed, AtomicFile file);
 

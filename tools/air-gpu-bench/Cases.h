@@ -19,7 +19,7 @@ struct Cases {
   std::vector<codegen::cuda::DecodeMatMul> tilings;
   std::vector<codegen::cuda::ReadProbe> reads;
   uint64_t copyBytes = 0;
-  /// Numbers of thread blocks of launch probes.
+  /// The numbers of thread blocks with which launches are probed.
   std::vector<uint32_t> launchBlocks;
 };
 

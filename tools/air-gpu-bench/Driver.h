@@ -45,7 +45,6 @@ public:
   /// `sharedBytes` bytes of shared memory.
   Result<void *> load(std::span<const uint8_t> cubin, const std::string &name,
                       uint32_t sharedBytes);
-  /// Unloads the kernels that load() has loaded.
   Status unloadAll() { return gpu->unloadModules(); }
 
   /// Enqueues a launch. Errors of the kernel itself are reported by finish().

@@ -38,7 +38,7 @@ public:
   Buffer() = default;
   ~Buffer() {
     if (owner && address) {
-      // This fails only after an earlier failure, which has been reported.
+      // release() fails only after an earlier failure, which has been reported.
       (void)owner->release(address);
     }
   }
@@ -172,9 +172,9 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   AIR_RETURN_IF_ERROR(partials.allocate(driver, kernel.partialBytes));
   AIR_RETURN_IF_ERROR(counters.allocate(driver, kernel.counterBytes));
   AIR_RETURN_IF_ERROR(driver.write(weights.at(), operands.packed));
-  // `packed` holds the distinct rows. The first copy of the matrix is filled by
-  // repeating them, doubling the number of filled bytes each time. All other
-  // copies are copies of the first.
+  // `packed` holds the distinct rows. To fill the first copy of the matrix, the
+  // filled part is duplicated again and again. All other copies are made from
+  // the first.
   for (uint64_t set = 0; set < sets; ++set) {
     const DevicePointer to = weights.at() + set * kernel.weightBytes;
     uint64_t done = operands.packed.size();
@@ -199,8 +199,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   launch.arguments = {weights.at(), x.at(), y.at(), partials.at(),
                       counters.at()};
   Row &result = row(group, kernel.name);
-  // There are two launches, because the results of the second one are wrong if
-  // the first has not set `counters` back to zero.
+  // The kernel is launched twice, because the second results are wrong if the
+  // first has not set `counters` back to zero.
   for (int round = 0; round < 2; ++round) {
     AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // all NaN
     AIR_RETURN_IF_ERROR(driver.launch(launch));

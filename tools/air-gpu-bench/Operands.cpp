@@ -41,7 +41,7 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
     std::memcpy(block, &value, sizeof value);
   }
   if (type.id == DType::IQ1_M) {
-    // Each of four words has a nibble of d as its upper 4 bits.
+    // The upper 4 bits of each of four words hold a nibble of d.
     const uint16_t d =
         floatToHalf(static_cast<float>(uniform(random, 0.001, 0.002)));
     for (uint32_t w = 0; w < 4; ++w) {

@@ -8,9 +8,9 @@
 
 namespace air::gpubench {
 
-/// The operands of a matmul and its expected results. The matrix has only a few
-/// rows, which a larger matrix repeats. The expected results are computed in
-/// double precision from exactly dequantised weights.
+/// The operands of a matmul and its expected results. The matrix here has only
+/// a few rows, which are repeated to fill a larger matrix. The expected results
+/// are computed in double precision from exactly dequantised weights.
 struct Operands {
   /// The number of distinct rows. If the whole matrix has more rows, this is a
   /// multiple of the number of rows in a tile.

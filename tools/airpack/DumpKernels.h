@@ -12,9 +12,9 @@ namespace air {
 /// `folder`. Changes nothing.
 Status checkDumpFolder(const std::string &folder, const std::string &output);
 
-/// Writes each kernel of the plan into `folder`, which is created if need be:
-/// as MLIR, as assembly, and as an object file, or for a GPU as CUDA C++ and as
-/// a cubin and PTX, of which the plan may have only one.
+/// Writes each kernel of the plan into `folder`, which is created if need be: a
+/// CPU kernel as MLIR, assembly and an object file, and a GPU kernel as CUDA
+/// C++ and as a cubin, PTX, or both, whichever the plan has.
 Status dumpKernels(compiler::Compiler &compiler, const std::string &folder);
 
 } // namespace air

@@ -21,13 +21,12 @@ constexpr const char *kNotWithExplain[] = {
     "--times",    "--weightless",   "--reference", "--threads",    "--pin",
     "--progress", "--dump-kernels", "--separate",  "--from",       "--ptx"};
 
-/// The machine that --target names, with the changes that the other options
-/// ask for.
+/// The machine that --target names, changed as the other options say.
 Result<MachineProfile> machineFor(const cli::Invocation &invocation,
                                   const std::string &target) {
   const bool isSaved = target == "host" && !invocation.has("--no-probe-cache");
-  // The explanation is that of the plan that airpack makes, so a GPU for which
-  // it would make none is left out here, too.
+  // --explain must describe the plan that airpack would make, so a GPU is left
+  // out here if airpack would not make a plan for it.
   const auto check = [&](const GpuProfile &gpu) {
     return canPlanForHostGpu(invocation, gpu);
   };
@@ -76,10 +75,11 @@ std::vector<cli::Option> explainOptions() {
           "Write no plan, but report how the model would run on the target: "
           "what lies in VRAM, in RAM and on the disk, how many bytes are read "
           "or copied for each token, the speed and what limits it, and the "
-          "largest context. If airpack makes plans for the target, these are "
-          "the placement and the prediction of the plan that it would write "
-          "with the same options. Only the headers of the model are read. The "
-          "target may also be a GPU for which there are no kernels yet."),
+          "largest context. If airpack makes plans for the target, the report "
+          "shows the placement and the prediction of the plan that it would "
+          "write with the same options. Only the headers of the model are "
+          "read. The target may also be a GPU for which there are no kernels "
+          "yet."),
       makeOption(
           "--vram", "", ValueKind::String, "SIZE",
           "With a target that has a GPU: the size of the GPU's whole memory. "
@@ -154,8 +154,8 @@ Status runExplain(const cli::Invocation &invocation,
   Status passes = compiler.run("schedule-reads");
   if (passes.code() == ErrorCode::Unsupported &&
       !options.machine->gpus.empty()) {
-    // There is no plan of this model for this GPU, so the explanation is that
-    // of the plan for the CPU.
+    // No plan of this model can be made for this GPU, so the explanation
+    // describes the plan for the CPU.
     noPlan = "none for this model: " + passes.message();
     options.machine->gpus.clear();
     AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));

@@ -19,7 +19,8 @@ struct ExplainSubject {
   std::string noPlan;
 };
 
-/// Why airpack makes no plan for a GPU, whatever the model is; "" if it does.
+/// Why airpack makes no plan for this GPU, whatever the model is; "" if it
+/// makes plans for it.
 std::string noPlanFor(const GpuProfile &gpu);
 
 /// Every line ends with a newline.

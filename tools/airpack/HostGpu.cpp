@@ -13,7 +13,8 @@
 
 namespace air {
 
-/// The option that only plans for CPUs support; "" if none is given.
+/// The first option that was given although only plans for CPUs support it, or
+/// "".
 static std::string optionForCpus(const cli::Invocation &invocation) {
   for (const char *name : {"--activations", "--pin", "--reference", "--tune"}) {
     if (invocation.has(name)) {

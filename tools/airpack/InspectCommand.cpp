@@ -18,8 +18,7 @@ namespace {
 /// the file.
 using Json = nlohmann::ordered_json;
 
-/// The number of elements up to which a list is shown. For longer lists, only
-/// the length is shown.
+/// A list with more elements than this is shown only as its length.
 constexpr size_t kLongestList = 16;
 
 template <typename T> Json listToJson(const std::vector<T> &list) {

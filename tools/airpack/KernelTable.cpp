@@ -18,10 +18,11 @@ namespace {
 
 struct KernelRow {
   std::string name;
-  /// Not known if the code of the kernel is not a cubin that can be read.
+  /// Empty if the code of the kernel is not a cubin that can be read.
   std::optional<codegen::cuda::CubinFacts> facts;
-  /// The most threads that any launch uses, and the most bytes of shared memory
-  /// that any launch adds to those of the kernel.
+  /// For all launches of the kernel: the largest number of threads in a block,
+  /// and the largest number of bytes of shared memory that a launch adds to
+  /// those of the kernel itself.
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
 };

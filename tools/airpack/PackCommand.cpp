@@ -65,8 +65,8 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
-/// Prints a note if the model's files do not lie in the folder of the reference
-/// plan, where airrun looks for them.
+/// Prints a note if the model's files are in another folder than the reference
+/// plan. airrun looks for them in the folder of the plan.
 void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   const fs::path folder = fs::absolute(plan).parent_path();
   for (const MappedFile &file : source.files) {
@@ -81,10 +81,10 @@ void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   }
 }
 
-/// The number of threads, at most `wanted`, that the system allows. Prints a
-/// note if it is lower than `wanted`.
+/// Returns how many threads the system allows, at most `wanted`. Prints a note
+/// if it allows fewer.
 unsigned threadsToBeHad(unsigned wanted) {
-  // These threads come in addition to the one that compiles and writes.
+  // These threads are in addition to the one that compiles and writes.
   const ThreadSupply supply = probeThreads(wanted);
   if (supply.refusal.isOk()) {
     return wanted;
@@ -97,7 +97,7 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// Reads --ram, --vram, --disk and --pin. `options` already has the machine.
+/// Reads --ram, --vram, --disk and --pin. `options.machine` is already set.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
@@ -136,7 +136,7 @@ Status readMemoryOptions(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// The options of the compiler. With --explain, they have no machine yet.
+/// The options of the compiler. With --explain, options.machine is not set yet.
 Result<compiler::CompileOptions>
 compileOptions(const cli::Invocation &invocation, const std::string &target) {
   compiler::CompileOptions options;
@@ -302,7 +302,6 @@ double measureBandwidth() {
   return *bandwidth;
 }
 
-/// A plan that is to be written.
 struct Output {
   compiler::CompileOptions options;
   std::string path;
@@ -311,7 +310,7 @@ struct Output {
 };
 
 /// Refuses options that concern a plan's file if no plan is written. `emit` and
-/// `stopAfter` are the values of these options, or "".
+/// `stopAfter` are the values of --emit and --stop-after, or "".
 Status checkPrintOptions(const cli::Invocation &invocation,
                          const std::string &emit,
                          const std::string &stopAfter) {
@@ -375,15 +374,15 @@ Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
   return targets;
 }
 
-/// The name of a target in the name of a plan.
+/// The form in which the name of a target appears in file names.
 std::string fileNameOf(const std::string &target) {
   const bool isFile =
       target.ends_with(".json") || target.find('/') != std::string::npos;
   return isFile ? fs::path(target).stem().string() : target;
 }
 
-/// What to write for each target: the plans, or, without --separate, parts of
-/// one plan, which all have its path. The files are not open yet.
+/// What to write for each target: a plan of its own with --separate, otherwise
+/// a part of one plan. The files are not open yet.
 Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
                                       const std::vector<std::string> &targets) {
   const std::string given =
@@ -454,7 +453,8 @@ void printTimes(PlanFile &plan, double kernelsReadyAt, double loadSeconds,
       stderr);
 }
 
-/// Describes a plan, which has been written for the targets of `outputs`.
+/// Prints the description of `plan`, which has been written for the targets of
+/// `outputs`.
 Status printPlan(const cli::Invocation &invocation,
                  std::span<const Output> outputs, PlanFile &plan) {
   if (invocation.has("--json")) {
@@ -480,8 +480,8 @@ Status printPlan(const cli::Invocation &invocation,
   return cli::writeOut(text);
 }
 
-/// Refuses plans of which one would replace another. Their names differ, but a
-/// name may be a link to another plan.
+/// Returns an error if one plan would replace another. Their names differ, but
+/// a name may be a link to another plan.
 Status checkOutputsDiffer(const std::vector<Output> &outputs) {
   std::map<fs::path, std::string> pathOf; ///< of each file, links followed
   for (const Output &output : outputs) {
@@ -509,9 +509,9 @@ void noteCopied(const compiler::Compiler &compiler,
   }
 }
 
-/// Makes the plan of outputs[index]. The model is read unless `previous`, the
-/// compiler of another plan, has read it; then `previous` becomes the compiler
-/// of this plan.
+/// Makes and writes the plan of outputs[index]. `previous` is the compiler of
+/// an earlier plan, which has read the model, or empty if the model must be
+/// read. Afterwards, `previous` is the compiler of this plan.
 Status writeOutput(const cli::Invocation &invocation,
                    std::vector<Output> &outputs, size_t index,
                    std::optional<compiler::Compiler> &previous) {
@@ -567,15 +567,16 @@ Status writeOutput(const cli::Invocation &invocation,
   return printPlan(invocation, std::span(&output, 1), plan);
 }
 
-/// Adds the target to an error, unless it is a usage error, which concerns all
-/// targets.
+/// Adds the name of the target to an error, unless it is a usage error. Usage
+/// errors concern all targets.
 Status forTarget(const Status &status, const std::string &target) {
   return status.code() == ErrorCode::Usage
              ? status
              : status.withContext("target '" + target + "'");
 }
 
-/// Makes one plan for the targets of all `outputs`, in the file of the first.
+/// Makes one plan for the targets of all `outputs`, and writes it to the file
+/// of the first output.
 Status writeTogether(const cli::Invocation &invocation,
                      std::vector<Output> &outputs) {
   Output &first = outputs.front();
@@ -585,7 +586,8 @@ Status writeTogether(const cli::Invocation &invocation,
   double compileStart = 0;
   for (Output &output : outputs) {
     const std::string &target = output.options.target;
-    // Compilers pass on the kernels for GPUs that they have compiled.
+    // again() lets a compiler reuse the GPU kernels that the previous one has
+    // compiled.
     Result<compiler::Compiler> loaded =
         compilers.empty() ? compiler::Compiler::load(output.options)
                           : compilers.back().again(output.options);
@@ -713,7 +715,7 @@ Status runPack(const cli::Invocation &invocation) {
     if (isTogether) {
       continue;
     }
-    // Writing while compiling takes a second thread.
+    // A second thread is needed to write while kernels are being compiled.
     options.background = threads > 1;
     options.packed = packed;
     const Status written = writeOutput(invocation, outputs, i, compiler);

@@ -111,11 +111,10 @@ cli::Command packCommand() {
                  "of a built-in profile or of an NVIDIA GPU (such as rtx3060, "
                  "whose kernels NVRTC compiles), or a JSON profile as airrun "
                  "probe writes it. Required. The option may be given several "
-                 "times: the plan is then for all of these targets. It has the "
-                 "weights once where the targets arrange them in the same way, "
-                 "and the rest for each target. airrun chooses the target that "
-                 "fits its machine best. The order of the targets does not "
-                 "matter."),
+                 "times: the plan is then for all of these targets. Weights "
+                 "that several targets arrange in the same way are stored only "
+                 "once. airrun chooses the target that fits its machine best. "
+                 "The order of the targets does not matter."),
       makeOption("--separate", "", ValueKind::Flag, "",
                  "Write a plan for each target. The name of the target is "
                  "inserted before the extension of the output, so model.air "
@@ -127,10 +126,11 @@ cli::Command packCommand() {
       makeOption("--ptx", "", ValueKind::Flag, "",
                  "Also store the kernels of a GPU as PTX, which the driver of "
                  "a GPU compiles when it loads the plan. The plan then also "
-                 "runs on GPUs that are newer than its target. Its kernels use "
-                 "no instructions that only one architecture has, so prefills "
-                 "on an H100 are slower. A target that is newer than all GPUs "
-                 "that airpack knows always gets PTX."),
+                 "runs on GPUs that are newer than its target. With this "
+                 "option, no GPU kernel of the plan uses instructions that "
+                 "only one architecture has, so prefills on an H100 are "
+                 "slower. A target that is newer than all GPUs that airpack "
+                 "knows always gets PTX."),
       makeOption(
           "--from", "", ValueKind::String, "PLAN",
           "Copy weights from PLAN, a plan of the same model for other "
@@ -168,9 +168,9 @@ cli::Command packCommand() {
       makeOption("--tokenizer", "", ValueKind::String, "PATH",
                  "The vocabulary, in place of that of the model's file: a file "
                  "tokenizer.json or tokenizer.model, or a folder with one of "
-                 "them or with vocab.json and merges.txt, for which --pre "
-                 "names the pre-tokenizer. It must have as many tokens as the "
-                 "model. If the folder also has tokenizer_config.json, "
+                 "them or with vocab.json and merges.txt (--pre then names the "
+                 "pre-tokenizer). It must have as many tokens as the model. If "
+                 "the folder also has tokenizer_config.json, "
                  "generation_config.json, config.json or chat_template.jinja, "
                  "the plan takes BOS, EOS, the ids that end an answer, the "
                  "recommended sampler settings and the chat templates from "
@@ -200,8 +200,8 @@ cli::Command packCommand() {
       makeOption("--dump-kernels", "", ValueKind::String, "DIR",
                  "Also write every kernel of the plan into the folder DIR: as "
                  "MLIR (.mlir), as the target's assembly (.s) and as an object "
-                 "file (.o), or for a GPU as CUDA C++ (.cu), and as a cubin "
-                 "(.cubin), as PTX (.ptx) or as both, whatever the plan has. "
+                 "file (.o), or for a GPU as CUDA C++ (.cu) and in the forms "
+                 "that the plan stores: a cubin (.cubin), PTX (.ptx) or both. "
                  "The files are named STEPS.KERNEL, after the steps that use "
                  "the kernel. With several targets or --separate, each target "
                  "has a folder of its own in DIR."),
@@ -217,7 +217,7 @@ cli::Command packCommand() {
           "was done while writing, and the write speed. The "
           "plan itself contains no times."),
       makeOption("--progress", "", ValueKind::Flag, "",
-                 "Print how far packing has come to standard error as lines "
+                 "Print to standard error how far packing has come, as lines "
                  "\"progress: STAGE\" and \"progress: STAGE PERCENT %\", for "
                  "another program to display. Without this option a terminal "
                  "shows a bar."),

@@ -178,7 +178,7 @@ uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
   return 0;
 }
 
-/// The bytes of weights that stay in RAM; tables do not count.
+/// The bytes of weights that stay in RAM, without embedding tables.
 uint64_t residentWeights(const plan::Plan &plan,
                          const plan::Placement &placement) {
   uint64_t bytes = 0;
@@ -226,7 +226,8 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // With a GPU, other weights stay in VRAM.
+  // If passes also copy weights to a GPU, other weights stay in VRAM, so the
+  // weights in RAM are not stated as a percentage.
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"
              : line + format(" (%.0f %%) stay in RAM\n",

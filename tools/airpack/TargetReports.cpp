@@ -21,8 +21,8 @@ namespace {
 /// the file.
 using Json = nlohmann::ordered_json;
 
-/// How many targets have each segment. Targets share a segment by referring to
-/// the same record.
+/// For each segment, the number of targets that use it. Targets share a segment
+/// by referring to the same record.
 std::map<const plan::Segment *, uint32_t> usesOf(const PlanFile &file) {
   std::map<const plan::Segment *, uint32_t> uses;
   for (uint32_t t = 0; t < file.targets(); ++t) {

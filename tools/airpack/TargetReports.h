@@ -10,24 +10,24 @@
 namespace air {
 
 /// Calls `visit` once for each segment of the file. Before each call, it
-/// chooses a target that has the segment; `index` is the segment's index there.
+/// chooses a target that has the segment; `index` is the segment's index in
+/// this target.
 Status forEachSegment(PlanFile &file,
                       const std::function<Status(uint32_t index)> &visit);
 
-/// Whether the list of kernels is a part of a report.
 enum class ListKernels : uint8_t { No, Yes };
 
-/// Returns the text that describes a plan: planSummary(), and for a plan for
-/// several targets a summary for each of them. `bandwidthOf` returns the
-/// measured bandwidth that planSummary() takes.
+/// Returns the text that describes a plan, with the planSummary() of each
+/// target. `bandwidthOf` returns the measured bandwidth that planSummary()
+/// takes.
 Result<std::string>
 reportText(PlanFile &file, ListKernels kernels,
            const std::function<double(const plan::Plan &)> &bandwidthOf);
 
 /// Returns the metadata of a plan as JSON (planToJson()). With
 /// ListKernels::Yes, a plan for a GPU also has the key gpu_kernels, with what
-/// its machine code states. For several targets, the metadata of each are an
-/// element of the list "targets" of an object.
+/// its machine code states. For a plan with several targets, returns an object
+/// whose list "targets" holds the metadata of each target.
 Result<std::string> reportJson(PlanFile &file, ListKernels kernels);
 
 } // namespace air

@@ -58,7 +58,8 @@ Status runVerify(const cli::Invocation &invocation) {
   {
     cli::ProgressBar bar("verifying");
     uint64_t done = 0;
-    // Each target of a reference plan has its own list of rows.
+    // In a reference plan, each target has its own list of rows in the model's
+    // file.
     std::optional<ReferencedBytes> referenced;
     const plan::Plan *described = nullptr;
     AIR_RETURN_IF_ERROR(forEachSegment(file, [&](uint32_t index) -> Status {

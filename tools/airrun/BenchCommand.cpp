@@ -42,7 +42,8 @@ constexpr uint32_t kArithmeticSamples = 10;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
-/// What reads weights in every pass of the session; null if nothing does.
+/// The object that reads weights in every pass of the session; null if there is
+/// none.
 rt::DiskStream *streamingStore(const rt::Session &session) {
   rt::DiskStream *store = session.streaming();
   return store != nullptr && store->counters().bytesPerPass != 0 ? store
@@ -183,7 +184,7 @@ public:
     } else if (link == 0) {
       found = memory->measure(kProbeSamples, kProbeMilliseconds);
     } else {
-      // The session must not read at the same time.
+      // The session must not read from the disk while the disk is measured.
       store->waitUntilIdle();
       AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
       // With --io-limit, the session may not use all of the disk's bandwidth.
@@ -220,7 +221,9 @@ private:
 };
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
-/// the token ids.
+/// the token ids. If the plan can choose the next token on a GPU, which is how
+/// airrun generates without sampling, each decoded token but the first is the
+/// one that was chosen after the token before it.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -259,13 +262,13 @@ public:
     uint64_t at = prefillTokens;
     double start = monotonicSeconds();
     for (; at < prefillTokens + untimed(); ++at) {
-      AIR_RETURN_IF_ERROR(run(at, 1));
+      AIR_RETURN_IF_ERROR(decodeOne(at));
     }
     double before = monotonicSeconds();
     firstSeconds = before - start;
     start = before;
     for (; at < tokens.size(); ++at) {
-      AIR_RETURN_IF_ERROR(run(at, 1));
+      AIR_RETURN_IF_ERROR(decodeOne(at));
       double now = monotonicSeconds();
       tokenSeconds.push_back(now - before);
       before = now;
@@ -288,7 +291,7 @@ public:
                : 0;
   }
 
-  /// Gives up the sequence; nothing may be run afterwards.
+  /// Ends the sequence. No pass may be run afterwards.
   void end() { session->endSequence(sequence); }
 
   const std::vector<double> &lastTokenSeconds() const { return tokenSeconds; }
@@ -302,6 +305,20 @@ private:
         {std::span(tokens).subspan(first, count),
          std::span(sequences).first(count), std::span(&last, 1)},
         [](uint64_t, std::span<const float>) { return Status::ok(); });
+  }
+
+  Status decodeOne(uint64_t at) {
+    if (!session->canChoose(1)) {
+      return run(at, 1);
+    }
+    int32_t chosen = 0;
+    AIR_RETURN_IF_ERROR(session->choose(std::span(tokens).subspan(at, 1),
+                                        std::span(sequences).first(1),
+                                        {&chosen, 1}));
+    if (at + 1 < tokens.size()) {
+      tokens[at + 1] = chosen;
+    }
+    return Status::ok();
   }
 
   rt::Session *session;
@@ -367,8 +384,8 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// What a session that reads weights in every pass has done so far. The
-/// difference between two such objects is what one decode phase has done. The
+/// What a session that reads weights in every pass has read so far. The
+/// difference between two such objects is what was read in between. The
 /// constructor waits until nothing is being read ahead.
 struct StreamedPhase {
   rt::StreamCounters counters;
@@ -405,7 +422,7 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
       1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
-  BenchLink &disk = measured.links.back(); // LinkLimits adds it last
+  BenchLink &disk = measured.links.back(); // LinkLimits adds the disk last
   disk.minimalBytesPerToken = static_cast<double>(after.counters.bytesPerPass);
   disk.bytesPerToken = perToken(static_cast<double>(after.counters.diskBytes -
                                                     before.counters.diskBytes));
@@ -479,8 +496,8 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // If too few weights stay in memory, the bandwidth of the memory cannot be
-  // measured and is 0.
+  // If too few weights stay in memory, the memory's bandwidth cannot be
+  // measured, and is 0 here.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }
@@ -515,7 +532,6 @@ void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   }
 }
 
-/// Measures the curve that --verify-curve asks for.
 Result<std::vector<CurvePoint>>
 verifyCurve(const std::vector<uint64_t> &tokens, rt::Session &session,
             Workload &work, uint32_t rounds, BenchMeasurement &measured,
@@ -646,8 +662,8 @@ Status runBench(const cli::Invocation &invocation) {
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
-  // If the limit of the memory is not known, measured.links lacks that link,
-  // which is the first one of limits->links().
+  // If the limit of the memory is unknown, measured.links has no entry for the
+  // memory, which is the first entry of limits->links().
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);

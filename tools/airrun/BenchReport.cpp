@@ -35,7 +35,7 @@ double predictedRate(const BenchMeasurement &measured) {
   double reading = 0;
   double arithmetic = 0;
   double disk = 0;
-  double copying = 0; // seconds that overlap with everything else
+  double copying = 0; // seconds of copies, which run during all other work
   for (const PlanLink &link : measured.planLinks) {
     if (link.measuredRate <= 0) {
       return 0;

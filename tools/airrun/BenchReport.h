@@ -17,10 +17,9 @@
 //   joint_tok_s      if a CPU computes and weights are read from the disk in
 //                    every pass: what disk and memory reach together.
 //                    passTime() (CpuRates.h) gives the time of minimal bytes
-//                    at the measured limits, with the shares of both rates
-//                    that the plan's machine states
+//                    from the limits and from BenchMeasurement::kept
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
-//                    1, because the shares were measured at another time
+//                    1, because `kept` was measured at another time
 //   predicted_tok_s  what the plan predicts at the measured rates.
 //                    overlappedTime() (CpuRates.h) is the time of the cores
 //                    for a token, and passTime() adds the disk. With a GPU,
@@ -94,8 +93,8 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  /// The shares of both rates that the plan's machine keeps while disk and
-  /// memory are both read.
+  /// The fractions of their rates that disk and memory keep while both are
+  /// read, as the plan's record of the machine states them.
   KeptShares kept;
   /// The links in the plan's prediction; empty if the plan has none.
   std::vector<PlanLink> planLinks;
@@ -113,8 +112,9 @@ struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
   double boundRate = 0;
-  /// joint_tok_s and joint_eta; 0 on a GPU, if weights are not read from the
-  /// disk in every pass, or if the limit of memory or disk was not measured.
+  /// joint_tok_s and joint_eta. Both are 0 if the plan runs on a GPU, if
+  /// weights are not read from the disk in every pass, or if the limit of
+  /// memory or disk was not measured.
   double jointRate = 0;
   double jointEta = 0;
   /// 0 if the plan predicts nothing or a rate was not measured.
@@ -155,8 +155,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
-/// Sets PlanLink::measuredRate for memory and disk to the limits of these
-/// links.
+/// Sets PlanLink::measuredRate of the links for memory and disk to their
+/// measured limits.
 void rateFromLimits(BenchMeasurement &measured);
 
 /// Computes the report. Returns an Internal error if the rate at which decode
@@ -164,8 +164,8 @@ void rateFromLimits(BenchMeasurement &measured);
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
-/// `extra` is empty, or holds further members of the JSON object, each followed
-/// by a comma and a line end.
+/// `extra` holds any further members of the JSON object, each followed by a
+/// comma and a line end.
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,

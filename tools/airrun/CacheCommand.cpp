@@ -127,7 +127,7 @@ Status runCache(const cli::Invocation &invocation) {
       invocation.positionals.size() > 1 ? invocation.positionals[1] : "";
   const bool isRm = action == "rm";
   if (!isRm && (!key.empty() || invocation.has("--all"))) {
-    return usageError("cache " + action + " takes no KEY and no --all");
+    return usageError("cache " + action + " takes neither a KEY nor --all");
   }
   if (action != "list" && invocation.has("--json")) {
     return usageError("cache " + action + " takes no --json");

@@ -26,7 +26,7 @@
 
 namespace air {
 
-/// An answer, and what it took. Times are in seconds.
+/// An answer, with its numbers of tokens and its times in seconds.
 struct Turn {
   rt::AnswerMessage answer;
   rt::FinishReason reason = rt::FinishReason::NotFinished;
@@ -50,19 +50,19 @@ struct ChatTools {
 
 class Chat {
 public:
-  /// `syntax` is what the template implies about answers. Error messages call
-  /// the template `name`. Errors: those of rt::Tokenizer::create and
-  /// rt::callGrammar.
+  /// `syntax` is the notation of answers that the template implies. Error
+  /// messages call the template `name`. Errors: those of rt::Tokenizer::create
+  /// and rt::callGrammar.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
                              jinja::Template chatTemplate,
                              rt::AnswerSyntax syntax, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
 
   /// Answers the conversation. `write` gets the answer, which is not added to
-  /// `messages`; `dims` says whether reasoning is dimmed. Sets `endTokens` and
-  /// `shownTokens` of `options` itself. Errors: those of the template and of
-  /// Generator; DoesNotFit, with both lengths, if the conversation is longer
-  /// than the context.
+  /// `messages`; `dims` says whether reasoning is dimmed. Ignores `endTokens`
+  /// and `shownTokens` of `options`, and sets them itself. Errors: those of the
+  /// template and of Generator; DoesNotFit, with both lengths, if the
+  /// conversation is longer than the context.
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 

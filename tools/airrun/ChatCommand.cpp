@@ -56,7 +56,7 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
           invocation.text("--tool-choice")) {
     if (tools.schemas.isEmpty()) {
       return usageError("--tool-choice needs at least one tool, but there is "
-                        "none; give --tools a file with a tool");
+                        "none; name a file of tools with --tools");
     }
     Result<rt::ToolChoice> parsed = rt::parseToolChoice(*choice, tools.schemas);
     if (!parsed) {
@@ -150,8 +150,9 @@ cli::Command chatCommand() {
       {.name = "--load",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Go on with a conversation that /save has written, or any JSON "
-               "array of objects with \"role\" and \"content\"."},
+       .help = "Continue the conversation in FILE, which /save has written, or "
+               "which is any JSON array of objects with \"role\" and "
+               "\"content\"."},
       {.name = "--tools",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",

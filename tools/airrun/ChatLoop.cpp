@@ -201,8 +201,8 @@ Status ChatLoop::runCommand(const std::string &line) {
     return (this->*command.run)(argument);
   }
   return usageError("there is no command '" + name +
-                    "'; /help lists the commands, and a message may begin "
-                    "with a space");
+                    "'; /help lists the commands; to send a message that "
+                    "begins with '/', type a space before it");
 }
 
 Status ChatLoop::send(const std::string &text) {
@@ -280,7 +280,7 @@ Status ChatLoop::regenerate(const std::string &) {
     messages = std::move(before);
     return usageError("there is no message to answer again");
   }
-  // The seed depends on `repeats`, so the new answer differs.
+  // The seed depends on `repeats`, so the new answer differs from the old one.
   ++repeats;
   Status status = answer();
   if (!status.isOk()) {

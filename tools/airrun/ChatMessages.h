@@ -37,7 +37,8 @@ public:
   /// "role", and "content" or "tool_calls". A Corrupt error says which message
   /// is wrong.
   static Result<ChatMessages> parse(std::string_view json);
-  /// The messages, with two spaces of indent and a final newline.
+  /// The messages as JSON, indented by two spaces and with a newline at the
+  /// end.
   std::string toJson() const;
 
   bool isEmpty() const { return list.empty(); }

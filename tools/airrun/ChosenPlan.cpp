@@ -85,7 +85,8 @@ Result<std::string> contentsOf(const std::vector<std::string> &files,
     const uint64_t size = fs::file_size(file, error);
     before += error ? 0 : size;
     text += "model " + toHex(digest);
-    // The plan of a split model may state the names of its files.
+    // A plan may state the names of the files of a split model, so the key
+    // includes them.
     text += files.size() == 1 ? "\n"
                               : " " + fs::path(file).filename().string() + "\n";
   }
@@ -145,8 +146,8 @@ Result<Request> requestFor(const cli::Invocation &invocation,
                        contentsOf(request.files, request.bytes, digests));
   const MachineProfile target = cli::hostTarget();
   text += "target " + digestText(toJson(target)) + "\n";
-  // --vram 0 is given exactly if the plan is for the CPU of a machine with a
-  // GPU.
+  // The arguments include --vram 0 if and only if the plan is for the CPU of a
+  // machine with a GPU.
   const bool isForCpu =
       std::ranges::count(request.arguments, std::string("--vram")) != 0;
   if (!target.gpus.empty() && !isForCpu) {
@@ -167,8 +168,8 @@ Result<Request> requestFor(const cli::Invocation &invocation,
   return request;
 }
 
-/// Finds a plan if airpack is not installed: returns the key of the plan for
-/// the same request that was used last.
+/// Finds a plan if airpack is not installed: returns the key of the plan that
+/// was last used among those for the same request.
 Result<std::string> keyWithoutAirpack(const PlanCache &cache,
                                       const Request &request) {
   for (const CacheEntry &entry : cache.entries()) {
@@ -316,7 +317,7 @@ std::vector<std::string> modelFiles(const std::string &path) {
     std::string file =
         stem + cli::format("-%05lu-of-%s.gguf", part, count.c_str());
     std::error_code error;
-    // airpack reports the missing parts.
+    // Missing parts are left out here. airpack reports them.
     if (fs::exists(file, error)) {
       files.push_back(std::move(file));
     }

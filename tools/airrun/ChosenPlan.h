@@ -7,7 +7,7 @@
 //
 //   - the contents of the model's files, and their names if there are several
 //   - the profile of this machine, with the rates that a saved probe measured
-//   - if that has a GPU, whether NVRTC is installed, and its version
+//   - if this machine has a GPU, whether NVRTC is installed, and its version
 //   - the options that choose how the model is packed
 //   - the contents of the program airpack, and the version of the plan format
 //
@@ -60,7 +60,8 @@ using ModelCheck = Status (*)(const cli::Invocation &, const ModelSource &);
 Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
                                           ModelCheck check);
 
-/// The folder of the cache. A Usage error says which variable to set.
+/// The folder of the cache. A Usage error says which environment variable to
+/// set.
 Result<std::string> planFolder();
 
 } // namespace air

@@ -50,17 +50,17 @@ cli::Option deviceOption() {
       .name = "--device",
       .kind = cli::ValueKind::String,
       .valueName = "DEVICE",
-      .help = "The device that runs the kernels: a GPU, as its number (from 0) "
-              "or a part of its name, such as rtx3060, or cpu. It must be of "
-              "a kind that the plan was made for. A model is packed for "
-              "the GPU that 'airrun probe --save' measured, or for cpu. The "
-              "option --threads implies cpu for a model.",
+      .help = "The device that runs the kernels: cpu, or a GPU, given as its "
+              "number (from 0) or a part of its name, such as rtx3060. For a "
+              "plan, it must be of a kind that the plan was made for. For a "
+              "model, it must be cpu or the GPU that 'airrun probe --save' "
+              "measured, and --threads implies cpu.",
       .defaultText =
-          "a GPU like the one that the plan was made for, or else the first "
-          "that can run its kernels; for a plan for several targets, the GPU "
-          "that one of them fits best, or else the CPU; for a model, the GPU "
-          "that 'airrun "
-          "probe --save' measured, or else the CPU"};
+          "for a plan, the GPU most like the one that it was made for, or else "
+          "the first that can run its kernels; for a plan with several "
+          "targets, the GPU that one of them fits best, or else the CPU; for a "
+          "model, the GPU that 'airrun probe --save' measured, or else the "
+          "CPU"};
 }
 
 cli::Option ramOption() {
@@ -193,7 +193,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
     return openGpu(invocation, record);
   };
   if (const std::optional<std::string> io = invocation.text("--io")) {
-    // The parser has checked that the name is one of the choices.
+    // The parser has accepted only names of known methods.
     options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);
   } else if (Result<DiskRate> saved = cli::savedDiskRate()) {
     options.reading = *saved;

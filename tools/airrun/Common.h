@@ -49,8 +49,8 @@ rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
-/// A limit on the size of a text that is read, and its explanation in the error
-/// message for a longer text.
+/// The largest text that is read, and the explanation in the error message for
+/// a larger one.
 struct TextLimit {
   uint64_t bytes;
   /// The end of the message "'FILE' has N bytes, ...": why that is too much,
@@ -75,8 +75,8 @@ Result<std::string> readStandardInput(const TextLimit &limit);
 /// a note if it does so. `what` names the text in the note.
 std::string validText(const std::string &text, const char *what);
 
-/// Whether reading the file twice gives the same text, or the same error. A
-/// pipe can be read only once.
+/// Whether a file can be read twice with the same result. A pipe can be read
+/// only once.
 bool isReadTwice(const std::string &path);
 
 /// Finds mistakes in --tokens before a plan of the model is made: Usage for a

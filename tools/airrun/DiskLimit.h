@@ -34,9 +34,9 @@ public:
   ~DiskLimit();
 
   /// Reads about `bytes` bytes, starting where the previous call ended, and
-  /// returns the rate in bytes per second. The first call does this once for
-  /// each combination of block size and number of threads, and returns the
-  /// highest rate; later calls use the combination that reached it.
+  /// returns the rate in bytes per second. The first call measures every
+  /// combination of block size and number of threads, and returns the highest
+  /// rate. Later calls use the fastest combination.
   Result<double> measure(uint64_t bytes);
 
 private:

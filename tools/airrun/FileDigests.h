@@ -38,7 +38,7 @@ public:
   /// Reads the JSON file at `path`.
   static FileDigests open(std::string path);
 
-  /// The digest of the bytes of `file`. If they must be read, `progress` is
+  /// The digest of the bytes of `file`. If the file must be read, `progress` is
   /// called with the number of bytes that have been read so far.
   Result<Digest> digestOf(const std::string &file,
                           const std::function<void(uint64_t)> &progress);

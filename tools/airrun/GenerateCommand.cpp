@@ -47,14 +47,15 @@ Result<std::string> promptText(const cli::Invocation &invocation,
     AIR_ASSIGN_OR_RETURN(text,
                          readStandardInput(promptLimit(session, tokenizer)));
   }
-  // A file ends with a line break that its author did not mean to send.
+  // The line break at the end of a file is not meant to be part of the message.
   if (isMessage(invocation) && text.ends_with('\n')) {
     text.pop_back();
   }
   return text;
 }
 
-/// The chat template for a prompt that is a message, and what it refers to.
+/// The chat template for a prompt that is a message, and the objects that the
+/// template refers to.
 struct MessageTemplate {
   TokenizerData vocabulary;
   OpenTemplate opened;
@@ -94,7 +95,8 @@ Result<std::vector<int32_t>> messageTokens(const cli::Invocation &invocation,
   return tokenizer.encodeRendered(rendered.text, rendered.tainted);
 }
 
-/// The token ids of the prompt. Without `message`, the prompt is not a message.
+/// The token ids of the prompt. If `message` is empty, the text is not a
+/// message and is encoded as it is.
 Result<std::vector<int32_t>>
 promptTokens(const cli::Invocation &invocation, const rt::Session &session,
              const std::optional<rt::Tokenizer> &tokenizer,
@@ -213,8 +215,7 @@ double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// The numbers of tokens processed and generated so far, and the times of these
-/// events, in seconds of the monotonic clock.
+/// The progress of generation. Times are in seconds of the monotonic clock.
 struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;
@@ -318,8 +319,8 @@ cli::Command generateCommand() {
        .kind = ValueKind::String,
        .valueName = "FILE",
        .help = "The template, in Jinja, that turns the system message and the "
-               "prompt into text. With this option, too, the prompt is the "
-               "message of a user.",
+               "prompt into text. With this option, as with --system-prompt, "
+               "the prompt is the message of a user.",
        .defaultText = "the model's own"},
       {.name = "--max-tokens",
        .shortName = "-n",

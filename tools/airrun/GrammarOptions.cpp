@@ -82,8 +82,8 @@ Status checkGrammarOptions(const cli::Invocation &invocation) {
   }
   for (const std::string &text : invocation.list("--grammar-trigger")) {
     if (text.empty()) {
-      return usageError("--grammar-trigger: an empty text would appear at "
-                        "once; leave the option out instead");
+      return usageError("--grammar-trigger: an empty text is in every "
+                        "answer; leave the option out instead");
     }
   }
   return Status::ok();

@@ -36,11 +36,11 @@ struct GrammarOfAnswer {
   rt::LazyGrammar filter;
 };
 
-/// The grammar that the command line gives; null if it gives none. Where its
-/// text is complete, the tokens of the vocabulary that end generation are
-/// possible, and so are `endTokens`, with which the answer may end, too.
-/// Errors: those of parseGbnf() and grammarOfSchema(); Unsupported if the plan
-/// has no vocabulary, or if no token ends a text; Io.
+/// The grammar that the command line gives; null if it gives none. Once the
+/// text is complete, the grammar allows the tokens of the vocabulary that end
+/// generation, and also `endTokens`. Errors: those of parseGbnf() and
+/// grammarOfSchema(); Unsupported if the plan has no vocabulary, or if no token
+/// ends a text; Io.
 Result<std::unique_ptr<GrammarOfAnswer>>
 grammarOfAnswer(const cli::Invocation &invocation,
                 const std::optional<rt::Tokenizer> &tokenizer,

@@ -12,7 +12,6 @@
 
 namespace air {
 
-/// Installs the signal handlers.
 void catchInterrupts();
 
 /// True from the first signal on. A generator reads it between passes.

@@ -149,8 +149,8 @@ LineEditor::LineEditor(LineEditor &&) noexcept = default;
 LineEditor::~LineEditor() = default;
 
 Result<LineEditor> LineEditor::open() {
-  // libedit shows only characters of the locale, so a locale with one byte per
-  // character is replaced by one with UTF-8.
+  // libedit shows only characters that the locale has, so a locale with one
+  // byte per character is replaced by a UTF-8 locale.
   if (const char *locale = std::setlocale(LC_CTYPE, "");
       locale == nullptr || MB_CUR_MAX == 1) {
     (void)std::setlocale(LC_CTYPE, "C.UTF-8");

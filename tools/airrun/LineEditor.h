@@ -27,8 +27,8 @@ enum class LineEnd : uint8_t {
 struct Line {
   std::string text; ///< UTF-8, without the newline
   LineEnd end = LineEnd::Entered;
-  /// Whether text had been typed that was not read before the signal came, so
-  /// that it is lost.
+  /// Whether the signal made the editor drop text that had been typed but not
+  /// read.
   bool droppedText = false;
 };
 

@@ -41,7 +41,7 @@ public:
   LoadingBar &operator=(const LoadingBar &) = delete;
 
 private:
-  /// Returns whether there is something left to read.
+  /// Returns whether anything is left to read.
   bool draw();
   void follow();
 

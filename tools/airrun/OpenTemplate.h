@@ -21,7 +21,6 @@ struct OpenTemplate {
   std::string name;        ///< what error messages call the template
 };
 
-/// The option --chat-template.
 cli::Option chatTemplateOption();
 
 /// Opens the template. `hasTools` says whether the conversation has tools, for

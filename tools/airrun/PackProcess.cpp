@@ -24,8 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The exit code of a child that could not run the program. Shells use the
-/// same.
+/// The exit code of a child that could not run the program, as in shells.
 constexpr int kCannotRun = 127;
 
 bool isProgram(const std::string &path) {
@@ -176,7 +175,7 @@ Status runAirpack(const std::string &program,
   const pid_t parent = getpid();
   const pid_t child = nowhere < 0 ? -1 : fork();
   if (child == 0) {
-    // Only functions that a signal handler may call are allowed here.
+    // After fork(), only functions that a signal handler may call are allowed.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent || dup2(nowhere, STDOUT_FILENO) < 0 ||
         dup2(ends[1], STDERR_FILENO) < 0) {

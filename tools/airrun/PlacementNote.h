@@ -8,8 +8,9 @@
 
 namespace air {
 
-/// If a session uses another placement than the first one of its plan, because
-/// too little GPU memory is free: a sentence that says so, with both sizes.
+/// If a session does not use the first placement of its plan, because too
+/// little memory of the GPU or too little RAM is free: a sentence that says so,
+/// and states how much memory the first placement and the chosen one need.
 /// Otherwise "".
 std::string placementNote(const rt::Session &session);
 

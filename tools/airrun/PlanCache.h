@@ -31,7 +31,8 @@ namespace air {
 struct PlanOrigin {
   std::string model;   ///< the path that the model had
   std::string options; ///< such as "--ctx 512"; "": no options
-  /// Identifies all that the plan was made from, except the program airpack.
+  /// Identifies everything that the plan was made from, except the program
+  /// airpack.
   std::string request;
 };
 
@@ -74,15 +75,16 @@ public:
   /// The path of the file that is locked for the entry `key`.
   std::string lockPath(const std::string &key) const;
 
-  /// Locks an entry, which need not exist yet. If another process holds a lock
-  /// that excludes this one, returns no lock or, with `waits`, waits.
+  /// Locks an entry, which need not exist yet. If another process holds a
+  /// conflicting lock, waits for it if `waits` is true, and otherwise returns
+  /// no lock.
   Result<EntryLock> lock(const std::string &key, LockKind kind,
                          bool waits) const;
 
   /// Returns Ok if the plan of the entry can be used: its header and metadata
   /// are intact, and KEY.json was written for it. Fails with Usage if neither
-  /// file exists; other errors say what is wrong. The caller holds a lock on
-  /// the entry.
+  /// the plan nor KEY.json exists; other errors say what is wrong. The caller
+  /// holds a lock on the entry.
   Status check(const std::string &key) const;
 
   /// Writes KEY.json for the plan at planPath(). The caller holds an exclusive
@@ -95,7 +97,7 @@ public:
   /// The entries. The one that was used last comes first.
   std::vector<CacheEntry> entries() const;
 
-  /// Removes the files of an entry. Returns false if it is in use.
+  /// Removes the files of an entry. Returns false if the entry is in use.
   Result<bool> remove(const std::string &key) const;
 
   /// Removes the files of an entry on which the caller holds an exclusive lock.
@@ -112,7 +114,7 @@ public:
   /// The number of bytes of all plans.
   uint64_t bytes() const;
 
-  /// The most bytes that the plans may have if the user sets no limit: half of
+  /// The most bytes that the plans may take if the user sets no limit: half of
   /// what the disk would have free if the cache were empty.
   uint64_t usualLimit() const;
 

@@ -74,8 +74,8 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
     std::optional<Fit> fit;
     for (const rt::CudaFacts &gpu : gpus) {
       AIR_ASSIGN_OR_RETURN(const std::optional<Fit> one, fitOf(target, gpu));
-      // A session prefers a GPU of the size for which the kernels were made to
-      // the first one that can run them.
+      // A session uses the first GPU with as many multiprocessors as the
+      // kernels were made for, or else the first one that can run them.
       const bool isBetter =
           one && (!fit || (std::get<3>(*one) == 0 && std::get<3>(*fit) != 0));
       fit = isBetter ? one : fit;
@@ -98,7 +98,8 @@ Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
     if (!device.empty()) {
       return gpus.status();
     }
-    // Without a driver or a GPU, the CPU may still run a target.
+    // Without a driver or a GPU, the plan can still run if it has a target for
+    // the CPU.
     Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
     return cpu ? cpu
                : Result<uint32_t>(

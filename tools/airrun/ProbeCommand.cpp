@@ -30,11 +30,12 @@
 namespace air {
 namespace {
 
-/// The seconds that all measurements take, and the disk's share of them.
+/// The time for all measurements, in seconds, and the fraction of it for the
+/// disk.
 constexpr double kSeconds = 15;
 constexpr double kDiskShare = 1.0 / 3;
-/// The share of those seconds in which all GPUs together are measured. Opening
-/// them takes further time.
+/// The fraction of kSeconds for measuring all GPUs. Opening them takes
+/// additional time.
 constexpr double kGpuShare = 1.0 / 15;
 /// The size of the file that the disk is measured with, and the largest share
 /// of the disk's time that writing the file may take.
@@ -51,8 +52,8 @@ void addLimits(MachineProfile &profile) {
   }
 }
 
-/// The threads of MemoryReaders. Their memory is allocated when they begin to
-/// read, because a disk may prove to be unsuitable before that.
+/// The threads of MemoryReaders. Their memory is allocated only when they begin
+/// to read, because it is not needed if the disk proves to be unsuitable.
 class CoreTraffic final : public rt::MemoryTraffic {
 public:
   CoreTraffic(uint32_t threads, uint64_t memoryBytes)
@@ -98,9 +99,9 @@ Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
                        seconds - (monotonicSeconds() - start), &traffic);
 }
 
-/// Adds the rates of the disk to `profile`, and returns what is left of the
-/// rates of disk and memory while both are read. A disk that cannot be measured
-/// is only an error if the user has named a file on it.
+/// Adds the rates of the disk to `profile`. Returns the fractions of their
+/// rates that disk and memory keep while both are read. A disk that cannot be
+/// measured is only an error if the user has named a file on it.
 Result<std::optional<KeptShares>>
 addDisk(const std::optional<std::string> &path, double seconds,
         uint32_t threads, MachineProfile &profile) {
@@ -123,9 +124,9 @@ addDisk(const std::optional<std::string> &path, double seconds,
   return disk->kept;
 }
 
-/// Adds the rates of disk and memory while both are read. They are shares of
-/// the profile's own rates, so that rates which were measured seconds apart are
-/// not compared with each other.
+/// Adds the rates of disk and memory while both are read. They are computed as
+/// fractions of the profile's own rates, so that rates that were measured
+/// seconds apart are not compared with each other.
 void addTogether(const std::optional<KeptShares> &kept,
                  MachineProfile &profile) {
   const auto rate = [](double share, uint64_t alone) {
@@ -173,8 +174,8 @@ measuredGpus(const std::optional<std::string> &device, double seconds) {
   return results;
 }
 
-/// Adds to `profile` the first of the GPUs for which plans can be made, or else
-/// the first one.
+/// Adds to `profile` the first GPU for which plans can be made or, if there is
+/// none, the first of all GPUs.
 void addGpu(const std::vector<rt::GpuProbeResult> &gpus,
             MachineProfile &profile) {
   const rt::CudaFacts *chosen = nullptr;
@@ -250,9 +251,10 @@ cli::Command probeCommand() {
   device.kind = cli::ValueKind::String;
   device.valueName = "GPU";
   device.help = "Measure only this GPU, given as its number (from 0) or a part "
-                "of its name, such as rtx3060. The profile then has this GPU.";
-  device.defaultText = "all GPUs; the profile has the first one for which "
-                       "there are kernels";
+                "of its name, such as rtx3060. The profile then describes this "
+                "GPU.";
+  device.defaultText = "all GPUs; the profile describes the first one for "
+                       "which there are kernels";
   cli::Option threads = threadsOption();
   threads.help = "Number of threads that measure at the same time.";
   threads.defaultText = "one per core";
@@ -289,8 +291,8 @@ Status runProbe(const cli::Invocation &invocation) {
   }
   AtomicFile saved;
   if (invocation.has("--save") && invocation.has("--threads")) {
-    return usageError("--save remembers how this machine performs with one "
-                      "thread per core; leave out --threads");
+    return usageError("--save stores rates that are measured with one thread "
+                      "per core; leave out --threads");
   }
   if (invocation.has("--save")) {
     AIR_ASSIGN_OR_RETURN(saved, cli::openProbeFile());
@@ -301,8 +303,8 @@ Status runProbe(const cli::Invocation &invocation) {
   MachineProfile profile = hostProfile();
   profile.measured = true;
   addLimits(profile);
-  // What the user has named, a file on the disk or a GPU, may prove to be
-  // unsuitable, so it is measured first.
+  // A file or a GPU that the user has named may prove to be unsuitable, so it
+  // is measured first.
   const std::optional<std::string> disk = invocation.text("--disk-file");
   std::optional<KeptShares> kept;
   if (disk) {

@@ -83,7 +83,7 @@ constexpr struct {
      &rt::SamplerOptions::dryMultiplier},
 };
 
-/// The settings that the options are checked against.
+/// The values that decide whether an option has an effect.
 struct Effects {
   const cli::Invocation &invocation;
   const rt::SamplerOptions &options;
@@ -349,8 +349,8 @@ std::vector<cli::Option> samplingOptions() {
              "among the recent tokens (--repeat-last-n).",
              "0", -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n",
-              "The penalties apply to the last N tokens, which count as "
-              "recent; 0 turns the penalties off.",
+              "The penalties apply to the recent tokens, which are the last N; "
+              "0 turns the penalties off.",
               "the model's recommended value, or 64",
               rt::kLongestPenaltyWindow),
       number("--dry-multiplier",
@@ -389,8 +389,8 @@ std::vector<cli::Option> samplingOptions() {
              "sampler adaptive_p in --samplers.",
              "no target", 0, 1),
       number("--adaptive-decay",
-             "The weight of earlier tokens in the average by which adaptive_p "
-             "corrects its target.",
+             "The weight of earlier tokens in the moving average of "
+             "probabilities by which adaptive_p corrects its target.",
              "0.9", 0, rt::kMaxAdaptiveDecay),
       {.name = "--logit-bias",
        .kind = ValueKind::StringList,
@@ -401,8 +401,8 @@ std::vector<cli::Option> samplingOptions() {
        .kind = ValueKind::String,
        .valueName = "NAMES",
        .help = "The samplers to use, in this order, separated by semicolons or "
-               "commas. adaptive_p can be used in addition to those that are "
-               "listed in the default.",
+               "commas. Besides those that the default lists, there is "
+               "adaptive_p.",
        .defaultText = "the model's recommended list, or " +
                       samplerNames(defaultSamplers())},
       {.name = "--sampler-seq",
@@ -476,7 +476,8 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // airpack refuses a model with no tokens or too many, and says why.
+    // airpack reports a model with no tokens or too many, so this is not an
+    // error here.
     return Status::ok();
   }
   std::vector<std::string> ignored;

@@ -1,6 +1,6 @@
 //===- SamplingOptions.h - the options of the samplers ----------*- C++ -*-===//
 //
-// Commands that generate text share these options.
+// The sampling options, which all commands that generate text have.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_SAMPLINGOPTIONS_H
@@ -27,7 +27,7 @@ Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           uint64_t context);
 
 /// Returns the error that samplerOptions() returns for every model, if there is
-/// one. It serves to find mistakes before the model is read.
+/// one. This finds mistakes before the model is read.
 Status checkSamplingOptions(const cli::Invocation &invocation);
 /// Finds the mistakes that depend on the model, before its plan is made: the
 /// errors of samplerOptions() and of rt::checkSamplerOptions().

@@ -22,7 +22,8 @@ Status runTokenize(const cli::Invocation &invocation);
 
 /// Reads the vocabulary of a plan or of a GGUF file; the first bytes show which
 /// it is. `pre` names the pre-tokenizer of a folder with vocab.json and
-/// merges.txt. Prints a note for each correction that a reader made.
+/// merges.txt. Prints a note for each defect of the vocabulary that was
+/// corrected.
 Result<TokenizerData> readVocabulary(const std::string &path,
                                      const std::string &pre = "");
 /// The tokenizer of a plan or a GGUF file.

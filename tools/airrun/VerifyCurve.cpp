@@ -14,7 +14,7 @@
 namespace air {
 namespace {
 
-/// Runs passes of a number of tokens, which are divided among sequences.
+/// Runs passes of a given number of tokens, which are divided among sequences.
 class CurveRunner {
 public:
   CurveRunner(rt::Session &owner, uint64_t count) : session(owner) {
@@ -35,8 +35,7 @@ public:
   }
 
   /// Measures one pass. An untimed pass precedes it, because the first pass may
-  /// find cold caches, or may profit from weights that were read while nothing
-  /// ran.
+  /// find cold caches, or may find weights that were read ahead between passes.
   Result<CurvePass> measure(uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) {
       AIR_ASSIGN_OR_RETURN(rt::SequenceId id, session.newSequence());

@@ -45,8 +45,8 @@ struct Option {
   std::optional<double> minimum; ///< for Integer and Number
   std::optional<double> maximum;
   std::vector<std::string> choices; ///< for Choice
-  /// If this is set, the option may be given without a value, and its value is
-  /// then this one. Any other value must follow the option's name and '='.
+  /// If this is set, the option may be given without a value, and then has this
+  /// value. Any other value must follow the option's name and '='.
   std::optional<std::string> impliedValue = std::nullopt;
 };
 

@@ -9,7 +9,6 @@
 namespace air::cli {
 namespace {
 
-/// The first sentence of a text, without its full stop.
 std::string firstSentence(const std::string &text) {
   std::string sentence = text.substr(0, text.find(". "));
   if (sentence.ends_with('.')) {
@@ -36,7 +35,7 @@ std::string joined(const std::vector<std::string> &words,
   return out;
 }
 
-/// Whether a value with this name may be the name of a file.
+/// Whether a value that help texts call `valueName` may be the name of a file.
 bool isFileName(const std::string &valueName) {
   for (const char *word :
        {"FILE", "FOLDER", "PATH", "PLAN", "MODEL", "TARGET"}) {
@@ -47,14 +46,14 @@ bool isFileName(const std::string &valueName) {
   return false;
 }
 
-/// Whether one of the arguments that are no options may be a file.
+/// Whether an argument that is not an option may be a file.
 bool takesFiles(const Command &command) {
   return std::ranges::any_of(command.positionals, [](const Positional &each) {
     return each.choices.empty() && isFileName(each.name);
   });
 }
 
-/// Whether the word after the option is its value.
+/// Whether the next word is the value of the option.
 bool takesWord(const Option &option) {
   return option.kind != ValueKind::Flag && !option.impliedValue;
 }
@@ -84,7 +83,8 @@ std::string functionName(const Tool &tool) {
 
 // ---- bash -------------------------------------------------------------------
 
-/// The case of the bash script that completes the value of the option `label`.
+/// The clause of the bash script's case statement that completes the value of
+/// the option `label`.
 std::string bashValue(const std::string &label, const std::string &reply) {
   return "      " + label + ")\n        " + reply + "\n        return ;;\n";
 }

@@ -12,7 +12,7 @@ namespace air::cli {
 /// thread. If `ulimit -s` allows a stack of that size, `body` runs on the main
 /// thread; otherwise it runs on a new thread. If the system refuses the new
 /// thread, `body` runs on the main thread after all, provided that the stack
-/// has at least 1 MiB. If it does not, the result is an Io error.
+/// has at least 1 MiB. If the stack is smaller, the result is an Io error.
 Status runOnLargeStack(const std::function<Status()> &body);
 
 } // namespace air::cli

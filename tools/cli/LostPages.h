@@ -7,11 +7,11 @@
 namespace air::cli {
 
 /// After this call, reading a page of a MappedFile that is gone ends the
-/// process. (A page is gone if someone has truncated the file, or its disk has
-/// failed.) The process removes temporary files of unfinished outputs, prints
-/// one line "TOOL: ..." to standard error, and ends with the exit code of
-/// ErrorCode::Io. A SIGBUS of any other cause has the effect that it had before
-/// the call. This function is called once, by runTool().
+/// process. (A page is gone if the file was truncated or its disk has failed.)
+/// The process removes temporary files of unfinished outputs, prints one line
+/// "TOOL: ..." to standard error, and ends with the exit code of ErrorCode::Io.
+/// A SIGBUS with any other cause is handled as before the call. This function
+/// is called once, by runTool().
 void endOnLostPages(const std::string &toolName);
 
 } // namespace air::cli

@@ -41,8 +41,8 @@ using GpuCheck = std::function<Status(const GpuProfile &)>;
 /// a saved probe of this machine replaces the nominal rates and adds the GPU,
 /// and a note on standard error says so. A saved probe that is damaged or is of
 /// another machine is not used, and the note says why. If there is no saved
-/// probe but a driver for GPUs, a note says that the GPU is not used. If
-/// `check` refuses the GPU, calls useCpuOnly().
+/// probe, but the machine has a driver for GPUs, a note says that the GPU is
+/// not used. If `check` refuses the GPU, calls useCpuOnly().
 Result<MachineProfile> resolveTarget(const std::string &spec,
                                      const GpuCheck &check = nullptr);
 

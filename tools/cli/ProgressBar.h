@@ -1,8 +1,8 @@
 //===- ProgressBar.h - one line on a terminal -------------------*- C++ -*-===//
 //
-// Draws on stderr if that is a terminal, and does nothing otherwise. The
-// destructor erases the line. The line never exceeds the width of the terminal,
-// because what wraps around could not be erased.
+// A ProgressBar draws on stderr if that is a terminal, and does nothing
+// otherwise. The destructor erases the line. The line never exceeds the width
+// of the terminal, because what wraps around could not be erased.
 //
 // Thread-safety: one caller at a time, and nothing else may write to the
 // terminal as long as the object exists.

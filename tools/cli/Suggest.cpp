@@ -36,8 +36,7 @@ std::string nearest(std::string_view word,
   }
   // Any two words of one letter differ in just one letter, so a single letter
   // is not a misspelling of another. A word of more than 64 letters is longer
-  // than all known words. Comparing it with them would take time and lead to
-  // nothing.
+  // than all known words. Comparing it with them would take time for nothing.
   if (letters < 2 || letters > 64) {
     return best;
   }

@@ -6,7 +6,8 @@
 namespace air::tune {
 
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes) {
-  // With so many samples, other processes are unlikely to disturb the best one.
+  // With so many samples, at least the best one is hardly disturbed by other
+  // processes.
   constexpr uint32_t kSamples = 20;
   constexpr uint32_t kMilliseconds = 20;
   return rt::measureDramBandwidth(threads, memoryBytes, kSamples,

@@ -42,16 +42,16 @@ Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
   return secondsSince(start) / static_cast<double>(runs);
 }
 
-/// Measures the kernels of one plan.
 class Tuner {
 public:
   Tuner(const MachineProfile &machine, uint32_t onThreads,
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use of a kernel. Measures until `soon`, or
-  /// longer if kFewestRounds rounds are not complete by then, but not beyond
-  /// `end`. Returns nothing if kFewestRounds rounds could not be completed.
+  /// Chooses the tiles for one use of a kernel. Measures until `soon`. If
+  /// kFewestRounds rounds are not complete by then, goes on until they are, but
+  /// not beyond `end`. Returns nothing if kFewestRounds rounds could not be
+  /// completed.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 
@@ -204,8 +204,8 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     if (progress) {
       progress(choices.size());
     }
-    // Each use gets a part of the remaining time in proportion to its bytes of
-    // weights.
+    // Each use of a kernel gets a part of the remaining time in proportion to
+    // its bytes of weights.
     const auto bytes = static_cast<double>(use.weightBytes);
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;

@@ -24,8 +24,8 @@
 
 namespace air::tune {
 
-/// Other tiles replace the present ones only if they save at least this
-/// fraction of the time.
+/// Other tiles replace the present choice only if they save at least this
+/// fraction of its time.
 inline constexpr double kLeastGain = 0.02;
 
 /// The index of the candidate to choose. times[round][candidate] is in seconds.

@@ -153,8 +153,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
 
   // Operands that must come from memory rotate through many copies. The padding
   // at the end of activations is never read, so the next operand overlaps it.
-  // Otherwise the padding would fill much of the memory, and the bytes that are
-  // read might fit in a cache.
+  // Otherwise much of the memory would be padding, and the bytes that are read
+  // might fit in a cache.
   std::vector<Operand> operands;
   for (const KernelBinding &binding : bindings) {
     Operand operand;
@@ -182,7 +182,7 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
       bytes += rotates ? static_cast<double>(used) : 0;
       break;
     case BindingKind::Batch:
-      break; // only GPU kernels have these, and they are not tuned here
+      break; // only GPU kernels, which are not tuned here, have these bindings
     }
     operand.stride = rotates ? alignUp(used, AIR_BINDING_ALIGNMENT) : 0;
     operands.push_back(operand);
@@ -347,8 +347,8 @@ Status Workload::runMany(size_t kernel, uint32_t times) {
         id = static_cast<int32_t>(nextRandom(random) % vocabulary);
       }
     }
-    // A kernel that reads token ids gets new ids for each run, so its runs are
-    // not combined.
+    // A kernel that reads token ids gets new ids for each run, so each run is a
+    // call of its own.
     const uint32_t count =
         vocabulary != 0 ? 1 : std::min(times, dispatchCount - next);
     AIR_RETURN_IF_ERROR(device->run(programs[kernel], next, count, view()));

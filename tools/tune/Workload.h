@@ -58,7 +58,7 @@ struct WorkloadBatch {
   /// For attention, the number of keys that the last token sees.
   uint32_t context = 0;
   /// Whether all runs use the same copy of the operands, so that it stays in
-  /// those caches that are large enough for it.
+  /// every cache that is large enough for it.
   bool isCached = false;
 };
 

@@ -102,15 +102,15 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   if (spec.ranges != 1 && spec.mClass != MClass::One) {
     return internalError(
         "attention for several tokens divides the KV cache into " +
-        std::to_string(spec.ranges) + " ranges; there must be 1");
+        std::to_string(spec.ranges) + " ranges; the number must be 1");
   }
   entry.baseTiles = spec.kvHeads * spec.ranges;
   entry.tokensPerTile = static_cast<uint64_t>(shape.tokensPerTile);
   entry.scratchBytes = static_cast<uint64_t>(
       shape.blockTokens == 1 ? shape.rows.bytes
                              : std::max(shape.rows.bytes, shape.panel.bytes));
-  // The work is proportional to the length of the context, which is not known
-  // here. The entry states the work for one page of keys and values.
+  // The work is proportional to the length of the context, which is known only
+  // at run time. The entry states the work for one page of keys and values.
   entry.flopsPerRow = 4 * spec.heads * spec.headDim * AIR_KV_PAGE_TOKENS;
   return Status::ok();
 }

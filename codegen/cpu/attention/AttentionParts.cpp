@@ -59,8 +59,8 @@ int64_t blockTokensOf(MClass mClass, int64_t group) {
   case MClass::Small:
     return 8;
   case MClass::Large:
-    // A block of tokens has about 128 rows (tokens times heads), which share
-    // the widened elements of a page.
+    // The rows of a block of tokens share the widened elements of a page. There
+    // are about 128 rows: tokens times query heads per KV head.
     return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
   }
   return 1;
@@ -178,9 +178,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Counted in elements, a vector of the output is aligned like a vector of
-    // V, because both lie in rows of whole heads without padding. An element of
-    // the output has 4 bytes.
+    // Like V, the output consists of whole heads without padding, so its
+    // vectors are aligned to as many elements as those of V. An element of the
+    // output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

@@ -69,9 +69,9 @@ struct AttentionShape {
   int64_t panelColumns; ///< keys (or elements of V) per register tile
   int64_t panels;       ///< panels per block of tokens
   struct {
-    /// The bytes from element i of the widened keys to element i + 1.
+    /// The distance in bytes between elements i and i + 1 of the widened keys.
     int64_t keyStride;
-    /// The bytes from one key's widened values to the next key's.
+    /// The distance in bytes between the widened values of successive keys.
     int64_t valueStride;
     /// The offset of the widened keys: headDim rows, one every keyStride bytes.
     int64_t keys;

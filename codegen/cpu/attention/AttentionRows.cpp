@@ -41,9 +41,9 @@ private:
     Value values;
     Value nextKeys; // keys of the page that will be read after this one
   };
-  // A set of rows of one token, on one page.
+  // Some rows of one token, which are processed together on each page.
   struct Rows {
-    Value first; // the set's first row, counted from the start of the run
+    Value first; // the index in the run of the first row of the set
     int64_t count = 0;
     // The index of this set among the `sets` sets of a token, which share the
     // work of prefetching. If `sets` is 0, nothing is prefetched.
@@ -172,8 +172,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // The first set does all the prefetching. The other sets run the same
-        // code in a loop, so each of them would prefetch the same share.
+        // Only the first set prefetches. The other sets run the same code in a
+        // loop, so each of them would prefetch the same cache lines again.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
@@ -198,8 +198,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
 
 // Prefetches a share of `half`, the K or the V of the next page, into L2. Each
 // set of rows runs `passes` loops of `steps` steps over the same half of the
-// current page. Every step calls this function, to prefetch an equal share of
-// its own. If rows.sets is 0, nothing is prefetched.
+// current page. Every step calls this function, which prefetches the share of
+// this step. All shares are equal. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (rows.sets == 0) {
@@ -221,10 +221,10 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 }
 
 // The first loop over `half`, the K or the V of a page, calls this function
-// before it loads row `row`. It prefetches into L1 the rowBytes bytes that
-// begin nearBytes after the start of the row, where `next` counts as the
-// continuation of `half`. Cache lines are thus first requested in the order of
-// their addresses.
+// before it loads row `row`. It prefetches rowBytes bytes into L1. They begin
+// nearBytes after the start of the row, and are in `next` if that is past the
+// end of `half`. Cache lines are thus first requested in the order of their
+// addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row,
                             int64_t rowBytes) {
   const Value offset = b.mul(row, b.i64(rowBytes));
@@ -338,7 +338,7 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 // one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
-  // The numbers of lanes of the vectors that together hold headDim elements.
+  // The widths, in lanes, of the vectors that together cover headDim elements.
   llvm::SmallVector<int64_t> widths;
   for (int64_t i = 0, lanes = shape.rowLanes; i < shape.kv.headDim;
        i += lanes) {

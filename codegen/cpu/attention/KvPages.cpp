@@ -68,7 +68,7 @@ Status checkRanges(const KernelSpec &spec) {
              ? Status::ok()
              : internalError("attention divides the KV cache into " +
                              std::to_string(spec.ranges) +
-                             " ranges; there must be 1 to " +
+                             " ranges; the number must be 1 to " +
                              std::to_string(kMaxAttentionRanges));
 }
 

@@ -218,9 +218,9 @@ void AppendWriter::rotate(Value token) {
   const auto heads = static_cast<int64_t>(spec.heads);
   const Value angles =
       b.element(b.binding(1), token, static_cast<int64_t>(spec.ropeDim) * 4);
+  normAndRotate(rowOf(token), angles, 0, heads, 2);
   // Keys are rotated in place, in the buffer qkv, before they are copied to the
   // KV cache. They may be overwritten because nothing else reads them from qkv.
-  normAndRotate(rowOf(token), angles, 0, heads, 2);
   normAndRotate(rowOf(token), angles, heads, static_cast<int64_t>(spec.kvHeads),
                 3);
 }

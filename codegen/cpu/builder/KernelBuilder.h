@@ -81,7 +81,8 @@ public:
   Value i32(int32_t value);
   Value f32(float value);
   Value f64(double value);
-  /// A constant of scalar type, or a splat of it for a vector type.
+  /// The constant `value`. If `type` is a vector type, every lane has this
+  /// value.
   Value constant(Type type, int64_t value);
   Value constant(Type type, double value);
   Value zero(Type type);
@@ -172,7 +173,8 @@ public:
   Value div(Value a, Value b);          ///< floats, or unsigned integers
   Value rem(Value a, Value b);          ///< unsigned integers
   Value fma(Value a, Value b, Value c); ///< a * b + c, rounded once
-  /// For floats, or unsigned integers. If either float is NaN, the result is b.
+  /// min() and max() take floats or unsigned integers. If either operand is
+  /// NaN, the result is `b`.
   Value min(Value a, Value b);
   Value max(Value a, Value b);
   Value negate(Value a);
@@ -204,7 +206,7 @@ public:
   Value floatExtend(Value a, Type element);   ///< f16 -> f32, f32 -> f64
   Value floatTruncate(Value a, Type element); ///< rounds to nearest even
   Value bitcast(Value a, Type element);       ///< to lanes of equal width
-  /// The same bits with lanes of another width.
+  /// The bits of `vector`, as lanes of another width.
   Value recast(Value vector, Type element);
 
   // ---- vectors --------------------------------------------------------------

@@ -43,8 +43,8 @@ Value WordMath::apart(Value word, int64_t step, int64_t bits) {
 
 Value WordMath::eightBits(Value word, const std::array<int64_t, 4> &firstBits) {
   const Value bytes = b.recast(word, b.i8());
-  // vpmultishiftqb numbers the bits of a 64-bit lane, which holds two words.
-  // The bit numbers of the second word are therefore 32 larger.
+  // vpmultishiftqb counts bit positions in a 64-bit lane, which contains two
+  // words, so positions in the second word are 32 larger.
   std::array<int8_t, 64> places;
   for (size_t at = 0; at < places.size(); ++at) {
     const int64_t lane = at % 8 < 4 ? 0 : 32;

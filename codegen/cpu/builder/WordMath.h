@@ -26,8 +26,8 @@ public:
   /// The magnitude of each sum must be below 128, and -128 < bias <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
   /// Returns the four bytes of each word as signed integers, converted to
-  /// floats. They may be too large by a power of two, which fieldScale(scale,
-  /// 8) corrects.
+  /// floats. The floats may be too large by a power of two, which
+  /// fieldScale(scale, 8) corrects.
   Four byteFields(Value word);
   /// Returns the scale by which the results of byteFields() must be multiplied
   /// if the fields' values are to be multiplied by `scale`. byteFields() may

@@ -49,7 +49,7 @@ public:
 
   /// Each of the `entries` is a vector of eight elements, one per byte with the
   /// lowest byte first. Every element is one of the `values`, of which there
-  /// are at most four. The number of entries must be a power of two, and at
+  /// may be at most four. The number of entries must be a power of two, and at
   /// least 256. `name` is passed to KernelBuilder::table().
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint64_t> entries, std::span<const int8_t> values);

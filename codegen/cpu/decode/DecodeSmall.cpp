@@ -107,8 +107,8 @@ void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
 
 void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
   Value d = sink.fieldScale(block.half("d"), 2);
-  // A half has 128 columns in 32 bytes. It consists of four planes of 32
-  // columns, and a plane has the same two bits of every byte.
+  // Half of a block has 128 columns in 32 bytes. It consists of four planes of
+  // 32 columns. A plane uses the same two bits of each of these bytes.
   sink.repeat(2, 128, [&](Value half) {
     const std::array<Value, 8> words = block.words<8>("qs", 0, half);
     for (int64_t plane = 0; plane < 4; ++plane) {

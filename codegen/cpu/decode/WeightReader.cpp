@@ -39,9 +39,10 @@ Value BlockReader::unit(std::string_view name, int64_t index,
       Value address = b.offset(start, at);
       return section ? b.element(address, section, sectionBytes) : address;
     };
-    // A block column is divided into lines of kLineBytes from its start on. The
-    // load that reads the first byte of a line also prefetches the line at the
-    // prefetch distance, so every line is prefetched once.
+    // A block column (the blocks of 16 rows at the same columns) is divided
+    // into lines of kLineBytes from its start on. The load that reads the first
+    // byte of a line also prefetches the line at the prefetch distance, so
+    // every line is prefetched once.
     const int64_t line = (offset + kLineBytes - 1) / kLineBytes * kLineBytes;
     if (prefetchBase && line < offset + kRowLanes * bytes) {
       assert((!section || sectionBytes % kLineBytes == 0) &&

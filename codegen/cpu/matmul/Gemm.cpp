@@ -12,9 +12,9 @@
 // serves several tokens and each loaded activation several row blocks, so
 // arithmetic rather than loads is the limit.
 //
-// If a pass needs the logits of only a few tokens, they are computed with the
-// GEMV code (MatMulKernel.cpp). On some CPUs, so are all results of passes of
-// few tokens (gemvRows()).
+// If a pass needs the logits of only a few tokens, the GEMV code
+// (MatMulKernel.cpp) computes them. On some CPUs, it also computes all results
+// of passes of few tokens (gemvRows()).
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel
@@ -117,7 +117,7 @@ void GemmEmitter::emit() {
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
   const bool isBf16 = spec.activation == Activation::BF16x32;
-  // The size of one column of a token tile of activations.
+  // The size in bytes of one column of a token tile of activations.
   const int64_t columnBytes =
       4 * kTokens *
       static_cast<int64_t>(activationBlockWords(spec.activation)) / kColumns;
@@ -171,7 +171,8 @@ void GemmEmitter::emit() {
     Value rowBlocks = b.min(
         b.sub(b.i64(static_cast<int64_t>(tiling.rowBlocks)), firstRowBlock),
         b.i64(tileRowBlocks));
-    // The GEMV code computes all rows, so one tile must hold all tokens.
+    // The GEMV code computes all rows of x, so it is used only if a single tile
+    // covers all of them.
     const auto most = static_cast<int64_t>(
         std::min<uint64_t>(gemvRows(spec, b.isa()), tiling.tileTokens));
     if (most == 0) {
@@ -254,10 +255,11 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value column = b.add(part.column, part.columns);
   Value following = b.add(part.first, b.i64(microRowBlocks));
   Value tileFirst = b.sub(part.first, part.rowBlock);
-  // These three values say what is read next. They start as the first weights
-  // of the next tile. Each ifElse() below tests whether one of the loops of
-  // emit() has another iteration, and if so, replaces them with the start of
-  // that iteration. The innermost loop comes last, to override the others.
+  // These three values say which weights are read next. They are initialised to
+  // the first weights of the next tile. Each ifElse() below tests whether one
+  // of the loops of emit() has another iteration and, if so, sets the values to
+  // the start of that iteration. The innermost loop is tested last, so it takes
+  // precedence.
   Value matrix = zero;
   Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;

@@ -123,8 +123,8 @@ Value dotBytes(KernelBuilder &b, Value sum, Value weights, Value x,
 
 Value lookUpInt8(KernelBuilder &b, Value indices,
                  const std::array<int8_t, 16> &table) {
-  // The look-up instructions work on 16 bytes at a time, each with its own copy
-  // of the table.
+  // The look-up instructions work on groups of 16 bytes, and each group needs a
+  // copy of the table.
   std::array<int8_t, kBytes> entries;
   for (int64_t i = 0; i < kBytes; ++i) {
     entries[i] = table[i % 16];

@@ -28,8 +28,8 @@
 
 namespace air::codegen {
 
-/// Returns -128 on targets where 8-bit weights are unsigned, since each is then
-/// 128 too large, and 0 where they are signed.
+/// Returns the bias that corrects the target's 8-bit weights: -128 where they
+/// are unsigned bytes, which are 128 too large, and 0 where they are signed.
 int targetInt8Bias(const IsaTraits &isa);
 
 /// Converts signed bytes, in any number of lanes of i8 or i32, to the form in

@@ -109,9 +109,9 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
       return sums;
     }
   }
-  // A group has separate sums for every shift. The contribution of the bias
-  // must count once, so only the sums for the first shift start from it; all
-  // others start from 0.
+  // A scale group has separate sums for every shift of its weight bytes. The
+  // contribution of the bias must count once, so only the sums for the first
+  // shift start from it; all others start from 0.
   const bool isFirst = sumsOfBytes.empty();
   Sums &sums = sumsOfBytes.emplace_back(Sums{shift, {}});
   Value zero = b.zero(b.vec(b.i32(), kRowLanes));
@@ -172,8 +172,8 @@ void Int8DotSink::endGroup() {
       part = b.shiftRightSigned(part, sums.shift);
       sum = sum ? b.add(sum, part) : part;
     }
-    // The token's scale is applied last, because the product of both scales
-    // could underflow.
+    // The token's scale is applied last, because the product of the weight
+    // scale and the token's scale could underflow.
     Value dot = b.signedToFloat(sum, b.f32());
     if (groupScale) {
       dot = b.mul(groupScale, dot);

@@ -56,7 +56,8 @@ private:
   enum class Field : uint8_t { Scale, BiasSums, Sums };
 
   /// Returns the address of byte `byte` of the block of activations for the
-  /// open group's columns. The first block of activations is at `start`.
+  /// columns of the group that is being emitted. The first block of activations
+  /// is at `start`.
   Value blockAt(Value start, int64_t byte);
   /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
   /// for the low halves of I8x2, and otherwise 0.
@@ -73,9 +74,10 @@ private:
 
   const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
   Value base;         ///< the address of the first token's bytes
-  /// In the tiled formats only: the address of the token tile, plus 4 times the
-  /// first token's index in it. With the offset of a field of ActivationTile
-  /// added, it is the address of the first token's number in this field.
+  /// In the tiled formats only: the address of the token tile plus 4 times the
+  /// index of the first token in the tile. Adding the offset of a field of
+  /// ActivationTile yields the address of the first token's element of this
+  /// field.
   Value numbers;
   int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;
@@ -96,7 +98,8 @@ private:
     llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> ofTokens;
   };
   Sums &sumsWith(int64_t shift);
-  /// The sums of the open group: one element for each shift that has occurred.
+  /// The sums of the group that is being emitted: one element for each shift
+  /// that has occurred.
   llvm::SmallVector<Sums, 2> sumsOfBytes;
 };
 

@@ -20,9 +20,9 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// A token's scale is on the grid if and only if the token's element of
-/// ActivationTile::conversions, minus kGridConversionBits, is below this limit
-/// as an unsigned number.
+/// A token's scale is on the grid of I8Grid (codegen/KernelSpec.h) if and only
+/// if its element of ActivationTile::conversions, minus kGridConversionBits, is
+/// below this limit as an unsigned number.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 /// The size of an array that has one number of 4 bytes for each token of a
 /// tile.
@@ -41,9 +41,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
   }
   layout.hasOffset = std::ranges::count(offsetDTypes(), spec.dtype) != 0;
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // In I8, a scale counts as short if its product with 1.5 * 2^23 is exact.
-  // This holds for float16 and for the scales of NVFP4, but the largest scales
-  // of MXFP4 make the product overflow.
+  // In I8, a weight scale counts as short if its product with 1.5 * 2^23 is
+  // exact. This holds for float16 scales and for the scales of NVFP4, but the
+  // largest scales of MXFP4 make the product overflow.
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }
@@ -220,7 +220,7 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
                             b.shiftRightSigned(power, 1));
       dot = b.mul(b.signedToFloat(sum, b.f32()),
                   powerOfTwo(b, b.sub(power, half)));
-      // If the token's scale is NaN, so is this difference; otherwise it is 0.
+      // ofToken - ofToken is NaN if the token's scale is NaN, and otherwise 0.
       Value ofToken = scalars.number(b, offsetof(ActivationTile, scale), more);
       dot = b.add(dot, b.sub(ofToken, ofToken));
       scale = b.mul(scale, powerOfTwo(b, half));
@@ -256,8 +256,9 @@ Value quadAt(KernelBuilder &b, Value group, int64_t quad) {
   return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
 }
 
-/// Computes the dot products of one scale group of each panel with the bytes of
-/// the tokens, and adds them to sums[panel][token].
+/// Computes the dot products of one scale group of each panel with the same
+/// columns of `tokens` tokens, whose int8 activations are at `bytes`. Adds them
+/// to sums[panel][token].
 void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
              llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
              llvm::MutableArrayRef<Value> sums) {
@@ -311,8 +312,8 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
 }
 
 /// Computes the dot products of block `block` of each panel with `tokens`
-/// tokens, of which the first has index `first` in its tile. Scales them and
-/// adds them to totals[panel][token].
+/// tokens of a token tile, from token `first` on. Scales them and adds them to
+/// totals[panel][token].
 void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value block, Value x,
                    int64_t tileBytes, Value starts, Value first, int64_t tokens,
@@ -369,7 +370,7 @@ void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 }
 
 /// Stores dotStart() of each scale group and token at `starts`, i32 [group][16
-/// tokens]. It is the same for all panels.
+/// tokens]. These values are the same for all panels.
 void storeStarts(KernelBuilder &b, const Int8PanelLayout &layout, Value x,
                  Value columns, Scales scales, Value starts) {
   const int64_t parts = kColumns / layout.columns;

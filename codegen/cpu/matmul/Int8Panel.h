@@ -7,9 +7,9 @@
 // What this bias adds to a dot product is stored with the activations
 // (ActivationTile::biasSums).
 //
-// Dot products are converted to float without an instruction for it: they start
-// from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
-// their bits at the end are those of the float c + dot * 2^(n - 23)
+// Dot products are converted to float without a conversion instruction: they
+// start from the bits of a float c of the form 1.5 * 2^n instead of from 0, so
+// that their bits at the end are those of the float c + dot * 2^(n - 23)
 // (kConversionBits in codegen/KernelSpec.h). Scaling also removes c:
 //
 //   I8Grid  n depends on the exponent of the token's scale. Subtracting c
@@ -53,12 +53,13 @@ struct Int8PanelLayout {
   /// The number of columns of a scale group, which is a block or half a block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
-  /// In I8 only: whether the product of a scale and 1.5 * 2^23 is always exact.
+  /// In I8 only: whether the product of a weight scale and 1.5 * 2^23 is always
+  /// exact.
   bool hasShortScales = false;
   bool hasOffset = false;
-  // The decoder determines the following properties of the weights.
-  /// The number of bits of a weight's byte that are in use, and the bias to add
-  /// to them, as in Int8Sink::bytes().
+  /// How many bits of a weight's byte are in use, and what is added to the
+  /// value of these bits to get the weight. Both are set by the decoder of the
+  /// dtype, and have the same meaning as in Int8Sink::bytes().
   int64_t bits = 8;
   int bias = 0;
 
@@ -103,12 +104,12 @@ private:
 /// for each half of the block, and one for the whole block. In every other
 /// field, a token has one number.
 struct TokenScales {
-  /// The address of the tile, plus 4 times the token's index in it. Adding the
-  /// offset of a field that has one number per token yields the address of the
-  /// token's number in this field.
+  /// The address of the tile plus 4 times the token's index in the tile. Adding
+  /// the offset of a field with one number per token yields the address of the
+  /// token's element of this field.
   mlir::Value once;
-  /// `once` plus the byte offset of the scale group's columns in biasSums. In
-  /// scaledSums, their offset is the same.
+  /// `once` plus the byte offset, within biasSums, of the sums over the scale
+  /// group's columns. This offset is the same within scaledSums.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

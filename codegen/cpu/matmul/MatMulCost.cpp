@@ -32,17 +32,17 @@ constexpr double kPairOperations = 64;
 /// rate byte_dot_mixed: the dot product itself and 1.5 others.
 constexpr double kMixedInstructions = 2.5;
 
-/// A CPU whose units all execute dot products reaches 0.4 of the rate of dot
-/// products in the loop with kMixedInstructions instructions per dot product. A
-/// CPU that reaches this share has other units, too.
+/// A CPU is assumed to have execution units besides those for dot products if
+/// byte_dot_mixed is at least this fraction of byte_dot. On a CPU whose units
+/// all execute dot products, the ratio is 1 / kMixedInstructions = 0.4.
 constexpr double kLeastSpareShare = 0.6;
 
-/// With one token, no prefetches are chosen if the stream without them is
-/// slower than the fastest stream by no more than this fraction.
+/// For one token, modelPrefetch() chooses no prefetches if reading without them
+/// is at most this fraction slower than with the best prefetches.
 constexpr double kNoPrefetchLoss = 0.02;
-/// With several tokens, prefetches are at least this number of bytes ahead. The
-/// arithmetic between the loads lets shorter distances run late, although a
-/// stream that only reads may be fastest with them.
+/// The shortest prefetch distance, in bytes, for several tokens. At shorter
+/// distances, prefetches run late because of the arithmetic between the loads,
+/// even if such a distance is the fastest for a loop that only reads.
 constexpr uint32_t kLeastSeveralBytes = 4096;
 /// Memory counts as the limit if arithmetic takes at most this fraction of the
 /// time for reading. It is below 1 because the two overlap imperfectly.
@@ -54,8 +54,8 @@ constexpr double kCoarseGain = 0.2;
 /// The number of vector instructions on 64 bytes that a block takes in addition
 /// to its dot products or FMAs, without loads. They were counted in the code
 /// that LLVM generates for x86-64-v4-vnni and one token (MatMulCostTest counts
-/// them in the int8 kernels). Other instruction sets are assumed to need as
-/// many instructions for as many bytes.
+/// them in the int8 kernels). Other instruction sets are assumed to need the
+/// same number of instructions for the same number of bytes.
 struct Operations {
   DType dtype;
   uint16_t f32; ///< with float32 activations
@@ -64,7 +64,8 @@ struct Operations {
 };
 constexpr Operations kOperations[] = {
     {DType::F32, 0, 0, 0},
-    // A conversion from float16 counts twice, because it takes two steps.
+    // For each 64 bytes of results, a conversion from float16 counts as two
+    // instructions, because the CPU executes it in two steps.
     {DType::F16, 512, 0, 0},
     {DType::Q4_0, 529, 136, 168},
     {DType::Q4_1, 600, 136, 160},

@@ -34,12 +34,13 @@
 
 namespace air::codegen {
 
-/// The prefetch distance in bytes that is used, with the hint T1, if the
-/// profile does not state the bandwidths of the streams (StreamRate in
-/// CpuRates.h) that would decide. It is about twice what one core reads during
-/// one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on every
-/// CPU, but it costs at most a sixth of the bandwidth on every CPU that was
-/// measured. Other hints cost half of it on some CPUs (docs/cpu-kernels.md).
+/// The prefetch distance, in bytes, that is used with the hint T1 if the
+/// profile does not state the bandwidths (StreamRate in CpuRates.h) by which
+/// prefetches are otherwise chosen. It is about twice what one core reads
+/// during one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on
+/// every CPU, but it costs at most a sixth of the bandwidth on every CPU that
+/// was measured. Other hints cost half of it on some CPUs
+/// (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
 /// The longest prefetch distance. Every distance is a multiple of kLineBytes,
 /// the size of a cache line.
@@ -90,17 +91,16 @@ uint64_t operandRate(const IsaTraits &isa);
 /// True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
-/// Whether the CPU multiplies bytes by a single instruction and has execution
-/// units besides those that do so, which decode weights in the meantime. The
-/// GEMV code then reaches nearly the rate of byte dot products alone if it
-/// multiplies eight tokens at a time. False if the profile does not state the
-/// rates.
+/// Whether the CPU has an instruction for dot products of bytes, and other
+/// execution units that decode weights in the meantime. The GEMV code then
+/// reaches nearly the rate of byte dot products alone if it multiplies eight
+/// tokens at a time. False if the profile does not state the rates.
 bool hasSpareUnits(const IsaTraits &isa);
 
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16
 /// (BF16x32) take at most as long as float32 FMAs (F32x16), which are more
-/// exact. On some CPUs they take twice as long. True if the profile does not
-/// state the rates.
+/// exact. On some CPUs, the dot products take twice as long. True if the
+/// profile does not state the rates.
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
@@ -118,8 +118,8 @@ struct Prefetch {
 /// as fast. With several tokens, there is arithmetic between the loads, and the
 /// hardware's prefetcher alone runs late, so such a kernel always prefetches
 /// into L2 (hint T1), at least 4 KiB ahead. Its loads resemble both
-/// StreamLoads::Single and StreamLoads::Burst, so a distance counts as fast as
-/// the slower of the two streams that use them.
+/// StreamLoads::Single and StreamLoads::Burst, so a distance is judged by the
+/// slower of the two streams with this distance.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

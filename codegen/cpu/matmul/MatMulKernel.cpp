@@ -1,9 +1,9 @@
 //===- MatMulKernel.cpp - y = w x for small M, and descriptions -*- C++ -*-===//
 //
 // GEMV: a row block of w is decoded straight into dot products, in passes of 1,
-// 2, 4 or 8 tokens. Large M uses panels (Gemm.cpp), except with I8x2
-// activations, for which it uses passes of four tokens: decoding costs little
-// compared with their dot products.
+// 2, 4 or 8 tokens. Large-M kernels use panels (Gemm.cpp) instead, unless the
+// activations are I8x2. With I8x2, decoding costs little compared with the two
+// dot products, so large-M kernels use GEMV in passes of four tokens.
 //
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue.
@@ -93,8 +93,8 @@ public:
   void passes(Value rowBlock, Value firstToken, Value lastToken);
 
 private:
-  /// The address, in the scratch, of the dot products of a matrix's row block
-  /// with token `token` of the pass (16 lanes of f32).
+  /// The address in scratch of the dot products of a matrix's row block with
+  /// token `token` of the pass (16 lanes of f32).
   Value sumsAt(Value matrix, Value token) {
     Value row = b.add(
         b.mul(matrix, b.i64(static_cast<int64_t>(tiling.passTokens))), token);
@@ -132,9 +132,9 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// The last pass has the smallest of the widths 1, 2, 4 and 8 that holds the
-// remaining tokens and is not less than `leastPass`. Three tokens use the code
-// for four and read one padding row.
+// The last pass over a row block has the smallest of the widths 1, 2, 4 and 8
+// that holds the remaining tokens and is not less than `leastPass`. Three
+// tokens use the code for four and read one padding row.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
   if (tokens <= leastPass) {
@@ -206,8 +206,8 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
     emitGemm(builder, spec);
   } else {
-    // Large-M kernels have many tokens, so extra code for their last pass is
-    // not worth it.
+    // A large-M kernel runs many passes per row block, so code for a narrower
+    // last pass would save little.
     constexpr int64_t kAnyTokens = 8;
     GemvEmitter(builder, spec, spec.mClass == MClass::Large ? kAnyTokens : 1)
         .emit();
@@ -216,8 +216,9 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
 
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   Value firstRowBlock, Value lastRowBlock) {
-  // There may be a single output, but a large-M kernel has at least nine
-  // tokens, so its last pass may have a few padding tokens.
+  // If the rows of x are outputs, there may be a single row. If they are
+  // tokens, there are at least nine rows, so a few padding rows in the last
+  // pass cost little.
   const bool isOfOutputs = spec.rowsFrom == RowsFrom::Outputs;
   GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),

@@ -14,25 +14,28 @@
 namespace air::codegen {
 namespace {
 
-/// The default number of tokens per tile in large-M kernels. If this many share
-/// a panel, loading and decoding its weights costs little per token.
+/// The default number of tokens per tile in large-M kernels. If this many
+/// tokens share a panel, loading and decoding its weights costs little per
+/// token.
 constexpr uint64_t kTileTokens = 128;
-/// The default for int8 panels if that leaves enough tiles. It halves the time
-/// for decoding, which is a larger part of the time than with floats.
+/// The default number of tokens per tile for int8 panels, if it leaves enough
+/// tiles. Doubling the number of tokens halves the time for decoding, which is
+/// a larger part of the time than with floats.
 constexpr uint64_t kManyTileTokens = 256;
-/// The number of tiles per core that are enough for cores to finish at about
+/// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
 constexpr uint64_t kTilesPerCore = 8;
 /// The number of tokens that the cost model assumes for large M. A pass over a
-/// long prompt has about as many.
+/// long prompt has about this many tokens.
 constexpr uint64_t kNominalTokens = 512;
-/// The number of tokens that the cost model assumes for 2 to 8 tokens.
+/// The number of tokens that the cost model assumes for batches of 2 to 8
+/// tokens.
 constexpr uint64_t kFewTokens = 4;
-/// The limit for the bytes of activations that a tile reads again for every row
+/// The limit on the bytes of activations that a tile reads again for every row
 /// block. It is more than half of an L2 cache of 1 MiB, and enough for 2048
 /// columns of 128 tokens in format I8.
 constexpr uint64_t kTileActivationBytes = 576 << 10;
-/// The limit for the bytes of a tile's sums, which share the L2 cache with its
+/// The limit on the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
 constexpr uint64_t kMostSumBytes = 1 << 20;
 /// The time in nanoseconds to claim a tile and to start on it, for profiles
@@ -42,8 +45,8 @@ constexpr double kTileNs = 50;
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 /// The largest number of row blocks per tile that the cost model chooses if the
-/// profile does not state the time to start a tile. If it does, the largest
-/// number is kKnownRowBlocks.
+/// profile does not state the time to start a tile. If the profile states it,
+/// the largest number is kKnownRowBlocks.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
@@ -85,8 +88,9 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
       static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
 }
 
-/// The default number of tokens per tile of a kernel with int8 panels for
-/// `rowBlocks` row blocks, of which it multiplies `together` at a time.
+/// The default number of tokens per tile of a kernel with int8 panels. The
+/// kernel's matrix has `rowBlocks` row blocks, of which the kernel multiplies
+/// `together` at a time.
 uint64_t int8TileTokens(const IsaTraits &isa, uint64_t rowBlocks,
                         uint64_t together) {
   const uint64_t tiles =
@@ -265,7 +269,8 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const uint64_t together = std::max<uint64_t>(1, tiling.microRowBlocks);
   const uint64_t model = modelRowBlocks(
       spec, isa, tiling.rowBlocks, std::max<uint64_t>(1, tiling.tileTokens));
-  // The model does not know the limit of the sums of a tile (checkTiles()).
+  // The cost model ignores the limit on the bytes of a tile's sums
+  // (checkTiles()).
   const uint64_t matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
   const uint64_t most =
       usesPanel(spec)
@@ -329,7 +334,7 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
   const MatMulTiling tiling = matMulTiling(spec, isa);
   const MatMulTiles now = matMulUsedTiles(spec, isa);
   // A tile for more row blocks than the matrix has is a tile for the whole
-  // matrix, so larger numbers need not be measured.
+  // matrix, so larger numbers of row blocks need not be measured.
   const uint64_t mostRowBlocks =
       std::max(tiling.rowBlocks, tiling.tileRowBlocks);
   std::vector<std::vector<MatMulTiles>> all;
@@ -360,8 +365,8 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
     if (knob.step == 0) {
       continue;
     }
-    // The list of hints precedes the list of distances. A tuner has thus chosen
-    // the hint before it varies the distance.
+    // The list of hints precedes the list of distances, so a tuner chooses the
+    // hint before it varies the distance.
     const bool isDistance = knob.field == &MatMulTiles::prefetchBytes;
     if (isDistance) {
       addHints();

@@ -42,18 +42,18 @@ bool usesPanel(const KernelSpec &spec);
 /// A large-M kernel multiplies up to this number of rows of x with the GEMV
 /// code, which decodes weights once for eight rows; 0 if it has no such code.
 ///
-/// A kernel whose rows are outputs has it for up to kGemvRows rows: a pass over
-/// many tokens may need the logits of only a few, and with Q6_K, the GEMV code
-/// takes a sixth of the GEMM's time for one row and two thirds of it for 16
-/// rows. For 32 rows it would take longer than the GEMM.
+/// A kernel whose rows are outputs has this code for up to kGemvRows rows: a
+/// pass over many tokens may need the logits of only a few, and with Q6_K, the
+/// GEMV code takes a sixth of the GEMM's time for one row and two thirds of it
+/// for 16 rows. For 32 rows it would take longer than the GEMM.
 ///
-/// Other kernels, which have at least nine rows, have it on CPUs on which
-/// hasSpareUnits() holds, but not with codebooks, which take too long to decode
-/// twice. With a scale per 32 columns, the GEMV code is the faster one for up
-/// to kManyGemvRows rows.
+/// Other kernels, which have at least nine rows, have this code on CPUs on
+/// which hasSpareUnits() holds, but not for dtypes with codebooks, which take
+/// too long to decode twice. For dtypes with a scale per 32 columns, the GEMV
+/// code is faster for up to kManyGemvRows rows.
 ///
-/// Float kernels never have it, since GEMV and GEMM read different formats of
-/// x.
+/// Float kernels never have this code, since GEMV and GEMM read different
+/// formats of x.
 uint64_t gemvRows(const KernelSpec &spec, const IsaTraits &isa);
 inline constexpr uint64_t kGemvRows = 16;
 inline constexpr uint64_t kManyGemvRows = 32;

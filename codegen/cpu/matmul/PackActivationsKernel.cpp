@@ -89,11 +89,12 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 /// Like exactScale() for integers from -127 to 127, but rounds the scale up to
 /// the next number on a grid. The grid divides the range from each power of two
 /// to the next into kGridSteps steps. Every lane gets a valid step, whatever
-/// its `bits` are. Lanes that are not finite get a conversion off the grid.
+/// its `bits` are. For a lane that is not finite, the element of
+/// ActivationTile::conversions is off the grid.
 Scale gridScale(KernelBuilder &b, Value bits) {
   // The difference between the bit patterns of two adjacent scales of the grid.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
-  constexpr int64_t kLeast = int64_t{1} << 23; // the bits of kLeastScale
+  constexpr int64_t kLeast = int64_t{1} << 23; // kLeastScale as f32 bits
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
   constexpr int64_t kFromScale = int64_t{kGridConversionBits} - kBase;
   auto integers = bits.getType();
@@ -326,8 +327,8 @@ void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
   }
 }
 
-/// Stores the multipliers of up to 16 tokens in scratch. The tile with the
-/// row's first columns also stores their reciprocals in `factors`.
+/// Stores the multipliers of up to 16 tokens in scratch. The tile that begins
+/// at column 0 also stores the reciprocals of the multipliers in `factors`.
 void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
                       int64_t k, Value tokens, Value factors) {
   b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {

@@ -44,17 +44,19 @@ struct PanelPrefetch {
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
   StreamHint hint = StreamHint::T1;
-  /// The number of tokens that the current panels are multiplied with. They are
-  /// multiplied a few at a time, and an equal share of the bytes is prefetched
-  /// each time.
+  /// The number of tokens that the current panels are multiplied with. A few
+  /// tokens are multiplied at a time, and meanwhile an equal share of the next
+  /// panels' bytes is prefetched.
   mlir::Value tokens;
 
   /// The number of turns that it takes to multiply all tokens, `each` at a
   /// time.
   mlir::Value turns(KernelBuilder &b, int64_t each) const;
-  /// How many of the 16 tokens of token tile `tile` exist.
+  /// The number of tokens in token tile `tile` that are not padding, at most
+  /// 16.
   mlir::Value tokensOf(KernelBuilder &b, mlir::Value tile) const;
-  /// Divides the bytes into `slots` equal shares and prefetches share `slot`.
+  /// Divides the bytes to prefetch into `slots` equal shares, and prefetches
+  /// the one with index `slot`.
   void prefetchShare(KernelBuilder &b, mlir::Value slot,
                      mlir::Value slots) const;
 };

@@ -11,7 +11,7 @@ using air::codegen::RopeKind;
 namespace air::ir::plan {
 namespace {
 
-/// The kinds of kernels, in the order of the types of CudaSpec.
+/// The kinds of kernels, in the order of the alternatives of CudaSpec.
 enum class CudaOp : uint8_t {
   BeginStep,
   DecodeMatMul,
@@ -75,8 +75,8 @@ private:
   }
 };
 
-// The functions below are the only lists of the fields. The conversions in both
-// directions iterate over them.
+// The functions below are the only lists of the specs' fields. The conversions
+// to attributes and back both iterate over these lists.
 
 template <typename PagesT, typename Fn>
 void forEachPageField(PagesT &pages, Fn &fn) {

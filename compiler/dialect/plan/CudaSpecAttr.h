@@ -1,8 +1,8 @@
 //===- CudaSpecAttr.h - kernels of a GPU <-> attribute ----------*- C++ -*-===//
 //
 // A plan.dispatch with a launch carries its CudaSpec as a dictionary, in the
-// form of KernelSpecAttr.h. `op` names the type of the spec in snake case; for
-// example, it is decode_matmul for a DecodeMatMul.
+// form that KernelSpecAttr.h describes. `op` names the type of the spec in
+// snake case; for example, it is decode_matmul for a DecodeMatMul.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_CUDASPECATTR_H

@@ -112,8 +112,8 @@ bool fromName(std::string_view name, std::optional<StreamHint> &value) {
   return value.has_value();
 }
 
-// The only list of KernelSpec's fields. The conversions in both directions
-// iterate over it.
+// The only list of KernelSpec's fields. The conversions to attributes and back
+// both iterate over it.
 template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("op", spec.op);
   fn("m_class", spec.mClass);
@@ -147,7 +147,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("ranges", spec.ranges);
 }
 
-/// Makes the overloads above available to SpecFields.h.
+/// Makes the overloads of nameOf() and fromName() available to SpecFields.h.
 struct KernelNames {
   template <typename E> static std::string_view of(E value) {
     return nameOf(value);

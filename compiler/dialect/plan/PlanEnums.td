@@ -75,7 +75,7 @@ def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
   I32EnumCase<"Concat", 1, "concat">,
   // Concatenates vectors and stores every element as F32.
   I32EnumCase<"Vector", 2, "vector">,
-  // Computes the frequencies of the attribute `rope` as F64.
+  // Computes the RoPE frequencies that the attribute `rope` describes, as F64.
   I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">,
   // For each row of each matrix, stores the scale of the matrix as F32.
   I32EnumCase<"RowScales", 4, "row_scales">,

@@ -126,7 +126,7 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
-    // The bytes that one cache has in a page, the bytes of a page, and the
+    // The bytes that one cache takes in a page, the bytes of a page, and the
     // number of pages, by the formulas in plan.fbs. The KvOrder is Mma if
     // `device` is set, and otherwise Cpu. The op's verifier has checked that
     // none of these numbers overflows. The part of a page that belongs to cache

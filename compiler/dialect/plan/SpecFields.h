@@ -34,7 +34,8 @@ mlir::Attribute fieldToAttr(mlir::Builder &builder, T value) {
   }
 }
 
-/// Returns false if the attribute has the wrong kind or is out of range.
+/// Sets `value` from an attribute. Returns false if the attribute has the wrong
+/// kind or is out of range.
 template <typename Names, typename T>
 bool fieldFromAttr(mlir::Attribute attr, T &value) {
   if constexpr (std::is_same_v<T, bool>) {
@@ -64,8 +65,8 @@ bool fieldFromAttr(mlir::Attribute attr, T &value) {
   }
 }
 
-/// Returns the fields of `spec` whose values are not the default ones, and
-/// always the field `op`.
+/// Returns the field `op`, and all other fields of `spec` that differ from
+/// their defaults.
 template <typename Names, typename SpecT, typename Each>
 mlir::DictionaryAttr specToAttr(mlir::MLIRContext *context, const SpecT &spec,
                                 Each each) {

@@ -5,8 +5,8 @@
 
 namespace air::jinja {
 
-/// The most expressions that may be evaluated at a time, each as a part of the
-/// one before it, also across calls of macros. Each takes stack.
+/// The largest depth of nested evaluations, including those in macros that an
+/// expression calls. Each level uses stack space.
 static constexpr uint32_t kMaxEvaluations = 2500;
 
 Value Interpreter::evaluate(const Expression &node, Scope &scope,

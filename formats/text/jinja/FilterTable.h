@@ -19,8 +19,8 @@ struct FilterRow {
 std::span<const FilterRow> textFilters();     ///< filters for texts and numbers
 std::span<const FilterRow> sequenceFilters(); ///< filters for sequences
 
-/// Returns what lies at a path such as "function.name" or "0" in a value.
-/// Filters have such paths as their argument `attribute`.
+/// Returns the part of a value that a path such as "function.name" or "0"
+/// names. The argument `attribute` of filters is such a path.
 Value atPath(Interpreter &in, const Value &value, const Value &path);
 
 /// Returns a text in lower case, and other values unchanged.

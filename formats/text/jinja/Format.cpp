@@ -192,7 +192,7 @@ size_t readNumber(TextView text, size_t &at) {
   return number;
 }
 
-/// Formats a value by what follows ':' in braces.
+/// Formats a value according to the text that follows ':' in braces.
 Value formatBySpec(Interpreter &in, const Value &value, TextView text) {
   if (text.empty()) {
     return in.string(in.textOf(value));

@@ -293,7 +293,7 @@ void Interpreter::executeFor(const Statement &statement, Scope &scope,
     return;
   }
   Value self = Value::object(Kind::Loop, loop);
-  // Each iteration is charged, even if the body is empty.
+  // Each iteration counts as work, even if the body is empty.
   for (; loop->index < loop->items.size() && charge(64); ++loop->index) {
     Scope *inner = open(&scope);
     inner->set("loop", self);
@@ -306,7 +306,7 @@ void Interpreter::executeFor(const Statement &statement, Scope &scope,
   }
   self = {};
   if (loop.use_count() == 2 && loops.back() == loop) {
-    loops.pop_back(); // nothing refers to it any more
+    loops.pop_back(); // nothing else refers to the loop
   }
 }
 

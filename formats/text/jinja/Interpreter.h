@@ -38,10 +38,11 @@ struct FunctionObject final : Object {
 struct LoopObject final : Object {
   std::vector<Value> items;
   size_t index = 0;
-  uint32_t level = 0; ///< depth of recursion, from 0
+  uint32_t level = 0; ///< depth of recursion, counted from 0
   const Statement *statement = nullptr;
-  Scope *scope = nullptr;                     ///< the scope around the loop
-  std::optional<std::vector<Value>> lastSeen; ///< last arguments of changed()
+  Scope *scope = nullptr; ///< the scope around the loop
+  /// The arguments of the last call of loop.changed().
+  std::optional<std::vector<Value>> lastSeen;
 };
 
 class Interpreter {
@@ -62,14 +63,16 @@ public:
   Value fail(const std::string &message, ErrorCode code = ErrorCode::Corrupt);
   Value failUndefined(const Value &value);
   /// Adds the work of an operation on `amount` characters or items to the
-  /// number of steps. Fails, and returns false, once that exceeds its limit.
+  /// number of steps. Fails, and returns false, once the number of steps
+  /// exceeds its limit.
   bool charge(uint64_t amount);
   Value call(const Value &callee, const Arguments &arguments);
   Value attribute(const Value &object, const std::string &name);
   Value item(const Value &object, const Value &key);
-  /// Appends what a loop over `value` would visit. Returns false on failure.
+  /// Appends the items that a loop over `value` visits. Returns false on
+  /// failure.
   bool iterate(const Value &value, std::vector<Value> &items);
-  /// The text of a value. Making it counts as work (charge()).
+  /// Converts a value to text, which counts as work (charge()).
   Text textOf(const Value &value);
   /// Makes a string, or fails if the text is too long.
   Value string(Text text, bool isMarkup = false);

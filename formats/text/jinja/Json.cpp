@@ -186,7 +186,8 @@ public:
                    : Value::integer(static_cast<int64_t>(value)));
   }
   bool number_float(number_float_t value, const string_t &text) override {
-    // The parser also calls this for integers that do not fit in 64 bits.
+    // The parser also calls number_float() for integers that do not fit in 64
+    // bits.
     return add(text.find_first_of(".eE") == std::string::npos
                    ? Value::bigInteger(text)
                    : Value::real(value));
@@ -213,8 +214,8 @@ public:
   }
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
-    // `position` is the end of the token that is not allowed there. The
-    // message names the token's last byte.
+    // `position` is the number of bytes up to the end of the unexpected token.
+    // The message names the token's last byte.
     failure = "it is not valid JSON: the error is at " +
               placeName(placeAfter(source.substr(0, position - 1)));
     return false;

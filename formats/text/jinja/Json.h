@@ -9,7 +9,7 @@ namespace air::jinja {
 
 struct JsonStyle {
   bool ascii = false; ///< write non-ASCII characters as \uXXXX
-  /// The indent of each level. If absent, all is on one line.
+  /// The indent of each level. If absent, the whole text is on one line.
   std::optional<Text> indent;
   std::optional<Text> itemSeparator; ///< ", ", or "," with an indent
   Text keySeparator = U": ";

@@ -1,11 +1,11 @@
 //===- Lexer.h - a template as tokens ---------------------------*- C++ -*-===//
 //
-// Divides a template into the texts between its tags and the tokens of the
-// tags, with the options that chat templates are written for: trim_blocks
-// removes the line break after a tag, lstrip_blocks the white space before a
-// tag that begins its line, and one line break at the end of the template is
-// dropped. '-' and '+' at the sides of a tag override this. The rules are those
-// of Jinja 3.1.
+// Splits a template into the text between tags and the tokens inside tags. It
+// applies the options that chat templates are written for: trim_blocks removes
+// the line break after a tag, lstrip_blocks the white space before a tag that
+// begins its line, and one line break at the end of the template is dropped.
+// '-' and '+' at the sides of a tag override this. The rules are those of Jinja
+// 3.1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_LEXER_H

@@ -1,7 +1,7 @@
 //===- MergeSort.h - a sort that any comparison may drive -------*- C++ -*-===//
 //
-// The comparisons of templates can fail in the middle of a sort, and numbers
-// that are NaN have no order. std::sort must not be used with such comparisons.
+// A comparison in a template can fail in the middle of a sort, and NaN has no
+// order. std::sort must not be used with such comparisons.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_MERGESORT_H

@@ -201,7 +201,7 @@ Value callGlobal(Interpreter &in, const std::string &name,
     Bound bound(in, name + "()", arguments, {"message"});
     static constexpr size_t kShown = 1000;
     Text message = in.textOf(bound.need(0));
-    return in.fail("the template refuses these messages: '" +
+    return in.fail("the template refuses the conversation and says '" +
                    printable(toUtf8(message), kShown, "'\\") + "'");
   }
   if (name == "strftime_now") {

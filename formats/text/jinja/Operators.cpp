@@ -27,7 +27,7 @@ Value divideIntegers(Interpreter &in, bool quotient, int64_t a, int64_t b) {
 Value powerOf(Interpreter &in, const Value &a, const Value &b) {
   if (!a.isIntegral() || !b.isIntegral() || b.asInt() < 0) {
     if (a.asDouble() == 0 && b.asDouble() < 0) {
-      return in.fail("0 is raised to a negative power");
+      return in.fail("0 cannot be raised to a negative power");
     }
     double result = std::pow(a.asDouble(), b.asDouble());
     return std::isnan(result) && !std::isnan(a.asDouble()) &&

@@ -22,8 +22,8 @@ public:
 
 private:
   using Names = std::initializer_list<std::string_view>;
-  /// Parses statements up to a tag with one of the names, and stops at the
-  /// name. Without names, parses up to the end of the template.
+  /// Parses statements up to a tag whose name is in `ends`, and stops at that
+  /// name. If `ends` is empty, parses up to the end of the template.
   Body parseBody(Names ends);
   /// Parses the rest of the tag and the statements up to the tag `end`.
   Body parseBlock(const char *end);
@@ -135,7 +135,8 @@ void Parser::parseTag(Body &out) {
     statement->value = parseFilters();
     statement->body = parseBlock("endfilter");
   } else if (name == "generation") {
-    // The block only marks the assistant's part of the text for training.
+    // A `generation` block only marks the assistant's part of the text for
+    // training, which does not change the output.
     statement->body = parseBlock("endgeneration");
   } else if (name == "break" || name == "continue") {
     if (!isLoop) {

@@ -64,7 +64,7 @@ protected:
 
   Status failure;
   uint32_t nesting = 0;
-  uint32_t conditional = 0; ///< the number of `if` around the current token
+  uint32_t conditional = 0; ///< how many `if` tags or expressions are open
   /// The names that have been parsed since the innermost macro began.
   std::vector<std::string> mentioned;
 

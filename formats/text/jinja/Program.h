@@ -6,7 +6,7 @@
 
 namespace air::jinja {
 
-/// The kinds of expressions. Names in `...` are fields of Expression.
+/// The kinds of expressions. Names in backquotes are fields of Expression.
 enum class Op : uint8_t {
   Constant,  ///< the value `constant`
   Name,      ///< the variable `name`
@@ -56,14 +56,14 @@ struct Expression {
 struct Target {
   Place place;
   std::string name;
-  std::string attribute; ///< "" if the target is no attribute
+  std::string attribute; ///< "" if the target is not an attribute
   bool isTuple = false;
   std::vector<Target> parts;
 };
 
 struct Parameter {
   std::string name;
-  ExpressionPtr byDefault; ///< may be absent
+  ExpressionPtr byDefault; ///< the default value; may be absent
 };
 
 struct Signature {
@@ -80,7 +80,7 @@ enum class Act : uint8_t {
   Data,     ///< writes `data`
   Output,   ///< writes `value`
   If,       ///< runs the first of `branches` whose condition is true or absent
-  For,      ///< runs `body` for each item of `value`; if none, `otherwise`
+  For,      ///< runs `body` for each item of `value`, or else `otherwise`
   Set,      ///< target = value
   SetBlock, ///< target = text of `body`, passed through any filters in `value`
   Macro,    ///< defines the macro `signature` with `body`

@@ -35,7 +35,7 @@ struct ProgramCode {
 /// allocate.
 inline constexpr size_t kMaxProgramWords = size_t{1} << 18;
 /// The largest sum of the sizes, in bytes, of the texts that a program uses. A
-/// text that is used several times counts as often.
+/// text counts once for each use.
 inline constexpr uint64_t kMaxCopiedBytes = uint64_t{16} << 20;
 
 } // namespace air::jinja

@@ -41,10 +41,10 @@ public:
   Result<Body> run();
 
 private:
-  /// How an expression may end a chain of filters.
+  /// Whether the innermost filter of a chain has an operand.
   enum class Chain : uint8_t {
-    None, ///< it is no such chain; every filter has an operand
-    Open, ///< the innermost filter has no operand
+    None, ///< it has one, like every other filter
+    Open, ///< it has none, as in a filter block
   };
 
   void fail(const std::string &what);
@@ -52,7 +52,8 @@ private:
   uint32_t word();
   uint32_t below(uint32_t limit, const char *what);
   bool flag() { return below(2, "a flag") != 0; }
-  /// The number of things that follow. Each takes at least `least` words.
+  /// Reads the number of elements that follow, each of which takes at least
+  /// `least` words.
   uint32_t count(uint32_t least);
   uint64_t twoWords() {
     const uint64_t low = word();
@@ -76,14 +77,14 @@ private:
       out.operands.push_back(readExpression());
     }
   }
-  /// The filters of a block.
+  /// Reads the filters of a filter block.
   ExpressionPtr readFilters();
   Value readConstant();
   CallArguments readArguments();
   Target readTarget();
   Signature readSignature();
 
-  /// Counts the levels of the tree while it exists.
+  /// Adds a level to the current depth in the tree while the object exists.
   class Nested {
   public:
     explicit Nested(Reader &reader) : owner(reader) {
@@ -142,7 +143,7 @@ uint32_t Reader::count(uint32_t least) {
   if (!failed() && value > left / least) {
     fail("the count is " + std::to_string(value) + ", but the " +
          std::to_string(left) + " words that follow are enough for at most " +
-         std::to_string(left / least));
+         std::to_string(left / least) + " elements");
     return 0;
   }
   return failed() ? 0 : value;
@@ -166,11 +167,11 @@ const std::string &Reader::readText() {
   if (failed()) {
     return none;
   }
-  // Every use of a text is a copy of it.
+  // Each use of a text copies it.
   copiedBytes += code.texts[index].size();
   if (copiedBytes > kMaxCopiedBytes) {
-    fail("all uses of texts have more than " + std::to_string(kMaxCopiedBytes) +
-         " bytes together");
+    fail("the texts, counted once for each use, have more than " +
+         std::to_string(kMaxCopiedBytes) + " bytes");
     return none;
   }
   return code.texts[index];
@@ -366,12 +367,13 @@ void Reader::readExpression(Expression &out, Chain chain) {
     out.name = readName();
     const bool hasOperand = flag();
     if (!failed() && !hasOperand && chain == Chain::None) {
-      fail("a filter outside a filter block has no operand");
+      fail("a filter outside a filter block has no operand; it must have one");
     }
     out.operands.push_back(hasOperand ? readExpression(chain) : nullptr);
     if (!failed() && hasOperand && chain == Chain::Open &&
         out.operands[0]->op != Op::Filter) {
-      fail("the first filter of a filter block has an operand");
+      fail("the first filter of a filter block has an operand; it must have "
+           "none, because it applies to the output of the block");
     }
     out.call = readArguments();
     break;

@@ -8,7 +8,7 @@
 
 namespace air::jinja {
 
-/// Makes the tree of a program. The words may come from a damaged or malicious
+/// Builds the tree of a program. The words may come from a damaged or malicious
 /// file: the result is a program that the interpreter can run, or the error
 /// Corrupt, which names the word that is wrong.
 Result<Body> readProgram(const ProgramCode &code);

@@ -213,7 +213,7 @@ void Writer::writeConstant(const Value &value) {
   case Kind::String:
     writeText(toUtf8(value.text()));
     break;
-  default: // The parser makes no other constants but none.
+  default: // The only other constant that the parser makes is `none`.
     break;
   }
 }

@@ -15,7 +15,7 @@ Value list(Items items) {
 }
 Value part(TextView text) { return Value::string(Text(text)); }
 
-// --- case
+// Methods that change the case of letters.
 
 Value mapCase(Interpreter &in, const Text &self, const Arguments &given,
               const char *name, void (*map)(char32_t, Text &)) {
@@ -83,7 +83,7 @@ Value title(Interpreter &in, const Text &self, const Arguments &given) {
   return in.string(std::move(out));
 }
 
-// --- properties
+// Methods that test the characters of a string.
 
 Value all(Interpreter &in, const Text &self, const Arguments &given,
           const char *name, bool (*holds)(char32_t)) {
@@ -140,7 +140,7 @@ Value istitle(Interpreter &in, const Text &self, const Arguments &given) {
   return Value::boolean(any);
 }
 
-// --- parts
+// Methods that strip a string or divide it into parts.
 
 Value stripWith(Interpreter &in, const Text &self, const Arguments &given,
                 const char *name, bool left, bool right) {
@@ -307,7 +307,7 @@ Value rpartition(Interpreter &in, const Text &self, const Arguments &given) {
   return partitionAt(in, self, given, true);
 }
 
-// --- search
+// Methods that look for a part of a string.
 
 /// The part of a string between two optional bounds, clamped as in Python.
 struct Range {
@@ -437,7 +437,7 @@ Value removesuffix(Interpreter &in, const Text &self, const Arguments &given) {
   return part(ends ? view.substr(0, view.size() - text.size()) : view);
 }
 
-// --- changes
+// Methods that replace parts of strings, or join, pad or format them.
 
 Value replace(Interpreter &in, const Text &self, const Arguments &given) {
   Bound bound(in, "str.replace", given, {"old", "new", "count"});
@@ -510,8 +510,8 @@ Value justify(Interpreter &in, const Text &self, const Arguments &given,
   }
   bool hasSign = how == '0' && !self.empty() &&
                  (codeOf(self[0]) == U'-' || codeOf(self[0]) == U'+');
-  // If a text cannot be centred exactly, the left side gets one character more
-  // if `width` is odd, and the right side otherwise, as in Python.
+  // As in Python, a text that cannot be centred exactly gets the extra
+  // character on the left if `width` is odd, and on the right if it is even.
   size_t before = how == 'l'   ? 0
                   : how == 'c' ? missing / 2 + (missing & width & 1)
                                : missing;

@@ -7,8 +7,9 @@
 // output is the same, byte for byte, as that of Jinja 3.1.
 //
 // Every character of the output is known to come either from the template or
-// from the caller's data. Only what comes from the template may be encoded as
-// a control token, or else a user could write one into the conversation.
+// from the caller's data. Only what comes from the template may be encoded as a
+// control token. Otherwise, a user could write control tokens into the
+// conversation.
 //
 // Thread-safety: a Template may be rendered by several threads at a time.
 //
@@ -35,9 +36,10 @@ public:
   /// Errors, with line and column: Corrupt if `source` is not a Jinja template,
   /// Unsupported if it uses a feature that is not implemented.
   static Result<Template> parse(std::string_view source);
-  /// Makes the template of which program() returned `code`, without parsing.
-  /// Renders the same texts and reports the same errors. Corrupt if `code` is
-  /// not a program; its words may come from a damaged or malicious file.
+  /// Creates a template, without parsing, from the `code` that program() of a
+  /// parsed template has returned. It renders the same texts and reports the
+  /// same errors. Corrupt if `code` is not a program; its words may come from a
+  /// damaged or malicious file.
   static Result<Template> load(const ProgramCode &code);
 
   Template(Template &&) noexcept;

@@ -153,7 +153,7 @@ Value indent(Interpreter &in, const Value &value, const Arguments &given) {
   bool first = bound.flag(1, false);
   bool blank = bound.flag(2, false);
   Text text = in.textOf(value) + U"\n";
-  // Lines end as in str.splitlines.
+  // A line ends where str.splitlines of Python ends it.
   Value whole = in.string(std::move(text));
   if (in.failed()) {
     return {};
@@ -248,8 +248,8 @@ Value urlEncode(Interpreter &in, const Value &value, const Arguments &given) {
   return in.string(std::move(out));
 }
 
-/// Parses a number as int() or float() of Python do, with white space around it
-/// and '_' between digits.
+/// Parses a number as int() and float() of Python do. They allow white space
+/// around it and '_' between its digits.
 std::optional<std::string> numeral(const Text &text) {
   std::string digits = toUtf8(strip(text, true, true));
   std::string out;

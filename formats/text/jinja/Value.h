@@ -128,7 +128,7 @@ struct SequenceObject final : Object {
   size_t next = 0; ///< in a Generator, the index of the next item
 };
 
-/// Keeps the order of insertion.
+/// A dictionary that keeps the order of insertion.
 struct DictObject final : Object {
   std::vector<std::pair<Value, Value>> entries;
   std::map<Text, size_t> index; ///< finds keyOf(key) in `entries`
@@ -155,19 +155,19 @@ struct Arguments {
   std::vector<std::pair<std::string, Value>> named;
 };
 
-/// How deeply the value is nested: 0 if it is no container.
+/// How deeply the value is nested: 0 if it is not a container.
 uint32_t depthOf(const Value &value);
 /// The number of characters and items in the value. A part that occurs several
 /// times is counted each time, because it is printed each time.
 uint64_t weightOf(const Value &value);
 
-/// A text that is the same for equal keys, or nothing for a value that cannot
-/// be the key of a dictionary.
+/// A text that identifies a key: equal keys have the same text. Nothing for a
+/// value that cannot be the key of a dictionary.
 std::optional<Text> keyOf(const Value &value);
 
 bool isTrue(const Value &value);
 bool equal(const Value &a, const Value &b);
-/// Whether `a` < `b`; nothing if Python refuses to compare them.
+/// Whether `a` < `b`; nullopt if Python refuses to compare them.
 std::optional<bool> lessThan(const Value &a, const Value &b);
 /// Python's name of the type, for messages.
 const char *typeName(const Value &value);

@@ -13,7 +13,7 @@
 //   (?i:X) (?i)           ignores case, by simple case folding
 //   (?=X) (?!X)           look-ahead
 //   .                     any character but \n
-//   [...] [^...]          ranges, escapes, nested classes, and && (intersection)
+//   [...] [^...]          ranges, escapes, nested classes, && (intersection)
 //   \p{P} \pP \P{P} \p{^P}   categories and scripts of Unicode 16
 //   \s \S \d \D \w \W     White_Space, Nd, and word characters (Unicode.h)
 //   \b \B \A \z ^ $       ^ is \A; $ matches at the end and before a final \n
@@ -46,9 +46,10 @@ public:
   /// listed above, and for an expression that is too large.
   static Result<Regex> compile(std::string_view pattern);
 
-  /// Makes the expression of which code() returned `words`, without compiling.
-  /// It finds the same matches. Corrupt if the words are not those of an
-  /// expression; they may come from a damaged or malicious file.
+  /// Creates an expression, without compiling, from the `words` that code() of
+  /// a compiled expression has returned. It finds the same matches. Corrupt if
+  /// the words are not those of an expression; they may come from a damaged or
+  /// malicious file.
   static Result<Regex> load(std::span<const uint32_t> words);
 
   const RegexProgram &program() const { return *compiled; }

@@ -1,14 +1,14 @@
 //===- RegexCheck.cpp - checks what bounds the matcher's time -------------===//
 //
-// The time is linear because the matcher takes each instruction that has a set
-// of positions only once at each position, and takes a bounded number of other
-// instructions in between. This is so if
+// The time is linear because the matcher executes each instruction that has a
+// set of positions only once at each position, and executes a bounded number of
+// other instructions in between. This is so if
 //
-// - each circle of instructions contains a loop that has a set of positions,
-//   and no set belongs to two instructions;
+// - each cycle of instructions contains a loop that has a set of positions, and
+//   no set belongs to two instructions;
 // - a Split without a set is tried only once for each start of a match;
-// - a Run without a set is certainly followed by a match, so that no character
-//   that it takes is ever looked at by such a Run again;
+// - a Run without a set is certainly followed by a match, so no Run of this
+//   kind ever looks at the same character again;
 // - no instruction belongs to two look-aheads, because look-aheads that share
 //   instructions could double the work at each level.
 //
@@ -66,15 +66,16 @@ private:
   /// The instructions in an order in which the successors of each come before
   /// it. Only loops may come before their successors.
   std::vector<uint32_t> order;
-  /// For each instruction, the look-ahead that it belongs to: the index of the
-  /// Look, or code.size() if it is in none. kNone if no match gets there.
+  /// For each instruction, the look-ahead that it belongs to: the index of its
+  /// Look; code.size() if it is in no look-ahead; kNone if the matcher cannot
+  /// reach the instruction.
   std::vector<uint32_t> owner;
-  std::vector<uint32_t> depth;  ///< how many look-aheads are around it
-  std::vector<uint32_t> open;   ///< instructions whose successors are to visit
+  std::vector<uint32_t> depth;  ///< per instruction, the look-aheads around it
+  std::vector<uint32_t> open;   ///< instructions with successors still to visit
   std::vector<uint32_t> userOf; ///< for each set, the instruction that uses it
   std::vector<bool> isMain;     ///< for each set, whether it is in mainMemos
-  /// For each instruction, classes such that there certainly is a match if the
-  /// next character is of one of them.
+  /// For each instruction, classes of characters. If the next character is of
+  /// one of these classes, there certainly is a match.
   std::vector<Classes> sure;
 };
 
@@ -88,11 +89,10 @@ Status Check::checkMainMemos() {
   return Status::ok();
 }
 
-/// Finds a circle of instructions none of which `endsPath`. Returns the
-/// instructions at the end and at the beginning of the circle. If there is
-/// none, `order` has the instructions. `state` of an instruction is 0 before it
-/// is visited, 1 while the instructions that it leads to are visited, and 2
-/// after that.
+/// Finds a cycle in which `endsPath` is false for all instructions. Returns the
+/// last and the first instruction of the cycle. If there is no cycle, fills
+/// `order`. `state` of an instruction is 0 before it is visited, 1 while the
+/// instructions that it leads to are visited, and 2 after that.
 std::optional<std::pair<uint32_t, uint32_t>>
 Check::findCircle(bool (*endsPath)(const RegexInstruction &)) {
   std::vector<uint8_t> state(code.size());
@@ -156,8 +156,8 @@ Status Check::enter(uint32_t pc, uint32_t newOwner, uint32_t newDepth) {
   return Status::ok();
 }
 
-/// Visits all instructions that a match can get to. The others, which the
-/// compiler leaves behind where it skips a choice, do no harm.
+/// Visits all instructions that the matcher can reach. Unreachable ones, which
+/// the compiler leaves behind when it skips a choice, are harmless.
 Status Check::walk() {
   for (uint32_t start : program.start) {
     if (start != RegexProgram::kNowhere) {
@@ -212,7 +212,7 @@ Status Check::useMemo(uint32_t pc, uint32_t memo) {
   return Status::ok();
 }
 
-/// `pc` is an instruction that a match can get to.
+/// `pc` must be an instruction that the matcher can reach.
 Status Check::checkInstruction(uint32_t pc) {
   const RegexInstruction &in = code[pc];
   const bool isInLook = depth[pc] > 0;
@@ -256,7 +256,8 @@ void Check::findSureClasses() {
     } else if (in.op == Op::Split && !in.isLoop &&
                (sure[in.next].any() || sure[in.other].any())) {
       const Classes first = rowOf(in.nextRow);
-      // If `next` is said to be sure, `other` is not tried after it.
+      // If nextIsSure is set, the matcher does not try `other` where the next
+      // character is in `nextRow`.
       const Classes second =
           in.nextIsSure ? rowOf(in.otherRow) & ~first : rowOf(in.otherRow);
       sure[pc] = (first & sure[in.next]) | (second & sure[in.other]);

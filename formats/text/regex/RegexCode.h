@@ -17,11 +17,11 @@ namespace air {
 /// Returns the words of a program that compileRegex() has made.
 std::vector<uint32_t> writeRegex(const RegexProgram &program);
 
-/// Makes a program of words, which may come from a damaged or malicious file.
-/// The result is a program with which the matcher reads nothing outside the
-/// program and the text, and ends in time linear in the length of the text
-/// (RegexCheck.h). Corrupt if the words are no such program;
-/// the message is one line that says what is wrong.
+/// Decodes a program from words, which may come from a damaged or malicious
+/// file. The result is a program with which the matcher reads nothing outside
+/// the program and the text, and ends in time linear in the length of the text
+/// (RegexCheck.h). Corrupt if the words are not such a program; the message is
+/// one line that says what is wrong.
 Result<RegexProgram> readRegex(std::span<const uint32_t> words);
 
 } // namespace air

@@ -1,7 +1,7 @@
 //===- RegexCompiler.cpp - compiles regular expressions ---------*- C++ -*-===//
 //
-// Instructions are made from the end of the expression to its beginning, so
-// that the successors of an instruction are known when it is made. The
+// Instructions are generated from the end of the expression to its beginning,
+// so that the successors of an instruction are known when it is generated. The
 // successors tell which characters can come next, and whether a match is
 // certain. With this knowledge, the matcher can leave out most of the
 // alternatives that it would otherwise have to return to.
@@ -139,7 +139,7 @@ Status Compiler::classify() {
   if (starts.back() > kLastCodePoint) {
     starts.pop_back();
   }
-  // Each set splits the classes of which it contains only a part.
+  // Each set splits the classes that it contains only partly.
   std::vector<uint32_t> classOfStart(starts.size(), 0);
   uint32_t count = 1;
   std::vector<bool> inside(starts.size());
@@ -181,7 +181,8 @@ Status Compiler::classify() {
   if (hasEdge) {
     wordSet = sets.back();
   }
-  // Pages whose characters are all in one class are shared.
+  // Pages of 128 characters that are all in the same class are stored only once
+  // for each class.
   program.pages.resize(kPages);
   std::map<uint32_t, uint16_t> uniform;
   size_t interval = 0;

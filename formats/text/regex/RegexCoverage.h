@@ -6,10 +6,11 @@
 
 namespace air {
 
-/// Whether every text is a sequence of matches without gaps. Tries all
-/// sequences of up to three classes of characters that the expression
-/// distinguishes. Also false if there is a look-ahead at more than one
-/// character, or if there are more than 48 classes.
+/// Whether every text is a sequence of matches without gaps. To find out, the
+/// function tries all texts of up to three characters, with one character for
+/// each class of characters that the expression distinguishes. Also false if
+/// there is a look-ahead at more than one character, or if there are more than
+/// 48 classes.
 bool matchesAllText(const Regex &regex);
 
 } // namespace air

@@ -172,10 +172,11 @@ void RegexMatcher::releasePagesBefore(size_t position) {
 }
 
 /// `memo` is the index of the set of positions at which an instruction has
-/// failed. Returns true if `position` is in it, and otherwise adds it before
-/// the instruction is tried: if the matcher comes back to this instruction at
-/// this position, the first try has failed. In a look-ahead, the first try may
-/// also have succeeded; then sets `succeeds` and returns false.
+/// failed. Returns true if the set contains `position`. Otherwise adds
+/// `position`, although the instruction is tried only afterwards: if the
+/// matcher reaches this instruction at this position again, the first try has
+/// failed. In a look-ahead, the first try may also have succeeded; the function
+/// then sets `succeeds` and returns false.
 bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
                          bool &succeeds) {
   if (inLook && marked(memo + 1, position)) {
@@ -203,7 +204,8 @@ bool RegexMatcher::mayBeginWith(char c, int next) const {
   const auto has = [&](const RegexInstruction &in, size_t character) {
     return program->rows[in.row].byClass[classes[character]] != 0;
   };
-  // Instructions to visit, each with the number of characters matched before.
+  // Instructions to visit, each with the number of characters matched before
+  // it.
   std::vector<std::pair<uint32_t, size_t>> open;
   std::vector<bool> seen(program->code.size() * 2);
   const auto enter = [&](uint32_t pc, size_t consumed) {
@@ -368,7 +370,7 @@ bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
   return false;
 }
 
-/// Runs from instruction `pc` on and sets `end` to the end of the match.
+/// Executes instructions from `pc` on, and sets `end` to the end of the match.
 /// Earlier alternatives in `pending` are not touched.
 bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
   const RegexInstruction *code = program->code.data();

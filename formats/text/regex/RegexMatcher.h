@@ -50,7 +50,7 @@ public:
   void setWindow(size_t begin, size_t end);
   /// Finds the first match that starts at `from` or later. Within a window,
   /// `from` must not decrease, nor lie before the end of an earlier match.
-  /// Returns false if there is none.
+  /// Returns false if there is no match.
   bool find(size_t from, RegexMatch &match);
 
   /// Returns true if a match may begin with the ASCII character `c`. A match
@@ -59,10 +59,10 @@ public:
     return begins[static_cast<uint8_t>(c) & 127];
   }
 
-  /// Like the function above, but takes into account the character `next` that
-  /// comes after `c`. `next` is an ASCII character, or kEnd for the end of the
-  /// text. A call takes about as long as a match, so callers should keep the
-  /// result.
+  /// Returns true if a match may begin with the ASCII character `c` when the
+  /// character `next` comes after it. `next` is an ASCII character, or kEnd for
+  /// the end of the text. A call takes about as long as a match, so callers
+  /// should keep the result.
   bool mayBeginWith(char c, int next) const;
   static constexpr int kEnd = -1;
 
@@ -78,8 +78,8 @@ private:
     size_t lowest; ///< for a Loop: the position at which it began
     size_t trail;  ///< the size of `trail` when this was added
   };
-  /// A look-ahead has marked the positions from `first` to `last` in set
-  /// `memo`. If the look-ahead succeeds, it marks them in set memo + 1, too.
+  /// The positions from `first` to `last`, which a look-ahead has marked in set
+  /// `memo`. If the look-ahead succeeds, they are also marked in set memo + 1.
   struct Step {
     uint32_t memo;
     size_t first;

@@ -5,8 +5,8 @@
 // one if the first one leads to no match.
 //
 // Characters are classified once, when the program is compiled: two characters
-// are in the same class if every set of the expression has both or neither. The
-// program's sets are sets of these classes.
+// are in the same class if every set of the expression contains both or
+// neither. The program's sets are sets of these classes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXPROGRAM_H
@@ -19,8 +19,9 @@
 
 namespace air {
 
-/// A set of classes of characters. byClass[c] is 1 if class c is in it, and
-/// byAscii[c] is 1 if the class of the ASCII character c is in it.
+/// A set of classes of characters, to which instructions refer by its index in
+/// RegexProgram::rows. byClass[c] is 1 if class c is in it, and byAscii[c] is 1
+/// if the class of the ASCII character c is in it.
 struct RegexRow {
   std::array<uint8_t, 256> byClass{};
   std::array<uint8_t, 128> byAscii{};
@@ -30,15 +31,16 @@ struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
     Characters, ///< `count` characters of `row`, then `next`
-    /// All characters of `row` that follow, then `next`. If `next` fails,
-    /// smaller numbers of characters are not tried.
+    /// All characters of `row` that follow, then `next`. If `next` fails, the
+    /// matcher does not try fewer characters.
     Run,
-    /// Any number of characters of `row`, then `next`. Larger numbers are tried
-    /// before smaller ones. `nextRow` has the classes with which `next` may
-    /// begin.
+    /// Any number of characters of `row`, then `next`. The matcher tries larger
+    /// numbers before smaller ones. `nextRow` has the classes with which `next`
+    /// may begin.
     Loop,
-    /// `next`, or else `other`. `nextRow` has the classes with which `next` may
-    /// begin, and `otherRow` those with which `other` may begin.
+    /// Tries `next` and, if that fails, `other`. `nextRow` has the classes with
+    /// which `next` may begin, and `otherRow` those with which `other` may
+    /// begin.
     Split,
     /// Continues at `next` if a character of `row` follows or, if `negated`,
     /// if none follows.
@@ -73,7 +75,8 @@ struct RegexInstruction {
 
 struct RegexProgram {
   static constexpr uint32_t kMostInstructions = 20000;
-  /// The most sets of positions. The matcher has memory for all of them.
+  /// The largest number of sets of positions (see RegexInstruction::memo). The
+  /// matcher has memory for all of them.
   static constexpr uint32_t kMostMemos = 1024;
   /// The class of the end of the text. It is in no set of the expression.
   static constexpr uint8_t kEndClass = 255;
@@ -85,7 +88,7 @@ struct RegexProgram {
   /// For each class of the next character, the instruction at which the matcher
   /// starts. Choices that the class decides are skipped.
   std::array<uint32_t, 256> start{};
-  uint32_t wordRow = 0; ///< the row of the word characters; \b needs it
+  uint32_t wordRow = 0; ///< index of the row with the word characters
   uint32_t memos = 0;
   /// The memos of instructions that are not in a look-ahead.
   std::vector<uint32_t> mainMemos;

@@ -30,7 +30,7 @@ private:
   /// The next word. The caller has checked that there is one.
   uint32_t word() { return words[next++]; }
   size_t left() const { return words.size() - next; }
-  /// Reads the number of things that follow, each of `size` words.
+  /// Reads the number of elements that follow, each of `size` words.
   Result<uint32_t> count(const char *what, uint32_t size, uint32_t least);
   Status readInstruction(uint32_t index);
   Status readRows();
@@ -99,7 +99,7 @@ Status Reader::readRows() {
   return Status::ok();
 }
 
-/// Reads the classes of all code points, and completes the rows.
+/// Reads the classes of all code points, and sets byAscii of all rows.
 Status Reader::readClasses() {
   AIR_ASSIGN_OR_RETURN(const uint32_t runs, count("classes", 1, 1));
   const std::span<const uint32_t> starts = words.subspan(next, runs);
@@ -114,7 +114,8 @@ Status Reader::readClasses() {
                  str(kLastCodePoint));
     }
   }
-  // Pages whose code points are all in one class are shared.
+  // Pages of code points that are all in the same class are stored only once
+  // for each class.
   std::vector<uint32_t> uniform(256, UINT32_MAX);
   size_t run = 0;
   for (uint32_t first = 0; first <= kLastCodePoint; first += kPageSize) {

@@ -43,9 +43,9 @@ struct RegexNode {
 };
 
 struct RegexSyntax {
-  /// How deep groups, and classes, may be nested.
+  /// How deeply groups, and character classes, may be nested.
   static constexpr uint32_t kMostNested = 50;
-  /// The largest count of a repetition that has one.
+  /// The largest count in a repetition such as {m} or {m,n}.
   static constexpr uint32_t kMostRepeats = 1000;
 
   std::vector<RegexNode> nodes;

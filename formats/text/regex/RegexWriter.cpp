@@ -46,7 +46,8 @@ std::vector<uint32_t> writeRegex(const RegexProgram &program) {
       add(c << 8 | program.classOf(c));
       ++words[place];
     }
-    // Most pages have code points of one class, and follow one another.
+    // Many consecutive pages have code points of the same single class, so
+    // equal pages are skipped.
     const size_t page = c / kPageSize;
     if (c % kPageSize == kPageSize - 1 && page > 0 &&
         words.back() >> 8 < c - kPageSize) {

@@ -98,8 +98,8 @@ struct Pair {
   uint64_t key() const { return (uint64_t{first} << 32) | second; }
 };
 
-/// The tables in the form in which they are used. Code points are looked up in
-/// blocks of 128; code points of which nothing is known share a block.
+/// The tables, unpacked for look-ups by code point. Points are stored in blocks
+/// of 128; all blocks without any known point share one.
 class Tables {
 public:
   static const Tables &get() {
@@ -198,7 +198,8 @@ private:
   uint32_t indexOf(uint32_t c) const {
     return blocks[c / kBlock] * kBlock + c % kBlock;
   }
-  /// Returns the entry of a code point, which gets a block if it has none.
+  /// Returns the entry of a code point. Adds a block of entries if none
+  /// contains the code point.
   Point &make(uint32_t c) {
     uint16_t &block = blocks[c / kBlock];
     if (block == 0) {
@@ -323,9 +324,10 @@ private:
   std::vector<Character> characters;
 };
 
-/// True only if `c` begins a stretch and does not change unless another
-/// character is composed with it. True for CJK ideographs, and for characters
-/// below the first one that the form changes or sorts.
+/// A fast test that is true only if `c` begins a stretch and does not change
+/// unless another character is composed with it. It is true for CJK ideographs,
+/// and for all characters below the first character that the form changes or
+/// sorts.
 bool isInert(uint32_t c, NormalForm form) {
   constexpr std::array<uint32_t, 4> kFirst = {0xc0, 0x300, 0xa0, 0xa0};
   return c < kFirst[static_cast<size_t>(form)] || (c >= 0x4e00 && c <= 0x9fff);
@@ -343,8 +345,8 @@ std::string normalized(std::string_view text, NormalForm form) {
   std::string out;
   out.reserve(text.size());
   Stretch stretch(form, out);
-  // Inert characters are copied. If others follow, the last inert one is
-  // normalized together with them.
+  // Inert characters are copied. If other characters follow, the last inert one
+  // is normalized together with them.
   size_t at = 0;
   while (at < text.size()) {
     size_t start = at;

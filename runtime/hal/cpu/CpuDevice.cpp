@@ -155,8 +155,9 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     }
     scratchBytes = std::max(scratchBytes, desc.scratchBytes);
   }
-  // Only dispatches whose number of tiles is independent of the number of
-  // tokens are read ahead. In the others, several tiles read the same weights.
+  // The weights of a dispatch are read ahead only if its number of tiles is
+  // independent of the number of tokens. In other dispatches, several tiles
+  // read the same weights.
   program.aheads.reserve(dispatches.size());
   std::vector<const ReadAhead *> own(dispatches.size());
   for (size_t i = 0; i < dispatches.size(); ++i) {
@@ -262,8 +263,8 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
     dispatch.function(&call, begin, end, ownScratch);
     return;
   }
-  // Each call of the function runs tiles that compute the same tokens, because
-  // only these have consecutive indices in the kernel.
+  // Each call of the kernel's function runs tiles that compute the same tokens,
+  // because only these have consecutive indices in the kernel.
   while (begin < end) {
     const uint64_t tokenTile = begin / rowTiles;
     const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);

@@ -11,7 +11,7 @@
 // beginWork() and endWork() are called by the thread itself, the other members
 // by any thread. A waiter may notice too late that the work is done, and then
 // moves the thread needlessly. The thread still returns to its home CPU, at the
-// latest when it has finished its next work.
+// latest in its next call of endWork().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPULENDING_H

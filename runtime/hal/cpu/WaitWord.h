@@ -18,7 +18,7 @@ class WaitWord {
 public:
   uint32_t value() const { return word.load(std::memory_order_acquire); }
 
-  /// Adds one and wakes every sleeper.
+  /// Adds one and wakes every thread that sleeps in waitWhile().
   void advance();
 
   /// Spins until the value differs from `seen`, at most `spins` times. Returns

@@ -49,7 +49,7 @@ private:
   std::unique_ptr<CudaTimer> timer;
   uint64_t from = 0;
   uint64_t to = 0;
-  uint64_t bytes = 0; ///< of each buffer
+  uint64_t bytes = 0; ///< size of each buffer
 };
 
 } // namespace air::rt

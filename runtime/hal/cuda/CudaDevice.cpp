@@ -18,7 +18,8 @@ constexpr uint64_t kSlotBytes = uint64_t{2} << 20;
 constexpr size_t kSlots = 4;
 constexpr uint64_t kSmallestView = uint64_t{1} << 20;
 constexpr uint64_t kPiece = AIR_BINDING_ALIGNMENT;
-constexpr unsigned kWithoutTime = 2; // CU_EVENT_DISABLE_TIMING
+/// The driver API calls this CU_EVENT_DISABLE_TIMING.
+constexpr unsigned kWithoutTime = 2;
 
 } // namespace
 
@@ -117,8 +118,8 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
   allocated += size;
   AIR_RETURN_IF_ERROR(driver->call(
       f.fill, *memory, static_cast<unsigned char>(0), size, driver->stream()));
-  // Uploads run in another stream. They must wait for this event, or the zeros
-  // could overwrite what they copied.
+  // Uploads run in another stream and must wait for this event. Otherwise, the
+  // zeros could overwrite uploaded bytes.
   if (!zeroed) {
     AIR_RETURN_IF_ERROR(driver->call(f.eventCreate, &zeroed, kWithoutTime));
   }
@@ -305,7 +306,8 @@ Result<void *> CudaDevice::streamOf(Queue queue) {
     return driver->stream();
   }
   if (!uploads) {
-    constexpr unsigned kNonBlocking = 1; // CU_STREAM_NON_BLOCKING
+    // The driver API calls this CU_STREAM_NON_BLOCKING.
+    constexpr unsigned kNonBlocking = 1;
     AIR_RETURN_IF_ERROR(
         driver->call(driver->functions().streamCreate, &uploads, kNonBlocking));
   }

@@ -1,13 +1,15 @@
 //===- CudaDevice.h - an NVIDIA GPU as a Device -----------------*- C++ -*-===//
 //
-// Memory is the GPU's own, addresses are device pointers, and executables are
-// cubins. The kernels read the tokens of a batch from device memory: the caller
-// writes them before each run, and the AirBatch given to run() is not used.
+// Memory is allocated on the GPU, addresses are device pointers, and
+// executables are cubins. The kernels read the tokens of a batch from device
+// memory: the caller writes them before each run, and the AirBatch given to
+// run() is not used.
 //
-// Each queue is a stream. The stream of uploads is made when it is first used.
-// The first run of a range of dispatches records the range as a CUDA graph;
-// later runs launch that graph, which is never changed. write() copies through
-// a ring of pinned memory, and waits only while the whole ring is in use.
+// Each queue is a CUDA stream. The stream for uploads is created when it is
+// first used. The first run of a range of dispatches records the range as a
+// CUDA graph; later runs launch that graph, which is never changed. write()
+// copies through a ring of pinned memory, and waits only while the whole ring
+// is in use.
 //
 // Errors: see Device.h. Every message names the driver's function that failed
 // and contains the driver's own text. After an error that ends the use of the
@@ -80,7 +82,7 @@ private:
   struct Kernel {
     void *function = nullptr;
     uint32_t sharedBytes = 0; ///< the limit set by CudaDriver::allowShared()
-    std::optional<uint32_t> parameters; ///< their number, if it is known
+    std::optional<uint32_t> parameters; ///< the number of them, if known
   };
   /// Pinned host memory that write() copies through.
   struct Slot {
@@ -92,7 +94,8 @@ private:
     uint8_t *memory = nullptr;
     uint64_t bytes = 0;
   };
-  /// Program, first dispatch, number of dispatches.
+  /// The program of a range of dispatches, the index of the first dispatch, and
+  /// the number of dispatches.
   using Range = std::tuple<uint32_t, uint32_t, uint32_t>;
 
   CudaDevice() = default;

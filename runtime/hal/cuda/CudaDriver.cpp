@@ -142,8 +142,9 @@ Result<bool> rt::cudaRunsCode(uint32_t capability, std::string_view arch) {
     if (isPtx && error == std::errc() && suffix.empty()) {
       return capability >= number;
     }
-    // The suffix "f" allows instructions that only one family of architectures
-    // has. Plans contain no code with such instructions, so "f" is ignored.
+    // The suffix "f" of an architecture, as in "sm_100f", allows instructions
+    // that only one family of architectures has. Plans contain no code with
+    // such instructions, so "f" is ignored.
     if (!isPtx && error == std::errc() && (suffix.empty() || suffix == "f")) {
       return capability / 10 == number / 10 && capability >= number;
     }
@@ -203,7 +204,8 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::start() {
   std::unique_ptr<CudaDriver> driver(new CudaDriver());
   driver->cuda = std::make_unique<CudaFunctions>(std::move(library));
   const CudaFunctions &f = *driver->cuda;
-  // The version is checked before the functions, since old drivers lack some.
+  // The version is checked before the functions, because old drivers lack some
+  // of the functions.
   const bool hasVersion = f.driverGetVersion.pointer != nullptr &&
                           f.driverGetVersion.pointer(&driver->version) == 0;
   if (hasVersion && driver->version < kOldestVersion) {
@@ -440,7 +442,8 @@ Result<std::optional<uint32_t>> CudaDriver::countParameters(void *function) {
     return std::optional<uint32_t>();
   }
   AIR_RETURN_IF_ERROR(lost);
-  // The driver refuses the index after that of the last parameter.
+  // For the index after that of the last parameter, the driver returns an
+  // error.
   for (uint32_t count = 0; count <= kMaxParameterBytes; ++count) {
     size_t offset = 0;
     size_t size = 0;

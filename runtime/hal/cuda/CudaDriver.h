@@ -1,8 +1,8 @@
 //===- CudaDriver.h - one GPU, opened through libcuda.so.1 ------*- C++ -*-===//
 //
-// A CudaDriver has the primary context of one GPU and one stream of it. It is
-// shared by CudaDevice and air-gpu-bench: it finds a GPU, reports the driver's
-// errors, loads kernels, and makes graphs of launches.
+// A CudaDriver has the primary context of one GPU and one stream of it. It
+// finds a GPU, reports the driver's errors, loads kernels, and makes graphs of
+// launches, for CudaDevice and for air-gpu-bench.
 //
 // Ownership: modules live as long as the CudaDriver. The caller frees memory,
 // events and graphs, before the CudaDriver is destroyed. Thread-safety: one
@@ -41,9 +41,10 @@ struct CudaChoice {
   /// Empty: there is no PTX.
   std::string ptxArch;
   /// The GPU for which the kernels were made: a part of its name, as in
-  /// `device`, and its number of multiprocessors. Of several GPUs that the
-  /// fields above allow, one with both is opened, or else one with this number,
-  /// or else the one with the lowest ordinal. "" and 0: nothing is preferred.
+  /// `device`, and its number of multiprocessors. If the fields above allow
+  /// several GPUs, one that has both is opened, or else one that has this
+  /// number, or else the one with the lowest ordinal. "" and 0 state no
+  /// preference.
   std::string likeName;
   uint32_t likeMultiprocessors = 0;
 };
@@ -67,7 +68,8 @@ struct CudaLaunch {
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
   bool dependent = false; ///< may start while the previous launch still runs
-  /// Device pointers. A kernel with more parameters gets 0 for the others.
+  /// Device pointers. If the kernel has more parameters than there are
+  /// arguments, it gets 0 for the others.
   std::vector<uint64_t> arguments;
 };
 
@@ -126,9 +128,10 @@ public:
 
   Result<uint64_t> allocate(uint64_t bytes);
   /// Loads a cubin, or PTX that ends with a zero byte, which the driver
-  /// compiles. Corrupt if `image` is neither a complete ELF file nor such a
-  /// text, or the driver refuses it; Mismatch if it is for another
-  /// architecture; Unsupported if the driver is too old for the PTX.
+  /// compiles. Corrupt if `image` is neither a complete ELF file nor a text
+  /// that ends with a zero byte, or if the driver refuses it; Mismatch if it is
+  /// for another architecture; Unsupported if the driver is too old for the
+  /// PTX.
   Result<void *> loadModule(std::span<const uint8_t> image);
   /// Corrupt if the module has no kernel of this name.
   Result<void *> findKernel(void *module, const std::string &name);
@@ -155,7 +158,8 @@ private:
   Result<uint32_t> count();
   /// Sets `handle` to the GPU, and describes it as listGpus() does.
   Result<CudaFacts> find(uint32_t ordinal);
-  /// The GPUs that `wanted` allows. The error if there is none lists all.
+  /// The GPUs that `wanted` allows. If it allows none, the error lists all
+  /// GPUs.
   Result<std::vector<CudaFacts>> list(const std::string &wanted);
   Status check(int code, const char *name);
   Status choose(const CudaChoice &choice);

@@ -27,11 +27,11 @@ public:
   CudaTimer(const CudaTimer &) = delete;
   CudaTimer &operator=(const CudaTimer &) = delete;
 
-  /// Starts the clock when all earlier work is complete. Does not wait for
-  /// that.
+  /// Starts the clock once all earlier work is complete. Returns without
+  /// waiting for that.
   Status start();
   /// Waits until all work of the stream is complete. Returns the milliseconds
-  /// that it took since start().
+  /// from start() until then.
   Result<double> stop();
 
   /// Takes `samples` samples, after one as a warm-up. A sample copies `bytes`

@@ -33,8 +33,9 @@ constexpr uint32_t kDepths[] = {2, 4, 1};
 constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,
                                  IoMethod::Buffered};
 constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
-/// The first kFewestSampled combinations get a sample even if the time is over.
-/// They include at least one of each method.
+/// The first kFewestSampled combinations of method, depth and block size get a
+/// sample even if the time is over. They include at least one combination with
+/// each method.
 constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// The least duration of a sample. It is short enough that all combinations
 /// take some 2 seconds on a drive that reads 2 GB/s.
@@ -43,12 +44,13 @@ constexpr double kPromising = 0.8;
 /// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-/// The shares of the time for kRings and for the rates of memory and disk
-/// together.
+/// The fraction of the probe's time for comparing kRings, and the fraction for
+/// measuring memory and disk at the same time.
 constexpr double kRingShare = 1.0 / 6;
 constexpr double kTogetherShare = 0.2;
 /// The least duration of a sample of memory alone or of the disk alone. A turn
-/// of samples takes some four times as long, so a second has several turns.
+/// of the three samples that DiskProbe.h describes takes some four times as
+/// long, so a second has several turns.
 constexpr double kTurnSeconds = 0.04;
 
 double medianOf(std::vector<double> samples) {
@@ -159,8 +161,8 @@ private:
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
-  /// Measures what is left of the rates of disk and memory while both are read,
-  /// until isOver() is true.
+  /// Measures the fractions of their rates that disk and memory keep while both
+  /// are read, until isOver() is true.
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);
@@ -392,7 +394,8 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
     AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kTurnSeconds, nullptr));
-    // A turn in which the machine did nothing says nothing.
+    // If one of these rates is 0, this turn is left out, because the rate
+    // cannot be a divisor.
     if (alone.disk > 0 && memoryAlone > 0) {
       ofDisk.push_back(together->disk / alone.disk);
       ofMemory.push_back(together->memory / memoryAlone);

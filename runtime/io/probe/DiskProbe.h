@@ -21,11 +21,12 @@
 // fills its ring at least once.
 //
 // In a pass, the cores read memory while the disk writes to it, and each slows
-// down the other. The last fifth of the time goes to what is left of both
-// rates, with the chosen combination and the usual ring. The rates of some
-// machines change from second to second, so three samples take turns: memory
-// alone, memory and disk together, and the disk alone. Each turn gives two
-// shares, and the results are their medians.
+// down the other. The last fifth of the time is used to measure how much is
+// left of each rate, with the chosen combination and the usual ring. The rates
+// of some machines change from second to second, so three samples take turns:
+// memory alone, memory and disk together, and the disk alone. Each turn yields
+// the share that is left of each rate, and the results are the medians of these
+// shares.
 //
 // The file should be on the disk that will hold plans. Reads that bypass the
 // page cache may still come from a cache of the drive, of its controller or of
@@ -49,7 +50,7 @@ namespace air::rt {
 /// The least size of a file in bytes: more than all blocks in flight together.
 inline constexpr uint64_t kFewestProbeBytes = uint64_t{32} << 20;
 
-/// What reads memory with all cores while the disk is measured.
+/// Reads memory with all cores while the disk is measured.
 class MemoryTraffic {
 public:
   virtual ~MemoryTraffic() = default;
@@ -57,17 +58,17 @@ public:
   virtual Status start() = 0;
   /// The number of bytes that the cores have read so far.
   virtual uint64_t bytes() const = 0;
-  /// Returns when no core reads any more.
+  /// Stops reading, and returns when no core reads any more.
   virtual void stop() = 0;
 };
 
 struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
-  /// Sorted by size; empty if the system has no memory for such rings.
+  /// Sorted by size; empty if the system has no memory for the rings.
   std::vector<RingRate> rings;
-  /// What is left of the rates of disk and memory while both are read; nothing
-  /// if this was not measured. Because of the spread of the samples, a share
-  /// may be above 1.
+  /// The fractions of their rates that disk and memory keep while both are
+  /// read; nullopt if this was not measured. Because the samples vary, a
+  /// fraction may be above 1.
   std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.

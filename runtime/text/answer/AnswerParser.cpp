@@ -225,7 +225,7 @@ void AnswerParser::onMark(const ActiveMark &mark) {
       raw += mark.text;
       giveUp();
     } else if (state == State::Text) {
-      // A mark that ends a call is text where no call is open.
+      // If no call is open, a mark that ends a call is ordinary text.
       for (char c : mark.text) {
         onText(c);
       }
@@ -308,7 +308,7 @@ std::unique_ptr<CallReader> AnswerParser::readerFor(char first) const {
   switch (family.style) {
   case CallStyle::Json:
   case CallStyle::KeyedJson:
-    // After its mark for a call, Llama 3 may also write name.call(a=1).
+    // Llama 3 may also write name.call(a=1) after its mark for a call.
     if (!isJson && family.hasBareCalls && !isBare && family.callEnd.empty()) {
       return makeWholeReader(family);
     }

@@ -1,13 +1,13 @@
 //===- AnswerParser.h - an answer as reasoning, text and calls --*- C++ -*-===//
 //
 // Takes the text of an answer in parts of any size, and returns its content as
-// a sequence of events. The marks of the notation are in no event. The events
-// do not depend on how the answer is divided into parts, except that one text
-// may be divided into several events. The parser holds back only white space,
-// text that may begin a mark, and calls that it reports when they are complete.
+// a sequence of events. No event contains marks of the notation. The events do
+// not depend on how the answer is divided into parts, except that one text may
+// be divided into several events. The parser holds back only white space, text
+// that may begin a mark, and calls that it reports when they are complete.
 //
-// What only looked like a call is returned as text. Nothing is lost but marks,
-// and white space beside them.
+// Text that only looked like a call is returned as text. Only marks, and white
+// space beside them, are lost.
 //
 // Ownership: copies the syntax; the schemas must outlive the parser.
 // Thread-safety: one caller at a time.
@@ -33,8 +33,8 @@ enum class AnswerEventKind : uint8_t {
   CallBegin,     ///< a call of the tool `name`
   CallArguments, ///< a part of its arguments, which are a JSON object
   CallEnd,       ///< the call is complete
-  /// The current call turned out not to be one, so it must be forgotten. What
-  /// the model wrote for it follows as text.
+  /// What was reported as the current call is not a call, so the caller must
+  /// discard it. Its text follows as ordinary text.
   CallBroken,
 };
 
@@ -51,8 +51,8 @@ struct AnswerEvent {
 class AnswerParser final : private CallSink {
 public:
   /// `open` is the span of reasoning in which the prompt ends, or null (see
-  /// openReasoning()). The schemas give the types of arguments. A call without
-  /// a mark must name one of their tools.
+  /// openReasoning()). `schemas` gives the types of arguments. A call without a
+  /// mark must name one of the tools in `schemas`.
   AnswerParser(AnswerSyntax syntax, const ToolSchemas &schemas,
                const ReasoningMarks *open);
 
@@ -112,17 +112,18 @@ private:
   State state = State::Text;
   AnswerEventKind kind = AnswerEventKind::Answer;
   const ReasoningMarks *span = nullptr; ///< the open span; null: none
-  std::vector<ActiveMark> marks;        ///< recognised in this state
+  std::vector<ActiveMark> marks;        ///< recognised in the current state
   std::string held;                     ///< text that may begin a mark
   std::string spaces;       ///< white space, kept only if text follows
   bool dropsSpaces = false; ///< white space is dropped until text follows
-  /// True if no answer text came yet, or none since the last reasoning.
+  /// True if no text of the answer has come yet, or none since the last
+  /// reasoning.
   bool isAtStart = true;
   bool hasReasoned = false;
   bool wrote[2] = {};      ///< whether reasoning [0] or an answer [1] has come
   bool marksAreOld = true; ///< findMarks() must be called
 
-  std::string raw; ///< the call so far; becomes text if it proves to be none
+  std::string raw; ///< what the model has written for the call so far
   std::string header;
   std::unique_ptr<CallReader> reader;
   bool isBare = false;     ///< no mark began the call

@@ -132,7 +132,8 @@ constexpr HeaderForm kFunctionaryHeaders[] = {{"", "", ">", ""}};
 constexpr ArgumentTags kFunctionTags = {">", "<parameter=", ">", "",
                                         "</parameter>"};
 
-// A template belongs to the first family here whose markers it contains.
+// A template belongs to the first family in this list whose markers it
+// contains.
 constexpr AnswerFamily kFamilies[] = {
     {.name = "harmony",
      .markers = kHarmony,
@@ -362,7 +363,8 @@ constexpr AnswerFamily kFamilies[] = {
      .hasBareCalls = true},
 };
 
-// Which of these a model uses does not depend on its family.
+// The marks around a span of reasoning. Which of them a model uses does not
+// depend on its family.
 constexpr ReasoningMarks kReasoning[] = {
     {"<seed:think>", "</seed:think>"},
     {"<mm:think>", "</mm:think>"},
@@ -373,8 +375,8 @@ constexpr ReasoningMarks kReasoning[] = {
     {"<|channel>thought", "<channel|>", true},
     {"Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"},
 };
-// Models that were trained to think may do so with a template that does not
-// mention it, so these marks are always known.
+// A model that was trained to reason may do so even if its template does not
+// mention these marks, so they are always recognised.
 constexpr ReasoningMarks kUsualReasoning = {"<think>", "</think>"};
 
 } // namespace

@@ -25,11 +25,11 @@ namespace air::rt {
 struct ReasoningMarks {
   std::string_view begin;
   std::string_view end;
-  /// Whether such a span may begin anywhere in an answer. Otherwise, it may
-  /// only be at the beginning of the answer.
+  /// Whether a span with these marks may begin anywhere in an answer.
+  /// Otherwise, it may begin only at the start of the answer.
   bool isAnywhere = false;
-  /// True if the template does not mention such spans. The model may write them
-  /// nevertheless, but rarely does.
+  /// True if the template does not mention these marks. The model may write
+  /// them nevertheless, but rarely does.
   bool isAssumed = false;
 };
 
@@ -60,7 +60,7 @@ struct CallHeader {
 };
 
 /// Reads all text between the mark that begins a call and the brace that begins
-/// its arguments. Returns false if it is no header.
+/// its arguments. Returns false if the text is not a header.
 using ReadHeader = bool (*)(std::string_view text, CallHeader &header);
 
 /// The texts around the parts of a call in CallStyle::Header. They are in the
@@ -95,7 +95,7 @@ struct AnswerFamily {
   CallStyle style = CallStyle::Json;
   std::string_view callBegin; ///< "" if nothing marks calls
   std::string_view callEnd;   ///< "" if calls end with their arguments
-  /// Marks around all calls; "" if the family has none.
+  /// The marks around all calls of an answer; "" if the family has none.
   std::string_view sectionBegin = {};
   std::string_view sectionEnd = {};
   /// If `callBegin` also occurs in ordinary text: a longer text, which begins
@@ -106,8 +106,8 @@ struct AnswerFamily {
   std::span<const HeaderForm> headers = {}; ///< for CallStyle::Header
   /// Whether an answer that begins with a JSON object may be a call.
   bool hasBareCalls = false;
-  /// Whether a call that begins within reasoning ends it. Otherwise it is a
-  /// part of the reasoning.
+  /// Whether a call that begins within reasoning ends the reasoning. Otherwise
+  /// the call is a part of the reasoning.
   bool callsEndReasoning = false;
   ArgumentTags tags = {};          ///< for CallStyle::Tagged
   ReadHeader readHeader = nullptr; ///< for CallStyle::Header
@@ -144,7 +144,7 @@ openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
               std::span<const jinja::TaintedSpan> tainted);
 
 /// The control tokens that occur in a mark, in ascending order. The parser must
-/// see their text. Without tools, the marks of calls do not count.
+/// see their text. Without tools, the marks of calls are ignored.
 std::vector<int32_t> markTokens(const AnswerSyntax &syntax,
                                 const Tokenizer &tokenizer);
 

@@ -29,13 +29,13 @@ SchemaSpelling spellingOf(CallStyle style) {
   return SchemaSpelling::Json;
 }
 
-/// Adds each required argument that the schema does not describe to its
-/// properties, with a schema that allows any value.
+/// Adds to the properties of the schema each required argument that they lack,
+/// with a schema that allows any value.
 void nameRequired(SchemaJson &schema) {
   SchemaJson names = schema.value("properties", SchemaJson::object());
   const SchemaJson required = schema.value("required", SchemaJson());
   if (!names.is_object() || !required.is_array()) {
-    return; // The schema is invalid, which its reader reports.
+    return; // The schema is invalid; shapesOf() reports this.
   }
   for (const SchemaJson &name : required) {
     if (name.is_string() && !names.contains(name.get<std::string>())) {
@@ -47,8 +47,9 @@ void nameRequired(SchemaJson &schema) {
   }
 }
 
-/// Returns the schema of a tool's arguments. It refuses arguments that it does
-/// not name, unless the tool's own schema says that they are allowed.
+/// Returns the schema of a tool's arguments. Arguments that it does not name
+/// are refused, unless the tool's own schema contains one of the keywords
+/// `kOpen`.
 Result<SchemaJson> argumentSchema(const std::string &parameters) {
   SchemaJson schema = SchemaJson::object();
   if (!parameters.empty()) {
@@ -73,7 +74,8 @@ Result<SchemaJson> argumentSchema(const std::string &parameters) {
   return schema;
 }
 
-/// A schema that only names the arguments.
+/// Returns a schema that names the arguments but does not restrict their
+/// values.
 SchemaJson namesOnly(const SchemaJson &schema) {
   SchemaJson names = SchemaJson::object();
   if (schema.contains("properties") && schema["properties"].is_object()) {
@@ -266,7 +268,8 @@ GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   return {token, mark.end()};
 }
 
-/// The mark that ends a call or section; empty if models do not write it.
+/// The mark `text`, which ends a call or a section. Empty if the family has no
+/// such mark or its models do not write it.
 GrammarSequence Maker::end(std::string_view text) {
   return !text.empty() && contains(family.example, text)
              ? joined({{rules.gap()}, rules.mark(text)})
@@ -363,7 +366,8 @@ Result<GrammarSequence> Maker::headers() {
   return GrammarSequence{rules.choice(std::move(options))};
 }
 
-/// A call of OpenAI's harmony, from the recipient in the header on.
+/// A call in the notation of OpenAI's harmony, beginning with the recipient in
+/// the header.
 Result<GrammarSequence> Maker::channelCall() {
   constexpr std::string_view kRecipient = " to=functions.";
   if (choice.kind != ToolChoice::Required) {
@@ -440,7 +444,7 @@ Result<GrammarSequence> Maker::body() {
       "the notation in which this model writes tool calls is unknown");
 }
 
-/// Calls with the marks of the family around them.
+/// Calls of the form `inner`, with the marks of the family around them.
 GrammarSequence Maker::calls(const GrammarSequence &inner) {
   const GrammarSequence gap = {rules.gap()};
   const auto call = [&](bool isFirst) {
@@ -459,7 +463,7 @@ GrammarSequence Maker::calls(const GrammarSequence &inner) {
       joined({gap, rules.list(next, gap), end(family.sectionEnd)});
   GrammarSequence section = joined({begin(family.sectionBegin, true), rest});
   if (choice.kind != ToolChoice::Required) {
-    // Models may forget the mark of the section.
+    // Models may omit the mark that begins the section.
     section = {rules.choice(
         {std::move(section),
          joined({call(true), rules.optional(end(family.sectionEnd))})})};
@@ -499,8 +503,8 @@ GrammarSequence Maker::reasoning() {
   }
   std::vector<GrammarSequence> options = {{rules.gap()}};
   for (const ReasoningMarks &marks : syntax.reasoning) {
-    // If a call is required, reasoning that the template does not mention is
-    // not allowed before it.
+    // If a call is required, only reasoning that the template mentions may come
+    // before the call.
     if (marks.isAssumed) {
       continue;
     }

@@ -27,8 +27,8 @@ namespace air::rt {
 struct ToolChoice {
   enum Kind : uint8_t {
     Auto,     ///< the model decides whether it calls tools
-    None,     ///< it calls none
-    Required, ///< its answer is one or more calls
+    None,     ///< the model calls no tools
+    Required, ///< the answer consists of one or more calls
   };
 
   Kind kind = Auto;
@@ -45,7 +45,8 @@ Result<ToolChoice> parseToolChoice(const std::string &text,
 
 struct CallGrammar {
   std::shared_ptr<const Grammar> grammar;
-  /// What begins a call. If it is empty, the grammar holds from the beginning.
+  /// What begins a call. If it is empty, the grammar applies from the beginning
+  /// of the answer.
   GrammarTriggers triggers;
   /// One sentence for each tool whose schema is not enforced, or which cannot be
   /// called, or not with all of its arguments.

@@ -12,8 +12,8 @@ namespace air::rt {
 namespace {
 
 constexpr size_t kLongestName = 256; ///< in bytes
-/// The longest text between two marks that has a name in it, such as a name
-/// with an id, or the name of an argument with an attribute.
+/// The largest size in bytes of a name and of what stands beside it between two
+/// marks, such as an id or an attribute.
 constexpr size_t kLongestHeader = 2 * kLongestName;
 
 /// Reads calls whose arguments are a JSON object after a header.
@@ -191,7 +191,7 @@ private:
   bool isFirst = true;
 };
 
-/// Reads calls only when they are complete.
+/// Collects the text of calls, and parses it only when the calls are complete.
 class WholeReader final : public CallReader {
 public:
   explicit WholeReader(const AnswerFamily &of) : family(of) {}

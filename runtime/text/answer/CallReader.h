@@ -37,7 +37,7 @@ public:
 enum class CallProgress : uint8_t {
   More, ///< the reader needs the next byte
   Done, ///< all calls that the mark began are complete
-  Bad,  ///< what follows the mark is no call
+  Bad,  ///< what follows the mark is not a call
 };
 
 class CallReader {
@@ -46,13 +46,14 @@ public:
   virtual CallProgress push(char c, CallSink &sink) = 0;
   /// Ends the input. Returns Done or Bad.
   virtual CallProgress finish(CallSink &sink) = 0;
-  /// Whether a code fence was opened that may be closed after the call.
+  /// Whether the call contains the beginning of a code fence, which may end
+  /// after the call.
   virtual bool hasCodeFence() const { return false; }
 };
 
 /// Reads a JSON object or an array of objects. If `tools` is not null, no mark
-/// began the call, so it must name one of these tools and have only the keys of
-/// a call.
+/// began the call, so the call must name one of these tools and have only the
+/// keys of a call.
 std::unique_ptr<CallReader> makeJsonReader(bool isKeyed,
                                            const ToolSchemas *tools);
 std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);

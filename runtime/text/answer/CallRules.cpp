@@ -259,8 +259,8 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
     std::vector<GrammarSequence> values = {{tool.rules->valueOf(
         (allowed.types & Shape::String) != 0 ? withoutStrings(schemas, true)
                                              : schemas)}};
-    // If the schema names the type, the answer parser accepts Python's words,
-    // too.
+    // If the schema names the type, the answer parser also accepts Python's
+    // True, False and None.
     if (allowed.types == types && (types & Shape::String) == 0 &&
         !allowed.values && schemas.size() == 1 &&
         schemas[0]->contains("type")) {

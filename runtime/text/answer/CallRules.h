@@ -55,7 +55,8 @@ public:
   CallRules(GrammarBuilder &made, const ControlTexts &texts)
       : builder(made), controls(texts) {}
 
-  /// A mark: the control tokens in it, and text.
+  /// A mark of the notation as a sequence of the control tokens that occur in
+  /// it and the text between them.
   GrammarSequence mark(std::string_view text) const;
   /// Optional white space.
   GrammarSymbol gap();
@@ -70,14 +71,14 @@ public:
   GrammarSymbol choice(std::vector<GrammarSequence> options) {
     return builder.choice(std::move(options));
   }
-  /// Any text, and then the mark `end`, which the text does not contain. Nor
-  /// does it contain `other`, unless that is "".
+  /// Any text without `end` and `other` in it, followed by the mark `end`. If
+  /// `other` is "", only `end` is excluded.
   GrammarSymbol textUntil(std::string_view end, std::string_view other = {});
   /// A JSON string, with its quotes, that consists of letters, digits, _ and -.
   GrammarSequence idString();
   GrammarSequence id();
 
-  /// The arguments of a tool between marks.
+  /// The arguments of a tool, each between marks of its own.
   Result<GrammarSequence> tagged(const CallTool &tool,
                                  const ArgumentTags &tags);
   /// The arguments of a tool as in Python, without the parentheses.

@@ -87,11 +87,11 @@ private:
   std::string fence;
   JsonScanner scanner;
 
-  // What has been read of the object.
+  // What has been read so far of the object of the current call.
   std::string key;
   Field field = Field::Other;
   bool isInValue = false;
-  bool isStreaming = false; ///< the value goes to the sink
+  bool isStreaming = false; ///< the value is passed to the sink as it is read
   bool hasBegun = false;
   std::string value;
   std::string name;
@@ -168,7 +168,7 @@ bool JsonCallReader::endValue() {
     return objectOf(value).has_value();
   }
   if (field == Field::Name && value.front() == '{') {
-    // {"type": "function", "function": {"name": ..., "arguments": ...}}
+    // The value of "function" is {"name": ..., "arguments": ...}.
     const Json call = Json::parse(value, nullptr, false);
     if (!call.contains("name") || !call["name"].is_string()) {
       return false;
@@ -199,7 +199,7 @@ CallProgress JsonCallReader::inObject(char c, CallSink &sink) {
     const bool isOver =
         scanner.depth() <= 1 && (after == State::CommaOrEnd ||
                                  after == State::Key || after == State::Done);
-    // The comma or brace after a number ends the value and is not in it.
+    // The comma or brace that ends a number is not a part of it.
     if (!isOver || after == State::CommaOrEnd) {
       if (isStreaming) {
         sink.addArguments({&c, 1});

@@ -89,7 +89,7 @@ JsonScanner::State JsonScanner::inNumber(char c) {
       return now;
     }
   }
-  // The number is complete, and this byte is what follows it.
+  // This byte follows a number, which is complete now.
   now = endValue();
   return push(c);
 }

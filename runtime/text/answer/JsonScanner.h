@@ -26,8 +26,8 @@ public:
     ValueOrEnd,    ///< a value, or the end of the array
     KeyOrEnd,      ///< a key, or the end of the object
     Key,           ///< a key
-    Colon,         ///< what follows a key
-    CommaOrEnd,    ///< what follows a value in an array or object
+    Colon,         ///< the colon after a key
+    CommaOrEnd,    ///< a comma, or the end of the array or object
     String,        ///< within a string
     Escape,        ///< after the backslash of a string
     Hex,           ///< within the four digits of \u
@@ -41,7 +41,7 @@ public:
     ExponentSign,  ///< after the sign of the exponent
     ExponentDigit, ///< within the digits of the exponent
     Done,          ///< after the value
-    Bad,           ///< this is no JSON
+    Bad,           ///< the bytes are not JSON
   };
 
   /// Takes the next byte and returns the state after it. The last byte of an
@@ -54,7 +54,7 @@ public:
   size_t depth() const { return open.size(); }
   /// Whether the string that is being read, or has just been read, is a key.
   bool isKey() const { return stringIsKey; }
-  /// Whether all bytes so far are one whole value.
+  /// Whether the bytes so far are exactly one complete JSON value.
   bool isWhole() const {
     return now == State::Done || (open.empty() && endsNumber());
   }

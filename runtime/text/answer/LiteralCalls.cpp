@@ -13,7 +13,7 @@ namespace {
 /// if the text has another form.
 class Reader {
 public:
-  /// `mark` stands around strings. If it is empty, strings are as in Python.
+  /// `mark` encloses each string. If it is empty, strings are as in Python.
   Reader(std::string_view given, std::string_view mark)
       : text(given), quote(mark) {}
 

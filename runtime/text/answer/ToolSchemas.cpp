@@ -45,10 +45,11 @@ uint8_t typeOf(const Json &value) {
 }
 
 /// Finds the types that an argument of a tool may have. A type is allowed
-/// unless the schema excludes it in a known way.
+/// unless a keyword that is supported here excludes it.
 class TypeReader {
 public:
-  /// `whole` is the schema that references refer to, which may be null.
+  /// `whole` is the document in which each $ref is resolved. If it is null,
+  /// $ref is ignored.
   explicit TypeReader(const SchemaDocument *whole) : document(whole) {}
 
   /// `levels` bounds the depth of the search.
@@ -92,8 +93,8 @@ public:
     return all;
   }
 
-  /// Adds the properties that a schema describes itself, by a reference, or in
-  /// `allOf`, and their types.
+  /// Adds the properties, with their types, that a schema describes directly,
+  /// through $ref, or in `allOf`.
   void addProperties(const Json &schema, int levels,
                      std::map<std::string, Types, std::less<>> &all) const {
     if (!schema.is_object() || levels == 0 || looks == 0) {
@@ -137,8 +138,8 @@ private:
   }
 
   const SchemaDocument *document;
-  /// How many more schemas may be read. Without this bound, references that
-  /// lead to the same schema again and again could take hours.
+  /// The number of schemas that may still be read. Without this bound,
+  /// references that lead to the same schema again and again could take hours.
   mutable int looks = 100'000;
 };
 
@@ -190,10 +191,10 @@ Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
     const auto name = tool->at("name").get<std::string>();
     const auto [known, isNew] = schemas.tools.try_emplace(name);
     if (!isNew) {
-      return corruptError("tool " + std::to_string(i) + " has the name " +
+      return corruptError("tool " + std::to_string(i) +
+                          " has the same name as an earlier tool, " +
                           inQuotes(name) +
-                          ", as an earlier one has; give each tool a name of "
-                          "its own");
+                          "; give each tool a name of its own");
     }
     auto &arguments = known->second;
     const auto parameters = tool->find("parameters");

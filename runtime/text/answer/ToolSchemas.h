@@ -25,8 +25,9 @@ public:
 
   /// Reads a JSON array of tools: {"type": "function", "function": TOOL} or
   /// TOOL, which is {"name": ..., "parameters": SCHEMA}. The schemas are read
-  /// leniently: what they do not say may have any type. Fails with Corrupt if
-  /// the text is not an array of objects that have different names.
+  /// leniently: an argument may have any type unless its schema restricts the
+  /// type. Fails with Corrupt if the text is not an array of objects that have
+  /// different names.
   static Result<ToolSchemas> parse(std::string_view json);
 
   struct Tool {
@@ -40,10 +41,11 @@ public:
   bool isEmpty() const { return tools.empty(); }
   bool has(std::string_view tool) const { return tools.contains(tool); }
 
-  /// Returns the argument as JSON. If the tool allows a string here, `text`
+  /// Returns the argument as JSON. If the argument may be a string, `text`
   /// becomes a string, unless it is JSON of another allowed type. Otherwise,
   /// JSON stays as it is, Python's True, False and None become true, false and
-  /// null, and other text becomes a string. Unknown arguments allow any type.
+  /// null, and other text becomes a string. Arguments that the schema does not
+  /// name may have any type.
   std::string toJson(std::string_view tool, std::string_view argument,
                      std::string_view text) const;
 

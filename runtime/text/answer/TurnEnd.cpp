@@ -42,7 +42,7 @@ std::string renderedTurn(const jinja::Template &chatTemplate,
   return rendered ? rendered->text : std::string();
 }
 
-/// Whether `text` stands between `first` and `second`.
+/// Whether the first `text` after the start of `first` comes before `second`.
 bool isBetween(const std::string &whole, std::string_view text,
                std::string_view first, std::string_view second) {
   const size_t begin = whole.find(first);

@@ -9,7 +9,8 @@
 namespace air::rt {
 namespace {
 
-/// The characters of the class `letter` of ECMA-262; null if there is none.
+/// The characters of the class `letter` of ECMA-262; null if ECMA-262 has no
+/// such class.
 const char *contentsOf(char letter) {
   switch (letter) {
   case 'd':
@@ -32,7 +33,7 @@ const char *contentsOf(char letter) {
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
   std::string ours;
   bool inSet = false;
-  bool afterCount = false; // `ours` ends with *, +, ?, or {...}
+  bool afterCount = false; // whether `ours` ends with a quantifier
   auto refuse = [&](std::string_view what, size_t at) {
     return unsupportedError(inQuotes(what) + " at byte " + std::to_string(at) +
                             " of the expression is not supported");
@@ -100,7 +101,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
                !rest.starts_with("(?=") && !rest.starts_with("(?!")) {
       return refuse(rest.substr(0, 3), i);
     } else if (c == '+' && wasCount) {
-      // A possessive count, which ECMA-262 does not have.
+      // ECMA-262 has no possessive quantifiers.
       return refuse(rest.substr(0, 1), i);
     } else {
       ours += c;

@@ -15,7 +15,7 @@ constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
 constexpr size_t kMostOpenGroups = 1000;
-/// What peek() returns at the end.
+/// peek() returns this at the end of the grammar.
 constexpr uint32_t kNoCharacter = UINT32_MAX;
 
 bool isDigit(uint32_t c) { return c >= '0' && c <= '9'; }
@@ -41,8 +41,8 @@ private:
     Place begin;
     std::vector<GrammarSequence> alternatives;
     GrammarSequence now;
-    /// The item that follows `now`. A repetition such as * may still come after
-    /// it.
+    /// The item read last. It is not in `now` yet, because a repetition such as
+    /// * may still follow it.
     GrammarSequence item;
     bool hasItem = false;
     uint64_t counts = 1;     ///< product of nested repeat counts in `item`

@@ -18,7 +18,8 @@ uint64_t mixed(uint64_t number) {
 }
 
 /// Tells which sets contain a code point. Each set has a pseudorandom number of
-/// 128 bits, and a signature is the exclusive or of the numbers of these sets.
+/// 128 bits. The signature is the XOR of the numbers of all sets that contain
+/// the code point.
 using Signature = std::pair<uint64_t, uint64_t>;
 
 } // namespace

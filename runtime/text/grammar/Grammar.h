@@ -33,7 +33,7 @@ struct GrammarElement {
   };
 
   Kind kind = End;
-  uint32_t value = 0; ///< set, rule or id of a token, according to `kind`
+  uint32_t value = 0; ///< index of a set or rule, or id of a token
 
   bool operator==(const GrammarElement &) const = default;
 };

@@ -39,7 +39,8 @@ public:
   uint32_t addRule(std::string origin);
   void define(uint32_t rule, std::vector<GrammarSequence> alternatives);
   bool isDefined(uint32_t rule) const { return rules[rule].isDefined; }
-  /// If this is true, finish() fails, and there is no need to add more.
+  /// If this is true, the grammar has too many symbols: finish() fails, and
+  /// nothing more need be added.
   bool isTooLarge() const { return size > kMostSymbols; }
 
   /// The origin of the rules without a name that are made from now on.
@@ -57,10 +58,10 @@ public:
   /// empty once the grammar is too large.
   GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
 
-  /// Checks and orders the rules. Alternatives without texts are left out.
+  /// Checks and orders the rules. Alternatives that match no text are left out.
   /// Errors, which begin with the origin of a rule: Corrupt if a rule is not
-  /// defined or is left-recursive, or if the root has no texts; Unsupported if
-  /// the grammar is too large.
+  /// defined or is left-recursive, or if the root matches no text; Unsupported
+  /// if the grammar is too large.
   Result<std::shared_ptr<const Grammar>> finish(uint32_t root) &&;
 
 private:
@@ -69,8 +70,9 @@ private:
     bool isDefined = false;
     std::vector<GrammarSequence> alternatives;
   };
-  /// For each rule, whether all symbols of one of its alternatives have a
-  /// property. The arguments say which sets have it, and whether tokens do.
+  /// For each rule, whether it has an alternative whose symbols all have a
+  /// property. `setHas` says which sets have the property, and `tokensHave`
+  /// whether tokens do.
   std::vector<bool> closure(const std::vector<bool> &setHas,
                             bool tokensHave) const;
   void leaveOutEmpty(const std::vector<bool> &isProductive);
@@ -81,7 +83,7 @@ private:
   std::vector<std::string> origins = {"the grammar"};
   uint32_t origin = 0;
   std::vector<CodePointSet> sets;
-  /// Maps the bounds of a set's ranges to its index.
+  /// Maps the bounds of the ranges of a set to the index of the set.
   std::map<std::vector<uint32_t>, uint32_t> setIndex;
   uint64_t size = 0; ///< the number of symbols of all rules
 };

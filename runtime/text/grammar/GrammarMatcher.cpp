@@ -87,16 +87,17 @@ void GrammarMatcher::prepareTrie() {
   }
 }
 
-/// Returns the state to which many of the trie's characters lead from `state`,
-/// or kDead if there is none.
+/// Returns the state to which many characters of the trie lead from `state`, or
+/// kDead if they lead to no common state.
 GrammarMatcher::State GrammarMatcher::commonNext(State state) {
   const State most = states.step(state, byUse[0]);
   if (most != GrammarStates::kDead) {
     return most;
   }
-  // Some parts of a text, such as names, contain only a few classes. If half of
-  // the most common ones lead to the same state, most others do, too. Trying
-  // all classes would take too long in states that allow many words.
+  // Some parts of a text, such as names, consist of only a few classes of
+  // characters. If half of the most common classes lead to the same state, most
+  // others do, too. Trying all classes would take too long in states that allow
+  // many words.
   constexpr size_t kTried = 8;
   constexpr ptrdiff_t kSame = kTried / 2;
   std::vector<State> nexts;
@@ -112,9 +113,9 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
 }
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
-  // Follows the most common next states up to a state whose absorption is
-  // known. Longer chains are not needed, because few subtrees have that many
-  // levels.
+  // Follows the most common next states up to a state whose Absorption
+  // (GrammarMatcher.h) is known. Longer chains are not needed, because few
+  // subtrees have that many levels.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   std::vector<State> nexts;
@@ -133,8 +134,9 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     at = next;
   }
   // If the chain was ended by the limit, the lengths computed for its last
-  // states are too small. The lengths of earlier states are computed from
-  // those; then the results for the second half of the chain are discarded.
+  // states are too small. They are only used to compute the lengths of earlier
+  // states; the results for the second half of the chain are discarded
+  // afterwards.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;

@@ -5,9 +5,9 @@
 // character.
 //
 // The tokens that a state allows are found by a walk through the trie of the
-// vocabulary, and are remembered for when the text is in this state again. The
-// walk adds whole subtrees if all their characters lead back to the same state,
-// for example inside a string.
+// vocabulary, and are kept in case the text reaches this state again. The walk
+// adds whole subtrees if all their characters lead back to the same state, for
+// example inside a string.
 //
 // Ownership: refers to the trie, which must outlive it. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -45,15 +45,15 @@ private:
 
 class GrammarMatcher {
 public:
-  /// `endOfGeneration` are the tokens that end a text. They are allowed exactly
-  /// where the text may end.
+  /// `endOfGeneration` are the tokens that end a text. They are allowed if and
+  /// only if the text may end.
   GrammarMatcher(std::shared_ptr<const Grammar> grammar, const TokenTrie &trie,
                  std::vector<int32_t> endOfGeneration,
                  GrammarStates::Limits limits = {});
 
   /// The tokens that may come next. The reference is valid until the next call
-  /// of another function. Errors: DoesNotFit if the text is too ambiguous or
-  /// nested too deeply.
+  /// of any other member function. Errors: DoesNotFit if the text is too
+  /// ambiguous or nested too deeply.
   Result<const TokenMask *> allowed();
 
   /// Whether a token may come next. This test is much cheaper than allowed().
@@ -81,8 +81,8 @@ private:
   static constexpr uint32_t kAnyLength = UINT16_MAX;
   static constexpr uint32_t kUnknownLength = UINT32_MAX;
   static constexpr uint32_t kWorthComputing = 64;
-  /// In a set of classes of 64 bits, the most common classes have a bit each,
-  /// and this bit stands for all other classes.
+  /// A set of classes has 64 bits. The most common classes have a bit each, and
+  /// this bit stands for all other classes.
   static constexpr uint32_t kSharedBit = 63;
 
   /// The character classes of a node of the trie and of the nodes below it.
@@ -96,13 +96,14 @@ private:
   struct Absorption {
     uint64_t classes = 0;
     uint32_t length = kUnknownLength;
-    uint32_t askedNodes = 0; ///< while it is unknown (absorptionOf())
-    /// Whether it allows no longer text of these classes.
+    uint32_t askedNodes = 0; ///< while `length` is unknown (absorptionOf())
+    /// Whether the state refuses every text longer than `length` whose
+    /// characters all belong to `classes`.
     bool isMost = false;
   };
 
-  /// The states to which a token leads if it counts as a token that the grammar
-  /// names, and if it counts as text.
+  /// The state to which a token leads if the grammar names the token, and the
+  /// state to which the token's text leads.
   struct Next {
     State asToken = GrammarStates::kDead;
     State asText = GrammarStates::kDead;
@@ -116,10 +117,11 @@ private:
   uint64_t bitOf(uint32_t characterClass) const {
     return uint64_t{1} << classBit[characterClass];
   }
-  /// What `state` absorbs. `nodes` is the size of the subtree that could be
-  /// added as a whole. If it is not yet known, computing it takes as long as
-  /// visiting dozens of nodes, so the result is that nothing is absorbed
-  /// until the state has been asked for that many.
+  /// The Absorption of `state`. `nodes` is the size of the subtree that the
+  /// caller could then add as a whole. An Absorption takes as long to compute
+  /// as visiting dozens of nodes. Until the subtrees of all calls for `state`
+  /// together have kWorthComputing nodes, the result is therefore an empty
+  /// Absorption.
   Absorption absorptionOf(State state, uint32_t nodes) {
     if (state >= absorptions.size()) {
       absorptions.resize(state + size_t{1});
@@ -137,7 +139,8 @@ private:
   void walk(State from, TokenMask &mask);
   void addRanks(uint32_t first, uint32_t last);
   void addShortRanks(uint32_t begin, uint32_t end, uint32_t length);
-  /// Whether a character of one of the classes with these bits is possible.
+  /// Whether a character of one of the classes with these bits may come next in
+  /// `state`.
   bool allowsAny(State state, uint64_t bits);
   bool allowsPartial(State state, uint32_t partial);
   /// The state after `bytes`, and the incomplete character at their end.
@@ -159,7 +162,8 @@ private:
   std::vector<uint8_t> classBit;        ///< per class: its bit in usedBelow
   TokenMask everyText;                  ///< the tokens of the trie
   std::vector<uint32_t> byUse; ///< the classes, the most common ones first
-  /// Per kind of partial character, the classes that it can become.
+  /// For each kind of partial character: the classes of the characters that it
+  /// may be the beginning of.
   std::vector<std::vector<uint32_t>> partialClasses;
   std::vector<uint32_t> partialKind; ///< kind of each partial character
 

@@ -164,8 +164,8 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
 }
 
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // Returns from rules that have ended, and skips rules that may be empty. Most
-  // steps stay inside their rules.
+  // Returns from rules that have ended, and skips rules that may be empty.
+  // After most steps, there is nothing to do.
   const bool stays = std::ranges::none_of(items, [&](const Item &item) {
     const GrammarElement &element = source->elements[item.position];
     return element.kind == GrammarElement::End ||

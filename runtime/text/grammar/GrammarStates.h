@@ -50,10 +50,10 @@ public:
     State known = rowOf(from)[characterClass];
     return known != kUnknown ? known : computeStep(from, characterClass);
   }
-  /// The state after token `id`, where the grammar names this token at a
-  /// position of `from`. Otherwise kDead.
+  /// The state after token `id` if the grammar names this token at a position
+  /// of `from`; otherwise kDead.
   State stepToken(State from, int32_t id);
-  /// The state of a text that may be in either state.
+  /// The state of a text that may be in state `a` or in state `b`.
   State unite(State a, State b);
 
   /// Whether the text may end.
@@ -71,7 +71,8 @@ public:
   Status status() const;
 
   /// If all states together take too much memory, forgets all but `kept` and
-  /// returns true. `kept` then has the new values of the states that it had.
+  /// returns true. The remaining states get new values, which are written to
+  /// `kept`.
   bool compact(std::span<State> kept);
 
 private:
@@ -144,7 +145,7 @@ private:
   std::vector<uint32_t> callers;  ///< per rule: where its callers continue
   std::vector<uint32_t> toExpand; ///< called rules, as a heap
   std::vector<uint32_t> scratch;
-  // Members only so that their memory is used again.
+  // These are members only so that their memory is reused.
   std::vector<Item> stepped;   ///< the positions after a character or token
   std::vector<Item> closed;    ///< close(): those before characters and tokens
   std::vector<uint32_t> found; ///< toState(): the nodes of the state

@@ -38,7 +38,7 @@ struct GrammarMember {
   bool isRequired = false;
 };
 
-/// What may follow the members of a list.
+/// The text that may follow the members of a list.
 struct MemberRest {
   GrammarSequence first; ///< used if all members of the list are left out
   GrammarSequence after; ///< used after a member of the list
@@ -61,10 +61,11 @@ public:
   SchemaRules(const SchemaDocument &source, GrammarBuilder &made,
               SchemaSpelling spelling = SchemaSpelling::Json);
 
-  /// A value that all of the schemas allow. define() must follow.
+  /// A value that all of the schemas allow. define() must be called afterwards.
   GrammarSymbol valueOf(SchemaList schemas);
   /// Adds the rules for the results of valueOf() and for the values within
-  /// them. Errors: as for grammarOfSchema(). The rules are then incomplete.
+  /// them. Errors: as for grammarOfSchema(). After an error, the rules are
+  /// incomplete.
   Status define();
   /// Why one of the schemas allows no value; "" if every schema allows one.
   const std::string &whyEmpty() const { return contradiction; }

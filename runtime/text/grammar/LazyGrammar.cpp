@@ -64,7 +64,8 @@ std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
     for (const std::string &trigger : triggers.texts) {
       first = std::min(first, text.find(trigger));
     }
-    // The first position after white space; kNone if other text comes before.
+    // The first position after white space; kNone if text other than white
+    // space and quiet spans has come before.
     const size_t head =
         progress.isAtStart ? text.find_first_not_of(kSpaces) : kNone;
     const auto isHead = [&](const std::string &mark) {

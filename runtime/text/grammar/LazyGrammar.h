@@ -2,9 +2,9 @@
 //
 // Restricts a sampler to the texts of a grammar. A model that may call tools
 // writes free text until a trigger appears: a text such as "<tool_call>", or a
-// token. From there on, the grammar holds. The trigger itself is a part of the
-// text that the grammar must match. A model that reasons may mention a trigger,
-// so triggers do not count within the spans of reasoning.
+// token. From there on, the grammar applies. The trigger itself is a part of
+// the text that the grammar must match. A model that reasons may mention a
+// trigger, so triggers do not count within the spans of reasoning.
 //
 // Ownership: refers to the trie, like GrammarMatcher. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -34,13 +34,15 @@ struct QuietSpan {
 };
 
 struct GrammarTriggers {
-  std::vector<std::string> texts; ///< none is empty
+  std::vector<std::string> texts; ///< none of them is empty
   std::vector<int32_t> tokens;
-  std::vector<std::string> starts =
-      {}; ///< triggers only at the beginning of the text
+  /// Texts that are triggers only at the beginning of the text.
+  std::vector<std::string> starts = {};
   std::vector<QuietSpan> spans = {};
-  std::optional<size_t> open = {}; ///< the span that the text begins within
-  /// Control tokens, ascending, and their texts, which marks may contain.
+  /// The index of the span in which the text begins, if it begins in one.
+  std::optional<size_t> open = {};
+  /// The control tokens that marks may contain, each with its text, in
+  /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
   bool empty() const {
@@ -50,7 +52,7 @@ struct GrammarTriggers {
 
 class LazyGrammar final : public TokenFilter {
 public:
-  /// Without triggers, the grammar holds from the beginning.
+  /// Without triggers, the grammar applies from the beginning of the text.
   LazyGrammar(GrammarMatcher matcher, const TokenTrie &trie,
               GrammarTriggers triggers);
 
@@ -72,12 +74,12 @@ public:
   Status accept(int32_t id) override;
 
 private:
-  /// What is known of the text before the trigger.
+  /// What is known about the text before the trigger.
   struct Progress {
     std::string recent; ///< the last bytes, which may begin a mark
-    /// Whether only white space and spans precede `recent`.
+    /// Whether only white space and quiet spans (QuietSpan) precede `recent`.
     bool isAtStart = true;
-    std::optional<size_t> in; ///< the span that the text ends within
+    std::optional<size_t> in; ///< index of the span in which the text ends
   };
 
   std::string_view textOf(int32_t id) const;

@@ -18,7 +18,7 @@ std::string escaped(const std::string &key) {
   return text;
 }
 
-/// Undoes %XX. Returns false if the text is malformed.
+/// Decodes the escapes %XX of a URI. Returns false if the text is malformed.
 bool unescape(std::string_view text, std::string &plain) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {

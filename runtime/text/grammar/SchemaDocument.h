@@ -23,7 +23,7 @@ public:
   static Result<SchemaDocument> parse(std::string_view text);
 
   const SchemaJson &root() const { return *json; }
-  /// "the schema", or "the schema at '/POINTER'".
+  /// Returns "the schema" or "the schema at '/POINTER'", for messages.
   std::string placeOf(const SchemaJson &value) const;
 
   Status corrupt(const SchemaJson &where, const std::string &what) const {
@@ -34,7 +34,8 @@ public:
   }
 
   /// The value to which `reference`, the value of a `$ref`, points. Errors:
-  /// Corrupt if there is none, Unsupported if it is in another document.
+  /// Corrupt if `reference` points to nothing, Unsupported if it is in another
+  /// document.
   Result<const SchemaJson *> resolve(const SchemaJson &reference) const;
 
 private:

@@ -87,7 +87,7 @@ std::string textOf(const NumberBound &bound) {
          (bound.fraction.empty() ? "" : "." + bound.fraction);
 }
 
-/// A shape that is not finished.
+/// A shape, and the schemas that have yet to be added to it.
 struct Part {
   SchemaShape shape;
   SchemaList open; ///< schemas that are not read yet
@@ -520,7 +520,8 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
         shapes.push_back(std::move(part.shape));
       }
     }
-    // Makes one part for each combination of options.
+    // Makes one part for each way to pick one alternative from every anyOf and
+    // oneOf.
     std::vector<Part> made;
     if (!choices.empty()) {
       made.push_back(std::move(part));

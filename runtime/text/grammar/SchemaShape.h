@@ -45,7 +45,8 @@ struct SchemaShape {
 
   uint8_t types = Null | Boolean | Number | String | Array | Object;
   bool integers = false; ///< whether numbers must be integers
-  /// If set, the value is one of these, which fulfil all other keywords.
+  /// If set, the only values of this shape. Each of them fulfils all other
+  /// keywords.
   std::optional<SchemaList> values;
   std::optional<NumberBound> least;
   std::optional<NumberBound> most;
@@ -69,7 +70,7 @@ Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
 /// The schemas that hold for the item at `index`.
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index);
 /// The schemas that hold for the property `name`. Null stands for a property
-/// that is not named.
+/// that the schemas do not name.
 SchemaList schemasOfProperty(const SchemaShape &shape, const std::string *name);
 
 } // namespace air::rt

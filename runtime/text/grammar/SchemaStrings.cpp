@@ -41,7 +41,7 @@ CodePointSet hexDigits() {
   return CodePointSet({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
 }
 
-/// Both cases of a hexadecimal digit.
+/// A hexadecimal digit in upper and lower case.
 CodePointSet hexDigit(uint32_t value) {
   if (value < 10) {
     return only('0' + value);

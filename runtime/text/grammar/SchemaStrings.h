@@ -28,7 +28,7 @@ public:
 
   /// A string of `least` to `most` characters, with its quotes.
   GrammarSequence ofLength(uint32_t least, uint32_t most);
-  /// A string other than `texts`, with its quotes.
+  /// Any string except `texts`, with its quotes.
   GrammarSymbol otherThan(const std::vector<std::string> &texts);
   /// A string that contains a match of a regular expression of ECMA-262.
   /// Errors: Corrupt or Unsupported, with the position in the expression.

@@ -24,7 +24,8 @@ using Symbol = uint32_t;
 CodePointRange completionsOf(std::string_view bytes) {
   auto lead = static_cast<uint8_t>(bytes[0]);
   const size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  // `low` and `high` become the first and the last possible character.
+  // `low` and `high` become the UTF-8 bytes of the first and of the last
+  // character that begins with `bytes`.
   std::string low(bytes);
   std::string high(bytes);
   while (low.size() < length) {
@@ -88,7 +89,8 @@ TokenTrie::TokenTrie(int32_t tokens,
   };
 
   tree.push_back({0, 0, 0, 0, 0, false});
-  // The nodes whose subtrees are not finished.
+  // The path from the root to the newest node. The subtrees of these nodes are
+  // not complete yet.
   std::vector<uint32_t> path = {0};
   std::vector<Symbol> symbols;
   auto close = [&](size_t keep) {

@@ -38,7 +38,7 @@ public:
     uint32_t end;       ///< the index after the last node of the subtree
     uint32_t firstRank; ///< the rank of the first token of the subtree
     uint16_t depth;     ///< characters up to and including this one
-    uint16_t height;    ///< the most characters that may follow
+    uint16_t height;    ///< the most characters on a path below this node
     bool isPartial;
   };
 
@@ -70,7 +70,8 @@ public:
                                         : static_cast<uint32_t>(ranked.size());
   }
   const std::vector<PartialCharacter> &partials() const { return partial; }
-  /// The tokens that begin with the rest of a character.
+  /// The tokens whose first bytes continue a character that an earlier token
+  /// began.
   const std::vector<int32_t> &continuations() const { return rests; }
   uint16_t depth() const { return deepest; }
 

@@ -11,7 +11,8 @@
 namespace air::rt {
 namespace {
 
-/// Up to this number of candidates, weights are computed by std::exp().
+/// If there are at most this many candidates, their weights are computed by
+/// std::exp().
 constexpr size_t kFew = 1024;
 
 } // namespace

@@ -2,7 +2,7 @@
 //
 // The samplers of a chain work on one set, one after the other. Most of them
 // need only the best few of 150,000 candidates, so the set is sorted only as
-// far as they ask for.
+// far as a sampler needs.
 //
 // A temperature does not change the logits, because storing rounded products
 // would be less exact. Instead, it changes `scale`, a factor by which all
@@ -53,7 +53,7 @@ public:
   /// Makes scale() 1 by multiplying the logits, so that they can be changed.
   void applyScale();
 
-  /// Returns the candidates for the caller to change their logits.
+  /// Returns the candidates, whose logits the caller may then change.
   std::span<Candidate> edit() {
     sortedFirst = 0;
     largestIsKnown = false;
@@ -61,7 +61,7 @@ public:
     return {items.data(), count};
   }
 
-  /// Returns the candidates for the caller to put them into another order.
+  /// Returns the candidates, which the caller may then reorder.
   std::span<Candidate> orderAnew() {
     whole = false;
     return edit();

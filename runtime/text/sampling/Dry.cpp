@@ -128,8 +128,8 @@ private:
   ///
   /// If the order of the tokens is reversed, the end of the text is a prefix.
   /// The Z-algorithm (Gusfield, "Algorithms on Strings, Trees, and Sequences",
-  /// 1997, section 1.4) finds in linear time how long a part of this prefix
-  /// repeats at each place.
+  /// 1997, section 1.4) finds in linear time, for each position, the length of
+  /// the part of this prefix that repeats there.
   void findRepetitions(size_t limit) {
     continuing.clear();
     const size_t count = recent.size();

@@ -1,9 +1,9 @@
 //===- Exponentials.cpp - the weights of many candidates ------------------===//
 //
-// exp(x) = 2^k exp(r), where k is the integer next to x / ln 2 and r = x - k ln
-// 2, so |r| <= ln(2) / 2. The Taylor polynomial of degree 12 has a relative
-// error of r^13 / 13! < 2e-16 there. The loop has no branches, so compilers
-// turn it into vector instructions.
+// exp(x) = 2^k exp(r), where k is the integer nearest to x / ln 2 and r = x - k
+// ln 2, so |r| <= ln(2) / 2. The Taylor polynomial of degree 12 has a relative
+// error of r^13 / 13! < 2e-16 for such r. The loop has no branches, so
+// compilers turn it into vector instructions.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/sampling/Exponentials.h"

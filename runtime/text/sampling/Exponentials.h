@@ -14,8 +14,8 @@ namespace air::rt {
 void computeExponentials(std::span<const Candidate> candidates, double largest,
                          double scale, std::span<double> weights);
 
-/// Adds the values to eight sums in turn, and then adds up these sums. This is
-/// more exact than one running sum.
+/// Distributes the values over eight running sums, and then adds up these sums.
+/// This is more exact than one running sum.
 double sumOf(std::span<const double> values);
 
 } // namespace air::rt

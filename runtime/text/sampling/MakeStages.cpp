@@ -37,8 +37,8 @@ bool isOn(SamplerKind kind, const SamplerOptions &options) {
   return true;
 }
 
-/// Returns null if the options turn the sampler off, or if it chooses a token,
-/// which only the last stage does.
+/// Returns null if the options turn the sampler off, or if the sampler chooses
+/// a token. makeStages() adds such a sampler as the last stage.
 StagePtr makeStage(SamplerKind kind, const SamplerOptions &options,
                    int32_t vocabSize, const Tokenizer *tokenizer) {
   if (!isOn(kind, options)) {
@@ -75,8 +75,8 @@ bool keepsTheBest(SamplerKind kind) {
          kind == SamplerKind::TopP || kind == SamplerKind::MinP;
 }
 
-/// Leaves out the samplers whose work is lost because a temperature of 0
-/// follows at once and leaves only the best token.
+/// Leaves out samplers directly before a temperature of 0 if they never drop
+/// the best token: the temperature drops all other tokens anyway.
 std::vector<SamplerKind> usefulSamplers(const SamplerOptions &options) {
   std::vector<SamplerKind> useful;
   for (SamplerKind kind : options.samplers) {

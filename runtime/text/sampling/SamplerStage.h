@@ -65,10 +65,9 @@ StagePtr makeMirostat(const SamplerOptions &options, int32_t vocabSize);
 StagePtr makeMirostat2(const SamplerOptions &options);
 StagePtr makeAdaptiveP(const SamplerOptions &options);
 
-/// The stages that `options`, which must be valid, ask for. Stages that are
-/// turned off are left out, and so are filters whose result a temperature of 0
-/// makes irrelevant. Errors: Usage if DRY's breakers need a tokenizer, and
-/// there is none.
+/// Returns the stages that `options` turns on, except filters that change
+/// nothing because of a temperature of 0. `options` must be valid. Errors:
+/// Usage if DRY's breakers need a tokenizer, and there is none.
 Result<std::vector<StagePtr>> makeStages(const SamplerOptions &options,
                                          int32_t vocabSize,
                                          const Tokenizer *tokenizer);

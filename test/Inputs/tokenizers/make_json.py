@@ -2,9 +2,9 @@
 
     pip install tokenizers==0.23.3 sentencepiece==0.2.3 && python3 make_json.py
 
-json/NAME.json is a tokenizer of Hugging Face's tokenizers, and json/NAME-ids.json
-has texts and their ids by that library, for the first ten also with the tokens that
-begin and end a text. The vocabularies are those of bpe.json, unigram.gguf and wordpiece.gguf,
+json/NAME.json is a tokenizer of Hugging Face's `tokenizers` library, and
+json/NAME-ids.json has texts and their ids by that library, for the first ten also
+with the tokens that begin and end a text. The vocabularies are those of bpe.json, unigram.gguf and wordpiece.gguf,
 or trained here.
 """
 

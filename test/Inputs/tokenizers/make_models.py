@@ -4,9 +4,9 @@
     pip install --no-deps rwkv && python3 make_models.py [VOCABULARIES]
 
 NAME.gguf has a vocabulary, and NAME.json random texts with their ids, without BOS
-and EOS: computed by sentencepiece (unigram, unigram-bytes), by Hugging Face
-tokenizers (wordpiece, wordpiece-cased) and by the package rwkv (rwkv, whose
-vocabulary is a part of that package's).
+and EOS: computed by sentencepiece (unigram, unigram-bytes), by Hugging Face's
+`tokenizers` library (wordpiece, wordpiece-cased) and by the rwkv package (rwkv,
+whose vocabulary is a part of that package's).
 
 With the folder of llama.cpp's vocabularies it also writes bert-bge.json and
 nomic-bert-moe.json, with ids for the vocabularies of those names, which stay where

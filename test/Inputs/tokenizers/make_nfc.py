@@ -3,7 +3,8 @@
     pip install gguf tokenizers && python3 make_nfc.py [VOCABULARIES]
 
 tiny-qwen2.json: the ids of strings.json in the vocabulary of
-../models/tiny/qwen2.gguf, computed by Hugging Face tokenizers with the normalizer "NFC", like Qwen's tokenizer.json.
+../models/tiny/qwen2.gguf, computed by Hugging Face's `tokenizers` library with the
+normalizer "NFC", like Qwen's tokenizer.json.
 qwen2-nfc.json: the ids of those texts of strings.json that Form C changes, and of
 one more, in Qwen 2's published vocabulary (qwen2.gguf in the folder VOCABULARIES).
 """

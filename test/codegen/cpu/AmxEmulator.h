@@ -21,7 +21,6 @@
 
 namespace air::codegen::test {
 
-/// Counts of the instructions that were emulated.
 struct AmxCounts {
   uint64_t configurations = 0;
   uint64_t releases = 0;

@@ -41,7 +41,6 @@ KernelSpec matMul(DType dtype, MClass mClass) {
   return spec;
 }
 
-/// The names of the global symbols that the object defines.
 std::set<std::string> definedSymbols(const std::vector<uint8_t> &object) {
   std::set<std::string> names;
   llvm::StringRef bytes(reinterpret_cast<const char *>(object.data()),
@@ -83,7 +82,6 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
   for (uint64_t width = 1; width < 40; width += 3) {
     specs.push_back(add(width));
   }
-  // The next two kernels share a codebook.
   specs.push_back(matMul(DType::IQ1_S, MClass::One));
   specs.push_back(matMul(DType::IQ1_M, MClass::Large));
   auto one = compileKernels(specs, named("x86-64-v3"), 1);
@@ -233,7 +231,6 @@ TEST(KernelRegistry, RowsAreInOrderAndNamedAsTheirKernels) {
   }
 }
 
-/// The assembly that LLVM generates for a kernel.
 std::string assemblyOf(const KernelSpec &spec, const std::string &target) {
   const Result<CpuTarget> cpu = makeCpuTarget(named(target));
   const Result<const KernelRow *> row = findKernelRow(spec);

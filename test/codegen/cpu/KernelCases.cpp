@@ -85,7 +85,8 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
   }
 }
 
-/// Returns "" if got[begin] to got[end - 1] are all NaN, otherwise a message.
+/// Returns "" if all of got[begin] to got[end - 1] are NaN, otherwise a
+/// message.
 std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     if (!std::isnan(got[i])) {
@@ -138,8 +139,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
     if (op == KernelOp::SiluMul) {
-      // e^-x overflows for the first of these numbers, and underflows for the
-      // second.
+      // e^-x overflows for x = -200, and underflows for x = 200.
       x.front() = -200.0F;
       x.back() = 200.0F;
     }
@@ -162,14 +162,13 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
 }
 
 // One token's block of 32 columns in any of the int8 activation formats. If the
-// scale is NaN, the format does not specify the other members except `step` and
-// `conversion`.
+// scale is NaN, the format specifies only `step` and `conversion`.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  // These two are 0 except in I8Grid.
+  // In formats other than I8Grid, `step` and `conversion` are 0.
   int32_t step;
   int32_t conversion; ///< in I8Grid, off the grid if the scale is NaN
 
@@ -344,8 +343,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     for (uint64_t j = 0; j < kBlock; ++j) {
       // The other values of the block depend on `mark`. If it is infinite or
       // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
-      // the scale is 1 in some format, and they are multiples of 0.5, so that
-      // many lie halfway between integers. For other marks they stay random.
+      // the block has a scale of 1 in one of the formats, and they are
+      // multiples of 0.5, so that many lie halfway between integers. For other
+      // marks they stay random.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -355,8 +355,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Makes all values tiny in every second row after the marked ones. Some of
-  // these rows then get one value that is larger.
+  // Makes all values tiny in every second row after those that contain marked
+  // values. Some of these rows then get one larger value.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -624,8 +624,8 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   test.label = labelOf(spec, rows) + " of any magnitude";
   Floats x = extremeRows(random, rows, spec.k,
                          precision == Precision::Float ? 0x1p80F : 0x1p112F);
-  // With int8 activations, a NaN makes all results of its token NaN, and none
-  // of other tokens.
+  // With int8 activations, a NaN makes all results of its token NaN, and does
+  // not affect other tokens.
   if (isInt8(spec.activation)) {
     x.back() = NAN;
   }

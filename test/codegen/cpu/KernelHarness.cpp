@@ -165,8 +165,9 @@ std::string runOnce(const KernelCase &test, const KernelEntry &entry,
   return "";
 }
 
-/// Runs a job file in the emulator and reads it back with the results. Returns
-/// "" on success, otherwise a message.
+/// Runs in the emulator the kernel call that `file` describes, and replaces
+/// `file` by what the call left behind. Returns "" on success, otherwise a
+/// message.
 std::string callForeign(Bytes &file, const std::string &emulator,
                         const std::string &runner) {
   const int descriptor = memfd_create("kernel", MFD_CLOEXEC);
@@ -292,7 +293,7 @@ Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
   batch.lengths = next;
 
   // The block tables list physical pages in random order. Unused entries hold
-  // the number of a page that does not exist.
+  // the index of a page that does not exist.
   const uint32_t furthest = *std::max_element(next.begin(), next.end());
   batch.blockTableStride = furthest / AIR_KV_PAGE_TOKENS + 2;
   batch.blockTables.assign(sequences * batch.blockTableStride, 0xFFFFFFFF);
@@ -458,7 +459,7 @@ std::string compare(const std::string &what, const Floats &got,
            std::to_string(want.size());
   }
   for (size_t i = 0; i < want.size(); ++i) {
-    // The condition is written such that NaN fails.
+    // Written so that a NaN fails the check.
     if (!(std::abs(got[i] - want[i]) <= bound[i])) {
       return what + "[" + std::to_string(i) + "] is " + std::to_string(got[i]) +
              ", expected " + std::to_string(want[i]) + " within " +
@@ -522,8 +523,8 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
   ForeignJob job = {};
   Bytes file(sizeof(ForeignJob));
   const auto append = [&file](const void *bytes, uint64_t size) {
-    // Every part lies between guard bytes. One of the parts is code, which must
-    // start at a page boundary, so all parts do.
+    // Every part of the file lies between guard bytes. One part is code, which
+    // must start at a page boundary, so all parts do.
     file.resize(file.size() + kGuardBytes, kGuard);
     file.resize(alignUp(file.size(), 4096), kGuard);
     const uint64_t at = file.size();

@@ -48,15 +48,14 @@ struct Batch {
   uint32_t pages = 0; ///< number of physical pages in the tables
 
   uint64_t tokens() const { return ids.size(); }
-  /// The physical page that holds `position` of `sequence`.
   uint32_t pageOf(uint64_t sequence, uint32_t position) const {
     return blockTables[sequence * blockTableStride +
                        position / AIR_KV_PAGE_TOKENS];
   }
 };
 
-/// A batch as kernels get it. The given cache group has the block table of the
-/// batch, and the other groups have none.
+/// A batch in the form in which kernels receive it. Only the given cache group
+/// has a block table.
 class BatchView {
 public:
   BatchView(const Batch &from, uint32_t cacheGroup);
@@ -155,9 +154,9 @@ std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);
 
 /// Like runCase(), but visits each tile only once and runs in an emulator of
-/// another architecture. `image` is loaded code with the kernel at `entryAt`,
-/// and `runner` is the program built from ForeignRunner.c for that
-/// architecture.
+/// another architecture. `image` is the loaded code, in which the kernel starts
+/// at offset `entryAt`, and `runner` is the program built from ForeignRunner.c
+/// for that architecture.
 std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            std::span<const uint8_t> image, uint64_t entryAt,
                            const std::string &emulator,

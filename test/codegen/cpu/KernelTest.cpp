@@ -1,13 +1,14 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
-// Walks the registry. Every op, dtype, layout and M class in it is compiled for
-// the host. Ops without a dtype and the common dtypes are also compiled for all
-// other targets, and each of the less common dtypes for a third of the targets;
-// which third depends on the dtype, the layout and the precision. If the
-// environment variable AIR_TEST_ALL is set, everything is compiled for every
-// target. The kernels whose target this machine can run, by itself or with an
-// emulator, are also run. An emulator may cover a whole architecture or only
-// some instructions. An op without cases fails the test.
+// Compiles the kernels of every op, dtype, layout and M class in the registry
+// for the host. For ops without a dtype and for common dtypes, each other
+// target compiles a third of the kernels. Less common dtypes have fewer
+// kernels. A third of the other targets compile all of them; which third
+// depends on the dtype, the layout and the precision. If the environment
+// variable AIR_TEST_ALL is set, everything is compiled for every target. The
+// kernels whose target this machine can run, by itself or with an emulator, are
+// also run. An emulator may cover a whole architecture or only some
+// instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -20,6 +21,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -55,7 +57,8 @@ bool runsEmulated(const MachineProfile &target) {
 }
 
 /// The host, and every built-in profile whose vectors, byte permutations or
-/// (for int8 kernels) dot products differ from those of the profiles before it.
+/// (for int8 kernels) dot products differ from those of the host and of all
+/// profiles earlier in the list.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -86,7 +89,8 @@ std::vector<MachineProfile> targets(Precision precision) {
   for (const std::string &name : builtinProfiles()) {
     Result<MachineProfile> profile = resolveProfile(name);
     EXPECT_TRUE(profile.isOk()) << profile.status().message();
-    // With these rates, large-M kernels have GEMV code for few tokens.
+    // With these rates, large-M kernels have GEMV code for small numbers of
+    // tokens.
     if (profile.isOk() && name == "x86-64-v4-vnni") {
       profile->cpu.byteDot = profile->cpu.byteDotMixed = 1;
     }
@@ -96,6 +100,10 @@ std::vector<MachineProfile> targets(Precision precision) {
   }
   return profiles;
 }
+
+/// Unless everything is tested, each target other than the host tests one in
+/// this many kernels.
+constexpr size_t kSampled = 3;
 
 /// One test: all M classes of a registry row for one dtype, layout and
 /// precision.
@@ -111,15 +119,19 @@ struct Slice {
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
+  /// Whether the slice has so many kernels that each target other than the host
+  /// tests only one in kSampled of them.
+  bool isLarge() const {
+    return row->dtypes.empty() || isCommon(dtype, precision);
+  }
   /// Whether the slice is tested on the target with this index in targets(),
   /// where index 0 is the host.
   bool isTestedOn(size_t index) const {
-    constexpr size_t kSampled = 3; // every third target is tested
     const size_t turn = static_cast<size_t>(dtype) +
                         static_cast<size_t>(layout) +
                         static_cast<size_t>(precision);
-    return index == 0 || row->dtypes.empty() || isCommon(dtype, precision) ||
-           (index + turn) % kSampled == 0 || testsEverything();
+    return index == 0 || isLarge() || (index + turn) % kSampled == 0 ||
+           testsEverything();
   }
   bool isFor(const IsaTraits &isa) const {
     return precision == Precision::Float ||
@@ -177,8 +189,27 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
-/// Checks that the kernels that should use AMX tiles did use them, and that no
-/// others did.
+/// Returns the cases of every kSampled-th kernel, or all cases if they have
+/// fewer than kSampled kernels. `turn` determines which kernels these are:
+/// together, kSampled consecutive values of it give all cases. Cases with the
+/// same specification share a kernel.
+std::vector<KernelCase> sampled(const std::vector<KernelCase> &cases,
+                                size_t turn) {
+  std::vector<KernelCase> sample;
+  std::map<std::string, size_t> kernels;
+  for (const KernelCase &test : cases) {
+    const size_t kernel =
+        kernels.try_emplace(kernelName(test.spec), kernels.size())
+            .first->second;
+    if ((kernel + turn) % kSampled == 0) {
+      sample.push_back(test);
+    }
+  }
+  return kernels.size() < kSampled ? cases : sample;
+}
+
+/// Checks that the kernels that should use AMX tiles used them, and that no
+/// other kernel did.
 void expectTiles(const CpuTarget &target,
                  const std::vector<KernelCase> &cases) {
   bool isOfPairs = false;
@@ -277,7 +308,10 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
     if (!isTested) {
       continue;
     }
-    const int ran = runOn(target, cases, random);
+    const bool isSampled =
+        index > 1 && GetParam().isLarge() && !testsEverything();
+    const int ran =
+        runOn(target, isSampled ? sampled(cases, index) : cases, random);
     if (target.name == host.name) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }

@@ -83,17 +83,17 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(attention(), [](KernelSpec &s) { s.kvPageBytes += 8; }),
        ErrorCode::Internal, "kvPageBytes is 32776"},
       {"no ranges", with(attention(), [](KernelSpec &s) { s.ranges = 0; }),
-       ErrorCode::Internal, "into 0 ranges; there must be 1 to 64"},
+       ErrorCode::Internal, "into 0 ranges; the number must be 1 to 64"},
       {"too many ranges",
        with(attention(), [](KernelSpec &s) { s.ranges = 65; }),
-       ErrorCode::Internal, "into 65 ranges; there must be 1 to 64"},
+       ErrorCode::Internal, "into 65 ranges; the number must be 1 to 64"},
       {"ranges of several tokens",
        with(attention(),
             [](KernelSpec &s) {
               s.ranges = 2;
               s.mClass = MClass::Small;
             }),
-       ErrorCode::Internal, "into 2 ranges; there must be 1"},
+       ErrorCode::Internal, "into 2 ranges; the number must be 1"},
       {"merge of no head",
        with(attention(),
             [](KernelSpec &s) {
@@ -328,9 +328,9 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   spec.mClass = MClass::One;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32);
-  // Where vpmaddubsw multiplies the bytes, products of 8-bit weights cost twice
-  // as much as products of narrower weights. I8x2, which multiplies every
-  // weight by two bytes, is then often slower than float32.
+  // On targets that multiply bytes with vpmaddubsw, products of 8-bit weights
+  // cost twice as much as products of narrower weights. I8x2, which multiplies
+  // every weight by two bytes, is then often slower than float32.
   spec = byteMatMul(DType::Q8_0);
   EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
@@ -342,8 +342,9 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   }
   for (const char *target : {"x86-64-v3", "x86-64-v4"}) {
     EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
-    // Where vpmaddubsw multiplies the bytes, dtypes with a scale per 16 columns
-    // also cost twice as much as others, so I8x2 is not used for large M.
+    // On targets that multiply bytes with vpmaddubsw, dtypes with a scale per
+    // 16 columns cost twice as much as other dtypes, so I8x2 is not used for
+    // large M.
     KernelSpec many = byteMatMul(DType::Q6_K);
     many.mClass = MClass::Large;
     EXPECT_EQ(best(many, target), Activation::F32x16) << target;
@@ -369,9 +370,9 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   EXPECT_EQ(best(row(KernelOp::EmbedRows), "x86-64-v4-vnni"), Activation::F32);
 }
 
-// A tile is small enough for every thread to have work: it covers one token and
-// one KV head in decode, and several tokens in prefill. The scratch of a tile
-// fits into the L2 cache.
+// The tiles of attention are small enough for every thread to have work: one
+// token and one KV head in decode, and several tokens in prefill. The scratch
+// of a tile fits into the L2 cache.
 TEST(Grid, AttentionFollowsItsClass) {
   const Result<MachineProfile> target = resolveProfile("x86-64-v4");
   ASSERT_TRUE(target.isOk());

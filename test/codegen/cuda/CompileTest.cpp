@@ -43,7 +43,7 @@ protected:
 bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
 
 TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
-  // An ordinary run compiles a third of the combinations.
+  // Unless AIR_TEST_ALL is set, a third of the combinations is compiled.
   const bool all = testsEverything();
   uint32_t index = 0;
   size_t compiled = 0;
@@ -131,8 +131,8 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
       {DType::IQ3_S, 1.62, 1.74},  {DType::TQ2_0, 1.13, 1.25},
       {DType::NVFP4, 4.07, 4.17},  {DType::IQ3_XXS, 3.72, 3.86},
   };
-  // An ordinary run tests Q4_K in all four combinations of target and tokens,
-  // and each other dtype in one of them.
+  // Unless AIR_TEST_ALL is set, this tests Q4_K in all four combinations of
+  // target and tokens, and each other dtype in one of them.
   size_t combination = 0;
   for (const char *name : {"sm_86", "sm_90a"}) {
     const CudaTarget target = *cudaTarget(name);
@@ -261,7 +261,7 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
   // A file that is truncated before its section headers must be refused. In a
-  // cubin, these come after all sections.
+  // cubin, the section headers come after all sections.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);
   for (size_t size = 0; size < header.e_shoff; size += 61) {
@@ -277,9 +277,9 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
     (void)countInstructions(wrong, kernel.name);
     (void)countParameters(wrong, kernel.name);
   }
-  // Nothing may be read out of bounds if any of the other bytes is corrupt,
-  // either. Some of them are records of parameters; a record with a wrong size
-  // may reach beyond the last one.
+  // A corrupt byte after the file header must not cause a read out of bounds
+  // either. It may lie in the list of parameter records, and make a record so
+  // long that it ends beyond the list.
   size_t refused = 0;
   for (size_t at = 64; at < cubin.size(); ++at) {
     std::vector<uint8_t> wrong = cubin;
@@ -320,8 +320,8 @@ TEST(DecodeMatMul, RefusesWhatCannotBe) {
   }
 }
 
-// Which GPUs run which code: CUDA C++ Programming Guide, "Binary Compatibility"
-// and "Architecture-Specific Features".
+// The CUDA C++ Programming Guide states which GPUs run which code, in "Binary
+// Compatibility" and "Architecture-Specific Features".
 TEST(CudaTarget, OtherGpusUseTheNewestTargetThatTheyRun) {
   const struct {
     const char *arch;
@@ -342,8 +342,8 @@ TEST(CudaTarget, OtherGpusUseTheNewestTargetThatTheyRun) {
   }
 }
 
-// The text must not use instructions of a single architecture, which PTX for
-// later GPUs cannot have.
+// The source must not use instructions that only one architecture has, because
+// PTX for later GPUs cannot contain them.
 TEST_F(WithNvrtc, MatMulsCompileToPtx) {
   for (const CudaTarget &known : cudaTargets()) {
     const CudaTarget target = *cudaTarget(portableArch(known.name));

@@ -120,7 +120,7 @@ TEST_P(TinyModel, ItsLogitsAreThoseOfTheFormulas) {
     EXPECT_EQ(device->ids()[0], best - logits.begin());
   }
   EXPECT_LT(worst, kBound);
-  // This difference comes from the rounding of the weights.
+  // The logits differ from the published ones because the weights are rounded.
   EXPECT_LT(fromPublished, 2e-2);
 }
 

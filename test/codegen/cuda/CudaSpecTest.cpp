@@ -137,7 +137,7 @@ TEST(CudaSpec, BindingsOfAPrefillMatMul) {
   spec.hasBias = true;
   // The operands of 8 tokens and 128 columns are stored together: 2 bytes for
   // each activation, and 8 bytes for the sum of every 32 activations of a
-  // token. There are 3 such groups of tokens and 2 such groups of columns.
+  // token. 20 tokens are 3 groups of 8, and 256 columns are 2 groups of 128.
   const uint64_t operands = 3 * 2 * (2 * 8 * 128 + 8 * 4 * 8);
   const std::string text = std::to_string(operands);
   EXPECT_THAT(bindingsOf(spec),
@@ -154,7 +154,7 @@ TEST(CudaSpec, BindingsOfAPrefillMatMul) {
       testing::ElementsAre("x buffer r 20480", "operands buffer w " + text,
                            "scales buffer w 96", "token_count batch r 0",
                            "norm_weight F32 r 1024"));
-  // The rows of requested outputs are listed in an array.
+  // An array of the batch lists the rows whose outputs are requested.
   spec.outputs = true;
   input.outputs = true;
   EXPECT_TRUE(computesOutputs(spec) && computesOutputs(input));

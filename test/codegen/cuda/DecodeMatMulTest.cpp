@@ -60,7 +60,8 @@ std::vector<Case> casesOf(DType dtype) {
        2,
        false},
   };
-  // An ordinary run tests each shape with one number of tokens.
+  // Unless AIR_TEST_ALL is set, each shape is tested with only one number of
+  // tokens.
   const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
   auto index = static_cast<uint32_t>(dtype);
   std::vector<Case> cases;

@@ -189,7 +189,8 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   make("logits", model.vocabulary);
   device.memory["table"] = emulator::bytesOf(model.embeddings);
   device.memory["inverse_frequency"] = emulator::bytesOf(model.frequencies);
-  // The sequences take turns, so consecutive pages belong to different ones.
+  // The sequences take turns, so that consecutive pages belong to different
+  // sequences.
   std::vector<uint32_t> tables;
   for (uint32_t s = 0; s < shape.sequences; ++s) {
     for (uint32_t p = 0; p < shape.contextPages; ++p) {
@@ -272,7 +273,8 @@ Status EmulatedModel::run(const std::vector<Launch> &list) {
     for (const auto &[binding, buffer] : launch.buffers) {
       views[binding] = memory.at(buffer);
     }
-    // A page holds the parts of all layers, one after another.
+    // A page of the KV cache contains the keys and values of all layers, one
+    // layer after another.
     views["kv_cache"] =
         std::span(memory.at("kv_cache")).subspan(launch.cacheOffset);
     AIR_RETURN_IF_ERROR(

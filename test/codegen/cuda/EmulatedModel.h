@@ -29,14 +29,14 @@ public:
   static Result<EmulatedModel> create(const DenseModel &model,
                                       const BatchShape &shape);
 
-  /// Runs one step: begin, the layers, the head and the greedy choice. It reads
-  /// the token ids and positions that the previous step, or set(), wrote to the
-  /// memory of the emulated device.
+  /// Runs a decode step, from the embedding of the tokens to the greedy choice
+  /// of the next ones. It reads the token ids and positions that the previous
+  /// step, or set(), wrote to the memory of the emulated device.
   Status step();
 
   /// Computes the logits of tokens and appends their keys and values to the
-  /// cache. The tokens of a sequence are consecutive. Returns the logits,
-  /// [tokens][vocabulary].
+  /// cache. The tokens of a sequence follow one another in `tokens`. Returns
+  /// the logits, [tokens][vocabulary].
   Result<std::vector<float>> prefill(const std::vector<PrefillToken> &tokens);
 
   void set(const std::vector<uint32_t> &ids,

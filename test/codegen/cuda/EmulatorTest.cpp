@@ -9,8 +9,8 @@
 namespace air::emulator {
 namespace {
 
-/// Runs a kernel whose body is the text `body` on `bindings`, with `threads`
-/// threads.
+/// Runs a kernel on `bindings`, with `threads` threads. `body` is the source of
+/// the kernel's body.
 Status runBody(const std::string &body, std::vector<void *> bindings,
                uint32_t threads = 32, bool reversed = false,
                std::span<uint8_t> dependent = {}) {
@@ -69,8 +69,8 @@ TEST(Emulator, MmaMultipliesMatrices) {
   }
 }
 
-// The text of a body that multiplies A by B, with A[i][k] = i + k and B[k][j] =
-// k - j. SECOND stands for the address of B.
+// The source of a kernel body that multiplies A by B, with A[i][k] = i + k and
+// B[k][j] = k - j. SECOND stands for the address of B.
 constexpr const char *kWgmmaBody = R"(
     const u32 thread = ap_thread(), l = thread % 32, g = l / 4, t = l % 4;
     u16 *b = (u16 *)ap_shared();

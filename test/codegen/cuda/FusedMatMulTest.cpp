@@ -202,8 +202,8 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // The page is larger than this layer's part, as if it had another layer's
-    // part, too.
+    // Each page is larger than one layer needs, as if another layer also stored
+    // keys and values in it.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.rows = (one.queryHeads + one.keyHeads + one.valueHeads) * one.headDim;
     Result<CudaKernel> kernel = generateDecodeMatMul(spec, target, *intrinsics);

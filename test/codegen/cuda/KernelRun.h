@@ -11,8 +11,8 @@
 
 namespace air::emulator {
 
-/// The contents of a kernel's bindings, by name. "partials" and "counters" are
-/// made by launch().
+/// The contents of a kernel's bindings, by name. launch() allocates "partials"
+/// and "counters".
 using Buffers = std::map<std::string, std::vector<uint8_t>>;
 
 template <typename T>
@@ -30,7 +30,6 @@ std::vector<T> valuesOf(const std::vector<uint8_t> &bytes) {
   return values;
 }
 
-/// A buffer of `count` floats that are NaN.
 inline std::vector<uint8_t> unwrittenFloats(uint64_t count) {
   return std::vector<uint8_t>(count * 4, 0xff);
 }

@@ -44,13 +44,14 @@ inline bool readsResult(MatMulOutput output) {
 }
 
 /// Returns the results of a matmul for any number of tokens and any spec.output
-/// but Heads. `x` holds the normalised activations. MatMulOutput::Add adds the
-/// products to `before`, and SiluUp multiplies them by its SiLU.
+/// but Heads. `x` holds the normalised activations. With MatMulOutput::Add, the
+/// products are added to `before`; with SiluUp, they are multiplied by the SiLU
+/// of `before`.
 Expected expectedOf(const DecodeMatMul &spec, const Doubles &x,
                     const Doubles &w, const Doubles &bias,
                     const Doubles &before);
 
-/// The largest error of `y` as a share of what is allowed. NaN counts as 1e9.
+/// The largest error of `y` divided by the allowed error. NaN counts as 1e9.
 double worstShare(std::span<const float> y, const Expected &expected);
 
 } // namespace air::codegen::cuda

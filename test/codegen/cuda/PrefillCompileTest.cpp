@@ -2,7 +2,7 @@
 //
 // If the environment variable AIR_TEST_ALL is set, every dtype and every size
 // of heads is compiled for every target. Otherwise each of them is compiled for
-// two or three targets, and each target has some of them.
+// two or three targets, and each target compiles some of them.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/Cubin.h"
@@ -19,7 +19,6 @@
 namespace air::codegen::cuda {
 namespace {
 
-/// Whether an ordinary run leaves out combination `index`.
 bool leavesOut(uint32_t index) {
   return std::getenv("AIR_TEST_ALL") == nullptr && index % 3 != 0;
 }
@@ -172,7 +171,7 @@ TEST_F(PrefillStep, VariantsFitEveryTargetWithoutSpills) {
 }
 
 // The figures below were counted with NVRTC 13.0 and rounded up. A higher count
-// means that a kernel's text has become less efficient.
+// means that the source of a kernel has become less efficient.
 TEST_F(PrefillStep, KernelsHaveNoMoreInstructionsThanCommitted) {
   const std::string_view intrinsics = deviceIntrinsicsText();
   struct Figure {

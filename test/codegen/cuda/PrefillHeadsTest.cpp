@@ -45,8 +45,8 @@ TEST(PrefillHeads, NormalisesRotatesAndAppendsTokensOfSeveralSequences) {
                   .pages = {.headDim = one.headDim,
                             .kvHeads = std::max(one.keyHeads, one.valueHeads),
                             .tablePages = 3}};
-    // The page is larger than this layer's part, as if it had another layer's
-    // part, too.
+    // Each page is larger than one layer needs, as if another layer also stored
+    // keys and values in it.
     spec.heads.pages.pageBytes = kvLayerBytes(spec.heads.pages) + 32;
     spec.maxTokens = 16;
     spec.dependentLaunch = true;

@@ -123,8 +123,8 @@ protected:
   std::optional<Nvrtc> nvrtc;
 };
 
-// An ordinary run compiles every kernel for a third of the targets. With the
-// environment variable AIR_TEST_ALL, it is compiled for all of them.
+// Every kernel is compiled for a third of the targets, or for all of them if
+// the environment variable AIR_TEST_ALL is set.
 TEST_F(DecodeStep, EveryKernelFitsEveryTargetWithoutSpills) {
   const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
   size_t firstTurn = 0;
@@ -153,7 +153,7 @@ TEST_F(DecodeStep, EveryKernelFitsEveryTargetWithoutSpills) {
 }
 
 // The figures below were counted with NVRTC 13.0 and rounded up. A higher count
-// means that a kernel's text has become less efficient.
+// means that the source of a kernel has become less efficient.
 TEST_F(DecodeStep, KernelsHaveNoMoreInstructionsThanCommitted) {
   const std::map<std::string, uint64_t> most[2] = {
       {{"begin", 240},

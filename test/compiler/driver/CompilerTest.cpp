@@ -99,7 +99,7 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
     matrices += tensor->rows() > 1 ? 1 : 0;
   }
   // There are five matrices in each of two layers (qkv, output, gate, up and
-  // down), the embedding table, and in some models a separate output matrix.
+  // down), an embedding table, and in some models a separate output matrix.
   EXPECT_GE(matrices, 2U * 5U + 1U);
   std::remove(path.c_str());
 }

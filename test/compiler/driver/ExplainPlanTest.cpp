@@ -35,7 +35,8 @@ public:
   }
 };
 
-/// A file with only the headers of a model, which has one of air-gen's shapes.
+/// A GGUF file with only the headers of a model. `shape` is one of air-gen's
+/// shapes.
 class Headers {
 public:
   explicit Headers(const std::string &shape)
@@ -83,8 +84,8 @@ Result<Json> planned(const CompileOptions &options) {
   return Json::parse(text);
 }
 
-/// The bytes of each item of a tier. In the JSON, items without a tier are in
-/// the tier Ram.
+/// The items that a placement states for a tier, with their sizes in bytes. In
+/// the JSON, items without a tier are in the tier Ram.
 std::map<std::string, uint64_t> itemsOf(const Json &placement,
                                         const std::string &tier) {
   std::map<std::string, uint64_t> items;
@@ -97,8 +98,8 @@ std::map<std::string, uint64_t> itemsOf(const Json &placement,
 }
 
 /// The rows of an explanation as items of a plan. The item "weights" is the sum
-/// of the classes of weights and their padding. A plan has no item for the
-/// driver.
+/// of all classes of weights and their padding. The row of the driver is left
+/// out, because a plan has no item for it.
 std::map<std::string, uint64_t> itemsOf(const Explanation &explanation,
                                         uint64_t TierRow::*tier) {
   std::map<std::string, uint64_t> items;
@@ -119,7 +120,7 @@ struct Case {
   const char *target;
   uint64_t ram;
   uint64_t vram; ///< 0: the memory of the target's GPU
-  /// The link that limits the pass.
+  /// What limits the pass: "vram", "pcie" (copies to the GPU) or "disk".
   const char *limit;
 };
 

@@ -21,7 +21,8 @@ using testing::HasSubstr;
 using Bytes = std::vector<uint8_t>;
 using Names = std::vector<std::string>;
 
-/// A compiler whose machine code is the names of the kernel and of the target.
+/// A compiler that returns the names of the kernel and of the target instead of
+/// machine code.
 class NameCompiler : public codegen::cuda::CudaCompiler {
 public:
   std::string_view intrinsics() const override {
@@ -46,7 +47,6 @@ protected:
     options.threads = 2;
   }
 
-  /// Makes a plan for several targets.
   Result<PlanFile> pack(const std::string &name, const Names &targets) {
     std::vector<Compiler> compilers;
     for (const std::string &target : targets) {
@@ -78,7 +78,7 @@ protected:
   uint64_t copied = 0;
 };
 
-/// The plan's metadata as JSON, without the places of the segments.
+/// The plan's metadata as JSON, without the segments' offsets in the file.
 nlohmann::json recordsOf(const plan::Plan &plan) {
   nlohmann::json json = nlohmann::json::parse(planToJson(plan));
   for (nlohmann::json &segment : json["segments"]) {
@@ -143,7 +143,7 @@ TEST_F(Fat, GpusShareTheirWeights) {
   EXPECT_LE(fat->bytes().size(), one->bytes().size() +
                                      kernelBytes(fat->target(1)) +
                                      alignUp(metadata, kPlanPageBytes));
-  // The vocabulary and the digests are not stored again.
+  // The vocabulary and the digests are stored only once.
   EXPECT_LT(metadata, one->header().metadataBytes);
 }
 
@@ -160,7 +160,7 @@ TEST_F(Fat, SegmentsAreCopiedFromAndToOtherPlans) {
   ASSERT_TRUE(packOne("rtx4090").isOk());
   EXPECT_TRUE(contents(folder.path("rtx4090.air")) == alone);
 
-  // Both targets have these weights, which are in the file once.
+  // Both targets need these weights, which are in the file only once.
   options.from = folder.path("rtx4090.air");
   ASSERT_TRUE(pack("from.air", targets).isOk());
   EXPECT_TRUE(contents(folder.path("from.air")) == bytes);

@@ -23,8 +23,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Bytes = std::vector<uint8_t>;
 
-/// A compiler whose machine code is the kernel's name. Like cubins, the results
-/// have different sizes.
+/// A compiler that returns the kernel's name instead of machine code. The
+/// results differ in size, as cubins do.
 class NameCompiler : public codegen::cuda::CudaCompiler {
 public:
   std::string_view intrinsics() const override {
@@ -65,7 +65,7 @@ protected:
     return packModel(options, folder.path(name));
   }
 
-  /// The status of packing after `change` has changed the options.
+  /// Returns the status of packing with options that `change` has altered.
   template <typename F> Status refusal(F change) {
     change(options);
     return pack("refused.air").status();
@@ -156,7 +156,8 @@ TEST_F(GpuPlan, HoldsTheSourcesBytesAndTheCode) {
   EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", names 1"));
 }
 
-/// What is stored for each executable of the GPU: the code, and then the PTX.
+/// For each executable of the GPU, the machine code and the PTX that the plan
+/// stores.
 std::vector<std::pair<std::string, std::string>> codesOf(const PlanFile &file) {
   std::vector<std::pair<std::string, std::string>> codes;
   for (const plan::Executable *executable : *file.plan().executables()) {
@@ -196,7 +197,8 @@ TEST_F(GpuPlan, PtxFollowsTheCode) {
   }
 }
 
-// PTX that uses wgmma, which sm_90a alone has, would not run on later GPUs.
+// PTX with wgmma instructions would not run on later GPUs, because only sm_90a
+// has them.
 TEST_F(GpuPlan, PtxIsMadeOfKernelsThatLaterGpusCanRun) {
   options.target = "h100";
   compiler->expected = "sm_90a";
@@ -245,7 +247,8 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
   for (const plan::Program *program : *plan.programs()) {
     const bool isPrefill = program->max_tokens() > 8;
     EXPECT_EQ(program->tile_tokens() != 0, isPrefill);
-    // Both layers have five steps, and the embedding and the head one each.
+    // Each of the two layers has five steps. The embedding and the head have
+    // one step each.
     EXPECT_EQ(program->steps()->size(), 2U * 5 + 2);
     EXPECT_EQ(program->steps()->Get(0)->kind(), plan::StepKind::Embed);
     for (const plan::Step *step : *program->steps()) {
@@ -292,8 +295,8 @@ TEST_F(GpuPlan, DoesNotDependOnThreads) {
   EXPECT_TRUE(std::ranges::equal(one->bytes(), two->bytes()));
 }
 
-// Matrices and embeddings of every dtype of weights have kernels. air-gen makes
-// no F64.
+// There are kernels for matrices and embeddings of every dtype of weights. F64
+// is left out, because air-gen does not write it.
 TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
   for (const DTypeInfo &type : allDTypes()) {
     if (!type.isWeight || type.id == DType::F64) {
@@ -325,7 +328,8 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
                  file->bytes().subspan(segment.offset() + tensor->offset(),
                                        tensor->bytes()),
                  unpacked);
-      // Different bytes of TQ1_0 can mean the same, so elements are compared.
+      // In TQ1_0, different bytes can encode the same elements, so elements are
+      // compared.
       const uint64_t elements = tensor->rows() * tensor->columns();
       std::vector<float> before(elements);
       std::vector<float> after(elements);
@@ -338,8 +342,8 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
 }
 
 /// A model of the Llama architecture with as many layers as there are dtypes of
-/// weights. Each of the seven matrices of a layer has another dtype, and over
-/// all layers it has every dtype. All weights are zero.
+/// weights. The seven matrices of a layer have different dtypes. Over all
+/// layers, each of the seven has every dtype once. All weights are zero.
 Bytes modelOfAllDTypes(const std::vector<DType> &dtypes) {
   constexpr uint64_t kWidth = 256;
   constexpr uint64_t kHidden = 512;
@@ -419,8 +423,8 @@ TEST_F(GpuPlan, EqualKernelsOfSeveralTargetsAreCompiledOnce) {
   ASSERT_TRUE(second.isOk()) << second.status().message();
   ASSERT_TRUE(second->run("").isOk());
   const int more = compiler->calls - calls;
-  // The 3070 has more multiprocessors. The kernels whose grid depends on them
-  // differ, and the others do not.
+  // The RTX 3070 has more multiprocessors than the first target. Only kernels
+  // whose grid depends on this number differ.
   EXPECT_LT(more, calls);
   Result<Compiler> third = second->again(other);
   ASSERT_TRUE(third.isOk()) << third.status().message();
@@ -495,8 +499,9 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(compiler->calls, 0);
   // The plan has 56 kernels: 11 in each of the two programs for decode steps,
-  // 16 in each of the two for prefills, and two for the head, which the latter
-  // share. Each counts with 64 KiB until it is compiled.
+  // 16 in each of the two for prefills, and two for the head, which the
+  // programs for prefills share. Until a kernel is compiled, 64 KiB are assumed
+  // for it.
   EXPECT_THAT(status.message(), HasSubstr("kernels 3.50 MiB)"));
   const std::string before = "choose --ctx ";
   const size_t at = status.message().find(before);

@@ -92,7 +92,7 @@ TEST_F(Packed, ThePlanIsTheSameAsWithoutTheOther) {
   EXPECT_EQ(copied, weightBytes(at("v3.air")));
   EXPECT_TRUE(bytesOf("copied.air") == bytesOf("v4.air"));
   EXPECT_FALSE(bytesOf("copied.air") == bytesOf("v3.air"));
-  // Packing over the plan that the segments come from is allowed.
+  // The output may replace the plan from which the segments are copied.
   std::filesystem::copy_file(at("v3.air"), at("own.air"));
   options.from = at("own.air");
   ASSERT_TRUE(pack("own.air").isOk());
@@ -154,8 +154,7 @@ TEST_F(Packed, PlansOfOtherModelsAreRefused) {
   EXPECT_THAT(status.message(),
               HasSubstr("--from: '" + options.from +
                         "' was made from another model: tensor '" + name +
-                        "' has other numbers in rows 0 to 15 than the model's "
-                        "file"));
+                        "' differs from the model's file in rows 0 to 15"));
   EXPECT_FALSE(std::filesystem::exists(at("b.air")));
 }
 
@@ -163,7 +162,8 @@ TEST_F(Packed, DamagedPlansAreRefused) {
   ASSERT_TRUE(pack("a.air").isOk());
   options.from = at("a.air");
   std::string bytes = bytesOf("a.air");
-  // The first and the last byte of the first segment, and a byte of the header.
+  // Damages the first or the last byte of the first segment, or a byte of the
+  // header.
   const Result<PlanFile> file = PlanFile::open(options.from);
   ASSERT_TRUE(file.isOk());
   const plan::Segment &segment = *file->plan().segments()->Get(0);

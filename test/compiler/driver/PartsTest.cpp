@@ -33,7 +33,7 @@ std::string compiled(const std::string &name, uint64_t partBytes) {
 }
 
 /// The bits of all logits of four passes, of 1, 5, 20 and 80 tokens. The last
-/// pass requests more rows of logits than one run of the head computes.
+/// pass requests more rows of logits than the head computes in one run.
 std::vector<uint32_t> logitsOf(Session &session) {
   std::vector<uint32_t> bits;
   SequenceId sequence = *session.newSequence();
@@ -78,8 +78,8 @@ TEST_P(Parts, ComputeTheSameLogits) {
     EXPECT_GT(stepsOf(*parts), 2 * stepsOf(*whole));
     std::vector<uint32_t> expected = logitsOf(*whole);
     EXPECT_EQ(logitsOf(*parts), expected);
-    // All weights are in memory after the first call, so each pass of the
-    // second call is one walk through all steps.
+    // The second time, all weights are already in memory, so the threads go
+    // through all steps of a pass without stopping.
     EXPECT_EQ(logitsOf(*parts), expected);
   }
   std::remove(wholePath.c_str());

@@ -84,7 +84,8 @@ TEST(OrderedWork, StopsAtTheFirstFailure) {
         });
     EXPECT_EQ(status.code(), ErrorCode::Io);
     EXPECT_EQ(used, 4U);
-    // 4 pieces were used. At most 2 * threads more may have been made.
+    // The consumer has received 4 pieces. At most 2 * threads more may have
+    // been produced in advance.
     EXPECT_LE(made.load(), 4U + 2 * threads);
   }
 }

@@ -64,9 +64,10 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
     const double turns = 4096 * plain[i] / (2 * std::numbers::pi);
     EXPECT_LE(stretched[i], plain[i]);
     EXPECT_GE(stretched[i], plain[i] / 16);
-    // Fast pairs make over 32 turns, and slow ones under 1. YaRN rounds these
-    // bounds outwards to whole pairs, so pairs near them are not checked. The
-    // turns of neighbouring pairs differ by a factor of less than 1.2.
+    // Over the original context, fast pairs make more than 32 turns, and slow
+    // ones less than 1. YaRN rounds these bounds outwards to whole pairs, so
+    // pairs near them are not checked. The turns of neighbouring pairs differ
+    // by a factor of less than 1.2.
     if (turns > 32 * 1.2) {
       EXPECT_DOUBLE_EQ(stretched[i], plain[i]);
     }

@@ -149,8 +149,8 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   EXPECT_THAT(importText(source), HasSubstr("linear_factor = 4.000000e+00"));
-  // Neither the scaling type "none", whatever the factor, nor a factor of 0
-  // scales the positions.
+  // With the scaling type "none", positions are not scaled, whatever the factor
+  // is. With a factor of 0, they are not scaled either.
   source.metadata["llama.rope.scaling.type"] = std::string("none");
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
@@ -158,7 +158,6 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
 }
 
-/// The RoPE attribute of the graph that is imported from a source.
 ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
                          const ModelSource &source) {
   auto module = compiler::importModel(context, source);
@@ -170,9 +169,9 @@ ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
   return rope;
 }
 
-// Compares magnitudes with the attention factors of Hugging Face transformers
-// (test/Inputs/rope/make_frequencies.py). The source has the metadata keys that
-// a converter writes for these factors.
+// Compares YaRN's magnitudes with the attention factors of Hugging Face
+// transformers (test/Inputs/rope/make_frequencies.py). The source has the
+// metadata keys that a converter writes for these factors.
 TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
   std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
   std::string line;
@@ -213,7 +212,7 @@ TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
                 double(original));
       EXPECT_EQ(rope.getYarn().getBetaFast().convertToDouble(), fast);
       EXPECT_EQ(rope.getYarn().getBetaSlow().convertToDouble(), slow);
-      // The magnitude is always multiplied by llama.cpp's attn_factor.
+      // YaRN's magnitude is always multiplied by llama.cpp's attn_factor.
       set("attn_factor", 0.5);
       EXPECT_NEAR(ropeOf(context, source).getMagnitude().convertToDouble(),
                   magnitude / 2, 1e-12);
@@ -229,8 +228,8 @@ TEST(Importer, YarnDefaults) {
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   mlir::MLIRContext context;
   ir::llm::RopeAttr rope = ropeOf(context, source);
-  // By default, the original context is the model's context of 64 tokens. The
-  // magnitude for the factor 4 is 1 + 0.1 ln 4.
+  // By default, YaRN's original context is the model's context of 64 tokens.
+  // YaRN's magnitude for the factor 4 is 1 + 0.1 ln 4.
   EXPECT_THAT(importText(source),
               HasSubstr("magnitude = 1.1386294361119891, yarn = <factor = "
                         "4.000000e+00, original_context = 6.400000e+01, "

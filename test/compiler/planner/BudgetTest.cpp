@@ -20,12 +20,12 @@ RamDemand demand() {
   demand.process = kMiB / 2;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // takes 16 pages of 64 tokens
+  demand.context = 1000; // 16 pages of 64 tokens
   demand.slots = 2;
   return demand;
 }
 
-/// 100 MiB of weights, all of which one step needs.
+/// A single step needs all of the 100 MiB of weights.
 WeightProblem weights() {
   WeightProblem problem;
   problem.weights = {{100 * kMiB, 0, 0}};
@@ -137,7 +137,7 @@ TEST(Budget, OverflowDoesNotFit) {
   EXPECT_EQ(plan(huge, 0).status().code(), ErrorCode::DoesNotFit);
 }
 
-/// 16 segments of 64 MiB, which 16 steps need one after the other.
+/// 16 segments of 64 MiB, one for each of 16 steps.
 WeightProblem manyWeights() {
   WeightProblem problem;
   for (uint32_t step = 0; step < 16; ++step) {
@@ -182,8 +182,9 @@ TEST(Budget, AlternatesStreamWhatDoesNotFit) {
 TEST(Budget, AlternatesThatAreEqualOrDoNotFitAreLeftOut) {
   const RamLimit large{4096 * kMiB, "target 'large' has"};
   EXPECT_EQ(planPlacements(manyWeights(), demand(), large)->size(), 1U);
-  // The ring takes at least 68 MiB, and everything but the weights takes 77
-  // MiB. Their sum fits in 160 MiB, but not in 90 % of it.
+  // Placements are made for 100, 90, 75 and 50 % of the limit. The ring takes
+  // at least 68 MiB, and everything but the weights takes 77 MiB. Their sum
+  // fits in 160 MiB, but not in 90 % of it.
   const RamLimit small{160 * kMiB, "target 'small' has"};
   const auto placements = planPlacements(manyWeights(), demand(), small);
   ASSERT_TRUE(placements.isOk()) << placements.status().message();
@@ -267,7 +268,7 @@ VramDemand vramDemand() {
   demand.activations = 2 * kMiB;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // takes 16 pages of 64 tokens
+  demand.context = 1000; // 16 pages of 64 tokens
   demand.slots = 2;
   demand.tokens = 8;
   demand.outputs = 17;
@@ -280,13 +281,13 @@ TEST(VramBudget, ItemisesAndSums) {
   EXPECT_EQ(ledger->budget, 0U);
   const std::pair<const char *, uint64_t> expected[] = {
       {"weights", 1000 * kMiB},
-      // Each of the 2 slots takes 16 pages, and the padding takes one more.
+      // Each of the 2 slots takes 16 pages, and padding tokens take one more.
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
       // Each array begins at a multiple of 64 bytes. Three arrays hold one
       // count each, four hold a number for each of 8 tokens, one holds 8 tiles
       // of 12 bytes, and one the row indices of 17 outputs. The block table
-      // holds 16 page numbers of 4 bytes for each token.
+      // holds 16 page indices of 4 bytes for each token.
       {"batch", 3 * 64 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
@@ -323,7 +324,7 @@ TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
   // of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
-  demand.context = UINT32_MAX; // has block tables of 2 GiB
+  demand.context = UINT32_MAX; // The block tables take 2 GiB.
   const uint64_t room = 1000 * (2 * kMiB + 32);
   const VramLimit limit = {kDriverBytes + 1005 * kMiB + 704 + room,
                            "target 'x' has"};
@@ -355,8 +356,8 @@ TEST(VramBudget, WhatNeverFitsIsRefused) {
             ErrorCode::DoesNotFit);
 }
 
-/// Five segments of 1 MiB, each for a different step, all of which each pass
-/// copies to the GPU.
+/// Five segments of 1 MiB that each pass copies to the GPU, each for a
+/// different step.
 struct Copied {
   Copied() {
     for (uint32_t step = 0; step < 5; ++step) {
@@ -394,8 +395,8 @@ TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
   }
 }
 
-// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
-// takes 1 MiB, so 3 of the 5 segments stay in RAM.
+// Of 41 MiB, the process and the buffers take 37 MiB, and a ring takes 1 MiB.
+// The other 3 MiB hold 3 of the 5 segments.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {
@@ -410,7 +411,7 @@ TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   EXPECT_EQ(ledger->items[3].name, "ring");
   EXPECT_EQ(ledger->items[3].bytes, kMiB);
   EXPECT_EQ(ledger->placement.reads.size(), 2U);
-  // At least a ring for one segment is needed.
+  // A ring for one segment is the least that is needed.
   EXPECT_TRUE(with(38 * kMiB, true).isOk());
   EXPECT_THAT(
       with(38 * kMiB - 1, true).status().message(),

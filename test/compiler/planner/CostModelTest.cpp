@@ -19,16 +19,18 @@ TEST(CostModel, TheSlowestLinkLimits) {
 }
 
 TEST(CostModel, DiskAndCoresKeepAShareOfTheirRates) {
-  // The cores take 100 / 0.8 = 125 ms beside the disk, which meanwhile does
-  // 0.5 * 125 = 62.5 of its 200 ms of work, and then needs another 137.5 ms.
+  // While the disk is read, the cores take 100 / 0.8 = 125 ms. In this time,
+  // the disk does 0.5 * 125 = 62.5 of its 200 ms of work, so it needs another
+  // 137.5 ms.
   const LinkLoad reading = {"dram", 8'000'000'000, 80'000'000'000};
   PassPrediction prediction =
       predictPass({reading, {"disk", 700'000'000, 3'500'000'000}},
                   {.disk = 0.5, .memory = 0.8});
   EXPECT_EQ(prediction.nanoseconds, 262'500'000U);
   EXPECT_EQ(prediction.limit, "disk");
-  // The disk takes 60 / 0.5 = 120 ms beside the cores, which meanwhile do 96 of
-  // their 100 ms of work. The limit is what takes longer alone.
+  // While the cores are busy, the disk takes 60 / 0.5 = 120 ms. In this time,
+  // the cores do 96 of their 100 ms of work. The reported limit is the link
+  // that would take longer alone.
   prediction = predictPass({reading, {"disk", 210'000'000, 3'500'000'000}},
                            {.disk = 0.5, .memory = 0.8});
   EXPECT_NEAR(static_cast<double>(prediction.nanoseconds), 124e6, 1);

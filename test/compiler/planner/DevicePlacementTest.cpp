@@ -70,10 +70,10 @@ TEST(DevicePlacement, WhatFitsStays) {
   EXPECT_FALSE(placed(problem, 266 * kMiB - 1).copies.empty());
 }
 
-// The ring takes the room of one segment, so two of four segments stay, and the
-// others are copied in parts of 4 MiB. The second segment overwrites the
-// fourth, which step 4 of the previous pass used. In a pass of 6 steps, this is
-// step -2 of the present pass.
+// VRAM has room for two of four segments and a ring of the size of one. The
+// other two segments are copied in parts of 4 MiB. The second segment
+// overwrites the fourth, which step 4 of the previous pass used. A pass has 6
+// steps, so counted from the start of the present pass, this is step -2.
 TEST(DevicePlacement, EverySecondSegmentIsCopied) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement placement = placed(problem, 192 * kMiB);
@@ -93,8 +93,8 @@ TEST(DevicePlacement, EverySecondSegmentIsCopied) {
 
 TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   const WeightProblem problem = fourEqual();
-  // Three segments are copied. A ring for two segments would need 192 MiB
-  // together with the segment that stays.
+  // Three segments are copied in every pass, and one stays in VRAM. With a ring
+  // for two segments, this would take 192 MiB.
   EXPECT_EQ(placed(problem, 192 * kMiB - 1).ringBytes, 64 * kMiB);
   EXPECT_EQ(placed(problem, 128 * kMiB).ringBytes, 64 * kMiB);
   // All four segments are copied, and only the ring is in VRAM.
@@ -126,7 +126,8 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   EXPECT_EQ(placed(many, 8 * kMiB).ringBytes, 8 * kMiB);
 }
 
-// The largest segment would need a ring of its size, so it stays.
+// The largest segment stays in VRAM, because copying it would need a ring of
+// its size.
 TEST(DevicePlacement, AFewLargeSegmentsStay) {
   WeightProblem problem = fourEqual();
   problem.weights.push_back({200 * kMiB, 5, 5});
@@ -144,8 +145,9 @@ TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
   EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
 }
 
-/// Checks what stays in RAM of the segments that `device` copies. Everything
-/// that is not read from the disk counts as in RAM for verifyWeights().
+/// Checks which bytes of the segments that `device` copies stay in RAM. For
+/// verifyWeights(), everything that is not read from the disk counts as
+/// resident.
 void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
                 const HostPlacement &host, uint64_t room) {
   EXPECT_LE(host.ramBytes(), room);
@@ -173,8 +175,9 @@ void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
   }
 }
 
-// VRAM keeps none of the four segments, because it has room for one. RAM has
-// room for three: two of them stay, and the others take turns in a ring.
+// VRAM has room for only one of the four segments. The ring takes this room, so
+// all four are copied in every pass. RAM has room for three segments: two stay
+// there, and the other two take turns in a ring.
 TEST(HostPlacement, WhatDoesNotFitIntoRamIsRead) {
   const WeightProblem problem = fourEqual();
   const DevicePlacement device = placed(problem, 64 * kMiB);
@@ -186,7 +189,7 @@ TEST(HostPlacement, WhatDoesNotFitIntoRamIsRead) {
   EXPECT_EQ(host->keptBytes, 128 * kMiB);
   EXPECT_EQ(host->ringBytes, 64 * kMiB);
   EXPECT_THAT(host->isRead, ElementsAre(false, true, false, true));
-  // With room for all four, nothing is read.
+  // With room for all four segments in RAM, nothing is read from the disk.
   const std::optional<HostPlacement> all =
       placeInRam(problem, device, 256 * kMiB);
   ASSERT_TRUE(all);

@@ -94,7 +94,7 @@ TEST(Explain, AllInRam) {
   EXPECT_EQ(all.total.ram, 10 * kGB + (512 + 100 + 8 + 1) * kMiB);
   EXPECT_EQ(all.total.disk, 0u);
   EXPECT_EQ(all.total.vram, 0u);
-  // A decode pass reads 9 GB, and a row of 20 kB, at 60 GB/s.
+  // A decode pass reads 9 GB and one embedding row of 20 kB, at 60 GB/s.
   ASSERT_TRUE(all.decode);
   EXPECT_NEAR(*all.decode, 60.0 / 9, 1e-3);
   EXPECT_EQ(all.limitedBy, "dram");
@@ -137,8 +137,8 @@ TEST(Explain, DiskAndCoresKeepAShareOfTheirRates) {
   profile.diskBeside = profile.diskBandwidth / 2;
   profile.memoryBeside = profile.memoryBandwidth * 3 / 4;
   const Explanation some = explained(profile);
-  // The CPU reads 9 GB in 150 ms, or beside the disk in 200 ms, during which
-  // the disk does half of what it would do alone.
+  // The CPU reads 9 GB in 150 ms, or in 200 ms while the disk is read. In these
+  // 200 ms, the disk does half of what it would do alone.
   const double disk = (static_cast<double>(row(some, "ffn").disk) + 20e3) / 3e9;
   EXPECT_NEAR(*some.decode, 1 / (0.2 + disk - 0.1), 1e-4);
 }

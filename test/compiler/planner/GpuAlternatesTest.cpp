@@ -60,14 +60,15 @@ TEST(GpuAlternates, AreForLessVram) {
 }
 
 TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
-  // Half of 4096 MiB holds everything, so all placements would be equal.
+  // Placements are made for 100, 90, 75 and 50 % of VRAM. Half of 4096 MiB
+  // holds everything, so all of them would be equal.
   EXPECT_EQ(planGpuPlacements(demand(), limits(4096 * kMiB))->size(), 1U);
-  // The ring and the activations do not fit into 90 % of 130 MiB.
+  // The ring and the activations fit into 130 MiB, but not into 90 % of it.
   GpuDemand least = demand();
   const auto few = planGpuPlacements(least, limits(130 * kMiB));
   ASSERT_TRUE(few) << few.status().message();
   EXPECT_EQ(few->size(), 1U);
-  // A limit that is not known is not reduced.
+  // If the size of VRAM is not known, no placements for less VRAM are made.
   EXPECT_EQ(planGpuPlacements(demand(), {})->size(), 1U);
   GpuLimits unknown = limits(1100 * kMiB);
   unknown.ram.bytes = 0;
@@ -76,8 +77,9 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
             ErrorCode::DoesNotFit);
 }
 
-// RAM has 484 MiB for weights, 363 or 242. The rest of what is copied is read
-// from the disk. With less VRAM, there are placements for each of these again.
+// The placements leave 484, 363 or 242 MiB of RAM for weights. Copied weights
+// that do not fit there are read from the disk. For each amount of VRAM, there
+// is a placement for each amount of RAM.
 TEST(GpuAlternates, AreAlsoForLessRam) {
   GpuLimits small = limits(1100 * kMiB);
   small.ram.bytes = 500 * kMiB;

@@ -74,9 +74,9 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   EXPECT_NE(plan->offsets[0], plan->offsets[1]);
 }
 
-// The value of BufferUse::reads for a use that only writes. Such a use starts a
-// new value of the buffer. Before it, other buffers may take the buffer's
-// memory.
+// The value of BufferUse::reads for a use that only writes, and thereby starts
+// a new value of the buffer. Between the last use of the old value and this
+// use, other buffers may occupy the memory.
 constexpr bool kWrites = false;
 
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {

@@ -41,9 +41,9 @@ public:
   PageByPage(const WeightProblem &given, const WeightPlacement &plan)
       : problem(given), placement(plan), ring(plan.ringBytes / kPage) {}
 
-  /// Runs three passes and makes each read as early as the placement allows. A
-  /// read that is allowed too early overwrites bytes that a step still needs. A
-  /// read that is allowed too late leaves a step without its bytes.
+  /// Runs three passes and performs each read as early as the placement allows.
+  /// A read that is allowed too early overwrites bytes that a step still needs.
+  /// A read that is allowed too late leaves a step without its bytes.
   void run() {
     const auto steps = int64_t{problem.steps};
     readUpTo(-1);
@@ -93,7 +93,7 @@ private:
   const WeightProblem &problem;
   const WeightPlacement &placement;
   std::vector<std::tuple<int64_t, uint32_t, uint64_t>> ring;
-  int64_t next = 0; // the read that is made next, counted over all passes
+  int64_t next = 0; // index of the next read, counted over all passes
 };
 
 TEST(Placement, WhatFitsStays) {
@@ -106,8 +106,7 @@ TEST(Placement, WhatFitsStays) {
   EXPECT_EQ(all.ringBytes, 0U);
   EXPECT_TRUE(all.reads.empty());
   EXPECT_EQ(all.ramBytes(), 266 * kMiB);
-  // The rows of the table are gathered from the file if there is no room for
-  // it.
+  // Without room for the table, its rows are gathered from the file.
   const WeightPlacement gathered = placed(problem, 266 * kMiB - 1);
   EXPECT_EQ(gathered.weights, all.weights);
   EXPECT_EQ(gathered.tables, std::vector<uint64_t>{0});
@@ -158,8 +157,8 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
 
-// With 40 segments of 1 MiB, a pass reads twice the bytes that do not fit, even
-// if that is less than two rings of the preferred size.
+// With 40 segments of 1 MiB, a ring has the size of what does not fit, and a
+// pass fills it twice, even if larger rings are preferred otherwise.
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -167,7 +166,7 @@ TEST(Placement, SmallModelsUseAllOfTheRoom) {
   }
   for (uint64_t missing : {6, 10, 15, 19}) {
     const WeightPlacement placement = placed(problem, (40 - missing) * kMiB);
-    // Shares are rounded down to pages, segment by segment.
+    // The resident bytes of each segment are rounded down to whole pages.
     EXPECT_NEAR(static_cast<double>(placement.streamedBytes()),
                 static_cast<double>(2 * missing * kMiB), 40.0 * kPage);
     EXPECT_NEAR(static_cast<double>(placement.ramBytes()),
@@ -207,8 +206,8 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // The ring must hold the first matrix from its shared page on, the second
-  // matrix, and a read of 4 MiB.
+  // For step 2, the ring must hold everything from the page of the first matrix
+  // that both steps need to the end of the segment, and a read of 4 MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});
@@ -241,8 +240,9 @@ TEST(Placement, SmallAndSharedSegmentsStay) {
   EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
 }
 
-/// Divides a segment of one or two matrices among several consecutive steps by
-/// rows. Two steps need the chunk at each boundary. Returns the last step.
+/// Divides the rows of a segment of one or two matrices among several
+/// consecutive steps. Where two steps meet inside a chunk, both need this
+/// chunk. Returns the last step.
 uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
   const uint32_t first = segment.firstStep;
   const uint32_t parts = 1 + random() % 5;
@@ -358,10 +358,11 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("must end at a multiple of"));
 }
 
-/// The most pages that can stay in RAM. The function tries many shares and, for
-/// each, every number of times that a pass may fill the ring. The ring must
-/// hold what a step needs, and half of that or 16 MiB more, whichever is
-/// larger. If a pass fills the ring twice, 4 MiB more are enough.
+/// The most pages that can stay in RAM. The function tries many values for the
+/// part of each segment that stays and, for each, every number of times that a
+/// pass may fill the ring. The ring must hold what a step needs, and half of
+/// that or 16 MiB more, whichever is larger. If a pass fills the ring twice, 4
+/// MiB more are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {
@@ -414,7 +415,7 @@ TEST(Placement, AsMuchAsPossibleStays) {
     for (uint64_t bytes : placement.weights) {
       kept += (bytes + kPage - 1) / kPage;
     }
-    // Shares are rounded down to pages, segment by segment.
+    // The resident bytes of each segment are rounded down to whole pages.
     EXPECT_GE(kept + problem.weights.size() + 1, mostKept(problem, room))
         << round;
     ++compared;
@@ -453,8 +454,9 @@ TEST(Placement, APinnedShareStays) {
   EXPECT_EQ(placement->ringBytes, 96 * kMiB);
   EXPECT_EQ(placement->streamedBytes(), 192 * kMiB);
   EXPECT_TRUE(verifyWeights(problem, *placement, enough).isOk());
-  // With less room, the ring need only hold the 48 MiB that a step needs and 4
-  // MiB more. A pass then fills a ring of 192 / 3 = 64 MiB three times.
+  // With less RAM, the ring must hold only the 48 MiB that a step needs and 4
+  // MiB for a read, 52 MiB in all. The smallest such ring that a pass fills a
+  // whole number of times has 192 / 3 = 64 MiB.
   EXPECT_EQ(leastBytesPinned(problem, 25), (64 + 64) * kMiB);
   placement = pinWeights(problem, 25, enough - 1);
   ASSERT_TRUE(placement.isOk()) << placement.status().message();
@@ -557,7 +559,7 @@ TEST(Placement, TheVerifierFindsMistakes) {
       {"may overwrite", [](auto &p) { p.reads[9].ringOffset += kPage; }},
       {"may overwrite",
        [](auto &p) {
-         // The ring is one read smaller than its offsets assume.
+         // The ring is smaller by one read than the reads' offsets assume.
          p.ringBytes -= 4 * kMiB;
          p.reads[15].ringOffset = p.reads[31].ringOffset = 0;
        }},

@@ -18,9 +18,9 @@ uint64_t gigabytes(double count) {
   return static_cast<uint64_t>(count * static_cast<double>(kGB));
 }
 
-/// A problem with one class of `size` GB, and one phase with one token per
-/// pass. The steps are so small that the ring takes hardly any room. Rates are
-/// in GB/s.
+/// A problem with one class of weights of `size` GB, and one phase with one
+/// token per pass. The steps are so small that the ring takes hardly any room.
+/// Rates are in GB/s.
 ResidencyProblem model(double size, LinkRates rates) {
   ResidencyProblem problem;
   WeightClass weights;
@@ -193,9 +193,9 @@ TEST(ResidencySolver, KvBeforeWeights) {
   EXPECT_EQ(best.kvVram, 4 * kGB);
   EXPECT_EQ(best.kvRam, 0u);
   EXPECT_NEAR(static_cast<double>(best.classes[0].vram), 5e9, 1e4);
-  // The cache takes 12 GB: 9 GB in VRAM, and 3 GB, which do not fit there, in
-  // RAM. Reading the two parts takes 9 / 1000 and 3 / 50 seconds. In addition,
-  // the CPU takes 8 / 50 seconds for the weights.
+  // The KV cache takes 12 GB: 9 GB in VRAM, and 3 GB, which do not fit there,
+  // in RAM. Reading the two parts takes 9 / 1000 and 3 / 50 seconds. In
+  // addition, the CPU takes 8 / 50 seconds for the weights.
   problem.kvBytes = problem.phases[0].kvBytesRead = 12 * kGB;
   problem.links.transfer = 0;
   const Residency split = *solveResidency(problem, Schedule::Serial);
@@ -216,10 +216,10 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
               static_cast<double>(best.classes[1].disk) / 3e9, 1e-5);
 }
 
-// A class of 6 GB has steps of 1 MB, and one of 3 GB has steps of 1 GB. The RAM
-// has 5 GB, so 4 GB are streamed. If 44 % of each class are streamed, the ring
-// takes one and a half times 44 % of 1 GB, which is 0.67 GB. If only the first
-// class is streamed, the ring takes 17 MB.
+// One class of weights has 6 GB, and its steps 1 MB each. Another has 3 GB, and
+// its steps 1 GB each. The RAM has 5 GB, so 4 GB are streamed. If 44 % of each
+// class are streamed, the ring takes one and a half times 44 % of 1 GB, which
+// is 0.67 GB. If only the first class is streamed, the ring takes 17 MB.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];
@@ -363,7 +363,8 @@ double timeOf(const ResidencyProblem &problem, Schedule schedule,
                    bus / problem.links.memory, devices});
 }
 
-/// All ways to divide a class among the five tiers in eighths of the class.
+/// All ways to divide a class among the five tiers if each tier gets a multiple
+/// of one eighth.
 std::vector<Shares> grid() {
   constexpr int kParts = 8;
   std::vector<Shares> all;

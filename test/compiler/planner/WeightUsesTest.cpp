@@ -68,7 +68,8 @@ TEST(WeightUses, ProgramsMayCutElsewhere) {
 }
 
 // Only step 1 reads the norm. Steps 1 to 3 all read the bias, which takes a
-// page and a half. Each of them reads a third of the rows of two matrices.
+// page and a half. Each of these steps also reads a third of the rows of two
+// matrices.
 TEST(WeightUses, VectorsOfLaterStepsStay) {
   std::vector<WeightUse> uses = {{0, 100, 1, true}};
   for (uint32_t step = 1; step <= 3; ++step) {

@@ -28,7 +28,7 @@
 // LAUNCH: dispatch 'attention_{{.*}}' does not match its kernel 'attention_{{.*}}'; both must have the same name, spec, rows and launch
 // RUN: sed 's/threads = 128/threads = 128, dependent = true/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=LAUNCH
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
-// ARRAY: dispatch 'matmul_{{.*}}': what is bound to the operand block_tables differs in kind, access, dtype, layout or size from what the kernel takes
+// ARRAY: dispatch 'matmul_{{.*}}': the binding of the operand block_tables does not have the kind, access, dtype, layout and size that the kernel requires
 // RUN: sed 's/read_write batch token_ids/read batch token_ids/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=CHOICE
 // CHOICE: dispatch 'greedy_{{.*}}': what is bound to the operand token_ids differs in kind, access
 // RUN: sed 's/read batch token_count/read_write batch token_count/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=WRITTEN

@@ -120,7 +120,7 @@ module {
 
 // Weights must be read in the order of the file.
 
-// expected-error @+1 {{read 0 reads segment 'second'; it must read segment number 0 of the plan's weights}}
+// expected-error @+1 {{read 0 reads segment 'second'; it must read the segment of weights with index 0}}
 module {
   plan.segment @first weights codec none bytes 32
   plan.segment @second weights codec none bytes 32
@@ -432,7 +432,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A bound buffer or tensor must have the shape that the kernel reads.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -447,7 +447,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -465,7 +465,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // A kernel that reads one row per token must not be bound to a buffer with one
 // row per output.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -482,7 +482,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A bound tensor must have the layout that the kernel reads.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 544
   plan.read @s before 0
@@ -500,7 +500,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The second part must begin where the first one ends.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' must begin at row tile 0, or continue the dispatch before it if that has not run all of its row tiles}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' must begin at row tile 0, or continue the previous dispatch if that one has not run all of its row tiles}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none bytes 4096
   plan.read @s before 0
@@ -559,7 +559,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The cache of a KV binding must exist.
 
-// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24
@@ -575,7 +575,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A kernel must take the block table of the group that holds its cache.
 
-// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048_cg1' binds '0' as kv, but its dtype, layout or shape differs from what the kernel takes}}
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048_cg1' binds '0' as kv, but its dtype, layout or shape differs from what the kernel requires}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24

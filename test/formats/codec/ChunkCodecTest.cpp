@@ -161,7 +161,7 @@ TEST(Planes, HasTheDocumentedForm) {
       EXPECT_EQ((*coded)[codes + word * 8 + byte], byte == 2 ? 2 : 0);
     }
   }
-  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the first escape
+  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the escaped exponent
   // Bytes after the last whole block of 64 values are stored as they are.
   const size_t coded256 = coded->size();
   raw.insert(raw.end(), {1, 2, 3});
@@ -171,10 +171,10 @@ TEST(Planes, HasTheDocumentedForm) {
   EXPECT_EQ(longer->back(), 3);
 }
 
-/// Skips the instruction sets that this machine lacks.
+/// Instruction sets that this machine lacks are skipped.
 TEST(Planes, EveryInstructionSetDecodesTheSame) {
   Bytes raw = normalNumbers(size_t{128} * 37, 3);
-  const Bytes noise = randomBytes(1000, 4); // has many escapes
+  const Bytes noise = randomBytes(1000, 4); // random bytes need many escapes
   std::copy(noise.begin(), noise.end(), raw.begin() + 500);
   const Result<Bytes> coded = encodeChunk(ChunkCodec::Planes, raw);
   ASSERT_TRUE(coded);

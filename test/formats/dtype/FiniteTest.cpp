@@ -29,9 +29,9 @@ bool decodesFinite(const DTypeInfo &type, const uint8_t *block) {
 }
 
 /// The dtypes in which a block is finite if and only if all of its decoded
-/// elements are. This leaves out four dtypes: in MXFP4 and NVFP4, ggml decodes
-/// the codes for NaN as numbers, and in F64 and Q8_K, finite numbers may
-/// overflow float32 when they are decoded.
+/// elements are. Four dtypes are left out: in MXFP4 and NVFP4, ggml decodes the
+/// codes for NaN as numbers, and in F64 and Q8_K, finite numbers may overflow
+/// float32 when they are decoded.
 std::vector<DTypeInfo> decodedAlike() {
   std::vector<DTypeInfo> types;
   for (const DTypeInfo &type : allDTypes()) {

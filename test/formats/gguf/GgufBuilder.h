@@ -86,7 +86,7 @@ public:
     std::vector<uint64_t> extents; ///< as in the file: row length first
     uint32_t type = 0;
     Bytes data;
-    /// Written instead of the true offset.
+    /// If this is set, it is written instead of the true offset.
     std::optional<uint64_t> offset = std::nullopt;
   };
 

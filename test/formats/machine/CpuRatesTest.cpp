@@ -25,28 +25,31 @@ std::string withStreams(const std::string &streams) {
 // The times of each case are computed by hand.
 TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   const KeptShares kept = {.disk = 0.5, .memory = 0.8};
-  // The disk takes 20 / 0.5 = 40. Meanwhile the cores do 40 * 0.8 = 32 of their
-  // 40, and then they need another 8.
+  // Beside the cores, the disk takes 20 / 0.5 = 40 units of time. Meanwhile the
+  // cores do 40 * 0.8 = 32 of their 40 units of work, and then they need
+  // another 8.
   EXPECT_DOUBLE_EQ(passTime(40, 20, kept), 48);
-  // The cores take 16 / 0.8 = 20. Meanwhile the disk reads 20 * 0.5 = 10 of its
-  // 40, and then it needs another 30.
+  // Beside the disk, the cores take 16 / 0.8 = 20 units of time. Meanwhile the
+  // disk does 20 * 0.5 = 10 of its 40 units of work, and then it needs another
+  // 30.
   EXPECT_DOUBLE_EQ(passTime(16, 40, kept), 50);
-  // Both take 40, so neither of them has the bus to itself.
+  // The cores take 32 / 0.8 and the disk takes 20 / 0.5 units of time. Both are
+  // 40, so neither of the two ever runs alone.
   EXPECT_DOUBLE_EQ(passTime(32, 20, kept), 40);
   EXPECT_NEAR(passTime(32 + 1e-9, 20, kept), 40, 1e-8);
   EXPECT_NEAR(passTime(32 - 1e-9, 20, kept), 40, 1e-8);
-  // With nothing to do for one of the two, the other keeps its rate.
+  // If only the cores or only the disk has work, its rate is not reduced.
   EXPECT_DOUBLE_EQ(passTime(7, 0, kept), 7);
   EXPECT_DOUBLE_EQ(passTime(0, 7, kept), 7);
-  // If neither slows down the other, the longer time counts.
+  // If cores and disk do not slow each other down, the longer time counts.
   EXPECT_DOUBLE_EQ(passTime(7, 5, {.disk = 1, .memory = 1}), 7);
   EXPECT_DOUBLE_EQ(passTime(5, 7, {.disk = 1, .memory = 1}), 7);
 }
 
-// A model of 1.3 GB of which 113 MB are read per pass, on two cores of Zen 4: a
-// pass takes 35 ms without the disk, and the disk 32 ms without the cores.
-// Beside each other, the disk reads 1.6 to 2.2 instead of 3.5 GB/s, and the
-// cores 26.9 instead of 34.5 GB/s. Passes took 52 to 57 ms.
+// A model of 1.3 GB on two cores of Zen 4. Each pass reads 113 MB from the
+// disk. A pass takes 35 ms if nothing is read from the disk, and the disk alone
+// takes 32 ms. When both are busy, the disk reads 1.6 to 2.2 instead of 3.5
+// GB/s, and the cores 26.9 instead of 34.5 GB/s. Passes took 52 to 57 ms.
 TEST(PassTime, PredictsAMeasuredPass) {
   const KeptShares kept = {.disk = keptShare(1'900'000'000, 3'500'000'000),
                            .memory = keptShare(26'900'000'000, 34'500'000'000)};
@@ -80,7 +83,8 @@ TEST(KeptShares, AreRatiosOfTheProfilesRates) {
   profile.memoryBandwidth = 40'000;
   profile.memoryBeside = 30'000;
   EXPECT_EQ(keptShares(profile), (KeptShares{0.5, 0.75}));
-  // If one rate is not known, the other share is not affected.
+  // If the disk's rate is unknown, the disk is assumed to keep 5/6 of it. The
+  // share that memory keeps does not change.
   profile.diskBandwidth = 0;
   EXPECT_EQ(keptShares(profile), (KeptShares{5.0 / 6, 0.75}));
   EXPECT_DOUBLE_EQ(keptShare(0, 10), 5.0 / 6);

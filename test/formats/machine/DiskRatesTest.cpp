@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-/// A profile of two cores with further keys.
+/// A profile of two cores that also has the given keys.
 std::string with(const std::string &keys) {
   return R"({"name": "box", "arch": "x86_64", "cores": 2, )" + keys + "}";
 }
@@ -64,8 +64,8 @@ TEST(DiskRates, TheChoiceIsTheLeastMemoryThatIsFastEnough) {
   const DiskRate slow{IoMethod::Uring, kMiB / 4, 1, true, 2'190'000'000};
   const DiskRate curve[] = {slow, threads, fastest, small};
   EXPECT_EQ(chooseDiskRate(curve), small);
-  // If only the slow rate is left beside the fastest, the fastest is chosen,
-  // although it takes more memory.
+  // If only `slow` and `fastest` are given, `fastest` is chosen, although it
+  // takes more memory.
   const DiskRate two[] = {slow, fastest};
   EXPECT_EQ(chooseDiskRate(two), fastest);
   const DiskRate one[] = {slow};

@@ -133,7 +133,8 @@ TEST(GpuProfile, TheCpuBesideItCanBeReplaced) {
   EXPECT_EQ(zen5.cores, machine.cores);
   EXPECT_EQ(zen5.memoryBytes, machine.memoryBytes);
   EXPECT_EQ(zen5.diskBandwidth, machine.diskBandwidth);
-  // They were measured with the other CPU.
+  // The rates diskBeside and memoryBeside of `machine` were measured with
+  // another CPU.
   EXPECT_EQ(zen5.diskBeside, 0u);
   EXPECT_EQ(zen5.memoryBeside, 0u);
 

@@ -1,7 +1,8 @@
 //===- CharsmapTest.cpp - sentencepiece's normalisation rules ---*- C++ -*-===//
 //
-// These tests make their own rules. test/runtime/text/ModelVectorsTest.cpp
-// tests rules that sentencepiece has compiled.
+// These tests build maps with rules of their own.
+// test/runtime/text/ModelVectorsTest.cpp tests rules that sentencepiece has
+// compiled.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/Charsmap.h"

@@ -7,7 +7,7 @@ namespace {
 plan::CacheGroupT &group(P &p) { return *p.cache_groups[0]; }
 plan::CacheT &cache(P &p) { return *p.caches[0]; }
 
-/// Makes the budgets state the memory that the cache groups take.
+/// Sets the budgets to the memory that the cache groups take.
 void setKvItems(P &p) {
   uint64_t bytes = 0;
   for (const auto &made : p.cache_groups) {
@@ -23,8 +23,8 @@ void setKvItems(P &p) {
   }
 }
 
-/// Adds a cache of the same shape as the only one, and places it behind that
-/// one in the pages of their group.
+/// Adds a second cache with the shape of the first, and places it after the
+/// first in the pages of their group.
 void addCache(P &p) {
   p.caches.push_back(std::make_unique<plan::CacheT>(cache(p)));
   p.caches[1]->offset = group(p).page_bytes;
@@ -32,8 +32,8 @@ void addCache(P &p) {
   setKvItems(p);
 }
 
-/// Adds a group with a cache of another shape. Its values have other dtypes and
-/// sizes than its keys, and its part of a page is smaller than the page.
+/// Adds a group with a cache of another shape. The values have another dtype
+/// and size than the keys, and a page is larger than the cache needs.
 void addGroup(P &p) {
   p.cache_groups.push_back(std::make_unique<plan::CacheGroupT>(group(p)));
   p.cache_groups[1]->page_bytes = 128 + 3 * 64 * (24 * 2 + 8 * 4) + 64;
@@ -47,7 +47,7 @@ void addGroup(P &p) {
   setKvItems(p);
 }
 
-/// Removes the caches and what binds them.
+/// Removes all caches, and all bindings of caches.
 void dropAttention(P &p) {
   p.cache_groups.clear();
   p.caches.clear();
@@ -117,7 +117,7 @@ std::vector<Case> cacheCases() {
          p.context = p.slots = UINT32_MAX;
          group(p).pages = UINT32_MAX;
        })},
-      // The pages take 2^64 bytes together.
+      // Together, the pages would take 2^64 bytes.
       {"plan.cache_group.pages", in([](P &p) {
          p.context = 64;
          p.slots = group(p).pages = uint64_t{1} << 31;
@@ -168,10 +168,10 @@ std::vector<Change> validCaches() {
       in(addCache),
       in(addGroup),
       in(dropAttention),
-      // The caches need not lie in a page in the order of their indices.
+      // Caches may lie in a page in any order.
       inTwoCaches(
           [](P &p) { std::swap(p.caches[0]->offset, p.caches[1]->offset); }),
-      // Pages may be larger than their caches.
+      // A page may be larger than the sum of the caches that it contains.
       in([](P &p) {
         group(p).page_bytes += 64;
         setKvItems(p);

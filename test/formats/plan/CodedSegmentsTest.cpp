@@ -26,9 +26,9 @@ protected:
              ("air-coded-" + std::to_string(getpid()) + ".air")) {}
   ~CodedSegments() override { std::filesystem::remove(path); }
 
-  /// A plan with one placement, which keeps everything in RAM. The layer has
-  /// two chunks of numbers with similar exponents, a third chunk of random
-  /// bytes, and a short fourth one.
+  /// A plan with one placement, which keeps everything in RAM. The layer's
+  /// segment has two chunks of numbers with similar exponents, a third chunk of
+  /// random bytes, and a short fourth one.
   void makePlan() {
     small = makeSmallPlan();
     std::vector<uint8_t> &bytes = small.segments[0];
@@ -93,7 +93,7 @@ TEST_P(CodedSegments, ComeBackChunkByChunk) {
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_TRUE(file->verifySegment(i, PagesAfter::Drop).isOk());
   }
-  // The third chunk does not become smaller, so it is stored as it is.
+  // Encoding would not make the third chunk smaller, so it is stored as it is.
   EXPECT_EQ(storedRange(segment, 2 * kChunk, 1).bytes, kChunk);
   EXPECT_LT(storedRange(segment, 0, kChunk).bytes, kChunk);
   const StoredRange both = storedRange(segment, kChunk - 1, 2);
@@ -148,8 +148,9 @@ TEST_P(CodedSegments, ADamagedChunkIsNoticed) {
   EXPECT_THAT(status.message(), HasSubstr("chunk 0 of segment 0"));
 }
 
-// The stored sizes are known only at the end. They may change a prediction and
-// thereby make one of its texts shorter, such as the name of a limit.
+// The stored sizes are known only after all segments are written. They may
+// change a prediction, and thereby shorten one of its texts, such as the name
+// of a limit.
 TEST_P(CodedSegments, TextsMayBecomeShorterAtTheEndButNotLonger) {
   makePlan();
   const auto append = [](plan::PlanT &plan, const plan::Plan &) {

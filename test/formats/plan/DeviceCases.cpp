@@ -48,7 +48,7 @@ void setItems(P &p) {
       {"kv", plan::Tier::Vram,
        (p.cache_groups[0]->pages + 1) * p.cache_groups[0]->page_bytes},
       {"activations", plan::Tier::Vram, kArena},
-      // 16 tokens have an id, two positions and 2 page numbers each.
+      // Each of 16 tokens has an id, two positions and 2 page indices.
       {"batch", plan::Tier::Vram, 16 * (4 + 2 * 4 + 2 * 4)},
   };
   for (const auto &item : items) {
@@ -99,13 +99,14 @@ void useGpu(P &p) {
   setItems(p);
 }
 
-/// The bytes of the arrays of a batch with tiles. Each of 16 tokens has an id,
-/// two positions, a row index, 2 page numbers, and a tile of three numbers.
-/// There are also the row indices of 16 outputs, and three counts.
+/// The size of all arrays of a batch that is divided into tiles. Each of 16
+/// tokens has an id, two positions, a row index, 2 page indices, and a tile of
+/// three numbers. There are also the row indices of 16 outputs, and three
+/// counts.
 constexpr uint64_t kTileArrays =
     16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
 
-/// Turns the small plan into one for a GPU whose second program reads the tiles
+/// Turns the small plan into one for a GPU. Its second program reads the tiles
 /// of a batch, and computes only the requested rows of logits.
 void useTiles(P &p) {
   useGpu(p);
@@ -118,8 +119,9 @@ void useTiles(P &p) {
   p.placements[0]->items[5]->bytes = kTileArrays;
 }
 
-/// Turns the small plan into one for a GPU whose first program ends with a
-/// choice. The batch has the array TokenCount for it.
+/// Turns the small plan into one for a GPU. The last dispatch of its first
+/// program chooses the next tokens, for which the batch has the array
+/// TokenCount.
 void useChoice(P &p) {
   useGpu(p);
   auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
@@ -285,28 +287,29 @@ std::vector<Case> dispatchCases() {
       {"plan.enum", inTiles([](P &p) {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
-      // Only the head of a program with tiles may compute nothing but the rows
-      // of requested outputs.
+      // In a program with tiles, the head may compute only the rows of
+      // requested outputs. No other step may do so, and no step of a program
+      // without tiles.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;
        })},
       {"plan.dispatch.launch", inTiles([](P &p) {
          dispatchOf(p, 1, 0).launch->rows_from = plan::RowsFrom::Outputs;
        })},
-      // The second launch of the head computes all rows, but the first one only
-      // the rows of requested outputs.
+      // One launch of the head computes the rows of requested outputs, and the
+      // next one computes all rows.
       {"plan.dispatch.launch", inTiles([](P &p) {
          auto &dispatches = p.programs[1]->steps[kHeadStep]->dispatches;
          dispatches.push_back(
              std::make_unique<plan::DispatchT>(*dispatches[0]));
          dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
        })},
-      // A step of another kind than Head would compute the logits of the first
-      // tokens of a batch, and not those of its outputs.
+      // In a step that is not a head, the rows of logits would be those of the
+      // first tokens of a batch, instead of those of its outputs.
       {"plan.buffer.output", inGpu([](P &p) {
          p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
        })},
-      // There is no room for the logits of 16 tokens.
+      // The buffer of the logits has no room for all 16 tokens.
       {"plan.dispatch.launch", inGpu([](P &p) { p.max_outputs = 15; })},
       {"plan.binding.access", inTiles([](P &p) {
          dispatchOf(p, 1, 0).bindings.back()->access = plan::Access::Write;
@@ -420,8 +423,8 @@ template <typename F> Change inRead(F change) {
   };
 }
 
-/// Gives the plan of streamToGpu() placements with these budgets of VRAM and
-/// RAM, which are above what it needs.
+/// Gives the plan of streamToGpu() placements with the given budgets of VRAM
+/// and RAM. All budgets must exceed what the plan needs.
 Change withBudgets(std::vector<std::pair<uint64_t, uint64_t>> budgets) {
   return [budgets](SmallPlan &small) {
     streamToGpu(small);
@@ -494,7 +497,7 @@ std::vector<Case> copiedCases() {
          p.device_reads[1]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[2]->ring_offset = 2 * kPlanPageBytes;
        })},
-      // Unlike in RAM, a segment must not wrap around to the start of the ring.
+      // In the ring of a GPU, a segment must not wrap around to the start.
       {"plan.stream.contiguous", inCopied([](Placement &p) {
          p.device_reads[0]->ring_offset = 3 * kPlanPageBytes;
          p.device_reads[1]->ring_offset = kPlanPageBytes;
@@ -554,18 +557,20 @@ std::vector<Case> readCasesOfGpus() {
          p.reads[0]->ring_offset = kPlanPageBytes;
          p.reads[1]->ring_offset = 0;
        })},
-      // Page-locked memory does not wrap around to the start of the ring.
+      // In a ring of page-locked memory, a segment must not wrap around to the
+      // start.
       {"plan.stream.contiguous", inRead([](Placement &p) {
          p.reads[0]->ring_offset = 2 * kPlanPageBytes;
          p.reads[1]->ring_offset = kPlanPageBytes;
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite what is copied for steps up to 3.
+      // The read would overwrite bytes of segment 0 before all copies for steps
+      // up to 3 are made.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
-      // The read would overwrite what is still to be copied for the head of the
-      // previous pass.
+      // The reads would overwrite bytes of segment 1 before the copies for the
+      // head of the previous pass are made.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},
@@ -589,12 +594,12 @@ std::vector<Case> placedCases() {
        inGpu([](P &p) { p.placements[0]->device.pop_back(); })},
       {"plan.placement.device",
        inGpu([](P &p) { p.placements[0]->device[1] = 2; })},
-      // This puts the head's matrix into RAM.
+      // The head's matrix is in RAM instead of VRAM.
       {"plan.placement.device", inGpu([](P &p) {
          p.placements[0]->device[1] = 0;
          p.placements[0]->resident[1] = p.segments[1]->raw_bytes;
        })},
-      // This puts the kernels into RAM.
+      // The kernels are in RAM instead of VRAM.
       {"plan.placement.device", inGpu([](P &p) {
          p.placements[0]->device[2] = 0;
          p.placements[0]->resident[2] =
@@ -615,7 +620,7 @@ std::vector<Case> placedCases() {
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 4).bytes -= 64; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 5).bytes -= 1; })},
       {"plan.budget.bytes", inTiles([](P &p) { item(p, 5).bytes -= 1; })},
-      // The item counts the weights, but not the embedding table.
+      // The bytes of the item "weights" do not include the embedding table.
       {"plan.budget.total", inGpu([](P &p) { item(p, 1).bytes = 3840; })},
       {"plan.prediction.bytes", inGpu([](P &p) {
          auto prediction = std::make_unique<plan::PredictionT>();
@@ -627,15 +632,16 @@ std::vector<Case> placedCases() {
   };
 }
 
-/// Plans that break the rules of a choice.
+/// Plans that break a rule for dispatches that choose the next tokens.
 std::vector<Case> choiceCases() {
   constexpr const char *kRule = "plan.dispatch.choice";
   return {
-      // The embedding writes TokenIds.
+      // An embedding, which chooses no tokens, writes token ids.
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // The choice is not the last dispatch, or the only one, of the head.
+      // The dispatch that chooses tokens is not the last one of the head, or it
+      // is the only dispatch of its step.
       {kRule, inChoice([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
          dispatches.push_back(
@@ -658,7 +664,8 @@ std::vector<Case> choiceCases() {
          addBinding(choice, plan::BindingKind::Batch, 0,
                     plan::Access::ReadWrite);
        })},
-      // It writes the logits, does not read them, or reads a weight.
+      // The dispatch that chooses tokens writes the logits, does not read them,
+      // or reads a weight.
       {kRule, inChoice([](P &p) {
          choiceOf(p).bindings[0]->access = plan::Access::ReadWrite;
        })},
@@ -669,7 +676,8 @@ std::vector<Case> choiceCases() {
          addBinding(choiceOf(p), plan::BindingKind::Tensor, kHeadMatrix,
                     plan::Access::Read);
        })},
-      // It leaves out an array, binds one twice, or only reads one.
+      // The dispatch that chooses tokens leaves out an array, binds one twice,
+      // or only reads one that it must write.
       {kRule, inChoice([](P &p) { choiceOf(p).bindings.pop_back(); })},
       {kRule, inChoice([](P &p) { choiceOf(p).bindings[4]->index = 1; })},
       {kRule, inChoice([](P &p) {
@@ -704,7 +712,7 @@ std::vector<Change> validDevices() {
       streamToGpu,
       readFromDisk,
       inRead([](plan::PlacementT &p) { predict(p, {"vram", "pcie", "disk"}); }),
-      // With less VRAM, a placement may use more RAM.
+      // A placement may use more RAM than another one if it uses less VRAM.
       withBudgets({{kMuch, kMuch / 2},
                    {kMuch, kMuch / 4},
                    {kMuch / 2, kMuch},

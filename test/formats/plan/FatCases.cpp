@@ -12,7 +12,8 @@ namespace {
 
 constexpr uint32_t kKernels = 2; ///< the segment with the kernels
 
-/// The metadata of a fat plan in which each target has copies of all tables.
+/// The metadata of a fat plan in which each target has its own copies of all
+/// FlatBuffer tables.
 std::vector<uint8_t> unsharedMetadataOf(const FatSmallPlan &fat) {
   flatbuffers::FlatBufferBuilder builder;
   std::vector<flatbuffers::Offset<plan::Plan>> targets;
@@ -34,7 +35,8 @@ std::vector<uint8_t> unsharedMetadataOf(const FatSmallPlan &fat) {
           builder.GetBufferPointer() + builder.GetSize()};
 }
 
-/// Gives the second target segments without bytes.
+/// The second target gets segments of weights of its own, which have no bytes
+/// in the file.
 void leaveOutWeightsOfOneTarget(FatSmallPlan &fat) {
   auto &segments = fat.records.shared.segments;
   std::vector<uint32_t> &own = fat.records.targets[1].segments;
@@ -115,7 +117,7 @@ std::vector<FatCase> fatCases() {
        }},
       {"plan.targets.common", [](F &f) { f.sharesNothing = true; }},
       {"plan.targets.common", leaveOutWeightsOfOneTarget},
-      // There is a gap before the table.
+      // There is a gap before the last segment, the embedding table.
       {"plan.targets.segments",
        [](F &f) {
          auto &segments = f.records.shared.segments;
@@ -123,7 +125,7 @@ std::vector<FatCase> fatCases() {
          f.fileBytes += kPlanPageBytes;
        }},
       {"plan.targets.segments", [](F &f) { f.fileBytes += kPlanPageBytes; }},
-      // The kernels of the second target lie where those of the first are.
+      // The kernels of both targets are at the same offset.
       {"plan.targets.segments",
        [](F &f) {
          auto &segments = f.records.shared.segments;
@@ -131,8 +133,8 @@ std::vector<FatCase> fatCases() {
          segments[4]->offset -= kPlanPageBytes;
          f.fileBytes -= kPlanPageBytes;
        }},
-      // The file has the table of the first target before the kernels of the
-      // second one.
+      // In the file, the embedding table of the first target precedes the
+      // kernels of the second one.
       {"plan.targets.segments",
        [](F &f) {
          auto &segments = f.records.shared.segments;

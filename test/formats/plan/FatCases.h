@@ -11,19 +11,21 @@
 
 namespace air::test {
 
-/// The small plan for another target, whose machine has the name `name`, and
-/// whose kernels are different bytes.
+/// The small plan for another target: its machine is called `name`, and its
+/// kernels have other bytes.
 SmallPlan otherTarget(const char *name);
 
 struct FatSmallPlan {
   FatRecords records; ///< with the offsets and digests of `segments`
   std::vector<std::vector<uint8_t>> segments; ///< as in SmallPlan
   uint64_t fileBytes = 0;
-  /// Whether metadataOf() gives each target copies of all tables.
+  /// Whether metadataOf() writes separate copies of all FlatBuffer tables for
+  /// each target.
   bool sharesNothing = false;
 };
 
-/// Joins `plans`, which share weights and the table, but not the kernels.
+/// Joins `plans`, which share the weights and the embedding table, but not the
+/// kernels.
 FatSmallPlan makeFatPlan(std::vector<SmallPlan> plans);
 
 /// The small plan and otherTarget("wide"), in a fat plan.

@@ -61,7 +61,7 @@ Status writeFat(const std::string &path, std::vector<SmallPlan> plans) {
   return writeSegments(writer, fat.segments);
 }
 
-/// The small plan and others, whose targets have the names `names`.
+/// The small plan, and a copy of it for each target in `names`.
 std::vector<SmallPlan> plansFor(const std::vector<const char *> &names) {
   std::vector<SmallPlan> plans;
   plans.push_back(makeSmallPlan());
@@ -71,7 +71,7 @@ std::vector<SmallPlan> plansFor(const std::vector<const char *> &names) {
   return plans;
 }
 
-/// The plan's metadata as JSON, without the places of the segments.
+/// The plan's metadata as JSON, without the segments' offsets in the file.
 nlohmann::json recordsOf(const plan::Plan &plan) {
   nlohmann::json json = nlohmann::json::parse(planToJson(plan));
   for (nlohmann::json &segment : json["segments"]) {
@@ -116,8 +116,8 @@ TEST_F(FatPlanTest, HasThePlanOfEachTargetAndSharedSegmentsOnce) {
     isShared.push_back(first.Get(i)->offset() == second.Get(i)->offset());
   }
   EXPECT_THAT(isShared, ElementsAre(true, true, false, true));
-  // The kernels of the small plan take one page, and the records of a second
-  // target take whole pages of metadata.
+  // Compared with the small plan, the second target adds one page for its
+  // kernels, and whole pages of metadata for its records.
   const uint64_t small = contents(at("small.air")).size();
   const uint64_t metadata =
       PlanFile::open(at("small.air"))->header().metadataBytes;
@@ -143,8 +143,9 @@ TEST_F(FatPlanTest, DoesNotDependOnTheOrderOfTargets) {
   EXPECT_EQ(names.size(), 3U);
 }
 
-/// The contents of the file's segments, if plans with these contents are
-/// joined. All segments are weights.
+/// Joins plans whose segments of weights have the contents `lists`, and returns
+/// the contents of the file's segments. A number stands for the contents of a
+/// segment.
 std::vector<uint64_t> joined(const std::vector<std::vector<uint64_t>> &lists) {
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < lists.size(); ++i) {
@@ -163,7 +164,7 @@ std::vector<uint64_t> joined(const std::vector<std::vector<uint64_t>> &lists) {
     file.push_back(lists[origin.plan][origin.segment]);
   }
   for (size_t i = 0; i < lists.size(); ++i) {
-    // Each target finds its segments in its own order.
+    // In the file, the segments of each target are in the target's own order.
     EXPECT_TRUE(std::ranges::is_sorted(fat.targets[i].segments));
     std::vector<uint64_t> own;
     for (const uint32_t index : fat.targets[i].segments) {
@@ -180,7 +181,7 @@ TEST_F(FatPlanTest, SegmentsKeepTheOrderOfEachTarget) {
   EXPECT_THAT(joined({{1, 2, 3}, {1, 9, 3}}), ElementsAre(1, 2, 9, 3));
   EXPECT_THAT(joined({{1, 2, 3}, {8, 1, 3, 9}, {8, 3}}),
               ElementsAre(8, 1, 2, 3, 9));
-  // 1 precedes 2 in one plan, and follows it in the other.
+  // 1 precedes 2 in one plan, but follows 2 in the other, so 1 is stored twice.
   EXPECT_THAT(joined({{1, 2}, {2, 1}}), ElementsAre(1, 2, 1));
 }
 
@@ -195,9 +196,9 @@ TEST_F(FatPlanTest, RefusesPlansThatDoNotBelongTogether) {
     EXPECT_EQ(status.code(), ErrorCode::Usage);
     return status.message();
   };
-  EXPECT_THAT(refusal(plansFor({})), HasSubstr("but 1 are given"));
+  EXPECT_THAT(refusal(plansFor({})), HasSubstr("the number given is 1"));
   EXPECT_THAT(refusal(plansFor(std::vector<const char *>(16, "wide"))),
-              HasSubstr("2 to 16 of them, but 17 are given"));
+              HasSubstr("2 to 16 targets; the number given is 17"));
   EXPECT_THAT(refusal(plansFor({"wide", "wide"})),
               HasSubstr("two targets are the same machine, 'wide'"));
   std::vector<SmallPlan> plans = plansFor({"wide"});
@@ -223,7 +224,7 @@ TEST_F(FatPlanTest, RefusesEachBrokenRule) {
     EXPECT_THAT(status.message(), HasSubstr(std::string(broken.rule) + ": "));
     EXPECT_EQ(status.message().find('\n'), std::string::npos);
   }
-  // A broken rule of any target is found.
+  // A broken rule is found in every target.
   FatSmallPlan fat = makeFatPlan();
   fat.records.targets[1].plan.arena_bytes = 0;
   EXPECT_THAT(verdict(fat).message(),
@@ -262,13 +263,13 @@ TEST_F(FatPlanTest, EachChangedByteIsDetected) {
   ASSERT_TRUE(writeFat(at("fat.air"), plansFor({"wide"})).isOk());
   Bytes file = contents(at("fat.air"));
   ASSERT_TRUE(openAndVerifyAll(file).isOk());
-  // 61 is prime, so that bytes at all places of a word are changed.
+  // 61 is prime, so bytes at every position within a word are changed.
   for (size_t i = 0; i < file.size(); i += 61) {
     file[i] ^= 1;
     EXPECT_FALSE(openAndVerifyAll(file).isOk()) << i;
     file[i] ^= 1;
   }
-  // The header says whether the plan has several targets.
+  // The minor version in the header says whether the plan has several targets.
   const uint32_t minor = 0;
   std::memcpy(&file[offsetof(PlanHeader, minor)], &minor, sizeof minor);
   signHeader(file);
@@ -289,7 +290,7 @@ TEST_F(FatPlanTest, StructureIsRefused) {
     refuse(builder);
   }
   {
-    // A million targets that are the same table.
+    // A list of a million targets that are all the same table.
     flatbuffers::FlatBufferBuilder builder;
     const std::vector<flatbuffers::Offset<plan::Plan>> targets(
         1'000'000, plan::CreatePlan(builder));
@@ -316,8 +317,8 @@ TEST_F(FatPlanTest, StructureIsRefused) {
   }
 }
 
-// As PlanCorruption.ResignedMutationsReturn. The seed is fixed, so a failure is
-// reproducible.
+// Whatever bytes the metadata contain, the verifier must return. The seed is
+// fixed, so a failure is reproducible.
 TEST_F(FatPlanTest, MutationsReturn) {
   const FatSmallPlan fat = makeFatPlan();
   const Bytes good = metadataOf(fat);

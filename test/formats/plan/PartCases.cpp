@@ -19,7 +19,7 @@ void splitHead(P &p) {
 
 namespace {
 
-/// Divides the head of the plan and then applies `change`.
+/// Divides the head of the plan into two steps, and then applies `change`.
 template <typename F> Change inParts(F change) {
   return in([change](P &p) {
     splitHead(p);
@@ -45,7 +45,7 @@ std::vector<Case> partCases() {
        in([](P &p) { firstPart(p).grid->rows_per_tile = 16; })},
       {"plan.dispatch.tile_rows",
        in([](P &p) { firstPart(p).grid->rows_per_tile = 40; })},
-      // The tile would end within a row block.
+      // The tile would end in the middle of a row block.
       {"plan.dispatch.tile_rows",
        in([](P &p) { firstPart(p).grid->rows_per_tile = 24; })},
       {"plan.dispatch.parts",
@@ -56,7 +56,8 @@ std::vector<Case> partCases() {
        })},
       {"plan.dispatch.parts",
        inParts([](P &p) { secondPart(p).grid->first_tile = 0; })},
-      // The second part would run all tiles, or another kernel.
+      // The second part of the step would run all tiles, or another kernel than
+      // the first part.
       {"plan.dispatch.parts", inParts([](P &p) {
          secondPart(p).grid->first_tile = secondPart(p).grid->tiles = 0;
        })},
@@ -76,7 +77,7 @@ std::vector<Case> partCases() {
        })},
       {"plan.dispatch.parts",
        inParts([](P &p) { p.programs[0]->steps[kHeadStep + 1]->layer = 0; })},
-      // Another dispatch must not come between the parts.
+      // No other dispatch may lie between the parts of a step.
       {"plan.dispatch.parts", inParts([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep + 1]->dispatches;
          dispatches.insert(
@@ -89,7 +90,7 @@ std::vector<Case> partCases() {
 std::vector<Change> validParts() {
   return {
       in(splitHead),
-      // Both parts may be in one step.
+      // The dispatches of both parts may belong to the same step.
       inParts([](P &p) {
         for (const auto &program : p.programs) {
           program->steps[kHeadStep]->dispatches.push_back(
@@ -97,7 +98,8 @@ std::vector<Change> validParts() {
           program->steps.pop_back();
         }
       }),
-      // Parts may add to what they write, as attn_out does.
+      // The parts of a divided step may add to their output, as those of
+      // attn_out do.
       in([](P &p) {
         for (const auto &program : p.programs) {
           plan::StepT &out = *program->steps[3];

@@ -165,7 +165,8 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { p.resident[0] = 1; })},
       {"plan.placement.resident",
        inStreamed([](Placement &p) { p.resident[0] = kPlanPageBytes; })},
-      // Kernels must be in RAM, and a table is either all in RAM or not at all.
+      // Kernels must be in RAM. An embedding table must be in RAM as a whole or
+      // not at all.
       {"plan.placement.resident",
        inStreamed([](Placement &p) { p.resident[2] = 0; })},
       {"plan.placement.resident",
@@ -231,7 +232,8 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { p.reads[1]->after_step = 2; })},
       {"plan.stream.overrun",
        inThreePages([](Placement &p) { p.reads[2]->ring_offset = 0; })},
-      // The first page of this read overwrites the head's page in the ring.
+      // The first page of this read overwrites the page of the head in the
+      // ring.
       {"plan.stream.overrun", inThreePages([](Placement &p) {
          p.reads[1]->bytes += kPlanPageBytes;
          p.reads.erase(p.reads.begin());
@@ -246,24 +248,26 @@ std::vector<Case> placementCases() {
       {"plan.stream.programs",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 1), 3); })},
       // In the second program, the head also reads a norm of the layer, which
-      // is then no longer in the ring.
+      // is no longer in the ring by then.
       {"plan.stream.overrun",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // Both parts need this page, but only the second part's read has it.
+         // Both steps of the head need this page, but only the read for the
+         // second step contains it.
          p.reads[1]->bytes -= kPlanPageBytes;
          p.reads[2]->offset -= kPlanPageBytes;
          p.reads[2]->bytes += kPlanPageBytes;
          p.reads[2]->ring_offset -= kPlanPageBytes;
        })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // One read must not serve both parts.
+         // A single read must not contain bytes for both steps of the head.
          p.reads[1]->bytes += p.reads[2]->bytes;
          p.reads.pop_back();
        })},
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
-      // The second part, step 5, still needs the last page of the first one.
+      // The read overwrites the last page of the head's first step, which step
+      // 5, its second step, also needs.
       {"plan.stream.overrun", inHeadParts([](Placement &p) {
          p.reads[0]->ring_offset = 4 * kPlanPageBytes;
          p.reads[0]->after_step = -2;
@@ -293,7 +297,8 @@ std::vector<Case> placementCases() {
       {"plan.budget.bytes",
        inThreePages([](Placement &p) { p.items[0]->bytes -= 1; })},
       {"plan.budget.total", in([](P &p) {
-         // The item for weights no longer contains the embedding table.
+         // The item "weights" no longer includes the bytes of the embedding
+         // table.
          p.placements[0]->items[0]->bytes -= p.segments[3]->raw_bytes;
        })},
       {"plan.budget.sum", in([](P &p) {
@@ -326,7 +331,7 @@ std::vector<Case> placementCases() {
       {"plan.prediction.bytes", in([](P &p) {
          p.placements[0]->predictions[0]->links[0]->bytes_per_pass = 1000;
        })},
-      // The two reads read two pages, but the prediction states a byte less.
+      // The two reads read two pages, but the prediction states one byte less.
       {"plan.prediction.bytes", inStreamed([](Placement &p) {
          p.predictions[0]->links[1]->bytes_per_pass = 2 * kPlanPageBytes - 1;
        })},
@@ -344,19 +349,20 @@ std::vector<Case> placementCases() {
 
 std::vector<Change> validPlacements() {
   return {
-      // A part of a segment stays in RAM, and the rest is read in pieces.
+      // One page of a segment stays in RAM, and two reads provide its other two
+      // pages.
       threePages,
-      // Two steps read parts of a matrix.
+      // Two steps read different parts of a matrix.
       headParts,
-      // The second part is read when the first one is no longer in the ring,
-      // except for the page that both need.
+      // In the ring, the weights of the head's second step replace those of its
+      // first step, except for the page that both steps need.
       inHeadParts([](Placement &p) {
         p.ring_bytes = p.items[5]->bytes = 6 * kPlanPageBytes;
         p.reads[2]->ring_offset = 5 * kPlanPageBytes;
         p.reads[2]->after_step = 4;
         p.reads[0]->ring_offset = kPlanPageBytes;
       }),
-      // A read wraps around the end of the ring.
+      // A read may wrap around the end of the ring.
       inThreePages([](Placement &p) {
         p.reads[0]->bytes += kPlanPageBytes;
         p.reads.erase(p.reads.begin() + 1);

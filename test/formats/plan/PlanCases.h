@@ -20,8 +20,8 @@ struct Case {
   ErrorCode code = ErrorCode::VerificationFailed;
 };
 
-/// Wraps `change`, a function that modifies a PlanT, as a Change, which
-/// modifies a SmallPlan.
+/// Turns `change`, which modifies a PlanT, into a Change, which modifies a
+/// SmallPlan.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }
@@ -41,11 +41,11 @@ using P = plan::PlanT;
 std::vector<Case> placementCases();
 std::vector<Change> validPlacements();
 
-/// Divides the head into two steps, each with one of the two row tiles of its
-/// matrix of 40 rows. The second tile has 8 rows.
+/// Divides the head into two steps, each of which computes one of the two row
+/// tiles of the matrix of 40 rows. The second tile has 8 rows.
 void splitHead(plan::PlanT &p);
 
-/// Changes that break a rule for parts, and changes that break none.
+/// Changes that break a rule for divided steps, and changes that break none.
 std::vector<Case> partCases();
 std::vector<Change> validParts();
 

@@ -60,8 +60,7 @@ TEST_F(PlanCopyTest, SegmentsAreCopiedFromAnotherPlan) {
     EXPECT_EQ(contents(at("b.air")), expected);
   }
 
-  // A segment of another size or kind is refused, and so is one that is
-  // damaged.
+  // A segment is refused if it has another size or kind, or is damaged.
   std::vector<uint8_t> damaged = expected;
   SmallPlan small = makeSmallPlan();
   damaged[small.plan.segments[0]->offset] ^= 1;

@@ -62,7 +62,7 @@ TEST(PlanCorruption, ChangedSegmentsNameTheDigests) {
   const uint64_t offset = makeSmallPlan().plan.segments[1]->offset;
   file[offset] ^= 1;
   Result<PlanFile> plan = PlanFile::parse(file, "small.air");
-  ASSERT_TRUE(plan); // segments are verified when they are used
+  ASSERT_TRUE(plan); // opening a plan does not verify its segments
   EXPECT_TRUE(plan->verifySegment(0).isOk());
   const Status status = plan->verifySegment(1);
   EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
@@ -113,8 +113,8 @@ TEST(PlanCorruption, MisalignedNumbersAreRefused) {
   ASSERT_TRUE(verifyStructure(metadata).isOk());
   const auto *placement = reinterpret_cast<const flatbuffers::Table *>(
       plan::GetPlan(metadata.data())->placements()->Get(0));
-  // The test adds 4 to the offset of the list, so that the low half of its
-  // first number is taken for its length.
+  // With 4 added to its offset, the list takes the lower half of its first
+  // 64-bit number for its length.
   const auto at = static_cast<size_t>(
       reinterpret_cast<const uint8_t *>(placement) +
       placement->GetOptionalFieldOffset(plan::Placement::VT_RESIDENT) -

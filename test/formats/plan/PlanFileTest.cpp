@@ -64,8 +64,8 @@ TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes.data()) % kPlanPageBytes, 0u);
   }
-  // If every field was read correctly, the plan that was read serialises to the
-  // same bytes.
+  // If every field was read correctly, serialising the plan that was read gives
+  // the same bytes.
   const std::unique_ptr<plan::PlanT> back(file->plan().UnPack());
   EXPECT_EQ(metadataOf(*back), metadataOf(small.plan));
   EXPECT_EQ(file->header().fileBytes, small.fileBytes);
@@ -176,7 +176,7 @@ TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
 TEST_F(PlanFileTest, WriterFindsOutThatTheDigestsAreTooLarge) {
   SmallPlan small = makeSmallPlan();
   // Kernels of more than 1 PiB have too many digests: there is a digest of 16
-  // bytes for each 64 MiB, and the metadata has at most 256 MiB.
+  // bytes for each 64 MiB, and the metadata may take at most 256 MiB.
   plan::SegmentT &kernels = *small.plan.segments[2];
   kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 56;
   Result<PlanWriter> writer =
@@ -225,7 +225,7 @@ TEST_F(PlanFileTest, SegmentsThatAreStillInTheMakingShrink) {
 }
 
 // Kernels of more than 64 MiB have several chunks. They cannot shrink to fewer
-// chunks, because the size of the metadata depends on that number.
+// chunks, because the size of the metadata depends on the number of chunks.
 TEST_F(PlanFileTest, SegmentsKeepTheirNumberOfChunks) {
   SmallPlan small = makeSmallPlan();
   constexpr uint64_t kBytes = (uint64_t{64} << 20) + 1;
@@ -242,7 +242,7 @@ TEST_F(PlanFileTest, SegmentsKeepTheirNumberOfChunks) {
 }
 
 // The kernels have two chunks of 64 MiB and one of 5 pages. The embedding table
-// has one of 64 KiB and one of a page.
+// has a chunk of 64 KiB and one of a page.
 TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
   constexpr uint64_t kMiB = uint64_t{1} << 20;
   SmallPlan small = makeSmallPlan();
@@ -266,8 +266,8 @@ TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
     ASSERT_TRUE(writer) << writer.status().message();
     for (uint32_t i = 0; i < small.segments.size(); ++i) {
       const std::span<const uint8_t> bytes = small.segments[i];
-      // Each segment is written in two halves. Their boundary is not a boundary
-      // of chunks.
+      // Each segment is written in two halves, whose boundary is not a chunk
+      // boundary.
       ASSERT_TRUE(writer
                       ->writeSegment(i,
                                      [&](const PlanWriter::Sink &sink) {
@@ -418,7 +418,7 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
   EXPECT_EQ(back.namedTemplates, data.namedTemplates);
-  // The main template lacks its end, so it has no program.
+  // The main template is incomplete, so it has no program.
   const std::map<std::string, jinja::ProgramCode> programs = {
       {"a", {{1, 1, 1, 4, 1, 1, 4, 0}, {"a"}}}, {"b", {{0}, {}}}};
   EXPECT_EQ(back.templatePrograms, programs);
@@ -440,7 +440,7 @@ TEST(PlanConvert, MachinesComeBack) {
   for (const std::string &name : names) {
     MachineProfile profile = *resolveProfile(name);
     if (!profile.gpus.empty()) {
-      profile.gpus[0].f16Ops = 0; // is not part of a plan
+      profile.gpus[0].f16Ops = 0; // plans do not contain this rate
     }
     profile.diskBeside = 1'234;
     profile.memoryBeside = 56'789;

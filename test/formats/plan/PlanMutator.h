@@ -43,8 +43,8 @@ public:
   /// Changes a copy of the plan in 1 to 4 places, opens it, and reads it to its
   /// end if it is accepted. Returns an empty string if everything is as it must
   /// be: an error is a single line and has one of the codes of a damaged plan,
-  /// and an accepted plan copies all weights to a GPU in time. Otherwise it
-  /// returns what is wrong. A crash ends the process.
+  /// and an accepted plan copies all weights to a GPU before they are needed.
+  /// Otherwise it returns what is wrong. A crash ends the process.
   std::string tryOne(MutationCounts &counts);
 
 private:
@@ -53,7 +53,7 @@ private:
     size_t bytes;
   };
   struct List {
-    size_t at; // offset of the length, which the elements follow
+    size_t at; // offset of the list's length; the elements come next
     size_t elementBytes;
     bool isOfOffsets; // whether the elements are offsets
   };

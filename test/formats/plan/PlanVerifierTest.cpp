@@ -35,7 +35,7 @@ void codeSegment(P &p, size_t index) {
   segment.chunk_ends = {static_cast<uint32_t>(pages)};
 }
 
-/// Makes the vocabulary one of BPE with two expressions in compiled form.
+/// Gives the plan a BPE vocabulary with two compiled regular expressions.
 void setSplitters(P &p) {
   TokenizerData data{.kind = TokenizerKind::Bpe};
   data.rules = {.isSet = true, .expressions = {"a|b", "c+"}};
@@ -89,7 +89,7 @@ std::vector<Case> factCases() {
       {"plan.enum",
        in([](P &p) { p.decisions[0]->by = static_cast<plan::DecidedBy>(4); })},
       {"plan.enum", in([](P &p) {
-         // 7 lies in a gap between the numbers of step kinds.
+         // No kind of step has the value 7, although some have larger values.
          p.programs[0]->steps[0]->kind = static_cast<plan::StepKind>(7);
        })},
       {"plan.enum", in([](P &p) {
@@ -468,8 +468,8 @@ void secondUseOfQkv(P &p) {
                  std::make_unique<plan::StepT>(*steps[1 + i]));
   }
   p.reads[1]->first_step = 7;
-  // Now the programs have different numbers of steps. A placement that streams
-  // does not allow this, so it is removed.
+  // The programs now have different numbers of steps, which a placement that
+  // streams does not allow, so it is removed.
   p.placements.pop_back();
   p.placements[0]->predictions.clear();
   p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[1]));
@@ -504,8 +504,8 @@ void addBuffersThatStay(P &p, uint32_t count) {
 
 std::vector<Case> memoryCases() {
   return {
-      // No model has 13 buffers in each of 100,000 layers, so this number is
-      // refused.
+      // No model has 13 buffers in each of 100,000 layers, so this many buffers
+      // are refused.
       {"plan.buffer.count", in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = "x"; })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = ""; })},
@@ -555,8 +555,8 @@ std::vector<Case> memoryCases() {
       // qkv too early.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
-         // attn_out reads what attn writes, which would itself require the
-         // barrier, so attn_out is removed.
+         // attn_out is removed because it reads what attn writes, so it would
+         // require the barrier, too.
          m1.steps.erase(m1.steps.begin() + 3);
          m1.steps[2]->dispatches[0]->barrier = false;
        })},
@@ -609,13 +609,13 @@ std::vector<Case> programCases() {
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
-      // Attention, in the next step, reads what this dispatch writes, so a
-      // barrier must stand between the two steps.
+      // The next step, attention, reads what this dispatch writes, so there
+      // must be a barrier between the two.
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         // Now only the KV cache requires the barrier.
+         // As this is now a read, only the KV cache requires the barrier.
          bindingOf(p, 1, 1, 0).access = plan::Access::Read;
        })},
       {"plan.dispatch.barrier",
@@ -660,7 +660,7 @@ std::vector<Case> readCases() {
          bindingOf(p, 4, 0, 1).index = 0;
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
-      // The head only gathers rows, so no step needs its segment.
+      // The head only gathers rows, so no step needs the segment of its matrix.
       {"plan.read.used",
        in([](P &p) { p.programs[0]->steps[4]->kind = plan::StepKind::Embed; })},
       {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},
@@ -714,7 +714,7 @@ TEST(PlanVerifier, EachDocumentedRuleHasACase) {
   for (const Case &broken : allCases()) {
     tested.insert(broken.rule);
   }
-  for (const FatCase &broken : fatCases()) { // FatPlanTest tests these
+  for (const FatCase &broken : fatCases()) { // FatPlanTest tests these rules
     tested.insert(broken.rule);
   }
   std::set<std::string> documented;
@@ -727,7 +727,7 @@ TEST(PlanVerifier, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
-// The rules must allow these plans.
+// No rule may refuse these plans.
 TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
   std::vector<Change> changes = {
       // Two matmuls write concurrently into the rows of one buffer, side by
@@ -741,7 +741,7 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
           placement->predictions.clear();
         }
       }),
-      // Two layers share qkv, and between them another buffer uses its offset.
+      // Two layers use qkv. Between them, another buffer uses its bytes.
       in(secondUseOfQkv),
       // A model of 1,000 layers has 13 buffers of its own in each layer.
       in([](P &p) { addBuffersThatStay(p, 13'000); }),

@@ -23,7 +23,6 @@ void addPages(SmallPlan &small, size_t segment, int64_t pages) {
   small.fileBytes += bytes;
 }
 
-/// A case that gives the source another name.
 Case named(std::string name) {
   return {"plan.reference",
           inReference([name](P &p) { p.sources[0]->name = name; })};
@@ -49,14 +48,15 @@ std::vector<Case> referenceCases() {
        inReference([](P &p) { p.segments[0]->codec = plan::Codec::Planes; })},
       {"plan.reference.codec",
        inReference([](P &p) { p.segments[3]->codec = plan::Codec::Zstd; })},
-      // Plans that contain their weights name no files.
+      // A plan that contains its weights must not name a source file.
       {"plan.reference", in([](P &p) { p.sources[0]->name = "small.gguf"; })},
       {"plan.reference", in([](P &p) {
          p.tensors[2]->source_rows.push_back(
              std::make_unique<plan::SourceRowsT>());
          p.tensors[2]->source_rows[0]->rows = 32;
        })},
-      // The vector at the start of the first segment is not in the source.
+      // The plan must store the vector at the start of the first segment,
+      // because it is not in the source.
       {"plan.reference.stored",
        [](SmallPlan &small) {
          makeReference(small);
@@ -98,7 +98,8 @@ std::vector<Case> referenceCases() {
       {"plan.segment.bytes", inReference([](P &p) {
          p.segments[0]->stored_bytes = p.segments[0]->raw_bytes + 1;
        })},
-      // Digests must cover all raw bytes, not only those that the plan stores.
+      // Digests must cover the raw bytes of a whole segment, not only those
+      // that the plan stores.
       {"plan.segment.digest",
        inReference([](P &p) { p.segments[1]->digests.clear(); })},
       {"plan.budget.bytes",

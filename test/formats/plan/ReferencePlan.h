@@ -22,7 +22,6 @@ struct ReferencePlan {
 /// table has `tableRows` rows.
 ReferencePlan makeReferencePlan(uint64_t tableRows = 40);
 
-/// Makes `small` a reference plan, as makeReferencePlan() does.
 void makeReference(SmallPlan &small);
 
 } // namespace air::test

@@ -71,8 +71,8 @@ TEST_F(ReferencedBytesTest, AreThoseOfThePlanThatStoresThem) {
   }
 }
 
-// Requests random ranges of segments, in runs of random sizes. The bytes must
-// be the same as in the whole segment.
+// Computes random ranges of segments from random amounts of source bytes at a
+// time. The bytes must equal those of the whole segment.
 TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());
@@ -90,7 +90,7 @@ TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
       ASSERT_GE(run.bytes, 1U);
       ASSERT_LE(run.bytes, to.size());
       ASSERT_LE(run.from.bytes, std::max(most, bytes.largestRowBlock()));
-      // If only the bytes of this run are asked for, the run is the same.
+      // A request for exactly the bytes of this run must return the same run.
       const ReferencedBytes::Run again =
           bytes.next(segment, offset, offset + run.bytes, UINT64_MAX);
       ASSERT_EQ(again.bytes, run.bytes);
@@ -138,7 +138,7 @@ TEST_F(ReferencedBytesTest, AFailedReadIsReturned) {
   }
 }
 
-// Each changed bit in the plan's segments or the source's rows must be found.
+// Every flipped bit in the plan's segments or the source's rows must be found.
 TEST_F(ReferencedBytesTest, EveryFlippedBitIsFound) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());

@@ -21,7 +21,7 @@ struct Order {
 
 using Reads = flatbuffers::Vector<flatbuffers::Offset<plan::StreamRead>>;
 
-/// A ring, and the next of the reads that fill it.
+/// A ring, and the position in the sequence of reads that fill it.
 class Ring {
 public:
   Ring(const Reads *given, int64_t stepsOfPass) : steps(stepsOfPass) {
@@ -37,8 +37,8 @@ public:
 
   bool isEmpty() const { return reads.empty(); }
   const plan::StreamRead &next() const { return *reads[index]; }
-  /// The step before which the next read ends, and the one after which it may
-  /// begin, counted from the start of the first pass.
+  /// The next read must end before step before(), and may begin after step
+  /// after(). Steps are counted from the start of the first pass.
   int64_t before() const {
     return pass * steps + int64_t{next().before_step()};
   }
@@ -53,7 +53,8 @@ public:
     pass += index == 0 ? 1 : 0;
   }
 
-  /// Whether the ring holds bytes of a segment, if they are ever read to it.
+  /// Whether the ring holds the given bytes. True for a segment that is never
+  /// read into the ring.
   bool holds(uint32_t segment, uint64_t offset, uint64_t bytes) const {
     const auto start = startOf.find(segment);
     if (start == startOf.end()) {
@@ -86,7 +87,6 @@ public:
         steps(given.programs()->Get(0)->steps()->size()),
         copies(chosen.device_reads(), steps), reads(chosen.reads(), steps) {}
 
-  /// Runs all steps of a program.
   std::string run(const plan::Program &program) {
     for (uint32_t s = 0; s < program.steps()->size(); ++s) {
       while (order.copiesEarly ? copies.after() < done
@@ -125,10 +125,11 @@ private:
            (order.readsEarly ? "early" : "late") + " as possible";
   }
 
-  /// Makes the next copy, after the reads that it needs and before those that
-  /// may begin after it. Returns false if its bytes are not in RAM.
+  /// Makes the next copy. The reads from the disk that it needs are made first.
+  /// Returns false if the bytes to be copied are not in RAM.
   bool copyNext() {
-    // No copy for a step before this one is missing.
+    // A read may begin only if all copies for the steps up to after() have been
+    // made.
     const auto mayRead = [&] { return reads.after() < copies.before(); };
     while (!reads.isEmpty() && reads.before() <= copies.before() && mayRead()) {
       reads.fillNext();

@@ -359,8 +359,8 @@ SmallPlan makeSmallPlan() {
   executable->entries = {"append", "attend", "embed", "matmul", "matmul_add"};
   plan.executables.push_back(std::move(executable));
 
-  // Each buffer has 16 rows. The logits use the bytes of qkv, which no step
-  // needs by then.
+  // Each buffer has 16 rows. The logits reuse the bytes of qkv, which no step
+  // needs any more when the head runs.
   addBuffer(plan, "x", 0, 16 * kWidth * 4, false);
   addBuffer(plan, "qkv", 2048, 16 * 64 * 4, false);
   addBuffer(plan, "heads", 6144, 16 * kWidth * 4, false);

@@ -95,7 +95,7 @@ TEST_F(SourceFilesTest, AnotherFileIsRefused) {
     EXPECT_EQ(status.code(), ErrorCode::VerificationFailed) << i;
     EXPECT_THAT(status.message(), HasSubstr("digest")) << i;
   }
-  // The digest covers the header. The rows behind it have digests of their own.
+  // The digest covers only the header. The rows have digests of their own.
   std::vector<uint8_t> changed = made.source;
   changed[96] ^= 1;
   write("small.gguf", changed);

@@ -46,7 +46,7 @@ bool isWidened(DType dtype) {
 }
 
 // In TQ1_0, several bytes stand for the same five digits. Replaces each byte by
-// the smallest one with its digits, as unpackT16() does.
+// the smallest byte that stands for its digits, as unpackT16() does.
 void chooseDigits(Bytes &source) {
   for (size_t at = 0; at < source.size(); ++at) {
     if (at % 54 < 52) {
@@ -165,11 +165,13 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
 
 // A kernel applies a mask to a word with 2-bit codes, and gets two codes at
 // once. For every second pair of codes it first shifts the word by 8. After
-// similar shifts, the third bits of Q3_K must be right above these codes.
+// similar shifts, the third bits of Q3_K must be the next higher bits of these
+// codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block
-  // hold the upper bits of the codes; bit i of these bytes is for columns 32i
-  // to 32i+31. The next 64 bytes hold the lower bits. The test ignores scales.
+  // hold the upper bits of the codes; bit i of these bytes belongs to columns
+  // 32i to 32i+31. The next 64 bytes hold the lower bits. The test ignores
+  // scales.
   const auto code = [](uint32_t row, uint32_t column) {
     return (row * 5 + column * 3 + column / 32) % 8;
   };
@@ -221,8 +223,8 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
       EXPECT_GT(unit.bytes, source) << info(dtype).name;
       continue;
     }
-    // In each row, two bits are added to 8 scales (IQ4_XS), to 16 scales, or to
-    // 8 scales and 8 minima.
+    // In each row, numbers of 6 bits grow to 8 bits: 8 scales (IQ4_XS), 16
+    // scales, or 8 scales and 8 minimums.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;
@@ -257,7 +259,7 @@ TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
 }
 
 // A byte permutation looks up four codes of IQ2 at once, one from each of four
-// nibbles. These belong to the columns 0, 2, 1 and 3.
+// nibbles. In ascending order, the nibbles belong to the columns 0, 2, 1 and 3.
 TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
   const Bytes source = randomBytes(16 * 74, 3);
   std::vector<float> values(16 * 256);

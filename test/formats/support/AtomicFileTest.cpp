@@ -33,9 +33,9 @@ protected:
   }
 };
 
-// The functions that create temporary files. The first creates a file without a
-// name if the file system of TMPDIR supports that, and the second a file with a
-// name.
+// The functions that create temporary files. The first one creates a file
+// without a name if the file system of TMPDIR supports that, and the second one
+// creates a file with a name.
 constexpr Result<AtomicFile> (*kCreates[])(const std::string &) = {
     AtomicFile::create, AtomicFile::createNamed};
 
@@ -430,7 +430,8 @@ TEST_F(AtomicFileTest, ASignalRemovesWhatIsNamed) {
   writeText(path("kept"), "x");
   writeText(path("gone"), "y");
   int status = statusOfChild([&] {
-    std::signal(SIGINT, SIG_DFL); // a shell may start jobs that ignore it
+    // A shell may start background jobs with SIGINT ignored.
+    std::signal(SIGINT, SIG_DFL);
     removeTemporariesOnSignal();
     {
       RemovedOnSignal before(path("kept"));

@@ -11,8 +11,8 @@ namespace {
 
 class HugeBlocksTest : public test::TempFolder {
 protected:
-  /// Writes `content` in pieces of random sizes, beginning at byte `from` and
-  /// continuing with the bytes before it, and returns what is then in the file.
+  /// Writes `content` in pieces of random sizes, first the bytes from `from` to
+  /// the end and then those before `from`. Returns the contents of the file.
   std::string written(const std::string &content, uint64_t from,
                       uint64_t largest) const {
     Result<AtomicFile> file = AtomicFile::create(path("out"));
@@ -54,7 +54,7 @@ TEST_F(HugeBlocksTest, WritesEveryByteInItsPlace) {
 
 TEST_F(HugeBlocksTest, ReportsAFailedWrite) {
   HugeBlocks blocks;
-  AtomicFile closed; // every write to it fails
+  AtomicFile closed; // every write to this file fails
   const std::vector<uint8_t> bytes(100);
   EXPECT_TRUE(blocks.write(closed, 0, bytes).isOk());
   EXPECT_EQ(blocks.flush(closed).code(), ErrorCode::Io);

@@ -68,7 +68,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(Words(others.begin(), others.begin() + 10),
             (Words{40, 41, 42, 30, 31, 32, 40, 41, 42, 77}));
   EXPECT_EQ(others[12], 77U);
-  // A program for one token reads only the first elements.
+  // A program for one token reads only that token's elements of each array.
   batch.tokens = 1;
   ASSERT_TRUE(device->write(gpu, batch, 1, 0).isOk());
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 1), Words{7});
@@ -76,7 +76,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 3, 1), (Words{40, 41, 42}));
 }
 
-// Only what differs from the memory of the GPU is copied to it.
+// Only the words that differ from those in the GPU's memory are copied there.
 TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;
@@ -91,7 +91,8 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   EXPECT_GT(written(), 0U);
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{3});
   EXPECT_EQ(written(), 0U);
-  // The test does what a choice would do, and makes the batch that follows it.
+  // The test writes what the GPU would write when it chooses tokens, and makes
+  // the next batch.
   const Words chosen = {17, 18, 19};
   const int32_t nextIds[3] = {17, 18, 19};
   const uint32_t nextPositions[3] = {71, 3, 72};
@@ -110,7 +111,7 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   batch.positions = nextPositions;
   batch.rope_positions = nextRopePositions;
   EXPECT_EQ(written(), 0U);
-  // Another page of a sequence is a single number.
+  // If a sequence gets another page, only the index of this page is copied.
   const uint32_t morePages[4] = {10, 12, 20, 21};
   const AirBlockTable moreTables[2] = {{morePages, 2}, {otherPages, 3}};
   batch.block_tables = moreTables;
@@ -118,7 +119,7 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 5), (Words{17, 18, 19, 0, 0}));
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 6),
             (Words{20, 21, 10, 12, 20, 21}));
-  // After a failure, everything is copied again.
+  // After a failed copy, everything is copied again.
   batch.token_ids = ids;
   gpu.writeFailure = ioError("the fake GPU has failed");
   EXPECT_FALSE(device->write(gpu, batch, 5, 0).isOk());
@@ -172,7 +173,8 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 9, 1),
             (Words{40, 41, 42, 30, 31, 32, 40, 41, 42}));
   EXPECT_EQ(read(*device, BatchArray::TileCount, 1), Words{4});
-  // Each tile: its first token, its number of tokens, and its row.
+  // A tile consists of its first token, its number of tokens, and its row of
+  // the block tables.
   EXPECT_EQ(read(*device, BatchArray::Tiles, 12),
             (Words{0, 2, 0, 2, 1, 0, 3, 1, 1, 4, 2, 2}));
   ASSERT_TRUE(device->writeOutputs(gpu, Words{2, 5}).isOk());
@@ -181,7 +183,7 @@ TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{6});
 }
 
-// The positions of the padding are in a single page.
+// All padding tokens use the positions of a single page of the KV cache.
 TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   EXPECT_TRUE(DeviceBatch::create(gpu, sizesOf(64), groups));
   const Status status = DeviceBatch::create(gpu, sizesOf(65), groups).status();
@@ -197,7 +199,8 @@ TEST_F(DeviceBatchTest, MorePaddingThanAPageHasIsRefused) {
   }
 }
 
-// The host has no memory for such tables either, and must not be asked for it.
+// The host could not allocate block tables of this size either, and must not be
+// asked to.
 TEST_F(DeviceBatchTest, TablesThatTheGpuCannotHoldAreRefused) {
   const DeviceTable large[] = {{uint64_t{1} << 50, 99}};
   const Status status = DeviceBatch::create(gpu, sizesOf(8), large).status();

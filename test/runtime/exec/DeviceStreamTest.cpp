@@ -1,9 +1,10 @@
 //===- DeviceStreamTest.cpp - copies and kernels share a ring -------------===//
 //
-// Five steps copy a word from the place of their weights in the ring to a
-// result. If the fake GPU does uploads as late as it may, the tests find a step
-// that does not wait for its copies. If it does them as early as it may, they
-// find a copy that overwrites what a step still needs.
+// Each step that needs weights copies a word from each page of its weights in
+// the ring to a result. If the fake GPU does uploads as late as it may, a step
+// that does not wait for its weights gives wrong results. If it does uploads as
+// early as it may, a copy that overwrites weights too early gives wrong
+// results.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/exec/DeviceStream.h"
@@ -92,7 +93,7 @@ protected:
     addProgram();
   }
 
-  /// Each page of each segment has a dispatch.
+  /// A step has one dispatch for each page of its segment.
   void addProgram() {
     const std::span<const uint8_t> object(
         reinterpret_cast<const uint8_t *>(test::kFakeCubin.data()),
@@ -115,7 +116,6 @@ protected:
     ASSERT_TRUE(gpu.addProgram(dispatches));
   }
 
-  /// Gives the dispatches of a step to the GPU.
   void runStep(uint32_t step) {
     const Status ready = stream->require(step);
     ASSERT_TRUE(ready.isOk()) << ready.message();
@@ -135,7 +135,7 @@ protected:
     }
   }
 
-  /// Checks what the steps [begin, end) have found in the ring.
+  /// Checks the words that the steps [begin, end) have found in the ring.
   void expectResults(uint32_t begin = 0, uint32_t end = kSteps) {
     ASSERT_TRUE(gpu.synchronise().isOk());
     uint32_t dispatch = 0;
@@ -178,7 +178,8 @@ TEST_P(DeviceStreamTest, EachStepFindsItsWeights) {
   }
   EXPECT_EQ(loads, 3U);
   EXPECT_TRUE(stream->isLoaded());
-  // Each of 4 passes copies 4 pages, and one page is copied ahead.
+  // Each of 4 passes copies 4 pages. One more page has been copied ahead for a
+  // next pass.
   EXPECT_EQ(stream->copiedBytes(), (4 * 4 + 1) * kPage);
 }
 

@@ -187,8 +187,8 @@ TEST_F(GeneratorTest, TheContextIsAnEndNotAnError) {
   std::vector<int32_t> prompt(100, 50);
   Answer got = answer(options, prompt);
   EXPECT_EQ(got.reason, FinishReason::ContextFull);
-  // The last token is sampled from the logits of the last position and takes no
-  // position itself.
+  // The last token is sampled from the logits of the last position but does not
+  // get a position in the context.
   EXPECT_EQ(got.ids.size(), kFakeContext - 100 + 1);
 }
 
@@ -360,9 +360,10 @@ public:
   Status accept(int32_t) override { return Status::ok(); }
 };
 
-// A GPU chooses the tokens itself if it would choose what the sampler chooses.
-// Then only the ids are copied to the host, and otherwise the logits. The first
-// pass has a prompt of two tokens, whose logits are always copied.
+// If the sampler always takes the most likely token, the GPU chooses the tokens
+// itself, and only their ids are copied to the host. Otherwise the logits are
+// copied. The first pass has a prompt of two tokens, whose logits are always
+// copied.
 TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
   constexpr uint64_t kRow = FAKE_VOCABULARY * sizeof(float);
   GenerateOptions topOne;
@@ -513,7 +514,8 @@ TEST_F(GeneratorTest, ComputesOnlyWhatAKeptSequenceLacks) {
   std::vector<int32_t> next(kept->tokens().begin(), kept->tokens().end());
   next.insert(next.end(), {60, kFakeBos});
   EXPECT_EQ(ask(next), "Once upatim 13+2");
-  // A prompt as long as the context fits, whatever tokens the sequence holds.
+  // A prompt that fills the whole context is accepted, whatever tokens the
+  // sequence holds.
   std::vector<int32_t> full(session->context(), 70);
   EXPECT_EQ(ask(full).substr(1), " 0+150");
   full.push_back(70);

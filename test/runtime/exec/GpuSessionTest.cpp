@@ -54,8 +54,8 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return *std::move(session);
   }
-  /// Applies `change` to the plan and expects that opening it then fails with
-  /// `code` and `message`.
+  /// Opens a plan that `change` has altered, and expects an error with `code`
+  /// and `message`.
   void expectRefused(ErrorCode code, const std::string &message,
                      const std::function<void(plan::PlanT &)> &change,
                      const SessionOptions &options = {}) {
@@ -95,8 +95,9 @@ TEST_F(GpuSessionTest, AForkGoesItsOwnWay) {
   checkFork(session, model);
 }
 
-// The padding consists of tokens with id 0. No sequence may see its keys and
-// values, even if they are NaN. The sequences of this test use all pages.
+// The padding consists of tokens with id 0. No sequence may see the keys and
+// values of the padding, even if they are NaN. The sequences of this test use
+// all pages.
 TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
   model.unknownInHistory = std::nanf("");
   Session session = opened();
@@ -109,8 +110,8 @@ TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
 }
 
 // The sequences have different lengths and reach new pages of the KV cache at
-// different times. Only their tokens are copied to the host, and nothing is
-// copied to the GPU until one of them needs another page.
+// different times. Only the chosen tokens are copied to the host, and nothing
+// is copied to the GPU until a sequence needs another page.
 TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
   for (const size_t count : {1, 3, 8}) {
     SCOPED_TRACE(count);
@@ -154,7 +155,8 @@ TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
   }
 }
 
-// Other batches, and tokens that were not chosen, come in between.
+// Passes in which the GPU chooses tokens alternate with other passes, and some
+// tokens are not those that it chose.
 TEST_F(GpuSessionTest, ChoicesMayAlternateWithOtherPasses) {
   Session session = opened();
   std::mt19937 random(5);
@@ -201,24 +203,32 @@ TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
   EXPECT_EQ(chosen, -1);
 }
 
+// When choose() fails, any part of the batch's arrays may have changed. The
+// test makes it fail before each piece of its work in turn.
 TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
   int32_t token = 9;
   int32_t chosen = -1;
-  for (int step = 0; step < 4; ++step) {
-    for (const bool fails : {true, false}) {
-      // The failed run has perhaps written the arrays of the batch.
-      gpu->workFailure = fails && step != 0 ? ioError("failed") : Status::ok();
-      const Status status =
-          session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
-      ASSERT_EQ(status.isOk(), gpu->workFailure.isOk());
-      if (status.isOk()) {
-        ASSERT_EQ(chosen, model.next[token]);
-        token = chosen;
-      }
-    }
+  const auto choose = [&] {
+    return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
+  };
+  // The first pass also copies the weights.
+  ASSERT_TRUE(choose().isOk());
+  token = chosen;
+  uint64_t done = 0; // pieces of work before the failure
+  for (bool isComplete = false; !isComplete; ++done) {
+    gpu->workFailure = ioError("the fake GPU has failed");
+    gpu->workBeforeFailure = done;
+    ASSERT_FALSE(choose().isOk());
+    isComplete = gpu->workBeforeFailure != 0;
+    gpu->workFailure = Status::ok();
+    ASSERT_TRUE(choose().isOk());
+    ASSERT_EQ(chosen, model.next[token]) << done << " pieces of work";
+    token = chosen;
   }
+  // Each step is a piece of work, and so is the choice of the token.
+  EXPECT_GT(done, 5U);
 }
 
 TEST_F(GpuSessionTest, ABatchThatCannotBeChosenForIsRefused) {
@@ -250,7 +260,7 @@ TEST_F(GpuSessionTest, OnlyRequestedRowsAreRead) {
   const std::vector<SequenceId> sequences(8, sequence);
   ASSERT_TRUE(runRows(session, someTokens(8), sequences, {}));
   EXPECT_EQ(gpu->readBytes, 0U);
-  // Without outputs, the head does not run.
+  // If no outputs are requested, the output head does not run.
   EXPECT_EQ(gpu->launches, 3U);
   ASSERT_TRUE(runRows(session, someTokens(8), sequences, {1, 2, 5}));
   EXPECT_EQ(gpu->readBytes, 3 * kRowBytes);
@@ -269,8 +279,8 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass writes only what changes in the arrays of its batch, which are
-  // the two positions. They are 64 bytes apart.
+  // A later pass writes its batch only from the first to the last element that
+  // changed. These are the two positions, which are 64 bytes apart.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
@@ -291,7 +301,8 @@ TEST_F(GpuSessionTest, ChangedWeightsAreFoundBeforeTheyAreCopied) {
     Result<Session> session = openPlan();
     ASSERT_TRUE(session) << session.status().message();
     const SequenceId sequence = beginSequence(*session);
-    // Without outputs the head does not run, but its segment is still verified.
+    // If no outputs are requested, the output head does not run, but its
+    // segment is still verified.
     for (const std::vector<uint32_t> &outputs :
          {std::vector<uint32_t>{0}, std::vector<uint32_t>{}}) {
       Result<Rows> rows = runRows(*session, {7}, {sequence}, outputs);
@@ -335,7 +346,8 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
   const SequenceId sequence = beginSequence(session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // First the copy of the weights fails, and later the kernels.
+    // First the copy of the weights fails, and the second time the kernels
+    // fail.
     Status &failure = tokens.empty() ? gpu->writeFailure : gpu->workFailure;
     failure = ioError("the fake GPU has failed");
     Result<Rows> rows = runRows(session, {token}, {sequence}, {0});
@@ -354,8 +366,8 @@ TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
   // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
   // multiple of 256 bytes. The KV cache has one page more than the plan states.
-  // Each of eight tokens has an id, two positions and three page numbers, and
-  // there is the number of tokens.
+  // The batch has an id, two positions and three page indices for each of eight
+  // tokens, and the number of tokens.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},
@@ -384,8 +396,9 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
 }
 
 /// Changes the last placement of the plan so that each pass copies the only
-/// segment of weights, which the head needs, to a ring of one page. With
-/// `isRead`, it is read from the disk to another such ring in RAM before that.
+/// segment of weights, which the head needs, to a ring of one page. If `isRead`
+/// is true, each pass first reads it from the disk into a ring of one page in
+/// RAM.
 void copyInEveryPass(plan::PlanT &plan, bool isRead) {
   plan::PlacementT &placement = *plan.placements.back();
   const uint64_t bytes = plan.segments[0]->raw_bytes;
@@ -430,7 +443,8 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.bytesPerPass, kPlanPageBytes);
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
-    // Each pass reads the page once, and one more is read and copied ahead.
+    // Each pass reads and copies the page once. After the last pass, the page
+    // may be read and copied once more for a next pass.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
     EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
@@ -446,7 +460,8 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
   const SequenceId sequence = beginSequence(*session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // Passes without outputs do not need the weights that are read.
+    // Only the head needs the weights that are read in every pass, and it does
+    // not run without outputs.
     ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
     tokens.push_back(token);
     ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));
@@ -456,7 +471,7 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
     tokens.push_back(token);
     EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
   }
-  // Nobody may change the file, because each pass reads it again.
+  // The file must not be changed, because each pass reads it again.
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   const Result<Rows> rows = runRows(*session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);
@@ -514,7 +529,7 @@ TEST_F(GpuSessionTest, TheNextPlacementIsUsedIfThereIsNoRoomForKernels) {
       << status.message();
 }
 
-/// A change to a plan that adds an item to the RAM of its placement.
+/// Returns a change that adds an item for RAM to the plan's placement.
 std::function<void(plan::PlanT &)> addRam(const char *name, uint64_t bytes) {
   return [name, bytes](plan::PlanT &plan) {
     auto item = std::make_unique<plan::BudgetItemT>();
@@ -601,7 +616,7 @@ TEST_F(GpuSessionTest, OptionsWithoutEffectAreRefused) {
 
 // The plan has as many pages as 32 bits can count. Padding needs one more.
 TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
-  // The message says nothing of the GPU's memory, which is large enough.
+  // The message does not mention the GPU's memory, which is large enough.
   expectRefused(
       ErrorCode::VerificationFailed,
       path + ": KV cache: 4294967295 pages of 4096 bytes, and 1 more page "
@@ -611,7 +626,7 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
       });
 }
 
-// The buffer could hold rows of outputs, but the launches of the head compute a
+// The buffer of the logits has a row for each output, but the head computes a
 // row for each token.
 TEST_F(GpuSessionTest, ABufferForOutputsMayHoldTheRowsOfTokens) {
   Result<Session> session = open([](plan::PlanT &plan) {

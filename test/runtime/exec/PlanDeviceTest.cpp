@@ -51,7 +51,6 @@ TEST(PlanDevice, APlanForOneDeviceRunsOnIt) {
     ASSERT_TRUE(found) << found.status().message();
     EXPECT_EQ(*found, device);
   }
-  // A plan for a CPU need not say where its segments are.
   plan::PlanT plan = planOn(0);
   plan.placements[0]->device.clear();
   EXPECT_TRUE(deviceOf(plan));

@@ -131,7 +131,6 @@ TEST_F(ProgramTable, MatricesInRowBlocksAreStreams) {
   EXPECT_EQ(device.streams[1][0].tileBytes, 1280U);
   EXPECT_EQ(device.streams[1][1].start, 0x14000U);
   EXPECT_EQ(device.streams[1][1].tileBytes, 128U);
-  // The embedding look-up reads single rows.
   EXPECT_TRUE(device.streams[2].empty());
 }
 

@@ -86,7 +86,7 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      // In float16, a head has twice as many numbers, so that the KV cache has
+      // In float16, a head has twice as many elements, so that the KV cache has
       // the same layout in bytes.
       if (test.isHalf) {
         plan::CacheT &cache = *plan.caches[0];
@@ -108,8 +108,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
           << rows.status().message();
       EXPECT_EQ(session->length(sequence), 0U);
     }
-    // If the bias is not the cause, the error occurs only in sequences with id
-    // 0. A sequence of other ids must still work.
+    // If the bias is not the cause, the error occurs only in sequences that
+    // contain token 0. A sequence of other tokens must still work.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -127,8 +127,8 @@ TEST_F(SessionTest, AForkGoesItsOwnWay) {
   checkFork(session, model);
 }
 
-// Without its step of attention, the fake model computes logits without a
-// history, so a token gives the same logits wherever it is.
+// Without attention, the fake model's logits do not depend on earlier tokens,
+// so a token has the same logits at every position.
 TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.cache_groups.clear();
@@ -155,7 +155,8 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
       runRows(*session, tokens, std::vector(tokens.size(), sequence), outputs);
   ASSERT_TRUE(rows) << rows.status().message();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    // fakeLogits() adds the history, which for a single token is its id.
+    // The logits include the history (FakePlan.h), which is the token's id if
+    // there is only one token.
     std::vector<float> expected = fakeLogits(model, {tokens[i]});
     for (float &logit : expected) {
       logit -= static_cast<float>(tokens[i]);
@@ -304,7 +305,8 @@ TEST_F(SessionTest, TimedDispatchesComputeTheSame) {
   for (uint64_t nanoseconds : times) {
     EXPECT_GT(nanoseconds, 0U);
   }
-  // A list with too few elements is refused, and the sequence is unchanged.
+  // If the list has fewer elements than the pass has dispatches, the pass is
+  // refused, and the sequence is unchanged.
   session.executor().timeDispatches(std::span(times).first(1));
   rows = runRows(session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);
@@ -350,7 +352,8 @@ TEST_F(SessionTest, ChangedWeightsAreFoundBeforeAnyLogits) {
     ASSERT_FALSE(rows);
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
     EXPECT_EQ(session->length(sequence), 0U);
-    // Without outputs the head does not run, but its segment is still verified.
+    // If no outputs are requested, the output head does not run, but its
+    // segment is still verified.
     rows = runRows(*session, {7}, {sequence}, {});
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
   }
@@ -367,7 +370,8 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
-// The plan has a thousand slots, and a KV cache for as many sequences.
+// The plan allows a thousand sequences at a time, and its KV cache has room for
+// them.
 TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
   Result<Session> session =
       open({}, [](plan::PlanT &plan) { setContext(plan, 128, 1000); });
@@ -386,8 +390,8 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
 
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
   // In this plan, a sequence may have 256 Ki pages, so its row of the block
-  // table takes 1 MiB. To keep the table small, only sixteen sequences are
-  // allowed by default, and not 256 as with a short context.
+  // table takes 1 MiB. To keep the table small, only 16 sequences are allowed
+  // by default, instead of 256 as with a short context.
   Result<Session> session = open(
       {}, [](plan::PlanT &plan) { setContext(plan, uint64_t{64} << 18, 1); });
   ASSERT_TRUE(session) << session.status().message();
@@ -409,7 +413,7 @@ TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
       << session.status().message();
 }
 
-/// Makes the plan read the head's weights in every pass.
+/// Makes the plan read the weights of the output head in every pass.
 void streamTheHead(plan::PlanT &plan) {
   addStreamedPlacement(plan, kPlanPageBytes);
   plan.placements.erase(plan.placements.begin());
@@ -427,7 +431,7 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
     std::vector<int32_t> tokens = someTokens(60);
     std::vector<int32_t> sofar;
     // Some passes request more outputs than one run of the head computes, and
-    // some request none. Those without outputs do not read the head's weights.
+    // some request none. Passes without outputs do not read the head's weights.
     uint64_t heads = 0;
     for (size_t begin = 0; begin < tokens.size();) {
       size_t count =
@@ -462,7 +466,8 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   };
   uint64_t needed = 0;
   auto twoPlacements = [&](plan::PlanT &plan) {
-    // Both placements stream; the first has a ring that is 64 KiB larger.
+    // Both placements stream the weights; the first one's ring is larger by 64
+    // KiB.
     streamTheHead(plan);
     auto larger = std::make_unique<plan::PlacementT>(*plan.placements[0]);
     for (const auto &item : larger->items) {

@@ -57,7 +57,7 @@ private:
 
   std::vector<rt::BlockRequest> flying;
   std::mutex mutex;
-  // The mutex guards these members.
+  // The mutex guards the members below.
   std::map<uint64_t, Failure> failures; ///< by offset
   Status broken;
 };

@@ -16,7 +16,7 @@ namespace air::test {
 
 namespace {
 
-// Sorted by name. Only the fake GPU has Next.
+// Sorted by name. Only plans for the fake GPU have Next.
 enum Entry : uint32_t { Append, Attend, Embed, Head, Next };
 enum TensorIndex : uint32_t { Table, Bias };
 enum BufferIndex : uint32_t { X, Logits, Counter };
@@ -101,7 +101,7 @@ std::unique_ptr<plan::StepT> step(plan::StepKind kind, const char *name,
   return made;
 }
 
-/// Adds a dispatch without a grid or a launch to a step.
+/// Adds a dispatch to the step `into`. The caller sets its grid or launch.
 plan::DispatchT &dispatch(plan::StepT &into, uint32_t entry,
                           uint64_t weightBytes,
                           const std::vector<Bound> &bindings) {
@@ -308,7 +308,6 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   return plan;
 }
 
-/// Turns a plan for the CPU into one for the fake GPU.
 void moveToGpu(plan::PlanT &plan) {
   constexpr uint32_t kGpu = 1;
   plan.executables[0]->format = plan::CodeFormat::Cubin;
@@ -391,7 +390,6 @@ void FakeModel::say(const std::string &text) {
   next[last] = kFakeEos;
 }
 
-/// Writes a plan with the weights of `model`.
 static void writePlan(const std::string &path, const FakeModel &model,
                       plan::PlanT plan, std::span<const uint8_t> code) {
   std::vector<float> table(FAKE_VOCABULARY * FAKE_WIDTH);

@@ -43,8 +43,8 @@ struct FakeModel {
   /// Maps an id to the greedy token after it. By default, this is the id plus
   /// 1, or 0 after the last id.
   std::array<int32_t, FAKE_VOCABULARY> next;
-  /// Id 0 adds `unknownInHistory` to the history, and `unknownBias` is the bias
-  /// of its logit. Large values cause overflow.
+  /// What id 0 adds to `history` in the formula at the top of this file, and
+  /// the bias of the logit of id 0. Large values cause overflow.
   float unknownInHistory = 0;
   float unknownBias = 0;
 

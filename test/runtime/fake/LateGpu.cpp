@@ -146,6 +146,9 @@ void LateGpu::advance(Point to) {
     const Work next = std::move(queue.work[queue.done++]);
     if (workFailure.isOk()) {
       next.action();
+    } else if (workBeforeFailure != 0) {
+      --workBeforeFailure;
+      next.action();
     }
     if (uploadsEarly && to.queue == rt::Queue::Compute) {
       advanceUploads();

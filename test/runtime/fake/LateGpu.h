@@ -43,8 +43,12 @@ public:
   Status writeFailure;
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
-  /// Unless this is ok, synchronise() returns it and drops all pending work.
+  /// Unless this is ok, synchronise() returns it and drops all pending work but
+  /// the first `workBeforeFailure` pieces.
   Status workFailure;
+  /// How many more kernels, copies and writes are done while `workFailure` is
+  /// not ok.
+  uint64_t workBeforeFailure = 0;
   /// The name and the size of each allocation, in order.
   std::vector<std::pair<std::string, uint64_t>> allocations;
   uint64_t writtenBytes = 0; ///< by write() so far
@@ -84,12 +88,12 @@ private:
     FakeGpuKernel kernel;
     std::vector<std::span<uint8_t>> bindings;
   };
-  /// The first `count` pieces of work of a queue.
+  /// The point in a queue at which its first `count` pieces of work are done.
   struct Point {
     rt::Queue queue;
     uint64_t count;
   };
-  /// Work that begins only after everything before `after`.
+  /// Work that begins only once the point `after` has been reached.
   struct Work {
     std::function<void()> action;
     Point after;
@@ -102,7 +106,8 @@ private:
     return queues[static_cast<size_t>(queue)];
   }
   void enqueue(rt::Queue queue, std::function<void()> action, Point after = {});
-  /// Does the work of a queue before a point, and all that it waits for.
+  /// Does the work before the point `to`, and all work in the other queue for
+  /// which it waits.
   void advance(Point to);
   void advanceUploads();
   /// The memory from `address` to the end of its allocation. An address outside

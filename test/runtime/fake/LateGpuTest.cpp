@@ -16,7 +16,7 @@ const uint32_t *valuesOf(std::span<uint8_t> bytes) {
   return reinterpret_cast<const uint32_t *>(bytes.data());
 }
 
-/// What ConformanceKernels.c defines.
+/// The kernels of ConformanceKernels.c as C++ functions.
 std::map<std::string, FakeGpuKernel> conformanceKernels() {
   using Bindings = std::span<const std::span<uint8_t>>;
   return {{"addOne",

@@ -271,9 +271,9 @@ TEST_P(DeviceConformance, HostMemoryIsZeroed) {
   ASSERT_TRUE(device->allocateHost(0, "nothing").isOk());
 }
 
-// Six vectors go through a ring with room for two. Each comes from its own host
-// memory. A kernel must wait for its upload. An upload must wait for the kernel
-// that reads what the upload overwrites.
+// Six vectors go through a ring with room for two. Each one is uploaded from
+// host memory of its own. A kernel must wait for the upload that it reads, and
+// an upload must wait for the kernel that reads what it overwrites.
 TEST_P(DeviceConformance, EventsOrderUploadsAndRuns) {
   constexpr uint32_t kRounds = 6;
   const DeviceAddress ring[] = {allocate(kVectorBytes), allocate(kVectorBytes)};
@@ -411,7 +411,8 @@ TEST_P(EarlyUploads, OverwriteWhatAKernelStillReads) {
   write(from, numbersFrom(1));
   signal(Queue::Compute, before);
   run(added, 0, 1);
-  // This is wrong: the upload should wait for an event after the run.
+  // This is wrong on purpose: the upload should wait for an event after the
+  // run.
   wait(Queue::Upload, before);
   upload(from, allocateHost(), numbersFrom(50));
   EXPECT_EQ(read(to), numbersFrom(51));

@@ -44,7 +44,7 @@ protected:
 
   /// Allocates memory; an error fails the test.
   DeviceAddress allocate(uint64_t bytes);
-  /// Loads the executable with both kernels.
+  /// Loads the executable that contains addOne and sumAll.
   uint32_t load();
   /// Adds a program in which kernel i reads `vectors[i]` and writes
   /// `vectors[i + 1]`.
@@ -65,11 +65,12 @@ protected:
   AirBatch batch = {};
 };
 
-/// Tests of a fake device that does uploads as late as it may. It must expose a
-/// kernel that does not wait for its upload.
+/// Tests of a fake device that does uploads as late as it may. On such a
+/// device, a kernel that does not wait for its upload must read the old bytes.
 class LateUploads : public DeviceConformance {};
-/// Tests of a fake device that does uploads as early as it may. It must expose
-/// an upload that does not wait for a kernel that still reads the old bytes.
+/// Tests of a fake device that does uploads as early as it may. On such a
+/// device, an upload that does not wait for a kernel must overwrite the bytes
+/// that the kernel still reads.
 class EarlyUploads : public DeviceConformance {};
 
 DispatchDesc conformanceDispatch(uint32_t executable, uint32_t entry,

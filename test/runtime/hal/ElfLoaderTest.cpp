@@ -530,7 +530,7 @@ TEST(ElfLoader, SurvivesRandomDamage) {
     }
   }
   // Objects with damaged code or constants load, and those with damaged tables
-  // do not, so both must occur.
+  // do not, so both outcomes must occur.
   EXPECT_GT(loaded, 1000U);
   EXPECT_GT(refused, 1000U);
 }

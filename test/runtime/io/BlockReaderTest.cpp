@@ -220,7 +220,7 @@ TEST_P(BlockReaderWith, ATruncatedFileIsAnErrorOfTheRequest) {
             "'" + file.path +
                 "' is truncated: only 4196 of 12288 bytes could be read at "
                 "offset 12288; restore the file");
-  // The bytes that are left can still be read.
+  // The bytes before the new end of the file can still be read.
   ASSERT_TRUE(reader->submit({0, 4 * kPage + 100, memory.data, 2}).isOk());
   EXPECT_TRUE(reader->wait()->status.isOk());
   EXPECT_TRUE(std::equal(memory.data, memory.data + 4 * kPage + 100,

@@ -164,7 +164,7 @@ TEST_F(MemoryLimitTest, WhatCannotBeReadCountsAsBefore) {
   putGroup("box/", "500000", 300000, 100000);
   MemoryLimit limit = MemoryLimit::open(root);
   EXPECT_EQ(limit.read()->free, 300000);
-  // While such a file is rewritten, it may be empty for a moment.
+  // While a cgroup's file is rewritten, it may be empty for a moment.
   for (const char *file : {"memory.max", "memory.current", "memory.stat"}) {
     put(std::string("sys/fs/cgroup/box/") + file, "");
   }

@@ -33,8 +33,8 @@ TEST(NodePlacement, PartsOfAllThreadsCoverEveryByteOnce) {
         EXPECT_EQ(begin, next);
         EXPECT_TRUE(begin == start || own.empty() || begin % kPage == 0);
         next = begin + own.size();
-        // The length of a part is proportional to its number of threads, except
-        // that its ends are rounded to pages.
+        // The length of each part of the memory is proportional to the number
+        // of threads that read it, except that its ends are rounded to pages.
         double expected =
             static_cast<double>(size) * (part.end - part.first) / 8;
         EXPECT_NEAR(static_cast<double>(own.size()), expected, kPage + 1.0);

@@ -28,7 +28,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
     EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
   }
   EXPECT_TRUE((*source)->settled());
-  // The progress of the load does not count the segment with the kernels.
+  // The progress of loading leaves out the segment with the kernels.
   const uint64_t bytes =
       plan.segmentBytes(0).size() + plan.segmentBytes(2).size();
   EXPECT_EQ((*source)->loading().done, bytes);
@@ -39,7 +39,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
 
 TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
   PlanFile plan = file.open();
-  // Every machine has node 0. Hardly any machine has node 999.
+  // Every machine has NUMA node 0, and hardly any machine has node 999.
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
   ASSERT_TRUE(source) << source.status().message();

@@ -60,7 +60,6 @@ protected:
                static_cast<std::streamsize>(bytes.size()));
   }
 
-  /// Opens the plan, its source files and a new store.
   void open(uint32_t placement, IoMethod method = IoMethod::Pread) {
     store.reset();
     Result<PlanFile> plan = PlanFile::open(at("small.air"));
@@ -260,15 +259,16 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
   // The layer's segment begins with a vector of 128 bytes, which the plan
   // stores. The rows of q+k+v follow, with 18 bytes each. The first 16 rows are
   // contiguous in the source, and the next 16 are in three places. Each group
-  // of 16 is a block of its own, even if many more bytes are wanted.
+  // of 16 rows is read as a block of its own, although the caller asks for much
+  // larger blocks.
   constexpr uint64_t kMuch = uint64_t{1} << 20;
   BlockReader &reader = *opened->reader;
   EXPECT_EQ(reader.sizeOfBlock(0, kPlanPageBytes, kMuch), 128U);
   EXPECT_EQ(reader.sizeOfBlock(128, kPlanPageBytes - 128, kMuch), 16U * 18);
   EXPECT_EQ(reader.sizeOfBlock(128 + 16 * 18, 3000, kMuch), 16U * 18);
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 3000, kMuch), 32U * 18);
-  // A block never exceeds its maximum, even if it must then end within a row
-  // block.
+  // A block never exceeds the given maximum, here 100 bytes, even if it then
+  // ends within a row block.
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 100, kMuch), 100U);
   // A row block of at most 3000 bytes is read as a whole, even if only 10 bytes
   // are wanted.

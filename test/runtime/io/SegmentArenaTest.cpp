@@ -61,7 +61,8 @@ TEST(SegmentArena, AddressesAndWhatStaysSurviveARemap) {
   EXPECT_TRUE(holds(first, 2, 1));
   EXPECT_TRUE(holds(first + 592 * kPage, 8, 1));
   EXPECT_TRUE(holds(second + 2 * kPage, 1, 2));
-  // This page is in no window any more, so it has memory of its own.
+  // This page is no longer part of a window, so it does not share memory with
+  // the ring.
   std::memset(second + 3 * kPage, 5, kPage);
   std::memset(first + 2 * kPage, 3, 590 * kPage);
   std::memset(second, 4, 2 * kPage);

@@ -106,8 +106,8 @@ protected:
     }
     return used;
   }
-  /// Runs passes. All but the last run in placement `from`, and the last one is
-  /// the first that runs in placement `to`.
+  /// Runs `passes` passes. The last one must be the first that runs in
+  /// placement `to`; all others must run in placement `from`.
   void expectChangeAtTheLastOf(uint32_t passes, uint32_t from, uint32_t to) {
     std::vector<uint32_t> expected(passes - 1, from);
     expected.push_back(to);
@@ -140,7 +140,7 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   setLimit(needed[0]);
   expectChangeAtTheLastOf(kWait, 2, 0);
   EXPECT_EQ(store->counters().bytesPerPass, 0u);
-  // Now everything is in memory.
+  // From now on, all weights are in memory.
   EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
   const uint64_t bytes = store->counters().diskBytes;
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 0));
@@ -185,7 +185,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   // A placement must also fit within the smallest limit of all cgroups, even if
-  // that is not the limit of the cgroup with the least free memory.
+  // another cgroup has less free memory.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};
@@ -204,8 +204,8 @@ TEST_F(StreamStoreTest, WithoutALimitNothingChanges) {
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
 }
 
-// A request that finds too little memory for any placement fails. The next ones
-// work as soon as there is enough.
+// A request fails if there is too little memory for any placement. Later
+// requests work as soon as there is enough.
 TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   start(1);
   EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));
@@ -225,8 +225,8 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   expectChangeAtTheLastOf(kWait, 2, 0);
 }
 
-// Every machine has node 0, and hardly any machine has node 999. Threads of
-// both nodes read the segment's only page, which is placed on node 0.
+// Every machine has NUMA node 0, and hardly any machine has node 999. Threads
+// of both nodes read the segment's only page, which is placed on node 0.
 TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
   EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));

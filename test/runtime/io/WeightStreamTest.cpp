@@ -1,8 +1,8 @@
 //===- WeightStreamTest.cpp - every step sees the right weights -----------===//
 //
-// The file is a sequence of 64-bit words, each of which is its own offset, so
-// that bytes from a wrong place are recognised. A FakeBlockReader completes its
-// requests in random order. The executor's part is played by the test.
+// The file is a sequence of 64-bit words. Each contains its own offset, so that
+// bytes from a wrong offset are recognised. A FakeBlockReader completes its
+// requests in random order. The test plays the part of the executor.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/io/WeightStream.h"
@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint64_t kPage = SegmentArena::kPageBytes;
 
-/// Returns a file in which each word is its own offset.
+/// Returns a file in which each 64-bit word contains its own offset.
 std::vector<uint8_t> wordsOf(uint64_t bytes) {
   std::vector<uint8_t> file(bytes);
   for (uint64_t i = 0; i < bytes; i += 8) {
@@ -131,7 +131,7 @@ Shape randomShape(std::mt19937 &random) {
   return shape;
 }
 
-/// A stream and an imitation of the executor, which runs passes with it.
+/// A stream, and a simple executor that runs passes with this stream.
 struct Executed {
   /// If `fails` is true, some read of the first pass fails.
   explicit Executed(uint32_t seed, bool fails = false)
@@ -192,7 +192,7 @@ struct Executed {
 
   /// Runs the steps [first, steps) of a pass that was announced to have
   /// `announced` steps. All bytes that a step needs must be right, except those
-  /// whose read would have been for a step before `first`.
+  /// whose read belongs to a step before `first`.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {
@@ -228,7 +228,7 @@ struct Executed {
     return sum;
   }
 
-  /// Per segment: the bytes that stay in memory.
+  /// For each segment, the bytes that stay in memory.
   std::vector<uint64_t> residentBytes() const {
     std::vector<uint64_t> bytes(shape.schedule.segments.size());
     for (const ScheduledRead &read : shape.schedule.reads) {
@@ -351,8 +351,8 @@ TEST_P(WeightStreamOf, AnErrorInMidPassEndsThePassThatNeedsTheBytes) {
       run.shape.schedule.segments[failing->segment].fileOffset +
       failing->offset + run.random() % failing->bytes;
   run.reader.fail(offset, ioError("Input/output error"), 1);
-  // The failure ends the first or the second of these passes, because the
-  // stream reads ahead for one pass at most.
+  // The failure ends the first or the second of the passes below, because the
+  // stream reads ahead for at most one pass.
   uint32_t failures = 0;
   for (int pass = 0; pass < 5; ++pass) {
     Status status = run.pass();

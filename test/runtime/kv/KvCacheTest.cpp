@@ -164,11 +164,11 @@ TEST_F(KvCacheTest, AForkSharesPagesUntilItGrows) {
   EXPECT_NE(copy, pageOf(cache, source, 64));
   EXPECT_EQ(bytes[256 * copy], 2);
   EXPECT_EQ(bytes[256 * copy + 255], 2);
-  // Nobody shares this page any more, so it is not copied again.
+  // The page is not shared any more, so it is not copied again.
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   EXPECT_EQ(pageOf(cache, *fork, 64), copy);
   EXPECT_EQ(cache.fork(source, 131).status().code(), ErrorCode::Usage);
-  // The page that both hold stays in use until both have ended.
+  // The page that both sequences hold stays in use until both have ended.
   cache.endSequence(source);
   EXPECT_EQ(cache.freePages(0), 4U);
   EXPECT_EQ(bytes[256 * pageOf(cache, *fork, 0)], 1);
@@ -183,17 +183,17 @@ TEST_F(KvCacheTest, TheSourceOfAForkGetsACopyToo) {
   ASSERT_TRUE(cache.append(source, 64).isOk());
   Result<SequenceId> fork = cache.fork(source, 64);
   ASSERT_TRUE(fork);
-  // A full page is never written again, so neither needs a copy.
+  // A full page is never written again, so neither sequence needs a copy of it.
   ASSERT_TRUE(cache.append(source, 1).isOk());
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   EXPECT_EQ(pageOf(cache, *fork, 0), pageOf(cache, source, 0));
   EXPECT_EQ(cache.freePages(0), 0U);
+  ASSERT_TRUE(cache.truncate(source, 64).isOk());
+  ASSERT_TRUE(cache.append(*fork, 1).isOk());
   // Truncating the source to 60 tokens reopens the page that was full. The fork
   // holds this page, too, so the next append to the source needs a copy of it.
   // Five tokens also need a second page, but only one page is free, so that
   // append fails and changes nothing. Four tokens fit in the copy.
-  ASSERT_TRUE(cache.truncate(source, 64).isOk());
-  ASSERT_TRUE(cache.append(*fork, 1).isOk());
   ASSERT_TRUE(cache.truncate(source, 60).isOk());
   const uint32_t shared = pageOf(cache, source, 0);
   bytes[256 * shared] = 9;

@@ -67,8 +67,8 @@ TEST(ChatTemplate, AProgramIsRenderedWithoutParsing) {
   }
 }
 
-// The library transformers defines `tools` and `documents` as None if there are
-// none. It defines a special token only if the tokenizer has it.
+// Hugging Face's `transformers` library defines `tools` and `documents` as None
+// if there are none. It defines a special token only if the tokenizer has it.
 TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
   TokenizerData data;
   data.tokens = {"<unk>", "<s>", "</s>"};
@@ -148,8 +148,8 @@ TEST(EncodeRendered, AUserCannotWriteControlTokens) {
   EXPECT_EQ(ids.front(), start);
   EXPECT_EQ(ids[ids.size() - 2], end);
   EXPECT_EQ(textOf(tokenizer, ids), got->text);
-  // Without the tainted ranges, the user would end the message and begin
-  // another.
+  // Without the tainted ranges, the user's text would contain the control
+  // tokens that end a message and begin another.
   const Ids naive = tokenizer.encode(got->text, false, true);
   EXPECT_EQ(countOf(naive, start), 2U);
   EXPECT_EQ(countOf(naive, end), 3U);
@@ -200,7 +200,7 @@ TEST(EncodeRendered, NoControlTokenExtendsIntoTaintedText) {
   const TaintedSpan last[] = {{10, 11}};
   EXPECT_EQ(tokenizer.encodeRendered(text, last).front(), end);
   EXPECT_EQ(tokenizer.encodeRendered(text, last).size(), 2U);
-  // The template and the user each give a part of the token.
+  // One part of the token comes from the template, the other from the user.
   const TaintedSpan half[] = {{5, 10}};
   EXPECT_EQ(countOf(tokenizer.encodeRendered(text, half), end), 0U);
 }

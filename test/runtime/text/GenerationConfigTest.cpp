@@ -16,8 +16,8 @@ struct Outcome {
   std::vector<std::string> notes;
 };
 
-/// Reads `text` as generation_config.json beside a vocabulary of 10 tokens, in
-/// which token 7 ends an answer.
+/// Reads `text` as generation_config.json of a model with 10 tokens, in which
+/// token 7 ends an answer.
 Outcome read(std::string_view text) {
   TokenizerData data;
   data.tokens.resize(10, "a");
@@ -155,7 +155,7 @@ TEST(GenerationConfigTest, MalformedFiles) {
     EXPECT_EQ(outcome.status.code(), ErrorCode::Corrupt) << each.text;
     EXPECT_EQ(outcome.status.message(), each.error) << each.text;
   }
-  // Nesting costs neither memory nor stack.
+  // Deep nesting must cost neither memory nor stack space.
   const std::string deep =
       "{\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}";
   EXPECT_TRUE(read(deep).status.isOk());

@@ -46,7 +46,7 @@ struct Bpe {
     return found;
   }
   std::vector<int32_t> matched(std::string_view word) {
-    std::vector<int32_t> found = {7}; // match() must replace this
+    std::vector<int32_t> found = {7}; // match() must replace this value
     EXPECT_TRUE(matcher->match(word, *scratch, found)) << word;
     return found;
   }

@@ -1,8 +1,8 @@
 //===- ModelVectorsTest.cpp - Unigram, WordPiece and RWKV World -*- C++ -*-===//
 //
 // The vocabularies NAME.gguf and the ids in NAME.json are made by
-// test/Inputs/tokenizers/make_models.py, with sentencepiece, Hugging Face
-// tokenizers, and the package rwkv.
+// test/Inputs/tokenizers/make_models.py, with sentencepiece, Hugging Face's
+// `tokenizers` library, and the rwkv package.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"

@@ -1,7 +1,8 @@
 //===- TokenizerConfigTest.cpp - tokenizer_config.json ----------*- C++ -*-===//
 //
-// The expected values are what transformers reads from the same files.
-// make_configs.py has written them to test/Inputs/tokenizers/configs.json.
+// make_configs.py has written the expected values to
+// test/Inputs/tokenizers/configs.json. They are what transformers reads from
+// the files that these tests write.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/tokenizer/TokenizerConfig.h"

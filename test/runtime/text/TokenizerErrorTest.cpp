@@ -98,7 +98,7 @@ TEST(TokenizerErrorTest, Merges) {
 
 TEST(TokenizerErrorTest, BytesOfNoOrdinaryTextMayBeMissing) {
   // Falcon's vocabulary has no token for some control characters and for 0xf2,
-  // and StarCoder's has none for 0xf1. The library "tokenizers" of Hugging Face
+  // and StarCoder's has none for 0xf1. Hugging Face's `tokenizers` library
   // leaves such bytes out.
   TokenizerData data = smallBpe({});
   int missing = 0;

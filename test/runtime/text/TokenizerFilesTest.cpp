@@ -1,7 +1,7 @@
 //===- TokenizerFilesTest.cpp - vocabularies outside of GGUF ----*- C++ -*-===//
 //
-// Compares the tokenizer's ids with those that Hugging Face's tokenizers
-// computed: test/Inputs/tokenizers/json/NAME-ids.json (make_json.py).
+// Compares the tokenizer's ids with those that Hugging Face's `tokenizers`
+// library computed: test/Inputs/tokenizers/json/NAME-ids.json (make_json.py).
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -268,7 +268,8 @@ TEST(TokenizerFilesTest, WordsFromGguf) {
     }
   }
   EXPECT_GT(compared, 10U);
-  // Each of the two words is a token of the file, which has no upper case.
+  // The vocabulary has no upper-case letters. Each of the two words is one of
+  // its tokens.
   const std::vector<int32_t> lower = tokenizer.encode("your all", false, true);
   EXPECT_EQ(lower.size(), 2U);
   EXPECT_EQ(tokenizer.encode("YOUR\n\tAll ", false, true), lower);
@@ -279,7 +280,8 @@ TEST(TokenizerFilesTest, TheLastOfEqualMergesCounts) {
   file["model"]["merges"] = {"a b", "b c", "a b"};
   Result<TokenizerData> data = parseTokenizerJson(file.dump());
   ASSERT_TRUE(data.isOk()) << data.status().message();
-  // The library divides "abc" into "a" and "bc" with these merges.
+  // With these merges, Hugging Face's `tokenizers` library divides "abc" into
+  // "a" and "bc".
   EXPECT_THAT(data->merges, ElementsAre("b c", "a b"));
 }
 

@@ -231,7 +231,7 @@ TEST(TokenizerTest, BpeOfTokensSpelledAsText) {
                   "ab"),
               ElementsAre(264));
   EXPECT_THAT(ids("\xe4\xb8\xad"), ElementsAre(3 + 0xe4, 3 + 0xb8, 3 + 0xad));
-  // A run of line feeds is taken whole if it is a token.
+  // A run of line feeds that is a token is encoded as this token.
   EXPECT_THAT(ids("a\n\nb\n"), ElementsAre(260, 266, 261, 265));
   EXPECT_THAT(ids("\n\n\n"), ElementsAre(265, 265, 265));
   EXPECT_EQ(decode(gemma, ids("ab \xc3\xa9\xe4\xb8\xad\n\n b")),

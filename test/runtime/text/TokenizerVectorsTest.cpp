@@ -1,8 +1,8 @@
 //===- TokenizerVectorsTest.cpp - compares ids with references --*- C++ -*-===//
 //
-// The ids in NAME.json were computed by Hugging Face tokenizers (BPE) and
-// sentencepiece (SPM). The cases in vocab/NAME.inp and .out are published in
-// llama.cpp's test suite.
+// The ids in NAME.json were computed by Hugging Face's `tokenizers` library
+// (BPE) and sentencepiece (SPM). The cases in vocab/NAME.inp and .out are
+// published in llama.cpp's test suite.
 //
 // With Qwen, texts decode to their Normalization Form C.
 //

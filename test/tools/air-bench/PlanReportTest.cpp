@@ -98,8 +98,8 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head took 1900"));
-  // If another measurement raises the bandwidth, the same time is no longer
-  // impossible.
+  // If a new measurement raises the bandwidth, a time that was impossible
+  // becomes possible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }
@@ -127,7 +127,8 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
   EXPECT_DOUBLE_EQ(report.adjacent.shares->median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 0.625);
   EXPECT_EQ(report.adjacent.passes, 5U);
-  // The report still compares the whole pass with the best rates.
+  // The share of the whole pass refers to measured.rates instead, the highest
+  // rates of the run.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
   EXPECT_THAT(planJson(measured, report),
@@ -147,7 +148,7 @@ TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreLeftOut) {
   EXPECT_DOUBLE_EQ(report.adjacent.shares->low, 0.5);
   EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 30.0 / 29);
   EXPECT_THAT(planText(measured, report), HasSubstr("2 of 3 passes"));
-  // If no more than half of the passes are left, their shares say nothing.
+  // If half of the passes or more are left out, no shares are reported.
   measured.passes[0].seconds = 28;
   report = evaluate(measured);
   EXPECT_EQ(report.impossible, "");

@@ -42,8 +42,8 @@ protected:
     EXPECT_EQ(fakeCudaLiveObjects(), 0);
   }
 
-  /// Compiles for the host the kernels that the filter selects, with `from`
-  /// replaced by `to` in their texts, and writes them to the folder.
+  /// Replaces `from` by `to` in the source of the kernels that the filter
+  /// selects, compiles them for the host, and writes them to the folder.
   void prepare(const std::string &from = "", const std::string &to = "") {
     const std::string intrinsics = *emulator::hostIntrinsicsText();
     for (const DecodeMatMul &spec : casesFor(target, 2).odd) {
@@ -93,7 +93,7 @@ TEST_F(Measure, RightKernelsAreRight) {
 }
 
 TEST_F(Measure, AWrongKernelIsSaidToBe) {
-  // A byte permutation in the kernel's text now selects bytes 1 and 2 instead
+  // A byte permutation in the kernel's source now selects bytes 1 and 2 instead
   // of 1 and 3, so results are wrong.
   prepare("0x4341", "0x4241");
   const Result<Report> report = measure(*driver, folder, checks());
@@ -159,7 +159,7 @@ TEST_F(Measure, NoKernelBeginsAfterTheTime) {
   EXPECT_EQ(report->notReached, folder.registers.size());
 }
 
-// A graph has 10 launches, and one replay serves to warm up. The fake clock
+// A graph has 10 launches, and the first replay is a warm-up. The fake clock
 // counts 10 microseconds per launch.
 TEST_F(Measure, ReplaysCountEveryLaunchInOrder) {
   const CudaKernel kernel =

@@ -98,8 +98,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// What disk and cores reach together is computed from minimal bytes and
-// measured limits, and, unlike the bound, may be exceeded.
+// The joint rate of disk and cores is computed from the minimal bytes and the
+// measured limits. Unlike the bound, it may be exceeded.
 TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   BenchMeasurement measured = example();
   EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";
@@ -117,11 +117,12 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   EXPECT_EQ(report->limitedBy, "disk");
   EXPECT_DOUBLE_EQ(report->boundRate, 8);
   EXPECT_DOUBLE_EQ(report->eta, 5.0 / 8);
-  // Beside the disk, memory takes 125 ms, in which the disk does half of its
-  // work. So the disk takes another 62.5 ms.
+  // While the disk is read, memory takes 125 ms. In this time the disk does
+  // half of its work, so it takes another 62.5 ms.
   EXPECT_DOUBLE_EQ(report->jointRate, 1 / 0.1875);
   EXPECT_DOUBLE_EQ(report->jointEta, 5 * 0.1875);
-  // For the 375 MB of the prediction, the disk alone takes 150 ms.
+  // According to the prediction, a token needs 375 MB from the disk, which take
+  // 150 ms by themselves.
   EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2125);
   const nlohmann::json json =
       nlohmann::json::parse(benchJson(measured, *report));
@@ -134,7 +135,7 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
       << benchText(measured, *report);
   measured.kept = {.disk = 0.1, .memory = 0.1};
   EXPECT_GT(evaluate(measured)->jointEta, 1.1);
-  // If the rate of memory cannot be measured, nothing is known about both.
+  // Without the rate of memory, the joint rate of memory and disk is not known.
   measured.links.erase(measured.links.begin());
   EXPECT_EQ(evaluate(measured)->jointRate, 0);
 }
@@ -158,7 +159,7 @@ TEST(BenchReport, CopiesToAGpuAreALink) {
       << text;
   measured.planLinks[1].bytesPerPass = 1e9;
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 10);
-  // Each token copies 3 GB, so 5 tokens per second copy 15 GB/s.
+  // 3 GB are copied for each token, so 5 tokens per second copy 15 GB/s.
   measured.links[1].bytesPerToken = 3e9;
   report = evaluate(measured);
   ASSERT_FALSE(report);

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 namespace {
 
-/// A file whose last change was more than a few seconds ago.
+/// A file that was last changed more than a few seconds ago.
 const std::string kOldFile = AIR_TEST_INPUTS "/models/tiny/llama2.gguf";
 
 class FileDigestsTest : public testing::Test {
@@ -59,7 +59,7 @@ TEST_F(FileDigestsTest, UnchangedFileIsReadOnce) {
   ASSERT_TRUE(first.save().isOk());
   FileDigests second = FileDigests::open(memory);
   EXPECT_EQ(digest(second, kOldFile), std::make_pair(text, false));
-  // A copy is another file, although it has the same bytes.
+  // A copy has the same bytes, but is read again, because it is another file.
   const std::string copy = (folder / "copy").string();
   fs::copy_file(kOldFile, copy);
   EXPECT_EQ(digest(second, copy), std::make_pair(text, true));

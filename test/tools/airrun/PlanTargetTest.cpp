@@ -21,7 +21,7 @@ const rt::CudaFacts kRtx4090 = gpu(89, 128);
 const rt::CudaFacts kH100 = gpu(90, 132);
 const rt::CudaFacts kRtx5090 = gpu(120, 170);
 
-/// The targets of a plan, whose indices begin at 1: target 0 is for a CPU.
+/// Numbers the targets for GPUs from 1. Target 0 of the plan is for a CPU.
 std::vector<GpuTarget> targets(std::vector<GpuTarget> list) {
   for (uint32_t i = 0; i < list.size(); ++i) {
     list[i].target = i + 1;
@@ -29,7 +29,7 @@ std::vector<GpuTarget> targets(std::vector<GpuTarget> list) {
   return list;
 }
 
-// Which code a GPU runs follows NVIDIA's rules of binary compatibility.
+// NVIDIA's rules of binary compatibility determine which code a GPU runs.
 TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
   const std::vector<GpuTarget> plan = targets({{0, "sm_86", "", 28},
                                                {0, "sm_86", "", 82},
@@ -47,16 +47,18 @@ TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
   } cases[] = {
       {plan, {kRtx3060}, 1},
       {plan, {kRtx3090}, 2},
-      {plan, {kRtx4090}, 3}, // which also runs code for sm_86
+      {plan, {kRtx4090}, 3}, // an RTX 4090 also runs code for sm_86
       {plan, {kH100}, 4},
       {plan, {kRtx5090}, {}},
       {plan, {}, {}},
-      // Of several GPUs, the one with the newest architecture.
+      // Of several GPUs, the one with the newest architecture is used.
       {plan, {kRtx3060, kRtx4090}, 3},
       {plan, {kRtx5090, kRtx3090}, 2},
-      // Of two GPUs of one architecture, the one for which a target was made.
+      // Of two GPUs of one architecture, the one for which a target was made is
+      // used.
       {alike, {kRtx3060, kRtx3090}, 2},
-      // Machine code is better than PTX for a newer architecture.
+      // Machine code is better than PTX, even if the PTX is for a newer
+      // architecture.
       {ptx, {kRtx4090}, 1},
       {ptx, {kH100}, 2},
       {ptx, {kRtx5090}, 3},

@@ -15,7 +15,7 @@ TEST(VerifyCurve, ReadsTheNumbersOfTokens) {
   EXPECT_THAT(*parseCurveTokens("1,2,4", 4), ElementsAre(1, 2, 4));
   EXPECT_THAT(*parseCurveTokens("3,8", 8), ElementsAre(1, 3, 8));
   EXPECT_THAT(*parseCurveTokens("1", 1), ElementsAre(1));
-  // If the list is the default one, numbers that are too large are left out.
+  // In the default list, token counts above the limit are left out.
   EXPECT_THAT(*parseCurveTokens(kCurveTokens, 10), ElementsAre(1, 2, 4, 8));
   for (const char *text : {"", ",", "1,", "0", "1,0", "a", "1;2", "-1", "1,2x",
                            "99999999999999999999999"}) {
@@ -67,8 +67,8 @@ TEST(VerifyCurve, ARateAboveALimitIsRefused) {
   EXPECT_THAT(status.message(), HasSubstr("a pass of 1 tokens"));
   EXPECT_THAT(status.message(), HasSubstr("2.00 GB/s from disk"));
   EXPECT_GT(calls, 0U);
-  // If the limit turns out to be higher when it is measured again, the higher
-  // value is kept.
+  // If measuring the limit again gives a higher value, the higher value is
+  // kept.
   EXPECT_TRUE(
       checkCurve(example(), 4e9, measured, [](size_t) { return 3e9; }).isOk());
   EXPECT_EQ(measured.links[1].limitPerSecond, 3e9);

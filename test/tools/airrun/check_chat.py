@@ -330,7 +330,7 @@ for choice in ("required", "now"):
 assert run(*TOOLS, "--tool-choice", "none", "-p", "hi")[0] == "Hola!\n"
 fails(2, "--tool-choice: there is no tool 'never'; give auto, none, required, or one of now", *TOOLS, "--tool-choice",
       "never", "-p", "hi")
-fails(2, "--tool-choice needs at least one tool, but there is none; give --tools a file with a tool", *HOLA, "--tool-choice", "auto", "-p", "hi")
+fails(2, "--tool-choice needs at least one tool, but there is none; name a file of tools with --tools", *HOLA, "--tool-choice", "auto", "-p", "hi")
 schema = {"properties": {"at": {"format": "uri"}}}
 (WORK / "tools.json").write_text(json.dumps([{"function": {"name": "now", "parameters": schema}}]))
 out, errors = run(*TOOLS, "-p", "hi")

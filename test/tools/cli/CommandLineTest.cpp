@@ -117,7 +117,7 @@ TEST_F(CommandLineTest, ListsRepeatAndOthersDoNot) {
   EXPECT_THAT(bad({"a", "-p", "", "-p", "x"}), HasSubstr("--prompt"));
 }
 
-// 2^53 + 1 is no double; the nearest one is 2^53.
+// A double cannot represent 2^53 + 1; the nearest double is 2^53.
 TEST(CommandLineRangeTest, LargeIntegersAreCompared) {
   Tool tool;
   tool.name = "t";
@@ -203,7 +203,7 @@ TEST_F(CommandLineTest, UnknownOptionsNameTheNearest) {
   EXPECT_EQ(
       bad({"a", "--frobnicate"}),
       "unknown option '--frobnicate'; sample --help lists the known ones");
-  // Other programs have an option -m, so it is not taken for a misspelling of
+  // Other programs have an option -m, so "-m" is not taken for a misspelling of
   // "-p".
   EXPECT_EQ(bad({"a", "-m", "x"}),
             "unknown option '-m'; sample --help lists the known ones");

@@ -16,8 +16,8 @@ TEST(ChooseByTimes, APresentChoiceStaysUnlessBeatenByEnough) {
   EXPECT_EQ(chooseByTimes(Times(7, {1.0, 0.95, 0.9, 0.97})), 2U);
 }
 
-// A slow round affects all candidates alike, and a single slow sample is
-// outvoted by the others, so neither may decide.
+// A slow round slows down all candidates alike, and a single slow sample does
+// not change a median, so neither may decide the choice.
 TEST(ChooseByTimes, DisturbancesDoNotDecide) {
   Times times(7, {1.0, 0.9});
   times[1] = {30.0, 27.0};

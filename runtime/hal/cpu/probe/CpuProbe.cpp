@@ -126,8 +126,8 @@ private:
   size_t all = 0;
   size_t tiles = 0;
   std::vector<std::pair<StreamRate, size_t>> streams;
-  /// Numbers of threads, each with the index of its measurement in `rounds`.
-  /// The indices for one thread and for all threads are `alone` and `all`.
+  /// For each number of threads: the index of its measurement in `rounds`.
+  /// `alone` is the index for one thread, and `all` the index for all threads.
   std::vector<std::pair<uint32_t, size_t>> threadCounts;
 };
 

@@ -16,7 +16,8 @@ constexpr uint64_t kChunks = 16;
 /// The least duration of a sample. It is long compared with the time that
 /// threads take to wake up, and short enough for many samples.
 constexpr double kSampleSeconds = 2e-3;
-/// A sample has at most this number of turns, however short they are.
+/// The largest number of times that a sample decodes all chunks, however short
+/// the sample is.
 constexpr uint64_t kMostTurns = 1024;
 
 /// Makes a chunk of nearly normally distributed numbers. Each is a sum of

@@ -41,10 +41,11 @@ public:
   /// The number of bytes that all threads together have read so far. It grows
   /// in steps of kChunkBytes.
   uint64_t bytes() const;
-  /// Returns when no thread reads any more. Does nothing if none does.
+  /// Stops the threads, and returns when none of them reads any more. Does
+  /// nothing if no thread is reading.
   void stop();
 
-  /// A thread counts what it has read whenever it has read this much.
+  /// A thread updates its count of bytes each time it has read this many.
   static constexpr uint64_t kChunkBytes = uint64_t{64} << 10;
 
 private:

@@ -44,8 +44,8 @@ template <typename V>
 
 /// Imitates the work of a kernel on a burst of eight lines, with about as many
 /// instructions as a kernel needs to decode and multiply 512 bytes of weights.
-/// Each of the four steps can be undone, so `sums` still depends on every bit
-/// that was read. Also prefetches the eight lines from `ahead` on.
+/// Every operation on `sums` is invertible, so `sums` still depends on every
+/// bit that was read. Also prefetches the eight lines from `ahead` on.
 template <StreamHint H, typename V>
 [[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
                                           const uint8_t *ahead) {

@@ -21,7 +21,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kMemoryShare = 4;
 constexpr uint64_t kSmallestBlock = uint64_t{64} << 10;
 constexpr uint64_t kLargestBlock = 64 * kMiB;
-constexpr uint64_t kBlockStep = 4; ///< the ratio of successive sizes
+constexpr uint64_t kBlockStep = 4; ///< the ratio of successive block sizes
 /// The size in bytes of a series of copies, unless one block is larger.
 constexpr uint64_t kRowBytes = 16 * kMiB;
 
@@ -40,8 +40,8 @@ struct BlockRows {
 
 /// The size of the buffers.
 Result<uint64_t> bufferBytes(const CudaFacts &facts) {
-  // The L2 cache could serve the copies if the buffers were smaller than four
-  // times its size. A series of copies must fit, too.
+  // If the buffers were smaller than four times the L2 cache, the cache could
+  // serve the copies. A buffer must also hold a whole series of copies.
   const uint64_t least = std::max(kRowBytes, 4 * facts.l2Bytes);
   const uint64_t allowed = facts.freeBytes / kMemoryShare / kMiB * kMiB;
   if (allowed < least) {
@@ -66,12 +66,12 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
           add(CopyDirection::ToHost, block)};
 }
 
-/// The arch for which kernels are made for a GPU of this compute capability.
-/// It is the newest arch of a built-in GPU whose machine code the GPU runs. A
-/// later GPU that runs none of it has an arch of its own, such as "sm_103":
-/// airpack makes kernels for it that use no instructions of a single
-/// architecture, if need be as PTX. Returns "" for a GPU that is older than all
-/// built-in ones.
+/// Returns the architecture for which airpack makes kernels for a GPU of this
+/// compute capability: the newest architecture of the built-in GPUs whose
+/// machine code this GPU runs. For a newer GPU that runs none of their code,
+/// returns the GPU's own architecture, such as "sm_103". Kernels for such a GPU
+/// use no architecture-specific instructions, and may be PTX. Returns "" for a
+/// GPU that is older than all built-in ones.
 std::string archFor(uint32_t capability) {
   std::string newest;
   bool isOlder = true;
@@ -80,8 +80,8 @@ std::string archFor(uint32_t capability) {
       continue;
     }
     const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
-    // All architectures that run have the same major number, so their numbers
-    // have the same length and can be compared as text.
+    // All architectures whose code this GPU runs have the same major number, so
+    // their names have the same length and can be compared as text.
     newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
     // PTX for an architecture runs on all GPUs but older ones.
     const size_t digits = gpu.arch.find_first_of("0123456789");

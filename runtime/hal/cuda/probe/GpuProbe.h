@@ -26,17 +26,18 @@ inline constexpr uint64_t kWeightCopyBytes = uint64_t{4} << 20;
 /// Copies of blocks of `bytes` bytes between the host and the GPU.
 struct CopyRate {
   uint64_t bytes = 0;
-  // Many copies, one directly after another, in bytes per second.
+  // The rate of many copies, one directly after another, in bytes per second.
   uint64_t toGpu = 0;
   uint64_t toHost = 0;
-  // One copy alone, in nanoseconds.
+  // The time of one copy alone, in nanoseconds.
   uint64_t toGpuNs = 0;
   uint64_t toHostNs = 0;
 };
 
 struct GpuProbeResult {
   CudaFacts facts;
-  // Bytes that copies within the GPU read and write, per second.
+  // The bandwidth of copies within the GPU: bytes read plus bytes written, per
+  // second.
   uint64_t bestBandwidth = 0;
   uint64_t medianBandwidth = 0;
   std::vector<CopyRate> copies; ///< sorted by size, not empty

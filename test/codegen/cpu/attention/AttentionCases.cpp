@@ -47,7 +47,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
 namespace {
 
 // Describes where the elements of one cache lie in the pages of its group. A
-// page is larger than this cache's part of it.
+// page is larger than this cache needs.
 struct Cache {
   const KernelSpec &spec;
   Bytes bytes;
@@ -103,8 +103,8 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.headDim = shape.headDim;
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
-  // Each page is larger than this cache's part of it, as if another cache
-  // followed. Caches with an odd number of heads are in the second group.
+  // Each page is larger than this cache needs, as if another cache followed in
+  // it. Caches with an odd number of heads are in the second cache group.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
   spec.cacheGroup = shape.kvHeads % 2;
 }
@@ -477,9 +477,8 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
         float &largest = states[m * width + ends + i * 2];
         float &sum = states[m * width + ends + i * 2 + 1];
         sum = 1 + std::abs(sum);
-        // Makes some ranges of a head empty, but never its first one. The
-        // states of all heads for range 0 come first, then those for range 1,
-        // and so on.
+        // Some ranges of positions are empty for a head, but never range 0. `i`
+        // counts all heads of range 0, then all heads of range 1, and so on.
         if (i >= shape.heads && random() % 3 == 0) {
           largest = -std::numeric_limits<float>::max();
           sum = 0;
@@ -537,7 +536,7 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   }
   if (mClass == MClass::Large) {
     // A kernel processes tokens in blocks. These cases have complete and
-    // incomplete blocks, in one sequence and in several.
+    // incomplete blocks, of one sequence and of several.
     const HeadShape shape = {8, 2, 64};
     addAttention(cases, shape, DType::F16, mClass, BatchKind::Prefill, 150,
                  1.0F, random);

@@ -1,14 +1,15 @@
 //===- LoadOrderTest.cpp - loads of weights ascend ------------------------===//
 //
-// Runs the machine code of matmul kernels for few tokens one instruction at a
-// time, and records the address of every load from the weights. The addresses
-// must ascend: some CPUs read memory at less than half of their peak rate if
-// the cache lines of a page are read in another order, and LLVM's scheduler may
-// reorder loads that are not volatile.
+// Runs the machine code of matmul kernels for small numbers of tokens one
+// instruction at a time, and records the address of every load from the
+// weights. The addresses must ascend: some CPUs read memory at less than half
+// of their peak rate if the cache lines of a page are read in another order,
+// and LLVM's scheduler may reorder loads that are not volatile.
 //
-// The common dtypes are tested on every kind of target that this machine can
-// run, and each other dtype on the host's kind and on one of the other kinds.
-// If the environment variable AIR_TEST_ALL is set, each is tested on all kinds.
+// Two targets are of the same kind if they load weights with the same code.
+// Common dtypes are tested on one target of each kind that this machine can
+// run, and every other dtype on two of these targets, or on all of them if the
+// environment variable AIR_TEST_ALL is set.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelSpec.h"
@@ -105,7 +106,7 @@ public:
       const auto base = numberOf(instruction.getOperand(i).getReg());
       const auto index = numberOf(instruction.getOperand(i + 2).getReg());
       if (!base || !index) {
-        return std::nullopt; // relative to RIP, or a gather
+        return std::nullopt; // a load relative to RIP, or a gather
       }
       return Load{*base, *index, instruction.getOperand(i + 1).getImm(),
                   instruction.getOperand(i + 3).getImm()};
@@ -114,7 +115,7 @@ public:
   }
 
 private:
-  /// The element of kRegisters for `reg`: -1 if there is no register, and
+  /// The element of kRegisters for `reg`: -1 if `reg` is NoRegister, and
   /// nothing if it is not a 64-bit general register.
   std::optional<int> numberOf(llvm::MCRegister reg) const {
     if (!reg) {
@@ -247,7 +248,7 @@ KernelCase makeCase(DType dtype, MClass mClass, Precision precision,
   return test;
 }
 
-/// The host, and one built-in profile of every other kind of target that this
+/// The host, and one built-in profile of each other kind of target that this
 /// machine can run.
 std::vector<MachineProfile> kindsOfTargets() {
   std::vector<MachineProfile> kinds;

@@ -18,8 +18,8 @@ namespace air::codegen::test {
 /// magnitude, and rows with one outlier of 2^8 * `largest`.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
 
-/// The largest error of each element of `x` in a packed format, according to
-/// the format's definition. Rows must consist of whole blocks, except for
+/// For each element of `x`, the largest error that packing may cause according
+/// to the format's definition. Rows must consist of whole blocks, except for
 /// formats without block scales.
 Doubles activationError(const Floats &x, Activation format);
 

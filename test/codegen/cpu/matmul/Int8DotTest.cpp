@@ -85,8 +85,8 @@ constexpr std::array<int8_t, 16> kTable = {
 
 /// Bindings 0 and 1 are the weights and the activations, in i8 with the shape
 /// [sum][word][64]. Binding 2 holds 64 indices into kTable. Binding 3 receives
-/// two vectors of 16 i32 for each sum, the totals after half of the words and
-/// after all of them. The 64 bytes that were looked up follow.
+/// two vectors of 16 i32 for each sum (the totals after half of the words and
+/// after all of them), followed by the 64 bytes that were looked up.
 void emit(KernelBuilder &b) {
   auto words = b.vec(b.i8(), kWordBytes);
   b.tileLoop([&](mlir::Value) {

@@ -89,9 +89,8 @@ std::string prefetchOf(const KernelSpec &spec, const MachineProfile &target) {
                             : "";
 }
 
-// On this machine, leaving out the prefetches raised the rate of reading Q4_K
-// from 37.2 to 53.1 GB/s, of Q8_0 from 50.1 to 55.2, and of Q4_0 from 52.6 to
-// 55.3.
+// On Zen 4, leaving out the prefetches raised the bandwidth for Q4_K from 37.2
+// to 53.1 GB/s, for Q8_0 from 50.1 to 55.2, and for Q4_0 from 52.6 to 55.3.
 TEST(CostModel, BurstsOnZen4AreNotPrefetched) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q8_0}) {
     EXPECT_EQ(prefetchOf(matMul(dtype), zen4()), "none 0") << info(dtype).name;
@@ -104,8 +103,8 @@ TEST(CostModel, BurstsOnZen4AreNotPrefetched) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), zen4()), "t1 9216");
 }
 
-// On this machine, tiles of 2, 8, 16 and 32 row blocks reached 33.5, 41.9, 45.8
-// and 46.7 GB/s.
+// On Zen 4, tiles of 2, 8, 16 and 32 row blocks reached 33.5, 41.9, 45.8 and
+// 46.7 GB/s.
 TEST(CostModel, TilesOnZen4AreLarge) {
   const uint64_t rowBlocks = usedTiles(matMul(DType::Q4_K), zen4()).rowBlocks;
   EXPECT_GE(rowBlocks, 16U);
@@ -140,7 +139,7 @@ TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   EXPECT_EQ(best(slow), Activation::BF16x32);
 }
 
-// On these machines, memory is the limit even with 15-bit activations. For a
+// On Zen 4 and Zen 5, memory is the limit even with 15-bit activations. For a
 // block of weights, a core needs 163 to 275 cycles of arithmetic. Reading the
 // block from memory takes 290 to 550 cycles while both cores read.
 TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
@@ -208,8 +207,8 @@ TEST(CostModel, TheFastestStreamWins) {
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   // A matmul of several tokens may read weights more than once, so it must not
-  // use `nta`, which bypasses the caches. It prefetches even if that slows down
-  // reading alone, but not less than 4 KiB ahead.
+  // use `nta`, which bypasses the caches. It prefetches even if prefetching
+  // makes reading without arithmetic slower, but never less than 4 KiB ahead.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
                         stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 1024, 49),
@@ -217,12 +216,13 @@ TEST(CostModel, TheFastestStreamWins) {
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 31)};
   const KernelSpec few = matMul(DType::Q4_K, MClass::Small);
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
-  // Another hint is not chosen even if its stream is faster.
+  // With several tokens, the hint is always t1, even if the stream of another
+  // hint is faster.
   target.cpu.streams.push_back(
       stream(StreamLoads::Single, StreamHint::T0, 4096, 40));
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
-  // The rate of a distance is the lower of the rates for single loads and for
-  // bursts: 30 GB/s with 4096 bytes, and 31 GB/s with 9216.
+  // The rate at a prefetch distance is the lower of the rates of single loads
+  // and of bursts: 30 GB/s at 4096 bytes, and 31 GB/s at 9216.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 9216, 31),
@@ -281,8 +281,8 @@ int operationsIn(const std::string &name, const std::string &operands) {
     return isLoad ? 0 : 1;
   }
   if (name.starts_with("vpxor") || name.starts_with("vxorps")) {
-    // An XOR of a register with itself only clears it, which takes no
-    // operation.
+    // An XOR of a register with itself is a zeroing idiom, which CPUs handle
+    // without an execution unit.
     std::istringstream words(operands);
     std::map<std::string, int> registers;
     for (std::string word; std::getline(words, word, ',');) {

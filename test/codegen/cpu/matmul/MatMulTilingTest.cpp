@@ -41,10 +41,11 @@ TEST(CostModel, ManyTokensShareTheirTripFromMemory) {
             tilesOn(2, matMul(MClass::One, Precision::Int15)));
 }
 
-// On an EPYC of family 25, model 17, 16 tokens take 17 to 34 % less time with
-// the GEMV code. On a Xeon of family 6, model 207, where all vector
-// instructions compete for the same units, they take at least 17 % more. With
-// codebooks, they take longer on the EPYC, too.
+// On an EPYC of family 25, model 17, a matmul of 16 tokens takes 17 to 34 %
+// less time with the GEMV code. On a Xeon of family 6, model 207, where all
+// vector instructions compete for the same execution units, it takes at least
+// 17 % more. On the EPYC, the GEMV code also takes longer for dtypes with
+// codebooks.
 TEST(CostModel, FewTokensTakeTheGemvCodeWhereUnitsAreSpare) {
   const auto rows = [](DType dtype, const char *profile) {
     KernelSpec spec = matMul(MClass::Large, Precision::Int8);

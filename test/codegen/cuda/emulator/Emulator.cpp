@@ -99,8 +99,8 @@ Machine *machine = nullptr;
 
 Fiber &self() { return machine->fibers[machine->current]; }
 
-// swapcontext() would make a system call for each switch, to save the mask of
-// signals. _setjmp() and _longjmp() make none.
+// swapcontext() would make a system call at each switch to save the signal
+// mask. _setjmp() and _longjmp() do not.
 
 /// Returns to the scheduler until it resumes this fiber.
 void yieldFor(Wait wait) {
@@ -377,7 +377,6 @@ const char *nameOf(Wait wait) {
   return "?";
 }
 
-/// Runs the block's fibers until all have ended.
 void runBlock() {
   const uint32_t threads = machine->launch->threads;
   while (machine->error.empty()) {

@@ -1,8 +1,8 @@
 //===- Emulator.h - CUDA kernels on the host, for tests ---------*- C++ -*-===//
 //
-// The text of a kernel, preceded by HostIntrinsics.h, is compiled by the host's
-// compiler. The threads of a block are fibers of one host thread, and blocks
-// run one after another. The emulator is stricter than a GPU:
+// The source of a kernel, preceded by HostIntrinsics.h, is compiled by the
+// host's compiler. The threads of a block are fibers of one host thread, and
+// blocks run one after another. The emulator is stricter than a GPU:
 //   - shared memory starts as NaN;
 //   - a warp collective or a barrier that not all threads reach ends the launch
 //     with an error;
@@ -32,14 +32,15 @@ namespace air::emulator {
 Result<std::string> hostIntrinsicsText();
 
 /// Compiles kernels into one shared object for the host, and returns its bytes.
-/// For every kernel whose text defines KERNEL_NAME as its name, the object also
-/// has a symbol air_parameters_NAME: the number of its parameters, as unsigned.
+/// For every kernel whose source defines KERNEL_NAME as its name, the object
+/// also has a symbol air_parameters_NAME: the number of its parameters, as
+/// unsigned.
 Result<std::vector<uint8_t>>
 compileObject(const std::vector<std::string> &texts);
 
-/// The kernels of one loaded shared object. The texts of different kernels may
-/// define types of the same name, but the kernels' names must differ. compile()
-/// returns an Unsupported error if there is no host compiler.
+/// The kernels of one loaded shared object. The sources of different kernels
+/// may define types of the same name, but the kernels' names must differ.
+/// compile() returns an Unsupported error if there is no host compiler.
 class Library {
 public:
   static Result<Library> compile(const std::vector<std::string> &texts);

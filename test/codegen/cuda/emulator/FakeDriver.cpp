@@ -49,7 +49,6 @@ bool isDevice(int device) {
          device < kFirstDevice + fakeCuda.gpus;
 }
 
-/// The object of `list` with this handle; null if there is none.
 template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   for (T &one : list) {
     if (&one == handle) {
@@ -59,7 +58,7 @@ template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   return nullptr;
 }
 
-/// The module that fakePtx() has turned into `text`; empty for other texts.
+/// The module from which fakePtx() has made `text`; empty for any other text.
 std::vector<uint8_t> bytesOfPtx(const char *text) {
   std::vector<uint8_t> bytes;
   const char *at = text[0] == '/' ? std::strchr(text, '\n') : nullptr;
@@ -278,7 +277,6 @@ int cuModuleGetFunction(void **function, void *handle, const char *name) {
 
 namespace {
 
-/// The kernel with this handle; null if there is none.
 Kernel *kernelOf(const void *handle) {
   for (Module &module : gpu.modules) {
     for (auto &[name, kernel] : module.kernels) {
@@ -308,8 +306,8 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
 int cuFuncGetParamInfo(void *function, size_t index, size_t *offset,
                        size_t *size) {
   const Kernel *kernel = kernelOf(function);
-  // kInvalidValue means that there are no more parameters, so a test cannot
-  // make this call fail with it.
+  // Here kInvalidValue means that the kernel has no more parameters, so a test
+  // cannot make this call fail with that code.
   const bool mayFail = fakeCuda.callResult != kInvalidValue;
   if (const int code = mayFail ? enter() : gpu.failure) {
     return code;
@@ -528,7 +526,7 @@ int cuLaunchKernelEx(const Config *config, void *function, void **arguments,
     enqueue(*stream, [=] { return gpu.runKernel(call); });
     return kOk;
   }
-  // There is nothing in the graph on which its first kernel could depend.
+  // In an empty graph, there is no kernel on which this one could depend.
   if (dependent && stream->capture->empty()) {
     return kInvalidValue;
   }
@@ -554,7 +552,7 @@ int cuStreamEndCapture(void *handle, void **graph) {
   const int code = enter();
   Stream *stream = findIn(gpu.streams, handle);
   if (code != kOk && stream) {
-    stream->capture.reset(); // A failing call ends the capture, too.
+    stream->capture.reset(); // A failed call ends the capture.
   }
   if (code != kOk || !stream || !stream->capture) {
     return code != kOk ? code : kCaptureInvalid;

@@ -8,8 +8,9 @@
 //
 // The fake driver is stricter than a real one:
 //   - work is done only in a call that waits for it. So a copy from pinned
-//     memory reads its source only during that call. Work that needs another
-//     stream, but does not wait for its event, is done too early;
+//     memory reads its source only during that call. Work that needs the
+//     results of another stream, but does not wait for its event, is done too
+//     early;
 //   - new memory is filled with 0xff;
 //   - the bytes around an allocation must not change, and every address of a
 //     copy, and every argument of a kernel that is not null, must lie in an
@@ -49,11 +50,11 @@ struct FakeCuda {
   int moduleResult = 0;      ///< if not 0, loading a module returns it
   int cubinResult = 0;       ///< like moduleResult, but not for PTX
   int ptxModules = 0;        ///< how many modules were loaded from PTX
-  /// Whether the driver tells how many parameters a kernel has.
+  /// Whether the driver reports how many parameters a kernel has.
   bool tellsParameters = true;
-  /// The n-th call from now of a function that needs a context returns
-  /// `callResult` and does nothing; 0: none. Results from 700 to 799 make the
-  /// GPU unusable.
+  /// If this is n > 0, the n-th call from now of a function that needs a
+  /// context does nothing and returns `callResult`. Results from 700 to 799
+  /// make the GPU unusable.
   int failingCall = 0;
   int callResult = 1;
   /// Counts the allocations of device memory and of pinned memory.

@@ -110,7 +110,7 @@ int Gpu::advance(Stream &stream, uint64_t count) {
   while (failure == kOk && !stream.queue.empty() && stream.done < count) {
     const Point after = stream.queue.front().after;
     if (after.stream && after.stream->done < after.count) {
-      // With early copies, this may also do some of the work of `stream`.
+      // With `copiesEarly`, this may also do some of the work of `stream`.
       advance(*after.stream, after.count);
       continue;
     }
@@ -176,7 +176,7 @@ int Gpu::runKernel(const KernelCall &call) {
     launch.dependent = written;
   }
   // What this kernel writes is found by comparing the memory before and after
-  // it. That is needed only if the next kernel may start before this one has
+  // it. This is needed only if the next kernel may start before this one has
   // ended.
   std::map<uint64_t, std::vector<uint8_t>> before;
   if (call.hasDependent) {

@@ -103,8 +103,8 @@ public:
   /// Does queued work until `stream.done` is `count` or the queue is empty.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
-  /// Does the work of the streams that run no kernels, up to the first piece
-  /// that must wait for another stream.
+  /// Does the work of the streams that run no kernels, up to the first piece of
+  /// work that must wait for another stream.
   void advanceCopies();
   int runKernel(const KernelCall &call);
   /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.

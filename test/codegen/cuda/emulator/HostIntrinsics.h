@@ -1,6 +1,6 @@
 // These are the host's versions of the ap_* functions in
-// codegen/cuda/Intrinsics.cpp. The emulator puts this text before the text of a
-// kernel. Emulator.cpp implements the air_emu_* functions.
+// codegen/cuda/Intrinsics.cpp. The emulator puts this file before the source of
+// a kernel. Emulator.cpp implements the air_emu_* functions.
 extern "C" {
 u8 *air_emu_shared();
 u32 air_emu_thread();

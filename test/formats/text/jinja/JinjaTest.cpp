@@ -90,7 +90,7 @@ bool agrees(const Value &test, const std::string &name,
   int code = got.status().exitCode();
   if (error == "refused") {
     EXPECT_EQ(code, 3) << name;
-    EXPECT_NE(message.find("refuses these messages"), std::string::npos)
+    EXPECT_NE(message.find("refuses the conversation"), std::string::npos)
         << message;
   } else {
     EXPECT_TRUE(code == 3 || code == 4 || code == 5) << name << ": " << message;
@@ -220,8 +220,8 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
       {"é{{ 1 / 0 }}", 3,
        "template line 1, column 7: a number is divided by 0"},
       {"{{ raise_exception(\"roles\nmust 'alternate'\") }}", 3,
-       "template line 1, column 19: the template refuses these messages: "
-       "'roles\\x0amust \\x27alternate\\x27'"},
+       "template line 1, column 19: the template refuses the conversation and "
+       "says 'roles\\x0amust \\x27alternate\\x27'"},
       {huge.c_str(), 3,
        "template line 1, column 4: this integer has more than 4300 decimal "
        "digits, which is Python's limit"},
@@ -286,7 +286,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       // {% call %} with the variable a in place of a call
       {{1, 7, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0}, "the value of a call block is"},
       {{1, 6, 1, 1, 0, 8}, "what a macro uses is 8; it must be below 8"},
-      // a target whose attribute has a control character
+      // an assignment to an attribute whose name has a control character
       {{1, 4, 1, 1, 1, 1, 0, 0, 2}, "the name of an attribute contains"},
   };
   for (const auto &[words, message] : cases) {
@@ -301,16 +301,17 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
             "text 1 is not UTF-8");
   EXPECT_FALSE(
       Template::load({std::vector<uint32_t>(kMaxProgramWords + 1), {}}).isOk());
-  // 20 pieces of text of a million bytes, which are stored once
+  // 20 texts of a million bytes each; the program stores the bytes only once
   std::vector<uint32_t> copies = {20};
   for (int i = 0; i < 20; ++i) {
     copies.insert(copies.end(), {0, 1, 1, 0});
   }
-  EXPECT_NE(Template::load({copies, {std::string(1'000'000, 'x')}})
-                .status()
-                .message()
-                .find("all uses of texts have more than 16777216 bytes"),
-            std::string::npos);
+  EXPECT_NE(
+      Template::load({copies, {std::string(1'000'000, 'x')}})
+          .status()
+          .message()
+          .find("counted once for each use, have more than 16777216 bytes"),
+      std::string::npos);
   EXPECT_TRUE(Template::load({copies, {std::string(800'000, 'x')}}).isOk());
   // 100,000 negations, and as many scopes
   std::vector<uint32_t> deep = {1, 1, 1, 1};
@@ -328,7 +329,8 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
 }
 
-// Whatever the words of a program are, it is refused in one line, or it runs.
+// Whatever the words of a program are, the program either runs or is refused in
+// one line.
 TEST(JinjaTest, DamagedProgramsDoNoHarm) {
   Value all = readJson(std::string(AIR_TEST_INPUTS) + "/templates/cases.json");
   ASSERT_TRUE(all.is(Kind::Dict));
@@ -432,7 +434,8 @@ TEST(JinjaTest, DeepNestingIsRefused) {
   EXPECT_EQ(render(sum + " }}").status().exitCode(), 4);
 }
 
-// Neither the calls nor the expressions are nested too deeply by themselves.
+// The calls and the expressions are not nested too deeply by themselves, but
+// they are together.
 TEST(JinjaTest, DeepExpressionsInDeepCallsAreStopped) {
   const std::string source = "{% macro f() %}{{ " + std::string(140, '-') +
                              "f() }}{% endmacro %}{{ f() }}";

@@ -85,7 +85,7 @@ TEST(RegexCasesTest, AgreesWithPython) {
     auto pattern = each[0].get<std::string>();
     Result<Regex> compiled = Regex::compile(pattern);
     ASSERT_TRUE(compiled) << pattern << ": " << compiled.status().message();
-    // Plans contain the words of expressions.
+    // Plans store expressions as these words.
     const std::vector<uint32_t> words = compiled->code();
     Result<Regex> regex = Regex::load(words);
     ASSERT_TRUE(regex.isOk()) << pattern << " " << regex.status().message();

@@ -16,12 +16,13 @@ namespace {
 using Words = std::vector<uint32_t>;
 using Many = std::vector<Words>;
 
-/// An instruction: its operation and flags, row, nextRow, otherRow, next,
-/// other, count, memo.
+/// The words of an instruction are its operation and flags, row, nextRow,
+/// otherRow, next, other, count and memo.
 constexpr uint32_t kNone = UINT32_MAX;
 
-/// The words of a program with the given instructions and three sets. Row 0 is
-/// the letter a, row 1 everything, row 2 everything with the end of the text.
+/// The words of a program with the given instructions and three rows: row 0
+/// contains the letter a, row 1 every character, and row 2 also the end of the
+/// text.
 Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   Words words = {static_cast<uint32_t>(code.size())};
   for (const Words &in : code) {
@@ -32,12 +33,13 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   words.insert(words.end(), 8, UINT32_MAX);
   words.insert(words.end(), 256, 0);
   words.insert(words.end(), {0, memos, 0});
-  // U+0000 to U+0060, a, and the rest
+  // Three ranges: U+0000 to U+0060, the letter a, and all later characters.
   words.insert(words.end(), {3, 0, 0x61U << 8 | 1, 0x62U << 8});
   return words;
 }
 
-/// The program with these main sets instead of none.
+/// Adds main sets, the sets of positions that no look-ahead uses, to a program
+/// that has none.
 Words withMainSets(Words words, const Words &sets) {
   const auto count = words.end() - 5;
   *count = static_cast<uint32_t>(sets.size());
@@ -46,7 +48,7 @@ Words withMainSets(Words words, const Words &sets) {
 }
 
 const Words kAccept = {0, 0, 0, 0, 0, 0, 0, kNone};
-/// One letter a, then instruction 1.
+/// Matches one letter a, then continues at instruction 1.
 const Words kLetter = {1, 0, 0, 0, 1, 0, 1, kNone};
 
 Words split(uint32_t next, uint32_t other, uint32_t memo = kNone) {
@@ -55,12 +57,12 @@ Words split(uint32_t next, uint32_t other, uint32_t memo = kNone) {
 Words look(uint32_t next, uint32_t other) {
   return {6, 0, 2, 2, next, other, 0, kNone};
 }
-/// All letters a that follow.
+/// Matches all letters a that follow.
 Words run(uint32_t next, uint32_t memo = kNone) {
   return {2, 0, 2, 0, next, 0, 0, memo};
 }
 
-// docs/plan-format.md lists the words.
+// docs/plan-format.md describes these words of a compiled expression.
 TEST(RegexCodeTest, WordsByHandMatch) {
   const Result<Regex> regex = Regex::load(programOf({kLetter, kAccept}));
   ASSERT_TRUE(regex.isOk()) << regex.status().message();
@@ -135,7 +137,8 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
        "there are 20001 instructions; at most 20000 are allowed"},
       {programOf({split(0, 1), kAccept}), "leads back to instruction 0"},
       {programOf({split(1, 2), kAccept, split(1, 0)}), "leads back to"},
-      // A letter that is followed by the same letter, without a set
+      // This instruction matches a letter and leads back to itself, but is not
+      // marked as a loop.
       {programOf({{1, 0, 0, 0, 0, 0, 1, kNone}}),
        "instruction 0 leads back to instruction 0 without a loop"},
       {with(7, 1001), "matches 1001 characters; it must match 1 to 1000"},
@@ -151,8 +154,8 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
   }
 }
 
-// With such programs the matcher would take exponential or quadratic time, or a
-// stack that grows with the program.
+// With the programs below, the matcher would take exponential or quadratic
+// time, or a stack that grows with the program.
 TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
   // Each look-ahead contains the next one; the last one contains an Accept.
   const auto nested = [](uint32_t depth) {
@@ -163,7 +166,8 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
     code.insert(code.end(), depth + 1, kAccept);
     return programOf(code);
   };
-  // Choices, both of whose alternatives lead to the next choice after a letter
+  // A chain of choices. Each alternative of a choice is a letter that leads to
+  // the next choice.
   Many choices;
   for (uint32_t i = 0; i < 60; i += 3) {
     choices.push_back(split(i + 1, i + 2));
@@ -204,7 +208,6 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "is in no look-ahead, but its set 0 is not among the main sets"},
       {programOf({look(4, 1), split(2, 3), letterTo3, kAccept, kAccept}),
        "instruction 1 is a choice in a look-ahead, so it needs a set"},
-      // A choice at the start, as it is and with a choice behind it.
       {programOf({split(3, 1), split(3, 2), letterTo3, kAccept}), nullptr},
       {programOf({split(1, 3), split(3, 2), letterTo3, kAccept}),
        "instruction 0 leads to a choice without a set of positions"},
@@ -225,14 +228,16 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "is in a look-ahead, but its set 1 is a main set"},
       {programOf({look(2, 1), run(3), kAccept, kAccept}),
        "needs a set of positions, because it is in a look-ahead"},
-      // What follows the run may match nothing only in the second program.
+      // Only in the second program may the instructions after run() fail to
+      // match.
       {programOf({run(1), kAccept}), nullptr},
       {programOf({run(1), letterTo3, kAccept, kAccept}),
        "needs a set of positions, because it may be followed by no match"},
       {withMainSets(programOf({run(1), split(2, 3, 0), letterTo3, kAccept}, 1),
                     {0}),
        nullptr},
-      // The choice is said to be sure of its first alternative, but is not.
+      // The choice states that its first alternative is sure to match, which is
+      // wrong.
       {withMainSets(programOf({run(1),
                                {4U | 1U << 17, 0, 2, 2, 2, 3, 0, 0},
                                letterTo3,
@@ -275,7 +280,8 @@ TEST(RegexCodeTest, PublishedExpressionsAndDeepOnesCanBeLoaded) {
   }
 }
 
-// Whatever the words are, they are refused in one line, or the matcher ends.
+// Whatever the words are, they are refused in one line, or matching comes to an
+// end.
 TEST(RegexCodeTest, DamagedWordsDoNoHarm) {
   std::mt19937 random(1);
   std::string text = std::string(800, 'a') + std::string(800, 'x') +

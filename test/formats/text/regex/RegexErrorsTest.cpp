@@ -34,7 +34,8 @@ std::string nested(size_t depth) {
   return std::string(depth, '(') + std::string(depth, ')');
 }
 
-/// 300 alternatives of two characters. Single characters would become one set.
+/// 300 alternatives of two characters each. Alternatives of single characters
+/// would become one set.
 std::string distinctPairs() {
   std::string pattern;
   for (int i = 0; i < 300; ++i) {

@@ -94,8 +94,8 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
       EXPECT_EQ(static_cast<const uint64_t *>(*out)[tile],
                 (round + 1) * kTiles + 1);
     }
-    // Runs only the program's second dispatch, the sum. It reads what the third
-    // dispatch wrote in the previous run.
+    // Runs only the program's second dispatch, sumAll, which reads what the
+    // third dispatch wrote in the previous run.
     ASSERT_TRUE((*device)->run(*program, 1, 1, batch).isOk());
     EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
   }

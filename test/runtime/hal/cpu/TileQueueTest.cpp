@@ -83,7 +83,7 @@ TEST(TileQueue, AThiefTakesTheSecondHalfOfTheLongestRange) {
     EXPECT_FALSE(isOver);
     uint32_t count = claim->end - claim->begin;
     // Thread 0 has stolen units [20, 40) of owner 2. It claims them from front
-    // to end before it steals anything else.
+    // to back before it steals anything else.
     if (next != 40) {
       EXPECT_EQ(claim->owner, 2U);
       EXPECT_EQ(claim->begin, next);
@@ -120,7 +120,7 @@ TEST(TileQueue, WhatAThiefHasNotStartedCanBeStolenFromIt) {
     EXPECT_EQ(claim->begin, next);
     tally.add(*claim);
   }
-  // All units that are left are held by thread 0, which makes no more claims.
+  // Thread 0 holds all remaining units, but claims no more of them.
   claim = queue.claim(2);
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->owner, 1U);

@@ -130,7 +130,8 @@ void rememberThread(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
     std::lock_guard<std::mutex> lock(state.mutex);
     state.seen.insert(pthread_self());
   }
-  // This is long enough for a sleeping thread to wake up and take part.
+  // 200 microseconds are long enough for a sleeping thread to wake up and take
+  // part.
   std::this_thread::sleep_for(std::chrono::microseconds(200));
   state.tiles += end - begin;
 }
@@ -238,11 +239,11 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // Chunks must shrink gradually, so that there are few of them, with one
-    // call each. A range has fewer than 2^31 units, so stealing can halve it at
-    // most 31 times. The thread that owns a range can also halve what is left
-    // of it at most 31 times, and runs each half in fewer than kChunkDivisor
-    // chunks.
+    // Chunks must shrink gradually, so that they are few: the kernel is called
+    // once per chunk. A range has fewer than 2^31 units, so stealing can halve
+    // it at most 31 times. The thread that owns a range can also halve what is
+    // left of it at most 31 times, and runs each half in fewer than
+    // kChunkDivisor chunks.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;

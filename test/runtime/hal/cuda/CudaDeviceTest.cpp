@@ -194,7 +194,7 @@ TEST_F(CudaDeviceTest, OfSeveralGpusTheOneOfThePlanIsPreferred) {
   CudaChoice named = like("h100", 3);
   named.device = "2";
   EXPECT_EQ(ordinalFor(named), 2U);
-  // GPUs of equal size differ in their names.
+  // GPUs with the same number of multiprocessors are told apart by their names.
   fakeCuda.moreMultiprocessors = 0;
   fakeCuda.lastName = "emulated GPU Max";
   EXPECT_EQ(ordinalFor(like("gpumax", 2)), 2U);
@@ -283,8 +283,8 @@ TEST_F(CudaDeviceTest, KernelsMayUseAsMuchSharedMemoryAsTheyAskFor) {
   EXPECT_EQ(static_cast<const uint32_t *>(*out)[1], 7U);
 }
 
-// Pinned memory is allocated only until it suffices for all reads between two
-// runs, and a graph is made only for the first run of a range of dispatches.
+// Pinned memory grows only until it suffices for all reads between two runs,
+// and a graph is made only for the first run of a range of dispatches.
 TEST_F(CudaDeviceTest, RepeatedRunsAndReadsAllocateNothing) {
   create();
   const Result<uint32_t> program = add("addOne", {.gridX = 2, .threads = 32});
@@ -325,7 +325,7 @@ TEST_F(CudaDeviceTest, ADispatchMustBindAsManyOperandsAsItsKernelHas) {
 }
 
 // The driver reads an argument for each parameter of a kernel, even if it does
-// not tell how many there are and the dispatch binds fewer.
+// not report their number and the dispatch binds fewer.
 TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
   fakeCuda.tellsParameters = false;
   create();
@@ -455,7 +455,7 @@ TEST_F(CudaDeviceTest, ErrorsThatEndTheUseOfTheGpuAreKnown) {
   }
 }
 
-/// These kernels leave the GPU unusable.
+/// Tests with a kernel that leaves the GPU unusable.
 class BrokenKernel : public CudaDeviceTest,
                      public testing::WithParamInterface<const char *> {};
 
@@ -505,7 +505,8 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramIfSeveralRan) {
               HasSubstr("while it ran one of several programs"));
 }
 
-/// Uploads numbers to the kernel addOne, and copies one of its results.
+/// Uploads numbers, runs the kernel addOne on them, and copies and returns one
+/// of its results.
 Result<uint32_t> uploadAndAddOne() {
   AIR_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device, makeDevice());
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());
@@ -534,9 +535,9 @@ Result<uint32_t> uploadAndAddOne() {
   return *static_cast<const uint32_t *>(result);
 }
 
-// Each call of a function of the driver fails in turn, once with an error that
-// concerns only that call, once because memory is short, and once because the
-// GPU is lost.
+// Each call of a driver function is made to fail in turn: once with an error
+// that concerns only that call, once because memory is short, and once because
+// the GPU is lost.
 TEST_F(CudaDeviceTest, EachCallMayFail) {
   for (const auto &[result, code] :
        {std::pair{1, ErrorCode::Io}, std::pair{2, ErrorCode::DoesNotFit},
@@ -553,7 +554,7 @@ TEST_F(CudaDeviceTest, EachCallMayFail) {
         break;
       }
       if (found) {
-        // The call that failed only frees something.
+        // The result is right if the call that failed only frees something.
         EXPECT_EQ(*found, 42U);
         continue;
       }
@@ -579,8 +580,8 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   }
 }
 
-// The error is about RAM and not about the memory of the GPU. It advises
-// a larger --vram only if RAM that can be locked is short.
+// The error names RAM, not the memory of the GPU. It suggests a larger --vram
+// only if RAM that can be locked is short.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :

@@ -9,8 +9,8 @@
 namespace air::rt {
 namespace {
 
-// The CUDA C++ Programming Guide states these rules in "Binary Compatibility"
-// and "Architecture-Specific Features".
+// The CUDA C++ Programming Guide states which GPUs run which code, in "Binary
+// Compatibility" and "Architecture-Specific Features".
 TEST(CudaRunsCode, OnLaterGpusOfTheSameMajorNumber) {
   struct Case {
     uint32_t capability;

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint64_t kBytes = 2 * BlockMemory::kHugePageBytes;
 
-/// The share of the 4 KiB pages that are in memory. Bit 63 of a page's entry in
-/// /proc/self/pagemap says whether it is.
+/// The fraction of the 4 KiB pages that are in memory. Bit 63 of a page's entry
+/// in /proc/self/pagemap says whether the page is in memory.
 double presentShare(const uint8_t *data) {
   std::vector<uint64_t> entries(kBytes / 4096);
   const int file = open("/proc/self/pagemap", O_RDONLY);

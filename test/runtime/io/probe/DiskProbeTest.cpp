@@ -39,8 +39,8 @@ public:
   int descriptor;
 };
 
-/// Pretends to read memory: at 8 GB/s until its bytes have been asked for
-/// twice, which is the sample without the disk, and then at 2 GB/s.
+/// Pretends to read memory: at 8 GB/s in the first two calls of bytes(), which
+/// are the sample without the disk, and then at 2 GB/s.
 class FakeTraffic final : public MemoryTraffic {
 public:
   Status start() override {

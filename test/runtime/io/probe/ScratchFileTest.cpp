@@ -28,7 +28,7 @@ TEST(ScratchFile, HasRandomBytesAndNoName) {
     ASSERT_EQ(fstat(file->descriptor(), &info), 0);
     EXPECT_EQ(static_cast<uint64_t>(info.st_size),
               ScratchFile::kFewestBytes + 4096);
-    // All words of the first and of the last page differ.
+    // The words of the first and the last page are all different.
     std::set<uint64_t> words;
     for (off_t offset : {off_t{0}, info.st_size - 4096}) {
       std::vector<uint64_t> page(512);

@@ -68,7 +68,7 @@ jinja::Rendered promptOf(const std::string &source, const Json &each) {
   Result<jinja::Rendered> rendered =
       parsed->render(*variables, jinja::Date{2024, 7, 26});
   // Templates that cannot be rendered without tools begin no reasoning in the
-  // prompt, so an empty prompt serves for them, too.
+  // prompt, so the parser is tested with an empty prompt instead.
   return rendered.isOk() ? *rendered : jinja::Rendered();
 }
 

@@ -133,7 +133,8 @@ TEST(AnswerParserTest, WithoutToolsACallIsText) {
 }
 
 // A part of a call that was reported cannot be taken back. If the call turns
-// out to be broken, an event says so, and its text follows as an answer.
+// out to be broken, an event says so, and the text of the call follows as an
+// answer.
 TEST(AnswerParserTest, ABrokenCallIsReported) {
   const AnswerSyntax syntax = syntaxNamed("hermes");
   const ToolSchemas none;
@@ -176,7 +177,7 @@ TEST(JsonScannerTest, AcceptsAndRefuses) {
   EXPECT_FALSE(isJson(nested(most + 1)));
 }
 
-// The other parser is nlohmann's.
+// JsonScanner must accept the same texts as nlohmann's JSON parser.
 TEST(JsonScannerTest, AgreesWithAnotherParser) {
   std::mt19937 random(7);
   const std::string_view parts[] = {
@@ -221,8 +222,9 @@ TEST(ToolSchemasTest, RefusesTwoToolsOfOneName) {
       ToolSchemas::parse(R"([{"name": "f"}, {"name": "g"}, {"name": "f"}])")
           .status();
   EXPECT_EQ(status.code(), ErrorCode::Corrupt);
-  EXPECT_EQ(status.message(), "tool 2 has the name 'f', as an earlier one has; "
-                              "give each tool a name of its own");
+  EXPECT_EQ(status.message(),
+            "tool 2 has the same name as an earlier tool, 'f'; "
+            "give each tool a name of its own");
 }
 
 TEST(ToolSchemasTest, RefusesWhatIsNoListOfTools) {

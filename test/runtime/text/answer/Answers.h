@@ -45,9 +45,9 @@ inline void append(std::vector<AnswerEvent> &all,
   }
 }
 
-/// The events of an answer that arrives in two parts, of which the first has
-/// `cut` bytes, or byte by byte if `isByteByByte` is true. Adjacent texts are
-/// joined.
+/// The events of an answer that arrives byte by byte if `isByteByByte` is true,
+/// and otherwise in two parts, the first of which has `cut` bytes. Adjacent
+/// texts are joined.
 inline std::vector<AnswerEvent> eventsOf(const AnswerSyntax &syntax,
                                          const ToolSchemas &schemas,
                                          const ReasoningMarks *open,

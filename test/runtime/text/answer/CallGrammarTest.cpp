@@ -32,8 +32,9 @@ CallGrammar grammarOf(const std::string &family, const ToolSchemas &tools,
 
 int32_t idOf(char c) { return static_cast<uint8_t>(c); }
 
-/// Follows a text byte by byte. Returns the first byte that is refused, or the
-/// length of the text. `isWhole` says whether the text may end there.
+/// Follows a text byte by byte. Returns the offset of the first byte that is
+/// refused, or the length of the text. `isWhole` says whether the text may end
+/// there.
 size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   // The byte 0 stands for the token that ends a text.
   LazyGrammar filter(GrammarMatcher(made.grammar, byteTrie(), {0}), byteTrie(),
@@ -48,8 +49,8 @@ size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   return text.size();
 }
 
-// Follows the sample answers of the parser, with calls and without. If a sample
-// has "refused", the grammar must refuse the byte at that position.
+// Follows the parser's sample answers, with and without calls. If a sample has
+// "refused", the grammar must refuse the byte at that position.
 TEST(CallGrammarTest, Samples) {
   const Json file = inputs("samples.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -75,8 +76,8 @@ TEST(CallGrammarTest, Samples) {
   }
 }
 
-// Calls of the tools in calls.json, each with the byte at which a broken one is
-// refused.
+// calls.json has calls of its tools. A broken call consists of two strings, and
+// must be refused at the first byte of the second.
 TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());
@@ -104,8 +105,8 @@ TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   }
 }
 
-/// Returns a random text of a grammar, which is made of bytes and of marks that
-/// end free text. Returns "" if the text gets too long.
+/// Returns a random text that the grammar accepts, joined from single bytes and
+/// from marks that end free text. Returns "" if the text gets too long.
 std::string randomText(const CallGrammar &made, const AnswerFamily &family,
                        std::mt19937 &random) {
   const std::string_view marks[] = {
@@ -146,10 +147,10 @@ std::string randomText(const CallGrammar &made, const AnswerFamily &family,
 }
 
 /// Makes `rounds` random texts of the grammar that requires a call of any tool,
-/// and for each tool `roundsOfEach` of the grammar that requires a call of it.
-/// The parser must read each of them as calls. Their arguments are checked with
-/// the grammar that is made from the tool's schema, except those of tools in
-/// `loose`, whose values the notation restricts less.
+/// and for each tool `roundsOfEach` random texts of the grammar that requires a
+/// call of this tool. The parser must read each text as calls. Their arguments
+/// are checked with the grammar made from the tool's schema. Tools in `loose`
+/// are exempt, because the notation restricts their values less.
 void checkRandomCalls(const Json &list, const AnswerFamily &family,
                       const std::set<std::string> &loose, int rounds,
                       int roundsOfEach) {
@@ -297,7 +298,8 @@ TEST(CallGrammarTest, RequiredCallsFollowOpenReasoning) {
   EXPECT_EQ(follow(made, words + "f", isWhole), words.size());
 }
 
-// A vocabulary may have tokens for marks. The tokens 0 to 255 are bytes.
+// A vocabulary may have control tokens for the marks of tool calls. Here,
+// tokens 0 to 255 are bytes.
 TEST(CallGrammarTest, MarksCanBeControlTokens) {
   const std::vector<std::pair<int32_t, std::string>> controls = {
       {256, "<|tool_call_start|>"}, {257, "<|tool_call_end|>"}};
@@ -330,7 +332,8 @@ TEST(CallGrammarTest, MarksCanBeControlTokens) {
   EXPECT_TRUE(filter.allows(258));
 }
 
-// A keyword that grammars do not support does not make a tool useless.
+// If a schema has a keyword that grammars do not support, the tool can still be
+// called.
 TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object", "required": ["a"],
@@ -349,7 +352,8 @@ TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   EXPECT_EQ(follow(made, begin + "}", isWhole), begin.size());
 }
 
-// This also holds for a name that only "required" mentions.
+// A call must contain every argument that "required" names, even if the schema
+// is not supported or does not describe the argument.
 TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object",
@@ -365,7 +369,6 @@ TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   EXPECT_EQ(follow(made, half + "}", isWhole), half.size());
 }
 
-// A schema may require an argument without describing it.
 TEST(CallGrammarTest, RequiredArgumentsWithoutASchema) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object", "required": ["b"],
@@ -404,7 +407,8 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
       }
     }
     for (const Json &word : (*tool)["parameters"]["properties"]["w"]["enum"]) {
-      // A word that contains the mark after a value cannot be written.
+      // Some notations cannot write "</parameter>", because this mark ends a
+      // value.
       const auto text = word.get<std::string>();
       EXPECT_TRUE(seen.contains(text) || text == "</parameter>")
           << name << ": " << word;

@@ -1,8 +1,8 @@
 //===- GbnfParserTest.cpp - grammars, and what is wrong with them ---------===//
 //
-// gbnf.json has grammars, and texts judged by the description of the dialect.
-// The published cases of llama.cpp are read from the folder AIR_GRAMMARS
-// (CONTRIBUTING.md).
+// gbnf.json has grammars, and states which texts they accept according to the
+// description of GBNF. The published cases of llama.cpp are read from the
+// folder AIR_GRAMMARS (CONTRIBUTING.md).
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/GbnfParser.h"

@@ -27,8 +27,8 @@ std::shared_ptr<const Grammar> grammarOf(const std::string &text) {
   return *grammar;
 }
 
-/// Random pieces of up to six parts. Some parts are incomplete UTF-8
-/// characters.
+/// Random texts of tokens, each joined from up to six parts. Some parts are
+/// incomplete UTF-8 characters.
 std::vector<std::string> randomPieces(std::mt19937 &random) {
   const std::vector<std::string> parts = {
       "a",    "b",        "c",        "x",    "1",        "2",        "\"",
@@ -100,8 +100,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(kJson, "root ::= [abc\xc3\xa9]{0,9} \"x\" .{3,30}",
                     "root ::= ([a-c]{0,4} [x1] | .{2} \"\xe2\x82\xac\"?)*",
                     "root ::= \"a\" <[5]> .* | !<[6]> [^x]*",
-                    // The most common character, which is mostly a, is not
-                    // possible in the sets, and each letter has its own class.
+                    // In the next two grammars, no set of characters contains
+                    // the character that occurs most often in the tokens,
+                    // usually a. Each letter is in a character class of its
+                    // own.
                     "root ::= [bcx12]{1,4} | [bcx12:]{2,7} [,:]? root? | "
                     "\"a\" \"b\" \"c\" \"x\" \"1\" \"2\"",
                     "root ::= [^a\\\\]{0,5} \"\\\\\" root? | "
@@ -269,7 +271,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(grammar.isActive());
   feed(grammar, "t>");
   EXPECT_TRUE(grammar.isActive());
-  // Without isAnywhere, only white space may precede a span.
+  // Unless isAnywhere is true, <think> begins a quiet span only if nothing but
+  // white space precedes it. So this <t> is a trigger.
   LazyGrammar late = lazy(triggers);
   feed(late, "Some text <think>a<t>");
   EXPECT_TRUE(late.isActive());
@@ -279,7 +282,7 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(anywhere.isActive());
   feed(anywhere, "<end><t>");
   EXPECT_TRUE(anywhere.isActive());
-  // The text begins within the span, and a control token ends it.
+  // The text begins within the quiet span, which the control token <end> ends.
   triggers.open = 0;
   triggers.controls = {{3, "<end>"}};
   LazyGrammar open = lazy(triggers);

@@ -161,7 +161,7 @@ int followCalls(const Tokenizer &tokenizer, const TokenTrie &trie,
   for (const AnswerFamily &family : answerFamilies()) {
     const double begin = monotonicSeconds();
     AnswerSyntax syntax = syntaxNamed(family.name);
-    // Random texts would seldom end their reasoning and come to a call.
+    // Random texts would seldom get beyond the reasoning to a call.
     syntax.reasoning.clear();
     std::vector<std::pair<int32_t, std::string>> controls;
     for (int32_t id : markTokens(syntax, tokenizer)) {
@@ -173,7 +173,7 @@ int followCalls(const Tokenizer &tokenizer, const TokenTrie &trie,
       return fail(made.status());
     }
     const double builtGrammar = monotonicSeconds();
-    // The mask of the end token says where a text may end.
+    // The end token's bit of a mask says whether the text may end there.
     const int32_t end = tokenizer.eos();
     const GrammarMatcher fresh(made->grammar, trie, {end});
     const double ready = monotonicSeconds();

@@ -167,8 +167,9 @@ TEST(JsonSchemaTest, PublishedCases) {
   EXPECT_LE(refused, 2);
 }
 
-// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It gives a
-// value in every order of its members, because a grammar allows only one order.
+// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It writes each
+// value with its members in every order, because a grammar allows only one
+// order.
 TEST(JsonSchemaTest, PublishedTestSuite) {
   const char *folder = std::getenv("AIR_GRAMMARS");
   if (folder == nullptr ||

@@ -31,7 +31,7 @@ std::vector<float> randomLogits(std::mt19937 &random, size_t count) {
   return logits;
 }
 
-/// Every sampler that has a state, and several that have none.
+/// Chains with every sampler that has a state, and with several that have none.
 std::vector<SamplerOptions> chainsWithState() {
   SamplerOptions all = plainSampling();
   all.repeatPenalty = 1.3F;
@@ -83,7 +83,7 @@ TEST(SamplerChain, AShiftOfAllLogitsChangesNothing) {
   std::mt19937 random(2);
   for (const SamplerOptions &options : chainsWithState()) {
     if (options.repeatPenalty != 1) {
-      continue; // this penalty depends on the sign of a logit
+      continue; // the effect of this penalty depends on a logit's sign
     }
     std::vector<float> logits = randomLogits(random, 60);
     const auto before = distribution(options, logits);
@@ -208,7 +208,8 @@ TEST(SamplerChain, WhatAlwaysChoosesTheBestDoes) {
     }
   }
   EXPECT_GT(always, 20);
-  // What users write for greedy answers is among them, and the default is not.
+  // The options that users give for greedy answers always choose the best
+  // token. The defaults do not.
   SamplerOptions options;
   EXPECT_FALSE(choosesTheBest(options));
   options.temperature = 0;
@@ -301,8 +302,8 @@ TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
   OnlyFilter filter(1);
   ASSERT_EQ(*filtered.sample(logits, &filter), 1);
   filtered.accept(1);
-  // Each token with a surprise of 0 raises the bound by 0.25, here to 0.75 and
-  // then to 1. After that, both tokens are possible.
+  // Each token with a surprise of 0 bits raises Mirostat's bound by 0.25, here
+  // to 0.75 and then to 1. After that, both tokens are possible.
   ASSERT_EQ(*filtered.sample(logits), 0);
   filtered.accept(0);
   bool sawBoth = false;
@@ -322,8 +323,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // With two breakers, the search for the longer one ("abcdef") still has the
-  // '!' in its text when later tokens arrive, but must not find it again. So
+  // Because of the long breaker "abcdef", the text that is searched still
+  // contains the '!' when later tokens arrive. It must not be found again, so
   // the two tokens after the '!' count as a repetition.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
@@ -339,8 +340,8 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
     for (int32_t id : history) {
       sampler->accept(id);
     }
-    // After tokens 4 and 1, history[2] would be a repetition. DRY lowers its
-    // logit by 1 unless its text contains a breaker.
+    // After tokens 4 and 1, history[2] would continue a repetition. DRY lowers
+    // its logit by 1 unless the text of this token contains a breaker.
     std::vector<float> two(257, -HUGE_VALF);
     two[static_cast<size_t>(history[2])] = 0.5F;
     two[7] = 0;

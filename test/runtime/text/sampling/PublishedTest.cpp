@@ -2,7 +2,7 @@
 //
 // The probabilities before and after each sampler are from the file
 // tests/test-sampling.cpp of llama.cpp (October 2026), which rounds them to six
-// digits. Some of its results do not add up to 1. Here they do.
+// digits. Results that do not add up to 1 there are corrected here.
 //
 //===----------------------------------------------------------------------===//
 #include "SamplingCases.h"

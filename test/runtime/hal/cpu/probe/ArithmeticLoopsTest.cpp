@@ -36,8 +36,8 @@ void checkProducts(Arithmetic kind, const std::vector<std::string> &features,
 
 } // namespace
 
-// The number of products in an iteration is the width of a vector divided by
-// the size of a factor, times the number of instructions that multiply.
+// The number of products in an iteration is the number of factors in a vector
+// times the number of multiply instructions.
 
 #if defined(__x86_64__)
 

@@ -41,7 +41,8 @@ TEST(MemoryReaders, ReadUntilTheyAreStopped) {
     readers.stop();
     const uint64_t after = readers.bytes();
     EXPECT_EQ(after % MemoryReaders::kChunkBytes, 0u);
-    // No memory gives 10 TB/s, so more would mean that nothing was read.
+    // No memory delivers 10 TB/s. A higher rate would mean that nothing was
+    // read.
     EXPECT_LT(static_cast<double>(after - before), 1e13 * (seconds() - start));
     usleep(5000);
     EXPECT_EQ(readers.bytes(), after) << "a thread still reads";

@@ -63,7 +63,8 @@ TEST_F(GpuProbeTest, TheProfileHasWhatThePlannerReads) {
   EXPECT_EQ(gpu.backend, GpuBackend::Cuda);
   EXPECT_EQ(gpu.memoryBytes, 64 * kMiB);
   EXPECT_EQ(gpu.memoryBandwidth, result->bestBandwidth);
-  // Weights are copied in pieces of 4 MiB, and this is the fourth size.
+  // Weights are copied in pieces of 4 MiB, which is the fourth size that is
+  // measured.
   EXPECT_EQ(gpu.transferBandwidth, result->copies.at(3).toGpu);
   EXPECT_EQ(gpu.f16Ops, 0U);
   EXPECT_EQ(gpu.arch, "sm_90a");
@@ -120,8 +121,8 @@ GpuProfile profileFor(const char *name, uint32_t capability,
 
 // NVIDIA's pages "CUDA GPUs" and "Binary Compatibility": Volta is 7.0, Jetson
 // AGX Orin is 8.7, B300 is 10.3, Jetson Thor is 11.0, and DGX Spark is 12.1.
-// There is no GPU of 13.0 yet. A B300 runs no code for sm_100a, and a GPU with
-// another major number no machine code of these at all.
+// There is no GPU of 13.0 yet. A B300 runs no code for sm_100a, and no GPU with
+// another major number runs machine code for any of these GPUs.
 TEST(GpuProfileOf, TheArchIsTheNewestThatTheGpuRunsOrItsOwn) {
   const std::pair<uint32_t, const char *> cases[] = {
       {70, ""},        {75, "sm_75"},   {80, "sm_80"},   {86, "sm_86"},
@@ -144,7 +145,7 @@ TEST(GpuProfileOf, AKnownGpuHasItsNominalRateOfArithmetic) {
   EXPECT_EQ(profileFor("NVIDIA A100-SXM4-80GB", 80, 108).f16Ops,
             nominal("a100"));
   // An L40 is not an L4, and an H100 PCIe has fewer multiprocessors than an
-  // H100 SXM.
+  // H100 SXM, so the nominal rates of l4 and h100 do not apply to them.
   EXPECT_EQ(profileFor("NVIDIA L40", 89, 142).f16Ops, 0U);
   EXPECT_EQ(profileFor("NVIDIA H100 PCIe", 90, 114).f16Ops, 0U);
 }
