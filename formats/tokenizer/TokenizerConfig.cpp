@@ -57,7 +57,7 @@ enum class Fixed : uint8_t {
 
 /// Sets `id` to the token that `field` names, unless `fixed` says that it must
 /// not change. If `id` is now the named token, this token becomes a control
-/// token, because transformers searches a text for it before it encodes the text.
+/// token, because transformers searches each text for it before encoding.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  Fixed fixed, TokenizerData &data, int32_t &id) {
   const bool isFixed = fixed != Fixed::No;

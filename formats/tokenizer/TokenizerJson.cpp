@@ -345,8 +345,8 @@ private:
     }
   }
 
-  /// Checks that 'fuse_unk' has no effect: if each of the 256 bytes has a token,
-  /// no part of a text is unknown.
+  /// Checks that 'fuse_unk' has no effect: if each of the 256 bytes has a
+  /// token, no part of a text is unknown.
   Status checkUnknownRuns() const {
     return !fusesUnknown || data.unknown == TokenizerData::kNoToken ||
                    hasAllBytes(data)
