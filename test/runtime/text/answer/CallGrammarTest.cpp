@@ -250,14 +250,12 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_EQ(refusedAt("g", g), none);
   EXPECT_EQ(refusedAt("none", "Hello."), none);
   EXPECT_EQ(refusedAt("none", f), f.find('>'));
-  // The mark is the text <tool_call>, of which the last byte is refused in
-  // favour of no other: not even of the last code point of Unicode.
-  for (int byte = 1; byte < 256; ++byte) {
-    const Result<CallGrammar> silent = callGrammar(
-        syntaxNamed("hermes"), tools, {ToolChoice::None, {}}, {}, nullptr);
-    ASSERT_TRUE(silent.isOk());
-    GrammarMatcher matcher(silent->grammar, byteTrie(), {0});
-    EXPECT_FALSE(matcher.allows(byte)) << byte;
+  // No token at all may follow a trigger.
+  GrammarMatcher silent(
+      grammarOf("hermes", tools, {ToolChoice::None, {}}).grammar, byteTrie(),
+      {0});
+  for (int id = 0; id < 256; ++id) {
+    EXPECT_FALSE(silent.allows(id)) << id;
   }
   // Within reasoning, the text of a trigger has no effect.
   EXPECT_EQ(refusedAt("auto", "<think><tool_call>no</think>" + f), none);
