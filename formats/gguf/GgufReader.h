@@ -34,8 +34,9 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 
 /// Completes `data`, a vocabulary that comes from elsewhere, with what the
 /// model's file says besides the vocabulary: the chat template, the ids of
-/// special tokens, and whether BOS and EOS are added. What the file does not
-/// say stays as it is. Fails with Corrupt if an id is outside of `data`.
+/// special tokens, and, unless `data.hasTemplate`, whether BOS and EOS are
+/// added. What the file does not say stays as it is. Fails with Corrupt if an
+/// id is outside of `data`.
 Result<TokenizerData> withGgufSpecials(const ModelSource &source,
                                        TokenizerData data);
 

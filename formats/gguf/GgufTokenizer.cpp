@@ -407,6 +407,7 @@ Status Reader::readSpecials() {
   // no token, which checkTokenizer() checks.
   bool addBos = isImported ? data.addBos : addsBosByDefault(data);
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
+  addBos = addBos && !data.hasTemplate;
   if (data.kind == TokenizerKind::WordPiece) {
     // In BERT, the tokens that begin and end a text are called cls and sep.
     AIR_RETURN_IF_ERROR(readId("cls_token_id", data.bos, Need::Yes));
@@ -440,7 +441,11 @@ void Reader::setDefaultFlags() {
 
 Result<TokenizerData> Reader::runSpecials() {
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
+  const int32_t bos = data.bos;
+  const int32_t eos = data.eos;
   AIR_RETURN_IF_ERROR(readSpecials());
+  data.bos = data.hasTemplate && data.addBos ? bos : data.bos;
+  data.eos = data.hasTemplate && data.addEos ? eos : data.eos;
   // The vocabulary was read from a tokenizer file, which says how spaces are
   // treated, so these flags of the model's file are ignored.
   bool addSpacePrefix = data.addSpacePrefix;
@@ -455,8 +460,18 @@ Status Reader::readFlags() {
   if (!isImported) {
     setDefaultFlags();
   }
-  AIR_RETURN_IF_ERROR(readFlag("add_bos_token", data.addBos));
-  AIR_RETURN_IF_ERROR(readFlag("add_eos_token", data.addEos));
+  for (const auto &[key, flag] : {std::pair("add_bos_token", &data.addBos),
+                                  {"add_eos_token", &data.addEos}}) {
+    const bool before = *flag;
+    AIR_RETURN_IF_ERROR(readFlag(key, *flag));
+    if (data.hasTemplate && *flag != before) {
+      *flag = before;
+      data.notes.push_back(std::string("'tokenizer.ggml.") + key +
+                           "' of the model's file is ignored, because "
+                           "tokenizer.json says which tokens begin and end a "
+                           "text");
+    }
+  }
   AIR_RETURN_IF_ERROR(readFlag("add_space_prefix", data.addSpacePrefix));
   AIR_RETURN_IF_ERROR(
       readFlag("remove_extra_whitespaces", data.removeExtraWhitespaces));

@@ -8,6 +8,7 @@
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Printable.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -190,6 +191,36 @@ bool occursInText(size_t byte) {
          byte != 0xf2 && byte < 0xf4;
 }
 
+TokenSpelling spellingOf(const TokenizerData &data) {
+  return data.rules.isSet ? data.rules.spelling
+                          : preTokenizerRules(data.pre)->spelling;
+}
+
+/// Says of each byte whether a token of a BPE vocabulary stands for it.
+std::array<bool, 256> bytesOf(const TokenizerData &data) {
+  const bool isSpelled = spellingOf(data) == TokenSpelling::Bytes;
+  std::array<bool, 256> present{};
+  std::string bytes;
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    const std::string &token = data.tokens[id];
+    const TokenType type = data.types[id];
+    if (!isSpelled) {
+      if (const std::optional<uint8_t> byte =
+              type == TokenType::Byte ? byteOfPiece(token) : std::nullopt) {
+        present[*byte] = true;
+      }
+      continue;
+    }
+    // The spelling of one byte has one or two bytes in UTF-8, so longer tokens
+    // need not be decoded.
+    if (!isSpecial(type) && token.size() <= 2 &&
+        bytesOfSpelling(token, bytes) && bytes.size() == 1) {
+      present[static_cast<uint8_t>(bytes[0])] = true;
+    }
+  }
+  return present;
+}
+
 Status checkBpe(const TokenizerData &data) {
   if (!data.rules.isSet && canonicalPreTokenizer(data.pre).empty()) {
     std::string what =
@@ -202,23 +233,10 @@ Status checkBpe(const TokenizerData &data) {
                             "; if one of these is right, pack with --pre "
                             "and its name");
   }
-  TokenSpelling spelling = data.rules.isSet
-                               ? data.rules.spelling
-                               : preTokenizerRules(data.pre)->spelling;
-  if (spelling != TokenSpelling::Bytes) {
+  if (spellingOf(data) != TokenSpelling::Bytes) {
     return checkByteTokens(data);
   }
-  std::array<bool, 256> present{};
-  std::string bytes;
-  for (size_t id = 0; id < data.tokens.size(); ++id) {
-    bool isText = !isSpecial(data.types[id]);
-    // The spelling of one byte has one or two bytes in UTF-8, so longer tokens
-    // need not be decoded.
-    if (isText && data.tokens[id].size() <= 2 &&
-        bytesOfSpelling(data.tokens[id], bytes) && bytes.size() == 1) {
-      present[static_cast<uint8_t>(bytes[0])] = true;
-    }
-  }
+  const std::array<bool, 256> present = bytesOf(data);
   for (size_t byte = 0; byte < present.size(); ++byte) {
     if (!present[byte] && occursInText(byte) &&
         data.unknown == TokenizerData::kNoToken) {
@@ -232,6 +250,10 @@ Status checkBpe(const TokenizerData &data) {
 }
 
 } // namespace
+
+bool hasAllBytes(const TokenizerData &data) {
+  return std::ranges::all_of(bytesOf(data), std::identity());
+}
 
 Status checkTokenizer(const TokenizerData &data) {
   if (data.kind == TokenizerKind::None) {

@@ -22,6 +22,10 @@ namespace air {
 /// the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 
+/// Whether each of the 256 bytes has a token. `data` is a BPE vocabulary with
+/// types, and with rules or the name of a known pre-tokenizer.
+bool hasAllBytes(const TokenizerData &data);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_MODEL_CHECKTOKENIZER_H

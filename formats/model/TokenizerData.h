@@ -95,6 +95,9 @@ struct TokenizerData {
       endOfGeneration; ///< every id that ends an answer, sorted
   bool addBos = false;
   bool addEos = false;
+  /// From a tokenizer.json, which says what addBos and addEos are, whatever
+  /// other files say. Not part of a plan.
+  bool hasTemplate = false;
   bool addSpacePrefix = true; ///< SPM, Unigram: put a space before a text
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
   bool lowercase = false;    ///< BPE, WordPiece: convert text to lower case

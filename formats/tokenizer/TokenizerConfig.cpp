@@ -1,6 +1,7 @@
 //===- TokenizerConfig.cpp - tokenizer_config.json ------------------------===//
 #include "formats/tokenizer/TokenizerConfig.h"
 
+#include "formats/model/CheckTokenizer.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/support/MappedFile.h"
 #include "formats/support/Printable.h"
@@ -36,12 +37,30 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
                        " is ignored, because " + what);
 }
 
-/// Sets `id` to the token that `field` names, unless `isFixed` is true: then
-/// tokenizer.json adds the token `id` to each text, and `id` does not change.
-/// If `id` is the named token afterwards, the token is made a control token,
-/// because transformers searches a text for it before it encodes the text.
+/// Returns the text of a token as its file has it. TokenizerJson.cpp spells the
+/// pieces of a WordPiece vocabulary as GGUF does.
+std::string originalText(const TokenizerData &data, size_t id) {
+  constexpr std::string_view kMark = "\xe2\x96\x81"; // U+2581
+  const std::string &token = data.tokens[id];
+  if (data.kind != TokenizerKind::WordPiece || isSpecial(data.types[id])) {
+    return token;
+  }
+  return token.starts_with(kMark) ? token.substr(kMark.size()) : "##" + token;
+}
+
+/// Why a field of the file may not change the id of a token.
+enum class Fixed : uint8_t {
+  No,
+  InTexts, ///< tokenizer.json adds the token to each text
+  InModel, ///< the vocabulary itself names the token, if it has one
+};
+
+/// Sets `id` to the token that `field` names, unless `fixed` says that it must
+/// not change. If `id` is now the named token, this token becomes a control
+/// token, because transformers searches each text for it before encoding.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
-                 bool isFixed, TokenizerData &data, int32_t &id) {
+                 Fixed fixed, TokenizerData &data, int32_t &id) {
+  const bool isFixed = fixed != Fixed::No;
   const auto found = json.find(field);
   if (found == json.end()) {
     return Status::ok();
@@ -59,16 +78,25 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
     return config.corrupt(field, "must be the text of a token, an object whose "
                                  "field 'content' is the text, or null");
   }
-  const auto token = std::ranges::find(data.tokens, *text);
-  if (token == data.tokens.end()) {
+  size_t place = 0;
+  while (place < data.tokens.size() && originalText(data, place) != *text) {
+    ++place;
+  }
+  if (place == data.tokens.size()) {
     note(data, field, "the vocabulary has no token " + inQuotes(*text));
     return Status::ok();
   }
-  const auto named = static_cast<int32_t>(token - data.tokens.begin());
+  const auto named = static_cast<int32_t>(place);
   if (isFixed && named != id) {
     note(data, field,
-         "tokenizer.json adds a different token, " + inQuotes(data.tokens[id]) +
-             ", to each text");
+         id == TokenizerData::kNoToken
+             ? "the vocabulary has no unknown token, and leaves out what has "
+               "no token"
+         : fixed == Fixed::InTexts
+             ? "tokenizer.json adds another token, " +
+                   inQuotes(data.tokens[id]) + ", to each text"
+             : "the vocabulary names another token, " +
+                   inQuotes(data.tokens[id]));
     if (&id == &data.eos) {
       addEndOfGeneration(data, named);
     }
@@ -79,21 +107,20 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
   if (type == TokenType::Normal || type == TokenType::Undefined ||
       type == TokenType::UserDefined) {
     type = TokenType::Control;
+    data.tokens[id] = *text;
   }
   return Status::ok();
 }
 
 /// Sets `adds`, which says whether `token` is added to each text. If there is a
 /// tokenizer.json, `adds` does not change.
-Status readFlag(const JsonFields &config, const char *field,
-                bool hasTokenizerJson, int32_t token, TokenizerData &data,
-                bool &adds) {
+Status readFlag(const JsonFields &config, const char *field, int32_t token,
+                TokenizerData &data, bool &adds) {
   AIR_ASSIGN_OR_RETURN(const bool wanted, config.flag(field, adds));
-  if (hasTokenizerJson) {
+  if (data.hasTemplate) {
     if (wanted != adds) {
       note(data, field,
-           "tokenizer.json or the model's file says which tokens begin and end "
-           "a text");
+           "tokenizer.json says which tokens begin and end a text");
     }
     return Status::ok();
   }
@@ -151,26 +178,36 @@ Result<Templates> templateFiles(const fs::path &folder) {
   return templates;
 }
 
-Status readConfig(const std::string &text, bool hasTokenizerJson,
-                  TokenizerData &data, Templates &templates) {
+Status readConfig(const std::string &text, TokenizerData &data,
+                  Templates &templates) {
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) {
     return corruptError("tokenizer: the file is not valid JSON");
   }
   AIR_ASSIGN_OR_RETURN(const JsonFields config, JsonFields::of(json, ""));
-  AIR_RETURN_IF_ERROR(readToken(config, json, "bos_token",
-                                hasTokenizerJson && data.addBos, data,
-                                data.bos));
-  AIR_RETURN_IF_ERROR(readToken(config, json, "eos_token",
-                                hasTokenizerJson && data.addEos, data,
-                                data.eos));
+  const auto added = [&](bool isAdded) {
+    return data.hasTemplate && isAdded ? Fixed::InTexts : Fixed::No;
+  };
+  AIR_RETURN_IF_ERROR(
+      readToken(config, json, "bos_token", added(data.addBos), data, data.bos));
+  AIR_RETURN_IF_ERROR(
+      readToken(config, json, "eos_token", added(data.addEos), data, data.eos));
+  // Without an unknown token, BPE leaves out bytes that have no tokens. With
+  // one, it would encode them.
+  const bool isUsed = data.kind != TokenizerKind::Bpe || !hasAllBytes(data);
+  const bool isKnown = data.unknown != TokenizerData::kNoToken;
+  AIR_RETURN_IF_ERROR(readToken(config, json, "unk_token",
+                                isUsed || isKnown ? Fixed::InModel : Fixed::No,
+                                data, data.unknown));
+  AIR_RETURN_IF_ERROR(
+      readToken(config, json, "pad_token", Fixed::No, data, data.padding));
   if (data.eos != TokenizerData::kNoToken) {
     addEndOfGeneration(data, data.eos);
   }
-  AIR_RETURN_IF_ERROR(readFlag(config, "add_bos_token", hasTokenizerJson,
-                               data.bos, data, data.addBos));
-  AIR_RETURN_IF_ERROR(readFlag(config, "add_eos_token", hasTokenizerJson,
-                               data.eos, data, data.addEos));
+  AIR_RETURN_IF_ERROR(
+      readFlag(config, "add_bos_token", data.bos, data, data.addBos));
+  AIR_RETURN_IF_ERROR(
+      readFlag(config, "add_eos_token", data.eos, data, data.addEos));
   AIR_ASSIGN_OR_RETURN(templates, templatesOf(config));
   return Status::ok();
 }
@@ -183,9 +220,8 @@ Status readTokenizerConfig(const std::string &path, TokenizerData &data) {
   Templates templates;
   if (isThere(config)) {
     AIR_ASSIGN_OR_RETURN(const std::string text, textOf(config));
-    AIR_RETURN_IF_ERROR(
-        readConfig(text, isThere(folder / "tokenizer.json"), data, templates)
-            .withContext(inQuotes(config.string())));
+    AIR_RETURN_IF_ERROR(readConfig(text, data, templates)
+                            .withContext(inQuotes(config.string())));
   }
   AIR_ASSIGN_OR_RETURN(Templates files, templateFiles(folder));
   if (!files.empty()) {

@@ -5,8 +5,11 @@
 // transformers 5
 // (https://huggingface.co/docs/transformers/main_classes/tokenizer):
 //
-//   bos_token, eos_token   a token's text, or an object whose field "content"
-//                          is the text; null: there is no such token
+//   bos_token, eos_token, unk_token, pad_token
+//                          a token's text, or an object whose field "content"
+//                          is the text; null: there is no such token. What the
+//                          vocabulary says about its unknown token is not
+//                          changed
 //   add_bos_token, add_eos_token
 //                          ignored if there is a tokenizer.json, because its
 //                          field post_processor says which tokens are added

@@ -1,4 +1,5 @@
 //===- TokenizerJson.cpp - tokenizer.json -> TokenizerData ----------------===//
+#include "formats/model/CheckTokenizer.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Printable.h"
 #include "formats/tokenizer/TokenizerFiles.h"
@@ -45,6 +46,7 @@ public:
     if (data.eos != TokenizerData::kNoToken) {
       data.endOfGeneration.push_back(data.eos);
     }
+    data.hasTemplate = true;
     markEndPieces(data);
     return std::move(data);
   }
@@ -343,23 +345,15 @@ private:
     }
   }
 
-  /// Checks that 'fuse_unk' has no effect: unless tokens are spelled byte by
-  /// byte (TokenSpelling::Bytes), there must be a token for each of the 256
-  /// bytes, so that no character is unknown.
+  /// Checks that 'fuse_unk' has no effect: if each of the 256 bytes has a
+  /// token, no part of a text is unknown.
   Status checkUnknownRuns() const {
-    constexpr ptrdiff_t kBytes = 256;
-    if (!fusesUnknown || data.unknown == TokenizerData::kNoToken ||
-        data.rules.spelling == TokenSpelling::Bytes) {
-      return Status::ok();
-    }
-    const ptrdiff_t count = std::ranges::count(data.types, TokenType::Byte);
-    return count == kBytes
+    return !fusesUnknown || data.unknown == TokenizerData::kNoToken ||
+                   hasAllBytes(data)
                ? Status::ok()
                : unsupportedError(
-                     "tokenizer: 'model.fuse_unk' is supported only with "
-                     "byte_fallback and a token for each of the 256 bytes; "
-                     "there are " +
-                     std::to_string(count) + " such tokens");
+                     "tokenizer: 'model.fuse_unk' is supported only if each "
+                     "of the 256 bytes has a token, but some have none");
   }
 
   /// Reads from 'post_processor' which tokens begin and end a text.
@@ -515,6 +509,7 @@ Result<TokenizerData> parseVocabAndMerges(std::string_view vocab,
   AIR_ASSIGN_OR_RETURN(TokenizerData data, Reader(root).run());
   data.pre = pre;
   data.rules = TextRules();
+  data.hasTemplate = false;
   return data;
 }
 

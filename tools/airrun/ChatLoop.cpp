@@ -70,6 +70,10 @@ static std::vector<cli::Option> settingOptions() {
   return options;
 }
 
+static bool isBlank(std::string_view text) {
+  return text.find_first_not_of(" \t\n") == std::string_view::npos;
+}
+
 /// Removes the dashes of options, because /set names options without them.
 static Status withoutDashes(const Status &status) {
   std::string text = status.message();
@@ -117,7 +121,7 @@ std::optional<std::string> ChatLoop::readMessage() {
       return std::nullopt;
     }
     std::string_view text = line.text;
-    if (!text.empty()) {
+    if (!isBlank(text)) {
       editor.remember(line.text);
     }
     if (isFirst && text.starts_with(kQuotes)) {
@@ -160,7 +164,7 @@ Status ChatLoop::run() {
     if (!message) {
       break;
     }
-    if (message->find_first_not_of(" \t\n") == std::string::npos) {
+    if (isBlank(*message)) {
       continue;
     }
     const Status status =
@@ -177,7 +181,9 @@ Status ChatLoop::run() {
 
 Status ChatLoop::runCommand(const std::string &line) {
   const size_t space = std::min(line.find(' '), line.size());
-  const std::string name = line.substr(0, space);
+  std::string name = line.substr(0, space);
+  // Other programs call the command by these names.
+  name = name == "/quit" || name == "/bye" ? "/exit" : name;
   const size_t begin =
       std::min(line.find_first_not_of(' ', space), line.size());
   const std::string argument = line.substr(begin);
@@ -314,12 +320,16 @@ Status ChatLoop::set(const std::string &text) {
   if (space == std::string::npos) {
     return usageError("/set needs a name and a value, as in /set temp 0.5");
   }
-  const std::string name = "--" + text.substr(0, space);
+  const std::string typed = text.substr(0, space);
+  const std::string name = typed.starts_with("--") ? typed : "--" + typed;
   const std::string value = text.substr(space + 1);
   cli::Invocation changed = settings;
   const std::vector<cli::Option> &options = tool.commands.front().options;
-  if (value == "default" &&
-      std::ranges::find(options, name, &cli::Option::name) != options.end()) {
+  if (std::ranges::find(options, name, &cli::Option::name) == options.end()) {
+    return usageError("there is no option " + inQuotes(typed) +
+                      "; /set lists those that can be changed");
+  }
+  if (value == "default") {
     changed.values.erase(name);
   } else {
     const Status status = cli::parse(tool, {name + "=" + value}).status();

@@ -26,6 +26,10 @@ std::string atPlace(Place place, const std::string &message) {
 
 namespace {
 
+/// The most decimal digits of an integer: Python's default for
+/// sys.set_int_max_str_digits.
+constexpr size_t kMostDigits = 4300;
+
 constexpr std::string_view kOperators[] = {
     "**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
     "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
@@ -371,6 +375,37 @@ Status Lexer::lexString() {
   }
 }
 
+/// Returns the decimal digits of an integer that is written in `base`, or
+/// nothing if there are more than kMostDigits.
+std::optional<std::string> inDecimal(std::string_view digits, int base) {
+  constexpr uint32_t kLimb = 1'000'000'000;
+  constexpr size_t kLimbDigits = 9;
+  std::vector<uint32_t> limbs; // the lowest nine digits first
+  for (const char c : digits) {
+    uint64_t carry = digitOf(static_cast<char32_t>(c));
+    for (uint32_t &limb : limbs) {
+      carry += static_cast<uint64_t>(limb) * static_cast<uint64_t>(base);
+      limb = static_cast<uint32_t>(carry % kLimb);
+      carry /= kLimb;
+    }
+    if (carry != 0) {
+      limbs.push_back(static_cast<uint32_t>(carry));
+    }
+    if (limbs.size() > kMostDigits / kLimbDigits + 1) {
+      return std::nullopt;
+    }
+  }
+  std::string text;
+  for (size_t i = limbs.size(); i-- > 0;) {
+    const std::string limb = std::to_string(limbs[i]);
+    if (!text.empty()) {
+      text.append(kLimbDigits - limb.size(), '0');
+    }
+    text += limb;
+  }
+  return text.size() > kMostDigits ? std::nullopt : std::optional(text);
+}
+
 Status Lexer::lexNumber() {
   size_t begin = at;
   std::string digits;
@@ -421,8 +456,16 @@ Status Lexer::lexNumber() {
     if (digits.empty() || zero) {
       return failAt(begin, "this is not a valid number");
     }
-    value = error == std::errc() ? Value::integer(number)
-                                 : Value::bigInteger(digits);
+    value = Value::integer(number);
+    if (error != std::errc()) {
+      const std::optional<std::string> decimal = inDecimal(digits, base);
+      if (!decimal) {
+        return failAt(begin, "this integer has more than " +
+                                 std::to_string(kMostDigits) +
+                                 " decimal digits, which is Python's limit");
+      }
+      value = Value::bigInteger(*decimal);
+    }
   }
   add(Token::Number, begin, {}, std::move(value));
   return Status::ok();

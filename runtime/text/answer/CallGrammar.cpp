@@ -11,8 +11,8 @@
 namespace air::rt {
 namespace {
 
-/// U+10FFFF is a noncharacter in Unicode, so no text of a model contains it.
-constexpr CodePointRange kNoCharacter = {0x10ffff, 0x10ffff};
+/// An id that is larger than those of all vocabularies.
+constexpr uint32_t kNoToken = INT32_MAX;
 
 SchemaSpelling spellingOf(CallStyle style) {
   switch (style) {
@@ -96,6 +96,14 @@ SchemaJson namesOnly(const SchemaJson &schema) {
           {"additionalProperties", names.empty()}};
 }
 
+/// What stands between the name of an argument and its value in the notations
+/// without JSON; "" for the others.
+std::string_view separatorOf(CallStyle style) {
+  return style == CallStyle::Tagged || style == CallStyle::Python ? "="
+         : style == CallStyle::Braces                             ? ":"
+                                                                  : "";
+}
+
 class Maker {
 public:
   Maker(const AnswerSyntax &chosen, ToolChoice made, ControlTexts texts,
@@ -106,7 +114,13 @@ public:
   Result<CallGrammar> make(const ToolSchemas &list);
 
 private:
-  Status addTool(const ToolSchemas::Tool &tool);
+  Status addTool(const ToolSchemas &list, const ToolSchemas::Tool &tool);
+  bool canBeCalled(const CallTool &tool, const std::string &place);
+  /// Adds a note about a tool that cannot be called.
+  void refuse(std::string note) {
+    refusal = refusal.empty() ? note : refusal;
+    result.notes.push_back(std::move(note));
+  }
   GrammarSequence begin(std::string_view text, bool isFirst);
   GrammarSequence end(std::string_view text);
   Result<GrammarSequence> body();
@@ -133,15 +147,60 @@ private:
   CallRules rules;
   std::vector<CallTool> tools;
   CallGrammar result;
+  std::string refusal; ///< the first note of refuse(), or ""
 };
 
-Status Maker::addTool(const ToolSchemas::Tool &tool) {
+/// Adds a note about the arguments whose names the family's notation cannot
+/// express. Returns false if each call needs one of them.
+bool Maker::canBeCalled(const CallTool &tool, const std::string &place) {
+  const std::string_view separator = separatorOf(family.style);
+  if (separator.empty()) {
+    return true;
+  }
+  std::vector<std::string> lost;
+  bool isPossible = false;
+  for (const SchemaShape &shape : tool.shapes) {
+    bool hasAll = true;
+    for (const std::string &name : namesOfProperties(shape)) {
+      if (canBeKey(name, separator)) {
+        continue;
+      }
+      hasAll = hasAll &&
+               std::ranges::find(shape.required, name) == shape.required.end();
+      if (std::ranges::find(lost, name) == lost.end()) {
+        lost.push_back(name);
+      }
+    }
+    isPossible = isPossible || hasAll;
+  }
+  if (lost.empty()) {
+    return true;
+  }
+  std::string names;
+  for (const std::string &name : lost) {
+    names += (names.empty() ? "" : ", ") + inQuotes(name);
+  }
+  const std::string why =
+      names +
+      "; in this model's notation, the name of an argument must not be empty, "
+      "be longer than 256 bytes, or contain white space, brackets, quotes, a "
+      "comma, " +
+      (separator == ":" ? "':' or '='" : "or '='");
+  if (isPossible) {
+    result.notes.push_back(place + ": calls leave out the arguments " + why);
+  } else {
+    refuse(place + " cannot be called, because it requires the arguments " +
+           why);
+  }
+  return isPossible;
+}
+
+Status Maker::addTool(const ToolSchemas &list, const ToolSchemas::Tool &tool) {
   const std::string place = "tool " + inQuotes(tool.name);
   if (!isCallName(tool.name)) {
-    result.notes.push_back(
-        place + " cannot be called, because its name is empty, is longer than "
-                "256 bytes, or contains white space, brackets, quotes, a comma "
-                "or '='");
+    refuse(place + " cannot be called, because its name is empty, is longer "
+                   "than 256 bytes, or contains white space, brackets, quotes, "
+                   "a comma or '='");
     return Status::ok();
   }
   Result<SchemaJson> schema = argumentSchema(tool.parameters);
@@ -178,7 +237,10 @@ Status Maker::addTool(const ToolSchemas::Tool &tool) {
                         "object, but the arguments of each call are a JSON "
                         "object; give the schema the type \"object\"");
   }
-  tools.push_back(std::move(made));
+  made.list = &list;
+  if (canBeCalled(made, place)) {
+    tools.push_back(std::move(made));
+  }
   return Status::ok();
 }
 
@@ -477,13 +539,12 @@ void Maker::addSpans() {
 Result<CallGrammar> Maker::make(const ToolSchemas &list) {
   for (const ToolSchemas::Tool &tool : list.list()) {
     if (choice.name.empty() || tool.name == choice.name) {
-      AIR_RETURN_IF_ERROR(addTool(tool));
+      AIR_RETURN_IF_ERROR(addTool(list, tool));
     }
   }
   if (tools.empty()) {
-    return unsupportedError(
-        "none of the tools can be called; a tool's name must not contain white "
-        "space, brackets, quotes, a comma or '='");
+    return unsupportedError("none of the tools can be called" +
+                            (refusal.empty() ? "" : ": " + refusal));
   }
   GrammarSequence all;
   if (family.hasChannels) {
@@ -510,8 +571,8 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
     addSpans();
   }
   if (choice.kind == ToolChoice::None) {
-    // This grammar accepts no text, and so refuses a call at its trigger.
-    all = {builder.set(CodePointSet({kNoCharacter}))};
+    // This grammar accepts no tokens, and so refuses a call at its trigger.
+    all = {{GrammarElement::Token, kNoToken}};
   }
   const uint32_t root = builder.addRule("a tool call");
   builder.define(root, {std::move(all)});

@@ -48,7 +48,8 @@ struct CallGrammar {
   /// What begins a call. If it is empty, the grammar applies from the beginning
   /// of the answer.
   GrammarTriggers triggers;
-  /// One sentence for each tool whose schema is not enforced.
+  /// One sentence for each tool whose schema is not enforced, or that the model
+  /// cannot call, or not with all arguments.
   std::vector<std::string> notes;
 };
 

@@ -3,7 +3,7 @@
 
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
-#include "runtime/text/answer/CallReader.h"
+#include "runtime/text/answer/JsonScanner.h"
 #include "runtime/text/answer/Words.h"
 
 #include <algorithm>
@@ -209,7 +209,7 @@ Result<GrammarSequence> CallRules::members(const CallTool &tool,
     for (const std::string &name : namesOfProperties(shape)) {
       const bool isRequired =
           std::ranges::find(shape.required, name) != shape.required.end();
-      if (!isCallName(name) || contains(name, separator)) {
+      if (!canBeKey(name, separator)) {
         canBeWritten = canBeWritten && !isRequired;
         continue;
       }
@@ -225,6 +225,7 @@ Result<GrammarSequence> CallRules::members(const CallTool &tool,
 }
 
 Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
+                                               const std::string &argument,
                                                const SchemaList &schemas,
                                                const ArgumentTags &tags,
                                                uint8_t wanted) {
@@ -239,14 +240,13 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
       }
       const auto word = value->get<std::string>();
       // The answer parser removes a line break from the beginning of a value,
-      // and reads text that looks like JSON of another allowed type as that
-      // type. Words that it would change in these ways are left out.
-      const auto json =
-          SchemaJson::parse(trimmed(word), nullptr, /*exceptions=*/false);
-      const bool looksOther =
-          !json.is_discarded() && (typeOf(json) & others) != 0;
-      if (!word.starts_with('\n') && !contains(word, tags.valueEnd) &&
-          !looksOther) {
+      // and unless the value is marked as a string, it reads text that looks
+      // like JSON of another allowed type as that type. Words that it would
+      // change in these ways are left out.
+      const bool isKept =
+          wanted == Shape::String ||
+          tool.list->toJson(tool.name, argument, word) == jsonString(word);
+      if (!word.starts_with('\n') && !contains(word, tags.valueEnd) && isKept) {
         options.push_back(text(word));
         options.push_back(text("\n" + word + "\n"));
       }
@@ -288,13 +288,14 @@ Result<GrammarSequence> CallRules::tagged(const CallTool &tool,
       AIR_ASSIGN_OR_RETURN(const Allowed allowed, allowedBy(tool, schemas));
       std::vector<GrammarSequence> options;
       if ((allowed.types & Shape::String) != 0) {
-        AIR_ASSIGN_OR_RETURN(const GrammarSequence value,
-                             taggedValue(tool, schemas, tags, Shape::String));
+        AIR_ASSIGN_OR_RETURN(
+            const GrammarSequence value,
+            taggedValue(tool, name, schemas, tags, Shape::String));
         options.push_back(joined({text("\" string=\"true\">"), value}));
       }
       if (allowed.types != Shape::String) {
         AIR_ASSIGN_OR_RETURN(const GrammarSequence value,
-                             taggedValue(tool, schemas, tags,
+                             taggedValue(tool, name, schemas, tags,
                                          static_cast<uint8_t>(~Shape::String)));
         options.push_back(joined({text("\" string=\"false\">"), value}));
       }
@@ -309,7 +310,7 @@ Result<GrammarSequence> CallRules::tagged(const CallTool &tool,
       begin = joined({begin, {gap()}, mark(tags.valueBegin)});
     }
     AIR_ASSIGN_OR_RETURN(GrammarSequence value,
-                         taggedValue(tool, schemas, tags, UINT8_MAX));
+                         taggedValue(tool, name, schemas, tags, UINT8_MAX));
     return joined({begin, value});
   };
   return members(tool, {}, "=", write);

@@ -8,6 +8,8 @@
 #define AIRPACK_RUNTIME_TEXT_ANSWER_CALLRULES_H
 
 #include "runtime/text/answer/AnswerSyntax.h"
+#include "runtime/text/answer/CallReader.h"
+#include "runtime/text/answer/ToolSchemas.h"
 #include "runtime/text/grammar/JsonSchema.h"
 
 #include <functional>
@@ -37,7 +39,16 @@ struct CallTool {
   std::unique_ptr<SchemaRules> rules;
   /// The alternatives that the schema allows for the object of arguments.
   std::vector<SchemaShape> shapes;
+  /// The list that the tool is in, by which the answer parser decides whether
+  /// an argument is a string.
+  const ToolSchemas *list = nullptr;
 };
+
+/// Whether the notations without JSON can express the name of an argument.
+/// `separator` stands between the name and the value.
+inline bool canBeKey(std::string_view name, std::string_view separator) {
+  return isCallName(name) && name.find(separator) == std::string_view::npos;
+}
 
 class CallRules {
 public:
@@ -80,15 +91,15 @@ private:
   using Write = std::function<Result<GrammarSequence>(const std::string &,
                                                       const SchemaList &)>;
   /// The arguments of a tool with `comma` between them. An argument is left out
-  /// if isCallName() refuses its name or if the name contains `separator`,
-  /// because the notation cannot express it.
+  /// if the notation cannot express its name (canBeKey()).
   Result<GrammarSequence> members(const CallTool &tool,
                                   const GrammarSequence &comma,
                                   std::string_view separator,
                                   const Write &write);
-  /// A value and the delimiter after it. `wanted` has the bits of the types
-  /// that the value may have (SchemaShape::Type).
+  /// A value of `argument`, and the delimiter after it. `wanted` has the bits of the
+  /// types that the value may have (SchemaShape::Type).
   Result<GrammarSequence> taggedValue(const CallTool &tool,
+                                      const std::string &argument,
                                       const SchemaList &schemas,
                                       const ArgumentTags &tags, uint8_t wanted);
   Result<GrammarSequence> bracesValue(const CallTool &tool,

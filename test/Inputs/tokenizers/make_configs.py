@@ -3,8 +3,8 @@
     pip install transformers==5.24.0 jinja2==3.1.6 && python3 make_configs.py
 
 Each case has the name of a vocabulary of the folder json, whether it is written as vocab.json and merges.txt, the
-files beside it, and what transformers makes of them: the ids of BOS and EOS, the ids of two texts with the tokens that
-begin and end a text, and the chat templates by name.
+files beside it, and what transformers makes of them: the ids of BOS, EOS, the unknown token and the padding, the ids
+of two texts with the tokens that begin and end a text, and the chat templates by name.
 """
 
 import json
@@ -35,6 +35,11 @@ CASES = [  # vocabulary, tokenizer_config.json, other files
     ("llama3", {**JSON, "chat_template": "A"}, {MAIN: "C\n"}),
     ("llama3", {**JSON, "chat_template": LIST}, {MAIN: "C", TOOLS: "D"}),
     ("llama3", {**JSON, "chat_template": LIST}, {TOOLS: "D"}),
+    ("llama3", {**JSON, "unk_token": "</s>", "pad_token": "he"}, {}),
+    ("prefix", {**JSON, "eos_token": "</s>", "unk_token": TOKEN, "pad_token": None}, {}),
+    ("gpt2", {**GPT2, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<s>", "pad_token": "</s>"}, {}),
+    ("wordpiece", {**JSON, "eos_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "the"}, {}),
+    ("wordpiece", {**JSON, "eos_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "##s"}, {}),
 ]
 
 
@@ -60,6 +65,7 @@ def case(vocabulary, config, others):
         templates = made.chat_template or {}
         return {"vocabulary": vocabulary, "config": config, "files": others,
                 "bos": made.bos_token_id, "eos": made.eos_token_id,
+                "unk": made.unk_token_id, "pad": made.pad_token_id,
                 "ids": [made(text).input_ids for text in TEXTS],
                 "templates": {"default": templates} if isinstance(templates, str) else templates}
 

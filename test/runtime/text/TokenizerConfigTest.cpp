@@ -73,7 +73,7 @@ protected:
 
 TEST_F(TokenizerConfigTest, AgreesWithTransformers) {
   const json cases = json::parse(slurp(inputs("tokenizers/configs.json")));
-  ASSERT_EQ(cases.size(), 14U);
+  ASSERT_EQ(cases.size(), 19U);
   for (const json &each : cases) {
     const std::string pre = writeVocabulary(each["vocabulary"]);
     write("tokenizer_config.json", each["config"].dump());
@@ -97,6 +97,12 @@ TEST_F(TokenizerConfigTest, AgreesWithTransformers) {
       EXPECT_EQ(data->bos, id("bos")) << each;
     }
     EXPECT_EQ(data->eos, id("eos")) << each;
+    EXPECT_EQ(data->padding, id("pad")) << each;
+    // transformers has no unknown token if tokenizer_config.json names none,
+    // even if the model of tokenizer.json has one.
+    if (each["config"].contains("unk_token")) {
+      EXPECT_EQ(data->unknown, id("unk")) << each;
+    }
     const Tokenizer tokenizer = tokenizerOf(*std::move(data));
     const char *texts[] = {"the time", "the</s>"};
     for (size_t i = 0; i < std::size(texts); ++i) {
@@ -118,10 +124,28 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
   EXPECT_THAT(with(R"({"eos_token": "<none>"})").notes,
               ElementsAre("'eos_token' of tokenizer_config.json is ignored, "
                           "because the vocabulary has no token '<none>'"));
-  EXPECT_THAT(with(R"({"add_bos_token": false, "add_eos_token": false})").notes,
-              ElementsAre("'add_bos_token' of tokenizer_config.json is "
-                          "ignored, because tokenizer.json or the model's file "
-                          "says which tokens begin and end a text"));
+  EXPECT_THAT(
+      with(R"({"add_bos_token": false, "add_eos_token": false})").notes,
+      ElementsAre("'add_bos_token' of tokenizer_config.json is "
+                  "ignored, because tokenizer.json says which tokens begin "
+                  "and end a text"));
+  // The vocabulary "words" has the unknown token <unk>.
+  writeVocabulary("words");
+  write("tokenizer_config.json", R"({"unk_token": "<s>"})");
+  EXPECT_THAT(read()->notes,
+              ElementsAre("'unk_token' of tokenizer_config.json is ignored, "
+                          "because the vocabulary names another token, "
+                          "'<unk>'"));
+  // The vocabulary "llama3" has none, and here the byte 0 has no token, either.
+  json whole = json::parse(slurp(inputs("tokenizers/json/llama3.json")));
+  json &vocab = whole["model"]["vocab"];
+  vocab["<none>"] = vocab["\u0100"];
+  vocab.erase("\u0100"); // this is the spelling of the byte 0
+  write("tokenizer.json", whole.dump());
+  EXPECT_THAT(read()->notes,
+              ElementsAre("'unk_token' of tokenizer_config.json is ignored, "
+                          "because the vocabulary has no unknown token, and "
+                          "leaves out what has no token"));
   const TokenizerData data = with(R"({"bos_token": "</s>"})");
   EXPECT_EQ(data.bos, 0);
   EXPECT_THAT(data.notes,
@@ -137,6 +161,8 @@ TEST_F(TokenizerConfigTest, Malformed) {
       {R"({"bos_token": 1})", "'bos_token' must be the text of a token"},
       {R"({"eos_token": {}})", "'eos_token' must be the text of a token"},
       {R"({"eos_token": {"content": null}})", "'eos_token' must be the text"},
+      {R"({"unk_token": 1})", "'unk_token' must be the text of a token"},
+      {R"({"pad_token": 1})", "'pad_token' must be the text of a token"},
       {R"({"add_bos_token": 1})", "'add_bos_token' is not a boolean"},
       {R"({"chat_template": 1})", "'chat_template' must be a string, or"},
       {R"({"chat_template": ["x"]})",

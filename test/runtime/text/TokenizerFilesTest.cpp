@@ -161,8 +161,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "words", kUnsupported, "/normalizer",
                 R"({"type": "Sequence", "normalizers": [
                     {"type": "Lowercase"}, {"type": "NFC"}]})"},
-        Refusal{"'model.fuse_unk' is supported only with byte_fallback and a "
-                "token for each of the 256 bytes; there are 0 such tokens",
+        Refusal{"'model.fuse_unk' is supported only if each of the 256 bytes "
+                "has a token, but some have none",
                 "words", kUnsupported, "/model/fuse_unk", "true"},
         Refusal{"'pre_tokenizer.pretokenizers[0]' has the type "
                 "'UnicodeScripts'",
@@ -290,6 +290,60 @@ TEST(TokenizerFilesTest, FuseUnkNeedsNoUnknownCharacters) {
   file["model"]["fuse_unk"] = true;
   Result<TokenizerData> data = parseTokenizerJson(file.dump());
   EXPECT_TRUE(data.isOk()) << data.status().message();
+}
+
+// Hugging Face's library makes one unknown token of several bytes without
+// tokens if 'fuse_unk' is set. In "llama3", each byte has a token.
+TEST(TokenizerFilesTest, FuseUnkNeedsAllBytes) {
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  json &model = file["model"];
+  model["fuse_unk"] = true;
+  model["unk_token"] = "<s>";
+  EXPECT_TRUE(parseTokenizerJson(file.dump()).isOk());
+  model["vocab"]["<none>"] = model["vocab"]["\u0100"];
+  model["vocab"].erase("\u0100"); // this is the spelling of the byte 0
+  const Status status = parseTokenizerJson(file.dump()).status();
+  EXPECT_EQ(status.code(), kUnsupported);
+  EXPECT_EQ(status.message(),
+            "tokenizer: 'model.fuse_unk' is supported only if each of the 256 "
+            "bytes has a token, but some have none");
+  model["unk_token"] = nullptr; // bytes without tokens are left out
+  EXPECT_TRUE(parseTokenizerJson(file.dump()).isOk());
+}
+
+// transformers adds the tokens that tokenizer.json says. "llama3" begins each
+// text with the token 0.
+TEST(TokenizerFilesTest, TheModelsFileDoesNotOverrideTokenizerJson) {
+  ModelSource source;
+  source.metadata["tokenizer.ggml.add_bos_token"] = false;
+  source.metadata["tokenizer.ggml.add_eos_token"] = true;
+  source.metadata["tokenizer.ggml.bos_token_id"] = uint64_t{1};
+  source.metadata["tokenizer.ggml.eos_token_id"] = uint64_t{1};
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  Result<TokenizerData> data =
+      withGgufSpecials(source, *parseTokenizerJson(file.dump()));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_TRUE(data->addBos);
+  EXPECT_EQ(data->bos, 0);
+  EXPECT_FALSE(data->addEos);
+  EXPECT_EQ(data->eos, 1);
+  const std::string why = " of the model's file is ignored, because "
+                          "tokenizer.json says which tokens begin and end a "
+                          "text";
+  EXPECT_THAT(data->notes, ElementsAre("'tokenizer.ggml.add_bos_token'" + why,
+                                       "'tokenizer.ggml.add_eos_token'" + why));
+  file["post_processor"] = nullptr;
+  source.metadata["tokenizer.ggml.add_bos_token"] = true;
+  data = withGgufSpecials(source, *parseTokenizerJson(file.dump()));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_FALSE(data->addBos);
+  EXPECT_EQ(data->bos, 1);
+  // vocab.json and merges.txt do not say it.
+  data = withGgufSpecials(
+      source, *parseVocabAndMerges(file["model"]["vocab"].dump(), "", "gpt-2"));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_TRUE(data->addBos);
+  EXPECT_TRUE(data->addEos);
 }
 
 TEST(TokenizerFilesTest, NotJson) {

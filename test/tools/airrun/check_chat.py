@@ -210,10 +210,10 @@ terminal.say("/set max-tokens 3", "\n")
 terminal.say("hi", "Hol")
 terminal.until("limit of 3 tokens")
 terminal.say("/set top-p 7", "is not a number from 0 to 1")
-terminal.say("/set colour red", "unknown option 'colour'")
-terminal.say("/set colour default", "unknown option 'colour'")
+terminal.say("/set colour red", "there is no option 'colour'; /set lists those that can be changed")
+terminal.say("/set --colour default", "there is no option '--colour'")
 assert "max-tokens 3" in terminal.say("/set", "max-tokens 3")
-terminal.say("/set max-tokens default", "\n")
+terminal.say("/set --max-tokens default", "\n")
 assert "max-tokens (default)" in terminal.say("/set", "max-tokens (default)")
 # Options that contradict each other are refused at once, and change nothing.
 terminal.say("/set top-k 5", "\n")
@@ -225,7 +225,7 @@ terminal.prompt("\n> ")
 terminal.shown = "> "
 terminal.say("/clear", "\n")
 assert saved(terminal) == []
-terminal.say("/exit", "\n")
+terminal.say("/bye", "\n")
 terminal.end()
 
 # --load continues a conversation. The second turn computes only what follows
@@ -248,6 +248,8 @@ terminal = Terminal(*HOLA)
 terminal.prompt()
 terminal.type(b"xho\x7f\x7fi\x01\x1b[C\x7f\xc3\xa9\x05!\n")  # backspace, start, right, backspace, a letter, end
 terminal.until("Hola!")
+terminal.prompt()
+terminal.type(b"  \n")  # a blank line is no message, and is not kept
 terminal.prompt()
 terminal.type(b"\x1b[A?\n")  # the line before
 terminal.until("Hola!")

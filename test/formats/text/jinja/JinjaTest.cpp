@@ -202,6 +202,7 @@ TEST(JinjaTest, TaintMarksWhatTheCallerWrote) {
 }
 
 TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
+  const std::string huge = "{{ 0x1" + std::string(3572, '0') + " }}";
   const std::tuple<const char *, int, const char *> cases[] = {
       {"a\n  {{ x | nofilter }}", 4,
        "template line 2, column 10: the filter 'nofilter' is not supported"},
@@ -221,6 +222,9 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
       {"{{ raise_exception(\"roles\nmust 'alternate'\") }}", 3,
        "template line 1, column 19: the template refuses the conversation and "
        "says 'roles\\x0amust \\x27alternate\\x27'"},
+      {huge.c_str(), 3,
+       "template line 1, column 4: this integer has more than 4300 decimal "
+       "digits, which is Python's limit"},
       {"a\nb{{ '\xff' }}", 3,
        "template line 2, column 6: the byte 0xff does not begin a character in "
        "UTF-8"},

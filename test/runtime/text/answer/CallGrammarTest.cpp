@@ -250,6 +250,13 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_EQ(refusedAt("g", g), none);
   EXPECT_EQ(refusedAt("none", "Hello."), none);
   EXPECT_EQ(refusedAt("none", f), f.find('>'));
+  // No token at all may follow a trigger.
+  GrammarMatcher silent(
+      grammarOf("hermes", tools, {ToolChoice::None, {}}).grammar, byteTrie(),
+      {0});
+  for (int id = 0; id < 256; ++id) {
+    EXPECT_FALSE(silent.allows(id)) << id;
+  }
   // Within reasoning, the text of a trigger has no effect.
   EXPECT_EQ(refusedAt("auto", "<think><tool_call>no</think>" + f), none);
   const Result<ToolChoice> unknown = parseToolChoice("h", tools);
@@ -407,6 +414,70 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
     }
     EXPECT_TRUE(seen.empty()) << name << ": " << *seen.begin();
   }
+}
+
+// The answer parser reads a whole number as an integer, and all others as
+// fractions. A word that looks like a number of a type that the schema does not
+// allow is therefore a string.
+TEST(CallGrammarTest, WordsThatLookLikeNumbers) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"required": ["i", "r", "b"],
+           "properties": {"i": {"enum": ["1.5", "5", 7, "1e2"]},
+                          "r": {"enum": ["1.5", "5", 0.5, "-3"]},
+                          "b": {"enum": ["5", "null", false]}}}}])");
+  const std::map<std::string, std::set<Json>> possible = {
+      {"i", {"1.5", 7, "1e2"}},
+      {"r", {"5", 0.5, "-3"}},
+      {"b", {"5", "null", false}}};
+  for (const char *name : {"qwen-coder", "seed", "glm", "minimax"}) {
+    AnswerSyntax syntax = syntaxNamed(name);
+    syntax.reasoning.clear();
+    const Result<CallGrammar> made =
+        callGrammar(syntax, tools, {ToolChoice::Required, {}}, {}, nullptr);
+    ASSERT_TRUE(made.isOk()) << made.status().message();
+    std::mt19937 random(3);
+    std::map<std::string, std::set<Json>> seen;
+    for (int round = 0; round < 60; ++round) {
+      AnswerMessage message;
+      message.add(eventsOf(syntax, tools, nullptr,
+                           randomText(*made, *syntax.family, random), 0));
+      for (const AnswerCall &call : message.calls) {
+        const Json arguments = Json::parse(call.arguments);
+        for (const auto &[key, value] : arguments.items()) {
+          seen[key].insert(value);
+        }
+      }
+    }
+    EXPECT_EQ(seen, possible) << name;
+  }
+}
+
+TEST(CallGrammarTest, NamesThatTheNotationCannotExpress) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "f", "parameters": {"required": ["a:b"],
+           "properties": {"a:b": {"type": "integer"}}}},
+          {"name": "g", "parameters": {"required": ["c"],
+           "properties": {"c": {"type": "integer"}, "d e": {}}}}])");
+  const std::string rest =
+      "; in this model's notation, the name of an argument must not be empty, "
+      "be longer than 256 bytes, or contain white space, brackets, quotes, a "
+      "comma, ";
+  EXPECT_EQ(grammarOf("hermes", tools).notes, std::vector<std::string>());
+  EXPECT_EQ(grammarOf("glm", tools).notes,
+            std::vector{"tool 'g': calls leave out the arguments 'd e'" + rest +
+                        "or '='"});
+  EXPECT_EQ(grammarOf("gemma", tools).notes,
+            (std::vector{"tool 'f' cannot be called, because it requires the "
+                         "arguments 'a:b'" +
+                             rest + "':' or '='",
+                         "tool 'g': calls leave out the arguments 'd e'" +
+                             rest + "':' or '='"}));
+  const Result<CallGrammar> none = callGrammar(
+      syntaxNamed("gemma"), tools, {ToolChoice::Required, "f"}, {}, nullptr);
+  EXPECT_EQ(none.status().code(), ErrorCode::Unsupported);
+  EXPECT_TRUE(none.status().message().starts_with(
+      "none of the tools can be called: tool 'f' cannot be called, because"))
+      << none.status().message();
 }
 
 TEST(CallGrammarTest, TypesThatDecideWhatAnArgumentIs) {
