@@ -93,9 +93,9 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
              ? "the vocabulary has no unknown token, and leaves out what has "
                "no token"
          : fixed == Fixed::InTexts
-             ? "tokenizer.json adds another token, " +
+             ? "tokenizer.json adds a different token, " +
                    inQuotes(data.tokens[id]) + ", to each text"
-             : "the vocabulary names another token, " +
+             : "the vocabulary names a different token, " +
                    inQuotes(data.tokens[id]));
     if (&id == &data.eos) {
       addEndOfGeneration(data, named);

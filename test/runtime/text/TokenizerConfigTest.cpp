@@ -134,7 +134,7 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
   write("tokenizer_config.json", R"({"unk_token": "<s>"})");
   EXPECT_THAT(read()->notes,
               ElementsAre("'unk_token' of tokenizer_config.json is ignored, "
-                          "because the vocabulary names another token, "
+                          "because the vocabulary names a different token, "
                           "'<unk>'"));
   // The vocabulary "llama3" has none, and here the byte 0 has no token, either.
   json whole = json::parse(slurp(inputs("tokenizers/json/llama3.json")));
