@@ -96,8 +96,8 @@ private:
                                   const GrammarSequence &comma,
                                   std::string_view separator,
                                   const Write &write);
-  /// A value of `argument`, and the delimiter after it. `wanted` has the bits of
-  /// the types that the value may have (SchemaShape::Type).
+  /// A value of `argument`, and the delimiter after it. `wanted` has the bits
+  /// of the types that the value may have (SchemaShape::Type).
   Result<GrammarSequence> taggedValue(const CallTool &tool,
                                       const std::string &argument,
                                       const SchemaList &schemas,
