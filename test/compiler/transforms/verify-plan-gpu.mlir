@@ -30,13 +30,13 @@
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
 // ARRAY: dispatch 'matmul_{{.*}}': the binding of the operand block_tables does not have the kind, access, dtype, layout and size that the kernel requires
 // RUN: sed 's/read_write batch token_ids/read batch token_ids/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=CHOICE
-// CHOICE: dispatch 'greedy_{{.*}}': what is bound to the operand token_ids differs in kind, access
+// CHOICE: dispatch 'greedy_{{.*}}': the binding of the operand token_ids does not have the kind, access
 // RUN: sed 's/read batch token_count/read_write batch token_count/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=WRITTEN
 // WRITTEN: a kernel may not write the array token_count of the batch; it may write only token_ids, positions and rope_positions
 // RUN: sed 's/write buffer @logits/write buffer @scales/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
-// SIZE: what is bound to the operand y differs in kind, access, dtype, layout or size
+// SIZE: the binding of the operand y does not have the kind, access, dtype, layout and size
 // RUN: sed 's/read_write buffer @counters/read_write buffer @partials/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNTERS
-// COUNTERS: what is bound to the operand {{partials|counters}} differs in kind
+// COUNTERS: the binding of the operand {{partials|counters}} does not have the kind
 // RUN: sed 's/, <read_write buffer @counters>//' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: has 9 bindings, but its kernel needs 10
 // RUN: sed 's/weight_bytes [0-9]*/weight_bytes 5/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=BYTES
@@ -58,7 +58,7 @@
 // Matrices of Q4_0 and of IQ4_NL have the same size.
 // RUN: sed 's/"d", Q8_0/"d", Q4_0/' %s | air-opt --select-kernels="target=rtx3060" --pack-segments --split-steps --plan-memory --schedule-reads > %t.q4
 // RUN: sed '/tensor @d /s/Q4_0/IQ4_NL/g' %t.q4 | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DTYPE
-// DTYPE: dispatch 'matmul_q4_0_{{.*}}': what is bound to the operand weights differs in kind, access, dtype, layout or size
+// DTYPE: dispatch 'matmul_q4_0_{{.*}}': the binding of the operand weights does not have the kind, access, dtype, layout and size
 
 // RUN: not air-opt %t --place-weights="vram=1073741824" 2>&1 | FileCheck %s --check-prefix=VRAM
 // VRAM: of VRAM even if weights stay in RAM and are copied to the GPU in every pass (weights {{.*}}), but --vram gives 1.00 GiB, of which the driver takes 1.00 GiB

@@ -152,7 +152,7 @@ TEST_F(SplitSessionTest, TheFirstStepWithBadNumbersIsNamed) {
   model.unknownInHistory = 0;
   model.unknownBias = std::numeric_limits<float>::infinity();
   EXPECT_TRUE(messageFor(3).starts_with(
-      "step 'head' computes NaN or infinite numbers, because kernels of a GPU"))
+      "step 'head' computes NaN or infinite numbers, because GPU kernels"))
       << messageFor(3);
 }
 
