@@ -293,8 +293,8 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"rtx3060\""));
 }
 
-// A plan for two targets that fit the GPU equally well. The layers on the CPU of
-// the first one need a CPU of another architecture.
+// A plan for two targets that fit the GPU equally well. The kernels for the CPU
+// of the first target are for another architecture.
 TEST_F(GpuSplitTest, AirrunChoosesATargetWhoseCpuIsThatOfThisMachine) {
   const MachineProfile here = gpuInThisMachine();
   MachineProfile other =
