@@ -81,15 +81,20 @@ protected:
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
   /// Packs the model with this number of layers on the CPU. Returns the name of
-  /// the plan. `vram` is the size of the GPU's memory; 0 means its own.
-  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0) {
+  /// the plan. `vram` is the size of the GPU's memory; 0 means its own. If
+  /// `background` is true, the kernels of the CPU compile while those of the
+  /// GPU are compiled and the plan is written.
+  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0,
+                               bool background = false) {
     CompileOptions options;
     options.machine = gpuInThisMachine();
     options.cuda = test::emulatorCompiler();
     options.cpuLayers = cpuLayers;
     options.vram = vram;
-    const std::string name =
-        std::to_string(cpuLayers) + (vram == 0 ? ".air" : ".small.air");
+    options.background = background;
+    const std::string name = std::to_string(cpuLayers) +
+                             (vram == 0 ? "" : ".small") +
+                             (background ? ".background.air" : ".air");
     pack(options, name);
     return name;
   }
@@ -277,7 +282,7 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
 
 TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   const std::string cpu = folder().path("cpu.air");
-  const std::string split = folder().path(packSplit(3));
+  const std::string split = folder().path(packSplit(3, 0, /*background=*/true));
   fakeCuda = {};
   const std::string generate =
       " --tokens 5,80,250,7,8,9,10,11,12,13,14 -n 3 --temp 0 --output-tokens "
@@ -286,6 +291,43 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   const std::string report =
       airrun("bench " + split + " -p 12 -n 1 --rounds 1 --json");
   EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"rtx3060\""));
+}
+
+// A plan for two targets that fit the GPU equally well. The kernels for the CPU
+// of the first target are for another architecture.
+TEST_F(GpuSplitTest, AirrunChoosesATargetWhoseCpuIsThatOfThisMachine) {
+  const MachineProfile here = gpuInThisMachine();
+  MachineProfile other =
+      *resolveProfile(here.arch == "x86_64" ? "aarch64-neon" : "x86-64-v3");
+  other.name = "a " + here.name; // the targets of a plan are sorted by name
+  other.gpus = here.gpus;
+  std::vector<compiler::Compiler> compilers;
+  for (const MachineProfile &machine : {other, here}) {
+    CompileOptions options;
+    options.machine = machine;
+    options.cuda = test::emulatorCompiler();
+    options.cpuLayers = 1;
+    options.model = folder().model();
+    options.activations = "f32";
+    options.kvType = "f16";
+    options.threads = 2;
+    compilers.push_back(compilers.empty() ? *compiler::Compiler::load(options)
+                                          : *compilers.back().again(options));
+    const Status status = compilers.back().run("");
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+  const std::string both = folder().path("both.air");
+  const Status written = compiler::Compiler::writeTogether(
+                             compilers, *AtomicFile::create(both), {})
+                             .status();
+  ASSERT_TRUE(written.isOk()) << written.message();
+  ASSERT_EQ(PlanFile::open(both)->target(0).machine()->name()->str(),
+            other.name);
+  fakeCuda = {};
+  const std::string generate =
+      " --tokens 5,80 -n 2 --temp 0 --output-tokens --ignore-eos 2> /dev/null";
+  EXPECT_EQ(airrun(both + generate),
+            airrun(folder().path("cpu.air") + generate));
 }
 
 TEST_F(GpuSplitTest, TheGpuNeedsALayer) {
