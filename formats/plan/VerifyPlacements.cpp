@@ -1,11 +1,10 @@
 //===- VerifyPlacements.cpp - rules of residency and of the ring ----------===//
 #include "formats/plan/PlanRules.h"
-#include "formats/plan/TileRows.h"
+#include "formats/plan/WeightUses.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -14,149 +13,6 @@
 namespace air::rules {
 
 namespace {
-
-/// A range of a segment. `first` is the first step that reads from a chunk that
-/// overlaps the range, since chunks are verified as a whole; UINT32_MAX if no
-/// step does. `last` is the last step that reads from a page that overlaps the
-/// range.
-struct Piece {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  uint32_t first = UINT32_MAX;
-  uint32_t last = 0;
-};
-
-/// For each segment of weights, the steps of all programs that read its bytes.
-struct Uses {
-  uint32_t steps = 0;
-  /// For each segment of weights, the pieces into which it is divided,
-  /// ascending and without gaps. The list is empty for segments of other kinds.
-  std::vector<std::vector<Piece>> pieces;
-};
-
-/// Bytes of a segment that a step reads.
-struct Use {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  uint32_t step = 0;
-};
-
-/// Splits a segment into pieces. Each use of the segment is extended to whole
-/// pages, and separately to whole chunks; the ends of all of these ranges are
-/// the boundaries of the pieces. `bytes` is the size of the segment, rounded up
-/// to whole pages. The time is nearly linear in the number of uses.
-class Division {
-public:
-  Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,
-           uint64_t bytes)
-      : uses(std::move(found)), bytes(bytes), bounds({0, bytes}) {
-    for (const Use &use : uses) {
-      for (uint64_t unit : {chunkBytes, pageBytes}) {
-        const Use whole = inWhole(use, unit);
-        bounds.push_back(whole.begin);
-        bounds.push_back(whole.end);
-      }
-    }
-    std::sort(bounds.begin(), bounds.end());
-    bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
-    for (size_t i = 1; i < bounds.size(); ++i) {
-      pieces.push_back({bounds[i - 1], bounds[i]});
-    }
-    std::sort(uses.begin(), uses.end(),
-              [](const Use &a, const Use &b) { return a.step < b.step; });
-    visit(chunkBytes, [](Piece &piece, uint32_t step) { piece.first = step; });
-    std::reverse(uses.begin(), uses.end());
-    visit(pageBytes, [](Piece &piece, uint32_t step) { piece.last = step; });
-  }
-
-  std::vector<Piece> take() { return std::move(pieces); }
-
-private:
-  Use inWhole(const Use &use, uint64_t unit) const {
-    return {use.begin / unit * unit,
-            std::min(checkedAlignUp(use.end, unit).value_or(bytes), bytes),
-            use.step};
-  }
-
-  /// Calls set(piece, step) once for each piece that overlaps any use, with the
-  /// step of the first such use. Each use is first extended to whole units of
-  /// `unit` bytes.
-  template <typename Set> void visit(uint64_t unit, Set set) {
-    // set() has been called for all pieces in [i, next[i]).
-    std::vector<size_t> next(pieces.size() + 1);
-    std::iota(next.begin(), next.end(), 0);
-    const auto left = [&](size_t i) {
-      while (next[i] != i) {
-        next[i] = next[next[i]];
-        i = next[i];
-      }
-      return i;
-    };
-    for (const Use &use : uses) {
-      const Use whole = inWhole(use, unit);
-      const auto begin =
-          std::lower_bound(bounds.begin(), bounds.end(), whole.begin);
-      size_t i = left(static_cast<size_t>(begin - bounds.begin()));
-      while (i < pieces.size() && pieces[i].begin < whole.end) {
-        set(pieces[i], use.step);
-        next[i] = i + 1;
-        i = left(i);
-      }
-    }
-  }
-
-  std::vector<Use> uses;
-  const uint64_t bytes;
-  std::vector<uint64_t> bounds; ///< the boundaries of the pieces
-  std::vector<Piece> pieces;
-};
-
-/// Adds what a step reads of each segment of weights. A step that gathers rows
-/// on the CPU adds nothing, because the rows are fetched one by one. A step
-/// that gathers them on a GPU counts, because its kernel can read them only
-/// from the GPU's memory.
-void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
-             std::vector<std::vector<Use>> &found) {
-  for (const plan::Dispatch *dispatch : *step.dispatches()) {
-    if (step.kind() == plan::StepKind::Embed && dispatch->launch() == nullptr) {
-      continue;
-    }
-    for (const plan::Binding *binding : *dispatch->bindings()) {
-      if (binding->kind() == plan::BindingKind::Tensor) {
-        const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
-        // A launch of a GPU's kernel reads whole tensors.
-        const HalfOpenRange bytes = dispatch->launch() != nullptr
-                                        ? HalfOpenRange{0, tensor.bytes()}
-                                        : bytesRead(*dispatch->grid(), tensor);
-        found[tensor.segment()].push_back({tensor.offset() + bytes.begin,
-                                           tensor.offset() + bytes.end, index});
-      }
-    }
-  }
-}
-
-Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
-  std::vector<std::vector<Use>> found(plan.segments()->size());
-  for (const plan::Program *program : *plan.programs()) {
-    uint32_t index = 0;
-    for (const plan::Step *step : *program->steps()) {
-      addUses(plan, *step, index++, found);
-    }
-  }
-  Uses uses;
-  uses.steps = plan.programs()->Get(0)->steps()->size();
-  uses.pieces.resize(found.size());
-  for (uint32_t i = 0; i < found.size(); ++i) {
-    const plan::Segment &segment = *plan.segments()->Get(i);
-    const auto padded = checkedAlignUp(segment.raw_bytes(), pageBytes);
-    if (segment.kind() == plan::SegmentKind::Weights && padded) {
-      uses.pieces[i] = Division(std::move(found[i]), segment.digest_chunk(),
-                                pageBytes, *padded)
-                           .take();
-    }
-  }
-  return uses;
-}
 
 /// Whether reads, and the bytes that stay in RAM, may begin or end at `offset`:
 /// it must be a multiple of a page or, with a codec, of a chunk.
@@ -201,6 +57,18 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                         str(segment.raw_bytes()) +
                         " bytes in RAM; a segment that is copied to a GPU must "
                         "keep all bytes or none");
+    }
+    // Only copies to a GPU use the ring of such a plan. The CPU reads weights
+    // where they lie in the plan's file.
+    if (segment.kind() == plan::SegmentKind::Weights &&
+        deviceCount(plan) != 1 && !isCopied[i]) {
+      return broken("plan.placement.resident",
+                    where + ", " + label("segment", i, segment),
+                    "keeps " + str(resident) + " of " +
+                        str(segment.raw_bytes()) +
+                        " bytes in RAM; in a plan with a GPU, weights that "
+                        "are neither in its memory nor copied there must keep "
+                        "all bytes");
     }
     const bool isAllowed =
         segment.kind() == plan::SegmentKind::Weights

@@ -394,9 +394,10 @@ Status Executor::overflowError(const StepRecord &step) const {
   // values must therefore have overflowed in the conversion.
   if (step.kind == plan::StepKind::Attn && parts.kvIsHalf) {
     return unsupportedError(
-        where + ": keys or values of this model exceed 65504, the largest "
-                "number that the float16 KV cache holds; pack the model again "
-                "with --kv-type f32");
+        where +
+        ": keys or values of this model exceed 65504, the largest "
+        "number that the float16 KV cache holds; pack the model again " +
+        (parts.batch == nullptr ? "" : "for a CPU, ") + "with --kv-type f32");
   }
   return unsupportedError(
       where + " computes NaN or infinite numbers, because values of this model "

@@ -31,7 +31,7 @@ std::vector<bool> air::rt::copiedSegments(const plan::Plan &plan,
 Result<std::unique_ptr<HostRing>>
 HostRing::start(const PlanFile &plan, uint32_t placement, Device &device,
                 const HostRingOptions &options) {
-  std::unique_ptr<HostRing> made(new HostRing);
+  std::unique_ptr<HostRing> made(new HostRing(device));
   AIR_ASSIGN_OR_RETURN(OpenedReader opened,
                        openBestReader(plan.descriptor(), plan.name(),
                                       options.reading.method,
@@ -41,8 +41,9 @@ HostRing::start(const PlanFile &plan, uint32_t placement, Device &device,
   made->methodNote = std::move(opened.note);
   made->bytesPerSecond = options.bytesPerSecond;
   made->reader->limitRate(options.bytesPerSecond);
-  StreamSchedule schedule = streamScheduleOf(plan.plan(), placement);
-  AIR_RETURN_IF_ERROR(made->allocate(schedule, device));
+  StreamSchedule schedule =
+      streamScheduleOf(plan.plan(), placement, ResidentWeights::Copied);
+  AIR_RETURN_IF_ERROR(made->allocate(schedule));
   made->indexOf.resize(plan.plan().segments()->size());
   for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
     made->indexOf[schedule.segments[i].segment] = i;
@@ -70,7 +71,7 @@ HostRing::start(const PlanFile &plan, uint32_t placement, Device &device,
 
 /// Allocates page-locked memory for the ring and for what stays in RAM, and
 /// determines where in it each segment begins.
-Status HostRing::allocate(const StreamSchedule &schedule, Device &device) {
+Status HostRing::allocate(const StreamSchedule &schedule) {
   // The disk writes to this memory by DMA, so the memory must begin at a page
   // boundary.
   const auto bytes =
@@ -116,6 +117,9 @@ StreamCounters HostRing::counters() const {
 
 Result<std::span<uint8_t>> HostRing::lendRing() {
   stream->pause();
+  // Copies for the next pass may have been enqueued. They read the ring until
+  // they are complete.
+  AIR_RETURN_IF_ERROR(device.synchronise());
   return ring;
 }
 

@@ -4,7 +4,8 @@
 // them stay in page-locked RAM. The others are read from the disk in every
 // pass, into a ring in page-locked RAM. The first pass reads all of these
 // weights, and verifies their digests. This class owns the memory and the
-// thread that reads (WeightStream.h). A DeviceStream makes the copies.
+// thread that reads (WeightStream.h). A DeviceStream makes the copies. Weights
+// that only the CPU reads are not in this memory.
 //
 //   disk ──reads──► ring in RAM ──copies──► ring in VRAM ──► kernels
 //
@@ -91,9 +92,10 @@ private:
     uint8_t *segment(uint32_t index) const override { return addresses[index]; }
   };
 
-  HostRing() = default;
-  Status allocate(const StreamSchedule &schedule, Device &device);
+  explicit HostRing(Device &owner) : device(owner) {}
+  Status allocate(const StreamSchedule &schedule);
 
+  Device &device;
   std::unique_ptr<BlockReader> reader;
   std::string methodNote;
   uint64_t bytesPerSecond = 0;

@@ -31,6 +31,47 @@ MemoryNeed air::rt::memoryNeed(const plan::Placement &placement,
   return need;
 }
 
+namespace {
+
+/// "the CPU" or "GPU 'NAME'".
+std::string nameOf(const plan::Plan &plan, uint32_t device) {
+  const plan::Device *record = deviceRecord(plan, device);
+  return record == nullptr ? "the CPU" : "GPU '" + record->name()->str() + "'";
+}
+
+/// Checks that executables, cache groups and outputs are on devices that run
+/// steps. Other devices are not opened, so nothing can be loaded or allocated
+/// there.
+Status checkOwners(const plan::Plan &plan, const KernelDevices &devices) {
+  const auto check = [&](const std::string &what, uint32_t device) {
+    return (device == 0 ? devices.cpu : device == devices.gpu)
+               ? Status::ok()
+               : unsupportedError(
+                     what + " is on " + nameOf(plan, device) +
+                     ", which runs no step of the plan; this version needs it "
+                     "on a device that runs steps, so pack the model again "
+                     "with this version");
+  };
+  for (uint32_t i = 0; i < plan.executables()->size(); ++i) {
+    AIR_RETURN_IF_ERROR(check("executable " + std::to_string(i),
+                              plan.executables()->Get(i)->device()));
+  }
+  for (uint32_t i = 0;
+       plan.cache_groups() != nullptr && i < plan.cache_groups()->size(); ++i) {
+    AIR_RETURN_IF_ERROR(check("KV cache group " + std::to_string(i),
+                              plan.cache_groups()->Get(i)->device()));
+  }
+  for (const plan::Buffer *buffer : *plan.buffers()) {
+    if (buffer->is_output()) {
+      AIR_RETURN_IF_ERROR(check("output buffer '" + buffer->name()->str() + "'",
+                                buffer->device()));
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
 Result<KernelDevices> air::rt::devicesOfKernels(const plan::Plan &plan) {
   KernelDevices devices;
   for (const plan::Program *program : *plan.programs()) {
@@ -53,5 +94,6 @@ Result<KernelDevices> air::rt::devicesOfKernels(const plan::Plan &plan) {
           "again with this version");
     }
   }
+  AIR_RETURN_IF_ERROR(checkOwners(plan, devices));
   return devices;
 }

@@ -23,7 +23,8 @@ struct KernelDevices {
 
 /// Returns the devices of the plan, which must have been verified. Returns
 /// Unsupported if a GPU runs kernels, but the logits are in the memory of the
-/// CPU.
+/// CPU, or if an executable, a cache group or an output is on a device that
+/// runs no step.
 Result<KernelDevices> devicesOfKernels(const plan::Plan &plan);
 
 /// The plan's record of a device, or null if it has none, as for the CPU.

@@ -178,6 +178,17 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
     record.logitsRows = rowsOf(dispatch);
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);
   }
+  // A pass reads the logits either by token or by output, so the whole head
+  // must compute the same rows, whichever devices run it.
+  if (inHead && rowsOf(dispatch) != record.logitsRows) {
+    const bool isByToken = record.logitsRows == GridRows::Tokens;
+    return verificationError(
+        "step '" + step.name()->str() + "' processes a row per " +
+        (isByToken ? "output" : "token") +
+        ", but the output head begins with a dispatch that processes a row "
+        "per " +
+        (isByToken ? "token" : "output") + "; pack the model again");
+  }
   DispatchDesc desc;
   desc.executable = addresses.executables[dispatch.executable()];
   desc.entry = dispatch.entry();

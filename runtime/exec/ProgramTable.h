@@ -12,7 +12,8 @@
 //
 // On a GPU, the head consists of the steps of kind Head. In a program without
 // tiles (DeviceBatch.h), kernels always process the largest number of tokens,
-// and the head computes the logits of every token.
+// and the head computes the logits of every token. All dispatches of a head
+// compute the same rows: those of all tokens, or those of the outputs.
 //
 // The records refer to the plan, which must outlive them.
 //

@@ -114,9 +114,11 @@ Status checkSupported(const plan::Plan &plan, bool randomWeights) {
 
 /// Returns the index of the first placement whose RAM does not exceed
 /// `available` bytes. The search begins at the index `first`. If `available` is
-/// 0, the limit is not known, and `first` is returned.
-Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available,
-                                 uint32_t first) {
+/// 0, the limit is not known, and `first` is returned. `devices` are those that
+/// run the plan's kernels.
+Result<uint32_t> choosePlacement(const plan::Plan &plan,
+                                 const KernelDevices &devices,
+                                 uint64_t available, uint32_t first) {
   const auto &placements = *plan.placements();
   MemoryNeed least = {UINT64_MAX, ""};
   for (uint32_t i = first; i < placements.size(); ++i) {
@@ -128,13 +130,15 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available,
       least = std::move(need);
     }
   }
-  const bool usesGpu = deviceRecord(plan, 1) != nullptr;
+  const std::string other = devices.gpu == 0 ? "a smaller --ctx"
+                            : devices.cpu    ? "a smaller --cpu-layers"
+                                             : "a larger --vram";
   return doesNotFitError(
       "memory: the plan needs at least " + std::to_string(least.bytes) +
       " bytes of RAM (" + least.items + "), but at most " +
-      std::to_string(available) + " are available; pack the model " +
-      (usesGpu ? "for less memory with --ram, or with a larger --vram"
-               : "for less memory with --ram, or with a smaller --ctx"));
+      std::to_string(available) +
+      " are available; pack the model for less memory with --ram, or with " +
+      other);
 }
 
 /// The RAM from which each pass of a placement for a GPU copies weights, in
@@ -190,12 +194,13 @@ Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                      " bytes of weights in RAM, " +
                      (usesCpu ? "for the CPU and for copies to the GPU"
                               : "from which each pass copies them to the GPU");
-  return doesNotFitError("memory: " + parts + ", but only " +
-                         std::to_string(free) +
-                         " bytes are free; end other programs, or " +
-                         (isRandom ? "bench a smaller model"
-                                   : "pack the model with a larger --vram or a "
-                                     "smaller --ram"));
+  return doesNotFitError(
+      "memory: " + parts + ", but only " + std::to_string(free) +
+      " bytes are free; end other programs, or " +
+      (isRandom  ? "bench a smaller model"
+       : usesCpu ? "pack the model with a smaller --cpu-layers or --ram"
+                 : "pack the model with a larger --vram or a "
+                   "smaller --ram"));
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
@@ -273,9 +278,10 @@ struct Session::Parts {
   Status openCpu(const SessionOptions &options);
   Status createCpu(const SessionOptions &options);
   Status openGpu(const SessionOptions &options);
-  Status openMapping(std::vector<NodePart> nodeParts,
+  Status openMapping(std::vector<NodePart> ofNodes,
                      const std::vector<bool> &isLeftOut = {});
   Status openStore(const SessionOptions &options);
+  std::vector<NodePart> nodeParts() const;
   Result<PlanAddresses> hostAddresses();
   Result<PlanAddresses> gpuAddresses(const SessionOptions &options);
   Result<PlanAddresses> gpuAddressesThatFit(const SessionOptions &options,
@@ -433,7 +439,7 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
     }
     const Result<uint32_t> next =
         placement + 1 < file.plan().placements()->size()
-            ? choosePlacement(file.plan(), ram, placement + 1)
+            ? choosePlacement(file.plan(), devices, ram, placement + 1)
             : placement;
     if (opened.isOk()) {
       failure = withVramNeed(addresses.status());
@@ -477,14 +483,26 @@ Status Session::Parts::withVramNeed(const Status &error) const {
 /// Sets `source`, the store of the weights, to the mapping of the plan. The
 /// segments for which `isLeftOut` is true are only loaded when they are
 /// required.
-Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
+Status Session::Parts::openMapping(std::vector<NodePart> ofNodes,
                                    const std::vector<bool> &isLeftOut) {
   const uint32_t loaders = std::min<uint32_t>(
       kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
   AIR_ASSIGN_OR_RETURN(
-      source,
-      PlanSource::start(file, loaders, std::move(nodeParts), isLeftOut));
+      source, PlanSource::start(file, loaders, std::move(ofNodes), isLeftOut));
   return Status::ok();
+}
+
+/// The part of each matrix that the threads of each NUMA node read. Empty if
+/// the CPU runs no kernels.
+std::vector<NodePart> Session::Parts::nodeParts() const {
+  std::vector<NodePart> found;
+  if (cpu) {
+    for (const NodeRun &run : cpu->threadPool().nodeRuns()) {
+      found.push_back(
+          {run.node, run.first, run.end, cpu->threadPool().threads()});
+    }
+  }
+  return found;
 }
 
 /// Opens the store that gives weights to CPU kernels. The store is a
@@ -494,15 +512,10 @@ Status Session::Parts::openMapping(std::vector<NodePart> nodeParts,
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
-  std::vector<NodePart> nodeParts;
-  for (const NodeRun &run : cpu->threadPool().nodeRuns()) {
-    nodeParts.push_back(
-        {run.node, run.first, run.end, cpu->threadPool().threads()});
-  }
   const bool isStreamed =
       chosen.reads() != nullptr && chosen.reads()->size() != 0;
   if (!isStreamed && !sources && !hasCodedSegments(plan)) {
-    return openMapping(std::move(nodeParts));
+    return openMapping(nodeParts());
   }
   StreamOptions stream;
   stream.placement = placement;
@@ -511,7 +524,7 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;
-  stream.nodeParts = std::move(nodeParts);
+  stream.nodeParts = nodeParts();
   stream.ram = options.ram;
   stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
                            options.memoryRoot))] { return limit->read(); };
@@ -598,9 +611,9 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   // If the placement reads from the disk, a HostRing loads the segments that
   // passes copy to the GPU.
-  return openMapping({}, readsFromDisk(chosen)
-                             ? copiedSegments(file.plan(), chosen)
-                             : std::vector<bool>());
+  return openMapping(nodeParts(), readsFromDisk(chosen)
+                                      ? copiedSegments(file.plan(), chosen)
+                                      : std::vector<bool>());
 }
 
 Status Session::Parts::createExecutor(const SessionOptions &options,
@@ -656,7 +669,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   const uint64_t ram = options.ram == 0 ? memory
                        : memory == 0    ? options.ram
                                         : std::min(options.ram, memory);
-  AIR_ASSIGN_OR_RETURN(placement, choosePlacement(plan, ram, 0));
+  AIR_ASSIGN_OR_RETURN(placement, choosePlacement(plan, devices, ram, 0));
   AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
   PlanAddresses addresses;
   if (gpuRecord != nullptr) {

@@ -23,7 +23,8 @@ std::vector<uint64_t> air::rt::rawOffsets(const plan::Plan &plan) {
 }
 
 StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
-                                         uint32_t placement) {
+                                         uint32_t placement,
+                                         ResidentWeights wanted) {
   const plan::Placement &chosen = *plan.placements()->Get(placement);
   StreamSchedule schedule;
   schedule.ringBytes = chosen.ring_bytes();
@@ -53,8 +54,11 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
     segment.bytes =
         alignUp(digestedBytes(plan, record), SegmentArena::kPageBytes);
     indexOf[index] = static_cast<uint32_t>(schedule.segments.size());
-    if (uint64_t resident =
-            alignUp(chosen.resident()->Get(index), SegmentArena::kPageBytes)) {
+    const bool isWanted =
+        wanted == ResidentWeights::All || copiedBefore[index] != UINT32_MAX;
+    const uint64_t resident =
+        alignUp(chosen.resident()->Get(index), SegmentArena::kPageBytes);
+    if (isWanted && resident != 0) {
       ScheduledRead read;
       read.segment = indexOf[index];
       read.bytes = resident;

@@ -73,8 +73,17 @@ struct StreamSchedule {
 /// Returns for each such segment where it begins in this imaginary file.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
+/// Which of the weights that stay in RAM a StreamSchedule reads.
+enum class ResidentWeights : uint8_t {
+  All,
+  /// Only those that each pass copies to a GPU. Kernels of the CPU read the
+  /// others where they lie in the mapping of the plan.
+  Copied,
+};
+
 /// The schedule of a verified plan for the placement with index `placement`.
-StreamSchedule streamScheduleOf(const plan::Plan &plan, uint32_t placement);
+StreamSchedule streamScheduleOf(const plan::Plan &plan, uint32_t placement,
+                                ResidentWeights wanted = ResidentWeights::All);
 
 } // namespace air::rt
 

@@ -2,6 +2,7 @@
 #include "PlanCases.h"
 
 #include "formats/plan/PlanEncode.h"
+#include "formats/plan/PlanHeader.h"
 
 namespace air::test {
 
@@ -105,6 +106,22 @@ void useBoth(SmallPlan &small) {
   small.fileBytes = *placeSegments(p, metadataOf(p).size());
 }
 
+/// Makes each pass read the weights of the CPU's layer from the disk, into a
+/// ring of one page. Apart from the rule that they must stay in RAM, the plan
+/// breaks none.
+void readLayer(P &p) {
+  plan::PlacementT &placement = *p.placements[0];
+  placement.resident[0] = 0;
+  placement.ring_bytes = kPlanPageBytes;
+  addItem(placement, "ring", plan::Tier::Ram, kPlanPageBytes);
+  placement.reads.push_back(std::make_unique<plan::StreamReadT>());
+  plan::StreamReadT &read = *placement.reads[0];
+  read.segment = 0;
+  read.bytes = kPlanPageBytes;
+  read.before_step = 1;
+  read.after_step = -2;
+}
+
 template <typename F> Change inBoth(F change) {
   return [change](SmallPlan &small) {
     useBoth(small);
@@ -166,6 +183,7 @@ std::vector<Case> splitCases() {
        })},
       {"plan.placement.device",
        inBoth([](P &p) { p.placements[0]->device[0] = 1; })},
+      {"plan.placement.resident", inBoth(readLayer)},
       {"plan.budget.bytes",
        inBoth([](P &p) { p.placements[0]->items[2]->bytes -= 1; })},
       {"plan.budget.bytes",

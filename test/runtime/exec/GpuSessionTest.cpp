@@ -4,12 +4,15 @@
 // that writes too early, computes wrong logits.
 //
 //===----------------------------------------------------------------------===//
+#include "formats/dtype/DType.h"
 #include "runtime/io/DiskStream.h"
 #include "test/runtime/exec/BatchRuns.h"
 #include "test/runtime/fake/LateGpu.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -454,6 +457,34 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
   }
 }
 
+// A copy that has been enqueued must read the ring before somebody else gets
+// it.
+TEST_F(GpuSessionTest, TheRingIsLentOnlyAfterItsCopies) {
+  Result<Session> session =
+      open([](plan::PlanT &plan) { copyInEveryPass(plan, true); });
+  ASSERT_TRUE(session) << session.status().message();
+  DiskStream &disk = *session->streaming();
+  const Result<std::span<uint8_t>> ring = disk.lendRing();
+  ASSERT_TRUE(ring) << ring.status().message();
+  std::ranges::fill(*ring, 0x11);
+  const Result<DeviceAddress> copy = gpu->allocate(ring->size(), "copy");
+  ASSERT_TRUE(copy && gpu->upload(*copy, *ring).isOk());
+  ASSERT_TRUE(disk.takeRingBack().isOk());
+  disk.waitUntilIdle();
+  // The ring now holds weights, which are copied by the time it is lent again.
+  const std::vector<uint8_t> weights(ring->begin(), ring->end());
+  EXPECT_NE(weights, std::vector<uint8_t>(ring->size(), 0x11));
+  ASSERT_TRUE(gpu->upload(*copy, *ring).isOk());
+  ASSERT_TRUE(disk.lendRing());
+  std::ranges::fill(*ring, 0x22);
+  ASSERT_TRUE(gpu->synchronise().isOk());
+  const Result<const void *> read = gpu->read(*copy, ring->size());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(std::memcmp(*read, weights.data(), weights.size()), 0);
+  ASSERT_TRUE(disk.takeRingBack().isOk());
+  checkAllLogits(*session, model, someTokens(20), 8);
+}
+
 TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
   Result<Session> session =
       open([](plan::PlanT &plan) { copyInEveryPass(plan, true); });
@@ -624,6 +655,25 @@ TEST_F(GpuSessionTest, ACacheWithoutAPageForPaddingIsRefused) {
              "for padding, exceed",
       [](plan::PlanT &plan) {
         setContext(plan, AIR_KV_PAGE_TOKENS, UINT32_MAX);
+      });
+}
+
+// Nothing binds the second cache, which is in the memory of the CPU.
+TEST_F(GpuSessionTest, ACacheOnTheIdleCpuIsRefused) {
+  expectRefused(
+      ErrorCode::Unsupported,
+      path + ": KV cache group 1 is on the CPU, which runs no step",
+      [](plan::PlanT &plan) {
+        plan.cache_groups.push_back(
+            std::make_unique<plan::CacheGroupT>(*plan.cache_groups[0]));
+        plan.cache_groups[1]->device = 0;
+        plan.cache_groups[1]->page_bytes = FAKE_PAGE_BYTES;
+        plan.caches.push_back(std::make_unique<plan::CacheT>(*plan.caches[0]));
+        plan::CacheT &cache = *plan.caches[1];
+        cache.key_dtype = cache.value_dtype = static_cast<uint16_t>(DType::F32);
+        cache.order = plan::KvOrder{};
+        cache.group = 1;
+        addRam("kv", kFakePages * FAKE_PAGE_BYTES)(plan);
       });
 }
 

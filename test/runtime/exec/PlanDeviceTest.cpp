@@ -61,6 +61,37 @@ TEST(PlanDevice, APlanMayRunOnTheCpuAndAGpu) {
   EXPECT_TRUE(found->cpu);
 }
 
+// A device that runs no step is not opened, so nothing can be put there.
+TEST(PlanDevice, WhatIsOnADeviceWithoutStepsIsRefused) {
+  for (const uint32_t device : {0U, 1U}) {
+    SCOPED_TRACE(device);
+    const uint32_t other = 1 - device;
+    const std::string name = other == 0 ? "the CPU" : "GPU 'rtx3060'";
+    const auto expectRefused = [&](const plan::PlanT &plan,
+                                   const std::string &what) {
+      const Status status = devicesOf(plan).status();
+      EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+      EXPECT_TRUE(status.message().starts_with(
+          what + " is on " + name + ", which runs no step of the plan"))
+          << status.message();
+    };
+    plan::PlanT plan = planOn(device);
+    plan.executables.push_back(std::make_unique<plan::ExecutableT>());
+    plan.executables.back()->device = other;
+    expectRefused(plan, "executable 2");
+    plan = planOn(device);
+    plan.cache_groups.push_back(std::make_unique<plan::CacheGroupT>());
+    plan.cache_groups.back()->device = other;
+    expectRefused(plan, "KV cache group 1");
+  }
+  plan::PlanT plan = planOn(0);
+  plan.buffers[0]->is_output = true;
+  EXPECT_TRUE(devicesOf(plan));
+  plan.buffers[0]->device = 1;
+  EXPECT_TRUE(devicesOf(plan).status().message().starts_with(
+      "output buffer 'x' is on GPU 'rtx3060', which runs no step"));
+}
+
 TEST(PlanDevice, LogitsOfTheCpuAreRefusedIfThereIsAGpu) {
   plan::PlanT plan = planOn(1);
   plan.executables[1]->device = 0;

@@ -96,7 +96,7 @@ protected:
     step->dispatches.push_back(std::move(dispatch));
     plan.programs[0]->steps.push_back(std::move(step));
   }
-  void build() {
+  Status status() {
     flatbuffers::FlatBufferBuilder builder;
     builder.Finish(plan::Plan::Pack(builder, &plan));
     const auto &root =
@@ -106,9 +106,11 @@ protected:
     addresses.tables = {0x20000};
     addresses.executables = {0};
     addresses.cacheGroups = {0x30000, 0x40000};
-    Result<std::vector<ProgramRecord>> made =
-        buildPrograms(root, addresses, device);
-    ASSERT_TRUE(made) << made.status().message();
+    return buildPrograms(root, addresses, device).status();
+  }
+  void build() {
+    const Status made = status();
+    ASSERT_TRUE(made.isOk()) << made.message();
   }
 
   plan::PlanT plan;
@@ -151,6 +153,37 @@ TEST_F(ProgramTable, ACacheIsInTheFirstPageOfItsGroup) {
   ASSERT_EQ(device.bindings.size(), 1U);
   EXPECT_EQ(device.bindings[0],
             (std::vector<DeviceAddress>{0x30000, 0x40080, 0x30040}));
+}
+
+/// Makes a step a part of the head that a GPU runs.
+void moveToGpu(plan::StepT &step, plan::RowsFrom rows) {
+  step.name = "gpu";
+  step.dispatches[0]->grid.reset();
+  step.dispatches[0]->launch = std::make_unique<plan::LaunchT>();
+  step.dispatches[0]->launch->rows_from = rows;
+}
+
+// If the first step of the head computes the rows of the outputs, a GPU must
+// not compute those of all tokens after it.
+TEST_F(ProgramTable, AHeadWithDifferentRowsIsRefused) {
+  for (const auto rows : {plan::RowsFrom::Outputs, plan::RowsFrom::Tokens}) {
+    plan.programs[0]->steps.clear();
+    for (int i = 0; i < 2; ++i) {
+      addStep(plan::StepKind::Head, 1, {});
+    }
+    plan.programs[0]->steps[0]->dispatches[0]->grid->rows_from =
+        plan::RowsFrom::Outputs;
+    moveToGpu(*plan.programs[0]->steps[1], rows);
+    const Status made = status();
+    EXPECT_EQ(made.isOk(), rows == plan::RowsFrom::Outputs) << made.message();
+    if (!made.isOk()) {
+      EXPECT_EQ(made.code(), ErrorCode::VerificationFailed);
+      EXPECT_EQ(made.message(),
+                "program 'm1': step 'gpu' processes a row per token, but the "
+                "output head begins with a dispatch that processes a row per "
+                "output; pack the model again");
+    }
+  }
 }
 
 TEST_F(ProgramTable, TheStreamsOfAPartBeginAtItsRows) {

@@ -5,12 +5,15 @@
 // that the CPU has overwritten meanwhile, gives wrong logits.
 //
 //===----------------------------------------------------------------------===//
+#include "formats/dtype/DType.h"
 #include "test/runtime/exec/BatchRuns.h"
 #include "test/runtime/fake/LateGpu.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
 
@@ -154,6 +157,48 @@ TEST_F(SplitSessionTest, TheFirstStepWithBadNumbersIsNamed) {
   EXPECT_TRUE(messageFor(3).starts_with(
       "step 'head' computes NaN or infinite numbers, because GPU kernels"))
       << messageFor(3);
+}
+
+// The first token's value fits in float32, but not the sum of the two.
+TEST_F(SplitSessionTest, AModelWithLargeKeysNeedsACpu) {
+  model.unknownInHistory = 2e38F;
+  Result<Session> session = open([](plan::PlanT &plan) {
+    plan.caches[0]->key_dtype = static_cast<uint16_t>(DType::F16);
+    plan.caches[0]->value_dtype = static_cast<uint16_t>(DType::F16);
+  });
+  ASSERT_TRUE(session) << session.status().message();
+  const SequenceId sequence = beginSequence(*session);
+  const Status status =
+      runRows(*session, {0, 0}, {sequence, sequence}, {1}).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_EQ(status.message(),
+            "step 'layer.0.attn': keys or values of this model exceed 65504, "
+            "the largest number that the float16 KV cache holds; pack the "
+            "model again for a CPU, with --kv-type f32");
+}
+
+TEST_F(SplitSessionTest, WithTooLittleRamFewerLayersBelongOnTheCpu) {
+  SessionOptions options;
+  options.ram = 1;
+  Status status = open({}, options).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_TRUE(status.message().ends_with(
+      "but at most 1 are available; pack the model for less memory with --ram, "
+      "or with a smaller --cpu-layers"))
+      << status.message();
+  const std::string root = temporaryPath("root");
+  std::filesystem::create_directories(root + "/proc");
+  std::ofstream(root + "/proc/meminfo")
+      << "MemTotal: 1000000 kB\nMemAvailable: 1 kB\n";
+  options = {};
+  options.memoryRoot = root;
+  status = open({}, options).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_TRUE(status.message().ends_with(
+      "but only 1024 bytes are free; end other programs, or pack the model "
+      "with a smaller --cpu-layers or --ram"))
+      << status.message();
+  std::filesystem::remove_all(root);
 }
 
 TEST_F(SplitSessionTest, AFailedCopyEndsOnlyItsPass) {
