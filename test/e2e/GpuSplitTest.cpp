@@ -43,8 +43,8 @@ double difference(const std::vector<float> &a, const std::vector<float> &b) {
 }
 
 /// An rtx3060 in a computer with the CPU of this machine.
-MachineProfile gpuInThisMachine() {
-  MachineProfile machine = *resolveProfile("rtx3060");
+MachineProfile gpuInThisMachine(const std::string &gpu = "rtx3060") {
+  MachineProfile machine = *resolveProfile(gpu);
   const MachineProfile host = hostProfile();
   machine.arch = host.arch;
   machine.features = host.features;
@@ -81,20 +81,15 @@ protected:
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
   /// Packs the model with this number of layers on the CPU. Returns the name of
-  /// the plan. `vram` is the size of the GPU's memory; 0 means its own. If
-  /// `background` is true, the kernels of the CPU compile while those of the
-  /// GPU are compiled and the plan is written.
-  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0,
-                               bool background = false) {
+  /// the plan. `vram` is the size of the GPU's memory; 0 means its own.
+  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0) {
     CompileOptions options;
     options.machine = gpuInThisMachine();
     options.cuda = test::emulatorCompiler();
     options.cpuLayers = cpuLayers;
     options.vram = vram;
-    options.background = background;
-    const std::string name = std::to_string(cpuLayers) +
-                             (vram == 0 ? "" : ".small") +
-                             (background ? ".background.air" : ".air");
+    const std::string name =
+        std::to_string(cpuLayers) + (vram == 0 ? ".air" : ".small.air");
     pack(options, name);
     return name;
   }
@@ -280,9 +275,17 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
   }
 }
 
+// In another process, the fake driver's GPU has compute capability 9.0.
 TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   const std::string cpu = folder().path("cpu.air");
-  const std::string split = folder().path(packSplit(3, 0, /*background=*/true));
+  CompileOptions options;
+  options.machine = gpuInThisMachine("h100");
+  options.cuda = test::emulatorCompiler();
+  options.cpuLayers = 3;
+  // The kernels of the CPU compile while those of the GPU do.
+  options.background = true;
+  pack(options, "h100.air");
+  const std::string split = folder().path("h100.air");
   fakeCuda = {};
   const std::string generate =
       " --tokens 5,80,250,7,8,9,10,11,12,13,14 -n 3 --temp 0 --output-tokens "
@@ -290,7 +293,7 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   EXPECT_EQ(airrun(split + " --threads 2" + generate), airrun(cpu + generate));
   const std::string report =
       airrun("bench " + split + " -p 12 -n 1 --rounds 1 --json");
-  EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"rtx3060\""));
+  EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
 }
 
 // A plan for two targets that fit the GPU equally well. The kernels for the CPU
