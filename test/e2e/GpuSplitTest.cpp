@@ -261,8 +261,14 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
       }
     }
   }
+  const std::string small = packSplit(1, vram);
+  // The percentage leaves out the weights of the CPU's layers.
+  EXPECT_THAT(
+      test::outputOf(AIR_PACK " inspect " + folder().path(small)),
+      testing::ContainsRegex(
+          "copied .* \\([1-9][0-9] % of the GPU's weights\\) stay in VRAM"));
   Rows expected;
-  for (const std::string &name : {all, packSplit(1, vram)}) {
+  for (const std::string &name : {all, small}) {
     Session split = open(name);
     const SequenceId sequence = *split.newSequence();
     Rows rows = run(split, tokensOf(11, 1), std::vector(11, sequence), {10});
@@ -299,7 +305,7 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
 // A plan for two targets that fit the GPU equally well. The kernels for the CPU
 // of the first target are for another architecture.
 TEST_F(GpuSplitTest, AirrunChoosesATargetWhoseCpuIsThatOfThisMachine) {
-  const MachineProfile here = gpuInThisMachine();
+  const MachineProfile here = gpuInThisMachine("h100");
   MachineProfile other =
       *resolveProfile(here.arch == "x86_64" ? "aarch64-neon" : "x86-64-v3");
   other.name = "a " + here.name; // the targets of a plan are sorted by name
