@@ -347,8 +347,8 @@ TEST(TokenizerFilesTest, TheModelsFileDoesNotOverrideTokenizerJson) {
   EXPECT_TRUE(data->addEos);
 }
 
-// In "llama3", each byte has a token, until the test takes the one of the byte 0
-// away. Hugging Face's library then leaves this byte out.
+// In "llama3", each byte has a token until the test removes that of byte 0.
+// Hugging Face's library then leaves this byte out.
 TEST(TokenizerFilesTest, TheModelsFileDoesNotNameTheUnknownToken) {
   ModelSource source;
   source.metadata["tokenizer.ggml.unknown_token_id"] = uint64_t{1};
