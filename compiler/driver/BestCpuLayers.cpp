@@ -13,6 +13,11 @@ namespace {
 Result<ModelNeeds> needsWith(const Compiler &loaded, CompileOptions options,
                              uint64_t cpuLayers) {
   options.cpuLayers = cpuLayers;
+  if (cpuLayers == 0) {
+    // A GPU that computes all layers supports no format of activations. Whether
+    // the option has an effect is known only once the number has been chosen.
+    options.activations.clear();
+  }
   AIR_ASSIGN_OR_RETURN(Compiler compiler, loaded.again(std::move(options)));
   AIR_RETURN_IF_ERROR(compiler.run("schedule-reads"));
   return compiler.needs();
@@ -29,9 +34,7 @@ GpuPassBytes passOf(const GpuNeeds &gpu) {
 uint64_t nanosecondsOf(const GpuNeeds &gpu, const GpuPlacement &placement,
                        const MachineProfile &machine) {
   GpuPassBytes pass = passOf(gpu);
-  pass.copied = placement.copiedBytes();
-  pass.read = placement.readBytes();
-  pass.ring = placement.vram.placement.ringBytes;
+  setPlacement(pass, placement);
   return predictGpuPass(pass, machine).nanoseconds;
 }
 
@@ -45,10 +48,11 @@ Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options) {
     return uint64_t{0};
   }
   const Result<ModelNeeds> one = needsWith(loaded, options, 1);
-  if (!one) {
+  if (one.status().code() == ErrorCode::Unsupported) {
     // The CPU cannot compute the first layer.
     return uint64_t{0};
   }
+  AIR_RETURN_IF_ERROR(one.status());
   const std::optional<CpuLayerChoice> choice =
       chooseCpuLayers({one->gpu->demand, one->gpu->limits,
                        one->gpu->weightLayers, one->layers, passOf(*one->gpu)},
@@ -58,9 +62,11 @@ Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options) {
   }
   // The choice assumes the sizes of layers on the GPU. The real sizes decide.
   const Result<ModelNeeds> chosen = needsWith(loaded, options, choice->layers);
-  if (!chosen) {
+  if (chosen.status().code() == ErrorCode::Unsupported) {
+    // The CPU cannot compute one of these layers.
     return uint64_t{0};
   }
+  AIR_RETURN_IF_ERROR(chosen.status());
   const Result<GpuPlacement> placement =
       planGpu(chosen->gpu->demand, chosen->gpu->limits);
   if (!placement) {

@@ -14,9 +14,18 @@ namespace air::compiler {
 /// Returns the number of layers on the CPU for which a decode pass of the plan
 /// is predicted to be fastest (planner/CpuLayers.h). It is 0, which means that
 /// the GPU computes all layers, unless another number is predicted to be
-/// faster, or the plan does not fit otherwise. The target of `options` must
-/// have a GPU. `loaded` has read the model. Errors: those of Compiler::run() if
-/// the GPU cannot compute the model at all.
+/// faster, or only a plan with another number fits.
+///
+/// The choice depends on predictions, so it is also 0 if a rate of the machine
+/// is not known. It compares estimated sizes, so it is also 0 if the number
+/// that is best by these sizes does not fit with the real ones. In both cases,
+/// the plan for the GPU alone may not fit although some other number would.
+///
+/// The target of `options` must have a GPU. options.activations has no effect
+/// on the plan with 0 layers. `loaded` has read the model. Errors: those of
+/// Compiler::run() if the GPU cannot compute the model at all; those with 1
+/// layer on the CPU and with the chosen number, except for Unsupported, with
+/// which the result is 0.
 Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options);
 
 } // namespace air::compiler

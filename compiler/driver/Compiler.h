@@ -160,8 +160,9 @@ public:
   /// pass select-kernels must have run.
   Result<std::vector<codegen::KernelUse>> matmuls();
 
-  /// Compiles every kernel of the plan by itself, and returns them sorted by
-  /// the name of the kernel. The pass select-kernels must have run.
+  /// Compiles every kernel of the plan by itself. Returns first the kernels of
+  /// the GPU and then those of the CPU, both sorted by the name of the kernel.
+  /// The pass select-kernels must have run.
   Result<std::vector<KernelFile>> kernelFiles();
 
   /// Returns what the plan needs on the target. The pass schedule-reads must

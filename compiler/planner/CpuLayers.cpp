@@ -61,9 +61,7 @@ std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
     if (!placement) {
       continue;
     }
-    candidate.pass.copied = placement->copiedBytes();
-    candidate.pass.read = placement->readBytes();
-    candidate.pass.ring = placement->vram.placement.ringBytes;
+    setPlacement(candidate.pass, *placement);
     PassPrediction prediction = predictGpuPass(candidate.pass, machine);
     if (prediction.nanoseconds != 0 &&
         (!best || prediction.nanoseconds < best->prediction.nanoseconds)) {

@@ -110,20 +110,19 @@ private:
   /// Predicts a decode pass that reads `pages` pages of each cache group.
   PassPrediction predict(const GpuPlacement &placement, uint64_t pages) const {
     const GpuDemand &demand = plan.demand;
-    return predictGpuPass(
-        {.weights = plan.decodeBytes + pages * demand.vram.kvPageBytes,
-         .copied = placement.copiedBytes(),
-         .read = placement.readBytes(),
-         .onCpu = plan.cpuDecodeBytes + pages * demand.cpu.kvPageBytes,
-         .ring = placement.vram.placement.ringBytes,
-         .operands = plan.cpuOperands,
-         .operandRate = plan.cpuOperandRate},
-        machine);
+    GpuPassBytes pass = {
+        .weights = plan.decodeBytes + pages * demand.vram.kvPageBytes,
+        .onCpu = plan.cpuDecodeBytes + pages * demand.cpu.kvPageBytes,
+        .operands = plan.cpuOperands,
+        .operandRate = plan.cpuOperandRate};
+    setPlacement(pass, placement);
+    return predictGpuPass(pass, machine);
   }
 
   void addSpeed(Explanation &result, const GpuPlacement &placement) const {
     const PassPrediction decode = predict(placement, 0);
-    for (const char *name : {"disk", "pcie", "dram", "cpu", "vram"}) {
+    // Arithmetic is no link between memories, so "cpu" is left out.
+    for (const char *name : {"disk", "pcie", "dram", "vram"}) {
       for (const LinkLoad &load : decode.links) {
         if (load.link == name && load.bytesPerPass != 0) {
           result.links.push_back(

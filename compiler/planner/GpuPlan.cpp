@@ -50,6 +50,22 @@ Result<GpuPlacement> planGpu(const GpuDemand &demand, const GpuLimits &limits) {
   return placement;
 }
 
+void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement) {
+  pass.copied = placement.copiedBytes();
+  pass.read = placement.readBytes();
+  pass.ring = placement.vram.placement.ringBytes;
+  pass.ramRing = placement.ram.placement.ringBytes;
+}
+
+/// How many of the first `early` bytes that are copied come from the disk. This
+/// assumes that weights from the disk are evenly distributed among all copies.
+static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
+  return copied == 0
+             ? 0
+             : static_cast<uint64_t>(static_cast<unsigned __int128>(early) *
+                                     read / copied);
+}
+
 /// The time of a pass in which the CPU computes first, and then the GPU.
 static void predictInTurn(const GpuPassBytes &pass,
                           const MachineProfile &machine,
@@ -68,14 +84,15 @@ static void predictInTurn(const GpuPassBytes &pass,
     return;
   }
   const uint64_t early = std::min(pass.ring, pass.copied);
+  const uint64_t earlyRead = std::min(
+      pass.read, pass.ramRing + readPart(early, pass.read, pass.copied));
   const uint64_t vram = timeOf("vram", pass.weights, gpu.memoryBandwidth);
   const uint64_t copies = timeOf("pcie", pass.copied, gpu.transferBandwidth);
   const uint64_t disk = timeOf("disk", pass.read, machine.diskBandwidth);
-  const uint64_t first =
-      std::max(cpu.nanoseconds, timeOf("pcie", early, gpu.transferBandwidth));
-  const uint64_t second = std::max(
-      vram, timeOf("pcie", pass.copied - early, gpu.transferBandwidth));
-  prediction.nanoseconds = std::max({first + second, copies, disk});
+  const uint64_t afterCpu = std::max(
+      {vram, timeOf("pcie", pass.copied - early, gpu.transferBandwidth),
+       timeOf("disk", pass.read - earlyRead, machine.diskBandwidth)});
+  prediction.nanoseconds = std::max({cpu.nanoseconds + afterCpu, copies, disk});
   const uint64_t most = std::max({cpu.nanoseconds, vram, copies, disk});
   prediction.limit = most == disk              ? "disk"
                      : most == copies          ? "pcie"

@@ -56,17 +56,26 @@ struct GpuPassBytes {
   uint64_t copied = 0;  ///< copied from RAM to the GPU
   uint64_t read = 0;    ///< read from the disk to RAM
   uint64_t onCpu = 0;   ///< read from RAM by kernels of the CPU
-  uint64_t ring = 0;    ///< size of the ring into which weights are copied
-  /// Their arithmetic, in bytes of vector operands, and how many of these bytes
-  /// all cores process per second; 0 if not known.
+  /// The arithmetic of the kernels of the CPU, in bytes of vector operands, and
+  /// how many of these bytes all cores process per second; 0 if not known.
   uint64_t operands = 0;
   uint64_t operandRate = 0;
+  uint64_t ring = 0;    ///< size of the ring in VRAM, for copies
+  uint64_t ramRing = 0; ///< size of the ring in RAM, for reads from the disk
 };
 
+/// Sets the members of `pass` that depend on where the weights of the GPU are:
+/// `copied`, `read` and the sizes of the rings.
+void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement);
+
 /// Predicts a pass on the only GPU of a machine. If the CPU computes some
-/// layers, it and the GPU work in turn, so their times are added. As many bytes
-/// as the ring holds are copied while the CPU works, and the other copies while
-/// the GPU works. Reads from the disk go on all the time.
+/// layers, it and the GPU work in turn, so their times are added. The rings
+/// limit what is copied and read while the CPU works, because no kernel of the
+/// GPU frees a place in the ring in VRAM during that time. As many bytes are
+/// copied as that ring holds. As many bytes are read as the ring in RAM holds,
+/// and as these copies take from it. All other copies and reads follow while
+/// the GPU works. A pass takes at least the time of all copies, and of all
+/// reads.
 PassPrediction predictGpuPass(const GpuPassBytes &pass,
                               const MachineProfile &machine);
 

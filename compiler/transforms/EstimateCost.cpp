@@ -75,6 +75,7 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
       pass.read = bytesOf<StreamOp>(placement);
       pass.ring =
           static_cast<uint64_t>(placement.getDeviceRingBytes().value_or(0));
+      pass.ramRing = placement.getRingBytes();
       addPrediction(placement, predictGpuPass(pass, profile));
     }
     return Status::ok();

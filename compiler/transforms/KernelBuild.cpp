@@ -82,7 +82,7 @@ KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
       codes[i].insert(codes[i].end(), texts[i].begin(), texts[i].end());
     }
   }
-  end = monotonicSeconds();
+  cudaEnd = monotonicSeconds();
   return Status::ok();
 }
 

@@ -22,6 +22,7 @@
 #include "formats/machine/MachineProfile.h"
 #include "formats/support/Thread.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <span>
@@ -112,9 +113,9 @@ public:
   /// in the order in which they were given.
   Result<std::vector<std::span<const uint8_t>>> images();
 
-  /// The time in seconds at which the build ended, on the clock of
+  /// The time in seconds at which the last kernel was compiled, on the clock of
   /// monotonicSeconds(). wait() must have been called.
-  double endSeconds() const { return end; }
+  double endSeconds() const { return std::max(end, cudaEnd); }
 
 private:
   void compile(const std::vector<codegen::KernelSpec> &specs,
@@ -132,6 +133,7 @@ private:
   std::vector<std::vector<uint8_t>> codes;
   std::vector<uint64_t> cubinBytes; ///< size of the machine code in `codes`
   std::string ptxName;
+  double cudaEnd = 0; ///< when compileCuda() ended
   // The background thread writes the members below, and sets `done` last.
   Status status;
   codegen::KernelArtifact artifact;

@@ -134,8 +134,13 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                               "can be measured; leave out --tune");
     }
     if (!activations.empty() && cpuLayers == 0) {
-      return unsupportedError("--activations: kernels of a GPU multiply "
-                              "float16 activations; leave the option out");
+      return unsupportedError(
+          std::string("--activations: kernels of a GPU multiply float16 "
+                      "activations") +
+          (cpuLayersChosen ? ", and with --cpu-layers auto, the GPU computes "
+                             "all layers of this model"
+                           : "") +
+          "; leave the option out");
     }
     if (kvType == "f32") {
       return unsupportedError("--kv-type f32: kernels of a GPU need a KV cache "

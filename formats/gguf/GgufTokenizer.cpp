@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufReader.h"
+#include "formats/model/CheckTokenizer.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Printable.h"
@@ -443,9 +444,20 @@ Result<TokenizerData> Reader::runSpecials() {
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   const int32_t bos = data.bos;
   const int32_t eos = data.eos;
+  const int32_t unknown = data.unknown;
   AIR_RETURN_IF_ERROR(readSpecials());
   data.bos = data.hasTemplate && data.addBos ? bos : data.bos;
   data.eos = data.hasTemplate && data.addEos ? eos : data.eos;
+  // A new unknown token would change the ids of texts, unless each byte has a
+  // token.
+  const bool isUsed = unknown != TokenizerData::kNoToken ||
+                      data.kind != TokenizerKind::Bpe || !hasAllBytes(data);
+  if (data.hasTemplate && isUsed && data.unknown != unknown) {
+    data.unknown = unknown;
+    data.notes.push_back("'tokenizer.ggml.unknown_token_id' of the model's "
+                         "file is ignored, because tokenizer.json says what "
+                         "becomes of text that has no token");
+  }
   // The vocabulary was read from a tokenizer file, which says how spaces are
   // treated, so these flags of the model's file are ignored.
   bool addSpacePrefix = data.addSpacePrefix;

@@ -196,8 +196,37 @@ TokenSpelling spellingOf(const TokenizerData &data) {
                           : preTokenizerRules(data.pre)->spelling;
 }
 
-/// Says of each byte whether a token of a BPE vocabulary stands for it.
-std::array<bool, 256> bytesOf(const TokenizerData &data) {
+Status checkBpe(const TokenizerData &data) {
+  if (!data.rules.isSet && canonicalPreTokenizer(data.pre).empty()) {
+    std::string what =
+        data.pre.empty()
+            ? "tokenizer: the file does not say how to pre-tokenize text "
+              "('tokenizer.ggml.pre' is missing)"
+            : "tokenizer: pre-tokenizer " + inQuotes(data.pre) +
+                  " is not supported";
+    return unsupportedError(what + "; supported: " + preTokenizerList() +
+                            "; if one of these is right, pack with --pre "
+                            "and its name");
+  }
+  if (spellingOf(data) != TokenSpelling::Bytes) {
+    return checkByteTokens(data);
+  }
+  const std::array<bool, 256> present = bytesWithTokens(data);
+  for (size_t byte = 0; byte < present.size(); ++byte) {
+    if (!present[byte] && occursInText(byte) &&
+        data.unknown == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: no token stands for byte " +
+                          std::to_string(byte) +
+                          " and there is no unknown token, so some text could "
+                          "not be encoded");
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+std::array<bool, 256> bytesWithTokens(const TokenizerData &data) {
   const bool isSpelled = spellingOf(data) == TokenSpelling::Bytes;
   std::array<bool, 256> present{};
   std::string bytes;
@@ -221,38 +250,8 @@ std::array<bool, 256> bytesOf(const TokenizerData &data) {
   return present;
 }
 
-Status checkBpe(const TokenizerData &data) {
-  if (!data.rules.isSet && canonicalPreTokenizer(data.pre).empty()) {
-    std::string what =
-        data.pre.empty()
-            ? "tokenizer: the file does not say how to pre-tokenize text "
-              "('tokenizer.ggml.pre' is missing)"
-            : "tokenizer: pre-tokenizer " + inQuotes(data.pre) +
-                  " is not supported";
-    return unsupportedError(what + "; supported: " + preTokenizerList() +
-                            "; if one of these is right, pack with --pre "
-                            "and its name");
-  }
-  if (spellingOf(data) != TokenSpelling::Bytes) {
-    return checkByteTokens(data);
-  }
-  const std::array<bool, 256> present = bytesOf(data);
-  for (size_t byte = 0; byte < present.size(); ++byte) {
-    if (!present[byte] && occursInText(byte) &&
-        data.unknown == TokenizerData::kNoToken) {
-      return corruptError("tokenizer: no token stands for byte " +
-                          std::to_string(byte) +
-                          " and there is no unknown token, so some text could "
-                          "not be encoded");
-    }
-  }
-  return Status::ok();
-}
-
-} // namespace
-
 bool hasAllBytes(const TokenizerData &data) {
-  return std::ranges::all_of(bytesOf(data), std::identity());
+  return std::ranges::all_of(bytesWithTokens(data), std::identity());
 }
 
 Status checkTokenizer(const TokenizerData &data) {

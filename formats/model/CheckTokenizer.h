@@ -11,6 +11,8 @@
 #include "formats/model/TokenizerData.h"
 #include "formats/support/Status.h"
 
+#include <array>
+
 namespace air {
 
 /// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
@@ -22,8 +24,12 @@ namespace air {
 /// the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 
-/// Whether each of the 256 bytes has a token. `data` is a BPE vocabulary with
-/// types, and with rules or the name of a known pre-tokenizer.
+/// Says of each byte whether the vocabulary has a token for it alone. `data` is
+/// a BPE vocabulary with types, and with rules or the name of a known
+/// pre-tokenizer.
+std::array<bool, 256> bytesWithTokens(const TokenizerData &data);
+
+/// Whether each of the 256 bytes has such a token.
 bool hasAllBytes(const TokenizerData &data);
 
 } // namespace air

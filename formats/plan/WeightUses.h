@@ -1,9 +1,9 @@
 //===- WeightUses.h - which steps read which weights ------------*- C++ -*-===//
 //
 // This header is internal to formats/plan. The rules of a placement's reads
-// (VerifyPlacements.cpp) need to know which steps read which bytes of the
-// weights. A segment is divided into pieces. Each step reads all pages of a
-// piece or none of them, and the same is true of its chunks.
+// (VerifyPlacements.cpp) need to know which steps read each byte of the
+// weights. A segment is divided into pieces that all steps either read as a
+// whole or not at all.
 //
 // Thread-safety: a pure function.
 //

@@ -48,6 +48,29 @@ std::string originalText(const TokenizerData &data, size_t id) {
   return token.starts_with(kMark) ? token.substr(kMark.size()) : "##" + token;
 }
 
+/// Makes an ordinary token with the text `text` a control token, for which each
+/// text is searched before it is encoded. A token of byte-level BPE stays as it
+/// is if no other token stands for its byte: the text of users is not searched
+/// for control tokens, so this byte would have no token there.
+void makeControl(TokenizerData &data, int32_t id, const std::string &text) {
+  TokenType &type = data.types[id];
+  const TokenType before = type;
+  if (before != TokenType::Normal && before != TokenType::Undefined &&
+      before != TokenType::UserDefined) {
+    return;
+  }
+  if (data.kind == TokenizerKind::Bpe) {
+    const std::array<bool, 256> bytes = bytesWithTokens(data);
+    type = TokenType::Control;
+    if (bytesWithTokens(data) != bytes) {
+      type = before;
+      return;
+    }
+  }
+  type = TokenType::Control;
+  data.tokens[id] = text;
+}
+
 /// Why a field of the file may not change the id of a token.
 enum class Fixed : uint8_t {
   No,
@@ -57,7 +80,8 @@ enum class Fixed : uint8_t {
 
 /// Sets `id` to the token that `field` names, unless `fixed` says that it must
 /// not change. If `id` is now the named token, this token becomes a control
-/// token, because transformers searches each text for it before encoding.
+/// token if possible, because transformers searches each text for it before
+/// encoding.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  Fixed fixed, TokenizerData &data, int32_t &id) {
   const bool isFixed = fixed != Fixed::No;
@@ -103,12 +127,7 @@ Status readToken(const JsonFields &config, const Json &json, const char *field,
     return Status::ok();
   }
   id = named;
-  TokenType &type = data.types[id];
-  if (type == TokenType::Normal || type == TokenType::Undefined ||
-      type == TokenType::UserDefined) {
-    type = TokenType::Control;
-    data.tokens[id] = *text;
-  }
+  makeControl(data, id, *text);
   return Status::ok();
 }
 

@@ -78,9 +78,7 @@ int32_t greedy(const std::vector<float> &row) {
                               row.begin());
 }
 
-std::string airrun(const std::string &arguments, int code) {
-  const std::string command =
-      "LD_LIBRARY_PATH=" AIR_FAKE_CUDA " " AIR_RUN " " + arguments;
+std::string outputOf(const std::string &command, int code) {
   std::FILE *pipe = popen(command.c_str(), "r");
   std::string text;
   char part[4096];
@@ -91,6 +89,11 @@ std::string airrun(const std::string &arguments, int code) {
   EXPECT_TRUE(WIFEXITED(status)) << command;
   EXPECT_EQ(WEXITSTATUS(status), code) << command << "\n" << text;
   return text;
+}
+
+std::string airrun(const std::string &arguments, int code) {
+  return outputOf("LD_LIBRARY_PATH=" AIR_FAKE_CUDA " " AIR_RUN " " + arguments,
+                  code);
 }
 
 double numberAfter(const std::string &text, const std::string &name,

@@ -55,6 +55,10 @@ Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
 
 int32_t greedy(const std::vector<float> &row);
 
+/// What a command of the shell writes to standard output. Its exit code must be
+/// `code`.
+std::string outputOf(const std::string &command, int code = 0);
+
 /// What airrun writes to standard output, with the fake driver. `arguments` may
 /// contain redirections. The exit code must be `code`.
 std::string airrun(const std::string &arguments, int code = 0);

@@ -44,8 +44,8 @@ double difference(const std::vector<float> &a, const std::vector<float> &b) {
 }
 
 /// An rtx3060 in a computer with the CPU of this machine.
-MachineProfile gpuInThisMachine() {
-  MachineProfile machine = *resolveProfile("rtx3060");
+MachineProfile gpuInThisMachine(const std::string &gpu = "rtx3060") {
+  MachineProfile machine = *resolveProfile(gpu);
   const MachineProfile host = hostProfile();
   machine.arch = host.arch;
   machine.features = host.features;
@@ -323,6 +323,11 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
       compiler::kDriverBytes +
       memoryOf(folder().path(all), plan::Tier::Vram, "weights", 50);
   const std::string copied = packSplit(1, vram);
+  // The percentage leaves out the weights of the CPU's layers.
+  EXPECT_THAT(
+      test::outputOf(AIR_PACK " inspect " + folder().path(copied)),
+      testing::ContainsRegex(
+          "copied .* \\([1-9][0-9] % of the GPU's weights\\) stay in VRAM"));
   const uint64_t ram =
       memoryOf(folder().path(copied), plan::Tier::Ram, "weights", 75);
   const std::string read = packSplit(1, vram, ram);
@@ -344,9 +349,17 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
   }
 }
 
+// In another process, the fake driver's GPU has compute capability 9.0.
 TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   const std::string cpu = folder().path("cpu.air");
-  const std::string split = folder().path(packSplit(3));
+  CompileOptions options;
+  options.machine = gpuInThisMachine("h100");
+  options.cuda = test::emulatorCompiler();
+  options.cpuLayers = 3;
+  // The kernels of the CPU compile while those of the GPU do.
+  options.background = true;
+  pack(options, "h100.air");
+  const std::string split = folder().path("h100.air");
   fakeCuda = {};
   const std::string generate =
       " --tokens 5,80,250,7,8,9,10,11,12,13,14 -n 3 --temp 0 --output-tokens "
@@ -354,7 +367,44 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   EXPECT_EQ(airrun(split + " --threads 2" + generate), airrun(cpu + generate));
   const std::string report =
       airrun("bench " + split + " -p 12 -n 1 --rounds 1 --json");
-  EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"rtx3060\""));
+  EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
+}
+
+// A plan for two targets that fit the GPU equally well. The kernels for the CPU
+// of the first target are for another architecture.
+TEST_F(GpuSplitTest, AirrunChoosesATargetWhoseCpuIsThatOfThisMachine) {
+  const MachineProfile here = gpuInThisMachine("h100");
+  MachineProfile other =
+      *resolveProfile(here.arch == "x86_64" ? "aarch64-neon" : "x86-64-v3");
+  other.name = "a " + here.name; // the targets of a plan are sorted by name
+  other.gpus = here.gpus;
+  std::vector<compiler::Compiler> compilers;
+  for (const MachineProfile &machine : {other, here}) {
+    CompileOptions options;
+    options.machine = machine;
+    options.cuda = test::emulatorCompiler();
+    options.cpuLayers = 1;
+    options.model = folder().model();
+    options.activations = "f32";
+    options.kvType = "f16";
+    options.threads = 2;
+    compilers.push_back(compilers.empty() ? *compiler::Compiler::load(options)
+                                          : *compilers.back().again(options));
+    const Status status = compilers.back().run("");
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+  const std::string both = folder().path("both.air");
+  const Status written = compiler::Compiler::writeTogether(
+                             compilers, *AtomicFile::create(both), {})
+                             .status();
+  ASSERT_TRUE(written.isOk()) << written.message();
+  ASSERT_EQ(PlanFile::open(both)->target(0).machine()->name()->str(),
+            other.name);
+  fakeCuda = {};
+  const std::string generate =
+      " --tokens 5,80 -n 2 --temp 0 --output-tokens --ignore-eos 2> /dev/null";
+  EXPECT_EQ(airrun(both + generate),
+            airrun(folder().path("cpu.air") + generate));
 }
 
 TEST_F(GpuSplitTest, TheGpuNeedsALayer) {

@@ -90,13 +90,15 @@ for dtype, (width, heads, kv_heads, head_dim, ffn) in SHAPES.items():
     if dtype != "BF16":
         model.unlink()
 
-# A split model has several files.
+# A split model has several files. The first one may contain no tensors.
 model, plan = work / "BF16.gguf", work / "BF16.air"
 expected = logits(plan, 5)
-paths = gguf_parts.split(gguf_parts.Model(model), work / "part", 3)
+paths = gguf_parts.split(gguf_parts.Model(model), work / "part", 3, has_header_part=True)
 parted = work / "part.air"
 t.pack(paths[0], parted, "--ctx", 128, "--reference", "--ram", ram)
 t.expect(logits(parted, 5) == expected, "a split model gives other logits")
+report = json.loads(t.run(t.AIRRUN, "bench", parted, "--ram", ram, "-p", 0, "-n", 1, "--rounds", 1, "--json"))
+t.expect(any(link["name"] == "disk" for link in report["links"]), "the disk was not measured")
 for path in paths:
     path.rename(work / "elsewhere" / path.name)
 refused(8, "cannot open '" + str(paths[0]), parted)

@@ -10,6 +10,8 @@ struct CompileOptions;
 
 namespace air {
 
+struct MachineProfile;
+
 /// The command `airpack MODEL --target ...`.
 cli::Command packCommand();
 /// The value of --pin, in percent, with which all weights stay in RAM.
@@ -31,6 +33,10 @@ Status checkVram(uint64_t bytes);
 /// and `auto`.
 Status readCpuLayers(const cli::Invocation &invocation,
                      compiler::CompileOptions &options);
+
+/// Refuses --cpu-layers if `machine`, the target of `options`, has no GPU.
+Status checkCpuLayers(const compiler::CompileOptions &options,
+                      const MachineProfile &machine);
 
 cli::Option makeOption(std::string name, std::string shortName,
                        cli::ValueKind kind, std::string valueName,

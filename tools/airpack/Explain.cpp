@@ -66,6 +66,18 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
   return machine;
 }
 
+/// Makes `options` those of a plan for the CPU of the machine. Without a plan
+/// for the GPU, --cpu-layers has no effect. If it was given, `noPlan`, which
+/// says why there is none, says that, too.
+void leaveOutGpu(compiler::CompileOptions &options, std::string &noPlan) {
+  if (options.cpuLayers != 0 || options.choosesCpuLayers) {
+    noPlan += "; --cpu-layers has no effect";
+  }
+  options.cpuLayers = 0;
+  options.choosesCpuLayers = false;
+  options.machine->gpus.clear();
+}
+
 } // namespace
 
 std::vector<cli::Option> explainOptions() {
@@ -127,6 +139,7 @@ Status runExplain(const cli::Invocation &invocation,
                   compiler::CompileOptions options) {
   AIR_ASSIGN_OR_RETURN(const MachineProfile machine,
                        machineFor(invocation, options.target));
+  AIR_RETURN_IF_ERROR(checkCpuLayers(options, machine));
   compiler::ExplainOptions choices;
   choices.isRamBudget = invocation.has("--ram");
   AIR_ASSIGN_OR_RETURN(choices.disk, cli::byteSizeOf(invocation, "--disk"));
@@ -147,7 +160,7 @@ Status runExplain(const cli::Invocation &invocation,
     }
   }
   if (!noPlan.empty()) {
-    options.machine->gpus.clear();
+    leaveOutGpu(options, noPlan);
   }
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
@@ -159,7 +172,7 @@ Status runExplain(const cli::Invocation &invocation,
     // No plan of this model can be made for this GPU, so the explanation
     // describes the plan for the CPU.
     noPlan = "none for this model: " + passes.message();
-    options.machine->gpus.clear();
+    leaveOutGpu(options, noPlan);
     AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));
     passes = compiler.run("schedule-reads");
   }

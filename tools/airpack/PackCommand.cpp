@@ -168,11 +168,7 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
                          }));
   }
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
-  if (options.choosesCpuLayers && options.machine->gpus.empty()) {
-    return usageError("--cpu-layers divides a model between a CPU and a GPU, "
-                      "but target '" +
-                      options.target + "' has no GPU; leave the option out");
-  }
+  AIR_RETURN_IF_ERROR(checkCpuLayers(options, *options.machine));
   options.weightless = invocation.has("--weightless");
   options.reference = invocation.has("--reference");
   options.ptx = invocation.has("--ptx");

@@ -77,7 +77,7 @@ cli::Command packCommand() {
       "this may be faster than copying weights to the GPU for every token, but "
       "prompts are read more slowly. N is smaller than the number of layers. "
       "With auto, airpack takes the number for which it predicts the fastest "
-      "decoding.",
+      "decoding. If several targets are given, each of them must have a GPU.",
       "0: the GPU computes all layers");
   cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
                                    "Number of threads. Compiling and packing "
@@ -267,6 +267,17 @@ Status readCpuLayers(const cli::Invocation &invocation,
              : usageError("--cpu-layers is " + inQuotes(*text) +
                           "; give a number from 0 to " + std::to_string(kMost) +
                           ", or auto");
+}
+
+Status checkCpuLayers(const compiler::CompileOptions &options,
+                      const MachineProfile &machine) {
+  const bool isGiven = options.choosesCpuLayers || options.cpuLayers != 0;
+  return !isGiven || !machine.gpus.empty()
+             ? Status::ok()
+             : usageError("--cpu-layers divides a model between a CPU and a "
+                          "GPU, but target '" +
+                          options.target +
+                          "' has no GPU; leave the option out");
 }
 
 Status checkVram(uint64_t bytes) {

@@ -236,9 +236,25 @@ std::string streamLines(const plan::Plan &plan,
                                  static_cast<double>(resident + streamed));
 }
 
+/// The number of layers that the CPU computes in a plan that also uses a GPU; 0
+/// for any other plan.
+uint64_t cpuLayersOf(const plan::Plan &plan) {
+  std::set<int32_t> layers;
+  bool usesGpu = false;
+  for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
+    const plan::Dispatch &dispatch = *step->dispatches()->Get(0);
+    usesGpu = usesGpu || dispatch.launch() != nullptr;
+    if (dispatch.launch() == nullptr && step->layer() >= 0) {
+      layers.insert(step->layer());
+    }
+  }
+  return usesGpu ? layers.size() : 0;
+}
+
 /// The line that says what is copied to a GPU in every pass; empty if all
 /// weights stay in VRAM, or if there is no GPU.
-std::string copiedLine(const plan::Placement &placement) {
+std::string copiedLine(const plan::Plan &plan,
+                       const plan::Placement &placement) {
   const uint64_t copied = copiedBytesPerPass(placement);
   if (copied == 0) {
     return "";
@@ -251,10 +267,11 @@ std::string copiedLine(const plan::Placement &placement) {
     }
   }
   return format("copied     %s of weights are copied from RAM to the GPU for "
-                "every token; %s (%.0f %% of all weights) stay in VRAM\n",
+                "every token; %s (%.0f %% of %s weights) stay in VRAM\n",
                 byteText(copied).c_str(), byteText(resident).c_str(),
                 100.0 * static_cast<double>(resident) /
-                    static_cast<double>(resident + copied));
+                    static_cast<double>(resident + copied),
+                cpuLayersOf(plan) == 0 ? "all" : "the GPU's");
 }
 
 /// A line for each placement but the first. These placements are used when less
@@ -454,21 +471,6 @@ std::string referenceLine(const plan::Plan &plan) {
          "), which must be in the plan's folder or be named with --source\n";
 }
 
-/// The number of layers that the CPU computes in a plan that also uses a GPU; 0
-/// for any other plan.
-uint64_t cpuLayersOf(const plan::Plan &plan) {
-  std::set<int32_t> layers;
-  bool usesGpu = false;
-  for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
-    const plan::Dispatch &dispatch = *step->dispatches()->Get(0);
-    usesGpu = usesGpu || dispatch.launch() != nullptr;
-    if (dispatch.launch() == nullptr && step->layer() >= 0) {
-      layers.insert(step->layer());
-    }
-  }
-  return usesGpu ? layers.size() : 0;
-}
-
 } // namespace
 
 std::string layersLine(uint64_t cpuLayers, uint64_t layers) {
@@ -494,7 +496,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
          contextLine(plan) + cacheLines(plan) + samplingLine(plan) +
          memoryTable(placement, plan::Tier::Vram) +
          memoryTable(placement, plan::Tier::Ram) +
-         streamLines(plan, placement) + copiedLine(placement) +
+         streamLines(plan, placement) + copiedLine(plan, placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
          weightlessLine(plan) + referenceLine(plan) +
          (fileBytes == 0

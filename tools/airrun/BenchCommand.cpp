@@ -517,6 +517,7 @@ Status runBench(const cli::Invocation &invocation) {
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);
+    measured.links[link].usualPerSecond = limits->usual(link + left);
     return again ? *again : 0;
   };
   raiseLimits(measured, measureAgain);

@@ -145,6 +145,11 @@ Result<double> DiskLimit::sample(std::span<uint8_t> memory) {
       }
     }
   }
+  if (best.threads == 0) {
+    return ioError("cannot measure how fast '" + path +
+                   "' is read: nothing could be read between byte " +
+                   std::to_string(begin) + " and byte " + std::to_string(end));
+  }
   return read(best, memory);
 }
 

@@ -33,10 +33,18 @@ double medianOf(std::vector<double> samples) {
 /// weights.
 Result<DiskLimit> diskLimitOf(const rt::Session &session) {
   if (const SourceFiles *sources = session.sources()) {
-    const MappedFile &file = sources->file(0);
-    return DiskLimit::create(file.path(),
-                             session.plan().sources()->Get(0)->header_bytes(),
-                             file.bytes().size());
+    // The first file of a split model may consist of a header alone.
+    const auto &records = *session.plan().sources();
+    const auto weightBytes = [&](uint32_t i) {
+      return records.Get(i)->bytes() - records.Get(i)->header_bytes();
+    };
+    uint32_t largest = 0;
+    for (uint32_t i = 1; i < sources->count(); ++i) {
+      largest = weightBytes(i) > weightBytes(largest) ? i : largest;
+    }
+    const plan::Source &record = *records.Get(largest);
+    return DiskLimit::create(sources->file(largest).path(),
+                             record.header_bytes(), record.bytes());
   }
   const auto &segments = *session.plan().segments();
   const auto &reads = *session.plan().reads();
@@ -111,12 +119,16 @@ Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
     const auto resident = firstBytes(store->residentMemory(), enough);
     limits.memory.emplace(
         rt::ReadBandwidth::over(limits.device->threadPool(), resident));
-    Result<std::unique_ptr<rt::MemoryReaders>> readers =
-        rt::MemoryReaders::over(session.threads(), resident);
-    if (readers) {
-      limits.traffic = *std::move(readers);
-    } else if (readers.status().code() != ErrorCode::DoesNotFit) {
-      return readers.status();
+    // The samples read as fast as the disk can. With --io-limit, decoding reads
+    // less, and slows memory down by less than such samples would show.
+    if (store->readLimit() == 0) {
+      Result<std::unique_ptr<rt::MemoryReaders>> readers =
+          rt::MemoryReaders::over(session.threads(), resident);
+      if (readers) {
+        limits.traffic = *std::move(readers);
+      } else if (readers.status().code() != ErrorCode::DoesNotFit) {
+        return readers.status();
+      }
     }
     limits.names = {"dram"};
     AIR_RETURN_IF_ERROR(limits.addDisk(session));

@@ -13,7 +13,8 @@
 // If a CPU computes and weights are read from the disk in every pass, samples
 // take turns: all cores read the weights that stay in RAM, then the disk also
 // fills the plan's ring, and then the disk does so alone. Each turn gives the
-// shares of their rates that disk and memory keep beside each other.
+// shares of their rates that disk and memory keep beside each other. No turns
+// are taken if the session limits how fast it reads the disk.
 //
 // Ownership: borrows the session. Thread-safety: one caller at a time, while
 // no pass runs. Errors: those of GpuLimit, CpuDevice, DiskLimit and DiskStream.

@@ -2,9 +2,11 @@
 #include "tools/airrun/PlanTarget.h"
 
 #include "formats/machine/MachineProfile.h"
+#include "formats/plan/PlanConvert.h"
 #include "runtime/exec/TargetChoice.h"
 #include "tools/airrun/Common.h"
 
+#include <algorithm>
 #include <charconv>
 #include <tuple>
 #include <vector>
@@ -50,15 +52,35 @@ Result<std::optional<Fit>> fitOf(const GpuTarget &target,
                                 difference < 0 ? difference : -difference));
 }
 
-std::vector<GpuTarget> gpuTargets(const PlanFile &file) {
+/// Whether the target has kernels for the CPU.
+bool usesCpu(const plan::Plan &target) {
+  return std::ranges::any_of(*target.executables(),
+                             [](const plan::Executable *executable) {
+                               return executable->device() == 0;
+                             });
+}
+
+/// The targets for GPUs. Those whose kernels for the CPU this machine cannot
+/// run are left out; `lacks` is set to the reason for the first of them.
+std::vector<GpuTarget> gpuTargets(const PlanFile &file, Status &lacks) {
   std::vector<GpuTarget> targets;
+  const MachineProfile host = hostProfile();
   for (uint32_t i = 0; i < file.targets(); ++i) {
-    if (const plan::Device *gpu = rt::gpuOf(file.target(i))) {
-      targets.push_back(
-          {i, gpu->arch()->str(),
-           gpu->ptx_arch() == nullptr ? "" : gpu->ptx_arch()->str(),
-           gpu->multiprocessors()});
+    const plan::Plan &target = file.target(i);
+    const plan::Device *gpu = rt::gpuOf(target);
+    if (gpu == nullptr) {
+      continue;
     }
+    if (usesCpu(target)) {
+      const Status runs = checkRunsOn(fromPlan(*target.machine()), host);
+      if (!runs.isOk()) {
+        lacks = lacks.isOk() ? runs : lacks;
+        continue;
+      }
+    }
+    targets.push_back({i, gpu->arch()->str(),
+                       gpu->ptx_arch() == nullptr ? "" : gpu->ptx_arch()->str(),
+                       gpu->multiprocessors()});
   }
   return targets;
 }
@@ -89,9 +111,16 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
 }
 
 Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
-  const std::vector<GpuTarget> forGpus = gpuTargets(file);
+  Status lacks = Status::ok();
+  const std::vector<GpuTarget> forGpus = gpuTargets(file, lacks);
   if (device == kCpuDevice || (device.empty() && forGpus.empty())) {
-    return rt::chooseCpuTarget(file, hostProfile());
+    Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
+    if (cpu || lacks.isOk() || device == kCpuDevice) {
+      return cpu;
+    }
+    return lacks.withContext("this machine's CPU can run none of the plan's "
+                             "targets, which are " +
+                             rt::targetList(file));
   }
   Result<std::vector<rt::CudaFacts>> gpus = rt::CudaDriver::listGpus(device);
   if (!gpus) {
@@ -114,13 +143,14 @@ Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
   for (const rt::CudaFacts &gpu : *gpus) {
     names += (names.empty() ? "" : ", ") + rt::gpuLabel(gpu);
   }
-  const std::string which = "GPU " + names +
-                            " can run none of the plan's targets, which are " +
-                            rt::targetList(file);
+  const std::string which =
+      "GPU " + names + " can run none of the plan's targets, which are " +
+      rt::targetList(file) + (lacks.isOk() ? "" : "; " + lacks.message());
   if (!device.empty()) {
-    return mismatchError(which +
-                         "; choose another --device, or pack the model with "
-                         "the --target of that GPU");
+    return mismatchError(
+        which + (lacks.isOk() ? "; choose another --device, or pack the model "
+                                "with the --target of that GPU"
+                              : ""));
   }
   Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());
   return cpu ? cpu : Result<uint32_t>(cpu.status().withContext(which));

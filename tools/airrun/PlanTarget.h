@@ -37,8 +37,10 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
                 std::span<const rt::CudaFacts> gpus);
 
 /// Chooses the target of a plan for several targets. `device` is the value of
-/// --device, or "". Errors: Mismatch if this machine, or the device, can run
-/// none of the targets, which the message lists; Usage if there is no such GPU.
+/// --device, or "". A target for a GPU is never chosen if this machine lacks an
+/// ISA feature that its kernels for the CPU need. Errors: Mismatch if this
+/// machine, or the device, can run none of the targets, which the message
+/// lists; Usage if there is no such GPU.
 Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device);
 
 } // namespace air

@@ -14,6 +14,9 @@ namespace {
 /// An id that is larger than those of all vocabularies.
 constexpr uint32_t kNoToken = INT32_MAX;
 
+/// Accepts no tokens.
+GrammarSequence nothing() { return {{GrammarElement::Token, kNoToken}}; }
+
 SchemaSpelling spellingOf(CallStyle style) {
   switch (style) {
   case CallStyle::Python:
@@ -279,6 +282,9 @@ GrammarSequence Maker::end(std::string_view text) {
 
 Result<GrammarSequence>
 Maker::oneOf(const std::function<Result<GrammarSequence>(CallTool &)> &write) {
+  if (tools.empty()) {
+    return nothing();
+  }
   std::vector<GrammarSequence> options;
   for (CallTool &tool : tools) {
     AIR_ASSIGN_OR_RETURN(GrammarSequence option, write(tool));
@@ -542,7 +548,8 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
       AIR_RETURN_IF_ERROR(addTool(list, tool));
     }
   }
-  if (tools.empty()) {
+  // If no calls are wanted, it does not matter that none is possible.
+  if (tools.empty() && choice.kind != ToolChoice::None) {
     return unsupportedError("none of the tools can be called" +
                             (refusal.empty() ? "" : ": " + refusal));
   }
@@ -571,8 +578,7 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
     addSpans();
   }
   if (choice.kind == ToolChoice::None) {
-    // This grammar accepts no tokens, and so refuses a call at its trigger.
-    all = {{GrammarElement::Token, kNoToken}};
+    all = nothing(); // refuses a call at its trigger
   }
   const uint32_t root = builder.addRule("a tool call");
   builder.define(root, {std::move(all)});

@@ -56,8 +56,8 @@ struct CallGrammar {
 /// The grammar of an answer, which may begin with reasoning. `controls` are the
 /// control tokens of markTokens() and their texts, ascending. `open` is the
 /// reasoning that the prompt has begun; null if there is none. Errors: Corrupt
-/// if the parameters of a tool are not a JSON schema; Unsupported if calls of
-/// the tools cannot be written in the family's notation.
+/// if the parameters of a tool are not a JSON schema; Unsupported if calls are
+/// allowed, but calls of the tools cannot be written in the family's notation.
 Result<CallGrammar>
 callGrammar(const AnswerSyntax &syntax, const ToolSchemas &tools,
             const ToolChoice &choice,

@@ -91,10 +91,49 @@ TEST(CpuLayers, CopiesBesideTheCpuAreLimitedByTheRing) {
   pass.operandRate = 100 * kGB;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 100'000'000U);
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "cpu");
-  // The disk takes longer than everything else.
-  pass.read = kGB;
-  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 200'000'000U);
+}
+
+// 2 GB on the CPU take 40 ms, 4 GB in VRAM 10 ms, 3 GB of copies 120 ms, and 3
+// GB from the disk 600 ms. Without rings, nothing is read while the CPU works,
+// so the pass takes 40 ms + 600 ms.
+TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
+  GpuPassBytes pass = {
+      .weights = 4 * kGB, .copied = 3 * kGB, .read = 3 * kGB, .onCpu = 2 * kGB};
+  const MachineProfile machine = machineWith(50 * kGB);
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 640'000'000U);
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "disk");
+  // 0.1 GB is read in 20 ms while the CPU works, and 2.9 GB in 580 ms.
+  pass.ramRing = kGB / 10;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 620'000'000U);
+  // The ring in VRAM takes 0.05 GB from that in RAM, so 0.15 GB are read in 30
+  // ms, and 2.85 GB in 570 ms.
+  pass.ring = kGB / 20;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 610'000'000U);
+  // Half of the copies come from the disk, and so do half of the first ones.
+  // The 0.1 GB of the ring and 0.025 GB are read in 25 ms, and 1.375 GB in 275
+  // ms.
+  pass.read = 3 * kGB / 2;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 315'000'000U);
+  // The rings hold more than the CPU leaves time for: 0.6 GB are read in 120
+  // ms, and 0.9 GB in 180 ms.
+  pass.ramRing = pass.ring = 4 * kGB / 10;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 300'000'000U);
+  // The rings hold all that is read, which takes 60 ms. The 2.6 GB that do not
+  // fit in the ring in VRAM are copied in 104 ms once the CPU is done, and the
+  // last reads go on meanwhile.
+  pass.read = 3 * kGB / 10;
+  EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 144'000'000U);
+  EXPECT_EQ(predictGpuPass(pass, machine).limit, "pcie");
+}
+
+// If the CPU computes nothing, reads, copies and kernels overlap, whatever the
+// sizes of the rings are.
+TEST(CpuLayers, WithoutLayersOnTheCpuRingsDoNotMatter) {
+  EXPECT_EQ(
+      predictGpuPass({.weights = 4 * kGB, .copied = 3 * kGB, .read = 2 * kGB},
+                     machineWith(50 * kGB))
+          .nanoseconds,
+      400'000'000U);
 }
 
 TEST(CpuLayers, OneLayerIsTheLeastAndAllButOneTheMost) {

@@ -147,8 +147,6 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   EXPECT_EQ(store->counters().diskBytes, bytes);
 }
 
-// The first pass reads everything. What later passes read does not count as
-// progress.
 TEST_F(StreamStoreTest, ALentRingMayBeOverwritten) {
   start(1);
   for (int round = 0; round < 2; ++round) {
@@ -165,6 +163,8 @@ TEST_F(StreamStoreTest, ALentRingMayBeOverwritten) {
   EXPECT_TRUE(pass().isOk());
 }
 
+// The first pass reads everything. What later passes read does not count as
+// progress.
 TEST_F(StreamStoreTest, TheProgressOfTheLoadEndsAtItsTotal) {
   start(1);
   EXPECT_EQ(store->loading().total, kPlanPageBytes);

@@ -9,6 +9,7 @@
 
 #include "../../formats/support/TempFolder.h"
 #include "Vocabularies.h"
+#include "formats/model/CheckTokenizer.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 
 #include <gmock/gmock.h>
@@ -152,6 +153,26 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
               ElementsAre("'bos_token' of tokenizer_config.json is ignored, "
                           "because tokenizer.json adds a different token, "
                           "'<s>', to each text"));
+}
+
+// In "llama3", "!" is the only token of the byte 33.
+TEST_F(TokenizerConfigTest, ASpecialTokenMayBeTheOnlyTokenOfAByte) {
+  const json whole = json::parse(slurp(inputs("tokenizers/json/llama3.json")));
+  const int32_t id = whole["model"]["vocab"]["!"];
+  for (const char *field : {"pad_token", "unk_token", "eos_token"}) {
+    const TokenizerData data = with(json{{field, "!"}}.dump());
+    EXPECT_EQ(field[0] == 'p'   ? data.padding
+              : field[0] == 'u' ? data.unknown
+                                : data.eos,
+              id);
+    EXPECT_THAT(data.notes, IsEmpty());
+    const Status usable = checkTokenizer(data);
+    EXPECT_TRUE(usable.isOk()) << field << ": " << usable.message();
+    // User text is not searched for control tokens, and keeps the byte.
+    const Tokenizer tokenizer = tokenizerOf(data);
+    EXPECT_THAT(tokenizer.encode("!", false, false), ElementsAre(id)) << field;
+    EXPECT_THAT(tokenizer.encode("!", false, true), ElementsAre(id)) << field;
+  }
 }
 
 TEST_F(TokenizerConfigTest, Malformed) {

@@ -22,6 +22,7 @@ using namespace air::rt;
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 namespace {
 
@@ -344,6 +345,44 @@ TEST(TokenizerFilesTest, TheModelsFileDoesNotOverrideTokenizerJson) {
   ASSERT_TRUE(data.isOk()) << data.status().message();
   EXPECT_TRUE(data->addBos);
   EXPECT_TRUE(data->addEos);
+}
+
+// In "llama3", each byte has a token, until the test takes the one of the byte 0
+// away. Hugging Face's library then leaves this byte out.
+TEST(TokenizerFilesTest, TheModelsFileDoesNotNameTheUnknownToken) {
+  ModelSource source;
+  source.metadata["tokenizer.ggml.unknown_token_id"] = uint64_t{1};
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  const auto read = [&] {
+    Result<TokenizerData> data =
+        withGgufSpecials(source, *parseTokenizerJson(file.dump()));
+    EXPECT_TRUE(data.isOk()) << data.status().message();
+    return data.isOk() ? *std::move(data) : TokenizerData();
+  };
+  // No text needs an unknown token here, so only chat templates see it.
+  TokenizerData data = read();
+  EXPECT_EQ(data.unknown, 1);
+  EXPECT_THAT(data.notes, IsEmpty());
+  json &model = file["model"];
+  model["vocab"]["<none>"] = model["vocab"]["\u0100"];
+  model["vocab"].erase("\u0100"); // this is the spelling of the byte 0
+  const std::string_view text("a\0a", 3);
+  const auto note =
+      ElementsAre("'tokenizer.ggml.unknown_token_id' of the model's file is "
+                  "ignored, because tokenizer.json says what becomes of text "
+                  "that has no token");
+  const int32_t a = model["vocab"]["a"];
+  data = read();
+  EXPECT_THAT(data.notes, note);
+  EXPECT_THAT(tokenizerOf(data).encode(text, false, false), ElementsAre(a, a));
+  model["unk_token"] = "<s>"; // token 0
+  data = read();
+  EXPECT_THAT(data.notes, note);
+  EXPECT_THAT(tokenizerOf(data).encode(text, false, false),
+              ElementsAre(a, 0, a));
+  // The same token is no reason for a note.
+  source.metadata["tokenizer.ggml.unknown_token_id"] = uint64_t{0};
+  EXPECT_THAT(read().notes, IsEmpty());
 }
 
 TEST(TokenizerFilesTest, NotJson) {

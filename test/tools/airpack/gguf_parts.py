@@ -77,11 +77,18 @@ class Model:
         return out + bytes(-len(out) % ALIGNMENT) + body
 
 
-def split(model, stem, count):
-    """Writes the files and returns their paths. Each has about as many tensors as the others."""
+def split(model, stem, count, has_header_part=False):
+    """Writes the files and returns their paths.
+
+    Each has about as many tensors as the others, but with `has_header_part`, the first one has only the metadata, as
+    gguf-split --no-tensor-first-split writes it.
+    """
     paths = []
+    ends = [i * len(model.tensors) // count for i in range(count + 1)]
+    if has_header_part:
+        ends = [0] + [i * len(model.tensors) // (count - 1) for i in range(count)]
     for i in range(count):
-        tensors = model.tensors[i * len(model.tensors) // count : (i + 1) * len(model.tensors) // count]
+        tensors = model.tensors[ends[i] : ends[i + 1]]
         paths.append(Path(f"{stem}-{i + 1:05}-of-{count:05}.gguf"))
         paths[-1].write_bytes(model.part(i, count, tensors))
     return paths

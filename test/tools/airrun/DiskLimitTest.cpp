@@ -90,6 +90,26 @@ TEST(DiskLimit, ReadsIntoLittleMemoryAndIntoItsOwn) {
   ASSERT_TRUE(limit->sample({}));
 }
 
+// Only whole pages are read, so a range without any cannot be measured.
+TEST(DiskLimit, ARangeWithoutAPageIsAnError) {
+  const NumberedFile file(3);
+  for (const uint64_t begin : {kPage, 2 * kPage, 2 * kPage + 1}) {
+    Result<DiskLimit> limit =
+        DiskLimit::create(file.path, begin, 2 * kPage + 5);
+    ASSERT_TRUE(limit) << limit.status().message();
+    const Result<double> rate = limit->sample({});
+    if (begin == kPage) {
+      EXPECT_TRUE(rate) << rate.status().message();
+      continue;
+    }
+    EXPECT_EQ(rate.status().code(), ErrorCode::Io);
+    EXPECT_EQ(rate.status().message(),
+              "cannot measure how fast '" + file.path +
+                  "' is read: nothing could be read between byte 8192 and "
+                  "byte 8192");
+  }
+}
+
 TEST(DiskLimit, AMissingFileIsAnError) {
   EXPECT_EQ(DiskLimit::create("/no/such/file", 0, kPage).status().code(),
             ErrorCode::Io);

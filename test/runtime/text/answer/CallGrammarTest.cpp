@@ -480,6 +480,35 @@ TEST(CallGrammarTest, NamesThatTheNotationCannotExpress) {
       << none.status().message();
 }
 
+// Whether a tool can be called does not matter if no tool may be called.
+TEST(CallGrammarTest, NoCallsOfToolsThatCannotBeCalled) {
+  const ToolSchemas tools = *ToolSchemas::parse(
+      R"([{"name": "a b", "parameters": {"required": ["user name"],
+           "properties": {"user name": {"type": "integer"}}}}])");
+  const ToolSchemas others = *ToolSchemas::parse(R"([{"name": "f"}])");
+  const ToolChoice none = {ToolChoice::None, {}};
+  for (const AnswerFamily &family : answerFamilies()) {
+    const std::string name(family.name);
+    EXPECT_EQ(
+        callGrammar(syntaxNamed(name), tools, {}, {}, nullptr).status().code(),
+        ErrorCode::Unsupported)
+        << name;
+    const CallGrammar made = grammarOf(name, tools, none);
+    bool isWhole = false;
+    EXPECT_EQ(follow(made, "Hello.", isWhole), 6U) << name;
+    EXPECT_TRUE(isWhole) << name;
+    // The same is refused as beside a tool that can be called.
+    const CallGrammar expected = grammarOf(name, others, none);
+    EXPECT_FALSE(made.triggers.empty()) << name;
+    EXPECT_EQ(made.triggers.texts, expected.triggers.texts) << name;
+    EXPECT_EQ(made.triggers.starts, expected.triggers.starts) << name;
+    EXPECT_EQ(made.triggers.spans.size(), expected.triggers.spans.size());
+    for (const std::string &begin : expected.triggers.texts) {
+      EXPECT_LT(follow(made, begin + "f", isWhole), begin.size() + 1) << begin;
+    }
+  }
+}
+
 TEST(CallGrammarTest, TypesThatDecideWhatAnArgumentIs) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {
