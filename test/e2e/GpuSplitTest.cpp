@@ -8,6 +8,7 @@
 #include "EmulatedGpu.h"
 #include "formats/machine/MachineProfile.h"
 #include "runtime/exec/Session.h"
+#include "runtime/io/DiskStream.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 #include "test/compiler/driver/GpuModel.h"
 
@@ -81,15 +82,20 @@ protected:
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
   /// Packs the model with this number of layers on the CPU. Returns the name of
-  /// the plan. `vram` is the size of the GPU's memory; 0 means its own.
-  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0) {
+  /// the plan. `vram` is the size of the GPU's memory, and `ram` that of RAM; 0
+  /// means those of the machine.
+  static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0,
+                               uint64_t ram = 0) {
     CompileOptions options;
     options.machine = gpuInThisMachine();
     options.cuda = test::emulatorCompiler();
     options.cpuLayers = cpuLayers;
     options.vram = vram;
+    options.ram = ram;
     const std::string name =
-        std::to_string(cpuLayers) + (vram == 0 ? ".air" : ".small.air");
+        std::to_string(cpuLayers) + (vram == 0  ? ".air"
+                                     : ram == 0 ? ".small.air"
+                                                : ".disk.air");
     pack(options, name);
     return name;
   }
@@ -246,29 +252,88 @@ TEST_F(GpuSplitTest, APromptMayContinueInTheNextPass) {
   runBoth(cpu, split, {1, 2, 3}, each);
 }
 
-// With less VRAM, each pass copies weights of the GPU's layers, while the CPU
-// computes the others. The logits are the same, bit for bit.
-TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
-  const std::string all = packSplit(1);
-  uint64_t vram = compiler::kDriverBytes;
-  {
-    const Result<PlanFile> file = PlanFile::open(folder().path(all));
-    ASSERT_TRUE(file) << file.status().message();
-    for (const auto *item : *file->plan().placements()->Get(0)->items()) {
-      if (item->tier() == plan::Tier::Vram) {
-        vram += item->name()->string_view() == "weights" ? item->bytes() / 2
-                                                         : item->bytes();
-      }
+/// The bytes of memory of a tier that the plan's first placement needs. Of
+/// `partOf`, only `percent` % are counted.
+uint64_t memoryOf(const std::string &path, plan::Tier tier,
+                  std::string_view partOf = "", uint64_t percent = 100) {
+  const Result<PlanFile> file = PlanFile::open(path);
+  EXPECT_TRUE(file) << file.status().message();
+  uint64_t bytes = 0;
+  for (const auto *item : *file->plan().placements()->Get(0)->items()) {
+    if (item->tier() == tier) {
+      bytes += item->name()->string_view() == partOf
+                   ? item->bytes() * percent / 100
+                   : item->bytes();
     }
   }
-  const std::string small = packSplit(1, vram);
+  return bytes;
+}
+
+/// The bytes that a pass reads, or copies, of each segment.
+std::vector<uint64_t> bytesOf(
+    const plan::Plan &plan,
+    const flatbuffers::Vector<flatbuffers::Offset<plan::StreamRead>> &reads) {
+  std::vector<uint64_t> bytes(plan.segments()->size());
+  for (const plan::StreamRead *read : reads) {
+    bytes[read->segment()] += read->bytes();
+  }
+  return bytes;
+}
+
+/// Checks what a session keeps in RAM if some of the weights that are copied to
+/// the GPU are read from the disk in every pass. Weights of the CPU's layers
+/// are neither read nor copied by a pass, and are loaded once.
+void checkRam(Session &split) {
+  const plan::Plan &plan = split.plan();
+  const plan::Placement &placement = *plan.placements()->Get(0);
+  const std::vector<uint64_t> copied = bytesOf(plan, *placement.device_reads());
+  const std::vector<uint64_t> read = bytesOf(plan, *placement.reads());
+  uint64_t ofCpu = 0;
+  uint64_t inRam = 0;
+  uint64_t fromDisk = 0;
+  uint64_t loaded = 0;
+  for (uint32_t i = 0; i < copied.size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    if (segment.kind() == plan::SegmentKind::Kernels) {
+      continue;
+    }
+    fromDisk += read[i];
+    inRam += copied[i] - read[i];
+    ofCpu += copied[i] == 0 && placement.device()->Get(i) == 0
+                 ? segment.raw_bytes()
+                 : 0;
+    loaded += copied[i] == 0 ? segment.raw_bytes() : copied[i];
+  }
+  EXPECT_GT(ofCpu, 0U);
+  EXPECT_GT(fromDisk, 0U);
+  ASSERT_NE(split.streaming(), nullptr);
+  const rt::StreamCounters counters = split.streaming()->counters();
+  EXPECT_EQ(counters.residentBytes, inRam);
+  EXPECT_EQ(counters.bytesPerPass, fromDisk);
+  EXPECT_EQ(split.loading().total, loaded);
+  EXPECT_EQ(split.loading().done, loaded);
+}
+
+// With less VRAM, each pass copies weights of the GPU's layers, while the CPU
+// computes the others. With less RAM, too, a pass reads some of what it copies
+// from the disk. The logits are the same, bit for bit.
+TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
+  const std::string all = packSplit(1);
+  const uint64_t vram =
+      compiler::kDriverBytes +
+      memoryOf(folder().path(all), plan::Tier::Vram, "weights", 50);
+  const std::string copied = packSplit(1, vram);
   // The percentage leaves out the weights of the CPU's layers.
   EXPECT_THAT(
-      test::outputOf(AIR_PACK " inspect " + folder().path(small)),
+      test::outputOf(AIR_PACK " inspect " + folder().path(copied)),
       testing::ContainsRegex(
           "copied .* \\([1-9][0-9] % of the GPU's weights\\) stay in VRAM"));
+  const uint64_t ram =
+      memoryOf(folder().path(copied), plan::Tier::Ram, "weights", 75);
+  const std::string read = packSplit(1, vram, ram);
   Rows expected;
-  for (const std::string &name : {all, small}) {
+  for (const std::string &name : {all, copied, read}) {
+    SCOPED_TRACE(name);
     Session split = open(name);
     const SequenceId sequence = *split.newSequence();
     Rows rows = run(split, tokensOf(11, 1), std::vector(11, sequence), {10});
@@ -278,6 +343,9 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
     EXPECT_EQ(split.copiedBytes() != 0, name != all);
     EXPECT_TRUE(expected.empty() || rows == expected);
     expected = rows;
+    if (name == read) {
+      checkRam(split);
+    }
   }
 }
 
