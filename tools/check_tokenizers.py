@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pcre2
 import sentencepiece
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 HERE = Path(__file__).resolve().parent
 JSON = HERE.parent / "test/Inputs/tokenizers/json"
@@ -82,6 +82,10 @@ class Checker:
         end, count = time.monotonic() + self.seconds, 0
         while True:
             texts = [random_text(self.draw) for _ in range(2000)]
+            # The library's normal form C is of an older Unicode. It leaves
+            # marks that were added since in the order of the text.
+            texts = [text for text in texts
+                     if normalizers.NFC().normalize_str(text) == unicodedata.normalize("NFC", text)]
             for text, got in zip(texts, self.ours(file, texts)):
                 wanted = oracle(text)
                 if not same(got, wanted):
