@@ -448,9 +448,10 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
     // Each pass reads and copies the page once. After the last pass, the page
-    // may be read and copied once more in preparation for another pass.
+    // may be read and copied once more in preparation for another pass, and
+    // read once more for the pass after that, because the copy frees the ring.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
-    EXPECT_LE(counters.diskBytes, (kPasses + 1) * kPlanPageBytes);
+    EXPECT_LE(counters.diskBytes, (kPasses + 2) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
     EXPECT_LE(session->copiedBytes(), (kPasses + 1) * kPlanPageBytes);
     EXPECT_EQ(session->loading().done, session->loading().total);
