@@ -1,10 +1,9 @@
 //===- HybridDevice.cpp - divides programs between two devices ------------===//
 #include "runtime/exec/HybridDevice.h"
 
-#include "formats/support/CheckedMath.h"
+#include "runtime/hal/DispatchRange.h"
 
 #include <cstring>
-#include <string>
 
 using namespace air;
 using namespace air::rt;
@@ -50,13 +49,8 @@ Status HybridDevice::copyRows(const RowCopy &copy, bool isToGpu,
 Status HybridDevice::run(uint32_t program, uint32_t first, uint32_t count,
                          const AirBatch &batch) {
   const Program &chosen = programs[program];
-  if (!rangeFits(first, count, chosen.dispatches.size())) {
-    return internalError("program " + std::to_string(program) + " has " +
-                         std::to_string(chosen.dispatches.size()) +
-                         " dispatches, but " + std::to_string(count) +
-                         " dispatches from index " + std::to_string(first) +
-                         " are requested");
-  }
+  AIR_RETURN_IF_ERROR(
+      checkDispatchRange(program, chosen.dispatches.size(), first, count));
   const uint32_t end = first + count;
   while (first != end) {
     const Dispatch &begin = chosen.dispatches[first];

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <numeric>
 
 namespace air::test {
 
@@ -76,6 +77,43 @@ Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
 int32_t greedy(const std::vector<float> &row) {
   return static_cast<int32_t>(std::max_element(row.begin(), row.end()) -
                               row.begin());
+}
+
+/// The Euclidean norm of a - b, divided by that of b.
+static double difference(const std::vector<float> &a,
+                         const std::vector<float> &b) {
+  double error = 0;
+  double sum = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    error += std::pow(double{a[i]} - double{b[i]}, 2);
+    sum += std::pow(double{b[i]}, 2);
+  }
+  return std::sqrt(error / sum);
+}
+
+rt::Session openPlan(const std::string &path) {
+  rt::SessionOptions options;
+  options.gpu = openGpu;
+  Result<rt::Session> session = rt::Session::open(path, options);
+  EXPECT_TRUE(session) << session.status().message();
+  return *std::move(session);
+}
+
+Rows runBoth(rt::Session &cpu, rt::Session &other,
+             const std::vector<int32_t> &tokens,
+             const std::vector<rt::SequenceId> &sequences,
+             std::vector<uint32_t> outputs) {
+  if (outputs.empty()) {
+    outputs.resize(tokens.size());
+    std::iota(outputs.begin(), outputs.end(), 0);
+  }
+  const Rows expected = run(cpu, tokens, sequences, outputs);
+  const Rows found = run(other, tokens, sequences, outputs);
+  for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
+    EXPECT_LT(difference(found[i], expected[i]), 1e-3) << "token " << i;
+    EXPECT_EQ(greedy(found[i]), greedy(expected[i])) << "token " << i;
+  }
+  return expected;
 }
 
 std::string outputOf(const std::string &command, int code) {

@@ -55,6 +55,17 @@ Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
 
 int32_t greedy(const std::vector<float> &row);
 
+/// Opens a plan, whose GPU is that of the fake driver if it has one.
+rt::Session openPlan(const std::string &path);
+
+/// Runs the same batch in a session on the CPU and in another one. The logits
+/// of the tokens `outputs` (by default of all tokens) must agree. Returns those
+/// of the CPU.
+Rows runBoth(rt::Session &cpu, rt::Session &other,
+             const std::vector<int32_t> &tokens,
+             const std::vector<rt::SequenceId> &sequences,
+             std::vector<uint32_t> outputs = {});
+
 /// What a command of the shell writes to standard output. Its exit code must be
 /// `code`.
 std::string outputOf(const std::string &command, int code = 0);

@@ -29,19 +29,9 @@ using test::airrun;
 using test::greedy;
 using test::Rows;
 using test::run;
+using test::runBoth;
 
 constexpr uint64_t kLayers = 4;
-
-/// The Euclidean norm of a - b, divided by that of b.
-double difference(const std::vector<float> &a, const std::vector<float> &b) {
-  double error = 0;
-  double sum = 0;
-  for (size_t i = 0; i < b.size(); ++i) {
-    error += std::pow(double{a[i]} - double{b[i]}, 2);
-    sum += std::pow(double{b[i]}, 2);
-  }
-  return std::sqrt(error / sum);
-}
 
 /// An rtx3060 in a computer with the CPU of this machine.
 MachineProfile gpuInThisMachine(const std::string &gpu = "rtx3060") {
@@ -100,29 +90,7 @@ protected:
     return name;
   }
   static Session open(const std::string &plan) {
-    rt::SessionOptions options;
-    options.gpu = test::openGpu;
-    Result<Session> session = Session::open(folder().path(plan), options);
-    EXPECT_TRUE(session) << session.status().message();
-    return *std::move(session);
-  }
-  /// Runs the same batch on both, compares the logits of the tokens `outputs`
-  /// (by default of all tokens), and returns the CPU's logits.
-  static Rows runBoth(Session &cpu, Session &split,
-                      const std::vector<int32_t> &tokens,
-                      const std::vector<SequenceId> &sequences,
-                      std::vector<uint32_t> outputs = {}) {
-    if (outputs.empty()) {
-      outputs.resize(tokens.size());
-      std::iota(outputs.begin(), outputs.end(), 0);
-    }
-    const Rows expected = run(cpu, tokens, sequences, outputs);
-    const Rows found = run(split, tokens, sequences, outputs);
-    for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
-      EXPECT_LT(difference(found[i], expected[i]), 1e-3) << "token " << i;
-      EXPECT_EQ(greedy(found[i]), greedy(expected[i])) << "token " << i;
-    }
-    return expected;
+    return test::openPlan(folder().path(plan));
   }
   /// The layers whose steps a device of the plan runs in its first program.
   static std::vector<int32_t> layersOf(const plan::Plan &plan,

@@ -75,7 +75,8 @@ cli::Command packCommand() {
       "first N layers, whose weights and KV cache stay in RAM, and the GPU the "
       "other layers and the output head. If VRAM is too small for the model, "
       "this may be faster than copying weights to the GPU for every token, but "
-      "prompts are read more slowly. N is smaller than the number of layers. "
+      "prompts are processed more slowly. N is smaller than the number of "
+      "layers. "
       "With auto, airpack takes the number for which it predicts the fastest "
       "decoding. If several targets are given, each of them must have a GPU.",
       "0: the GPU computes all layers");

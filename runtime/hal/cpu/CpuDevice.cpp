@@ -2,6 +2,7 @@
 #include "runtime/hal/cpu/CpuDevice.h"
 
 #include "formats/support/CheckedMath.h"
+#include "runtime/hal/DispatchRange.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -301,13 +302,8 @@ void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
 Status CpuDevice::run(uint32_t program, uint32_t first, uint32_t count,
                       const AirBatch &batch) {
   const Program &chosen = programs[program];
-  if (!rangeFits(first, count, chosen.dispatches.size())) {
-    return internalError("program " + std::to_string(program) + " has " +
-                         std::to_string(chosen.dispatches.size()) +
-                         " dispatches, but " + std::to_string(count) +
-                         " dispatches from index " + std::to_string(first) +
-                         " are requested");
-  }
+  AIR_RETURN_IF_ERROR(
+      checkDispatchRange(program, chosen.dispatches.size(), first, count));
   Walk walk(*this, chosen, std::span(chosen.dispatches).subspan(first, count),
             batch);
   pool->walk(walk);

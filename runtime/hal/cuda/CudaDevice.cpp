@@ -2,6 +2,7 @@
 #include "runtime/hal/cuda/CudaDevice.h"
 
 #include "formats/support/CheckedMath.h"
+#include "runtime/hal/DispatchRange.h"
 
 #include <algorithm>
 #include <cstring>
@@ -231,12 +232,8 @@ Status CudaDevice::run(uint32_t program, uint32_t first, uint32_t count,
                        const AirBatch &) {
   AIR_RETURN_IF_ERROR(driver->activate());
   const std::vector<CudaLaunch> &launches = programs[program];
-  if (!rangeFits(first, count, launches.size())) {
-    return internalError("program " + std::to_string(program) + " has " +
-                         std::to_string(launches.size()) + " dispatches, but " +
-                         std::to_string(count) + " dispatches from index " +
-                         std::to_string(first) + " are requested");
-  }
+  AIR_RETURN_IF_ERROR(
+      checkDispatchRange(program, launches.size(), first, count));
   viewUsed = 0;
   if (count == 0) {
     return Status::ok();
