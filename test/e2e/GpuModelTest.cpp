@@ -11,7 +11,6 @@
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

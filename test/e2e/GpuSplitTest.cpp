@@ -12,11 +12,9 @@
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 #include "test/compiler/driver/GpuModel.h"
 
-#include <cmath>
 #include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <numeric>
 
 namespace air {
 namespace {

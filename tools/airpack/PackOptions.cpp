@@ -76,9 +76,9 @@ cli::Command packCommand() {
       "other layers and the output head. If VRAM is too small for the model, "
       "this may be faster than copying weights to the GPU for every token, but "
       "prompts are processed more slowly. N is smaller than the number of "
-      "layers. "
-      "With auto, airpack takes the number for which it predicts the fastest "
-      "decoding. If several targets are given, each of them must have a GPU.",
+      "layers. With auto, airpack takes the number for which it predicts the "
+      "fastest decoding. If several targets are given, each of them must have "
+      "a GPU.",
       "0: the GPU computes all layers");
   cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
                                    "Number of threads. Compiling and packing "
