@@ -36,8 +36,8 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 /// model's file says besides the vocabulary: the chat template, the ids of
 /// special tokens, and, unless `data.hasTemplate`, whether BOS and EOS are
 /// added. What the file does not say stays as it is, and so does the unknown
-/// token if `data.hasTemplate` and another one would change the ids of texts.
-/// Fails with Corrupt if an id is outside of `data`.
+/// token if `data.hasTemplate` and texts could be encoded differently with
+/// another one. Fails with Corrupt if an id is outside of `data`.
 Result<TokenizerData> withGgufSpecials(const ModelSource &source,
                                        TokenizerData data);
 

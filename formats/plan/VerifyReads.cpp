@@ -117,10 +117,11 @@ private:
             useValue(binding->index(), binding->access(), phase, at));
       }
     }
-    // The parts of a launch use the same rows of the same buffers, so the
-    // checks below are done only for the first part. Parts may overlap in time,
-    // because each writes its own columns of those rows and reads no columns
-    // that another part writes.
+    // A dispatch of the CPU (launch() is null) may be a part, which runs only
+    // some of a kernel's row tiles. All parts of a kernel use the same rows of
+    // the same buffers, so the checks below are done only for the first part.
+    // Parts may overlap in time, because each writes its own columns of those
+    // rows and reads no columns that another part writes.
     if (dispatch.launch() == nullptr && dispatch.grid()->first_tile() != 0) {
       return Status::ok();
     }

@@ -216,10 +216,13 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
               static_cast<double>(best.classes[1].disk) / 3e9, 1e-5);
 }
 
-// One class of weights has 6 GB, and its steps 1 MB each. Another has 3 GB, and
-// its steps 1 GB each. The RAM has 5 GB, so 4 GB are streamed. If 44 % of each
-// class are streamed, the ring takes one and a half times 44 % of 1 GB, which
-// is 0.67 GB. If only the first class is streamed, the ring takes 17 MB.
+// Of 9 GB of weights, 6 GB belong to a class whose largest step has 1 MB, and 3
+// GB to a class whose largest step has 1 GB. The RAM has 5 GB, so 4 GB are
+// streamed, and in addition as much as the ring displaces. If the same share of
+// both classes is streamed, the ring takes 0.8 GB: it must hold what is
+// streamed of the largest step, and half as much again. If only the first class
+// is streamed, the ring takes 17 MB: at most 1 MB for a step, and 16 MiB to
+// read ahead.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];

@@ -115,8 +115,8 @@ std::vector<Case> referenceCases() {
 std::vector<Change> validReferences() {
   return {
       makeReference,
-      // A plan may also store a matrix if it stores everything that precedes it
-      // in the segment.
+      // A reference plan may store a matrix instead of referring to the source
+      // if it also stores everything that precedes the matrix in its segment.
       [](SmallPlan &small) {
         makeReference(small);
         small.plan.tensors[3]->source_rows.clear();
