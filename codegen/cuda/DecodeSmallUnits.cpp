@@ -32,10 +32,10 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales.load(p + 1024 + lane / 4 * 8);
   unit.super = take4(p + 1088 + lane / 4 * 4);
 }
-// Returns all ones if the elements of a row in block i are 1/8 larger than -1,
-// 0 or 1, and 0 if they are 1/8 smaller. The top bit of the scale's nibble says
-// which. For each nibble of the selector that is at least 8, ap_permute returns
-// 8 copies of the selected byte's top bit.
+// Returns all ones if the elements of row `row` in block i are 1/8 larger than
+// -1, 0 or 1, and 0 if they are 1/8 smaller. The top bit of the scale's nibble
+// says which. For each nibble of the selector that is at least 8, ap_permute
+// returns 8 copies of the selected byte's top bit.
 AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32) {
   const u32 scales = unit.scales[row];
   return ap_permute(i < 4 ? scales << 4 : scales, 0, 0x8888 + i % 4 * 0x1111);
@@ -50,9 +50,10 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales.load(p + 1088 + lane / 4 * 16);
   unit.super = take4(p + 1216 + lane / 4 * 4);
 }
-// Returns a word in which bit 2 * (i % 4) of each half is 1 if the elements of
-// a row in the lane's columns of block i are 1/8 larger than -1, 0 or 1, and 0
-// if they are 1/8 smaller.
+// Returns the offset of the elements of row `row` that the lane has in half f
+// of block i: 1 for plus 1/8, and 0 for minus 1/8. It is bit 2 * (i % 4) of
+// both halves of the result, because codesOf puts an element into each half of
+// a word. codesOf ignores the other bits.
 AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
   return ap_permute(unit.offsets, 0, f == 0 ? 0x1010 : 0x3232) >> (i / 4 * 8 + row);
 }

@@ -180,9 +180,9 @@ Status Executor::checkChoice(const Batch &batch, size_t results) const {
     return usageError("batch: cannot choose " + std::to_string(results) +
                       " next tokens for " +
                       std::to_string(batch.tokens.size()) +
-                      " sequences on a GPU; the numbers must be equal, and the "
-                      "plan must have a GPU program that chooses so many "
-                      "tokens; otherwise, request logits");
+                      " sequences on a GPU; these two numbers must be equal, "
+                      "and the plan must have a GPU program that can choose "
+                      "that many tokens; if it has none, request logits");
   }
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     const auto rest = batch.sequences.subspan(i + 1);

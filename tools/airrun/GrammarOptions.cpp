@@ -41,8 +41,8 @@ std::vector<cli::Option> grammarOptions() {
        .shortName = "-j",
        .kind = ValueKind::String,
        .valueName = "TEXT",
-       .help = "Generate only JSON that a JSON schema allows, such as {} "
-               "for any value. docs/grammars.md lists the keywords."},
+       .help = "Generate only JSON that this JSON schema allows; the schema "
+               "{} allows any value. docs/grammars.md lists the keywords."},
       {.name = "--json-schema-file",
        .kind = ValueKind::String,
        .valueName = "FILE",

@@ -93,7 +93,8 @@ private:
     rt::Queue queue;
     uint64_t count;
   };
-  /// Work that begins only after the work before the point `after` is done.
+  /// A piece of work that must not begin until the point `after`, which may be
+  /// in the other queue, has been reached.
   struct Work {
     std::function<void()> action;
     Point after;
