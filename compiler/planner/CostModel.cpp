@@ -42,7 +42,8 @@ PassPrediction predictPass(std::vector<LinkLoad> links,
     const double cores =
         overlappedTime(static_cast<double>(memory), static_cast<double>(cpu));
     const auto reading = static_cast<double>(disk);
-    // Reads from the disk slow down a CPU, but not the kernels of a GPU.
+    // While the disk is being read, kernels on a CPU run more slowly, but those
+    // on a GPU do not.
     prediction.nanoseconds = static_cast<uint64_t>(
         std::ceil(name == "vram" ? std::max(cores, reading)
                                  : passTime(cores, reading, kept)));

@@ -273,7 +273,7 @@ private:
   const plan::Program &program;
   std::string where;
   std::vector<Value> values; // the current value of each buffer
-  std::vector<Life> lives;   // lives of the values that have ended
+  std::vector<Life> lives;   // the lifetimes that have ended
   std::unordered_map<uint64_t, Use> group;
 };
 

@@ -92,10 +92,9 @@ cli::Option ioLimitOption() {
       .kind = cli::ValueKind::String,
       .valueName = "RATE",
       .help =
-          "Read weights from the disk with at most RATE bytes per "
-          "second, which leaves the rest of the disk's bandwidth to others. "
-          "RATE may have one of the units KiB, MiB and GiB, as in "
-          "500MiB.",
+          "Read at most RATE bytes of weights per second from the disk, which "
+          "leaves the rest of its bandwidth to others. RATE may have one of "
+          "the units KiB, MiB and GiB, as in 500MiB.",
       .defaultText = "no limit"};
 }
 

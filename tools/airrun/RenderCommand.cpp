@@ -136,9 +136,10 @@ cli::Command renderCommand() {
       {.name = "--parse",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Instead of the prompt, print the answer in FILE as a message "
-               "with its reasoning, content and tool calls. The arguments of a "
-               "call get the types that --tools states."}};
+       .help = "Instead of printing the prompt, read an answer of the model "
+               "from FILE and print it as a message in JSON with its "
+               "reasoning, content and tool calls. The arguments of a call get "
+               "the types that --tools states."}};
   command.examples = {
       "airrun render model.air --messages chat.json",
       "airrun render model.gguf --messages chat.json --tools tools.json "

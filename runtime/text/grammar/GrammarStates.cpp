@@ -248,8 +248,9 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
           terminals.push_back({at, parents});
           break;
         }
-        // A rule that calls itself at its beginning, before any text, adds no
-        // texts.
+        // GrammarBuilder allows a rule to call itself here only at the end of
+        // an alternative, after an element that matches the empty text. This
+        // call would only expand the rule again for the same callers.
         if (element.value == rule) {
           break;
         }

@@ -155,7 +155,8 @@ TEST_F(ProgramTable, ACacheIsInTheFirstPageOfItsGroup) {
             (std::vector<DeviceAddress>{0x30000, 0x40080, 0x30040}));
 }
 
-/// Turns a step into one that a GPU runs. `rows` says which rows it processes.
+/// Makes a step of the output head run on a GPU, where it processes the rows
+/// `rows`.
 void moveToGpu(plan::StepT &step, plan::RowsFrom rows) {
   step.name = "gpu";
   step.dispatches[0]->grid.reset();
@@ -164,7 +165,7 @@ void moveToGpu(plan::StepT &step, plan::RowsFrom rows) {
 }
 
 // If the first step of the output head processes only the rows of the outputs,
-// a later step of the head must not process the rows of all tokens on a GPU.
+// a later step on a GPU must not process the rows of all tokens.
 TEST_F(ProgramTable, AHeadWithDifferentRowsIsRefused) {
   for (const auto rows : {plan::RowsFrom::Outputs, plan::RowsFrom::Tokens}) {
     plan.programs[0]->steps.clear();
