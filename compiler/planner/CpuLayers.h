@@ -32,7 +32,7 @@ struct CpuLayerProblem {
   /// outside the layers.
   std::vector<int64_t> layerOf;
   uint64_t layers = 0; ///< of the model
-  /// A decode pass. What setPlacement() sets does not matter.
+  /// A decode pass. The members that setPlacement() sets are ignored.
   GpuPassBytes pass;
 };
 
