@@ -58,7 +58,7 @@ inline constexpr uint32_t kMaxEntries = 65536;
 /// 12 for a GPU.
 inline constexpr uint32_t kMaxPlacements = 16;
 /// The largest chunk that a plan may have. A chunk must be in memory as a whole
-/// to be verified. airpack writes chunks of at most 1 MiB.
+/// to be verified. airpack writes chunks of at most 64 MiB.
 inline constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
 /// GGUF limits a tensor's name to 64 bytes; the name of a matrix joined from q,
 /// k and v consists of three such names.
