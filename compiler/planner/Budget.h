@@ -86,7 +86,7 @@ Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);
 
-/// The VRAM that a GPU's driver and a display take.
+/// The VRAM that is assumed to be taken by the GPU's driver and a display.
 inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 
 /// What a plan that runs on a GPU needs in the GPU's memory, in bytes.

@@ -23,7 +23,7 @@
 
 namespace air::compiler {
 
-/// What is known of a plan in which the CPU computes the embedding and one
+/// What is known about a plan in which the CPU computes the embedding and one
 /// layer.
 struct CpuLayerProblem {
   GpuDemand demand;
@@ -42,10 +42,10 @@ struct CpuLayerChoice {
 };
 
 /// Returns the number of layers on the CPU for which a decode pass is predicted
-/// to be fastest, of equally fast ones the smallest. The weights of further
-/// layers are assumed to take as many bytes on the CPU as on the GPU. Returns
-/// nothing if no number of layers fits into VRAM and RAM, or if the time of a
-/// pass is not known.
+/// to be fastest, or the smallest such number if there are several. The weights
+/// of further layers are assumed to take as many bytes on the CPU as on the
+/// GPU. Returns nothing if no number of layers fits into VRAM and RAM, or if
+/// the time of a pass is not known.
 std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
                                               const MachineProfile &machine);
 
