@@ -62,8 +62,9 @@
 //                  position's weight is 2^(score * log2(e) - largest); then
 //                  float32 [ranges][heads][2]: `largest`, which is the largest
 //                  score * log2(e) in the range, and the sum of the weights. In
-//                  an empty range, both sums are 0 and `largest` is finite. One
-//                  tile per token, KV head and range.
+//                  an empty range, both sums are 0 and `largest` is finite. A
+//                  tile covers one KV head, one range and, for MClass::Large,
+//                  8 tokens; otherwise, it covers a single token.
 //   AttentionMerge
 //                states, out
 //                  Merges the states of the `ranges` ranges, in the order of
@@ -336,9 +337,9 @@ enum class Precision : uint8_t { Float, Int15, Int8 };
 /// The activation format that provides `precision` with weights of `dtype`. For
 /// BF16 weights, Int8 means BF16x32 if M is large, and float32 for up to eight
 /// tokens, where float32 is as fast because memory bandwidth is the limit.
-/// Dtypes with 256-column blocks use I8Grid. Its larger error matters less for
-/// them, because they round weights more coarsely than other dtypes with the
-/// same number of bits.
+/// Dtypes with 256-column blocks use I8Grid. With these dtypes, the measured KL
+/// divergence from a float64 evaluation stays well below llama.cpp's in spite
+/// of the larger error of I8Grid (docs/cpu-kernels.md).
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {

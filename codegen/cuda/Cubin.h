@@ -26,7 +26,7 @@
 
 namespace air::codegen::cuda {
 
-/// What a kernel needs of the GPU.
+/// The resources of a GPU that a kernel needs.
 struct CubinFacts {
   uint64_t codeBytes = 0; ///< size of the instructions
   uint32_t registers = 0; ///< registers per thread
@@ -36,7 +36,7 @@ struct CubinFacts {
   uint64_t staticSharedBytes = 0;
 };
 
-/// Returns what kernel `name` of a cubin needs of the GPU.
+/// Returns the resources that kernel `name` of a cubin needs.
 Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
                               const std::string &name);
 

@@ -1,6 +1,6 @@
 //===- CudaSpec.h - a kernel of a GPU, whatever its kind --------*- C++ -*-===//
 //
-// What the compiler needs to know of any kernel: its text, its operands, and
+// What the compiler needs to know about any kernel: its text, its operands, and
 // how it becomes machine code.
 //
 // Thread-safety: pure functions. CudaCompiler::compile() may be called by

@@ -96,7 +96,7 @@ std::string_view fieldFactorText();
 /// Returns the text of halfScale and superOf, for units whose scales are bytes
 /// and whose `super` holds the float16 block scales ("d" in GGUF) of two rows.
 std::string wordScalesText();
-/// Returns the text of `elements`, which converts e2m1 codes.
+/// Returns the text of `elements`, which converts e2m1 codes to float16.
 std::string_view e2m1Text();
 /// Returns the text of codesOf for 4-bit codes in planes of nibbles.
 std::string fourBitText();

@@ -14,8 +14,8 @@ Result<ModelNeeds> needsWith(const Compiler &loaded, CompileOptions options,
                              uint64_t cpuLayers) {
   options.cpuLayers = cpuLayers;
   if (cpuLayers == 0) {
-    // A GPU that computes all layers supports no format of activations. Whether
-    // the option has an effect is known only once the number has been chosen.
+    // A plan in which the GPU computes all layers is refused if this option is
+    // set. Here, the plan only serves to find the number of layers.
     options.activations.clear();
   }
   AIR_ASSIGN_OR_RETURN(Compiler compiler, loaded.again(std::move(options)));

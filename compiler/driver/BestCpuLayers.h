@@ -19,13 +19,15 @@ namespace air::compiler {
 /// The choice depends on predictions, so it is also 0 if a rate of the machine
 /// is not known. It compares estimated sizes, so it is also 0 if the number
 /// that is best by these sizes does not fit with the real ones. In both cases,
-/// the plan for the GPU alone may not fit although some other number would.
+/// the model may not fit on the GPU alone although a plan with some other
+/// number would fit.
 ///
 /// The target of `options` must have a GPU. options.activations has no effect
-/// on the plan with 0 layers. `loaded` has read the model. Errors: those of
-/// Compiler::run() if the GPU cannot compute the model at all; those with 1
-/// layer on the CPU and with the chosen number, except for Unsupported, with
-/// which the result is 0.
+/// on the plan with 0 layers. `loaded` has read the model.
+///
+/// Errors: those of Compiler::run() for the plan with 0 layers. The plans with
+/// 1 layer and with the best number are also made. If one of them is
+/// Unsupported, the result is 0; any other error of theirs is returned.
 Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options);
 
 } // namespace air::compiler

@@ -51,7 +51,7 @@ struct CompileOptions {
   uint64_t context = 0;    ///< tokens per sequence; 0 means the default
   uint64_t slots = 0;      ///< number of sequences; 0 means the default
   uint64_t ram = 0;        ///< bytes of RAM; 0 means the target's memory
-  /// The size of the GPU's memory in bytes; 0 means what the target states.
+  /// The size of the GPU's memory in bytes; 0 means the target's size.
   uint64_t vram = 0;
   /// The number of layers, from the first one on, that the CPU computes
   /// although the target has a GPU.

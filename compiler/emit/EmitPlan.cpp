@@ -226,7 +226,8 @@ private:
     return Status::ok();
   }
 
-  /// The copy that a step makes of the rows of a buffer.
+  /// The record of the rows that a step copies from a buffer of one device to a
+  /// buffer of another.
   std::unique_ptr<plan::BufferCopyT> copyOf(ir_plan::StepOp step) {
     auto record = std::make_unique<plan::BufferCopyT>();
     record->from = buffers.lookup(step.getCopyFromAttr().getAttr());

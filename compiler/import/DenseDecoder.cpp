@@ -437,9 +437,9 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
-    // If the head multiplies by the embedding table, a scale of the table is
-    // left unread, so finish() refuses the model: the scale would have to apply
-    // to embedded rows, too.
+    // If the output head uses the embedding table as its matrix, a scale of the
+    // table is left unread, so finish() refuses the model: the scale would have
+    // to apply to the embeddings, too.
     AIR_ASSIGN_OR_RETURN(std::string scale,
                          output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,

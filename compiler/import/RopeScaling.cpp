@@ -99,9 +99,9 @@ Status readYarn(SourceReader &reader, uint64_t trainedContext,
   return Status::ok();
 }
 
-/// Checks a model that does not use YaRN. The keys of YaRN then have no effect,
-/// except for the two that would turn YaRN on; these must have their neutral
-/// values.
+/// Checks a model that does not use YaRN. Two keys of YaRN ask for other angles
+/// or magnitudes even then, so they must have their neutral values. The other
+/// keys of YaRN have no effect.
 Status refuseYarn(SourceReader &reader, const std::string &type) {
   for (const char *key :
        {"rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast",

@@ -344,7 +344,8 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
       {"process", processBytes},
       {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
   ledger.items.insert(ledger.items.end(), cpuItems.begin(), cpuItems.end());
-  // The weights of the CPU's layers and those that are copied are one item.
+  // Weights that are copied to the GPU share an item of the ledger with the
+  // weights of the CPU's layers.
   const auto addWeights = [&](uint64_t bytes) {
     for (LedgerItem &item : ledger.items) {
       if (item.name == "weights") {

@@ -86,7 +86,7 @@ Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);
 
-/// The VRAM that a GPU's driver and a display take.
+/// The VRAM that is assumed to be taken by the GPU's driver and a display.
 inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 
 /// What a plan that runs on a GPU needs in the GPU's memory, in bytes.
@@ -125,8 +125,8 @@ struct VramLedger {
 /// fit, each pass copies some of them from RAM.
 Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit);
 
-/// What the layers that the CPU computes in a plan for a GPU need of RAM, in
-/// bytes. All members are 0 if there are none.
+/// The RAM, in bytes, that a plan for a GPU needs for the layers that the CPU
+/// computes. All members are 0 if there are no such layers.
 struct CpuPartDemand {
   uint64_t weights = 0; ///< their segments and tables, all of which stay in RAM
   uint64_t kvPageBytes = 0; ///< context and slots are those of VramDemand
@@ -143,9 +143,9 @@ struct GpuHostLedger {
 
 /// Accounts for the RAM of a plan that runs on a GPU: the process, the
 /// page-locked memory for copies (with `logitsBytes` for logits), what the CPU
-/// needs for its layers (`cpuItems`), and the weights of `segments` that, with
-/// the placement `device`, each pass copies to the GPU. If limit.bytes is not 0
-/// and the latter do not fit, each pass reads some of them from the disk.
+/// needs for its layers (`cpuItems`), and the segments that, with the placement
+/// `device`, each pass copies to the GPU. If limit.bytes is not 0 and these
+/// segments do not fit, each pass reads some of them from the disk.
 Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,
                                   const DevicePlacement &device,

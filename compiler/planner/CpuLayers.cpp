@@ -8,13 +8,14 @@
 namespace air::compiler {
 namespace {
 
-/// A plan with more layers on the CPU.
+/// The estimate for a plan with a certain number of layers on the CPU.
 struct Candidate {
   GpuDemand demand;
   GpuPassBytes pass;
 };
 
-/// The demand and the pass with `layers` layers on the CPU, without copies.
+/// Derives the demand and the pass with `layers` layers on the CPU from those
+/// with 1 layer. How much the pass copies and reads is not set.
 Candidate candidateWith(const CpuLayerProblem &problem, uint64_t layers) {
   Candidate made = {problem.demand, problem.pass};
   VramDemand &vram = made.demand.vram;

@@ -23,7 +23,7 @@
 
 namespace air::compiler {
 
-/// What is known of a plan in which the CPU computes the embedding and one
+/// What is known about a plan in which the CPU computes the embedding and one
 /// layer.
 struct CpuLayerProblem {
   GpuDemand demand;
@@ -32,7 +32,7 @@ struct CpuLayerProblem {
   /// outside the layers.
   std::vector<int64_t> layerOf;
   uint64_t layers = 0; ///< of the model
-  /// A decode pass. What setPlacement() sets does not matter.
+  /// A decode pass. The members that setPlacement() sets are ignored.
   GpuPassBytes pass;
 };
 
@@ -42,10 +42,10 @@ struct CpuLayerChoice {
 };
 
 /// Returns the number of layers on the CPU for which a decode pass is predicted
-/// to be fastest, of equally fast ones the smallest. The weights of further
-/// layers are assumed to take as many bytes on the CPU as on the GPU. Returns
-/// nothing if no number of layers fits into VRAM and RAM, or if the time of a
-/// pass is not known.
+/// to be fastest, or the smallest such number if there are several. The weights
+/// of further layers are assumed to take as many bytes on the CPU as on the
+/// GPU. Returns nothing if no number of layers fits into VRAM and RAM, or if
+/// the time of a pass is not known.
 std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
                                               const MachineProfile &machine);
 

@@ -39,7 +39,7 @@ inline constexpr double kPromptShare = 0.6;
 
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
-/// The time to hand the computation over from the CPU to the GPU or back. Each
+/// The assumed time to hand the computation over between CPU and GPU. Each
 /// layer needs two handovers.
 inline constexpr double kHandoverSeconds = 20e-6;
 

@@ -151,7 +151,7 @@ private:
         (fromDisk != 0 && machine.diskBandwidth == 0)) {
       return;
     }
-    // How fast a CPU reads a prompt is not known here.
+    // How fast the CPU processes a prompt is not known here.
     if (plan.cpuLayers != 0) {
       return;
     }

@@ -22,8 +22,8 @@ uint64_t GpuPlacement::copiedBytes() const {
 
 uint64_t GpuPlacement::readBytes() const { return sumOf(ram.placement.reads); }
 
-/// What the CPU's layers take of RAM. planVram() has checked that the KV cache
-/// of the GPU, whose pages are as many, does not overflow.
+/// The RAM that the CPU's layers take. The number of KV pages does not
+/// overflow: planVram() has checked the GPU's KV cache, which has one more.
 static std::vector<LedgerItem> cpuItems(const GpuDemand &demand) {
   const CpuPartDemand &cpu = demand.cpu;
   if (cpu.weights == 0) {

@@ -19,8 +19,7 @@
 
 namespace air::compiler {
 
-/// What a plan that runs on a GPU needs of the memory of the GPU and of the
-/// host, in bytes.
+/// The VRAM and the RAM that a plan for a GPU needs, in bytes.
 struct GpuDemand {
   VramDemand vram;
   CpuPartDemand cpu;
@@ -71,11 +70,10 @@ void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement);
 /// Predicts a pass on the only GPU of a machine. If the CPU computes some
 /// layers, it and the GPU work in turn, so their times are added. The rings
 /// limit what is copied and read while the CPU works, because no kernel of the
-/// GPU frees a place in the ring in VRAM during that time. As many bytes are
-/// copied as that ring holds. As many bytes are read as the ring in RAM holds,
-/// and as these copies take from it. All other copies and reads follow while
-/// the GPU works. A pass takes at least the time of all copies, and of all
-/// reads.
+/// GPU frees a place in the ring in VRAM during that time: the copies fill this
+/// ring once, and the reads fill the ring in RAM once, plus the places that
+/// these copies free in it. All other copies and reads follow while the GPU
+/// works. A pass takes at least the time of all copies, and of all reads.
 PassPrediction predictGpuPass(const GpuPassBytes &pass,
                               const MachineProfile &machine);
 

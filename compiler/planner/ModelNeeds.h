@@ -60,7 +60,7 @@ struct GpuNeeds {
   std::vector<int64_t> weightLayers;
   /// The bytes of weights that a decode pass of one token reads from VRAM.
   uint64_t decodeBytes = 0;
-  // The rest is about the layers that the CPU computes, if there are any.
+  // The members below describe the layers that the CPU computes, if any.
   uint64_t cpuLayers = 0;      ///< their number
   uint64_t cpuDecodeBytes = 0; ///< what such a pass reads for them from RAM
   uint64_t cpuOperands = 0;    ///< GpuPassBytes::operands of such a pass

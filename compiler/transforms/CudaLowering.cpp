@@ -111,7 +111,7 @@ Status CudaLowering::lower(Operation *op) {
 // ---- steps ------------------------------------------------------------------
 
 /// Adds the step that copies the residual stream from the CPU and computes the
-/// angles of RoPE. A layer has attention, which needs them.
+/// angles of RoPE, which the attention of the GPU's layers needs.
 void CudaLowering::lowerTaken() {
   steps.push_back({StepKind::Positions, -1, "gpu.positions", {}, {}, {}});
   steps.back().copyFrom = FlatSymbolRefAttr::get(context, takenFrom);

@@ -11,15 +11,15 @@
 // so the tokens of a batch may belong to any sequences. Larger batches have the
 // kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and, if batches
 // may have up to 512 tokens, "m65-512". Their tokens may belong to any
-// sequences, too, and the head computes only the requested rows.
+// sequences, too, and the step `head` computes only the requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
 // except that q, k and v take a dispatch for each of their dtypes, that gate
-// and up take two if their dtypes differ, and that a second dispatch of the
-// head chooses the token with the largest logit. The embedding and the angles
-// of RoPE are one dispatch, so there is no step `positions`. Matrices have
-// layout t16; gate and up are one matrix if their dtypes are equal. A tied
-// table is stored twice, because embeddings are read by rows.
+// and up take two if their dtypes differ, and that a second dispatch of `head`
+// chooses the token with the largest logit. One dispatch computes the
+// embedding and the angles of RoPE, so there is no step `positions`. Matrices
+// have layout t16; gate and up are one matrix if their dtypes are equal. A
+// tied table is stored twice, because embeddings are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
 //

@@ -15,7 +15,8 @@ namespace air::compiler {
 /// The bytes of weights that the module's program for one token reads.
 uint64_t decodeWeightBytes(mlir::ModuleOp module);
 
-/// The part of it that the kernels of the GPU read, or those of the CPU.
+/// The part of decodeWeightBytes() that the kernels of the GPU read or, if
+/// `onGpu` is false, those of the CPU.
 uint64_t decodeWeightBytesOf(mlir::ModuleOp module, bool onGpu);
 
 /// Calls `add` for each matmul of `program`, which must be the program for one

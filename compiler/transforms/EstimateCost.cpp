@@ -57,9 +57,9 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     return arithmetic;
   }
 
-  /// Predicts a pass that reads the weights of the GPU's layers from its
-  /// memory, after some of them have been copied there, or read from the disk
-  /// and copied.
+  /// Predicts a pass of a plan for a GPU. The GPU reads the weights of its
+  /// layers from VRAM. Some of them are first copied there from RAM, and some
+  /// of the copied ones are first read from the disk.
   Status predictGpu(const MachineProfile &profile) {
     GpuPassBytes pass;
     pass.weights = decodeWeightBytesOf(getOperation(), /*onGpu=*/true);

@@ -26,11 +26,11 @@ inline constexpr uint64_t kGpuKernelBytes = uint64_t{64} << 10;
 /// plan for a GPU, they belong to the layers that the CPU computes.
 llvm::DenseSet<mlir::StringAttr> cpuSegmentsOf(mlir::ModuleOp module);
 
-/// Returns what the module needs of the memory of the GPU and of the host. The
-/// segments in it are those that the CPU does not use. `threads` is the number
-/// of threads that compute the CPU's layers, if there are any. If
-/// the kernels are larger than what is reserved for them, their actual size
-/// counts. `vocabularyBytes` is the size of the vocabulary in the plan.
+/// Returns the VRAM and the RAM that the module needs. The result lists only
+/// those segments that the CPU does not use. `threads` is the number of threads
+/// that compute the CPU's layers, if there are any. If the kernels are larger
+/// than what is reserved for them, their actual size counts. `vocabularyBytes`
+/// is the size of the vocabulary in the plan.
 GpuDemand gpuDemandOf(mlir::ModuleOp module, uint64_t vocabularyBytes,
                       uint64_t threads);
 

@@ -205,8 +205,8 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     if (segment.getKind() == SegmentKind::Kernels) {
       continue;
     }
-    // A tied embedding table counts as weights of the head, which reads all of
-    // it.
+    // A tied embedding table counts as weights of the step `head`, which reads
+    // all of it.
     const std::set<ClassIndex> &uses = users[segment.getSymNameAttr()];
     const ClassIndex index = uses.contains(kHead) ? kHead
                              : uses.empty()       ? kOther
@@ -251,9 +251,10 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     return internalError("no program runs batches of " +
                          std::to_string(needs.promptTokens) + " tokens");
   }
-  // For each position up to the token's own, attention multiplies the query by
-  // the key and the value by a weight: 4 operations per element. On average, a
-  // token of a prompt of n tokens has (n + 1) / 2 such positions.
+  // For each position up to the token's own, attention computes the product of
+  // query and key and adds the weighted value to the result: 4 operations per
+  // element. On average, a token of a prompt of n tokens has (n + 1) / 2 such
+  // positions.
   const double keys = (static_cast<double>(needs.promptTokens) + 1) / 2;
   for (StepOp step : prompt.getOps<StepOp>()) {
     ClassNeeds &entry = needs.classes[classOf(step.getKind())];

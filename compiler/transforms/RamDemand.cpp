@@ -76,7 +76,7 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
 
 namespace {
 
-/// Collects what the steps read of each segment of weights.
+/// Collects which bytes of each segment of weights the steps read.
 class UseCollector {
 public:
   explicit UseCollector(ModuleOp module) {

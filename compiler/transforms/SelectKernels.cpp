@@ -146,8 +146,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       return unsupportedError("--kv-type f32: kernels of a GPU need a KV cache "
                               "of float16; leave the option out");
     }
-    // In a decode step, the head computes logits for each token of the batch,
-    // so a batch must be able to request as many outputs as it has tokens.
+    // Programs for up to kDecodeTokens tokens compute logits for each token of
+    // the batch, so a batch must be able to request as many outputs as it has
+    // tokens.
     const uint64_t leastOutputs =
         std::min<uint64_t>(maxTokens, CudaLowering::kDecodeTokens);
     if (maxTokens > codegen::cuda::kMaxPrefillTokens ||
@@ -199,7 +200,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                      IntegerAttr(), IntegerAttr());
     StepLowering onCpu(graph, cpuKv, *machine, precision, cpuPart);
     AIR_ASSIGN_OR_RETURN(const std::vector<LoweredStep> steps, onCpu.run());
-    // The symbols of the CPU's part exist when the GPU's part gets its own.
+    // This is created only now, because its symbol table must contain the
+    // tensors and buffers of the CPU's part.
     CudaLowering onGpu(graph, gpuKv, *machine, cuda, tokens, outputs, gpuPart);
     onGpu.takeFromCpu(crossing, onCpu.bufferFor(crossing));
     AIR_RETURN_IF_ERROR(onGpu.run());

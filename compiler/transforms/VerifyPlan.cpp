@@ -187,7 +187,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyPlacements();
   }
 
-  /// Checks each placement against what the steps need of the weights.
+  /// Checks that each placement provides the weights that the steps need.
   Status verifyPlacements() {
     const WeightProblem problem = stepNeedsOf(getOperation());
     std::map<std::string, uint32_t> indexOf; // weight segment -> index

@@ -83,8 +83,8 @@ private:
     return success();
   }
 
-  /// Checks that rows are selected only once, and that afterwards only matmul
-  /// steps work on the selected rows.
+  /// Checks that the rows of the requested outputs are selected only once, and
+  /// that afterwards only matmul steps work on them.
   LogicalResult verifyRows(plan::StepOpInterface step) {
     auto matmul = dyn_cast<plan::MatMulOp>(step.getOperation());
     bool wantsOutputs = matmul && matmul.getRows() == plan::RowsFrom::Outputs;

@@ -37,7 +37,7 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 /// special tokens, and, unless `data.hasTemplate`, whether BOS and EOS are
 /// added. What the file does not say stays as it is, and so does the unknown
 /// token if `data.hasTemplate` and texts could be encoded differently with
-/// another one. Fails with Corrupt if an id is outside of `data`.
+/// another one. Fails with Corrupt if an id is outside the vocabulary.
 Result<TokenizerData> withGgufSpecials(const ModelSource &source,
                                        TokenizerData data);
 

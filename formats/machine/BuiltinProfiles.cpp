@@ -82,7 +82,9 @@ std::string join(const std::vector<std::string> &names) {
   return text;
 }
 
-/// The built-in profile of a CPU, for a machine with `cores` cores.
+/// The built-in profile called `name`; nullopt if there is none. The memory
+/// bandwidth of a particular CPU is that which `cores` of its cores reach. The
+/// profile itself always has the nominal number of cores.
 std::optional<MachineProfile> builtinProfile(const std::string &name,
                                              uint32_t cores) {
   for (const Builtin &builtin : builtins()) {

@@ -100,12 +100,12 @@ Microarchitecture zen3() {
   return row;
 }
 
-/// EPYC of family 25, model 17. All rates were measured on two cores of such a
-/// CPU. A core executes one 512-bit byte dot product per cycle, or one in 1.28
-/// cycles together with an AND and half a shift, and one bfloat16 dot product
-/// per cycle. Each of its two FMA units is 256 bits wide, so together they
-/// execute one 512-bit FMA per cycle. The peak bandwidth is that of two
-/// channels of DDR5-5200.
+/// EPYC of family 25, model 17. All rates except those of decoding were
+/// measured on two cores of such a CPU. A core executes one 512-bit byte dot
+/// product per cycle, or one in 1.28 cycles together with an AND and half a
+/// shift, and one bfloat16 dot product per cycle. Each of its two FMA units is
+/// 256 bits wide, so together they execute one 512-bit FMA per cycle. The peak
+/// bandwidth is that of two channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
@@ -140,11 +140,12 @@ Microarchitecture zen4() {
   return row;
 }
 
-/// EPYC of family 26. Clock, memory, streams and 512-bit byte dot products (two
-/// per cycle) were measured on such a CPU. Two 512-bit FMAs per cycle are
-/// assumed, too. A core executes four vector instructions per cycle in all, so
-/// two dot products, two ANDs and a shift take 5 / 4 cycles. The peak bandwidth
-/// is that of two channels of DDR5-5600.
+/// EPYC of family 26. The clock, the reads of one core and the 512-bit byte dot
+/// products (two per cycle) were measured on such a CPU. FMAs and bfloat16 dot
+/// products are assumed to be as fast: two of 512 bits per cycle. A core
+/// executes four vector instructions per cycle in all, so two dot products, two
+/// ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that of two
+/// channels of DDR5-5600.
 Microarchitecture zen5() {
   constexpr uint64_t kAll = 89'600'000'000;
   Microarchitecture row = {
@@ -330,11 +331,12 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
   return nullptr;
 }
 
-/// The rates of a core that executes one vector instruction per cycle at 2 GHz.
-/// Without VNNI, 18 instructions do the work of 8 VNNI ones. The rate of
-/// byte_dot_mixed stays unknown, so that the cost model never chooses a less
-/// exact activation format for a CPU of which it knows nothing. Decoding is
-/// assumed to take twice as many cycles as on a known CPU.
+/// The rates of a core that executes one vector instruction per cycle at 2 GHz
+/// (on x86-64, a bfloat16 dot product takes two cycles). Without VNNI, 18
+/// instructions do the work of 8 VNNI ones. The rate of byte_dot_mixed stays
+/// unknown, so that the cost model never chooses a less exact activation format
+/// for a CPU of which it knows nothing. Decoding is assumed to take twice as
+/// many cycles as on a known CPU.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
   const auto has = [&](std::string_view name) {

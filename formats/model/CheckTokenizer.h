@@ -18,10 +18,11 @@ namespace air {
 /// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
 /// id lies outside the vocabulary, a score is not a number (or, for Unigram,
 /// not finite), a byte token is not named like <0x0A>, a token of an RWKV
-/// vocabulary has an incomplete escape, a Charsmap is malformed, or some byte
-/// of ordinary text has no token and there is no unknown token. Fails with
-/// Unsupported if the pre-tokenizer of a BPE vocabulary is missing or unknown;
-/// the message lists the known ones.
+/// vocabulary has an invalid escape, a Charsmap is malformed, or there is no
+/// unknown token although the vocabulary is WordPiece or some byte has no token
+/// (in a byte-level BPE vocabulary, some byte that ordinary text can contain).
+/// Fails with Unsupported if the pre-tokenizer of a BPE vocabulary is missing
+/// or unknown; the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 
 /// Says of each byte whether the vocabulary has a token for it alone. `data` is

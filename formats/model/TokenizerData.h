@@ -95,8 +95,8 @@ struct TokenizerData {
       endOfGeneration; ///< every id that ends an answer, sorted
   bool addBos = false;
   bool addEos = false;
-  /// From a tokenizer.json, which says what addBos and addEos are, whatever
-  /// other files say. Not part of a plan.
+  /// Whether the data comes from a tokenizer.json. If so, what other files say
+  /// about addBos and addEos is ignored. Not part of a plan.
   bool hasTemplate = false;
   bool addSpacePrefix = true; ///< SPM, Unigram: put a space before a text
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces

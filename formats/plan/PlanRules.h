@@ -38,8 +38,8 @@ inline constexpr uint32_t kMaxExecutables = 4096;
 /// it has. Even if no layers could share buffers, this would be enough for
 /// 1,260 layers, because a decoder layer binds at most 13 buffers.
 inline constexpr uint32_t kMaxBuffers = 16384;
-/// A plan has three or four programs, one for each class of batch sizes. The
-/// limit leaves room for more.
+/// Plans that airpack writes have at most 4 programs, one for each class of
+/// batch sizes. The limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
 /// Each sequence has one row in the block table of every group. A model needs
 /// one group for each size of attention window, and one for each kind of
@@ -58,7 +58,7 @@ inline constexpr uint32_t kMaxEntries = 65536;
 /// 12 for a GPU.
 inline constexpr uint32_t kMaxPlacements = 16;
 /// The largest chunk that a plan may have. A chunk must be in memory as a whole
-/// to be verified. airpack writes chunks of at most 1 MiB.
+/// to be verified. airpack writes chunks of at most 64 MiB.
 inline constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
 /// GGUF limits a tensor's name to 64 bytes; the name of a matrix joined from q,
 /// k and v consists of three such names.

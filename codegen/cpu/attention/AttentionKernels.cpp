@@ -1,12 +1,12 @@
 //===- AttentionKernels.cpp - causal GQA attention over KV pages ----------===//
 //
-// A tile covers one KV head and shape.tokensPerTile tokens of the batch. A run
-// consists of consecutive tokens of one sequence. A new run starts where the
-// sequence changes, and at every token whose index in the batch is a multiple
-// of shape.blockTokens. The tile that holds the first token of a run computes
-// the whole run, even if its other tokens belong to other tiles. Tokens of one
-// sequence therefore share their reads of K and V, while a batch of many
-// sequences still has many tiles.
+// A tile covers one KV head, one range of positions and shape.tokensPerTile
+// tokens of the batch. A run consists of consecutive tokens of one sequence. A
+// new run starts where the sequence changes, and at every token whose index in
+// the batch is a multiple of shape.blockTokens. The tile that holds the first
+// token of a run computes the whole run, even if its other tokens belong to
+// other tiles. Tokens of one sequence therefore share their reads of K and V,
+// while a batch of many sequences still has many tiles.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"

@@ -59,8 +59,9 @@ int64_t blockTokensOf(MClass mClass, int64_t group) {
   case MClass::Small:
     return 8;
   case MClass::Large:
-    // The rows of a block of tokens share the widened elements of a page. There
-    // are about 128 rows: tokens times query heads per KV head.
+    // The rows of a block of tokens share the widened elements of a page. A row
+    // is one query head of one token. A block has at most 128 rows, unless even
+    // 8 tokens, the minimum for a block, have more.
     return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
   }
   return 1;

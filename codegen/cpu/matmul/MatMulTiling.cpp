@@ -41,8 +41,9 @@ constexpr uint64_t kMostSumBytes = 1 << 20;
 /// The time in nanoseconds to claim a tile and to start on it, for profiles
 /// that do not state it.
 constexpr double kTileNs = 50;
-/// The rate at which a tile's activations are loaded. It is higher than the
-/// bandwidth of memory, since most of the loading overlaps with arithmetic.
+/// The rate at which a core is assumed to load a tile's activations. It is
+/// higher than the bandwidth of memory, since most of the loading overlaps with
+/// arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 /// The largest number of row blocks per tile that the cost model chooses if the
 /// profile does not state the time to start a tile. If the profile states it,
