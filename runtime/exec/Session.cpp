@@ -38,8 +38,8 @@ constexpr uint64_t kDefaultMaxSequences = 256;
 /// table, which has one row per sequence, has at most this number of bytes. It
 /// is never lower than the plan's number of slots.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
-/// The number of threads that verify segments before they are needed. This
-/// number is enough for a fast disk.
+/// The largest number of threads that verify segments before they are needed.
+/// Together, they are expected to keep up with a fast disk.
 constexpr uint32_t kLoaders = 4;
 /// The largest batch, in tokens, that a plan may ask for. It limits the size of
 /// arrays with one element per token, such as positions.

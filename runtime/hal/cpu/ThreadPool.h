@@ -106,8 +106,7 @@ protected:
 
 class ThreadPool {
 public:
-  /// The largest number of threads in a pool. The largest shared-memory
-  /// machines have 32 sockets of 28 cores. On a machine with more than
+  /// The largest number of threads in a pool. On a machine with more than
   /// kMaxThreads cores, a plan runs on kMaxThreads threads by default.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);

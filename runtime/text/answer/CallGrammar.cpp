@@ -578,7 +578,7 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
     addSpans();
   }
   if (choice.kind == ToolChoice::None) {
-    all = nothing(); // refuses a call at its trigger
+    all = nothing(); // this grammar refuses even the trigger of a call
   }
   const uint32_t root = builder.addRule("a tool call");
   builder.define(root, {std::move(all)});

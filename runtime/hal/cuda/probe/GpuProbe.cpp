@@ -144,7 +144,8 @@ Result<GpuProbeResult> rt::probeGpu(const CudaChoice &gpu, double seconds) {
 GpuProfile rt::profileOf(const GpuProbeResult &result) {
   const CudaFacts &facts = result.facts;
   GpuProfile gpu;
-  // In a profile, a name has no slashes and no control characters.
+  // The name of a GPU in a profile may contain no slashes and no control
+  // characters, so these are escaped, and a long name is truncated.
   constexpr size_t kNameBytes = 256;
   gpu.name = printable(facts.name.empty() ? "GPU" : facts.name, kNameBytes,
                        /*also=*/"/");
