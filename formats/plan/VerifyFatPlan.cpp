@@ -69,7 +69,8 @@ Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
                       place.order);
   });
   uint64_t expected = places.front().segment->offset();
-  const plan::Segment *before = nullptr; // the last one that has stored bytes
+  // The last segment so far that has stored bytes.
+  const plan::Segment *before = nullptr;
   for (const Place &place : places) {
     const plan::Segment &segment = *place.segment;
     const std::string where = nameOf(*place.target) + ": segment '" +
