@@ -149,8 +149,8 @@ private:
   /// Passes the logits of a piece's outputs to the sink.
   Status deliver(const ProgramRecord &program, const AirBatch &piece,
                  uint64_t firstOutput, LogitsSink sink);
-  /// Runs the steps [beginStep, endStep) and, if `choose` is true, then the
-  /// choice of the next tokens.
+  /// Runs the steps [beginStep, endStep) and then, if `choose` is true, the
+  /// dispatch that chooses the next tokens.
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch, bool choose = false);
   // These functions no longer call the store once its settled() is true.

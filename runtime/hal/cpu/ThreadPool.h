@@ -151,7 +151,7 @@ private:
   /// that it owns.
   void walk(PhaseWalk &work, bool shared);
   /// Moves the calling thread away from the CPU of a pinned thread, if it may
-  /// run on a CPU that has none.
+  /// run on a CPU to which no thread of the pool is pinned.
   void leaveWorkersCpu() const;
   /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);
