@@ -68,10 +68,10 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
 }
 
 /// Returns the architecture for which airpack makes kernels for a GPU of this
-/// compute capability: the newest architecture among the built-in profiles of
-/// GPUs whose machine code this GPU runs. For a newer GPU that runs none of
-/// this code, returns the GPU's own architecture, such as "sm_103". Kernels for
-/// such a GPU use no architecture-specific instructions, and may be PTX.
+/// compute capability. This is the newest architecture that has a built-in
+/// profile and whose machine code this GPU runs. For a newer GPU that runs none
+/// of this code, returns the GPU's own architecture, such as "sm_103". Kernels
+/// for such a GPU use no architecture-specific instructions, and may be PTX.
 /// Returns "" for a GPU that is older than those of all built-in profiles.
 std::string archFor(uint32_t capability) {
   std::string newest;
