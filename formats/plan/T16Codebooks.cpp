@@ -49,7 +49,7 @@ Codebook codebookOf(std::span<const Entry> grid, auto rankOf) {
 }
 
 /// The codebooks' values are 8, 25 and 43 in IQ2; 4, 12, 20, 28, 36, 44, 52 and
-/// 62 in IQ3_XXS; 1, 3, ... 15 in IQ3_S; and -1, 0 and 1 in IQ1.
+/// 62 in IQ3_XXS; 1, 3, ..., 15 in IQ3_S; and -1, 0 and 1 in IQ1.
 const Codebook &codebook(DType dtype) {
   const auto iq2 = [](uint32_t value) { return value / 17; };
   const auto iq3xxs = [](uint32_t value) { return value / 8; };

@@ -136,8 +136,9 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
 
 using Items = std::map<std::pair<std::string_view, plan::Tier>, uint64_t>;
 
-/// Checks the items of a tier. An item of 0 bytes may be missing if `mayLack`
-/// is true, or if it is the item "ring", "staging" or "batch".
+/// Checks that the budget items of a memory tier cover `needs`. An item of
+/// which nothing is needed may be missing if `mayLack` is true, or if it is the
+/// item "ring", "staging" or "batch".
 Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
                   std::map<plan::Tier, uint64_t> &sums, bool mayLack,
                   const std::string &owner) {

@@ -10,7 +10,8 @@
 
 namespace air::rules {
 
-/// The number of elements of a head in a tile, if a cache has the order Mma.
+/// The number of elements of a head that one tile holds in a cache whose order
+/// is KvOrder::Mma.
 constexpr uint64_t kMmaElements = 16;
 
 static std::string groupText(uint32_t index) {

@@ -14,7 +14,8 @@ using plan::BindingKind;
 /// Checks the bindings of a dispatch that chooses tokens.
 Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                       const std::string &where) {
-  // An array that a choice must bind, and how many of its bindings refer to it.
+  // An array that the dispatch must bind, and how many of the dispatch's
+  // bindings refer to it.
   struct Bound {
     BatchArray array;
     Access access;

@@ -23,9 +23,9 @@ std::string nameOf(const plan::Plan &target) {
   return "target '" + shown(textOf(target.machine()->name())) + "'";
 }
 
-/// Checks that two targets refer to the same tables for what all targets share.
-/// Equal copies are refused, so that a reader sees at once that the model is
-/// the same.
+/// Checks that two targets refer to the same FlatBuffers tables for what all
+/// targets share, such as the model. Equal copies are refused, so that a reader
+/// can tell from the offsets alone that the targets share them.
 Status verifyCommon(const plan::Plan &first, const plan::Plan &other) {
   const char *differs = other.model() != first.model()           ? "model"
                         : other.tokenizer() != first.tokenizer() ? "tokenizer"
@@ -69,7 +69,8 @@ Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
                       place.order);
   });
   uint64_t expected = places.front().segment->offset();
-  const plan::Segment *before = nullptr; // the last one that has stored bytes
+  // The last segment so far that has stored bytes.
+  const plan::Segment *before = nullptr;
   for (const Place &place : places) {
     const plan::Segment &segment = *place.segment;
     const std::string where = nameOf(*place.target) + ": segment '" +

@@ -27,8 +27,9 @@ Status verifySplitters(const plan::Tokenizer &tokenizer) {
                         " expressions; there must be one for each or none");
     }
   }
-  // Expressions may share their lists, so the sum of their sizes is checked
-  // before any of them is read.
+  // Several expressions may refer to the same list of words in the file, so a
+  // small file can describe huge expressions. The sum of the sizes of all
+  // expressions is therefore checked before any expression is read.
   uint64_t words = 0;
   for (uint32_t i = 0; i < count; ++i) {
     words += sizeOf(splitters->Get(i)->words());

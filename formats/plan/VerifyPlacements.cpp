@@ -58,8 +58,8 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                         " bytes in RAM; a segment that is copied to a GPU must "
                         "keep all bytes or none");
     }
-    // Only copies to a GPU use the ring of such a plan. The CPU reads weights
-    // where they lie in the plan's file.
+    // In a plan with a GPU, the ring in RAM serves only copies to the GPU. The
+    // CPU reads weights from the mapping of the plan's file.
     if (segment.kind() == plan::SegmentKind::Weights &&
         deviceCount(plan) != 1 && !isCopied[i]) {
       return broken("plan.placement.resident",
@@ -335,11 +335,12 @@ private:
     return Status::ok();
   }
 
-  /// Checks that each segment that is copied to a GPU is contiguous in the ring
-  /// of the GPU, because a kernel reads a tensor at consecutive addresses. It
-  /// must also be contiguous in the ring in RAM, because page-locked memory
-  /// cannot be mapped at several addresses. The reads cover each of these
-  /// segments once, from its start, and are sorted by offset within it.
+  /// Checks that each segment that is copied to a GPU is contiguous in the
+  /// ring and does not wrap around at its end. In the ring of the GPU, this is
+  /// needed because a kernel reads a tensor at consecutive addresses; in the
+  /// ring in RAM, because that ring is page-locked, and its start cannot be
+  /// mapped a second time after its end. The reads cover each of these segments
+  /// once, from its start, and are sorted by offset within it.
   Status verifyContiguous() const {
     const std::vector<bool> isCopied = copiedToDevice(plan, placement);
     std::map<uint32_t, uint64_t> startOf; // segment -> offset in the ring

@@ -559,8 +559,8 @@ private:
     return Status::ok();
   }
 
-  /// Whether `dispatch` differs from the part before it only in its tiles, and
-  /// in the costs that depend on them.
+  /// Whether `dispatch` calls the same kernel with the same bindings as the
+  /// part before it. Its tiles, its barrier and its costs may differ.
   bool isSameLaunch(const plan::Dispatch &dispatch) const {
     const plan::Grid &grid = *dispatch.grid();
     const plan::Grid &before = *last->grid();

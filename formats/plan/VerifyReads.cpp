@@ -299,8 +299,8 @@ Status verifyLiveness(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Returns, for each segment, the first step of `program` that needs it whole;
-/// UINT32_MAX if no step does.
+/// Returns, for each segment, the first step of `program` that does more than
+/// gather rows of it; UINT32_MAX if there is no such step.
 static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
                                         const plan::Program &program) {
   std::vector<uint32_t> first(plan.segments()->size(), UINT32_MAX);

@@ -20,8 +20,8 @@ static Status verifyTemplateNames(const plan::Tokenizer &tokenizer) {
                   "there are " + str(count) + " names for " + str(texts) +
                       " templates; there must be one for each template");
   }
-  // If the list has no blob, verifyStrings() has checked that all names are
-  // empty.
+  // If the list of names has no bytes, verifyStrings() has checked that all of
+  // its end offsets are 0, so all names are empty.
   const std::string_view blob =
       names == nullptr || names->bytes() == nullptr
           ? std::string_view()

@@ -2,8 +2,8 @@
 //
 // This header is internal to formats/plan. The rules of a placement's reads
 // (VerifyPlacements.cpp) need to know which steps read each byte of the
-// weights. A segment is divided into pieces that all steps either read as a
-// whole or not at all.
+// weights. A segment is divided into pieces such that each step reads a piece
+// either as a whole or not at all.
 //
 // Thread-safety: a pure function.
 //

@@ -10,8 +10,8 @@ namespace {
 /// Consecutive units of a field.
 struct Run {
   std::string_view field;
-  /// The index of the run's first unit, among the units of the field in one
-  /// section.
+  /// The index of the run's first unit, counted among the units of this field
+  /// within one section.
   uint32_t first;
   uint32_t count;
 };

@@ -26,8 +26,8 @@ namespace air {
 namespace {
 
 // The number of open temporary files whose paths a signal handler can read. A
-// slot is claimed first. It becomes live, so that handlers read it, when its
-// path is complete.
+// slot is claimed before its path is written, and becomes live once the path is
+// complete. Handlers read only live slots.
 constexpr size_t kSlots = 16;
 constexpr size_t kPathBytes = 4096;
 enum class SlotState : int { Free, Claimed, Live };

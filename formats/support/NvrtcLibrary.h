@@ -1,8 +1,9 @@
 //===- NvrtcLibrary.h - where NVRTC is on this machine ----------*- C++ -*-===//
 //
 // NVRTC is NVIDIA's compiler of CUDA C++ as a library. airpack compiles kernels
-// with it (codegen/cuda/Nvrtc.h); airrun only asks whether it is there, because
-// that decides what airpack makes for this machine.
+// with it (codegen/cuda/Nvrtc.h). airrun, which can run airpack to make a plan
+// for this machine, only asks whether NVRTC is there: without it, airpack makes
+// a plan for the CPU, which must not be used any more once NVRTC is installed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_NVRTCLIBRARY_H

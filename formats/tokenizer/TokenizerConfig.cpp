@@ -48,10 +48,10 @@ std::string originalText(const TokenizerData &data, size_t id) {
   return token.starts_with(kMark) ? token.substr(kMark.size()) : "##" + token;
 }
 
-/// Makes an ordinary token with the text `text` a control token, for which each
-/// text is searched before it is encoded. A token of byte-level BPE stays as it
-/// is if no other token stands for its byte: the text of users is not searched
-/// for control tokens, so this byte would have no token there.
+/// Makes token `id` a control token with the text `text`, if it is an ordinary
+/// or a user-defined token. A token of byte-level BPE stays as it is if no
+/// other token stands for its byte: ordinary text is never encoded as control
+/// tokens, so this byte could not be encoded any more.
 void makeControl(TokenizerData &data, int32_t id, const std::string &text) {
   TokenType &type = data.types[id];
   const TokenType before = type;
@@ -81,7 +81,7 @@ enum class Fixed : uint8_t {
 /// Sets `id` to the token that `field` names, unless `fixed` says that it must
 /// not change. If `id` is now the named token, this token becomes a control
 /// token if possible, because transformers searches each text for it before
-/// encoding.
+/// the rest of the text is encoded.
 Status readToken(const JsonFields &config, const Json &json, const char *field,
                  Fixed fixed, TokenizerData &data, int32_t &id) {
   const bool isFixed = fixed != Fixed::No;

@@ -54,7 +54,7 @@ public:
 private:
   Status readModel(const JsonFields &model) {
     AIR_ASSIGN_OR_RETURN(std::string type, model.text("type", ""));
-    if (type.empty()) { // files of old versions have no types
+    if (type.empty()) { // old versions did not write the type of the model
       const Json *vocab = model.find("vocab");
       type = model.find("merges") != nullptr                     ? "BPE"
              : vocab != nullptr && vocab->is_array()             ? "Unigram"
@@ -377,7 +377,7 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // this component changes offsets, not ids
+      return Status::ok(); // it changes only the offsets of tokens in the text
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));

@@ -14,7 +14,7 @@
 // The batch is divided into runs of consecutive tokens of one sequence. Each
 // run of tokens has a row of the block tables, and is divided into tiles. The
 // indices of the tokens whose logits are requested are in an array of their
-// own, because they may change each time the head runs.
+// own, because they may change each time the output head runs.
 //
 // A choice (plan.fbs), the dispatch with which a GPU chooses the next tokens,
 // writes them to the arrays. The host knows what the arrays contain, and

@@ -4,13 +4,13 @@
 // placement keeps in the memory of a GPU, and a ring (DeviceStream.h) for those
 // that each pass copies there from RAM. require() verifies the segments of a
 // step and copies them, so the first pass loads the model while it computes.
-// The segments come from another store, which has them in host memory. Those
-// that only the CPU reads stay there. Once another segment has been copied to
-// the GPU, or to the host memory from which each pass copies it
-// (Device::allocateHost), its bytes in the other store are no longer needed. If
-// RAM is too small for all segments that passes copy, a HostRing keeps some of
-// them in RAM and reads the others from the plan's file in every pass. The file
-// must then not change.
+// The segments come from a second store, which has them in host memory. Those
+// that only the CPU reads stay there. Every other segment is copied once,
+// either to the GPU or to the host memory from which each pass copies it
+// (Device::allocateHost). After that, the second store no longer needs to keep
+// its bytes. If RAM is too small for all segments that passes copy, a HostRing
+// keeps some of them in RAM and reads the others from the plan's file in every
+// pass. The file must then not change.
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the

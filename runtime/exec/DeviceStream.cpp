@@ -227,7 +227,7 @@ Status DeviceStream::require(uint32_t step) {
   return device.wait(Queue::Compute, stepEvents[step].arrived - 1);
 }
 
-/// Signals that the steps from `released` up to `end` are done.
+/// Signals that the steps [released, end) are done.
 Status DeviceStream::signalSteps(uint64_t end) {
   for (; released < end; ++released) {
     if (const uint32_t done = stepEvents[released % stepEvents.size()].done) {

@@ -6,7 +6,8 @@
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
 // A plan may run some of its steps on the CPU and the others on a GPU. Its
-// device is then a HybridDevice, and the head runs on the GPU.
+// device is then a HybridDevice, and the output head, which computes the logits
+// (ProgramTable.h), runs on the GPU.
 //
 // If a GPU runs the head, a piece with fewer tokens than the largest batch
 // of its program is padded, unless the program has tiles (DeviceBatch.h), and
@@ -115,16 +116,16 @@ public:
   const RunCounters &counters() const { return sums; }
   void resetCounters() { sums = {}; }
 
-  /// Turns the timing of steps on or off. While it is on, the compute threads
-  /// must be woken up once per step.
+  /// Turns the timing of steps on or off. It slows runs down a little, because
+  /// the compute threads are then woken up once for each step.
   void timeSteps(bool on) { timing = on; }
   const StepTimes &stepTimes() const { return times; }
   void resetStepTimes() { times = {}; }
 
   /// After this call, each run adds the nanoseconds that dispatch i of its
-  /// program takes to nanoseconds[i]. For this, the compute threads must be
-  /// woken up once per dispatch. An empty span turns the timing off. run()
-  /// returns Usage if the span is too short for its program.
+  /// program takes to nanoseconds[i]. This slows runs down, because the compute
+  /// threads are then woken up once for each dispatch. An empty span turns the
+  /// timing off. run() returns Usage if the span is too short for its program.
   void timeDispatches(std::span<uint64_t> nanoseconds) {
     dispatchTimes = nanoseconds;
   }
@@ -148,8 +149,8 @@ private:
   /// Passes the logits of a piece's outputs to the sink.
   Status deliver(const ProgramRecord &program, const AirBatch &piece,
                  uint64_t firstOutput, LogitsSink sink);
-  /// Runs the steps [beginStep, endStep) and, if `choose` is true, then the
-  /// choice of the next tokens.
+  /// Runs the steps [beginStep, endStep) and then, if `choose` is true, the
+  /// dispatch that chooses the next tokens.
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch, bool choose = false);
   // These functions no longer call the store once its settled() is true.

@@ -42,8 +42,9 @@ std::vector<bool> copiedSegments(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
 struct HostRingOptions {
-  /// The method, the size of a block and the number of blocks in flight. The
-  /// size and the number are limited as in StreamOptions.
+  /// How the weights are read: the method, the size of a block and the number
+  /// of blocks in flight. The size and the number are limited as in
+  /// StreamOptions.
   DiskRate reading;
   uint64_t bytesPerSecond = 0; ///< the largest rate of reading; 0: no limit
 };

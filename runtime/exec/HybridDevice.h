@@ -6,13 +6,14 @@
 // the other's.
 //
 // The CPU computes during run(), whereas the work of the GPU is only enqueued.
-// The GPU's work on earlier weights, and copies of later ones, therefore
-// continue while the CPU computes. Before rows are copied from the GPU, run()
-// waits for all of its work.
+// While the CPU computes, the GPU therefore continues its earlier work, and
+// weights for later steps are copied to it. Before rows are copied from the
+// GPU, run() waits for all of the GPU's work.
 //
-// An executable is loaded by the device that runs it, and DispatchDesc refers
-// to it by the index that this device returned. All other functions are those
-// of the GPU. read() and write() are for addresses of the GPU.
+// The caller loads an executable with the device that runs it, and DispatchDesc
+// refers to the executable by the index that this device returned. All
+// functions other than addProgram(), run() and synchronise() are those of the
+// GPU; read() and write(), for example, take addresses of the GPU.
 //
 // Ownership: borrows both devices, which must outlive it. Thread-safety: the
 // same as for Device. Errors: those of the devices.

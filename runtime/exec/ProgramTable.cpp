@@ -87,8 +87,9 @@ LaunchShape shapeOf(const plan::Launch &launch) {
 }
 
 // Adds to `streams` the weights that the tiles of a matmul read one after
-// another. In layouts other than x16, these are not contiguous, so nothing is
-// added.
+// another. In layout x16, each tile reads its weights from the first byte to
+// the last. In layout rows, a tile reads all of its rows at the same time, so
+// there is no such stream, and nothing is added.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||

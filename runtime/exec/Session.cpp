@@ -38,8 +38,8 @@ constexpr uint64_t kDefaultMaxSequences = 256;
 /// table, which has one row per sequence, has at most this number of bytes. It
 /// is never lower than the plan's number of slots.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
-/// The number of threads that verify segments before they are needed. This
-/// number is enough for a fast disk.
+/// The largest number of threads that verify segments before they are needed.
+/// Together, they are expected to keep up with a fast disk.
 constexpr uint32_t kLoaders = 4;
 /// The largest batch, in tokens, that a plan may ask for. It limits the size of
 /// arrays with one element per token, such as positions.
@@ -166,11 +166,12 @@ uint64_t randomBytes(const plan::Plan &plan) {
   return bytes;
 }
 
-/// Fails if less RAM is free than a placement needs for weights: page-locked
-/// memory, what the CPU reads if it computes some layers (`usesCpu`), and, with
-/// `isRandom`, memory for all weights besides. The system cannot write
-/// page-locked memory to the disk, so if RAM ran out, it would end this process
-/// or another one. `root` is SessionOptions::memoryRoot.
+/// Fails if less RAM is free than a placement for a GPU needs for weights: for
+/// those that are copied to the GPU, and for those that the CPU reads if it
+/// computes some layers (`usesCpu`). If `isRandom` is true, the random numbers
+/// in place of all weights need RAM, too. The system cannot swap out
+/// page-locked memory, so if RAM ran out, it would have to end this process or
+/// another one. `root` is SessionOptions::memoryRoot.
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                     bool isRandom, bool usesCpu, const std::string &root) {
   const uint64_t locked = lockedRam(placement);

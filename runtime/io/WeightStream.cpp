@@ -241,7 +241,7 @@ uint64_t WeightStream::bytesInMemory(const ScheduledRead &read) const {
 }
 
 /// Moves the cursor to the next bytes to read. Returns false if the ring has no
-/// space for them yet.
+/// space for them yet, or if nothing needs to be read.
 bool WeightStream::findNext() {
   if (cursor.pass < passesEnded) {
     restartAt(passesEnded);

@@ -83,7 +83,8 @@ public:
   /// is resident in both schedules, and in memory, is not read again.
   Status resume(StreamSchedule changed);
   /// Starts the thread again with the same schedule. What had been read ahead
-  /// is read again, so the ring may have been overwritten in the meantime.
+  /// is read again, so it does not matter if the ring has been overwritten in
+  /// the meantime.
   Status resume();
 
   /// Waits until the thread has read as far ahead as the ring allows. May only

@@ -25,9 +25,9 @@ Result<Text> toJson(const Value &value, const JsonStyle &style);
 inline constexpr int kMostJsonLevels = 200;
 
 /// Reads JSON. Objects keep the order of their keys, and integers are exact. If
-/// `tainted` is true, all strings, including keys, are tainted. A Corrupt error
-/// names the line and column of what is not valid JSON. Nesting beyond
-/// kMostJsonLevels is refused.
+/// `tainted` is true, all strings, including keys, are tainted (Text.h). A
+/// Corrupt error names the line and column of what is not valid JSON. Nesting
+/// beyond kMostJsonLevels is refused.
 Result<Value> fromJson(std::string_view text, bool tainted);
 
 } // namespace air::jinja

@@ -1,14 +1,16 @@
 //===- RegexCheck.cpp - checks what bounds the matcher's time -------------===//
 //
-// The time is linear because the matcher executes each instruction that has a
-// set of positions only once at each position, and executes a bounded number of
-// other instructions in between. This is so if
+// Some instructions have a set, in which the matcher records the positions at
+// which they have failed (RegexInstruction::memo). The time of the matcher is
+// linear in the length of the text because it executes an instruction that has
+// a set only once at each position, and executes a bounded number of other
+// instructions in between. This is so if
 //
-// - each cycle of instructions contains a loop that has a set of positions, and
-//   no set belongs to two instructions;
+// - each cycle of instructions contains a loop that has a set, and no set
+//   belongs to two instructions;
 // - a Split without a set is tried only once for each start of a match;
-// - a Run without a set is certainly followed by a match, so no Run of this
-//   kind ever looks at the same character again;
+// - what follows a Run without a set certainly matches, so the matcher never
+//   goes back and reads the characters of the Run again;
 // - no instruction belongs to two look-aheads, because look-aheads that share
 //   instructions could double the work at each level.
 //

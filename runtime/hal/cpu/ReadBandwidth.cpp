@@ -21,9 +21,9 @@ constexpr uint64_t kBlockBytes = 64;
 using Block = uint64_t __attribute__((vector_size(64)));
 
 /// Returns the XOR of all blocks. Computes it in eight independent chains, so
-/// that the loads are the bottleneck. Reads two streams, because prefetchers
-/// achieve slightly more with two than with one. Always inlined, because each
-/// caller is compiled for a vector width of its own.
+/// that the loads are the bottleneck. Reads two streams, because with two, the
+/// prefetchers achieve a slightly higher rate than with one. Always inlined,
+/// because each caller is compiled for a vector width of its own.
 [[gnu::always_inline]] inline uint64_t sumBlocks(const uint8_t *data,
                                                  uint64_t blocks) {
   constexpr uint64_t kChains = 8;

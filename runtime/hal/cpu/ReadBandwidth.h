@@ -42,8 +42,8 @@ public:
   /// Each sample takes at least `milliseconds` milliseconds. Returns 0 if there
   /// is nothing to read.
   double measure(uint32_t samples, uint32_t milliseconds);
-  /// The bandwidths of all these samples, in the order in which they were
-  /// taken; empty if there is nothing to read.
+  /// Like measure(), but returns the bandwidths of all samples, in the order in
+  /// which they were taken; empty if there is nothing to read.
   std::vector<double> sample(uint32_t samples, uint32_t milliseconds);
 
   /// The part of the buffer of create() that belongs to thread `thread` of the

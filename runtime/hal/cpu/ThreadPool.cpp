@@ -174,8 +174,8 @@ void ThreadPool::leaveWorkersCpu() const {
         return worker.homeCpu && static_cast<int>(*worker.homeCpu) == here;
       });
   cpu_set_t allowed;
-  // Fails on a machine with more than CPU_SETSIZE CPUs. The scheduler alone
-  // then decides.
+  // sched_getaffinity() fails on a machine with more than CPU_SETSIZE CPUs. The
+  // scheduler alone then decides on which CPU this thread runs.
   if (!isTaken || sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
     return;
   }

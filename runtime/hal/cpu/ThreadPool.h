@@ -106,8 +106,7 @@ protected:
 
 class ThreadPool {
 public:
-  /// The largest number of threads in a pool. The largest shared-memory
-  /// machines have 32 sockets of 28 cores. On a machine with more than
+  /// The largest number of threads in a pool. On a machine with more than
   /// kMaxThreads cores, a plan runs on kMaxThreads threads by default.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);
@@ -152,7 +151,7 @@ private:
   /// that it owns.
   void walk(PhaseWalk &work, bool shared);
   /// Moves the calling thread away from the CPU of a pinned thread, if it may
-  /// run on a CPU that has none.
+  /// run on a CPU to which no thread of the pool is pinned.
   void leaveWorkersCpu() const;
   /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);

@@ -15,8 +15,8 @@ static constexpr uint64_t kSampleBytes = uint64_t{64} << 20;
 
 static double perSecond(uint64_t bytes, double milliseconds) {
   constexpr double kMillisecondsPerSecond = 1e3;
-  // The resolution of times between events (CUDA Driver API,
-  // cuEventElapsedTime). A shorter time is reported as 0.
+  // The resolution, in milliseconds, of the time between two events (CUDA
+  // Driver API, cuEventElapsedTime). The driver may report a shorter time as 0.
   constexpr double kResolution = 0.0005;
   return static_cast<double>(bytes) / std::max(milliseconds, kResolution) *
          kMillisecondsPerSecond;

@@ -119,8 +119,9 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes,
   allocated += size;
   AIR_RETURN_IF_ERROR(driver->call(
       f.fill, *memory, static_cast<unsigned char>(0), size, driver->stream()));
-  // Uploads run in another stream and must wait for this event. Otherwise, the
-  // zeros could overwrite uploaded bytes.
+  // Uploads run in another stream and must wait for the event `zeroed`, which
+  // marks the end of the fill above. Otherwise, the fill could overwrite bytes
+  // that were uploaded to the new memory.
   if (!zeroed) {
     AIR_RETURN_IF_ERROR(driver->call(f.eventCreate, &zeroed, kWithoutTime));
   }

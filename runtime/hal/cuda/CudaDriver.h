@@ -77,8 +77,8 @@ struct CudaLaunch {
 /// `arch`. It also runs code for earlier architectures of the same major
 /// number, except those whose name ends in "a" (CUDA C++ Programming Guide,
 /// "Binary Compatibility"). If `arch` is a name for PTX, such as "compute_86",
-/// all GPUs of this compute capability and later ones run the PTX. Unsupported
-/// if `arch` names no architecture.
+/// every GPU of the named compute capability (here 8.6) or a later one runs the
+/// PTX. Unsupported if `arch` names no architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
 /// A GPU in messages: "0 (NVIDIA GeForce RTX 3060, compute capability 8.6)".

@@ -154,7 +154,7 @@ private:
 };
 
 /// Adds a note about the arguments whose names the family's notation cannot
-/// express. Returns false if each call needs one of them.
+/// express. Returns false if the tool cannot be called without one of them.
 bool Maker::canBeCalled(const CallTool &tool, const std::string &place) {
   const std::string_view separator = separatorOf(family.style);
   if (separator.empty()) {
@@ -578,7 +578,7 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
     addSpans();
   }
   if (choice.kind == ToolChoice::None) {
-    all = nothing(); // refuses a call at its trigger
+    all = nothing(); // this grammar refuses even the trigger of a call
   }
   const uint32_t root = builder.addRule("a tool call");
   builder.define(root, {std::move(all)});

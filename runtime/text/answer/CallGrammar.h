@@ -49,7 +49,7 @@ struct CallGrammar {
   /// of the answer.
   GrammarTriggers triggers;
   /// One sentence for each tool whose schema is not enforced, or that the model
-  /// cannot call, or not with all arguments.
+  /// cannot call at all or not with all of its arguments.
   std::vector<std::string> notes;
 };
 

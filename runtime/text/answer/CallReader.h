@@ -51,9 +51,10 @@ public:
   virtual bool hasCodeFence() const { return false; }
 };
 
-/// Reads a JSON object or an array of objects. If `tools` is not null, no
-/// delimiter began the call, so the call must name one of these tools and have
-/// only the keys of a call.
+/// Reads a JSON object or an array of objects, in the notation of
+/// CallStyle::KeyedJson if `isKeyed` is true, and otherwise of CallStyle::Json.
+/// If `tools` is not null, no delimiter began the call, so the call must name
+/// one of these tools and have only the keys of a call.
 std::unique_ptr<CallReader> makeJsonReader(bool isKeyed,
                                            const ToolSchemas *tools);
 std::unique_ptr<CallReader> makeHeaderReader(ReadHeader readHeader);

@@ -239,10 +239,10 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
         continue;
       }
       const auto word = value->get<std::string>();
-      // The answer parser removes a line break from the beginning of a value,
-      // and unless the value is marked as a string, it reads text that looks
-      // like JSON of another allowed type as that type. Words that it would
-      // change in these ways are left out.
+      // The answer parser removes a line break from the beginning of a value.
+      // Unless the value is marked as a string, it also takes text that is JSON
+      // of another allowed type for a value of that type. An allowed string
+      // that it would change in one of these ways is left out of the grammar.
       const bool isKept =
           wanted == Shape::String ||
           tool.list->toJson(tool.name, argument, word) == jsonString(word);

@@ -195,7 +195,8 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
           break;
         }
         // If the repeated part is empty, a repetition calls itself at the same
-        // position. That adds no texts to the rule, so this edge is ignored.
+        // position. Such a call does not change which texts the rule matches,
+        // so this edge is ignored.
         bool isOwn = symbol.value == index &&
                      isSelfRepetition(alternative, index) &&
                      &symbol == &alternative[1];

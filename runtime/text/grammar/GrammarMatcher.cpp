@@ -95,9 +95,10 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
     return most;
   }
   // Some parts of a text, such as names, consist of only a few classes of
-  // characters. Therefore, the kTried classes that are next in frequency are
-  // tried, too. If half of them lead to the same state, most others do, too.
-  // Trying all classes would take too long in states that allow many words.
+  // characters, so the most frequent class may lead nowhere. Therefore, the
+  // kTried classes that are next in frequency are tried, too. If half of them
+  // lead to the same state, most others do, too. Trying all classes would take
+  // too long where a grammar lists many words, which lead to many states.
   constexpr size_t kTried = 8;
   constexpr ptrdiff_t kSame = kTried / 2;
   std::vector<State> nexts;

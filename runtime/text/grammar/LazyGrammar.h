@@ -36,7 +36,8 @@ struct QuietSpan {
 struct GrammarTriggers {
   std::vector<std::string> texts; ///< none of them is empty
   std::vector<int32_t> tokens;
-  /// Texts that are triggers only at the beginning of the text.
+  /// Texts that are triggers only if nothing but white space and spans precedes
+  /// them.
   std::vector<std::string> starts = {};
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.

@@ -8,8 +8,9 @@
 namespace air::rt {
 namespace {
 
-/// The distance from the target probability at which the preference turns from
-/// a quadratic function into a linear one.
+/// The logarithm of a token's weight falls with the distance of its probability
+/// from the target: quadratically at distances well below kWidth, and linearly
+/// at distances well above it.
 constexpr double kWidth = 0.3;
 constexpr double kSharpness = 10;
 

@@ -68,10 +68,10 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
 }
 
 /// Returns the architecture for which airpack makes kernels for a GPU of this
-/// compute capability: the newest architecture among the built-in profiles of
-/// GPUs whose machine code this GPU runs. For a newer GPU that runs none of
-/// this code, returns the GPU's own architecture, such as "sm_103". Kernels for
-/// such a GPU use no architecture-specific instructions, and may be PTX.
+/// compute capability. This is the newest architecture that has a built-in
+/// profile and whose machine code this GPU runs. For a newer GPU that runs none
+/// of this code, returns the GPU's own architecture, such as "sm_103". Kernels
+/// for such a GPU use no architecture-specific instructions, and may be PTX.
 /// Returns "" for a GPU that is older than those of all built-in profiles.
 std::string archFor(uint32_t capability) {
   std::string newest;
@@ -144,7 +144,8 @@ Result<GpuProbeResult> rt::probeGpu(const CudaChoice &gpu, double seconds) {
 GpuProfile rt::profileOf(const GpuProbeResult &result) {
   const CudaFacts &facts = result.facts;
   GpuProfile gpu;
-  // In a profile, a name has no slashes and no control characters.
+  // The name of a GPU in a profile may contain no slashes and no control
+  // characters, so these are escaped, and a long name is truncated.
   constexpr size_t kNameBytes = 256;
   gpu.name = printable(facts.name.empty() ? "GPU" : facts.name, kNameBytes,
                        /*also=*/"/");
