@@ -12,8 +12,8 @@ constexpr uint64_t kGB = 1'000'000'000;
 constexpr uint64_t kLayers = 10;
 constexpr uint64_t kLayerBytes = kGB; ///< a layer has one segment
 
-/// A computer that reads `ramRate` from RAM, and whose GPU has room for
-/// `vramLayers` layers. It reads 400 GB/s from VRAM and copies 25 GB/s there.
+/// A computer that reads `ramRate` bytes/s from RAM. Its GPU reads 400 GB/s
+/// from VRAM, and copies to VRAM run at 25 GB/s.
 MachineProfile machineWith(uint64_t ramRate) {
   MachineProfile machine;
   machine.memoryBandwidth = ramRate;
@@ -105,13 +105,13 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // 0.1 GB is read in 20 ms while the CPU works, and 2.9 GB in 580 ms.
   pass.ramRing = kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 620'000'000U);
-  // The ring in VRAM takes 0.05 GB from that in RAM, so 0.15 GB are read in 30
-  // ms, and 2.85 GB in 570 ms.
+  // Now 0.05 GB of what is read moves on to a ring in VRAM, so 0.15 GB are read
+  // in 30 ms while the CPU works, and 2.85 GB in 570 ms.
   pass.ring = kGB / 20;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 610'000'000U);
-  // Half of the copies come from the disk, and so do half of the first ones.
-  // The 0.1 GB of the ring and 0.025 GB are read in 25 ms, and 1.375 GB in 275
-  // ms.
+  // Half of what is copied comes from the disk, and therefore half of the 0.05
+  // GB that go to the ring in VRAM. While the CPU works, 0.1 + 0.025 GB are
+  // read in 25 ms. The other 1.375 GB take 275 ms.
   pass.read = 3 * kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 315'000'000U);
   // The rings hold more than the CPU leaves time for: 0.6 GB are read in 120
