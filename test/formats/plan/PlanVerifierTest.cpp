@@ -379,8 +379,7 @@ std::vector<Case> segmentCases() {
        })},
       {"plan.segment.codec", in([](P &p) { codeSegment(p, 2); })},
       {"plan.segment.codec", in([](P &p) {
-         // Step 0 gathers rows from the output head's segment, which has a
-         // codec.
+         // Step 0 gathers rows from the segment of the output head.
          codeSegment(p, 1);
          for (const auto &program : p.programs) {
            for (const auto &binding :
@@ -661,8 +660,7 @@ std::vector<Case> readCases() {
          bindingOf(p, 4, 0, 1).index = 0;
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
-      // The output head only gathers rows, so no step needs the segment of its
-      // matrix.
+      // The output head only gathers rows, so no step needs its segment.
       {"plan.read.used",
        in([](P &p) { p.programs[0]->steps[4]->kind = plan::StepKind::Embed; })},
       {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},
