@@ -31,7 +31,7 @@ using test::runBoth;
 
 constexpr uint64_t kLayers = 4;
 
-/// An rtx3060 in a computer with the CPU of this machine.
+/// A machine with two cores of this machine's CPU and the given GPU.
 MachineProfile gpuInThisMachine(const std::string &gpu = "rtx3060") {
   MachineProfile machine = *resolveProfile(gpu);
   const MachineProfile host = hostProfile();
@@ -198,7 +198,8 @@ TEST_P(LayersTest, TheGpuChoosesTheTokensOfTheCpu) {
 INSTANTIATE_TEST_SUITE_P(One, LayersTest, testing::Values(1));
 INSTANTIATE_TEST_SUITE_P(AllButOne, LayersTest, testing::Values(3));
 
-// The batch has more tokens than a pass, so the second prompt is divided.
+// The batch has more tokens than a pass, so the third prompt is divided between
+// two passes.
 TEST_F(GpuSplitTest, APromptMayContinueInTheNextPass) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "530 tokens on the emulator take too long; AIR_TEST_ALL=1 "

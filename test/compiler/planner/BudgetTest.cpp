@@ -423,8 +423,8 @@ TEST(VramBudget, LayersOnTheCpuTakeRam) {
                         "smaller --cpu-layers, or choose a target"));
 }
 
-// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
-// takes 1 MiB, so 3 of the 5 segments stay in RAM.
+// The process and the buffers take 37 MiB of the 41 MiB of RAM. Of the other 4
+// MiB, a ring takes 1 MiB, so 3 of the 5 segments stay in RAM.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {

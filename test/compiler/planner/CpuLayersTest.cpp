@@ -46,8 +46,8 @@ CpuLayerProblem problemWith(uint64_t vramBytes, uint64_t ramBytes) {
   return problem;
 }
 
-// RAM is faster than PCIe, so the CPU computes all that does not fit in VRAM.
-// That is 6 layers for 4.1 GB. The pass takes 6 GB / 50 GB/s + 4 GB / 400 GB/s.
+// RAM is faster than PCIe, so the CPU computes all that does not fit in 4.1 GB
+// of VRAM: 6 of the 10 layers. The pass takes 6 GB / 50 GB/s + 4 GB / 400 GB/s.
 TEST(CpuLayers, TheCpuComputesWhatDoesNotFit) {
   const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
       problemWith(4'100'000'000, 64 * kGB), machineWith(50 * kGB));
@@ -149,7 +149,8 @@ TEST(CpuLayers, OneLayerIsTheLeastAndAllButOneTheMost) {
   EXPECT_EQ(choice->layers, 9U);
 }
 
-// 3.5 GB of RAM hold three layers at most, after 17 MiB for copies.
+// 3.5 GB of RAM hold at most three layers of 1 GB beside the 16 MiB of
+// page-locked memory for copies to the GPU.
 TEST(CpuLayers, RamLimitsTheNumber) {
   const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
       problemWith(6'100'000'000, 3'500'000'000), machineWith(50 * kGB));
