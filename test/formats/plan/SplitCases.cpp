@@ -101,7 +101,7 @@ void useBoth(SmallPlan &small) {
   addItem(placement, "weights", plan::Tier::Vram, 4096);
   addItem(placement, "kernels", plan::Tier::Vram, 512);
   addItem(placement, "activations", plan::Tier::Vram, gpu.arena_bytes);
-  // The 16 tokens have an id and two positions each, but no page numbers,
+  // The 16 tokens have an id and two positions each, but no page indices,
   // because the cache is not on the GPU.
   addItem(placement, "batch", plan::Tier::Vram, uint64_t{16} * 12);
   small.fileBytes = *placeSegments(p, metadataOf(p).size());
