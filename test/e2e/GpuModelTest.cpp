@@ -149,8 +149,8 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   }
 }
 
-// The batch has more tokens than a pass, so the second prompt is divided
-// between two passes.
+// The batch has more tokens than a pass, so the third prompt is divided between
+// two passes.
 TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());

@@ -31,7 +31,7 @@ using test::runBoth;
 
 constexpr uint64_t kLayers = 4;
 
-/// An rtx3060 in a computer with the CPU of this machine.
+/// A machine with two cores of this machine's CPU and the given GPU.
 MachineProfile gpuInThisMachine(const std::string &gpu = "rtx3060") {
   MachineProfile machine = *resolveProfile(gpu);
   const MachineProfile host = hostProfile();
@@ -118,10 +118,10 @@ std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
 class LayersTest : public GpuSplitTest,
                    public testing::WithParamInterface<uint64_t> {};
 
-// The lengths are those beside the limits of the programs and of the pages of
-// the KV cache; an ordinary run takes some of them. Each prompt is followed by
-// a token, and one of them by a fork that goes its own way in batches with the
-// first sequence.
+// The lengths of the prompts are next to the limits of the programs and of the
+// pages of the KV cache. Unless AIR_TEST_ALL is set, only some of them are
+// tested. Each prompt is followed by a single token. After the prompt of 17
+// tokens, the sequence is also forked, and both sequences run in one batch.
 TEST_P(LayersTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session split = open(packSplit(GetParam()));
@@ -162,7 +162,8 @@ TEST_P(LayersTest, LogitsAndTokensAreThoseOfTheCpu) {
   }
 }
 
-// Two sequences, one of which gets a new page of both KV caches on the way.
+// Two sequences are decoded. During these steps, one of them needs a new page,
+// in the KV cache of the CPU and in that of the GPU.
 TEST_P(LayersTest, TheGpuChoosesTheTokensOfTheCpu) {
   Session cpu = open("cpu.air");
   Session split = open(packSplit(GetParam()));
@@ -197,7 +198,8 @@ TEST_P(LayersTest, TheGpuChoosesTheTokensOfTheCpu) {
 INSTANTIATE_TEST_SUITE_P(One, LayersTest, testing::Values(1));
 INSTANTIATE_TEST_SUITE_P(AllButOne, LayersTest, testing::Values(3));
 
-// The batch has more tokens than a pass, so the second prompt is divided.
+// The batch has more tokens than a pass, so the third prompt is divided between
+// two passes.
 TEST_F(GpuSplitTest, APromptMayContinueInTheNextPass) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "530 tokens on the emulator take too long; AIR_TEST_ALL=1 "
@@ -218,8 +220,8 @@ TEST_F(GpuSplitTest, APromptMayContinueInTheNextPass) {
   runBoth(cpu, split, {1, 2, 3}, each);
 }
 
-/// The bytes of memory of a tier that the plan's first placement needs. Of
-/// `partOf`, only `percent` % are counted.
+/// The bytes that the plan's first placement needs in a tier of memory. Only
+/// `percent` % of the item `partOf` are counted.
 uint64_t memoryOf(const std::string &path, plan::Tier tier,
                   std::string_view partOf = "", uint64_t percent = 100) {
   const Result<PlanFile> file = PlanFile::open(path);
@@ -280,16 +282,17 @@ void checkRam(Session &split) {
   EXPECT_EQ(split.loading().done, loaded);
 }
 
-// With less VRAM, each pass copies weights of the GPU's layers, while the CPU
-// computes the others. With less RAM, too, a pass reads some of what it copies
-// from the disk. The logits are the same, bit for bit.
+// If VRAM is too small, each pass copies weights of the GPU's layers, while the
+// CPU computes the other layers. If RAM is too small as well, a pass reads some
+// of the copied weights from the disk. The logits are the same, bit for bit.
 TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
   const std::string all = packSplit(1);
   const uint64_t vram =
       compiler::kDriverBytes +
       memoryOf(folder().path(all), plan::Tier::Vram, "weights", 50);
   const std::string copied = packSplit(1, vram);
-  // The percentage leaves out the weights of the CPU's layers.
+  // The weights of the CPU's layers do not count for the percentage of weights
+  // that stay in VRAM.
   EXPECT_THAT(
       test::outputOf(AIR_PACK " inspect " + folder().path(copied)),
       testing::ContainsRegex(
@@ -322,7 +325,8 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   options.machine = gpuInThisMachine("h100");
   options.cuda = test::emulatorCompiler();
   options.cpuLayers = 3;
-  // The kernels of the CPU compile while those of the GPU do.
+  // The kernels for the CPU and those for the GPU are compiled at the same
+  // time.
   options.background = true;
   pack(options, "h100.air");
   const std::string split = folder().path("h100.air");

@@ -196,8 +196,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
       }
       EXPECT_GT(perPass, weights * (100 - percent) / 100);
       EXPECT_EQ(bitsOf(runAll(session)), expected) << isEarly;
-      // There are five passes, one of them without the head. Copies for the
-      // next pass may have been made as well.
+      // There are five passes, one of them without the output head. Copies for
+      // the next pass may have been made as well.
       EXPECT_GT(session.copiedBytes(), 4 * perPass);
       EXPECT_LE(session.copiedBytes(), 6 * perPass);
       EXPECT_EQ(session.loading().done, session.loading().total);
@@ -241,8 +241,9 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatIsReadFromTheDisk) {
     EXPECT_GT(planned.bytesPerPass, planned.ringBytes);
     EXPECT_EQ(bitsOf(runAll(session)), expected);
     session.streaming()->waitUntilIdle();
-    // There are five passes, one of them without the head. The stream has also
-    // read ahead for the next pass, as far as its ring has room.
+    // There are five passes, one of them without the output head. The stream
+    // has also read ahead for the next pass, as far as the room in its ring
+    // allows.
     const rt::StreamCounters now = session.streaming()->counters();
     EXPECT_GT(now.diskBytes, now.residentBytes + 4 * now.bytesPerPass);
     EXPECT_LE(now.diskBytes, now.residentBytes + 6 * now.bytesPerPass);

@@ -41,7 +41,9 @@ cli::Tool describe() {
            "extended regular expression. The machine's limits (memory "
            "bandwidth and peak arithmetic) are always measured.",
        .defaultText = "F16, Q8_0, Q4_0, Q4_K and Q6_K in their best layout, "
-                      "and kernels without weights"},
+                      "with float32 activations; and kernels without weights, "
+                      "with a KV cache in F16 and contexts of up to 4096 "
+                      "tokens"},
       {.name = "--list",
        .help = "Print the names of all benchmarks, or of those that --filter "
                "selects, and run none."},

@@ -17,7 +17,9 @@ struct BenchRow {
   /// For attention, the number of keys that the last token sees.
   uint32_t context = 0;
   /// Whether a run without --filter includes this benchmark. This is true for
-  /// common dtypes in their best layout, and for kernels without weights.
+  /// common dtypes in their best layout with float32 activations, and for
+  /// kernels without weights, except with a KV cache in F32 or with the
+  /// contexts kLongContexts and kLongPrompts (Shapes.h).
   bool isCommon = true;
 };
 

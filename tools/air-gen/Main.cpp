@@ -65,7 +65,7 @@ cli::Tool describe() {
       count("--width", "Width of the residual stream."),
       count("--heads", "Number of query heads."),
       count("--kv-heads", "Number of key/value heads."),
-      count("--head-dim", "Number of elements of a head."),
+      count("--head-dim", "Number of elements of an attention head."),
       count("--ffn", "Hidden width of the feed-forward network."),
       count("--vocabulary", "Vocabulary size.", 257),
       count("--context", "Trained context length in tokens."),

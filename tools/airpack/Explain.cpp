@@ -66,9 +66,9 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
   return machine;
 }
 
-/// Makes `options` those of a plan for the CPU of the machine. Without a plan
-/// for the GPU, --cpu-layers has no effect. If it was given, `noPlan`, which
-/// says why there is none, says that, too.
+/// Makes `options` those of a plan for the CPU of the machine. `noPlan` says
+/// why there is no plan for the GPU. If --cpu-layers was given, adds to
+/// `noPlan` that this option has no effect.
 void leaveOutGpu(compiler::CompileOptions &options, std::string &noPlan) {
   if (options.cpuLayers != 0 || options.choosesCpuLayers) {
     noPlan += "; --cpu-layers has no effect";

@@ -2,9 +2,9 @@
 //
 // `--target host` means the GPU of this machine if a saved probe has measured
 // one, and the CPU otherwise. It also means the CPU if no plan for the GPU can
-// be made; a note then says why. If --vram is given with a size above 0, the
-// user has asked for the GPU, and anything that prevents a plan for it is an
-// error.
+// be made; a note then says why. If --vram is given with a size above 0, or
+// --cpu-layers with auto or a number above 0, the user has asked for the GPU,
+// and anything that prevents a plan for it is an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRPACK_HOSTGPU_H
@@ -15,9 +15,10 @@
 
 namespace air {
 
-/// Returns an error if no plan for this GPU can be made, whatever the model is:
-/// because an option is only for CPUs, because there are no kernels for the
-/// GPU, or because NVRTC is missing.
+/// Returns an error that says why the plan is for the CPU, whatever the model
+/// is: because --vram is 0, because an option is only for CPUs, because there
+/// are no kernels for the GPU, or because NVRTC is missing. If the user has
+/// asked for the GPU, returns Ok, and a later check finds such an error.
 Status canPlanForHostGpu(const cli::Invocation &invocation,
                          const GpuProfile &gpu);
 

@@ -420,7 +420,7 @@ cli::Command benchCommand() {
        .valueName = "N",
        .help = "Number of tokens to decode after the prompt, one at a time; 0 "
                "leaves out decode.",
-       .defaultText = "64",
+       .defaultText = "64, or half the context if that is less",
        .minimum = 0,
        .maximum = 4294967295.0},
       {.name = "--steps",

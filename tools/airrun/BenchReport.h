@@ -77,8 +77,8 @@ struct PlanLink {
   double measuredRate = 0; ///< in bytes/s; 0: not measured by this run
 };
 
-/// What was measured. prefillSeconds and decodeSeconds come from the median
-/// round, and tokenSeconds has one time for each token decoded in any round. A
+/// What was measured. prefillSeconds and decodeSeconds are medians over all
+/// rounds, and tokenSeconds has one time for each token decoded in any round. A
 /// phase with 0 tokens was not run and is left out of reports.
 struct BenchMeasurement {
   uint32_t threads = 0;

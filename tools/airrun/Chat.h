@@ -61,8 +61,8 @@ public:
   /// Answers the conversation. `write` gets the answer, which is not added to
   /// `messages`; `dims` says whether reasoning is printed in dim text. Ignores
   /// `endTokens` and `shownTokens` of `options`, and sets them itself. Errors:
-  /// those of the template and of Generator; DoesNotFit, with both lengths, if
-  /// the conversation is longer than the context.
+  /// those of the template, of Generator and of `write`; DoesNotFit, with both
+  /// lengths, if the conversation is longer than the context.
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 

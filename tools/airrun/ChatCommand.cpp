@@ -150,8 +150,8 @@ cli::Command chatCommand() {
       {.name = "--load",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Continue the conversation in FILE, which /save has written, or "
-               "which is any JSON array of objects with \"role\" and "
+       .help = "Continue the conversation in FILE: a file that /save has "
+               "written, or any other JSON array of objects with \"role\" and "
                "\"content\"."},
       {.name = "--tools",
        .kind = cli::ValueKind::String,

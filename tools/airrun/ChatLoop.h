@@ -25,8 +25,8 @@ public:
   ChatLoop(Chat &model, LineEditor &terminal, ChatMessages conversation,
            cli::Invocation chosen, OptionsFor options);
 
-  /// Runs until the user leaves. Errors end the loop only if the program cannot
-  /// go on: if it cannot write to standard output, or the plan is damaged.
+  /// Runs until the user leaves. Errors are shown, and end the loop only if the
+  /// plan is damaged (VerificationFailed) or the program is wrong (Internal).
   Status run();
 
 private:

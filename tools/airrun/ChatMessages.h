@@ -33,9 +33,9 @@ class ChatMessages {
 public:
   ChatMessages() : list(nlohmann::ordered_json::array()) {}
 
-  /// Parses an array in the form of toJson(). Each message must have a text as
-  /// "role", and "content" or "tool_calls". A Corrupt error says which message
-  /// is wrong.
+  /// Parses an array in the form of toJson(). Each message must have a string
+  /// as "role", and "content" or "tool_calls". A Corrupt error says which
+  /// message is wrong.
   static Result<ChatMessages> parse(std::string_view json);
   /// The messages as JSON, indented by two spaces and with a newline at the
   /// end.

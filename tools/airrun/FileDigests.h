@@ -10,7 +10,8 @@
 // one of them has added may be lost, and is then computed again.
 //
 // Thread-safety: one caller at a time. Errors: Io if a file cannot be read or
-// changes while it is read; those of AtomicFile for save().
+// changes while it is read; Corrupt if it is not a regular file; those of
+// AtomicFile for save().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_FILEDIGESTS_H

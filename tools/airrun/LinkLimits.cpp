@@ -237,7 +237,7 @@ Status LinkLimits::measureTurns(std::span<uint8_t> ring,
     const double memoryBeside = second.rate();
     traffic->stop();
     AIR_RETURN_IF_ERROR(beside.status());
-    // A turn in which the machine did nothing says nothing.
+    // If the disk or the cores read nothing in this turn, there is no share.
     if (alone > 0 && memoryAlone > 0) {
       keptDisk.push_back(*beside / alone);
       keptMemory.push_back(memoryBeside / memoryAlone);

@@ -2,8 +2,8 @@
 //
 // Measures the bandwidths of what a decode pass reads over: the memory from
 // which the kernels read, the disk if weights are read from it in every pass,
-// and copies to a GPU if every pass copies weights there. Only the rate of
-// memory uses code of the runtime, and none of it is the engine's.
+// and copies to a GPU if every pass copies weights there. The measurements use
+// neither the kernels of passes nor the runtime's readers of weights.
 //
 // Each call of measure() takes several samples of each link. The limit of a
 // link is its best sample, since nothing can be faster. The usual rate is the
@@ -11,10 +11,11 @@
 // rates of some machines change from second to second.
 //
 // If a CPU computes and weights are read from the disk in every pass, samples
-// take turns: all cores read the weights that stay in RAM, then the disk also
-// fills the plan's ring, and then the disk does so alone. Each turn gives the
-// shares of their rates that disk and memory keep beside each other. No turns
-// are taken if the session limits how fast it reads the disk.
+// are taken in turns. In each turn, first the disk fills the plan's ring alone,
+// then all cores read the weights that stay in RAM, and then both work at the
+// same time. A turn gives the shares of their rates that disk and memory keep
+// beside each other. If the session limits how fast it reads the disk, the
+// shares are not measured.
 //
 // Ownership: borrows the session. Thread-safety: one caller at a time, while
 // no pass runs. Errors: those of GpuLimit, CpuDevice, DiskLimit and DiskStream.

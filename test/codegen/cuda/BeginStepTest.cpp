@@ -90,7 +90,7 @@ TEST(BeginStep, DequantisesRowsOfEveryDType) {
   }
 }
 
-/// Checks the angles of a kernel with or without embeddings.
+/// Checks the RoPE angles that a kernel with or without embeddings computes.
 void checkAngles(bool hasEmbeddings) {
   const CudaTarget target = *cudaTarget("sm_90a");
   BeginStep spec;

@@ -42,7 +42,8 @@ std::vector<float> randomLogits(uint64_t seed, size_t count) {
   return logits;
 }
 
-// The last token is padding, whose entries must not change.
+// The batch has 7 tokens and one token of padding, whose id and positions must
+// not change.
 TEST(ChooseToken, GreedyChoosesTheLargestLogitWithTheLowestId) {
   ChooseToken spec;
   spec.vocabulary = 501;

@@ -231,7 +231,8 @@ TEST(CudaModel, BatchesOfSequencesGiveTheLogitsOfEachAlone) {
   const BatchShape shape = {.sequences = 2, .tokensPerSequence = 4};
   Result<EmulatedModel> device = EmulatedModel::create(*model, shape);
   ASSERT_TRUE(device.isOk()) << device.status().message();
-  // 68 tokens cross from the first page of the cache to the second.
+  // In 17 steps of 4 tokens, each sequence gets 68 tokens, so its cache reaches
+  // the second page of 64 tokens.
   constexpr uint32_t kSteps = 17;
   const auto tokenAt = [&](uint32_t s, uint32_t i) {
     return (i * 37 + s * 11 + i * i) % model->vocabulary;

@@ -126,8 +126,8 @@ TEST(CudaSpec, BindingsOfAttention) {
   spec.tokens = 8;
   spec.queryStride = 512;
   spec.splits = 2;
-  // Each of the 16 x 2 blocks writes a state of 16 + 8 * 64 floats to
-  // `partials`.
+  // There are 8 tokens, 2 KV heads and 2 splits, so 32 thread blocks. Each of
+  // them writes a state of 16 + 8 * 64 floats to `partials`.
   EXPECT_THAT(bindingsOf(spec),
               testing::ElementsAre("q buffer r 16384", "positions batch r 0",
                                    "block_tables batch r 0", "kv_cache kv r 0",

@@ -189,8 +189,7 @@ Result<EmulatedModel> EmulatedModel::create(const DenseModel &model,
   make("logits", model.vocabulary);
   device.memory["table"] = emulator::bytesOf(model.embeddings);
   device.memory["inverse_frequency"] = emulator::bytesOf(model.frequencies);
-  // The sequences take turns, so that consecutive pages belong to different
-  // sequences.
+  // Consecutive pages of the cache belong to different sequences.
   std::vector<uint32_t> tables;
   for (uint32_t s = 0; s < shape.sequences; ++s) {
     for (uint32_t p = 0; p < shape.contextPages; ++p) {

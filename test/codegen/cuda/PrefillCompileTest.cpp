@@ -1,8 +1,8 @@
 //===- PrefillCompileTest.cpp - compiles prefill kernels for every target -===//
 //
-// If the environment variable AIR_TEST_ALL is set, every dtype and every size
-// of heads is compiled for every target. Otherwise each of them is compiled for
-// two or three targets, and some of them are compiled for each target.
+// If the environment variable AIR_TEST_ALL is set, every dtype and every head
+// size is compiled for every target. Otherwise, a third of these combinations
+// is compiled, and every dtype, head size and target occurs among them.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/Cubin.h"

@@ -92,7 +92,7 @@ Bytes contents(const std::string &path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The bytes of kernels in a plan, in whole pages.
+/// The size of a plan's kernels, each segment rounded up to whole pages.
 uint64_t kernelBytes(const plan::Plan &plan) {
   uint64_t bytes = 0;
   for (const plan::Segment *segment : *plan.segments()) {

@@ -247,8 +247,8 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
   for (const plan::Program *program : *plan.programs()) {
     const bool isPrefill = program->max_tokens() > 8;
     EXPECT_EQ(program->tile_tokens() != 0, isPrefill);
-    // Each of the two layers has five steps. The embedding and the head have
-    // one step each.
+    // Each of the two layers has five steps. The embedding and the output head
+    // have one step each.
     EXPECT_EQ(program->steps()->size(), 2U * 5 + 2);
     EXPECT_EQ(program->steps()->Get(0)->kind(), plan::StepKind::Embed);
     for (const plan::Step *step : *program->steps()) {
@@ -258,7 +258,7 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
                                       ->entries()
                                       ->Get(dispatch->entry())
                                       ->str();
-        // The head computes at most 64 rows.
+        // The output head computes at most 64 rows.
         const bool isHead = step->kind() == plan::StepKind::Head;
         const uint64_t most = isHead && isPrefill ? 64 : program->max_tokens();
         EXPECT_THAT(entry, HasSubstr("_m" + std::to_string(most) + "_"));
@@ -499,7 +499,7 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(compiler->calls, 0);
   // The plan has 56 kernels: 11 in each of the two programs for decode steps,
-  // 16 in each of the two for prefills, and two for the head, which the
+  // 16 in each of the two for prefills, and two for the output head, which the
   // programs for prefills share. Until a kernel is compiled, 64 KiB are assumed
   // for it.
   EXPECT_THAT(status.message(), HasSubstr("kernels 3.50 MiB)"));

@@ -66,7 +66,7 @@ protected:
   uint64_t copied = 0; ///< bytes that the last write() copied
 };
 
-/// The bytes of the segments of weights and tables of a plan.
+/// The stored size of a plan's segments, except for those of kernels.
 uint64_t weightBytes(const std::string &path) {
   const Result<PlanFile> file = PlanFile::open(path);
   EXPECT_TRUE(file.isOk()) << file.status().message();

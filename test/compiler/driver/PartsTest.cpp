@@ -33,7 +33,7 @@ std::string compiled(const std::string &name, uint64_t partBytes) {
 }
 
 /// The bits of all logits of four passes, of 1, 5, 20 and 80 tokens. The last
-/// pass requests more rows of logits than the head computes in one run.
+/// pass requests more rows of logits than the output head computes in one run.
 std::vector<uint32_t> logitsOf(Session &session) {
   std::vector<uint32_t> bits;
   SequenceId sequence = *session.newSequence();

@@ -238,9 +238,9 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or provide more RAM");
   // With --pin 0, a pass reads 1024 MiB through a ring of at least 68 MiB (one
-  // step and 4 MiB more). A pass must fill the ring a whole number of times;
-  // here it fills 68.27 MiB 15 times, which does not fit with the other 77 MiB.
-  // Without --pin, a ring of 68 MiB is allowed, and it fits.
+  // step and 4 MiB more). A pass must fill the ring a whole number of times, so
+  // the smallest ring has 1024 / 15 = 68.27 MiB, which does not fit beside the
+  // other 77 MiB. Without --pin, a ring of 68 MiB is allowed, and it fits.
   limit.bytes = 145 * kMiB + 4096;
   EXPECT_THAT(planPlacements(manyWeights(), demand(), limit).status().message(),
               HasSubstr("no smaller --pin fits either"));
@@ -423,8 +423,8 @@ TEST(VramBudget, LayersOnTheCpuTakeRam) {
                         "smaller --cpu-layers, or choose a target"));
 }
 
-// The process and the buffers take 37 MiB. Of the 4 MiB that are left, a ring
-// takes 1 MiB, so 3 of the 5 segments stay in RAM.
+// The process and the buffers take 37 MiB of the 41 MiB of RAM. Of the other 4
+// MiB, a ring takes 1 MiB, so 3 of the 5 segments stay in RAM.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {

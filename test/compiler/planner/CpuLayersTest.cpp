@@ -12,8 +12,8 @@ constexpr uint64_t kGB = 1'000'000'000;
 constexpr uint64_t kLayers = 10;
 constexpr uint64_t kLayerBytes = kGB; ///< a layer has one segment
 
-/// A computer that reads `ramRate` from RAM, and whose GPU has room for
-/// `vramLayers` layers. It reads 400 GB/s from VRAM and copies 25 GB/s there.
+/// A computer that reads `ramRate` bytes/s from RAM. Its GPU reads 400 GB/s
+/// from VRAM, and copies to VRAM run at 25 GB/s.
 MachineProfile machineWith(uint64_t ramRate) {
   MachineProfile machine;
   machine.memoryBandwidth = ramRate;
@@ -46,8 +46,8 @@ CpuLayerProblem problemWith(uint64_t vramBytes, uint64_t ramBytes) {
   return problem;
 }
 
-// RAM is faster than PCIe, so the CPU computes all that does not fit in VRAM.
-// That is 6 layers for 4.1 GB. The pass takes 6 GB / 50 GB/s + 4 GB / 400 GB/s.
+// RAM is faster than PCIe, so the CPU computes all that does not fit in 4.1 GB
+// of VRAM: 6 of the 10 layers. The pass takes 6 GB / 50 GB/s + 4 GB / 400 GB/s.
 TEST(CpuLayers, TheCpuComputesWhatDoesNotFit) {
   const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
       problemWith(4'100'000'000, 64 * kGB), machineWith(50 * kGB));
@@ -105,13 +105,13 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // 0.1 GB is read in 20 ms while the CPU works, and 2.9 GB in 580 ms.
   pass.ramRing = kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 620'000'000U);
-  // The ring in VRAM takes 0.05 GB from that in RAM, so 0.15 GB are read in 30
-  // ms, and 2.85 GB in 570 ms.
+  // Now 0.05 GB of what is read moves on to a ring in VRAM, so 0.15 GB are read
+  // in 30 ms while the CPU works, and 2.85 GB in 570 ms.
   pass.ring = kGB / 20;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 610'000'000U);
-  // Half of the copies come from the disk, and so do half of the first ones.
-  // The 0.1 GB of the ring and 0.025 GB are read in 25 ms, and 1.375 GB in 275
-  // ms.
+  // Half of what is copied comes from the disk, and therefore half of the 0.05
+  // GB that go to the ring in VRAM. While the CPU works, 0.1 + 0.025 GB are
+  // read in 25 ms. The other 1.375 GB take 275 ms.
   pass.read = 3 * kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 315'000'000U);
   // The rings hold more than the CPU leaves time for: 0.6 GB are read in 120
@@ -149,7 +149,8 @@ TEST(CpuLayers, OneLayerIsTheLeastAndAllButOneTheMost) {
   EXPECT_EQ(choice->layers, 9U);
 }
 
-// 3.5 GB of RAM hold three layers at most, after 17 MiB for copies.
+// 3.5 GB of RAM hold at most three layers of 1 GB beside the 16 MiB of
+// page-locked memory for copies to the GPU.
 TEST(CpuLayers, RamLimitsTheNumber) {
   const std::optional<CpuLayerChoice> choice = chooseCpuLayers(
       problemWith(6'100'000'000, 3'500'000'000), machineWith(50 * kGB));

@@ -101,7 +101,7 @@ TEST(Explain, AllInRam) {
   ASSERT_EQ(all.links.size(), 1u);
   EXPECT_EQ(all.links[0].link, "dram");
   EXPECT_NEAR(all.links[0].bytesPerToken, 9e9 + 20e3, 1);
-  // At the end of the context, 512 MiB of KV are read, too.
+  // At the end of the context, the 512 MiB of the KV cache are read, too.
   EXPECT_NEAR(*all.decodeAtFullContext, 60e9 / (9e9 + 512.0 * kMiB), 1e-3);
   // 512 tokens of 18 Gflop each take 19.2 s on 8 cores that reach 60 % of 100
   // Gflop/s. Reading 9 GB from the disk takes less time.
@@ -232,8 +232,8 @@ TEST(Explain, TheLargestContextIsTheLargest) {
                 ErrorCode::DoesNotFit);
     }
   }
-  // 16 GB hold 9 GB of weights without the table, 109 MiB of other things, and
-  // 820 pages of KV cache, which take 6.885 GB.
+  // 16 GB hold 9 GB of weights without the table, 109 MiB of activations,
+  // scratch and kernels, and 820 pages of KV cache, which take 6.885 GB.
   const uint64_t resident = explained(machine(16 * kGB)).maxResidentContext;
   EXPECT_NEAR(static_cast<double>(resident), 820 * 64, 2 * 64);
   EXPECT_EQ(explained(machine(6 * kGB)).maxResidentContext, 0u);

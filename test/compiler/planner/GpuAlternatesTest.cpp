@@ -9,7 +9,7 @@ namespace {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 /// Ten segments of 100 MiB, each for a different step, and 24 MiB of
-/// activations, which always stay.
+/// activations, which are always in VRAM.
 GpuDemand demand() {
   GpuDemand needs;
   for (uint32_t step = 0; step < 10; ++step) {

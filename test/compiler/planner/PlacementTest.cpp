@@ -158,7 +158,8 @@ TEST(Placement, AlmostEverythingStays) {
 }
 
 // With 40 segments of 1 MiB, a ring has the size of what does not fit, and a
-// pass fills it twice, even if larger rings are preferred otherwise.
+// pass fills it twice, although the preferred size of a ring is more than
+// kReadAhead (16 MiB).
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -495,7 +496,7 @@ TEST(Placement, EveryShareCanBePinned) {
 }
 
 // A model of 405 billion weights in Q4_K_M, with rounded sizes: 126 layers of 4
-// segments each, and a head.
+// segments each, and an output head.
 TEST(Placement, ReadsOfALargeModelAreBounded) {
   WeightProblem problem;
   for (uint32_t layer = 0; layer < 126; ++layer) {

@@ -58,8 +58,8 @@ double fluid(const ResidencyProblem &problem) {
 // ---- cases that were computed by hand ---------------------------------------
 
 // Of 8.5 GB of weights, 5.5 GB fit in RAM. Reading the other 3.0 GB from the
-// disk at 3.5 GB/s takes 857 ms. The ring of 16 MiB displaces another 17 MB,
-// which take 5 ms.
+// disk at 3.5 GB/s takes 857 ms. A ring of at least 16 MiB, or 17 MB, displaces
+// as many bytes of weights, and reading these takes another 5 ms.
 TEST(ResidencySolver, PinsWhatFits) {
   const ResidencyProblem problem = model(8.5, {3.5, 0, 41, 0}, 0, 5.5);
   const Residency best = *solveResidency(problem, Schedule::Serial);
@@ -221,8 +221,8 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
 // streamed, and in addition as much as the ring displaces. If the same share of
 // both classes is streamed, the ring takes 0.8 GB: it must hold what is
 // streamed of the largest step, and half as much again. If only the first class
-// is streamed, the ring takes 17 MB: at most 1 MB for a step, and 16 MiB to
-// read ahead.
+// is streamed, the ring takes about 17 MB: at most 1 MB for a step, and 16 MiB
+// (16.8 MB) to read ahead.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];

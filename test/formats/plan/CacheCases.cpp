@@ -7,7 +7,8 @@ namespace {
 plan::CacheGroupT &group(P &p) { return *p.cache_groups[0]; }
 plan::CacheT &cache(P &p) { return *p.caches[0]; }
 
-/// Sets the budgets to the memory that the cache groups take.
+/// Sets the item "kv" of each placement to the memory that the cache groups
+/// take, and adds this memory to the budget.
 void setKvItems(P &p) {
   uint64_t bytes = 0;
   for (const auto &made : p.cache_groups) {

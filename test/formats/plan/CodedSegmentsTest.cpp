@@ -149,7 +149,7 @@ TEST_P(CodedSegments, ADamagedChunkIsNoticed) {
 }
 
 // The stored sizes are known only after all segments are written. They may
-// change a prediction, and thereby shorten one of its texts, such as the name
+// change a prediction, and thereby shorten one of its strings, such as the name
 // of a limit.
 TEST_P(CodedSegments, TextsMayBecomeShorterAtTheEndButNotLonger) {
   makePlan();

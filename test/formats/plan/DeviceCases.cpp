@@ -287,7 +287,7 @@ std::vector<Case> dispatchCases() {
       {"plan.enum", inTiles([](P &p) {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
-      // In a program with tiles, the head may compute only the rows of
+      // In a program with tiles, the output head may compute only the rows of
       // requested outputs. No other step may do so, and no step of a program
       // without tiles.
       {"plan.dispatch.launch", inTiles([](P &p) {
@@ -296,16 +296,16 @@ std::vector<Case> dispatchCases() {
       {"plan.dispatch.launch", inTiles([](P &p) {
          dispatchOf(p, 1, 0).launch->rows_from = plan::RowsFrom::Outputs;
        })},
-      // One launch of the head computes the rows of requested outputs, and the
-      // next one computes all rows.
+      // One launch of the output head computes the rows of requested outputs,
+      // and the next one computes all rows.
       {"plan.dispatch.launch", inTiles([](P &p) {
          auto &dispatches = p.programs[1]->steps[kHeadStep]->dispatches;
          dispatches.push_back(
              std::make_unique<plan::DispatchT>(*dispatches[0]));
          dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
        })},
-      // In a step that is not a head, the rows of logits would be those of the
-      // first tokens of a batch, instead of those of its outputs.
+      // The step that computes the logits is not of the kind Head, so their
+      // rows would be those of the first tokens of a batch, not of its outputs.
       {"plan.buffer.output", inGpu([](P &p) {
          p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
        })},
@@ -475,7 +475,7 @@ std::vector<Case> copiedCases() {
          p.device[1] = 1;
          p.resident[1] = 0;
        })},
-      // The head's matrix is in RAM, and no pass copies it.
+      // The output head's matrix is in RAM, and no pass copies it.
       {"plan.placement.device",
        inCopied([](Placement &p) { p.device_reads.pop_back(); })},
       {"plan.placement.ring",
@@ -506,7 +506,7 @@ std::vector<Case> copiedCases() {
       {"plan.stream.before",
        inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
       // The first step gathers rows of the output head's matrix, which is
-      // copied to the ring only before the step of the head, so too late.
+      // copied to the ring only before the step of that head, so too late.
       {"plan.stream.before",
        [](SmallPlan &small) {
          streamToGpu(small);
@@ -518,7 +518,8 @@ std::vector<Case> copiedCases() {
        }},
       {"plan.stream.after",
        inCopied([](Placement &p) { p.device_reads[2]->after_step = -3; })},
-      // The read would overwrite what the previous pass's head still reads.
+      // The read would overwrite what the previous pass's output head still
+      // reads.
       {"plan.stream.overrun",
        inCopied([](Placement &p) { p.device_reads[2]->after_step = -2; })},
       {"plan.budget.bytes",
@@ -570,7 +571,7 @@ std::vector<Case> readCasesOfGpus() {
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
       // The reads would overwrite bytes of segment 1 before the copies for the
-      // head of the previous pass are made.
+      // output head of the previous pass are made.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},
@@ -594,7 +595,7 @@ std::vector<Case> placedCases() {
        inGpu([](P &p) { p.placements[0]->device.pop_back(); })},
       {"plan.placement.device",
        inGpu([](P &p) { p.placements[0]->device[1] = 2; })},
-      // The head's matrix is in RAM instead of VRAM.
+      // The output head's matrix is in RAM instead of VRAM.
       {"plan.placement.device", inGpu([](P &p) {
          p.placements[0]->device[1] = 0;
          p.placements[0]->resident[1] = p.segments[1]->raw_bytes;
@@ -640,8 +641,8 @@ std::vector<Case> choiceCases() {
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // The dispatch that chooses tokens is not the last one of the head, or it
-      // is the only dispatch of its step.
+      // The dispatch that chooses tokens is not the last one of the output
+      // head, or it is the only dispatch of its step.
       {kRule, inChoice([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
          dispatches.push_back(

@@ -19,7 +19,8 @@ void splitHead(P &p) {
 
 namespace {
 
-/// Divides the head of the plan into two steps, and then applies `change`.
+/// Divides the output head of the plan into two steps, and then applies
+/// `change`.
 template <typename F> Change inParts(F change) {
   return in([change](P &p) {
     splitHead(p);

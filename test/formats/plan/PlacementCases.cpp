@@ -22,7 +22,7 @@ template <typename F> Change inStreamed(F change) {
 ///   2       1        0     2                 4            -1 (head)
 ///
 /// Pages 0 and 1 of the ring may be overwritten once step 3 (attn_out) of the
-/// previous pass has run, and page 2 once step 4 (the head) has run.
+/// previous pass has run, and page 2 once step 4 (the output head) has run.
 void threePages(SmallPlan &small) {
   P &p = small.plan;
   plan::SegmentT &layer = *p.segments[0];
@@ -91,10 +91,10 @@ void addTensorBinding(plan::DispatchT &dispatch, uint32_t tensor) {
   dispatch.bindings.back()->index = tensor;
 }
 
-/// Gives the head 40 rows of 1024 columns, which are 3 row blocks of 9216
-/// bytes, and divides it into two steps. Step 4 reads the first two blocks,
-/// which end in the middle of page 4, and step 5 reads the third one. Chunks
-/// are as small as pages. The ring has 7 pages:
+/// Gives the output head 40 rows of 1024 columns, which are 3 row blocks of
+/// 9216 bytes, and divides it into two steps. Step 4 reads the first two
+/// blocks, which end in the middle of page 4, and step 5 reads the third one.
+/// Chunks are as small as pages. The ring has 7 pages:
 ///
 ///   read    segment  pages    page of the ring  before step  after step
 ///   0       0        0        0                 1            -2
@@ -224,16 +224,18 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { p.reads[0]->after_step = -6; })},
       {"plan.stream.after",
        inThreePages([](Placement &p) { p.reads[2]->after_step = -3; })},
-      // The layer's read overwrites the head's page before the head has run.
+      // The layer's read overwrites the output head's page before the output
+      // head has run.
       {"plan.stream.overrun",
        inStreamed([](Placement &p) { p.reads[0]->after_step = -2; })},
-      // The head's read overwrites the layer's page, which step 3 still needs.
+      // The output head's read overwrites the layer's page, which step 3 still
+      // needs.
       {"plan.stream.overrun",
        inStreamed([](Placement &p) { p.reads[1]->after_step = 2; })},
       {"plan.stream.overrun",
        inThreePages([](Placement &p) { p.reads[2]->ring_offset = 0; })},
-      // The first page of this read overwrites the page of the head in the
-      // ring.
+      // The first page of this read overwrites the page of the output head in
+      // the ring.
       {"plan.stream.overrun", inThreePages([](Placement &p) {
          p.reads[1]->bytes += kPlanPageBytes;
          p.reads.erase(p.reads.begin());
@@ -244,30 +246,31 @@ std::vector<Case> placementCases() {
          p.programs[1]->steps.push_back(
              std::make_unique<plan::StepT>(*p.programs[1]->steps.back()));
        })},
-      // In the second program, attn_in also reads the head's matrix.
+      // In the second program, attn_in also reads the output head's matrix.
       {"plan.stream.programs",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 1), 3); })},
-      // In the second program, the head also reads a norm of the layer, which
-      // is no longer in the ring by then.
+      // In the second program, the output head also reads a norm of the layer,
+      // which is no longer in the ring by then.
       {"plan.stream.overrun",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // Both steps of the head need this page, but only the read for the
-         // second step contains it.
+         // Both steps of the output head need this page, but only the read for
+         // the second step contains it.
          p.reads[1]->bytes -= kPlanPageBytes;
          p.reads[2]->offset -= kPlanPageBytes;
          p.reads[2]->bytes += kPlanPageBytes;
          p.reads[2]->ring_offset -= kPlanPageBytes;
        })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // A single read must not contain bytes for both steps of the head.
+         // A single read must not contain bytes for both steps of the output
+         // head.
          p.reads[1]->bytes += p.reads[2]->bytes;
          p.reads.pop_back();
        })},
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
-      // The read overwrites the last page of the head's first step, which step
-      // 5, its second step, also needs.
+      // The read overwrites the last page of the output head's first step,
+      // which step 5, its second step, also needs.
       {"plan.stream.overrun", inHeadParts([](Placement &p) {
          p.reads[0]->ring_offset = 4 * kPlanPageBytes;
          p.reads[0]->after_step = -2;
@@ -354,8 +357,8 @@ std::vector<Change> validPlacements() {
       threePages,
       // Two steps read different parts of a matrix.
       headParts,
-      // In the ring, the weights of the head's second step replace those of its
-      // first step, except for the page that both steps need.
+      // In the ring, the weights of the output head's second step replace those
+      // of its first step, except for the page that both steps need.
       inHeadParts([](Placement &p) {
         p.ring_bytes = p.items[5]->bytes = 6 * kPlanPageBytes;
         p.reads[2]->ring_offset = 5 * kPlanPageBytes;

@@ -41,8 +41,8 @@ using P = plan::PlanT;
 std::vector<Case> placementCases();
 std::vector<Change> validPlacements();
 
-/// Divides the head into two steps, each of which computes one of the two row
-/// tiles of the matrix of 40 rows. The second tile has 8 rows.
+/// Divides the output head into two steps, each of which computes one of the
+/// two row tiles of the matrix of 40 rows. The second tile has 8 rows.
 void splitHead(plan::PlanT &p);
 
 /// Changes that break a rule for divided steps, and changes that break none.

@@ -379,7 +379,7 @@ std::vector<Case> segmentCases() {
        })},
       {"plan.segment.codec", in([](P &p) { codeSegment(p, 2); })},
       {"plan.segment.codec", in([](P &p) {
-         // Step 0 gathers rows from the head's segment, which has a codec.
+         // Step 0 gathers rows from the segment of the output head.
          codeSegment(p, 1);
          for (const auto &program : p.programs) {
            for (const auto &binding :
@@ -428,7 +428,7 @@ std::vector<Case> segmentCases() {
              std::make_unique<plan::ExecutableT>(*p.executables[0]));
        })},
       {"plan.executable.segment", in([](P &p) {
-         // The head's matrix moves to segment 0, and segment 1 becomes a
+         // The output head's matrix moves to segment 0, and segment 1 becomes a
          // segment of kernels, to which no executable refers.
          p.tensors[3]->segment = 0;
          p.tensors[3]->offset = p.segments[0]->raw_bytes + 64;
@@ -648,9 +648,9 @@ std::vector<Case> readCases() {
        })},
       {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
-      // The first step, which no longer gathers, reads the head's matrix. The
-      // head's segment is therefore needed before that of the layer, but
-      // follows it in the file.
+      // The first step, which no longer gathers, reads the output head's
+      // matrix. The head's segment is therefore needed before that of the
+      // layer, but follows it in the file.
       {"plan.read.order", in([](P &p) {
          p.programs[0]->steps[0]->kind = plan::StepKind::MatMul;
          bindingOf(p, 0, 0, 0).index = 3;
@@ -660,7 +660,7 @@ std::vector<Case> readCases() {
          bindingOf(p, 4, 0, 1).index = 0;
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
-      // The head only gathers rows, so no step needs the segment of its matrix.
+      // The output head only gathers rows, so no step needs its segment.
       {"plan.read.used",
        in([](P &p) { p.programs[0]->steps[4]->kind = plan::StepKind::Embed; })},
       {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},

@@ -18,8 +18,8 @@ struct ReferencePlan {
 /// The small plan as a reference plan, whose source has the name "small.gguf".
 /// Its matrix q+k+v has 21 rows from one place of the source, 1 from another
 /// and 42 from a third, so that rows of several places are in one row block.
-/// The head's matrix of 40 rows does not fill its last row block. The embedding
-/// table has `tableRows` rows.
+/// The output head's matrix of 40 rows does not fill its last row block. The
+/// embedding table has `tableRows` rows.
 ReferencePlan makeReferencePlan(uint64_t tableRows = 40);
 
 void makeReference(SmallPlan &small);

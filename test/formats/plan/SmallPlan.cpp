@@ -265,7 +265,7 @@ void addPlacements(plan::PlanT &plan) {
   plan::PlacementT &streamed =
       addPlacement(plan, {0, 0, all[2], 0}, kPlanPageBytes, uint64_t{1} << 19);
   // The layer's page may be read as soon as the previous pass has ended (-1),
-  // and the head's page after step 3, attn_out.
+  // and the output head's page after step 3, attn_out.
   addRead(streamed, 0, 1, -1);
   addRead(streamed, 1, 4, 3);
   addPrediction(streamed, true);
@@ -360,7 +360,7 @@ SmallPlan makeSmallPlan() {
   plan.executables.push_back(std::move(executable));
 
   // Each buffer has 16 rows. The logits reuse the bytes of qkv, which no step
-  // needs any more when the head runs.
+  // needs any more when the output head runs.
   addBuffer(plan, "x", 0, 16 * kWidth * 4, false);
   addBuffer(plan, "qkv", 2048, 16 * 64 * 4, false);
   addBuffer(plan, "heads", 6144, 16 * kWidth * 4, false);

@@ -28,7 +28,8 @@ void addItem(plan::PlacementT &placement, const char *name, plan::Tier tier,
   placement.items.back()->bytes = bytes;
 }
 
-/// Gives the head of each program to the GPU, whose kernels are executable 1.
+/// Gives the output head of each program to the GPU, whose kernels are
+/// executable 1.
 void moveHeads(P &p) {
   for (const auto &program : p.programs) {
     plan::StepT &head = *program->steps[kHeadStep];
@@ -48,8 +49,8 @@ void moveHeads(P &p) {
   }
 }
 
-/// Turns the small plan into one whose head runs on a GPU, and everything else
-/// on the CPU. The KV cache is in RAM.
+/// Turns the small plan into one whose output head runs on a GPU, and
+/// everything else on the CPU. The KV cache is in RAM.
 void useBoth(SmallPlan &small) {
   P &p = small.plan;
   p.machine->devices.push_back(std::make_unique<plan::DeviceT>());
@@ -100,15 +101,15 @@ void useBoth(SmallPlan &small) {
   addItem(placement, "weights", plan::Tier::Vram, 4096);
   addItem(placement, "kernels", plan::Tier::Vram, 512);
   addItem(placement, "activations", plan::Tier::Vram, gpu.arena_bytes);
-  // The 16 tokens have an id and two positions each, but no page numbers,
+  // The 16 tokens have an id and two positions each, but no page indices,
   // because the cache is not on the GPU.
   addItem(placement, "batch", plan::Tier::Vram, uint64_t{16} * 12);
   small.fileBytes = *placeSegments(p, metadataOf(p).size());
 }
 
 /// Makes each pass read the weights of the CPU's layer from the disk, into a
-/// ring of one page. Apart from the rule that they must stay in RAM, the plan
-/// breaks none.
+/// ring of one page. The plan breaks only the rule that these weights must stay
+/// in RAM.
 void readLayer(P &p) {
   plan::PlacementT &placement = *p.placements[0];
   placement.resident[0] = 0;
@@ -133,12 +134,13 @@ template <typename F> Change inBoth(F change) {
 
 std::vector<Case> splitCases() {
   return {
-      // The head has a second dispatch, which runs on the CPU.
+      // The output head has a second dispatch, which runs on the CPU.
       {"plan.step.device", inBoth([](P &p) {
          p.programs[0]->steps[kHeadStep]->dispatches.push_back(
              std::make_unique<plan::DispatchT>(dispatchOf(p, 0, 3)));
        })},
-      // The copy, or the step on the other device, may come too early.
+      // Without a barrier before it, the copy to the GPU or the step on the GPU
+      // may come too early.
       {"plan.step.device",
        inBoth([](P &p) { dispatchOf(p, 0, 3).barrier = false; })},
       {"plan.step.device", inBoth([](P &p) {
@@ -147,7 +149,8 @@ std::vector<Case> splitCases() {
        })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).from = 5; })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).to = 5; })},
-      // Within a device, to the wrong device, and to the logits.
+      // These copies are within a device, to the wrong device, or to the
+      // logits.
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).from = kLogits; })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).to = kQkv; })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).to = kLogits; })},
@@ -163,7 +166,7 @@ std::vector<Case> splitCases() {
          p.programs[1]->steps[kHeadStep]->copies[0]->row_bytes = uint64_t{1}
                                                                  << 61;
        })},
-      // Nothing has written what is copied, or what the head reads.
+      // Nothing has written what is copied, or what the output head reads.
       {"plan.buffer.unwritten", inBoth([](P &p) {
          auto &steps = p.programs[0]->steps;
          steps[0]->dispatches[0]->bindings[1]->index = kQkv;

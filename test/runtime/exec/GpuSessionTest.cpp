@@ -400,9 +400,9 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
 }
 
 /// Changes the last placement of the plan so that each pass copies the only
-/// segment of weights, which the head needs, to a ring of one page. If `isRead`
-/// is true, each pass first reads it from the disk into a ring of one page in
-/// RAM.
+/// segment of weights, which the output head needs, to a ring of one page. If
+/// `isRead` is true, each pass first reads it from the disk into a ring of one
+/// page in RAM.
 void copyInEveryPass(plan::PlanT &plan, bool isRead) {
   plan::PlacementT &placement = *plan.placements.back();
   const uint64_t bytes = plan.segments[0]->raw_bytes;
@@ -493,8 +493,8 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
   const SequenceId sequence = beginSequence(*session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // Only the head needs the weights that are read in every pass, and it does
-    // not run without outputs.
+    // Only the output head needs the weights that are read in every pass, and
+    // it does not run without outputs.
     ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
     tokens.push_back(token);
     ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));
@@ -678,8 +678,8 @@ TEST_F(GpuSessionTest, ACacheOnTheIdleCpuIsRefused) {
       });
 }
 
-// The buffer of the logits has a row for each output, but the head computes a
-// row for each token.
+// The buffer of the logits has a row for each output, but the output head
+// computes a row for each token.
 TEST_F(GpuSessionTest, ABufferForOutputsMayHoldTheRowsOfTokens) {
   Result<Session> session = open([](plan::PlanT &plan) {
     plan.buffers[1]->rows_from = plan::RowsFrom::Outputs;

@@ -77,7 +77,8 @@ TEST(HybridDevice, CopiesRowsToTheDeviceThatNeedsThem) {
       } else {
         ASSERT_TRUE(device.run(*program, 0, 5, batch).isOk());
       }
-      // The rows may change before the GPU has computed.
+      // The test overwrites the CPU's rows before the GPU has computed, which
+      // must not affect the result.
       std::fill(numbers, numbers + 2 * kRows, -1.0F);
       ASSERT_TRUE(device.synchronise().isOk());
       const Result<const void *> read =

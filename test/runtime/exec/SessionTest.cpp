@@ -86,8 +86,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      // In float16, a head has twice as many elements, so that the KV cache has
-      // the same layout in bytes.
+      // In float16, a KV head has twice as many elements, so that the KV cache
+      // has the same layout in bytes.
       if (test.isHalf) {
         plan::CacheT &cache = *plan.caches[0];
         cache.key_dtype = cache.value_dtype = static_cast<uint16_t>(DType::F16);
@@ -139,7 +139,8 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
         return step->kind == plan::StepKind::Attn;
       });
     }
-    // The head is the first step that needs the weights, and is now step 1.
+    // The output head is the first step that needs the weights, and is now step
+    // 1.
     plan.reads[0]->first_step = 1;
     for (const auto &item : plan.placements[0]->items) {
       item->bytes = item->name == "kv" ? 0 : item->bytes;
@@ -259,9 +260,10 @@ TEST_F(SessionTest, CountsBytesAndOperations) {
   EXPECT_EQ(counters.kvBytes, kPosition * (9 + 1));
   EXPECT_EQ(counters.flops, 40U);
   // Eleven tokens take two passes, because a pass takes at most eight. The
-  // first pass has four outputs, for which the head runs twice, because one run
-  // takes at most three. The sequence has nine tokens already, so the passes
-  // read K and V of 17 and of 20 positions, and together write 11 positions.
+  // first pass has four outputs, for which the output head runs twice, because
+  // one run takes at most three. The sequence has nine tokens already, so the
+  // passes read K and V of 17 and of 20 positions, and together write 11
+  // positions.
   session.executor().resetCounters();
   ASSERT_TRUE(runRows(session, someTokens(11),
                       std::vector<SequenceId>(11, sequence), {0, 1, 2, 3}));
@@ -430,8 +432,9 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
     SequenceId sequence = *session->newSequence();
     std::vector<int32_t> tokens = someTokens(60);
     std::vector<int32_t> sofar;
-    // Some passes request more outputs than one run of the head computes, and
-    // some request none. Passes without outputs do not read the head's weights.
+    // Some passes request more outputs than one run of the output head
+    // computes, and some request none. Passes without outputs do not read the
+    // output head's weights.
     uint64_t heads = 0;
     for (size_t begin = 0; begin < tokens.size();) {
       size_t count =

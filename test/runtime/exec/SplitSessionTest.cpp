@@ -1,8 +1,8 @@
 //===- SplitSessionTest.cpp - plans that run on the CPU and a GPU ---------===//
 //
-// The CPU computes the embedding and the only layer, and a fake GPU the head.
-// The GPU works as late as it may, so a copy that is made too early, or of rows
-// that the CPU has overwritten meanwhile, gives wrong logits.
+// The CPU computes the embedding and the only layer, and a fake GPU the output
+// head. The GPU works as late as it may, so a copy that is made too early, or
+// of rows that the CPU has overwritten meanwhile, gives wrong logits.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/DType.h"
@@ -159,7 +159,7 @@ TEST_F(SplitSessionTest, TheFirstStepWithBadNumbersIsNamed) {
       << messageFor(3);
 }
 
-// The first token's value fits in float32, but not the sum of the two.
+// The value of one token fits in float32, but the sum of two does not.
 TEST_F(SplitSessionTest, AModelWithLargeKeysNeedsACpu) {
   model.unknownInHistory = 2e38F;
   Result<Session> session = open([](plan::PlanT &plan) {

@@ -182,7 +182,7 @@ void launch(plan::StepT &step, Entry entry, uint32_t variant,
   added.launch->shared_bytes = 1024 * (entry + 1);
 }
 
-/// The head on the fake GPU, which reads the buffer `x`.
+/// The output head on the fake GPU, which reads the buffer `x`.
 std::unique_ptr<plan::StepT> gpuHead(uint32_t variant, uint32_t x) {
   using plan::Access;
   using plan::BatchArray;
@@ -378,8 +378,8 @@ void moveToGpu(plan::PlanT &plan) {
   plan.machine->devices.push_back(std::move(device));
 }
 
-/// Moves the head of a plan for the CPU to the fake GPU. The segments become
-/// head, kernels of the CPU, kernels of the GPU, embed.
+/// Moves the output head of a plan for the CPU to the fake GPU. The segments
+/// become head, kernels of the CPU, kernels of the GPU, embed.
 void moveHeadToGpu(plan::PlanT &plan) {
   constexpr uint64_t kX = kFakeMaxTokens * FAKE_WIDTH * sizeof(float);
   constexpr uint64_t kLogits = kFakeMaxTokens * FAKE_VOCABULARY * sizeof(float);
@@ -447,8 +447,8 @@ void FakeModel::say(const std::string &text) {
   next[last] = kFakeEos;
 }
 
-/// Writes a plan with the weights of `model`. `codes` has its segments of
-/// kernels.
+/// Writes a plan with the weights of `model`. `codes` has the contents of the
+/// plan's segments of kernels.
 static void writePlan(const std::string &path, const FakeModel &model,
                       plan::PlanT plan,
                       const std::vector<std::span<const uint8_t>> &codes) {

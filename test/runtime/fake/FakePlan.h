@@ -35,8 +35,8 @@ inline constexpr uint64_t kFakeContext = 150;
 inline constexpr uint64_t kFakePages = 6;
 /// The executable of a plan for a fake GPU (LateGpu.h).
 inline constexpr std::string_view kFakeCubin = "the code of a fake GPU";
-/// A KV page for a fake GPU: K and V of 64 positions in float16, for one head
-/// whose single element is padded to 16.
+/// A KV page for a fake GPU: K and V of 64 positions in float16, for one KV
+/// head whose single element is padded to 16.
 inline constexpr uint64_t kFakeGpuPageBytes = 4096;
 
 struct FakeModel {
@@ -69,8 +69,8 @@ void setContext(plan::PlanT &plan, uint64_t context, uint64_t slots);
 void writeFakeGpuPlan(const std::string &path, const FakeModel &model = {},
                       const std::function<void(plan::PlanT &)> &change = {});
 
-/// Like writeFakeGpuPlan(), but only the head runs on the fake GPU. The CPU
-/// computes the other steps, and has the KV cache.
+/// Like writeFakeGpuPlan(), but only the output head runs on the fake GPU. The
+/// CPU computes the other steps, and has the KV cache.
 void writeFakeSplitPlan(const std::string &path, const FakeModel &model = {},
                         const std::function<void(plan::PlanT &)> &change = {});
 

@@ -3,9 +3,9 @@
 // A device with memory of its own, which the host cannot address. Runs, copies
 // and writes only take effect in synchronise(), and read() returns a copy of
 // the memory as it was after the last synchronise(). Uploads take effect as
-// late as the events allow or, with `uploadsEarly`, as early. Kernels are C++
-// functions that are found by name, and an executable consists of the text
-// kFakeCubin (FakePlan.h).
+// late as the events allow or, with `uploadsEarly`, as early as they allow.
+// Kernels are C++ functions that are found by name, and an executable consists
+// of the text kFakeCubin (FakePlan.h).
 //
 // Thread-safety: the same as for Device.
 //

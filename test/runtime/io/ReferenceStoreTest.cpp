@@ -182,7 +182,8 @@ TEST_F(ReferenceStore, ChangedRowsAreFoundWhenTheyAreRead) {
   const auto placeOf = [&](size_t tensor, size_t rows) {
     return made.small.plan.tensors[tensor]->source_rows[rows]->offset;
   };
-  // Tensors 1 and 2 are the layer's matrices, and tensor 3 is the head's.
+  // Tensors 1 and 2 are the layer's matrices, and tensor 3 is the output
+  // head's.
   for (const auto &[tensor, rows] :
        {std::pair<size_t, size_t>{1, 0}, {1, 1}, {1, 2}, {2, 0}, {3, 0}}) {
     Bytes changed = made.source;

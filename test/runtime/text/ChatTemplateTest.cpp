@@ -46,7 +46,8 @@ TEST(ChatTemplate, ToolsChooseTheirTemplate) {
   EXPECT_EQ(chooseTemplate(data, true).source, "t");
 }
 
-// The texts are not Jinja, so only the programs can be rendered.
+// The texts of the templates are not valid Jinja, so only their programs can be
+// rendered.
 TEST(ChatTemplate, AProgramIsRenderedWithoutParsing) {
   TokenizerData data;
   data.chatTemplate = "{% broken";

@@ -312,8 +312,8 @@ TEST(TokenizerFilesTest, FuseUnkNeedsAllBytes) {
   EXPECT_TRUE(parseTokenizerJson(file.dump()).isOk());
 }
 
-// transformers adds the tokens that tokenizer.json says. "llama3" begins each
-// text with the token 0.
+// The `transformers` library begins and ends a text with the tokens that
+// tokenizer.json names. "llama3" begins each text with token 0.
 TEST(TokenizerFilesTest, TheModelsFileDoesNotOverrideTokenizerJson) {
   ModelSource source;
   source.metadata["tokenizer.ggml.add_bos_token"] = false;
@@ -339,7 +339,7 @@ TEST(TokenizerFilesTest, TheModelsFileDoesNotOverrideTokenizerJson) {
   ASSERT_TRUE(data.isOk()) << data.status().message();
   EXPECT_FALSE(data->addBos);
   EXPECT_EQ(data->bos, 1);
-  // vocab.json and merges.txt do not say it.
+  // vocab.json and merges.txt do not say which tokens begin and end a text.
   data = withGgufSpecials(
       source, *parseVocabAndMerges(file["model"]["vocab"].dump(), "", "gpt-2"));
   ASSERT_TRUE(data.isOk()) << data.status().message();

@@ -21,7 +21,7 @@ DispatchCost cost(const char *kernel, plan::Arithmetic arithmetic,
   return made;
 }
 
-/// A pass over two layers and a head. Each layer has one step with two
+/// A pass over two layers and an output head. Each layer has one step with two
 /// dispatches. The rates are 100 bytes, 10 float32 operations and 40 byte
 /// products per second.
 PlanMeasurement measurement() {

@@ -71,10 +71,10 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   measured.links[0].usualPerSecond = 40e9;
   measured.links[0].limitPerSecond = 44e9;
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2.5e9, 2e9});
-  // Limits do not count here. At the usual rates, reading 8 GB at 40 GB/s takes
-  // 200 ms and hides a quarter of the 100 ms of arithmetic, so the cores take
-  // 275 ms. The disk takes 150 ms for 0.3 GB at 2 GB/s. A fifth of the shorter
-  // time is added to the longer one.
+  // The prediction uses the usual rates, not the limits. Reading 8 GB at 40
+  // GB/s takes 200 ms and hides a quarter of the 100 ms of arithmetic, so the
+  // cores take 275 ms. The disk takes 150 ms for 0.3 GB at 2 GB/s. A fifth of
+  // the shorter time is added to the longer one.
   measured.planLinks = {
       {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
   rateFromLinks(measured);

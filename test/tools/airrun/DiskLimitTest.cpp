@@ -76,7 +76,8 @@ TEST(DiskLimit, FillsAllOfTheMemoryWithBytesOfTheRange) {
   }
 }
 
-// The combinations that are tried have larger blocks than this memory.
+// All combinations of block size and number of threads that are tried have
+// blocks that are larger than this memory.
 TEST(DiskLimit, ReadsIntoLittleMemoryAndIntoItsOwn) {
   const NumberedFile file(300);
   Result<DiskLimit> limit = DiskLimit::create(file.path, 0, 300 * kPage);

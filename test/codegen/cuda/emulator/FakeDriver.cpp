@@ -188,8 +188,9 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
   if (!isDevice(device) || gpu.users == 0) {
     return kInvalidContext;
   }
-  // After a failure, only this call can free memory, and it frees everything.
-  // Without a failure it frees nothing, so tests can see leaks.
+  // After a failure, no other function can free memory, so the last release
+  // frees everything. Without a failure it frees nothing, so that tests can see
+  // leaks.
   if (--gpu.users != 0) {
     return kOk;
   }

@@ -497,7 +497,7 @@ TEST(CallGrammarTest, NoCallsOfToolsThatCannotBeCalled) {
     bool isWhole = false;
     EXPECT_EQ(follow(made, "Hello.", isWhole), 6U) << name;
     EXPECT_TRUE(isWhole) << name;
-    // The same is refused as beside a tool that can be called.
+    // The grammar refuses the same calls as for a tool that can be called.
     const CallGrammar expected = grammarOf(name, others, none);
     EXPECT_FALSE(made.triggers.empty()) << name;
     EXPECT_EQ(made.triggers.texts, expected.triggers.texts) << name;

@@ -2,7 +2,7 @@
 //
 // schemas.json has schemas, and values that the Python package jsonschema has
 // judged (make_schema_cases.py). The grammar of a schema must accept the
-// compact text of a value exactly if the package calls the value valid.
+// compact text of a value if and only if the package calls the value valid.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/JsonSchema.h"
