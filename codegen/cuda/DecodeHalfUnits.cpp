@@ -64,9 +64,10 @@ AP_DEVICE Word2 superOf(const Unit &unit) { return {unit.super & 0xffff, unit.su
 constexpr const char *kQ2_K = R"(
 // What a lane reads of a unit of Q2_K. Each byte of `scales` and `minima` packs
 // the scale of 16 columns (lower 4 bits) and their minimum (upper 4 bits).
-// `scales` has all 16 bytes of each of the lane's two rows. `minima` repeats
-// those four bytes of each row whose minima this lane must give to the mma that
-// multiplies the minima.
+// `scales` has the 16 bytes of row g, followed by those of row g+8. In the mma
+// that multiplies the minima, a lane supplies only four minima of each row;
+// `minima` is a copy of the four bytes per row that contain them. `super` has d
+// (lower 16 bits) and dmin (upper 16 bits) of each row.
 struct Unit { Planes<2> codes; Words<8> scales; Word2 minima; Word2 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);

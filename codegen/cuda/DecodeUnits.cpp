@@ -22,11 +22,13 @@ constexpr float kSubnormal = 0x1p-24F;
 //   kUnitValue      what the codes' sums are multiplied by at the end
 //   multiply        the mma instruction
 constexpr const char *kParts = R"(
-// The parts of a unit that a lane reads: planes of 16 bytes, and words. With
-// kLazy, a unit only has their addresses in shared memory, and each part is
-// read where it is used, so few registers hold weights. The blocks of a unit
-// are then multiplied in a loop, two at a time. If the loop were unrolled, the
-// compiler would move reads to its beginning until no register is left.
+// Planes and Words are the parts of a unit that a lane reads: 16 bytes of each
+// plane, and words of 4 bytes. Without kLazy, loadUnit reads them into
+// registers. With kLazy, it only stores pointers to them: the parts stay in
+// shared memory and are read where they are used, so few registers hold
+// weights. The blocks of a unit are then multiplied in a loop that is unrolled
+// by a factor of 2. If it were unrolled completely, the compiler would move
+// reads to its beginning until no register is left.
 constexpr u32 kBlockUnroll = kLazy ? 2 : 8;
 template <u32 count> struct HeldPlanes {
   Word4 planes[count];

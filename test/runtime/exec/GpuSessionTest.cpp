@@ -504,7 +504,8 @@ TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
     tokens.push_back(token);
     EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
   }
-  // The file must not be changed, because each pass reads it again.
+  // Each pass reads the file again, so a pass fails if the file has changed
+  // since it was opened.
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   const Result<Rows> rows = runRows(*session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);

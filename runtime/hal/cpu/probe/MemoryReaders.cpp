@@ -41,9 +41,9 @@ MemoryReaders::over(uint32_t threads,
   }
   if (made->parts.front().empty()) {
     return doesNotFitError("reading memory with " + std::to_string(threads) +
-                           " threads takes a range of at least " +
+                           " threads needs a range of at least " +
                            std::to_string(threads * kStreamPageBytes) +
-                           " bytes, but there is none");
+                           " bytes, but no range is that large");
   }
   return made;
 }
