@@ -132,7 +132,7 @@ Projection projectionOf(Value value) {
 }
 
 /// Rewrites attention, and the linear ops, QK-norm and RoPE that compute q, k
-/// and v from one input, to the steps attn_in and attn.
+/// and v from one input, as an `attn_in` and an `attn` step.
 struct ToAttention : OpRewritePattern<llm::AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -203,7 +203,7 @@ private:
   }
 };
 
-/// Rewrites silu(linear(n)) * linear(n) to the step ffn_in.
+/// Rewrites silu(linear(n)) * linear(n) as an `ffn_in` step.
 struct ToFfnIn : OpRewritePattern<llm::MulOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -230,8 +230,9 @@ struct ToFfnIn : OpRewritePattern<llm::MulOp> {
   }
 };
 
-/// Rewrites residual + linear(x) to the step attn_out if x comes from
-/// attention, or ffn_out if x comes from the gated product of the FFN.
+/// Rewrites residual + linear(x) as an `attn_out` step if x comes from
+/// attention, or as an `ffn_out` step if x comes from the gated product of the
+/// FFN.
 struct ToProjectAdd : OpRewritePattern<llm::AddOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -269,7 +270,7 @@ private:
   }
 };
 
-/// Rewrites linear(norm(outputs(x))) to the step head.
+/// Rewrites linear(norm(outputs(x))) as a `head` step.
 struct ToHead : OpRewritePattern<llm::LinearOp> {
   using OpRewritePattern::OpRewritePattern;
 

@@ -476,8 +476,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                                    std::to_string(named.size()) + " kernels");
   }
 
-  /// Does for a kernel of a GPU what verifyDispatch() and verifyBindings() do
-  /// for one of the CPU.
+  /// Does for a GPU kernel what verifyDispatch() and verifyBindings() do for a
+  /// CPU kernel.
   Status verifyGpuDispatch(DispatchOp dispatch, const MachineProfile &profile,
                            const SymbolTable &symbols) {
     namespace cuda = codegen::cuda;
@@ -692,7 +692,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            spec.kvPageBytes == static_cast<uint64_t>(kv.getPageBytes());
   }
 
-  /// A kernel of a GPU that verifyGpuDispatch() has generated from `spec`.
+  /// A GPU kernel that verifyGpuDispatch() has generated from `spec`.
   struct Generated {
     DictionaryAttr spec;
     codegen::cuda::CudaKernel kernel;

@@ -1,14 +1,15 @@
 //===- Microarchitecture.cpp - CPUs by name, with nominal rates -----------===//
 //
-// Sources of the rates. Instructions per cycle: uops.info and Agner Fog's
-// instruction tables for x86, Arm's Neoverse V1 Software Optimization Guide for
-// Arm. A loop of n instructions is assumed to take n / p cycles if p ports can
-// execute them. Clock frequencies, caches and memory channels: the vendors'
-// product pages of the CPU that the comment of each row names.
+// Unless a comment below says otherwise, the rates come from these sources. For
+// instructions per cycle: uops.info and Agner Fog's instruction tables (x86),
+// and Arm's Neoverse V1 Software Optimization Guide. A loop of n instructions
+// is assumed to take n / p cycles if p ports can execute them. For clock
+// frequencies, caches and memory channels: the vendors' product pages for the
+// CPUs that the comments below name.
 //
-// Sources of families and models: AMD's revision guides and processor
-// programming references (families 19h and 1Ah), Intel SDM, volume 4, table
-// 2-1, and Arm's technical reference manual of the Neoverse V1.
+// The family and model numbers come from AMD's revision guides and processor
+// programming references (families 19h and 1Ah), table 2-1 in volume 4 of the
+// Intel SDM, and Arm's technical reference manual for the Neoverse V1.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/Microarchitecture.h"

@@ -32,8 +32,9 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
   const bool areMade = plan.reference() || hasCodedSegments(plan);
   const std::vector<uint64_t> offsets =
       areMade ? rawOffsets(plan) : std::vector<uint64_t>();
-  // A segment that is copied to a GPU must be in memory for the copy, which may
-  // come before the first step that Plan.reads states.
+  // A segment that is copied to a GPU must be in RAM for the copy. For each
+  // such segment, `copiedBefore` holds the first step that needs the copy,
+  // which may come before the first_step that Plan.reads gives for the segment.
   std::vector<uint32_t> copiedBefore(plan.segments()->size(), UINT32_MAX);
   const uint32_t copies =
       chosen.device_reads() == nullptr ? 0 : chosen.device_reads()->size();

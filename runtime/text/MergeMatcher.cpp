@@ -52,7 +52,9 @@ void MergeMatcher::derive() {
       merged.rank = each.merge.rank;
     }
   }
-  // An untimely merge takes place only if its parts can become neighbours.
+  // Each merge in `early` has a part that is made only by a merge of higher
+  // rank, or by none. The merges that can take place nevertheless, because both
+  // parts have a derivation and can become neighbours, are the untimely ones.
   std::vector<ByteTrie::Piece> results;
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&

@@ -162,8 +162,9 @@ Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
   return startOf(b, layout, conversion, biasSums, scales);
 }
 
-/// Returns (exponent - kGridBaseExponent) * 2^23 for elements of
-/// ActivationTile::conversions.
+/// In I8Grid, the elements of ActivationTile::conversions are
+/// kGridConversionBits + e * 2^23 (codegen/KernelSpec.h defines e). Returns
+/// e * 2^23 for each of the given elements.
 static Value powersOf(KernelBuilder &b, Value conversions) {
   return b.sub(conversions,
                b.constant(conversions.getType(), int64_t{kGridConversionBits}));
