@@ -540,6 +540,12 @@ tileVariants(const KernelSpec &spec, const MachineProfile &target);
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target);
 
+/// Does what describeKernel() does for each of `specs` (duplicates are allowed),
+/// and returns the entries that compileKernels() returns for them.
+Result<std::vector<KernelEntry>>
+describeKernels(std::span<const KernelSpec> specs,
+                const MachineProfile &target);
+
 /// Compiles `specs` (duplicates are allowed) for `target` into one object file,
 /// using up to `threads` threads. The bytes do not depend on `threads`. Never
 /// aborts; returns Unsupported if the target's ISA lacks a feature.

@@ -21,9 +21,11 @@ config.environment["PATH"] = os.pathsep.join(
      os.environ.get("PATH", "")])
 # --enable-var-scope hides a FileCheck variable of one test case from the next.
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input-filter=all"
-# A probe that the user has saved with `airrun probe --save` must not affect the
-# tests.
-config.environment["XDG_CACHE_HOME"] = os.path.join(config.air_build_dir, "test", "no-cache")
+# A probe that the user has saved with `airrun probe --save`, and kernels that
+# were compiled earlier, must not affect the tests.
+cache = os.path.join(config.air_build_dir, "test", "cache")
+shutil.rmtree(cache, ignore_errors=True)
+config.environment["XDG_CACHE_HOME"] = cache
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]

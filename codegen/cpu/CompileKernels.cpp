@@ -234,6 +234,18 @@ Result<KernelEntry> describeKernel(const KernelSpec &spec,
   return job.entry;
 }
 
+Result<std::vector<KernelEntry>>
+describeKernels(std::span<const KernelSpec> specs,
+                const MachineProfile &target) {
+  AIR_ASSIGN_OR_RETURN(CpuTarget cpu, makeCpuTarget(target));
+  AIR_ASSIGN_OR_RETURN(std::vector<Job> jobs, describeAll(specs, cpu.isa));
+  std::vector<KernelEntry> entries;
+  for (Job &job : jobs) {
+    entries.push_back(std::move(job.entry));
+  }
+  return entries;
+}
+
 Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
                                       const MachineProfile &target,
                                       unsigned threads) {

@@ -310,7 +310,7 @@ Result<Compiler> Compiler::import(CompileOptions options,
   }
   state->kernels = std::make_unique<KernelBuild>(
       state->options.background, state->options.kernelBytes,
-      state->options.cuda, state->options.ptx);
+      state->options.cuda, state->options.ptx, state->options.kernelCache);
   const auto open = [&](const std::string &path) -> Status {
     for (uint32_t target = 0, count = 1; target < count; ++target) {
       AIR_ASSIGN_OR_RETURN(PlanFile file,

@@ -14,6 +14,7 @@
 #ifndef AIRPACK_COMPILER_DRIVER_COMPILER_H
 #define AIRPACK_COMPILER_DRIVER_COMPILER_H
 
+#include "codegen/KernelCache.h"
 #include "codegen/KernelListing.h"
 #include "codegen/TileChoice.h"
 #include "codegen/cuda/CudaSpec.h"
@@ -60,6 +61,9 @@ struct CompileOptions {
   bool choosesCpuLayers = false;
   /// Compiles the kernels of a GPU; null means NVRTC.
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
+  /// Keeps compiled kernels; null means that all kernels are compiled. The plan
+  /// does not depend on it.
+  std::shared_ptr<const codegen::KernelCache> kernelCache;
   /// Whether the kernels of a GPU are also stored as PTX, which later GPUs can
   /// run. If so, the kernels use no instructions that only one architecture
   /// has, such as wgmma.

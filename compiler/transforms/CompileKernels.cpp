@@ -32,10 +32,6 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
       return compileForGpu(profile);
     }
     AIR_ASSIGN_OR_RETURN(const CpuSpecs specs, cpuSpecs());
-    std::vector<codegen::KernelSpec> list;
-    for (const auto &[name, spec] : specs) {
-      list.push_back(spec);
-    }
     // Without a KernelBuild, kernels are compiled here, so their size is exact.
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
@@ -62,13 +58,13 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
 
     // Compiling takes seconds, so a plan that does not fit in RAM is refused
     // first. The check uses the size that will be reserved for the kernels.
-    setBytes(used.reservationFor(list.size()));
+    setBytes(used.reservationFor(specs.size()));
     AIR_RETURN_IF_ERROR(
         planPlacements(weightProblemOf(module),
                        ramDemandOf(module, profile, vocabularyBytes, reference),
                        ramLimitOf({ram, disk, pin}, profile))
             .status());
-    used.start(std::move(list), profile, std::max(1U, unsigned{threads}));
+    used.start(cpuKernels(specs, profile), std::max(1U, unsigned{threads}));
     if (used.isDone()) {
       AIR_RETURN_IF_ERROR(used.wait().status());
     }
@@ -76,8 +72,12 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     return Status::ok();
   }
 
+  struct CpuSpec {
+    codegen::KernelSpec spec;
+    Attribute attribute; ///< the form that the spec has in the module
+  };
   /// By name, so that the object depends only on the set of kernels.
-  using CpuSpecs = std::map<std::string, codegen::KernelSpec>;
+  using CpuSpecs = std::map<std::string, CpuSpec>;
 
   /// The kernels of the CPU that dispatches name.
   Result<CpuSpecs> cpuSpecs() {
@@ -92,10 +92,24 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
         status = spec.status().withContext(dispatch.getKernel().str());
         return;
       }
-      specs.emplace(dispatch.getKernel().str(), *spec);
+      specs.emplace(dispatch.getKernel().str(),
+                    CpuSpec{*spec, dispatch.getSpec()});
     });
     AIR_RETURN_IF_ERROR(status);
     return specs;
+  }
+
+  KernelBuild::CpuKernels cpuKernels(const CpuSpecs &specs,
+                                     const MachineProfile &profile) {
+    KernelBuild::CpuKernels kernels;
+    kernels.profile = profile;
+    llvm::raw_string_ostream text(kernels.text);
+    text << targetAttrOf(getOperation()) << '\n';
+    for (const auto &[name, kernel] : specs) {
+      kernels.specs.push_back(kernel.spec);
+      text << name << ' ' << kernel.attribute << '\n';
+    }
+    return kernels;
   }
 
   /// Starts to compile the kernels of the layers that the CPU computes, if
@@ -105,13 +119,11 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     if (specs.empty()) {
       return Status::ok();
     }
-    std::vector<codegen::KernelSpec> list;
     SmallVector<StringRef> entries;
     for (const auto &[name, spec] : specs) {
-      list.push_back(spec);
       entries.push_back(name);
     }
-    used.start(std::move(list), profile, std::max(1U, unsigned{threads}));
+    used.start(cpuKernels(specs, profile), std::max(1U, unsigned{threads}));
     if (used.isDone()) {
       AIR_RETURN_IF_ERROR(used.wait().status());
     }

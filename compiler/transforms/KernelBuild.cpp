@@ -1,6 +1,7 @@
 //===- KernelBuild.cpp - kernels that compile while the plan is written ---===//
 #include "compiler/transforms/KernelBuild.h"
 
+#include "codegen/cuda/CachingCompiler.h"
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
@@ -9,10 +10,30 @@
 
 namespace air::compiler {
 
-void KernelBuild::compile(const std::vector<codegen::KernelSpec> &specs,
-                          const MachineProfile &profile, unsigned threads) {
-  Result<codegen::KernelArtifact> compiled =
-      codegen::compileKernels(specs, profile, threads);
+Result<codegen::KernelArtifact>
+KernelBuild::compileOrFind(const CpuKernels &list, unsigned threads) const {
+  const std::string text =
+      "cpu\n" + codegen::codegenFingerprint() + '\n' + list.text;
+  if (cache) {
+    if (std::optional<std::vector<uint8_t>> object = cache->find(text)) {
+      codegen::KernelArtifact found;
+      found.object = *std::move(object);
+      AIR_ASSIGN_OR_RETURN(found.entries,
+                           codegen::describeKernels(list.specs, list.profile));
+      return found;
+    }
+  }
+  AIR_ASSIGN_OR_RETURN(
+      codegen::KernelArtifact compiled,
+      codegen::compileKernels(list.specs, list.profile, threads));
+  if (cache) {
+    cache->store(text, compiled.object);
+  }
+  return compiled;
+}
+
+void KernelBuild::compile(const CpuKernels &list, unsigned threads) {
+  Result<codegen::KernelArtifact> compiled = compileOrFind(list, threads);
   if (compiled) {
     artifact = *std::move(compiled);
   } else {
@@ -22,12 +43,11 @@ void KernelBuild::compile(const std::vector<codegen::KernelSpec> &specs,
   done = true;
 }
 
-void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
-                        const MachineProfile &profile, unsigned threads) {
-  reservedBytes = reservationFor(specs.size());
+void KernelBuild::start(CpuKernels list, unsigned threads) {
+  reservedBytes = reservationFor(list.specs.size());
   done = false;
   if (isBackground) {
-    Result<Thread> started = Thread::start([this, specs, profile, threads] {
+    Result<Thread> started = Thread::start([this, list, threads] {
       // Kernels are compiled with a lower priority than the threads that pack
       // and write the weights, because the disk would idle while these threads
       // wait for a CPU. On Linux, setpriority() changes the priority of the
@@ -35,14 +55,14 @@ void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
       // setpriority() fails, the build only takes longer.
       constexpr int kNice = 10;
       (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNice);
-      compile(specs, profile, threads);
+      compile(list, threads);
     });
     if (started) {
       thread = *std::move(started);
       return;
     }
   }
-  compile(specs, profile, threads);
+  compile(list, threads);
   if (!isBackground) {
     reservedBytes = std::max<uint64_t>(reservedBytes, artifact.object.size());
   }
@@ -55,6 +75,9 @@ KernelBuild::compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
   using codegen::cuda::CodeForm;
   if (!cuda) {
     AIR_ASSIGN_OR_RETURN(cuda, codegen::cuda::openNvrtcCompiler());
+    if (cache) {
+      cuda = codegen::cuda::withCache(std::move(cuda), cache);
+    }
     cuda = codegen::cuda::withMemory(std::move(cuda));
   }
   version = cuda->version();

@@ -17,6 +17,7 @@
 #ifndef AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H
 #define AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H
 
+#include "codegen/KernelCache.h"
 #include "codegen/KernelSpec.h"
 #include "codegen/cuda/CudaSpec.h"
 #include "formats/machine/MachineProfile.h"
@@ -40,21 +41,32 @@ public:
 
   /// If `background` is true, start() returns before the kernels are compiled.
   /// `cudaCompiler` compiles kernels of a GPU; null means NVRTC. If `withPtx`
-  /// is true, they are also compiled to PTX.
+  /// is true, they are also compiled to PTX. `kernelCache` keeps compiled
+  /// kernels; null means that all kernels are compiled.
   explicit KernelBuild(
       bool background, uint64_t reservedEach = kReservedBytes,
       std::shared_ptr<const codegen::cuda::CudaCompiler> cudaCompiler = nullptr,
-      bool withPtx = false)
+      bool withPtx = false,
+      std::shared_ptr<const codegen::KernelCache> kernelCache = nullptr)
       : isBackground(background), bytesEach(reservedEach),
-        cuda(std::move(cudaCompiler)), wantsPtx(withPtx) {}
+        cuda(std::move(cudaCompiler)), wantsPtx(withPtx),
+        cache(std::move(kernelCache)) {}
   ~KernelBuild() { thread.join(); }
   KernelBuild(const KernelBuild &) = delete;
   KernelBuild &operator=(const KernelBuild &) = delete;
 
-  /// Compiles `specs`, which must all be different. If no thread can be
-  /// started, start() compiles them itself. May be called only once.
-  void start(std::vector<codegen::KernelSpec> specs,
-             const MachineProfile &profile, unsigned threads);
+  /// Kernels of the CPU.
+  struct CpuKernels {
+    std::vector<codegen::KernelSpec> specs; ///< all different
+    MachineProfile profile;                 ///< the machine that runs them
+    /// A text that is different if `specs` or `profile` are. The cache finds
+    /// the code of the kernels by it.
+    std::string text;
+  };
+
+  /// Compiles `list`. If no thread can be started, start() compiles them
+  /// itself. May be called only once.
+  void start(CpuKernels list, unsigned threads);
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
   /// constructor got `withPtx`, to PTX; if the target needs PTX, only to PTX.
@@ -118,14 +130,16 @@ public:
   double endSeconds() const { return std::max(end, cudaEnd); }
 
 private:
-  void compile(const std::vector<codegen::KernelSpec> &specs,
-               const MachineProfile &profile, unsigned threads);
+  void compile(const CpuKernels &list, unsigned threads);
+  Result<codegen::KernelArtifact> compileOrFind(const CpuKernels &list,
+                                                unsigned threads) const;
 
   bool isBackground;
   uint64_t bytesEach;
   uint64_t reservedBytes = 0;
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
   bool wantsPtx;
+  std::shared_ptr<const codegen::KernelCache> cache;
   std::string version;
   std::vector<codegen::cuda::CudaKernel> kernels;
   /// The contents of each kernel's segment: machine code, PTX, or both in this

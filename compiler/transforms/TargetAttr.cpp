@@ -187,6 +187,8 @@ CpuRates readRates(DictionaryAttr entries, std::string &missing) {
 
 } // namespace
 
+Attribute targetAttrOf(ModuleOp module) { return module->getAttr(kTargetAttr); }
+
 Result<MachineProfile> targetOf(ModuleOp module) {
   auto entries = module->getAttrOfType<DictionaryAttr>(kTargetAttr);
   if (!entries) {

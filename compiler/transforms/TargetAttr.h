@@ -17,6 +17,9 @@ namespace air::compiler {
 /// plans can be made; its rate of arithmetic is not recorded.
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
+/// Returns `plan.target` as it stands in the module; null if it is missing.
+mlir::Attribute targetAttrOf(mlir::ModuleOp module);
+
 /// Returns the machine profile that `plan.target` describes. A Corrupt error
 /// names the entry that is missing or of the wrong kind.
 Result<MachineProfile> targetOf(mlir::ModuleOp module);

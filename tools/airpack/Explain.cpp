@@ -17,9 +17,10 @@ namespace {
 
 constexpr const char *kOnlyWithExplain[] = {"--cpu"};
 constexpr const char *kNotWithExplain[] = {
-    "--codec",    "--output",       "--emit",      "--stop-after", "--tune",
-    "--times",    "--weightless",   "--reference", "--threads",    "--pin",
-    "--progress", "--dump-kernels", "--separate",  "--from",       "--ptx"};
+    "--codec",    "--output", "--emit",       "--stop-after",
+    "--tune",     "--times",  "--weightless", "--reference",
+    "--threads",  "--pin",    "--progress",   "--dump-kernels",
+    "--separate", "--from",   "--ptx",        "--kernel-cache"};
 
 /// The machine that --target names, changed as the other options say.
 Result<MachineProfile> machineFor(const cli::Invocation &invocation,

@@ -8,6 +8,7 @@
 #include "tools/airpack/DumpKernels.h"
 #include "tools/airpack/Explain.h"
 #include "tools/airpack/HostGpu.h"
+#include "tools/airpack/KernelFolder.h"
 #include "tools/airpack/TargetReports.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
@@ -702,12 +703,16 @@ Status runPack(const cli::Invocation &invocation) {
   if (writes && !isTogether) {
     AIR_RETURN_IF_ERROR(checkOutputsDiffer(outputs));
   }
+  AIR_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const codegen::KernelCache> kernelCache,
+      openKernelCache(invocation));
   const unsigned threads = threadsToBeHad(outputs.front().options.threads);
   std::optional<compiler::Compiler> compiler;
   std::vector<std::string> packed;
   for (size_t i = 0; i < outputs.size(); ++i) {
     compiler::CompileOptions &options = outputs[i].options;
     options.threads = threads;
+    options.kernelCache = kernelCache;
     if (std::optional<double> seconds = invocation.number("--tune")) {
       if (emit == "llm" || !stopAfter.empty()) {
         return usageError("--tune needs a complete plan; it cannot be combined "

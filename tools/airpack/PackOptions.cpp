@@ -4,6 +4,7 @@
 #include "formats/support/Printable.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Explain.h"
+#include "tools/airpack/KernelFolder.h"
 
 #include <charconv>
 #include <optional>
@@ -196,6 +197,7 @@ cli::Command packCommand() {
       makeOption("--no-probe-cache", "", ValueKind::Flag, "",
                  "With --target host, plan for the CPU with its nominal rates, "
                  "even if 'airrun probe --save' has measured this machine."),
+      kernelCacheOption(),
       makeOption("--weightless", "", ValueKind::Flag, "",
                  "Write a plan without the bytes of the weights, which are not "
                  "read. Such a plan takes only kilobytes. It is useful for "

@@ -4,6 +4,7 @@
 #include "formats/plan/PlanFile.h"
 #include "formats/support/AtomicFile.h"
 #include "formats/support/Digest.h"
+#include "formats/support/PrivateFolder.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -102,39 +103,7 @@ EntryLock::~EntryLock() {
 }
 
 Result<PlanCache> PlanCache::open(std::string folder) {
-  // Plans contain machine code, so nobody else may write to the folder,
-  // whatever the umask is.
-  constexpr mode_t kOnlyOwner = 0700;
-  for (size_t end = folder.find('/', 1);; end = folder.find('/', end + 1)) {
-    const std::string part = folder.substr(0, end);
-    if (mkdir(part.c_str(), kOnlyOwner) != 0 && errno != EEXIST) {
-      return ioError("cannot create the folder '" + folder +
-                     "' for plans: " + std::strerror(errno) +
-                     "; name another place with XDG_CACHE_HOME");
-    }
-    if (end == std::string::npos) {
-      break;
-    }
-  }
-  struct stat status = {};
-  if (stat(folder.c_str(), &status) != 0) {
-    return ioError("cannot open the folder '" + folder +
-                   "' for plans: " + std::strerror(errno));
-  }
-  constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
-  if (status.st_uid != geteuid() && status.st_uid != 0) {
-    return ioError("the folder '" + folder + "' belongs to user " +
-                   std::to_string(status.st_uid) + ", and this is user " +
-                   std::to_string(geteuid()) +
-                   "; that is not safe, because the plans in it contain "
-                   "machine code, so name another folder with XDG_CACHE_HOME");
-  }
-  if ((status.st_mode & kOthersWrite) != 0) {
-    return ioError("other users may write to the folder '" + folder +
-                   "', which is not safe, because the plans in it contain "
-                   "machine code; run chmod go-w on it, or name another folder "
-                   "with XDG_CACHE_HOME");
-  }
+  AIR_RETURN_IF_ERROR(makePrivateFolder(folder, "plans"));
   return PlanCache(std::move(folder));
 }
 

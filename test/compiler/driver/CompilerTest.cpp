@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -110,6 +111,51 @@ INSTANTIATE_TEST_SUITE_P(Tiny, EveryTinyModel,
                          [](const auto &param) {
                            return std::string(param.param);
                          });
+
+/// Makes a plan with kernels from `cache`. Returns the file's content.
+std::string planWith(std::shared_ptr<const codegen::KernelCache> cache) {
+  CompileOptions options = optionsFor("qwen2");
+  options.kernelCache = std::move(cache);
+  Result<Compiler> compiler = Compiler::load(options);
+  EXPECT_TRUE(compiler.isOk()) << compiler.status().message();
+  EXPECT_TRUE(compiler->run("").isOk());
+  const std::string path = outputPath("cached");
+  EXPECT_TRUE(compiler->write(*AtomicFile::create(path), {}).isOk());
+  std::ifstream file(path, std::ios::binary);
+  std::string content(std::istreambuf_iterator<char>(file), {});
+  std::remove(path.c_str());
+  return content;
+}
+
+TEST(Compiler, KernelsFromTheCacheMakeTheSamePlan) {
+  const std::string folder = testing::TempDir() + "/compiler-test-kernels";
+  std::filesystem::remove_all(folder);
+  const auto cache = std::make_shared<const codegen::KernelCache>(
+      *codegen::KernelCache::open(folder, "compiler"));
+  const std::string compiled = planWith(nullptr);
+  EXPECT_EQ(planWith(cache), compiled);
+  const auto entries = std::filesystem::directory_iterator(folder);
+  ASSERT_NE(entries, std::filesystem::directory_iterator());
+  const std::string entry = entries->path();
+  EXPECT_EQ(planWith(cache), compiled);
+
+  // Other code under the same text shows that code is taken from the cache.
+  std::ifstream file(entry, std::ios::binary);
+  const std::string content(std::istreambuf_iterator<char>(file), {});
+  constexpr size_t kHeaderBytes = 32;
+  constexpr std::string_view kCompiler = "compiler\n";
+  uint64_t size = 0;
+  std::memcpy(&size, content.data(), sizeof size);
+  const std::string text =
+      content.substr(kHeaderBytes, size).substr(kCompiler.size());
+  std::vector<uint8_t> code(content.begin() + kHeaderBytes + size,
+                            content.end());
+  EXPECT_EQ(cache->find(text), code);
+  code.back() ^= 1;
+  cache->store(text, code);
+  EXPECT_NE(planWith(cache), compiled);
+  std::filesystem::remove_all(folder);
+}
 
 TEST(Compiler, StopsWhereItIsAsked) {
   Result<Compiler> compiler = Compiler::load(optionsFor("qwen2"));

@@ -1,0 +1,81 @@
+//===- KernelCache.h - compiled kernels that are kept on disk ---*- C++ -*-===//
+//
+// To compile the kernels of a plan takes seconds on the CPU, and up to a minute
+// for a GPU. The cache is a folder that keeps the code of earlier compilations.
+// Code is found by everything that it depends on: the caller passes it as a
+// text, and the cache adds the identity of the compiler. An entry holds this
+// text, and is used only if the text is the same, so a plan does not depend on
+// whether its kernels come from the cache.
+//
+// The cache only saves time. An entry that is damaged is not used, and
+// an entry that cannot be written is not kept; neither is an error.
+//
+// Each entry is a file whose name is the digest of the text. All numbers are
+// little-endian:
+//
+//   byte 0    uint64  size of the text
+//   byte 8    uint64  size of the code
+//   byte 16   Digest  digest of the text and the code, one after the other
+//   byte 32           the text and then the code
+//
+// Thread-safety: all functions may be called from any thread, and several
+// processes may use a folder at the same time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_KERNELCACHE_H
+#define AIRPACK_CODEGEN_KERNELCACHE_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace air::codegen {
+
+class KernelCache {
+public:
+  /// The default for the number of bytes that all entries may have. The kernels
+  /// of a plan take about half a MiB for a CPU and a few MiB for a GPU.
+  static constexpr uint64_t kUsualBytes = uint64_t{256} << 20;
+
+  /// Opens the cache in `folder`, which is created if it is missing. `compiler`
+  /// identifies the program that compiles, and the libraries that it uses. If
+  /// all entries together have more than `mostBytes` bytes, those that were
+  /// used longest ago are removed.
+  ///
+  /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h).
+  static Result<KernelCache> open(std::string folder, std::string compiler,
+                                  uint64_t mostBytes = kUsualBytes);
+
+  /// The code that was stored for `text`; nothing if there is none.
+  std::optional<std::vector<uint8_t>> find(const std::string &text) const;
+
+  /// Keeps `code` for `text`, and removes older entries if there are too many.
+  void store(const std::string &text, std::span<const uint8_t> code) const;
+
+  /// The path of the entry for `text`, whether or not there is one.
+  std::string pathOf(const std::string &text) const;
+
+private:
+  KernelCache(std::string path, std::string identity, uint64_t limit)
+      : folder(std::move(path)), compiler(std::move(identity)),
+        mostBytes(limit) {}
+  std::string inputOf(const std::string &text) const {
+    return compiler + '\n' + text;
+  }
+  std::string pathOfInput(const std::string &input) const;
+  /// Removes entries until the rest fits into mostBytes, those that were used
+  /// longest ago first, but not the entry at `kept`.
+  void removeOldest(const std::string &kept) const;
+
+  std::string folder;
+  std::string compiler;
+  uint64_t mostBytes;
+};
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_KERNELCACHE_H

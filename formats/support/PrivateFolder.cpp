@@ -1,0 +1,48 @@
+//===- PrivateFolder.cpp - folders for machine code -----------------------===//
+#include "formats/support/PrivateFolder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace air {
+
+Status makePrivateFolder(const std::string &folder,
+                         const std::string &contents) {
+  constexpr mode_t kOnlyOwner = 0700;
+  const std::string name = "the folder '" + folder + "'";
+  for (size_t end = folder.find('/', 1);; end = folder.find('/', end + 1)) {
+    const std::string part = folder.substr(0, end);
+    if (mkdir(part.c_str(), kOnlyOwner) != 0 && errno != EEXIST) {
+      return ioError("cannot create " + name + " for " + contents + ": " +
+                     std::strerror(errno) +
+                     "; name another place with XDG_CACHE_HOME");
+    }
+    if (end == std::string::npos) {
+      break;
+    }
+  }
+  struct stat status = {};
+  if (stat(folder.c_str(), &status) != 0) {
+    return ioError("cannot open " + name + " for " + contents + ": " +
+                   std::strerror(errno));
+  }
+  constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
+  if (status.st_uid != geteuid() && status.st_uid != 0) {
+    return ioError(name + " belongs to user " + std::to_string(status.st_uid) +
+                   ", and this is user " + std::to_string(geteuid()) +
+                   "; that is not safe, because the " + contents +
+                   " in it contain machine code, so name another folder with "
+                   "XDG_CACHE_HOME");
+  }
+  if ((status.st_mode & kOthersWrite) != 0) {
+    return ioError("other users may write to " + name +
+                   ", which is not safe, because the " + contents +
+                   " in it contain machine code; run chmod go-w on it, or name "
+                   "another folder with XDG_CACHE_HOME");
+  }
+  return Status::ok();
+}
+
+} // namespace air

@@ -1,0 +1,28 @@
+//===- PrivateFolder.h - folders for machine code ---------------*- C++ -*-===//
+//
+// Whoever may write to a folder from which a program takes machine code decides
+// what the program does. Such a folder must therefore belong to its user alone.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_SUPPORT_PRIVATEFOLDER_H
+#define AIRPACK_FORMATS_SUPPORT_PRIVATEFOLDER_H
+
+#include "formats/support/Status.h"
+
+#include <string>
+
+namespace air {
+
+/// Creates `folder` and the folders above it that are missing, each with mode
+/// 0700 whatever the umask is. `contents`, such as "plans", says in messages
+/// what the folder is for.
+///
+/// Errors: Io if the folder cannot be created or opened, if it belongs neither
+/// to the user of this process nor to root, or if other users may write to it.
+/// Thread-safety: any.
+Status makePrivateFolder(const std::string &folder,
+                         const std::string &contents);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_SUPPORT_PRIVATEFOLDER_H
