@@ -540,8 +540,8 @@ tileVariants(const KernelSpec &spec, const MachineProfile &target);
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target);
 
-/// Does what describeKernel() does for each of `specs` (duplicates are allowed),
-/// and returns the entries that compileKernels() returns for them.
+/// Does what describeKernel() does for each of `specs`, in which duplicates are
+/// allowed, and returns the entries that compileKernels() returns for them.
 Result<std::vector<KernelEntry>>
 describeKernels(std::span<const KernelSpec> specs,
                 const MachineProfile &target);
