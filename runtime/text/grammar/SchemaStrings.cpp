@@ -306,33 +306,4 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
   return quoted;
 }
 
-const char *SchemaStrings::patternOfFormat(std::string_view name) {
-  // RFC 3339, without leap seconds. 29 February exists in years that are
-  // divisible by 400, or by 4 but not by 100.
-#define AIR_DATE                                                               \
-  "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"               \
-  "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"                                     \
-  "|02-(?:0[1-9]|1[0-9]|2[0-8]))"                                              \
-  "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])"                              \
-  "|(?:[02468][048]|[13579][26])00)-02-29)"
-#define AIR_TIME                                                               \
-  "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?"                   \
-  "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-  if (name == "date") {
-    return "^" AIR_DATE "$";
-  }
-  if (name == "time") {
-    return "^" AIR_TIME "$";
-  }
-  if (name == "date-time") {
-    return "^" AIR_DATE "T" AIR_TIME "$";
-  }
-#undef AIR_DATE
-#undef AIR_TIME
-  if (name == "uuid") {
-    return "^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$";
-  }
-  return nullptr;
-}
-
 } // namespace air::rt

@@ -34,9 +34,6 @@ public:
   /// Errors: Corrupt or Unsupported, with the position in the expression.
   Result<GrammarSequence> matching(std::string_view pattern);
 
-  /// The regular expression of a `format`, or null if the format is not known.
-  static const char *patternOfFormat(std::string_view name);
-
 private:
   /// One character of a set, written as compact JSON writes it.
   GrammarSymbol compact(CodePointSet characters);
