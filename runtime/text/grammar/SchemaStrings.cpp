@@ -65,7 +65,19 @@ std::string SchemaStrings::spelled(std::string json) const {
   return json;
 }
 
-GrammarSymbol SchemaStrings::compact(CodePointSet characters) {
+GrammarSymbol SchemaStrings::compact(const CodePointSet &characters) {
+  std::vector<uint32_t> bounds;
+  for (const CodePointRange &range : characters.ranges()) {
+    bounds.insert(bounds.end(), {range.first, range.last});
+  }
+  const auto found = compacts.find(bounds);
+  return found != compacts.end()
+             ? found->second
+             : compacts.emplace(std::move(bounds), makeCompact(characters))
+                   .first->second;
+}
+
+GrammarSymbol SchemaStrings::makeCompact(CodePointSet characters) {
   CodePointSet plain = plainCharacters();
   plain.intersect(characters);
   CodePointSet numbered({kControl});
@@ -201,6 +213,16 @@ GrammarSymbol SchemaStrings::otherThan(const std::vector<std::string> &texts) {
 }
 
 Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
+  // A schema often has the same format in several places.
+  if (const auto found = matches.find(pattern); found != matches.end()) {
+    return found->second;
+  }
+  AIR_ASSIGN_OR_RETURN(GrammarSequence made, makeMatching(pattern));
+  matches.emplace(pattern, made);
+  return made;
+}
+
+Result<GrammarSequence> SchemaStrings::makeMatching(std::string_view pattern) {
   AIR_ASSIGN_OR_RETURN(RegexSyntax syntax, parseEcmaPattern(pattern));
   CodePointSet all({{0, kLastCodePoint}});
   // Writes a part of an alternative. Anchors inside it are errors.
