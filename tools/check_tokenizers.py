@@ -29,7 +29,8 @@ HERE = Path(__file__).resolve().parent
 JSON = HERE.parent / "test/Inputs/tokenizers/json"
 # With these files, the tokenizer must give the same ids as the libraries.
 # docs/tokenizers.md says how unigram.json and wordpiece.json differ.
-OURS = ["llama3", "nfc", "prefix", "prepend", "first", "split", "spaces", "words", "unspaced"]
+OURS = ["llama3", "nfc", "prefix", "prepend", "first", "split", "spaces", "words", "unspaced", "fused",
+        "fallback"]
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"

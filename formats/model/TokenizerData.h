@@ -75,6 +75,9 @@ inline constexpr uint8_t kSingleWord = 4; ///< match only as a whole word
 /// Search for the token in normalised text, after all tokens without this flag.
 inline constexpr uint8_t kNormalized = 8;
 inline constexpr uint8_t kAll = 15;
+/// Only for the unknown token of a BPE vocabulary: one such token stands for
+/// all consecutive parts of a word that have no tokens ('fuse_unk').
+inline constexpr uint8_t kFused = 16;
 } // namespace match_flags
 
 struct TokenizerData {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace air::rules {
 
@@ -258,10 +259,14 @@ Status verifyTokenizer(const plan::Plan &plan) {
                       " tokens; there must be flags for all or none");
   }
   for (uint32_t i = 0; i < matching; ++i) {
-    if (tokenizer.matching()->Get(i) > match_flags::kAll) {
+    const bool mayFuse = tokenizer.kind() == plan::TokenizerKind::Bpe &&
+                         std::cmp_equal(tokenizer.unknown(), i);
+    const uint8_t most =
+        match_flags::kAll + (mayFuse ? match_flags::kFused : 0);
+    if (tokenizer.matching()->Get(i) > most) {
       return broken("plan.tokenizer.matching", "token " + str(i),
                     "the match flags are " + str(tokenizer.matching()->Get(i)) +
-                        "; they must be 0 to " + str(match_flags::kAll));
+                        "; they must be 0 to " + str(most));
     }
   }
   return verifyTokenIds(tokenizer, tokens);

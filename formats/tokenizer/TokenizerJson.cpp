@@ -36,7 +36,7 @@ public:
     AIR_RETURN_IF_ERROR(readTextRules(root, data));
     AIR_RETURN_IF_ERROR(readTemplate());
     setTypes();
-    AIR_RETURN_IF_ERROR(checkUnknownRuns());
+    fuseUnknownRuns();
     for (const char *name : {"truncation", "padding"}) {
       if (root.find(name) != nullptr) {
         data.notes.push_back(std::string("tokenizer: '") + name +
@@ -345,15 +345,14 @@ private:
     }
   }
 
-  /// Checks that 'fuse_unk' has no effect: if each of the 256 bytes has a
-  /// token, no part of a text is unknown.
-  Status checkUnknownRuns() const {
-    return !fusesUnknown || data.unknown == TokenizerData::kNoToken ||
-                   hasAllBytes(data)
-               ? Status::ok()
-               : unsupportedError(
-                     "tokenizer: 'model.fuse_unk' is supported only if each "
-                     "of the 256 bytes has a token, but some have none");
+  /// If each of the 256 bytes has a token, no part of a text is unknown, so
+  /// 'fuse_unk' has no effect.
+  void fuseUnknownRuns() {
+    if (fusesUnknown && data.unknown != TokenizerData::kNoToken &&
+        !hasAllBytes(data)) {
+      data.matching.resize(data.tokens.size(), 0);
+      data.matching[data.unknown] |= match_flags::kFused;
+    }
   }
 
   /// Reads from 'post_processor' which tokens begin and end a text.

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <utility>
 
 namespace air::rt {
 
@@ -102,6 +103,9 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
   encoder.form = data.rules.form;
   encoder.lowercase = data.lowercase;
   encoder.prefix = data.rules.prefix;
+  encoder.fusesUnknown =
+      data.unknown != TokenizerData::kNoToken && !data.matching.empty() &&
+      (data.matching[data.unknown] & match_flags::kFused) != 0;
   if (encoder.preTokenizer.rules().composes) {
     encoder.form = NormalForm::C;
   }
@@ -212,23 +216,33 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
     }
   }
   merge(word, scratch);
+  // Whether an unknown token is yet to be appended. As in Hugging Face's
+  // library, it follows the tokens of bytes that come after it.
+  bool isUnknown = false;
+  const auto appendUnknown = [&] {
+    if (std::exchange(isUnknown, false)) {
+      ids.push_back(vocabulary->unknown);
+    }
+  };
   for (const int32_t symbol : scratch.symbols) {
     const size_t length = symbol != TokenTable::kAbsent
                               ? vocabulary->table[symbol].size()
                               : tables->firstAtom(word).length;
     if (symbol != TokenTable::kAbsent && symbol < vocabulary->size) {
+      appendUnknown();
       ids.push_back(symbol);
     } else {
-      appendWithoutToken(word.substr(0, length), ids);
+      appendWithoutToken(word.substr(0, length), isUnknown, ids);
     }
     word.remove_prefix(length);
   }
+  appendUnknown();
 }
 
 /// Appends the ids of `text`, whose atoms have no tokens of their own. Each
-/// atom becomes the tokens of its bytes or, if a byte has no token, one unknown
-/// token.
-void BpeEncoder::appendWithoutToken(std::string_view text,
+/// atom becomes the tokens of its bytes or, if a byte has no token, an unknown
+/// token. `isUnknown` says whether an unknown token is yet to be appended.
+void BpeEncoder::appendWithoutToken(std::string_view text, bool &isUnknown,
                                     std::vector<int32_t> &ids) const {
   while (!text.empty()) {
     const std::string_view atom =
@@ -243,7 +257,10 @@ void BpeEncoder::appendWithoutToken(std::string_view text,
     if (ids.size() - before < atom.size() &&
         vocabulary->unknown != TokenizerData::kNoToken) {
       ids.resize(before);
-      ids.push_back(vocabulary->unknown);
+      if (isUnknown && !fusesUnknown) {
+        ids.push_back(vocabulary->unknown);
+      }
+      isUnknown = true;
     }
     text.remove_prefix(atom.size());
   }

@@ -51,7 +51,7 @@ private:
   void merge(std::string_view word, Scratch &scratch) const;
   void encodeOnce(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
-  void appendWithoutToken(std::string_view text,
+  void appendWithoutToken(std::string_view text, bool &isUnknown,
                           std::vector<int32_t> &ids) const;
 
   const Vocabulary *vocabulary;
@@ -61,6 +61,7 @@ private:
   std::optional<NormalForm> form; ///< the form to which text is normalised
   bool lowercase = false;         ///< whether text is then put into lower case
   SpacePrefix prefix = SpacePrefix::None;
+  bool fusesUnknown = false; ///< match_flags::kFused
 };
 
 } // namespace air::rt

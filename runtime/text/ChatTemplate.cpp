@@ -43,25 +43,50 @@ bool isKnownRole(const jinja::Text &text) {
   return false;
 }
 
-/// Returns the messages with each known role marked as text of the template.
-/// Some templates make a control token of the role, such as "<|user|>" by '<|'
-/// + message.role + '|>'. No known role contains a delimiter such as "<|".
-Value withTrustedRoles(const Value &messages) {
+/// Gives the reasoning of a message the names under which templates look for
+/// it, in the order of keys that transformers 5.24 uses.
+DictObject withReasoningNames(const DictObject &message) {
+  const Value *reasoning = nullptr;
+  for (const char *name : {"reasoning_content", "thinking", "reasoning"}) {
+    const Value *found = message.find(name);
+    if (reasoning == nullptr && found != nullptr &&
+        !found->is(jinja::Kind::None)) {
+      reasoning = found;
+    }
+  }
+  if (reasoning == nullptr) {
+    return message;
+  }
+  DictObject copy;
+  copy.set("thinking", *reasoning);
+  for (const auto &[key, value] : message.entries) {
+    copy.set(key, value);
+  }
+  copy.set("reasoning_content", *reasoning);
+  return copy;
+}
+
+/// Returns the messages with each known role marked as text of the template,
+/// and with their reasoning under each of its names. Some templates make a
+/// control token of the role, such as "<|user|>" by '<|' + message.role + '|>'.
+/// No known role contains a delimiter such as "<|".
+Value preparedMessages(const Value &messages) {
   if (!messages.is(jinja::Kind::List)) {
     return messages;
   }
   std::vector<Value> list;
   for (const Value &message : messages.items()) {
-    const Value *role = message.is(jinja::Kind::Dict)
-                            ? message.as<DictObject>().find("role")
-                            : nullptr;
-    if (role == nullptr || !role->is(jinja::Kind::String) ||
-        !isKnownRole(role->text())) {
+    if (!message.is(jinja::Kind::Dict)) {
       list.push_back(message);
       continue;
     }
-    auto copy = std::make_shared<DictObject>(message.as<DictObject>());
-    copy->set("role", Value::string(jinja::plain(role->text())));
+    auto copy = std::make_shared<DictObject>(
+        withReasoningNames(message.as<DictObject>()));
+    const Value *role = copy->find("role");
+    if (role != nullptr && role->is(jinja::Kind::String) &&
+        isKnownRole(role->text())) {
+      copy->set("role", Value::string(jinja::plain(role->text())));
+    }
     list.push_back(Value::object(jinja::Kind::Dict, std::move(copy)));
   }
   return Value::sequence(jinja::Kind::List, std::move(list));
@@ -97,7 +122,7 @@ Result<Value> templateVariables(const TokenizerData &data,
       dict->set(key, value);
     }
   }
-  dict->set("messages", withTrustedRoles(conversation.messages));
+  dict->set("messages", preparedMessages(conversation.messages));
   dict->set("tools", conversation.tools.value_or(Value::none()));
   dict->set("add_generation_prompt",
             Value::boolean(conversation.addGenerationPrompt));

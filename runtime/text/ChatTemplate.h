@@ -49,7 +49,9 @@ Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 /// tools, documents (none by default) and add_generation_prompt, and also
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
 /// tokens. The well-known roles of messages lose their taint, because some
-/// templates make control tokens of them. Fails with Usage if
+/// templates make control tokens of them. The reasoning of a message is both
+/// its reasoning_content and its thinking, unless thinking is something else.
+/// Fails with Usage if
 /// Conversation::variables has messages, tools or add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);

@@ -66,13 +66,25 @@ Result<Chat> Chat::create(rt::Session &session, TokenizerData vocabulary,
   return chat;
 }
 
-Result<rt::CallGrammar> Chat::grammarOf(const rt::ReasoningMarks *open) const {
+std::vector<std::pair<int32_t, std::string>> Chat::controlTexts() const {
   std::vector<std::pair<int32_t, std::string>> controls;
   for (int32_t id : markTokens) {
     controls.emplace_back(id, encoder->piece(id, true));
   }
-  return rt::callGrammar(syntax, tools.schemas, tools.choice,
-                         std::move(controls), open);
+  return controls;
+}
+
+Result<rt::CallGrammar> Chat::grammarOf(const rt::ReasoningMarks *open) const {
+  return rt::callGrammar(syntax, tools.schemas, tools.choice, controlTexts(),
+                         open);
+}
+
+void Chat::prepareTrie() {
+  if (trie == nullptr) {
+    trie = std::make_unique<rt::TokenTrie>(
+        encoder->vocabSize(),
+        [this](int32_t id) { return encoder->piece(id); });
+  }
 }
 
 Status Chat::prepareTools() {
@@ -82,9 +94,70 @@ Status Chat::prepareTools() {
   // Mistakes in the tools are found before the first turn.
   AIR_ASSIGN_OR_RETURN(const rt::CallGrammar grammar, grammarOf(nullptr));
   toolNotes = grammar.notes;
-  trie = std::make_unique<rt::TokenTrie>(
-      encoder->vocabSize(), [this](int32_t id) { return encoder->piece(id); });
+  prepareTrie();
   return Status::ok();
+}
+
+Status Chat::setGrammar(std::optional<ChosenGrammar> grammar) {
+  if (!grammar) {
+    chosen.reset();
+    return Status::ok();
+  }
+  if (!tools.schemas.isEmpty()) {
+    return usageError("answers with tools have a grammar of their own; give "
+                      "either --tools or a grammar");
+  }
+  std::vector<int32_t> ends = endsOfAnswer(*encoder, endTokens);
+  AIR_RETURN_IF_ERROR(checkEnds(ends));
+  prepareTrie();
+  AIR_RETURN_IF_ERROR(
+      rt::LazyGrammar(
+          rt::GrammarMatcher(grammar->grammar, *trie, std::move(ends)), *trie,
+          grammar->triggers)
+          .checkTriggers());
+  chosen = std::move(grammar);
+  return Status::ok();
+}
+
+rt::GrammarTriggers Chat::triggersOf(const rt::ReasoningMarks *open) const {
+  rt::GrammarTriggers triggers = chosen->triggers;
+  triggers.controls = controlTexts();
+  const bool holdsAtOnce = triggers.empty();
+  if (syntax.family->hasChannels) {
+    if (holdsAtOnce) {
+      triggers.preludeEnds = {"<|channel|>final<|message|>",
+                              "<|channel|>final <|constrain|>json<|message|>"};
+    }
+  } else if (open != nullptr && holdsAtOnce) {
+    triggers.preludeEnds = {std::string(open->end)};
+  } else if (open != nullptr) {
+    triggers.spans = {
+        {std::string(open->begin), {std::string(open->end)}, open->isAnywhere}};
+    triggers.open = 0;
+  }
+  return triggers;
+}
+
+Result<std::optional<rt::LazyGrammar>>
+Chat::filterOf(const rt::ReasoningMarks *open) const {
+  if (tools.schemas.isEmpty() && !chosen) {
+    return std::optional<rt::LazyGrammar>();
+  }
+  std::vector<int32_t> ends = endsOfAnswer(*encoder, endTokens);
+  std::shared_ptr<const rt::Grammar> grammar;
+  rt::GrammarTriggers triggers;
+  if (chosen) {
+    grammar = chosen->grammar;
+    triggers = triggersOf(open);
+  } else {
+    AIR_ASSIGN_OR_RETURN(rt::CallGrammar made, grammarOf(open));
+    grammar = std::move(made.grammar);
+    triggers = std::move(made.triggers);
+  }
+  return std::optional<rt::LazyGrammar>(
+      std::in_place,
+      rt::GrammarMatcher(std::move(grammar), *trie, std::move(ends)), *trie,
+      std::move(triggers));
 }
 
 Result<jinja::Rendered> Chat::render(const ChatMessages &messages) const {
@@ -111,20 +184,8 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
   options.endTokens = endTokens;
   const rt::ReasoningMarks *open =
       rt::openReasoning(syntax, rendered.text, rendered.tainted);
-  std::optional<rt::LazyGrammar> filter;
-  if (trie != nullptr) {
-    std::vector<int32_t> ends = endTokens;
-    for (int32_t id = 0; id < encoder->vocabSize(); ++id) {
-      if (encoder->isEndOfGeneration(id)) {
-        ends.push_back(id);
-      }
-    }
-    AIR_ASSIGN_OR_RETURN(rt::CallGrammar made, grammarOf(open));
-    filter.emplace(
-        rt::GrammarMatcher(std::move(made.grammar), *trie, std::move(ends)),
-        *trie, std::move(made.triggers));
-    options.filter = &*filter;
-  }
+  AIR_ASSIGN_OR_RETURN(std::optional<rt::LazyGrammar> filter, filterOf(open));
+  options.filter = filter ? &*filter : nullptr;
   AIR_ASSIGN_OR_RETURN(
       std::unique_ptr<rt::Generator> generator,
       rt::Generator::create(*session, &*encoder, std::move(options), &kept));

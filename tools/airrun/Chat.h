@@ -18,6 +18,7 @@
 #include "runtime/text/answer/CallGrammar.h"
 #include "tools/airrun/AnswerPrinter.h"
 #include "tools/airrun/ChatMessages.h"
+#include "tools/airrun/GrammarOptions.h"
 
 #include <memory>
 #include <optional>
@@ -58,6 +59,12 @@ public:
                              rt::AnswerSyntax syntax, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
 
+  /// Lets all later answers match a grammar, or without one, lets them be free
+  /// again. If the prompt opens a span of reasoning, the grammar applies to what
+  /// follows it. Errors: Usage if there are tools, or if no text of the grammar
+  /// begins with a trigger; Unsupported if no token ends an answer.
+  Status setGrammar(std::optional<ChosenGrammar> grammar);
+
   /// Answers the conversation. `write` gets the answer, which is not added to
   /// `messages`; `dims` says whether reasoning is printed in dim text. Ignores
   /// `endTokens` and `shownTokens` of `options`, and sets them itself. Errors:
@@ -80,6 +87,13 @@ private:
   /// prompt has begun; null if there is none.
   Result<rt::CallGrammar> grammarOf(const rt::ReasoningMarks *open) const;
   Status prepareTools();
+  void prepareTrie();
+  /// What restricts an answer; nothing if it is free.
+  Result<std::optional<rt::LazyGrammar>>
+  filterOf(const rt::ReasoningMarks *open) const;
+  /// The triggers of `chosen`, none of which counts within the reasoning.
+  rt::GrammarTriggers triggersOf(const rt::ReasoningMarks *open) const;
+  std::vector<std::pair<int32_t, std::string>> controlTexts() const;
 
   rt::Session *session;
   TokenizerData vocabulary;
@@ -91,7 +105,8 @@ private:
   std::vector<int32_t> markTokens; ///< control tokens that the parser needs
   std::vector<int32_t> endTokens;  ///< tokens that end a turn in the template
   std::optional<rt::Tokenizer> encoder;
-  std::unique_ptr<rt::TokenTrie> trie; ///< null if there are no tools
+  std::unique_ptr<rt::TokenTrie> trie; ///< null until a grammar needs it
+  std::optional<ChosenGrammar> chosen; ///< the grammar of setGrammar()
   std::vector<std::string> toolNotes;
   rt::KeptSequence kept;
   bool isLoaded = false; ///< whether an answer has read all weights

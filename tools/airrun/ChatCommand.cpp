@@ -1,6 +1,7 @@
 //===- ChatCommand.cpp - airrun chat --------------------------------------===//
 #include "tools/airrun/ChatCommand.h"
 
+#include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
 #include "tools/airrun/ChatLoop.h"
 #include "tools/airrun/Common.h"
@@ -9,7 +10,9 @@
 #include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/SamplingOptions.h"
 
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -81,21 +84,33 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
   AIR_ASSIGN_OR_RETURN(
       OpenTemplate opened,
       openTemplate(invocation, vocabulary, tools.list.has_value()));
-  return Chat::create(session, std::move(vocabulary), std::move(opened.made),
-                      std::move(opened.syntax), opened.name, date,
-                      std::move(tools));
+  AIR_ASSIGN_OR_RETURN(
+      Chat chat, Chat::create(session, std::move(vocabulary),
+                              std::move(opened.made), std::move(opened.syntax),
+                              opened.name, date, std::move(tools)));
+  AIR_ASSIGN_OR_RETURN(std::optional<ChosenGrammar> grammar,
+                       chosenGrammar(invocation, chat.tokenizer()));
+  AIR_RETURN_IF_ERROR(chat.setGrammar(std::move(grammar)));
+  return chat;
 }
 
-/// The message that is answered without a terminal: the text of --prompt, or
-/// else standard input.
+bool hasOneMessage(const cli::Invocation &invocation) {
+  return invocation.has("--prompt") || invocation.has("--file") ||
+         isatty(STDIN_FILENO) == 0;
+}
+
+/// The message that is answered without a terminal: the text of --prompt, of
+/// the file that --file names, or else of standard input.
 Result<std::string> onlyMessage(const cli::Invocation &invocation,
                                 const rt::Session &session,
                                 const rt::Tokenizer &tokenizer) {
   if (const std::optional<std::string> text = invocation.text("--prompt")) {
     return *text;
   }
-  AIR_ASSIGN_OR_RETURN(std::string text,
-                       readStandardInput(promptLimit(session, tokenizer)));
+  const TextLimit limit = promptLimit(session, tokenizer);
+  const std::optional<std::string> path = invocation.text("--file");
+  AIR_ASSIGN_OR_RETURN(std::string text, path ? readTextFile(*path, limit)
+                                              : readStandardInput(limit));
   if (text.ends_with('\n')) {
     text.pop_back();
   }
@@ -143,6 +158,11 @@ cli::Command chatCommand() {
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
        .help = "Answer this message and exit."},
+      {.name = "--file",
+       .shortName = "-f",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "Answer the message in this file and exit."},
       {.name = "--system-prompt",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
@@ -184,6 +204,9 @@ cli::Command chatCommand() {
   for (cli::Option &option : samplingOptions()) {
     command.options.push_back(std::move(option));
   }
+  for (cli::Option &option : grammarOptions()) {
+    command.options.push_back(std::move(option));
+  }
   const cli::Option more[] = {{.name = "--stop",
                                .kind = cli::ValueKind::StringList,
                                .valueName = "TEXT",
@@ -199,6 +222,8 @@ cli::Command chatCommand() {
   command.examples = {
       "airrun chat model.gguf",
       "airrun chat model.gguf --system-prompt 'Answer in one sentence.'",
+      "airrun chat model.gguf -p 'Name three rivers.' --json-schema "
+      "'{\"type\": \"array\"}'",
       "git diff | airrun chat model.gguf --system-prompt 'Review this.'"};
   return command;
 }
@@ -207,7 +232,16 @@ Status checkChat(const cli::Invocation &invocation) {
   if (const std::optional<std::string> date = invocation.text("--date")) {
     AIR_RETURN_IF_ERROR(parseDate(*date).status());
   }
+  const std::optional<std::string> file = invocation.text("--file");
+  if (file && invocation.has("--prompt")) {
+    return usageError("--prompt and --file are given; give only one of them");
+  }
+  std::error_code error;
+  if (file && !std::filesystem::exists(*file, error)) {
+    return readTextFile(*file, textLimit()).status();
+  }
   AIR_RETURN_IF_ERROR(checkSamplingOptions(invocation));
+  AIR_RETURN_IF_ERROR(checkGrammarOptions(invocation));
   AIR_RETURN_IF_ERROR(checkTemplateFile(invocation));
   if (const auto tools = invocation.text("--tools");
       !tools || isReadTwice(*tools)) {
@@ -223,7 +257,19 @@ Status checkChat(const cli::Invocation &invocation) {
 Status checkChatModel(const cli::Invocation &invocation,
                       const ModelSource &source) {
   AIR_RETURN_IF_ERROR(checkSamplingOfModel(invocation, source));
-  return checkTemplateOfModel(invocation, source, invocation.has("--tools"));
+  AIR_RETURN_IF_ERROR(
+      checkTemplateOfModel(invocation, source, invocation.has("--tools")));
+  if (!hasGrammar(invocation) || !canReadGrammarTwice(invocation)) {
+    return Status::ok();
+  }
+  AIR_ASSIGN_OR_RETURN(const TokenizerData vocabulary,
+                       readGgufTokenizer(source));
+  if (vocabulary.tokens.empty()) {
+    return Status::ok(); // openChat() refuses the plan
+  }
+  AIR_ASSIGN_OR_RETURN(const rt::Tokenizer tokenizer,
+                       rt::Tokenizer::create(vocabulary));
+  return chosenGrammar(invocation, tokenizer).status();
 }
 
 Status runChat(const cli::Invocation &invocation) {
@@ -246,7 +292,7 @@ Status runChat(const cli::Invocation &invocation) {
     options.interrupted = &answerInterrupted();
     return options;
   };
-  if (invocation.has("--prompt") || isatty(STDIN_FILENO) == 0) {
+  if (hasOneMessage(invocation)) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
                          onlyMessage(invocation, session, chat.tokenizer()));
     AIR_ASSIGN_OR_RETURN(const rt::GenerateOptions options,

@@ -62,6 +62,9 @@ bool dimsReasoning() {
 /// The options that /set can change.
 static std::vector<cli::Option> settingOptions() {
   std::vector<cli::Option> options = samplingOptions();
+  for (cli::Option &option : grammarOptions()) {
+    options.push_back(std::move(option));
+  }
   options.push_back({.name = "--max-tokens",
                      .kind = cli::ValueKind::Integer,
                      .valueName = "N",
@@ -338,6 +341,14 @@ Status ChatLoop::set(const std::string &text) {
   }
   // Options that contradict each other are refused as on the command line.
   AIR_RETURN_IF_ERROR(withoutDashes(optionsFor(changed).status()));
+  AIR_RETURN_IF_ERROR(withoutDashes(checkGrammarOptions(changed)));
+  const std::vector<cli::Option> grammars = grammarOptions();
+  if (std::ranges::find(grammars, name, &cli::Option::name) != grammars.end()) {
+    Result<std::optional<ChosenGrammar>> grammar =
+        chosenGrammar(changed, chat.tokenizer());
+    AIR_RETURN_IF_ERROR(withoutDashes(grammar.status()));
+    AIR_RETURN_IF_ERROR(withoutDashes(chat.setGrammar(*std::move(grammar))));
+  }
   settings = std::move(changed);
   return Status::ok();
 }

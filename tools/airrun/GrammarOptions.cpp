@@ -96,26 +96,11 @@ bool canReadGrammarTwice(const cli::Invocation &invocation) {
   });
 }
 
-GrammarOfAnswer::GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,
-                                 const rt::Tokenizer &tokenizer,
-                                 std::vector<int32_t> endOfGeneration,
-                                 rt::GrammarTriggers triggers)
-    : trie(tokenizer.vocabSize(),
-           [&tokenizer](int32_t id) { return tokenizer.piece(id); }),
-      filter(rt::GrammarMatcher(std::move(grammar), trie,
-                                std::move(endOfGeneration)),
-             trie, std::move(triggers)) {}
-
-Result<std::unique_ptr<GrammarOfAnswer>>
-grammarOfAnswer(const cli::Invocation &invocation,
-                const std::optional<rt::Tokenizer> &tokenizer,
-                std::span<const int32_t> endTokens) {
+Result<std::optional<ChosenGrammar>>
+chosenGrammar(const cli::Invocation &invocation,
+              const rt::Tokenizer &tokenizer) {
   if (!hasGrammar(invocation)) {
-    return std::unique_ptr<GrammarOfAnswer>();
-  }
-  if (!tokenizer) {
-    return unsupportedError("a grammar needs a vocabulary, but this plan has "
-                            "none");
+    return std::optional<ChosenGrammar>();
   }
   bool isSchema =
       invocation.has("--json-schema") || invocation.has("--json-schema-file");
@@ -131,35 +116,70 @@ grammarOfAnswer(const cli::Invocation &invocation,
       text.erase(0, kMark.size());
     }
   }
-  rt::GbnfVocabulary vocabulary = vocabularyOf(*tokenizer);
+  rt::GbnfVocabulary vocabulary = vocabularyOf(tokenizer);
   Result<std::shared_ptr<const rt::Grammar>> grammar =
       isSchema ? rt::grammarOfSchema(text) : rt::parseGbnf(text, &vocabulary);
   if (!grammar.isOk()) {
     return path ? grammar.status().withContext("'" + *path + "'")
                 : grammar.status();
   }
-  std::vector<int32_t> ends;
-  for (int32_t id = 0; id < tokenizer->vocabSize(); ++id) {
-    if (tokenizer->isEndOfGeneration(id) ||
-        std::ranges::find(endTokens, id) != endTokens.end()) {
-      ends.push_back(id);
-    }
-  }
-  if (ends.empty()) {
-    return unsupportedError("a grammar needs a token that ends a text, but the "
-                            "vocabulary of this plan has none");
-  }
   rt::GrammarTriggers triggers;
   for (std::string &trigger : invocation.list("--grammar-trigger")) {
-    int32_t id = tokenizer->specialToken(trigger);
-    if (id != TokenizerData::kNoToken && tokenizer->piece(id).empty()) {
+    int32_t id = tokenizer.specialToken(trigger);
+    if (id != TokenizerData::kNoToken && tokenizer.piece(id).empty()) {
       triggers.tokens.push_back(id);
     } else {
       triggers.texts.push_back(std::move(trigger));
     }
   }
-  auto answer = std::make_unique<GrammarOfAnswer>(
-      *std::move(grammar), *tokenizer, std::move(ends), std::move(triggers));
+  return std::optional(ChosenGrammar{*std::move(grammar), std::move(triggers)});
+}
+
+std::vector<int32_t> endsOfAnswer(const rt::Tokenizer &tokenizer,
+                                  std::span<const int32_t> endTokens) {
+  std::vector<int32_t> ends;
+  for (int32_t id = 0; id < tokenizer.vocabSize(); ++id) {
+    if (tokenizer.isEndOfGeneration(id) ||
+        std::ranges::find(endTokens, id) != endTokens.end()) {
+      ends.push_back(id);
+    }
+  }
+  return ends;
+}
+
+Status checkEnds(std::span<const int32_t> ends) {
+  return ends.empty()
+             ? unsupportedError("a grammar needs a token that ends a text, but "
+                                "the vocabulary of this plan has none")
+             : Status::ok();
+}
+
+GrammarOfAnswer::GrammarOfAnswer(ChosenGrammar chosen,
+                                 const rt::Tokenizer &tokenizer,
+                                 std::vector<int32_t> endOfGeneration)
+    : trie(tokenizer.vocabSize(),
+           [&tokenizer](int32_t id) { return tokenizer.piece(id); }),
+      filter(rt::GrammarMatcher(std::move(chosen.grammar), trie,
+                                std::move(endOfGeneration)),
+             trie, std::move(chosen.triggers)) {}
+
+Result<std::unique_ptr<GrammarOfAnswer>>
+grammarOfAnswer(const cli::Invocation &invocation,
+                const std::optional<rt::Tokenizer> &tokenizer,
+                std::span<const int32_t> endTokens) {
+  if (!hasGrammar(invocation)) {
+    return std::unique_ptr<GrammarOfAnswer>();
+  }
+  if (!tokenizer) {
+    return unsupportedError("a grammar needs a vocabulary, but this plan has "
+                            "none");
+  }
+  AIR_ASSIGN_OR_RETURN(std::optional<ChosenGrammar> chosen,
+                       chosenGrammar(invocation, *tokenizer));
+  std::vector<int32_t> ends = endsOfAnswer(*tokenizer, endTokens);
+  AIR_RETURN_IF_ERROR(checkEnds(ends));
+  auto answer = std::make_unique<GrammarOfAnswer>(*std::move(chosen),
+                                                  *tokenizer, std::move(ends));
   AIR_RETURN_IF_ERROR(answer->filter.checkTriggers());
   return answer;
 }

@@ -25,12 +25,29 @@ Status checkGrammarOptions(const cli::Invocation &invocation);
 /// False if the grammar comes from a pipe.
 bool canReadGrammarTwice(const cli::Invocation &invocation);
 
+/// What the command line says about the grammar of answers.
+struct ChosenGrammar {
+  std::shared_ptr<const rt::Grammar> grammar;
+  rt::GrammarTriggers triggers;
+};
+
+/// The grammar that the command line gives, or nothing if it gives none.
+/// Errors: those of parseGbnf() and grammarOfSchema(); Io.
+Result<std::optional<ChosenGrammar>>
+chosenGrammar(const cli::Invocation &invocation,
+              const rt::Tokenizer &tokenizer);
+
+/// The tokens of the vocabulary that end generation, and `endTokens`, ascending.
+std::vector<int32_t> endsOfAnswer(const rt::Tokenizer &tokenizer,
+                                  std::span<const int32_t> endTokens);
+
+/// Fails with Unsupported if no token ends a text, because a grammar needs one.
+Status checkEnds(std::span<const int32_t> ends);
+
 /// A filter, and the vocabulary that it refers to.
 struct GrammarOfAnswer {
-  GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,
-                  const rt::Tokenizer &tokenizer,
-                  std::vector<int32_t> endOfGeneration,
-                  rt::GrammarTriggers triggers);
+  GrammarOfAnswer(ChosenGrammar chosen, const rt::Tokenizer &tokenizer,
+                  std::vector<int32_t> endOfGeneration);
 
   rt::TokenTrie trie;
   rt::LazyGrammar filter;
@@ -38,9 +55,8 @@ struct GrammarOfAnswer {
 
 /// The grammar that the command line gives; null if it gives none. Once the
 /// text is complete, the grammar allows the tokens of the vocabulary that end
-/// generation, and also `endTokens`. Errors: those of parseGbnf() and
-/// grammarOfSchema(); Unsupported if the plan has no vocabulary, or if no token
-/// ends a text; Io.
+/// generation, and also `endTokens`. Errors: those of chosenGrammar() and
+/// checkEnds(); Unsupported if the plan has no vocabulary.
 Result<std::unique_ptr<GrammarOfAnswer>>
 grammarOfAnswer(const cli::Invocation &invocation,
                 const std::optional<rt::Tokenizer> &tokenizer,

@@ -73,6 +73,9 @@ public:
   /// Whether the text may end here.
   bool isComplete() const { return states.isComplete(current); }
 
+  /// Whether the token ends a text.
+  bool isEnd(int32_t id) const;
+
   void reset();
 
 private:
@@ -110,7 +113,6 @@ private:
     std::string rest; ///< the incomplete character at the end of the text
   };
 
-  bool isEnd(int32_t id) const;
   Next follow(int32_t id);
   State followText(std::string_view bytes, std::string &rest);
   void prepareTrie();

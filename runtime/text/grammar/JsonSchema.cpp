@@ -2,6 +2,7 @@
 #include "runtime/text/grammar/JsonSchema.h"
 
 #include "runtime/text/grammar/SchemaDocument.h"
+#include "runtime/text/grammar/SchemaFormats.h"
 #include "runtime/text/grammar/SchemaNumbers.h"
 
 #include <algorithm>
@@ -102,9 +103,8 @@ Result<GrammarSequence> SchemaRules::stringOf(const SchemaShape &shape) {
   // `first` is the value of `pattern` or of `format`. Its place in the document
   // tells which.
   bool isFormat = document.placeOf(first).ends_with("/format'");
-  const char *known = isFormat ? SchemaStrings::patternOfFormat(text) : nullptr;
   Result<GrammarSequence> made =
-      strings.matching(known != nullptr ? known : text);
+      strings.matching(isFormat ? patternOfFormat(text) : text);
   return made.isOk() ? made
                      : made.status().withContext(document.placeOf(first));
 }

@@ -13,7 +13,8 @@ LazyGrammar::LazyGrammar(GrammarMatcher made, const TokenTrie &vocabulary,
     : matcher(std::move(made)), trie(vocabulary), triggers(std::move(chosen)),
       active(triggers.empty()) {
   now.in = triggers.open;
-  for (const auto *texts : {&triggers.texts, &triggers.starts}) {
+  for (const auto *texts :
+       {&triggers.texts, &triggers.starts, &triggers.preludeEnds}) {
     for (const std::string &text : *texts) {
       longest = std::max(longest, text.size());
     }
@@ -39,7 +40,8 @@ bool LazyGrammar::isTrigger(int32_t id) const {
          std::ranges::find(triggers.tokens, id) != triggers.tokens.end();
 }
 
-std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
+std::optional<std::string> LazyGrammar::advance(Progress &progress,
+                                                int32_t id) const {
   constexpr std::string_view kSpaces = " \t\r\n";
   constexpr size_t kNone = std::string::npos;
   std::string &text = progress.recent;
@@ -60,6 +62,12 @@ std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
       text.erase(0, end);
       progress.in.reset();
       continue;
+    }
+    for (const std::string &end : triggers.preludeEnds) {
+      if (const size_t at = text.find(end); at != kNone) {
+        const size_t rest = text.find_first_not_of(kSpaces, at + end.size());
+        return text.substr(std::min(rest, text.size()));
+      }
     }
     for (const std::string &trigger : triggers.texts) {
       first = std::min(first, text.find(trigger));
@@ -103,7 +111,7 @@ std::string LazyGrammar::advance(Progress &progress, int32_t id) const {
     }
     text.erase(0, drop);
   }
-  return {};
+  return std::nullopt;
 }
 
 Status LazyGrammar::checkTriggers() {
@@ -127,9 +135,12 @@ bool LazyGrammar::allows(int32_t id) {
   if (active || isTrigger(id)) {
     return matcher.allows(id);
   }
+  if (!triggers.preludeEnds.empty() && matcher.isEnd(id)) {
+    return false;
+  }
   Progress next = now;
-  const std::string text = advance(next, id);
-  return text.empty() || matcher.allowsText(text);
+  const std::optional<std::string> text = advance(next, id);
+  return !text || matcher.allowsText(*text);
 }
 
 void LazyGrammar::mask(std::span<float> logits) {
@@ -161,9 +172,9 @@ Status LazyGrammar::accept(int32_t id) {
                       " does not exist; the vocabulary has the tokens 0 to " +
                       std::to_string(trie.size() - 1));
   }
-  if (const std::string text = advance(now, id); !text.empty()) {
+  if (const auto text = advance(now, id)) {
     active = true;
-    return matcher.acceptText(text);
+    return matcher.acceptText(*text);
   }
   return Status::ok();
 }

@@ -42,12 +42,18 @@ struct GrammarTriggers {
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.
   std::optional<size_t> open = {};
+  /// Texts such as the end of the reasoning, after which the grammar applies.
+  /// They are no part of what the grammar must match, and neither is white
+  /// space in the token with which they end. If there are any, the text cannot
+  /// end before one of them.
+  std::vector<std::string> preludeEnds = {};
   /// The control tokens that delimiters may contain, each with its text, in
   /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
 
   bool empty() const {
-    return texts.empty() && starts.empty() && tokens.empty();
+    return texts.empty() && starts.empty() && tokens.empty() &&
+           preludeEnds.empty();
   }
 };
 
@@ -85,9 +91,9 @@ private:
 
   std::string_view textOf(int32_t id) const;
   bool isTrigger(int32_t id) const;
-  /// Appends the text of a token. Returns the text from the first trigger on,
-  /// or "" if there is none.
-  std::string advance(Progress &progress, int32_t id) const;
+  /// Appends the text of a token. If the grammar applies from now on, returns
+  /// the text that it must match.
+  std::optional<std::string> advance(Progress &progress, int32_t id) const;
 
   GrammarMatcher matcher;
   const TokenTrie &trie;

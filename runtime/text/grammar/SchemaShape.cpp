@@ -3,7 +3,7 @@
 
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
-#include "runtime/text/grammar/SchemaStrings.h"
+#include "runtime/text/grammar/SchemaFormats.h"
 
 #include <algorithm>
 #include <array>
@@ -21,23 +21,19 @@ constexpr int kMostProofs = 20'000;
 using namespace std::string_view_literals;
 
 /// Keywords that do not restrict a value.
-constexpr std::array kNeutral = {"$anchor"sv,
-                                 "$comment"sv,
-                                 "$defs"sv,
-                                 "$dynamicAnchor"sv,
-                                 "$schema"sv,
-                                 "contentEncoding"sv,
-                                 "contentMediaType"sv,
-                                 "contentSchema"sv,
-                                 "default"sv,
-                                 "definitions"sv,
-                                 "deprecated"sv,
-                                 "description"sv,
-                                 "example"sv,
-                                 "examples"sv,
-                                 "readOnly"sv,
-                                 "title"sv,
-                                 "writeOnly"sv};
+constexpr std::array kNeutral = {
+    "$anchor"sv,        "$comment"sv,        "$defs"sv,
+    "$dynamicAnchor"sv, "contentEncoding"sv, "contentMediaType"sv,
+    "contentSchema"sv,  "default"sv,         "definitions"sv,
+    "deprecated"sv,     "description"sv,     "example"sv,
+    "examples"sv,       "readOnly"sv,        "title"sv,
+    "writeOnly"sv};
+
+/// Where the dialects of JSON Schema and of OpenAPI are published. In another
+/// dialect, keywords may have other meanings, or none.
+constexpr std::array kDialects = {"https://json-schema.org/"sv,
+                                  "http://json-schema.org/"sv,
+                                  "https://spec.openapis.org/oas/"sv};
 
 struct NamedType {
   std::string_view name;
@@ -109,6 +105,7 @@ private:
                     std::vector<const SchemaJson *> &choices);
   Status readKeyword(const std::string &key, const SchemaJson &value,
                      Part &part, bool &isKnown);
+  Status checkDialect(const SchemaJson &value);
   Status readTypes(const SchemaJson &value, SchemaShape &shape);
   Status readCount(const SchemaJson &value, uint32_t &count, bool isLeast);
   Status readBound(const std::string &key, const SchemaJson &value,
@@ -125,6 +122,23 @@ private:
 
   const SchemaDocument &document;
 };
+
+Status Reader::checkDialect(const SchemaJson &value) {
+  if (!value.is_string()) {
+    return document.corrupt(value, "must be a string");
+  }
+  const auto &uri = *value.get_ptr<const std::string *>();
+  if (std::ranges::none_of(kDialects, [&](std::string_view place) {
+        return uri.starts_with(place);
+      })) {
+    return document.unsupported(
+        value, "the dialect " + inQuotes(uri) +
+                   " is not known; leave $schema out, or name a published "
+                   "dialect, such as "
+                   "https://json-schema.org/draft/2020-12/schema");
+  }
+  return Status::ok();
+}
 
 Status Reader::readTypes(const SchemaJson &value, SchemaShape &shape) {
   SchemaList names = {&value};
@@ -257,8 +271,7 @@ Status Reader::readKeyword(const std::string &key, const SchemaJson &value,
       return document.corrupt(value, "must be a string");
     }
     if (key == "format" &&
-        SchemaStrings::patternOfFormat(*value.get_ptr<const std::string *>()) ==
-            nullptr) {
+        !isKnownFormat(*value.get_ptr<const std::string *>())) {
       return document.unsupported(
           value, "the format " + inQuotes(value.get<std::string>()) +
                      " is not supported");
@@ -268,6 +281,9 @@ Status Reader::readKeyword(const std::string &key, const SchemaJson &value,
   }
   if (key == "required") {
     return readRequired(value, shape);
+  }
+  if (key == "$schema") {
+    return checkDialect(value);
   }
   if (key == "uniqueItems" && value.is_boolean()) {
     isKnown = !value.get<bool>();

@@ -65,7 +65,19 @@ std::string SchemaStrings::spelled(std::string json) const {
   return json;
 }
 
-GrammarSymbol SchemaStrings::compact(CodePointSet characters) {
+GrammarSymbol SchemaStrings::compact(const CodePointSet &characters) {
+  std::vector<uint32_t> bounds;
+  for (const CodePointRange &range : characters.ranges()) {
+    bounds.insert(bounds.end(), {range.first, range.last});
+  }
+  const auto found = compacts.find(bounds);
+  return found != compacts.end()
+             ? found->second
+             : compacts.emplace(std::move(bounds), makeCompact(characters))
+                   .first->second;
+}
+
+GrammarSymbol SchemaStrings::makeCompact(CodePointSet characters) {
   CodePointSet plain = plainCharacters();
   plain.intersect(characters);
   CodePointSet numbered({kControl});
@@ -201,6 +213,16 @@ GrammarSymbol SchemaStrings::otherThan(const std::vector<std::string> &texts) {
 }
 
 Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
+  // A schema often has the same format in several places.
+  if (const auto found = matches.find(pattern); found != matches.end()) {
+    return found->second;
+  }
+  AIR_ASSIGN_OR_RETURN(GrammarSequence made, makeMatching(pattern));
+  matches.emplace(pattern, made);
+  return made;
+}
+
+Result<GrammarSequence> SchemaStrings::makeMatching(std::string_view pattern) {
   AIR_ASSIGN_OR_RETURN(RegexSyntax syntax, parseEcmaPattern(pattern));
   CodePointSet all({{0, kLastCodePoint}});
   // Writes a part of an alternative. Anchors inside it are errors.
@@ -304,35 +326,6 @@ Result<GrammarSequence> SchemaStrings::matching(std::string_view pattern) {
   quoted.push_back(builder.choice(std::move(options)));
   append(quoted, builder.text("\""));
   return quoted;
-}
-
-const char *SchemaStrings::patternOfFormat(std::string_view name) {
-  // RFC 3339, without leap seconds. 29 February exists in years that are
-  // divisible by 400, or by 4 but not by 100.
-#define AIR_DATE                                                               \
-  "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"               \
-  "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"                                     \
-  "|02-(?:0[1-9]|1[0-9]|2[0-8]))"                                              \
-  "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])"                              \
-  "|(?:[02468][048]|[13579][26])00)-02-29)"
-#define AIR_TIME                                                               \
-  "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?"                   \
-  "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-  if (name == "date") {
-    return "^" AIR_DATE "$";
-  }
-  if (name == "time") {
-    return "^" AIR_TIME "$";
-  }
-  if (name == "date-time") {
-    return "^" AIR_DATE "T" AIR_TIME "$";
-  }
-#undef AIR_DATE
-#undef AIR_TIME
-  if (name == "uuid") {
-    return "^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$";
-  }
-  return nullptr;
 }
 
 } // namespace air::rt

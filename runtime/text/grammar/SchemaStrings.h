@@ -10,6 +10,8 @@
 
 #include "runtime/text/grammar/GrammarBuilder.h"
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,18 +36,20 @@ public:
   /// Errors: Corrupt or Unsupported, with the position in the expression.
   Result<GrammarSequence> matching(std::string_view pattern);
 
-  /// The regular expression of a `format`, or null if the format is not known.
-  static const char *patternOfFormat(std::string_view name);
-
 private:
   /// One character of a set, written as compact JSON writes it.
-  GrammarSymbol compact(CodePointSet characters);
+  GrammarSymbol compact(const CodePointSet &characters);
+  GrammarSymbol makeCompact(CodePointSet characters);
+  Result<GrammarSequence> makeMatching(std::string_view pattern);
   /// Any character, written in any way that JSON allows.
   GrammarSymbol any();
 
   GrammarBuilder &builder;
   bool escapesMarks;
   std::optional<GrammarSymbol> anyCharacter;
+  /// The results of compact(), by the bounds of the ranges, and of matching().
+  std::map<std::vector<uint32_t>, GrammarSymbol> compacts;
+  std::map<std::string, GrammarSequence, std::less<>> matches;
 };
 
 } // namespace air::rt

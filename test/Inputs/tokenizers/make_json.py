@@ -103,6 +103,17 @@ def words(name, normalizer, pre, seed):
     save(name, made, ADDED + NORMALIZED, seed)
 
 
+def fused(name, base, lost, added, seed):
+    """The vocabulary `base`, in which some tokens have other texts, so that parts of texts are unknown."""
+    with open(os.path.join(OUT, base + ".json"), encoding="utf-8") as file:
+        data = json.load(file)
+    model = data["model"]
+    model["vocab"] = {f"<lost{i}>" if t in lost else t: i for t, i in model["vocab"].items()}
+    model["merges"] = [m for m in model["merges"] if not any(c in "".join(m) for c in lost)]
+    model["unk_token"], model["fuse_unk"] = "<s>", True
+    save(name, Tokenizer.from_str(json.dumps(data)), added, seed)
+
+
 def unigram(seed):
     fields = gguf.GGUFReader(os.path.join(HERE, "unigram.gguf")).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
@@ -163,6 +174,8 @@ def main():
     words("words", normalizers.Lowercase(), pre_tokenizers.Whitespace(), 10)
     words("unspaced", None, pre_tokenizers.Sequence([
         pre_tokenizers.Digits(False), pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()]), 11)
+    fused("fused", "prefix", [*"tle\u00c3\u00a9\u0142"], ADDED, 12)
+    fused("fallback", "prepend", ["t", "l", "e", "<0x74>", "<0xF0>"], ADDED, 13)
     unigram(6)
     wordpiece(7)
 

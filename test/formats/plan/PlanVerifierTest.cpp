@@ -211,6 +211,18 @@ std::vector<Case> factCases() {
          p.tokenizer->matching.assign(8, 15);
          p.tokenizer->matching[5] = 16;
        })},
+      {"plan.tokenizer.matching", in([](P &p) {
+         addRules(p);
+         p.tokenizer->unknown = 5;
+         p.tokenizer->matching.assign(8, 15);
+         p.tokenizer->matching[5] = 32;
+       })},
+      {"plan.tokenizer.matching", in([](P &p) {
+         // Only BPE makes one unknown token of a run.
+         p.tokenizer->unknown = 5;
+         p.tokenizer->matching.assign(8, 15);
+         p.tokenizer->matching[5] = 16;
+       })},
       {"plan.tokenizer.lowercase",
        in([](P &p) { p.tokenizer->lowercase = true; })},
       {"plan.tokenizer.lowercase",
@@ -779,6 +791,8 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         p.tokenizer->rules->spelling = plan::TokenSpelling::TextAndLines;
         p.tokenizer->rules->prefix = plan::SpacePrefix::EveryWord;
         p.tokenizer->matching.assign(8, 15);
+        p.tokenizer->unknown = 5;
+        p.tokenizer->matching[5] = 31;
       }),
       in([](P &p) {
         p.tokenizer->kind = plan::TokenizerKind::WordPiece;

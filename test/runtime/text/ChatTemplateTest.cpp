@@ -107,6 +107,30 @@ TEST(ChatTemplate, TheVariablesAreThoseOfTransformers) {
             "itself sets it; leave it out");
 }
 
+// The expected texts are the output of transformers 5.24.0.
+TEST(ChatTemplate, ReasoningHasTheNamesThatTemplatesLookFor) {
+  const std::pair<const char *, const char *> cases[] = {
+      {R"([{"role": "assistant", "content": "a", "reasoning": "r"}])",
+       "[{'thinking': 'r', 'role': 'assistant', 'content': 'a', "
+       "'reasoning': 'r', 'reasoning_content': 'r'}]"},
+      {R"([{"role": "assistant", "thinking": "t", "reasoning_content": "r",
+            "x": 1}])",
+       "[{'thinking': 't', 'role': 'assistant', 'reasoning_content': 'r', "
+       "'x': 1}]"},
+      {R"([{"reasoning_content": null, "thinking": "", "role": "user"}])",
+       "[{'thinking': '', 'reasoning_content': '', 'role': 'user'}]"},
+      {R"([{"role": "assistant", "reasoning_content": null}])",
+       "[{'role': 'assistant', 'reasoning_content': None}]"}};
+  for (const auto &[messages, expected] : cases) {
+    Conversation conversation;
+    conversation.messages = json(messages);
+    Result<jinja::Rendered> got =
+        render(TokenizerData(), conversation, "{{ messages }}");
+    ASSERT_TRUE(got.isOk()) << got.status().message();
+    EXPECT_EQ(got->text, expected);
+  }
+}
+
 /// Adds control and user-defined tokens, some of which are prefixes of others.
 TokenizerData withSpecials(TokenizerData data) {
   appendToken(data, "<|im_start|>", TokenType::Control);

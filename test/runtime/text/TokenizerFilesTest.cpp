@@ -55,7 +55,8 @@ TEST_P(TokenizerJsonTest, AgreesWithTheLibrary) {
 INSTANTIATE_TEST_SUITE_P(All, TokenizerJsonTest,
                          testing::Values("llama3", "nfc", "prefix", "prepend",
                                          "first", "split", "spaces", "unigram",
-                                         "wordpiece", "words", "unspaced"),
+                                         "wordpiece", "words", "unspaced",
+                                         "fused", "fallback"),
                          [](const auto &info) { return info.param; });
 
 struct Refusal {
@@ -162,9 +163,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "words", kUnsupported, "/normalizer",
                 R"({"type": "Sequence", "normalizers": [
                     {"type": "Lowercase"}, {"type": "NFC"}]})"},
-        Refusal{"'model.fuse_unk' is supported only if each of the 256 bytes "
-                "has a token, but some have none",
-                "words", kUnsupported, "/model/fuse_unk", "true"},
         Refusal{"'pre_tokenizer.pretokenizers[0]' has the type "
                 "'UnicodeScripts'",
                 "llama3", kUnsupported, "/pre_tokenizer/pretokenizers/0/type",
@@ -286,30 +284,33 @@ TEST(TokenizerFilesTest, TheLastOfEqualMergesCounts) {
   EXPECT_THAT(data->merges, ElementsAre("b c", "a b"));
 }
 
-TEST(TokenizerFilesTest, FuseUnkNeedsNoUnknownCharacters) {
-  json file = json::parse(slurp(fileOf("prepend")), nullptr, false);
-  file["model"]["fuse_unk"] = true;
-  Result<TokenizerData> data = parseTokenizerJson(file.dump());
-  EXPECT_TRUE(data.isOk()) << data.status().message();
-}
-
-// Hugging Face's library makes one unknown token of several bytes without
-// tokens if 'fuse_unk' is set. In "llama3", each byte has a token.
-TEST(TokenizerFilesTest, FuseUnkNeedsAllBytes) {
-  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
-  json &model = file["model"];
-  model["fuse_unk"] = true;
-  model["unk_token"] = "<s>";
-  EXPECT_TRUE(parseTokenizerJson(file.dump()).isOk());
-  model["vocab"]["<none>"] = model["vocab"]["\u0100"];
-  model["vocab"].erase("\u0100"); // this is the spelling of the byte 0
-  const Status status = parseTokenizerJson(file.dump()).status();
-  EXPECT_EQ(status.code(), kUnsupported);
-  EXPECT_EQ(status.message(),
-            "tokenizer: 'model.fuse_unk' is supported only if each of the 256 "
-            "bytes has a token, but some have none");
-  model["unk_token"] = nullptr; // bytes without tokens are left out
-  EXPECT_TRUE(parseTokenizerJson(file.dump()).isOk());
+// 'fuse_unk' only has an effect if parts of texts can be unknown, so only then
+// it becomes a flag of the unknown token. In "llama3", each byte has a token,
+// and so it has in "prepend", by way of <0x00> to <0xFF>.
+TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
+  const auto isFused = [](const json &file) {
+    Result<TokenizerData> data = parseTokenizerJson(file.dump());
+    EXPECT_TRUE(data.isOk()) << data.status().message();
+    return std::ranges::any_of(data->matching, [](uint8_t flags) {
+      return (flags & match_flags::kFused) != 0;
+    });
+  };
+  for (const char *name : {"llama3", "prepend"}) {
+    json file = json::parse(slurp(fileOf(name)), nullptr, false);
+    json &model = file["model"];
+    model["fuse_unk"] = true;
+    model["unk_token"] = "<s>";
+    EXPECT_FALSE(isFused(file));
+    const char *zero = model["byte_fallback"] == true ? "<0x00>" : "\u0100";
+    model["vocab"]["<none>"] = model["vocab"][zero];
+    model["vocab"].erase(zero);
+    EXPECT_TRUE(isFused(file));
+    model["fuse_unk"] = false;
+    EXPECT_FALSE(isFused(file));
+    model["fuse_unk"] = true;
+    model["unk_token"] = nullptr; // bytes without tokens are left out
+    EXPECT_FALSE(isFused(file));
+  }
 }
 
 // The `transformers` library begins and ends a text with the tokens that

@@ -301,8 +301,42 @@ terminal.say("/exit", "\n")
 terminal.end()
 assert run(*THINK, "-p", "hi")[0] == "<think>\n?@A\n"
 
-# Tools reach the template, and /result answers the calls of the last answer.
 (WORK / "tools.json").write_text('[{"type": "function", "function": {"name": "now"}}]')
+# Each answer matches the grammar of the command line, or of /set. It applies to what follows the reasoning.
+assert run(*HOLA, "--grammar", 'root ::= "Home"', "-p", "hi") == ("Home\n", "")
+(WORK / "seven.json").write_text('\ufeff{"const": 7}')
+assert run(*HOLA, "--json-schema-file", WORK / "seven.json", text=b"hi") == ("7\n", "")
+assert run(*HOLA, "--grammar", 'root ::= "lo"', "--grammar-trigger", "l", "-p", "hi") == ("Holo\n", "")
+fails(2, "2 of --grammar, --grammar-file, --json-schema", *HOLA, "-p", "hi", "-j", "{}", "--grammar", 'root ::= "a"')
+fails(3, "line 1, column 10: ", *HOLA, "-p", "hi", "--grammar", 'root ::= +')
+fails(4, "the keyword 'multipleOf' is not supported", *HOLA, "-p", "hi", "-j", '{"multipleOf": 2}')
+fails(2, "give either --tools or a grammar", *HOLA, "-p", "hi", "-j", "{}", "--tools", WORK / "tools.json")
+terminal = Terminal(*HOLA, "--grammar", 'root ::= "Home"')
+terminal.say("hi", "Home\r\n")
+terminal.say("hi", "Home\r\n")
+terminal.say('/set json-schema {"const": 7}', "2 of grammar, grammar-file, json-schema")
+terminal.say("/set grammar root ::= +", "line 1, column 10")
+terminal.say("hi", "Home\r\n")
+terminal.say("/set grammar default", "\n")
+terminal.say("hi", "Hola!\r\n")
+terminal.say('/set json-schema {"const": 7}', "\n")
+terminal.say("hi", "7\r\n")
+terminal.say("/exit", "\n")
+terminal.end()
+# After the line break with which the prompt ends, this model thinks "x" and answers "8".
+subprocess.run([TOOL, WORK / "thought.air", "\nx</think>8", "900"], check=True)
+(WORK / "thought.jinja").write_text("<think>\n\n")
+THOUGHT = (WORK / "thought.air", "--chat-template", WORK / "thought.jinja", "--temp", "0", "-p", "hi")
+assert run(*THOUGHT)[0] == "<think>\nx\n</think>\n\n8\n"
+assert run(*THOUGHT, "-j", '{"const": 7}')[0] == "<think>\nx\n</think>\n\n7\n"
+
+# --file names a file with the message.
+(WORK / "message").write_text("hi\n")
+assert run(*HOLA, "-f", WORK / "message") == ("Hola!\n", "")
+fails(2, "--prompt and --file are given", *HOLA, "-f", WORK / "message", "-p", "hi")
+fails(8, "cannot open", *HOLA, "-f", WORK / "none")
+
+# Tools reach the template, and /result answers the calls of the last answer.
 (WORK / "tools.jinja").write_text("{% if tools %}{{ tools[0].function.name }};{% endif %}"
                                   "{% for m in messages %}{{ m.role }};{% endfor %}{{ bos_token }}")
 call = {"type": "function", "id": "7", "function": {"name": "now", "arguments": {}}}
@@ -331,7 +365,7 @@ assert run(*TOOLS, "--tool-choice", "none", "-p", "hi")[0] == "Hola!\n"
 fails(2, "--tool-choice: there is no tool 'never'; give auto, none, required, or one of now", *TOOLS, "--tool-choice",
       "never", "-p", "hi")
 fails(2, "--tool-choice needs at least one tool, but there is none; name a file of tools with --tools", *HOLA, "--tool-choice", "auto", "-p", "hi")
-schema = {"properties": {"at": {"format": "uri"}}}
+schema = {"properties": {"at": {"format": "hostname"}}}
 (WORK / "tools.json").write_text(json.dumps([{"function": {"name": "now", "parameters": schema}}]))
 out, errors = run(*TOOLS, "-p", "hi")
 assert out == "Hola!\n" and "tool 'now': the model may give the arguments any values" in errors, errors

@@ -335,7 +335,7 @@ TEST(CallGrammarTest, MarksCanBeControlTokens) {
 TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object", "required": ["a"],
-           "properties": {"a": {"type": "string", "format": "uri"}}}}])");
+           "properties": {"a": {"type": "string", "format": "hostname"}}}}])");
   const CallGrammar made = grammarOf("hermes", tools);
   ASSERT_EQ(made.notes.size(), 1U);
   EXPECT_NE(made.notes[0].find("tool 'f': the model may give the arguments any "
@@ -356,7 +356,7 @@ TEST(CallGrammarTest, RequiredNamesOfSchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object",
            "required": ["a", "b"], "additionalProperties": false,
-           "properties": {"a": {"type": "string", "format": "uri"}}}}])");
+           "properties": {"a": {"type": "string", "format": "hostname"}}}}])");
   const CallGrammar made = grammarOf("hermes", tools);
   ASSERT_EQ(made.notes.size(), 1U);
   const std::string begin = "<tool_call>{\"name\": \"f\", \"arguments\": {";

@@ -309,6 +309,44 @@ TEST_F(LazyGrammarTest, ATriggerMayCountOnlyAtTheBeginning) {
   EXPECT_FALSE(later.isActive());
 }
 
+TEST_F(LazyGrammarTest, HoldsAfterAPrelude) {
+  GrammarTriggers triggers;
+  triggers.preludeEnds = {"</think>", "<end>"};
+  triggers.controls = {{3, "<end>"}};
+  LazyGrammar text = lazy(triggers);
+  feed(text, "a<t>b </think");
+  EXPECT_FALSE(text.isActive());
+  // The text cannot end before the prelude does.
+  EXPECT_TRUE(text.allows('x'));
+  EXPECT_FALSE(text.allows(255));
+  feed(text, ">");
+  EXPECT_TRUE(text.isActive());
+  EXPECT_FALSE(text.allows('a') || text.allows('\n'));
+  feed(text, "<t>1");
+  EXPECT_TRUE(text.allows(255));
+  LazyGrammar control = lazy(triggers);
+  feed(control, "a\x03<t>1");
+  EXPECT_TRUE(control.allows(255));
+}
+
+TEST_F(LazyGrammarTest, APreludeMayEndInsideAToken) {
+  const std::vector<std::string> pieces = {"</s>", "a</s>\n\n", "a</s> <t>1",
+                                           "a</s>b"};
+  const TokenTrie trie(4, [&](int32_t id) {
+    return std::string_view(pieces[static_cast<size_t>(id)]);
+  });
+  GrammarTriggers triggers;
+  triggers.preludeEnds = {"</s>"};
+  for (int32_t id = 0; id < 4; ++id) {
+    LazyGrammar grammar(
+        GrammarMatcher(grammarOf("root ::= \"<t>\" [0-9]+"), trie, {}), trie,
+        triggers);
+    EXPECT_EQ(grammar.allows(id), id != 3);
+    EXPECT_EQ(grammar.accept(id).isOk(), id != 3);
+    EXPECT_TRUE(grammar.isActive());
+  }
+}
+
 TEST_F(LazyGrammarTest, HoldsAtOnceWithoutTriggers) {
   LazyGrammar grammar = lazy({});
   EXPECT_TRUE(grammar.isActive());

@@ -167,9 +167,10 @@ TEST(JsonSchemaTest, PublishedCases) {
   EXPECT_LE(refused, 2);
 }
 
-// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It writes each
-// value with its members in every order, because a grammar allows only one
-// order.
+// extract_cases.py takes the cases from JSON-Schema-Test-Suite. It writes many
+// texts of each value: the members of objects in every order, and numbers and
+// strings in several spellings. A grammar need not allow all of them, but it
+// must allow a text of each valid value, and no text of an invalid one.
 TEST(JsonSchemaTest, PublishedTestSuite) {
   const char *folder = std::getenv("AIR_GRAMMARS");
   if (folder == nullptr ||
@@ -177,31 +178,34 @@ TEST(JsonSchemaTest, PublishedTestSuite) {
     GTEST_SKIP() << "AIR_GRAMMARS is not set, or its folder has no suite.json";
   }
   int schemas = 0;
+  int right = 0;
+  int values = 0;
   for (const json &each : readJson(std::string(folder) + "/suite.json")) {
     auto grammar = grammarOfSchema(each["schema"].get<std::string>());
-    if (!grammar.isOk()) {
-      // The schemas are well-formed, so any error but Unsupported says that no
-      // text matches the schema. Then no value may be valid.
-      EXPECT_TRUE(grammar.status().code() == ErrorCode::Unsupported ||
-                  each["valid"].empty())
-          << each["name"] << "\n"
-          << grammar.status().message();
+    if (grammar.status().code() == ErrorCode::Unsupported) {
       continue;
     }
+    // The schemas are well-formed, so any other error says that no text matches
+    // the schema.
     ++schemas;
     for (const char *kind : {"valid", "invalid"}) {
-      for (const json &orders : each[kind]) {
+      for (const json &texts : each[kind]) {
         const bool isAccepted =
-            std::any_of(orders.begin(), orders.end(), [&](const json &text) {
+            grammar.isOk() &&
+            std::any_of(texts.begin(), texts.end(), [&](const json &text) {
               return accepts(*grammar, text.get<std::string>());
             });
-        EXPECT_EQ(isAccepted, kind == std::string("valid"))
-            << each["name"] << "\n"
-            << each["schema"] << "\n"
-            << orders[0];
+        const bool isRight = isAccepted == (kind == std::string("valid"));
+        EXPECT_TRUE(isRight) << each["name"] << "\n"
+                             << each["schema"] << "\n"
+                             << texts[0];
+        right += isRight ? 1 : 0;
+        ++values;
       }
     }
   }
+  std::cout << right << " of " << values << " values of " << schemas
+            << " schemas are judged rightly\n";
   EXPECT_GT(schemas, 150);
 }
 

@@ -1,0 +1,199 @@
+//===- SchemaFormats.cpp - the formats of strings in schemas --------------===//
+#include "runtime/text/grammar/SchemaFormats.h"
+
+#include <algorithm>
+#include <array>
+
+namespace air::rt {
+namespace {
+
+std::string group(const std::string &alternatives) {
+  return "(?:" + alternatives + ")";
+}
+
+std::string twoDigits(int number) {
+  return (number < 10 ? "0" : "") + std::to_string(number);
+}
+
+/// RFC 3339. 29 February exists in years that are divisible by 400, or by 4 but
+/// not by 100.
+std::string date() {
+  return group("[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+               "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+               "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+               "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])"
+               "|(?:[02468][048]|[13579][26])00)-02-29");
+}
+
+constexpr const char *kFraction = "(?:\\.[0-9]+)?";
+
+/// The times of a leap second, which is the last second of a day in UTC. The
+/// hour and the minute therefore follow from the time zone.
+std::string leapSecond() {
+  constexpr int kDay = 24 * 60;
+  std::string all;
+  for (int hour = 0; hour < 24; ++hour) {
+    std::string minutes;
+    for (int minute = 0; minute < 60; ++minute) {
+      // Without a zone the last minute is 23:59, so the zone is one minute more
+      // than the local time, or that much less than a day.
+      const int ahead = (hour * 60 + minute + 1) % kDay;
+      const int behind = (kDay - ahead) % kDay;
+      const auto zone = [](const char *sign, int offset) {
+        return sign + twoDigits(offset / 60) + ":" + twoDigits(offset % 60);
+      };
+      minutes += (minute > 0 ? "|" : "") + twoDigits(minute) + ":60" +
+                 kFraction +
+                 group((ahead == 0 ? "[Zz]|" : "") + zone("\\+", ahead) + "|" +
+                       zone("-", behind));
+    }
+    all += (hour > 0 ? "|" : "") + twoDigits(hour) + ":" + group(minutes);
+  }
+  return all;
+}
+
+/// RFC 3339.
+std::string time() {
+  return group("(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]" +
+               std::string(kFraction) +
+               "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])|" + leapSecond());
+}
+
+std::string dateTime() { return date() + "[Tt]" + time(); }
+
+/// RFC 3339, appendix A. A unit may be followed only by the next smaller one.
+std::string duration() {
+  const std::string time =
+      "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)";
+  const std::string day = "[0-9]+D";
+  const std::string month = "[0-9]+M" + group(day) + "?";
+  const std::string year = "[0-9]+Y" + group(month) + "?";
+  return "P" + group("[0-9]+W|" + time + "|" +
+                     group(day + "|" + month + "|" + year) + group(time) + "?");
+}
+
+/// RFC 9562.
+std::string uuid() {
+  return "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}";
+}
+
+/// Four numbers from 0 to 255.
+std::string dotted(const std::string &number) {
+  return number + group("\\." + number) + "{3}";
+}
+
+/// RFC 2673, section 3.2, without leading zeros, as in RFC 3986.
+std::string ipv4() {
+  return dotted("(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])");
+}
+
+/// An IPv6 address, in which "::" stands beside at most `most` groups. The last
+/// two groups may be written as `ipv4`.
+std::string ipv6With(const std::string &ipv4, int most) {
+  const std::string digits = "[0-9A-Fa-f]{1,4}";
+  const auto counts = [](int least, int limit) {
+    return "{" + std::to_string(least) + "," + std::to_string(limit) + "}";
+  };
+  std::string all = group(digits + ":") + "{7}" + digits + "|" +
+                    group(digits + ":") + "{6}" + ipv4;
+  for (int before = 0; before <= most; ++before) {
+    all += "|";
+    if (before > 0) {
+      all += digits + group(":" + digits) + counts(before - 1, before - 1);
+    }
+    all += "::";
+    std::string after;
+    if (const int room = most - before; room > 0) {
+      after = group(digits + ":") + counts(0, room - 1) + digits;
+      if (room > 1) {
+        after += "|" + group(digits + ":") + counts(0, room - 2) + ipv4;
+      }
+      all += group(after) + "?";
+    }
+  }
+  return group(all);
+}
+
+/// RFC 4291, section 2.2.
+std::string ipv6() { return ipv6With(ipv4(), 7); }
+
+/// The rule Mailbox of RFC 5321. It allows leading zeros in the address of a
+/// host, and "::" only in place of two groups or more.
+std::string email() {
+  const std::string atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+  const std::string quoted = "\"(?:[ -!#-\\[\\]-~]|\\\\[ -~])*\"";
+  const std::string label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
+  const std::string address =
+      dotted("(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|0?[0-9]{1,2})");
+  return group(atom + group("\\." + atom) + "*|" + quoted) + "@" +
+         group(label + group("\\." + label) + "*|\\[" +
+               group(address + "|IPv6:" + ipv6With(address, 6)) + "\\]");
+}
+
+/// RFC 3986. `isAbsolute` says whether a scheme is needed, and the result has
+/// no other references then.
+std::string uriWith(bool isAbsolute) {
+  const std::string encoded = "%[0-9A-Fa-f]{2}";
+  // The characters of names, which may also stand in every other part.
+  const std::string plain = "A-Za-z0-9._~!$&'()*+,;=-";
+  const auto part = [&](const std::string &more) {
+    return group("[" + more + plain + "]|" + encoded);
+  };
+  const std::string segment = part(":@");
+  const std::string authority =
+      "//" + group(part(":") + "*@") + "?" +
+      group(part("") + "*|\\[" +
+            group(ipv6() + "|[Vv][0-9A-Fa-f]+\\.[:" + plain + "]+") + "\\]") +
+      "(?::[0-9]*)?";
+  const std::string segments = group("/" + segment + "*") + "*";
+  const std::string absolute =
+      authority + segments + "|/" + group(segment + "+" + segments) + "?";
+  const std::string end = group("\\?" + part(":@/?") + "*") + "?" +
+                          group("#" + part(":@/?") + "*") + "?";
+  const std::string uri = "[A-Za-z][A-Za-z0-9.+-]*:" +
+                          group(absolute + "|" + segment + "+" + segments) +
+                          "?";
+  // The first segment of a reference without a scheme has no colon.
+  const std::string reference =
+      group(absolute + "|" + part("@") + "+" + segments) + "?";
+  return (isAbsolute ? uri : group(uri + "|" + reference)) + end;
+}
+
+std::string uri() { return uriWith(true); }
+std::string uriReference() { return uriWith(false); }
+
+/// RFC 6901.
+std::string jsonPointer() { return "(?:/(?:[^~/]|~[01])*)*"; }
+
+constexpr struct {
+  std::string_view name;
+  std::string (*make)();
+} kFormats[] = {{"date", date},
+                {"time", time},
+                {"date-time", dateTime},
+                {"duration", duration},
+                {"uuid", uuid},
+                {"email", email},
+                {"ipv4", ipv4},
+                {"ipv6", ipv6},
+                {"uri", uri},
+                {"uri-reference", uriReference},
+                {"json-pointer", jsonPointer}};
+
+} // namespace
+
+bool isKnownFormat(std::string_view name) {
+  return std::ranges::any_of(
+      kFormats, [&](const auto &format) { return format.name == name; });
+}
+
+std::string patternOfFormat(std::string_view name) {
+  for (const auto &format : kFormats) {
+    if (format.name == name) {
+      return "^" + group(format.make()) + "$";
+    }
+  }
+  return "";
+}
+
+} // namespace air::rt
