@@ -595,8 +595,11 @@ private:
 /// between them.
 class DeviceRules {
 public:
-  DeviceRules(const plan::Plan &plan, const plan::Program &program)
-      : plan(plan), program(program) {}
+  /// `headDevice` is the device that runs the head in the programs that have
+  /// been checked, if any. visit() sets it.
+  DeviceRules(const plan::Plan &plan, const plan::Program &program,
+              std::optional<uint32_t> &headDevice)
+      : plan(plan), program(program), headDevice(headDevice) {}
 
   /// The dispatches of `step` must have been checked.
   Status visit(const plan::Step &step, const std::string &where) {
@@ -608,6 +611,16 @@ public:
                           str(deviceOf(*dispatch)) +
                           "; all dispatches of a step must run on one device");
       }
+    }
+    if (step.kind() == plan::StepKind::Head) {
+      if (headDevice.value_or(device) != device) {
+        return broken("plan.step.device", where,
+                      "is of kind Head and runs on device " + str(device) +
+                          ", but an earlier step of this kind runs on device " +
+                          str(*headDevice) +
+                          "; all of them must run on one device");
+      }
+      headDevice = device;
     }
     const bool isApart =
         sizeOf(step.copies()) != 0 || (last != nullptr && device != lastDevice);
@@ -672,16 +685,18 @@ private:
   const plan::Program &program;
   const plan::Dispatch *last = nullptr; ///< of the step before
   uint32_t lastDevice = 0;
+  std::optional<uint32_t> &headDevice;
 };
 
 Status verifySteps(const plan::Plan &plan, const plan::Program &program,
-                   const std::string &where) {
+                   const std::string &where,
+                   std::optional<uint32_t> &headDevice) {
   if (sizeOf(program.steps()) == 0) {
     return broken("plan.program.steps", where, "has no steps");
   }
   DispatchRules dispatchRules(plan, program);
   PartRules partRules;
-  DeviceRules deviceRules(plan, program);
+  DeviceRules deviceRules(plan, program, headDevice);
   const auto layers = static_cast<int64_t>(plan.model()->layers());
   for (uint32_t s = 0; s < program.steps()->size(); ++s) {
     const plan::Step &step = *program.steps()->Get(s);
@@ -730,6 +745,7 @@ Status verifyPrograms(const plan::Plan &plan) {
                       " are allowed");
   }
   std::unordered_set<std::string_view> names;
+  std::optional<uint32_t> headDevice;
   uint64_t next = 1;
   for (uint32_t p = 0; p < count; ++p) {
     const plan::Program &program = *plan.programs()->Get(p);
@@ -758,7 +774,7 @@ Status verifyPrograms(const plan::Plan &plan) {
                         ", the program's max_tokens, in a plan with a GPU");
     }
     next = program.max_tokens() + 1;
-    AIR_RETURN_IF_ERROR(verifySteps(plan, program, where));
+    AIR_RETURN_IF_ERROR(verifySteps(plan, program, where, headDevice));
   }
   if (next != maxTokens + 1) {
     return broken("plan.program.range", "programs",

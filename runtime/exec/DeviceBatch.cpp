@@ -79,6 +79,12 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   for (const size_t first : made.firstWord) {
     made.arrays.push_back(made.base + first * sizeof(uint32_t));
   }
+  if (sizes.hasChoice) {
+    AIR_ASSIGN_OR_RETURN(
+        made.chosen, device.allocateHost(sizes.paddedTokens * sizeof(uint32_t),
+                                         "chosen tokens"));
+    AIR_ASSIGN_OR_RETURN(made.arrived, device.addEvent());
+  }
   return made;
 }
 
@@ -186,8 +192,10 @@ void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   }
 }
 
-Status DeviceBatch::write(Device &device, const AirBatch &batch,
-                          uint64_t maxTokens, uint32_t tileTokens) {
+/// Fills in `words` for a batch. Returns the end of what kernels read, as an
+/// index into `words`.
+uint64_t DeviceBatch::fill(const AirBatch &batch, uint64_t maxTokens,
+                           uint32_t tileTokens) {
   for (uint64_t i = 0; i < batch.tokens; ++i) {
     wordsOf(BatchArray::TokenIds)[i] =
         static_cast<uint32_t>(batch.token_ids[i]);
@@ -200,9 +208,37 @@ Status DeviceBatch::write(Device &device, const AirBatch &batch,
   // Kernels read only the first `rows` rows of a block table. If there are
   // block tables, one of them is the last array, and its other rows need not be
   // copied.
+  return groups.empty() ? words.size()
+                        : firstWord.back() + rows * groups.back().pages;
+}
+
+Status DeviceBatch::write(Device &device, const AirBatch &batch,
+                          uint64_t maxTokens, uint32_t tileTokens) {
   return copy(device, BatchArray::TokenCount,
-              groups.empty() ? words.size()
-                             : firstWord.back() + rows * groups.back().pages);
+              fill(batch, maxTokens, tileTokens));
+}
+
+bool DeviceBatch::holds(const AirBatch &batch, uint64_t maxTokens,
+                        uint32_t tileTokens) {
+  const auto end = static_cast<ptrdiff_t>(fill(batch, maxTokens, tileTokens));
+  const auto first = static_cast<ptrdiff_t>(
+      firstWord[static_cast<size_t>(BatchArray::TokenCount)]);
+  return isKnown && std::equal(words.begin() + first, words.begin() + end,
+                               held.begin() + first);
+}
+
+Status DeviceBatch::requestTokens(Device &device, size_t count) {
+  requested = count;
+  constexpr auto kIds = static_cast<size_t>(BatchArray::TokenIds);
+  AIR_RETURN_IF_ERROR(
+      device.download(chosen.first(count * sizeof(uint32_t)), arrays[kIds]));
+  return device.signal(Queue::Compute, arrived);
+}
+
+Result<std::span<const uint32_t>> DeviceBatch::takeTokens(Device &device) {
+  AIR_RETURN_IF_ERROR(device.finish(arrived));
+  return std::span(reinterpret_cast<const uint32_t *>(chosen.data()),
+                   requested);
 }
 
 Status DeviceBatch::writeOutputs(Device &device,

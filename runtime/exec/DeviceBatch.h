@@ -17,12 +17,13 @@
 // own, because they may change each time the output head runs.
 //
 // A choice (plan.fbs), the dispatch with which a GPU chooses the next tokens,
-// writes them to the arrays. The host knows what the arrays contain, and
-// write() copies only the words that differ. Nothing is copied if the next
-// batch consists of the chosen tokens and needs no new pages.
+// writes them to the arrays. requestTokens() and takeTokens() bring them to the
+// host. The host knows what the arrays contain, and write() copies only the
+// words that differ. Nothing is copied if the next batch consists of the chosen
+// tokens and needs no new pages.
 //
-// Thread-safety: one caller at a time. Only create() allocates memory. Errors:
-// those of the device.
+// Thread-safety: one caller at a time. Only create() allocates memory, which
+// belongs to the device. Errors: those of the device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICEBATCH_H
@@ -78,6 +79,19 @@ public:
   /// the head computes logits: at most BatchSizes::outputs.
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
 
+  /// Whether the arrays on the GPU contain this batch, so that write() would
+  /// copy nothing.
+  bool holds(const AirBatch &batch, uint64_t maxTokens, uint32_t tileTokens);
+
+  /// Enqueues a copy of the ids of the first `count` tokens to the host. `count`
+  /// must be at most BatchSizes::paddedTokens. There must be a choice.
+  Status requestTokens(Device &device, size_t count);
+
+  /// Waits for the copy that requestTokens() has enqueued, but not for what was
+  /// enqueued later, and returns the ids. They are valid until the next call of
+  /// requestTokens().
+  Result<std::span<const uint32_t>> takeTokens(Device &device);
+
   /// Records how a run that chose tokens has changed the arrays on the GPU: the
   /// first tokens of the batch are now `tokens`, and their positions are
   /// greater by 1.
@@ -93,6 +107,7 @@ private:
   uint32_t *wordsOf(plan::BatchArray array, size_t group = 0) {
     return words.data() + firstWord[static_cast<size_t>(array) + group];
   }
+  uint64_t fill(const AirBatch &batch, uint64_t maxTokens, uint32_t tileTokens);
   void setRow(uint64_t row, const AirBatch &batch, uint32_t sequence);
   uint64_t pad(const AirBatch &batch, uint64_t maxTokens);
   uint64_t divide(const AirBatch &batch, uint32_t tileTokens);
@@ -109,6 +124,9 @@ private:
   /// What the arrays on the GPU contain, unless `isKnown` is false.
   std::vector<uint32_t> held;
   bool isKnown = true;
+  std::span<uint8_t> chosen; ///< host memory for the tokens that are requested
+  size_t requested = 0;      ///< the number of tokens in `chosen`
+  uint32_t arrived = 0;      ///< an event after the copy to `chosen`
 };
 
 } // namespace air::rt

@@ -109,6 +109,7 @@ void Executor::rollBack(std::span<const SequenceId> sequences) {
 Status Executor::run(const Batch &batch, LogitsSink sink) {
   AIR_RETURN_IF_ERROR(check(batch));
   AIR_RETURN_IF_ERROR(reserve(batch));
+  dropAhead();
   Status status;
   uint64_t nextOutput = 0;
   for (uint64_t begin = 0; begin < batch.tokens.size() && status.isOk();
@@ -125,6 +126,7 @@ Status Executor::run(const Batch &batch, LogitsSink sink) {
 
 /// Undoes what a failed run has changed.
 void Executor::undo(std::span<const SequenceId> sequences) {
+  tokensAhead = 0;
   rollBack(sequences);
   if (parts.batch != nullptr) {
     parts.batch->forget();
@@ -198,7 +200,7 @@ Status Executor::checkChoice(const Batch &batch, size_t results) const {
 
 Status Executor::choose(std::span<const int32_t> tokens,
                         std::span<const SequenceId> sequences,
-                        std::span<int32_t> next) {
+                        std::span<int32_t> next, bool continues) {
   const Batch batch = {tokens, sequences, {}};
   AIR_RETURN_IF_ERROR(check(batch));
   AIR_RETURN_IF_ERROR(checkChoice(batch, next.size()));
@@ -211,7 +213,7 @@ Status Executor::choose(std::span<const int32_t> tokens,
   sums.outputs += tokens.size();
   Status status = beginPass(program.steps.size());
   if (status.isOk()) {
-    status = runChoice(program, piece, next);
+    status = runChoice(program, piece, next, continues);
     endPass();
   }
   if (!status.isOk()) {
@@ -220,9 +222,45 @@ Status Executor::choose(std::span<const int32_t> tokens,
   return status;
 }
 
+/// Whether a pass may run ahead that continues all sequences of `piece`, whose
+/// pass has been enqueued.
+bool Executor::mayRunAhead(const ProgramRecord &program,
+                           const AirBatch &piece) const {
+  return settled && !timing && dispatchTimes.empty() &&
+         std::ranges::all_of(program.steps, &StepRecord::isOnGpu) &&
+         std::all_of(piece.sequences, piece.sequences + piece.tokens,
+                     [&](SequenceId sequence) {
+                       return parts.kv->canGrowInPlace(sequence);
+                     });
+}
+
+/// Whether the pass that runs ahead, if any, computes `piece`. If it does not,
+/// its result is dropped.
+bool Executor::isAhead(const ProgramRecord &program, const AirBatch &piece) {
+  // The same tokens, positions and pages do not suffice: other keys and values
+  // may be in these pages if the sequences have been shorter meanwhile.
+  if (tokensAhead == piece.tokens && dropsBefore == parts.kv->drops() &&
+      !timing && dispatchTimes.empty() &&
+      parts.batch->holds(piece, program.maxTokens, program.tileTokens)) {
+    tokensAhead = 0;
+    return true;
+  }
+  dropAhead();
+  return false;
+}
+
+/// Drops the result of the pass that runs ahead, if any. What it leaves in the
+/// arrays of the batch is not known.
+void Executor::dropAhead() {
+  if (tokensAhead != 0) {
+    tokensAhead = 0;
+    parts.batch->forget();
+  }
+}
+
 /// Runs the program for `piece`, and reads the tokens that the program chooses.
 Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
-                           std::span<int32_t> next) {
+                           std::span<int32_t> next, bool continues) {
   // If no token can be chosen, the logits of all tokens are needed to explain
   // why.
   piece.outputs = piece.tokens;
@@ -233,18 +271,23 @@ Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
     return parts.batch->write(*parts.device, piece, program.maxTokens,
                               program.tileTokens);
   };
-  AIR_RETURN_IF_ERROR(write());
-  AIR_RETURN_IF_ERROR(walk(program, 0,
-                           static_cast<uint32_t>(program.steps.size()), piece,
-                           /*choose=*/true));
-  AIR_RETURN_IF_ERROR(parts.device->synchronise());
-  const auto ids = static_cast<size_t>(plan::BatchArray::TokenIds);
-  AIR_ASSIGN_OR_RETURN(const void *read,
-                       parts.device->read(parts.batch->addresses()[ids],
-                                          next.size() * sizeof(uint32_t)));
-  const std::span chosen(static_cast<const uint32_t *>(read), next.size());
+  const auto steps = static_cast<uint32_t>(program.steps.size());
+  if (!isAhead(program, piece)) {
+    AIR_RETURN_IF_ERROR(write());
+    AIR_RETURN_IF_ERROR(walk(program, 0, steps, piece, /*choose=*/true));
+  }
+  AIR_RETURN_IF_ERROR(parts.batch->requestTokens(*parts.device, next.size()));
+  if (continues && mayRunAhead(program, piece)) {
+    // The arrays in the memory of the GPU will contain the next batch.
+    AIR_RETURN_IF_ERROR(walk(program, 0, steps, piece, /*choose=*/true));
+    tokensAhead = piece.tokens;
+    dropsBefore = parts.kv->drops();
+  }
+  AIR_ASSIGN_OR_RETURN(const std::span<const uint32_t> chosen,
+                       parts.batch->takeTokens(*parts.device));
   for (const uint32_t id : chosen) {
     if (id == kNoChoice) {
+      tokensAhead = 0;
       parts.batch->forget();
       AIR_RETURN_IF_ERROR(write());
       return explainNotFinite(program, piece);
@@ -548,12 +591,18 @@ void Executor::count(const ProgramRecord &program,
   sums.tokens += piece.size();
   sums.weightBytes +=
       program.body.weightBytes + program.body.weightBytesPerRow * piece.size();
+  sums.cpuBytes += program.body.cpuWeightBytes +
+                   program.body.cpuWeightBytesPerRow * piece.size();
   sums.flops += program.body.flopsPerRow * piece.size();
-  sums.kvBytes += parts.kvPositionBytes * piece.size();
+  // Positions whose keys and values are written or read.
+  uint64_t kvPositions = piece.size();
   for (SequenceId sequence : piece) {
     if (countedIn[sequence] != passNumber) {
       countedIn[sequence] = passNumber;
-      sums.kvBytes += parts.kvPositionBytes * cursors[sequence];
+      kvPositions += cursors[sequence];
     }
   }
+  sums.kvBytes += parts.kvPositionBytes * kvPositions;
+  sums.cpuKvBytes += parts.cpuKvPositionBytes * kvPositions;
+  sums.cpuBytes += parts.cpuKvPositionBytes * kvPositions;
 }

@@ -19,6 +19,16 @@
 // memory of the GPU already contains the batch, and nothing is copied to it
 // unless a sequence needs another page of the KV cache.
 //
+// The GPU would be idle from the end of such a pass until the host has received
+// the tokens and started the next pass. If the caller is likely to continue,
+// choose() therefore starts the next pass before it waits for the tokens. That
+// pass *runs ahead*: the next call of choose() only takes its tokens. If the
+// next call is another one, the result of the pass is dropped. The pass has
+// then changed nothing but buffers of activations, the arrays of the batch, and
+// keys and values at positions that no sequence has yet; whoever adds these
+// positions later overwrites them. A pass runs ahead only if all kernels run on
+// the GPU, all weights stay in its memory, and no sequence needs another page.
+//
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
 // that streams weights reads them in every pass. If a pass computes no logits,
@@ -74,6 +84,10 @@ struct RunCounters {
   /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
+  /// Of weightBytes and kvBytes together, those in RAM that the CPU reads
+  /// although a GPU runs other steps.
+  uint64_t cpuBytes = 0;
+  uint64_t cpuKvBytes = 0; ///< of cpuBytes, those of keys and values
 };
 
 /// Nanoseconds spent in the steps of each kind, indexed by plan::StepKind.
@@ -94,7 +108,10 @@ struct ExecutorParts {
   /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  bool kvIsHalf = false;        ///< at least one cache holds float16
+  /// Of kvPositionBytes, those in the caches of the CPU although a GPU has other
+  /// caches or runs other steps.
+  uint64_t cpuKvPositionBytes = 0;
+  bool kvIsHalf = false; ///< at least one cache holds float16
 };
 
 class Executor {
@@ -108,10 +125,13 @@ public:
 
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
   /// largest logit. If several tokens have it, the one with the lowest id is
-  /// chosen. The sequences must all be different, and the sizes equal. Errors:
-  /// as run(), and Usage if canChoose() is false.
+  /// chosen. The sequences must all be different, and the sizes equal. If
+  /// `continues` is true, the caller will probably choose again, with the tokens
+  /// `next`, and the next pass may run ahead. Results do not depend on it.
+  /// Errors: as run(), and Usage if canChoose() is false.
   Status choose(std::span<const int32_t> tokens,
-                std::span<const SequenceId> sequences, std::span<int32_t> next);
+                std::span<const SequenceId> sequences, std::span<int32_t> next,
+                bool continues = false);
 
   const RunCounters &counters() const { return sums; }
   void resetCounters() { sums = {}; }
@@ -142,7 +162,10 @@ private:
   AirBatch pieceOf(const Batch &batch, uint64_t begin, uint64_t count);
   Status checkChoice(const Batch &batch, size_t results) const;
   Status runChoice(const ProgramRecord &program, AirBatch &piece,
-                   std::span<int32_t> next);
+                   std::span<int32_t> next, bool continues);
+  bool mayRunAhead(const ProgramRecord &program, const AirBatch &piece) const;
+  bool isAhead(const ProgramRecord &program, const AirBatch &piece);
+  void dropAhead();
   Status runPass(const ProgramRecord &program, const Batch &batch,
                  uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
                  LogitsSink sink);
@@ -189,6 +212,9 @@ private:
   bool timing = false;
   std::span<uint64_t> dispatchTimes;
   bool settled = false;
+  /// The number of tokens of the pass that runs ahead; 0 if none does.
+  uint32_t tokensAhead = 0;
+  uint64_t dropsBefore = 0; ///< KvCache::drops() when that pass was started
   uint64_t passNumber = 0;
 };
 

@@ -100,7 +100,9 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   Status status;
   if (sampleAfter && choosesBest && tokens.size() == 1) {
     int32_t best = 0;
-    status = session.choose(tokens, ofTokens, {&best, 1});
+    // The token that is chosen now is one of those that are left.
+    const bool continues = options.maxTokens - emitted > 1;
+    status = session.choose(tokens, ofTokens, {&best, 1}, continues);
     sampled = status.isOk() ? std::optional(best) : std::nullopt;
   } else {
     status = session.run({tokens, ofTokens, outputs}, sink);

@@ -65,6 +65,9 @@ public:
   Status upload(DeviceAddress to, std::span<const uint8_t> from) override {
     return gpu.upload(to, from);
   }
+  Status download(std::span<uint8_t> to, DeviceAddress from) override {
+    return gpu.download(to, from);
+  }
   Result<uint32_t> addEvent() override { return gpu.addEvent(); }
   Status signal(Queue queue, uint32_t event) override {
     return gpu.signal(queue, event);

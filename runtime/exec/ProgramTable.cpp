@@ -221,10 +221,13 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
     }
   }
   PartCost &cost = inHead ? record.head : record.body;
-  uint64_t &bytes = step.kind() == plan::StepKind::Embed
-                        ? cost.weightBytesPerRow
-                        : cost.weightBytes;
-  bytes += dispatch.weight_bytes();
+  const bool isPerRow = step.kind() == plan::StepKind::Embed;
+  (isPerRow ? cost.weightBytesPerRow : cost.weightBytes) +=
+      dispatch.weight_bytes();
+  if (dispatch.launch() == nullptr && addresses.gpuArena != 0) {
+    (isPerRow ? cost.cpuWeightBytesPerRow : cost.cpuWeightBytes) +=
+        dispatch.weight_bytes();
+  }
   cost.flopsPerRow += dispatch.flops_per_row();
   return Status::ok();
 }
@@ -306,12 +309,17 @@ air::rt::buildPrograms(const plan::Plan &plan, const PlanAddresses &addresses,
   return programs;
 }
 
-uint64_t air::rt::minimalWeightBytes(const plan::Plan &plan) {
+uint64_t air::rt::minimalWeightBytes(const plan::Plan &plan,
+                                     std::optional<bool> ofGpu) {
   // A tied embedding is bound by two steps: one gathers a row of it, and the
   // head reads all of it. Only the larger size is counted.
   std::vector<uint64_t> bytes(plan.tensors()->size());
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
     for (const plan::Dispatch *dispatch : *step->dispatches()) {
+      const bool isOnGpu = dispatch->launch() != nullptr;
+      if (ofGpu.value_or(isOnGpu) != isOnGpu) {
+        continue;
+      }
       for (const plan::Binding *binding : *dispatch->bindings()) {
         if (binding->kind() == plan::BindingKind::Tensor) {
           const plan::Tensor *tensor = plan.tensors()->Get(binding->index());

@@ -30,6 +30,7 @@
 #include "runtime/hal/Device.h"
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -83,6 +84,9 @@ struct PartCost {
   uint64_t weightBytes = 0; ///< read once per run
   /// The bytes that are read once per token: a row of the embedding table.
   uint64_t weightBytesPerRow = 0;
+  // Of the two sizes above, what the CPU reads although a GPU runs other steps.
+  uint64_t cpuWeightBytes = 0;
+  uint64_t cpuWeightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;
 };
 
@@ -118,7 +122,10 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
 /// The bytes of weights that a decode pass must read, whichever kernels it
 /// uses. This is the sum over all tensors that are bound in the program for one
 /// token. A tensor from which steps only gather rows counts as a single row.
-uint64_t minimalWeightBytes(const plan::Plan &plan);
+/// With `ofGpu` set, only the steps that run on a GPU count, or only those that
+/// do not.
+uint64_t minimalWeightBytes(const plan::Plan &plan,
+                            std::optional<bool> ofGpu = std::nullopt);
 
 } // namespace air::rt
 

@@ -2,6 +2,8 @@
 #include "runtime/exec/RandomStore.h"
 
 #include "formats/dtype/DType.h"
+#include "formats/plan/PlanHeader.h"
+#include "formats/support/CheckedMath.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,6 +15,8 @@ using namespace air;
 using namespace air::rt;
 
 namespace {
+
+constexpr std::align_val_t kAlignment{kPlanPageBytes};
 
 /// The size of the random pattern that fills all matrices, in bytes.
 constexpr size_t kPatternBytes = size_t{1} << 20;
@@ -44,13 +48,17 @@ Result<std::unique_ptr<RandomStore>> RandomStore::create(const PlanFile &plan) {
   std::unique_ptr<RandomStore> store(new RandomStore(plan));
   const std::vector<uint8_t> pattern = randomPattern();
   for (const plan::Segment *segment : *plan.plan().segments()) {
-    std::unique_ptr<uint8_t[]> &memory = store->weights.emplace_back();
+    auto &memory = store->weights.emplace_back();
     if (segment->kind() == plan::SegmentKind::Kernels) {
       continue;
     }
     const uint64_t size = segment->raw_bytes();
     store->bytes += size;
-    memory.reset(new (std::nothrow) uint8_t[size]);
+    // As in a file, the bytes up to the end of the last page can be read.
+    const std::optional<uint64_t> whole = checkedAlignUp(size, kPlanPageBytes);
+    memory.reset(!whole ? nullptr
+                        : static_cast<uint8_t *>(::operator new[](
+                              *whole, kAlignment, std::nothrow)));
     if (!memory) {
       return doesNotFitError("random weights: the system does not provide " +
                              std::to_string(size) +
@@ -75,6 +83,10 @@ Result<std::unique_ptr<RandomStore>> RandomStore::create(const PlanFile &plan) {
     }
   }
   return store;
+}
+
+void RandomStore::Free::operator()(uint8_t *memory) const {
+  ::operator delete[](memory, kAlignment);
 }
 
 std::span<const uint8_t> RandomStore::segment(uint32_t index) const {

@@ -52,8 +52,12 @@ private:
 
   const PlanFile &file;
   uint64_t bytes = 0; ///< total size of the weights
-  /// The weights of each segment; null for segments of kernels.
-  std::vector<std::unique_ptr<uint8_t[]>> weights;
+  struct Free {
+    void operator()(uint8_t *memory) const;
+  };
+  /// The weights of each segment, aligned like segments of a file, because
+  /// kernels of the CPU read them here; null for segments of kernels.
+  std::vector<std::unique_ptr<uint8_t[], Free>> weights;
 };
 
 } // namespace air::rt

@@ -7,6 +7,7 @@
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/Choice.h"
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/CopiedBytes.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
@@ -174,8 +175,10 @@ uint64_t randomBytes(const plan::Plan &plan) {
 /// another one. `root` is SessionOptions::memoryRoot.
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                     bool isRandom, bool usesCpu, const std::string &root) {
-  const uint64_t locked = lockedRam(placement);
   const uint64_t random = isRandom ? randomBytes(plan) : 0;
+  // The random weights include those of the CPU.
+  const uint64_t locked = isRandom && usesCpu ? copiedBytesPerPass(placement)
+                                              : lockedRam(placement);
   const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
   const std::optional<MemoryRoom> room =
       needed == 0 ? std::nullopt : MemoryLimit::open(root).read();
@@ -583,11 +586,6 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
                       name + " or in RAM; leave out " + options.readOption);
   }
   const plan::Placement &chosen = *placements.Get(placement);
-  if (options.randomWeights && devices.cpu) {
-    return unsupportedError("--random-weights is for plans whose kernels all "
-                            "run on a GPU, but the CPU runs some steps of this "
-                            "plan; pack the model with --cpu-layers 0");
-  }
   if (options.randomWeights && readsFromDisk(chosen)) {
     // With DoesNotFit, the caller tries the next placement, which may be one
     // that does not read from the disk.
@@ -632,7 +630,10 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
     groups.push_back({group->page_tokens(), group->page_bytes(), group->pages(),
                       addresses.cacheGroups[groups.size()],
                       &deviceAt(group->device())});
-    executorParts.kvPositionBytes += group->page_bytes() / group->page_tokens();
+    const uint64_t bytes = group->page_bytes() / group->page_tokens();
+    executorParts.kvPositionBytes += bytes;
+    executorParts.cpuKvPositionBytes +=
+        gpuRecord != nullptr && group->device() == 0 ? bytes : 0;
   }
   AIR_ASSIGN_OR_RETURN(
       kv, KvCache::create(groups, plan.context(), executorParts.maxSequences));
@@ -752,7 +753,7 @@ bool Session::canChoose(uint64_t sequences) const {
 }
 Status Session::choose(std::span<const int32_t> tokens,
                        std::span<const SequenceId> sequences,
-                       std::span<int32_t> next) {
-  return parts->executor->choose(tokens, sequences, next);
+                       std::span<int32_t> next, bool continues) {
+  return parts->executor->choose(tokens, sequences, next, continues);
 }
 Executor &Session::executor() { return *parts->executor; }

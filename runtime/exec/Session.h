@@ -142,7 +142,8 @@ public:
   /// Like the functions of Executor with the same names.
   bool canChoose(uint64_t sequences) const;
   Status choose(std::span<const int32_t> tokens,
-                std::span<const SequenceId> sequences, std::span<int32_t> next);
+                std::span<const SequenceId> sequences, std::span<int32_t> next,
+                bool continues = false);
 
   /// Gives access to the counters and the step times.
   Executor &executor();

@@ -119,8 +119,9 @@ public:
   virtual Result<DeviceAddress> allocate(uint64_t bytes,
                                          std::string_view what) = 0;
 
-  /// Allocates zeroed host memory from which upload() can copy; on a GPU it is
-  /// page-locked. `what` names the memory in the error message.
+  /// Allocates zeroed host memory from which upload() can copy and to which
+  /// download() can; on a GPU it is page-locked. `what` names the memory in the
+  /// error message.
   virtual Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
                                                   std::string_view what) = 0;
 
@@ -156,6 +157,11 @@ public:
   /// that allocateHost() returned, and must not change before the copy is
   /// complete.
   virtual Status upload(DeviceAddress to, std::span<const uint8_t> from) = 0;
+
+  /// Copies device memory to `to`, in the Compute queue. `to` must be memory
+  /// that allocateHost() returned. The host may read it once an event that was
+  /// signalled after this call is complete.
+  virtual Status download(std::span<uint8_t> to, DeviceAddress from) = 0;
 
   /// Returns the index of a new event, for signal() and wait(). An event that
   /// has never been signalled counts as complete.

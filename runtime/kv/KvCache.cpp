@@ -13,7 +13,8 @@ uint64_t KvCache::Group::pagesFor(uint64_t tokens) const {
   return ceilDiv(tokens, shape.pageTokens);
 }
 
-bool KvCache::Group::endsInSharedPage(SequenceId sequence, uint64_t length) {
+bool KvCache::Group::endsInSharedPage(SequenceId sequence,
+                                      uint64_t length) const {
   return length % shape.pageTokens != 0 &&
          pages.isShared(row(sequence)[length / shape.pageTokens]);
 }
@@ -81,22 +82,31 @@ void KvCache::endSequence(SequenceId sequence) {
   }
 }
 
-/// Replaces the last page of the sequence, which it shares with others, by a
-/// copy of its own. There must be a free page.
-Status KvCache::makeWritable(Group &group, SequenceId sequence) {
-  uint32_t &entry =
-      group.row(sequence)[lengths[sequence] / group.shape.pageTokens];
-  const uint32_t copy = group.pages.take();
-  Status status = group.shape.device->copy(
-      group.shape.base + copy * group.shape.pageBytes,
-      group.shape.base + entry * group.shape.pageBytes, group.shape.pageBytes);
-  if (!status.isOk()) {
-    group.pages.release(copy);
-    return status;
+/// In each group in which the sequence ends in a page that it shares with
+/// others, replaces the page by a copy of its own. There must be a free page
+/// for it. If a copy fails, no page is replaced.
+Status KvCache::makeWritable(SequenceId sequence) {
+  const uint64_t length = lengths[sequence];
+  Status status;
+  for (Group &group : groups) {
+    group.copy.reset();
+    if (!status.isOk() || !group.endsInSharedPage(sequence, length)) {
+      continue;
+    }
+    const auto &[pageTokens, pageBytes, pages, base, device] = group.shape;
+    const uint32_t page = group.row(sequence)[length / pageTokens];
+    group.copy = group.pages.take();
+    status = device->copy(base + *group.copy * pageBytes,
+                          base + page * pageBytes, pageBytes);
   }
-  group.pages.release(entry);
-  entry = copy;
-  return Status::ok();
+  for (Group &group : groups) {
+    if (group.copy) {
+      uint32_t &page = group.row(sequence)[length / group.shape.pageTokens];
+      group.pages.release(status.isOk() ? page : *group.copy);
+      page = status.isOk() ? *group.copy : page;
+    }
+  }
+  return status;
 }
 
 Status KvCache::append(SequenceId sequence, uint64_t tokens) {
@@ -126,11 +136,7 @@ Status KvCache::append(SequenceId sequence, uint64_t tokens) {
           " are free; end a sequence or pack the model with more --slots");
     }
   }
-  for (Group &group : groups) {
-    if (group.endsInSharedPage(sequence, length)) {
-      AIR_RETURN_IF_ERROR(makeWritable(group, sequence));
-    }
-  }
+  AIR_RETURN_IF_ERROR(makeWritable(sequence));
   for (Group &group : groups) {
     for (uint64_t page = group.pagesFor(length);
          page < group.pagesFor(length + tokens); ++page) {
@@ -139,6 +145,17 @@ Status KvCache::append(SequenceId sequence, uint64_t tokens) {
   }
   lengths[sequence] = length + tokens;
   return Status::ok();
+}
+
+bool KvCache::canGrowInPlace(SequenceId sequence) const {
+  const uint64_t length = this->length(sequence);
+  return isLive(sequence) && length < context &&
+         std::ranges::all_of(
+             groups,
+             [&](const Group &group) {
+               return group.pagesFor(length + 1) == group.pagesFor(length) &&
+                      !group.endsInSharedPage(sequence, length);
+             });
 }
 
 Status KvCache::truncate(SequenceId sequence, uint64_t length) {
@@ -157,6 +174,7 @@ Status KvCache::truncate(SequenceId sequence, uint64_t length) {
       entry = 0;
     }
   }
+  dropCount += length != lengths[sequence] ? 1 : 0;
   lengths[sequence] = length;
   return Status::ok();
 }

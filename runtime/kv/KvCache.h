@@ -26,6 +26,7 @@
 #include "runtime/kv/PageAllocator.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -74,6 +75,11 @@ public:
   uint64_t length(SequenceId sequence) const {
     return isLive(sequence) ? lengths[sequence] : 0;
   }
+  /// Whether append() can add a position to the sequence without taking a page
+  /// in any group.
+  bool canGrowInPlace(SequenceId sequence) const;
+  /// How often truncate() or endSequence() has dropped positions so far.
+  uint64_t drops() const { return dropCount; }
   uint64_t freePages(size_t group) const {
     return groups[group].pages.freePages();
   }
@@ -90,25 +96,31 @@ private:
     PageAllocator pages;
     uint64_t stride = 0; ///< table entries of a sequence
     std::vector<uint32_t> table;
+    /// Used only during append(): the page with the copy of a shared page.
+    std::optional<uint32_t> copy = std::nullopt;
 
     uint64_t pagesFor(uint64_t tokens) const;
     uint32_t *row(SequenceId sequence) {
       return table.data() + sequence * stride;
     }
+    const uint32_t *row(SequenceId sequence) const {
+      return table.data() + sequence * stride;
+    }
     /// Whether a sequence of `length` positions ends within a page, and shares
     /// this page with other sequences. It then needs a copy of the page before
     /// it can grow.
-    bool endsInSharedPage(SequenceId sequence, uint64_t length);
+    bool endsInSharedPage(SequenceId sequence, uint64_t length) const;
   };
 
   Status checkLive(SequenceId sequence) const;
-  Status makeWritable(Group &group, SequenceId sequence);
+  Status makeWritable(SequenceId sequence);
 
   uint64_t context = 0;
   std::vector<Group> groups;
   std::vector<AirBlockTable> tables; ///< one for each of `groups`
   std::vector<uint64_t> lengths;
   std::vector<bool> live;
+  uint64_t dropCount = 0;
 };
 
 } // namespace air::rt

@@ -328,6 +328,13 @@ Result<std::span<uint8_t>> CpuDevice::allocateHost(uint64_t bytes,
   return std::span(pointerTo<uint8_t>(memory), bytes);
 }
 
+Status CpuDevice::download(std::span<uint8_t> to, DeviceAddress from) {
+  if (!to.empty()) {
+    std::memcpy(to.data(), pointerTo<const void>(from), to.size());
+  }
+  return Status::ok();
+}
+
 Status CpuDevice::wait(Queue, uint32_t event) {
   return event < events ? Status::ok()
                         : internalError("event " + std::to_string(event) +

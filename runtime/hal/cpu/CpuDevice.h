@@ -52,6 +52,7 @@ public:
   Status upload(DeviceAddress to, std::span<const uint8_t> from) override {
     return write(to, from);
   }
+  Status download(std::span<uint8_t> to, DeviceAddress from) override;
   Result<uint32_t> addEvent() override { return events++; }
   Status signal(Queue queue, uint32_t event) override {
     return wait(queue, event);

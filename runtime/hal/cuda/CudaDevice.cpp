@@ -333,6 +333,14 @@ Status CudaDevice::upload(DeviceAddress to, std::span<const uint8_t> from) {
                                      from.data(), from.size(), stream);
 }
 
+Status CudaDevice::download(std::span<uint8_t> to, DeviceAddress from) {
+  AIR_RETURN_IF_ERROR(driver->activate());
+  return to.empty() ? Status::ok()
+                    : driver->call(driver->functions().copyToHost,
+                                   static_cast<void *>(to.data()), from,
+                                   to.size(), driver->stream());
+}
+
 Result<uint32_t> CudaDevice::addEvent() {
   AIR_RETURN_IF_ERROR(driver->activate());
   void *event = nullptr;

@@ -69,6 +69,7 @@ public:
   Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
                                           std::string_view what) override;
   Status upload(DeviceAddress to, std::span<const uint8_t> from) override;
+  Status download(std::span<uint8_t> to, DeviceAddress from) override;
   Result<uint32_t> addEvent() override;
   Status signal(Queue queue, uint32_t event) override;
   Status wait(Queue queue, uint32_t event) override;

@@ -139,6 +139,14 @@ std::vector<Case> splitCases() {
          p.programs[0]->steps[kHeadStep]->dispatches.push_back(
              std::make_unique<plan::DispatchT>(dispatchOf(p, 0, 3)));
        })},
+      // The CPU runs a part of the head, or the head of the second program.
+      {"plan.step.device", inBoth([](P &p) {
+         p.programs[0]->steps[kHeadStep - 1]->kind = plan::StepKind::Head;
+       })},
+      {"plan.step.device", inBoth([](P &p) {
+         p.programs[1]->steps.pop_back();
+         p.programs[1]->steps.back()->kind = plan::StepKind::Head;
+       })},
       // Without a barrier before it, the copy to the GPU or the step on the GPU
       // may come too early.
       {"plan.step.device",

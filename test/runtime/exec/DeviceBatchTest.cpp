@@ -123,15 +123,32 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
         gpu.write(device->addresses()[static_cast<size_t>(array)], {bytes, 12})
             .isOk());
   }
+  // Only three tokens are copied to the host, as they are at this point.
+  ASSERT_TRUE(device->requestTokens(gpu, 3).isOk());
+  const auto idArray = static_cast<size_t>(BatchArray::TokenIds);
+  const uint8_t later[12] = {1};
+  ASSERT_TRUE(gpu.write(device->addresses()[idArray], later).isOk());
+  const uint64_t readBytes = gpu.readBytes;
+  const Result<std::span<const uint32_t>> taken = device->takeTokens(gpu);
+  ASSERT_TRUE(taken) << taken.status().message();
+  EXPECT_EQ(Words(taken->begin(), taken->end()), chosen);
+  EXPECT_EQ(gpu.readBytes, readBytes);
+  ASSERT_TRUE(gpu.write(device->addresses()[idArray],
+                        {reinterpret_cast<const uint8_t *>(chosen.data()), 12})
+                  .isOk());
+  EXPECT_TRUE(device->holds(batch, 5, 0));
   device->advance(chosen);
+  EXPECT_FALSE(device->holds(batch, 5, 0));
   batch.token_ids = nextIds;
   batch.positions = nextPositions;
   batch.rope_positions = nextRopePositions;
+  EXPECT_TRUE(device->holds(batch, 5, 0));
   EXPECT_EQ(written(), 0U);
   // If a sequence gets another page, only the index of this page is copied.
   const uint32_t morePages[4] = {10, 12, 20, 21};
   const AirBlockTable moreTables[2] = {{morePages, 2}, {otherPages, 3}};
   batch.block_tables = moreTables;
+  EXPECT_FALSE(device->holds(batch, 5, 0));
   EXPECT_EQ(written(), 4U);
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 5), (Words{17, 18, 19, 0, 0}));
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 6),
@@ -146,6 +163,7 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   EXPECT_GT(everything, 8U * (3 + 2 + 3) * 4);
   EXPECT_EQ(written(), 0U);
   device->forget();
+  EXPECT_FALSE(device->holds(batch, 5, 0));
   EXPECT_EQ(written(), everything);
 }
 

@@ -114,18 +114,22 @@ TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
 
 // The sequences have different lengths and reach new pages of the KV cache at
 // different times. Only the chosen tokens are copied to the host, and nothing
-// is copied to the GPU until a sequence needs another page.
+// is copied to the GPU until a sequence needs another page. The same holds if
+// passes run ahead.
 TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
-  for (const size_t count : {1, 3, 8}) {
+  for (const auto &[count, runsAhead] :
+       {std::pair(1, false), std::pair(1, true), std::pair(3, true),
+        std::pair(8, false), std::pair(8, true)}) {
     SCOPED_TRACE(count);
     Result<Session> session =
         open([](plan::PlanT &plan) { setContext(plan, kFakeContext, 8); });
     ASSERT_TRUE(session) << session.status().message();
-    ASSERT_TRUE(session->canChoose(count));
+    ASSERT_TRUE(session->canChoose(static_cast<uint64_t>(count)));
     std::vector<SequenceId> sequences;
     std::vector<std::vector<int32_t>> histories;
     std::vector<int32_t> tokens;
-    for (size_t i = 0; i < count; ++i) {
+    std::vector<int32_t> chosen(static_cast<size_t>(count));
+    for (size_t i = 0; i < chosen.size(); ++i) {
       sequences.push_back(beginSequence(*session));
       histories.push_back(someTokens(50 + 3 * i, 20 + i));
       tokens.push_back(histories.back().back());
@@ -134,19 +138,19 @@ TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
                           std::vector(histories.back().size(), sequences[i]),
                           {}));
     }
-    std::vector<int32_t> chosen(count);
     for (int step = 0; step < 75; ++step) {
       const uint64_t written = gpu->writtenBytes;
       const uint64_t read = gpu->readBytes;
       bool needsPage = step == 0;
-      for (size_t i = 0; i < count; ++i) {
+      for (size_t i = 0; i < chosen.size(); ++i) {
         needsPage |= histories[i].size() % AIR_KV_PAGE_TOKENS == 0;
       }
-      const Status status = session->choose(tokens, sequences, chosen);
+      const Status status =
+          session->choose(tokens, sequences, chosen, runsAhead);
       ASSERT_TRUE(status.isOk()) << status.message();
       EXPECT_EQ(gpu->writtenBytes != written, needsPage) << step;
-      EXPECT_EQ(gpu->readBytes - read, 4 * count);
-      for (size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(gpu->readBytes - read, 4 * chosen.size());
+      for (size_t i = 0; i < chosen.size(); ++i) {
         histories[i].push_back(tokens[i]);
         const std::vector<float> logits = fakeLogits(model, histories[i]);
         const auto best = std::ranges::max_element(logits);
@@ -176,15 +180,76 @@ TEST_F(GpuSessionTest, ChoicesMayAlternateWithOtherPasses) {
       ASSERT_TRUE(rows) << rows.status().message();
       ASSERT_EQ((*rows)[0], fakeLogits(model, histories[i]));
     } else {
+      const bool continues = random() % 4 != 0;
       ASSERT_TRUE(
-          session.choose({&token, 1}, {&sequences[i], 1}, {&last, 1}).isOk());
+          session.choose({&token, 1}, {&sequences[i], 1}, {&last, 1}, continues)
+              .isOk());
       ASSERT_EQ(last, model.next[token]);
     }
     if (random() % 16 == 0) {
       histories[i].pop_back();
       ASSERT_TRUE(session.truncate(sequences[i], histories[i].size()).isOk());
     }
+    if (random() % 16 == 0) {
+      const Result<SequenceId> fork =
+          session.fork(sequences[i], histories[i].size());
+      ASSERT_TRUE(fork) << fork.status().message();
+      session.endSequence(sequences[i]);
+      sequences[i] = *fork;
+    }
   }
+}
+
+// The next pass has been enqueued when choose() returns, but the host has not
+// waited for it. The call that takes its tokens enqueues only the pass that
+// follows. At the end of a page, no pass runs ahead.
+TEST_F(GpuSessionTest, APassRunsAheadOfTheHost) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  int32_t token = 9;
+  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  for (uint64_t length = 1; length < 70; ++length) {
+    const bool continues = length < 69;
+    int32_t chosen = -1;
+    ASSERT_TRUE(
+        session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1}, continues)
+            .isOk());
+    EXPECT_EQ(chosen, model.next[token]);
+    EXPECT_EQ(session.length(sequence), length);
+    EXPECT_EQ(gpu->launches, length * kLaunches);
+    EXPECT_EQ(session.executor().counters().passes, length);
+    const uint64_t enqueued = gpu->enqueuedLaunches;
+    EXPECT_EQ(enqueued,
+              kLaunches * (continues && length % 64 != 0 ? length + 1 : length))
+        << length;
+    token = chosen;
+  }
+}
+
+// A pass has run ahead with token 11 after token 10. The next pass has the same
+// token, position and page of a sequence with the same number, but token 20
+// before it.
+TEST_F(GpuSessionTest, APassThatRanAheadOfOtherTokensIsDropped) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  const SequenceId other = beginSequence(session);
+  const auto choose = [&](int32_t token, SequenceId of, bool continues) {
+    int32_t chosen = -1;
+    EXPECT_TRUE(
+        session.choose({&token, 1}, {&of, 1}, {&chosen, 1}, continues).isOk());
+    return chosen;
+  };
+  EXPECT_EQ(choose(20, other, false), model.next[20]);
+  EXPECT_EQ(choose(10, sequence, true), 11);
+  session.endSequence(sequence);
+  const Result<SequenceId> fork = session.fork(other, 1);
+  ASSERT_TRUE(fork) << fork.status().message();
+  // When the fork grows, it gets the page of the sequence that has ended.
+  ASSERT_EQ(*fork, sequence);
+  EXPECT_EQ(choose(11, *fork, false), 12);
+  const Result<Rows> rows = runRows(session, {12}, {*fork}, {0});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, {20, 11, 12}));
 }
 
 TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
@@ -371,12 +436,13 @@ TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
   // multiple of 256 bytes. The KV cache has one page more than the plan states.
   // The batch has an id, two positions and three page indices for each of eight
-  // tokens, and the number of tokens.
+  // tokens, and the number of tokens. The host receives up to eight tokens.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},
       {"weights", 1280 + 16640},
-      {"batch tables", 4 * 64 + 8 * 3 * 4}};
+      {"batch tables", 4 * 64 + 8 * 3 * 4},
+      {"host chosen tokens", 8 * 4}};
   EXPECT_EQ(gpu->allocations, expected);
   ASSERT_EQ(gpu->shapes.size(), 10U);
   EXPECT_EQ(gpu->shapes[0].gridX, 1U);

@@ -51,6 +51,9 @@ public:
   Status upload(DeviceAddress, std::span<const uint8_t>) override {
     return Status::ok();
   }
+  Status download(std::span<uint8_t>, DeviceAddress) override {
+    return Status::ok();
+  }
   Result<uint32_t> addEvent() override { return 0; }
   Status signal(Queue, uint32_t) override { return Status::ok(); }
   Status wait(Queue, uint32_t) override { return Status::ok(); }

@@ -98,6 +98,7 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
       count > programs[program].size() - first) {
     return internalError("a run has dispatches that do not exist");
   }
+  enqueuedLaunches += count;
   for (uint32_t i = first; i < first + count; ++i) {
     enqueue(rt::Queue::Compute, [this, program, i] {
       const Launch &launch = programs[program][i];
@@ -109,6 +110,7 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
 }
 
 Status LateGpu::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {
+  AIR_RETURN_IF_ERROR(copyFailure);
   enqueue(rt::Queue::Compute,
           [target = memoryAt(to, bytes), source = memoryAt(from, bytes),
            bytes] { std::memmove(target.data(), source.data(), bytes); });
@@ -174,14 +176,27 @@ Result<std::span<uint8_t>> LateGpu::allocateHost(uint64_t bytes,
   return std::span(*hostMemory.back());
 }
 
+bool LateGpu::isHostMemory(std::span<const uint8_t> bytes) const {
+  return bytes.empty() || std::any_of(hostMemory.begin(), hostMemory.end(),
+                                      [&](const auto &held) {
+                                        return bytes.data() >= held->data() &&
+                                               bytes.data() + bytes.size() <=
+                                                   held->data() + held->size();
+                                      });
+}
+
+Status LateGpu::download(std::span<uint8_t> to, DeviceAddress from) {
+  EXPECT_TRUE(isHostMemory(to))
+      << "a download is not to memory of allocateHost()";
+  readBytes += to.size();
+  enqueue(rt::Queue::Compute, [to, source = memoryAt(from, to.size())] {
+    std::copy_n(source.begin(), to.size(), to.begin());
+  });
+  return Status::ok();
+}
+
 Status LateGpu::upload(DeviceAddress to, std::span<const uint8_t> from) {
-  EXPECT_TRUE(from.empty() ||
-              std::any_of(hostMemory.begin(), hostMemory.end(),
-                          [&](const auto &memory) {
-                            return from.data() >= memory->data() &&
-                                   from.data() + from.size() <=
-                                       memory->data() + memory->size();
-                          }))
+  EXPECT_TRUE(isHostMemory(from))
       << "an upload is not from memory of allocateHost()";
   uploads.push_back(from.size());
   enqueue(rt::Queue::Upload, [target = memoryAt(to, from.size()), from] {
@@ -261,12 +276,17 @@ float *slotOf(std::span<uint8_t> cache, const uint32_t *tables, uint32_t token,
          position % AIR_KV_PAGE_TOKENS;
 }
 
-/// Bindings: token ids, table, x.
+/// Bindings: token ids, table, x. The embedding of a token that does not exist
+/// is NaN.
 void embed(uint32_t tokens, std::span<const std::span<uint8_t>> bindings) {
   for (uint32_t m = 0; m < tokens; ++m) {
-    std::copy_n(as<float>(bindings[1]) +
-                    as<uint32_t>(bindings[0])[m] * FAKE_WIDTH,
-                FAKE_WIDTH, as<float>(bindings[2]) + m * FAKE_WIDTH);
+    const uint32_t id = as<uint32_t>(bindings[0])[m];
+    float *x = as<float>(bindings[2]) + m * FAKE_WIDTH;
+    if (id < FAKE_VOCABULARY) {
+      std::copy_n(as<float>(bindings[1]) + id * FAKE_WIDTH, FAKE_WIDTH, x);
+    } else {
+      std::fill_n(x, FAKE_WIDTH, std::numeric_limits<float>::quiet_NaN());
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 //===- LateGpu.h - a device that works as late as it may --------*- C++ -*-===//
 //
-// A device with memory of its own, which the host cannot address. Runs, copies
-// and writes only take effect in synchronise(), and read() returns a copy of
-// the memory as it was after the last synchronise(). Uploads take effect as
+// A device with memory of its own, which the host cannot address. Runs, copies,
+// writes and downloads only take effect when the host waits for them, and
+// read() returns a copy of the memory as it is then. Uploads take effect as
 // late as the events allow or, with `uploadsEarly`, as early as they allow.
 // Kernels are C++ functions that are found by name, and an executable consists
 // of the text kFakeCubin (FakePlan.h).
@@ -41,6 +41,8 @@ public:
   bool uploadsEarly = false;
   /// Unless this is ok, write() returns it and does nothing.
   Status writeFailure;
+  /// Unless this is ok, copy() returns it and does nothing.
+  Status copyFailure;
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
   /// Unless this is ok, synchronise() returns it and drops all pending work but
@@ -54,8 +56,9 @@ public:
   uint64_t writtenBytes = 0; ///< by write() so far
   /// The sizes of the uploads so far, in order.
   std::vector<uint64_t> uploads;
-  uint64_t readBytes = 0; ///< by read() so far
-  uint64_t launches = 0;  ///< kernels that have run so far
+  uint64_t readBytes = 0;        ///< by read() and download() so far
+  uint64_t launches = 0;         ///< kernels that have run so far
+  uint64_t enqueuedLaunches = 0; ///< these, and those that have yet to run
   /// The launch shape of every dispatch of every program.
   std::vector<rt::LaunchShape> shapes;
 
@@ -75,6 +78,7 @@ public:
   Result<std::span<uint8_t>> allocateHost(uint64_t bytes,
                                           std::string_view what) override;
   Status upload(rt::DeviceAddress to, std::span<const uint8_t> from) override;
+  Status download(std::span<uint8_t> to, rt::DeviceAddress from) override;
   Result<uint32_t> addEvent() override;
   Status signal(rt::Queue queue, uint32_t event) override;
   Status wait(rt::Queue queue, uint32_t event) override;
@@ -114,6 +118,8 @@ private:
   /// The memory from `address` to the end of its allocation. An address outside
   /// all allocations, or with fewer than `bytes` bytes, fails the test.
   std::span<uint8_t> memoryAt(rt::DeviceAddress address, uint64_t bytes);
+  /// Whether allocateHost() returned memory that contains `bytes`.
+  bool isHostMemory(std::span<const uint8_t> bytes) const;
 
   std::map<std::string, FakeGpuKernel> known;
   uint64_t freeBytes;

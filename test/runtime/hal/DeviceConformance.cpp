@@ -328,6 +328,31 @@ TEST_P(DeviceConformance, TheHostWaitsForEvents) {
   }
 }
 
+// The host waits only for the event, and work that follows the download does
+// not change what it copied.
+TEST_P(DeviceConformance, DownloadsAreDoneInTheOrderOfTheCalls) {
+  const DeviceAddress a = allocate(kVectorBytes);
+  const DeviceAddress b = allocate(kVectorBytes);
+  const Kernel kernels[] = {AddOne, AddOne};
+  const DeviceAddress vectors[] = {a, b, a};
+  const uint32_t added = program(kernels, vectors);
+  const std::span<uint8_t> to = allocateHost();
+  const uint32_t arrived = addEvent();
+  write(a, numbersFrom(10));
+  for (uint32_t round = 0; round < 3; ++round) {
+    run(added, 0, 2);
+    ASSERT_TRUE(device->download(to, a).isOk());
+    signal(Queue::Compute, arrived);
+    run(added, 0, 2);
+    ASSERT_TRUE(device->download({}, b).isOk());
+    ASSERT_TRUE(device->finish(arrived).isOk());
+    const std::vector<uint32_t> expected = numbersFrom(12 + 4 * round);
+    EXPECT_EQ(std::memcmp(to.data(), expected.data(), kVectorBytes), 0)
+        << round;
+  }
+  EXPECT_EQ(read(a), numbersFrom(22));
+}
+
 TEST_P(DeviceConformance, UnknownEventsAreRefused) {
   const uint32_t event = addEvent();
   for (const Queue queue : {Queue::Compute, Queue::Upload}) {

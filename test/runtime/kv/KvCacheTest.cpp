@@ -2,6 +2,7 @@
 #include "runtime/kv/KvCache.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"
+#include "test/runtime/fake/LateGpu.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -240,6 +241,64 @@ TEST_F(KvCacheTest, ASequenceTakesPagesFromEveryGroup) {
   cache.endSequence(*fork);
   EXPECT_EQ(cache.freePages(0), 4U);
   EXPECT_EQ(cache.freePages(1), 8U);
+}
+
+// The pages of the second group are on another device, which cannot copy.
+TEST_F(KvCacheTest, AFailedCopyReplacesNoPageOfAnyGroup) {
+  test::LateGpu gpu({});
+  const PageGroup groups[] = {
+      {64, 256, 4, *device->allocate(4 * 256, "kv"), device.get()},
+      {64, 512, 4, *gpu.allocate(4 * 512, "kv"), &gpu}};
+  Result<KvCache> cache = KvCache::create(groups, 128, 2);
+  ASSERT_TRUE(cache) << cache.status().message();
+  const SequenceId source = begin(*cache);
+  ASSERT_TRUE(cache->append(source, 70).isOk());
+  const Result<SequenceId> fork = cache->fork(source, 66);
+  ASSERT_TRUE(fork) << fork.status().message();
+  gpu.copyFailure = ioError("the fake GPU has failed");
+  EXPECT_EQ(cache->append(*fork, 1).message(), "the fake GPU has failed");
+  EXPECT_EQ(cache->length(*fork), 66U);
+  for (const size_t group : {0, 1}) {
+    EXPECT_EQ(cache->freePages(group), 2U);
+    EXPECT_EQ(pageOf(*cache, *fork, 64, group),
+              pageOf(*cache, source, 64, group));
+  }
+  gpu.copyFailure = Status::ok();
+  ASSERT_TRUE(cache->append(*fork, 1).isOk());
+  for (const size_t group : {0, 1}) {
+    EXPECT_EQ(cache->freePages(group), 1U);
+    EXPECT_NE(pageOf(*cache, *fork, 64, group),
+              pageOf(*cache, source, 64, group));
+  }
+}
+
+TEST_F(KvCacheTest, ASequenceGrowsInPlaceWithinAPageOfItsOwn) {
+  KvCache cache =
+      makeCache(8, 130, 2, reinterpret_cast<uint64_t>(memory(2048)));
+  const SequenceId sequence = begin(cache);
+  EXPECT_FALSE(cache.canGrowInPlace(sequence));
+  for (uint64_t length = 1; length <= 130; ++length) {
+    ASSERT_TRUE(cache.append(sequence, 1).isOk());
+    EXPECT_EQ(cache.canGrowInPlace(sequence),
+              length != 64 && length != 128 && length != 130)
+        << length;
+  }
+  EXPECT_EQ(cache.drops(), 0U);
+  ASSERT_TRUE(cache.truncate(sequence, 130).isOk());
+  EXPECT_EQ(cache.drops(), 0U);
+  ASSERT_TRUE(cache.truncate(sequence, 100).isOk());
+  EXPECT_EQ(cache.drops(), 1U);
+  EXPECT_TRUE(cache.canGrowInPlace(sequence));
+  const Result<SequenceId> fork = cache.fork(sequence, 70);
+  ASSERT_TRUE(fork) << fork.status().message();
+  EXPECT_FALSE(cache.canGrowInPlace(sequence));
+  EXPECT_FALSE(cache.canGrowInPlace(*fork));
+  ASSERT_TRUE(cache.append(*fork, 1).isOk());
+  EXPECT_TRUE(cache.canGrowInPlace(sequence));
+  EXPECT_TRUE(cache.canGrowInPlace(*fork));
+  cache.endSequence(*fork);
+  EXPECT_EQ(cache.drops(), 2U);
+  EXPECT_FALSE(cache.canGrowInPlace(*fork));
 }
 
 TEST_F(KvCacheTest, WithoutGroupsOnlyTheContextIsALimit) {

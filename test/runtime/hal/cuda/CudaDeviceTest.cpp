@@ -505,8 +505,8 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramIfSeveralRan) {
               HasSubstr("while it ran one of several programs"));
 }
 
-/// Uploads numbers, runs the kernel addOne on them, and copies and returns one
-/// of its results.
+/// Uploads numbers, runs the kernel addOne on them, and copies, downloads and
+/// returns one of its results.
 Result<uint32_t> uploadAndAddOne() {
   AIR_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device, makeDevice());
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());
@@ -530,8 +530,14 @@ Result<uint32_t> uploadAndAddOne() {
   AIR_RETURN_IF_ERROR(device->wait(Queue::Compute, arrived));
   AIR_RETURN_IF_ERROR(device->run(program, 0, 1, {}));
   AIR_RETURN_IF_ERROR(device->copy(out + 4, out, 4));
+  AIR_RETURN_IF_ERROR(device->download(numbers.first(4), out + 4));
+  AIR_RETURN_IF_ERROR(device->signal(Queue::Compute, arrived));
+  AIR_RETURN_IF_ERROR(device->finish(arrived));
   AIR_RETURN_IF_ERROR(device->synchronise());
   AIR_ASSIGN_OR_RETURN(const void *result, device->read(out + 4, 4));
+  if (std::memcmp(result, numbers.data(), 4) != 0) {
+    return internalError("what was downloaded differs from what was read");
+  }
   return *static_cast<const uint32_t *>(result);
 }
 
