@@ -258,7 +258,7 @@ Microarchitecture graviton3() {
       "graviton3",
       "aarch64",
       {"bf16", "dotprod", "fullfp16", "i8mm", "neon", "sve"},
-      ratesOf({2600, 3200, 12'800, 10'240, 6400, kPlanesPlain}),
+      ratesOf({2600, 3200, 12'800, 5120, 6400, kPlanesPlain}),
       307'200'000'000};
   row.rates.readBandwidth = kNominalCoreBandwidth;
   row.rates.l1dBytes = 64 * kKiB;

@@ -495,14 +495,14 @@ private:
   std::vector<std::pair<uint64_t, plan::Access>> touched;
 };
 
-/// Checks that the parts of a kernel's launch follow each other without
+/// Checks that the parts of a divided dispatch follow each other without
 /// anything between them, and that together they run every row tile once.
 class PartRules {
 public:
   Status visit(const plan::Step &step, const plan::Dispatch &dispatch,
                const std::string &where) {
     if (dispatch.launch() != nullptr) {
-      // The launch of a GPU's kernel is never divided into parts.
+      // A dispatch on a GPU is never divided into parts.
       return finish(where);
     }
     const plan::Grid &grid = *dispatch.grid();
@@ -541,14 +541,14 @@ private:
     const plan::Grid &before = *last->grid();
     if (grid.tiles() == 0 || grid.first_tile() != end(before) ||
         step.kind() != lastStep->kind() || step.layer() != lastStep->layer() ||
-        !isSameLaunch(dispatch)) {
+        !continuesLast(dispatch)) {
       return broken(
           "plan.dispatch.parts", where,
           "must continue the dispatch before it, which has run only " +
               str(end(before)) + " of its " + str(before.base_tiles()) +
               " row tiles");
     }
-    // Only the last part of a launch may have a barrier. After a barrier, the
+    // Only the last part of a dispatch may have a barrier. After a barrier, the
     // next part would count as a separate dispatch that uses the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
@@ -560,13 +560,15 @@ private:
   }
 
   /// Whether `dispatch` calls the same kernel with the same bindings as the
-  /// part before it. Its tiles, its barrier and its costs may differ.
-  bool isSameLaunch(const plan::Dispatch &dispatch) const {
+  /// part before it. Its tiles, its barrier and its costs may differ, but not
+  /// its arithmetic, which is a property of the kernel.
+  bool continuesLast(const plan::Dispatch &dispatch) const {
     const plan::Grid &grid = *dispatch.grid();
     const plan::Grid &before = *last->grid();
     if (dispatch.executable() != last->executable() ||
         dispatch.entry() != last->entry() ||
         dispatch.scratch_bytes() != last->scratch_bytes() ||
+        dispatch.arithmetic() != last->arithmetic() ||
         grid.base_tiles() != before.base_tiles() ||
         grid.tokens_per_tile() != before.tokens_per_tile() ||
         grid.rows_from() != before.rows_from() ||
@@ -585,7 +587,7 @@ private:
     return true;
   }
 
-  // The previous dispatch and its step, if another part of the same launch must
+  // The previous part and its step, if another part of the same dispatch must
   // follow. Both are null otherwise.
   const plan::Dispatch *last = nullptr;
   const plan::Step *lastStep = nullptr;

@@ -93,7 +93,8 @@ ChatLoop::ChatLoop(Chat &model, LineEditor &terminal, ChatMessages conversation,
 
 Status ChatLoop::report(const Status &status) {
   const bool isFatal = status.code() == ErrorCode::Internal ||
-                       status.code() == ErrorCode::VerificationFailed;
+                       status.code() == ErrorCode::VerificationFailed ||
+                       hasLostOutput;
   if (status.isOk() || isFatal) {
     return status;
   }
@@ -221,8 +222,13 @@ Status ChatLoop::send(const std::string &text) {
 Status ChatLoop::answer() {
   AIR_ASSIGN_OR_RETURN(rt::GenerateOptions options, optionsFor(settings));
   options.sampler.seed += repeats;
-  AIR_ASSIGN_OR_RETURN(const Turn turn, chat.answer(messages, options,
-                                                    dimsReasoning(), writeOut));
+  const auto write = [this](std::string_view text) {
+    Status status = writeOut(text);
+    hasLostOutput = !status.isOk();
+    return status;
+  };
+  AIR_ASSIGN_OR_RETURN(const Turn turn,
+                       chat.answer(messages, options, dimsReasoning(), write));
   last = turn;
   if (turn.answer == rt::AnswerMessage() &&
       turn.reason == rt::FinishReason::Interrupted) {

@@ -26,7 +26,8 @@ public:
            cli::Invocation chosen, OptionsFor options);
 
   /// Runs until the user leaves. Errors are shown, and end the loop only if the
-  /// plan is damaged (VerificationFailed) or the program is wrong (Internal).
+  /// plan is damaged (VerificationFailed), the program is wrong (Internal) or
+  /// standard output cannot be written (Io).
   Status run();
 
 private:
@@ -63,6 +64,7 @@ private:
   std::optional<Turn> last;
   uint64_t repeats = 0; ///< how often the last answer was regenerated
   bool isLeaving = false;
+  bool hasLostOutput = false; ///< a write to standard output has failed
 };
 
 /// Whether reasoning is dimmed: standard output is a terminal, and the variable

@@ -101,6 +101,16 @@ const Value *DictObject::find(const Value &key) const {
   return place == index.end() ? nullptr : &entries[place->second].second;
 }
 
+/// All digits of a float that is a whole number.
+static std::string wholeDigits(double number) {
+  // The largest double has 309 digits.
+  std::array<char, 320> buffer{};
+  // This sum turns -0.0 into 0.0, which has no sign.
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(),
+                                 number + 0.0, std::chars_format::fixed, 0);
+  return {buffer.data(), end.ptr};
+}
+
 std::optional<Text> keyOf(const Value &value) {
   switch (value.kind()) {
   case Kind::None:
@@ -111,9 +121,9 @@ std::optional<Text> keyOf(const Value &value) {
   case Kind::BigInt:
     return U"i" + value.text();
   case Kind::Float: {
-    double number = value.asDouble();
-    return std::trunc(number) == number && std::abs(number) < 0x1p62
-               ? toText("i" + std::to_string(static_cast<int64_t>(number)))
+    const double number = value.asDouble();
+    return std::isfinite(number) && std::trunc(number) == number
+               ? toText("i" + wholeDigits(number))
                : toText("f" + floatRepr(number));
   }
   case Kind::String:
@@ -158,9 +168,18 @@ bool isTrue(const Value &value) {
 }
 
 bool equal(const Value &a, const Value &b) {
-  if (a.isNumber() && b.isNumber()) {
-    return a.isIntegral() && b.isIntegral() ? a.asInt() == b.asInt()
-                                            : a.asDouble() == b.asDouble();
+  if (a.is(Kind::Float) && b.is(Kind::Float)) {
+    return a.asDouble() == b.asDouble();
+  }
+  if (a.isIntegral() && b.isIntegral()) {
+    return a.asInt() == b.asInt();
+  }
+  const auto isNumber = [](const Value &value) {
+    return value.isNumber() || value.is(Kind::BigInt);
+  };
+  if (isNumber(a) && isNumber(b)) {
+    // Python compares an int and a float exactly, without rounding the int.
+    return keyOf(a) == keyOf(b);
   }
   if (a.kind() != b.kind()) {
     return false;

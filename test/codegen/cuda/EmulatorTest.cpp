@@ -208,6 +208,11 @@ TEST(Emulator, CopiesThatNobodyCanWaitForAreErrors) {
                        "ap_async_commit();",
                        {&y, x})
                    .isOk());
+  const Status uncommitted =
+      runBody("ap_async_copy16(ap_shared() + 16 * ap_thread(), x);", {&y, x});
+  EXPECT_NE(uncommitted.message().find("without having committed"),
+            std::string::npos)
+      << uncommitted.message();
   EXPECT_FALSE(runBody("u64 *b = (u64 *)ap_shared(); if (ap_thread() == 0) { "
                        "ap_transfer_init(b); ap_transfer(ap_shared() + 8, x, "
                        "16, b); }",

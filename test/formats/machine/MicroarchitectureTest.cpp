@@ -57,6 +57,35 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
                                             "zen3", "zen4", "zen5"));
 }
 
+// Each core executes `width` vector instructions of `bits` bits per cycle,
+// according to the sources that Microarchitecture.cpp names. A dot product of
+// `bits` bits is bits / 4 operations. In the loop of byte_dot_mixed, an AND and
+// half a shift accompany each dot product. On a CPU without an instruction for
+// dot products, the loop has 30 instructions for every eight of them.
+TEST(Microarchitecture, NoCoreExceedsItsWidth) {
+  const struct {
+    const char *name;
+    double gigahertz;
+    double bits;
+    double width;
+    bool hasDotProducts;
+  } cores[] = {
+      {"alderlake", 3.2, 256, 3, true},  {"graviton3", 2.6, 128, 4, true},
+      {"icelake", 2.3, 512, 2, true},    {"sapphire-rapids", 3, 512, 2, true},
+      {"skylake-x", 2.2, 512, 2, false}, {"zen3", 3.4, 256, 4, false},
+      {"zen4", 3.7, 512, 2, true},       {"zen5", 3.94, 512, 4, true}};
+  EXPECT_EQ(std::size(cores), microarchitectures().size());
+  for (const auto &core : cores) {
+    const double dotsPerCycle =
+        static_cast<double>(row(core.name).rates.byteDotMixed) /
+        (core.gigahertz * 1e9) / (core.bits / 4);
+    const double instructions = core.hasDotProducts ? 2.5 : 30.0 / 8;
+    const double perCycle = dotsPerCycle * instructions;
+    EXPECT_LE(perCycle, core.width * 1.001) << core.name;
+    EXPECT_GE(perCycle, core.width * 0.95) << core.name;
+  }
+}
+
 // The families and models of CPUs are from LLVM's getHostCPUName() and the
 // kernel's intel-family.h.
 TEST(Microarchitecture, KnowsTheNumbersOfProducts) {

@@ -1,4 +1,4 @@
-//===- PartCases.cpp - parts of a kernel's launch that break a rule -------===//
+//===- PartCases.cpp - parts of a dispatch that break a rule --------------===//
 #include "PlanCases.h"
 
 namespace air::test {
@@ -67,6 +67,9 @@ std::vector<Case> partCases() {
        inParts([](P &p) { secondPart(p).grid->tokens_per_tile = 0; })},
       {"plan.dispatch.parts",
        inParts([](P &p) { secondPart(p).scratch_bytes += 64; })},
+      {"plan.dispatch.parts", inParts([](P &p) {
+         secondPart(p).arithmetic = plan::Arithmetic::BFloat16;
+       })},
       {"plan.dispatch.parts",
        inParts([](P &p) { bindingOf(p, kHeadStep + 1, 0, 0).index = 2; })},
       {"plan.dispatch.parts",

@@ -374,6 +374,14 @@ fails(3, "tool 'now': the schema", *TOOLS, "-p", "hi")
 (WORK / "tools.json").write_text("[{}]")
 fails(3, "tool 0 is not an object with a \"name\"", *TOOLS, "-p", "hi")
 
+# A failed write of a conversation does not end the chat, but the loss of standard output does.
+with open("/dev/full", "w") as full:
+    terminal = Terminal(*HOLA, stdout=full)
+    terminal.say("/save /dev/full/no", "airrun: ")
+    terminal.prompt()
+    terminal.type(b"hi\n")
+    assert "cannot write to standard output: No space left on device" in terminal.end(8)
+
 # Ctrl-C stops an answer. The conversation keeps the part that was written.
 STORY = WORK / "story.air"
 subprocess.run([AIRPACK, STORYTELLER, "--target", "host", "-o", STORY], check=True, capture_output=True)

@@ -148,11 +148,12 @@ void fiberMain() {
   if (!self().wgmmas.empty()) {
     fail("it ends while a wgmma is in flight");
   }
-  if (!self().open.empty() || !self().groups.empty()) {
-    for (const auto &group : self().groups) {
-      if (!group.empty()) {
-        fail("it ends while an asynchronous copy is in flight");
-      }
+  if (!self().open.empty()) {
+    fail("it ends without having committed an asynchronous copy");
+  }
+  for (const std::vector<Copy> &group : self().groups) {
+    if (!group.empty()) {
+      fail("it ends while an asynchronous copy is in flight");
     }
   }
   yieldFor(Wait::Done);
