@@ -25,7 +25,7 @@ Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
   ChatMessages messages;
   if (const std::optional<std::string> path = invocation.text("--load")) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
-                         readTextFile(*path, textLimit()));
+                         readTextFile(*path, parsedTextLimit()));
     Result<ChatMessages> loaded = ChatMessages::parse(text);
     if (!loaded) {
       return loaded.status().withContext("'" + *path + "'");
@@ -43,7 +43,7 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   ChatTools tools;
   if (const std::optional<std::string> path = invocation.text("--tools")) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
-                         readTextFile(*path, textLimit()));
+                         readTextFile(*path, parsedTextLimit()));
     const std::string place = "tools file '" + *path + "'";
     AIR_ASSIGN_OR_RETURN(tools.list, parseObjects(text, place));
     Result<rt::ToolSchemas> schemas = rt::ToolSchemas::parse(text);
@@ -89,13 +89,12 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
 /// The message that is answered without a terminal: the text of --prompt, or
 /// else standard input.
 Result<std::string> onlyMessage(const cli::Invocation &invocation,
-                                const rt::Session &session,
-                                const rt::Tokenizer &tokenizer) {
+                                const Chat &chat) {
   if (const std::optional<std::string> text = invocation.text("--prompt")) {
     return *text;
   }
   AIR_ASSIGN_OR_RETURN(std::string text,
-                       readStandardInput(promptLimit(session, tokenizer)));
+                       readStandardInput(chat.messageLimit()));
   if (text.ends_with('\n')) {
     text.pop_back();
   }
@@ -247,8 +246,7 @@ Status runChat(const cli::Invocation &invocation) {
     return options;
   };
   if (invocation.has("--prompt") || isatty(STDIN_FILENO) == 0) {
-    AIR_ASSIGN_OR_RETURN(const std::string text,
-                         onlyMessage(invocation, session, chat.tokenizer()));
+    AIR_ASSIGN_OR_RETURN(const std::string text, onlyMessage(invocation, chat));
     AIR_ASSIGN_OR_RETURN(const rt::GenerateOptions options,
                          optionsFor(invocation));
     catchInterrupts();
