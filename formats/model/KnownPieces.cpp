@@ -210,6 +210,7 @@ void addEndOfGeneration(TokenizerData &data, int32_t id) {
 
 void addNamedTemplate(TokenizerData &data, const std::string &name,
                       std::string source) {
+  // Names in plans have the same limit.
   constexpr size_t kMaxName = 1024;
   const bool isName =
       !name.empty() && name.size() <= kMaxName &&
