@@ -23,6 +23,7 @@ constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
 // Linux supports at most 8192 logical CPUs, and usually two of them share a
 // core.
 constexpr uint64_t kMaxCores = 4096;
+// airrun probe writes some 20 rates: for 1, 2, 3, 4, 6, 8, ... and all threads.
 constexpr size_t kMaxThreadRates = 256;
 
 std::string fileStem(const std::string &path) {

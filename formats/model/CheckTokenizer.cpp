@@ -16,6 +16,7 @@ namespace air {
 
 namespace {
 
+// Ids of tokens and indices of merges are int32_t.
 constexpr size_t kMostTokens = size_t{1} << 30;
 
 Status checkSizes(const TokenizerData &data) {

@@ -56,13 +56,16 @@ bool contains(const TokenizerData &data, std::string_view piece) {
   return std::ranges::find(data.tokens, piece) != data.tokens.end();
 }
 
+/// In some vocabularies, this piece ends a message of which an answer has
+/// several, for example an analysis and the final text. It then ends neither
+/// the answer nor generation.
+constexpr std::string_view kEndOfMessage = "<|end|>";
+
 /// Returns whether `piece`, which is in kEndPieces, has another meaning in this
 /// vocabulary.
 bool isNoEnd(const TokenizerData &data, std::string_view piece) {
-  if (piece == "<|end|>") {
-    // In a vocabulary with the following pieces, an answer consists of several
-    // messages, for example an analysis and the final text. <|end|> ends one
-    // message, not the answer.
+  if (piece == kEndOfMessage) {
+    // These pieces show that an answer consists of several messages.
     return (contains(data, "<|channel|>") && contains(data, "<|return|>")) ||
            (contains(data, "<|calls|>") && contains(data, "<|flush|>"));
   }
@@ -155,24 +158,36 @@ void markBytePieces(TokenizerData &data) {
   }
 }
 
+/// Makes token `id` a control token, with a note if it is none yet. `ends` says
+/// what the token is known to end, and `effect` what the new type means.
+static void makeControl(TokenizerData &data, size_t id, const char *ends,
+                        const char *effect) {
+  TokenType &type = data.types[id];
+  if (type == TokenType::Control) {
+    return;
+  }
+  data.notes.push_back("token " + std::to_string(id) + ", '" + data.tokens[id] +
+                       "', is known to end " + ends + ", but its type is " +
+                       nameOf(type) + "; it is treated as a control token" +
+                       effect);
+  type = TokenType::Control;
+}
+
 void markEndPieces(TokenizerData &data) {
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     const std::string &piece = data.tokens[id];
-    TokenType &type = data.types[id];
+    const TokenType type = data.types[id];
     if (isKnownEndPiece(piece)) {
-      if (isNoEnd(data, piece) ||
-          (type != TokenType::Control && isMadeByMerge(data, piece))) {
+      if (type != TokenType::Control && isMadeByMerge(data, piece)) {
         continue;
       }
-      if (type != TokenType::Control) {
-        data.notes.push_back("token " + std::to_string(id) + ", '" + piece +
-                             "', is known to end a turn or a text, but its "
-                             "type is " +
-                             nameOf(type) +
-                             "; it is treated as a control token that ends "
-                             "generation");
-        type = TokenType::Control;
+      if (isNoEnd(data, piece)) {
+        if (piece == kEndOfMessage && type != TokenType::UserDefined) {
+          makeControl(data, id, "a message", "");
+        }
+        continue;
       }
+      makeControl(data, id, "a turn or a text", " that ends generation");
     } else if (std::ranges::find(kFillInPieces, piece) ==
                    std::end(kFillInPieces) ||
                (type != TokenType::Control && type != TokenType::UserDefined)) {
@@ -195,6 +210,7 @@ void addEndOfGeneration(TokenizerData &data, int32_t id) {
 
 void addNamedTemplate(TokenizerData &data, const std::string &name,
                       std::string source) {
+  // Names in plans have the same limit.
   constexpr size_t kMaxName = 1024;
   const bool isName =
       !name.empty() && name.size() <= kMaxName &&

@@ -36,7 +36,8 @@ void markBytePieces(TokenizerData &data);
 /// produces, because these are ordinary text. Some special tokens of
 /// fill-in-the-middle end generation, too. The ids of all tokens that end
 /// generation are added to `data.endOfGeneration`, which is then sorted and has
-/// no duplicates.
+/// no duplicates. Where "<|end|>" only ends a message, it becomes a control
+/// token, unless it is user-defined, and does not end generation.
 void markEndPieces(TokenizerData &data);
 
 /// Adds `id` to `data.endOfGeneration`, which stays sorted and without

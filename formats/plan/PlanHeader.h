@@ -25,8 +25,9 @@ inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
                                           'L', 'A', 'N', '\n'};
 /// The largest metadata that a reader accepts, in bytes. It limits what a
 /// reader must verify before it trusts anything. A vocabulary of 256 Ki tokens
-/// takes some 10 MiB, a layer of a quantised decoder 6.5 KiB, and the digests
-/// of a model of 400 GB 23 MiB, so even far larger models fit.
+/// takes some 10 MiB, a layer of a model with 8 billion parameters less than
+/// 64 KiB, and the digests of a model of 400 GB 23 MiB, so even far larger
+/// models fit.
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
 
 /// The first bytes of every plan of every version.

@@ -745,8 +745,18 @@ uint64_t Session::length(SequenceId sequence) const {
   return parts->kv->length(sequence);
 }
 
+Status Session::explain(Status status) const {
+  // If a file was overwritten, its weights may be any numbers, so neither NaN
+  // nor a wrong digest says anything about the model or the kernels.
+  const ErrorCode code = status.code();
+  if (code == ErrorCode::Unsupported || code == ErrorCode::Internal ||
+      code == ErrorCode::VerificationFailed) {
+    AIR_RETURN_IF_ERROR(checkPlanUnchanged());
+  }
+  return status;
+}
 Status Session::run(const Batch &batch, LogitsSink sink) {
-  return parts->executor->run(batch, sink);
+  return explain(parts->executor->run(batch, sink));
 }
 bool Session::canChoose(uint64_t sequences) const {
   return parts->executor->canChoose(sequences);
@@ -754,6 +764,6 @@ bool Session::canChoose(uint64_t sequences) const {
 Status Session::choose(std::span<const int32_t> tokens,
                        std::span<const SequenceId> sequences,
                        std::span<int32_t> next, bool continues) {
-  return parts->executor->choose(tokens, sequences, next, continues);
+  return explain(parts->executor->choose(tokens, sequences, next, continues));
 }
 Executor &Session::executor() { return *parts->executor; }

@@ -136,10 +136,13 @@ public:
   /// wrong results, so call this after the last run().
   Status checkPlanUnchanged() const;
 
-  /// Runs a batch as Executor.h describes.
+  /// Runs a batch as Executor.h describes. If it fails because of what the
+  /// weights or kernels are, but checkPlanUnchanged() fails too, the result is
+  /// that of checkPlanUnchanged().
   Status run(const Batch &batch, LogitsSink sink);
 
-  /// Like the functions of Executor with the same names.
+  /// Like the functions of Executor with the same names. choose() reports an
+  /// overwritten plan as run() does.
   bool canChoose(uint64_t sequences) const;
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
@@ -150,6 +153,8 @@ public:
 
 private:
   struct Parts;
+  /// Returns why a run failed: `status`, or that a file was overwritten.
+  Status explain(Status status) const;
   explicit Session(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts;
 };

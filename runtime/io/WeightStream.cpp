@@ -106,7 +106,14 @@ void WeightStream::reset() {
 
 Status WeightStream::startThread() {
   stopping = false;
-  AIR_ASSIGN_OR_RETURN(thread, Thread::start([this] { readAhead(); }));
+  Result<Thread> started = Thread::start([this] { readAhead(); });
+  if (!started) {
+    return ioError("the weights of this plan are read by a thread of their "
+                   "own, but " +
+                   started.status().message() +
+                   "; allow more threads (ulimit -u)");
+  }
+  thread = *std::move(started);
   return Status::ok();
 }
 

@@ -3,6 +3,7 @@
 #include "formats/machine/TileRegisters.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/MonotonicClock.h"
+#include "formats/support/OutputPlace.h"
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/DumpKernels.h"
@@ -396,6 +397,14 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
           .value_or(defaultOutput(invocation.positionals.front()));
   std::optional<std::string> dump = invocation.text("--dump-kernels");
   const bool isSeparate = invocation.has("--separate");
+  if (isSeparate) {
+    // A name that could not be that of one plan is not extended to the names of
+    // several: with the name of a folder, plans would be written beside it.
+    if (Status status = findOutputPlace(given).status();
+        status.code() == ErrorCode::Usage) {
+      return status;
+    }
+  }
   std::map<std::string, std::string> targetOf; ///< the target of each path
   std::vector<Output> outputs;
   for (const std::string &target : targets) {

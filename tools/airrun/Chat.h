@@ -18,6 +18,7 @@
 #include "runtime/text/answer/CallGrammar.h"
 #include "tools/airrun/AnswerPrinter.h"
 #include "tools/airrun/ChatMessages.h"
+#include "tools/airrun/Common.h"
 #include "tools/airrun/GrammarOptions.h"
 
 #include <memory>
@@ -76,6 +77,8 @@ public:
   /// Sentences for the user about tools whose schema is not enforced.
   const std::vector<std::string> &notes() const { return toolNotes; }
   const rt::Tokenizer &tokenizer() const { return *encoder; }
+  /// The limit for a message: a longer one does not fit in the context.
+  TextLimit messageLimit() const { return promptLimit(*session, *encoder); }
   const rt::AnswerSyntax &answerSyntax() const { return syntax; }
 
 private:

@@ -28,7 +28,7 @@ Result<ChatMessages> firstMessages(const cli::Invocation &invocation) {
   ChatMessages messages;
   if (const std::optional<std::string> path = invocation.text("--load")) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
-                         readTextFile(*path, textLimit()));
+                         readTextFile(*path, parsedTextLimit()));
     Result<ChatMessages> loaded = ChatMessages::parse(text);
     if (!loaded) {
       return loaded.status().withContext("'" + *path + "'");
@@ -46,7 +46,7 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   ChatTools tools;
   if (const std::optional<std::string> path = invocation.text("--tools")) {
     AIR_ASSIGN_OR_RETURN(const std::string text,
-                         readTextFile(*path, textLimit()));
+                         readTextFile(*path, parsedTextLimit()));
     const std::string place = "tools file '" + *path + "'";
     AIR_ASSIGN_OR_RETURN(tools.list, parseObjects(text, place));
     Result<rt::ToolSchemas> schemas = rt::ToolSchemas::parse(text);
@@ -102,15 +102,14 @@ bool hasOneMessage(const cli::Invocation &invocation) {
 /// The message that is answered without a terminal: the text of --prompt, of
 /// the file that --file names, or else of standard input.
 Result<std::string> onlyMessage(const cli::Invocation &invocation,
-                                const rt::Session &session,
-                                const rt::Tokenizer &tokenizer) {
+                                const Chat &chat) {
   if (const std::optional<std::string> text = invocation.text("--prompt")) {
     return *text;
   }
-  const TextLimit limit = promptLimit(session, tokenizer);
   const std::optional<std::string> path = invocation.text("--file");
-  AIR_ASSIGN_OR_RETURN(std::string text, path ? readTextFile(*path, limit)
-                                              : readStandardInput(limit));
+  AIR_ASSIGN_OR_RETURN(std::string text,
+                       path ? readTextFile(*path, chat.messageLimit())
+                            : readStandardInput(chat.messageLimit()));
   if (text.ends_with('\n')) {
     text.pop_back();
   }
@@ -293,8 +292,7 @@ Status runChat(const cli::Invocation &invocation) {
     return options;
   };
   if (hasOneMessage(invocation)) {
-    AIR_ASSIGN_OR_RETURN(const std::string text,
-                         onlyMessage(invocation, session, chat.tokenizer()));
+    AIR_ASSIGN_OR_RETURN(const std::string text, onlyMessage(invocation, chat));
     AIR_ASSIGN_OR_RETURN(const rt::GenerateOptions options,
                          optionsFor(invocation));
     catchInterrupts();

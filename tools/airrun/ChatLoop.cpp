@@ -395,7 +395,8 @@ Status ChatLoop::save(const std::string &path) {
 }
 
 Status ChatLoop::load(const std::string &path) {
-  AIR_ASSIGN_OR_RETURN(const std::string text, readTextFile(path, textLimit()));
+  AIR_ASSIGN_OR_RETURN(const std::string text,
+                       readTextFile(path, parsedTextLimit()));
   Result<ChatMessages> loaded = ChatMessages::parse(text);
   if (!loaded) {
     return loaded.status().withContext("'" + path + "'");
@@ -406,7 +407,8 @@ Status ChatLoop::load(const std::string &path) {
 }
 
 Status ChatLoop::readFile(const std::string &path) {
-  AIR_ASSIGN_OR_RETURN(const std::string text, readTextFile(path, textLimit()));
+  AIR_ASSIGN_OR_RETURN(const std::string text,
+                       readTextFile(path, chat.messageLimit()));
   return send(text);
 }
 

@@ -27,6 +27,8 @@ namespace air {
 /// The longest text, in bytes, that is read at once. Processing a text takes
 /// about three times its size in memory.
 static constexpr uint64_t kLongestText = uint64_t{1} << 26;
+// A conversation that fills a context of a million tokens has some 4 MB.
+static constexpr uint64_t kLongestParsedText = uint64_t{1} << 24;
 
 cli::Positional planPositional() {
   return {.name = "PLAN|MODEL",
@@ -252,6 +254,12 @@ TextLimit promptLimit(const rt::Session &session,
 TextLimit textLimit() {
   return {kLongestText, "but at most " + std::to_string(kLongestText) +
                             " bytes can be processed at once; split the text"};
+}
+
+TextLimit parsedTextLimit() {
+  return {kLongestParsedText,
+          "but JSON, a template or a grammar may have at most " +
+              std::to_string(kLongestParsedText) + " bytes; shorten it"};
 }
 
 static Status tooLong(const std::string &name, const std::string &size,

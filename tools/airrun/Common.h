@@ -66,6 +66,9 @@ TextLimit promptLimit(const rt::Session &session,
                       const rt::Tokenizer &tokenizer);
 /// The limit for a text that need not fit in the context.
 TextLimit textLimit();
+/// The limit for JSON, templates and grammars. They are parsed as a whole, and
+/// then take several times as much memory as their text.
+TextLimit parsedTextLimit();
 
 /// Reads a whole file, which may be a pipe. If the text exceeds the limit,
 /// stops reading and returns a DoesNotFit error.

@@ -109,7 +109,7 @@ chosenGrammar(const cli::Invocation &invocation,
   const std::optional<std::string> path =
       invocation.text(isSchema ? "--json-schema-file" : "--grammar-file");
   if (path) {
-    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, textLimit()));
+    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, parsedTextLimit()));
     // Some editors write a byte order mark, which is not part of the grammar.
     if (constexpr std::string_view kMark = "\xEF\xBB\xBF";
         text.starts_with(kMark)) {

@@ -40,7 +40,7 @@ Result<OpenTemplate> openTemplate(const cli::Invocation &invocation,
   rt::ChosenTemplate chosen;
   std::string name = kOwnTemplate;
   if (const auto file = invocation.text("--chat-template")) {
-    AIR_ASSIGN_OR_RETURN(fileText, readTextFile(*file, textLimit()));
+    AIR_ASSIGN_OR_RETURN(fileText, readTextFile(*file, parsedTextLimit()));
     chosen.source = fileText;
     name = "'" + *file + "'";
   } else {
@@ -59,7 +59,7 @@ Status checkTemplateFile(const cli::Invocation &invocation) {
     return Status::ok();
   }
   AIR_ASSIGN_OR_RETURN(const std::string text,
-                       readTextFile(*file, textLimit()));
+                       readTextFile(*file, parsedTextLimit()));
   return jinja::Template::parse(text).status().withContext("'" + *file + "'");
 }
 

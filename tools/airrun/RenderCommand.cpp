@@ -257,13 +257,14 @@ Status runRender(const cli::Invocation &invocation) {
   std::string messages = R"([{"role": "user", "content": "Hello"}])";
   const std::string messagesPath = invocation.text("--messages").value_or("");
   if (!messagesPath.empty()) {
-    AIR_ASSIGN_OR_RETURN(messages, readTextFile(messagesPath, textLimit()));
+    AIR_ASSIGN_OR_RETURN(messages,
+                         readTextFile(messagesPath, parsedTextLimit()));
   }
   AIR_ASSIGN_OR_RETURN(conversation.messages,
                        readObjects(messages, messagesPath, "messages"));
   std::string tools;
   if (std::optional<std::string> path = invocation.text("--tools")) {
-    AIR_ASSIGN_OR_RETURN(tools, readTextFile(*path, textLimit()));
+    AIR_ASSIGN_OR_RETURN(tools, readTextFile(*path, parsedTextLimit()));
     AIR_ASSIGN_OR_RETURN(conversation.tools,
                          readObjects(tools, *path, "tools"));
   }
@@ -272,7 +273,7 @@ Status runRender(const cli::Invocation &invocation) {
   std::string fileText;
   rt::ChosenTemplate chosen;
   if (file) {
-    AIR_ASSIGN_OR_RETURN(fileText, readTextFile(*file, textLimit()));
+    AIR_ASSIGN_OR_RETURN(fileText, readTextFile(*file, parsedTextLimit()));
     chosen.source = fileText;
   } else {
     chosen = rt::chooseTemplate(vocabulary, conversation.tools.has_value());

@@ -7,7 +7,9 @@ namespace air::jinja {
 
 // A conversation of a thousand messages takes some ten thousand steps.
 static constexpr uint64_t kMaxSteps = 5'000'000;
+// Python, for which the templates are written, has the same default limit.
 static constexpr uint32_t kMaxCallDepth = 1000;
+// No text with more than 2^26 bytes is tokenized.
 static constexpr size_t kMaxOutput = size_t{1} << 26;
 
 const Value *Scope::find(const std::string &name) const {

@@ -245,6 +245,11 @@ private:
   }
 
   bool add(Value value) {
+    if (++count > kMostJsonValues) {
+      failure = "it has more than " + std::to_string(kMostJsonValues) +
+                " values (texts, numbers, lists, objects)";
+      return false;
+    }
     if (levels.empty()) {
       result = std::move(value);
     } else if (levels.back().dict) {
@@ -258,6 +263,7 @@ private:
   std::string_view source;
   bool tainted;
   std::vector<Level> levels;
+  size_t count = 0; ///< of the values so far
 };
 
 } // namespace

@@ -24,10 +24,14 @@ Result<Text> toJson(const Value &value, const JsonStyle &style);
 /// How deeply the lists and objects of JSON may be nested.
 inline constexpr int kMostJsonLevels = 200;
 
+/// The largest number of values in JSON, where lists and objects count, too. A
+/// value can have two bytes of text, but takes some 150 bytes of memory.
+inline constexpr size_t kMostJsonValues = size_t{1} << 18;
+
 /// Reads JSON. Objects keep the order of their keys, and integers are exact. If
 /// `tainted` is true, all strings, including keys, are tainted (Text.h). A
 /// Corrupt error names the line and column of what is not valid JSON. Nesting
-/// beyond kMostJsonLevels is refused.
+/// beyond kMostJsonLevels and more than kMostJsonValues values are refused.
 Result<Value> fromJson(std::string_view text, bool tainted);
 
 } // namespace air::jinja

@@ -14,6 +14,7 @@ namespace {
 constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
+/// Each open group has a frame on the parser's own stack.
 constexpr size_t kMostOpenGroups = 1000;
 /// peek() returns this at the end of the grammar.
 constexpr uint32_t kNoCharacter = UINT32_MAX;

@@ -289,7 +289,10 @@ TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
   TokenizerData data =
       read(normalPieces({"<|end|>", "<|channel|>", "<|return|>"}));
   EXPECT_EQ(data.endOfGeneration, Ids{2});
-  EXPECT_EQ(data.types[0], TokenType::Normal);
+  EXPECT_EQ(data.types[0], TokenType::Control);
+  EXPECT_EQ(data.notes[0],
+            "token 0, '<|end|>', is known to end a message, but its type is "
+            "normal; it is treated as a control token");
   EXPECT_EQ(read(normalPieces({"<|end|>", "<|channel|>"})).endOfGeneration,
             Ids{0});
   EXPECT_EQ(read(normalPieces({"<|end|>", "<|return|>"})).endOfGeneration,

@@ -187,6 +187,10 @@ shown = terminal.say("/regen", "Hola!")
 assert "loading" not in shown, shown  # everything has been read before
 terminal.say(f"/read {WORK}/text", "Hola!")
 assert saved(terminal)[3:] == [("user", "from a file\n"), ("assistant", "Hola!")]
+with open(WORK / "huge", "wb") as file:
+    file.truncate(13501)
+# The context of 900 tokens has room for 13500 bytes. More are not even read.
+terminal.say(f"/read {WORK}/huge", "has 13501 bytes, but the plan's context holds only 900 tokens of at most 15 bytes each")
 terminal.say("/undo", "\n")
 terminal.say("/system Be long.", "\n")
 assert saved(terminal) == [("system", "Be long."), ("user", "hi"), ("assistant", "Hola!")]
@@ -197,6 +201,9 @@ assert "user: hi" in shown, shown
 terminal.say(f"/load {WORK}/other.json", "\n")
 assert saved(terminal) == [("user", "old"), ("assistant", "ja")]
 assert json.loads((WORK / "saved.json").read_text())[0]["x"] == 1
+with open(WORK / "huge", "wb") as file:
+    file.truncate((16 << 20) + 1)
+terminal.say(f"/load {WORK}/huge", "has 16777217 bytes, but JSON, a template or a grammar may have at most 16777216 bytes")
 terminal.say(f"/load {WORK}/text", "it is not valid JSON: the error is at line 1, column 2")
 terminal.say(f"/load {WORK}/none", "cannot open")
 (WORK / "empty.json").write_text('[{"role": "user"}]')

@@ -51,10 +51,19 @@ def overwrite_whole():
         file.write(data)
 
 
-pack()
-code, _, errors = run_while(overwrite_whole)
-assert code == 8, (code, errors)
-assert f"airrun: '{PLAN}' was overwritten while it was in use" in errors.splitlines()[-1], errors
+def overwrite_with_nan():
+    """Makes a NaN of every weight, whether it has 16 or 32 bits."""
+    size = os.path.getsize(PLAN)
+    with open(PLAN, "r+b") as file:
+        file.write(b"\xff" * size)
+
+
+# With the second change, airrun finds NaNs before it looks at the file.
+for change in (overwrite_whole, overwrite_with_nan):
+    pack()
+    code, _, errors = run_while(change)
+    assert code == 8, (code, errors)
+    assert f"airrun: '{PLAN}' was overwritten while it was in use" in errors.splitlines()[-1], errors
 
 pack()
 code, whole, errors = run_while(pack)

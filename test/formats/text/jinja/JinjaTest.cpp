@@ -507,6 +507,14 @@ TEST(JinjaTest, MalformedJsonIsRefused) {
   }
   std::string deep(100000, '[');
   EXPECT_EQ(fromJson(deep, true).status().exitCode(), 3);
+  // A list of 262143 numbers has 262144 values, because it is one itself.
+  std::string many = "[0";
+  for (int i = 1; i < 262'143; ++i) {
+    many += ",0";
+  }
+  EXPECT_TRUE(fromJson(many + "]", true).isOk());
+  EXPECT_EQ(fromJson(many + ",0]", true).status().message(),
+            "it has more than 262144 values (texts, numbers, lists, objects)");
 }
 
 } // namespace
