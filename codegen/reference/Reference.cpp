@@ -326,25 +326,30 @@ Quantized quantizeOnGrid(std::span<const float> columns) {
 
 } // namespace
 
-std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x) {
-  std::vector<ActivationBlock> blocks(x.size() / kActivationColumns);
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    const Quantized made = quantize(
-        x.subspan(i * kActivationColumns, kActivationColumns), 127 * 128);
-    ActivationBlock &block = blocks[i];
-    block = {};
-    block.scale = made.scale;
+std::vector<ActivationSection> quantizeToSections(std::span<const float> x,
+                                                  uint64_t k) {
+  const uint64_t rowSections = (k + kSectionColumns - 1) / kSectionColumns;
+  std::vector<ActivationSection> sections(x.size() / k * rowSections);
+  for (uint64_t i = 0; i < x.size(); i += kActivationColumns) {
+    const Quantized made =
+        quantize(x.subspan(i, kActivationColumns), 127 * 128);
+    const uint64_t column = i % k;
+    ActivationSection &section =
+        sections[i / k * rowSections + column / kSectionColumns];
+    const uint64_t block = column % kSectionColumns / kActivationColumns;
+    section.scale[block] = made.scale;
     for (size_t j = 0; j < kActivationColumns; ++j) {
       const int high = static_cast<int>(std::floor((made.q[j] + 64) / 128.0));
-      block.high[j] = static_cast<int8_t>(high);
-      block.low[j] = static_cast<int8_t>(made.q[j] - 128 * high);
+      ActivationSection::Bytes &bytes =
+          section.bytes[kSectionBlocks - 1 - block];
+      bytes.high[j] = static_cast<int8_t>(high);
+      bytes.low[j] = static_cast<int8_t>(made.q[j] - 128 * high);
     }
-    for (size_t j = 0; j < 3; ++j) {
-      block.negatedSums[j] = -made.sums[j];
-      block.sums[j] = static_cast<float>(made.sums[j]);
-    }
+    section.negatedSums[0][block] = -made.sums[2];
+    section.negatedSums[1][block] = -made.sums[0];
+    section.negatedSums[2][block] = -made.sums[1];
   }
-  return blocks;
+  return sections;
 }
 
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
@@ -422,12 +427,20 @@ Bf16Rows roundToBf16(std::span<const float> x, uint64_t k) {
   return packed;
 }
 
-Doubles valuesOf(std::span<const ActivationBlock> blocks) {
+Doubles valuesOf(std::span<const ActivationSection> sections, uint64_t rows,
+                 uint64_t k) {
+  const uint64_t rowSections = (k + kSectionColumns - 1) / kSectionColumns;
   Doubles values;
-  for (const ActivationBlock &block : blocks) {
-    for (size_t j = 0; j < kActivationColumns; ++j) {
-      values.push_back(double{block.scale} *
-                       (128 * block.high[j] + block.low[j]));
+  for (uint64_t row = 0; row < rows; ++row) {
+    for (uint64_t column = 0; column < k; ++column) {
+      const ActivationSection &section =
+          sections[row * rowSections + column / kSectionColumns];
+      const uint64_t block = column % kSectionColumns / kActivationColumns;
+      const ActivationSection::Bytes &bytes =
+          section.bytes[kSectionBlocks - 1 - block];
+      const uint64_t j = column % kActivationColumns;
+      values.push_back(double{section.scale[block]} *
+                       (128 * bytes.high[j] + bytes.low[j]));
     }
   }
   return values;

@@ -106,9 +106,9 @@ Doubles siluMul(View gate, View up);
 // compute in float32 where KernelSpec.h says so. Except for BF16x32, rows must
 // consist of whole blocks of kActivationColumns columns.
 
-/// Quantises x to I8x2. x holds whole rows one after another, and the result
-/// has their blocks in the same order.
-std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
+/// Quantises rows of k columns to I8x2. Blocks past k are zero.
+std::vector<ActivationSection> quantizeToSections(std::span<const float> x,
+                                                  uint64_t k);
 /// Quantises rows of k columns to `format`, which must be I8 or I8Grid. The
 /// tiles' padding tokens are zero.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
@@ -121,7 +121,8 @@ struct Bf16Rows {
 Bf16Rows roundToBf16(std::span<const float> x, uint64_t k);
 
 /// Returns the numbers that packed activations represent, in row-major order.
-Doubles valuesOf(std::span<const ActivationBlock> blocks);
+Doubles valuesOf(std::span<const ActivationSection> sections, uint64_t rows,
+                 uint64_t k);
 Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
                  uint64_t k);
 Doubles valuesOf(const Bf16Rows &packed, uint64_t rows, uint64_t k);

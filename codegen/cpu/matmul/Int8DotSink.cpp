@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
+constexpr auto kBlocks = static_cast<int64_t>(kSectionBlocks);
 /// The largest |x| of I8 and of the high half of I8x2. kMostLow is the largest
 /// |x| of the low half.
 constexpr int64_t kMostWhole = 127;
@@ -23,7 +24,8 @@ constexpr int64_t kMostLow = 64;
 Int8DotSink::Int8DotSink(KernelBuilder &builder, Activation activation, Value x,
                          int64_t k, Value firstToken, int64_t tokens)
     : Int8Sink(builder), isTwice(activation == Activation::I8x2),
-      tokenBytes(k / kColumns * static_cast<int64_t>(sizeof(ActivationBlock))),
+      tokenBytes(4 * static_cast<int64_t>(activationWords(
+                         Activation::I8x2, static_cast<uint64_t>(k)))),
       tokenCount(tokens),
       total(tokens, builder.zero(builder.vec(builder.f32(), kRowLanes))) {
   if (isTwice) {
@@ -38,42 +40,55 @@ Int8DotSink::Int8DotSink(KernelBuilder &builder, Activation activation, Value x,
   numbers = b.element(tile, lane, 4);
 }
 
-Value Int8DotSink::blockAt(Value start, int64_t byte) {
-  const auto bytes = static_cast<int64_t>(isTwice ? sizeof(ActivationBlock)
-                                                  : sizeof(ActivationTile));
-  Value block = b.div(cursor, b.i64(kColumns));
-  return b.offset(b.element(start, block, bytes),
-                  firstColumn / kColumns * bytes + byte);
+Value Int8DotSink::block() {
+  return b.add(b.div(cursor, b.i64(kColumns)), b.i64(firstColumn / kColumns));
+}
+
+Value Int8DotSink::tileAt(Value start, int64_t byte) {
+  return b.offset(b.element(start, block(), sizeof(ActivationTile)), byte);
+}
+
+Value Int8DotSink::sectionAt(int64_t byte) {
+  Value section = b.div(block(), b.i64(kBlocks));
+  return b.offset(b.element(base, section, sizeof(ActivationSection)), byte);
 }
 
 Value Int8DotSink::activations(int64_t token, int64_t half, int64_t column) {
   const int64_t place = column % kColumns;
-  Value address = blockAt(base, (isTwice ? token * tokenBytes + half * kColumns
-                                         : token * kColumns) +
-                                    place);
+  Value address;
+  if (isTwice) {
+    Value fromEnd = b.sub(b.i64(kBlocks - 1), b.rem(block(), b.i64(kBlocks)));
+    address = b.element(sectionAt(token * tokenBytes + half * kColumns + place),
+                        fromEnd, sizeof(ActivationSection::Bytes));
+  } else {
+    address = tileAt(base, token * kColumns + place);
+  }
   return b.splat(b.load(b.i32(), address, 4), kRowLanes);
 }
 
 Value Int8DotSink::number(int64_t token, Field field,
                           KernelBuilder::Type element) {
-  const int64_t sum =
-      columnCount == kColumns ? 2 : firstColumn % kColumns / columnCount;
-  auto at = [&](size_t scale, size_t biasSums, size_t scaledSums,
-                int64_t sumBytes) {
-    const std::array<size_t, 3> starts = {scale, biasSums, scaledSums};
-    return static_cast<int64_t>(starts[static_cast<size_t>(field)]) +
-           (field == Field::Scale ? 0 : sum * sumBytes);
-  };
-  Value address =
-      isTwice ? blockAt(base, token * tokenBytes +
-                                  at(offsetof(ActivationBlock, scale),
-                                     offsetof(ActivationBlock, negatedSums),
-                                     offsetof(ActivationBlock, sums), 4))
-              : blockAt(numbers,
-                        4 * token + at(offsetof(ActivationTile, scale),
-                                       offsetof(ActivationTile, biasSums),
-                                       offsetof(ActivationTile, scaledSums),
-                                       4 * kTokens));
+  const bool isWhole = columnCount == kColumns;
+  const int64_t half = firstColumn % kColumns / columnCount;
+  Value address;
+  if (isTwice) {
+    assert(field != Field::Sums && "I8x2 has only negated sums");
+    const int64_t sum = isWhole ? 0 : 1 + half;
+    const size_t start = field == Field::Scale
+                             ? offsetof(ActivationSection, scale)
+                             : offsetof(ActivationSection, negatedSums);
+    address = sectionAt(token * tokenBytes + static_cast<int64_t>(start) +
+                        (field == Field::Scale ? 0 : 4 * kBlocks * sum));
+    address = b.element(address, b.rem(block(), b.i64(kBlocks)), 4);
+  } else {
+    const std::array<size_t, 3> starts = {offsetof(ActivationTile, scale),
+                                          offsetof(ActivationTile, biasSums),
+                                          offsetof(ActivationTile, scaledSums)};
+    const int64_t sum = field == Field::Scale ? 0 : isWhole ? 2 : half;
+    address = tileAt(
+        numbers, 4 * token + 4 * kTokens * sum +
+                     static_cast<int64_t>(starts[static_cast<size_t>(field)]));
+  }
   return b.splat(b.load(element, address, 4), kRowLanes);
 }
 
@@ -96,9 +111,12 @@ void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
   columnCount = count;
   groupScale = scale;
   groupOffset = offset;
-  if (offset && !isTwice) {
-    groupOffset =
-        b.mul(offset, b.constant(offset.getType(), double{kScaledSumDivisor}));
+  if (offset) {
+    // In I8x2, the offset is multiplied by negated sums.
+    groupOffset = isTwice
+                      ? b.negate(offset)
+                      : b.mul(offset, b.constant(offset.getType(),
+                                                 double{kScaledSumDivisor}));
   }
   sumsOfBytes.clear();
 }
@@ -179,7 +197,8 @@ void Int8DotSink::endGroup() {
       dot = b.mul(groupScale, dot);
     }
     if (groupOffset && isTwice) {
-      dot = b.fma(groupOffset, number(token, Field::Sums, b.f32()), dot);
+      Value sums = number(token, Field::BiasSums, b.i32());
+      dot = b.fma(groupOffset, b.signedToFloat(sums, b.f32()), dot);
     }
     Value scale = number(token, Field::Scale, b.f32());
     total[token] = b.fma(scale, dot, total[token]);

@@ -51,14 +51,18 @@ protected:
                     int bias) override;
 
 private:
-  /// The numbers that a block of activations stores for each token, in the
-  /// order of its fields.
+  /// The numbers that a block of activations stores for each token. I8x2 has no
+  /// Sums.
   enum class Field : uint8_t { Scale, BiasSums, Sums };
 
-  /// Returns the address of byte `byte` of the block of activations for the
-  /// columns of the group that is being emitted. The first block of activations
-  /// is at `start`.
-  Value blockAt(Value start, int64_t byte);
+  /// The index of the block of activations for the columns of the group that is
+  /// being emitted.
+  Value block();
+  /// In the tiled formats only: the address of byte `byte` of the tile for
+  /// block(). The first tile is at `start`.
+  Value tileAt(Value start, int64_t byte);
+  /// In I8x2 only: the address of byte `byte` of the section for block().
+  Value sectionAt(int64_t byte);
   /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
   /// for the low halves of I8x2, and otherwise 0.
   Value activations(int64_t token, int64_t half, int64_t column);

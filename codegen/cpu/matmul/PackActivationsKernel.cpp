@@ -141,7 +141,12 @@ void storeField(KernelBuilder &b, Value value, Value record, size_t field,
 
 // ---- I8x2: kPackColumns columns of a token per tile -------------------------
 
-void writeBlock(KernelBuilder &b, Value x, Value block) {
+/// Packs the block of 32 columns at `x` into block `place` of `section`.
+void writeBlock(KernelBuilder &b, Value x, Value section, Value place) {
+  constexpr int64_t kBytes = sizeof(ActivationSection::Bytes);
+  const auto last = static_cast<int64_t>(kSectionBlocks) - 1;
+  Value bytes = b.element(section, b.sub(b.i64(last), place), kBytes);
+  Value numbers = b.element(section, place, 4);
   const Block from = loadBlock(b, x);
   const Scale made = exactScale(b, from.bits, 127 * 128);
   auto integers = b.vec(b.i32(), kHalf);
@@ -151,37 +156,41 @@ void writeBlock(KernelBuilder &b, Value x, Value block) {
     Value high =
         b.shiftRightSigned(b.add(q, b.constant(integers, int64_t{64})), 7);
     Value low = b.sub(q, b.shiftLeft(high, 7));
-    storeField(b, b.truncate(high, b.i8()), block,
-               offsetof(ActivationBlock, high), half * kHalf);
-    storeField(b, b.truncate(low, b.i8()), block,
-               offsetof(ActivationBlock, low), half * kHalf);
-    sums[half] = b.sumLanes(q);
+    storeField(b, b.truncate(high, b.i8()), bytes,
+               offsetof(ActivationSection::Bytes, high), half * kHalf);
+    storeField(b, b.truncate(low, b.i8()), bytes,
+               offsetof(ActivationSection::Bytes, low), half * kHalf);
+    sums[1 + half] = b.sumLanes(q);
   }
-  sums[2] = b.add(sums[0], sums[1]);
-  storeField(b, made.scale, block, offsetof(ActivationBlock, scale));
+  sums[0] = b.add(sums[1], sums[2]);
+  storeField(b, made.scale, numbers, offsetof(ActivationSection, scale));
   for (int64_t i = 0; i < 3; ++i) {
-    storeField(b, b.negate(sums[i]), block,
-               offsetof(ActivationBlock, negatedSums), 4 * i);
-    storeField(b, b.signedToFloat(sums[i], b.f32()), block,
-               offsetof(ActivationBlock, sums), 4 * i);
+    storeField(b, b.negate(sums[i]), numbers,
+               offsetof(ActivationSection, negatedSums),
+               4 * static_cast<int64_t>(kSectionBlocks) * i);
   }
-  storeField(b, b.i32(0), block, offsetof(ActivationBlock, zero));
 }
 
 void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
-  constexpr int64_t kBytes = sizeof(ActivationBlock);
+  constexpr int64_t kBytes = sizeof(ActivationSection);
+  constexpr auto kBlocks = static_cast<int64_t>(kSectionBlocks);
   constexpr auto kTileBlocks = static_cast<int64_t>(kPackColumns) / kColumns;
+  static_assert(kTileBlocks % kBlocks == 0,
+                "two tiles must not write to the same section");
+  const auto tokenBytes =
+      4 * static_cast<int64_t>(activationWords(spec.activation, spec.k));
   const auto blocks = static_cast<int64_t>(spec.k) / kColumns;
   const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
   b.tileLoop([&](Value tile) {
     Value row = b.div(tile, b.i64(parts));
     Value x = b.element(b.binding(0), row, blocks * kColumns * 4);
-    Value packed = b.element(b.binding(1), row, blocks * kBytes);
+    Value packed = b.element(b.binding(1), row, tokenBytes);
     Value first = b.mul(b.rem(tile, b.i64(parts)), b.i64(kTileBlocks));
     Value last = b.min(b.add(first, b.i64(kTileBlocks)), b.i64(blocks));
     b.loop(first, last, b.i64(1), [&](Value i) {
       writeBlock(b, b.element(x, i, kColumns * 4),
-                 b.element(packed, i, kBytes));
+                 b.element(packed, b.div(i, b.i64(kBlocks)), kBytes),
+                 b.rem(i, b.i64(kBlocks)));
     });
   });
 }

@@ -185,18 +185,15 @@ struct PackedBlock {
   }
 };
 
-PackedBlock blockOf(const ActivationBlock &block) {
-  PackedBlock packed = {
-      {},
-      block.scale,
-      {std::begin(block.negatedSums), std::end(block.negatedSums)},
-      {std::begin(block.sums), std::end(block.sums)},
-      0,
-      0};
-  packed.sums.push_back(static_cast<int32_t>(block.zero));
+PackedBlock blockOf(const ActivationSection &section, uint64_t block) {
+  PackedBlock packed = {{}, section.scale[block], {}, {}, 0, 0};
+  for (const auto &sums : section.negatedSums) {
+    packed.sums.push_back(sums[block]);
+  }
+  const auto &[high, low] = section.bytes[kSectionBlocks - 1 - block];
   for (uint64_t i = 0; i < kActivationColumns; ++i) {
-    packed.q.push_back(block.high[i]);
-    packed.q.push_back(block.low[i]);
+    packed.q.push_back(high[i]);
+    packed.q.push_back(low[i]);
   }
   return packed;
 }
@@ -280,19 +277,22 @@ std::string compareTokens(const Bytes &got, Activation format, const Floats &x,
     }
     return "";
   }
-  const auto gotBlocks = recordsOf<ActivationBlock>(got);
+  const auto gotSections = recordsOf<ActivationSection>(got);
   const auto gotTiles = recordsOf<ActivationTile>(got);
-  const auto wantBlocks = reference::quantizeToBlocks(x);
+  const auto wantSections = reference::quantizeToSections(x, k);
+  const uint64_t rowSections = ceilDiv(k, kSectionColumns);
   const auto wantTiles = reference::quantizeToTiles(x, k, format);
   for (uint64_t i = 0; i < rows * blocks; ++i) {
     const uint64_t row = i / blocks;
     const uint64_t tile = row / kActivationTokens * blocks + i % blocks;
     const uint64_t token = row % kActivationTokens;
-    const bool isSame =
-        isInt8Tiled(format)
-            ? blockOf(gotTiles[tile], token, format)
-                  .isAs(blockOf(wantTiles[tile], token, format))
-            : blockOf(gotBlocks[i]).isAs(blockOf(wantBlocks[i]));
+    const uint64_t section = row * rowSections + i % blocks / kSectionBlocks;
+    const uint64_t place = i % blocks % kSectionBlocks;
+    const bool isSame = isInt8Tiled(format)
+                            ? blockOf(gotTiles[tile], token, format)
+                                  .isAs(blockOf(wantTiles[tile], token, format))
+                            : blockOf(gotSections[section], place)
+                                  .isAs(blockOf(wantSections[section], place));
     if (!isSame) {
       return wrong(row, i % blocks);
     }

@@ -393,11 +393,23 @@ Doubles KernelCase::readsActivations(const Floats &x) {
     break;
   }
   case Activation::I8x2: {
-    const std::vector<ActivationBlock> blocks = reference::quantizeToBlocks(x);
-    Floats words(blocks.size() * sizeof(ActivationBlock) / sizeof(float));
-    std::memcpy(words.data(), blocks.data(), words.size() * sizeof(float));
+    std::vector<ActivationSection> sections =
+        reference::quantizeToSections(x, k);
+    const uint64_t rowSections = sections.size() / rows;
+    const uint64_t columns = k % kSectionColumns;
+    // No result may depend on the blocks past k.
+    for (uint64_t row = 0; columns != 0 && row < rows; ++row) {
+      ActivationSection &last = sections[(row + 1) * rowSections - 1];
+      for (uint64_t i = columns / kActivationColumns; i < kSectionBlocks; ++i) {
+        std::memset(&last.bytes[kSectionBlocks - 1 - i], 0x7f,
+                    sizeof(ActivationSection::Bytes));
+        last.scale[i] = kNaN;
+      }
+    }
+    Floats words(sections.size() * sizeof(ActivationSection) / sizeof(float));
+    std::memcpy(words.data(), sections.data(), words.size() * sizeof(float));
     readsRows(words, words.size() / rows);
-    return reference::valuesOf(blocks);
+    return reference::valuesOf(sections, rows, k);
   }
   case Activation::I8:
   case Activation::I8Grid: {

@@ -159,26 +159,29 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   x[3] = -64.5F;
   x[17] = 1000;
   x[40] = 0x1p-113F; // so small that its block has the smallest scale
-  const auto blocks = quantizeToBlocks(x);
-  ASSERT_EQ(blocks.size(), 2U);
-  const ActivationBlock &block = blocks[0];
-  EXPECT_EQ(block.scale, 1.0F);
-  EXPECT_EQ(block.high[0], 127);
-  EXPECT_EQ(block.high[1], -127);
-  EXPECT_EQ(block.high[2], 1);
-  EXPECT_EQ(block.low[2], -64);
-  EXPECT_EQ(block.high[3], 0);
-  EXPECT_EQ(block.low[3], -64);
-  EXPECT_EQ(block.high[17], 8);
-  EXPECT_EQ(block.low[17], -24);
-  EXPECT_THAT(block.negatedSums, ElementsAre(0, -1000, -1000));
-  EXPECT_THAT(block.sums, ElementsAre(0, 1000, 1000));
-  const Doubles back = valuesOf(blocks);
+  const auto sections = quantizeToSections(x, x.size());
+  ASSERT_EQ(sections.size(), 1U);
+  const ActivationSection &section = sections[0];
+  EXPECT_EQ(section.scale[0], 1.0F);
+  const auto &[high, low] = section.bytes[7];
+  EXPECT_EQ(high[0], 127);
+  EXPECT_EQ(high[1], -127);
+  EXPECT_EQ(high[2], 1);
+  EXPECT_EQ(low[2], -64);
+  EXPECT_EQ(high[3], 0);
+  EXPECT_EQ(low[3], -64);
+  EXPECT_EQ(high[17], 8);
+  EXPECT_EQ(low[17], -24);
+  EXPECT_EQ(section.negatedSums[0][0], -1000);
+  EXPECT_EQ(section.negatedSums[1][0], 0);
+  EXPECT_EQ(section.negatedSums[2][0], -1000);
+  EXPECT_EQ(section.bytes[6].high[8], 64); // 2^13 as 128 * 64 + 0
+  const Doubles back = valuesOf(sections, 1, x.size());
   EXPECT_EQ(back[0], 16256.0);
   EXPECT_EQ(back[2], 64.0);
   EXPECT_EQ(back[17], 1000.0);
   EXPECT_EQ(back[40], 0x1p-113);
-  EXPECT_EQ(blocks[1].scale, 0x1p-126F);
+  EXPECT_EQ(section.scale[1], 0x1p-126F);
 }
 
 TEST(Reference, ActivationsAreOffByHalfAScale) {
@@ -186,14 +189,15 @@ TEST(Reference, ActivationsAreOffByHalfAScale) {
   for (size_t i = 0; i < x.size(); ++i) {
     x[i] = static_cast<float>(std::sin(double(i * i)));
   }
-  const auto blocks = quantizeToBlocks(x);
-  const Doubles back = valuesOf(blocks);
+  const auto sections = quantizeToSections(x, x.size());
+  const Doubles back = valuesOf(sections, 1, x.size());
   for (size_t i = 0; i < x.size(); ++i) {
-    EXPECT_NEAR(back[i], x[i], 0.5001 * blocks[0].scale);
+    EXPECT_NEAR(back[i], x[i], 0.5001 * sections[0].scale[0]);
   }
-  EXPECT_LT(blocks[0].scale, 1.0 / 16000);
+  EXPECT_LT(sections[0].scale[0], 1.0 / 16000);
   x[5] = std::numeric_limits<float>::infinity();
-  EXPECT_TRUE(std::isnan(valuesOf(quantizeToBlocks(x))[6]));
+  EXPECT_TRUE(
+      std::isnan(valuesOf(quantizeToSections(x, x.size()), 1, x.size())[6]));
 }
 
 TEST(Reference, AddIsASum) {
