@@ -167,8 +167,13 @@ Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
     single.decodeSeconds = pass.seconds;
     single.links = measured.links;
     for (BenchLink &link : single.links) {
-      link.bytesPerToken = link.minimalBytesPerToken =
-          link.name == "disk" ? pass.diskBytes : minimalWeights;
+      // Every pass copies the same bytes to the GPU, however many tokens it
+      // has.
+      if (link.name != "pcie") {
+        link.minimalBytesPerToken =
+            link.name == "disk" ? pass.diskBytes : minimalWeights;
+      }
+      link.bytesPerToken = link.minimalBytesPerToken;
     }
     raiseLimits(single, measureAgain);
     for (size_t i = 0; i < single.links.size(); ++i) {
