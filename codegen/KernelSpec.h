@@ -132,7 +132,8 @@
 // cost of two int8 dot products: one with high and one with low.
 //
 // In all three int8 formats, a block that holds an infinity or a NaN has a NaN
-// scale, and its integers q are unspecified.
+// scale. Its integers q are then unspecified, and so is everything that is
+// computed from them: all sums of the block, and in I8 the conversions.
 //
 // A `kv` binding points at a cache's part of page 0 of its cache group.
 // cacheGroup is the index of this group in the plan. The cache's part of page p

@@ -165,27 +165,8 @@ bool hasMClasses(KernelOp op) {
 
 std::vector<Layout> supportedLayouts(DType dtype,
                                      const MachineProfile &target) {
-  std::vector<Layout> layouts;
-  if (!makeCpuTarget(target).isOk()) {
-    return layouts;
-  }
-  // A layout is supported if every op that reads matrices of the dtype supports
-  // it.
-  for (const KernelRow &row : kernelRegistry()) {
-    if (std::find(row.dtypes.begin(), row.dtypes.end(), dtype) ==
-        row.dtypes.end()) {
-      continue;
-    }
-    if (layouts.empty()) {
-      layouts.assign(row.layouts.begin(), row.layouts.end());
-      continue;
-    }
-    std::erase_if(layouts, [&](Layout layout) {
-      return std::find(row.layouts.begin(), row.layouts.end(), layout) ==
-             row.layouts.end();
-    });
-  }
-  return layouts;
+  return makeCpuTarget(target).isOk() ? commonLayouts(dtype, kernelRegistry())
+                                      : std::vector<Layout>();
 }
 
 Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,

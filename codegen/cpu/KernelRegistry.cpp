@@ -65,6 +65,26 @@ const std::array kRows = {
 
 std::span<const KernelRow> kernelRegistry() { return kRows; }
 
+std::vector<Layout> commonLayouts(DType dtype,
+                                  std::span<const KernelRow> rows) {
+  std::vector<Layout> layouts;
+  bool isFirst = true;
+  for (const KernelRow &row : rows) {
+    if (std::ranges::find(row.dtypes, dtype) == row.dtypes.end()) {
+      continue;
+    }
+    if (isFirst) {
+      layouts.assign(row.layouts.begin(), row.layouts.end());
+      isFirst = false;
+      continue;
+    }
+    std::erase_if(layouts, [&](Layout layout) {
+      return std::ranges::find(row.layouts, layout) == row.layouts.end();
+    });
+  }
+  return layouts;
+}
+
 Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
   auto row = std::find_if(kRows.begin(), kRows.end(),
                           [&](const KernelRow &r) { return r.op == spec.op; });

@@ -14,6 +14,7 @@
 #include "codegen/cpu/builder/KernelBuilder.h"
 
 #include <span>
+#include <vector>
 
 namespace air::codegen {
 
@@ -42,6 +43,11 @@ struct KernelRow {
 
 /// Returns the rows of the table, in the order of KernelOp's values.
 std::span<const KernelRow> kernelRegistry();
+
+/// Returns the layouts in which every op of `rows` that reads matrices of
+/// `dtype` can read them, in the order of the first such row. Empty if no op
+/// reads the dtype, or if the ops have no layout in common.
+std::vector<Layout> commonLayouts(DType dtype, std::span<const KernelRow> rows);
 
 /// Returns the row of the spec's op. The error is Unsupported if the table has
 /// no such row, or if the op does not read the spec's dtype or layout.

@@ -30,21 +30,30 @@ std::string withoutLayer(const std::string &name) {
   return "blk.N" + name.substr(end);
 }
 
-/// Returns the value that all elements of a list share. Returns nullopt when
-/// the list is empty, the elements differ, or the value is negative.
+/// Returns the value that all elements of a list share, or nullopt if it is
+/// negative. Errors: Corrupt if the list is empty, Unsupported if the elements
+/// differ. `key` is for messages.
 template <typename T>
-std::optional<uint64_t> uniform(const std::vector<T> &list) {
-  if (list.empty() || !std::all_of(list.begin(), list.end(), [&](T value) {
-        return value == list.front();
-      })) {
-    return std::nullopt;
+Result<std::optional<uint64_t>> uniform(const std::vector<T> &list,
+                                        const std::string &key) {
+  if (list.empty()) {
+    return corruptError("key '" + key +
+                        "' is an empty list; it must be a number, or a list "
+                        "with a number for each layer");
+  }
+  if (!std::ranges::all_of(list,
+                           [&](T value) { return value == list.front(); })) {
+    return unsupportedError(
+        "key '" + key +
+        "' has different values for different layers; only the same value for "
+        "all layers is supported");
   }
   if constexpr (std::is_signed_v<T>) {
     if (list.front() < 0) {
-      return std::nullopt;
+      return std::optional<uint64_t>();
     }
   }
-  return static_cast<uint64_t>(list.front());
+  return std::optional(static_cast<uint64_t>(list.front()));
 }
 
 } // namespace
@@ -71,20 +80,11 @@ SourceReader::optionalCount(const std::string &key) {
     return std::optional<uint64_t>();
   }
   std::optional<uint64_t> number = source.getUnsigned(fullKey(key));
-  bool isList = false;
   if (const auto *list = std::get_if<std::vector<uint64_t>>(value)) {
-    isList = true;
-    number = uniform(*list);
+    AIR_ASSIGN_OR_RETURN(number, uniform(*list, fullKey(key)));
   } else if (const auto *signedList =
                  std::get_if<std::vector<int64_t>>(value)) {
-    isList = true;
-    number = uniform(*signedList);
-  }
-  if (!number && isList) {
-    return unsupportedError(
-        "key '" + fullKey(key) +
-        "' has different values for different layers; only the same value for "
-        "all layers is supported");
+    AIR_ASSIGN_OR_RETURN(number, uniform(*signedList, fullKey(key)));
   }
   if (!number) {
     return corruptError("key '" + fullKey(key) +

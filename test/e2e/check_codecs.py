@@ -6,6 +6,7 @@ memory that keeps all. Every plan must verify, and give the logits of the plan w
 codec. A plan does not depend on the number of threads. A damaged plan must be refused.
 """
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,9 @@ for codec, ram in (("none", "120MiB"), ("planes", "120MiB"), ("zstd", "120MiB"),
         continue
     t.expect(logits(plan, 1, "--io", "buffered") == expected[1], f"{codec}: other logits with --io buffered")
     read[codec] = disk_bytes(plan)
+    # The share that stays in RAM is a share of the weights, and not of their coded bytes.
+    share = re.search(r"\((\d+) %\) stay in RAM", t.run(t.AIRPACK, "inspect", plan))
+    t.expect(share is not None and abs(int(share[1]) - 25) <= 1, f"{codec}: {share and share[0]}, but --pin is 25")
     coded = [s for s in inspect(plan)["segments"] if s["codec"] != "None"]
     t.expect(bool(coded) == (codec != "none"), f"{codec}: {len(coded)} segments have a codec")
     if coded:

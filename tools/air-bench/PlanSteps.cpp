@@ -1,6 +1,7 @@
 //===- PlanSteps.cpp - times passes and limits in rounds ------------------===//
 #include "tools/air-bench/PlanSteps.h"
 
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Session.h"
 #include "tools/cli/Output.h"
@@ -35,11 +36,6 @@ constexpr int kAttempts = 10;
 /// The bandwidth probe reads at most this many bytes, which is far more than
 /// any cache holds and far less than a large model has.
 constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 /// The limits of this machine that matter to one plan's kernels.
 class PlanLimits {
@@ -96,7 +92,7 @@ public:
     return Status::ok();
   }
 
-  double medianBytes() const { return median(reads); }
+  double medianBytes() const { return medianOf(reads); }
 
   /// Measures the current rates, and raises `best` where they are higher.
   /// Memory bandwidth is measured last, immediately before the next pass,
@@ -111,7 +107,7 @@ public:
         best.arithmetic.raise(kind, sample);
         samples.push_back(sample);
       }
-      rates.arithmetic.raise(kind, median(std::move(samples)));
+      rates.arithmetic.raise(kind, medianOf(std::move(samples)));
     }
     memory->sample();
     reads.push_back(memory->sample());
@@ -294,11 +290,11 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
 
 void takeMedians(const Samples &samples, PlanMeasurement &measured) {
   measured.passes = samples.whole;
-  measured.emptyPassSeconds = median(samples.emptyTogether);
-  measured.emptySingleSeconds = median(samples.emptySingly);
+  measured.emptyPassSeconds = medianOf(samples.emptyTogether);
+  measured.emptySingleSeconds = medianOf(samples.emptySingly);
   for (const std::vector<double> &times : samples.dispatches) {
     measured.timedPasses = times.size();
-    measured.dispatchSeconds.push_back(median(times));
+    measured.dispatchSeconds.push_back(medianOf(times));
   }
 }
 

@@ -2,6 +2,7 @@
 #include "tools/air-bench/VariantBench.h"
 
 #include "codegen/cpu/matmul/MatMulCost.h"
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "tools/air-bench/PlanCosts.h"
 
@@ -26,11 +27,6 @@ constexpr int kLimitSamples = 10;
 /// The number of variants that are timed between two samples of the bandwidth
 /// of plain reads, which limits them.
 constexpr size_t kVariantsPerLimit = 6;
-
-double medianOf(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values.empty() ? 0 : values[values.size() / 2];
-}
 
 /// A kernel and its samples, with its weights either in cache or in memory.
 struct Bench {

@@ -5,6 +5,7 @@
 #include "formats/dtype/Half.h"
 #include "formats/plan/T16.h"
 #include "formats/support/MappedFile.h"
+#include "formats/support/Median.h"
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <algorithm>
@@ -97,10 +98,10 @@ private:
 };
 
 void Session::fill(Row &row, std::vector<double> times, double bytes) {
-  std::sort(times.begin(), times.end());
-  const double median = times[times.size() / 2];
+  const double median = medianOf(times);
+  const auto [fastest, slowest] = std::ranges::minmax(times);
   row.microseconds = median * 1e3;
-  row.spread = (times.back() - times.front()) / median;
+  row.spread = (slowest - fastest) / median;
   row.gigabytesPerSecond = bytes / median / 1e6;
 }
 

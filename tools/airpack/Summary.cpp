@@ -212,6 +212,15 @@ std::string memoryTable(const plan::Placement &placement, plan::Tier tier) {
   return table + "\n";
 }
 
+/// The bytes of weights that a pass reads, after decoding.
+uint64_t rawBytesPerPass(const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
+    bytes += placement.reads()->Get(i)->bytes();
+  }
+  return bytes;
+}
+
 /// The lines that say what is read in every pass; empty if all weights stay in
 /// RAM.
 std::string streamLines(const plan::Plan &plan,
@@ -226,14 +235,16 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // If passes also copy weights to a GPU, other weights stay in VRAM.
-  // `resident` and `streamed` then do not add up to all weights, so no
-  // percentage is stated.
+  // With a codec, a pass reads fewer bytes than it decodes to. The percentage
+  // is one of decoded bytes. If passes also copy weights to a GPU, other
+  // weights stay in VRAM. What is resident and what is read do not then add up
+  // to all weights, so no percentage is stated.
+  const uint64_t all = resident + rawBytesPerPass(placement);
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"
              : line + format(" (%.0f %%) stay in RAM\n",
                              100.0 * static_cast<double>(resident) /
-                                 static_cast<double>(resident + streamed));
+                                 static_cast<double>(all));
 }
 
 /// The number of layers that the CPU computes in a plan that also uses a GPU; 0

@@ -5,6 +5,7 @@
 #include "formats/plan/CopiedBytes.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -174,11 +175,6 @@ private:
   std::vector<double> tokenSeconds;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 /// The numbers of tokens to prefill and to decode, which together fit in the
 /// context. One of them may be 0.
 Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
@@ -325,9 +321,9 @@ Status measureRounds(rt::Session &session, Workload &work,
     ++measured.rounds;
   }
   std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
-  measured.prefillSeconds = median(prefills);
-  measured.decodeSeconds = median(decodes);
-  measured.firstTokenWarmSeconds = median(firstTokens);
+  measured.prefillSeconds = medianOf(prefills);
+  measured.decodeSeconds = medianOf(decodes);
+  measured.firstTokenWarmSeconds = medianOf(firstTokens);
   if (!limits) {
     return Status::ok();
   }

@@ -4,6 +4,7 @@
 #include "formats/machine/MachineProfile.h"
 #include "formats/plan/CopiedBytes.h"
 #include "formats/plan/SourceFiles.h"
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/io/DiskStream.h"
 #include "tools/airrun/BenchReport.h"
@@ -23,11 +24,6 @@ constexpr uint32_t kArithmeticSamples = 10;
 constexpr uint32_t kDiskSamples = 4;
 /// How long the cores read memory alone in a turn.
 constexpr double kTurnSeconds = 0.04;
-
-double medianOf(std::vector<double> samples) {
-  std::sort(samples.begin(), samples.end());
-  return samples.empty() ? 0 : samples[(samples.size() - 1) / 2];
-}
 
 /// Prepares to measure the disk with the range of the file that contains the
 /// weights.

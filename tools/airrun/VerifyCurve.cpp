@@ -1,12 +1,12 @@
 //===- VerifyCurve.cpp - what a pass costs with more tokens ---------------===//
 #include "tools/airrun/VerifyCurve.h"
 
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/io/DiskStream.h"
 #include "runtime/text/Sampler.h"
 #include "tools/airrun/Common.h"
 
-#include <algorithm>
 #include <charconv>
 #include <numeric>
 #include <utility>
@@ -79,14 +79,13 @@ private:
   std::vector<uint32_t> outputs;
 };
 
-CurvePass medianOf(const std::vector<CurvePass> &passes) {
+CurvePass medianPass(const std::vector<CurvePass> &passes) {
   const auto middle = [&](double CurvePass::*field) {
     std::vector<double> values;
     for (const CurvePass &pass : passes) {
       values.push_back(pass.*field);
     }
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
+    return medianOf(std::move(values));
   };
   return {middle(&CurvePass::seconds), middle(&CurvePass::diskBytes)};
 }
@@ -150,9 +149,9 @@ measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
   }
   std::vector<CurvePoint> curve;
   for (size_t i = 0; i < tokens.size(); ++i) {
-    curve.push_back({tokens[i], medianOf(one[i]), std::nullopt});
+    curve.push_back({tokens[i], medianPass(one[i]), std::nullopt});
     if (!many[i].empty()) {
-      curve.back().sequences = medianOf(many[i]);
+      curve.back().sequences = medianPass(many[i]);
     }
   }
   return curve;
@@ -168,8 +167,13 @@ Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
     single.decodeSeconds = pass.seconds;
     single.links = measured.links;
     for (BenchLink &link : single.links) {
-      link.bytesPerToken = link.minimalBytesPerToken =
-          link.name == "disk" ? pass.diskBytes : minimalWeights;
+      // Every pass copies the same bytes to the GPU, however many tokens it
+      // has.
+      if (link.name != "pcie") {
+        link.minimalBytesPerToken =
+            link.name == "disk" ? pass.diskBytes : minimalWeights;
+      }
+      link.bytesPerToken = link.minimalBytesPerToken;
     }
     raiseLimits(single, measureAgain);
     for (size_t i = 0; i < single.links.size(); ++i) {

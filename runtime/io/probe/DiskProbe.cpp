@@ -2,6 +2,7 @@
 #include "runtime/io/probe/DiskProbe.h"
 
 #include "formats/machine/HostFacts.h"
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/io/BlockReader.h"
 #include "runtime/io/probe/BlockMemory.h"
@@ -52,11 +53,6 @@ constexpr double kTogetherShare = 0.2;
 /// a sample of both is twice as long. A turn of all three samples (DiskProbe.h)
 /// takes about four times as long, so there are several turns in a second.
 constexpr double kAloneSeconds = 0.04;
-
-double medianOf(std::vector<double> samples) {
-  std::sort(samples.begin(), samples.end());
-  return samples.empty() ? 0 : samples[(samples.size() - 1) / 2];
-}
 
 /// Converts a measured rate for a profile, where rates are whole numbers of at
 /// least 1.

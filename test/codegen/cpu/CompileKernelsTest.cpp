@@ -132,6 +132,28 @@ TEST(SupportedLayouts, EveryWeightDtypeHasBoth) {
   }
 }
 
+TEST(SupportedLayouts, OnesThatAllOpsShare) {
+  constexpr std::array kF16 = {DType::F16};
+  constexpr std::array kX16 = {Layout::X16};
+  constexpr std::array kRows = {Layout::Rows};
+  constexpr std::array kBoth = {Layout::X16, Layout::Rows};
+  KernelRow x16 = kernelRegistry().front();
+  x16.dtypes = kF16;
+  x16.layouts = kX16;
+  KernelRow rows = x16;
+  rows.layouts = kRows;
+  KernelRow both = x16;
+  both.layouts = kBoth;
+  const auto common = [](const std::vector<KernelRow> &table) {
+    return commonLayouts(DType::F16, table);
+  };
+  EXPECT_EQ(common({both, both}), std::vector(kBoth.begin(), kBoth.end()));
+  EXPECT_EQ(common({both, rows, both}), std::vector{Layout::Rows});
+  // After two ops that have no layout in common, no other op adds one.
+  EXPECT_TRUE(common({x16, rows, both}).empty());
+  EXPECT_TRUE(commonLayouts(DType::Q8_0, std::vector{both}).empty());
+}
+
 TEST(CompileKernels, WrongMachineIsRefused) {
   MachineProfile old = named("x86-64-v3");
   std::erase(old.features, "fma");

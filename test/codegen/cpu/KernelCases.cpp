@@ -162,7 +162,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
 }
 
 // One token's block of 32 columns in any of the int8 activation formats. If the
-// scale is NaN, `q` and the sums are unspecified.
+// scale is NaN, `q` and the sums are unspecified (codegen/KernelSpec.h).
 struct PackedBlock {
   std::vector<int> q;
   float scale;

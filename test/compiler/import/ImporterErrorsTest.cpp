@@ -78,6 +78,13 @@ const Case kCases[] = {
      "key 'llama.feed_forward_length' has different values for different "
      "layers; only the same "
      "value for all layers is supported"},
+    {"NegativeLayers", "llama",
+     set("llama.feed_forward_length", std::vector<int64_t>{-12, -12}), kCorrupt,
+     "key 'llama.feed_forward_length' is negative or not a whole number"},
+    {"NoLayers", "llama",
+     set("llama.feed_forward_length", std::vector<uint64_t>{}), kCorrupt,
+     "key 'llama.feed_forward_length' is an empty list; it must be a number, "
+     "or a list with a number for each layer"},
     {"KvHeads", "llama", set("llama.attention.head_count_kv", uint64_t{3}),
      kCorrupt,
      "key 'llama.attention.head_count_kv' is 3, which does not divide 2, "

@@ -1,6 +1,7 @@
 //===- Rounds.cpp - measurements that take turns --------------------------===//
 #include "runtime/hal/cpu/probe/Rounds.h"
 
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
@@ -26,12 +27,7 @@ Status Rounds::take(double seconds) {
 }
 
 double Rounds::median(size_t index) const {
-  std::vector<double> sorted = rows[index].taken;
-  if (sorted.empty()) {
-    return 0;
-  }
-  std::sort(sorted.begin(), sorted.end());
-  return sorted[(sorted.size() - 1) / 2];
+  return medianOf(rows[index].taken);
 }
 
 double Rounds::largest(size_t index) const {

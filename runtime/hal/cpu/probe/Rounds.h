@@ -31,9 +31,8 @@ public:
   /// error ends the rounds and is returned. After `seconds` seconds, no further
   /// round begins, but at least kFewest rounds are always taken.
   Status take(double seconds);
-  /// The median and the largest of the samples of measurement `index`; 0 if no
-  /// samples were taken. The median of an even number of samples is the lower
-  /// of the two in the middle.
+  /// The median (formats/support/Median.h) and the largest of the samples of
+  /// measurement `index`; 0 if no samples were taken.
   double median(size_t index) const;
   double largest(size_t index) const;
 

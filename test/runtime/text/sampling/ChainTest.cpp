@@ -362,6 +362,10 @@ TEST(Dry, BreakersNeedAVocabulary) {
   Result<Sampler> sampler = Sampler::create(options, 8, nullptr);
   EXPECT_EQ(sampler.status().code(), ErrorCode::Usage);
   EXPECT_THAT(sampler.status().message(), HasSubstr("there is no vocabulary"));
+  // With Mirostat, DRY has no part in the choice.
+  options.mirostat = 2;
+  EXPECT_TRUE(Sampler::create(options, 8, nullptr).isOk());
+  options.mirostat = 0;
   options.dryBreakers = {};
   EXPECT_TRUE(Sampler::create(options, 8, nullptr).isOk());
 }
