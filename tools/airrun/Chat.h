@@ -60,10 +60,11 @@ public:
                              rt::AnswerSyntax syntax, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
 
-  /// Lets all later answers match a grammar, or without one, lets them be free
-  /// again. If the prompt opens a span of reasoning, the grammar applies to what
-  /// follows it. Errors: Usage if there are tools, or if no text of the grammar
-  /// begins with a trigger; Unsupported if no token ends an answer.
+  /// Sets the grammar that all later answers must match; without one, later
+  /// answers are free again. If the prompt opens a span of reasoning, the
+  /// grammar applies to what follows the span. Errors: Usage if there are tools,
+  /// or if no text of the grammar begins with a trigger; Unsupported if no token
+  /// ends an answer.
   Status setGrammar(std::optional<ChosenGrammar> grammar);
 
   /// Answers the conversation. `write` gets the answer, which is not added to

@@ -37,6 +37,10 @@ inline plan::BindingT &bindingOf(plan::PlanT &p, uint32_t step,
 
 using P = plan::PlanT;
 
+/// Changes that break a rule for buffers, and changes that break none.
+std::vector<Case> bufferCases();
+std::vector<Change> validBuffers();
+
 /// Changes that break a rule for placements, and changes that break none.
 std::vector<Case> placementCases();
 std::vector<Change> validPlacements();
