@@ -62,9 +62,9 @@ public:
 
   /// Sets the grammar that all later answers must match; without one, later
   /// answers are free again. If the prompt opens a span of reasoning, the
-  /// grammar applies to what follows the span. Errors: Usage if there are tools,
-  /// or if no text of the grammar begins with a trigger; Unsupported if no token
-  /// ends an answer.
+  /// grammar applies to what follows the span. Errors: Usage if there are
+  /// tools, or if no text of the grammar begins with a trigger; Unsupported if
+  /// no token ends an answer.
   Status setGrammar(std::optional<ChosenGrammar> grammar);
 
   /// Answers the conversation. `write` gets the answer, which is not added to
