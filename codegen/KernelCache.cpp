@@ -44,9 +44,11 @@ Digest digestOfEntry(std::span<const uint8_t> input,
 
 } // namespace
 
-Result<KernelCache> KernelCache::open(std::string folder, std::string compiler,
+Result<KernelCache> KernelCache::open(std::string folder,
+                                      const std::string &advice,
+                                      std::string compiler,
                                       uint64_t mostBytes) {
-  AIR_RETURN_IF_ERROR(makePrivateFolder(folder, "kernels"));
+  AIR_RETURN_IF_ERROR(makePrivateFolder(folder, "kernels", advice));
   return KernelCache(std::move(folder), std::move(compiler), mostBytes);
 }
 

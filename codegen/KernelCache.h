@@ -46,8 +46,10 @@ public:
   /// all entries together have more than `mostBytes` bytes, those that were
   /// used longest ago are removed.
   ///
-  /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h).
-  static Result<KernelCache> open(std::string folder, std::string compiler,
+  /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h),
+  /// with its `advice`.
+  static Result<KernelCache> open(std::string folder, const std::string &advice,
+                                  std::string compiler,
                                   uint64_t mostBytes = kUsualBytes);
 
   /// The code that was stored for `text`; nothing if there is none.

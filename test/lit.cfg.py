@@ -1,11 +1,13 @@
 # Configures the text tests of the compiler and the tools. To run them on a build:
 #   /usr/lib/llvm-22/bin/lit -sv build/dev/test
 # The build provides the tools; LLVM provides FileCheck, not, count and split-file.
+import atexit
 import ctypes
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import lit.formats
 
@@ -22,9 +24,18 @@ config.environment["PATH"] = os.pathsep.join(
 # --enable-var-scope hides a FileCheck variable of one test case from the next.
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input-filter=all"
 # A probe that the user has saved with `airrun probe --save`, and kernels that
-# were compiled earlier, must not affect the tests.
-cache = os.path.join(config.air_build_dir, "test", "cache")
-shutil.rmtree(cache, ignore_errors=True)
+# were compiled earlier, must not affect the tests. The tests of one run share
+# the kernels that they compile.
+cache = tempfile.mkdtemp(prefix="airpack-test-cache-")
+
+
+def remove_cache(owner=os.getpid()):
+    """Removes the cache when the process ends that runs the tests."""
+    if os.getpid() == owner:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+atexit.register(remove_cache)
 config.environment["XDG_CACHE_HOME"] = cache
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
     if name in os.environ:

@@ -15,13 +15,15 @@ namespace air {
 
 /// Creates `folder` and the folders above it that are missing, each with mode
 /// 0700 whatever the umask is. `contents`, such as "plans", says in messages
-/// what the folder is for.
+/// what the folder is for, and `advice`, such as "name another folder with
+/// XDG_CACHE_HOME", says what the user can do. The folders above `folder` are
+/// not checked.
 ///
-/// Errors: Io if the folder cannot be created or opened, if it belongs neither
-/// to the user of this process nor to root, or if other users may write to it.
-/// Thread-safety: any.
-Status makePrivateFolder(const std::string &folder,
-                         const std::string &contents);
+/// Errors: Io if the folder cannot be created or opened or is another kind of
+/// file, if it belongs neither to the user of this process nor to root, or if
+/// other users may write to it. Thread-safety: any.
+Status makePrivateFolder(const std::string &folder, const std::string &contents,
+                         const std::string &advice);
 
 } // namespace air
 

@@ -23,7 +23,7 @@ protected:
   KernelCache open(const std::string &compiler = "compiler 1",
                    uint64_t mostBytes = KernelCache::kUsualBytes) {
     Result<KernelCache> cache =
-        KernelCache::open(path("kernels"), compiler, mostBytes);
+        KernelCache::open(path("kernels"), "do that", compiler, mostBytes);
     EXPECT_TRUE(cache.isOk()) << cache.status().message();
     return *std::move(cache);
   }
@@ -112,14 +112,21 @@ TEST_F(KernelCacheTest, AnEntryThatCannotBeWrittenIsNoError) {
   EXPECT_EQ(cache.find("text"), std::nullopt);
 }
 
-TEST_F(KernelCacheTest, AFolderToWhichOthersMayWriteIsRefused) {
+TEST_F(KernelCacheTest, AFolderThatIsNotSafeOrNoFolderIsRefused) {
   (void)open();
   ASSERT_EQ(chmod(path("kernels").c_str(), 0777), 0);
-  const Result<KernelCache> cache = KernelCache::open(path("kernels"), "");
-  ASSERT_FALSE(cache.isOk());
-  EXPECT_EQ(cache.status().code(), ErrorCode::Io);
-  EXPECT_THAT(cache.status().message(),
-              HasSubstr("other users may write to the folder"));
+  const auto refuse = [&](const std::string &name, const std::string &text) {
+    const Result<KernelCache> cache =
+        KernelCache::open(path(name), "do that", "");
+    ASSERT_FALSE(cache.isOk()) << name;
+    EXPECT_EQ(cache.status().code(), ErrorCode::Io);
+    EXPECT_THAT(cache.status().message(), HasSubstr(text));
+    EXPECT_THAT(cache.status().message(), HasSubstr("do that"));
+  };
+  refuse("kernels", "other users may write to the folder");
+  writeText(path("file"), "");
+  refuse("file", "is not a folder");
+  refuse("file/below", "cannot create the folder");
 }
 
 /// Compiles a text to itself, and counts how often.

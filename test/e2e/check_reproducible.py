@@ -21,15 +21,22 @@ for folder in (here, there):
 copy = there / model.name
 shutil.copy(model, copy)
 
-t.pack(model, here / "a.air", "--threads", 1)
+t.pack(model, here / "a.air", "--threads", 1, "--kernel-cache", "none")
 environment = dict(os.environ, TZ="Asia/Kathmandu", USER="nobody", LANG="C", HOME="/nonexistent")
 done = subprocess.run([t.AIRPACK, copy.name, "--target", "host", "-o", "b.air", "--threads", "2",
                        "--kernel-cache", "none"],
                       cwd=there, env=environment, capture_output=True)
 t.expect(done.returncode == 0, done.stderr.decode())
-first, second = (here / "a.air").read_bytes(), (there / "b.air").read_bytes()
-t.expect(first == second, "the plans differ")
-print(f"two plans of {len(first)} bytes are equal")
+# The kernels of the plan d come from the cache that the plan c has filled.
+cache = work / "kernels"
+for name in ("c", "d"):
+    t.pack(model, here / f"{name}.air", "--kernel-cache", cache)
+    t.expect(len(list(cache.glob("*.kernels"))) == 1, f"{list(cache.iterdir())} are in the cache")
+plans = [here / "a.air", there / "b.air", here / "c.air", here / "d.air"]
+first = plans[0].read_bytes()
+for plan in plans[1:]:
+    t.expect(plan.read_bytes() == first, f"{plan.name} differs from a.air")
+print(f"{len(plans)} plans of {len(first)} bytes are equal")
 
 tokens = list(range(5, 45))
 for batch in (1, 7, 40):

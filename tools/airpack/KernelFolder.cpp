@@ -1,13 +1,20 @@
 //===- KernelFolder.cpp - where airpack keeps compiled kernels ------------===//
 #include "tools/airpack/KernelFolder.h"
 
+#include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
 #include "formats/support/MappedFile.h"
 #include "tools/airpack/Commands.h"
+#include "tools/cli/Output.h"
 #include "tools/cli/ProbeFile.h"
 
+#include <cerrno>
+#include <cstring>
 #include <link.h>
+#include <span>
+#include <string_view>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 namespace air {
@@ -15,17 +22,59 @@ namespace {
 
 constexpr const char *kProgram = "/proc/self/exe";
 
-/// Appends the path, the size and the time of modification of a shared library
-/// to the string that `text` points at. dl_iterate_phdr() calls it for
-/// the program, too, whose name is empty.
+/// The build id of a loaded library in hexadecimal digits; "" if it has none.
+/// A linker computes it from the contents of the library. The ELF specification
+/// describes notes.
+std::string buildIdOf(const dl_phdr_info &info) {
+  constexpr std::string_view kOwner("GNU", 4); // with its terminating zero
+  constexpr uint64_t kAlignment = 4;
+  for (size_t i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr) &header = info.dlpi_phdr[i];
+    if (header.p_type != PT_NOTE || header.p_align > kAlignment) {
+      continue;
+    }
+    const auto *bytes =
+        reinterpret_cast<const uint8_t *>(info.dlpi_addr + header.p_vaddr);
+    uint64_t at = 0;
+    while (header.p_memsz - at >= sizeof(ElfW(Nhdr))) {
+      ElfW(Nhdr) note = {};
+      std::memcpy(&note, bytes + at, sizeof note);
+      const uint64_t name = at + sizeof note;
+      const uint64_t content = name + alignUp(note.n_namesz, kAlignment);
+      const uint64_t end = content + alignUp(note.n_descsz, kAlignment);
+      if (end > header.p_memsz) {
+        break;
+      }
+      if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == kOwner.size() &&
+          std::memcmp(bytes + name, kOwner.data(), kOwner.size()) == 0) {
+        std::string digits;
+        for (const uint8_t byte :
+             std::span(bytes + content, size_t{note.n_descsz})) {
+          digits += cli::format("%02x", byte);
+        }
+        return digits;
+      }
+      at = end;
+    }
+  }
+  return "";
+}
+
+/// Appends the identity of a shared library to the string that `text` points
+/// at: its path, and its build id or else its size and time of modification.
+/// dl_iterate_phdr() calls the function for the program, too, whose path is
+/// empty.
 int addLibrary(dl_phdr_info *info, size_t, void *text) {
-  struct stat facts = {};
   const std::string path = info->dlpi_name;
-  if (!path.empty() && stat(path.c_str(), &facts) == 0) {
-    *static_cast<std::string *>(text) +=
-        path + ' ' + std::to_string(facts.st_size) + ' ' +
-        std::to_string(facts.st_mtim.tv_sec) + '.' +
-        std::to_string(facts.st_mtim.tv_nsec) + '\n';
+  std::string identity = buildIdOf(*info);
+  struct stat facts = {};
+  if (identity.empty() && stat(path.c_str(), &facts) == 0) {
+    identity = std::to_string(facts.st_size) + ' ' +
+               std::to_string(facts.st_mtim.tv_sec) + '.' +
+               std::to_string(facts.st_mtim.tv_nsec);
+  }
+  if (!path.empty()) {
+    *static_cast<std::string *>(text) += path + ' ' + identity + '\n';
   }
   return 0;
 }
@@ -41,9 +90,16 @@ Result<std::string> compilerIdentity() {
 
 Result<std::shared_ptr<const codegen::KernelCache>>
 openFolder(const std::string &folder) {
+  constexpr const char *kAdvice = "name another folder with --kernel-cache, or "
+                                  "give --kernel-cache none";
   AIR_ASSIGN_OR_RETURN(std::string identity, compilerIdentity());
-  AIR_ASSIGN_OR_RETURN(codegen::KernelCache cache,
-                       codegen::KernelCache::open(folder, std::move(identity)));
+  AIR_ASSIGN_OR_RETURN(
+      codegen::KernelCache cache,
+      codegen::KernelCache::open(folder, kAdvice, std::move(identity)));
+  if (access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return ioError("cannot write to the folder '" + folder +
+                   "' for kernels: " + std::strerror(errno) + "; " + kAdvice);
+  }
   return std::make_shared<const codegen::KernelCache>(std::move(cache));
 }
 

@@ -103,7 +103,8 @@ EntryLock::~EntryLock() {
 }
 
 Result<PlanCache> PlanCache::open(std::string folder) {
-  AIR_RETURN_IF_ERROR(makePrivateFolder(folder, "plans"));
+  AIR_RETURN_IF_ERROR(makePrivateFolder(
+      folder, "plans", "name another folder with XDG_CACHE_HOME"));
   return PlanCache(std::move(folder));
 }
 

@@ -131,7 +131,7 @@ TEST(Compiler, KernelsFromTheCacheMakeTheSamePlan) {
   const std::string folder = testing::TempDir() + "/compiler-test-kernels";
   std::filesystem::remove_all(folder);
   const auto cache = std::make_shared<const codegen::KernelCache>(
-      *codegen::KernelCache::open(folder, "compiler"));
+      *codegen::KernelCache::open(folder, "", "compiler"));
   const std::string compiled = planWith(nullptr);
   EXPECT_EQ(planWith(cache), compiled);
   const auto entries = std::filesystem::directory_iterator(folder);
