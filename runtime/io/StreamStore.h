@@ -123,6 +123,8 @@ private:
       : file(plan), options(std::move(given)), rows(plan),
         places(plan.plan().segments()->size(), kNotStreamed) {}
   Result<OpenedReader> openReader();
+  /// Whether the disk itself writes the weights to where kernels read them.
+  bool isReadDirectly() const;
   Status adaptToMemory();
   Status changeTo(uint32_t placement);
   Status mapPlacement(uint32_t placement);

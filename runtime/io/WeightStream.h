@@ -47,6 +47,9 @@ struct StreamInput {
   BlockReader *reader = nullptr;
   /// The size of a request, in whole pages.
   uint64_t blockBytes = uint64_t{2} << 20;
+  /// Whether requests may go to SegmentMemory::ring(), where they end at the end
+  /// of the ring, instead of to the windows of the segments.
+  bool readsIntoRing = false;
   VerifyChunk verify;
 };
 
