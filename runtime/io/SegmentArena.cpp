@@ -91,61 +91,55 @@ Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
 
 /// Allocates a new ring. Windows onto the previous ring stay valid.
 Status SegmentArena::mapRing(uint64_t bytes) {
-  hideRing();
-  if (ring >= 0) {
-    close(ring);
-    ring = -1;
-  }
+  unmapRing();
   ringSize = bytes;
   if (bytes == 0) {
     return Status::ok();
   }
-  ring = memfd_create("airrun-ring", MFD_CLOEXEC);
-  if (ring < 0 || ftruncate(ring, static_cast<off_t>(bytes)) != 0) {
+  memory = memfd_create("airrun-ring", MFD_CLOEXEC);
+  if (memory < 0 || ftruncate(memory, static_cast<off_t>(bytes)) != 0) {
     return refused(kRing, bytes);
   }
-  // The ring is mapped for a moment, at a huge-page boundary, to fill it with
-  // pages and to turn them into huge pages. The windows then use these pages,
-  // although they themselves need not lie at such boundaries.
-  AIR_ASSIGN_OR_RETURN(const std::span<uint8_t> whole, showRing());
+  AIR_RETURN_IF_ERROR(mapWhole());
   // If there is not enough memory, fallocate() fails. Without this call, the
   // first write to a page that the system cannot provide would end the process.
-  const bool isBacked = fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
-  Status status = isBacked ? Status::ok() : refused(kRing, bytes);
-  if (isBacked) {
-    collapseToHugePages(whole.data(), bytes);
+  if (fallocate(memory, 0, 0, static_cast<off_t>(bytes)) != 0) {
+    return refused(kRing, bytes);
   }
-  hideRing();
-  return status;
+  collapseToHugePages(whole.data(), bytes);
+  return Status::ok();
 }
 
-Result<std::span<uint8_t>> SegmentArena::showRing() {
-  hideRing();
-  if (ringSize == 0) {
-    return std::span<uint8_t>();
-  }
+/// Maps the whole ring at a huge-page boundary. Once its pages have been turned
+/// into huge pages there, the windows consist of them, too, although they
+/// themselves need not lie at such boundaries.
+Status SegmentArena::mapWhole() {
   const uint64_t mapped = ringSize + kHugePageBytes;
   void *region = mmap(nullptr, mapped, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
     return refused(kRing, ringSize);
   }
-  shown = {static_cast<uint8_t *>(region), mapped};
+  outer = {static_cast<uint8_t *>(region), mapped};
   auto *start = reinterpret_cast<uint8_t *>(
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
   if (mmap(start, ringSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-           ring, 0) == MAP_FAILED) {
-    Status status = refused(kRing, ringSize);
-    hideRing();
-    return status;
+           memory, 0) == MAP_FAILED) {
+    return refused(kRing, ringSize);
   }
-  return std::span(start, ringSize);
+  whole = {start, ringSize};
+  return Status::ok();
 }
 
-void SegmentArena::hideRing() {
-  if (!shown.empty()) {
-    munmap(shown.data(), shown.size());
-    shown = {};
+void SegmentArena::unmapRing() {
+  if (!outer.empty()) {
+    munmap(outer.data(), outer.size());
+    outer = {};
+    whole = {};
+  }
+  if (memory >= 0) {
+    close(memory);
+    memory = -1;
   }
 }
 
@@ -155,7 +149,7 @@ Status SegmentArena::mapWindow(const RingWindow &window) {
   uint64_t offset = window.ringOffset;
   while (bytes != 0) {
     uint64_t part = std::min(bytes, ringSize - offset);
-    if (mmap(to, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ring,
+    if (mmap(to, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory,
              static_cast<off_t>(offset)) == MAP_FAILED) {
       return refused(kRing, part);
     }
@@ -195,18 +189,16 @@ SegmentArena &SegmentArena::operator=(SegmentArena &&other) noexcept {
   std::swap(reserved, other.reserved);
   std::swap(offsets, other.offsets);
   std::swap(current, other.current);
-  std::swap(ring, other.ring);
+  std::swap(memory, other.memory);
   std::swap(ringSize, other.ringSize);
-  std::swap(shown, other.shown);
+  std::swap(whole, other.whole);
+  std::swap(outer, other.outer);
   return *this;
 }
 
 SegmentArena::~SegmentArena() {
-  hideRing();
+  unmapRing();
   if (base != nullptr) {
     munmap(base, reserved);
-  }
-  if (ring >= 0) {
-    close(ring);
   }
 }

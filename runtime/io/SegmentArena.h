@@ -18,7 +18,10 @@
 //
 // Where the system has huge pages, the ring consists of them, because a disk
 // that reads into scattered 4 KiB pages may be much slower. Without huge pages
-// everything works in the same way.
+// everything works in the same way. Since windows rarely begin where a huge
+// page does, their pages are mapped one by one. The ring is therefore also
+// mapped as a whole, at a huge-page boundary: the system prepares a read into
+// that range of addresses in less than half the time.
 //
 // Ownership: the arena owns its memory; addresses are valid as long as it
 // exists. Thread-safety: no other function and no user of the memory may run at
@@ -52,6 +55,9 @@ public:
   virtual ~SegmentMemory() = default;
   /// The address of segment `index`. It never changes.
   virtual uint8_t *segment(uint32_t index) const = 0;
+  /// The whole ring at one range of addresses, beside the windows, if it is
+  /// mapped there; otherwise empty.
+  virtual std::span<uint8_t> ring() const { return {}; }
 };
 
 class SegmentArena final : public SegmentMemory {
@@ -78,27 +84,25 @@ public:
   /// neither an old nor a new window covers keep their contents.
   Status remap(std::span<const RingWindow> windows, uint64_t ringBytes);
 
-  /// Returns the whole ring at one range of addresses, beside the windows. The
-  /// range is valid until hideRing() or remap() is called. Empty if there is no
-  /// ring.
-  Result<std::span<uint8_t>> showRing();
-  void hideRing();
+  /// remap() changes the range. Empty if there is no ring.
+  std::span<uint8_t> ring() const override { return whole; }
 
 private:
   SegmentArena() = default;
   Status mapPrivate(uint64_t offset, uint64_t bytes);
   Status mapRing(uint64_t bytes);
+  Status mapWhole();
+  void unmapRing();
   Status mapWindow(const RingWindow &window);
 
   uint8_t *base = nullptr; ///< where the addresses of all segments begin
   uint64_t reserved = 0;
   std::vector<uint64_t> offsets;   ///< each segment's distance from `base`
   std::vector<RingWindow> current; ///< the windows that are mapped
-  int ring = -1;                   ///< descriptor of the ring's memory
+  int memory = -1;                 ///< descriptor of the ring's memory
   uint64_t ringSize = 0;
-  /// The addresses that showRing() has reserved for its range; empty if it has
-  /// reserved none.
-  std::span<uint8_t> shown;
+  std::span<uint8_t> whole; ///< what ring() returns
+  std::span<uint8_t> outer; ///< the addresses that are reserved for `whole`
 };
 
 } // namespace air::rt

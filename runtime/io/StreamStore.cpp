@@ -67,6 +67,7 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   input.reader = store->reader.get();
   input.blockBytes =
       std::min(chosen.blockBytes, StreamOptions::kMostBlockBytes);
+  input.readsIntoRing = store->isReadDirectly();
   input.verify = [&plan](uint32_t segment, uint64_t offset,
                          std::span<const uint8_t> bytes) {
     uint64_t chunk = plan.plan().segments()->Get(segment)->digest_chunk();
@@ -76,6 +77,10 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
                        WeightStream::start(std::move(schedule), *store->arena,
                                            std::move(input)));
   return store;
+}
+
+bool StreamStore::isReadDirectly() const {
+  return !hasCodedSegments(file.plan()) && !file.plan().reference();
 }
 
 Result<OpenedReader> StreamStore::openReader() {
@@ -268,14 +273,11 @@ StreamCounters StreamStore::counters() const {
 Result<std::span<uint8_t>> StreamStore::lendRing() {
   AIR_RETURN_IF_ERROR(unusable);
   stream->pause();
-  const bool isReadDirectly =
-      !hasCodedSegments(file.plan()) && !file.plan().reference();
-  return isReadDirectly ? arena->showRing() : std::span<uint8_t>();
+  return isReadDirectly() ? arena->ring() : std::span<uint8_t>();
 }
 
 Status StreamStore::takeRingBack() {
   AIR_RETURN_IF_ERROR(unusable);
-  arena->hideRing();
   return stream->resume();
 }
 

@@ -56,9 +56,10 @@ struct StreamOptions {
   uint32_t depth = kLeastDepth;
   static constexpr uint32_t kLeastDepth = 8;
   /// The size of a block in bytes. At most kMostBlockBytes are used, so that
-  /// the blocks in flight fill only a part of the ring.
+  /// the blocks in flight fill only a part of the ring. Smaller blocks would
+  /// cost more, because a disk needs some time for each request.
   uint64_t blockBytes = kMostBlockBytes;
-  static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
+  static constexpr uint64_t kMostBlockBytes = uint64_t{2} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
   /// At most this number of bytes of weights are read per second; 0 means that
   /// there is no limit.
@@ -123,6 +124,8 @@ private:
       : file(plan), options(std::move(given)), rows(plan),
         places(plan.plan().segments()->size(), kNotStreamed) {}
   Result<OpenedReader> openReader();
+  /// Whether the disk itself writes the weights to where kernels read them.
+  bool isReadDirectly() const;
   Status adaptToMemory();
   Status changeTo(uint32_t placement);
   Status mapPlacement(uint32_t placement);

@@ -290,10 +290,17 @@ Status WeightStream::submitNext(uint64_t &pass) {
   uint64_t offset = read.offset + cursor.done;
   BlockRequest request;
   request.offset = schedule.segments[read.segment].fileOffset + offset;
-  uint64_t bytes = input.reader->sizeOfBlock(
-      request.offset, read.bytes - cursor.done, input.blockBytes);
-  request.bytes = bytes;
+  uint64_t most = read.bytes - cursor.done;
   request.to = arena.segment(read.segment) + offset;
+  const std::span<uint8_t> ring = arena.ring();
+  if (input.readsIntoRing && !read.isResident && !ring.empty()) {
+    const uint64_t at = (read.ringOffset + cursor.done) % ring.size();
+    request.to = ring.data() + at;
+    most = std::min(most, ring.size() - at);
+  }
+  const uint64_t bytes =
+      input.reader->sizeOfBlock(request.offset, most, input.blockBytes);
+  request.bytes = bytes;
   request.id = nextId++;
   AIR_RETURN_IF_ERROR(input.reader->submit(request));
   cursor.done += bytes;

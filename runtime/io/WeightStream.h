@@ -47,6 +47,9 @@ struct StreamInput {
   BlockReader *reader = nullptr;
   /// The size of a request, in whole pages.
   uint64_t blockBytes = uint64_t{2} << 20;
+  /// Whether requests go to SegmentMemory::ring(), and end where it ends,
+  /// instead of going to the windows of the segments.
+  bool readsIntoRing = false;
   VerifyChunk verify;
 };
 
