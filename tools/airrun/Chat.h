@@ -59,10 +59,10 @@ public:
                              rt::AnswerSyntax syntax, const std::string &name,
                              const jinja::Date &date, ChatTools tools);
 
-  /// Lets all later answers match a grammar, or without one, lets them be free
-  /// again. If the prompt opens a span of reasoning, the grammar applies to what
-  /// follows it. Errors: Usage if there are tools, or if no text of the grammar
-  /// begins with a trigger; Unsupported if no token ends an answer.
+  /// Makes all later answers match a grammar; without one, they are free
+  /// again. If the prompt opens a span of reasoning, the grammar applies to
+  /// what follows it. Errors: Usage if there are tools, or if no text of the
+  /// grammar begins with a trigger; Unsupported if no token ends an answer.
   Status setGrammar(std::optional<ChosenGrammar> grammar);
 
   /// Answers the conversation. `write` gets the answer, which is not added to

@@ -37,7 +37,8 @@ Result<std::optional<ChosenGrammar>>
 chosenGrammar(const cli::Invocation &invocation,
               const rt::Tokenizer &tokenizer);
 
-/// The tokens of the vocabulary that end generation, and `endTokens`, ascending.
+/// The tokens of the vocabulary that end generation, and `endTokens`, in
+/// ascending order.
 std::vector<int32_t> endsOfAnswer(const rt::Tokenizer &tokenizer,
                                   std::span<const int32_t> endTokens);
 
