@@ -66,6 +66,7 @@ static std::vector<cli::Option> settingOptions() {
     options.push_back(std::move(option));
   }
   options.push_back({.name = "--max-tokens",
+                     .shortName = "-n",
                      .kind = cli::ValueKind::Integer,
                      .valueName = "N",
                      .minimum = 1,
@@ -188,6 +189,7 @@ Status ChatLoop::runCommand(const std::string &line) {
   std::string name = line.substr(0, space);
   // Other programs call the command by these names.
   name = name == "/quit" || name == "/bye" ? "/exit" : name;
+  name = name == "/?" ? "/help" : name;
   const size_t begin =
       std::min(line.find_first_not_of(' ', space), line.size());
   const std::string argument = line.substr(begin);
@@ -330,14 +332,20 @@ Status ChatLoop::set(const std::string &text) {
     return usageError("/set needs a name and a value, as in /set temp 0.5");
   }
   const std::string typed = text.substr(0, space);
-  const std::string name = typed.starts_with("--") ? typed : "--" + typed;
   const std::string value = text.substr(space + 1);
   cli::Invocation changed = settings;
   const std::vector<cli::Option> &options = tool.commands.front().options;
-  if (std::ranges::find(options, name, &cli::Option::name) == options.end()) {
+  const auto option =
+      std::ranges::find_if(options, [&](const cli::Option &each) {
+        return typed == each.name || "--" + typed == each.name ||
+               (!each.shortName.empty() &&
+                (typed == each.shortName || "-" + typed == each.shortName));
+      });
+  if (option == options.end()) {
     return usageError("there is no option " + inQuotes(typed) +
                       "; /set lists those that can be changed");
   }
+  const std::string &name = option->name;
   if (value == "default") {
     changed.values.erase(name);
   } else {

@@ -10,7 +10,6 @@
 #include <cmath>
 #include <fstream>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <set>
 
 using namespace air;
@@ -206,22 +205,10 @@ std::vector<Case> factCases() {
          p.tokenizer->rules->expressions->ends = {3};
        })},
       {"plan.tokenizer.matching",
-       in([](P &p) { p.tokenizer->matching.assign(7, 0); })},
+       in([](P &p) { p.tokenizer->matching = {0}; })},
       {"plan.tokenizer.matching", in([](P &p) {
-         p.tokenizer->matching.assign(8, 15);
-         p.tokenizer->matching[5] = 16;
-       })},
-      {"plan.tokenizer.matching", in([](P &p) {
-         addRules(p);
-         p.tokenizer->unknown = 5;
-         p.tokenizer->matching.assign(8, 15);
-         p.tokenizer->matching[5] = 32;
-       })},
-      {"plan.tokenizer.matching", in([](P &p) {
-         // Only BPE makes one unknown token of a run.
-         p.tokenizer->unknown = 5;
-         p.tokenizer->matching.assign(8, 15);
-         p.tokenizer->matching[5] = 16;
+         p.tokenizer->unknown = 5; // Only the kind Bpe may have 16 there.
+         p.tokenizer->matching = {15, 15, 15, 15, 15, 16, 15, 15};
        })},
       {"plan.tokenizer.lowercase",
        in([](P &p) { p.tokenizer->lowercase = true; })},
@@ -681,9 +668,8 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         p.tokenizer->rules->form = plan::NormalForm::KC;
         p.tokenizer->rules->spelling = plan::TokenSpelling::TextAndLines;
         p.tokenizer->rules->prefix = plan::SpacePrefix::EveryWord;
-        p.tokenizer->matching.assign(8, 15);
         p.tokenizer->unknown = 5;
-        p.tokenizer->matching[5] = 31;
+        p.tokenizer->matching = {15, 15, 15, 15, 15, 31, 15, 15};
       }),
       in([](P &p) {
         p.tokenizer->kind = plan::TokenizerKind::WordPiece;
