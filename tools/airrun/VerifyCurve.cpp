@@ -158,7 +158,7 @@ measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
   return curve;
 }
 
-Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
+Status checkCurve(const std::vector<CurvePoint> &curve,
                   BenchMeasurement &measured,
                   const std::function<double(size_t link)> &measureAgain) {
   const auto check = [&](const CurvePass &pass) {
@@ -169,7 +169,7 @@ Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
     single.links = measured.links;
     for (BenchLink &link : single.links) {
       link.bytesPerToken = link.minimalBytesPerToken =
-          link.name == "disk" ? pass.diskBytes : minimalWeights;
+          link.name == "disk" ? pass.diskBytes : link.minimalBytesPerPass;
     }
     raiseLimits(single, measureAgain);
     for (size_t i = 0; i < single.links.size(); ++i) {
