@@ -9,7 +9,16 @@
 
 #include "compiler/driver/Compiler.h"
 
+#include <string>
+
 namespace air::compiler {
+
+struct BestCpuLayers {
+  uint64_t layers = 0;
+  /// If the GPU computes all layers because the fastest number could not be
+  /// found: why, as a note for the user. Otherwise "".
+  std::string note;
+};
 
 /// Returns the number of layers on the CPU for which a decode pass of the plan
 /// is predicted to be fastest (planner/CpuLayers.h). It is 0, which means that
@@ -19,14 +28,16 @@ namespace air::compiler {
 /// The choice depends on predictions, so it is also 0 if a rate of the machine
 /// is not known. It compares estimated sizes, so it is also 0 if the number
 /// that is best by these sizes does not fit with the real ones. In both cases,
-/// the plan for the GPU alone may not fit although some other number would.
+/// the plan for the GPU alone may not fit although some other number would, and
+/// `note` says which of them it is.
 ///
 /// The target of `options` must have a GPU. options.activations has no effect
 /// on the plan with 0 layers. `loaded` has read the model. Errors: those of
 /// Compiler::run() if the GPU cannot compute the model at all; those with 1
 /// layer on the CPU and with the chosen number, except for Unsupported, with
 /// which the result is 0.
-Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options);
+Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
+                                    CompileOptions options);
 
 } // namespace air::compiler
 
