@@ -25,8 +25,9 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
          link.bytesPerToken;
 }
 
-/// The share of the time for which the link is busy at its limit. Links that are
-/// used in turn share the time, so each of them has the sum of their shares.
+/// The share of the time for which the link is busy at its limit. Links that
+/// are used in turn share the time, so each of them has the sum of their
+/// shares.
 double busyShare(const BenchMeasurement &measured, const BenchLink &link) {
   double share = 0;
   for (const BenchLink &other : measured.links) {

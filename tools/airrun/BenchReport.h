@@ -53,8 +53,8 @@ namespace air {
 
 /// What decode reads over one link.
 struct BenchLink {
-  /// "dram", "vram", "cache", "disk" or "pcie"; if both a CPU and a GPU compute,
-  /// "cpu-cache" and "gpu-cache" instead of "cache".
+  /// "dram", "vram", "cache", "disk" or "pcie". If both a CPU and a GPU
+  /// compute, "cpu-cache" and "gpu-cache" take the place of "cache".
   std::string name;
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
