@@ -30,53 +30,93 @@ GpuPassBytes passOf(const GpuNeeds &gpu) {
           .operandRate = gpu.cpuOperandRate};
 }
 
-/// The predicted nanoseconds of a decode pass; 0 if they are not known.
-uint64_t nanosecondsOf(const GpuNeeds &gpu, const GpuPlacement &placement,
+PassPrediction predict(const GpuNeeds &gpu, const GpuPlacement &placement,
                        const MachineProfile &machine) {
   GpuPassBytes pass = passOf(gpu);
   setPlacement(pass, placement);
-  return predictGpuPass(pass, machine).nanoseconds;
+  return predictGpuPass(pass, machine);
+}
+
+/// What the profile does not state, although the time of a pass depends on it.
+std::string unknownRates(const PassPrediction &prediction) {
+  std::string names;
+  for (const LinkLoad &load : prediction.links) {
+    if (load.bytesPerPass == 0 || load.bandwidth != 0) {
+      continue;
+    }
+    names += names.empty() ? "" : ", ";
+    names += load.link == "vram"   ? "the bandwidth of VRAM"
+             : load.link == "pcie" ? "the rate of copies to the GPU"
+             : load.link == "dram" ? "the bandwidth of RAM"
+             : load.link == "disk" ? "the bandwidth of the disk"
+                                   : "the arithmetic rate of the CPU";
+  }
+  return names;
+}
+
+BestCpuLayers allOnGpu(const std::string &why) {
+  return {0, "--cpu-layers auto: the GPU computes all layers, because " + why};
+}
+
+BestCpuLayers rateIsUnknown(const PassPrediction &prediction) {
+  return allOnGpu("the time of a pass cannot be predicted: the target does not "
+                  "state " +
+                  unknownRates(prediction) +
+                  "; give a number of layers, or a profile of airrun probe");
 }
 
 } // namespace
 
-Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options) {
+Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
+                                    CompileOptions options) {
   const MachineProfile &machine = *options.machine;
   AIR_ASSIGN_OR_RETURN(const ModelNeeds all, needsWith(loaded, options, 0));
   const Result<GpuPlacement> onGpu = planGpu(all.gpu->demand, all.gpu->limits);
   if (all.layers < 2 || (onGpu && onGpu->copiedBytes() == 0)) {
-    return uint64_t{0};
+    return BestCpuLayers();
   }
   const Result<ModelNeeds> one = needsWith(loaded, options, 1);
   if (one.status().code() == ErrorCode::Unsupported) {
-    // The CPU cannot compute the first layer.
-    return uint64_t{0};
+    return allOnGpu("the CPU cannot compute the first one: " +
+                    one.status().message());
   }
   AIR_RETURN_IF_ERROR(one.status());
+  GpuPassBytes pass = passOf(*one->gpu);
   const std::optional<CpuLayerChoice> choice =
       chooseCpuLayers({one->gpu->demand, one->gpu->limits,
-                       one->gpu->weightLayers, one->layers, passOf(*one->gpu)},
+                       one->gpu->weightLayers, one->layers, pass},
                       machine);
   if (!choice) {
-    return uint64_t{0};
+    pass.copied = onGpu ? onGpu->copiedBytes() : 0;
+    const PassPrediction prediction = predictGpuPass(pass, machine);
+    return prediction.nanoseconds == 0 ? rateIsUnknown(prediction)
+                                       : BestCpuLayers();
   }
   // The choice assumes the sizes of layers on the GPU. The real sizes decide.
   const Result<ModelNeeds> chosen = needsWith(loaded, options, choice->layers);
+  const std::string number = std::to_string(choice->layers) +
+                             " layers on the CPU would be fastest, but ";
   if (chosen.status().code() == ErrorCode::Unsupported) {
-    // The CPU cannot compute one of these layers.
-    return uint64_t{0};
+    return allOnGpu(
+        number + "the CPU cannot compute them: " + chosen.status().message());
   }
   AIR_RETURN_IF_ERROR(chosen.status());
   const Result<GpuPlacement> placement =
       planGpu(chosen->gpu->demand, chosen->gpu->limits);
   if (!placement) {
-    return uint64_t{0};
+    return allOnGpu(number +
+                    "they do not fit: " + placement.status().message());
   }
-  const uint64_t split = nanosecondsOf(*chosen->gpu, *placement, machine);
-  const uint64_t alone =
-      onGpu ? nanosecondsOf(*all.gpu, *onGpu, machine) : UINT64_MAX;
-  return split != 0 && alone != 0 && split < alone ? choice->layers
-                                                   : uint64_t{0};
+  const PassPrediction split = predict(*chosen->gpu, *placement, machine);
+  if (!onGpu) {
+    return BestCpuLayers{choice->layers, ""};
+  }
+  const PassPrediction alone = predict(*all.gpu, *onGpu, machine);
+  if (split.nanoseconds == 0 || alone.nanoseconds == 0) {
+    return rateIsUnknown(split.nanoseconds == 0 ? split : alone);
+  }
+  return BestCpuLayers{
+      split.nanoseconds < alone.nanoseconds ? choice->layers : 0, ""};
 }
 
 } // namespace air::compiler

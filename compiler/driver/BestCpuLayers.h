@@ -9,7 +9,16 @@
 
 #include "compiler/driver/Compiler.h"
 
+#include <string>
+
 namespace air::compiler {
+
+struct BestCpuLayers {
+  uint64_t layers = 0;
+  /// If the GPU computes all layers because the fastest number could not be
+  /// found: why, as a note for the user. Otherwise "".
+  std::string note;
+};
 
 /// Returns the number of layers on the CPU for which a decode pass of the plan
 /// is predicted to be fastest (planner/CpuLayers.h). It is 0, which means that
@@ -20,7 +29,7 @@ namespace air::compiler {
 /// is not known. It compares estimated sizes, so it is also 0 if the number
 /// that is best by these sizes does not fit with the real ones. In both cases,
 /// the model may not fit on the GPU alone although a plan with some other
-/// number would fit.
+/// number would fit, and `note` says which of the two it is.
 ///
 /// The target of `options` must have a GPU. options.activations has no effect
 /// on the plan with 0 layers. `loaded` has read the model.
@@ -28,7 +37,8 @@ namespace air::compiler {
 /// Errors: those of Compiler::run() for the plan with 0 layers. The plans with
 /// 1 layer and with the best number are also made. If one of them is
 /// Unsupported, the result is 0; any other error of theirs is returned.
-Result<uint64_t> bestCpuLayers(const Compiler &loaded, CompileOptions options);
+Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
+                                    CompileOptions options);
 
 } // namespace air::compiler
 

@@ -427,6 +427,8 @@ Status CudaLowering::createProgram(uint32_t minTokens, uint32_t tokens) {
       (tokens == minTokens ? "" : "-" + std::to_string(tokens));
   auto program = ProgramOp::create(builder, graph.getLoc(), name, minTokens,
                                    tokens, IntegerAttr());
+  // If a tensor of the model has the same name, the program gets another one.
+  symbols.insert(program);
   firstProgram = firstProgram ? firstProgram : program;
   builder.createBlock(&program.getBody());
   // In a prefill, tile_tokens must not be 0 even if no attention reads tiles.

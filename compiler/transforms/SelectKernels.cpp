@@ -455,10 +455,13 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                        const std::vector<LoweredStep> &steps,
                        const MachineProfile &profile) {
     OpBuilder::InsertionGuard guard(builder);
+    SymbolTable symbols(getOperation());
     auto program =
         ProgramOp::create(builder, loc, batch.name, batch.minTokens,
                           std::min<uint64_t>(batch.maxTokens, maxTokens),
                           /*tile_tokens=*/IntegerAttr());
+    // If a tensor of the model has the same name, the program gets another one.
+    symbols.insert(program);
     builder.createBlock(&program.getBody());
     return addSteps(builder, loc, batch, steps, profile);
   }

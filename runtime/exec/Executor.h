@@ -108,8 +108,8 @@ struct ExecutorParts {
   /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  /// Of kvPositionBytes, those in the caches of the CPU although a GPU has other
-  /// caches or runs other steps.
+  /// Of kvPositionBytes, those in the caches of the CPU although a GPU has
+  /// other caches or runs other steps.
   uint64_t cpuKvPositionBytes = 0;
   bool kvIsHalf = false; ///< at least one cache holds float16
 };
@@ -126,8 +126,9 @@ public:
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
   /// largest logit. If several tokens have it, the one with the lowest id is
   /// chosen. The sequences must all be different, and the sizes equal. If
-  /// `continues` is true, the caller will probably choose again, with the tokens
-  /// `next`, and the next pass may run ahead. Results do not depend on it.
+  /// `continues` is true, the caller will probably choose again, with the
+  /// tokens `next`, and the next pass may run ahead. Results do not depend on
+  /// it.
   /// Errors: as run(), and Usage if canChoose() is false.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,

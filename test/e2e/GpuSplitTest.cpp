@@ -338,6 +338,25 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   const std::string report =
       airrun("bench " + split + " -p 12 -n 1 --rounds 1 --json");
   EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
+  EXPECT_THAT(report, testing::ContainsRegex(
+                          "\"limited_by\": \"[a-z-]*(vram|cache)\\+[a-z-]*"
+                          "(dram|cache)\""));
+  EXPECT_THAT(report, testing::ContainsRegex("\"beta\": (1|0\\.9)"));
+}
+
+TEST_F(GpuSplitTest, BenchRunsAWeightlessPlanWithRandomWeights) {
+  CompileOptions options;
+  options.machine = gpuInThisMachine("h100");
+  options.cuda = test::emulatorCompiler();
+  options.cpuLayers = 3;
+  options.weightless = true;
+  pack(options, "weightless.air");
+  fakeCuda = {};
+  const std::string bench = "bench " + folder().path("weightless.air") +
+                            " -p 0 -n 2 --rounds 1 --json ";
+  const std::string report = airrun(bench + "--random-weights");
+  EXPECT_THAT(report, testing::HasSubstr("\"gpu\": \"h100\""));
+  EXPECT_THAT(report, testing::HasSubstr("\"limited_by\": "));
 }
 
 // A plan for two targets that fit the GPU equally well. The kernels for the CPU

@@ -6,6 +6,7 @@
 #include "compiler/driver/BestCpuLayers.h"
 #include "formats/machine/GpuTable.h"
 #include "tools/cli/ByteSize.h"
+#include "tools/cli/Output.h"
 #include "tools/cli/ProbeFile.h"
 
 #include <optional>
@@ -55,8 +56,12 @@ Status chooseCpuLayers(compiler::Compiler &compiler,
   if (!options.choosesCpuLayers || options.machine->gpus.empty()) {
     return Status::ok();
   }
-  AIR_ASSIGN_OR_RETURN(options.cpuLayers,
+  AIR_ASSIGN_OR_RETURN(const compiler::BestCpuLayers best,
                        compiler::bestCpuLayers(compiler, options));
+  options.cpuLayers = best.layers;
+  if (!best.note.empty()) {
+    cli::printNotes({best.note});
+  }
   AIR_ASSIGN_OR_RETURN(compiler, compiler.again(options));
   return Status::ok();
 }

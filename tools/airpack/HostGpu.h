@@ -23,7 +23,8 @@ Status canPlanForHostGpu(const cli::Invocation &invocation,
                          const GpuProfile &gpu);
 
 /// If `options` ask for it, chooses the number of layers that the CPU computes,
-/// and replaces `compiler` by one for that number.
+/// and replaces `compiler` by one for that number. If the fastest number cannot
+/// be found, a note says why.
 Status chooseCpuLayers(compiler::Compiler &compiler,
                        compiler::CompileOptions &options);
 

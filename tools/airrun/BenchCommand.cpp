@@ -157,10 +157,11 @@ private:
       return run(at, 1);
     }
     int32_t chosen = 0;
+    const bool continues = at + 1 < tokens.size();
     AIR_RETURN_IF_ERROR(session->choose(std::span(tokens).subspan(at, 1),
                                         std::span(sequences).first(1),
-                                        {&chosen, 1}));
-    if (at + 1 < tokens.size()) {
+                                        {&chosen, 1}, continues));
+    if (continues) {
       tokens[at + 1] = chosen;
     }
     return Status::ok();
@@ -269,6 +270,34 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
   measured.streaming = std::move(streaming);
 }
 
+/// Sets what each token reads from the memories of the devices that compute.
+/// `decoded` counts `passes` passes.
+void setMemoryBytes(const rt::Session &session, const rt::RunCounters &decoded,
+                    uint64_t passes, BenchMeasurement &measured) {
+  const auto count = static_cast<double>(passes);
+  const auto weights = [&](std::optional<bool> ofGpu) {
+    return static_cast<double>(rt::minimalWeightBytes(session.plan(), ofGpu));
+  };
+  const auto set = [](BenchLink &link, double bytes, double minimalWeights,
+                      double kv) {
+    link.bytesPerToken = bytes;
+    link.minimalBytesPerPass = minimalWeights;
+    link.minimalBytesPerToken = minimalWeights + kv;
+  };
+  const double kv = static_cast<double>(decoded.kvBytes) / count;
+  const double all = bytesOfPass(decoded, passes);
+  if (session.gpu() == nullptr || session.threads() == 0) {
+    set(measured.links[0], all, weights(std::nullopt), kv);
+    return;
+  }
+  const double onCpu = static_cast<double>(decoded.cpuBytes) / count;
+  const double cpuKv = static_cast<double>(decoded.cpuKvBytes) / count;
+  set(measured.links[0], all - onCpu, weights(true), kv - cpuKv);
+  set(measured.links[1], onCpu, weights(false), cpuKv);
+  measured.links[0].isInTurn = true;
+  measured.links[1].isInTurn = true;
+}
+
 /// Every round measures the limits, prefill and decode one after another, so
 /// that all of them see the same state of the machine. `limits` is empty if
 /// nothing is decoded.
@@ -310,8 +339,11 @@ Status measureRounds(rt::Session &session, Workload &work,
                       measured);
     }
     if (const uint64_t once = copiedPerPass(session); limits && once != 0) {
-      measured.links[1].minimalBytesPerToken = static_cast<double>(once);
-      measured.links[1].bytesPerToken =
+      BenchLink &copies =
+          *std::ranges::find(measured.links, "pcie", &BenchLink::name);
+      copies.minimalBytesPerToken = static_cast<double>(once);
+      copies.minimalBytesPerPass = copies.minimalBytesPerToken;
+      copies.bytesPerToken =
           static_cast<double>(session.copiedBytes() - copiedBefore) /
           static_cast<double>(passes);
     }
@@ -327,11 +359,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   if (!limits) {
     return Status::ok();
   }
-  double kv =
-      static_cast<double>(decoded.kvBytes) / static_cast<double>(passes);
-  measured.links[0].bytesPerToken = bytesOfPass(decoded, passes);
-  measured.links[0].minimalBytesPerToken =
-      static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
+  setMemoryBytes(session, decoded, passes, measured);
   AIR_RETURN_IF_ERROR(limits->measure());
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->limit(i);
@@ -354,6 +382,10 @@ Status measureRounds(rt::Session &session, Workload &work,
 /// the fractions of their rates that disk and memory keep while both are read.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
+  measured.gpuRingBytes = static_cast<double>(session.plan()
+                                                  .placements()
+                                                  ->Get(session.placement())
+                                                  ->device_ring_bytes());
   const auto *predictions =
       session.plan().placements()->Get(session.placement())->predictions();
   if (predictions == nullptr) {
@@ -387,9 +419,7 @@ verifyCurve(const std::vector<uint64_t> &tokens, rt::Session &session,
                        measureCurve(session, tokens, rounds, [&] {
                          return monotonicSeconds() - begin >= kEnoughSeconds;
                        }));
-  AIR_RETURN_IF_ERROR(checkCurve(
-      curve, static_cast<double>(rt::minimalWeightBytes(session.plan())),
-      measured, measureAgain));
+  AIR_RETURN_IF_ERROR(checkCurve(curve, measured, measureAgain));
   return curve;
 }
 
@@ -497,7 +527,9 @@ Status runBench(const cli::Invocation &invocation) {
   if (decode != 0) {
     AIR_ASSIGN_OR_RETURN(
         LinkLimits made,
-        LinkLimits::create(invocation, session, bytesOfPass(decoded, decode)));
+        LinkLimits::create(invocation, session, bytesOfPass(decoded, decode),
+                           static_cast<double>(decoded.cpuBytes) /
+                               static_cast<double>(decode)));
     limits.emplace(std::move(made));
     measured.uploadPerSecond = limits->uploadRate();
     measured.decodeTokens -= work.untimed();

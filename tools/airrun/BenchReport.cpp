@@ -25,27 +25,53 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
          link.bytesPerToken;
 }
 
+/// The share of the time for which the link is busy at its limit. Links that
+/// are used in turn share the time, so each of them has the sum of their
+/// shares.
+double busyShare(const BenchMeasurement &measured, const BenchLink &link) {
+  double share = 0;
+  for (const BenchLink &other : measured.links) {
+    if (&other == &link || (link.isInTurn && other.isInTurn)) {
+      share += linkRate(measured, other) / other.limitPerSecond;
+    }
+  }
+  return share;
+}
+
 bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
-  return linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
+  return busyShare(measured, link) > 1 + kShareTolerance;
 }
 
 /// The tokens per second that the plan's prediction gives for the measured
 /// rates.
 double predictedRate(const BenchMeasurement &measured) {
-  double reading = 0;
+  double reading = 0; // seconds of the memory from which a single device reads
   double arithmetic = 0;
   double disk = 0;
   double copying = 0; // seconds of copies, which overlap all other work
+  double vram = 0;
+  double lateCopies = 0; // seconds of copies that wait for kernels of the GPU
+  const bool isInTurn =
+      std::ranges::any_of(measured.planLinks, [&](const PlanLink &link) {
+        return link.name == "dram" && !measured.gpu.empty();
+      });
   for (const PlanLink &link : measured.planLinks) {
     if (link.measuredRate <= 0) {
       return 0;
     }
-    (link.name == "disk"   ? disk
-     : link.name == "pcie" ? copying
-     : link.name == "cpu"  ? arithmetic
-                           : reading) = link.bytesPerPass / link.measuredRate;
+    (link.name == "disk"               ? disk
+     : link.name == "pcie"             ? copying
+     : link.name == "cpu"              ? arithmetic
+     : isInTurn && link.name == "vram" ? vram
+                                       : reading) =
+        link.bytesPerPass / link.measuredRate;
+    if (link.name == "pcie") {
+      lateCopies = std::max(0.0, link.bytesPerPass - measured.gpuRingBytes) /
+                   link.measuredRate;
+    }
   }
-  const double cores = overlappedTime(reading, arithmetic);
+  const double cores = overlappedTime(reading, arithmetic) +
+                       (isInTurn ? std::max(vram, lateCopies) : 0);
   // Reads from the disk slow down CPU kernels, but not GPU kernels.
   const double seconds =
       std::max(measured.gpu.empty() ? passTime(cores, disk, measured.kept)
@@ -96,9 +122,12 @@ void raiseLimits(BenchMeasurement &measured,
 void rateFromLinks(BenchMeasurement &measured) {
   for (PlanLink &plan : measured.planLinks) {
     for (const BenchLink &link : measured.links) {
+      const bool isDram = plan.name == "dram";
+      const bool isVram = plan.name == "vram";
       if (plan.name == link.name ||
-          (link.name == "cache" &&
-           (plan.name == "dram" || plan.name == "vram"))) {
+          (link.name == "cache" && (isDram || isVram)) ||
+          (link.name == "cpu-cache" && isDram) ||
+          (link.name == "gpu-cache" && isVram)) {
         plan.measuredRate = link.usualPerSecond;
       }
     }
@@ -135,16 +164,34 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
   }
   report.decodeRate =
       static_cast<double>(measured.decodeTokens) / measured.decodeSeconds;
+  const auto allow = [&report](double seconds, const std::string &name) {
+    if (report.limitedBy.empty() || 1 / seconds < report.boundRate) {
+      report.boundRate = 1 / seconds;
+      report.limitedBy = name;
+    }
+  };
+  double inTurn = 0; // seconds of the links that are used in turn
+  std::string namesInTurn;
   for (const BenchLink &link : measured.links) {
     double once = link.minimalBytesPerToken / link.bytesPerToken;
     double rate = linkRate(measured, link);
     report.beta = report.links.empty() ? once : std::min(report.beta, once);
-    double allowed = link.limitPerSecond / link.minimalBytesPerToken;
-    if (report.limitedBy.empty() || allowed < report.boundRate) {
-      report.boundRate = allowed;
-      report.limitedBy = link.name;
+    const double seconds = link.minimalBytesPerToken / link.limitPerSecond;
+    if (link.isInTurn) {
+      inTurn += seconds;
+      namesInTurn += (namesInTurn.empty() ? "" : "+") + link.name;
+    } else {
+      allow(seconds, link.name);
     }
     report.links.push_back({rate, rate / link.limitPerSecond});
+    if (link.isInTurn && isAboveLimit(measured, link)) {
+      return internalError(format(
+          "bench: decode took %.3g ms per token, but the CPU and the GPU read "
+          "in turn, and need %.3g ms at the limits that the same run measured; "
+          "run airrun bench again on an idle machine",
+          kMilli / report.decodeRate,
+          kMilli / report.decodeRate * busyShare(measured, link)));
+    }
     if (isAboveLimit(measured, link)) {
       return internalError(format(
           "bench: decode read %.2f GB/s from %s, but the limit that the same "
@@ -152,6 +199,9 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
           "machine",
           rate / kGiga, link.name.c_str(), link.limitPerSecond / kGiga));
     }
+  }
+  if (inTurn > 0) {
+    allow(inTurn, namesInTurn);
   }
   report.eta = report.decodeRate / report.boundRate;
   report.jointRate = jointRate(measured);
@@ -374,8 +424,11 @@ std::string benchText(const BenchMeasurement &measured,
              "the weights already in memory; ",
              static_cast<double>(measured.peakRssBytes) / 1e6,
              measured.firstTokenSeconds, measured.firstTokenWarmSeconds);
-  out += measured.gpu.empty() ? format("%u threads", measured.threads)
-                              : "GPU " + measured.gpu;
+  out += measured.gpu.empty() ? "" : "GPU " + measured.gpu;
+  out += measured.gpu.empty() || measured.threads == 0 ? "" : " and ";
+  out += measured.gpu.empty() || measured.threads != 0
+             ? format("%u threads", measured.threads)
+             : "";
   out += format(", %u rounds\n", measured.rounds);
   return out;
 }

@@ -10,6 +10,10 @@
 // read over the link: the weights and the KV cache over the first, and over the
 // others the weights that the placement does not keep in VRAM or in RAM.
 //
+// If the CPU computes some layers and a GPU the others, the first two links are
+// the memory of the GPU and RAM. The two devices work in turn, so the times of
+// these links are added, and they count as one link, such as "vram+dram".
+//
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
 //                    is 1 if nothing is read twice
@@ -24,7 +28,10 @@
 //   predicted_tok_s  what the plan predicts at the usual rates, with the same
 //                    shares. overlappedTime() (CpuRates.h) is the time of the
 //                    cores for a token, and passTime() adds the disk. With a
-//                    GPU, the slowest link takes the whole time
+//                    GPU, the slowest link takes the whole time. If the CPU
+//                    computes some layers, its time comes before that of VRAM,
+//                    and only as much as the ring in VRAM holds is copied
+//                    meanwhile
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -46,11 +53,17 @@ namespace air {
 
 /// What decode reads over one link.
 struct BenchLink {
-  std::string name; ///< "dram", "vram", "cache", "disk" or "pcie"
+  /// "dram", "vram", "cache", "disk" or "pcie". If both a CPU and a GPU
+  /// compute, "cpu-cache" and "gpu-cache" take the place of "cache".
+  std::string name;
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   double limitPerSecond = 0; ///< the best measured rate, in bytes/s
   double usualPerSecond = 0; ///< the median of the measured rates, in bytes/s
+  /// Of minimalBytesPerToken, those that a pass of several tokens needs once.
+  double minimalBytesPerPass = 0;
+  /// Whether no other link with this flag is used at the same time.
+  bool isInTurn = false;
 };
 
 /// How a plan runs if memory does not hold all of its weights. All sizes are in
@@ -96,6 +109,8 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
+  double gpuRingBytes =
+      0; ///< size of the ring in VRAM through which passes copy
   /// The shares of their rates that disk and memory keep while both are read:
   /// measured by this run, or if it measured none, those of the plan's machine.
   KeptShares kept;

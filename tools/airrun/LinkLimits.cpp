@@ -90,26 +90,71 @@ uint64_t copiedPerPass(const rt::Session &session) {
       *session.plan().placements()->Get(session.placement()));
 }
 
-Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
-                                      rt::Session &session, double passBytes) {
-  LinkLimits limits;
-  if (const plan::Device *record = session.gpu()) {
-    AIR_ASSIGN_OR_RETURN(
-        limits.gpu,
-        GpuLimit::create(gpuChoice(invocation, *record), passBytes));
-    AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
-    limits.names = {limits.gpu->link()};
-    if (copiedPerPass(session) != 0) {
-      limits.names.emplace_back("pcie");
-    }
-    AIR_RETURN_IF_ERROR(limits.addDisk(session));
-    limits.rates.resize(limits.names.size());
-    return limits;
-  }
-  AIR_ASSIGN_OR_RETURN(limits.device, rt::CpuDevice::create(session.threads()));
+Status LinkLimits::openCpu(const rt::Session &session) {
+  AIR_ASSIGN_OR_RETURN(device, rt::CpuDevice::create(session.threads()));
+  return Status::ok();
+}
+
+/// Prepares to measure the memory of the CPU, from which a pass reads
+/// `passBytes` bytes.
+Status LinkLimits::addMemory(double passBytes) {
   // Samples of more than this would only take longer.
   AIR_ASSIGN_OR_RETURN(const uint64_t enough, rt::dramBufferBytes(0));
+  const auto bytes =
+      static_cast<uint64_t>(std::min(passBytes, static_cast<double>(enough)));
+  AIR_ASSIGN_OR_RETURN(
+      rt::ReadBandwidth made,
+      rt::ReadBandwidth::create(*device, device->threadPool(), bytes));
+  memory.emplace(std::move(made));
+  names.emplace_back(linkOf(passBytes, rt::lastLevelCacheBytes()));
+  return Status::ok();
+}
+
+void LinkLimits::addArithmetic() {
+  const MachineProfile host = hostProfile();
+  if (rt::ArithmeticLoop loop =
+          rt::arithmeticLoop(rt::Arithmetic::ByteDotMixed, host.features)) {
+    arithmetic.emplace(device->threadPool(), loop);
+  }
+}
+
+Result<LinkLimits> LinkLimits::createForGpu(const cli::Invocation &invocation,
+                                            const rt::Session &session,
+                                            double passBytes, double cpuBytes) {
+  LinkLimits limits;
+  AIR_ASSIGN_OR_RETURN(limits.gpu,
+                       GpuLimit::create(gpuChoice(invocation, *session.gpu()),
+                                        passBytes - cpuBytes));
+  AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
+  limits.names = {limits.gpu->link()};
+  if (session.threads() != 0) {
+    AIR_RETURN_IF_ERROR(limits.openCpu(session));
+    AIR_RETURN_IF_ERROR(limits.addMemory(cpuBytes));
+    limits.addArithmetic();
+    const char *const devices[] = {"gpu-", "cpu-"};
+    for (size_t i = 0; i < 2; ++i) {
+      std::string &name = limits.names[i];
+      name = name == "cache" ? devices[i] + name : name;
+    }
+  }
+  if (copiedPerPass(session) != 0) {
+    limits.names.emplace_back("pcie");
+  }
+  AIR_RETURN_IF_ERROR(limits.addDisk(session));
+  limits.rates.resize(limits.names.size());
+  return limits;
+}
+
+Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
+                                      rt::Session &session, double passBytes,
+                                      double cpuBytes) {
+  if (session.gpu() != nullptr) {
+    return createForGpu(invocation, session, passBytes, cpuBytes);
+  }
+  LinkLimits limits;
+  AIR_RETURN_IF_ERROR(limits.openCpu(session));
   if (rt::DiskStream *store = streamingStore(session)) {
+    AIR_ASSIGN_OR_RETURN(const uint64_t enough, rt::dramBufferBytes(0));
     // There may be no memory for a buffer, so the probe reads the weights that
     // are in RAM.
     const auto resident = firstBytes(store->residentMemory(), enough);
@@ -129,21 +174,10 @@ Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
     limits.names = {"dram"};
     AIR_RETURN_IF_ERROR(limits.addDisk(session));
   } else {
-    const auto bytes =
-        static_cast<uint64_t>(std::min(passBytes, static_cast<double>(enough)));
-    AIR_ASSIGN_OR_RETURN(rt::ReadBandwidth made,
-                         rt::ReadBandwidth::create(*limits.device,
-                                                   limits.device->threadPool(),
-                                                   bytes));
-    limits.memory.emplace(std::move(made));
-    limits.names = {linkOf(passBytes, rt::lastLevelCacheBytes())};
+    AIR_RETURN_IF_ERROR(limits.addMemory(passBytes));
   }
   limits.rates.resize(limits.names.size());
-  const MachineProfile host = hostProfile();
-  if (rt::ArithmeticLoop loop =
-          rt::arithmeticLoop(rt::Arithmetic::ByteDotMixed, host.features)) {
-    limits.arithmetic.emplace(limits.device->threadPool(), loop);
-  }
+  limits.addArithmetic();
   return limits;
 }
 
@@ -194,10 +228,9 @@ Result<double> LinkLimits::measure(size_t link) {
   std::vector<double> &samples = rates[link];
   if (names[link] == "disk") {
     AIR_RETURN_IF_ERROR(measureDisk(samples));
-  } else if (gpu) {
-    AIR_ASSIGN_OR_RETURN(const double found, names[link] == "pcie"
-                                                 ? gpu->measureUpload()
-                                                 : gpu->measure());
+  } else if (gpu && (link == 0 || names[link] == "pcie")) {
+    AIR_ASSIGN_OR_RETURN(const double found,
+                         link == 0 ? gpu->measure() : gpu->measureUpload());
     samples.push_back(found);
   } else {
     const std::vector<double> found =

@@ -49,11 +49,14 @@ uint64_t copiedPerPass(const rt::Session &session);
 
 class LinkLimits {
 public:
-  /// `passBytes` is the number of bytes that a pass reads from memory.
+  /// `passBytes` is the number of bytes that a pass reads from memory. If a CPU
+  /// and a GPU compute, `cpuBytes` of these are what the CPU reads from RAM.
   static Result<LinkLimits> create(const cli::Invocation &invocation,
-                                   rt::Session &session, double passBytes);
+                                   rt::Session &session, double passBytes,
+                                   double cpuBytes);
 
-  /// The links: first memory, and then the others.
+  /// The links: first memory, and then the others. If a CPU and a GPU compute,
+  /// the memory of the GPU comes first, and then RAM.
   const std::vector<std::string> &links() const { return names; }
   /// The best sample of a link, in bytes per second; 0 if there is none.
   double limit(size_t link) const;
@@ -77,6 +80,12 @@ public:
 
 private:
   LinkLimits() = default;
+  static Result<LinkLimits> createForGpu(const cli::Invocation &invocation,
+                                         const rt::Session &session,
+                                         double passBytes, double cpuBytes);
+  Status openCpu(const rt::Session &session);
+  Status addMemory(double passBytes);
+  void addArithmetic();
   Status addDisk(const rt::Session &session);
   Status measureDisk(std::vector<double> &samples);
   Status measureTurns(std::span<uint8_t> ring, std::vector<double> &samples);

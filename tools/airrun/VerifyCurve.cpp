@@ -157,7 +157,7 @@ measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
   return curve;
 }
 
-Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
+Status checkCurve(const std::vector<CurvePoint> &curve,
                   BenchMeasurement &measured,
                   const std::function<double(size_t link)> &measureAgain) {
   const auto check = [&](const CurvePass &pass) {
@@ -167,13 +167,8 @@ Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
     single.decodeSeconds = pass.seconds;
     single.links = measured.links;
     for (BenchLink &link : single.links) {
-      // Every pass copies the same bytes to the GPU, however many tokens it
-      // has.
-      if (link.name != "pcie") {
-        link.minimalBytesPerToken =
-            link.name == "disk" ? pass.diskBytes : minimalWeights;
-      }
-      link.bytesPerToken = link.minimalBytesPerToken;
+      link.bytesPerToken = link.minimalBytesPerToken =
+          link.name == "disk" ? pass.diskBytes : link.minimalBytesPerPass;
     }
     raiseLimits(single, measureAgain);
     for (size_t i = 0; i < single.links.size(); ++i) {

@@ -50,10 +50,8 @@ measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
              uint32_t rounds, const std::function<bool()> &isEnough);
 
 /// Fails with Internal, like evaluate(), if a pass read weights faster than the
-/// limits of `measured` allow. `minimalWeights` are the bytes of weights that a
-/// pass needs. The bytes that a pass copies to a GPU are the minimal bytes of
-/// the link "pcie" in `measured`. `measureAgain` is passed to raiseLimits().
-Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
+/// limits of `measured` allow. `measureAgain` is passed to raiseLimits().
+Status checkCurve(const std::vector<CurvePoint> &curve,
                   BenchMeasurement &measured,
                   const std::function<double(size_t link)> &measureAgain);
 

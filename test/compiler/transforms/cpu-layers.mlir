@@ -51,6 +51,13 @@
 // RUN: not air-opt %t --place-weights="ram=1048576" 2>&1 | FileCheck %s --check-prefix=RAM
 // RAM: the plan needs {{.*}} of RAM (process {{.*}}, transfer buffers {{.*}}, weights {{.*}}, KV cache 512.00 KiB, activations {{.*}}, scratch {{.*}}, kernels {{.*}}), but --ram gives 1.00 MiB; give a larger --ram, or a smaller --cpu-layers, or choose a target with more RAM
 
+// A program whose name is that of a tensor gets another name.
+// RUN: sed 's/<"t", /<"m1", /; s/<"d1", /<"m2-8", /' %s | air-opt --select-kernels="target=rtx3060 cpu-layers=1" --pack-segments | FileCheck %s --check-prefix=NAMES
+// NAMES-DAG: plan.tensor @m1 copy
+// NAMES-DAG: plan.tensor @"m2-8" copy
+// NAMES-DAG: plan.program @m1_{{[0-9]+}} tokens 1 to 1
+// NAMES-DAG: plan.program @"m2-8_{{[0-9]+}}" tokens 2 to 8
+
 module {
   plan.model <name = "gpu", architecture = "llama", vocabulary = 512, width = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
   plan.graph @gpu {

@@ -7,6 +7,7 @@ usage: check_cpu_layers.py MODEL    a model of 32 layers that needs some 5 GiB
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 
 def explain(layers, vram):
@@ -43,3 +44,18 @@ for other in {max(layers - 1, 1), min(layers + 1, 31)} - {layers}:
         assert sign * difference * (other - layers) > 0, (name, beside, best)
 
 assert explain("auto", "24GiB")["cpu_layers"] == 0
+
+# If a rate is missing, times cannot be compared. A note says which one.
+gpu = {"name": "mine", "backend": "cuda", "memory_bytes": 12 << 30, "arch": "sm_86"}
+gpu |= {"memory_bandwidth": 360 * 10**9, "transfer_bandwidth": 25 * 10**9, "multiprocessors": 28}
+machine = {"name": "mine", "arch": "x86_64", "features": ["avx2", "bmi2", "f16c", "fma"], "cores": 2}
+machine |= {"memory_bytes": 32 << 30, "gpus": [gpu]}
+profile = Path("without-rate.json")
+profile.write_text(json.dumps(machine))
+command = ["airpack", sys.argv[1], "--target", str(profile), "--vram", "4GiB", "--cpu-layers", "auto"]
+done = subprocess.run([*command, "--explain", "--json"], capture_output=True, text=True, check=False)
+profile.unlink()
+assert done.returncode == 0, done.stderr
+assert json.loads(done.stdout)["cpu_layers"] == 0, done.stdout
+note = "note: --cpu-layers auto: the GPU computes all layers, because the time of a pass cannot be predicted: "
+assert note + "the target does not state the bandwidth of RAM" in done.stderr, done.stderr

@@ -181,6 +181,57 @@ TEST(BenchReport, CopiesToAGpuAreALink) {
       << report.status().message();
 }
 
+// A token takes 200 ms. At their limits, the GPU reads for 100 ms and the CPU
+// for 50 ms, one after the other.
+TEST(BenchReport, ACpuAndAGpuReadInTurn) {
+  BenchMeasurement measured = example();
+  measured.gpu = "rtx3060";
+  measured.links = {{"gpu-cache", 3e9, 3e9, 30e9, 30e9, 3e9, true},
+                    {"dram", 2e9, 2e9, 40e9, 40e9, 2e9, true}};
+  measured.planLinks = {
+      {"vram", 3e9, 50e9, 0}, {"dram", 2e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}};
+  rateFromLinks(measured);
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_EQ(report->limitedBy, "gpu-cache+dram");
+  EXPECT_DOUBLE_EQ(report->boundRate, 1 / 0.15);
+  EXPECT_DOUBLE_EQ(report->eta, 0.75);
+  EXPECT_DOUBLE_EQ(report->links[0].share, 0.5);
+  EXPECT_DOUBLE_EQ(report->links[1].share, 0.25);
+  EXPECT_EQ(report->jointRate, 0);
+  // The CPU reads for 50 ms, of which a quarter is hidden by 100 ms of
+  // arithmetic. The 100 ms of the GPU follow.
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2375);
+  const std::string text = benchText(measured, *report);
+  for (const char *part : {"of 6.67 that gpu-cache+dram allows (eta 0.75",
+                           "GPU rtx3060 and 4 threads, 3 rounds"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+  // Copies of 1.5 GB follow after the CPU, because the ring holds 0.5 GB. They
+  // take longer than the GPU.
+  measured.links.push_back({"pcie", 2e9, 2e9, 10e9, 10e9, 2e9});
+  measured.planLinks.push_back({"pcie", 2e9, 25e9, 0});
+  measured.gpuRingBytes = 0.5e9;
+  rateFromLinks(measured);
+  report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_EQ(report->limitedBy, "pcie");
+  EXPECT_DOUBLE_EQ(report->boundRate, 5);
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2875);
+  // Each link alone allows 140 ms, but the two together do not.
+  measured.links.pop_back();
+  measured.decodeSeconds = 1.4;
+  const Status status = evaluate(measured).status();
+  EXPECT_EQ(status.code(), ErrorCode::Internal);
+  EXPECT_NE(status.message().find("decode took 140 ms per token, but the CPU "
+                                  "and the GPU read in turn, and need 150 ms"),
+            std::string::npos)
+      << status.message();
+  raiseLimits(measured, [](size_t link) { return link == 1 ? 60e9 : 0; });
+  EXPECT_EQ(measured.links[1].limitPerSecond, 60e9);
+  EXPECT_TRUE(evaluate(measured));
+}
+
 TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
   BenchMeasurement measured = example();
   // With this time, decoding reads 41.5 GB/s. That is more than the limit of 40

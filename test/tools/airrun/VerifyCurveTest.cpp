@@ -53,16 +53,16 @@ TEST(VerifyCurve, ARateAboveALimitIsRefused) {
   // A pass of the example reads 1 GB from the disk in 0.5 s, which is 2 GB/s.
   // Its 4 GB of weights are read from memory at 8 GB/s.
   BenchMeasurement measured;
-  measured.links = {{"dram", 0, 0, 10e9}, {"disk", 0, 0, 2.5e9}};
+  measured.links = {{"dram", 0, 0, 10e9, 0, 4e9}, {"disk", 0, 0, 2.5e9}};
   uint32_t calls = 0;
   const auto again = [&](size_t) {
     ++calls;
     return 0.0;
   };
-  EXPECT_TRUE(checkCurve(example(), 4e9, measured, again).isOk());
+  EXPECT_TRUE(checkCurve(example(), measured, again).isOk());
   EXPECT_EQ(calls, 0U);
   measured.links[1].limitPerSecond = 1.5e9;
-  const Status status = checkCurve(example(), 4e9, measured, again);
+  const Status status = checkCurve(example(), measured, again);
   EXPECT_EQ(status.code(), ErrorCode::Internal);
   EXPECT_THAT(status.message(), HasSubstr("a pass of 1 tokens"));
   EXPECT_THAT(status.message(), HasSubstr("2.00 GB/s from disk"));
@@ -70,8 +70,14 @@ TEST(VerifyCurve, ARateAboveALimitIsRefused) {
   // If measuring the limit again gives a higher value, the higher value is
   // kept.
   EXPECT_TRUE(
-      checkCurve(example(), 4e9, measured, [](size_t) { return 3e9; }).isOk());
+      checkCurve(example(), measured, [](size_t) { return 3e9; }).isOk());
   EXPECT_EQ(measured.links[1].limitPerSecond, 3e9);
+  // Each pass also copies 2 GB to a GPU, at 4 GB/s.
+  measured.links.push_back({"pcie", 0, 0, 5e9, 0, 2e9});
+  EXPECT_TRUE(checkCurve(example(), measured, again).isOk());
+  measured.links.back().limitPerSecond = 3e9;
+  EXPECT_THAT(checkCurve(example(), measured, again).message(),
+              HasSubstr("4.00 GB/s from pcie"));
 }
 
 TEST(VerifyCurve, OnlyTheCopiedWeightsCountForTheBus) {
