@@ -80,19 +80,4 @@ TEST(VerifyCurve, ARateAboveALimitIsRefused) {
               HasSubstr("4.00 GB/s from pcie"));
 }
 
-TEST(VerifyCurve, OnlyTheCopiedWeightsCountForTheBus) {
-  // A pass reads 4 GB of weights from VRAM in 0.5 s, but copies only 1 GB of
-  // them to the GPU, at 2 GB/s.
-  BenchMeasurement measured;
-  measured.links = {{"vram", 4e9, 4e9, 10e9}, {"pcie", 1e9, 1.5e9, 2.5e9}};
-  std::vector<CurvePoint> curve = {{1, {0.5, 0}, CurvePass{0.5, 0}}};
-  const auto again = [](size_t) { return 0.0; };
-  const Status allowed = checkCurve(curve, 4e9, measured, again);
-  EXPECT_TRUE(allowed.isOk()) << allowed.message();
-  curve[0].sequences->seconds = 0.25;
-  measured.links[0].limitPerSecond = 20e9;
-  EXPECT_THAT(checkCurve(curve, 4e9, measured, again).message(),
-              HasSubstr("4.00 GB/s from pcie"));
-}
-
 } // namespace
