@@ -11,7 +11,8 @@
 //    how text is split.
 //
 // Errors: Corrupt for a malformed file, Unsupported for a well-formed one that
-// needs a feature that is not implemented. All functions are thread-safe.
+// needs a feature that is not implemented, DoesNotFit for a file of more than
+// 128 MiB. All functions are thread-safe.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TOKENIZER_TOKENIZERFILES_H

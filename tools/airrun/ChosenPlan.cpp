@@ -164,7 +164,11 @@ Result<Request> requestFor(const cli::Invocation &invocation,
                          digests.digestOf(request.airpack, [](uint64_t) {}));
     request.key = digestText(text + "airpack " + toHex(program) + "\n");
   }
-  AIR_RETURN_IF_ERROR(digests.save());
+  if (!digests.save().isOk()) {
+    cli::printNotes({"digests.json in the folder of cached plans cannot be "
+                     "written, so the next start must read the whole model "
+                     "again to find its plan"});
+  }
   return request;
 }
 

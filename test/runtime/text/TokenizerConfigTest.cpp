@@ -229,4 +229,21 @@ TEST_F(TokenizerConfigTest, AFileAloneSaysNothing) {
   EXPECT_EQ(data->eos, TokenizerData::kNoToken);
 }
 
+// The file has only a hole, so it takes no space on the disk.
+TEST_F(TokenizerConfigTest, AHugeVocabularyIsRefusedBeforeItIsRead) {
+  const auto pre = writeVocabulary("gpt2");
+  for (const char *name :
+       {"merges.txt", "vocab.json", "tokenizer.model", "tokenizer.json"}) {
+    writeText(path(name), "{");
+    std::filesystem::resize_file(path(name), uint64_t{1} << 40);
+    const Result<TokenizerData> data = readTokenizer(
+        folder, std::string(name).starts_with("tokenizer") ? "" : pre);
+    ASSERT_FALSE(data.isOk()) << name;
+    EXPECT_EQ(data.status().code(), ErrorCode::DoesNotFit);
+    EXPECT_THAT(data.status().message(),
+                HasSubstr("has 1099511627776 bytes; a file of a vocabulary may "
+                          "have at most"));
+  }
+}
+
 } // namespace
