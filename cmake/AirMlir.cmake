@@ -19,6 +19,7 @@ target_link_libraries(AirMlirPch PRIVATE AirFlags)
 target_include_directories(AirMlirPch SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 target_compile_definitions(AirMlirPch PRIVATE ${AIR_LLVM_DEFINITIONS})
 target_compile_options(AirMlirPch PRIVATE -Wno-deprecated-declarations)
+air_pch_without_times(AirMlirPch)
 target_precompile_headers(AirMlirPch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/MlirPch.h")
 
 # air_link_mlir(TARGET) gives a target MLIR's and LLVM's include directories and
