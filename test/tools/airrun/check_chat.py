@@ -344,6 +344,15 @@ fails(2, "--prompt and --file are given", *HOLA, "-f", WORK / "message", "-p", "
 fails(8, "cannot open", *HOLA, "-f", WORK / "none")
 
 # Tools reach the template, and /result answers the calls of the last answer.
+# No trigger counts within reasoning that the model begins by itself. Here the model writes "<think>x=".
+subprocess.run([TOOL, WORK / "begins.air", "<think>x=", "900"], check=True)
+(WORK / "begins.jinja").write_text("{% for m in messages %}{% if m.reasoning_content %}<think>{{ m.reasoning_content }}"
+                                   "</think>{% endif %}{{ m.content }}{% endfor %}{{ bos_token }}")
+BEGINS = (WORK / "begins.air", "--chat-template", WORK / "begins.jinja", "--temp", "0", "-p", "hi", "-n", "10")
+free = run(*BEGINS)[0]
+assert free.startswith("<think>\nx="), free
+assert run(*BEGINS, "--grammar", 'root ::= "x+1"', "--grammar-trigger", "x")[0] == free
+
 (WORK / "tools.jinja").write_text("{% if tools %}{{ tools[0].function.name }};{% endif %}"
                                   "{% for m in messages %}{{ m.role }};{% endfor %}{{ bos_token }}")
 call = {"type": "function", "id": "7", "function": {"name": "now", "arguments": {}}}
