@@ -15,8 +15,8 @@ std::string twoDigits(int number) {
   return (number < 10 ? "0" : "") + std::to_string(number);
 }
 
-// 29 February exists in years that are divisible by 400, or by 4 but not by 100.
-// These expressions match the years with and without this day.
+// 29 February exists in years divisible by 400, or by 4 but not by 100. These
+// expressions match the years with and without this day.
 constexpr const char *kLeapYear = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])"
                                   "|(?:[02468][048]|[13579][26])00)";
 constexpr const char *kCommonYear =
