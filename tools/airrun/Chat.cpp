@@ -36,6 +36,13 @@ std::string turnText(const Turn &turn) {
       static_cast<unsigned long long>(turn.context));
 }
 
+Status checkNoTools(const ChatTools &tools) {
+  return tools.schemas.isEmpty()
+             ? Status::ok()
+             : usageError("answers with tools have a grammar of their own; "
+                          "give either --tools or a grammar");
+}
+
 Chat::Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
            rt::Tokenizer made, rt::KeptSequence sequence)
     : session(&owner), vocabulary(std::move(data)),
@@ -104,10 +111,7 @@ Status Chat::setGrammar(std::optional<ChosenGrammar> grammar) {
     chosen.reset();
     return Status::ok();
   }
-  if (!tools.schemas.isEmpty()) {
-    return usageError("answers with tools have a grammar of their own; give "
-                      "either --tools or a grammar");
-  }
+  AIR_RETURN_IF_ERROR(checkNoTools(tools));
   std::vector<int32_t> ends = endsOfAnswer(*encoder, endTokens);
   AIR_RETURN_IF_ERROR(checkEnds(ends));
   prepareTrie();

@@ -50,6 +50,9 @@ struct ChatTools {
   rt::ToolChoice choice;
 };
 
+/// Fails with Usage if there are tools, which exclude a grammar.
+Status checkNoTools(const ChatTools &tools);
+
 class Chat {
 public:
   /// `syntax` is the notation of answers that the template implies. Error
