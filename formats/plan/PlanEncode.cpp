@@ -1,6 +1,7 @@
 //===- PlanEncode.cpp - metadata and header as bytes ----------------------===//
 #include "formats/plan/PlanEncode.h"
 
+#include "formats/model/TokenizerData.h"
 #include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/support/CheckedMath.h"
@@ -180,13 +181,23 @@ Digest headerDigest(std::span<const uint8_t> page) {
   return stream.finish();
 }
 
+uint32_t minorVersion(bool isFat, const plan::Tokenizer *tokenizer) {
+  if (tokenizer != nullptr && tokenizer->matching() != nullptr &&
+      std::ranges::any_of(*tokenizer->matching(), [](uint8_t flags) {
+        return (flags & match_flags::kFused) != 0;
+      })) {
+    return kFusedUnknownMinor;
+  }
+  return isFat ? kFatPlanMinor : kSinglePlanMinor;
+}
+
 std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
                                   uint64_t metadataBytes, uint64_t fileBytes,
-                                  const Digest &fingerprint) {
+                                  const Digest &fingerprint, uint32_t minor) {
   PlanHeader header{};
   std::memcpy(header.magic, kPlanMagic, sizeof(kPlanMagic));
   header.major = kPlanMajor;
-  header.minor = isFatPlan(metadata) ? kFatPlanMinor : kSinglePlanMinor;
+  header.minor = minor;
   header.pageLog2 = kPlanPageLog2;
   header.headerBytes = kPlanPageBytes;
   header.fileBytes = fileBytes;

@@ -84,11 +84,15 @@ Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 Digest targetFingerprint(const plan::Machine &machine);
 Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 
+/// The lowest minor version whose readers understand a plan with this
+/// tokenizer, which may be null.
+uint32_t minorVersion(bool isFat, const plan::Tokenizer *tokenizer);
+
 /// Returns the header page, including its digest. `metadata` is padded to whole
 /// pages; `metadataBytes` is its length without the padding.
 std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
                                   uint64_t metadataBytes, uint64_t fileBytes,
-                                  const Digest &fingerprint);
+                                  const Digest &fingerprint, uint32_t minor);
 
 /// Returns the digest that the header page `page` must contain: the digest of
 /// the page with its digest field set to zero.

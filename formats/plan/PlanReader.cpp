@@ -1,6 +1,7 @@
 //===- PlanReader.cpp - opens and verifies a plan -------------------------===//
 #include "formats/plan/PlanReader.h"
 
+#include "formats/model/TokenizerData.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanEncode.h"
@@ -111,6 +112,35 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   return Status::ok();
 }
 
+/// Whether the vocabulary of a plan has a flag that readers know only from
+/// version 4.3 on.
+bool fusesUnknownParts(const plan::Plan *plan) {
+  const auto *flags = plan->tokenizer()->matching();
+  for (uint32_t i = 0; flags != nullptr && i < flags->size(); ++i) {
+    if (flags->Get(i) > match_flags::kAll) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Status checkMinor(uint32_t minor, bool isFat, bool fusesUnknown) {
+  if (fusesUnknown ? minor == kFusedUnknownMinor
+      : isFat      ? minor == kFatPlanMinor
+                   : minor <= kSinglePlanMinor) {
+    return Status::ok();
+  }
+  return verificationError(
+      "header.version: the minor version is " + std::to_string(minor) +
+      "; it must be " +
+      (fusesUnknown
+           ? std::to_string(kFusedUnknownMinor) +
+                 " in a plan whose tokenizer joins unknown parts of a word"
+       : isFat
+           ? std::to_string(kFatPlanMinor) + " in a plan for several targets"
+           : "0 or 1 in a plan for one target"));
+}
+
 } // namespace
 
 Result<PlanFile> PlanFile::open(const std::string &path) {
@@ -149,15 +179,11 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   AIR_RETURN_IF_ERROR(
       verifyMetadata(metadata.first(used), bytes.size(), kPlanPageBytes)
           .withContext(where));
-  if (isFatPlan(metadata) != (file.head.minor == kFatPlanMinor)) {
-    return verificationError("header.version: the minor version is " +
-                             std::to_string(file.head.minor) + "; it must be " +
-                             std::to_string(kFatPlanMinor) +
-                             " in a plan for several targets, and 0 or 1 in "
-                             "any other plan")
-        .withContext(where);
-  }
   file.roots = targetsIn(metadata);
+  AIR_RETURN_IF_ERROR(
+      checkMinor(file.head.minor, isFatPlan(metadata),
+                 std::ranges::any_of(file.roots, fusesUnknownParts))
+          .withContext(where));
   file.choose(0);
   // verifyMetadata() has checked that the segments of all targets together are
   // contiguous up to the end of the file. There must be no gap between the

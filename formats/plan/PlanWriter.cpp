@@ -2,6 +2,7 @@
 #include "formats/plan/PlanWriter.h"
 
 #include "formats/plan/ChunkEncoder.h"
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/plan/PlanVerifier.h"
@@ -341,10 +342,14 @@ Status PlanWriter::finish(const Completion &complete) {
   if (!isVerified || isCoded) {
     AIR_RETURN_IF_ERROR(verifyMetadata(metadata, totalBytes, kPlanPageBytes));
   }
-  const Digest fingerprint = targetFingerprint(targetsIn(metadata));
+  const std::vector<const plan::Plan *> roots = targetsIn(metadata);
+  const Digest fingerprint = targetFingerprint(roots);
+  // Plans for several targets share their tokenizer.
+  const uint32_t minor =
+      minorVersion(isFatPlan(metadata), roots.front()->tokenizer());
   metadata.resize(alignUp(metadata.size(), kPlanPageBytes));
   const std::vector<uint8_t> header =
-      encodeHeader(metadata, metadataBytes, totalBytes, fingerprint);
+      encodeHeader(metadata, metadataBytes, totalBytes, fingerprint, minor);
   AIR_RETURN_IF_ERROR(blocks.flush(file));
   AIR_RETURN_IF_ERROR(file.writeAt(kPlanPageBytes, metadata));
   AIR_RETURN_IF_ERROR(file.writeAt(0, header));

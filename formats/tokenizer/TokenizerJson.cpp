@@ -330,7 +330,10 @@ private:
     if (all == 0) {
       data.matching.clear();
     }
-    if (data.unknown != TokenizerData::kNoToken) {
+    // The text of the unknown token means this token only if it is an added
+    // token. Otherwise it is encoded like any other text.
+    if (data.unknown != TokenizerData::kNoToken &&
+        std::ranges::find(added, data.unknown, &Added::id) != added.end()) {
       data.types[data.unknown] = TokenType::Unknown;
     }
     for (size_t id = 0;

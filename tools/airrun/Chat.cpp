@@ -4,6 +4,7 @@
 #include "formats/support/MonotonicClock.h"
 #include "formats/text/jinja/Json.h"
 #include "runtime/text/ChatTemplate.h"
+#include "runtime/text/answer/AnswerTriggers.h"
 #include "runtime/text/answer/TurnEnd.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/LoadingBar.h"
@@ -33,6 +34,13 @@ std::string turnText(const Turn &turn) {
       rate(passes, turn.decodeSeconds),
       static_cast<unsigned long long>(turn.promptTokens + turn.tokens),
       static_cast<unsigned long long>(turn.context));
+}
+
+Status checkNoTools(const ChatTools &tools) {
+  return tools.schemas.isEmpty()
+             ? Status::ok()
+             : usageError("answers with tools have a grammar of their own; "
+                          "give either --tools or a grammar");
 }
 
 Chat::Chat(rt::Session &owner, TokenizerData data, jinja::Template parsed,
@@ -103,10 +111,7 @@ Status Chat::setGrammar(std::optional<ChosenGrammar> grammar) {
     chosen.reset();
     return Status::ok();
   }
-  if (!tools.schemas.isEmpty()) {
-    return usageError("answers with tools have a grammar of their own; give "
-                      "either --tools or a grammar");
-  }
+  AIR_RETURN_IF_ERROR(checkNoTools(tools));
   std::vector<int32_t> ends = endsOfAnswer(*encoder, endTokens);
   AIR_RETURN_IF_ERROR(checkEnds(ends));
   prepareTrie();
@@ -119,25 +124,6 @@ Status Chat::setGrammar(std::optional<ChosenGrammar> grammar) {
   return Status::ok();
 }
 
-rt::GrammarTriggers Chat::triggersOf(const rt::ReasoningMarks *open) const {
-  rt::GrammarTriggers triggers = chosen->triggers;
-  triggers.controls = controlTexts();
-  const bool holdsAtOnce = triggers.empty();
-  if (syntax.family->hasChannels) {
-    if (holdsAtOnce) {
-      triggers.preludeEnds = {"<|channel|>final<|message|>",
-                              "<|channel|>final <|constrain|>json<|message|>"};
-    }
-  } else if (open != nullptr && holdsAtOnce) {
-    triggers.preludeEnds = {std::string(open->end)};
-  } else if (open != nullptr) {
-    triggers.spans = {
-        {std::string(open->begin), {std::string(open->end)}, open->isAnywhere}};
-    triggers.open = 0;
-  }
-  return triggers;
-}
-
 Result<std::optional<rt::LazyGrammar>>
 Chat::filterOf(const rt::ReasoningMarks *open) const {
   if (tools.schemas.isEmpty() && !chosen) {
@@ -148,7 +134,8 @@ Chat::filterOf(const rt::ReasoningMarks *open) const {
   rt::GrammarTriggers triggers;
   if (chosen) {
     grammar = chosen->grammar;
-    triggers = triggersOf(open);
+    triggers = rt::answerTriggers(syntax, chosen->triggers, open);
+    triggers.controls = controlTexts();
   } else {
     AIR_ASSIGN_OR_RETURN(rt::CallGrammar made, grammarOf(open));
     grammar = std::move(made.grammar);

@@ -50,6 +50,9 @@ struct ChatTools {
   rt::ToolChoice choice;
 };
 
+/// Fails with Usage if there are tools, which exclude a grammar.
+Status checkNoTools(const ChatTools &tools);
+
 class Chat {
 public:
   /// `syntax` is the notation of answers that the template implies. Error
@@ -61,10 +64,9 @@ public:
                              const jinja::Date &date, ChatTools tools);
 
   /// Sets the grammar that all later answers must match; without one, later
-  /// answers are free again. If the prompt opens a span of reasoning, the
-  /// grammar applies to what follows the span. Errors: Usage if there are
-  /// tools, or if no text of the grammar begins with a trigger; Unsupported if
-  /// no token ends an answer.
+  /// answers are free again. rt::answerTriggers() decides where in an answer
+  /// the grammar begins. Errors: Usage if there are tools, or if no text of the
+  /// grammar begins with a trigger; Unsupported if no token ends an answer.
   Status setGrammar(std::optional<ChosenGrammar> grammar);
 
   /// Answers the conversation. `write` gets the answer, which is not added to
@@ -95,8 +97,6 @@ private:
   /// What restricts an answer; nothing if it is free.
   Result<std::optional<rt::LazyGrammar>>
   filterOf(const rt::ReasoningMarks *open) const;
-  /// The triggers of `chosen`, none of which counts within the reasoning.
-  rt::GrammarTriggers triggersOf(const rt::ReasoningMarks *open) const;
   std::vector<std::pair<int32_t, std::string>> controlTexts() const;
 
   rt::Session *session;

@@ -3,6 +3,7 @@
 
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
+#include "runtime/text/answer/TurnEnd.h"
 #include "tools/airrun/ChatLoop.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/Interrupts.h"
@@ -70,6 +71,12 @@ Result<ChatTools> readTools(const cli::Invocation &invocation) {
   return tools;
 }
 
+/// The date of --date, or today.
+Result<jinja::Date> dateOf(const cli::Invocation &invocation) {
+  const std::optional<std::string> given = invocation.text("--date");
+  return given ? parseDate(*given) : today();
+}
+
 Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
                       ChatTools tools) {
   const plan::Tokenizer *record = session.plan().tokenizer();
@@ -77,10 +84,7 @@ Result<Chat> openChat(const cli::Invocation &invocation, rt::Session &session,
     return unsupportedError("this plan has no vocabulary, so it cannot chat");
   }
   TokenizerData vocabulary = fromPlan(*record);
-  jinja::Date date = today();
-  if (const std::optional<std::string> given = invocation.text("--date")) {
-    AIR_ASSIGN_OR_RETURN(date, parseDate(*given));
-  }
+  AIR_ASSIGN_OR_RETURN(const jinja::Date date, dateOf(invocation));
   AIR_ASSIGN_OR_RETURN(
       OpenTemplate opened,
       openTemplate(invocation, vocabulary, tools.list.has_value()));
@@ -244,7 +248,10 @@ Status checkChat(const cli::Invocation &invocation) {
   AIR_RETURN_IF_ERROR(checkTemplateFile(invocation));
   if (const auto tools = invocation.text("--tools");
       !tools || isReadTwice(*tools)) {
-    AIR_RETURN_IF_ERROR(readTools(invocation).status());
+    AIR_ASSIGN_OR_RETURN(const ChatTools read, readTools(invocation));
+    if (hasGrammar(invocation)) {
+      AIR_RETURN_IF_ERROR(checkNoTools(read));
+    }
   }
   if (const auto conversation = invocation.text("--load");
       conversation && isReadTwice(*conversation)) {
@@ -266,9 +273,24 @@ Status checkChatModel(const cli::Invocation &invocation,
   if (vocabulary.tokens.empty()) {
     return Status::ok(); // openChat() refuses the plan
   }
-  AIR_ASSIGN_OR_RETURN(const rt::Tokenizer tokenizer,
+  AIR_ASSIGN_OR_RETURN(std::optional<rt::Tokenizer> tokenizer,
                        rt::Tokenizer::create(vocabulary));
-  return chosenGrammar(invocation, tokenizer).status();
+  const auto file = invocation.text("--chat-template");
+  if (file && !isReadTwice(*file)) {
+    // Without the template it is not known which tokens end the answer.
+    return chosenGrammar(invocation, *tokenizer).status();
+  }
+  const bool hasTools = invocation.has("--tools");
+  AIR_ASSIGN_OR_RETURN(OpenTemplate opened,
+                       openTemplate(invocation, vocabulary, hasTools));
+  opened.syntax.hasTools = hasTools;
+  AIR_ASSIGN_OR_RETURN(const jinja::Date date, dateOf(invocation));
+  std::vector<int32_t> endTokens;
+  if (const std::optional<int32_t> end = rt::turnEnd(
+          opened.made, vocabulary, *tokenizer, opened.syntax, date)) {
+    endTokens.push_back(*end);
+  }
+  return grammarOfAnswer(invocation, tokenizer, endTokens).status();
 }
 
 Status runChat(const cli::Invocation &invocation) {

@@ -348,9 +348,17 @@ Status ChatLoop::set(const std::string &text) {
   const std::string &name = option->name;
   if (value == "default") {
     changed.values.erase(name);
+    if (!hasGrammar(changed)) {
+      changed.values.erase("--grammar-trigger");
+    }
   } else {
     const Status status = cli::parse(tool, {name + "=" + value}).status();
     AIR_RETURN_IF_ERROR(withoutDashes(status));
+    if (isGrammarSource(name)) {
+      std::erase_if(changed.values, [](const auto &each) {
+        return isGrammarSource(each.first);
+      });
+    }
     changed.values[name] = {value};
   }
   // Options that contradict each other are refused as on the command line.

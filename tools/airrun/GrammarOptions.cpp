@@ -62,6 +62,10 @@ bool hasGrammar(const cli::Invocation &invocation) {
       kSources, [&](const char *name) { return invocation.has(name); });
 }
 
+bool isGrammarSource(std::string_view option) {
+  return std::ranges::find(kSources, option) != kSources.end();
+}
+
 Status checkGrammarOptions(const cli::Invocation &invocation) {
   int given = 0;
   for (const char *name : kSources) {

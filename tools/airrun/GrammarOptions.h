@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace air {
@@ -18,6 +19,9 @@ namespace air {
 std::vector<cli::Option> grammarOptions();
 
 bool hasGrammar(const cli::Invocation &invocation);
+
+/// Whether the option gives a grammar. Only one such option may be given.
+bool isGrammarSource(std::string_view option);
 
 /// Errors: Usage if options contradict each other.
 Status checkGrammarOptions(const cli::Invocation &invocation);

@@ -103,10 +103,18 @@ Result<GrammarSequence> SchemaRules::stringOf(const SchemaShape &shape) {
   // `first` is the value of `pattern` or of `format`. Its place in the document
   // tells which.
   bool isFormat = document.placeOf(first).ends_with("/format'");
-  Result<GrammarSequence> made =
-      strings.matching(isFormat ? patternOfFormat(text) : text);
-  return made.isOk() ? made
-                     : made.status().withContext(document.placeOf(first));
+  std::vector<GrammarSequence> options;
+  for (const std::string &pattern :
+       isFormat ? patternsOfFormat(text) : std::vector{text}) {
+    Result<GrammarSequence> made = strings.matching(pattern);
+    if (!made.isOk()) {
+      return made.status().withContext(document.placeOf(first));
+    }
+    options.push_back(*std::move(made));
+  }
+  return options.size() == 1
+             ? std::move(options.front())
+             : GrammarSequence{builder.choice(std::move(options))};
 }
 
 GrammarSequence SchemaRules::arrayOf(const SchemaShape &shape) {

@@ -19,6 +19,8 @@ LazyGrammar::LazyGrammar(GrammarMatcher made, const TokenTrie &vocabulary,
       longest = std::max(longest, text.size());
     }
   }
+  longest =
+      std::max({longest, triggers.preludeMark.size(), triggers.refused.size()});
   for (const QuietSpan &span : triggers.spans) {
     longest = std::max(longest, span.begin.size());
     for (const std::string &end : span.ends) {
@@ -62,6 +64,17 @@ std::optional<std::string> LazyGrammar::advance(Progress &progress,
       text.erase(0, end);
       progress.in.reset();
       continue;
+    }
+    if (!triggers.refused.empty() && text.find(triggers.refused) != kNone) {
+      progress.isRefused = true;
+    }
+    if (!triggers.preludeMark.empty() && !progress.hasMark) {
+      const size_t at = text.find(triggers.preludeMark);
+      if (at == kNone) {
+        break;
+      }
+      text.erase(0, at + triggers.preludeMark.size());
+      progress.hasMark = true;
     }
     for (const std::string &end : triggers.preludeEnds) {
       if (const size_t at = text.find(end); at != kNone) {
@@ -140,7 +153,7 @@ bool LazyGrammar::allows(int32_t id) {
   }
   Progress next = now;
   const std::optional<std::string> text = advance(next, id);
-  return !text || matcher.allowsText(*text);
+  return !next.isRefused && (!text || matcher.allowsText(*text));
 }
 
 void LazyGrammar::mask(std::span<float> logits) {
@@ -172,7 +185,13 @@ Status LazyGrammar::accept(int32_t id) {
                       " does not exist; the vocabulary has the tokens 0 to " +
                       std::to_string(trie.size() - 1));
   }
-  if (const auto text = advance(now, id)) {
+  const auto text = advance(now, id);
+  if (now.isRefused) {
+    return usageError("grammar: token " + std::to_string(id) +
+                      " completes the text " + inQuotes(triggers.refused) +
+                      ", which may not precede the grammar");
+  }
+  if (text) {
     active = true;
     return matcher.acceptText(*text);
   }

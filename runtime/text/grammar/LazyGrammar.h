@@ -47,6 +47,10 @@ struct GrammarTriggers {
   /// space in the token with which they end. If there are any, the text cannot
   /// end before one of them.
   std::vector<std::string> preludeEnds = {};
+  /// If not empty, only the `preludeEnds` after this text count.
+  std::string preludeMark = {};
+  /// A text that the prelude must not contain; "" if it may contain any.
+  std::string refused = {};
   /// The control tokens that delimiters may contain, each with its text, in
   /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
@@ -86,6 +90,8 @@ private:
     std::string recent; ///< the last bytes, which may begin a delimiter
     /// Whether only white space and quiet spans (QuietSpan) precede `recent`.
     bool isAtStart = true;
+    bool hasMark = false;     ///< whether the text contains `preludeMark`
+    bool isRefused = false;   ///< whether the text contains `refused`
     std::optional<size_t> in; ///< index of the span in which the text ends
   };
 

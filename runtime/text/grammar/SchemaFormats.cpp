@@ -15,21 +15,34 @@ std::string twoDigits(int number) {
   return (number < 10 ? "0" : "") + std::to_string(number);
 }
 
-/// RFC 3339. 29 February exists in years that are divisible by 400, or by 4 but
-/// not by 100.
+// 29 February exists in years divisible by 400, or by 4 but not by 100. These
+// expressions match the years with and without this day.
+constexpr const char *kLeapYear = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])"
+                                  "|(?:[02468][048]|[13579][26])00)";
+constexpr const char *kCommonYear =
+    "(?:[0-9]{2}(?:[02468][1235679]|[13579][01345789])"
+    "|(?:[02468][1235679]|[13579][01345789])00)";
+
+/// RFC 3339.
 std::string date() {
   return group("[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
                "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
-               "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
-               "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])"
-               "|(?:[02468][048]|[13579][26])00)-02-29");
+               "|02-(?:0[1-9]|1[0-9]|2[0-8]))|" +
+               std::string(kLeapYear) + "-02-29");
+}
+
+/// The last days of months.
+std::string lastDay() {
+  return group("[0-9]{4}-(?:(?:0[13578]|1[02])-31|(?:0[469]|11)-30)|" +
+               std::string(kLeapYear) + "-02-29|" + kCommonYear + "-02-28");
 }
 
 constexpr const char *kFraction = "(?:\\.[0-9]+)?";
 
 /// The times of a leap second, which is the last second of a day in UTC. The
-/// hour and the minute therefore follow from the time zone.
-std::string leapSecond() {
+/// hour and the minute therefore follow from the time zone. `isNextDay` says
+/// whether the day in the time zone is already the next one.
+std::string leapSecond(bool isNextDay) {
   constexpr int kDay = 24 * 60;
   std::string all;
   for (int hour = 0; hour < 24; ++hour) {
@@ -39,37 +52,55 @@ std::string leapSecond() {
       // than the local time, or that much less than a day.
       const int ahead = (hour * 60 + minute + 1) % kDay;
       const int behind = (kDay - ahead) % kDay;
+      if (isNextDay && ahead == 0) {
+        continue; // UTC itself
+      }
       const auto zone = [](const char *sign, int offset) {
         return sign + twoDigits(offset / 60) + ":" + twoDigits(offset % 60);
       };
       minutes += (minute > 0 ? "|" : "") + twoDigits(minute) + ":60" +
                  kFraction +
-                 group((ahead == 0 ? "[Zz]|" : "") + zone("\\+", ahead) + "|" +
-                       zone("-", behind));
+                 (isNextDay    ? zone("\\+", ahead)
+                  : ahead == 0 ? "(?:[Zz]|[+-]00:00)"
+                               : zone("-", behind));
     }
     all += (hour > 0 ? "|" : "") + twoDigits(hour) + ":" + group(minutes);
   }
-  return all;
+  return group(all);
 }
+
+std::string ordinarySecond() {
+  return "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]" + std::string(kFraction) +
+         "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
+}
+
+using Patterns = std::vector<std::string>;
 
 /// RFC 3339.
-std::string time() {
-  return group("(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]" +
-               std::string(kFraction) +
-               "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])|" + leapSecond());
+Patterns time() {
+  return {ordinarySecond(), leapSecond(false), leapSecond(true)};
 }
 
-std::string dateTime() { return date() + "[Tt]" + time(); }
+/// RFC 3339. A leap second is the last second of a month in UTC.
+Patterns dateTime() {
+  return {date() + "[Tt]" + ordinarySecond(),
+          lastDay() + "[Tt]" + leapSecond(false),
+          "[0-9]{4}-(?:0[1-9]|1[0-2])-01[Tt]" + leapSecond(true)};
+}
 
 /// RFC 3339, appendix A. A unit may be followed only by the next smaller one.
+/// As in all ABNF of the RFCs, letters may be upper or lower case.
 std::string duration() {
-  const std::string time =
-      "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)";
-  const std::string day = "[0-9]+D";
-  const std::string month = "[0-9]+M" + group(day) + "?";
-  const std::string year = "[0-9]+Y" + group(month) + "?";
-  return "P" + group("[0-9]+W|" + time + "|" +
-                     group(day + "|" + month + "|" + year) + group(time) + "?");
+  const std::string second = "(?:[0-9]+[Ss])";
+  const std::string minute = group("[0-9]+[Mm]" + second + "?");
+  const std::string hour = group("[0-9]+[Hh]" + minute + "?");
+  const std::string time = "[Tt]" + group(hour + "|" + minute + "|" + second);
+  const std::string day = "(?:[0-9]+[Dd])";
+  const std::string month = group("[0-9]+[Mm]" + day + "?");
+  const std::string year = group("[0-9]+[Yy]" + month + "?");
+  return "[Pp]" +
+         group("[0-9]+[Ww]|" + time + "|" +
+               group(day + "|" + month + "|" + year) + group(time) + "?");
 }
 
 /// RFC 9562.
@@ -127,7 +158,8 @@ std::string email() {
       dotted("(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|0?[0-9]{1,2})");
   return group(atom + group("\\." + atom) + "*|" + quoted) + "@" +
          group(label + group("\\." + label) + "*|\\[" +
-               group(address + "|IPv6:" + ipv6With(address, 6)) + "\\]");
+               group(address + "|[Ii][Pp][Vv]6:" + ipv6With(address, 6)) +
+               "\\]");
 }
 
 /// RFC 3986. `isAbsolute` says whether a scheme is needed, and the result has
@@ -165,20 +197,22 @@ std::string uriReference() { return uriWith(false); }
 /// RFC 6901.
 std::string jsonPointer() { return "(?:/(?:[^~/]|~[01])*)*"; }
 
+template <std::string (*make)()> Patterns one() { return {make()}; }
+
 constexpr struct {
   std::string_view name;
-  std::string (*make)();
-} kFormats[] = {{"date", date},
+  Patterns (*make)();
+} kFormats[] = {{"date", one<date>},
                 {"time", time},
                 {"date-time", dateTime},
-                {"duration", duration},
-                {"uuid", uuid},
-                {"email", email},
-                {"ipv4", ipv4},
-                {"ipv6", ipv6},
-                {"uri", uri},
-                {"uri-reference", uriReference},
-                {"json-pointer", jsonPointer}};
+                {"duration", one<duration>},
+                {"uuid", one<uuid>},
+                {"email", one<email>},
+                {"ipv4", one<ipv4>},
+                {"ipv6", one<ipv6>},
+                {"uri", one<uri>},
+                {"uri-reference", one<uriReference>},
+                {"json-pointer", one<jsonPointer>}};
 
 } // namespace
 
@@ -187,13 +221,17 @@ bool isKnownFormat(std::string_view name) {
       kFormats, [&](const auto &format) { return format.name == name; });
 }
 
-std::string patternOfFormat(std::string_view name) {
+std::vector<std::string> patternsOfFormat(std::string_view name) {
   for (const auto &format : kFormats) {
     if (format.name == name) {
-      return "^" + group(format.make()) + "$";
+      Patterns patterns = format.make();
+      for (std::string &pattern : patterns) {
+        pattern = "^" + group(pattern) + "$";
+      }
+      return patterns;
     }
   }
-  return "";
+  return {};
 }
 
 } // namespace air::rt

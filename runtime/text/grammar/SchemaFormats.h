@@ -4,16 +4,18 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace air::rt {
 
 /// Whether `name` is a `format` for which there is an expression.
 bool isKnownFormat(std::string_view name);
 
-/// A regular expression of ECMA-262 that matches exactly the strings of a known
-/// `format`. It follows the grammar of the RFC that JSON Schema names for the
+/// Regular expressions of ECMA-262, each of which is short enough for the
+/// parser. Exactly the strings of a known `format` match one of them. They
+/// follow the grammar of the RFC that JSON Schema names for the
 /// format (section 7.3 of its validation vocabulary, draft 2020-12).
-std::string patternOfFormat(std::string_view name);
+std::vector<std::string> patternsOfFormat(std::string_view name);
 
 } // namespace air::rt
 

@@ -145,6 +145,47 @@ TEST(PlanHeader, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
+// Readers of format 4.2 do not know the match flag 16. The minor version 3
+// makes them say that the plan is too new.
+TEST(PlanHeader, TheFlagOfJoinedUnknownPartsNeedsANewerReader) {
+  const auto minorOf = [](const Bytes &file) {
+    PlanHeader head;
+    std::memcpy(&head, file.data(), sizeof(head));
+    return head.minor;
+  };
+  SmallPlan small = makeSmallPlan();
+  EXPECT_EQ(minorOf(fileOf(small)), 1U);
+  plan::TokenizerT &tokenizer = *small.plan.tokenizer;
+  tokenizer.kind = plan::TokenizerKind::Bpe;
+  tokenizer.rules = std::make_unique<plan::TextRulesT>();
+  tokenizer.rules->expressions = std::make_unique<plan::StringListT>();
+  tokenizer.rules->expressions->bytes = {'a', 'b'};
+  tokenizer.rules->expressions->ends = {2};
+  tokenizer.unknown = 5;
+  tokenizer.matching.assign(8, 15);
+  EXPECT_EQ(minorOf(fileOf(small)), 1U);
+  tokenizer.matching[5] = 31;
+  small.fileBytes = *placeSegments(small.plan, metadataOf(small.plan).size());
+  Bytes file = fileOf(small);
+  EXPECT_EQ(minorOf(file), 3U);
+  const Result<PlanFile> opened = PlanFile::parse(file, "fused");
+  EXPECT_TRUE(opened) << opened.status().message();
+  for (const uint32_t wrong : {0U, 1U, 2U}) {
+    set(file, offsetof(PlanHeader, minor), wrong);
+    signHeader(file);
+    EXPECT_THAT(PlanFile::parse(file, "fused").status().message(),
+                HasSubstr("header.version: the minor version is " +
+                          std::to_string(wrong) + "; it must be 3"));
+  }
+  file = fileOf(makeSmallPlan());
+  for (const uint32_t wrong : {2U, 3U}) {
+    set(file, offsetof(PlanHeader, minor), wrong);
+    signHeader(file);
+    EXPECT_THAT(PlanFile::parse(file, "plain").status().message(),
+                HasSubstr("it must be 0 or 1 in a plan for one target"));
+  }
+}
+
 // docs/plan-format.md shows the header of the file that this test makes.
 TEST(PlanHeader, IsAsDocumented) {
   const Bytes file = fileOf(makeSmallPlan());

@@ -3,6 +3,7 @@
 
 #include "formats/abi/KernelAbi.h"
 #include "formats/dtype/DType.h"
+#include "formats/plan/FatPlan.h"
 #include "formats/plan/Layout.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanEncode.h"
@@ -420,10 +421,12 @@ std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
   // The fingerprint covers the machine record of a serialised plan, so the plan
   // is serialised first.
   const std::vector<uint8_t> straight = metadataOf(plan);
-  const plan::Machine *machine = plan::GetPlan(straight.data())->machine();
+  const plan::Plan *root = plan::GetPlan(straight.data());
+  const plan::Machine *machine = root->machine();
   std::vector<uint8_t> file =
       encodeHeader(metadata, metadataBytes, fileBytes,
-                   machine == nullptr ? Digest{} : targetFingerprint(*machine));
+                   machine == nullptr ? Digest{} : targetFingerprint(*machine),
+                   minorVersion(isFatPlan(metadata), root->tokenizer()));
   file.insert(file.end(), metadata.begin(), metadata.end());
   for (const auto &part : parts) {
     file.insert(file.end(), part.begin(), part.end());

@@ -313,6 +313,46 @@ TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
   }
 }
 
+// The ids are those of Hugging Face's `tokenizers` 0.23.3. Only the text of an
+// added token becomes this token. The model of Unigram may also choose the
+// unknown token as a piece.
+TEST(TokenizerFilesTest, TheUnknownTokenIsFoundInTextsOnlyIfItIsAdded) {
+  using Ids = std::vector<int32_t>;
+  const struct {
+    const char *file;
+    const char *text;
+    Ids added;
+    Ids notAdded;
+  } cases[] = {
+      {"fused", "a <s> b", {261, 222, 0, 275}, {261, 222, 29, 84, 31, 275}},
+      {"fallback", "a<s>b", {320, 1, 334}, {320, 63, 286, 65, 270}},
+      {"words", "a<unk>b", {13, 0, 14}, {13, 0, 32, 26, 23, 0, 14}},
+      {"unigram", "a<unk>b", {5, 165, 0, 5, 153}, {5, 165, 0, 153}},
+      {"wordpiece", "a[UNK]b", {13, 1, 14}, {13, 1, 32, 72, 73, 1, 14}},
+  };
+  for (const auto &each : cases) {
+    json file = json::parse(slurp(fileOf(each.file)), nullptr, false);
+    Result<TokenizerData> data = parseTokenizerJson(file.dump());
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    const int32_t unknown = data->unknown;
+    EXPECT_EQ(tokenizerOf(*std::move(data)).encode(each.text, false, true),
+              each.added)
+        << each.file;
+    json kept = json::array();
+    for (const json &token : file["added_tokens"]) {
+      if (token["id"] != unknown) {
+        kept.push_back(token);
+      }
+    }
+    file["added_tokens"] = kept;
+    data = parseTokenizerJson(file.dump());
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    EXPECT_EQ(tokenizerOf(*std::move(data)).encode(each.text, false, true),
+              each.notAdded)
+        << each.file;
+  }
+}
+
 // The `transformers` library begins and ends a text with the tokens that
 // tokenizer.json names. "llama3" begins each text with token 0.
 TEST(TokenizerFilesTest, TheModelsFileDoesNotOverrideTokenizerJson) {

@@ -322,13 +322,20 @@ fails(2, "give either --tools or a grammar", *HOLA, "-p", "hi", "-j", "{}", "--t
 terminal = Terminal(*HOLA, "--grammar", 'root ::= "Home"')
 terminal.say("hi", "Home\r\n")
 terminal.say("hi", "Home\r\n")
-terminal.say('/set json-schema {"const": 7}', "2 of grammar, grammar-file, json-schema")
 terminal.say("/set grammar root ::= +", "line 1, column 10")
 terminal.say("hi", "Home\r\n")
 terminal.say("/set grammar default", "\n")
 terminal.say("hi", "Hola!\r\n")
 terminal.say('/set json-schema {"const": 7}', "\n")
 terminal.say("hi", "7\r\n")
+# A grammar replaces the one before, and takes its triggers with it when it is removed.
+terminal.say('/set grammar root ::= "lo"', "\n")
+terminal.say("hi", "lo\r\n")
+terminal.say("/set grammar-trigger l", "\n")
+terminal.say("hi", "Holo\r\n")
+terminal.say("/set grammar default", "\n")
+terminal.say("hi", "Hola!\r\n")
+terminal.say("/set grammar-trigger l", "without a grammar")
 terminal.say("/exit", "\n")
 terminal.end()
 # After the line break with which the prompt ends, this model thinks "x" and answers "8".
@@ -337,6 +344,15 @@ subprocess.run([TOOL, WORK / "thought.air", "\nx</think>8", "900"], check=True)
 THOUGHT = (WORK / "thought.air", "--chat-template", WORK / "thought.jinja", "--temp", "0", "-p", "hi")
 assert run(*THOUGHT)[0] == "<think>\nx\n</think>\n\n8\n"
 assert run(*THOUGHT, "-j", '{"const": 7}')[0] == "<think>\nx\n</think>\n\n7\n"
+
+# No trigger counts within reasoning that the model begins by itself. Here the model writes "<think>x=".
+subprocess.run([TOOL, WORK / "begins.air", "<think>x=", "900"], check=True)
+(WORK / "begins.jinja").write_text("{% for m in messages %}{% if m.reasoning_content %}<think>{{ m.reasoning_content }}"
+                                   "</think>{% endif %}{{ m.content }}{% endfor %}{{ bos_token }}")
+BEGINS = (WORK / "begins.air", "--chat-template", WORK / "begins.jinja", "--temp", "0", "-p", "hi", "-n", "10")
+free = run(*BEGINS)[0]
+assert free.startswith("<think>\nx="), free
+assert run(*BEGINS, "--grammar", 'root ::= "x+1"', "--grammar-trigger", "x")[0] == free
 
 # --file names a file with the message.
 (WORK / "message").write_text("hi\n")
