@@ -155,51 +155,176 @@ TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   EXPECT_EQ((*rows)[0], fakeLogits(model, {20, 11, 12}));
 }
 
-TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
-  model.unknownBias = std::numeric_limits<float>::infinity();
+// Each step of a timed pass runs by itself, so a pass that ran ahead does not
+// count as one.
+TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
-  const int32_t token = 9;
-  int32_t chosen = -1;
-  Status status = session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
-  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_TRUE(status.message().starts_with(
-      "step 'head' computes NaN or infinite numbers"))
-      << status.message();
-  EXPECT_EQ(session.length(sequence), 0U);
-  gpu->workFailure = ioError("the fake GPU has failed");
-  EXPECT_EQ(session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1}).message(),
-            "the fake GPU has failed");
-  EXPECT_EQ(session.length(sequence), 0U);
-  EXPECT_EQ(chosen, -1);
+  std::vector<uint64_t> times(4);
+  int32_t token = 9;
+  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  const auto enqueuedByChoice = [&] {
+    const uint64_t before = gpu->enqueuedLaunches;
+    int32_t chosen = -1;
+    EXPECT_TRUE(session
+                    .choose({&token, 1}, {&sequence, 1}, {&chosen, 1},
+                            /*continues=*/true)
+                    .isOk());
+    EXPECT_EQ(chosen, model.next[token]);
+    token = chosen;
+    return gpu->enqueuedLaunches - before;
+  };
+  EXPECT_EQ(enqueuedByChoice(), 2 * kLaunches);
+  session.executor().timeSteps(true);
+  EXPECT_EQ(enqueuedByChoice(), kLaunches);
+  session.executor().timeSteps(false);
+  EXPECT_EQ(enqueuedByChoice(), 2 * kLaunches);
+  session.executor().timeDispatches(times);
+  EXPECT_EQ(enqueuedByChoice(), kLaunches);
+  for (const uint64_t nanoseconds : times) {
+    EXPECT_GT(nanoseconds, 0U);
+  }
+}
+
+// The pass that ran ahead has written to a page that the fork then shares, so
+// the sequence gets a page of its own before it grows.
+TEST_F(GpuChoiceTest, APassThatRanAheadOfAForkIsDropped) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  const auto choose = [&](int32_t token) {
+    int32_t chosen = -1;
+    EXPECT_TRUE(
+        session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1}, true).isOk());
+    return chosen;
+  };
+  EXPECT_EQ(choose(10), 11);
+  EXPECT_EQ(choose(11), 12);
+  const Result<SequenceId> fork = session.fork(sequence, 2);
+  ASSERT_TRUE(fork) << fork.status().message();
+  EXPECT_EQ(choose(12), 13);
+  for (const auto &[of, history] :
+       {std::pair(*fork, std::vector<int32_t>{10, 11, 30}),
+        std::pair(sequence, std::vector<int32_t>{10, 11, 12, 40})}) {
+    const Result<Rows> rows = runRows(session, {history.back()}, {of}, {0});
+    ASSERT_TRUE(rows) << rows.status().message();
+    EXPECT_EQ((*rows)[0], fakeLogits(model, history));
+  }
+}
+
+// The first choice fails before or after the next pass has been enqueued.
+TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
+  model.unknownBias = std::numeric_limits<float>::infinity();
+  for (const bool continues : {false, true}) {
+    SCOPED_TRACE(continues);
+    Session session = opened();
+    const SequenceId sequence = beginSequence(session);
+    const int32_t token = 9;
+    int32_t chosen = -1;
+    const auto choose = [&] {
+      return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1},
+                            continues);
+    };
+    // If the caller continues, the second pass consists of the id that stands
+    // for no token.
+    const Status status = choose();
+    EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+    EXPECT_TRUE(status.message().starts_with(
+        "step 'head' computes NaN or infinite numbers"))
+        << status.message();
+    EXPECT_EQ(session.length(sequence), 0U);
+    // Passes of five kernels: the first, the second if it runs ahead, and the
+    // one that finds the step, which chooses nothing.
+    EXPECT_EQ(gpu->enqueuedLaunches, 5U + (continues ? 5 : 0) + 4);
+    gpu->workFailure = ioError("the fake GPU has failed");
+    EXPECT_EQ(choose().message(), "the fake GPU has failed");
+    EXPECT_EQ(session.length(sequence), 0U);
+    EXPECT_EQ(chosen, -1);
+  }
 }
 
 // When choose() fails, any part of the batch's arrays may have changed. The
-// test makes it fail before each piece of its work in turn.
+// test makes it fail before each piece of its work in turn. If passes run
+// ahead, the work that fails belongs to the pass of the call, which ran ahead,
+// or to the one after it.
 TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
+  for (const bool continues : {false, true}) {
+    SCOPED_TRACE(continues);
+    Session session = opened();
+    const SequenceId sequence = beginSequence(session);
+    std::vector<int32_t> history = {9};
+    const auto choose = [&] {
+      int32_t chosen = -1;
+      const uint64_t length = session.length(sequence);
+      const Status status = session.choose({&history.back(), 1}, {&sequence, 1},
+                                           {&chosen, 1}, continues);
+      EXPECT_EQ(session.length(sequence), length + (status.isOk() ? 1 : 0));
+      if (status.isOk()) {
+        EXPECT_EQ(chosen, model.next[history.back()]);
+        history.push_back(chosen);
+      }
+      return status;
+    };
+    // The first pass also copies the weights.
+    ASSERT_TRUE(choose().isOk());
+    uint64_t done = 0; // pieces of work before the failure
+    for (bool isComplete = false; !isComplete; ++done) {
+      SCOPED_TRACE(done);
+      gpu->workFailure = ioError("the fake GPU has failed");
+      gpu->workBeforeFailure = done;
+      ASSERT_FALSE(choose().isOk());
+      isComplete = gpu->workBeforeFailure != 0;
+      gpu->workFailure = Status::ok();
+      ASSERT_TRUE(choose().isOk());
+      ASSERT_TRUE(choose().isOk());
+    }
+    // Each step is a piece of work, and so is the choice of the token.
+    EXPECT_GT(done, 5U);
+    const Result<Rows> rows =
+        runRows(session, {history.back()}, {sequence}, {0});
+    ASSERT_TRUE(rows) << rows.status().message();
+    EXPECT_EQ((*rows)[0], fakeLogits(model, history));
+  }
+}
+
+// The caller need not lose the tokens of a pass because the next pass, which
+// was to run ahead, cannot be enqueued, or only some of its kernels.
+TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
-  int32_t token = 9;
-  int32_t chosen = -1;
+  std::vector<int32_t> history = {9};
   const auto choose = [&] {
-    return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
+    int32_t chosen = -1;
+    const Status status = session.choose({&history.back(), 1}, {&sequence, 1},
+                                         {&chosen, 1}, /*continues=*/true);
+    if (status.isOk()) {
+      EXPECT_EQ(chosen, model.next[history.back()]);
+      history.push_back(chosen);
+    }
+    return status;
   };
-  // The first pass also copies the weights.
   ASSERT_TRUE(choose().isOk());
-  token = chosen;
-  uint64_t done = 0; // pieces of work before the failure
-  for (bool isComplete = false; !isComplete; ++done) {
-    gpu->workFailure = ioError("the fake GPU has failed");
-    gpu->workBeforeFailure = done;
-    ASSERT_FALSE(choose().isOk());
-    isComplete = gpu->workBeforeFailure != 0;
-    gpu->workFailure = Status::ok();
-    ASSERT_TRUE(choose().isOk());
-    ASSERT_EQ(chosen, model.next[token]) << done << " pieces of work";
-    token = chosen;
+  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  for (uint64_t enqueued = 0; enqueued < kLaunches; ++enqueued) {
+    SCOPED_TRACE(enqueued);
+    for (const bool persists : {false, true}) {
+      // One pass runs ahead. The next one cannot.
+      gpu->runFailure = doesNotFitError("the fake GPU has no room for a graph");
+      gpu->launchesBeforeFailure = enqueued;
+      ASSERT_TRUE(choose().isOk());
+      EXPECT_EQ(session.length(sequence) + 1, history.size());
+      if (persists) {
+        EXPECT_TRUE(choose().message().ends_with("no room for a graph"));
+        EXPECT_EQ(session.length(sequence) + 1, history.size());
+      }
+      gpu->runFailure = Status::ok();
+      const uint64_t before = gpu->enqueuedLaunches;
+      ASSERT_TRUE(choose().isOk());
+      EXPECT_EQ(gpu->enqueuedLaunches - before, 2 * kLaunches);
+    }
   }
-  // Each step is a piece of work, and so is the choice of the token.
-  EXPECT_GT(done, 5U);
+  const Result<Rows> rows = runRows(session, {history.back()}, {sequence}, {0});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, history));
 }
 
 TEST_F(GpuChoiceTest, ABatchThatCannotBeChosenForIsRefused) {
@@ -223,6 +348,31 @@ TEST_F(GpuChoiceTest, ABatchThatCannotBeChosenForIsRefused) {
   EXPECT_NE(messageOf(1, 2).find("2 next tokens for 1 sequences"),
             std::string::npos);
   EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
+}
+
+// A pass that runs ahead takes no account of weights that each pass has to copy,
+// so none does.
+TEST_F(GpuChoiceTest, NoPassRunsAheadOfWeightsThatArrive) {
+  for (const auto &[isRead, isEarly] :
+       {std::pair(false, false), std::pair(false, true), std::pair(true, false),
+        std::pair(true, true)}) {
+    SCOPED_TRACE(testing::Message() << isRead << " " << isEarly);
+    uploadsEarly = isEarly;
+    Result<Session> session =
+        open([&](plan::PlanT &plan) { copyInEveryPass(plan, isRead); });
+    ASSERT_TRUE(session) << session.status().message();
+    const SequenceId sequence = beginSequence(*session);
+    int32_t token = 9;
+    for (uint64_t passes = 1; passes < 12; ++passes) {
+      int32_t chosen = -1;
+      const Status status = session->choose({&token, 1}, {&sequence, 1},
+                                            {&chosen, 1}, /*continues=*/true);
+      ASSERT_TRUE(status.isOk()) << status.message();
+      EXPECT_EQ(chosen, model.next[token]);
+      EXPECT_EQ(gpu->enqueuedLaunches, 5 * passes);
+      token = chosen;
+    }
+  }
 }
 
 } // namespace
