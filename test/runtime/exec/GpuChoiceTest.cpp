@@ -287,7 +287,7 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
 }
 
 // The caller need not lose the tokens of a pass because the next pass, which
-// was to run ahead, cannot be enqueued, or only some of its kernels.
+// was to run ahead, cannot be enqueued, even if some or all of its kernels were.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -304,7 +304,7 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   };
   ASSERT_TRUE(choose().isOk());
   constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
-  for (uint64_t enqueued = 0; enqueued < kLaunches; ++enqueued) {
+  for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {
       // One pass runs ahead. The next one cannot.

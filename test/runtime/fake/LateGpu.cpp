@@ -99,9 +99,11 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
     return internalError("a run has dispatches that do not exist");
   }
   for (uint32_t i = first; i < first + count; ++i) {
-    if (!runFailure.isOk() && launchesBeforeFailure-- == 0) {
-      launchesBeforeFailure = 0;
-      return runFailure;
+    if (!runFailure.isOk()) {
+      if (launchesBeforeFailure == 0) {
+        return runFailure;
+      }
+      --launchesBeforeFailure;
     }
     ++enqueuedLaunches;
     enqueue(rt::Queue::Compute, [this, program, i] {
@@ -110,7 +112,7 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
       ++launches;
     });
   }
-  return Status::ok();
+  return launchesBeforeFailure == 0 ? runFailure : Status::ok();
 }
 
 Status LateGpu::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {

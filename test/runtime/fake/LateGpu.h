@@ -45,8 +45,8 @@ public:
   Status copyFailure;
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
-  /// Unless this is ok, run() returns it once it has enqueued
-  /// `launchesBeforeFailure` more kernels in all.
+  /// Unless this is ok, run() returns it once `launchesBeforeFailure` more
+  /// kernels have been enqueued in all.
   Status runFailure;
   uint64_t launchesBeforeFailure = 0;
   /// Unless this is ok, synchronise() returns it and drops all pending work but
