@@ -287,7 +287,8 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
 }
 
 // The caller need not lose the tokens of a pass because the next pass, which
-// was to run ahead, cannot be enqueued, even if some or all of its kernels were.
+// was to run ahead, cannot be enqueued. Some or all of its kernels may have
+// been.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -350,8 +351,8 @@ TEST_F(GpuChoiceTest, ABatchThatCannotBeChosenForIsRefused) {
   EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
 }
 
-// A pass that runs ahead takes no account of weights that each pass has to copy,
-// so none does.
+// A pass that runs ahead does not wait for weights that each pass has to copy,
+// so no pass may run ahead.
 TEST_F(GpuChoiceTest, NoPassRunsAheadOfWeightsThatArrive) {
   for (const auto &[isRead, isEarly] :
        {std::pair(false, false), std::pair(false, true), std::pair(true, false),
