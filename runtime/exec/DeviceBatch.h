@@ -22,8 +22,9 @@
 // words that differ. Nothing is copied if the next batch consists of the chosen
 // tokens and needs no new pages.
 //
-// Thread-safety: one caller at a time. Only create() allocates memory, which
-// belongs to the device. Errors: those of the device.
+// Thread-safety: one caller at a time. Only create() allocates memory. The
+// arrays on the GPU, and the memory to which tokens are copied, belong to the
+// device. Errors: those of the device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICEBATCH_H

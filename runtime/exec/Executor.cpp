@@ -277,10 +277,11 @@ Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
     AIR_RETURN_IF_ERROR(walk(program, 0, steps, piece, /*choose=*/true));
   }
   AIR_RETURN_IF_ERROR(parts.batch->requestTokens(*parts.device, next.size()));
+  Status ahead;
   if (continues && mayRunAhead(program, piece)) {
     // The arrays in the memory of the GPU will contain the next batch.
-    AIR_RETURN_IF_ERROR(walk(program, 0, steps, piece, /*choose=*/true));
-    tokensAhead = piece.tokens;
+    ahead = walk(program, 0, steps, piece, /*choose=*/true);
+    tokensAhead = ahead.isOk() ? piece.tokens : 0;
     dropsBefore = parts.kv->drops();
   }
   AIR_ASSIGN_OR_RETURN(const std::span<const uint32_t> chosen,
@@ -301,6 +302,12 @@ Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
   }
   std::ranges::copy(chosen, next.begin());
   parts.batch->advance(chosen);
+  if (!ahead.isOk()) {
+    // The caller has its tokens, and may not need the pass that was to run
+    // ahead. Some of that pass may have been enqueued. The next call enqueues
+    // all of it again, and returns the error if it persists.
+    parts.batch->forget();
+  }
   return Status::ok();
 }
 

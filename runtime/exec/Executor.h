@@ -28,6 +28,7 @@
 // keys and values at positions that no sequence has yet; whoever adds these
 // positions later overwrites them. A pass runs ahead only if all kernels run on
 // the GPU, all weights stay in its memory, and no sequence needs another page.
+// If it cannot be enqueued, choose() still succeeds. The next call tries again.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
@@ -74,7 +75,8 @@ struct Batch {
 using LogitsSink =
     FunctionRef<Status(uint64_t firstOutput, std::span<const float> rows)>;
 
-/// Totals since the last call of resetCounters().
+/// Totals since the last call of resetCounters(). A pass that has run ahead
+/// counts once choose() takes its tokens, and not at all if it is dropped.
 struct RunCounters {
   uint64_t passes = 0; ///< runs of a program's body
   uint64_t tokens = 0;

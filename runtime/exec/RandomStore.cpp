@@ -70,6 +70,7 @@ Result<std::unique_ptr<RandomStore>> RandomStore::create(const PlanFile &plan) {
       std::memcpy(memory.get() + at, pattern.data(),
                   std::min<uint64_t>(pattern.size(), size - at));
     }
+    std::memset(memory.get() + size, 0, *whole - size);
   }
   for (const plan::Tensor *tensor : *plan.plan().tensors()) {
     uint8_t *to = store->weights[tensor->segment()].get() + tensor->offset();

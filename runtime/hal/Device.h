@@ -141,7 +141,9 @@ public:
   addProgram(std::span<const DispatchDesc> dispatches) = 0;
 
   /// Runs dispatches [first, first + count) of a program, in order. The batch's
-  /// arrays are host memory and must not change until synchronise().
+  /// arrays are host memory. A device whose kernels run on the host may read
+  /// them, and they must not change, until this work is complete. Other devices
+  /// must not read them after this call has returned.
   virtual Status run(uint32_t program, uint32_t first, uint32_t count,
                      const AirBatch &batch) = 0;
 

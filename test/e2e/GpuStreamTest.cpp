@@ -333,7 +333,7 @@ TEST_F(GpuStreamTest, AirrunRunsThePlan) {
   packAll("h100");
   const std::string all = folder().path("all.air");
   const std::string streamed = folder().path(packOnDisk("h100", 50));
-  const std::string generate = " --tokens 5,80 -n 2 --temp 0 --output-tokens "
+  const std::string generate = " --tokens 5,80 -n 4 --temp 0 --output-tokens "
                                "--ignore-eos 2> /dev/null";
   EXPECT_EQ(airrun(streamed + generate), airrun(all + generate));
   const std::string report =

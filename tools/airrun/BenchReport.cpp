@@ -81,8 +81,12 @@ double predictedRate(const BenchMeasurement &measured) {
 }
 
 /// The tokens per second that memory and disk reach together, or 0 if one of
-/// the two is not a link of the measurement.
+/// the two is not a link of the measurement. If a GPU computes some or all
+/// layers, memory and disk are not all that a token takes time for.
 double jointRate(const BenchMeasurement &measured) {
+  if (!measured.gpu.empty()) {
+    return 0;
+  }
   double memory = 0;
   double disk = 0;
   for (const BenchLink &link : measured.links) {

@@ -18,8 +18,9 @@
 //   beta             minimal bytes / bytes read, the smallest of all links; it
 //                    is 1 if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
-//   joint_tok_s      if a CPU computes and weights are read from the disk in
-//                    every pass: what disk and memory reach together.
+//   joint_tok_s      if the CPU computes all layers and weights are read from
+//                    the disk in every pass: what disk and memory reach
+//                    together.
 //                    passTime() (CpuRates.h) gives the time of minimal bytes
 //                    at the usual rates, with the shares that disk and memory
 //                    keep beside each other

@@ -347,13 +347,17 @@ Result<uint32_t> CudaDevice::addEvent() {
   AIR_RETURN_IF_ERROR(
       driver->call(driver->functions().eventCreate, &event, kWithoutTime));
   events.push_back(event);
+  runsBefore.push_back(0);
   return static_cast<uint32_t>(events.size() - 1);
 }
 
 Status CudaDevice::signal(Queue queue, uint32_t event) {
   AIR_ASSIGN_OR_RETURN(void *handle, eventAt(event));
   AIR_ASSIGN_OR_RETURN(void *stream, streamOf(queue));
-  return driver->call(driver->functions().eventRecord, handle, stream);
+  AIR_RETURN_IF_ERROR(
+      driver->call(driver->functions().eventRecord, handle, stream));
+  runsBefore[event] = queue == Queue::Compute ? driver->notedRuns() : 0;
+  return Status::ok();
 }
 
 Status CudaDevice::wait(Queue queue, uint32_t event) {
@@ -371,7 +375,10 @@ Result<bool> CudaDevice::isComplete(uint32_t event) {
 Status CudaDevice::finish(uint32_t event) {
   AIR_RETURN_IF_ERROR(driver->activate());
   AIR_ASSIGN_OR_RETURN(void *handle, eventAt(event));
-  return driver->call(driver->functions().eventSynchronize, handle);
+  AIR_RETURN_IF_ERROR(
+      driver->call(driver->functions().eventSynchronize, handle));
+  driver->noteComplete(runsBefore[event]);
+  return Status::ok();
 }
 
 /// Ensures that the last element of `views` has `bytes` unused bytes.

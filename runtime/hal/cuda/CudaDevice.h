@@ -112,6 +112,10 @@ private:
   std::vector<uint8_t *> hostAllocations;
   void *uploads = nullptr; ///< the stream of Queue::Upload, if it was used
   std::vector<void *> events;
+  /// For each event: how many runs of programs were enqueued before its last
+  /// signal in the Compute queue. If it was last signalled in the Upload queue,
+  /// 0, because it does not show then that any run is complete.
+  std::vector<uint64_t> runsBefore;
   void *zeroed = nullptr;       ///< event after zeroing the last allocation
   bool uploadsMustWait = false; ///< whether uploads still wait for `zeroed`
   std::vector<std::vector<Kernel>> executables;

@@ -183,10 +183,10 @@ Status CudaDriver::check(int code, const char *name) {
     return ioError("the CUDA driver's " + what);
   }
   std::string ran;
-  if (severalPrograms) {
+  if (completeRuns + 1 < sameSince) {
     ran = " while it ran one of several programs of the plan";
-  } else if (program) {
-    ran = " while it ran program " + std::to_string(*program) + " of the plan";
+  } else if (completeRuns != runCount) {
+    ran = " while it ran program " + std::to_string(program) + " of the plan";
   }
   lost = ioError(
       "the GPU " + device.name + " failed" + ran + ": the CUDA driver's " +
@@ -373,8 +373,15 @@ CudaDriver::~CudaDriver() {
 }
 
 void CudaDriver::noteProgram(uint32_t number) {
-  severalPrograms = severalPrograms || (program && *program != number);
-  program = number;
+  ++runCount;
+  if (runCount == 1 || program != number) {
+    program = number;
+    sameSince = runCount;
+  }
+}
+
+void CudaDriver::noteComplete(uint64_t count) {
+  completeRuns = std::max(completeRuns, count);
 }
 
 Result<uint64_t> CudaDriver::allocate(uint64_t bytes) {
@@ -540,7 +547,6 @@ Result<void *> CudaDriver::makeGraph(std::span<const CudaLaunch> launches) {
 
 Status CudaDriver::finish() {
   AIR_RETURN_IF_ERROR(call(cuda->streamSynchronize, work));
-  program.reset();
-  severalPrograms = false;
+  noteComplete(runCount);
   return Status::ok();
 }

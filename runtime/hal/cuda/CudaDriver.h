@@ -123,8 +123,12 @@ public:
   Status activate() { return call(cuda->contextSetCurrent, context); }
 
   /// Records that a program was enqueued. An error that makes the GPU unusable
-  /// names the programs that were enqueued since the last finish().
+  /// names the program if all runs that may be incomplete are of this program.
   void noteProgram(uint32_t program);
+  /// How many runs noteProgram() has recorded.
+  uint64_t notedRuns() const { return runCount; }
+  /// Records that the first `count` runs are complete.
+  void noteComplete(uint64_t count);
 
   Result<uint64_t> allocate(uint64_t bytes);
   /// Loads a cubin, or PTX that ends with a zero byte, which the driver
@@ -177,8 +181,13 @@ private:
   std::vector<uint64_t> argumentValues;
   std::vector<void *> argumentPlaces;
   Status lost;
-  std::optional<uint32_t> program;
-  bool severalPrograms = false;
+  uint32_t program = 0;  ///< of the last run
+  uint64_t runCount = 0; ///< runs that noteProgram() has recorded
+  /// The number, counted from 1, of the first run since which all runs are of
+  /// `program`.
+  uint64_t sameSince = 0;
+  /// How many of the first runs are known to be complete.
+  uint64_t completeRuns = 0;
 };
 
 } // namespace air::rt

@@ -398,6 +398,25 @@ TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
   }
 }
 
+// While the host shows a token, the GPU already computes the next one. No pass
+// is computed in vain for a token that the caller does not want.
+TEST_F(GeneratorTest, AGpuRunsAheadOfAnAnswerUntilItsLastToken) {
+  open("abcdef", /*onGpu=*/true);
+  GenerateOptions options = greedy();
+  options.maxTokens = 4;
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, &*tokenizer, options);
+  ASSERT_TRUE(generator) << generator.status().message();
+  ASSERT_TRUE((*generator)->prompt(std::vector<int32_t>{kFakeBos}).isOk());
+  std::vector<uint64_t> pending; // kernels; a pass has five
+  for (uint64_t i = 0; i < options.maxTokens; ++i) {
+    const auto token = (*generator)->next();
+    ASSERT_TRUE(token && *token);
+    pending.push_back(gpu->enqueuedLaunches - gpu->launches);
+  }
+  EXPECT_EQ(pending, (std::vector<uint64_t>{5, 5, 5, 0}));
+}
+
 // The context of 150 tokens has three pages.
 TEST_F(GeneratorTest, AGpuGoesOnUntilTheContextIsFull) {
   open("abc", /*onGpu=*/true);
@@ -484,6 +503,45 @@ TEST_F(GeneratorTest, KeptSequenceKeepsTheCommonPrefix) {
   EXPECT_EQ(*kept->keepPrefix(shorter), 1U);
   EXPECT_EQ(session->length(kept->id()), 1U);
   EXPECT_EQ(kept->tokens().size(), 1U);
+}
+
+// When a stop string ends an answer, a pass has run ahead. It has written keys
+// and values at a position that the next prompt uses.
+TEST_F(GeneratorTest, AKeptSequenceDropsThePassThatRanAhead) {
+  open("Once upatim", /*onGpu=*/true);
+  FakeModel model;
+  model.say("Once upatim");
+  Result<KeptSequence> kept = KeptSequence::create(*session);
+  ASSERT_TRUE(kept) << kept.status().message();
+  GenerateOptions options = greedy();
+  options.stops = {"up"};
+  std::vector<int32_t> prompt = {kFakeBos};
+  for (int turn = 0; turn < 3; ++turn) {
+    SCOPED_TRACE(turn);
+    Result<std::unique_ptr<Generator>> generator =
+        Generator::create(*session, &*tokenizer, options, &*kept);
+    ASSERT_TRUE(generator) << generator.status().message();
+    ASSERT_TRUE((*generator)->prompt(prompt).isOk());
+    while (true) {
+      const auto token = (*generator)->next();
+      ASSERT_TRUE(token) << token.status().message();
+      if (!*token) {
+        break;
+      }
+    }
+    EXPECT_EQ((*generator)->reason(), FinishReason::StopString);
+    EXPECT_EQ(gpu->enqueuedLaunches - gpu->launches, 5U);
+    prompt.assign(kept->tokens().begin(), kept->tokens().end());
+    // The second turn has a prompt of one more token, which is not the one that
+    // the GPU chose, and the third has one of two more tokens.
+    if (turn == 1) {
+      prompt.push_back(60);
+    }
+    prompt.push_back(kFakeBos);
+  }
+  std::vector<int32_t> all(kept->tokens().begin(), kept->tokens().end());
+  all.push_back(70);
+  EXPECT_EQ(runIn(*session, *kept, {{70}}), fakeLogits(model, all));
 }
 
 TEST_F(GeneratorTest, ComputesOnlyWhatAKeptSequenceLacks) {

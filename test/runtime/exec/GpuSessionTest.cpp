@@ -7,7 +7,7 @@
 #include "formats/dtype/DType.h"
 #include "runtime/io/DiskStream.h"
 #include "test/runtime/exec/BatchRuns.h"
-#include "test/runtime/fake/LateGpu.h"
+#include "test/runtime/exec/GpuSessionFixture.h"
 
 #include <algorithm>
 #include <cmath>
@@ -25,56 +25,6 @@ using namespace air::test;
 namespace {
 
 constexpr uint64_t kRowBytes = FAKE_VOCABULARY * sizeof(float);
-
-class GpuSessionTest : public testing::Test {
-protected:
-  void SetUp() override { path = temporaryPath("plan.air"); }
-  void TearDown() override { std::remove(path.c_str()); }
-
-  /// Opens the plan at `path`. `gpu` becomes the device of the session.
-  Result<Session> openPlan(SessionOptions options = {}) {
-    options.gpu =
-        [&](const plan::Device &record) -> Result<std::unique_ptr<Device>> {
-      EXPECT_EQ(record.arch()->string_view(), "sm_86");
-      auto made = std::make_unique<LateGpu>(fakeGpuKernels(), gpuBytes);
-      gpu = made.get();
-      gpu->uploadsEarly = uploadsEarly;
-      if (noRoomForKernels > 0) {
-        --noRoomForKernels;
-        gpu->loadFailure = doesNotFitError("no room for kernels");
-      }
-      return std::unique_ptr<Device>(std::move(made));
-    };
-    return Session::open(path, options);
-  }
-  Result<Session> open(const std::function<void(plan::PlanT &)> &change = {},
-                       const SessionOptions &options = {}) {
-    writeFakeGpuPlan(path, model, change);
-    return openPlan(options);
-  }
-  Session opened() {
-    Result<Session> session = open();
-    EXPECT_TRUE(session) << session.status().message();
-    return *std::move(session);
-  }
-  /// Opens a plan that `change` has altered, and expects an error with `code`
-  /// and `message`.
-  void expectRefused(ErrorCode code, const std::string &message,
-                     const std::function<void(plan::PlanT &)> &change,
-                     const SessionOptions &options = {}) {
-    const Status status = open(change, options).status();
-    EXPECT_EQ(status.code(), code) << status.message();
-    EXPECT_NE(status.message().find(message), std::string::npos)
-        << status.message();
-  }
-
-  FakeModel model;
-  std::string path;
-  uint64_t gpuBytes = uint64_t{1} << 30;
-  bool uploadsEarly = false;
-  int noRoomForKernels = 0; ///< the number of GPUs that refuse the kernels
-  LateGpu *gpu = nullptr;
-};
 
 // A pass has at most eight tokens, and a batch of eight or fewer tokens is a
 // single pass, which is padded unless it has one or eight tokens.
@@ -110,216 +60,6 @@ TEST_F(GpuSessionTest, PaddingDisturbsNoSequence) {
   }
   checkAllLogits(session, model, tokens, 3);
   checkAllLogits(session, model, tokens, 5);
-}
-
-// The sequences have different lengths and reach new pages of the KV cache at
-// different times. Only the chosen tokens are copied to the host, and nothing
-// is copied to the GPU until a sequence needs another page. The same holds if
-// passes run ahead.
-TEST_F(GpuSessionTest, ChosenTokensAreThoseOfTheLogits) {
-  for (const auto &[count, runsAhead] :
-       {std::pair(1, false), std::pair(1, true), std::pair(3, true),
-        std::pair(8, false), std::pair(8, true)}) {
-    SCOPED_TRACE(count);
-    Result<Session> session =
-        open([](plan::PlanT &plan) { setContext(plan, kFakeContext, 8); });
-    ASSERT_TRUE(session) << session.status().message();
-    ASSERT_TRUE(session->canChoose(static_cast<uint64_t>(count)));
-    std::vector<SequenceId> sequences;
-    std::vector<std::vector<int32_t>> histories;
-    std::vector<int32_t> tokens;
-    std::vector<int32_t> chosen(static_cast<size_t>(count));
-    for (size_t i = 0; i < chosen.size(); ++i) {
-      sequences.push_back(beginSequence(*session));
-      histories.push_back(someTokens(50 + 3 * i, 20 + i));
-      tokens.push_back(histories.back().back());
-      histories.back().pop_back();
-      ASSERT_TRUE(runRows(*session, histories.back(),
-                          std::vector(histories.back().size(), sequences[i]),
-                          {}));
-    }
-    for (int step = 0; step < 75; ++step) {
-      const uint64_t written = gpu->writtenBytes;
-      const uint64_t read = gpu->readBytes;
-      bool needsPage = step == 0;
-      for (size_t i = 0; i < chosen.size(); ++i) {
-        needsPage |= histories[i].size() % AIR_KV_PAGE_TOKENS == 0;
-      }
-      const Status status =
-          session->choose(tokens, sequences, chosen, runsAhead);
-      ASSERT_TRUE(status.isOk()) << status.message();
-      EXPECT_EQ(gpu->writtenBytes != written, needsPage) << step;
-      EXPECT_EQ(gpu->readBytes - read, 4 * chosen.size());
-      for (size_t i = 0; i < chosen.size(); ++i) {
-        histories[i].push_back(tokens[i]);
-        const std::vector<float> logits = fakeLogits(model, histories[i]);
-        const auto best = std::ranges::max_element(logits);
-        ASSERT_EQ(chosen[i], best - logits.begin()) << step;
-        ASSERT_EQ(session->length(sequences[i]), histories[i].size());
-      }
-      tokens = chosen;
-    }
-  }
-}
-
-// Passes in which the GPU chooses tokens alternate with other passes, and some
-// tokens are not those that it chose.
-TEST_F(GpuSessionTest, ChoicesMayAlternateWithOtherPasses) {
-  Session session = opened();
-  std::mt19937 random(5);
-  std::vector<SequenceId> sequences = {beginSequence(session),
-                                       beginSequence(session)};
-  std::vector<std::vector<int32_t>> histories(2);
-  int32_t last = 3;
-  for (int step = 0; step < 120; ++step) {
-    const size_t i = random() % 8 == 0 ? 1 : 0;
-    const int32_t token = random() % 4 == 0 ? 11 : last;
-    histories[i].push_back(token);
-    if (random() % 3 == 0) {
-      Result<Rows> rows = runRows(session, {token}, {sequences[i]}, {0});
-      ASSERT_TRUE(rows) << rows.status().message();
-      ASSERT_EQ((*rows)[0], fakeLogits(model, histories[i]));
-    } else {
-      const bool continues = random() % 4 != 0;
-      ASSERT_TRUE(
-          session.choose({&token, 1}, {&sequences[i], 1}, {&last, 1}, continues)
-              .isOk());
-      ASSERT_EQ(last, model.next[token]);
-    }
-    if (random() % 16 == 0) {
-      histories[i].pop_back();
-      ASSERT_TRUE(session.truncate(sequences[i], histories[i].size()).isOk());
-    }
-    if (random() % 16 == 0) {
-      const Result<SequenceId> fork =
-          session.fork(sequences[i], histories[i].size());
-      ASSERT_TRUE(fork) << fork.status().message();
-      session.endSequence(sequences[i]);
-      sequences[i] = *fork;
-    }
-  }
-}
-
-// The next pass has been enqueued when choose() returns, but the host has not
-// waited for it. The call that takes its tokens enqueues only the pass that
-// follows. At the end of a page, no pass runs ahead.
-TEST_F(GpuSessionTest, APassRunsAheadOfTheHost) {
-  Session session = opened();
-  const SequenceId sequence = beginSequence(session);
-  int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
-  for (uint64_t length = 1; length < 70; ++length) {
-    const bool continues = length < 69;
-    int32_t chosen = -1;
-    ASSERT_TRUE(
-        session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1}, continues)
-            .isOk());
-    EXPECT_EQ(chosen, model.next[token]);
-    EXPECT_EQ(session.length(sequence), length);
-    EXPECT_EQ(gpu->launches, length * kLaunches);
-    EXPECT_EQ(session.executor().counters().passes, length);
-    const uint64_t enqueued = gpu->enqueuedLaunches;
-    EXPECT_EQ(enqueued,
-              kLaunches * (continues && length % 64 != 0 ? length + 1 : length))
-        << length;
-    token = chosen;
-  }
-}
-
-// A pass has run ahead with token 11 after token 10. The next pass has the same
-// token, position and page of a sequence with the same number, but token 20
-// before it.
-TEST_F(GpuSessionTest, APassThatRanAheadOfOtherTokensIsDropped) {
-  Session session = opened();
-  const SequenceId sequence = beginSequence(session);
-  const SequenceId other = beginSequence(session);
-  const auto choose = [&](int32_t token, SequenceId of, bool continues) {
-    int32_t chosen = -1;
-    EXPECT_TRUE(
-        session.choose({&token, 1}, {&of, 1}, {&chosen, 1}, continues).isOk());
-    return chosen;
-  };
-  EXPECT_EQ(choose(20, other, false), model.next[20]);
-  EXPECT_EQ(choose(10, sequence, true), 11);
-  session.endSequence(sequence);
-  const Result<SequenceId> fork = session.fork(other, 1);
-  ASSERT_TRUE(fork) << fork.status().message();
-  // When the fork grows, it gets the page of the sequence that has ended.
-  ASSERT_EQ(*fork, sequence);
-  EXPECT_EQ(choose(11, *fork, false), 12);
-  const Result<Rows> rows = runRows(session, {12}, {*fork}, {0});
-  ASSERT_TRUE(rows) << rows.status().message();
-  EXPECT_EQ((*rows)[0], fakeLogits(model, {20, 11, 12}));
-}
-
-TEST_F(GpuSessionTest, AFailedChoiceChangesNothing) {
-  model.unknownBias = std::numeric_limits<float>::infinity();
-  Session session = opened();
-  const SequenceId sequence = beginSequence(session);
-  const int32_t token = 9;
-  int32_t chosen = -1;
-  Status status = session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
-  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_TRUE(status.message().starts_with(
-      "step 'head' computes NaN or infinite numbers"))
-      << status.message();
-  EXPECT_EQ(session.length(sequence), 0U);
-  gpu->workFailure = ioError("the fake GPU has failed");
-  EXPECT_EQ(session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1}).message(),
-            "the fake GPU has failed");
-  EXPECT_EQ(session.length(sequence), 0U);
-  EXPECT_EQ(chosen, -1);
-}
-
-// When choose() fails, any part of the batch's arrays may have changed. The
-// test makes it fail before each piece of its work in turn.
-TEST_F(GpuSessionTest, AChoiceAfterAFailedOneIsRight) {
-  Session session = opened();
-  const SequenceId sequence = beginSequence(session);
-  int32_t token = 9;
-  int32_t chosen = -1;
-  const auto choose = [&] {
-    return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1});
-  };
-  // The first pass also copies the weights.
-  ASSERT_TRUE(choose().isOk());
-  token = chosen;
-  uint64_t done = 0; // pieces of work before the failure
-  for (bool isComplete = false; !isComplete; ++done) {
-    gpu->workFailure = ioError("the fake GPU has failed");
-    gpu->workBeforeFailure = done;
-    ASSERT_FALSE(choose().isOk());
-    isComplete = gpu->workBeforeFailure != 0;
-    gpu->workFailure = Status::ok();
-    ASSERT_TRUE(choose().isOk());
-    ASSERT_EQ(chosen, model.next[token]) << done << " pieces of work";
-    token = chosen;
-  }
-  // Each step is a piece of work, and so is the choice of the token.
-  EXPECT_GT(done, 5U);
-}
-
-TEST_F(GpuSessionTest, ABatchThatCannotBeChosenForIsRefused) {
-  Session session = opened();
-  const SequenceId sequence = beginSequence(session);
-  EXPECT_FALSE(session.canChoose(0));
-  EXPECT_FALSE(session.canChoose(9));
-  const std::vector<int32_t> tokens(9, 1);
-  const std::vector<SequenceId> sequences(9, sequence);
-  std::vector<int32_t> chosen(9);
-  const auto messageOf = [&](size_t count, size_t results) {
-    const Status status = session.choose(std::span(tokens).first(count),
-                                         std::span(sequences).first(count),
-                                         std::span(chosen).first(results));
-    EXPECT_EQ(status.code(), ErrorCode::Usage);
-    EXPECT_EQ(session.length(sequence), 0U);
-    return status.message();
-  };
-  EXPECT_NE(messageOf(9, 9).find("cannot choose 9 next tokens"),
-            std::string::npos);
-  EXPECT_NE(messageOf(1, 2).find("2 next tokens for 1 sequences"),
-            std::string::npos);
-  EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
 }
 
 TEST_F(GpuSessionTest, OnlyRequestedRowsAreRead) {
@@ -465,38 +205,6 @@ TEST_F(GpuSessionTest, TooLittleMemoryNamesAllThatIsNeeded) {
   }
 }
 
-/// Changes the last placement of the plan so that each pass copies the only
-/// segment of weights, which the output head needs, to a ring of one page. If
-/// `isRead` is true, each pass first reads it from the disk into a ring of one
-/// page in RAM.
-void copyInEveryPass(plan::PlanT &plan, bool isRead) {
-  plan::PlacementT &placement = *plan.placements.back();
-  const uint64_t bytes = plan.segments[0]->raw_bytes;
-  plan::StreamReadT read;
-  read.bytes = kPlanPageBytes;
-  read.before_step = 2;
-  read.after_step = -1;
-  placement.device[0] = 0;
-  placement.device_ring_bytes = kPlanPageBytes;
-  placement.device_reads.push_back(std::make_unique<plan::StreamReadT>(read));
-  const auto add = [&](const char *name, plan::Tier tier, uint64_t size) {
-    auto item = std::make_unique<plan::BudgetItemT>();
-    item->name = name;
-    item->tier = tier;
-    item->bytes = size;
-    placement.items.push_back(std::move(item));
-  };
-  add("ring", plan::Tier::Vram, kPlanPageBytes);
-  if (isRead) {
-    placement.ring_bytes = kPlanPageBytes;
-    placement.reads.push_back(std::make_unique<plan::StreamReadT>(read));
-    add("ring", plan::Tier::Ram, kPlanPageBytes);
-  } else {
-    placement.resident[0] = bytes;
-    add("weights", plan::Tier::Ram, bytes);
-  }
-}
-
 /// The number of passes in which checkAllLogits() runs 100 tokens, 8 at a time.
 constexpr uint64_t kPasses = 13;
 
@@ -552,7 +260,7 @@ TEST_F(GpuSessionTest, TheRingIsLentOnlyAfterItsCopies) {
   checkAllLogits(*session, model, someTokens(20), 8);
 }
 
-TEST_F(GpuSessionTest, AFailedPassDoesNotStopTheReads) {
+TEST_F(GpuSessionTest, PassesWithoutOutputsDoNotStopTheReads) {
   Result<Session> session =
       open([](plan::PlanT &plan) { copyInEveryPass(plan, true); });
   ASSERT_TRUE(session) << session.status().message();

@@ -98,15 +98,21 @@ Status LateGpu::run(uint32_t program, uint32_t first, uint32_t count,
       count > programs[program].size() - first) {
     return internalError("a run has dispatches that do not exist");
   }
-  enqueuedLaunches += count;
   for (uint32_t i = first; i < first + count; ++i) {
+    if (!runFailure.isOk()) {
+      if (launchesBeforeFailure == 0) {
+        return runFailure;
+      }
+      --launchesBeforeFailure;
+    }
+    ++enqueuedLaunches;
     enqueue(rt::Queue::Compute, [this, program, i] {
       const Launch &launch = programs[program][i];
       launch.kernel(launch.bindings);
       ++launches;
     });
   }
-  return Status::ok();
+  return launchesBeforeFailure == 0 ? runFailure : Status::ok();
 }
 
 Status LateGpu::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {

@@ -45,6 +45,10 @@ public:
   Status copyFailure;
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
+  /// Unless this is ok, run() returns it once `launchesBeforeFailure` more
+  /// kernels have been enqueued in all.
+  Status runFailure;
+  uint64_t launchesBeforeFailure = 0;
   /// Unless this is ok, synchronise() returns it and drops all pending work but
   /// the first `workBeforeFailure` pieces.
   Status workFailure;

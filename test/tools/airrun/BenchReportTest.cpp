@@ -198,7 +198,13 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   EXPECT_DOUBLE_EQ(report->eta, 0.75);
   EXPECT_DOUBLE_EQ(report->links[0].share, 0.5);
   EXPECT_DOUBLE_EQ(report->links[1].share, 0.25);
-  EXPECT_EQ(report->jointRate, 0);
+  // With weights on the disk, too, the joint rate of RAM and disk would leave
+  // out the time of the GPU.
+  BenchMeasurement streamed = measured;
+  streamed.links.push_back({"disk", 0.25e9, 0.25e9, 4e9, 4e9});
+  EXPECT_EQ(evaluate(streamed)->jointRate, 0);
+  EXPECT_EQ(benchJson(streamed, *evaluate(streamed)).find("joint"),
+            std::string::npos);
   // The CPU reads for 50 ms, of which a quarter is hidden by 100 ms of
   // arithmetic. The 100 ms of the GPU follow.
   EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2375);

@@ -505,6 +505,27 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramIfSeveralRan) {
               HasSubstr("while it ran one of several programs"));
 }
 
+// The host need not wait for all work to know that a run is complete.
+TEST_F(CudaDeviceTest, AFailureNamesNoProgramThatIsKnownToBeComplete) {
+  create();
+  const Result<uint32_t> one = add("addOne", {.gridX = 2, .threads = 32});
+  const Result<uint32_t> two = add("sumAll", {.gridX = 2, .threads = 32});
+  const Result<uint32_t> afterOne = device->addEvent();
+  const Result<uint32_t> afterTwo = device->addEvent();
+  ASSERT_TRUE(one.isOk() && two.isOk() && afterOne.isOk() && afterTwo.isOk());
+  fakeCuda.failingKernel = 4;
+  ASSERT_TRUE(device->run(*one, 0, 1, batch).isOk());
+  ASSERT_TRUE(device->signal(Queue::Compute, *afterOne).isOk());
+  ASSERT_TRUE(device->run(*two, 0, 1, batch).isOk());
+  ASSERT_TRUE(device->signal(Queue::Compute, *afterTwo).isOk());
+  ASSERT_TRUE(device->finish(*afterOne).isOk());
+  ASSERT_TRUE(device->run(*two, 0, 1, batch).isOk());
+  ASSERT_TRUE(device->run(*two, 0, 1, batch).isOk());
+  ASSERT_TRUE(device->finish(*afterTwo).isOk());
+  EXPECT_THAT(device->synchronise().message(),
+              HasSubstr("while it ran program 1 of the plan"));
+}
+
 /// Uploads numbers, runs the kernel addOne on them, and copies, downloads and
 /// returns one of its results.
 Result<uint32_t> uploadAndAddOne() {
