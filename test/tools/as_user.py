@@ -22,6 +22,8 @@ while arguments[0].startswith("-"):
     else:
         sys.exit(f"unknown option {kind}")
     arguments = arguments[2:]
+# The folder of the tests' cache belongs to the user who runs the tests.
+os.environ["XDG_CACHE_HOME"] = "/nonexistent"
 os.setgroups([])
 os.setgid(USER)
 os.setuid(USER)

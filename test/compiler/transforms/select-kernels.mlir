@@ -80,13 +80,14 @@
 // OPTIONS-NOT: @"m9+"
 
 // With byte dot products, each input of a Q8_0 matmul is packed once per
-// activation format. Programs for one token use i8x2, in which 32 columns take
-// 24 words; those for several tokens use i8, in which they take 17 words.
+// activation format. Programs for one token use i8x2, in which every started
+// section of 256 columns takes 160 words; those for several tokens use i8, in
+// which 32 columns take 17 words.
 // BYTES-DAG: plan.buffer @attn_normed row 128
-// BYTES-DAG: plan.buffer @attn_normed.i8x2 row 96
+// BYTES-DAG: plan.buffer @attn_normed.i8x2 row 160
 // BYTES-DAG: plan.buffer @attn_normed.i8 row 68
-// BYTES-DAG: plan.buffer @h.i8x2 row 288
-// BYTES-DAG: plan.buffer @xo.i8x2 row 96 rows <outputs>
+// BYTES-DAG: plan.buffer @h.i8x2 row 320
+// BYTES-DAG: plan.buffer @xo.i8x2 row 160 rows <outputs>
 // BYTES-LABEL: plan.program @m1 tokens 1 to 1
 // BYTES: plan.step attn_in
 // BYTES-NEXT: op = "rms_norm"{{.*}} <write buffer @attn_normed>)
