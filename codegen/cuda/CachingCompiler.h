@@ -1,4 +1,4 @@
-//===- CachingCompiler.h - kernels of a GPU from the cache ------*- C++ -*-===//
+//===- CachingCompiler.h - code that is not compiled twice ------*- C++ -*-===//
 #ifndef AIRPACK_CODEGEN_CUDA_CACHINGCOMPILER_H
 #define AIRPACK_CODEGEN_CUDA_CACHINGCOMPILER_H
 

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
 
 namespace air::codegen::cuda {
 namespace {
@@ -250,51 +249,7 @@ Status checkParameters(const CudaKernel &kernel, std::span<const uint8_t> code,
                              ", one for each binding of the kernel");
 }
 
-class RememberingCompiler : public CudaCompiler {
-public:
-  explicit RememberingCompiler(std::shared_ptr<const CudaCompiler> used)
-      : inner(std::move(used)) {}
-
-  std::string_view intrinsics() const override { return inner->intrinsics(); }
-  std::string version() const override { return inner->version(); }
-  Result<std::vector<uint8_t>> compile(const std::string &text,
-                                       const std::string &name,
-                                       const CudaTarget &target,
-                                       CodeForm form) const override {
-    const std::pair key(form == CodeForm::Ptx ? ptxArch(target)
-                                              : std::string(target.name),
-                        text);
-    {
-      const std::scoped_lock lock(mutex);
-      if (const auto found = codes.find(key); found != codes.end()) {
-        return found->second;
-      }
-    }
-    AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> code,
-                         inner->compile(text, name, target, form));
-    const std::scoped_lock lock(mutex);
-    codes[key] = code;
-    return code;
-  }
-  Result<std::optional<uint32_t>>
-  parameters(std::span<const uint8_t> code,
-             const std::string &name) const override {
-    return inner->parameters(code, name);
-  }
-
-private:
-  std::shared_ptr<const CudaCompiler> inner;
-  mutable std::mutex mutex;
-  mutable std::map<std::pair<std::string, std::string>, std::vector<uint8_t>>
-      codes;
-};
-
 } // namespace
-
-std::shared_ptr<const CudaCompiler>
-withMemory(std::shared_ptr<const CudaCompiler> compiler) {
-  return std::make_shared<RememberingCompiler>(std::move(compiler));
-}
 
 Result<CudaKernel> generateKernel(const CudaSpec &spec,
                                   const CudaTarget &target,

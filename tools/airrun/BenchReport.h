@@ -110,8 +110,8 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  double gpuRingBytes =
-      0; ///< size of the ring in VRAM through which passes copy
+  /// The size of the ring in VRAM through which passes copy.
+  double gpuRingBytes = 0;
   /// The shares of their rates that disk and memory keep while both are read:
   /// measured by this run, or if it measured none, those of the plan's machine.
   KeptShares kept;
