@@ -30,13 +30,23 @@ function(_air_check_layers target layer)
   endforeach()
 endfunction()
 
+# The layers that do not include MLIR's headers and are built without RTTI.
+set(AIR_LAYERS_WITHOUT_RTTI formats runtime cli airrun airgen)
+
 function(_air_setup target layer scope)
   set_target_properties(${target} PROPERTIES AIR_LAYER ${layer})
   target_link_libraries(${target} ${scope} AirFlags)
-  if(layer MATCHES "^(formats|runtime|cli|airrun|airgen)$")
+  if(layer IN_LIST AIR_LAYERS_WITHOUT_RTTI)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
   endif()
 endfunction()
+
+# Owns the precompiled headers of the libraries of these layers.
+add_library(AirLibraryPch OBJECT "${CMAKE_SOURCE_DIR}/cmake/LibraryPch.cpp")
+target_compile_options(AirLibraryPch PRIVATE -fno-rtti)
+target_link_libraries(AirLibraryPch PRIVATE AirFlags)
+air_pch_without_times(AirLibraryPch)
+target_precompile_headers(AirLibraryPch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/LibraryPch.h")
 
 # Adds a static library to a layer:
 #   air_library(NAME LAYER layer SOURCES a.cpp... [DEPENDS AirX...]
@@ -47,6 +57,9 @@ function(air_library name)
   _air_setup(${name} ${ARG_LAYER} PUBLIC)
   _air_check_layers(${name} ${ARG_LAYER} ${ARG_DEPENDS})
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} ${ARG_LINKS})
+  if(ARG_LAYER IN_LIST AIR_LAYERS_WITHOUT_RTTI)
+    target_precompile_headers(${name} REUSE_FROM AirLibraryPch)
+  endif()
 endfunction()
 
 # Adds a program:

@@ -18,7 +18,7 @@ std::string firstSentence(const std::string &text) {
 }
 
 /// `text` as one word of a shell, in single quotes.
-std::string quoted(std::string_view text) {
+std::string shellQuoted(std::string_view text) {
   std::string out = "'";
   for (char c : text) {
     out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -104,10 +104,10 @@ void appendBashCommand(std::string &out, const Command &command) {
       continue;
     }
     if (option.kind == ValueKind::Choice) {
-      cases +=
-          bashValue(joined(spellings, "|"),
-                    "COMPREPLY=($(compgen -W " +
-                        quoted(joined(option.choices, " ")) + " -- \"$cur\"))");
+      cases += bashValue(joined(spellings, "|"),
+                         "COMPREPLY=($(compgen -W " +
+                             shellQuoted(joined(option.choices, " ")) +
+                             " -- \"$cur\"))");
     } else {
       std::vector<std::string> &list =
           isFileName(option.valueName) ? files : others;
@@ -122,8 +122,8 @@ void appendBashCommand(std::string &out, const Command &command) {
   if (!others.empty()) {
     cases += bashValue(joined(others, "|"), ":");
   }
-  out += "  " + quoted(command.name) + ")\n";
-  out += "    names=" + quoted(joined(names, " ")) + "\n";
+  out += "  " + shellQuoted(command.name) + ")\n";
+  out += "    names=" + shellQuoted(joined(names, " ")) + "\n";
   if (!takesFiles(command) && !command.name.empty()) {
     out += "    files=''\n";
   }
@@ -131,7 +131,7 @@ void appendBashCommand(std::string &out, const Command &command) {
   for (const Positional &positional : command.positionals) {
     if (!positional.choices.empty()) {
       out += "    if ((before == " + std::to_string(before) +
-             ")); then words=" + quoted(joined(positional.choices, " ")) +
+             ")); then words=" + shellQuoted(joined(positional.choices, " ")) +
              "; fi\n";
     }
     ++before;
@@ -170,7 +170,7 @@ std::string bashScript(const Tool &tool) {
            "    esac\n"
            "  else\n"
            "    words=" +
-           quoted(commands) +
+           shellQuoted(commands) +
            "\n"
            "  fi\n";
   }
@@ -228,10 +228,11 @@ std::string zshSpecification(const Option &option) {
   const std::string sign = option.kind == ValueKind::Flag ? ""
                            : option.impliedValue          ? "=-"
                                                           : "=";
-  std::string out = quoted(star + option.name + sign + help);
+  std::string out = shellQuoted(star + option.name + sign + help);
   if (!option.shortName.empty()) {
-    out += " " + quoted(star + option.shortName +
-                        (option.kind == ValueKind::Flag ? "" : "+") + help);
+    out +=
+        " " + shellQuoted(star + option.shortName +
+                          (option.kind == ValueKind::Flag ? "" : "+") + help);
   }
   return out;
 }
@@ -246,8 +247,9 @@ std::string zshArguments(const Command &command) {
         positional.choices.empty()
             ? "_files"
             : "(" + joined(positional.choices, " ") + ")";
-    out += " \\\n      " + quoted((positional.required ? ":" : "::") +
-                                  zshField(positional.name) + ":" + action);
+    out +=
+        " \\\n      " + shellQuoted((positional.required ? ":" : "::") +
+                                    zshField(positional.name) + ":" + action);
   }
   return out + "\n";
 }
@@ -265,8 +267,8 @@ std::string zshScript(const Tool &tool) {
     for (const Command &command : tool.commands) {
       if (!command.name.empty()) {
         out += "      " +
-               quoted(command.name + ":" +
-                      zshField(firstSentence(command.summary))) +
+               shellQuoted(command.name + ":" +
+                           zshField(firstSentence(command.summary))) +
                "\n";
       }
     }
@@ -286,8 +288,8 @@ std::string zshScript(const Tool &tool) {
   out += "  case $command in\n";
   bool hasMain = false;
   for (const Command &command : tool.commands) {
-    out += "  " + quoted(command.name) + ")\n    " + zshArguments(command) +
-           "    ;;\n";
+    out += "  " + shellQuoted(command.name) + ")\n    " +
+           zshArguments(command) + "    ;;\n";
     hasMain = hasMain || command.name.empty();
   }
   if (!hasMain) {
@@ -307,16 +309,16 @@ void appendFishOptions(std::string &out, const Tool &tool,
       out += " -s " + option.shortName.substr(1);
     }
     if (option.kind == ValueKind::Choice) {
-      out += " -x -a " + quoted(joined(option.choices, " "));
+      out += " -x -a " + shellQuoted(joined(option.choices, " "));
     } else if (takesWord(option)) {
       out += isFileName(option.valueName) ? " -r -F" : " -x";
     }
-    out += " -d " + quoted(firstSentence(option.help)) + "\n";
+    out += " -d " + shellQuoted(firstSentence(option.help)) + "\n";
   }
   for (const Positional &positional : command.positionals) {
     if (!positional.choices.empty()) {
       out += "complete -c " + tool.name + condition + " -a " +
-             quoted(joined(positional.choices, " ")) + "\n";
+             shellQuoted(joined(positional.choices, " ")) + "\n";
     }
   }
 }
@@ -330,8 +332,8 @@ std::string fishScript(const Tool &tool) {
   for (const Command &command : tool.commands) {
     if (!command.name.empty()) {
       out += "complete -c " + tool.name + " -n '__fish_is_first_token' -a " +
-             command.name + " -d " + quoted(firstSentence(command.summary)) +
-             "\n";
+             command.name + " -d " +
+             shellQuoted(firstSentence(command.summary)) + "\n";
     }
   }
   const std::string none =

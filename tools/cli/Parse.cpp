@@ -47,7 +47,7 @@ bool isWithin(std::optional<T> number, const Option &option) {
          !(option.maximum && *number > static_cast<T>(*option.maximum));
 }
 
-std::string quoted(std::string_view text) {
+std::string inQuotes(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
@@ -159,10 +159,10 @@ Status Parser::unknownOption(const std::string &name) const {
       known.push_back(option.shortName);
     }
   }
-  std::string message = "unknown option " + quoted(name);
+  std::string message = "unknown option " + inQuotes(name);
   std::string near = nearest(name, known);
   if (!near.empty()) {
-    return usageError(message + "; did you mean " + quoted(near) + "?");
+    return usageError(message + "; did you mean " + inQuotes(near) + "?");
   }
   std::string owners;
   for (const Command &other : tool.commands) {
@@ -170,7 +170,7 @@ Status Parser::unknownOption(const std::string &name) const {
         other.options.end()) {
       owners +=
           (owners.empty() ? "" : ", ") +
-          quoted(tool.name + (other.name.empty() ? "" : " ") + other.name);
+          inQuotes(tool.name + (other.name.empty() ? "" : " ") + other.name);
     }
   }
   if (!owners.empty()) {
@@ -186,7 +186,7 @@ Status Parser::checkValue(const Option &option,
         option.choices.end()) {
       return Status::ok();
     }
-    return usageError("option " + option.name + ": " + quoted(value) +
+    return usageError("option " + option.name + ": " + inQuotes(value) +
                       " is not one of " + listed(option.choices));
   }
   if (!isNumeric(option)) {
@@ -202,7 +202,7 @@ Status Parser::checkValue(const Option &option,
       option.kind == ValueKind::Integer ? "a whole number" : "a number";
   std::string range = rangeText(option);
   std::string link = option.minimum && option.maximum ? " from " : " of ";
-  return usageError("option " + option.name + ": " + quoted(value) +
+  return usageError("option " + option.name + ": " + inQuotes(value) +
                     " is not " + kind + (range.empty() ? "" : link + range));
 }
 
@@ -222,7 +222,7 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   if (option->kind == ValueKind::Flag) {
     if (value) {
       return usageError("option " + option->name + " takes no value, but got " +
-                        quoted(*value));
+                        inQuotes(*value));
     }
     value = "";
   } else if (!value && option->impliedValue) {
@@ -238,8 +238,8 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
     if (isKnownOption(next)) {
       return usageError("option " + option->name + " needs a value, as in " +
                         option->name + " " + valueNameOf(*option) + ", but " +
-                        quoted(next) + " follows; write " + option->name + "=" +
-                        next + " if that is the value");
+                        inQuotes(next) + " follows; write " + option->name +
+                        "=" + next + " if that is the value");
     }
     value = next;
     ++index;
@@ -265,15 +265,15 @@ Status Parser::takePositional(const std::string &arg) {
                            ? nearest(invocation.positionals.front(), names)
                            : "";
     return usageError(
-        "unexpected argument " + quoted(arg) +
+        "unexpected argument " + inQuotes(arg) +
         (near.empty() ? "; usage: " + usageLine(tool, command)
-                      : "; did you mean the command " + quoted(near) + "?"));
+                      : "; did you mean the command " + inQuotes(near) + "?"));
   }
   const Positional &positional =
       command.positionals[invocation.positionals.size()];
   if (!positional.choices.empty() &&
       std::ranges::find(positional.choices, arg) == positional.choices.end()) {
-    return usageError("argument " + positional.name + ": " + quoted(arg) +
+    return usageError("argument " + positional.name + ": " + inQuotes(arg) +
                       " is not one of " + listed(positional.choices));
   }
   invocation.positionals.push_back(arg);
@@ -353,10 +353,10 @@ Result<Invocation> parse(const Tool &tool,
     return usageError("missing command; " + tool.name +
                       " --help lists the known ones");
   }
-  std::string message = "unknown command " + quoted(args.front());
+  std::string message = "unknown command " + inQuotes(args.front());
   std::string near = nearest(args.front(), names);
   if (!near.empty()) {
-    return usageError(message + "; did you mean " + quoted(near) + "?");
+    return usageError(message + "; did you mean " + inQuotes(near) + "?");
   }
   return usageError(message + "; " + tool.name +
                     " --help lists the known ones");

@@ -1,0 +1,2 @@
+// The one source file of the target that owns the precompiled headers of
+// libraries.
