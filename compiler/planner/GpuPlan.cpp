@@ -57,8 +57,9 @@ void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement) {
   pass.ramRing = placement.ram.placement.ringBytes;
 }
 
-/// How many of the first `early` bytes that are copied come from the disk. This
-/// assumes that weights from the disk are evenly distributed among all copies.
+/// A pass copies `copied` bytes, and `read` of them come from the disk. Returns
+/// how many of the first `early` copied bytes come from the disk if these are
+/// evenly distributed among all copies.
 static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
   return copied == 0
              ? 0

@@ -140,7 +140,8 @@ private:
   std::unique_ptr<SourceTables> tables;      ///< only for a reference plan
   TableRows rows;
   std::string methodNote;
-  /// Why no further pass can run: a change of the placement has failed midway.
+  /// An error if changing the placement has failed midway, because no further
+  /// pass can run then. Otherwise ok.
   Status unusable;
   /// How many passes in a row have begun with enough memory for a larger
   /// placement.

@@ -71,8 +71,8 @@ private:
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
   /// Adds the products of columns [column, column + 4). Each byte of `word` is
-  /// a weight, without its bias, times 2^shift. Only the lowest `bits` bits of
-  /// a byte are in use.
+  /// 2^shift times a weight from which `bias` has been subtracted. Only the
+  /// lowest `bits` bits of a byte are in use.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 

@@ -65,8 +65,8 @@ TEST_F(GpuChoiceTest, ChosenTokensAreThoseOfTheLogits) {
   }
 }
 
-// Passes in which the GPU chooses tokens alternate with other passes, and some
-// tokens are not those that it chose.
+// Passes in which the GPU chooses tokens alternate with other passes. Some
+// passes begin with another token than the one that the GPU has chosen.
 TEST_F(GpuChoiceTest, ChoicesMayAlternateWithOtherPasses) {
   Session session = opened();
   std::mt19937 random(5);
@@ -224,8 +224,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
       return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1},
                             continues);
     };
-    // If the caller continues, the second pass consists of the id that stands
-    // for no token.
+    // The first pass chooses no token, because one logit is infinite. If the
+    // caller continues, the pass that runs ahead therefore has UINT32_MAX in
+    // place of a token id.
     const Status status = choose();
     EXPECT_EQ(status.code(), ErrorCode::Unsupported);
     EXPECT_TRUE(status.message().starts_with(
