@@ -149,7 +149,7 @@ private:
   /// The largest placement for which there was memory at the beginning of each
   /// of the last roomyPasses passes.
   uint32_t roomyPlacement = 0;
-  /// The system has refused the memory of a larger placement. The store does
+  /// The system has refused memory for a larger placement. The store does
   /// not ask for it again, because each attempt drops what has been read ahead.
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;

@@ -58,10 +58,11 @@ private:
   /// The index of the block of activations for the columns of the group that is
   /// being emitted.
   Value block();
-  /// In the tiled formats only: the address of byte `byte` of the tile for
-  /// block(). The first tile is at `start`.
+  /// In the tiled formats only: the address of byte `byte` of the tile with the
+  /// index block(). The tile with the index 0 is at `start`.
   Value tileAt(Value start, int64_t byte);
-  /// In I8x2 only: the address of byte `byte` of the section for block().
+  /// In I8x2 only: the address of byte `byte` of the section that contains the
+  /// block with the index block().
   Value sectionAt(int64_t byte);
   /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
   /// for the low halves of I8x2, and otherwise 0.

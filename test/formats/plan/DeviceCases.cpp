@@ -566,12 +566,12 @@ std::vector<Case> readCasesOfGpus() {
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite bytes of segment 0 before all copies for steps
-      // up to 3 are made.
+      // The read would overwrite bytes of segment 0 before the pass has made
+      // all copies for steps up to 3.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
-      // The reads would overwrite bytes of segment 1 before the copies for the
-      // output head of the previous pass are made.
+      // The reads would overwrite bytes of segment 1 before the previous pass
+      // has made the copies for its output head.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},

@@ -399,7 +399,7 @@ TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
 }
 
 // While the host shows a token, the GPU already computes the next one. No pass
-// is computed in vain for a token that the caller does not want.
+// is computed for a token that the caller does not ask for.
 TEST_F(GeneratorTest, AGpuRunsAheadOfAnAnswerUntilItsLastToken) {
   open("abcdef", /*onGpu=*/true);
   GenerateOptions options = greedy();

@@ -110,7 +110,7 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
   for (uint64_t length = 1; length < 70; ++length) {
     const bool continues = length < 69;
     int32_t chosen = -1;
@@ -162,7 +162,7 @@ TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   const SequenceId sequence = beginSequence(session);
   std::vector<uint64_t> times(4);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
   const auto enqueuedByChoice = [&] {
     const uint64_t before = gpu->enqueuedLaunches;
     int32_t chosen = -1;
@@ -305,7 +305,7 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
     return status;
   };
   ASSERT_TRUE(choose().isOk());
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
   for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {
