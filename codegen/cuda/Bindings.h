@@ -21,7 +21,7 @@ struct Binding {
 /// for the kernel's parameters and for the initialiser of More.
 std::string bindingsText(const std::vector<Binding> &bindings);
 
-/// Appends the names of the used bindings to kernel.bindings.
+/// Appends the names of the bindings whose `used` is true to kernel.bindings.
 void addBindings(CudaKernel &kernel, const std::vector<Binding> &bindings);
 
 } // namespace air::codegen::cuda

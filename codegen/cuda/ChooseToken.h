@@ -28,7 +28,7 @@ namespace air::codegen::cuda {
 
 enum class Choice : uint8_t { Greedy, Random };
 
-/// The settings of one token's draw, in device memory.
+/// The settings with which a kernel chooses one token, in device memory.
 struct SamplingSettings {
   float temperature = 1; ///< 0 or less: choose the best token
   float topP = 1;        ///< 1 or more keeps all tokens

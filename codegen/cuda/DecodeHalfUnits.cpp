@@ -15,10 +15,12 @@ AP_DEVICE float signedScale(u32 word, u32 byte) {
 
 // Besides Unit, loadUnit and minimaOf, every dtype's text defines these
 // functions, which the text for all dtypes calls:
-//   codesOf    the A operands of columns 16f to 16f+15 of block i
-//   scalesOf   word i of the scales, a byte each
-//   halfScale  one of these scales as a float
-//   superOf    the bits of the float16 d of rows g and g+8
+//   codesOf(a, unit, i, f)  sets `a` to the A operand of the mma for columns
+//                           16f to 16f+15 of block i
+//   scalesOf(unit, i)       returns word i of the scales, four of a byte each
+//   halfScale(word, byte)   returns the scale in byte `byte` of such a word
+//   superOf(unit)           returns the float16 d of row g and that of row g+8,
+//                           as bits
 constexpr const char *kQ6_K = R"(
 struct Unit { Planes<4> codes; Planes<2> upper; Words<8> scales; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {

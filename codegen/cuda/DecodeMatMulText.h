@@ -72,8 +72,9 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 std::string unitText(DType dtype, const ActivationForm &form,
                      bool wgmma = false);
 
-/// The part of unitText for activations in float32: F32, F64, and BF16 on
-/// targets whose tensor cores do not support it.
+/// The part of unitText for the dtypes that are multiplied by float32
+/// activations: F32, F64, and BF16 on targets whose tensor cores do not support
+/// bfloat16.
 std::string floatUnitText(DType dtype);
 
 /// The parts of unitText for dtypes with one scale per 16 columns. halfUnitText

@@ -34,8 +34,8 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 }
 // Returns all ones if the elements of row `row` in block i are 1/8 larger than
 // -1, 0 or 1, and 0 if they are 1/8 smaller. The top bit of the scale's nibble
-// says which. For each nibble of the selector that is at least 8, ap_permute
-// returns 8 copies of the selected byte's top bit.
+// says which. If a nibble of the selector is 8 or more, ap_permute fills the
+// byte of the result with copies of the top bit of the byte that it selects.
 AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32) {
   const u32 scales = unit.scales[row];
   return ap_permute(i < 4 ? scales << 4 : scales, 0, 0x8888 + i % 4 * 0x1111);

@@ -102,8 +102,9 @@ struct PrefillMatMul {
   PrefillTiling tiling;
 };
 
-/// Returns the properties of the operands that the matmul reads. The result's
-/// `input` is Float.
+/// Returns the properties of the operands that the matmul reads. `spec` does
+/// not say how they are computed, so the result's `input` and `epsilon` have
+/// their default values.
 PrefillInput prefillInputOf(const PrefillMatMul &spec);
 
 /// Returns the default tiling for a GPU with this number of multiprocessors.

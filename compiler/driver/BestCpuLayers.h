@@ -15,8 +15,8 @@ namespace air::compiler {
 
 struct BestCpuLayers {
   uint64_t layers = 0;
-  /// If the GPU computes all layers because the fastest number could not be
-  /// found: why, as a note for the user. Otherwise "".
+  /// A note for the user that says why the best number of layers could not be
+  /// found, so that the GPU computes all of them. "" if it was found.
   std::string note;
 };
 

@@ -553,7 +553,7 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
                                                 *state->kernels,
                                                 state->options.threads));
   }
-  // The kernels of the CPU follow.
+  // The kernels of the CPU come after those of the GPU.
   std::map<std::string, std::set<std::string>> steps;
   std::vector<codegen::KernelSpec> specs;
   Status status = Status::ok();

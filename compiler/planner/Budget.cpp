@@ -108,7 +108,8 @@ std::string listOf(const std::vector<LedgerItem> &items) {
   return list;
 }
 
-/// Returns the placement for `budget`, which must be large enough.
+/// Returns the placement of `weights` for a budget of `budget` bytes, which is
+/// large enough for a placement. If `budget` is 0, there is no limit.
 Result<BudgetedPlacement> placementFor(const WeightProblem &weights,
                                        const Ledger &ledger, uint64_t budget,
                                        std::optional<uint32_t> pinned) {

@@ -276,7 +276,8 @@ private:
       copy.ringOffset = at + copy.offset;
       copy.beforeStep = units[index].step;
       copy.afterStep = afterStep(units, index, copy);
-      // Copies are made in order, so none begins before the previous one.
+      // Copies are made in order, so a copy cannot begin at an earlier step
+      // than the previous copy.
       if (!placement.copies.empty()) {
         copy.afterStep =
             std::max(copy.afterStep, placement.copies.back().afterStep);

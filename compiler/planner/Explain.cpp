@@ -209,7 +209,8 @@ private:
     if (!isKnown(problem, load) || load.seconds <= 0) {
       return std::nullopt;
     }
-    // How much a disk slows down a GPU has not been measured.
+    // There are measurements of how much a disk slows down a CPU, but none for
+    // a GPU.
     const bool isSlowed = gpu == nullptr && load.diskBytes > 0;
     return 1 / (isSlowed
                     ? std::max(load.seconds,

@@ -57,8 +57,9 @@ void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement) {
   pass.ramRing = placement.ram.placement.ringBytes;
 }
 
-/// How many of the first `early` bytes that are copied come from the disk. This
-/// assumes that weights from the disk are evenly distributed among all copies.
+/// A pass copies `copied` bytes, and `read` of them come from the disk. Returns
+/// how many of the first `early` copied bytes come from the disk if these are
+/// evenly distributed among all copies.
 static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
   return copied == 0
              ? 0
@@ -66,7 +67,8 @@ static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
                                      read / copied);
 }
 
-/// The time of a pass in which the CPU computes first, and then the GPU.
+/// Changes `prediction`, which is for the GPU and its links alone, to the time
+/// of a pass in which the CPU computes first, and then the GPU.
 static void predictInTurn(const GpuPassBytes &pass,
                           const MachineProfile &machine,
                           const std::vector<LinkLoad> &ofCpu,
@@ -76,8 +78,8 @@ static void predictInTurn(const GpuPassBytes &pass,
     return predictPass({{std::move(link), bytes, rate}}).nanoseconds;
   };
   const PassPrediction cpu = predictPass(ofCpu);
-  // `prediction` is that of the GPU and its links alone. If it is not known,
-  // neither is the sum.
+  // 0 means that a time is not known. The time of the pass is known only if the
+  // times of both devices are.
   if (prediction.nanoseconds == 0 || cpu.nanoseconds == 0) {
     prediction.nanoseconds = 0;
     prediction.limit.clear();

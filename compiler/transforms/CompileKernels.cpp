@@ -76,7 +76,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     codegen::KernelSpec spec;
     Attribute attribute; ///< the form that the spec has in the module
   };
-  /// By name, so that the object depends only on the set of kernels.
+  /// The kernels, sorted by name, so that the object file does not depend on
+  /// the order of the dispatches.
   using CpuSpecs = std::map<std::string, CpuSpec>;
 
   /// The kernels of the CPU that dispatches name.

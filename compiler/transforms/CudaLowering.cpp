@@ -427,7 +427,7 @@ Status CudaLowering::createProgram(uint32_t minTokens, uint32_t tokens) {
       (tokens == minTokens ? "" : "-" + std::to_string(tokens));
   auto program = ProgramOp::create(builder, graph.getLoc(), name, minTokens,
                                    tokens, IntegerAttr());
-  // If a tensor of the model has the same name, the program gets another one.
+  // This renames the program if a tensor of the model has the same name.
   symbols.insert(program);
   firstProgram = firstProgram ? firstProgram : program;
   builder.createBlock(&program.getBody());

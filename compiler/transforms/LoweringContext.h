@@ -20,7 +20,8 @@
 namespace air::compiler {
 
 /// A range of the ops of a graph that one lowering handles: those from `begin`
-/// on, before `end`. Null means the first op, and the end of the graph.
+/// on, before `end`. If `begin` is null, the range begins with the first op of
+/// the graph; if `end` is null, it ends with the last one.
 struct GraphPart {
   mlir::Operation *begin = nullptr;
   mlir::Operation *end = nullptr;
@@ -56,8 +57,8 @@ protected:
   /// Returns a buffer that holds `result` until its last use.
   std::string resultBuffer(mlir::Value result, const std::string &name,
                            ir::plan::RowsFrom rows);
-  /// Returns a buffer for a value that another lowering computes. It holds the
-  /// value until the last use in this part of the graph.
+  /// Returns a buffer for a value that another lowering computes. The buffer
+  /// becomes free after the value's last use in this part of the graph.
   std::string takenBuffer(mlir::Value value, const std::string &name);
   /// Frees the buffers whose values have no use after the step `op`.
   void freeBuffers(mlir::Operation *op);

@@ -239,7 +239,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                       "GPU; give a smaller number, or a target without a GPU");
   }
 
-  /// The only value that ops from `first` on use and an earlier op computes.
+  /// The only value that is computed by an op before `first` and used by
+  /// `first` or a later op. Fails if there are several.
   static Result<Value> crossingValue(Operation *first) {
     Value found;
     for (Operation *op = first; op != nullptr; op = op->getNextNode()) {

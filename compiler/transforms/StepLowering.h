@@ -100,9 +100,10 @@ private:
            llvm::ArrayRef<mlir::Attribute> operands, bool overlap = false,
            unsigned mClasses = kAllMClasses);
   /// Adds a dispatch of MatMul or GluMatMul for each activation format that an
-  /// M class uses and, before each of them, one that packs the activations `x`
-  /// unless they are used unpacked. The activations are the first binding of
-  /// the matmul, and `others` are the bindings that follow.
+  /// M class uses. If the format is a packed one and the current step does not
+  /// have the activations `x` in it yet, a dispatch that packs them precedes
+  /// the matmul. The activations are the first binding of the matmul, and
+  /// `others` are the bindings that follow.
   void addMatMulDispatches(codegen::KernelSpec spec, llvm::StringRef x,
                            llvm::ArrayRef<mlir::Attribute> others,
                            bool overlap);

@@ -16,7 +16,7 @@ using namespace air::ir::plan;
 namespace air::compiler {
 namespace {
 
-/// States that step `step` reads the bytes [begin, end) of a segment.
+/// The bytes [begin, end) of a segment, which step `step` reads.
 struct Need {
   uint64_t begin = 0;
   uint64_t end = 0;

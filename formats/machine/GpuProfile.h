@@ -52,7 +52,7 @@ struct GpuProfile {
   bool operator==(const GpuProfile &) const = default;
 };
 
-/// The name of a backend for people: "CUDA" or "Vulkan".
+/// The name of a backend in messages and tables: "CUDA" or "Vulkan".
 std::string_view backendTitle(GpuBackend backend);
 
 /// The GPUs that can be named as a target, sorted by name. Their rates are

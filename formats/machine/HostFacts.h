@@ -56,8 +56,9 @@ uint64_t memoryCapacity(const std::string &root);
 /// overflows; nullopt if `text` does not start with a digit, for example "max".
 std::optional<uint64_t> leadingNumber(std::string_view text);
 
-/// Returns the number that follows `key` and spaces at the start of a line of
-/// `text`, as leadingNumber() does; nullopt if there is no such line.
+/// Finds the line of `text` that begins with `key` and spaces, and returns what
+/// leadingNumber() returns for the rest of the line; nullopt if there is no
+/// such line.
 std::optional<uint64_t> numberAfter(std::string_view text,
                                     std::string_view key);
 

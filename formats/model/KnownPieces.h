@@ -31,9 +31,9 @@ void markBytePieces(TokenizerData &data);
 
 /// Turns the pieces for which isKnownEndPiece() is true into control tokens
 /// that end generation. Adds a note for each piece whose type changes. There
-/// are two exceptions: pieces that have another meaning in this vocabulary, and
-/// pieces that are not control tokens and that a merge of a BPE vocabulary
-/// produces, because these are ordinary text. Some special tokens of
+/// are two exceptions. A piece that has another meaning in this vocabulary does
+/// not end generation. A piece that is not a control token stays ordinary text
+/// if a merge of a BPE vocabulary produces it. Some special tokens of
 /// fill-in-the-middle end generation, too. The ids of all tokens that end
 /// generation are added to `data.endOfGeneration`, which is then sorted and has
 /// no duplicates. Where "<|end|>" only ends a message, it becomes a control

@@ -210,7 +210,7 @@ joinTargets(std::vector<plan::PlanT> plans,
   return fat;
 }
 
-/// The parts of the metadata that several targets refer to.
+/// The offsets of the tables that the records of several targets refer to.
 struct SharedOffsets {
   Offset<plan::Hyperparameters> model;
   Offset<plan::Tokenizer> tokenizer;

@@ -125,7 +125,8 @@ Status verifyBound(const plan::Plan &plan, const plan::Placement &placement,
   return Status::ok();
 }
 
-/// Checks which segments a placement copies to a GPU.
+/// Checks that a placement copies segments to a GPU only if the plan uses one,
+/// and only segments of weights that do not stay in the memory of a GPU.
 Status verifyCopied(const plan::Plan &plan, const plan::Placement &placement,
                     const std::string &where) {
   if (deviceCount(plan) == 1 && sizeOf(placement.device_reads()) != 0) {

@@ -65,8 +65,8 @@ public:
   bool binds(uint32_t buffer) const { return values[buffer].bound; }
 
 private:
-  /// The phases in which a buffer holds one value, from `first` to `last`
-  /// inclusive.
+  /// The phases (see run()) in which a buffer holds one value, from `first` to
+  /// `last` inclusive.
   struct Life {
     uint32_t buffer = 0;
     uint32_t first = 0;

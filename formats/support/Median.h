@@ -10,7 +10,8 @@ namespace air {
 
 /// Returns the median of the samples; 0 if there are none. The median of an
 /// even number of samples is the mean of the two in the middle. The lower of
-/// them would make times look better than they are, and the upper one rates.
+/// the two would make times look better than they are, and the upper one would
+/// make rates look better.
 inline double medianOf(std::vector<double> samples) {
   if (samples.empty()) {
     return 0;

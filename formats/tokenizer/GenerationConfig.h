@@ -39,9 +39,9 @@ Result<SamplingSettings> readGenerationConfig(const std::string &path,
                                               TokenizerData &data);
 
 /// Does what readGenerationConfig() does, but with `text`, the contents of one
-/// file, which notes call `name`. The sampler settings go to `settings`, which
-/// is null for a config.json, because old versions of transformers wrote their
-/// own defaults into that file.
+/// file. Notes call the file `name`. Stores the sampler settings in
+/// `settings`, unless it is null. It is null for a config.json, because old
+/// versions of transformers wrote their own defaults into that file.
 Status parseGenerationConfig(std::string_view text, const std::string &name,
                              TokenizerData &data, SamplingSettings *settings);
 

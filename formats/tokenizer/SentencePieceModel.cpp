@@ -200,7 +200,7 @@ private:
                     "which is not supported");
     }
     if (!escapesSpaces) {
-      return refuse("does not replace spaces with U+2581 "
+      return refuse("keeps spaces instead of replacing them with U+2581 "
                     "(escape_whitespaces), which is not supported");
     }
     if (modelType == kBpe && !data.charsmap.empty()) {

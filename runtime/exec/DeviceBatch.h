@@ -70,9 +70,9 @@ public:
   const BatchAddresses &addresses() const { return arrays; }
 
   /// Writes a batch for a program of up to `maxTokens` tokens. If `tileTokens`
-  /// is 0, pads the batch to that many tokens; otherwise, divides it into tiles
-  /// of up to `tileTokens` tokens. The batch must have a block table for each
-  /// cache group, whose stride is DeviceTable::pages.
+  /// is 0, pads the batch to `maxTokens` tokens; otherwise, divides it into
+  /// tiles of up to `tileTokens` tokens. The batch must have a block table for
+  /// each cache group, with the stride DeviceTable::pages.
   Status write(Device &device, const AirBatch &batch, uint64_t maxTokens,
                uint32_t tileTokens);
 

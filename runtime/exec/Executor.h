@@ -179,7 +179,8 @@ private:
   /// dispatch that chooses the next tokens.
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch, bool choose = false);
-  // These functions no longer call the store once its settled() is true.
+  // The functions from here to endPass() no longer call the store once its
+  // settled() is true.
   Status beginPass(size_t steps);
   Status beginHeadPass(const ProgramRecord &program);
   Status requireStep(const ProgramRecord &program, uint32_t index,

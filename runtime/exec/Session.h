@@ -41,7 +41,8 @@ namespace air::rt {
 
 class DiskStream;
 
-/// Opens a GPU that can run kernels for `record`, a device of a plan.
+/// Opens a GPU that can run the plan's kernels. `record` is the plan's record
+/// of the GPU that they were made for.
 using GpuFactory =
     std::function<Result<std::unique_ptr<Device>>(const plan::Device &record)>;
 
@@ -136,9 +137,9 @@ public:
   /// wrong results, so call this after the last run().
   Status checkPlanUnchanged() const;
 
-  /// Runs a batch as Executor.h describes. If it fails because of what the
-  /// weights or kernels are, but checkPlanUnchanged() fails too, the result is
-  /// that of checkPlanUnchanged().
+  /// Runs a batch as Executor.h describes. If it fails with an error that wrong
+  /// weights or kernels can cause, and checkPlanUnchanged() fails too, returns
+  /// the error of checkPlanUnchanged().
   Status run(const Batch &batch, LogitsSink sink);
 
   /// Like the functions of Executor with the same names. choose() reports an

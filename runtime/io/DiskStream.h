@@ -42,10 +42,10 @@ public:
   virtual void waitUntilIdle() = 0;
   /// Stops reading, and returns the ring, whose contents may then be
   /// overwritten, so that the rate of the disk can be measured with the same
-  /// memory. Empty if the disk does not write to the ring, because weights are
-  /// decoded or rearranged on their way there. May only be called between
-  /// passes, and takeRingBack() must follow before the next pass, even if
-  /// lendRing() fails.
+  /// memory. The result is empty if the disk does not write to the ring,
+  /// because weights are decoded or rearranged on their way there. May only be
+  /// called between passes, and takeRingBack() must follow before the next
+  /// pass, even if lendRing() fails.
   virtual Result<std::span<uint8_t>> lendRing() = 0;
   /// Reads again what had been read ahead, and goes on. Errors: those of
   /// WeightStream::resume().

@@ -96,8 +96,9 @@ public:
   /// Errors: those of require().
   virtual Status requireRows(std::span<const SegmentRange> ranges) = 0;
 
-  /// States that all steps up to and including `step` have run, or will not run
-  /// in this pass, so that the memory of their segments may be overwritten.
+  /// Tells the store that all steps up to and including `step` have run, or
+  /// will not run in this pass, so that it may overwrite the memory of their
+  /// segments.
   virtual void release(uint32_t step) = 0;
 
   /// Ends the pass, whether or not all its steps have run. Afterwards, the

@@ -140,7 +140,8 @@ private:
   std::unique_ptr<SourceTables> tables;      ///< only for a reference plan
   TableRows rows;
   std::string methodNote;
-  /// Why no further pass can run: a change of the placement has failed midway.
+  /// An error if changing the placement has failed midway, because no further
+  /// pass can run then. Otherwise ok.
   Status unusable;
   /// How many passes in a row have begun with enough memory for a larger
   /// placement.
@@ -148,7 +149,7 @@ private:
   /// The largest placement for which there was memory at the beginning of each
   /// of the last roomyPasses passes.
   uint32_t roomyPlacement = 0;
-  /// The system has refused the memory of a larger placement. The store does
+  /// The system has refused memory for a larger placement. The store does
   /// not ask for it again, because each attempt drops what has been read ahead.
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;

@@ -54,7 +54,8 @@ namespace {
 
 /// The number of entries of the table of KnownWord, which takes 256 KiB.
 constexpr size_t kKnownWords = 4096;
-/// The table is used only for texts of at least this number of bytes.
+/// The table of KnownWord is used only for texts of at least this number of
+/// bytes.
 constexpr size_t kLongText = 4096;
 
 std::string wellFormed(std::string_view text) {

@@ -43,8 +43,8 @@ bool isKnownRole(const jinja::Text &text) {
   return false;
 }
 
-/// Gives the reasoning of a message the names under which templates look for
-/// it, in the order of keys that transformers 5.24 uses.
+/// Returns the message with its reasoning under each of the keys that templates
+/// look for. The keys have the same order as in transformers 5.24.
 DictObject withReasoningNames(const DictObject &message) {
   const Value *reasoning = nullptr;
   for (const char *name : {"reasoning_content", "thinking", "reasoning"}) {

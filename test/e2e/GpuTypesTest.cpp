@@ -1,9 +1,9 @@
 //===- GpuTypesTest.cpp - matrices of unusual types on a GPU --------------===//
 //
-// In nvfp4.gguf, some matrices are float32, and the gate and up matrices have
-// different types, and one of the two has a scale. A script beside the file has
-// computed its logits in float64. The fake driver's GPU has compute capability
-// 9.0, which is that of an H100.
+// In nvfp4.gguf, some matrices are float32. The gate matrix and the up matrix
+// have different types, and only one of them has a scale. A script beside the
+// file has computed the model's logits in float64. The fake driver's GPU has
+// compute capability 9.0, which is that of an H100.
 //
 //===----------------------------------------------------------------------===//
 #include "EmulatedGpu.h"

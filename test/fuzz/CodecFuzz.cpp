@@ -1,7 +1,8 @@
 //===- CodecFuzz.cpp - decodes damaged chunks -----------------------------===//
 //
-// The first byte chooses the codec, and the next two are the size to which the
-// other bytes are decoded. Encoding and then decoding them must restore them.
+// The first byte of the input chooses the codec, and the next two are a size.
+// The rest is decoded as if it were a chunk of that size, which may fail. The
+// rest is also encoded, and decoding the result must restore it.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/codec/ChunkCodec.h"

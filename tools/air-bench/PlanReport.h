@@ -38,8 +38,8 @@ struct MachineRates {
   }
 };
 
-/// The time of a pass, with the machine's rates, measured right before and
-/// right after it.
+/// The time that a pass took, and the rates of the machine that were measured
+/// right before and right after the pass.
 struct PassSample {
   double seconds = 0;
   MachineRates before;
@@ -94,13 +94,13 @@ struct KindReport {
   PartReport part;
 };
 
-/// The shares of the passes, each relative to the rates that were measured
-/// right before and right after the pass.
+/// The share of a pass is the least time that the rates measured right before
+/// and right after it allow, divided by the time that the pass took. Passes
+/// that were faster than these rates allow are left out.
 struct AdjacentShare {
-  /// Unknown if at least half of the passes were faster than the rates measured
-  /// right before and after them allow.
+  /// Absent if at least half of the passes are left out.
   std::optional<Quartiles> shares;
-  uint64_t passes = 0; ///< those that were not faster than their rates allow
+  uint64_t passes = 0; ///< those that are not left out
 };
 
 struct PlanReport {

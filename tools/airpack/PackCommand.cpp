@@ -398,8 +398,9 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
   std::optional<std::string> dump = invocation.text("--dump-kernels");
   const bool isSeparate = invocation.has("--separate");
   if (isSeparate) {
-    // A name that could not be that of one plan is not extended to the names of
-    // several: with the name of a folder, plans would be written beside it.
+    // If no plan can have the given name, no names are derived from it. With
+    // the name of a folder, for example, the plans would be written beside the
+    // folder instead of into it.
     if (Status status = findOutputPlace(given).status();
         status.code() == ErrorCode::Usage) {
       return status;
@@ -442,7 +443,7 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
   return outputs;
 }
 
-/// Prints how the plan in `path` was made, with the times that --times reports.
+/// Prints the line of --times: how long each stage of making `plan` took.
 void printTimes(PlanFile &plan, double kernelsReadyAt, double loadSeconds,
                 double compileStart, double writeStart, double writeSeconds) {
   // For a reference plan, the time includes computing the digests of all

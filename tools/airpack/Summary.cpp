@@ -212,7 +212,7 @@ std::string memoryTable(const plan::Placement &placement, plan::Tier tier) {
   return table + "\n";
 }
 
-/// The bytes of weights that a pass reads, after decoding.
+/// The decoded size, in bytes, of the weights that a pass reads.
 uint64_t rawBytesPerPass(const plan::Placement &placement) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {

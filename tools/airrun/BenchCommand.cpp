@@ -270,8 +270,8 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
   measured.streaming = std::move(streaming);
 }
 
-/// Sets what each token reads from the memories of the devices that compute.
-/// `decoded` counts `passes` passes.
+/// Sets the numbers of bytes that decoding one token reads from the memory of
+/// each device that computes. `decoded` has the counts of `passes` passes.
 void setMemoryBytes(const rt::Session &session, const rt::RunCounters &decoded,
                     uint64_t passes, BenchMeasurement &measured) {
   const auto count = static_cast<double>(passes);

@@ -177,8 +177,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
-/// Sets PlanLink::measuredRate for memory, disk and copies to the usual rates
-/// of these links.
+/// Sets PlanLink::measuredRate of RAM, VRAM, the disk and copies to a GPU to
+/// BenchLink::usualPerSecond of the same link.
 void rateFromLinks(BenchMeasurement &measured);
 
 /// Computes the report. Returns an Internal error if the rate at which decode

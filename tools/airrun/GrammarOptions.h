@@ -46,7 +46,8 @@ chosenGrammar(const cli::Invocation &invocation,
 std::vector<int32_t> endsOfAnswer(const rt::Tokenizer &tokenizer,
                                   std::span<const int32_t> endTokens);
 
-/// Fails with Unsupported if no token ends a text, because a grammar needs one.
+/// Fails with Unsupported if `ends` is empty. A grammar needs a token that ends
+/// the text.
 Status checkEnds(std::span<const int32_t> ends);
 
 /// A filter, and the vocabulary that it refers to.

@@ -266,7 +266,8 @@ Status LinkLimits::measureTurns(std::span<uint8_t> ring,
     const double memoryBeside = second.rate();
     traffic->stop();
     AIR_RETURN_IF_ERROR(beside.status());
-    // If the disk or the cores read nothing in this turn, there is no share.
+    // These rates are divisors. If the disk or the cores read nothing in this
+    // turn, they cannot be used.
     if (alone > 0 && memoryAlone > 0) {
       keptDisk.push_back(*beside / alone);
       keptMemory.push_back(memoryBeside / memoryAlone);

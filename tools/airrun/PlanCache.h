@@ -107,8 +107,9 @@ public:
   /// out to be damaged. Other processes that run it are not disturbed.
   void discard(const std::string &key) const;
 
-  /// Removes plans that are not in use until all plans and `needed` more bytes
-  /// fit into `limit` bytes. The plans that were used longest ago go first.
+  /// Removes plans, except those in use, until the remaining plans and `needed`
+  /// more bytes fit into `limit` bytes. The plan whose last use is longest ago
+  /// is removed first.
   Status makeRoom(uint64_t needed, uint64_t limit) const;
 
   /// The number of bytes of all plans.

@@ -111,8 +111,8 @@ Status addList(const std::vector<int32_t> &ids, Out &out) {
 Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
                 Out &out) {
   for (int32_t id : ids) {
-    // Pieces are not shortened. Backslashes are escaped, too, so that each
-    // backslash in the output begins an escape.
+    // A piece is printed in full, however long it is. A backslash is printed as
+    // an escape, too, so that every backslash in the output begins an escape.
     AIR_RETURN_IF_ERROR(
         out.add(std::to_string(id) + "\t" +
                 printable(tokenizer.piece(id, true), SIZE_MAX, "\\") + "\n"));

@@ -54,9 +54,10 @@ void useCpuOnly(MachineProfile &host, const Status &why);
 /// notes.
 MachineProfile hostTarget();
 
-/// Returns how programs read plans from the disk: what chooseDiskRate() chooses
-/// from a saved probe of this machine, or a default DiskRate if there is no
-/// probe. If a saved probe cannot be used, returns an error that says why.
+/// Returns the method and the sizes with which programs read plans from the
+/// disk: the DiskRate that chooseDiskRate() chooses from the saved probe of
+/// this machine, or its default if no probe has been saved. If the saved probe
+/// cannot be used, returns an error that says why.
 Result<DiskRate> savedDiskRate();
 
 } // namespace air::cli

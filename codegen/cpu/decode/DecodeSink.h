@@ -41,7 +41,8 @@ public:
   /// and offset have 16 lanes of f32.
   void group(int64_t first, int64_t count, Value scale, Value offset,
              llvm::function_ref<void()> values);
-  /// Inside group(): emits the q of every row in `column`, as 16 lanes of f32.
+  /// Inside group(): emits one column. `q` has the q of each of the 16 rows of
+  /// the row block, as 16 lanes of f32.
   virtual void value(int64_t column, Value q) = 0;
   /// Inside group(): emits q of columns [column, column + 4) from the four
   /// bytes of each lane of `word`, as (byte >> shift & (2^bits - 1)) + bias. q

@@ -18,8 +18,9 @@
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel
-// (WeightPanel.h). In int8 kernels, i32 sums (AmxGemm.h) or the values from
-// which dot products start (multiplyInt8() in Int8Panel.h) follow.
+// (WeightPanel.h). In int8 kernels, these panels are followed by i32 sums
+// (AmxGemm.h) or by the values from which dot products start (multiplyInt8() in
+// Int8Panel.h).
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/WeightDecoders.h"

@@ -112,7 +112,8 @@ void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
   groupScale = scale;
   groupOffset = offset;
   if (offset) {
-    // In I8x2, the offset is multiplied by negated sums.
+    // I8x2 stores the negated sums of the activations, so the offset is negated
+    // as well.
     groupOffset = isTwice
                       ? b.negate(offset)
                       : b.mul(offset, b.constant(offset.getType(),

@@ -58,10 +58,11 @@ private:
   /// The index of the block of activations for the columns of the group that is
   /// being emitted.
   Value block();
-  /// In the tiled formats only: the address of byte `byte` of the tile for
-  /// block(). The first tile is at `start`.
+  /// In the tiled formats only: the address of byte `byte` of the tile with the
+  /// index block(). The tile with the index 0 is at `start`.
   Value tileAt(Value start, int64_t byte);
-  /// In I8x2 only: the address of byte `byte` of the section for block().
+  /// In I8x2 only: the address of byte `byte` of the section that contains the
+  /// block with the index block().
   Value sectionAt(int64_t byte);
   /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
   /// for the low halves of I8x2, and otherwise 0.
@@ -71,8 +72,8 @@ private:
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
   /// Adds the products of columns [column, column + 4). Each byte of `word` is
-  /// a weight, without its bias, times 2^shift. Only the lowest `bits` bits of
-  /// a byte are in use.
+  /// 2^shift times a weight from which `bias` has been subtracted. Only the
+  /// lowest `bits` bits of a byte are in use.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 

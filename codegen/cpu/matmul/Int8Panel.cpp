@@ -208,9 +208,9 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
     if (which == Scales::OnGrid) {
       dot = b.sub(b.bitcast(sum, b.f32()), conversion(b.f32()));
     } else {
-      // For scales off the grid, the power of two is split between the dot
-      // product and the scale, so that neither overflows or underflows unless
-      // the block holds an infinity or a NaN.
+      // If the token's scale is off the grid, its power of two is split between
+      // the dot product and the scale of the weights, so that neither overflows
+      // or underflows unless the block holds an infinity or a NaN.
       Value powers = powersOf(b, conversion(b.i32()));
       Value power =
           b.sub(b.shiftRightSigned(powers, 23),

@@ -54,8 +54,8 @@ constexpr uint64_t kKnownRowBlocks = 64;
 /// The largest number of row blocks per tile that a spec may request.
 constexpr uint64_t kMostRowBlocks = 96;
 
-/// The time in nanoseconds that one core takes for a row block of a tile with
-/// `tokens` tokens.
+/// The time in nanoseconds that one core takes for one of the row blocks of a
+/// tile if the tile has `tokens` tokens.
 double rowBlockNs(const KernelSpec &spec, const IsaTraits &isa,
                   uint64_t tokens) {
   const double matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;

@@ -22,7 +22,7 @@ using TextView = std::u32string_view;
 inline constexpr char32_t kTaint = 0x80000000U; ///< the mark of a character
 inline constexpr char32_t codeOf(char32_t c) { return c & ~kTaint; }
 
-/// A half-open range of bytes.
+/// The bytes [begin, end) of a UTF-8 text. All of them are tainted.
 struct TaintedSpan {
   size_t begin;
   size_t end;

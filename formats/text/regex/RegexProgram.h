@@ -27,6 +27,8 @@ struct RegexRow {
   std::array<uint8_t, 128> byAscii{};
 };
 
+/// The members `row`, `nextRow` and `otherRow` are indices into
+/// RegexProgram::rows. The comments below use the same names for these rows.
 struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
@@ -35,12 +37,12 @@ struct RegexInstruction {
     /// matcher does not try fewer characters.
     Run,
     /// Any number of characters of `row`, then `next`. The matcher tries larger
-    /// numbers before smaller ones. `nextRow` has the classes with which `next`
-    /// may begin.
+    /// numbers before smaller ones. `nextRow` has the classes of the characters
+    /// with which a match of `next` may begin.
     Loop,
-    /// Tries `next` and, if that fails, `other`. `nextRow` has the classes with
-    /// which `next` may begin, and `otherRow` those with which `other` may
-    /// begin.
+    /// Tries `next` and, if that fails, `other`. `nextRow` has the classes of
+    /// the characters with which a match of `next` may begin, and `otherRow`
+    /// those for `other`.
     Split,
     /// Continues at `next` if a character of `row` follows or, if `negated`,
     /// if none follows.

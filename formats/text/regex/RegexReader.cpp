@@ -99,7 +99,8 @@ Status Reader::readRows() {
   return Status::ok();
 }
 
-/// Reads the classes of all code points, and sets byAscii of all rows.
+/// Reads the classes of all code points. With these, sets RegexRow::byAscii in
+/// every row.
 Status Reader::readClasses() {
   AIR_ASSIGN_OR_RETURN(const uint32_t runs, count("classes", 1, 1));
   const std::span<const uint32_t> starts = words.subspan(next, runs);

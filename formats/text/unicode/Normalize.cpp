@@ -99,8 +99,8 @@ struct Pair {
 };
 
 /// The tables, unpacked for look-ups by code point. The Points of 128
-/// consecutive code points form a block. Blocks of code points of which nothing
-/// is known are stored only once.
+/// consecutive code points form a block. All blocks whose code points have no
+/// entries in the tables share one copy.
 class Tables {
 public:
   static const Tables &get() {

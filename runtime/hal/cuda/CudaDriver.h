@@ -160,7 +160,7 @@ private:
   /// Opens the driver, but no GPU.
   static Result<std::unique_ptr<CudaDriver>> start();
   Result<uint32_t> count();
-  /// Sets `handle` to the GPU, and describes it as listGpus() does.
+  /// Sets `handle` to GPU `ordinal`, and describes that GPU as listGpus() does.
   Result<CudaFacts> find(uint32_t ordinal);
   /// The GPUs that `wanted` allows. If it allows none, the error lists all
   /// GPUs.
@@ -183,8 +183,8 @@ private:
   Status lost;
   uint32_t program = 0;  ///< of the last run
   uint64_t runCount = 0; ///< runs that noteProgram() has recorded
-  /// The number, counted from 1, of the first run since which all runs are of
-  /// `program`.
+  /// The runs from this number on, counted from 1, are all runs of `program`.
+  /// The run before them is one of another program.
   uint64_t sameSince = 0;
   /// How many of the first runs are known to be complete.
   uint64_t completeRuns = 0;

@@ -8,11 +8,12 @@
 namespace air::rt {
 
 /// Adds to `triggers` what the notation of answers implies. Triggers do not
-/// count within reasoning. If there are none, the grammar applies to the text
-/// that follows the reasoning which the prompt has begun, or to the message of
-/// the final channel; there is then no message in the commentary channel, whose
-/// text would be part of the answer. `open` is the reasoning that the prompt
-/// has begun, one of `syntax.reasoning`; null if there is none.
+/// count within reasoning. If `triggers` is empty, the grammar applies to the
+/// whole answer after the reasoning that the prompt has begun. In a notation
+/// with channels, it then applies to the message of the final channel, and no
+/// message of the commentary channel is allowed, because its text would be a
+/// part of the answer. `open` is the reasoning that the prompt has begun, one
+/// of `syntax.reasoning`; null if it has begun none.
 GrammarTriggers answerTriggers(const AnswerSyntax &syntax,
                                GrammarTriggers triggers,
                                const ReasoningMarks *open);

@@ -548,7 +548,8 @@ Result<CallGrammar> Maker::make(const ToolSchemas &list) {
       AIR_RETURN_IF_ERROR(addTool(list, tool));
     }
   }
-  // If no calls are wanted, it does not matter that none is possible.
+  // If the model must not call tools, it does not matter that no call is
+  // possible.
   if (tools.empty() && choice.kind != ToolChoice::None) {
     return unsupportedError("none of the tools can be called" +
                             (refusal.empty() ? "" : ": " + refusal));

@@ -48,8 +48,8 @@ struct CallGrammar {
   /// What begins a call. If it is empty, the grammar applies from the beginning
   /// of the answer.
   GrammarTriggers triggers;
-  /// One sentence for each tool whose schema is not enforced, or that the model
-  /// cannot call at all or not with all of its arguments.
+  /// One sentence for each tool whose schema is not enforced, that the model
+  /// cannot call at all, or that it cannot call with all of its arguments.
   std::vector<std::string> notes;
 };
 

@@ -15,8 +15,8 @@ struct LiteralCall {
 };
 
 /// Reads f(a=1, b="text"), or [f(a=1), g()]. The values are Python's literals
-/// or JSON. f.call(...), as Llama 3 writes calls of its own tools, is a call of
-/// f. Returns nothing if the text is anything else.
+/// or JSON. f.call(...), the form in which Llama 3 calls its built-in tools, is
+/// a call of f. Returns nothing if the text is anything else.
 std::optional<std::vector<LiteralCall>> pythonCalls(std::string_view text);
 
 /// Reads call:f{a:1,b:[true],c:{d:<|"|>text<|"|>}}, as Gemma writes it, where

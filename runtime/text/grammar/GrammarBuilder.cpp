@@ -196,7 +196,7 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
         }
         // If the repeated part is empty, a repetition calls itself at the same
         // position. Such a call does not change which texts the rule matches,
-        // so this edge is ignored.
+        // so it is left out of `edges`.
         bool isOwn = symbol.value == index &&
                      isSelfRepetition(alternative, index) &&
                      &symbol == &alternative[1];

@@ -87,8 +87,8 @@ void GrammarMatcher::prepareTrie() {
   }
 }
 
-/// Returns the state to which many characters of the trie lead from `state`, or
-/// kDead if they lead to no common state.
+/// Returns the state to which many of the characters that occur in tokens lead
+/// from `state`, or kDead if there is no such state.
 GrammarMatcher::State GrammarMatcher::commonNext(State state) {
   const State most = states.step(state, byUse[0]);
   if (most != GrammarStates::kDead) {

@@ -145,7 +145,8 @@ private:
   /// `state`.
   bool allowsAny(State state, uint64_t bits);
   bool allowsPartial(State state, uint32_t partial);
-  /// The state after `bytes`, and the incomplete character at their end.
+  /// Returns the state after `bytes`. Sets `rest` to the incomplete character
+  /// at their end.
   State after(State from, std::string_view bytes, std::string &rest);
   void addContinuations(TokenMask &mask);
   const TokenMask &maskOf(State state);

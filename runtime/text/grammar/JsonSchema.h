@@ -90,7 +90,7 @@ private:
   GrammarBuilder &builder;
   bool hasPythonWords;
   SchemaStrings strings;
-  /// The rule for each list of schemas that must all hold.
+  /// The rule for the values that satisfy all schemas of a list.
   std::map<SchemaList, uint32_t> rules;
   std::vector<std::pair<uint32_t, SchemaList>> open; ///< rules to be defined
   std::optional<GrammarSymbol> spaceSymbol;

@@ -108,7 +108,7 @@ std::string uuid() {
   return "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}";
 }
 
-/// Four numbers from 0 to 255.
+/// Four numbers with dots between them. `number` is the expression for one.
 std::string dotted(const std::string &number) {
   return number + group("\\." + number) + "{3}";
 }

@@ -1,10 +1,10 @@
 //===- SchemaShape.h - what a schema says about a value ---------*- C++ -*-===//
 //
-// A list of schemas that must all hold becomes a list of shapes, of which at
-// least one must hold. A shape is a set of keywords that must all hold; anyOf,
-// oneOf and types become several shapes, and $ref and allOf are resolved. The
-// schemas of properties and items stay references, so that recursive schemas
-// are finite.
+// If a value must satisfy all schemas of a list, the list is replaced by a list
+// of shapes, and the value must satisfy at least one of these. A shape is a set
+// of keywords, all of which the value must satisfy. anyOf, oneOf and types
+// become several shapes, and $ref and allOf are resolved. The schemas of
+// properties and items stay references, so that recursive schemas are finite.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASHAPE_H
@@ -45,7 +45,7 @@ struct SchemaShape {
 
   uint8_t types = Null | Boolean | Number | String | Array | Object;
   bool integers = false; ///< whether numbers must be integers
-  /// If set, the only values of this shape. Each of them fulfils all other
+  /// If set, the only values of this shape. Each of them satisfies all other
   /// keywords.
   std::optional<SchemaList> values;
   std::optional<NumberBound> least;
@@ -60,16 +60,16 @@ struct SchemaShape {
   std::vector<std::string> required;
 };
 
-/// Returns the shapes of values for which all `schemas` hold. Shapes that fit
-/// no value are left out; `contradiction`, unless already set, says why.
-/// Errors: as for grammarOfSchema().
+/// Returns the shapes of the values that satisfy all of `schemas`. A shape that
+/// no value satisfies is left out, and `contradiction` is set to the reason,
+/// unless it is set already. Errors: as for grammarOfSchema().
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
                                           const SchemaList &schemas,
                                           std::string &contradiction);
 
-/// The schemas that hold for the item at `index`.
+/// The schemas that apply to the item at `index`.
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index);
-/// The schemas that hold for the property `name`. Null stands for a property
+/// The schemas that apply to the property `name`. Null stands for a property
 /// that the schemas do not name.
 SchemaList schemasOfProperty(const SchemaShape &shape, const std::string *name);
 

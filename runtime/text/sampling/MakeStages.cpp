@@ -37,8 +37,9 @@ bool isOn(SamplerKind kind, const SamplerOptions &options) {
   return true;
 }
 
-/// Returns null if the options turn the sampler off, or if the sampler chooses
-/// a token. makeStages() adds such a sampler as the last stage.
+/// Returns null if the options turn the sampler off, or if the sampler is one
+/// that chooses a token. makeStages() adds the sampler that chooses a token as
+/// the last stage.
 StagePtr makeStage(SamplerKind kind, const SamplerOptions &options,
                    int32_t vocabSize, const Tokenizer *tokenizer) {
   if (!isOn(kind, options)) {

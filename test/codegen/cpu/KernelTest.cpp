@@ -89,8 +89,8 @@ std::vector<MachineProfile> targets(Precision precision) {
   for (const std::string &name : builtinProfiles()) {
     Result<MachineProfile> profile = resolveProfile(name);
     EXPECT_TRUE(profile.isOk()) << profile.status().message();
-    // The two rates are equal, so hasSpareUnits() (MatMulCost.h) is true, and
-    // large-M kernels have GEMV code for small numbers of tokens.
+    // If byteDotMixed equals byteDot, hasSpareUnits() (MatMulCost.h) is true,
+    // and large-M kernels have GEMV code for small numbers of tokens.
     if (profile.isOk() && name == "x86-64-v4-vnni") {
       profile->cpu.byteDot = profile->cpu.byteDotMixed = 1;
     }

@@ -139,7 +139,8 @@ TEST(Compiler, KernelsFromTheCacheMakeTheSamePlan) {
   const std::string entry = entries->path();
   EXPECT_EQ(planWith(cache), compiled);
 
-  // Other code under the same text shows that code is taken from the cache.
+  // If the cache holds other code for the same kernel text, the plan contains
+  // that code, which shows that code is taken from the cache.
   std::ifstream file(entry, std::ios::binary);
   const std::string content(std::istreambuf_iterator<char>(file), {});
   constexpr size_t kHeaderBytes = 32;

@@ -27,8 +27,8 @@ public:
   GpuModel(const GpuModel &) = delete;
   GpuModel &operator=(const GpuModel &) = delete;
 
-  /// Makes the model. Each row has 256 columns, a multiple of the block size of
-  /// every dtype.
+  /// Makes the model; `more` holds further options of air-gen. Each row has 256
+  /// columns, a multiple of the block size of every dtype.
   Status make(const std::string &more) const {
     const std::string command =
         std::string(AIR_GEN) +

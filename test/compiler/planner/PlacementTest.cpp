@@ -361,9 +361,9 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
 
 /// The most pages that can stay in RAM. The function tries many values for the
 /// part of each segment that stays and, for each, every number of times that a
-/// pass may fill the ring. The ring must hold what a step needs, and half of
-/// that or 16 MiB more, whichever is larger. If a pass fills the ring twice, it
-/// is enough if the ring holds what a step needs and 4 MiB more.
+/// pass may fill the ring. Besides what a step needs, the ring must have room
+/// for half as much again or for 16 MiB, whichever is more. If a pass fills the
+/// ring twice, 4 MiB besides what a step needs are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {

@@ -308,7 +308,8 @@ TEST(ResidencySolver, PromptsAreLimitedByArithmetic) {
   EXPECT_NEAR(best.loads[1].seconds, 5.12, 1e-6);
   EXPECT_EQ(best.loads[1].limit, "cpu");
   EXPECT_NEAR(best.seconds, 5.22, 1e-6);
-  // Only one row of logits is wanted.
+  // If the class is that of the output head, a pass computes with it only for
+  // the one token of the prompt whose logits are requested.
   problem.classes[0].isForOutputs = true;
   EXPECT_NEAR(solveResidency(problem, Schedule::Serial)->loads[1].seconds, 0.1,
               1e-6);

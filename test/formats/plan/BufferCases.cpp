@@ -115,7 +115,8 @@ std::vector<Change> validBuffers() {
   return {
       // Two layers use qkv. Between them, another buffer uses its bytes.
       in(secondUseOfQkv),
-      // A model of 1,000 layers has 13 buffers of its own in each layer.
+      // A model of 1,000 layers needs this many buffers if each layer has 13
+      // that no other layer uses.
       in([](P &p) { addBuffersThatStay(p, 13'000); }),
   };
 }

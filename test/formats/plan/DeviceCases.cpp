@@ -566,12 +566,12 @@ std::vector<Case> readCasesOfGpus() {
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite bytes of segment 0 before all copies for steps
-      // up to 3 are made.
+      // The read would overwrite bytes of segment 0 before the pass has made
+      // all copies for steps up to 3.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
-      // The reads would overwrite bytes of segment 1 before the copies for the
-      // output head of the previous pass are made.
+      // The reads would overwrite bytes of segment 1 before the previous pass
+      // has made the copies for its output head.
       {"plan.stream.overrun", inRead([](Placement &p) {
          p.reads[0]->after_step = p.reads[1]->after_step = -2;
        })},
@@ -641,8 +641,9 @@ std::vector<Case> choiceCases() {
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // The dispatch that chooses tokens is not the last one of the output
-      // head, or it is the only dispatch of its step.
+      // In the first case, another dispatch of the output head follows the one
+      // that chooses tokens. In the second case, the dispatch that chooses
+      // tokens is the only one of its step.
       {kRule, inChoice([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
          dispatches.push_back(
@@ -665,8 +666,8 @@ std::vector<Case> choiceCases() {
          addBinding(choice, plan::BindingKind::Batch, 0,
                     plan::Access::ReadWrite);
        })},
-      // The dispatch that chooses tokens writes the logits, does not read them,
-      // or reads a weight.
+      // In these cases, the dispatch that chooses tokens also writes the
+      // logits, does not bind them, or reads a weight.
       {kRule, inChoice([](P &p) {
          choiceOf(p).bindings[0]->access = plan::Access::ReadWrite;
        })},
@@ -677,14 +678,15 @@ std::vector<Case> choiceCases() {
          addBinding(choiceOf(p), plan::BindingKind::Tensor, kHeadMatrix,
                     plan::Access::Read);
        })},
-      // The dispatch that chooses tokens leaves out an array, binds one twice,
-      // or only reads one that it must write.
+      // In these cases, the dispatch that chooses tokens does not bind an array
+      // that it must bind, binds an array twice, or only reads an array that it
+      // must also write.
       {kRule, inChoice([](P &p) { choiceOf(p).bindings.pop_back(); })},
       {kRule, inChoice([](P &p) { choiceOf(p).bindings[4]->index = 1; })},
       {kRule, inChoice([](P &p) {
          choiceOf(p).bindings[3]->access = plan::Access::Read;
        })},
-      // It reads a block table.
+      // The dispatch that chooses tokens reads a block table.
       {kRule, inChoice([](P &p) {
          addBinding(choiceOf(p), plan::BindingKind::Batch, 9,
                     plan::Access::Read);

@@ -186,8 +186,8 @@ void PlanMutator::change() {
   }
 }
 
-/// Renders the templates of an accepted plan. They may fail, but only with a
-/// message of one line.
+/// Renders the templates of an accepted plan. Rendering may fail, but only with
+/// a message of one line. Returns what is wrong, or "".
 static std::string wrongInPrograms(const TokenizerData &tokenizer) {
   static const Result<jinja::Value> context =
       jinja::fromJson(R"({"messages": [{"role": "user"}]})", true);

@@ -649,7 +649,7 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       // Plans of version 4.0 contain templates without their programs.
       in([](P &p) { p.tokenizer->programs.clear(); }),
       in(setSplitters),
-      // If nothing is streamed, programs may divide their work differently.
+      // If nothing is streamed, programs may have different numbers of steps.
       in([](P &p) {
         p.placements.pop_back();
         p.programs[1]->steps.push_back(

@@ -139,7 +139,8 @@ std::vector<Case> splitCases() {
          p.programs[0]->steps[kHeadStep]->dispatches.push_back(
              std::make_unique<plan::DispatchT>(dispatchOf(p, 0, 3)));
        })},
-      // The CPU runs a part of the head, or the head of the second program.
+      // In these cases, the CPU runs a part of the output head, or the output
+      // head of the second program.
       {"plan.step.device", inBoth([](P &p) {
          p.programs[0]->steps[kHeadStep - 1]->kind = plan::StepKind::Head;
        })},

@@ -168,10 +168,10 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
 // similar shifts, the third bits of Q3_K must be the next higher bits of these
 // codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
-  // The code at (row, column) is `code`. The first 32 bytes of a Q3_K block
-  // hold the upper bits of the codes; bit i of these bytes belongs to columns
-  // 32i to 32i+31. The next 64 bytes hold the lower bits. The test ignores
-  // scales.
+  // `code` returns the code at (row, column). The first 32 bytes of a Q3_K
+  // block hold the upper bits of the codes; bit i of these bytes belongs to
+  // columns 32i to 32i+31. The next 64 bytes hold the lower bits. The test
+  // ignores scales.
   const auto code = [](uint32_t row, uint32_t column) {
     return (row * 5 + column * 3 + column / 32) % 8;
   };

@@ -399,7 +399,7 @@ TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
 }
 
 // While the host shows a token, the GPU already computes the next one. No pass
-// is computed in vain for a token that the caller does not want.
+// is computed for a token that the caller does not ask for.
 TEST_F(GeneratorTest, AGpuRunsAheadOfAnAnswerUntilItsLastToken) {
   open("abcdef", /*onGpu=*/true);
   GenerateOptions options = greedy();
@@ -532,8 +532,9 @@ TEST_F(GeneratorTest, AKeptSequenceDropsThePassThatRanAhead) {
     EXPECT_EQ((*generator)->reason(), FinishReason::StopString);
     EXPECT_EQ(gpu->enqueuedLaunches - gpu->launches, 5U);
     prompt.assign(kept->tokens().begin(), kept->tokens().end());
-    // The second turn has a prompt of one more token, which is not the one that
-    // the GPU chose, and the third has one of two more tokens.
+    // The prompt of the second turn adds one token to the kept sequence, which
+    // is not the token that the GPU chose. The prompt of the third turn adds
+    // two tokens.
     if (turn == 1) {
       prompt.push_back(60);
     }

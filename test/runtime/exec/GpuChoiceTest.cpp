@@ -65,8 +65,8 @@ TEST_F(GpuChoiceTest, ChosenTokensAreThoseOfTheLogits) {
   }
 }
 
-// Passes in which the GPU chooses tokens alternate with other passes, and some
-// tokens are not those that it chose.
+// Passes in which the GPU chooses tokens alternate with other passes. Some
+// passes begin with another token than the one that the GPU has chosen.
 TEST_F(GpuChoiceTest, ChoicesMayAlternateWithOtherPasses) {
   Session session = opened();
   std::mt19937 random(5);
@@ -110,7 +110,7 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
   for (uint64_t length = 1; length < 70; ++length) {
     const bool continues = length < 69;
     int32_t chosen = -1;
@@ -162,7 +162,7 @@ TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   const SequenceId sequence = beginSequence(session);
   std::vector<uint64_t> times(4);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
   const auto enqueuedByChoice = [&] {
     const uint64_t before = gpu->enqueuedLaunches;
     int32_t chosen = -1;
@@ -224,8 +224,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
       return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1},
                             continues);
     };
-    // If the caller continues, the second pass consists of the id that stands
-    // for no token.
+    // The first pass chooses no token, because one logit is infinite. If the
+    // caller continues, the pass that runs ahead therefore has UINT32_MAX in
+    // place of a token id.
     const Status status = choose();
     EXPECT_EQ(status.code(), ErrorCode::Unsupported);
     EXPECT_TRUE(status.message().starts_with(
@@ -304,7 +305,7 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
     return status;
   };
   ASSERT_TRUE(choose().isOk());
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
   for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {

@@ -107,8 +107,8 @@ TEST_F(SplitSessionTest, ChosenTokensAreThoseOfTheLogits) {
   }
 }
 
-// Besides the batch, a pass copies only the rows of its tokens to the GPU: two
-// numbers of each.
+// Besides the batch, a pass copies only one row of FAKE_WIDTH floats for each
+// of its tokens to the GPU.
 TEST_F(SplitSessionTest, OnlyTheRowsOfTheTokensAreCopied) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

@@ -198,8 +198,8 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   EXPECT_DOUBLE_EQ(report->eta, 0.75);
   EXPECT_DOUBLE_EQ(report->links[0].share, 0.5);
   EXPECT_DOUBLE_EQ(report->links[1].share, 0.25);
-  // With weights on the disk, too, the joint rate of RAM and disk would leave
-  // out the time of the GPU.
+  // If weights are read from the disk as well, no joint rate of RAM and disk is
+  // reported, because it would not include the time of the GPU.
   BenchMeasurement streamed = measured;
   streamed.links.push_back({"disk", 0.25e9, 0.25e9, 4e9, 4e9});
   EXPECT_EQ(evaluate(streamed)->jointRate, 0);

@@ -248,7 +248,7 @@ TEST(JinjaTest, AProgramHasTheDocumentedWords) {
 
 TEST(JinjaTest, MalformedProgramsAreRefused) {
   // The texts are "a", "", "x\ny", "==" and "12". {0, 1, 1, 0} is a constant
-  // of the kind 0, {1, 1, 1, 0} is the variable a.
+  // whose kind is 0, and {1, 1, 1, 0} is the variable a.
   const std::pair<std::vector<uint32_t>, const char *> cases[] = {
       {{}, "word 0 of 0: the program is incomplete"},
       {{1},

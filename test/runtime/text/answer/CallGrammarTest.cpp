@@ -76,8 +76,8 @@ TEST(CallGrammarTest, Samples) {
   }
 }
 
-// calls.json has calls of its tools. A broken call consists of two strings, and
-// must be refused at the first byte of the second.
+// calls.json has tools, and valid and broken calls of them. A broken call
+// consists of two strings, and must be refused at the first byte of the second.
 TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   const Json file = inputs("calls.json");
   const ToolSchemas tools = *ToolSchemas::parse(file["tools"].dump());

@@ -121,8 +121,8 @@ GpuProfile profileFor(const char *name, uint32_t capability,
 
 // NVIDIA's pages "CUDA GPUs" and "Binary Compatibility": Volta is 7.0, Jetson
 // AGX Orin is 8.7, B300 is 10.3, Jetson Thor is 11.0, and DGX Spark is 12.1.
-// There is no GPU of 13.0 yet. A B300 runs no code for sm_100a, and no GPU with
-// another major number runs machine code for any of these GPUs.
+// There is no GPU of 13.0 yet. A B300 runs no code for sm_100a, and a GPU runs
+// no machine code for a GPU with another major number.
 TEST(GpuProfileOf, TheArchIsTheNewestThatTheGpuRunsOrItsOwn) {
   const std::pair<uint32_t, const char *> cases[] = {
       {70, ""},        {75, "sm_75"},   {80, "sm_80"},   {86, "sm_86"},
