@@ -36,7 +36,7 @@ struct MemoryGroup {
   std::string usage;
   std::string statistics;
   /// The key in `statistics` whose value is the number of bytes of the page
-  /// cache that the kernel reclaims first.
+  /// cache that Linux reclaims first.
   std::string_view inactiveFile;
 };
 

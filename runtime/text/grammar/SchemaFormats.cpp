@@ -48,8 +48,9 @@ std::string leapSecond(bool isNextDay) {
   for (int hour = 0; hour < 24; ++hour) {
     std::string minutes;
     for (int minute = 0; minute < 60; ++minute) {
-      // Without a zone the last minute is 23:59, so the zone is one minute more
-      // than the local time, or that much less than a day.
+      // In UTC, the time is 23:59:60. A zone that is ahead of UTC therefore has
+      // an offset of the local time plus one minute, modulo a day. The offset
+      // of a zone that is behind UTC is a day minus that.
       const int ahead = (hour * 60 + minute + 1) % kDay;
       const int behind = (kDay - ahead) % kDay;
       if (isNextDay && ahead == 0) {

@@ -129,9 +129,9 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   }
 }
 
-// A pass has run ahead with token 11 after token 10. The next pass has the same
-// token, position and page of a sequence with the same number, but token 20
-// before it.
+// A pass has run ahead with token 11, which follows token 10. The next pass has
+// the same token at the same position, and the same page and number of the
+// sequence. In that pass, however, token 11 follows token 20.
 TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -244,8 +244,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
 
 // When choose() fails, any part of the batch's arrays may have changed. The
 // test makes it fail before each piece of its work in turn. If passes run
-// ahead, the work that fails belongs to the pass of the call, which ran ahead,
-// or to the one after it.
+// ahead, the work that fails belongs to the pass whose token the call returns,
+// which the previous call has enqueued, or to the next pass, which this call
+// enqueues.
 TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   for (const bool continues : {false, true}) {
     SCOPED_TRACE(continues);
