@@ -119,7 +119,7 @@ std::string ipv4() {
   return dotted("(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])");
 }
 
-/// An IPv6 address, in which "::" stands beside at most `most` groups. The last
+/// An IPv6 address. If it contains "::", it has at most `most` groups. The last
 /// two groups may be written as `ipv4`.
 std::string ipv6With(const std::string &ipv4, int most) {
   const std::string digits = "[0-9A-Fa-f]{1,4}";
