@@ -224,7 +224,7 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
       return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1},
                             continues);
     };
-    // If the caller continues, the second pass consists of the id that stands
+    // If `continues` is true, the next pass runs ahead with the id that stands
     // for no token.
     const Status status = choose();
     EXPECT_EQ(status.code(), ErrorCode::Unsupported);
@@ -232,8 +232,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
         "step 'head' computes NaN or infinite numbers"))
         << status.message();
     EXPECT_EQ(session.length(sequence), 0U);
-    // Passes of five kernels: the first, the second if it runs ahead, and the
-    // one that finds the step, which chooses nothing.
+    // The pass and, if it runs ahead, the next pass launch five kernels each.
+    // The pass that finds out which step computes infinite numbers launches
+    // four, because it does not choose a token.
     EXPECT_EQ(gpu->enqueuedLaunches, 5U + (continues ? 5 : 0) + 4);
     gpu->workFailure = ioError("the fake GPU has failed");
     EXPECT_EQ(choose().message(), "the fake GPU has failed");
@@ -287,9 +288,9 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   }
 }
 
-// The caller need not lose the tokens of a pass because the next pass, which
-// was to run ahead, cannot be enqueued. Some or all of its kernels may have
-// been.
+// If the next pass, which was to run ahead, cannot be enqueued, the caller
+// still gets the tokens of the current pass. Some or all kernels of the next
+// pass may have been enqueued before the error.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
