@@ -133,7 +133,8 @@
 //
 // In all three int8 formats, a block that holds an infinity or a NaN has a NaN
 // scale. Its integers q are then unspecified, and so is everything that is
-// computed from them: all sums of the block, and in I8 the conversions.
+// computed from them: all sums of the block and, in I8, its elements of
+// ActivationTile::conversions.
 //
 // A `kv` binding points at a cache's part of page 0 of its cache group.
 // cacheGroup is the index of this group in the plan. The cache's part of page p

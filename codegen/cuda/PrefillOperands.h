@@ -17,8 +17,8 @@ struct PrefillOperands {
   ActivationForm form;
   bool wgmma;
   uint32_t units; ///< T16 units that the columns of a matrix take
-  /// If each activation is the sum of two numbers: the offset, within a chunk,
-  /// of the second numbers.
+  /// If form.split is true, each activation is the sum of two numbers. This is
+  /// the offset in a chunk of the second numbers. Otherwise it has no meaning.
   uint32_t lowOffset;
   uint32_t sumOffset;  ///< offset of the sums in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16

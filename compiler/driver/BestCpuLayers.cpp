@@ -92,7 +92,9 @@ Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
     return prediction.nanoseconds == 0 ? rateIsUnknown(prediction)
                                        : BestCpuLayers();
   }
-  // The choice assumes the sizes of layers on the GPU. The real sizes decide.
+  // chooseCpuLayers() assumes that a layer takes as many bytes on the CPU as on
+  // the GPU. The sizes on the CPU are computed here, and decide whether the
+  // chosen number is used.
   const Result<ModelNeeds> chosen = needsWith(loaded, options, choice->layers);
   const std::string number = std::to_string(choice->layers) +
                              " layers on the CPU would be fastest, but ";

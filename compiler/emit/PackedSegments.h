@@ -31,7 +31,7 @@ sourceRecords(const ModelSource &source);
 
 /// Opens a plan from which segments are to be copied. Errors: those of
 /// PlanFile::open(), and Usage if the plan does not store its weights or was
-/// made from other files than `source`. The messages begin with the plan's
+/// not made from the files of `source`. The messages begin with the plan's
 /// name.
 Result<PlanFile> openPacked(const std::string &path, const ModelSource &source);
 

@@ -23,7 +23,8 @@ uint64_t GpuPlacement::copiedBytes() const {
 uint64_t GpuPlacement::readBytes() const { return sumOf(ram.placement.reads); }
 
 /// The RAM that the CPU's layers take. The number of KV pages does not
-/// overflow: planVram() has checked the GPU's KV cache, which has one more.
+/// overflow: planVram() has checked it for the GPU's KV cache, which has one
+/// page more, for padding.
 static std::vector<LedgerItem> cpuItems(const GpuDemand &demand) {
   const CpuPartDemand &cpu = demand.cpu;
   if (cpu.weights == 0) {

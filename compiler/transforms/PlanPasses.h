@@ -22,8 +22,8 @@ namespace air::compiler {
 
 /// Like the overload that takes only options, with two differences. If
 /// `profile` is set, it is the target machine, and options.target is ignored.
-/// If `tiles` is set, it contains measured tile sizes; kernels that are not
-/// among them keep the tile sizes that the cost model chooses.
+/// If `tiles` is set, it contains measured tile sizes of some kernels; all
+/// other kernels keep the tile sizes that the cost model chooses.
 std::unique_ptr<mlir::Pass>
 createSelectKernels(SelectKernelsOptions options,
                     std::optional<MachineProfile> profile,

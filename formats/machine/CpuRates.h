@@ -34,7 +34,7 @@ enum class StreamHint : uint8_t { None = 0, Nta = 1, T0 = 2, T1 = 3, T2 = 4 };
 
 /// The order of the loads of a stream.
 enum class StreamLoads : uint8_t {
-  Single = 0,     ///< one cache line after the other, in ascending order
+  Single = 0,     ///< one cache line after another, in ascending order
   Burst = 1,      ///< eight lines in ascending order, then arithmetic on them
   TwoStreams = 2, ///< two ascending streams inside each page of 4 KiB
 };

@@ -1,9 +1,9 @@
 //===- HostFacts.h - what Linux reports about this machine ------*- C++ -*-===//
 //
 // These functions read the memory of this machine and the limits of this
-// process's cgroups from files of the kernel. The root directory is a
-// parameter, so that a test can imitate a machine with files in a folder.
-// Sources: the Linux kernel's documentation of cgroups,
+// process's cgroups from the files in which Linux reports them. The root
+// directory is a parameter, so that a test can imitate a machine with files in
+// a folder. Sources: the Linux kernel's documentation of cgroups,
 // admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and man 5
 // proc.
 //
@@ -36,7 +36,7 @@ struct MemoryGroup {
   std::string usage;
   std::string statistics;
   /// The key in `statistics` whose value is the number of bytes of the page
-  /// cache that the kernel reclaims first.
+  /// cache that Linux reclaims first.
   std::string_view inactiveFile;
 };
 

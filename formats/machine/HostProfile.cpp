@@ -159,8 +159,8 @@ std::vector<std::string> hostFeatures() {
 
 constexpr const char *kHostArch = "aarch64";
 
-/// The main ID register of CPU 0, which the kernel shows in sysfs as text such
-/// as "0x00000000410fd401"; 0 if the kernel does not show it.
+/// The main ID register of CPU 0, which Linux shows in sysfs as text such as
+/// "0x00000000410fd401"; 0 if Linux does not show it.
 uint64_t mainId() {
   std::ifstream file(
       "/sys/devices/system/cpu/cpu0/regs/identification/midr_el1");

@@ -2,7 +2,7 @@
 //
 // Tile registers (AMX) take 8 KiB per thread that uses them. Linux grants them
 // to a process on request; in any other process tile instructions fault.
-// Source: the kernel's Documentation/arch/x86/xstate.rst.
+// Source: the Linux kernel's Documentation/arch/x86/xstate.rst.
 //
 // Thread-safety: callable from any thread.
 //

@@ -26,8 +26,8 @@ enum class TokenSpelling : uint8_t {
   /// As text, with U+2581 for spaces. Characters without a token are spelled by
   /// byte tokens such as <0x0A>.
   Text,
-  /// As Text, but a run of line feeds for which there is a token is encoded as
-  /// that token.
+  /// Like Text, but a run of line feeds for which there is a token is encoded
+  /// as that token.
   TextAndLines,
   /// As text, in which U+2581 has no special meaning. Text is split into words
   /// at white space, which is dropped, so no token contains white space.

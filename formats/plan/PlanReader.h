@@ -45,8 +45,8 @@ public:
   uint32_t targets() const { return static_cast<uint32_t>(roots.size()); }
   /// The records of a target. `index` must be below targets().
   const plan::Plan &target(uint32_t index) const { return *roots[index]; }
-  /// Chooses a target. `index` must be below targets(). Afterwards, the plan of
-  /// the target chosen before must no longer be in use.
+  /// Chooses a target. `index` must be below targets(). The caller must not use
+  /// the plan of the previously chosen target after this call.
   void choose(uint32_t index) { root = roots[index]; }
 
   const plan::Plan &plan() const { return *root; }

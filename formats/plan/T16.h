@@ -168,8 +168,8 @@ struct T16Unit {
   /// The number of planes, without those that hold only upper bits of the codes
   /// (the top of this file describes the kinds of planes).
   uint32_t planes;
-  /// The offset of the planes of upper bits or, in IQ1_M, of the bits that say
-  /// which offsets are positive.
+  /// The offset of the planes of upper bits or, in IQ1_M, of the words called
+  /// "offsets" in the table above.
   uint32_t upperOffset;
   /// The offset of the quantised scales or, in dtypes without them, of d.
   uint32_t scaleOffset;

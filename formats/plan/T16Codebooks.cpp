@@ -1,9 +1,10 @@
 //===- T16Codebooks.cpp - blocks with a codebook as codes of elements -----===//
 //
-// The blocks of IQ1, IQ2 and IQ3 hold indices of a codebook's entries, which
-// are 8 or 4 elements each, and the elements' signs. Looking an entry up takes
-// a kernel longer than reading the elements, so layout t16 has a code for each
-// element. An entry's elements determine its index, so nothing is lost.
+// The blocks of IQ1, IQ2 and IQ3 hold indices into a codebook, whose entries
+// have 8 or 4 elements each. In IQ2 and IQ3, they also hold the signs of the
+// elements. Looking an entry up takes a kernel longer than reading the
+// elements, so layout t16 has a code for each element. An entry's elements
+// determine its index, so nothing is lost.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/IqGrids.h"

@@ -90,8 +90,8 @@ private:
            binding.kind() == plan::BindingKind::Kv;
   }
 
-  /// The copies of a step are made after everything before it and before its
-  /// own dispatches, so they need no further barriers.
+  /// The copies of a step are made after all earlier steps and before the
+  /// step's own dispatches, so they need no further barriers.
   Status visitCopies(const plan::Step &step, uint32_t phase,
                      const std::string &at) {
     for (uint32_t i = 0; i < sizeOf(step.copies()); ++i) {

@@ -2,7 +2,7 @@
 //
 // Layout x16 (formats/plan/Layout.h) stores the units of a block in the order
 // in which kernels consume them: first the scales and whatever else all columns
-// of the block need, then the data of one group of columns after the other. A
+// of the block need, then the data of one group of columns after another. A
 // kernel that multiplies a matrix thus reads ascending addresses. Some CPUs
 // read memory at less than half of their peak rate if the cache lines of a page
 // are read in several streams or backwards.

@@ -62,7 +62,7 @@ public:
   Status writeAt(uint64_t offset, std::span<const uint8_t> bytes);
   /// Writes `bytes`, which are the content of the open file `source` from
   /// `sourceOffset` on. Where the file system supports it, the two files share
-  /// blocks (FICLONERANGE), or the kernel copies the bytes from file to file
+  /// blocks (FICLONERANGE), or the system copies the bytes from file to file
   /// (copy_file_range). If `source` is -1, does the same as writeAt().
   Status copyAt(uint64_t offset, int source, uint64_t sourceOffset,
                 std::span<const uint8_t> bytes);

@@ -71,7 +71,8 @@ void makeControl(TokenizerData &data, int32_t id, const std::string &text) {
   data.tokens[id] = text;
 }
 
-/// Why a field of the file may not change the id of a token.
+/// Whether, and why, a field of the file must not change which token has a
+/// special role such as BOS.
 enum class Fixed : uint8_t {
   No,
   InTexts, ///< tokenizer.json adds the token to each text
@@ -211,8 +212,8 @@ Status readConfig(const std::string &text, TokenizerData &data,
       readToken(config, json, "bos_token", added(data.addBos), data, data.bos));
   AIR_RETURN_IF_ERROR(
       readToken(config, json, "eos_token", added(data.addEos), data, data.eos));
-  // Without an unknown token, BPE leaves out bytes that have no tokens. With
-  // one, it would encode them.
+  // BPE encodes a byte that has no token as the unknown token, or leaves it out
+  // if the vocabulary names no unknown token. unk_token must not change this.
   const bool isUsed = data.kind != TokenizerKind::Bpe || !hasAllBytes(data);
   const bool isKnown = data.unknown != TokenizerData::kNoToken;
   AIR_RETURN_IF_ERROR(readToken(config, json, "unk_token",

@@ -431,8 +431,8 @@ private:
       if (!part.is_object() || special == part.end() || !special->is_object() ||
           isAdded) {
         return fields.unsupported("has a template that is not supported; it "
-                                  "must be the text, with at most one token "
-                                  "before it and one after it");
+                                  "must consist of the text, at most one token "
+                                  "before it and at most one after it");
       }
       AIR_ASSIGN_OR_RETURN(JsonFields token,
                            JsonFields::of(*special, fields.placeOf("single")));

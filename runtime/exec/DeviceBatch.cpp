@@ -148,9 +148,9 @@ uint64_t DeviceBatch::divide(const AirBatch &batch, uint32_t tileTokens) {
 }
 
 /// Copies a part of `words` to the GPU: from the start of the array `first` up
-/// to, but not including, words[end]. Of these words, leaves out those before
-/// the first one and after the last one that differ from what the GPU holds. If
-/// it is not known what the GPU holds, copies all of `words` instead.
+/// to, but not including, words[end]. At both ends of this part, words that the
+/// GPU holds already are left out. If it is not known what the GPU holds,
+/// copies all of `words` instead.
 Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
   size_t begin = firstWord[static_cast<size_t>(first)];
   if (!isKnown) {

@@ -249,8 +249,8 @@ bool Executor::isAhead(const ProgramRecord &program, const AirBatch &piece) {
   return false;
 }
 
-/// Drops the result of the pass that runs ahead, if any. What it leaves in the
-/// arrays of the batch is not known.
+/// Drops the result of the pass that runs ahead, if any. It is not known what
+/// this pass leaves in the arrays of the batch.
 void Executor::dropAhead() {
   if (tokensAhead != 0) {
     tokensAhead = 0;

@@ -86,10 +86,10 @@ struct RunCounters {
   /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
-  /// Of weightBytes and kvBytes together, those in RAM that the CPU reads
-  /// although a GPU runs other steps.
+  /// If a GPU runs some of the steps: the part of weightBytes and kvBytes that
+  /// the CPU has read from RAM. Otherwise 0.
   uint64_t cpuBytes = 0;
-  uint64_t cpuKvBytes = 0; ///< of cpuBytes, those of keys and values
+  uint64_t cpuKvBytes = 0; ///< the part of cpuBytes for keys and values
 };
 
 /// Nanoseconds spent in the steps of each kind, indexed by plan::StepKind.
@@ -110,8 +110,8 @@ struct ExecutorParts {
   /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  /// Of kvPositionBytes, those in the caches of the CPU although a GPU has
-  /// other caches or runs other steps.
+  /// If a GPU has other caches or runs some of the steps: the part of
+  /// kvPositionBytes in the caches of the CPU. Otherwise 0.
   uint64_t cpuKvPositionBytes = 0;
   bool kvIsHalf = false; ///< at least one cache holds float16
 };

@@ -4,10 +4,10 @@
 // of that cgroup allow, nor more than the machine has available. The limits may
 // be changed while the process runs, and other processes in the same cgroups
 // use some of the memory, so what read() returns may soon change. A MemoryLimit
-// keeps the files of the kernel open and can be asked before every pass.
+// keeps the system's files open and can be asked before every pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
-// The kernel reclaims the inactive part of the page cache before it refuses
+// Linux reclaims the inactive part of the page cache before it refuses
 // memory to a process, so that part counts as free. The active part does not.
 //
 // Thread-safety: an object is used by one thread at a time.

@@ -92,8 +92,8 @@ void air::rt::placeOnNodes(std::span<const uint8_t> bytes,
     uint64_t last = reinterpret_cast<uintptr_t>(own.data() + own.size());
     auto *page = reinterpret_cast<void *>(static_cast<uintptr_t>(first));
     if (madvise(page, last - first, MADV_POPULATE_READ) != 0) {
-      // Older kernels lack MADV_POPULATE_READ; asking them to read ahead is the
-      // next best choice.
+      // Linux lacks MADV_POPULATE_READ before version 5.14. Asking it to read
+      // ahead is the next best choice.
       (void)madvise(page, last - first, MADV_WILLNEED);
     }
   }

@@ -110,9 +110,9 @@ Status SegmentArena::mapRing(uint64_t bytes) {
   return Status::ok();
 }
 
-/// Maps the whole ring at a huge-page boundary. Once its pages have been turned
-/// into huge pages there, the windows consist of them, too, although they
-/// themselves need not lie at such boundaries.
+/// Maps the whole ring at a huge-page boundary, so that its pages can be turned
+/// into huge pages. The windows map the same memory, so they then consist of
+/// huge pages, too, even if they do not begin at huge-page boundaries.
 Status SegmentArena::mapWhole() {
   const uint64_t mapped = ringSize + kHugePageBytes;
   void *region = mmap(nullptr, mapped, PROT_NONE,

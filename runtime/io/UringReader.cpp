@@ -17,9 +17,9 @@ using namespace air::rt;
 
 namespace {
 
-/// The kernel may refuse a request temporarily, for example because it is short
+/// The system may refuse a request temporarily, for example because it is short
 /// of memory. The reader then submits the request again, up to this number of
-/// times in all. If the kernel still refuses it, the reader fails.
+/// times in all. If the system still refuses it, the reader fails.
 constexpr int kMostAttempts = 1000;
 
 } // namespace

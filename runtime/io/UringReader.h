@@ -1,7 +1,7 @@
 //===- UringReader.h - blocks read through io_uring -------------*- C++ -*-===//
 //
 // Implements the Uring method of BlockReader. One thread submits all requests,
-// and the kernel performs them in parallel.
+// and the Linux kernel performs them in parallel.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_URINGREADER_H

@@ -43,7 +43,7 @@ std::string whyUnusable(const ScheduledRead &read,
                    " bytes";
 }
 
-/// Checks that the executor, which runs one step after the other, never waits
+/// Checks that the executor, which runs one step after another, never waits
 /// for a read that itself waits for a later step.
 Status checkSchedule(const StreamSchedule &schedule) {
   uint32_t before = 0;

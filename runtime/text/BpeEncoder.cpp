@@ -218,7 +218,7 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
   }
   merge(word, scratch);
   // Whether an unknown token is yet to be appended. As in Hugging Face's
-  // library, it follows the tokens of bytes that come after it.
+  // library, the byte tokens of the atoms that follow are appended before it.
   bool isUnknown = false;
   const auto appendUnknown = [&] {
     if (std::exchange(isUnknown, false)) {

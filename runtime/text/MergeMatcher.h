@@ -91,7 +91,7 @@ private:
   const BpeTables *tables;
   std::vector<Derivation> derivations; ///< indexed by symbol
   ByteTrie pieces;                     ///< the symbols that have a derivation
-  /// The results of untimely merges.
+  /// The results of untimely merges (see the top of this file).
   ByteTrie untimely;
   bool hasUntimely = false;
 };

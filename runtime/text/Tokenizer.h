@@ -76,10 +76,10 @@ public:
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;
-  /// The largest number of bytes of text that one token can represent. It is at
-  /// most three times longestPiece(), because normalisation may shrink text to
-  /// a third of its size. The exceptions are runs of collapsed spaces, and runs
-  /// of unknown or removed characters, which may be longer.
+  /// An upper bound, in bytes, of the text that one token represents. It is
+  /// longestPiece(), or three times that if normalisation may shrink text. It
+  /// does not cover runs of collapsed spaces and runs of unknown or removed
+  /// characters, which may be longer.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

@@ -184,7 +184,8 @@ void UnigramEncoder::encodeRun(std::string_view run, std::vector<Node> &nodes,
     }
     start += character;
   }
-  // Nodes link backwards. This makes the links of the best path lead forwards.
+  // The links of the nodes lead backwards. The next loop reverses those of the
+  // best path.
   size_t next = run.size();
   for (size_t at = run.size(); at > 0;) {
     size_t start = nodes[at].start;

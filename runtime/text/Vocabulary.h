@@ -1,8 +1,9 @@
 //===- Vocabulary.h - data that both encoders share -------------*- C++ -*-===//
 //
-// `table` holds the bytes that each id is rendered as, and finds the ids that
-// ordinary text can be encoded to. Ids of `size` and above are internal: they
-// stand for strings that occur in merges but are not tokens.
+// `table` holds the bytes that each id is rendered as. table.find() does not
+// return tokens that ordinary text cannot be encoded to, such as control
+// tokens. Ids of `size` and above are internal: they stand for strings that
+// occur in merges but are not tokens.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_VOCABULARY_H

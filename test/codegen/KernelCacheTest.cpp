@@ -67,7 +67,8 @@ TEST_F(KernelCacheTest, ADamagedEntryIsNotUsed) {
     }
   }
   EXPECT_FALSE(isFound(intact + "0"));
-  // An entry for another text is not used even if it has this one's name.
+  // The entry of another text is not used even under the file name of this
+  // text's entry.
   cache.store("next", code);
   EXPECT_FALSE(isFound(readText(cache.pathOf("next"))));
   fs::remove(entry);

@@ -182,7 +182,8 @@ TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
     const auto [name, weights] = packPart("rtx3060", percent);
     for (const bool isEarly : {false, true}) {
       if (percent == (isEarly ? 75 : 50)) {
-        // At 75 %, only late copies are tested, and at 50 %, only early ones.
+        // To save time, only late copies are tested with memory for 75 % of the
+        // weights, and only early copies with memory for 50 %.
         continue;
       }
       fakeCuda.copiesEarly = isEarly;

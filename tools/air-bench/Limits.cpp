@@ -249,8 +249,8 @@ double clockRate() {
   constexpr int kUnroll = 16;
   double best = 0;
   uint64_t sum = 0;
-  // Some cores add constants without any latency, so the number that is added
-  // is a variable whose value neither the compiler nor the core knows.
+  // Some cores add a constant operand without any latency, so the number that
+  // is added is in a register. The compiler does not know its value.
   uint64_t step = 1;
   for (int i = 0; i < kTries; ++i) {
     const double start = monotonicSeconds();

@@ -25,7 +25,7 @@ constexpr uint32_t kFewestRounds = 7;
 constexpr int kAttempts = 3;
 constexpr int kLimitSamples = 10;
 /// The number of variants that are timed between two samples of the bandwidth
-/// of plain reads, which limits them.
+/// of plain reads, which no variant can exceed.
 constexpr size_t kVariantsPerLimit = 6;
 
 /// A kernel and its samples, with its weights either in cache or in memory.

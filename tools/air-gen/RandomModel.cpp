@@ -130,8 +130,8 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
     std::memcpy(bytes.data() + at, &word,
                 std::min<uint64_t>(8, bytes.size() - at));
   }
-  // Random bytes are suitable as codes, but scales and minimums need a
-  // realistic magnitude, so these are overwritten.
+  // Random bytes are suitable as codes, but scales and minima need a realistic
+  // magnitude, so these are overwritten.
   float scale = scaleFor(dtype);
   for (uint64_t block = 0; block * facts.blockBytes < bytes.size(); ++block) {
     putScale(dtype, scale, bytes.data() + block * facts.blockBytes);

@@ -109,9 +109,9 @@ cli::Option kernelCacheOption() {
   return makeOption(
       "--kernel-cache", "", cli::ValueKind::String, "FOLDER",
       "Keep compiled kernels in FOLDER, so that the next plan with the same "
-      "kernels takes less time; with none, compile all of them. The plan is "
-      "the same. The folder takes up to 256 MiB, and no other user may be able "
-      "to write to it.",
+      "kernels takes less time. Give 'none' to compile all of them. The plan "
+      "is the same. The folder takes up to 256 MiB, and no other user may be "
+      "able to write to it.",
       "airpack/kernels in XDG_CACHE_HOME or ~/.cache, if possible");
 }
 
@@ -121,7 +121,7 @@ openKernelCache(const cli::Invocation &invocation) {
           invocation.text("--kernel-cache")) {
     if (given->empty()) {
       return usageError("--kernel-cache: the path is empty; give a folder, or "
-                        "none to compile all kernels");
+                        "'none' to compile all kernels");
     }
     return *given == "none" ? std::shared_ptr<const codegen::KernelCache>()
                             : openFolder(*given);

@@ -225,9 +225,9 @@ cli::Command packCommand() {
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata, or with --explain the report, as "
                  "JSON instead of text. With --separate, one JSON text is "
-                 "printed after the other. For one plan with several targets, "
-                 "an object is printed whose key \"targets\" has the metadata "
-                 "of each."),
+                 "printed for each plan. For one plan with several targets, an "
+                 "object is printed whose key \"targets\" has the metadata of "
+                 "each."),
       makeOption(
           "--times", "", ValueKind::Flag, "",
           "Also print to standard error how long reading the model's "

@@ -25,9 +25,10 @@ reportText(PlanFile &file, ListKernels kernels,
            const std::function<double(const plan::Plan &)> &bandwidthOf);
 
 /// Returns the metadata of a plan as JSON (planToJson()). With
-/// ListKernels::Yes, a plan for a GPU also has the key gpu_kernels, with what
-/// its machine code states. For a plan with several targets, returns an object
-/// whose list "targets" holds the metadata of each target.
+/// ListKernels::Yes, the metadata of a plan for a GPU also has the key
+/// gpu_kernels with the list that kernelsAsJson() returns. For a plan with
+/// several targets, returns an object whose list "targets" holds the metadata
+/// of each target.
 Result<std::string> reportJson(PlanFile &file, ListKernels kernels);
 
 } // namespace air

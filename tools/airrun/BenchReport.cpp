@@ -25,9 +25,9 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
          link.bytesPerToken;
 }
 
-/// The share of the time for which the link is busy at its limit. Links that
-/// are used in turn share the time, so each of them has the sum of their
-/// shares.
+/// The fraction of the time for which the link is busy if it runs at its limit.
+/// Links with isInTurn are never busy at the same time, so for each of them the
+/// result is the sum of all their fractions.
 double busyShare(const BenchMeasurement &measured, const BenchLink &link) {
   double share = 0;
   for (const BenchLink &other : measured.links) {
@@ -45,7 +45,7 @@ bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
 /// The tokens per second that the plan's prediction gives for the measured
 /// rates.
 double predictedRate(const BenchMeasurement &measured) {
-  double reading = 0; // seconds of the memory from which a single device reads
+  double reading = 0; // seconds of reading RAM or, if only a GPU computes, VRAM
   double arithmetic = 0;
   double disk = 0;
   double copying = 0; // seconds of copies, which overlap all other work
@@ -81,8 +81,8 @@ double predictedRate(const BenchMeasurement &measured) {
 }
 
 /// The tokens per second that memory and disk reach together, or 0 if one of
-/// the two is not a link of the measurement. If a GPU computes some or all
-/// layers, memory and disk are not all that a token takes time for.
+/// the two is not a link of the measurement. Also 0 if a GPU computes some or
+/// all layers, because a token then takes time for other things, too.
 double jointRate(const BenchMeasurement &measured) {
   if (!measured.gpu.empty()) {
     return 0;

@@ -231,7 +231,7 @@ Status makePlan(const PlanCache &cache, const Request &request) {
   return Status::ok();
 }
 
-/// Makes the plan of a model in which `check` finds no mistake.
+/// Makes the plan of a model, unless `check` returns an error for this model.
 Status checkAndMakePlan(const PlanCache &cache, const Request &request,
                         const cli::Invocation &invocation, ModelCheck check) {
   // If Ctrl-C ends the process while a model is packed, no lock file remains.

@@ -45,9 +45,9 @@ public:
 
   /// Reads, starting where the previous call ended, and returns the rate in
   /// bytes per second. `memory` begins at a page, and has at least one page; if
-  /// it is empty, the bytes go to a buffer of kBufferBytes. The first call
-  /// chooses the combination of block size and number of threads, for which it
-  /// takes two samples of each.
+  /// it is empty, the bytes go to a buffer of kBufferBytes. The first call also
+  /// takes two samples with each combination of block size and number of
+  /// threads, and chooses the combination with the fastest sample.
   Result<double> sample(std::span<uint8_t> memory);
 
 private:

@@ -22,7 +22,8 @@ constexpr uint32_t kProbeSamples = 25;
 constexpr uint32_t kProbeMilliseconds = 2;
 constexpr uint32_t kArithmeticSamples = 10;
 constexpr uint32_t kDiskSamples = 4;
-/// How long the cores read memory alone in a turn.
+/// In each turn of measureTurns(): for how many seconds the cores read memory
+/// while the disk is idle.
 constexpr double kTurnSeconds = 0.04;
 
 /// Prepares to measure the disk with the range of the file that contains the

@@ -95,7 +95,8 @@ private:
   double upload = 0;
   std::unique_ptr<rt::CpuDevice> device;
   std::optional<rt::ReadBandwidth> memory;
-  /// Reads what stays in RAM beside the disk; null if no turns are taken.
+  /// Reads the weights that stay in RAM while the disk is measured. Null if the
+  /// rates of disk and memory are not measured together.
   std::unique_ptr<rt::MemoryReaders> traffic;
   rt::DiskStream *store = nullptr;
   std::optional<DiskLimit> disk;

@@ -20,10 +20,11 @@ cli::Command tokenizeCommand();
 /// strings), Io, and those of the readers.
 Status runTokenize(const cli::Invocation &invocation);
 
-/// Reads the vocabulary of a plan or of a GGUF file; the first bytes show which
-/// it is. `pre` names the pre-tokenizer of a folder with vocab.json and
-/// merges.txt. Prints a note for each defect of the vocabulary that was
-/// corrected.
+/// Reads the vocabulary of a plan, of a GGUF file, or of the tokenizer files
+/// that formats/tokenizer/TokenizerFiles.h describes. `pre` names the
+/// pre-tokenizer if `path` is a folder with vocab.json and merges.txt; for any
+/// other path it must be "". Prints a note for each defect of the vocabulary
+/// that was corrected.
 Result<TokenizerData> readVocabulary(const std::string &path,
                                      const std::string &pre = "");
 /// The tokenizer of a plan or a GGUF file.

@@ -210,8 +210,8 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   auto [name, value] = split(args[index]);
   const Option *option = find(name);
   if (!option && value) {
-    // runTool has handled common options, such as --help, that have no value.
-    // One that is left has a value, which is an error.
+    // runTool has handled common options, such as --help, that have no value. A
+    // common option that is left has a value, which is an error.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }

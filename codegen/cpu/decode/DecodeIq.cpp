@@ -36,8 +36,8 @@ Value eightSigns(KernelBuilder &b, Value sevens) {
 /// Emits elements of a codebook entry, with their signs applied.
 class SignedEmitter {
 public:
-  /// The sink gets value / divisor in fields of `fieldBits` bits. The magnitude
-  /// of the quotient must be below 2^(fieldBits - 1).
+  /// The sink gets value / divisor as an integer of `fieldBits` bits. The
+  /// magnitude of the quotient must be below 2^(fieldBits - 1).
   SignedEmitter(const Codebook &numbers, DecodeSink &to,
                 std::span<const int8_t> values, int divisor, int64_t fieldBits)
       : book(numbers), sink(to), bits(fieldBits) {

@@ -108,8 +108,9 @@ struct TokenScales {
   /// the offset of a field with one number per token yields the address of the
   /// token's element of this field.
   mlir::Value once;
-  /// The address in `once`, plus the byte offset, within biasSums, of the sums
-  /// over the scale group's columns. The offset within scaledSums is the same.
+  /// The address for the fields biasSums and scaledSums, which is used in the
+  /// same way as `once`. It yields the token's sum over the columns of the
+  /// scale group.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

@@ -206,8 +206,8 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
     emitGemm(builder, spec);
   } else {
-    // A large-M kernel runs many passes per row block, so code for a narrower
-    // last pass would save little.
+    // A large-M kernel runs many passes per row block, so a narrower last pass
+    // would save little, and all passes have the same width.
     constexpr int64_t kAnyTokens = 8;
     GemvEmitter(builder, spec, spec.mClass == MClass::Large ? kAnyTokens : 1)
         .emit();

@@ -47,8 +47,8 @@ bool usesPanel(const KernelSpec &spec);
 /// GEMV code takes a sixth of the GEMM's time for one row and two thirds of it
 /// for 16 rows. For 32 rows it would take longer than the GEMM.
 ///
-/// Kernels whose rows are tokens, of which there are at least nine, have this
-/// code on CPUs on which hasSpareUnits() holds, but not for dtypes with
+/// If the rows are tokens, there are at least nine of them. Such kernels have
+/// this code on CPUs for which hasSpareUnits() is true, but not for dtypes with
 /// codebooks, which take too long to decode twice. The GEMV code is faster for
 /// up to kManyGemvRows rows, or kGemvRows for dtypes with a scale per 16
 /// columns.

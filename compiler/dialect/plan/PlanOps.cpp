@@ -252,7 +252,7 @@ LogicalResult TensorOp::verify() {
   }
   if (getRope() && getRecipe() != Recipe::InverseFrequencies) {
     return emitOpError(
-        "only recipe inverse_frequencies may have the attribute `rope`");
+        "only the recipe inverse_frequencies may have the attribute `rope`");
   }
   air::Result<uint64_t> bytes = air::layoutBytes(
       getDtype().getValue(), getLayout().getValue(), getRows(), getColumns());

@@ -325,10 +325,10 @@ private:
   std::vector<Character> characters;
 };
 
-/// A fast test that is true only if `c` begins a stretch and does not change
-/// unless another character is composed with it. It is true for CJK ideographs,
-/// and for all characters below the first character that the form changes or
-/// sorts.
+/// A fast test that is true only if `c` begins a stretch (see Stretch) and does
+/// not change unless another character is composed with it. It is true for CJK
+/// ideographs, and for all characters below the first one that normalisation to
+/// `form` may change or move.
 bool isInert(uint32_t c, NormalForm form) {
   constexpr std::array<uint32_t, 4> kFirst = {0xc0, 0x300, 0xa0, 0xa0};
   return c < kFirst[static_cast<size_t>(form)] || (c >= 0x4e00 && c <= 0x9fff);

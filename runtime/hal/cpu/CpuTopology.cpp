@@ -118,7 +118,7 @@ std::vector<NodeRun> air::rt::nodeRuns(const CpuTopology &topology,
 
 CpuTopology air::rt::cpuTopology() {
   std::vector<CpuPlace> places;
-  // Doubles the size of the mask until the kernel's mask fits.
+  // Doubles the size of the mask until the mask of the system fits.
   for (size_t limit = CPU_SETSIZE; limit <= kMaxNumbers; limit *= 2) {
     cpu_set_t *mask = CPU_ALLOC(limit);
     size_t bytes = CPU_ALLOC_SIZE(limit);

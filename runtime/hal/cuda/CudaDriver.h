@@ -1,11 +1,11 @@
 //===- CudaDriver.h - one GPU, opened through libcuda.so.1 ------*- C++ -*-===//
 //
-// A CudaDriver has the primary context of one GPU and one stream of it. It
-// finds a GPU, reports the driver's errors, loads kernels, and makes graphs of
-// launches, for CudaDevice and for air-gpu-bench.
+// A CudaDriver has the primary context of one GPU, and one stream in this
+// context. It finds a GPU, reports the driver's errors, loads kernels, and
+// makes graphs of launches, for CudaDevice and for air-gpu-bench.
 //
 // Ownership: modules live as long as the CudaDriver. The caller frees memory,
-// events and graphs, before the CudaDriver is destroyed. Thread-safety: one
+// events and graphs before the CudaDriver is destroyed. Thread-safety: one
 // caller at a time; a thread calls activate() before it calls the driver.
 // Errors: Io with the name of the driver's function and the driver's own text,
 // or DoesNotFit if that text is "out of memory".

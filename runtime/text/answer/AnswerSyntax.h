@@ -120,7 +120,7 @@ struct AnswerFamily {
   std::span<const std::string_view> inner = {};
   /// Whether an answer consists of messages in channels (OpenAI's harmony).
   bool hasChannels = false;
-  /// The key of a message in which the template expects reasoning.
+  /// The key under which the template expects a message's reasoning.
   const char *reasoningKey = "reasoning_content";
 };
 

@@ -1,8 +1,8 @@
 //===- CallReader.h - reads a tool call byte by byte ------------*- C++ -*-===//
 //
 // A reader receives the text after the delimiter that begins a call. It reports
-// the call as soon as its name is known, and passes on arguments that are JSON
-// already while they arrive.
+// the call as soon as its name is known. If the arguments are JSON, the reader
+// passes them on as they arrive.
 //
 // Ownership: a reader refers to the tables and schemas that it was made with.
 // Thread-safety: one caller at a time.

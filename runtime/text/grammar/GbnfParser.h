@@ -36,7 +36,7 @@ struct GbnfVocabulary {
 };
 
 /// Errors: Corrupt, with line and column; Unsupported if the grammar is too
-/// large. Tokens are refused if `vocabulary` is null.
+/// large. A grammar that names tokens is refused if `vocabulary` is null.
 Result<std::shared_ptr<const Grammar>>
 parseGbnf(std::string_view text, const GbnfVocabulary *vocabulary = nullptr);
 

@@ -248,9 +248,10 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
           terminals.push_back({at, parents});
           break;
         }
-        // GrammarBuilder allows a rule to call itself here only at the end of
-        // an alternative, after an element that matches the empty text. This
-        // call would only expand the rule again for the same callers.
+        // All elements before this one can match the empty text. In such a
+        // place, GrammarBuilder allows a rule to call itself only if the call
+        // is the last element. It would only expand the rule again for the same
+        // callers.
         if (element.value == rule) {
           break;
         }

@@ -189,7 +189,7 @@ Status LazyGrammar::accept(int32_t id) {
   if (now.isRefused) {
     return usageError("grammar: token " + std::to_string(id) +
                       " completes the text " + inQuotes(triggers.refused) +
-                      ", which may not precede the grammar");
+                      ", which may not occur before the grammar applies");
   }
   if (text) {
     active = true;

@@ -48,8 +48,9 @@ std::string leapSecond(bool isNextDay) {
   for (int hour = 0; hour < 24; ++hour) {
     std::string minutes;
     for (int minute = 0; minute < 60; ++minute) {
-      // Without a zone the last minute is 23:59, so the zone is one minute more
-      // than the local time, or that much less than a day.
+      // In UTC, the time is 23:59:60. A zone that is ahead of UTC therefore has
+      // an offset of the local time plus one minute, modulo a day. The offset
+      // of a zone that is behind UTC is a day minus that.
       const int ahead = (hour * 60 + minute + 1) % kDay;
       const int behind = (kDay - ahead) % kDay;
       if (isNextDay && ahead == 0) {
@@ -118,7 +119,7 @@ std::string ipv4() {
   return dotted("(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])");
 }
 
-/// An IPv6 address, in which "::" stands beside at most `most` groups. The last
+/// An IPv6 address. If it contains "::", it has at most `most` groups. The last
 /// two groups may be written as `ipv4`.
 std::string ipv6With(const std::string &ipv4, int most) {
   const std::string digits = "[0-9A-Fa-f]{1,4}";

@@ -11,10 +11,10 @@ namespace air::rt {
 /// Whether `name` is a `format` for which there is an expression.
 bool isKnownFormat(std::string_view name);
 
-/// Regular expressions of ECMA-262, each of which is short enough for the
-/// parser. Exactly the strings of a known `format` match one of them. They
-/// follow the grammar of the RFC that JSON Schema names for the
-/// format (section 7.3 of its validation vocabulary, draft 2020-12).
+/// Returns regular expressions of ECMA-262 for a known `format`. A string has
+/// the format if and only if one of them matches it. They follow the grammar of
+/// the RFC that JSON Schema names for the format (section 7.3 of its validation
+/// vocabulary, draft 2020-12). Each is short enough for the parser.
 std::vector<std::string> patternsOfFormat(std::string_view name);
 
 } // namespace air::rt

@@ -149,7 +149,8 @@ TEST(SupportedLayouts, OnesThatAllOpsShare) {
   };
   EXPECT_EQ(common({both, both}), std::vector(kBoth.begin(), kBoth.end()));
   EXPECT_EQ(common({both, rows, both}), std::vector{Layout::Rows});
-  // After two ops that have no layout in common, no other op adds one.
+  // The first two ops have no layout in common. The third op supports the
+  // layouts of both, but that does not make any of them common to all.
   EXPECT_TRUE(common({x16, rows, both}).empty());
   EXPECT_TRUE(commonLayouts(DType::Q8_0, std::vector{both}).empty());
 }

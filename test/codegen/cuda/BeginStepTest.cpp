@@ -76,7 +76,7 @@ TEST(BeginStep, DequantisesRowsOfEveryDType) {
       for (uint32_t e = 0; e < 512; ++e) {
         const float got = x[token * 512 + e];
         const float expected = 1.5F * row[e];
-        // For dtypes with minimums, the kernel may round differently from
+        // For dtypes with minima, the kernel may round differently from
         // dequantize() when it adds or subtracts the minimum.
         EXPECT_TRUE(got == expected ||
                     std::abs(got - expected) <= 0x1p-20F * std::abs(expected) ||

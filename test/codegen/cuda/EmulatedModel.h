@@ -59,7 +59,8 @@ private:
   EmulatedModel() = default;
   Status addLayer(const DenseModel &model, const BatchShape &shape,
                   uint32_t index, const std::string &intrinsics);
-  /// Adds the kernels of a prefill, which read the weights of the decode step.
+  /// Adds the kernels of a prefill. They read the same weights in memory as the
+  /// kernels of the decode step.
   Status addPrefill(const DenseModel &model, const BatchShape &shape,
                     const std::string &intrinsics);
   Status run(const std::vector<Launch> &list);

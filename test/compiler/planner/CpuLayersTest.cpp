@@ -114,8 +114,9 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // read in 25 ms. The other 1.375 GB take 275 ms.
   pass.read = 3 * kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 315'000'000U);
-  // The rings hold more than the CPU leaves time for: 0.6 GB are read in 120
-  // ms, and 0.9 GB in 180 ms.
+  // Filling the rings would take 120 ms (0.4 GB in RAM, and half of the 0.4 GB
+  // in VRAM), but the CPU works for only 40 ms. The disk therefore never waits,
+  // and reads its 1.5 GB in 300 ms.
   pass.ramRing = pass.ring = 4 * kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 300'000'000U);
   // The rings hold all that is read, which takes 60 ms. The 2.6 GB that do not
@@ -164,8 +165,9 @@ TEST(CpuLayers, NothingIsChosenWithoutRatesOrRoom) {
       chooseCpuLayers(problemWith(kGB / 2, kGB / 2), machineWith(50 * kGB)));
 }
 
-// Each layer on the CPU takes its keys and values to RAM. A page has 50 MB for
-// each layer, and a sequence and the padding of batches have one page each.
+// The keys and values of the layers on the CPU are in RAM, not in VRAM. A page
+// has 50 MB for each layer. There are two pages: one for the sequence, and one
+// for the padding of batches.
 TEST(CpuLayers, CachesMoveWithTheLayers) {
   CpuLayerProblem problem = problemWith(4'100'000'000, 64 * kGB);
   problem.demand.vram.kvPageBytes = 9 * (kGB / 20);

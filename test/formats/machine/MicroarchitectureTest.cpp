@@ -86,8 +86,8 @@ TEST(Microarchitecture, NoCoreExceedsItsWidth) {
   }
 }
 
-// The families and models of CPUs are from LLVM's getHostCPUName() and the
-// kernel's intel-family.h.
+// The families and models of CPUs are from LLVM's getHostCPUName() and Linux's
+// intel-family.h.
 TEST(Microarchitecture, KnowsTheNumbersOfProducts) {
   const struct {
     CpuIdentity cpu;

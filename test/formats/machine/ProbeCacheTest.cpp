@@ -126,7 +126,7 @@ TEST(ProbeCache, TheCpuSaysWhatItIs) {
   const std::string model = hostCpuModel();
   EXPECT_EQ(model, hostCpuModel());
 #if defined(__x86_64__)
-  // /proc/cpuinfo has the kernel's own decoding of cpuid.
+  // /proc/cpuinfo has what Linux itself decodes from cpuid.
   std::ifstream file("/proc/cpuinfo");
   std::string line;
   while (std::getline(file, line) && !line.empty()) {

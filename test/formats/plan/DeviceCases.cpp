@@ -287,8 +287,8 @@ std::vector<Case> dispatchCases() {
       {"plan.enum", inTiles([](P &p) {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
-      // In a program with tiles, the output head may compute only the rows of
-      // requested outputs. No other step may do so, and no step of a program
+      // Only the output head of a program with tiles may compute just the rows
+      // of the requested outputs. No other step may, nor any step of a program
       // without tiles.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;

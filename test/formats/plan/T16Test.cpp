@@ -39,7 +39,7 @@ bool isTranscoded(DType dtype) {
   }
 }
 
-/// Whether T16 stores the source's 6-bit scales and minimums in a byte each.
+/// Whether T16 stores the source's 6-bit scales and minima in a byte each.
 bool isWidened(DType dtype) {
   return dtype == DType::Q3_K || dtype == DType::Q4_K || dtype == DType::Q5_K ||
          dtype == DType::IQ4_XS;
@@ -224,7 +224,7 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
       continue;
     }
     // In each row, 6-bit numbers are widened to 8 bits: 8 scales (IQ4_XS), 16
-    // scales, or 8 scales and 8 minimums.
+    // scales, or 8 scales and 8 minima.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;

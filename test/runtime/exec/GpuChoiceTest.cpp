@@ -129,9 +129,9 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   }
 }
 
-// A pass has run ahead with token 11 after token 10. The next pass has the same
-// token, position and page of a sequence with the same number, but token 20
-// before it.
+// A pass has run ahead with token 11, which follows token 10. The next pass has
+// the same token at the same position, and the same page and number of the
+// sequence. In that pass, however, token 11 follows token 20.
 TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -233,8 +233,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
         "step 'head' computes NaN or infinite numbers"))
         << status.message();
     EXPECT_EQ(session.length(sequence), 0U);
-    // Passes of five kernels: the first, the second if it runs ahead, and the
-    // one that finds the step, which chooses nothing.
+    // The pass and, if it runs ahead, the next pass launch five kernels each.
+    // The pass that finds out which step computes infinite numbers launches
+    // four, because it does not choose a token.
     EXPECT_EQ(gpu->enqueuedLaunches, 5U + (continues ? 5 : 0) + 4);
     gpu->workFailure = ioError("the fake GPU has failed");
     EXPECT_EQ(choose().message(), "the fake GPU has failed");
@@ -245,8 +246,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
 
 // When choose() fails, any part of the batch's arrays may have changed. The
 // test makes it fail before each piece of its work in turn. If passes run
-// ahead, the work that fails belongs to the pass of the call, which ran ahead,
-// or to the one after it.
+// ahead, the work that fails belongs to the pass whose token the call returns,
+// which the previous call has enqueued, or to the next pass, which this call
+// enqueues.
 TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   for (const bool continues : {false, true}) {
     SCOPED_TRACE(continues);
@@ -287,9 +289,9 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   }
 }
 
-// The caller need not lose the tokens of a pass because the next pass, which
-// was to run ahead, cannot be enqueued. Some or all of its kernels may have
-// been.
+// If the next pass, which was to run ahead, cannot be enqueued, the caller
+// still gets the tokens of the current pass. Some or all kernels of the next
+// pass may have been enqueued before the error.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

@@ -156,8 +156,8 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
       runRows(*session, tokens, std::vector(tokens.size(), sequence), outputs);
   ASSERT_TRUE(rows) << rows.status().message();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    // The logits include the history (FakePlan.h), which is the token's id if
-    // there is only one token.
+    // fakeLogits() adds the history (FakePlan.h), which is the id of a single
+    // token. The model without attention does not add it.
     std::vector<float> expected = fakeLogits(model, {tokens[i]});
     for (float &logit : expected) {
       logit -= static_cast<float>(tokens[i]);

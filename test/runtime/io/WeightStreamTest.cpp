@@ -268,7 +268,8 @@ TEST_P(WeightStreamOf, EveryPassReadsEachByteOnce) {
   EXPECT_EQ(run.verified, run.fileBytes());
 }
 
-// Half of the streams read into the ring as a whole, the others into windows.
+// Half of the streams read into the mapping of the whole ring, and the others
+// into the windows of the segments (StreamInput::readsIntoRing).
 TEST_P(WeightStreamOf, OnlyWhatDoesNotStayIsReadIntoTheRing) {
   Executed run(GetParam());
   ASSERT_TRUE(run.pass().isOk());

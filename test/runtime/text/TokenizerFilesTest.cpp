@@ -313,9 +313,9 @@ TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
   }
 }
 
-// The ids are those of Hugging Face's `tokenizers` 0.23.3. Only the text of an
-// added token becomes this token. The model of Unigram may also choose the
-// unknown token as a piece.
+// The ids are those of Hugging Face's `tokenizers` 0.23.3. The text of the
+// unknown token, such as <unk>, becomes this token only if it is an added
+// token. A Unigram model, however, may also choose this token as a piece.
 TEST(TokenizerFilesTest, TheUnknownTokenIsFoundInTextsOnlyIfItIsAdded) {
   using Ids = std::vector<int32_t>;
   const struct {
@@ -421,7 +421,7 @@ TEST(TokenizerFilesTest, TheModelsFileDoesNotNameTheUnknownToken) {
   EXPECT_THAT(data.notes, note);
   EXPECT_THAT(tokenizerOf(data).encode(text, false, false),
               ElementsAre(a, 0, a));
-  // The same token is no reason for a note.
+  // If the model's file names the same token, there is no note.
   source.metadata["tokenizer.ggml.unknown_token_id"] = uint64_t{0};
   EXPECT_THAT(read().notes, IsEmpty());
 }

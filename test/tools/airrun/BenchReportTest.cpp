@@ -101,8 +101,8 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// What disk and cores reach together is computed from minimal bytes and usual
-// rates, and, unlike the bound, may be exceeded.
+// jointRate is computed from minimalBytesPerToken and usualPerSecond, which is
+// a median, so decode may be faster. It may not be faster than boundRate.
 TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   BenchMeasurement measured = example();
   EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";
@@ -213,8 +213,9 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
                            "GPU rtx3060 and 4 threads, 3 rounds"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
-  // Copies of 1.5 GB follow after the CPU, because the ring holds 0.5 GB. They
-  // take longer than the GPU.
+  // Of the 2 GB that are copied for each token, the ring takes 0.5 GB while the
+  // CPU works. The other 1.5 GB are copied after that. This takes 150 ms, which
+  // is longer than the 100 ms of the GPU.
   measured.links.push_back({"pcie", 2e9, 2e9, 10e9, 10e9, 2e9});
   measured.planLinks.push_back({"pcie", 2e9, 25e9, 0});
   measured.gpuRingBytes = 0.5e9;

@@ -411,7 +411,7 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *handle) {
     gpu.copy(to, at<const void>(from), bytes);
     return kOk;
   });
-  // If the memory is not pinned, the driver writes it before it returns.
+  // A copy to memory that is not pinned is complete when this function returns.
   return isPinned(addressOf(to), bytes) ? kOk : gpu.advance(*stream);
 }
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes,

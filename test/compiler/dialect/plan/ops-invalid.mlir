@@ -74,7 +74,7 @@ plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 1 
 
 // -----
 
-// expected-error @+1 {{only recipe inverse_frequencies may have the attribute `rope`}}
+// expected-error @+1 {{only the recipe inverse_frequencies may have the attribute `rope`}}
 plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0e4> as F32 rows 1 x 8 bytes 32
 
 // -----

@@ -331,8 +331,8 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
 }
 
-// Whatever the words of a program are, the program either runs or is refused in
-// one line.
+// Whatever the words of a program are, the program either runs or is refused
+// with a message of one line.
 TEST(JinjaTest, DamagedProgramsDoNoHarm) {
   Value all = readJson(std::string(AIR_TEST_INPUTS) + "/templates/cases.json");
   ASSERT_TRUE(all.is(Kind::Dict));

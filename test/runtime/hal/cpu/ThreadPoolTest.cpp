@@ -189,8 +189,8 @@ TEST(ThreadPool, IdleBurnsNoCpu) {
 
 // A pool with a thread for each CPU pins all threads but the caller. The test
 // moves the caller to each of these CPUs before it runs the pool. On a busy
-// machine, the kernel may move the caller back before it works, so that a wrong
-// CPU counts only if it is found in each of a few attempts.
+// machine, Linux may move the caller back there before it works, so the test
+// fails only if the caller works on a wrong CPU in each of three attempts.
 TEST(ThreadPool, TheCallerDoesNotWorkOnTheCpuOfAPinnedThread) {
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);

@@ -62,7 +62,8 @@ TEST(TileQueue, AnOwnerTakesItsRangeInOrder) {
     EXPECT_EQ(queue.finish(claim->end - claim->begin), next == 64);
   }
   EXPECT_EQ(next, 64U);
-  // Chunks shrink gradually, so there are fewer of them than units.
+  // A chunk is a fraction of the units that are left, so there are at most half
+  // as many chunks as units.
   EXPECT_LE(chunks, 32U);
 }
 

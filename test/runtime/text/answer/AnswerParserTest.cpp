@@ -132,9 +132,9 @@ TEST(AnswerParserTest, WithoutToolsACallIsText) {
   }
 }
 
-// A part of a call that was reported cannot be taken back. If the call turns
-// out to be broken, an event says so, and the text of the call follows as an
-// answer.
+// Once the beginning of a call has been reported, this cannot be taken back. If
+// the call turns out to be broken, an event says so, and the text of the whole
+// call follows as an answer.
 TEST(AnswerParserTest, ABrokenCallIsReported) {
   const AnswerSyntax syntax = syntaxNamed("hermes");
   const ToolSchemas none;

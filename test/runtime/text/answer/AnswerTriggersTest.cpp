@@ -10,8 +10,9 @@ using namespace air::rt;
 
 namespace {
 
-/// Whether the grammar with the text "x=1" allows the whole answer, in which
-/// tokens are bytes. The byte 0 stands for the token that ends a text.
+/// Whether a LazyGrammar allows the whole answer. Its grammar matches only the
+/// text "x=1". Each byte of the answer is a token, and the byte 0 is the token
+/// that ends a text.
 bool allows(const std::string &family, const std::string &prompt,
             GrammarTriggers triggers, std::string_view answer) {
   const AnswerSyntax syntax = syntaxNamed(family);

@@ -270,7 +270,8 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_TRUE(parseToolChoice("auto", words).isOk());
 }
 
-// Reasoning may precede a required call only if the template mentions it.
+// Reasoning may precede a required call only if the template mentions
+// reasoning.
 TEST(CallGrammarTest, RequiredCallsComeAtOnceWithoutReasoning) {
   const ToolSchemas tools = *ToolSchemas::parse(R"([{"name": "f"}])");
   const Result<CallGrammar> made =
@@ -416,9 +417,9 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
   }
 }
 
-// The answer parser reads a whole number as an integer, and all others as
-// fractions. A word that looks like a number of a type that the schema does not
-// allow is therefore a string.
+// The answer parser reads a number without a point or an exponent as an
+// integer, and any other number as a fraction. If the schema does not allow the
+// one of these two types that a word looks like, the word is a string.
 TEST(CallGrammarTest, WordsThatLookLikeNumbers) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"required": ["i", "r", "b"],

@@ -282,8 +282,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   EXPECT_FALSE(anywhere.isActive());
   feed(anywhere, "<end><t>");
   EXPECT_TRUE(anywhere.isActive());
-  // The text begins inside a span without triggers, which the control token
-  // <end> ends.
+  // The text begins inside a span in which nothing is a trigger. The control
+  // token <end> ends this span.
   triggers.open = 0;
   triggers.controls = {{3, "<end>"}};
   LazyGrammar open = lazy(triggers);

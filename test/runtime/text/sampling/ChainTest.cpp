@@ -289,7 +289,8 @@ TEST(TokenFilter, IsAskedForItsMaskOnlyIfItRefusesTheChoice) {
 
 TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
   // Before the only allowed token, which has a surprise of 0 bits, another
-  // token (1 bit) is drawn and refused. It must not change Mirostat's bound.
+  // token (1 bit) is drawn and refused. The refused token must not change
+  // Mirostat's bound.
   SamplerOptions options = plainSampling();
   options.mirostat = 2;
   options.mirostatTau = 0.25F;

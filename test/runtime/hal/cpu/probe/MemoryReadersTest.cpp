@@ -20,7 +20,8 @@ double seconds() {
 } // namespace
 
 TEST(MemoryReaders, ReadUntilTheyAreStopped) {
-  // More threads than a small machine has cores must not block each other.
+  // The threads must not block each other even if there are fewer cores than
+  // threads.
   constexpr uint32_t kThreads = 3;
   Result<std::unique_ptr<MemoryReaders>> made =
       MemoryReaders::create(kThreads, 0);
