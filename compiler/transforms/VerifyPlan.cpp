@@ -52,7 +52,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         return verificationError("program '" + program.getSymName().str() +
                                  "' is for batches of " +
                                  std::to_string(program.getMinTokens()) +
-                                 " tokens or more; it must begin at " +
+                                 " tokens or more; its smallest batch must "
+                                 "have " +
                                  std::to_string(next) + " tokens");
       }
       next = program.getMaxTokens() + 1;

@@ -110,8 +110,8 @@ struct ExecutorParts {
   /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  /// Of kvPositionBytes, those in the caches of the CPU although a GPU has
-  /// other caches or runs other steps.
+  /// How many of the kvPositionBytes are in the memory of the CPU if a GPU runs
+  /// some of the kernels; 0 if the CPU runs all of them.
   uint64_t cpuKvPositionBytes = 0;
   bool kvIsHalf = false; ///< at least one cache holds float16
 };

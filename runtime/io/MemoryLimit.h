@@ -4,7 +4,7 @@
 // of that cgroup allow, nor more than the machine has available. The limits may
 // be changed while the process runs, and other processes in the same cgroups
 // use some of the memory, so what read() returns may soon change. A MemoryLimit
-// keeps the files of the kernel open and can be asked before every pass.
+// keeps the kernel's files open, so that it can be asked before every pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
 // The kernel reclaims the inactive part of the page cache before it refuses

@@ -63,7 +63,7 @@ struct BenchLink {
   double usualPerSecond = 0; ///< the median of the measured rates, in bytes/s
   /// Of minimalBytesPerToken, those that a pass of several tokens needs once.
   double minimalBytesPerPass = 0;
-  /// Whether no other link with this flag is used at the same time.
+  /// Links with this flag are used one after another, never at the same time.
   bool isInTurn = false;
 };
 

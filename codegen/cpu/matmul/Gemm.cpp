@@ -84,7 +84,7 @@ private:
     Value tokens;
   };
   void multiplyPart(const Part &part);
-  /// Calls fill(weights, panel) for each row block of a part.
+  /// Calls fill(weights, panel) for each row block of `part`.
   void
   eachPanel(const Part &part,
             llvm::function_ref<void(const RowBlockReader &weights, Value panel)>

@@ -110,7 +110,8 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  // A pass that chooses a token has this many launches.
+  constexpr uint64_t kLaunches = 5;
   for (uint64_t length = 1; length < 70; ++length) {
     const bool continues = length < 69;
     int32_t chosen = -1;
@@ -155,14 +156,15 @@ TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   EXPECT_EQ((*rows)[0], fakeLogits(model, {20, 11, 12}));
 }
 
-// Each step of a timed pass runs by itself, so a pass that ran ahead does not
-// count as one.
+// While passes are timed, each step runs by itself. A pass that ran ahead would
+// not be timed, so no pass runs ahead.
 TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
   std::vector<uint64_t> times(4);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  // A pass that chooses a token has this many launches.
+  constexpr uint64_t kLaunches = 5;
   const auto enqueuedByChoice = [&] {
     const uint64_t before = gpu->enqueuedLaunches;
     int32_t chosen = -1;
@@ -304,7 +306,8 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
     return status;
   };
   ASSERT_TRUE(choose().isOk());
-  constexpr uint64_t kLaunches = 5; // of a pass that chooses a token
+  // A pass that chooses a token has this many launches.
+  constexpr uint64_t kLaunches = 5;
   for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {
