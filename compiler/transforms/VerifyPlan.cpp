@@ -671,8 +671,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            tensor.getRows() == want.rows && tensor.getColumns() == want.columns;
   }
 
-  /// The plan.kv of the cache with this index, or null if there is none on the
-  /// CPU, or on the GPU if `onGpu` is true.
+  /// The plan.kv that contains cache `index`. Null if there is no such cache,
+  /// or if it is not on the GPU (`onGpu` is true) or not on the CPU (false).
   KvOp cacheOf(int64_t index, bool onGpu) {
     uint64_t first = 0;
     for (KvOp kv : getOperation().getOps<KvOp>()) {

@@ -86,10 +86,10 @@ struct RunCounters {
   /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
-  /// Of weightBytes and kvBytes together, those in RAM that the CPU reads
-  /// although a GPU runs other steps.
+  /// How many of weightBytes and kvBytes together the CPU has read or written
+  /// in RAM, if a GPU runs other steps; 0 if the CPU runs all steps.
   uint64_t cpuBytes = 0;
-  uint64_t cpuKvBytes = 0; ///< of cpuBytes, those of keys and values
+  uint64_t cpuKvBytes = 0; ///< the part of cpuBytes for keys and values
 };
 
 /// Nanoseconds spent in the steps of each kind, indexed by plan::StepKind.

@@ -84,7 +84,8 @@ struct PartCost {
   uint64_t weightBytes = 0; ///< read once per run
   /// The bytes that are read once per token: a row of the embedding table.
   uint64_t weightBytesPerRow = 0;
-  // Of the two sizes above, what the CPU reads although a GPU runs other steps.
+  // The parts of the two sizes above that the CPU reads, if a GPU runs other
+  // steps; 0 if the CPU runs all steps.
   uint64_t cpuWeightBytes = 0;
   uint64_t cpuWeightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;

@@ -24,7 +24,7 @@ Result<std::string>
 reportText(PlanFile &file, ListKernels kernels,
            const std::function<double(const plan::Plan &)> &bandwidthOf);
 
-/// Returns the metadata of a plan as JSON (planToJson()). With
+/// Returns the metadata of a plan as JSON (see planToJson()). With
 /// ListKernels::Yes, a plan for a GPU also has the key gpu_kernels, with what
 /// its machine code states. For a plan with several targets, returns an object
 /// whose list "targets" holds the metadata of each target.

@@ -61,7 +61,8 @@ struct BenchLink {
   double bytesPerToken = 0;
   double limitPerSecond = 0; ///< the best measured rate, in bytes/s
   double usualPerSecond = 0; ///< the median of the measured rates, in bytes/s
-  /// Of minimalBytesPerToken, those that a pass of several tokens needs once.
+  /// The part of minimalBytesPerToken that a pass of several tokens needs only
+  /// once.
   double minimalBytesPerPass = 0;
   /// Links with this flag are used one after another, never at the same time.
   bool isInTurn = false;

@@ -70,8 +70,8 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// The address to prefetch when the bytes at `base` are loaded
-  /// (streamAddress()), or null if nothing is prefetched.
+  /// The address to prefetch when the bytes at `base` are loaded, as
+  /// streamAddress() returns it, or null if nothing is prefetched.
   Value prefetchBase;
 };
 

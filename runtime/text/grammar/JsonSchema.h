@@ -62,7 +62,7 @@ public:
               SchemaSpelling spelling = SchemaSpelling::Json);
 
   /// Returns the symbol of a rule for the values that all of the schemas allow.
-  /// The rule itself is added by define(), which must be called afterwards.
+  /// define() must be called afterwards, because it defines this rule.
   GrammarSymbol valueOf(SchemaList schemas);
   /// Adds the rules for the results of valueOf() and for the values within
   /// them. Errors: as for grammarOfSchema(). After an error, the rules are

@@ -166,7 +166,8 @@ std::string email() {
 /// begin with a scheme; otherwise, it also matches relative references.
 std::string uriWith(bool isAbsolute) {
   const std::string encoded = "%[0-9A-Fa-f]{2}";
-  // The characters of names, which may also stand in every other part.
+  // The characters of a registered name, which may also stand in every other
+  // part of a URI.
   const std::string plain = "A-Za-z0-9._~!$&'()*+,;=-";
   const auto part = [&](const std::string &more) {
     return group("[" + more + plain + "]|" + encoded);
