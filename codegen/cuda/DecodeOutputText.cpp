@@ -184,9 +184,9 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 block = ap_block_x();
   const u32 part = ap_block_y();
 
-  // A thread block computes some tiles of rows over one part of the columns.
-  // The first kSpare blocks get one tile more than the others. Each warp of a
-  // block multiplies some of the weight units in the block's part.
+  // The first kSpare thread blocks get one tile more than the others. Each warp
+  // of a thread block multiplies some of the weight units in the block's part
+  // of the columns.
   constexpr u32 kSpare = kTiles % kBlocks;
   const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
   const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);
