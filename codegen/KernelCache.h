@@ -1,7 +1,8 @@
 //===- KernelCache.h - compiled kernels that are kept on disk ---*- C++ -*-===//
 //
-// To compile the kernels of a plan takes seconds on the CPU, and up to a minute
-// for a GPU. The cache is a folder that keeps the code of earlier compilations.
+// Compiling the kernels of a plan takes seconds if they are for a CPU, and up
+// to a minute if they are for a GPU. The cache is a folder that keeps the code
+// of earlier compilations.
 // Code is found by everything that it depends on: the caller passes it as a
 // text, and the cache adds the identity of the compiler. An entry holds this
 // text, and is used only if the text is the same, so a plan does not depend on

@@ -260,7 +260,8 @@ inline constexpr int64_t kGridVectorBytes =
 /// sum of 32 finite activations is always finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
 
-/// One block of columns of 16 tokens in I8 or I8Grid, 64-byte aligned.
+/// In I8 and I8Grid: the activations of 16 tokens in one block of 32 columns.
+/// Aligned to 64 bytes.
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];

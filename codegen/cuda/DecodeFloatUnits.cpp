@@ -4,8 +4,8 @@
 namespace air::codegen::cuda {
 namespace {
 
-// Every dtype's text defines weightsOf, which returns a lane's 8 columns of
-// block i in rows g and g+8 as float32.
+// Every dtype's text defines weightsOf, which returns weights as float32: those
+// of a lane's 8 columns of block i, in rows g and g+8.
 constexpr const char *kF32 = R"(
 struct Unit { Planes<8> words; };
 AP_DEVICE void weightsOf(float (&w)[2][8], const Unit &unit, u32 i) {

@@ -18,9 +18,8 @@ struct ActivationForm {
   bool halves = false; ///< columns in the order "halves" (T16.h)
   bool bfloat = false; ///< activations are bfloat16 instead of float16
   bool split = false;  ///< each activation is the sum of two numbers
-  /// Whether activations stay float32. The upper 16 bits of each one and its
-  /// lower 16 bits are then stored as two numbers, and products and sums are
-  /// float32.
+  /// Whether activations stay float32. Each one is then stored as two 16-bit
+  /// numbers, its upper and its lower 16 bits. Products and sums are float32.
   bool floats = false;
   uint32_t sumColumns = 0; ///< activations per sum; 0 if no sums are needed
   /// Whether the mean of these activations is stored instead of their sum, as

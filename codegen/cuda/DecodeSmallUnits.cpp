@@ -230,8 +230,8 @@ std::string smallUnitText(DType dtype) {
     begin(0x1p22F, false, 0x0f0f0f0f);
     return text + kIQ2_SLoad + kIQ2 + kHalfNibbleScales;
   case DType::IQ3_XXS:
-    // A scale is d * (s + 1/2) / 2. The table contains the elements divided by
-    // 2.
+    // A scale is d * (s + 1/2) / 2. The table holds half of each element of the
+    // codebook.
     begin(0x1p24F, false, 0x0f0f0f0f);
     return text + kIQ3Load + kNibbleScales + tableText(dtype) + kIQ3_XXS;
   case DType::IQ3_S:

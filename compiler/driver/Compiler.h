@@ -191,9 +191,9 @@ public:
   Result<uint64_t> write(AtomicFile output, const ProgressFn &progress) const;
 
   /// Writes one plan for the targets of all compilers, which must come from the
-  /// same loaded model (again()), and returns the file's size in bytes. They
-  /// must have run all passes, without CompileOptions::background. The order of
-  /// the compilers has no effect on the file. Afterwards, copiedBytes() of the
+  /// same loaded model (see again()), and returns the file's size in bytes. The
+  /// compilers must have run all passes, without CompileOptions::background.
+  /// Their order has no effect on the file. Afterwards, copiedBytes() of the
   /// first compiler includes what was copied for the others.
   ///
   /// Errors: those of write(), and Usage if there are fewer than 2 or more than

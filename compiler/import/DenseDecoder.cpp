@@ -216,8 +216,8 @@ Status checkVocabulary(SourceReader &reader, uint64_t rows) {
   if (!list) {
     return corruptError(std::move(difference));
   }
-  reader.note(difference + "; the key is ignored because the number of rows "
-                           "agrees with the tokenizer");
+  reader.note(difference + "; the key is ignored, because the tokenizer has as "
+                           "many tokens as the tensor has rows");
   return Status::ok();
 }
 

@@ -25,8 +25,8 @@ enum class Neutral : uint8_t {
   One,
   /// The key is a factor: 1 changes nothing, and 0 means that it is unset.
   ZeroOrOne,
-  /// The key is a detail of a feature, and another key shows that the model
-  /// does not have this feature. Any value is accepted.
+  /// The key describes a detail of a feature, and another key shows that the
+  /// model does not have this feature. Any value is accepted.
   Anything,
 };
 

@@ -73,8 +73,8 @@ private:
     return pages ? checkedMul(*pages, needs.ram.kvPageBytes) : std::nullopt;
   }
 
-  /// Returns the seconds that all cores need for the operations `ops` while
-  /// they process a prompt.
+  /// Returns the seconds that all cores together need for the operations `ops`
+  /// while they process a prompt.
   double cpuSeconds(const TokenOps &ops) const {
     const CpuRates nominal =
         nominalRates(CpuIdentity(), machine.arch, machine.features);

@@ -57,8 +57,9 @@ public:
   Status run();
 
 private:
-  /// A kernel for one token, and what each of its operands is bound to, keyed
-  /// by the operand's name. createDispatch() binds the arrays of the batch and
+  /// A kernel, and what each of its operands is bound to, keyed by the
+  /// operand's name. `spec` is for one token; kernelsFor() makes the kernels of
+  /// each program from it. createDispatch() binds the arrays of the batch and
   /// the buffers that all kernels share.
   struct Dispatch {
     codegen::cuda::CudaSpec spec;

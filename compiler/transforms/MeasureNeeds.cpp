@@ -116,7 +116,7 @@ llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
   return users;
 }
 
-/// The layer of the first step that uses each segment.
+/// For each segment, the layer of the first step that uses it.
 llvm::DenseMap<StringAttr, int64_t> layersOf(ModuleOp module,
                                              ProgramOp program) {
   llvm::DenseMap<StringAttr, int64_t> layers;

@@ -145,8 +145,8 @@ Status StepLowering::lowerEmbed(EmbedOp op) {
     }
   }
   if (!layout) {
-    // A gather reads single rows, which are contiguous in the layout of the
-    // source, so that layout is tried first.
+    // A gather reads single rows. Only in Layout::Rows are the bytes of a row
+    // contiguous, so this layout is tried first.
     layouts.insert(layouts.begin(), Layout::Rows);
     AIR_ASSIGN_OR_RETURN(layout, firstLayout(spec, layouts));
   }

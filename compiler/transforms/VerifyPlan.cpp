@@ -52,7 +52,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         return verificationError("program '" + program.getSymName().str() +
                                  "' is for batches of " +
                                  std::to_string(program.getMinTokens()) +
-                                 " tokens or more; it must begin at " +
+                                 " tokens or more; its smallest batch must "
+                                 "have " +
                                  std::to_string(next) + " tokens");
       }
       next = program.getMaxTokens() + 1;
@@ -670,8 +671,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            tensor.getRows() == want.rows && tensor.getColumns() == want.columns;
   }
 
-  /// The plan.kv of the cache with this index, or null if there is none on the
-  /// CPU, or on the GPU if `onGpu` is true.
+  /// The plan.kv that contains cache `index`. Null if there is no such cache,
+  /// or if it is not on the GPU (`onGpu` is true) or not on the CPU (false).
   KvOp cacheOf(int64_t index, bool onGpu) {
     uint64_t first = 0;
     for (KvOp kv : getOperation().getOps<KvOp>()) {

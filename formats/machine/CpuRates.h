@@ -131,7 +131,7 @@ double keptShare(uint64_t beside, uint64_t alone);
 /// The time of a pass in which the cores alone would take the time `cores`, and
 /// the disk alone would take `disk`. All times are in the same unit. Cores and
 /// disk start together at the reduced rates in `kept`. Once one of them has
-/// finished, the other goes on at its full rate.
+/// finished, the other continues at its full rate.
 double passTime(double cores, double disk, const KeptShares &kept);
 
 /// A profile and a plan have at most this many streams.
@@ -139,7 +139,7 @@ inline constexpr size_t kMaxStreams = 256;
 /// The longest distance of a prefetch, in bytes.
 inline constexpr uint32_t kMaxPrefetchDistance = uint32_t{1} << 20;
 
-/// The name of a value in the JSON, or "" if the value is not in the
+/// The name that the JSON uses for a value, or "" if the value is not in the
 /// enumeration.
 std::string_view streamHintName(StreamHint hint);
 std::string_view streamLoadsName(StreamLoads loads);

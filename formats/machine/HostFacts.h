@@ -29,7 +29,8 @@ inline constexpr uint64_t kUnlimitedMemory = uint64_t{1} << 62;
 
 /// The paths of the files of one memory cgroup. A file need not exist.
 struct MemoryGroup {
-  /// Files with a limit in bytes, or "max". The smallest limit applies.
+  /// Files each of which contains a limit in bytes, or "max" for no limit. The
+  /// smallest limit applies.
   std::vector<std::string> limits;
   /// The file that states how many bytes of memory the group uses, including
   /// the page cache.

@@ -63,9 +63,11 @@ std::vector<std::string> hostFeatures() {
   const CpuidRegisters leaf7 = cpuid(7, 0);
   const CpuidRegisters leaf7a = leaf7.eax >= 1 ? cpuid(7, 1) : CpuidRegisters{};
   const uint64_t saved = savedState(leaf1);
-  constexpr uint64_t kYmm = 0x6;      // XCR0: bits of XMM and YMM
-  constexpr uint64_t kZmm = 0xE6;     // XCR0: bits of XMM, YMM, ZMM and opmask
-  constexpr uint64_t kTile = 0x60000; // XCR0: bits of the tile registers
+  // Bits of the register XCR0, which say that the system saves the registers
+  // XMM and YMM; XMM, YMM, ZMM and the opmasks; and the tile registers.
+  constexpr uint64_t kYmm = 0x6;
+  constexpr uint64_t kZmm = 0xE6;
+  constexpr uint64_t kTile = 0x60000;
   const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
   const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;
   const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0 &&

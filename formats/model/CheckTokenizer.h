@@ -30,7 +30,7 @@ Status checkTokenizer(const TokenizerData &data);
 /// pre-tokenizer.
 std::array<bool, 256> bytesWithTokens(const TokenizerData &data);
 
-/// Whether each of the 256 bytes has such a token.
+/// Whether bytesWithTokens() is true for each of the 256 bytes.
 bool hasAllBytes(const TokenizerData &data);
 
 } // namespace air

@@ -80,8 +80,9 @@ public:
   /// Chunk i begins at byte i * digest_chunk; the last one includes the zero
   /// padding of the segment's last page.
   uint64_t chunkCount(uint32_t index) const;
-  /// The size in bytes of a chunk, which must be below chunkCount(). It is
-  /// digest_chunk; only the last chunk may have fewer pages.
+  /// The size in bytes of chunk `chunk` of segment `index`; `chunk` must be
+  /// below chunkCount(index). Every chunk has digest_chunk bytes, except that
+  /// the last one may have fewer pages.
   uint64_t chunkBytes(uint32_t index, uint64_t chunk) const;
   /// Fails with VerificationFailed if `bytes` does not have chunkBytes() bytes,
   /// or if its digest is not that of the chunk; the message then states both

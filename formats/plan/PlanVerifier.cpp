@@ -239,7 +239,8 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   // levels, and 6 in a fat plan. One more is allowed.
   options.max_depth = isFat ? 7 : 6;
   // A table takes at least 8 bytes: the offset that refers to it, and the
-  // offset of its vtable. Every target of a fat plan may refer to every table.
+  // offset of its vtable. FlatBuffers counts a table once for each reference
+  // to it, and every target of a fat plan may refer to every table.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(
       bytes.size() / 8 * (isFat ? kMaxTargets : 1));
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);

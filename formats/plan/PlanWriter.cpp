@@ -344,7 +344,8 @@ Status PlanWriter::finish(const Completion &complete) {
   }
   const std::vector<const plan::Plan *> roots = targetsIn(metadata);
   const Digest fingerprint = targetFingerprint(roots);
-  // Plans for several targets share their tokenizer.
+  // All targets of a fat plan have the same tokenizer, so the first target's
+  // tokenizer decides the version.
   const uint32_t minor =
       minorVersion(isFatPlan(metadata), roots.front()->tokenizer());
   metadata.resize(alignUp(metadata.size(), kPlanPageBytes));

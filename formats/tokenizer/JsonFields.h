@@ -20,7 +20,7 @@ public:
   static Result<JsonFields> of(const Json &value, std::string place);
 
   const std::string &place() const { return where; }
-  /// "PLACE.NAME", or NAME for a field of the whole file.
+  /// "PLACE.NAME", or only NAME for a field of the file's outermost object.
   std::string placeOf(const char *name) const;
 
   /// Returns nullptr if the field is absent.

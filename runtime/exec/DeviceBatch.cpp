@@ -192,8 +192,8 @@ void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   }
 }
 
-/// Fills in `words` for a batch. Returns the end of what kernels read, as an
-/// index into `words`.
+/// Fills in `words` for a batch. Returns how many of the words, counted from
+/// the first one, may be read by kernels.
 uint64_t DeviceBatch::fill(const AirBatch &batch, uint64_t maxTokens,
                            uint32_t tileTokens) {
   for (uint64_t i = 0; i < batch.tokens; ++i) {

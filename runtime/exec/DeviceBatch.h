@@ -84,8 +84,9 @@ public:
   /// copy nothing.
   bool holds(const AirBatch &batch, uint64_t maxTokens, uint32_t tileTokens);
 
-  /// Enqueues a copy of the ids of the first `count` tokens to the host. There
-  /// must be a choice, and `count` must be at most BatchSizes::paddedTokens.
+  /// Enqueues a copy of the ids of the first `count` tokens to the host.
+  /// BatchSizes::hasChoice must have been true, and `count` must be at most
+  /// BatchSizes::paddedTokens.
   Status requestTokens(Device &device, size_t count);
 
   /// Waits for the copy that requestTokens() has enqueued, but not for what was

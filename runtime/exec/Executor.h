@@ -86,8 +86,8 @@ struct RunCounters {
   /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
-  /// If a GPU runs some of the steps: the part of weightBytes and kvBytes that
-  /// the CPU has read from RAM. Otherwise 0.
+  /// How many of weightBytes and kvBytes together the CPU has read or written
+  /// in RAM, if a GPU runs other steps; 0 if the CPU runs all steps.
   uint64_t cpuBytes = 0;
   uint64_t cpuKvBytes = 0; ///< the part of cpuBytes for keys and values
 };
@@ -110,8 +110,8 @@ struct ExecutorParts {
   /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  /// If a GPU has other caches or runs some of the steps: the part of
-  /// kvPositionBytes in the caches of the CPU. Otherwise 0.
+  /// How many of the kvPositionBytes are in the memory of the CPU if a GPU runs
+  /// some of the kernels; 0 if the CPU runs all of them.
   uint64_t cpuKvPositionBytes = 0;
   bool kvIsHalf = false; ///< at least one cache holds float16
 };

@@ -10,10 +10,11 @@
 // weights for later steps are copied to it. Before rows are copied from the
 // GPU, run() waits for all of the GPU's work.
 //
-// The caller loads an executable with the device that runs it, and DispatchDesc
-// refers to the executable by the index that this device returned. All
-// functions other than addProgram(), run() and synchronise() are those of the
-// GPU; read() and write(), for example, take addresses of the GPU.
+// The caller loads an executable directly with the CPU's or the GPU's device,
+// whichever runs it, and DispatchDesc refers to the executable by the index
+// that the CPU's or the GPU's device returned. All functions other than
+// addProgram(), run() and synchronise() are those of the GPU; read() and
+// write(), for example, take addresses of the GPU.
 //
 // Ownership: borrows both devices, which must outlive it. Thread-safety: the
 // same as for Device. Errors: those of the devices.

@@ -84,8 +84,8 @@ struct PartCost {
   uint64_t weightBytes = 0; ///< read once per run
   /// The bytes that are read once per token: a row of the embedding table.
   uint64_t weightBytesPerRow = 0;
-  // If a GPU runs some of the steps: the parts of the two sizes above that the
-  // CPU reads. Otherwise 0.
+  // The parts of the two sizes above that the CPU reads, if a GPU runs other
+  // steps; 0 if the CPU runs all steps.
   uint64_t cpuWeightBytes = 0;
   uint64_t cpuWeightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;

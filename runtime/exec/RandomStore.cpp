@@ -74,7 +74,8 @@ Result<std::unique_ptr<RandomStore>> RandomStore::create(const PlanFile &plan) {
   }
   for (const plan::Tensor *tensor : *plan.plan().tensors()) {
     uint8_t *to = store->weights[tensor->segment()].get() + tensor->offset();
-    // Small weights of norms make all sums small.
+    // The random elements of a matrix may be large. Small weights of norms make
+    // the activations small, so that the sums of matmuls stay finite.
     if (tensor->rows() == 1 &&
         tensor->dtype() == static_cast<uint32_t>(DType::F32)) {
       fill(to, tensor->bytes(), 1e-6F);

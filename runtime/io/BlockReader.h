@@ -127,8 +127,8 @@ private:
   friend Result<std::unique_ptr<BlockReader>>
   openBlockReader(int descriptor, const std::string &path, IoMethod method,
                   uint32_t depth);
-  /// Finds out whether the method works by reading one block of the file, which
-  /// has `fileBytes` bytes. bytesRead() does not count this block.
+  /// Reads one block of the file, which has `fileBytes` bytes, to find out
+  /// whether the method works. bytesRead() does not count this block.
   Status tryReading(uint64_t fileBytes);
 
   IoMethod way;

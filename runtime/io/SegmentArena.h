@@ -84,7 +84,8 @@ public:
   /// neither an old nor a new window covers keep their contents.
   Status remap(std::span<const RingWindow> windows, uint64_t ringBytes);
 
-  /// remap() changes the range. Empty if there is no ring.
+  /// The range of addresses of the ring, which is empty if there is no ring.
+  /// It is valid until remap() is called.
   std::span<uint8_t> ring() const override { return whole; }
 
 private:

@@ -48,8 +48,8 @@ public:
     return {tables[segment].memory, tables[segment].bytes};
   }
 
-  /// Converts and verifies the bytes of the ranges. table() must not be empty
-  /// for their segments.
+  /// Converts and verifies the bytes of the ranges. Each range must lie in a
+  /// segment for which table() is not empty.
   Status require(std::span<const SegmentRange> ranges);
 
   /// If more than kCachedBytes bytes have been converted since pages were last

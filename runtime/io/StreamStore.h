@@ -64,9 +64,8 @@ struct StreamOptions {
   /// At most this number of bytes of weights are read per second; 0 means that
   /// there is no limit.
   uint64_t bytesPerSecond = 0;
-  /// If the plan refers to the model's files instead of containing the weights
-  /// (a reference plan), these files, which must outlive the store; otherwise
-  /// null.
+  /// The model's files to which a reference plan refers instead of containing
+  /// the weights. They must outlive the store. Null for any other plan.
   const SourceFiles *sources = nullptr;
   /// The compute threads of each NUMA node; empty if there is one node only.
   std::vector<NodePart> nodeParts;

@@ -45,7 +45,7 @@ using VerifyChunk = std::function<Status(uint32_t segment, uint64_t offset,
 /// How a WeightStream reads.
 struct StreamInput {
   BlockReader *reader = nullptr;
-  /// The size of a request, in whole pages.
+  /// The size of a request in bytes, a multiple of the page size.
   uint64_t blockBytes = uint64_t{2} << 20;
   /// Whether requests go to SegmentMemory::ring(), and end where it ends,
   /// instead of going to the windows of the segments.

@@ -66,10 +66,11 @@ DictObject withReasoningNames(const DictObject &message) {
   return copy;
 }
 
-/// Returns the messages with each known role marked as text of the template,
-/// and with their reasoning under each of its names. Some templates make a
-/// control token of the role, such as "<|user|>" by '<|' + message.role + '|>'.
-/// No known role contains a delimiter such as "<|".
+/// Returns a copy of the messages in which known roles are not tainted and the
+/// reasoning has all names of withReasoningNames(). Some templates make a
+/// control token of the role, such as "<|user|>" by '<|' + message.role + '|>',
+/// which a tainted role would prevent. This is safe because no known role
+/// contains a delimiter such as "<|".
 Value preparedMessages(const Value &messages) {
   if (!messages.is(jinja::Kind::List)) {
     return messages;

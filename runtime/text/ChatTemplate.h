@@ -48,11 +48,12 @@ Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 /// Returns the variables of a template: Conversation::variables, messages,
 /// tools, documents (none by default) and add_generation_prompt, and also
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
-/// tokens. The well-known roles of messages lose their taint, because some
-/// templates make control tokens of them. The reasoning of a message is both
-/// its reasoning_content and its thinking, unless thinking is something else.
-/// Fails with Usage if
-/// Conversation::variables has messages, tools or add_generation_prompt.
+/// tokens. Well-known roles such as "user" are no longer tainted in the
+/// messages, because some templates make control tokens of them. If a message
+/// has its reasoning in reasoning_content, thinking or reasoning, the first two
+/// of these keys have it in the result, but a key "thinking" that the message
+/// already has is kept. Fails with Usage if Conversation::variables has
+/// messages, tools or add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);
 

@@ -21,7 +21,7 @@ uint32_t bitOf(size_t index) {
 
 } // namespace
 
-/// Returns the bits of the expressions that may match in `piece` (bitOf()).
+/// Returns the bits (see bitOf()) of the expressions that may match in `piece`.
 uint32_t PreTokenizer::candidates(std::string_view piece) const {
   uint32_t bits = 0;
   bool followsSpace = false;

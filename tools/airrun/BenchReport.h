@@ -64,7 +64,7 @@ struct BenchLink {
   /// The part of minimalBytesPerToken that a pass of several tokens reads only
   /// once, not once per token.
   double minimalBytesPerPass = 0;
-  /// Whether no other link with this flag is used at the same time.
+  /// Links with this flag are used one after another, never at the same time.
   bool isInTurn = false;
 };
 

@@ -89,8 +89,8 @@ private:
        rt::Tokenizer made, rt::KeptSequence sequence);
 
   Result<jinja::Rendered> render(const ChatMessages &messages) const;
-  /// The grammar of an answer with tools. `open` is the reasoning that the
-  /// prompt has begun; null if there is none.
+  /// The grammar of an answer with tools. `open` has the delimiters of the
+  /// reasoning that the prompt has begun; it is null if there is none.
   Result<rt::CallGrammar> grammarOf(const rt::ReasoningMarks *open) const;
   Status prepareTools();
   void prepareTrie();

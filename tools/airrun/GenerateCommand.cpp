@@ -177,7 +177,9 @@ Status checkGenerateModel(const cli::Invocation &invocation,
     if (isMessage(invocation)) {
       const auto file = invocation.text("--chat-template");
       if (file && !isReadTwice(*file)) {
-        // Without the template it is not known which tokens end the answer.
+        // The template can be read only once, so it is not read here. Without
+        // it, it is not known which tokens end the answer, so the grammar
+        // cannot be checked yet.
         return Status::ok();
       }
       AIR_ASSIGN_OR_RETURN(

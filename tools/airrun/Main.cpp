@@ -25,7 +25,8 @@ struct Row {
   Status (*run)(const cli::Invocation &);
   /// True if the command takes a plan to run, or a model to make one from.
   bool runsPlan = false;
-  /// Finds mistakes before a plan is made, which may take minutes.
+  /// Finds mistakes in the command line before a plan is made. Making a plan
+  /// may take minutes.
   Status (*check)(const cli::Invocation &) = nullptr;
   ModelCheck checkModel = nullptr;
 };

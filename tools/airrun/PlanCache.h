@@ -38,7 +38,7 @@ struct PlanOrigin {
 
 struct CacheEntry {
   std::string key;
-  /// Nothing if KEY.json is missing or damaged.
+  /// Has no value if KEY.json is missing or damaged.
   std::optional<PlanOrigin> origin;
   uint64_t bytes = 0;   ///< the size of the plan; 0 if there is none
   int64_t lastUsed = 0; ///< in nanoseconds since 1970

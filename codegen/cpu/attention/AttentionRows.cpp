@@ -44,7 +44,7 @@ private:
   };
   // Some rows of one token, which are processed together on each page.
   struct Rows {
-    Value first; // the index in the run of the first row of the set
+    Value first; // the index of the set's first row in the run
     int64_t count = 0;
     // The index of this set among the `sets` sets of a token, which share the
     // work of prefetching. If `sets` is 0, nothing is prefetched.

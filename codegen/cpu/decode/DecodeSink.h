@@ -58,14 +58,15 @@ public:
   /// Like fields(), but for 16 columns of two bits each. Byte j of a lane holds
   /// columns [column + 4j, column + 4j + 4), the first one in its lowest bits.
   virtual void quarterFields(int64_t column, Value word, int bias);
-  /// Inside group(): emits 32 columns. q of column + j is 1 where bit j of
-  /// `word` is set, and -1 elsewhere. The group's scale is used unchanged,
-  /// without fieldScale().
+  /// Inside group(): emits the q of 32 columns. The q of column + j is 1 if bit
+  /// j of the lane's `word` is set, and -1 otherwise. The group's scale is used
+  /// unchanged, without fieldScale().
   virtual void bitFields(int64_t column, Value word);
   virtual Value fieldScale(Value scale, int64_t bits);
-  /// Inside group(): emits four columns. q of column + j is table[byte j >>
-  /// shift & 15], where `shift` is 0 or 4. The group's scale is used unchanged,
-  /// without fieldScale().
+  /// Inside group(): emits the q of four columns. The q of column + j is
+  /// table[byte j >> shift & 15], where `shift` is 0 or 4 and byte j is that of
+  /// the lane's `word`. The group's scale is used unchanged, without
+  /// fieldScale().
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
   /// Emits the loop `for (turn = 0; turn < count; ++turn) body(turn)`. In

@@ -70,8 +70,8 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// The address to prefetch when the bytes at `base` are loaded
-  /// (streamAddress()), or null if nothing is prefetched.
+  /// The address to prefetch when the bytes at `base` are loaded, as
+  /// streamAddress() returns it, or null if nothing is prefetched.
   Value prefetchBase;
 };
 
@@ -96,8 +96,9 @@ public:
   /// Layout::Rows.
   int64_t streamBytes() const;
   /// The address that, in the order of reading, comes `ahead` bytes after the
-  /// start of block column `index`. It may lie beyond this row block
-  /// (continuesAt()). Only for Layout::X16.
+  /// start of block column `index`. It may lie beyond this row block, after
+  /// which reading continues at the address that continuesAt() has set. Only
+  /// for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.

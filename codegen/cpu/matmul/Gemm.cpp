@@ -14,7 +14,7 @@
 //
 // If a pass needs the logits of only a few tokens, the GEMV code
 // (MatMulKernel.cpp) computes them. On some CPUs, it also computes all results
-// of passes of few tokens (gemvRows()).
+// of passes of few tokens (see gemvRows()).
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel
@@ -85,7 +85,7 @@ private:
     Value tokens;
   };
   void multiplyPart(const Part &part);
-  /// Calls fill(weights, panel) for each row block of a part.
+  /// Calls fill(weights, panel) for each row block of `part`.
   void
   eachPanel(const Part &part,
             llvm::function_ref<void(const RowBlockReader &weights, Value panel)>

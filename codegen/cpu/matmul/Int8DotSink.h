@@ -30,8 +30,8 @@ namespace air::codegen {
 /// and x[t] are `tokens` consecutive tokens.
 class Int8DotSink final : public Int8Sink {
 public:
-  /// `x` has rows of `k` columns. The tokens start at `firstToken`; in the
-  /// tiled formats they lie within one token tile.
+  /// `x` has rows of `k` columns. The tokens start at `firstToken`; in formats
+  /// with token tiles (I8 and I8Grid), all of them are in the same token tile.
   Int8DotSink(KernelBuilder &builder, Activation activation, Value x, int64_t k,
               Value firstToken, int64_t tokens);
 
@@ -79,7 +79,7 @@ private:
 
   const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
   Value base;         ///< the address of the first token's bytes
-  /// In the tiled formats only: the address of the token tile plus 4 times the
+  /// In I8 and I8Grid only: the address of the token tile plus 4 times the
   /// index of the first token in the tile. Adding the offset of a field of
   /// ActivationTile yields the address of the first token's element of this
   /// field.
@@ -95,8 +95,8 @@ private:
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  /// Sums over those columns of a group whose weight bytes are 2^shift times
-  /// too large.
+  /// Sums over some columns of a group. The weight bytes of these columns are
+  /// 2^shift times too large.
   struct Sums {
     int64_t shift;
     /// For each token, one accumulator or, in I8x2, one per half.

@@ -270,8 +270,8 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const uint64_t together = std::max<uint64_t>(1, tiling.microRowBlocks);
   const uint64_t model = modelRowBlocks(
       spec, isa, tiling.rowBlocks, std::max<uint64_t>(1, tiling.tileTokens));
-  // The cost model ignores the limit on the bytes of a tile's sums
-  // (checkTiles()).
+  // The cost model ignores the limit on the bytes of a tile's sums, which
+  // checkTiles() enforces.
   const uint64_t matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
   const uint64_t most =
       usesPanel(spec)

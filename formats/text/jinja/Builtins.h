@@ -83,7 +83,7 @@ public:
   bool flag(size_t i, bool other) const {
     return values[i] ? isTrue(*values[i]) : other;
   }
-  /// The argument, which must be given; otherwise reports a failure.
+  /// The argument. Reports a failure if it is not given.
   Value need(size_t i);
   /// An integer argument, or `other` if it is absent or none.
   int64_t integer(size_t i, int64_t other);

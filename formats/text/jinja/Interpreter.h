@@ -72,7 +72,7 @@ public:
   /// Appends the items that a loop over `value` visits. Returns false on
   /// failure.
   bool iterate(const Value &value, std::vector<Value> &items);
-  /// Converts a value to text, which counts as work (charge()).
+  /// Converts a value to text. The conversion counts as work (see charge()).
   Text textOf(const Value &value);
   /// Makes a string, or fails if the text is too long.
   Value string(Text text, bool isMarkup = false);

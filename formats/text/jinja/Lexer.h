@@ -21,7 +21,8 @@ struct Place {
   uint32_t column = 1; ///< in characters, from 1
 };
 
-/// The place of the character that follows a text.
+/// The place of the first character after `before`, which is the beginning of
+/// a template.
 Place placeAfter(std::string_view before);
 /// "line 3, column 7"
 std::string placeName(Place place);

@@ -73,8 +73,8 @@ struct ReadAhead {
   std::vector<Stream> streams;
 
   /// The part of `stream` that thread `thread` of a pool of `threads` threads
-  /// reads. Since ReadAhead may be inexact, the caller may prefetch this memory
-  /// but must not read it.
+  /// reads. The caller may prefetch this memory but must not read it, because
+  /// it need not be mapped.
   std::span<const uint8_t> partOf(const Stream &stream, uint32_t thread,
                                   uint32_t threads) const;
 };
@@ -179,8 +179,8 @@ private:
   std::atomic<bool> stopping{false};
   std::atomic<const ReadAhead *> ahead{nullptr};
   TileQueue queue;
-  /// A counter on which threads without work wait. It goes up whenever a phase
-  /// opens or a walk ends.
+  /// A counter on which threads without work wait. It goes up whenever the next
+  /// phase of a PhaseWalk begins, and when its last phase has ended.
   WaitWord opened;
 };
 

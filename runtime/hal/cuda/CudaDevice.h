@@ -113,8 +113,8 @@ private:
   void *uploads = nullptr; ///< the stream of Queue::Upload, if it was used
   std::vector<void *> events;
   /// For each event: how many runs of programs were enqueued before its last
-  /// signal in the Compute queue. If it was last signalled in the Upload queue,
-  /// 0, because it does not show then that any run is complete.
+  /// signal, if that was in the Compute queue. If it was in the Upload queue,
+  /// the number is 0, because the event then says nothing about any run.
   std::vector<uint64_t> runsBefore;
   void *zeroed = nullptr;       ///< event after zeroing the last allocation
   bool uploadsMustWait = false; ///< whether uploads still wait for `zeroed`

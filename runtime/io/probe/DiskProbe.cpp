@@ -49,9 +49,10 @@ constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
 /// fraction for measuring memory and disk at the same time.
 constexpr double kRingShare = 1.0 / 6;
 constexpr double kTogetherShare = 0.2;
-/// The least duration of a sample of memory alone or of the disk alone. That of
-/// a sample of both is twice as long. A turn of all three samples (DiskProbe.h)
-/// takes about four times as long, so there are several turns in a second.
+/// The least duration of a sample of memory alone or of the disk alone. A
+/// sample of both at the same time takes at least twice as long. All three
+/// samples (DiskProbe.h) together take about four times kAloneSeconds, so they
+/// can be repeated several times in a second.
 constexpr double kAloneSeconds = 0.04;
 
 /// Converts a measured rate for a profile, where rates are whole numbers of at

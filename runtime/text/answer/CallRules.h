@@ -91,7 +91,7 @@ private:
   using Write = std::function<Result<GrammarSequence>(const std::string &,
                                                       const SchemaList &)>;
   /// The arguments of a tool with `comma` between them. An argument is left out
-  /// if the notation cannot express its name (canBeKey()).
+  /// if the notation cannot express its name (see canBeKey()).
   Result<GrammarSequence> members(const CallTool &tool,
                                   const GrammarSequence &comma,
                                   std::string_view separator,

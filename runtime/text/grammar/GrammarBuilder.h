@@ -43,7 +43,8 @@ public:
   /// nothing more need be added.
   bool isTooLarge() const { return size > kMostSymbols; }
 
-  /// The origin of the rules without a name that are made from now on.
+  /// Sets the origin (see addRule()) of the rules that the builder itself adds
+  /// from now on, such as those for repetitions.
   void setOrigin(std::string origin);
 
   GrammarSymbol set(const CodePointSet &characters);

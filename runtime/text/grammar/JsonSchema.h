@@ -61,7 +61,8 @@ public:
   SchemaRules(const SchemaDocument &source, GrammarBuilder &made,
               SchemaSpelling spelling = SchemaSpelling::Json);
 
-  /// A value that all of the schemas allow. define() must be called afterwards.
+  /// Returns the symbol of a rule for the values that all of the schemas allow.
+  /// define() must be called afterwards, because it defines this rule.
   GrammarSymbol valueOf(SchemaList schemas);
   /// Adds the rules for the results of valueOf() and for the values within
   /// them. Errors: as for grammarOfSchema(). After an error, the rules are

@@ -85,8 +85,8 @@ std::optional<std::string> LazyGrammar::advance(Progress &progress,
     for (const std::string &trigger : triggers.texts) {
       first = std::min(first, text.find(trigger));
     }
-    // The first position after white space; kNone if text other than white
-    // space and QuietSpans has come before.
+    // The position in `text` of the first character of the answer that is
+    // neither white space nor in a QuietSpan; kNone if it is not in `text`.
     const size_t head =
         progress.isAtStart ? text.find_first_not_of(kSpaces) : kNone;
     const auto isHead = [&](const std::string &mark) {

@@ -163,11 +163,12 @@ std::string email() {
                "\\]");
 }
 
-/// RFC 3986. `isAbsolute` says whether a scheme is needed, and the result has
-/// no other references then.
+/// The syntax of RFC 3986. If `isAbsolute`, the pattern matches URIs, which
+/// begin with a scheme; otherwise, it also matches relative references.
 std::string uriWith(bool isAbsolute) {
   const std::string encoded = "%[0-9A-Fa-f]{2}";
-  // The characters of names, which may also stand in every other part.
+  // The characters of a registered name, which may also stand in every other
+  // part of a URI.
   const std::string plain = "A-Za-z0-9._~!$&'()*+,;=-";
   const auto part = [&](const std::string &more) {
     return group("[" + more + plain + "]|" + encoded);

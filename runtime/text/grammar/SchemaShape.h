@@ -32,7 +32,8 @@ struct SchemaShape {
   };
   static constexpr uint32_t kUnlimited = GrammarBuilder::kUnlimited;
 
-  /// One schema's prefixItems and items; null stands for any value.
+  /// The values of prefixItems and items in one schema. A keyword that the
+  /// schema does not have is null, and restricts nothing.
   struct Items {
     const SchemaJson *prefix = nullptr;
     const SchemaJson *rest = nullptr;

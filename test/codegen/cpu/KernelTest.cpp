@@ -124,8 +124,8 @@ struct Slice {
   bool isLarge() const {
     return row->dtypes.empty() || isCommon(dtype, precision);
   }
-  /// Whether the slice is tested on the target with this index in targets(),
-  /// where index 0 is the host.
+  /// Whether this slice is tested on target `index` of targets(). Target 0 is
+  /// the host.
   bool isTestedOn(size_t index) const {
     const size_t turn = static_cast<size_t>(dtype) +
                         static_cast<size_t>(layout) +

@@ -76,8 +76,8 @@ protected:
   CompileOptions options;
 };
 
-/// The bytes of the tensor's rows, taken from the model's file and arranged in
-/// the order of the plan.
+/// The bytes of the tensor's rows, taken from the model's file. The rows are in
+/// the order that they have in the plan.
 Bytes sourceRows(const ModelSource &source, const plan::Tensor &tensor,
                  bool isGlu) {
   std::vector<const SourceTensor *> parts;

@@ -40,10 +40,12 @@ TEST(Importer, VocabularySizeThatOnlyTheKeyDisputesIsANote) {
   std::vector<std::string> notes;
   auto module = compiler::importModel(context, source, &notes);
   ASSERT_TRUE(module) << module.status().message();
-  EXPECT_THAT(notes, ::testing::ElementsAre(
-                         "tensor 'token_embd.weight' has 16 rows, but key "
-                         "'llama.vocab_size' is 15; the key is ignored because "
-                         "the number of rows agrees with the tokenizer"));
+  EXPECT_THAT(notes,
+              ::testing::ElementsAre(
+                  "tensor 'token_embd.weight' has 16 rows, but key "
+                  "'llama.vocab_size' is 15; the key is ignored, because "
+                  "the tokenizer has as many tokens as the tensor has "
+                  "rows"));
 }
 
 TEST(Importer, LlamaIsThisGraph) {

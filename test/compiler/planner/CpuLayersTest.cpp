@@ -127,7 +127,7 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "pcie");
 }
 
-// If the CPU computes nothing, reads, copies and kernels overlap, whatever the
+// Reads, copies and kernels overlap if no layers are on the CPU, whatever the
 // sizes of the rings are.
 TEST(CpuLayers, WithoutLayersOnTheCpuRingsDoNotMatter) {
   EXPECT_EQ(

@@ -117,8 +117,9 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   const DevicePlacement half = placed(many, 272 * kMiB);
   EXPECT_EQ(std::count(half.isCopied.begin(), half.isCopied.end(), true), 33);
   EXPECT_EQ(half.ringBytes, 24 * kMiB);
-  // In a ring for two segments, copies would run ahead by 8 MiB, which is more
-  // than a sixteenth of the 120 MiB that are copied.
+  // The ring has room for only one segment. In a ring for two, copies would run
+  // ahead by 8 MiB, which is more than a sixteenth of the 120 MiB that are
+  // copied.
   const DevicePlacement most = placed(many, 400 * kMiB);
   EXPECT_EQ(std::count(most.isCopied.begin(), most.isCopied.end(), true), 15);
   EXPECT_EQ(most.ringBytes, 8 * kMiB);

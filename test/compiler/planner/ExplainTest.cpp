@@ -257,7 +257,7 @@ TEST(Explain, WhatIsAdvisedFits) {
   needs.ram.context = std::stoull(text.substr(context + 6));
   EXPECT_TRUE(explain(needs, machine(4 * kGB), {}));
 
-  // Without the disk, all weights must fit.
+  // If nothing may be read from the disk, all weights must fit in RAM.
   ExplainOptions noDisk;
   noDisk.disk = 0;
   const Status resident = explain(model(), machine(4 * kGB), noDisk).status();

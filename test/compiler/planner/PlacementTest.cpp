@@ -560,7 +560,7 @@ TEST(Placement, TheVerifierFindsMistakes) {
       {"may overwrite", [](auto &p) { p.reads[9].ringOffset += kPage; }},
       {"may overwrite",
        [](auto &p) {
-         // The ring is smaller by one read than the reads' offsets assume.
+         // The reads' offsets are for a ring that is larger by one read.
          p.ringBytes -= 4 * kMiB;
          p.reads[15].ringOffset = p.reads[31].ringOffset = 0;
        }},

@@ -22,7 +22,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{program 'm2' is for batches of 3 tokens or more; it must begin at 2 tokens}}
+// expected-error @+1 {{program 'm2' is for batches of 3 tokens or more; its smallest batch must have 2 tokens}}
 module {
   plan.program @m1 tokens 1 to 1 {
   }

@@ -38,7 +38,8 @@ TEST(PassTime, DiskAndCoresSlowEachOtherDown) {
   EXPECT_DOUBLE_EQ(passTime(32, 20, kept), 40);
   EXPECT_NEAR(passTime(32 + 1e-9, 20, kept), 40, 1e-8);
   EXPECT_NEAR(passTime(32 - 1e-9, 20, kept), 40, 1e-8);
-  // If only the cores or only the disk has work, its rate is not reduced.
+  // If only one of the two has work, the cores or the disk, its rate is not
+  // reduced.
   EXPECT_DOUBLE_EQ(passTime(7, 0, kept), 7);
   EXPECT_DOUBLE_EQ(passTime(0, 7, kept), 7);
   // If cores and disk do not slow each other down, the longer time counts.

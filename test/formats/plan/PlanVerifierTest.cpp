@@ -207,7 +207,9 @@ std::vector<Case> factCases() {
       {"plan.tokenizer.matching",
        in([](P &p) { p.tokenizer->matching = {0}; })},
       {"plan.tokenizer.matching", in([](P &p) {
-         p.tokenizer->unknown = 5; // Only the kind Bpe may have 16 there.
+         // The unknown token may have the flag 16 (match_flags::kFused) only in
+         // a vocabulary of kind Bpe.
+         p.tokenizer->unknown = 5;
          p.tokenizer->matching = {15, 15, 15, 15, 15, 16, 15, 15};
        })},
       {"plan.tokenizer.lowercase",

@@ -71,8 +71,9 @@ TEST_F(ReferencedBytesTest, AreThoseOfThePlanThatStoresThem) {
   }
 }
 
-// Computes random ranges of segments in runs, with a random limit on the number
-// of source bytes for a run. The bytes must equal those of the whole segment.
+// Assembles random ranges of segments. Each call of make() assembles a part of
+// the range from a limited number of source bytes; the limit is random. The
+// result must equal the same range of the whole segment.
 TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());

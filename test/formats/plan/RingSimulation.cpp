@@ -129,8 +129,8 @@ private:
   /// Makes the next copy. The reads from the disk that it needs are made first.
   /// Returns false if the bytes to be copied are not in RAM.
   bool copyNext() {
-    // A read may begin only if all copies for the steps up to after() have been
-    // made.
+    // The next read overwrites bytes that are copied for the steps up to
+    // reads.after(), so it may begin only when all these copies have been made.
     const auto mayRead = [&] { return reads.after() < copies.before(); };
     while (!reads.isEmpty() && reads.before() <= copies.before() && mayRead()) {
       reads.fillNext();

@@ -158,8 +158,8 @@ std::vector<Case> splitCases() {
        })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).from = 5; })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).to = 5; })},
-      // These copies are within a device, to the wrong device, or to the
-      // logits.
+      // These copies go from the GPU to the GPU, from the CPU to the CPU, to
+      // the logits, and to a buffer with is_zeroed.
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).from = kLogits; })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).to = kQkv; })},
       {"plan.copy.buffers", inBoth([](P &p) { copyOf(p).to = kLogits; })},

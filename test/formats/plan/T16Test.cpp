@@ -163,10 +163,10 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
   }
 }
 
-// A kernel applies a mask to a word with 2-bit codes, and gets two codes at
-// once. For every second pair of codes it first shifts the word by 8. After
-// similar shifts, the third bits of Q3_K must be the next higher bits of these
-// codes.
+// A kernel gets two 2-bit codes at once by applying a mask to a word. For every
+// second pair of codes it first shifts the word by 8 bits. The third bits of
+// Q3_K are in another word. When the kernel has shifted that word, they must
+// be directly above the 2 bits of their codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   // `code` returns the code at (row, column). The first 32 bytes of a Q3_K
   // block hold the upper bits of the codes; bit i of these bytes belongs to

@@ -123,7 +123,8 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
         gpu.write(device->addresses()[static_cast<size_t>(array)], {bytes, 12})
             .isOk());
   }
-  // Only three tokens are copied to the host, as they are at this point.
+  // Only the first three ids are copied to the host, with the values that they
+  // have at this point.
   ASSERT_TRUE(device->requestTokens(gpu, 3).isOk());
   const auto idArray = static_cast<size_t>(BatchArray::TokenIds);
   const uint8_t later[12] = {1};

@@ -155,8 +155,8 @@ TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   EXPECT_EQ((*rows)[0], fakeLogits(model, {20, 11, 12}));
 }
 
-// Each step of a timed pass runs by itself, so a pass that ran ahead does not
-// count as one.
+// While passes are timed, each step runs by itself. A pass that ran ahead would
+// not be timed, so no pass runs ahead.
 TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -354,8 +354,8 @@ TEST_F(GpuChoiceTest, ABatchThatCannotBeChosenForIsRefused) {
   EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
 }
 
-// A pass that runs ahead does not wait for weights that each pass has to copy,
-// so no pass may run ahead.
+// A pass that runs ahead would not wait for weights that it has to copy. In
+// this plan each pass copies weights, so no pass may run ahead.
 TEST_F(GpuChoiceTest, NoPassRunsAheadOfWeightsThatArrive) {
   for (const auto &[isRead, isEarly] :
        {std::pair(false, false), std::pair(false, true), std::pair(true, false),

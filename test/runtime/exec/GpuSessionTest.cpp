@@ -246,7 +246,8 @@ TEST_F(GpuSessionTest, TheRingIsLentOnlyAfterItsCopies) {
   ASSERT_TRUE(copy && gpu->upload(*copy, *ring).isOk());
   ASSERT_TRUE(disk.takeRingBack().isOk());
   disk.waitUntilIdle();
-  // The ring now holds weights, which are copied by the time it is lent again.
+  // The ring now holds weights. lendRing() must wait until the copy of these
+  // weights to the GPU, which is enqueued below, is complete.
   const std::vector<uint8_t> weights(ring->begin(), ring->end());
   EXPECT_NE(weights, std::vector<uint8_t>(ring->size(), 0x11));
   ASSERT_TRUE(gpu->upload(*copy, *ring).isOk());

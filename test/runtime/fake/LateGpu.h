@@ -119,8 +119,9 @@ private:
   /// which it waits.
   void advance(Point to);
   void advanceUploads();
-  /// The memory from `address` to the end of its allocation. An address outside
-  /// all allocations, or with fewer than `bytes` bytes, fails the test.
+  /// The memory from `address` to the end of its allocation. The test fails if
+  /// the address is outside all allocations, or if this memory has fewer than
+  /// `bytes` bytes.
   std::span<uint8_t> memoryAt(rt::DeviceAddress address, uint64_t bytes);
   /// Whether allocateHost() returned memory that contains `bytes`.
   bool isHostMemory(std::span<const uint8_t> bytes) const;

@@ -309,8 +309,8 @@ TEST_P(DeviceConformance, SynchronisingWaitsForUploadsToo) {
   EXPECT_EQ(read(to), numbersFrom(4));
 }
 
-// The host may change the memory of an upload once an event after the upload is
-// complete.
+// The host may change the memory that an upload reads once an event that was
+// signalled after the upload is complete.
 TEST_P(DeviceConformance, TheHostWaitsForEvents) {
   const DeviceAddress to = allocate(kVectorBytes);
   const std::span<uint8_t> from = allocateHost();
@@ -436,8 +436,8 @@ TEST_P(EarlyUploads, OverwriteWhatAKernelStillReads) {
   write(from, numbersFrom(1));
   signal(Queue::Compute, before);
   run(added, 0, 1);
-  // This is wrong on purpose: the upload should wait for an event after the
-  // run.
+  // This is wrong on purpose: the upload should wait for an event that is
+  // signalled after the run, not before it.
   wait(Queue::Upload, before);
   upload(from, allocateHost(), numbersFrom(50));
   EXPECT_EQ(read(to), numbersFrom(51));

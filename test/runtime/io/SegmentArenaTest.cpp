@@ -35,7 +35,7 @@ TEST(SegmentArena, WindowsShowTheRingInTurn) {
 }
 
 TEST(SegmentArena, TheWholeRingIsTheMemoryOfTheWindows) {
-  // The window begins at the last page of the ring, and goes on at its first.
+  // The window begins at the last page of the ring, and continues at its first.
   uint64_t sizes[] = {4 * kPage};
   RingWindow windows[] = {{0, kPage, 2 * kPage, 2 * kPage}};
   Result<SegmentArena> arena = SegmentArena::create(sizes, windows, 3 * kPage);

@@ -159,7 +159,7 @@ TEST_F(KvCacheTest, AForkSharesPagesUntilItGrows) {
   EXPECT_EQ(cache.freePages(0), 3U);
   EXPECT_EQ(pageOf(cache, *fork, 0), pageOf(cache, source, 0));
   EXPECT_EQ(pageOf(cache, *fork, 64), pageOf(cache, source, 64));
-  // The next token of the fork would be written to a page that the source also
+  // The next token of the fork would be written to a page that `source` also
   // holds, so the fork gets a copy of that page.
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   EXPECT_EQ(cache.freePages(0), 2U);

@@ -168,7 +168,8 @@ TEST_F(TokenizerConfigTest, ASpecialTokenMayBeTheOnlyTokenOfAByte) {
     EXPECT_THAT(data.notes, IsEmpty());
     const Status usable = checkTokenizer(data);
     EXPECT_TRUE(usable.isOk()) << field << ": " << usable.message();
-    // User text is not searched for control tokens, and keeps the byte.
+    // User text is not searched for control tokens, but "!" can still be
+    // encoded, because the token also stands for the byte 33.
     const Tokenizer tokenizer = tokenizerOf(data);
     EXPECT_THAT(tokenizer.encode("!", false, false), ElementsAre(id)) << field;
     EXPECT_THAT(tokenizer.encode("!", false, true), ElementsAre(id)) << field;

@@ -284,9 +284,10 @@ TEST(TokenizerFilesTest, TheLastOfEqualMergesCounts) {
   EXPECT_THAT(data->merges, ElementsAre("b c", "a b"));
 }
 
-// 'fuse_unk' only has an effect if parts of texts can be unknown, so only then
-// it becomes a flag of the unknown token. In "llama3", each byte has a token,
-// and so it has in "prepend", by way of <0x00> to <0xFF>.
+// 'fuse_unk' has no effect if no part of a text can be unknown. Only if some
+// byte has no token does it become a flag of the unknown token. Both
+// vocabularies have a token for each byte; in "prepend" these are <0x00> to
+// <0xFF>.
 TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
   const auto isFused = [](const json &file) {
     Result<TokenizerData> data = parseTokenizerJson(file.dump());

@@ -127,8 +127,8 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
   EXPECT_DOUBLE_EQ(report.adjacent.shares->median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 0.625);
   EXPECT_EQ(report.adjacent.passes, 5U);
-  // The share of the whole pass refers to measured.rates instead, the highest
-  // rates of the run.
+  // The share of the whole pass is not computed with the rates around a pass,
+  // but with measured.rates, the highest rates of the run.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
   EXPECT_THAT(planJson(measured, report),

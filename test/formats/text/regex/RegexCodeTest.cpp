@@ -57,7 +57,7 @@ Words split(uint32_t next, uint32_t other, uint32_t memo = kNone) {
 Words look(uint32_t next, uint32_t other) {
   return {6, 0, 2, 2, next, other, 0, kNone};
 }
-/// Matches all letters a that follow.
+/// An instruction that matches as many letters "a" as there are.
 Words run(uint32_t next, uint32_t memo = kNone) {
   return {2, 0, 2, 0, next, 0, 0, memo};
 }
@@ -232,8 +232,8 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "is in a look-ahead, but its set 1 is a main set"},
       {programOf({look(2, 1), run(3), kAccept, kAccept}),
        "needs a set of positions, because it is in a look-ahead"},
-      // Only in the second program may the instructions after run() fail to
-      // match.
+      // If what follows run() may fail to match, run() needs a set of
+      // positions. kAccept cannot fail, but letterTo3 can.
       {programOf({run(1), kAccept}), nullptr},
       {programOf({run(1), letterTo3, kAccept, kAccept}),
        "needs a set of positions, because it may be followed by no match"},

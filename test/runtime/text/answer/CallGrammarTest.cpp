@@ -498,7 +498,8 @@ TEST(CallGrammarTest, NoCallsOfToolsThatCannotBeCalled) {
     bool isWhole = false;
     EXPECT_EQ(follow(made, "Hello.", isWhole), 6U) << name;
     EXPECT_TRUE(isWhole) << name;
-    // The grammar refuses the same calls as for a tool that can be called.
+    // If no tool may be called, the grammar refuses the same calls for a tool
+    // that cannot be called as for one that can.
     const CallGrammar expected = grammarOf(name, others, none);
     EXPECT_FALSE(made.triggers.empty()) << name;
     EXPECT_EQ(made.triggers.texts, expected.triggers.texts) << name;

@@ -1,8 +1,8 @@
 //===- GrammarMatcherTest.cpp - the tokens that a grammar allows ----------===//
 //
-// Compares the mask of allowed tokens with what accept() says about each token
-// without using the trie. The vocabularies have random pieces, which may begin
-// and end inside a character.
+// Compares the mask of allowed tokens with what accept(), which does not use
+// the trie, says about each token. The vocabularies have random pieces, which
+// may begin and end inside a character.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/grammar/GbnfParser.h"

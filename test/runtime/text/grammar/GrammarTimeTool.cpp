@@ -125,7 +125,7 @@ public:
     }
   }
 
-  /// Returns a token of `mask`, which is not empty.
+  /// Returns a random token of `mask`, which is not empty.
   int32_t draw(const TokenMask &mask, int32_t tokens) {
     constexpr int kTries = 1000;
     const bool wantsEnd = random() % 2 == 0;
