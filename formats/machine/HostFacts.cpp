@@ -27,8 +27,8 @@ void appendGroups(const std::string &mount, std::string group, bool isUnified,
     const std::string folder = mount + (group == "/" ? "" : group) + "/";
     MemoryGroup found;
     if (isUnified) {
-      // Above memory.high, the kernel slows a process down so much that it
-      // hardly runs, so memory.high is a limit, too.
+      // Above memory.high, Linux slows a process down so much that it hardly
+      // runs, so memory.high is a limit, too.
       found.limits = {folder + "memory.max", folder + "memory.high"};
       found.usage = folder + "memory.current";
       found.inactiveFile = "inactive_file";

@@ -628,7 +628,7 @@ public:
         sizeOf(step.copies()) != 0 || (last != nullptr && device != lastDevice);
     if (isApart && last != nullptr && !last->barrier()) {
       return broken("plan.step.device", where,
-                    "has copies, or runs on another device than the step "
+                    "has copies, or runs on a different device from the step "
                     "before it, so the dispatch before it must have a barrier");
     }
     for (uint32_t i = 0; i < sizeOf(step.copies()); ++i) {

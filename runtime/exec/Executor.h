@@ -86,8 +86,8 @@ struct RunCounters {
   /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
-  /// Of weightBytes and kvBytes together, those in RAM that the CPU reads
-  /// although a GPU runs other steps.
+  /// In a plan that also uses a GPU: the part of weightBytes and kvBytes that
+  /// the CPU reads from RAM.
   uint64_t cpuBytes = 0;
   uint64_t cpuKvBytes = 0; ///< of cpuBytes, those of keys and values
 };

@@ -92,7 +92,8 @@ TEST_F(KernelCacheTest, EntriesThatWereUsedLongAgoAreRemoved) {
     cache.store(text, code);
     madeBefore(text, hours);
   }
-  EXPECT_TRUE(cache.find("a").has_value()); // now it was used last
+  // This use makes "a" the entry that was used most recently.
+  EXPECT_TRUE(cache.find("a").has_value());
   cache.store("d", code);
   EXPECT_TRUE(cache.find("a").has_value());
   EXPECT_FALSE(cache.find("b").has_value());

@@ -1,9 +1,9 @@
 //===- JinjaFuzz.cpp - any template on any context --------------*- C++ -*-===//
 //
 // The first line of the input is the context as JSON, and the rest is the
-// template. The template must be refused in one line, or render the same UTF-8
-// text every time, also after its program has been written and loaded again.
-// The tainted ranges of the text must be in ascending order.
+// template. The template must be refused with a message of one line, or render
+// the same UTF-8 text every time, also after its program has been written and
+// loaded again. The tainted ranges of the text must be in ascending order.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"

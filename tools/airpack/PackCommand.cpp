@@ -67,8 +67,8 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
-/// Prints a note if the model's files are in another folder than the reference
-/// plan. airrun looks for them in the folder of the plan.
+/// Prints a note if the model's files are not in the folder of the reference
+/// plan, where airrun looks for them.
 void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   const fs::path folder = fs::absolute(plan).parent_path();
   for (const MappedFile &file : source.files) {

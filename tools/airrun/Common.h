@@ -38,10 +38,9 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text);
 /// Opens the plan that the command line names, with its --threads, --device,
 /// --ram, --io, --io-limit, --source and --random-weights. Prints a note if the
 /// disk is not read in the way that --io names, if --io-limit has no effect, or
-/// if a session on a GPU uses another placement than the first one. For a plan
-/// that uses a GPU, --threads is a Usage error if the CPU runs no step, and
-/// --io and --io-limit are Usage errors if no placement reads weights from the
-/// disk.
+/// if a session on a GPU does not use the first placement. For a plan that uses
+/// a GPU, --threads is a Usage error if the CPU runs no step, and --io and
+/// --io-limit are Usage errors if no placement reads weights from the disk.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The GPU that --device chooses for a plan that was made for `record`.

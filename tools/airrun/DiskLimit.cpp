@@ -75,7 +75,8 @@ Result<double> DiskLimit::read(const Combination &how,
   const uint64_t blockBytes = std::min<uint64_t>(
       how.blockBytes, memory.size() / kPageBytes * kPageBytes);
   const uint64_t places = memory.size() / blockBytes;
-  // The sizes of rings are far from 2^64 / kMostFills.
+  // The product cannot overflow, because rings are much smaller than 2^64 /
+  // kMostFills bytes.
   const uint64_t bytes = std::clamp<uint64_t>(kSampleBytes, memory.size(),
                                               kMostFills * memory.size());
   const uint64_t blocks = ceilDiv(bytes, blockBytes);

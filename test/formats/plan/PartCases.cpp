@@ -57,8 +57,8 @@ std::vector<Case> partCases() {
        })},
       {"plan.dispatch.parts",
        inParts([](P &p) { secondPart(p).grid->first_tile = 0; })},
-      // The second part of the step would run all tiles, or another kernel than
-      // the first part.
+      // The second part of the step would run all tiles, or its kernel would
+      // differ from that of the first part.
       {"plan.dispatch.parts", inParts([](P &p) {
          secondPart(p).grid->first_tile = secondPart(p).grid->tiles = 0;
        })},

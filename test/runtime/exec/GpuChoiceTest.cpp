@@ -232,8 +232,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
         "step 'head' computes NaN or infinite numbers"))
         << status.message();
     EXPECT_EQ(session.length(sequence), 0U);
-    // Passes of five kernels: the first, the second if it runs ahead, and the
-    // one that finds the step, which chooses nothing.
+    // The first pass has five kernels, and so has the second one, which runs
+    // ahead if the caller continues. The first pass is then repeated to find
+    // the step that failed, but without the kernel that chooses a token.
     EXPECT_EQ(gpu->enqueuedLaunches, 5U + (continues ? 5 : 0) + 4);
     gpu->workFailure = ioError("the fake GPU has failed");
     EXPECT_EQ(choose().message(), "the fake GPU has failed");
@@ -286,9 +287,9 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   }
 }
 
-// The caller need not lose the tokens of a pass because the next pass, which
-// was to run ahead, cannot be enqueued. Some or all of its kernels may have
-// been.
+// If the next pass, which was to run ahead, cannot be enqueued, the caller
+// still gets the tokens of the present pass. None, some or all of the kernels
+// of the next pass have been enqueued then.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

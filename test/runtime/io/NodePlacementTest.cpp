@@ -51,7 +51,7 @@ std::pair<int, unsigned long> policy() {
   return {mode, nodes[0]};
 }
 
-// The kernel reports its policy for an address on every machine, even on one
+// Linux reports the memory policy of an address on every machine, even on one
 // with a single node. All parts but the second are on node 0.
 TEST(NodePlacement, MemoryGetsThePolicyOfItsReaders) {
   constexpr uint64_t kPages = 12;
