@@ -121,8 +121,8 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
     const u32 u = (row == 0 ? (i < 4 ? upper.x : upper.z) : (i < 4 ? upper.y : upper.w)) >> f;
     a[row] = (w & low) | (u & high);
     // In each half of u, one byte has the third bits of the codes in columns 0
-    // and 1, and the other byte those in columns 2 and 3. Swapping the bytes
-    // brings the latter to where the mask expects them.
+    // and 1, and the other byte those in columns 2 and 3. Swapping the two
+    // bytes moves the bits of columns 2 and 3 to where the mask expects them.
     a[row + 2] = (w >> 8 & low) | (ap_permute(u, 0, 0x2301) & high);
   }
 }

@@ -685,7 +685,7 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
-  const plan::Dispatch *last = nullptr; ///< of the step before
+  const plan::Dispatch *last = nullptr; ///< the last one of the step before
   uint32_t lastDevice = 0;
   std::optional<uint32_t> &headDevice;
 };

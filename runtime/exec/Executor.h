@@ -89,7 +89,7 @@ struct RunCounters {
   /// In a plan that also uses a GPU: the part of weightBytes and kvBytes that
   /// the CPU reads from RAM.
   uint64_t cpuBytes = 0;
-  uint64_t cpuKvBytes = 0; ///< of cpuBytes, those of keys and values
+  uint64_t cpuKvBytes = 0; ///< the part of cpuBytes that is keys and values
 };
 
 /// Nanoseconds spent in the steps of each kind, indexed by plan::StepKind.

@@ -130,7 +130,8 @@ TEST_F(KernelCacheTest, AFolderThatIsNotSafeOrNoFolderIsRefused) {
   refuse("file/below", "cannot create the folder");
 }
 
-/// Compiles a text to itself, and counts how often.
+/// A compiler that returns the text of a kernel as its code, and counts its
+/// calls.
 struct CountingCompiler : cuda::CudaCompiler {
   explicit CountingCompiler(std::string text) : name(std::move(text)) {}
   std::string_view intrinsics() const override { return "intrinsics"; }

@@ -132,8 +132,8 @@ Result<double> DiskLimit::sample(std::span<uint8_t> memory) {
   }
   constexpr uint64_t kMiB = uint64_t{1} << 20;
   double rate = 0;
-  // Each combination gets its samples some time apart, because the rates of a
-  // machine may change in the meantime.
+  // Each combination is sampled in both turns, so its samples are some time
+  // apart: the rates of a machine may change in the meantime.
   for (int turn = 0; turn < 2; ++turn) {
     for (const Combination &how :
          {Combination{2, kMiB}, Combination{4, kMiB}, Combination{8, kMiB},

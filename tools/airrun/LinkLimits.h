@@ -96,7 +96,8 @@ private:
   double upload = 0;
   std::unique_ptr<rt::CpuDevice> device;
   std::optional<rt::ReadBandwidth> memory;
-  /// Reads what stays in RAM beside the disk; null if no turns are taken.
+  /// Reads the weights that stay in RAM, alone and while the disk is read; null
+  /// if no turns are taken.
   std::unique_ptr<rt::MemoryReaders> traffic;
   rt::DiskStream *store = nullptr;
   std::optional<DiskLimit> disk;
