@@ -70,8 +70,8 @@ private:
     return compiler + '\n' + text;
   }
   std::string pathOfInput(const std::string &input) const;
-  /// Removes entries until the rest fits into mostBytes, those that were used
-  /// longest ago first, but not the entry at `kept`.
+  /// Removes the entries that were used longest ago, until the rest fit into
+  /// mostBytes. The entry at `kept` always stays.
   void removeOldest(const std::string &kept) const;
 
   std::string folder;

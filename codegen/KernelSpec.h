@@ -248,8 +248,9 @@ inline constexpr int32_t kConversionBits = 0x4B400000;
 /// 2^(23 - kConversionShift + e) for a scale with the exponent
 /// kGridBaseExponent + e.
 inline constexpr int kConversionShift = 40;
-/// The bits of the float 1.5 * 2^(23 - kConversionShift), which converts the
-/// integers of a block whose scale has the exponent kGridBaseExponent.
+/// In I8Grid, the element of ActivationTile::conversions for a scale with the
+/// exponent kGridBaseExponent: the bits of the float 1.5 * 2^(23 -
+/// kConversionShift).
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
 /// In I8Grid, the element of ActivationTile::conversions for a NaN scale.

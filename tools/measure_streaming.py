@@ -22,7 +22,7 @@ the rounds, which are interleaved:
   dram      the same with what the rate of memory allows instead of that pass
   together  the same with what disk and memory reach while both are read, by
             their median rates and by the shares of these rates that they keep
-            beside each other, all measured in the same run
+            then, all measured in the same run
   beta      the bytes that a pass needs from the disk / the bytes that were read
   predicted what the plan predicts at the median rates of disk, memory and
             arithmetic that the same run measures, and by how much it is too high

@@ -34,7 +34,8 @@ AP_DEVICE u64 largestOfWarp(u64 value) {
   return value;
 }
 
-// Orders tokens by their logits and, if these are equal, by descending id.
+// Returns the rank of a token. It is higher than that of another token if the
+// logit is larger or, if the logits are equal, if the id is lower.
 AP_DEVICE u64 rankOf(float logit, u32 id) { return (u64)orderOf(logit) << 32 | (0xffffffff - id); }
 AP_DEVICE bool isValid(u64 rank) { return rank >> 32 != 0xffffffff; }
 AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
@@ -193,7 +194,8 @@ AP_DEVICE u64 sumOfWarp(u64 value, u64 &before, u32 lane) {
 
 AP_KERNEL(KERNEL_NAME, kThreads, 1)
 (const float *allLogits, u32 *tokenIds, Settings *sampling AP_PARAMETERS) {
-  u64 *histogram = (u64 *)ap_shared(); // 256 entries, and 2 for lastKey
+  // The histogram has 256 entries. lastKey() uses two more after them.
+  u64 *histogram = (u64 *)ap_shared();
   u64 *ofWarps = histogram + 258;      // kWarps entries
   const u32 thread = ap_thread();
   const u32 warp = thread / 32;

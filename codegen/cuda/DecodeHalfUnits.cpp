@@ -123,8 +123,8 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
     const u32 u = (row == 0 ? (i < 4 ? upper.x : upper.z) : (i < 4 ? upper.y : upper.w)) >> f;
     a[row] = (w & low) | (u & high);
     // In each half of u, one byte has the third bits of the codes in columns 0
-    // and 1, and the other byte those in columns 2 and 3. Swapping the bytes
-    // brings the latter to where the mask expects them.
+    // and 1, and the other byte those in columns 2 and 3. Swapping the two
+    // bytes moves the bits of columns 2 and 3 to where the mask expects them.
     a[row + 2] = (w >> 8 & low) | (ap_permute(u, 0, 0x2301) & high);
   }
 }
@@ -157,11 +157,11 @@ constexpr const char *kHalvesWarps = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
   multiplyMinima(sums, units, entries);
-  // The scale of 16 columns is a small integer times d, which all columns of a
-  // row have in common. If a warp has only one accumulator, as in a decode
-  // step, sums are first scaled by the integers and then once by d. With
-  // several accumulators, this would take a second set of sums and too many
-  // registers, so each integer is multiplied by d instead.
+  // The scale of 16 columns is a small integer times d, and each row of a unit
+  // has one d. If a warp has only one accumulator, as in a decode step, sums
+  // are first scaled by the integers and then once by d. With several
+  // accumulators, this would take a second set of sums and too many registers,
+  // so each integer is multiplied by d instead.
   constexpr bool kLate = kRowTiles * kTokenGroups == 1 && !kLazy;
   float late[kFields][4] = {};
   float d[kRowTiles][2];

@@ -22,8 +22,9 @@ struct ActivationForm {
   /// numbers, its upper and its lower 16 bits. Products and sums are float32.
   bool floats = false;
   uint32_t sumColumns = 0; ///< activations per sum; 0 if no sums are needed
-  /// Whether the mean of these activations is stored instead of their sum, as
-  /// two float16 numbers: the rounded mean and its rounding error.
+  /// Whether the mean of each `sumColumns` activations is stored instead of
+  /// their sum, as two float16 numbers: the rounded mean and its rounding
+  /// error.
   bool sumsAsHalves = false;
   /// A sum of activations times this factor is the correction for the zero
   /// point of the codes. This holds for blocks whose codes are in the lowest

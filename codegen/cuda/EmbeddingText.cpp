@@ -290,7 +290,8 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 )";
   case DType::Q2_K:
     return R"(
-// Each byte has a scale in its lower 4 bits and a minimum in its upper 4 bits.
+// A block begins with a byte for each group of 16 elements: the lower 4 bits
+// are the scale, and the upper 4 bits are the minimum.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u32 scale = block[i / 16];
   const u32 code = block[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;

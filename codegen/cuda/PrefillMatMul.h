@@ -89,8 +89,9 @@ struct PrefillMatMul {
   uint32_t maxTokens = 0; ///< 1 to kMaxPrefillTokens
   bool splitActivations = false;
   /// Whether warpgroups of four warps multiply with wgmma (sm_90a), which needs
-  /// the activations in another order. If so, a warp has one tile of rows,
-  /// rowWarps is a multiple of 4, and tokenGroups is a power of two.
+  /// "operands" in an order of its own (see the top of this file). If so, a
+  /// warp has one tile of rows, rowWarps is a multiple of 4, and tokenGroups is
+  /// a power of two.
   bool wgmma = false;
   /// Whether only the rows that the batch requests are computed. `maxTokens` is
   /// then the largest number of such rows.

@@ -14,8 +14,9 @@ Result<ModelNeeds> needsWith(const Compiler &loaded, CompileOptions options,
                              uint64_t cpuLayers) {
   options.cpuLayers = cpuLayers;
   if (cpuLayers == 0) {
-    // A plan in which the GPU computes all layers is refused if this option is
-    // set. Here, the plan only serves to find the number of layers.
+    // The option --activations is refused if the GPU computes all layers. It is
+    // left out here, because this plan only serves to find the number of layers
+    // that the CPU should compute.
     options.activations.clear();
   }
   AIR_ASSIGN_OR_RETURN(Compiler compiler, loaded.again(std::move(options)));

@@ -38,7 +38,7 @@ Candidate candidateWith(const CpuLayerProblem &problem, uint64_t layers) {
   cpu.kvPageBytes *= layers;
   vram.kvPageBytes =
       vram.kvPageBytes / (problem.layers - 1) * (problem.layers - layers);
-  // The arithmetic grows with the weights.
+  // The arithmetic of the CPU is proportional to the weights that it reads.
   if (problem.pass.onCpu != 0) {
     const double share =
         static_cast<double>(moved) / static_cast<double>(problem.pass.onCpu);

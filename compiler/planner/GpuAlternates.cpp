@@ -46,7 +46,7 @@ Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
           return placement.status();
         }
         if (ram == 100) {
-          // A placement for even less VRAM would not fit either.
+          // With even less VRAM, there is no placement either.
           return placements;
         }
         break;

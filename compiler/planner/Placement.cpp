@@ -133,8 +133,8 @@ private:
   struct Sizes {
     uint64_t kept = 0;     ///< pages that stay in RAM
     uint64_t streamed = 0; ///< pages that each pass reads
-    /// The most pages that the ring must hold for one step: all pages that a
-    /// pass reads from the first to the last one that the step needs.
+    /// The largest number of pages that the ring must contain when a step runs
+    /// (see sizesAt()).
     uint64_t largestStep = 0;
   };
   struct Choice {

@@ -235,8 +235,8 @@ Status verifyWeights(const WeightProblem &problem,
                     " bytes and begins at byte " +
                     std::to_string(read.ringOffset) + " of a ring of " +
                     std::to_string(ring) +
-                    " bytes; it must begin at a page of the ring and be no "
-                    "larger than the ring");
+                    " bytes; it must begin at a page boundary of the ring and "
+                    "be no larger than the ring");
     }
     if (i != 0 && orderOf(read) < orderOf(placement.reads[i - 1])) {
       return refuse(name(i) + " is out of order; reads must be sorted by step, "

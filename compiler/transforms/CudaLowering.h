@@ -6,12 +6,13 @@
 // before that layer. The GPU's first step, "gpu.positions", copies it and
 // computes the angles of RoPE.
 //
-// A plan has the programs "m1" and "m2-8", whose kernels compute 1 and 8
-// tokens, respectively. Every token has a row of its own in the block tables,
-// so the tokens of a batch may belong to any sequences. Larger batches have the
-// kernels of a prefill (CudaPrefill.h), in the programs "m9-64" and, if batches
-// may have up to 512 tokens, "m65-512". Their tokens may belong to any
-// sequences, too, and the step `head` computes only the requested rows.
+// A plan has the program "m1", whose kernels compute 1 token, and the program
+// "m2-8", whose kernels compute 8. Every token has a row of its own in the
+// block tables, so the tokens of a batch may belong to any sequences. Larger
+// batches have the kernels of a prefill (CudaPrefill.h), in the programs
+// "m9-64" and, if batches may have up to 512 tokens, "m65-512". Their tokens
+// may belong to any sequences, too, and the step `head` computes only the
+// requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
 // except that q, k and v take a dispatch for each of their dtypes, that gate

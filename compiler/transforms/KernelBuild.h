@@ -59,8 +59,8 @@ public:
   struct CpuKernels {
     std::vector<codegen::KernelSpec> specs; ///< all different
     MachineProfile profile;                 ///< the machine that runs them
-    /// A text that is different if `specs` or `profile` are. The cache finds
-    /// the code of the kernels by it.
+    /// A text that identifies `specs` and `profile`. The cache finds the code
+    /// of the kernels by this text.
     std::string text;
   };
 

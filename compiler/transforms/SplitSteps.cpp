@@ -7,9 +7,9 @@
 // but not exactly, the same rows in all of them.
 //
 // Buffers need no special care. The memory planner treats what each part of a
-// matmul writes to a buffer as a new value. Some such value is live at every
-// step from the first part to the last, so no other buffer gets the memory in
-// between.
+// matmul writes to a buffer as a new value. At every step from the first part
+// to the last, at least one of these values is live, so no other buffer gets
+// the memory in between.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"

@@ -18,7 +18,7 @@ namespace air {
 
 /// The recommended settings. A field is absent if the model's files do not set
 /// it. Meanings and ranges are those of the options of the same name
-/// (runtime/text/Sampler.h).
+/// (runtime/text/SamplerOptions.h).
 struct SamplingDefaults {
   std::optional<float> temperature;    ///< at least 0
   std::optional<int32_t> topK;         ///< 0 or less keeps all tokens

@@ -219,8 +219,8 @@ struct SharedOffsets {
   std::vector<Offset<plan::Segment>> segments;
 };
 
-/// Packs a target as the generated plan::CreatePlan() packs a plan, except for
-/// what is shared.
+/// Packs a target as the generated plan::CreatePlan() packs a plan, but refers
+/// to the records that all targets share, which have been packed already.
 static Offset<plan::Plan> packTarget(FlatBufferBuilder &builder,
                                      const TargetRecords &target,
                                      const SharedOffsets &shared) {

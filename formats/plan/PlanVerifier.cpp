@@ -148,7 +148,7 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
     entries += *more;
   }
   // An entry of a list is an offset of 4 bytes. If there are more entries than
-  // fit in the buffer, some lists are shared.
+  // fit in the buffer, several executables refer to the same list.
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 

@@ -628,7 +628,7 @@ public:
         sizeOf(step.copies()) != 0 || (last != nullptr && device != lastDevice);
     if (isApart && last != nullptr && !last->barrier()) {
       return broken("plan.step.device", where,
-                    "has copies, or runs on another device than the step "
+                    "has copies, or runs on a different device from the step "
                     "before it, so the dispatch before it must have a barrier");
     }
     for (uint32_t i = 0; i < sizeOf(step.copies()); ++i) {
@@ -685,7 +685,7 @@ private:
 
   const plan::Plan &plan;
   const plan::Program &program;
-  const plan::Dispatch *last = nullptr; ///< of the step before
+  const plan::Dispatch *last = nullptr; ///< the last one of the step before
   uint32_t lastDevice = 0;
   std::optional<uint32_t> &headDevice;
 };

@@ -379,7 +379,8 @@ private:
       return Status::ok();
     }
     if (type == "ByteLevel") {
-      return Status::ok(); // it changes only the offsets of tokens in the text
+      // This processor changes only the offsets of tokens in the text.
+      return Status::ok();
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));

@@ -160,7 +160,7 @@ Status DeviceStream::releaseCopied() {
     }
     inFlight.pop_front();
   }
-  // All copies for the steps before `end` are complete, or will not be made.
+  // `end` is the first step with a copy that is incomplete or not yet made.
   const auto steps = static_cast<uint32_t>(stepEvents.size());
   const uint32_t end = !inFlight.empty()           ? inFlight.front().step
                        : nextCopy != copies.size() ? copies[nextCopy].beforeStep

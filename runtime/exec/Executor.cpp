@@ -222,8 +222,8 @@ Status Executor::choose(std::span<const int32_t> tokens,
   return status;
 }
 
-/// Whether a pass may run ahead that continues all sequences of `piece`, whose
-/// pass has been enqueued.
+/// Whether the pass after that of `piece`, which has been enqueued, may run
+/// ahead. That next pass would continue all sequences of `piece`.
 bool Executor::mayRunAhead(const ProgramRecord &program,
                            const AirBatch &piece) const {
   return settled && !timing && dispatchTimes.empty() &&

@@ -122,9 +122,9 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
 
 /// The bytes of weights that a decode pass must read, whichever kernels it
 /// uses. This is the sum over all tensors that are bound in the program for one
-/// token. A tensor from which steps only gather rows counts as a single row.
-/// With `ofGpu` set, only the steps that run on a GPU count, or only those that
-/// do not.
+/// token. A tensor from which steps only gather rows counts as a single row. If
+/// `ofGpu` is true, only what a GPU runs counts; if it is false, only what the
+/// CPU runs.
 uint64_t minimalWeightBytes(const plan::Plan &plan,
                             std::optional<bool> ofGpu = std::nullopt);
 

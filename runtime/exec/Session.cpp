@@ -496,8 +496,8 @@ Status Session::Parts::openMapping(std::vector<NodePart> ofNodes,
   return Status::ok();
 }
 
-/// The part of each matrix that the threads of each NUMA node read. Empty if
-/// the CPU runs no kernels.
+/// The threads that compute on each NUMA node. Empty if the CPU runs no
+/// kernels.
 std::vector<NodePart> Session::Parts::nodeParts() const {
   std::vector<NodePart> found;
   if (cpu) {

@@ -144,8 +144,8 @@ private:
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// A sentence for the user that says why another method is used than the
-  /// requested one; empty if the requested one is used.
+  /// A sentence for the user that says why the requested method is not used;
+  /// empty if it is used.
   std::string note;
 };
 

@@ -28,9 +28,9 @@ namespace air::rt {
 
 class PagePopulator {
 public:
-  /// Begins to populate `ranges` from the first to the last, with `threads`
-  /// threads at a time, and returns at once. Each range must begin at a page
-  /// boundary and stay mapped until the populator is destroyed.
+  /// Begins to populate `ranges`, from the first to the last, on `threads`
+  /// threads, and returns at once. Each range must begin at a page boundary and
+  /// stay mapped until the populator is destroyed.
   PagePopulator(std::vector<std::span<uint8_t>> ranges, unsigned threads);
 
   /// Stops the threads after their current pieces, even if not all ranges are

@@ -55,8 +55,8 @@ public:
   virtual ~SegmentMemory() = default;
   /// The address of segment `index`. It never changes.
   virtual uint8_t *segment(uint32_t index) const = 0;
-  /// The whole ring at one range of addresses, if it is mapped in this way in
-  /// addition to the windows; otherwise empty.
+  /// The ring as one range of addresses, if it is mapped as a whole in addition
+  /// to the windows; otherwise empty.
   virtual std::span<uint8_t> ring() const { return {}; }
 };
 

@@ -123,7 +123,8 @@ private:
       : file(plan), options(std::move(given)), rows(plan),
         places(plan.plan().segments()->size(), kNotStreamed) {}
   Result<OpenedReader> openReader();
-  /// Whether the disk itself writes the weights to where kernels read them.
+  /// Whether the reader reads the weights directly to the addresses at which
+  /// kernels read them, because they need not be decoded or rearranged.
   bool isReadDirectly() const;
   Status adaptToMemory();
   Status changeTo(uint32_t placement);

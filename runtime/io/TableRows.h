@@ -36,7 +36,8 @@ public:
   /// their segments.
   Status require(std::span<const SegmentRange> ranges);
 
-  /// Drops pages from memory if they take more than kCachedBytes bytes.
+  /// Drops the pages of the tables from the page cache if require() has needed
+  /// more than kCachedBytes bytes since they were last dropped.
   void endPass();
 
   /// The number of bytes needed so far, counted in whole pages and chunks. Some

@@ -1,8 +1,9 @@
 //===- RwkvEncoder.h - the tokenizer of RWKV World --------------*- C++ -*-===//
 //
-// At each position of a text, the longest token that matches is used. Tokens
-// are any bytes, which the vocabulary spells as Python does: \x and two
-// hexadecimal digits, \t, \n, \r, or a backslash before the character itself
+// At each position of a text, the longest token that matches is used. A token
+// may consist of any bytes. The vocabulary spells them as Python does: \x and
+// two hexadecimal digits, \t, \n, \r, or a backslash before any other
+// character, which then stands for itself
 // (https://github.com/BlinkDL/ChatRWKV/blob/main/tokenizer/rwkv_tokenizer.py).
 //
 //===----------------------------------------------------------------------===//

@@ -97,7 +97,7 @@ public:
     return slot.key == kEmpty ? nullptr : &slot.merge;
   }
 
-  /// Returns all pairs in the order of their ranks.
+  /// Returns all pairs of ids with their merges, in the order of the ranks.
   std::vector<Entry> byRank() const;
 
 private:

@@ -93,7 +93,8 @@ TEST_F(KernelCacheTest, EntriesThatWereUsedLongAgoAreRemoved) {
     cache.store(text, code);
     madeBefore(text, hours);
   }
-  EXPECT_TRUE(cache.find("a").has_value()); // now it was used last
+  // This use makes "a" the entry that was used most recently.
+  EXPECT_TRUE(cache.find("a").has_value());
   cache.store("d", code);
   EXPECT_TRUE(cache.find("a").has_value());
   EXPECT_FALSE(cache.find("b").has_value());
@@ -130,7 +131,8 @@ TEST_F(KernelCacheTest, AFolderThatIsNotSafeOrNoFolderIsRefused) {
   refuse("file/below", "cannot create the folder");
 }
 
-/// Compiles a text to itself, and counts how often.
+/// A compiler that returns the text of a kernel as its code, and counts its
+/// calls.
 struct CountingCompiler : cuda::CudaCompiler {
   explicit CountingCompiler(std::string text) : name(std::move(text)) {}
   std::string_view intrinsics() const override { return "intrinsics"; }

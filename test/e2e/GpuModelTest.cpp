@@ -200,8 +200,8 @@ TEST_P(GpuTargetTest, TheGpuChoosesTheTokensOfTheCpu) {
                            std::ranges::find(ids, 0, lengthOf) != ids.end();
     const FakeCuda before = fakeCuda;
     std::vector<int32_t> chosen(count);
-    // After the steps 2 and 4, the next pass runs ahead. After step 0, it does
-    // not, because the first sequence needs another page.
+    // After steps 2 and 4, the next pass runs ahead. After step 0, it does not,
+    // because the first sequence needs another page.
     const Status status =
         gpu.choose(tokens, ids, chosen, /*continues=*/step % 2 == 0);
     ASSERT_TRUE(status.isOk()) << status.message();

@@ -1,9 +1,10 @@
 //===- RegexFuzz.cpp - any expression on any text ---------------*- C++ -*-===//
 //
 // The first line of the input is an expression, and the rest is the text. The
-// expression must compile or be refused in one line. Matches must lie in the
-// text in ascending order, be the same in a second run of the matcher, and be
-// found in a number of steps that is proportional to the length of the text.
+// expression must compile, or be refused with a message of one line. Matches
+// must lie in the text in ascending order, be the same in a second run of the
+// matcher, and be found in a number of steps that is proportional to the length
+// of the text.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Utf8.h"

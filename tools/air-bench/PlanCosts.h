@@ -34,7 +34,7 @@ struct KernelArithmetic {
   double repeats = 1;
 };
 
-/// The arithmetic that the plan records for a dispatch.
+/// Converts the arithmetic that a plan records for a dispatch.
 KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic);
 
 struct DispatchCost {

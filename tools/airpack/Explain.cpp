@@ -36,8 +36,8 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
                                : resolveMachine(target));
   if (const std::optional<std::string> cpu = invocation.text("--cpu")) {
     if (machine.gpus.empty()) {
-      return usageError("--cpu replaces the CPU of a machine with a GPU, but "
-                        "target '" +
+      return usageError("--cpu replaces the CPU of a machine that has a GPU, "
+                        "but target '" +
                         target + "' has no GPU; name the CPU with --target");
     }
     Result<MachineProfile> changed = withCpu(machine, *cpu);

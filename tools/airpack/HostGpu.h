@@ -29,8 +29,8 @@ Status chooseCpuLayers(compiler::Compiler &compiler,
                        compiler::CompileOptions &options);
 
 /// Runs the passes of `compiler` up to and including `stopAfter`. If the target
-/// host has a GPU that cannot run the model, removes the GPU from `options` and
-/// compiles for the CPU.
+/// is this machine ("host") and its GPU cannot run the model, removes the GPU
+/// from `options` and compiles for the CPU, unless an option asks for the GPU.
 Status runPasses(compiler::Compiler &compiler,
                  compiler::CompileOptions &options,
                  const std::string &stopAfter);

@@ -22,9 +22,9 @@ namespace {
 
 constexpr const char *kProgram = "/proc/self/exe";
 
-/// The build id of a loaded library in hexadecimal digits; "" if it has none.
-/// A linker computes it from the contents of the library. The ELF specification
-/// describes notes.
+/// The build id of a loaded library in hexadecimal digits; "" if it has none. A
+/// linker computes it from the contents of the library and stores it in a note,
+/// a kind of record that the ELF specification describes.
 std::string buildIdOf(const dl_phdr_info &info) {
   constexpr std::string_view kOwner("GNU", 4); // with its terminating zero
   constexpr uint64_t kAlignment = 4;

@@ -499,7 +499,8 @@ Status printPlan(const cli::Invocation &invocation,
 /// Returns an error if one plan would replace another. Their names differ, but
 /// a name may be a link to another plan.
 Status checkOutputsDiffer(const std::vector<Output> &outputs) {
-  std::map<fs::path, std::string> pathOf; ///< of each file, links followed
+  // For each file, with links resolved, the path that was given for it.
+  std::map<fs::path, std::string> pathOf;
   for (const Output &output : outputs) {
     std::error_code error;
     const auto [other, isNew] = pathOf.emplace(

@@ -384,8 +384,8 @@ std::string benchText(const BenchMeasurement &measured,
                   percentile(measured.tokenSeconds, 0.99) * kMilli);
     if (report.jointRate != 0) {
       out += format("         of %.2f tok/s that disk and cores reach together "
-                    "(joint eta %.2f); beside each other, the disk keeps %.2f "
-                    "of its rate and memory %.2f (%s)\n",
+                    "(joint eta %.2f); while both are read, the disk keeps "
+                    "%.2f of its rate and memory %.2f (%s)\n",
                     report.jointRate, report.jointEta, measured.kept.disk,
                     measured.kept.memory,
                     measured.isKeptMeasured ? "measured" : "from the plan");

@@ -22,17 +22,17 @@
 //                    the disk in every pass: what disk and memory reach
 //                    together.
 //                    passTime() (CpuRates.h) gives the time of minimal bytes
-//                    at the usual rates, with the shares that disk and memory
-//                    keep beside each other
+//                    at the usual rates, with the shares of these rates that
+//                    disk and memory keep while both are read
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
 //                    1, because the usual rates are no limits
 //   predicted_tok_s  what the plan predicts at the usual rates, with the same
 //                    shares. overlappedTime() (CpuRates.h) is the time of the
 //                    cores for a token, and passTime() adds the disk. With a
 //                    GPU, the slowest link takes the whole time. If the CPU
-//                    computes some layers, its time comes before that of VRAM,
-//                    and only as much as the ring in VRAM holds is copied
-//                    meanwhile
+//                    computes some layers, the times of the CPU and of VRAM are
+//                    added. While the CPU works, copies only fill the ring in
+//                    VRAM once
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//

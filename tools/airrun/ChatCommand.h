@@ -12,9 +12,9 @@ cli::Command chatCommand();
 /// Finds mistakes that can be seen without the plan (Usage, Io).
 Status checkChat(const cli::Invocation &invocation);
 
-/// Finds mistakes that depend on the model: those of checkSamplingOfModel();
-/// Unsupported if it has no chat template; Corrupt if the template has a
-/// mistake.
+/// Finds mistakes that depend on the model. Errors: those of
+/// checkSamplingOfModel(), Unsupported if the model has no chat template, and
+/// Corrupt if the template has a mistake.
 Status checkChatModel(const cli::Invocation &invocation,
                       const ModelSource &source);
 

@@ -75,7 +75,8 @@ Result<double> DiskLimit::read(const Combination &how,
   const uint64_t blockBytes = std::min<uint64_t>(
       how.blockBytes, memory.size() / kPageBytes * kPageBytes);
   const uint64_t places = memory.size() / blockBytes;
-  // The sizes of rings are far from 2^64 / kMostFills.
+  // The product cannot overflow, because rings are much smaller than 2^64 /
+  // kMostFills bytes.
   const uint64_t bytes = std::clamp<uint64_t>(kSampleBytes, memory.size(),
                                               kMostFills * memory.size());
   const uint64_t blocks = ceilDiv(bytes, blockBytes);
@@ -131,8 +132,8 @@ Result<double> DiskLimit::sample(std::span<uint8_t> memory) {
   }
   constexpr uint64_t kMiB = uint64_t{1} << 20;
   double rate = 0;
-  // Each combination gets its samples some time apart, because the rates of a
-  // machine may change in the meantime.
+  // Each combination is sampled in both turns, so its samples are some time
+  // apart: the rates of a machine may change in the meantime.
   for (int turn = 0; turn < 2; ++turn) {
     for (const Combination &how :
          {Combination{2, kMiB}, Combination{4, kMiB}, Combination{8, kMiB},

@@ -51,7 +51,8 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
                            last.offset() + last.stored_bytes());
 }
 
-/// The ranges up to a total of `most` bytes.
+/// Shortens the ranges, from the last one on, to a total of at most `most`
+/// bytes.
 std::vector<std::span<const uint8_t>>
 firstBytes(std::vector<std::span<const uint8_t>> ranges, uint64_t most) {
   uint64_t left = most;
@@ -277,8 +278,8 @@ Status LinkLimits::measureTurns(std::span<uint8_t> ring,
   return Status::ok();
 }
 
-/// Takes a sample of the disk. With --io-limit, the session may not use all of
-/// the disk's bandwidth.
+/// Takes a sample of the rate at which the session can read the disk. It is at
+/// most the limit that --io-limit sets.
 Result<double> LinkLimits::diskRate(std::span<uint8_t> ring) {
   AIR_ASSIGN_OR_RETURN(const double found, disk->sample(ring));
   const uint64_t most = store->readLimit();

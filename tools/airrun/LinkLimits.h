@@ -14,7 +14,7 @@
 // are taken in turns. In each turn, first the disk fills the plan's ring alone,
 // then all cores read the weights that stay in RAM, and then both work at the
 // same time. A turn gives the shares of their rates that disk and memory keep
-// beside each other. If the session limits how fast it reads the disk, the
+// while both are read. If the session limits how fast it reads the disk, the
 // shares are not measured.
 //
 // Ownership: borrows the session. Thread-safety: one caller at a time, while
@@ -50,7 +50,7 @@ uint64_t copiedPerPass(const rt::Session &session);
 class LinkLimits {
 public:
   /// `passBytes` is the number of bytes that a pass reads from memory. If a CPU
-  /// and a GPU compute, `cpuBytes` of these are what the CPU reads from RAM.
+  /// and a GPU compute, the CPU reads `cpuBytes` of these bytes from RAM.
   static Result<LinkLimits> create(const cli::Invocation &invocation,
                                    rt::Session &session, double passBytes,
                                    double cpuBytes);
@@ -66,14 +66,15 @@ public:
   /// How many bytes of operands the vector instructions of the cores process
   /// per second, as the median of all samples; 0 if this was not measured.
   double operandRate() const;
-  /// The shares of their rates that disk and memory keep while both are read,
-  /// as the medians of all turns; nothing if they were not measured.
+  /// The shares of their rates that disk and memory keep while both are read:
+  /// the medians of what the turns gave (see the top of this file). Nothing if
+  /// they were not measured.
   std::optional<KeptShares> kept() const;
   /// The rate of copies from the host to the GPU, in bytes per second; 0
   /// without a GPU.
   double uploadRate() const { return upload; }
 
-  /// Takes samples of everything.
+  /// Takes samples of all links, and of the arithmetic of the cores.
   Status measure();
   /// Takes samples of one link, and returns its limit.
   Result<double> measure(size_t link);

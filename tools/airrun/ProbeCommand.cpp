@@ -52,8 +52,9 @@ void addLimits(MachineProfile &profile) {
   }
 }
 
-/// The threads of MemoryReaders. Their memory is allocated only when they begin
-/// to read, because it is not needed if the disk proves to be unsuitable.
+/// Reads memory with MemoryReaders. They are created, with their memory, only
+/// when reading begins, because they are not needed if the disk proves to be
+/// unsuitable.
 class CoreTraffic final : public rt::MemoryTraffic {
 public:
   CoreTraffic(uint32_t threads, uint64_t memoryBytes)

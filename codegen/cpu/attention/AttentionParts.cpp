@@ -179,9 +179,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Like V, the output consists of whole heads without padding, so its
-    // vectors are aligned to as many elements as those of V. An element of the
-    // output has 4 bytes.
+    // Like V, the output consists of whole heads without padding. The alignment
+    // of its vectors, counted in elements, is therefore that of the vectors of
+    // V. An element of the output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

@@ -26,8 +26,9 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
 
 /// Extracts one base-3 digit from each byte of a word. A byte divided by 256 is
 /// a fraction. Multiplying the byte by `power`, a power of 3, modulo 256 moves
-/// the wanted base-3 digit of the fraction to the first place. Multiplying by 3
-/// then carries this digit out of the byte. `power` has 32 lanes of i16.
+/// the wanted base-3 digit of the fraction to the first place after the point.
+/// Multiplying by 3 then carries this digit out of the byte. `power` has 32
+/// lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
   // Extracts one digit from each 16-bit lane of `pairs`, whose upper byte holds
   // the packed byte and whose lower byte is zero. If `multiplier` is 3, the

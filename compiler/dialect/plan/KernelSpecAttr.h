@@ -25,8 +25,8 @@ Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 /// dialect's enum.
 Arithmetic arithmeticOf(const codegen::KernelSpec &spec);
 
-/// Return the kind and the access of a binding (codegen/KernelBindings.h) as
-/// values of the plan dialect's enums.
+/// kindOf() and accessOf() return the kind and the access of a binding
+/// (codegen/KernelBindings.h) as values of the plan dialect's enums.
 BindingKind kindOf(const codegen::KernelBinding &binding);
 Access accessOf(const codegen::KernelBinding &binding);
 

@@ -32,20 +32,20 @@ struct RegexRow {
 struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
-    Characters, ///< `count` characters of `row`, then `next`
-    /// All characters of `row` that follow, then `next`. If `next` fails, the
-    /// matcher does not try fewer characters.
+    Characters, ///< `count` characters of the set `row`, then `next`
+    /// All characters of the set `row` that follow, then `next`. If `next`
+    /// fails, the matcher does not try fewer characters.
     Run,
-    /// Any number of characters of `row`, then `next`. The matcher tries larger
-    /// numbers before smaller ones. `nextRow` has the classes of the characters
-    /// with which a match of `next` may begin.
+    /// Any number of characters of the set `row`, then `next`. The matcher tries
+    /// larger numbers before smaller ones. `nextRow` has the classes of the
+    /// characters with which a match of `next` may begin.
     Loop,
     /// Tries `next` and, if that fails, `other`. `nextRow` has the classes of
     /// the characters with which a match of `next` may begin, and `otherRow`
     /// those for `other`.
     Split,
-    /// Continues at `next` if a character of `row` follows or, if `negated`,
-    /// if none follows.
+    /// Continues at `next` if a character of the set `row` follows or, if
+    /// `negated`, if none follows.
     LookSet,
     /// Continues at `next` if `other` matches here or, if `negated`, if it does
     /// not match.

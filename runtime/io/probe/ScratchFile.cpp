@@ -34,8 +34,9 @@ void fillRandomly(std::vector<uint64_t> &words, uint64_t &state) {
   }
 }
 
-/// Opens a file without a name, or one whose name is removed at once where the
-/// file system does not support that. Returns -1 and sets errno on failure.
+/// Opens a file without a name. If the file system does not support such files,
+/// opens one with a name and removes the name at once. Returns -1 and sets
+/// errno on failure.
 int openUnnamed(const std::string &folder) {
   const int descriptor =
       open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

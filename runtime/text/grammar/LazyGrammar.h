@@ -47,7 +47,8 @@ struct GrammarTriggers {
   /// space in the token with which they end. If there are any, the text cannot
   /// end before one of them.
   std::vector<std::string> preludeEnds = {};
-  /// If not empty, only the `preludeEnds` after this text count.
+  /// If not empty, the grammar applies only after one of the `preludeEnds` that
+  /// comes after this text.
   std::string preludeMark = {};
   /// A text that the prelude must not contain; "" if it may contain any.
   std::string refused = {};

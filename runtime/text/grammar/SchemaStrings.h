@@ -47,8 +47,9 @@ private:
   GrammarBuilder &builder;
   bool escapesMarks;
   std::optional<GrammarSymbol> anyCharacter;
-  /// The results of compact(), by the bounds of the ranges, and of matching().
+  /// The results of compact(), by the bounds of the ranges.
   std::map<std::vector<uint32_t>, GrammarSymbol> compacts;
+  /// The results of matching(), by the pattern.
   std::map<std::string, GrammarSequence, std::less<>> matches;
 };
 

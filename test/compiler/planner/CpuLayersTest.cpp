@@ -119,9 +119,9 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // and reads its 1.5 GB in 300 ms.
   pass.ramRing = pass.ring = 4 * kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 300'000'000U);
-  // The rings hold all that is read, which takes 60 ms. The 2.6 GB that do not
-  // fit in the ring in VRAM are copied in 104 ms once the CPU is done, and the
-  // last reads go on meanwhile.
+  // All 0.3 GB that are read fit in the ring in RAM, and reading them takes 60
+  // ms. Of the 3 GB that are copied, 2.6 GB do not fit in the ring in VRAM.
+  // They are copied in 104 ms once the CPU is done, and reading ends meanwhile.
   pass.read = 3 * kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 144'000'000U);
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "pcie");

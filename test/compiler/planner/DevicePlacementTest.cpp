@@ -123,7 +123,7 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
   const DevicePlacement most = placed(many, 400 * kMiB);
   EXPECT_EQ(std::count(most.isCopied.begin(), most.isCopied.end(), true), 15);
   EXPECT_EQ(most.ringBytes, 8 * kMiB);
-  // A ring of one segment is enough if nothing else fits.
+  // If there is no room for a larger ring, a ring of one segment is chosen.
   EXPECT_EQ(placed(many, 8 * kMiB).ringBytes, 8 * kMiB);
 }
 

@@ -54,7 +54,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 4294967296 : i64, dis
 
 // -----
 
-// The rates of disk and memory beside each other may be missing, but must be
+// The rates of disk and memory while both are read may be missing, but must be
 // valid if they are there.
 
 // expected-error @+1 {{plan.target has no valid 'memory_beside'}}

@@ -505,8 +505,9 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.stream.before",
        inCopied([](Placement &p) { p.device_reads[2]->before_step = 3; })},
-      // The first step gathers rows of the output head's matrix, which is
-      // copied to the ring only before the step of that head, so too late.
+      // The first step gathers rows of the output head's matrix. This matrix is
+      // copied to the ring only before the step of the output head, which is
+      // too late.
       {"plan.stream.before",
        [](SmallPlan &small) {
          streamToGpu(small);

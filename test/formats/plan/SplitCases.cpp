@@ -14,7 +14,7 @@ constexpr uint32_t kLogits = 3;
 constexpr uint32_t kGpuX = 4;
 constexpr uint32_t kQkv = 1;
 constexpr uint32_t kEmbedTensor = 4; // index into Plan.tensors
-constexpr uint64_t kRowBytes = 128;  // of x, whose rows have 32 numbers
+constexpr uint64_t kRowBytes = 128;  // a row of x has 32 floats
 
 plan::BufferCopyT &copyOf(P &p) {
   return *p.programs[0]->steps[kHeadStep]->copies[0];

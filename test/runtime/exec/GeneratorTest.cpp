@@ -408,7 +408,8 @@ TEST_F(GeneratorTest, AGpuRunsAheadOfAnAnswerUntilItsLastToken) {
       Generator::create(*session, &*tokenizer, options);
   ASSERT_TRUE(generator) << generator.status().message();
   ASSERT_TRUE((*generator)->prompt(std::vector<int32_t>{kFakeBos}).isOk());
-  std::vector<uint64_t> pending; // kernels; a pass has five
+  // How many kernels have been enqueued but have not run. A pass has five.
+  std::vector<uint64_t> pending;
   for (uint64_t i = 0; i < options.maxTokens; ++i) {
     const auto token = (*generator)->next();
     ASSERT_TRUE(token && *token);

@@ -233,9 +233,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
         "step 'head' computes NaN or infinite numbers"))
         << status.message();
     EXPECT_EQ(session.length(sequence), 0U);
-    // The pass and, if it runs ahead, the next pass launch five kernels each.
-    // The pass that finds out which step computes infinite numbers launches
-    // four, because it does not choose a token.
+    // The first pass has five kernels, and so has the second one, which runs
+    // ahead if the caller continues. The first pass is then repeated to find
+    // the step that failed, but without the kernel that chooses a token.
     EXPECT_EQ(gpu->enqueuedLaunches, 5U + (continues ? 5 : 0) + 4);
     gpu->workFailure = ioError("the fake GPU has failed");
     EXPECT_EQ(choose().message(), "the fake GPU has failed");
@@ -290,8 +290,8 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
 }
 
 // If the next pass, which was to run ahead, cannot be enqueued, the caller
-// still gets the tokens of the current pass. Some or all kernels of the next
-// pass may have been enqueued before the error.
+// still gets the tokens of the present pass. None, some or all of the kernels
+// of the next pass have been enqueued then.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

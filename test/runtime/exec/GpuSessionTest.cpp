@@ -232,8 +232,7 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
   }
 }
 
-// A copy that has been enqueued must read the ring before somebody else gets
-// it.
+// Copies that have been enqueued must have read the ring before it is lent.
 TEST_F(GpuSessionTest, TheRingIsLentOnlyAfterItsCopies) {
   Result<Session> session =
       open([](plan::PlanT &plan) { copyInEveryPass(plan, true); });

@@ -147,7 +147,7 @@ void LateGpu::advance(Point to) {
   while (queue.done < to.count) {
     const Point after = queue.work[queue.done].after;
     if (queueOf(after.queue).done < after.count) {
-      // With early uploads, this may also do some of the work of `queue`.
+      // If `uploadsEarly` is true, this call may also do work of `queue`.
       advance(after);
       continue;
     }

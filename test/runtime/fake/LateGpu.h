@@ -57,10 +57,11 @@ public:
   uint64_t workBeforeFailure = 0;
   /// The name and the size of each allocation, in order.
   std::vector<std::pair<std::string, uint64_t>> allocations;
-  uint64_t writtenBytes = 0; ///< by write() so far
+  uint64_t writtenBytes = 0; ///< bytes that write() has written so far
   /// The sizes of the uploads so far, in order.
   std::vector<uint64_t> uploads;
-  uint64_t readBytes = 0;        ///< by read() and download() so far
+  /// The bytes that read() and download() have read so far.
+  uint64_t readBytes = 0;
   uint64_t launches = 0;         ///< kernels that have run so far
   uint64_t enqueuedLaunches = 0; ///< these, and those that have yet to run
   /// The launch shape of every dispatch of every program.
@@ -134,7 +135,8 @@ private:
   WorkQueue queues[2];
   std::vector<Point> events;
   std::vector<std::unique_ptr<std::vector<uint8_t>>> hostMemory;
-  std::vector<std::vector<uint8_t>> reads; ///< by read() since the last run
+  /// What read() has returned since the last run.
+  std::vector<std::vector<uint8_t>> reads;
 };
 
 } // namespace air::test

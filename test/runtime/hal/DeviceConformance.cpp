@@ -150,7 +150,7 @@ TEST_P(DeviceConformance, TooMuchMemoryIsRefusedWithItsNameAndSize) {
     EXPECT_NE(memory.status().message().find(std::to_string(bytes)),
               std::string::npos);
   }
-  // The device remains usable.
+  // The device remains usable after the refusals.
   const DeviceAddress vector = allocate(kVectorBytes);
   write(vector, numbersFrom(3));
   EXPECT_EQ(read(vector), numbersFrom(3));

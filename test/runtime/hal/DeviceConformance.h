@@ -65,12 +65,12 @@ protected:
   AirBatch batch = {};
 };
 
-/// Tests of a fake device that does uploads as late as it may. On such a
-/// device, a kernel that does not wait for its upload must read the old bytes.
+/// Tests of a fake device that does uploads as late as it may. They check that
+/// a kernel that wrongly does not wait for its upload reads the old bytes.
 class LateUploads : public DeviceConformance {};
-/// Tests of a fake device that does uploads as early as it may. On such a
-/// device, an upload that does not wait for a kernel must overwrite the bytes
-/// that the kernel still reads.
+/// Tests of a fake device that does uploads as early as it may. They check that
+/// an upload that wrongly does not wait for a kernel overwrites the bytes that
+/// the kernel still reads.
 class EarlyUploads : public DeviceConformance {};
 
 DispatchDesc conformanceDispatch(uint32_t executable, uint32_t entry,

@@ -102,8 +102,8 @@ TEST_F(MemoryLimitTest, Version2HasLimitsInEveryAncestor) {
   EXPECT_EQ(room->free, 10000);
   EXPECT_EQ(room->limit, 900000u);
   EXPECT_EQ(room->smallest, 300000u);
-  // The kernel slows down a process that exceeds memory.high, so memory.high is
-  // a limit like memory.max, whichever group sets it.
+  // Linux slows down a process that exceeds memory.high, so memory.high is a
+  // limit like memory.max, whichever group sets it.
   put("sys/fs/cgroup/a/b/memory.high", "95000\n");
   room = limit.read();
   EXPECT_EQ(room->file, at("sys/fs/cgroup/a/b/memory.high"));

@@ -137,11 +137,12 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
               ElementsAre("'unk_token' of tokenizer_config.json is ignored, "
                           "because the vocabulary names a different token, "
                           "'<unk>'"));
-  // The vocabulary "llama3" has none, and here the byte 0 has no token, either.
+  // The vocabulary "llama3" has no unknown token. The test also removes the
+  // token of byte 0.
   json whole = json::parse(slurp(inputs("tokenizers/json/llama3.json")));
   json &vocab = whole["model"]["vocab"];
   vocab["<none>"] = vocab["\u0100"];
-  vocab.erase("\u0100"); // this is the spelling of the byte 0
+  vocab.erase("\u0100"); // the spelling of byte 0
   write("tokenizer.json", whole.dump());
   EXPECT_THAT(read()->notes,
               ElementsAre("'unk_token' of tokenizer_config.json is ignored, "

@@ -138,7 +138,7 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   EXPECT_NE(
       benchText(measured, *report)
           .find("of 5.33 tok/s that disk and cores reach together (joint "
-                "eta 0.94); beside each other, the disk keeps 0.50 of its "
+                "eta 0.94); while both are read, the disk keeps 0.50 of its "
                 "rate and memory 0.80 (from the plan)\n"),
       std::string::npos)
       << benchText(measured, *report);

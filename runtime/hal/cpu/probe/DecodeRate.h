@@ -27,9 +27,9 @@ public:
   static Result<DecodeRate> create(ThreadPool &pool, uint32_t threadCount,
                                    ChunkCodec codec);
 
-  /// Returns the bytes per second that all threads together decode, counted
-  /// after decoding, from one sample of at least two milliseconds. Errors:
-  /// those of decodeChunk().
+  /// Returns the rate at which all threads together decode, in decoded bytes
+  /// per second, from one sample of at least two milliseconds. Errors: those of
+  /// decodeChunk().
   Result<double> sample();
 
 private:

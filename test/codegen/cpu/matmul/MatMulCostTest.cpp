@@ -203,7 +203,8 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   target.cpu.streams[1].bandwidth = 52 * kGiga;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "t0 1024");
-  // For one token, only streams with bursts of loads are considered.
+  // A matmul of one token loads weights in bursts, so the rates of streams of
+  // single loads do not matter for it.
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   // A matmul of several tokens may read weights more than once, so it must not

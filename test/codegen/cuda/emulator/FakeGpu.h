@@ -136,7 +136,8 @@ private:
   bool guardsAreIntact() const;
 
   std::map<uint64_t, Allocation> memory; ///< by address
-  /// What the previous kernel wrote, if the next one is dependent on it.
+  /// What the previous kernel wrote, if the next one was launched as its
+  /// dependent (programmatic dependent launch) and may start before it ends.
   std::vector<std::span<uint8_t>> written;
   bool reversed = false;
 };

@@ -280,12 +280,12 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       // {{ | a }}, a filter without an operand
       {{1, 1, 1, 1, 9, 1, 1, 0, 0, 0, 0, 0, 0},
        "a filter outside a filter block has no operand"},
-      // {% filter %} with the variable a in place of a filter
+      // {% filter %} with the variable `a` where a filter is needed
       {{1, 8, 1, 1, 1, 1, 1, 0, 0}, "the value of a filter block is not a"},
-      // {% filter %} with a filter that has the variable a as its operand
+      // {% filter %} with a filter that has the variable `a` as its operand
       {{1, 8, 1, 1, 9, 1, 1, 0, 1, 1, 1, 1, 0},
        "the first filter of a filter block has an operand"},
-      // {% call %} with the variable a in place of a call
+      // {% call %} with the variable `a` where a call is needed
       {{1, 7, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0}, "the value of a call block is"},
       {{1, 6, 1, 1, 0, 8}, "what a macro uses is 8; it must be below 8"},
       // an assignment to an attribute whose name has a control character

@@ -284,8 +284,8 @@ TEST(RegexCodeTest, PublishedExpressionsAndDeepOnesCanBeLoaded) {
   }
 }
 
-// Whatever the words are, they are refused in one line, or matching comes to an
-// end.
+// Whatever the words are, they are refused with a message of one line, or
+// matching comes to an end.
 TEST(RegexCodeTest, DamagedWordsDoNoHarm) {
   std::mt19937 random(1);
   std::string text = std::string(800, 'a') + std::string(800, 'x') +

@@ -608,8 +608,8 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   }
 }
 
-// The error names RAM, not the memory of the GPU. It suggests a larger --vram
-// only if RAM that can be locked is short.
+// The error names page-locked memory, not the memory of the GPU. It suggests a
+// larger --vram only if the driver says that it is out of memory.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :

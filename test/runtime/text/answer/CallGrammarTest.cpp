@@ -481,7 +481,7 @@ TEST(CallGrammarTest, NamesThatTheNotationCannotExpress) {
       << none.status().message();
 }
 
-// Whether a tool can be called does not matter if no tool may be called.
+// With ToolChoice::None, a tool that cannot be called is no error.
 TEST(CallGrammarTest, NoCallsOfToolsThatCannotBeCalled) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "a b", "parameters": {"required": ["user name"],

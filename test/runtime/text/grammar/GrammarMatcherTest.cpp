@@ -102,8 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "root ::= \"a\" <[5]> .* | !<[6]> [^x]*",
                     // In the next two grammars, no set of characters contains
                     // the character that occurs most often in the tokens,
-                    // usually a. Each letter is in a character class of its
-                    // own.
+                    // usually the letter "a". Each letter is in a character
+                    // class of its own.
                     "root ::= [bcx12]{1,4} | [bcx12:]{2,7} [,:]? root? | "
                     "\"a\" \"b\" \"c\" \"x\" \"1\" \"2\"",
                     "root ::= [^a\\\\]{0,5} \"\\\\\" root? | "
@@ -272,7 +272,8 @@ TEST_F(LazyGrammarTest, NothingInASpanIsATrigger) {
   feed(grammar, "t>");
   EXPECT_TRUE(grammar.isActive());
   // Unless isAnywhere is true, <think> begins a span without triggers only if
-  // nothing but white space precedes it. So this <t> is a trigger.
+  // nothing but white space precedes it. Here, other text precedes it, so the
+  // <t> after it is a trigger.
   LazyGrammar late = lazy(triggers);
   feed(late, "Some text <think>a<t>");
   EXPECT_TRUE(late.isActive());
