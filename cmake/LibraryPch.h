@@ -1,6 +1,6 @@
-// The precompiled headers of the libraries below the compiler (formats, runtime,
-// tools/cli and tools/airrun): the headers of the standard library that most of
-// their files include, and JSON for C++, which takes longest to read.
+// The precompiled headers of the libraries that do not include MLIR's: the
+// headers of the standard library that most of their files include, and
+// nlohmann/json.hpp, which takes longest to compile.
 #ifndef AIRPACK_CMAKE_LIBRARYPCH_H
 #define AIRPACK_CMAKE_LIBRARYPCH_H
 

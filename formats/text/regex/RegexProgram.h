@@ -36,9 +36,9 @@ struct RegexInstruction {
     /// All characters of the set `row` that follow, then `next`. If `next`
     /// fails, the matcher does not try fewer characters.
     Run,
-    /// Any number of characters of the set `row`, then `next`. The matcher tries
-    /// larger numbers before smaller ones. `nextRow` has the classes of the
-    /// characters with which a match of `next` may begin.
+    /// Any number of characters of the set `row`, then `next`. The matcher
+    /// tries larger numbers before smaller ones. `nextRow` has the classes of
+    /// the characters with which a match of `next` may begin.
     Loop,
     /// Tries `next` and, if that fails, `other`. `nextRow` has the classes of
     /// the characters with which a match of `next` may begin, and `otherRow`
