@@ -62,6 +62,13 @@ function(air_library name)
   endif()
 endfunction()
 
+# Optimises files of the current folder in every build type. They cannot use the
+# precompiled headers, because Clang refuses those of another optimisation level.
+function(air_always_optimise)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O2
+    SKIP_PRECOMPILE_HEADERS ON)
+endfunction()
+
 # Adds a program:
 #   air_tool(NAME LAYER layer SOURCES a.cpp... [DEPENDS AirX...]
 #            [LINKS external...])
