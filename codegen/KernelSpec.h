@@ -285,10 +285,11 @@ struct ActivationTile {
   /// is -1, which is off the grid. The elements of padding tokens are on the
   /// grid.
   int32_t conversions[kActivationTokens];
-  /// In I8Grid, each element is step * kGridVectorBytes, where the step of a
-  /// NaN scale is 0. It is the byte offset of the vector of weight scales for
-  /// this step in an int8 panel. The elements of padding tokens are
-  /// valid offsets, too. In I8, the elements are unspecified.
+  /// In I8Grid, each element is kGridVectorBytes times the step of the token's
+  /// scale (see I8Grid above); the step of a NaN scale is 0. The element is the
+  /// byte offset of the vector of weight scales for this step in an int8 panel.
+  /// The elements of padding tokens are valid offsets, too. In I8, the elements
+  /// are unspecified.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);

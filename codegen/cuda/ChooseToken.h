@@ -9,12 +9,13 @@
 // top-p on the probabilities before temperature, then temperature and one draw.
 // If logits are equal, the token with the lowest id comes first.
 //
-// Weights are integers: 2^32 times the probability relative to the best
-// token's, rounded down. Their sums are therefore exact, and do not depend on
-// the order of threads. The random number of a draw is the output of SplitMix64
-// with index `draws`, counted from 0, divided by 2^64. The probabilities, in
-// the order of ids, divide [0, 1) into one interval per token. The interval
-// that contains the random number determines the chosen token.
+// The weight of a token is an integer: 2^32 times its probability relative to
+// the best token's, rounded down. Sums of weights are therefore exact, and do
+// not depend on the order of threads. The random number of a draw is the output
+// of SplitMix64 with index SamplingSettings::draws, counted from 0, divided by
+// 2^64. The probabilities, in the order of ids, divide [0, 1) into one interval
+// per token. The interval that contains the random number determines the chosen
+// token.
 //
 // If a logit is NaN or infinite, the chosen id is 2^32 - 1.
 //

@@ -29,9 +29,10 @@ std::string headLiterals(const HeadRows &heads);
 /// "block_tables" and "kv_cache".
 std::vector<Binding> headBindings(const HeadRows &heads);
 
-/// Returns the text of finishHead, with which a warp normalises, rotates and
-/// stores one head of one token. It calls sequenceOf(more, token), which must
-/// return the row of the token's sequence in the block tables.
+/// Returns the text of the CUDA function finishHead, with which a warp
+/// normalises, rotates and stores one head of one token. The kernel must also
+/// define sequenceOf(more, token), which returns the row of the token's
+/// sequence in the block tables.
 std::string_view headText();
 
 } // namespace air::codegen::cuda

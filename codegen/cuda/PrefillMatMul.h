@@ -122,9 +122,9 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
 /// "scales" (of a PrefillInput with the same dtype, columns, splitActivations,
 /// wgmma and outputs), "y" (float32 [M][rows]), "token_count" (uint32 M; with
 /// `outputs`, "output_count") and, if the kernel has them, "bias" and
-/// "row_scales". Thread blocks without any of the M rows do nothing. They have
-/// the highest indices in gridX, so a launch may leave them out.
-/// Errors are those of generateDecodeMatMul.
+/// "row_scales". Thread blocks without any of the M tokens do nothing. They
+/// have the highest indices in gridX, so a launch may leave them out. Errors
+/// are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
                                          const CudaTarget &target,
                                          std::string_view intrinsics);

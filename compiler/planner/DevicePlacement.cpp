@@ -203,10 +203,10 @@ private:
     return ringFor(units, std::max<uint64_t>(2, lapsIn(units, most)));
   }
 
-  /// Chooses the ring for passes that copy the segments that chosen(limit,
-  /// share) names. Returns nothing if the ring and all that stays on the GPU do
-  /// not fit in `room`. If `runsAhead` is false, the ring is as large as the
-  /// largest unit.
+  /// Chooses the ring for passes that copy the segments for which chosen(limit,
+  /// share) is true. Returns nothing if the ring and all that stays on the GPU
+  /// do not fit in `room` bytes, or if only one step's segments are copied. If
+  /// `runsAhead` is false, the ring is as large as the largest unit.
   std::optional<Choice> choiceFor(uint64_t room, uint64_t limit, bool runsAhead,
                                   uint64_t share) const {
     std::vector<Unit> units = unitsOf(chosen(limit, share));

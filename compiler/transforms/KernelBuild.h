@@ -109,7 +109,7 @@ public:
 
   /// The number of bytes that start() has reserved for its kernels. If they are
   /// compiled in the background, it is reservationFor(the number of kernels);
-  /// otherwise, it is the larger of this number and their actual size.
+  /// otherwise, it is the larger of that reservation and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the compilation of the kernels has ended, with success or an

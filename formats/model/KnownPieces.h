@@ -26,7 +26,7 @@ bool isKnownEndPiece(std::string_view piece);
 
 /// Turns the pieces of an SPM vocabulary that are named like bytes but have the
 /// type Normal or Undefined into byte tokens, unless their byte already has a
-/// byte token. Adds one note for all of them.
+/// byte token. Adds one note about all of them to data.notes.
 void markBytePieces(TokenizerData &data);
 
 /// Turns the pieces for which isKnownEndPiece() is true into control tokens

@@ -128,9 +128,9 @@ public:
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
   /// largest logit. If several tokens have it, the one with the lowest id is
   /// chosen. The sequences must all be different, and the sizes equal. If
-  /// `continues` is true, the caller will probably choose again, with the
-  /// tokens `next`, and the next pass may run ahead. Results do not depend on
-  /// it.
+  /// `continues` is true, the caller will probably call choose() again, with
+  /// the tokens `next`, so the next pass may run ahead (see the top of this
+  /// file). The results are the same either way.
   /// Errors: as run(), and Usage if canChoose() is false.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,

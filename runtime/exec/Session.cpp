@@ -427,9 +427,9 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
 
 /// Opens the GPU, allocates the memory of the current placement there, and
 /// loads the kernels. If the GPU or the host has too little free memory, tries
-/// the placements that follow. If none fits, returns the error of the last
-/// placement with which the GPU could be opened, or the first error if the GPU
-/// could not be opened at all.
+/// the later placements of the plan, one by one. If none fits, returns the
+/// error of the last placement with which the GPU could be opened, or the first
+/// error if the GPU could not be opened at all.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
                                     uint64_t ram) {

@@ -36,9 +36,9 @@ struct NodePart {
 std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
                                      const NodePart &part, uint64_t pageBytes);
 
-/// Brings `bytes` into memory, with bytesOfPart() of each of the `parts` on the
-/// node of that part. The memory policy of the calling thread is restored
-/// afterwards.
+/// Brings `bytes` into memory, so that the bytesOfPart() of each of the `parts`
+/// lie on the NUMA node of that part. The memory policy of the calling thread
+/// is restored afterwards.
 void placeOnNodes(std::span<const uint8_t> bytes,
                   std::span<const NodePart> parts);
 

@@ -106,9 +106,9 @@ private:
     const uint32_t *row(SequenceId sequence) const {
       return table.data() + sequence * stride;
     }
-    /// Whether a sequence of `length` positions ends within a page, and shares
-    /// this page with other sequences. It then needs a copy of the page before
-    /// it can grow.
+    /// Whether `sequence`, which has `length` positions, ends within a page
+    /// that it shares with other sequences. If so, it needs a copy of the page
+    /// before it can grow.
     bool endsInSharedPage(SequenceId sequence, uint64_t length) const;
   };
 

@@ -53,8 +53,9 @@ void MergeMatcher::derive() {
     }
   }
   // Each merge in `early` has a part that is made only by a merge of higher
-  // rank, or by none. The merges that can take place nevertheless, because both
-  // parts have a derivation and can become neighbours, are the untimely ones.
+  // rank, or by no merge. Those that can take place nevertheless, because both
+  // parts have a derivation and can become neighbours, are the untimely merges
+  // (MergeMatcher.h).
   std::vector<ByteTrie::Piece> results;
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&

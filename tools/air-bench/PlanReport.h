@@ -5,15 +5,16 @@
 //   bound            the larger of the two; for several dispatches, their sum
 //   share            bound / measured time
 //
-// The rates are the highest of the whole run. On a shared machine they vary
-// from second to second. Therefore each pass also has an adjacent share. Its
-// bound is the mean of two bounds: one from the rates measured right before the
-// pass, and one from those measured right after it.
+// The read bandwidth and the peak rates are the highest that were measured in
+// the whole run. On a shared machine they vary from second to second. Therefore
+// each pass also has an adjacent share. Its bound is the mean of two bounds:
+// one from the rates measured right before the pass, and one from those
+// measured right after it.
 //
 // Dispatches are timed one by one, each with a wake-up of all threads, and the
-// whole pass is timed separately. `outsideSeconds` is the time of the pass
-// minus the time of its dispatches without their wake-ups. It is spent at
-// barriers and in the host's work between two passes.
+// whole pass is timed separately. `outsideSeconds` is the time of the whole
+// pass minus the sum of the times of its dispatches, not counting their
+// wake-ups. It is spent at barriers and in the host's work between two passes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H

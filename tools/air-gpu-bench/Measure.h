@@ -46,7 +46,7 @@ struct MeasureOptions {
 
 /// Runs the folder's kernels. Errors: Mismatch if the folder was made for
 /// another GPU; Io if the driver fails. A kernel with wrong results is not an
-/// error, but a row whose isRight is false.
+/// error; isRight is false in its row.
 Result<Report> measure(Driver &driver, const KernelFolder &folder,
                        const MeasureOptions &options);
 

@@ -235,10 +235,10 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // With a codec, a pass reads fewer bytes than it decodes to. The percentage
-  // is one of decoded bytes. If passes also copy weights to a GPU, other
-  // weights stay in VRAM. What is resident and what is read do not then add up
-  // to all weights, so no percentage is stated.
+  // The percentage compares decoded bytes: with a codec, the bytes that a pass
+  // reads are fewer. If passes also copy weights to a GPU, other weights stay
+  // in VRAM, and the sum below does not cover them. No percentage is stated
+  // then.
   const uint64_t all = resident + rawBytesPerPass(placement);
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"

@@ -377,9 +377,10 @@ Status measureRounds(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// Reports what the plan predicts for the placement in use: the decode rate,
-/// which is 0 if the plan did not know the machine's bandwidths, the links, and
-/// the fractions of their rates that disk and memory keep while both are read.
+/// Adds to `measured` what the plan predicts for a decode pass with the
+/// placement in use: the tokens per second, which stay 0 if the plan did not
+/// know the machine's bandwidths, and the traffic of each link. Also adds the
+/// shares of their rates that disk and memory keep while both are read.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
   measured.gpuRingBytes = static_cast<double>(session.plan()

@@ -86,8 +86,8 @@ private:
 void RowsWriter::write(const AttentionRun &run) {
   start(b.mul(b.sub(run.end, run.first), b.i64(shape.group)));
   // The position of the last key in the pages that are visited. MClass::One is
-  // meant for batches of one token, which is the last token of its sequence. If
-  // it is not, writePage() skips the pages after it.
+  // meant for batches of one token that is the last of its sequence. For any
+  // other token, writePage() skips the pages that begin after it.
   const Value last = spec.mClass == MClass::One
                          ? b.sub(lengthOf(run.sequence), b.i64(1))
                          : positionOf(b.sub(run.end, b.i64(1)));

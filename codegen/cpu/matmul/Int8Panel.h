@@ -108,9 +108,9 @@ struct TokenScales {
   /// the offset of a field with one number per token yields the address of the
   /// token's element of this field.
   mlir::Value once;
-  /// The address for the fields biasSums and scaledSums, which is used in the
-  /// same way as `once`. It yields the token's sum over the columns of the
-  /// scale group.
+  /// Like `once`, for the fields biasSums and scaledSums: adding the offset of
+  /// one of these fields yields the address of the token's sum over the columns
+  /// of the scale group.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

@@ -132,9 +132,11 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// The last pass over a row block has the smallest of the widths 1, 2, 4 and 8
-// that holds the remaining tokens and is not less than `leastPass`. Three
-// tokens use the code for four and read one padding row.
+// Emits the pass over a row block that begins with token `firstToken`, if
+// `rest` tokens remain. If these are fewer than `tokens`, the pass has the
+// smallest width of `tokens`, `tokens` / 2 and so on that holds them, but at
+// least leastPass. With widths of 1, 2, 4 and 8, three tokens use the code for
+// four, which then reads one padding row.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
   if (tokens <= leastPass) {

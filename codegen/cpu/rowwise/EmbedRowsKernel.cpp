@@ -1,8 +1,8 @@
 //===- EmbedRowsKernel.cpp - x[m] = scale * table[id[m]] --------*- C++ -*-===//
 //
-// Decodes the row block that holds the token's row into a panel in scratch and
-// extracts the row's lane. In this way the decoders of all dtypes and layouts
-// serve embedding tables too.
+// For each token, the kernel decodes the row block that holds the token's row
+// of the table into a panel in scratch, and extracts the lane of this row. In
+// this way the decoders of all dtypes and layouts serve embedding tables too.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"

@@ -347,9 +347,9 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
   if (node.most == RegexNode::kUnlimited) {
     const Facts &then = facts[next];
     RegexInstruction made;
-    // If what follows always matches, or cannot begin with a character of the
-    // set, then the matcher consumes every following character that is in the
-    // set, and never has to try with fewer.
+    // If what comes after the repetition always matches, or cannot begin with a
+    // character of the set, the matcher consumes all characters of the set that
+    // follow, and never has to try with fewer.
     bool isRun = isPossessive || then.isSure || (set & then.first).none();
     made.op = isRun ? Op::Run : Op::Loop;
     made.row = rowOf(set);

@@ -50,9 +50,9 @@ void nameRequired(SchemaJson &schema) {
   }
 }
 
-/// Returns the schema of a tool's arguments. Arguments that it does not name
-/// are refused, unless the tool's own schema contains one of the keywords
-/// `kOpen`.
+/// Returns the schema of a tool's arguments. This schema refuses arguments that
+/// it does not name, unless `parameters`, the tool's own schema, contains one
+/// of the keywords `kOpen`.
 Result<SchemaJson> argumentSchema(const std::string &parameters) {
   SchemaJson schema = SchemaJson::object();
   if (!parameters.empty()) {

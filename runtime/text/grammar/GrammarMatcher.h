@@ -51,9 +51,9 @@ public:
                  std::vector<int32_t> endOfGeneration,
                  GrammarStates::Limits limits = {});
 
-  /// The tokens that may come next. The reference is valid until the next call
-  /// of any other member function. Errors: DoesNotFit if the text is too
-  /// ambiguous or nested too deeply.
+  /// The tokens that may come next. The pointer is valid until the next call of
+  /// any other member function. Errors: DoesNotFit if the text is too ambiguous
+  /// or nested too deeply.
   Result<const TokenMask *> allowed();
 
   /// Whether a token may come next. This test is much cheaper than allowed().

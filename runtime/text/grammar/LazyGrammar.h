@@ -42,10 +42,10 @@ struct GrammarTriggers {
   std::vector<QuietSpan> spans = {};
   /// The index of the span in which the text begins, if it begins in one.
   std::optional<size_t> open = {};
-  /// Texts such as the end of the reasoning, after which the grammar applies.
-  /// They are no part of what the grammar must match, and neither is white
-  /// space in the token with which they end. If there are any, the text cannot
-  /// end before one of them.
+  /// Texts, such as the end of the reasoning, after which the grammar applies.
+  /// The grammar does not match such a text, nor white space that follows it in
+  /// the same token. If this list is not empty, the answer cannot end before
+  /// one of the texts.
   std::vector<std::string> preludeEnds = {};
   /// If not empty, the grammar applies only after one of the `preludeEnds` that
   /// comes after this text.

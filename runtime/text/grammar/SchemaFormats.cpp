@@ -48,8 +48,8 @@ std::string leapSecond(bool isNextDay) {
   for (int hour = 0; hour < 24; ++hour) {
     std::string minutes;
     for (int minute = 0; minute < 60; ++minute) {
-      // In UTC, the time is 23:59:60. A zone that is ahead of UTC therefore has
-      // an offset of the local time plus one minute, modulo a day. The offset
+      // A leap second is at 23:59:60 UTC. If a zone is ahead of UTC, its offset
+      // is therefore the local time plus one minute, modulo a day. The offset
       // of a zone that is behind UTC is a day minus that.
       const int ahead = (hour * 60 + minute + 1) % kDay;
       const int behind = (kDay - ahead) % kDay;

@@ -341,11 +341,11 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // The other values of the block depend on `mark`. If it is infinite or
-      // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
-      // the block has a scale of 1 in one of the formats, and they are
-      // multiples of 0.5, so that many lie halfway between integers. For other
-      // marks they stay random.
+      // One value of the block becomes `mark` below. The others depend on it.
+      // If it is infinite or NaN, or if |mark| <= 1, they are mark / 4. If it
+      // is 127 or 127 * 128, the block has a scale of 1 in one of the formats,
+      // and they are multiples of 0.5, so that many lie halfway between
+      // integers. For other marks they stay random.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128

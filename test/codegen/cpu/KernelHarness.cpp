@@ -165,9 +165,9 @@ std::string runOnce(const KernelCase &test, const KernelEntry &entry,
   return "";
 }
 
-/// Runs in the emulator the kernel call that `file` describes, and replaces
-/// `file` by what the call left behind. Returns "" on success, otherwise a
-/// message.
+/// Runs the kernel call that `file` describes, with the program `runner` in the
+/// emulator, and replaces `file` by what the runner wrote. Returns "" on
+/// success, otherwise a message.
 std::string callForeign(Bytes &file, const std::string &emulator,
                         const std::string &runner) {
   const int descriptor = memfd_create("kernel", MFD_CLOEXEC);

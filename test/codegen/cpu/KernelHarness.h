@@ -75,9 +75,10 @@ enum class BatchKind {
   Interleaved, ///< sequences alternate token by token
 };
 
-/// The first position of each sequence is random and at most `history`, and the
-/// ids are random and below `vocabulary`. About half of the tokens, but at
-/// least one, are outputs, which are listed in random order.
+/// Makes a batch of `tokens` tokens. The first position of each sequence is
+/// random and at most `history`, and the ids are random and below `vocabulary`.
+/// About half of the tokens, but at least one, are outputs, which are listed in
+/// random order.
 Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
                 uint32_t history, uint64_t vocabulary = 1);
 

@@ -224,8 +224,9 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   // MiB of weights stay in RAM, and each pass reads the other 512 MiB through a
   // ring of at least 36 MiB: 32 MiB for a step and 4 MiB more. A pass must fill
   // the ring a whole number of times, so the ring has 512 / 14 = 36.57 MiB.
-  // With --pin 47, 481.28 MiB stay in RAM, and the ring takes 542.72 / 14 =
-  // 38.77 MiB, so everything fits in 600 MiB.
+  // Together they need 625.58 MiB, which is too much. With --pin 47, 481.28 MiB
+  // stay in RAM, and the ring takes 542.72 / 14 = 38.77 MiB, so everything fits
+  // in 600 MiB.
   RamLimit limit{600 * kMiB, "--ram gives"};
   limit.pinned = 50;
   const Status status = planPlacements(manyWeights(), demand(), limit).status();

@@ -109,9 +109,9 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // in 30 ms while the CPU works, and 2.85 GB in 570 ms.
   pass.ring = kGB / 20;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 610'000'000U);
-  // Half of what is copied comes from the disk, and therefore half of the 0.05
-  // GB that go to the ring in VRAM. While the CPU works, 0.1 + 0.025 GB are
-  // read in 25 ms. The other 1.375 GB take 275 ms.
+  // Now the disk is the source of half of what is copied, and therefore of half
+  // of the 0.05 GB that go to the ring in VRAM. While the CPU works, 0.1 +
+  // 0.025 GB are read in 25 ms. Reading the other 1.375 GB then takes 275 ms.
   pass.read = 3 * kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 315'000'000U);
   // Filling the rings would take 120 ms (0.4 GB in RAM, and half of the 0.4 GB

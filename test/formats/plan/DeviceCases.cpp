@@ -102,7 +102,7 @@ void useGpu(P &p) {
 /// The size of all arrays of a batch that is divided into tiles. Each of 16
 /// tokens has an id, two positions, a row index, 2 page indices, and a tile of
 /// three numbers. There are also the row indices of 16 outputs, and three
-/// counts.
+/// counts. Every number takes 4 bytes.
 constexpr uint64_t kTileArrays =
     16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
 

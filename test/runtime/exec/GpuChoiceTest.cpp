@@ -289,9 +289,10 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   }
 }
 
-// If the next pass, which was to run ahead, cannot be enqueued, the caller
-// still gets the tokens of the present pass. None, some or all of the kernels
-// of the next pass have been enqueued then.
+// An error occurs when the next pass, which is to run ahead, is enqueued:
+// before any of its kernels is enqueued, after some of them, or after all. The
+// caller still gets the tokens of the present pass. If the error persists, the
+// next call returns it.
 TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

@@ -196,8 +196,9 @@ TEST_F(KvCacheTest, TheSourceOfAForkGetsACopyToo) {
   ASSERT_TRUE(cache.append(*fork, 1).isOk());
   // Truncating the source to 60 tokens reopens the page that was full. The fork
   // holds this page, too, so the next append to the source needs a copy of it.
-  // Five tokens also need a second page, but only one page is free, so that
-  // append fails and changes nothing. Four tokens fit in the copy.
+  // If five tokens are appended, they also need a second page. Only one page is
+  // free, so this append fails and changes nothing. Four tokens fit in the
+  // copy.
   ASSERT_TRUE(cache.truncate(source, 60).isOk());
   const uint32_t shared = pageOf(cache, source, 0);
   bytes[256 * shared] = 9;

@@ -78,8 +78,9 @@ struct StreamJob {
   }
 };
 
-/// Returns a step of about 0.618 * places, so that consecutive units are far
-/// apart. The step has no common divisor with `places`, so that every place is
+/// Returns the number of places from one unit that is read to the next, modulo
+/// `places`. It is about 0.618 * places, so that consecutive units are far
+/// apart, and has no common divisor with `places`, so that every place is
 /// visited once before any is visited again.
 uint64_t scatteringStep(uint64_t places) {
   uint64_t step = std::max<uint64_t>(2, places * 618 / 1000);

@@ -20,7 +20,8 @@ using Many = std::vector<Words>;
 /// otherRow, next, other, count and memo.
 constexpr uint32_t kNone = UINT32_MAX;
 
-/// The words of a program with the given instructions and three rows: row 0
+/// The words of a program with the instructions `code`, `memos` sets of
+/// remembered positions, and three rows, which are sets of characters: row 0
 /// contains the letter a, row 1 every character, and row 2 also the end of the
 /// text.
 Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
