@@ -47,8 +47,8 @@ public:
   /// all entries together have more than `mostBytes` bytes, those that were
   /// used longest ago are removed.
   ///
-  /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h),
-  /// with its `advice`.
+  /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h).
+  /// `advice` says in their messages what the user can do.
   static Result<KernelCache> open(std::string folder, const std::string &advice,
                                   std::string compiler,
                                   uint64_t mostBytes = kUsualBytes);

@@ -55,7 +55,7 @@ struct HostPlacement {
   uint64_t ringBytes = 0; ///< size of the ring in RAM
   /// The reads of one pass, in order. StreamedRead::ringOffset counts from the
   /// start of the ring in RAM, and StreamedRead::afterStep is the step whose
-  /// copies must be complete before the read begins.
+  /// copies to the GPU must be complete before the read begins.
   std::vector<StreamedRead> reads;
   uint64_t keptBytes = 0; ///< RAM for the segments that stay there
 

@@ -35,9 +35,9 @@ public:
   /// A Charsmap without rules.
   Charsmap() = default;
 
-  /// Empty bytes are a charsmap without rules. Errors: Corrupt if the trie does
-  /// not fit into `bytes`, has no units, or refers to something outside of it,
-  /// or if a replacement has no end.
+  /// If `bytes` is empty, the result has no rules. Errors: Corrupt if the trie
+  /// does not fit into `bytes`, has no units, or refers to something outside of
+  /// it, or if a replacement has no end.
   static Result<Charsmap> parse(std::string_view bytes);
 
   /// The rule with the longest string that `text` begins with.

@@ -30,14 +30,14 @@ bool isKnownEndPiece(std::string_view piece);
 void markBytePieces(TokenizerData &data);
 
 /// Turns the pieces for which isKnownEndPiece() is true into control tokens
-/// that end generation. Adds a note for each piece whose type changes. There
-/// are two exceptions. A piece that has another meaning in this vocabulary does
-/// not end generation. A piece that is not a control token stays ordinary text
-/// if a merge of a BPE vocabulary produces it. Some special tokens of
-/// fill-in-the-middle end generation, too. The ids of all tokens that end
-/// generation are added to `data.endOfGeneration`, which is then sorted and has
-/// no duplicates. Where "<|end|>" only ends a message, it becomes a control
-/// token, unless it is user-defined, and does not end generation.
+/// that end generation. There are two exceptions. A piece that has another
+/// meaning in this vocabulary does not end generation. A piece that is not a
+/// control token stays ordinary text if a merge of a BPE vocabulary produces
+/// it. Some special tokens of fill-in-the-middle end generation, too. Where
+/// "<|end|>" only ends a message, it becomes a control token, unless it is
+/// user-defined, and does not end generation. Adds a note for each piece whose
+/// type changes. The ids of all tokens that end generation are added to
+/// `data.endOfGeneration`, which is then sorted and has no duplicates.
 void markEndPieces(TokenizerData &data);
 
 /// Adds `id` to `data.endOfGeneration`, which stays sorted and without

@@ -15,8 +15,8 @@
 namespace air {
 
 /// The names of the library in the order in which they are tried, the newest
-/// first. `place` is a library or its folder, or "" for the dynamic linker's
-/// search path and /usr/local/cuda.
+/// version first. `place` is a library or its folder, or "" for the dynamic
+/// linker's search path and /usr/local/cuda.
 std::vector<std::string> nvrtcPaths(const std::string &place);
 
 /// Opens the library at the first of nvrtcPaths("") that can be opened, and

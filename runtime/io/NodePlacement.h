@@ -6,7 +6,7 @@
 // the same way, and each part is read under a memory policy that prefers the
 // node of its readers. Pages that are already in the page cache stay where they
 // are. Where weights are read into memory of the process, that memory has such
-// a policy itself, so that any thread may read them.
+// a policy itself, so it does not matter which thread reads them from the file.
 //
 // All of this is advice: if the system refuses it, the plan only runs slower.
 //

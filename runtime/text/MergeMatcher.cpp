@@ -69,10 +69,10 @@ void MergeMatcher::derive() {
   untimely = ByteTrie(std::move(results));
 }
 
-/// Finds out which symbols that contain the result of an untimely merge
-/// (MergeMatcher.h) stay whole when their bytes are merged. For these symbols,
-/// no parts are stored, because only partsMerge() reads parts, and it is not
-/// called for such symbols.
+/// Considers the symbols that contain the result of an untimely merge
+/// (MergeMatcher.h), and finds out which of them stay whole when their bytes
+/// are merged. No parts are stored for these symbols, because only partsMerge()
+/// reads parts, and it is not called for symbols that contain such a result.
 void MergeMatcher::deriveUntimely() {
   if (!hasUntimely) {
     return;

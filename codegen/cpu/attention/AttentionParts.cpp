@@ -202,8 +202,8 @@ double AttentionWriter::scoreScale() const {
 // exchange algorithm.
 //
 // Results that would be subnormal become 0. Some CPUs execute instructions with
-// subnormal operands many times more slowly, and every weight is multiplied by
-// a whole row of V.
+// subnormal operands many times more slowly, and each softmax weight, a result
+// of this function, is multiplied by a whole row of V.
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };

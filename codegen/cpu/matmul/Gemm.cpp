@@ -248,9 +248,9 @@ void GemmEmitter::multiplyPart(const Part &part) {
   });
 }
 
-// Returns the weights of the part that follows `part` in the loops of emit().
-// After the last part of a tile, they are the first weights of the next tile,
-// which the same thread most likely computes.
+// Returns the weights to prefetch: those of the part that follows `part` in the
+// loops of emit(). After the last part of a tile, they are the first weights of
+// the next tile, which the same thread most likely computes.
 PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value zero = b.i64(0);
   Value column = b.add(part.column, part.columns);

@@ -169,9 +169,9 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
   }
   if (isMarkup && value.is(Kind::String)) {
-    // If the format string is marked as HTML, Python converts a value that is a
-    // string to a number. A template that relies on this is refused with a
-    // message that says what to write instead.
+    // If the format string is marked as HTML, Python converts a string to a
+    // number where %d or the like needs one. A template that relies on this is
+    // refused with a message that says what to write instead.
     return in.fail(std::string("%") + spec.type +
                        " needs a number, not a text; use "
                        "the filter 'int' or 'float'",

@@ -36,9 +36,10 @@ uint64_t sumOf(const GpuPlacement &placement) {
 }
 
 TEST(GpuAlternates, AreForLessVram) {
-  // 1100 MiB hold everything. 990 MiB hold 7 segments and a ring for 2 more.
-  // 825 MiB hold 6 segments and a ring for 2, or 5 and a ring for 3. 550 MiB
-  // hold 3 and a ring for 2.
+  // The placements are for 100, 90, 75 and 50 % of the limit. 1100 MiB hold
+  // everything. 990 MiB hold 7 segments and a ring for 2 more. 825 MiB hold 6
+  // segments and a ring for 2, or 5 and a ring for 3. 550 MiB hold 3 and a ring
+  // for 2.
   const auto placements = planGpuPlacements(demand(), limits(1100 * kMiB));
   ASSERT_TRUE(placements) << placements.status().message();
   ASSERT_EQ(placements->size(), 4U);

@@ -544,9 +544,9 @@ std::vector<Case> readCases() {
        })},
       {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
-      // The first step, which no longer gathers, reads the output head's
-      // matrix. The head's segment is therefore needed before that of the
-      // layer, but follows it in the file.
+      // The first step reads the output head's matrix instead of gathering
+      // rows. The head's segment is therefore needed before that of the layer,
+      // but follows it in the file.
       {"plan.read.order", in([](P &p) {
          p.programs[0]->steps[0]->kind = plan::StepKind::MatMul;
          bindingOf(p, 0, 0, 0).index = 3;

@@ -141,9 +141,9 @@ template <typename V, size_t N>
 
 // ---- dot products of bytes, in pairs ----------------------------------------
 
-// In these loops, one instruction multiplies bytes and adds each pair of
-// products to a 16-bit sum. The results of eight such instructions are added in
-// 16 bits, and the sums are widened to 32 bits.
+// In these loops, one instruction multiplies bytes and adds the products in
+// pairs, which gives 16-bit sums. The sums of eight such instructions are added
+// in 16 bits, and the results are widened to 32 bits.
 
 [[gnu::target("avx512f,avx512bw")]] uint64_t pairs512(uint64_t turns) {
   Int512 sums[8] = {};

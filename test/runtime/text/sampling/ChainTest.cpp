@@ -288,9 +288,10 @@ TEST(TokenFilter, IsAskedForItsMaskOnlyIfItRefusesTheChoice) {
 }
 
 TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
-  // Before the only allowed token, which has a surprise of 0 bits, another
-  // token (1 bit) is drawn and refused. The refused token must not change
-  // Mirostat's bound.
+  // The filter refuses token 0, which is drawn first. Token 1 is then chosen,
+  // because it alone is allowed. Both have a surprise of 0 bits, since each is
+  // the only candidate that is left when it is drawn. Only the accepted token
+  // may change Mirostat's bound.
   SamplerOptions options = plainSampling();
   options.mirostat = 2;
   options.mirostatTau = 0.25F;
