@@ -53,9 +53,9 @@ void makeWeightless(plan::PlanT &plan) {
   }
 }
 
-/// How many bytes of a segment a reference plan stores. Such a plan leaves the
-/// matrices in the model's files, so it stores everything up to the end of the
-/// last tensor that is not a matrix.
+/// How many bytes of a segment a reference plan stores, counted from the start
+/// of the segment: all up to the end of the last tensor that is not a matrix.
+/// The matrices after it stay in the model's files.
 static uint64_t storedBytes(const SegmentContent &content) {
   uint64_t stored = 0;
   for (const TensorContent &tensor : content.tensors) {

@@ -21,7 +21,8 @@
 // everything works in the same way. Since windows rarely begin where a huge
 // page does, their pages are mapped one by one. The ring is therefore also
 // mapped as a whole, at a huge-page boundary: the system prepares a read into
-// that range of addresses in less than half the time.
+// that range of addresses in less than half the time that it needs for a read
+// into the windows.
 //
 // Ownership: the arena owns its memory; addresses are valid as long as it
 // exists. Thread-safety: no other function and no user of the memory may run at

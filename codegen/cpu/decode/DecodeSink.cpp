@@ -96,9 +96,9 @@ void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
                          Value offset) {
   assert(!open && "a group must not begin inside another group");
   open = true;
-  // Groups of 16 or 32 columns are so short that the CPU works on several of
-  // them at the same time. Longer groups need more accumulator chains to hide
-  // the latency of the additions.
+  // For groups of 16 or 32 columns, two accumulator chains suffice, because the
+  // CPU works on several of these short groups at the same time. In longer
+  // groups, more chains hide the latency of the additions.
   const int64_t most = count <= 32 ? 2 : b.isa().hasAvx512 ? 8 : 4;
   chains = std::max<int64_t>(1, most / tokenCount);
   partial.assign(tokenCount * chains, Value());
