@@ -132,11 +132,11 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// Emits the pass over a row block that begins with token `firstToken`, if
-// `rest` tokens remain. If these are fewer than `tokens`, the pass has the
-// smallest width of `tokens`, `tokens` / 2 and so on that holds them, but at
-// least leastPass. With widths of 1, 2, 4 and 8, three tokens use the code for
-// four, which then reads one padding row.
+// Emits one pass over a row block, for at most `tokens` of the `rest` tokens
+// from `firstToken` on. If `rest` is less than `tokens`, the pass has the
+// smallest of the widths `tokens`, `tokens` / 2 and so on, down to leastPass,
+// that holds these tokens. If the widths are 8, 4, 2 and 1, for example, three
+// tokens use the code for four, which then reads one padding row.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
   if (tokens <= leastPass) {
