@@ -118,9 +118,9 @@ Status GrammarBuilder::fail(uint32_t rule, const std::string &what) const {
 
 std::vector<bool> GrammarBuilder::closure(const std::vector<bool> &setHas,
                                           bool tokensHave) const {
-  // `unknown` is the number of symbols that are not yet known to have the
-  // property that closure() computes. `uses` pairs each rule with the
-  // alternatives in which it occurs.
+  // `unknown` is the number of symbols of the alternative that are not yet
+  // known to have the property that closure() computes. `uses` pairs each rule
+  // with the alternatives in which it occurs.
   struct Alternative {
     uint32_t rule;
     uint32_t unknown;
