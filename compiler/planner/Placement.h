@@ -146,8 +146,9 @@ Result<WeightPlacement> pinWeights(const WeightProblem &problem,
 
 /// Checks a placement with code that is independent of placeWeights(): every
 /// page is in RAM or read once per pass, in order and in time; no read
-/// overwrites what a step still needs, even if the two are in different passes;
-/// and ramBytes() is at most `room`. Fails with VerificationFailed.
+/// overwrites what a step still needs, even if the read and the step are in
+/// different passes; and ramBytes() is at most `room`. Fails with
+/// VerificationFailed.
 Status verifyWeights(const WeightProblem &problem,
                      const WeightPlacement &placement, uint64_t room);
 

@@ -101,7 +101,8 @@ public:
 
   /// Decodes all tokens and returns the seconds that this took. If a session
   /// reads weights in every pass and decodes several tokens, the first one is
-  /// not timed, because its weights may have been read before.
+  /// not timed, because its weights may already have been read when timing
+  /// starts.
   Result<double> decode() {
     tokenSeconds.clear();
     uint64_t at = prefillTokens;

@@ -194,9 +194,9 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
         if (symbol.kind != GrammarElement::Rule) {
           break;
         }
-        // If the repeated part is empty, a repetition calls itself at the same
-        // position. Such a call does not change which texts the rule matches,
-        // so it is left out of `edges`.
+        // If the repeated part matches the empty text, a repetition calls
+        // itself at the same position. Such a call does not change which texts
+        // the rule matches, so it is left out of `edges`.
         bool isOwn = symbol.value == index &&
                      isSelfRepetition(alternative, index) &&
                      &symbol == &alternative[1];
