@@ -45,8 +45,8 @@ struct KernelRow {
 std::span<const KernelRow> kernelRegistry();
 
 /// Returns the layouts in which every op of `rows` that reads matrices of
-/// `dtype` can read them, in the order of the first such row. Empty if no op
-/// reads the dtype, or if the ops have no layout in common.
+/// `dtype` can read them, in the order in which the first such row lists them.
+/// Empty if no op reads the dtype, or if the ops have no layout in common.
 std::vector<Layout> commonLayouts(DType dtype, std::span<const KernelRow> rows);
 
 /// Returns the row of the spec's op. The error is Unsupported if the table has

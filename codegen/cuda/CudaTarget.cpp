@@ -65,8 +65,8 @@ Result<CudaTarget> cudaTarget(std::string_view name) {
     newest->name = portableArch(newest->name);
     newest->hasWgmma = false;
     // The machine code has no instructions that only one architecture has, so
-    // it runs on later GPUs of the same major number (CUDA C++ Programming
-    // Guide, "Binary Compatibility").
+    // it runs on later GPUs whose compute capability has the same major number
+    // (CUDA C++ Programming Guide, "Binary Compatibility").
     newest->needsPtx = *capability / 10 != newest->capability / 10;
     return *newest;
   }

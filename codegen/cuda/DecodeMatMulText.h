@@ -26,9 +26,9 @@ struct ActivationForm {
   /// their sum, as two float16 numbers: the rounded mean and its rounding
   /// error.
   bool sumsAsHalves = false;
-  /// A sum of activations times this factor is the correction for the zero
-  /// point of the codes. This holds for blocks whose codes are in the lowest
-  /// bits of their bytes.
+  /// The correction for the zero point of the codes is this factor times a sum
+  /// of activations, if the codes are in the lowest bits of their bytes. If
+  /// they begin at bit n, the correction is 2^n times as large.
   float zeroFactor = 0;
   /// A byte holds codes of 8 / fieldBits successive blocks of 32 columns, which
   /// are multiplied without being shifted to the lowest bits. Unused for dtypes

@@ -1,12 +1,14 @@
 //===- PackedSegments.h - segments that another plan contains ---*- C++ -*-===//
 //
 // Plans of one model for different targets often arrange weights in the same
-// way. Their segments are then equal, so they can be copied instead of being
-// read and packed again.
+// way. Segments that are equal in a new plan and in an existing one can be
+// copied from the existing plan, instead of being read from the model and
+// packed again.
 //
 // A plan records the sizes of the model's files and the digests of their
-// headers, but no digest of all weights. Samples of the weights are therefore
-// compared with the model.
+// headers, but no digest of all weights. To find out whether another plan was
+// made from this model, samples of its weights are therefore compared with the
+// model.
 //
 // Thread-safety: pure functions.
 //

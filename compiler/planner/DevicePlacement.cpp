@@ -16,13 +16,15 @@ namespace {
 /// The fraction of the weights that stays on the GPU is a multiple of 1 /
 /// kShares.
 constexpr uint64_t kShares = 1024;
-/// A GPU reads its memory some 13 to 80 times as fast as copies fill it. Copies
-/// that run ahead of the kernels therefore save little: about 1 / kLinkRatio of
-/// the time of all copies at best. A larger ring leaves less room for weights
-/// that stay on the GPU. If it grew by more than 1 / kLinkRatio of the copied
-/// bytes, copying the weights that no longer fit would take more time than
-/// running ahead saves. The same holds for a ring in RAM, since copies to a GPU
-/// are some 5 to 20 times as fast as reads from a disk.
+/// A ring is enlarged beyond the smallest possible one by at most 1 /
+/// kLinkRatio of the bytes that are copied in a pass. A larger ring lets copies
+/// run ahead of the kernels, but leaves less room for weights that stay on the
+/// GPU. A GPU reads its memory some 13 to 80 times as fast as copies fill it.
+/// The kernels therefore read copied weights in about 1 / kLinkRatio of the
+/// time of the copies, and running ahead saves no more than that. Copying the
+/// weights that no longer fit must not take more time than this. The same holds
+/// for a ring in RAM, since copies to a GPU are some 5 to 20 times as fast as
+/// reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {

@@ -59,8 +59,8 @@ void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement) {
 }
 
 /// A pass copies `copied` bytes, and `read` of them come from the disk. Returns
-/// how many of the first `early` copied bytes come from the disk if these are
-/// evenly distributed among all copies.
+/// how many of the first `early` copied bytes come from the disk if the bytes
+/// from the disk are evenly distributed among all copied bytes.
 static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
   return copied == 0
              ? 0

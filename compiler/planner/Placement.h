@@ -46,8 +46,9 @@ struct WeightSegment {
   uint32_t firstStep = 0;
   uint32_t lastStep = 0;
   /// If empty, every step that needs the segment needs all of it. Otherwise, a
-  /// step may need only some of these pieces; firstStep is then the smallest
-  /// firstStep of all pieces, and lastStep the largest lastStep.
+  /// step may need only some of these pieces. The segment's firstStep is then
+  /// the smallest firstStep of its pieces, and its lastStep the largest
+  /// lastStep.
   std::vector<WeightPiece> pieces = {};
   /// For a segment that is divided into pieces: how many bytes at its start
   /// always stay in RAM, because more than one step needs them. A multiple of
@@ -145,8 +146,9 @@ Result<WeightPlacement> pinWeights(const WeightProblem &problem,
 
 /// Checks a placement with code that is independent of placeWeights(): every
 /// page is in RAM or read once per pass, in order and in time; no read
-/// overwrites what a step still needs, even if the two are in different passes;
-/// and ramBytes() is at most `room`. Fails with VerificationFailed.
+/// overwrites what a step still needs, even if the read and the step are in
+/// different passes; and ramBytes() is at most `room`. Fails with
+/// VerificationFailed.
 Status verifyWeights(const WeightProblem &problem,
                      const WeightPlacement &placement, uint64_t room);
 

@@ -1,8 +1,8 @@
 //===- GpuDemand.h - the memory that a plan on a GPU needs ------*- C++ -*-===//
 //
 // These functions collect the input of planner/Budget.h from the ops of a
-// packed module whose kernels run on a GPU, and refuse options that such a plan
-// does not support.
+// packed module whose kernels run on a GPU, and refuse options that a plan for
+// a GPU does not support.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_GPUDEMAND_H

@@ -36,9 +36,9 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       return internalError("the module has no plan.program");
     }
     OpBuilder builder(programs.front());
-    // Every program reads the same tensors. They are placed in the order of the
-    // first program, which runs decode passes, because these are the most
-    // frequent passes. Tables from which rows are only gathered come last,
+    // Every program reads the same tensors. They are placed in the order in
+    // which the first program reads them. It runs decode passes, which are the
+    // most frequent ones. Tables from which rows are only gathered come last,
     // because no step needs a whole table.
     SmallVector<StepOp> gathers;
     for (StepOp step : programs.front().getOps<StepOp>()) {

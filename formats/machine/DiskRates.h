@@ -13,9 +13,9 @@
 //   bandwidth_beside, memory_beside
 //           the bytes per second that are read from the disk, into a ring of
 //           kUsualRingBytes, and the bytes per second that all cores read from
-//           memory, while both are read: 0..2^63-1. `airrun probe` multiplies
-//           disk_bandwidth and memory_bandwidth by the shares that it measures
-//           (DiskProbe.h). Only written if known
+//           memory, while both are read: 0..2^63-1. `airrun probe` computes
+//           them by multiplying disk_bandwidth and memory_bandwidth by the
+//           shares that it measures (DiskProbe.h). Only written if known
 // `cached` and `curve` are only written if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.

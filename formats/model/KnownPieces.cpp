@@ -56,9 +56,9 @@ bool contains(const TokenizerData &data, std::string_view piece) {
   return std::ranges::find(data.tokens, piece) != data.tokens.end();
 }
 
-/// In some vocabularies, this piece ends a message of which an answer has
-/// several, for example an analysis and the final text. It then ends neither
-/// the answer nor generation.
+/// In some vocabularies, this piece ends a message. An answer then consists of
+/// several messages, for example an analysis and the final text, so the piece
+/// ends neither the answer nor generation.
 constexpr std::string_view kEndOfMessage = "<|end|>";
 
 /// Returns whether `piece`, which is in kEndPieces, has another meaning in this

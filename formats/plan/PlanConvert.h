@@ -12,10 +12,11 @@
 namespace air {
 
 /// If the record that toPlan() returns passes the verifier, fromPlan() converts
-/// it back to an equal value, except that the notes are lost, and the programs
-/// of the templates and the compiled expressions are added. toPlan() parses the
-/// templates and compiles the expressions of the pre-tokenizer. If one of them
-/// cannot be used or is too large, the plan has no program for it.
+/// it back to an equal value, except that TokenizerData::notes are lost, and
+/// the programs of the templates and the compiled expressions are added.
+/// toPlan() parses the templates and compiles the expressions of the
+/// pre-tokenizer. If one of them cannot be used or is too large, the plan has
+/// no program for it.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 TokenizerData fromPlan(const plan::Tokenizer &record);
 /// The words and texts of a program. Its list of texts must be well-formed, but

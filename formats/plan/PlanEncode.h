@@ -19,8 +19,9 @@
 namespace air {
 
 /// Encodes `plan` as one FlatBuffer. Every scalar is written, even if it has
-/// its default value, so that the size does not depend on offsets and digests.
-/// Fails with DoesNotFit if the size would exceed kMaxMetadataBytes.
+/// its default value, so that the size does not depend on the values of offsets
+/// and digests. Fails with DoesNotFit if the size would exceed
+/// kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
 /// Returns a lower bound on the size of the metadata in bytes.

@@ -238,9 +238,10 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   // The deepest nesting is Plan > Program > Step > Dispatch > Grid, which is 5
   // levels, and 6 in a fat plan. One more is allowed.
   options.max_depth = isFat ? 7 : 6;
-  // A table takes at least 8 bytes: the offset that refers to it, and the
-  // offset of its vtable. FlatBuffers counts a table once for each reference
-  // to it, and every target of a fat plan may refer to every table.
+  // Every table takes at least 8 bytes of the metadata: the offset that refers
+  // to it, and the offset of its vtable. FlatBuffers counts a table once for
+  // each reference to it. In a fat plan, every target may refer to every table,
+  // so a table may count kMaxTargets times.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(
       bytes.size() / 8 * (isFat ? kMaxTargets : 1));
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);

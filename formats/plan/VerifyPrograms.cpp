@@ -559,9 +559,10 @@ private:
     return Status::ok();
   }
 
-  /// Whether `dispatch` calls the same kernel with the same bindings as the
-  /// part before it. Its tiles, its barrier and its costs may differ, but not
-  /// its arithmetic, which is a property of the kernel.
+  /// Whether `dispatch` can be the part that follows the part `last` of a
+  /// divided dispatch. Both parts must call the same kernel with the same
+  /// bindings. They may run different tiles, and may differ in barriers and
+  /// costs, but not in arithmetic, which is a property of the kernel.
   bool continuesLast(const plan::Dispatch &dispatch) const {
     const plan::Grid &grid = *dispatch.grid();
     const plan::Grid &before = *last->grid();

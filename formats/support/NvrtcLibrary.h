@@ -2,8 +2,9 @@
 //
 // NVRTC is NVIDIA's compiler of CUDA C++ as a library. airpack compiles kernels
 // with it (codegen/cuda/Nvrtc.h). airrun, which can run airpack to make a plan
-// for this machine, only asks whether NVRTC is there: without it, airpack makes
-// a plan for the CPU, which must not be used any more once NVRTC is installed.
+// for this machine, only asks whether NVRTC is there. Without NVRTC, airpack
+// makes a plan for the CPU, and airrun must stop using this plan once NVRTC is
+// installed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_NVRTCLIBRARY_H

@@ -458,9 +458,9 @@ private:
                                           "marks where the text goes");
   }
 
-  /// The list of tokens has an element for every id up to the largest one, even
-  /// if the file has only one token. The largest published vocabularies have
-  /// less than 2^19 tokens.
+  /// Ids must be below this number, because the list of tokens has an element
+  /// for every id up to the largest one, even if the file has only one token.
+  /// The largest published vocabularies have fewer than 2^19 tokens.
   static constexpr uint64_t kMostTokens = uint64_t{1} << 24;
   struct Added {
     int32_t id;

@@ -7,8 +7,8 @@
 //
 // The kernels of a program without tiles always process the largest number of
 // tokens that the program allows, so a smaller batch is padded. The padding is
-// a sequence of its own: token 0 at positions 0, 1, 2 and so on. Its keys and
-// values go to a page of each cache group that belongs to no other sequence.
+// a sequence of its own: token 0 at positions 0, 1, 2 and so on. In each cache
+// group, its keys and values go to a page that belongs to no other sequence.
 //
 // The kernels of a program with tiles read the number of tokens from an array.
 // The batch is divided into runs of consecutive tokens of one sequence. Each
@@ -19,8 +19,8 @@
 // A choice (plan.fbs), the dispatch with which a GPU chooses the next tokens,
 // writes them to the arrays. requestTokens() and takeTokens() bring them to the
 // host. The host knows what the arrays contain, and write() copies only the
-// words that differ. Nothing is copied if the next batch consists of the chosen
-// tokens and needs no new pages.
+// words that differ in the new batch. Nothing is copied if the next batch
+// consists of the chosen tokens and needs no new pages.
 //
 // Thread-safety: one caller at a time. Only create() allocates memory. The
 // arrays on the GPU, and the memory to which tokens are copied, belong to the
@@ -62,8 +62,8 @@ struct DeviceTable {
 class DeviceBatch {
 public:
   /// Allocates the arrays. BatchSizes::paddedTokens must be at most
-  /// AIR_KV_PAGE_TOKENS, because all padding goes to one page. `tables` has an
-  /// element for each cache group.
+  /// AIR_KV_PAGE_TOKENS, because all padding goes to one page. `tables`
+  /// describes the block tables of each cache group.
   static Result<DeviceBatch> create(Device &device, const BatchSizes &sizes,
                                     std::span<const DeviceTable> tables);
 

@@ -2,8 +2,8 @@
 //
 // If RAM is too small for the weights that each pass copies to a GPU, some of
 // them stay in page-locked RAM. The others are read from the disk in every
-// pass, into a ring in page-locked RAM. The first pass reads all of these
-// weights, and verifies their digests. This class owns the memory and the
+// pass, into a ring in page-locked RAM. The first pass reads the weights of
+// both kinds, and verifies their digests. This class owns the memory and the
 // thread that reads (WeightStream.h). A DeviceStream makes the copies. Weights
 // that only the CPU reads are not in this memory.
 //

@@ -179,9 +179,10 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
     record.logitsRows = rowsOf(dispatch);
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);
   }
-  // The head computes a row either for each token or for each output. The rows
-  // of logits are found accordingly, so all dispatches of the head must compute
-  // the same kind of rows, whichever devices run them.
+  // The head computes a row either for each token or for each output. The row
+  // of logits that belongs to an output is found accordingly. All dispatches of
+  // the head must therefore compute the same kind of rows, whichever devices
+  // run them.
   if (inHead && rowsOf(dispatch) != record.logitsRows) {
     const bool isByToken = record.logitsRows == GridRows::Tokens;
     return verificationError(

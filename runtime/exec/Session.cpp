@@ -36,8 +36,8 @@ namespace {
 /// the plan has more slots.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
-/// table, which has one row per sequence, has at most this number of bytes. It
-/// is never lower than the plan's number of slots.
+/// table, which has one row per sequence, has at most this number of bytes, but
+/// not below the plan's number of slots.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// The largest number of threads that verify segments before they are needed.
 /// Together, they are expected to keep up with a fast disk.

@@ -1,8 +1,8 @@
 //===- GpuModelTest.cpp - a model on a GPU gives the CPU's logits ---------===//
 //
-// airpack's compiler makes two plans of one model: for this CPU, and for a GPU
-// that the emulator stands in for. The runtime runs both, the second one
-// through the fake libcuda.so.1.
+// airpack's compiler makes two plans of one model: one for this CPU, and one
+// for a GPU that the emulator stands in for. The runtime runs both plans, the
+// second one through the fake libcuda.so.1, and the logits are compared.
 //
 //===----------------------------------------------------------------------===//
 #include "test/compiler/driver/GpuModel.h"

@@ -78,8 +78,9 @@ struct Loop {
 };
 
 /// Multiplies each factor by the accumulator and adds the products to the
-/// accumulator. If two factors were multiplied, the product would be the same
-/// in all chains, so the compiler would compute it only once.
+/// accumulator. If two factors were multiplied by each other instead, the
+/// product would be the same in all dependency chains, so the compiler would
+/// compute it only once.
 Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
   codegen::Int8Accumulator bytes(sum);
   for (Value factor : factors) {

@@ -18,7 +18,7 @@ struct BenchRow {
   uint32_t context = 0;
   /// Whether a run without --filter includes this benchmark. This is true for
   /// common dtypes in their best layout with float32 activations, and for
-  /// kernels without weights, except with a KV cache in F32 or with the
+  /// kernels without weights, except those with a KV cache in F32 or with the
   /// contexts kLongContexts and kLongPrompts (Shapes.h).
   bool isCommon = true;
 };

@@ -2,9 +2,10 @@
 //
 // Times the variants of a matmul (Variants.h) in rounds. Each round measures
 // the clock rate, then each variant once from cache, and then each variant once
-// from memory. In between, it measures plain reads, which read memory without
-// any arithmetic. Since every round times every variant, other programs and
-// other users of a shared machine slow down all variants alike.
+// from memory. Between the variants from memory, it measures plain reads, which
+// read memory without any arithmetic. Since every round times every variant,
+// other programs and other users of a shared machine slow down all variants
+// alike.
 //
 // Thread-safety: call measureVariants from one thread at a time. Errors: those
 // of the compiler and the CPU device; Internal if a rate still exceeds its

@@ -399,9 +399,8 @@ std::string samplingLine(const plan::Plan &plan) {
                       : "sampling   " + list + " (recommended for the model)\n";
 }
 
-/// The lines that report how matmuls prefetch their weights, and what `airpack
-/// --tune` did. If the plan has no prefetches, or was not tuned, the line about
-/// it is left out.
+/// A line about how matmuls prefetch their weights, if the plan has prefetches,
+/// and a line about what `airpack --tune` did, if the plan was tuned.
 std::string kernelLines(const plan::Plan &plan) {
   std::string lines;
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {

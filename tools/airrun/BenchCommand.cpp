@@ -32,9 +32,9 @@ constexpr int64_t kRounds = 5;
 /// does not take too long.
 constexpr double kEnoughSeconds = 60;
 /// The peak memory of this process, in bytes. If weights are read in every
-/// pass, returns the memory in use at present instead: the peak that the system
-/// states would count a page of the ring once for every address at which it is
-/// mapped, and the memory of such a session does not grow.
+/// pass, returns the memory in use at present, since the system's peak would
+/// count a page of the ring once for every address at which it is mapped. This
+/// is also the peak, because the memory of such a session does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -101,7 +101,8 @@ public:
 
   /// Decodes all tokens and returns the seconds that this took. If a session
   /// reads weights in every pass and decodes several tokens, the first one is
-  /// not timed, because its weights may have been read before.
+  /// not timed, because its weights may already have been read when timing
+  /// starts.
   Result<double> decode() {
     tokenSeconds.clear();
     uint64_t at = prefillTokens;

@@ -177,9 +177,9 @@ Status checkGenerateModel(const cli::Invocation &invocation,
     if (isMessage(invocation)) {
       const auto file = invocation.text("--chat-template");
       if (file && !isReadTwice(*file)) {
-        // The template can be read only once, so it is not read here. Without
-        // it, it is not known which tokens end the answer, so the grammar
-        // cannot be checked yet.
+        // The template comes from a file that can be read only once, such as a
+        // pipe, so it is not read here. Without the template, it is not known
+        // which tokens end the answer, so the grammar cannot be checked yet.
         return Status::ok();
       }
       AIR_ASSIGN_OR_RETURN(

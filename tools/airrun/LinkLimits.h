@@ -1,9 +1,10 @@
 //===- LinkLimits.h - the bandwidths that limit a decode pass ---*- C++ -*-===//
 //
-// Measures the bandwidths of what a decode pass reads over: the memory from
-// which the kernels read, the disk if weights are read from it in every pass,
-// and copies to a GPU if every pass copies weights there. The measurements use
-// neither the kernels of passes nor the runtime's readers of weights.
+// Measures the bandwidths of the links over which a decode pass reads: the
+// memory from which the kernels read, the disk if weights are read from it in
+// every pass, and copies to a GPU if every pass copies weights there. The
+// measurements use neither the kernels of passes nor the runtime's readers of
+// weights.
 //
 // Each call of measure() takes several samples of each link. The limit of a
 // link is its best sample, since nothing can be faster. The usual rate is the

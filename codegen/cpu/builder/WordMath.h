@@ -21,9 +21,10 @@ public:
 
   explicit WordMath(KernelBuilder &builder) : b(builder) {}
 
-  /// Returns (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0 to 3. The
-  /// floats may be too large by a power of two, which fieldScale() corrects.
-  /// The magnitude of each sum must be below 128, and -128 < bias <= 0.
+  /// Returns (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0 to 3, as
+  /// floats. They may be too large by a power of two, which fieldScale()
+  /// corrects. The magnitude of each sum must be below 128, and -128 < bias <=
+  /// 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
   /// Returns the four bytes of each word as signed integers, converted to
   /// floats. The floats may be too large by a power of two, which

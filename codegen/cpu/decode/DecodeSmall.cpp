@@ -30,9 +30,9 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
 /// Multiplying by 3 then carries this digit out of the byte. `power` has 32
 /// lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
-  // Extracts one digit from each 16-bit lane of `pairs`, whose upper byte holds
-  // the packed byte and whose lower byte is zero. If `multiplier` is 3, the
-  // digit is in the lower byte of the resulting lane; if it is 3 << 8, the
+  // Extracts one digit from each 16-bit lane of `pairs`. The upper byte of each
+  // lane holds a packed byte, and the lower byte is zero. If `multiplier` is 3,
+  // the digit is in the lower byte of the resulting lane; if it is 3 << 8, the
   // digit is in the upper byte.
   auto digit = [&](Value pairs, int64_t multiplier) {
     Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());

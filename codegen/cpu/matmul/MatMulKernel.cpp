@@ -218,9 +218,9 @@ void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
 
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   Value firstRowBlock, Value lastRowBlock) {
-  // If the rows of x are outputs, there may be a single row. If they are
-  // tokens, there are at least nine rows, so a few padding rows in the last
-  // pass cost little.
+  // If the rows of x are outputs, there may be only one, so the last pass may
+  // have a single row. If they are tokens, there are at least nine rows, so
+  // padding the last pass to four rows costs little.
   const bool isOfOutputs = spec.rowsFrom == RowsFrom::Outputs;
   GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),

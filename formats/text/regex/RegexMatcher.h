@@ -8,8 +8,10 @@
 // start of the match, so what is remembered also serves later matches.
 //
 // Memory: for each instruction whose failures are remembered, 512 bytes per
-// 4096 bytes of text, but only for text that the current match has reached. An
-// ordinary text needs a few kilobytes, whatever its length.
+// 4096 bytes of text, but only from the start of the current match to the last
+// position that has been reached. What was remembered about earlier text is
+// dropped. Matches in ordinary text are short, so a few kilobytes suffice for a
+// text of any length.
 //
 // Thread-safety: a matcher is used by one thread at a time.
 //

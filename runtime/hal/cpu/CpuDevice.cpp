@@ -158,7 +158,7 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
   }
   // The weights of a dispatch are read ahead only if its number of tiles is
   // independent of the number of tokens. In other dispatches, several tiles
-  // read the same weights.
+  // read the same weights, which a ReadAhead cannot describe.
   program.aheads.reserve(dispatches.size());
   std::vector<const ReadAhead *> own(dispatches.size());
   for (size_t i = 0; i < dispatches.size(); ++i) {

@@ -30,9 +30,9 @@
 //     fills, and one for units that it has stolen, which only the thread itself
 //     fills. A late thread may steal while open() is still writing. Because it
 //     stores what it steals in its second word, which open() never writes,
-//     neither overwrites what the other has written. A thread steals only while
-//     its second word is empty, and no other thread changes an empty second
-//     word.
+//     neither the thread nor open() overwrites what the other has written. A
+//     thread steals only while its second word is empty, and no other thread
+//     changes an empty second word.
 //   - Units are numbered consecutively through all ranges of a phase, so equal
 //     words stand for the same units, whichever thread holds them. A
 //     compare-and-exchange is therefore correct even if the word has changed

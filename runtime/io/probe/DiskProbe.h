@@ -16,9 +16,9 @@
 //
 // These samples read into as little memory as possible. A plan, however, reads
 // into a ring of some 24 MiB or more, which may not fit in a cache. A sixth of
-// the time therefore goes to samples of the chosen combination with rings of 24
-// MiB, which is the usual size, and then of 64, 8 and 128 MiB. Each sample
-// fills its ring at least once.
+// the time therefore goes to samples of the combination that chooseDiskRate()
+// chooses, with rings of 24 MiB, which is the usual size, and then of 64, 8 and
+// 128 MiB. Each sample fills its ring at least once.
 //
 // In a pass, the cores read memory while the disk writes to it, and each slows
 // down the other. The last fifth of the time is used to measure how much is

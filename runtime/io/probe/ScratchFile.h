@@ -23,7 +23,8 @@ public:
   /// Writes a file of `bytes` bytes, at least kFewestBytes, to the folder
   /// `folder`. After `seconds` seconds, it stops as soon as the file has at
   /// least kFewestBytes bytes. Errors: DoesNotFit if the disk has less than
-  /// twice `bytes` free, Unsupported if the folder is on tmpfs or ramfs, Io.
+  /// twice `bytes` free, Unsupported if the folder is on tmpfs or ramfs, and Io
+  /// if the file cannot be written.
   static Result<ScratchFile> create(const std::string &folder, uint64_t bytes,
                                     double seconds);
   ~ScratchFile();

@@ -118,9 +118,9 @@ Status GrammarBuilder::fail(uint32_t rule, const std::string &what) const {
 
 std::vector<bool> GrammarBuilder::closure(const std::vector<bool> &setHas,
                                           bool tokensHave) const {
-  // `unknown` is the number of symbols that are not yet known to have the
-  // property that closure() computes. `uses` pairs each rule with the
-  // alternatives in which it occurs.
+  // `unknown` is the number of symbols of the alternative that are not yet
+  // known to have the property that closure() computes. `uses` pairs each rule
+  // with the alternatives in which it occurs.
   struct Alternative {
     uint32_t rule;
     uint32_t unknown;
@@ -194,9 +194,9 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
         if (symbol.kind != GrammarElement::Rule) {
           break;
         }
-        // If the repeated part is empty, a repetition calls itself at the same
-        // position. Such a call does not change which texts the rule matches,
-        // so it is left out of `edges`.
+        // If the repeated part matches the empty text, a repetition calls
+        // itself at the same position. Such a call does not change which texts
+        // the rule matches, so it is left out of `edges`.
         bool isOwn = symbol.value == index &&
                      isSelfRepetition(alternative, index) &&
                      &symbol == &alternative[1];

@@ -134,9 +134,9 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the chain was ended by the limit, the lengths computed for its last
-  // states are too small. They are only used to compute the lengths of earlier
-  // states; the results for the second half of the chain are discarded
+  // If the chain was ended by the limit, the computed lengths do not count the
+  // states beyond its end. Only the lengths of the last states are much too
+  // small, so the results for the second half of the chain are discarded
   // afterwards.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()

@@ -250,8 +250,8 @@ GrammarStates::State GrammarStates::toState(std::vector<Item> &terminals,
         }
         // All elements before this one can match the empty text. In such a
         // place, GrammarBuilder allows a rule to call itself only if the call
-        // is the last element. It would only expand the rule again for the same
-        // callers.
+        // is the last element. This call would only expand the rule again for
+        // the same callers, so it is skipped.
         if (element.value == rule) {
           break;
         }

@@ -19,9 +19,10 @@ struct HeadOperands {
 };
 
 /// Compares the finished heads in `y` and `cache` with the formulas, and then
-/// sets their bytes in `cache` to `untouched`. Returns the largest error
-/// divided by the allowed error. A NaN counts as 1e9, and nonzero padding of a
-/// key as infinity.
+/// sets their bytes in `cache` to `untouched`, so that the caller can check
+/// that all bytes of `cache` have this value. Returns the largest error divided
+/// by the allowed error. A NaN counts as 1e9, and nonzero padding of a key as
+/// infinity.
 double worstHeadShare(const HeadRows &heads, const HeadOperands &operands,
                       std::span<const float> y, std::vector<uint8_t> &cache,
                       uint8_t untouched);

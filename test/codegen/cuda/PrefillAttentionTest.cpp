@@ -126,8 +126,9 @@ TEST(PrefillAttention, EqualsTheFormulaInDoublePrecision) {
       }
     }
     // Scores reach magnitudes of about 30, and the terms of the weighted sums
-    // about 3. If the operands are not split, a score's error is up to 2^-11
-    // times the sum of the magnitudes of its terms.
+    // about 3. The allowed error is larger if the operands are not split,
+    // because a score's error is then up to 2^-11 times the sum of the
+    // magnitudes of its terms.
     EXPECT_LT(worst, one.split ? 2e-5 : 2e-2);
     if (!one.split) {
       EXPECT_GT(worst, 2e-5) << "the operands are not split";

@@ -157,9 +157,9 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
 
-// With 40 segments of 1 MiB, a ring has the size of what does not fit, and a
-// pass fills it twice, although the preferred size of a ring is more than
-// kReadAhead (16 MiB).
+// The model has 40 segments of 1 MiB. The ring gets the size of what does not
+// fit in the room, and a pass fills it twice, even if the ring is then smaller
+// than its preferred size, which is more than kReadAhead (16 MiB).
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {

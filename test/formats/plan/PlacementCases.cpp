@@ -21,8 +21,9 @@ template <typename F> Change inStreamed(F change) {
 ///   1       0        2     1                 1            -2
 ///   2       1        0     2                 4            -1 (head)
 ///
-/// Pages 0 and 1 of the ring may be overwritten once step 3 (attn_out) of the
-/// previous pass has run, and page 2 once step 4 (the output head) has run.
+/// Negative numbers are steps of the previous pass, counted from its end. Pages
+/// 0 and 1 of the ring may be overwritten once step 3 (attn_out) of the
+/// previous pass has run, and page 2 once its step 4 (the output head) has run.
 void threePages(SmallPlan &small) {
   P &p = small.plan;
   plan::SegmentT &layer = *p.segments[0];

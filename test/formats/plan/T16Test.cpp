@@ -165,8 +165,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
 
 // A kernel gets two 2-bit codes at once by applying a mask to a word. For every
 // second pair of codes it first shifts the word by 8 bits. The third bits of
-// Q3_K are in another word. When the kernel has shifted that word, they must
-// be directly above the 2 bits of their codes.
+// Q3_K are in another word. When the kernel has shifted that word, the third
+// bits must be directly above the 2 bits of their codes.
 TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   // `code` returns the code at (row, column). The first 32 bytes of a Q3_K
   // block hold the upper bits of the codes; bit i of these bytes belongs to

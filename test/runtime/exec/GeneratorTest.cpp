@@ -533,7 +533,7 @@ TEST_F(GeneratorTest, AKeptSequenceDropsThePassThatRanAhead) {
     EXPECT_EQ((*generator)->reason(), FinishReason::StopString);
     EXPECT_EQ(gpu->enqueuedLaunches - gpu->launches, 5U);
     prompt.assign(kept->tokens().begin(), kept->tokens().end());
-    // The prompt of the second turn adds one token to the kept sequence, which
+    // The prompt of the second turn adds one token to the kept sequence. This
     // is not the token that the GPU chose. The prompt of the third turn adds
     // two tokens.
     if (turn == 1) {

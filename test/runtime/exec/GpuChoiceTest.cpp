@@ -131,7 +131,8 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
 
 // A pass has run ahead with token 11, which follows token 10. The next pass has
 // the same token at the same position, and the same page and number of the
-// sequence. In that pass, however, token 11 follows token 20.
+// sequence. In that pass, however, token 11 follows token 20, so the results of
+// the first pass must not be used.
 TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -246,9 +247,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
 
 // When choose() fails, any part of the batch's arrays may have changed. The
 // test makes it fail before each piece of its work in turn. If passes run
-// ahead, the work that fails belongs to the pass whose token the call returns,
-// which the previous call has enqueued, or to the next pass, which this call
-// enqueues.
+// ahead, a call returns the token of the pass that the previous call has
+// enqueued, and enqueues the next pass; the work that fails may belong to
+// either pass.
 TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   for (const bool continues : {false, true}) {
     SCOPED_TRACE(continues);

@@ -2,7 +2,8 @@
 //
 // The fake plan has one segment of weights. Here it gets three placements: the
 // first keeps the segment in memory, the others read it in every pass, through
-// a larger and a smaller ring. The test sets the memory limits.
+// a larger and a smaller ring. The tests set the memory limit by which the
+// store chooses a placement for each pass.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/io/StreamStore.h"

@@ -155,9 +155,9 @@ TEST(PreTokenizerTest, NamesAndAliases) {
 }
 
 TEST(PreTokenizerTest, WhatNamesImply) {
-  // llama.cpp uses ignoreMerges and addsBos for the same pre-tokenizers. The
-  // tokenizer.json files of the families show which of them convert text to
-  // Normalization Form C.
+  // ignoreMerges and addsBos must be set for the same pre-tokenizers as in
+  // llama.cpp. The tokenizer.json files of the families show which
+  // pre-tokenizers convert text to Normalization Form C.
   auto namesWith = [](bool air::PreTokenizerRules::*flag) {
     Pieces names;
     for (const air::PreTokenizerName &known : air::preTokenizerNames()) {

@@ -62,9 +62,9 @@ TEST_P(TinyVectorsTest, AllStrings) {
   std::string name = GetParam();
   Tokenizer tokenizer =
       tokenizerOf(vocabularyOf(inputs("models/tiny/" + name + ".gguf")));
-  // The BPE vectors come from a complete Hugging Face tokenizer, which always
-  // parses the control tokens of its vocabulary. sentencepiece never parses
-  // them.
+  // The vectors of BPE vocabularies come from Hugging Face's `tokenizers`
+  // library, which always parses the control tokens of a vocabulary. Those of
+  // llama2 come from sentencepiece, which never parses them.
   checkVectors(tokenizer, inputs("tokenizers/tiny-" + name + ".json"),
                name != "llama2", name == "qwen2");
 }

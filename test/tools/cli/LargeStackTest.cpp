@@ -12,9 +12,9 @@ using namespace air;
 
 namespace {
 
-/// Runs `body` in a process with a stack limit of `bytes`. Returns the exit
-/// code of the process: 1 if the body ran on the calling thread, 2 if it ran on
-/// another.
+/// Passes a function to runOnLargeStack() in a process with a stack limit of
+/// `bytes`. Returns the exit code of the process: 1 if the function ran on the
+/// calling thread, 2 if it ran on another.
 int whereWith(rlim_t bytes) {
   pid_t child = fork();
   if (child == 0) {

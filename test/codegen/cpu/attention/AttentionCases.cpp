@@ -389,9 +389,10 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
                                              test.batch.positions[m] + 1);
     want.insert(want.end(), out.begin(), out.end());
   }
-  // A score is `scale` times a sum of headDim products of magnitude keyScale.
-  // If its error is d, the softmax weight e^score has a relative error of d.
-  // The weights multiply values of a magnitude of up to about 4.
+  // An error of d in a score causes a relative error of d in its softmax
+  // weight, e^score. The weights multiply values of a magnitude of up to about
+  // 4. A score is `scale` times a sum of headDim products of magnitude
+  // keyScale.
   const double bound =
       4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
   test.check = [=, spec = test.spec](const std::vector<Bytes> &after) {
