@@ -559,9 +559,10 @@ private:
     return Status::ok();
   }
 
-  /// Whether `dispatch` calls the same kernel with the same bindings as the
-  /// part before it. Its tiles, its barrier and its costs may differ, but not
-  /// its arithmetic, which is a property of the kernel.
+  /// Whether `dispatch` calls the same kernel with the same bindings as `last`,
+  /// the previous part of a divided dispatch. The two may differ in their
+  /// tiles, their barriers and their costs, but not in their arithmetic, which
+  /// is a property of the kernel.
   bool continuesLast(const plan::Dispatch &dispatch) const {
     const plan::Grid &grid = *dispatch.grid();
     const plan::Grid &before = *last->grid();

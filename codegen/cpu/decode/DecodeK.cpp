@@ -75,8 +75,9 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
       }
     }
   };
-  // Without a loop, all shifts are by constants. With 16-lane vectors, the code
-  // is short enough to be emitted twice.
+  // With AVX-512, the code of half a block is short enough to be emitted twice,
+  // and then all its shifts are by constants. Otherwise it is emitted once, as
+  // the body of a loop over the two halves.
   if (b.isa().hasAvx512) {
     emitHalf(b.i64(0), 0);
     emitHalf(b.i64(1), 128);

@@ -208,8 +208,9 @@ TEST(CostModel, TheFastestStreamWins) {
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   // A matmul of several tokens may read weights more than once, so it must not
-  // use `nta`, which bypasses the caches. It prefetches even if prefetching
-  // makes reading without arithmetic slower, but never less than 4 KiB ahead.
+  // use `nta`, which bypasses the caches. It always prefetches at least 4 KiB
+  // ahead, even if the rates, which are measured without arithmetic, are higher
+  // without prefetches or with a shorter distance.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
                         stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 1024, 49),
