@@ -16,9 +16,11 @@ struct ScaleMins {
   std::array<Value, 2> mins;
 };
 
-/// Unpacks the 12 bytes of "scales", which hold numbers of 6 bits. For
-/// sub-blocks 4-7, the two high bits of the numbers are stored in the top bits
-/// of the first eight bytes.
+/// Unpacks the 12 bytes of "scales", which hold a scale and a minimum of 6 bits
+/// each for eight sub-blocks. The scales of sub-blocks 0-3 are in bytes 0-3,
+/// and their minima in bytes 4-7. The top two bits of these eight bytes are the
+/// high bits of the numbers of sub-blocks 4-7, whose low four bits are in bytes
+/// 8-11.
 ScaleMins scaleMins(const BlockReader &block) {
   KernelBuilder &b = block.builder();
   const auto [first, second, third] = block.words<3>("scales");
