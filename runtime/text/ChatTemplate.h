@@ -50,10 +50,11 @@ Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
 /// tokens. Some templates make control tokens of well-known roles such as
 /// "user", so the messages have these roles without taint. Templates look for
-/// the reasoning of a message in reasoning_content or in thinking. The first of
-/// reasoning_content, thinking and reasoning that a message has is copied to
-/// both, but a thinking that the message already has is kept. Fails with Usage
-/// if Conversation::variables has messages, tools or add_generation_prompt.
+/// the reasoning of a message under the key reasoning_content or thinking. The
+/// first of reasoning_content, thinking and reasoning that a message has is
+/// copied to both keys, but if the message already has the key thinking, its
+/// value is kept. Fails with Usage if Conversation::variables has messages,
+/// tools or add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);
 

@@ -12,7 +12,7 @@
 // block of 4096 bytes of text. Only the blocks from the start of the current
 // match to the farthest position that was reached take memory; those before the
 // start are forgotten. Matches in ordinary text are short, so a few kilobytes
-// suffice for a text of any length.
+// suffice. In addition, an index takes 4 bytes for each block of the text.
 //
 // Thread-safety: a matcher is used by one thread at a time.
 //
