@@ -214,8 +214,8 @@ inline constexpr uint64_t kSectionColumns = kSectionBlocks * kActivationColumns;
 ///
 /// The weights of a row block often evict the activations from the L1 cache, so
 /// that every row block reads them from L2 again. They are therefore arranged
-/// in as few cache lines as possible. A kernel that has one scale per 32
-/// columns reads only the first nine.
+/// in as few cache lines as possible. A kernel whose weights have one scale per
+/// 32 columns reads only the first nine of a section's ten cache lines.
 struct ActivationSection {
   struct Bytes {
     int8_t high[kActivationColumns];
@@ -462,9 +462,9 @@ inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   return Arithmetic::Float32;
 }
 
-/// The largest supported headDim. Attention keeps its queries and the keys and
-/// values of one KV page, widened to float32, in the L2 cache. Their size is
-/// proportional to headDim.
+/// The largest supported headDim. It limits what attention keeps in the L2
+/// cache: its queries, and the keys and values of one KV page, widened to
+/// float32.
 inline constexpr uint64_t kMaxHeadElements = 1024;
 /// The largest supported number of query heads per KV head. The size of
 /// attention's scratch memory grows with this number.
@@ -474,7 +474,7 @@ inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 inline constexpr uint64_t kMaxAttentionRanges = 64;
 /// A range that is not empty has at least this number of KV pages, unless the
 /// whole sequence has fewer. Reading this many pages takes several times as
-/// long as starting a tile.
+/// long as starting a tile, so the tiles of additional ranges cost little.
 inline constexpr uint64_t kAttentionRangePages = 16;
 
 /// Returns the number of ranges into which attention with one token should

@@ -11,7 +11,7 @@
 // (MatMulOutput).
 //
 // float32 activations are converted to float16, after each token's activations
-// have been multiplied by the power of two that brings the largest of them
+// have been multiplied by the power of two that brings their largest magnitude
 // between 2^7 and 2^8. The sums are divided by the same power, so large
 // activations do not overflow and small ones keep their precision.
 //
@@ -28,12 +28,13 @@
 // 2^-14. For dtypes with a zero point, such as 8 or 128, the accumulator starts
 // at minus the zero point times the sum of the block's activations. Scales are
 // applied in float32 to sums over 16 or 32 columns. In dtypes with minima, such
-// as Q4_K, a block's minimum is multiplied by the mean of the 32 or 16
-// activations of the block. This mean is stored as two float16 numbers: the
-// rounded mean and the rounding error. For BF16, each activation becomes the
-// sum of two bfloat16 numbers, which represents float16 activations exactly.
-// F32 and F64 weights, and BF16 weights on targets whose tensor cores lack
-// bfloat16, are multiplied in float32 without tensor cores.
+// as Q4_K, tensor cores multiply the minimum of a block by the mean of its 32
+// or 16 activations, whose sum could overflow float16, and the factor 32 or 16
+// is applied afterwards. A mean is stored as two float16 numbers: the rounded
+// mean and the rounding error. For BF16, each activation becomes the sum of two
+// bfloat16 numbers, which represents float16 activations exactly. F32 and F64
+// weights, and BF16 weights on targets whose tensor cores lack bfloat16, are
+// multiplied in float32 without tensor cores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H

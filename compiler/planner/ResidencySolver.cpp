@@ -25,8 +25,9 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 
 /// Placements whose times differ by less than this fraction count as equally
-/// fast. Reading a row of an embedding table from another memory changes the
-/// time by a smaller fraction.
+/// fast. It is larger than the fraction by which the time changes if the rows
+/// of an embedding table are read from another memory, so the place of the
+/// table alone never makes a placement faster.
 constexpr double kIndifference = 1e-4;
 
 /// What each pass may read from the disk: nothing, only rows of tables, or any

@@ -210,9 +210,9 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
     }
     Operands operands;
     operands["x"] = symbol(x);
-    // The first group has the queries, which attention reads from `qkv`. The
-    // others have only keys and values, which need a buffer only until they are
-    // in the KV cache.
+    // The first group of heads has the queries, which attention reads from
+    // `qkv`. The other groups have only keys and values, which need a buffer
+    // only until they are in the KV cache.
     operands["y"] = symbol(group.heads.queryHeads != 0
                                ? qkv
                                : stepBuffer("kv", rows, RowsFrom::Tokens));
@@ -385,7 +385,7 @@ static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
     attention->tokens = tokens;
     // A thread block handles one token, one KV head, up to 8 query heads and
     // one range of positions. There are enough ranges for two blocks per
-    // multiprocessor, but at most kMaxRanges.
+    // multiprocessor, but at most kMaxRanges and at most one per page.
     constexpr uint64_t kMaxRanges = 64;
     const KvPages &pages = attention->pages;
     const uint64_t group = attention->queryHeads / pages.kvHeads;

@@ -17,9 +17,9 @@
 
 namespace air::compiler {
 
-/// Returns the segments of weights and those of tables, each in the order in
-/// which the module lists them. Every segment that some step needs is divided
-/// into pieces. The pass pack-segments must have placed all tensors.
+/// Returns the segments of weights and the segments of tables, both in the
+/// order in which the module lists them. Every segment that some step needs is
+/// divided into pieces. The pass pack-segments must have placed all tensors.
 WeightProblem stepNeedsOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

@@ -235,9 +235,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return segments;
   }
 
-  /// Checks a placement in which everything is in the memory of the GPU, except
-  /// for weights that each pass copies there from RAM. These stay in RAM, or
-  /// each pass reads them from the disk.
+  /// Checks a placement of a plan with a GPU. What the kernels of the CPU use
+  /// must be in RAM. Everything else is in the memory of the GPU, except for
+  /// weights that each pass copies there from RAM. These stay in RAM, or each
+  /// pass reads them from the disk.
   Status verifyGpuPlacement(PlacementOp op, const WeightProblem &problem,
                             const std::map<std::string, uint32_t> &indexOf) {
     WeightPlacement copied;

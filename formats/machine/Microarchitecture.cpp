@@ -25,10 +25,12 @@ namespace {
 constexpr uint64_t kKiB = uint64_t{1} << 10;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-/// The bytes of weights that a core decodes in 100 cycles. They were measured
-/// at 3 GHz on a Xeon of family 6, model 207: planes at 10.6 GB/s with AVX2 and
-/// with AVX-512, and at 1 GB/s without vector instructions, which is how planes
-/// are decoded on Arm; zstd at 1.34 GB/s, on bfloat16 numbers of a normal
+/// How fast a core decodes weights, in decoded bytes per 100 cycles, for the
+/// codecs planes (with and without vector instructions) and zstd
+/// (ChunkCodec.h). On Arm, planes are decoded without vector instructions. The
+/// rates were measured at 3 GHz on a Xeon of family 6, model 207: planes at
+/// 10.6 GB/s with AVX2 and with AVX-512, and at 1 GB/s without vector
+/// instructions; zstd at 1.34 GB/s, on bfloat16 numbers of a normal
 /// distribution. Other cores are assumed to take as many cycles.
 constexpr uint64_t kPlanesVector = 350;
 constexpr uint64_t kPlanesPlain = 33;

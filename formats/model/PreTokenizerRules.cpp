@@ -144,7 +144,8 @@ constexpr Expressions kLaguna = {R"([^\n]+|\n+)", QWEN2};
 constexpr Expressions kLines = {R"([^\n]+|\n+)"};
 // The published expression, \w+|[^\w\s]+, is written for the Rust crate regex.
 // There, the joiners U+200C and U+200D are word characters, but superscript
-// digits and fractions are not.
+// digits and fractions are not. Here it is the other way round, so the sets
+// below move these characters.
 constexpr Expressions kWhitespace = {
     R"([\w\u200C\u200D&&[^\u00B2\u00B3\u00B9\u00BC-\u00BE]]+)"
     R"(|[[^\w\s\u200C\u200D]\u00B2\u00B3\u00B9\u00BC-\u00BE]+)"};

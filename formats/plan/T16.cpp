@@ -78,6 +78,7 @@ struct Position {
   uint32_t four; ///< the column's index in its group of four
 };
 
+/// `halves` says which order the columns have (T16.h): halves or octets.
 Position positionOf(uint32_t row, uint32_t column, bool halves) {
   const uint32_t quad = halves ? (column / 4) % 4 : column / 8;
   const uint32_t fours = halves ? column / 16 : (column / 4) % 2;
@@ -135,9 +136,10 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
 }
 
-/// The place of the lower two bits of a selector of IQ2. Each half of a word
-/// has the selectors of two successive blocks of 32 columns, the first in the
-/// lower and the second in the upper two bits of each nibble.
+/// The place of the lower two bits of a selector, the 3-bit code of an element
+/// of IQ2 (T16.h). Each half of a word has these bits for two successive blocks
+/// of 32 columns: those of the first block are in the lower two bits of each
+/// nibble, and those of the second block in the upper two.
 Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
   const Position at = positionOf(row, column % 32, halves);
   const uint32_t block = column / 32;

@@ -69,11 +69,12 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.device_ring_bytes();
-  // Each token has an id, two positions, and a row of the block table of each
-  // group on the device. With tiles, each token also has the index of its rows
-  // in the block tables, and there may be as many tiles as tokens, each
-  // described by three numbers. In addition, each output then has the index of
-  // its token, and there are three counts of 4 bytes.
+  // What the arrays of a batch hold, in numbers of 4 bytes. For each token: an
+  // id, two positions, and a row of the block table of each group on the
+  // device. If there are tiles, also the index of the token's row in the block
+  // tables, and three numbers for a tile, since there may be as many tiles as
+  // tokens. With tiles, each output also has the index of its token, and there
+  // are three counts.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

@@ -329,9 +329,9 @@ Status AtomicFile::copyAt(uint64_t offset, int source, uint64_t sourceOffset,
       continue;
     }
     if (copied <= 0) {
-      // Between some file systems, the system cannot copy. If the copy failed
-      // for another reason, such as a full disk, this write fails, too, and
-      // reports the reason.
+      // Between some file systems, the system cannot copy, so the bytes are
+      // written instead. If the copy failed for another reason, such as a full
+      // disk, this write fails, too, and reports the reason.
       return writeAt(static_cast<uint64_t>(to), bytes);
     }
     bytes = bytes.subspan(static_cast<size_t>(copied));

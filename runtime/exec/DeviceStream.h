@@ -1,14 +1,15 @@
 //===- DeviceStream.h - weights that each pass copies to a GPU --*- C++ -*-===//
 //
 // A DeviceStream enqueues the copies that a placement's device_reads list: from
-// host memory, in which the segments stay, to a ring in the memory of the GPU.
-// It does not wait for them. Events make each step wait for its copies. They
-// also make each copy wait for the step after which its place in the ring is
-// free. Apart from that, copies run ahead of the kernels as far as the ring
-// allows, and also into the next pass.
+// host memory to a ring in the memory of the GPU. It does not wait for them.
+// Events make each step wait for its copies. They also make each copy wait for
+// the step after which its place in the ring is free. Apart from that, copies
+// run ahead of the kernels as far as the ring allows, and also into the next
+// pass.
 //
-// If a HostRing reads some of the segments from the disk, a copy is enqueued
-// only once its bytes have been read. require() waits for the bytes of its
+// The segments stay in host memory, except for those that a HostRing, if there
+// is one, reads from the disk in every pass. A copy of such a segment is
+// enqueued only once its bytes have been read; require() waits for those of its
 // step. The functions check which copies are complete, and tell the HostRing,
 // which may then overwrite what was copied. With a HostRing, copies for the
 // next pass are enqueued only when the current pass has ended.

@@ -74,9 +74,9 @@ struct GeneratedToken {
 class Generator {
 public:
   /// If `tokenizer` is null, no text is produced, and stop strings are refused
-  /// (Usage). The end-of-text tokens are those of the session's plan. With a
-  /// kept sequence, prompt() computes only what the sequence does not hold yet,
-  /// and the sequence then holds all tokens that were computed.
+  /// (Usage). The end-of-text tokens are those of the session's plan. If `kept`
+  /// is not null, prompt() computes only the tokens that this sequence does not
+  /// hold yet, and the sequence holds all tokens that the Generator computes.
   static Result<std::unique_ptr<Generator>>
   create(Session &session, const Tokenizer *tokenizer, GenerateOptions options,
          KeptSequence *kept = nullptr);

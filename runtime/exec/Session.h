@@ -16,10 +16,10 @@
 //
 // Ownership: a Session owns everything that it uses, and can be moved.
 // Thread-safety: one caller at a time; its compute threads only work during
-// run(). Errors of open(): those of PlanFile::open, Mismatch (the message names
-// the field that differs), DoesNotFit (memory), Unsupported (a plan whose
-// structure this version does not know), Usage (the number of threads), and
-// those of creating the GPU that the plan names.
+// run(). Errors of open(): those of PlanFile::open, Mismatch (this machine
+// cannot run the plan; the message says why), DoesNotFit (memory), Unsupported
+// (a plan whose structure this version does not know), Usage (options that do
+// not suit the plan), and those of SessionOptions::gpu.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H

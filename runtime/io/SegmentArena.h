@@ -17,12 +17,15 @@
 // another way. Neither the kernels nor their bindings change.
 //
 // Where the system has huge pages, the ring consists of them, because a disk
-// that reads into scattered 4 KiB pages may be much slower. Without huge pages
-// everything works in the same way. Since windows rarely begin where a huge
-// page does, their pages are mapped one by one. The ring is therefore also
-// mapped as a whole, at a huge-page boundary: the system prepares a read into
-// that range of addresses in less than half the time that it needs for a read
-// into the windows.
+// may read into scattered 4 KiB pages much more slowly. Without huge pages,
+// everything works in the same way.
+//
+// The ring is mapped a second time, as a whole and at a huge-page boundary.
+// Disk reads go to these addresses (ring()), and kernels use the windows. A
+// window rarely begins where a huge page does, so its page-table entries are of
+// 4 KiB, although its memory consists of huge pages. A read into it would take
+// the system more than twice as much CPU time as a read into the second
+// mapping.
 //
 // Ownership: the arena owns its memory; addresses are valid as long as it
 // exists. Thread-safety: no other function and no user of the memory may run at

@@ -36,11 +36,11 @@ struct StreamedSegment {
   uint64_t chunkBytes = uint64_t{1} << 20;
 };
 
-/// One read of a range of a segment. A resident read begins at the start of the
-/// segment. If several reads share a chunk, the chunk is verified when its last
-/// byte arrives, so the whole chunk must be in memory then. The plan's verifier
-/// has therefore checked that all reads of a chunk that are not resident are
-/// needed by the same step.
+/// One read of a range of a segment. A resident read, whose bytes stay in
+/// memory, begins at the start of the segment. If several reads share a chunk,
+/// the chunk is verified when its last byte arrives, so the whole chunk must be
+/// in memory then. The plan's verifier has therefore checked that the same step
+/// needs all non-resident reads of a chunk.
 struct ScheduledRead {
   uint32_t segment = 0; ///< index into StreamSchedule::segments
   uint64_t offset = 0;  ///< where the range begins in the segment

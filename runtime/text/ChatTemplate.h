@@ -48,12 +48,13 @@ Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 /// Returns the variables of a template: Conversation::variables, messages,
 /// tools, documents (none by default) and add_generation_prompt, and also
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
-/// tokens. Well-known roles such as "user" are no longer tainted in the
-/// messages, because some templates make control tokens of them. If a message
-/// has its reasoning in reasoning_content, thinking or reasoning, the first two
-/// of these keys have it in the result, but a key "thinking" that the message
-/// already has is kept. Fails with Usage if Conversation::variables has
-/// messages, tools or add_generation_prompt.
+/// tokens. Some templates make control tokens of well-known roles such as
+/// "user", so the messages have these roles without taint. Templates look for
+/// the reasoning of a message under the key reasoning_content or thinking. The
+/// first of reasoning_content, thinking and reasoning that a message has is
+/// copied to both keys, but if the message already has the key thinking, its
+/// value is kept. Fails with Usage if Conversation::variables has messages,
+/// tools or add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);
 

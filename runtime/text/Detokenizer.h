@@ -54,8 +54,8 @@ private:
 };
 
 /// Appends `bytes` to `out` as valid UTF-8, with U+FFFD for ill-formed parts.
-/// An incomplete character at the end is left out. Returns the number of its
-/// bytes (0 to 3).
+/// The bytes of an incomplete character at the end are left out; returns their
+/// number (0 to 3).
 size_t appendValidUtf8(std::string_view bytes, std::string &out);
 
 /// Decodes all of `ids` with a new Detokenizer whose `atTextStart` is true.

@@ -53,8 +53,9 @@ public:
   /// `parseSpecial`, the text of a control token becomes its id, but only if
   /// none of its bytes lies in the ranges `tainted`. These are ascending and
   /// disjoint, and hold the data that the template was given, so data cannot
-  /// become a control token. The ranges have no other effect; a token may lie
-  /// partly inside a range. No BOS or EOS is added, as templates contain them.
+  /// become a control token. The ranges have no other effect; the bytes of an
+  /// ordinary token may lie partly inside a range. No BOS or EOS is added, as
+  /// templates contain them.
   std::vector<int32_t>
   encodeRendered(std::string_view text,
                  std::span<const jinja::TaintedSpan> tainted) const;

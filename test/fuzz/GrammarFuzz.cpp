@@ -48,8 +48,8 @@ const TokenTrie &vocabulary() {
   return trie;
 }
 
-/// One element per token: whether it may follow. The last element says whether
-/// the text may end.
+/// For each token of the vocabulary, whether it may follow; and, as one more
+/// element at the end, whether the text may end.
 std::vector<bool> allowedBy(GrammarMatcher &matcher) {
   std::vector<bool> all;
   for (int32_t id = 0; id < vocabulary().size(); ++id) {

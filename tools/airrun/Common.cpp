@@ -60,7 +60,7 @@ cli::Option deviceOption() {
       .defaultText =
           "for a plan, the GPU most like the one that it was made for, or else "
           "the first that can run its kernels; for a plan with several "
-          "targets, the GPU that one of them fits best, or else the CPU; for a "
+          "targets, the GPU most like one of these, or else the CPU; for a "
           "model, the GPU that 'airrun probe --save' measured, or else the "
           "CPU"};
 }

@@ -219,9 +219,9 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // Below -126, x becomes -1000, so the result is 0 in f32, and an infinite x
-    // does not make x - n NaN. A NaN stays NaN, because comparisons with it are
-    // false.
+    // Below -126, x becomes -1000, so the result is 0 in f32. Without this, an
+    // x of -infinity would make x - n NaN. A NaN stays NaN, because comparisons
+    // with it are false.
     x = b.select(b.less(x, number(-126.0)), number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);

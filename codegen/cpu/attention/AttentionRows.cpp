@@ -1,10 +1,10 @@
 //===- AttentionRows.cpp - attention for few queries ----------------------===//
 //
 // A run (a few consecutive tokens of one sequence, see AttentionParts.h) visits
-// each page of the sequence once. On a page it processes the rows of a token in
-// sets of kRowsTogether, so that a vector of K or V is loaded and widened once
-// for several rows. Every byte of K and V is thus fetched once per KV head and
-// run.
+// each page of the sequence once. On a page it processes the rows of a token,
+// which are its query heads that use one KV head, in sets of kRowsTogether, so
+// that a vector of K or V is loaded and widened once for several rows. Every
+// byte of K and V is thus fetched once per KV head and run.
 //
 // The K and V of a head are contiguous in a page, and their cache lines are
 // first requested in the order of their addresses. Prefetches run ahead of the

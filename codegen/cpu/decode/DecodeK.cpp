@@ -16,9 +16,11 @@ struct ScaleMins {
   std::array<Value, 2> mins;
 };
 
-/// Unpacks the 12 bytes of "scales", which hold numbers of 6 bits. For
-/// sub-blocks 4-7, the two high bits of the numbers are stored in the top bits
-/// of the first eight bytes.
+/// Unpacks the 12 bytes of "scales", which hold a scale and a minimum of 6 bits
+/// each for eight sub-blocks. The scales of sub-blocks 0-3 are in bytes 0-3,
+/// and their minima in bytes 4-7. The top two bits of these eight bytes are the
+/// high bits of the numbers of sub-blocks 4-7, whose low four bits are in bytes
+/// 8-11.
 ScaleMins scaleMins(const BlockReader &block) {
   KernelBuilder &b = block.builder();
   const auto [first, second, third] = block.words<3>("scales");
@@ -75,8 +77,9 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
       }
     }
   };
-  // Without a loop, all shifts are by constants. With 16-lane vectors, the code
-  // is short enough to be emitted twice.
+  // With AVX-512, the code of half a block is short enough to be emitted twice,
+  // and then all its shifts are by constants. Otherwise it is emitted once, as
+  // the body of a loop over the two halves.
   if (b.isa().hasAvx512) {
     emitHalf(b.i64(0), 0);
     emitHalf(b.i64(1), 128);

@@ -70,8 +70,8 @@ public:
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
   /// Emits the loop `for (turn = 0; turn < count; ++turn) body(turn)`. In
-  /// iteration `turn`, the cursor is `first + turn * columns` columns past its
-  /// position before the loop.
+  /// iteration `turn`, the cursor, from which columns are counted, is (first +
+  /// turn * columns) columns past its position before the loop.
   void repeat(Value count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
   void repeat(int64_t count, int64_t columns,

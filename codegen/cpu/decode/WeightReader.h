@@ -96,9 +96,8 @@ public:
   /// Layout::Rows.
   int64_t streamBytes() const;
   /// The address that, in the order of reading, comes `ahead` bytes after the
-  /// start of block column `index`. It may lie beyond this row block, after
-  /// which reading continues at the address that continuesAt() has set. Only
-  /// for Layout::X16.
+  /// start of block column `index`. If this row block ends before, the address
+  /// lies in what is read next (see continuesAt()). Only for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.

@@ -30,9 +30,10 @@ constexpr double kLeastScale = 0x1p-126;
 constexpr double kMostInverse = 0x1p126;
 constexpr double kMost = 127; ///< the largest magnitude of an int8 q
 constexpr int64_t kLine = 64;
-/// The prefetch distance within a token's row. A kernel reads one block of each
-/// of 16 rows before it reads the next block of the first row. Where the rows
-/// are several memory pages apart, the hardware prefetcher detects no stream.
+/// The prefetch distance within the row of a token. A kernel reads one block of
+/// each of 16 rows before it reads the next block of the first row. If the rows
+/// are several memory pages apart, the hardware prefetcher does not detect
+/// these streams, so the kernel prefetches.
 constexpr int64_t kAheadBytes = 512;
 
 /// A block of 32 floats.

@@ -5,13 +5,14 @@
 // text because the matcher remembers at which positions each instruction has
 // failed. This is possible because there are no back-references: whether an
 // instruction fails depends only on the position. It does not depend on the
-// start of the match, so what is remembered also serves later matches.
+// position at which the match began, so the failures that are remembered also
+// save time when a match is tried from a later position.
 //
 // Memory: for each instruction whose failures are remembered, 512 bytes per
-// 4096 bytes of text, but only from the start of the current match to the last
-// position that has been reached. What was remembered about earlier text is
-// dropped. Matches in ordinary text are short, so a few kilobytes suffice for a
-// text of any length.
+// block of 4096 bytes of text. Only the blocks from the start of the current
+// match to the farthest position that was reached take memory; those before the
+// start are forgotten. Matches in ordinary text are short, so a few kilobytes
+// suffice. In addition, an index takes 4 bytes for each block of the text.
 //
 // Thread-safety: a matcher is used by one thread at a time.
 //

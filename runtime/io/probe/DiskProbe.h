@@ -77,10 +77,10 @@ struct DiskProbeResult {
 
 /// Takes samples for about `seconds` seconds, or longer if the disk is very
 /// slow. `path` is only used in messages. If `traffic` is null, or if the
-/// system has no memory for the usual ring, `kept` is not measured. Errors:
-/// Unsupported if the file is not on a disk (tmpfs, ramfs) or has holes, Usage
-/// if it is smaller than kFewestProbeBytes, and those of `traffic` and of the
-/// reader with the Buffered method.
+/// system has no memory for the usual ring, DiskProbeResult::kept is not
+/// measured. Errors: Unsupported if the file is not on a disk (tmpfs, ramfs) or
+/// has holes, Usage if it is smaller than kFewestProbeBytes, and those of
+/// `traffic` and of the reader with the Buffered method.
 Result<DiskProbeResult> probeDisk(int descriptor, const std::string &path,
                                   double seconds,
                                   MemoryTraffic *traffic = nullptr);

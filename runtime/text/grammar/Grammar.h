@@ -4,8 +4,8 @@
 // for texts that a model writes, single tokens. GrammarBuilder makes grammars;
 // GbnfParser and JsonSchema are its two sources.
 //
-// The characters are divided into classes, so that all characters of a class
-// are in the same sets. Matching deals with classes only.
+// The characters are divided into classes: each set contains either all
+// characters of a class or none of them. Matching deals with classes only.
 //
 // Thread-safety: a Grammar is immutable and may be shared.
 //
@@ -50,8 +50,8 @@ struct GrammarRule {
 class CharacterClasses {
 public:
   CharacterClasses() = default;
-  /// Divides all code points into classes. All code points of a class are in
-  /// the same `sets`.
+  /// Divides all code points into classes. Each of the `sets` contains either
+  /// all code points of a class or none of them.
   explicit CharacterClasses(std::span<const CodePointSet> sets);
 
   uint32_t count() const { return static_cast<uint32_t>(members.size()); }

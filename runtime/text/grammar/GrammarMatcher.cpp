@@ -94,11 +94,12 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
   if (most != GrammarStates::kDead) {
     return most;
   }
-  // Some parts of a text, such as names, consist of only a few classes of
-  // characters, so the most frequent class may lead nowhere. Therefore, the
-  // kTried classes that are next in frequency are tried, too. If half of them
-  // lead to the same state, most others do, too. Trying all classes would take
-  // too long where a grammar lists many words, which lead to many states.
+  // The most frequent class of all does not occur in every part of a text; a
+  // name, for example, consists of only a few classes. The kTried classes that
+  // are next in frequency are then tried, and a state to which half of them
+  // lead is assumed to be the common one. Trying all classes would take too
+  // long where a grammar lists many words: nearly every class then leads to
+  // another state, which has to be computed.
   constexpr size_t kTried = 8;
   constexpr ptrdiff_t kSame = kTried / 2;
   std::vector<State> nexts;
@@ -115,8 +116,9 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
   // Follows the most common next states up to a state whose Absorption
-  // (GrammarMatcher.h) is known. Longer chains are not needed, because few
-  // subtrees have that many levels.
+  // (GrammarMatcher.h) is known. A chain of more than kLongestChain states is
+  // not needed, because few subtrees of the vocabulary's trie have that many
+  // levels.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   std::vector<State> nexts;

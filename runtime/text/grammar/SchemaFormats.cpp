@@ -39,9 +39,10 @@ std::string lastDay() {
 
 constexpr const char *kFraction = "(?:\\.[0-9]+)?";
 
-/// The times of a leap second, which is the last second of a day in UTC. The
-/// hour and the minute therefore follow from the time zone. `isNextDay` says
-/// whether the day in the time zone is already the next one.
+/// A pattern for the local time of a leap second, with its offset from UTC. In
+/// UTC, this time is 23:59:60, so the local hour and minute follow from the
+/// offset. If `isNextDay`, the pattern is for time zones in which the next day
+/// has already begun, and otherwise for all others.
 std::string leapSecond(bool isNextDay) {
   constexpr int kDay = 24 * 60;
   std::string all;

@@ -103,7 +103,8 @@ public:
 
   /// Sets each weight to exp(scaled logit - largest scaled logit), and returns
   /// their sum: a weight divided by the sum is a probability. Returns 0 if all
-  /// logits are -infinity. Nothing is computed if nothing has changed.
+  /// logits are -infinity. Nothing is computed if nothing has changed since the
+  /// previous call.
   double computeWeights();
 
   /// The weights that computeWeights() set. They are valid until a candidate is

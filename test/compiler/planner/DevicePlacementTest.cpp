@@ -146,9 +146,10 @@ TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
   EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
 }
 
-/// Checks which bytes of the segments that `device` copies stay in RAM. For
-/// verifyWeights(), everything that is not read from the disk counts as
-/// resident.
+/// Checks `host`: which of the segments that `device` copies stay in `room`
+/// bytes of RAM, and how each pass reads the others from the disk.
+/// verifyWeights() is told that every segment that is not read is resident in
+/// RAM.
 void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
                 const HostPlacement &host, uint64_t room) {
   EXPECT_LE(host.ramBytes(), room);

@@ -437,9 +437,9 @@ std::vector<Shares> sharesOf(const ResidencyProblem &problem,
   return all;
 }
 
-/// A lower bound for the time of any placement: what exceeds VRAM and RAM is
-/// read from the disk, and the devices read all weights. Gathered classes are
-/// not counted.
+/// A lower bound for the time of any placement: the longer of the time to read
+/// from the disk what exceeds VRAM and RAM together, and the time in which the
+/// devices read all weights from memory. Gathered classes are not counted.
 double boundOf(const ResidencyProblem &problem, Schedule schedule) {
   double dense = 0;
   for (const WeightClass &weights : problem.classes) {

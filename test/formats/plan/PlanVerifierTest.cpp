@@ -610,7 +610,7 @@ TEST(PlanVerifier, EachDocumentedRuleHasACase) {
   for (const Case &broken : allCases()) {
     tested.insert(broken.rule);
   }
-  for (const FatCase &broken : fatCases()) { // FatPlanTest tests these rules
+  for (const FatCase &broken : fatCases()) { // FatPlanTest tests these cases
     tested.insert(broken.rule);
   }
   std::set<std::string> documented;

@@ -103,9 +103,10 @@ TEST_F(GpuChoiceTest, ChoicesMayAlternateWithOtherPasses) {
   }
 }
 
-// The next pass has been enqueued when choose() returns, but the host has not
-// waited for it. The call that takes its tokens enqueues only the pass that
-// follows. At the end of a page, no pass runs ahead.
+// When choose() returns, the next pass has been enqueued, but the host has not
+// waited for it. The next call of choose() returns the tokens that this pass
+// has chosen, and enqueues only the pass after it. At the end of a page of the
+// KV cache, no pass runs ahead.
 TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

@@ -153,9 +153,10 @@ TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
     TokenizerData data = smallSpm(pieces);
     data.removeExtraWhitespaces = removeSpaces;
     Tokenizer inStretches = tokenizerOf(data);
-    // No merge produces this piece, so it does not affect the ids. Because it
-    // contains a space, however, the tokenizer `atOnce` merges the whole text
-    // at once, while `inStretches` splits the text at spaces first.
+    // No merge produces this piece, so both tokenizers must return the same
+    // ids. A vocabulary with a space inside a piece makes `atOnce` merge the
+    // whole text at once, whereas `inStretches` splits the text at spaces
+    // first.
     appendToken(data, "z" + mark + "z", TokenType::Normal);
     Tokenizer atOnce = tokenizerOf(data);
     EXPECT_EQ(inStretches.encode(text, true, true),

@@ -209,8 +209,8 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   // A matmul of several tokens may read weights more than once, so it must not
   // use `nta`, which bypasses the caches. It always prefetches at least 4 KiB
-  // ahead, even if the measured streams, which are read without arithmetic, are
-  // slower with such prefetches.
+  // ahead, even if the rates, which are measured without arithmetic, are higher
+  // without prefetches or with a shorter distance.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
                         stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 1024, 49),

@@ -42,10 +42,10 @@ TEST(CostModel, ManyTokensShareTheirTripFromMemory) {
 }
 
 // On an EPYC of family 25, model 17, a matmul of 16 tokens takes 17 to 34 %
-// less time with the GEMV code. On a Xeon of family 6, model 207, where all
-// vector instructions compete for the same execution units, it takes at least
-// 17 % more. For dtypes with codebooks, the GEMV code is slower on the EPYC,
-// too.
+// less time with the GEMV code than with the GEMM code. On a Xeon of family 6,
+// model 207, where all vector instructions compete for the same execution
+// units, it takes at least 17 % more. For dtypes with codebooks, the GEMV code
+// is slower on the EPYC, too.
 TEST(CostModel, FewTokensTakeTheGemvCodeWhereUnitsAreSpare) {
   const auto rows = [](DType dtype, const char *profile) {
     KernelSpec spec = matMul(MClass::Large, Precision::Int8);
