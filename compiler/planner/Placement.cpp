@@ -115,7 +115,7 @@ public:
     } else {
       // Keeps in RAM only the pages that must stay there, and gives the ring
       // all other pages in `room`. Then reduces the ring to a size that a pass
-      // fills a whole number of times, unless that size is too small.
+      // fills a whole number of times, unless that is less than leastRing().
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =
