@@ -100,9 +100,9 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // If only a few weights do not fit in RAM, filling a ring of the preferred
-    // size twice would make each pass read more than these. A smaller ring
-    // leaves more weights in RAM.
+    // A pass reads at least twice the size of the ring. If only a few weights
+    // do not fit in RAM, a ring of the preferred size would make each pass read
+    // more than these few. A smaller ring leaves more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {

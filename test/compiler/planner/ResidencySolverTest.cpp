@@ -123,7 +123,8 @@ TEST(ResidencySolver, OneGigabyteTooLarge) {
 
 // A CPU that cannot compute as fast as its memory delivers gets help from the
 // GPU. The CPU multiplies 30 GB of weights per second, and the link carries 20
-// GB/s to the GPU, so the GPU should multiply 2/5 of the 20 GB in RAM.
+// GB/s to the GPU, so the GPU should multiply 20 / (30 + 20) = 2/5 of the 20 GB
+// in RAM.
 TEST(ResidencySolver, SplitsWhatASlowCpuCannotDrain) {
   ResidencyProblem problem = model(20, {0, 20, 200, 1000}, 0, 0);
   problem.hasGpu = true;
