@@ -310,9 +310,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
 
   /// Creates the decision "prefetch", which lists the prefetches that
   /// notePrefetch() has collected for each batch class, for example "m1 none;
-  /// m2-8 t0 9216; m9+ t1". A prefetch is a hint and, unless it is 0, a
-  /// distance in bytes. If a class has several prefetches, each is followed by
-  /// its dtypes.
+  /// m2-8 t0 9216; m9+ t1". A prefetch is a hint and a distance in bytes, which
+  /// is left out if it is 0. If a class has several prefetches, the dtypes of
+  /// each follow it.
   void decidePrefetch(OpBuilder &builder, ModuleOp module) {
     std::string value;
     for (const BatchClass &batch : kBatchClasses) {

@@ -251,7 +251,7 @@ Value Codebook::valueIndices(const Codes &codes, int64_t entry,
     return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
   // Builds a word from two copies of the entry's code, which has 16 bits. The
-  // upper half of the word is shifted right by the width of one value index, so
+  // copy in the upper half is shifted right by the width of one value index, so
   // the lowest bits of each of the word's four bytes hold another value index.
   const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
