@@ -64,9 +64,9 @@ struct CompileOptions {
   /// Keeps compiled kernels; null means that all kernels are compiled. The plan
   /// does not depend on it.
   std::shared_ptr<const codegen::KernelCache> kernelCache;
-  /// Whether the kernels of a GPU are also stored as PTX, which later GPUs can
-  /// run. If so, the kernels use no instructions that only one architecture
-  /// has, such as wgmma.
+  /// Whether the kernels of a GPU are also stored as PTX, which GPUs that are
+  /// newer than the target can run. If so, the kernels use no instructions that
+  /// only one architecture has, such as wgmma.
   bool ptx = false;
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.

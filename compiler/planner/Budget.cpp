@@ -312,8 +312,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     total = sumOf(ledger.items);
   }
   // The block tables have a row for each token of a batch, and each row has a
-  // 4-byte entry for each KV page of a sequence. These entries count as a part
-  // of the page.
+  // 4-byte entry for each KV page that a sequence can have. The entries for a
+  // KV page count as a part of that page.
   const uint64_t numberBytes = 4 * demand.tokens;
   RamDemand cache;
   cache.kvPageBytes = demand.kvPageBytes + numberBytes;

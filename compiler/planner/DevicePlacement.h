@@ -73,8 +73,8 @@ uint64_t leastDeviceBytes(const WeightProblem &problem);
 /// of the GPU, and so do segments that several steps need and those smaller
 /// than kSmallestStreamed. The ring holds at least all that is copied for any
 /// one step. It is larger, so that copies run ahead of the kernels, if there is
-/// room and a pass copies enough. Returns DoesNotFit, with both sizes in the
-/// message, if room < leastDeviceBytes().
+/// room and a pass copies so much that this saves time. Returns DoesNotFit,
+/// with both sizes in the message, if room < leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                                       uint64_t room);
 

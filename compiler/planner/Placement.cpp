@@ -100,9 +100,9 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // If only a few weights do not fit in RAM, filling a ring of the preferred
-    // size twice would make each pass read more than these. A smaller ring
-    // leaves more weights in RAM.
+    // A pass reads at least twice the size of the ring. If only a few weights
+    // do not fit in RAM, a ring of the preferred size would make each pass read
+    // more than these few. A smaller ring leaves more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {
@@ -115,7 +115,7 @@ public:
     } else {
       // Keeps in RAM only the pages that must stay there, and gives the ring
       // all other pages in `room`. Then reduces the ring to a size that a pass
-      // fills a whole number of times, unless that size is too small.
+      // fills a whole number of times, unless that is less than leastRing().
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =

@@ -40,7 +40,7 @@ public:
 
   /// `kv` must be on a device. The GPU of `profile` must have the architecture
   /// `target`. Batches have up to `maxTokens` tokens and request up to
-  /// `maxOutputs` rows of logits. `maxOutputs` is at least the smaller of
+  /// `maxOutputs` rows of logits. `maxOutputs` must be at least the smaller of
   /// maxTokens and kDecodeTokens. New ops are inserted before `graph`.
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,

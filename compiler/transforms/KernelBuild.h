@@ -70,8 +70,8 @@ public:
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
   /// constructor got `withPtx`, to PTX; if the target needs PTX, only to PTX.
-  /// May be called only once. For a plan that also has kernels of the CPU,
-  /// start() is called, too. Errors are those of generateKernel(),
+  /// May be called only once. If the plan also has kernels of the CPU, the
+  /// caller also calls start(). Errors are those of generateKernel(),
   /// compileKernels() and openNvrtcCompiler() (codegen/cuda/CudaSpec.h).
   Status compileCuda(const std::vector<codegen::cuda::CudaSpec> &specs,
                      const codegen::cuda::CudaTarget &target, unsigned threads);

@@ -310,8 +310,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
 
   /// Creates the decision "prefetch", which lists the prefetches that
   /// notePrefetch() has collected for each batch class, for example "m1 none;
-  /// m2-8 t0 9216; m9+ t1". If a class has several prefetches, each is followed
-  /// by its dtypes.
+  /// m2-8 t0 9216; m9+ t1". A prefetch is a hint and a distance in bytes, which
+  /// is left out if it is 0. If a class has several prefetches, the dtypes of
+  /// each follow it.
   void decidePrefetch(OpBuilder &builder, ModuleOp module) {
     std::string value;
     for (const BatchClass &batch : kBatchClasses) {
@@ -515,9 +516,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
   /// Maps a batch class, given by its smallest number of tokens, to the
-  /// prefetches of its matmuls. The inner map has a text such as "t0 9216" as
-  /// its key, and the dtypes of the weights that are prefetched in this way as
-  /// its value.
+  /// prefetches of its matmuls. The key of the inner map is a prefetch as a
+  /// text, such as "t0 9216" (see decidePrefetch()). The value is the dtypes of
+  /// the weights that are prefetched in this way.
   std::map<uint64_t, std::map<std::string, std::set<std::string>>> prefetches;
 };
 

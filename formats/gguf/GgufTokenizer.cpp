@@ -448,10 +448,10 @@ Result<TokenizerData> Reader::runSpecials() {
   AIR_RETURN_IF_ERROR(readSpecials());
   data.bos = data.hasTemplate && data.addBos ? bos : data.bos;
   data.eos = data.hasTemplate && data.addEos ? eos : data.eos;
-  // With another unknown token, text that has no token would be encoded
-  // differently. The model's file may only add an unknown token to a BPE
-  // vocabulary that has none and has a token for each byte, because every text
-  // can be encoded with the tokens of such a vocabulary.
+  // The tokenizer file's unknown token stays, because the ids of a text may
+  // depend on it. The model's file may only add an unknown token to a BPE
+  // vocabulary that has none but has a token for each byte: such a vocabulary
+  // can encode every text, so its unknown token is never used.
   const bool isUsed = unknown != TokenizerData::kNoToken ||
                       data.kind != TokenizerKind::Bpe || !hasAllBytes(data);
   if (data.hasTemplate && isUsed && data.unknown != unknown) {

@@ -50,9 +50,8 @@ double keptShare(uint64_t beside, uint64_t alone) {
 double passTime(double cores, double disk, const KeptShares &kept) {
   const double slowCores = cores / kept.memory;
   const double slowDisk = disk / kept.disk;
-  // Both activities run at reduced rates until the shorter one ends. The longer
-  // one then makes up, at its full rate, for the work that it could not do so
-  // far.
+  // The cores and the disk work at reduced rates until one of them has
+  // finished. The other one then does the rest of its work at its full rate.
   return slowCores >= slowDisk ? cores + (1 - kept.memory) * slowDisk
                                : disk + (1 - kept.disk) * slowCores;
 }

@@ -235,11 +235,11 @@ Microarchitecture sapphireRapids() {
   return row;
 }
 
-/// The P-cores of a Core i9-12900K at their base frequency. A core executes two
-/// 256-bit FMAs or byte dot products per cycle, and three vector instructions
-/// in all, so two dot products, two ANDs and a shift take 5 / 3 cycles. Sixteen
-/// cache lines are in flight at a latency of 80 ns. The peak bandwidth is that
-/// of two channels of DDR5-4800.
+/// The P-cores of a Core i9-12900K at their base frequency, 3.2 GHz. A core
+/// executes two 256-bit FMAs or byte dot products per cycle, and three vector
+/// instructions in all, so two dot products, two ANDs and a shift take 5 / 3
+/// cycles. A core reads sixteen cache lines of 64 bytes per 80 ns, the latency
+/// of the memory. The peak bandwidth is that of two channels of DDR5-4800.
 Microarchitecture alderlake() {
   Microarchitecture row = {"alderlake", "x86_64", with(avx2(), {"avxvnni"}),
                            ratesOf({3200, 3200, 12'800, 7680, 0}),
@@ -336,10 +336,10 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
 
 /// The rates of a core that executes one vector instruction per cycle at 2 GHz
 /// (on x86-64, a bfloat16 dot product takes two cycles). Without VNNI, 18
-/// instructions do the work of 8 VNNI ones. The rate of byte_dot_mixed stays
-/// unknown, so that the cost model never chooses a less exact activation format
-/// for a CPU of which it knows nothing. Decoding is assumed to take twice as
-/// many cycles as on a known CPU.
+/// instructions do the work of 8 VNNI instructions. The rate of byte_dot_mixed
+/// stays unknown, so that the cost model never chooses a less exact activation
+/// format for a CPU of which it knows nothing. Decoding the weights of a codec
+/// is assumed to take twice as many cycles as on a known CPU.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
   const auto has = [&](std::string_view name) {

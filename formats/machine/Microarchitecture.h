@@ -49,8 +49,9 @@ struct CpuIdentity {
 /// rates if it is not known, or if it lacks features of its microarchitecture,
 /// for example because a hypervisor hides them. Conservative rates assume one
 /// vector instruction of 256 bits (128 bits on Arm) per cycle at 2 GHz, that
-/// one core reads kNominalCoreBandwidth (MachineProfile.h), and twice as many
-/// cycles for decoding as on known CPUs. They contain no CpuRates::streams.
+/// one core reads kNominalCoreBandwidth (MachineProfile.h), and that decoding
+/// the weights of a codec takes twice as many cycles as on known CPUs. They
+/// contain no CpuRates::streams.
 CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
                       std::span<const std::string> features);
 

@@ -32,7 +32,9 @@ namespace air::rules {
 /// for q, k and v, because a layer may join two or all of them, and 6 for the
 /// other matrices, because a layer may join gate and up. If a model has all
 /// kinds in all 29 dtypes, each of the two programs for decode steps has 13 *
-/// 29 kernels, and each of the two for prefills has twice as many: 2262 in all.
+/// 29 kernels for matmuls. Each of the two programs for prefills has twice as
+/// many, because its matmuls consist of two kernels each. In all, these are
+/// 2262.
 inline constexpr uint32_t kMaxExecutables = 4096;
 /// Layers share buffers, so a decoder has about 20 of them, however many layers
 /// it has. Even if no layers could share buffers, this would be enough for

@@ -218,9 +218,9 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   auto refuse = [&](const std::string &what) {
     return verificationError("plan.structure: " + what);
   };
-  // A FlatBuffer starts with the root offset and the identifier, four bytes
-  // each. The FlatBuffer verifier accepts at most 2 GiB, which is more than
-  // kMaxMetadataBytes.
+  // The lower limit is the size of the root offset and the identifier, four
+  // bytes each, with which a FlatBuffer starts. The upper limit is less than
+  // the 2 GiB that the FlatBuffer verifier accepts.
   if (bytes.size() < 2 * sizeof(flatbuffers::uoffset_t) ||
       bytes.size() > kMaxMetadataBytes) {
     return refuse("the metadata has " + std::to_string(bytes.size()) +

@@ -37,9 +37,9 @@ public:
   /// A function that receives the next bytes of a segment.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
-  /// `plan` must be complete except for Segment.offset, Segment.digest_chunk,
-  /// Segment.digests and Segment.chunk_ends, which the writer fills in, and
-  /// Segment.stored_bytes of segments with a codec. Before anything is
+  /// `plan` must be complete except for the fields that the writer fills in:
+  /// Segment.offset, Segment.digest_chunk, Segment.digests, Segment.chunk_ends
+  /// and, for segments with a codec, Segment.stored_bytes. Before anything is
   /// written, create() checks that the disk has room and that verifyPlan()
   /// accepts the plan. Segments with a codec are coded on `threads` threads.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan,
@@ -68,11 +68,11 @@ public:
   /// wrong.
   Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
 
-  /// Reduces the size of segment `index` to `bytes`. All placements then keep
-  /// the whole segment in RAM. The segments after it move. Fails with Usage if
-  /// this segment or a later one has already been written, if the number of
-  /// digests (and thus the size of the metadata) would change, or if the plan
-  /// is a fat plan.
+  /// Reduces the size of segment `index` to `bytes`, changes all placements so
+  /// that they keep the whole segment in RAM, and moves the segments after it.
+  /// Fails with Usage if this segment or a later one has already been written,
+  /// if the number of digests (and thus the size of the metadata) would change,
+  /// or if the plan is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// A function that corrects those fields of `records`, the plan that is being

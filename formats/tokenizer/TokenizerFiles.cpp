@@ -32,9 +32,9 @@ Status refusePre(const std::string &pre, const std::string &path) {
                                   "option out");
 }
 
-/// The largest file of a vocabulary, in bytes. The tokenizer.json of a
-/// vocabulary of 262,144 tokens has 33 MB. Parsed JSON takes up to some 25
-/// times the memory of its text.
+/// The limit on the size of a vocabulary's file, in bytes. It bounds the memory
+/// for parsed JSON, which takes up to some 25 times as much as the text. The
+/// tokenizer.json of a vocabulary of 262,144 tokens has 33 MB.
 constexpr uint64_t kMostFileBytes = uint64_t{128} << 20;
 
 /// Opens a file of a vocabulary. Fails with DoesNotFit if it is too large.

@@ -206,8 +206,8 @@ uint64_t DeviceBatch::fill(const AirBatch &batch, uint64_t maxTokens,
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
   // Kernels read only the first `rows` rows of a block table. If there are
-  // block tables, one of them is the last array, and its other rows need not be
-  // copied.
+  // block tables, one of them is the last array, and its other rows are not
+  // counted.
   return groups.empty() ? words.size()
                         : firstWord.back() + rows * groups.back().pages;
 }

@@ -85,8 +85,8 @@ public:
   bool holds(const AirBatch &batch, uint64_t maxTokens, uint32_t tileTokens);
 
   /// Enqueues a copy of the ids of the first `count` tokens to the host.
-  /// BatchSizes::hasChoice must have been true, and `count` must be at most
-  /// BatchSizes::paddedTokens.
+  /// Requires that create() was given BatchSizes::hasChoice as true. `count`
+  /// must be at most BatchSizes::paddedTokens.
   Status requestTokens(Device &device, size_t count);
 
   /// Waits for the copy that requestTokens() has enqueued, but not for what was

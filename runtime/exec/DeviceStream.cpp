@@ -171,9 +171,10 @@ Status DeviceStream::releaseCopied() {
   return Status::ok();
 }
 
-/// Enqueues all copies for `step`. Waits until the HostRing has their bytes.
-/// The reads may have to wait for copies that are in flight, so the HostRing
-/// must learn when these are complete.
+/// Enqueues all copies for `step`, each as soon as the HostRing has its bytes.
+/// A read from the disk may overwrite bytes of the ring only after they have
+/// been copied, so this function also tells the HostRing which copies are
+/// complete.
 Status DeviceStream::copyFromDisk(uint32_t step) {
   while (nextCopy != copies.size() && copies[nextCopy].beforeStep <= step) {
     const size_t before = nextCopy;

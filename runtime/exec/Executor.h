@@ -22,13 +22,14 @@
 // The GPU would be idle from the end of such a pass until the host has received
 // the tokens and started the next pass. If the caller is likely to continue,
 // choose() therefore starts the next pass before it waits for the tokens. That
-// pass *runs ahead*: the next call of choose() only takes its tokens. If the
-// next call is another one, the result of the pass is dropped. The pass has
-// then changed nothing but buffers of activations, the arrays of the batch, and
-// keys and values at positions that no sequence has yet; whoever adds these
-// positions later overwrites them. A pass runs ahead only if all kernels run on
-// the GPU, all weights stay in its memory, and no sequence needs another page.
-// If it cannot be enqueued, choose() still succeeds. The next call tries again.
+// pass *runs ahead*. If the next call of choose() continues the same sequences
+// with these tokens, it only takes the tokens of that pass. Otherwise, the
+// result of the pass is dropped. The pass has then changed nothing but buffers
+// of activations, the arrays of the batch, and keys and values at positions
+// that no sequence has yet; whoever adds these positions later overwrites them.
+// A pass runs ahead only if all kernels run on the GPU, all weights stay in its
+// memory, and no sequence needs another page. If the pass cannot be enqueued,
+// choose() still succeeds, and its next call enqueues the pass.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store

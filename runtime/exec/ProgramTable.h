@@ -5,17 +5,17 @@
 // list of dispatches. A pass then only has to choose the program for the pass's
 // number of tokens, and run it.
 //
-// A program has two parts. The grids of the body depend on the number of
-// tokens. The head, which consists of the last steps, depends on the number of
-// rows whose logits are requested. It can therefore run again if more rows are
-// requested than the plan's max_outputs.
+// A program has two parts. The body consists of the first steps, and its grids
+// depend on the number of tokens. The head consists of the last steps, and its
+// grids depend on the number of tokens whose logits are requested. If more are
+// requested than the plan's max_outputs, the head runs several times.
 //
 // On a GPU, the head consists of the steps of kind Head. In a program without
 // tiles (DeviceBatch.h), kernels always process the largest number of tokens,
 // and the head computes the logits of every token. All dispatches of a head
-// compute the same rows: those of all tokens, or those of the outputs.
+// compute the logits of the same tokens: of all, or of those requested.
 //
-// The records refer to the plan, which must outlive them.
+// A ProgramRecord refers to the plan, which must outlive it.
 //
 // Errors: VerificationFailed if a program does not have this structure (the
 // message names the program and the step), and the device's errors about

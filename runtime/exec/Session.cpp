@@ -484,9 +484,10 @@ Status Session::Parts::withVramNeed(const Status &error) const {
                                       " bytes of RAM (" + ram.items + ")"));
 }
 
-/// Sets `source`, the store of the weights, to the mapping of the plan. The
-/// segments for which `isLeftOut` is true are only loaded when they are
-/// required.
+/// Sets `source`, the store of the weights, to a PlanSource, which uses the
+/// mapping of the plan. `ofNodes` describes the compute threads of each NUMA
+/// node. The segments for which `isLeftOut` is true are only loaded when they
+/// are required; the others are loaded in the background.
 Status Session::Parts::openMapping(std::vector<NodePart> ofNodes,
                                    const std::vector<bool> &isLeftOut) {
   const uint32_t loaders = std::min<uint32_t>(

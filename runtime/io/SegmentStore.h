@@ -57,7 +57,7 @@ public:
 
   /// The segment's raw bytes for steps that gather single rows of it, at an
   /// address that never changes. A range of them may only be read after
-  /// requireRows().
+  /// requireRows() was called for it.
   virtual std::span<const uint8_t> table(uint32_t index) const = 0;
 
   /// Begins a pass that runs the steps [0, steps). The store may skip reads

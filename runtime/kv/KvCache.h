@@ -9,7 +9,7 @@
 // This class does the bookkeeping; the bytes belong to the device of the group.
 // In every group, a sequence takes pages when it grows, and returns them when
 // it shrinks or ends. A fork shares the pages of the sequence that it comes
-// from. A sequence that grows into a page that it shares first gets a copy of
+// from. Before a sequence grows into a page that it shares, it gets a copy of
 // the page. The same calls in the same order always yield the same pages.
 //
 // Only create() allocates memory. Thread-safety: one caller at a time. Errors:

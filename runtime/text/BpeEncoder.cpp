@@ -242,7 +242,8 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
 
 /// Appends the ids of `text`, whose atoms have no tokens of their own. Each
 /// atom becomes the tokens of its bytes or, if a byte has no token, an unknown
-/// token. `isUnknown` says whether an unknown token is yet to be appended.
+/// token. The last unknown token is not appended but noted in `isUnknown`, so
+/// that others can be fused with it (fusesUnknown).
 void BpeEncoder::appendWithoutToken(std::string_view text, bool &isUnknown,
                                     std::vector<int32_t> &ids) const {
   while (!text.empty()) {

@@ -30,9 +30,9 @@ public:
     uint32_t length; ///< in bytes
   };
 
-  /// Fills `vocabulary`, which must outlive the tables, from `data`, which
-  /// must have passed checkTokenizer(). Returns Corrupt if a merge does not
-  /// consist of two parts with a space between them.
+  /// Fills `vocabulary` from `data`. `data` must have passed checkTokenizer(),
+  /// and `vocabulary` must outlive the tables. Returns Corrupt if a merge does
+  /// not consist of two parts with a space between them.
   static Result<BpeTables> create(const TokenizerData &data,
                                   TokenSpelling spelling,
                                   Vocabulary &vocabulary);

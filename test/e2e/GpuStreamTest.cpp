@@ -67,8 +67,8 @@ protected:
     return model;
   }
   /// Packs the model for a GPU whose kernels the emulator runs. `vram` is the
-  /// size of the GPU's memory, and `ram` is the size of the RAM; 0 means the
-  /// size that the target states.
+  /// size of the GPU's memory, and `ram` is the size of the RAM. If a size is
+  /// 0, the target's size is used.
   static void packForGpu(const std::string &target, const std::string &plan,
                          uint64_t vram = 0, uint64_t ram = 0) {
     CompileOptions options;

@@ -80,7 +80,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   std::vector<size_t> first = run(matcher, text);
   // A memo is a set of positions at which an instruction is known to fail or to
   // succeed. At each position, the matcher consults each memo a bounded number
-  // of times. Between two such accesses, it runs each instruction at most once.
+  // of times, and between two consultations, it runs each instruction at most
+  // once. This limits its steps to a multiple of the length of the text.
   uint64_t code = regex->program().code.size() + 1;
   for (const RegexInstruction &each : regex->program().code) {
     code += each.count;

@@ -48,7 +48,8 @@ public:
 private:
   Status create();
   /// Creates the workloads of all variants for weights in cache or in memory.
-  /// The shape comes from `spec`, not from row.spec. Variants with the same
+  /// `spec` gives the shape: that of row.spec for weights in memory, and one
+  /// with fewer rows, if need be, for weights in cache. Variants with the same
   /// activation format share a workload.
   Status createPlace(const KernelSpec &spec, bool isCached,
                      std::vector<Bench> &benches);

@@ -26,8 +26,9 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
 }
 
 /// The fraction of the time for which the link is busy if it runs at its limit.
-/// Links with isInTurn are never busy at the same time, so for each of them the
-/// result is the sum of all their fractions.
+/// Links with isInTurn are never busy at the same time. For each of them, the
+/// result is the fraction of the time for which any of them is busy: the sum of
+/// their fractions.
 double busyShare(const BenchMeasurement &measured, const BenchLink &link) {
   double share = 0;
   for (const BenchLink &other : measured.links) {

@@ -7,12 +7,14 @@
 //
 //   - the contents of the model's files, and their names if there are several
 //   - the profile of this machine, with the rates that a saved probe measured
-//   - if this machine has a GPU, whether NVRTC is installed, and its version
+//   - if this machine has a GPU, unless the plan must be for the CPU: whether
+//     NVRTC is installed, and its version
 //   - the options that choose how the model is packed
-//   - the contents of the airpack program, and the version of the plan format
+//   - the version of the plan format
+//   - the contents of the airpack program
 //
-// If airpack is not installed any more, a plan that any version of airpack made
-// for the same request is used.
+// If airpack is not installed any more, a plan for which everything but the
+// last item is the same is used.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H

@@ -19,7 +19,7 @@ Status checkGenerateModel(const cli::Invocation &invocation,
                           const ModelSource &source);
 
 /// Streams the generated text or ids to standard output and writes timings to
-/// standard error. checkGenerate() has accepted the invocation. Errors: Usage,
+/// standard error. checkGenerate() must have returned Ok. Errors: Usage,
 /// Unsupported (text from a plan without a vocabulary), Io, and those of
 /// Session and Generator.
 Status runGenerate(const cli::Invocation &invocation);

@@ -1,10 +1,11 @@
 //===- GpuLimit.h - the bandwidth of a GPU's memory -------------*- C++ -*-===//
 //
 // Measures how fast the driver copies from one buffer in the memory of a GPU to
-// another. Each byte is read once and written once, and both count.
+// another. Each byte is read once and written once, so it counts twice.
 //
-// Ownership: opens the GPU a second time, and owns the buffers. Thread-safety:
-// one caller at a time. Errors: as CudaDriver.h states.
+// Ownership: opens the GPU for itself, although a session has already opened
+// it, and owns the buffers. Thread-safety: one caller at a time. Errors: as
+// CudaDriver.h states.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_GPULIMIT_H

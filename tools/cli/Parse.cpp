@@ -24,9 +24,9 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
     return std::nullopt;
   }
   if constexpr (std::is_floating_point_v<T>) {
-    // from_chars returns the same error for overflow and underflow, and no
-    // value. strtod returns infinity for overflow, and 0 or a subnormal number
-    // for underflow.
+    // Underflow is allowed, but overflow is not. from_chars returns the same
+    // error for both, and no value. strtod returns infinity for overflow, and 0
+    // or a subnormal number for underflow.
     if (error == std::errc::result_out_of_range) {
       value = std::strtod(text.c_str(), nullptr);
       error = std::errc();

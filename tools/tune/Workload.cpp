@@ -46,8 +46,9 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
 }
 
 /// Fills the activation tiles of a buffer with valid values. Kernels use the
-/// field `steps` as offsets into a panel. Invalid `biasSums` or `conversions`
-/// would lead to subnormal numbers, which make kernels slower.
+/// field `steps` as offsets into a panel, so with invalid ones they would read
+/// outside it. Invalid `biasSums` or `conversions` would lead to subnormal
+/// numbers, which make kernels slower.
 void makeTiles(uint8_t *tiles, uint64_t bytes, bool isGrid) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {

@@ -33,8 +33,9 @@ struct KvShape {
   explicit KvShape(const KernelSpec &spec);
 
   /// The alignment, in bytes, of `lanes` consecutive elements of a token's V,
-  /// where the index of the first element is a multiple of `lanes`. The V of
-  /// consecutive tokens are stored without padding.
+  /// where the index of the first element is a multiple of `lanes`. The
+  /// alignment depends on headDim, because the V of consecutive tokens are
+  /// stored without padding.
   unsigned valueAlignment(int64_t lanes) const;
 };
 

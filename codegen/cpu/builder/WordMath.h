@@ -30,10 +30,10 @@ public:
   /// floats. The floats may be too large by a power of two, which
   /// fieldScale(scale, 8) corrects.
   Four byteFields(Value word);
-  /// Returns the scale by which the results of byteFields() must be multiplied
-  /// if the fields' values are to be multiplied by `scale`. byteFields() may
-  /// leave a byte at the top of its lane, which is cheapest but makes the value
-  /// 2^24 times too large.
+  /// Returns the scale by which the results of byteFields() for fields of
+  /// `bits` bits must be multiplied if the fields' values are to be multiplied
+  /// by `scale`. byteFields() may leave a byte at the top of its lane, which is
+  /// cheapest but makes the value 2^24 times too large.
   Value fieldScale(Value scale, int64_t bits);
   /// Returns table[byte j >> shift & 15] for bytes j = 0 to 3, as floats.
   /// `shift` is 0 or 4.

@@ -250,9 +250,9 @@ Value Codebook::valueIndices(const Codes &codes, int64_t entry,
   if (b.isa().hasVbmi) {
     return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
-  // Builds a word from two copies of the code. The low half is the code itself.
-  // The upper half is the code shifted right by the width of one value index,
-  // so that the lowest bits of its two bytes hold the next two indices.
+  // Builds a word from two copies of the entry's code, which has 16 bits. The
+  // copy in the upper half is shifted right by the width of one value index, so
+  // the lowest bits of each of the word's four bytes hold another value index.
   const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
   Value lower = entry < 2 ? word : b.shiftRight(word, 16);

@@ -38,9 +38,9 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
                const ScaleMins &packed, llvm::ArrayRef<Value> highs) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  // Half of a block has four sub-blocks. The first two share a section of "qs",
-  // and so do the last two. The low nibbles of a section hold the first of its
-  // two sub-blocks, and the high nibbles the second.
+  // Each half of a block has four sub-blocks. The first two share a section of
+  // "qs", and the last two share the next section. The low nibbles of a section
+  // hold the first of its two sub-blocks, and the high nibbles the second.
   auto emitHalf = [&](Value half, int64_t firstColumn) {
     auto pick = [&](const std::array<Value, 2> &words) {
       return b.select(b.less(half, b.i64(1)), words[0], words[1]);

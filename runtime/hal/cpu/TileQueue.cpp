@@ -62,8 +62,8 @@ TileQueue::Claim TileQueue::claimOf(uint32_t begin, uint32_t end,
   uint32_t owner = thread;
   if (begin < firsts[thread] || begin >= firsts[thread + 1]) {
     // A thread that owns no units has the same entry in `firsts` as its
-    // successor. The owner is therefore the last thread whose entry does not
-    // exceed `begin`.
+    // successor. The owner of unit `begin` is therefore the last thread whose
+    // entry does not exceed `begin`.
     auto next = std::upper_bound(firsts.begin(), firsts.end(), begin);
     owner = static_cast<uint32_t>(next - firsts.begin()) - 1;
   }

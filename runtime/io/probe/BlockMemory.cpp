@@ -69,8 +69,9 @@ Result<BlockMemory> BlockMemory::create(uint64_t bytes, bool hugePages) {
   }
   // On an idle machine, pages that are touched one after the other are often
   // adjacent in RAM. The pages of a program that has run for a long time are
-  // not, so the pages are touched in a scattered order here. Each page is
-  // reached once, because `step` and `pages` have no common factor.
+  // not. To measure what such a program gets, the pages are touched in a
+  // scattered order. Each is reached once, because `step` and `pages` have no
+  // common factor.
   const uint64_t pages = bytes / kPageBytes;
   uint64_t step = pages * 5 / 8;
   while (std::gcd(step, pages) != 1) {

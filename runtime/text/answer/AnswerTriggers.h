@@ -7,13 +7,14 @@
 
 namespace air::rt {
 
-/// Adds to `triggers` what the notation of answers implies. Triggers do not
-/// count within reasoning. If `triggers` is empty, the grammar applies to the
-/// whole answer after the reasoning that the prompt has begun. In a notation
-/// with channels, it then applies to the message of the final channel, and no
-/// message of the commentary channel is allowed, because its text would be a
-/// part of the answer. `open` is the reasoning that the prompt has begun, one
-/// of `syntax.reasoning`; null if it has begun none.
+/// Completes `triggers` for the notation of answers. If it contains triggers,
+/// they do not count within reasoning. If it is empty, the grammar applies to
+/// the whole answer after the reasoning that the prompt has begun or, in a
+/// notation with channels, to the message of the final channel. In that
+/// notation, an empty `triggers` also refuses messages of the commentary
+/// channel, because their text would be a part of the answer. `open` is the
+/// reasoning that the prompt has begun, one of `syntax.reasoning`; null if it
+/// has begun none.
 GrammarTriggers answerTriggers(const AnswerSyntax &syntax,
                                GrammarTriggers triggers,
                                const ReasoningMarks *open);

@@ -119,11 +119,12 @@ private:
   uint64_t bitOf(uint32_t characterClass) const {
     return uint64_t{1} << classBit[characterClass];
   }
-  /// The Absorption of `state`. `nodes` is the size of the subtree that the
-  /// caller could then add as a whole. Computing an Absorption takes as long as
-  /// visiting dozens of nodes. It is therefore computed only once the subtrees
-  /// of all calls for `state` have kWorthComputing nodes in total. Until then,
-  /// the result is an empty Absorption.
+  /// Returns the Absorption of `state`, which the caller has reached at a
+  /// subtree of the trie with `nodes` nodes. If the Absorption allows all texts
+  /// of the subtree, the caller need not visit the nodes. Computing an
+  /// Absorption takes as long as visiting dozens of nodes, so it is computed
+  /// only once the subtrees of all calls for `state` have kWorthComputing nodes
+  /// in total. Until then, the result is an empty Absorption.
   Absorption absorptionOf(State state, uint32_t nodes) {
     if (state >= absorptions.size()) {
       absorptions.resize(state + size_t{1});

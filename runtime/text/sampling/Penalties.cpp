@@ -20,9 +20,9 @@ public:
     std::span<Candidate> candidates = set.edit();
     bool isFinite = true;
     if (set.isWhole()) {
-      // Only recent tokens are penalised, and there are fewer of these than
-      // candidates. A token may be among them several times, so a negative
-      // count marks one that has been penalised already.
+      // Visits the recent tokens, because only these are penalised, and there
+      // are fewer of them than candidates. A token may be among the recent ones
+      // several times, so a negative count marks it once it is penalised.
       for (size_t i = 0; i < recent.size(); ++i) {
         const auto id = static_cast<size_t>(recent.fromLast(i));
         if (counts[id] > 0) {

@@ -521,9 +521,10 @@ Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                 static_cast<double>(spec.k) * flushed);
 }
 
-/// A number of columns for a dtype without blocks. With BF16x32, it exceeds the
-/// width of a panel, and is odd if `blocks` is odd. With other activation
-/// formats, it is always odd.
+/// The number of columns with which a dtype without blocks is tested where
+/// other dtypes have `blocks` blocks. With BF16x32, it exceeds the width of a
+/// panel, and is odd if `blocks` is odd. With other activation formats, it is
+/// always odd.
 uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
   return spec.activation == Activation::BF16x32 ? 133 * blocks
                                                 : 29 + 32 * blocks;

@@ -370,9 +370,9 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   EXPECT_EQ(best(row(KernelOp::EmbedRows), "x86-64-v4-vnni"), Activation::F32);
 }
 
-// The tiles of attention are small enough for every thread to have work: one
-// token and one KV head in decode, and several tokens in prefill. The scratch
-// of a tile fits into the L2 cache.
+// The tiles of attention are small enough for every thread to have work: a tile
+// has one token and one KV head in decode, and several tokens in prefill. The
+// scratch of a tile fits into the L2 cache.
 TEST(Grid, AttentionFollowsItsClass) {
   const Result<MachineProfile> target = resolveProfile("x86-64-v4");
   ASSERT_TRUE(target.isOk());

@@ -1,8 +1,8 @@
 //===- DenseModel.h - a dense decoder in double precision -------*- C++ -*-===//
 //
 // Reads the weights of a GGUF file of architecture llama, qwen2 or qwen3, and
-// computes the model's logits with codegen/reference. The kernels of a whole
-// decode step are compared with these logits.
+// computes the model's logits with codegen/reference. Tests compare these
+// logits with those of the kernels of a whole decode step.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_DENSEMODEL_H

@@ -115,9 +115,10 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // 0.025 GB are read in 25 ms. Reading the other 1.375 GB then takes 275 ms.
   pass.read = 3 * kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 315'000'000U);
-  // Filling the rings would take 120 ms (0.4 GB in RAM, and half of the 0.4 GB
-  // in VRAM), but the CPU works for only 40 ms. The disk therefore never waits,
-  // and reads its 1.5 GB in 300 ms.
+  // Until both rings are full, 0.6 GB are read: 0.4 GB for the ring in RAM, and
+  // 0.2 GB for the ring of 0.4 GB in VRAM, half of which comes from the disk.
+  // This takes 120 ms, but the CPU works for only 40 ms. The disk therefore
+  // never waits, and reads its 1.5 GB in 300 ms.
   pass.ramRing = pass.ring = 4 * kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 300'000'000U);
   // All 0.3 GB that are read fit in the ring in RAM, and reading them takes 60

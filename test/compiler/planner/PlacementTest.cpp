@@ -139,10 +139,10 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
-// 16 of the 256 MiB do not fit. A ring of 32 MiB, which a pass fills twice,
-// would hold the 16 MiB of a step and 16 MiB more, but leave 16 MiB of RAM
-// idle. Instead, a pass fills a ring of 16 MiB twice, which holds the 8 MiB of
-// a step and 8 MiB more.
+// The room of 240 MiB is 16 MiB too small for the weights. A pass fills the
+// ring twice. If the ring had 32 MiB, with 16 MiB for a step and 16 MiB more,
+// 192 MiB of the weights would stay in RAM, and 16 MiB of RAM would be idle. So
+// the ring has 16 MiB, with 8 MiB for a step and 8 MiB more.
 TEST(Placement, AlmostEverythingStays) {
   const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));

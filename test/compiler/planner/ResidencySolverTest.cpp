@@ -86,9 +86,10 @@ TEST(ResidencySolver, SerialAndFluidWithoutADisk) {
   const ResidencyProblem problem = model(42.5, rates, 22, 58);
   EXPECT_NEAR(serial(problem), 0.27825, 0.0005);
   EXPECT_NEAR(fluid(problem), 0.25625, 0.0005);
-  // With copies at 25 GB/s, the serial schedule takes 20.5 / 80 seconds, too:
-  // 1.92 GB of the weights in RAM are copied to the GPU, which computes with
-  // them, so that the memory bus is never idle.
+  // If weights can be copied to the GPU at 25 GB/s, the serial schedule takes
+  // as long as the fluid one: the GPU computes with 1.92 GB of the weights in
+  // RAM, too, which are copied to it while it computes with those in VRAM. So
+  // the memory bus is never idle.
   ResidencyProblem moving = problem;
   moving.links.transfer = 25e9;
   EXPECT_NEAR(serial(moving), 0.25625, 0.0005);
@@ -109,10 +110,11 @@ TEST(ResidencySolver, TheDiskHidesTheRest) {
   EXPECT_NEAR(serial(model(245, rates, 22, 58)), 25.4, 0.05);
 }
 
-// 141 GB of weights are 1 GB too much for VRAM and RAM. The gigabyte costs next
-// to nothing. In the serial schedule, a pass takes 22 / 1000 + 119 / 80
-// seconds. In the fluid schedule, the memory bus is the limit. The gigabyte
-// crosses it twice, so a pass takes 120 / 80 seconds.
+// VRAM has room for 22 of the 141 GB of weights, and RAM for 118 GB, so each
+// pass reads 1 GB from the disk. In the serial schedule, this takes no time of
+// its own, and a pass takes 22 / 1000 + 119 / 80 seconds. In the fluid
+// schedule, the memory bus is the limit. The gigabyte crosses it twice, so a
+// pass takes 120 / 80 seconds.
 TEST(ResidencySolver, OneGigabyteTooLarge) {
   const LinkRates rates = {6.5, 0, 80, 1000};
   EXPECT_NEAR(serial(model(141, rates, 22, 118)), 1.5095, 0.002);
@@ -121,7 +123,8 @@ TEST(ResidencySolver, OneGigabyteTooLarge) {
 
 // A CPU that cannot compute as fast as its memory delivers gets help from the
 // GPU. The CPU multiplies 30 GB of weights per second, and the link carries 20
-// GB/s to the GPU, so the GPU should multiply 2/5 of the 20 GB in RAM.
+// GB/s to the GPU, so the GPU should multiply 20 / (30 + 20) = 2/5 of the 20 GB
+// in RAM.
 TEST(ResidencySolver, SplitsWhatASlowCpuCannotDrain) {
   ResidencyProblem problem = model(20, {0, 20, 200, 1000}, 0, 0);
   problem.hasGpu = true;

@@ -642,9 +642,9 @@ std::vector<Case> choiceCases() {
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // In the first case, another dispatch of the output head follows the one
-      // that chooses tokens. In the second case, the dispatch that chooses
-      // tokens is the only one of its step.
+      // The dispatch that chooses tokens must be the last one of the program,
+      // after other dispatches of its step. In the first case, another dispatch
+      // follows it. In the second case, it is the only one of its step.
       {kRule, inChoice([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep]->dispatches;
          dispatches.push_back(

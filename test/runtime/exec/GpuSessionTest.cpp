@@ -88,8 +88,8 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
   // A later pass copies to the GPU only the part of its batch from the first to
-  // the last element that changed. These elements are the two positions, which
-  // are 64 bytes apart.
+  // the last element that changed. The first one is the token's position, and
+  // the last one, 64 bytes later, is its position for RoPE.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }

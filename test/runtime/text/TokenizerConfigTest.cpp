@@ -32,9 +32,9 @@ protected:
     writeText(file, text);
   }
 
-  /// Writes one of the vocabularies of test/Inputs/tokenizers/json, or, for
-  /// "gpt2", the vocabulary llama3 as vocab.json and merges.txt. Returns the
-  /// name of the pre-tokenizer that those two files need, or "".
+  /// Writes the vocabulary `name` of test/Inputs/tokenizers/json and returns
+  /// "". For "gpt2", writes the vocabulary llama3 as vocab.json and merges.txt,
+  /// and returns the name of the pre-tokenizer that these two files need.
   std::string writeVocabulary(const std::string &name) const {
     std::filesystem::remove_all(folder);
     if (name != "gpt2") {

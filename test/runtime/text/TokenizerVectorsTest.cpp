@@ -21,9 +21,9 @@ using nlohmann::json;
 
 namespace {
 
-/// Returns what the ids of `text` decode to. If `composes` is true, this is the
-/// Normalization Form C of the text. An SPM vocabulary encodes U+2581 like a
-/// space, so U+2581 is decoded as a space.
+/// Returns the text that decoding the ids of `text` must result in. If
+/// `composes` is true, this is the Normalization Form C of the text. An SPM
+/// vocabulary encodes U+2581 like a space, so U+2581 is decoded as a space.
 std::string readBack(const Tokenizer &tokenizer, std::string text,
                      bool composes) {
   if (composes) {

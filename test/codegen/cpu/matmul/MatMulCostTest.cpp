@@ -111,10 +111,10 @@ TEST(CostModel, TilesOnZen4AreLarge) {
   EXPECT_LE(rowBlocks, 48U);
 }
 
-// Two cores of an Intel Xeon of model 207 without tile registers execute 217
-// Gop/s of float32 FMAs, but only 109 Gop/s of bfloat16 dot products. An EPYC
-// of family 26 starts two 512-bit FMAs per cycle, and executes twice as many
-// operations in bfloat16 dot products.
+// A core of an Intel Xeon of model 207 without tile registers executes 217
+// Gop/s of float32 FMAs, but only 109 Gop/s of bfloat16 dot products. A core of
+// an EPYC of family 26 executes 252 Gop/s of float32 FMAs, and 504 Gop/s of
+// bfloat16 dot products.
 TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   const auto best = [](const MachineProfile &profile) {
     return bestActivation(matMul(DType::BF16, MClass::Large), profile,

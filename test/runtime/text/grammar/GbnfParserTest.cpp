@@ -26,8 +26,8 @@ GbnfVocabulary vocabulary() {
 }
 
 /// `text` is a string, or a list of strings and token ids. As in llama.cpp's
-/// tests, a byte of a string in the list may be read as text or as token 0,
-/// which no grammar names.
+/// tests, each byte of a string in the list also stands for token 0, so it also
+/// matches an element of the grammar that allows any token but one.
 bool acceptsCase(const std::shared_ptr<const Grammar> &grammar,
                  const json &text) {
   if (text.is_string()) {
