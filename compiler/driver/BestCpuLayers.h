@@ -21,15 +21,14 @@ struct BestCpuLayers {
 };
 
 /// Returns the number of layers on the CPU for which a decode pass of the plan
-/// is predicted to be fastest (planner/CpuLayers.h). It is 0, which means that
-/// the GPU computes all layers, unless another number is predicted to be
-/// faster, or only a plan with another number fits.
+/// is predicted to be fastest (planner/CpuLayers.h). 0 means that the GPU
+/// computes all layers. Another number is returned only if it is predicted to
+/// be faster than 0, or if the plan with 0 layers does not fit.
 ///
-/// The choice depends on predictions, so it is also 0 if a rate of the machine
-/// is not known. It compares estimated sizes, so it is also 0 if the number
-/// that is best by these sizes does not fit with the real ones. In both cases,
-/// the model may not fit on the GPU alone although a plan with some other
-/// number would fit, and `note` says which of the two it is.
+/// In two cases, 0 is returned even if the plan with 0 layers does not fit and
+/// a plan with another number would: if a rate of the machine is not known, so
+/// that nothing can be predicted, and if the number that is best by estimated
+/// sizes does not fit with the real ones. `note` says which of the two it is.
 ///
 /// The target of `options` must have a GPU. options.activations has no effect
 /// on the plan with 0 layers. `loaded` has read the model.

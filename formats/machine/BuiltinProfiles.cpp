@@ -82,9 +82,9 @@ std::string join(const std::vector<std::string> &names) {
   return text;
 }
 
-/// The built-in profile called `name`; nullopt if there is none. The memory
-/// bandwidth of a particular CPU is that which `cores` of its cores reach. The
-/// profile itself always has the nominal number of cores.
+/// The built-in profile called `name`; nullopt if there is none. In a profile
+/// of a microarchitecture, the memory bandwidth is the one that `cores` cores
+/// reach. `cores` has no effect on the number of cores in the profile.
 std::optional<MachineProfile> builtinProfile(const std::string &name,
                                              uint32_t cores) {
   for (const Builtin &builtin : builtins()) {

@@ -79,8 +79,8 @@ public:
 
   /// Fills `to` with the bytes of the segment from `offset` on. These bytes
   /// must be a run that next() has returned, and `from` must hold the bytes of
-  /// its file range. If a row block consists of rows from several file ranges,
-  /// `read` is called for those that are not in `from`.
+  /// the file range of that run. If a row block also has rows from other file
+  /// ranges, `read` is called to read these ranges.
   Status make(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
               std::span<const uint8_t> from, const ReadFile &read) const;
 

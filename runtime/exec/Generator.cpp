@@ -100,7 +100,8 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   Status status;
   if (sampleAfter && choosesBest && tokens.size() == 1) {
     int32_t best = 0;
-    // The token that is chosen now is one of those that are left.
+    // The token that is chosen now is not yet counted in `emitted`, so another
+    // one follows only if more than one is left.
     const bool continues = options.maxTokens - emitted > 1;
     status = session.choose(tokens, ofTokens, {&best, 1}, continues);
     sampled = status.isOk() ? std::optional(best) : std::nullopt;

@@ -72,8 +72,8 @@ private:
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
   /// Adds the products of columns [column, column + 4). Each byte of `word` is
-  /// 2^shift times a weight from which `bias` has been subtracted. Only the
-  /// lowest `bits` bits of a byte are in use.
+  /// (weight - bias) * 2^shift, and only the lowest `bits` bits of this value
+  /// may differ from 0.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 

@@ -146,10 +146,10 @@ TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
   EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
 }
 
-/// Checks `host`: which of the segments that `device` copies stay in `room`
-/// bytes of RAM, and how each pass reads the others from the disk.
-/// verifyWeights() is told that every segment that is not read is resident in
-/// RAM.
+/// Checks `host`, which states which of the segments that `device` copies stay
+/// in RAM (`room` bytes), and how each pass reads the rest of them from the
+/// disk. verifyWeights() knows only RAM and the disk, so it is told that the
+/// segments that stay on the GPU are resident in RAM, too.
 void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
                 const HostPlacement &host, uint64_t room) {
   EXPECT_LE(host.ramBytes(), room);

@@ -314,7 +314,8 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {
-      // One pass runs ahead. The next one cannot.
+      // The previous call has already enqueued the pass of this one. The pass
+      // that this call wants to run ahead cannot be enqueued.
       gpu->runFailure = doesNotFitError("the fake GPU has no room for a graph");
       gpu->launchesBeforeFailure = enqueued;
       ASSERT_TRUE(choose().isOk());

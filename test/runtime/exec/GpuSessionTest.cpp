@@ -267,8 +267,8 @@ TEST_F(GpuSessionTest, PassesWithoutOutputsDoNotStopTheReads) {
   const SequenceId sequence = beginSequence(*session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // Only the output head needs the weights that are read in every pass, and
-    // it does not run without outputs.
+    // In this plan, only the weights of the output head are not resident. A
+    // pass without outputs does not run the head, but reads its weights.
     ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
     tokens.push_back(token);
     ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));

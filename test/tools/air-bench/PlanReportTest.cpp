@@ -127,8 +127,9 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
   EXPECT_DOUBLE_EQ(report.adjacent.shares->median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacent.shares->high, 0.625);
   EXPECT_EQ(report.adjacent.passes, 5U);
-  // The share of the whole pass is not computed with the rates around a pass,
-  // but with measured.rates, the highest rates of the run.
+  // The share of the bound that the whole pass attains is computed with
+  // measured.rates, the highest rates of the run, and not with the rates that
+  // were measured just before and after a pass.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
   EXPECT_THAT(planJson(measured, report),
@@ -138,8 +139,9 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
 TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreLeftOut) {
   PlanMeasurement measured = measurement();
   const MachineRates third = {100.0 / 3, {10.0 / 3, 40.0 / 3}};
-  // The bounds of each pass add up to 30 seconds. 30 / 29 is below the allowed
-  // share of 1.05, and 30 / 28 is above it.
+  // The bounds of each pass add up to 30 seconds. Because of errors of
+  // measurement, a pass may take less time, down to 30 / 1.05 seconds. So a
+  // pass of 29 seconds counts, and one of 28 seconds is left out.
   measured.passes = {
       {29, third, third}, {60, third, third}, {28, third, third}};
   PlanReport report = evaluate(measured);

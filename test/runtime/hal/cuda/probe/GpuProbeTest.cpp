@@ -97,7 +97,8 @@ TEST_F(GpuProbeTest, ErrorsSayWhatIsMissing) {
   EXPECT_THAT(full.message(),
               HasSubstr("has 67108863 bytes of free memory, but measuring it "
                         "takes 67108864"));
-  // The third allocation is the pinned memory, after the two buffers.
+  // Allocations 1 and 2 are the buffers. No case lets the third one, the pinned
+  // memory, fail.
   for (int allocation : {1, 2}) {
     fakeCuda = FakeCuda();
     fakeCuda.failingAllocation = allocation;
