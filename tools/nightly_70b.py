@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Packs, verifies and runs a model of 70 billion parameters in 4 GiB of memory.
 
-  python3 tools/nightly_70b.py --dir FOLDER [--layers N] [--reference]
+  python3 tools/nightly_70b.py --dir FOLDER [--layers N] [--reference] [--model FILE]
 
 The model has the shape of Llama 3 70B in Q4_K_M (80 layers) and random weights.
 The script first checks that the disk has room for the model and its plan, some
 40 GB each, and says how much they need. With --reference the plan leaves the
 matrices in the model's file, so that only the model takes 40 GB. With --layers
-the model has fewer layers, for smaller disks.
+the model has fewer layers, for smaller disks. With --model the model is not
+generated, and FILE remains.
 
 Then it reports, one line each: how long air-gen and airpack took, and the peak
 memory of airpack, which must be at most 1 GiB; what airpack verify says; and
@@ -73,12 +74,16 @@ def shape(args):
 
 
 def check_disk(args, folder):
-    model = model_bytes(args, folder)
+    model = args.model.stat().st_size if args.model else model_bytes(args, folder)
     # Metadata and padding take at most 1/64 of the model's size.
     plan = model // 64 if args.reference else model + model // 64
     free = shutil.disk_usage(folder).free
-    needs = f"{(model + plan) / 1e9:.1f} GB ({model / 1e9:.1f} for the model, {plan / 1e9:.1f} for the plan)"
-    if free < model + plan:
+    if args.model:
+        needed, needs = plan, f"{plan / 1e9:.1f} GB (for the plan)"
+    else:
+        needed = model + plan
+        needs = f"{needed / 1e9:.1f} GB ({model / 1e9:.1f} for the model, {plan / 1e9:.1f} for the plan)"
+    if free < needed:
         fail(f"{args.dir} has {free / 1e9:.1f} GB free, but {needs} are needed; give another folder with --dir, "
              "or use --reference or fewer --layers", 5)
     print(f"disk: {needs} of {free / 1e9:.1f} GB free", flush=True)
@@ -110,6 +115,7 @@ def main():
     parser.add_argument("--dir", type=Path, required=True, help="folder for the model and the plan")
     parser.add_argument("--layers", type=int, default=80, help="number of layers (default 80)")
     parser.add_argument("--reference", action="store_true", help="leave the matrices in the model's file")
+    parser.add_argument("--model", type=Path, help="a model that exists already, instead of a generated one")
     parser.add_argument("--memory", type=float, default=4, metavar="GIB", help="memory of a pass (default 4)")
     parser.add_argument("--tokens", type=int, default=3, help="tokens to decode (default 3)")
     parser.add_argument("--shape", default="70b", help="another shape of air-gen, to try the script (default 70b)")
@@ -118,12 +124,15 @@ def main():
     args.memory = int(args.memory * GIB)
     if not args.dir.is_dir():
         fail(f"there is no folder {args.dir}")
+    if args.model and not args.model.is_file():
+        fail(f"there is no file {args.model}")
     with tempfile.TemporaryDirectory(prefix="air-70b-", dir=args.dir) as name:
         folder = Path(name)
         check_disk(args, folder)
-        model, plan = folder / "model.gguf", folder / "model.air"
-        _, seconds, _ = run([args.bin / "air-gen", *shape(args), "-o", model])
-        print(f"generate: {model.stat().st_size / 1e9:.1f} GB in {seconds:.0f} s", flush=True)
+        model, plan = args.model or folder / "model.gguf", folder / "model.air"
+        if not args.model:
+            _, seconds, _ = run([args.bin / "air-gen", *shape(args), "-o", model])
+            print(f"generate: {model.stat().st_size / 1e9:.1f} GB in {seconds:.0f} s", flush=True)
         drop(model)
         pack = [args.bin / "airpack", model, "--target", "host", "--ctx", 512, "--ram", args.memory, "--json"]
         _, seconds, peak = run([*pack, "-o", plan, *(["--reference"] if args.reference else [])])
