@@ -415,6 +415,7 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
       sizes.hasTiles = true;
     }
     sizes.hasChoice = sizes.hasChoice || hasChoice(*program);
+    sizes.hasDraws = sizes.hasDraws || hasDraw(*program);
   }
   std::vector<DeviceTable> tables;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
@@ -769,9 +770,14 @@ Status Session::run(const Batch &batch, LogitsSink sink) {
 bool Session::canChoose(uint64_t sequences) const {
   return parts->executor->canChoose(sequences);
 }
+bool Session::canDraw(uint64_t sequences) const {
+  return parts->executor->canDraw(sequences);
+}
 Status Session::choose(std::span<const int32_t> tokens,
                        std::span<const SequenceId> sequences,
-                       std::span<int32_t> next, bool continues) {
-  return explain(parts->executor->choose(tokens, sequences, next, continues));
+                       std::span<int32_t> next, bool continues,
+                       std::span<const TokenDraw> draws) {
+  return explain(
+      parts->executor->choose(tokens, sequences, next, continues, draws));
 }
 Executor &Session::executor() { return *parts->executor; }

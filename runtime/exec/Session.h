@@ -153,9 +153,10 @@ public:
   /// Like the functions of Executor with the same names. choose() reports an
   /// overwritten plan as run() does.
   bool canChoose(uint64_t sequences) const;
+  bool canDraw(uint64_t sequences) const;
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
-                bool continues = false);
+                bool continues = false, std::span<const TokenDraw> draws = {});
 
   /// Gives access to the counters and the step times.
   Executor &executor();

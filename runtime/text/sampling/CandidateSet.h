@@ -106,8 +106,11 @@ public:
   /// logits are -infinity. Nothing is computed if nothing has changed.
   double computeWeights();
 
-  /// The weights that computeWeights() set. They are valid until a candidate is
-  /// changed, moved or dropped.
+  /// Like computeWeights(), but with the rounded weights of DrawWeights.h.
+  double computeDrawWeights();
+
+  /// The weights that the last of these two functions set. They are valid until
+  /// a candidate is changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
   /// Returns the array of weights, for the caller to write to.
@@ -139,6 +142,7 @@ private:
   double weightsTotal = 0; ///< valid if weightsAreKnown
   bool largestIsKnown = false;
   bool weightsAreKnown = false;
+  bool weightsAreRounded = false; ///< by computeDrawWeights()
 };
 
 } // namespace air::rt

@@ -51,8 +51,13 @@ AP_DEVICE u32 ap_bits_of_float(float value) {
 AP_DEVICE float ap_fma(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }
-AP_DEVICE u64 ap_multiply_high(u64 a, u64 b) {
-  return (u64)((unsigned __int128)a * b >> 64);
+AP_DEVICE double ap_sum(double a, double b) { return a + b; }
+AP_DEVICE double ap_product(double a, double b) { return a * b; }
+AP_DEVICE u64 ap_bits_of_double(double value) {
+  return __builtin_bit_cast(u64, value);
+}
+AP_DEVICE double ap_double_of_bits(u64 bits) {
+  return __builtin_bit_cast(double, bits);
 }
 AP_DEVICE float ap_abs(float value) { return __builtin_fabsf(value); }
 AP_DEVICE float ap_max(float a, float b) { return __builtin_fmaxf(a, b); }

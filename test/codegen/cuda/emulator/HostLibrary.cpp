@@ -25,10 +25,10 @@ Result<std::string> hostIntrinsicsText() {
 namespace {
 
 /// This text precedes all kernels. air_parameters_NAME is the number of
-/// parameters of kernel NAME. The kernels are compiled as if for ThreadSanitizer,
-/// so they call a function __tsan_* at every access to memory. Here, these
-/// functions belong to the emulator, not to that sanitizer; hidden, so that they
-/// do not collide with it in a program that uses it.
+/// parameters of kernel NAME. The kernels are compiled as if for
+/// ThreadSanitizer, so they call a function __tsan_* at every access to memory.
+/// Here, these functions belong to the emulator, not to that sanitizer; hidden,
+/// so that they do not collide with it in a program that uses it.
 constexpr const char *kPrelude = R"(
 extern "C" void air_emu_access(const void *at, unsigned long bytes, bool writes);
 #define AIR_HOOK extern "C" __attribute__((visibility("hidden"), \

@@ -11,21 +11,21 @@
 //     before a fence, even between blocks: what is ordered before the first
 //     fence is ordered before what the second fence is ordered before. Without
 //     that, accesses of two blocks are never ordered.
-// The target of an asynchronous copy is written from the issue of the copy until
-// somebody waits for it: for cp.async the thread that has issued it, for a bulk
-// copy any thread that waits for its mbarrier. Only those threads, and the
-// threads that a barrier orders after their wait, may then use the bytes. The
-// source of a copy counts as read when the copy is issued and when it ends.
+//
+// The target of an asynchronous copy is written from the issue of the copy
+// until somebody waits for it: for cp.async the thread that has issued it, for
+// a bulk copy any thread that waits for its mbarrier. Only those threads, and
+// the threads that a barrier orders after their wait, may then use the bytes.
+// The source of a copy counts as read when the copy is issued and when it ends.
 // Atomic operations are no races with each other.
 //
-// The memory and the time that this takes are bounded: a byte has a record of 16
-// bytes, which holds the last write and at most two reads (or atomic operations)
-// since. These two are taken from different blocks or warps if there are
-// several, so between two barriers of a block no race of a write with a read is
-// missed. A race with a third read can be missed if atomic operations order the
-// other two before the write. A write after a
-// fence, but before the next barrier of its warp, is taken for one before the
-// fence.
+// The memory and the time that this takes are bounded: a byte has a record of
+// 16 bytes, which holds the last write and at most two reads (or atomic
+// operations) since. These two are taken from different blocks or warps if
+// there are several, so between two barriers of a block no race of a write with
+// a read is missed. A race with a third read can be missed if atomic operations
+// order the other two before the write. A write after a fence, but before the
+// next barrier of its warp, is taken for one before the fence.
 //
 // The emulator runs blocks one after the other, so one object sees all accesses
 // of a launch, in an order that the GPU might choose.
